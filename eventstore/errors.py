@@ -1,0 +1,43 @@
+"""Errors that the store raises. Each message is one line and says what to do."""
+
+from __future__ import annotations
+
+
+class EventStoreError(Exception):
+    """Base of every error that the store raises on purpose."""
+
+
+class ConflictError(EventStoreError):
+    """An append expected another head than the stream has.
+
+    Attributes:
+        expected: the `expected_seq` that was given.
+        actual: the stream's head.
+    """
+
+    def __init__(self, session_id: str, expected: int, actual: int) -> None:
+        self.session_id, self.expected, self.actual = session_id, expected, actual
+        super().__init__(
+            f"session {session_id}: expected seq {expected}, but the head is {actual};"
+            " read the new events and append again"
+        )
+
+
+class NotFoundError(EventStoreError):
+    """No such session, response or item."""
+
+
+class AmbiguousError(EventStoreError):
+    """One id names resources of several sessions."""
+
+
+class InvalidInputError(EventStoreError):
+    """An argument, filter, file or metadata pair that cannot be used."""
+
+
+class SchemaError(EventStoreError):
+    """The database's schema is missing, older or newer than this code."""
+
+
+class DatabaseUnavailableError(EventStoreError):
+    """The database cannot be reached, is full, locked or read-only."""

@@ -1,0 +1,305 @@
+"""Conversations: items in their true order, their parts, transcriptions, truncation, deletion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eventstore.projection.session import name_conversation
+from eventstore.projection.state import Billed, Item, LogEvent, Part, SessionState, Truncation
+from eventstore.realtime.values import count, identifier, integer, mapping, sequence, text
+
+
+MAX_PART = 10_000
+TEXT_PARTS = frozenset({"text", "output_text", "input_text"})
+AUDIO_PARTS = frozenset({"audio", "output_audio", "input_audio"})
+CALLS = frozenset({"function_call", "mcp_call"})
+
+
+def ensure_item(state: SessionState, event: LogEvent, item_id: str) -> Item:
+    """The item of this id, made where this is the first that is heard of it; marked changed."""
+    item = state.items.get(item_id)
+    if item is None:
+        item = state.items[item_id] = Item(item_id, event.seq, event.at)
+    touch(state, item)
+    return item
+
+
+def touch(state: SessionState, item: Item) -> None:
+    """Mark an item, and the response that it is part of, as changed."""
+    state.dirty.items.add(item.id)
+    if item.response_id is not None:
+        state.dirty.responses.add(item.response_id)
+
+
+def part_index(body: dict[str, Any]) -> int:
+    """The `content_index` of an event; 0 where it names none."""
+    return min(count(body.get("content_index")), MAX_PART)
+
+
+def ensure_part(item: Item, event: LogEvent, body: dict[str, Any]) -> Part:
+    """The content part that an event names, made where this is the first of it."""
+    index = part_index(body)
+    part = item.parts.get(index)
+    if part is None:
+        part = item.parts[index] = Part(event.seq)
+    return part
+
+
+def accepts_text(item: Item, part: Part | None) -> bool:
+    """Whether a text delta adds to the part: announced as text, and not finished."""
+    return part is not None and part.type in TEXT_PARTS and part.text is None
+
+
+def accepts_transcript(item: Item, part: Part | None) -> bool:
+    """Whether a transcript delta adds to the part: announced as audio, and not finished."""
+    return part is not None and part.type in AUDIO_PARTS and part.transcript is None
+
+
+def accepts_arguments(item: Item) -> bool:
+    """Whether an arguments delta adds to the item: announced as a call, and not finished."""
+    return item.arguments is None and item.wire.get("type") in CALLS
+
+
+def see_item(state: SessionState, event: LogEvent, wire: dict[str, Any]) -> Item | None:
+    """Take over what the server says of an item, its last word being kept."""
+    item_id = identifier(wire.get("id"))
+    if item_id is None:
+        state.diagnose(event, "item_without_id", f"{event.type} names no item")
+        return None
+    item = ensure_item(state, event, item_id)
+    if not wire.get("content") and item.wire.get("content"):
+        wire = {**wire, "content": item.wire["content"]}
+    item.wire = {**item.wire, **wire}
+    for index, content in enumerate(sequence(wire.get("content"))[:MAX_PART]):
+        _see_content(item, event, index, mapping(content))
+    if item.wire.get("type") in CALLS and event.type.endswith(".done"):
+        item.arguments = text(wire.get("arguments")) or item.arguments
+    return item
+
+
+def _see_content(item: Item, event: LogEvent, index: int, content: dict[str, Any]) -> None:
+    part = item.parts.get(index)
+    if part is None:
+        part = item.parts[index] = Part(event.seq)
+    part.type = text(content.get("type")) or part.type
+    said = text(content.get("text"))
+    if said:
+        finish(part, text=said)
+    transcript = text(content.get("transcript"))
+    if transcript:
+        finish(part, transcript=transcript)
+
+
+def finish(part: Part, text: str | None = None, transcript: str | None = None) -> None:
+    """Take over a part's final text, which wins over its deltas."""
+    if text is not None:
+        part.text = text
+        part.text_deltas.clear()
+    if transcript is not None:
+        part.transcript = transcript
+        part.transcript_deltas.clear()
+
+
+def place(state: SessionState, item: Item, previous: str | None, at_start: bool = False) -> None:
+    """Put an item into its conversation, behind `previous` or at the end.
+
+    A null or unknown predecessor means the end: some servers send null in mid-conversation.
+    """
+    if item.conversation is None:
+        index = None
+        if item.response_id is not None:
+            index = state.responses[item.response_id].conversation
+        item.conversation = name_conversation(state, None) if index is None else index
+    order = state.conversations[item.conversation].order
+    if at_start:
+        order.insert(0, item.id)
+    elif previous is not None and order and order[-1] != previous and previous in order:
+        order.insert(order.index(previous) + 1, item.id)
+    else:
+        order.append(item.id)
+        item.linked = True
+        return
+    item.linked = True
+    state.dirty.reordered.add(item.conversation)
+
+
+def unplace(state: SessionState, item: Item) -> None:
+    """Take an item out of its conversation's order."""
+    if item.linked and item.conversation is not None:
+        order = state.conversations[item.conversation].order
+        if order[-1] != item.id:
+            state.dirty.reordered.add(item.conversation)
+        order.remove(item.id)
+        item.linked = False
+
+
+def _create(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    # Only the place is of use later, and only where the server does not say it.
+    item = mapping(body.get("item"))
+    state.creates.append(
+        (
+            event.seq,
+            {
+                "id": identifier(item.get("id")),
+                "event_id": text(body.get("event_id")),
+                "type": text(item.get("type")),
+                "role": text(item.get("role")),
+                "call_id": text(item.get("call_id")),
+                "previous_item_id": text(body.get("previous_item_id")),
+            },
+        )
+    )
+
+
+def _matching_create(state: SessionState, wire: dict[str, Any]) -> dict[str, Any]:
+    """The client's create that an added item answers, taken off the list."""
+    id_ = identifier(wire.get("id"))
+    for position, (_, create) in enumerate(state.creates):
+        named = create["id"]
+        if named == id_ or (
+            named is None
+            and create["type"] == wire.get("type")
+            and (create["role"] is None or create["role"] == wire.get("role"))
+            and create["call_id"] == wire.get("call_id")
+        ):
+            del state.creates[position]
+            return create
+    return {}
+
+
+def _added(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    wire = mapping(body.get("item"))
+    item = see_item(state, event, wire)
+    if item is None:
+        return
+    create = {} if item.response_id is not None else _matching_create(state, wire)
+    if item.linked:
+        return
+    item.deleted_seq = None
+    previous = identifier(body.get("previous_item_id"))
+    asked = create.get("previous_item_id")
+    if previous is None and asked is not None and asked != "root":
+        previous = identifier(asked)
+    place(state, item, previous, at_start=previous == "root" or (previous is None and asked == "root"))
+    if item.response_id is None and item.wire.get("role") == "user":
+        state.unanswered.append(item.id)
+
+
+def _done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    item = see_item(state, event, mapping(body.get("item")))
+    if item is None:
+        return
+    item.done_at = event.at
+    if not item.linked and item.deleted_seq is None:
+        place(state, item, identifier(body.get("previous_item_id")))
+
+
+def _retrieved(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    item = see_item(state, event, mapping(body.get("item")))
+    if item is not None and not item.linked and item.deleted_seq is None:
+        place(state, item, None)
+
+
+def _truncated(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    item_id = identifier(body.get("item_id"))
+    if item_id is None:
+        return
+    item = ensure_item(state, event, item_id)
+    item.truncation = Truncation(
+        event.seq, event.at, count(body.get("content_index")), count(body.get("audio_end_ms"))
+    )
+    if item.response_id is not None:
+        state.responses[item.response_id].truncated = True
+
+
+def _deleted(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    item_id = identifier(body.get("item_id"))
+    if item_id is None:
+        return
+    item = ensure_item(state, event, item_id)
+    unplace(state, item)
+    item.deleted_seq = event.seq
+
+
+def _transcription_delta(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    item = state.items.get(identifier(body.get("item_id")) or "")
+    delta = text(body.get("delta"))
+    if item is None or delta is None:
+        return
+    part = item.parts.get(part_index(body))
+    if part is not None and accepts_transcript(item, part):
+        part.transcript_deltas.append(delta)
+        touch(state, item)
+
+
+def _transcribed(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    item_id = identifier(body.get("item_id"))
+    if item_id is None:
+        return
+    item = ensure_item(state, event, item_id)
+    part = ensure_part(item, event, body)
+    transcript = text(body.get("transcript"))
+    if transcript is not None:
+        finish(part, transcript=transcript)
+        part.error = None
+    usage = body.get("usage")
+    part.usage = usage if isinstance(usage, dict) else part.usage
+    # The last one of a part wins: servers repeat them.
+    key = (item_id, part_index(body))
+    state.billed[key] = Billed(
+        event.seq, event.at, item_id, key[1], transcription_model(state.wire), part.usage
+    )
+    state.dirty.billed.add(key)
+
+
+def _transcription_failed(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    item_id = identifier(body.get("item_id"))
+    if item_id is None:
+        return
+    error = mapping(body.get("error"))
+    ensure_part(ensure_item(state, event, item_id), event, body).error = error
+    state.diagnose(
+        event, "transcription_failed", text(error.get("message")) or "the transcription failed"
+    )
+
+
+def transcription_model(session: dict[str, Any]) -> str | None:
+    """The model that transcribes the user's audio, by the session's configuration."""
+    audio = mapping(mapping(session.get("audio")).get("input"))
+    settings = audio.get("transcription") or session.get("input_audio_transcription")
+    return text(mapping(settings).get("model"))
+
+
+def _mcp(progress: str) -> Any:
+    def handler(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+        item_id = identifier(body.get("item_id"))
+        if item_id is not None:
+            ensure_item(state, event, item_id).progress = progress
+
+    return handler
+
+
+def truncation_ms(item: Item, index: int) -> int | None:
+    """Where a part was cut off, None where it was not."""
+    if item.truncation is None or item.truncation.content_index != index:
+        return None
+    return integer(item.truncation.audio_end_ms)
+
+
+HANDLERS = {
+    "conversation.item.create": _create,
+    "conversation.item.added": _added,
+    "conversation.item.done": _done,
+    "conversation.item.retrieved": _retrieved,
+    "conversation.item.truncated": _truncated,
+    "conversation.item.deleted": _deleted,
+    "conversation.item.input_audio_transcription.delta": _transcription_delta,
+    "conversation.item.input_audio_transcription.completed": _transcribed,
+    "conversation.item.input_audio_transcription.failed": _transcription_failed,
+    "response.mcp_call.in_progress": _mcp("in_progress"),
+    "response.mcp_call.completed": _mcp("completed"),
+    "response.mcp_call.failed": _mcp("failed"),
+    "mcp_list_tools.in_progress": _mcp("in_progress"),
+    "mcp_list_tools.completed": _mcp("completed"),
+    "mcp_list_tools.failed": _mcp("failed"),
+}

@@ -1,0 +1,70 @@
+"""`apply` one event to a session's state. A fold never fails: at most it adds a diagnostic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from eventstore.projection import conversation, responses, session, speech
+from eventstore.projection.state import LogEvent, SessionState
+from eventstore.realtime import catalogue
+from eventstore.realtime.frames import STORE, UNREADABLE
+
+Handler = Callable[[SessionState, LogEvent, dict[str, Any]], None]
+
+#: What happens at each type, by its GA name.
+HANDLERS: dict[str, Handler] = {
+    **session.HANDLERS,
+    **speech.HANDLERS,
+    **conversation.HANDLERS,
+    **responses.HANDLERS,
+}
+
+# Both names of each type, so that the hot loop looks up once.
+_BY_TYPE: dict[str, Handler] = {
+    **HANDLERS,
+    **{beta: HANDLERS[ga] for beta, ga in catalogue.RENAMED.items()},
+}
+
+
+def fold(session_id: str, events: Iterable[LogEvent]) -> SessionState:
+    """The state after all of a session's events."""
+    state = SessionState(session_id)
+    for event in events:
+        apply(state, event)
+    return state
+
+
+def apply(state: SessionState, event: LogEvent) -> None:
+    """Fold one event into the state, in place.
+
+    Args:
+        state: the state after events 1 to `event.seq - 1` (a rebuild leaves out those without
+            effect).
+        event: the next event.
+    """
+    seq, at, direction, type_, body, audio_bytes = event
+    if state.seq == 0 or seq == 1:
+        state.first_at = at
+    state.seq, state.last_at = seq, at
+    if type_ in catalogue.INPUT_AUDIO:
+        state.input_bytes += audio_bytes
+        return
+    handler = _BY_TYPE.get(type_)
+    if handler is None or (type_.startswith("eventstore.") and direction != STORE):
+        _count(state, event)
+        return
+    if body is None:
+        return
+    try:
+        handler(state, event, body)
+    except Exception as error:  # the log is truth: a fold that meets the unforeseen goes on
+        state.diagnose(event, "fold_error", f"{type_}: {type(error).__name__}: {error}")
+
+
+def _count(state: SessionState, event: LogEvent) -> None:
+    if event.type == UNREADABLE:
+        state.unreadable += 1
+        state.diagnose(event, "unreadable_frame", "the frame is not a JSON object with a type")
+    elif not catalogue.is_known(event.type):
+        state.unknown_types[event.type] = state.unknown_types.get(event.type, 0) + 1

@@ -1,0 +1,56 @@
+"""What was heard of what was generated."""
+
+from __future__ import annotations
+
+from eventstore.projection.state import Item, Part, Response
+from eventstore.realtime.audio import bytes_per_ms, output_format
+
+
+def heard_text(item: Item, response: Response) -> str:
+    """The text of an item that the user heard.
+
+    Typed parts count as heard. Of a truncated part, the words that fit the share of its audio
+    which was played: an estimate, since no server says where a word lies in the audio.
+    """
+    texts = [_heard_part(item, index, response) for index in sorted(item.parts)]
+    return " ".join(said for said in texts if said)
+
+
+def _heard_part(item: Item, index: int, response: Response) -> str:
+    part = item.parts[index]
+    said = _text(part)
+    cut = item.truncation
+    if cut is None or cut.content_index != index or not said:
+        return said
+    if cut.audio_end_ms <= 0:
+        return ""
+    duration = _duration_ms(part, response)
+    if duration is None or cut.audio_end_ms >= duration:
+        return said
+    return _leading_words(said, cut.audio_end_ms / duration)
+
+
+def _text(part: Part) -> str:
+    for said in (part.text, part.transcript):
+        if said is not None:
+            return said
+    return "".join(part.text_deltas or part.transcript_deltas)
+
+
+def _duration_ms(part: Part, response: Response) -> float | None:
+    if part.audio is None or not part.audio.bytes:
+        return None
+    format_ = output_format(response.wire) or output_format(response.session)
+    return part.audio.bytes / bytes_per_ms(format_)
+
+
+def _leading_words(said: str, share: float) -> str:
+    """Whole words that end within the share of the text's length."""
+    limit = share * len(said)
+    end = 0
+    for position, character in enumerate(said):
+        if position > limit:
+            break
+        if character.isspace():
+            end = position
+    return said[:end].rstrip()

@@ -1,0 +1,326 @@
+"""Responses: what asked for them, their output as it grows, how they ended, their times."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eventstore.projection.conversation import (
+    accepts_arguments,
+    accepts_text,
+    accepts_transcript,
+    ensure_item,
+    ensure_part,
+    finish,
+    part_index,
+    place,
+    see_item,
+    touch,
+)
+from eventstore.projection.session import grow, name_conversation
+from eventstore.projection.state import Item, LogEvent, Request, Response, SessionState
+from eventstore.realtime.values import identifier, mapping, text
+
+
+def ensure_response(state: SessionState, event: LogEvent, response_id: str) -> Response:
+    """The response of this id, made where this is the first that is heard of it."""
+    response = state.responses.get(response_id)
+    if response is None:
+        response = state.responses[response_id] = Response(
+            response_id,
+            event.seq,
+            event.at,
+            conversation=name_conversation(state, None),
+            session=state.wire,
+        )
+    state.dirty.responses.add(response_id)
+    return response
+
+
+def _response_of(state: SessionState, event: LogEvent, body: dict[str, Any]) -> Response | None:
+    response_id = identifier(body.get("response_id"))
+    return None if response_id is None else ensure_response(state, event, response_id)
+
+
+def _item_of(state: SessionState, event: LogEvent, body: dict[str, Any]) -> Item | None:
+    """The item that a response's event names, tied to that response on first sight."""
+    item_id = identifier(body.get("item_id"))
+    if item_id is None:
+        return None
+    item = ensure_item(state, event, item_id)
+    _tie(state, event, item, body)
+    return item
+
+
+def _tie(state: SessionState, event: LogEvent, item: Item, body: dict[str, Any]) -> None:
+    response_id = identifier(body.get("response_id"))
+    if item.response_id is None and response_id is not None and item.id not in state.unanswered:
+        item.response_id = response_id
+    if item.response_id is not None:
+        response = ensure_response(state, event, item.response_id)
+        if item.id not in response.output:
+            response.output.append(item.id)
+
+
+def _create(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    state.requests.append(
+        Request(
+            event.seq,
+            event.at,
+            "client",
+            text(body.get("event_id")),
+            mapping(body.get("response")),
+        )
+    )
+
+
+def _created(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    wire = mapping(body.get("response"))
+    response_id = identifier(wire.get("id"))
+    if response_id is None:
+        state.diagnose(event, "response_without_id", f"{event.type} names no response")
+        return
+    response = ensure_response(state, event, response_id)
+    response.wire = {**response.wire, **wire}
+    if response.created_at is None:
+        response.created_at = event.at
+    if response.request is None:
+        response.request = _take_request(state, wire)
+    _join_conversation(state, response)
+    if response.conversation is not None:
+        for item_id in state.unanswered:
+            item = state.items[item_id]
+            item.answered_by = response_id
+            state.dirty.items.add(item_id)
+        state.unanswered.clear()
+
+
+def _take_request(state: SessionState, wire: dict[str, Any]) -> Request | None:
+    """The trigger that a new response answers: they share no id, so order and metadata tell."""
+    for position, request in enumerate(state.requests):
+        if _fits(request, wire):
+            earlier = [r for r in state.requests[:position] if r.kind == "client"]
+            state.requests = earlier + state.requests[position + 1 :]
+            return request
+    return None
+
+
+def _fits(request: Request, wire: dict[str, Any]) -> bool:
+    if "metadata" in wire and (wire["metadata"] or {}) != (request.body.get("metadata") or {}):
+        return False
+    if "conversation_id" in wire:
+        outside = request.body.get("conversation") == "none"
+        return (wire["conversation_id"] is None) == outside
+    return True
+
+
+def _join_conversation(state: SessionState, response: Response) -> None:
+    if "conversation_id" in response.wire:
+        id_ = identifier(response.wire["conversation_id"])
+        outside = id_ is None
+    else:
+        id_ = None
+        outside = response.request is not None and (
+            response.request.body.get("conversation") == "none"
+        )
+    response.conversation = None if outside else name_conversation(state, id_)
+
+
+def _done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    wire = mapping(body.get("response"))
+    response_id = identifier(wire.get("id")) or identifier(body.get("response_id"))
+    if response_id is None:
+        state.diagnose(event, "response_without_id", f"{event.type} names no response")
+        return
+    response = ensure_response(state, event, response_id)
+    response.wire = {**response.wire, **wire}
+    response.done_seq, response.done_at = event.seq, event.at
+    # xAI reports usage beside the response, not in it.
+    usage = mapping(wire.get("usage")) or mapping(body.get("usage"))
+    response.usage = usage or response.usage
+    state.awaiting_text.discard(response_id)
+    if response.created_at is None and "conversation_id" in wire:
+        _join_conversation(state, response)
+    for item_id in response.output:
+        _settle(state, state.items[item_id])
+
+
+def _settle(state: SessionState, item: Item) -> None:
+    """Place a finished output item that the conversation's own events never named."""
+    response = state.responses.get(item.response_id or "")
+    inside = response is not None and response.conversation is not None
+    if inside and not item.linked and item.deleted_seq is None:
+        place(state, item, None)
+        touch(state, item)
+
+
+def _output_item(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    item = see_item(state, event, mapping(body.get("item")))
+    if item is None:
+        return
+    _tie(state, event, item, body)
+    if event.type.endswith(".done"):
+        item.done_at = event.at
+
+
+def _part_added(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    item = _item_of(state, event, body)
+    if item is None:
+        return
+    part = ensure_part(item, event, body)
+    part.type = text(mapping(body.get("part")).get("type")) or part.type
+    response = state.responses.get(item.response_id or "")
+    if response is not None and response.first_text_at is None and response.done_seq is None:
+        state.awaiting_text.add(response.id)
+
+
+def _part_done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    item = _item_of(state, event, body)
+    if item is None:
+        return
+    part = ensure_part(item, event, body)
+    wire = mapping(body.get("part"))
+    part.type = text(wire.get("type")) or part.type
+    # Some servers close a part with an empty text after its own event gave it.
+    said, transcript = text(wire.get("text")), text(wire.get("transcript"))
+    finish(
+        part,
+        text=said if said and part.text is None else None,
+        transcript=transcript if transcript and part.transcript is None else None,
+    )
+
+
+def _first_text(state: SessionState, event: LogEvent, response_id: str | None) -> None:
+    response = state.responses.get(response_id or "")
+    if response is not None and response.id in state.awaiting_text:
+        response.first_text_at = event.at
+        state.awaiting_text.discard(response.id)
+        state.dirty.responses.add(response.id)
+
+
+def _open_item(state: SessionState, body: dict[str, Any]) -> Item | None:
+    """The known item that a delta grows, None where its response is over."""
+    item = state.items.get(identifier(body.get("item_id")) or "")
+    if item is None:
+        return None
+    response = state.responses.get(item.response_id or "")
+    return None if response is None or response.done_seq is not None else item
+
+
+def _text_delta(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    _first_text(state, event, identifier(body.get("response_id")))
+    item, delta = _open_item(state, body), text(body.get("delta"))
+    if item is None or delta is None:
+        return
+    part = item.parts.get(part_index(body))
+    if part is not None and accepts_text(item, part):
+        part.text_deltas.append(delta)
+        touch(state, item)
+
+
+def _transcript_delta(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    _first_text(state, event, identifier(body.get("response_id")))
+    item, delta = _open_item(state, body), text(body.get("delta"))
+    if item is None or delta is None:
+        return
+    part = item.parts.get(part_index(body))
+    if part is not None and accepts_transcript(item, part):
+        part.transcript_deltas.append(delta)
+        touch(state, item)
+
+
+def _text_done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    item = _item_of(state, event, body)
+    said = text(body.get("text"))
+    if item is None or said is None:
+        return
+    _first_text(state, event, item.response_id)
+    finish(ensure_part(item, event, body), text=said)
+
+
+def _transcript_done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    item = _item_of(state, event, body)
+    said = text(body.get("transcript"))
+    if item is None or said is None:
+        return
+    _first_text(state, event, item.response_id)
+    finish(ensure_part(item, event, body), transcript=said)
+
+
+def _audio_delta(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    item = _item_of(state, event, body)
+    if item is None:
+        return
+    part = ensure_part(item, event, body)
+    part.audio = grow(part.audio, event)
+    response = state.responses.get(item.response_id or "")
+    if response is not None and response.first_audio_at is None:
+        response.first_audio_at = event.at
+        response.speech_ended_at, state.speech_ended_at = state.speech_ended_at, None
+
+
+def _audio_done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    _item_of(state, event, body)
+
+
+def _arguments_delta(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    item, delta = _open_item(state, body), text(body.get("delta"))
+    if item is not None and delta is not None and accepts_arguments(item):
+        item.argument_deltas.append(delta)
+        touch(state, item)
+
+
+def _arguments_done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    item = _item_of(state, event, body)
+    arguments = text(body.get("arguments"))
+    if item is None or arguments is None:
+        return
+    item.arguments = arguments
+    item.argument_deltas.clear()
+
+
+def _playback_started(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    response = _response_of(state, event, body)
+    if response is None:
+        return
+    response.playback_started_at = event.at
+    # Over WebRTC and SIP the audio itself never crosses this connection.
+    if response.first_audio_at is None:
+        response.first_audio_at = event.at
+        response.speech_ended_at, state.speech_ended_at = state.speech_ended_at, None
+
+
+def _playback_stopped(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    response = _response_of(state, event, body)
+    if response is not None:
+        response.playback_stopped_at = event.at
+
+
+def _playback_cleared(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    response = _response_of(state, event, body)
+    if response is not None:
+        response.playback_stopped_at = event.at
+        response.cleared_seq = event.seq
+
+
+HANDLERS = {
+    "response.create": _create,
+    "response.created": _created,
+    "response.done": _done,
+    "response.output_item.added": _output_item,
+    "response.output_item.done": _output_item,
+    "response.content_part.added": _part_added,
+    "response.content_part.done": _part_done,
+    "response.output_text.delta": _text_delta,
+    "response.output_text.done": _text_done,
+    "response.output_audio.delta": _audio_delta,
+    "response.output_audio.done": _audio_done,
+    "response.output_audio_transcript.delta": _transcript_delta,
+    "response.output_audio_transcript.done": _transcript_done,
+    "response.function_call_arguments.delta": _arguments_delta,
+    "response.function_call_arguments.done": _arguments_done,
+    "response.mcp_call_arguments.delta": _arguments_delta,
+    "response.mcp_call_arguments.done": _arguments_done,
+    "output_audio_buffer.started": _playback_started,
+    "output_audio_buffer.stopped": _playback_stopped,
+    "output_audio_buffer.cleared": _playback_cleared,
+}

@@ -1,0 +1,145 @@
+"""Session events: configuration, what the recorder notes, translation sessions, errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eventstore.projection.state import AudioSpan, Conversation, LogEvent, SessionState
+from eventstore.realtime.values import (
+    identifier,
+    mapping,
+    metadata_pairs,
+    text,
+)
+
+
+def _created(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    config = mapping(body.get("session"))
+    # A new object each time: responses keep the configuration that they started under.
+    state.wire = {**state.wire, **config}
+    if state.server_id is None:
+        state.server_id = text(config.get("id"))
+
+
+def _update(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    state.requested = {**state.requested, **mapping(body.get("session"))}
+
+
+def _closed_by_server(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    state.closed, state.closed_at = True, event.at
+
+
+def _opened(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    state.notes = {key: value for key, value in body.items() if key not in ("type", "metadata")}
+    _set_metadata(state, event, body)
+
+
+def _set_metadata(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    metadata = mapping(body.get("metadata"))
+    merged = {**state.metadata, **metadata_pairs(metadata)}
+    for key, value in metadata.items():
+        if value is None:
+            merged.pop(key, None)
+    if merged != state.metadata:
+        state.metadata = merged
+        state.dirty.metadata = True
+
+
+def _closed(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    state.closed, state.closed_at = True, event.at
+    state.close_reason = text(body.get("reason"))
+
+
+def _conversation_created(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    name_conversation(state, text(mapping(body.get("conversation")).get("id")))
+
+
+def _error(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    error = mapping(body.get("error"))
+    state.errors += 1
+    code = text(error.get("code")) or text(error.get("type")) or "error"
+    state.diagnose(event, code, text(error.get("message")) or "the server sent an error")
+    cause = text(error.get("event_id"))
+    pending = [request for request in state.requests if request.kind == "client"]
+    if cause is not None:
+        failed = next((request for request in pending if request.event_id == cause), None)
+    elif code == "conversation_already_has_active_response":
+        failed = pending[0] if pending else None
+    else:
+        failed = None
+    if failed is not None:
+        state.requests.remove(failed)
+    state.creates = [
+        create for create in state.creates if cause is None or create[1].get("event_id") != cause
+    ]
+
+
+def _translated(side: str) -> Any:
+    def handler(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+        delta = text(body.get("delta"))
+        if delta is not None:
+            state.translation.setdefault(side, []).append(delta)
+
+    return handler
+
+
+def _translated_audio(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    state.translation_audio = grow(state.translation_audio, event)
+
+
+def grow(span: AudioSpan | None, event: LogEvent) -> AudioSpan:
+    """The span with the audio of one more delta."""
+    if span is None:
+        span = AudioSpan(event.seq, event.seq)
+    span.last_seq = event.seq
+    span.bytes += event.audio_bytes
+    span.chunks += 1
+    return span
+
+
+def name_conversation(state: SessionState, id_: str | None) -> int:
+    """Index of the conversation with this id; one that has no name yet takes it.
+
+    A null id gives the session's current conversation.
+    """
+    conversations = state.conversations
+    if not conversations:
+        conversations.append(Conversation(id_))
+        state.dirty.conversations.add(0)
+        return 0
+    if id_ is None:
+        return len(conversations) - 1
+    for index, known in enumerate(conversations):
+        if known.id == id_:
+            return index
+    if conversations[-1].id is not None:
+        conversations.append(Conversation(id_))
+        state.dirty.conversations.add(len(conversations) - 1)
+        return len(conversations) - 1
+    index = len(conversations) - 1
+    conversations[index].id = id_
+    state.dirty.conversations.add(index)
+    # The id shows in each item and response of the conversation.
+    state.dirty.items.update(i.id for i in state.items.values() if i.conversation == index)
+    state.dirty.responses.update(
+        r.id for r in state.responses.values() if r.conversation == index
+    )
+    return index
+
+
+
+
+HANDLERS = {
+    "session.created": _created,
+    "session.updated": _created,
+    "session.update": _update,
+    "session.closed": _closed_by_server,
+    "session.input_transcript.delta": _translated("input"),
+    "session.output_transcript.delta": _translated("output"),
+    "session.output_audio.delta": _translated_audio,
+    "eventstore.session.opened": _opened,
+    "eventstore.session.metadata": _set_metadata,
+    "eventstore.session.closed": _closed,
+    "conversation.created": _conversation_created,
+    "error": _error,
+}

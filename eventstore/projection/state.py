@@ -1,0 +1,224 @@
+"""What a session's events add up to. Plain data; `fold` changes it, `view` shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+#: Raise it when the fold or the views change: sessions projected by an older one are redone.
+PROJECTOR_VERSION = 1
+
+MAX_DIAGNOSTICS = 100
+
+
+class LogEvent(NamedTuple):
+    """One event as the fold reads it.
+
+    Attributes:
+        seq: its place in the session, from 1.
+        at: arrival in microseconds since 1970 UTC, None where unknown.
+        direction: client, server or store.
+        type: its type on the wire.
+        event: the parsed object without its audio, None where the frame cannot be read.
+        audio_bytes: length of the audio that was cut from the frame.
+    """
+
+    seq: int
+    at: int | None
+    direction: str
+    type: str
+    event: dict[str, Any] | None
+    audio_bytes: int = 0
+
+
+@dataclass(slots=True)
+class AudioSpan:
+    """Where a part's audio lies in the log."""
+
+    first_seq: int
+    last_seq: int
+    bytes: int = 0
+    chunks: int = 0
+
+
+@dataclass(slots=True)
+class Part:
+    """A content part: what was generated, as far as its own events tell."""
+
+    seen_seq: int
+    type: str | None = None
+    text: str | None = None
+    transcript: str | None = None
+    text_deltas: list[str] = field(default_factory=list)
+    transcript_deltas: list[str] = field(default_factory=list)
+    audio: AudioSpan | None = None
+    error: dict[str, Any] | None = None
+    usage: Any = None
+
+
+@dataclass(slots=True)
+class Speech:
+    """A stretch of the user's speech on the session's input clock."""
+
+    first_seq: int
+    start_ms: int | None = None
+    end_ms: int | None = None
+    bytes: int = 0
+    bytes_per_ms: float | None = None
+    started_at: int | None = None
+    stopped_at: int | None = None
+    committed_seq: int | None = None
+    committed_at: int | None = None
+
+
+@dataclass(slots=True)
+class Truncation:
+    """The server's word that an item was heard only up to a moment."""
+
+    seq: int
+    at: int | None
+    content_index: int
+    audio_end_ms: int
+
+
+@dataclass(slots=True)
+class Item:
+    """A conversation item, in a conversation or not."""
+
+    id: str
+    seen_seq: int
+    seen_at: int | None
+    wire: dict[str, Any] = field(default_factory=dict)
+    conversation: int | None = None
+    linked: bool = False
+    deleted_seq: int | None = None
+    response_id: str | None = None
+    answered_by: str | None = None
+    done_at: int | None = None
+    parts: dict[int, Part] = field(default_factory=dict)
+    arguments: str | None = None
+    argument_deltas: list[str] = field(default_factory=list)
+    progress: str | None = None
+    speech: Speech | None = None
+    truncation: Truncation | None = None
+
+
+@dataclass(slots=True)
+class Request:
+    """A trigger that a response may answer: a client's `response.create`, or the user's turn."""
+
+    seq: int
+    at: int | None
+    kind: str
+    event_id: str | None = None
+    body: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Response:
+    """A response, from the first event that names it."""
+
+    id: str
+    seen_seq: int
+    seen_at: int | None
+    conversation: int | None
+    wire: dict[str, Any] = field(default_factory=dict)
+    usage: dict[str, Any] | None = None
+    created_at: int | None = None
+    done_seq: int | None = None
+    done_at: int | None = None
+    first_audio_at: int | None = None
+    first_text_at: int | None = None
+    speech_ended_at: int | None = None
+    request: Request | None = None
+    session: dict[str, Any] = field(default_factory=dict)
+    output: list[str] = field(default_factory=list)
+    playback_started_at: int | None = None
+    playback_stopped_at: int | None = None
+    cleared_seq: int | None = None
+    truncated: bool = False
+
+
+@dataclass(slots=True)
+class Conversation:
+    """Items in their true order. `id` is None until an event names it."""
+
+    id: str | None = None
+    order: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Billed:
+    """One billed thing that is no response: an input transcription."""
+
+    seq: int
+    at: int | None
+    item_id: str | None
+    content_index: int
+    model: str | None
+    usage: dict[str, Any] | None
+
+
+@dataclass(slots=True)
+class Dirty:
+    """What changed since the read models were last written."""
+
+    items: set[str] = field(default_factory=set)
+    responses: set[str] = field(default_factory=set)
+    reordered: set[int] = field(default_factory=set)
+    billed: set[tuple[str, int]] = field(default_factory=set)
+    conversations: set[int] = field(default_factory=set)
+    metadata: bool = False
+
+    def clear(self) -> None:
+        """Forget all of it."""
+        self.items.clear()
+        self.responses.clear()
+        self.reordered.clear()
+        self.billed.clear()
+        self.conversations.clear()
+        self.metadata = False
+
+
+@dataclass(slots=True)
+class SessionState:
+    """A session after the events 1 to `seq`."""
+
+    session_id: str
+    seq: int = 0
+    first_at: int | None = None
+    last_at: int | None = None
+    server_id: str | None = None
+    wire: dict[str, Any] = field(default_factory=dict)
+    requested: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
+    closed_at: int | None = None
+    closed: bool = False
+    close_reason: str | None = None
+    conversations: list[Conversation] = field(default_factory=list)
+    items: dict[str, Item] = field(default_factory=dict)
+    responses: dict[str, Response] = field(default_factory=dict)
+    billed: dict[tuple[str, int], Billed] = field(default_factory=dict)
+    requests: list[Request] = field(default_factory=list)
+    creates: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    awaiting_text: set[str] = field(default_factory=set)
+    unanswered: list[str] = field(default_factory=list)
+    speech_ended_at: int | None = None
+    commit_seq: int = 0
+    input_bytes: int = 0
+    errors: int = 0
+    unreadable: int = 0
+    unknown_types: dict[str, int] = field(default_factory=dict)
+    diagnostics: list[dict[str, Any]] = field(default_factory=list)
+    diagnostics_count: int = 0
+    dtmf: list[str] = field(default_factory=list)
+    translation: dict[str, list[str]] = field(default_factory=dict)
+    translation_audio: AudioSpan | None = None
+    dirty: Dirty = field(default_factory=Dirty)
+
+    def diagnose(self, event: LogEvent, code: str, message: str) -> None:
+        """Note something about an event that a person should see; the first hundred are kept."""
+        self.diagnostics_count += 1
+        if len(self.diagnostics) < MAX_DIAGNOSTICS:
+            self.diagnostics.append({"seq": event.seq, "code": code, "message": message[:500]})

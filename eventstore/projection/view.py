@@ -1,0 +1,309 @@
+"""What people read of a state: item, response, conversation and session resources.
+
+Wire truth first: a resource is what the server said last, completed with what other events
+prove where it is silent. What we add is under one key, `eventstore`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eventstore.projection.heard import heard_text
+from eventstore.projection.state import AudioSpan, Item, Part, Response, SessionState
+from eventstore.realtime.audio import bytes_per_ms, output_format
+from eventstore.realtime.dialects import response_config
+from eventstore.realtime.values import mapping, sequence, text
+from eventstore.times import to_iso
+
+
+def conversation_id(state: SessionState, index: int | None) -> str | None:
+    """The id of a conversation of the session, None where no event named it."""
+    return None if index is None else state.conversations[index].id
+
+
+def part_text(part: Part) -> str | None:
+    """What a part says: its final text, else its deltas so far."""
+    if part.text is not None:
+        return part.text
+    if part.transcript is not None:
+        return part.transcript
+    deltas = part.text_deltas or part.transcript_deltas
+    return "".join(deltas) if deltas else None
+
+
+def spoken(item: Item) -> str:
+    """All that an item says, generated or typed, parts joined by a space."""
+    texts = [part_text(part) for _, part in sorted(item.parts.items())]
+    return " ".join(said for said in texts if said)
+
+
+def item_resource(state: SessionState, item: Item) -> dict[str, Any]:
+    """An item of a conversation as it stands there: truncated speech has no transcript."""
+    resource = _item(item)
+    cut = item.truncation
+    if cut is not None:
+        # The server removes the transcript of what it truncates; we keep it apart.
+        for index, content in enumerate(resource.get("content") or []):
+            if index == cut.content_index and isinstance(content, dict):
+                content.pop("transcript", None)
+    return resource | {"eventstore": _item_notes(state, item)}
+
+
+def _item(item: Item) -> dict[str, Any]:
+    """The server's last word on an item, completed from its other events."""
+    resource = dict(item.wire)
+    resource.setdefault("id", item.id)
+    kind = resource.setdefault("type", "message")
+    if kind == "message":
+        if item.speech is not None:
+            resource.setdefault("role", "user")
+        resource["content"] = _content(item, resource.get("content"))
+    elif kind in ("function_call", "mcp_call") and not resource.get("arguments"):
+        arguments = item.arguments or "".join(item.argument_deltas)
+        if arguments:
+            resource["arguments"] = arguments
+    return resource
+
+
+def _content(item: Item, wire: Any) -> list[Any]:
+    contents = [dict(part) if isinstance(part, dict) else part for part in sequence(wire)]
+    for index, part in sorted(item.parts.items()):
+        if index > len(contents):
+            break
+        if index == len(contents):
+            contents.append({"type": part.type} if part.type else {})
+        content = contents[index]
+        if not isinstance(content, dict):
+            continue
+        if content.get("text") in (None, "") and (part.text is not None or part.text_deltas):
+            content["text"] = part.text if part.text is not None else "".join(part.text_deltas)
+        if content.get("transcript") in (None, "") and (
+            part.transcript is not None or part.transcript_deltas
+        ):
+            content["transcript"] = (
+                part.transcript
+                if part.transcript is not None
+                else "".join(part.transcript_deltas)
+            )
+    return contents
+
+
+def _item_notes(state: SessionState, item: Item) -> dict[str, Any]:
+    response = state.responses.get(item.response_id or "")
+    notes: dict[str, Any] = {
+        "session_id": state.session_id,
+        "conversation_id": conversation_id(state, item.conversation),
+        "response_id": item.response_id,
+        "seq": item.seen_seq,
+        "at": to_iso(item.seen_at),
+        "done_at": to_iso(item.done_at),
+    }
+    if item.answered_by is not None:
+        notes["answered_by"] = item.answered_by
+    if item.deleted_seq is not None:
+        notes["deleted_seq"] = item.deleted_seq
+    if item.progress is not None:
+        notes["progress"] = item.progress
+    if response is not None:
+        generated = spoken(item)
+        if generated:
+            notes["generated"] = generated
+            notes["heard"] = heard_text(item, response)
+    if item.truncation is not None:
+        notes["truncated"] = {
+            "seq": item.truncation.seq,
+            "at": to_iso(item.truncation.at),
+            "content_index": item.truncation.content_index,
+            "audio_end_ms": item.truncation.audio_end_ms,
+        }
+    audio = _audio(state, item, response)
+    if audio:
+        notes["audio"] = audio
+    errors = [part.error for part in item.parts.values() if part.error]
+    if errors:
+        notes["transcription_error"] = errors[-1]
+    return notes
+
+
+def _audio(state: SessionState, item: Item, response: Response | None) -> list[dict[str, Any]]:
+    """Where an item's audio lies in the log, part by part, and how long it is."""
+    if item.speech is not None:
+        return [_speech_span(item)]
+    format_ = output_format(response.wire if response else {}) or output_format(
+        response.session if response else state.wire
+    )
+    return [
+        {"content_index": index, "side": "output", **span(part.audio, bytes_per_ms(format_))}
+        for index, part in sorted(item.parts.items())
+        if part.audio is not None
+    ]
+
+
+def span(audio: AudioSpan, per_ms: float) -> dict[str, Any]:
+    """A span of output audio: the first and last event that carry it, bytes, duration."""
+    return {
+        "first_seq": audio.first_seq,
+        "last_seq": audio.last_seq,
+        "chunks": audio.chunks,
+        "bytes": audio.bytes,
+        "duration_ms": round(audio.bytes / per_ms, 3),
+    }
+
+
+def _speech_span(item: Item) -> dict[str, Any]:
+    """The user's speech: a stretch of the input clock, within the events named."""
+    speech = item.speech
+    if speech is None:
+        return {}
+    duration: float | None = None
+    if speech.start_ms is not None and speech.end_ms is not None:
+        duration = float(max(0, speech.end_ms - speech.start_ms))
+    elif speech.bytes and speech.bytes_per_ms:
+        duration = round(speech.bytes / speech.bytes_per_ms, 3)
+    return {
+        "content_index": 0,
+        "side": "input",
+        "first_seq": speech.first_seq,
+        "last_seq": speech.committed_seq,
+        "start_ms": speech.start_ms,
+        "end_ms": speech.end_ms,
+        "duration_ms": duration,
+    }
+
+
+def response_resource(state: SessionState, response: Response) -> dict[str, Any]:
+    """A response as `realtime.response`, with our notes under `eventstore`."""
+    resource = dict(response.wire)
+    resource.setdefault("object", "realtime.response")
+    resource.setdefault("id", response.id)
+    resource.setdefault("status", "in_progress")
+    resource.setdefault("status_details", None)
+    resource["output"] = _output(state, response)
+    resource.setdefault("conversation_id", conversation_id(state, response.conversation))
+    if "metadata" not in resource:
+        asked = response.request.body.get("metadata") if response.request else None
+        resource["metadata"] = asked if isinstance(asked, dict) else None
+    if not resource.get("usage"):
+        resource["usage"] = response.usage
+    resource["eventstore"] = _response_notes(state, response)
+    return resource
+
+
+def _output(state: SessionState, response: Response) -> list[Any]:
+    items = [state.items[item_id] for item_id in response.output]
+    wire = response.wire.get("output")
+    if response.done_seq is None or not isinstance(wire, list):
+        return [_item(item) for item in items]
+    by_id = {item.wire.get("id"): item for item in items}
+    output: list[Any] = []
+    for entry in wire:
+        item = by_id.get(text(mapping(entry).get("id")))
+        if item is None or not isinstance(entry, dict):
+            output.append(entry)
+        else:
+            output.append(_completed(entry, item))
+    return output
+
+
+def _completed(entry: dict[str, Any], item: Item) -> dict[str, Any]:
+    """An output item as `response.done` has it, its empty fields filled."""
+    if entry.get("type", "message") == "message":
+        return {**entry, "content": _content(item, entry.get("content"))}
+    return entry
+
+
+def was_interrupted(response: Response) -> bool:
+    """Whether the user spoke over it: cancelled for a turn, cut in playback, or truncated."""
+    details = mapping(response.wire.get("status_details"))
+    turned = (
+        response.wire.get("status") == "cancelled" and details.get("reason") == "turn_detected"
+    )
+    return turned or response.truncated or response.cleared_seq is not None
+
+
+def elapsed_ms(start: int | None, end: int | None) -> float | None:
+    """Milliseconds between two times, None where either is unknown."""
+    return None if start is None or end is None else (end - start) / 1000
+
+
+def _response_notes(state: SessionState, response: Response) -> dict[str, Any]:
+    request = response.request
+    asked_at = request.at if request is not None else response.created_at
+    body = request.body if request is not None else {}
+    audio = [
+        {"item_id": item_id, **entry}
+        for item_id in response.output
+        for entry in _audio(state, state.items[item_id], response)
+    ]
+    return {
+        "session_id": state.session_id,
+        "model": text(response.session.get("model")),
+        "seq": response.seen_seq,
+        "done_seq": response.done_seq,
+        "finished": response.done_seq is not None,
+        "interrupted": was_interrupted(response),
+        "trigger": request.kind if request is not None else None,
+        "request_seq": request.seq if request is not None else None,
+        "requested_at": to_iso(request.at) if request is not None else None,
+        "created_at": to_iso(response.created_at),
+        "first_text_at": to_iso(response.first_text_at),
+        "first_audio_at": to_iso(response.first_audio_at),
+        "done_at": to_iso(response.done_at),
+        "speech_ended_at": to_iso(response.speech_ended_at),
+        "time_to_first_text_ms": elapsed_ms(asked_at, response.first_text_at),
+        "time_to_first_audio_ms": elapsed_ms(asked_at, response.first_audio_at),
+        "speech_to_first_audio_ms": elapsed_ms(response.speech_ended_at, response.first_audio_at),
+        "duration_ms": elapsed_ms(response.created_at, response.done_at),
+        "playback_started_at": to_iso(response.playback_started_at),
+        "playback_stopped_at": to_iso(response.playback_stopped_at),
+        "config": response_config(response.wire, body, response.session),
+        "audio": audio,
+        "heard": " ".join(
+            said
+            for said in (heard_text(state.items[item_id], response) for item_id in response.output)
+            if said
+        ),
+    }
+
+
+def session_resource(state: SessionState) -> dict[str, Any]:
+    """The session as the server last described it, with our notes under `eventstore`."""
+    resource: dict[str, Any] = {**state.wire, "id": state.session_id}
+    resource.setdefault("object", "realtime.session")
+    notes: dict[str, Any] = {
+        "session_id": state.session_id,
+        "server_id": state.server_id,
+        "metadata": state.metadata,
+        "events": state.seq,
+        "opened_at": to_iso(state.first_at),
+        "last_at": to_iso(state.last_at),
+        "duration_ms": elapsed_ms(state.first_at, state.last_at),
+        "closed": state.closed,
+        "closed_at": to_iso(state.closed_at),
+        "close_reason": state.close_reason,
+        "conversations": sum(1 for c in state.conversations if c.id or c.order),
+        "items": sum(1 for i in state.items.values() if i.linked),
+        "responses": len(state.responses),
+        "interruptions": sum(1 for r in state.responses.values() if was_interrupted(r)),
+        "errors": state.errors,
+        "unreadable_frames": state.unreadable,
+        "unknown_types": state.unknown_types,
+        "diagnostics": state.diagnostics,
+        "diagnostics_count": state.diagnostics_count,
+    }
+    if state.notes:
+        notes["opened"] = state.notes
+    if state.dtmf:
+        notes["dtmf"] = state.dtmf
+    if state.translation or state.translation_audio:
+        notes["translation"] = _translation(state)
+    return resource | {"eventstore": notes}
+
+
+def _translation(state: SessionState) -> dict[str, Any]:
+    shape: dict[str, Any] = {
+        side: "".join(deltas).strip() for side, deltas in state.translation.items()
+    }
+    if state.translation_audio is not None:
+        shape["audio"] = span(state.translation_audio, bytes_per_ms(output_format(state.wire)))
+    return shape

@@ -1,0 +1,54 @@
+"""Audio formats as sessions state them, and how many bytes a millisecond takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eventstore.realtime.values import integer, mapping, text
+
+PCM_RATE = 24_000
+
+#: Names in the beta shape, and the GA types that they stand for.
+BETA_FORMATS = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}
+GA_FORMATS = {ga: beta for beta, ga in BETA_FORMATS.items()}
+
+
+def format_of(value: Any, rate: int | None = None) -> dict[str, Any] | None:
+    """An audio format in the GA shape from either shape; None where it names none we know."""
+    name = text(mapping(value).get("type")) if isinstance(value, dict) else text(value)
+    if name is None:
+        return None
+    ga = BETA_FORMATS.get(name, name)
+    if ga not in GA_FORMATS:
+        return None
+    if ga != "audio/pcm":
+        return {"type": ga}
+    stated = integer(mapping(value).get("rate")) or rate or PCM_RATE
+    return {"type": ga, "rate": stated if 1000 <= stated <= 384_000 else PCM_RATE}
+
+
+def bytes_per_ms(format_: dict[str, Any] | None) -> float:
+    """Bytes in a millisecond of mono audio; PCM16 at 24 kHz where the format is unknown."""
+    if format_ is None:
+        return PCM_RATE * 2 / 1000
+    if format_["type"] == "audio/pcm":
+        return float(format_["rate"]) * 2 / 1000
+    return 8.0
+
+
+def input_format(session: dict[str, Any]) -> dict[str, Any] | None:
+    """What the user's audio is sent in, by the session's configuration."""
+    audio = mapping(mapping(session.get("audio")).get("input"))
+    rate = integer(session.get("input_audio_sampling_rate"))
+    return format_of(audio.get("format")) or format_of(session.get("input_audio_format"), rate)
+
+
+def output_format(session: dict[str, Any]) -> dict[str, Any] | None:
+    """What the model's audio comes in, by the session's (or a response's) configuration."""
+    audio = mapping(mapping(session.get("audio")).get("output"))
+    return format_of(audio.get("format")) or format_of(session.get("output_audio_format"))
+
+
+def input_bytes_per_ms(session: dict[str, Any]) -> float:
+    """Bytes in a millisecond of the user's audio."""
+    return bytes_per_ms(input_format(session))

@@ -1,0 +1,163 @@
+"""Event names: which there are, who sends them, what they do to the projection.
+
+Beta names are read as their GA names (`canonical`). A test walks the `openai` package's
+unions and fails where a type is in none of the sets below.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eventstore.realtime.frames import CLIENT, SERVER, STORE
+
+#: Beta name to GA name, where only the name changed.
+RENAMED = {
+    "response.text.delta": "response.output_text.delta",
+    "response.text.done": "response.output_text.done",
+    "response.audio.delta": "response.output_audio.delta",
+    "response.audio.done": "response.output_audio.done",
+    "response.audio_transcript.delta": "response.output_audio_transcript.delta",
+    "response.audio_transcript.done": "response.output_audio_transcript.done",
+    "conversation.item.created": "conversation.item.added",
+    "transcription_session.created": "session.created",
+    "transcription_session.updated": "session.updated",
+    "transcription_session.update": "session.update",
+}
+
+CLIENT_TYPES = frozenset(
+    {
+        "session.update",
+        "transcription_session.update",
+        "input_audio_buffer.append",
+        "input_audio_buffer.commit",
+        "input_audio_buffer.clear",
+        "output_audio_buffer.clear",
+        "conversation.item.create",
+        "conversation.item.retrieve",
+        "conversation.item.truncate",
+        "conversation.item.delete",
+        "response.create",
+        "response.cancel",
+        "session.input_audio_buffer.append",
+        "session.close",
+    }
+)
+
+#: Input audio: counted by the log, never read by the projection.
+INPUT_AUDIO = frozenset({"input_audio_buffer.append", "session.input_audio_buffer.append"})
+
+AUDIO_DELTAS = frozenset(
+    {"response.audio.delta", "response.output_audio.delta", "session.output_audio.delta"}
+)
+
+#: Deltas of text whose `…done` says the same. A rebuild reads them only where none came.
+TEXT_DELTAS = frozenset(
+    {
+        "response.text.delta",
+        "response.output_text.delta",
+        "response.audio_transcript.delta",
+        "response.output_audio_transcript.delta",
+        "response.function_call_arguments.delta",
+        "response.mcp_call_arguments.delta",
+        "conversation.item.input_audio_transcription.delta",
+    }
+)
+
+#: Known types without effect on state, and why.
+NO_EFFECT = {
+    "input_audio_buffer.append": "audio is read from the log, not projected",
+    "session.input_audio_buffer.append": "audio is read from the log, not projected",
+    "input_audio_buffer.commit": "the server's committed event says what happened",
+    "input_audio_buffer.clear": "the server's cleared event says what happened",
+    "output_audio_buffer.clear": "the server's cleared event says what happened",
+    "conversation.item.retrieve": "a question; conversation.item.retrieved answers",
+    "conversation.item.truncate": "a wish; conversation.item.truncated answers",
+    "conversation.item.delete": "a wish; conversation.item.deleted answers",
+    "response.cancel": "a wish; response.done answers",
+    "rate_limits.updated": "the account's limits, not the session's state",
+    "conversation.item.input_audio_transcription.segment": "the completed transcript has it",
+    "session.close": "a wish; session.closed answers",
+    "ping": "keep-alive",
+}
+
+#: Types that the projection folds, by their GA name.
+FOLDED = frozenset(
+    {
+        "eventstore.session.opened",
+        "eventstore.session.metadata",
+        "eventstore.session.closed",
+        "session.created",
+        "session.updated",
+        "session.update",
+        "session.closed",
+        "session.input_transcript.delta",
+        "session.output_transcript.delta",
+        "session.output_audio.delta",
+        "conversation.created",
+        "conversation.item.create",
+        "conversation.item.added",
+        "conversation.item.done",
+        "conversation.item.retrieved",
+        "conversation.item.truncated",
+        "conversation.item.deleted",
+        "conversation.item.input_audio_transcription.delta",
+        "conversation.item.input_audio_transcription.completed",
+        "conversation.item.input_audio_transcription.failed",
+        "input_audio_buffer.speech_started",
+        "input_audio_buffer.speech_stopped",
+        "input_audio_buffer.committed",
+        "input_audio_buffer.cleared",
+        "input_audio_buffer.timeout_triggered",
+        "input_audio_buffer.dtmf_event_received",
+        "output_audio_buffer.started",
+        "output_audio_buffer.stopped",
+        "output_audio_buffer.cleared",
+        "response.create",
+        "response.created",
+        "response.done",
+        "response.output_item.added",
+        "response.output_item.done",
+        "response.content_part.added",
+        "response.content_part.done",
+        "response.output_text.delta",
+        "response.output_text.done",
+        "response.output_audio.delta",
+        "response.output_audio.done",
+        "response.output_audio_transcript.delta",
+        "response.output_audio_transcript.done",
+        "response.function_call_arguments.delta",
+        "response.function_call_arguments.done",
+        "response.mcp_call_arguments.delta",
+        "response.mcp_call_arguments.done",
+        "response.mcp_call.in_progress",
+        "response.mcp_call.completed",
+        "response.mcp_call.failed",
+        "mcp_list_tools.in_progress",
+        "mcp_list_tools.completed",
+        "mcp_list_tools.failed",
+        "error",
+    }
+)
+
+#: What a rebuild need not read at all.
+SKIPPED_BY_REBUILD = frozenset(NO_EFFECT) | TEXT_DELTAS
+
+
+def canonical(type_: str) -> str:
+    """The GA name of a type; unknown names stay as they are."""
+    return RENAMED.get(type_, type_)
+
+
+def is_known(type_: str) -> bool:
+    """Whether the type is folded, or known to have no effect."""
+    return canonical(type_) in FOLDED or type_ in NO_EFFECT
+
+
+def direction_of(event: dict[str, Any] | None) -> str:
+    """Who sends an event, by its type; the server where it cannot be told."""
+    type_ = event.get("type") if event is not None else None
+    if not isinstance(type_, str):
+        return SERVER
+    if type_.startswith("eventstore."):
+        return STORE
+    return CLIENT if type_ in CLIENT_TYPES else SERVER

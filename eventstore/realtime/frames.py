@@ -1,0 +1,236 @@
+"""Frames: read what is needed, cut canonical base64 audio out, restore the text exactly.
+
+A frame is kept in three columns. `audio_offset` says how they join:
+
+* None: `frame` is the text as received;
+* 0 or more: base64 of `audio` was cut from the text at this character of `frame`;
+* `RAW_TEXT`: `audio` holds the whole text (UTF-8, surrogates passed through), since a
+  database's text type cannot hold it (NUL, lone surrogates); `frame` is empty;
+* `RAW_BINARY`: `audio` holds a binary message as it came; `frame` is empty.
+
+Cutting is only ever done where encoding the bytes again gives the same characters, so
+restoring never depends on the JSON being valid.
+"""
+
+from __future__ import annotations
+
+import binascii
+import json
+import re
+from typing import Any, NamedTuple
+
+import orjson
+import pybase64
+
+RAW_TEXT = -1
+RAW_BINARY = -2
+
+#: Type of a frame that is no JSON object with a text `type`.
+UNREADABLE = "eventstore.unreadable"
+
+CLIENT, SERVER, STORE = "client", "server", "store"
+DIRECTIONS = (CLIENT, SERVER, STORE)
+
+MAX_TYPE = 128
+MAX_DEPTH = 200
+
+_APPEND_TYPES = frozenset({"input_audio_buffer.append", "session.input_audio_buffer.append"})
+_DELTA_TYPES = frozenset(
+    {"response.audio.delta", "response.output_audio.delta", "session.output_audio.delta"}
+)
+# Items carry audio too, when a client creates or retrieves them; only long runs are worth a cut.
+_ITEM_AUDIO = re.compile(r'"audio"\s*:\s*"([A-Za-z0-9+/]{256,}={0,2})"')
+_ITEM_AUDIO_MIN = 300
+_HEAD = 400
+
+
+class Frame(NamedTuple):
+    """One message as it crossed the wire.
+
+    Attributes:
+        direction: `client`, `server`, or `store` for what the recorder itself notes.
+        text: the message's text; bytes for a binary message.
+        at: arrival in microseconds since 1970 UTC, None where it is not known.
+    """
+
+    direction: str
+    text: str | bytes
+    at: int | None = None
+
+
+class Decoded(NamedTuple):
+    """A frame as the log stores it and the projection reads it."""
+
+    type: str
+    frame: str
+    audio_offset: int | None
+    audio: bytes | None
+    event: dict[str, Any] | None
+
+
+def decode(text: str | bytes) -> Decoded:
+    """Take a frame apart. Never fails, and `restore` gives the text back, always.
+
+    Returns:
+        The type, what to store, and the parsed event with its audio cut out (None where the
+        frame cannot be read).
+    """
+    if isinstance(text, bytes):
+        return Decoded(UNREADABLE, "", RAW_BINARY, text, None)
+    cut = _cut_delta(text)
+    if cut is not None:
+        return cut
+    event = parse(text)
+    if event is not None and len(text) > _ITEM_AUDIO_MIN and '"audio"' in text:
+        match = _ITEM_AUDIO.search(text)
+        if match is not None:
+            cut = _cut_item(text, match.start(1), match.end(1))
+            if cut is not None:
+                return cut
+    type_ = event_type(event)
+    if "\0" in text or not (text.isascii() or _is_utf8(text)):
+        return Decoded(type_, "", RAW_TEXT, text.encode("utf-8", "surrogatepass"), event)
+    return Decoded(type_, text, None, None, event)
+
+
+def restore(frame: str, audio_offset: int | None, audio: bytes | None) -> str | bytes:
+    """The frame exactly as it was received.
+
+    Args:
+        frame, audio_offset, audio: the stored columns.
+
+    Raises:
+        ValueError: the columns contradict each other, so the row was damaged.
+    """
+    if audio_offset is None:
+        return frame
+    if audio is None:
+        raise ValueError("audio_offset without audio")
+    if audio_offset >= 0:
+        text = pybase64.b64encode_as_string(audio)
+        return f"{frame[:audio_offset]}{text}{frame[audio_offset:]}"
+    if audio_offset == RAW_TEXT:
+        return audio.decode("utf-8", "surrogatepass")
+    if audio_offset == RAW_BINARY:
+        return audio
+    raise ValueError(f"unknown audio_offset {audio_offset}")
+
+
+def parse(text: str) -> dict[str, Any] | None:
+    """The JSON object of a frame, None where it is no object or nested beyond reason."""
+    if text.count("{") + text.count("[") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
+        return None
+    try:
+        event = orjson.loads(text)
+    except ValueError:
+        # Stricter than real traffic: an emoji split over two deltas leaves lone surrogates.
+        try:
+            event = json.loads(text)
+        except (ValueError, RecursionError):
+            return None
+    return event if isinstance(event, dict) else None
+
+
+def parse_stored(frame: str, audio_offset: int | None, audio: bytes | None) -> dict[str, Any] | None:
+    """The event of a stored row, as `decode` gave it when the row was written."""
+    if audio_offset is None or audio_offset >= 0:
+        return parse(frame)
+    if audio_offset == RAW_TEXT and audio is not None:
+        return parse(audio.decode("utf-8", "surrogatepass"))
+    return None
+
+
+def event_type(event: dict[str, Any] | None) -> str:
+    """The type to store for a parsed event."""
+    type_ = event.get("type") if event is not None else None
+    if not isinstance(type_, str):
+        return UNREADABLE
+    if len(type_) > MAX_TYPE or "\0" in type_ or not type_.isascii():
+        type_ = type_[:MAX_TYPE].replace("\0", "�").encode("utf-8", "replace").decode()
+    return type_
+
+
+def _cut_delta(text: str) -> Decoded | None:
+    """Cut the audio of a buffer append or an audio delta; None where that is not possible."""
+    # Keys stand near the start in practice; a second look over the whole text is for the rest.
+    for limit in (_HEAD, len(text)):
+        key = text.find('"audio":', 0, limit)
+        if key < 0 and text.find("audio.delta", 0, limit) >= 0:
+            key = text.find('"delta":', 0, limit)
+        if key >= 0:
+            break
+    else:
+        return None
+    start = key + 9 if text[key + 8 : key + 9] == '"' else _value_start(text, key + 8)
+    if start < 0:
+        return None
+    end = text.find('"', start)
+    audio = _canonical(text[start:end]) if end > start else None
+    if audio is None:
+        return None
+    frame = text[:start] + text[end:]
+    if len(frame) > 4096 or "\0" in frame or not (frame.isascii() or _is_utf8(frame)):
+        return None
+    event = parse(frame)
+    if event is None:
+        return None
+    # The search above knows no JSON; the parsed rest shows whether it cut the right place.
+    type_ = event.get("type")
+    if (type_ in _APPEND_TYPES and event.get("audio") == "") or (
+        type_ in _DELTA_TYPES and event.get("delta") == ""
+    ):
+        return Decoded(type_, frame, start, audio, event)
+    return None
+
+
+def _value_start(text: str, position: int) -> int:
+    while text[position : position + 1] in (" ", "\t", "\n", "\r"):
+        position += 1
+    return position + 1 if text[position : position + 1] == '"' else -1
+
+
+def _cut_item(text: str, start: int, end: int) -> Decoded | None:
+    audio = _canonical(text[start:end])
+    frame = text[:start] + text[end:]
+    if audio is None or "\0" in frame or not (frame.isascii() or _is_utf8(frame)):
+        return None
+    event = parse(frame)
+    if event is None:
+        return None
+    return Decoded(event_type(event), frame, start, audio, event)
+
+
+def _canonical(encoded: str) -> bytes | None:
+    """The bytes of base64 text, None where encoding them again would give other text."""
+    if len(encoded) % 4 or not encoded.isascii():
+        return None
+    # The alphabet is checked by the decoder; the unused bits of the last quantum are not.
+    if encoded[-1] == "=" and encoded[-3 if encoded[-2] == "=" else -2] not in (
+        "AQgw" if encoded[-2] == "=" else "AEIMQUYcgkosw048"
+    ):
+        return None
+    try:
+        return pybase64.b64decode(encoded, None, True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _depth(text: str) -> int:
+    """Deepest nesting of brackets outside strings."""
+    depth = deepest = 0
+    for token in re.finditer(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', text, re.DOTALL):
+        first = text[token.start()]
+        if first in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif first in "]}":
+            depth -= 1
+    return deepest

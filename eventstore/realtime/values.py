@@ -1,0 +1,125 @@
+"""Readers for untrusted JSON: each gives the wanted type or None, and never raises."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import orjson
+
+MAX_INTEGER = 2**63 - 1
+MAX_KEY_BYTES = 128
+
+#: OpenAI's limits on metadata.
+METADATA_PAIRS, METADATA_KEY, METADATA_VALUE = 16, 64, 512
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """The value where it is an object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def sequence(value: Any) -> list[Any]:
+    """The value where it is an array, else an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def text(value: Any) -> str | None:
+    """The value where it is text, else None."""
+    return value if isinstance(value, str) else None
+
+
+def integer(value: Any) -> int | None:
+    """The value where it is a whole number that a BIGINT holds, else None."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and -MAX_INTEGER <= value <= MAX_INTEGER:
+        return value
+    return None
+
+
+def count(value: Any) -> int:
+    """The value where it is a whole number from 0, else 0."""
+    number = integer(value)
+    return number if number is not None and number > 0 else 0
+
+
+def number(value: Any) -> float | None:
+    """The value where it is a finite number, else None."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        result = float(value)
+    except OverflowError:
+        return None
+    return result if result - result == 0 else None
+
+
+def identifier(value: Any) -> str | None:
+    """An id that fits a database key: ids over 128 bytes become their SHA-256.
+
+    The resource keeps the id as it was; only the key is shortened.
+    """
+    if not isinstance(value, str) or not value:
+        return None
+    if value.isascii() and len(value) <= MAX_KEY_BYTES and "\0" not in value:
+        return value
+    clean = storable(value)
+    if len(clean.encode()) <= MAX_KEY_BYTES:
+        return clean
+    return "sha256:" + hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def storable(value: str) -> str:
+    """Text that every database takes: halves of emoji joined, NUL and lone halves replaced."""
+    if "\0" in value:
+        value = value.replace("\0", "�")
+    if value.isascii():
+        return value
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        value = value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return value
+
+
+def column(value: Any, limit: int = 256) -> str | None:
+    """Text for a typed column: storable and cut at `limit` characters."""
+    return storable(value)[:limit] if isinstance(value, str) else None
+
+
+def metadata_pairs(value: Any) -> dict[str, str]:
+    """The pairs of a wire metadata object that are within OpenAI's limits."""
+    if not isinstance(value, dict) or not value:
+        return {}
+    pairs: dict[str, str] = {}
+    for key, item in value.items():
+        if len(pairs) == METADATA_PAIRS:
+            break
+        if (
+            isinstance(item, str)
+            and 0 < len(key) <= METADATA_KEY
+            and len(item) <= METADATA_VALUE
+        ):
+            pairs[storable(key)] = storable(item)
+    return pairs
+
+
+def dumps(value: Any) -> str:
+    """JSON text that every database takes, for values that came from parsed JSON."""
+    try:
+        return orjson.dumps(value).decode()
+    except (TypeError, ValueError):
+        # Lone surrogates and integers over 64 bits: the slow encoder writes them as escapes.
+        return json.dumps(value, ensure_ascii=True, separators=(",", ":"), default=str)
+
+
+def loads(text_: str) -> Any:
+    """What `dumps` wrote."""
+    try:
+        return orjson.loads(text_)
+    except ValueError:
+        return json.loads(text_)

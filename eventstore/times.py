@@ -1,0 +1,68 @@
+"""Times are integers: microseconds since 1970-01-01 UTC."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+# What datetime can show; anything outside is no time of a call.
+MIN_AT = (datetime.min.replace(tzinfo=UTC) - EPOCH) // _MICROSECOND
+MAX_AT = (datetime.max.replace(tzinfo=UTC) - EPOCH) // _MICROSECOND
+
+
+def now() -> int:
+    """The client's clock, in microseconds since 1970 UTC."""
+    return time.time_ns() // 1000
+
+
+def to_iso(at: int | None) -> str | None:
+    """Microseconds as ISO 8601 in UTC with six decimals; None stays None."""
+    if at is None:
+        return None
+    moment = EPOCH + timedelta(microseconds=at)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond:06d}Z"
+
+
+def from_value(value: Any) -> int | None:
+    """Microseconds from ISO 8601 text (UTC where it names no zone) or epoch seconds.
+
+    Raises:
+        ValueError: the value is neither, or lies outside the years 1 to 9999.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        raise ValueError(f"not a time: {value!r}")
+    if isinstance(value, int | float):
+        return _bounded(_seconds(str(value)))
+    if isinstance(value, str):
+        try:
+            return _bounded(_seconds(value))
+        except ValueError:
+            pass
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return (moment - EPOCH) // _MICROSECOND
+    raise ValueError(f"not a time: {value!r}")
+
+
+def _seconds(text: str) -> int:
+    # Decimal, since a float cannot hold microseconds of today exactly.
+    try:
+        number = Decimal(text.strip())
+    except InvalidOperation as error:
+        raise ValueError(f"not a time: {text!r}") from error
+    if not number.is_finite() or abs(number) > 10**12:
+        raise ValueError(f"not a time: {text!r}")
+    return int((number * 1_000_000).to_integral_value())
+
+
+def _bounded(at: int) -> int:
+    if not MIN_AT <= at <= MAX_AT:
+        raise ValueError("a time outside the years 1 to 9999")
+    return at

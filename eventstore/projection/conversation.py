@@ -20,6 +20,7 @@ def ensure_item(state: SessionState, event: LogEvent, item_id: str) -> Item:
     item = state.items.get(item_id)
     if item is None:
         item = state.items[item_id] = Item(item_id, event.seq, event.at)
+        state.dirty.session = True
     touch(state, item)
     return item
 
@@ -45,19 +46,32 @@ def ensure_part(item: Item, event: LogEvent, body: dict[str, Any]) -> Part:
     return part
 
 
-def accepts_text(item: Item, part: Part | None) -> bool:
-    """Whether a text delta adds to the part: announced as text, and not finished."""
-    return part is not None and part.type in TEXT_PARTS and part.text is None
+def accepts_text(part: Part | None, seq: int) -> bool:
+    """Whether a text delta at `seq` adds to the part: announced as text, and not finished."""
+    return (
+        part is not None and part.type in TEXT_PARTS and part.text is None and seq > part.typed_seq
+    )
 
 
-def accepts_transcript(item: Item, part: Part | None) -> bool:
-    """Whether a transcript delta adds to the part: announced as audio, and not finished."""
-    return part is not None and part.type in AUDIO_PARTS and part.transcript is None
+def accepts_transcript(part: Part | None, seq: int) -> bool:
+    """Whether a transcript delta at `seq` adds to it: announced as audio, and not finished."""
+    return (
+        part is not None
+        and part.type in AUDIO_PARTS
+        and part.transcript is None
+        and seq > part.typed_seq
+    )
 
 
-def accepts_arguments(item: Item) -> bool:
-    """Whether an arguments delta adds to the item: announced as a call, and not finished."""
-    return item.arguments is None and item.wire.get("type") in CALLS
+def accepts_arguments(item: Item, seq: int) -> bool:
+    """Whether an arguments delta at `seq` adds to it: announced as a call, and not finished."""
+    return item.arguments is None and item.call_seq is not None and seq > item.call_seq
+
+
+def announce(part: Part, event: LogEvent, type_: Any) -> None:
+    """Note a part's type, the first one that an event names."""
+    if part.type is None and isinstance(type_, str):
+        part.type, part.typed_seq = type_, event.seq
 
 
 def see_item(state: SessionState, event: LogEvent, wire: dict[str, Any]) -> Item | None:
@@ -70,6 +84,8 @@ def see_item(state: SessionState, event: LogEvent, wire: dict[str, Any]) -> Item
     if not wire.get("content") and item.wire.get("content"):
         wire = {**wire, "content": item.wire["content"]}
     item.wire = {**item.wire, **wire}
+    if item.call_seq is None and item.wire.get("type") in CALLS:
+        item.call_seq = event.seq
     for index, content in enumerate(sequence(wire.get("content"))[:MAX_PART]):
         _see_content(item, event, index, mapping(content))
     if item.wire.get("type") in CALLS and event.type.endswith(".done"):
@@ -81,7 +97,7 @@ def _see_content(item: Item, event: LogEvent, index: int, content: dict[str, Any
     part = item.parts.get(index)
     if part is None:
         part = item.parts[index] = Part(event.seq)
-    part.type = text(content.get("type")) or part.type
+    announce(part, event, content.get("type"))
     said = text(content.get("text"))
     if said:
         finish(part, text=said)
@@ -111,6 +127,8 @@ def place(state: SessionState, item: Item, previous: str | None, at_start: bool 
             index = state.responses[item.response_id].conversation
         item.conversation = name_conversation(state, None) if index is None else index
     order = state.conversations[item.conversation].order
+    if not order:
+        state.dirty.conversations.add(item.conversation)
     if at_start:
         order.insert(0, item.id)
     elif previous is not None and order and order[-1] != previous and previous in order:
@@ -227,7 +245,7 @@ def _transcription_delta(state: SessionState, event: LogEvent, body: dict[str, A
     if item is None or delta is None:
         return
     part = item.parts.get(part_index(body))
-    if part is not None and accepts_transcript(item, part):
+    if part is not None and accepts_transcript(part, event.seq):
         part.transcript_deltas.append(delta)
         touch(state, item)
 

@@ -27,6 +27,10 @@ _BY_TYPE: dict[str, Handler] = {
 }
 
 
+# Deltas grow items and responses, and leave the session's own row as it is.
+_QUIET = catalogue.TEXT_DELTAS | catalogue.AUDIO_DELTAS - {"session.output_audio.delta"}
+
+
 def fold(session_id: str, events: Iterable[LogEvent]) -> SessionState:
     """The state after all of a session's events."""
     state = SessionState(session_id)
@@ -56,6 +60,8 @@ def apply(state: SessionState, event: LogEvent) -> None:
         return
     if body is None:
         return
+    if type_ not in _QUIET:
+        state.dirty.session = True
     try:
         handler(state, event, body)
     except Exception as error:  # the log is truth: a fold that meets the unforeseen goes on
@@ -64,7 +70,9 @@ def apply(state: SessionState, event: LogEvent) -> None:
 
 def _count(state: SessionState, event: LogEvent) -> None:
     if event.type == UNREADABLE:
+        state.dirty.session = True
         state.unreadable += 1
         state.diagnose(event, "unreadable_frame", "the frame is not a JSON object with a type")
     elif not catalogue.is_known(event.type):
+        state.dirty.session = True
         state.unknown_types[event.type] = state.unknown_types.get(event.type, 0) + 1

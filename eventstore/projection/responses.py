@@ -8,6 +8,7 @@ from eventstore.projection.conversation import (
     accepts_arguments,
     accepts_text,
     accepts_transcript,
+    announce,
     ensure_item,
     ensure_part,
     finish,
@@ -32,6 +33,7 @@ def ensure_response(state: SessionState, event: LogEvent, response_id: str) -> R
             conversation=name_conversation(state, None),
             session=state.wire,
         )
+        state.dirty.session = True
     state.dirty.responses.add(response_id)
     return response
 
@@ -54,7 +56,7 @@ def _item_of(state: SessionState, event: LogEvent, body: dict[str, Any]) -> Item
 def _tie(state: SessionState, event: LogEvent, item: Item, body: dict[str, Any]) -> None:
     response_id = identifier(body.get("response_id"))
     if item.response_id is None and response_id is not None and item.id not in state.unanswered:
-        item.response_id = response_id
+        item.response_id, item.tied_seq = response_id, event.seq
     if item.response_id is not None:
         response = ensure_response(state, event, item.response_id)
         if item.id not in response.output:
@@ -133,7 +135,8 @@ def _done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
         return
     response = ensure_response(state, event, response_id)
     response.wire = {**response.wire, **wire}
-    response.done_seq, response.done_at = event.seq, event.at
+    if response.done_seq is None:
+        response.done_seq, response.done_at = event.seq, event.at
     # xAI reports usage beside the response, not in it.
     usage = mapping(wire.get("usage")) or mapping(body.get("usage"))
     response.usage = usage or response.usage
@@ -167,7 +170,7 @@ def _part_added(state: SessionState, event: LogEvent, body: dict[str, Any]) -> N
     if item is None:
         return
     part = ensure_part(item, event, body)
-    part.type = text(mapping(body.get("part")).get("type")) or part.type
+    announce(part, event, mapping(body.get("part")).get("type"))
     response = state.responses.get(item.response_id or "")
     if response is not None and response.first_text_at is None and response.done_seq is None:
         state.awaiting_text.add(response.id)
@@ -179,7 +182,7 @@ def _part_done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> No
         return
     part = ensure_part(item, event, body)
     wire = mapping(body.get("part"))
-    part.type = text(wire.get("type")) or part.type
+    announce(part, event, wire.get("type"))
     # Some servers close a part with an empty text after its own event gave it.
     said, transcript = text(wire.get("text")), text(wire.get("transcript"))
     finish(
@@ -197,33 +200,36 @@ def _first_text(state: SessionState, event: LogEvent, response_id: str | None) -
         state.dirty.responses.add(response.id)
 
 
-def _open_item(state: SessionState, body: dict[str, Any]) -> Item | None:
-    """The known item that a delta grows, None where its response is over."""
+def _open_item(state: SessionState, event: LogEvent, body: dict[str, Any]) -> Item | None:
+    """The known item that a delta grows, None where its response is over.
+
+    Judged by seqs, so that a rebuild, which reads deltas last, comes to the same answer.
+    """
     item = state.items.get(identifier(body.get("item_id")) or "")
-    if item is None:
+    response = state.responses.get(item.response_id or "") if item is not None else None
+    if item is None or response is None or event.seq <= item.tied_seq:
         return None
-    response = state.responses.get(item.response_id or "")
-    return None if response is None or response.done_seq is not None else item
+    return item if response.done_seq is None or event.seq < response.done_seq else None
 
 
 def _text_delta(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     _first_text(state, event, identifier(body.get("response_id")))
-    item, delta = _open_item(state, body), text(body.get("delta"))
+    item, delta = _open_item(state, event, body), text(body.get("delta"))
     if item is None or delta is None:
         return
     part = item.parts.get(part_index(body))
-    if part is not None and accepts_text(item, part):
+    if part is not None and accepts_text(part, event.seq):
         part.text_deltas.append(delta)
         touch(state, item)
 
 
 def _transcript_delta(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     _first_text(state, event, identifier(body.get("response_id")))
-    item, delta = _open_item(state, body), text(body.get("delta"))
+    item, delta = _open_item(state, event, body), text(body.get("delta"))
     if item is None or delta is None:
         return
     part = item.parts.get(part_index(body))
-    if part is not None and accepts_transcript(item, part):
+    if part is not None and accepts_transcript(part, event.seq):
         part.transcript_deltas.append(delta)
         touch(state, item)
 
@@ -263,8 +269,8 @@ def _audio_done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> N
 
 
 def _arguments_delta(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
-    item, delta = _open_item(state, body), text(body.get("delta"))
-    if item is not None and delta is not None and accepts_arguments(item):
+    item, delta = _open_item(state, event, body), text(body.get("delta"))
+    if item is not None and delta is not None and accepts_arguments(item, event.seq):
         item.argument_deltas.append(delta)
         touch(state, item)
 

@@ -18,7 +18,7 @@ def _speech_of(state: SessionState, event: LogEvent, body: dict[str, Any]) -> Sp
     if item.speech is None:
         item.speech = Speech(first_seq=state.commit_seq + 1)
         # Its transcript may come before the item itself.
-        item.parts.setdefault(0, Part(event.seq, type="input_audio"))
+        item.parts.setdefault(0, Part(event.seq, "input_audio", event.seq))
     return item.speech
 
 

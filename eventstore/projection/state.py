@@ -47,6 +47,7 @@ class Part:
 
     seen_seq: int
     type: str | None = None
+    typed_seq: int = 0
     text: str | None = None
     transcript: str | None = None
     text_deltas: list[str] = field(default_factory=list)
@@ -92,6 +93,8 @@ class Item:
     conversation: int | None = None
     linked: bool = False
     deleted_seq: int | None = None
+    call_seq: int | None = None
+    tied_seq: int = 0
     response_id: str | None = None
     answered_by: str | None = None
     done_at: int | None = None
@@ -101,6 +104,7 @@ class Item:
     progress: str | None = None
     speech: Speech | None = None
     truncation: Truncation | None = None
+    indexed: str | None = ""
 
 
 @dataclass(slots=True)
@@ -137,6 +141,7 @@ class Response:
     playback_stopped_at: int | None = None
     cleared_seq: int | None = None
     truncated: bool = False
+    indexed: frozenset[tuple[str, str]] | None = frozenset()
 
 
 @dataclass(slots=True)
@@ -169,6 +174,7 @@ class Dirty:
     billed: set[tuple[str, int]] = field(default_factory=set)
     conversations: set[int] = field(default_factory=set)
     metadata: bool = False
+    session: bool = False
 
     def clear(self) -> None:
         """Forget all of it."""
@@ -178,6 +184,7 @@ class Dirty:
         self.billed.clear()
         self.conversations.clear()
         self.metadata = False
+        self.session = False
 
 
 @dataclass(slots=True)
@@ -216,6 +223,15 @@ class SessionState:
     translation: dict[str, list[str]] = field(default_factory=dict)
     translation_audio: AudioSpan | None = None
     dirty: Dirty = field(default_factory=Dirty)
+
+    def forget_written(self) -> None:
+        """Mark nothing as changed, and take nothing for known of what the read models hold."""
+        items, responses = self.items.values(), self.responses.values()
+        for item in items:
+            item.indexed = None
+        for response in responses:
+            response.indexed = None
+        self.dirty.clear()
 
     def diagnose(self, event: LogEvent, code: str, message: str) -> None:
         """Note something about an event that a person should see; the first hundred are kept."""

@@ -42,6 +42,11 @@ _DELTA_TYPES = frozenset(
 _ITEM_AUDIO = re.compile(r'"audio"\s*:\s*"([A-Za-z0-9+/]{256,}={0,2})"')
 _ITEM_AUDIO_MIN = 300
 _HEAD = 400
+_SMALL = 1200
+_AUDIO_TYPES = _APPEND_TYPES | _DELTA_TYPES
+
+# What remains of a client's appends is mostly the same text each time: parse it once.
+_remains: dict[str, tuple[str, dict[str, Any]]] = {}
 
 
 class Frame(NamedTuple):
@@ -77,20 +82,26 @@ def decode(text: str | bytes) -> Decoded:
     """
     if isinstance(text, bytes):
         return Decoded(UNREADABLE, "", RAW_BINARY, text, None)
-    cut = _cut_delta(text)
-    if cut is not None:
-        return cut
+    if len(text) > _SMALL:
+        return _cut_delta(text) or _decode_whole(text)
+    decoded = _decode_whole(text)
+    if decoded.type in _AUDIO_TYPES:
+        return _cut_delta(text) or decoded
+    return decoded
+
+
+def _decode_whole(text: str) -> Decoded:
     event = parse(text)
-    if event is not None and len(text) > _ITEM_AUDIO_MIN and '"audio"' in text:
+    if len(text) > _ITEM_AUDIO_MIN and event is not None and '"audio"' in text:
         match = _ITEM_AUDIO.search(text)
         if match is not None:
             cut = _cut_item(text, match.start(1), match.end(1))
             if cut is not None:
                 return cut
-    type_ = event_type(event)
     if "\0" in text or not (text.isascii() or _is_utf8(text)):
-        return Decoded(type_, "", RAW_TEXT, text.encode("utf-8", "surrogatepass"), event)
-    return Decoded(type_, text, None, None, event)
+        raw = text.encode("utf-8", "surrogatepass")
+        return Decoded(event_type(event), "", RAW_TEXT, raw, event)
+    return Decoded(event_type(event), text, None, None, event)
 
 
 def restore(frame: str, audio_offset: int | None, audio: bytes | None) -> str | bytes:
@@ -118,7 +129,11 @@ def restore(frame: str, audio_offset: int | None, audio: bytes | None) -> str | 
 
 def parse(text: str) -> dict[str, Any] | None:
     """The JSON object of a frame, None where it is no object or nested beyond reason."""
-    if text.count("{") + text.count("[") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
+    if (
+        len(text) > MAX_DEPTH
+        and text.count("{") + text.count("[") > MAX_DEPTH
+        and _depth(text) > MAX_DEPTH
+    ):
         return None
     try:
         event = orjson.loads(text)
@@ -169,6 +184,9 @@ def _cut_delta(text: str) -> Decoded | None:
     if audio is None:
         return None
     frame = text[:start] + text[end:]
+    known = _remains.get(frame)
+    if known is not None:
+        return Decoded(known[0], frame, start, audio, known[1])
     if len(frame) > 4096 or "\0" in frame or not (frame.isascii() or _is_utf8(frame)):
         return None
     event = parse(frame)
@@ -176,9 +194,13 @@ def _cut_delta(text: str) -> Decoded | None:
         return None
     # The search above knows no JSON; the parsed rest shows whether it cut the right place.
     type_ = event.get("type")
-    if (type_ in _APPEND_TYPES and event.get("audio") == "") or (
-        type_ in _DELTA_TYPES and event.get("delta") == ""
-    ):
+    if type_ in _APPEND_TYPES and event.get("audio") == "":
+        if len(frame) < 100:
+            if len(_remains) > 1000:
+                _remains.clear()
+            _remains[frame] = (type_, event)
+        return Decoded(type_, frame, start, audio, event)
+    if type_ in _DELTA_TYPES and event.get("delta") == "":
         return Decoded(type_, frame, start, audio, event)
     return None
 

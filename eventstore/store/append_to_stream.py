@@ -1,0 +1,128 @@
+"""Append to a stream: one transaction, guarded by `expected_seq`, gapless `seq` from 1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from eventstore.errors import ConflictError, InvalidInputError
+from eventstore.projection.fold import apply
+from eventstore.projection.state import LogEvent, SessionState
+from eventstore.realtime.frames import DIRECTIONS, Frame, decode
+from eventstore.store.transaction import Row, Transaction
+
+# The hot statements. Each carries session_id, so that each touches one node of a shard.
+ADVANCE = (
+    "UPDATE streams SET head_seq = ?, last_at = COALESCE(?, last_at), projected_seq = ?,"
+    " projector_version = ? WHERE session_id = ? AND head_seq = ? AND projected_seq = ?"
+    " AND projector_version = ?"
+)
+ADVANCE_LOG = (
+    "UPDATE streams SET head_seq = ?, last_at = COALESCE(?, last_at)"
+    " WHERE session_id = ? AND head_seq = ?"
+)
+OPEN_STREAM = (
+    "INSERT INTO streams (session_id, head_seq, opened_at, last_at, projected_seq,"
+    " projector_version) VALUES (?, 0, ?, ?, 0, ?) ON CONFLICT (session_id) DO NOTHING"
+)
+LOCK_STREAM = "SELECT head_seq, projected_seq, projector_version, opened_at FROM streams WHERE session_id = ?"
+INSERT_EVENT = (
+    "INSERT INTO events (session_id, seq, at, direction, type, frame, audio_offset, audio)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
+COPY_EVENTS = (
+    "COPY events (session_id, seq, at, direction, type, frame, audio_offset, audio)"
+    " FROM STDIN (FORMAT BINARY)"
+)
+SAME_EVENTS = (
+    "SELECT at, direction, frame, audio_offset, audio FROM events"
+    " WHERE session_id = ? AND seq > ? AND seq <= ? ORDER BY seq"
+)
+
+_COPY_TYPES = ("varchar", "int8", "int8", "varchar", "varchar", "text", "int4", "bytea")
+#: Below this, one INSERT after the other is faster than starting a COPY.
+COPY_FROM = 8
+
+
+class Head(NamedTuple):
+    """Where a stream stands.
+
+    Attributes:
+        seq: the last event's seq, 0 for a stream without events.
+        projected_seq: how far the read models are.
+        projector_version: the projector that wrote them.
+        opened_at: when the stream was opened, in microseconds since 1970 UTC.
+    """
+
+    seq: int
+    projected_seq: int
+    projector_version: int
+    opened_at: int
+
+
+def lock_stream(tx: Transaction, session_id: str) -> Head | None:
+    """The stream's head, locked until the transaction ends; None where there is no stream."""
+    sql = LOCK_STREAM + (" FOR UPDATE" if tx.postgresql else "")
+    row = tx.row(sql, (session_id,))
+    return Head(*row) if row is not None else None
+
+
+def open_stream(tx: Transaction, session_id: str, at: int, version: int) -> Head:
+    """Make the stream where there is none, and lock it."""
+    tx.run(OPEN_STREAM, (session_id, at, at, version))
+    head = lock_stream(tx, session_id)
+    if head is None:
+        raise ConflictError(session_id, 0, -1)
+    return head
+
+
+def decoded_rows(
+    session_id: str, base: int, frames: Iterable[Frame], state: SessionState | None
+) -> Iterator[Row]:
+    """Rows to insert behind seq `base`, each decoded, and folded into the state, when asked for."""
+    seq = base
+    for direction, text, at in frames:
+        seq += 1
+        if direction not in DIRECTIONS or not (at is None or type(at) is int):
+            raise InvalidInputError(
+                f"frame {seq - base}: direction {direction!r} and time {at!r}; use client, server"
+                " or store, and microseconds since 1970 UTC or None"
+            )
+        type_, frame, offset, audio, event = decode(text)
+        if state is not None:
+            length = len(audio) if audio is not None and offset is not None and offset >= 0 else 0
+            apply(state, LogEvent(seq, at, direction, type_, event, length))
+        yield session_id, seq, at, direction, type_, frame, offset, audio
+
+
+def insert_events(tx: Transaction, rows: Iterable[Row], few: bool) -> None:
+    """Write event rows: executemany on SQLite, COPY on PostgreSQL (INSERT where they are few)."""
+    if not tx.postgresql:
+        tx.connection.executemany(INSERT_EVENT, rows)
+    elif few:
+        for row in rows:
+            tx.run(INSERT_EVENT, row)
+    else:
+        with tx.connection.cursor().copy(COPY_EVENTS) as copy:
+            copy.set_types(_COPY_TYPES)
+            for row in rows:
+                copy.write_row(row)
+
+
+def is_repeated(tx: Transaction, session_id: str, base: int, frames: Sequence[Frame]) -> bool:
+    """Whether the events behind `base` are these frames: the same append, tried again."""
+    found = tx.rows(SAME_EVENTS, (session_id, base, base + len(frames)))
+    return len(found) == len(frames) and all(
+        _is_same(row, frame) for row, frame in zip(found, frames, strict=True)
+    )
+
+
+def _is_same(row: Row, frame: Frame) -> bool:
+    at, direction, text, offset, audio = row
+    if direction != frame.direction or (frame.at is not None and frame.at != at):
+        return False
+    _, kept, cut_at, cut, _ = decode(frame.text)
+    return bool(text == kept and offset == cut_at and audio == cut)
+
+
+

@@ -1,0 +1,79 @@
+"""Engines: one for each database URL, set up for durable appends and many processes."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import QueuePool, StaticPool
+
+from eventstore.errors import InvalidInputError
+
+SQLITE_BUSY_MS = 30_000
+# Bigger pages hold a frame's audio without a chain of overflow pages: see docs/adr/0002.
+SQLITE_PAGE_SIZE = 16_384
+SQLITE_CHECKPOINT_PAGES = 1000
+
+_DIALECTS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+
+
+def parse_url(url: str) -> URL:
+    """A database URL with the driver that the store uses.
+
+    Raises:
+        InvalidInputError: no database URL, or a database that is not supported.
+    """
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:
+        raise InvalidInputError(
+            "not a database URL; use sqlite:///calls.db or postgresql://user@host/name"
+        ) from error
+    backend = parsed.drivername.partition("+")[0]
+    if backend not in _DIALECTS:
+        raise InvalidInputError(
+            f"no support for {backend!r} databases; use sqlite:///… or postgresql://…"
+        )
+    return parsed.set(drivername=_DIALECTS[backend])
+
+
+def create(url: str) -> Engine:
+    """An engine for a database URL.
+
+    SQLite runs in WAL mode with synchronous FULL, PostgreSQL with its own durable defaults.
+    """
+    parsed = parse_url(url)
+    if parsed.drivername != "sqlite":
+        return create_engine(parsed, pool_size=5, max_overflow=20, pool_pre_ping=False)
+    path = parsed.database
+    memory = not path or path == ":memory:" or "mode=memory" in path
+    if not memory and path is not None and not path.startswith("file:"):
+        folder = Path(path).parent
+        if not folder.is_dir():
+            raise InvalidInputError(f"no folder {folder} for the database {path}; make it first")
+    engine = create_engine(
+        parsed,
+        poolclass=StaticPool if memory else QueuePool,
+        connect_args={"check_same_thread": False, "timeout": SQLITE_BUSY_MS / 1000},
+    )
+    event.listen(engine, "connect", _set_up_sqlite)
+    return engine
+
+
+
+
+def _set_up_sqlite(connection: sqlite3.Connection, record: Any) -> None:
+    # Transactions are begun by hand (BEGIN IMMEDIATE), not by the driver's guess.
+    connection.isolation_level = None
+    run = connection.execute
+    run(f"PRAGMA busy_timeout={SQLITE_BUSY_MS}")
+    run(f"PRAGMA page_size={SQLITE_PAGE_SIZE}")
+    run("PRAGMA journal_mode=WAL")
+    run("PRAGMA synchronous=FULL")
+    run(f"PRAGMA wal_autocheckpoint={SQLITE_CHECKPOINT_PAGES}")
+    run("PRAGMA cache_size=-32768")
+    run("PRAGMA temp_store=MEMORY")

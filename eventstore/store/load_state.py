@@ -1,0 +1,147 @@
+"""Load a session's state from the log, reading no more of it than the fold needs.
+
+Input audio and events without effect are skipped, and so are text deltas, since their
+`…done` says the same. They are read only where the fold depends on them: the first text of
+a response, and the text of parts that never finished. The result equals folding every event
+(tests/store/test_load_state.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from eventstore.projection.conversation import (
+    accepts_arguments,
+    accepts_text,
+    accepts_transcript,
+)
+from eventstore.projection.fold import apply
+from eventstore.projection.speech import needs_input_bytes
+from eventstore.projection.state import Item, LogEvent, SessionState
+from eventstore.realtime.catalogue import INPUT_AUDIO, SKIPPED_BY_REBUILD, TEXT_DELTAS
+from eventstore.realtime.frames import parse_stored
+from eventstore.store.transaction import Row, Transaction
+
+_PIECE_ROWS = 1000
+_DELTA_ROWS = 16
+
+
+def _listed(types: frozenset[str]) -> str:
+    return ", ".join(f"'{type_}'" for type_ in sorted(types))
+
+
+# Names from the catalogue, not input. The commonest type is compared first.
+_SKIPPED = _listed(SKIPPED_BY_REBUILD - {"input_audio_buffer.append"})
+_COLUMNS = (
+    "seq, at, direction, type, frame, audio_offset,"
+    " CASE WHEN audio_offset < 0 THEN audio END,"
+    " CASE WHEN audio_offset >= 0 THEN LENGTH(audio) END"
+)
+FOLDED_EVENTS = (
+    f"SELECT {_COLUMNS} FROM events WHERE session_id = ? AND seq > ? AND seq <= ?"
+    f" AND type <> 'input_audio_buffer.append' AND type NOT IN ({_SKIPPED})"
+    f" ORDER BY seq LIMIT {_PIECE_ROWS}"
+)
+ALL_EVENTS = (
+    f"SELECT {_COLUMNS} FROM events WHERE session_id = ? AND seq > ? AND seq <= ?"
+    f" ORDER BY seq LIMIT {_PIECE_ROWS}"
+)
+TEXT_DELTA_EVENTS = (
+    f"SELECT {_COLUMNS} FROM events WHERE session_id = ? AND seq > ? AND seq < ?"
+    f" AND type IN ({_listed(TEXT_DELTAS)}) ORDER BY seq LIMIT ?"
+)
+INPUT_BYTES = (
+    "SELECT COALESCE(SUM(LENGTH(audio)), 0) FROM events WHERE session_id = ? AND seq > ?"
+    f" AND seq < ? AND type IN ({_listed(INPUT_AUDIO)}) AND audio_offset >= 0"
+)
+TIMES = "SELECT seq, at FROM events WHERE session_id = ? AND seq IN (1, ?)"
+
+
+def load_state(tx: Transaction, session_id: str, seq: int) -> SessionState:
+    """The state after events 1 to `seq`, nothing in it marked as changed."""
+    state = SessionState(session_id)
+    for row in _pieces(tx, FOLDED_EVENTS, session_id, 0, seq):
+        if state.awaiting_text and row[0] > state.seq + 1:
+            _read_first_texts(tx, state, row[0])
+        event = _log_event(row)
+        if event.type == "input_audio_buffer.committed" and event.event is not None:
+            if needs_input_bytes(state, event.event):
+                state.input_bytes = _input_bytes(tx, state, event.seq)
+        apply(state, event)
+    if state.awaiting_text and seq > state.seq:
+        _read_first_texts(tx, state, seq + 1)
+    _finish_texts(tx, state, seq)
+    state.input_bytes = _input_bytes(tx, state, seq + 1)
+    times = dict(tx.rows(TIMES, (session_id, seq)))
+    state.seq, state.first_at, state.last_at = seq, times.get(1), times.get(seq)
+    state.forget_written()
+    return state
+
+
+def catch_up_state(tx: Transaction, state: SessionState, seq: int) -> None:
+    """Fold the events behind the state, up to `seq`, that another writer appended and projected."""
+    for row in _pieces(tx, ALL_EVENTS, state.session_id, state.seq, seq):
+        apply(state, _log_event(row))
+    state.forget_written()
+
+
+def _pieces(
+    tx: Transaction, sql: str, session_id: str, after: int, last: int
+) -> Iterator[Row]:
+    while True:
+        rows = tx.rows(sql, (session_id, after, last))
+        yield from rows
+        if len(rows) < _PIECE_ROWS:
+            return
+        after = rows[-1][0]
+
+
+def _log_event(row: Row) -> LogEvent:
+    seq, at, direction, type_, frame, offset, raw, length = row
+    event = parse_stored(frame, offset, raw)
+    return LogEvent(seq, at, direction, type_, event, length or 0)
+
+
+def _read_first_texts(tx: Transaction, state: SessionState, before: int) -> None:
+    """Fold text deltas before the next folded event while a response awaits its first text."""
+    while state.awaiting_text:
+        rows = tx.rows(TEXT_DELTA_EVENTS, (state.session_id, state.seq, before, _DELTA_ROWS))
+        for row in rows:
+            apply(state, _log_event(row))
+            if not state.awaiting_text:
+                return
+        if len(rows) < _DELTA_ROWS:
+            return
+
+
+def _finish_texts(tx: Transaction, state: SessionState, seq: int) -> None:
+    """Give parts that never finished the text of all of their deltas."""
+    unfinished = [item for item in state.items.values() if _may_hold_deltas(item, seq + 1)]
+    if not unfinished:
+        return
+    for item in unfinished:
+        item.argument_deltas.clear()
+        for part in item.parts.values():
+            part.text_deltas.clear()
+            part.transcript_deltas.clear()
+    after, kept = min(item.seen_seq for item in unfinished), state.awaiting_text
+    state.awaiting_text = set()
+    while True:
+        rows = tx.rows(TEXT_DELTA_EVENTS, (state.session_id, after, seq + 1, _PIECE_ROWS))
+        for row in rows:
+            apply(state, _log_event(row))
+        if len(rows) < _PIECE_ROWS:
+            break
+        after = rows[-1][0]
+    state.awaiting_text = kept
+
+
+def _may_hold_deltas(item: Item, seq: int) -> bool:
+    return accepts_arguments(item, seq) or any(
+        accepts_text(part, seq) or accepts_transcript(part, seq) for part in item.parts.values()
+    )
+
+
+def _input_bytes(tx: Transaction, state: SessionState, before: int) -> int:
+    row = tx.row(INPUT_BYTES, (state.session_id, state.commit_seq, before))
+    return int(row[0]) if row is not None else 0

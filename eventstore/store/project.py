@@ -1,0 +1,137 @@
+"""Project what is behind, and rebuild: each session in a transaction of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import NamedTuple
+
+from sqlalchemy import Engine
+
+from eventstore.errors import NotFoundError
+from eventstore.projection.state import PROJECTOR_VERSION
+from eventstore.store import engine as engines
+from eventstore.store.append_to_stream import lock_stream
+from eventstore.store.load_state import load_state
+from eventstore.store.read_models import write_all
+from eventstore.store.transaction import read, write
+
+BEHIND = (
+    "SELECT session_id FROM streams WHERE projected_seq < head_seq"
+    " UNION SELECT session_id FROM streams WHERE projector_version < ? ORDER BY 1 LIMIT ?"
+)
+COUNT_BEHIND = (
+    "SELECT COUNT(*) FROM streams WHERE projected_seq < head_seq OR projector_version < ?"
+)
+SET_PROJECTED = (
+    "UPDATE streams SET projected_seq = ?, projector_version = ? WHERE session_id = ?"
+)
+SESSION_IDS = "SELECT session_id FROM streams WHERE session_id > ? ORDER BY session_id LIMIT ?"
+
+_BATCH = 500
+
+
+class Projected(NamedTuple):
+    """One session projected: its id and head."""
+
+    session_id: str
+    seq: int
+
+
+def project_session(engine: Engine, session_id: str, only_stale: bool = False) -> Projected | None:
+    """Replace a session's rows by those of its log; readers see the old or the new.
+
+    Args:
+        only_stale: leave a session alone whose rows are current.
+
+    Returns:
+        What was projected, None where nothing needed to be.
+
+    Raises:
+        NotFoundError: there is no such session.
+    """
+    with write(engine) as tx:
+        head = lock_stream(tx, session_id)
+        if head is None:
+            raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
+        current = head.projected_seq == head.seq and head.projector_version >= PROJECTOR_VERSION
+        if only_stale and current:
+            return None
+        write_all(tx, load_state(tx, session_id, head.seq), head.opened_at)
+        tx.run(SET_PROJECTED, (head.seq, PROJECTOR_VERSION, session_id))
+    return Projected(session_id, head.seq)
+
+
+def behind(engine: Engine, limit: int = _BATCH) -> list[str]:
+    """Sessions whose rows are behind their log, or were made by an older projector."""
+    with read(engine) as tx:
+        return [row[0] for row in tx.rows(BEHIND, (PROJECTOR_VERSION, limit))]
+
+
+def count_behind(engine: Engine) -> int:
+    """How many sessions `behind` would list in the end."""
+    with read(engine) as tx:
+        row = tx.row(COUNT_BEHIND, (PROJECTOR_VERSION,))
+    return int(row[0]) if row is not None else 0
+
+
+def catch_up(engine: Engine) -> Iterator[Projected]:
+    """Project every session that is behind, until none is."""
+    while True:
+        waiting = behind(engine)
+        if not waiting:
+            return
+        for session_id in waiting:
+            done = project_session(engine, session_id, only_stale=True)
+            if done is not None:
+                yield done
+
+
+def session_ids(engine: Engine) -> Iterator[str]:
+    """All sessions' ids, in order."""
+    last = ""
+    while True:
+        with read(engine) as tx:
+            rows = tx.rows(SESSION_IDS, (last, _BATCH))
+        yield from (row[0] for row in rows)
+        if len(rows) < _BATCH:
+            return
+        last = rows[-1][0]
+
+
+def rebuild(engine: Engine, ids: list[str], workers: int = 1) -> Iterator[Projected]:
+    """Rebuild sessions, each atomically, as they get done.
+
+    Args:
+        workers: processes to share the work; each has its own connection.
+
+    Raises:
+        NotFoundError: one of them does not exist.
+    """
+    if workers <= 1 or len(ids) <= 1:
+        for session_id in ids:
+            done = project_session(engine, session_id)
+            if done is not None:
+                yield done
+        return
+    url = engine.url.render_as_string(hide_password=False)
+    # Spawned, not forked: a forked child would share this process's connections.
+    with ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, (url,)) as pool:
+        for done in pool.map(_rebuild_one, ids, chunksize=max(1, min(50, len(ids) // workers))):
+            if done is not None:
+                yield done
+
+
+_worker_engine: Engine | None = None
+
+
+def _start_worker(url: str) -> None:
+    global _worker_engine
+    _worker_engine = engines.create(url)
+
+
+def _rebuild_one(session_id: str) -> Projected | None:
+    if _worker_engine is None:
+        raise RuntimeError("a rebuild worker without an engine")
+    return project_session(_worker_engine, session_id)

@@ -1,0 +1,201 @@
+"""The tables, as declared. Migrations create them; a test compares the two on each database.
+
+Every primary key begins with `session_id`: an append touches one session, and a distributed
+engine can place each session on one node. Times are microseconds since 1970 UTC.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+metadata = MetaData()
+
+
+def _session() -> Column[str]:
+    return Column("session_id", String(128), primary_key=True)
+
+
+streams = Table(
+    "streams",
+    metadata,
+    _session(),
+    Column("head_seq", BigInteger, nullable=False),
+    Column("opened_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger),
+    Column("closed_at", BigInteger),
+    Column("projected_seq", BigInteger, nullable=False),
+    Column("projector_version", Integer, nullable=False),
+    Index(
+        "streams_behind",
+        "session_id",
+        sqlite_where=text("projected_seq < head_seq"),
+        postgresql_where=text("projected_seq < head_seq"),
+    ),
+    Index("streams_projector_version", "projector_version"),
+)
+
+# Audio is last, so that SQLite reads the other columns without its overflow pages.
+events = Table(
+    "events",
+    metadata,
+    _session(),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", BigInteger),
+    Column("direction", String(6), nullable=False),
+    Column("type", String(128), nullable=False),
+    Column("frame", Text, nullable=False),
+    Column("audio_offset", Integer),
+    Column("audio", LargeBinary),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    _session(),
+    Column("at", BigInteger, nullable=False),
+    Column("model", String(256)),
+    Column("closed", SmallInteger, nullable=False),
+    Column("responses", Integer, nullable=False),
+    Column("interruptions", Integer, nullable=False),
+    Column("errors", Integer, nullable=False),
+    Column("wire", Text, nullable=False),
+    Column("notes", Text, nullable=False),
+    Index("sessions_at", "at", "session_id"),
+    Index("sessions_model", "model", "at", "session_id"),
+)
+
+session_metadata = Table(
+    "session_metadata",
+    metadata,
+    _session(),
+    Column("key", String(64), primary_key=True),
+    Column("value", String(512), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Index("session_metadata_value", "key", "value", "at", "session_id"),
+)
+
+conversations = Table(
+    "conversations",
+    metadata,
+    _session(),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("conversation_id", String(128)),
+    Index("conversations_id", "conversation_id"),
+)
+
+items = Table(
+    "items",
+    metadata,
+    _session(),
+    Column("item_id", String(128), primary_key=True),
+    Column("conversation", Integer),
+    Column("position", Integer),
+    Column("type", String(64)),
+    Column("role", String(64)),
+    Column("status", String(64)),
+    Column("response_id", String(128)),
+    Column("seq", BigInteger, nullable=False),
+    Column("at", BigInteger),
+    Column("deleted_seq", BigInteger),
+    Column("said", Text, nullable=False),
+    Column("resource", Text, nullable=False),
+    Index("items_response", "session_id", "response_id"),
+)
+
+responses = Table(
+    "responses",
+    metadata,
+    _session(),
+    Column("response_id", String(128), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("status", String(64)),
+    Column("status_reason", String(64)),
+    Column("model", String(256)),
+    Column("voice", String(128)),
+    Column("modalities", String(16)),
+    Column("audio_format", String(32)),
+    Column("temperature", Float),
+    Column("max_output_tokens", String(24)),
+    Column("conversation_id", String(128)),
+    Column("interrupted", SmallInteger, nullable=False),
+    Column("created_at", BigInteger),
+    Column("first_text_at", BigInteger),
+    Column("first_audio_at", BigInteger),
+    Column("done_at", BigInteger),
+    Column("speech_ended_at", BigInteger),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("total_tokens", BigInteger, nullable=False),
+    Column("resource", Text, nullable=False),
+    Index("responses_at", "at", "session_id", "response_id"),
+    Index("responses_id", "response_id"),
+    Index("responses_status", "status", "at", "session_id", "response_id"),
+    Index("responses_model", "model", "at", "session_id", "response_id"),
+    Index("responses_voice", "voice", "at", "session_id", "response_id"),
+    Index("responses_conversation", "conversation_id", "at", "session_id", "response_id"),
+    Index("responses_session", "session_id", "at", "response_id"),
+)
+
+response_metadata = Table(
+    "response_metadata",
+    metadata,
+    _session(),
+    Column("response_id", String(128), primary_key=True),
+    Column("key", String(64), primary_key=True),
+    Column("value", String(512), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    # A page of newest-first answers is a stretch of this index: no sort.
+    Index("response_metadata_value", "key", "value", "at", "session_id", "response_id"),
+)
+
+usage = Table(
+    "usage",
+    metadata,
+    _session(),
+    Column("usage_id", String(160), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("response_id", String(128)),
+    Column("item_id", String(128)),
+    Column("at", BigInteger, nullable=False),
+    Column("model", String(256)),
+    Column("reported", SmallInteger, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("total_tokens", BigInteger, nullable=False),
+    Column("input_text", BigInteger, nullable=False),
+    Column("input_audio", BigInteger, nullable=False),
+    Column("input_image", BigInteger, nullable=False),
+    Column("cached_tokens", BigInteger, nullable=False),
+    Column("cached_text", BigInteger, nullable=False),
+    Column("cached_audio", BigInteger, nullable=False),
+    Column("cached_image", BigInteger, nullable=False),
+    Column("output_text", BigInteger, nullable=False),
+    Column("output_audio", BigInteger, nullable=False),
+    Column("audio_ms", BigInteger, nullable=False),
+    Index("usage_at", "at", "session_id"),
+)
+
+#: Tables that a projection writes, in the order of their writing.
+READ_MODELS = (
+    sessions,
+    session_metadata,
+    conversations,
+    items,
+    responses,
+    response_metadata,
+    usage,
+)

@@ -1,0 +1,149 @@
+"""Transactions on the driver's own connection: the hot path's way to the database.
+
+SQL is written once, with `?` for parameters; PostgreSQL's driver gets `%s`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import psycopg
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from eventstore.errors import DatabaseUnavailableError, EventStoreError
+
+Row = tuple[Any, ...]
+
+
+class Transaction:
+    """One open transaction. Use `write` or `read` to get one."""
+
+    def __init__(self, dialect: str, connection: Any) -> None:
+        self.dialect = dialect
+        self.connection = connection
+        self.postgresql = dialect == "postgresql"
+
+    def run(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        """Execute; the number of rows changed."""
+        return int(self.connection.execute(self._sql(sql), parameters).rowcount)
+
+    def run_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Execute once for each row."""
+        self.connection.cursor().executemany(self._sql(sql), rows)
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        """All rows of a query."""
+        found: list[Row] = self.connection.execute(self._sql(sql), parameters).fetchall()
+        return found
+
+    def row(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
+        """The first row of a query, None where it has none."""
+        found: Row | None = self.connection.execute(self._sql(sql), parameters).fetchone()
+        return found
+
+    def _sql(self, sql: str) -> str:
+        return _percent(sql) if self.postgresql else sql
+
+
+@cache
+def _percent(sql: str) -> str:
+    return sql.replace("%", "%%").replace("?", "%s")
+
+
+@contextmanager
+def write(engine: Engine) -> Iterator[Transaction]:
+    """A transaction that commits at the end, or rolls back where the block raises.
+
+    Raises:
+        DatabaseUnavailableError: the database is away, full, locked or read-only.
+    """
+    with _connection(engine) as connection:
+        postgresql = engine.dialect.name == "postgresql"
+        if not postgresql:
+            connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield Transaction(engine.dialect.name, connection)
+            connection.commit()
+        except BaseException:
+            _roll_back(connection)
+            raise
+
+
+@contextmanager
+def read(engine: Engine) -> Iterator[Transaction]:
+    """A transaction that sees one state of the database throughout.
+
+    Raises:
+        DatabaseUnavailableError: the database is away or locked.
+    """
+    with _connection(engine) as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        else:
+            connection.execute("BEGIN")
+        try:
+            yield Transaction(engine.dialect.name, connection)
+        finally:
+            _roll_back(connection)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the drivers' errors into one line that says what to do."""
+    try:
+        yield
+    except EventStoreError:
+        raise
+    except DBAPIError as error:
+        raise unavailable(error.orig or error) from error
+    except (SQLAlchemyError, sqlite3.Error, psycopg.Error) as error:
+        raise unavailable(error) from error
+
+
+def unavailable(error: BaseException) -> DatabaseUnavailableError:
+    """The error to show for a driver's error."""
+    message = " ".join(str(error).split()) or type(error).__name__
+    for sign, advice in _ADVICE:
+        if sign in message:
+            return DatabaseUnavailableError(f"the database failed: {message}; {advice}")
+    return DatabaseUnavailableError(f"the database failed: {message}")
+
+
+_ADVICE = (
+    ("full", "nothing was written; free some space and try again"),
+    ("No space left", "nothing was written; free some space and try again"),
+    ("disk I/O error", "nothing was written; check the disk and try again"),
+    ("readonly", "the file or its folder cannot be written"),
+    ("unable to open", "check the path, and that its folder exists and can be written"),
+    ("not a database", "the file is no SQLite database; name another with --db"),
+    ("locked", "another process holds it; try again"),
+    ("connection", "check that the server runs and the URL is right"),
+    ("no such table", "run: eventstore init"),
+    ("does not exist", "check the URL, or run: eventstore init"),
+)
+
+
+@contextmanager
+def _connection(engine: Engine) -> Iterator[Any]:
+    with translated():
+        proxy = engine.raw_connection()
+        try:
+            yield proxy.driver_connection
+        except (sqlite3.OperationalError, psycopg.OperationalError):
+            # The connection may be broken: the pool shall not hand it out again.
+            proxy.invalidate()
+            raise
+        finally:
+            proxy.close()
+
+
+def _roll_back(connection: Any) -> None:
+    try:
+        connection.rollback()
+    except (sqlite3.Error, psycopg.Error):
+        pass  # the first error is the one to tell

@@ -141,7 +141,7 @@ class Response:
     playback_stopped_at: int | None = None
     cleared_seq: int | None = None
     truncated: bool = False
-    indexed: frozenset[tuple[str, str]] | None = frozenset()
+    indexed: frozenset[tuple[str, str, int]] | None = frozenset()
 
 
 @dataclass(slots=True)

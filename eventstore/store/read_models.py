@@ -232,12 +232,16 @@ def response_row(state: SessionState, response: Response, opened_at: int) -> Row
     )
 
 
-def _metadata_of(state: SessionState, response: Response) -> frozenset[tuple[str, str]]:
-    """The pairs that a response answers to: its own, and its session's."""
-    own = response.wire.get("metadata")
-    if own is None and "metadata" not in response.wire and response.request is not None:
-        own = response.request.body.get("metadata")
-    return frozenset(state.metadata.items()) | frozenset(metadata_pairs(own).items())
+def _metadata_of(state: SessionState, response: Response) -> frozenset[tuple[str, str, int]]:
+    """The pairs that a response answers to, each with 1 where it is its own, 0 its session's."""
+    wire = response.wire.get("metadata")
+    if wire is None and "metadata" not in response.wire and response.request is not None:
+        wire = response.request.body.get("metadata")
+    own = metadata_pairs(wire)
+    inherited = [pair for pair in state.metadata.items() if own.get(pair[0]) != pair[1]]
+    return frozenset((*pair, 1) for pair in own.items()) | frozenset(
+        (*pair, 0) for pair in inherited
+    )
 
 
 def _response_metadata_rows(
@@ -245,7 +249,8 @@ def _response_metadata_rows(
 ) -> list[Row]:
     at = _sort_at(response.seen_at, opened_at)
     response.indexed = _metadata_of(state, response)
-    return [(state.session_id, response.id, key, value, at) for key, value in response.indexed]
+    pairs = response.indexed
+    return [(state.session_id, response.id, key, value, own, at) for key, value, own in pairs]
 
 
 def _write_response_metadata(

@@ -24,6 +24,10 @@ from sqlalchemy import (
 metadata = MetaData()
 
 
+# Compared byte by byte, so that a prefix is a range of the index on PostgreSQL too.
+_VALUE = String(512).with_variant(String(512, collation="C"), "postgresql")
+
+
 def _session() -> Column[str]:
     return Column("session_id", String(128), primary_key=True)
 
@@ -82,7 +86,7 @@ session_metadata = Table(
     metadata,
     _session(),
     Column("key", String(64), primary_key=True),
-    Column("value", String(512), nullable=False),
+    Column("value", _VALUE, nullable=False),
     Column("at", BigInteger, nullable=False),
     Index("session_metadata_value", "key", "value", "at", "session_id"),
 )
@@ -156,7 +160,8 @@ response_metadata = Table(
     _session(),
     Column("response_id", String(128), primary_key=True),
     Column("key", String(64), primary_key=True),
-    Column("value", String(512), primary_key=True),
+    Column("value", _VALUE, primary_key=True),
+    Column("own", SmallInteger, nullable=False),
     Column("at", BigInteger, nullable=False),
     # A page of newest-first answers is a stretch of this index: no sort.
     Index("response_metadata_value", "key", "value", "at", "session_id", "response_id"),

@@ -10,6 +10,9 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+# Compared byte by byte, so that a prefix is a range of the index on PostgreSQL too.
+VALUE = sa.String(512).with_variant(sa.String(512, collation="C"), "postgresql")
+
 # PostgreSQL bounds a text-search vector at 1 MB; no spoken item comes near this.
 SEARCHED = "to_tsvector('simple', left(said, 100000))"
 
@@ -65,7 +68,7 @@ def upgrade() -> None:
         "session_metadata",
         sa.Column("session_id", sa.String(128), nullable=False),
         sa.Column("key", sa.String(64), nullable=False),
-        sa.Column("value", sa.String(512), nullable=False),
+        sa.Column("value", VALUE, nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("session_id", "key"),
     )
@@ -141,7 +144,8 @@ def upgrade() -> None:
         sa.Column("session_id", sa.String(128), nullable=False),
         sa.Column("response_id", sa.String(128), nullable=False),
         sa.Column("key", sa.String(64), nullable=False),
-        sa.Column("value", sa.String(512), nullable=False),
+        sa.Column("value", VALUE, nullable=False),
+        sa.Column("own", sa.SmallInteger(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("session_id", "response_id", "key", "value"),
     )

@@ -1,0 +1,329 @@
+"""`EventStore`: the store's verbs for Python. Each CLI command is a thin call of one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, Literal
+
+from eventstore.errors import InvalidInputError, NotFoundError
+from eventstore.projection.state import PROJECTOR_VERSION
+from eventstore.realtime.dialects import Dialect, render_item, render_response
+from eventstore.realtime.frames import STORE, Frame
+from eventstore.realtime.values import MAX_KEY_BYTES, dumps
+from eventstore.store import engine as engines
+from eventstore.store import project, query_responses, query_sessions, query_usage, schema
+from eventstore.store.appender import Appended, StateCache, append
+from eventstore.store.filters import (
+    Paging,
+    ResponseFilter,
+    SessionFilter,
+    check_metadata,
+    checked,
+)
+from eventstore.store.query_responses import Page
+from eventstore.store.read_stream import StoredEvent, read_events
+from eventstore.store.transaction import read
+from eventstore.times import now
+
+
+class EventStore:
+    """A conversation store on SQLite or PostgreSQL. Safe to share between threads.
+
+    Args:
+        url: `sqlite:///calls.db`, `postgresql://user@host/name`, …
+        projection: `inline` keeps read models in step within each append; `deferred` leaves
+            them to `project` (the command `eventstore project --follow`).
+        check_schema: look whether the schema fits, and make it where the database is SQLite.
+
+    Raises:
+        InvalidInputError: a URL that is none, or names a database that is not supported.
+        SchemaError: the schema is missing or old (PostgreSQL), or newer than this code.
+        DatabaseUnavailableError: the database cannot be reached.
+    """
+
+    def __init__(
+        self,
+        url: str = "sqlite:///eventstore.db",
+        projection: Literal["inline", "deferred"] = "inline",
+        check_schema: bool = True,
+    ) -> None:
+        self.engine = engines.create(url)
+        self._states = StateCache() if projection == "inline" else None
+        if check_schema:
+            schema.ensure(self.engine)
+
+    def __enter__(self) -> EventStore:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+    def append(
+        self,
+        session_id: str,
+        frames: Iterable[Frame],
+        expected_seq: int | None = None,
+        close: bool = False,
+    ) -> Appended:
+        """Append frames to a session in one transaction; all of them, or none.
+
+        Args:
+            session_id: the session, made where there is none.
+            frames: a sequence, or an iterator, which is read once and never held whole.
+            expected_seq: the seq that the session's last event must have (0: no events yet).
+                The same append made again, after a lost answer, succeeds and adds nothing.
+            close: no more will come.
+
+        Returns:
+            The seqs of the first and last frame, and whether they were there already.
+
+        Raises:
+            ConflictError: the session's head is another.
+            InvalidInputError: a bad session id, direction or time.
+            DatabaseUnavailableError: nothing was written.
+        """
+        check_session_id(session_id)
+        return append(self.engine, self._states, session_id, frames, expected_seq, close)
+
+    def set_metadata(self, session_id: str, metadata: Mapping[str, str]) -> Appended:
+        """Set metadata pairs of a session, noted in its log as `eventstore.session.metadata`.
+
+        Raises:
+            InvalidInputError: more than 16 pairs in all, keys over 64 or values over 512
+                characters.
+        """
+        merged = {**self._metadata(session_id), **metadata}
+        check_metadata(merged)
+        return self.append(session_id, [metadata_frame(check_metadata(metadata), now())])
+
+    def _metadata(self, session_id: str) -> dict[str, str]:
+        with read(self.engine) as tx:
+            rows = tx.rows(
+                "SELECT key, value FROM session_metadata WHERE session_id = ?", (session_id,)
+            )
+        return {row[0]: row[1] for row in rows}
+
+    def head(self, session_id: str) -> int:
+        """The seq of a session's last event.
+
+        Raises:
+            NotFoundError: there is no such session.
+        """
+        with read(self.engine) as tx:
+            row = tx.row("SELECT head_seq FROM streams WHERE session_id = ?", (session_id,))
+        if row is None:
+            raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
+        return int(row[0])
+
+    def events(
+        self,
+        session_id: str,
+        first: int = 1,
+        last: int | None = None,
+        type: str | None = None,
+    ) -> Iterator[StoredEvent]:
+        """A session's events in order, each frame exactly as it was received.
+
+        Args:
+            first, last: seqs, both included; None for the last there is.
+            type: a glob of types, such as `response.*`.
+
+        Raises:
+            NotFoundError: there is no such session.
+        """
+        head = self.head(session_id)
+        end = head if last is None else min(last, head)
+        types = self._types(session_id, type) if type is not None else None
+        return read_events(self.engine, session_id, max(1, first), end, types)
+
+    def _types(self, session_id: str, glob: str) -> list[str]:
+        from fnmatch import fnmatchcase
+
+        with read(self.engine) as tx:
+            rows = tx.rows("SELECT DISTINCT type FROM events WHERE session_id = ?", (session_id,))
+        # A glob that matches nothing still asks for something: for no event.
+        return [row[0] for row in rows if fnmatchcase(row[0], glob)] or [""]
+
+    def sessions(
+        self,
+        *,
+        limit: int = 20,
+        after: str | None = None,
+        order: Literal["asc", "desc"] = "desc",
+        **filters: Any,
+    ) -> Page:
+        """A page of sessions, newest first.
+
+        Args:
+            limit: 1 to 100.
+            after: the `last_id` of the page before.
+            order: `desc` or `asc` by time.
+            filters: `metadata` (a mapping, or texts `K=V`, `K`, `K^=PREFIX`, `K!=V`), `model`,
+                `since`, `until` (ISO 8601 or epoch seconds).
+
+        Raises:
+            InvalidInputError: a bad filter. NotFoundError: `after` names no session.
+        """
+        paging = checked(Paging, {"limit": limit, "after": after, "order": order})
+        return query_sessions.query_sessions(self.engine, checked(SessionFilter, filters), paging)
+
+    def session(self, session_id: str) -> dict[str, Any]:
+        """A session's resource, with ours under `eventstore`.
+
+        Raises:
+            NotFoundError: there is no such session.
+        """
+        return query_sessions.read_session(self.engine, session_id)
+
+    def show(
+        self, session_id: str, at: str | int | None = None, dialect: Dialect = "wire"
+    ) -> dict[str, Any]:
+        """A session whole: `session`, `conversations` with items, `responses`, `usage`.
+
+        Args:
+            at: the state at a seq, or `+SECONDS` since its first event; None for now.
+            dialect: the shape of items and responses.
+
+        Raises:
+            NotFoundError: there is no such session. InvalidInputError: a bad `at`.
+        """
+        shown = query_sessions.show_session(self.engine, session_id, at)
+        if dialect != "wire":
+            for conversation in shown["conversations"]:
+                items = (render_item(item, dialect) for item in conversation["items"])
+                conversation["items"] = [item for item in items if item is not None]
+            shown["responses"] = [render_response(r, dialect) for r in shown["responses"]]
+        return shown
+
+    def conversation(self, conversation_id: str, session: str | None = None) -> dict[str, Any]:
+        """A conversation with its items in order.
+
+        Args:
+            session: its session, where several have a conversation of this id.
+
+        Raises:
+            NotFoundError, AmbiguousError: none, or several sessions' have the id.
+        """
+        return query_sessions.read_conversation(self.engine, conversation_id, session)
+
+    def responses(
+        self,
+        *,
+        limit: int = 20,
+        after: str | None = None,
+        order: Literal["asc", "desc"] = "desc",
+        dialect: Dialect = "wire",
+        **filters: Any,
+    ) -> Page:
+        """A page of responses, newest first; every filter must hold.
+
+        Args:
+            limit: 1 to 100.
+            after: the `last_id` of the page before.
+            order: `desc` or `asc` by time.
+            dialect: the shape of the resources.
+            filters: `metadata` (a mapping, or texts `K=V`, `K`, `K^=PREFIX`, `K!=V`; a session's
+                own counts for its responses), `status`, `model`, `voice`, `modality`,
+                `conversation`, `session`, `text`, `min_tokens`, `since`, `until`.
+
+        Raises:
+            InvalidInputError: a bad filter.
+            NotFoundError, AmbiguousError: `after` names none, or several.
+        """
+        paging = checked(Paging, {"limit": limit, "after": after, "order": order})
+        wanted = checked(ResponseFilter, filters)
+        page = query_responses.query_responses(self.engine, wanted, paging)
+        if dialect == "wire":
+            return page
+        return page._replace(data=[render_response(r, dialect) for r in page.data])
+
+    def response(
+        self, response_id: str, session: str | None = None, dialect: Dialect = "wire"
+    ) -> dict[str, Any]:
+        """A `realtime.response` resource.
+
+        Args:
+            session: its session, where several have a response of this id.
+            dialect: `wire` as its server had it, or the full `beta` or `ga` shape.
+
+        Raises:
+            NotFoundError, AmbiguousError: none, or several sessions' have the id.
+        """
+        resource = query_responses.read_response(self.engine, response_id, session)
+        return render_response(resource, dialect)
+
+    def usage(self, by: str | None = None, **filters: Any) -> dict[str, Any]:
+        """Usage summed: tokens by modality, cached ones apart, transcription included, money.
+
+        Args:
+            by: `session`, `model`, `day` or `metadata:KEY`; None for the total alone.
+            filters: as for `responses`.
+
+        Returns:
+            `data`, a line a group, and `total`. What has no known price is under `unpriced`.
+
+        Raises:
+            InvalidInputError: a bad grouping or filter.
+        """
+        return query_usage.query_usage(self.engine, by, checked(ResponseFilter, filters))
+
+    def rebuild(
+        self, session_ids: Iterable[str] | None = None, workers: int = 1
+    ) -> Iterator[project.Projected]:
+        """Rebuild read models from the log, each session atomically; yields each as it is done.
+
+        Args:
+            session_ids: which; None for all.
+            workers: processes to share the work.
+
+        Raises:
+            NotFoundError: one of the sessions does not exist.
+        """
+        ids = list(project.session_ids(self.engine) if session_ids is None else session_ids)
+        return project.rebuild(self.engine, ids, workers)
+
+    def project(self) -> Iterator[project.Projected]:
+        """Project every session that is behind its log or was projected by an older version."""
+        return project.catch_up(self.engine)
+
+    def status(self) -> dict[str, Any]:
+        """What the store holds: schema, sessions, events, responses, and what is behind."""
+        with read(self.engine) as tx:
+            sessions, events = tx.rows(
+                "SELECT COUNT(*), COALESCE(SUM(head_seq), 0) FROM streams"
+            )[0]
+            responses = tx.rows("SELECT COUNT(*) FROM responses")[0][0]
+        return {
+            "object": "eventstore.status",
+            "database": self.engine.url.render_as_string(hide_password=True),
+            "schema": schema.revision(self.engine),
+            "projector_version": PROJECTOR_VERSION,
+            "sessions": int(sessions),
+            "events": int(events),
+            "responses": int(responses),
+            "behind": project.count_behind(self.engine),
+        }
+
+
+def check_session_id(session_id: str) -> None:
+    """Raises InvalidInputError where text cannot be a session's id."""
+    if not session_id or len(session_id.encode("utf-8", "replace")) > MAX_KEY_BYTES:
+        raise InvalidInputError(f"a session id has 1 to {MAX_KEY_BYTES} bytes")
+    if not session_id.isprintable():
+        raise InvalidInputError("a session id holds no control characters")
+
+
+def metadata_frame(metadata: Mapping[str, str], at: int | None) -> Frame:
+    """The store's own event that sets a session's metadata."""
+    event = {"type": "eventstore.session.metadata", "metadata": dict(metadata)}
+    return Frame(STORE, dumps(event), at)

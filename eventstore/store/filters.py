@@ -1,0 +1,146 @@
+"""Filters of lists, checked before any SQL is made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from eventstore.errors import InvalidInputError
+from eventstore.realtime.values import METADATA_KEY, METADATA_PAIRS, METADATA_VALUE
+from eventstore.times import from_value
+
+MAX_LIMIT = 100
+
+Operator = Literal["=", "!=", "^=", "has"]
+Status = Literal["completed", "cancelled", "failed", "incomplete", "in_progress"]
+
+
+class Condition(NamedTuple):
+    """A condition on metadata: the key has the value, another one, a prefix, or any."""
+
+    key: str
+    operator: Operator
+    value: str = ""
+
+
+def parse_condition(text: str) -> Condition:
+    """A condition from `K=V`, `K!=V`, `K^=PREFIX` or `K`.
+
+    Raises:
+        InvalidInputError: no key, or one beyond the limits of metadata.
+    """
+    key, operator, value = text, "has", ""
+    position = text.find("=")
+    if position >= 0:
+        value = text[position + 1 :]
+        marked = position > 0 and text[position - 1] in "!^"
+        operator = text[position - 1] + "=" if marked else "="
+        key = text[: position - 1] if marked else text[:position]
+    if not key or len(key) > METADATA_KEY or len(value) > METADATA_VALUE or "\0" in text:
+        raise InvalidInputError(
+            f"metadata filter {text!r}: use K=V, K!=V, K^=PREFIX or K, a key of 1 to"
+            f" {METADATA_KEY} characters and a value of at most {METADATA_VALUE}"
+        )
+    return Condition(key, operator, value)  # type: ignore[arg-type]
+
+
+def _conditions(value: Any) -> Any:
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        value = [value]
+    if isinstance(value, Mapping):
+        return tuple(Condition(str(key), "=", str(item)) for key, item in value.items())
+    return tuple(parse_condition(item) if isinstance(item, str) else item for item in value)
+
+
+def _at(value: Any) -> Any:
+    try:
+        return from_value(value)
+    except ValueError as error:
+        raise ValueError(
+            f"{value!r} is no time; use ISO 8601 (2026-05-04T09:30:00Z) or epoch seconds"
+        ) from error
+
+
+Time = Annotated[int | None, BeforeValidator(_at)]
+Conditions = Annotated[tuple[Condition, ...], BeforeValidator(_conditions)]
+
+
+class Paging(BaseModel):
+    """Which part of a list: `limit` entries behind `after`, newest first or oldest first."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    limit: int = Field(20, ge=1, le=MAX_LIMIT)
+    after: str | None = None
+    order: Literal["asc", "desc"] = "desc"
+
+
+class SessionFilter(BaseModel):
+    """Which sessions. Times are microseconds once checked; `until` is exclusive."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    metadata: Conditions = ()
+    model: str | None = None
+    since: Time = None
+    until: Time = None
+
+
+class ResponseFilter(SessionFilter):
+    """Which responses; every condition must hold."""
+
+    status: Status | None = None
+    voice: str | None = None
+    modality: Literal["text", "audio"] | None = None
+    conversation: str | None = None
+    session: str | None = None
+    text: str | None = None
+    min_tokens: int | None = Field(None, ge=0)
+
+
+Filter = TypeVar("Filter", bound=BaseModel)
+
+
+def checked(kind: type[Filter], values: Mapping[str, Any]) -> Filter:
+    """An instance of a filter.
+
+    Raises:
+        InvalidInputError: what is wrong, in one line.
+    """
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        message = first["msg"].removeprefix("Value error, ")
+        raise InvalidInputError(f"bad filter {name}: {message}") from error
+
+
+def check_metadata(pairs: Mapping[str, str] | Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Metadata to store, within OpenAI's limits.
+
+    Raises:
+        InvalidInputError: more than 16 pairs, a key of over 64 or a value of over 512 characters.
+    """
+    metadata = dict(pairs)
+    if len(metadata) > METADATA_PAIRS:
+        raise InvalidInputError(
+            f"metadata has {len(metadata)} pairs; at most {METADATA_PAIRS} are allowed"
+        )
+    for key, value in metadata.items():
+        if not isinstance(key, str) or not isinstance(value, str):
+            raise InvalidInputError(f"metadata {key!r}: keys and values are text")
+        if not 0 < len(key) <= METADATA_KEY:
+            raise InvalidInputError(
+                f"metadata key {key[:20]!r}… has {len(key)} characters; use 1 to {METADATA_KEY}"
+            )
+        if len(value) > METADATA_VALUE:
+            raise InvalidInputError(
+                f"metadata value of {key!r} has {len(value)} characters;"
+                f" at most {METADATA_VALUE} are allowed"
+            )
+        if "\0" in key or "\0" in value:
+            raise InvalidInputError(f"metadata {key!r} holds a NUL character")
+    return metadata

@@ -1,0 +1,211 @@
+"""Query sessions, and show one: its resource, conversations, responses and usage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Engine
+
+from eventstore.errors import AmbiguousError, InvalidInputError, NotFoundError
+from eventstore.projection import view
+from eventstore.projection.state import PROJECTOR_VERSION, SessionState
+from eventstore.realtime.values import loads
+from eventstore.store.filters import Paging, SessionFilter
+from eventstore.store.load_state import load_state
+from eventstore.store.query_responses import Page, Where, add_metadata_condition
+from eventstore.store.transaction import Row, Transaction, read
+from eventstore.times import to_iso
+
+_COLUMNS = (
+    "s.wire, s.notes, t.head_seq, t.last_at, s.session_id, t.opened_at, t.closed_at"
+    " FROM sessions s JOIN streams t ON t.session_id = s.session_id"
+)
+STREAM = (
+    "SELECT head_seq, projected_seq, projector_version FROM streams WHERE session_id = ?"
+)
+FIRST_AT = "SELECT at FROM events WHERE session_id = ? AND seq = 1"
+# The last event that is not behind the moment; times come from clients and need not rise.
+SEQ_AT = (
+    "SELECT MAX(seq) FROM events WHERE session_id = ? AND at <= ?"
+)
+
+
+def query_sessions(engine: Engine, wanted: SessionFilter, paging: Paging) -> Page:
+    """A page of sessions, by the time of their first event.
+
+    Raises:
+        NotFoundError: `after` names no session.
+    """
+    where = Where([], [])
+    if wanted.model is not None:
+        where.add("s.model = ?", wanted.model)
+    if wanted.since is not None:
+        where.add("s.at >= ?", wanted.since)
+    if wanted.until is not None:
+        where.add("s.at < ?", wanted.until)
+    for condition in wanted.metadata:
+        add_metadata_condition(where, condition, "session_metadata", "s", ())
+    direction, compare = ("ASC", ">") if paging.order == "asc" else ("DESC", "<")
+    with read(engine) as tx:
+        if paging.after is not None:
+            row = tx.row("SELECT at FROM sessions WHERE session_id = ?", (paging.after,))
+            if row is None:
+                raise _no_session(paging.after)
+            where.add(f"(s.at, s.session_id) {compare} (?, ?)", row[0], paging.after)
+        rows = tx.rows(
+            f"SELECT {_COLUMNS}{where.sql()} ORDER BY s.at {direction},"
+            f" s.session_id {direction} LIMIT ?",
+            [*where.parameters, paging.limit + 1],
+        )
+    data = [_resource(row) for row in rows[: paging.limit]]
+    first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
+    return Page(data, first, last, len(rows) > paging.limit)
+
+
+def _resource(row: Row) -> dict[str, Any]:
+    wire, notes, head_seq, last_at, _, _, closed_at = row
+    resource: dict[str, Any] = loads(wire)
+    shown: dict[str, Any] = loads(notes)
+    return _completed(resource, shown, head_seq, last_at, closed_at)
+
+
+def _completed(
+    resource: dict[str, Any],
+    notes: dict[str, Any],
+    head_seq: int,
+    last_at: int | None,
+    closed_at: int | None,
+) -> dict[str, Any]:
+    """Add what the stream's own row knows to a session's resource."""
+    opened = notes.get("opened_at")
+    notes["events"] = head_seq
+    notes["last_at"] = to_iso(last_at) if opened is not None else None
+    notes["duration_ms"] = None
+    if closed_at is not None:
+        notes["closed"] = True
+    return {**resource, "eventstore": notes}
+
+
+def read_session(engine: Engine, session_id: str) -> dict[str, Any]:
+    """One session's resource.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    return show_session(engine, session_id)["session"]
+
+
+def show_session(engine: Engine, session_id: str, at: str | int | None = None) -> dict[str, Any]:
+    """A session with its conversations, responses and usage.
+
+    Args:
+        at: None for now; a seq; or `+SECONDS` since the session's first event.
+
+    Raises:
+        NotFoundError: there is no such session.
+        InvalidInputError: `at` is none of these, or the session's events carry no times.
+    """
+    with read(engine) as tx:
+        row = tx.row(STREAM, (session_id,))
+        if row is None:
+            raise _no_session(session_id)
+        seq = row[0] if at is None else resolve_at(tx, session_id, row[0], at)
+        state = load_state(tx, session_id, seq) if seq else SessionState(session_id)
+        closed = tx.row("SELECT closed_at FROM streams WHERE session_id = ?", (session_id,))
+    shown = state_resources(state)
+    if at is None and closed is not None and closed[0] is not None:
+        shown["session"]["eventstore"]["closed"] = True
+    return shown
+
+
+def state_resources(state: SessionState) -> dict[str, Any]:
+    """All resources of a state: session, conversations with items, responses, usage."""
+    from eventstore.store.query_usage import usage_of_state
+
+    return {
+        "session": view.session_resource(state),
+        "conversations": conversations(state),
+        "responses": [view.response_resource(state, r) for r in state.responses.values()],
+        "usage": usage_of_state(state),
+    }
+
+
+def conversations(state: SessionState) -> list[dict[str, Any]]:
+    """The conversations of a state, their items in order."""
+    return [
+        {
+            "id": conversation.id,
+            "object": "realtime.conversation",
+            "items": [view.item_resource(state, state.items[id_]) for id_ in conversation.order],
+        }
+        for conversation in state.conversations
+        if conversation.id is not None or conversation.order
+    ]
+
+
+def resolve_at(tx: Transaction, session_id: str, head_seq: int, at: str | int) -> int:
+    """The seq that `SEQ` or `+SECONDS` names.
+
+    Raises:
+        InvalidInputError: it is neither, or the events carry no times.
+    """
+    text = str(at).strip()
+    if not text.startswith("+"):
+        if not text.isdecimal():
+            raise InvalidInputError(f"--at {text!r}: use a seq (120) or +SECONDS (+12.5)")
+        return min(int(text), head_seq)
+    try:
+        seconds = float(text[1:])
+        offset = round(seconds * 1_000_000)
+    except (ValueError, OverflowError) as error:
+        raise InvalidInputError(f"--at {text!r}: use a seq (120) or +SECONDS (+12.5)") from error
+    first = tx.row(FIRST_AT, (session_id,))
+    if first is None or first[0] is None:
+        raise InvalidInputError(f"session {session_id} was recorded without times; use a seq")
+    row = tx.row(SEQ_AT, (session_id, first[0] + min(offset, 10**15)))
+    return int(row[0]) if row is not None and row[0] is not None else 0
+
+
+def is_current(tx: Transaction, session_id: str) -> bool:
+    """Whether the read models have all of the session's events, by this projector."""
+    row = tx.row(STREAM, (session_id,))
+    return row is not None and row[0] == row[1] and row[2] == PROJECTOR_VERSION
+
+
+def _no_session(session_id: str) -> NotFoundError:
+    return NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
+
+
+def read_conversation(
+    engine: Engine, conversation_id: str, session: str | None = None
+) -> dict[str, Any]:
+    """One conversation with its items, in order.
+
+    Raises:
+        NotFoundError, AmbiguousError: none, or several sessions' have the id.
+    """
+    sql = "SELECT session_id, position FROM conversations WHERE conversation_id = ?"
+    with read(engine) as tx:
+        if session is None:
+            found = tx.rows(sql + " ORDER BY session_id LIMIT 6", (conversation_id,))
+        else:
+            found = tx.rows(sql + " AND session_id = ?", (conversation_id, session))
+        if not found:
+            raise NotFoundError(f"no conversation {conversation_id}")
+        if len(found) > 1:
+            sessions = ", ".join(row[0] for row in found[:5])
+            raise AmbiguousError(
+                f"conversation {conversation_id} is in several sessions ({sessions});"
+                " name the session"
+            )
+        rows = tx.rows(
+            "SELECT resource FROM items WHERE session_id = ? AND conversation = ?"
+            " ORDER BY position",
+            found[0],
+        )
+    return {
+        "id": conversation_id,
+        "object": "realtime.conversation",
+        "session_id": found[0][0],
+        "items": [loads(row[0]) for row in rows],
+    }

@@ -1,0 +1,227 @@
+"""Usage summed by session, model, day or metadata key: tokens by modality, and money."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from sqlalchemy import Engine
+
+from eventstore.errors import InvalidInputError
+from eventstore.projection.state import SessionState
+from eventstore.projection.usage import Tokens, tokens_of
+from eventstore.realtime.values import METADATA_KEY, text
+from eventstore.store.filters import ResponseFilter
+from eventstore.store.pricing import price_boundaries, price_usd
+from eventstore.store.query_responses import (
+    Where,
+    add_metadata_condition,
+    add_response_conditions,
+)
+from eventstore.store.transaction import Row, Transaction, read
+
+_DAY = 86_400_000_000
+_SUMS = ", ".join(f"SUM(u.{name})" for name in Tokens._fields)
+_FROM = (
+    " FROM usage u LEFT JOIN responses r"
+    " ON r.session_id = u.session_id AND r.response_id = u.response_id"
+)
+
+
+class Billed(NamedTuple):
+    """Usage of one model in one group, within one price."""
+
+    key: str | None
+    model: str | None
+    kind: str
+    reported: bool
+    at: int
+    count: int
+    tokens: Tokens
+
+
+def query_usage(engine: Engine, by: str | None, wanted: ResponseFilter) -> dict[str, Any]:
+    """Usage in groups, and in total.
+
+    Args:
+        by: `session`, `model`, `day` (UTC) or `metadata:KEY`; None for the total alone.
+
+    Raises:
+        InvalidInputError: another grouping.
+    """
+    where = _conditions(wanted)
+    with read(engine) as tx:
+        where_responses = _with_responses(tx, where, wanted)
+        group, values = _group(by)
+        rows = _sums(tx, where_responses, group, values)
+    groups: dict[str | None, list[Billed]] = {}
+    for row in rows:
+        groups.setdefault(row.key, []).append(row)
+    data = [] if by is None else [_entry(key, by, found) for key, found in _in_order(groups)]
+    return {
+        "object": "list",
+        "by": by,
+        "data": data,
+        "total": _entry(None, None, rows),
+    }
+
+
+def _in_order(groups: dict[str | None, list[Billed]]) -> list[tuple[str | None, list[Billed]]]:
+    return sorted(groups.items(), key=lambda group: (group[0] is None, group[0] or ""))
+
+
+def _conditions(wanted: ResponseFilter) -> Where:
+    """Conditions that hold for transcriptions as well as for responses."""
+    where = Where([], [])
+    if wanted.since is not None:
+        where.add("u.at >= ?", wanted.since)
+    if wanted.until is not None:
+        where.add("u.at < ?", wanted.until)
+    if wanted.session is not None:
+        where.add("u.session_id = ?", wanted.session)
+    if wanted.model is not None:
+        where.add("u.model = ?", wanted.model)
+    return where
+
+
+def _with_responses(tx: Transaction, where: Where, wanted: ResponseFilter) -> Where:
+    """Add what only responses have; a transcription answers to its session's metadata."""
+    about_responses = wanted.model_copy(
+        update={"since": None, "until": None, "session": None, "model": None}
+    )
+    of_response = Where([], [])
+    add_response_conditions(of_response, tx, about_responses)
+    if not of_response.conditions:
+        return where
+    only_metadata = about_responses == ResponseFilter(metadata=wanted.metadata)
+    alternatives = "(u.kind = 'response' AND " + " AND ".join(of_response.conditions) + ")"
+    parameters = list(of_response.parameters)
+    if only_metadata:
+        of_session = Where([], [])
+        for condition in wanted.metadata:
+            add_metadata_condition(of_session, condition, "session_metadata", "u", ())
+        alternatives += (
+            " OR (u.kind = 'transcription' AND " + " AND ".join(of_session.conditions) + ")"
+        )
+        parameters += of_session.parameters
+    where.add(f"({alternatives})", *parameters)
+    return where
+
+
+def _group(by: str | None) -> tuple[str, list[Any]]:
+    """The expression to group by, and its parameters."""
+    if by is None:
+        return "NULL", []
+    if by == "session":
+        return "u.session_id", []
+    if by == "model":
+        return "u.model", []
+    if by == "day":
+        return f"u.at / {_DAY}", []
+    kind, _, key = by.partition(":")
+    if kind == "metadata" and 0 < len(key) <= METADATA_KEY:
+        # A response's own value wins over its session's.
+        return (
+            "COALESCE((SELECT x.value FROM response_metadata x WHERE x.session_id = u.session_id"
+            " AND x.response_id = u.response_id AND x.key = ? ORDER BY x.own DESC LIMIT 1),"
+            " (SELECT y.value FROM session_metadata y WHERE y.session_id = u.session_id"
+            " AND y.key = ?))",
+            [key, key],
+        )
+    raise InvalidInputError(f"--by {by!r}: use session, model, day or metadata:KEY")
+
+
+def _sums(tx: Transaction, where: Where, group: str, values: list[Any]) -> list[Billed]:
+    inner = f"SELECT u.*, {group} AS grouped{_FROM}{where.sql()}"
+    parameters = [*values, *where.parameters]
+    models = tx.rows(f"SELECT DISTINCT model FROM ({inner}) d WHERE model IS NOT NULL", parameters)
+    boundaries = price_boundaries([row[0] for row in models])
+    period = " + ".join("CASE WHEN u.at >= ? THEN 1 ELSE 0 END" for _ in boundaries) or "0"
+    rows = tx.rows(
+        f"SELECT grouped, model, kind, reported, MAX(at), COUNT(*), {_SUMS}"
+        f" FROM (SELECT u.*, {period} AS period FROM ({inner}) u) u"
+        " GROUP BY grouped, model, kind, reported, period",
+        [*boundaries, *parameters],
+    )
+    return [_billed(row) for row in rows]
+
+
+def _billed(row: Row) -> Billed:
+    key, model, kind, reported, at, count = row[:6]
+    tokens = Tokens(*(int(value) for value in row[6:]))
+    return Billed(key, model, kind, bool(reported), int(at), int(count), tokens)
+
+
+def _entry(key: str | None, by: str | None, rows: Iterable[Billed]) -> dict[str, Any]:
+    """One line of usage: counts, tokens, money, and what has no price."""
+    counts = {"response": 0, "transcription": 0}
+    sums = Tokens()
+    cost = Decimal(0)
+    unpriced = {"response": 0, "transcription": 0}
+    unpriced_models: set[str] = set()
+    unreported = 0
+    for row in rows:
+        counts[row.kind] += row.count
+        sums = Tokens(*(a + b for a, b in zip(sums, row.tokens, strict=True)))
+        price = price_usd(row.model, row.tokens, row.at) if row.reported else None
+        if not row.reported:
+            unreported += row.count
+        if price is None:
+            unpriced[row.kind] += row.count
+            unpriced_models.add(row.model or "unknown")
+        else:
+            cost += price
+    entry: dict[str, Any] = {"object": "realtime.usage"}
+    if by is not None:
+        entry["key"] = _label(key, by)
+    return entry | {
+        "responses": counts["response"],
+        "transcriptions": counts["transcription"],
+        **sums._asdict(),
+        "cost_usd": float(cost),
+        "unpriced": {
+            "responses": unpriced["response"],
+            "transcriptions": unpriced["transcription"],
+            "models": sorted(unpriced_models),
+            "without_usage": unreported,
+        },
+    }
+
+
+def _label(key: Any, by: str) -> str | None:
+    if by != "day" or key is None:
+        return None if key is None else str(key)
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(int(key) * 86_400, tz=UTC).strftime("%Y-%m-%d")
+
+
+def usage_of_state(state: SessionState, opened_at: int | None = None) -> dict[str, Any]:
+    """A session's usage as one entry, from its state."""
+    at = next((t for t in (state.last_at, state.first_at, opened_at) if t is not None), 0)
+    rows = [
+        Billed(
+            None,
+            text(response.session.get("model")),
+            "response",
+            bool(response.usage),
+            response.done_at if response.done_at is not None else at,
+            1,
+            tokens_of(response.usage),
+        )
+        for response in state.responses.values()
+        if response.done_seq is not None
+    ] + [
+        Billed(
+            None,
+            billed.model,
+            "transcription",
+            bool(billed.usage),
+            billed.at if billed.at is not None else at,
+            1,
+            tokens_of(billed.usage),
+        )
+        for billed in state.billed.values()
+    ]
+    return _entry(None, None, rows)

@@ -9,8 +9,8 @@ from eventstore.errors import (
     NotFoundError,
     SchemaError,
 )
+from eventstore.event_store import EventStore
 from eventstore.realtime.frames import Frame
-from eventstore.store.event_store import EventStore
 
 __version__ = "0.1.0"
 

@@ -50,7 +50,9 @@ def apply(state: SessionState, event: LogEvent) -> None:
     seq, at, direction, type_, body, audio_bytes = event
     if state.seq == 0 or seq == 1:
         state.first_at = at
-    state.seq, state.last_at = seq, at
+    state.seq = seq
+    if at is not None and direction != STORE:
+        state.last_at = at
     if type_ in catalogue.INPUT_AUDIO:
         state.input_bytes += audio_bytes
         return

@@ -17,13 +17,9 @@ ADVANCE = (
     " projector_version = ? WHERE session_id = ? AND head_seq = ? AND projected_seq = ?"
     " AND projector_version = ?"
 )
-ADVANCE_LOG = (
-    "UPDATE streams SET head_seq = ?, last_at = COALESCE(?, last_at)"
-    " WHERE session_id = ? AND head_seq = ?"
-)
 OPEN_STREAM = (
-    "INSERT INTO streams (session_id, head_seq, opened_at, last_at, projected_seq,"
-    " projector_version) VALUES (?, 0, ?, ?, 0, ?) ON CONFLICT (session_id) DO NOTHING"
+    "INSERT INTO streams (session_id, head_seq, opened_at, projected_seq, projector_version)"
+    " VALUES (?, 0, ?, 0, ?) ON CONFLICT (session_id) DO NOTHING"
 )
 LOCK_STREAM = "SELECT head_seq, projected_seq, projector_version, opened_at FROM streams WHERE session_id = ?"
 INSERT_EVENT = (
@@ -69,7 +65,7 @@ def lock_stream(tx: Transaction, session_id: str) -> Head | None:
 
 def open_stream(tx: Transaction, session_id: str, at: int, version: int) -> Head:
     """Make the stream where there is none, and lock it."""
-    tx.run(OPEN_STREAM, (session_id, at, at, version))
+    tx.run(OPEN_STREAM, (session_id, at, version))
     head = lock_stream(tx, session_id)
     if head is None:
         raise ConflictError(session_id, 0, -1)

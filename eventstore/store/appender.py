@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from eventstore.errors import ConflictError
 from eventstore.projection.state import PROJECTOR_VERSION, SessionState
-from eventstore.realtime.frames import Frame
+from eventstore.realtime.frames import STORE, Frame
 from eventstore.store.append_to_stream import (
     ADVANCE,
     COPY_FROM,
@@ -104,7 +104,7 @@ def append(
     cached = states.take(session_id) if states is not None else None
     with write(engine) as tx:
         known = cached if isinstance(frames, Sequence) and frames and not close else None
-        if known is not None and _claim(tx, known, len(frames), frames[-1].at, expected_seq):
+        if known is not None and _claim(tx, known, frames, expected_seq):
             result, cached = _append_at_known_head(tx, known, frames), known
         else:
             result, cached = _append_at_head(
@@ -116,15 +116,23 @@ def append(
 
 
 def _claim(
-    tx: Transaction, cached: Cached, count: int, at: int | None, expected_seq: int | None
+    tx: Transaction, cached: Cached, frames: Sequence[Frame], expected_seq: int | None
 ) -> bool:
     """Move the head where it is still what this process last saw: one statement, no look first."""
     head, version = cached.state.seq, PROJECTOR_VERSION
     if head == 0 or (expected_seq is not None and expected_seq != head):
         return False
-    last = head + count
+    last, at = head + len(frames), _last_at(frames)
     keys = (cached.state.session_id, head, head, version)
     return tx.run(ADVANCE, (last, at, last, version, *keys)) == 1
+
+
+def _last_at(frames: Sequence[Frame]) -> int | None:
+    """The last known time of a frame that crossed the wire."""
+    for frame in reversed(frames):
+        if frame.at is not None and frame.direction != STORE:
+            return frame.at
+    return None
 
 
 def _append_at_known_head(
@@ -199,18 +207,21 @@ def _insert(
     """Insert, and fold into the state where there is one.
 
     Returns:
-        The last seq, and the arrival of the last frame.
+        The last seq, and the last known time of a frame that crossed the wire.
     """
     decoded = decoded_rows(session_id, base, frames, state)
     if isinstance(frames, Sequence):
         insert_events(tx, decoded, few=len(frames) < COPY_FROM)
-        return base + len(frames), frames[-1].at if frames else None
-    last: Row = (session_id, base, None)
+        return base + len(frames), _last_at(frames)
+    last_seq, last_at = base, None
 
     def passing() -> Iterator[Row]:
-        nonlocal last
-        for last in decoded:
-            yield last
+        nonlocal last_seq, last_at
+        for row in decoded:
+            last_seq = row[1]
+            if row[2] is not None and row[3] != STORE:
+                last_at = row[2]
+            yield row
 
     insert_events(tx, passing(), few=False)
-    return last[1], last[2]
+    return last_seq, last_at

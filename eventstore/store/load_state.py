@@ -54,7 +54,11 @@ INPUT_BYTES = (
     "SELECT COALESCE(SUM(LENGTH(audio)), 0) FROM events WHERE session_id = ? AND seq > ?"
     f" AND seq < ? AND type IN ({_listed(INPUT_AUDIO)}) AND audio_offset >= 0"
 )
-TIMES = "SELECT seq, at FROM events WHERE session_id = ? AND seq IN (1, ?)"
+FIRST_AT = "SELECT at FROM events WHERE session_id = ? AND seq = 1"
+LAST_AT = (
+    "SELECT at FROM events WHERE session_id = ? AND seq <= ? AND at IS NOT NULL"
+    " AND direction <> 'store' ORDER BY seq DESC LIMIT 1"
+)
 
 
 def load_state(tx: Transaction, session_id: str, seq: int) -> SessionState:
@@ -72,8 +76,10 @@ def load_state(tx: Transaction, session_id: str, seq: int) -> SessionState:
         _read_first_texts(tx, state, seq + 1)
     _finish_texts(tx, state, seq)
     state.input_bytes = _input_bytes(tx, state, seq + 1)
-    times = dict(tx.rows(TIMES, (session_id, seq)))
-    state.seq, state.first_at, state.last_at = seq, times.get(1), times.get(seq)
+    first, last = tx.row(FIRST_AT, (session_id,)), tx.row(LAST_AT, (session_id, seq))
+    state.seq = seq
+    state.first_at = first[0] if first is not None else None
+    state.last_at = last[0] if last is not None else None
     state.forget_written()
     return state
 

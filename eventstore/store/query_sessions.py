@@ -17,7 +17,7 @@ from eventstore.store.transaction import Row, Transaction, read
 from eventstore.times import to_iso
 
 _COLUMNS = (
-    "s.wire, s.notes, t.head_seq, t.last_at, s.session_id, t.opened_at, t.closed_at"
+    "s.wire, s.notes, s.at, t.head_seq, t.last_at, t.closed_at"
     " FROM sessions s JOIN streams t ON t.session_id = s.session_id"
 )
 STREAM = (
@@ -25,9 +25,7 @@ STREAM = (
 )
 FIRST_AT = "SELECT at FROM events WHERE session_id = ? AND seq = 1"
 # The last event that is not behind the moment; times come from clients and need not rise.
-SEQ_AT = (
-    "SELECT MAX(seq) FROM events WHERE session_id = ? AND at <= ?"
-)
+SEQ_AT = "SELECT MAX(seq) FROM events WHERE session_id = ? AND at <= ?"
 
 
 def query_sessions(engine: Engine, wanted: SessionFilter, paging: Paging) -> Page:
@@ -63,26 +61,13 @@ def query_sessions(engine: Engine, wanted: SessionFilter, paging: Paging) -> Pag
 
 
 def _resource(row: Row) -> dict[str, Any]:
-    wire, notes, head_seq, last_at, _, _, closed_at = row
+    wire, kept, at, head_seq, last_at, closed_at = row
     resource: dict[str, Any] = loads(wire)
-    shown: dict[str, Any] = loads(notes)
-    return _completed(resource, shown, head_seq, last_at, closed_at)
-
-
-def _completed(
-    resource: dict[str, Any],
-    notes: dict[str, Any],
-    head_seq: int,
-    last_at: int | None,
-    closed_at: int | None,
-) -> dict[str, Any]:
-    """Add what the stream's own row knows to a session's resource."""
-    opened = notes.get("opened_at")
-    notes["events"] = head_seq
-    notes["last_at"] = to_iso(last_at) if opened is not None else None
-    notes["duration_ms"] = None
-    if closed_at is not None:
-        notes["closed"] = True
+    notes: dict[str, Any] = loads(kept)
+    # What the stream's own row knows is not repeated in the read model.
+    notes["events"], notes["last_at"] = head_seq, to_iso(last_at)
+    notes["duration_ms"] = view.elapsed_ms(at if notes["opened_at"] else None, last_at)
+    notes["closed"] = notes["closed"] or closed_at is not None
     return {**resource, "eventstore": notes}
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
-from eventstore.errors import InvalidInputError, NotFoundError
+from eventstore.capture.import_file import Imported, import_file
+from eventstore.capture.jsonl import envelope_line
+from eventstore.errors import NotFoundError
 from eventstore.projection.state import PROJECTOR_VERSION
 from eventstore.realtime.dialects import Dialect, render_item, render_response
-from eventstore.realtime.frames import STORE, Frame
-from eventstore.realtime.values import MAX_KEY_BYTES, dumps
+from eventstore.realtime.frames import Frame
+from eventstore.replay.cues import CUE_TYPES, Cue, cues
 from eventstore.store import engine as engines
 from eventstore.store import project, query_responses, query_sessions, query_usage, schema
 from eventstore.store.appender import Appended, StateCache, append
@@ -23,6 +26,12 @@ from eventstore.store.filters import (
 )
 from eventstore.store.query_responses import Page
 from eventstore.store.read_stream import StoredEvent, read_events
+from eventstore.store.sessions import (
+    check_session_id,
+    find_head,
+    metadata_frame,
+    read_metadata,
+)
 from eventstore.store.transaction import read
 from eventstore.times import now
 
@@ -102,16 +111,12 @@ class EventStore:
             InvalidInputError: more than 16 pairs in all, keys over 64 or values over 512
                 characters.
         """
-        merged = {**self._metadata(session_id), **metadata}
-        check_metadata(merged)
-        return self.append(session_id, [metadata_frame(check_metadata(metadata), now())])
+        check_metadata({**self.metadata(session_id), **check_metadata(metadata)})
+        return self.append(session_id, [metadata_frame(metadata, now())])
 
-    def _metadata(self, session_id: str) -> dict[str, str]:
-        with read(self.engine) as tx:
-            rows = tx.rows(
-                "SELECT key, value FROM session_metadata WHERE session_id = ?", (session_id,)
-            )
-        return {row[0]: row[1] for row in rows}
+    def metadata(self, session_id: str) -> dict[str, str]:
+        """The metadata that was set on a session."""
+        return read_metadata(self.engine, session_id)
 
     def head(self, session_id: str) -> int:
         """The seq of a session's last event.
@@ -119,11 +124,51 @@ class EventStore:
         Raises:
             NotFoundError: there is no such session.
         """
-        with read(self.engine) as tx:
-            row = tx.row("SELECT head_seq FROM streams WHERE session_id = ?", (session_id,))
-        if row is None:
+        head = find_head(self.engine, session_id)
+        if head is None:
             raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
-        return int(row[0])
+        return head
+
+    def import_file(
+        self,
+        path: str | Path | BinaryIO,
+        session_id: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        keep_going: bool = False,
+        progress: Callable[[int], None] | None = None,
+    ) -> list[Imported]:
+        """Import a recording (JSON lines, or one JSON array): a session for each connection in it.
+
+        Args:
+            path: a file, or a binary stream.
+            session_id: the id to store it under, where it holds one connection; by default the
+                server's, or one made from its contents.
+            metadata: pairs to set on each session.
+            keep_going: leave out lines that cannot be read.
+            progress: called with the bytes read so far.
+
+        Raises:
+            InvalidInputError: a line that cannot be read, or another session under the same id.
+        """
+        pairs = check_metadata(metadata or {})
+        return import_file(self, path, session_id, pairs, keep_going, progress)
+
+    def export(self, session_id: str) -> Iterator[bytes]:
+        """A session as lines of JSON: `seq`, `at`, `direction`, `frame`. Import gives it back.
+
+        Raises:
+            NotFoundError: there is no such session.
+        """
+        return (envelope_line(event) for event in self.events(session_id))
+
+    def replay(self, session_id: str) -> Iterator[Cue]:
+        """A session's conversation as it happened: what was said, called and cut off, and when.
+
+        Raises:
+            NotFoundError: there is no such session.
+        """
+        events = read_events(self.engine, session_id, 1, self.head(session_id), CUE_TYPES)
+        return cues(events)
 
     def events(
         self,
@@ -296,6 +341,14 @@ class EventStore:
         """Project every session that is behind its log or was projected by an older version."""
         return project.catch_up(self.engine)
 
+    def init(self) -> tuple[str | None, str]:
+        """Create or upgrade the schema; the migration before and the one after.
+
+        Raises:
+            SchemaError: the schema is newer than this code.
+        """
+        return schema.upgrade(self.engine)
+
     def status(self) -> dict[str, Any]:
         """What the store holds: schema, sessions, events, responses, and what is behind."""
         with read(self.engine) as tx:
@@ -313,17 +366,3 @@ class EventStore:
             "responses": int(responses),
             "behind": project.count_behind(self.engine),
         }
-
-
-def check_session_id(session_id: str) -> None:
-    """Raises InvalidInputError where text cannot be a session's id."""
-    if not session_id or len(session_id.encode("utf-8", "replace")) > MAX_KEY_BYTES:
-        raise InvalidInputError(f"a session id has 1 to {MAX_KEY_BYTES} bytes")
-    if not session_id.isprintable():
-        raise InvalidInputError("a session id holds no control characters")
-
-
-def metadata_frame(metadata: Mapping[str, str], at: int | None) -> Frame:
-    """The store's own event that sets a session's metadata."""
-    event = {"type": "eventstore.session.metadata", "metadata": dict(metadata)}
-    return Frame(STORE, dumps(event), at)

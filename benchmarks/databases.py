@@ -1,0 +1,114 @@
+"""Databases to measure on: SQLite files and a PostgreSQL server, both durable."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine
+
+from eventstore.store import engine as engines
+from eventstore.store import schema
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+from support import postgres
+
+SQLITE, POSTGRESQL = "sqlite", "postgresql"
+BACKENDS = (SQLITE, POSTGRESQL)
+
+#: The tests' server trades durability for speed; a benchmark's must not.
+DURABLE = {
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "full_page_writes": "on",
+    "shared_buffers": "512MB",
+    "max_wal_size": "4GB",
+    "autovacuum": "on",
+}
+
+
+class Databases:
+    """Fresh databases in a folder of their own. One server serves all of a run."""
+
+    def __init__(self, folder: Path, server: postgres.PostgresServer | None) -> None:
+        self.folder = folder
+        self.server = server
+        self._made = 0
+
+    def path(self, suffix: str = ".db") -> Path:
+        """A path that nothing is at yet."""
+        self._made += 1
+        return self.folder / f"{self._made:05d}{suffix}"
+
+    def backends(self, wanted: tuple[str, ...] = BACKENDS) -> tuple[str, ...]:
+        """Those of the wanted ones that this machine has."""
+        return tuple(b for b in wanted if b == SQLITE or self.server is not None)
+
+    @contextmanager
+    def fresh(self, backend: str, with_schema: bool = True) -> Iterator[str]:
+        """The URL of a new database, deleted afterwards."""
+        if backend == SQLITE:
+            path = self.path()
+            url = f"sqlite:///{path}"
+            _set_up(url, with_schema)
+            try:
+                yield url
+            finally:
+                for file in self.folder.glob(f"{path.name}*"):
+                    file.unlink()
+            return
+        if self.server is None:
+            raise RuntimeError("no PostgreSQL on this machine")
+        name = self.server.create_database()
+        try:
+            url = self.server.url(name)
+            _set_up(url, with_schema)
+            yield url
+        finally:
+            self.server.drop_database(name)
+
+
+def _set_up(url: str, with_schema: bool) -> None:
+    if with_schema:
+        engine = engines.create(url)
+        schema.upgrade(engine)
+        engine.dispose()
+
+
+@contextmanager
+def databases(folder: Path | None, wanted: tuple[str, ...]) -> Iterator[Databases]:
+    """Where a run's databases are made, with a server where PostgreSQL is wanted."""
+    postgres.SETTINGS.update(DURABLE)
+    with tempfile.TemporaryDirectory(prefix="eventstore-bench-", dir=folder) as made:
+        if POSTGRESQL not in wanted:
+            yield Databases(Path(made), None)
+            return
+        with postgres.running_server() as server:
+            yield Databases(Path(made), server)
+
+
+@contextmanager
+def driver_connection(url: str) -> Iterator[Any]:
+    """A connection of the driver, set up just as the store sets up its own."""
+    engine = engines.create(url)
+    proxy = engine.raw_connection()
+    try:
+        yield proxy.driver_connection
+    finally:
+        proxy.close()
+        engine.dispose()
+
+
+def settings_of(engine: Engine) -> dict[str, Any]:
+    """What decides how durable and how fast a database is."""
+    with engine.connect() as connection:
+        run = connection.exec_driver_sql
+        if engine.dialect.name == SQLITE:
+            names = ("journal_mode", "synchronous", "page_size", "wal_autocheckpoint", "cache_size")
+            return {name: run(f"PRAGMA {name}").scalar() for name in names}
+        names = ("server_version", *DURABLE)
+        return {name: run(f"SHOW {name}").scalar() for name in names}

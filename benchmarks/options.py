@@ -1,0 +1,34 @@
+"""What to measure, and how much of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.databases import BACKENDS
+
+QUICK = 10
+
+
+class Options(NamedTuple):
+    """A run's options.
+
+    Attributes:
+        quick: a tenth of everything, to see that it works.
+        backends: the databases to measure on.
+        folder: where databases are made; None for the system's temporary folder.
+        repeats: rounds, where not the benchmark's own number.
+    """
+
+    quick: bool = False
+    backends: tuple[str, ...] = BACKENDS
+    folder: Path | None = None
+    repeats: int | None = None
+
+    def events(self, full: int) -> int:
+        """How many events, responses, … to measure with."""
+        return full // QUICK if self.quick else full
+
+    def rounds(self, full: int) -> int:
+        """How many rounds."""
+        return self.repeats or (2 if self.quick else full)

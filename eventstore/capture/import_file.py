@@ -1,0 +1,240 @@
+"""Import recordings: one session a connection, each whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+from eventstore.capture.jsonl import BadLine, read_frames
+from eventstore.errors import InvalidInputError
+from eventstore.realtime.frames import CLIENT, STORE, Frame, parse
+from eventstore.realtime.values import identifier, mapping
+from eventstore.store.sessions import check_session_id, count_responses, find_head
+
+if TYPE_CHECKING:
+    from eventstore.event_store import EventStore
+
+Progress = Callable[[int], None]
+
+
+class Imported(NamedTuple):
+    """What an import did for one session.
+
+    Attributes:
+        session_id: the session.
+        events: its events in the log.
+        responses: its responses.
+        added: how many events this import added; 0 where the session was there already.
+        skipped_lines: lines that could not be read and were left out.
+    """
+
+    session_id: str
+    events: int
+    responses: int
+    added: int
+    skipped_lines: int = 0
+
+
+class Part(NamedTuple):
+    """A connection of a recording: the frames `first` to `last`, counted from 1."""
+
+    first: int
+    last: int
+    server_id: str | None
+    digest: str
+
+
+def import_file(
+    store: EventStore,
+    path: str | Path | BinaryIO,
+    session_id: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+    keep_going: bool = False,
+    progress: Progress | None = None,
+) -> list[Imported]:
+    """Import a recording, read twice: first whether it is sound, then into the log.
+
+    Args:
+        path: a file of JSON lines or one JSON array, or a binary stream of one.
+        session_id: the id to store it under, where the file holds one connection.
+        metadata: pairs to set on each of its sessions.
+        keep_going: leave out lines that cannot be read.
+        progress: called with the bytes of the file read so far in the second reading.
+
+    Returns:
+        One entry for each connection in the file.
+
+    Raises:
+        InvalidInputError: a line that cannot be read (named; nothing is imported), no events,
+            a session id for several connections, or another session under the same id.
+        DatabaseUnavailableError: the database failed; sessions are whole or not there.
+    """
+    if session_id is not None:
+        check_session_id(session_id)
+    if not isinstance(path, str | Path):
+        with tempfile.TemporaryFile() as spool:
+            shutil.copyfileobj(path, spool)
+            return _import(store, spool, session_id, metadata or {}, keep_going, progress)
+    try:
+        with Path(path).open("rb") as stream:
+            return _import(store, stream, session_id, metadata or {}, keep_going, progress)
+    except OSError as error:
+        raise InvalidInputError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _import(
+    store: EventStore,
+    stream: BinaryIO,
+    session_id: str | None,
+    metadata: Mapping[str, str],
+    keep_going: bool,
+    progress: Progress | None,
+) -> list[Imported]:
+    stream.seek(0)
+    parts, skipped = _survey(stream, keep_going)
+    if not parts:
+        raise InvalidInputError("no events in it")
+    if session_id is not None and len(parts) > 1:
+        raise InvalidInputError(
+            f"it holds {len(parts)} connections; leave out --session-id, or split the file"
+        )
+    stream.seek(0)
+    frames = (frame for _, frame in read_frames(stream) if not isinstance(frame, BadLine))
+    results = []
+    for part in parts:
+        target = session_id or part.server_id or f"sess_{part.digest[:24]}"
+        passing = _take(frames, part.last - part.first + 1, stream, progress)
+        results.append(_import_part(store, target, part, passing, metadata, skipped))
+    return results
+
+
+def _take(
+    frames: Iterator[Frame], count: int, stream: BinaryIO, progress: Progress | None
+) -> Iterator[Frame]:
+    for taken in range(count):
+        frame = next(frames, None)
+        if frame is None:
+            raise InvalidInputError("the file changed while it was read; import it again")
+        if progress is not None and taken % 256 == 0:
+            progress(stream.tell())
+        yield frame
+
+
+def _survey(stream: BinaryIO, keep_going: bool) -> tuple[list[Part], int]:
+    """The connections of a recording, and how many lines cannot be read.
+
+    A new connection starts at a `session.created` with another id than the one before, and at
+    the first frame behind a close that such an event follows.
+    """
+    parts: list[Part] = []
+    skipped = index = 0
+    first, server_id, closed_at = 1, None, None
+    digest, digest_behind = hashlib.sha256(), hashlib.sha256()
+    for number, frame in read_frames(stream):
+        if isinstance(frame, BadLine):
+            if not keep_going:
+                raise InvalidInputError(
+                    f"line {number}: {frame.reason}; nothing was imported"
+                    " (--keep-going leaves such lines out)"
+                )
+            skipped += 1
+            continue
+        index += 1
+        kind, named = _session_event(frame)
+        if kind == "created" and _is_another(named, server_id, closed_at is not None):
+            last = closed_at if closed_at is not None else index - 1
+            parts.append(Part(first, last, server_id, digest.hexdigest()))
+            first, server_id, digest = last + 1, named, digest_behind
+            digest_behind, closed_at = hashlib.sha256(), None
+        elif server_id is None and named is not None:
+            server_id = named
+        text = frame.text
+        if isinstance(text, str):
+            text = text.encode("utf-8", "surrogatepass")
+        (digest if closed_at is None else digest_behind).update(
+            f"{frame.direction} {len(text)}\n".encode() + text
+        )
+        if kind == "closed":
+            closed_at = index
+    if index >= first:
+        if closed_at is not None and closed_at < index:
+            digest.update(digest_behind.digest())
+        parts.append(Part(first, index, server_id, digest.hexdigest()))
+    return parts, skipped
+
+
+def _is_another(named: str | None, server_id: str | None, closed: bool) -> bool:
+    if named is None:
+        return False
+    return closed if server_id is None else named != server_id
+
+
+def _session_event(frame: Frame) -> tuple[str | None, str | None]:
+    """Whether a frame opens or closes a session, and the id that it names."""
+    text = frame.text
+    if frame.direction == CLIENT or isinstance(text, bytes) or '"session' not in text:
+        if frame.direction != STORE:
+            return None, None
+    event = parse(text) if isinstance(text, str) and len(text) < 1_000_000 else None
+    type_ = (event or {}).get("type")
+    if type_ in ("session.created", "transcription_session.created"):
+        return "created", identifier(mapping((event or {}).get("session")).get("id"))
+    if type_ in ("session.updated", "transcription_session.updated"):
+        return "updated", identifier(mapping((event or {}).get("session")).get("id"))
+    if type_ == "session.closed" or (
+        type_ == "eventstore.session.closed" and frame.direction == STORE
+    ):
+        return "closed", None
+    return None, None
+
+
+def _import_part(
+    store: EventStore,
+    session_id: str,
+    part: Part,
+    frames: Iterator[Frame],
+    metadata: Mapping[str, str],
+    skipped: int,
+) -> Imported:
+    count = part.last - part.first + 1
+    head = find_head(store.engine, session_id)
+    added = 0
+    if head:
+        there = _compare(store, session_id, head, frames, count)
+        if there < count:
+            raise InvalidInputError(
+                f"another session is stored as {session_id} (it differs at event {there + 1});"
+                " import this one under an id of its own: --session-id NEW_ID"
+            )
+    else:
+        store.append(session_id, frames, expected_seq=0, close=True)
+        added = count
+    if metadata and any(store.metadata(session_id).get(k) != v for k, v in metadata.items()):
+        store.set_metadata(session_id, metadata)
+        added += 1
+    responses = count_responses(store.engine, session_id)
+    return Imported(session_id, store.head(session_id), responses, added, skipped)
+
+
+def _compare(
+    store: EventStore, session_id: str, head: int, frames: Iterator[Frame], count: int
+) -> int:
+    """How many of the frames the session begins with; metadata set later does not count."""
+    same = 0
+    stored = store.events(session_id)
+    for frame in frames:
+        event = next(stored, None)
+        if event is None or (event.direction, event.text) != (frame.direction, frame.text):
+            break
+        same += 1
+    for _ in frames:
+        pass
+    if same == count and any(event.direction != STORE for event in stored):
+        return count - 1
+    return same
+
+

@@ -1,0 +1,181 @@
+"""Read and write recordings as JSON lines: bare events, or envelopes with direction and time."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from typing import Any, BinaryIO, NamedTuple
+
+import orjson
+import pybase64
+
+from eventstore.errors import InvalidInputError
+from eventstore.realtime.catalogue import direction_of
+from eventstore.realtime.frames import DIRECTIONS, Frame
+from eventstore.realtime.values import dumps
+from eventstore.store.read_stream import StoredEvent
+from eventstore.times import from_value, to_iso
+
+_ARRAY_PIECE = 1 << 20
+
+
+class BadLine(NamedTuple):
+    """A line that cannot be read, and why."""
+
+    number: int
+    reason: str
+
+
+def read_frames(stream: BinaryIO) -> Iterator[tuple[int, Frame | BadLine]]:
+    """Line numbers and frames of a recording, or what is wrong with a line.
+
+    Read are one JSON object a line, and one JSON array of them. An object is an envelope where
+    it has a `direction`, or an `event` or `frame` and no `type`; else it is a bare event, and
+    its direction follows from its type.
+    """
+    first = _first_byte(stream)
+    lines = _array_elements(stream) if first == b"[" else enumerate(stream, 1)
+    for number, line in lines:
+        text = line.strip()
+        if number == 1:
+            text = text.removeprefix(b"\xef\xbb\xbf")
+        if not text:
+            continue
+        try:
+            yield number, _frame(text)
+        except InvalidInputError as error:
+            yield number, BadLine(number, str(error))
+
+
+def _first_byte(stream: BinaryIO) -> bytes:
+    while True:
+        byte = stream.read(1)
+        if not byte.isspace():
+            break
+    stream.seek(0)
+    return byte
+
+
+def _array_elements(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Elements of one JSON array, each as its own text; read in pieces."""
+    decoder = json.JSONDecoder()
+    reader = io.TextIOWrapper(stream, "utf-8", errors="surrogateescape", newline="")
+    buffer, number, ended = reader.read(_ARRAY_PIECE).lstrip()[1:], 0, False
+    while True:
+        buffer = buffer.lstrip().removeprefix(",").lstrip()
+        if buffer.startswith("]") or (ended and not buffer):
+            reader.detach()
+            return
+        try:
+            _, end = decoder.raw_decode(buffer)
+            complete = end < len(buffer) or ended
+        except (ValueError, RecursionError):
+            complete, end = ended, len(buffer)
+        if complete:
+            number += 1
+            yield number, buffer[:end].encode("utf-8", "surrogateescape")
+            buffer = buffer[end:]
+            continue
+        piece = reader.read(max(_ARRAY_PIECE, len(buffer)))
+        ended = not piece
+        buffer += piece
+
+
+def _frame(text: bytes) -> Frame:
+    try:
+        value = orjson.loads(text)
+    except ValueError:
+        value = _loads_slowly(text)
+    if not isinstance(value, dict):
+        raise InvalidInputError("not a JSON object")
+    if "direction" in value or ("type" not in value and ("event" in value or "frame" in value)):
+        return _from_envelope(value, text)
+    if not isinstance(value.get("type"), str):
+        raise InvalidInputError("neither an event with a type nor an envelope with a direction")
+    return Frame(direction_of(value), _decoded(text), None)
+
+
+def _loads_slowly(text: bytes) -> Any:
+    # Lone surrogates, NaN and the like: the strict reader refuses what real streams hold.
+    try:
+        return json.loads(text.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(f"not UTF-8 text ({error.reason})") from error
+    except RecursionError as error:
+        raise InvalidInputError("nested too deeply") from error
+    except ValueError as error:
+        raise InvalidInputError(f"not JSON ({error})") from error
+
+
+def _decoded(text: bytes) -> str:
+    try:
+        return text.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(f"not UTF-8 text ({error.reason})") from error
+
+
+def _from_envelope(value: dict[str, Any], text: bytes) -> Frame:
+    event = value.get("event")
+    direction = value.get("direction", direction_of(event if isinstance(event, dict) else None))
+    if direction not in DIRECTIONS:
+        raise InvalidInputError(f"direction {direction!r}: use client, server or store")
+    try:
+        at = from_value(value.get("at"))
+    except ValueError as error:
+        raise InvalidInputError(
+            f"at {value.get('at')!r}: use ISO 8601 or epoch seconds"
+        ) from error
+    frame = value.get("frame")
+    if isinstance(frame, str):
+        return Frame(direction, frame, at)
+    if isinstance(value.get("frame_base64"), str):
+        try:
+            return Frame(direction, pybase64.b64decode(value["frame_base64"], validate=True), at)
+        except ValueError as error:
+            raise InvalidInputError("frame_base64 is no base64") from error
+    if isinstance(event, dict):
+        return Frame(direction, event_text(text, event), at)
+    raise InvalidInputError("an envelope needs an event (an object) or a frame (a text)")
+
+
+def event_text(line: bytes, event: dict[str, Any]) -> str:
+    """The text of an envelope's event, as it stands in the line."""
+    text = line.decode("utf-8")
+    start = text.find('"event"')
+    while start >= 0:
+        position = start + len('"event"')
+        while position < len(text) and text[position] in " \t\r\n:":
+            position += 1
+        found = _object_at(text, position)
+        # The key may also occur deeper; the right one spells this very event.
+        if found is not None and found[0] == event:
+            return text[position : found[1]]
+        start = text.find('"event"', start + 1)
+    return dumps(event)
+
+
+def _object_at(text: str, position: int) -> tuple[Any, int] | None:
+    if text[position : position + 1] != "{":
+        return None
+    try:
+        return json.JSONDecoder().raw_decode(text, position)
+    except (ValueError, RecursionError):
+        return None
+
+
+def envelope_line(event: StoredEvent) -> bytes:
+    """One event of the log as a line: `seq`, `at`, `direction`, `frame`.
+
+    A binary message is written as `frame_base64`.
+    """
+    envelope: dict[str, Any] = {
+        "seq": event.seq,
+        "at": to_iso(event.at),
+        "direction": event.direction,
+    }
+    if isinstance(event.text, bytes):
+        envelope["frame_base64"] = pybase64.b64encode_as_string(event.text)
+    else:
+        envelope["frame"] = event.text
+    return dumps(envelope).encode() + b"\n"

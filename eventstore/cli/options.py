@@ -1,0 +1,112 @@
+"""Options that commands share, and how they open the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from eventstore.errors import InvalidInputError
+from eventstore.event_store import EventStore
+from eventstore.realtime.dialects import DIALECTS
+from eventstore.store.filters import check_metadata
+
+DEFAULT_URL = "sqlite:///eventstore.db"
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+db_option = click.option(
+    "--db",
+    "url",
+    envvar="EVENTSTORE_URL",
+    default=DEFAULT_URL,
+    show_default=True,
+    metavar="URL",
+    help="The database, by default from EVENTSTORE_URL.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+dialect_option = click.option(
+    "--dialect",
+    type=click.Choice(DIALECTS),
+    default="wire",
+    show_default=True,
+    help="Shape of resources: as the server had them, or the full beta or GA shape.",
+)
+
+
+def open_store(url: str, check_schema: bool = True) -> EventStore:
+    """The store of a database URL."""
+    return EventStore(url, check_schema=check_schema)
+
+
+def list_options(command: Command) -> Command:
+    """Options of every list."""
+    for option in reversed(
+        (
+            click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True),
+            click.option("--after", metavar="ID", help="Go on behind this id (last_id)."),
+            click.option(
+                "--order", type=click.Choice(("desc", "asc")), default="desc", show_default=True
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def session_filters(command: Command) -> Command:
+    """Filters of sessions, which responses and usage have too."""
+    for option in reversed(
+        (
+            click.option(
+                "--metadata",
+                multiple=True,
+                metavar="FILTER",
+                help="K=V, K (has it), K^=PREFIX or K!=V; again: and.",
+            ),
+            click.option("--model", metavar="NAME"),
+            click.option("--since", metavar="TIME", help="ISO 8601 or epoch seconds."),
+            click.option("--until", metavar="TIME", help="Exclusive."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def response_filters(command: Command) -> Command:
+    """Filters of responses and usage."""
+    statuses = ("completed", "cancelled", "failed", "incomplete", "in_progress")
+    for option in reversed(
+        (
+            click.option("--status", type=click.Choice(statuses)),
+            click.option("--voice", metavar="NAME"),
+            click.option("--modality", type=click.Choice(("text", "audio"))),
+            click.option("--conversation", metavar="ID"),
+            click.option("--session", metavar="ID"),
+            click.option("--text", metavar="WORDS", help='Words said; "a phrase", pre*.'),
+            click.option("--min-tokens", type=click.IntRange(0)),
+        )
+    ):
+        command = option(command)
+    return session_filters(command)
+
+
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """The filters that were given."""
+    return {key: value for key, value in options.items() if value not in (None, ())}
+
+
+def parse_metadata(pairs: tuple[str, ...]) -> dict[str, str]:
+    """Metadata from `K=V` arguments.
+
+    Raises:
+        click.BadParameter: no `=`, or beyond OpenAI's limits.
+    """
+    for pair in pairs:
+        if "=" not in pair:
+            raise click.BadParameter(f"metadata {pair!r}: use KEY=VALUE")
+    try:
+        return check_metadata([(k, v) for k, _, v in (pair.partition("=") for pair in pairs)])
+    except InvalidInputError as error:
+        raise click.BadParameter(str(error)) from error

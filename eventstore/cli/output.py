@@ -1,0 +1,84 @@
+"""What commands print: JSON for scripts, tables and words for people."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from eventstore.realtime.values import dumps
+
+
+def console() -> Console:
+    """Standard output for people."""
+    width = None if sys.stdout.isatty() else 120
+    return Console(highlight=False, width=width, soft_wrap=False)
+
+
+def print_json(value: Any) -> None:
+    """Exactly one JSON document on standard output."""
+    click.echo(dumps(value))
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """A table. Cells are untrusted text: no markup, no control characters."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        right = heading.startswith(">")
+        table.add_column(
+            heading.removeprefix(">"), justify="right" if right else "left", overflow="fold"
+        )
+    for row in rows:
+        table.add_row(*(Text(clean("" if cell is None else str(cell))) for cell in row))
+    console().print(table)
+
+
+def clean(value: str) -> str:
+    """Text without control characters, which could steer a terminal."""
+    if value.isprintable():
+        return value
+    return "".join(c if c.isprintable() else " " if c.isspace() else "�" for c in value)
+
+
+@contextmanager
+def progress_bar(label: str, total: int | None) -> Iterator[Progress | None]:
+    """A bar on standard error, where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        progress.add_task(label, total=total)
+        yield progress
+
+
+def say(message: str) -> None:
+    """A line on standard error: progress and notes."""
+    click.echo(message, err=True)
+
+
+def short_time(iso: str | None) -> str:
+    """A time for a table: to the second."""
+    return (iso or "")[:19].replace("T", " ")
+
+
+def seconds(milliseconds: float | None) -> str:
+    """A duration for a table."""
+    return "" if milliseconds is None else f"{milliseconds / 1000:.1f}s"
+
+
+def dollars(amount: float) -> str:
+    """Money for a table."""
+    return f"${amount:.4f}" if amount < 10 else f"${amount:,.2f}"

@@ -1,0 +1,235 @@
+"""Commands that ask: sessions, responses, response, usage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from eventstore.cli.options import (
+    db_option,
+    dialect_option,
+    given,
+    json_option,
+    list_options,
+    open_store,
+    response_filters,
+    session_filters,
+)
+from eventstore.cli.output import (
+    clean,
+    dollars,
+    print_json,
+    print_table,
+    say,
+    seconds,
+    short_time,
+)
+from eventstore.realtime.dialects import Dialect
+from eventstore.store.query_responses import Page
+
+
+@click.command()
+@session_filters
+@list_options
+@db_option
+@json_option
+def sessions(
+    limit: int, after: str | None, order: Any, url: str, as_json: bool, **filters: Any
+) -> None:
+    """List sessions, newest first.
+
+    \b
+    Examples:
+      eventstore sessions --metadata customer=42
+      eventstore sessions --since 2026-05-01 --model gpt-realtime --json
+    """
+    with open_store(url) as store:
+        page = store.sessions(limit=limit, after=after, order=order, **given(filters))
+    if as_json:
+        print_json(page.as_list())
+        return
+    rows = [(entry, entry["eventstore"]) for entry in page.data]
+    _print_page(
+        page,
+        ("SESSION", "OPENED", ">LENGTH", "MODEL", ">EVENTS", ">RESPONSES", "METADATA"),
+        [
+            (
+                entry["id"],
+                short_time(notes["opened_at"]),
+                seconds(notes["duration_ms"]),
+                entry.get("model"),
+                notes["events"],
+                notes["responses"],
+                _pairs(notes["metadata"]),
+            )
+            for entry, notes in rows
+        ],
+        "sessions",
+    )
+
+
+@click.command()
+@response_filters
+@list_options
+@dialect_option
+@db_option
+@json_option
+def responses(
+    limit: int,
+    after: str | None,
+    order: Any,
+    dialect: Dialect,
+    url: str,
+    as_json: bool,
+    **filters: Any,
+) -> None:
+    """List responses, newest first; every filter must hold.
+
+    Metadata of a session counts for each of its responses. K!=V also takes responses
+    without K.
+
+    \b
+    Examples:
+      eventstore responses --metadata customer=42 --metadata topic
+      eventstore responses --status cancelled --min-tokens 500 --json
+      eventstore responses --text "where is my order"
+    """
+    with open_store(url) as store:
+        page = store.responses(
+            limit=limit, after=after, order=order, dialect=dialect, **given(filters)
+        )
+    if as_json:
+        print_json(page.as_list())
+        return
+    _print_page(
+        page,
+        ("RESPONSE", "CREATED", "STATUS", ">TOKENS", ">FIRST AUDIO", "SAID"),
+        [_response_row(entry) for entry in page.data],
+        "responses",
+    )
+
+
+def _response_row(entry: dict[str, Any]) -> tuple[Any, ...]:
+    notes, usage = entry["eventstore"], entry.get("usage")
+    first = notes["speech_to_first_audio_ms"] or notes["time_to_first_audio_ms"]
+    status = f"{entry['status']}{' (interrupted)' if notes['interrupted'] else ''}"
+    tokens = usage.get("total_tokens") if isinstance(usage, dict) else None
+    match = notes.get("match")
+    said = f"{match[0]['role']}: {match[0]['text']}" if match else summary(entry)
+    return entry["id"], short_time(notes["created_at"]), status, tokens, seconds(first), said
+
+
+def summary(response: dict[str, Any]) -> str:
+    """What a response says, in a line."""
+    words = []
+    for item in response.get("output") or []:
+        if not isinstance(item, dict):
+            continue
+        if item.get("type") in ("function_call", "mcp_call"):
+            words.append(f"{item.get('name')}({' '.join(str(item.get('arguments')).split())})")
+        for part in item.get("content") or []:
+            if isinstance(part, dict):
+                words.append(part.get("text") or part.get("transcript") or "")
+    line = " ".join(word for word in words if isinstance(word, str) and word)
+    return line if len(line) <= 90 else line[:89] + "…"
+
+
+@click.command()
+@click.argument("response_id", metavar="ID")
+@click.option("--session", metavar="ID", help="Its session, where several have this id.")
+@dialect_option
+@db_option
+@json_option
+def response(
+    response_id: str, session: str | None, dialect: Dialect, url: str, as_json: bool
+) -> None:
+    """Show one response as a `realtime.response` resource.
+
+    \b
+    Examples:
+      eventstore response resp_123
+      eventstore response resp_123 --dialect beta --json
+    """
+    with open_store(url) as store:
+        resource = store.response(response_id, session, dialect)
+    if as_json:
+        print_json(resource)
+        return
+    import json
+
+    for line in json.dumps(resource, indent=2, ensure_ascii=False, default=str).splitlines():
+        indent = len(line) - len(line.lstrip())
+        click.echo(" " * indent + clean(line.lstrip()))
+
+
+@click.command()
+@click.option("--by", metavar="GROUP", help="session, model, day or metadata:KEY.")
+@response_filters
+@db_option
+@json_option
+def usage(by: str | None, url: str, as_json: bool, **filters: Any) -> None:
+    """Sum tokens and money, transcriptions included.
+
+    Cached tokens are part of the input tokens. What has no known price is counted apart.
+
+    \b
+    Examples:
+      eventstore usage --by model
+      eventstore usage --by metadata:customer --since 2026-05-01
+    """
+    with open_store(url) as store:
+        summed = store.usage(by, **given(filters))
+    if as_json:
+        print_json(summed)
+        return
+    print_usage([*summed["data"], summed["total"] | {"key": "total"}])
+
+
+def print_usage(entries: list[dict[str, Any]]) -> None:
+    """A table of usage entries, and what has no price."""
+    print_table(
+        ("", ">RESPONSES", ">TRANSCRIPTS", ">INPUT", ">CACHED", ">TEXT IN", ">AUDIO IN",
+         ">OUTPUT", ">TEXT OUT", ">AUDIO OUT", ">COST"),
+        [
+            (
+                entry.get("key") or "—",
+                entry["responses"],
+                entry["transcriptions"],
+                entry["input_tokens"],
+                entry["cached_tokens"],
+                entry["input_text"],
+                entry["input_audio"],
+                entry["output_tokens"],
+                entry["output_text"],
+                entry["output_audio"],
+                dollars(entry["cost_usd"]),
+            )
+            for entry in entries
+        ],
+    )
+    unpriced = entries[-1]["unpriced"]
+    if unpriced["responses"] or unpriced["transcriptions"]:
+        say(
+            f"Not in the cost: {unpriced['responses']} responses and"
+            f" {unpriced['transcriptions']} transcriptions without a known price"
+            f" ({', '.join(unpriced['models'])})."
+        )
+
+
+def _pairs(metadata: dict[str, str]) -> str:
+    return " ".join(f"{key}={value}" for key, value in metadata.items())
+
+
+def _print_page(
+    page: Page, headings: tuple[str, ...], rows: list[tuple[Any, ...]], what: str
+) -> None:
+    if not rows:
+        say(f"No {what} match.")
+        return
+    print_table(headings, rows)
+    if page.has_more:
+        say(f"More follow: --after {page.last_id}")
+
+
+COMMANDS = (sessions, responses, response, usage)

@@ -1,0 +1,186 @@
+"""Commands that bring sessions in and out: init, import, export."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import IO, Any
+
+import click
+
+from eventstore.capture.import_file import Imported
+from eventstore.cli.options import db_option, json_option, open_store, parse_metadata
+from eventstore.cli.output import print_json, print_table, progress_bar, say
+from eventstore.errors import DatabaseUnavailableError, EventStoreError, InvalidInputError
+from eventstore.event_store import EventStore
+
+
+@click.command()
+@db_option
+@json_option
+def init(url: str, as_json: bool) -> None:
+    """Create the schema, or upgrade it to what this version needs.
+
+    \b
+    Example:
+      eventstore init --db postgresql://user@localhost/calls
+    """
+    with open_store(url, check_schema=False) as store:
+        before, after = store.init()
+    if as_json:
+        print_json({"object": "eventstore.schema", "before": before, "schema": after})
+    elif before == after:
+        click.echo(f"The schema is up to date ({after}).")
+    else:
+        click.echo(f"{'Upgraded' if before else 'Created'} the schema ({after}).")
+
+
+@click.command("import")
+@click.argument("files", nargs=-1, required=True, metavar="FILE…|-")
+@click.option("--session-id", metavar="ID", help="Store it under this id.")
+@click.option("--metadata", multiple=True, metavar="K=V", help="Set on each session; repeat it.")
+@click.option("--keep-going", is_flag=True, help="Leave out lines that cannot be read.")
+@db_option
+@json_option
+@click.pass_context
+def import_(
+    context: click.Context,
+    files: tuple[str, ...],
+    session_id: str | None,
+    metadata: tuple[str, ...],
+    keep_going: bool,
+    url: str,
+    as_json: bool,
+) -> None:
+    """Import recordings: JSON lines or one JSON array, of events or of envelopes.
+
+    A line is a bare event, or an envelope with a direction (client, server, store), an event
+    or the exact text of its frame, and `at` (ISO 8601 or epoch seconds) where it is known.
+    Each connection in a file becomes a session. Importing one again adds nothing.
+
+    \b
+    Examples:
+      eventstore import call.jsonl --metadata customer=42
+      eventstore import calls/*.jsonl
+      zcat call.jsonl.gz | eventstore import -
+    """
+    pairs = parse_metadata(metadata)
+    if session_id is not None and len(files) > 1:
+        raise click.UsageError("--session-id goes with one file")
+    done: list[dict[str, Any]] = []
+    failed: list[dict[str, str]] = []
+    with open_store(url) as store:
+        for position, name in enumerate(files, 1):
+            if len(files) > 1:
+                say(f"[{position}/{len(files)}] {name}")
+            try:
+                for imported in _import_one(store, name, session_id, pairs, keep_going):
+                    done.append(_entry(name, imported))
+            except DatabaseUnavailableError:
+                raise
+            except EventStoreError as error:
+                failed.append({"file": name, "error": str(error)})
+                say(f"Error: {name}: {error}")
+    if as_json:
+        print_json({"object": "list", "data": done, "errors": failed})
+    else:
+        _print_imported(done, failed, len(files))
+    context.exit(1 if failed else 0)
+
+
+def _import_one(
+    store: EventStore,
+    name: str,
+    session_id: str | None,
+    metadata: dict[str, str],
+    keep_going: bool,
+) -> list[Imported]:
+    if name == "-":
+        return store.import_file(sys.stdin.buffer, session_id, metadata, keep_going)
+    path = Path(name)
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise InvalidInputError(f"cannot read it: {error.strerror}") from error
+    with progress_bar(path.name, size) as bar:
+
+        def progress(read: int) -> None:
+            if bar is not None:
+                bar.update(bar.task_ids[0], completed=read)
+
+        return store.import_file(path, session_id, metadata, keep_going, progress)
+
+
+def _entry(name: str, imported: Imported) -> dict[str, Any]:
+    return {
+        "session_id": imported.session_id,
+        "events": imported.events,
+        "responses": imported.responses,
+        "added": imported.added,
+        "status": "imported" if imported.added else "exists",
+        "skipped_lines": imported.skipped_lines,
+        "file": name,
+    }
+
+
+def _print_imported(
+    done: list[dict[str, Any]], failed: list[dict[str, str]], files: int
+) -> None:
+    if done:
+        print_table(
+            ("SESSION", ">EVENTS", ">RESPONSES", ""),
+            (
+                (e["session_id"], e["events"], e["responses"], _remark(e))
+                for e in done
+            ),
+        )
+    if failed:
+        click.echo(f"{files - len(failed)} of {files} files imported, {len(failed)} failed.")
+
+
+def _remark(entry: dict[str, Any]) -> str:
+    remark = "imported" if entry["added"] else "was there already; nothing added"
+    if entry["skipped_lines"]:
+        remark += f"; {entry['skipped_lines']} unreadable lines left out"
+    return remark
+
+
+@click.command()
+@click.argument("sessions", nargs=-1, required=True, metavar="SESSION…")
+@click.option("-o", "--output", type=click.Path(dir_okay=False), help="A file, else standard output.")
+@db_option
+def export(sessions: tuple[str, ...], output: str | None, url: str) -> None:
+    """Write sessions as JSON lines: seq, at, direction and the exact frame.
+
+    Importing what was exported gives an equal session.
+
+    \b
+    Examples:
+      eventstore export sess_123 -o call.jsonl
+      eventstore export sess_123 | gzip > call.jsonl.gz
+    """
+    with open_store(url) as store:
+        for session_id in sessions:
+            store.head(session_id)  # all of them are there before anything is written
+        if output is None:
+            _write(store, sessions, sys.stdout.buffer)
+            return
+        path = Path(output)
+        partial = path.with_name(path.name + ".partial")
+        try:
+            with partial.open("wb") as stream:
+                _write(store, sessions, stream)
+            partial.replace(path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+
+
+def _write(store: EventStore, sessions: tuple[str, ...], stream: IO[bytes]) -> None:
+    for session_id in sessions:
+        for line in store.export(session_id):
+            stream.write(line)
+    stream.flush()
+
+
+COMMANDS = (init, import_, export)

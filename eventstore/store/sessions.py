@@ -1,0 +1,49 @@
+"""What a session is named by, what it notes of itself, and how much of it there is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import Engine
+
+from eventstore.errors import InvalidInputError
+from eventstore.realtime.frames import STORE, Frame
+from eventstore.realtime.values import MAX_KEY_BYTES, dumps
+from eventstore.store.transaction import read
+
+HEAD = "SELECT head_seq FROM streams WHERE session_id = ?"
+METADATA = "SELECT key, value FROM session_metadata WHERE session_id = ?"
+COUNT_RESPONSES = "SELECT COUNT(*) FROM responses WHERE session_id = ?"
+
+
+def find_head(engine: Engine, session_id: str) -> int | None:
+    """The seq of a session's last event, None where there is no such session."""
+    with read(engine) as tx:
+        row = tx.row(HEAD, (session_id,))
+    return int(row[0]) if row is not None else None
+
+
+def read_metadata(engine: Engine, session_id: str) -> dict[str, str]:
+    """The metadata that was set on a session."""
+    with read(engine) as tx:
+        return {key: value for key, value in tx.rows(METADATA, (session_id,))}
+
+
+def count_responses(engine: Engine, session_id: str) -> int:
+    """How many responses a session has."""
+    with read(engine) as tx:
+        return int(tx.rows(COUNT_RESPONSES, (session_id,))[0][0])
+
+
+def check_session_id(session_id: str) -> None:
+    """Raises InvalidInputError where text cannot be a session's id."""
+    if not session_id or len(session_id.encode("utf-8", "replace")) > MAX_KEY_BYTES:
+        raise InvalidInputError(f"a session id has 1 to {MAX_KEY_BYTES} bytes")
+    if not session_id.isprintable():
+        raise InvalidInputError("a session id holds no control characters")
+
+
+def metadata_frame(metadata: Mapping[str, str], at: int | None) -> Frame:
+    """The store's own event that sets a session's metadata."""
+    event = {"type": "eventstore.session.metadata", "metadata": dict(metadata)}
+    return Frame(STORE, dumps(event), at)

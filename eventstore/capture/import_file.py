@@ -236,5 +236,3 @@ def _compare(
     if same == count and any(event.direction != STORE for event in stored):
         return count - 1
     return same
-
-

@@ -123,9 +123,7 @@ def _from_envelope(value: dict[str, Any], text: bytes) -> Frame:
     try:
         at = from_value(value.get("at"))
     except ValueError as error:
-        raise InvalidInputError(
-            f"at {value.get('at')!r}: use ISO 8601 or epoch seconds"
-        ) from error
+        raise InvalidInputError(f"at {value.get('at')!r}: use ISO 8601 or epoch seconds") from error
     frame = value.get("frame")
     if isinstance(frame, str):
         return Frame(direction, frame, at)

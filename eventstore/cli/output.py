@@ -18,8 +18,7 @@ from eventstore.realtime.values import dumps
 
 def console() -> Console:
     """Standard output for people."""
-    width = None if sys.stdout.isatty() else 120
-    return Console(highlight=False, width=width, soft_wrap=False)
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 140)
 
 
 def print_json(value: Any) -> None:
@@ -30,10 +29,14 @@ def print_json(value: Any) -> None:
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """A table. Cells are untrusted text: no markup, no control characters."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in headings:
+    for position, heading in enumerate(headings):
         right = heading.startswith(">")
+        # Ids, in the first column, are there to be copied whole.
         table.add_column(
-            heading.removeprefix(">"), justify="right" if right else "left", overflow="fold"
+            heading.removeprefix(">"),
+            justify="right" if right else "left",
+            overflow="fold",
+            no_wrap=position == 0,
         )
     for row in rows:
         table.add_row(*(Text(clean("" if cell is None else str(cell))) for cell in row))

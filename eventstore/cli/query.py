@@ -189,8 +189,19 @@ def usage(by: str | None, url: str, as_json: bool, **filters: Any) -> None:
 def print_usage(entries: list[dict[str, Any]]) -> None:
     """A table of usage entries, and what has no price."""
     print_table(
-        ("", ">RESPONSES", ">TRANSCRIPTS", ">INPUT", ">CACHED", ">TEXT IN", ">AUDIO IN",
-         ">OUTPUT", ">TEXT OUT", ">AUDIO OUT", ">COST"),
+        (
+            "",
+            ">RESPONSES",
+            ">TRANSCRIPTS",
+            ">INPUT",
+            ">CACHED",
+            ">TEXT IN",
+            ">AUDIO IN",
+            ">OUTPUT",
+            ">TEXT OUT",
+            ">AUDIO OUT",
+            ">COST",
+        ),
         [
             (
                 entry.get("key") or "—",

@@ -256,9 +256,7 @@ def _play(out: Console, cues: Iterator[Cue]) -> None:
             streamed.add(key)
             out.print(Text(clean(cue.text)), end="", soft_wrap=True)
             continue
-        if cue.kind == "speaking" or (
-            cue.kind == "said" and f"{cue.speaker}/{cue.id}" in streamed
-        ):
+        if cue.kind == "speaking" or (cue.kind == "said" and f"{cue.speaker}/{cue.id}" in streamed):
             continue
         _end_line(out, open_line)
         open_line = None

@@ -123,16 +123,11 @@ def _entry(name: str, imported: Imported) -> dict[str, Any]:
     }
 
 
-def _print_imported(
-    done: list[dict[str, Any]], failed: list[dict[str, str]], files: int
-) -> None:
+def _print_imported(done: list[dict[str, Any]], failed: list[dict[str, str]], files: int) -> None:
     if done:
         print_table(
             ("SESSION", ">EVENTS", ">RESPONSES", ""),
-            (
-                (e["session_id"], e["events"], e["responses"], _remark(e))
-                for e in done
-            ),
+            ((e["session_id"], e["events"], e["responses"], _remark(e)) for e in done),
         )
     if failed:
         click.echo(f"{files - len(failed)} of {files} files imported, {len(failed)} failed.")
@@ -147,7 +142,9 @@ def _remark(entry: dict[str, Any]) -> str:
 
 @click.command()
 @click.argument("sessions", nargs=-1, required=True, metavar="SESSION…")
-@click.option("-o", "--output", type=click.Path(dir_okay=False), help="A file, else standard output.")
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False), help="A file, else standard output."
+)
 @db_option
 def export(sessions: tuple[str, ...], output: str | None, url: str) -> None:
     """Write sessions as JSON lines: seq, at, direction and the exact frame.

@@ -8,7 +8,6 @@ from eventstore.projection.session import name_conversation
 from eventstore.projection.state import Billed, Item, LogEvent, Part, SessionState, Truncation
 from eventstore.realtime.values import count, identifier, integer, mapping, sequence, text
 
-
 MAX_PART = 10_000
 TEXT_PARTS = frozenset({"text", "output_text", "input_text"})
 AUDIO_PARTS = frozenset({"audio", "output_audio", "input_audio"})
@@ -198,7 +197,9 @@ def _added(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     asked = create.get("previous_item_id")
     if previous is None and asked is not None and asked != "root":
         previous = identifier(asked)
-    place(state, item, previous, at_start=previous == "root" or (previous is None and asked == "root"))
+    place(
+        state, item, previous, at_start=previous == "root" or (previous is None and asked == "root")
+    )
     if item.response_id is None and item.wire.get("role") == "user":
         state.unanswered.append(item.id)
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from eventstore.projection.state import AudioSpan, Conversation, LogEvent, SessionState
 from eventstore.realtime.values import (
-    identifier,
     mapping,
     metadata_pairs,
     text,
@@ -121,12 +120,8 @@ def name_conversation(state: SessionState, id_: str | None) -> int:
     state.dirty.conversations.add(index)
     # The id shows in each item and response of the conversation.
     state.dirty.items.update(i.id for i in state.items.values() if i.conversation == index)
-    state.dirty.responses.update(
-        r.id for r in state.responses.values() if r.conversation == index
-    )
+    state.dirty.responses.update(r.id for r in state.responses.values() if r.conversation == index)
     return index
-
-
 
 
 HANDLERS = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from eventstore.realtime.audio import input_bytes_per_ms
 from eventstore.projection.conversation import ensure_item
 from eventstore.projection.state import Item, LogEvent, Part, Request, SessionState, Speech
+from eventstore.realtime.audio import input_bytes_per_ms
 from eventstore.realtime.values import identifier, integer, mapping, text
 
 
@@ -79,12 +79,12 @@ def _dtmf(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
         state.dtmf.append(key[:16])
 
 
-def needs_input_bytes(state: SessionState, body: dict[str, Any]) -> bool:
+def needs_input_bytes(state: SessionState, body: dict[str, Any] | None) -> bool:
     """Whether a committed event's span comes from the bytes since the last commit.
 
     A rebuild, which reads no input audio, asks before it applies the event.
     """
-    item: Item | None = state.items.get(identifier(body.get("item_id")) or "")
+    item: Item | None = state.items.get(identifier((body or {}).get("item_id")) or "")
     speech = item.speech if item is not None else None
     return speech is None or (speech.stopped_at is None and speech.end_ms is None)
 

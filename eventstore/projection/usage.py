@@ -31,7 +31,10 @@ def tokens_of(usage: dict[str, Any] | None) -> Tokens:
         return Tokens()
     inputs = mapping(usage.get("input_token_details"))
     outputs = mapping(usage.get("output_token_details"))
-    input_tokens, output_tokens = count(usage.get("input_tokens")), count(usage.get("output_tokens"))
+    input_tokens, output_tokens = (
+        count(usage.get("input_tokens")),
+        count(usage.get("output_tokens")),
+    )
     text, audio = count(inputs.get("text_tokens")), count(inputs.get("audio_tokens"))
     image = count(inputs.get("image_tokens"))
     cached = count(inputs.get("cached_tokens"))
@@ -45,9 +48,7 @@ def tokens_of(usage: dict[str, Any] | None) -> Tokens:
         # Older servers do not split them: text is cached first, since instructions lead.
         cached_text = min(cached, text)
         cached_audio, cached_image = min(cached - cached_text, audio), 0
-    output_text, output_audio = (
-        count(outputs.get(key)) for key in ("text_tokens", "audio_tokens")
-    )
+    output_text, output_audio = (count(outputs.get(key)) for key in ("text_tokens", "audio_tokens"))
     if not outputs and output_tokens:
         output_text = output_tokens
     if not inputs and input_tokens:

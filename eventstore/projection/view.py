@@ -81,9 +81,7 @@ def _content(item: Item, wire: Any) -> list[Any]:
             part.transcript is not None or part.transcript_deltas
         ):
             content["transcript"] = (
-                part.transcript
-                if part.transcript is not None
-                else "".join(part.transcript_deltas)
+                part.transcript if part.transcript is not None else "".join(part.transcript_deltas)
             )
     return contents
 
@@ -215,9 +213,7 @@ def _completed(entry: dict[str, Any], item: Item) -> dict[str, Any]:
 def was_interrupted(response: Response) -> bool:
     """Whether the user spoke over it: cancelled for a turn, cut in playback, or truncated."""
     details = mapping(response.wire.get("status_details"))
-    turned = (
-        response.wire.get("status") == "cancelled" and details.get("reason") == "turn_detected"
-    )
+    turned = response.wire.get("status") == "cancelled" and details.get("reason") == "turn_detected"
     return turned or response.truncated or response.cleared_seq is not None
 
 

@@ -133,7 +133,10 @@ def render_item(item: dict[str, Any], dialect: Dialect) -> dict[str, Any] | None
             | extra
         )
     if kind == "function_call_output":
-        call = {"call_id": text(item.get("call_id")) or "", "output": text(item.get("output")) or ""}
+        call = {
+            "call_id": text(item.get("call_id")) or "",
+            "output": text(item.get("output")) or "",
+        }
         return common | call | extra
     if dialect == "beta":
         return None
@@ -147,7 +150,11 @@ def _mcp_item(item: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any] | N
     match item.get("type"):
         case "mcp_list_tools":
             tools = [
-                {**tool, "name": text(tool.get("name")) or "", "input_schema": tool.get("input_schema")}
+                {
+                    **tool,
+                    "name": text(tool.get("name")) or "",
+                    "input_schema": tool.get("input_schema"),
+                }
                 for tool in sequence(item.get("tools"))
                 if isinstance(tool, dict)
             ]

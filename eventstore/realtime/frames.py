@@ -146,7 +146,9 @@ def parse(text: str) -> dict[str, Any] | None:
     return event if isinstance(event, dict) else None
 
 
-def parse_stored(frame: str, audio_offset: int | None, audio: bytes | None) -> dict[str, Any] | None:
+def parse_stored(
+    frame: str, audio_offset: int | None, audio: bytes | None
+) -> dict[str, Any] | None:
     """The event of a stored row, as `decode` gave it when the row was written."""
     if audio_offset is None or audio_offset >= 0:
         return parse(frame)

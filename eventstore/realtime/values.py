@@ -99,11 +99,7 @@ def metadata_pairs(value: Any) -> dict[str, str]:
     for key, item in value.items():
         if len(pairs) == METADATA_PAIRS:
             break
-        if (
-            isinstance(item, str)
-            and 0 < len(key) <= METADATA_KEY
-            and len(item) <= METADATA_VALUE
-        ):
+        if isinstance(item, str) and 0 < len(key) <= METADATA_KEY and len(item) <= METADATA_VALUE:
             pairs[storable(key)] = storable(item)
     return pairs
 

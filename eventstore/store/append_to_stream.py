@@ -21,7 +21,9 @@ OPEN_STREAM = (
     "INSERT INTO streams (session_id, head_seq, opened_at, projected_seq, projector_version)"
     " VALUES (?, 0, ?, 0, ?) ON CONFLICT (session_id) DO NOTHING"
 )
-LOCK_STREAM = "SELECT head_seq, projected_seq, projector_version, opened_at FROM streams WHERE session_id = ?"
+LOCK_STREAM = (
+    "SELECT head_seq, projected_seq, projector_version, opened_at FROM streams WHERE session_id = ?"
+)
 INSERT_EVENT = (
     "INSERT INTO events (session_id, seq, at, direction, type, frame, audio_offset, audio)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -119,6 +121,3 @@ def _is_same(row: Row, frame: Frame) -> bool:
         return False
     _, kept, cut_at, cut, _ = decode(frame.text)
     return bool(text == kept and offset == cut_at and audio == cut)
-
-
-

@@ -103,9 +103,14 @@ def append(
     """
     cached = states.take(session_id) if states is not None else None
     with write(engine) as tx:
-        known = cached if isinstance(frames, Sequence) and frames and not close else None
-        if known is not None and _claim(tx, known, frames, expected_seq):
-            result, cached = _append_at_known_head(tx, known, frames), known
+        if (
+            cached is not None
+            and isinstance(frames, Sequence)
+            and frames
+            and not close
+            and _claim(tx, cached, frames, expected_seq)
+        ):
+            result = _append_at_known_head(tx, cached, frames)
         else:
             result, cached = _append_at_head(
                 tx, states is not None, cached, session_id, frames, expected_seq, close
@@ -135,9 +140,7 @@ def _last_at(frames: Sequence[Frame]) -> int | None:
     return None
 
 
-def _append_at_known_head(
-    tx: Transaction, cached: Cached, frames: Sequence[Frame]
-) -> Appended:
+def _append_at_known_head(tx: Transaction, cached: Cached, frames: Sequence[Frame]) -> Appended:
     state = cached.state
     base = state.seq
     _insert(tx, state.session_id, base, frames, state)
@@ -181,7 +184,7 @@ def _repeated(
 ) -> Appended:
     """The answer to an append that was made before and whose answer was lost."""
     last_seq = expected_seq + len(frames)
-    if head is not None and 0 <= expected_seq and last_seq <= head.seq and frames:
+    if head is not None and expected_seq >= 0 and last_seq <= head.seq and frames:
         if is_repeated(tx, session_id, expected_seq, frames):
             return Appended(session_id, expected_seq + 1, last_seq, repeated=True)
     raise ConflictError(session_id, expected_seq, head.seq if head else 0)

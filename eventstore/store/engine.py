@@ -18,7 +18,11 @@ SQLITE_BUSY_MS = 30_000
 SQLITE_PAGE_SIZE = 16_384
 SQLITE_CHECKPOINT_PAGES = 1000
 
-_DIALECTS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+_DIALECTS = {
+    "sqlite": "sqlite",
+    "postgresql": "postgresql+psycopg",
+    "postgres": "postgresql+psycopg",
+}
 
 
 def parse_url(url: str) -> URL:
@@ -62,8 +66,6 @@ def create(url: str) -> Engine:
     )
     event.listen(engine, "connect", _set_up_sqlite)
     return engine
-
-
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, record: Any) -> None:

@@ -68,9 +68,8 @@ def load_state(tx: Transaction, session_id: str, seq: int) -> SessionState:
         if state.awaiting_text and row[0] > state.seq + 1:
             _read_first_texts(tx, state, row[0])
         event = _log_event(row)
-        if event.type == "input_audio_buffer.committed" and event.event is not None:
-            if needs_input_bytes(state, event.event):
-                state.input_bytes = _input_bytes(tx, state, event.seq)
+        if event.type == "input_audio_buffer.committed" and needs_input_bytes(state, event.event):
+            state.input_bytes = _input_bytes(tx, state, event.seq)
         apply(state, event)
     if state.awaiting_text and seq > state.seq:
         _read_first_texts(tx, state, seq + 1)
@@ -91,9 +90,7 @@ def catch_up_state(tx: Transaction, state: SessionState, seq: int) -> None:
     state.forget_written()
 
 
-def _pieces(
-    tx: Transaction, sql: str, session_id: str, after: int, last: int
-) -> Iterator[Row]:
+def _pieces(tx: Transaction, sql: str, session_id: str, after: int, last: int) -> Iterator[Row]:
     while True:
         rows = tx.rows(sql, (session_id, after, last))
         yield from rows

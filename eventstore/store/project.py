@@ -24,9 +24,7 @@ BEHIND = (
 COUNT_BEHIND = (
     "SELECT COUNT(*) FROM streams WHERE projected_seq < head_seq OR projector_version < ?"
 )
-SET_PROJECTED = (
-    "UPDATE streams SET projected_seq = ?, projector_version = ? WHERE session_id = ?"
-)
+SET_PROJECTED = "UPDATE streams SET projected_seq = ?, projector_version = ? WHERE session_id = ?"
 SESSION_IDS = "SELECT session_id FROM streams WHERE session_id > ? ORDER BY session_id LIMIT ?"
 
 _BATCH = 500

@@ -78,9 +78,7 @@ def query_responses(engine: Engine, wanted: ResponseFilter, paging: Paging) -> P
     return Page(data, first, last, len(rows) > paging.limit)
 
 
-def responses_sql(
-    tx: Transaction, wanted: ResponseFilter, paging: Paging
-) -> tuple[str, list[Any]]:
+def responses_sql(tx: Transaction, wanted: ResponseFilter, paging: Paging) -> tuple[str, list[Any]]:
     """The statement of a page: session_id, response_id, resource."""
     start = _choose_start(tx, wanted.metadata)
     where = Where([], [])
@@ -107,9 +105,7 @@ def responses_sql(
     direction, compare = ("ASC", ">") if paging.order == "asc" else ("DESC", "<")
     if paging.after is not None:
         after = find_response(tx, paging.after, wanted.session)
-        where.add(
-            f"({time}.at, {time}.session_id, {time}.response_id) {compare} (?, ?, ?)", *after
-        )
+        where.add(f"({time}.at, {time}.session_id, {time}.response_id) {compare} (?, ?, ?)", *after)
     keys = ", ".join(f"{time}.{name} {direction}" for name in ("at", "session_id", "response_id"))
     sql = (
         f"SELECT r.session_id, r.response_id, r.resource FROM {source}{where.sql()}"

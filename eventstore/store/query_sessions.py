@@ -20,9 +20,7 @@ _COLUMNS = (
     "s.wire, s.notes, s.at, t.head_seq, t.last_at, t.closed_at"
     " FROM sessions s JOIN streams t ON t.session_id = s.session_id"
 )
-STREAM = (
-    "SELECT head_seq, projected_seq, projector_version FROM streams WHERE session_id = ?"
-)
+STREAM = "SELECT head_seq, projected_seq, projector_version FROM streams WHERE session_id = ?"
 FIRST_AT = "SELECT at FROM events WHERE session_id = ? AND seq = 1"
 # The last event that is not behind the moment; times come from clients and need not rise.
 SEQ_AT = "SELECT MAX(seq) FROM events WHERE session_id = ? AND at <= ?"
@@ -77,7 +75,8 @@ def read_session(engine: Engine, session_id: str) -> dict[str, Any]:
     Raises:
         NotFoundError: there is none.
     """
-    return show_session(engine, session_id)["session"]
+    session: dict[str, Any] = show_session(engine, session_id)["session"]
+    return session
 
 
 def show_session(engine: Engine, session_id: str, at: str | int | None = None) -> dict[str, Any]:

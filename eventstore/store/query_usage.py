@@ -37,7 +37,7 @@ class Billed(NamedTuple):
     kind: str
     reported: bool
     at: int
-    count: int
+    number: int
     tokens: Tokens
 
 
@@ -94,7 +94,7 @@ def _with_responses(tx: Transaction, where: Where, wanted: ResponseFilter) -> Wh
     add_response_conditions(of_response, tx, about_responses)
     if not of_response.conditions:
         return where
-    only_metadata = about_responses == ResponseFilter(metadata=wanted.metadata)
+    only_metadata = not about_responses.model_dump(exclude={"metadata"}, exclude_none=True)
     alternatives = "(u.kind = 'response' AND " + " AND ".join(of_response.conditions) + ")"
     parameters = list(of_response.parameters)
     if only_metadata:
@@ -148,9 +148,9 @@ def _sums(tx: Transaction, where: Where, group: str, values: list[Any]) -> list[
 
 
 def _billed(row: Row) -> Billed:
-    key, model, kind, reported, at, count = row[:6]
+    key, model, kind, reported, at, number = row[:6]
     tokens = Tokens(*(int(value) for value in row[6:]))
-    return Billed(key, model, kind, bool(reported), int(at), int(count), tokens)
+    return Billed(key, model, kind, bool(reported), int(at), int(number), tokens)
 
 
 def _entry(key: str | None, by: str | None, rows: Iterable[Billed]) -> dict[str, Any]:
@@ -162,13 +162,13 @@ def _entry(key: str | None, by: str | None, rows: Iterable[Billed]) -> dict[str,
     unpriced_models: set[str] = set()
     unreported = 0
     for row in rows:
-        counts[row.kind] += row.count
+        counts[row.kind] += row.number
         sums = Tokens(*(a + b for a, b in zip(sums, row.tokens, strict=True)))
         price = price_usd(row.model, row.tokens, row.at) if row.reported else None
         if not row.reported:
-            unreported += row.count
+            unreported += row.number
         if price is None:
-            unpriced[row.kind] += row.count
+            unpriced[row.kind] += row.number
             unpriced_models.add(row.model or "unknown")
         else:
             cost += price

@@ -35,9 +35,7 @@ UPSERT = {table.name: _upsert(table) for table in tables.READ_MODELS}
 DELETE = {
     table.name: f"DELETE FROM {table.name} WHERE session_id = ?" for table in tables.READ_MODELS
 }
-DELETE_RESPONSE_METADATA = (
-    "DELETE FROM response_metadata WHERE session_id = ? AND response_id = ?"
-)
+DELETE_RESPONSE_METADATA = "DELETE FROM response_metadata WHERE session_id = ? AND response_id = ?"
 DELETE_SAID = (
     "DELETE FROM said WHERE rowid IN"
     " (SELECT docid FROM said_rows WHERE session_id = ? AND item_id = ?)"
@@ -244,9 +242,7 @@ def _metadata_of(state: SessionState, response: Response) -> frozenset[tuple[str
     )
 
 
-def _response_metadata_rows(
-    state: SessionState, response: Response, opened_at: int
-) -> list[Row]:
+def _response_metadata_rows(state: SessionState, response: Response, opened_at: int) -> list[Row]:
     at = _sort_at(response.seen_at, opened_at)
     response.indexed = _metadata_of(state, response)
     pairs = response.indexed
@@ -261,9 +257,7 @@ def _write_response_metadata(
             continue
         if response.indexed != frozenset():
             tx.run(DELETE_RESPONSE_METADATA, (state.session_id, response.id))
-        _put(
-            tx, tables.response_metadata, _response_metadata_rows(state, response, opened_at)
-        )
+        _put(tx, tables.response_metadata, _response_metadata_rows(state, response, opened_at))
 
 
 def response_usage_rows(

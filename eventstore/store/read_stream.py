@@ -66,9 +66,7 @@ def _read_piece(
     filters = tuple(types or ())
     # SQLite 3.40 has no OCTET_LENGTH; LENGTH counts a blob's bytes and a text's characters.
     sizes_sql = SIZES if tx.postgresql else SIZES.replace("OCTET_LENGTH", "LENGTH")
-    sizes = tx.rows(
-        sizes_sql.format(types=marks), (session_id, first, last, *filters, _PIECE_ROWS)
-    )
+    sizes = tx.rows(sizes_sql.format(types=marks), (session_id, first, last, *filters, _PIECE_ROWS))
     if not sizes:
         return []
     total, end = 0, sizes[0][0]

@@ -62,7 +62,10 @@ def matching_items(terms: list[Term], postgresql: bool) -> tuple[str, list[str]]
             parts.append("phraseto_tsquery('simple', ?)")
             parameters.append(term.text)
     query = " && ".join(parts)
-    return f"SELECT i.session_id, i.response_id FROM items i WHERE {_VECTOR} @@ ({query})", parameters
+    return (
+        f"SELECT i.session_id, i.response_id FROM items i WHERE {_VECTOR} @@ ({query})",
+        parameters,
+    )
 
 
 def snippet(said: str, terms: list[Term]) -> str | None:
@@ -70,8 +73,8 @@ def snippet(said: str, terms: list[Term]) -> str | None:
     found = None
     for term in terms:
         words = r"\W+".join(re.escape(word) for word in re.findall(r"\w+", term.text))
-        end = r"\w*" if term.prefix else r"\b"
-        match = re.search(rf"\b{words}{end}", said, re.IGNORECASE)
+        tail = r"\w*" if term.prefix else r"\b"
+        match = re.search(rf"\b{words}{tail}", said, re.IGNORECASE)
         if match is None:
             return None
         if found is None or match.start() < found.start():

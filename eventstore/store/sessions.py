@@ -26,7 +26,7 @@ def find_head(engine: Engine, session_id: str) -> int | None:
 def read_metadata(engine: Engine, session_id: str) -> dict[str, str]:
     """The metadata that was set on a session."""
     with read(engine) as tx:
-        return {key: value for key, value in tx.rows(METADATA, (session_id,))}
+        return dict(tx.rows(METADATA, (session_id,)))
 
 
 def count_responses(engine: Engine, session_id: str) -> int:

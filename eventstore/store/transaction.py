@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any
 
@@ -143,7 +143,6 @@ def _connection(engine: Engine) -> Iterator[Any]:
 
 
 def _roll_back(connection: Any) -> None:
-    try:
+    # The first error is the one to tell.
+    with suppress(sqlite3.Error, psycopg.Error):
         connection.rollback()
-    except (sqlite3.Error, psycopg.Error):
-        pass  # the first error is the one to tell

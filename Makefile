@@ -1,0 +1,58 @@
+# Two commands to know: `make demo` and `make test`. Each sets up what it needs in .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check format bench docs demo-call clean
+
+demo: $(VENV)/.installed
+	@$(BIN)/python -m eventstore.demo
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest -n auto
+
+check: $(VENV)/.test $(VENV)/.check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.check
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# All benchmarks, at full size: half an hour or more. One: make bench ARGS="append --quick"
+bench: $(VENV)/.test $(VENV)/.bench
+	$(BIN)/python -m benchmarks $(ARGS)
+
+# Writes the commands' help into docs/commands.md.
+docs: $(VENV)/.test
+	$(BIN)/python -m eventstore.cli.reference docs/commands.md
+
+# Makes the sample call anew (speech synthesis; the result is in the repository).
+demo-call: $(VENV)/.installed
+	$(BIN)/python -m pip install -q --group demo-call
+	$(BIN)/python -m eventstore.demo.make_call
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q -U pip
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing into $(VENV) …"
+	@$(BIN)/python -m pip install -q -e .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.installed
+	@$(BIN)/python -m pip install -q --group test
+	@touch $@
+
+$(VENV)/.check: $(VENV)/.installed
+	@$(BIN)/python -m pip install -q --group check
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.installed
+	@$(BIN)/python -m pip install -q --group bench
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,205 @@
+"""Fill the read models with many responses, each like those of the demo call."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any, NamedTuple
+
+from benchmarks import sessions
+from benchmarks.databases import SQLITE, Databases, driver_connection
+from benchmarks.rounds import progress
+from eventstore import EventStore
+from eventstore.store.tables import metadata
+
+TABLES = (
+    *("streams", "sessions", "conversations", "items", "responses", "response_metadata", "usage"),
+    "said",
+    "said_rows",
+)
+EACH_SESSION = 10
+EACH_CUSTOMER = 1000
+EVERY_US = 1_700_000  # a response about every two seconds: a million in three weeks
+CHUNK = 20_000
+
+STATUSES = (("completed", 92), ("cancelled", 5), ("failed", 2), ("incomplete", 1))
+MODELS = (("gpt-realtime", 70), ("gpt-realtime-mini", 25), ("gpt-4o-realtime-preview", 5))
+SYLLABLES = [a + b for a in "bdfgklmnprstvz" for b in ("a", "e", "i", "o", "u")]
+
+
+class Filled(NamedTuple):
+    """What to ask for."""
+
+    responses: int
+    customers: list[str]
+    keys: list[tuple[str, str]]
+    start: int
+
+
+class Template(NamedTuple):
+    """Rows of one real response, by table, as dictionaries."""
+
+    rows: dict[str, dict[str, Any]]
+    ids: dict[str, str]
+
+
+def fill(databases: Databases, backend: str, url: str, count: int) -> Filled:
+    """Write `count` responses with their items, metadata, usage and sessions, and analyse."""
+    template = _template(databases)
+    chance = random.Random(7)
+    customers = [f"customer-{n:05d}" for n in range(max(1, count // EACH_CUSTOMER))]
+    start = int(template.rows["responses"]["at"])
+    made = _rows(template, count, chance, customers)
+    with driver_connection(url) as connection:
+        indexes = _without_indexes(connection, backend)
+        if backend == SQLITE:
+            connection.execute("PRAGMA cache_size=-1000000")
+        done = 0
+        while chunk := list(islice(made, CHUNK)):
+            for table in TABLES:
+                rows = [row for response in chunk for row in response.get(table, ())]
+                _write(connection, backend, table, rows)
+            connection.commit()
+            done += len(chunk)
+            progress(f"query: {backend}, {done:,} of {count:,} responses")
+        for statement in indexes:
+            connection.execute(statement)
+        connection.commit()
+        _analyse(connection, backend)
+    keys = [_ids(n) for n in chance.sample(range(count), min(count, 5000))]
+    return Filled(count, customers, keys, start)
+
+
+def _template(databases: Databases) -> Template:
+    """The rows that the demo call's second response made."""
+    with databases.fresh(SQLITE) as url, EventStore(url) as store:
+        store.append("sess_template", sessions.voice(1204))
+        with store.engine.connect() as connection:
+            run = connection.exec_driver_sql
+            response = run("SELECT * FROM responses ORDER BY at LIMIT 1 OFFSET 1").mappings().one()
+            of_it = ("sess_template", response["response_id"])
+            by_response = "SELECT * FROM {} WHERE session_id = ? AND response_id = ?"
+            rows = {
+                "responses": dict(response),
+                "items": dict(run(by_response.format("items"), of_it).mappings().first() or {}),
+                "usage": dict(run(by_response.format("usage"), of_it).mappings().first() or {}),
+            }
+            for table in ("streams", "sessions", "conversations"):
+                rows[table] = dict(run(f"SELECT * FROM {table}").mappings().first() or {})
+    ids = {"session": "sess_template", "response": response["response_id"]}
+    return Template(rows, ids | {"item": rows["items"]["item_id"]})
+
+
+def _ids(number: int) -> tuple[str, str]:
+    """The ids of a response's session and of the response, as scattered as real ones."""
+    scattered = (number * 2654435761) % 2**32
+    session = ((number // EACH_SESSION) * 2246822519) % 2**32
+    return f"sess_C{session:08x}Realtime000", f"resp_C{scattered:08x}Realtime000"
+
+
+def _rows(
+    template: Template, count: int, chance: random.Random, customers: list[str]
+) -> Iterator[dict[str, list[tuple[Any, ...]]]]:
+    """The rows of each response, by table."""
+    words = ["".join(chance.choices(SYLLABLES, k=3)) for _ in range(20_000)]
+    common = words[:400]
+    statuses, models = (zip(*pairs, strict=True) for pairs in (STATUSES, MODELS))
+    status_names, status_weights = statuses
+    model_names, model_weights = models
+    base = template.rows["responses"]
+    customer = customers[0]
+    for number in range(count):
+        session, response = _ids(number)
+        item = "item" + response[4:]
+        at = base["at"] + number * EVERY_US + chance.randrange(EVERY_US)
+        if number % EACH_SESSION == 0:
+            customer = chance.choice(customers)
+        said = " ".join([*chance.choices(common, k=18), *chance.choices(words, k=4)])
+        status = chance.choices(status_names, status_weights)[0]
+        model = chance.choices(model_names, model_weights)[0]
+        tokens = chance.randrange(200, 2000)
+        replaced = {
+            template.ids["session"]: session,
+            template.ids["response"]: response,
+            template.ids["item"]: item,
+        }
+        same = {"session_id": session, "response_id": response, "at": at, "model": model}
+        rows = {
+            "responses": [_row(template, "responses", replaced, **same, status=status,
+                               total_tokens=tokens)],
+            "items": [_row(template, "items", replaced, session_id=session, item_id=item,
+                           response_id=response, said=said, at=at)],
+            "usage": [_row(template, "usage", replaced, **same, usage_id=response)],
+            "response_metadata": [
+                (session, response, key, value, 1, at)
+                for key, value in (
+                    ("customer", customer), ("env", "prod"), ("turn", str(number % EACH_SESSION))
+                )
+            ],
+            "said": [(number + 1, said)],
+            "said_rows": [(session, item, number + 1)],
+        }  # fmt: skip
+        if number % 500 == 0:
+            rows["response_metadata"].append((session, response, "escalated", "yes", 1, at))
+        if number % EACH_SESSION == 0:
+            for table in ("streams", "sessions", "conversations"):
+                changed = {"session_id": session, "at": at, "opened_at": at, "model": model}
+                rows[table] = [_row(template, table, replaced, **changed)]
+        yield rows
+
+
+def _row(
+    template: Template, table: str, replaced: dict[str, str], **changed: Any
+) -> tuple[Any, ...]:
+    row = template.rows[table]
+    made = {name: changed.get(name, value) for name, value in row.items()}
+    resource = made.get("resource")
+    if resource is not None:
+        for old, new in replaced.items():
+            resource = resource.replace(old, new)
+        made["resource"] = resource
+    return tuple(made[column.name] for column in metadata.tables[table].columns)
+
+
+def _write(connection: Any, backend: str, table: str, rows: list[tuple[Any, ...]]) -> None:
+    if not rows or (backend != SQLITE and table.startswith("said")):
+        return
+    if backend != SQLITE:
+        columns = ", ".join(column.name for column in metadata.tables[table].columns)
+        with connection.cursor().copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+        return
+    into = {"said": "said (rowid, text)"}.get(table, table)
+    marks = ", ".join("?" * len(rows[0]))
+    if not connection.in_transaction:
+        connection.execute("BEGIN IMMEDIATE")
+    connection.executemany(f"INSERT INTO {into} VALUES ({marks})", rows)
+
+
+def _without_indexes(connection: Any, backend: str) -> Iterable[str]:
+    """Drop what can be made again quickly once the rows are there; the statements that do."""
+    if backend == SQLITE:
+        found = connection.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+        ).fetchall()
+    else:
+        found = connection.execute(
+            "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'"
+            " AND indexname NOT LIKE '%_pkey' AND tablename <> 'alembic_version'"
+        ).fetchall()
+    for name, _ in found:
+        connection.execute(f"DROP INDEX {name}")
+    connection.commit()
+    return [statement for _, statement in found]
+
+
+def _analyse(connection: Any, backend: str) -> None:
+    if backend == SQLITE:
+        connection.execute("ANALYZE")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return
+    connection.autocommit = True
+    connection.execute("VACUUM ANALYZE")
+    connection.execute("CHECKPOINT")

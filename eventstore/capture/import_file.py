@@ -176,15 +176,14 @@ def _is_another(named: str | None, server_id: str | None, closed: bool) -> bool:
 def _session_event(frame: Frame) -> tuple[str | None, str | None]:
     """Whether a frame opens or closes a session, and the id that it names."""
     text = frame.text
-    if frame.direction == CLIENT or isinstance(text, bytes) or '"session' not in text:
-        if frame.direction != STORE:
-            return None, None
-    event = parse(text) if isinstance(text, str) and len(text) < 1_000_000 else None
-    type_ = (event or {}).get("type")
+    if isinstance(text, bytes) or frame.direction == CLIENT or "session." not in text:
+        return None, None
+    event = parse(text) or {}
+    type_ = event.get("type")
     if type_ in ("session.created", "transcription_session.created"):
-        return "created", identifier(mapping((event or {}).get("session")).get("id"))
+        return "created", identifier(mapping(event.get("session")).get("id"))
     if type_ in ("session.updated", "transcription_session.updated"):
-        return "updated", identifier(mapping((event or {}).get("session")).get("id"))
+        return "updated", identifier(mapping(event.get("session")).get("id"))
     if type_ == "session.closed" or (
         type_ == "eventstore.session.closed" and frame.direction == STORE
     ):

@@ -256,11 +256,12 @@ def _play(out: Console, cues: Iterator[Cue]) -> None:
             streamed.add(key)
             out.print(Text(clean(cue.text)), end="", soft_wrap=True)
             continue
-        if cue.kind == "speaking" or (cue.kind == "said" and f"{cue.speaker}/{cue.id}" in streamed):
+        if cue.kind == "said" and f"{cue.speaker}/{cue.id}" in streamed:
             continue
         _end_line(out, open_line)
         open_line = None
-        out.print(_label(cue) + Text(clean(cue.text)), soft_wrap=True)
+        words = Text("speaks …", "dim") if cue.kind == "speaking" else Text(clean(cue.text))
+        out.print(_label(cue) + words, soft_wrap=True)
     _end_line(out, open_line)
     if not timed:
         say("This session was recorded without times, so it was shown at once.")

@@ -47,7 +47,7 @@ def main() -> int:
             return code
     print(
         f"\nThe store is {FOLDER}/demo.db. Go on with, for one:"
-        f"\n  EVENTSTORE_URL=sqlite:///{FOLDER}/demo.db .venv/bin/eventstore show {SESSION} --at +20"
+        f"\n  .venv/bin/eventstore show {SESSION} --at +20 --db sqlite:///{FOLDER}/demo.db"
     )
     return 0
 

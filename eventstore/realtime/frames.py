@@ -169,15 +169,11 @@ def event_type(event: dict[str, Any] | None) -> str:
 
 def _cut_delta(text: str) -> Decoded | None:
     """Cut the audio of a buffer append or an audio delta; None where that is not possible."""
-    # Keys stand near the start in practice; a second look over the whole text is for the rest.
-    for limit in (_HEAD, len(text)):
-        key = text.find('"audio":', 0, limit)
-        if key < 0 and text.find("audio.delta", 0, limit) >= 0:
-            key = text.find('"delta":', 0, limit)
-        if key >= 0:
-            break
-    else:
-        return None
+    key = _find_key(text, _HEAD)
+    if key < 0:
+        key = _find_key(text, len(text))
+        if key < 0:
+            return None
     start = key + 9 if text[key + 8 : key + 9] == '"' else _value_start(text, key + 8)
     if start < 0:
         return None
@@ -205,6 +201,14 @@ def _cut_delta(text: str) -> Decoded | None:
     if type_ in _DELTA_TYPES and event.get("delta") == "":
         return Decoded(type_, frame, start, audio, event)
     return None
+
+
+def _find_key(text: str, limit: int) -> int:
+    # Keys stand near the start in practice; a second look over the whole text is for the rest.
+    key = text.find('"audio":', 0, limit)
+    if key < 0 and text.find("audio.delta", 0, limit) >= 0:
+        key = text.find('"delta":', 0, limit)
+    return key
 
 
 def _value_start(text: str, position: int) -> int:

@@ -184,9 +184,9 @@ def _repeated(
 ) -> Appended:
     """The answer to an append that was made before and whose answer was lost."""
     last_seq = expected_seq + len(frames)
-    if head is not None and expected_seq >= 0 and last_seq <= head.seq and frames:
-        if is_repeated(tx, session_id, expected_seq, frames):
-            return Appended(session_id, expected_seq + 1, last_seq, repeated=True)
+    within = head is not None and expected_seq >= 0 and last_seq <= head.seq
+    if within and frames and is_repeated(tx, session_id, expected_seq, frames):
+        return Appended(session_id, expected_seq + 1, last_seq, repeated=True)
     raise ConflictError(session_id, expected_seq, head.seq if head else 0)
 
 

@@ -1,0 +1,102 @@
+"""The most memory that a command takes with a session of 1 GB, each in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import orjson
+
+from benchmarks import sessions
+from benchmarks.databases import Databases
+from benchmarks.options import Options
+from benchmarks.report import Report
+from benchmarks.rounds import progress
+
+TARGET_MB = 150
+SIZE = 1_000_000_000
+SESSION = "sess_large"
+
+
+def run(databases: Databases, options: Options) -> Report:
+    """Import, export, replay and rebuild, through the command line."""
+    report = Report("memory", "memory: peak of each command with a session of 1 GB")
+    recording = databases.path(".jsonl")
+    exported = databases.path(".jsonl")
+    events = _write(recording, options.events(SIZE))
+    commands = {
+        "import": ("import", recording, "--session-id", SESSION),
+        "export": ("export", SESSION, "-o", exported),
+        "replay": ("replay", SESSION, "--instant"),
+        "rebuild": ("rebuild", SESSION),
+    }
+    for backend in databases.backends(options.backends):
+        with databases.fresh(backend) as url:
+            for name, arguments in commands.items():
+                progress(f"memory: {backend}, {name}")
+                megabytes, seconds = peak(url, *map(str, arguments))
+                report.add(
+                    f"{backend}: {name}",
+                    megabytes,
+                    TARGET_MB,
+                    at_most=True,
+                    unit=" MB",
+                    seconds=seconds,
+                    events=events,
+                    recording_mb=recording.stat().st_size / 1e6,
+                )
+        exported.unlink(missing_ok=True)
+    recording.unlink()
+    with _empty_process() as (megabytes, _):
+        report.notes["an interpreter with the package imported, MB"] = megabytes
+    return report
+
+
+def _write(path: Path, size: int) -> int:
+    """Write a voice session of about this size; how many events it has."""
+    written = 0
+    progress(f"memory: writing a session of {size / 1e6:,.0f} MB")
+    with path.open("wb") as file:
+        for count, (direction, text, at) in enumerate(sessions.endless_voice(), 1):
+            line = {"at": (at or 0) / 1e6, "direction": direction, "frame": text}
+            written += file.write(orjson.dumps(line) + b"\n")
+            if written >= size:
+                return count
+    raise RuntimeError("the session ended")
+
+
+def peak(url: str, *arguments: str) -> tuple[float, float]:
+    """Run a command; its peak resident memory in MB and the seconds it took.
+
+    Raises:
+        RuntimeError: it failed.
+    """
+    return _run([sys.executable, "-m", "eventstore.cli.main", *arguments], url)
+
+
+def _run(command: list[str], url: str) -> tuple[float, float]:
+    # A spawned child begins with the memory of who starts it: let a small shell do that.
+    wrapped = [shutil.which("sh") or "/bin/sh", "-c", '"$@"; exit $?', "sh", *command]
+    environment = os.environ | {"EVENTSTORE_URL": url}
+    root = Path(__file__).resolve().parent.parent
+    begin = time.perf_counter()
+    process = subprocess.Popen(
+        wrapped, env=environment, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    errors = process.stderr.read().decode() if process.stderr is not None else ""
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command)}: exit {process.returncode}: {errors[-2000:]}")
+    return used.ru_maxrss / 1024, time.perf_counter() - begin
+
+
+@contextmanager
+def _empty_process() -> Iterator[tuple[float, float]]:
+    yield _run([sys.executable, "-c", "import eventstore.cli.main"], "sqlite://")

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import orjson
@@ -53,8 +50,8 @@ def run(databases: Databases, options: Options) -> Report:
                 )
         exported.unlink(missing_ok=True)
     recording.unlink()
-    with _empty_process() as (megabytes, _):
-        report.notes["an interpreter with the package imported, MB"] = megabytes
+    megabytes, _ = _run([sys.executable, "-c", "import eventstore.cli.main"], "sqlite://")
+    report.notes["an interpreter with the package imported, MB"] = megabytes
     return report
 
 
@@ -80,23 +77,31 @@ def peak(url: str, *arguments: str) -> tuple[float, float]:
     return _run([sys.executable, "-m", "eventstore.cli.main", *arguments], url)
 
 
+# A child's peak counts from that of the process that starts it; so a small one does that.
+LAUNCHER = """
+import os, sys
+child = os.fork()
+if not child:
+    os.execv(sys.argv[1], sys.argv[1:])
+_, status, used = os.wait4(child, 0)
+sys.stderr.write(f"\\n{used.ru_maxrss}")
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
 def _run(command: list[str], url: str) -> tuple[float, float]:
-    # A spawned child begins with the memory of who starts it: let a small shell do that.
-    wrapped = [shutil.which("sh") or "/bin/sh", "-c", '"$@"; exit $?', "sh", *command]
-    environment = os.environ | {"EVENTSTORE_URL": url}
-    root = Path(__file__).resolve().parent.parent
     begin = time.perf_counter()
-    process = subprocess.Popen(
-        wrapped, env=environment, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    done = subprocess.run(
+        [sys.executable, "-S", "-E", "-c", LAUNCHER, *command],
+        env=os.environ | {"EVENTSTORE_URL": url},
+        cwd=Path(__file__).resolve().parent.parent,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
     )
-    errors = process.stderr.read().decode() if process.stderr is not None else ""
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"{' '.join(command)}: exit {process.returncode}: {errors[-2000:]}")
-    return used.ru_maxrss / 1024, time.perf_counter() - begin
+    errors, _, kilobytes = done.stderr.rpartition("\n")
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)}: exit {done.returncode}: {errors[-2000:]}")
+    return int(kilobytes) / 1024, time.perf_counter() - begin
 
-
-@contextmanager
-def _empty_process() -> Iterator[tuple[float, float]]:
-    yield _run([sys.executable, "-c", "import eventstore.cli.main"], "sqlite://")

@@ -15,10 +15,29 @@ from rich.text import Text
 
 from eventstore.realtime.values import dumps
 
+_given: list[Console] = []
+
 
 def console() -> Console:
     """Standard output for people."""
+    if _given:
+        return _given[-1]
     return Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+
+
+@contextmanager
+def printing_to(given: Console) -> Iterator[None]:
+    """Let what is printed for people go to another console."""
+    _given.append(given)
+    try:
+        yield
+    finally:
+        _given.pop()
+
+
+def echo(line: str = "", style: str = "") -> None:
+    """A line for people; it may hold untrusted text that went through `clean`."""
+    console().print(Text(line, style), soft_wrap=True)
 
 
 def print_json(value: Any) -> None:

@@ -7,10 +7,19 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from eventstore.cli.options import db_option, dialect_option, json_option, open_store
-from eventstore.cli.output import clean, console, print_json, print_table, say, seconds
+from eventstore.cli.output import (
+    clean,
+    console,
+    echo,
+    print_json,
+    print_table,
+    say,
+    seconds,
+)
 from eventstore.cli.query import print_usage, summary
 from eventstore.realtime.dialects import Dialect
 from eventstore.realtime.frames import UNREADABLE, decode, parse
@@ -62,18 +71,18 @@ def show(session_id: str, at: str | None, dialect: Dialect, url: str, as_json: b
         return
     _print_session(shown["session"])
     for conversation in shown["conversations"]:
-        click.echo(f"\nconversation {conversation['id'] or '(unnamed)'}")
+        echo(f"\nconversation {conversation['id'] or '(unnamed)'}")
         for item in conversation["items"]:
             _print_item(console(), item)
     outside = [r for r in shown["responses"] if r["conversation_id"] is None]
     if outside:
-        click.echo("\noutside the conversation")
+        echo("\noutside the conversation")
         for response in outside:
             _print_line(console(), "aside", "aside", summary(response))
     if shown["responses"]:
-        click.echo()
+        echo()
         _print_responses(shown["responses"])
-        click.echo()
+        echo()
         print_usage([shown["usage"] | {"key": "usage"}])
 
 
@@ -81,24 +90,22 @@ def _print_session(session: dict[str, Any]) -> None:
     notes = session["eventstore"]
     state = "closed" if notes["closed"] else "open"
     length = seconds(notes["duration_ms"]) or "no times recorded"
-    click.echo(f"session {clean(session['id'])} · {clean(str(session.get('model')))} · {state}")
-    click.echo(
+    echo(f"session {clean(session['id'])} · {clean(str(session.get('model')))} · {state}")
+    echo(
         f"{notes['events']} events · {notes['opened_at'] or ''} {length}"
         f" · {notes['responses']} responses · {notes['interruptions']} interruptions"
     )
     if notes["metadata"]:
         pairs = " ".join(f"{key}={value}" for key, value in notes["metadata"].items())
-        click.echo(f"metadata {clean(pairs)}")
+        echo(f"metadata {clean(pairs)}")
     for side, words in notes.get("translation", {}).items():
         if isinstance(words, str):
-            click.echo(f"translation {side}: {clean(words)}")
+            echo(f"translation {side}: {clean(words)}")
     if notes["unknown_types"]:
         counts = ", ".join(f"{clean(t)} ×{n}" for t, n in notes["unknown_types"].items())
-        click.echo(f"events of unknown types: {counts}")
+        echo(f"events of unknown types: {counts}")
     for diagnostic in notes["diagnostics"]:
-        click.echo(
-            f"! event {diagnostic['seq']}: {diagnostic['code']}: {clean(diagnostic['message'])}"
-        )
+        echo(f"! event {diagnostic['seq']}: {diagnostic['code']}: {clean(diagnostic['message'])}")
 
 
 def _print_item(out: Console, item: dict[str, Any]) -> None:
@@ -134,11 +141,15 @@ def _print_message(out: Console, item: dict[str, Any], notes: dict[str, Any]) ->
 
 
 def _print_line(out: Console, style: str, label: str, words: str, unheard: str = "") -> None:
-    line = Text(f"  {label[:10]:<10} ", style=_STYLES.get(style, "bold"))
-    line.append(clean(words), style="default not bold")
+    said = Text(clean(words))
     if unheard:
-        line.append(f" [not heard: {clean(unheard)}]", style="dim italic not bold")
-    out.print(line)
+        said.append(f" [not heard: {clean(unheard)}]", style="dim italic")
+    # A grid, so that long turns stay in their column.
+    row = Table.grid(padding=(0, 1))
+    row.add_column(width=12, no_wrap=True)
+    row.add_column(overflow="fold")
+    row.add_row(Text(f"  {label[:10]}", style=_STYLES.get(style, "bold")), said)
+    out.print(row)
 
 
 def _print_responses(responses: Iterable[dict[str, Any]]) -> None:
@@ -232,48 +243,52 @@ def replay(session_id: str, speed: float, instant: bool, url: str, as_json: bool
         if as_json:
             print_json({"object": "list", "data": [_cue_json(cue) for cue in cues]})
             return
-        _play(console(), paced(cues, None if instant else speed))
+        _play(console(), paced(cues, None if instant else speed), stream=not instant)
 
 
 def _cue_json(cue: Cue) -> dict[str, Any]:
     return cue._asdict() | {"at": to_iso(cue.at)}
 
 
-def _play(out: Console, cues: Iterator[Cue]) -> None:
-    """Print cues as they come; speech grows on its line until somebody else has the floor."""
-    open_line: str | None = None
+def _play(out: Console, cues: Iterator[Cue], stream: bool) -> None:
+    """Print cues as they come; speech grows on its line until somebody else has the floor.
+
+    Args:
+        stream: print each piece of speech when it comes, not line by line.
+    """
+    line: Text | None = None
+    speaking = ""
     streamed: set[str] = set()
     timed = False
     for cue in cues:
         timed = timed or cue.offset_ms is not None
-        if cue.kind == "saying":
-            key = f"{cue.speaker}/{cue.id}"
-            if open_line != key:
-                _end_line(out, open_line)
-                again = key in streamed
-                out.print(_label(cue, "…" if again else None), end="")
-                open_line = key
-            streamed.add(key)
-            out.print(Text(clean(cue.text)), end="", soft_wrap=True)
+        key = f"{cue.speaker}/{cue.id}"
+        if cue.kind == "said" and key in streamed:
             continue
-        if cue.kind == "said" and f"{cue.speaker}/{cue.id}" in streamed:
+        if line is not None and (cue.kind != "saying" or key != speaking):
+            out.print("" if stream else line, soft_wrap=True)
+            line = None
+        if cue.kind != "saying":
+            words = Text("speaks …", "dim") if cue.kind == "speaking" else Text(clean(cue.text))
+            out.print(_label(cue) + words, soft_wrap=True)
             continue
-        _end_line(out, open_line)
-        open_line = None
-        words = Text("speaks …", "dim") if cue.kind == "speaking" else Text(clean(cue.text))
-        out.print(_label(cue) + words, soft_wrap=True)
-    _end_line(out, open_line)
+        piece = Text(clean(cue.text))
+        if line is None:
+            line = _label(cue, "…" if key in streamed else None)
+            piece = line + piece
+        if stream:
+            out.print(piece, end="", soft_wrap=True)
+        line.append(clean(cue.text))
+        speaking = key
+        streamed.add(key)
+    if line is not None:
+        out.print("" if stream else line, soft_wrap=True)
     if not timed:
         say("This session was recorded without times, so it was shown at once.")
 
 
-def _end_line(out: Console, open_line: str | None) -> None:
-    if open_line is not None:
-        out.print()
-
-
 def _label(cue: Cue, name: str | None = None) -> Text:
-    label = Text(_clock(cue.offset_ms), style="dim")
+    label = Text().append(_clock(cue.offset_ms), style="dim")
     mark = _MARKS.get(cue.kind)
     if mark is not None:
         return label.append(f"{mark[0]} {cue.kind.replace('_', ' ')} ", style=mark[1])

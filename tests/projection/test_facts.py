@@ -177,8 +177,9 @@ def test_vad_response_between_client_requests_is_matched() -> None:
     call.created("resp_3", metadata={"n": "2"})
     triggers = [call.notes(id_)["trigger"] for id_ in ("resp_1", "resp_2", "resp_3")]
     assert triggers == ["client", "vad", "client"]
-    assert call.notes("resp_2")["request_seq"] == 5
-    assert call.notes("resp_3")["request_seq"] == 7
+    # What asks for a turn's response is the commit of the speech.
+    assert call.notes("resp_2")["request_seq"] == 6
+    assert call.notes("resp_3")["request_seq"] == 8
 
 
 def test_a_turn_that_makes_no_response_does_not_take_the_clients_place() -> None:

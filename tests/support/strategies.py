@@ -337,14 +337,21 @@ def _insert(draw: Draw, stream: list[Frame]) -> list[Frame]:
 
 
 _MUTATIONS: tuple[Callable[[Draw, list[Frame]], list[Frame]], ...] = (
-    *(_drop, _repeat, _move, _move, _cut_off, _join_late, _lose_a_type, _insert),
+    *(_drop, _repeat, _move, _move, _cut_off, _join_late, _lose_a_type),
 )
 
 
 @st.composite
-def mutated(draw: Draw, originals: Sequence[Sequence[Frame]]) -> list[Frame]:
-    """One of the streams with events dropped, repeated, moved, cut off or added."""
+def mutated(
+    draw: Draw, originals: Sequence[Sequence[Frame]], arbitrary: bool = True
+) -> list[Frame]:
+    """One of the streams with events dropped, repeated, moved and cut off.
+
+    Args:
+        arbitrary: put arbitrary events between them, too.
+    """
     stream = list(draw(st.sampled_from(originals)))
-    for mutate in draw(st.lists(st.sampled_from(_MUTATIONS), max_size=8)):
+    mutations = (*_MUTATIONS, _insert, _insert) if arbitrary else _MUTATIONS
+    for mutate in draw(st.lists(st.sampled_from(mutations), max_size=8)):
         stream = mutate(draw, stream) or stream
     return stream

@@ -1,0 +1,34 @@
+"""Write the commands' help as a page: `python -m eventstore.cli.reference docs/commands.md`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from eventstore.cli.main import cli
+
+HEADER = """# Commands
+
+Made from the commands' own help by `make docs`; a test compares the two.
+
+Each command takes `--db URL` (or `EVENTSTORE_URL`), and most take `--json`: then standard output
+is exactly one JSON document (for `events`, one JSON line an event). Progress and notes go to
+standard error. Exit codes: 0 done, 1 the answer is no or the work failed, 2 wrong usage.
+"""
+
+
+def reference() -> str:
+    """The page."""
+    sections = [HEADER]
+    for name, command in cli.commands.items():
+        context = click.Context(
+            command, info_name=f"eventstore {name}", max_content_width=100, terminal_width=100
+        )
+        sections.append(f"## eventstore {name}\n\n```text\n{command.get_help(context)}\n```\n")
+    return "\n".join(sections)
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(reference(), encoding="utf-8")

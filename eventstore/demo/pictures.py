@@ -1,0 +1,43 @@
+"""Pictures for the README: `python -m eventstore.demo.pictures docs/images`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import tempfile
+from io import StringIO
+from pathlib import Path
+
+from rich.console import Console
+
+from eventstore.cli.main import run
+from eventstore.cli.output import printing_to
+from eventstore.demo import call_lines
+from eventstore.demo.__main__ import SESSION
+
+PICTURES = {
+    "show.svg": (f"show {SESSION}", 140),
+    "replay.svg": (f"replay {SESSION} --instant", 196),
+}
+
+
+def main(folder: str) -> None:
+    """Write the pictures into a folder."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        call = Path(scratch, "call.jsonl")
+        call.write_text("".join(line + "\n" for line in call_lines()), encoding="utf-8")
+        os.environ["EVENTSTORE_URL"] = f"sqlite:///{scratch}/calls.db"
+        run(["import", str(call), "--metadata", "customer=42"])
+        for name, (command, width) in PICTURES.items():
+            console = Console(
+                record=True, width=width, highlight=False, force_terminal=True, file=StringIO()
+            )
+            with printing_to(console):
+                run(shlex.split(command))
+            console.save_svg(str(Path(folder, name)), title=f"eventstore {command}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,90 @@
+"""What is billed, read from any server's shape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from support.calls import SESSION_CONFIG, USAGE
+from support.events import Call
+from support.strategies import json_values, usages
+
+from eventstore.projection.usage import Tokens, tokens_of
+from eventstore.realtime.values import MAX_INTEGER
+
+
+def test_ga_usage_is_split_by_modality_cached_tokens_too() -> None:
+    assert tokens_of(USAGE) == Tokens(
+        input_tokens=100,
+        output_tokens=20,
+        total_tokens=120,
+        input_text=60,
+        input_audio=40,
+        cached_tokens=50,
+        cached_text=30,
+        cached_audio=20,
+        output_text=5,
+        output_audio=15,
+    )
+
+
+def test_beta_usage_splits_cached_tokens_text_first() -> None:
+    details = {"text_tokens": 60, "audio_tokens": 40, "cached_tokens": 80}
+    tokens = tokens_of({"input_tokens": 100, "input_token_details": details})
+    assert (tokens.cached_tokens, tokens.cached_text, tokens.cached_audio) == (80, 60, 20)
+
+
+def test_tokens_without_details_are_text() -> None:
+    tokens = tokens_of({"input_tokens": 10, "output_tokens": 2})
+    assert (tokens.input_text, tokens.output_text, tokens.total_tokens) == (10, 2, 12)
+
+
+def test_a_transcription_may_be_billed_by_the_second() -> None:
+    assert tokens_of({"type": "duration", "seconds": 2.5}) == Tokens(audio_ms=2500)
+
+
+@pytest.mark.parametrize("usage", [None, {}])
+def test_absent_usage_is_nothing(usage: dict[str, Any] | None) -> None:
+    assert tokens_of(usage) == Tokens()
+
+
+@given(usages())
+def test_any_usage_is_read_as_whole_numbers_that_a_column_holds(usage: dict[str, Any]) -> None:
+    tokens = tokens_of(usage)
+    assert all(type(count) is int and 0 <= count <= MAX_INTEGER for count in tokens)
+
+
+@given(json_values())
+def test_any_json_is_read_as_usage(value: Any) -> None:
+    if isinstance(value, dict):
+        tokens_of(value)
+
+
+def test_sums_that_no_column_holds_are_bounded() -> None:
+    tokens = tokens_of({"input_tokens": MAX_INTEGER, "output_tokens": MAX_INTEGER})
+    assert tokens.total_tokens <= MAX_INTEGER
+
+
+def test_a_later_responses_usage_replaces_none_of_an_earlier_one() -> None:
+    call = Call().server("session.created", session=SESSION_CONFIG)
+    call.created("resp_1").done("resp_1", usage=USAGE)
+    call.created("resp_2").done("resp_2", usage={**USAGE, "total_tokens": 999})
+    usages_ = [call.response(id_)["usage"]["total_tokens"] for id_ in ("resp_1", "resp_2")]
+    assert usages_ == [120, 999]
+
+
+def test_the_last_transcription_of_a_part_is_what_is_billed() -> None:
+    call = Call().server("session.created", session=SESSION_CONFIG).spoken("item_1", 0, 500)
+    call.transcribed("item_1", "Hello", usage={"type": "duration", "seconds": 1})
+    call.transcribed("item_1", "Hello.", usage={"type": "duration", "seconds": 2})
+    (billed,) = call.state.billed.values()
+    assert (billed.usage, billed.model) == ({"type": "duration", "seconds": 2}, "gpt-4o-transcribe")
+
+
+def test_a_repeated_transcript_without_usage_keeps_the_one_reported() -> None:
+    call = Call().spoken("item_1", 0, 500)
+    call.transcribed("item_1", "Hello", usage={"type": "duration", "seconds": 1})
+    call.transcribed("item_1", "Hello.")
+    (billed,) = call.state.billed.values()
+    assert billed.usage == {"type": "duration", "seconds": 1}

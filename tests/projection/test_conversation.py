@@ -97,7 +97,7 @@ def test_truncation_cuts_the_part_that_it_names() -> None:
 
 @pytest.mark.parametrize(
     ("ms", "heard"),
-    [(250, "one"), (499, "one"), (500, "one two"), (999, "one two three"), (5000, "one two three four")],
+    [(388, "one"), (389, "one two"), (999, "one two three"), (5000, "one two three four")],
 )
 def test_heard_is_the_whole_words_that_fit(ms: int, heard: str) -> None:
     call = Call().answers("resp_1", "item_1", "one two three four", 1000).truncated("item_1", ms)

@@ -12,23 +12,13 @@ from hypothesis import strategies as st
 from support.calls import SAMPLE_STREAMS
 from support.events import SESSION, Call, log_events
 from support.examples import examples
+from support.rows import views
 from support.strategies import TYPES, mutated, streams
 
-from eventstore.projection import view
 from eventstore.projection.fold import apply, fold
 from eventstore.projection.state import MAX_DIAGNOSTICS, LogEvent, SessionState
 from eventstore.realtime.frames import CLIENT, SERVER, Frame
 from eventstore.realtime.values import dumps, loads
-
-
-def views(state: SessionState) -> dict[str, Any]:
-    """Every resource of a state."""
-    return {
-        "session": view.session_resource(state),
-        "conversations": [(c.id, list(c.order)) for c in state.conversations],
-        "items": {id_: view.item_resource(state, item) for id_, item in state.items.items()},
-        "responses": {id_: view.response_resource(state, r) for id_, r in state.responses.items()},
-    }
 
 
 @examples(150)

@@ -1,0 +1,272 @@
+"""Read models as appends keep them equal those of a rebuild, row for row, whatever comes."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Engine
+from support.calls import SAMPLE_STREAMS, beta_tool_call, cut_off_call, voice_call
+from support.events import SESSION, Call, audio, audio_part, log_events, message
+from support.examples import examples
+from support.rows import counts_of_said, head_of, read_model_rows, searchable, views
+from support.strategies import mutated, streams
+
+from eventstore.projection.fold import fold
+from eventstore.realtime.frames import Frame
+from eventstore.store.appender import StateCache, append
+from eventstore.store.load_state import load_state
+from eventstore.store.project import behind, catch_up, project_session, rebuild
+from eventstore.store.transaction import read
+
+_numbers = itertools.count(1)
+
+
+class Batch(NamedTuple):
+    """Frames to append at once, and who appends them."""
+
+    frames: list[Frame]
+    writer: int
+    projects: bool = True
+
+
+@st.composite
+def batches(draw: st.DrawFn, stream: st.SearchStrategy[list[Frame]]) -> list[Batch]:
+    """A stream in batches of any size, appended by one of two writers each.
+
+    Each writer has its own memory of the session, as two processes have; now and then one of
+    them leaves the projecting to a worker.
+    """
+    rest, made = draw(stream), []
+    while rest:
+        size = draw(st.integers(1, 8) | st.just(len(rest)))
+        writer, lazy = draw(st.sampled_from((0, 0, 0, 1))), draw(st.integers(1, 10)) == 10
+        made.append(Batch(rest[:size], writer, not lazy))
+        rest = rest[size:]
+    made[-1] = made[-1]._replace(projects=True)
+    return made
+
+
+def write(engine: Engine, session_id: str, written: list[Batch]) -> None:
+    caches = (StateCache(), StateCache())
+    for batch in written:
+        append(engine, caches[batch.writer] if batch.projects else None, session_id, batch.frames)
+
+
+def check(engine: Engine, written: list[Batch]) -> None:
+    """Append, and compare what appends wrote with a rebuild, and a loaded state with a fold."""
+    session_id = f"sess_{next(_numbers)}"
+    write(engine, session_id, written)
+    kept = read_model_rows(engine, session_id)
+
+    project_session(engine, session_id)
+
+    assert kept == read_model_rows(engine, session_id)
+    if engine.dialect.name == "sqlite":
+        assert kept["said"] == searchable(kept)
+    events = log_events(frame for batch in written for frame in batch.frames)
+    with read(engine) as tx:
+        loaded = load_state(tx, session_id, len(events))
+    assert views(loaded) == views(fold(session_id, events))
+
+
+def both_ways(engine: Engine, streams_: st.SearchStrategy[list[Frame]], count: int) -> None:
+    """Check so many examples on SQLite; fewer on PostgreSQL, where each takes longer."""
+
+    @examples(count if engine.dialect.name == "sqlite" else count // 3)
+    @given(batches(streams_))
+    def holds(written: list[Batch]) -> None:
+        check(engine, written)
+
+    holds()
+
+
+def test_rows_of_arbitrary_streams_equal_those_of_a_rebuild(engine: Engine) -> None:
+    both_ways(engine, streams(25), 150)
+
+
+def test_rows_of_what_servers_send_equal_those_of_a_rebuild(engine: Engine) -> None:
+    both_ways(engine, mutated(SAMPLE_STREAMS), 60)
+
+
+@pytest.mark.parametrize("stream", SAMPLE_STREAMS, ids=lambda s: f"{len(s)}-events")
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_rows_of_whole_calls_equal_those_of_a_rebuild(
+    engine: Engine, stream: list[Frame], size: int
+) -> None:
+    pieces = [stream[start : start + size] for start in range(0, len(stream), size)]
+    check(engine, [Batch(piece, number % 2) for number, piece in enumerate(pieces)])
+
+
+def appended(engine: Engine, call: Call, size: int = 1) -> dict[str, list[Any]]:
+    """Append a call in pieces; its rows, which equal those of a rebuild."""
+    frames = call.frames
+    pieces = [frames[start : start + size] for start in range(0, len(frames), size)]
+    states = StateCache()
+    for piece in pieces:
+        append(engine, states, SESSION, piece)
+    rows = read_model_rows(engine, SESSION)
+    project_session(engine, SESSION)
+    assert rows == read_model_rows(engine, SESSION)
+    return rows
+
+
+def test_a_session_of_audio_alone_is_a_session(engine: Engine) -> None:
+    rows = appended(engine, Call().client("input_audio_buffer.append", audio=audio(20)))
+    assert len(rows["sessions"]) == 1
+
+
+def test_a_session_of_events_without_effect_is_a_session(engine: Engine) -> None:
+    rows = appended(engine, Call().server("ping"))
+    assert len(rows["sessions"]) == 1
+
+
+def test_an_unnamed_conversation_that_is_emptied_has_no_row(engine: Engine) -> None:
+    call = Call().typed("item_1", "Hello")
+    call.server("conversation.item.deleted", item_id="item_1")
+    assert appended(engine, call)["conversations"] == []
+
+
+def test_a_response_that_names_its_format_late_changes_its_items(engine: Engine) -> None:
+    call = Call().begins_speech("resp_1", "item_1").sounds("resp_1", "item_1", 100)
+    call.done("resp_1", audio={"output": {"format": {"type": "audio/pcmu"}}})
+    appended(engine, call)
+
+
+def test_a_session_that_changes_its_format_changes_items_of_no_response(engine: Engine) -> None:
+    call = Call().server("response.output_audio.delta", item_id="item_1", delta=audio(100))
+    appended(engine, call.server("session.updated", session={"output_audio_format": "g711_ulaw"}))
+
+
+def test_a_response_is_not_billed_in_place_of_a_transcription(engine: Engine) -> None:
+    usage = {"type": "duration", "seconds": 1}
+    call = Call().spoken("a", 0, 100).transcribed("a", "Hi", usage=usage)
+    rows = appended(engine, call.done("a/0"))
+    assert len(rows["usage"]) == 2
+
+
+def test_a_text_that_became_empty_is_no_longer_found(engine: Engine) -> None:
+    call = Call().created("resp_1").begins_speech("resp_1", "item_1")
+    call.says("resp_1", "item_1", "Hello")
+    ids = {"response_id": "resp_1", "item_id": "item_1", "content_index": 0}
+    call.server("response.output_audio_transcript.done", transcript="", **ids)
+    call.typed("item_2", "World")
+    rows = appended(engine, call)
+    if engine.dialect.name == "sqlite":
+        assert rows["said"] == [("item_2", "World")]
+        assert counts_of_said(engine) == (1, 1)
+
+
+def test_tokens_that_no_column_holds_do_not_stop_an_append(engine: Engine) -> None:
+    usage = {"input_tokens": 2**63 - 1, "output_tokens": 2**63 - 1}
+    appended(engine, Call().created("resp_1").done("resp_1", usage=usage))
+
+
+def test_a_time_that_no_calendar_has_does_not_stop_a_projection(engine: Engine) -> None:
+    call = Call().typed("item_1", "Hello")
+    call.server("input_audio_buffer.speech_started", item_id="item_2", audio_start_ms=10**18)
+    call.server("input_audio_buffer.speech_stopped", item_id="item_2", audio_end_ms=-(10**18))
+    assert len(appended(engine, call)["items"]) == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("a\0b", "\ud83d\ude00", "\ud83d", "é" * 300, "'; DROP TABLE items; --"),
+        "\U0001f600" * 128,
+    ],
+)
+def test_any_text_is_written_wherever_a_client_can_put_it(engine: Engine, text: str) -> None:
+    call = Call().store("opened", metadata={text[:64]: text})
+    call.server("session.created", session={"id": text, "model": text})
+    call.server("conversation.created", conversation={"id": text})
+    item = message(text, text, {"type": text, "text": text}, status=text)
+    call.added({**item, "name": text}).added({**item, "type": text})
+    call.created(text, text, metadata={text[:64]: text}, voice=text)
+    call.speaks(text, text, text).transcribed(text, text, usage={"type": text})
+    call.done(text, text, status=text, status_details={"reason": text}, max_output_tokens=text)
+    call.server("error", error={"code": text, "message": text}).server(text)
+    appended(engine, call)
+
+
+def test_rows_are_projected_to_the_head(engine: Engine) -> None:
+    call = voice_call()
+    appended(engine, call, 5)
+    assert head_of(engine, SESSION) == (len(call.frames), len(call.frames))
+    assert behind(engine) == []
+
+
+def test_a_deferred_append_leaves_the_session_behind_until_a_worker_catches_up(
+    engine: Engine,
+) -> None:
+    inline, deferred = beta_tool_call().frames, cut_off_call().frames
+    append(engine, StateCache(), "inline", inline)
+    append(engine, None, "deferred", deferred)
+    assert behind(engine) == ["deferred"]
+    assert head_of(engine, "deferred") == (len(deferred), 0)
+    assert not any(read_model_rows(engine, "deferred").values())
+
+    assert [done.session_id for done in catch_up(engine)] == ["deferred"]
+
+    assert behind(engine) == []
+    assert head_of(engine, "deferred") == (len(deferred), len(deferred))
+    rows = read_model_rows(engine, "deferred")
+    project_session(engine, "deferred")
+    assert rows == read_model_rows(engine, "deferred")
+
+
+def test_a_rebuild_touches_no_other_session(engine: Engine) -> None:
+    for session_id in ("one", "two"):
+        append(engine, StateCache(), session_id, voice_call().frames)
+    kept = read_model_rows(engine, "two")
+    project_session(engine, "one")
+    assert read_model_rows(engine, "two") == kept
+    with_session = {"one": "two"}
+    for table, rows in read_model_rows(engine, "one").items():
+        assert len(rows) == len(kept[table]), with_session
+
+
+def test_a_rebuild_by_several_processes_equals_one_by_one(engine: Engine) -> None:
+    ids = [f"sess_{number}" for number in range(6)]
+    for session_id in ids:
+        append(engine, StateCache(), session_id, beta_tool_call().frames)
+    kept = [read_model_rows(engine, session_id) for session_id in ids]
+    done = list(rebuild(engine, ids, workers=2))
+    assert [projected.session_id for projected in done] == ids
+    assert [read_model_rows(engine, session_id) for session_id in ids] == kept
+
+
+def test_a_state_is_loaded_at_any_seq(engine: Engine) -> None:
+    for number, stream in enumerate((voice_call(), beta_tool_call(), cut_off_call())):
+        session_id = f"sess_{number}"
+        append(engine, None, session_id, stream.frames)
+        events = log_events(stream.frames)
+        for seq in range(1, len(events) + 1):
+            with read(engine) as tx:
+                loaded = load_state(tx, session_id, seq)
+            assert views(loaded) == views(fold(session_id, events[:seq])), (number, seq)
+
+
+def test_an_append_after_a_load_goes_on_as_if_nothing_had_been_forgotten(engine: Engine) -> None:
+    frames = voice_call().frames
+    for cut in range(1, len(frames)):
+        session_id = f"sess_{cut}"
+        append(engine, StateCache(), session_id, frames[:cut])
+        append(engine, StateCache(), session_id, frames[cut:])
+    with read(engine) as tx:
+        expected = views(load_state(tx, "sess_1", len(frames)))["responses"]["resp_2"]
+    assert audio_part(None)["type"] in str(expected)
+    reference = read_model_rows(engine, "sess_1")
+    for cut in range(2, len(frames)):
+        rows = read_model_rows(engine, f"sess_{cut}")
+        assert _anonymous(rows, f"sess_{cut}") == _anonymous(reference, "sess_1"), cut
+
+
+def _anonymous(rows: dict[str, list[Any]], session_id: str) -> dict[str, list[str]]:
+    return {
+        table: sorted(repr(row).replace(session_id, "sess") for row in found)
+        for table, found in rows.items()
+    }

@@ -1,0 +1,75 @@
+"""Rows of a session, to compare: those that appends wrote with those of a rebuild."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Engine
+
+from eventstore.projection import view
+from eventstore.projection.state import SessionState
+from eventstore.store import tables
+from eventstore.store.transaction import Transaction, read
+
+Row = tuple[Any, ...]
+
+SAID = (
+    "SELECT r.item_id, f.text FROM said_rows r LEFT JOIN said f ON f.rowid = r.docid"
+    " WHERE r.session_id = ?"
+)
+COUNT_SAID = "SELECT COUNT(*) FROM said"
+COUNT_SAID_ROWS = "SELECT COUNT(*) FROM said_rows"
+HEAD = "SELECT head_seq, projected_seq FROM streams WHERE session_id = ?"
+SEQS = "SELECT seq FROM events WHERE session_id = ? ORDER BY seq"
+
+
+def read_model_rows(engine: Engine, session_id: str) -> dict[str, list[Row]]:
+    """All rows of a session's read models, by table, and what the search index holds of it."""
+    with read(engine) as tx:
+        rows = {table.name: _rows(tx, table.name, session_id) for table in tables.READ_MODELS}
+        if not tx.postgresql:
+            rows["said"] = sorted(tx.rows(SAID, (session_id,)), key=repr)
+    return rows
+
+
+def _rows(tx: Transaction, table: str, session_id: str) -> list[Row]:
+    found = tx.rows(f"SELECT * FROM {table} WHERE session_id = ?", (session_id,))
+    return sorted(found, key=repr)
+
+
+def searchable(rows: dict[str, list[Row]]) -> list[Row]:
+    """What the search index should hold, by the items' rows."""
+    names = [column.name for column in tables.items.columns]
+    item_id, said = names.index("item_id"), names.index("said")
+    found = [(row[item_id], row[said]) for row in rows["items"] if row[said]]
+    return sorted(found, key=repr)
+
+
+def counts_of_said(engine: Engine) -> tuple[int, int]:
+    """How many texts SQLite's index holds, and how many of them are known to be an item's."""
+    with read(engine) as tx:
+        return tx.rows(COUNT_SAID)[0][0], tx.rows(COUNT_SAID_ROWS)[0][0]
+
+
+def head_of(engine: Engine, session_id: str) -> tuple[int, int]:
+    """A stream's head, and how far it is projected."""
+    with read(engine) as tx:
+        row = tx.row(HEAD, (session_id,))
+    assert row is not None
+    return row[0], row[1]
+
+
+def seqs_of(engine: Engine, session_id: str) -> list[int]:
+    """The seqs of a session's events."""
+    with read(engine) as tx:
+        return [row[0] for row in tx.rows(SEQS, (session_id,))]
+
+
+def views(state: SessionState) -> dict[str, Any]:
+    """Every resource of a state."""
+    return {
+        "session": view.session_resource(state),
+        "conversations": [(c.id, list(c.order)) for c in state.conversations],
+        "items": {id_: view.item_resource(state, item) for id_, item in state.items.items()},
+        "responses": {id_: view.response_resource(state, r) for id_, r in state.responses.items()},
+    }

@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NAIVE_EPOCH = datetime(1970, 1, 1)
 _MICROSECOND = timedelta(microseconds=1)
 # What datetime can show; anything outside is no time of a call.
 MIN_AT = (datetime.min.replace(tzinfo=UTC) - EPOCH) // _MICROSECOND
@@ -23,8 +24,7 @@ def to_iso(at: int | None) -> str | None:
     """Microseconds as ISO 8601 in UTC with six decimals; None stays None."""
     if at is None:
         return None
-    moment = EPOCH + timedelta(microseconds=at)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond:06d}Z"
+    return (_NAIVE_EPOCH + timedelta(microseconds=at)).isoformat(timespec="microseconds") + "Z"
 
 
 def from_value(value: Any) -> int | None:

@@ -31,6 +31,24 @@ def touch(state: SessionState, item: Item) -> None:
         state.dirty.responses.add(item.response_id)
 
 
+def is_settled(state: SessionState, item: Item) -> bool:
+    """Whether no more is to come of an item: it, its response or the session is over.
+
+    Until then, read models leave out what its deltas say, so that a delta changes no row.
+    """
+    if item.done or state.closed:
+        return True
+    response = state.responses.get(item.response_id or "")
+    return response is not None and response.done_seq is not None
+
+
+def grow_text(state: SessionState, item: Item, deltas: list[str], delta: str) -> None:
+    """Add a delta to an item's text so far."""
+    deltas.append(delta)
+    if is_settled(state, item):
+        touch(state, item)
+
+
 def part_index(body: dict[str, Any]) -> int:
     """The `content_index` of an event; 0 where it names none."""
     return min(count(body.get("content_index")), MAX_PART)
@@ -208,7 +226,7 @@ def _done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     item = see_item(state, event, mapping(body.get("item")))
     if item is None:
         return
-    item.done_at = event.at
+    item.done, item.done_at = True, event.at
     if not item.linked and item.deleted_seq is None:
         place(state, item, identifier(body.get("previous_item_id")))
 
@@ -247,8 +265,7 @@ def _transcription_delta(state: SessionState, event: LogEvent, body: dict[str, A
         return
     part = item.parts.get(part_index(body))
     if part is not None and accepts_transcript(part, event.seq):
-        part.transcript_deltas.append(delta)
-        touch(state, item)
+        grow_text(state, item, part.transcript_deltas, delta)
 
 
 def _transcribed(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:

@@ -47,8 +47,20 @@ def apply(state: SessionState, event: LogEvent) -> None:
             effect).
         event: the next event.
     """
-    seq, at, direction, type_, body, audio_bytes = event
-    if state.seq == 0 or seq == 1:
+    advance(state, *event)
+
+
+def advance(
+    state: SessionState,
+    seq: int,
+    at: int | None,
+    direction: str,
+    type_: str,
+    body: dict[str, Any] | None,
+    audio_bytes: int,
+) -> None:
+    """`apply` for the hot path: the event's fields, in the order of `LogEvent`."""
+    if seq == 1 or state.seq == 0:
         state.first_at = at
     state.seq = seq
     if at is not None and direction != STORE:
@@ -56,6 +68,7 @@ def apply(state: SessionState, event: LogEvent) -> None:
     if type_ in catalogue.INPUT_AUDIO:
         state.input_bytes += audio_bytes
         return
+    event = LogEvent(seq, at, direction, type_, body, audio_bytes)
     handler = _BY_TYPE.get(type_)
     if handler is None or (type_.startswith("eventstore.") and direction != STORE):
         _count(state, event)

@@ -6,19 +6,22 @@ from eventstore.projection.state import Item, Part, Response
 from eventstore.realtime.audio import bytes_per_ms, output_format
 
 
-def heard_text(item: Item, response: Response) -> str:
+def heard_text(item: Item, response: Response, deltas: bool = True) -> str:
     """The text of an item that the user heard.
 
     Typed parts count as heard. Of a truncated part, the words that fit the share of its audio
     which was played: an estimate, since no server says where a word lies in the audio.
+
+    Args:
+        deltas: with what parts that are not finished say so far.
     """
-    texts = [_heard_part(item, index, response) for index in sorted(item.parts)]
+    texts = [_heard_part(item, index, response, deltas) for index in sorted(item.parts)]
     return " ".join(said for said in texts if said)
 
 
-def _heard_part(item: Item, index: int, response: Response) -> str:
+def _heard_part(item: Item, index: int, response: Response, deltas: bool) -> str:
     part = item.parts[index]
-    said = _text(part)
+    said = _text(part, deltas)
     cut = item.truncation
     if cut is None or cut.content_index != index or not said:
         return said
@@ -30,11 +33,11 @@ def _heard_part(item: Item, index: int, response: Response) -> str:
     return _leading_words(said, cut.audio_end_ms / duration)
 
 
-def _text(part: Part) -> str:
+def _text(part: Part, deltas: bool) -> str:
     for said in (part.text, part.transcript):
         if said is not None:
             return said
-    return "".join(part.text_deltas or part.transcript_deltas)
+    return "".join(part.text_deltas or part.transcript_deltas) if deltas else ""
 
 
 def _duration_ms(part: Part, response: Response) -> float | None:

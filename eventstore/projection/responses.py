@@ -12,6 +12,8 @@ from eventstore.projection.conversation import (
     ensure_item,
     ensure_part,
     finish,
+    grow_text,
+    is_settled,
     part_index,
     place,
     see_item,
@@ -144,6 +146,7 @@ def _done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     if response.created_at is None and "conversation_id" in wire:
         _join_conversation(state, response)
     for item_id in response.output:
+        touch(state, state.items[item_id])
         _settle(state, state.items[item_id])
 
 
@@ -153,7 +156,6 @@ def _settle(state: SessionState, item: Item) -> None:
     inside = response is not None and response.conversation is not None
     if inside and not item.linked and item.deleted_seq is None:
         place(state, item, None)
-        touch(state, item)
 
 
 def _output_item(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
@@ -162,7 +164,7 @@ def _output_item(state: SessionState, event: LogEvent, body: dict[str, Any]) -> 
         return
     _tie(state, event, item, body)
     if event.type.endswith(".done"):
-        item.done_at = event.at
+        item.done, item.done_at = True, event.at
 
 
 def _part_added(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
@@ -219,8 +221,7 @@ def _text_delta(state: SessionState, event: LogEvent, body: dict[str, Any]) -> N
         return
     part = item.parts.get(part_index(body))
     if part is not None and accepts_text(part, event.seq):
-        part.text_deltas.append(delta)
-        touch(state, item)
+        grow_text(state, item, part.text_deltas, delta)
 
 
 def _transcript_delta(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
@@ -230,8 +231,7 @@ def _transcript_delta(state: SessionState, event: LogEvent, body: dict[str, Any]
         return
     part = item.parts.get(part_index(body))
     if part is not None and accepts_transcript(part, event.seq):
-        part.transcript_deltas.append(delta)
-        touch(state, item)
+        grow_text(state, item, part.transcript_deltas, delta)
 
 
 def _text_done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
@@ -253,15 +253,24 @@ def _transcript_done(state: SessionState, event: LogEvent, body: dict[str, Any])
 
 
 def _audio_delta(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
-    item = _item_of(state, event, body)
-    if item is None:
-        return
+    item = state.items.get(identifier(body.get("item_id")) or "")
+    if item is None or item.response_id is None:
+        item = _item_of(state, event, body)
+        if item is None:
+            return
     part = ensure_part(item, event, body)
     part.audio = grow(part.audio, event)
+    if is_settled(state, item):
+        touch(state, item)
     response = state.responses.get(item.response_id or "")
     if response is not None and response.first_audio_at is None:
-        response.first_audio_at = event.at
-        response.speech_ended_at, state.speech_ended_at = state.speech_ended_at, None
+        _first_audio(state, event, response)
+
+
+def _first_audio(state: SessionState, event: LogEvent, response: Response) -> None:
+    response.first_audio_at = event.at
+    response.speech_ended_at, state.speech_ended_at = state.speech_ended_at, None
+    state.dirty.responses.add(response.id)
 
 
 def _audio_done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
@@ -271,8 +280,7 @@ def _audio_done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> N
 def _arguments_delta(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     item, delta = _open_item(state, event, body), text(body.get("delta"))
     if item is not None and delta is not None and accepts_arguments(item, event.seq):
-        item.argument_deltas.append(delta)
-        touch(state, item)
+        grow_text(state, item, item.argument_deltas, delta)
 
 
 def _arguments_done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
@@ -291,8 +299,7 @@ def _playback_started(state: SessionState, event: LogEvent, body: dict[str, Any]
     response.playback_started_at = event.at
     # Over WebRTC and SIP the audio itself never crosses this connection.
     if response.first_audio_at is None:
-        response.first_audio_at = event.at
-        response.speech_ended_at, state.speech_ended_at = state.speech_ended_at, None
+        _first_audio(state, event, response)
 
 
 def _playback_stopped(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:

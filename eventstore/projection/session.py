@@ -25,7 +25,18 @@ def _update(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
 
 
 def _closed_by_server(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
-    state.closed, state.closed_at = True, event.at
+    state.closed_at = event.at
+    close(state)
+
+
+def close(state: SessionState) -> None:
+    """Note that nothing more will come: what was left unfinished now counts as it is."""
+    if not state.closed:
+        state.closed = state.dirty.session = True
+        for item in state.items.values():
+            state.dirty.items.add(item.id)
+            if item.response_id is not None:
+                state.dirty.responses.add(item.response_id)
 
 
 def _opened(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
@@ -45,7 +56,8 @@ def _set_metadata(state: SessionState, event: LogEvent, body: dict[str, Any]) ->
 
 
 def _closed(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
-    state.closed, state.closed_at = True, event.at
+    state.closed_at = event.at
+    close(state)
     state.close_reason = text(body.get("reason"))
 
 

@@ -97,6 +97,7 @@ class Item:
     tied_seq: int = 0
     response_id: str | None = None
     answered_by: str | None = None
+    done: bool = False
     done_at: int | None = None
     parts: dict[int, Part] = field(default_factory=dict)
     arguments: str | None = None
@@ -175,6 +176,17 @@ class Dirty:
     conversations: set[int] = field(default_factory=set)
     metadata: bool = False
     session: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(
+            self.session
+            or self.metadata
+            or self.items
+            or self.responses
+            or self.reordered
+            or self.billed
+            or self.conversations
+        )
 
     def clear(self) -> None:
         """Forget all of it."""

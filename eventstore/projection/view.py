@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from eventstore.projection.conversation import is_settled
 from eventstore.projection.heard import heard_text
 from eventstore.projection.state import AudioSpan, Item, Part, Response, SessionState
 from eventstore.realtime.audio import bytes_per_ms, output_format
@@ -21,35 +22,44 @@ def conversation_id(state: SessionState, index: int | None) -> str | None:
     return None if index is None else state.conversations[index].id
 
 
-def part_text(part: Part) -> str | None:
-    """What a part says: its final text, else its deltas so far."""
+def part_text(part: Part, deltas: bool = True) -> str | None:
+    """What a part says: its final text, else its deltas so far where they are wanted."""
     if part.text is not None:
         return part.text
     if part.transcript is not None:
         return part.transcript
-    deltas = part.text_deltas or part.transcript_deltas
-    return "".join(deltas) if deltas else None
+    so_far = part.text_deltas or part.transcript_deltas
+    return "".join(so_far) if so_far and deltas else None
 
 
-def spoken(item: Item) -> str:
-    """All that an item says, generated or typed, parts joined by a space."""
-    texts = [part_text(part) for _, part in sorted(item.parts.items())]
+def spoken(item: Item, deltas: bool = True) -> str:
+    """All that an item says, generated or typed, parts joined by a space.
+
+    Args:
+        deltas: with what parts that are not finished say so far.
+    """
+    texts = [part_text(part, deltas) for _, part in sorted(item.parts.items())]
     return " ".join(said for said in texts if said)
 
 
-def item_resource(state: SessionState, item: Item) -> dict[str, Any]:
-    """An item of a conversation as it stands there: truncated speech has no transcript."""
-    resource = _item(item)
+def item_resource(state: SessionState, item: Item, live: bool = True) -> dict[str, Any]:
+    """An item of a conversation as it stands there: truncated speech has no transcript.
+
+    Args:
+        live: with what its deltas say so far, before it is settled.
+    """
+    deltas = live or is_settled(state, item)
+    resource = _item(item, deltas)
     cut = item.truncation
     if cut is not None:
         # The server removes the transcript of what it truncates; we keep it apart.
         for index, content in enumerate(resource.get("content") or []):
             if index == cut.content_index and isinstance(content, dict):
                 content.pop("transcript", None)
-    return resource | {"eventstore": _item_notes(state, item)}
+    return resource | {"eventstore": _item_notes(state, item, deltas)}
 
 
-def _item(item: Item) -> dict[str, Any]:
+def _item(item: Item, deltas: bool) -> dict[str, Any]:
     """The server's last word on an item, completed from its other events."""
     resource = dict(item.wire)
     resource.setdefault("id", item.id)
@@ -57,15 +67,15 @@ def _item(item: Item) -> dict[str, Any]:
     if kind == "message":
         if item.speech is not None:
             resource.setdefault("role", "user")
-        resource["content"] = _content(item, resource.get("content"))
+        resource["content"] = _content(item, resource.get("content"), deltas)
     elif kind in ("function_call", "mcp_call") and not resource.get("arguments"):
-        arguments = item.arguments or "".join(item.argument_deltas)
+        arguments = item.arguments or ("".join(item.argument_deltas) if deltas else "")
         if arguments:
             resource["arguments"] = arguments
     return resource
 
 
-def _content(item: Item, wire: Any) -> list[Any]:
+def _content(item: Item, wire: Any, deltas: bool) -> list[Any]:
     contents = [dict(part) if isinstance(part, dict) else part for part in sequence(wire)]
     for index, part in sorted(item.parts.items()):
         if index > len(contents):
@@ -75,18 +85,20 @@ def _content(item: Item, wire: Any) -> list[Any]:
         content = contents[index]
         if not isinstance(content, dict):
             continue
-        if content.get("text") in (None, "") and (part.text is not None or part.text_deltas):
-            content["text"] = part.text if part.text is not None else "".join(part.text_deltas)
-        if content.get("transcript") in (None, "") and (
-            part.transcript is not None or part.transcript_deltas
-        ):
-            content["transcript"] = (
-                part.transcript if part.transcript is not None else "".join(part.transcript_deltas)
-            )
+        said = part.text
+        if said is None and deltas and part.text_deltas:
+            said = "".join(part.text_deltas)
+        if content.get("text") in (None, "") and said is not None:
+            content["text"] = said
+        transcript = part.transcript
+        if transcript is None and deltas and part.transcript_deltas:
+            transcript = "".join(part.transcript_deltas)
+        if content.get("transcript") in (None, "") and transcript is not None:
+            content["transcript"] = transcript
     return contents
 
 
-def _item_notes(state: SessionState, item: Item) -> dict[str, Any]:
+def _item_notes(state: SessionState, item: Item, deltas: bool) -> dict[str, Any]:
     response = state.responses.get(item.response_id or "")
     notes: dict[str, Any] = {
         "session_id": state.session_id,
@@ -103,10 +115,10 @@ def _item_notes(state: SessionState, item: Item) -> dict[str, Any]:
     if item.progress is not None:
         notes["progress"] = item.progress
     if response is not None:
-        generated = spoken(item)
+        generated = spoken(item, deltas)
         if generated:
             notes["generated"] = generated
-            notes["heard"] = heard_text(item, response)
+            notes["heard"] = heard_text(item, response, deltas)
     if item.truncation is not None:
         notes["truncated"] = {
             "seq": item.truncation.seq,
@@ -114,7 +126,7 @@ def _item_notes(state: SessionState, item: Item) -> dict[str, Any]:
             "content_index": item.truncation.content_index,
             "audio_end_ms": item.truncation.audio_end_ms,
         }
-    audio = _audio(state, item, response)
+    audio = _audio(state, item, response) if deltas else []
     if audio:
         notes["audio"] = audio
     errors = [part.error for part in item.parts.values() if part.error]
@@ -169,29 +181,34 @@ def _speech_span(item: Item) -> dict[str, Any]:
     }
 
 
-def response_resource(state: SessionState, response: Response) -> dict[str, Any]:
-    """A response as `realtime.response`, with our notes under `eventstore`."""
+def response_resource(state: SessionState, response: Response, live: bool = True) -> dict[str, Any]:
+    """A response as `realtime.response`, with our notes under `eventstore`.
+
+    Args:
+        live: with what its deltas say so far, before it is done.
+    """
+    deltas = live or state.closed or response.done_seq is not None
     resource = dict(response.wire)
     resource.setdefault("object", "realtime.response")
     resource.setdefault("id", response.id)
     resource.setdefault("status", "in_progress")
     resource.setdefault("status_details", None)
-    resource["output"] = _output(state, response)
+    resource["output"] = _output(state, response, deltas)
     resource.setdefault("conversation_id", conversation_id(state, response.conversation))
     if "metadata" not in resource:
         asked = response.request.body.get("metadata") if response.request else None
         resource["metadata"] = asked if isinstance(asked, dict) else None
     if not resource.get("usage"):
         resource["usage"] = response.usage
-    resource["eventstore"] = _response_notes(state, response)
+    resource["eventstore"] = _response_notes(state, response, deltas)
     return resource
 
 
-def _output(state: SessionState, response: Response) -> list[Any]:
+def _output(state: SessionState, response: Response, deltas: bool) -> list[Any]:
     items = [state.items[item_id] for item_id in response.output]
     wire = response.wire.get("output")
     if response.done_seq is None or not isinstance(wire, list):
-        return [_item(item) for item in items]
+        return [_item(item, deltas or is_settled(state, item)) for item in items]
     by_id = {item.wire.get("id"): item for item in items}
     output: list[Any] = []
     for entry in wire:
@@ -206,7 +223,7 @@ def _output(state: SessionState, response: Response) -> list[Any]:
 def _completed(entry: dict[str, Any], item: Item) -> dict[str, Any]:
     """An output item as `response.done` has it, its empty fields filled."""
     if entry.get("type", "message") == "message":
-        return {**entry, "content": _content(item, entry.get("content"))}
+        return {**entry, "content": _content(item, entry.get("content"), True)}
     return entry
 
 
@@ -222,7 +239,7 @@ def elapsed_ms(start: int | None, end: int | None) -> float | None:
     return None if start is None or end is None else (end - start) / 1000
 
 
-def _response_notes(state: SessionState, response: Response) -> dict[str, Any]:
+def _response_notes(state: SessionState, response: Response, deltas: bool) -> dict[str, Any]:
     request = response.request
     asked_at = request.at if request is not None else response.created_at
     body = request.body if request is not None else {}
@@ -230,6 +247,7 @@ def _response_notes(state: SessionState, response: Response) -> dict[str, Any]:
         {"item_id": item_id, **entry}
         for item_id in response.output
         for entry in _audio(state, state.items[item_id], response)
+        if deltas
     ]
     return {
         "session_id": state.session_id,
@@ -256,7 +274,9 @@ def _response_notes(state: SessionState, response: Response) -> dict[str, Any]:
         "audio": audio,
         "heard": " ".join(
             said
-            for said in (heard_text(state.items[item_id], response) for item_id in response.output)
+            for said in (
+                heard_text(state.items[item_id], response, deltas) for item_id in response.output
+            )
             if said
         ),
     }

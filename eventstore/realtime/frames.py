@@ -42,11 +42,15 @@ _DELTA_TYPES = frozenset(
 _ITEM_AUDIO = re.compile(r'"audio"\s*:\s*"([A-Za-z0-9+/]{256,}={0,2})"')
 _ITEM_AUDIO_MIN = 300
 _HEAD = 400
-_SMALL = 1200
+_SMALL = 600
 _AUDIO_TYPES = _APPEND_TYPES | _DELTA_TYPES
 
-# What remains of a client's appends is mostly the same text each time: parse it once.
-_remains: dict[str, tuple[str, dict[str, Any]]] = {}
+# A client's appends are mostly the same text around the audio: parse that once. By what stands
+# before the audio: its length, the type, what remains, and the event.
+_appends: dict[str, tuple[int, str, str, dict[str, Any]]] = {}
+_APPENDS_KEPT = 2
+
+Columns = tuple[str, str, int | None, bytes | None, dict[str, Any] | None]
 
 
 class Frame(NamedTuple):
@@ -80,17 +84,27 @@ def decode(text: str | bytes) -> Decoded:
         The type, what to store, and the parsed event with its audio cut out (None where the
         frame cannot be read).
     """
+    return Decoded(*decode_columns(text))
+
+
+def decode_columns(text: str | bytes) -> Columns:
+    """`decode` for the hot path: the same, as a plain tuple."""
     if isinstance(text, bytes):
-        return Decoded(UNREADABLE, "", RAW_BINARY, text, None)
+        return UNREADABLE, "", RAW_BINARY, text, None
     if len(text) > _SMALL:
+        for prefix, (length, type_, frame, event) in _appends.items():
+            if text.startswith(prefix) and text.endswith('"}'):
+                audio = _canonical(text[length:-2])
+                if audio is not None:
+                    return type_, frame, length, audio, event
         return _cut_delta(text) or _decode_whole(text)
     decoded = _decode_whole(text)
-    if decoded.type in _AUDIO_TYPES:
+    if decoded[0] in _AUDIO_TYPES:
         return _cut_delta(text) or decoded
     return decoded
 
 
-def _decode_whole(text: str) -> Decoded:
+def _decode_whole(text: str) -> Columns:
     event = parse(text)
     if len(text) > _ITEM_AUDIO_MIN and event is not None and '"audio"' in text:
         match = _ITEM_AUDIO.search(text)
@@ -100,8 +114,8 @@ def _decode_whole(text: str) -> Decoded:
                 return cut
     if "\0" in text or not (text.isascii() or _is_utf8(text)):
         raw = text.encode("utf-8", "surrogatepass")
-        return Decoded(event_type(event), "", RAW_TEXT, raw, event)
-    return Decoded(event_type(event), text, None, None, event)
+        return event_type(event), "", RAW_TEXT, raw, event
+    return event_type(event), text, None, None, event
 
 
 def restore(frame: str, audio_offset: int | None, audio: bytes | None) -> str | bytes:
@@ -127,10 +141,13 @@ def restore(frame: str, audio_offset: int | None, audio: bytes | None) -> str | 
     raise ValueError(f"unknown audio_offset {audio_offset}")
 
 
+_seen_types: dict[str, str] = {}
+
+
 def parse(text: str) -> dict[str, Any] | None:
     """The JSON object of a frame, None where it is no object or nested beyond reason."""
     if (
-        len(text) > MAX_DEPTH
+        len(text) > 2 * MAX_DEPTH
         and text.count("{") + text.count("[") > MAX_DEPTH
         and _depth(text) > MAX_DEPTH
     ):
@@ -160,14 +177,19 @@ def parse_stored(
 def event_type(event: dict[str, Any] | None) -> str:
     """The type to store for a parsed event."""
     type_ = event.get("type") if event is not None else None
+    if type_ in _seen_types:
+        return _seen_types[type_]
     if not isinstance(type_, str):
         return UNREADABLE
+    kept = type_
     if len(type_) > MAX_TYPE or "\0" in type_ or not type_.isascii():
-        type_ = type_[:MAX_TYPE].replace("\0", "�").encode("utf-8", "replace").decode()
-    return type_
+        kept = type_[:MAX_TYPE].replace("\0", "�").encode("utf-8", "replace").decode()
+    if len(_seen_types) < 1000:
+        _seen_types[type_] = kept
+    return kept
 
 
-def _cut_delta(text: str) -> Decoded | None:
+def _cut_delta(text: str) -> Columns | None:
     """Cut the audio of a buffer append or an audio delta; None where that is not possible."""
     key = _find_key(text, _HEAD)
     if key < 0:
@@ -182,9 +204,6 @@ def _cut_delta(text: str) -> Decoded | None:
     if audio is None:
         return None
     frame = text[:start] + text[end:]
-    known = _remains.get(frame)
-    if known is not None:
-        return Decoded(known[0], frame, start, audio, known[1])
     if len(frame) > 4096 or "\0" in frame or not (frame.isascii() or _is_utf8(frame)):
         return None
     event = parse(frame)
@@ -193,13 +212,11 @@ def _cut_delta(text: str) -> Decoded | None:
     # The search above knows no JSON; the parsed rest shows whether it cut the right place.
     type_ = event.get("type")
     if type_ in _APPEND_TYPES and event.get("audio") == "":
-        if len(frame) < 100:
-            if len(_remains) > 1000:
-                _remains.clear()
-            _remains[frame] = (type_, event)
-        return Decoded(type_, frame, start, audio, event)
+        if frame[start:] == '"}' and len(_appends) < _APPENDS_KEPT and len(event) == 2:
+            _appends[frame[:start]] = (start, type_, frame, event)
+        return type_, frame, start, audio, event
     if type_ in _DELTA_TYPES and event.get("delta") == "":
-        return Decoded(type_, frame, start, audio, event)
+        return type_, frame, start, audio, event
     return None
 
 
@@ -217,7 +234,7 @@ def _value_start(text: str, position: int) -> int:
     return position + 1 if text[position : position + 1] == '"' else -1
 
 
-def _cut_item(text: str, start: int, end: int) -> Decoded | None:
+def _cut_item(text: str, start: int, end: int) -> Columns | None:
     audio = _canonical(text[start:end])
     frame = text[:start] + text[end:]
     if audio is None or "\0" in frame or not (frame.isascii() or _is_utf8(frame)):
@@ -225,7 +242,7 @@ def _cut_item(text: str, start: int, end: int) -> Decoded | None:
     event = parse(frame)
     if event is None:
         return None
-    return Decoded(event_type(event), frame, start, audio, event)
+    return event_type(event), frame, start, audio, event
 
 
 def _canonical(encoded: str) -> bytes | None:

@@ -15,6 +15,10 @@ MAX_KEY_BYTES = 128
 METADATA_PAIRS, METADATA_KEY, METADATA_VALUE = 16, 64, 512
 
 
+# Ids come again and again; those found fit for a key need no second look.
+_identifiers: set[str] = set()
+
+
 def mapping(value: Any) -> dict[str, Any]:
     """The value where it is an object, else an empty one."""
     return value if isinstance(value, dict) else {}
@@ -65,7 +69,12 @@ def identifier(value: Any) -> str | None:
     """
     if not isinstance(value, str) or not value:
         return None
+    if value in _identifiers:
+        return value
     if value.isascii() and len(value) <= MAX_KEY_BYTES and "\0" not in value:
+        if len(_identifiers) > 10_000:
+            _identifiers.clear()
+        _identifiers.add(value)
         return value
     clean = storable(value)
     if len(clean.encode()) <= MAX_KEY_BYTES:

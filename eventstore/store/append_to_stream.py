@@ -6,28 +6,42 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from eventstore.errors import ConflictError, InvalidInputError
-from eventstore.projection.fold import apply
-from eventstore.projection.state import LogEvent, SessionState
-from eventstore.realtime.frames import DIRECTIONS, Frame, decode
+from eventstore.projection.fold import advance
+from eventstore.projection.state import PROJECTOR_VERSION, SessionState
+from eventstore.realtime.frames import DIRECTIONS, Frame, decode_columns
 from eventstore.store.transaction import Row, Transaction
 
 # The hot statements. Each carries session_id, so that each touches one node of a shard.
+ADVANCE_LOG = (
+    "UPDATE streams SET head_seq = ?, last_at = COALESCE(?, last_at)"
+    " WHERE session_id = ? AND head_seq = ?"
+)
 ADVANCE = (
-    "UPDATE streams SET head_seq = ?, last_at = COALESCE(?, last_at), projected_seq = ?,"
-    " projector_version = ? WHERE session_id = ? AND head_seq = ? AND projected_seq = ?"
-    " AND projector_version = ?"
+    "UPDATE streams SET head_seq = ?, last_at = COALESCE(?, last_at), projected_seq = ?"
+    " WHERE session_id = ? AND head_seq = ? AND projected_seq = head_seq"
+    f" AND projector_version = {PROJECTOR_VERSION}"
 )
 OPEN_STREAM = (
     "INSERT INTO streams (session_id, head_seq, opened_at, projected_seq, projector_version)"
     " VALUES (?, 0, ?, 0, ?) ON CONFLICT (session_id) DO NOTHING"
 )
 LOCK_STREAM = (
-    "SELECT head_seq, projected_seq, projector_version, opened_at FROM streams WHERE session_id = ?"
+    "SELECT head_seq, projected_seq, projector_version, opened_at, closed_at FROM streams"
+    " WHERE session_id = ?"
 )
 INSERT_EVENT = (
     "INSERT INTO events (session_id, seq, at, direction, type, frame, audio_offset, audio)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
+# PostgreSQL: the head moved and one event inserted, or neither, in one round trip.
+_INSERT_MOVED = (
+    "WITH moved AS ({advance} RETURNING session_id)"
+    " INSERT INTO events (session_id, seq, at, direction, type, frame, audio_offset, audio)"
+    " SELECT session_id, ?::bigint, ?::bigint, ?::text, ?::text, ?::text, ?::integer, ?::bytea"
+    " FROM moved"
+)
+APPEND_ONE_LOG = _INSERT_MOVED.format(advance=ADVANCE_LOG)
+APPEND_ONE = _INSERT_MOVED.format(advance=ADVANCE)
 COPY_EVENTS = (
     "COPY events (session_id, seq, at, direction, type, frame, audio_offset, audio)"
     " FROM STDIN (FORMAT BINARY)"
@@ -50,12 +64,14 @@ class Head(NamedTuple):
         projected_seq: how far the read models are.
         projector_version: the projector that wrote them.
         opened_at: when the stream was opened, in microseconds since 1970 UTC.
+        closed_at: when it was closed, None while more may come.
     """
 
     seq: int
     projected_seq: int
     projector_version: int
     opened_at: int
+    closed_at: int | None
 
 
 def lock_stream(tx: Transaction, session_id: str) -> Head | None:
@@ -86,10 +102,10 @@ def decoded_rows(
                 f"frame {seq - base}: direction {direction!r} and time {at!r}; use client, server"
                 " or store, and microseconds since 1970 UTC or None"
             )
-        type_, frame, offset, audio, event = decode(text)
+        type_, frame, offset, audio, event = decode_columns(text)
         if state is not None:
             length = len(audio) if audio is not None and offset is not None and offset >= 0 else 0
-            apply(state, LogEvent(seq, at, direction, type_, event, length))
+            advance(state, seq, at, direction, type_, event, length)
         yield session_id, seq, at, direction, type_, frame, offset, audio
 
 
@@ -119,5 +135,5 @@ def _is_same(row: Row, frame: Frame) -> bool:
     at, direction, text, offset, audio = row
     if direction != frame.direction or (frame.at is not None and frame.at != at):
         return False
-    _, kept, cut_at, cut, _ = decode(frame.text)
+    _, kept, cut_at, cut, _ = decode_columns(frame.text)
     return bool(text == kept and offset == cut_at and audio == cut)

@@ -10,10 +10,14 @@ from typing import NamedTuple
 from sqlalchemy import Engine
 
 from eventstore.errors import ConflictError
+from eventstore.projection.session import close as close_state
 from eventstore.projection.state import PROJECTOR_VERSION, SessionState
 from eventstore.realtime.frames import STORE, Frame
 from eventstore.store.append_to_stream import (
     ADVANCE,
+    ADVANCE_LOG,
+    APPEND_ONE,
+    APPEND_ONE_LOG,
     COPY_FROM,
     Head,
     decoded_rows,
@@ -24,7 +28,7 @@ from eventstore.store.append_to_stream import (
 )
 from eventstore.store.load_state import catch_up_state, load_state
 from eventstore.store.read_models import write_all, write_changes
-from eventstore.store.transaction import Row, Transaction, write
+from eventstore.store.transaction import Row, Transaction, autocommit, write
 from eventstore.times import now
 
 SET_HEAD = (
@@ -102,34 +106,64 @@ def append(
         DatabaseUnavailableError: the database failed, and nothing was written.
     """
     cached = states.take(session_id) if states is not None else None
-    with write(engine) as tx:
-        if (
-            cached is not None
-            and isinstance(frames, Sequence)
-            and frames
-            and not close
-            and _claim(tx, cached, frames, expected_seq)
-        ):
-            result = _append_at_known_head(tx, cached, frames)
-        else:
-            result, cached = _append_at_head(
-                tx, states is not None, cached, session_id, frames, expected_seq, close
-            )
+    appended = None
+    if isinstance(frames, Sequence) and frames and not close:
+        known = _known_head(states is not None, cached, expected_seq)
+        if known is not None:
+            state = cached.state if cached is not None else None
+            appended = _append_at_known_head(engine, session_id, known, frames, state, cached)
+            if appended is None:
+                cached = None  # folded events that were not written
+    if appended is None:
+        appended, cached = _append_at_head(
+            engine, states is not None, cached, session_id, frames, expected_seq, close
+        )
     if states is not None and cached is not None:
         states.put(cached)
-    return result
+    return appended
 
 
-def _claim(
-    tx: Transaction, cached: Cached, frames: Sequence[Frame], expected_seq: int | None
-) -> bool:
-    """Move the head where it is still what this process last saw: one statement, no look first."""
-    head, version = cached.state.seq, PROJECTOR_VERSION
-    if head == 0 or (expected_seq is not None and expected_seq != head):
-        return False
-    last, at = head + len(frames), _last_at(frames)
-    keys = (cached.state.session_id, head, head, version)
-    return tx.run(ADVANCE, (last, at, last, version, *keys)) == 1
+def _known_head(inline: bool, cached: Cached | None, expected_seq: int | None) -> int | None:
+    """The head that the stream should have, as far as can be told without a look."""
+    head = expected_seq
+    if inline:
+        head = cached.state.seq if cached is not None else None
+        if expected_seq is not None and expected_seq != head:
+            return None
+    return head or None
+
+
+def _append_at_known_head(
+    engine: Engine,
+    session_id: str,
+    head: int,
+    frames: Sequence[Frame],
+    state: SessionState | None,
+    cached: Cached | None,
+) -> Appended | None:
+    """Append where the head is still the one known; None, and nothing written, where it moved."""
+    last = head + len(frames)
+    at = _last_at(frames)
+    inline = state is not None
+    moving = (last, at, last) if inline else (last, at)
+    keys = (*moving, session_id, head)
+    rows = decoded_rows(session_id, head, frames, state)
+    postgresql = engine.dialect.name == "postgresql"
+    one = next(rows)[1:] if postgresql and len(frames) == 1 else None
+    if one is not None and (state is None or not state.dirty):
+        with autocommit(engine) as tx:
+            moved = tx.run(APPEND_ONE if inline else APPEND_ONE_LOG, (*keys, *one)) == 1
+    else:
+        with write(engine) as tx:
+            if one is not None:
+                moved = tx.run(APPEND_ONE if inline else APPEND_ONE_LOG, (*keys, *one)) == 1
+            else:
+                moved = tx.run(ADVANCE if inline else ADVANCE_LOG, keys) == 1
+                if moved:
+                    insert_events(tx, rows, few=len(frames) < COPY_FROM)
+            if moved and state is not None and cached is not None:
+                write_changes(tx, state, cached.opened_at)
+    return Appended(session_id, head + 1, last) if moved else None
 
 
 def _last_at(frames: Sequence[Frame]) -> int | None:
@@ -140,16 +174,8 @@ def _last_at(frames: Sequence[Frame]) -> int | None:
     return None
 
 
-def _append_at_known_head(tx: Transaction, cached: Cached, frames: Sequence[Frame]) -> Appended:
-    state = cached.state
-    base = state.seq
-    _insert(tx, state.session_id, base, frames, state)
-    write_changes(tx, state, cached.opened_at)
-    return Appended(state.session_id, base + 1, base + len(frames))
-
-
 def _append_at_head(
-    tx: Transaction,
+    engine: Engine,
     inline: bool,
     cached: Cached | None,
     session_id: str,
@@ -158,19 +184,22 @@ def _append_at_head(
     close: bool,
 ) -> tuple[Appended, Cached | None]:
     """Append at whatever head the stream has, locked first."""
-    head = lock_stream(tx, session_id)
-    if expected_seq is not None and expected_seq != (head.seq if head else 0):
-        return _repeated(tx, session_id, head, expected_seq, list(frames)), None
-    head = head or open_stream(tx, session_id, now(), PROJECTOR_VERSION)
-    state = _state_at(tx, cached, session_id, head.seq) if inline else None
-    last_seq, last_at = _insert(tx, session_id, head.seq, frames, state)
-    projected, version = head.projected_seq, head.projector_version
-    if state is not None:
-        current = projected == head.seq and version == PROJECTOR_VERSION
-        (write_changes if current else write_all)(tx, state, head.opened_at)
-        projected, version = last_seq, PROJECTOR_VERSION
-    closed_at = (last_at or now()) if close else None
-    tx.run(SET_HEAD, (last_seq, last_at, projected, version, closed_at, session_id))
+    with write(engine) as tx:
+        head = lock_stream(tx, session_id)
+        if expected_seq is not None and expected_seq != (head.seq if head else 0):
+            return _repeated(tx, session_id, head, expected_seq, list(frames)), None
+        head = head or open_stream(tx, session_id, now(), PROJECTOR_VERSION)
+        state = _state_at(tx, cached, session_id, head) if inline else None
+        last_seq, last_at = _insert(tx, session_id, head.seq, frames, state)
+        projected, version = head.projected_seq, head.projector_version
+        if state is not None:
+            if close:
+                close_state(state)
+            current = projected == head.seq and version == PROJECTOR_VERSION
+            (write_changes if current else write_all)(tx, state, head.opened_at)
+            projected, version = last_seq, PROJECTOR_VERSION
+        closed_at = (last_at or now()) if close else None
+        tx.run(SET_HEAD, (last_seq, last_at, projected, version, closed_at, session_id))
     result = Appended(session_id, head.seq + 1, last_seq)
     return result, None if state is None else Cached(state, head.opened_at)
 
@@ -190,14 +219,15 @@ def _repeated(
     raise ConflictError(session_id, expected_seq, head.seq if head else 0)
 
 
-def _state_at(
-    tx: Transaction, cached: Cached | None, session_id: str, head_seq: int
-) -> SessionState:
-    if cached is not None and cached.state.seq <= head_seq:
-        if cached.state.seq < head_seq:
-            catch_up_state(tx, cached.state, head_seq)
+def _state_at(tx: Transaction, cached: Cached | None, session_id: str, head: Head) -> SessionState:
+    closed = head.closed_at is not None
+    if cached is not None and cached.state.seq <= head.seq and cached.state.closed >= closed:
+        if cached.state.seq < head.seq:
+            catch_up_state(tx, cached.state, head.seq)
         return cached.state
-    return load_state(tx, session_id, head_seq) if head_seq else SessionState(session_id)
+    if head.seq == 0:
+        return SessionState(session_id, closed=closed)
+    return load_state(tx, session_id, head.seq, closed)
 
 
 def _insert(

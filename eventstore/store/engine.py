@@ -52,7 +52,7 @@ def create(url: str) -> Engine:
     """
     parsed = parse_url(url)
     if parsed.drivername != "sqlite":
-        return create_engine(parsed, pool_size=5, max_overflow=20, pool_pre_ping=False)
+        return create_engine(parsed, pool_size=5, max_overflow=20, pool_reset_on_return=None)
     path = parsed.database
     memory = not path or path == ":memory:" or "mode=memory" in path
     if not memory and path is not None and not path.startswith("file:"):
@@ -62,6 +62,7 @@ def create(url: str) -> Engine:
     engine = create_engine(
         parsed,
         poolclass=StaticPool if memory else QueuePool,
+        pool_reset_on_return=None,  # every transaction here ends itself
         connect_args={"check_same_thread": False, "timeout": SQLITE_BUSY_MS / 1000},
     )
     event.listen(engine, "connect", _set_up_sqlite)

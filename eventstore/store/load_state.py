@@ -16,6 +16,7 @@ from eventstore.projection.conversation import (
     accepts_transcript,
 )
 from eventstore.projection.fold import apply
+from eventstore.projection.session import close
 from eventstore.projection.speech import needs_input_bytes
 from eventstore.projection.state import Item, LogEvent, SessionState
 from eventstore.realtime.catalogue import INPUT_AUDIO, SKIPPED_BY_REBUILD, TEXT_DELTAS
@@ -61,8 +62,12 @@ LAST_AT = (
 )
 
 
-def load_state(tx: Transaction, session_id: str, seq: int) -> SessionState:
-    """The state after events 1 to `seq`, nothing in it marked as changed."""
+def load_state(tx: Transaction, session_id: str, seq: int, closed: bool) -> SessionState:
+    """The state after events 1 to `seq`, nothing in it marked as changed.
+
+    Args:
+        closed: the stream was closed at this seq, by whoever wrote it.
+    """
     state = SessionState(session_id)
     for row in _pieces(tx, FOLDED_EVENTS, session_id, 0, seq):
         if state.awaiting_text and row[0] > state.seq + 1:
@@ -79,6 +84,8 @@ def load_state(tx: Transaction, session_id: str, seq: int) -> SessionState:
     state.seq = seq
     state.first_at = first[0] if first is not None else None
     state.last_at = last[0] if last is not None else None
+    if closed:
+        close(state)
     state.forget_written()
     return state
 

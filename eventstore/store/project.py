@@ -56,7 +56,9 @@ def project_session(engine: Engine, session_id: str, only_stale: bool = False) -
         current = head.projected_seq == head.seq and head.projector_version >= PROJECTOR_VERSION
         if only_stale and current:
             return None
-        write_all(tx, load_state(tx, session_id, head.seq), head.opened_at)
+        write_all(
+            tx, load_state(tx, session_id, head.seq, head.closed_at is not None), head.opened_at
+        )
         tx.run(SET_PROJECTED, (head.seq, PROJECTOR_VERSION, session_id))
     return Projected(session_id, head.seq)
 

@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from eventstore.errors import AmbiguousError, InvalidInputError, NotFoundError
 from eventstore.projection import view
-from eventstore.projection.state import PROJECTOR_VERSION, SessionState
+from eventstore.projection.state import SessionState
 from eventstore.realtime.values import loads
 from eventstore.store.filters import Paging, SessionFilter
 from eventstore.store.load_state import load_state
@@ -17,10 +17,10 @@ from eventstore.store.transaction import Row, Transaction, read
 from eventstore.times import to_iso
 
 _COLUMNS = (
-    "s.wire, s.notes, s.at, t.head_seq, t.last_at, t.closed_at"
+    "s.wire, s.notes, s.at, t.head_seq, t.last_at"
     " FROM sessions s JOIN streams t ON t.session_id = s.session_id"
 )
-STREAM = "SELECT head_seq, projected_seq, projector_version FROM streams WHERE session_id = ?"
+STREAM = "SELECT head_seq, closed_at FROM streams WHERE session_id = ?"
 FIRST_AT = "SELECT at FROM events WHERE session_id = ? AND seq = 1"
 # The last event that is not behind the moment; times come from clients and need not rise.
 SEQ_AT = "SELECT MAX(seq) FROM events WHERE session_id = ? AND at <= ?"
@@ -59,13 +59,12 @@ def query_sessions(engine: Engine, wanted: SessionFilter, paging: Paging) -> Pag
 
 
 def _resource(row: Row) -> dict[str, Any]:
-    wire, kept, at, head_seq, last_at, closed_at = row
+    wire, kept, at, head_seq, last_at = row
     resource: dict[str, Any] = loads(wire)
     notes: dict[str, Any] = loads(kept)
     # What the stream's own row knows is not repeated in the read model.
     notes["events"], notes["last_at"] = head_seq, to_iso(last_at)
     notes["duration_ms"] = view.elapsed_ms(at if notes["opened_at"] else None, last_at)
-    notes["closed"] = notes["closed"] or closed_at is not None
     return {**resource, "eventstore": notes}
 
 
@@ -94,12 +93,9 @@ def show_session(engine: Engine, session_id: str, at: str | int | None = None) -
         if row is None:
             raise _no_session(session_id)
         seq = row[0] if at is None else resolve_at(tx, session_id, row[0], at)
-        state = load_state(tx, session_id, seq) if seq else SessionState(session_id)
-        closed = tx.row("SELECT closed_at FROM streams WHERE session_id = ?", (session_id,))
-    shown = state_resources(state)
-    if at is None and closed is not None and closed[0] is not None:
-        shown["session"]["eventstore"]["closed"] = True
-    return shown
+        closed = seq == row[0] and row[1] is not None
+        state = load_state(tx, session_id, seq, closed)
+    return state_resources(state)
 
 
 def state_resources(state: SessionState) -> dict[str, Any]:
@@ -148,12 +144,6 @@ def resolve_at(tx: Transaction, session_id: str, head_seq: int, at: str | int) -
         raise InvalidInputError(f"session {session_id} was recorded without times; use a seq")
     row = tx.row(SEQ_AT, (session_id, first[0] + min(offset, 10**15)))
     return int(row[0]) if row is not None and row[0] is not None else 0
-
-
-def is_current(tx: Transaction, session_id: str) -> bool:
-    """Whether the read models have all of the session's events, by this projector."""
-    row = tx.row(STREAM, (session_id,))
-    return row is not None and row[0] == row[1] and row[2] == PROJECTOR_VERSION
 
 
 def _no_session(session_id: str) -> NotFoundError:

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Table
 
 from eventstore.projection import view
+from eventstore.projection.conversation import is_settled
 from eventstore.projection.state import Billed, Item, Response, SessionState
 from eventstore.projection.usage import tokens_of
 from eventstore.realtime.values import column, dumps, identifier, mapping, metadata_pairs, storable
@@ -176,7 +177,7 @@ def _positions(order: list[str], wanted: set[str]) -> Iterator[tuple[str, int]]:
 
 
 def _item_row(state: SessionState, item: Item, position: int | None) -> Row:
-    resource = view.item_resource(state, item)
+    resource = view.item_resource(state, item, live=False)
     return (
         state.session_id,
         item.id,
@@ -189,14 +190,14 @@ def _item_row(state: SessionState, item: Item, position: int | None) -> Row:
         item.seen_seq,
         item.seen_at,
         item.deleted_seq,
-        storable(view.spoken(item)),
+        storable(_said(state, item)),
         dumps(resource),
     )
 
 
 def response_row(state: SessionState, response: Response, opened_at: int) -> Row:
     """The row of `responses`: what people filter on, and the resource."""
-    resource = view.response_resource(state, response)
+    resource = view.response_resource(state, response, live=False)
     notes = resource["eventstore"]
     config = notes["config"]
     tokens = tokens_of(mapping(resource.get("usage")))
@@ -308,12 +309,16 @@ def _usage_row(
     return (*key, int(bool(usage)), *tokens_of(usage))
 
 
+def _said(state: SessionState, item: Item) -> str:
+    return view.spoken(item, deltas=is_settled(state, item))
+
+
 def _index_said(tx: Transaction, state: SessionState, items: list[Item]) -> None:
     """Keep the search index in step; PostgreSQL's is an index on `items`."""
     if tx.postgresql:
         return
     for item in items:
-        said = storable(view.spoken(item))
+        said = storable(_said(state, item))
         if said == item.indexed:
             continue
         if item.indexed != "":

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmarks.databases import BACKENDS, databases
 from benchmarks.options import Options
+from benchmarks.report import COMMIT
 from benchmarks.rounds import progress
 
 NAMES = ("append", "peer", "rebuild", "query", "memory")
@@ -31,6 +32,7 @@ def main() -> int:
     backends = tuple(given.db or BACKENDS)
     options = Options(given.quick, backends, given.dir, given.rounds)
     short = 0
+    progress("measuring the code at", COMMIT)
     with databases(given.dir, backends) as made:
         for name in given.names or NAMES:
             report = importlib.import_module(f"benchmarks.{name}").run(made, options)

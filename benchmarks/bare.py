@@ -7,15 +7,16 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from benchmarks.databases import SQLITE, Databases, driver_connection
-from eventstore.realtime.frames import Frame, decode
+from eventstore.realtime.frames import Frame
+from eventstore.store.append_to_stream import decoded_rows
 
 Row = tuple[Any, ...]
 
-COLUMNS = "session_id, seq, at, direction, type, frame, audio_offset, audio"
-INSERT = f"INSERT INTO events ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+COLUMNS = "session_id, seq, at, direction, type, frame, audio_offset, folded, audio"
+INSERT = f"INSERT INTO events ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 INSERT_PG = INSERT.replace("?", "%s")
 COPY = f"COPY events ({COLUMNS}) FROM STDIN (FORMAT BINARY)"
-TYPES = ("varchar", "int8", "int8", "varchar", "varchar", "text", "int4", "bytea")
+TYPES = ("varchar", "int8", "int8", "varchar", "varchar", "text", "int4", "int2", "bytea")
 
 
 class Writer(Protocol):
@@ -27,10 +28,7 @@ class Writer(Protocol):
 
 def event_rows(session_id: str, frames: Sequence[Frame]) -> list[Row]:
     """The rows that the log holds for frames, ready to insert."""
-    return [
-        (session_id, seq, at, direction, *decode(text)[:4])
-        for seq, (direction, text, at) in enumerate(frames, 1)
-    ]
+    return list(decoded_rows(session_id, 0, frames, None))
 
 
 @contextmanager

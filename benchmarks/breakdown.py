@@ -121,9 +121,7 @@ def of_append(
             total = timed(work)
     rows = event_rows(SESSION, frames)
     with bare_writer(made, backend, batch == 1) as write:
-        bare = timed(
-            lambda: [write(rows[at : at + batch]) for at in range(0, len(rows), batch)]
-        )
+        bare = timed(lambda: [write(rows[at : at + batch]) for at in range(0, len(rows), batch)])
     _table(f"append, {backend}, {mode}, {batch} a commit", clock, total, bare, frames, batch)
 
 

@@ -104,4 +104,3 @@ def _run(command: list[str], url: str) -> tuple[float, float]:
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: exit {done.returncode}: {errors[-2000:]}")
     return int(kilobytes) / 1024, time.perf_counter() - begin
-

@@ -17,6 +17,15 @@ from rich.table import Table
 
 from benchmarks.rounds import Ratio
 
+# Asked for at the start: what is measured is the code as it was then, not as it is at the end.
+COMMIT = subprocess.run(
+    ["git", "describe", "--always", "--dirty"],
+    cwd=Path(__file__).parent,
+    capture_output=True,
+    text=True,
+    check=False,
+).stdout.strip()
+
 
 class Report:
     """What a benchmark found."""
@@ -92,15 +101,9 @@ def machine() -> dict[str, Any]:
         ),
         platform.processor(),
     )
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout.strip()
     return {
         "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "commit": commit,
+        "commit": COMMIT,
         "cpu": cpu,
         "cores": os.cpu_count(),
         "system": platform.platform(),

@@ -55,9 +55,7 @@ def _endless(turns: object) -> Iterator[Frame]:
             yield _again(frame, round_, mark, lasts, first, before)
 
 
-def _again(
-    frame: Frame, round_: int, mark: str, lasts: int, first: str, before: str
-) -> Frame:
+def _again(frame: Frame, round_: int, mark: str, lasts: int, first: str, before: str) -> Frame:
     """A frame of the call as it would be in a later round: ids, times and audio of its own."""
     direction, text_, at = frame
     shifted = (at or 0) + round_ * lasts

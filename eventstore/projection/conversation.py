@@ -247,6 +247,7 @@ def _truncated(state: SessionState, event: LogEvent, body: dict[str, Any]) -> No
     )
     if item.response_id is not None:
         state.responses[item.response_id].truncated = True
+        state.interrupted.add(item.response_id)
 
 
 def _deleted(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:

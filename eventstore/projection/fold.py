@@ -28,7 +28,7 @@ _BY_TYPE: dict[str, Handler] = {
 
 
 # Deltas grow items and responses, and leave the session's own row as it is.
-_QUIET = catalogue.TEXT_DELTAS | catalogue.AUDIO_DELTAS - {"session.output_audio.delta"}
+_QUIET = catalogue.DELTAS - {"session.output_audio.delta"}
 
 
 def fold(session_id: str, events: Iterable[LogEvent]) -> SessionState:

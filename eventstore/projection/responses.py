@@ -143,6 +143,9 @@ def _done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     usage = mapping(wire.get("usage")) or mapping(body.get("usage"))
     response.usage = usage or response.usage
     state.awaiting_text.discard(response_id)
+    details = mapping(response.wire.get("status_details"))
+    if response.wire.get("status") == "cancelled" and details.get("reason") == "turn_detected":
+        state.interrupted.add(response_id)
     if response.created_at is None and "conversation_id" in wire:
         _join_conversation(state, response)
     for item_id in response.output:
@@ -313,6 +316,7 @@ def _playback_cleared(state: SessionState, event: LogEvent, body: dict[str, Any]
     if response is not None:
         response.playback_stopped_at = event.at
         response.cleared_seq = event.seq
+        state.interrupted.add(response.id)
 
 
 HANDLERS = {

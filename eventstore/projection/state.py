@@ -218,6 +218,7 @@ class SessionState:
     conversations: list[Conversation] = field(default_factory=list)
     items: dict[str, Item] = field(default_factory=dict)
     responses: dict[str, Response] = field(default_factory=dict)
+    interrupted: set[str] = field(default_factory=set)
     billed: dict[tuple[str, int], Billed] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
     creates: list[tuple[int, dict[str, Any]]] = field(default_factory=list)

@@ -227,13 +227,6 @@ def _completed(entry: dict[str, Any], item: Item) -> dict[str, Any]:
     return entry
 
 
-def was_interrupted(response: Response) -> bool:
-    """Whether the user spoke over it: cancelled for a turn, cut in playback, or truncated."""
-    details = mapping(response.wire.get("status_details"))
-    turned = response.wire.get("status") == "cancelled" and details.get("reason") == "turn_detected"
-    return turned or response.truncated or response.cleared_seq is not None
-
-
 def elapsed_ms(start: int | None, end: int | None) -> float | None:
     """Milliseconds between two times, None where either is unknown."""
     return None if start is None or end is None else (end - start) / 1000
@@ -255,7 +248,7 @@ def _response_notes(state: SessionState, response: Response, deltas: bool) -> di
         "seq": response.seen_seq,
         "done_seq": response.done_seq,
         "finished": response.done_seq is not None,
-        "interrupted": was_interrupted(response),
+        "interrupted": response.id in state.interrupted,
         "trigger": request.kind if request is not None else None,
         "request_seq": request.seq if request is not None else None,
         "requested_at": to_iso(request.at) if request is not None else None,
@@ -298,9 +291,9 @@ def session_resource(state: SessionState) -> dict[str, Any]:
         "closed_at": to_iso(state.closed_at),
         "close_reason": state.close_reason,
         "conversations": sum(1 for c in state.conversations if c.id or c.order),
-        "items": sum(1 for i in state.items.values() if i.linked),
+        "items": sum(len(c.order) for c in state.conversations),
         "responses": len(state.responses),
-        "interruptions": sum(1 for r in state.responses.values() if was_interrupted(r)),
+        "interruptions": len(state.interrupted),
         "errors": state.errors,
         "unreadable_frames": state.unreadable,
         "unknown_types": state.unknown_types,

@@ -50,7 +50,8 @@ AUDIO_DELTAS = frozenset(
     {"response.audio.delta", "response.output_audio.delta", "session.output_audio.delta"}
 )
 
-#: Deltas of text whose `…done` says the same. A rebuild reads them only where none came.
+#: A response's deltas of text, whose `…done` says the same: a rebuild reads them only where
+#: none came.
 TEXT_DELTAS = frozenset(
     {
         "response.text.delta",
@@ -59,9 +60,11 @@ TEXT_DELTAS = frozenset(
         "response.output_audio_transcript.delta",
         "response.function_call_arguments.delta",
         "response.mcp_call_arguments.delta",
-        "conversation.item.input_audio_transcription.delta",
     }
 )
+
+#: All that grow an item piece by piece.
+DELTAS = TEXT_DELTAS | AUDIO_DELTAS | {"conversation.item.input_audio_transcription.delta"}
 
 #: Known types without effect on state, and why.
 NO_EFFECT = {

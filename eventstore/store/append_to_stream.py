@@ -8,6 +8,7 @@ from typing import NamedTuple
 from eventstore.errors import ConflictError, InvalidInputError
 from eventstore.projection.fold import advance
 from eventstore.projection.state import PROJECTOR_VERSION, SessionState
+from eventstore.realtime.catalogue import SKIPPED_BY_REBUILD
 from eventstore.realtime.frames import DIRECTIONS, Frame, decode_columns
 from eventstore.store.transaction import Row, Transaction
 
@@ -30,20 +31,22 @@ LOCK_STREAM = (
     " WHERE session_id = ?"
 )
 INSERT_EVENT = (
-    "INSERT INTO events (session_id, seq, at, direction, type, frame, audio_offset, audio)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO events (session_id, seq, at, direction, type, frame, audio_offset, folded,"
+    " audio) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 # PostgreSQL: the head moved and one event inserted, or neither, in one round trip.
 _INSERT_MOVED = (
     "WITH moved AS ({advance} RETURNING session_id)"
-    " INSERT INTO events (session_id, seq, at, direction, type, frame, audio_offset, audio)"
-    " SELECT session_id, ?::bigint, ?::bigint, ?::text, ?::text, ?::text, ?::integer, ?::bytea"
+    " INSERT INTO events (session_id, seq, at, direction, type, frame, audio_offset, folded,"
+    " audio)"
+    " SELECT session_id, ?::bigint, ?::bigint, ?::text, ?::text, ?::text, ?::integer,"
+    " ?::smallint, ?::bytea"
     " FROM moved"
 )
 APPEND_ONE_LOG = _INSERT_MOVED.format(advance=ADVANCE_LOG)
 APPEND_ONE = _INSERT_MOVED.format(advance=ADVANCE)
 COPY_EVENTS = (
-    "COPY events (session_id, seq, at, direction, type, frame, audio_offset, audio)"
+    "COPY events (session_id, seq, at, direction, type, frame, audio_offset, folded, audio)"
     " FROM STDIN (FORMAT BINARY)"
 )
 SAME_EVENTS = (
@@ -51,7 +54,7 @@ SAME_EVENTS = (
     " WHERE session_id = ? AND seq > ? AND seq <= ? ORDER BY seq"
 )
 
-_COPY_TYPES = ("varchar", "int8", "int8", "varchar", "varchar", "text", "int4", "bytea")
+_COPY_TYPES = ("varchar", "int8", "int8", "varchar", "varchar", "text", "int4", "int2", "bytea")
 #: Below this, one INSERT after the other is faster than starting a COPY.
 COPY_FROM = 8
 
@@ -106,7 +109,8 @@ def decoded_rows(
         if state is not None:
             length = len(audio) if audio is not None and offset is not None and offset >= 0 else 0
             advance(state, seq, at, direction, type_, event, length)
-        yield session_id, seq, at, direction, type_, frame, offset, audio
+        folded = 0 if type_ in SKIPPED_BY_REBUILD else 1
+        yield session_id, seq, at, direction, type_, frame, offset, folded, audio
 
 
 def insert_events(tx: Transaction, rows: Iterable[Row], few: bool) -> None:

@@ -9,30 +9,31 @@ a response, and the text of parts that never finished. The result equals folding
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
+
+import orjson
 
 from eventstore.projection.conversation import (
     accepts_arguments,
     accepts_text,
     accepts_transcript,
 )
-from eventstore.projection.fold import apply
+from eventstore.projection.fold import advance
 from eventstore.projection.session import close
 from eventstore.projection.speech import needs_input_bytes
-from eventstore.projection.state import Item, LogEvent, SessionState
-from eventstore.realtime.catalogue import INPUT_AUDIO, SKIPPED_BY_REBUILD, TEXT_DELTAS
-from eventstore.realtime.frames import parse_stored
+from eventstore.projection.state import Item, SessionState
+from eventstore.realtime.catalogue import INPUT_AUDIO, TEXT_DELTAS
+from eventstore.realtime.frames import UNREADABLE, parse_stored
 from eventstore.store.transaction import Row, Transaction
 
 _PIECE_ROWS = 1000
-_DELTA_ROWS = 16
+_DELTA_ROWS = 4
 
 
 def _listed(types: frozenset[str]) -> str:
     return ", ".join(f"'{type_}'" for type_ in sorted(types))
 
 
-# Names from the catalogue, not input. The commonest type is compared first.
-_SKIPPED = _listed(SKIPPED_BY_REBUILD - {"input_audio_buffer.append"})
 _COLUMNS = (
     "seq, at, direction, type, frame, audio_offset,"
     " CASE WHEN audio_offset < 0 THEN audio END,"
@@ -40,8 +41,7 @@ _COLUMNS = (
 )
 FOLDED_EVENTS = (
     f"SELECT {_COLUMNS} FROM events WHERE session_id = ? AND seq > ? AND seq <= ?"
-    f" AND type <> 'input_audio_buffer.append' AND type NOT IN ({_SKIPPED})"
-    f" ORDER BY seq LIMIT {_PIECE_ROWS}"
+    f" AND folded = 1 ORDER BY seq LIMIT {_PIECE_ROWS}"
 )
 ALL_EVENTS = (
     f"SELECT {_COLUMNS} FROM events WHERE session_id = ? AND seq > ? AND seq <= ?"
@@ -72,10 +72,12 @@ def load_state(tx: Transaction, session_id: str, seq: int, closed: bool) -> Sess
     for row in _pieces(tx, FOLDED_EVENTS, session_id, 0, seq):
         if state.awaiting_text and row[0] > state.seq + 1:
             _read_first_texts(tx, state, row[0])
-        event = _log_event(row)
-        if event.type == "input_audio_buffer.committed" and needs_input_bytes(state, event.event):
-            state.input_bytes = _input_bytes(tx, state, event.seq)
-        apply(state, event)
+        seq_, _, _, type_, frame, offset, raw, _ = row
+        if type_ == "input_audio_buffer.committed" and needs_input_bytes(
+            state, _event(type_, frame, offset, raw)
+        ):
+            state.input_bytes = _input_bytes(tx, state, seq_)
+        _fold_row(state, row)
     if state.awaiting_text and seq > state.seq:
         _read_first_texts(tx, state, seq + 1)
     _finish_texts(tx, state, seq)
@@ -93,7 +95,7 @@ def load_state(tx: Transaction, session_id: str, seq: int, closed: bool) -> Sess
 def catch_up_state(tx: Transaction, state: SessionState, seq: int) -> None:
     """Fold the events behind the state, up to `seq`, that another writer appended and projected."""
     for row in _pieces(tx, ALL_EVENTS, state.session_id, state.seq, seq):
-        apply(state, _log_event(row))
+        _fold_row(state, row)
     state.forget_written()
 
 
@@ -106,10 +108,22 @@ def _pieces(tx: Transaction, sql: str, session_id: str, after: int, last: int) -
         after = rows[-1][0]
 
 
-def _log_event(row: Row) -> LogEvent:
+def _fold_row(state: SessionState, row: Row) -> None:
     seq, at, direction, type_, frame, offset, raw, length = row
-    event = parse_stored(frame, offset, raw)
-    return LogEvent(seq, at, direction, type_, event, length or 0)
+    advance(state, seq, at, direction, type_, _event(type_, frame, offset, raw), length or 0)
+
+
+def _event(type_: str, frame: str, offset: int | None, raw: bytes | None) -> dict[str, Any] | None:
+    """The event as it was parsed when it was appended."""
+    if type_ == UNREADABLE:
+        return None
+    if offset is None or offset >= 0:
+        try:
+            event: dict[str, Any] = orjson.loads(frame)
+            return event
+        except ValueError:
+            pass
+    return parse_stored(frame, offset, raw)
 
 
 def _read_first_texts(tx: Transaction, state: SessionState, before: int) -> None:
@@ -117,7 +131,7 @@ def _read_first_texts(tx: Transaction, state: SessionState, before: int) -> None
     while state.awaiting_text:
         rows = tx.rows(TEXT_DELTA_EVENTS, (state.session_id, state.seq, before, _DELTA_ROWS))
         for row in rows:
-            apply(state, _log_event(row))
+            _fold_row(state, row)
             if not state.awaiting_text:
                 return
         if len(rows) < _DELTA_ROWS:
@@ -127,29 +141,45 @@ def _read_first_texts(tx: Transaction, state: SessionState, before: int) -> None
 def _finish_texts(tx: Transaction, state: SessionState, seq: int) -> None:
     """Give parts that never finished the text of all of their deltas."""
     unfinished = [item for item in state.items.values() if _may_hold_deltas(item, seq + 1)]
-    if not unfinished:
-        return
     for item in unfinished:
         item.argument_deltas.clear()
         for part in item.parts.values():
             part.text_deltas.clear()
             part.transcript_deltas.clear()
-    after, kept = min(item.seen_seq for item in unfinished), state.awaiting_text
-    state.awaiting_text = set()
-    while True:
-        rows = tx.rows(TEXT_DELTA_EVENTS, (state.session_id, after, seq + 1, _PIECE_ROWS))
-        for row in rows:
-            apply(state, _log_event(row))
-        if len(rows) < _PIECE_ROWS:
-            break
-        after = rows[-1][0]
-    state.awaiting_text = kept
+    awaiting, state.awaiting_text = state.awaiting_text, set()
+    for first, last in _delta_ranges(state, unfinished, seq):
+        while True:
+            rows = tx.rows(TEXT_DELTA_EVENTS, (state.session_id, first, last, _PIECE_ROWS))
+            for row in rows:
+                _fold_row(state, row)
+            if len(rows) < _PIECE_ROWS:
+                break
+            first = rows[-1][0]
+    state.awaiting_text = awaiting
 
 
 def _may_hold_deltas(item: Item, seq: int) -> bool:
+    if item.response_id is None:
+        return False
     return accepts_arguments(item, seq) or any(
         accepts_text(part, seq) or accepts_transcript(part, seq) for part in item.parts.values()
     )
+
+
+def _delta_ranges(state: SessionState, items: list[Item], seq: int) -> list[tuple[int, int]]:
+    """The seqs between which deltas of the items lie, exclusive, none of them twice."""
+    spans = []
+    for item in items:
+        response = state.responses.get(item.response_id or "")
+        done = response.done_seq if response is not None else None
+        spans.append((item.tied_seq, done if done is not None else seq + 1))
+    merged: list[tuple[int, int]] = []
+    for first, last in sorted(spans):
+        if merged and first < merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(last, merged[-1][1]))
+        else:
+            merged.append((first, last))
+    return merged
 
 
 def _input_bytes(tx: Transaction, state: SessionState, before: int) -> int:

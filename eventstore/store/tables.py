@@ -62,7 +62,16 @@ events = Table(
     Column("type", String(128), nullable=False),
     Column("frame", Text, nullable=False),
     Column("audio_offset", Integer),
+    # Whether loading a state reads it: see realtime/catalogue.py.
+    Column("folded", SmallInteger, nullable=False),
     Column("audio", LargeBinary),
+    Index(
+        "events_folded",
+        "session_id",
+        "seq",
+        sqlite_where=text("folded = 1"),
+        postgresql_where=text("folded = 1"),
+    ),
 )
 
 sessions = Table(

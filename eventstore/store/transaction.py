@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache
+from types import TracebackType
 from typing import Any
 
 import psycopg
@@ -55,23 +56,26 @@ def _percent(sql: str) -> str:
     return sql.replace("%", "%%").replace("?", "%s")
 
 
-@contextmanager
-def write(engine: Engine) -> Iterator[Transaction]:
+def write(engine: Engine) -> AbstractContextManager[Transaction]:
     """A transaction that commits at the end, or rolls back where the block raises.
 
     Raises:
         DatabaseUnavailableError: the database is away, full, locked or read-only.
     """
-    with _connection(engine) as connection:
-        postgresql = engine.dialect.name == "postgresql"
-        if not postgresql:
-            connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield Transaction(engine.dialect.name, connection)
-            connection.commit()
-        except BaseException:
-            _roll_back(connection)
-            raise
+    # psycopg begins by itself, with the first statement.
+    begin = None if engine.dialect.name == "postgresql" else "BEGIN IMMEDIATE"
+    return _Using(engine, begin, commits=True)
+
+
+def read(engine: Engine) -> AbstractContextManager[Transaction]:
+    """A transaction that sees one state of the database throughout.
+
+    Raises:
+        DatabaseUnavailableError: the database is away or locked.
+    """
+    postgresql = engine.dialect.name == "postgresql"
+    begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if postgresql else "BEGIN"
+    return _Using(engine, begin, commits=False)
 
 
 @contextmanager
@@ -81,30 +85,61 @@ def autocommit(engine: Engine) -> Iterator[Transaction]:
     Raises:
         DatabaseUnavailableError: the database is away, full or read-only.
     """
-    with _connection(engine) as connection:
-        connection.autocommit = True
+    with _Using(engine, None, commits=False, ends=False) as tx:
+        tx.connection.autocommit = True
         try:
-            yield Transaction(engine.dialect.name, connection)
+            yield tx
         finally:
-            connection.autocommit = False
+            tx.connection.autocommit = False
 
 
-@contextmanager
-def read(engine: Engine) -> Iterator[Transaction]:
-    """A transaction that sees one state of the database throughout.
+class _Using:
+    """A connection of the pool for one transaction. A class, since generators cost microseconds."""
 
-    Raises:
-        DatabaseUnavailableError: the database is away or locked.
-    """
-    with _connection(engine) as connection:
-        if engine.dialect.name == "postgresql":
-            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        else:
-            connection.execute("BEGIN")
+    __slots__ = ("_begin", "_commits", "_ends", "_engine", "_proxy")
+
+    def __init__(self, engine: Engine, begin: str | None, commits: bool, ends: bool = True) -> None:
+        self._engine, self._begin, self._commits, self._ends = engine, begin, commits, ends
+
+    def __enter__(self) -> Transaction:
         try:
-            yield Transaction(engine.dialect.name, connection)
-        finally:
-            _roll_back(connection)
+            self._proxy = self._engine.raw_connection()
+        except (SQLAlchemyError, sqlite3.Error, psycopg.Error) as error:
+            raise _unavailable(error) from error
+        connection: Any = self._proxy.driver_connection
+        if self._begin is not None:
+            try:
+                connection.execute(self._begin)
+            except (sqlite3.Error, psycopg.Error) as error:
+                self._give_back(error)
+                raise unavailable(error) from error
+        return Transaction(self._engine.dialect.name, connection)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        connection: Any = self._proxy.driver_connection
+        if error is None and self._commits:
+            try:
+                connection.commit()
+            except (sqlite3.Error, psycopg.Error) as failed:
+                error = failed
+        if self._ends and (error is not None or not self._commits):
+            # The first error is the one to tell.
+            with suppress(sqlite3.Error, psycopg.Error):
+                connection.rollback()
+        self._give_back(error)
+        if isinstance(error, sqlite3.Error | psycopg.Error):
+            raise unavailable(error) from error
+
+    def _give_back(self, error: BaseException | None) -> None:
+        if isinstance(error, sqlite3.OperationalError | psycopg.OperationalError):
+            # The connection may be broken: the pool shall not hand it out again.
+            self._proxy.invalidate()
+        self._proxy.close()
 
 
 @contextmanager
@@ -114,10 +149,12 @@ def translated() -> Iterator[None]:
         yield
     except EventStoreError:
         raise
-    except DBAPIError as error:
-        raise unavailable(error.orig or error) from error
     except (SQLAlchemyError, sqlite3.Error, psycopg.Error) as error:
-        raise unavailable(error) from error
+        raise _unavailable(error) from error
+
+
+def _unavailable(error: BaseException) -> DatabaseUnavailableError:
+    return unavailable(error.orig or error if isinstance(error, DBAPIError) else error)
 
 
 def unavailable(error: BaseException) -> DatabaseUnavailableError:
@@ -141,23 +178,3 @@ _ADVICE = (
     ("no such table", "run: eventstore init"),
     ("does not exist", "check the URL, or run: eventstore init"),
 )
-
-
-@contextmanager
-def _connection(engine: Engine) -> Iterator[Any]:
-    with translated():
-        proxy = engine.raw_connection()
-        try:
-            yield proxy.driver_connection
-        except (sqlite3.OperationalError, psycopg.OperationalError):
-            # The connection may be broken: the pool shall not hand it out again.
-            proxy.invalidate()
-            raise
-        finally:
-            proxy.close()
-
-
-def _roll_back(connection: Any) -> None:
-    # The first error is the one to tell.
-    with suppress(sqlite3.Error, psycopg.Error):
-        connection.rollback()

@@ -46,8 +46,16 @@ def upgrade() -> None:
         sa.Column("type", sa.String(128), nullable=False),
         sa.Column("frame", sa.Text(), nullable=False),
         sa.Column("audio_offset", sa.Integer()),
+        sa.Column("folded", sa.SmallInteger(), nullable=False),
         sa.Column("audio", sa.LargeBinary()),
         sa.PrimaryKeyConstraint("session_id", "seq"),
+    )
+    op.create_index(
+        "events_folded",
+        "events",
+        ["session_id", "seq"],
+        sqlite_where=sa.text("folded = 1"),
+        postgresql_where=sa.text("folded = 1"),
     )
     op.create_table(
         "sessions",

@@ -195,8 +195,10 @@ def test_a_turn_that_makes_no_response_does_not_take_the_clients_place() -> None
 def test_a_cancelled_response_may_be_empty_with_zero_usage() -> None:
     usage = {"total_tokens": 0, "input_tokens": 0, "output_tokens": 0}
     details = {"type": "cancelled", "reason": "turn_detected"}
-    call = Call().created("resp_1").done(
-        "resp_1", status="cancelled", status_details=details, usage=usage
+    call = (
+        Call()
+        .created("resp_1")
+        .done("resp_1", status="cancelled", status_details=details, usage=usage)
     )
     response = call.response("resp_1")
     assert (response["status"], response["output"]) == ("cancelled", [])

@@ -104,7 +104,9 @@ def test_the_wire_dialect_is_the_servers_own_word(recording: Path) -> None:
 
 
 @given(json_values(), responses(), st.sampled_from(BOTH))
-def test_any_json_makes_a_valid_response(extra: Any, wire: dict[str, Any], dialect: Dialect) -> None:
+def test_any_json_makes_a_valid_response(
+    extra: Any, wire: dict[str, Any], dialect: Dialect
+) -> None:
     rendered(stored({**wire, "extra": extra}), dialect)
     if isinstance(extra, dict):
         rendered(stored(extra), dialect)

@@ -118,6 +118,8 @@ def fragments() -> st.SearchStrategy[str]:
 @example('{"type":"\\ud800"}')
 @example('{"type":"\\u0000"}')
 @example('{"type":null}')
+@example('{"type":[]}')
+@example('{"type":{"a":1}}')
 @example("[1]")
 @example('"text"')
 @example('{"type":"' + "t" * 1000 + '"}')

@@ -1,10 +1,4 @@
-"""Write a session as a test wants it, and read what the projection makes of it.
-
-    call = Call().server("session.created", session={"id": "sess_1"})
-    call.typed("item_1", "Hello")
-    call.responds("resp_1")
-    assert call.item("item_1")["content"][0]["text"] == "Hello"
-"""
+"""Write a session as a test wants it, and read what the projection makes of it."""
 
 from __future__ import annotations
 
@@ -34,9 +28,7 @@ def log_events(frames: Iterable[Frame]) -> list[LogEvent]:
         decoded = decode(frame.text)
         cut = decoded.audio is not None and (decoded.audio_offset or 0) >= 0
         length = len(decoded.audio or b"") if cut else 0
-        events.append(
-            LogEvent(seq, frame.at, frame.direction, decoded.type, decoded.event, length)
-        )
+        events.append(LogEvent(seq, frame.at, frame.direction, decoded.type, decoded.event, length))
     return events
 
 
@@ -62,7 +54,12 @@ def audio_part(transcript: str | None, type_: str = "output_audio") -> Json:
 
 
 class Call:
-    """A session as it is written: each event a millisecond after the last one, or `after` more.
+    """A session as it is written: each event comes a millisecond after the last one, or `after`.
+
+    Example:
+        >>> call = Call().typed("item_1", "Hello").answers("resp_1", "item_2", "Hi")
+        >>> call.order()
+        ['item_1', 'item_2']
 
     Args:
         timed: whether the recorder knew when events arrived.

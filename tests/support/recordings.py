@@ -34,7 +34,9 @@ def schema_examples() -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def frames(path: Path, start: int | None = 1_700_000_000_000_000, step: int = 20_000) -> list[Frame]:
+def frames(
+    path: Path, start: int | None = 1_700_000_000_000_000, step: int = 20_000
+) -> list[Frame]:
     """The frames of a stream, one each `step` microseconds; without times where `start` is None."""
     entries = [json.loads(line) for line in path.read_text().splitlines()]
     return [

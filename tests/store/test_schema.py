@@ -1,0 +1,272 @@
+"""The schema: migrations make what is declared, and every key begins with the session."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, Engine, MetaData, create_engine, inspect, text
+from support.calls import SAMPLE_STREAMS
+from support.events import SESSION, log_events
+from support.rows import head_of, read_model_rows, views
+
+from eventstore.errors import SchemaError
+from eventstore.projection.fold import fold
+from eventstore.realtime.frames import Frame
+from eventstore.store import (
+    append_to_stream,
+    appender,
+    load_state,
+    project,
+    read_models,
+    read_stream,
+    schema,
+    tables,
+)
+from eventstore.store import engine as engines
+from eventstore.store.appender import StateCache, append
+from eventstore.store.project import project_session
+from eventstore.store.read_stream import read_events
+from eventstore.store.transaction import read
+
+#: What SQLAlchemy cannot declare: SQLite's full-text tables, PostgreSQL's index on an expression.
+UNDECLARED = re.compile(r"said(_.*)?|items_said")
+HOT = (append_to_stream, appender, read_stream, load_state, read_models)
+
+
+@pytest.fixture
+def empty(empty_database_url: str) -> Iterator[Engine]:
+    """An engine on a database without a schema."""
+    made = engines.create(empty_database_url)
+    yield made
+    made.dispose()
+
+
+def is_declared(_: Any, name: str | None, *rest: Any) -> bool:
+    return not UNDECLARED.fullmatch(name or "")
+
+
+def differences(connection: Connection) -> list[Any]:
+    """How a database's schema differs from the declared tables."""
+    options = {
+        "include_object": is_declared,
+        "compare_type": True,
+        "compare_server_default": True,
+    }
+    context = MigrationContext.configure(connection, opts=options)
+    return list(compare_metadata(context, tables.metadata))
+
+
+def our_tables(engine: Engine) -> list[str]:
+    names = inspect(engine).get_table_names()
+    return [n for n in names if n != "alembic_version" and not UNDECLARED.fullmatch(n)]
+
+
+# Migrations
+
+
+@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection")
+def test_the_migrated_schema_is_the_declared_one(engine: Engine) -> None:
+    with engine.connect() as connection:
+        assert differences(connection) == []
+    assert set(our_tables(engine)) == set(tables.metadata.tables)
+
+
+@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection")
+def test_a_difference_would_be_found(engine: Engine) -> None:
+    with engine.connect() as connection:
+        connection.exec_driver_sql("ALTER TABLE sessions ADD COLUMN novelty INTEGER")
+        connection.exec_driver_sql("DROP INDEX usage_at")
+        found = differences(connection)
+        connection.rollback()
+    assert {entry[0] for entry in found} == {"remove_column", "add_index"}
+
+
+def test_an_upgrade_is_safe_to_repeat(empty: Engine) -> None:
+    assert schema.revision(empty) is None
+    assert schema.upgrade(empty) == (None, schema.HEAD)
+    assert schema.upgrade(empty) == (schema.HEAD, schema.HEAD)
+    assert schema.revision(empty) == schema.HEAD
+    schema.ensure(empty)
+
+
+def test_the_head_is_the_last_migration() -> None:
+    files = sorted(path.name for path in (schema.migrations_folder() / "versions").glob("*.py"))
+    assert files[-1].startswith(schema.HEAD)
+
+
+def test_a_schema_can_be_taken_back_and_made_again(empty: Engine) -> None:
+    schema.upgrade(empty)
+    config = Config()
+    config.set_main_option("script_location", str(schema.migrations_folder()))
+    with empty.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+    assert our_tables(empty) == []
+    assert schema.upgrade(empty) == (None, schema.HEAD)
+
+
+@pytest.mark.parametrize("action", [schema.ensure, schema.upgrade])
+def test_a_newer_schema_is_refused_and_left_alone(engine: Engine, action: Any) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(SchemaError, match="is at schema 9999, newer than this code knows"):
+        action(engine)
+    assert schema.revision(engine) == "9999"
+
+
+def test_sqlite_gets_its_schema_on_first_use(tmp_path: Path) -> None:
+    engine = engines.create(f"sqlite:///{tmp_path / 'new.db'}")
+    schema.ensure(engine)
+    assert schema.revision(engine) == schema.HEAD
+    append(engine, StateCache(), SESSION, SAMPLE_STREAMS[0])
+    assert read_model_rows(engine, SESSION)["sessions"]
+    engine.dispose()
+
+
+def test_postgresql_gets_its_schema_on_demand_only(empty_postgres_url: str) -> None:
+    engine = engines.create(empty_postgres_url)
+    with pytest.raises(SchemaError, match="has no eventstore schema; run: eventstore init"):
+        schema.ensure(engine)
+    assert schema.revision(engine) is None
+    engine.dispose()
+
+
+# Keys
+
+
+def test_every_key_begins_with_the_session(engine: Engine) -> None:
+    inspector = inspect(engine)
+    for table in our_tables(engine):
+        keys = {"primary key": inspector.get_pk_constraint(table)["constrained_columns"]}
+        for constraint in inspector.get_unique_constraints(table):
+            keys[str(constraint["name"])] = constraint["column_names"]
+        for index in inspector.get_indexes(table):
+            if index["unique"]:
+                keys[str(index["name"])] = index["column_names"]
+        for name, columns in keys.items():
+            assert columns[:1] == ["session_id"], f"{table}: {name}"
+        assert inspector.get_foreign_keys(table) == []
+
+
+def test_no_column_makes_its_own_value(engine: Engine) -> None:
+    inspector = inspect(engine)
+    for table in our_tables(engine):
+        for column in inspector.get_columns(table):
+            where = f"{table}.{column['name']}"
+            assert column.get("default") is None, where
+            assert not column.get("identity"), where
+            assert not column.get("computed"), where
+            assert column.get("autoincrement") in (None, False, "auto"), where
+
+
+# Statements
+
+SQL = re.compile(r"(SELECT|INSERT|UPDATE|DELETE|COPY)\b")
+#: Full-text rows of SQLite are known by number; `said_rows` says whose they are.
+BY_NUMBER = {"INSERT_SAID"}
+
+
+def statements(module: ModuleType) -> Iterator[tuple[str, str]]:
+    """The SQL of a module, by name."""
+    for name, value in vars(module).items():
+        entries = value.items() if isinstance(value, dict) else [("", value)]
+        for key, sql in entries:
+            if name.isupper() and isinstance(sql, str) and SQL.match(sql):
+                yield f"{name} {key}".strip(), sql
+
+
+@pytest.mark.parametrize("module", HOT, ids=lambda module: module.__name__.rpartition(".")[2])
+def test_hot_statements_name_one_session(module: ModuleType) -> None:
+    found = {name: sql for name, sql in statements(module) if name not in BY_NUMBER}
+    assert found
+    for name, sql in found.items():
+        if sql.startswith(("INSERT", "COPY")):
+            columns = sql[sql.index("(") + 1 :]
+            assert columns.startswith("session_id,"), f"{module.__name__}.{name}"
+            conflict = re.search(r"ON CONFLICT \((\w+)", sql)
+            assert conflict is None or conflict.group(1) == "session_id", name
+        else:
+            where = sql.partition(" WHERE ")[2]
+            assert re.search(r"\bsession_id = \?", where), f"{module.__name__}.{name}"
+
+
+def test_projecting_one_session_names_it() -> None:
+    assert "WHERE session_id = ?" in project.SET_PROJECTED
+
+
+def test_the_statements_were_read() -> None:
+    names = {name for module in HOT for name, _ in statements(module)}
+    wanted = {"ADVANCE", "INSERT_EVENT", "COPY_EVENTS", "SET_HEAD", "PIECE", "FOLDED_EVENTS"}
+    assert wanted <= names
+    assert {f"UPSERT {table.name}" for table in tables.READ_MODELS} <= names
+
+
+# Shards
+
+PARTITIONS = 4
+
+
+def create_partitioned(engine: Engine) -> None:
+    """The declared tables, each spread by its session as a distributed engine spreads them."""
+    declared = MetaData()
+    for table in tables.metadata.sorted_tables:
+        copy = table.to_metadata(declared)
+        copy.dialect_options["postgresql"]["partition_by"] = "HASH (session_id)"
+    with engine.begin() as connection:
+        declared.create_all(connection)
+        for name in declared.tables:
+            for number in range(PARTITIONS):
+                connection.exec_driver_sql(
+                    f"CREATE TABLE {name}_{number} PARTITION OF {name}"
+                    f" FOR VALUES WITH (MODULUS {PARTITIONS}, REMAINDER {number})"
+                )
+
+
+@pytest.fixture
+def partitioned(empty_postgres_url: str) -> Iterator[Engine]:
+    made = engines.create(empty_postgres_url)
+    create_partitioned(made)
+    yield made
+    made.dispose()
+
+
+def test_the_store_works_on_tables_spread_by_session(partitioned: Engine) -> None:
+    streams = {f"sess_{number}": stream for number, stream in enumerate(SAMPLE_STREAMS)}
+    states = StateCache()
+    for session_id, stream in streams.items():
+        first, rest = stream[:10], stream[10:]
+        append(partitioned, states, session_id, first, expected_seq=0)
+        assert append(partitioned, states, session_id, first, expected_seq=0).repeated
+        for frame in rest[:5]:
+            append(partitioned, states, session_id, [frame])
+        append(partitioned, states, session_id, rest[5:])
+    for session_id, stream in streams.items():
+        assert head_of(partitioned, session_id) == (len(stream), len(stream))
+        events = list(read_events(partitioned, session_id, 1, len(stream)))
+        assert [Frame(e.direction, e.text, e.at) for e in events] == stream
+        rows = read_model_rows(partitioned, session_id)
+        project_session(partitioned, session_id)
+        assert rows == read_model_rows(partitioned, session_id)
+    with create_engine(partitioned.url).connect() as connection:
+        used = [
+            connection.execute(text(f"SELECT COUNT(*) FROM streams_{n}")).scalar()
+            for n in range(PARTITIONS)
+        ]
+    assert sum(count or 0 for count in used) == len(streams)
+
+
+def test_a_state_is_loaded_from_tables_spread_by_session(partitioned: Engine) -> None:
+    stream = SAMPLE_STREAMS[0]
+    append(partitioned, None, SESSION, stream)
+    with read(partitioned) as tx:
+        loaded = load_state.load_state(tx, SESSION, len(stream))
+    assert views(loaded) == views(fold(SESSION, log_events(stream)))

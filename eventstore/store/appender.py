@@ -162,7 +162,8 @@ def _append_at_known_head(
                 if moved:
                     insert_events(tx, rows, few=len(frames) < COPY_FROM)
             if moved and state is not None and cached is not None:
-                write_changes(tx, state, cached.opened_at)
+                with tx.pipeline():
+                    write_changes(tx, state, cached.opened_at)
     return Appended(session_id, head + 1, last) if moved else None
 
 

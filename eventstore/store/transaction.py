@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import cache
 from types import TracebackType
 from typing import Any
@@ -46,6 +46,10 @@ class Transaction:
         """The first row of a query, None where it has none."""
         found: Row | None = self.connection.execute(self._sql(sql), parameters).fetchone()
         return found
+
+    def pipeline(self) -> AbstractContextManager[object]:
+        """A block of statements whose results nobody waits for: one round trip on PostgreSQL."""
+        return self.connection.pipeline() if self.postgresql else nullcontext()
 
     def _sql(self, sql: str) -> str:
         return _percent(sql) if self.postgresql else sql

@@ -21,7 +21,10 @@ CLOSE = {"direction": "store", "event": {"type": "eventstore.session.closed", "r
 def created(session_id: str | None) -> Json:
     """The event that opens a connection; None for a server that names no session."""
     session = {"model": "gpt-realtime"}
-    return {"type": "session.created", "session": session | ({"id": session_id} if session_id else {})}
+    return {
+        "type": "session.created",
+        "session": session | ({"id": session_id} if session_id else {}),
+    }
 
 
 def answer(response_id: str, **fields: Any) -> list[Json]:

@@ -31,7 +31,9 @@ def test_a_recording_is_imported_whole(store: EventStore, recording: Path) -> No
     ]
     # And each event with the very text that stands in its line.
     lines = recording.read_text().splitlines()
-    assert all(text in line for text, line in zip(texts(store, only.session_id), lines, strict=True))
+    assert all(
+        text in line for text, line in zip(texts(store, only.session_id), lines, strict=True)
+    )
 
 
 def responses_in(entries: list[dict[str, Any]]) -> set[str]:

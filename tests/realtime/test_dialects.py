@@ -128,6 +128,21 @@ def test_any_item_is_valid_or_left_out(wire: dict[str, Any], dialect: Dialect) -
     assert render_items([wire, "no item", None], dialect) == ([] if result is None else [result])
 
 
+@both
+@pytest.mark.parametrize("role", ["user", "assistant", "system"])
+@pytest.mark.parametrize(
+    "type_",
+    [
+        *("text", "audio", "output_text", "output_audio"),
+        *("input_text", "input_audio", "input_image", "novelty", None),
+    ],
+)
+def test_any_content_of_any_role_is_valid(role: str, type_: str | None, dialect: Dialect) -> None:
+    part = {"type": type_, "text": "a", "transcript": "b", "audio": "AAAA", "image_url": "data:,"}
+    result = render_item(message("item_1", role, part), dialect)
+    ITEM[dialect].validate_python(result, strict=True)
+
+
 @given(st.lists(json_values(), max_size=4))
 def test_config_is_read_from_any_sources(sources: list[Any]) -> None:
     config = response_config(*(source for source in sources if isinstance(source, dict)))

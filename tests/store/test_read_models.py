@@ -17,6 +17,7 @@ from support.rows import counts_of_said, head_of, read_model_rows, searchable, v
 from support.strategies import mutated, streams
 
 from eventstore.projection.fold import fold
+from eventstore.projection.session import close
 from eventstore.realtime.frames import Frame
 from eventstore.store.appender import StateCache, append
 from eventstore.store.load_state import load_state
@@ -32,6 +33,7 @@ class Batch(NamedTuple):
     frames: list[Frame]
     writer: int
     projects: bool = True
+    closes: bool = False
 
 
 @st.composite
@@ -39,13 +41,13 @@ def batches(draw: st.DrawFn, stream: st.SearchStrategy[list[Frame]]) -> list[Bat
     """A stream in batches of any size, appended by one of two writers each.
 
     Each writer has its own memory of the session, as two processes have; now and then one of
-    them leaves the projecting to a worker.
+    them leaves the projecting to a worker, or says that no more will come.
     """
     rest, made = draw(stream), []
     while rest:
         size = draw(st.integers(1, 8) | st.just(len(rest)))
-        writer, lazy = draw(st.sampled_from((0, 0, 0, 1))), draw(st.integers(1, 10)) == 10
-        made.append(Batch(rest[:size], writer, not lazy))
+        lazy, closes = (draw(st.integers(1, 10)) == 10 for _ in range(2))
+        made.append(Batch(rest[:size], draw(st.sampled_from((0, 0, 0, 1))), not lazy, closes))
         rest = rest[size:]
     made[-1] = made[-1]._replace(projects=True)
     return made
@@ -54,7 +56,8 @@ def batches(draw: st.DrawFn, stream: st.SearchStrategy[list[Frame]]) -> list[Bat
 def write(engine: Engine, session_id: str, written: list[Batch]) -> None:
     caches = (StateCache(), StateCache())
     for batch in written:
-        append(engine, caches[batch.writer] if batch.projects else None, session_id, batch.frames)
+        states = caches[batch.writer] if batch.projects else None
+        append(engine, states, session_id, batch.frames, close=batch.closes)
 
 
 def check(engine: Engine, written: list[Batch]) -> None:
@@ -69,9 +72,12 @@ def check(engine: Engine, written: list[Batch]) -> None:
     if engine.dialect.name == "sqlite":
         assert kept["said"] == searchable(kept)
     events = log_events(frame for batch in written for frame in batch.frames)
+    expected = fold(session_id, events)
+    closed = any(batch.closes for batch in written)
+    if closed:
+        close(expected)
     with read(engine) as tx:
-        loaded = load_state(tx, session_id, len(events))
-    assert views(loaded) == views(fold(session_id, events))
+        assert views(load_state(tx, session_id, len(events), closed)) == views(expected)
 
 
 def both_ways(engine: Engine, streams_: st.SearchStrategy[list[Frame]], count: int) -> None:
@@ -236,6 +242,32 @@ def test_a_deferred_append_leaves_the_session_behind_until_a_worker_catches_up(
     assert rows == read_model_rows(engine, "deferred")
 
 
+@pytest.mark.parametrize("frames", [[], cut_off_call().frames[-1:]], ids=["empty", "frames"])
+@pytest.mark.parametrize("inline", [True, False], ids=["inline", "deferred"])
+def test_a_session_may_be_closed_by_whoever_writes_it(
+    engine: Engine, frames: list[Frame], inline: bool
+) -> None:
+    states = StateCache()
+    append(engine, states, SESSION, cut_off_call().frames)
+    append(engine, states if inline else None, SESSION, frames, close=True)
+    list(catch_up(engine))
+    rows = read_model_rows(engine, SESSION)
+    # What was left unfinished counts as it is, now that no more will come.
+    assert "Hello to" in str(rows["items"])
+    project_session(engine, SESSION)
+    assert rows == read_model_rows(engine, SESSION)
+
+
+def test_a_session_closed_by_another_process_stays_closed(engine: Engine) -> None:
+    states = StateCache()
+    append(engine, states, SESSION, cut_off_call().frames)
+    append(engine, StateCache(), SESSION, [], close=True)
+    append(engine, states, SESSION, cut_off_call().frames[:2])
+    rows = read_model_rows(engine, SESSION)
+    project_session(engine, SESSION)
+    assert rows == read_model_rows(engine, SESSION)
+
+
 def test_a_rebuild_touches_no_other_session(engine: Engine) -> None:
     for session_id in ("one", "two"):
         append(engine, StateCache(), session_id, voice_call().frames)
@@ -265,7 +297,7 @@ def test_a_state_is_loaded_at_any_seq(engine: Engine) -> None:
         events = log_events(stream.frames)
         for seq in range(1, len(events) + 1):
             with read(engine) as tx:
-                loaded = load_state(tx, session_id, seq)
+                loaded = load_state(tx, session_id, seq, closed=False)
             assert views(loaded) == views(fold(session_id, events[:seq])), (number, seq)
 
 

@@ -268,5 +268,5 @@ def test_a_state_is_loaded_from_tables_spread_by_session(partitioned: Engine) ->
     stream = SAMPLE_STREAMS[0]
     append(partitioned, None, SESSION, stream)
     with read(partitioned) as tx:
-        loaded = load_state.load_state(tx, SESSION, len(stream))
+        loaded = load_state.load_state(tx, SESSION, len(stream), closed=False)
     assert views(loaded) == views(fold(SESSION, log_events(stream)))

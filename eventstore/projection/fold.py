@@ -62,6 +62,7 @@ def advance(
     """`apply` for the hot path: the event's fields, in the order of `LogEvent`."""
     if seq == 1 or state.seq == 0:
         state.first_at = at
+        state.dirty.session = True
     state.seq = seq
     if at is not None and direction != STORE:
         state.last_at = at

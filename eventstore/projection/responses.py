@@ -119,7 +119,7 @@ def _fits(request: Request, wire: dict[str, Any]) -> bool:
 
 def _join_conversation(state: SessionState, response: Response) -> None:
     if "conversation_id" in response.wire:
-        id_ = identifier(response.wire["conversation_id"])
+        id_ = text(response.wire["conversation_id"]) or None
         outside = id_ is None
     else:
         id_ = None

@@ -62,7 +62,7 @@ def _closed(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
 
 
 def _conversation_created(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
-    name_conversation(state, text(mapping(body.get("conversation")).get("id")))
+    name_conversation(state, text(mapping(body.get("conversation")).get("id")) or None)
 
 
 def _error(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:

@@ -126,7 +126,7 @@ def _item_notes(state: SessionState, item: Item, deltas: bool) -> dict[str, Any]
             "content_index": item.truncation.content_index,
             "audio_end_ms": item.truncation.audio_end_ms,
         }
-    audio = _audio(state, item, response) if deltas else []
+    audio = _audio(item, response) if deltas else []
     if audio:
         notes["audio"] = audio
     errors = [part.error for part in item.parts.values() if part.error]
@@ -135,13 +135,13 @@ def _item_notes(state: SessionState, item: Item, deltas: bool) -> dict[str, Any]
     return notes
 
 
-def _audio(state: SessionState, item: Item, response: Response | None) -> list[dict[str, Any]]:
+def _audio(item: Item, response: Response | None) -> list[dict[str, Any]]:
     """Where an item's audio lies in the log, part by part, and how long it is."""
     if item.speech is not None:
         return [_speech_span(item)]
-    format_ = output_format(response.wire if response else {}) or output_format(
-        response.session if response else state.wire
-    )
+    format_ = None
+    if response is not None:
+        format_ = output_format(response.wire) or output_format(response.session)
     return [
         {"content_index": index, "side": "output", **span(part.audio, bytes_per_ms(format_))}
         for index, part in sorted(item.parts.items())
@@ -239,7 +239,7 @@ def _response_notes(state: SessionState, response: Response, deltas: bool) -> di
     audio = [
         {"item_id": item_id, **entry}
         for item_id in response.output
-        for entry in _audio(state, state.items[item_id], response)
+        for entry in _audio(state.items[item_id], response)
         if deltas
     ]
     return {
@@ -282,7 +282,7 @@ def session_resource(state: SessionState) -> dict[str, Any]:
     notes: dict[str, Any] = {
         "session_id": state.session_id,
         "server_id": state.server_id,
-        "metadata": state.metadata,
+        "metadata": dict(state.metadata),
         "events": state.seq,
         "opened_at": to_iso(state.first_at),
         "last_at": to_iso(state.last_at),
@@ -296,14 +296,14 @@ def session_resource(state: SessionState) -> dict[str, Any]:
         "interruptions": len(state.interrupted),
         "errors": state.errors,
         "unreadable_frames": state.unreadable,
-        "unknown_types": state.unknown_types,
-        "diagnostics": state.diagnostics,
+        "unknown_types": dict(state.unknown_types),
+        "diagnostics": list(state.diagnostics),
         "diagnostics_count": state.diagnostics_count,
     }
     if state.notes:
         notes["opened"] = state.notes
     if state.dtmf:
-        notes["dtmf"] = state.dtmf
+        notes["dtmf"] = list(state.dtmf)
     if state.translation or state.translation_audio:
         notes["translation"] = _translation(state)
     return resource | {"eventstore": notes}

@@ -195,9 +195,9 @@ def _content(part: dict[str, Any], role: str, dialect: Dialect) -> dict[str, Any
         known = {"output_text", "output_audio"} if dialect == "ga" else {"text", "audio"}
         fallback = "output_text" if dialect == "ga" else "text"
     else:
-        known = {"input_text", "input_audio"}
-        if dialect == "ga" and role == "user":
-            known.add("input_image")
+        known = {"input_text"}
+        if role == "user":
+            known |= {"input_audio", "input_image"} if dialect == "ga" else {"input_audio"}
         fallback = "input_text"
     rendered: dict[str, Any] = {"type": kind if kind in known else fallback}
     for key in ("text", "transcript", "audio", "image_url"):

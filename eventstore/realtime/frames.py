@@ -41,6 +41,7 @@ _DELTA_TYPES = frozenset(
 # Items carry audio too, when a client creates or retrieves them; only long runs are worth a cut.
 _ITEM_AUDIO = re.compile(r'"audio"\s*:\s*"([A-Za-z0-9+/]{256,}={0,2})"')
 _ITEM_AUDIO_MIN = 300
+_SPACED = re.compile(r'\s*:\s*"')
 _HEAD = 400
 _SMALL = 600
 _AUDIO_TYPES = _APPEND_TYPES | _DELTA_TYPES
@@ -146,12 +147,6 @@ _seen_types: dict[str, str] = {}
 
 def parse(text: str) -> dict[str, Any] | None:
     """The JSON object of a frame, None where it is no object or nested beyond reason."""
-    if (
-        len(text) > 2 * MAX_DEPTH
-        and text.count("{") + text.count("[") > MAX_DEPTH
-        and _depth(text) > MAX_DEPTH
-    ):
-        return None
     try:
         event = orjson.loads(text)
     except ValueError:
@@ -160,7 +155,11 @@ def parse(text: str) -> dict[str, Any] | None:
             event = json.loads(text)
         except (ValueError, RecursionError):
             return None
-    return event if isinstance(event, dict) else None
+    if not isinstance(event, dict):
+        return None
+    if len(text) > 2 * MAX_DEPTH and text.count("{") + text.count("[") > MAX_DEPTH:
+        return None if _is_deep(event) else event
+    return event
 
 
 def parse_stored(
@@ -191,12 +190,7 @@ def event_type(event: dict[str, Any] | None) -> str:
 
 def _cut_delta(text: str) -> Columns | None:
     """Cut the audio of a buffer append or an audio delta; None where that is not possible."""
-    key = _find_key(text, _HEAD)
-    if key < 0:
-        key = _find_key(text, len(text))
-        if key < 0:
-            return None
-    start = key + 9 if text[key + 8 : key + 9] == '"' else _value_start(text, key + 8)
+    start = _find_value(text)
     if start < 0:
         return None
     end = text.find('"', start)
@@ -220,12 +214,21 @@ def _cut_delta(text: str) -> Columns | None:
     return None
 
 
-def _find_key(text: str, limit: int) -> int:
+def _find_value(text: str) -> int:
+    """Where the value of `audio`, or of an audio `delta`, begins behind its quote; -1: nowhere."""
     # Keys stand near the start in practice; a second look over the whole text is for the rest.
-    key = text.find('"audio":', 0, limit)
-    if key < 0 and text.find("audio.delta", 0, limit) >= 0:
-        key = text.find('"delta":', 0, limit)
-    return key
+    for limit in (_HEAD, len(text)):
+        key = text.find('"audio":', 0, limit)
+        if key < 0 and text.find("audio.delta", 0, limit) >= 0:
+            key = text.find('"delta":', 0, limit)
+        if key >= 0:
+            return key + 9 if text[key + 8 : key + 9] == '"' else _value_start(text, key + 8)
+    for name in ('"audio"', '"delta"'):
+        position = text.find(name)
+        if position >= 0:
+            match = _SPACED.match(text, position + len(name))
+            return match.end() if match is not None else -1
+    return -1
 
 
 def _value_start(text: str, position: int) -> int:
@@ -268,14 +271,15 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
-def _depth(text: str) -> int:
-    """Deepest nesting of brackets outside strings."""
-    depth = deepest = 0
-    for token in re.finditer(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', text, re.DOTALL):
-        first = text[token.start()]
-        if first in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif first in "]}":
-            depth -= 1
-    return deepest
+def _is_deep(value: Any) -> bool:
+    """Whether a parsed value is nested deeper than what can be written again, with a margin."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        inner: list[Any] = []
+        for container in level:
+            children = container.values() if isinstance(container, dict) else container
+            inner.extend(child for child in children if isinstance(child, dict | list))
+        if not inner:
+            return False
+        level = inner
+    return True

@@ -11,6 +11,7 @@ from eventstore.projection.state import PROJECTOR_VERSION, SessionState
 from eventstore.realtime.catalogue import SKIPPED_BY_REBUILD
 from eventstore.realtime.frames import DIRECTIONS, Frame, decode_columns
 from eventstore.store.transaction import Row, Transaction
+from eventstore.times import MAX_AT, MIN_AT
 
 # The hot statements. Each carries session_id, so that each touches one node of a shard.
 ADVANCE_LOG = (
@@ -20,7 +21,7 @@ ADVANCE_LOG = (
 ADVANCE = (
     "UPDATE streams SET head_seq = ?, last_at = COALESCE(?, last_at), projected_seq = ?"
     " WHERE session_id = ? AND head_seq = ? AND projected_seq = head_seq"
-    f" AND projector_version = {PROJECTOR_VERSION}"
+    f" AND projector_version = {PROJECTOR_VERSION} AND closed_at IS NULL"
 )
 OPEN_STREAM = (
     "INSERT INTO streams (session_id, head_seq, opened_at, projected_seq, projector_version)"
@@ -93,6 +94,11 @@ def open_stream(tx: Transaction, session_id: str, at: int, version: int) -> Head
     return head
 
 
+def is_time(at: object) -> bool:
+    """Whether a value is a time that the store can keep, and show."""
+    return type(at) is int and MIN_AT <= at <= MAX_AT
+
+
 def decoded_rows(
     session_id: str, base: int, frames: Iterable[Frame], state: SessionState | None
 ) -> Iterator[Row]:
@@ -100,7 +106,7 @@ def decoded_rows(
     seq = base
     for direction, text, at in frames:
         seq += 1
-        if direction not in DIRECTIONS or not (at is None or type(at) is int):
+        if direction not in DIRECTIONS or not (at is None or is_time(at)):
             raise InvalidInputError(
                 f"frame {seq - base}: direction {direction!r} and time {at!r}; use client, server"
                 " or store, and microseconds since 1970 UTC or None"

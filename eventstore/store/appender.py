@@ -23,6 +23,7 @@ from eventstore.store.append_to_stream import (
     decoded_rows,
     insert_events,
     is_repeated,
+    is_time,
     lock_stream,
     open_stream,
 )
@@ -171,7 +172,8 @@ def _last_at(frames: Sequence[Frame]) -> int | None:
     """The last known time of a frame that crossed the wire."""
     for frame in reversed(frames):
         if frame.at is not None and frame.direction != STORE:
-            return frame.at
+            # The rows are checked one by one; this one is used before they are.
+            return frame.at if is_time(frame.at) else None
     return None
 
 
@@ -199,6 +201,8 @@ def _append_at_head(
             current = projected == head.seq and version == PROJECTOR_VERSION
             (write_changes if current else write_all)(tx, state, head.opened_at)
             projected, version = last_seq, PROJECTOR_VERSION
+        elif close:
+            projected = min(projected, last_seq - 1)  # for a worker to see that it is closed
         closed_at = (last_at or now()) if close else None
         tx.run(SET_HEAD, (last_seq, last_at, projected, version, closed_at, session_id))
     result = Appended(session_id, head.seq + 1, last_seq)

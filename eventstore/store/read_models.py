@@ -41,15 +41,13 @@ DELETE_SAID = (
     "DELETE FROM said WHERE rowid IN"
     " (SELECT docid FROM said_rows WHERE session_id = ? AND item_id = ?)"
 )
+DELETE_SAID_ROW = "DELETE FROM said_rows WHERE session_id = ? AND item_id = ?"
 DELETE_ALL_SAID = (
     "DELETE FROM said WHERE rowid IN (SELECT docid FROM said_rows WHERE session_id = ?)"
 )
 DELETE_SAID_ROWS = "DELETE FROM said_rows WHERE session_id = ?"
 INSERT_SAID = "INSERT INTO said (text) VALUES (?)"
-UPSERT_SAID_ROW = (
-    "INSERT INTO said_rows (session_id, item_id, docid) VALUES (?, ?, ?)"
-    " ON CONFLICT (session_id, item_id) DO UPDATE SET docid = excluded.docid"
-)
+INSERT_SAID_ROW = "INSERT INTO said_rows (session_id, item_id, docid) VALUES (?, ?, ?)"
 
 
 def write_changes(tx: Transaction, state: SessionState, opened_at: int) -> None:
@@ -150,7 +148,6 @@ def conversation_rows(state: SessionState) -> list[Row]:
     return [
         (state.session_id, position, identifier(conversation.id))
         for position, conversation in enumerate(state.conversations)
-        if conversation.id is not None or conversation.order
     ]
 
 
@@ -268,7 +265,7 @@ def response_usage_rows(
     return [
         _usage_row(
             state,
-            response.id,
+            f"response/{response.id}",
             "response",
             response.id,
             None,
@@ -285,7 +282,7 @@ def transcription_row(state: SessionState, billed: Billed, opened_at: int) -> Ro
     """The row of `usage` for an input transcription."""
     return _usage_row(
         state,
-        f"{billed.item_id}/{billed.content_index}",
+        f"transcription/{billed.item_id}/{billed.content_index}",
         "transcription",
         None,
         billed.item_id,
@@ -323,10 +320,11 @@ def _index_said(tx: Transaction, state: SessionState, items: list[Item]) -> None
             continue
         if item.indexed != "":
             tx.run(DELETE_SAID, (state.session_id, item.id))
+            tx.run(DELETE_SAID_ROW, (state.session_id, item.id))
         item.indexed = said
         if said:
             docid = tx.connection.execute(INSERT_SAID, (said,)).lastrowid
-            tx.run(UPSERT_SAID_ROW, (state.session_id, item.id, docid))
+            tx.run(INSERT_SAID_ROW, (state.session_id, item.id, docid))
 
 
 def _sort_at(at: int | None, opened_at: int) -> int:

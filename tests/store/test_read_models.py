@@ -145,6 +145,7 @@ def test_a_response_that_names_its_format_late_changes_its_items(engine: Engine)
 
 def test_a_session_that_changes_its_format_changes_items_of_no_response(engine: Engine) -> None:
     call = Call().server("response.output_audio.delta", item_id="item_1", delta=audio(100))
+    call.server("conversation.item.done", item=message("item_1"))
     appended(engine, call.server("session.updated", session={"output_audio_format": "g711_ulaw"}))
 
 
@@ -157,7 +158,7 @@ def test_a_response_is_not_billed_in_place_of_a_transcription(engine: Engine) ->
 
 def test_a_text_that_became_empty_is_no_longer_found(engine: Engine) -> None:
     call = Call().created("resp_1").begins_speech("resp_1", "item_1")
-    call.says("resp_1", "item_1", "Hello")
+    call.says("resp_1", "item_1", "Hello").done("resp_1")
     ids = {"response_id": "resp_1", "item_id": "item_1", "content_index": 0}
     call.server("response.output_audio_transcript.done", transcript="", **ids)
     call.typed("item_2", "World")

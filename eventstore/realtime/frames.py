@@ -176,10 +176,11 @@ def parse_stored(
 def event_type(event: dict[str, Any] | None) -> str:
     """The type to store for a parsed event."""
     type_ = event.get("type") if event is not None else None
-    if type_ in _seen_types:
-        return _seen_types[type_]
     if not isinstance(type_, str):
         return UNREADABLE
+    kept = _seen_types.get(type_)
+    if kept is not None:
+        return kept
     kept = type_
     if len(type_) > MAX_TYPE or "\0" in type_ or not type_.isascii():
         kept = type_[:MAX_TYPE].replace("\0", "�").encode("utf-8", "replace").decode()

@@ -80,7 +80,7 @@ def query_responses(engine: Engine, wanted: ResponseFilter, paging: Paging) -> P
 
 def responses_sql(tx: Transaction, wanted: ResponseFilter, paging: Paging) -> tuple[str, list[Any]]:
     """The statement of a page: session_id, response_id, resource."""
-    start = _choose_start(tx, wanted.metadata)
+    start = choose_start(tx, wanted.metadata)
     where = Where([], [])
     time = "r"
     if start is None:
@@ -109,6 +109,11 @@ def responses_sql(tx: Transaction, wanted: ResponseFilter, paging: Paging) -> tu
         f" ORDER BY {keys} LIMIT ?"
     )
     return sql, [*where.parameters, paging.limit + 1]
+
+
+def ordered_join(tx: Transaction) -> str:
+    """A join that SQLite makes in the order in which it is written."""
+    return "JOIN" if tx.postgresql else "CROSS JOIN"
 
 
 def _looked_up(tx: Transaction, alias: str) -> str:
@@ -196,7 +201,7 @@ def _after_prefix(prefix: str) -> str | None:
     return None
 
 
-def _choose_start(tx: Transaction, conditions: tuple[Condition, ...]) -> Condition | None:
+def choose_start(tx: Transaction, conditions: tuple[Condition, ...]) -> Condition | None:
     """The metadata condition to start from: the only one, or the one with the fewest rows."""
     equal = [c for c in conditions if c.operator == "="]
     if len(equal) == 1:

@@ -18,15 +18,13 @@ from eventstore.store.query_responses import (
     Where,
     add_metadata_condition,
     add_response_conditions,
+    choose_start,
+    ordered_join,
 )
 from eventstore.store.transaction import Row, Transaction, read
 
 _DAY = 86_400_000_000
 _SUMS = ", ".join(f"SUM(u.{name})" for name in Tokens._fields)
-_FROM = (
-    " FROM usage u LEFT JOIN responses r"
-    " ON r.session_id = u.session_id AND r.response_id = u.response_id"
-)
 
 
 class Billed(NamedTuple):
@@ -50,11 +48,9 @@ def query_usage(engine: Engine, by: str | None, wanted: ResponseFilter) -> dict[
     Raises:
         InvalidInputError: another grouping.
     """
-    where = _conditions(wanted)
+    group, values = _group(by)
     with read(engine) as tx:
-        where_responses = _with_responses(tx, where, wanted)
-        group, values = _group(by)
-        rows = _sums(tx, where_responses, group, values)
+        rows = _sums(tx, _sources(tx, wanted), group, values)
     groups: dict[str | None, list[Billed]] = {}
     for row in rows:
         groups.setdefault(row.key, []).append(row)
@@ -71,6 +67,26 @@ def _in_order(groups: dict[str | None, list[Billed]]) -> list[tuple[str | None, 
     return sorted(groups.items(), key=lambda group: (group[0] is None, group[0] or ""))
 
 
+class Source(NamedTuple):
+    """Where rows of `usage u` come from: a FROM clause, and conditions."""
+
+    sql: str
+    where: Where
+
+
+def _sources(tx: Transaction, wanted: ResponseFilter) -> list[Source]:
+    """The usage that a filter asks for; a transcription answers to its session's metadata."""
+    about_responses = wanted.model_dump(
+        exclude={"metadata", "since", "until", "session", "model"}, exclude_none=True
+    )
+    if not about_responses and not wanted.metadata:
+        return [Source("usage u", _conditions(wanted))]
+    sources = [_of_responses(tx, wanted)]
+    if not about_responses:
+        sources.append(_of_transcriptions(tx, wanted))
+    return sources
+
+
 def _conditions(wanted: ResponseFilter) -> Where:
     """Conditions that hold for transcriptions as well as for responses."""
     where = Where([], [])
@@ -85,28 +101,39 @@ def _conditions(wanted: ResponseFilter) -> Where:
     return where
 
 
-def _with_responses(tx: Transaction, where: Where, wanted: ResponseFilter) -> Where:
-    """Add what only responses have; a transcription answers to its session's metadata."""
-    about_responses = wanted.model_copy(
+def _of_responses(tx: Transaction, wanted: ResponseFilter) -> Source:
+    where = _conditions(wanted)
+    start = choose_start(tx, wanted.metadata)
+    joined = "JOIN responses r ON r.session_id = u.session_id AND r.response_id = u.response_id"
+    if start is not None and start.operator == "=":
+        # From the few rows of the pair to their usage, by its key.
+        sql = (
+            f"response_metadata m {ordered_join(tx)} usage u ON u.session_id = m.session_id"
+            f" AND u.usage_id = 'response/' || m.response_id {joined}"
+        )
+        where.add("m.key = ? AND m.value = ?", start.key, start.value)
+    else:
+        start, sql = None, f"usage u {joined}"
+    where.add("u.kind = 'response'")
+    narrowed = wanted.model_copy(
         update={"since": None, "until": None, "session": None, "model": None}
     )
-    of_response = Where([], [])
-    add_response_conditions(of_response, tx, about_responses)
-    if not of_response.conditions:
-        return where
-    only_metadata = not about_responses.model_dump(exclude={"metadata"}, exclude_none=True)
-    alternatives = "(u.kind = 'response' AND " + " AND ".join(of_response.conditions) + ")"
-    parameters = list(of_response.parameters)
-    if only_metadata:
-        of_session = Where([], [])
-        for condition in wanted.metadata:
-            add_metadata_condition(of_session, condition, "session_metadata", "u", ())
-        alternatives += (
-            " OR (u.kind = 'transcription' AND " + " AND ".join(of_session.conditions) + ")"
-        )
-        parameters += of_session.parameters
-    where.add(f"({alternatives})", *parameters)
-    return where
+    add_response_conditions(where, tx, narrowed, start)
+    return Source(sql, where)
+
+
+def _of_transcriptions(tx: Transaction, wanted: ResponseFilter) -> Source:
+    where = _conditions(wanted)
+    start = next((c for c in wanted.metadata if c.operator == "="), None)
+    sql = "usage u"
+    if start is not None:
+        sql = f"session_metadata m {ordered_join(tx)} usage u ON u.session_id = m.session_id"
+        where.add("m.key = ? AND m.value = ?", start.key, start.value)
+    where.add("u.kind = 'transcription'")
+    for condition in wanted.metadata:
+        if condition is not start:
+            add_metadata_condition(where, condition, "session_metadata", "u", ())
+    return Source(sql, where)
 
 
 def _group(by: str | None) -> tuple[str, list[Any]]:
@@ -132,9 +159,12 @@ def _group(by: str | None) -> tuple[str, list[Any]]:
     raise InvalidInputError(f"--by {by!r}: use session, model, day or metadata:KEY")
 
 
-def _sums(tx: Transaction, where: Where, group: str, values: list[Any]) -> list[Billed]:
-    inner = f"SELECT u.*, {group} AS grouped{_FROM}{where.sql()}"
-    parameters = [*values, *where.parameters]
+def _sums(tx: Transaction, sources: list[Source], group: str, values: list[Any]) -> list[Billed]:
+    inner = " UNION ALL ".join(
+        f"SELECT u.*, {group} AS grouped FROM {source.sql}{source.where.sql()}"
+        for source in sources
+    )
+    parameters = [p for source in sources for p in (*values, *source.where.parameters)]
     models = tx.rows(f"SELECT DISTINCT model FROM ({inner}) d WHERE model IS NOT NULL", parameters)
     boundaries = price_boundaries([row[0] for row in models])
     period = " + ".join("CASE WHEN u.at >= ? THEN 1 ELSE 0 END" for _ in boundaries) or "0"

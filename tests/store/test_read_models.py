@@ -35,6 +35,12 @@ class Batch(NamedTuple):
     projects: bool = True
     closes: bool = False
 
+    def __repr__(self) -> str:
+        """What a person needs who reads of a failure: audio cut short."""
+        texts = ",\n  ".join(f"{frame.direction} {frame.text[:300]!r}" for frame in self.frames)
+        flags = f"writer={self.writer}, projects={self.projects}, closes={self.closes}"
+        return f"Batch({flags}, frames=[\n  {texts}])"
+
 
 @st.composite
 def batches(draw: st.DrawFn, stream: st.SearchStrategy[list[Frame]]) -> list[Batch]:
@@ -141,6 +147,18 @@ def test_a_response_that_names_its_format_late_changes_its_items(engine: Engine)
     call.begins_speech("resp_1", "item_1").sounds("resp_1", "item_1", 100)
     call.done("resp_1", audio={"output": {"format": {"type": "audio/pcmu"}}})
     appended(engine, call)
+
+
+def test_audio_of_another_part_of_an_open_item_changes_its_row(engine: Engine) -> None:
+    call = Call().created("resp_1").begins_speech("resp_1", "item_1")
+    appended(engine, call.sounds("resp_1", "item_1", 10, index=1))
+
+
+def test_a_transcript_in_progress_of_an_item_that_a_response_claims(engine: Engine) -> None:
+    call = Call().created("resp_1").sounds("resp_1", "item_1", 10).spoken("item_1", 0, 100)
+    type_ = "conversation.item.input_audio_transcription.delta"
+    call.server(type_, item_id="item_1", content_index=0, delta="Hello").done("resp_1")
+    assert "Hello" in str(appended(engine, call)["items"])
 
 
 def test_a_session_that_changes_its_format_changes_items_of_no_response(engine: Engine) -> None:

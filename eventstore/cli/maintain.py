@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from eventstore.cli.options import db_option, json_option, open_store
-from eventstore.cli.output import print_json, progress_bar, say
+from eventstore.cli.output import counted, print_json, progress_bar, say
 
 
 @click.command()
@@ -49,7 +49,9 @@ def rebuild(
     if as_json:
         print_json(_done("eventstore.rebuild", sessions, events) | {"seconds": round(took, 3)})
     else:
-        click.echo(f"Rebuilt {sessions} sessions with {events} events in {took:.1f} s.")
+        click.echo(
+            f"Rebuilt {counted(sessions, 'session')} with {counted(events, 'event')} in {took:.1f} s."
+        )
 
 
 @click.command()
@@ -90,7 +92,7 @@ def project(follow: bool, interval: float, url: str, as_json: bool) -> None:
     if as_json:
         print_json(_done("eventstore.project", sessions, events))
     else:
-        click.echo(f"Projected {sessions} sessions with {events} events.")
+        click.echo(f"Projected {counted(sessions, 'session')} with {counted(events, 'event')}.")
 
 
 def _stop_on_signal(stop: threading.Event) -> None:
@@ -125,7 +127,7 @@ def status(url: str, as_json: bool) -> None:
         click.echo(f"{name:<10} {found[name]:,}")
     behind = found["behind"]
     advice = "; run: eventstore project" if behind else ""
-    click.echo(f"behind     {behind:,} sessions{advice}")
+    click.echo(f"behind     {counted(behind, 'session')}{advice}")
 
 
 COMMANDS = (rebuild, project, status)

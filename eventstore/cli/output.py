@@ -101,6 +101,18 @@ def seconds(milliseconds: float | None) -> str:
     return "" if milliseconds is None else f"{milliseconds / 1000:.1f}s"
 
 
-def dollars(amount: float) -> str:
-    """Money for a table."""
-    return f"${amount:.4f}" if amount < 10 else f"${amount:,.2f}"
+def dollars(amount: float | None, more: bool = False) -> str:
+    """Money for a table.
+
+    Args:
+        amount: None where no price is known.
+        more: some of it has no known price.
+    """
+    if amount is None:
+        return "unknown"
+    return (f"${amount:.4f}" if amount < 10 else f"${amount:,.2f}") + (" + ?" if more else "")
+
+
+def counted(number: int, thing: str) -> str:
+    """`1 response`, `2 responses`."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"

@@ -18,6 +18,7 @@ from eventstore.cli.options import (
 )
 from eventstore.cli.output import (
     clean,
+    counted,
     dollars,
     print_json,
     print_table,
@@ -214,7 +215,7 @@ def print_usage(entries: list[dict[str, Any]]) -> None:
                 entry["output_tokens"],
                 entry["output_text"],
                 entry["output_audio"],
-                dollars(entry["cost_usd"]),
+                dollars(entry["cost_usd"], bool(entry["unpriced"]["models"])),
             )
             for entry in entries
         ],
@@ -222,8 +223,8 @@ def print_usage(entries: list[dict[str, Any]]) -> None:
     unpriced = entries[-1]["unpriced"]
     if unpriced["responses"] or unpriced["transcriptions"]:
         say(
-            f"Not in the cost: {unpriced['responses']} responses and"
-            f" {unpriced['transcriptions']} transcriptions without a known price"
+            f"Not in the cost: {counted(unpriced['responses'], 'response')} and"
+            f" {counted(unpriced['transcriptions'], 'transcription')} without a known price"
             f" ({', '.join(unpriced['models'])})."
         )
 

@@ -14,6 +14,7 @@ from eventstore.cli.options import db_option, dialect_option, json_option, open_
 from eventstore.cli.output import (
     clean,
     console,
+    counted,
     echo,
     print_json,
     print_table,
@@ -92,8 +93,9 @@ def _print_session(session: dict[str, Any]) -> None:
     length = seconds(notes["duration_ms"]) or "no times recorded"
     echo(f"session {clean(session['id'])} · {clean(str(session.get('model')))} · {state}")
     echo(
-        f"{notes['events']} events · {notes['opened_at'] or ''} {length}"
-        f" · {notes['responses']} responses · {notes['interruptions']} interruptions"
+        f"{counted(notes['events'], 'event')} · {notes['opened_at'] or ''} {length}"
+        f" · {counted(notes['responses'], 'response')}"
+        f" · {counted(notes['interruptions'], 'interruption')}"
     )
     if notes["metadata"]:
         pairs = " ".join(f"{key}={value}" for key, value in notes["metadata"].items())

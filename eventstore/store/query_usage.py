@@ -202,6 +202,8 @@ def _entry(key: str | None, by: str | None, rows: Iterable[Billed]) -> dict[str,
             unpriced_models.add(row.model or "unknown")
         else:
             cost += price
+    missing = sum(unpriced.values())
+    unpriced_all = missing > 0 and missing == sum(counts.values())
     entry: dict[str, Any] = {"object": "realtime.usage"}
     if by is not None:
         entry["key"] = _label(key, by)
@@ -209,7 +211,8 @@ def _entry(key: str | None, by: str | None, rows: Iterable[Billed]) -> dict[str,
         "responses": counts["response"],
         "transcriptions": counts["transcription"],
         **sums._asdict(),
-        "cost_usd": float(cost),
+        # Never zero for what has no price: null where that is all there is.
+        "cost_usd": None if unpriced_all else float(cost),
         "unpriced": {
             "responses": unpriced["response"],
             "transcriptions": unpriced["transcription"],

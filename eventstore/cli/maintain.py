@@ -49,9 +49,8 @@ def rebuild(
     if as_json:
         print_json(_done("eventstore.rebuild", sessions, events) | {"seconds": round(took, 3)})
     else:
-        click.echo(
-            f"Rebuilt {counted(sessions, 'session')} with {counted(events, 'event')} in {took:.1f} s."
-        )
+        what = f"{counted(sessions, 'session')} with {counted(events, 'event')}"
+        click.echo(f"Rebuilt {what} in {took:.1f} s.")
 
 
 @click.command()

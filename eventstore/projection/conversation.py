@@ -131,6 +131,7 @@ def finish(part: Part, text: str | None = None, transcript: str | None = None) -
     if transcript is not None:
         part.transcript = transcript
         part.transcript_deltas.clear()
+        part.heard_deltas.clear()
 
 
 def place(state: SessionState, item: Item, previous: str | None, at_start: bool = False) -> None:
@@ -266,7 +267,7 @@ def _transcription_delta(state: SessionState, event: LogEvent, body: dict[str, A
         return
     part = item.parts.get(part_index(body))
     if part is not None and accepts_transcript(part, event.seq):
-        grow_text(state, item, part.transcript_deltas, delta)
+        grow_text(state, item, part.heard_deltas, delta)
 
 
 def _transcribed(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:

@@ -37,7 +37,7 @@ def _text(part: Part, deltas: bool) -> str:
     for said in (part.text, part.transcript):
         if said is not None:
             return said
-    return "".join(part.text_deltas or part.transcript_deltas) if deltas else ""
+    return (part.text_so_far() or part.transcript_so_far() or "") if deltas else ""
 
 
 def _duration_ms(part: Part, response: Response) -> float | None:

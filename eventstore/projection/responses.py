@@ -261,9 +261,10 @@ def _audio_delta(state: SessionState, event: LogEvent, body: dict[str, Any]) -> 
         item = _item_of(state, event, body)
         if item is None:
             return
+    is_new = part_index(body) not in item.parts
     part = ensure_part(item, event, body)
     part.audio = grow(part.audio, event)
-    if is_settled(state, item):
+    if is_new or is_settled(state, item):
         touch(state, item)
     response = state.responses.get(item.response_id or "")
     if response is not None and response.first_audio_at is None:

@@ -52,9 +52,19 @@ class Part:
     transcript: str | None = None
     text_deltas: list[str] = field(default_factory=list)
     transcript_deltas: list[str] = field(default_factory=list)
+    heard_deltas: list[str] = field(default_factory=list)
     audio: AudioSpan | None = None
     error: dict[str, Any] | None = None
     usage: Any = None
+
+    def transcript_so_far(self) -> str | None:
+        """What deltas say of a transcript: those of an input transcription, then a response's."""
+        deltas = self.heard_deltas + self.transcript_deltas
+        return "".join(deltas) if deltas else None
+
+    def text_so_far(self) -> str | None:
+        """What deltas say of a text."""
+        return "".join(self.text_deltas) if self.text_deltas else None
 
 
 @dataclass(slots=True)

@@ -28,8 +28,7 @@ def part_text(part: Part, deltas: bool = True) -> str | None:
         return part.text
     if part.transcript is not None:
         return part.transcript
-    so_far = part.text_deltas or part.transcript_deltas
-    return "".join(so_far) if so_far and deltas else None
+    return (part.text_so_far() or part.transcript_so_far()) if deltas else None
 
 
 def spoken(item: Item, deltas: bool = True) -> str:
@@ -85,14 +84,12 @@ def _content(item: Item, wire: Any, deltas: bool) -> list[Any]:
         content = contents[index]
         if not isinstance(content, dict):
             continue
-        said = part.text
-        if said is None and deltas and part.text_deltas:
-            said = "".join(part.text_deltas)
+        said, transcript = part.text, part.transcript
+        if deltas:
+            said = said if said is not None else part.text_so_far()
+            transcript = transcript if transcript is not None else part.transcript_so_far()
         if content.get("text") in (None, "") and said is not None:
             content["text"] = said
-        transcript = part.transcript
-        if transcript is None and deltas and part.transcript_deltas:
-            transcript = "".join(part.transcript_deltas)
         if content.get("transcript") in (None, "") and transcript is not None:
             content["transcript"] = transcript
     return contents

@@ -22,13 +22,18 @@ from eventstore.store.transaction import Transaction
 Row = tuple[Any, ...]
 
 
+#: Columns that never change once a row is there: their indexes are left alone.
+_FIXED = {"sessions": {"at"}, "responses": {"at", "seq"}, "response_metadata": {"at"}}
+
+
 def _upsert(table: Table) -> str:
     names = [c.name for c in table.columns]
-    keys = [c.name for c in table.primary_key.columns]
-    rest = ", ".join(f"{n} = excluded.{n}" for n in names if n not in keys)
+    kept = {c.name for c in table.primary_key.columns} | _FIXED.get(table.name, set())
+    keys = ", ".join(c.name for c in table.primary_key.columns)
+    rest = ", ".join(f"{n} = excluded.{n}" for n in names if n not in kept)
     return (
         f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
-        f" ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {rest}"
+        f" ON CONFLICT ({keys}) DO UPDATE SET {rest}"
     )
 
 

@@ -28,6 +28,7 @@ def upgrade() -> None:
         sa.Column("projected_seq", sa.BigInteger(), nullable=False),
         sa.Column("projector_version", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("session_id"),
+        sqlite_with_rowid=False,
     )
     op.create_index(
         "streams_behind",
@@ -69,6 +70,7 @@ def upgrade() -> None:
         sa.Column("wire", sa.Text(), nullable=False),
         sa.Column("notes", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("session_id"),
+        sqlite_with_rowid=False,
     )
     op.create_index("sessions_at", "sessions", ["at", "session_id"])
     op.create_index("sessions_model", "sessions", ["model", "at", "session_id"])
@@ -79,6 +81,7 @@ def upgrade() -> None:
         sa.Column("value", VALUE, nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("session_id", "key"),
+        sqlite_with_rowid=False,
     )
     op.create_index(
         "session_metadata_value", "session_metadata", ["key", "value", "at", "session_id"]
@@ -89,6 +92,7 @@ def upgrade() -> None:
         sa.Column("position", sa.Integer(), nullable=False, autoincrement=False),
         sa.Column("conversation_id", sa.String(128)),
         sa.PrimaryKeyConstraint("session_id", "position"),
+        sqlite_with_rowid=False,
     )
     op.create_index("conversations_id", "conversations", ["conversation_id"])
     op.create_table(
@@ -107,6 +111,7 @@ def upgrade() -> None:
         sa.Column("said", sa.Text(), nullable=False),
         sa.Column("resource", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("session_id", "item_id"),
+        sqlite_with_rowid=False,
     )
     op.create_index("items_response", "items", ["session_id", "response_id"])
     op.create_table(
@@ -135,6 +140,7 @@ def upgrade() -> None:
         sa.Column("total_tokens", sa.BigInteger(), nullable=False),
         sa.Column("resource", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("session_id", "response_id"),
+        sqlite_with_rowid=False,
     )
     op.create_index("responses_at", "responses", ["at", "session_id", "response_id"])
     op.create_index(
@@ -156,6 +162,7 @@ def upgrade() -> None:
         sa.Column("own", sa.SmallInteger(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("session_id", "response_id", "key", "value"),
+        sqlite_with_rowid=False,
     )
     op.create_index(
         "response_metadata_value",
@@ -186,6 +193,7 @@ def upgrade() -> None:
         sa.Column("output_audio", sa.BigInteger(), nullable=False),
         sa.Column("audio_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("session_id", "usage_id"),
+        sqlite_with_rowid=False,
     )
     op.create_index("usage_at", "usage", ["at", "session_id"])
     if op.get_bind().dialect.name == "postgresql":

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.calls import SAMPLE_STREAMS
+from support.calls import SAMPLE_STREAMS, beta_tool_call, voice_call
 from support.events import SESSION, Call, log_events
 from support.examples import examples
 from support.rows import views
@@ -93,6 +94,64 @@ def test_any_body_of_any_type_is_survived(body: dict[str, Any] | None) -> None:
     for seq, type_ in enumerate([*TYPES, *reversed(TYPES)], 1):
         apply(state, LogEvent(seq, None, SERVER, type_, copy.deepcopy(body)))
         dumps(views(state))
+
+
+ODD: list[Any] = [None, True, -5, 1.5, 10**30, "x" * 300, "\0\ud83d", [], ["a", None], {}, {"a": {}}]
+
+
+def paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where the values of a JSON value are, all but the outermost."""
+    if path:
+        yield path
+    entries = value.items() if isinstance(value, dict) else []
+    entries = enumerate(value) if isinstance(value, list) else entries
+    for key, inner in entries:
+        yield from paths(inner, (*path, key))
+
+
+def replaced(value: Any, path: tuple[Any, ...], odd: Any) -> Any:
+    """A copy of a JSON value with another value at a path."""
+    if not path:
+        return odd
+    copied = value.copy()
+    copied[path[0]] = replaced(value[path[0]], path[1:], odd)
+    return copied
+
+
+@pytest.mark.parametrize("call", [voice_call(), beta_tool_call()], ids=["voice", "tool"])
+def test_one_odd_value_anywhere_is_survived(call: Call) -> None:
+    events = log_events(call.frames)
+    seen = set()
+    for index, event in enumerate(events):
+        for path in paths(event.event):
+            if path == ("type",) or (event.type, path) in seen:
+                continue
+            seen.add((event.type, path))
+            for odd in ODD:
+                body = replaced(event.event, path, odd)
+                state = fold(SESSION, [*events[:index], event._replace(event=body)])
+                for later in events[index + 1 :]:
+                    apply(state, later)
+                dumps(views(state)).encode("utf-8")
+    assert len(seen) > 50
+
+
+@pytest.mark.parametrize("kind", ["message", "function_call", "mcp_call", "novelty", ["list"]])
+@pytest.mark.parametrize("content", [True, 5, "text", {"a": 1}, ["a", None, [], {}]])
+def test_any_content_of_a_truncated_item_is_survived(kind: Any, content: Any) -> None:
+    call = Call().created("resp_1").sounds("resp_1", "item_1", 10).truncated("item_1", 5)
+    item = {"id": "item_1", "type": kind, "content": content}
+    call.server("response.output_item.done", response_id="resp_1", item=item).done("resp_1")
+    dumps(views(call.state))
+
+
+@pytest.mark.parametrize("kind", ["message", "function_call", "novelty"])
+def test_a_view_of_a_truncated_item_leaves_its_event_as_it_is(kind: str) -> None:
+    call = Call().truncated("item_1", 5)
+    call.added({"id": "item_1", "type": kind, "content": [{"type": "audio", "transcript": "Hi"}]})
+    events = log_events(call.frames)
+    views(fold(SESSION, events))
+    assert events == log_events(call.frames)
 
 
 def test_an_unknown_event_is_counted_by_its_type() -> None:

@@ -39,8 +39,8 @@ SETTINGS = {
     "timezone": "UTC",
 }
 
-# The server ends with its standard input, so that a killed test run leaves none behind.
-KEEPER = '"$@" & read -r _; kill -QUIT $!; wait $!'
+# The server ends with its standard input, so that a killed test run leaves nothing behind.
+KEEPER = '"$@" & read -r _; kill -QUIT $!; wait $!; rm -rf "$0"'
 
 
 class PostgresServer:
@@ -192,7 +192,7 @@ def _started(
     command = [binaries / "postgres", "-D", data, "-k", folder, "-p", str(port), *settings]
     with log.open("wb") as output:
         keeper = subprocess.Popen(
-            ["/bin/sh", "-c", KEEPER, "sh", *command],
+            ["/bin/sh", "-c", KEEPER, folder, *command],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,

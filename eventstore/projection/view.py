@@ -50,12 +50,20 @@ def item_resource(state: SessionState, item: Item, live: bool = True) -> dict[st
     deltas = live or is_settled(state, item)
     resource = _item(item, deltas)
     cut = item.truncation
-    if cut is not None:
+    contents = resource.get("content")
+    if cut is not None and isinstance(contents, list):
         # The server removes the transcript of what it truncates; we keep it apart.
-        for index, content in enumerate(resource.get("content") or []):
-            if index == cut.content_index and isinstance(content, dict):
-                content.pop("transcript", None)
+        resource["content"] = [
+            _without_transcript(content) if index == cut.content_index else content
+            for index, content in enumerate(contents)
+        ]
     return resource | {"eventstore": _item_notes(state, item, deltas)}
+
+
+def _without_transcript(content: Any) -> Any:
+    if not isinstance(content, dict):
+        return content
+    return {key: value for key, value in content.items() if key != "transcript"}
 
 
 def _item(item: Item, deltas: bool) -> dict[str, Any]:

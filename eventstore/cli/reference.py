@@ -24,7 +24,10 @@ def reference() -> str:
     sections = [HEADER]
     for name, command in cli.commands.items():
         context = click.Context(
-            command, info_name=f"eventstore {name}", max_content_width=100, terminal_width=100
+            command,
+            info_name=f"eventstore {name}",
+            terminal_width=100,
+            **cli.context_settings,
         )
         sections.append(f"## eventstore {name}\n\n```text\n{command.get_help(context)}\n```\n")
     return "\n".join(sections)

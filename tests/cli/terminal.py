@@ -96,7 +96,7 @@ def environment() -> dict[str, str]:
     """The environment of a process that finds the package, installed or not."""
     package = Path(eventstore.__file__).resolve().parent.parent
     paths = [str(package), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
 
 
 def _stream() -> io.TextIOWrapper:

@@ -55,7 +55,7 @@ def test_rebuild_of_all_by_two_workers_gives_equal_rows(
     before = rows(recorded)
     damage(recorded)
     assert rows(recorded) != before
-    told = terminal.apart("rebuild", "--all", "--workers", "2", "--json").json
+    told = terminal("rebuild", "--all", "--workers", "2", "--json").json
     assert told["sessions"] == 3
     assert rows(recorded) == before
 

@@ -1,107 +1,291 @@
-"""The documentation's examples, run; commands and public names without documentation, found.
+"""Acceptance: what README.md and docs/ say is so, and nothing public is left unsaid.
 
-Pages are README.md and docs/*.md. On each page, in order and in one scratch folder that holds
-`call.jsonl` (the sample call):
+The examples of a page are run in order, in a new folder that holds `call.jsonl`, the sample call
+(`eventstore.demo.call_lines`). Two kinds of fenced blocks are examples; all others are text.
 
-* a `console` block has `$ eventstore …` lines, each followed by the output to expect. A line that
-  is `…` alone stands for any lines, `…` at a line's end for any rest of it; a `$` line with nothing
-  behind it claims nothing of its output. White space at the ends of lines does not count.
-* a `python` block is executed, with the names of the blocks before it.
+`console`: a line `$ eventstore …` is run, as are lines that a `\\` joins to it; pipes and `>` go
+through bash. What stands below it, up to the next `$`, is what it prints (standard output and
+error, in a window of 140 columns, without spaces at the ends of lines). There, `…` stands for
+anything within its line, and a line that is `…` alone for any number of lines. Where nothing
+stands below, nothing is compared. A command must succeed, unless an `Error:` is shown.
+
+`python`: the block is executed. The blocks of a page share their variables.
 """
 
 from __future__ import annotations
 
-import importlib
-import inspect
-import pkgutil
+import ast
+import io
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
+from cli.terminal import COMMAND, environment
 
 import eventstore
-from eventstore.cli import reference
 from eventstore.cli.main import cli, run
+from eventstore.cli.reference import reference
 from eventstore.demo import call_lines
 
-ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
-BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = Path(eventstore.__file__).resolve().parent
+COMMANDS_PAGE = ROOT / "docs" / "commands.md"
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_examples_of_a_page_do_what_it_shows(
-    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
+class Block(NamedTuple):
+    """A fenced block of a page."""
+
+    language: str
+    line: int
+    text: str
+
+
+class Step(NamedTuple):
+    """A command of a console block, and what is shown below it."""
+
+    command: str
+    shown: list[str]
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    """The fenced blocks of a page."""
+    fence, start, kept = "", 0, []
+    for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
+        opening = re.fullmatch(r"(`{3,})(\w*)", line.strip())
+        if not fence and opening:
+            fence, start, kept = opening[1], number, [opening[2]]
+        elif fence and line.strip() == fence:
+            yield Block(kept[0], start, "\n".join(kept[1:]) + "\n")
+            fence = ""
+        elif fence:
+            kept.append(line)
+    assert not fence, f"{page}: the block of line {start} has no end"
+
+
+def steps(text: str) -> list[Step]:
+    """The commands of a console block."""
+    found: list[Step] = []
+    for line in text.splitlines():
+        if found and found[-1].command.endswith("\\"):
+            found[-1] = Step(found[-1].command[:-1] + line.strip(), [])
+        elif line.startswith("$ "):
+            found.append(Step(line[2:], []))
+        else:
+            assert found, f"{line!r} is shown before any command"
+            found[-1].shown.append(line)
+    return found
+
+
+def is_shown(shown: list[str], printed: str) -> bool:
+    """Whether what is shown stands for what was printed."""
+    lines = [line.rstrip() for line in printed.splitlines()]
+    pattern = "".join(
+        r"(?:.*\n)*?"
+        if line.strip() == "…"
+        else re.escape(line.rstrip()).replace("…", ".*") + r"\n"
+        for line in shown
+    )
+    return re.fullmatch(pattern, "".join(f"{line}\n" for line in lines)) is not None
+
+
+def printed_by(command: str) -> tuple[int, str]:
+    """A command's exit code, and all that it prints."""
+    words = shlex.split(command)
+    assert words[0] == "eventstore", f"only eventstore commands are examples, not: {command}"
+    if set(shlex.shlex(command, punctuation_chars="|<>&;")) & set("|<>&;"):
+        return _in_bash(command)
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
+    with redirect_stdout(stream), redirect_stderr(stream):
+        code = run(words[1:])
+    stream.seek(0)
+    return code, stream.read()
+
+
+def _in_bash(command: str) -> tuple[int, str]:
+    function = f'eventstore() {{ {shlex.join(COMMAND)} "$@"; }}'
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {function}; {command}"],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return done.returncode, done.stdout
+
+
+def check_console(block: Block, name: str) -> None:
+    """Run the commands of a block."""
+    for step in steps(block.text):
+        code, printed = printed_by(step.command)
+        fails = any(line.startswith("Error:") for line in step.shown)
+        assert (code != 0) == fails, f"{name}: {step.command}\n{printed}"
+        if step.shown and not is_shown(step.shown, printed):
+            wanted = "\n".join(step.shown)
+            pytest.fail(f"{name}: {step.command}\nshown:\n{wanted}\nprinted:\n{printed}")
+
+
+@each_page
+def test_the_examples_of_a_page_do_what_it_says(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("EVENTSTORE_URL", raising=False)
-    Path("call.jsonl").write_text("".join(line + "\n" for line in call_lines()), "utf-8")
-    names: dict[str, Any] = {}
-    for kind, text in BLOCK.findall(page.read_text("utf-8")):
-        if kind == "python":
-            exec(compile(text, str(page), "exec"), names)
-            continue
-        for command, expected in _commands(text):
-            capfd.readouterr()
-            code = run(shlex.split(command))
-            printed = capfd.readouterr()
-            assert code == 0, f"{command}: {printed.err}"
-            assert _matches(printed.out, expected), f"$ eventstore {command}\n{printed.out}"
+    with Path("call.jsonl").open("w", encoding="utf-8") as file:
+        file.writelines(f"{line}\n" for line in call_lines())
+    variables: dict[str, Any] = {"__name__": "__main__"}
+    for block in blocks(page):
+        name = f"{page.relative_to(ROOT)}:{block.line}"
+        if block.language == "console":
+            check_console(block, name)
+        elif block.language == "python":
+            exec(compile(block.text, name, "exec"), variables)
 
 
-def _commands(block: str) -> Iterator[tuple[str, list[str]]]:
-    parts = re.split(r"^\$ eventstore (.*)$", block, flags=re.MULTILINE)
-    for command, output in zip(parts[1::2], parts[2::2], strict=True):
-        yield command, output.strip("\n").splitlines()
+def test_the_readme_has_examples_of_both_kinds() -> None:
+    languages = {block.language for block in blocks(ROOT / "README.md")}
+    assert {"console", "python"} <= languages
 
 
-def _matches(printed: str, expected: list[str]) -> bool:
-    pattern = ""
-    for line in (line.rstrip() for line in expected):
-        if line == "…":
-            pattern += r"(?:.*\n)*"
-        elif line.endswith("…"):
-            pattern += re.escape(line[:-1]) + r".*\n"
-        else:
-            pattern += re.escape(line) + r"\n"
-    lines = "".join(line.rstrip() + "\n" for line in printed.splitlines())
-    return not expected or re.fullmatch(pattern, lines) is not None
+@each_page
+def test_links_of_a_page_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```|`[^`\n]*`", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    targets = [target.partition("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", text)]
+    local = [target for target in targets if target and "://" not in target]
+    assert [target for target in local if not (page.parent / target).exists()] == []
 
 
-def test_the_page_of_commands_is_what_the_commands_say() -> None:
-    page = (ROOT / "docs/commands.md").read_text("utf-8")
-    assert page == reference.reference(), "run: make docs"
+# The commands' page
+
+
+def test_the_commands_page_is_made_of_the_commands_help() -> None:
+    assert COMMANDS_PAGE.read_text(encoding="utf-8") == reference(), "run: make docs"
 
 
 @pytest.mark.parametrize("name", sorted(cli.commands))
-def test_each_command_has_help_with_an_example(name: str) -> None:
-    text = cli.commands[name].help or ""
-    assert "Example" in text
-    assert f"eventstore {name}" in text
+def test_each_command_is_documented_with_its_options(name: str) -> None:
+    text = COMMANDS_PAGE.read_text(encoding="utf-8")
+    _, found, rest = text.partition(f"\n## eventstore {name}\n")
+    assert found, f"no command {name}"
+    section = rest.partition("\n## ")[0]
+    for parameter in cli.commands[name].params:
+        if parameter.param_type_name == "option":
+            assert all(option in section for option in parameter.opts), parameter.opts
 
 
-def test_each_public_name_has_a_docstring() -> None:
-    bare = [name for name, thing in _public() if not inspect.getdoc(thing)]
-    assert not bare
+def test_the_commands_page_is_written_by_a_module(tmp_path: Path) -> None:
+    path = tmp_path / "commands.md"
+    command = [sys.executable, "-m", "eventstore.cli.reference", str(path)]
+    subprocess.run(command, env=environment(), check=True)
+    assert path.read_text(encoding="utf-8") == COMMANDS_PAGE.read_text(encoding="utf-8")
 
 
-def _public() -> Iterator[tuple[str, Any]]:
-    for found in pkgutil.walk_packages(eventstore.__path__, "eventstore."):
-        if found.name.startswith(("eventstore.demo", "eventstore.migrations")):
-            continue
-        module = importlib.import_module(found.name)
-        yield found.name, module
-        for name, thing in vars(module).items():
-            mine = getattr(thing, "__module__", None) == found.name
-            if name.startswith("_") or not mine:
-                continue
-            if inspect.isfunction(thing):
-                yield f"{found.name}.{name}", thing
-            elif inspect.isclass(thing):
-                yield f"{found.name}.{name}", thing
-                for method, body in vars(thing).items():
-                    if inspect.isfunction(body) and not method.startswith("_"):
-                        yield f"{found.name}.{name}.{method}", body
+# Docstrings
+
+
+def undocumented(source: str) -> list[str]:
+    """Names of public modules, classes, functions and methods without a docstring."""
+    tree = ast.parse(source)
+    missing = [] if ast.get_docstring(tree) else ["module"]
+    return missing + [name for name, node in _public(tree, "") if not ast.get_docstring(node)]
+
+
+_Named = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def _public(parent: ast.Module | ast.ClassDef, prefix: str) -> Iterator[tuple[str, _Named]]:
+    for node in parent.body:
+        if isinstance(node, _Named) and not node.name.startswith("_"):
+            yield prefix + node.name, node
+            if isinstance(node, ast.ClassDef):
+                yield from _public(node, f"{prefix}{node.name}.")
+
+
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "migrations" not in path.parts)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_everything_public_has_a_docstring(path: Path) -> None:
+    assert undocumented(path.read_text(encoding="utf-8")) == []
+
+
+def test_the_whole_package_is_looked_at() -> None:
+    assert {"event_store.py", "errors.py", "main.py", "append_to_stream.py"} <= {
+        path.name for path in MODULES
+    }
+
+
+def test_what_is_exported_is_documented() -> None:
+    for name in eventstore.__all__:
+        value = getattr(eventstore, name)
+        assert isinstance(value, str) or value.__doc__, name
+
+
+# That these tests can fail
+
+
+def test_a_missing_docstring_is_found() -> None:
+    source = '"""M."""\nclass A:\n  """A."""\n  def b(self): ...\n  def _c(self): ...\ndef d(): ...'
+    assert undocumented(source) == ["A.b", "d"]
+    assert undocumented("x = 1") == ["module"]
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed", "same"),
+    [
+        ("a\nb", "a\nb\n", True),
+        ("a\nb", "a  \nb", True),
+        ("a", "a\nb\n", False),
+        ("a\nb", "a\n", False),
+        ("a\n…", "a\nb\nc\n", True),
+        ("a\n…", "a\n", True),
+        ("…\nc", "a\nb\nc\n", True),
+        ("…\nb", "a\nb\nc\n", False),
+        ("a\n…\nd", "a\nb\nc\nd\n", True),
+        ("it took … s", "it took 0.1 s\n", True),
+        ("it took … s", "it took 0.1 s\nand more\n", False),
+        ("it took … s", "it took\n0.1 s\n", False),
+        ("1.5", "1x5\n", False),
+        ("{…", '{"object":"list"}\n', True),
+        ("speaks …", "speaks …\n", True),
+    ],
+)
+def test_what_is_shown_stands_for_what_is_printed(shown: str, printed: str, same: bool) -> None:
+    assert is_shown(shown.splitlines(), printed) == same
+
+
+def test_a_block_is_taken_apart() -> None:
+    text = "$ eventstore a \\\n    --b\nshown\n\nmore\n$ eventstore c\n"
+    assert steps(text) == [
+        Step("eventstore a --b", ["shown", "", "more"]),
+        Step("eventstore c", []),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "$ eventstore sessions\nSESSION\n",
+        "$ eventstore show nowhere\n",
+        "$ eventstore sessions\nError: no\n",
+        "$ eventstore export nowhere | cat\n",
+        "$ ls\n",
+        "shown before any command\n",
+    ],
+)
+def test_an_example_that_is_not_so_fails(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
+        check_console(Block("console", 1, text), "example")

@@ -46,9 +46,9 @@ _HEAD = 400
 _SMALL = 600
 _AUDIO_TYPES = _APPEND_TYPES | _DELTA_TYPES
 
-# A client's appends are mostly the same text around the audio: parse that once. By what stands
-# before the audio: its length, the type, what remains, and the event.
-_appends: dict[str, tuple[int, str, str, dict[str, Any]]] = {}
+# A client's appends are mostly the same text around the audio: parse that once. What stands
+# before the audio and its length, the type, what remains, and the event.
+_appends: list[tuple[str, int, str, str, dict[str, Any]]] = []
 _APPENDS_KEPT = 2
 
 Columns = tuple[str, str, int | None, bytes | None, dict[str, Any] | None]
@@ -93,7 +93,7 @@ def decode_columns(text: str | bytes) -> Columns:
     if isinstance(text, bytes):
         return UNREADABLE, "", RAW_BINARY, text, None
     if len(text) > _SMALL:
-        for prefix, (length, type_, frame, event) in _appends.items():
+        for prefix, length, type_, frame, event in _appends:
             if text.startswith(prefix) and text.endswith('"}'):
                 audio = _canonical(text[length:-2])
                 if audio is not None:
@@ -208,7 +208,7 @@ def _cut_delta(text: str) -> Columns | None:
     type_ = event.get("type")
     if type_ in _APPEND_TYPES and event.get("audio") == "":
         if frame[start:] == '"}' and len(_appends) < _APPENDS_KEPT and len(event) == 2:
-            _appends[frame[:start]] = (start, type_, frame, event)
+            _appends.append((frame[:start], start, type_, frame, event))
         return type_, frame, start, audio, event
     if type_ in _DELTA_TYPES and event.get("delta") == "":
         return type_, frame, start, audio, event
@@ -251,7 +251,7 @@ def _cut_item(text: str, start: int, end: int) -> Columns | None:
 
 def _canonical(encoded: str) -> bytes | None:
     """The bytes of base64 text, None where encoding them again would give other text."""
-    if len(encoded) % 4 or not encoded.isascii():
+    if len(encoded) % 4 or not encoded:
         return None
     # The alphabet is checked by the decoder; the unused bits of the last quantum are not.
     if encoded[-1] == "=" and encoded[-3 if encoded[-2] == "=" else -2] not in (

@@ -309,17 +309,6 @@ def test_a_rebuild_by_several_processes_equals_one_by_one(engine: Engine) -> Non
     assert [read_model_rows(engine, session_id) for session_id in ids] == kept
 
 
-def test_a_state_is_loaded_at_any_seq(engine: Engine) -> None:
-    for number, stream in enumerate((voice_call(), beta_tool_call(), cut_off_call())):
-        session_id = f"sess_{number}"
-        append(engine, None, session_id, stream.frames)
-        events = log_events(stream.frames)
-        for seq in range(1, len(events) + 1):
-            with read(engine) as tx:
-                loaded = load_state(tx, session_id, seq, closed=False)
-            assert views(loaded) == views(fold(session_id, events[:seq])), (number, seq)
-
-
 def test_an_append_after_a_load_goes_on_as_if_nothing_had_been_forgotten(engine: Engine) -> None:
     frames = voice_call().frames
     for cut in range(1, len(frames)):

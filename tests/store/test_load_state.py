@@ -1,0 +1,122 @@
+"""A state loaded from the log, which skips most of it, equals one that folded every event."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Engine
+from support.calls import SAMPLE_STREAMS, beta_tool_call, cut_off_call, voice_call
+from support.events import SESSION, Call, log_events
+from support.examples import examples
+from support.rows import views
+from support.strategies import mutated, streams
+
+from eventstore.projection.fold import apply, fold
+from eventstore.projection.session import close
+from eventstore.projection.state import LogEvent, SessionState
+from eventstore.realtime.catalogue import TEXT_DELTAS
+from eventstore.realtime.frames import Frame
+from eventstore.store import load_state as module
+from eventstore.store.appender import append
+from eventstore.store.load_state import load_state
+from eventstore.store.transaction import read
+
+_numbers = itertools.count(1)
+
+
+def loaded_at(engine: Engine, session_id: str, seq: int, closed: bool = False) -> SessionState:
+    with read(engine) as tx:
+        return load_state(tx, session_id, seq, closed)
+
+
+def goes_on(state: SessionState, events: list[LogEvent]) -> SessionState:
+    """The state with the rest of the events folded."""
+    for event in events[state.seq :]:
+        apply(state, event)
+    return state
+
+
+def both_ways(engine: Engine, streams_: st.SearchStrategy[list[Frame]], count: int) -> None:
+    """Compare at any seq of so many streams; fewer on PostgreSQL, where each takes longer."""
+
+    @examples(count if engine.dialect.name == "sqlite" else count // 4)
+    @given(streams_, st.data())
+    def holds(stream: list[Frame], data: st.DataObject) -> None:
+        session_id, events = f"sess_{next(_numbers)}", log_events(stream)
+        append(engine, None, session_id, stream)
+        seq = data.draw(st.integers(1, len(events)), label="seq")
+        loaded = loaded_at(engine, session_id, seq)
+        assert views(loaded) == views(fold(session_id, events[:seq]))
+        # Nor was anything lost that only later events depend on.
+        assert views(goes_on(loaded, events)) == views(fold(session_id, events))
+
+    holds()
+
+
+def test_arbitrary_streams(engine: Engine) -> None:
+    both_ways(engine, streams(25), 150)
+
+
+def test_what_servers_send(engine: Engine) -> None:
+    both_ways(engine, mutated(SAMPLE_STREAMS), 60)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [voice_call(), beta_tool_call(), cut_off_call()],
+    ids=["voice", "tool", "cut-off"],
+)
+def test_every_seq_of_a_call(engine: Engine, call: Call) -> None:
+    append(engine, None, SESSION, call.frames)
+    events = log_events(call.frames)
+    for seq in range(1, len(events) + 1):
+        loaded = loaded_at(engine, SESSION, seq)
+        assert views(loaded) == views(fold(SESSION, events[:seq])), seq
+        assert views(goes_on(loaded, events)) == views(fold(SESSION, events)), seq
+
+
+def test_a_stream_of_many_pieces(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_DELTA_ROWS", 2)
+    call = voice_call().created("resp_3").begins_speech("resp_3", "item_9")
+    call.says("resp_3", "item_9", *(f"word{number} " for number in range(3000)))
+    append(engine, None, SESSION, call.frames)
+    loaded = loaded_at(engine, SESSION, len(call.frames))
+    assert views(loaded) == views(fold(SESSION, log_events(call.frames)))
+
+
+def test_a_closed_stream(engine: Engine) -> None:
+    call = cut_off_call()
+    append(engine, None, SESSION, call.frames, close=True)
+    expected = fold(SESSION, log_events(call.frames))
+    close(expected)
+    assert views(loaded_at(engine, SESSION, len(call.frames), closed=True)) == views(expected)
+
+
+def test_nothing_loaded_counts_as_changed(engine: Engine) -> None:
+    call = voice_call()
+    append(engine, None, SESSION, call.frames)
+    assert not loaded_at(engine, SESSION, len(call.frames)).dirty
+
+
+def test_deltas_of_finished_parts_are_not_read(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = beta_tool_call()
+    append(engine, None, SESSION, call.frames)
+    folded: list[str] = []
+    advance = module.advance
+
+    def noting(state: SessionState, seq: int, at: int | None, *event: object) -> None:
+        folded.append(str(event[1]))
+        advance(state, seq, at, *event)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "advance", noting)
+    loaded_at(engine, SESSION, len(call.frames))
+    deltas = [type_ for type_ in folded if type_ in TEXT_DELTAS]
+    written = [event.type for event in log_events(call.frames) if event.type in TEXT_DELTAS]
+    assert len(written) == 7
+    # No more than to learn when the first text came.
+    assert len(deltas) <= 4

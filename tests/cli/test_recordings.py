@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cli.terminal import Terminal
 from openai.types.beta.realtime import ConversationItem as BetaItem
 from openai.types.beta.realtime import RealtimeResponse as BetaResponse
@@ -14,6 +15,7 @@ from pydantic import TypeAdapter
 from support.recordings import each_recording
 
 ITEM: dict[str, TypeAdapter[Any]] = {"beta": TypeAdapter(BetaItem), "ga": TypeAdapter(GaItem)}
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 RESPONSE: dict[str, TypeAdapter[Any]] = {
     "beta": TypeAdapter(BetaResponse),
     "ga": TypeAdapter(GaResponse),
@@ -37,6 +39,7 @@ def test_a_recording_comes_out_as_conversations_and_responses(
                 ITEM[dialect].validate_python(item, strict=True)
 
 
+@on_sqlite
 @each_recording
 def test_a_recording_can_be_read_by_people(terminal: Terminal, recording: Path) -> None:
     (entry,) = terminal("import", str(recording), "--json").json["data"]
@@ -47,6 +50,7 @@ def test_a_recording_can_be_read_by_people(terminal: Terminal, recording: Path) 
         assert len(told.out.splitlines()) > (0 if line == "sessions" else 2)
 
 
+@on_sqlite
 @each_recording
 def test_an_export_through_files_is_an_equal_session(
     terminal: Terminal, own_folder: Path, recording: Path

@@ -96,7 +96,19 @@ def test_any_body_of_any_type_is_survived(body: dict[str, Any] | None) -> None:
         dumps(views(state))
 
 
-ODD: list[Any] = [None, True, -5, 1.5, 10**30, "x" * 300, "\0\ud83d", [], ["a", None], {}, {"a": {}}]
+ODD: list[Any] = [
+    None,
+    True,
+    -5,
+    1.5,
+    10**30,
+    "x" * 300,
+    "\0\ud83d",
+    [],
+    ["a", None],
+    {},
+    {"a": {}},
+]
 
 
 def paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

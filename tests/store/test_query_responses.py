@@ -285,7 +285,7 @@ NO_SURROGATES = pytest.mark.xfail(strict=True, reason="the driver's UnicodeEncod
 def test_text_that_no_database_takes_finds_nothing_or_is_a_bad_filter(
     store: EventStore, verb: str, options: dict[str, Any]
 ) -> None:
-    recorded(store)
+    store.append("sess", Call().created("resp_1").done("resp_1").frames)
     try:
         found = getattr(store, verb)(**options)
     except EventStoreError:

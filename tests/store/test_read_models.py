@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Engine
+from sqlalchemy import Engine, Table
 from support.calls import SAMPLE_STREAMS, beta_tool_call, cut_off_call, voice_call
 from support.events import SESSION, Call, audio, log_events, message
 from support.examples import examples
@@ -19,6 +19,7 @@ from support.strategies import mutated, streams
 from eventstore.projection.fold import fold
 from eventstore.projection.session import close
 from eventstore.realtime.frames import Frame
+from eventstore.store import tables
 from eventstore.store.appender import StateCache, append
 from eventstore.store.load_state import load_state
 from eventstore.store.project import behind, catch_up, project_session, rebuild
@@ -165,6 +166,49 @@ def test_a_session_that_changes_its_format_changes_items_of_no_response(engine: 
     call = Call().server("response.output_audio.delta", item_id="item_1", delta=audio(100))
     call.server("conversation.item.done", item=message("item_1"))
     appended(engine, call.server("session.updated", session={"output_audio_format": "g711_ulaw"}))
+
+
+def columns(rows: dict[str, list[Any]], table: Table, *names: str) -> list[tuple[Any, ...]]:
+    """Some columns of a table's rows."""
+    places = [[column.name for column in table.columns].index(name) for name in names]
+    return sorted(tuple(row[place] for place in places) for row in rows[table.name])
+
+
+def test_metadata_that_a_response_changes_replaces_what_it_had(engine: Engine) -> None:
+    call = Call().created("resp_1", metadata={"a": "1", "b": "2"})
+    rows = appended(engine, call.done("resp_1", metadata={"a": "3"}))
+    found = columns(rows, tables.response_metadata, "response_id", "key", "value")
+    assert found == [("resp_1", "a", "3")]
+
+
+def test_metadata_of_a_session_counts_for_each_of_its_responses(engine: Engine) -> None:
+    call = Call().store("opened", metadata={"user": "u-1", "old": "x"})
+    call.created("resp_1", metadata={"topic": "a"}).done("resp_1", metadata={"topic": "a"})
+    call.store("metadata", metadata={"user": "u-2", "old": None}).created("resp_2")
+    rows = appended(engine, call)
+    found = columns(rows, tables.response_metadata, "response_id", "key", "value")
+    assert found == [
+        ("resp_1", "topic", "a"),
+        ("resp_1", "user", "u-2"),
+        ("resp_2", "user", "u-2"),
+    ]
+    assert columns(rows, tables.session_metadata, "key", "value") == [("user", "u-2")]
+
+
+def test_items_behind_one_that_is_put_between_or_taken_out_move(engine: Engine) -> None:
+    call = Call().typed("item_1", "One").typed("item_2", "Two").typed("item_3", "Three")
+    call.typed("item_4", "Four", "item_1")
+    call.server("conversation.item.deleted", item_id="item_2")
+    found = columns(appended(engine, call), tables.items, "item_id", "position")
+    assert found == [("item_1", 0), ("item_2", None), ("item_3", 2), ("item_4", 1)]
+
+
+def test_a_conversation_named_late_is_named_in_its_items_and_responses(engine: Engine) -> None:
+    call = Call().typed("item_1", "One").created("resp_1").done("resp_1")
+    rows = appended(engine, call.server("conversation.created", conversation={"id": "conv_1"}))
+    found = columns(rows, tables.responses, "response_id", "conversation_id")
+    assert found == [("resp_1", "conv_1")]
+    assert "conv_1" in str(columns(rows, tables.items, "resource"))
 
 
 def test_a_response_is_not_billed_in_place_of_a_transcription(engine: Engine) -> None:

@@ -68,8 +68,8 @@ def _one(*values: Any) -> st.SearchStrategy[Any]:
     return st.sampled_from(values)
 
 
-_ITEM_ID = _one("item_1", "item_2", "item_3", "item_4")
-_RESPONSE_ID = _one("resp_1", "resp_2", "resp_3")
+_ITEM_ID = _one("item_1", "item_2", "item_3")
+_RESPONSE_ID = _one("resp_1", "resp_2")
 _CONVERSATION_ID = _one("conv_1", "conv_1", "conv_2", None)
 _EVENT_ID = _one("event_1", "event_2", None)
 _SAID = _one("Hello there", "", "Good bye now", "a\0b", "\ud83d", "é 日本", "one two three four")
@@ -251,6 +251,37 @@ TYPES = sorted(
     | {"response.unheard_of", "eventstore.unheard_of"}
 )
 
+#: What most of a stream is made of, so that its events meet.
+OFTEN = (
+    "conversation.item.added",
+    "conversation.item.added",
+    "conversation.item.done",
+    "conversation.item.deleted",
+    "conversation.item.truncated",
+    "conversation.item.input_audio_transcription.delta",
+    "conversation.item.input_audio_transcription.completed",
+    "eventstore.session.metadata",
+    "input_audio_buffer.append",
+    "input_audio_buffer.committed",
+    "response.create",
+    "response.created",
+    "response.created",
+    "response.done",
+    "response.done",
+    "response.output_item.added",
+    "response.output_item.done",
+    "response.content_part.added",
+    "response.content_part.added",
+    "response.audio.delta",
+    "response.output_audio_transcript.delta",
+    "response.output_audio_transcript.delta",
+    "response.output_audio_transcript.done",
+    "response.text.delta",
+    "response.text.done",
+    "response.function_call_arguments.delta",
+    "session.updated",
+)
+
 
 def _fields_of(type_: str) -> tuple[str, ...]:
     name = catalogue.canonical(type_)
@@ -275,7 +306,8 @@ _EVENTS = {type_: _events_of(type_) for type_ in TYPES}
 @st.composite
 def events(draw: Draw) -> Json:
     """An event of any known type, and a few unknown ones."""
-    event: Json = draw(_EVENTS[draw(st.sampled_from(TYPES))])
+    types = TYPES if draw(st.integers(1, 4)) == 4 else OFTEN
+    event: Json = draw(_EVENTS[draw(st.sampled_from(types))])
     if draw(st.integers(1, 20)) == 20:
         odd = draw(_ANY)
         event |= odd if isinstance(odd, dict) else {"item": odd, "response": odd}

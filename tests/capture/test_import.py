@@ -400,7 +400,7 @@ def test_the_same_id_again_is_the_same_connection(store: EventStore) -> None:
 def test_connections_without_ids_are_told_apart_by_their_closes(
     store: EventStore, elsewhere: EventStore
 ) -> None:
-    parts = [[SESSION_UPDATE, *answer("resp_1"), CLOSE], [*SECOND, CLOSE]]
+    parts = [[SESSION_UPDATE, *answer("resp_1"), CLOSE], [SESSION_UPDATE, *SECOND, CLOSE]]
     content = jsonl(*parts[0], *parts[1])
     made = [entry.session_id for entry in imported(store, content)]
     assert made[1] == "sess_2"

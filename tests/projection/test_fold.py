@@ -115,10 +115,9 @@ def paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Where the values of a JSON value are, all but the outermost."""
     if path:
         yield path
-    entries = value.items() if isinstance(value, dict) else []
-    entries = enumerate(value) if isinstance(value, list) else entries
-    for key, inner in entries:
-        yield from paths(inner, (*path, key))
+    if isinstance(value, dict | list):
+        for key in value if isinstance(value, dict) else range(len(value)):
+            yield from paths(value[key], (*path, key))
 
 
 def replaced(value: Any, path: tuple[Any, ...], odd: Any) -> Any:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine
-from support.calls import SAMPLE_STREAMS, beta_tool_call, cut_off_call, voice_call
+from support.calls import SAMPLE_STREAMS, SHORT_STREAMS, beta_tool_call, cut_off_call, voice_call
 from support.events import SESSION, Call, log_events
 from support.examples import examples
 from support.rows import views
@@ -57,11 +57,15 @@ def both_ways(engine: Engine, streams_: st.SearchStrategy[list[Frame]], count: i
 
 
 def test_arbitrary_streams(engine: Engine) -> None:
-    both_ways(engine, streams(25), 150)
+    both_ways(engine, streams(25), 100)
 
 
 def test_what_servers_send(engine: Engine) -> None:
-    both_ways(engine, mutated(SAMPLE_STREAMS), 60)
+    both_ways(engine, mutated(SAMPLE_STREAMS), 40)
+
+
+def test_short_streams_taken_apart(engine: Engine) -> None:
+    both_ways(engine, mutated(SHORT_STREAMS), 100)
 
 
 @pytest.mark.parametrize(

@@ -97,8 +97,10 @@ def pages(store: EventStore, limit: int = 100, **options: Any) -> Iterator[Page]
     """All pages of a list."""
     page = store.responses(limit=limit, **options)
     yield page
+    cursors = set()
     while page.has_more:
-        assert page.data
+        assert page.data and page.last_id not in cursors
+        cursors.add(page.last_id)
         page = store.responses(limit=limit, **options | {"after": page.last_id})
         yield page
 
@@ -343,6 +345,7 @@ def test_pages_neither_skip_nor_repeat_while_responses_are_added(
     after, added = None, 0
     while True:
         page = store.responses(limit=2, order=order, after=after, **options)
+        assert page.last_id != after
         found += ids(page)
         after = page.last_id
         if not page.has_more:

@@ -43,6 +43,7 @@ def everything(store: EventStore, order: str = "desc") -> list[Json]:
 def pages(store: EventStore, limit: int = 100, **options: Any) -> list[Page]:
     found = [store.sessions(limit=limit, **options)]
     while found[-1].has_more:
+        assert len(found) <= len(calls())
         found.append(store.sessions(limit=limit, **options | {"after": found[-1].last_id}))
     return found
 
@@ -126,6 +127,7 @@ def test_pages_neither_skip_nor_repeat_while_sessions_are_added(
     after, added = None, 0
     while True:
         page = store.sessions(limit=2, order=order, after=after)
+        assert page.last_id != after
         found += [entry["id"] for entry in page.data]
         after = page.last_id
         if not page.has_more:

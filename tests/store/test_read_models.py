@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, Table
-from support.calls import SAMPLE_STREAMS, beta_tool_call, cut_off_call, voice_call
+from support.calls import SAMPLE_STREAMS, SHORT_STREAMS, beta_tool_call, cut_off_call, voice_call
 from support.events import SESSION, Call, audio, log_events, message
 from support.examples import examples
 from support.rows import counts_of_said, head_of, read_model_rows, searchable, views
@@ -99,11 +99,15 @@ def both_ways(engine: Engine, streams_: st.SearchStrategy[list[Frame]], count: i
 
 
 def test_rows_of_arbitrary_streams_equal_those_of_a_rebuild(engine: Engine) -> None:
-    both_ways(engine, streams(25), 150)
+    both_ways(engine, streams(25), 100)
 
 
 def test_rows_of_what_servers_send_equal_those_of_a_rebuild(engine: Engine) -> None:
-    both_ways(engine, mutated(SAMPLE_STREAMS), 60)
+    both_ways(engine, mutated(SAMPLE_STREAMS), 40)
+
+
+def test_rows_of_short_streams_taken_apart_equal_those_of_a_rebuild(engine: Engine) -> None:
+    both_ways(engine, mutated(SHORT_STREAMS), 100)
 
 
 @pytest.mark.parametrize("stream", SAMPLE_STREAMS, ids=lambda s: f"{len(s)}-events")
@@ -153,6 +157,14 @@ def test_a_response_that_names_its_format_late_changes_its_items(engine: Engine)
 def test_audio_of_another_part_of_an_open_item_changes_its_row(engine: Engine) -> None:
     call = Call().created("resp_1").begins_speech("resp_1", "item_1")
     appended(engine, call.sounds("resp_1", "item_1", 10, index=1))
+
+
+def test_a_delta_that_comes_after_its_item_was_done_changes_its_row(engine: Engine) -> None:
+    call = Call().created("resp_1").begins_speech("resp_1", "item_1")
+    call.says("resp_1", "item_1", "one ")
+    call.server("conversation.item.done", item=message("item_1", content=[]))
+    rows = appended(engine, call.says("resp_1", "item_1", "two"))
+    assert columns(rows, tables.items, "said") == [("one two",)]
 
 
 def test_a_transcript_in_progress_of_an_item_that_a_response_claims(engine: Engine) -> None:

@@ -113,8 +113,46 @@ def cut_off_call() -> Call:
     return call.says("resp_1", "item_2", "Hello ", "to ").sounds("resp_1", "item_2", 200)
 
 
+def short_answer() -> Call:
+    """An answer of few events, whose text is known by its deltas alone."""
+    call = Call().created("resp_1").begins_speech("resp_1", "item_1")
+    call.says("resp_1", "item_1", "one ", "two ").sounds("resp_1", "item_1", 10, 10)
+    silent = message("item_1", "assistant", {"type": "output_audio"})
+    call.server("conversation.item.done", previous_item_id=None, item=silent)
+    call.server("response.output_item.done", response_id="resp_1", item=silent)
+    return call.done("resp_1").truncated("item_1", 15)
+
+
+def short_call() -> Call:
+    """A function call of few events, whose arguments are known by their deltas alone."""
+    item = {"id": "item_1", "type": "function_call", "name": "weather", "call_id": "call_1"}
+    call = Call().client("response.create", response={"metadata": {"a": "b"}}).created("resp_1")
+    call.server("response.output_item.added", response_id="resp_1", item={**item, "arguments": ""})
+    for delta in ('{"city":', '"Oslo"}'):
+        ids = {"response_id": "resp_1", "item_id": "item_1"}
+        call.server("response.function_call_arguments.delta", delta=delta, **ids)
+    call.server("response.output_item.done", response_id="resp_1", item=item)
+    return call.done("resp_1", metadata={"a": "c"})
+
+
+def short_turn() -> Call:
+    """The user's turn in few events, its transcript still in progress."""
+    call = Call().client("input_audio_buffer.append", audio=audio(20)).spoken("item_1", 0, 15)
+    type_ = "conversation.item.input_audio_transcription.delta"
+    for delta in ("Hello ", "there"):
+        call.server(type_, item_id="item_1", content_index=0, delta=delta)
+    call.client("input_audio_buffer.append", audio=audio(20))
+    call.server("input_audio_buffer.committed", item_id="item_2", previous_item_id=None)
+    call.created("resp_1").server("conversation.item.deleted", item_id="item_1")
+    return call.server("session.updated", session={"input_audio_format": "g711_ulaw"})
+
+
+_CALLS = (voice_call, beta_tool_call, cut_off_call, short_answer, short_call, short_turn)
+
 #: Streams to mutate: those above, and the recorded ones where they are.
 SAMPLE_STREAMS: list[list[Frame]] = [
-    *(make().frames for make in (voice_call, beta_tool_call, cut_off_call)),
+    *(make().frames for make in _CALLS),
     *(recordings.frames(path) for path in recordings.streams()),
 ]
+#: Short ones, which few changes take apart.
+SHORT_STREAMS = [make().frames for make in (cut_off_call, short_answer, short_call, short_turn)]

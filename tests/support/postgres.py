@@ -189,7 +189,16 @@ def _started(
         raise RuntimeError(f"initdb failed: {made.stderr}")
     port = _free_port()
     settings = [f"--{name}={value}" for name, value in SETTINGS.items()]
-    command = [binaries / "postgres", "-D", data, "-k", folder, "-p", str(port), *settings]
+    command: list[Any] = [
+        binaries / "postgres",
+        "-D",
+        data,
+        "-k",
+        folder,
+        "-p",
+        str(port),
+        *settings,
+    ]
     with log.open("wb") as output:
         keeper = subprocess.Popen(
             ["/bin/sh", "-c", KEEPER, folder, *command],
@@ -207,9 +216,7 @@ def _started(
         keeper.communicate(timeout=READY_WITHIN)
 
 
-def _wait_until_ready(
-    parameters: dict[str, Any], keeper: subprocess.Popen[bytes], log: Path
-) -> None:
+def _wait_until_ready(parameters: dict[str, Any], keeper: subprocess.Popen[Any], log: Path) -> None:
     end = time.monotonic() + READY_WITHIN
     while True:
         try:

@@ -361,6 +361,12 @@ def _lose_a_type(draw: Draw, stream: list[Frame]) -> list[Frame]:
     return [frame for frame in stream if json.loads(frame.text)["type"] != type_]
 
 
+def _shuffle(draw: Draw, stream: list[Frame]) -> list[Frame]:
+    start = draw(st.integers(0, len(stream) - 1))
+    window = stream[start : start + 10]
+    return [*stream[:start], *draw(st.permutations(window)), *stream[start + len(window) :]]
+
+
 def _insert(draw: Draw, stream: list[Frame]) -> list[Frame]:
     event = draw(events())
     place = draw(st.integers(0, len(stream)))
@@ -369,7 +375,7 @@ def _insert(draw: Draw, stream: list[Frame]) -> list[Frame]:
 
 
 _MUTATIONS: tuple[Callable[[Draw, list[Frame]], list[Frame]], ...] = (
-    *(_drop, _repeat, _move, _move, _cut_off, _join_late, _lose_a_type),
+    *(_drop, _repeat, _move, _move, _shuffle, _cut_off, _join_late, _lose_a_type),
 )
 
 

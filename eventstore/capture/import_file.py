@@ -6,14 +6,23 @@ import hashlib
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
-from eventstore.capture.jsonl import BadLine, read_frames
+from eventstore.capture.jsonl import BadLine, read_frames, read_numbered
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.frames import CLIENT, STORE, Frame, parse
-from eventstore.realtime.values import identifier, mapping
-from eventstore.store.sessions import check_session_id, count_responses, find_head
+from eventstore.realtime.values import identifier, mapping, metadata_pairs
+from eventstore.store.filters import check_metadata
+from eventstore.store.sessions import (
+    check_session_id,
+    count_responses,
+    find_head,
+    metadata_frame,
+)
+from eventstore.times import now
 
 if TYPE_CHECKING:
     from eventstore.event_store import EventStore
@@ -46,6 +55,25 @@ class Part(NamedTuple):
     last: int
     server_id: str | None
     digest: str
+    metadata: dict[str, str]
+
+
+@dataclass
+class _Survey:
+    """The connection that a survey is in."""
+
+    first: int
+    server_id: str | None = None
+    closed_at: int | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    digest: Any = field(default_factory=hashlib.sha256)
+    digest_behind: Any = field(default_factory=hashlib.sha256)
+
+    def part(self, last: int) -> Part:
+        """The connection, ending at a frame."""
+        if self.closed_at is not None and self.closed_at < last:
+            self.digest.update(self.digest_behind.digest())
+        return Part(self.first, last, self.server_id, self.digest.hexdigest(), self.metadata)
 
 
 def import_file(
@@ -102,13 +130,21 @@ def _import(
         raise InvalidInputError(
             f"it holds {len(parts)} connections; leave out --session-id, or split the file"
         )
+    for part in parts:
+        check_metadata({**part.metadata, **metadata})
     stream.seek(0)
     frames = (frame for _, frame in read_frames(stream) if not isinstance(frame, BadLine))
-    results = []
+    results: list[Imported] = []
     for part in parts:
         target = session_id or part.server_id or f"sess_{part.digest[:24]}"
         passing = _take(frames, part.last - part.first + 1, stream, progress)
-        results.append(_import_part(store, target, part, passing, metadata, skipped))
+        try:
+            results.append(_import_part(store, target, part, passing, metadata, skipped))
+        except InvalidInputError as error:
+            if not results:
+                raise
+            done = ", ".join(result.session_id for result in results)
+            raise InvalidInputError(f"{error}; stored before it: {done}") from error
     return results
 
 
@@ -132,9 +168,8 @@ def _survey(stream: BinaryIO, keep_going: bool) -> tuple[list[Part], int]:
     """
     parts: list[Part] = []
     skipped = index = 0
-    first, server_id, closed_at = 1, None, None
-    digest, digest_behind = hashlib.sha256(), hashlib.sha256()
-    for number, frame in read_frames(stream):
+    part = _Survey(1)
+    for number, frame, seq in read_numbered(stream):
         if isinstance(frame, BadLine):
             if not keep_going:
                 raise InvalidInputError(
@@ -145,26 +180,38 @@ def _survey(stream: BinaryIO, keep_going: bool) -> tuple[list[Part], int]:
             continue
         index += 1
         kind, named = _session_event(frame)
-        if kind == "created" and _is_another(named, server_id, closed_at is not None):
-            last = closed_at if closed_at is not None else index - 1
-            parts.append(Part(first, last, server_id, digest.hexdigest()))
-            first, server_id, digest = last + 1, named, digest_behind
-            digest_behind, closed_at = hashlib.sha256(), None
-        elif server_id is None and named is not None:
-            server_id = named
-        text = frame.text
-        if isinstance(text, str):
-            text = text.encode("utf-8", "surrogatepass")
-        (digest if closed_at is None else digest_behind).update(
-            f"{frame.direction} {len(text)}\n".encode() + text
-        )
+        if seq is not None:
+            # Exported lines are numbered: each session begins at 1, whatever is in it.
+            if seq == 1 and index > part.first:
+                parts.append(part.part(index - 1))
+                part = _Survey(index)
+        elif kind == "created" and _is_another(named, part.server_id, part.closed_at is not None):
+            last = part.closed_at if part.closed_at is not None else index - 1
+            behind, part.digest_behind = part.digest_behind, hashlib.sha256()
+            parts.append(part.part(last))
+            part = _Survey(last + 1, digest=behind)
+        if part.server_id is None and named is not None:
+            part.server_id = named
+        _digest(part, frame)
         if kind == "closed":
-            closed_at = index
-    if index >= first:
-        if closed_at is not None and closed_at < index:
-            digest.update(digest_behind.digest())
-        parts.append(Part(first, index, server_id, digest.hexdigest()))
+            part.closed_at = index
+    if index >= part.first:
+        parts.append(part.part(index))
     return parts, skipped
+
+
+def _digest(part: _Survey, frame: Frame) -> None:
+    """Add a frame to what the session's made id comes from; what a store noted does not count."""
+    if frame.direction == STORE:
+        event = parse(frame.text) if isinstance(frame.text, str) else None
+        if event is not None and event.get("type") == "eventstore.session.metadata":
+            part.metadata.update(metadata_pairs(event.get("metadata")))
+        return
+    text = frame.text
+    if isinstance(text, str):
+        text = text.encode("utf-8", "surrogatepass")
+    digest = part.digest if part.closed_at is None else part.digest_behind
+    digest.update(f"{frame.direction} {len(text)}\n".encode() + text)
 
 
 def _is_another(named: str | None, server_id: str | None, closed: bool) -> bool:
@@ -199,32 +246,37 @@ def _import_part(
     metadata: Mapping[str, str],
     skipped: int,
 ) -> Imported:
+    _check_id(session_id)
     count = part.last - part.first + 1
-    head = find_head(store.engine, session_id)
     added = 0
-    if head:
-        there = _compare(store, session_id, head, frames, count)
-        if there < count:
-            raise InvalidInputError(
-                f"another session is stored as {session_id} (it differs at event {there + 1});"
-                " import this one under an id of its own: --session-id NEW_ID"
-            )
+    if find_head(store.engine, session_id):
+        _compare(store, session_id, frames, count)
+        if any(store.metadata(session_id).get(key) != metadata[key] for key in metadata):
+            store.set_metadata(session_id, metadata)
+            added = 1
     else:
-        store.append(session_id, frames, expected_seq=0, close=True)
-        added = count
-    if metadata and any(store.metadata(session_id).get(k) != v for k, v in metadata.items()):
-        store.set_metadata(session_id, metadata)
-        added += 1
+        noted = [metadata_frame(metadata, now())] if metadata else []
+        done = store.append(session_id, chain(frames, noted), expected_seq=0, close=True)
+        added = 0 if done.repeated else done.last_seq
     responses = count_responses(store.engine, session_id)
     return Imported(session_id, store.head(session_id), responses, added, skipped)
 
 
-def _compare(
-    store: EventStore, session_id: str, head: int, frames: Iterator[Frame], count: int
-) -> int:
-    """How many of the frames the session begins with; metadata set later does not count."""
+def _check_id(session_id: str) -> None:
+    try:
+        check_session_id(session_id)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{error}; name one with --session-id") from error
+
+
+def _compare(store: EventStore, session_id: str, frames: Iterator[Frame], count: int) -> None:
+    """Raise InvalidInputError unless the session's events are these frames.
+
+    Metadata that was set on the stored session later does not count.
+    """
     same = 0
     stored = store.events(session_id)
+    event = None
     for frame in frames:
         event = next(stored, None)
         if event is None or (event.direction, event.text) != (frame.direction, frame.text):
@@ -232,6 +284,15 @@ def _compare(
         same += 1
     for _ in frames:
         pass
-    if same == count and any(event.direction != STORE for event in stored):
-        return count - 1
-    return same
+    if same == count:
+        if all(later.direction == STORE for later in stored):
+            return
+        what = f"the stored one goes on behind its first {count}"
+    elif event is None or event.direction == STORE:
+        what = f"this one goes on behind its {same}"
+    else:
+        what = f"it differs at event {same + 1}"
+    raise InvalidInputError(
+        f"another session is stored as {session_id} ({what});"
+        " import this one under an id of its own: --session-id NEW_ID"
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
 
@@ -13,11 +14,13 @@ import pybase64
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.catalogue import direction_of
 from eventstore.realtime.frames import DIRECTIONS, Frame
-from eventstore.realtime.values import dumps
+from eventstore.realtime.values import dumps, integer
 from eventstore.store.read_stream import StoredEvent
 from eventstore.times import from_value, to_iso
 
 _ARRAY_PIECE = 1 << 20
+_BOM = b"\xef\xbb\xbf"
+_SPACE = re.compile(r"\s*")
 
 
 class BadLine(NamedTuple):
@@ -34,55 +37,88 @@ def read_frames(stream: BinaryIO) -> Iterator[tuple[int, Frame | BadLine]]:
     it has a `direction`, or an `event` or `frame` and no `type`; else it is a bare event, and
     its direction follows from its type.
     """
+    return ((number, frame) for number, frame, _ in read_numbered(stream))
+
+
+def read_numbered(stream: BinaryIO) -> Iterator[tuple[int, Frame | BadLine, int | None]]:
+    """`read_frames`, each with the `seq` that an exported line has."""
     first = _first_byte(stream)
     lines = _array_elements(stream) if first == b"[" else enumerate(stream, 1)
     for number, line in lines:
         text = line.strip()
         if number == 1:
-            text = text.removeprefix(b"\xef\xbb\xbf")
+            text = text.removeprefix(_BOM)
         if not text:
             continue
         try:
-            yield number, _frame(text)
+            yield number, *_frame(text)
         except InvalidInputError as error:
-            yield number, BadLine(number, str(error))
+            yield number, BadLine(number, str(error)), None
 
 
 def _first_byte(stream: BinaryIO) -> bytes:
+    """The first byte that says something; the stream stands at its start, behind any mark."""
+    start = len(_BOM) if stream.read(len(_BOM)) == _BOM else 0
+    stream.seek(start)
     while True:
         byte = stream.read(1)
         if not byte.isspace():
             break
-    stream.seek(0)
+    stream.seek(start)
     return byte
 
 
 def _array_elements(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Elements of one JSON array, each as its own text; read in pieces."""
+    """Elements of one JSON array, each as its own text; read in pieces.
+
+    What is wrong between or behind elements comes as an element that cannot be read.
+    """
     decoder = json.JSONDecoder()
     reader = io.TextIOWrapper(stream, "utf-8", errors="surrogateescape", newline="")
-    buffer, number, ended = reader.read(_ARRAY_PIECE).lstrip()[1:], 0, False
-    while True:
-        buffer = buffer.lstrip().removeprefix(",").lstrip()
-        if buffer.startswith("]") or (ended and not buffer):
-            reader.detach()
-            return
-        try:
-            _, end = decoder.raw_decode(buffer)
-            complete = end < len(buffer) or ended
-        except (ValueError, RecursionError):
-            complete, end = ended, len(buffer)
-        if complete:
-            number += 1
-            yield number, buffer[:end].encode("utf-8", "surrogateescape")
-            buffer = buffer[end:]
-            continue
-        piece = reader.read(max(_ARRAY_PIECE, len(buffer)))
-        ended = not piece
-        buffer += piece
+    buffer = reader.read(_ARRAY_PIECE)
+    position, number, ended = buffer.index("[") + 1, 0, False
+    try:
+        while True:
+            position = _SPACE.match(buffer, position).end()  # type: ignore[union-attr]
+            if number and buffer[position : position + 1] == ",":
+                position = _SPACE.match(buffer, position + 1).end()  # type: ignore[union-attr]
+                missing = False
+            else:
+                missing = number > 0
+            if buffer[position : position + 1] == "]" and (missing or not number):
+                rest = (buffer[position + 1 :] + reader.read()).strip()
+                if rest:
+                    yield number + 1, b"behind the array: " + _bytes(rest[:100])
+                return
+            try:
+                _, end = decoder.raw_decode(buffer, position)
+                complete = end < len(buffer) or ended
+            except (ValueError, RecursionError):
+                complete, end = ended, len(buffer)
+            if complete:
+                number += 1
+                cut = "no comma before: " if missing and number > 1 else ""
+                yield number, _bytes(cut + (buffer[position:end] or "the end of the array"))
+                if end == len(buffer) and ended:
+                    if end > position:
+                        yield number + 1, b"the array has no end"
+                    return
+                position = end
+                continue
+            piece = reader.read(max(_ARRAY_PIECE, len(buffer)))
+            ended = not piece
+            # Step back over a comma that was read before its element.
+            buffer = ("," if number and not missing else "") + buffer[position:] + piece
+            position = 0
+    finally:
+        reader.detach()
 
 
-def _frame(text: bytes) -> Frame:
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _frame(text: bytes) -> tuple[Frame, int | None]:
     try:
         value = orjson.loads(text)
     except ValueError:
@@ -90,10 +126,10 @@ def _frame(text: bytes) -> Frame:
     if not isinstance(value, dict):
         raise InvalidInputError("not a JSON object")
     if "direction" in value or ("type" not in value and ("event" in value or "frame" in value)):
-        return _from_envelope(value, text)
+        return _from_envelope(value, text), integer(value.get("seq"))
     if not isinstance(value.get("type"), str):
         raise InvalidInputError("neither an event with a type nor an envelope with a direction")
-    return Frame(direction_of(value), _decoded(text), None)
+    return Frame(direction_of(value), _decoded(text), None), None
 
 
 def _loads_slowly(text: bytes) -> Any:
@@ -147,10 +183,18 @@ def event_text(line: bytes, event: dict[str, Any]) -> str:
             position += 1
         found = _object_at(text, position)
         # The key may also occur deeper; the right one spells this very event.
-        if found is not None and found[0] == event:
+        if found is not None and _spells(text[position : found[1]], event):
             return text[position : found[1]]
         start = text.find('"event"', start + 1)
     return dumps(event)
+
+
+def _spells(text: str, event: dict[str, Any]) -> bool:
+    # By the reader that read the event: readers differ in numbers that are too large.
+    try:
+        return bool(orjson.loads(text) == event)
+    except ValueError:
+        return bool(json.loads(text) == event)
 
 
 def _object_at(text: str, position: int) -> tuple[Any, int] | None:

@@ -11,14 +11,13 @@ import click
 import eventstore
 from eventstore.cli import maintain, query, read, record
 from eventstore.cli.output import clean
-from eventstore.errors import EventStoreError
+from eventstore.errors import EventStoreError, InvalidInputError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(eventstore.__version__, prog_name="eventstore")
 @click.option("--db", "url", metavar="URL", help="The database, for the command that follows.")
-@click.pass_context
-def cli(context: click.Context, url: str | None) -> None:
+def cli(url: str | None) -> None:
     """Archive, query and replay OpenAI Realtime sessions.
 
     The database is named by EVENTSTORE_URL or --db; by default it is eventstore.db here.
@@ -29,8 +28,6 @@ def cli(context: click.Context, url: str | None) -> None:
       eventstore responses --metadata customer=42 --status completed
       eventstore replay sess_123 --speed 2
     """
-    if url is not None:
-        context.default_map = {name: {"url": url} for name in cli.commands}
 
 
 for _module in (record, read, query, maintain):
@@ -45,26 +42,48 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run a command; its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not all(argument.isascii() or _is_text(argument) for argument in given):
+        return _fail("an argument is not UTF-8 text", 2)
     try:
-        result = cli.main(args=arguments, prog_name="eventstore", standalone_mode=False)
+        result = cli.main(args=given, prog_name="eventstore", standalone_mode=False)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as stop:
         return stop.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return 2
+    except SystemExit:
+        return _without_reader()  # click's way to say that the pipe is closed
     except click.UsageError as error:
         return _fail(error.format_message(), 2, hint=error.ctx)
     except click.ClickException as error:
         return _fail(error.format_message(), 1)
     except (click.Abort, KeyboardInterrupt):
         return _fail("stopped", 130)
+    except InvalidInputError as error:
+        return _fail(str(error), 2)
     except EventStoreError as error:
         return _fail(str(error), 1)
     except BrokenPipeError:
-        # The reader of our output has gone (head, less): that is no failure.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _without_reader()
     except OSError as error:
         return _fail(f"{error.strerror or error}: {error.filename or 'output'}", 1)
+
+
+def _is_text(argument: str) -> bool:
+    try:
+        argument.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _without_reader() -> int:
+    """Whoever read our output has gone (head, less): that is no failure."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def _fail(message: str, code: int, hint: click.Context | None = None) -> int:

@@ -16,12 +16,21 @@ DEFAULT_URL = "sqlite:///eventstore.db"
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+
+def _database(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """The URL given behind the command, else before it, else by the environment."""
+    given = context.get_parameter_source("url") is click.core.ParameterSource.COMMANDLINE
+    before = context.parent.params.get("url") if context.parent is not None else None
+    return value if given or before is None else str(before)
+
+
 db_option = click.option(
     "--db",
     "url",
     envvar="EVENTSTORE_URL",
     default=DEFAULT_URL,
     show_default=True,
+    callback=_database,
     metavar="URL",
     help="The database, by default from EVENTSTORE_URL.",
 )

@@ -37,7 +37,7 @@ def printing_to(given: Console) -> Iterator[None]:
 
 def echo(line: str = "", style: str = "") -> None:
     """A line for people; it may hold untrusted text that went through `clean`."""
-    console().print(Text(line, style), soft_wrap=True)
+    console().print(Text("\n".join(map(clean, line.split("\n"))), style), soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
@@ -88,7 +88,7 @@ def progress_bar(label: str, total: int | None) -> Iterator[Progress | None]:
 
 def say(message: str) -> None:
     """A line on standard error: progress and notes."""
-    click.echo(message, err=True)
+    click.echo(clean(message), err=True)
 
 
 def short_time(iso: str | None) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import click
+import pybase64
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -75,7 +76,7 @@ def show(session_id: str, at: str | None, dialect: Dialect, url: str, as_json: b
         echo(f"\nconversation {conversation['id'] or '(unnamed)'}")
         for item in conversation["items"]:
             _print_item(console(), item)
-    outside = [r for r in shown["responses"] if r["conversation_id"] is None]
+    outside = [r for r in shown["responses"] if not r["eventstore"]["in_conversation"]]
     if outside:
         echo("\noutside the conversation")
         for response in outside:
@@ -150,7 +151,7 @@ def _print_line(out: Console, style: str, label: str, words: str, unheard: str =
     row = Table.grid(padding=(0, 1))
     row.add_column(width=12, no_wrap=True)
     row.add_column(overflow="fold")
-    row.add_row(Text(f"  {label[:10]}", style=_STYLES.get(style, "bold")), said)
+    row.add_row(Text(f"  {clean(label)[:10]}", style=_STYLES.get(style, "bold")), said)
     out.print(row)
 
 
@@ -202,16 +203,17 @@ def events(
 def _event_json(event: StoredEvent) -> str:
     """One event as a line; `event` is null where the frame cannot be read."""
     text = event.text
-    return dumps(
-        {
-            "seq": event.seq,
-            "at": to_iso(event.at),
-            "direction": event.direction,
-            "type": None if event.type == UNREADABLE else event.type,
-            "frame": text if isinstance(text, str) else None,
-            "event": parse(text) if isinstance(text, str) else None,
-        }
-    )
+    line = {
+        "seq": event.seq,
+        "at": to_iso(event.at),
+        "direction": event.direction,
+        "type": None if event.type == UNREADABLE else event.type,
+        "frame": text if isinstance(text, str) else None,
+        "event": parse(text) if isinstance(text, str) else None,
+    }
+    if isinstance(text, bytes):
+        line["frame_base64"] = pybase64.b64encode_as_string(text)
+    return dumps(line)
 
 
 def _event_line(event: StoredEvent) -> str:
@@ -296,7 +298,7 @@ def _label(cue: Cue, name: str | None = None) -> Text:
         return label.append(f"{mark[0]} {cue.kind.replace('_', ' ')} ", style=mark[1])
     speaker = cue.speaker or ""
     names = {"tool_call": "calls", "tool_result": "tool"}
-    shown = name or names.get(cue.kind, speaker)
+    shown = clean(name or names.get(cue.kind, speaker))
     return label.append(f"{shown:<10} ", style=_STYLES.get(speaker, "bold"))
 
 

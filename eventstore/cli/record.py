@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 from typing import IO, Any
@@ -162,11 +163,17 @@ def export(sessions: tuple[str, ...], output: str | None, url: str) -> None:
         if output is None:
             _write(store, sessions, sys.stdout.buffer)
             return
-        path = Path(output)
+        path = Path(output).resolve()
+        if path.exists() and not path.is_file():
+            with path.open("wb") as stream:  # a device, a pipe
+                _write(store, sessions, stream)
+            return
         partial = path.with_name(path.name + ".partial")
         try:
             with partial.open("wb") as stream:
                 _write(store, sessions, stream)
+            if path.exists():
+                shutil.copymode(path, partial)
             partial.replace(path)
         except BaseException:
             partial.unlink(missing_ok=True)

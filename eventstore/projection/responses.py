@@ -21,7 +21,7 @@ from eventstore.projection.conversation import (
 )
 from eventstore.projection.session import grow, name_conversation
 from eventstore.projection.state import Item, LogEvent, Request, Response, SessionState
-from eventstore.realtime.values import identifier, mapping, text
+from eventstore.realtime.values import identifier, mapping, sequence, text
 
 
 def ensure_response(state: SessionState, event: LogEvent, response_id: str) -> Response:
@@ -148,6 +148,10 @@ def _done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
         state.interrupted.add(response_id)
     if response.created_at is None and "conversation_id" in wire:
         _join_conversation(state, response)
+    for entry in sequence(wire.get("output")):
+        # An item that no event of its own named, in recordings of the main events alone.
+        if identifier(mapping(entry).get("id")) not in state.items:
+            _output_item(state, event, {"response_id": response_id, "item": entry})
     for item_id in response.output:
         touch(state, state.items[item_id])
         _settle(state, state.items[item_id])

@@ -74,7 +74,9 @@ def _error(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     pending = [request for request in state.requests if request.kind == "client"]
     if cause is not None:
         failed = next((request for request in pending if request.event_id == cause), None)
-    elif code == "conversation_already_has_active_response":
+    elif code == "conversation_already_has_active_response" or (
+        len(pending) == 1 and not state.creates
+    ):
         failed = pending[0] if pending else None
     else:
         failed = None

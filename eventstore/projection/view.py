@@ -74,7 +74,12 @@ def _item(item: Item, deltas: bool) -> dict[str, Any]:
     if kind == "message":
         if item.speech is not None:
             resource.setdefault("role", "user")
-        resource["content"] = _content(item, resource.get("content"), deltas)
+        contents = resource["content"] = _content(item, resource.get("content"), deltas)
+        for index, part in item.parts.items():
+            # The last completed transcript wins, also over what the item came with.
+            heard = part.type == "input_audio" and part.transcript is not None
+            if heard and index < len(contents) and isinstance(contents[index], dict):
+                contents[index]["transcript"] = part.transcript
     elif kind in ("function_call", "mcp_call") and not resource.get("arguments"):
         arguments = item.arguments or ("".join(item.argument_deltas) if deltas else "")
         if arguments:
@@ -252,6 +257,7 @@ def _response_notes(state: SessionState, response: Response, deltas: bool) -> di
         "model": text(response.session.get("model")),
         "seq": response.seen_seq,
         "done_seq": response.done_seq,
+        "in_conversation": response.conversation is not None,
         "finished": response.done_seq is not None,
         "interrupted": response.id in state.interrupted,
         "trigger": request.kind if request is not None else None,

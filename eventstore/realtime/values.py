@@ -119,7 +119,18 @@ def dumps(value: Any) -> str:
         return orjson.dumps(value).decode()
     except (TypeError, ValueError):
         # Lone surrogates and integers over 64 bits: the slow encoder writes them as escapes.
-        return json.dumps(value, ensure_ascii=True, separators=(",", ":"), default=str)
+        return json.dumps(_finite(value), ensure_ascii=True, separators=(",", ":"), default=str)
+
+
+def _finite(value: Any) -> Any:
+    """The value with null for NaN and infinities, which JSON does not have."""
+    if isinstance(value, float):
+        return value if value - value == 0 else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return value
 
 
 def loads(text_: str) -> Any:

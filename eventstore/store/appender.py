@@ -191,7 +191,11 @@ def _append_at_head(
         head = lock_stream(tx, session_id)
         if expected_seq is not None and expected_seq != (head.seq if head else 0):
             return _repeated(tx, session_id, head, expected_seq, list(frames)), None
-        head = head or open_stream(tx, session_id, now(), PROJECTOR_VERSION)
+        if head is None:
+            head = open_stream(tx, session_id, now(), PROJECTOR_VERSION)
+            # Another writer may have opened it, and appended, since the look above.
+            if expected_seq is not None and expected_seq != head.seq:
+                return _repeated(tx, session_id, head, expected_seq, list(frames)), None
         state = _state_at(tx, cached, session_id, head) if inline else None
         last_seq, last_at = _insert(tx, session_id, head.seq, frames, state)
         projected, version = head.projected_seq, head.projector_version

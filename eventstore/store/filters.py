@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.values import METADATA_KEY, METADATA_PAIRS, METADATA_VALUE
@@ -110,7 +111,11 @@ def checked(kind: type[Filter], values: Mapping[str, Any]) -> Filter:
         InvalidInputError: what is wrong, in one line.
     """
     try:
-        return kind(**values)
+        made = kind(**values)
+        made.model_dump_json()
+        return made
+    except (PydanticSerializationError, UnicodeEncodeError) as error:
+        raise InvalidInputError("a filter is no text: it holds half a character") from error
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])

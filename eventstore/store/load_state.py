@@ -84,7 +84,7 @@ def load_state(tx: Transaction, session_id: str, seq: int, closed: bool) -> Sess
     state.input_bytes = _input_bytes(tx, state, seq + 1)
     first, last = tx.row(FIRST_AT, (session_id,)), tx.row(LAST_AT, (session_id, seq))
     state.seq = seq
-    state.first_at = first[0] if first is not None else None
+    state.first_at = first[0] if first is not None and seq > 0 else None
     state.last_at = last[0] if last is not None else None
     if closed:
         close(state)

@@ -231,9 +231,13 @@ def find_response(tx: Transaction, id_: str, session: str | None) -> tuple[int, 
         NotFoundError, AmbiguousError: none, or several sessions' have it.
     """
     found = _places(tx, id_, session)
-    if not found and session is None and "/" in id_:
-        session, _, id_ = id_.rpartition("/")
-        found = _places(tx, id_, session)
+    for position in (i for i, character in enumerate(id_) if character == "/"):
+        if found:
+            break
+        # `session/response`; either may hold a slash itself.
+        named = id_[:position]
+        if session in (None, named):
+            found = _places(tx, id_[position + 1 :], named)
     if not found:
         where = f" in session {session}" if session else ""
         raise NotFoundError(f"no response {id_}{where}; list them with: eventstore responses")

@@ -24,6 +24,8 @@ from eventstore.store.query_responses import (
 from eventstore.store.transaction import Row, Transaction, read
 
 _DAY = 86_400_000_000
+# Tokens and seconds have prices of their own, and are not summed into one.
+_IN_SECONDS = "CASE WHEN u.total_tokens = 0 AND u.audio_ms > 0 THEN 1 ELSE 0 END"
 _SUMS = ", ".join(f"SUM(u.{name})" for name in Tokens._fields)
 
 
@@ -170,8 +172,8 @@ def _sums(tx: Transaction, sources: list[Source], group: str, values: list[Any])
     period = " + ".join("CASE WHEN u.at >= ? THEN 1 ELSE 0 END" for _ in boundaries) or "0"
     rows = tx.rows(
         f"SELECT grouped, model, kind, reported, MAX(at), COUNT(*), {_SUMS}"
-        f" FROM (SELECT u.*, {period} AS period FROM ({inner}) u) u"
-        " GROUP BY grouped, model, kind, reported, period",
+        f" FROM (SELECT u.*, {period} AS period, {_IN_SECONDS} AS unit FROM ({inner}) u) u"
+        " GROUP BY grouped, model, kind, reported, period, unit",
         [*boundaries, *parameters],
     )
     return [_billed(row) for row in rows]

@@ -72,9 +72,10 @@ def snippet(said: str, terms: list[Term]) -> str | None:
     """The words around the first match, the match in brackets; None where none is found."""
     found = None
     for term in terms:
-        words = r"\W+".join(re.escape(word) for word in re.findall(r"\w+", term.text))
-        tail = r"\w*" if term.prefix else r"\b"
-        match = re.search(rf"\b{words}{tail}", said, re.IGNORECASE)
+        # Both databases take an underscore for a sign, not for a letter.
+        words = r"[\W_]+".join(re.escape(word) for word in re.findall(r"[^\W_]+", term.text))
+        tail = r"[^\W_]*" if term.prefix else r"(?![^\W_])"
+        match = re.search(rf"(?<![^\W_]){words}{tail}", said, re.IGNORECASE)
         if match is None:
             return None
         if found is None or match.start() < found.start():

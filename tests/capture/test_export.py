@@ -71,7 +71,6 @@ def test_metadata_of_a_session_goes_with_it(store: EventStore, elsewhere: EventS
     assert everything(elsewhere, ["sess_1"]) == everything(store, ["sess_1"])
 
 
-@pytest.mark.xfail(strict=True, reason="the made id depends on the metadata's event too")
 def test_metadata_of_a_session_with_a_made_id_goes_with_it(
     store: EventStore, elsewhere: EventStore
 ) -> None:
@@ -89,7 +88,6 @@ def test_several_sessions_in_one_file_come_back(store: EventStore, elsewhere: Ev
     assert everything(elsewhere, session_ids(elsewhere)) == everything(store, ids)
 
 
-@pytest.mark.xfail(strict=True, reason="seq 1 begins no new connection: it joins the one before")
 @pytest.mark.parametrize(
     "second",
     [
@@ -146,7 +144,6 @@ def test_any_frames_come_back_exactly(store: EventStore, frames: list[Frame]) ->
     assert exported(store, second) == lines
 
 
-@pytest.mark.xfail(strict=True, reason="it is split where another session is created in it")
 def test_a_session_in_which_others_are_created_comes_back_as_one(
     store: EventStore, elsewhere: EventStore
 ) -> None:

@@ -47,7 +47,6 @@ def test_a_broken_pipe_ends_quietly(terminal: Terminal) -> None:
     assert (len(told.out), told.err) == (20, "")
 
 
-@pytest.mark.xfail(strict=True, reason="click makes a failure of it")
 @pytest.mark.usefixtures("sample")
 @on_sqlite
 def test_a_broken_pipe_is_no_failure(terminal: Terminal) -> None:

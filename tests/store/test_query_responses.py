@@ -267,7 +267,6 @@ SURROGATES: list[dict[str, Any]] = [
     {"metadata": {"k": "\udcff"}},
     {"text": "a\udcff"},
 ]
-NO_SURROGATES = pytest.mark.xfail(strict=True, reason="the driver's UnicodeEncodeError gets out")
 
 
 @pytest.mark.parametrize(
@@ -279,7 +278,7 @@ NO_SURROGATES = pytest.mark.xfail(strict=True, reason="the driver's UnicodeEncod
         {"model": "a\0b"},
         {"session": "a\0b"},
         {"text": "a\0b"},
-        *(pytest.param(options, marks=NO_SURROGATES) for options in SURROGATES),
+        *SURROGATES,
     ],
     ids=ascii,
 )
@@ -378,7 +377,6 @@ def test_an_ambiguous_id_as_cursor_names_its_session(store: EventStore, order: A
     ]
 
 
-@pytest.mark.xfail(strict=True, reason="with a session named, the cursor's own is not read")
 def test_a_list_of_one_session_has_pages_too(store: EventStore) -> None:
     expected = [id_ for id_ in wanted(everything(recorded(store))) if id_[0] == "sess_03"]
     assert listed(store, session="sess_03", limit=1) == expected
@@ -392,7 +390,6 @@ def test_the_cursors_id_alone_does_within_a_session(store: EventStore) -> None:
 
 
 @pytest.mark.parametrize("shared", ["a/b", "/", "sess_1/resp"])
-@pytest.mark.xfail(strict=True, reason="the cursor is split at its last slash, not at the session")
 def test_an_ambiguous_id_with_a_slash_is_a_cursor(store: EventStore, shared: str) -> None:
     for session_id in ("sess_1", "sess/2"):
         store.append(session_id, Call().created(shared).frames)

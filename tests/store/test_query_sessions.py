@@ -186,7 +186,6 @@ def test_show_at_a_seq_is_the_fold_of_the_events_up_to_it(store: EventStore, cal
         assert shown["usage"]["responses"] == sum(r["eventstore"]["finished"] for r in responses)
 
 
-@pytest.mark.xfail(strict=True, reason="it knows already when the first event will come")
 def test_before_the_first_event_nothing_is_known(store: EventStore) -> None:
     store.append("sess", voice_call().frames)
     assert store.show("sess", 0)["session"] == view.session_resource(fold("sess", []))

@@ -398,7 +398,6 @@ def test_transcriptions_are_billed_in_tokens_or_in_seconds(store: EventStore) ->
 
 
 @pytest.mark.parametrize("model", ["whisper-1", "gpt-4o-transcribe"])
-@pytest.mark.xfail(strict=True, reason="of a sum in tokens and seconds, the seconds are forgotten")
 def test_what_a_model_bills_in_another_unit_is_not_priced_in_silence(
     store: EventStore, model: str
 ) -> None:

@@ -207,12 +207,25 @@ def test_metadata_of_a_session_counts_for_each_of_its_responses(engine: Engine) 
     assert columns(rows, tables.session_metadata, "key", "value") == [("user", "u-2")]
 
 
-def test_items_behind_one_that_is_put_between_or_taken_out_move(engine: Engine) -> None:
+def test_items_behind_one_that_is_put_between_move(engine: Engine) -> None:
+    call = Call().typed("item_1", "One").typed("item_2", "Two").typed("item_3", "Three", "item_1")
+    found = columns(appended(engine, call), tables.items, "item_id", "position")
+    assert found == [("item_1", 0), ("item_2", 2), ("item_3", 1)]
+
+
+def test_items_behind_one_that_is_put_first_move(engine: Engine) -> None:
+    call = Call().typed("item_1", "One").typed("item_2", "Two")
+    found = columns(
+        appended(engine, call.typed("item_3", "Three", "root")), tables.items, "position"
+    )
+    assert found == [(0,), (1,), (2,)]
+
+
+def test_items_behind_one_that_is_taken_out_move(engine: Engine) -> None:
     call = Call().typed("item_1", "One").typed("item_2", "Two").typed("item_3", "Three")
-    call.typed("item_4", "Four", "item_1")
     call.server("conversation.item.deleted", item_id="item_2")
     found = columns(appended(engine, call), tables.items, "item_id", "position")
-    assert found == [("item_1", 0), ("item_2", None), ("item_3", 2), ("item_4", 1)]
+    assert found == [("item_1", 0), ("item_2", None), ("item_3", 1)]
 
 
 def test_a_conversation_named_late_is_named_in_its_items_and_responses(engine: Engine) -> None:

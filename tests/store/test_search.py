@@ -245,7 +245,6 @@ def test_words_are_found_whatever_joins_them(store: EventStore, said: str, query
     assert len(matches(store, query)) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="found, but the snippet takes _ for a letter")
 def test_a_match_is_shown_within_underscores(store: EventStore) -> None:
     say(store, "the find_order tool")
     assert matches(store, "order") == ["the find_[order] tool"]

@@ -147,12 +147,21 @@ def short_turn() -> Call:
     return call.server("session.updated", session={"input_audio_format": "g711_ulaw"})
 
 
-_CALLS = (voice_call, beta_tool_call, cut_off_call, short_answer, short_call, short_turn)
+def short_conversation() -> Call:
+    """Items put before, between and behind others, and taken out."""
+    call = Call().typed("item_1", "One").typed("item_2", "Two").typed("item_3", "Three", "item_1")
+    first = message("item_4", "system", text_part("Zero", "input_text"))
+    call.client("conversation.item.create", previous_item_id="root", item=first).added(first)
+    call.server("conversation.item.deleted", item_id="item_3")
+    return call.typed("item_5", "Five", "item_4").typed("item_3", "Three", "item_2")
+
+
+_SHORT = (cut_off_call, short_answer, short_call, short_turn, short_conversation)
 
 #: Streams to mutate: those above, and the recorded ones where they are.
 SAMPLE_STREAMS: list[list[Frame]] = [
-    *(make().frames for make in _CALLS),
+    *(make().frames for make in (voice_call, beta_tool_call, *_SHORT)),
     *(recordings.frames(path) for path in recordings.streams()),
 ]
 #: Short ones, which few changes take apart.
-SHORT_STREAMS = [make().frames for make in (cut_off_call, short_answer, short_call, short_turn)]
+SHORT_STREAMS = [make().frames for make in _SHORT]

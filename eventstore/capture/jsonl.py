@@ -92,15 +92,15 @@ def _array_elements(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
                 return
             try:
                 _, end = decoder.raw_decode(buffer, position)
-                complete = end < len(buffer) or ended
+                complete, whole = end < len(buffer) or ended, True
             except (ValueError, RecursionError):
-                complete, end = ended, len(buffer)
+                complete, whole, end = ended, False, len(buffer)
             if complete:
                 number += 1
                 cut = "no comma before: " if missing and number > 1 else ""
                 yield number, _bytes(cut + (buffer[position:end] or "the end of the array"))
                 if end == len(buffer) and ended:
-                    if end > position:
+                    if whole:
                         yield number + 1, b"the array has no end"
                     return
                 position = end

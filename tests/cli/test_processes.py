@@ -116,18 +116,6 @@ def _together(started: list[subprocess.Popen[bytes]]) -> list[Output]:
     return ended
 
 
-@pytest.mark.parametrize(
-    "database_url",
-    [
-        "sqlite",
-        # Mostly; tests/capture/test_import.py has what always happens.
-        pytest.param(
-            "postgresql",
-            marks=pytest.mark.xfail(strict=False, reason="each appends behind the other"),
-        ),
-    ],
-    indirect=True,
-)
 def test_several_imports_of_the_same_file_at_once_store_it_once(
     terminal: Terminal, store: EventStore, sample_call: Path
 ) -> None:

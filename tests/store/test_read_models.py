@@ -236,6 +236,13 @@ def test_a_conversation_named_late_is_named_in_its_items_and_responses(engine: E
     assert "conv_1" in str(columns(rows, tables.items, "resource"))
 
 
+def test_each_conversation_that_is_named_has_a_row(engine: Engine) -> None:
+    call = Call().server("conversation.created", conversation={"id": "conv_1"})
+    rows = appended(engine, call.created("resp_1", "conv_1").created("resp_2", "conv_2"))
+    found = columns(rows, tables.conversations, "position", "conversation_id")
+    assert found == [(0, "conv_1"), (1, "conv_2")]
+
+
 def test_a_response_is_not_billed_in_place_of_a_transcription(engine: Engine) -> None:
     usage = {"type": "duration", "seconds": 1}
     call = Call().spoken("a", 0, 100).transcribed("a", "Hi", usage=usage)

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
 from capture.files import everything, exported, imported, imported_one, jsonl, texts
 from support.recordings import each_recording
 
@@ -24,6 +23,7 @@ def envelopes(recording: Path) -> list[dict[str, Any]]:
 def test_a_recording_is_imported_whole(store: EventStore, recording: Path) -> None:
     entries = envelopes(recording)
     (only,) = store.import_file(recording)
+    assert {only.session_id} == named_in(entries)
     assert only.events == only.added == len(entries)
     assert only.responses == len(responses_in(entries))
     assert [json.loads(text) for text in texts(store, only.session_id)] == [
@@ -36,20 +36,16 @@ def test_a_recording_is_imported_whole(store: EventStore, recording: Path) -> No
     )
 
 
+def named_in(entries: list[dict[str, Any]]) -> set[str]:
+    """What servers call the session."""
+    events = [entry["event"] for entry in entries]
+    opened = [e for e in events if e["type"] in ("session.created", "session.updated")]
+    return {event["session"]["id"] for event in opened if "id" in event["session"]}
+
+
 def responses_in(entries: list[dict[str, Any]]) -> set[str]:
     created = (e["event"] for e in entries if e["event"]["type"] == "response.created")
     return {event["response"]["id"] for event in created}
-
-
-@each_recording
-def test_a_recording_is_stored_under_the_servers_id(store: EventStore, recording: Path) -> None:
-    named = {
-        entry["event"]["session"]["id"]
-        for entry in envelopes(recording)
-        if entry["event"]["type"] in ("session.created", "session.updated")
-        and "id" in entry["event"]["session"]
-    }
-    assert {store.import_file(recording)[0].session_id} == named
 
 
 @each_recording
@@ -72,22 +68,18 @@ def test_a_recording_imported_again_adds_nothing(store: EventStore, recording: P
 
 
 @each_recording
-@pytest.mark.parametrize("form", ["bare", "frame", "array"])
 def test_a_recording_in_another_form_is_the_same_session(
-    store: EventStore, recording: Path, form: str
+    store: EventStore, recording: Path
 ) -> None:
-    entries = envelopes(recording)
     (only,) = store.import_file(recording)
     kept = texts(store, only.session_id)
-    pairs = list(zip(kept, entries, strict=True))
-    if form == "bare":
-        content = jsonl(*kept)
-    elif form == "frame":
-        content = jsonl(*({"direction": e["direction"], "frame": text} for text, e in pairs))
-    else:
-        content = f"[{','.join(str(text) for text in kept)}]".encode()
-    (again,) = imported(store, content)
-    assert (again.session_id, again.added) == (only.session_id, 0)
+    directions = [entry["direction"] for entry in envelopes(recording)]
+    pairs = zip(directions, kept, strict=True)
+    framed = jsonl(*({"direction": direction, "frame": text} for direction, text in pairs))
+    array = f"[{','.join(str(text) for text in kept)}]".encode()
+    for content in (jsonl(*kept), framed, array):
+        (again,) = imported(store, content)
+        assert (again.session_id, again.added) == (only.session_id, 0)
 
 
 def test_all_recordings_in_one_file_are_as_many_sessions(

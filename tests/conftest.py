@@ -121,5 +121,5 @@ def recordings() -> list[Path]:
     """The recorded streams."""
     found = recorded.streams()
     if not found:
-        pytest.skip(f"no recordings in {recorded.folder()}; name them in EVENTSTORE_RECORDINGS")
+        pytest.skip(recorded.MISSING)
     return found

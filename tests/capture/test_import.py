@@ -151,20 +151,38 @@ def test_the_same_call_may_be_stored_under_several_ids(store: EventStore) -> Non
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        pytest.param({}, id="without metadata"),
+        pytest.param(
+            {"customer": "42"},
+            id="with metadata",
+            marks=pytest.mark.xfail(
+                strict=True, reason="the metadata is noted at another time, so it is no repetition"
+            ),
+        ),
+    ],
+)
 def test_a_session_that_another_process_stores_at_the_same_time_is_stored_once(
-    store: EventStore, database_url: str, monkeypatch: pytest.MonkeyPatch
+    store: EventStore,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    metadata: dict[str, str],
 ) -> None:
     with EventStore(database_url) as other:
 
         def open_late(*arguments: Any) -> Any:
             monkeypatch.undo()
-            imported(other, CALL)
+            imported(other, CALL, metadata=metadata)
             return open_stream(*arguments)
 
         # The other one stores it after this one has seen that it is not there.
         monkeypatch.setattr(appender, "open_stream", open_late)
-        imported(store, CALL)
-    assert texts(store, "sess_1") == CALL.decode().splitlines()
+        (again,) = imported(store, CALL, metadata=metadata)
+    assert texts(store, "sess_1")[:4] == CALL.decode().splitlines()
+    assert store.metadata("sess_1") == metadata
+    assert again == Imported("sess_1", 4 + len(metadata), 1, 0)
 
 
 # Lines that cannot be read
@@ -414,6 +432,25 @@ def test_connections_without_ids_are_told_apart_by_their_closes(
     assert [entry.added for entry in imported(store, content)] == [0, 0]
     # The made id is that of the connection alone, wherever in a file it stands.
     assert imported_one(elsewhere, jsonl(*parts[0])) == made[0]
+
+
+_FROM_ZERO = pytest.mark.xfail(strict=True, reason="the line with 1 begins another session")
+
+
+@pytest.mark.parametrize("first", [1, 5, 100, pytest.param(0, marks=_FROM_ZERO)])
+def test_numbers_that_a_recorder_gave_its_lines_split_no_connection(
+    store: EventStore, first: int
+) -> None:
+    content = jsonl(*({"seq": first + place, "event": event} for place, event in enumerate(FIRST)))
+    assert [(entry.session_id, entry.events) for entry in imported(store, content)] == [
+        ("sess_1", 4)
+    ]
+
+
+@pytest.mark.parametrize("seq", [None, "1", True, 1.5, [], {}, 10**30], ids=str)
+def test_numbers_that_are_none_are_passed_over(store: EventStore, seq: Any) -> None:
+    content = jsonl(*({"seq": seq, "event": event} for event in [*FIRST, *SECOND]))
+    assert [entry.session_id for entry in imported(store, content)] == ["sess_1", "sess_2"]
 
 
 def test_a_refused_connection_leaves_the_ones_before_it_whole(store: EventStore) -> None:

@@ -22,7 +22,7 @@ from eventstore.realtime.frames import CLIENT, SERVER, Frame
 from eventstore.realtime.values import dumps, loads
 
 
-@examples(150)
+@examples(100)
 @given(streams())
 def test_a_fold_never_fails_and_its_views_can_be_written(stream: list[Frame]) -> None:
     shown = views(fold(SESSION, log_events(stream)))

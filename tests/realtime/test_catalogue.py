@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import pytest
 from openai.types import realtime as ga
 from openai.types.beta import realtime as beta
-from support.recordings import each_recording, schema_examples
+from support.recordings import MISSING, each_recording, schema_examples
 
 from eventstore.projection import fold
 from eventstore.realtime import catalogue
@@ -57,6 +57,8 @@ OPENAI_TYPES = [
 #: Examples that are events; the others are resources of the HTTP API.
 EXAMPLES = [entry for entry in schema_examples() if "Event" in entry["schema"]]
 
+needs_examples = pytest.mark.skipif(not EXAMPLES, reason=MISSING)
+
 
 def test_the_unions_were_read() -> None:
     found = {name: len(types_of(union)) for name, (_, union) in UNIONS.items()}
@@ -80,14 +82,14 @@ def test_an_openai_events_direction_is_known_by_its_type(type_: str, direction: 
     assert (type_ in catalogue.CLIENT_TYPES) == (direction == CLIENT)
 
 
-@pytest.mark.skipif(not EXAMPLES, reason="no recordings")
+@needs_examples
 def test_every_documented_example_is_known() -> None:
     assert len(EXAMPLES) > 100
     unknown = [e["schema"] for e in EXAMPLES if not catalogue.is_known(e["event"]["type"])]
     assert unknown == []
 
 
-@pytest.mark.skipif(not EXAMPLES, reason="no recordings")
+@needs_examples
 def test_every_documented_examples_direction_is_right() -> None:
     for entry in EXAMPLES:
         expected = CLIENT if "ClientEvent" in entry["schema"] else SERVER

@@ -15,6 +15,7 @@ from openai.types.realtime import ConversationItem as GaItem
 from openai.types.realtime import RealtimeResponse as GaResponse
 from pydantic import TypeAdapter
 from support.events import SESSION, Call, audio_part, log_events, message, text_part, without
+from support.examples import examples
 from support.recordings import each_recording, frames
 from support.strategies import items, json_values, responses
 
@@ -103,6 +104,7 @@ def test_the_wire_dialect_is_the_servers_own_word(recording: Path) -> None:
             assert without(kept, "output").items() <= shown.items()
 
 
+@examples(60)
 @given(json_values(), responses(), st.sampled_from(BOTH))
 def test_any_json_makes_a_valid_response(
     extra: Any, wire: dict[str, Any], dialect: Dialect

@@ -57,7 +57,7 @@ def both_ways(engine: Engine, streams_: st.SearchStrategy[list[Frame]], count: i
 
 
 def test_arbitrary_streams(engine: Engine) -> None:
-    both_ways(engine, streams(25), 100)
+    both_ways(engine, streams(25), 60)
 
 
 def test_what_servers_send(engine: Engine) -> None:

@@ -39,6 +39,7 @@ VALUES = (
     "42",
     "420",
     "4",
+    "5",
     "",
     "delivery",
     "delay",
@@ -83,8 +84,14 @@ def _call(chance: random.Random, number: int) -> Call:
     call.ms = number // 2 * SLOT_MS
     call.store("opened", metadata=_metadata(chance) or {})
     call.server("session.created", session=_session(chance, number))
+    # Of two sessions at the same time, the ids of responses and of sessions go opposite ways.
     for turn in range(chance.randint(2, 5)):
-        _turn(call, chance, f"{number}_{turn}", SAME if turn == 1 and number % 3 == 0 else None)
+        _turn(
+            call,
+            chance,
+            f"{SESSIONS - number}_{turn}",
+            SAME if turn == 1 and number % 3 == 0 else None,
+        )
     if chance.random() < 0.5:
         call.store("metadata", metadata=_metadata(chance) or {})
     return call

@@ -79,7 +79,7 @@ def filters() -> st.SearchStrategy[dict[str, Any]]:
             "model": st.sampled_from([model for model in MODELS if model] + ["unheard of"]),
             "voice": st.sampled_from((*VOICES, "unheard of")),
             "modality": st.sampled_from(("audio", "text")),
-            "conversation": st.sampled_from(("conv_1", "conv_0_0", "unheard of")),
+            "conversation": st.sampled_from(("conv_1", "conv_8_0", "conv_7_1", "unheard of")),
             "session": st.sampled_from((*calls(), "unheard of")),
             "text": _TEXTS,
             "min_tokens": st.integers(0, 2500),
@@ -218,6 +218,37 @@ def test_a_sessions_metadata_counts_for_its_responses_and_their_own_too(store: E
     assert listed(store, metadata=["tier=gold", "topic=c"]) == both
     assert listed(store, metadata=["topic=a"]) == []
     assert listed(store, metadata=["topic=b"]) == both[1:]
+
+
+BESIDE = (
+    "3",
+    "4",
+    "40",
+    "4\U0010ffff",
+    "5",
+    "6",
+    "c",
+    "d",
+    "dz",
+    "e",
+    "\ud7ff",
+    "\ue000",
+    "\ue001",
+)
+
+
+def test_a_prefix_takes_what_begins_so_and_nothing_beside_it(store: EventStore) -> None:
+    call = Call()
+    for place, value in enumerate(BESIDE):
+        call.created(f"resp_{place}", metadata={"topic": value})
+    store.append("sess", call.frames)
+    for prefix in BESIDE:
+        found = {BESIDE[int(id_.removeprefix("resp_"))] for _, id_ in _beginning(store, prefix)}
+        assert found == {value for value in BESIDE if value.startswith(prefix)}
+
+
+def _beginning(store: EventStore, prefix: str) -> list[Id]:
+    return listed(store, metadata=[f"topic^={prefix}"])
 
 
 def test_metadata_that_was_unset_counts_no_more(store: EventStore) -> None:

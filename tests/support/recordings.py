@@ -21,6 +21,10 @@ def folder() -> Path:
     return Path(os.environ.get("EVENTSTORE_RECORDINGS") or beside)
 
 
+#: Why a test that reads recordings is skipped.
+MISSING = f"no recordings in {folder()}; name them in EVENTSTORE_RECORDINGS"
+
+
 def streams() -> list[Path]:
     """The recorded streams in order of name; none where the folder is missing."""
     return [path for path in sorted(folder().glob("*.jsonl")) if path.name != SCHEMA_EXAMPLES]
@@ -50,9 +54,8 @@ def frames(
 
 
 def _parameters() -> list[Any]:
-    reason = f"no recordings in {folder()}; name them in EVENTSTORE_RECORDINGS"
     found = [pytest.param(path, id=path.stem) for path in streams()]
-    return found or [pytest.param(None, id="none", marks=pytest.mark.skip(reason=reason))]
+    return found or [pytest.param(None, id="none", marks=pytest.mark.skip(reason=MISSING))]
 
 
 #: Runs a test once for each recorded stream, given as `recording`.

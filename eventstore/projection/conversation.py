@@ -6,7 +6,7 @@ from typing import Any
 
 from eventstore.projection.session import name_conversation
 from eventstore.projection.state import Billed, Item, LogEvent, Part, SessionState, Truncation
-from eventstore.realtime.values import count, identifier, integer, mapping, sequence, text
+from eventstore.realtime.values import count, identifier, mapping, sequence, text
 
 MAX_PART = 10_000
 TEXT_PARTS = frozenset({"text", "output_text", "input_text"})
@@ -315,13 +315,6 @@ def _mcp(progress: str) -> Any:
             ensure_item(state, event, item_id).progress = progress
 
     return handler
-
-
-def truncation_ms(item: Item, index: int) -> int | None:
-    """Where a part was cut off, None where it was not."""
-    if item.truncation is None or item.truncation.content_index != index:
-        return None
-    return integer(item.truncation.audio_end_ms)
 
 
 HANDLERS = {

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 
 from eventstore.store import engine as engines
 from eventstore.store import schema
+from eventstore.store.transaction import close_all
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from support import postgres
@@ -76,7 +77,7 @@ def _set_up(url: str, with_schema: bool) -> None:
     if with_schema:
         engine = engines.create(url)
         schema.upgrade(engine)
-        engine.dispose()
+        close_all(engine)
 
 
 @contextmanager
@@ -100,7 +101,7 @@ def driver_connection(url: str) -> Iterator[Any]:
         yield proxy.driver_connection
     finally:
         proxy.close()
-        engine.dispose()
+        close_all(engine)
 
 
 def settings_of(engine: Engine) -> dict[str, Any]:

@@ -32,7 +32,8 @@ from eventstore.store.sessions import (
     metadata_frame,
     read_metadata,
 )
-from eventstore.store.transaction import read
+from eventstore.store.transaction import close_all, read
+from eventstore.store.wal import Checkpointer
 from eventstore.times import now
 
 
@@ -59,6 +60,7 @@ class EventStore:
     ) -> None:
         self.engine = engines.create(url)
         self._states = StateCache() if projection == "inline" else None
+        self._checkpointer = Checkpointer(self.engine) if engines.has_wal(self.engine) else None
         if check_schema:
             schema.ensure(self.engine)
 
@@ -75,7 +77,9 @@ class EventStore:
 
     def close(self) -> None:
         """Close all connections."""
-        self.engine.dispose()
+        if self._checkpointer is not None:
+            self._checkpointer.close()
+        close_all(self.engine)
 
     def append(
         self,
@@ -102,7 +106,10 @@ class EventStore:
             DatabaseUnavailableError: nothing was written.
         """
         check_session_id(session_id)
-        return append(self.engine, self._states, session_id, frames, expected_seq, close)
+        done = append(self.engine, self._states, session_id, frames, expected_seq, close)
+        if self._checkpointer is not None:
+            self._checkpointer.appended(done.last_seq - done.first_seq + 1)
+        return done
 
     def set_metadata(self, session_id: str, metadata: Mapping[str, str]) -> Appended:
         """Set metadata pairs of a session, noted in its log as `eventstore.session.metadata`.

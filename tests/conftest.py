@@ -16,6 +16,7 @@ from support.postgres import PostgresServer, running_server
 
 from eventstore.store import engine as engines
 from eventstore.store import schema
+from eventstore.store.transaction import close_all
 
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
 
@@ -63,7 +64,7 @@ def _create_schema(url: str) -> None:
     try:
         schema.upgrade(engine)
     finally:
-        engine.dispose()
+        close_all(engine)
 
 
 @pytest.fixture(params=DATABASES)
@@ -108,7 +109,7 @@ def engine(database_url: str) -> Iterator[Engine]:
     if made.dialect.name == "sqlite":
         event.listen(made, "connect", _do_not_wait_for_the_disk)
     yield made
-    made.dispose()
+    close_all(made)
 
 
 def _do_not_wait_for_the_disk(connection: Any, _: Any) -> None:

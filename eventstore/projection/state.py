@@ -246,6 +246,7 @@ class SessionState:
     translation: dict[str, list[str]] = field(default_factory=dict)
     translation_audio: AudioSpan | None = None
     dirty: Dirty = field(default_factory=Dirty)
+    written: dict[tuple[str, tuple[Any, ...]], tuple[Any, ...]] = field(default_factory=dict)
 
     def forget_written(self) -> None:
         """Mark nothing as changed, and take nothing for known of what the read models hold."""
@@ -254,6 +255,7 @@ class SessionState:
             item.indexed = None
         for response in responses:
             response.indexed = None
+        self.written.clear()
         self.dirty.clear()
 
     def diagnose(self, event: LogEvent, code: str, message: str) -> None:

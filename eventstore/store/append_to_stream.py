@@ -106,7 +106,10 @@ def decoded_rows(
     seq = base
     for direction, text, at in frames:
         seq += 1
-        if direction not in DIRECTIONS or not (at is None or is_time(at)):
+        # Times are checked as `is_time` does: a call for each frame would show.
+        if direction not in DIRECTIONS or not (
+            at is None or (type(at) is int and MIN_AT <= at <= MAX_AT)
+        ):
             raise InvalidInputError(
                 f"frame {seq - base}: direction {direction!r} and time {at!r}; use client, server"
                 " or store, and microseconds since 1970 UTC or None"

@@ -19,6 +19,7 @@ from eventstore.store.append_to_stream import (
     APPEND_ONE,
     APPEND_ONE_LOG,
     COPY_FROM,
+    INSERT_EVENT,
     Head,
     decoded_rows,
     insert_events,
@@ -151,6 +152,7 @@ def _append_at_known_head(
     rows = decoded_rows(session_id, head, frames, state)
     postgresql = engine.dialect.name == "postgresql"
     one = next(rows)[1:] if postgresql and len(frames) == 1 else None
+    single = next(rows) if not postgresql and len(frames) == 1 else None
     if one is not None and (state is None or not state.dirty):
         with autocommit(engine) as tx:
             moved = tx.run(APPEND_ONE if inline else APPEND_ONE_LOG, (*keys, *one)) == 1
@@ -160,7 +162,9 @@ def _append_at_known_head(
                 moved = tx.run(APPEND_ONE if inline else APPEND_ONE_LOG, (*keys, *one)) == 1
             else:
                 moved = tx.run(ADVANCE if inline else ADVANCE_LOG, keys) == 1
-                if moved:
+                if moved and single is not None:
+                    tx.connection.execute(INSERT_EVENT, single)
+                elif moved:
                     insert_events(tx, rows, few=len(frames) < COPY_FROM)
             if moved and state is not None and cached is not None:
                 with tx.pipeline():

@@ -12,11 +12,13 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from eventstore.errors import InvalidInputError
+from eventstore.store.transaction import RESTING
 
 SQLITE_BUSY_MS = 30_000
 # Bigger pages hold a frame's audio without a chain of overflow pages: see docs/adr/0002.
 SQLITE_PAGE_SIZE = 16_384
-SQLITE_CHECKPOINT_PAGES = 1000
+# Seldom reached: store/wal.py copies the log earlier, beside the appends.
+SQLITE_CHECKPOINT_PAGES = 2000
 
 _DIALECTS = {
     "sqlite": "sqlite",
@@ -52,7 +54,13 @@ def create(url: str) -> Engine:
     """
     parsed = parse_url(url)
     if parsed.drivername != "sqlite":
-        return create_engine(parsed, pool_size=5, max_overflow=20, pool_reset_on_return=None)
+        return create_engine(
+            parsed,
+            pool_size=5,
+            max_overflow=20,
+            pool_reset_on_return=None,
+            execution_options={RESTING: []},
+        )
     path = parsed.database
     memory = not path or path == ":memory:" or "mode=memory" in path
     if not memory and path is not None and not path.startswith("file:"):
@@ -64,9 +72,15 @@ def create(url: str) -> Engine:
         poolclass=StaticPool if memory else QueuePool,
         pool_reset_on_return=None,  # every transaction here ends itself
         connect_args={"check_same_thread": False, "timeout": SQLITE_BUSY_MS / 1000},
+        execution_options={RESTING: []},
     )
     event.listen(engine, "connect", _set_up_sqlite)
     return engine
+
+
+def has_wal(engine: Engine) -> bool:
+    """Whether the database is an SQLite file, which has a write-ahead log."""
+    return engine.dialect.name == "sqlite" and not isinstance(engine.pool, StaticPool)
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, record: Any) -> None:

@@ -168,7 +168,6 @@ responses = Table(
     Index("responses_model", "model", "at", "session_id", "response_id"),
     Index("responses_voice", "voice", "at", "session_id", "response_id"),
     Index("responses_conversation", "conversation_id", "at", "session_id", "response_id"),
-    Index("responses_session", "session_id", "at", "response_id"),
     sqlite_with_rowid=False,
 )
 

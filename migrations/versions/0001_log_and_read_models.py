@@ -150,7 +150,6 @@ def upgrade() -> None:
     )
     op.create_index("responses_id", "responses", ["response_id"])
     op.create_index("responses_model", "responses", ["model", "at", "session_id", "response_id"])
-    op.create_index("responses_session", "responses", ["session_id", "at", "response_id"])
     op.create_index("responses_status", "responses", ["status", "at", "session_id", "response_id"])
     op.create_index("responses_voice", "responses", ["voice", "at", "session_id", "response_id"])
     op.create_table(
@@ -203,7 +202,8 @@ def upgrade() -> None:
     else:
         # FTS5 knows its rows by number only; said_rows says which row is which item.
         op.execute(
-            "CREATE VIRTUAL TABLE said USING fts5(text, tokenize='unicode61 remove_diacritics 0')"
+            "CREATE VIRTUAL TABLE said USING fts5(text, columnsize=0,"
+            " tokenize='unicode61 remove_diacritics 0')"
         )
         op.execute(
             "CREATE TABLE said_rows (session_id VARCHAR(128) NOT NULL,"

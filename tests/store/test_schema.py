@@ -26,6 +26,7 @@ from eventstore.store import (
     appender,
     load_state,
     project,
+    put_rows,
     read_models,
     read_stream,
     schema,
@@ -35,11 +36,11 @@ from eventstore.store import engine as engines
 from eventstore.store.appender import StateCache, append
 from eventstore.store.project import project_session
 from eventstore.store.read_stream import read_events
-from eventstore.store.transaction import read
+from eventstore.store.transaction import close_all, read
 
 #: What SQLAlchemy cannot declare: SQLite's full-text tables, PostgreSQL's index on an expression.
 UNDECLARED = re.compile(r"said(_.*)?|items_said")
-HOT = (append_to_stream, appender, read_stream, load_state, read_models)
+HOT = (append_to_stream, appender, read_stream, load_state, put_rows, read_models)
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def empty(empty_database_url: str) -> Iterator[Engine]:
     """An engine on a database without a schema."""
     made = engines.create(empty_database_url)
     yield made
-    made.dispose()
+    close_all(made)
 
 
 def is_declared(_: Any, name: str | None, *rest: Any) -> bool:
@@ -129,7 +130,7 @@ def test_sqlite_gets_its_schema_on_first_use(tmp_path: Path) -> None:
     assert schema.revision(engine) == schema.HEAD
     append(engine, StateCache(), SESSION, SAMPLE_STREAMS[0])
     assert read_model_rows(engine, SESSION)["sessions"]
-    engine.dispose()
+    close_all(engine)
 
 
 def test_postgresql_gets_its_schema_on_demand_only(empty_postgres_url: str) -> None:
@@ -137,7 +138,7 @@ def test_postgresql_gets_its_schema_on_demand_only(empty_postgres_url: str) -> N
     with pytest.raises(SchemaError, match="has no eventstore schema; run: eventstore init"):
         schema.ensure(engine)
     assert schema.revision(engine) is None
-    engine.dispose()
+    close_all(engine)
 
 
 # Keys
@@ -236,7 +237,7 @@ def partitioned(empty_postgres_url: str) -> Iterator[Engine]:
     made = engines.create(empty_postgres_url)
     create_partitioned(made)
     yield made
-    made.dispose()
+    close_all(made)
 
 
 def test_the_store_works_on_tables_spread_by_session(partitioned: Engine) -> None:

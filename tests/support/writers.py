@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from eventstore.realtime.frames import SERVER, Frame
 from eventstore.store import engine as engines
 from eventstore.store.appender import StateCache, append
+from eventstore.store.transaction import close_all
 
 SHARED = "shared"
 
@@ -44,7 +45,7 @@ def write_many(url: str, name: str, appends: int, own_sessions: int) -> list[Wri
             texts = list(_texts(f"{name}-{number}-{session_id}", 1 + number % 10))
             done = append(engine, states, session_id, [Frame(SERVER, text) for text in texts])
             written.append(Written(session_id, done.first_seq, texts))
-    engine.dispose()
+    close_all(engine)
     return written
 
 

@@ -1,0 +1,204 @@
+"""Rows of the read models, made from a session's state. The order of columns is the tables'."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from eventstore.projection import view
+from eventstore.projection.conversation import is_settled
+from eventstore.projection.state import Billed, Item, Response, SessionState
+from eventstore.projection.usage import tokens_of
+from eventstore.realtime.values import column, dumps, identifier, mapping, metadata_pairs, storable
+
+Row = tuple[Any, ...]
+
+
+def session_row(state: SessionState, opened_at: int) -> Row:
+    """The row of `sessions`."""
+    resource = view.session_resource(state)
+    notes = resource.pop("eventstore")
+    # The stream's own row has these, so that an append of audio alone writes no row here.
+    for key in ("events", "last_at", "duration_ms"):
+        del notes[key]
+    return (
+        state.session_id,
+        _sort_at(state.first_at, opened_at),
+        column(resource.get("model")),
+        int(state.closed),
+        len(state.responses),
+        notes["interruptions"],
+        state.errors,
+        dumps(resource),
+        dumps(notes),
+    )
+
+
+def session_metadata_rows(state: SessionState, opened_at: int) -> list[Row]:
+    """The rows of `session_metadata`."""
+    at = _sort_at(state.first_at, opened_at)
+    return [(state.session_id, key, value, at) for key, value in state.metadata.items()]
+
+
+def conversation_rows(state: SessionState) -> list[Row]:
+    """The rows of `conversations`."""
+    return [
+        (state.session_id, position, identifier(conversation.id))
+        for position, conversation in enumerate(state.conversations)
+    ]
+
+
+def item_rows(state: SessionState, changed: Iterable[Item]) -> list[Row]:
+    """The rows of `items`, in conversation order by `position`."""
+    items = list(changed)
+    positions: dict[str, int] = {}
+    for index in {item.conversation for item in items if item.linked}:
+        if index is not None:
+            order = state.conversations[index].order
+            positions.update(_positions(order, {i.id for i in items if i.conversation == index}))
+    return [_item_row(state, item, positions.get(item.id)) for item in items]
+
+
+def _positions(order: list[str], wanted: set[str]) -> Iterator[tuple[str, int]]:
+    # Changed items are nearly always the last ones.
+    left = len(wanted)
+    for position in range(len(order) - 1, -1, -1):
+        if not left:
+            return
+        if order[position] in wanted:
+            left -= 1
+            yield order[position], position
+
+
+def _item_row(state: SessionState, item: Item, position: int | None) -> Row:
+    resource = view.item_resource(state, item, live=False)
+    return (
+        state.session_id,
+        item.id,
+        item.conversation if item.linked else None,
+        position if item.linked else None,
+        column(resource.get("type"), 64),
+        column(resource.get("role"), 64),
+        column(resource.get("status"), 64),
+        item.response_id or item.answered_by,
+        item.seen_seq,
+        item.seen_at,
+        item.deleted_seq,
+        said_of(state, item),
+        dumps(resource),
+    )
+
+
+def response_row(state: SessionState, response: Response, opened_at: int) -> Row:
+    """The row of `responses`: what people filter on, and the resource."""
+    resource = view.response_resource(state, response, live=False)
+    notes = resource["eventstore"]
+    config = notes["config"]
+    tokens = tokens_of(mapping(resource.get("usage")))
+    details = mapping(resource.get("status_details"))
+    format_ = config["audio_format"]
+    limit = config["max_output_tokens"]
+    return (
+        state.session_id,
+        response.id,
+        _sort_at(response.seen_at, opened_at),
+        response.seen_seq,
+        column(resource.get("status"), 64),
+        column(details.get("reason"), 64),
+        column(notes["model"]),
+        column(config["voice"], 128),
+        ",".join(sorted(config["modalities"])) if config["modalities"] else None,
+        format_["type"] if format_ else None,
+        config["temperature"],
+        str(limit) if limit is not None else None,
+        identifier(resource.get("conversation_id")),
+        int(notes["interrupted"]),
+        response.created_at,
+        response.first_text_at,
+        response.first_audio_at,
+        response.done_at,
+        response.speech_ended_at,
+        tokens.input_tokens,
+        tokens.output_tokens,
+        tokens.total_tokens,
+        dumps(resource),
+    )
+
+
+def metadata_of(state: SessionState, response: Response) -> frozenset[tuple[str, str, int]]:
+    """The pairs that a response answers to, each with 1 where it is its own, 0 its session's."""
+    wire = response.wire.get("metadata")
+    if wire is None and "metadata" not in response.wire and response.request is not None:
+        wire = response.request.body.get("metadata")
+    own = metadata_pairs(wire)
+    inherited = [pair for pair in state.metadata.items() if own.get(pair[0]) != pair[1]]
+    return frozenset((*pair, 1) for pair in own.items()) | frozenset(
+        (*pair, 0) for pair in inherited
+    )
+
+
+def response_metadata_rows(state: SessionState, response: Response, opened_at: int) -> list[Row]:
+    """The rows of `response_metadata` for a response."""
+    at = _sort_at(response.seen_at, opened_at)
+    return [
+        (state.session_id, response.id, key, value, own, at)
+        for key, value, own in metadata_of(state, response)
+    ]
+
+
+def response_usage_rows(
+    state: SessionState, responses: list[Response], opened_at: int
+) -> list[Row]:
+    """The rows of `usage` for responses that are done."""
+    return [
+        _usage_row(
+            state,
+            f"response/{response.id}",
+            "response",
+            response.id,
+            None,
+            _sort_at(response.done_at, opened_at),
+            response.session.get("model"),
+            response.usage,
+        )
+        for response in responses
+        if response.done_seq is not None
+    ]
+
+
+def transcription_row(state: SessionState, billed: Billed, opened_at: int) -> Row:
+    """The row of `usage` for an input transcription."""
+    return _usage_row(
+        state,
+        f"transcription/{billed.item_id}/{billed.content_index}",
+        "transcription",
+        None,
+        billed.item_id,
+        _sort_at(billed.at, opened_at),
+        billed.model,
+        billed.usage,
+    )
+
+
+def _usage_row(
+    state: SessionState,
+    usage_id: str,
+    kind: str,
+    response_id: str | None,
+    item_id: str | None,
+    at: int,
+    model: Any,
+    usage: dict[str, Any] | None,
+) -> Row:
+    key = (state.session_id, usage_id, kind, response_id, item_id, at, column(model))
+    return (*key, int(bool(usage)), *tokens_of(usage))
+
+
+def said_of(state: SessionState, item: Item) -> str:
+    """What search finds an item by."""
+    return storable(view.spoken(item, deltas=is_settled(state, item)))
+
+
+def _sort_at(at: int | None, opened_at: int) -> int:
+    # Lists are in order of time; a recording without times counts from its import.
+    return at if at is not None else opened_at

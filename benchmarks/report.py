@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.rounds import Ratio
+from benchmarks.rounds import Ratio, progress
 
 # Asked for at the start: what is measured is the code as it was then, not as it is at the end.
 COMMIT = subprocess.run(
@@ -59,6 +59,9 @@ class Report:
             row |= {"low": found.low, "high": found.high}
         row |= {"target": target, "at_most": at_most, "ok": good, "details": details}
         self.rows.append(row)
+        progress(
+            f"{self.name}: {what}: {value:.3g}{unit}"
+        )  # not lost where a long run is cut short
 
     def print(self) -> None:
         """Print the table on standard output."""

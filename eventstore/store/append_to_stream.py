@@ -36,16 +36,15 @@ INSERT_EVENT = (
     " audio) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 # PostgreSQL: the head moved and one event inserted, or neither, in one round trip.
-_INSERT_MOVED = (
-    "WITH moved AS ({advance} RETURNING session_id)"
-    " INSERT INTO events (session_id, seq, at, direction, type, frame, audio_offset, folded,"
+MOVED_LOG = f"WITH moved AS ({ADVANCE_LOG} RETURNING session_id)"
+MOVED = f"WITH moved AS ({ADVANCE} RETURNING session_id)"
+INSERT_MOVED = (
+    "INSERT INTO events (session_id, seq, at, direction, type, frame, audio_offset, folded,"
     " audio)"
     " SELECT session_id, ?::bigint, ?::bigint, ?::text, ?::text, ?::text, ?::integer,"
     " ?::smallint, ?::bytea"
     " FROM moved"
 )
-APPEND_ONE_LOG = _INSERT_MOVED.format(advance=ADVANCE_LOG)
-APPEND_ONE = _INSERT_MOVED.format(advance=ADVANCE)
 COPY_EVENTS = (
     "COPY events (session_id, seq, at, direction, type, frame, audio_offset, folded, audio)"
     " FROM STDIN (FORMAT BINARY)"

@@ -16,10 +16,10 @@ from eventstore.realtime.frames import STORE, Frame
 from eventstore.store.append_to_stream import (
     ADVANCE,
     ADVANCE_LOG,
-    APPEND_ONE,
-    APPEND_ONE_LOG,
     COPY_FROM,
-    INSERT_EVENT,
+    INSERT_MOVED,
+    MOVED,
+    MOVED_LOG,
     Head,
     decoded_rows,
     insert_events,
@@ -29,10 +29,21 @@ from eventstore.store.append_to_stream import (
     open_stream,
 )
 from eventstore.store.load_state import catch_up_state, load_state
-from eventstore.store.read_models import write_all, write_changes
+from eventstore.store.put_rows import put_clauses, put_parameters
+from eventstore.store.read_models import (
+    changed_rows,
+    mark_written,
+    only_puts,
+    write_all,
+    write_changes,
+)
 from eventstore.store.transaction import Row, Transaction, autocommit, write
 from eventstore.times import now
 
+# PostgreSQL: one event, and with `PUT` all that it changes, or nothing, in one trip.
+APPEND_ONE_LOG = f"{MOVED_LOG} {INSERT_MOVED}"
+APPEND_ONE = f"{MOVED} {INSERT_MOVED}"
+APPEND_ONE_AND_PUT = f"{MOVED}, {put_clauses('moved, ')} {INSERT_MOVED}"
 SET_HEAD = (
     "UPDATE streams SET head_seq = ?, last_at = COALESCE(?, last_at), projected_seq = ?,"
     " projector_version = ?, closed_at = COALESCE(?, closed_at) WHERE session_id = ?"
@@ -112,8 +123,7 @@ def append(
     if isinstance(frames, Sequence) and frames and not close:
         known = _known_head(states is not None, cached, expected_seq)
         if known is not None:
-            state = cached.state if cached is not None else None
-            appended = _append_at_known_head(engine, session_id, known, frames, state, cached)
+            appended = _append_at_known_head(engine, session_id, known, frames, cached)
             if appended is None:
                 cached = None  # folded events that were not written
     if appended is None:
@@ -140,36 +150,50 @@ def _append_at_known_head(
     session_id: str,
     head: int,
     frames: Sequence[Frame],
-    state: SessionState | None,
     cached: Cached | None,
 ) -> Appended | None:
     """Append where the head is still the one known; None, and nothing written, where it moved."""
     last = head + len(frames)
     at = _last_at(frames)
+    state = cached.state if cached is not None else None
     inline = state is not None
     moving = (last, at, last) if inline else (last, at)
     keys = (*moving, session_id, head)
     rows = decoded_rows(session_id, head, frames, state)
-    postgresql = engine.dialect.name == "postgresql"
-    one = next(rows)[1:] if postgresql and len(frames) == 1 else None
-    single = next(rows) if not postgresql and len(frames) == 1 else None
-    if one is not None and (state is None or not state.dirty):
-        with autocommit(engine) as tx:
-            moved = tx.run(APPEND_ONE if inline else APPEND_ONE_LOG, (*keys, *one)) == 1
+    if len(frames) == 1 and engine.dialect.name == "postgresql":
+        moved = _append_one(engine, keys, next(rows), cached)
     else:
         with write(engine) as tx:
-            if one is not None:
-                moved = tx.run(APPEND_ONE if inline else APPEND_ONE_LOG, (*keys, *one)) == 1
-            else:
-                moved = tx.run(ADVANCE if inline else ADVANCE_LOG, keys) == 1
-                if moved and single is not None:
-                    tx.connection.execute(INSERT_EVENT, single)
-                elif moved:
-                    insert_events(tx, rows, few=len(frames) < COPY_FROM)
-            if moved and state is not None and cached is not None:
-                with tx.pipeline():
-                    write_changes(tx, state, cached.opened_at)
+            moved = tx.run(ADVANCE if inline else ADVANCE_LOG, keys) == 1
+            if moved:
+                insert_events(tx, rows, few=len(frames) < COPY_FROM)
+                if cached is not None:
+                    write_changes(tx, cached.state, cached.opened_at)
     return Appended(session_id, head + 1, last) if moved else None
+
+
+def _append_one(engine: Engine, keys: Row, row: Row, cached: Cached | None) -> bool:
+    """PostgreSQL: append one event, its read models included, in one trip where that is possible.
+
+    Returns:
+        Whether the head was the expected one; where it was not, nothing was written.
+    """
+    event = row[1:]
+    if cached is None or not cached.state.dirty:
+        with autocommit(engine) as tx:
+            return tx.run(APPEND_ONE_LOG if cached is None else APPEND_ONE, (*keys, *event)) == 1
+    state, opened_at = cached
+    if only_puts(state):
+        put = put_parameters(changed_rows(state, opened_at))
+        with autocommit(engine) as tx:
+            moved = tx.run(APPEND_ONE_AND_PUT, (*keys, *put, *event)) == 1
+        mark_written(state)
+        return moved
+    with write(engine) as tx:
+        moved = tx.run(APPEND_ONE, (*keys, *event)) == 1
+        if moved:
+            write_changes(tx, state, opened_at)
+    return moved
 
 
 def _last_at(frames: Sequence[Frame]) -> int | None:

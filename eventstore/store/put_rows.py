@@ -6,10 +6,13 @@ from collections.abc import Callable
 from operator import itemgetter
 from typing import NamedTuple
 
+import orjson
 from sqlalchemy import Table
 
 from eventstore.store import tables
 from eventstore.store.transaction import Row, Transaction
+
+Rows = dict[str, list[Row]]
 
 #: Columns that never change once a row is there.
 _FIXED = {"sessions": {"at"}, "responses": {"at", "seq"}, "response_metadata": {"at"}}
@@ -26,13 +29,35 @@ _SELDOM = {
 
 def _upsert(table: Table) -> str:
     names = [c.name for c in table.columns]
-    kept = {c.name for c in table.primary_key.columns} | _FIXED.get(table.name, set())
-    keys = ", ".join(c.name for c in table.primary_key.columns)
-    rest = ", ".join(f"{n} = excluded.{n}" for n in names if n not in kept)
     return (
         f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
-        f" ON CONFLICT ({keys}) DO UPDATE SET {rest}"
+        f" {_on_conflict(table)}"
     )
+
+
+def _on_conflict(table: Table) -> str:
+    kept = {c.name for c in table.primary_key.columns} | _FIXED.get(table.name, set())
+    keys = ", ".join(c.name for c in table.primary_key.columns)
+    sets = ", ".join(f"{c.name} = excluded.{c.name}" for c in table.columns if c.name not in kept)
+    return f"ON CONFLICT ({keys}) DO UPDATE SET {sets}"
+
+
+def put_clauses(condition: str = "") -> str:
+    """PostgreSQL: clauses of a WITH that put the rows of `put_parameters` into all tables.
+
+    Args:
+        condition: where to take another relation from, whose rows decide whether anything is put.
+    """
+    clauses = []
+    for table in tables.READ_MODELS:
+        names = [c.name for c in table.columns]
+        taken = ", ".join(f"r.{name}" for name in names)
+        clauses.append(
+            f"put_{table.name} AS (INSERT INTO {table.name} ({', '.join(names)}) SELECT {taken}"
+            f" FROM {condition}json_populate_recordset(NULL::{table.name}, ?::json) r"
+            f" {_on_conflict(table)})"
+        )
+    return ", ".join(clauses)
 
 
 def _often(table: Table) -> list[str]:
@@ -47,8 +72,13 @@ def _update(table: Table) -> str:
     return f"UPDATE {table.name} SET {sets} WHERE {where}"
 
 
+#: PostgreSQL: one statement for all tables, since each one more is a trip to the server.
+PUT = f"WITH {put_clauses()} SELECT 1"
 UPSERT = {table.name: _upsert(table) for table in tables.READ_MODELS}
 UPDATE = {name: _update(tables.metadata.tables[name]) for name in _SELDOM}
+
+
+_COLUMNS = {table.name: [str(c.name) for c in table.columns] for table in tables.READ_MODELS}
 
 
 class _Take(NamedTuple):
@@ -73,30 +103,49 @@ def _take(table: Table) -> _Take:
 _TAKE = {name: _take(tables.metadata.tables[name]) for name in _SELDOM}
 
 
-def put(tx: Transaction, table: Table, rows: list[Row]) -> None:
-    """Insert rows, or replace those that are there."""
-    _run(tx, UPSERT[table.name], rows)
-
-
-def put_known(
-    tx: Transaction, written: dict[tuple[str, Row], Row], table: Table, rows: list[Row]
+def put_rows(
+    tx: Transaction, rows: Rows, written: dict[tuple[str, Row], Row] | None = None
 ) -> None:
-    """`put`, with a memory of what was put, so that a row that is there is updated in place.
+    """Insert rows, or replace those that are there.
 
     Args:
+        rows: by table.
         written: by table and key, the seldom changed columns of rows that are surely there.
     """
-    take = _TAKE[table.name]
+    if tx.postgresql:
+        if any(rows.values()):
+            tx.run(PUT, put_parameters(rows))
+        return
+    for table, some in rows.items():
+        if written is not None and table in UPDATE:
+            _put_known(tx, table, some, written)
+        else:
+            _run(tx, UPSERT[table], some)
+
+
+def put_parameters(rows: Rows) -> tuple[str, ...]:
+    """What `PUT` is given: each table's rows as a JSON array of objects."""
+    return tuple(
+        orjson.dumps([dict(zip(names, row, strict=True)) for row in rows.get(table, ())]).decode()
+        for table, names in _COLUMNS.items()
+    )
+
+
+def _put_known(
+    tx: Transaction, table: str, rows: list[Row], written: dict[tuple[str, Row], Row]
+) -> None:
+    """Update a row in place where its seldom changed columns are as they were written last."""
+    take = _TAKE[table]
     new, there = [], []
     for row in rows:
-        name, values = (table.name, take.key(row)), take.seldom(row)
+        name, values = (table, take.key(row)), take.seldom(row)
         if written.get(name) == values:
             there.append(take.parameters(row))
         else:
             written[name] = values
             new.append(row)
-    _run(tx, UPSERT[table.name], new)
-    _run(tx, UPDATE[table.name], there)
+    _run(tx, UPSERT[table], new)
+    _run(tx, UPDATE[table], there)
 
 
 def _run(tx: Transaction, sql: str, rows: list[Row]) -> None:

@@ -6,11 +6,9 @@ at once. Both make rows by the same functions, so a rebuild equals what appends 
 
 from __future__ import annotations
 
-from functools import partial
-
 from eventstore.projection.state import Item, Response, SessionState
 from eventstore.store import tables
-from eventstore.store.put_rows import put, put_known
+from eventstore.store.put_rows import Rows, put_rows
 from eventstore.store.rows import (
     conversation_rows,
     item_rows,
@@ -44,49 +42,82 @@ INSERT_SAID_ROW = "INSERT INTO said_rows (session_id, item_id, docid) VALUES (?,
 
 def write_changes(tx: Transaction, state: SessionState, opened_at: int) -> None:
     """Write the rows that changed since the state's last write, and mark them written."""
-    dirty, known = state.dirty, partial(put_known, tx, state.written)
-    if dirty.metadata or dirty.session:
-        known(tables.sessions, [session_row(state, opened_at)])
-    if dirty.metadata:
+    if state.dirty.metadata:
         tx.run(DELETE["session_metadata"], (state.session_id,))
-        put(tx, tables.session_metadata, session_metadata_rows(state, opened_at))
-    if dirty.conversations:
-        put(tx, tables.conversations, conversation_rows(state))
+    for response in _retagged(state):
+        if response.indexed != frozenset():
+            tx.run(DELETE_RESPONSE_METADATA, (state.session_id, response.id))
+    put_rows(tx, changed_rows(state, opened_at), state.written)
+    if not tx.postgresql:
+        _index_said(tx, state, [state.items[item_id] for item_id in state.dirty.items])
+    mark_written(state)
+
+
+def only_puts(state: SessionState) -> bool:
+    """Whether `changed_rows` is all that is to be written: no row goes."""
+    return not state.dirty.metadata and all(r.indexed == frozenset() for r in _retagged(state))
+
+
+def changed_rows(state: SessionState, opened_at: int) -> Rows:
+    """The rows that changed since the state's last write, by table."""
+    dirty = state.dirty
     for index in dirty.reordered:
         dirty.items.update(state.conversations[index].order)
-    if dirty.items:
-        changed = [state.items[item_id] for item_id in dirty.items]
-        known(tables.items, item_rows(state, changed))
-        _index_said(tx, state, changed)
-    if dirty.responses or dirty.metadata:
-        touched = [state.responses[id_] for id_ in dirty.responses]
-        known(tables.responses, [response_row(state, r, opened_at) for r in touched])
-        tagged = list(state.responses.values()) if dirty.metadata else touched
-        _write_response_metadata(tx, state, tagged, opened_at)
-        known(tables.usage, response_usage_rows(state, touched, opened_at))
-    if dirty.billed:
-        billed = [state.billed[key] for key in dirty.billed]
-        known(tables.usage, [transcription_row(state, b, opened_at) for b in billed])
-    dirty.clear()
+    responses = [state.responses[id_] for id_ in dirty.responses]
+    rows: Rows = {}
+    if dirty.metadata or dirty.session:
+        rows["sessions"] = [session_row(state, opened_at)]
+    if dirty.metadata:
+        rows["session_metadata"] = session_metadata_rows(state, opened_at)
+    if dirty.conversations:
+        rows["conversations"] = conversation_rows(state)
+    rows["items"] = item_rows(state, [state.items[item_id] for item_id in dirty.items])
+    rows["responses"] = [response_row(state, r, opened_at) for r in responses]
+    rows["response_metadata"] = [
+        row for r in _retagged(state) for row in response_metadata_rows(state, r, opened_at)
+    ]
+    rows["usage"] = response_usage_rows(state, responses, opened_at)
+    rows["usage"] += [transcription_row(state, state.billed[b], opened_at) for b in dirty.billed]
+    return rows
+
+
+def mark_written(state: SessionState) -> None:
+    """Note that what changed in the state is in the read models now."""
+    for response in _retagged(state):
+        response.indexed = metadata_of(state, response)
+    state.dirty.clear()
+
+
+def _retagged(state: SessionState) -> list[Response]:
+    """Changed responses that answer to other metadata than their rows say."""
+    dirty = state.dirty
+    touched = state.responses if dirty.metadata else dirty.responses
+    responses = [state.responses[id_] for id_ in touched]
+    return [r for r in responses if r.indexed != metadata_of(state, r)]
 
 
 def write_all(tx: Transaction, state: SessionState, opened_at: int) -> None:
     """Replace all of a session's rows by those of the state."""
     delete_all(tx, state.session_id)
     items, responses = list(state.items.values()), list(state.responses.values())
-    put(tx, tables.sessions, [session_row(state, opened_at)])
-    put(tx, tables.session_metadata, session_metadata_rows(state, opened_at))
-    put(tx, tables.conversations, conversation_rows(state))
-    put(tx, tables.items, item_rows(state, items))
-    put(tx, tables.responses, [response_row(state, r, opened_at) for r in responses])
-    pairs = [row for r in responses for row in response_metadata_rows(state, r, opened_at)]
-    put(tx, tables.response_metadata, pairs)
-    put(tx, tables.usage, response_usage_rows(state, responses, opened_at))
     billed = state.billed.values()
-    put(tx, tables.usage, [transcription_row(state, b, opened_at) for b in billed])
-    for item in items:
-        item.indexed = ""
-    _index_said(tx, state, items)
+    rows = {
+        "sessions": [session_row(state, opened_at)],
+        "session_metadata": session_metadata_rows(state, opened_at),
+        "conversations": conversation_rows(state),
+        "items": item_rows(state, items),
+        "responses": [response_row(state, r, opened_at) for r in responses],
+        "response_metadata": [
+            row for r in responses for row in response_metadata_rows(state, r, opened_at)
+        ],
+        "usage": response_usage_rows(state, responses, opened_at)
+        + [transcription_row(state, b, opened_at) for b in billed],
+    }
+    put_rows(tx, rows)
+    if not tx.postgresql:
+        for item in items:
+            item.indexed = ""
+        _index_said(tx, state, items)
     for response in responses:
         response.indexed = metadata_of(state, response)
     state.written.clear()
@@ -102,22 +133,8 @@ def delete_all(tx: Transaction, session_id: str) -> None:
         tx.run(DELETE_SAID_ROWS, (session_id,))
 
 
-def _write_response_metadata(
-    tx: Transaction, state: SessionState, responses: list[Response], opened_at: int
-) -> None:
-    for response in responses:
-        if response.indexed == metadata_of(state, response):
-            continue
-        if response.indexed != frozenset():
-            tx.run(DELETE_RESPONSE_METADATA, (state.session_id, response.id))
-        put(tx, tables.response_metadata, response_metadata_rows(state, response, opened_at))
-        response.indexed = metadata_of(state, response)
-
-
 def _index_said(tx: Transaction, state: SessionState, items: list[Item]) -> None:
-    """Keep the search index in step; PostgreSQL's is an index on `items`."""
-    if tx.postgresql:
-        return
+    """Keep SQLite's search index in step; PostgreSQL's is an index on `items`."""
     for item in items:
         said = said_of(state, item)
         if said == item.indexed:

@@ -271,12 +271,12 @@ def _audio_delta(state: SessionState, event: LogEvent, body: dict[str, Any]) -> 
     if is_new or is_settled(state, item):
         touch(state, item)
     response = state.responses.get(item.response_id or "")
-    if response is not None and response.first_audio_at is None:
+    if response is not None and response.first_audio_seq is None:
         _first_audio(state, event, response)
 
 
 def _first_audio(state: SessionState, event: LogEvent, response: Response) -> None:
-    response.first_audio_at = event.at
+    response.first_audio_at, response.first_audio_seq = event.at, event.seq
     response.speech_ended_at, state.speech_ended_at = state.speech_ended_at, None
     state.dirty.responses.add(response.id)
 
@@ -306,7 +306,7 @@ def _playback_started(state: SessionState, event: LogEvent, body: dict[str, Any]
         return
     response.playback_started_at = event.at
     # Over WebRTC and SIP the audio itself never crosses this connection.
-    if response.first_audio_at is None:
+    if response.first_audio_seq is None:
         _first_audio(state, event, response)
 
 

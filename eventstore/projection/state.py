@@ -143,6 +143,7 @@ class Response:
     done_seq: int | None = None
     done_at: int | None = None
     first_audio_at: int | None = None
+    first_audio_seq: int | None = None
     first_text_at: int | None = None
     speech_ended_at: int | None = None
     request: Request | None = None

@@ -142,8 +142,17 @@ FOLDED = frozenset(
     }
 )
 
-#: What a rebuild need not read at all.
+#: What a rebuild need not read at all, save where a text has not been finished.
 SKIPPED_BY_REBUILD = frozenset(NO_EFFECT) | TEXT_DELTAS
+
+#: What a rebuild reads by the part that it grows.
+PART_DELTAS = frozenset(
+    {
+        "response.audio.delta",
+        "response.output_audio.delta",
+        "conversation.item.input_audio_transcription.delta",
+    }
+)
 
 
 def canonical(type_: str) -> str:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from eventstore.errors import ConflictError, InvalidInputError
 from eventstore.projection.fold import advance
+from eventstore.projection.parts import load_key
 from eventstore.projection.state import PROJECTOR_VERSION, SessionState
-from eventstore.realtime.catalogue import SKIPPED_BY_REBUILD
 from eventstore.realtime.frames import DIRECTIONS, Frame, decode_columns
 from eventstore.store.transaction import Row, Transaction
 from eventstore.times import MAX_AT, MIN_AT
@@ -32,21 +32,21 @@ LOCK_STREAM = (
     " WHERE session_id = ?"
 )
 INSERT_EVENT = (
-    "INSERT INTO events (session_id, seq, at, direction, type, frame, audio_offset, folded,"
+    "INSERT INTO events (session_id, seq, at, direction, type, frame, audio_offset, load_key,"
     " audio) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 # PostgreSQL: the head moved and one event inserted, or neither, in one round trip.
 MOVED_LOG = f"WITH moved AS ({ADVANCE_LOG} RETURNING session_id)"
 MOVED = f"WITH moved AS ({ADVANCE} RETURNING session_id)"
 INSERT_MOVED = (
-    "INSERT INTO events (session_id, seq, at, direction, type, frame, audio_offset, folded,"
+    "INSERT INTO events (session_id, seq, at, direction, type, frame, audio_offset, load_key,"
     " audio)"
     " SELECT session_id, ?::bigint, ?::bigint, ?::text, ?::text, ?::text, ?::integer,"
-    " ?::smallint, ?::bytea"
+    " ?::text, ?::bytea"
     " FROM moved"
 )
 COPY_EVENTS = (
-    "COPY events (session_id, seq, at, direction, type, frame, audio_offset, folded, audio)"
+    "COPY events (session_id, seq, at, direction, type, frame, audio_offset, load_key, audio)"
     " FROM STDIN (FORMAT BINARY)"
 )
 SAME_EVENTS = (
@@ -54,7 +54,7 @@ SAME_EVENTS = (
     " WHERE session_id = ? AND seq > ? AND seq <= ? ORDER BY seq"
 )
 
-_COPY_TYPES = ("varchar", "int8", "int8", "varchar", "varchar", "text", "int4", "int2", "bytea")
+_COPY_TYPES = ("varchar", "int8", "int8", "varchar", "varchar", "text", "int4", "text", "bytea")
 #: Below this, one INSERT after the other is faster than starting a COPY.
 COPY_FROM = 8
 
@@ -117,8 +117,8 @@ def decoded_rows(
         if state is not None:
             length = len(audio) if audio is not None and offset is not None and offset >= 0 else 0
             advance(state, seq, at, direction, type_, event, length)
-        folded = 0 if type_ in SKIPPED_BY_REBUILD else 1
-        yield session_id, seq, at, direction, type_, frame, offset, folded, audio
+        key = load_key(type_, event)
+        yield session_id, seq, at, direction, type_, frame, offset, key, audio
 
 
 def insert_events(tx: Transaction, rows: Iterable[Row], few: bool) -> None:

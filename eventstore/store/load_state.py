@@ -2,13 +2,16 @@
 
 Input audio and events without effect are skipped, and so are text deltas, since their
 `…done` says the same. They are read only where the fold depends on them: the first text of
-a response, and the text of parts that never finished. The result equals folding every event
+a response, and the text of parts that never finished. Of a part's audio deltas the first is
+folded, and all are summed up by the database. The result equals folding every event
 (tests/store/test_load_state.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from heapq import merge
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -17,21 +20,30 @@ from eventstore.projection.conversation import (
     accepts_arguments,
     accepts_text,
     accepts_transcript,
+    part_index,
 )
 from eventstore.projection.fold import advance
+from eventstore.projection.parts import AUDIO_KEY, TRANSCRIPT_KEY, transcript_key
 from eventstore.projection.session import close
 from eventstore.projection.speech import needs_input_bytes
-from eventstore.projection.state import Item, SessionState
+from eventstore.projection.state import AudioSpan, Item, SessionState
 from eventstore.realtime.catalogue import INPUT_AUDIO, TEXT_DELTAS
 from eventstore.realtime.frames import UNREADABLE, parse_stored
+from eventstore.realtime.values import identifier
 from eventstore.store.transaction import Row, Transaction
 
 _PIECE_ROWS = 1000
 _DELTA_ROWS = 4
+_LENGTH_OF_ROW = 8
 
 
 def _listed(types: frozenset[str]) -> str:
     return ", ".join(f"'{type_}'" for type_ in sorted(types))
+
+
+def _behind(prefix: str) -> str:
+    """What all texts with the prefix stand before."""
+    return prefix[:-1] + chr(ord(prefix[-1]) + 1)
 
 
 _COLUMNS = (
@@ -39,9 +51,25 @@ _COLUMNS = (
     " CASE WHEN audio_offset < 0 THEN audio END,"
     " CASE WHEN audio_offset >= 0 THEN LENGTH(audio) END"
 )
-FOLDED_EVENTS = (
-    f"SELECT {_COLUMNS} FROM events WHERE session_id = ? AND seq > ? AND seq <= ?"
-    f" AND folded = 1 ORDER BY seq LIMIT {_PIECE_ROWS}"
+EVENTS_IN_ORDER = (
+    f"SELECT {_COLUMNS} FROM events WHERE session_id = ? AND load_key = '' AND seq > ?"
+    f" AND seq <= ? ORDER BY seq LIMIT {_PIECE_ROWS}"
+)
+AUDIO_PARTS = (
+    f"SELECT {_COLUMNS}, last_seq, chunks, bytes FROM events JOIN"
+    " (SELECT MIN(seq) AS first_seq, MAX(seq) AS last_seq, COUNT(*) AS chunks,"
+    " SUM(CASE WHEN audio_offset >= 0 THEN LENGTH(audio) ELSE 0 END) AS bytes FROM events"
+    f" WHERE session_id = ? AND load_key >= '{AUDIO_KEY}' AND load_key < '{_behind(AUDIO_KEY)}'"
+    " AND seq <= ? GROUP BY load_key) AS parts ON seq = first_seq"
+    " WHERE session_id = ? ORDER BY seq"
+)
+PART_EVENTS = (
+    f"SELECT {_COLUMNS} FROM events WHERE session_id = ? AND load_key = ? AND seq > ?"
+    f" AND seq <= ? ORDER BY seq LIMIT {_PIECE_ROWS}"
+)
+HAS_TRANSCRIPTS = (
+    f"SELECT 1 FROM events WHERE session_id = ? AND load_key >= '{TRANSCRIPT_KEY}'"
+    f" AND load_key < '{_behind(TRANSCRIPT_KEY)}' LIMIT 1"
 )
 ALL_EVENTS = (
     f"SELECT {_COLUMNS} FROM events WHERE session_id = ? AND seq > ? AND seq <= ?"
@@ -68,20 +96,7 @@ def load_state(tx: Transaction, session_id: str, seq: int, closed: bool) -> Sess
     Args:
         closed: the stream was closed at this seq, by whoever wrote it.
     """
-    state = SessionState(session_id)
-    for row in _pieces(tx, FOLDED_EVENTS, session_id, 0, seq):
-        if state.awaiting_text and row[0] > state.seq + 1:
-            _read_first_texts(tx, state, row[0])
-        seq_, _, _, type_, frame, offset, raw, _ = row
-        if type_ == "input_audio_buffer.committed" and needs_input_bytes(
-            state, _event(type_, frame, offset, raw)
-        ):
-            state.input_bytes = _input_bytes(tx, state, seq_)
-        _fold_row(state, row)
-    if state.awaiting_text and seq > state.seq:
-        _read_first_texts(tx, state, seq + 1)
-    _finish_texts(tx, state, seq)
-    state.input_bytes = _input_bytes(tx, state, seq + 1)
+    state = _fold_by_parts(tx, session_id, seq) or _fold_all(tx, session_id, seq)
     first, last = tx.row(FIRST_AT, (session_id,)), tx.row(LAST_AT, (session_id, seq))
     state.seq = seq
     state.first_at = first[0] if first is not None and seq > 0 else None
@@ -94,14 +109,71 @@ def load_state(tx: Transaction, session_id: str, seq: int, closed: bool) -> Sess
 
 def catch_up_state(tx: Transaction, state: SessionState, seq: int) -> None:
     """Fold the events behind the state, up to `seq`, that another writer appended and projected."""
-    for row in _pieces(tx, ALL_EVENTS, state.session_id, state.seq, seq):
+    for row in _pieces(tx, ALL_EVENTS, (state.session_id,), state.seq, seq):
         _fold_row(state, row)
     state.forget_written()
 
 
-def _pieces(tx: Transaction, sql: str, session_id: str, after: int, last: int) -> Iterator[Row]:
+def _fold_by_parts(tx: Transaction, session_id: str, seq: int) -> SessionState | None:
+    """The state after events 1 to `seq`, of each part's deltas no more read than needed.
+
+    Returns:
+        None where more of them matter: a delta whose item is not part of a response.
+    """
+    state = SessionState(session_id)
+    audio: dict[tuple[str, int], AudioSpan] = {}
+    in_order = _pieces(tx, EVENTS_IN_ORDER, (session_id,), 0, seq)
+    parts = tx.rows(AUDIO_PARTS, (session_id, seq, session_id))
+    for row in merge(in_order, parts, key=itemgetter(0)):
+        seq_, _, _, type_, frame, offset, raw = row[:7]
+        if state.awaiting_text and seq_ > state.seq + 1:
+            _read_first_texts(tx, state, seq_)
+        if type_ == "input_audio_buffer.committed" and needs_input_bytes(
+            state, _event(type_, frame, offset, raw)
+        ):
+            state.input_bytes = _input_bytes(tx, state, seq_)
+        _fold_row(state, row[:8])
+        if len(row) > _LENGTH_OF_ROW and not _join_span(state, audio, row):
+            return None
+    for (item_id, index), span in audio.items():
+        state.items[item_id].parts[index].audio = span
+    if state.awaiting_text and seq > state.seq:
+        _read_first_texts(tx, state, seq + 1)
+    _finish_texts(tx, state, seq)
+    _finish_transcripts(tx, state, seq)
+    state.input_bytes = _input_bytes(tx, state, seq + 1)
+    return state
+
+
+def _fold_all(tx: Transaction, session_id: str, seq: int) -> SessionState:
+    state = SessionState(session_id)
+    for row in _pieces(tx, ALL_EVENTS, (session_id,), 0, seq):
+        _fold_row(state, row)
+    return state
+
+
+def _join_span(state: SessionState, audio: dict[tuple[str, int], AudioSpan], row: Row) -> bool:
+    """Note where the audio lies that a part's first delta begins; whether the others add no more.
+
+    Deltas of one part can differ in the response that they name, and count as parts of their own.
+    """
+    seq, _, _, type_, frame, offset, raw, _, last_seq, chunks, size = row
+    event = _event(type_, frame, offset, raw) or {}
+    item = state.items.get(identifier(event.get("item_id")) or "")
+    if item is None or item.response_id is None:
+        return False
+    span = audio.setdefault((item.id, part_index(event)), AudioSpan(seq, seq))
+    span.last_seq = max(span.last_seq, last_seq)
+    span.bytes += int(size)
+    span.chunks += chunks
+    return True
+
+
+def _pieces(
+    tx: Transaction, sql: str, where: tuple[str, ...], after: int, last: int
+) -> Iterator[Row]:
     while True:
-        rows = tx.rows(sql, (session_id, after, last))
+        rows = tx.rows(sql, (*where, after, last))
         yield from rows
         if len(rows) < _PIECE_ROWS:
             return
@@ -156,6 +228,21 @@ def _finish_texts(tx: Transaction, state: SessionState, seq: int) -> None:
                 break
             first = rows[-1][0]
     state.awaiting_text = awaiting
+
+
+def _finish_transcripts(tx: Transaction, state: SessionState, seq: int) -> None:
+    """Give the user's speech that has no final transcript what its deltas say."""
+    unfinished = [
+        (item.id, index)
+        for item in state.items.values()
+        for index, part in item.parts.items()
+        if accepts_transcript(part, seq + 1)
+    ]
+    if unfinished and tx.row(HAS_TRANSCRIPTS, (state.session_id,)) is not None:
+        for item_id, index in unfinished:
+            where = (state.session_id, transcript_key(item_id, index))
+            for row in _pieces(tx, PART_EVENTS, where, 0, seq):
+                _fold_row(state, row)
 
 
 def _may_hold_deltas(item: Item, seq: int) -> bool:

@@ -29,6 +29,7 @@ metadata = MetaData()
 
 # Compared byte by byte, so that a prefix is a range of the index on PostgreSQL too.
 _VALUE = String(512).with_variant(String(512, collation="C"), "postgresql")
+_KEY = Text().with_variant(Text(collation="C"), "postgresql")
 
 
 def _session() -> Column[str]:
@@ -66,15 +67,16 @@ events = Table(
     Column("type", String(128), nullable=False),
     Column("frame", Text, nullable=False),
     Column("audio_offset", Integer),
-    # Whether loading a state reads it: see realtime/catalogue.py.
-    Column("folded", SmallInteger, nullable=False),
+    # What loading a state finds it by, null where it does not read it: see projection/parts.py.
+    Column("load_key", _KEY),
     Column("audio", LargeBinary),
     Index(
-        "events_folded",
+        "events_load_key",
         "session_id",
+        "load_key",
         "seq",
-        sqlite_where=text("folded = 1"),
-        postgresql_where=text("folded = 1"),
+        sqlite_where=text("load_key IS NOT NULL"),
+        postgresql_where=text("load_key IS NOT NULL"),
     ),
 )
 

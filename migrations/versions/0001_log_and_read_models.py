@@ -47,16 +47,16 @@ def upgrade() -> None:
         sa.Column("type", sa.String(128), nullable=False),
         sa.Column("frame", sa.Text(), nullable=False),
         sa.Column("audio_offset", sa.Integer()),
-        sa.Column("folded", sa.SmallInteger(), nullable=False),
+        sa.Column("load_key", sa.Text().with_variant(sa.Text(collation="C"), "postgresql")),
         sa.Column("audio", sa.LargeBinary()),
         sa.PrimaryKeyConstraint("session_id", "seq"),
     )
     op.create_index(
-        "events_folded",
+        "events_load_key",
         "events",
-        ["session_id", "seq"],
-        sqlite_where=sa.text("folded = 1"),
-        postgresql_where=sa.text("folded = 1"),
+        ["session_id", "load_key", "seq"],
+        sqlite_where=sa.text("load_key IS NOT NULL"),
+        postgresql_where=sa.text("load_key IS NOT NULL"),
     )
     op.create_table(
         "sessions",

@@ -206,7 +206,7 @@ def test_projecting_one_session_names_it() -> None:
 
 def test_the_statements_were_read() -> None:
     names = {name for module in HOT for name, _ in statements(module)}
-    wanted = {"ADVANCE", "INSERT_EVENT", "COPY_EVENTS", "SET_HEAD", "PIECE", "FOLDED_EVENTS"}
+    wanted = {"ADVANCE", "INSERT_EVENT", "COPY_EVENTS", "SET_HEAD", "PIECE", "EVENTS_IN_ORDER"}
     assert wanted <= names
     assert {f"UPSERT {table.name}" for table in tables.READ_MODELS} <= names
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import pytest
 from hypothesis import given
@@ -124,3 +125,78 @@ def test_deltas_of_finished_parts_are_not_read(
     assert len(written) == 7
     # No more than to learn when the first text came.
     assert len(deltas) <= 4
+
+
+def audio_delta(item_id: str | None, response_id: str | None, index: int = 0) -> Frame:
+    """A delta of 12 bytes."""
+    event = {
+        "type": "response.output_audio.delta",
+        "response_id": response_id,
+        "item_id": item_id,
+        "content_index": index,
+        "delta": "AAAAAAAAAAAAAAAA",
+    }
+    return Frame("server", json.dumps(event), 1_000_000)
+
+
+def server(type_: str, **fields: object) -> Frame:
+    return Frame("server", json.dumps({"type": type_, **fields}), 2_000_000)
+
+
+ANNOUNCED = server(
+    "response.output_item.added", response_id="resp_1", item={"id": "item_1", "type": "message"}
+)
+USERS = server("conversation.item.added", item={"id": "item_1", "type": "message", "role": "user"})
+CREATED = server("response.created", response={"id": "resp_2"})
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        pytest.param([audio_delta("item_1", "resp_1")] * 3, id="never announced"),
+        pytest.param(
+            [audio_delta("item_1", None), ANNOUNCED, audio_delta("item_1", None)],
+            id="tied between two that name no response",
+        ),
+        pytest.param(
+            [audio_delta("item_1", None), ANNOUNCED, audio_delta("item_1", "resp_1")],
+            id="two ways to name a part",
+        ),
+        pytest.param(
+            [USERS, audio_delta("item_1", "resp_1"), CREATED, audio_delta("item_1", "resp_1")],
+            id="of the user's item",
+        ),
+        pytest.param(
+            [ANNOUNCED, *(audio_delta("item_1", "resp_1", n % 3) for n in range(9))], id="parts"
+        ),
+        pytest.param(
+            [ANNOUNCED, audio_delta("item_1", "resp_1"), audio_delta("item_1", "resp_2")],
+            id="of two responses",
+        ),
+        pytest.param([ANNOUNCED, audio_delta(None, "resp_1")], id="of no item"),
+    ],
+)
+def test_audio_deltas_summed_up(engine: Engine, stream: list[Frame]) -> None:
+    append(engine, None, SESSION, stream)
+    events = log_events(stream)
+    for seq in range(1, len(events) + 1):
+        loaded = loaded_at(engine, SESSION, seq)
+        assert views(loaded) == views(fold(SESSION, events[:seq])), seq
+        assert views(goes_on(loaded, events)) == views(fold(SESSION, events)), seq
+
+
+def test_audio_deltas_are_not_read_one_by_one(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(engine, None, SESSION, [ANNOUNCED, *[audio_delta("item_1", "resp_1")] * 50])
+    advance, folded = module.advance, []
+
+    def noting(*event: object) -> None:
+        folded.append(event)
+        advance(*event)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "advance", noting)
+    audio = loaded_at(engine, SESSION, 51).items["item_1"].parts[0].audio
+    assert audio is not None
+    assert (audio.first_seq, audio.last_seq, audio.chunks, audio.bytes) == (2, 51, 50, 600)
+    assert len(folded) == 2

@@ -12,11 +12,11 @@ from eventstore.store.append_to_stream import decoded_rows
 
 Row = tuple[Any, ...]
 
-COLUMNS = "session_id, seq, at, direction, type, frame, audio_offset, load_key, audio"
-INSERT = f"INSERT INTO events ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+COLUMNS = "session_id, seq, at, direction, type, frame, audio_offset, audio_bytes, load_key, audio"
+INSERT = f"INSERT INTO events ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 INSERT_PG = INSERT.replace("?", "%s")
 COPY = f"COPY events ({COLUMNS}) FROM STDIN (FORMAT BINARY)"
-TYPES = ("varchar", "int8", "int8", "varchar", "varchar", "text", "int4", "text", "bytea")
+TYPES = ("varchar", "int8", "int8", "varchar", "varchar", "text", "int4", "int4", "text", "bytea")
 
 
 class Writer(Protocol):

@@ -13,6 +13,8 @@ _MAX_TOKENS = 10**12
 
 def count(value: Any) -> int:
     """A number of tokens, from 0 to what can be summed."""
+    if type(value) is int and 0 <= value <= _MAX_TOKENS:  # nearly always
+        return value
     return min(values.count(value), _MAX_TOKENS)
 
 

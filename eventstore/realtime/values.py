@@ -36,6 +36,8 @@ def text(value: Any) -> str | None:
 
 def integer(value: Any) -> int | None:
     """The value where it is a whole number that a BIGINT holds, else None."""
+    if type(value) is int:  # nearly always
+        return value if -MAX_INTEGER <= value <= MAX_INTEGER else None
     if isinstance(value, bool):
         return None
     if isinstance(value, float) and value.is_integer():

@@ -32,29 +32,40 @@ LOCK_STREAM = (
     " WHERE session_id = ?"
 )
 INSERT_EVENT = (
-    "INSERT INTO events (session_id, seq, at, direction, type, frame, audio_offset, load_key,"
-    " audio) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO events (session_id, seq, at, direction, type, frame, audio_offset, audio_bytes,"
+    " load_key, audio) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 # PostgreSQL: the head moved and one event inserted, or neither, in one round trip.
 MOVED_LOG = f"WITH moved AS ({ADVANCE_LOG} RETURNING session_id)"
 MOVED = f"WITH moved AS ({ADVANCE} RETURNING session_id)"
 INSERT_MOVED = (
-    "INSERT INTO events (session_id, seq, at, direction, type, frame, audio_offset, load_key,"
-    " audio)"
+    "INSERT INTO events (session_id, seq, at, direction, type, frame, audio_offset, audio_bytes,"
+    " load_key, audio)"
     " SELECT session_id, ?::bigint, ?::bigint, ?::text, ?::text, ?::text, ?::integer,"
-    " ?::text, ?::bytea"
+    " ?::integer, ?::text, ?::bytea"
     " FROM moved"
 )
 COPY_EVENTS = (
-    "COPY events (session_id, seq, at, direction, type, frame, audio_offset, load_key, audio)"
-    " FROM STDIN (FORMAT BINARY)"
+    "COPY events (session_id, seq, at, direction, type, frame, audio_offset, audio_bytes,"
+    " load_key, audio) FROM STDIN (FORMAT BINARY)"
 )
 SAME_EVENTS = (
     "SELECT at, direction, frame, audio_offset, audio FROM events"
     " WHERE session_id = ? AND seq > ? AND seq <= ? ORDER BY seq"
 )
 
-_COPY_TYPES = ("varchar", "int8", "int8", "varchar", "varchar", "text", "int4", "text", "bytea")
+_COPY_TYPES = (
+    "varchar",
+    "int8",
+    "int8",
+    "varchar",
+    "varchar",
+    "text",
+    "int4",
+    "int4",
+    "text",
+    "bytea",
+)
 #: Below this, one INSERT after the other is faster than starting a COPY.
 COPY_FROM = 8
 
@@ -114,11 +125,11 @@ def decoded_rows(
                 " or store, and microseconds since 1970 UTC or None"
             )
         type_, frame, offset, audio, event = decode_columns(text)
+        length = len(audio) if audio is not None and offset is not None and offset >= 0 else None
         if state is not None:
-            length = len(audio) if audio is not None and offset is not None and offset >= 0 else 0
-            advance(state, seq, at, direction, type_, event, length)
+            advance(state, seq, at, direction, type_, event, length or 0)
         key = load_key(type_, event)
-        yield session_id, seq, at, direction, type_, frame, offset, key, audio
+        yield session_id, seq, at, direction, type_, frame, offset, length, key, audio
 
 
 def insert_events(tx: Transaction, rows: Iterable[Row], few: bool) -> None:

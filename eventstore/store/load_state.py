@@ -49,7 +49,7 @@ def _behind(prefix: str) -> str:
 _COLUMNS = (
     "seq, at, direction, type, frame, audio_offset,"
     " CASE WHEN audio_offset < 0 THEN audio END,"
-    " CASE WHEN audio_offset >= 0 THEN LENGTH(audio) END"
+    " audio_bytes"
 )
 EVENTS_IN_ORDER = (
     f"SELECT {_COLUMNS} FROM events WHERE session_id = ? AND load_key = '' AND seq > ?"
@@ -58,7 +58,7 @@ EVENTS_IN_ORDER = (
 AUDIO_PARTS = (
     f"SELECT {_COLUMNS}, last_seq, chunks, bytes FROM events JOIN"
     " (SELECT MIN(seq) AS first_seq, MAX(seq) AS last_seq, COUNT(*) AS chunks,"
-    " SUM(CASE WHEN audio_offset >= 0 THEN LENGTH(audio) ELSE 0 END) AS bytes FROM events"
+    " COALESCE(SUM(audio_bytes), 0) AS bytes FROM events"
     f" WHERE session_id = ? AND load_key >= '{AUDIO_KEY}' AND load_key < '{_behind(AUDIO_KEY)}'"
     " AND seq <= ? GROUP BY load_key) AS parts ON seq = first_seq"
     " WHERE session_id = ? ORDER BY seq"
@@ -80,8 +80,8 @@ TEXT_DELTA_EVENTS = (
     f" AND type IN ({_listed(TEXT_DELTAS)}) ORDER BY seq LIMIT ?"
 )
 INPUT_BYTES = (
-    "SELECT COALESCE(SUM(LENGTH(audio)), 0) FROM events WHERE session_id = ? AND seq > ?"
-    f" AND seq < ? AND type IN ({_listed(INPUT_AUDIO)}) AND audio_offset >= 0"
+    "SELECT COALESCE(SUM(audio_bytes), 0) FROM events WHERE session_id = ? AND seq > ?"
+    f" AND seq < ? AND type IN ({_listed(INPUT_AUDIO)})"
 )
 FIRST_AT = "SELECT at FROM events WHERE session_id = ? AND seq = 1"
 LAST_AT = (

@@ -31,10 +31,17 @@ _BATCH = 500
 
 
 class Projected(NamedTuple):
-    """One session projected: its id and head."""
+    """One session projected.
+
+    Attributes:
+        session_id: the session.
+        seq: its head.
+        changed: how many of its rows were wrong, missing or too many.
+    """
 
     session_id: str
     seq: int
+    changed: int
 
 
 def project_session(engine: Engine, session_id: str, only_stale: bool = False) -> Projected | None:
@@ -56,11 +63,11 @@ def project_session(engine: Engine, session_id: str, only_stale: bool = False) -
         current = head.projected_seq == head.seq and head.projector_version >= PROJECTOR_VERSION
         if only_stale and current:
             return None
-        write_all(
-            tx, load_state(tx, session_id, head.seq, head.closed_at is not None), head.opened_at
-        )
-        tx.run(SET_PROJECTED, (head.seq, PROJECTOR_VERSION, session_id))
-    return Projected(session_id, head.seq)
+        state = load_state(tx, session_id, head.seq, head.closed_at is not None)
+        changed = write_all(tx, state, head.opened_at)
+        if not current or head.projector_version != PROJECTOR_VERSION:
+            tx.run(SET_PROJECTED, (head.seq, PROJECTOR_VERSION, session_id))
+    return Projected(session_id, head.seq, changed)
 
 
 def behind(engine: Engine, limit: int = _BATCH) -> list[str]:

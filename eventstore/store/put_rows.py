@@ -81,10 +81,15 @@ UPDATE = {name: _update(tables.metadata.tables[name]) for name in _SELDOM}
 _COLUMNS = {table.name: [str(c.name) for c in table.columns] for table in tables.READ_MODELS}
 
 
-class _Take(NamedTuple):
-    """How to take parts of a table's row: its key, what seldom changes, an update's parameters."""
+#: Takes the primary key from a table's row: the columns that it begins with.
+KEY: dict[str, Callable[[Row], Row]] = {
+    table.name: itemgetter(slice(0, len(table.primary_key.columns))) for table in tables.READ_MODELS
+}
 
-    key: Callable[[Row], Row]
+
+class _Take(NamedTuple):
+    """How to take parts of a table's row: what seldom changes, an update's parameters."""
+
     seldom: Callable[[Row], Row]
     parameters: Callable[[Row], Row]
 
@@ -97,7 +102,7 @@ def _take(table: Table) -> _Take:
         places = [columns.index(name) for name in names]
         return itemgetter(*places) if len(places) > 1 else lambda row: (row[places[0]],)
 
-    return _Take(taker(*keys), taker(*_SELDOM[table.name]), taker(*_often(table), *keys))
+    return _Take(taker(*_SELDOM[table.name]), taker(*_often(table), *keys))
 
 
 _TAKE = {name: _take(tables.metadata.tables[name]) for name in _SELDOM}
@@ -138,7 +143,7 @@ def _put_known(
     take = _TAKE[table]
     new, there = [], []
     for row in rows:
-        name, values = (table, take.key(row)), take.seldom(row)
+        name, values = (table, KEY[table](row)), take.seldom(row)
         if written.get(name) == values:
             there.append(take.parameters(row))
         else:

@@ -6,9 +6,11 @@ at once. Both make rows by the same functions, so a rebuild equals what appends 
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 from eventstore.projection.state import Item, Response, SessionState
 from eventstore.store import tables
-from eventstore.store.put_rows import Rows, put_rows
+from eventstore.store.put_rows import KEY, Rows, put_rows
 from eventstore.store.rows import (
     conversation_rows,
     item_rows,
@@ -21,29 +23,38 @@ from eventstore.store.rows import (
     session_row,
     transcription_row,
 )
-from eventstore.store.transaction import Transaction
+from eventstore.store.transaction import Row, Transaction
 
-DELETE = {
-    table.name: f"DELETE FROM {table.name} WHERE session_id = ?" for table in tables.READ_MODELS
+READ = {
+    table.name: f"SELECT {', '.join(c.name for c in table.columns)} FROM {table.name}"
+    " WHERE session_id = ?"
+    for table in tables.READ_MODELS
 }
+DELETE_ROW = {
+    table.name: f"DELETE FROM {table.name} WHERE "
+    + " AND ".join(f"{c.name} = ?" for c in table.primary_key.columns)
+    for table in tables.READ_MODELS
+}
+DELETE_SESSION_METADATA = "DELETE FROM session_metadata WHERE session_id = ?"
 DELETE_RESPONSE_METADATA = "DELETE FROM response_metadata WHERE session_id = ? AND response_id = ?"
 DELETE_SAID = (
     "DELETE FROM said WHERE rowid IN"
     " (SELECT docid FROM said_rows WHERE session_id = ? AND item_id = ?)"
 )
 DELETE_SAID_ROW = "DELETE FROM said_rows WHERE session_id = ? AND item_id = ?"
-DELETE_ALL_SAID = (
-    "DELETE FROM said WHERE rowid IN (SELECT docid FROM said_rows WHERE session_id = ?)"
-)
-DELETE_SAID_ROWS = "DELETE FROM said_rows WHERE session_id = ?"
+SAID_ITEMS = "SELECT item_id FROM said_rows WHERE session_id = ?"
 INSERT_SAID = "INSERT INTO said (text) VALUES (?)"
 INSERT_SAID_ROW = "INSERT INTO said_rows (session_id, item_id, docid) VALUES (?, ?, ?)"
+
+_ID_AND_SAID = itemgetter(
+    *(list(tables.items.columns.keys()).index(n) for n in ("item_id", "said"))
+)
 
 
 def write_changes(tx: Transaction, state: SessionState, opened_at: int) -> None:
     """Write the rows that changed since the state's last write, and mark them written."""
     if state.dirty.metadata:
-        tx.run(DELETE["session_metadata"], (state.session_id,))
+        tx.run(DELETE_SESSION_METADATA, (state.session_id,))
     for response in _retagged(state):
         if response.indexed != frozenset():
             tx.run(DELETE_RESPONSE_METADATA, (state.session_id, response.id))
@@ -96,41 +107,72 @@ def _retagged(state: SessionState) -> list[Response]:
     return [r for r in responses if r.indexed != metadata_of(state, r)]
 
 
-def write_all(tx: Transaction, state: SessionState, opened_at: int) -> None:
-    """Replace all of a session's rows by those of the state."""
-    delete_all(tx, state.session_id)
-    items, responses = list(state.items.values()), list(state.responses.values())
-    billed = state.billed.values()
-    rows = {
+def write_all(tx: Transaction, state: SessionState, opened_at: int) -> int:
+    """Make a session's rows those of the state. What is right is left alone.
+
+    Returns:
+        How many rows were wrong, missing or too many.
+    """
+    there = {name: tx.rows(sql, (state.session_id,)) for name, sql in READ.items()}
+    wanted = _all_rows(state, opened_at)
+    missing, stale = differences(there, wanted)
+    for name, keys in stale.items():
+        if keys:
+            tx.run_many(DELETE_ROW[name], keys)
+    put_rows(tx, missing)
+    if not tx.postgresql:
+        _index_all(tx, state, there["items"])
+    for response in state.responses.values():
+        response.indexed = metadata_of(state, response)
+    state.written.clear()
+    state.dirty.clear()
+    return sum(
+        len({KEY[name](row) for row in missing[name]}.union(stale[name])) for name in missing
+    )
+
+
+def _all_rows(state: SessionState, opened_at: int) -> Rows:
+    responses = list(state.responses.values())
+    return {
         "sessions": [session_row(state, opened_at)],
         "session_metadata": session_metadata_rows(state, opened_at),
         "conversations": conversation_rows(state),
-        "items": item_rows(state, items),
+        "items": item_rows(state, state.items.values()),
         "responses": [response_row(state, r, opened_at) for r in responses],
         "response_metadata": [
             row for r in responses for row in response_metadata_rows(state, r, opened_at)
         ],
         "usage": response_usage_rows(state, responses, opened_at)
-        + [transcription_row(state, b, opened_at) for b in billed],
+        + [transcription_row(state, billed, opened_at) for billed in state.billed.values()],
     }
-    put_rows(tx, rows)
-    if not tx.postgresql:
-        for item in items:
-            item.indexed = ""
-        _index_said(tx, state, items)
-    for response in responses:
-        response.indexed = metadata_of(state, response)
-    state.written.clear()
-    state.dirty.clear()
 
 
-def delete_all(tx: Transaction, session_id: str) -> None:
-    """Delete all of a session's read-model rows."""
-    for statement in DELETE.values():
-        tx.run(statement, (session_id,))
-    if not tx.postgresql:
-        tx.run(DELETE_ALL_SAID, (session_id,))
-        tx.run(DELETE_SAID_ROWS, (session_id,))
+def differences(there: Rows, wanted: Rows) -> tuple[Rows, Rows]:
+    """What makes the rows that are there the wanted ones.
+
+    Returns:
+        The rows to put, and the keys of those to delete before.
+    """
+    missing, stale = {}, {}
+    for name, rows in wanted.items():
+        old = {KEY[name](row): row for row in there[name]}
+        new = {KEY[name](row): row for row in rows}
+        missing[name] = [row for key, row in new.items() if old.get(key) != row]
+        stale[name] = [key for key, row in old.items() if new.get(key) != row]
+    return missing, stale
+
+
+def _index_all(tx: Transaction, state: SessionState, there: list[Row]) -> None:
+    """Make the search index fit the items, given the rows that were there."""
+    indexed = {item_id for (item_id,) in tx.rows(SAID_ITEMS, (state.session_id,))}
+    said = dict(map(_ID_AND_SAID, there))
+    for item_id in indexed - state.items.keys():
+        tx.run(DELETE_SAID, (state.session_id, item_id))
+        tx.run(DELETE_SAID_ROW, (state.session_id, item_id))
+    for item in state.items.values():
+        before = said.get(item.id, "")
+        item.indexed = before if bool(before) == (item.id in indexed) else None
+    _index_said(tx, state, list(state.items.values()))
 
 
 def _index_said(tx: Transaction, state: SessionState, items: list[Item]) -> None:

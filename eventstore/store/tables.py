@@ -67,6 +67,7 @@ events = Table(
     Column("type", String(128), nullable=False),
     Column("frame", Text, nullable=False),
     Column("audio_offset", Integer),
+    Column("audio_bytes", Integer),
     # What loading a state finds it by, null where it does not read it: see projection/parts.py.
     Column("load_key", _KEY),
     Column("audio", LargeBinary),
@@ -75,6 +76,7 @@ events = Table(
         "session_id",
         "load_key",
         "seq",
+        "audio_bytes",
         sqlite_where=text("load_key IS NOT NULL"),
         postgresql_where=text("load_key IS NOT NULL"),
     ),

@@ -47,6 +47,7 @@ def upgrade() -> None:
         sa.Column("type", sa.String(128), nullable=False),
         sa.Column("frame", sa.Text(), nullable=False),
         sa.Column("audio_offset", sa.Integer()),
+        sa.Column("audio_bytes", sa.Integer()),
         sa.Column("load_key", sa.Text().with_variant(sa.Text(collation="C"), "postgresql")),
         sa.Column("audio", sa.LargeBinary()),
         sa.PrimaryKeyConstraint("session_id", "seq"),
@@ -54,7 +55,7 @@ def upgrade() -> None:
     op.create_index(
         "events_load_key",
         "events",
-        ["session_id", "load_key", "seq"],
+        ["session_id", "load_key", "seq", "audio_bytes"],
         sqlite_where=sa.text("load_key IS NOT NULL"),
         postgresql_where=sa.text("load_key IS NOT NULL"),
     )

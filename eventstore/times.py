@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_NAIVE_EPOCH = datetime(1970, 1, 1)
 _MICROSECOND = timedelta(microseconds=1)
 # What datetime can show; anything outside is no time of a call.
 MIN_AT = (datetime.min.replace(tzinfo=UTC) - EPOCH) // _MICROSECOND
@@ -24,7 +24,15 @@ def to_iso(at: int | None) -> str | None:
     """Microseconds as ISO 8601 in UTC with six decimals; None stays None."""
     if at is None:
         return None
-    return (_NAIVE_EPOCH + timedelta(microseconds=at)).isoformat(timespec="microseconds") + "Z"
+    days, rest = divmod(at, 86_400_000_000)
+    seconds, micros = divmod(rest, 1_000_000)
+    minutes, seconds = divmod(seconds, 60)
+    return f"{_date(days)}T{minutes // 60:02}:{minutes % 60:02}:{seconds:02}.{micros:06}Z"
+
+
+@lru_cache(maxsize=64)
+def _date(days: int) -> str:
+    return (EPOCH + timedelta(days=days)).date().isoformat()
 
 
 def from_value(value: Any) -> int | None:

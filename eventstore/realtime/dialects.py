@@ -40,7 +40,7 @@ def response_config(*sources: dict[str, Any]) -> dict[str, Any]:
     config: dict[str, Any] = dict.fromkeys(
         ("modalities", "voice", "audio_format", "temperature", "max_output_tokens")
     )
-    for source in sources:
+    for source in filter(None, sources):
         for key, value in _config_of(source).items():
             if config[key] is None:
                 config[key] = value

@@ -10,8 +10,6 @@ folded, and all are summed up by the database. The result equals folding every e
 from __future__ import annotations
 
 from collections.abc import Iterator
-from heapq import merge
-from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -33,7 +31,7 @@ from eventstore.realtime.values import identifier
 from eventstore.store.transaction import Row, Transaction
 
 _PIECE_ROWS = 1000
-_DELTA_ROWS = 4
+_DELTA_ROWS = 1
 _LENGTH_OF_ROW = 8
 
 
@@ -61,7 +59,7 @@ AUDIO_PARTS = (
     " COALESCE(SUM(audio_bytes), 0) AS bytes FROM events"
     f" WHERE session_id = ? AND load_key >= '{AUDIO_KEY}' AND load_key < '{_behind(AUDIO_KEY)}'"
     " AND seq <= ? GROUP BY load_key) AS parts ON seq = first_seq"
-    " WHERE session_id = ? ORDER BY seq"
+    " WHERE session_id = ? ORDER BY seq DESC"
 )
 PART_EVENTS = (
     f"SELECT {_COLUMNS} FROM events WHERE session_id = ? AND load_key = ? AND seq > ?"
@@ -124,7 +122,7 @@ def _fold_by_parts(tx: Transaction, session_id: str, seq: int) -> SessionState |
     audio: dict[tuple[str, int], AudioSpan] = {}
     in_order = _pieces(tx, EVENTS_IN_ORDER, (session_id,), 0, seq)
     parts = tx.rows(AUDIO_PARTS, (session_id, seq, session_id))
-    for row in merge(in_order, parts, key=itemgetter(0)):
+    for row in _merged(in_order, parts):
         seq_, _, _, type_, frame, offset, raw = row[:7]
         if state.awaiting_text and seq_ > state.seq + 1:
             _read_first_texts(tx, state, seq_)
@@ -143,6 +141,15 @@ def _fold_by_parts(tx: Transaction, session_id: str, seq: int) -> SessionState |
     _finish_transcripts(tx, state, seq)
     state.input_bytes = _input_bytes(tx, state, seq + 1)
     return state
+
+
+def _merged(many: Iterator[Row], few: list[Row]) -> Iterator[Row]:
+    """Rows of both by seq, the few given last first; `heapq.merge` takes four times as long."""
+    for row in many:
+        while few and few[-1][0] < row[0]:
+            yield few.pop()
+        yield row
+    yield from reversed(few)
 
 
 def _fold_all(tx: Transaction, session_id: str, seq: int) -> SessionState:

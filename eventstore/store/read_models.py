@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from operator import itemgetter
 
-from eventstore.projection.state import Item, Response, SessionState
+from eventstore.projection.state import Response, SessionState
 from eventstore.store import tables
 from eventstore.store.put_rows import KEY, Rows, put_rows
 from eventstore.store.rows import (
@@ -18,7 +18,6 @@ from eventstore.store.rows import (
     response_metadata_rows,
     response_row,
     response_usage_rows,
-    said_of,
     session_metadata_rows,
     session_row,
     transcription_row,
@@ -58,9 +57,10 @@ def write_changes(tx: Transaction, state: SessionState, opened_at: int) -> None:
     for response in _retagged(state):
         if response.indexed != frozenset():
             tx.run(DELETE_RESPONSE_METADATA, (state.session_id, response.id))
-    put_rows(tx, changed_rows(state, opened_at), state.written)
+    rows = changed_rows(state, opened_at)
+    put_rows(tx, rows, state.written)
     if not tx.postgresql:
-        _index_said(tx, state, [state.items[item_id] for item_id in state.dirty.items])
+        _index_said(tx, state, rows["items"])
     mark_written(state)
 
 
@@ -121,7 +121,7 @@ def write_all(tx: Transaction, state: SessionState, opened_at: int) -> int:
             tx.run_many(DELETE_ROW[name], keys)
     put_rows(tx, missing)
     if not tx.postgresql:
-        _index_all(tx, state, there["items"])
+        _index_all(tx, state, there["items"], wanted["items"])
     for response in state.responses.values():
         response.indexed = metadata_of(state, response)
     state.written.clear()
@@ -162,8 +162,8 @@ def differences(there: Rows, wanted: Rows) -> tuple[Rows, Rows]:
     return missing, stale
 
 
-def _index_all(tx: Transaction, state: SessionState, there: list[Row]) -> None:
-    """Make the search index fit the items, given the rows that were there."""
+def _index_all(tx: Transaction, state: SessionState, there: list[Row], wanted: list[Row]) -> None:
+    """Make the search index fit the items, given the rows that were there and are wanted."""
     indexed = {item_id for (item_id,) in tx.rows(SAID_ITEMS, (state.session_id,))}
     said = dict(map(_ID_AND_SAID, there))
     for item_id in indexed - state.items.keys():
@@ -172,13 +172,13 @@ def _index_all(tx: Transaction, state: SessionState, there: list[Row]) -> None:
     for item in state.items.values():
         before = said.get(item.id, "")
         item.indexed = before if bool(before) == (item.id in indexed) else None
-    _index_said(tx, state, list(state.items.values()))
+    _index_said(tx, state, wanted)
 
 
-def _index_said(tx: Transaction, state: SessionState, items: list[Item]) -> None:
-    """Keep SQLite's search index in step; PostgreSQL's is an index on `items`."""
-    for item in items:
-        said = said_of(state, item)
+def _index_said(tx: Transaction, state: SessionState, rows: list[Row]) -> None:
+    """Keep SQLite's search index in step with item rows; PostgreSQL's is an index on `items`."""
+    for item_id, said in map(_ID_AND_SAID, rows):
+        item = state.items[item_id]
         if said == item.indexed:
             continue
         if item.indexed != "":

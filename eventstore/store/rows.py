@@ -84,7 +84,7 @@ def _item_row(state: SessionState, item: Item, position: int | None) -> Row:
         item.seen_seq,
         item.seen_at,
         item.deleted_seq,
-        said_of(state, item),
+        storable(view.spoken(item, deltas=is_settled(state, item))),
         dumps(resource),
     )
 
@@ -192,11 +192,6 @@ def _usage_row(
 ) -> Row:
     key = (state.session_id, usage_id, kind, response_id, item_id, at, column(model))
     return (*key, int(bool(usage)), *tokens_of(usage))
-
-
-def said_of(state: SessionState, item: Item) -> str:
-    """What search finds an item by."""
-    return storable(view.spoken(item, deltas=is_settled(state, item)))
 
 
 def _sort_at(at: int | None, opened_at: int) -> int:

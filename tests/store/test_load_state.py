@@ -84,7 +84,7 @@ def test_every_seq_of_a_call(engine: Engine, call: Call) -> None:
 
 
 def test_a_stream_of_many_pieces(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_DELTA_ROWS", 2)
+    monkeypatch.setattr(module, "_AHEAD", 2)
     call = voice_call().created("resp_3").begins_speech("resp_3", "item_9")
     call.says("resp_3", "item_9", *(f"word{number} " for number in range(3000)))
     append(engine, None, SESSION, call.frames)

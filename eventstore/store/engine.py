@@ -16,9 +16,9 @@ from eventstore.store.transaction import RESTING
 
 SQLITE_BUSY_MS = 30_000
 # Bigger pages hold a frame's audio without a chain of overflow pages: see docs/adr/0002.
-SQLITE_PAGE_SIZE = 16_384
+SQLITE_PAGE_SIZE = 8192
 # Seldom reached: store/wal.py copies the log earlier, beside the appends.
-SQLITE_CHECKPOINT_PAGES = 2000
+SQLITE_CHECKPOINT_PAGES = 4000
 
 _DIALECTS = {
     "sqlite": "sqlite",

@@ -18,8 +18,8 @@ CHECKPOINT = "PRAGMA wal_checkpoint(PASSIVE)"
 
 # Pages of a commit: the last one of each table and index, and those that its frames fill.
 _PAGES_A_COMMIT = 4
-_FRAMES_A_PAGE = 6
-_PAGES_BEFORE_CHECKPOINT = 500
+_FRAMES_A_PAGE = 3
+_PAGES_BEFORE_CHECKPOINT = 1000
 
 
 class Checkpointer:

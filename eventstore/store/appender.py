@@ -40,10 +40,9 @@ from eventstore.store.read_models import (
 from eventstore.store.transaction import Row, Transaction, autocommit, write
 from eventstore.times import now
 
-# PostgreSQL: one event, and with `PUT` all that it changes, or nothing, in one trip.
+# PostgreSQL: the head moved and one event inserted, or neither, in one trip.
 APPEND_ONE_LOG = f"{MOVED_LOG} {INSERT_MOVED}"
 APPEND_ONE = f"{MOVED} {INSERT_MOVED}"
-APPEND_ONE_AND_PUT = f"{MOVED}, {put_clauses('moved, ')} {INSERT_MOVED}"
 SET_HEAD = (
     "UPDATE streams SET head_seq = ?, last_at = COALESCE(?, last_at), projected_seq = ?,"
     " projector_version = ?, closed_at = COALESCE(?, closed_at) WHERE session_id = ?"
@@ -184,9 +183,10 @@ def _append_one(engine: Engine, keys: Row, row: Row, cached: Cached | None) -> b
             return tx.run(APPEND_ONE_LOG if cached is None else APPEND_ONE, (*keys, *event)) == 1
     state, opened_at = cached
     if only_puts(state):
-        put = put_parameters(changed_rows(state, opened_at))
+        names, put = put_parameters(changed_rows(state, opened_at))
         with autocommit(engine) as tx:
-            moved = tx.run(APPEND_ONE_AND_PUT, (*keys, *put, *event)) == 1
+            clauses = f", {put_clauses(names, 'moved, ')}" if names else ""
+            moved = tx.run(f"{MOVED}{clauses} {INSERT_MOVED}", (*keys, *put, *event)) == 1
         mark_written(state)
         return moved
     with write(engine) as tx:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -42,18 +43,22 @@ def _on_conflict(table: Table) -> str:
     return f"ON CONFLICT ({keys}) DO UPDATE SET {sets}"
 
 
-def put_clauses(condition: str = "") -> str:
-    """PostgreSQL: clauses of a WITH that put the rows of `put_parameters` into all tables.
+@lru_cache(maxsize=256)
+def put_clauses(names: tuple[str, ...], condition: str = "") -> str:
+    """PostgreSQL: clauses of a WITH that put the rows of `put_parameters` into tables.
+
+    One statement for all of them, since each one more is a trip to the server.
 
     Args:
+        names: the tables.
         condition: where to take another relation from, whose rows decide whether anything is put.
     """
     clauses = []
-    for table in tables.READ_MODELS:
-        names = [c.name for c in table.columns]
-        taken = ", ".join(f"r.{name}" for name in names)
+    for table in (tables.metadata.tables[name] for name in names):
+        columns = [c.name for c in table.columns]
+        taken = ", ".join(f"r.{name}" for name in columns)
         clauses.append(
-            f"put_{table.name} AS (INSERT INTO {table.name} ({', '.join(names)}) SELECT {taken}"
+            f"put_{table.name} AS (INSERT INTO {table.name} ({', '.join(columns)}) SELECT {taken}"
             f" FROM {condition}json_populate_recordset(NULL::{table.name}, ?::json) r"
             f" {_on_conflict(table)})"
         )
@@ -72,8 +77,6 @@ def _update(table: Table) -> str:
     return f"UPDATE {table.name} SET {sets} WHERE {where}"
 
 
-#: PostgreSQL: one statement for all tables, since each one more is a trip to the server.
-PUT = f"WITH {put_clauses()} SELECT 1"
 UPSERT = {table.name: _upsert(table) for table in tables.READ_MODELS}
 UPDATE = {name: _update(tables.metadata.tables[name]) for name in _SELDOM}
 
@@ -118,8 +121,9 @@ def put_rows(
         written: by table and key, the seldom changed columns of rows that are surely there.
     """
     if tx.postgresql:
-        if any(rows.values()):
-            tx.run(PUT, put_parameters(rows))
+        names, parameters = put_parameters(rows)
+        if names:
+            tx.run(f"WITH {put_clauses(names)} SELECT 1", parameters)
         return
     for table, some in rows.items():
         if written is not None and table in UPDATE:
@@ -128,11 +132,12 @@ def put_rows(
             _run(tx, UPSERT[table], some)
 
 
-def put_parameters(rows: Rows) -> tuple[str, ...]:
-    """What `PUT` is given: each table's rows as a JSON array of objects."""
-    return tuple(
-        orjson.dumps([dict(zip(names, row, strict=True)) for row in rows.get(table, ())]).decode()
-        for table, names in _COLUMNS.items()
+def put_parameters(rows: Rows) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """PostgreSQL: the tables that have rows, and each one's rows as a JSON array of objects."""
+    names = tuple(name for name, some in rows.items() if some)
+    return names, tuple(
+        orjson.dumps([dict(zip(_COLUMNS[name], row, strict=True)) for row in rows[name]]).decode()
+        for name in names
     )
 
 

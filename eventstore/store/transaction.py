@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from functools import cache
+from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -47,15 +47,11 @@ class Transaction:
         found: Row | None = self.connection.execute(self._sql(sql), parameters).fetchone()
         return found
 
-    def pipeline(self) -> AbstractContextManager[object]:
-        """A block of statements whose results nobody waits for: one round trip on PostgreSQL."""
-        return self.connection.pipeline() if self.postgresql else nullcontext()
-
     def _sql(self, sql: str) -> str:
         return _percent(sql) if self.postgresql else sql
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _percent(sql: str) -> str:
     return sql.replace("%", "%%").replace("?", "%s")
 

@@ -81,9 +81,16 @@ def query_responses(engine: Engine, wanted: ResponseFilter, paging: Paging) -> P
 def responses_sql(tx: Transaction, wanted: ResponseFilter, paging: Paging) -> tuple[str, list[Any]]:
     """The statement of a page: session_id, response_id, resource."""
     start = choose_start(tx, wanted.metadata)
+    terms = search.parse_terms(wanted.text) if wanted.text is not None else []
+    rare = bool(terms) and _are_rare(tx, terms)
     where = Where([], [])
     time = "r"
-    if start is None:
+    if rare and (start is None or start.operator != "="):
+        found, values = search.items_that_say(terms, tx.postgresql)
+        distinct = f"SELECT DISTINCT i.session_id, i.response_id FROM {found}"
+        source, start, terms = f"({distinct}) d {_looked_up(tx, 'd')}", None, []
+        where.parameters.extend(values)
+    elif start is None:
         source = "responses r"
     elif start.operator == "=":
         # The index has the pages in order already; a lookup behind it keeps that order.
@@ -99,6 +106,8 @@ def responses_sql(tx: Transaction, wanted: ResponseFilter, paging: Paging) -> tu
         )
         where.parameters.extend(values)
     add_response_conditions(where, tx, wanted, start, time)
+    if terms:
+        add_text_condition(where, tx, terms, one_by_one=not rare)
     direction, compare = ("ASC", ">") if paging.order == "asc" else ("DESC", "<")
     if paging.after is not None:
         after = find_response(tx, paging.after, wanted.session)
@@ -136,7 +145,7 @@ def add_response_conditions(
     start: Condition | None = None,
     time: str = "r",
 ) -> None:
-    """Add every condition of the filter on `responses r`, but for the one started from."""
+    """Add every condition of the filter on `responses r`, but for its text and the start."""
     for name, value in (
         ("status", wanted.status),
         ("model", wanted.model),
@@ -157,9 +166,33 @@ def add_response_conditions(
     for condition in wanted.metadata:
         if condition is not start:
             add_metadata_condition(where, condition, "response_metadata", "r", ("response_id",))
-    if wanted.text is not None:
-        sql, parameters = search.matching_items(search.parse_terms(wanted.text), tx.postgresql)
-        where.add(f"(r.session_id, r.response_id) IN ({sql})", *parameters)
+
+
+def add_text_condition(
+    where: Where, tx: Transaction, terms: list[search.Term], one_by_one: bool
+) -> None:
+    """Add the condition that something in a response `r`, or in its turn, says the terms.
+
+    Args:
+        one_by_one: look at each response in its turn, for pages of what is said often; else at
+            all that say them first.
+    """
+    if one_by_one:
+        condition, parameters = search.response_says(terms, tx.postgresql)
+    else:
+        found, parameters = search.items_that_say(terms, tx.postgresql)
+        found = f"SELECT i.session_id, i.response_id FROM {found}"
+        condition = f"(r.session_id, r.response_id) IN ({found})"
+    where.add(condition, *parameters)
+
+
+def _are_rare(tx: Transaction, terms: list[search.Term]) -> bool:
+    """Whether few items say the terms."""
+    found, parameters = search.items_that_say(terms, tx.postgresql)
+    row = tx.row(
+        f"SELECT COUNT(*) FROM (SELECT 1 FROM {found} LIMIT ?) probed", [*parameters, _PROBE]
+    )
+    return row is None or int(row[0]) < _PROBE
 
 
 def add_metadata_condition(

@@ -18,9 +18,11 @@ from eventstore.store.query_responses import (
     Where,
     add_metadata_condition,
     add_response_conditions,
+    add_text_condition,
     choose_start,
     ordered_join,
 )
+from eventstore.store.search import parse_terms
 from eventstore.store.transaction import Row, Transaction, read
 
 _DAY = 86_400_000_000
@@ -121,6 +123,8 @@ def _of_responses(tx: Transaction, wanted: ResponseFilter) -> Source:
         update={"since": None, "until": None, "session": None, "model": None}
     )
     add_response_conditions(where, tx, narrowed, start)
+    if wanted.text is not None:
+        add_text_condition(where, tx, parse_terms(wanted.text), one_by_one=False)
     return Source(sql, where)
 
 

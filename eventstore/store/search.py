@@ -11,7 +11,10 @@ from typing import NamedTuple
 from eventstore.errors import InvalidInputError
 
 # The very expression of the index, so that PostgreSQL uses it.
-_VECTOR = "to_tsvector('simple', left(i.said, 100000))"
+_SIGNS = "-./:@_+<>&"
+_VECTOR = (
+    f"to_tsvector('simple', translate(left(i.said, 100000), '{_SIGNS}', '{' ' * len(_SIGNS)}'))"
+)
 _CONTEXT = 60
 
 
@@ -39,33 +42,58 @@ def parse_terms(query: str) -> list[Term]:
     return terms
 
 
-def matching_items(terms: list[Term], postgresql: bool) -> tuple[str, list[str]]:
-    """A subselect of (session_id, response_id) of items that say the terms, and its parameters."""
-    if not postgresql:
-        match = " AND ".join(
-            '"' + term.text.replace('"', '""') + '"' + ("*" if term.prefix else "")
-            for term in terms
-        )
-        sql = (
-            "SELECT i.session_id, i.response_id FROM said f"
-            " JOIN said_rows s ON s.docid = f.rowid"
-            " JOIN items i ON i.session_id = s.session_id AND i.item_id = s.item_id"
-            " WHERE f.said MATCH ?"
-        )
-        return sql, [match]
+def items_that_say(terms: list[Term], postgresql: bool) -> tuple[str, list[str]]:
+    """A source and condition, `items i … WHERE …`, of the items that say the terms.
+
+    Returns:
+        The SQL, and its parameters.
+    """
+    if postgresql:
+        query, parameters = _ts_query(terms)
+        return f"items i WHERE {_VECTOR} @@ ({query})", parameters
+    sql = (
+        "said f JOIN said_rows s ON s.docid = f.rowid"
+        " JOIN items i ON i.session_id = s.session_id AND i.item_id = s.item_id"
+        " WHERE f.said MATCH ?"
+    )
+    return sql, [_fts_query(terms)]
+
+
+def response_says(terms: list[Term], postgresql: bool) -> tuple[str, list[str]]:
+    """A condition on a response `r`: one of its items says the terms. Looked up item by item."""
+    of_response = "i.session_id = r.session_id AND i.response_id = r.response_id"
+    if postgresql:
+        query, parameters = _ts_query(terms)
+        # OFFSET 0 keeps the planner from reading all that the index finds.
+        items = f"SELECT i.said FROM items i WHERE {of_response} OFFSET 0"
+        return f"EXISTS (SELECT 1 FROM ({items}) i WHERE {_VECTOR} @@ ({query}))", parameters
+    sql = (
+        "EXISTS (SELECT 1 FROM items i CROSS JOIN said_rows s ON s.session_id = i.session_id"
+        " AND s.item_id = i.item_id CROSS JOIN said f ON f.rowid = s.docid"
+        f" WHERE {of_response} AND f.said MATCH ?)"
+    )
+    return sql, [_fts_query(terms)]
+
+
+def _fts_query(terms: list[Term]) -> str:
+    return " AND ".join(
+        '"' + term.text.replace('"', '""') + '"' + ("*" if term.prefix else "") for term in terms
+    )
+
+
+def _ts_query(terms: list[Term]) -> tuple[str, list[str]]:
     parts, parameters = [], []
     for term in terms:
-        if term.prefix:
-            parts.append("to_tsquery('simple', ?)")
-            parameters.append("'" + re.sub(r"['\\]", " ", term.text).strip() + "':*")
-        else:
+        words = " ".join(re.sub(rf"[{re.escape(_SIGNS)}'\\]+", " ", term.text).split())
+        if not term.prefix:
             parts.append("phraseto_tsquery('simple', ?)")
-            parameters.append(term.text)
-    query = " && ".join(parts)
-    return (
-        f"SELECT i.session_id, i.response_id FROM items i WHERE {_VECTOR} @@ ({query})",
-        parameters,
-    )
+            parameters.append(words)
+            continue
+        # The words in their order, the last one a prefix.
+        *whole, last = words.split(" ")
+        parts.append("to_tsquery('simple', ?)")
+        parameters.append(" <-> ".join([*(f"'{word}'" for word in whole), f"'{last}':*"]))
+    return " && ".join(parts), parameters
 
 
 def snippet(said: str, terms: list[Term]) -> str | None:

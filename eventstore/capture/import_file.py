@@ -22,7 +22,6 @@ from eventstore.store.sessions import (
     find_head,
     metadata_frame,
 )
-from eventstore.times import now
 
 if TYPE_CHECKING:
     from eventstore.event_store import EventStore
@@ -169,6 +168,7 @@ def _survey(stream: BinaryIO, keep_going: bool) -> tuple[list[Part], int]:
     parts: list[Part] = []
     skipped = index = 0
     part = _Survey(1)
+    first_seq = 1
     for number, frame, seq in read_numbered(stream):
         if isinstance(frame, BadLine):
             if not keep_going:
@@ -181,8 +181,11 @@ def _survey(stream: BinaryIO, keep_going: bool) -> tuple[list[Part], int]:
         index += 1
         kind, named = _session_event(frame)
         if seq is not None:
-            # Exported lines are numbered: each session begins at 1, whatever is in it.
-            if seq == 1 and index > part.first:
+            # Exported lines are numbered: each session begins at 1, whatever is in it. Others'
+            # may count from 0.
+            if index == 1 and seq == 0:
+                first_seq = 0
+            if seq == first_seq and index > part.first:
                 parts.append(part.part(index - 1))
                 part = _Survey(index)
         elif kind == "created" and _is_another(named, part.server_id, part.closed_at is not None):
@@ -255,7 +258,8 @@ def _import_part(
             store.set_metadata(session_id, metadata)
             added = 1
     else:
-        noted = [metadata_frame(metadata, now())] if metadata else []
+        # Without a time, so that of two imports at once the second finds its own frames there.
+        noted = [metadata_frame(metadata, None)] if metadata else []
         done = store.append(session_id, chain(frames, noted), expected_seq=0, close=True)
         added = 0 if done.repeated else done.last_seq
     responses = count_responses(store.engine, session_id)

@@ -27,7 +27,8 @@ def rebuild(
 ) -> None:
     """Rebuild read models from the log, each session in one transaction.
 
-    Readers see a session's old rows or its new ones, never a mixture.
+    Readers see a session's old rows or its new ones, never a mixture. Rows that are right are
+    left alone, so that it tells as well whether they were.
 
     \b
     Examples:
@@ -39,18 +40,21 @@ def rebuild(
     with open_store(url) as store:
         total = store.status()["sessions"] if everything else len(session_ids)
         started = time.monotonic()
-        sessions = events = 0
+        sessions = events = changed = 0
         with progress_bar("rebuild", total) as bar:
             for done in store.rebuild(None if everything else session_ids, workers):
                 sessions, events = sessions + 1, events + done.seq
+                changed += done.changed
                 if bar is not None:
                     bar.advance(bar.task_ids[0])
     took = time.monotonic() - started
     if as_json:
-        print_json(_done("eventstore.rebuild", sessions, events) | {"seconds": round(took, 3)})
+        numbers = {"changed_rows": changed, "seconds": round(took, 3)}
+        print_json(_done("eventstore.rebuild", sessions, events) | numbers)
     else:
         what = f"{counted(sessions, 'session')} with {counted(events, 'event')}"
-        click.echo(f"Rebuilt {what} in {took:.1f} s.")
+        found = f"{counted(changed, 'row')} changed" if changed else "every row was right"
+        click.echo(f"Rebuilt {what} in {took:.1f} s; {found}.")
 
 
 @click.command()

@@ -41,7 +41,10 @@ DELETE_SAID = (
     " (SELECT docid FROM said_rows WHERE session_id = ? AND item_id = ?)"
 )
 DELETE_SAID_ROW = "DELETE FROM said_rows WHERE session_id = ? AND item_id = ?"
-SAID_ITEMS = "SELECT item_id FROM said_rows WHERE session_id = ?"
+SAID = (
+    "SELECT r.item_id, f.text FROM said_rows r LEFT JOIN said f ON f.rowid = r.docid"
+    " WHERE r.session_id = ?"
+)
 INSERT_SAID = "INSERT INTO said (text) VALUES (?)"
 INSERT_SAID_ROW = "INSERT INTO said_rows (session_id, item_id, docid) VALUES (?, ?, ?)"
 
@@ -121,7 +124,7 @@ def write_all(tx: Transaction, state: SessionState, opened_at: int) -> int:
             tx.run_many(DELETE_ROW[name], keys)
     put_rows(tx, missing)
     if not tx.postgresql:
-        _index_all(tx, state, there["items"], wanted["items"])
+        _index_all(tx, state, wanted["items"])
     for response in state.responses.values():
         response.indexed = metadata_of(state, response)
     state.written.clear()
@@ -162,17 +165,15 @@ def differences(there: Rows, wanted: Rows) -> tuple[Rows, Rows]:
     return missing, stale
 
 
-def _index_all(tx: Transaction, state: SessionState, there: list[Row], wanted: list[Row]) -> None:
-    """Make the search index fit the items, given the rows that were there and are wanted."""
-    indexed = {item_id for (item_id,) in tx.rows(SAID_ITEMS, (state.session_id,))}
-    said = dict(map(_ID_AND_SAID, there))
-    for item_id in indexed - state.items.keys():
+def _index_all(tx: Transaction, state: SessionState, rows: list[Row]) -> None:
+    """Make SQLite's search index fit all item rows, whatever it holds of the session."""
+    indexed = dict(tx.rows(SAID, (state.session_id,)))
+    for item_id in indexed.keys() - state.items.keys():
         tx.run(DELETE_SAID, (state.session_id, item_id))
         tx.run(DELETE_SAID_ROW, (state.session_id, item_id))
     for item in state.items.values():
-        before = said.get(item.id, "")
-        item.indexed = before if bool(before) == (item.id in indexed) else None
-    _index_said(tx, state, wanted)
+        item.indexed = indexed.get(item.id, "")
+    _index_said(tx, state, rows)
 
 
 def _index_said(tx: Transaction, state: SessionState, rows: list[Row]) -> None:

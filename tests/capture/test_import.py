@@ -158,9 +158,6 @@ def test_the_same_call_may_be_stored_under_several_ids(store: EventStore) -> Non
         pytest.param(
             {"customer": "42"},
             id="with metadata",
-            marks=pytest.mark.xfail(
-                strict=True, reason="the metadata is noted at another time, so it is no repetition"
-            ),
         ),
     ],
 )
@@ -434,10 +431,7 @@ def test_connections_without_ids_are_told_apart_by_their_closes(
     assert imported_one(elsewhere, jsonl(*parts[0])) == made[0]
 
 
-_FROM_ZERO = pytest.mark.xfail(strict=True, reason="the line with 1 begins another session")
-
-
-@pytest.mark.parametrize("first", [1, 5, 100, pytest.param(0, marks=_FROM_ZERO)])
+@pytest.mark.parametrize("first", [1, 5, 100, 0])
 def test_numbers_that_a_recorder_gave_its_lines_split_no_connection(
     store: EventStore, first: int
 ) -> None:
@@ -445,6 +439,12 @@ def test_numbers_that_a_recorder_gave_its_lines_split_no_connection(
     assert [(entry.session_id, entry.events) for entry in imported(store, content)] == [
         ("sess_1", 4)
     ]
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_numbers_that_begin_again_begin_a_session(store: EventStore, first: int) -> None:
+    lines = ({"seq": first + n, "event": e} for part in (FIRST, SECOND) for n, e in enumerate(part))
+    assert [entry.session_id for entry in imported(store, jsonl(*lines))] == ["sess_1", "sess_2"]
 
 
 @pytest.mark.parametrize("seq", [None, "1", True, 1.5, [], {}, 10**30], ids=str)

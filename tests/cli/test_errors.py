@@ -162,6 +162,8 @@ def test_a_read_only_database_is_told(
 ) -> None:
     Path("call.jsonl").write_bytes(jsonl(CALL))
     bare_terminal("import", "call.jsonl", "--session-id", "before")
+    with sqlite3.connect("eventstore.db") as connection:
+        connection.execute("UPDATE sessions SET errors = 7")  # for a rebuild to put right
     read_only = f"sqlite:///file:{own_folder}/eventstore.db?mode=ro&uri=true"
     said = bare_terminal(name, *arguments.split(), "--db", read_only).error()
     assert "readonly" in said and "cannot be written" in said

@@ -292,7 +292,12 @@ def test_rebuild(terminal: Terminal, recorded: EventStore) -> None:
     events = recorded.head("sess_a") + recorded.head("sess_b")
     done = terminal("rebuild", "--all", "--json").json
     assert done.pop("seconds") >= 0
-    assert done == {"object": "eventstore.rebuild", "sessions": 2, "events": events}
+    assert done == {
+        "object": "eventstore.rebuild",
+        "sessions": 2,
+        "events": events,
+        "changed_rows": 0,
+    }
     assert terminal("rebuild", "sess_a", "--json").json["sessions"] == 1
 
 

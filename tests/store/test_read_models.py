@@ -375,6 +375,64 @@ def test_a_rebuild_touches_no_other_session(engine: Engine) -> None:
     }
 
 
+WRONG = {
+    "values": "UPDATE {table} SET {last} = 'wrong'",
+    "rows too many": "INSERT INTO {table} SELECT {columns} FROM {table}",
+    "rows missing": "DELETE FROM {table} WHERE {key} = (SELECT MIN({key}) FROM {table})",
+    "all rows missing": "DELETE FROM {table}",
+}
+_TEXTS = {"sessions": "notes", "items": "said", "responses": "resource", "usage": "model"}
+
+
+@pytest.mark.parametrize("what", list(WRONG))
+@pytest.mark.parametrize("table", list(_TEXTS))
+def test_a_rebuild_puts_right_what_is_wrong(engine: Engine, table: str, what: str) -> None:
+    append(engine, StateCache(), SESSION, voice_call().frames)
+    right = read_model_rows(engine, SESSION)
+    columns = list(tables.metadata.tables[table].columns.keys())
+    key = columns[min(1, len(tables.metadata.tables[table].primary_key) - 1)]
+    statement = WRONG[what].format(
+        table=table,
+        last=_TEXTS[table],
+        key=key,
+        columns=", ".join(f"{c} || '_2'" if c == key and c != "session_id" else c for c in columns),
+    )
+    if what == "rows too many" and table == "sessions":
+        statement = "DELETE FROM sessions"  # its one row has no other key of the same session
+    with engine.begin() as connection:
+        connection.exec_driver_sql(statement)
+    wrong = read_model_rows(engine, SESSION)[table]
+    assert wrong != right[table]
+    done = project_session(engine, SESSION)
+    assert done is not None
+    # A row with another value is one change, and so is one missing or too many.
+    keys = {row[:2] if key != "session_id" else row[:1]: row for row in right[table]}
+    found = {row[:2] if key != "session_id" else row[:1]: row for row in wrong}
+    assert done.changed == len({k for k in {*keys, *found} if keys.get(k) != found.get(k)})
+    assert read_model_rows(engine, SESSION) == right
+    if engine.dialect.name == "sqlite":
+        assert counts_of_said(engine) == (len(right["said"]), len(right["said"]))
+
+
+def test_a_rebuild_of_right_rows_writes_nothing(engine: Engine) -> None:
+    append(engine, StateCache(), SESSION, voice_call().frames)
+    rows = read_model_rows(engine, SESSION)
+    done = project_session(engine, SESSION)
+    assert done is not None and done.changed == 0
+    assert read_model_rows(engine, SESSION) == rows
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM said", "DELETE FROM said_rows"])
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_rebuild_puts_the_search_index_right(engine: Engine, statement: str) -> None:
+    append(engine, StateCache(), SESSION, voice_call().frames)
+    right = read_model_rows(engine, SESSION)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(statement)
+    project_session(engine, SESSION)
+    assert read_model_rows(engine, SESSION) == right
+
+
 def test_a_rebuild_by_several_processes_equals_one_by_one(engine: Engine) -> None:
     ids = [f"sess_{number}" for number in range(6)]
     for session_id in ids:

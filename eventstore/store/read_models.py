@@ -167,7 +167,7 @@ def differences(there: Rows, wanted: Rows) -> tuple[Rows, Rows]:
 
 def _index_all(tx: Transaction, state: SessionState, rows: list[Row]) -> None:
     """Make SQLite's search index fit all item rows, whatever it holds of the session."""
-    indexed = dict(tx.rows(SAID, (state.session_id,)))
+    indexed: dict[str, str | None] = dict(tx.rows(SAID, (state.session_id,)))
     for item_id in indexed.keys() - state.items.keys():
         tx.run(DELETE_SAID, (state.session_id, item_id))
         tx.run(DELETE_SAID_ROW, (state.session_id, item_id))

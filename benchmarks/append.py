@@ -72,7 +72,7 @@ def _measure(
         report.add(
             f"{kind}, {backend}, {batch} a commit, {name}",
             ratio(seconds["bare"], seconds[name]),
-            SINGLE_TARGET if batch == 1 else TARGETS[name],
+            None if kind == "text" else SINGLE_TARGET if batch == 1 else TARGETS[name],
             **{
                 "events/s": len(frames) / _median(seconds[name]),
                 "bare/s": len(frames) / _median(seconds["bare"]),

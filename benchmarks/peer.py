@@ -21,7 +21,7 @@ from eventsourcing.sqlite import (
 
 from benchmarks import sessions
 from benchmarks.append import SESSION, Slices, store_writer
-from benchmarks.bare import Writer, bare_writer, event_rows
+from benchmarks.bare import Row, Writer, bare_writer, event_rows
 from benchmarks.databases import SQLITE, Databases
 from benchmarks.options import Options
 from benchmarks.report import Report
@@ -54,9 +54,10 @@ def run(databases: Databases, options: Options) -> Report:
         frames = make(events)
         id_ = UUID(int=1)
         domain = [FrameReceived(id_, n, f.direction, f.text) for n, f in enumerate(frames, 1)]
+        rows = event_rows(SESSION, frames)
         settle()
         for batch in (100, 500):
-            seconds = _seconds(databases, options, kind, batch, frames, domain)
+            seconds = _seconds(databases, options, kind, batch, frames, domain, rows)
             for ours, target in TARGETS.items():
                 for peer in RECORDERS:
                     report.add(
@@ -78,9 +79,9 @@ def _seconds(
     batch: int,
     frames: Sequence[Frame],
     domain: Sequence[FrameReceived],
+    rows: Sequence[Row],
 ) -> dict[str, list[float]]:
     seconds: dict[str, list[float]] = {name: [] for name in (*RECORDERS, *MODES, "bare")}
-    rows = event_rows(SESSION, frames)
     for round_ in range(options.rounds(7)):
         progress(f"peer: {kind}, batches of {batch}, round {round_ + 1}")
         with ExitStack() as stack:

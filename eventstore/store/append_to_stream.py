@@ -133,12 +133,12 @@ def decoded_rows(
 
 
 def insert_events(tx: Transaction, rows: Iterable[Row], few: bool) -> None:
-    """Write event rows: executemany on SQLite, COPY on PostgreSQL (INSERT where they are few)."""
-    if not tx.postgresql:
-        tx.connection.executemany(INSERT_EVENT, rows)
-    elif few:
+    """Write event rows: by executemany on SQLite, COPY on PostgreSQL; a few one by one."""
+    if few:
         for row in rows:
             tx.run(INSERT_EVENT, row)
+    elif not tx.postgresql:
+        tx.connection.executemany(INSERT_EVENT, rows)
     else:
         with tx.connection.cursor().copy(COPY_EVENTS) as copy:
             copy.set_types(_COPY_TYPES)

@@ -39,10 +39,10 @@ def query_sessions(engine: Engine, wanted: SessionFilter, paging: Paging) -> Pag
         where.add("s.at >= ?", wanted.since)
     if wanted.until is not None:
         where.add("s.at < ?", wanted.until)
-    for condition in wanted.metadata:
-        add_metadata_condition(where, condition, "session_metadata", "s", ())
     direction, compare = ("ASC", ">") if paging.order == "asc" else ("DESC", "<")
     with read(engine) as tx:
+        for condition in wanted.metadata:
+            add_metadata_condition(where, tx, condition, "session_metadata", "s", ())
         if paging.after is not None:
             row = tx.row("SELECT at FROM sessions WHERE session_id = ?", (paging.after,))
             if row is None:

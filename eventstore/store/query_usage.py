@@ -138,7 +138,7 @@ def _of_transcriptions(tx: Transaction, wanted: ResponseFilter) -> Source:
     where.add("u.kind = 'transcription'")
     for condition in wanted.metadata:
         if condition is not start:
-            add_metadata_condition(where, condition, "session_metadata", "u", ())
+            add_metadata_condition(where, tx, condition, "session_metadata", "u", (), timed=False)
     return Source(sql, where)
 
 

@@ -200,6 +200,15 @@ def test_hot_statements_name_one_session(module: ModuleType) -> None:
             assert re.search(r"\bsession_id = \?", where), f"{module.__name__}.{name}"
 
 
+def test_rows_put_at_once_name_their_session() -> None:
+    names = tuple(table.name for table in tables.READ_MODELS)
+    clauses = put_rows.put_clauses(names)
+    for name in names:
+        assert f"put_{name} AS (INSERT INTO {name} (session_id, " in clauses
+    conflicts = re.findall(r"ON CONFLICT \((\w+)", clauses)
+    assert conflicts == ["session_id"] * len(names)
+
+
 def test_projecting_one_session_names_it() -> None:
     assert "WHERE session_id = ?" in project.SET_PROJECTED
 

@@ -55,7 +55,7 @@ def from_value(value: Any) -> int | None:
         moment = datetime.fromisoformat(value)
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
-        return (moment - EPOCH) // _MICROSECOND
+        return _bounded((moment - EPOCH) // _MICROSECOND)
     raise ValueError(f"not a time: {value!r}")
 
 
@@ -65,8 +65,10 @@ def _seconds(text: str) -> int:
         number = Decimal(text.strip())
     except InvalidOperation as error:
         raise ValueError(f"not a time: {text!r}") from error
-    if not number.is_finite() or abs(number) > 10**12:
+    if not number.is_finite():
         raise ValueError(f"not a time: {text!r}")
+    if abs(number) > 10**12:
+        raise ValueError(f"not a time: {text!r} (epoch times are in seconds)")
     return int((number * 1_000_000).to_integral_value())
 
 

@@ -167,12 +167,16 @@ def differences(there: Rows, wanted: Rows) -> tuple[Rows, Rows]:
 
 def _index_all(tx: Transaction, state: SessionState, rows: list[Row]) -> None:
     """Make SQLite's search index fit all item rows, whatever it holds of the session."""
-    indexed: dict[str, str | None] = dict(tx.rows(SAID, (state.session_id,)))
-    for item_id in indexed.keys() - state.items.keys():
-        tx.run(DELETE_SAID, (state.session_id, item_id))
-        tx.run(DELETE_SAID_ROW, (state.session_id, item_id))
+    wanted = dict(map(_ID_AND_SAID, rows))
     for item in state.items.values():
-        item.indexed = indexed.get(item.id, "")
+        item.indexed = ""
+    # What is wrong goes first: a number that becomes free is given to another text.
+    for item_id, text in tx.rows(SAID, (state.session_id,)):
+        if text is not None and text == wanted.get(item_id):
+            state.items[item_id].indexed = text
+        else:
+            tx.run(DELETE_SAID, (state.session_id, item_id))
+            tx.run(DELETE_SAID_ROW, (state.session_id, item_id))
     _index_said(tx, state, rows)
 
 

@@ -60,7 +60,9 @@ def test_a_broken_pipe_is_no_failure(terminal: Terminal) -> None:
 @pytest.mark.usefixtures("sample")
 @on_sqlite
 def test_a_replay_is_stopped_in_a_line(terminal: Terminal) -> None:
-    playing = terminal.start("replay", SAMPLE, "--speed", "0.1")
+    # Whoever runs the tests in the background may have it ignore the signal.
+    heeding = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
+    playing = terminal.start("replay", SAMPLE, "--speed", "0.1", **heeding)
     assert playing.stdout is not None
     assert b"opened" in playing.stdout.readline()
     playing.send_signal(signal.SIGINT)

@@ -21,6 +21,7 @@ from eventstore.times import from_value, to_iso
 _ARRAY_PIECE = 1 << 20
 _BOM = b"\xef\xbb\xbf"
 _SPACE = re.compile(r"\s*")
+_HALVES = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
 
 class BadLine(NamedTuple):
@@ -168,6 +169,12 @@ def _from_envelope(value: dict[str, Any], text: bytes) -> Frame:
             return Frame(direction, pybase64.b64decode(value["frame_base64"], validate=True), at)
         except ValueError as error:
             raise InvalidInputError("frame_base64 is no base64") from error
+    if isinstance(value.get("frame_utf8_base64"), str):
+        try:
+            raw = pybase64.b64decode(value["frame_utf8_base64"], validate=True)
+            return Frame(direction, raw.decode("utf-8", "surrogatepass"), at)
+        except ValueError as error:
+            raise InvalidInputError("frame_utf8_base64 is no base64 of text") from error
     if isinstance(event, dict):
         return Frame(direction, event_text(text, event), at)
     raise InvalidInputError("an envelope needs an event (an object) or a frame (a text)")
@@ -209,7 +216,8 @@ def _object_at(text: str, position: int) -> tuple[Any, int] | None:
 def envelope_line(event: StoredEvent) -> bytes:
     """One event of the log as a line: `seq`, `at`, `direction`, `frame`.
 
-    A binary message is written as `frame_base64`.
+    A binary message is written as `frame_base64`, and as `frame_utf8_base64` a text with two halves
+    of a character side by side, which JSON would join.
     """
     envelope: dict[str, Any] = {
         "seq": event.seq,
@@ -218,6 +226,9 @@ def envelope_line(event: StoredEvent) -> bytes:
     }
     if isinstance(event.text, bytes):
         envelope["frame_base64"] = pybase64.b64encode_as_string(event.text)
+    elif not event.text.isascii() and _HALVES.search(event.text):
+        raw = event.text.encode("utf-8", "surrogatepass")
+        envelope["frame_utf8_base64"] = pybase64.b64encode_as_string(raw)
     else:
         envelope["frame"] = event.text
     return dumps(envelope).encode() + b"\n"

@@ -268,7 +268,8 @@ def _audio_delta(state: SessionState, event: LogEvent, body: dict[str, Any]) -> 
     is_new = part_index(body) not in item.parts
     part = ensure_part(item, event, body)
     part.audio = grow(part.audio, event)
-    if is_new or is_settled(state, item):
+    # How long the audio is decides what was heard of it, once it is cut.
+    if is_new or item.truncation is not None or is_settled(state, item):
         touch(state, item)
     response = state.responses.get(item.response_id or "")
     if response is not None and response.first_audio_seq is None:

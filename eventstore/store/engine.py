@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event
@@ -12,7 +13,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from eventstore.errors import InvalidInputError
-from eventstore.store.transaction import RESTING
+from eventstore.store.transaction import LOCK, RESTING
 
 SQLITE_BUSY_MS = 30_000
 # Bigger pages hold a frame's audio without a chain of overflow pages: see docs/adr/0002.
@@ -59,7 +60,7 @@ def create(url: str) -> Engine:
             pool_size=5,
             max_overflow=20,
             pool_reset_on_return=None,
-            execution_options={RESTING: []},
+            execution_options={RESTING: [], LOCK: None},
         )
     path = parsed.database
     memory = not path or path == ":memory:" or "mode=memory" in path
@@ -72,7 +73,7 @@ def create(url: str) -> Engine:
         poolclass=StaticPool if memory else QueuePool,
         pool_reset_on_return=None,  # every transaction here ends itself
         connect_args={"check_same_thread": False, "timeout": SQLITE_BUSY_MS / 1000},
-        execution_options={RESTING: []},
+        execution_options={RESTING: [], LOCK: RLock() if memory else None},
     )
     event.listen(engine, "connect", _set_up_sqlite)
     return engine

@@ -36,9 +36,12 @@ DELETE_ROW = {
 }
 DELETE_SESSION_METADATA = "DELETE FROM session_metadata WHERE session_id = ?"
 DELETE_RESPONSE_METADATA = "DELETE FROM response_metadata WHERE session_id = ? AND response_id = ?"
+# A number that was damaged into another item's is left to that one.
 DELETE_SAID = (
     "DELETE FROM said WHERE rowid IN"
-    " (SELECT docid FROM said_rows WHERE session_id = ? AND item_id = ?)"
+    " (SELECT docid FROM said_rows s WHERE session_id = ? AND item_id = ?"
+    " AND NOT EXISTS (SELECT 1 FROM said_rows o WHERE o.docid = s.docid"
+    " AND (o.session_id <> s.session_id OR o.item_id <> s.item_id)))"
 )
 DELETE_SAID_ROW = "DELETE FROM said_rows WHERE session_id = ? AND item_id = ?"
 SAID = (
@@ -172,7 +175,7 @@ def _index_all(tx: Transaction, state: SessionState, rows: list[Row]) -> None:
         item.indexed = ""
     # What is wrong goes first: a number that becomes free is given to another text.
     for item_id, text in tx.rows(SAID, (state.session_id,)):
-        if text is not None and text == wanted.get(item_id):
+        if text and text == wanted.get(item_id):
             state.items[item_id].indexed = text
         else:
             tx.run(DELETE_SAID, (state.session_id, item_id))

@@ -35,7 +35,7 @@ def parse_terms(query: str) -> list[Term]:
     for phrase, word in re.findall(r'"([^"]*)"|(\S+)', query.replace("\0", " ")):
         text = phrase or word.replace('"', "")
         prefix = not phrase and text.endswith("*")
-        if re.search(r"\w", text):
+        if re.search(r"[^\W_]", text):
             terms.append(Term(text.rstrip("*") if prefix else text, prefix))
     if not terms:
         raise InvalidInputError(f"search {query!r} names no word")

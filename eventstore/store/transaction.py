@@ -96,13 +96,22 @@ def autocommit(engine: Engine) -> Iterator[Transaction]:
 class _Using:
     """A connection for one transaction. A class, since generators cost microseconds."""
 
-    __slots__ = ("_begin", "_commits", "_ends", "_engine", "_held")
+    __slots__ = ("_begin", "_commits", "_ends", "_engine", "_held", "_lock")
 
     def __init__(self, engine: Engine, begin: str | None, commits: bool, ends: bool = True) -> None:
         self._engine, self._begin, self._commits, self._ends = engine, begin, commits, ends
 
     def __enter__(self) -> Transaction:
-        held = self._held = _take(self._engine)
+        # A database in memory is one connection: its transactions wait for each other.
+        self._lock = self._engine.get_execution_options()[LOCK]
+        if self._lock is not None:
+            self._lock.acquire()
+        try:
+            held = self._held = _take(self._engine)
+        except BaseException:
+            if self._lock is not None:
+                self._lock.release()
+            raise
         if self._begin is not None:
             try:
                 held.connection.execute(self._begin)
@@ -132,6 +141,13 @@ class _Using:
             raise unavailable(error) from error
 
     def _give_back(self, error: BaseException | None) -> None:
+        try:
+            self._release(error)
+        finally:
+            if self._lock is not None:
+                self._lock.release()
+
+    def _release(self, error: BaseException | None) -> None:
         if error is None:
             resting = self._engine.get_execution_options()[RESTING]
             if len(resting) < _MAX_RESTING:
@@ -157,6 +173,9 @@ class _Held(NamedTuple):
 RESTING = "eventstore_resting"
 _MAX_RESTING = 4
 
+#: Name of the engine's option with what one transaction after the other has to hold, or None.
+LOCK = "eventstore_lock"
+
 
 def _take(engine: Engine) -> _Held:
     with suppress(IndexError):
@@ -172,8 +191,9 @@ def _take(engine: Engine) -> _Held:
 def close_all(engine: Engine) -> None:
     """Close the engine's connections that no transaction holds."""
     resting = engine.get_execution_options()[RESTING]
-    while resting:
-        resting.pop().proxy.close()
+    with suppress(IndexError):  # another thread takes the last one
+        while True:
+            resting.pop().proxy.close()
     engine.dispose()
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 from support.calls import voice_call
 from support.events import SESSION
 
+from eventstore import EventStore
 from eventstore.errors import DatabaseUnavailableError
 from eventstore.store.appender import StateCache, append
 from eventstore.store.transaction import RESTING, close_all, read, write
@@ -88,3 +89,14 @@ def test_all_can_be_closed(engine: Engine) -> None:
     assert resting(engine) == 0
     with read(engine) as tx:
         assert tx.rows("SELECT 1") == [(1,)]
+
+
+def test_a_database_in_memory_is_shared_by_threads() -> None:
+    with EventStore("sqlite://") as store, ThreadPoolExecutor(8) as pool:
+
+        def work(number: int) -> int:
+            for _ in range(40):
+                store.append(f"sess_{number}", voice_call().frames[:3])
+            return store.head(f"sess_{number}")
+
+        assert list(pool.map(work, range(8))) == [120] * 8

@@ -433,6 +433,48 @@ def test_a_rebuild_puts_the_search_index_right(engine: Engine, statement: str) -
     assert read_model_rows(engine, SESSION) == right
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DELETE FROM said WHERE rowid IN (SELECT docid FROM said_rows WHERE session_id = 'one')",
+        "UPDATE said_rows SET docid = (SELECT MIN(docid) FROM said_rows WHERE session_id = 'two')"
+        " WHERE session_id = 'one'",
+    ],
+)
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_damaged_search_index_costs_no_other_session_its_text(
+    engine: Engine, damage: str
+) -> None:
+    for session_id in ("two", "one"):
+        append(engine, StateCache(), session_id, voice_call().frames)
+    right = {session_id: read_model_rows(engine, session_id) for session_id in ("one", "two")}
+    with engine.begin() as connection:
+        connection.exec_driver_sql(damage)
+    append(engine, StateCache(), "three", voice_call().frames)  # it takes what numbers are free
+    right["three"] = read_model_rows(engine, "three")
+    for session_id in right:
+        project_session(engine, session_id)
+    assert {session_id: read_model_rows(engine, session_id) for session_id in right} == right
+
+
+def test_audio_that_goes_on_behind_a_truncation_changes_what_was_heard(engine: Engine) -> None:
+    call = Call().created("resp_1").begins_speech("resp_1", "item_1")
+    call.sounds("resp_1", "item_1", 100)
+    call.server(
+        "response.output_audio_transcript.done",
+        response_id="resp_1",
+        item_id="item_1",
+        content_index=0,
+        transcript="one two three four",
+    )
+    call.truncated("item_1", 150).sounds("resp_1", "item_1", 500)
+    states = StateCache()
+    for frame in call.frames:
+        append(engine, states, SESSION, [frame])
+    done = project_session(engine, SESSION)
+    assert done is not None and done.changed == 0
+
+
 def test_a_rebuild_by_several_processes_equals_one_by_one(engine: Engine) -> None:
     ids = [f"sess_{number}" for number in range(6)]
     for session_id in ids:

@@ -69,7 +69,7 @@ def test_a_query_is_words_phrases_and_prefixes(query: str, terms: list[Term]) ->
     assert parse_terms(query) == terms
 
 
-@pytest.mark.parametrize("query", ["", " ", "*", '""', "?!", "\0", "😀", '"…"'])
+@pytest.mark.parametrize("query", ["", " ", "*", '""', "?!", "_*", "-_*", "__", "\0", "😀", '"…"'])
 def test_a_query_without_a_word_is_told(query: str) -> None:
     with pytest.raises(InvalidInputError, match="names no word"):
         parse_terms(query)

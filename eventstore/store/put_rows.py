@@ -37,10 +37,15 @@ def _upsert(table: Table) -> str:
 
 
 def _on_conflict(table: Table) -> str:
-    kept = {c.name for c in table.primary_key.columns} | _FIXED.get(table.name, set())
     keys = ", ".join(c.name for c in table.primary_key.columns)
-    sets = ", ".join(f"{c.name} = excluded.{c.name}" for c in table.columns if c.name not in kept)
+    sets = ", ".join(f"{name} = excluded.{name}" for name in _changing(table))
     return f"ON CONFLICT ({keys}) DO UPDATE SET {sets}"
+
+
+def _changing(table: Table) -> list[str]:
+    """The columns that can differ from one writing of a row to the next."""
+    kept = {c.name for c in table.primary_key.columns} | _FIXED.get(table.name, set())
+    return [c.name for c in table.columns if c.name not in kept]
 
 
 @lru_cache(maxsize=256)
@@ -67,8 +72,7 @@ def put_clauses(names: tuple[str, ...], condition: str = "") -> str:
 
 def _often(table: Table) -> list[str]:
     """The columns that an update sets."""
-    kept = {c.name for c in table.primary_key.columns} | _FIXED.get(table.name, set())
-    return [c.name for c in table.columns if c.name not in kept.union(_SELDOM[table.name])]
+    return [name for name in _changing(table) if name not in _SELDOM[table.name]]
 
 
 def _update(table: Table) -> str:

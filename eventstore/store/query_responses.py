@@ -200,11 +200,7 @@ def add_text_condition(
 
 def _are_rare(tx: Transaction, terms: list[search.Term]) -> bool:
     """Whether few items say the terms."""
-    found, parameters = search.items_that_say(terms, tx.postgresql)
-    row = tx.row(
-        f"SELECT COUNT(*) FROM (SELECT 1 FROM {found} LIMIT ?) probed", [*parameters, _PROBE]
-    )
-    return row is None or int(row[0]) < _PROBE
+    return _probe(tx, *search.items_that_say(terms, tx.postgresql)) < _PROBE
 
 
 def add_metadata_condition(
@@ -272,21 +268,23 @@ def choose_start(tx: Transaction, conditions: tuple[Condition, ...]) -> Conditio
     if len(equal) == 1:
         return equal[0]
     if equal:
-        return min(equal, key=lambda condition: _probe(tx, condition))
+        return min(equal, key=lambda condition: _probe_condition(tx, condition))
     for condition in conditions:
         # A rare key leads; a common one is met soon enough in order of time.
-        if condition.operator != "!=" and _probe(tx, condition) < _PROBE:
+        if condition.operator != "!=" and _probe_condition(tx, condition) < _PROBE:
             return condition
     return None
 
 
-def _probe(tx: Transaction, condition: Condition) -> int:
+def _probe_condition(tx: Transaction, condition: Condition) -> int:
     test, values = _key_condition(condition)
-    row = tx.row(
-        f"SELECT COUNT(*) FROM (SELECT 1 FROM response_metadata x WHERE {test} LIMIT ?) probed",
-        [*values, _PROBE],
-    )
-    return int(row[0]) if row is not None else 0
+    return _probe(tx, f"response_metadata x WHERE {test}", values)
+
+
+def _probe(tx: Transaction, found: str, parameters: list[str]) -> int:
+    """How many rows a source and its condition have, counted up to `_PROBE`."""
+    sql = f"SELECT COUNT(*) FROM (SELECT 1 FROM {found} LIMIT ?) probed"
+    return int(tx.rows(sql, [*parameters, _PROBE])[0][0])
 
 
 def find_response(tx: Transaction, id_: str, session: str | None) -> tuple[int, str, str]:

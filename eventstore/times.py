@@ -24,15 +24,13 @@ def to_iso(at: int | None) -> str | None:
     """Microseconds as ISO 8601 in UTC with six decimals; None stays None."""
     if at is None:
         return None
-    days, rest = divmod(at, 86_400_000_000)
-    seconds, micros = divmod(rest, 1_000_000)
-    minutes, seconds = divmod(seconds, 60)
-    return f"{_date(days)}T{minutes // 60:02}:{minutes % 60:02}:{seconds:02}.{micros:06}Z"
+    seconds, micros = divmod(at, 1_000_000)
+    return f"{_to_the_second(seconds)}.{micros:06}Z"
 
 
-@lru_cache(maxsize=64)
-def _date(days: int) -> str:
-    return (EPOCH + timedelta(days=days)).date().isoformat()
+@lru_cache(maxsize=1024)
+def _to_the_second(seconds: int) -> str:
+    return (EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat()
 
 
 def from_value(value: Any) -> int | None:

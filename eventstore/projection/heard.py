@@ -49,11 +49,7 @@ def _duration_ms(part: Part, response: Response) -> float | None:
 
 def _leading_words(said: str, share: float) -> str:
     """Whole words that end within the share of the text's length."""
-    limit = share * len(said)
-    end = 0
-    for position, character in enumerate(said):
-        if position > limit:
-            break
-        if character.isspace():
-            end = position
-    return said[:end].rstrip()
+    for position in range(min(int(share * len(said)), len(said) - 1), -1, -1):
+        if said[position].isspace():
+            return said[:position].rstrip()
+    return ""

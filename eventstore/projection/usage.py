@@ -42,24 +42,27 @@ def tokens_of(usage: dict[str, Any] | None) -> Tokens:
         return Tokens()
     inputs = mapping(usage.get("input_token_details"))
     outputs = mapping(usage.get("output_token_details"))
-    input_tokens, output_tokens = (
-        count(usage.get("input_tokens")),
-        count(usage.get("output_tokens")),
-    )
+    input_tokens = count(usage.get("input_tokens"))
+    output_tokens = count(usage.get("output_tokens"))
     text, audio = count(inputs.get("text_tokens")), count(inputs.get("audio_tokens"))
     image = count(inputs.get("image_tokens"))
     cached = count(inputs.get("cached_tokens"))
     details = mapping(inputs.get("cached_tokens_details"))
     if details:
-        cached_text, cached_audio, cached_image = (
-            count(details.get(key)) for key in ("text_tokens", "audio_tokens", "image_tokens")
+        cached_text, cached_audio = (
+            count(details.get("text_tokens")),
+            count(details.get("audio_tokens")),
         )
+        cached_image = count(details.get("image_tokens"))
         cached = cached or cached_text + cached_audio + cached_image
     else:
         # Older servers do not split them: text is cached first, since instructions lead.
         cached_text = min(cached, text)
         cached_audio, cached_image = min(cached - cached_text, audio), 0
-    output_text, output_audio = (count(outputs.get(key)) for key in ("text_tokens", "audio_tokens"))
+    output_text, output_audio = (
+        count(outputs.get("text_tokens")),
+        count(outputs.get("audio_tokens")),
+    )
     if not outputs and output_tokens:
         output_text = output_tokens
     if not inputs and input_tokens:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from eventstore.realtime.audio import GA_FORMATS, format_of
+from eventstore.realtime.audio import GA_FORMATS, format_of, output_format
 from eventstore.realtime.values import integer, mapping, number, sequence, text
 
 Dialect = Literal["wire", "beta", "ga"]
@@ -37,28 +37,32 @@ def response_config(*sources: dict[str, Any]) -> dict[str, Any]:
         `modalities`, `voice`, `audio_format` (GA shape), `temperature`, `max_output_tokens`;
         each None where no source tells.
     """
-    config: dict[str, Any] = dict.fromkeys(
-        ("modalities", "voice", "audio_format", "temperature", "max_output_tokens")
-    )
+    modalities = voice = audio_format = temperature = limit = None
     for source in filter(None, sources):
-        for key, value in _config_of(source).items():
-            if config[key] is None:
-                config[key] = value
-    return config
-
-
-def _config_of(source: dict[str, Any]) -> dict[str, Any]:
-    output = mapping(mapping(source.get("audio")).get("output"))
-    modalities = sequence(source.get("output_modalities")) or sequence(source.get("modalities"))
-    limit = source.get("max_output_tokens", source.get("max_response_output_tokens"))
+        output = mapping(mapping(source.get("audio")).get("output"))
+        if modalities is None:
+            modalities = _modalities(source)
+        if voice is None:
+            voice = voice_of(output.get("voice")) or voice_of(source.get("voice"))
+        if audio_format is None:
+            audio_format = output_format(source)
+        if temperature is None:
+            temperature = number(source.get("temperature"))
+        if limit is None:
+            limit = source.get("max_output_tokens", source.get("max_response_output_tokens"))
+            limit = limit if limit == "inf" else integer(limit)
     return {
-        "modalities": [m for m in ("text", "audio") if m in modalities] or None,
-        "voice": voice_of(output.get("voice")) or voice_of(source.get("voice")),
-        "audio_format": format_of(output.get("format"))
-        or format_of(source.get("output_audio_format")),
-        "temperature": number(source.get("temperature")),
-        "max_output_tokens": limit if limit == "inf" else integer(limit),
+        "modalities": modalities,
+        "voice": voice,
+        "audio_format": audio_format,
+        "temperature": temperature,
+        "max_output_tokens": limit,
     }
+
+
+def _modalities(source: dict[str, Any]) -> list[str] | None:
+    stated = sequence(source.get("output_modalities")) or sequence(source.get("modalities"))
+    return [modality for modality in ("text", "audio") if modality in stated] or None
 
 
 def render_response(resource: dict[str, Any], dialect: Dialect) -> dict[str, Any]:

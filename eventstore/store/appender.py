@@ -34,6 +34,7 @@ from eventstore.store.read_models import (
     changed_rows,
     mark_written,
     only_puts,
+    retagged,
     write_all,
     write_changes,
 )
@@ -182,12 +183,13 @@ def _append_one(engine: Engine, keys: Row, row: Row, cached: Cached | None) -> b
         with autocommit(engine) as tx:
             return tx.run(APPEND_ONE_LOG if cached is None else APPEND_ONE, (*keys, *event)) == 1
     state, opened_at = cached
-    if only_puts(state):
-        names, put = put_parameters(changed_rows(state, opened_at))
+    tags = retagged(state)
+    if only_puts(state, tags):
+        names, put = put_parameters(changed_rows(state, opened_at, tags))
         with autocommit(engine) as tx:
             clauses = f", {put_clauses(names, 'moved, ')}" if names else ""
             moved = tx.run(f"{MOVED}{clauses} {INSERT_MOVED}", (*keys, *put, *event)) == 1
-        mark_written(state)
+        mark_written(state, tags)
         return moved
     with write(engine) as tx:
         moved = tx.run(APPEND_ONE, (*keys, *event)) == 1

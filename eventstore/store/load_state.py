@@ -9,6 +9,7 @@ folded, and all are summed up by the database. The result equals folding every e
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
@@ -32,7 +33,6 @@ from eventstore.realtime.values import identifier
 from eventstore.store.transaction import Row, Transaction
 
 _PIECE_ROWS = 1000
-_AHEAD = 4
 _PART_ADDED = "response.content_part.added"
 _LENGTH_OF_ROW = 8
 
@@ -83,9 +83,11 @@ NEXT_TEXT_DELTA = (
     f"SELECT {_COLUMNS} FROM events WHERE session_id = ? AND seq > ? AND seq < ?"
     f" AND type IN ({_listed(TEXT_DELTAS)}) ORDER BY seq LIMIT 1"
 )
-TEXT_DELTAS_AT = (
-    f"SELECT {_COLUMNS} FROM events WHERE session_id = ? AND seq <= ? AND seq IN ({{seqs}})"
-    f" AND type IN ({_listed(TEXT_DELTAS)}) ORDER BY seq"
+# PostgreSQL: the first text delta behind each of many parts, in one trip.
+FIRST_TEXT_DELTAS = (
+    f"SELECT part, {_COLUMNS} FROM unnest(?::bigint[], ?::bigint[]) AS parts(part, next_part)"
+    " CROSS JOIN LATERAL (SELECT * FROM events WHERE session_id = ? AND seq > part"
+    f" AND seq < next_part AND type IN ({_listed(TEXT_DELTAS)}) ORDER BY seq LIMIT 1) AS found"
 )
 INPUT_BYTES = (
     "SELECT COALESCE(SUM(audio_bytes), 0) FROM events WHERE session_id = ? AND seq > ?"
@@ -130,18 +132,18 @@ def _fold_by_parts(tx: Transaction, session_id: str, seq: int) -> SessionState |
     """
     state = SessionState(session_id)
     audio: dict[tuple[str, int], AudioSpan] = {}
-    ahead: dict[int, list[Row]] = {}
+    texts = _FirstTexts(tx, session_id)
 
     def in_order() -> Iterator[Row]:
         for piece in _pieces(tx, EVENTS_IN_ORDER, (session_id,), 0, seq):
-            ahead.update(_read_ahead(tx, session_id, piece, seq))
+            texts.read_ahead(piece)
             yield from piece
 
     parts = tx.rows(AUDIO_PARTS, (session_id, seq, session_id))
     for row in _merged(in_order(), parts):
         seq_, _, _, type_, frame, offset, raw = row[:7]
         if state.awaiting_text and seq_ > state.seq + 1:
-            _read_first_texts(tx, state, seq_, ahead)
+            _read_first_texts(texts, state, seq_)
         if type_ == "input_audio_buffer.committed" and needs_input_bytes(
             state, _event(type_, frame, offset, raw)
         ):
@@ -152,7 +154,7 @@ def _fold_by_parts(tx: Transaction, session_id: str, seq: int) -> SessionState |
     for (item_id, index), span in audio.items():
         state.items[item_id].parts[index].audio = span
     if state.awaiting_text and seq > state.seq:
-        _read_first_texts(tx, state, seq + 1, ahead)
+        _read_first_texts(texts, state, seq + 1)
     _finish_texts(tx, state, seq)
     _finish_transcripts(tx, state, seq)
     state.input_bytes = _input_bytes(tx, state, seq + 1)
@@ -221,52 +223,49 @@ def _event(type_: str, frame: str, offset: int | None, raw: bytes | None) -> dic
     return parse_stored(frame, offset, raw)
 
 
-def _read_first_texts(
-    tx: Transaction, state: SessionState, before: int, ahead: dict[int, list[Row]]
-) -> None:
-    """Fold text deltas before the next folded event while a response awaits its first text.
+class _FirstTexts:
+    """Finds text deltas that a response awaits.
 
-    Args:
-        before: the next folded event's seq.
-        ahead: text deltas already read, all of those up to `_AHEAD` events behind a seq.
+    PostgreSQL is asked once for those behind many parts; SQLite, which has no way to go, answers
+    one question for each in less time.
     """
-    after = state.seq
-    if after in ahead:
-        for row in ahead.pop(after):
-            if row[0] >= before or not state.awaiting_text:
-                return
-            _fold_row(state, row)
-        after += _AHEAD
-    while state.awaiting_text and after + 1 < before:
-        found = tx.row(NEXT_TEXT_DELTA, (state.session_id, after, before))
+
+    def __init__(self, tx: Transaction, session_id: str) -> None:
+        self._tx, self._session_id = tx, session_id
+        self._parts: list[int] = []
+        self._ends: list[int] = []
+        self._found: dict[int, Row] = {}
+
+    def read_ahead(self, piece: list[Row]) -> None:
+        """Find the first text delta behind each part that the events tell of."""
+        self._parts = [row[0] for row in piece if self._tx.postgresql and row[3] == _PART_ADDED]
+        if not self._parts:
+            return
+        self._ends = [*self._parts[1:], piece[-1][0] + 1]
+        where = (self._parts, self._ends, self._session_id)
+        self._found = {row[0]: row[1:] for row in self._tx.rows(FIRST_TEXT_DELTAS, where)}
+
+    def between(self, after: int, before: int) -> Row | None:
+        """The first text delta between two seqs, exclusive."""
+        place = bisect_right(self._parts, after) - 1
+        if place >= 0 and after < self._ends[place]:
+            known = self._found.get(self._parts[place])
+            if known is not None and after < known[0]:
+                return known if known[0] < before else None
+            if known is None:
+                after = self._ends[place] - 1
+        if after + 1 >= before:
+            return None
+        return self._tx.row(NEXT_TEXT_DELTA, (self._session_id, after, before))
+
+
+def _read_first_texts(texts: _FirstTexts, state: SessionState, before: int) -> None:
+    """Fold text deltas before the next folded event, at `before`, while a response awaits one."""
+    while state.awaiting_text:
+        found = texts.between(state.seq, before)
         if found is None:
             return
         _fold_row(state, found)
-        after = found[0]
-
-
-def _read_ahead(
-    tx: Transaction, session_id: str, piece: list[Row], last: int
-) -> dict[int, list[Row]]:
-    """The text deltas that follow each new part, where a response's first text mostly is.
-
-    One question instead of many: SQLite, which has no way to go, answers the many in less time.
-
-    Returns:
-        By the seq of the part's event, those of the next `_AHEAD` events.
-    """
-    if not tx.postgresql:
-        return {}
-    ahead: dict[int, list[Row]] = {row[0]: [] for row in piece if row[3] == _PART_ADDED}
-    if not ahead:
-        return ahead
-    seqs = sorted({seq + step for seq in ahead for step in range(1, _AHEAD + 1)})
-    marks = ", ".join("?" * len(seqs))
-    for row in tx.rows(TEXT_DELTAS_AT.format(seqs=marks), (session_id, last, *seqs)):
-        for step in range(1, _AHEAD + 1):
-            if row[0] - step in ahead:
-                ahead[row[0] - step].append(row)
-    return ahead
 
 
 def _finish_texts(tx: Transaction, state: SessionState, seq: int) -> None:

@@ -6,12 +6,14 @@ at once. Both make rows by the same functions, so a rebuild equals what appends 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from operator import itemgetter
 
 from eventstore.projection.state import Response, SessionState
 from eventstore.store import tables
 from eventstore.store.put_rows import KEY, Rows, put_rows
 from eventstore.store.rows import (
+    Pairs,
     conversation_rows,
     item_rows,
     metadata_of,
@@ -23,6 +25,9 @@ from eventstore.store.rows import (
     transcription_row,
 )
 from eventstore.store.transaction import Row, Transaction
+
+#: Responses, each with the metadata that it answers to.
+Tags = list[tuple[Response, Pairs]]
 
 READ = {
     table.name: f"SELECT {', '.join(c.name for c in table.columns)} FROM {table.name}"
@@ -60,22 +65,23 @@ def write_changes(tx: Transaction, state: SessionState, opened_at: int) -> None:
     """Write the rows that changed since the state's last write, and mark them written."""
     if state.dirty.metadata:
         tx.run(DELETE_SESSION_METADATA, (state.session_id,))
-    for response in _retagged(state):
+    tags = retagged(state)
+    for response, _ in tags:
         if response.indexed != frozenset():
             tx.run(DELETE_RESPONSE_METADATA, (state.session_id, response.id))
-    rows = changed_rows(state, opened_at)
+    rows = changed_rows(state, opened_at, tags)
     put_rows(tx, rows, state.written)
     if not tx.postgresql:
         _index_said(tx, state, rows["items"])
-    mark_written(state)
+    mark_written(state, tags)
 
 
-def only_puts(state: SessionState) -> bool:
+def only_puts(state: SessionState, tags: Tags) -> bool:
     """Whether `changed_rows` is all that is to be written: no row goes."""
-    return not state.dirty.metadata and all(r.indexed == frozenset() for r in _retagged(state))
+    return not state.dirty.metadata and all(r.indexed == frozenset() for r, _ in tags)
 
 
-def changed_rows(state: SessionState, opened_at: int) -> Rows:
+def changed_rows(state: SessionState, opened_at: int, tags: Tags) -> Rows:
     """The rows that changed since the state's last write, by table."""
     dirty = state.dirty
     for index in dirty.reordered:
@@ -90,27 +96,37 @@ def changed_rows(state: SessionState, opened_at: int) -> Rows:
         rows["conversations"] = conversation_rows(state)
     rows["items"] = item_rows(state, [state.items[item_id] for item_id in dirty.items])
     rows["responses"] = [response_row(state, r, opened_at) for r in responses]
-    rows["response_metadata"] = [
-        row for r in _retagged(state) for row in response_metadata_rows(state, r, opened_at)
-    ]
+    rows["response_metadata"] = _tag_rows(state, tags, opened_at)
     rows["usage"] = response_usage_rows(state, responses, opened_at)
     rows["usage"] += [transcription_row(state, state.billed[b], opened_at) for b in dirty.billed]
     return rows
 
 
-def mark_written(state: SessionState) -> None:
+def mark_written(state: SessionState, tags: Tags) -> None:
     """Note that what changed in the state is in the read models now."""
-    for response in _retagged(state):
-        response.indexed = metadata_of(state, response)
+    for response, pairs in tags:
+        response.indexed = pairs
     state.dirty.clear()
 
 
-def _retagged(state: SessionState) -> list[Response]:
-    """Changed responses that answer to other metadata than their rows say."""
+def retagged(state: SessionState) -> Tags:
+    """Changed responses that answer to other metadata than their rows say, and to which."""
     dirty = state.dirty
     touched = state.responses if dirty.metadata else dirty.responses
-    responses = [state.responses[id_] for id_ in touched]
-    return [r for r in responses if r.indexed != metadata_of(state, r)]
+    return [(r, pairs) for r, pairs in _tags(state, touched) if r.indexed != pairs]
+
+
+def _tags(state: SessionState, response_ids: Iterable[str]) -> Tags:
+    responses = [state.responses[id_] for id_ in response_ids]
+    return [(response, metadata_of(state, response)) for response in responses]
+
+
+def _tag_rows(state: SessionState, tags: Tags, opened_at: int) -> list[Row]:
+    return [
+        row
+        for response, pairs in tags
+        for row in response_metadata_rows(state, response, pairs, opened_at)
+    ]
 
 
 def write_all(tx: Transaction, state: SessionState, opened_at: int) -> int:
@@ -120,7 +136,8 @@ def write_all(tx: Transaction, state: SessionState, opened_at: int) -> int:
         How many rows were wrong, missing or too many.
     """
     there = {name: tx.rows(sql, (state.session_id,)) for name, sql in READ.items()}
-    wanted = _all_rows(state, opened_at)
+    tags = _tags(state, state.responses)
+    wanted = _all_rows(state, opened_at, tags)
     missing, stale = differences(there, wanted)
     for name, keys in stale.items():
         if keys:
@@ -128,16 +145,14 @@ def write_all(tx: Transaction, state: SessionState, opened_at: int) -> int:
     put_rows(tx, missing)
     if not tx.postgresql:
         _index_all(tx, state, wanted["items"])
-    for response in state.responses.values():
-        response.indexed = metadata_of(state, response)
     state.written.clear()
-    state.dirty.clear()
+    mark_written(state, tags)
     return sum(
         len({KEY[name](row) for row in missing[name]}.union(stale[name])) for name in missing
     )
 
 
-def _all_rows(state: SessionState, opened_at: int) -> Rows:
+def _all_rows(state: SessionState, opened_at: int, tags: Tags) -> Rows:
     responses = list(state.responses.values())
     return {
         "sessions": [session_row(state, opened_at)],
@@ -145,9 +160,7 @@ def _all_rows(state: SessionState, opened_at: int) -> Rows:
         "conversations": conversation_rows(state),
         "items": item_rows(state, state.items.values()),
         "responses": [response_row(state, r, opened_at) for r in responses],
-        "response_metadata": [
-            row for r in responses for row in response_metadata_rows(state, r, opened_at)
-        ],
+        "response_metadata": _tag_rows(state, tags, opened_at),
         "usage": response_usage_rows(state, responses, opened_at)
         + [transcription_row(state, billed, opened_at) for billed in state.billed.values()],
     }

@@ -13,6 +13,9 @@ from eventstore.realtime.values import column, dumps, identifier, mapping, metad
 
 Row = tuple[Any, ...]
 
+#: Metadata that a response answers to: key, value, and 1 where it is its own, 0 its session's.
+Pairs = frozenset[tuple[str, str, int]]
+
 
 def session_row(state: SessionState, opened_at: int) -> Row:
     """The row of `sessions`."""
@@ -125,25 +128,23 @@ def response_row(state: SessionState, response: Response, opened_at: int) -> Row
     )
 
 
-def metadata_of(state: SessionState, response: Response) -> frozenset[tuple[str, str, int]]:
-    """The pairs that a response answers to, each with 1 where it is its own, 0 its session's."""
+def metadata_of(state: SessionState, response: Response) -> Pairs:
+    """The metadata that a response answers to."""
     wire = response.wire.get("metadata")
     if wire is None and "metadata" not in response.wire and response.request is not None:
         wire = response.request.body.get("metadata")
     own = metadata_pairs(wire)
-    inherited = [pair for pair in state.metadata.items() if own.get(pair[0]) != pair[1]]
-    return frozenset((*pair, 1) for pair in own.items()) | frozenset(
-        (*pair, 0) for pair in inherited
-    )
+    pairs = [(key, value, 1) for key, value in own.items()]
+    pairs += [(key, value, 0) for key, value in state.metadata.items() if own.get(key) != value]
+    return frozenset(pairs)
 
 
-def response_metadata_rows(state: SessionState, response: Response, opened_at: int) -> list[Row]:
-    """The rows of `response_metadata` for a response."""
+def response_metadata_rows(
+    state: SessionState, response: Response, pairs: Pairs, opened_at: int
+) -> list[Row]:
+    """The rows of `response_metadata` for a response that answers to the pairs."""
     at = _sort_at(response.seen_at, opened_at)
-    return [
-        (state.session_id, response.id, key, value, own, at)
-        for key, value, own in metadata_of(state, response)
-    ]
+    return [(state.session_id, response.id, key, value, own, at) for key, value, own in pairs]
 
 
 def response_usage_rows(

@@ -83,8 +83,21 @@ def test_every_seq_of_a_call(engine: Engine, call: Call) -> None:
         assert views(goes_on(loaded, events)) == views(fold(SESSION, events)), seq
 
 
-def test_a_stream_of_many_pieces(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_AHEAD", 2)
+@pytest.mark.parametrize("offset", range(4))
+def test_first_texts_where_one_piece_of_the_log_ends(engine: Engine, offset: int) -> None:
+    call = Call()
+    for number in range(offset):
+        call.created(f"resp_0{number}")
+    for number in range(260):
+        response, item = f"resp_{number}", f"item_{number}"
+        call.created(response).begins_speech(response, item)
+        call.says(response, item, f"word{number} ")
+    append(engine, None, SESSION, call.frames)
+    events = log_events(call.frames)
+    assert views(loaded_at(engine, SESSION, len(events))) == views(fold(SESSION, events))
+
+
+def test_a_stream_of_many_pieces(engine: Engine) -> None:
     call = voice_call().created("resp_3").begins_speech("resp_3", "item_9")
     call.says("resp_3", "item_9", *(f"word{number} " for number in range(3000)))
     append(engine, None, SESSION, call.frames)

@@ -31,10 +31,9 @@ from eventstore.store.append_to_stream import (
 from eventstore.store.load_state import catch_up_state, load_state
 from eventstore.store.put_rows import put_clauses, put_parameters
 from eventstore.store.read_models import (
-    changed_rows,
+    Changes,
+    changes_of,
     mark_written,
-    only_puts,
-    retagged,
     write_all,
     write_changes,
 )
@@ -163,13 +162,24 @@ def _append_at_known_head(
     if len(frames) == 1 and engine.dialect.name == "postgresql":
         moved = _append_one(engine, keys, next(rows), cached)
     else:
+        changes: list[Changes] = []
         with write(engine) as tx:
             moved = tx.run(ADVANCE if inline else ADVANCE_LOG, keys) == 1
             if moved:
+                rows = _with_changes(rows, cached, changes)
                 insert_events(tx, rows, few=len(frames) < COPY_FROM)
                 if cached is not None:
-                    write_changes(tx, cached.state, cached.opened_at)
+                    write_changes(tx, cached.state, *changes)
     return Appended(session_id, head + 1, last) if moved else None
+
+
+def _with_changes(
+    rows: Iterator[Row], cached: Cached | None, changes: list[Changes]
+) -> Iterator[Row]:
+    """The rows; behind the last, while PostgreSQL still takes rows in, note what they change."""
+    yield from rows
+    if cached is not None:
+        changes.append(changes_of(*cached))
 
 
 def _append_one(engine: Engine, keys: Row, row: Row, cached: Cached | None) -> bool:
@@ -183,18 +193,18 @@ def _append_one(engine: Engine, keys: Row, row: Row, cached: Cached | None) -> b
         with autocommit(engine) as tx:
             return tx.run(APPEND_ONE_LOG if cached is None else APPEND_ONE, (*keys, *event)) == 1
     state, opened_at = cached
-    tags = retagged(state)
-    if only_puts(state, tags):
-        names, put = put_parameters(changed_rows(state, opened_at, tags))
+    changes = changes_of(state, opened_at)
+    if changes.only_puts():
+        names, put = put_parameters(changes.rows)
         with autocommit(engine) as tx:
             clauses = f", {put_clauses(names, 'moved, ')}" if names else ""
             moved = tx.run(f"{MOVED}{clauses} {INSERT_MOVED}", (*keys, *put, *event)) == 1
-        mark_written(state, tags)
+        mark_written(state, changes.tags)
         return moved
     with write(engine) as tx:
         moved = tx.run(APPEND_ONE, (*keys, *event)) == 1
         if moved:
-            write_changes(tx, state, opened_at)
+            write_changes(tx, state, changes)
     return moved
 
 
@@ -233,7 +243,10 @@ def _append_at_head(
             if close:
                 close_state(state)
             current = projected == head.seq and version == PROJECTOR_VERSION
-            (write_changes if current else write_all)(tx, state, head.opened_at)
+            if current:
+                write_changes(tx, state, changes_of(state, head.opened_at))
+            else:
+                write_all(tx, state, head.opened_at)
             projected, version = last_seq, PROJECTOR_VERSION
         elif close:
             projected = min(projected, last_seq - 1)  # for a worker to see that it is closed

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from operator import itemgetter
+from typing import NamedTuple
 
 from eventstore.projection.state import Response, SessionState
 from eventstore.store import tables
@@ -61,28 +62,46 @@ _ID_AND_SAID = itemgetter(
 )
 
 
-def write_changes(tx: Transaction, state: SessionState, opened_at: int) -> None:
-    """Write the rows that changed since the state's last write, and mark them written."""
-    if state.dirty.metadata:
+class Changes(NamedTuple):
+    """What a state's last events make of its read models.
+
+    Attributes:
+        rows: those to put, by table.
+        tags: the responses that answer to other metadata than their rows say.
+        metadata: whether the session's metadata are others, so that old rows go.
+    """
+
+    rows: Rows
+    tags: Tags
+    metadata: bool
+
+    def only_puts(self) -> bool:
+        """Whether the rows are all that is to be written: none goes."""
+        return not self.metadata and all(r.indexed == frozenset() for r, _ in self.tags)
+
+
+def changes_of(state: SessionState, opened_at: int) -> Changes:
+    """What changed since the state's last write."""
+    dirty = state.dirty
+    touched = state.responses if dirty.metadata else dirty.responses
+    tags = [(r, pairs) for r, pairs in _tags(state, touched) if r.indexed != pairs]
+    return Changes(_changed_rows(state, opened_at, tags), tags, dirty.metadata)
+
+
+def write_changes(tx: Transaction, state: SessionState, changes: Changes) -> None:
+    """Write what changed since the state's last write, and mark it written."""
+    if changes.metadata:
         tx.run(DELETE_SESSION_METADATA, (state.session_id,))
-    tags = retagged(state)
-    for response, _ in tags:
+    for response, _ in changes.tags:
         if response.indexed != frozenset():
             tx.run(DELETE_RESPONSE_METADATA, (state.session_id, response.id))
-    rows = changed_rows(state, opened_at, tags)
-    put_rows(tx, rows, state.written)
+    put_rows(tx, changes.rows, state.written)
     if not tx.postgresql:
-        _index_said(tx, state, rows["items"])
-    mark_written(state, tags)
+        _index_said(tx, state, changes.rows["items"])
+    mark_written(state, changes.tags)
 
 
-def only_puts(state: SessionState, tags: Tags) -> bool:
-    """Whether `changed_rows` is all that is to be written: no row goes."""
-    return not state.dirty.metadata and all(r.indexed == frozenset() for r, _ in tags)
-
-
-def changed_rows(state: SessionState, opened_at: int, tags: Tags) -> Rows:
-    """The rows that changed since the state's last write, by table."""
+def _changed_rows(state: SessionState, opened_at: int, tags: Tags) -> Rows:
     dirty = state.dirty
     for index in dirty.reordered:
         dirty.items.update(state.conversations[index].order)
@@ -107,13 +126,6 @@ def mark_written(state: SessionState, tags: Tags) -> None:
     for response, pairs in tags:
         response.indexed = pairs
     state.dirty.clear()
-
-
-def retagged(state: SessionState) -> Tags:
-    """Changed responses that answer to other metadata than their rows say, and to which."""
-    dirty = state.dirty
-    touched = state.responses if dirty.metadata else dirty.responses
-    return [(r, pairs) for r, pairs in _tags(state, touched) if r.indexed != pairs]
 
 
 def _tags(state: SessionState, response_ids: Iterable[str]) -> Tags:

@@ -7,8 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Literal
 
+from eventstore.capture.connections import NAMING_TYPES, export_lines
 from eventstore.capture.import_file import Imported, import_file
-from eventstore.capture.jsonl import envelope_line
 from eventstore.errors import NotFoundError
 from eventstore.projection.state import PROJECTOR_VERSION
 from eventstore.realtime.dialects import Dialect, render_item, render_response
@@ -163,10 +163,13 @@ class EventStore:
     def export(self, session_id: str) -> Iterator[bytes]:
         """A session as lines of JSON: `seq`, `at`, `direction`, `frame`. Import gives it back.
 
+        A session that is stored under an id of the user's has it in its first line.
+
         Raises:
             NotFoundError: there is no such session.
         """
-        return (envelope_line(event) for event in self.events(session_id))
+        naming = read_events(self.engine, session_id, 1, self.head(session_id), NAMING_TYPES)
+        return export_lines(session_id, self.events(session_id), naming)
 
     def replay(self, session_id: str) -> Iterator[Cue]:
         """A session's conversation as it happened: what was said, called and cut off, and when.

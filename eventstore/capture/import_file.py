@@ -11,10 +11,11 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
+from eventstore.capture.connections import made_id, session_event
 from eventstore.capture.jsonl import BadLine, read_frames, read_numbered
 from eventstore.errors import InvalidInputError
-from eventstore.realtime.frames import CLIENT, STORE, Frame, parse
-from eventstore.realtime.values import identifier, mapping, metadata_pairs
+from eventstore.realtime.frames import STORE, Frame, parse
+from eventstore.realtime.values import metadata_pairs
 from eventstore.store.filters import check_metadata
 from eventstore.store.sessions import (
     check_session_id,
@@ -52,8 +53,7 @@ class Part(NamedTuple):
 
     first: int
     last: int
-    server_id: str | None
-    digest: str
+    session_id: str
     metadata: dict[str, str]
 
 
@@ -62,6 +62,7 @@ class _Survey:
     """The connection that a survey is in."""
 
     first: int
+    stored_as: str | None = None
     server_id: str | None = None
     closed_at: int | None = None
     metadata: dict[str, str] = field(default_factory=dict)
@@ -72,7 +73,8 @@ class _Survey:
         """The connection, ending at a frame."""
         if self.closed_at is not None and self.closed_at < last:
             self.digest.update(self.digest_behind.digest())
-        return Part(self.first, last, self.server_id, self.digest.hexdigest(), self.metadata)
+        id_ = self.stored_as or self.server_id or made_id(self.digest.hexdigest())
+        return Part(self.first, last, id_, self.metadata)
 
 
 def import_file(
@@ -135,7 +137,7 @@ def _import(
     frames = (frame for _, frame in read_frames(stream) if not isinstance(frame, BadLine))
     results: list[Imported] = []
     for part in parts:
-        target = session_id or part.server_id or f"sess_{part.digest[:24]}"
+        target = session_id or part.session_id
         passing = _take(frames, part.last - part.first + 1, stream, progress)
         try:
             results.append(_import_part(store, target, part, passing, metadata, skipped))
@@ -169,7 +171,7 @@ def _survey(stream: BinaryIO, keep_going: bool) -> tuple[list[Part], int]:
     skipped = index = 0
     part = _Survey(1)
     first_seq = 1
-    for number, frame, seq in read_numbered(stream):
+    for number, frame, place in read_numbered(stream):
         if isinstance(frame, BadLine):
             if not keep_going:
                 raise InvalidInputError(
@@ -179,15 +181,17 @@ def _survey(stream: BinaryIO, keep_going: bool) -> tuple[list[Part], int]:
             skipped += 1
             continue
         index += 1
-        kind, named = _session_event(frame)
-        if seq is not None:
+        kind, named = session_event(frame)
+        if place.seq is not None:
             # Exported lines are numbered: each session begins at 1, whatever is in it. Others'
             # may count from 0.
-            if index == 1 and seq == 0:
+            if index == 1 and place.seq == 0:
                 first_seq = 0
-            if seq == first_seq and index > part.first:
+            if place.seq == first_seq and index > part.first:
                 parts.append(part.part(index - 1))
                 part = _Survey(index)
+            if index == part.first:
+                part.stored_as = place.session_id
         elif kind == "created" and _is_another(named, part.server_id, part.closed_at is not None):
             last = part.closed_at if part.closed_at is not None else index - 1
             behind, part.digest_behind = part.digest_behind, hashlib.sha256()
@@ -221,24 +225,6 @@ def _is_another(named: str | None, server_id: str | None, closed: bool) -> bool:
     if named is None:
         return False
     return closed if server_id is None else named != server_id
-
-
-def _session_event(frame: Frame) -> tuple[str | None, str | None]:
-    """Whether a frame opens or closes a session, and the id that it names."""
-    text = frame.text
-    if isinstance(text, bytes) or frame.direction == CLIENT or "session." not in text:
-        return None, None
-    event = parse(text) or {}
-    type_ = event.get("type")
-    if type_ in ("session.created", "transcription_session.created"):
-        return "created", identifier(mapping(event.get("session")).get("id"))
-    if type_ in ("session.updated", "transcription_session.updated"):
-        return "updated", identifier(mapping(event.get("session")).get("id"))
-    if type_ == "session.closed" or (
-        type_ == "eventstore.session.closed" and frame.direction == STORE
-    ):
-        return "closed", None
-    return None, None
 
 
 def _import_part(

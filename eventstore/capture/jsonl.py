@@ -14,7 +14,7 @@ import pybase64
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.catalogue import direction_of
 from eventstore.realtime.frames import DIRECTIONS, Frame
-from eventstore.realtime.values import dumps, integer
+from eventstore.realtime.values import dumps, identifier, integer
 from eventstore.store.read_stream import StoredEvent
 from eventstore.times import from_value, to_iso
 
@@ -41,8 +41,15 @@ def read_frames(stream: BinaryIO) -> Iterator[tuple[int, Frame | BadLine]]:
     return ((number, frame) for number, frame, _ in read_numbered(stream))
 
 
-def read_numbered(stream: BinaryIO) -> Iterator[tuple[int, Frame | BadLine, int | None]]:
-    """`read_frames`, each with the `seq` that an exported line has."""
+class Place(NamedTuple):
+    """Where a line says that its frame was stored: exported lines do."""
+
+    seq: int | None = None
+    session_id: str | None = None
+
+
+def read_numbered(stream: BinaryIO) -> Iterator[tuple[int, Frame | BadLine, Place]]:
+    """`read_frames`, each with its place in the store that it comes from."""
     first = _first_byte(stream)
     lines = _array_elements(stream) if first == b"[" else enumerate(stream, 1)
     for number, line in lines:
@@ -54,7 +61,7 @@ def read_numbered(stream: BinaryIO) -> Iterator[tuple[int, Frame | BadLine, int 
         try:
             yield number, *_frame(text)
         except InvalidInputError as error:
-            yield number, BadLine(number, str(error)), None
+            yield number, BadLine(number, str(error)), Place()
 
 
 def _first_byte(stream: BinaryIO) -> bytes:
@@ -119,7 +126,7 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _frame(text: bytes) -> tuple[Frame, int | None]:
+def _frame(text: bytes) -> tuple[Frame, Place]:
     try:
         value = orjson.loads(text)
     except ValueError:
@@ -127,10 +134,11 @@ def _frame(text: bytes) -> tuple[Frame, int | None]:
     if not isinstance(value, dict):
         raise InvalidInputError("not a JSON object")
     if "direction" in value or ("type" not in value and ("event" in value or "frame" in value)):
-        return _from_envelope(value, text), integer(value.get("seq"))
+        place = Place(integer(value.get("seq")), identifier(value.get("session_id")))
+        return _from_envelope(value, text), place
     if not isinstance(value.get("type"), str):
         raise InvalidInputError("neither an event with a type nor an envelope with a direction")
-    return Frame(direction_of(value), _decoded(text), None), None
+    return Frame(direction_of(value), _decoded(text), None), Place()
 
 
 def _loads_slowly(text: bytes) -> Any:
@@ -213,8 +221,8 @@ def _object_at(text: str, position: int) -> tuple[Any, int] | None:
         return None
 
 
-def envelope_line(event: StoredEvent) -> bytes:
-    """One event of the log as a line: `seq`, `at`, `direction`, `frame`.
+def envelope_line(event: StoredEvent, session_id: str | None = None) -> bytes:
+    """One event of the log as a line: `seq`, `at`, `direction`, `frame`, and `session_id` if given.
 
     A binary message is written as `frame_base64`, and as `frame_utf8_base64` a text with two halves
     of a character side by side, which JSON would join.
@@ -224,6 +232,8 @@ def envelope_line(event: StoredEvent) -> bytes:
         "at": to_iso(event.at),
         "direction": event.direction,
     }
+    if session_id is not None:
+        envelope["session_id"] = session_id
     if isinstance(event.text, bytes):
         envelope["frame_base64"] = pybase64.b64encode_as_string(event.text)
     elif not event.text.isascii() and _HALVES.search(event.text):

@@ -34,18 +34,21 @@ _numbers = itertools.count(1)
 
 def test_a_line_has_seq_at_direction_and_the_exact_frame(store: EventStore) -> None:
     text = '{"type" : "response.cancel"}'
-    store.append("sess_1", [Frame("client", text, 1_777_887_000_250_000), Frame("server", "é\n")])
+    opening = json.dumps(created("sess_1"))
+    frames = [Frame("server", opening), Frame("client", text, 1_777_887_000_250_000)]
+    store.append("sess_1", [*frames, Frame("server", "é\n")])
     lines = [json.loads(line) for line in store.export("sess_1")]
     assert lines == [
-        {"seq": 1, "at": "2026-05-04T09:30:00.250000Z", "direction": "client", "frame": text},
-        {"seq": 2, "at": None, "direction": "server", "frame": "é\n"},
+        {"seq": 1, "at": None, "direction": "server", "frame": opening},
+        {"seq": 2, "at": "2026-05-04T09:30:00.250000Z", "direction": "client", "frame": text},
+        {"seq": 3, "at": None, "direction": "server", "frame": "é\n"},
     ]
 
 
 def test_binary_frames_come_back_as_they_were(store: EventStore, elsewhere: EventStore) -> None:
     odd = bytes(range(256)) + b"\0\xff"
     store.append("sess_1", [Frame("server", odd), Frame("client", b""), Frame("server", b"{}")])
-    imported(elsewhere, exported(store, "sess_1"), session_id="sess_1")
+    imported(elsewhere, exported(store, "sess_1"))
     assert frames_of(elsewhere, "sess_1") == frames_of(store, "sess_1")
     assert events_of(elsewhere, "sess_1")[0].text == odd
 
@@ -57,11 +60,30 @@ def test_export_then_import_gives_an_equal_session(
 ) -> None:
     frames = [frame if timed else frame._replace(at=None) for frame in call().frames]
     store.append("sess_mine", frames, close=True)
-    imported(elsewhere, exported(store, "sess_mine"), session_id="sess_mine")
+    imported(elsewhere, exported(store, "sess_mine"))
     assert everything(elsewhere, ["sess_mine"]) == everything(store, ["sess_mine"])
     # And so do the read models, which lists are made of.
     assert elsewhere.responses().data == store.responses().data
     assert elsewhere.sessions().data == store.sessions().data
+
+
+def test_an_id_that_no_event_names_is_in_the_first_line(store: EventStore) -> None:
+    imported(store, jsonl(created("sess_1"), *answer("resp_1")), session_id="sess_mine")
+    imported(store, jsonl(created("sess_2"), *answer("resp_1")))
+    made = imported_one(store, jsonl(SESSION_UPDATE))
+    lines = [json.loads(line) for line in exported(store, "sess_mine", "sess_2", made).splitlines()]
+    assert [line["session_id"] for line in lines if "session_id" in line] == ["sess_mine"]
+    assert imported(store, exported(store, "sess_mine"))[0].added == 0
+
+
+def test_sessions_of_one_server_under_ids_of_the_users(
+    store: EventStore, elsewhere: EventStore
+) -> None:
+    ids = ["first", "second"]
+    for id_ in ids:
+        imported(store, jsonl(created("sess_1"), *answer("resp_1")), session_id=id_)
+    imported(elsewhere, exported(store, *ids))
+    assert everything(elsewhere, ids) == everything(store, ids)
 
 
 def test_metadata_of_a_session_goes_with_it(store: EventStore, elsewhere: EventStore) -> None:
@@ -133,14 +155,16 @@ def _all_storable(frames: list[Frame]) -> list[Frame]:
 
 @given(frames=any_frames())
 @examples(60)
-def test_any_frames_come_back_exactly(store: EventStore, frames: list[Frame]) -> None:
-    first, second = f"sess_{next(_numbers)}", f"sess_{next(_numbers)}"
-    store.append(first, frames)
-    lines = exported(store, first)
-    assert imported_one(store, lines, session_id=second) == second
+def test_any_frames_come_back_exactly(
+    store: EventStore, elsewhere: EventStore, frames: list[Frame]
+) -> None:
+    session_id = f"sess_{next(_numbers)}"
+    store.append(session_id, frames)
+    lines = exported(store, session_id)
+    assert imported_one(elsewhere, lines) == session_id
     # As ASCII, since halves of characters cannot be shown.
-    assert ascii(frames_of(store, second)) == ascii(frames)
-    assert exported(store, second) == lines
+    assert ascii(frames_of(elsewhere, session_id)) == ascii(frames)
+    assert exported(elsewhere, session_id) == lines
 
 
 def test_a_session_in_which_others_are_created_comes_back_as_one(
@@ -148,7 +172,7 @@ def test_a_session_in_which_others_are_created_comes_back_as_one(
 ) -> None:
     events = [created("sess_1"), *answer("resp_1"), created("sess_2")]
     store.append("mine", [Frame("server", json.dumps(event)) for event in events], close=True)
-    assert imported_one(elsewhere, exported(store, "mine"), session_id="mine") == "mine"
+    assert imported_one(elsewhere, exported(store, "mine")) == "mine"
     assert everything(elsewhere, ["mine"]) == everything(store, ["mine"])
 
 

@@ -80,15 +80,23 @@ def accepts_transcript(part: Part | None, seq: int) -> bool:
     )
 
 
+def accepts_heard(part: Part) -> bool:
+    """Whether deltas of the user's transcribed speech add to it, also those that came before it."""
+    return part.type in AUDIO_PARTS and part.transcript is None
+
+
 def accepts_arguments(item: Item, seq: int) -> bool:
     """Whether an arguments delta at `seq` adds to it: announced as a call, and not finished."""
     return item.arguments is None and item.call_seq is not None and seq > item.call_seq
 
 
-def announce(part: Part, event: LogEvent, type_: Any) -> None:
+def announce(state: SessionState, item: Item, index: int, event: LogEvent, type_: Any) -> None:
     """Note a part's type, the first one that an event names."""
+    part = item.parts[index]
     if part.type is None and isinstance(type_, str):
         part.type, part.typed_seq = type_, event.seq
+        if state.early_transcripts and accepts_heard(part):
+            part.heard_deltas += state.early_transcripts.pop((item.id, index), [])
 
 
 def see_item(state: SessionState, event: LogEvent, wire: dict[str, Any]) -> Item | None:
@@ -104,17 +112,19 @@ def see_item(state: SessionState, event: LogEvent, wire: dict[str, Any]) -> Item
     if item.call_seq is None and item.wire.get("type") in CALLS:
         item.call_seq = event.seq
     for index, content in enumerate(sequence(wire.get("content"))[:MAX_PART]):
-        _see_content(item, event, index, mapping(content))
+        _see_content(state, item, event, index, mapping(content))
     if item.wire.get("type") in CALLS and event.type.endswith(".done"):
         item.arguments = text(wire.get("arguments")) or item.arguments
     return item
 
 
-def _see_content(item: Item, event: LogEvent, index: int, content: dict[str, Any]) -> None:
+def _see_content(
+    state: SessionState, item: Item, event: LogEvent, index: int, content: dict[str, Any]
+) -> None:
     part = item.parts.get(index)
     if part is None:
         part = item.parts[index] = Part(event.seq)
-    announce(part, event, content.get("type"))
+    announce(state, item, index, event, content.get("type"))
     said = text(content.get("text"))
     if said:
         finish(part, text=said)
@@ -166,7 +176,7 @@ def unplace(state: SessionState, item: Item) -> None:
         if order[-1] != item.id:
             state.dirty.reordered.add(item.conversation)
         order.remove(item.id)
-        item.linked = False
+        item.linked = item.guessed = False
 
 
 def _create(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
@@ -209,6 +219,8 @@ def _added(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     if item is None:
         return
     create = {} if item.response_id is not None else _matching_create(state, wire)
+    if item.guessed:
+        unplace(state, item)
     if item.linked:
         return
     item.deleted_seq = None
@@ -261,12 +273,16 @@ def _deleted(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None
 
 
 def _transcription_delta(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
-    item = state.items.get(identifier(body.get("item_id")) or "")
-    delta = text(body.get("delta"))
-    if item is None or delta is None:
+    item_id, delta = identifier(body.get("item_id")), text(body.get("delta"))
+    if item_id is None or delta is None:
         return
-    part = item.parts.get(part_index(body))
-    if part is not None and accepts_transcript(part, event.seq):
+    index = part_index(body)
+    item = state.items.get(item_id)
+    part = item.parts.get(index) if item is not None else None
+    if item is None or part is None or part.type is None:
+        # It often comes before its item does.
+        state.early_transcripts.setdefault((item_id, index), []).append(delta)
+    elif accepts_heard(part):
         grow_text(state, item, part.heard_deltas, delta)
 
 

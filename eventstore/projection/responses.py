@@ -52,6 +52,7 @@ def _item_of(state: SessionState, event: LogEvent, body: dict[str, Any]) -> Item
         return None
     item = ensure_item(state, event, item_id)
     _tie(state, event, item, body)
+    _settle(state, item)
     return item
 
 
@@ -158,11 +159,12 @@ def _done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
 
 
 def _settle(state: SessionState, item: Item) -> None:
-    """Place a finished output item that the conversation's own events never named."""
+    """Place an output item that the conversation's own events have not named, until they do."""
     response = state.responses.get(item.response_id or "")
     inside = response is not None and response.conversation is not None
     if inside and not item.linked and item.deleted_seq is None:
         place(state, item, None)
+        item.guessed = True
 
 
 def _output_item(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
@@ -178,8 +180,8 @@ def _part_added(state: SessionState, event: LogEvent, body: dict[str, Any]) -> N
     item = _item_of(state, event, body)
     if item is None:
         return
-    part = ensure_part(item, event, body)
-    announce(part, event, mapping(body.get("part")).get("type"))
+    ensure_part(item, event, body)
+    announce(state, item, part_index(body), event, mapping(body.get("part")).get("type"))
     response = state.responses.get(item.response_id or "")
     if response is not None and response.first_text_at is None and response.done_seq is None:
         state.awaiting_text.add(response.id)
@@ -191,7 +193,7 @@ def _part_done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> No
         return
     part = ensure_part(item, event, body)
     wire = mapping(body.get("part"))
-    announce(part, event, wire.get("type"))
+    announce(state, item, part_index(body), event, wire.get("type"))
     # Some servers close a part with an empty text after its own event gave it.
     said, transcript = text(wire.get("text")), text(wire.get("transcript"))
     finish(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from eventstore.projection.conversation import ensure_item
+from eventstore.projection.conversation import announce, ensure_item
 from eventstore.projection.state import Item, LogEvent, Part, Request, SessionState, Speech
 from eventstore.realtime.audio import input_bytes_per_ms
 from eventstore.realtime.values import identifier, integer, mapping, text
@@ -18,7 +18,9 @@ def _speech_of(state: SessionState, event: LogEvent, body: dict[str, Any]) -> Sp
     if item.speech is None:
         item.speech = Speech(first_seq=state.commit_seq + 1)
         # Its transcript may come before the item itself.
-        item.parts.setdefault(0, Part(event.seq, "input_audio", event.seq))
+        if 0 not in item.parts:
+            item.parts[0] = Part(event.seq)
+            announce(state, item, 0, event, "input_audio")
     return item.speech
 
 

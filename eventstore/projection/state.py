@@ -102,6 +102,7 @@ class Item:
     wire: dict[str, Any] = field(default_factory=dict)
     conversation: int | None = None
     linked: bool = False
+    guessed: bool = False
     deleted_seq: int | None = None
     call_seq: int | None = None
     tied_seq: int = 0
@@ -233,6 +234,7 @@ class SessionState:
     billed: dict[tuple[str, int], Billed] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
     creates: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    early_transcripts: dict[tuple[str, int], list[str]] = field(default_factory=dict)
     awaiting_text: set[str] = field(default_factory=set)
     unanswered: list[str] = field(default_factory=list)
     speech_ended_at: int | None = None

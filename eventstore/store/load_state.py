@@ -18,12 +18,13 @@ import orjson
 
 from eventstore.projection.conversation import (
     accepts_arguments,
+    accepts_heard,
     accepts_text,
     accepts_transcript,
     part_index,
 )
 from eventstore.projection.fold import advance
-from eventstore.projection.parts import AUDIO_KEY, TRANSCRIPT_KEY, transcript_key
+from eventstore.projection.parts import AUDIO_KEY, TRANSCRIPT_KEY
 from eventstore.projection.session import close
 from eventstore.projection.speech import needs_input_bytes
 from eventstore.projection.state import AudioSpan, Item, SessionState
@@ -67,9 +68,9 @@ PART_EVENTS = (
     f"SELECT {_COLUMNS} FROM events WHERE session_id = ? AND load_key = ? AND seq > ?"
     f" AND seq <= ? ORDER BY seq LIMIT {_PIECE_ROWS}"
 )
-HAS_TRANSCRIPTS = (
-    f"SELECT 1 FROM events WHERE session_id = ? AND load_key >= '{TRANSCRIPT_KEY}'"
-    f" AND load_key < '{_behind(TRANSCRIPT_KEY)}' LIMIT 1"
+TRANSCRIPT_KEYS = (
+    f"SELECT DISTINCT load_key FROM events WHERE session_id = ? AND load_key >= '{TRANSCRIPT_KEY}'"
+    f" AND load_key < '{_behind(TRANSCRIPT_KEY)}' AND seq <= ?"
 )
 ALL_EVENTS = (
     f"SELECT {_COLUMNS} FROM events WHERE session_id = ? AND seq > ? AND seq <= ?"
@@ -290,16 +291,14 @@ def _finish_texts(tx: Transaction, state: SessionState, seq: int) -> None:
 
 def _finish_transcripts(tx: Transaction, state: SessionState, seq: int) -> None:
     """Give the user's speech that has no final transcript what its deltas say."""
-    unfinished = [
-        (item.id, index)
-        for item in state.items.values()
-        for index, part in item.parts.items()
-        if accepts_transcript(part, seq + 1)
-    ]
-    if unfinished and tx.row(HAS_TRANSCRIPTS, (state.session_id,)) is not None:
-        for item_id, index in unfinished:
-            where = (state.session_id, transcript_key(item_id, index))
-            for row in chain.from_iterable(_pieces(tx, PART_EVENTS, where, 0, seq)):
+    for (key,) in tx.rows(TRANSCRIPT_KEYS, (state.session_id, seq)):
+        item_id, index = orjson.loads(key.removeprefix(TRANSCRIPT_KEY))
+        item = state.items.get(item_id)
+        part = item.parts.get(index) if item is not None else None
+        if part is None or part.type is None or accepts_heard(part):
+            for row in chain.from_iterable(
+                _pieces(tx, PART_EVENTS, (state.session_id, key), 0, seq)
+            ):
                 _fold_row(state, row)
 
 

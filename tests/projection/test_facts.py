@@ -72,6 +72,26 @@ def test_a_transcript_may_come_before_its_item() -> None:
     assert call.item("item_1")["content"] == [audio_part("Hello.", "input_audio")]
 
 
+@pytest.mark.parametrize("part", ["spoken", "unnamed"])
+def test_a_transcripts_deltas_may_come_before_anything_else_of_its_item(part: str) -> None:
+    call = Call().server(f"{TRANSCRIPTION}.delta", item_id="item_1", content_index=0, delta="Hel")
+    assert call.state.items == {}
+    content = audio_part(None, "input_audio") if part == "spoken" else {}
+    call.added(message("item_1", "user", content))
+    call.server(f"{TRANSCRIPTION}.delta", item_id="item_1", content_index=0, delta="lo")
+    call.added(message("item_1", "user", audio_part(None, "input_audio")))
+    assert call.item("item_1")["content"][0]["transcript"] == "Hello"
+    call.transcribed("item_1", "Hello.")
+    assert call.item("item_1")["content"][0]["transcript"] == "Hello."
+
+
+def test_a_transcripts_early_deltas_give_way_to_the_whole() -> None:
+    call = Call().server(f"{TRANSCRIPTION}.delta", item_id="item_1", content_index=0, delta="Hel")
+    call.transcribed("item_1", "Hello.")
+    call.added(message("item_1", "user", audio_part(None, "input_audio")))
+    assert call.item("item_1")["content"] == [audio_part("Hello.", "input_audio")]
+
+
 def test_transcripts_may_come_out_of_order() -> None:
     call = Call().spoken("item_1", 0, 500).spoken("item_2", 600, 900)
     call.transcribed("item_2", "Two").transcribed("item_1", "One")
@@ -110,6 +130,26 @@ def test_an_output_item_precedes_its_conversation_event_and_is_placed_by_it() ->
     assert call.order() == ["item_1", "item_2"]
     assert call.notes("item_2")["response_id"] == "resp_1"
     assert call.item("item_2")["status"] == "completed"
+
+
+def test_an_output_item_that_the_conversation_never_names_is_placed_when_it_begins() -> None:
+    item = message("item_2", content=[], status="in_progress")
+    call = Call().typed("item_1", "Hello").created("resp_1")
+    call.server("response.output_item.added", response_id="resp_1", output_index=0, item=item)
+    call.part("added", "resp_1", "item_2", audio_part("")).typed("item_3", "Wait", "item_1")
+    call.says("resp_1", "item_2", "Hi")
+    assert call.order() == ["item_1", "item_3", "item_2"]
+    assert call.item("item_2")["content"][0]["transcript"] == "Hi"
+    # The server's word on its place, once it comes, counts for more.
+    call.added(item, "item_1").added(item, "item_3")
+    assert call.order() == ["item_1", "item_2", "item_3"]
+
+
+def test_an_output_item_out_of_band_is_never_placed() -> None:
+    call = Call().created("resp_1", conversation=None)
+    call.server("response.output_item.added", response_id="resp_1", item=message("item_1"))
+    call.part("added", "resp_1", "item_1", audio_part("")).says("resp_1", "item_1", "Hi")
+    assert call.order() == []
 
 
 def test_an_error_may_come_before_earlier_items_are_acknowledged() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 from support.calls import SAMPLE_STREAMS, SHORT_STREAMS, beta_tool_call, cut_off_call, voice_call
-from support.events import SESSION, Call, log_events
+from support.events import SESSION, Call, audio_part, log_events, message
 from support.examples import examples
 from support.rows import views
 from support.strategies import mutated, streams
@@ -103,6 +103,28 @@ def test_a_stream_of_many_pieces(engine: Engine) -> None:
     append(engine, None, SESSION, call.frames)
     loaded = loaded_at(engine, SESSION, len(call.frames))
     assert views(loaded) == views(fold(SESSION, log_events(call.frames)))
+
+
+def test_every_seq_where_transcripts_come_before_their_items(engine: Engine) -> None:
+    delta = "conversation.item.input_audio_transcription.delta"
+    heard = message("item_1", "user", audio_part(None, "input_audio"))
+    call = (
+        Call()
+        .server(delta, item_id="item_1", delta="Hel")
+        .server(delta, item_id="item_2", delta="No")
+    )
+    call.added(message("item_1", "user", {})).server(delta, item_id="item_1", delta="lo")
+    call.added(heard).server(delta, item_id="item_1", delta="!").transcribed("item_2", "None")
+    call.server(delta, item_id="item_3", delta="Y").spoken("item_3", 0, 500)
+    call.server(delta, item_id="item_3", delta="es").added({**heard, "id": "item_2"}).server(
+        delta, item_id="item_2", delta="no"
+    )
+    append(engine, None, SESSION, call.frames)
+    events = log_events(call.frames)
+    for seq in range(1, len(events) + 1):
+        loaded = loaded_at(engine, SESSION, seq)
+        assert views(loaded) == views(fold(SESSION, events[:seq])), seq
+        assert views(goes_on(loaded, events)) == views(fold(SESSION, events)), seq
 
 
 def test_a_closed_stream(engine: Engine) -> None:

@@ -25,7 +25,7 @@ from eventstore.cli.output import (
 from eventstore.cli.query import print_usage, summary
 from eventstore.realtime.dialects import Dialect
 from eventstore.realtime.frames import UNREADABLE, decode, parse
-from eventstore.realtime.values import dumps
+from eventstore.realtime.values import dumps, mapping
 from eventstore.replay.cues import Cue
 from eventstore.replay.player import paced
 from eventstore.store.read_stream import StoredEvent
@@ -170,7 +170,7 @@ def _print_responses(responses: Iterable[dict[str, Any]]) -> None:
                 seconds(notes["speech_to_first_audio_ms"]),
                 seconds(notes["time_to_first_audio_ms"]),
                 usage.get("total_tokens") if isinstance(usage, dict) else None,
-                " ".join(f"{k}={v}" for k, v in (response.get("metadata") or {}).items()),
+                " ".join(f"{k}={v}" for k, v in mapping(response.get("metadata")).items()),
             )
         )
     print_table(

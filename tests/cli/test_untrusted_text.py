@@ -170,3 +170,14 @@ def test_any_stream_can_be_printed(terminal: Terminal, store: EventStore, line: 
         assert told.code == 0 and (told.out or told.err)
 
     check()
+
+
+@pytest.mark.parametrize("metadata", [True, [1], "text", {"key": ["value"]}])
+def test_metadata_of_any_kind_can_be_printed(
+    terminal: Terminal, store: EventStore, metadata: object
+) -> None:
+    response = {"id": "resp_1", "status": "completed", "metadata": metadata}
+    event = {"type": "response.done", "response": response}
+    store.append("sess_1", [Frame("server", json.dumps(event))])
+    for line in ("show sess_1", "responses", "response resp_1", "usage"):
+        assert terminal(*line.split()).code == 0

@@ -1,0 +1,166 @@
+"""Which server frame answered which client frame: no event says so but by order, type and ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from eventstore.projection.fold import advance
+from eventstore.projection.state import SessionState
+from eventstore.realtime.catalogue import DELTAS, INPUT_AUDIO, canonical
+from eventstore.realtime.frames import CLIENT, SERVER, Frame, decode_columns
+from eventstore.realtime.values import mapping, sequence, text
+
+#: Keys whose values are ids, wherever they stand; `id` itself is one only in what is named here.
+ID_KEYS = frozenset(
+    {"event_id", "item_id", "previous_item_id", "response_id", "call_id", "conversation_id"}
+)
+_WITH_IDS = frozenset({"session", "conversation", "response", "item", "output", "input"})
+
+#: What the server answers a client's frame with, by GA names. Items and responses are matched by
+#: the projection, which knows more.
+_ANSWERS = {
+    "session.updated": "session.update",
+    "input_audio_buffer.committed": "input_audio_buffer.commit",
+    "input_audio_buffer.cleared": "input_audio_buffer.clear",
+    "output_audio_buffer.cleared": "output_audio_buffer.clear",
+    "conversation.item.retrieved": "conversation.item.retrieve",
+    "conversation.item.truncated": "conversation.item.truncate",
+    "conversation.item.deleted": "conversation.item.delete",
+    "response.done": "response.cancel",
+    "session.closed": "session.close",
+}
+
+
+class Expected(NamedTuple):
+    """A client's frame of the recording, streamed audio apart.
+
+    Attributes:
+        seq: its place in the recording.
+        at: arrival in microseconds since 1970 UTC, None where unknown.
+        type: its type on the wire.
+        event: the parsed event without its audio, None where the frame cannot be read.
+    """
+
+    seq: int
+    at: int | None
+    type: str
+    event: dict[str, Any] | None
+
+
+@dataclass
+class Script:
+    """What a recording tells of the order of things.
+
+    Attributes:
+        expected: the client's frames, in order.
+        waits: by the seq of a server's frame, that of the client's frame which it answered.
+        made: by the seq of a client's frame, the id that the server gave to the item it created.
+        server_ids: ids that the server chose.
+        client_ids: ids that the client chose.
+    """
+
+    expected: list[Expected] = field(default_factory=list)
+    waits: dict[int, int] = field(default_factory=dict)
+    made: dict[int, str] = field(default_factory=dict)
+    server_ids: set[str] = field(default_factory=set)
+    client_ids: set[str] = field(default_factory=set)
+
+
+class ScriptWriter:
+    """Makes a script of a recording, one frame after the other."""
+
+    def __init__(self) -> None:
+        self.script = Script()
+        self._state = SessionState("")
+        self._waiting: dict[int, Expected] = {}
+
+    def add(self, seq: int, frame: Frame) -> None:
+        """Take in the recording's next frame."""
+        type_, _, _, _, event = decode_columns(frame.text)
+        if type_ in INPUT_AUDIO or type_ in DELTAS or frame.direction not in (CLIENT, SERVER):
+            return
+        ids = self.script.client_ids if frame.direction == CLIENT else self.script.server_ids
+        others = self.script.server_ids if frame.direction == CLIENT else self.script.client_ids
+        ids.update(id_ for id_ in ids_of(event) if id_ not in others)
+        pending = _pending(self._state)
+        advance(self._state, seq, frame.at, frame.direction, type_, event, 0)
+        if frame.direction == CLIENT:
+            expected = Expected(seq, frame.at, type_, event)
+            self.script.expected.append(expected)
+            self._waiting[seq] = expected
+        else:
+            self._answer(seq, type_, event or {}, pending - _pending(self._state))
+
+    def _answer(self, seq: int, type_: str, event: dict[str, Any], taken: set[int]) -> None:
+        """Note what a server's frame answers; `taken` are the requests that it fulfilled."""
+        answered = max(taken) if taken else self._asked(canonical(type_), event)
+        if answered is None:
+            return
+        self.script.waits[seq] = answered
+        for other in taken | {answered}:
+            self._waiting.pop(other, None)
+        made = text(mapping(event.get("item")).get("id"))
+        if made is not None:
+            self.script.made[answered] = made
+
+    def _asked(self, type_: str, event: dict[str, Any]) -> int | None:
+        """The unanswered client's frame that a server's frame answers by its type."""
+        if type_ == "error":
+            return self._refused(event)
+        asking = _ANSWERS.get(type_)
+        response = mapping(event.get("response"))
+        if asking == "response.cancel" and response.get("status") != "cancelled":
+            return None
+        item = event.get("item_id") or mapping(event.get("item")).get("id")
+        for seq, waiting in self._waiting.items():
+            wanted = mapping(waiting.event)
+            if canonical(waiting.type) == asking and wanted.get("item_id") in (None, item):
+                return seq
+        return None
+
+    def _refused(self, event: dict[str, Any]) -> int | None:
+        """The frame that an error names; where it names none, the last that waits for an answer."""
+        cause = mapping(event.get("error")).get("event_id")
+        for seq, waiting in reversed(self._waiting.items()):
+            if cause is None or mapping(waiting.event).get("event_id") == cause:
+                return seq
+        return None
+
+
+def _pending(state: SessionState) -> set[int]:
+    """The client's requests that the projection has no answer to yet."""
+    asked = {request.seq for request in state.requests if request.kind == "client"}
+    return asked.union(seq for seq, _ in state.creates)
+
+
+def write_script(frames: Iterable[Frame]) -> Script:
+    """The script of a whole recording, its seqs counted from 1."""
+    writer = ScriptWriter()
+    for seq, frame in enumerate(frames, 1):
+        writer.add(seq, frame)
+    return writer.script
+
+
+def ids_of(value: Any, holder: str = "") -> Iterator[str]:
+    """Ids in an event, of whatever they name.
+
+    Args:
+        holder: the key that the value stands under.
+    """
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if isinstance(inner, str):
+                if is_id(key, holder):
+                    yield inner
+            else:
+                yield from ids_of(inner, key)
+    else:
+        for inner in sequence(value):
+            yield from ids_of(inner, holder)
+
+
+def is_id(key: str, holder: str) -> bool:
+    """Whether a key's value is an id that this session made, under the key of its object."""
+    return key in ID_KEYS or (key == "id" and holder in _WITH_IDS)

@@ -1,0 +1,228 @@
+"""Serve a recording to one live client: its frames when they are due and their cause has come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+
+from eventstore.realtime.frames import parse
+from eventstore.realtime.values import mapping, text
+from eventstore.replay.faults import Action, Fault, Faults, error_event
+from eventstore.replay.ids import Ids
+from eventstore.replay.matching import Drift, Matcher, Rule
+from eventstore.replay.pace import Pace
+from eventstore.replay.recording import Recording, Sent
+
+#: Told what a client did otherwise than the recorded one.
+OnDrift = Callable[[Drift], None]
+_POLICY_VIOLATION = 1008
+#: Seconds without an awaited frame after which somebody should be told.
+_PATIENCE = 3.0
+#: Seconds for the client's last frames to come, once all of the server's are sent.
+_LINGER = 2.0
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How recordings are served.
+
+    Attributes:
+        speed: 1 for the recorded pace, 2 for twice as fast; None for at once.
+        rule: how a live client's frames are matched with the recorded ones.
+        fresh: new ids for all that the server named, and times of now.
+        faults: what goes wrong.
+        step: awaited before each frame, for somebody to let it pass; None to let all pass.
+    """
+
+    speed: float | None = 1.0
+    rule: Rule = "type"
+    fresh: bool = False
+    faults: tuple[Fault, ...] = ()
+    step: Callable[[Sent], Awaitable[None]] | None = None
+
+
+@dataclass
+class Outcome:
+    """What a connection came to.
+
+    Attributes:
+        sent: the server's frames that were sent.
+        whole: whether all of the recording was sent.
+        drift: what the client did otherwise.
+    """
+
+    sent: int = 0
+    whole: bool = False
+    drift: list[Drift] = field(default_factory=list)
+
+
+async def serve_connection(
+    connection: ServerConnection, recording: Recording, manner: Manner, on_drift: OnDrift
+) -> Outcome:
+    """Play a recording to a client until its end, or the client's.
+
+    Returns:
+        What was sent, and what the client did otherwise.
+    """
+    playing = _Playing(connection, recording, manner, on_drift)
+    listener = asyncio.create_task(playing.listen())
+    try:
+        await playing.send_all()
+    except ConnectionClosed:
+        pass
+    finally:
+        listener.cancel()
+        with suppress(asyncio.CancelledError, ConnectionClosed):
+            await listener
+    playing.tell_missing()
+    return playing.outcome
+
+
+class _Playing:
+    """One client's connection, and where it is in the recording."""
+
+    def __init__(
+        self,
+        connection: ServerConnection,
+        recording: Recording,
+        manner: Manner,
+        on_drift: OnDrift,
+    ) -> None:
+        self.outcome = Outcome()
+        self._connection, self._recording, self._manner = connection, recording, manner
+        self._on_drift = on_drift
+        script = recording.script
+        self._clock = asyncio.get_running_loop().time
+        self._pace = Pace(manner.speed, self._clock())
+        self._ids = Ids(manner.fresh, script.server_ids, script.client_ids, recording.started_at)
+        self._matcher = Matcher(script, manner.rule, self._ids)
+        self._faults = Faults(manner.faults)
+        self._arrived: dict[int, float] = {}
+        self._news = asyncio.Event()
+        self._recorded_at = {expected.seq: expected.at for expected in script.expected}
+        self._held: Sent | None = None
+
+    async def listen(self) -> None:
+        """Take in the client's frames, and match them."""
+        async for frame in self._connection:
+            match = self._matcher.receive(frame)
+            if match is None:
+                continue
+            if match.drift is not None:
+                self._tell(match.drift)
+                if self._manner.rule == "strict":
+                    await self._refuse(frame, match.drift)
+                    return
+            if match.seq is not None:
+                self._arrived[match.seq] = self._clock()
+                self._news.set()
+
+    async def _refuse(self, frame: str | bytes, drift: Drift) -> None:
+        event = mapping(parse(frame)) if isinstance(frame, str) else {}
+        cause = text(event.get("event_id"))
+        with suppress(ConnectionClosed):
+            await self._connection.send(error_event("replay_drift", str(drift), cause))
+            await self._connection.close(_POLICY_VIOLATION, "the replay does not expect this")
+
+    async def send_all(self) -> None:
+        """Send the recording's frames, then close as it was closed."""
+        waits = self._recording.script.waits if self._manner.rule != "none" else {}
+        async for sent in self._recording.sent():
+            if sent.seq in waits:
+                await self._await_cause(waits[sent.seq])
+            if self._manner.speed is not None:
+                await self._sleep_until(self._pace.due(sent.at, self._clock()))
+            if self._manner.step is not None:
+                await self._manner.step(sent)
+            action = self._faults.at(sent) if self._manner.faults else None
+            if action is None and self._held is None:
+                await self._send(sent)
+            elif not await self._act(action or Action(), sent):
+                return
+        if self._held is not None:
+            await self._send(self._held)
+        self.outcome.whole = True
+        await self._finish()
+
+    async def _send(self, sent: Sent) -> None:
+        frame = sent.text
+        await self._connection.send(self._ids.rewrite(frame) if isinstance(frame, str) else frame)
+        self.outcome.sent += 1
+
+    async def _act(self, action: Action, sent: Sent) -> bool:
+        """Do what a fault asks for; False where the connection is over."""
+        if action.delay:
+            await asyncio.sleep(action.delay)
+        for frame in action.before:
+            await self._connection.send(frame)
+        if action.close is not None:
+            if action.close:
+                await self._connection.close(action.close, "a fault of the replay")
+            else:
+                self._connection.transport.abort()
+            return False
+        if action.swap and self._held is None:
+            self._held = sent
+            return True
+        for _ in range(action.times):
+            await self._send(sent)
+        if self._held is not None:
+            held, self._held = self._held, None
+            await self._send(held)
+        return True
+
+    async def _await_cause(self, seq: int) -> None:
+        """Wait for the client's counterpart of a recorded frame, and count time from there."""
+        told = False
+        while seq not in self._arrived:
+            self._news.clear()
+            try:
+                # The connection's end wakes a waiting client's replay as well.
+                await asyncio.wait_for(self._until_news(), None if told else _PATIENCE)
+            except TimeoutError:
+                told = True
+                expected = next(e for e in self._recording.script.expected if e.seq == seq)
+                self._on_drift(Drift("waiting", seq, expected.type))
+        self._pace.answered(self._recorded_at[seq], self._arrived[seq], self._clock())
+
+    async def _until_news(self) -> None:
+        news = asyncio.ensure_future(self._news.wait())
+        closed = asyncio.ensure_future(self._connection.wait_closed())
+        try:
+            await asyncio.wait((news, closed), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            news.cancel()
+            closed.cancel()
+        if closed.done() and not closed.cancelled():
+            await self._connection.send("")  # raises: it is closed
+
+    async def _sleep_until(self, due: float) -> None:
+        wait = due - self._clock()
+        if wait > 0:
+            await asyncio.sleep(wait)
+
+    async def _finish(self) -> None:
+        """Wait for the client's last frames, as long as it took then, and close as was recorded."""
+        closing = self._recording.closing
+        if self._manner.speed is not None:
+            await self._sleep_until(self._pace.due(closing.at, self._clock()))
+        end = self._clock() + _LINGER
+        while self._matcher.left and (left := end - self._clock()) > 0:
+            self._news.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._until_news(), left)
+        await self._connection.close(closing.code, closing.reason)
+
+    def tell_missing(self) -> None:
+        """Tell which recorded frames never came."""
+        for drift in self._matcher.missing():
+            self._tell(drift)
+
+    def _tell(self, drift: Drift) -> None:
+        self.outcome.drift.append(drift)
+        self._on_drift(drift)

@@ -1,0 +1,172 @@
+"""Match a live client's frames with the recorded ones, and tell where they differ."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+from eventstore.realtime.catalogue import INPUT_AUDIO, canonical
+from eventstore.realtime.frames import decode_columns
+from eventstore.realtime.values import dumps, mapping, text
+from eventstore.replay.causality import Expected, Script, is_id
+from eventstore.replay.ids import Ids
+
+Rule = Literal["strict", "type", "none"]
+RULES: tuple[Rule, ...] = ("strict", "type", "none")
+
+_MISSING = object()
+_SHOWN = 300
+
+
+class Difference(NamedTuple):
+    """One place where a frame is not the recorded one.
+
+    Attributes:
+        path: where, such as `item.content[0].text`.
+        expected: what was recorded, as JSON; "nothing" where there was none.
+        came: what came.
+    """
+
+    path: str
+    expected: str
+    came: str
+
+
+class Drift(NamedTuple):
+    """What a live client did otherwise than the recorded one.
+
+    Attributes:
+        kind: `differs`, `unexpected`, `missing`, or `waiting` where nothing has come yet.
+        seq: the recorded client's frame, None where there is none.
+        type: the type of the frame.
+        differences: where it differs.
+    """
+
+    kind: Literal["differs", "unexpected", "missing", "waiting"]
+    seq: int | None
+    type: str
+    differences: tuple[Difference, ...] = ()
+
+    def __str__(self) -> str:
+        """What a person reads: a line, and three for each difference."""
+        place = f"{self.type} (event {self.seq} of the recording)"
+        if self.kind == "missing":
+            return f"expected {place}, which never came"
+        if self.kind == "waiting":
+            return f"waiting for {place}"
+        if self.kind == "unexpected":
+            also = f"; expected {place}" if self.seq is not None else ""
+            return f"unexpected {self.type}{also}"
+        lines = [f"{place} came otherwise:"]
+        for where in self.differences:
+            lines += [f"  {where.path}", f"    - {where.expected}", f"    + {where.came}"]
+        return "\n".join(lines)
+
+
+class Match(NamedTuple):
+    """What a live client's frame is.
+
+    Attributes:
+        seq: the recorded frame that it stands for, None where it stands for none.
+        drift: in what it is other than that.
+    """
+
+    seq: int | None
+    drift: Drift | None = None
+
+
+class Matcher:
+    """Matches the frames of one connection, in the order in which they come.
+
+    Args:
+        rule: `strict` takes the recorded frames in their order alone; `type` the next one of the
+            same type, rather one without a difference; `none` matches nothing.
+        ids: learns the ids that the live client chose.
+    """
+
+    def __init__(self, script: Script, rule: Rule, ids: Ids) -> None:
+        self._script, self._rule, self._ids = script, rule, ids
+        self.left = [] if rule == "none" else list(script.expected)
+
+    def receive(self, frame: str | bytes) -> Match | None:
+        """What a frame is; None for streamed audio, which is taken as it comes."""
+        type_, _, _, _, event = decode_columns(frame)
+        if type_ in INPUT_AUDIO or self._rule == "none":
+            return None
+        named = canonical(type_)
+        places = [i for i, e in enumerate(self.left) if canonical(e.type) == named]
+        if self._rule == "strict":
+            places = [i for i in places if i == 0]
+        if not places:
+            first = self.left[0] if self.left and self._rule == "strict" else None
+            return Match(None, Drift("unexpected", first.seq if first else None, type_))
+        found = [(place, self._differences(self.left[place], event)) for place in places]
+        place, differences = next((f for f in found if not f[1]), found[0])
+        expected = self.left.pop(place)
+        self._learn(expected, mapping(event))
+        drift = Drift("differs", expected.seq, type_, tuple(differences)) if differences else None
+        return Match(expected.seq, drift)
+
+    def missing(self) -> list[Drift]:
+        """Recorded frames that have not come."""
+        return [Drift("missing", expected.seq, expected.type) for expected in self.left]
+
+    def _differences(self, expected: Expected, event: dict[str, Any] | None) -> list[Difference]:
+        found: list[Difference] = []
+        self._compare(expected.event, event, "", "", found)
+        return found
+
+    def _compare(
+        self, expected: Any, came: Any, path: str, holder: str, found: list[Difference]
+    ) -> None:
+        if isinstance(expected, dict) and isinstance(came, dict):
+            for key in (*expected, *(key for key in came if key not in expected)):
+                inner = f"{path}.{key}" if path else key
+                one, other = expected.get(key, _MISSING), came.get(key, _MISSING)
+                if is_id(key, holder):
+                    self._compare_ids(one, other, inner, found)
+                elif not (key == "audio" and isinstance(one, str) and isinstance(other, str)):
+                    self._compare(one, other, inner, key, found)
+        elif isinstance(expected, list) and isinstance(came, list):
+            for place in range(max(len(expected), len(came))):
+                one = expected[place] if place < len(expected) else _MISSING
+                other = came[place] if place < len(came) else _MISSING
+                self._compare(one, other, f"{path}[{place}]", holder, found)
+        elif expected != came and not (_is_nothing(expected) and _is_nothing(came)):
+            found.append(Difference(path or "the frame", _shown(expected), _shown(came)))
+
+    def _compare_ids(self, expected: Any, came: Any, path: str, found: list[Difference]) -> None:
+        """Ids that the client chose may be others; those that the server chose are known."""
+        if not isinstance(expected, str) or not isinstance(came, str):
+            return
+        chosen = expected in self._script.client_ids or path == "event_id"
+        if not chosen and self._ids.now(expected) != came:
+            found.append(Difference(path, _shown(self._ids.now(expected)), _shown(came)))
+
+    def _learn(self, expected: Expected, event: dict[str, Any]) -> None:
+        """Note the ids that the live client chose in place of the recorded ones."""
+        recorded = mapping(expected.event)
+        for one, other in (
+            (recorded.get("event_id"), event.get("event_id")),
+            *(
+                (mapping(recorded.get("item")).get(key), mapping(event.get("item")).get(key))
+                for key in ("id", "call_id")
+            ),
+        ):
+            if isinstance(one, str) and isinstance(other, str) and one in self._script.client_ids:
+                self._ids.learn(one, other)
+        chosen = text(mapping(event.get("item")).get("id"))
+        if chosen is not None and mapping(recorded.get("item")).get("id") is None:
+            made = self._script.made.get(expected.seq)
+            if made is not None:
+                self._ids.learn(made, chosen)
+
+
+def _is_nothing(value: Any) -> bool:
+    return value is None or value is _MISSING
+
+
+def _shown(value: Any) -> str:
+    if value is _MISSING:
+        return "nothing"
+    line = dumps(value)
+    return line if len(line) <= _SHOWN else line[: _SHOWN - 1] + "…"

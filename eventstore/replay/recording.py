@@ -1,0 +1,130 @@
+"""A recording to serve again: its script, and the server's frames to send."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple
+
+from eventstore.realtime.catalogue import INPUT_AUDIO
+from eventstore.realtime.frames import SERVER, STORE, Frame, decode_columns, parse
+from eventstore.realtime.values import integer, text
+from eventstore.replay.causality import Script, ScriptWriter
+
+#: Characters of a recording's frames that are kept at hand; of a longer one they are read anew for
+#: each connection, in pieces.
+KEPT = 32 * 1024 * 1024
+_PIECE = 256
+_NORMAL_CLOSURE = 1000
+
+
+class Sent(NamedTuple):
+    """A server's frame of a recording.
+
+    Attributes:
+        seq: its place in the recording, from 1.
+        at: arrival in microseconds since 1970 UTC, None where unknown.
+        type: its type on the wire.
+        text: the frame exactly as received; bytes for a binary message.
+    """
+
+    seq: int
+    at: int | None
+    type: str
+    text: str | bytes
+
+
+class Closing(NamedTuple):
+    """How a recorded connection ended.
+
+    Attributes:
+        at: when, in microseconds since 1970 UTC; None where unknown.
+        code, reason: of the close frame.
+    """
+
+    at: int | None
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One recorded connection.
+
+    Attributes:
+        name: what people know it by: the session's id, the cassette's file.
+        script: which of its frames wait for which.
+        started_at: when its first frame came, in microseconds since 1970 UTC; None if unknown.
+        closing: how it ended.
+    """
+
+    name: str
+    script: Script
+    started_at: int | None
+    closing: Closing
+    _kept: list[Sent] | None
+    _open: Callable[[], Iterable[Frame]]
+
+    async def sent(self) -> AsyncIterator[Sent]:
+        """The server's frames in order."""
+        if self._kept is not None:
+            for sent in self._kept:
+                yield sent
+            return
+        frames = _sent(self._open())
+        while piece := await asyncio.to_thread(lambda: list(islice(frames, _PIECE))):
+            for sent in piece:
+                yield sent
+
+
+def record(name: str, open_: Callable[[], Iterable[Frame]]) -> Recording:
+    """Read a recording once, for its script; its frames are kept where they are few.
+
+    Args:
+        name: what people know it by.
+        open_: gives its frames from the first one on, each time anew.
+    """
+    writer, kept, size = ScriptWriter(), [], 0
+    whole = True
+    started_at = ended_at = None
+    closing = Closing(None, _NORMAL_CLOSURE, "")
+    for seq, frame in enumerate(open_(), 1):
+        writer.add(seq, frame)
+        if frame.direction != STORE and frame.at is not None:
+            ended_at = frame.at
+            started_at = ended_at if started_at is None else started_at
+        if frame.direction == SERVER and whole:
+            kept.append(Sent(seq, frame.at, decode_columns(frame.text)[0], frame.text))
+            size += len(frame.text)
+            whole = size <= KEPT
+        elif frame.direction == STORE:
+            closing = _closing(frame) or closing
+    if closing.at is None:
+        closing = closing._replace(at=ended_at)
+    return Recording(name, writer.script, started_at, closing, kept if whole else None, open_)
+
+
+def _sent(frames: Iterable[Frame]) -> Iterator[Sent]:
+    for seq, frame in enumerate(frames, 1):
+        if frame.direction == SERVER:
+            yield Sent(seq, frame.at, decode_columns(frame.text)[0], frame.text)
+
+
+def _closing(frame: Frame) -> Closing | None:
+    """How the connection was closed, by the recorder's note."""
+    event = parse(frame.text) if isinstance(frame.text, str) else None
+    if event is None or event.get("type") != "eventstore.session.closed":
+        return None
+    code = integer(event.get("code"))
+    # Codes that no close frame carries, such as 1006, come from what was cut off.
+    sendable = code is not None and (code in (1000, 1001, 1003) or 1007 <= code <= 1014)
+    private = code is not None and 3000 <= code <= 4999
+    reason = (text(event.get("reason")) or "").encode()[:123].decode(errors="ignore")
+    return Closing(frame.at, code if code and (sendable or private) else _NORMAL_CLOSURE, reason)
+
+
+def is_streamed(type_: str) -> bool:
+    """Whether frames of a type are streamed audio of the user's."""
+    return type_ in INPUT_AUDIO

@@ -1,0 +1,150 @@
+"""Serve recordings over the Realtime websocket: the handshake, and a task for each client."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from functools import lru_cache
+from http import HTTPStatus
+from itertools import count
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
+from eventstore.errors import EventStoreError, NotFoundError
+from eventstore.event_store import EventStore
+from eventstore.realtime.frames import Frame
+from eventstore.replay.choose import choose_session, wish_of
+from eventstore.replay.connection import Manner, Outcome, serve_connection
+from eventstore.replay.matching import Drift
+from eventstore.replay.recording import Recording, record
+
+#: Gives the recording for a request's target; raises EventStoreError where there is none.
+Open = Callable[[str], Recording]
+
+_SUBPROTOCOL = Subprotocol("realtime")
+_MAX_FRAME = 32 * 1024 * 1024
+_RECORDINGS_KEPT = 16
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class Watcher(NamedTuple):
+    """Who is told what happens; connections are numbered from 1.
+
+    Attributes:
+        opened: a client was given a recording.
+        drift: it did otherwise than the recorded one.
+        closed: its connection is over.
+    """
+
+    opened: Callable[[int, Recording], None]
+    drift: Callable[[int, Drift], None]
+    closed: Callable[[int, Recording, Outcome], None]
+
+
+def recordings_of(store: EventStore, session_id: str | None = None) -> Open:
+    """Recordings out of a store, one that was served a moment ago being at hand.
+
+    Args:
+        session_id: serve this one, whatever clients ask for; None for what their path or query
+            names.
+    """
+
+    @lru_cache(maxsize=_RECORDINGS_KEPT)
+    def opened(chosen: str, head: int) -> Recording:
+        def frames() -> Iterator[Frame]:
+            return (Frame(e.direction, e.text, e.at) for e in store.events(chosen, last=head))
+
+        return record(chosen, frames)
+
+    def open_(target: str) -> Recording:
+        chosen = session_id or choose_session(store, wish_of(target))
+        return opened(chosen, store.head(chosen))
+
+    return open_
+
+
+@asynccontextmanager
+async def replay_server(
+    open_: Open, manner: Manner, host: str, port: int, watcher: Watcher
+) -> AsyncIterator[Server]:
+    """A server that plays recordings to whoever connects, until the block is left.
+
+    Args:
+        port: 0 for any that is free.
+
+    Raises:
+        OSError: the address cannot be listened on.
+    """
+    chosen: dict[object, Recording] = {}
+    numbers = count(1)
+
+    async def handshake(connection: ServerConnection, request: Request) -> Response | None:
+        if not _is_local(request.headers.get("Origin"), host):
+            return _refusal(HTTPStatus.FORBIDDEN, "pages of other hosts cannot read recordings")
+        try:
+            # In the loop's own thread: a recording is read once, and then at hand.
+            chosen[connection.id] = open_(request.path)
+        except NotFoundError as error:
+            return _refusal(HTTPStatus.NOT_FOUND, str(error))
+        except EventStoreError as error:
+            return _refusal(HTTPStatus.BAD_REQUEST, str(error))
+        return None
+
+    async def play(connection: ServerConnection) -> None:
+        recording, number = chosen.pop(connection.id), next(numbers)
+        watcher.opened(number, recording)
+
+        def on_drift(drift: Drift) -> None:
+            watcher.drift(number, drift)
+
+        outcome = await serve_connection(connection, recording, manner, on_drift)
+        watcher.closed(number, recording, outcome)
+
+    async with serve(
+        play,
+        host,
+        port,
+        process_request=handshake,
+        select_subprotocol=_subprotocol,
+        compression=None,
+        max_size=_MAX_FRAME,
+        server_header=None,
+    ) as server:
+        yield server
+
+
+def _subprotocol(
+    connection: ServerConnection, offered: Sequence[Subprotocol]
+) -> Subprotocol | None:
+    """`realtime` where the client speaks it; keys that come as subprotocols are never sent back."""
+    return _SUBPROTOCOL if _SUBPROTOCOL in offered else None
+
+
+def _is_local(origin: str | None, host: str) -> bool:
+    """Whether a browser's page may connect: websockets know no same-origin rule."""
+    if origin is None:
+        return True
+    try:
+        return urlsplit(origin).hostname in _LOOPBACK | {host}
+    except ValueError:
+        return False
+
+
+def _refusal(status: HTTPStatus, message: str) -> Response:
+    """A refused handshake, its body in the shape of OpenAI's errors."""
+    error = {"message": message, "type": "invalid_request_error", "param": None, "code": None}
+    body = json.dumps({"error": error}).encode()
+    headers = Headers(
+        {
+            "Content-Type": "application/json",
+            "Content-Length": str(len(body)),
+            "Connection": "close",
+        }
+    )
+    return Response(status.value, status.phrase, headers, body)

@@ -23,6 +23,7 @@ from eventstore.cli.output import (
     seconds,
 )
 from eventstore.cli.query import print_usage, summary
+from eventstore.cli.serving import Serving, serve_options
 from eventstore.realtime.dialects import Dialect
 from eventstore.realtime.frames import UNREADABLE, decode, parse
 from eventstore.realtime.values import dumps, mapping
@@ -228,21 +229,42 @@ def _event_line(event: StoredEvent) -> str:
 
 
 @click.command()
-@click.argument("session_id", metavar="SESSION")
+@click.argument("session_id", metavar="[SESSION]", required=False)
 @click.option("--speed", type=click.FloatRange(0.01, 10_000), default=1.0, show_default=True)
 @click.option("--instant", is_flag=True, help="All at once.")
+@serve_options
 @db_option
 @json_option
-def replay(session_id: str, speed: float, instant: bool, url: str, as_json: bool) -> None:
+def replay(
+    session_id: str | None,
+    speed: float,
+    instant: bool,
+    serving: Serving | None,
+    url: str,
+    as_json: bool,
+) -> None:
     """Replay a conversation as it happened, at its own pace or faster.
+
+    With --serve, serve it to real clients over the Realtime websocket: each of the server's frames
+    as it was, when it is due and the live client has sent what it answered. Without SESSION, a
+    client names the session: ?session=ID, ?model=NAME or ?metadata[KEY]=VALUE.
 
     \b
     Examples:
       eventstore replay sess_123
       eventstore replay sess_123 --speed 4
-      eventstore replay sess_123 --instant
+      eventstore replay sess_123 --serve 8080
+      eventstore replay --serve 8080 --instant --match strict
+      eventstore replay sess_123 --serve 8080 --fault 'drop@response.done#2'
     """
     with open_store(url) as store:
+        if serving is not None:
+            from eventstore.cli.replay_server import serve  # asyncio and websockets take a while
+
+            serve(store, session_id, serving, None if instant else speed)
+            return
+        if session_id is None:
+            raise click.UsageError("name a session, or serve all of them with --serve")
         cues = store.replay(session_id)
         if as_json:
             print_json({"object": "list", "data": [_cue_json(cue) for cue in cues]})

@@ -1,0 +1,81 @@
+"""`replay --serve`: run the replay server until it is stopped, and say what clients do."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+
+from eventstore.cli.output import counted, say
+from eventstore.cli.serving import Serving
+from eventstore.errors import InvalidInputError
+from eventstore.event_store import EventStore
+from eventstore.replay.connection import Manner, Outcome
+from eventstore.replay.matching import Drift
+from eventstore.replay.recording import Recording, Sent
+from eventstore.replay.server import Watcher, recordings_of, replay_server
+
+
+def serve(store: EventStore, session_id: str | None, serving: Serving, speed: float | None) -> None:
+    """Serve a session, or the whole store, until SIGINT or SIGTERM.
+
+    Args:
+        speed: 1 for the recorded pace; None for at once.
+
+    Raises:
+        InvalidInputError: the address cannot be listened on.
+        NotFoundError: there is no such session.
+    """
+    if session_id is not None:
+        store.head(session_id)
+    step = _stepper() if serving.step else None
+    manner = Manner(None if step else speed, serving.rule, serving.fresh, serving.faults, step)
+    try:
+        asyncio.run(_run(store, session_id, (serving.host, serving.port), manner))
+    except OSError as error:
+        place = f"{serving.host}:{serving.port}"
+        raise InvalidInputError(f"cannot listen on {place}: {error.strerror or error}") from error
+
+
+async def _run(
+    store: EventStore, session_id: str | None, address: tuple[str, int], manner: Manner
+) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    watcher = Watcher(_opened, _drift, _closed)
+    async with replay_server(recordings_of(store, session_id), manner, *address, watcher) as server:
+        host, port = server.sockets[0].getsockname()[:2]
+        place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        what = session_id or "every session, by ?session=ID, ?model=NAME or ?metadata[KEY]=VALUE"
+        say(f"Serving {what} on ws://{place}/v1/realtime; Ctrl-C ends it.")
+        await stop.wait()
+
+
+def _stepper() -> Callable[[Sent], Awaitable[None]]:
+    """Lets a frame pass for each line that is typed."""
+    turn = asyncio.Lock()
+
+    async def step(sent: Sent) -> None:
+        async with turn:
+            say(f"next: {sent.seq} {sent.type} [Enter]")
+            await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+
+    return step
+
+
+def _opened(number: int, recording: Recording) -> None:
+    say(f"{number}: {recording.name} begins")
+
+
+def _drift(number: int, drift: Drift) -> None:
+    for line in str(drift).splitlines():
+        say(f"{number}: {line}")
+
+
+def _closed(number: int, recording: Recording, outcome: Outcome) -> None:
+    end = "to its end" if outcome.whole else "not to its end"
+    drift = f", {counted(len(outcome.drift), 'difference')}" if outcome.drift else ""
+    say(f"{number}: {recording.name}: {counted(outcome.sent, 'frame')}, {end}{drift}")

@@ -1,0 +1,78 @@
+"""Options of `replay --serve`. The server itself is imported where it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, NamedTuple
+
+import click
+
+from eventstore.replay.faults import HELP, Fault, parse_fault
+from eventstore.replay.matching import RULES, Rule
+
+_HOST = "127.0.0.1"
+
+
+def parse_address(value: str) -> tuple[str, int]:
+    """Host and port of `[HOST:]PORT`; loopback where no host is named.
+
+    Raises:
+        click.BadParameter: it is neither.
+    """
+    host, _, port = value.rpartition(":")
+    if not (port.isascii() and port.isdigit() and int(port) < 65536):
+        raise click.BadParameter(f"{value!r}: use [HOST:]PORT", param_hint="--serve")
+    return host.strip("[]") or _HOST, int(port)
+
+
+class Serving(NamedTuple):
+    """What `--serve` and its companions ask for."""
+
+    host: str
+    port: int
+    step: bool
+    rule: Rule
+    fresh: bool
+    faults: tuple[Fault, ...]
+
+
+def serve_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of the replay server, given to the command as `serving`, None without `--serve`."""
+
+    @wraps(command)
+    def gathered(
+        address: str | None,
+        step: bool,
+        rule: Rule | None,
+        fresh: bool,
+        faults: tuple[str, ...],
+        **others: Any,
+    ) -> Any:
+        if address is None:
+            if step or rule or fresh or faults:
+                raise click.UsageError("--step, --match, --fresh and --fault go with --serve")
+            return command(serving=None, **others)
+        parsed = tuple(map(parse_fault, faults))
+        serving = Serving(*parse_address(address), step, rule or "type", fresh, parsed)
+        return command(serving=serving, **others)
+
+    for option in reversed(
+        (
+            click.option(
+                "--serve", "address", metavar="[HOST:]PORT", help="Serve it to live clients."
+            ),
+            click.option("--step", is_flag=True, help="Send a frame for each Enter."),
+            click.option(
+                "--match",
+                "rule",
+                type=click.Choice(RULES),
+                help="How a live client's frames are matched with the recorded ones: in order and"
+                " by content, by type (the default), or not at all.",
+            ),
+            click.option("--fresh", is_flag=True, help="New ids and times for each client."),
+            click.option("--fault", "faults", multiple=True, metavar="FAULT", help=HELP),
+        )
+    ):
+        gathered = option(gathered)
+    return gathered

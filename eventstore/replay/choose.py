@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from eventstore.errors import NotFoundError
 from eventstore.event_store import EventStore
+from eventstore.store.sessions import check_session_id
 
 _ROOTS = ("realtime", "v1/realtime", "openai/realtime", "openai/v1/realtime")
 
@@ -49,9 +50,10 @@ def choose_session(store: EventStore, wish: Wish) -> str:
 
     Raises:
         NotFoundError: there is none, or nothing was asked for.
-        InvalidInputError: the metadata are no pairs of texts within their limits.
+        InvalidInputError: no session can have such an id.
     """
     if wish.session is not None:
+        check_session_id(wish.session)
         store.head(wish.session)
         return wish.session
     if wish.model is None and not wish.metadata:

@@ -16,7 +16,7 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
-from eventstore.errors import EventStoreError, NotFoundError
+from eventstore.errors import DatabaseUnavailableError, EventStoreError, NotFoundError
 from eventstore.event_store import EventStore
 from eventstore.realtime.frames import Frame
 from eventstore.replay.choose import choose_session, wish_of
@@ -90,10 +90,8 @@ async def replay_server(
         try:
             # In the loop's own thread: a recording is read once, and then at hand.
             chosen[connection.id] = open_(request.path)
-        except NotFoundError as error:
-            return _refusal(HTTPStatus.NOT_FOUND, str(error))
         except EventStoreError as error:
-            return _refusal(HTTPStatus.BAD_REQUEST, str(error))
+            return _refusal(_status(error), str(error))
         return None
 
     async def play(connection: ServerConnection) -> None:
@@ -117,6 +115,12 @@ async def replay_server(
         server_header=None,
     ) as server:
         yield server
+
+
+def _status(error: EventStoreError) -> HTTPStatus:
+    if isinstance(error, DatabaseUnavailableError):
+        return HTTPStatus.SERVICE_UNAVAILABLE
+    return HTTPStatus.NOT_FOUND if isinstance(error, NotFoundError) else HTTPStatus.BAD_REQUEST
 
 
 def _subprotocol(

@@ -39,12 +39,17 @@ def parse_condition(text: str) -> Condition:
         marked = position > 0 and text[position - 1] in "!^"
         operator = text[position - 1] + "=" if marked else "="
         key = text[: position - 1] if marked else text[:position]
-    if not key or len(key) > METADATA_KEY or len(value) > METADATA_VALUE or "\0" in text:
+    return _within_limits(Condition(key, operator, value), text)  # type: ignore[arg-type]
+
+
+def _within_limits(condition: Condition, text: str) -> Condition:
+    key, _, value = condition
+    if not key or len(key) > METADATA_KEY or len(value) > METADATA_VALUE or "\0" in key + value:
         raise InvalidInputError(
             f"metadata filter {text!r}: use K=V, K!=V, K^=PREFIX or K, a key of 1 to"
             f" {METADATA_KEY} characters and a value of at most {METADATA_VALUE}"
         )
-    return Condition(key, operator, value)  # type: ignore[arg-type]
+    return condition
 
 
 def _conditions(value: Any) -> Any:
@@ -53,7 +58,10 @@ def _conditions(value: Any) -> Any:
     if isinstance(value, str):
         value = [value]
     if isinstance(value, Mapping):
-        return tuple(Condition(str(key), "=", str(item)) for key, item in value.items())
+        return tuple(
+            _within_limits(Condition(str(key), "=", str(item)), f"{key}={item}")
+            for key, item in value.items()
+        )
     return tuple(parse_condition(item) if isinstance(item, str) else item for item in value)
 
 
@@ -113,6 +121,8 @@ def checked(kind: type[Filter], values: Mapping[str, Any]) -> Filter:
     try:
         made = kind(**values)
         made.model_dump_json()
+        if any(isinstance(value, str) and "\0" in value for value in dict(made).values()):
+            raise InvalidInputError("a filter holds a NUL character")
         return made
     except (PydanticSerializationError, UnicodeEncodeError) as error:
         raise InvalidInputError("a filter is no text: it holds half a character") from error

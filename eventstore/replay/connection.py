@@ -23,7 +23,7 @@ OnDrift = Callable[[Drift], None]
 _POLICY_VIOLATION = 1008
 #: Seconds without an awaited frame after which somebody should be told.
 _PATIENCE = 3.0
-#: Seconds for the client's last frames to come, once all of the server's are sent.
+#: Seconds for each of the client's last frames to come, once all of the server's are sent.
 _LINGER = 2.0
 
 
@@ -106,12 +106,15 @@ class _Playing:
         self._news = asyncio.Event()
         self._recorded_at = {expected.seq: expected.at for expected in script.expected}
         self._held: Sent | None = None
+        self._streamed = 0
 
     async def listen(self) -> None:
         """Take in the client's frames, and match them."""
         async for frame in self._connection:
             match = self._matcher.receive(frame)
             if match is None:
+                self._streamed += 1
+                self._news.set()
                 continue
             if match.drift is not None:
                 self._tell(match.drift)
@@ -211,11 +214,13 @@ class _Playing:
         closing = self._recording.closing
         if self._manner.speed is not None:
             await self._sleep_until(self._pace.due(closing.at, self._clock()))
-        end = self._clock() + _LINGER
-        while self._matcher.left and (left := end - self._clock()) > 0:
+        streamed = 0 if self._manner.rule == "none" else self._recording.streamed
+        while self._matcher.left or self._streamed < streamed:
             self._news.clear()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._until_news(), left)
+            try:
+                await asyncio.wait_for(self._until_news(), _LINGER)
+            except TimeoutError:
+                break
         await self._connection.close(closing.code, closing.reason)
 
     def tell_missing(self) -> None:

@@ -58,12 +58,14 @@ class Recording:
         script: which of its frames wait for which.
         started_at: when its first frame came, in microseconds since 1970 UTC; None if unknown.
         closing: how it ended.
+        streamed: how many frames of audio the client streamed.
     """
 
     name: str
     script: Script
     started_at: int | None
     closing: Closing
+    streamed: int
     _kept: list[Sent] | None
     _open: Callable[[], Iterable[Frame]]
 
@@ -87,7 +89,7 @@ def record(name: str, open_: Callable[[], Iterable[Frame]]) -> Recording:
         open_: gives its frames from the first one on, each time anew.
     """
     writer, kept, size = ScriptWriter(), [], 0
-    whole = True
+    whole, streamed = True, 0
     started_at = ended_at = None
     closing = Closing(None, _NORMAL_CLOSURE, "")
     for seq, frame in enumerate(open_(), 1):
@@ -95,15 +97,18 @@ def record(name: str, open_: Callable[[], Iterable[Frame]]) -> Recording:
         if frame.direction != STORE and frame.at is not None:
             ended_at = frame.at
             started_at = ended_at if started_at is None else started_at
+        type_ = decode_columns(frame.text)[0]
+        streamed += type_ in INPUT_AUDIO
         if frame.direction == SERVER and whole:
-            kept.append(Sent(seq, frame.at, decode_columns(frame.text)[0], frame.text))
+            kept.append(Sent(seq, frame.at, type_, frame.text))
             size += len(frame.text)
             whole = size <= KEPT
         elif frame.direction == STORE:
             closing = _closing(frame) or closing
     if closing.at is None:
         closing = closing._replace(at=ended_at)
-    return Recording(name, writer.script, started_at, closing, kept if whole else None, open_)
+    at_hand = kept if whole else None
+    return Recording(name, writer.script, started_at, closing, streamed, at_hand, open_)
 
 
 def _sent(frames: Iterable[Frame]) -> Iterator[Sent]:
@@ -123,8 +128,3 @@ def _closing(frame: Frame) -> Closing | None:
     private = code is not None and 3000 <= code <= 4999
     reason = (text(event.get("reason")) or "").encode()[:123].decode(errors="ignore")
     return Closing(frame.at, code if code and (sendable or private) else _NORMAL_CLOSURE, reason)
-
-
-def is_streamed(type_: str) -> bool:
-    """Whether frames of a type are streamed audio of the user's."""
-    return type_ in INPUT_AUDIO

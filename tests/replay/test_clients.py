@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
+from replay.shown import sample_frames, shown
 from support.recordings import each_recording, frames
 from support.replaying import Served, one, sent_by, served
 
 from eventstore import EventStore, Frame
-from eventstore.demo import call_lines
 from eventstore.realtime.frames import CLIENT, SERVER, parse
 from eventstore.replay.connection import Manner
 
 BETA = frozenset({"openai-beta-interrupted"})
 TRANSLATION = frozenset({"openai-translation"})
-
-
-def sample_frames() -> list[Frame]:
-    entries = map(json.loads, call_lines())
-    return [Frame(entry["direction"], entry["frame"]) for entry in entries]
 
 
 class Heard:
@@ -62,20 +56,6 @@ class Heard:
 
     def items(self) -> list[tuple[str, str]]:
         return [(item_id, self.said.get(item_id, "")) for item_id in self.order]
-
-
-def shown(store: EventStore, recorded: Sequence[Frame]) -> list[tuple[str, str]]:
-    """The items of the session's conversations, and what they say, as the store shows them."""
-    store.append("sess_shown", recorded, close=True)
-    told = []
-    for conversation in store.show("sess_shown")["conversations"]:
-        for item in conversation["items"]:
-            parts = [
-                part.get("text") or part.get("transcript") for part in item.get("content") or []
-            ]
-            said = " ".join(filter(None, parts))
-            told.append((item["id"], item["eventstore"].get("generated") or said))
-    return told
 
 
 def client_of(server: Served, kind: type[Any]) -> Any:

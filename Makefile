@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 demo: $(VENV)/.installed
 	@$(BIN)/python -m eventstore.demo
 
-test: $(VENV)/.test
+test: $(VENV)/.test $(VENV)/.node
 	$(BIN)/python -m pytest -n auto
 
 check: $(VENV)/.test $(VENV)/.check
@@ -46,6 +46,12 @@ $(VENV)/.test: $(VENV)/.installed
 	@$(BIN)/python -m pip install -q --group test
 	@touch $@
 
+# The Node clients that the replay server is tested with; their tests skip where there is no npm.
+$(VENV)/.node: tests/node/package.json | $(VENV)/bin/python
+	@if command -v npm > /dev/null; then cd tests/node && npm install --silent --no-package-lock \
+	  --no-audit --no-fund || echo "npm failed: the tests with Node's clients are skipped"; fi
+	@touch $@
+
 $(VENV)/.check: $(VENV)/.installed
 	@$(BIN)/python -m pip install -q --group check
 	@touch $@
@@ -55,4 +61,4 @@ $(VENV)/.bench: $(VENV)/.installed
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) tests/node/node_modules .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -15,7 +15,7 @@ from eventstore.replay.causality import Script, ScriptWriter
 
 #: Characters of a recording's frames that are kept at hand; of a longer one they are read anew for
 #: each connection, in pieces.
-KEPT = 32 * 1024 * 1024
+KEPT = 64 * 1024 * 1024
 _PIECE = 256
 _NORMAL_CLOSURE = 1000
 
@@ -67,7 +67,7 @@ class Recording:
     closing: Closing
     streamed: int
     _kept: list[Sent] | None
-    _open: Callable[[], Iterable[Frame]]
+    _open: Callable[[], Iterator[Sent]]
 
     async def sent(self) -> AsyncIterator[Sent]:
         """The server's frames in order."""
@@ -75,18 +75,33 @@ class Recording:
             for sent in self._kept:
                 yield sent
             return
-        frames = _sent(self._open())
-        while piece := await asyncio.to_thread(lambda: list(islice(frames, _PIECE))):
-            for sent in piece:
-                yield sent
+        frames = self._open()
+
+        def next_piece() -> list[Sent]:
+            return list(islice(frames, _PIECE))
+
+        # The next piece is read while this one is sent.
+        reading = asyncio.create_task(asyncio.to_thread(next_piece))
+        try:
+            while piece := await reading:
+                reading = asyncio.create_task(asyncio.to_thread(next_piece))
+                for sent in piece:
+                    yield sent
+        finally:
+            reading.cancel()
 
 
-def record(name: str, open_: Callable[[], Iterable[Frame]]) -> Recording:
+def record(
+    name: str,
+    open_: Callable[[], Iterable[Frame]],
+    sent: Callable[[], Iterator[Sent]] | None = None,
+) -> Recording:
     """Read a recording once, for its script; its frames are kept where they are few.
 
     Args:
         name: what people know it by.
         open_: gives its frames from the first one on, each time anew.
+        sent: gives those of the server alone, where that is less work.
     """
     writer, kept, size = ScriptWriter(), [], 0
     whole, streamed = True, 0
@@ -108,7 +123,8 @@ def record(name: str, open_: Callable[[], Iterable[Frame]]) -> Recording:
     if closing.at is None:
         closing = closing._replace(at=ended_at)
     at_hand = kept if whole else None
-    return Recording(name, writer.script, started_at, closing, streamed, at_hand, open_)
+    again = sent or (lambda: _sent(open_()))
+    return Recording(name, writer.script, started_at, closing, streamed, at_hand, again)
 
 
 def _sent(frames: Iterable[Frame]) -> Iterator[Sent]:

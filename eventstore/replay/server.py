@@ -18,18 +18,19 @@ from websockets.typing import Subprotocol
 
 from eventstore.errors import DatabaseUnavailableError, EventStoreError, NotFoundError
 from eventstore.event_store import EventStore
-from eventstore.realtime.frames import Frame
+from eventstore.realtime.frames import SERVER, Frame
 from eventstore.replay.choose import choose_session, wish_of
 from eventstore.replay.connection import Manner, Outcome, serve_connection
 from eventstore.replay.matching import Drift
-from eventstore.replay.recording import Recording, record
+from eventstore.replay.recording import Recording, Sent, record
+from eventstore.store.read_stream import read_events
 
 #: Gives the recording for a request's target; raises EventStoreError where there is none.
 Open = Callable[[str], Recording]
 
 _SUBPROTOCOL = Subprotocol("realtime")
 _MAX_FRAME = 32 * 1024 * 1024
-_RECORDINGS_KEPT = 16
+_RECORDINGS_KEPT = 4
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -60,7 +61,11 @@ def recordings_of(store: EventStore, session_id: str | None = None) -> Open:
         def frames() -> Iterator[Frame]:
             return (Frame(e.direction, e.text, e.at) for e in store.events(chosen, last=head))
 
-        return record(chosen, frames)
+        def sent() -> Iterator[Sent]:
+            events = read_events(store.engine, chosen, 1, head, direction=SERVER)
+            return (Sent(event.seq, event.at, event.type, event.text) for event in events)
+
+        return record(chosen, frames, sent)
 
     def open_(target: str) -> Recording:
         chosen = session_id or choose_session(store, wish_of(target))

@@ -16,11 +16,11 @@ _PIECE_ROWS = 2000
 
 SIZES = (
     "SELECT seq, OCTET_LENGTH(frame) + COALESCE(OCTET_LENGTH(audio), 0) FROM events"
-    " WHERE session_id = ? AND seq >= ? AND seq <= ?{types} ORDER BY seq LIMIT ?"
+    " WHERE session_id = ? AND seq >= ? AND seq <= ?{which} ORDER BY seq LIMIT ?"
 )
 PIECE = (
     "SELECT seq, at, direction, type, frame, audio_offset, audio FROM events"
-    " WHERE session_id = ? AND seq >= ? AND seq <= ?{types} ORDER BY seq"
+    " WHERE session_id = ? AND seq >= ? AND seq <= ?{which} ORDER BY seq"
 )
 
 
@@ -43,16 +43,27 @@ class StoredEvent(NamedTuple):
 
 
 def read_events(
-    engine: Engine, session_id: str, first: int, last: int, types: Sequence[str] | None = None
+    engine: Engine,
+    session_id: str,
+    first: int,
+    last: int,
+    types: Sequence[str] | None = None,
+    direction: str | None = None,
 ) -> Iterator[StoredEvent]:
     """A session's events from `first` to `last`, both included, in order.
 
     Args:
         types: only these types; None for all.
+        direction: only those of one side; None for all.
     """
+    which, filters = "", tuple(types or ())
+    if types is not None:
+        which = f" AND type IN ({', '.join('?' * len(types))})"
+    if direction is not None:
+        which, filters = f"{which} AND direction = ?", (*filters, direction)
     while first <= last:
         with read(engine) as tx:
-            piece = _read_piece(tx, session_id, first, last, types)
+            piece = _read_piece(tx, session_id, first, last, which, filters)
         if not piece:
             return
         yield from piece
@@ -60,13 +71,11 @@ def read_events(
 
 
 def _read_piece(
-    tx: Transaction, session_id: str, first: int, last: int, types: Sequence[str] | None
+    tx: Transaction, session_id: str, first: int, last: int, which: str, filters: tuple[str, ...]
 ) -> list[StoredEvent]:
-    marks = "" if types is None else f" AND type IN ({', '.join('?' * len(types))})"
-    filters = tuple(types or ())
     # SQLite 3.40 has no OCTET_LENGTH; LENGTH counts a blob's bytes and a text's characters.
     sizes_sql = SIZES if tx.postgresql else SIZES.replace("OCTET_LENGTH", "LENGTH")
-    sizes = tx.rows(sizes_sql.format(types=marks), (session_id, first, last, *filters, _PIECE_ROWS))
+    sizes = tx.rows(sizes_sql.format(which=which), (session_id, first, last, *filters, _PIECE_ROWS))
     if not sizes:
         return []
     total, end = 0, sizes[0][0]
@@ -75,7 +84,7 @@ def _read_piece(
         if total > PIECE_BYTES and seq != sizes[0][0]:
             break
         end = seq
-    rows = tx.rows(PIECE.format(types=marks), (session_id, first, end, *filters))
+    rows = tx.rows(PIECE.format(which=which), (session_id, first, end, *filters))
     return [
         StoredEvent(seq, at, direction, type_, restore(frame, offset, audio))
         for seq, at, direction, type_, frame, offset, audio in rows

@@ -200,17 +200,19 @@ def _create(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
 def _matching_create(state: SessionState, wire: dict[str, Any]) -> dict[str, Any]:
     """The client's create that an added item answers, taken off the list."""
     id_ = identifier(wire.get("id"))
-    for position, (_, create) in enumerate(state.creates):
-        named = create["id"]
-        if named == id_ or (
-            named is None
-            and create["type"] == wire.get("type")
-            and (create["role"] is None or create["role"] == wire.get("role"))
-            and create["call_id"] == wire.get("call_id")
-        ):
-            del state.creates[position]
-            return create
-    return {}
+    named = [place for place, (_, create) in enumerate(state.creates) if create["id"] == id_]
+    alike = named or [p for p, (_, create) in enumerate(state.creates) if _is_like(create, wire)]
+    return state.creates.pop(alike[0])[1] if alike else {}
+
+
+def _is_like(create: dict[str, Any], wire: dict[str, Any]) -> bool:
+    """Whether an added item is what a client's create without an id asked for."""
+    return (
+        create["id"] is None
+        and create["type"] == wire.get("type")
+        and (create["role"] is None or create["role"] == wire.get("role"))
+        and create["call_id"] == wire.get("call_id")
+    )
 
 
 def _added(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:

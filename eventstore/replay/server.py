@@ -48,6 +48,9 @@ class Watcher(NamedTuple):
     closed: Callable[[int, Recording, Outcome], None]
 
 
+_NOBODY = Watcher(lambda *_: None, lambda *_: None, lambda *_: None)
+
+
 def recordings_of(store: EventStore, session_id: str | None = None) -> Open:
     """Recordings out of a store, one that was served a moment ago being at hand.
 
@@ -76,12 +79,14 @@ def recordings_of(store: EventStore, session_id: str | None = None) -> Open:
 
 @asynccontextmanager
 async def replay_server(
-    open_: Open, manner: Manner, host: str, port: int, watcher: Watcher
+    open_: Open, manner: Manner, host: str, port: int, watcher: Watcher | None = None
 ) -> AsyncIterator[Server]:
     """A server that plays recordings to whoever connects, until the block is left.
 
     Args:
-        port: 0 for any that is free.
+        open_: gives the recording that a client asks for.
+        host, port: where to listen; port 0 for any that is free.
+        watcher: who is told what clients do; None for nobody.
 
     Raises:
         OSError: the address cannot be listened on.
@@ -101,13 +106,14 @@ async def replay_server(
 
     async def play(connection: ServerConnection) -> None:
         recording, number = chosen.pop(connection.id), next(numbers)
-        watcher.opened(number, recording)
+        told = watcher or _NOBODY
+        told.opened(number, recording)
 
         def on_drift(drift: Drift) -> None:
-            watcher.drift(number, drift)
+            told.drift(number, drift)
 
         outcome = await serve_connection(connection, recording, manner, on_drift)
-        watcher.closed(number, recording, outcome)
+        told.closed(number, recording, outcome)
 
     async with serve(
         play,

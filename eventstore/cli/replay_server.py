@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
 
 from eventstore.cli.output import counted, say
 from eventstore.cli.serving import Serving
-from eventstore.errors import InvalidInputError
+from eventstore.errors import EventStoreError
 from eventstore.event_store import EventStore
 from eventstore.replay.connection import Manner, Outcome
 from eventstore.replay.matching import Drift
@@ -24,7 +25,7 @@ def serve(store: EventStore, session_id: str | None, serving: Serving, speed: fl
         speed: 1 for the recorded pace; None for at once.
 
     Raises:
-        InvalidInputError: the address cannot be listened on.
+        EventStoreError: the address cannot be listened on.
         NotFoundError: there is no such session.
     """
     if session_id is not None:
@@ -35,7 +36,7 @@ def serve(store: EventStore, session_id: str | None, serving: Serving, speed: fl
         asyncio.run(_run(store, session_id, (serving.host, serving.port), manner))
     except OSError as error:
         place = f"{serving.host}:{serving.port}"
-        raise InvalidInputError(f"cannot listen on {place}: {error.strerror or error}") from error
+        raise EventStoreError(f"cannot listen on {place}: {os.strerror(error.errno)}") from error
 
 
 async def _run(

@@ -15,7 +15,7 @@ from support.strategies import any_text
 from eventstore.realtime.frames import CLIENT
 from eventstore.replay.causality import write_script
 from eventstore.replay.ids import Ids
-from eventstore.replay.matching import RULES, Matcher, Rule
+from eventstore.replay.matching import Matcher, Rule
 
 
 def item(text: str = "Hello", id_: str | None = "item_1") -> dict[str, Any]:

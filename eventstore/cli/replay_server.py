@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -35,8 +34,8 @@ def serve(store: EventStore, session_id: str | None, serving: Serving, speed: fl
     try:
         asyncio.run(_run(store, session_id, (serving.host, serving.port), manner))
     except OSError as error:
-        place = f"{serving.host}:{serving.port}"
-        raise EventStoreError(f"cannot listen on {place}: {os.strerror(error.errno)}") from error
+        place, why = f"{serving.host}:{serving.port}", str(error.strerror or error).split(": ")[-1]
+        raise EventStoreError(f"cannot listen on {place}: {why}") from error
 
 
 async def _run(

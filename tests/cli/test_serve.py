@@ -15,7 +15,6 @@ from cli.terminal import COMMAND, Terminal, environment
 from support.calls import voice_call
 from support.replaying import play_client, sent_by
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosedError
 
 from eventstore import EventStore
 from eventstore.realtime.frames import SERVER
@@ -86,9 +85,7 @@ def test_drift_is_told_in_words(store: EventStore) -> None:
     async def misbehave(at: str) -> None:
         async with connect(at) as connection:
             await connection.send('{"type":"\\u001b[31mresponse.cancel"}')
-            with pytest.raises(ConnectionClosedError):
-                while True:
-                    await connection.recv()
+            await connection.wait_closed()
 
     with serving(url, "sess_1", "--serve", "0", "--instant", "--match", "strict") as (process, at):
         asyncio.run(misbehave(at))
@@ -124,7 +121,7 @@ def test_a_port_that_is_taken_is_one_line(terminal: Terminal, store: EventStore)
     url = store.engine.url.render_as_string(hide_password=False)
     with serving(url, "sess_1", "--serve", "0") as (_, at):
         port = re.findall(r":(\d+)/", at)[0]
-        assert "Address already in use" in terminal("replay", "sess_1", "--serve", port).error(1)
+        assert "address already in use" in terminal("replay", "sess_1", "--serve", port).error(1)
 
 
 @on_sqlite
@@ -135,6 +132,7 @@ def test_a_port_that_is_taken_is_one_line(terminal: Terminal, store: EventStore)
         (["--serve", "70000"], 2, "[HOST:]PORT"),
         (["nope", "--serve", "0"], 1, "no session nope"),
         (["--serve", "0", "--fault", "drop"], 2, "KIND@PLACE"),
+        (["--serve", "no.such.host.invalid:0"], 1, "cannot listen on no.such.host.invalid:0"),
         (["--fresh"], 2, "go with --serve"),
         ([], 2, "name a session"),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Any
 
 import click
@@ -116,9 +118,17 @@ def _event_line(event: StoredEvent) -> str:
 @click.argument("session_id", metavar="SESSION")
 @click.option("--speed", type=click.FloatRange(0.01, 10_000), default=1.0, show_default=True)
 @click.option("--instant", is_flag=True, help="All at once.")
+@click.option(
+    "--interactive",
+    "-i",
+    is_flag=True,
+    help="Pause, step, jump and look at the state by keys; ? shows them.",
+)
 @db_option
 @json_option
-def replay(session_id: str, speed: float, instant: bool, url: str, as_json: bool) -> None:
+def replay(
+    session_id: str, speed: float, instant: bool, interactive: bool, url: str, as_json: bool
+) -> None:
     """Replay a conversation as it happened, at its own pace or faster.
 
     \b
@@ -126,13 +136,29 @@ def replay(session_id: str, speed: float, instant: bool, url: str, as_json: bool
       eventstore replay sess_123
       eventstore replay sess_123 --speed 4
       eventstore replay sess_123 --instant
+      eventstore replay sess_123 --interactive
     """
+    if interactive:
+        _check_interactive(instant, as_json)
     with open_store(url) as store:
         cues = store.replay(session_id)
         if as_json:
             print_json({"object": "list", "data": [_cue_json(cue) for cue in cues]})
-            return
-        play(console(), paced(cues, None if instant else speed), stream=not instant)
+        elif interactive:
+            # Not everywhere that the rest runs can a program read single keys.
+            from eventstore.cli.terminal_player import play_interactively
+
+            play_interactively(cues, speed, lambda seq: store.show(session_id, seq))
+        else:
+            play(console(), paced(cues, None if instant else speed), stream=not instant)
+
+
+def _check_interactive(instant: bool, as_json: bool) -> None:
+    if instant or as_json:
+        raise click.UsageError("--interactive goes with neither --instant nor --json")
+    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    if not terminal or os.environ.get("TERM") in ("dumb", "unknown"):
+        raise click.UsageError("--interactive needs a terminal; leave it out, or use --instant")
 
 
 def _cue_json(cue: Cue) -> dict[str, Any]:

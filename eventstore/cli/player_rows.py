@@ -119,19 +119,18 @@ def status_row(head: Playhead, note: str, width: int) -> Text:
     Args:
         note: what is shown instead of the keys, if not empty.
     """
-    shown = head.track.pieces[head.position - 1].cue.seq if head.position else 0
-    last = head.track.pieces[-1].cue.seq if head.track.pieces else 0
-    event = f"event {shown}/{last}"
-    if head.track.timed:
+    track = head.track
+    event = f"event {track.pieces[head.position - 1].cue.seq if head.position else 0}"
+    if track.timed:
         doing = "playing" if head.playing else "end" if head.at_end else "paused"
-        time = f"{clock(head.moment_ms).strip()} / {clock(head.track.total_ms).strip()}"
+        time = f"{clock(head.moment_ms).strip()} / {clock(track.total_ms).strip()}"
         parts = [doing, time, event, f"{head.speed:g}×"]
     else:
-        parts = ["no times: step only", event]
+        parts = ["no times: step only", f"{head.position} / {len(track.pieces)}", event]
     where = " · ".join(parts)
     row = Text(f" {where}  ", style="reverse")
     room = width - len(row) - 1
-    row.append(note if note else _keys(room, head.track.timed))
+    row.append(note if note else _keys(room, track.timed))
     row.truncate(width, overflow="ellipsis", pad=True)
     return row
 
@@ -139,6 +138,6 @@ def status_row(head: Playhead, note: str, width: int) -> Text:
 def _keys(room: int, timed: bool) -> str:
     """As many keys as there is room for; how to get help and out comes first."""
     keys = [key for key in _KEYS if timed or not key.startswith(("space", "↑↓", "g "))]
-    while len(keys) > 2 and len("  ".join(keys)) > room:
-        del keys[-3]
+    while keys and len("  ".join(keys)) > room:
+        del keys[max(0, len(keys) - 3)]
     return "  ".join(keys)

@@ -150,7 +150,7 @@ def _jumped(view: View, key: str, now: float) -> View:
     kind = _JUMPS[key]
     head = playhead.next_of(view.head, getattr(view.head.track, kind), now)
     if head is None:
-        return replace(view, note=f"no {kind.removesuffix('s')} behind this")
+        return replace(view, note=f"no {kind.removesuffix('s')} ahead")
     return replace(view, head=head)
 
 

@@ -199,10 +199,10 @@ def previous_turn(head: Playhead, now: float) -> Playhead:
     current = bisect_left(turns, head.position) - 1
     if current < 0:
         return advance(_at_position(head, 0), now)
+    begun = _at_position(head, turns[current] + 1)
+    passed = head.moment_ms - begun.moment_ms
     # While it plays on, nobody is quick enough to press twice at the very beginning.
-    begun = head.track.due_ms[turns[current]]
-    near = head.playing and head.moment_ms - begun <= GRACE_MS * head.speed
-    if near or head.position == turns[current] + 1:
+    if passed <= GRACE_MS * head.speed if head.playing else head == begun:
         current -= 1
     return advance(_at_position(head, turns[current] + 1 if current >= 0 else 0), now)
 

@@ -57,8 +57,10 @@ def recorded(store: EventStore, terminal: Terminal, sample_call: Path) -> EventS
 
 
 @contextmanager
-def player(session: str, *options: str, **window: int) -> Iterator[PtyTerminal]:
-    with in_terminal(*COMMAND, "replay", session, "-i", *options, **window) as screen:
+def player(session: str, *options: str) -> Iterator[PtyTerminal]:
+    """The player, which has the terminal."""
+    with in_terminal(*COMMAND, "replay", session, "-i", *options) as screen:
+        screen.shows("event ")
         yield screen
 
 
@@ -164,7 +166,7 @@ def test_on_a_terminal_that_cannot_draw_it_says_so(recorded: EventStore) -> None
 
 @on_sqlite
 def test_an_unknown_session_leaves_the_terminal_alone(recorded: EventStore) -> None:
-    with player("nowhere") as screen:
+    with in_terminal(*COMMAND, "replay", "nowhere", "-i") as screen:
         assert screen.ends() == 1
         assert "no session nowhere" in screen.printed and "\x1b" not in screen.printed
 
@@ -327,6 +329,9 @@ def test_a_window_of_another_size_is_drawn_anew(recorded: EventStore) -> None:
             assert len(screen.screen.lines()) == rows
         lines = screen.shows("paused · 0:20.0", "● opened", "✂ truncated")
         assert lines[-1].startswith(" paused")
+        # Rows that look the same are drawn again too.
+        screen.resize(24, 101)
+        screen.shows("paused · 0:20.0", "● opened", "✂ truncated")
 
 
 @on_sqlite

@@ -171,12 +171,13 @@ def test_a_pause_loses_no_time(
 def test_a_change_of_speed_does_not_jump(
     found: list[Cue], seconds: float, up: int, down: int
 ) -> None:
-    head = playhead.advance(playhead.start(playhead.track(found), 0.0), seconds)
-    changed = head
+    changed = playhead.start(playhead.track(found), 0.0)
+    head = playhead.advance(changed, seconds)
     for _ in range(up):
         changed = playhead.faster(changed, seconds)
     for _ in range(down):
         changed = playhead.slower(changed, seconds)
+    changed = playhead.advance(changed, seconds)
     assert (changed.position, changed.moment_ms) == (head.position, head.moment_ms)
     later = playhead.advance(changed, seconds + 1)
     if not head.at_end:

@@ -30,6 +30,7 @@ _KEYS = (
     "? help",
     "q quit",
 )
+_WITH_TIMES = ("space", "↑↓", "g ")
 HELP = """
   space     pause, and go on
   → ←       pause a piece further, or a piece back
@@ -130,14 +131,15 @@ def status_row(head: Playhead, note: str, width: int) -> Text:
     where = " · ".join(parts)
     row = Text(f" {where}  ", style="reverse")
     room = width - len(row) - 1
-    row.append(note if note else _keys(room, track.timed))
+    row.append(note or _keys(head, room))
     row.truncate(width, overflow="ellipsis", pad=True)
     return row
 
 
-def _keys(room: int, timed: bool) -> str:
-    """As many keys as there is room for; how to get help and out comes first."""
-    keys = [key for key in _KEYS if timed or not key.startswith(("space", "↑↓", "g "))]
+def _keys(head: Playhead, room: int) -> str:
+    """As many keys as there is room for; how to get help and out goes before the others."""
+    keys = [key for key in _KEYS if head.track.timed or not key.startswith(_WITH_TIMES)]
     while keys and len("  ".join(keys)) > room:
         del keys[max(0, len(keys) - 3)]
-    return "  ".join(keys)
+    told = "  ".join(keys)
+    return told if head.playing else told.replace("space pause", "space play")

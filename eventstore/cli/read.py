@@ -2,54 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import os
+import sys
 from typing import Any
 
 import click
 import pybase64
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from eventstore.cli.cues import play
 from eventstore.cli.options import db_option, dialect_option, json_option, open_store
-from eventstore.cli.output import (
-    clean,
-    console,
-    counted,
-    echo,
-    print_json,
-    print_table,
-    say,
-    seconds,
-)
-from eventstore.cli.query import print_usage, summary
+from eventstore.cli.output import clean, console, print_json, say
 from eventstore.cli.serving import Serving, serve_options
+from eventstore.cli.state import print_state
+from eventstore.errors import InvalidInputError
+from eventstore.event_store import EventStore
 from eventstore.realtime.dialects import Dialect
-from eventstore.realtime.frames import UNREADABLE, decode, parse
-from eventstore.realtime.values import dumps, mapping
+from eventstore.realtime.frames import STORE, UNREADABLE, decode, parse
+from eventstore.realtime.values import dumps
 from eventstore.replay.cues import Cue
 from eventstore.replay.player import paced
 from eventstore.store.read_stream import StoredEvent
 from eventstore.times import to_iso
-
-_STYLES = {
-    "user": "bold cyan",
-    "assistant": "bold green",
-    "aside": "bold magenta",
-    "tool": "bold yellow",
-    "system": "bold blue",
-}
-_MARKS = {
-    "opened": ("●", "dim"),
-    "closed": ("■", "dim"),
-    "metadata": ("#", "dim"),
-    "interrupted": ("✂", "bold red"),
-    "truncated": ("✂", "red"),
-    "response_ended": ("!", "red"),
-    "deleted": ("-", "red"),
-    "error": ("!", "bold red"),
-    "unreadable": ("?", "red"),
-}
 
 
 @click.command()
@@ -69,114 +42,28 @@ def show(session_id: str, at: str | None, dialect: Dialect, url: str, as_json: b
     """
     with open_store(url) as store:
         shown = store.show(session_id, at, dialect)
+        if at is not None:
+            _check_moment(store, session_id, at.strip(), shown["session"]["eventstore"])
     if as_json:
         print_json(shown)
         return
-    _print_session(shown["session"])
-    for conversation in shown["conversations"]:
-        echo(f"\nconversation {conversation['id'] or '(unnamed)'}")
-        for item in conversation["items"]:
-            _print_item(console(), item)
-    outside = [r for r in shown["responses"] if not r["eventstore"]["in_conversation"]]
-    if outside:
-        echo("\noutside the conversation")
-        for response in outside:
-            _print_line(console(), "aside", "aside", summary(response))
-    if shown["responses"]:
-        echo()
-        _print_responses(shown["responses"])
-        echo()
-        print_usage([shown["usage"] | {"key": "usage"}])
+    print_state(shown)
 
 
-def _print_session(session: dict[str, Any]) -> None:
-    notes = session["eventstore"]
-    state = "closed" if notes["closed"] else "open"
-    length = seconds(notes["duration_ms"]) or "no times recorded"
-    echo(f"session {clean(session['id'])} · {clean(str(session.get('model')))} · {state}")
-    echo(
-        f"{counted(notes['events'], 'event')} · {notes['opened_at'] or ''} {length}"
-        f" · {counted(notes['responses'], 'response')}"
-        f" · {counted(notes['interruptions'], 'interruption')}"
-    )
-    if notes["metadata"]:
-        pairs = " ".join(f"{key}={value}" for key, value in notes["metadata"].items())
-        echo(f"metadata {clean(pairs)}")
-    for side, words in notes.get("translation", {}).items():
-        if isinstance(words, str):
-            echo(f"translation {side}: {clean(words)}")
-    if notes["unknown_types"]:
-        counts = ", ".join(f"{clean(t)} ×{n}" for t, n in notes["unknown_types"].items())
-        echo(f"events of unknown types: {counts}")
-    for diagnostic in notes["diagnostics"]:
-        echo(f"! event {diagnostic['seq']}: {diagnostic['code']}: {clean(diagnostic['message'])}")
-
-
-def _print_item(out: Console, item: dict[str, Any]) -> None:
-    kind, notes = item.get("type"), item.get("eventstore", {})
-    if kind in ("function_call", "mcp_call"):
-        call = f"{item.get('name')}({' '.join(str(item.get('arguments')).split())})"
-        _print_line(out, "assistant", "calls", call)
-        if kind == "mcp_call" and item.get("output") is not None:
-            _print_line(out, "tool", "tool", str(item["output"]))
-    elif kind == "function_call_output":
-        _print_line(out, "tool", "tool", str(item.get("output")))
-    elif kind == "message":
-        _print_message(out, item, notes)
+def _check_moment(store: EventStore, session_id: str, at: str, notes: dict[str, Any]) -> None:
+    """Say it where a moment lies outside the session, whose state then is another moment's."""
+    events, length = notes["events"], (notes["duration_ms"] or 0) / 1000
+    if not at.startswith("+"):
+        behind = int(at) > store.head(session_id)
+        if int(at) == 0:
+            raise InvalidInputError("--at 0: events are counted from 1")
     else:
-        _print_line(out, "system", str(kind), str(item.get("server_label") or ""))
-
-
-def _print_message(out: Console, item: dict[str, Any], notes: dict[str, Any]) -> None:
-    role = str(item.get("role") or "?")
-    generated, heard = notes.get("generated"), notes.get("heard")
-    if notes.get("truncated") and isinstance(generated, str) and isinstance(heard, str):
-        unheard = generated.removeprefix(heard).strip()
-        _print_line(out, role, role, heard, unheard=unheard)
-        return
-    parts = [part for part in item.get("content") or [] if isinstance(part, dict)]
-    words = " ".join(str(part.get("text") or part.get("transcript") or "") for part in parts)
-    if not words.strip():
-        kinds = ", ".join(str(part.get("type")) for part in parts) or item.get("status") or "empty"
-        words = f"({kinds})"
-    if item.get("status") == "incomplete":
-        words += " …"
-    _print_line(out, role, role, words)
-
-
-def _print_line(out: Console, style: str, label: str, words: str, unheard: str = "") -> None:
-    said = Text(clean(words))
-    if unheard:
-        said.append(f" [not heard: {clean(unheard)}]", style="dim italic")
-    # A grid, so that long turns stay in their column.
-    row = Table.grid(padding=(0, 1))
-    row.add_column(width=12, no_wrap=True)
-    row.add_column(overflow="fold")
-    row.add_row(Text(f"  {clean(label)[:10]}", style=_STYLES.get(style, "bold")), said)
-    out.print(row)
-
-
-def _print_responses(responses: Iterable[dict[str, Any]]) -> None:
-    rows = []
-    for response in responses:
-        notes, usage = response["eventstore"], response.get("usage")
-        details = response.get("status_details")
-        reason = details.get("reason") if isinstance(details, dict) else None
-        status = " ".join(str(part) for part in (response["status"], reason) if part)
-        rows.append(
-            (
-                response["id"],
-                status + (" (interrupted)" if notes["interrupted"] else ""),
-                notes["trigger"],
-                seconds(notes["speech_to_first_audio_ms"]),
-                seconds(notes["time_to_first_audio_ms"]),
-                usage.get("total_tokens") if isinstance(usage, dict) else None,
-                " ".join(f"{k}={v}" for k, v in mapping(response.get("metadata")).items()),
-            )
-        )
-    print_table(
-        ("RESPONSE", "STATUS", "BY", ">SPEECH→AUDIO", ">ASKED→AUDIO", ">TOKENS", "METADATA"), rows
-    )
+        # What the recorder noted later, such as metadata, is no part of the call.
+        later = (event for event in store.events(session_id, events + 1))
+        behind = float(at) > length and all(event.direction == STORE for event in later)
+    if behind:
+        offset = f" (+{length:.3f} s)" if notes["duration_ms"] is not None else ""
+        say(f"the session ends at event {events}{offset}: showing its end")
 
 
 @click.command()
@@ -232,6 +119,12 @@ def _event_line(event: StoredEvent) -> str:
 @click.argument("session_id", metavar="[SESSION]", required=False)
 @click.option("--speed", type=click.FloatRange(0.01, 10_000), default=1.0, show_default=True)
 @click.option("--instant", is_flag=True, help="All at once.")
+@click.option(
+    "--interactive",
+    "-i",
+    is_flag=True,
+    help="Pause, step, jump and look at the state by keys; ? shows them.",
+)
 @serve_options
 @db_option
 @json_option
@@ -239,6 +132,7 @@ def replay(
     session_id: str | None,
     speed: float,
     instant: bool,
+    interactive: bool,
     serving: Serving | None,
     url: str,
     as_json: bool,
@@ -253,10 +147,15 @@ def replay(
     Examples:
       eventstore replay sess_123
       eventstore replay sess_123 --speed 4
+      eventstore replay sess_123 --interactive
       eventstore replay sess_123 --serve 8080
       eventstore replay --serve 8080 --instant --match strict
       eventstore replay sess_123 --serve 8080 --fault 'drop@response.done#2'
     """
+    if serving is not None and (interactive or as_json):
+        raise click.UsageError("--serve goes with neither --interactive nor --json")
+    if interactive:
+        _check_interactive(instant, as_json)
     with open_store(url) as store:
         if serving is not None:
             from eventstore.cli.replay_server import serve  # asyncio and websockets take a while
@@ -268,67 +167,25 @@ def replay(
         cues = store.replay(session_id)
         if as_json:
             print_json({"object": "list", "data": [_cue_json(cue) for cue in cues]})
-            return
-        _play(console(), paced(cues, None if instant else speed), stream=not instant)
+        elif interactive:
+            # Not everywhere that the rest runs can a program read single keys.
+            from eventstore.cli.terminal_player import play_interactively
+
+            play_interactively(cues, speed, lambda seq: store.show(session_id, seq))
+        else:
+            play(console(), paced(cues, None if instant else speed), stream=not instant)
+
+
+def _check_interactive(instant: bool, as_json: bool) -> None:
+    if instant or as_json:
+        raise click.UsageError("--interactive goes with neither --instant nor --json")
+    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    if not terminal or os.environ.get("TERM") in ("dumb", "unknown"):
+        raise click.UsageError("--interactive needs a terminal; leave it out, or use --instant")
 
 
 def _cue_json(cue: Cue) -> dict[str, Any]:
     return cue._asdict() | {"at": to_iso(cue.at)}
-
-
-def _play(out: Console, cues: Iterator[Cue], stream: bool) -> None:
-    """Print cues as they come; speech grows on its line until somebody else has the floor.
-
-    Args:
-        stream: print each piece of speech when it comes, not line by line.
-    """
-    line: Text | None = None
-    speaking = ""
-    streamed: set[str] = set()
-    timed = False
-    for cue in cues:
-        timed = timed or cue.offset_ms is not None
-        key = f"{cue.speaker}/{cue.id}"
-        if cue.kind == "said" and key in streamed:
-            continue
-        if line is not None and (cue.kind != "saying" or key != speaking):
-            out.print("" if stream else line, soft_wrap=True)
-            line = None
-        if cue.kind != "saying":
-            words = Text("speaks …", "dim") if cue.kind == "speaking" else Text(clean(cue.text))
-            out.print(_label(cue) + words, soft_wrap=True)
-            continue
-        piece = Text(clean(cue.text))
-        if line is None:
-            line = _label(cue, "…" if key in streamed else None)
-            piece = line + piece
-        if stream:
-            out.print(piece, end="", soft_wrap=True)
-        line.append(clean(cue.text))
-        speaking = key
-        streamed.add(key)
-    if line is not None:
-        out.print("" if stream else line, soft_wrap=True)
-    if not timed:
-        say("This session was recorded without times, so it was shown at once.")
-
-
-def _label(cue: Cue, name: str | None = None) -> Text:
-    label = Text().append(_clock(cue.offset_ms), style="dim")
-    mark = _MARKS.get(cue.kind)
-    if mark is not None:
-        return label.append(f"{mark[0]} {cue.kind.replace('_', ' ')} ", style=mark[1])
-    speaker = cue.speaker or ""
-    names = {"tool_call": "calls", "tool_result": "tool"}
-    shown = clean(name or names.get(cue.kind, speaker))
-    return label.append(f"{shown:<10} ", style=_STYLES.get(speaker, "bold"))
-
-
-def _clock(offset_ms: float | None) -> str:
-    if offset_ms is None:
-        return " " * 9
-    tenths = max(0, round(offset_ms / 100))
-    return f"{tenths // 600:>3}:{tenths % 600 / 10:04.1f}  "
 
 
 COMMANDS = (show, events, replay)

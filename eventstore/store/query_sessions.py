@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from sqlalchemy import Engine
@@ -24,6 +25,12 @@ STREAM = "SELECT head_seq, closed_at FROM streams WHERE session_id = ?"
 FIRST_AT = "SELECT at FROM events WHERE session_id = ? AND seq = 1"
 # The last event that is not behind the moment; times come from clients and need not rise.
 SEQ_AT = "SELECT MAX(seq) FROM events WHERE session_id = ? AND at <= ?"
+
+# No longer than numbers that Python reads.
+_AT = re.compile(
+    r"(?P<seq>[0-9]{1,1000})|\+(?P<seconds>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e\+?[0-9]+)?)",
+    re.IGNORECASE,
+)
 
 
 def query_sessions(engine: Engine, wanted: SessionFilter, paging: Paging) -> Page:
@@ -124,25 +131,22 @@ def conversations(state: SessionState) -> list[dict[str, Any]]:
 
 
 def resolve_at(tx: Transaction, session_id: str, head_seq: int, at: str | int) -> int:
-    """The seq that `SEQ` or `+SECONDS` names.
+    """The seq that `SEQ` or `+SECONDS` names; what lies behind the end names the last one.
 
     Raises:
         InvalidInputError: it is neither, or the events carry no times.
     """
     text = str(at).strip()
-    if not text.startswith("+"):
-        if not text.isdecimal():
-            raise InvalidInputError(f"--at {text!r}: use a seq (120) or +SECONDS (+12.5)")
-        return min(int(text), head_seq)
-    try:
-        seconds = float(text[1:])
-        offset = round(seconds * 1_000_000)
-    except (ValueError, OverflowError) as error:
-        raise InvalidInputError(f"--at {text!r}: use a seq (120) or +SECONDS (+12.5)") from error
+    given = _AT.fullmatch(text)
+    if given is None:
+        raise InvalidInputError(f"--at {text!r}: use a seq (120) or +SECONDS (+12.5)")
+    if given["seq"] is not None:
+        return min(int(given["seq"]), head_seq)
     first = tx.row(FIRST_AT, (session_id,))
     if first is None or first[0] is None:
         raise InvalidInputError(f"session {session_id} was recorded without times; use a seq")
-    row = tx.row(SEQ_AT, (session_id, first[0] + min(offset, 10**15)))
+    end = first[0] + round(min(float(given["seconds"]), 1e9) * 1_000_000)
+    row = tx.row(SEQ_AT, (session_id, end))
     return int(row[0]) if row is not None and row[0] is not None else 0
 
 

@@ -133,6 +133,7 @@ def test_a_port_that_is_taken_is_one_line(terminal: Terminal, store: EventStore)
         (["nope", "--serve", "0"], 1, "no session nope"),
         (["--serve", "0", "--fault", "drop"], 2, "KIND@PLACE"),
         (["--serve", "no.such.host.invalid:0"], 1, "cannot listen on no.such.host.invalid:0"),
+        (["--serve", "0", "--json"], 2, "neither --interactive nor --json"),
         (["--fresh"], 2, "go with --serve"),
         ([], 2, "name a session"),
     ],

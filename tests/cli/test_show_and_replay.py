@@ -50,6 +50,40 @@ def test_show_at_seconds_is_show_at_the_last_event_until_then(
     assert shown["session"]["eventstore"]["events"] == seq
 
 
+@pytest.mark.parametrize("at", ["1", "57", "66", "+0", "+.2155", "+0.444", " 57 "])
+def test_show_at_a_moment_of_the_session_notes_nothing(
+    terminal: Terminal, recorded: EventStore, at: str
+) -> None:
+    told = terminal("show", "voice", f"--at={at}")
+    assert (told.code, told.err) == (0, "") and "session voice" in told.out
+
+
+@pytest.mark.parametrize("at", ["67", "9" * 30, "+60", "+1e300"])
+def test_show_behind_the_end_says_that_it_shows_the_end(
+    terminal: Terminal, recorded: EventStore, at: str
+) -> None:
+    told = terminal("show", "voice", "--at", at)
+    # The recorder's own last event, a millisecond later, is no part of the call.
+    note = "the session ends at event 66 (+0.444 s): showing its end\n"
+    assert (told.code, told.err) == (0, note)
+    assert told.out == terminal("show", "voice").out
+    assert terminal("show", "voice", "--at", at, "--json").err == note
+
+
+def test_metadata_set_later_moves_no_end(terminal: Terminal, store: EventStore) -> None:
+    call = voice_call()
+    call.ms += 10**7
+    store.append("sess", call.store("metadata", metadata={"a": "b"}).frames)
+    told = terminal("show", "sess", "--at", "+60")
+    assert told.err == "the session ends at event 66 (+0.444 s): showing its end\n"
+
+
+def test_the_end_of_a_session_without_times_has_none(terminal: Terminal, store: EventStore) -> None:
+    store.append("sess", [frame._replace(at=None) for frame in voice_call().frames[:5]])
+    told = terminal("show", "sess", "--at", "6")
+    assert told.err == "the session ends at event 5: showing its end\n"
+
+
 def test_show_keeps_what_nobody_heard_apart(terminal: Terminal, recorded: EventStore) -> None:
     shown = terminal("show", "voice").out
     assert "user       Hi, how is the weather?" in shown

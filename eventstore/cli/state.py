@@ -1,0 +1,137 @@
+"""How a session's state is printed: its conversations, responses and usage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from eventstore.cli.cues import STYLES
+from eventstore.cli.output import clean, console, counted, echo, print_table, seconds
+from eventstore.cli.query import print_usage, summary
+from eventstore.realtime.values import mapping
+
+
+def print_state(shown: dict[str, Any]) -> None:
+    """Print all of a session.
+
+    Args:
+        shown: what `EventStore.show` returns.
+    """
+    print_conversations(shown)
+    if shown["responses"]:
+        echo()
+        _print_responses(shown["responses"])
+        echo()
+        print_usage([shown["usage"] | {"key": "usage"}])
+
+
+def print_conversations(shown: dict[str, Any]) -> None:
+    """Print the session and what was said in it, without the tables of responses and usage.
+
+    Args:
+        shown: what `EventStore.show` returns.
+    """
+    _print_session(shown["session"])
+    for conversation in shown["conversations"]:
+        echo(f"\nconversation {conversation['id'] or '(unnamed)'}")
+        for item in conversation["items"]:
+            _print_item(console(), item)
+    outside = [r for r in shown["responses"] if not r["eventstore"]["in_conversation"]]
+    if outside:
+        echo("\noutside the conversation")
+        for response in outside:
+            _print_line(console(), "aside", "aside", summary(response))
+
+
+def _print_session(session: dict[str, Any]) -> None:
+    notes = session["eventstore"]
+    state = "closed" if notes["closed"] else "open"
+    length = seconds(notes["duration_ms"]) or "no times recorded"
+    echo(f"session {clean(session['id'])} · {clean(str(session.get('model')))} · {state}")
+    echo(
+        f"{counted(notes['events'], 'event')} · {notes['opened_at'] or ''} {length}"
+        f" · {counted(notes['responses'], 'response')}"
+        f" · {counted(notes['interruptions'], 'interruption')}"
+    )
+    if notes["metadata"]:
+        pairs = " ".join(f"{key}={value}" for key, value in notes["metadata"].items())
+        echo(f"metadata {clean(pairs)}")
+    for side, words in notes.get("translation", {}).items():
+        if isinstance(words, str):
+            echo(f"translation {side}: {clean(words)}")
+    if notes["unknown_types"]:
+        counts = ", ".join(f"{clean(t)} ×{n}" for t, n in notes["unknown_types"].items())
+        echo(f"events of unknown types: {counts}")
+    for diagnostic in notes["diagnostics"]:
+        echo(f"! event {diagnostic['seq']}: {diagnostic['code']}: {clean(diagnostic['message'])}")
+
+
+def _print_item(out: Console, item: dict[str, Any]) -> None:
+    kind, notes = item.get("type"), item.get("eventstore", {})
+    if kind in ("function_call", "mcp_call"):
+        call = f"{item.get('name')}({' '.join(str(item.get('arguments')).split())})"
+        _print_line(out, "assistant", "calls", call)
+        if kind == "mcp_call" and item.get("output") is not None:
+            _print_line(out, "tool", "tool", str(item["output"]))
+    elif kind == "function_call_output":
+        _print_line(out, "tool", "tool", str(item.get("output")))
+    elif kind == "message":
+        _print_message(out, item, notes)
+    else:
+        _print_line(out, "system", str(kind), str(item.get("server_label") or ""))
+
+
+def _print_message(out: Console, item: dict[str, Any], notes: dict[str, Any]) -> None:
+    role = str(item.get("role") or "?")
+    generated, heard = notes.get("generated"), notes.get("heard")
+    if notes.get("truncated") and isinstance(generated, str) and isinstance(heard, str):
+        unheard = generated.removeprefix(heard).strip()
+        _print_line(out, role, role, heard, unheard=unheard)
+        return
+    parts = [part for part in item.get("content") or [] if isinstance(part, dict)]
+    words = " ".join(str(part.get("text") or part.get("transcript") or "") for part in parts)
+    if not words.strip():
+        kinds = ", ".join(str(part.get("type")) for part in parts) or item.get("status") or "empty"
+        words = f"({kinds})"
+    if item.get("status") == "incomplete":
+        words += " …"
+    _print_line(out, role, role, words)
+
+
+def _print_line(out: Console, style: str, label: str, words: str, unheard: str = "") -> None:
+    said = Text(clean(words))
+    if unheard:
+        said.append(f" [not heard: {clean(unheard)}]", style="dim italic")
+    # A grid, so that long turns stay in their column.
+    row = Table.grid(padding=(0, 1))
+    row.add_column(width=12, no_wrap=True)
+    row.add_column(overflow="fold")
+    row.add_row(Text(f"  {clean(label)[:10]}", style=STYLES.get(style, "bold")), said)
+    out.print(row)
+
+
+def _print_responses(responses: Iterable[dict[str, Any]]) -> None:
+    rows = []
+    for response in responses:
+        notes, usage = response["eventstore"], response.get("usage")
+        details = response.get("status_details")
+        reason = details.get("reason") if isinstance(details, dict) else None
+        status = " ".join(str(part) for part in (response["status"], reason) if part)
+        rows.append(
+            (
+                response["id"],
+                status + (" (interrupted)" if notes["interrupted"] else ""),
+                notes["trigger"],
+                seconds(notes["speech_to_first_audio_ms"]),
+                seconds(notes["time_to_first_audio_ms"]),
+                usage.get("total_tokens") if isinstance(usage, dict) else None,
+                " ".join(f"{k}={v}" for k, v in mapping(response.get("metadata")).items()),
+            )
+        )
+    print_table(
+        ("RESPONSE", "STATUS", "BY", ">SPEECH→AUDIO", ">ASKED→AUDIO", ">TOKENS", "METADATA"), rows
+    )

@@ -166,9 +166,7 @@ def _refused(tape: _Tape, state: SessionState, seq: int, body: Json) -> None:
 
 def _added(tape: _Tape, state: SessionState, seq: int, body: Json) -> None:
     wire = mapping(body.get("item"))
-    item = state.items.get(identifier(wire.get("id")) or "")
-    if item is not None and item.response_id is None:
-        _keep_content(tape, wire, matching_create(tape.creates, wire).get("content"))
+    _keep_content(tape, wire, matching_create(tape.creates, wire).get("content"))
     _keep_content(tape, wire, wire.get("content"))
 
 

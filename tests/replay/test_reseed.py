@@ -512,3 +512,13 @@ def test_a_store_finds_the_users_audio(store: EventStore) -> None:
         }
     ]
     assert third["content"] == [{"type": "input_audio", "audio": audio(140)}]
+
+
+def test_a_store_finds_no_audio_that_came_later(store: EventStore) -> None:
+    call = Call().added(message("item_1", "user", audio_part("Hi", "input_audio")))
+    part = {**audio_part("Hi", "input_audio"), "audio": audio(10)}
+    call.server("conversation.item.retrieved", item=message("item_1", "user", part))
+    store.append("sess", call.frames)
+    before, after = (items(store.reseed("sess", seq, audio=True)) for seq in (1, 2))
+    assert before[0]["content"] == [{"type": "input_text", "text": "Hi"}]
+    assert after[0]["content"][0]["audio"] == audio(10)

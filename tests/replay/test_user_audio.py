@@ -22,6 +22,7 @@ from eventstore.store.read_stream import StoredEvent
 #: Bytes in a millisecond of PCM16 at 24 kHz.
 MS = 48
 PCM: Json = {"input_audio_format": "pcm16"}
+ULAW: Json = {"input_audio_format": "g711_ulaw"}
 
 # Every byte of it differs from its neighbours, so that a stretch tells where it is from.
 TAPE = b"".join(number.to_bytes(4, "big") for number in range(12_000))
@@ -105,13 +106,17 @@ def test_another_connection_has_another_clock() -> None:
 
 
 def test_a_stretch_begins_with_a_whole_sample() -> None:
-    rate = {"type": "audio/pcm", "rate": 24000}
-    call = append(opened(audio={"input": {"format": rate}}), 0, 4800, 333).spoken("item_1", 13, 77)
-    assert found(call)[("item_1", 0)] == TAPE[13 * MS : 77 * MS]
+    # 7 bytes of PCM and one of telephone audio put the clock between two samples.
+    call = append(opened(**PCM), 0, 7).server("session.updated", session=ULAW)
+    append(call, 7, 8).server("session.updated", session=PCM)
+    sound = found(append(call, 8, 8 + 100 * MS).spoken("item_1", 10, 50))[("item_1", 0)]
+    start = TAPE.index(sound) - 8
+    assert start % 2 == 0 and len(sound) % 2 == 0
+    assert abs(start - (10 * MS - 13)) <= 1
 
 
 def test_telephone_audio_has_eight_bytes_a_millisecond() -> None:
-    call = append(opened(input_audio_format="g711_ulaw"), 0, 8 * 200).spoken("item_1", 50, 150)
+    call = append(opened(**ULAW), 0, 8 * 200).spoken("item_1", 50, 150)
     assert found(call) == {("item_1", 0): TAPE[400:1200]}
 
 
@@ -139,10 +144,16 @@ def test_a_turn_that_the_client_ends_runs_to_its_end() -> None:
 
 def test_audio_in_another_format_than_the_last_one_is_left_out() -> None:
     call = manual(append(opened(**PCM), 0, 960), "item_1")
-    call.server("session.updated", session={"input_audio_format": "g711_ulaw"})
+    call.server("session.updated", session=ULAW)
     append(call, 960, 960 + 8 * 100).spoken("item_2", 40, 100)
     # The clock runs on: 20 ms of PCM came first.
     assert found(call) == {("item_2", 0): TAPE[960 + 8 * 20 : 960 + 8 * 80]}
+
+
+def test_a_turn_during_which_the_format_changes_is_not_found() -> None:
+    call = append(opened(**PCM), 0, 100 * MS).server("session.updated", session=ULAW)
+    append(call, 0, 8 * 100).spoken("item_1", 50, 180)
+    assert found(call) == {}
 
 
 @pytest.mark.parametrize(

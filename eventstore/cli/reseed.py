@@ -54,7 +54,7 @@ def reseed(
     Examples:
       eventstore reseed sess_123
       eventstore reseed sess_123 --at +90 --max-items 40
-      eventstore reseed sess_123 --audio --dialect beta > events.jsonl
+      eventstore reseed sess_123 --audio --dialect beta
     """
     with open_store(url) as store:
         made = store.reseed(session_id, at, dialect, audio, max_items, assistant_as)

@@ -13,7 +13,10 @@ from eventstore.errors import NotFoundError
 from eventstore.projection.state import PROJECTOR_VERSION
 from eventstore.realtime.dialects import Dialect, render_item, render_response
 from eventstore.realtime.frames import Frame
+from eventstore.realtime.session_config import ClientDialect
 from eventstore.replay.cues import CUE_TYPES, Cue, cues
+from eventstore.replay.reseed import AssistantAs, Reseed, reseed
+from eventstore.replay.user_audio import USER_AUDIO_TYPES, user_audio
 from eventstore.store import engine as engines
 from eventstore.store import project, query_responses, query_sessions, query_usage, schema
 from eventstore.store.appender import Appended, StateCache, append
@@ -25,7 +28,7 @@ from eventstore.store.filters import (
     checked,
 )
 from eventstore.store.query_responses import Page
-from eventstore.store.read_stream import StoredEvent, read_events
+from eventstore.store.read_stream import StoredEvent, read_events, types_like
 from eventstore.store.sessions import (
     check_session_id,
     find_head,
@@ -180,6 +183,32 @@ class EventStore:
         events = read_events(self.engine, session_id, 1, self.head(session_id), CUE_TYPES)
         return cues(events)
 
+    def reseed(
+        self,
+        session_id: str,
+        at: str | int | None = None,
+        dialect: ClientDialect = "ga",
+        audio: bool = False,
+        max_items: int | None = None,
+        assistant_as: AssistantAs = "text",
+    ) -> Reseed:
+        """The client events that rebuild a conversation in a new session, and what they lack.
+
+        Args:
+            at: as it stood at a seq, or `+SECONDS` since the first event; None for now.
+            dialect: the shape of the events.
+            audio: send the user's speech as audio where the log has it, not as its transcript.
+            max_items: the last so many items at most.
+            assistant_as: the assistant's words as its own `text`, or in `system` messages.
+
+        Raises:
+            NotFoundError: there is no such session. InvalidInputError: a bad argument.
+        """
+        state = query_sessions.state_at(self.engine, session_id, at)
+        heard = read_events(self.engine, session_id, 1, state.seq, USER_AUDIO_TYPES)
+        sound = user_audio(state, heard) if audio else None
+        return reseed(state, dialect, sound, max_items, assistant_as)
+
     def events(
         self,
         session_id: str,
@@ -198,16 +227,8 @@ class EventStore:
         """
         head = self.head(session_id)
         end = head if last is None else min(last, head)
-        types = self._types(session_id, type) if type is not None else None
+        types = types_like(self.engine, session_id, type) if type is not None else None
         return read_events(self.engine, session_id, max(1, first), end, types)
-
-    def _types(self, session_id: str, glob: str) -> list[str]:
-        from fnmatch import fnmatchcase
-
-        with read(self.engine) as tx:
-            rows = tx.rows("SELECT DISTINCT type FROM events WHERE session_id = ?", (session_id,))
-        # A glob that matches nothing still asks for something: for no event.
-        return [row[0] for row in rows if fnmatchcase(row[0], glob)] or [""]
 
     def sessions(
         self,

@@ -197,12 +197,14 @@ def _create(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     )
 
 
-def _matching_create(state: SessionState, wire: dict[str, Any]) -> dict[str, Any]:
-    """The client's create that an added item answers, taken off the list."""
+def matching_create(
+    creates: list[tuple[int, dict[str, Any]]], wire: dict[str, Any]
+) -> dict[str, Any]:
+    """The client's create that an added item answers, taken off the list; empty where none does."""
     id_ = identifier(wire.get("id"))
-    named = [place for place, (_, create) in enumerate(state.creates) if create["id"] == id_]
-    alike = named or [p for p, (_, create) in enumerate(state.creates) if _is_like(create, wire)]
-    return state.creates.pop(alike[0])[1] if alike else {}
+    named = [place for place, (_, create) in enumerate(creates) if create["id"] == id_]
+    alike = named or [p for p, (_, create) in enumerate(creates) if _is_like(create, wire)]
+    return creates.pop(alike[0])[1] if alike else {}
 
 
 def _is_like(create: dict[str, Any], wire: dict[str, Any]) -> bool:
@@ -220,7 +222,7 @@ def _added(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     item = see_item(state, event, wire)
     if item is None:
         return
-    create = {} if item.response_id is not None else _matching_create(state, wire)
+    create = {} if item.response_id is not None else matching_create(state.creates, wire)
     if item.guessed:
         unplace(state, item)
     if item.linked:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from eventstore.realtime.audio import GA_FORMATS, format_of, output_format
-from eventstore.realtime.values import integer, mapping, number, sequence, text
+from eventstore.realtime.values import integer, mapping, number, one_of, sequence, text
 
 Dialect = Literal["wire", "beta", "ga"]
 DIALECTS: tuple[Dialect, ...] = ("wire", "beta", "ga")
@@ -74,7 +74,7 @@ def render_response(resource: dict[str, Any], dialect: Dialect) -> dict[str, Any
     common = {
         "object": "realtime.response",
         "id": text(resource.get("id")),
-        "status": _one_of(resource.get("status"), _STATUSES),
+        "status": one_of(resource.get("status"), _STATUSES),
         "status_details": _status_details(resource.get("status_details")),
         "output": render_items(sequence(resource.get("output")), dialect),
         "conversation_id": text(resource.get("conversation_id")),
@@ -112,11 +112,11 @@ def render_item(item: dict[str, Any], dialect: Dialect) -> dict[str, Any] | None
     """One item in the given dialect, None where its shape cannot express it."""
     kind = text(item.get("type"))
     common = {"id": text(item.get("id")), "object": "realtime.item", "type": kind}
-    if status := _one_of(item.get("status"), _ITEM_STATUSES):
+    if status := one_of(item.get("status"), _ITEM_STATUSES):
         common["status"] = status
     extra = {"eventstore": item["eventstore"]} if "eventstore" in item else {}
     if kind == "message":
-        role = _one_of(item.get("role"), frozenset({"user", "assistant", "system"}))
+        role = one_of(item.get("role"), frozenset({"user", "assistant", "system"}))
         if role is None:
             return None
         content = [
@@ -216,8 +216,8 @@ def _status_details(value: Any) -> dict[str, Any] | None:
         return None
     error = mapping(details.get("error"))
     shape: dict[str, Any] = {
-        "type": _one_of(details.get("type"), _STATUSES - {"in_progress"}),
-        "reason": _one_of(details.get("reason"), _REASONS),
+        "type": one_of(details.get("type"), _STATUSES - {"in_progress"}),
+        "reason": one_of(details.get("reason"), _REASONS),
     }
     if error:
         shape["error"] = {key: text(error.get(key)) for key in ("type", "code", "message")}
@@ -243,7 +243,3 @@ def _metadata(value: Any) -> dict[str, str] | None:
     if not isinstance(value, dict):
         return None
     return {key: item for key, item in value.items() if isinstance(item, str)}
-
-
-def _one_of(value: Any, allowed: frozenset[str]) -> str | None:
-    return value if isinstance(value, str) and value in allowed else None

@@ -34,6 +34,21 @@ def text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
+def texts(value: Any) -> list[str]:
+    """The texts of an array; none where the value is no array."""
+    return [entry for entry in sequence(value) if isinstance(entry, str)]
+
+
+def stated(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of an object that say something: no nulls, empty objects or empty arrays."""
+    return {key: value for key, value in fields.items() if value not in (None, {}, [])}
+
+
+def one_of(value: Any, allowed: frozenset[str]) -> str | None:
+    """The value where it is one of these texts, else None."""
+    return value if isinstance(value, str) and value in allowed else None
+
+
 def integer(value: Any) -> int | None:
     """The value where it is a whole number that a BIGINT holds, else None."""
     if type(value) is int:  # nearly always

@@ -89,6 +89,19 @@ def show_session(engine: Engine, session_id: str, at: str | int | None = None) -
     """A session with its conversations, responses and usage.
 
     Args:
+        at: as for `state_at`.
+
+    Raises:
+        NotFoundError: there is no such session.
+        InvalidInputError: a bad `at`, or the session's events carry no times.
+    """
+    return state_resources(state_at(engine, session_id, at))
+
+
+def state_at(engine: Engine, session_id: str, at: str | int | None = None) -> SessionState:
+    """A session's state.
+
+    Args:
         at: None for now; a seq; or `+SECONDS` since the session's first event.
 
     Raises:
@@ -101,8 +114,7 @@ def show_session(engine: Engine, session_id: str, at: str | int | None = None) -
             raise _no_session(session_id)
         seq = row[0] if at is None else resolve_at(tx, session_id, row[0], at)
         closed = seq == row[0] and row[1] is not None
-        state = load_state(tx, session_id, seq, closed)
-    return state_resources(state)
+        return load_state(tx, session_id, seq, closed)
 
 
 def state_resources(state: SessionState) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from sqlalchemy import Engine
@@ -68,6 +69,14 @@ def read_events(
             return
         yield from piece
         first = piece[-1].seq + 1
+
+
+def types_like(engine: Engine, session_id: str, glob: str) -> list[str]:
+    """The types of a session's events that a glob such as `response.*` matches."""
+    with read(engine) as tx:
+        rows = tx.rows("SELECT DISTINCT type FROM events WHERE session_id = ?", (session_id,))
+    # A glob that matches nothing still asks for something: for no event.
+    return [row[0] for row in rows if fnmatchcase(row[0], glob)] or [""]
 
 
 def _read_piece(

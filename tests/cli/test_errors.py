@@ -27,6 +27,7 @@ COMMANDS = {
     "show": "sess_a",
     "events": "sess_a",
     "replay": "sess_a --instant",
+    "reseed": "sess_a",
     "sessions": "",
     "responses": "",
     "response": "resp_1",
@@ -194,7 +195,7 @@ def test_a_locked_database_is_told(
 # Things that are not there, or there twice
 
 
-@pytest.mark.parametrize("name", ["show", "events", "replay", "export", "rebuild"])
+@pytest.mark.parametrize("name", ["show", "events", "replay", "reseed", "export", "rebuild"])
 def test_a_missing_session_is_told(terminal: Terminal, name: str) -> None:
     said = terminal(name, "nowhere").error()
     assert said == "no session nowhere; list them with: eventstore sessions"
@@ -237,6 +238,9 @@ WRONG_USAGE = [
     ("events sess_a --to x", "--to"),
     ("replay sess_a --speed 0", "--speed"),
     ("replay sess_a --speed fast", "--speed"),
+    ("reseed sess_a --dialect wire", "'wire' is not one of"),
+    ("reseed sess_a --max-items 0", "--max-items"),
+    ("reseed sess_a --assistant-as user", "'user' is not one of"),
     ("sessions --limit 0", "--limit"),
     ("sessions --limit 101", "--limit"),
     ("sessions --order up", "--order"),
@@ -274,6 +278,7 @@ def test_the_command_alone_shows_its_help(bare_terminal: Terminal) -> None:
 
 
 BAD_FILTERS = [
+    ("reseed sess_a --at noon", "use a seq (120) or +SECONDS (+12.5)"),
     ("sessions --since yesterday", "since: 'yesterday' is no time; use ISO 8601"),
     ("responses --until 2023-13-01", "until: '2023-13-01' is no time"),
     ("responses --metadata =42", "metadata filter '=42': use K=V, K!=V, K^=PREFIX or K"),

@@ -347,4 +347,6 @@ def test_each_example_of_help_is_a_command_line_that_is_understood() -> None:
         for line in (command.help or "").splitlines():
             _, found, rest = line.partition(f"eventstore {name} ")
             if found:
-                command.make_context(name, shlex.split(rest.partition("|")[0]))
+                arguments = shlex.split(rest.partition("|")[0])
+                # With the group's settings, which a command keeps once it has seen others.
+                command.make_context(name, arguments, **cli.context_settings)

@@ -1,0 +1,99 @@
+"""A session's tools, and how the model chooses among them, as a client may send them.
+
+Credentials of MCP servers are left out: no server repeats them, and they are nobody else's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eventstore.realtime.values import mapping, one_of, sequence, stated, text, texts
+
+_CHOICES = frozenset({"none", "auto", "required"})
+_CONNECTORS = frozenset(
+    f"connector_{name}"
+    for name in (
+        *("dropbox", "gmail", "googlecalendar", "googledrive"),
+        *("microsoftteams", "outlookcalendar", "outlookemail", "sharepoint"),
+    )
+)
+
+Json = dict[str, Any]
+
+
+def beta_tools(session: Json) -> list[Json]:
+    """The functions of a session; the beta shape has no other tools."""
+    return [tool for tool in ga_tools(session) if tool["type"] == "function"]
+
+
+def ga_tools(session: Json) -> list[Json]:
+    """The functions and MCP servers of a session."""
+    entries = map(mapping, sequence(session.get("tools")))
+    made = (_mcp_tool(e) if e.get("type") == "mcp" else _function(e) for e in entries)
+    return [tool for tool in made if tool is not None]
+
+
+def beta_tool_choice(session: Json) -> str | None:
+    """How tools are chosen; the beta shape cannot name one."""
+    return one_of(session.get("tool_choice"), _CHOICES)
+
+
+def ga_tool_choice(session: Json) -> str | Json | None:
+    """How tools are chosen, or the one to choose."""
+    choice = mapping(session.get("tool_choice"))
+    name = text(choice.get("name")) or text(mapping(choice.get("function")).get("name"))
+    label = text(choice.get("server_label"))
+    if choice.get("type") == "function" and name:
+        return {"type": "function", "name": name}
+    if choice.get("type") == "mcp" and label:
+        return {"type": "mcp", "server_label": label} | stated({"name": name})
+    return one_of(session.get("tool_choice"), _CHOICES)
+
+
+def _function(tool: Json) -> Json | None:
+    # xAI nests the function in its tool, as chat completions do.
+    function = mapping(tool.get("function")) or tool
+    name = text(function.get("name"))
+    if not name or tool.get("type", "function") != "function":
+        return None
+    return {"type": "function", "name": name} | stated(
+        {
+            "description": text(function.get("description")),
+            "parameters": mapping(function.get("parameters")),
+        }
+    )
+
+
+def _mcp_tool(tool: Json) -> Json | None:
+    label = text(tool.get("server_label"))
+    if not label:
+        return None
+    callers = [c for c in ("direct", "programmatic") if c in sequence(tool.get("allowed_callers"))]
+    approval = tool.get("require_approval")
+    filters = {key: _tool_filter(mapping(approval).get(key)) for key in ("always", "never")}
+    defer = tool.get("defer_loading")
+    allowed = tool.get("allowed_tools")
+    # An empty list allows none, which is more than silence.
+    listed = {"allowed_tools": texts(allowed)} if isinstance(allowed, list) else {}
+    return {"type": "mcp", "server_label": label, **listed} | stated(
+        {
+            "server_url": text(tool.get("server_url")),
+            "connector_id": one_of(tool.get("connector_id"), _CONNECTORS),
+            "tunnel_id": text(tool.get("tunnel_id")),
+            "server_description": text(tool.get("server_description")),
+            "allowed_tools": _tool_filter(allowed),
+            "allowed_callers": callers,
+            "require_approval": one_of(approval, frozenset(filters)) or stated(filters),
+            "defer_loading": defer if isinstance(defer, bool) else None,
+        }
+    )
+
+
+def _tool_filter(value: Any) -> Json:
+    read_only = mapping(value).get("read_only")
+    return stated(
+        {
+            "tool_names": texts(mapping(value).get("tool_names")),
+            "read_only": read_only if isinstance(read_only, bool) else None,
+        }
+    )

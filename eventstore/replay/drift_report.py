@@ -49,8 +49,8 @@ def _difference(drift: Drift, lines: Sequence[Line]) -> list[str]:
     if drift.kind == "missing":
         return [f"  {line}: {drift.type} never came"]
     if drift.kind == "unexpected":
-        where = f"where {line} was next" if drift.seq is not None else "which no line stands for"
-        return [f"  {drift.type} came, {where}"]
+        recorded = [f", but {line} has {where.expected}" for where in drift.differences]
+        return [f"  {drift.type} came{''.join(recorded) or ', which no line is left for'}"]
     told = [f"  {line}: {drift.type}"]
     for path, expected, came in drift.differences:
         told += [f"    {path}", f"      expected: {expected}", f"      came:     {came}"]

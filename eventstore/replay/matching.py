@@ -55,8 +55,11 @@ class Drift(NamedTuple):
         if self.kind == "waiting":
             return f"waiting for {place}"
         if self.kind == "unexpected":
-            also = f"; expected {place}" if self.seq is not None else ""
-            return f"unexpected {self.type}{also}"
+            other = "".join(
+                f"; expected {where.expected} (event {self.seq} of the recording)"
+                for where in self.differences
+            )
+            return f"unexpected {self.type}{other}"
         lines = [f"{place} came otherwise:"]
         for where in self.differences:
             lines += [f"  {where.path}", f"    - {where.expected}", f"    + {where.came}"]
@@ -98,8 +101,11 @@ class Matcher:
         if self._rule == "strict":
             places = [i for i in places if i == 0]
         if not places:
-            first = self.left[0] if self.left and self._rule == "strict" else None
-            return Match(None, Drift("unexpected", first.seq if first else None, type_))
+            if self._rule != "strict" or not self.left:
+                return Match(None, Drift("unexpected", None, type_))
+            first = self.left[0]
+            other = Difference("type", _shown(first.type), _shown(type_))
+            return Match(None, Drift("unexpected", first.seq, type_, (other,)))
         found = [(place, self._differences(self.left[place], event)) for place in places]
         place, differences = next((f for f in found if not f[1]), found[0])
         expected = self.left.pop(place)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import overload
 
 #: What stands in place of a secret.
 REMOVED = "[removed]"
@@ -31,10 +30,6 @@ _HINTS = (
 )
 
 
-@overload
-def redact(text: str) -> str: ...
-@overload
-def redact(text: bytes) -> bytes: ...
 def redact(text: str | bytes) -> str | bytes:
     """A frame with "[removed]" in place of each text under a key that names a secret.
 
@@ -46,9 +41,13 @@ def redact(text: str | bytes) -> str | bytes:
     """
     if isinstance(text, bytes):
         try:
-            return redact(text.decode()).encode()
+            return _redact(text.decode()).encode()
         except UnicodeDecodeError:
             return text
+    return _redact(text)
+
+
+def _redact(text: str) -> str:
     lowered = text.lower()
     if not any(hint in lowered for hint in _HINTS):
         return text

@@ -83,12 +83,15 @@ def realtime_cassette(request: pytest.FixtureRequest) -> Iterator[Cassette]:
     from eventstore.errors import EventStoreError
     from eventstore.replay.cassette import Cassette
 
-    item = request.node
+    item, used, unusable = request.node, None, ""
     try:
         used = Cassette(**_arguments(item), anew=f'pytest {_MODE}=all "{item.nodeid}"')
         used.start()
     except EventStoreError as error:
-        pytest.fail(str(error), pytrace=False)
+        unusable = str(error)
+    if used is None:
+        # Here, where no other exception is shown with it.
+        pytest.fail(unusable, pytrace=False)
     item.stash[_USED] = used
     try:
         yield used
@@ -126,10 +129,10 @@ def _text(used: Cassette, problems: list[str]) -> str:
 def _arguments(item: pytest.Item) -> dict[str, Any]:
     """A test's cassette: what the command line says, else the marker, else the default."""
     marker = item.get_closest_marker("realtime_cassette")
-    try:
-        marked = _Marked(*marker.args, **marker.kwargs) if marker is not None else _Marked()
-    except TypeError:
+    args, kwargs = (marker.args, marker.kwargs) if marker is not None else ((), {})
+    if len(args) > 1 or not kwargs.keys() <= {*_Marked._fields[len(args) :]}:
         pytest.fail(f"{item.nodeid}: the marker is {_MARKER.partition(':')[0]}", pytrace=False)
+    marked = _Marked(*args, **kwargs)
     config = item.config
     chosen = {
         "mode": config.getoption(_MODE) or marked.mode,

@@ -65,18 +65,19 @@ class Cassette:
         if match not in RULES:
             raise InvalidInputError(f"match {match!r}: use {', '.join(RULES)}")
         self.path, self.mode, self._rule, self._anew = Path(path), mode, match, anew
+        self._name = _shown(self.path)
         upstream = upstream or os.environ.get(UPSTREAM_VARIABLE) or OPENAI
         upstream_url(upstream, "")
         exists = self.path.is_file()
         if mode == "none" and not exists:
-            raise NotFoundError(f"there is no cassette {self.path}; record it with {anew}")
+            raise NotFoundError(f"there is no cassette {self._name}; record it with {anew}")
         self._connections = read_cassette(self.path) if exists and mode != "all" else []
         records = mode in ("all", "new_episodes") or not exists
         key = os.environ.get(KEY_VARIABLE)
         if records and not key and upstream == OPENAI:
             if not self._connections:
                 raise InvalidInputError(
-                    f"set {KEY_VARIABLE} to record the cassette {self.path}: {self._why(exists)}"
+                    f"set {KEY_VARIABLE} to record the cassette {self._name}: {self._why(exists)}"
                 )
             records = False
         self.recording = records
@@ -89,7 +90,7 @@ class Cassette:
         return "mode all records anew" if exists else "there is none yet"
 
     def _make_server(self, upstream: str) -> CassetteServer:
-        recordings = [_recording(str(self.path), lines) for lines in self._connections]
+        recordings = [_recording(self._name, lines) for lines in self._connections]
         manner = Manner(speed=None, rule=self._rule, patience=PATIENCE, clean=redact)
         return CassetteServer(self.path, recordings, manner, upstream if self.recording else None)
 
@@ -137,7 +138,7 @@ class Cassette:
             if keep and server.parts and not self._told:
                 write_cassette(self.path, bool(self._connections), server.parts)
         except OSError as error:
-            problems.append(f"cannot write {self.path}: {error.strerror or error}")
+            problems.append(f"cannot write {self._name}: {error.strerror or error}")
         finally:
             for part in server.parts:
                 part.close()
@@ -145,7 +146,7 @@ class Cassette:
 
     def left(self) -> str:
         """Where to find what was recorded but not written as a cassette; empty without any."""
-        names = [str(part.path) for part in self._server.parts if part.path.exists()]
+        names = [_shown(part.path) for part in self._server.parts if part.path.exists()]
         told = "no cassette was written; what crossed the wire is in"
         return f"{told} {', '.join(names)}" if names else ""
 
@@ -160,7 +161,7 @@ class Cassette:
         # What a test that failed by itself did not come to is no news.
         rule = "none" if failed else self._rule
         told = [
-            tell(self.path, number, self._connections[number - 1], drifts)
+            tell(self._name, number, self._connections[number - 1], drifts)
             for number, outcome in sorted(self._server.outcomes.items())
             if (drifts := failing(outcome, rule))
         ]
@@ -170,15 +171,21 @@ class Cassette:
         """Connections that are one too many, or were never made."""
         held, server = len(self._connections), self._server
         if server.refused:
-            return [f"one connection too many; {self.path} holds {held}\n{self._advice()}"]
+            return [f"one connection too many; {self._name} holds {held}\n{self._advice()}"]
         if failed or self._told or server.open or server.opened >= held or self._rule != "strict":
             return []
         line = self._connections[server.opened][0].number
-        made = f"connection {server.opened + 1} was never made: {self.path}:{line}"
+        made = f"connection {server.opened + 1} was never made: {self._name}:{line}"
         return [f"{made}\n{self._advice()}"]
 
     def _advice(self) -> str:
         return f"If the change is meant, record it anew with {self._anew}"
+
+
+def _shown(path: Path) -> str:
+    """A path as people read it: from here, where it is below."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def _recording(name: str, lines: list[Line]) -> Recording:

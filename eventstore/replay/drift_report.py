@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from eventstore.replay.cassette_file import Line
 from eventstore.replay.connection import Outcome
@@ -25,17 +24,17 @@ def failing(outcome: Outcome, rule: Rule) -> list[Drift]:
     return [drift for drift in outcome.drift if rule == "type" and drift.kind == "unexpected"]
 
 
-def tell(path: Path, connection: int, lines: Sequence[Line], drifts: Sequence[Drift]) -> str:
+def tell(name: str, connection: int, lines: Sequence[Line], drifts: Sequence[Drift]) -> str:
     """What one connection did otherwise: the place in the cassette, and the difference.
 
     Args:
-        path: the cassette.
+        name: the cassette's file.
         connection: its number in the cassette, from 1.
         lines: its lines.
         drifts: what it did otherwise, at least one.
     """
     first = drifts[0]
-    place = str(path)
+    place = name
     if first.seq is not None:
         place += f":{lines[first.seq - 1].number}"
     told = [f"connection {connection} {_HEADINGS.get(first.kind, first.kind)}: {place}"]

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import openai
 import pytest
+from replay.shown import sample_frames
 from support.calls import beta_tool_call
 from support.replaying import Served, one, served
 
 from eventstore import pytest_plugin
 from eventstore.replay import cassette as cassettes
 from eventstore.replay.cassette_file import read_cassette
+from eventstore.replay.connection import Manner
 
 pytest_plugins = ("pytester",)
 
@@ -338,6 +340,17 @@ def test_no_thread_is_left(project: pytest.Pytester, run: Run, upstream: Served)
     run("--realtime-cassette-mode=new_episodes", of_upstream(upstream)).assert_outcomes(
         passed=2, failed=1
     )
+
+
+def test_the_test_of_the_documentation_is_recorded_and_replayed(
+    project: pytest.Pytester, run: Run
+) -> None:
+    page = Path(__file__).parents[2] / "docs" / "testing-voice-agents.md"
+    _, _, rest = page.read_text(encoding="utf-8").partition("```python\n")
+    project.makepyfile(test_agent=rest.partition("```")[0])
+    with served(one(sample_frames()), Manner(speed=None, rule="none")) as server:
+        run(of_upstream(server)).assert_outcomes(passed=1)
+    run("--realtime-cassette-mode=none").assert_outcomes(passed=1)
 
 
 def test_the_plugin_names_the_modes_and_rules_that_there_are() -> None:

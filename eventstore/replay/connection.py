@@ -79,13 +79,13 @@ async def serve_connection(
     playing = _Playing(connection, recording, manner, on_drift)
     listener = asyncio.create_task(playing.listen())
     try:
-        with suppress(ConnectionClosed):
-            await playing.send_all()
-        # The connection is over, but its last frames may still have to be matched.
-        with suppress(ConnectionClosed):
-            await listener
+        await playing.send_all()
+    except ConnectionClosed:
+        pass
     finally:
         listener.cancel()
+        with suppress(asyncio.CancelledError, ConnectionClosed):
+            await listener
     playing.tell_missing()
     return playing.outcome
 

@@ -16,7 +16,6 @@ from websockets.asyncio.server import ServerConnection
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.http11 import Request, Response
-from websockets.protocol import State
 from websockets.typing import Subprotocol
 
 from eventstore.errors import InvalidInputError
@@ -145,10 +144,9 @@ async def pass_on(
         ended, _ = await asyncio.wait(pumps.values(), return_when=asyncio.FIRST_COMPLETED)
         for pump in ended:
             pump.result()
-        closed, other = (upstream, client) if client.state is State.OPEN else (client, upstream)
-        # What it had sent before is still on its way.
-        await pumps[closed]
-        return await _close(closed, other, CLIENT if closed is client else SERVER)
+        if pumps[client] in ended:
+            return await _close(client, upstream, CLIENT)
+        return await _close(upstream, client, SERVER)
     finally:
         for connection, pump in pumps.items():
             pump.cancel()
@@ -161,7 +159,7 @@ async def _pump(source: Connection, target: Connection, direction: str, on_frame
     with suppress(ConnectionClosed):
         async for frame in source:
             on_frame(direction, frame)
-            # Where the target is gone, what its side had sent decides what is next.
+            # Where the target is gone, its own pump ends, behind the last that it had sent.
             with suppress(ConnectionClosed):
                 await target.send(frame)
 

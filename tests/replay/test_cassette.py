@@ -319,6 +319,32 @@ def test_what_the_block_raised_goes_on_with_the_drift_as_a_note(path: Path) -> N
     assert "never" not in note  # what it did not come to is no news
 
 
+def test_a_block_that_raised_is_not_told_what_it_did_not_come_to(path: Path) -> None:
+    def fail() -> None:
+        with cassette(path) as used:
+            connect(f"{used.url}/realtime").close()
+            raise ZeroDivisionError
+
+    record_calls(path, CALL, OTHER)
+    with pytest.raises(ZeroDivisionError) as raised:
+        fail()
+    assert not hasattr(raised.value, "__notes__")
+
+
+def test_the_last_frames_before_a_client_leaves_count(path: Path) -> None:
+    burst = [Frame(CLIENT, f'{{"type":"response.create","event_id":"{n}"}}') for n in range(300)]
+    left = Frame(STORE, '{"type":"eventstore.session.closed","by":"client"}')
+    for _ in range(2):
+        with (
+            served(one([*burst, left]), PATIENT) as server,
+            cassette(path, upstream=server.url) as used,
+            connect(f"{used.url}/realtime") as client,
+        ):
+            for frame in burst:
+                client.send(frame.text)
+    assert wire(path) == [sides(burst)]
+
+
 # Secrets
 
 

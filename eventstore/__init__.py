@@ -1,16 +1,21 @@
 """Archive, query and replay OpenAI Realtime sessions: an event store on SQLite and PostgreSQL."""
 
+from typing import TYPE_CHECKING, Any
+
 from eventstore.errors import (
     AmbiguousError,
     ConflictError,
     DatabaseUnavailableError,
+    DriftError,
     EventStoreError,
     InvalidInputError,
     NotFoundError,
     SchemaError,
 )
-from eventstore.event_store import EventStore
-from eventstore.realtime.frames import Frame
+
+if TYPE_CHECKING:
+    from eventstore.event_store import EventStore
+    from eventstore.realtime.frames import Frame
 
 __version__ = "0.1.0"
 
@@ -18,6 +23,7 @@ __all__ = [
     "AmbiguousError",
     "ConflictError",
     "DatabaseUnavailableError",
+    "DriftError",
     "EventStore",
     "EventStoreError",
     "Frame",
@@ -26,3 +32,16 @@ __all__ = [
     "SchemaError",
     "__version__",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # On first use: pytest imports the package at every start, for its plugin.
+    if name == "EventStore":
+        from eventstore.event_store import EventStore
+
+        return EventStore
+    if name == "Frame":
+        from eventstore.realtime.frames import Frame
+
+        return Frame
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -41,3 +41,7 @@ class SchemaError(EventStoreError):
 
 class DatabaseUnavailableError(EventStoreError):
     """The database cannot be reached, is full, locked or read-only."""
+
+
+class DriftError(EventStoreError, AssertionError):
+    """What used a cassette did otherwise than recorded, or recording it failed."""

@@ -37,6 +37,9 @@ class Manner:
         fresh: new ids for all that the server named, and times of now.
         faults: what goes wrong.
         step: awaited before each frame, for somebody to let it pass; None to let all pass.
+        patience: seconds without any frame of the client's after which it is told that it drifted,
+            where one is awaited, or that the recording is at its end; None to wait on.
+        clean: applied to a client's frame before it is matched; None matches it as it came.
     """
 
     speed: float | None = 1.0
@@ -44,6 +47,8 @@ class Manner:
     fresh: bool = False
     faults: tuple[Fault, ...] = ()
     step: Callable[[Sent], Awaitable[None]] | None = None
+    patience: float | None = None
+    clean: Callable[[str | bytes], str | bytes] | None = None
 
 
 @dataclass
@@ -54,11 +59,13 @@ class Outcome:
         sent: the server's frames that were sent.
         whole: whether all of the recording was sent.
         drift: what the client did otherwise.
+        refused: for which of it the connection was closed.
     """
 
     sent: int = 0
     whole: bool = False
     drift: list[Drift] = field(default_factory=list)
+    refused: Drift | None = None
 
 
 async def serve_connection(
@@ -103,6 +110,7 @@ class _Playing:
         self._matcher = Matcher(script, manner.rule, self._ids)
         self._faults = Faults(manner.faults)
         self._arrived: dict[int, float] = {}
+        self._heard = self._clock()
         self._news = asyncio.Event()
         self._recorded_at = {expected.seq: expected.at for expected in script.expected}
         self._held: Sent | None = None
@@ -111,7 +119,9 @@ class _Playing:
     async def listen(self) -> None:
         """Take in the client's frames, and match them."""
         async for frame in self._connection:
-            match = self._matcher.receive(frame)
+            self._heard = self._clock()
+            clean = self._manner.clean
+            match = self._matcher.receive(frame if clean is None else clean(frame))
             if match is None:
                 self._streamed += 1
                 self._news.set()
@@ -119,15 +129,15 @@ class _Playing:
             if match.drift is not None:
                 self._tell(match.drift)
                 if self._manner.rule == "strict":
-                    await self._refuse(frame, match.drift)
+                    event = mapping(parse(frame)) if isinstance(frame, str) else {}
+                    await self._refuse(match.drift, text(event.get("event_id")))
                     return
             if match.seq is not None:
                 self._arrived[match.seq] = self._clock()
                 self._news.set()
 
-    async def _refuse(self, frame: str | bytes, drift: Drift) -> None:
-        event = mapping(parse(frame)) if isinstance(frame, str) else {}
-        cause = text(event.get("event_id"))
+    async def _refuse(self, drift: Drift, cause: str | None = None) -> None:
+        self.outcome.refused = drift
         with suppress(ConnectionClosed):
             await self._connection.send(error_event("replay_drift", str(drift), cause))
             await self._connection.close(_POLICY_VIOLATION, "the replay does not expect this")
@@ -186,12 +196,21 @@ class _Playing:
             self._news.clear()
             try:
                 # The connection's end wakes a waiting client's replay as well.
-                await asyncio.wait_for(self._until_news(), None if told else _PATIENCE)
+                await asyncio.wait_for(self._until_news(), self._left() if told else _PATIENCE)
             except TimeoutError:
-                told = True
                 expected = next(e for e in self._recording.script.expected if e.seq == seq)
-                self._on_drift(Drift("waiting", seq, expected.type))
+                if not told:
+                    self._on_drift(Drift("waiting", seq, expected.type))
+                elif self._left() == 0:
+                    await self._refuse(Drift("missing", seq, expected.type))
+                    await self._connection.send("")  # raises: it is closed
+                told = True
         self._pace.answered(self._recorded_at[seq], self._arrived[seq], self._clock())
+
+    def _left(self) -> float | None:
+        """Seconds that a client may still be silent; None where it may be for ever."""
+        patience = self._manner.patience
+        return None if patience is None else max(0.0, self._heard + patience - self._clock())
 
     async def _until_news(self) -> None:
         news = asyncio.ensure_future(self._news.wait())
@@ -214,6 +233,11 @@ class _Playing:
         closing = self._recording.closing
         if self._manner.speed is not None:
             await self._sleep_until(self._pace.due(closing.at, self._clock()))
+        while closing.by_client and (left := self._left()):
+            # The recorded client left by itself: this one may have something to say until then.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._connection.wait_closed(), left)
+                return
         streamed = 0 if self._manner.rule == "none" else self._recording.streamed
         while self._matcher.left or self._streamed < streamed:
             self._news.clear()

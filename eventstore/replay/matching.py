@@ -9,6 +9,7 @@ from eventstore.realtime.frames import decode_columns
 from eventstore.realtime.values import dumps, mapping, text
 from eventstore.replay.causality import Expected, Script, is_id
 from eventstore.replay.ids import Ids
+from eventstore.replay.redact import REMOVED
 
 Rule = Literal["strict", "type", "none"]
 RULES: tuple[Rule, ...] = ("strict", "type", "none")
@@ -54,8 +55,11 @@ class Drift(NamedTuple):
         if self.kind == "waiting":
             return f"waiting for {place}"
         if self.kind == "unexpected":
-            also = f"; expected {place}" if self.seq is not None else ""
-            return f"unexpected {self.type}{also}"
+            other = "".join(
+                f"; expected {where.expected} (event {self.seq} of the recording)"
+                for where in self.differences
+            )
+            return f"unexpected {self.type}{other}"
         lines = [f"{place} came otherwise:"]
         for where in self.differences:
             lines += [f"  {where.path}", f"    - {where.expected}", f"    + {where.came}"]
@@ -97,8 +101,11 @@ class Matcher:
         if self._rule == "strict":
             places = [i for i in places if i == 0]
         if not places:
-            first = self.left[0] if self.left and self._rule == "strict" else None
-            return Match(None, Drift("unexpected", first.seq if first else None, type_))
+            if self._rule != "strict" or not self.left:
+                return Match(None, Drift("unexpected", None, type_))
+            first = self.left[0]
+            other = Difference("type", _shown(first.type), _shown(type_))
+            return Match(None, Drift("unexpected", first.seq, type_, (other,)))
         found = [(place, self._differences(self.left[place], event)) for place in places]
         place, differences = next((f for f in found if not f[1]), found[0])
         expected = self.left.pop(place)
@@ -131,7 +138,7 @@ class Matcher:
                 one = expected[place] if place < len(expected) else _MISSING
                 other = came[place] if place < len(came) else _MISSING
                 self._compare(one, other, f"{path}[{place}]", holder, found)
-        elif expected != came and not (_is_nothing(expected) and _is_nothing(came)):
+        elif expected not in (came, REMOVED) and not (_is_nothing(expected) and _is_nothing(came)):
             found.append(Difference(path or "the frame", _shown(expected), _shown(came)))
 
     def _compare_ids(self, expected: Any, came: Any, path: str, found: list[Difference]) -> None:

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from eventstore.realtime.catalogue import INPUT_AUDIO
-from eventstore.realtime.frames import SERVER, STORE, Frame, decode_columns, parse
+from eventstore.realtime.frames import CLIENT, SERVER, STORE, Frame, decode_columns, parse
 from eventstore.realtime.values import integer, text
 from eventstore.replay.causality import Script, ScriptWriter
 
@@ -42,11 +42,13 @@ class Closing(NamedTuple):
     Attributes:
         at: when, in microseconds since 1970 UTC; None where unknown.
         code, reason: of the close frame.
+        by_client: whether it is known that the client closed it.
     """
 
     at: int | None
     code: int
     reason: str
+    by_client: bool = False
 
 
 @dataclass(frozen=True)
@@ -143,4 +145,5 @@ def _closing(frame: Frame) -> Closing | None:
     sendable = code is not None and (code in (1000, 1001, 1003) or 1007 <= code <= 1014)
     private = code is not None and 3000 <= code <= 4999
     reason = (text(event.get("reason")) or "").encode()[:123].decode(errors="ignore")
-    return Closing(frame.at, code if code and (sendable or private) else _NORMAL_CLOSURE, reason)
+    told = code if code and (sendable or private) else _NORMAL_CLOSURE
+    return Closing(frame.at, told, reason, event.get("by") == CLIENT)

@@ -1,0 +1,164 @@
+"""The pytest plugin: `realtime_cassette` records a test's Realtime connections, and replays them.
+
+pytest imports this at its start, in every project that has the package: what is heavy is imported
+by the tests that use it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+if TYPE_CHECKING:
+    from eventstore.replay.cassette import Cassette
+
+_MODE, _MATCH, _UPSTREAM = (
+    "--realtime-cassette-mode",
+    "--realtime-cassette-match",
+    "--realtime-upstream",
+)
+_MARKER = (
+    "realtime_cassette(path, mode=, match=, upstream=): where the cassette of a test is, in the"
+    " folder `cassettes` beside the test's file, and how it is used"
+)
+# By now, so that pytest's start needs no import; a test compares them with the cassette's own.
+MODES = ("none", "once", "new_episodes", "all")
+RULES = ("strict", "type", "none")
+
+_USED: pytest.StashKey[Cassette] = pytest.StashKey()
+_PASSED: pytest.StashKey[bool] = pytest.StashKey()
+_MAX_NAME = 120
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of cassettes."""
+    group = parser.getgroup("realtime-cassette", "cassettes of OpenAI Realtime connections")
+    group.addoption(
+        _MODE,
+        choices=MODES,
+        help="none: replay alone; once (the default): record where there is no cassette, else"
+        " replay alone; new_episodes: record connections beyond the cassette's; all: record anew",
+    )
+    group.addoption(
+        _MATCH,
+        choices=RULES,
+        help="how frames are matched with the recorded ones: strict (the default) by their order"
+        " and content, type by their types, none not at all",
+    )
+    group.addoption(
+        _UPSTREAM,
+        metavar="URL",
+        help="where recordings are made (wss://api.openai.com/v1; also EVENTSTORE_CASSETTE_UPSTREAM"
+        " and realtime_upstream in the ini file)",
+    )
+    parser.addini("realtime_upstream", "where cassettes of Realtime connections are recorded")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known."""
+    config.addinivalue_line("markers", _MARKER)
+
+
+class _Marked(NamedTuple):
+    """A marker's arguments."""
+
+    path: str | Path | None = None
+    mode: str | None = None
+    match: str | None = None
+    upstream: str | None = None
+
+
+@pytest.fixture
+def realtime_cassette(request: pytest.FixtureRequest) -> Iterator[Cassette]:
+    """A cassette for this test: give its `url` and `api_key` to the client.
+
+    `OpenAI(api_key=realtime_cassette.api_key, websocket_base_url=realtime_cassette.url)` talks to
+    the real server where the cassette is recorded, and to the recording afterwards.
+    """
+    from eventstore.errors import EventStoreError
+    from eventstore.replay.cassette import Cassette
+
+    item, used, unusable = request.node, None, ""
+    try:
+        used = Cassette(**_arguments(item), anew=f'pytest {_MODE}=all "{item.nodeid}"')
+        used.start()
+    except EventStoreError as error:
+        unusable = str(error)
+    if used is None:
+        # Here, where no other exception is shown with it.
+        pytest.fail(unusable, pytrace=False)
+    item.stash[_USED] = used
+    try:
+        yield used
+    finally:
+        passed = item.stash.get(_PASSED, False)
+        problems = used.finish(keep=passed)
+    if passed and problems:
+        pytest.fail(_text(used, problems), pytrace=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Fail a test that does otherwise than recorded; tell one that failed what drifted."""
+    try:
+        result = yield
+    except BaseException:
+        used = item.stash.get(_USED, None)
+        if used is not None:
+            text = _text(used, used.problems(failed=True))
+            if text:
+                item.add_report_section("call", "realtime cassette", text)
+        raise
+    used = item.stash.get(_USED, None)
+    problems = used.problems(failed=False) if used is not None else []
+    if used is not None and problems:
+        pytest.fail(_text(used, problems), pytrace=False)
+    item.stash[_PASSED] = True
+    return result
+
+
+def _text(used: Cassette, problems: list[str]) -> str:
+    return "\n".join(filter(None, (*problems, used.left())))
+
+
+def _arguments(item: pytest.Item) -> dict[str, Any]:
+    """A test's cassette: what the command line says, else the marker, else the default."""
+    marker = item.get_closest_marker("realtime_cassette")
+    args, kwargs = (marker.args, marker.kwargs) if marker is not None else ((), {})
+    if len(args) > 1 or not kwargs.keys() <= {*_Marked._fields[len(args) :]}:
+        pytest.fail(f"{item.nodeid}: the marker is {_MARKER.partition(':')[0]}", pytrace=False)
+    marked = _Marked(*args, **kwargs)
+    config = item.config
+    chosen = {
+        "mode": config.getoption(_MODE) or marked.mode,
+        "match": config.getoption(_MATCH) or marked.match,
+        "upstream": config.getoption(_UPSTREAM)
+        or marked.upstream
+        or config.getini("realtime_upstream"),
+    }
+    return {
+        "path": _folder(item) / (marked.path or _default_name(item)),
+        **{name: value for name, value in chosen.items() if value},
+    }
+
+
+def _folder(item: pytest.Item) -> Path:
+    return item.path.parent / "cassettes"
+
+
+def _default_name(item: pytest.Item) -> Path:
+    """`module/Class.test-parameters.jsonl`, its characters fit for any file system."""
+    classes = [node.name for node in item.listchain() if isinstance(node, pytest.Class)]
+    name, _, parameters = item.name.partition("[")
+    parameters = parameters.removesuffix("]")
+    plain = ".".join((*classes, name)) + (f"-{parameters}" if parameters else "")
+    clean = re.sub(r"[^\w.-]", "_", plain, flags=re.ASCII)[:_MAX_NAME]
+    # Some file systems take "A" and "a" for the same, so parameters that differ in it need more.
+    if clean != plain or parameters != parameters.lower():
+        clean += "-" + hashlib.sha256(plain.encode()).hexdigest()[:8]
+    return Path(item.path.stem, f"{clean}.jsonl")

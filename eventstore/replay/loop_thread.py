@@ -1,0 +1,65 @@
+"""An event loop in a thread of its own, for servers that sync and async callers can both use."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+#: Seconds for what runs in the loop to end.
+_STOP = 20.0
+
+
+class LoopThread(Generic[T]):
+    """Keeps one asynchronous context open in a thread.
+
+    Args:
+        open_: makes the context, in the thread's loop.
+    """
+
+    def __init__(self, open_: Callable[[], AbstractAsyncContextManager[T]]) -> None:
+        self._open = open_
+        self._entered: Future[T] = Future()
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._hold()), name="eventstore-cassette", daemon=True
+        )
+
+    def start(self) -> T:
+        """Start the thread and enter the context.
+
+        Returns:
+            What the context gives; raises what entering it raises.
+        """
+        self._thread.start()
+        return self._entered.result()
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something in the loop, and wait for it."""
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(_STOP)
+
+    def stop(self) -> None:
+        """Leave the context and end the thread; again does nothing.
+
+        Raises:
+            RuntimeError: it does not end.
+        """
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._leave.set)
+            self._thread.join(_STOP)
+            if self._thread.is_alive():
+                raise RuntimeError("the cassette's server does not end")
+
+    async def _hold(self) -> None:
+        self._loop, self._leave = asyncio.get_running_loop(), asyncio.Event()
+        try:
+            async with self._open() as value:
+                self._entered.set_result(value)
+                await self._leave.wait()
+        except BaseException as error:
+            if self._entered.done():
+                raise
+            self._entered.set_exception(error)

@@ -1,0 +1,75 @@
+"""Unit: secrets are taken out of frames, and nothing else."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.strategies import any_text, frames, json_values
+
+from eventstore.replay.redact import REMOVED, redact
+
+
+@pytest.mark.parametrize(
+    ("event", "path"),
+    [
+        ({"session": {"tools": [{"type": "mcp", "authorization": "SECRET"}]}}, "tool"),
+        ({"session": {"tools": [{"headers": {"X-Mine": "SECRET"}}]}}, "header"),
+        ({"response": {"tools": [{"a": 1}, {"headers": {"X": ["SECRET"]}}]}}, "list"),
+        ({"session": {"client_secret": {"value": "SECRET", "expires_at": 1}}}, "ephemeral"),
+        ({"session": {"client_secret": "SECRET"}}, "plain"),
+        ({"a": [{"api_key": "SECRET"}]}, "api_key"),
+        ({"Api-Key": "SECRET", "OPENAI_API_KEY": "SECRET", "xApiKey": "SECRET"}, "spelling"),
+        ({"headers": {"Authorization": 'SECRET "quoted" \\ and {braced}'}}, "odd"),
+        ({"access_token": "SECRET", "refresh-token": "SECRET", "Set-Cookie": "SECRET"}, "more"),
+        ({"password": "SECRET", "é": "ü"}, "password"),
+    ],
+)
+@pytest.mark.parametrize("ascii_", [True, False])
+def test_secrets_are_removed(event: object, path: str, ascii_: bool) -> None:
+    text = json.dumps(event, ensure_ascii=ascii_, indent=1)
+    assert "SECRET" in text
+    clean = redact(text)
+    assert "SECRET" not in clean
+    assert json.dumps(json.loads(clean), ensure_ascii=ascii_, indent=1) == clean
+    assert redact(text.encode()) == clean.encode()
+    assert redact(clean) == clean
+
+
+def test_a_key_that_is_spelled_in_escapes_is_read() -> None:
+    assert redact(r'{"\u0061pi_key":"SECRET"}') == rf'{{"\u0061pi_key":"{REMOVED}"}}'
+
+
+def test_broken_json_is_read_as_far_as_it_goes() -> None:
+    broken = '{"a":}],{"authorization": "SECRET", "b'
+    assert redact(broken) == f'{{"a":}}],{{"authorization": "{REMOVED}", "b'
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"usage": {"total_tokens": 1}, "logprobs": [{"token": "hi"}]},
+        {"tools": [{"parameters": {"properties": {"headers": {"type": "object"}}}}]},
+        {"tools": [{"parameters": {"properties": {"password": {"type": "string"}}}}]},
+        {"tools": [{"parameters": {"required": ["api_key", "password"]}}]},
+        {"item": {"text": 'say "api_key": "x"', "value": "client_secret"}},
+        {"authorization": None, "api_key": 3, "headers": {"x": "y"}},
+    ],
+)
+def test_what_only_looks_like_a_secret_is_kept(event: object) -> None:
+    text = json.dumps(event)
+    assert redact(text) == text
+
+
+@given(frames().map(lambda frame: frame.text) | any_text(60) | st.binary(max_size=60))
+def test_frames_without_secrets_are_as_they_were(text: str | bytes) -> None:
+    assert redact(text) == text
+
+
+@given(json_values(surrogates=True), json_values())
+def test_the_rest_of_a_frame_stays(before: object, behind: object) -> None:
+    event = {"a": before, "api_key": "SECRET", "b": behind}
+    clean = redact(json.dumps(event))
+    assert clean == json.dumps({**event, "api_key": REMOVED})

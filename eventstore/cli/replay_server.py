@@ -13,8 +13,9 @@ from eventstore.errors import EventStoreError
 from eventstore.event_store import EventStore
 from eventstore.replay.connection import Manner, Outcome
 from eventstore.replay.matching import Drift
-from eventstore.replay.recording import Recording, Sent
+from eventstore.replay.recording import Recording
 from eventstore.replay.server import Watcher, recordings_of, replay_server
+from eventstore.store.read_stream import StoredEvent
 
 
 def serve(store: EventStore, session_id: str | None, serving: Serving, speed: float | None) -> None:
@@ -54,11 +55,11 @@ async def _run(
         await stop.wait()
 
 
-def _stepper() -> Callable[[Sent], Awaitable[None]]:
+def _stepper() -> Callable[[StoredEvent], Awaitable[None]]:
     """Lets a frame pass for each line that is typed."""
     turn = asyncio.Lock()
 
-    async def step(sent: Sent) -> None:
+    async def step(sent: StoredEvent) -> None:
         async with turn:
             say(f"next: {sent.seq} {sent.type} [Enter]")
             await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)

@@ -16,7 +16,8 @@ from eventstore.replay.faults import Action, Fault, Faults, error_event
 from eventstore.replay.ids import Ids
 from eventstore.replay.matching import Drift, Matcher, Rule
 from eventstore.replay.pace import Pace
-from eventstore.replay.recording import Recording, Sent
+from eventstore.replay.recording import Recording
+from eventstore.store.read_stream import StoredEvent
 
 #: Told what a client did otherwise than the recorded one.
 OnDrift = Callable[[Drift], None]
@@ -46,7 +47,7 @@ class Manner:
     rule: Rule = "type"
     fresh: bool = False
     faults: tuple[Fault, ...] = ()
-    step: Callable[[Sent], Awaitable[None]] | None = None
+    step: Callable[[StoredEvent], Awaitable[None]] | None = None
     patience: float | None = None
     clean: Callable[[str | bytes], str | bytes] | None = None
 
@@ -113,7 +114,7 @@ class _Playing:
         self._heard = self._clock()
         self._news = asyncio.Event()
         self._recorded_at = {expected.seq: expected.at for expected in script.expected}
-        self._held: Sent | None = None
+        self._held: StoredEvent | None = None
         self._streamed = 0
 
     async def listen(self) -> None:
@@ -162,12 +163,12 @@ class _Playing:
         self.outcome.whole = True
         await self._finish()
 
-    async def _send(self, sent: Sent) -> None:
+    async def _send(self, sent: StoredEvent) -> None:
         frame = sent.text
         await self._connection.send(self._ids.rewrite(frame) if isinstance(frame, str) else frame)
         self.outcome.sent += 1
 
-    async def _act(self, action: Action, sent: Sent) -> bool:
+    async def _act(self, action: Action, sent: StoredEvent) -> bool:
         """Do what a fault asks for; False where the connection is over."""
         if action.delay:
             await asyncio.sleep(action.delay)

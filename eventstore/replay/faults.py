@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Literal, NamedTuple
 
 from eventstore.errors import InvalidInputError
-from eventstore.replay.recording import Sent
+from eventstore.store.read_stream import StoredEvent
 
 Kind = Literal["drop", "close", "delay", "repeat", "swap", "lose", "error"]
 
@@ -102,7 +102,7 @@ class Faults:
         self._faults = tuple(faults)
         self._seen = [0] * len(self._faults)
 
-    def at(self, sent: Sent) -> Action | None:
+    def at(self, sent: StoredEvent) -> Action | None:
         """What to do at a frame, None to send it as it is."""
         action = None
         for place, fault in enumerate(self._faults):

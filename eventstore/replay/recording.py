@@ -12,28 +12,13 @@ from eventstore.realtime.catalogue import INPUT_AUDIO
 from eventstore.realtime.frames import CLIENT, SERVER, STORE, Frame, decode_columns, parse
 from eventstore.realtime.values import integer, text
 from eventstore.replay.causality import Script, ScriptWriter
+from eventstore.store.read_stream import StoredEvent
 
 #: Characters of a recording's frames that are kept at hand; of a longer one they are read anew for
 #: each connection, in pieces.
 KEPT = 64 * 1024 * 1024
 _PIECE = 256
 _NORMAL_CLOSURE = 1000
-
-
-class Sent(NamedTuple):
-    """A server's frame of a recording.
-
-    Attributes:
-        seq: its place in the recording, from 1.
-        at: arrival in microseconds since 1970 UTC, None where unknown.
-        type: its type on the wire.
-        text: the frame exactly as received; bytes for a binary message.
-    """
-
-    seq: int
-    at: int | None
-    type: str
-    text: str | bytes
 
 
 class Closing(NamedTuple):
@@ -68,10 +53,10 @@ class Recording:
     started_at: int | None
     closing: Closing
     streamed: int
-    _kept: list[Sent] | None
-    _open: Callable[[], Iterator[Sent]]
+    _kept: list[StoredEvent] | None
+    _open: Callable[[], Iterator[StoredEvent]]
 
-    async def sent(self) -> AsyncIterator[Sent]:
+    async def sent(self) -> AsyncIterator[StoredEvent]:
         """The server's frames in order."""
         if self._kept is not None:
             for sent in self._kept:
@@ -79,7 +64,7 @@ class Recording:
             return
         frames = self._open()
 
-        def next_piece() -> list[Sent]:
+        def next_piece() -> list[StoredEvent]:
             return list(islice(frames, _PIECE))
 
         # The next piece is read while this one is sent.
@@ -96,7 +81,7 @@ class Recording:
 def record(
     name: str,
     open_: Callable[[], Iterable[Frame]],
-    sent: Callable[[], Iterator[Sent]] | None = None,
+    sent: Callable[[], Iterator[StoredEvent]] | None = None,
 ) -> Recording:
     """Read a recording once, for its script; its frames are kept where they are few.
 
@@ -117,7 +102,7 @@ def record(
         type_ = decode_columns(frame.text)[0]
         streamed += type_ in INPUT_AUDIO
         if frame.direction == SERVER and whole:
-            kept.append(Sent(seq, frame.at, type_, frame.text))
+            kept.append(StoredEvent(seq, frame.at, SERVER, type_, frame.text))
             size += len(frame.text)
             whole = size <= KEPT
         elif frame.direction == STORE:
@@ -129,10 +114,11 @@ def record(
     return Recording(name, writer.script, started_at, closing, streamed, at_hand, again)
 
 
-def _sent(frames: Iterable[Frame]) -> Iterator[Sent]:
+def _sent(frames: Iterable[Frame]) -> Iterator[StoredEvent]:
     for seq, frame in enumerate(frames, 1):
         if frame.direction == SERVER:
-            yield Sent(seq, frame.at, decode_columns(frame.text)[0], frame.text)
+            type_ = decode_columns(frame.text)[0]
+            yield StoredEvent(seq, frame.at, SERVER, type_, frame.text)
 
 
 def _closing(frame: Frame) -> Closing | None:

@@ -22,8 +22,8 @@ from eventstore.realtime.frames import SERVER, Frame
 from eventstore.replay.choose import choose_session, wish_of
 from eventstore.replay.connection import Manner, Outcome, serve_connection
 from eventstore.replay.matching import Drift
-from eventstore.replay.recording import Recording, Sent, record
-from eventstore.store.read_stream import read_events
+from eventstore.replay.recording import Recording, record
+from eventstore.store.read_stream import StoredEvent, read_events
 
 #: Gives the recording for a request's target; raises EventStoreError where there is none.
 Open = Callable[[str], Recording]
@@ -64,9 +64,8 @@ def recordings_of(store: EventStore, session_id: str | None = None) -> Open:
         def frames() -> Iterator[Frame]:
             return (Frame(e.direction, e.text, e.at) for e in store.events(chosen, last=head))
 
-        def sent() -> Iterator[Sent]:
-            events = read_events(store.engine, chosen, 1, head, direction=SERVER)
-            return (Sent(event.seq, event.at, event.type, event.text) for event in events)
+        def sent() -> Iterator[StoredEvent]:
+            return read_events(store.engine, chosen, 1, head, direction=SERVER)
 
         return record(chosen, frames, sent)
 

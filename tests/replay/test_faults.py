@@ -11,7 +11,7 @@ from support.examples import examples
 
 from eventstore import InvalidInputError
 from eventstore.replay.faults import Fault, Faults, error_event, parse_fault
-from eventstore.replay.recording import Sent
+from eventstore.store.read_stream import StoredEvent
 
 
 @pytest.mark.parametrize(
@@ -61,15 +61,15 @@ def test_any_text_is_a_fault_or_refused(spec: str) -> None:
         fault = parse_fault(spec)
     except InvalidInputError:
         return
-    Faults([fault]).at(Sent(1, None, "response.done", "{}"))
+    Faults([fault]).at(StoredEvent(1, None, "server", "response.done", "{}"))
 
 
 def test_several_faults_at_one_place_add_up() -> None:
     faults = Faults(map(parse_fault, ("delay@1=0.5", "delay@a=0.25", "repeat@1=3", "error@a=Oh")))
-    action = faults.at(Sent(1, None, "a", "{}"))
+    action = faults.at(StoredEvent(1, None, "server", "a", "{}"))
     assert action is not None
     assert (action.delay, action.times, len(action.before)) == (0.75, 3, 1)
-    assert faults.at(Sent(2, None, "a", "{}")) is None
+    assert faults.at(StoredEvent(2, None, "server", "a", "{}")) is None
 
 
 def test_an_error_is_one_that_the_openai_package_reads() -> None:

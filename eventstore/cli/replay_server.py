@@ -6,6 +6,8 @@ import asyncio
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from threading import Thread
 
 from eventstore.cli.output import counted, say
 from eventstore.cli.serving import Serving
@@ -30,18 +32,19 @@ def serve(store: EventStore, session_id: str | None, serving: Serving, speed: fl
     """
     if session_id is not None:
         store.head(session_id)
-    step = _stepper() if serving.step else None
-    manner = Manner(None if step else speed, serving.rule, serving.fresh, serving.faults, step)
     try:
-        asyncio.run(_run(store, session_id, (serving.host, serving.port), manner))
+        asyncio.run(_run(store, session_id, serving, speed))
     except OSError as error:
         place, why = f"{serving.host}:{serving.port}", str(error.strerror or error).split(": ")[-1]
         raise EventStoreError(f"cannot listen on {place}: {why}") from error
 
 
 async def _run(
-    store: EventStore, session_id: str | None, address: tuple[str, int], manner: Manner
+    store: EventStore, session_id: str | None, serving: Serving, speed: float | None
 ) -> None:
+    step = _stepper() if serving.step else None
+    manner = Manner(None if step else speed, serving.rule, serving.fresh, serving.faults, step)
+    address = serving.host, serving.port
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -56,27 +59,43 @@ async def _run(
 
 
 def _stepper() -> Callable[[StoredEvent], Awaitable[None]]:
-    """Lets a frame pass for each line that is typed."""
-    turn = asyncio.Lock()
+    """Lets a frame pass for each line that is typed; all of them at the end of the input."""
+    turn, lines = asyncio.Lock(), asyncio.Queue[str]()
+    loop = asyncio.get_running_loop()
+
+    def read() -> None:
+        with suppress(RuntimeError):  # the server has ended
+            while line := sys.stdin.readline():
+                loop.call_soon_threadsafe(lines.put_nowait, line)
+            loop.call_soon_threadsafe(lines.put_nowait, "")
+
+    # A daemon: the server ends without waiting for one more line.
+    Thread(target=read, daemon=True).start()
 
     async def step(sent: StoredEvent) -> None:
         async with turn:
-            say(f"next: {sent.seq} {sent.type} [Enter]")
-            await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+            _tell(f"next: {sent.seq} {sent.type} [Enter]")
+            if not await lines.get():
+                lines.put_nowait("")
 
     return step
 
 
 def _opened(number: int, recording: Recording) -> None:
-    say(f"{number}: {recording.name} begins")
+    _tell(f"{number}: {recording.name} begins")
 
 
 def _drift(number: int, drift: Drift) -> None:
     for line in str(drift).splitlines():
-        say(f"{number}: {line}")
+        _tell(f"{number}: {line}")
 
 
 def _closed(number: int, recording: Recording, outcome: Outcome) -> None:
     end = "to its end" if outcome.whole else "not to its end"
     drift = f", {counted(len(outcome.drift), 'difference')}" if outcome.drift else ""
-    say(f"{number}: {recording.name}: {counted(outcome.sent, 'frame')}, {end}{drift}")
+    _tell(f"{number}: {recording.name}: {counted(outcome.sent, 'frame')}, {end}{drift}")
+
+
+def _tell(line: str) -> None:
+    with suppress(OSError):  # who read along may have gone
+        say(line)

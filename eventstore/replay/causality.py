@@ -14,8 +14,19 @@ from eventstore.realtime.values import mapping, sequence, text
 
 #: Keys whose values are ids, wherever they stand; `id` itself is one only in what is named here.
 ID_KEYS = frozenset(
-    {"event_id", "item_id", "previous_item_id", "response_id", "call_id", "conversation_id"}
+    {
+        "event_id",
+        "item_id",
+        "previous_item_id",
+        "response_id",
+        "call_id",
+        "conversation_id",
+        "approval_request_id",
+    }
 )
+#: Texts that stand for no id, and keys under which users keep what they like.
+_NO_IDS = frozenset({"", "root"})
+_USERS_OWN = frozenset({"metadata", "parameters"})
 _WITH_IDS = frozenset({"session", "conversation", "response", "item", "output", "input"})
 
 #: What the server answers a client's frame with, by GA names. Items and responses are matched by
@@ -31,6 +42,10 @@ _ANSWERS = {
     "response.done": "response.cancel",
     "session.closed": "session.close",
 }
+
+
+#: Unanswered frames that an answer is looked for among.
+_WAITING = 1000
 
 
 class Expected(NamedTuple):
@@ -79,17 +94,21 @@ class ScriptWriter:
     def add(self, seq: int, frame: Frame) -> None:
         """Take in the recording's next frame."""
         type_, _, _, _, event = decode_columns(frame.text)
-        if type_ in INPUT_AUDIO or type_ in DELTAS or frame.direction not in (CLIENT, SERVER):
+        if type_ in INPUT_AUDIO or frame.direction not in (CLIENT, SERVER):
             return
         ids = self.script.client_ids if frame.direction == CLIENT else self.script.server_ids
         others = self.script.server_ids if frame.direction == CLIENT else self.script.client_ids
         ids.update(id_ for id_ in ids_of(event) if id_ not in others)
+        if type_ in DELTAS:
+            return
         pending = _pending(self._state)
         advance(self._state, seq, frame.at, frame.direction, type_, event, 0)
         if frame.direction == CLIENT:
             expected = Expected(seq, frame.at, type_, event)
             self.script.expected.append(expected)
             self._waiting[seq] = expected
+            if len(self._waiting) > _WAITING:
+                del self._waiting[next(iter(self._waiting))]
         else:
             self._answer(seq, type_, event or {}, pending - _pending(self._state))
 
@@ -110,6 +129,8 @@ class ScriptWriter:
         if type_ == "error":
             return self._refused(event)
         asking = _ANSWERS.get(type_)
+        if asking is None:
+            return None
         response = mapping(event.get("response"))
         if asking == "response.cancel" and response.get("status") != "cancelled":
             return None
@@ -152,9 +173,9 @@ def ids_of(value: Any, holder: str = "") -> Iterator[str]:
     if isinstance(value, dict):
         for key, inner in value.items():
             if isinstance(inner, str):
-                if is_id(key, holder):
+                if is_id(key, holder) and inner not in _NO_IDS:
                     yield inner
-            else:
+            elif key not in _USERS_OWN:
                 yield from ids_of(inner, key)
     else:
         for inner in sequence(value):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from eventstore.errors import NotFoundError
+from eventstore.errors import InvalidInputError, NotFoundError
 from eventstore.event_store import EventStore
 from eventstore.store.sessions import check_session_id
 
@@ -27,8 +27,15 @@ class Wish(NamedTuple):
 
 
 def wish_of(target: str) -> Wish:
-    """Read a request's target, such as `/v1/realtime?session=sess_123`."""
-    parts = urlsplit(target)
+    """Read a request's target, such as `/v1/realtime?session=sess_123`.
+
+    Raises:
+        InvalidInputError: it is none.
+    """
+    try:
+        parts = urlsplit(target)
+    except ValueError as error:
+        raise InvalidInputError(f"no path of a URL: {error}") from error
     session = model = None
     metadata: dict[str, str] = {}
     for key, value in parse_qsl(parts.query, keep_blank_values=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -26,6 +27,9 @@ _POLICY_VIOLATION = 1008
 _PATIENCE = 3.0
 #: Seconds for each of the client's last frames to come, once all of the server's are sent.
 _LINGER = 2.0
+#: Differences of one connection that are kept; all are told.
+_DRIFT_KEPT = 1000
+_LONE_HALF = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ class Outcome:
     Attributes:
         sent: the server's frames that were sent.
         whole: whether all of the recording was sent.
-        drift: what the client did otherwise.
+        drift: what the client did otherwise, the first thousand of it.
         refused: for which of it the connection was closed.
     """
 
@@ -79,14 +83,18 @@ async def serve_connection(
     """
     playing = _Playing(connection, recording, manner, on_drift)
     listener = asyncio.create_task(playing.listen())
+    player = asyncio.create_task(playing.send_all())
     try:
-        await playing.send_all()
-    except ConnectionClosed:
-        pass
+        await asyncio.wait((listener, player), return_when=asyncio.FIRST_COMPLETED)
+        if player.done() and isinstance(player.exception(), ConnectionClosed | None):
+            # The connection is over, but its last frames may still have to be matched.
+            await asyncio.wait((listener,))
     finally:
-        listener.cancel()
-        with suppress(asyncio.CancelledError, ConnectionClosed):
-            await listener
+        # A client that left ends its replay, wherever that is.
+        for task in (player, listener):
+            task.cancel()
+            with suppress(asyncio.CancelledError, ConnectionClosed):
+                await task
     playing.tell_missing()
     return playing.outcome
 
@@ -107,13 +115,13 @@ class _Playing:
         script = recording.script
         self._clock = asyncio.get_running_loop().time
         self._pace = Pace(manner.speed, self._clock())
-        self._ids = Ids(manner.fresh, script.server_ids, script.client_ids, recording.started_at)
+        self._ids = Ids(manner.fresh, script.server_ids, recording.started_at)
         self._matcher = Matcher(script, manner.rule, self._ids)
         self._faults = Faults(manner.faults)
         self._arrived: dict[int, float] = {}
         self._heard = self._clock()
         self._news = asyncio.Event()
-        self._recorded_at = {expected.seq: expected.at for expected in script.expected}
+        self._expected = {expected.seq: expected for expected in script.expected}
         self._held: StoredEvent | None = None
         self._streamed = 0
 
@@ -148,7 +156,12 @@ class _Playing:
         waits = self._recording.script.waits if self._manner.rule != "none" else {}
         async for sent in self._recording.sent():
             if sent.seq in waits:
-                await self._await_cause(waits[sent.seq])
+                cause = waits[sent.seq]
+                if self._held is not None and cause not in self._arrived:
+                    # The client may wait for the very frame that a fault holds back.
+                    await self._send_held()
+                if not await self._await_cause(cause):
+                    return
             if self._manner.speed is not None:
                 await self._sleep_until(self._pace.due(sent.at, self._clock()))
             if self._manner.step is not None:
@@ -158,20 +171,29 @@ class _Playing:
                 await self._send(sent)
             elif not await self._act(action or Action(), sent):
                 return
-        if self._held is not None:
-            await self._send(self._held)
+        await self._send_held()
         self.outcome.whole = True
         await self._finish()
 
     async def _send(self, sent: StoredEvent) -> None:
         frame = sent.text
-        await self._connection.send(self._ids.rewrite(frame) if isinstance(frame, str) else frame)
+        if isinstance(frame, str):
+            frame = self._ids.rewrite(frame)
+            if not frame.isascii():
+                frame = _sendable(frame)
+        await self._connection.send(frame)
         self.outcome.sent += 1
+
+    async def _send_held(self) -> None:
+        if self._held is not None:
+            held, self._held = self._held, None
+            await self._send(held)
 
     async def _act(self, action: Action, sent: StoredEvent) -> bool:
         """Do what a fault asks for; False where the connection is over."""
         if action.delay:
             await asyncio.sleep(action.delay)
+            self._pace.delayed(action.delay)
         for frame in action.before:
             await self._connection.send(frame)
         if action.close is not None:
@@ -185,44 +207,39 @@ class _Playing:
             return True
         for _ in range(action.times):
             await self._send(sent)
-        if self._held is not None:
-            held, self._held = self._held, None
-            await self._send(held)
+        await self._send_held()
         return True
 
-    async def _await_cause(self, seq: int) -> None:
-        """Wait for the client's counterpart of a recorded frame, and count time from there."""
-        told = False
+    async def _await_cause(self, seq: int) -> bool:
+        """Wait for the client's counterpart of a recorded frame, and count time from there.
+
+        Returns:
+            False where the client was silent for too long, and the connection is over.
+        """
+        expected = self._expected[seq]
+        tell_at: float | None = self._clock() + _PATIENCE
         while seq not in self._arrived:
-            self._news.clear()
-            try:
-                # The connection's end wakes a waiting client's replay as well.
-                await asyncio.wait_for(self._until_news(), self._left() if told else _PATIENCE)
-            except TimeoutError:
-                expected = next(e for e in self._recording.script.expected if e.seq == seq)
-                if not told:
-                    self._on_drift(Drift("waiting", seq, expected.type))
-                elif self._left() == 0:
-                    await self._refuse(Drift("missing", seq, expected.type))
-                    await self._connection.send("")  # raises: it is closed
-                told = True
-        self._pace.answered(self._recorded_at[seq], self._arrived[seq], self._clock())
+            if tell_at is not None and self._clock() >= tell_at:
+                self._on_drift(Drift("waiting", seq, expected.type))
+                tell_at = None
+            left = self._left() if tell_at is None else tell_at - self._clock()
+            if tell_at is None and left == 0:
+                await self._refuse(Drift("missing", seq, expected.type))
+                return False
+            await self._news_within(left)
+        self._pace.answered(expected.at, self._arrived[seq], self._clock())
+        return True
 
     def _left(self) -> float | None:
         """Seconds that a client may still be silent; None where it may be for ever."""
         patience = self._manner.patience
         return None if patience is None else max(0.0, self._heard + patience - self._clock())
 
-    async def _until_news(self) -> None:
-        news = asyncio.ensure_future(self._news.wait())
-        closed = asyncio.ensure_future(self._connection.wait_closed())
-        try:
-            await asyncio.wait((news, closed), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            news.cancel()
-            closed.cancel()
-        if closed.done() and not closed.cancelled():
-            await self._connection.send("")  # raises: it is closed
+    async def _news_within(self, seconds: float | None) -> None:
+        """Wait for a frame of the client's, for so long at most."""
+        self._news.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._news.wait(), seconds)
 
     async def _sleep_until(self, due: float) -> None:
         wait = due - self._clock()
@@ -239,14 +256,18 @@ class _Playing:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._connection.wait_closed(), left)
                 return
-        streamed = 0 if self._manner.rule == "none" else self._recording.streamed
-        while self._matcher.left or self._streamed < streamed:
-            self._news.clear()
-            try:
-                await asyncio.wait_for(self._until_news(), _LINGER)
-            except TimeoutError:
-                break
+        missing, end = self._count_missing(), self._clock() + _LINGER
+        while missing and (left := end - self._clock()) > 0:
+            await self._news_within(left)
+            # Only what is missing keeps the connection open: a microphone may never end.
+            if self._count_missing() < missing:
+                missing, end = self._count_missing(), self._clock() + _LINGER
         await self._connection.close(closing.code, closing.reason)
+
+    def _count_missing(self) -> int:
+        if self._manner.rule == "none":
+            return 0
+        return self._matcher.left + max(0, self._recording.streamed - self._streamed)
 
     def tell_missing(self) -> None:
         """Tell which recorded frames never came."""
@@ -254,5 +275,11 @@ class _Playing:
             self._tell(drift)
 
     def _tell(self, drift: Drift) -> None:
-        self.outcome.drift.append(drift)
+        if len(self.outcome.drift) < _DRIFT_KEPT:
+            self.outcome.drift.append(drift)
         self._on_drift(drift)
+
+
+def _sendable(frame: str) -> str:
+    """The frame as a websocket can carry it: lone halves of characters as JSON's escapes."""
+    return _LONE_HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", frame)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 import string
@@ -27,7 +28,7 @@ class Ids:
 
     Args:
         fresh: give new ids to all that the server chose, and move times to now.
-        server_ids, client_ids: who chose which of the recording's ids.
+        server_ids: the recording's ids that the server chose.
         started_at: when the recording began, in microseconds since 1970 UTC; None moves no times.
     """
 
@@ -35,7 +36,6 @@ class Ids:
         self,
         fresh: bool = False,
         server_ids: Set[str] = frozenset(),
-        client_ids: Set[str] = frozenset(),
         started_at: int | None = None,
     ) -> None:
         self._now: dict[str, str] = {}
@@ -43,7 +43,7 @@ class Ids:
         self._salt = "".join(secrets.choice(_ALPHABET) for _ in range(_MAX_ID))
         self._numbers = count(1)
         self._fresh = fresh
-        self._server_ids, self._client_ids = server_ids, client_ids
+        self._server_ids = server_ids
         self._later = 0 if started_at is None else round(time.time() - started_at / 1e6)
 
     def learn(self, recorded: str, live: str) -> None:
@@ -76,10 +76,18 @@ class Ids:
                 pieces[place + 2] = self._live(key, pieces[place + 2])
         return '"'.join(pieces)
 
-    def _live(self, key: str, recorded: str) -> str:
-        if self._fresh and key == "event_id" and recorded not in self._client_ids:
-            return self._fresh_id(recorded) if recorded else recorded  # used once: not remembered
-        return self.now(recorded)
+    def _live(self, key: str, written: str) -> str:
+        """What stands between the quotes in place of a recorded id; both as JSON has them."""
+        recorded = written
+        if "\\" in written:
+            try:
+                recorded = json.loads(f'"{written}"')
+            except ValueError:
+                return written
+        if self._fresh and key == "event_id" and recorded in self._server_ids:
+            return self._fresh_id(recorded)  # used once: not remembered
+        live = self.now(recorded)
+        return written if live == recorded else json.dumps(live)[1:-1]
 
     def _later_times(self, behind: str) -> str:
         if not self._fresh:

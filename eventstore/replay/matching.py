@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections import deque
+from itertools import chain, islice
 from typing import Any, Literal, NamedTuple
 
 from eventstore.realtime.catalogue import INPUT_AUDIO, canonical
@@ -16,6 +19,8 @@ RULES: tuple[Rule, ...] = ("strict", "type", "none")
 
 _MISSING = object()
 _SHOWN = 300
+#: Differences of one frame that are told, and frames of a type to look for one without any.
+_TOLD, _AHEAD = 20, 32
 
 
 class Difference(NamedTuple):
@@ -89,33 +94,59 @@ class Matcher:
 
     def __init__(self, script: Script, rule: Rule, ids: Ids) -> None:
         self._script, self._rule, self._ids = script, rule, ids
-        self.left = [] if rule == "none" else list(script.expected)
+        self._queues: dict[str, deque[Expected]] = {}
+        self.left = 0 if rule == "none" else len(script.expected)
+        for expected in script.expected if self.left else ():
+            self._queues.setdefault(self._queue_of(expected.type), deque()).append(expected)
+        self._answers = sorted(script.waits)
 
     def receive(self, frame: str | bytes) -> Match | None:
         """What a frame is; None for streamed audio, which is taken as it comes."""
         type_, _, _, _, event = decode_columns(frame)
         if type_ in INPUT_AUDIO or self._rule == "none":
             return None
-        named = canonical(type_)
-        places = [i for i, e in enumerate(self.left) if canonical(e.type) == named]
-        if self._rule == "strict":
-            places = [i for i in places if i == 0]
-        if not places:
-            if self._rule != "strict" or not self.left:
-                return Match(None, Drift("unexpected", None, type_))
-            first = self.left[0]
-            other = Difference("type", _shown(first.type), _shown(type_))
-            return Match(None, Drift("unexpected", first.seq, type_, (other,)))
-        found = [(place, self._differences(self.left[place], event)) for place in places]
-        place, differences = next((f for f in found if not f[1]), found[0])
-        expected = self.left.pop(place)
+        queue = self._queues.get(self._queue_of(type_))
+        if not queue:
+            return Match(None, Drift("unexpected", None, type_))
+        if canonical(queue[0].type) != canonical(type_):
+            other = Difference("type", _shown(queue[0].type), _shown(type_))
+            return Match(None, Drift("unexpected", queue[0].seq, type_, (other,)))
+        place, differences = self._nearest(queue, event)
+        expected = queue[place]
+        del queue[place]
+        self.left -= 1
         self._learn(expected, mapping(event))
         drift = Drift("differs", expected.seq, type_, tuple(differences)) if differences else None
         return Match(expected.seq, drift)
 
+    def _queue_of(self, type_: str) -> str:
+        """Frames of one type stand in a queue; where the order counts, all of them in one."""
+        return "" if self._rule == "strict" else canonical(type_)
+
+    def _nearest(
+        self, queue: deque[Expected], event: dict[str, Any] | None
+    ) -> tuple[int, list[Difference]]:
+        """The first frame of a queue without a difference, else the first.
+
+        Looked for among those that were sent before the first one's next answer: the recorded
+        client did not wait for one to send the other.
+        """
+        first = self._differences(queue[0], event)
+        if not first or self._rule == "strict":
+            return 0, first
+        after = bisect_right(self._answers, queue[0].seq)
+        until = self._answers[after] if after < len(self._answers) else None
+        for place, expected in enumerate(islice(queue, 1, _AHEAD), 1):
+            if until is not None and expected.seq > until:
+                break
+            if not self._differences(expected, event):
+                return place, []
+        return 0, first
+
     def missing(self) -> list[Drift]:
         """Recorded frames that have not come."""
-        return [Drift("missing", expected.seq, expected.type) for expected in self.left]
+        left = sorted(chain.from_iterable(self._queues.values()), key=lambda expected: expected.seq)
+        return [Drift("missing", expected.seq, expected.type) for expected in left]
 
     def _differences(self, expected: Expected, event: dict[str, Any] | None) -> list[Difference]:
         found: list[Difference] = []
@@ -125,6 +156,8 @@ class Matcher:
     def _compare(
         self, expected: Any, came: Any, path: str, holder: str, found: list[Difference]
     ) -> None:
+        if len(found) >= _TOLD:
+            return
         if isinstance(expected, dict) and isinstance(came, dict):
             for key in (*expected, *(key for key in came if key not in expected)):
                 inner = f"{path}.{key}" if path else key
@@ -139,7 +172,7 @@ class Matcher:
                 other = came[place] if place < len(came) else _MISSING
                 self._compare(one, other, f"{path}[{place}]", holder, found)
         elif expected not in (came, REMOVED) and not (_is_nothing(expected) and _is_nothing(came)):
-            found.append(Difference(path or "the frame", _shown(expected), _shown(came)))
+            found.append(Difference(path[:_SHOWN] or "the frame", _shown(expected), _shown(came)))
 
     def _compare_ids(self, expected: Any, came: Any, path: str, found: list[Difference]) -> None:
         """Ids that the client chose may be others; those that the server chose are known."""
@@ -147,7 +180,7 @@ class Matcher:
             return
         chosen = expected in self._script.client_ids or path == "event_id"
         if not chosen and self._ids.now(expected) != came:
-            found.append(Difference(path, _shown(self._ids.now(expected)), _shown(came)))
+            found.append(Difference(path[:_SHOWN], _shown(self._ids.now(expected)), _shown(came)))
 
     def _learn(self, expected: Expected, event: dict[str, Any]) -> None:
         """Note the ids that the live client chose in place of the recorded ones."""

@@ -38,6 +38,10 @@ class Pace:
         self._answers = False
         return max(now, due)
 
+    def delayed(self, seconds: float) -> None:
+        """Something held the server up: what follows keeps its distance to it."""
+        self._here += seconds
+
     def answered(self, at: int | None, arrived: float, now: float) -> None:
         """A client's frame that was recorded `at` has arrived: count from there.
 

@@ -18,7 +18,7 @@ from eventstore.store.read_stream import StoredEvent
 #: each connection, in pieces.
 KEPT = 64 * 1024 * 1024
 _PIECE = 256
-_NORMAL_CLOSURE = 1000
+_NORMAL_CLOSURE, _REASON_BYTES = 1000, 123
 
 
 class Closing(NamedTuple):
@@ -130,6 +130,6 @@ def _closing(frame: Frame) -> Closing | None:
     # Codes that no close frame carries, such as 1006, come from what was cut off.
     sendable = code is not None and (code in (1000, 1001, 1003) or 1007 <= code <= 1014)
     private = code is not None and 3000 <= code <= 4999
-    reason = (text(event.get("reason")) or "").encode()[:123].decode(errors="ignore")
+    reason = (text(event.get("reason")) or "").encode(errors="replace")[:_REASON_BYTES]
     told = code if code and (sendable or private) else _NORMAL_CLOSURE
-    return Closing(frame.at, told, reason, event.get("by") == CLIENT)
+    return Closing(frame.at, told, reason.decode(errors="ignore"), event.get("by") == CLIENT)

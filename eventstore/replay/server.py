@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from http import HTTPStatus
 from itertools import count
+from threading import Lock
 from typing import NamedTuple
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
@@ -29,6 +33,10 @@ from eventstore.store.read_stream import StoredEvent, read_events
 Open = Callable[[str], Recording]
 
 _SUBPROTOCOL = Subprotocol("realtime")
+_INTERNAL_ERROR, _REASON = 1011, 40
+# Handshakes that fail are the client's affair: no traceback of them is anybody's news.
+_LOGGER = logging.getLogger("eventstore.replay.server")
+_LOGGER.setLevel(logging.CRITICAL)
 _MAX_FRAME = 32 * 1024 * 1024
 _RECORDINGS_KEPT = 4
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -69,9 +77,13 @@ def recordings_of(store: EventStore, session_id: str | None = None) -> Open:
 
         return record(chosen, frames, sent)
 
+    reading = Lock()
+
     def open_(target: str) -> Recording:
         chosen = session_id or choose_session(store, wish_of(target))
-        return opened(chosen, store.head(chosen))
+        head = store.head(chosen)
+        with reading:  # of a hundred clients at once, one reads it
+            return opened(chosen, head)
 
     return open_
 
@@ -90,28 +102,32 @@ async def replay_server(
     Raises:
         OSError: the address cannot be listened on.
     """
-    chosen: dict[object, Recording] = {}
+    chosen: WeakKeyDictionary[ServerConnection, Recording] = WeakKeyDictionary()
     numbers = count(1)
 
     async def handshake(connection: ServerConnection, request: Request) -> Response | None:
         if not _is_local(request.headers.get("Origin"), host):
             return _refusal(HTTPStatus.FORBIDDEN, "pages of other hosts cannot read recordings")
         try:
-            # In the loop's own thread: a recording is read once, and then at hand.
-            chosen[connection.id] = open_(request.path)
+            # In a thread: to read a long recording must not hold up those that play.
+            chosen[connection] = await asyncio.to_thread(open_, request.path)
         except EventStoreError as error:
             return _refusal(_status(error), str(error))
         return None
 
     async def play(connection: ServerConnection) -> None:
-        recording, number = chosen.pop(connection.id), next(numbers)
+        recording, number = chosen.pop(connection), next(numbers)
         told = watcher or _NOBODY
         told.opened(number, recording)
 
         def on_drift(drift: Drift) -> None:
             told.drift(number, drift)
 
-        outcome = await serve_connection(connection, recording, manner, on_drift)
+        try:
+            outcome = await serve_connection(connection, recording, manner, on_drift)
+        except EventStoreError as error:
+            outcome = Outcome()
+            await connection.close(_INTERNAL_ERROR, str(error)[:_REASON])
         told.closed(number, recording, outcome)
 
     async with serve(
@@ -123,6 +139,7 @@ async def replay_server(
         compression=None,
         max_size=_MAX_FRAME,
         server_header=None,
+        logger=_LOGGER,
     ) as server:
         yield server
 

@@ -171,6 +171,6 @@ def test_fresh_ids_look_alike_and_are_the_same_throughout() -> None:
 
 @pytest.mark.parametrize("stated", ["1700000600", "1700000600.5", "17", '"1700000600"', "null"])
 def test_times_move_with_the_session(stated: str) -> None:
-    ids = Ids(True, frozenset(), frozenset(), 1_700_000_000_000_000)
+    ids = Ids(True, frozenset(), 1_700_000_000_000_000)
     moved = ids.rewrite(f'{{"expires_at":{stated}}}')
     assert (moved != f'{{"expires_at":{stated}}}') == (stated == "1700000600")

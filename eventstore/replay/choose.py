@@ -10,6 +10,8 @@ from eventstore.event_store import EventStore
 from eventstore.store.sessions import check_session_id
 
 _ROOTS = ("realtime", "v1/realtime", "openai/realtime", "openai/v1/realtime")
+#: The endpoint of translation sessions, which stands where a session's id may.
+_TRANSLATIONS = "translations"
 
 
 class Wish(NamedTuple):
@@ -47,8 +49,9 @@ def wish_of(target: str) -> Wish:
             metadata[key[len("metadata[") : -1]] = value
     path = unquote(parts.path).strip("/")
     for root in _ROOTS:
-        if path.startswith(f"{root}/") and session is None:
-            session = path.removeprefix(f"{root}/")
+        behind = path.removeprefix(f"{root}/")
+        if behind not in (path, _TRANSLATIONS) and session is None:
+            session = behind
     return Wish(session, model, metadata)
 
 

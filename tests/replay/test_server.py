@@ -122,6 +122,8 @@ def calls(store: EventStore) -> EventStore:
         ("/v1/realtime/sess_3", "sess_3"),
         ("/openai/v1/realtime?session=sess_1&api-version=1", "sess_1"),
         ("/v1/realtime?model=gpt-realtime-mini", "sess_3"),
+        ("/v1/realtime/translations?model=gpt-realtime-mini", "sess_3"),
+        ("/v1/realtime/translations?session=sess_2", "sess_2"),
         ("/v1/realtime?metadata[customer]=2", "sess_2"),
         ("/v1/realtime?metadata%5Bcustomer%5D=1&model=gpt-realtime", "sess_1"),
     ],

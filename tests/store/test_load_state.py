@@ -40,6 +40,15 @@ def goes_on(state: SessionState, events: list[LogEvent]) -> SessionState:
     return state
 
 
+def at_every_seq(engine: Engine, call: Call) -> None:
+    append(engine, None, SESSION, call.frames)
+    events = log_events(call.frames)
+    for seq in range(1, len(events) + 1):
+        loaded = loaded_at(engine, SESSION, seq)
+        assert views(loaded) == views(fold(SESSION, events[:seq])), seq
+        assert views(goes_on(loaded, events)) == views(fold(SESSION, events)), seq
+
+
 def both_ways(engine: Engine, streams_: st.SearchStrategy[list[Frame]], count: int) -> None:
     """Compare at any seq of so many streams; fewer on PostgreSQL, where each takes longer."""
 
@@ -75,12 +84,7 @@ def test_short_streams_taken_apart(engine: Engine) -> None:
     ids=["voice", "tool", "cut-off"],
 )
 def test_every_seq_of_a_call(engine: Engine, call: Call) -> None:
-    append(engine, None, SESSION, call.frames)
-    events = log_events(call.frames)
-    for seq in range(1, len(events) + 1):
-        loaded = loaded_at(engine, SESSION, seq)
-        assert views(loaded) == views(fold(SESSION, events[:seq])), seq
-        assert views(goes_on(loaded, events)) == views(fold(SESSION, events)), seq
+    at_every_seq(engine, call)
 
 
 @pytest.mark.parametrize("offset", range(4))
@@ -119,12 +123,7 @@ def test_every_seq_where_transcripts_come_before_their_items(engine: Engine) -> 
     call.server(delta, item_id="item_3", delta="es").added({**heard, "id": "item_2"}).server(
         delta, item_id="item_2", delta="no"
     )
-    append(engine, None, SESSION, call.frames)
-    events = log_events(call.frames)
-    for seq in range(1, len(events) + 1):
-        loaded = loaded_at(engine, SESSION, seq)
-        assert views(loaded) == views(fold(SESSION, events[:seq])), seq
-        assert views(goes_on(loaded, events)) == views(fold(SESSION, events)), seq
+    at_every_seq(engine, call)
 
 
 def test_a_closed_stream(engine: Engine) -> None:

@@ -17,12 +17,8 @@ from websockets.typing import Subprotocol
 
 from eventstore.replay.cassette_file import Part
 from eventstore.replay.connection import Manner, Outcome, serve_connection
-from eventstore.replay.proxy import (
-    CLOSE_TIMEOUT,
-    connect_upstream,
-    pass_on,
-    refusal,
-)
+from eventstore.replay.handshake import refusal
+from eventstore.replay.proxy import CLOSE_TIMEOUT, connect_upstream, pass_on
 from eventstore.replay.recording import Recording
 
 _HOST = "127.0.0.1"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
@@ -20,6 +19,7 @@ from websockets.typing import Subprotocol
 
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.frames import CLIENT, SERVER
+from eventstore.replay.handshake import refusal, response
 
 #: Told each frame's direction and text before it is passed on.
 OnFrame = Callable[[str, str | bytes], None]
@@ -99,23 +99,10 @@ async def connect_upstream(base: str, request: Request) -> ClientConnection | Re
     except InvalidStatus as error:
         refused = error.response
         headers = _passed_on(refused.headers)
-        return _response(refused.status_code, refused.reason_phrase, headers, bytes(refused.body))
+        return response(refused.status_code, refused.reason_phrase, headers, bytes(refused.body))
     except (OSError, TimeoutError, WebSocketException, InvalidInputError) as error:
         status = HTTPStatus.BAD_GATEWAY
         return refusal(status, f"cannot connect to {base}: {error or type(error).__name__}")
-
-
-def refusal(status: HTTPStatus, message: str) -> Response:
-    """A refused handshake, its body in the shape of OpenAI's errors."""
-    error = {"message": message, "type": "invalid_request_error", "param": None, "code": None}
-    headers = Headers({"Content-Type": "application/json"})
-    return _response(status, status.phrase, headers, json.dumps({"error": error}).encode())
-
-
-def _response(status: int, phrase: str, headers: Headers, body: bytes) -> Response:
-    headers["Content-Length"] = str(len(body))
-    headers["Connection"] = "close"
-    return Response(status, phrase, headers, body)
 
 
 def _passed_on(headers: Headers) -> Headers:

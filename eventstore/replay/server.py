@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -16,7 +15,6 @@ from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from websockets.asyncio.server import Server, ServerConnection, serve
-from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
@@ -25,6 +23,7 @@ from eventstore.event_store import EventStore
 from eventstore.realtime.frames import SERVER, Frame
 from eventstore.replay.choose import choose_session, wish_of
 from eventstore.replay.connection import Manner, Outcome, serve_connection
+from eventstore.replay.handshake import refusal
 from eventstore.replay.matching import Drift
 from eventstore.replay.recording import Recording, record
 from eventstore.store.read_stream import StoredEvent, read_events
@@ -107,12 +106,12 @@ async def replay_server(
 
     async def handshake(connection: ServerConnection, request: Request) -> Response | None:
         if not _is_local(request.headers.get("Origin"), host):
-            return _refusal(HTTPStatus.FORBIDDEN, "pages of other hosts cannot read recordings")
+            return refusal(HTTPStatus.FORBIDDEN, "pages of other hosts cannot read recordings")
         try:
             # In a thread: to read a long recording must not hold up those that play.
             chosen[connection] = await asyncio.to_thread(open_, request.path)
         except EventStoreError as error:
-            return _refusal(_status(error), str(error))
+            return refusal(_status(error), str(error))
         return None
 
     async def play(connection: ServerConnection) -> None:
@@ -165,17 +164,3 @@ def _is_local(origin: str | None, host: str) -> bool:
         return urlsplit(origin).hostname in _LOOPBACK | {host}
     except ValueError:
         return False
-
-
-def _refusal(status: HTTPStatus, message: str) -> Response:
-    """A refused handshake, its body in the shape of OpenAI's errors."""
-    error = {"message": message, "type": "invalid_request_error", "param": None, "code": None}
-    body = json.dumps({"error": error}).encode()
-    headers = Headers(
-        {
-            "Content-Type": "application/json",
-            "Content-Length": str(len(body)),
-            "Connection": "close",
-        }
-    )
-    return Response(status.value, status.phrase, headers, body)

@@ -118,8 +118,18 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     problems = used.problems(failed=False) if used is not None else []
     if used is not None and problems:
         pytest.fail(_text(used, problems), pytrace=False)
-    item.stash[_PASSED] = True
     return result
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note whether a test passed: those of unittest fail and skip without raising."""
+    report = yield
+    if report.when == "call":
+        item.stash[_PASSED] = report.passed
+    return report
 
 
 def _text(used: Cassette, problems: list[str]) -> str:

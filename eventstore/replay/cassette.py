@@ -26,6 +26,7 @@ MODES: tuple[Mode, ...] = ("none", "once", "new_episodes", "all")
 OPENAI = "wss://api.openai.com/v1"
 UPSTREAM_VARIABLE = "EVENTSTORE_CASSETTE_UPSTREAM"
 KEY_VARIABLE = "OPENAI_API_KEY"
+_NO_PROXY, _LOOPBACK = ("NO_PROXY", "no_proxy"), "127.0.0.1"
 #: What clients may take for a key where nothing is recorded.
 NO_KEY = "no-key-is-needed"
 #: Seconds without a frame from a client that the replay waits for, before it fails.
@@ -64,7 +65,7 @@ class Cassette:
             raise InvalidInputError(f"mode {mode!r}: use {', '.join(MODES)}")
         if match not in RULES:
             raise InvalidInputError(f"match {match!r}: use {', '.join(RULES)}")
-        self.path, self.mode, self._rule, self._anew = Path(path), mode, match, anew
+        self.path, self.mode, self._rule, self._anew = Path(path).absolute(), mode, match, anew
         self._name = _shown(self.path)
         upstream = upstream or os.environ.get(UPSTREAM_VARIABLE) or OPENAI
         upstream_url(upstream, "")
@@ -85,6 +86,7 @@ class Cassette:
         self._server = self._make_server(upstream)
         self._thread = LoopThread(self._server.serving)
         self._told: set[str] = set()
+        self._proxies: dict[str, str | None] = {}
 
     def _why(self, exists: bool) -> str:
         return "mode all records anew" if exists else "there is none yet"
@@ -111,6 +113,10 @@ class Cassette:
             OSError: no port can be listened on.
         """
         self._thread.start()
+        # Clients would ask a proxy of the environment's for this very machine.
+        for name in _NO_PROXY:
+            self._proxies[name] = os.environ.get(name)
+            os.environ[name] = ",".join(filter(None, (os.environ.get(name), _LOOPBACK)))
 
     def problems(self, failed: bool) -> list[str]:
         """What is known to be wrong by now; clients that are still connected may go on.
@@ -132,6 +138,11 @@ class Cassette:
             What is wrong and was not told before.
         """
         self._thread.stop()
+        for name, before in self._proxies.items():
+            if before is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = before
         server = self._server
         problems = self._news(failed=not keep)
         try:

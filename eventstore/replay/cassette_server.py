@@ -40,7 +40,6 @@ class CassetteServer:
         opened: how many clients connected.
         refused: how many were one too many.
         outcomes: by the number of a replayed connection, what it came to.
-        parts: what was recorded, in the order of connections.
         failures: why what was recorded cannot be used.
     """
 
@@ -52,9 +51,10 @@ class CassetteServer:
     opened: int = 0
     refused: int = 0
     outcomes: dict[int, Outcome] = field(default_factory=dict)
-    parts: list[Part] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     _chosen: dict[object, tuple[int, Recording | ClientConnection]] = field(default_factory=dict)
+    _arrived: int = 0
+    _parts: dict[int, Part] = field(default_factory=dict)
     _serving: dict[ServerConnection, asyncio.Task[None]] = field(default_factory=dict)
 
     @asynccontextmanager
@@ -94,12 +94,19 @@ class CassetteServer:
             await asyncio.wait(closed, timeout=_END)
 
     @property
+    def parts(self) -> list[Part]:
+        """What was recorded, in the order in which clients came: a replay serves them so."""
+        return [part for _, part in sorted(self._parts.items())]
+
+    @property
     def open(self) -> int:
         """How many connections are open."""
         return len(self._serving)
 
     async def _handshake(self, connection: ServerConnection, request: Request) -> Response | None:
         source: Recording | ClientConnection | Response
+        self._arrived += 1
+        arrived = self._arrived
         if self.opened < len(self.recordings):
             source = self.recordings[self.opened]
         elif self.upstream is None:
@@ -111,7 +118,7 @@ class CassetteServer:
         if isinstance(source, Response):
             return source
         self.opened += 1
-        self._chosen[connection.id] = (self.opened, source)
+        self._chosen[connection.id] = (arrived, source)
         return None
 
     def _subprotocol(
@@ -145,7 +152,7 @@ class CassetteServer:
     ) -> None:
         try:
             part = Part(self.cassette)
-            self.parts.append(part)
+            self._parts[number] = part
             ending = await pass_on(connection, upstream, part.add)
             part.end(*ending)
         finally:

@@ -18,6 +18,8 @@ Rule = Literal["strict", "type", "none"]
 RULES: tuple[Rule, ...] = ("strict", "type", "none")
 
 _MISSING = object()
+#: Ids that a client may give or leave out, as it likes.
+_CLIENTS_OWN = frozenset({"event_id", "item.id"})
 _SHOWN = 300
 #: Differences of one frame that are told, and frames of a type to look for one without any.
 _TOLD, _AHEAD = 20, 32
@@ -171,16 +173,17 @@ class Matcher:
                 one = expected[place] if place < len(expected) else _MISSING
                 other = came[place] if place < len(came) else _MISSING
                 self._compare(one, other, f"{path}[{place}]", holder, found)
-        elif expected not in (came, REMOVED) and not (_is_nothing(expected) and _is_nothing(came)):
+        elif not _is_same(expected, came):
             found.append(Difference(path[:_SHOWN] or "the frame", _shown(expected), _shown(came)))
 
     def _compare_ids(self, expected: Any, came: Any, path: str, found: list[Difference]) -> None:
         """Ids that the client chose may be others; those that the server chose are known."""
-        if not isinstance(expected, str) or not isinstance(came, str):
-            return
-        chosen = expected in self._script.client_ids or path == "event_id"
-        if not chosen and self._ids.now(expected) != came:
-            found.append(Difference(path[:_SHOWN], _shown(self._ids.now(expected)), _shown(came)))
+        both = isinstance(expected, str) and isinstance(came, str)
+        chosen = path in _CLIENTS_OWN or (both and expected in self._script.client_ids)
+        if not chosen or "root" in (expected, came):
+            known = self._ids.now(expected) if isinstance(expected, str) else expected
+            if known != came and not (_is_nothing(known) and _is_nothing(came)):
+                found.append(Difference(path[:_SHOWN], _shown(known), _shown(came)))
 
     def _learn(self, expected: Expected, event: dict[str, Any]) -> None:
         """Note the ids that the live client chose in place of the recorded ones."""
@@ -199,6 +202,13 @@ class Matcher:
             made = self._script.made.get(expected.seq)
             if made is not None:
                 self._ids.learn(made, chosen)
+
+
+def _is_same(expected: Any, came: Any) -> bool:
+    if expected == REMOVED or (_is_nothing(expected) and _is_nothing(came)):
+        return True
+    # Python takes true for 1.
+    return bool(expected == came) and isinstance(expected, bool) == isinstance(came, bool)
 
 
 def _is_nothing(value: Any) -> bool:

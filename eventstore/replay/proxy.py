@@ -69,10 +69,13 @@ def upstream_url(base: str, target: str) -> str:
     """
     try:
         there, asked = urlsplit(base), urlsplit(target)
-    except ValueError as error:
-        raise InvalidInputError(f"upstream {base!r}: {error}") from error
-    if there.scheme not in _SCHEMES or not there.netloc:
-        raise InvalidInputError(f"upstream {base!r}: use an address like wss://api.openai.com/v1")
+        usable = there.scheme in _SCHEMES and there.hostname and there.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        # A key may stand in its user or its query.
+        told = repr(base) if "@" not in base and "?" not in base else "that was given"
+        raise InvalidInputError(f"upstream {told}: use an address like wss://api.openai.com/v1")
     path = there.path.rstrip("/") + asked.path.removeprefix(_ROOT)
     query = "&".join(filter(None, (there.query, asked.query)))
     return urlunsplit((_SCHEMES[there.scheme], there.netloc, path, query, ""))
@@ -100,9 +103,15 @@ async def connect_upstream(base: str, request: Request) -> ClientConnection | Re
         refused = error.response
         headers = _passed_on(refused.headers)
         return response(refused.status_code, refused.reason_phrase, headers, bytes(refused.body))
-    except (OSError, TimeoutError, WebSocketException, InvalidInputError) as error:
-        status = HTTPStatus.BAD_GATEWAY
-        return refusal(status, f"cannot connect to {base}: {error or type(error).__name__}")
+    except (OSError, ValueError, WebSocketException, InvalidInputError) as error:
+        status, why = HTTPStatus.BAD_GATEWAY, type(error).__name__
+        return refusal(status, f"cannot connect to {_shown(base)}: {error or why}")
+
+
+def _shown(base: str) -> str:
+    """An upstream without its user and its query, where a key may stand."""
+    there = urlsplit(base)
+    return f"{there.scheme}://{there.netloc.rpartition('@')[2]}{there.path}"
 
 
 def _passed_on(headers: Headers) -> Headers:

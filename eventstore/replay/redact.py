@@ -9,7 +9,9 @@ from collections.abc import Iterator
 #: What stands in place of a secret.
 REMOVED = "[removed]"
 
-_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]:,]', re.DOTALL)
+# A text that never ends goes up to the frame's end: to look for its end anew at each quote in it
+# would take the square of its length.
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[{}\[\]:,]', re.DOTALL)
 _QUOTED = f'"{REMOVED}"'
 # Names without case, dashes and underscores; those that end like this hold a secret.
 _SECRET = (
@@ -19,14 +21,27 @@ _SECRET = (
     "accesstoken",
     "authtoken",
     "refreshtoken",
+    "idtoken",
+    "sessiontoken",
     "secret",
+    "secrets",
+    "secretkey",
+    "privatekey",
+    "accesskey",
+    "apikeys",
     "password",
+    "passphrase",
+    "credential",
+    "credentials",
     "cookie",
+    "cookies",
 )
+# Within a function's schema, keys are the names of parameters.
+_SCHEMAS = frozenset({"parameters", "properties"})
 # Nearly no frame has any of these, and most frames are long: a quick look saves the slow one.
 _HINTS = (
-    *("authorization", "api", "subscription", "token", "secret", "password", "cookie"),
-    *("headers", "\\u00"),
+    *("authorization", "api", "subscription", "token", "secret", "passw", "passphrase", "cookie"),
+    *("credential", "private", "access", "headers", "\\u00"),
 )
 
 
@@ -34,7 +49,8 @@ def redact(text: str | bytes) -> str | bytes:
     """A frame with "[removed]" in place of each text under a key that names a secret.
 
     Such are `authorization`, `api_key`, `access_token`, `client_secret` (and the `value` in it),
-    `password`, `cookie` and the like, however they are spelled, and all headers of a tool.
+    `password`, `cookie` and the like, however they are spelled, with all texts that are within
+    them, and all headers of a tool.
 
     Args:
         text: a frame; JSON that is broken is read as far as it goes.
@@ -76,7 +92,7 @@ def _secrets(text: str) -> Iterator[tuple[int, int]]:
             at_key = bool(path) and path[-1] is not None
         elif at_key:
             path[-1] = _name(mark)
-        elif _is_secret(path[-5:]):
+        elif _is_secret(path):
             yield token.span()
 
 
@@ -89,11 +105,12 @@ def _name(quoted: str) -> str:
 
 
 def _is_secret(path: list[str | None]) -> bool:
-    """Whether a text is secret, by the last keys that lead to it."""
+    """Whether a text is secret, by the keys that lead to it."""
     keys = [key for key in path if key is not None]
     if not keys:
         return False
-    if keys[-1].endswith(_SECRET) or keys[-2:] == ["clientsecret", "value"]:
+    within = keys if _SCHEMAS.isdisjoint(keys) else keys[-1:]
+    if any(key.endswith(_SECRET) for key in within):
         return True
     # A function's schema may have a parameter "headers": only a tool's own are meant.
-    return any(path[i : i + 3] == ["tools", None, "headers"] for i in range(len(path) - 3))
+    return any(path[i : i + 3] == ["tools", None, "headers"] for i in range(len(path) - 2))

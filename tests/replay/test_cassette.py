@@ -16,11 +16,14 @@ from typing import Any
 
 import pytest
 from support.calls import beta_tool_call, voice_call
-from support.cassettes import each_in_turn, openai_talk
+from support.cassettes import each_in_turn, openai_talk, websocket_server
 from support.recordings import each_recording
 from support.recordings import frames as recorded_frames
 from support.replaying import one, play_client, sent_by, served
+from websockets.asyncio.client import connect as connect_async
+from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.http11 import Request
 from websockets.sync.client import connect
 
 from eventstore import DriftError, EventStore, Frame, InvalidInputError, NotFoundError
@@ -206,6 +209,67 @@ def test_the_environment_names_the_upstream(path: Path, monkeypatch: pytest.Monk
         monkeypatch.setenv("EVENTSTORE_CASSETTE_UPSTREAM", server.url)
         with cassette(path) as used:
             assert played(used.url, CALL) == sent_by(CALL, SERVER)
+
+
+def test_the_upstreams_key_is_in_no_answer(path: Path) -> None:
+    upstream = "ws://user:SECRET@127.0.0.1:9/v1?api-key=SECRET"
+    with cassette(path, upstream=upstream) as used, pytest.raises(InvalidStatus) as told:
+        connect(f"{used.url}/realtime")
+    body = (told.value.response.body or b"").decode()
+    assert "cannot connect to ws://127.0.0.1:9/v1" in body
+    assert "SECRET" not in body
+    with pytest.raises(InvalidInputError) as refused:
+        cassette(path, upstream="nonsense://user:SECRET@host").__enter__()
+    assert "SECRET" not in str(refused.value)
+
+
+def test_clients_are_numbered_as_they_came_not_as_they_got_through(path: Path) -> None:
+    async def slowly_first(server: ServerConnection, request: Request) -> None:
+        await asyncio.sleep(0.5 if "first" in request.path else 0)
+
+    async def echo(server: ServerConnection) -> None:
+        async for frame in server:
+            await server.send(frame)
+
+    async def two(url: str) -> None:
+        async def say(name: str, after: float) -> None:
+            await asyncio.sleep(after)
+            async with connect_async(f"{url}/realtime?{name}") as client:
+                await client.send(json.dumps({"type": name}))
+                await client.recv()
+
+        await asyncio.gather(say("first", 0), say("second", 0.2))
+
+    slow = websocket_server(echo, process_request=slowly_first)
+    with slow as upstream, cassette(path, upstream=upstream) as used:
+        asyncio.run(two(used.url))
+    said = [json.loads(str(call[CLIENT][0]))["type"] for call in wire(path)]
+    assert said == ["first", "second"]
+    with cassette(path) as used:
+        asyncio.run(two(used.url))
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "HTTPS_PROXY"])
+def test_a_proxy_of_the_environment_is_not_asked_for_loopback(
+    path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    record_calls(path, CALL)
+    monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "example.com")
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert replay(path, CALL) == sent_by(CALL, SERVER)
+    assert (os.environ["NO_PROXY"], os.environ.get("no_proxy")) == ("example.com", None)
+
+
+def test_a_block_that_changes_its_folder_writes_where_it_was_asked_to(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.parent.mkdir()
+    monkeypatch.chdir(path.parent)
+    with served(one(CALL)) as server, cassette(path.name, upstream=server.url) as used:
+        played(used.url, CALL)
+        monkeypatch.chdir("/")
+    assert path.is_file()
 
 
 @pytest.mark.parametrize("wrong", [{"mode": "any"}, {"match": "any"}, {"upstream": "any"}])

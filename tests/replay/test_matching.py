@@ -59,6 +59,29 @@ def test_audio_within_an_item_does_not_count() -> None:
     assert told(matcher(spoken("AAAA")), spoken("BBBB")) == (1, "")
 
 
+@pytest.mark.parametrize(
+    ("recorded", "live"),
+    [
+        ({"item": {}, "previous_item_id": "root"}, {"item": {}}),
+        ({"item": {}}, {"item": {}, "previous_item_id": "root"}),
+        (
+            {"item": {"type": "function_call_output", "call_id": "c"}},
+            {"item": {"type": "function_call_output"}},
+        ),
+        ({"session": {"a": True}}, {"session": {"a": 1}}),
+    ],
+)
+def test_what_means_another_thing_differs(recorded: Any, live: Any) -> None:
+    kind = {"type": "conversation.item.create"}
+    assert "came otherwise" in told(matcher(kind | recorded), kind | live)[1]
+
+
+@pytest.mark.parametrize("live", [{"item": {"id": "mine"}}, {"item": {}, "event_id": "event_1"}])
+def test_ids_that_a_client_may_choose_may_come_or_not(live: Any) -> None:
+    kind = {"type": "conversation.item.create"}
+    assert told(matcher(kind | {"item": {}}), kind | live) == (1, "")
+
+
 def test_what_differs_is_told_place_by_place() -> None:
     seq, drift = told(matcher(item("Hello")), item("Goodbye"))
     assert seq == 1

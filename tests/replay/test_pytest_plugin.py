@@ -237,6 +237,32 @@ def test_a_skipped_test_records_nothing(
     assert list(cassette_of(project, "test_agent").glob("*.jsonl")) == []
 
 
+@pytest.mark.parametrize("end", ["self.fail()", "self.skipTest('')"])
+def test_a_unittest_that_does_not_pass_writes_no_cassette(
+    project: pytest.Pytester, run: Run, upstream: Served, end: str
+) -> None:
+    project.makepyfile(
+        test_agent=f"""
+        import unittest
+
+        import pytest
+        from agent import ask
+
+        class TestAgent(unittest.TestCase):
+            @pytest.fixture(autouse=True)
+            def _cassette(self, realtime_cassette):
+                self.cassette = realtime_cassette
+
+            def test_ask(self):
+                ask(self.cassette)
+                {end}
+        """
+    )
+    result = run(of_upstream(upstream))
+    assert "passed" not in result.parseoutcomes()
+    assert list(cassette_of(project, "test_agent").glob("*.jsonl")) == []
+
+
 def test_the_marker_names_the_cassette_and_the_command_line_goes_first(
     project: pytest.Pytester, run: Run, upstream: Served
 ) -> None:

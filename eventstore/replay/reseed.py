@@ -77,7 +77,9 @@ def reseed(
         return Reseed([], [{"item_id": None, "reason": reason}])
     seeds = _paired([_seed(state, i, dialect, audio, assistant_as) for i in _items(state)])
     if max_items is not None:
-        seeds = _paired(_last(seeds, max_items))
+        seeds = _paired(
+            _last(seeds, max_items), "a function's output whose call max_items leaves out"
+        )
     # Where the server never described the session, what the client asked for is the best there is.
     update = session_update(state.wire or state.requested, dialect)
     events = [] if update is None else [update]
@@ -121,8 +123,12 @@ def _storable(value: Any) -> Any:
 # Which items
 
 
-def _paired(seeds: list[_Seed]) -> list[_Seed]:
-    """The seeds, of function calls only those whose output follows, and outputs of such calls."""
+def _paired(seeds: list[_Seed], why: str = "a function's output without its call") -> list[_Seed]:
+    """The seeds, of function calls only those whose output follows, and outputs of such calls.
+
+    Args:
+        why: what to tell of an output whose call is not there.
+    """
     waiting: dict[str, int] = {}
     paired: set[int] = set()
     for position, seed in enumerate(seeds):
@@ -134,17 +140,17 @@ def _paired(seeds: list[_Seed]) -> list[_Seed]:
             if call is not None:
                 paired |= {call, position}
     return [
-        seed if position in paired else _without_partner(seed)
+        seed if position in paired else _without_partner(seed, why)
         for position, seed in enumerate(seeds)
     ]
 
 
-def _without_partner(seed: _Seed) -> _Seed:
+def _without_partner(seed: _Seed, why: str) -> _Seed:
     kind = (seed.item or {}).get("type")
     if kind == "function_call":
         return _Seed(seed.item_id, None, ("a function call without its output",))
     if kind == "function_call_output":
-        return _Seed(seed.item_id, None, ("a function's output without its call",))
+        return _Seed(seed.item_id, None, (why,))
     return seed
 
 

@@ -307,7 +307,7 @@ def test_the_last_items_never_begin_with_an_output_whose_call_was_cut_off() -> N
     whole = ["user", "function_call", "function_call_output", "user"]
     assert counts == {1: ["user"], 2: ["user"], 3: whole[1:], 4: whole, 5: whole}
     cut = made_of(call.state, max_items=2)
-    assert reasons(cut) == {"item_3": "a function's output without its call"}
+    assert reasons(cut) == {"item_3": "a function's output cut off from its call"}
 
 
 def test_the_last_items_are_counted_by_what_is_created() -> None:

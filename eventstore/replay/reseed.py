@@ -77,9 +77,7 @@ def reseed(
         return Reseed([], [{"item_id": None, "reason": reason}])
     seeds = _paired([_seed(state, i, dialect, audio, assistant_as) for i in _items(state)])
     if max_items is not None:
-        seeds = _paired(
-            _last(seeds, max_items), "a function's output whose call max_items leaves out"
-        )
+        seeds = _paired(_last(seeds, max_items), "a function's output cut off from its call")
     # Where the server never described the session, what the client asked for is the best there is.
     update = session_update(state.wire or state.requested, dialect)
     events = [] if update is None else [update]

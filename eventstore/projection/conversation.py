@@ -72,12 +72,7 @@ def accepts_text(part: Part | None, seq: int) -> bool:
 
 def accepts_transcript(part: Part | None, seq: int) -> bool:
     """Whether a transcript delta at `seq` adds to it: announced as audio, and not finished."""
-    return (
-        part is not None
-        and part.type in AUDIO_PARTS
-        and part.transcript is None
-        and seq > part.typed_seq
-    )
+    return part is not None and accepts_heard(part) and seq > part.typed_seq
 
 
 def accepts_heard(part: Part) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from eventstore.projection.conversation import part_index
 from eventstore.realtime.catalogue import AUDIO_DELTAS, PART_DELTAS, SKIPPED_BY_REBUILD
-from eventstore.realtime.values import dumps, identifier
+from eventstore.realtime.values import dumps, identifier, loads
 
 #: What an event is found by that is folded in its turn.
 IN_ORDER = ""
@@ -40,3 +40,9 @@ def part_key(type_: str, event: dict[str, Any]) -> str | None:
 def transcript_key(item_id: str, index: int) -> str:
     """The key of an item's part, for the deltas of its transcription."""
     return TRANSCRIPT_KEY + dumps([item_id, index])
+
+
+def transcript_part(key: str) -> tuple[str, int]:
+    """The item and the part that a `transcript_key` was made of."""
+    item_id, index = loads(key.removeprefix(TRANSCRIPT_KEY))
+    return item_id, index

@@ -17,12 +17,11 @@ from websockets.typing import Subprotocol
 
 from eventstore.replay.cassette_file import Part
 from eventstore.replay.connection import Manner, Outcome, serve_connection
-from eventstore.replay.handshake import refusal
+from eventstore.replay.handshake import refusal, subprotocol
 from eventstore.replay.proxy import CLOSE_TIMEOUT, connect_upstream, pass_on
 from eventstore.replay.recording import Recording
 
 _HOST = "127.0.0.1"
-_SUBPROTOCOL = Subprotocol("realtime")
 #: Seconds for connections to end once the server is told to.
 _END = 10.0
 
@@ -127,7 +126,7 @@ class CassetteServer:
         source = self._chosen[connection.id][1]
         if not isinstance(source, Recording):
             return source.subprotocol
-        return _SUBPROTOCOL if _SUBPROTOCOL in offered else None
+        return subprotocol(offered)
 
     async def _play(self, connection: ServerConnection) -> None:
         number, source = self._chosen.pop(connection.id)

@@ -91,16 +91,16 @@ class ScriptWriter:
         self._state = SessionState("")
         self._waiting: dict[int, Expected] = {}
 
-    def add(self, seq: int, frame: Frame) -> None:
-        """Take in the recording's next frame."""
+    def add(self, seq: int, frame: Frame) -> str:
+        """Take in the recording's next frame; its type."""
         type_, _, _, _, event = decode_columns(frame.text)
         if type_ in INPUT_AUDIO or frame.direction not in (CLIENT, SERVER):
-            return
+            return type_
         ids = self.script.client_ids if frame.direction == CLIENT else self.script.server_ids
         others = self.script.server_ids if frame.direction == CLIENT else self.script.client_ids
         ids.update(id_ for id_ in ids_of(event) if id_ not in others)
         if type_ in DELTAS:
-            return
+            return type_
         pending = _pending(self._state)
         advance(self._state, seq, frame.at, frame.direction, type_, event, 0)
         if frame.direction == CLIENT:
@@ -111,6 +111,7 @@ class ScriptWriter:
                 del self._waiting[next(iter(self._waiting))]
         else:
             self._answer(seq, type_, event or {}, pending - _pending(self._state))
+        return type_
 
     def _answer(self, seq: int, type_: str, event: dict[str, Any], taken: set[int]) -> None:
         """Note what a server's frame answers; `taken` are the requests that it fulfilled."""

@@ -1,12 +1,21 @@
-"""Answers to handshakes that are refused."""
+"""Answers to handshakes: the subprotocol, refusals."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from http import HTTPStatus
 
 from websockets.datastructures import Headers
 from websockets.http11 import Response
+from websockets.typing import Subprotocol
+
+_REALTIME = Subprotocol("realtime")
+
+
+def subprotocol(offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    """`realtime` where the client speaks it; keys that come as subprotocols are never sent back."""
+    return _REALTIME if _REALTIME in offered else None
 
 
 def refusal(status: HTTPStatus, message: str) -> Response:

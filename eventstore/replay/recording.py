@@ -95,11 +95,10 @@ def record(
     started_at = ended_at = None
     closing = Closing(None, _NORMAL_CLOSURE, "")
     for seq, frame in enumerate(open_(), 1):
-        writer.add(seq, frame)
+        type_ = writer.add(seq, frame)
         if frame.direction != STORE and frame.at is not None:
             ended_at = frame.at
             started_at = ended_at if started_at is None else started_at
-        type_ = decode_columns(frame.text)[0]
         streamed += type_ in INPUT_AUDIO
         if frame.direction == SERVER and whole:
             kept.append(StoredEvent(seq, frame.at, SERVER, type_, frame.text))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from http import HTTPStatus
@@ -16,14 +16,13 @@ from weakref import WeakKeyDictionary
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
-from websockets.typing import Subprotocol
 
 from eventstore.errors import DatabaseUnavailableError, EventStoreError, NotFoundError
 from eventstore.event_store import EventStore
 from eventstore.realtime.frames import SERVER, Frame
 from eventstore.replay.choose import choose_session, wish_of
 from eventstore.replay.connection import Manner, Outcome, serve_connection
-from eventstore.replay.handshake import refusal
+from eventstore.replay.handshake import refusal, subprotocol
 from eventstore.replay.matching import Drift
 from eventstore.replay.recording import Recording, record
 from eventstore.store.read_stream import StoredEvent, read_events
@@ -31,7 +30,6 @@ from eventstore.store.read_stream import StoredEvent, read_events
 #: Gives the recording for a request's target; raises EventStoreError where there is none.
 Open = Callable[[str], Recording]
 
-_SUBPROTOCOL = Subprotocol("realtime")
 _INTERNAL_ERROR, _REASON = 1011, 40
 # Handshakes that fail are the client's affair: no traceback of them is anybody's news.
 _LOGGER = logging.getLogger("eventstore.replay.server")
@@ -134,7 +132,7 @@ async def replay_server(
         host,
         port,
         process_request=handshake,
-        select_subprotocol=_subprotocol,
+        select_subprotocol=lambda _, offered: subprotocol(offered),
         compression=None,
         max_size=_MAX_FRAME,
         server_header=None,
@@ -147,13 +145,6 @@ def _status(error: EventStoreError) -> HTTPStatus:
     if isinstance(error, DatabaseUnavailableError):
         return HTTPStatus.SERVICE_UNAVAILABLE
     return HTTPStatus.NOT_FOUND if isinstance(error, NotFoundError) else HTTPStatus.BAD_REQUEST
-
-
-def _subprotocol(
-    connection: ServerConnection, offered: Sequence[Subprotocol]
-) -> Subprotocol | None:
-    """`realtime` where the client speaks it; keys that come as subprotocols are never sent back."""
-    return _SUBPROTOCOL if _SUBPROTOCOL in offered else None
 
 
 def _is_local(origin: str | None, host: str) -> bool:

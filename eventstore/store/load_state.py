@@ -24,7 +24,7 @@ from eventstore.projection.conversation import (
     part_index,
 )
 from eventstore.projection.fold import advance
-from eventstore.projection.parts import AUDIO_KEY, TRANSCRIPT_KEY
+from eventstore.projection.parts import AUDIO_KEY, TRANSCRIPT_KEY, transcript_part
 from eventstore.projection.session import close
 from eventstore.projection.speech import needs_input_bytes
 from eventstore.projection.state import AudioSpan, Item, SessionState
@@ -292,7 +292,7 @@ def _finish_texts(tx: Transaction, state: SessionState, seq: int) -> None:
 def _finish_transcripts(tx: Transaction, state: SessionState, seq: int) -> None:
     """Give the user's speech that has no final transcript what its deltas say."""
     for (key,) in tx.rows(TRANSCRIPT_KEYS, (state.session_id, seq)):
-        item_id, index = orjson.loads(key.removeprefix(TRANSCRIPT_KEY))
+        item_id, index = transcript_part(key)
         item = state.items.get(item_id)
         part = item.parts.get(index) if item is not None else None
         if part is None or part.type is None or accepts_heard(part):

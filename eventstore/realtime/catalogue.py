@@ -89,6 +89,7 @@ FOLDED = frozenset(
         "eventstore.session.opened",
         "eventstore.session.metadata",
         "eventstore.session.closed",
+        "eventstore.session.gap",
         "session.created",
         "session.updated",
         "session.update",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Literal
@@ -19,7 +19,7 @@ from eventstore.replay.reseed import AssistantAs, Reseed, reseed
 from eventstore.replay.user_audio import USER_AUDIO_TYPES, user_audio
 from eventstore.store import engine as engines
 from eventstore.store import project, query_responses, query_sessions, query_usage, schema
-from eventstore.store.appender import Appended, StateCache, append
+from eventstore.store.appender import Append, Appended, StateCache, append, append_together
 from eventstore.store.filters import (
     Paging,
     ResponseFilter,
@@ -112,6 +112,22 @@ class EventStore:
         done = append(self.engine, self._states, session_id, frames, expected_seq, close)
         if self._checkpointer is not None:
             self._checkpointer.appended(done.last_seq - done.first_seq + 1)
+        return done
+
+    def append_together(self, appends: Sequence[Append]) -> list[Appended]:
+        """Append to several sessions in one transaction; all of it, or nothing.
+
+        Args:
+            appends: one for each session: its id, frames, `expected_seq` and `close`.
+
+        Raises:
+            ConflictError, InvalidInputError, DatabaseUnavailableError: as for `append`.
+        """
+        for one in appends:
+            check_session_id(one.session_id)
+        done = append_together(self.engine, self._states, appends)
+        if self._checkpointer is not None:
+            self._checkpointer.appended(sum(one.last_seq - one.first_seq + 1 for one in done))
         return done
 
     def set_metadata(self, session_id: str, metadata: Mapping[str, str]) -> Appended:

@@ -20,6 +20,11 @@ def now() -> int:
     return time.time_ns() // 1000
 
 
+def is_time(at: object) -> bool:
+    """Whether a value is a time that the store can keep, and show."""
+    return type(at) is int and MIN_AT <= at <= MAX_AT
+
+
 def to_iso(at: int | None) -> str | None:
     """Microseconds as ISO 8601 in UTC with six decimals; None stays None."""
     if at is None:

@@ -1,64 +1,100 @@
-"""The recorder: takes frames of live sessions without blocking, and writes them to a store."""
+"""The recorder: takes frames of live sessions without blocking, and writes them to a store.
+
+Two threads work. The writer takes what is queued, every interval, and appends it. Where that fails
+or takes too long, the spooler takes over: from then on everything goes to the spool on disk, and
+the writer appends out of the spool, oldest first, until it has caught up. See docs/adr/0009.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import time
 from collections.abc import Mapping
-from concurrent.futures import Future
+from pathlib import Path
+from threading import Thread
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
+from eventstore.capture.flow import Flow
+from eventstore.capture.leftovers import names
+from eventstore.capture.notes import closed, opened
+from eventstore.capture.outbox import Live, Outbox
+from eventstore.capture.session_recorder import SessionRecorder
+from eventstore.capture.spool import Spool, default_folder
+from eventstore.capture.spool_file import KEY_LENGTH, Destination
+from eventstore.capture.spooler import Spooler
+from eventstore.capture.writer import Writer
 from eventstore.event_store import EventStore
-from eventstore.realtime.frames import STORE, Frame
-from eventstore.realtime.values import dumps
+from eventstore.store import schema
+from eventstore.store.filters import check_metadata
+from eventstore.store.sessions import check_session_id
 from eventstore.times import now
 
+_MEMORY = 64 * 1024 * 1024
+_LOGGER = logging.getLogger("eventstore.recorder")
 
-class SessionRecorder:
-    """One live session. All its methods may be called from any thread, and never block."""
 
-    def __init__(self, store: EventStore, session_id: str | None, notes: Mapping[str, Any]) -> None:
-        self._store = store
-        self.session_id: str | None = session_id or f"sess_{uuid4().hex[:24]}"
-        self._note({"type": "eventstore.session.opened", **notes})
+class Counters(NamedTuple):
+    """Frames of the client and the server that went through a recorder.
 
-    def record(self, direction: str, text: str | bytes, at: int | None = None) -> None:
-        """Hand over a frame: `client` or `server`, its exact text (bytes: a binary message)."""
-        self._store.append(str(self.session_id), [Frame(direction, text, at or now())])
+    Attributes:
+        accepted: handed over, and taken.
+        written: in the database.
+        spooled: that went over the spool on disk.
+        behind: accepted and not in the database yet.
+        missed: that found no room, or that the database refused; the log says where.
+    """
 
-    def gap(self, reason: str, **facts: Any) -> None:
-        """Note in the log that something is missing here, and why."""
-        self._note({"type": "eventstore.session.gap", "reason": reason, **facts})
-
-    def committed(self) -> Future[None]:
-        """A future that is done once all that was handed over so far is in the database."""
-        done: Future[None] = Future()
-        done.set_result(None)
-        return done
-
-    def close(
-        self, by: str | None = None, code: int | None = None, reason: str | None = None
-    ) -> None:
-        """No more will come. Closing again does nothing.
-
-        Args:
-            by: who closed the connection: client, server or recorder.
-            code, reason: of its close frame; 1006 where there was none.
-        """
-        self._note(
-            {"type": "eventstore.session.closed", "by": by, "code": code, "reason": reason}, True
-        )
-
-    def _note(self, event: Mapping[str, Any], close: bool = False) -> None:
-        frame = Frame(STORE, dumps(dict(event)), now())
-        self._store.append(str(self.session_id), [frame], close=close)
+    accepted: int
+    written: int
+    spooled: int
+    behind: int
+    missed: int
 
 
 class Recorder:
-    """Records live sessions; one for a process. Use it with `with`, or with `async with`."""
+    """Records live sessions; one for a process. Use it with `with`, or with `async with`.
 
-    def __init__(self, store: EventStore | str) -> None:
-        self._store = EventStore(store) if isinstance(store, str) else store
+    Args:
+        store: a store, or a database's URL. It need not be reachable: frames wait in the spool.
+        spool: the folder of the spool; by default beside an SQLite file, else under
+            `~/.local/state/eventstore`.
+        interval: seconds from one group of appends to the next.
+        memory: bytes of frames that are held in memory at most.
+        patience: seconds that the database may take before frames go to the spool.
+
+    Raises:
+        InvalidInputError: no database URL, or a spool that cannot be written.
+    """
+
+    def __init__(
+        self,
+        store: EventStore | str = "sqlite:///eventstore.db",
+        spool: Path | str | None = None,
+        interval: float = 0.05,
+        memory: int = _MEMORY,
+        patience: float = 1.0,
+    ) -> None:
+        self._ours = isinstance(store, str)
+        self._store = EventStore(store, check_schema=False) if isinstance(store, str) else store
+        self._log_only: EventStore | None = None
+        self._fits = not self._ours
+        folder = Path(spool) if spool is not None else default_folder(_url_of(self._store))
+        self._outbox = Outbox(memory)
+        self._flow = Flow(self._outbox, Spool(folder), interval, patience)
+        # What a process before has left comes first.
+        self._flow.spooling = any(name != self._flow.spool.name for name in names(folder))
+        self._threads = [
+            Thread(target=work.run, name=f"eventstore-{name}", daemon=True)
+            for name, work in (
+                ("writer", Writer(self._flow, self._open, self._open_log_only)),
+                ("spooler", Spooler(self._flow)),
+            )
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def session(
         self,
@@ -70,14 +106,61 @@ class Recorder:
 
         Args:
             metadata: pairs to set on it.
-            session_id: store it under this id; by default the server's, where it is free.
+            session_id: store it under this id, behind what is there; by default under the
+                server's, where it is free, else under one that is made.
             notes: what its log shall say of how it was recorded: by, url, …
+
+        Raises:
+            InvalidInputError: metadata beyond OpenAI's limits, or a bad session id.
         """
-        noted = {**(notes or {}), **({"metadata": dict(metadata)} if metadata else {})}
-        return SessionRecorder(self._store, session_id, noted)
+        pairs = check_metadata(metadata or {})
+        if session_id is not None:
+            check_session_id(session_id)
+        key = uuid4().hex[:KEY_LENGTH]
+        live = Live(Destination(key, session_id, session_id is not None))
+        self._outbox.begin(live, opened(key, pairs, notes or {}, now()))
+        return SessionRecorder(self._outbox, live)
+
+    def counters(self) -> Counters:
+        """What was taken, and where it is."""
+        with self._outbox.lock:
+            flow, accepted = self._flow, self._outbox.accepted
+            behind = accepted - flow.written - flow.lost
+            missed = self._outbox.missed + flow.lost
+            return Counters(accepted, flow.written, flow.spooled, behind, missed)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why frames are not in the database; None where all is well."""
+        return self._flow.trouble
 
     def close(self, timeout: float = 10.0) -> None:
-        """Write what is left, and end."""
+        """Note the end of all sessions, write what is left, and end.
+
+        Args:
+            timeout: seconds to wait for the database; what it has not taken then is in the spool,
+                for the next recorder or `eventstore spool`.
+        """
+        flow, (writer, spooler) = self._flow, self._threads
+        for live in list(self._outbox.lives.values()):
+            self._outbox.end(live, closed("recorder", None, "the recorder was stopped", now()))
+        with self._outbox.lock:
+            self._outbox.settle_all()
+            flow.stop_by = time.monotonic() + timeout
+            self._outbox.changed.notify()
+        writer.join(timeout + 1)
+        with self._outbox.lock:
+            flow.over = True
+            flow.spool_now.notify()
+        spooler.join()
+        left = self.counters().behind
+        if left:
+            _LOGGER.warning("%s frames are left in the spool %s", left, flow.spool.folder)
+        flow.spool.close()
+        for store in (self._store if self._ours else None, self._log_only):
+            # A writer that still waits for its database keeps it.
+            if store is not None and not writer.is_alive():
+                store.close()
 
     def __enter__(self) -> Recorder:
         return self
@@ -99,4 +182,19 @@ class Recorder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        await asyncio.to_thread(self.close)
+
+    def _open(self) -> EventStore:
+        if not self._fits:
+            schema.ensure(self._store.engine)
+            self._fits = True
+        return self._store
+
+    def _open_log_only(self) -> EventStore:
+        if self._log_only is None:
+            self._log_only = EventStore(_url_of(self._store), projection="deferred")
+        return self._log_only
+
+
+def _url_of(store: EventStore) -> str:
+    return store.engine.url.render_as_string(hide_password=False)

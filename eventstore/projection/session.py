@@ -61,6 +61,11 @@ def _closed(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     state.close_reason = text(body.get("reason"))
 
 
+def _gap(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    reason = text(body.get("reason")) or "unknown"
+    state.diagnose(event, "gap", f"frames are missing here: {reason}")
+
+
 def _conversation_created(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     name_conversation(state, text(mapping(body.get("conversation")).get("id")) or None)
 
@@ -149,6 +154,7 @@ HANDLERS = {
     "eventstore.session.opened": _opened,
     "eventstore.session.metadata": _set_metadata,
     "eventstore.session.closed": _closed,
+    "eventstore.session.gap": _gap,
     "conversation.created": _conversation_created,
     "error": _error,
 }

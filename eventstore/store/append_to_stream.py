@@ -104,11 +104,6 @@ def open_stream(tx: Transaction, session_id: str, at: int, version: int) -> Head
     return head
 
 
-def is_time(at: object) -> bool:
-    """Whether a value is a time that the store can keep, and show."""
-    return type(at) is int and MIN_AT <= at <= MAX_AT
-
-
 def decoded_rows(
     session_id: str, base: int, frames: Iterable[Frame], state: SessionState | None
 ) -> Iterator[Row]:

@@ -24,7 +24,6 @@ from eventstore.store.append_to_stream import (
     decoded_rows,
     insert_events,
     is_repeated,
-    is_time,
     lock_stream,
     open_stream,
 )
@@ -38,7 +37,7 @@ from eventstore.store.read_models import (
     write_changes,
 )
 from eventstore.store.transaction import Row, Transaction, autocommit, write
-from eventstore.times import now
+from eventstore.times import is_time, now
 
 # PostgreSQL: the head moved and one event inserted, or neither, in one trip.
 APPEND_ONE_LOG = f"{MOVED_LOG} {INSERT_MOVED}"
@@ -63,6 +62,15 @@ class Appended(NamedTuple):
     first_seq: int
     last_seq: int
     repeated: bool = False
+
+
+class Append(NamedTuple):
+    """One append: see `append`."""
+
+    session_id: str
+    frames: Iterable[Frame]
+    expected_seq: int | None = None
+    close: bool = False
 
 
 class Cached(NamedTuple):
@@ -118,20 +126,59 @@ def append(
         DatabaseUnavailableError: the database failed, and nothing was written.
     """
     cached = states.take(session_id) if states is not None else None
+    inline = states is not None
     appended = None
-    if isinstance(frames, Sequence) and frames and not close:
-        known = _known_head(states is not None, cached, expected_seq)
+    if engine.dialect.name == "postgresql" and isinstance(frames, Sequence) and len(frames) == 1:
+        known = None if close else _known_head(inline, cached, expected_seq)
         if known is not None:
-            appended = _append_at_known_head(engine, session_id, known, frames, cached)
+            appended = _append_one(engine, session_id, known, frames, cached)
             if appended is None:
-                cached = None  # folded events that were not written
+                cached = None  # folded an event that was not written
     if appended is None:
-        appended, cached = _append_at_head(
-            engine, states is not None, cached, session_id, frames, expected_seq, close
-        )
+        with write(engine) as tx:
+            appended, cached = _append(
+                tx, inline, cached, Append(session_id, frames, expected_seq, close)
+            )
     if states is not None and cached is not None:
         states.put(cached)
     return appended
+
+
+def append_together(
+    engine: Engine, states: StateCache | None, appends: Sequence[Append]
+) -> list[Appended]:
+    """Append to several streams in one transaction, one append to each; all of them, or none.
+
+    Many short appends cost less this way: what a commit costs, they pay once.
+
+    Raises:
+        ConflictError: a stream's head is another; nothing was written to any.
+        InvalidInputError, DatabaseUnavailableError: as for `append`.
+    """
+    results: dict[str, Appended] = {}
+    done: list[Cached | None] = []
+    with write(engine) as tx:
+        # In one order everywhere: two that lock streams wait for each other at the first.
+        for one in sorted(appends, key=lambda one: one.session_id):
+            cached = states.take(one.session_id) if states is not None else None
+            results[one.session_id], cached = _append(tx, states is not None, cached, one)
+            done.append(cached)
+    if states is not None:
+        for cached in filter(None, done):
+            states.put(cached)
+    return [results[one.session_id] for one in appends]
+
+
+def _append(
+    tx: Transaction, inline: bool, cached: Cached | None, append: Append
+) -> tuple[Appended, Cached | None]:
+    """Append within a transaction, by the shortest way that there is."""
+    session_id, frames, expected_seq, close = append
+    if isinstance(frames, Sequence) and frames and not close:
+        known = _known_head(inline, cached, expected_seq)
+        if known is not None and _append_at_known_head(tx, session_id, known, frames, cached):
+            return Appended(session_id, known + 1, known + len(frames)), cached
+    return _append_at_head(tx, inline, cached, session_id, frames, expected_seq, close)
 
 
 def _known_head(inline: bool, cached: Cached | None, expected_seq: int | None) -> int | None:
@@ -145,32 +192,29 @@ def _known_head(inline: bool, cached: Cached | None, expected_seq: int | None) -
 
 
 def _append_at_known_head(
-    engine: Engine,
+    tx: Transaction,
     session_id: str,
     head: int,
     frames: Sequence[Frame],
     cached: Cached | None,
-) -> Appended | None:
-    """Append where the head is still the one known; None, and nothing written, where it moved."""
-    last = head + len(frames)
-    at = _last_at(frames)
-    state = cached.state if cached is not None else None
-    inline = state is not None
-    moving = (last, at, last) if inline else (last, at)
-    keys = (*moving, session_id, head)
-    rows = decoded_rows(session_id, head, frames, state)
-    if len(frames) == 1 and engine.dialect.name == "postgresql":
-        moved = _append_one(engine, keys, next(rows), cached)
-    else:
-        changes: list[Changes] = []
-        with write(engine) as tx:
-            moved = tx.run(ADVANCE if inline else ADVANCE_LOG, keys) == 1
-            if moved:
-                rows = _with_changes(rows, cached, changes)
-                insert_events(tx, rows, few=len(frames) < COPY_FROM)
-                if cached is not None:
-                    write_changes(tx, cached.state, *changes)
-    return Appended(session_id, head + 1, last) if moved else None
+) -> bool:
+    """Append where the head is still the one known; False, and nothing written, where it moved."""
+    keys = _moving(session_id, head, frames, cached)
+    if tx.run(ADVANCE if cached is not None else ADVANCE_LOG, keys) != 1:
+        return False
+    changes: list[Changes] = []
+    rows = decoded_rows(session_id, head, frames, cached.state if cached is not None else None)
+    insert_events(tx, _with_changes(rows, cached, changes), few=len(frames) < COPY_FROM)
+    if cached is not None:
+        write_changes(tx, cached.state, *changes)
+    return True
+
+
+def _moving(session_id: str, head: int, frames: Sequence[Frame], cached: Cached | None) -> Row:
+    """The parameters that move a head."""
+    last, at = head + len(frames), _last_at(frames)
+    moving = (last, at) if cached is None else (last, at, last)
+    return (*moving, session_id, head)
 
 
 def _with_changes(
@@ -182,13 +226,22 @@ def _with_changes(
         changes.append(changes_of(*cached))
 
 
-def _append_one(engine: Engine, keys: Row, row: Row, cached: Cached | None) -> bool:
+def _append_one(
+    engine: Engine, session_id: str, head: int, frames: Sequence[Frame], cached: Cached | None
+) -> Appended | None:
     """PostgreSQL: append one event, its read models included, in one trip where that is possible.
 
     Returns:
-        Whether the head was the expected one; where it was not, nothing was written.
+        What was done; None, and nothing written, where the head was not the one known.
     """
-    event = row[1:]
+    keys = _moving(session_id, head, frames, cached)
+    state = cached.state if cached is not None else None
+    event = next(decoded_rows(session_id, head, frames, state))[1:]
+    moved = _move_with(engine, keys, event, cached)
+    return Appended(session_id, head + 1, head + 1) if moved else None
+
+
+def _move_with(engine: Engine, keys: Row, event: Row, cached: Cached | None) -> bool:
     if cached is None or not cached.state.dirty:
         with autocommit(engine) as tx:
             return tx.run(APPEND_ONE_LOG if cached is None else APPEND_ONE, (*keys, *event)) == 1
@@ -218,7 +271,7 @@ def _last_at(frames: Sequence[Frame]) -> int | None:
 
 
 def _append_at_head(
-    engine: Engine,
+    tx: Transaction,
     inline: bool,
     cached: Cached | None,
     session_id: str,
@@ -227,31 +280,30 @@ def _append_at_head(
     close: bool,
 ) -> tuple[Appended, Cached | None]:
     """Append at whatever head the stream has, locked first."""
-    with write(engine) as tx:
-        head = lock_stream(tx, session_id)
-        if expected_seq is not None and expected_seq != (head.seq if head else 0):
+    head = lock_stream(tx, session_id)
+    if expected_seq is not None and expected_seq != (head.seq if head else 0):
+        return _repeated(tx, session_id, head, expected_seq, list(frames)), None
+    if head is None:
+        head = open_stream(tx, session_id, now(), PROJECTOR_VERSION)
+        # Another writer may have opened it, and appended, since the look above.
+        if expected_seq is not None and expected_seq != head.seq:
             return _repeated(tx, session_id, head, expected_seq, list(frames)), None
-        if head is None:
-            head = open_stream(tx, session_id, now(), PROJECTOR_VERSION)
-            # Another writer may have opened it, and appended, since the look above.
-            if expected_seq is not None and expected_seq != head.seq:
-                return _repeated(tx, session_id, head, expected_seq, list(frames)), None
-        state = _state_at(tx, cached, session_id, head) if inline else None
-        last_seq, last_at = _insert(tx, session_id, head.seq, frames, state)
-        projected, version = head.projected_seq, head.projector_version
-        if state is not None:
-            if close:
-                close_state(state)
-            current = projected == head.seq and version == PROJECTOR_VERSION
-            if current:
-                write_changes(tx, state, changes_of(state, head.opened_at))
-            else:
-                write_all(tx, state, head.opened_at)
-            projected, version = last_seq, PROJECTOR_VERSION
-        elif close:
-            projected = min(projected, last_seq - 1)  # for a worker to see that it is closed
-        closed_at = (last_at or now()) if close else None
-        tx.run(SET_HEAD, (last_seq, last_at, projected, version, closed_at, session_id))
+    state = _state_at(tx, cached, session_id, head) if inline else None
+    last_seq, last_at = _insert(tx, session_id, head.seq, frames, state)
+    projected, version = head.projected_seq, head.projector_version
+    if state is not None:
+        if close:
+            close_state(state)
+        current = projected == head.seq and version == PROJECTOR_VERSION
+        if current:
+            write_changes(tx, state, changes_of(state, head.opened_at))
+        else:
+            write_all(tx, state, head.opened_at)
+        projected, version = last_seq, PROJECTOR_VERSION
+    elif close:
+        projected = min(projected, last_seq - 1)  # for a worker to see that it is closed
+    closed_at = (last_at or now()) if close else None
+    tx.run(SET_HEAD, (last_seq, last_at, projected, version, closed_at, session_id))
     result = Appended(session_id, head.seq + 1, last_seq)
     return result, None if state is None else Cached(state, head.opened_at)
 

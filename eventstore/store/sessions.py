@@ -12,6 +12,7 @@ from eventstore.realtime.values import MAX_KEY_BYTES, dumps
 from eventstore.store.transaction import read
 
 HEAD = "SELECT head_seq FROM streams WHERE session_id = ?"
+CLOSED_AT = "SELECT closed_at FROM streams WHERE session_id = ?"
 METADATA = "SELECT key, value FROM session_metadata WHERE session_id = ?"
 COUNT_RESPONSES = "SELECT COUNT(*) FROM responses WHERE session_id = ?"
 
@@ -21,6 +22,13 @@ def find_head(engine: Engine, session_id: str) -> int | None:
     with read(engine) as tx:
         row = tx.row(HEAD, (session_id,))
     return int(row[0]) if row is not None else None
+
+
+def is_closed(engine: Engine, session_id: str) -> bool:
+    """Whether it was noted that nothing more comes to a session."""
+    with read(engine) as tx:
+        row = tx.row(CLOSED_AT, (session_id,))
+    return row is not None and row[0] is not None
 
 
 def read_metadata(engine: Engine, session_id: str) -> dict[str, str]:
@@ -41,6 +49,15 @@ def check_session_id(session_id: str) -> None:
         raise InvalidInputError(f"a session id has 1 to {MAX_KEY_BYTES} bytes")
     if not session_id.isprintable():
         raise InvalidInputError("a session id holds no control characters")
+
+
+def is_session_id(text: str) -> bool:
+    """Whether a text can be a session's id."""
+    try:
+        check_session_id(text)
+    except InvalidInputError:
+        return False
+    return True
 
 
 def metadata_frame(metadata: Mapping[str, str], at: int | None) -> Frame:

@@ -1,0 +1,97 @@
+"""What the recorder's threads share: where entries are on their way to the database."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from threading import Condition
+
+from eventstore.capture.outbox import Outbox
+from eventstore.capture.spool import Spool
+from eventstore.capture.spool_file import Entry
+from eventstore.realtime.frames import STORE
+
+LOGGER = logging.getLogger("eventstore.recorder")
+
+
+@dataclass
+class Flow:
+    """The state of the recorder's two threads, guarded by the outbox's lock.
+
+    Attributes:
+        outbox: what is handed over.
+        spool: what is on disk.
+        interval: seconds from one group of appends to the next.
+        patience: seconds that a group may take before the spool takes over.
+        spooling: all goes to the spool, and the writer appends out of it.
+        in_flight: what the writer has taken and not appended yet, by recording.
+        since: when it took that, by the monotonic clock.
+        unsure: recordings of which some may have been written, and we do not know.
+        spooler_busy: the spooler has taken something that is not on disk yet.
+        stop_by: when all shall be written at the latest, by the monotonic clock; None to go on.
+        over: the writer works no more; what is left is for the spool.
+        trouble: why frames are not in the database, for people; None where all is well.
+        written, spooled, lost: frames.
+    """
+
+    outbox: Outbox
+    spool: Spool
+    interval: float
+    patience: float
+    spooling: bool = False
+    in_flight: dict[str, list[Entry]] = field(default_factory=dict)
+    since: float | None = None
+    unsure: set[str] = field(default_factory=set)
+    spooler_busy: bool = False
+    stop_by: float | None = None
+    over: bool = False
+    trouble: str | None = None
+    written: int = 0
+    spooled: int = 0
+    lost: int = 0
+
+    def __post_init__(self) -> None:
+        self.spool_now = Condition(self.outbox.lock)
+
+    def start_spooling(self, trouble: str) -> None:
+        """Send all that is not written yet through the spool. With the lock held."""
+        if not self.spooling:
+            self.spooling = True
+            LOGGER.warning("frames go to the spool %s: %s", self.spool.folder, trouble)
+        self.trouble = trouble
+        # What is on its way may yet be written, or not.
+        self.unsure.update(self.in_flight)
+        self.spool_now.notify()
+
+    def stop_spooling(self) -> None:
+        """Append directly again. With the lock held."""
+        self.unsure = set(self.in_flight)
+        self.outbox.put_back(flat(self.in_flight))
+        self.in_flight, self.since = {}, None
+        self.spooling, self.trouble = False, None
+        self.spool.clear()
+        LOGGER.warning("the spool is written to the database")
+
+    def is_slow(self) -> bool:
+        """Whether the writer has been at one group for too long. With the lock held."""
+        return self.since is not None and time.monotonic() - self.since > self.patience
+
+
+def flat(groups: dict[str, list[Entry]]) -> list[Entry]:
+    """Entries of all recordings, each recording's in order."""
+    return [entry for entries in groups.values() for entry in entries]
+
+
+def by_recording(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
+    """Entries grouped by recording, in order."""
+    groups: dict[str, list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault(entry.key, []).append(entry)
+    return groups
+
+
+def frames_in(entries: Iterable[Entry]) -> int:
+    """How many entries crossed the wire."""
+    return sum(entry.frame.direction != STORE for entry in entries)

@@ -1,0 +1,83 @@
+"""The spool's files of processes that have ended without writing all."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from eventstore.capture.spool_file import Destination, Entry, read_records
+
+#: How the files are called: see capture/spool.py.
+LOCK, JOURNAL, ENTRIES = ".lock", ".journal", ".spool"
+
+
+def names(folder: Path) -> list[str]:
+    """The names of all processes that have files in a folder, the oldest first."""
+    with suppress(OSError):
+        found = {path.name.split(".")[0] for path in folder.iterdir() if _is_ours(path)}
+        return sorted(found, key=lambda name: (len(name.split("-")[0]), name))
+    return []
+
+
+def _is_ours(path: Path) -> bool:
+    return path.suffix in (LOCK, JOURNAL, ENTRIES) and path.name.count("-") == 2
+
+
+def take_over(folder: Path, name: str) -> IO[str] | None:
+    """Lock the files of a process that has ended; None while it lives, or somebody has them.
+
+    Close what is returned to let them go.
+    """
+    lock = (folder / f"{name}{LOCK}").open("a")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        return None
+    return lock
+
+
+def begun_by(folder: Path, name: str) -> tuple[dict[str, Destination], set[str]]:
+    """The recordings that a process has noted, by key, and the keys of those that it ended."""
+    begun: dict[str, Destination] = {}
+    ended: set[str] = set()
+    with suppress(FileNotFoundError):
+        for line in (folder / f"{name}{JOURNAL}").read_text("utf-8", "replace").splitlines():
+            with suppress(ValueError):  # the last line of a killed process
+                kind, key, *more = json.loads(line)
+                if kind == "begun":
+                    begun[key] = Destination(key, *more)
+                else:
+                    ended.add(key)
+    return begun, ended
+
+
+def segments(folder: Path, name: str) -> list[Path]:
+    """A process's files of entries, in order."""
+    return sorted(folder.glob(f"{name}.*{ENTRIES}"))
+
+
+def entries_of(path: Path, begun: dict[str, Destination]) -> Iterator[Entry | None]:
+    """The entries of a file; one last None where it is damaged or cut off.
+
+    Args:
+        begun: takes the destinations that the file names and the journal does not.
+    """
+    with path.open("rb") as stream:
+        for record, _ in read_records(stream):
+            if isinstance(record, Destination):
+                begun.setdefault(record.key, record)
+            else:
+                yield record
+
+
+def delete(folder: Path, name: str) -> None:
+    """Delete a process's files, the lock last."""
+    for path in segments(folder, name):
+        path.unlink(missing_ok=True)
+    (folder / f"{name}{JOURNAL}").unlink(missing_ok=True)
+    (folder / f"{name}{LOCK}").unlink(missing_ok=True)

@@ -1,0 +1,40 @@
+"""What a recorder notes in a session's log, as events of the store's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from eventstore.realtime.frames import STORE, Frame
+from eventstore.realtime.values import dumps
+
+OPENED = "eventstore.session.opened"
+GAP = "eventstore.session.gap"
+CLOSED = "eventstore.session.closed"
+
+
+def opened(key: str, metadata: Mapping[str, str], notes: Mapping[str, Any], at: int) -> Frame:
+    """A recording began.
+
+    Args:
+        key: names this recording, whatever its session's id.
+        metadata: pairs to set on the session.
+        notes: how it is recorded: by, url, …
+        at: when, in microseconds since 1970 UTC.
+    """
+    event: dict[str, Any] = {"type": OPENED, "recording": key, **notes}
+    if metadata:
+        event["metadata"] = dict(metadata)
+    return Frame(STORE, dumps(event), at)
+
+
+def gap(reason: str, facts: Mapping[str, Any], at: int | None) -> Frame:
+    """Something is missing at this place of the log."""
+    return Frame(STORE, dumps({"type": GAP, "reason": reason, **facts}), at)
+
+
+def closed(by: str | None, code: int | None, reason: str | None, at: int | None) -> Frame:
+    """No more will come: who closed the connection, and the code and reason of the close frame."""
+    facts = {"by": by, "code": code, "reason": reason}
+    event = {"type": CLOSED, **{name: fact for name, fact in facts.items() if fact is not None}}
+    return Frame(STORE, dumps(event), at)

@@ -1,0 +1,104 @@
+"""Write what a process left in the spool that ended before it could: after a crash, say."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from eventstore.capture import leftovers, notes
+from eventstore.capture.deliver import deliver_missing, place
+from eventstore.capture.flow import by_recording, frames_in
+from eventstore.capture.spool_file import Destination, Entry
+from eventstore.event_store import EventStore
+from eventstore.store.sessions import is_closed
+
+_LOGGER = logging.getLogger("eventstore.recorder")
+_PIECE = 1000
+_CUT_OFF = "the recorder ended before the session; what came last may be missing"
+
+
+class Recovered(NamedTuple):
+    """What was found of one process.
+
+    Attributes:
+        name: its files'.
+        frames: in its spool; all are in the database now.
+        sessions: that it recorded and had not ended.
+        damaged: files with damage in them, which are kept under another name.
+    """
+
+    name: str
+    frames: int
+    sessions: list[str]
+    damaged: list[Path]
+
+
+def recover_next(store: EventStore, folder: Path) -> Recovered | None:
+    """Recover the oldest process that has ended, if there is one.
+
+    Raises:
+        DatabaseUnavailableError: it is all still there.
+    """
+    for name in leftovers.names(folder):
+        found = recover(store, folder, name)
+        if found is not None:
+            _LOGGER.warning(
+                "recovered %s frames and %s open sessions of a recorder that had ended",
+                found.frames,
+                len(found.sessions),
+            )
+            return found
+    return None
+
+
+def recover(
+    store: EventStore, folder: Path, name: str, progress: Callable[[int], None] | None = None
+) -> Recovered | None:
+    """Append what a process has spooled, and close the sessions that it had not.
+
+    Args:
+        progress: called with the number of frames so far.
+
+    Returns:
+        What was found; None where the process lives, or another recovers it.
+
+    Raises:
+        DatabaseUnavailableError: what is not written is all still there.
+    """
+    lock = leftovers.take_over(folder, name)
+    if lock is None:
+        return None
+    with lock:
+        begun, ended = leftovers.begun_by(folder, name)
+        frames, damaged = 0, []
+        for path in leftovers.segments(folder, name):
+            entries = leftovers.entries_of(path, begun)
+            while piece := list(islice(entries, _PIECE)):
+                whole = [entry for entry in piece if entry is not None]
+                for key, group in by_recording(whole).items():
+                    deliver_missing(store, begun[key], group)
+                    if group[-1].closing:
+                        ended.add(key)
+                frames += frames_in(whole)
+                if progress is not None:
+                    progress(frames)
+                if len(whole) < len(piece):
+                    damaged.append(path.rename(path.with_suffix(".damaged")))
+            path.unlink(missing_ok=True)
+        left = (destination for key, destination in begun.items() if key not in ended)
+        sessions = list(_closed(store, left))
+        leftovers.delete(folder, name)
+    return Recovered(name, frames, sessions, damaged)
+
+
+def _closed(store: EventStore, destinations: Iterator[Destination]) -> Iterator[str]:
+    """Close sessions that were cut off; their ids."""
+    for destination in destinations:
+        session_id, head = place(store, destination)
+        if head and not is_closed(store.engine, session_id):
+            note = notes.closed("recorder", None, _CUT_OFF, None)
+            deliver_missing(store, destination, [Entry(destination.key, head + 1, note, True)])
+            yield session_id

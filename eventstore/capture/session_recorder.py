@@ -1,0 +1,68 @@
+"""One live session's recording: what taps and the relay hand its frames to."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from typing import Any
+
+from eventstore.capture import notes
+from eventstore.capture.outbox import Live, Outbox
+from eventstore.errors import InvalidInputError
+from eventstore.realtime.frames import CLIENT, SERVER, Frame
+from eventstore.times import is_time, now
+
+
+class SessionRecorder:
+    """One live session. All methods may be called from any thread, and none blocks."""
+
+    def __init__(self, outbox: Outbox, live: Live) -> None:
+        self._outbox, self._live = outbox, live
+
+    @property
+    def session_id(self) -> str | None:
+        """The id that it is stored under; None until its first frames are written."""
+        return self._live.destination.session_id
+
+    def record(self, direction: str, text: str | bytes, at: int | None = None) -> None:
+        """Hand over a frame. Behind the session's close, frames are ignored.
+
+        Args:
+            direction: `client` or `server`.
+            text: exactly as on the wire; bytes for a binary message.
+            at: arrival in microseconds since 1970 UTC; now where it is not given.
+
+        Raises:
+            InvalidInputError: another direction, or a time that is none.
+        """
+        at = now() if at is None else at
+        if direction not in (CLIENT, SERVER) or not is_time(at):
+            raise InvalidInputError(f"direction {direction!r} at {at!r}: use client or server")
+        self._outbox.put(self._live, Frame(direction, text, at))
+
+    def gap(self, reason: str, **facts: Any) -> None:
+        """Note in the log that something is missing here, and why.
+
+        Args:
+            reason: a word for it.
+            facts: what is known of it; values as in JSON.
+        """
+        self._outbox.put(self._live, notes.gap(reason, facts, now()))
+
+    def committed(self) -> Future[None]:
+        """A future that is done once all that was handed over so far is in the database.
+
+        To await it: `await asyncio.wrap_future(session.committed())`. While the database is away,
+        so long does it wait. It fails where frames had to be missed.
+        """
+        return self._outbox.delivery(self._live)
+
+    def close(
+        self, by: str | None = None, code: int | None = None, reason: str | None = None
+    ) -> None:
+        """No more will come. Closing again does nothing.
+
+        Args:
+            by: who closed the connection: client, server or recorder.
+            code, reason: of its close frame; 1006 where there was none.
+        """
+        self._outbox.end(self._live, notes.closed(by, code, reason, now()))

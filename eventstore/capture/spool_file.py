@@ -1,0 +1,145 @@
+"""The spool's files: entries behind each other, each with its length and a checksum. Pure.
+
+A file is `MAGIC` and then records: the length of the body and its CRC-32 (both 4 bytes, little
+endian), and the body. A body begins with its kind: a destination, as JSON, before its first entry
+in the file; or an entry. So each file can be read alone.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, NamedTuple
+
+from eventstore.realtime.frames import DIRECTIONS, Frame
+from eventstore.realtime.values import dumps
+
+MAGIC = b"eventstore spool 1\n"
+#: Characters of a recording's key.
+KEY_LENGTH = 24
+
+_HEAD = struct.Struct("<II")
+_ENTRY = struct.Struct(f"<c{KEY_LENGTH}sQqBB")
+_DESTINATION, _FRAME = b"d", b"f"
+_NO_TIME = -(1 << 63)
+_BINARY, _CLOSING = 1, 2
+# No frame is nearly as long: a length beyond it is damage.
+_MAX_BODY = 1 << 31
+
+
+@dataclass
+class Destination:
+    """Where a recording goes.
+
+    Attributes:
+        key: names the recording, 24 characters.
+        wanted: the session id that it shall have: the server's, or the user's; None for neither.
+        chosen: the user chose it, and it may go on with a session that is there.
+        session_id: what it got, None before its first append.
+        seq: of its stream's last event, as far as this process knows.
+    """
+
+    key: str
+    wanted: str | None = None
+    chosen: bool = False
+    session_id: str | None = None
+    seq: int = 0
+
+
+class Entry(NamedTuple):
+    """One frame of a recording.
+
+    Attributes:
+        key: the recording's.
+        number: its place in the recording, from 1.
+        frame: what came, or what the recorder noted.
+        closing: nothing comes behind it.
+    """
+
+    key: str
+    number: int
+    frame: Frame
+    closing: bool = False
+
+
+class Read(NamedTuple):
+    """A record of a file.
+
+    Attributes:
+        record: a destination or an entry; None for what is damaged, from here to the file's end.
+        end: the position behind it.
+    """
+
+    record: Destination | Entry | None
+    end: int
+
+
+def encode_destination(destination: Destination) -> bytes:
+    """The record that says where a recording's entries go."""
+    facts = [destination.key, destination.wanted, destination.chosen]
+    return _record(_DESTINATION + dumps(facts).encode("utf-8", "surrogatepass"))
+
+
+def encode_entries(entries: Iterable[Entry]) -> bytes:
+    """The records of entries."""
+    return b"".join(map(_encode, entries))
+
+
+def _encode(entry: Entry) -> bytes:
+    direction, text, at = entry.frame
+    flags = _CLOSING if entry.closing else 0
+    if isinstance(text, bytes):
+        flags, raw = flags | _BINARY, text
+    else:
+        raw = text.encode("utf-8", "surrogatepass")
+    place = DIRECTIONS.index(direction)
+    at = _NO_TIME if at is None else at
+    return _record(_ENTRY.pack(_FRAME, entry.key.encode(), entry.number, at, place, flags) + raw)
+
+
+def _record(body: bytes) -> bytes:
+    return _HEAD.pack(len(body), zlib.crc32(body)) + body
+
+
+def read_records(stream: BinaryIO, end: int | None = None) -> Iterator[Read]:
+    """The records from a stream's position on (0: behind the magic), up to `end` or its end.
+
+    Yields one last `Read` without a record where something is there that is no whole record: what
+    a process wrote that was killed, or damage.
+    """
+    position = stream.tell()
+    if position == 0:
+        if stream.read(len(MAGIC)) != MAGIC:
+            yield Read(None, 0)
+            return
+        position = len(MAGIC)
+    while end is None or position < end:
+        head = stream.read(_HEAD.size)
+        if not head:
+            return
+        record = None
+        if len(head) == _HEAD.size:
+            length, checksum = _HEAD.unpack(head)
+            body = stream.read(length) if length <= _MAX_BODY else b""
+            if len(body) == length and zlib.crc32(body) == checksum:
+                record = _decode(body)
+                position += _HEAD.size + length
+        yield Read(record, position)
+        if record is None:
+            return
+
+
+def _decode(body: bytes) -> Destination | Entry | None:
+    if body[:1] == _DESTINATION:
+        key, wanted, chosen = json.loads(body[1:].decode("utf-8", "surrogatepass"))
+        return Destination(key, wanted, chosen)
+    if body[:1] != _FRAME or len(body) < _ENTRY.size:
+        return None
+    _, key, number, at, place, flags = _ENTRY.unpack_from(body)
+    raw = body[_ENTRY.size :]
+    text = raw if flags & _BINARY else raw.decode("utf-8", "surrogatepass")
+    frame = Frame(DIRECTIONS[place], text, None if at == _NO_TIME else at)
+    return Entry(key.decode(), number, frame, bool(flags & _CLOSING))

@@ -1,0 +1,80 @@
+"""The recorder's thread that brings frames to disk where the database does not take them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from eventstore.capture.flow import LOGGER, Flow, flat, frames_in
+from eventstore.capture.spool_file import Entry
+
+#: Seconds until another try, where the disk does not take them either.
+_RETRY = 0.5
+
+
+class Spooler:
+    """Takes over where the writer fails or is slow.
+
+    Args:
+        flow: shared with the writer.
+    """
+
+    def __init__(self, flow: Flow) -> None:
+        self._flow = flow
+        self._failing = False
+
+    def run(self) -> None:
+        """Work until the flow is over, and all that is left then is on disk."""
+        flow, outbox = self._flow, self._flow.outbox
+        while True:
+            with outbox.lock:
+                if not flow.over:
+                    flow.spool_now.wait(self._pause())
+                over = flow.over
+                if not flow.spooling and not over and not flow.is_slow():
+                    continue
+                in_flight, queued = flat(flow.in_flight), outbox.take()
+                flow.spooler_busy = bool(in_flight or queued)
+                if flow.spooler_busy and not flow.spooling:
+                    flow.start_spooling("the database takes long")
+            if flow.spooler_busy:
+                self._spool(in_flight, queued)
+            if over:
+                return
+
+    def _pause(self) -> float:
+        flow = self._flow
+        if flow.spooling:
+            return _RETRY if self._failing else flow.interval
+        return flow.patience / 4
+
+    def _spool(self, in_flight: Sequence[Entry], queued: list[Entry]) -> None:
+        flow, outbox = self._flow, self._flow.outbox
+        entries = [*in_flight, *queued]
+        try:
+            for key in {entry.key for entry in entries}:
+                flow.spool.begin(outbox.lives[key].destination)
+            flow.spool.append(entries)
+        except Exception as error:
+            self._tell(error)
+            with outbox.lock:
+                outbox.put_back(queued)
+                flow.spooler_busy = False
+            return
+        self._failing = False
+        with outbox.lock:
+            # What the writer has brought home meanwhile is no more in flight.
+            outbox.release(flat(flow.in_flight))
+            outbox.release(queued)
+            flow.in_flight, flow.since = {}, None
+            flow.spooled += frames_in(entries)
+            flow.spooler_busy = False
+            outbox.changed.notify()
+
+    def _tell(self, error: Exception) -> None:
+        if not self._failing:
+            LOGGER.error(
+                "the spool %s cannot be written: %s; frames stay in memory while there is room",
+                self._flow.spool.folder,
+                error,
+            )
+        self._failing = True

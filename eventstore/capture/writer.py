@@ -1,0 +1,244 @@
+"""The recorder's thread that appends what is handed over, directly or out of the spool."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import suppress
+from itertools import islice
+
+import psycopg
+
+from eventstore.capture import notes
+from eventstore.capture.deliver import deliver, deliver_missing, deliver_together
+from eventstore.capture.flow import LOGGER, Flow, by_recording, frames_in
+from eventstore.capture.recover import recover_next
+from eventstore.capture.spool_file import Destination, Entry
+from eventstore.errors import DatabaseUnavailableError, SchemaError
+from eventstore.event_store import EventStore
+from eventstore.times import now
+
+#: Bytes that are read out of the spool at once.
+_PIECE = 4 * 1024 * 1024
+#: Sessions that are appended to in one transaction: a commit's cost is shared, its locks are short.
+_TOGETHER = 50
+#: Seconds from one try to the next while the database is away: at first, and at most.
+_RETRY, _RETRY_MOST = 0.1, 2.0
+# The database is there and will never take it: no reason to wait for it.
+_REFUSALS = (sqlite3.DataError, psycopg.DataError, psycopg.errors.ProgramLimitExceeded)
+
+
+class Writer:
+    """Appends to the store; while it cannot, the spooler keeps what comes.
+
+    Args:
+        flow: shared with the spooler.
+        open_store: gives the store; called until it succeeds.
+        log_only: gives the same store without read models.
+    """
+
+    def __init__(
+        self, flow: Flow, open_store: Callable[[], EventStore], log_only: Callable[[], EventStore]
+    ) -> None:
+        self._flow = flow
+        self._open, self._log_only = open_store, log_only
+        self._taken_at = 0.0
+        self._retry_at, self._retry = 0.0, _RETRY
+        self._leftovers = True
+
+    def run(self) -> None:
+        """Work until the flow is to stop, and all is written or its time is over."""
+        while self._work():
+            pass
+
+    def _work(self) -> bool:
+        flow, outbox = self._flow, self._flow.outbox
+        with outbox.lock:
+            if not self._await_work():
+                return False
+            spooling = flow.spooling
+            if not spooling:
+                self._taken_at = time.monotonic()
+                flow.in_flight = by_recording(outbox.take())
+                flow.since = self._taken_at
+        try:
+            if spooling:
+                self._drain()
+            else:
+                self._write()
+        except Exception as error:  # a fault of ours must not end the recording
+            LOGGER.exception("the recorder's writer failed")
+            self._failed(error)
+        return True
+
+    def _await_work(self) -> bool:
+        """Wait, with the lock held, for something to do; False where the end has come."""
+        flow, outbox = self._flow, self._flow.outbox
+        while True:
+            clock, stop = time.monotonic(), flow.stop_by
+            if stop is not None and (clock >= stop or not (flow.spooling or len(outbox))):
+                return False
+            if flow.spooling:
+                due: float | None = self._retry_at
+            elif len(outbox):
+                hurried = outbox.urgent or stop is not None
+                due = clock if hurried else self._taken_at + flow.interval
+            else:
+                waiting = outbox.naming_wait()
+                due = None if waiting is None else clock + waiting
+            if due is not None and due <= clock:
+                return True
+            outbox.changed.wait(None if due is None else due - clock)
+
+    # Directly
+
+    def _write(self) -> None:
+        flow, outbox = self._flow, self._flow.outbox
+        for groups in _portions(flow.in_flight):
+            if flow.spooling:
+                return  # the spooler has taken what is left
+            try:
+                self._deliver_directly(groups)
+            except (DatabaseUnavailableError, SchemaError) as error:
+                self._failed(error)
+                return
+            with outbox.lock:
+                told = []
+                for key, entries in groups.items():
+                    if flow.in_flight.pop(key, None) is not None:
+                        outbox.release(entries)
+                        flow.written += frames_in(entries)
+                    told += outbox.delivered(key, entries[-1].number)
+                finished: list[str] = []
+                if not flow.spooling:  # else the spooler may have taken a copy
+                    finished = outbox.forget_finished(groups)
+                    flow.unsure.difference_update(groups)
+            self._tell(told, finished)
+        with outbox.lock:
+            flow.since = None
+        self._retry = _RETRY
+
+    def _deliver_directly(self, groups: dict[str, list[Entry]]) -> None:
+        flow = self._flow
+        lives = flow.outbox.lives
+        together = []
+        for key, entries in groups.items():
+            destination = lives[key].destination
+            if destination.session_id is not None and key not in flow.unsure:
+                together.append((destination, entries))
+        done = {to.key for to, _ in together} if self._deliver_all(together) else set()
+        for key, entries in groups.items():
+            if key not in done:
+                self._journal(key)
+                self._deliver(key, entries, sure=key not in flow.unsure)
+
+    def _deliver_all(self, groups: list[tuple[Destination, list[Entry]]]) -> bool:
+        """Append in one transaction; False, and nothing done, where one of them cannot."""
+        try:
+            deliver_together(self._open(), groups)
+        except Exception as error:
+            if _is_outage(error):
+                raise
+            return False  # one session's trouble is no other's
+        return True
+
+    def _failed(self, error: Exception) -> None:
+        flow = self._flow
+        with flow.outbox.lock:
+            flow.start_spooling(str(error))
+            flow.since = None
+            self._back_off()
+
+    def _back_off(self) -> None:
+        self._retry_at = time.monotonic() + self._retry
+        self._retry = min(2 * self._retry, _RETRY_MOST)
+
+    # Out of the spool
+
+    def _drain(self) -> None:
+        flow, outbox = self._flow, self._flow.outbox
+        entries: list[Entry] = []
+        try:
+            if self._leftovers:
+                self._leftovers = recover_next(self._open(), flow.spool.folder) is not None
+                return
+            entries = flow.spool.read(_PIECE)
+            for key, group in by_recording(entries).items():
+                self._deliver(key, group, sure=False)
+        except (DatabaseUnavailableError, SchemaError, OSError) as error:
+            with outbox.lock:
+                flow.trouble = str(error)
+                self._back_off()
+            return
+        flow.spool.advance()
+        with outbox.lock:
+            flow.written += frames_in(entries)
+            told = [
+                future for entry in entries for future in outbox.delivered(entry.key, entry.number)
+            ]
+            finished: list[str] = []
+            self._retry = _RETRY
+            if not entries:
+                self._retry_at = time.monotonic() + flow.interval
+                if not flow.spooler_busy and flow.spool.is_drained():
+                    flow.stop_spooling()
+                    finished = outbox.forget_finished(list(outbox.lives))
+        self._tell(told, finished)
+
+    # Both
+
+    def _deliver(self, key: str, entries: list[Entry], sure: bool) -> None:
+        """Append entries; `sure`: none of them can be there already."""
+        destination = self._flow.outbox.lives[key].destination
+        try:
+            (deliver if sure else deliver_missing)(self._open(), destination, entries)
+        except Exception as error:
+            if _is_outage(error):
+                raise
+            self._deliver_log_only(key, entries, error)
+
+    def _deliver_log_only(self, key: str, entries: list[Entry], error: Exception) -> None:
+        """The truth first: a fault in projecting keeps no frame out of the log."""
+        flow = self._flow
+        live = flow.outbox.lives[key]
+        LOGGER.error("recording %s: %s; what came is not projected", key, type(error).__name__)
+        try:
+            deliver_missing(self._log_only(), live.destination, entries)
+        except Exception as again:
+            if _is_outage(again):
+                raise
+            frames = frames_in(entries)
+            LOGGER.error("recording %s: %s frames cannot be stored: %s", key, frames, again)
+            flow.lost += frames
+            if frames:  # a note of ours that is refused shall not make another
+                facts = {"frames": frames, "error": type(again).__name__}
+                flow.outbox.put(live, notes.gap("refused", facts, now()))
+
+    def _journal(self, key: str) -> None:
+        # Without it, nobody notes after a crash that the session was cut off.
+        with suppress(OSError):
+            self._flow.spool.begin(self._flow.outbox.lives[key].destination)
+
+    def _tell(self, told: list[Future[None]], finished: list[str]) -> None:
+        for future in told:
+            if future.set_running_or_notify_cancel():
+                future.set_result(None)
+        for key in finished:
+            with suppress(OSError):
+                self._flow.spool.end(key)
+
+
+def _portions(groups: dict[str, list[Entry]]) -> Iterator[dict[str, list[Entry]]]:
+    """Groups that are appended in one transaction."""
+    items = iter(list(groups.items()))
+    while portion := dict(islice(items, _TOGETHER)):
+        yield portion
+
+
+def _is_outage(error: Exception) -> bool:
+    """Whether it may go well later."""
+    if isinstance(error, DatabaseUnavailableError):
+        return not isinstance(error.__cause__, _REFUSALS)
+    return isinstance(error, SchemaError)

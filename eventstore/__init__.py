@@ -14,6 +14,7 @@ from eventstore.errors import (
 )
 
 if TYPE_CHECKING:
+    from eventstore.capture.recorder import Recorder
     from eventstore.event_store import EventStore
     from eventstore.realtime.frames import Frame
 
@@ -29,6 +30,7 @@ __all__ = [
     "Frame",
     "InvalidInputError",
     "NotFoundError",
+    "Recorder",
     "SchemaError",
     "__version__",
 ]
@@ -44,4 +46,8 @@ def __getattr__(name: str) -> Any:
         from eventstore.realtime.frames import Frame
 
         return Frame
+    if name == "Recorder":
+        from eventstore.capture.recorder import Recorder
+
+        return Recorder
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

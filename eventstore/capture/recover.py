@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -34,6 +35,39 @@ class Recovered(NamedTuple):
     frames: int
     sessions: list[str]
     damaged: list[Path]
+
+
+class Waiting(NamedTuple):
+    """What one process has in the spool.
+
+    Attributes:
+        name: its files'.
+        ended: it has ended, so that it will not write it itself.
+        frames: that are there.
+        sessions: recordings that it has not ended, by key.
+    """
+
+    name: str
+    ended: bool
+    frames: int
+    sessions: list[str]
+
+
+def look(folder: Path) -> list[Waiting]:
+    """What is in the spool, the oldest first; nothing is changed."""
+    found = []
+    for name in leftovers.names(folder):
+        begun, ended = leftovers.begun_by(folder, name)
+        frames = 0
+        for path in leftovers.segments(folder, name):
+            with suppress(FileNotFoundError):  # its process has written it meanwhile
+                entries = leftovers.entries_of(path, begun)
+                frames += frames_in(entry for entry in entries if entry is not None)
+        lock = leftovers.take_over(folder, name)
+        if lock is not None:
+            lock.close()
+        found.append(Waiting(name, lock is not None, frames, sorted(begun.keys() - ended)))
+    return found
 
 
 def recover_next(store: EventStore, folder: Path) -> Recovered | None:

@@ -1,0 +1,111 @@
+"""The command that writes what recorders have left on disk: spool."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from eventstore.cli.options import db_option, json_option, open_store
+from eventstore.cli.output import counted, print_json, print_table, progress_bar
+
+spool_option = click.option(
+    "--spool",
+    "folder",
+    envvar="EVENTSTORE_SPOOL",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="The spool's folder; by default beside an SQLite file, else under ~/.local/state.",
+)
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Only say what is there.")
+@spool_option
+@db_option
+@json_option
+def spool(dry_run: bool, folder: Path | None, url: str, as_json: bool) -> None:
+    """Write what recorders that have ended left in the spool.
+
+    A recorder keeps frames on disk while the database is away. The next one writes them; this does
+    so without one, and closes the sessions that were cut off. What a recorder that runs has there
+    is its own to write.
+
+    \b
+    Examples:
+      eventstore spool --dry-run
+      eventstore spool --db postgresql://user@localhost/calls
+    """
+    from eventstore.capture.spool import default_folder
+
+    place = folder or default_folder(url)
+    found = _look(place) if dry_run else _recover(url, place)
+    if as_json:
+        print_json({"object": "list", "data": found, "folder": str(place)})
+        return
+    if not found:
+        click.echo(f"Nothing is in the spool {place}.")
+        return
+    print_table(
+        ("RECORDER", "STATE", ">FRAMES", ">OPEN SESSIONS", "DAMAGED FILES"),
+        (
+            (e["recorder"], e["state"], e["frames"], e["open_sessions"], " ".join(e["damaged"]))
+            for e in found
+        ),
+    )
+    written = [entry for entry in found if entry["state"] == "written"]
+    frames = sum(entry["frames"] for entry in written)
+    if written:
+        click.echo(f"Wrote {counted(frames, 'frame')}.")
+    elif dry_run and any(entry["state"] == "ended" for entry in found):
+        click.echo("Write it with: eventstore spool")
+
+
+def _look(folder: Path) -> list[dict[str, Any]]:
+    from eventstore.capture.recover import look
+
+    return [
+        _entry(one.name, "ended" if one.ended else "recording", one.frames, one.sessions, [])
+        for one in look(folder)
+    ]
+
+
+def _recover(url: str, folder: Path) -> list[dict[str, Any]]:
+    from eventstore.capture import leftovers
+    from eventstore.capture.recover import look, recover
+
+    waiting = look(folder)
+    found = []
+    with open_store(url) as store, progress_bar("spool", sum(o.frames for o in waiting)) as bar:
+        done = 0
+        for one in waiting:
+
+            def progress(frames: int, before: int = done) -> None:
+                if bar is not None:
+                    bar.update(bar.task_ids[0], completed=before + frames)
+
+            made = recover(store, folder, one.name, progress)
+            if made is not None:
+                names = [path.name for path in made.damaged]
+                entry = _entry(one.name, "written", made.frames, made.sessions, names)
+                found.append(entry)
+            elif one.name in leftovers.names(folder):
+                found.append(_entry(one.name, "recording", one.frames, one.sessions, []))
+            done += one.frames
+    return found
+
+
+def _entry(
+    name: str, state: str, frames: int, sessions: list[str], damaged: list[str]
+) -> dict[str, Any]:
+    return {
+        "recorder": name,
+        "state": state,
+        "frames": frames,
+        "open_sessions": len(sessions),
+        "damaged": damaged,
+    }
+
+
+COMMANDS = (spool,)

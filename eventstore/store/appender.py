@@ -83,10 +83,13 @@ class Cached(NamedTuple):
 class StateCache:
     """States of sessions in progress. `take` hands one out to one caller; `put` gives it back.
 
+    The size bounds the memory of a process that never closes sessions; one that has more of them
+    going on at once loads states all the time.
+
     A state that an append took and did not give back (it failed) is loaded anew from the log.
     """
 
-    def __init__(self, size: int = 256) -> None:
+    def __init__(self, size: int = 1024) -> None:
         self._size = size
         self._states: OrderedDict[str, Cached] = OrderedDict()
         self._lock = Lock()
@@ -97,7 +100,9 @@ class StateCache:
             return self._states.pop(session_id, None)
 
     def put(self, cached: Cached) -> None:
-        """Give a state back, after the commit that it belongs to."""
+        """Give a state back, after the commit that it belongs to; a closed session's is let go."""
+        if cached.state.closed:
+            return
         with self._lock:
             self._states[cached.state.session_id] = cached
             if len(self._states) > self._size:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
@@ -18,6 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from benchmarks import sessions
 from benchmarks.databases import SQLITE, Databases
 from benchmarks.options import Options
+from benchmarks.processes import listening
 from benchmarks.report import Report
 from benchmarks.rounds import in_turns, progress, ratio
 from eventstore import EventStore
@@ -56,8 +54,8 @@ def _speed(
     texts.write_text("".join(json.dumps(frame.text) + "\n" for frame in sent))
     ours = ("-m", "eventstore.cli.main", "replay", SESSION, "--serve", "0", "--instant")
     with (
-        _server("-m", "benchmarks.bare_server", str(texts)) as bare,
-        _server(*ours, "--match", "none", "--db", url) as replayed,
+        listening("-m", "benchmarks.bare_server", str(texts)) as bare,
+        listening(*ours, "--match", "none", "--db", url) as replayed,
     ):
 
         def reading(address: str) -> None:
@@ -92,7 +90,7 @@ def _lateness(options: Options, report: Report, url: str) -> None:
     frames = _call()
     ours = ("-m", "eventstore.cli.main", "replay", CALL, "--serve", "0")
     progress(f"serve: {clients} clients at the recorded pace")
-    with _server(*ours, "--db", url) as address:
+    with listening(*ours, "--db", url) as address:
         late = asyncio.run(_all_clients(address, frames, clients))
     late.sort()
     report.add(
@@ -137,20 +135,3 @@ async def _be_client(address: str, frames: Sequence[Frame], after: float) -> lis
     # Counted from the earliest one: none can be early, so that is when all were due.
     offsets = [moment - then for moment, then in zip(came, due, strict=True)]
     return [1000 * (offset - min(offsets)) for offset in offsets]
-
-
-@contextmanager
-def _server(*arguments: str) -> Iterator[str]:
-    """A server in a process of its own; where it listens."""
-    process = subprocess.Popen([sys.executable, *arguments], stderr=subprocess.PIPE, text=True)
-    if process.stderr is None:
-        raise RuntimeError("no standard error")
-    try:
-        found = re.search(r"ws://\S+?(?=;|\s|$)", process.stderr.readline())
-        if found is None:
-            raise RuntimeError("the server did not start")
-        yield found[0]
-    finally:
-        process.terminate()
-        process.wait(30)
-        process.stderr.close()

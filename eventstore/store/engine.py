@@ -21,6 +21,15 @@ SQLITE_PAGE_SIZE = 8192
 # Seldom reached: store/wal.py copies the log earlier, beside the appends.
 SQLITE_CHECKPOINT_PAGES = 4000
 
+# PostgreSQL: a server or a network that is gone is found out in half a minute; the URL may say else.
+NETWORK = {
+    "connect_timeout": "10",
+    "keepalives_idle": "15",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",
+}
+
 _DIALECTS = {
     "sqlite": "sqlite",
     "postgresql": "postgresql+psycopg",
@@ -60,6 +69,7 @@ def create(url: str) -> Engine:
             pool_size=5,
             max_overflow=20,
             pool_reset_on_return=None,
+            connect_args={k: v for k, v in NETWORK.items() if k not in parsed.query},
             execution_options={RESTING: [], LOCK: None},
         )
     path = parsed.database

@@ -11,7 +11,7 @@ from benchmarks.options import Options
 from benchmarks.report import COMMIT
 from benchmarks.rounds import progress
 
-NAMES = ("append", "peer", "rebuild", "query", "memory", "serve", "relay")
+NAMES = ("append", "peer", "rebuild", "query", "memory", "serve", "relay", "outage", "soak")
 
 
 def main() -> int:

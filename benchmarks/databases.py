@@ -55,7 +55,8 @@ class Databases:
         if backend == SQLITE:
             path = self.path()
             url = f"sqlite:///{path}"
-            _set_up(url, with_schema)
+            if with_schema:
+                set_up(url)
             try:
                 yield url
             finally:
@@ -67,17 +68,18 @@ class Databases:
         name = self.server.create_database()
         try:
             url = self.server.url(name)
-            _set_up(url, with_schema)
+            if with_schema:
+                set_up(url)
             yield url
         finally:
             self.server.drop_database(name)
 
 
-def _set_up(url: str, with_schema: bool) -> None:
-    if with_schema:
-        engine = engines.create(url)
-        schema.upgrade(engine)
-        close_all(engine)
+def set_up(url: str) -> None:
+    """Create the schema."""
+    engine = engines.create(url)
+    schema.upgrade(engine)
+    close_all(engine)
 
 
 @contextmanager

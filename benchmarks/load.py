@@ -39,6 +39,7 @@ async def main(url: str, path: str, sessions: int, seconds: float, rate: float) 
     took = sorted(1000 * took for at, took in found if at > start + WARM_UP)
     return {
         "answers": len(took),
+        "sent": len(found),
         "seconds": seconds,
         "median": took[len(took) // 2],
         "p99": took[int(len(took) * 0.99)],

@@ -26,8 +26,8 @@ def run(databases: Databases, options: Options) -> Report:
     """A hundred calls at their pace, then a few as fast as can be; all on the same two cores."""
     report = Report("relay", "relay: clients, relay and upstream on the same two cores")
     frames = sessions.voice(_FRAMES)
-    asked = _written(databases, [str(f.text) for f in frames if f.direction == CLIENT])
-    answers = _written(databases, [str(f.text) for f in frames if f.direction == SERVER])
+    asked = written(databases, [str(f.text) for f in frames if f.direction == CLIENT])
+    answers = written(databases, [str(f.text) for f in frames if f.direction == SERVER])
     for backend in databases.backends(options.backends):
         with databases.fresh(backend) as url, _ways(answers, url, databases) as ways:
             _added(options, report, backend, ways, asked)
@@ -35,7 +35,8 @@ def run(databases: Databases, options: Options) -> Report:
     return report
 
 
-def _written(databases: Databases, texts: Sequence[str]) -> str:
+def written(databases: Databases, texts: Sequence[str]) -> str:
+    """A file of frames, for the processes that play them."""
     path = databases.path(".jsonl")
     path.write_text("".join(json.dumps(text) + "\n" for text in texts))
     return str(path)

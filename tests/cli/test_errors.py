@@ -35,6 +35,7 @@ COMMANDS = {
     "rebuild": "--all",
     "project": "",
     "status": "",
+    "spool": "",
 }
 
 

@@ -41,6 +41,8 @@ SETTINGS = {
 
 # The server ends with its standard input, so that a killed test run leaves nothing behind.
 KEEPER = '"$@" & read -r _; kill -QUIT $!; wait $!; rm -rf "$0"'
+# One that leaves the data for the next start.
+KEEPER_OF_DATA = '"$@" & read -r _; kill -QUIT $!; wait $!'
 
 
 class PostgresServer:
@@ -172,48 +174,91 @@ def _readable(installed: Path, folder: Path, user: pwd.struct_passwd | None) -> 
 def _started(
     binaries: Path, folder: Path, user: pwd.struct_passwd | None
 ) -> Iterator[PostgresServer]:
-    data, log = folder / "data", folder / "log"
-    environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "HOME": str(folder)}
-    common: dict[str, Any] = {"cwd": folder, "env": environment, **_as(user)}
-    made = subprocess.run(
-        [
-            *(binaries / "initdb", "--pgdata", data, "--username", "postgres"),
-            *("--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync"),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        **common,
-    )
-    if made.returncode:
-        raise RuntimeError(f"initdb failed: {made.stderr}")
-    port = _free_port()
-    settings = [f"--{name}={value}" for name, value in SETTINGS.items()]
-    command: list[Any] = [
-        binaries / "postgres",
-        "-D",
-        data,
-        "-k",
-        folder,
-        "-p",
-        str(port),
-        *settings,
-    ]
-    with log.open("wb") as output:
-        keeper = subprocess.Popen(
-            ["/bin/sh", "-c", KEEPER, folder, *command],
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-            **common,
-        )
+    cluster = Cluster(binaries, folder, user)
+    cluster.start(KEEPER)
     try:
-        parameters = {"host": "127.0.0.1", "port": port, "user": "postgres", "dbname": "postgres"}
-        _wait_until_ready(parameters, keeper, log)
-        yield PostgresServer(parameters)
+        yield PostgresServer(cluster.parameters)
     finally:
-        keeper.communicate(timeout=READY_WITHIN)
+        cluster.stop()
+
+
+class Cluster:
+    """A database cluster in a folder, whose server can be stopped and started again."""
+
+    def __init__(self, binaries: Path, folder: Path, user: pwd.struct_passwd | None) -> None:
+        environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
+        environment["HOME"] = str(folder)
+        self._common: dict[str, Any] = {"cwd": folder, "env": environment, **_as(user)}
+        self._folder, self._log = folder, folder / "log"
+        data = folder / "data"
+        made = subprocess.run(
+            [
+                *(binaries / "initdb", "--pgdata", data, "--username", "postgres"),
+                *("--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync"),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            **self._common,
+        )
+        if made.returncode:
+            raise RuntimeError(f"initdb failed: {made.stderr}")
+        port = _free_port()
+        settings = [f"--{name}={value}" for name, value in SETTINGS.items()]
+        self._command: list[Any] = [
+            *(binaries / "postgres", "-D", data, "-k", folder, "-p", str(port)),
+            *settings,
+        ]
+        self.parameters: dict[str, Any] = {
+            "host": "127.0.0.1",
+            "port": port,
+            "user": "postgres",
+            "dbname": "postgres",
+        }
+        self._keeper: subprocess.Popen[Any] | None = None
+
+    def start(self, keeper: str) -> None:
+        """Run the server until `stop`, by a shell script that ends it with its standard input."""
+        with self._log.open("ab") as output:
+            self._keeper = subprocess.Popen(
+                ["/bin/sh", "-c", keeper, self._folder, *self._command],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                **self._common,
+            )
+        try:
+            _wait_until_ready(self.parameters, self._keeper, self._log)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End the server at once, as a crash does."""
+        if self._keeper is not None:
+            self._keeper.communicate(timeout=READY_WITHIN)
+            self._keeper = None
+
+
+@contextmanager
+def stoppable_cluster() -> Iterator[Cluster | None]:
+    """A server of one's own, that runs at first; None where there are no binaries."""
+    installed = _installation()
+    if installed is None:
+        yield None
+        return
+    user = _other_user()
+    folder = _folder_for(user)
+    try:
+        cluster = Cluster(_readable(installed, folder, user), folder, user)
+        cluster.start(KEEPER_OF_DATA)
+        try:
+            yield cluster
+        finally:
+            cluster.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _wait_until_ready(parameters: dict[str, Any], keeper: subprocess.Popen[Any], log: Path) -> None:

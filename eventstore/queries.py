@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 from sqlalchemy import Engine
 
 from eventstore.capture.connections import NAMING_TYPES, export_lines
-from eventstore.errors import NotFoundError
+from eventstore.errors import DatabaseUnavailableError, NotFoundError
 from eventstore.projection.state import PROJECTOR_VERSION
 from eventstore.realtime.dialects import Dialect, render_item, render_response
 from eventstore.realtime.session_config import ClientDialect
@@ -17,6 +17,7 @@ from eventstore.replay.reseed import AssistantAs, Reseed, reseed
 from eventstore.replay.user_audio import USER_AUDIO_TYPES, user_audio
 from eventstore.store import project, query_responses, query_sessions, query_usage, schema
 from eventstore.store.filters import Paging, ResponseFilter, SessionFilter, checked
+from eventstore.store.follow import follow_events
 from eventstore.store.query_responses import Page
 from eventstore.store.read_stream import StoredEvent, read_events, types_like
 from eventstore.store.sessions import find_head, read_metadata
@@ -61,6 +62,35 @@ class Queries:
             NotFoundError: there is no such session.
         """
         events = read_events(self.engine, session_id, 1, self.head(session_id), CUE_TYPES)
+        return cues(events)
+
+    def follow(
+        self,
+        session_id: str,
+        stopped: Callable[[], bool] | None = None,
+        away: Callable[[DatabaseUnavailableError], None] | None = None,
+    ) -> Iterator[Cue]:
+        """A session's conversation so far, then each further cue as it happens.
+
+        It ends when the session is closed; a cue comes about 0.2 s behind its commit at most.
+
+        Args:
+            stopped: asked several times a second, such as the `is_set` of a `threading.Event`;
+                true ends it.
+            away: told once, each time that the database goes away, which does not end it: it is
+                tried again. What this raises does.
+
+        Raises:
+            NotFoundError: there is no such session.
+        """
+        self.head(session_id)
+        events = follow_events(
+            self.engine,
+            session_id,
+            CUE_TYPES,
+            stopped or (lambda: False),
+            away or (lambda error: None),
+        )
         return cues(events)
 
     def reseed(
@@ -116,11 +146,15 @@ class Queries:
         limit: int = 20,
         after: str | None = None,
         order: Literal["asc", "desc"] = "desc",
+        live: bool = False,
         **filters: Any,
     ) -> Page:
         """A page of sessions, newest first.
 
         Args:
+            live: only those that are open. Each has, under `eventstore`, `doing`
+                (`user_speaking`, `answering` or `waiting`) and `last_words` (`role` and `text` of
+                the last finished turn, or None).
             limit: 1 to 100.
             after: the `last_id` of the page before.
             order: `desc` or `asc` by time.
@@ -131,7 +165,8 @@ class Queries:
             InvalidInputError: a bad filter. NotFoundError: `after` names no session.
         """
         paging = checked(Paging, {"limit": limit, "after": after, "order": order})
-        return query_sessions.query_sessions(self.engine, checked(SessionFilter, filters), paging)
+        wanted = checked(SessionFilter, filters)
+        return query_sessions.query_sessions(self.engine, wanted, paging, live)
 
     def session(self, session_id: str) -> dict[str, Any]:
         """A session's resource, with ours under `eventstore`.

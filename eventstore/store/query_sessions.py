@@ -42,6 +42,24 @@ def query_sessions(
     Raises:
         NotFoundError: `after` names no session.
     """
+    with read(engine) as tx:
+        sql, parameters = sessions_sql(tx, wanted, paging, live)
+        rows = tx.rows(sql, parameters)
+        data = [_resource(row) for row in rows[: paging.limit]]
+        if live:
+            add_activities(tx, data)
+    first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
+    return Page(data, first, last, len(rows) > paging.limit)
+
+
+def sessions_sql(
+    tx: Transaction, wanted: SessionFilter, paging: Paging, live: bool = False
+) -> tuple[str, list[Any]]:
+    """The statement of a page, and its parameters.
+
+    Raises:
+        NotFoundError: `after` names no session.
+    """
     where = Where([], [])
     if live:
         # The stream knows it first, where a worker writes the read models.
@@ -52,25 +70,19 @@ def query_sessions(
         where.add("s.at >= ?", wanted.since)
     if wanted.until is not None:
         where.add("s.at < ?", wanted.until)
+    for condition in wanted.metadata:
+        add_metadata_condition(where, tx, condition, "session_metadata", "s", ())
     direction, compare = ("ASC", ">") if paging.order == "asc" else ("DESC", "<")
-    with read(engine) as tx:
-        for condition in wanted.metadata:
-            add_metadata_condition(where, tx, condition, "session_metadata", "s", ())
-        if paging.after is not None:
-            row = tx.row("SELECT at FROM sessions WHERE session_id = ?", (paging.after,))
-            if row is None:
-                raise _no_session(paging.after)
-            where.add(f"(s.at, s.session_id) {compare} (?, ?)", row[0], paging.after)
-        rows = tx.rows(
-            f"SELECT {_COLUMNS} FROM {_source(tx, live)}{where.sql()} ORDER BY s.at {direction},"
-            f" s.session_id {direction} LIMIT ?",
-            [*where.parameters, paging.limit + 1],
-        )
-        data = [_resource(row) for row in rows[: paging.limit]]
-        if live:
-            add_activities(tx, data)
-    first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
-    return Page(data, first, last, len(rows) > paging.limit)
+    if paging.after is not None:
+        row = tx.row("SELECT at FROM sessions WHERE session_id = ?", (paging.after,))
+        if row is None:
+            raise _no_session(paging.after)
+        where.add(f"(s.at, s.session_id) {compare} (?, ?)", row[0], paging.after)
+    sql = (
+        f"SELECT {_COLUMNS} FROM {_source(tx, live)}{where.sql()} ORDER BY s.at {direction},"
+        f" s.session_id {direction} LIMIT ?"
+    )
+    return sql, [*where.parameters, paging.limit + 1]
 
 
 def _source(tx: Transaction, live: bool) -> str:

@@ -199,7 +199,7 @@ def test_the_screen_follows_calls_as_they_come_and_go(
         calls.append("third", frames[14:20])
         screen.shows("gpt-realtime · user=u-1")
         calls.append("third", frames[20:-1])
-        screen.shows("user: Hi, how is the weather?")
+        screen.shows("assistant: And tomorrow it will rain")
         calls.append("third", frames[-1:], close=True)
         lines = screen.until(lambda lines: "third" not in "\n".join(lines))
         assert "2 sessions open" in lines[-1]

@@ -17,20 +17,20 @@ def stopped_by_signals() -> Iterator[Callable[[], bool]]:
     """
     asked: list[int] = []
     before: dict[int, Any] = {}
-    number: int
 
     def ask(number: int, frame: FrameType | None) -> None:
         # No event of `threading` here: a signal may come while it is locked.
         asked.append(number)
         signal.signal(number, before[number])
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        before[number] = signal.getsignal(number)
+    for ending in (signal.SIGINT, signal.SIGTERM):
         # What the caller ignores, as a shell's background job does, stays ignored.
-        if before[number] != signal.SIG_IGN:
-            signal.signal(number, ask)
+        handler = signal.getsignal(ending)
+        if handler != signal.SIG_IGN:
+            before[ending] = handler
+            signal.signal(ending, ask)
     try:
         yield lambda: bool(asked)
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)

@@ -22,7 +22,9 @@ from support.events import Call
 from support.postgres import PostgresServer
 
 from eventstore import EventStore, Frame, NotFoundError
+from eventstore.cli.stopping import stopped_by_signals
 from eventstore.replay.cues import Cue
+from eventstore.store.follow import RETRY
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -228,6 +230,28 @@ def test_it_goes_with_no_moment_and_no_dialect(terminal: Terminal, options: list
     assert "--follow goes with neither --at nor --dialect" in told
 
 
+def test_the_same_signal_again_does_what_it_did_before() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with stopped_by_signals() as stopped:
+        assert not stopped()
+        signal.raise_signal(signal.SIGINT)
+        assert stopped()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_signal_that_is_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with stopped_by_signals() as stopped:
+            signal.raise_signal(signal.SIGTERM)
+            assert not stopped()
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 # A database that goes away
 
 
@@ -267,6 +291,7 @@ def test_it_goes_on_when_the_database_is_back(
             told = follower.err
             shut(postgres, own_postgres_url, True)
             until(lambda told=told: len(follower.err) > len(told))
+            time.sleep(3 * RETRY)
             shut(postgres, own_postgres_url, False)
             with EventStore(own_postgres_url) as store:
                 store.append("sess", frames[store.head("sess") : end], close=end == len(frames))

@@ -5,42 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Literal
+from typing import BinaryIO, Literal
 
-from eventstore.capture.connections import NAMING_TYPES, export_lines
 from eventstore.capture.import_file import Imported, import_file
-from eventstore.errors import NotFoundError
-from eventstore.projection.state import PROJECTOR_VERSION
-from eventstore.realtime.dialects import Dialect, render_item, render_response
+from eventstore.queries import Queries
 from eventstore.realtime.frames import Frame
-from eventstore.realtime.session_config import ClientDialect
-from eventstore.replay.cues import CUE_TYPES, Cue, cues
-from eventstore.replay.reseed import AssistantAs, Reseed, reseed
-from eventstore.replay.user_audio import USER_AUDIO_TYPES, user_audio
 from eventstore.store import engine as engines
-from eventstore.store import project, query_responses, query_sessions, query_usage, schema
+from eventstore.store import project, schema
 from eventstore.store.appender import Append, Appended, StateCache, append, append_together
-from eventstore.store.filters import (
-    Paging,
-    ResponseFilter,
-    SessionFilter,
-    check_metadata,
-    checked,
-)
-from eventstore.store.query_responses import Page
-from eventstore.store.read_stream import StoredEvent, read_events, types_like
-from eventstore.store.sessions import (
-    check_session_id,
-    find_head,
-    metadata_frame,
-    read_metadata,
-)
-from eventstore.store.transaction import close_all, read
+from eventstore.store.filters import check_metadata
+from eventstore.store.sessions import check_session_id, metadata_frame
+from eventstore.store.transaction import close_all
 from eventstore.store.wal import Checkpointer
 from eventstore.times import now
 
 
-class EventStore:
+class EventStore(Queries):
     """A conversation store on SQLite or PostgreSQL. Safe to share between threads.
 
     Args:
@@ -140,21 +120,6 @@ class EventStore:
         check_metadata({**self.metadata(session_id), **check_metadata(metadata)})
         return self.append(session_id, [metadata_frame(metadata, now())])
 
-    def metadata(self, session_id: str) -> dict[str, str]:
-        """The metadata that was set on a session."""
-        return read_metadata(self.engine, session_id)
-
-    def head(self, session_id: str) -> int:
-        """The seq of a session's last event.
-
-        Raises:
-            NotFoundError: there is no such session.
-        """
-        head = find_head(self.engine, session_id)
-        if head is None:
-            raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
-        return head
-
     def import_file(
         self,
         path: str | Path | BinaryIO,
@@ -178,196 +143,6 @@ class EventStore:
         """
         pairs = check_metadata(metadata or {})
         return import_file(self, path, session_id, pairs, keep_going, progress)
-
-    def export(self, session_id: str) -> Iterator[bytes]:
-        """A session as lines of JSON: `seq`, `at`, `direction`, `frame`. Import gives it back.
-
-        A session that is stored under an id of the user's has it in its first line.
-
-        Raises:
-            NotFoundError: there is no such session.
-        """
-        naming = read_events(self.engine, session_id, 1, self.head(session_id), NAMING_TYPES)
-        return export_lines(session_id, self.events(session_id), naming)
-
-    def replay(self, session_id: str) -> Iterator[Cue]:
-        """A session's conversation as it happened: what was said, called and cut off, and when.
-
-        Raises:
-            NotFoundError: there is no such session.
-        """
-        events = read_events(self.engine, session_id, 1, self.head(session_id), CUE_TYPES)
-        return cues(events)
-
-    def reseed(
-        self,
-        session_id: str,
-        at: str | int | None = None,
-        dialect: ClientDialect = "ga",
-        audio: bool = False,
-        max_items: int | None = None,
-        assistant_as: AssistantAs = "text",
-    ) -> Reseed:
-        """The client events that rebuild a conversation in a new session, and what they lack.
-
-        Args:
-            at: as it stood at a seq, or `+SECONDS` since the first event; None for now.
-            dialect: the shape of the events.
-            audio: send the user's speech as audio where the log has it, not as its transcript.
-            max_items: the last so many items at most.
-            assistant_as: the assistant's words as its own `text`, or in `system` messages.
-
-        Raises:
-            NotFoundError: there is no such session. InvalidInputError: a bad argument.
-        """
-        state = query_sessions.state_at(self.engine, session_id, at)
-        heard = read_events(self.engine, session_id, 1, state.seq, USER_AUDIO_TYPES)
-        sound = user_audio(state, heard) if audio else None
-        return reseed(state, dialect, sound, max_items, assistant_as)
-
-    def events(
-        self,
-        session_id: str,
-        first: int = 1,
-        last: int | None = None,
-        type: str | None = None,
-    ) -> Iterator[StoredEvent]:
-        """A session's events in order, each frame exactly as it was received.
-
-        Args:
-            first, last: seqs, both included; None for the last there is.
-            type: a glob of types, such as `response.*`.
-
-        Raises:
-            NotFoundError: there is no such session.
-        """
-        head = self.head(session_id)
-        end = head if last is None else min(last, head)
-        types = types_like(self.engine, session_id, type) if type is not None else None
-        return read_events(self.engine, session_id, max(1, first), end, types)
-
-    def sessions(
-        self,
-        *,
-        limit: int = 20,
-        after: str | None = None,
-        order: Literal["asc", "desc"] = "desc",
-        **filters: Any,
-    ) -> Page:
-        """A page of sessions, newest first.
-
-        Args:
-            limit: 1 to 100.
-            after: the `last_id` of the page before.
-            order: `desc` or `asc` by time.
-            filters: `metadata` (a mapping, or texts `K=V`, `K`, `K^=PREFIX`, `K!=V`), `model`,
-                `since`, `until` (ISO 8601 or epoch seconds).
-
-        Raises:
-            InvalidInputError: a bad filter. NotFoundError: `after` names no session.
-        """
-        paging = checked(Paging, {"limit": limit, "after": after, "order": order})
-        return query_sessions.query_sessions(self.engine, checked(SessionFilter, filters), paging)
-
-    def session(self, session_id: str) -> dict[str, Any]:
-        """A session's resource, with ours under `eventstore`.
-
-        Raises:
-            NotFoundError: there is no such session.
-        """
-        return query_sessions.read_session(self.engine, session_id)
-
-    def show(
-        self, session_id: str, at: str | int | None = None, dialect: Dialect = "wire"
-    ) -> dict[str, Any]:
-        """A session whole: `session`, `conversations` with items, `responses`, `usage`.
-
-        Args:
-            at: the state at a seq, or `+SECONDS` since its first event; None for now.
-            dialect: the shape of items and responses.
-
-        Raises:
-            NotFoundError: there is no such session. InvalidInputError: a bad `at`.
-        """
-        shown = query_sessions.show_session(self.engine, session_id, at)
-        if dialect != "wire":
-            for conversation in shown["conversations"]:
-                items = (render_item(item, dialect) for item in conversation["items"])
-                conversation["items"] = [item for item in items if item is not None]
-            shown["responses"] = [render_response(r, dialect) for r in shown["responses"]]
-        return shown
-
-    def conversation(self, conversation_id: str, session: str | None = None) -> dict[str, Any]:
-        """A conversation with its items in order.
-
-        Args:
-            session: its session, where several have a conversation of this id.
-
-        Raises:
-            NotFoundError, AmbiguousError: none, or several sessions' have the id.
-        """
-        return query_sessions.read_conversation(self.engine, conversation_id, session)
-
-    def responses(
-        self,
-        *,
-        limit: int = 20,
-        after: str | None = None,
-        order: Literal["asc", "desc"] = "desc",
-        dialect: Dialect = "wire",
-        **filters: Any,
-    ) -> Page:
-        """A page of responses, newest first; every filter must hold.
-
-        Args:
-            limit: 1 to 100.
-            after: the `last_id` of the page before.
-            order: `desc` or `asc` by time.
-            dialect: the shape of the resources.
-            filters: `metadata` (a mapping, or texts `K=V`, `K`, `K^=PREFIX`, `K!=V`; a session's
-                own counts for its responses), `status`, `model`, `voice`, `modality`,
-                `conversation`, `session`, `text`, `min_tokens`, `since`, `until`.
-
-        Raises:
-            InvalidInputError: a bad filter.
-            NotFoundError, AmbiguousError: `after` names none, or several.
-        """
-        paging = checked(Paging, {"limit": limit, "after": after, "order": order})
-        wanted = checked(ResponseFilter, filters)
-        page = query_responses.query_responses(self.engine, wanted, paging)
-        if dialect == "wire":
-            return page
-        return page._replace(data=[render_response(r, dialect) for r in page.data])
-
-    def response(
-        self, response_id: str, session: str | None = None, dialect: Dialect = "wire"
-    ) -> dict[str, Any]:
-        """A `realtime.response` resource.
-
-        Args:
-            session: its session, where several have a response of this id.
-            dialect: `wire` as its server had it, or the full `beta` or `ga` shape.
-
-        Raises:
-            NotFoundError, AmbiguousError: none, or several sessions' have the id.
-        """
-        resource = query_responses.read_response(self.engine, response_id, session)
-        return render_response(resource, dialect)
-
-    def usage(self, by: str | None = None, **filters: Any) -> dict[str, Any]:
-        """Usage summed: tokens by modality, cached ones apart, transcription included, money.
-
-        Args:
-            by: `session`, `model`, `day` or `metadata:KEY`; None for the total alone.
-            filters: as for `responses`.
-
-        Returns:
-            `data`, a line a group, and `total`. What has no known price is under `unpriced`.
-
-        Raises:
-            InvalidInputError: a bad grouping or filter.
-        """
-        return query_usage.query_usage(self.engine, by, checked(ResponseFilter, filters))
 
     def rebuild(
         self, session_ids: Iterable[str] | None = None, workers: int = 1
@@ -395,21 +170,3 @@ class EventStore:
             SchemaError: the schema is newer than this code.
         """
         return schema.upgrade(self.engine)
-
-    def status(self) -> dict[str, Any]:
-        """What the store holds: schema, sessions, events, responses, and what is behind."""
-        with read(self.engine) as tx:
-            sessions, events = tx.rows("SELECT COUNT(*), COALESCE(SUM(head_seq), 0) FROM streams")[
-                0
-            ]
-            responses = tx.rows("SELECT COUNT(*) FROM responses")[0][0]
-        return {
-            "object": "eventstore.status",
-            "database": self.engine.url.render_as_string(hide_password=True),
-            "schema": schema.revision(self.engine),
-            "projector_version": PROJECTOR_VERSION,
-            "sessions": int(sessions),
-            "events": int(events),
-            "responses": int(responses),
-            "behind": project.count_behind(self.engine),
-        }

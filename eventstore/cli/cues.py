@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from eventstore.cli.output import clean, say
+from eventstore.cli.output import clean
 from eventstore.replay.cues import Cue
 from eventstore.replay.lines import Piece, pieces
+from eventstore.times import to_iso
 
 STYLES = {
     "user": "bold cyan",
@@ -32,11 +34,14 @@ _MARKS = {
 _NAMES = {"tool_call": "calls", "tool_result": "tool"}
 
 
-def play(out: Console, cues: Iterable[Cue], stream: bool) -> None:
+def play(out: Console, cues: Iterable[Cue], stream: bool) -> bool:
     """Print cues as they come.
 
     Args:
         stream: print each piece of speech when it comes, not line by line.
+
+    Returns:
+        Whether any of them had a time.
     """
     line: Text | None = None
     number = -1
@@ -58,8 +63,12 @@ def play(out: Console, cues: Iterable[Cue], stream: bool) -> None:
         number = piece.line
     if line is not None:
         out.print("" if stream else line, soft_wrap=True)
-    if not timed:
-        say("This session was recorded without times, so it was shown at once.")
+    return timed
+
+
+def cue_json(cue: Cue) -> dict[str, Any]:
+    """A cue for scripts."""
+    return cue._asdict() | {"at": to_iso(cue.at)}
 
 
 def words(cue: Cue) -> Text:

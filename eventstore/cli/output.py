@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from io import StringIO
 from typing import Any
 
 import click
@@ -35,6 +37,27 @@ def printing_to(given: Console) -> Iterator[None]:
         _given.pop()
 
 
+def printed_rows(printing: Callable[[], None], console: Console) -> list[Text]:
+    """The rows of what is printed for people, folded at the console's width."""
+    out = Console(
+        file=StringIO(),
+        force_terminal=True,
+        color_system=console.color_system or None,  # type: ignore[arg-type]
+        width=console.width,
+        highlight=False,
+    )
+    with out.capture() as captured, printing_to(out):
+        printing()
+    text = Text.from_ansi(captured.get().rstrip("\n"))
+    return [row for line in text.split() for row in line.wrap(out, out.width, overflow="fold")]
+
+
+def has_screen() -> bool:
+    """Whether a program may take the terminal: keys in, a screen out."""
+    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    return terminal and os.environ.get("TERM") not in ("dumb", "unknown")
+
+
 def echo(line: str = "", style: str = "") -> None:
     """A line for people; it may hold untrusted text that went through `clean`."""
     console().print(Text("\n".join(map(clean, line.split("\n"))), style), soft_wrap=True)
@@ -45,8 +68,14 @@ def print_json(value: Any) -> None:
     click.echo(dumps(value))
 
 
-def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """A table. Cells are untrusted text: no markup, no control characters."""
+def print_table(
+    headings: Sequence[str], rows: Iterable[Sequence[Any]], one_line: bool = False
+) -> None:
+    """A table. Cells are untrusted text: no markup, no control characters.
+
+    Args:
+        one_line: cut what is too long for its cell, rather than fold it.
+    """
     table = Table(box=None, pad_edge=False, header_style="bold")
     for position, heading in enumerate(headings):
         right = heading.startswith(">")
@@ -54,8 +83,8 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         table.add_column(
             heading.removeprefix(">"),
             justify="right" if right else "left",
-            overflow="fold",
-            no_wrap=position == 0,
+            overflow="ellipsis" if one_line else "fold",
+            no_wrap=one_line or position == 0,
         )
     for row in rows:
         table.add_row(*(Text(clean("" if cell is None else str(cell))) for cell in row))
@@ -111,6 +140,11 @@ def dollars(amount: float | None, more: bool = False) -> str:
     if amount is None:
         return "unknown"
     return (f"${amount:.4f}" if amount < 10 else f"${amount:,.2f}") + (" + ?" if more else "")
+
+
+def pairs(metadata: dict[str, str]) -> str:
+    """Metadata for a table."""
+    return " ".join(f"{key}={value}" for key, value in metadata.items())
 
 
 def counted(number: int, thing: str) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from io import StringIO
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
 from eventstore.cli.cues import clock, label, name, words
-from eventstore.cli.output import printing_to
+from eventstore.cli.output import printed_rows
 from eventstore.cli.state import print_conversations
 from eventstore.replay.lines import Piece
 from eventstore.replay.playhead import Playhead
@@ -92,17 +91,7 @@ def state_rows(shown: dict[str, Any] | None, console: Console, height: int) -> l
     """
     if shown is None:
         return [Text("Nothing has happened yet. Any key goes back.")]
-    out = Console(
-        file=StringIO(),
-        force_terminal=True,
-        color_system=console.color_system or None,  # type: ignore[arg-type]
-        width=console.width,
-        highlight=False,
-    )
-    with out.capture() as captured, printing_to(out):
-        print_conversations(shown)
-    text = Text.from_ansi(captured.get().rstrip("\n"))
-    rows = [row for line in text.split() for row in line.wrap(out, out.width, overflow="fold")]
+    rows = printed_rows(lambda: print_conversations(shown), console)
     # The first two lines tell the session's name and numbers.
     if len(rows) > height:
         rows = [*rows[:2], Text("…", "dim"), *rows[len(rows) - max(0, height - 3) :]]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import click
 
+from eventstore.cli.live_table import live_rows
 from eventstore.cli.options import (
     db_option,
     dialect_option,
@@ -18,8 +20,11 @@ from eventstore.cli.options import (
 )
 from eventstore.cli.output import (
     clean,
+    console,
     counted,
     dollars,
+    has_screen,
+    pairs,
     print_json,
     print_table,
     say,
@@ -28,28 +33,56 @@ from eventstore.cli.output import (
 )
 from eventstore.realtime.dialects import Dialect
 from eventstore.store.query_responses import Page
+from eventstore.times import now
 
 
 @click.command()
+@click.option("--live", is_flag=True, help="Only those that are open, and what goes on in them.")
 @session_filters
 @list_options
 @db_option
 @json_option
 def sessions(
-    limit: int, after: str | None, order: Any, url: str, as_json: bool, **filters: Any
+    live: bool,
+    limit: int,
+    after: str | None,
+    order: Any,
+    url: str,
+    as_json: bool,
+    **filters: Any,
 ) -> None:
     """List sessions, newest first.
+
+    With --live on a terminal, the list is shown anew each second until q or Ctrl-C.
 
     \b
     Examples:
       eventstore sessions --metadata customer=42
       eventstore sessions --since 2026-05-01 --model gpt-realtime --json
+      eventstore sessions --live
     """
     with open_store(url) as store:
-        page = store.sessions(limit=limit, after=after, order=order, **given(filters))
+        ask = partial(
+            store.sessions, limit=limit, after=after, order=order, live=live, **given(filters)
+        )
+        if live and not as_json and has_screen():
+            # Not everywhere that the rest runs can a program read single keys.
+            from eventstore.cli.live_sessions import watch_sessions
+
+            watch_sessions(ask)
+            return
+        page = ask()
     if as_json:
         print_json(page.as_list())
-        return
+    elif live and page.data:
+        for row in live_rows(page, now(), console()):
+            console().print(row, soft_wrap=True)
+        _say_more(page)
+    else:
+        _print_sessions(page)
+
+
+def _print_sessions(page: Page) -> None:
     rows = [(entry, entry["eventstore"]) for entry in page.data]
     _print_page(
         page,
@@ -62,7 +95,7 @@ def sessions(
                 entry.get("model"),
                 notes["events"],
                 notes["responses"],
-                _pairs(notes["metadata"]),
+                pairs(notes["metadata"]),
             )
             for entry, notes in rows
         ],
@@ -229,10 +262,6 @@ def print_usage(entries: list[dict[str, Any]]) -> None:
         )
 
 
-def _pairs(metadata: dict[str, str]) -> str:
-    return " ".join(f"{key}={value}" for key, value in metadata.items())
-
-
 def _print_page(
     page: Page, headings: tuple[str, ...], rows: list[tuple[Any, ...]], what: str
 ) -> None:
@@ -240,6 +269,10 @@ def _print_page(
         say(f"No {what} match.")
         return
     print_table(headings, rows)
+    _say_more(page)
+
+
+def _say_more(page: Page) -> None:
     if page.has_more:
         say(f"More follow: --after {page.last_id}")
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import Any
 
 import click
 import pybase64
 
-from eventstore.cli.cues import play
+from eventstore.cli.cues import cue_json, play
+from eventstore.cli.follow import follow as follow_session
 from eventstore.cli.options import db_option, dialect_option, json_option, open_store
-from eventstore.cli.output import clean, console, print_json, say
+from eventstore.cli.output import clean, console, has_screen, print_json, say
 from eventstore.cli.serving import Serving, serve_options
 from eventstore.cli.state import print_state
 from eventstore.errors import InvalidInputError
@@ -19,7 +18,6 @@ from eventstore.event_store import EventStore
 from eventstore.realtime.dialects import Dialect
 from eventstore.realtime.frames import STORE, UNREADABLE, decode, parse
 from eventstore.realtime.values import dumps
-from eventstore.replay.cues import Cue
 from eventstore.replay.player import paced
 from eventstore.store.read_stream import StoredEvent
 from eventstore.times import to_iso
@@ -28,19 +26,35 @@ from eventstore.times import to_iso
 @click.command()
 @click.argument("session_id", metavar="SESSION")
 @click.option("--at", metavar="SEQ|+SECONDS", help="The state at an event, or at a moment.")
+@click.option(
+    "--follow", is_flag=True, help="The conversation, as it happens, until the session is closed."
+)
 @dialect_option
 @db_option
-@json_option
-def show(session_id: str, at: str | None, dialect: Dialect, url: str, as_json: bool) -> None:
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document; with --follow, a line a cue."
+)
+def show(
+    session_id: str, at: str | None, follow: bool, dialect: Dialect, url: str, as_json: bool
+) -> None:
     """Show a session: its conversations, responses and usage, now or at any moment.
+
+    With --follow, what was said so far, as replay tells it, and then what is said while the call
+    runs. Ctrl-C ends it.
 
     \b
     Examples:
       eventstore show sess_123
       eventstore show sess_123 --at +12.5
       eventstore show sess_123 --at 240 --json
+      eventstore show sess_123 --follow
     """
+    if follow and (at is not None or dialect != "wire"):
+        raise click.UsageError("--follow goes with neither --at nor --dialect")
     with open_store(url) as store:
+        if follow:
+            follow_session(store, session_id, as_json)
+            return
         shown = store.show(session_id, at, dialect)
         if at is not None:
             _check_moment(store, session_id, at.strip(), shown["session"]["eventstore"])
@@ -166,26 +180,21 @@ def replay(
             raise click.UsageError("name a session, or serve all of them with --serve")
         cues = store.replay(session_id)
         if as_json:
-            print_json({"object": "list", "data": [_cue_json(cue) for cue in cues]})
+            print_json({"object": "list", "data": [cue_json(cue) for cue in cues]})
         elif interactive:
             # Not everywhere that the rest runs can a program read single keys.
             from eventstore.cli.terminal_player import play_interactively
 
             play_interactively(cues, speed, lambda seq: store.show(session_id, seq))
-        else:
-            play(console(), paced(cues, None if instant else speed), stream=not instant)
+        elif not play(console(), paced(cues, None if instant else speed), stream=not instant):
+            say("This session was recorded without times, so it was shown at once.")
 
 
 def _check_interactive(instant: bool, as_json: bool) -> None:
     if instant or as_json:
         raise click.UsageError("--interactive goes with neither --instant nor --json")
-    terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    if not terminal or os.environ.get("TERM") in ("dumb", "unknown"):
+    if not has_screen():
         raise click.UsageError("--interactive needs a terminal; leave it out, or use --instant")
-
-
-def _cue_json(cue: Cue) -> dict[str, Any]:
-    return cue._asdict() | {"at": to_iso(cue.at)}
 
 
 COMMANDS = (show, events, replay)

@@ -14,8 +14,9 @@ HEADER = """# Commands
 Made from the commands' own help by `make docs`; a test compares the two.
 
 Each command takes `--db URL` (or `EVENTSTORE_URL`), and most take `--json`: then standard output
-is exactly one JSON document (for `events`, one JSON line an event). Progress and notes go to
-standard error. Exit codes: 0 done, 1 the answer is no or the work failed, 2 wrong usage.
+is exactly one JSON document (for `events` one JSON line an event, for `show --follow` one a cue).
+Progress and notes go to standard error. Exit codes: 0 done, 1 the answer is no or the work failed,
+2 wrong usage.
 """
 
 

@@ -6,12 +6,13 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from rich.console import Console
 from rich.text import Text
 
+from eventstore.cli.drawing import Drawing
 from eventstore.cli.keys import read_keys
 from eventstore.cli.output import clean, console
 from eventstore.cli.player_rows import help_rows, state_rows, status_row, transcript_rows
@@ -63,11 +64,12 @@ def play_interactively(
     played = playhead.track(cues)
     screen = RawTerminal()
     with suppress(KeyboardInterrupt), screen.taken():
-        drawing = _Drawing(screen, console())
+        drawing = Drawing(screen, console())
         view = View(playhead.start(played, time.monotonic(), speed))
         rest = b""
         while view.page != "left":
-            drawing.draw(view)
+            width, height = drawing.size()
+            drawing.draw(_rows(view, drawing.console, width, height))
             data, stop = screen.wait(_KEY_SECONDS if rest else _wait_seconds(view))
             now = time.monotonic()
             if data is None:
@@ -185,37 +187,6 @@ def _state(view: View, now: float, state_at: Callable[[int], dict[str, Any]]) ->
     except EventStoreError as error:
         return replace(view, note=clean(" ".join(str(error).split())))
     return _covered(view, now, "state", state)
-
-
-@dataclass
-class _Drawing:
-    """What stands on the screen, so that only rows that differ are drawn."""
-
-    screen: RawTerminal
-    console: Console
-    rows: list[str] = field(default_factory=list)
-    redrawn: int = -1
-
-    def draw(self, view: View) -> None:
-        """Make the screen show this."""
-        if self.redrawn != self.screen.redrawn:
-            self.redrawn, self.rows = self.screen.redrawn, []
-        width, height = self.screen.size()
-        self.console.size = (width, height)
-        rows = [self._ansi(row) for row in _rows(view, self.console, width, height)]
-        before = self.rows + [""] * (len(rows) - len(self.rows))
-        changed = (
-            f"\x1b[{number};1H\x1b[2K{row}"
-            for number, (row, old) in enumerate(zip(rows, before, strict=False), 1)
-            if row != old
-        )
-        self.screen.write("".join(changed))
-        self.rows = rows
-
-    def _ansi(self, row: Text) -> str:
-        with self.console.capture() as captured:
-            self.console.print(row, end="", no_wrap=True, overflow="crop")
-        return captured.get()
 
 
 def _rows(view: View, out: Console, width: int, height: int) -> list[Text]:

@@ -11,16 +11,14 @@ from eventstore.errors import AmbiguousError, InvalidInputError, NotFoundError
 from eventstore.projection import view
 from eventstore.projection.state import SessionState
 from eventstore.realtime.values import loads
+from eventstore.store.activity import add_activities
 from eventstore.store.filters import Paging, SessionFilter
 from eventstore.store.load_state import load_state
 from eventstore.store.query_responses import Page, Where, add_metadata_condition
 from eventstore.store.transaction import Row, Transaction, read
 from eventstore.times import to_iso
 
-_COLUMNS = (
-    "s.wire, s.notes, s.at, t.head_seq, t.last_at"
-    " FROM sessions s JOIN streams t ON t.session_id = s.session_id"
-)
+_COLUMNS = "s.wire, s.notes, s.at, t.head_seq, t.last_at"
 STREAM = "SELECT head_seq, closed_at FROM streams WHERE session_id = ?"
 FIRST_AT = "SELECT at FROM events WHERE session_id = ? AND seq = 1"
 # The last event that is not behind the moment; times come from clients and need not rise.
@@ -33,36 +31,67 @@ _AT = re.compile(
 )
 
 
-def query_sessions(engine: Engine, wanted: SessionFilter, paging: Paging) -> Page:
+def query_sessions(
+    engine: Engine, wanted: SessionFilter, paging: Paging, live: bool = False
+) -> Page:
     """A page of sessions, by the time of their first event.
+
+    Args:
+        live: only those that are open, each with what goes on in it.
+
+    Raises:
+        NotFoundError: `after` names no session.
+    """
+    with read(engine) as tx:
+        sql, parameters = sessions_sql(tx, wanted, paging, live)
+        rows = tx.rows(sql, parameters)
+        data = [_resource(row) for row in rows[: paging.limit]]
+        if live:
+            add_activities(tx, data)
+    first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
+    return Page(data, first, last, len(rows) > paging.limit)
+
+
+def sessions_sql(
+    tx: Transaction, wanted: SessionFilter, paging: Paging, live: bool = False
+) -> tuple[str, list[Any]]:
+    """The statement of a page, and its parameters.
 
     Raises:
         NotFoundError: `after` names no session.
     """
     where = Where([], [])
+    if live:
+        # The stream knows it first, where a worker writes the read models.
+        where.add("s.closed = 0 AND t.closed_at IS NULL")
     if wanted.model is not None:
         where.add("s.model = ?", wanted.model)
     if wanted.since is not None:
         where.add("s.at >= ?", wanted.since)
     if wanted.until is not None:
         where.add("s.at < ?", wanted.until)
+    for condition in wanted.metadata:
+        add_metadata_condition(where, tx, condition, "session_metadata", "s", ())
     direction, compare = ("ASC", ">") if paging.order == "asc" else ("DESC", "<")
-    with read(engine) as tx:
-        for condition in wanted.metadata:
-            add_metadata_condition(where, tx, condition, "session_metadata", "s", ())
-        if paging.after is not None:
-            row = tx.row("SELECT at FROM sessions WHERE session_id = ?", (paging.after,))
-            if row is None:
-                raise _no_session(paging.after)
-            where.add(f"(s.at, s.session_id) {compare} (?, ?)", row[0], paging.after)
-        rows = tx.rows(
-            f"SELECT {_COLUMNS}{where.sql()} ORDER BY s.at {direction},"
-            f" s.session_id {direction} LIMIT ?",
-            [*where.parameters, paging.limit + 1],
-        )
-    data = [_resource(row) for row in rows[: paging.limit]]
-    first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
-    return Page(data, first, last, len(rows) > paging.limit)
+    if paging.after is not None:
+        row = tx.row("SELECT at FROM sessions WHERE session_id = ?", (paging.after,))
+        if row is None:
+            raise _no_session(paging.after)
+        where.add(f"(s.at, s.session_id) {compare} (?, ?)", row[0], paging.after)
+    sql = (
+        f"SELECT {_COLUMNS} FROM {_source(tx, live)}{where.sql()} ORDER BY s.at {direction},"
+        f" s.session_id {direction} LIMIT ?"
+    )
+    return sql, [*where.parameters, paging.limit + 1]
+
+
+def _source(tx: Transaction, live: bool) -> str:
+    """Sessions and their streams; open ones by the index of those alone.
+
+    SQLite keeps no count of the closed ones, and would look through all of a model's.
+    """
+    by_index = " INDEXED BY sessions_open" if live and not tx.postgresql else ""
+    return f"sessions s{by_index} JOIN streams t ON t.session_id = s.session_id"
 
 
 def _resource(row: Row) -> dict[str, Any]:

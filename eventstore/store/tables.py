@@ -96,6 +96,13 @@ sessions = Table(
     Column("notes", Text, nullable=False),
     Index("sessions_at", "at", "session_id"),
     Index("sessions_model", "model", "at", "session_id"),
+    Index(
+        "sessions_open",
+        "at",
+        "session_id",
+        sqlite_where=text("closed = 0"),
+        postgresql_where=text("closed = 0"),
+    ),
     sqlite_with_rowid=False,
 )
 

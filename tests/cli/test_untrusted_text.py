@@ -103,6 +103,7 @@ LOUD = [
     f"usage --by metadata:k{SHORT}",
     "replay sess --instant",
     "replay sess --speed 10000",
+    "show sess --follow",
     f"import x{SHORT}",
     f"import x{SHORT} y",
 ]
@@ -155,7 +156,8 @@ def test_colours_are_ours_alone(
 
 
 @pytest.mark.parametrize(
-    "line", ["events sess", "responses", "sessions", "show sess", "replay sess"]
+    "line",
+    ["events sess", "responses", "sessions", "sessions --live", "show sess", "replay sess"],
 )
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_any_stream_can_be_printed(terminal: Terminal, store: EventStore, line: str) -> None:

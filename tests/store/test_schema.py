@@ -99,6 +99,24 @@ def test_an_upgrade_is_safe_to_repeat(empty: Engine) -> None:
     schema.ensure(empty)
 
 
+def test_an_older_schema_is_upgraded_with_what_it_holds(engine: Engine) -> None:
+    append(engine, StateCache(), SESSION, SAMPLE_STREAMS[0])
+    before = read_model_rows(engine, SESSION)
+    config = Config()
+    config.set_main_option("script_location", str(schema.migrations_folder()))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0001")
+    assert schema.revision(engine) == "0001"
+    if engine.dialect.name == "postgresql":
+        with pytest.raises(SchemaError, match="is at schema 0001; run: eventstore init"):
+            schema.ensure(engine)
+        assert schema.upgrade(engine) == ("0001", schema.HEAD)
+    schema.ensure(engine)
+    assert schema.revision(engine) == schema.HEAD
+    assert read_model_rows(engine, SESSION) == before
+
+
 def test_the_head_is_the_last_migration() -> None:
     files = sorted(path.name for path in (schema.migrations_folder() / "versions").glob("*.py"))
     assert files[-1].startswith(schema.HEAD)

@@ -6,6 +6,9 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from eventstore.errors import InvalidInputError
 
+#: What upstreams stand for.
+OPENAI = "wss://api.openai.com/v1"
+
 #: Parameters whose values say what was connected to. Any other may be a key.
 _HARMLESS = frozenset({"api-version", "call_id", "deployment", "intent", "model"})
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}

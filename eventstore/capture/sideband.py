@@ -102,10 +102,12 @@ async def record_call(
 
 async def _listen(connection: ClientConnection, session: SessionRecorder) -> Ending:
     """Record a connection until it is over, and close it where this is cancelled."""
-    async with connection:
+    try:
         with suppress(ConnectionClosed):
             async for message in connection:
                 session.record(SERVER, message)
+    finally:
+        await connection.close()
     return ending(connection.protocol)
 
 

@@ -18,6 +18,7 @@ from agents.realtime import (
     RealtimeSession,
 )
 from cli.terminal import environment
+from support.agents_runner import NOT_ITS_DIALECT, play
 from support.calls import voice_call
 from support.cassettes import websocket_server
 from support.recordings import each_recording, frames
@@ -28,7 +29,7 @@ from websockets.asyncio.server import ServerConnection
 from eventstore import EventStore
 from eventstore.capture.recorder import Recorder
 from eventstore.capture.tap_agents import recorded_model
-from eventstore.realtime.frames import SERVER, parse
+from eventstore.realtime.frames import SERVER
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -45,12 +46,11 @@ def runner_of(model: OpenAIRealtimeWebSocketModel) -> RealtimeRunner:
 async def run(
     url: str, model: OpenAIRealtimeWebSocketModel, wanted: int, query: str = "model=m"
 ) -> None:
-    """Say something, and listen until so many of the server's frames have come."""
+    """Listen until so many of the server's frames have come."""
     config: Any = {"url": f"{url}/realtime?{query}", "api_key": KEY}
     if query.startswith("call_id="):
         config["call_id"] = query.partition("=")[2]
     async with await runner_of(model).run(model_config=config) as session:
-        await session.send_message("Hello")
         async with asyncio.timeout(30):
             await hear(session, wanted)
 
@@ -67,15 +67,15 @@ async def hear(session: RealtimeSession, wanted: int) -> None:
 def test_every_recording_is_recorded_as_it_was_on_the_wire(
     store: EventStore, recording: Path
 ) -> None:
+    if recording.stem in NOT_ITS_DIALECT:
+        pytest.skip("the runner does not speak its dialect")
     source, line = frames(recording), Line()
-    wanted = len(sent_by(source, SERVER))
-    with line.serve(one(source), rule="none") as server, Recorder(store) as recorder:
-        asyncio.run(run(server.url, recorded_model(recorder), wanted))
+    with line.serve(one(source)) as server, Recorder(store) as recorder:
+        asyncio.run(play(server.url, source, recorded_model(recorder)))
     [session] = kept(store)
     assert session.came == sent_by(source, SERVER)
     assert session.sent == line.got
-    types = [(parse(str(frame)) or {}).get("type") for frame in session.sent]
-    assert types[:2] == ["session.update", "conversation.item.create"]
+    assert '"session.update"' in str(session.sent[0])
     assert session.closed is not None
     assert session.closed["code"] == 1000
 

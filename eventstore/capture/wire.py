@@ -71,7 +71,7 @@ def sessions(
 
     def begin(url: str) -> SessionRecorder:
         noted = {**notes, "url": public_url(url)}
-        if begun:
+        if begun and begun[-1].session_id is not None:
             noted["previous"] = begun[-1].session_id
         begun.append(recorder.session(metadata, None if begun else session_id, noted))
         del begun[:-1]
@@ -218,14 +218,16 @@ class _Wire:
 
     def record(self, direction: str, message: str | bytes | None) -> None:
         """A message; None is none."""
-        if self._session is not None and message is not None:
-            self._try(self._session.record, direction, message)
+        session = self._session  # another thread may end it meanwhile
+        if session is not None and message is not None:
+            self._try(session.record, direction, message)
 
     def end(self) -> None:
         """The connection may be over."""
-        if self._session is not None and self._protocol.state is State.CLOSED:
-            self._try(self._session.close, *ending(self._protocol))
+        session = self._session
+        if session is not None and self._protocol.state is State.CLOSED:
             self._session = None
+            self._try(session.close, *ending(self._protocol))
 
     def _open(self) -> None:
         uri = self._protocol.uri

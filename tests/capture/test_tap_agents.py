@@ -149,7 +149,7 @@ def test_the_server_ends_it(
     with websocket_server(handler) as url, Recorder(store) as recorder:
         with pytest.raises(Exception, match=r"close frame|4321"):
             asyncio.run(asyncio.wait_for(listen(url, recorded_model(recorder)), 30))
-        [session] = kept(store)
+    [session] = kept(store)
     assert session.came == [GREETING]
     assert session.ending == ending
 
@@ -158,7 +158,7 @@ def test_each_run_of_a_model_is_a_session_that_names_the_one_before(store: Event
     wanted = len(sent_by(FRAMES, SERVER))
 
     async def twice(url: str) -> None:
-        model = recorded_model(recorder)
+        model = recorded_model(recorder, session_id="mine")
         for _ in range(2):
             await run(url, model, wanted)
 
@@ -166,7 +166,7 @@ def test_each_run_of_a_model_is_a_session_that_names_the_one_before(store: Event
         asyncio.run(twice(server.url))
     first, second = kept(store)
     assert first.came == second.came == sent_by(FRAMES, SERVER)
-    assert (first.opened.get("previous"), second.opened["previous"]) == (None, first.id)
+    assert (first.opened.get("previous"), second.opened["previous"]) == (None, "mine")
 
 
 @pytest.mark.usefixtures("database_url")

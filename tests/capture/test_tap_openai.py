@@ -208,6 +208,23 @@ def test_messages_of_any_kind_are_recorded_whole(
     assert session.came == [*texts, b"\0\xff", *texts, b"\xff\0"]
 
 
+def test_a_binary_message_stays_one_even_if_it_could_be_text(store: EventStore) -> None:
+    async def echo(connection: ServerConnection) -> None:
+        async for message in connection:
+            await connection.send(message)
+
+    with (
+        websocket_server(echo) as url,
+        Recorder(store) as recorder,
+        tap(client_of(url).realtime.connect(model="m"), recorder) as connection,
+    ):
+        for message in (b"{}", "{}"):
+            connection.send_raw(message)
+            connection.recv_bytes()
+    [session] = kept(store)
+    assert session.sent == session.came == [b"{}", "{}"]
+
+
 def test_a_client_that_streams_from_threads_is_recorded_whole(store: EventStore) -> None:
     got: list[str | bytes] = []
 
@@ -285,7 +302,7 @@ def test_the_server_ends_it(
                 tapped.connect(model="m") as connection,
             ):
                 list(connection)
-        [session] = kept(store)
+    [session] = kept(store)
     assert session.came == ['{"type":"last words"}']
     assert session.ending == ending
 

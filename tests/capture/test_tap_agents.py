@@ -146,9 +146,12 @@ def test_the_server_ends_it(
             async for _ in session:
                 pass
 
-    with websocket_server(handler) as url, Recorder(store) as recorder:
-        with pytest.raises(Exception, match=r"close frame|4321"):
-            asyncio.run(asyncio.wait_for(listen(url, recorded_model(recorder)), 30))
+    with (
+        websocket_server(handler) as url,
+        Recorder(store) as recorder,
+        pytest.raises(Exception, match=r"close frame|4321"),
+    ):
+        asyncio.run(asyncio.wait_for(listen(url, recorded_model(recorder)), 30))
     [session] = kept(store)
     assert session.came == [GREETING]
     assert session.ending == ending

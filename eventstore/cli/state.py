@@ -60,6 +60,9 @@ def _print_session(session: dict[str, Any]) -> None:
     if notes["metadata"]:
         pairs = " ".join(f"{key}={value}" for key, value in notes["metadata"].items())
         echo(f"metadata {clean(pairs)}")
+    unseen = mapping(notes.get("opened")).get("unseen")
+    for what in unseen if isinstance(unseen, list) else ():
+        echo(f"not recorded: {clean(str(what))}")
     for side, words in notes.get("translation", {}).items():
         if isinstance(words, str):
             echo(f"translation {side}: {clean(words)}")

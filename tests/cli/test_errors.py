@@ -24,6 +24,7 @@ COMMANDS = {
     "init": "",
     "import": "call.jsonl",
     "export": "sess_a",
+    "join": "rtc_1 --upstream ws://127.0.0.1:9/v1",
     "show": "sess_a",
     "events": "sess_a",
     "replay": "sess_a --instant",

@@ -1,0 +1,58 @@
+"""The command that records a WebRTC or SIP call from its sideband."""
+
+from __future__ import annotations
+
+import click
+
+from eventstore.capture.addresses import OPENAI
+from eventstore.cli.options import db_option, json_option, open_store, parse_metadata
+from eventstore.cli.output import counted, print_json, say
+
+
+@click.command()
+@click.argument("call_id", metavar="CALL_ID")
+@click.option(
+    "--upstream",
+    default=OPENAI,
+    show_default=True,
+    metavar="URL",
+    help="What stands for it: Azure, another server.",
+)
+@click.option("--metadata", multiple=True, metavar="K=V", help="Set on the session; repeat it.")
+@db_option
+@json_option
+def join(call_id: str, upstream: str, metadata: tuple[str, ...], url: str, as_json: bool) -> None:
+    """Join a WebRTC or SIP call by its id, and record the server's events until it ends.
+
+    The key is read from OPENAI_API_KEY. Nothing is sent to the call; Ctrl-C leaves it. A sideband
+    sees neither the call's audio nor what the caller's own data channel sends, nor events before
+    it joined; the session's log says so.
+
+    \b
+    Examples:
+      eventstore join rtc_123
+      eventstore join rtc_123 --metadata customer=42
+    """
+    from eventstore.cli.join_call import join_call  # asyncio and websockets take a while
+
+    pairs = parse_metadata(metadata)
+    with open_store(url) as store:
+        session_id, ended = join_call(store, call_id, upstream, pairs)
+        events = store.head(session_id)
+    if ended is None:
+        how = "was left"
+    elif ended.by is None:
+        how = f"was cut off ({ended.code})"
+    else:
+        how = f"was ended by the {ended.by} ({f'{ended.code} {ended.reason}'.strip()})"
+    say(f"{call_id} {how}: {counted(events, 'event')} in {session_id}")
+    if as_json:
+        closed = (
+            {"by": "recorder", "code": 1000, "reason": ""} if ended is None else ended._asdict()
+        )
+        print_json(
+            {"session_id": session_id, "call_id": call_id, "events": events, "closed": closed}
+        )
+
+
+COMMANDS = (join,)

@@ -35,6 +35,5 @@ def gap(reason: str, facts: Mapping[str, Any], at: int | None) -> Frame:
 
 def closed(by: str | None, code: int | None, reason: str | None, at: int | None) -> Frame:
     """No more will come: who closed the connection, and the code and reason of the close frame."""
-    facts = {"by": by, "code": code, "reason": reason}
-    event = {"type": CLOSED, **{name: fact for name, fact in facts.items() if fact is not None}}
+    event = {"type": CLOSED, "by": by, "code": code, "reason": reason}
     return Frame(STORE, dumps(event), at)

@@ -23,6 +23,11 @@ class SessionRecorder:
         """The id that it is stored under; None until its first frames are written."""
         return self._live.destination.session_id
 
+    @property
+    def recording(self) -> str:
+        """What its `opened` note is named by, whatever the session's id."""
+        return self._live.destination.key
+
     def record(self, direction: str, text: str | bytes, at: int | None = None) -> None:
         """Hand over a frame. Behind the session's close, frames are ignored.
 

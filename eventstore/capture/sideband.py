@@ -14,7 +14,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from eventstore.capture.addresses import OPENAI, call_url, public_url
-from eventstore.capture.recorder import Recorder, SessionRecorder
+from eventstore.capture.recorder import Recorder
+from eventstore.capture.session_recorder import SessionRecorder
 from eventstore.capture.wire import Ending, ending
 from eventstore.errors import EventStoreError, InvalidInputError
 from eventstore.realtime.frames import SERVER

@@ -20,7 +20,8 @@ from websockets.protocol import Protocol, State
 from websockets.sync.client import ClientConnection as SyncClientConnection
 
 from eventstore.capture.addresses import public_url
-from eventstore.capture.recorder import Recorder, SessionRecorder
+from eventstore.capture.recorder import Recorder
+from eventstore.capture.session_recorder import SessionRecorder
 from eventstore.realtime.frames import CLIENT, SERVER
 
 #: Begins to record a connection to an address.
@@ -64,15 +65,15 @@ def sessions(
 
     Args:
         notes: what each says of how it was recorded; its address is added without secrets, and
-            behind the first the `previous` session.
+            behind the first the `previous` recording, as that session's `opened` note names it.
         session_id: of the first.
     """
     begun: list[SessionRecorder] = []
 
     def begin(url: str) -> SessionRecorder:
         noted = {**notes, "url": public_url(url)}
-        if begun and begun[-1].session_id is not None:
-            noted["previous"] = begun[-1].session_id
+        if begun:
+            noted["previous"] = begun[-1].recording
         begun.append(recorder.session(metadata, None if begun else session_id, noted))
         del begun[:-1]
         return begun[0]

@@ -8,7 +8,8 @@ from contextlib import suppress
 
 import click
 
-from eventstore.capture.recorder import Recorder, SessionRecorder
+from eventstore.capture.recorder import Recorder
+from eventstore.capture.session_recorder import SessionRecorder
 from eventstore.capture.sideband import record_call
 from eventstore.capture.wire import Ending
 from eventstore.cli.output import say

@@ -21,7 +21,7 @@ SQLITE_PAGE_SIZE = 8192
 # Seldom reached: store/wal.py copies the log earlier, beside the appends.
 SQLITE_CHECKPOINT_PAGES = 4000
 
-# PostgreSQL: a server or a network that is gone is found out in half a minute; the URL may say else.
+# PostgreSQL: a server that is gone is found out in half a minute; the URL may say otherwise.
 NETWORK = {
     "connect_timeout": "10",
     "keepalives_idle": "15",

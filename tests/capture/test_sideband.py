@@ -61,6 +61,7 @@ def test_the_log_says_what_a_sideband_cannot_see_and_holds_no_key(store: EventSt
     [session] = kept(store)
     assert session.opened == {
         "type": "eventstore.session.opened",
+        "recording": session.opened["recording"],
         "by": "sideband",
         "call_id": "rtc_1",
         "url": f"{server.url}/realtime?call_id=rtc_1",

@@ -115,6 +115,7 @@ def test_the_log_says_how_it_was_recorded_and_holds_no_key(
     assert session.id == "mine"
     assert session.opened == {
         "type": "eventstore.session.opened",
+        "recording": session.opened["recording"],
         "by": "tap",
         "client": f"openai {version('openai')}",
         "url": f"{server.url}/realtime?model=gpt-realtime&intent=transcription",
@@ -455,7 +456,8 @@ def test_each_reconnect_is_a_session_that_names_the_one_before(
     done = ("server", 1000, "done")
     assert [session.ending for session in sessions] == [broken, broken, done]
     named = [session.opened.get("previous") for session in sessions]
-    assert named == [None, sessions[0].id, sessions[1].id]
+    recorded = [session.opened["recording"] for session in sessions]
+    assert named == [None, *recorded[:2]]
 
 
 # What the caller sees

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import click
 
 import eventstore
-from eventstore.cli import maintain, query, read, reseed, transfer
+from eventstore.cli import maintain, query, read, record, reseed, transfer
 from eventstore.cli.output import clean
 from eventstore.errors import EventStoreError, InvalidInputError
 
@@ -30,7 +30,7 @@ def cli(url: str | None) -> None:
     """
 
 
-for _module in (transfer, read, reseed, query, maintain):
+for _module in (transfer, record, read, reseed, query, maintain):
     for _command in _module.COMMANDS:
         cli.add_command(_command)
 

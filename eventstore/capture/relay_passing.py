@@ -29,7 +29,7 @@ class Passing:
         self._client, self._server = client, server
         self._flows = {client: Flow(client, server), server: Flow(server, client)}
         self._tee, self._durable, self._deadline = tee, durable, deadline
-        self._going = False
+        self._ended: set[Side] = set()
         self._last_sent: set[Side] = set()
 
     def reader(self, side: Side) -> Callable[[bytes], None]:
@@ -52,6 +52,10 @@ class Passing:
         """A side sends no more."""
         self._gone(side, None)
         self._flows[side].end()
+        self._ended.add(side)
+        if len(self._ended) == 2:
+            for flow in self._flows.values():
+                flow.close()
 
     def lost(self, side: Side, error: Exception | None) -> None:
         """A side is gone."""

@@ -47,6 +47,7 @@ class Relay:
             grace: seconds in which they may end by themselves.
         """
         self._server.close()
+        self._shared.draining = True
         for connection in list(self._shared.live):
             if connection.request is None:
                 connection.go_away()

@@ -50,6 +50,7 @@ class Shared:
         live: the connections under way.
         idle: set while there are none.
         connections: how many there have been.
+        draining: whether no more are taken.
     """
 
     recorder: Recorder
@@ -63,6 +64,7 @@ class Shared:
     live: set[Connection] = field(default_factory=set)
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     connections: int = 0
+    draining: bool = False
 
     @property
     def sessions(self) -> int:
@@ -112,6 +114,8 @@ class Connection:
         shared.live.add(self)
         shared.idle.clear()
         self._deadline.set(_HEAD_TIMEOUT, self._close)
+        if shared.draining:
+            self._close()
 
     def received(self, side: Side, data: bytes) -> None:
         """Bytes came."""

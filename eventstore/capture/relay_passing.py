@@ -37,16 +37,19 @@ class Passing:
         flow, tee, direction = self._flows[side], self._tee, side.name
         if tee is None:
             return flow.send
-        if self._durable:
-            return lambda data: flow.send(
-                data, tee.committed() if tee.take(direction, data) else None
-            )
 
         def pass_on(data: bytes) -> None:
             flow.send(data)
             tee.take(direction, data)
+            if tee.closed:
+                self._linger()
 
-        return pass_on
+        def pass_on_behind(data: bytes) -> None:
+            flow.send(data, tee.committed() if tee.take(direction, data) else None)
+            if tee.closed:
+                self._linger()
+
+        return pass_on_behind if self._durable else pass_on
 
     def ended(self, side: Side) -> None:
         """A side sends no more."""
@@ -65,6 +68,9 @@ class Passing:
     def _gone(self, side: Side, error: Exception | None) -> None:
         if self._tee is not None:
             self._tee.gone(side.name, error)
+        self._linger()
+
+    def _linger(self) -> None:
         self._deadline.set(LINGER, self._abort)
 
     def _abort(self) -> None:
@@ -116,6 +122,6 @@ class Passing:
             self._flows[source].send(frame)
 
     def _close(self) -> None:
-        self._deadline.set(LINGER, self._abort)
+        self._linger()
         self._client.close()
         self._server.close()

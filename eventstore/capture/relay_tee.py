@@ -43,6 +43,7 @@ class Tee:
     Attributes:
         scanners: for each direction.
         closing: how it ended, once that is known.
+        closed: whether both sides sent a close frame.
         frames: how many were recorded.
         problem: the first error of the recorder. The call goes on without it.
     """
@@ -54,6 +55,7 @@ class Tee:
             SERVER: FrameScanner(masked=False, deflate=deflate),
         }
         self.closing: Closing | None = None
+        self.closed = False
         self.frames = 0
         self.problem: Exception | None = None
         self._counts = counts
@@ -67,8 +69,9 @@ class Tee:
             self.frames += len(found)
             counts.frames[direction] += len(found)
             self._record(direction, found)
-        if scanner.close is not None and self.closing is None:
-            self.closing = Closing(direction, *scanner.close)
+        if scanner.close is not None:
+            self.closing = self.closing or Closing(direction, *scanner.close)
+            self.closed = all(scanner.close for scanner in self.scanners.values())
         return len(found)
 
     def _record(self, direction: str, found: list[str | bytes | Gap]) -> None:

@@ -46,8 +46,7 @@ class Relay:
         Args:
             grace: seconds in which they may end by themselves.
         """
-        self._server.close()
-        self._shared.draining = True
+        await self._stop_listening()
         for connection in list(self._shared.live):
             if connection.request is None:
                 connection.go_away()
@@ -58,6 +57,17 @@ class Relay:
         for connection in list(self._shared.live):
             connection.abort()
         await self._idle(_CLOSING)
+
+    async def _stop_listening(self) -> None:
+        if self._shared.draining:
+            return
+        self._shared.draining = True
+        # A connection that is just being accepted would be lost, and left open, if its server
+        # were closed first.
+        for listening in self.sockets:
+            asyncio.get_running_loop().remove_reader(listening.fileno())
+        await asyncio.sleep(0)
+        self._server.close()
 
     async def _idle(self, seconds: float) -> None:
         with suppress(TimeoutError):

@@ -317,8 +317,6 @@ def test_a_client_that_gives_up_in_the_handshake(store: EventStore) -> None:
         read_all(connection)
         gone.set()
 
-    with bare_server(talk) as upstream, relaying(store, upstream.url):
-        pass
     with bare_server(talk) as upstream, relaying(store, upstream.url) as relayed:
         with bare_client(relayed.port, asking()):
             assert asked.wait(10)
@@ -342,9 +340,12 @@ def test_plain_http_passes(store: EventStore) -> None:
         b"POST /v1/realtime/client_secrets?x=1 HTTP/1.1\r\nHost: app\r\nAuthorization: Bearer k\r\n"
         b"Content-Length: %d\r\nConnection: keep-alive\r\n\r\n" % len(body)
     )
-    with bare_server(talk) as upstream, relaying(store, f"{upstream.url}/v1") as relayed:
-        with bare_client(relayed.port, head + body) as client:
-            assert read_all(client) == reply
+    with (
+        bare_server(talk) as upstream,
+        relaying(store, f"{upstream.url}/v1") as relayed,
+        bare_client(relayed.port, head + body) as client,
+    ):
+        assert read_all(client) == reply
     assert got == [body]
     (asked,) = upstream.heads
     assert asked.startswith(b"POST /v1/realtime/client_secrets?x=1 HTTP/1.1\r\n")
@@ -357,10 +358,13 @@ def test_a_plain_request_may_end_before_its_answer(store: EventStore) -> None:
     def talk(connection: socket.socket, head: bytes) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + read_all(connection))
 
-    with bare_server(talk) as upstream, relaying(store, upstream.url) as relayed:
-        with bare_client(relayed.port, b"PUT /x HTTP/1.1\r\nHost: h\r\n\r\nbody") as client:
-            client.shutdown(socket.SHUT_WR)
-            assert read_all(client) == b"HTTP/1.1 200 OK\r\n\r\nbody"
+    with (
+        bare_server(talk) as upstream,
+        relaying(store, upstream.url) as relayed,
+        bare_client(relayed.port, b"PUT /x HTTP/1.1\r\nHost: h\r\n\r\nbody") as client,
+    ):
+        client.shutdown(socket.SHUT_WR)
+        assert read_all(client) == b"HTTP/1.1 200 OK\r\n\r\nbody"
 
 
 def test_health_and_metrics(store: EventStore) -> None:

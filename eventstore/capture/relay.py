@@ -15,6 +15,8 @@ from eventstore.capture.relay_request import parse_upstream
 
 CONNECT_TIMEOUT = 30.0
 _BACKLOG = 1024
+# Seconds for a client's TLS handshake.
+_TLS_TIMEOUT = 30.0
 # Seconds for connections to close once they have been told to; behind that they are cut off.
 _CLOSING = 5.0
 
@@ -119,7 +121,12 @@ async def relay(
     )
     shared.idle.set()
     listening = await asyncio.get_running_loop().create_server(
-        lambda: Connection(shared).client, host, port, ssl=listen_tls, backlog=_BACKLOG
+        lambda: Connection(shared).client,
+        host,
+        port,
+        ssl=listen_tls,
+        backlog=_BACKLOG,
+        ssl_handshake_timeout=_TLS_TIMEOUT if listen_tls else None,
     )
     running = Relay(listening, shared)
     try:

@@ -7,7 +7,6 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 from eventstore.capture.recorder import Recorder
 from eventstore.capture.relay_metadata import read_metadata, session_notes, shown_query
@@ -127,7 +126,7 @@ class Connection:
             self._passing.ended(side)
         elif side is self._server:
             self._end_answer()
-        elif self.request is not None and not self.request.is_websocket:
+        elif self._task is not None and self.request and not self.request.is_websocket:
             self._client_ended = True  # it may well wait for the answer
         else:
             self._close()
@@ -179,16 +178,14 @@ class Connection:
     def _refuse(self, status: int, message: str) -> None:
         """Answer with an error of the relay's own."""
         if self.client.alive:
-            self._refused(status, message)
+            self._shared.on_event(self._number, f"{status}: {message}")
+            self._shared.counts.refused[status] += 1
             self._answer_with(refusal(status, message))
-
-    def _refused(self, status: int, message: str) -> None:
-        self._shared.counts.refused[status] += 1
-        self._shared.on_event(self._number, f"{status}: {message}")
 
     def _answer_with(self, whole: bytes) -> None:
         # What still comes is read: to close with bytes unread would reset the connection, and the
         # answer might never be seen.
+        self._task = None
         self._read = {self.client: _ignore, self._server: _ignore}
         self.client.release("early")
         self.client.write(whole)
@@ -241,7 +238,8 @@ class Connection:
             self._begin_session(self.request)
             return
         if known is None:
-            self._refused(reader.status, "the upstream's answer")
+            self._shared.counts.refused[reader.status] += 1
+            self._shared.on_event(self._number, f"the upstream refused it with {reader.status}")
         held, self._held = self._held, b""
         self.client.write(held)
         self._deadline.set(LINGER, self._close)
@@ -338,10 +336,9 @@ def _ignore(data: bytes) -> None:
 
 
 def _shown_url(upstream: Upstream, request: Request) -> str:
-    parts = urlsplit(upstream_target(upstream, request))
-    query = shown_query(parts.query)
+    path, mark, query = upstream_target(upstream, request).partition("?")
     scheme = "wss" if upstream.tls else "ws"
-    return f"{scheme}://{upstream.authority}{parts.path}{'?' if query else ''}{query}"
+    return f"{scheme}://{upstream.authority}{path}{mark}{shown_query(query)}"
 
 
 def _why(error: OSError | ValueError) -> str:

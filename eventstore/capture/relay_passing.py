@@ -30,6 +30,7 @@ class Passing:
         self._flows = {client: Flow(client, server), server: Flow(server, client)}
         self._tee, self._durable, self._deadline = tee, durable, deadline
         self._ended: set[Side] = set()
+        self._going = False
         self._last_sent: set[Side] = set()
 
     def reader(self, side: Side) -> Callable[[bytes], None]:
@@ -79,6 +80,9 @@ class Passing:
 
     def go_away(self) -> None:
         """Close both sides; with close frames, as soon as none is in the middle of a frame."""
+        if self._going:
+            return
+        self._going = True
         self._deadline.set(_CLOSE_TIMEOUT, self._close)
         if self._tee is None:
             self._close()

@@ -136,7 +136,7 @@ class RequestReader:
             return None
         self.rest = self._parser.trailing_data[0]
         target = event.target.decode()
-        if "://" in target.partition("?")[0]:  # as clients of proxies write it
+        if not target.startswith("/") and "://" in target:  # as clients of proxies write it
             target = "/" + target.partition("://")[2].partition("/")[2]
         if not target.startswith("/"):
             raise BadRequestError(HTTPStatus.BAD_REQUEST, "the request's target is no path")
@@ -163,13 +163,16 @@ class AnswerReader:
         self.headers: list[Header] = []
         self.ended = False
         self.rest = b""
+        self._broken = False
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes.
+        """Take the next bytes. Of a body that is no HTTP, the end is never known.
 
         Raises:
-            ValueError: they are no answer of HTTP.
+            ValueError: the head is no HTTP.
         """
+        if self._broken:
+            return
         try:
             self._parser.receive_data(data)
             while not self.ended:
@@ -178,7 +181,9 @@ class AnswerReader:
                     return
                 self._take(event)
         except h11.RemoteProtocolError as error:
-            raise ValueError(str(error)) from error
+            self._broken = True
+            if self.status is None:
+                raise ValueError(str(error)) from error
 
     def _take(self, event: h11.Event | type) -> None:
         if isinstance(event, h11.InformationalResponse) and event.status_code != 101:

@@ -66,8 +66,9 @@ class Tee:
         counts.bytes[direction] += len(data)
         found = scanner.feed(data)
         if found:
-            self.frames += len(found)
-            counts.frames[direction] += len(found)
+            messages = sum(not isinstance(message, Gap) for message in found)
+            self.frames += messages
+            counts.frames[direction] += messages
             self._record(direction, found)
         if scanner.close is not None:
             self.closing = self.closing or Closing(direction, *scanner.close)

@@ -218,7 +218,7 @@ def test_a_refusal_passes_with_status_headers_and_body(store: EventStore) -> Non
     ):
         with pytest.raises(InvalidStatus) as raised:
             asyncio.run(talk(relayed.url))
-        assert relayed.told == ["1: 401: the upstream's answer"]
+        assert relayed.told == ["1: the upstream refused it with 401"]
         assert relayed.relay.counts.refused == {401: 1}
     response = raised.value.response
     assert (response.status_code, response.headers["X-Request-Id"]) == (401, "req_1")

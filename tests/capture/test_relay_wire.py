@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import trustme
@@ -151,6 +151,19 @@ def test_a_text_that_is_no_utf8_is_recorded_as_bytes(store: EventStore) -> None:
     assert both_sides(store) == ([], [b"\xff\xfe"])
 
 
+@pytest.mark.parametrize("target", ["//h/x?model=m", "//[x", "/a/http://b?c=d://e"])
+def test_odd_targets_pass(store: EventStore, target: str) -> None:
+    def talk(connection: socket.socket, head: bytes) -> None:
+        connection.sendall(switching(head) + BYE)
+
+    with bare_server(talk) as upstream, relaying(store, upstream.url) as relayed:
+        with call(relayed.port, target) as client:
+            assert read_all(client) == BYE
+        relayed.ended()
+    assert upstream.heads[0].startswith(f"GET {target} HTTP/1.1\r\n".encode())
+    assert notes(store)[0]["url"].startswith(upstream.url + target.partition("?")[0])
+
+
 def test_a_client_that_never_reads_stops_the_upstream(store: EventStore) -> None:
     frame = Frame(Opcode.BINARY, bytes(100_000)).serialize(mask=False)
     sent: list[int] = []
@@ -270,6 +283,7 @@ def test_an_upstream_that_answers_nonsense(store: EventStore, answer: bytes, tol
         b"HTTP/1.1 429 Slow  down\r\nretry-AFTER: 7\r\nContent-Length: 4\r\n\r\nslow",
         b"HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n",
         b"HTTP/1.0 500 Oh\r\n\r\nuntil the end",
+        b"HTTP/1.0 403 No\r\nTransfer-Encoding: chunked\r\n\r\nno chunks",
     ],
 )
 def test_a_refusal_passes_byte_for_byte(store: EventStore, answer: bytes) -> None:
@@ -367,16 +381,17 @@ def test_a_plain_request_may_end_before_its_answer(store: EventStore) -> None:
         assert read_all(client) == b"HTTP/1.1 200 OK\r\n\r\nbody"
 
 
+def get(port: int, path: bytes) -> tuple[bytes, str]:
+    with bare_client(port, b"GET " + path + b" HTTP/1.1\r\nHost: h\r\n\r\n") as client:
+        head, _, body = read_all(client).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 OK")
+        return head, body.decode()
+
+
 def test_health_and_metrics(store: EventStore) -> None:
     def talk(connection: socket.socket, head: bytes) -> None:
         connection.sendall(switching(head) + HELLO + HELLO)
         read_all(connection)
-
-    def get(port: int, path: bytes) -> tuple[bytes, str]:
-        with bare_client(port, b"GET " + path + b" HTTP/1.1\r\nHost: h\r\n\r\n") as client:
-            head, _, body = read_all(client).partition(b"\r\n\r\n")
-            assert head.startswith(b"HTTP/1.1 200 OK")
-            return head, body.decode()
 
     with bare_server(talk) as upstream, relaying(store, upstream.url) as relayed:
         with call(relayed.port) as client:
@@ -403,6 +418,30 @@ def test_health_and_metrics(store: EventStore) -> None:
         f'eventstore_relay_bytes_total{{direction="client"}} {len(HELLO_MASKED)}.0',
     ):
         assert line in body.splitlines()
+
+
+class Counted(NamedTuple):
+    accepted: int
+    written: int
+    spooled: int
+    behind: int
+    missing: int
+
+
+class Counting(Recorder):
+    """A recorder that counts."""
+
+    def counters(self) -> Counted:
+        return Counted(5, 3, 0, 2, 0)
+
+
+def test_the_recorders_counts_are_told(store: EventStore) -> None:
+    with relaying(Counting(store), "ws://127.0.0.1:9") as relayed:
+        _, body = get(relayed.port, b"/healthz")
+        _, metrics = get(relayed.port, b"/metrics")
+    assert json.loads(body)["recorder"] == Counted(5, 3, 0, 2, 0)._asdict()
+    assert "eventstore_recorder_accepted_total 5.0" in metrics.splitlines()
+    assert "eventstore_recorder_behind 2.0" in metrics.splitlines()
 
 
 class Slow(Recorder):
@@ -499,7 +538,8 @@ def test_the_relay_goes_away_at_the_border_of_a_frame(
         with call(relayed.port) as client:
             assert client.recv(100) in HELLO
             begun.set()
-            relayed.thread.run(relayed.relay.drain())
+            relayed.drain()
+            relayed.drain()
             rest = read_all(client)
         relayed.ended()
         eventually(lambda: seen)

@@ -34,7 +34,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.frames import Close, Frame, Opcode
 
 from eventstore import EventStore
-from eventstore.capture import relay_connection
+from eventstore.capture import relay_connection, relay_passing
 from eventstore.capture.recorder import Recorder, SessionRecorder
 from eventstore.realtime.frames import CLIENT, SERVER, STORE
 
@@ -193,6 +193,22 @@ def test_a_client_that_never_reads_stops_the_upstream(store: EventStore) -> None
         (end,) = relayed.ended()
     assert "the client was gone" in end
     assert closing(store)[:2] == ("client", 1006)
+
+
+def test_what_lingers_is_cut_off(store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that does not go, when the server is gone."""
+    monkeypatch.setattr(relay_passing, "LINGER", 0.3)
+
+    def talk(connection: socket.socket, head: bytes) -> None:
+        connection.sendall(switching(head) + HELLO)
+
+    with (
+        bare_server(talk) as upstream,
+        relaying(store, upstream.url) as relayed,
+        call(relayed.port),
+    ):
+        relayed.ended()
+    assert closing(store)[:2] == ("server", 1006)
 
 
 def test_a_slow_client_gets_everything(store: EventStore) -> None:
@@ -517,6 +533,28 @@ def test_a_recorder_that_fails_breaks_no_call(store: EventStore) -> None:
             assert read_all(client) == HELLO + HELLO_MASKED + BYE
         (end,) = relayed.ended()
     assert end.endswith("recording failed: OSError")
+
+
+class Refusing(Recorder):
+    """A recorder that begins no session."""
+
+    def session(self, *arguments: Any, **options: Any) -> SessionRecorder:
+        raise RuntimeError("closed")
+
+
+def test_a_session_that_cannot_begin_breaks_no_call(store: EventStore) -> None:
+    def talk(connection: socket.socket, head: bytes) -> None:
+        connection.sendall(switching(head) + HELLO)
+        connection.sendall(connection.recv(100) + BYE)
+
+    with (
+        bare_server(talk) as upstream,
+        relaying(Refusing(store), upstream.url) as relayed,
+        call(relayed.port) as client,
+    ):
+        client.sendall(HELLO_MASKED)
+        assert read_all(client) == HELLO + HELLO_MASKED + BYE
+        assert relayed.told == [f"1: is not recorded: RuntimeError: {upstream.url}/v1/realtime"]
 
 
 @pytest.mark.parametrize("later", [0.0, 0.3, None])

@@ -17,6 +17,7 @@ from websockets.utils import accept_key
 from eventstore import EventStore
 from eventstore.capture.recorder import Recorder
 from eventstore.capture.relay import Relay, relay
+from eventstore.capture.relay_passing import LINGER
 from eventstore.realtime.frames import CLIENT, SERVER, STORE, parse
 from eventstore.replay.loop_thread import LoopThread
 
@@ -43,7 +44,8 @@ class Relayed:
 
     def ended(self, number: int = 1) -> list[str]:
         """Wait until so many sessions have ended; what was told of their ends."""
-        eventually(lambda: len(self._ends()) >= number)
+        # Less than what the relay waits for a side that lingers.
+        eventually(lambda: len(self._ends()) >= number, 0.9 * LINGER)
         return self._ends()
 
     def _ends(self) -> list[str]:

@@ -14,15 +14,18 @@ from eventstore.replay.matching import RULES, Rule
 _HOST = "127.0.0.1"
 
 
-def parse_address(value: str) -> tuple[str, int]:
+def parse_address(value: str, option: str) -> tuple[str, int]:
     """Host and port of `[HOST:]PORT`; loopback where no host is named.
+
+    Args:
+        option: that it was given for.
 
     Raises:
         click.BadParameter: it is neither.
     """
     host, _, port = value.rpartition(":")
     if not (port.isascii() and port.isdigit() and int(port) < 65536):
-        raise click.BadParameter(f"{value!r}: use [HOST:]PORT", param_hint="--serve")
+        raise click.BadParameter(f"{value!r}: use [HOST:]PORT", param_hint=option)
     return host.strip("[]") or _HOST, int(port)
 
 
@@ -54,7 +57,7 @@ def serve_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 raise click.UsageError("--step, --match, --fresh and --fault go with --serve")
             return command(serving=None, **others)
         parsed = tuple(map(parse_fault, faults))
-        serving = Serving(*parse_address(address), step, rule or "type", fresh, parsed)
+        serving = Serving(*parse_address(address, "--serve"), step, rule or "type", fresh, parsed)
         return command(serving=serving, **others)
 
     for option in reversed(

@@ -1,0 +1,135 @@
+"""The relay: an app connects to it in place of the provider, and its calls are recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+
+from eventstore.capture.recorder import Recorder
+from eventstore.capture.relay_connection import Connection, OnEvent, Shared
+from eventstore.capture.relay_metrics import Counts
+from eventstore.capture.relay_request import parse_upstream
+
+CONNECT_TIMEOUT = 30.0
+_BACKLOG = 1024
+# Seconds for a client's TLS handshake.
+_TLS_TIMEOUT = 30.0
+# Seconds for connections to close once they have been told to; behind that they are cut off.
+_CLOSING = 5.0
+
+
+class Relay:
+    """A relay that listens.
+
+    Attributes:
+        sockets: where it listens.
+        counts: what it has counted.
+    """
+
+    def __init__(self, server: asyncio.Server, shared: Shared) -> None:
+        self._server, self._shared = server, shared
+        self.sockets: Sequence[socket.socket] = tuple(server.sockets)
+        self.counts: Counts = shared.counts
+        self.port: int = self.sockets[0].getsockname()[1]
+
+    @property
+    def live(self) -> int:
+        """How many sessions are under way."""
+        return self._shared.sessions
+
+    async def drain(self, grace: float = 0.0) -> None:
+        """Take no more connections, and end those that there are.
+
+        Another call meanwhile, with no grace, ends the grace of the first.
+
+        Args:
+            grace: seconds in which they may end by themselves.
+        """
+        await self._stop_listening()
+        for connection in list(self._shared.live):
+            if connection.request is None:
+                connection.go_away()
+        await self._idle(grace)
+        for connection in list(self._shared.live):
+            connection.go_away()
+        await self._idle(_CLOSING)
+        for connection in list(self._shared.live):
+            connection.abort()
+        await self._idle(_CLOSING)
+
+    async def _stop_listening(self) -> None:
+        if self._shared.draining:
+            return
+        self._shared.draining = True
+        # A connection that is just being accepted would be lost, and left open, if its server
+        # were closed first.
+        for listening in self.sockets:
+            asyncio.get_running_loop().remove_reader(listening.fileno())
+        await asyncio.sleep(0)
+        self._server.close()
+
+    async def _idle(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._shared.idle.wait(), seconds)
+
+
+@asynccontextmanager
+async def relay(
+    recorder: Recorder,
+    upstream: str,
+    host: str,
+    port: int,
+    *,
+    listen_tls: ssl.SSLContext | None = None,
+    upstream_tls: ssl.SSLContext | None = None,
+    connect_timeout: float = CONNECT_TIMEOUT,
+    durable: bool = False,
+    metadata: Mapping[str, str] | None = None,
+    on_event: OnEvent | None = None,
+) -> AsyncIterator[Relay]:
+    """Relay websockets to an upstream and record them, until the block is left.
+
+    Args:
+        recorder: gets the messages of every session.
+        upstream: URL of the server, such as `wss://api.openai.com`; its path stands before the
+            requests' own.
+        host, port: where to listen; port 0 for any that is free.
+        listen_tls: certificate and key to listen with; None for no TLS.
+        upstream_tls: whom to trust; None for whom the system trusts.
+        connect_timeout: seconds for the upstream to answer a handshake.
+        durable: pass a message on only once it is committed.
+        metadata: set on every session.
+        on_event: told what happens in words, with the connection's number.
+
+    Raises:
+        InvalidInputError: the upstream is no such URL.
+        OSError: the address cannot be listened on.
+    """
+    server = parse_upstream(upstream)
+    tls = (upstream_tls or ssl.create_default_context()) if server.tls else None
+    shared = Shared(
+        recorder,
+        server,
+        tls,
+        connect_timeout,
+        durable,
+        metadata or {},
+        on_event or (lambda number, words: None),
+    )
+    shared.idle.set()
+    listening = await asyncio.get_running_loop().create_server(
+        lambda: Connection(shared).client,
+        host,
+        port,
+        ssl=listen_tls,
+        backlog=_BACKLOG,
+        ssl_handshake_timeout=_TLS_TIMEOUT if listen_tls else None,
+    )
+    running = Relay(listening, shared)
+    try:
+        yield running
+    finally:
+        await running.drain()

@@ -1,0 +1,351 @@
+"""One client's connection to the relay: its request, and the upstream's answer to that."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+from eventstore.capture.recorder import Recorder
+from eventstore.capture.relay_metadata import read_metadata, session_notes, shown_query
+from eventstore.capture.relay_metrics import Counts, exposition, health, recorder_counts
+from eventstore.capture.relay_passing import LINGER, Passing
+from eventstore.capture.relay_pipe import HIGH_WATER, Deadline, Side
+from eventstore.capture.relay_request import (
+    AnswerReader,
+    BadRequestError,
+    Request,
+    RequestReader,
+    Upstream,
+    answer,
+    deflates,
+    header,
+    refusal,
+    request_head,
+    upstream_target,
+)
+from eventstore.capture.relay_tee import Tee
+from eventstore.realtime.frames import CLIENT, SERVER
+
+#: Told what happens in words, with the connection's number.
+OnEvent = Callable[[int, str], None]
+
+# Seconds for a client to send its request, and for a refused one to read why.
+_HEAD_TIMEOUT, _ANSWER_TIMEOUT = 30.0, 2.0
+_OWN_PATHS = ("/healthz", "/metrics")
+
+
+@dataclass
+class Shared:
+    """What all connections of a relay share.
+
+    Attributes:
+        tls: for the upstream; None where that has none.
+        connect_timeout: seconds for the upstream to answer a handshake.
+        durable: pass messages on only once they are committed.
+        metadata: set on every session.
+        live: the connections under way.
+        idle: set while there are none.
+        connections: how many there have been.
+        draining: whether no more are taken.
+    """
+
+    recorder: Recorder
+    upstream: Upstream
+    tls: ssl.SSLContext | None
+    connect_timeout: float
+    durable: bool
+    metadata: Mapping[str, str]
+    on_event: OnEvent
+    counts: Counts = field(default_factory=Counts)
+    live: set[Connection] = field(default_factory=set)
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+    connections: int = 0
+    draining: bool = False
+
+    @property
+    def sessions(self) -> int:
+        """How many sessions are under way."""
+        return sum(connection.tee is not None for connection in self.live)
+
+
+class Connection:
+    """A client's connection, and the one to the upstream that belongs to it.
+
+    Attributes:
+        client: its side for the event loop.
+        request: what the client asked for, once that is whole.
+        tee: of the session under way; None where there is none.
+    """
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self.client, self._server = Side(CLIENT, self), Side(SERVER, self)
+        self.client.other, self._server.other = self._server, self.client
+        self.request: Request | None = None
+        self.tee: Tee | None = None
+        self._read: dict[Side, Callable[[bytes], None]] = {
+            self.client: self._take_request,
+            self._server: self._take_answer,
+        }
+        self._reader, self._answer = RequestReader(), AnswerReader()
+        self._early = b""  # from the client, before the upstream can take it
+        self._held = b""  # of the upstream's answer, while its head is not whole
+        self._client_ended = False
+        self._passing: Passing | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._deadline = Deadline()
+        self._number = 0
+
+    # What the event loop tells of the sides.
+
+    def connected(self, side: Side) -> None:
+        """A side's transport is there."""
+        if side is self._server:
+            if not self.client.alive:
+                side.abort()
+            return
+        shared = self._shared
+        shared.connections += 1
+        self._number = shared.connections
+        shared.live.add(self)
+        shared.idle.clear()
+        self._deadline.set(_HEAD_TIMEOUT, self._close)
+        if shared.draining:
+            self._close()
+
+    def received(self, side: Side, data: bytes) -> None:
+        """Bytes came."""
+        self._read[side](data)
+
+    def ended(self, side: Side) -> None:
+        """A side sends no more."""
+        if self._passing is not None:
+            self._passing.ended(side)
+        elif side is self._server:
+            self._end_answer()
+        elif self._task is not None and self.request and not self.request.is_websocket:
+            self._client_ended = True  # it may well wait for the answer
+        else:
+            self._close()
+
+    def lost(self, side: Side, error: Exception | None) -> None:
+        """A side is gone."""
+        if self._passing is not None:
+            self._passing.lost(side, error)
+        elif side is self._server:
+            self._end_answer()
+        else:
+            self._cancel()
+            self._server.close()
+        if not self.client.open and not self._server.open:
+            self._finish()
+
+    # The client's request.
+
+    def _take_request(self, data: bytes) -> None:
+        try:
+            request = self._reader.feed(data)
+        except BadRequestError as error:
+            self._refuse(error.status, str(error))
+            return
+        if request is None:
+            return
+        self.request, self._early = request, self._reader.rest
+        path = request.target.partition("?")[0]
+        if request.method == "GET" and path in _OWN_PATHS:
+            self._tell(path)
+            return
+        self._read[self.client] = self._take_early
+        self._deadline.set(self._shared.connect_timeout, self._late)
+        self._task = asyncio.get_running_loop().create_task(self._connect(request))
+
+    def _take_early(self, data: bytes) -> None:
+        self._early += data
+        if len(self._early) > HIGH_WATER:
+            self.client.hold("early")
+
+    def _tell(self, path: str) -> None:
+        shared = self._shared
+        recorder = recorder_counts(shared.recorder)
+        if path == "/healthz":
+            self._answer_with(answer(200, health(shared.sessions, recorder)))
+        else:
+            self._answer_with(answer(200, *exposition(shared.counts, shared.sessions, recorder)))
+
+    def _refuse(self, status: int, message: str) -> None:
+        """Answer with an error of the relay's own."""
+        if self.client.alive:
+            self._shared.on_event(self._number, f"{status}: {message}")
+            self._shared.counts.refused[status] += 1
+            self._answer_with(refusal(status, message))
+
+    def _answer_with(self, whole: bytes) -> None:
+        # What still comes is read: to close with bytes unread would reset the connection, and the
+        # answer might never be seen.
+        self._task = None
+        self._read = {self.client: _ignore, self._server: _ignore}
+        self.client.release("early")
+        self.client.write(whole)
+        self.client.end()
+        self._deadline.set(_ANSWER_TIMEOUT, self._close)
+        self._server.abort()
+
+    # The upstream.
+
+    async def _connect(self, request: Request) -> None:
+        shared = self._shared
+        upstream = shared.upstream
+        try:
+            await asyncio.get_running_loop().create_connection(
+                lambda: self._server,
+                upstream.host,
+                upstream.port,
+                ssl=shared.tls,
+                server_hostname=upstream.host if shared.tls else None,
+            )
+        except (OSError, ValueError) as error:
+            status = HTTPStatus.BAD_GATEWAY
+            if isinstance(error, TimeoutError):
+                status = HTTPStatus.GATEWAY_TIMEOUT
+            self._refuse(status, f"cannot connect to {upstream.shown}: {_why(error)}")
+            return
+        self._server.write(request_head(upstream, request))
+        if not request.is_websocket:
+            self._pass_on()
+            if self._client_ended:
+                self.ended(self.client)
+
+    def _late(self) -> None:
+        self._cancel()
+        upstream = self._shared.upstream.shown
+        self._refuse(HTTPStatus.GATEWAY_TIMEOUT, f"{upstream} did not answer in time")
+
+    def _take_answer(self, data: bytes) -> None:
+        """Of a handshake: pass it on byte for byte, from when it is known to be one."""
+        reader, known = self._answer, self._answer.status
+        self._held += data
+        try:
+            reader.feed(data)
+        except ValueError:
+            self._end_answer("answered with what is no HTTP")
+            return
+        if reader.status is None:
+            return
+        if reader.status == HTTPStatus.SWITCHING_PROTOCOLS and self.request is not None:
+            self._begin_session(self.request)
+            return
+        if known is None:
+            self._shared.counts.refused[reader.status] += 1
+            self._shared.on_event(self._number, f"the upstream refused it with {reader.status}")
+        held, self._held = self._held, b""
+        self.client.write(held)
+        self._deadline.set(LINGER, self._close)
+        if reader.ended:
+            self._close()
+
+    def _end_answer(self, why: str = "closed the connection unasked") -> None:
+        """The upstream's answer ends here, whole or not."""
+        if self._read[self._server] == self._take_answer and self._answer.status is None:
+            self._refuse(HTTPStatus.BAD_GATEWAY, f"{self._shared.upstream.shown} {why}")
+        elif self._read[self._server] == self._take_answer:
+            self._close()
+
+    def _begin_session(self, request: Request) -> None:
+        shared, reader = self._shared, self._answer
+        metadata = read_metadata(request.target, request.headers, dict(shared.metadata))
+        url = _shown_url(shared.upstream, request)
+        notes = session_notes(
+            url,
+            header(request.headers, b"user-agent"),
+            header(reader.headers, b"sec-websocket-protocol"),
+            header(reader.headers, b"x-request-id"),
+            metadata.refused,
+        )
+        try:
+            session = shared.recorder.session(metadata.pairs or None, None, notes)
+        except Exception as error:  # whatever it is, the call must not suffer
+            shared.on_event(self._number, f"is not recorded: {type(error).__name__}: {url}")
+        else:
+            self.tee = Tee(session, deflates(reader.headers), shared.counts)
+            shared.counts.sessions += 1
+            shared.on_event(self._number, f"begins: {url}")
+        head, frames = self._held, reader.rest
+        self._held = b""
+        self.client.write(head[: len(head) - len(frames)])
+        self._pass_on()
+        if frames:
+            self.received(self._server, frames)
+
+    def _pass_on(self) -> None:
+        """From here on bytes pass both ways."""
+        self._deadline.clear()
+        durable = self._shared.durable
+        passing = Passing(self.client, self._server, self.tee, durable, self._deadline)
+        self._passing = passing
+        self._read = {side: passing.reader(side) for side in (self.client, self._server)}
+        self.client.release("early")
+        early, self._early = self._early, b""
+        if early:
+            self.received(self.client, early)
+
+    # The end.
+
+    def go_away(self) -> None:
+        """Close the connection, in order where it is a session."""
+        if self._passing is None:
+            self._close()
+            return
+        passing = self._passing
+        self._read = {side: passing.going_reader(side) for side in (self.client, self._server)}
+        passing.go_away()
+
+    def abort(self) -> None:
+        """Cut both sides off."""
+        self._cancel()
+        self.client.abort()
+        self._server.abort()
+
+    def _close(self) -> None:
+        self._cancel()
+        self._deadline.set(LINGER, self.abort)
+        self.client.close()
+        self._server.close()
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    def _finish(self) -> None:
+        shared = self._shared
+        if self not in shared.live:
+            return
+        shared.live.discard(self)
+        self._deadline.clear()
+        if self.tee is not None:
+            self.tee.end()
+            shared.on_event(self._number, self.tee.told())
+        if not shared.live:
+            shared.idle.set()
+
+
+def _ignore(data: bytes) -> None:
+    """Bytes that nobody wants."""
+
+
+def _shown_url(upstream: Upstream, request: Request) -> str:
+    path, mark, query = upstream_target(upstream, request).partition("?")
+    scheme = "wss" if upstream.tls else "ws"
+    return f"{scheme}://{upstream.authority}{path}{mark}{shown_query(query)}"
+
+
+def _why(error: OSError | ValueError) -> str:
+    """What went wrong, in the words of the system."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {error.reason or type(error).__name__}"
+    told = error.strerror if isinstance(error, OSError) else None
+    return told or str(error) or type(error).__name__

@@ -1,0 +1,149 @@
+"""What a relayed request says of its session: metadata, and notes without secrets. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, unquote_plus
+
+from eventstore.errors import InvalidInputError
+from eventstore.realtime.values import METADATA_PAIRS
+from eventstore.store.filters import check_metadata
+
+_HEADER = b"x-eventstore-metadata"
+_PARAMETER = re.compile(r"metadata\[(.*)\]", re.DOTALL)
+_REMOVED = "[removed]"
+# Parameters of a query that hold no secret, with OpenAI, Azure and others.
+_HARMLESS = frozenset(
+    {
+        *("model", "call_id", "intent", "version", "api-version", "deployment", "agent_id"),
+        *("agent-id", "agent-name", "agent-version", "agent-project-name", "project-id"),
+    }
+)
+_SECRET_PROTOCOL = re.compile(r"key|secret|token", re.IGNORECASE)
+_SHOWN = 256
+
+
+class Metadata(NamedTuple):
+    """A session's metadata.
+
+    Attributes:
+        pairs: those within OpenAI's limits.
+        refused: why others were left out, in words; empty where none was.
+    """
+
+    pairs: dict[str, str]
+    refused: str
+
+
+def is_metadata_header(name: bytes) -> bool:
+    """Whether a header is meant for the relay."""
+    return name.lower() == _HEADER
+
+
+def is_metadata(piece: str) -> bool:
+    """Whether a piece of a query, `name=value`, is meant for the relay."""
+    return _PARAMETER.fullmatch(unquote_plus(piece.partition("=")[0])) is not None
+
+
+def read_metadata(
+    target: str, headers: Iterable[tuple[bytes, bytes]], default: dict[str, str]
+) -> Metadata:
+    """The metadata of a request: of its headers `X-Eventstore-Metadata`, then of its query.
+
+    Args:
+        target: its path and query; `metadata[key]=value` is a pair.
+        headers: a value is a JSON object of texts, or `key=value&key2=value2`.
+        default: pairs that it has unless the request says otherwise.
+    """
+    pairs, refused = dict(default), list[str]()
+    for key, value in _stated(target, headers, refused):
+        try:
+            checked = check_metadata([(key, value)])
+            _ = (key + value).encode()
+        except InvalidInputError as error:
+            refused.append(str(error))
+        except UnicodeEncodeError:
+            refused.append("a pair is no text")
+        else:
+            if len({**pairs, **checked}) > METADATA_PAIRS:
+                refused.append(f"there are more than {METADATA_PAIRS} pairs")
+            else:
+                pairs.update(checked)
+    return Metadata(pairs, "; ".join(dict.fromkeys(refused)))
+
+
+def _stated(
+    target: str, headers: Iterable[tuple[bytes, bytes]], refused: list[str]
+) -> Iterator[tuple[str, Any]]:
+    for name, value in headers:
+        if is_metadata_header(name):
+            try:
+                yield from _header_pairs(value)
+            except ValueError:
+                refused.append("the header is no JSON object of texts, nor key=value")
+    for piece in target.partition("?")[2].split("&"):
+        if is_metadata(piece):
+            key, _, value_ = piece.partition("=")
+            try:
+                named = _PARAMETER.fullmatch(unquote_plus(key, errors="strict"))
+                yield named[1] if named else "", unquote_plus(value_, errors="strict")
+            except UnicodeDecodeError:
+                refused.append("the query is no UTF-8")
+
+
+def _header_pairs(value: bytes) -> Iterable[tuple[str, Any]]:
+    text = value.decode().strip()
+    if not text.startswith("{"):
+        return parse_qsl(text, keep_blank_values=True, strict_parsing=True, errors="strict")
+    try:
+        return list(dict(json.loads(text)).items())
+    except RecursionError as error:
+        raise ValueError("too deep") from error
+
+
+def shown_query(query: str) -> str:
+    """A query with the values of all parameters removed that are not known to be harmless."""
+    return "&".join(map(_shown_piece, filter(None, query.split("&"))))
+
+
+def _shown_piece(piece: str) -> str:
+    name, equals, _ = piece.partition("=")
+    if not equals:
+        return _REMOVED
+    return piece if unquote_plus(name).lower() in _HARMLESS else f"{name}={_REMOVED}"
+
+
+def shown_subprotocol(chosen: str | None) -> str | None:
+    """The subprotocol that a server chose, unless it carries a key."""
+    if chosen is None or _SECRET_PROTOCOL.search(chosen):
+        return None
+    return chosen[:_SHOWN]
+
+
+def session_notes(
+    url: str,
+    user_agent: str | None,
+    subprotocol: str | None,
+    request_id: str | None,
+    refused: str,
+) -> dict[str, str]:
+    """What a session's opened event says of how it was recorded.
+
+    Args:
+        url: of the upstream, without secrets.
+        subprotocol: that the server chose.
+        request_id: of the upstream's answer.
+        refused: why metadata was left out.
+    """
+    notes = {
+        "by": "relay",
+        "url": url,
+        "user_agent": user_agent and user_agent[:_SHOWN],
+        "subprotocol": shown_subprotocol(subprotocol),
+        "request_id": request_id and request_id[:_SHOWN],
+        "metadata_refused": refused,
+    }
+    return {name: value for name, value in notes.items() if value}

@@ -1,0 +1,74 @@
+"""What the relay counts, and how it tells it: JSON for health checks, text for Prometheus."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from eventstore.realtime.values import dumps
+
+#: The recorder's counts that go down as well as up.
+_GAUGES = frozenset({"behind"})
+
+
+class Counts:
+    """What has been counted since the start.
+
+    Attributes:
+        sessions: that were begun.
+        frames, bytes: of sessions, by direction.
+        refused: handshakes and requests that were answered with an error, by status.
+    """
+
+    def __init__(self) -> None:
+        self.sessions = 0
+        self.frames: Counter[str] = Counter()
+        self.bytes: Counter[str] = Counter()
+        self.refused: Counter[int] = Counter()
+
+
+def recorder_counts(recorder: object) -> dict[str, float]:
+    """The recorder's own counts; none where it keeps none."""
+    counters = getattr(recorder, "counters", None)
+    return dict(counters()._asdict()) if counters is not None else {}
+
+
+def health(live: int, recorder: Mapping[str, float]) -> bytes:
+    """The body of `/healthz`."""
+    return dumps({"status": "ok", "sessions_live": live, "recorder": dict(recorder)}).encode()
+
+
+def exposition(counts: Counts, live: int, recorder: Mapping[str, float]) -> tuple[bytes, str]:
+    """The body of `/metrics` and its content type."""
+    from prometheus_client import CollectorRegistry
+    from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+    class Collector:
+        def collect(self) -> Iterable[Any]:
+            return _families(counts, live, recorder)
+
+    # A registry of its own: the process's may hold what others count.
+    registry = CollectorRegistry()
+    registry.register(Collector())
+    return generate_latest(registry), CONTENT_TYPE_LATEST
+
+
+def _families(counts: Counts, live: int, recorder: Mapping[str, float]) -> Iterable[Any]:
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+    yield GaugeMetricFamily("eventstore_relay_sessions_live", "Sessions under way.", live)
+    yield CounterMetricFamily("eventstore_relay_sessions", "Sessions begun.", counts.sessions)
+    labelled: tuple[tuple[str, str, str, Counter[Any]], ...] = (
+        ("frames", "Messages recorded.", "direction", counts.frames),
+        ("bytes", "Bytes of sessions passed on.", "direction", counts.bytes),
+        ("refused", "Requests answered with an error.", "status", counts.refused),
+    )
+    for name, words, label, values in labelled:
+        family = CounterMetricFamily(f"eventstore_relay_{name}", words, labels=[label])
+        for value, count in sorted(values.items()):
+            family.add_metric([str(value)], count)
+        yield family
+    for name, number in recorder.items():
+        kind = GaugeMetricFamily if name in _GAUGES else CounterMetricFamily
+        yield kind(f"eventstore_recorder_{name}", f"The recorder's frames: {name}.", number)

@@ -1,0 +1,92 @@
+"""`record`: relay an app's calls to the provider, and record them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from eventstore.cli.options import db_option, parse_metadata
+from eventstore.cli.serving import parse_address
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.option(
+    "--listen",
+    "address",
+    default="127.0.0.1:8080",
+    show_default=True,
+    metavar="[HOST:]PORT",
+    help="Where apps connect to.",
+)
+@click.option(
+    "--upstream",
+    envvar="EVENTSTORE_UPSTREAM",
+    metavar="URL",
+    help="The provider's server, by default from EVENTSTORE_UPSTREAM.",
+)
+@click.option("--cert", type=_FILE, metavar="FILE", help="Listen with TLS: its certificate (PEM).")
+@click.option("--key", type=_FILE, metavar="FILE", help="Its key, unless that is in --cert.")
+@click.option("--ca", type=_FILE, metavar="FILE", help="Whom to trust for the upstream (PEM).")
+@click.option(
+    "--grace",
+    type=click.FloatRange(0),
+    default=20.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="When stopped: time for calls to end by themselves.",
+)
+@click.option("--durable", is_flag=True, help="Pass each message on only once it is committed.")
+@click.option("--metadata", multiple=True, metavar="K=V", help="Set on each session; repeat it.")
+@db_option
+def record(
+    address: str,
+    upstream: str | None,
+    cert: Path | None,
+    key: Path | None,
+    ca: Path | None,
+    grace: float,
+    durable: bool,
+    metadata: tuple[str, ...],
+    url: str,
+) -> None:
+    """Relay calls to a provider, and record them: an app changes its base URL, and nothing else.
+
+    Everything passes as it is, both ways; keys pass too, and are never stored. An app may set
+    metadata of its session by a header, X-Eventstore-Metadata: customer=42, or in the URL's query,
+    metadata[customer]=42. /healthz and /metrics (Prometheus) tell how the relay is. SIGTERM or
+    Ctrl-C stops it: calls may end within --grace, and again at once.
+
+    \b
+    Examples:
+      eventstore record --listen 8080 --upstream wss://api.openai.com
+      eventstore record --listen 0.0.0.0:443 --cert cert.pem --key key.pem \\
+        --upstream wss://my-resource.openai.azure.com/openai --metadata env=prod
+    """
+    if upstream is None:
+        raise click.UsageError("name the provider: --upstream wss://api.openai.com")
+    if key is not None and cert is None:
+        raise click.UsageError("--key goes with --cert")
+    # asyncio, TLS and the recorder, which other commands do without.
+    from eventstore.cli.relaying import Relaying, run
+
+    host, port = parse_address(address, "--listen")
+    run(
+        url,
+        Relaying(
+            host=host,
+            port=port,
+            upstream=upstream,
+            cert=cert,
+            key=key,
+            ca=ca,
+            grace=grace,
+            durable=durable,
+            metadata=parse_metadata(metadata),
+        ),
+    )
+
+
+COMMANDS = (record,)

@@ -59,8 +59,8 @@ class Recorder:
 
     Args:
         store: a store, or a database's URL. It need not be reachable: frames wait in the spool.
-        spool: the folder of the spool; by default beside an SQLite file, else under
-            `~/.local/state/eventstore`.
+        spool: the folder of the spool; by default EVENTSTORE_SPOOL, or beside an SQLite file, else
+            under `~/.local/state/eventstore`.
         interval: seconds from one group of appends to the next.
         memory: bytes of frames that are held in memory at most.
         patience: seconds that the database may take before frames go to the spool.
@@ -121,6 +121,15 @@ class Recorder:
         self._outbox.begin(live, opened(key, pairs, notes or {}, now()))
         return SessionRecorder(self._outbox, live)
 
+    def check(self) -> None:
+        """Look whether the database can be written, which recording does not wait for.
+
+        Raises:
+            SchemaError: its schema is missing, or another than this code's.
+            DatabaseUnavailableError: it is away.
+        """
+        self._open()
+
     def counters(self) -> Counters:
         """What was taken, and where it is."""
         with self._outbox.lock:
@@ -128,6 +137,11 @@ class Recorder:
             behind = accepted - flow.written - flow.lost
             missed = self._outbox.missed + flow.lost
             return Counters(accepted, flow.written, flow.spooled, behind, missed)
+
+    @property
+    def spool(self) -> Path:
+        """The spool's folder."""
+        return self._flow.spool.folder
 
     @property
     def trouble(self) -> str | None:

@@ -10,7 +10,7 @@ from http import HTTPStatus
 
 from eventstore.capture.recorder import Recorder
 from eventstore.capture.relay_metadata import read_metadata, session_notes, shown_query
-from eventstore.capture.relay_metrics import Counts, exposition, health, recorder_counts
+from eventstore.capture.relay_metrics import Counts, exposition, health
 from eventstore.capture.relay_passing import LINGER, Passing
 from eventstore.capture.relay_pipe import HIGH_WATER, Deadline, Side
 from eventstore.capture.relay_request import (
@@ -169,7 +169,7 @@ class Connection:
 
     def _tell(self, path: str) -> None:
         shared = self._shared
-        recorder = recorder_counts(shared.recorder)
+        recorder = shared.recorder
         if path == "/healthz":
             self._answer_with(answer(200, health(shared.sessions, recorder)))
         else:

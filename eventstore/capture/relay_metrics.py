@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from eventstore.capture.recorder import Recorder
 from eventstore.realtime.values import dumps
 
 #: The recorder's counts that go down as well as up.
@@ -28,29 +29,27 @@ class Counts:
         self.refused: Counter[int] = Counter()
 
 
-def recorder_counts(recorder: object) -> dict[str, float]:
-    """The recorder's own counts; none where it keeps none."""
-    counters = getattr(recorder, "counters", None)
-    return dict(counters()._asdict()) if counters is not None else {}
-
-
-def health(live: int, recorder: Mapping[str, float]) -> bytes:
+def health(live: int, recorder: Recorder) -> bytes:
     """The body of `/healthz`."""
-    return dumps({"status": "ok", "sessions_live": live, "recorder": dict(recorder)}).encode()
+    counters = recorder.counters()._asdict()
+    trouble = recorder.trouble is not None
+    facts = {"status": "ok", "sessions_live": live, "database_away": trouble, "recorder": counters}
+    return dumps(facts).encode()
 
 
-def exposition(counts: Counts, live: int, recorder: Mapping[str, float]) -> tuple[bytes, str]:
+def exposition(counts: Counts, live: int, recorder: Recorder) -> tuple[bytes, str]:
     """The body of `/metrics` and its content type."""
-    from prometheus_client import CollectorRegistry
+    from prometheus_client import CollectorRegistry, ProcessCollector
     from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
     class Collector:
         def collect(self) -> Iterable[Any]:
-            return _families(counts, live, recorder)
+            return _families(counts, live, recorder.counters()._asdict())
 
     # A registry of its own: the process's may hold what others count.
     registry = CollectorRegistry()
     registry.register(Collector())
+    ProcessCollector(registry=registry)
     return generate_latest(registry), CONTENT_TYPE_LATEST
 
 

@@ -223,7 +223,12 @@ class Spool:
 
 
 def default_folder(url: str) -> Path:
-    """The spool's folder for a database: beside an SQLite file, else with the user's state."""
+    """The spool's folder for a database, unless EVENTSTORE_SPOOL names one.
+
+    It is beside an SQLite file, else with the user's state.
+    """
+    if named := os.environ.get("EVENTSTORE_SPOOL"):
+        return Path(named)
     parsed = parse_url(url)
     if parsed.drivername == "sqlite":
         path = parsed.database or ""

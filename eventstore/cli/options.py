@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -33,6 +34,14 @@ db_option = click.option(
     callback=_database,
     metavar="URL",
     help="The database, by default from EVENTSTORE_URL.",
+)
+spool_option = click.option(
+    "--spool",
+    "folder",
+    envvar="EVENTSTORE_SPOOL",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="The spool's folder; by default beside an SQLite file, else under ~/.local/state.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 dialect_option = click.option(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from eventstore.cli.options import db_option, parse_metadata
+from eventstore.cli.options import db_option, parse_metadata, spool_option
 from eventstore.cli.serving import parse_address
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -40,6 +40,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option("--durable", is_flag=True, help="Pass each message on only once it is committed.")
 @click.option("--metadata", multiple=True, metavar="K=V", help="Set on each session; repeat it.")
+@spool_option
 @db_option
 def record(
     address: str,
@@ -50,13 +51,15 @@ def record(
     grace: float,
     durable: bool,
     metadata: tuple[str, ...],
+    folder: Path | None,
     url: str,
 ) -> None:
     """Relay calls to a provider, and record them: an app changes its base URL, and nothing else.
 
     Everything passes as it is, both ways; keys pass too, and are never stored. An app may set
     metadata of its session by a header, X-Eventstore-Metadata: customer=42, or in the URL's query,
-    metadata[customer]=42. /healthz and /metrics (Prometheus) tell how the relay is. SIGTERM or
+    metadata[customer]=42. While the database is away, calls go on, and frames wait in the spool.
+    /healthz and /metrics (Prometheus) tell how the relay is. SIGTERM or
     Ctrl-C stops it: calls may end within --grace, and again at once.
 
     \b
@@ -85,6 +88,7 @@ def record(
             grace=grace,
             durable=durable,
             metadata=parse_metadata(metadata),
+            spool=folder,
         ),
     )
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import logging
 import signal
 import ssl
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -12,9 +15,8 @@ from typing import NamedTuple
 from eventstore.capture.recorder import Recorder
 from eventstore.capture.relay import Relay, relay
 from eventstore.capture.relay_request import parse_upstream
-from eventstore.cli.options import open_store
 from eventstore.cli.output import counted, say
-from eventstore.errors import EventStoreError, InvalidInputError
+from eventstore.errors import DatabaseUnavailableError, EventStoreError, InvalidInputError
 
 
 class Relaying(NamedTuple):
@@ -29,6 +31,7 @@ class Relaying(NamedTuple):
     grace: float
     durable: bool
     metadata: dict[str, str]
+    spool: Path | None
 
 
 def run(url: str, asked: Relaying) -> None:
@@ -38,17 +41,38 @@ def run(url: str, asked: Relaying) -> None:
         url: of the database.
 
     Raises:
-        EventStoreError: the address cannot be listened on, or the database not be used.
+        EventStoreError: the address cannot be listened on.
+        SchemaError: the database's schema is missing, or another than this code's.
         InvalidInputError: the upstream, a certificate or a key cannot be used.
     """
     parse_upstream(asked.upstream)
     listen_tls, upstream_tls = _listen_tls(asked), _upstream_tls(asked)
-    with open_store(url) as store, Recorder(store) as recorder:
+    logging.getLogger("eventstore").addHandler(_Said())
+    with Recorder(url, asked.spool) as recorder:
+        try:
+            recorder.check()
+        except DatabaseUnavailableError as error:
+            _say(f"{error}; until then, frames go to the spool {recorder.spool}")
+        _make_prompt()
         try:
             asyncio.run(_run(recorder, asked, listen_tls, upstream_tls))
         except OSError as error:
             why = str(error.strerror or error).split(": ")[-1]
             raise EventStoreError(f"cannot listen on {asked.host}:{asked.port}: {why}") from error
+
+
+class _Said(logging.Handler):
+    """What the recorder logs, as lines on standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _say(record.getMessage())
+
+
+def _make_prompt() -> None:
+    """Let no thread wait long for the interpreter: docs/adr/0009."""
+    gc.collect()
+    gc.freeze()
+    sys.setswitchinterval(0.001)
 
 
 def _listen_tls(asked: Relaying) -> ssl.SSLContext | None:

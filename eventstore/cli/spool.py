@@ -7,17 +7,8 @@ from typing import Any
 
 import click
 
-from eventstore.cli.options import db_option, json_option, open_store
+from eventstore.cli.options import db_option, json_option, open_store, spool_option
 from eventstore.cli.output import counted, print_json, print_table, progress_bar
-
-spool_option = click.option(
-    "--spool",
-    "folder",
-    envvar="EVENTSTORE_SPOOL",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="DIR",
-    help="The spool's folder; by default beside an SQLite file, else under ~/.local/state.",
-)
 
 
 @click.command()

@@ -275,7 +275,7 @@ def test_subprotocols_and_notes(store: EventStore) -> None:
     assert not any(secret in told for secret in secrets)
     store.engine.dispose()
     path = Path(str(store.engine.url.database))
-    files = [file.read_bytes() for file in path.parent.glob(path.name + "*")]
+    files = [file.read_bytes() for file in path.parent.rglob("*") if file.is_file()]
     assert any(b"an app" in data for data in files)
     assert not any(secret.encode() in data for secret in secrets for data in files)
 

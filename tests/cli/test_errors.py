@@ -37,6 +37,7 @@ COMMANDS = {
     "project": "",
     "status": "",
     "spool": "",
+    "record": "--listen 0 --upstream ws://127.0.0.1:9",
 }
 
 
@@ -76,7 +77,8 @@ def test_a_bad_or_unreachable_database_is_told(
     assert said in bare_terminal("sessions", "--db", url, "--json").error(code)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+# A relay begins all the same: see test_record.py.
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "record"])
 def test_every_command_tells_that_the_database_is_away(
     bare_terminal: Terminal, own_folder: Path, name: str
 ) -> None:

@@ -178,7 +178,7 @@ def test_keys_are_nowhere(store: EventStore, tmp_path: Path) -> None:
     assert "sk-secret" not in "".join(told)
     store.engine.dispose()
     path = Path(str(store.engine.url.database))
-    data = b"".join(file.read_bytes() for file in path.parent.glob(f"{path.name}*"))
+    data = b"".join(file.read_bytes() for file in path.parent.rglob("*") if file.is_file())
     assert b"[removed]" in data and b"sk-secret" not in data
 
 

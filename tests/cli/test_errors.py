@@ -23,6 +23,7 @@ CALL = [
 COMMANDS = {
     "init": "",
     "import": "call.jsonl",
+    "record": "--upstream ws://127.0.0.1:1 --listen 0",
     "export": "sess_a",
     "show": "sess_a",
     "events": "sess_a",

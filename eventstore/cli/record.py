@@ -9,7 +9,7 @@ import click
 from eventstore.cli.options import db_option, parse_metadata, spool_option
 from eventstore.cli.serving import parse_address
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FILE = click.Path(path_type=Path)
 
 
 @click.command()
@@ -65,8 +65,8 @@ def record(
     \b
     Examples:
       eventstore record --listen 8080 --upstream wss://api.openai.com
-      eventstore record --listen 0.0.0.0:443 --cert cert.pem --key key.pem \\
-        --upstream wss://my-resource.openai.azure.com/openai --metadata env=prod
+      eventstore record --listen 0.0.0.0:443 --cert cert.pem --key key.pem --metadata env=prod
+      eventstore record --upstream wss://my-resource.openai.azure.com/openai --durable
     """
     if upstream is None:
         raise click.UsageError("name the provider: --upstream wss://api.openai.com")

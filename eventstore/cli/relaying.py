@@ -83,7 +83,9 @@ def _listen_tls(asked: Relaying) -> ssl.SSLContext | None:
         # No password is asked for: there may be nobody to type it.
         context.load_cert_chain(asked.cert, asked.key, password="")
     except (OSError, ValueError) as error:
-        raise InvalidInputError(f"--cert {asked.cert}: no certificate with its key") from error
+        missing = isinstance(error, FileNotFoundError)
+        why = "it or its --key is not there" if missing else "no certificate with its key"
+        raise InvalidInputError(f"--cert {asked.cert}: {why}") from error
     return context
 
 
@@ -93,7 +95,8 @@ def _upstream_tls(asked: Relaying) -> ssl.SSLContext | None:
     try:
         return ssl.create_default_context(cafile=str(asked.ca))
     except (OSError, ValueError) as error:
-        raise InvalidInputError(f"--ca {asked.ca}: no certificates in PEM") from error
+        why = "not there" if isinstance(error, FileNotFoundError) else "no certificates in PEM"
+        raise InvalidInputError(f"--ca {asked.ca}: {why}") from error
 
 
 async def _run(

@@ -23,6 +23,7 @@ CALL = [
 COMMANDS = {
     "init": "",
     "import": "call.jsonl",
+    "record": "--upstream ws://127.0.0.1:1 --listen 0",
     "export": "sess_a",
     "join": "rtc_1 --upstream ws://127.0.0.1:9/v1",
     "show": "sess_a",

@@ -225,6 +225,8 @@ def test_a_port_that_is_taken_is_one_line(terminal: Terminal) -> None:
         (["--upstream", "ws://h", "--key", "KEY"], "--key goes with --cert"),
         (["--upstream", "ws://h", "--cert", "KEY"], "no certificate with its key"),
         (["--upstream", "ws://h", "--ca", "KEY"], "no certificates in PEM"),
+        (["--upstream", "ws://h", "--cert", "nowhere"], "not there"),
+        (["--upstream", "ws://h", "--ca", "nowhere"], "not there"),
         (["--upstream", "ws://h", "--metadata", "x"], "KEY=VALUE"),
         (["--upstream", "ws://h", "--grace", "-1"], "--grace"),
     ],

@@ -38,7 +38,6 @@ COMMANDS = {
     "project": "",
     "status": "",
     "spool": "",
-    "record": "--listen 0 --upstream ws://127.0.0.1:9",
 }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from replay.shown import sample_frames, shown
-from replay.test_agents_client import outputs
+from support.agents_runner import outputs
 from support.recordings import each_recording, frames
 from support.replaying import one, served
 

@@ -75,7 +75,9 @@ class Flow:
         LOGGER.warning("the spool is written to the database")
 
     def is_slow(self) -> bool:
-        """Whether the writer has been at one group for too long. With the lock held."""
+        """Whether the writer has been at one group for too long, or memory fills. With the lock."""
+        if self.outbox.is_filling():
+            return True
         return self.since is not None and time.monotonic() - self.since > self.patience
 
 

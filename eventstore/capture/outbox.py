@@ -17,6 +17,8 @@ from eventstore.times import now, to_iso
 
 #: Seconds that a session's first frames wait for the server to name its id.
 NAMING_WAIT = 1.0
+# Shares of the room: from one on, entries go to the spool; from the other, less shall come.
+_FILLING, _PRESSED = 0.5, 0.75
 # Roughly what an entry takes beside its text.
 _OVERHEAD = 250
 
@@ -74,6 +76,7 @@ class Outbox:
         lives: the sessions in progress, by their recording's key.
         held: bytes of entries that are queued or on their way.
         urgent: somebody waits.
+        spool_fails: not even the disk takes entries.
         accepted, missed: frames.
     """
 
@@ -82,10 +85,18 @@ class Outbox:
         self.changed = Condition(self.lock)
         self.lives: dict[str, Live] = {}
         self.held = self.accepted = self.missed = 0
-        self.urgent = False
+        self.urgent = self.spool_fails = False
         self._bound = bound
         self._queue: list[Entry] = []
         self._naming: dict[str, Live] = {}
+
+    def is_filling(self) -> bool:
+        """Whether half of the room is taken."""
+        return self.held > _FILLING * self._bound
+
+    def is_pressed(self) -> bool:
+        """Whether who can hand over less now should: room gets scarce, but entries do get away."""
+        return self.held > _PRESSED * self._bound and not self.spool_fails
 
     def __len__(self) -> int:
         return len(self._queue)

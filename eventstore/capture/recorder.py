@@ -32,7 +32,7 @@ from eventstore.store.filters import check_metadata
 from eventstore.store.sessions import check_session_id
 from eventstore.times import now
 
-_MEMORY = 64 * 1024 * 1024
+MEMORY = 64 * 1024 * 1024
 _LOGGER = logging.getLogger("eventstore.recorder")
 
 
@@ -74,7 +74,7 @@ class Recorder:
         store: EventStore | str = "sqlite:///eventstore.db",
         spool: Path | str | None = None,
         interval: float = 0.05,
-        memory: int = _MEMORY,
+        memory: int = MEMORY,
         patience: float = 1.0,
     ) -> None:
         self._ours = isinstance(store, str)
@@ -130,6 +130,10 @@ class Recorder:
         """
         self._open()
 
+    def is_pressed(self) -> bool:
+        """Whether who can hand over less now should: memory fills, but frames do get away."""
+        return self._outbox.is_pressed()
+
     def counters(self) -> Counters:
         """What was taken, and where it is."""
         with self._outbox.lock:
@@ -148,16 +152,17 @@ class Recorder:
         """Why frames are not in the database; None where all is well."""
         return self._flow.trouble
 
-    def close(self, timeout: float = 10.0) -> None:
+    def close(self, timeout: float = 10.0, reason: str = "the recorder was stopped") -> None:
         """Note the end of all sessions, write what is left, and end.
 
         Args:
             timeout: seconds to wait for the database; what it has not taken then is in the spool,
                 for the next recorder or `eventstore spool`.
+            reason: why sessions that are still open end here.
         """
         flow, (writer, spooler) = self._flow, self._threads
         for live in list(self._outbox.lives.values()):
-            self._outbox.end(live, closed("recorder", None, "the recorder was stopped", now()))
+            self._outbox.end(live, closed("recorder", None, reason, now()))
         with self._outbox.lock:
             self._outbox.settle_all()
             flow.stop_by = time.monotonic() + timeout

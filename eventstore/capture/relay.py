@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from eventstore.capture.recorder import Recorder
+from eventstore.capture.recorder_process import RecorderProcess
 from eventstore.capture.relay_connection import Connection, OnEvent, Shared
 from eventstore.capture.relay_metrics import Counts
 from eventstore.capture.relay_request import parse_upstream
@@ -78,7 +79,7 @@ class Relay:
 
 @asynccontextmanager
 async def relay(
-    recorder: Recorder,
+    recorder: Recorder | RecorderProcess,
     upstream: str,
     host: str,
     port: int,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from eventstore.capture.recorder import Recorder
+from eventstore.capture.recorder_process import RecorderProcess
 from eventstore.capture.relay_metadata import read_metadata, session_notes, shown_query
 from eventstore.capture.relay_metrics import Counts, exposition, health
 from eventstore.capture.relay_passing import LINGER, Passing
@@ -52,7 +53,7 @@ class Shared:
         draining: whether no more are taken.
     """
 
-    recorder: Recorder
+    recorder: Recorder | RecorderProcess
     upstream: Upstream
     tls: ssl.SSLContext | None
     connect_timeout: float

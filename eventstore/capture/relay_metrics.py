@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from eventstore.capture.recorder import Recorder
+from eventstore.capture.recorder_process import RecorderProcess
 from eventstore.realtime.values import dumps
 
 #: The recorder's counts that go down as well as up.
@@ -29,7 +30,7 @@ class Counts:
         self.refused: Counter[int] = Counter()
 
 
-def health(live: int, recorder: Recorder) -> bytes:
+def health(live: int, recorder: Recorder | RecorderProcess) -> bytes:
     """The body of `/healthz`."""
     counters = recorder.counters()._asdict()
     trouble = recorder.trouble is not None
@@ -37,7 +38,9 @@ def health(live: int, recorder: Recorder) -> bytes:
     return dumps(facts).encode()
 
 
-def exposition(counts: Counts, live: int, recorder: Recorder) -> tuple[bytes, str]:
+def exposition(
+    counts: Counts, live: int, recorder: Recorder | RecorderProcess
+) -> tuple[bytes, str]:
     """The body of `/metrics` and its content type."""
     from prometheus_client import CollectorRegistry, ProcessCollector
     from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from websockets.frames import Close, Frame, Opcode
@@ -10,6 +11,8 @@ from eventstore.capture.relay_pipe import Deadline, Flow, Side
 from eventstore.capture.relay_tee import Closing, Tee
 
 GOING_AWAY, GOING_AWAY_REASON = 1001, "the relay is going away"
+# Seconds until another look whether the recorder has room.
+_REST = 0.005
 # Seconds: for what is left of a connection once one side ended; for close frames to be answered.
 LINGER, _CLOSE_TIMEOUT = 10.0, 2.0
 
@@ -44,6 +47,8 @@ class Passing:
             tee.take(direction, data)
             if tee.closed:
                 self._linger()
+            if tee.is_pressed():
+                self._rest(side, tee)
 
         def pass_on_behind(data: bytes) -> None:
             flow.send(data, tee.committed() if tee.take(direction, data) else None)
@@ -51,6 +56,18 @@ class Passing:
                 self._linger()
 
         return pass_on_behind if self._durable else pass_on
+
+    def _rest(self, side: Side, tee: Tee) -> None:
+        """Read no further until the recorder has room again."""
+        side.hold("recorder")
+
+        def look() -> None:
+            if tee.is_pressed():
+                self._rest(side, tee)
+            else:
+                side.release("recorder")
+
+        asyncio.get_running_loop().call_later(_REST, look)
 
     def ended(self, side: Side) -> None:
         """A side sends no more."""

@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from typing import NamedTuple
 
 from eventstore.capture.frame_scanner import FrameScanner, Gap
+from eventstore.capture.recorder_process import RemoteSession
 from eventstore.capture.relay_metrics import Counts
 from eventstore.capture.session_recorder import SessionRecorder
 from eventstore.realtime.frames import CLIENT, SERVER
@@ -48,7 +49,9 @@ class Tee:
         problem: the first error of the recorder. The call goes on without it.
     """
 
-    def __init__(self, session: SessionRecorder, deflate: bool, counts: Counts) -> None:
+    def __init__(
+        self, session: SessionRecorder | RemoteSession, deflate: bool, counts: Counts
+    ) -> None:
         self.session = session
         self.scanners = {
             CLIENT: FrameScanner(masked=True, deflate=deflate),
@@ -87,6 +90,10 @@ class Tee:
                     self.session.record(direction, message, at)
         except Exception as error:  # whatever it is, the call must not suffer
             self.problem = error
+
+    def is_pressed(self) -> bool:
+        """Whether the recorder takes less than comes: a flood, which no call is."""
+        return self.problem is None and self.session.is_pressed()
 
     def committed(self) -> Future[None] | None:
         """A future that is done once all that was recorded is committed; None where that failed."""

@@ -61,6 +61,10 @@ class SessionRecorder:
         """
         return self._outbox.delivery(self._live)
 
+    def is_pressed(self) -> bool:
+        """Whether who can hand over less now should: memory fills, but frames do get away."""
+        return self._outbox.is_pressed()
+
     def close(
         self, by: str | None = None, code: int | None = None, reason: str | None = None
     ) -> None:

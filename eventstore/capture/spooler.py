@@ -20,7 +20,6 @@ class Spooler:
 
     def __init__(self, flow: Flow) -> None:
         self._flow = flow
-        self._failing = False
 
     def run(self) -> None:
         """Work until the flow is over, and all that is left then is on disk."""
@@ -44,8 +43,8 @@ class Spooler:
     def _pause(self) -> float:
         flow = self._flow
         if flow.spooling:
-            return _RETRY if self._failing else flow.interval
-        return flow.patience / 4
+            return _RETRY if flow.outbox.spool_fails else flow.interval
+        return flow.interval if flow.outbox.held else flow.patience / 4
 
     def _spool(self, in_flight: Sequence[Entry], queued: list[Entry]) -> None:
         flow, outbox = self._flow, self._flow.outbox
@@ -60,7 +59,7 @@ class Spooler:
                 outbox.put_back(queued)
                 flow.spooler_busy = False
             return
-        self._failing = False
+        outbox.spool_fails = False
         with outbox.lock:
             # What the writer has brought home meanwhile is no more in flight.
             outbox.release(flat(flow.in_flight))
@@ -71,10 +70,10 @@ class Spooler:
             outbox.changed.notify()
 
     def _tell(self, error: Exception) -> None:
-        if not self._failing:
+        if not self._flow.outbox.spool_fails:
             LOGGER.error(
                 "the spool %s cannot be written: %s; frames stay in memory while there is room",
                 self._flow.spool.folder,
                 error,
             )
-        self._failing = True
+        self._flow.outbox.spool_fails = True

@@ -24,6 +24,9 @@ from eventstore.times import now
 _PIECE = 4 * 1024 * 1024
 #: Sessions that are appended to in one transaction: a commit's cost is shared, its locks are short.
 _TOGETHER = 50
+#: Groups are further apart, up to so many seconds, where the writer would work for more than one
+#: part in so many of the time: many short appends cost more than a few long ones.
+_SHARE, _PAUSE_MOST = 4, 0.25
 #: Seconds from one try to the next while the database is away: at first, and at most.
 _RETRY, _RETRY_MOST = 0.1, 2.0
 # The database is there and will never take it: no reason to wait for it.
@@ -47,6 +50,7 @@ class Writer:
         self._taken_at = 0.0
         self._retry_at, self._retry = 0.0, _RETRY
         self._leftovers = True
+        self._pause = flow.interval
 
     def run(self) -> None:
         """Work until the flow is to stop, and all is written or its time is over."""
@@ -84,7 +88,7 @@ class Writer:
                 due: float | None = self._retry_at
             elif len(outbox):
                 hurried = outbox.urgent or stop is not None
-                due = clock if hurried else self._taken_at + flow.interval
+                due = clock if hurried else self._taken_at + self._pause
             else:
                 waiting = outbox.naming_wait()
                 due = None if waiting is None else clock + waiting
@@ -119,6 +123,8 @@ class Writer:
         with outbox.lock:
             flow.since = None
         self._retry = _RETRY
+        took = time.monotonic() - self._taken_at
+        self._pause = max(flow.interval, min(_SHARE * took, _PAUSE_MOST))
 
     def _deliver_directly(self, groups: dict[str, list[Entry]]) -> None:
         flow = self._flow

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import signal
 import ssl
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from eventstore.capture.recorder import Recorder
+from eventstore.capture.recorder_process import RecorderProcess
 from eventstore.capture.relay import Relay, relay
 from eventstore.capture.relay_request import parse_upstream
 from eventstore.cli.output import counted, say
-from eventstore.errors import DatabaseUnavailableError, EventStoreError, InvalidInputError
+from eventstore.errors import EventStoreError, InvalidInputError
 
 
 class Relaying(NamedTuple):
@@ -48,17 +46,16 @@ def run(url: str, asked: Relaying) -> None:
     parse_upstream(asked.upstream)
     listen_tls, upstream_tls = _listen_tls(asked), _upstream_tls(asked)
     logging.getLogger("eventstore").addHandler(_Said())
-    with Recorder(url, asked.spool) as recorder:
-        try:
-            recorder.check()
-        except DatabaseUnavailableError as error:
-            _say(f"{error}; until then, frames go to the spool {recorder.spool}")
-        _make_prompt()
-        try:
-            asyncio.run(_run(recorder, asked, listen_tls, upstream_tls))
-        except OSError as error:
-            why = str(error.strerror or error).split(": ")[-1]
-            raise EventStoreError(f"cannot listen on {asked.host}:{asked.port}: {why}") from error
+    recorder = RecorderProcess(url, asked.spool)
+    try:
+        if recorder.trouble is not None:
+            _say(f"{recorder.trouble}; until then, frames go to the spool {recorder.spool}")
+        asyncio.run(_run(recorder, asked, listen_tls, upstream_tls))
+    except OSError as error:
+        why = str(error.strerror or error).split(": ")[-1]
+        raise EventStoreError(f"cannot listen on {asked.host}:{asked.port}: {why}") from error
+    finally:
+        recorder.close()
 
 
 class _Said(logging.Handler):
@@ -66,13 +63,6 @@ class _Said(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         _say(record.getMessage())
-
-
-def _make_prompt() -> None:
-    """Let no thread wait long for the interpreter: docs/adr/0009."""
-    gc.collect()
-    gc.freeze()
-    sys.setswitchinterval(0.001)
 
 
 def _listen_tls(asked: Relaying) -> ssl.SSLContext | None:
@@ -100,7 +90,7 @@ def _upstream_tls(asked: Relaying) -> ssl.SSLContext | None:
 
 
 async def _run(
-    recorder: Recorder,
+    recorder: RecorderProcess,
     asked: Relaying,
     listen_tls: ssl.SSLContext | None,
     upstream_tls: ssl.SSLContext | None,

@@ -61,6 +61,9 @@ class Kept:
     def gap(self, reason: str, **facts: Any) -> None:
         raise AssertionError(reason)
 
+    def is_pressed(self) -> bool:
+        return False
+
     def committed(self) -> Future[None]:
         self.commits.append(Future())
         return self.commits[-1]

@@ -1,0 +1,348 @@
+"""A recorder in a process of its own, for programs that must not wait for the interpreter.
+
+Appending to a database takes the interpreter's lock for milliseconds at a time; a relay has other
+things to do with it. Here frames go over a pipe to a process that records them: docs/adr/0010.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future
+from contextlib import suppress
+from itertools import count
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+from threading import Condition, Lock, Thread
+from typing import Any
+
+from eventstore.capture.recorder import MEMORY, Counters
+from eventstore.errors import EventStoreError
+from eventstore.store.filters import check_metadata
+from eventstore.store.sessions import check_session_id
+
+_LOGGER = logging.getLogger("eventstore.recorder")
+#: Seconds in which what is handed over is gathered for one message.
+_GATHER = 0.004
+#: Seconds until a process is started again that ended by itself.
+_RESTART = 1.0
+#: Words that are said at once, and seconds after which nobody is waited for that takes none.
+_AT_ONCE, _STUCK = 500, 1.0
+_OVERHEAD = 200
+
+
+class RemoteSession:
+    """One live session: as `SessionRecorder`, of a `RecorderProcess`."""
+
+    def __init__(self, recorder: RecorderProcess, number: int, begun: tuple[Any, ...]) -> None:
+        self._recorder, self.number, self.begun = recorder, number, begun
+        self.session_id: str | None = None
+        self.missed: dict[str, int] = {}
+
+    def record(self, direction: str, text: str | bytes, at: int) -> None:
+        """Hand over a frame: `client` or `server`, its text, and when it came (microseconds)."""
+        self._recorder.hand_over(self, direction, text, at)
+
+    def gap(self, reason: str, **facts: Any) -> None:
+        """Note in the log that something is missing here, and why."""
+        self._recorder.say("gap", self.number, reason, facts)
+
+    def is_pressed(self) -> bool:
+        """Whether who can hand over less now should: see `RecorderProcess.is_pressed`."""
+        return self._recorder.is_pressed()
+
+    def committed(self) -> Future[None]:
+        """A future that is done once all that was handed over so far is in the database."""
+        return self._recorder.commit(self)
+
+    def close(
+        self, by: str | None = None, code: int | None = None, reason: str | None = None
+    ) -> None:
+        """No more will come; once."""
+        self._recorder.end(self, by, code, reason)
+
+
+class RecorderProcess:
+    """Records live sessions as `Recorder` does, in another process.
+
+    Where that process ends by itself, it is started again: the sessions in progress go on as new
+    ones, whose logs say so.
+
+    Args:
+        url: the database's.
+        spool: the folder of the spool, as for `Recorder`.
+        memory: bytes of frames that are held here at most, and as many there.
+
+    Attributes:
+        spool: the folder.
+        trouble: why frames are not in the database, None where all is well.
+
+    Raises:
+        InvalidInputError, SchemaError: as for `Recorder` and its `check`.
+    """
+
+    def __init__(self, url: str, spool: Path | str | None = None, memory: int = MEMORY) -> None:
+        self._asked, self._memory = (url, spool), memory
+        self._lock = Lock()
+        self._changed = Condition(self._lock)
+        self._queue: list[tuple[Any, ...]] = []
+        self._held = 0
+        self._urgent = self._closing = self._gone = False
+        self._sessions: dict[int, RemoteSession] = {}
+        self._ending: dict[int, RemoteSession] = {}
+        self._tickets: dict[int, Future[None]] = {}
+        self._numbers = count(1)
+        self._accepted = self._sent = self._missed = 0
+        self._sent_at = time.monotonic()
+        self._before = self._there = Counters(0, 0, 0, 0, 0)
+        self.trouble: str | None = None
+        self._pipe, self._process, self.spool = self._start()
+        self._sender = Thread(target=self._send, name="eventstore-sender", daemon=True)
+        self._sender.start()
+
+    def session(
+        self,
+        metadata: Mapping[str, str] | None = None,
+        session_id: str | None = None,
+        notes: Mapping[str, Any] | None = None,
+    ) -> RemoteSession:
+        """Begin to record a session: see `Recorder.session`.
+
+        Raises:
+            InvalidInputError: metadata beyond OpenAI's limits, or a bad session id.
+        """
+        pairs = check_metadata(metadata or {})
+        if session_id is not None:
+            check_session_id(session_id)
+        begun = (pairs, session_id, dict(notes or {}))
+        with self._lock:
+            session = RemoteSession(self, next(self._numbers), begun)
+            self._sessions[session.number] = session
+            self._put("open", session.number, *begun)
+        return session
+
+    def is_pressed(self) -> bool:
+        """Whether who can hand over less now should: memory fills, but frames do get away."""
+        moving = time.monotonic() - self._sent_at < _STUCK
+        return 2 * self._held > self._memory and moving
+
+    def counters(self) -> Counters:
+        """What was taken, and where it is."""
+        with self._lock:
+            before, there = self._before, self._there
+            written = before.written + there.written
+            missed = self._missed + before.missed + there.missed
+            behind = max(0, self._accepted - written - before.missed - there.missed)
+            return Counters(self._accepted, written, before.spooled + there.spooled, behind, missed)
+
+    def close(self, timeout: float = 10.0) -> None:
+        """Note the end of all sessions, write what is left, and end the process.
+
+        Args:
+            timeout: seconds to wait for the database: see `Recorder.close`.
+        """
+        with self._lock:
+            self._put("stop", timeout)
+            self._closing = self._urgent = True
+            self._changed.notify()
+        self._sender.join(timeout + 10)
+        try:
+            self._process.wait(timeout + 10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+        self._listener.join(5)
+        self._pipe.close()
+
+    # For the sessions
+
+    def hand_over(self, session: RemoteSession, direction: str, text: str | bytes, at: int) -> None:
+        """Take a frame, or miss it where there is no room."""
+        size = len(text) + _OVERHEAD
+        with self._lock:
+            if session.number not in self._sessions:
+                return
+            if self._held + size > self._memory:
+                session.missed[direction] = session.missed.get(direction, 0) + 1
+                self._missed += 1
+                return
+            self._tell_missed(session)
+            self._held += size
+            self._accepted += 1
+            self._put("record", session.number, direction, text, at)
+
+    def say(self, *what: Any) -> None:
+        """Pass on a word about a session."""
+        with self._lock:
+            self._put(*what)
+
+    def commit(self, session: RemoteSession) -> Future[None]:
+        """Ask for the commit of all that a session has handed over."""
+        future: Future[None] = Future()
+        with self._lock:
+            ticket = next(self._numbers)
+            self._tickets[ticket] = future
+            self._put("commit", session.number, ticket)
+            self._urgent = True
+        return future
+
+    def end(self, session: RemoteSession, *how: Any) -> None:
+        """End a session, once."""
+        with self._lock:
+            if self._sessions.pop(session.number, None) is not None:
+                self._tell_missed(session)
+                self._ending[session.number] = session
+                self._put("close", session.number, *how)
+
+    def _put(self, *what: Any) -> None:
+        self._queue.append(what)
+        if len(self._queue) == 1:
+            self._changed.notify()
+
+    def _tell_missed(self, session: RemoteSession) -> None:
+        if session.missed:
+            self._put("gap", session.number, "overflow", {"frames": session.missed})
+            session.missed = {}
+
+    # The other process
+
+    def _start(self) -> tuple[Connection, subprocess.Popen[bytes], Path]:
+        ours, theirs = Pipe()
+        # The database's URL may hold a password: it goes over the pipe.
+        process = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", "eventstore.capture.recorder_child", str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": _path()},
+        )
+        theirs.close()
+        ours.send(self._asked)
+        try:
+            kind, what, *more = ours.recv()
+        except (EOFError, OSError) as error:
+            raise EventStoreError("the recorder's process does not start") from error
+        if kind == "failed":
+            process.wait()
+            raise what
+        self.trouble = more[0]
+        self._listener = Thread(target=self._listen, args=(ours,), daemon=True)
+        self._listener.start()
+        return ours, process, what
+
+    def _listen(self, pipe: Connection) -> None:
+        try:
+            while True:
+                self._hear(*pipe.recv())
+        except (EOFError, OSError):
+            with self._lock:
+                self._gone = True
+                self._changed.notify()
+
+    def _hear(self, kind: str, *what: Any) -> None:
+        if kind == "log":
+            _LOGGER.log(*what)
+        elif kind == "named":
+            number, session_id = what
+            session = self._sessions.get(number)
+            if session is not None:
+                session.session_id = session_id
+        elif kind == "committed":
+            ticket, error = what
+            future = self._tickets.pop(ticket, None)
+            if future is not None and future.set_running_or_notify_cancel():
+                if error is None:
+                    future.set_result(None)
+                else:
+                    future.set_exception(RuntimeError(error))
+        else:
+            with self._lock:
+                self._there = Counters(*what[0])
+                self.trouble = what[1] if kind == "status" else None
+
+    def _send(self) -> None:
+        while True:
+            queue = self._next()
+            if queue is None:
+                if not self._start_again():
+                    return
+                continue
+            try:
+                self._pipe.send(queue)
+            except OSError:
+                with self._lock:
+                    self._queue[:0] = queue
+                    self._gone = True
+                continue
+            if self._count_sent(queue):
+                return
+
+    def _next(self) -> list[tuple[Any, ...]] | None:
+        """What is to be said next, gathered for a while; None where nobody is there."""
+        with self._lock:
+            self._changed.wait_for(lambda: self._queue or self._gone)
+            self._changed.wait_for(lambda: self._urgent or self._gone, _GATHER)
+            if self._gone:
+                return None
+            queue, self._queue = self._queue[:_AT_ONCE], self._queue[_AT_ONCE:]
+            self._urgent = bool(self._queue)
+            return queue
+
+    def _count_sent(self, queue: list[tuple[Any, ...]]) -> bool:
+        """Note that something was said; whether it was the last."""
+        self._sent_at = time.monotonic()
+        with self._lock:
+            for what in queue:
+                if what[0] == "record":
+                    self._held -= len(what[3]) + _OVERHEAD
+                    self._sent += 1
+                elif what[0] == "close":
+                    self._ending.pop(what[1], None)
+                elif what[0] == "stop":
+                    return True
+        return False
+
+    def _start_again(self) -> bool:
+        """Start the process anew, and go on with all sessions; False where the end has come."""
+        with self._lock:
+            tickets, self._tickets = self._tickets, {}
+        for future in tickets.values():
+            if future.set_running_or_notify_cancel():
+                future.set_exception(RuntimeError("the recorder's process ended"))
+        self._process.wait()
+        while True:
+            if self._closing:
+                return False
+            _LOGGER.error("the recorder's process ended; it is started again")
+            time.sleep(_RESTART)
+            with suppress(EventStoreError, OSError):
+                self._pipe, self._process, _ = self._start()
+                break
+        with self._lock:
+            self._gone = False
+            self._before, self._there = self._total(), Counters(0, 0, 0, 0, 0)
+            asked = {what[1] for what in self._queue if what[0] == "open"}
+            again: list[tuple[Any, ...]] = []
+            for session in [*self._ending.values(), *self._sessions.values()]:
+                if session.number not in asked:
+                    again.append(("open", session.number, *session.begun))
+                    facts = {"previous": session.session_id}
+                    again.append(("gap", session.number, "recorder_restarted", facts))
+            self._queue[:0] = again
+        return True
+
+    def _total(self) -> Counters:
+        """The counters of all processes that have ended; what is not known to be written counts."""
+        before, there = self._before, self._there
+        written = before.written + there.written
+        missed = self._sent - written
+        return Counters(self._sent, written, before.spooled + there.spooled, 0, missed)
+
+
+def _path() -> str:
+    """Where the other process finds this package: where this one did."""
+    here = str(Path(__file__).parents[2])
+    return os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))

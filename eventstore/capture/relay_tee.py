@@ -74,7 +74,8 @@ class Tee:
             counts.frames[direction] += messages
             self._record(direction, found)
         if scanner.close is not None:
-            self.closing = self.closing or Closing(direction, *scanner.close)
+            if self.closing is None or self.closing.code == _CUT_OFF:
+                self.closing = Closing(direction, *scanner.close)
             self.closed = all(scanner.close for scanner in self.scanners.values())
         return len(found)
 

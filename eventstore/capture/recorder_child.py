@@ -131,7 +131,11 @@ class _Work:
             error = done.exception()
             self._teller.tell("committed", ticket, None if error is None else str(error))
 
-        self._sessions[number].committed().add_done_callback(told)
+        session = self._sessions.get(number)
+        if session is None:
+            self._teller.tell("committed", ticket, "the session is closed")
+        else:
+            session.committed().add_done_callback(told)
 
     def _tell_names(self) -> None:
         unnamed: Iterable[tuple[int, SessionRecorder]] = list(self._unnamed.items())

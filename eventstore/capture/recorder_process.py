@@ -156,6 +156,7 @@ class RecorderProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
         self._listener.join(5)
+        self._fail_tickets()
         self._pipe.close()
 
     # For the sessions
@@ -307,11 +308,7 @@ class RecorderProcess:
 
     def _start_again(self) -> bool:
         """Start the process anew, and go on with all sessions; False where the end has come."""
-        with self._lock:
-            tickets, self._tickets = self._tickets, {}
-        for future in tickets.values():
-            if future.set_running_or_notify_cancel():
-                future.set_exception(RuntimeError("the recorder's process ended"))
+        self._fail_tickets()
         self._process.wait()
         while True:
             if self._closing:
@@ -333,6 +330,13 @@ class RecorderProcess:
                     again.append(("gap", session.number, "recorder_restarted", facts))
             self._queue[:0] = again
         return True
+
+    def _fail_tickets(self) -> None:
+        with self._lock:
+            tickets, self._tickets = self._tickets, {}
+        for future in tickets.values():
+            if future.set_running_or_notify_cancel():
+                future.set_exception(RuntimeError("the recorder's process ended"))
 
     def _total(self) -> Counters:
         """The counters of all processes that have ended; what is not known to be written counts."""

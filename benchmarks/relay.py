@@ -6,6 +6,7 @@ import json
 import statistics
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from urllib.request import urlopen
 
 from benchmarks import sessions
 from benchmarks.databases import Databases
@@ -33,6 +34,14 @@ def run(databases: Databases, options: Options) -> Report:
             _added(options, report, backend, ways, asked)
             _speed(options, report, backend, ways, asked)
     return report
+
+
+def metrics_of(address: str) -> dict[str, float]:
+    """What the relay at an address has counted."""
+    with urlopen(address.replace("ws://", "http://") + "/metrics") as answered:
+        lines = answered.read().decode().splitlines()
+    pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    return {name: float(value) for name, value in pairs}
 
 
 def written(databases: Databases, texts: Sequence[str]) -> str:
@@ -92,9 +101,12 @@ def _speed(
             progress(f"relay: {_BUSY} sessions as fast as can be, relay: {name}")
             load = answer("-m", "benchmarks.load", url, asked, str(_BUSY), seconds, "0")
             found[name].append(2 * load["answers"] / load["seconds"])
+    counted = metrics_of(ways["ours"])
     report.add(
         f"{backend}: frames a second, against a relay by websockets that records nothing",
         ratio(found["ours"], found["websockets"]),
         SHARE,
         **{f"{name}/s": statistics.median(rates) for name, rates in found.items()},
+        **{name: counted[f"eventstore_recorder_{name}_total"] for name in ("spooled", "missed")},
+        behind=counted["eventstore_recorder_behind"],
     )

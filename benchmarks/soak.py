@@ -10,7 +10,6 @@ import time
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
 from websockets.asyncio.client import connect
 
@@ -18,7 +17,7 @@ from benchmarks import sessions
 from benchmarks.databases import SQLITE, Databases
 from benchmarks.options import Options
 from benchmarks.processes import answer, listening
-from benchmarks.relay import written
+from benchmarks.relay import metrics_of, written
 from benchmarks.report import Report
 from benchmarks.rounds import progress
 from eventstore import EventStore
@@ -26,7 +25,7 @@ from eventstore.realtime.frames import CLIENT, SERVER
 
 #: Frames of a call of five minutes, and how many calls go on at once.
 FRAMES, AT_ONCE = 11_600, 20
-HOURS = 24
+HOURS, MINUTES = 24, 10
 _EVERY = 5.0
 #: The relay's memory in the last third of the time, against the second third.
 GROWTH = 1.05
@@ -45,7 +44,8 @@ def run(databases: Databases, options: Options) -> Report:
             spool = databases.path(".spool")
             with listening(*ours, "--upstream", upstream, "--spool", str(spool)) as relay:
                 progress(f"soak: {calls} calls of {FRAMES} frames")
-                found = answer("-m", "benchmarks.soak", relay, asked, str(calls))
+                seconds = MINUTES * 60 * calls / (HOURS * 12)
+                found = answer("-m", "benchmarks.soak", relay, asked, str(calls), str(seconds))
         _check(report, url, found, calls)
     return report
 
@@ -62,6 +62,7 @@ def _check(report: Report, url: str, found: dict[str, Any], calls: int) -> None:
         at_most=True,
         **{"MB": last, "most MB": max(sizes), "first MB": sizes[0]},
         **{"most frames behind": max(found["behind"]), "spooled": found["spooled"]},
+        missed=found["missed"],
     )
     report.notes["memory_mb"], report.notes["behind"] = sizes, found["behind"]
     with EventStore(url) as store:
@@ -71,12 +72,16 @@ def _check(report: Report, url: str, found: dict[str, Any], calls: int) -> None:
     report.add("frames lost", float(events - status["events"]), 0.0, at_most=True, unit="", **facts)
 
 
-async def play(url: str, path: str, calls: int) -> dict[str, Any]:
-    """Play calls, so many at once; the memory of the process behind a relay's address meanwhile."""
+async def play(url: str, path: str, calls: int, seconds: float) -> dict[str, Any]:
+    """Play calls, so many at once, in so many seconds; what the relay's metrics say meanwhile."""
     texts = [json.loads(line) for line in Path(path).read_text().splitlines()]
     left = iter(range(calls))
     start = time.perf_counter()
-    lines = [asyncio.create_task(_line(url, texts, left)) for _ in range(AT_ONCE)]
+    each = seconds * AT_ONCE / calls
+    lines = [
+        asyncio.create_task(_line(url, texts, left, each, each * number / AT_ONCE))
+        for number in range(AT_ONCE)
+    ]
     watched: list[dict[str, float]] = []
     watching = asyncio.create_task(_watch(url, watched))
     await asyncio.gather(*lines)
@@ -84,37 +89,41 @@ async def play(url: str, path: str, calls: int) -> dict[str, Any]:
     watching.cancel()
     return {
         "seconds": took,
-        "memory_mb": [one["process_resident_memory_bytes"] / 1e6 for one in watched],
+        "memory_mb": [_memory(one) for one in watched],
         "behind": [one["eventstore_recorder_behind"] for one in watched],
         "spooled": watched[-1]["eventstore_recorder_spooled_total"],
+        "missed": watched[-1]["eventstore_recorder_missed_total"],
     }
 
 
-async def _line(url: str, texts: list[str], left: Any) -> None:
+async def _line(url: str, texts: list[str], left: Any, each: float, after: float) -> None:
+    await asyncio.sleep(after)
     for _ in left:
+        start = time.perf_counter()
         async with connect(url, compression=None, max_size=None) as connection:
             # A frame of the client's is answered by one of the server's: half of them each.
             asked = islice(texts * 2, FRAMES // 2)
-            waiting = 0
-            for text in asked:
+            for number, text in enumerate(asked):
+                due = start + each * 2 * number / FRAMES
+                await asyncio.sleep(max(0.0, due - time.perf_counter()))
                 await connection.send(text)
-                waiting += 1
-                if waiting == 8:
-                    await connection.recv()
-                    waiting -= 1
-            for _ in range(waiting):
                 await connection.recv()
 
 
 async def _watch(url: str, watched: list[dict[str, float]]) -> None:
-    metrics = url.replace("ws://", "http://") + "/metrics"
     while True:
         await asyncio.sleep(_EVERY)
-        lines = await asyncio.to_thread(lambda: urlopen(metrics).read().decode().splitlines())
-        pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
-        watched.append({name: float(value) for name, value in pairs})
-        print(f"{watched[-1]['process_resident_memory_bytes'] / 1e6:.0f} MB", file=sys.stderr)
+        watched.append(await asyncio.to_thread(metrics_of, url))
+        behind = watched[-1]["eventstore_recorder_behind"]
+        print(f"{_memory(watched[-1]):.0f} MB, {behind:.0f} frames behind", file=sys.stderr)
+
+
+def _memory(metrics: dict[str, float]) -> float:
+    """Megabytes of the relay and of the process that records."""
+    name = "process_resident_memory_bytes"
+    return (metrics[name] + metrics[f"eventstore_recorder_{name}"]) / 1e6
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(play(sys.argv[1], sys.argv[2], int(sys.argv[3])))))
+    url, path, calls, seconds = sys.argv[1:]
+    print(json.dumps(asyncio.run(play(url, path, int(calls), float(seconds)))))

@@ -126,6 +126,11 @@ class RecorderProcess:
             self._put("open", session.number, *begun)
         return session
 
+    @property
+    def pid(self) -> int:
+        """Of the process that records."""
+        return self._process.pid
+
     def is_pressed(self) -> bool:
         """Whether who can hand over less now should: memory fills, but frames do get away."""
         moving = time.monotonic() - self._sent_at < _STUCK

@@ -53,6 +53,9 @@ def exposition(
     registry = CollectorRegistry()
     registry.register(Collector())
     ProcessCollector(registry=registry)
+    if isinstance(recorder, RecorderProcess):
+        pid = recorder.pid
+        ProcessCollector("eventstore_recorder", lambda: pid, registry=registry)
     return generate_latest(registry), CONTENT_TYPE_LATEST
 
 

@@ -101,6 +101,7 @@ class Recorder:
         metadata: Mapping[str, str] | None = None,
         session_id: str | None = None,
         notes: Mapping[str, Any] | None = None,
+        at: int | None = None,
     ) -> SessionRecorder:
         """Begin to record a session.
 
@@ -109,6 +110,7 @@ class Recorder:
             session_id: store it under this id, behind what is there; by default under the
                 server's, where it is free, else under one that is made.
             notes: what its log shall say of how it was recorded: by, url, …
+            at: when it began, in microseconds since 1970 UTC; now where it is not given.
 
         Raises:
             InvalidInputError: metadata beyond OpenAI's limits, or a bad session id.
@@ -118,7 +120,7 @@ class Recorder:
             check_session_id(session_id)
         key = uuid4().hex[:KEY_LENGTH]
         live = Live(Destination(key, session_id, session_id is not None))
-        self._outbox.begin(live, opened(key, pairs, notes or {}, now()))
+        self._outbox.begin(live, opened(key, pairs, notes or {}, now() if at is None else at))
         return SessionRecorder(self._outbox, live)
 
     def check(self) -> None:

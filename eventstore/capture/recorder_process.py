@@ -25,6 +25,7 @@ from eventstore.capture.recorder import MEMORY, Counters
 from eventstore.errors import EventStoreError
 from eventstore.store.filters import check_metadata
 from eventstore.store.sessions import check_session_id
+from eventstore.times import now
 
 _LOGGER = logging.getLogger("eventstore.recorder")
 #: Seconds in which what is handed over is gathered for one message.
@@ -64,7 +65,7 @@ class RemoteSession:
         self, by: str | None = None, code: int | None = None, reason: str | None = None
     ) -> None:
         """No more will come; once."""
-        self._recorder.end(self, by, code, reason)
+        self._recorder.end(self, by, code, reason, now())
 
 
 class RecorderProcess:
@@ -119,7 +120,7 @@ class RecorderProcess:
         pairs = check_metadata(metadata or {})
         if session_id is not None:
             check_session_id(session_id)
-        begun = (pairs, session_id, dict(notes or {}))
+        begun = (pairs, session_id, dict(notes or {}), now())
         with self._lock:
             session = RemoteSession(self, next(self._numbers), begun)
             self._sessions[session.number] = session

@@ -66,12 +66,18 @@ class SessionRecorder:
         return self._outbox.is_pressed()
 
     def close(
-        self, by: str | None = None, code: int | None = None, reason: str | None = None
+        self,
+        by: str | None = None,
+        code: int | None = None,
+        reason: str | None = None,
+        at: int | None = None,
     ) -> None:
         """No more will come. Closing again does nothing.
 
         Args:
             by: who closed the connection: client, server or recorder.
             code, reason: of its close frame; 1006 where there was none.
+            at: when, in microseconds since 1970 UTC; now where it is not given.
         """
-        self._outbox.end(self._live, notes.closed(by, code, reason, now()))
+        at = now() if at is None else at
+        self._outbox.end(self._live, notes.closed(by, code, reason, at))

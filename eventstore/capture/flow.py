@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from threading import Condition
 
@@ -73,6 +74,22 @@ class Flow:
         self.spooling, self.trouble = False, None
         self.spool.clear()
         LOGGER.warning("the spool is written to the database")
+
+    def arrived(self, key: str, entries: list[Entry]) -> list[Future[None]]:
+        """Note that entries of a recording are delivered; who waits. With the lock held."""
+        delivered = self.outbox.lives[key].delivered
+        # What the writer brought home while the spooler took a copy is delivered twice.
+        self.written += frames_in(entry for entry in entries if entry.number > delivered)
+        return self.outbox.delivered(key, entries[-1].number)
+
+    def refused(self, key: str, entries: list[Entry]) -> list[Future[None]]:
+        """Note, before they arrive, which will never; who waits in vain. With the lock held."""
+        live = self.outbox.lives[key]
+        frames = frames_in(entry for entry in entries if entry.number > live.refused)
+        self.lost += frames
+        self.written -= frames
+        live.refused = max(live.refused, entries[-1].number)
+        return self.outbox.lost(key, entries[0].number)
 
     def is_slow(self) -> bool:
         """Whether the writer has been at one group for too long. With the lock held."""

@@ -38,6 +38,7 @@ class Live:
         destination: where it goes.
         number: of the last entry.
         delivered: the last entry that is in the database, and all before it.
+        refused: the last entry that the database refused.
         waiting: entries that wait for the session's id; None once that is decided.
         name_by: when it is decided at the latest, by the monotonic clock.
         waiters: who is told when an entry is delivered.
@@ -47,6 +48,7 @@ class Live:
     destination: Destination
     number: int = 0
     delivered: int = 0
+    refused: int = 0
     waiting: list[Entry] | None = None
     name_by: float = 0.0
     waiters: list[tuple[int, Future[None]]] = field(default_factory=list)
@@ -56,6 +58,13 @@ class Live:
     def is_finished(self) -> bool:
         """Whether all of it is in the database."""
         return self.ended and self.delivered >= self.number
+
+
+def fail(waiters: Iterable[Future[None]], error: Exception) -> None:
+    """Tell who waits that it is in vain. Without the lock: they may call back."""
+    for future in waiters:
+        if future.set_running_or_notify_cancel():
+            future.set_exception(error)
 
 
 def size_of(entries: Iterable[Entry]) -> int:
@@ -186,6 +195,15 @@ class Outbox:
         if done:
             live.waiters = [waiter for waiter in live.waiters if waiter[0] > number]
         return done
+
+    def lost(self, key: str, number: int) -> list[Future[None]]:
+        """Note that an entry will not be delivered; who waits for it in vain."""
+        live = self.lives.get(key)
+        if live is None:
+            return []
+        vain = [future for wanted, future in live.waiters if wanted >= number]
+        live.waiters = [waiter for waiter in live.waiters if waiter[0] < number]
+        return vain
 
     def forget_finished(self, keys: Iterable[str]) -> list[str]:
         """Forget those of the recordings that are ended and delivered; which they were."""

@@ -79,7 +79,6 @@ class Recorder:
     ) -> None:
         self._ours = isinstance(store, str)
         self._store = EventStore(store, check_schema=False) if isinstance(store, str) else store
-        self._log_only: EventStore | None = None
         self._fits = not self._ours
         folder = Path(spool) if spool is not None else default_folder(_url_of(self._store))
         self._outbox = Outbox(memory)
@@ -89,7 +88,7 @@ class Recorder:
         self._threads = [
             Thread(target=work.run, name=f"eventstore-{name}", daemon=True)
             for name, work in (
-                ("writer", Writer(self._flow, self._open, self._open_log_only)),
+                ("writer", Writer(self._flow, self._open)),
                 ("spooler", Spooler(self._flow)),
             )
         ]
@@ -171,10 +170,9 @@ class Recorder:
         if left:
             _LOGGER.warning("%s frames are left in the spool %s", left, flow.spool.folder)
         flow.spool.close()
-        for store in (self._store if self._ours else None, self._log_only):
-            # A writer that still waits for its database keeps it.
-            if store is not None and not writer.is_alive():
-                store.close()
+        # A writer that still waits for its database keeps it.
+        if self._ours and not writer.is_alive():
+            self._store.close()
 
     def __enter__(self) -> Recorder:
         return self
@@ -203,11 +201,6 @@ class Recorder:
             schema.ensure(self._store.engine)
             self._fits = True
         return self._store
-
-    def _open_log_only(self) -> EventStore:
-        if self._log_only is None:
-            self._log_only = EventStore(_url_of(self._store), projection="deferred")
-        return self._log_only
 
 
 def _url_of(store: EventStore) -> str:

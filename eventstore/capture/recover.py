@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from eventstore.capture import leftovers, notes
-from eventstore.capture.deliver import deliver_missing, place
+from eventstore.capture.deliver import place
+from eventstore.capture.deliver_always import deliver_always
 from eventstore.capture.flow import by_recording, frames_in
 from eventstore.capture.spool_file import Destination, Entry
 from eventstore.event_store import EventStore
@@ -113,7 +114,7 @@ def recover(
             while piece := list(islice(entries, _PIECE)):
                 whole = [entry for entry in piece if entry is not None]
                 for key, group in by_recording(whole).items():
-                    deliver_missing(store, begun[key], group)
+                    deliver_always(store, begun[key], group)
                     if group[-1].closing:
                         ended.add(key)
                 frames += frames_in(whole)
@@ -134,5 +135,5 @@ def _closed(store: EventStore, destinations: Iterator[Destination]) -> Iterator[
         session_id, head = place(store, destination)
         if head and not is_closed(store.engine, session_id):
             note = notes.closed("recorder", None, _CUT_OFF, None)
-            deliver_missing(store, destination, [Entry(destination.key, head + 1, note, True)])
+            deliver_always(store, destination, [Entry(destination.key, head + 1, note, True)])
             yield session_id

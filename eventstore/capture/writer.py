@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from itertools import islice
 
-import psycopg
-
-from eventstore.capture import notes
-from eventstore.capture.deliver import deliver, deliver_missing, deliver_together
-from eventstore.capture.flow import LOGGER, Flow, by_recording, frames_in
+from eventstore.capture.deliver import deliver_together
+from eventstore.capture.deliver_always import deliver_always, is_outage
+from eventstore.capture.flow import LOGGER, Flow, by_recording
+from eventstore.capture.outbox import fail
 from eventstore.capture.recover import recover_next
 from eventstore.capture.spool_file import Destination, Entry
-from eventstore.errors import DatabaseUnavailableError, SchemaError
+from eventstore.errors import DatabaseUnavailableError, EventStoreError, SchemaError
 from eventstore.event_store import EventStore
-from eventstore.times import now
 
 #: Bytes that are read out of the spool at once.
 _PIECE = 4 * 1024 * 1024
@@ -26,8 +23,6 @@ _PIECE = 4 * 1024 * 1024
 _TOGETHER = 50
 #: Seconds from one try to the next while the database is away: at first, and at most.
 _RETRY, _RETRY_MOST = 0.1, 2.0
-# The database is there and will never take it: no reason to wait for it.
-_REFUSALS = (sqlite3.DataError, psycopg.DataError, psycopg.errors.ProgramLimitExceeded)
 
 
 class Writer:
@@ -36,14 +31,10 @@ class Writer:
     Args:
         flow: shared with the spooler.
         open_store: gives the store; called until it succeeds.
-        log_only: gives the same store without read models.
     """
 
-    def __init__(
-        self, flow: Flow, open_store: Callable[[], EventStore], log_only: Callable[[], EventStore]
-    ) -> None:
-        self._flow = flow
-        self._open, self._log_only = open_store, log_only
+    def __init__(self, flow: Flow, open_store: Callable[[], EventStore]) -> None:
+        self._flow, self._open = flow, open_store
         self._taken_at = 0.0
         self._retry_at, self._retry = 0.0, _RETRY
         self._leftovers = True
@@ -109,8 +100,7 @@ class Writer:
                 for key, entries in groups.items():
                     if flow.in_flight.pop(key, None) is not None:
                         outbox.release(entries)
-                        flow.written += frames_in(entries)
-                    told += outbox.delivered(key, entries[-1].number)
+                    told += flow.arrived(key, entries)
                 finished: list[str] = []
                 if not flow.spooling:  # else the spooler may have taken a copy
                     finished = outbox.forget_finished(groups)
@@ -139,7 +129,7 @@ class Writer:
         try:
             deliver_together(self._open(), groups)
         except Exception as error:
-            if _is_outage(error):
+            if is_outage(error):
                 raise
             return False  # one session's trouble is no other's
         return True
@@ -174,9 +164,10 @@ class Writer:
             return
         flow.spool.advance()
         with outbox.lock:
-            flow.written += frames_in(entries)
             told = [
-                future for entry in entries for future in outbox.delivered(entry.key, entry.number)
+                future
+                for key, group in by_recording(entries).items()
+                for future in flow.arrived(key, group)
             ]
             finished: list[str] = []
             self._retry = _RETRY
@@ -191,30 +182,13 @@ class Writer:
 
     def _deliver(self, key: str, entries: list[Entry], sure: bool) -> None:
         """Append entries; `sure`: none of them can be there already."""
-        destination = self._flow.outbox.lives[key].destination
-        try:
-            (deliver if sure else deliver_missing)(self._open(), destination, entries)
-        except Exception as error:
-            if _is_outage(error):
-                raise
-            self._deliver_log_only(key, entries, error)
-
-    def _deliver_log_only(self, key: str, entries: list[Entry], error: Exception) -> None:
-        """The truth first: a fault in projecting keeps no frame out of the log."""
         flow = self._flow
-        live = flow.outbox.lives[key]
-        LOGGER.error("recording %s: %s; what came is not projected", key, type(error).__name__)
-        try:
-            deliver_missing(self._log_only(), live.destination, entries)
-        except Exception as again:
-            if _is_outage(again):
-                raise
-            frames = frames_in(entries)
-            LOGGER.error("recording %s: %s frames cannot be stored: %s", key, frames, again)
-            flow.lost += frames
-            if frames:  # a note of ours that is refused shall not make another
-                facts = {"frames": frames, "error": type(again).__name__}
-                flow.outbox.put(live, notes.gap("refused", facts, now()))
+        destination = flow.outbox.lives[key].destination
+        refused = deliver_always(self._open(), destination, entries, sure)
+        if refused:
+            with flow.outbox.lock:
+                waiters = flow.refused(key, refused)
+            fail(waiters, EventStoreError("the database refused a frame; the log says where"))
 
     def _journal(self, key: str) -> None:
         # Without it, nobody notes after a crash that the session was cut off.
@@ -235,10 +209,3 @@ def _portions(groups: dict[str, list[Entry]]) -> Iterator[dict[str, list[Entry]]
     items = iter(list(groups.items()))
     while portion := dict(islice(items, _TOGETHER)):
         yield portion
-
-
-def _is_outage(error: Exception) -> bool:
-    """Whether it may go well later."""
-    if isinstance(error, DatabaseUnavailableError):
-        return not isinstance(error.__cause__, _REFUSALS)
-    return isinstance(error, SchemaError)

@@ -14,6 +14,7 @@ from eventstore.capture.deliver import place
 from eventstore.capture.deliver_always import deliver_always
 from eventstore.capture.flow import by_recording, frames_in
 from eventstore.capture.spool_file import Destination, Entry
+from eventstore.errors import DatabaseUnavailableError, SchemaError
 from eventstore.event_store import EventStore
 from eventstore.store.sessions import is_closed
 
@@ -78,7 +79,13 @@ def recover_next(store: EventStore, folder: Path) -> Recovered | None:
         DatabaseUnavailableError: it is all still there.
     """
     for name in leftovers.names(folder):
-        found = recover(store, folder, name)
+        try:
+            found = recover(store, folder, name)
+        except (DatabaseUnavailableError, SchemaError):
+            raise
+        except Exception:  # one's damage stops no other's, and no recording
+            _LOGGER.exception("what the recorder %s left cannot be read; it stays there", name)
+            continue
         if found is not None:
             _LOGGER.warning(
                 "recovered %s frames and %s open sessions of a recorder that had ended",

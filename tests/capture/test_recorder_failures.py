@@ -225,14 +225,13 @@ def test_a_fault_in_projecting_keeps_no_frame_out(
 
 
 FOREIGN = {
-    "a-b-c.journal": b"5\n{}\n[[1],2]\n[]\nnull\n\x00\x00\xff\n" + b'["begun","k",1,2,3,4,5,6]\n',
-    "0-1-2.journal": b"",
-    "1-1-1.000001.spool": b"",
-    "2-1-1.000001.spool": bytes(4096),
-    "3-1-1.000001.spool": b"eventstore spool 1\n" + bytes(4096),
-    "4-1-1.lock": b"whatever",
-    "5-1-1.x.spool": b"eventstore spool 1\n" + b"\xff" * 100,
-    "notes.txt": b"not of the spool",
+    "1-1-00000a.journal": b"5\n{}\n[[1],2]\n[]\nnull\n\x00\x00\xff\n" + b'["begun","k",1,2,3,4,5,6]\n',
+    "2-1-00000a.journal": b"",
+    "3-1-00000a.000001.spool": b"",
+    "4-1-00000a.000001.spool": bytes(4096),
+    "5-1-00000a.000001.spool": b"eventstore spool 1\n" + bytes(4096),
+    "6-1-00000a.lock": b"whatever",
+    "7-1-00000a.000001.spool": b"eventstore spool 1\n" + b"\xff" * 100,
 }
 
 
@@ -242,7 +241,10 @@ def test_foreign_and_damaged_files_stop_nothing(
     leave(away[0], spool, ["1"])
     for name, data in FOREIGN.items():
         (spool / name).write_bytes(data)
-    (spool / "6-1-1.000001.spool").mkdir()
+    others = ["notes.txt", "my-old-notes.journal", "a-b-c.spool"]
+    for name in others:
+        (spool / name).write_text("not of the spool")
+    (spool / "8-1-00000a.000001.spool").mkdir()
     with EventStore(database_url) as store:
         with Recorder(store, spool) as recorder:
             session = recorder.session(session_id="new")
@@ -251,7 +253,8 @@ def test_foreign_and_damaged_files_stop_nothing(
             wait_until(lambda: recorder.trouble is None)
         assert texts(store, "sess_a") == [created("sess_a"), "1"]
         assert texts(store, "new") == ["x"]
-    assert (spool / "notes.txt").exists()
+    assert {*others, "8-1-00000a.000001.spool"} <= {path.name for path in spool.iterdir()}
+    assert [path.name for path in spool.glob("*.lock")] == []
 
 
 def test_several_recover_the_leftovers_of_several(

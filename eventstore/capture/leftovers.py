@@ -81,4 +81,5 @@ def delete(folder: Path, name: str) -> None:
     for path in segments(folder, name):
         path.unlink(missing_ok=True)
     (folder / f"{name}{JOURNAL}").unlink(missing_ok=True)
+    (folder / f"{name}.new").unlink(missing_ok=True)  # a journal that was to be shorter
     (folder / f"{name}{LOCK}").unlink(missing_ok=True)

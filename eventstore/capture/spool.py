@@ -62,8 +62,11 @@ class Spool:
         name = f"{time.time_ns() // 1000:x}-{os.getpid()}-{secrets.token_hex(3)}"
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock_file = (folder / f"{name}{LOCK}").open("w")
+            # Named only once it is locked: until then it would pass for a dead process's.
+            starting = folder / f"{name}.new"
+            self._lock_file = starting.open("w")
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            starting.rename(folder / f"{name}{LOCK}")
             self._journal: IO[str] = (folder / f"{name}{JOURNAL}").open("w", encoding="utf-8")
         except OSError as error:
             raise InvalidInputError(

@@ -56,15 +56,21 @@ class Flow:
     def __post_init__(self) -> None:
         self.spool_now = Condition(self.outbox.lock)
 
-    def start_spooling(self, trouble: str) -> None:
-        """Send all that is not written yet through the spool. With the lock held."""
-        if not self.spooling:
-            self.spooling = True
-            LOGGER.warning("frames go to the spool %s: %s", self.spool.folder, trouble)
+    def start_spooling(self, trouble: str) -> bool:
+        """Send all that is not written yet through the spool; whether that is news.
+
+        With the lock held; so `tell_spooling` is for later: a log may block.
+        """
+        news, self.spooling = not self.spooling, True
         self.trouble = trouble
         # What is on its way may yet be written, or not.
         self.unsure.update(self.in_flight)
         self.spool_now.notify()
+        return news
+
+    def tell_spooling(self) -> None:
+        """Log that the spool has taken over. Without the lock."""
+        LOGGER.warning("frames go to the spool %s: %s", self.spool.folder, self.trouble)
 
     def stop_spooling(self) -> None:
         """Append directly again. With the lock held."""
@@ -73,7 +79,6 @@ class Flow:
         self.in_flight, self.since = {}, None
         self.spooling, self.trouble = False, None
         self.spool.clear()
-        LOGGER.warning("the spool is written to the database")
 
     def arrived(self, key: str, entries: list[Entry]) -> list[Future[None]]:
         """Note that entries of a recording are delivered; who waits. With the lock held."""

@@ -34,10 +34,13 @@ class Spooler:
                     continue
                 in_flight, queued = flat(flow.in_flight), outbox.take()
                 flow.spooler_busy = bool(in_flight or queued)
+                news = False
                 if flow.spooler_busy and not flow.spooling:
-                    flow.start_spooling("the database takes long")
+                    news = flow.start_spooling("the database takes long")
             if flow.spooler_busy:
                 self._spool(in_flight, queued)
+            if news:
+                flow.tell_spooling()
             if over:
                 return
 

@@ -137,9 +137,11 @@ class Writer:
     def _failed(self, error: Exception) -> None:
         flow = self._flow
         with flow.outbox.lock:
-            flow.start_spooling(str(error))
+            news = flow.start_spooling(str(error))
             flow.since = None
             self._back_off()
+        if news:
+            flow.tell_spooling()
 
     def _back_off(self) -> None:
         self._retry_at = time.monotonic() + self._retry
@@ -170,13 +172,17 @@ class Writer:
                 for future in flow.arrived(key, group)
             ]
             finished: list[str] = []
+            caught_up = False
             self._retry = _RETRY
             if not entries:
                 self._retry_at = time.monotonic() + flow.interval
                 if not flow.spooler_busy and flow.spool.is_drained():
                     flow.stop_spooling()
+                    caught_up = True
                     finished = outbox.forget_finished(list(outbox.lives))
         self._tell(told, finished)
+        if caught_up:
+            LOGGER.warning("the spool is written to the database")
 
     # Both
 

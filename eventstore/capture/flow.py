@@ -96,6 +96,13 @@ class Flow:
         live.refused = max(live.refused, entries[-1].number)
         return self.outbox.lost(key, entries[0].number)
 
+    def lose_what_is_left(self) -> int:
+        """At the end: what is in memory still, nothing took; how many frames. With the lock held."""
+        lost = frames_in([*flat(self.in_flight), *self.outbox.take()])
+        self.in_flight = {}
+        self.lost += lost
+        return lost
+
     def is_slow(self) -> bool:
         """Whether the writer has been at one group for too long. With the lock held."""
         return self.since is not None and time.monotonic() - self.since > self.patience

@@ -11,6 +11,7 @@ from threading import Condition, Lock
 from eventstore.capture import notes
 from eventstore.capture.connections import session_event
 from eventstore.capture.spool_file import Destination, Entry
+from eventstore.errors import EventStoreError
 from eventstore.realtime.frames import SERVER, STORE, Frame
 from eventstore.store.sessions import is_session_id
 from eventstore.times import now, to_iso
@@ -19,6 +20,10 @@ from eventstore.times import now, to_iso
 NAMING_WAIT = 1.0
 # Roughly what an entry takes beside its text.
 _OVERHEAD = 250
+
+
+#: Why nobody is told any more that something is delivered.
+ENDED = "the recorder is closed, and some of the session is not in the database"
 
 
 @dataclass
@@ -60,11 +65,11 @@ class Live:
         return self.ended and self.delivered >= self.number
 
 
-def fail(waiters: Iterable[Future[None]], error: Exception) -> None:
+def fail(waiters: Iterable[Future[None]], why: str) -> None:
     """Tell who waits that it is in vain. Without the lock: they may call back."""
     for future in waiters:
         if future.set_running_or_notify_cancel():
-            future.set_exception(error)
+            future.set_exception(EventStoreError(why))
 
 
 def size_of(entries: Iterable[Entry]) -> int:
@@ -84,6 +89,8 @@ class Outbox:
         held: bytes of entries that are queued or on their way.
         urgent: somebody waits.
         accepted, missed: frames.
+        shut: no session is taken any more.
+        over: nothing is delivered any more.
     """
 
     def __init__(self, bound: int) -> None:
@@ -91,7 +98,7 @@ class Outbox:
         self.changed = Condition(self.lock)
         self.lives: dict[str, Live] = {}
         self.held = self.accepted = self.missed = 0
-        self.urgent = False
+        self.urgent = self.shut = self.over = False
         self._bound = bound
         self._queue: list[Entry] = []
         self._naming: dict[str, Live] = {}
@@ -100,8 +107,14 @@ class Outbox:
         return len(self._queue)
 
     def begin(self, live: Live, opened: Frame) -> None:
-        """Take a session in, with the note that opens it."""
+        """Take a session in, with the note that opens it.
+
+        Raises:
+            EventStoreError: the outbox is shut.
+        """
         with self.lock:
+            if self.shut:
+                raise EventStoreError("the recorder is closed; make another one")
             self.lives[live.destination.key] = live
             if not live.destination.chosen:
                 live.waiting = []
@@ -149,6 +162,8 @@ class Outbox:
                 future.set_exception(RuntimeError("memory is full, and frames are missed"))
             elif live.delivered >= live.number:
                 future.set_result(None)
+            elif self.over:
+                future.set_exception(EventStoreError(ENDED))
             else:
                 live.waiters.append((live.number, future))
                 self._settle(live)
@@ -204,6 +219,11 @@ class Outbox:
         vain = [future for wanted, future in live.waiters if wanted >= number]
         live.waiters = [waiter for waiter in live.waiters if waiter[0] < number]
         return vain
+
+    def give_up(self) -> list[Future[None]]:
+        """Deliver no more; who waits in vain."""
+        self.over = True
+        return [future for key in list(self.lives) for future in self.lost(key, 0)]
 
     def forget_finished(self, keys: Iterable[str]) -> list[str]:
         """Forget those of the recordings that are ended and delivered; which they were."""

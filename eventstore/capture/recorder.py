@@ -20,7 +20,7 @@ from uuid import uuid4
 from eventstore.capture.flow import Flow
 from eventstore.capture.leftovers import names
 from eventstore.capture.notes import closed, opened
-from eventstore.capture.outbox import Live, Outbox
+from eventstore.capture.outbox import ENDED, Live, Outbox, fail
 from eventstore.capture.session_recorder import SessionRecorder
 from eventstore.capture.spool import Spool, default_folder
 from eventstore.capture.spool_file import KEY_LENGTH, Destination
@@ -111,6 +111,7 @@ class Recorder:
 
         Raises:
             InvalidInputError: metadata beyond OpenAI's limits, or a bad session id.
+            EventStoreError: the recorder is closed.
         """
         pairs = check_metadata(metadata or {})
         if session_id is not None:
@@ -150,12 +151,17 @@ class Recorder:
     def close(self, timeout: float = 10.0) -> None:
         """Note the end of all sessions, write what is left, and end.
 
+        Who still waits for a commit then is told that it failed. Closing again does nothing.
+
         Args:
             timeout: seconds to wait for the database; what it has not taken then is in the spool,
                 for the next recorder or `eventstore spool`.
         """
         flow, (writer, spooler) = self._flow, self._threads
-        for live in list(self._outbox.lives.values()):
+        with self._outbox.lock:
+            self._outbox.shut = True
+            lives = list(self._outbox.lives.values())
+        for live in lives:
             self._outbox.end(live, closed("recorder", None, "the recorder was stopped", now()))
         with self._outbox.lock:
             self._outbox.settle_all()
@@ -166,6 +172,12 @@ class Recorder:
             flow.over = True
             flow.spool_now.notify()
         spooler.join()
+        with self._outbox.lock:
+            lost = flow.lose_what_is_left()
+            waiters = self._outbox.give_up()
+        if lost:
+            _LOGGER.error("%s frames are lost: neither database nor spool took them", lost)
+        fail(waiters, ENDED)
         left = self.counters().behind
         if left:
             _LOGGER.warning("%s frames are left in the spool %s", left, flow.spool.folder)

@@ -219,7 +219,8 @@ class Spool:
         """End: what is left is for the next process, and nothing is left where all is written."""
         with self._lock:
             kept = bool(self._segments) or bool(self._open)
-            self._journal.close()
+            with suppress(OSError):  # on a full disk, what is in its buffer has no room
+                self._journal.close()
             if not kept:
                 delete(self.folder, self.name)
             self._lock_file.close()

@@ -14,7 +14,7 @@ from eventstore.capture.flow import LOGGER, Flow, by_recording
 from eventstore.capture.outbox import fail
 from eventstore.capture.recover import recover_next
 from eventstore.capture.spool_file import Destination, Entry
-from eventstore.errors import DatabaseUnavailableError, EventStoreError, SchemaError
+from eventstore.errors import DatabaseUnavailableError, SchemaError
 from eventstore.event_store import EventStore
 
 #: Bytes that are read out of the spool at once.
@@ -194,7 +194,7 @@ class Writer:
         if refused:
             with flow.outbox.lock:
                 waiters = flow.refused(key, refused)
-            fail(waiters, EventStoreError("the database refused a frame; the log says where"))
+            fail(waiters, "the database refused a frame; the log says where")
 
     def _journal(self, key: str) -> None:
         # Without it, nobody notes after a crash that the session was cut off.

@@ -82,18 +82,28 @@ def deliver_missing(
         session_id, head = place(store, destination)
         missing = _missing(store, session_id, head, entries)
         frames = [entry.frame for entry in missing]
-        if missing and missing[0].number > head + 1 and not destination.chosen:
-            lost = {"frames": missing[0].number - head - 1}
-            frames.insert(0, notes.gap("spool_damaged", lost, missing[0].frame.at))
+        lost = _lost_before(destination, missing, head)
+        if lost:
+            note = notes.gap("spool_damaged", {"frames": lost}, missing[0].frame.at)
+            frames.insert(0, note)
         try:
             if missing:
                 close = missing[-1].closing
                 head = write(session_id, frames, expected_seq=head, close=close).last_seq
         except ConflictError:
             continue  # somebody else appended in between
-        destination.session_id, destination.seq = session_id, head
+        destination.session_id, destination.seq, destination.hole = session_id, head, 0
         return
     raise DatabaseUnavailableError(f"others append to {destination.wanted} all the time")
+
+
+def _lost_before(destination: Destination, missing: Sequence[Entry], head: int) -> int:
+    """How many entries were lost before those that are missing in the stream."""
+    if not missing:
+        return 0
+    # The numbers are no measure of what a session that it goes on with has.
+    by_numbers = 0 if destination.chosen else missing[0].number - head - 1
+    return destination.hole or max(0, by_numbers)
 
 
 def _missing(

@@ -11,8 +11,7 @@ from threading import Condition
 
 from eventstore.capture.outbox import Outbox
 from eventstore.capture.spool import Spool
-from eventstore.capture.spool_file import Entry
-from eventstore.realtime.frames import STORE
+from eventstore.capture.spool_file import Entry, frames_in
 
 LOGGER = logging.getLogger("eventstore.recorder")
 
@@ -87,6 +86,12 @@ class Flow:
         self.written += frames_in(entry for entry in entries if entry.number > delivered)
         return self.outbox.delivered(key, entries[-1].number)
 
+    def hole(self, key: str, entries: list[Entry]) -> list[Future[None]]:
+        """Note what was lost before entries; who waits in vain. With the lock held."""
+        live = self.outbox.lives[key]
+        live.destination.hole = max(0, entries[0].number - live.delivered - 1)
+        return self.outbox.lost(key, live.delivered + 1) if live.destination.hole else []
+
     def refused(self, key: str, entries: list[Entry]) -> list[Future[None]]:
         """Note, before they arrive, which will never; who waits in vain. With the lock held."""
         live = self.outbox.lives[key]
@@ -97,7 +102,7 @@ class Flow:
         return self.outbox.lost(key, entries[0].number)
 
     def lose_what_is_left(self) -> int:
-        """At the end: what is in memory still, nothing took; how many frames. With the lock held."""
+        """At the end: nothing took what is in memory still; how many. With the lock held."""
         lost = frames_in([*flat(self.in_flight), *self.outbox.take()])
         self.in_flight = {}
         self.lost += lost
@@ -119,8 +124,3 @@ def by_recording(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
     for entry in entries:
         groups.setdefault(entry.key, []).append(entry)
     return groups
-
-
-def frames_in(entries: Iterable[Entry]) -> int:
-    """How many entries crossed the wire."""
-    return sum(entry.frame.direction != STORE for entry in entries)

@@ -12,8 +12,8 @@ from typing import NamedTuple
 from eventstore.capture import leftovers, notes
 from eventstore.capture.deliver import place
 from eventstore.capture.deliver_always import deliver_always
-from eventstore.capture.flow import by_recording, frames_in
-from eventstore.capture.spool_file import Destination, Entry
+from eventstore.capture.flow import by_recording
+from eventstore.capture.spool_file import Destination, Entry, frames_in
 from eventstore.errors import DatabaseUnavailableError, SchemaError
 from eventstore.event_store import EventStore
 from eventstore.store.sessions import is_closed

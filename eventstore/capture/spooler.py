@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eventstore.capture.flow import LOGGER, Flow, flat, frames_in
-from eventstore.capture.spool_file import Entry
+from eventstore.capture.flow import LOGGER, Flow, flat
+from eventstore.capture.spool_file import Entry, frames_in
 
 #: Seconds until another try, where the disk does not take them either.
 _RETRY = 0.5

@@ -116,13 +116,18 @@ class Writer:
         together = []
         for key, entries in groups.items():
             destination = lives[key].destination
-            if destination.session_id is not None and key not in flow.unsure:
+            if destination.session_id is not None and self._is_next(key, entries):
                 together.append((destination, entries))
         done = {to.key for to, _ in together} if self._deliver_all(together) else set()
         for key, entries in groups.items():
             if key not in done:
                 self._journal(key)
-                self._deliver(key, entries, sure=key not in flow.unsure)
+                self._deliver(key, entries, sure=self._is_next(key, entries))
+
+    def _is_next(self, key: str, entries: list[Entry]) -> bool:
+        """Whether entries go right behind what is delivered, and none of them is there already."""
+        live = self._flow.outbox.lives[key]
+        return key not in self._flow.unsure and entries[0].number == live.delivered + 1
 
     def _deliver_all(self, groups: list[tuple[Destination, list[Entry]]]) -> bool:
         """Append in one transaction; False, and nothing done, where one of them cannot."""
@@ -164,13 +169,12 @@ class Writer:
                 flow.trouble = str(error)
                 self._back_off()
             return
-        flow.spool.advance()
+        lost = flow.spool.advance()
         with outbox.lock:
-            told = [
-                future
-                for key, group in by_recording(entries).items()
-                for future in flow.arrived(key, group)
-            ]
+            flow.lost += lost
+            told = []
+            for key, group in by_recording(entries).items():
+                told += flow.arrived(key, group)
             finished: list[str] = []
             caught_up = False
             self._retry = _RETRY
@@ -181,6 +185,8 @@ class Writer:
                     caught_up = True
                     finished = outbox.forget_finished(list(outbox.lives))
         self._tell(told, finished)
+        if lost:
+            LOGGER.error("%s frames are lost: files of the spool are damaged or gone", lost)
         if caught_up:
             LOGGER.warning("the spool is written to the database")
 
@@ -190,6 +196,9 @@ class Writer:
         """Append entries; `sure`: none of them can be there already."""
         flow = self._flow
         destination = flow.outbox.lives[key].destination
+        with flow.outbox.lock:
+            lost = flow.hole(key, entries)
+        fail(lost, "frames in the spool are lost; the log says where")
         refused = deliver_always(self._open(), destination, entries, sure)
         if refused:
             with flow.outbox.lock:

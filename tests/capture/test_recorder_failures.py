@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from capture.test_recorder import created, is_in_step, locked, noted, say, talk, wait_until, wire
+from capture.test_recorder import created, is_in_step, noted, say, talk, wait_until, wire
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from support.gate import gate_to_database
@@ -107,9 +107,9 @@ CREATE TRIGGER refuse BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION refu
 """
 
 
-def run_sql(url: str, sql: str) -> None:
+def run_sql(url: str, sql: str, options: str = "") -> None:
     dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-    with psycopg.connect(dsn, autocommit=True) as connection:
+    with psycopg.connect(dsn, autocommit=True, options=options) as connection:
         connection.execute(sql.encode())
 
 
@@ -225,7 +225,8 @@ def test_a_fault_in_projecting_keeps_no_frame_out(
 
 
 FOREIGN = {
-    "1-1-00000a.journal": b"5\n{}\n[[1],2]\n[]\nnull\n\x00\x00\xff\n" + b'["begun","k",1,2,3,4,5,6]\n',
+    "1-1-00000a.journal": b"5\n{}\n[[1],2]\n[]\nnull\n\x00\x00\xff\n"
+    + b'["begun","k",1,2,3,4,5,6]\n',
     "2-1-00000a.journal": b"",
     "3-1-00000a.000001.spool": b"",
     "4-1-00000a.000001.spool": bytes(4096),
@@ -333,9 +334,12 @@ def test_files_that_are_gone_with_their_frames_are_a_gap(
         file.unlink()
         wait_until(lambda: recorder.trouble is None)
         session.record(CLIENT, "again")
+        wait_until(lost.done)
         with pytest.raises(EventStoreError, match="lost"):
             lost.result(10)
         session.committed().result(10)
+        counters = recorder.counters()
+        assert (counters.written, counters.missed, counters.behind) == (1, 11, 0)
     with EventStore(url) as store:
         (made,) = [s["eventstore"]["session_id"] for s in store.sessions().data]
         assert texts(store, made) == ["again"]
@@ -445,27 +449,30 @@ def test_what_a_slow_database_takes_in_the_end_counts_once(
 
 def test_a_database_that_is_read_only_for_a_while(shared_postgres: str, spool: Path) -> None:
     name = make_url(shared_postgres).database
+    with Recorder(shared_postgres, spool) as recorder:
+        sessions = talk(recorder, 3)
+        say(sessions, 0, 10)
+        run_sql(
+            shared_postgres,
+            f'ALTER DATABASE "{name}" SET default_transaction_read_only = on;'
+            " SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        )
+        say(sessions, 10, 20)
+        wait_until(lambda: "read-only" in str(recorder.trouble))
+        run_sql(
+            shared_postgres,
+            f'ALTER DATABASE "{name}" RESET default_transaction_read_only',
+            "-c default_transaction_read_only=off",
+        )
+        wait_until(lambda: recorder.trouble is None)
+        say(sessions, 20, 30)
     with EventStore(shared_postgres) as store:
-        with Recorder(shared_postgres, spool) as recorder:
-            sessions = talk(recorder, 3)
-            say(sessions, 0, 10)
-            run_sql(
-                shared_postgres,
-                f'ALTER DATABASE "{name}" SET default_transaction_read_only = on;'
-                " SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()",
-            )
-            say(sessions, 10, 20)
-            wait_until(lambda: "read-only" in str(recorder.trouble))
-            run_sql(
-                shared_postgres,
-                "SET default_transaction_read_only = off;"
-                f' ALTER DATABASE "{name}" RESET default_transaction_read_only',
-            )
-            wait_until(lambda: recorder.trouble is None)
-            say(sessions, 20, 30)
         for number in range(3):
-            assert texts(store, f"sess_{number}") == [created(f"sess_{number}"), *map(str, range(30))]
+            assert texts(store, f"sess_{number}") == [
+                created(f"sess_{number}"),
+                *map(str, range(30)),
+            ]
         is_in_step(store)
     assert list(spool.iterdir()) == []
 
@@ -485,7 +492,10 @@ def test_a_file_that_is_read_only_is_written_later(
         with Recorder(store, spool) as recorder:
             wait_until(lambda: recorder.trouble is None)
         for number in range(2):
-            assert texts(store, f"sess_{number}") == [created(f"sess_{number}"), *map(str, range(10))]
+            assert texts(store, f"sess_{number}") == [
+                created(f"sess_{number}"),
+                *map(str, range(10)),
+            ]
     assert list(spool.iterdir()) == []
 
 

@@ -60,8 +60,8 @@ class Flow:
 
         With the lock held; so `tell_spooling` is for later: a log may block.
         """
-        news, self.spooling = not self.spooling, True
-        self.trouble = trouble
+        news = self.trouble is None
+        self.spooling, self.trouble = True, trouble
         # What is on its way may yet be written, or not.
         self.unsure.update(self.in_flight)
         self.spool_now.notify()
@@ -72,12 +72,19 @@ class Flow:
         LOGGER.warning("frames go to the spool %s: %s", self.spool.folder, self.trouble)
 
     def stop_spooling(self) -> None:
-        """Append directly again. With the lock held."""
+        """Append directly again, what the spool did not take first. With the lock held."""
         self.unsure = set(self.in_flight)
         self.outbox.put_back(flat(self.in_flight))
         self.in_flight, self.since = {}, None
-        self.spooling, self.trouble = False, None
+        self.spooling = False
         self.spool.clear()
+
+    def is_over_it(self) -> bool:
+        """Whether there was trouble, and now there is none. With the lock held."""
+        well = self.trouble is not None and not self.spooling
+        if well:
+            self.trouble = None
+        return well
 
     def arrived(self, key: str, entries: list[Entry]) -> list[Future[None]]:
         """Note that entries of a recording are delivered; who waits. With the lock held."""

@@ -108,7 +108,9 @@ class Writer:
             self._tell(told, finished)
         with outbox.lock:
             flow.since = None
+            over_it = flow.is_over_it()
         self._retry = _RETRY
+        self._tell_all_is_well(over_it)
 
     def _deliver_directly(self, groups: dict[str, list[Entry]]) -> None:
         flow = self._flow
@@ -166,8 +168,10 @@ class Writer:
                 self._deliver(key, group, sure=False)
         except (DatabaseUnavailableError, SchemaError, OSError) as error:
             with outbox.lock:
-                flow.trouble = str(error)
+                news, flow.trouble = flow.trouble is None, str(error)
                 self._back_off()
+            if news:
+                flow.tell_spooling()
             return
         lost = flow.spool.advance()
         with outbox.lock:
@@ -176,21 +180,26 @@ class Writer:
             for key, group in by_recording(entries).items():
                 told += flow.arrived(key, group)
             finished: list[str] = []
-            caught_up = False
-            self._retry = _RETRY
-            if not entries:
+            over_it = False
+            if entries:
+                self._retry = _RETRY
+            else:
                 self._retry_at = time.monotonic() + flow.interval
                 if not flow.spooler_busy and flow.spool.is_drained():
                     flow.stop_spooling()
-                    caught_up = True
+                    # What is not even spooled shows whether the database takes it again.
+                    over_it = not len(outbox) and flow.is_over_it()
                     finished = outbox.forget_finished(list(outbox.lives))
         self._tell(told, finished)
         if lost:
             LOGGER.error("%s frames are lost: files of the spool are damaged or gone", lost)
-        if caught_up:
-            LOGGER.warning("the spool is written to the database")
+        self._tell_all_is_well(over_it)
 
     # Both
+
+    def _tell_all_is_well(self, over_it: bool) -> None:
+        if over_it:
+            LOGGER.warning("the spool is written to the database")
 
     def _deliver(self, key: str, entries: list[Entry], sure: bool) -> None:
         """Append entries; `sure`: none of them can be there already."""

@@ -4,17 +4,35 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import signal
+import socket
 import sqlite3
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 from capture.test_recorder import created, is_in_step, noted, say, talk, wait_until, wire
+from cli.test_record import ended, port_of, recording
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
+from support.disks import Disk, small_disk
 from support.gate import gate_to_database
+from support.relaying import (
+    asking,
+    bare_client,
+    bare_server,
+    both_sides,
+    read_all,
+    read_head,
+    switching,
+)
+from websockets.frames import Frame, Opcode
 
 from eventstore import EventStore, Recorder
 from eventstore.capture import leftovers
@@ -533,4 +551,210 @@ def test_thousands_of_sessions_leave_nothing(database_url: str, spool: Path) -> 
             assert journal.read_text().count("\n") < 3000
             assert recorder._outbox.held == 0
         assert store.status()["sessions"] == 3000
+    assert list(spool.iterdir()) == []
+
+
+# The disk is full
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    with small_disk(tmp_path / "disk") as mounted:
+        yield mounted
+
+
+def told(caplog: pytest.LogCaptureFixture) -> str:
+    return "\n".join(caplog.messages)
+
+
+def test_a_full_disk_under_database_and_spool(
+    disk: Disk, sqlite_template: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = disk.path / "calls.db"
+    path.write_bytes(sqlite_template.read_bytes())
+    with EventStore(f"sqlite:///{path}") as store:
+        with Recorder(store, memory=300_000) as recorder:
+            session = recorder.session()
+            session.record(SERVER, created("sess_a"))
+            session.committed().result(20)
+            sent = 0
+            for _ in range(2):
+                disk.fill()
+                missed = recorder.counters().missed
+                while recorder.counters().missed < missed + 10:
+                    session.record(CLIENT, f"{sent:06}" + "x" * 10_000)
+                    sent += 1
+                with pytest.raises(RuntimeError, match="missed"):
+                    session.committed().result(20)
+                wait_until(lambda: "cannot be written" in told(caplog))
+                assert "database or disk is full" in told(caplog)
+                disk.free()
+                wait_until(lambda: recorder.counters().behind == 0)
+                session.record(CLIENT, "again")
+                session.committed().result(20)
+            session.close("client", 1000)
+        counters = recorder.counters()
+        assert counters.written + counters.missed == sent + 3
+        came = texts(store, "sess_a")[1:]
+        assert came.count("again") == 2
+        numbers = [int(str(text)[:6]) for text in came if text != "again"]
+        assert numbers == sorted(set(numbers))
+        gaps = noted(store, "sess_a", "gap")
+        assert [gap["reason"] for gap in gaps] == ["overflow", "overflow"]
+        assert sum(gap["frames"]["client"] for gap in gaps) == counters.missed  # type: ignore[index]
+        assert counters.missed == sent - len(numbers)
+        is_in_step(store)
+    assert not any((disk.path / "calls.db-spool").iterdir())
+
+
+def test_a_disk_that_is_full_to_the_end_is_told(
+    disk: Disk, sqlite_template: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = disk.path / "calls.db"
+    path.write_bytes(sqlite_template.read_bytes())
+    with EventStore(f"sqlite:///{path}") as store:
+        recorder = Recorder(store)
+        session = recorder.session(session_id="a")
+        session.committed().result(20)
+        disk.fill()
+        for number in range(100):
+            session.record(CLIENT, str(number) + "x" * 10_000)
+        waiting = session.committed()
+        recorder.close(timeout=0.5)
+        with pytest.raises(EventStoreError, match="not in the database"):
+            waiting.result(0)
+        assert "100 frames are lost: neither database nor spool took them" in told(caplog)
+        counters = recorder.counters()
+        assert (counters.missed, counters.behind) == (100, 0)
+        disk.free()
+        with Recorder(store) as recorder:
+            wait_until(lambda: recorder.trouble is None)
+        assert wire(store, "a") == []
+        (closed,) = noted(store, "a", "closed")
+        assert "may be missing" in str(closed["reason"])
+
+
+def test_record_on_a_full_disk(disk: Disk, sqlite_template: Path) -> None:
+    """The real process: calls go on, its log says why, and all is there in the end."""
+    path = disk.path / "calls.db"
+    path.write_bytes(sqlite_template.read_bytes())
+    frame = Frame(Opcode.TEXT, b"x" * 10_000).serialize(mask=False)
+    go_on = threading.Event()
+
+    def talk(connection: socket.socket, head: bytes) -> None:
+        connection.sendall(switching(head) + frame)
+        assert go_on.wait(30)
+        connection.sendall(frame * 100)
+        read_all(connection)
+
+    with EventStore(f"sqlite:///{path}") as store, bare_server(talk) as upstream:
+        with recording(store, "--upstream", upstream.url) as (process, at):
+            with bare_client(port_of(at), asking()) as client:
+                read_head(client)
+                wait_until(lambda: store.status()["events"] > 1)
+                disk.fill()
+                go_on.set()
+                received = 0
+                while received < len(frame) * 101:
+                    received += len(client.recv(65536))
+                assert process.stderr is not None
+                lines: list[str] = []
+                while not any("cannot be written" in line for line in lines):
+                    lines.append(process.stderr.readline())
+                disk.free()
+            code, rest = ended(process, signal.SIGTERM)
+        assert code == 0
+        assert any("frames go to the spool" in line for line in lines)
+        assert "the spool is written to the database" in rest
+        ((_, frames),) = [both_sides(store)]
+        assert frames == ["x" * 10_000] * 101
+        is_in_step(store)
+
+
+# Processes
+
+
+def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    tests = Path(__file__).parents[1]
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": f"{tests.parent}"},
+        check=False,
+    )
+
+
+FORGETS_TO_CLOSE = """
+import sys
+from eventstore import Recorder
+recorder = Recorder(sys.argv[1], sys.argv[2])
+for number in range(20):
+    session = recorder.session()
+    session.record("client", str(number))
+session.record("server", '{"type": "session.created", "session": {"id": "sess_a"}}')
+"""
+
+
+def test_a_program_that_ends_without_close_loses_nothing(database_url: str, spool: Path) -> None:
+    done = run_python(FORGETS_TO_CLOSE, database_url, str(spool))
+    assert (done.returncode, done.stderr) == (0, "")
+    with EventStore(database_url) as store:
+        assert texts(store, "sess_a")[0] == "19"
+        assert store.status()["sessions"] == 20
+        (closed,) = noted(store, "sess_a", "closed")
+        assert closed["by"] == "recorder"
+    assert list(spool.iterdir()) == []
+
+
+def test_a_program_that_ends_while_the_database_is_away_does_not_hang(
+    away: tuple[str, Path], spool: Path
+) -> None:
+    url, file = away
+    start = time.monotonic()
+    done = run_python(FORGETS_TO_CLOSE, url, str(spool))
+    assert done.returncode == 0
+    assert time.monotonic() - start < 15
+    file.unlink()
+    with EventStore(url) as store:
+        with Recorder(store, spool) as recorder:
+            wait_until(lambda: recorder.trouble is None)
+        assert texts(store, "sess_a")[0] == "19"
+
+
+FORKS = """
+import os, sys
+from eventstore import Recorder
+from eventstore.errors import EventStoreError
+recorder = Recorder(sys.argv[1], sys.argv[2])
+session = recorder.session(session_id="a")
+session.record("client", "before")
+session.committed().result(20)
+with recorder._outbox.lock:
+    child = os.fork()
+if child == 0:
+    try:
+        session.record("client", "of the child")
+        recorder.session()
+    except EventStoreError as error:
+        print(error)
+    recorder.close()
+    sys.exit(0)
+assert os.waitpid(child, 0)[1] == 0
+session.record("client", "behind")
+session.committed().result(20)
+recorder.close()
+"""
+
+
+def test_a_fork_leaves_the_recorder_to_the_process_that_made_it(
+    database_url: str, spool: Path
+) -> None:
+    done = run_python(FORKS, database_url, str(spool))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "another process" in done.stdout
+    with EventStore(database_url) as store:
+        assert texts(store, "a") == ["before", "behind"]
+        assert len(noted(store, "a", "closed")) == 1
     assert list(spool.iterdir()) == []

@@ -91,6 +91,7 @@ class Outbox:
         accepted, missed: frames.
         shut: no session is taken any more.
         over: nothing is delivered any more.
+        left: this process is forked off the one that delivers.
     """
 
     def __init__(self, bound: int) -> None:
@@ -98,7 +99,7 @@ class Outbox:
         self.changed = Condition(self.lock)
         self.lives: dict[str, Live] = {}
         self.held = self.accepted = self.missed = 0
-        self.urgent = self.shut = self.over = False
+        self.urgent = self.shut = self.over = self.left = False
         self._bound = bound
         self._queue: list[Entry] = []
         self._naming: dict[str, Live] = {}
@@ -114,7 +115,8 @@ class Outbox:
         """
         with self.lock:
             if self.shut:
-                raise EventStoreError("the recorder is closed; make another one")
+                why = "belongs to another process" if self.left else "is closed"
+                raise EventStoreError(f"the recorder {why}; make another one")
             self.lives[live.destination.key] = live
             if not live.destination.chosen:
                 live.waiting = []
@@ -125,7 +127,7 @@ class Outbox:
     def put(self, live: Live, frame: Frame) -> None:
         """Take a frame, or miss it where there is no room."""
         with self.lock:
-            if live.ended:
+            if live.ended or self.left:
                 return
             if self.held + len(frame.text) > self._bound and frame.direction != STORE:
                 self._miss(live, frame)
@@ -144,12 +146,18 @@ class Outbox:
     def end(self, live: Live, note: Frame) -> None:
         """Take the note that closes a session; a second one does nothing."""
         with self.lock:
-            if not live.ended:
+            if not live.ended and not self.left:
                 if live.missed is not None:
                     self._tell_missed(live)
                 self._put(live, note, closing=True)
                 live.ended = True
                 self._settle(live)
+
+    def leave(self) -> None:
+        """Take nothing any more, in a process that is forked off: whoever held the lock is gone."""
+        self.lock = Lock()
+        self.changed = Condition(self.lock)
+        self.shut = self.over = self.left = True
 
     def delivery(self, live: Live) -> Future[None]:
         """A future for the delivery of all that a session has handed over; it hurries the writer.

@@ -8,9 +8,13 @@ the writer appends out of the spool, oldest first, until it has caught up. See d
 from __future__ import annotations
 
 import asyncio
+import atexit
 import logging
+import os
 import time
+import weakref
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from threading import Thread
 from types import TracebackType
@@ -33,6 +37,8 @@ from eventstore.store.sessions import check_session_id
 from eventstore.times import now
 
 _MEMORY = 64 * 1024 * 1024
+#: Seconds that the end of the program waits for the database, at most.
+_AT_EXIT = 2.0
 _LOGGER = logging.getLogger("eventstore.recorder")
 
 
@@ -56,6 +62,8 @@ class Counters(NamedTuple):
 
 class Recorder:
     """Records live sessions; one for a process. Use it with `with`, or with `async with`.
+
+    A process that is forked off makes its own: there, this one takes nothing.
 
     Args:
         store: a store, or a database's URL. It need not be reachable: frames wait in the spool.
@@ -81,6 +89,7 @@ class Recorder:
         self._store = EventStore(store, check_schema=False) if isinstance(store, str) else store
         self._fits = not self._ours
         folder = Path(spool) if spool is not None else default_folder(_url_of(self._store))
+        self._left = False
         self._outbox = Outbox(memory)
         self._flow = Flow(self._outbox, Spool(folder), interval, patience)
         # What a process before has left comes first.
@@ -94,6 +103,10 @@ class Recorder:
         ]
         for thread in self._threads:
             thread.start()
+        # A program that ends without `close` still has its frames written, and does not wait long.
+        self._at_exit = partial(_close, weakref.ref(self), _AT_EXIT)
+        atexit.register(self._at_exit)
+        _MADE.add(self)
 
     def session(
         self,
@@ -111,7 +124,7 @@ class Recorder:
 
         Raises:
             InvalidInputError: metadata beyond OpenAI's limits, or a bad session id.
-            EventStoreError: the recorder is closed.
+            EventStoreError: the recorder is closed, or another process has made it.
         """
         pairs = check_metadata(metadata or {})
         if session_id is not None:
@@ -157,6 +170,9 @@ class Recorder:
             timeout: seconds to wait for the database; what it has not taken then is in the spool,
                 for the next recorder or `eventstore spool`.
         """
+        atexit.unregister(self._at_exit)
+        if self._left:
+            return
         flow, (writer, spooler) = self._flow, self._threads
         with self._outbox.lock:
             self._outbox.shut = True
@@ -208,11 +224,32 @@ class Recorder:
     ) -> None:
         await asyncio.to_thread(self.close)
 
+    def _leave(self) -> None:
+        """In a process that is forked off: its threads are not there, and its files not its own."""
+        self._left = True
+        self._outbox.leave()
+        self._flow.spool.leave()
+
     def _open(self) -> EventStore:
         if not self._fits:
             schema.ensure(self._store.engine)
             self._fits = True
         return self._store
+
+
+def _close(recorder: weakref.ref[Recorder], timeout: float) -> None:
+    found = recorder()
+    if found is not None:
+        found.close(timeout)
+
+
+def _leave_all() -> None:
+    for recorder in list(_MADE):
+        recorder._leave()
+
+
+_MADE: weakref.WeakSet[Recorder] = weakref.WeakSet()
+os.register_at_fork(after_in_child=_leave_all)
 
 
 def _url_of(store: EventStore) -> str:

@@ -248,6 +248,13 @@ class Spool:
                 delete(self.folder, self.name)
             self._lock_file.close()
 
+    def leave(self) -> None:
+        """Let go, in a process that is forked off: the lock and what is unwritten are not its."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (one for one in (self._lock_file, self._journal) if not one.closed):
+            os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
 
 def default_folder(url: str) -> Path:
     """The spool's folder for a database, unless EVENTSTORE_SPOOL names one.

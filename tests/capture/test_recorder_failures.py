@@ -727,6 +727,7 @@ FORKS = """
 import os, sys
 from eventstore import Recorder
 from eventstore.errors import EventStoreError
+Recorder(sys.argv[1], sys.argv[2]).close()
 recorder = Recorder(sys.argv[1], sys.argv[2])
 session = recorder.session(session_id="a")
 session.record("client", "before")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import islice
 
 from eventstore.capture import notes
@@ -10,7 +11,7 @@ from eventstore.capture.spool_file import Destination, Entry
 from eventstore.errors import ConflictError, DatabaseUnavailableError
 from eventstore.event_store import EventStore
 from eventstore.realtime.frames import STORE, Frame, parse
-from eventstore.store.appender import Append
+from eventstore.store.appender import Append, append
 from eventstore.store.read_stream import StoredEvent, read_events
 from eventstore.store.sessions import find_head
 
@@ -62,31 +63,47 @@ def _guesses(destination: Destination) -> list[tuple[str, int]]:
     return [(id_, 0) for id_ in (destination.wanted, _made_id(destination)) if id_ is not None]
 
 
-def deliver_missing(store: EventStore, destination: Destination, entries: Sequence[Entry]) -> None:
+def deliver_missing(
+    store: EventStore, destination: Destination, entries: Sequence[Entry], projects: bool = True
+) -> None:
     """Append those of the entries that are not in the stream yet.
 
     For entries that may have been written before: by an append whose answer was lost, or by a
     process that was killed. An append is one transaction, so those that are there come first.
 
+    Args:
+        projects: write read models too, as the store does.
+
     Raises:
         DatabaseUnavailableError: whether they were written is not known.
     """
+    write = store.append if projects else partial(append, store.engine, None)
     for _ in range(_TRIES):
         session_id, head = place(store, destination)
         missing = _missing(store, session_id, head, entries)
         frames = [entry.frame for entry in missing]
-        if missing and missing[0].number > head + 1 and not destination.chosen:
-            lost = {"frames": missing[0].number - head - 1}
-            frames.insert(0, notes.gap("spool_damaged", lost, missing[0].frame.at))
+        lost = _lost_before(destination, missing, head)
+        if lost:
+            note = notes.gap("spool_damaged", {"frames": lost}, missing[0].frame.at)
+            frames.insert(0, note)
         try:
             if missing:
                 close = missing[-1].closing
-                head = store.append(session_id, frames, expected_seq=head, close=close).last_seq
+                head = write(session_id, frames, expected_seq=head, close=close).last_seq
         except ConflictError:
             continue  # somebody else appended in between
-        destination.session_id, destination.seq = session_id, head
+        destination.session_id, destination.seq, destination.hole = session_id, head, 0
         return
     raise DatabaseUnavailableError(f"others append to {destination.wanted} all the time")
+
+
+def _lost_before(destination: Destination, missing: Sequence[Entry], head: int) -> int:
+    """How many entries were lost before those that are missing in the stream."""
+    if not missing:
+        return 0
+    # The numbers are no measure of what a session that it goes on with has.
+    by_numbers = 0 if destination.chosen else missing[0].number - head - 1
+    return destination.hole or max(0, by_numbers)
 
 
 def _missing(

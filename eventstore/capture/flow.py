@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from threading import Condition
 
 from eventstore.capture.outbox import Outbox
 from eventstore.capture.spool import Spool
-from eventstore.capture.spool_file import Entry
-from eventstore.realtime.frames import STORE
+from eventstore.capture.spool_file import Entry, frames_in
 
 LOGGER = logging.getLogger("eventstore.recorder")
 
@@ -28,7 +28,7 @@ class Flow:
         spooling: all goes to the spool, and the writer appends out of it.
         in_flight: what the writer has taken and not appended yet, by recording.
         since: when it took that, by the monotonic clock.
-        unsure: recordings of which some may have been written, and we do not know.
+        unsure: up to which entry of a recording some may have been written, and we do not know.
         spooler_busy: the spooler has taken something that is not on disk yet.
         stop_by: when all shall be written at the latest, by the monotonic clock; None to go on.
         over: the writer works no more; what is left is for the spool.
@@ -43,7 +43,7 @@ class Flow:
     spooling: bool = False
     in_flight: dict[str, list[Entry]] = field(default_factory=dict)
     since: float | None = None
-    unsure: set[str] = field(default_factory=set)
+    unsure: dict[str, int] = field(default_factory=dict)
     spooler_busy: bool = False
     stop_by: float | None = None
     over: bool = False
@@ -55,24 +55,70 @@ class Flow:
     def __post_init__(self) -> None:
         self.spool_now = Condition(self.outbox.lock)
 
-    def start_spooling(self, trouble: str) -> None:
-        """Send all that is not written yet through the spool. With the lock held."""
-        if not self.spooling:
-            self.spooling = True
-            LOGGER.warning("frames go to the spool %s: %s", self.spool.folder, trouble)
-        self.trouble = trouble
+    def start_spooling(self, trouble: str) -> bool:
+        """Send all that is not written yet through the spool; whether that is news.
+
+        With the lock held; so `tell_spooling` is for later: a log may block.
+        """
+        news = self.trouble is None
+        self.spooling, self.trouble = True, trouble
         # What is on its way may yet be written, or not.
-        self.unsure.update(self.in_flight)
+        self.doubt(self.in_flight)
         self.spool_now.notify()
+        return news
+
+    def tell_spooling(self) -> None:
+        """Log that the spool has taken over. Without the lock."""
+        LOGGER.warning("frames go to the spool %s: %s", self.spool.folder, self.trouble)
 
     def stop_spooling(self) -> None:
-        """Append directly again. With the lock held."""
-        self.unsure = set(self.in_flight)
+        """Append directly again, what the spool did not take first. With the lock held."""
+        self.unsure = {}
+        self.doubt(self.in_flight)
         self.outbox.put_back(flat(self.in_flight))
         self.in_flight, self.since = {}, None
-        self.spooling, self.trouble = False, None
+        self.spooling = False
         self.spool.clear()
-        LOGGER.warning("the spool is written to the database")
+
+    def doubt(self, groups: dict[str, list[Entry]]) -> None:
+        """Note that entries may have been written. With the lock held."""
+        self.unsure |= {key: entries[-1].number for key, entries in groups.items()}
+
+    def is_over_it(self) -> bool:
+        """Whether there was trouble, and now there is none. With the lock held."""
+        well = self.trouble is not None and not self.spooling
+        if well:
+            self.trouble = None
+        return well
+
+    def arrived(self, key: str, entries: list[Entry]) -> list[Future[None]]:
+        """Note that entries of a recording are delivered; who waits. With the lock held."""
+        delivered = self.outbox.lives[key].delivered
+        # What the writer brought home while the spooler took a copy is delivered twice.
+        self.written += frames_in(entry for entry in entries if entry.number > delivered)
+        return self.outbox.delivered(key, entries[-1].number)
+
+    def hole(self, key: str, entries: list[Entry]) -> list[Future[None]]:
+        """Note what was lost before entries; who waits in vain. With the lock held."""
+        live = self.outbox.lives[key]
+        live.destination.hole = max(0, entries[0].number - live.delivered - 1)
+        return self.outbox.lost(key, live.delivered + 1) if live.destination.hole else []
+
+    def refused(self, key: str, entries: list[Entry]) -> list[Future[None]]:
+        """Note, before they arrive, which will never; who waits in vain. With the lock held."""
+        live = self.outbox.lives[key]
+        frames = frames_in(entry for entry in entries if entry.number > live.refused)
+        self.lost += frames
+        self.written -= frames
+        live.refused = max(live.refused, entries[-1].number)
+        return self.outbox.lost(key, entries[0].number)
+
+    def lose_what_is_left(self) -> int:
+        """At the end: nothing took what is in memory still; how many. With the lock held."""
+        lost = frames_in([*flat(self.in_flight), *self.outbox.take()])
+        self.in_flight = {}
+        self.lost += lost
+        return lost
 
     def is_slow(self) -> bool:
         """Whether the writer has been at one group for too long, or memory fills. With the lock."""
@@ -92,8 +138,3 @@ def by_recording(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
     for entry in entries:
         groups.setdefault(entry.key, []).append(entry)
     return groups
-
-
-def frames_in(entries: Iterable[Entry]) -> int:
-    """How many entries crossed the wire."""
-    return sum(entry.frame.direction != STORE for entry in entries)

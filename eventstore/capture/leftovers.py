@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,18 +14,16 @@ from eventstore.capture.spool_file import Destination, Entry, read_records
 
 #: How the files are called: see capture/spool.py.
 LOCK, JOURNAL, ENTRIES = ".lock", ".journal", ".spool"
+_OURS = re.compile(r"([0-9a-f]+-\d+-[0-9a-f]{6})(\.lock|\.journal|\.\d{6,}\.spool)")
 
 
 def names(folder: Path) -> list[str]:
     """The names of all processes that have files in a folder, the oldest first."""
     with suppress(OSError):
-        found = {path.name.split(".")[0] for path in folder.iterdir() if _is_ours(path)}
+        ours = (_OURS.fullmatch(path.name) for path in folder.iterdir() if path.is_file())
+        found = {match[1] for match in ours if match is not None}
         return sorted(found, key=lambda name: (len(name.split("-")[0]), name))
     return []
-
-
-def _is_ours(path: Path) -> bool:
-    return path.suffix in (LOCK, JOURNAL, ENTRIES) and path.name.count("-") == 2
 
 
 def take_over(folder: Path, name: str) -> IO[str] | None:
@@ -47,10 +46,12 @@ def begun_by(folder: Path, name: str) -> tuple[dict[str, Destination], set[str]]
     ended: set[str] = set()
     with suppress(FileNotFoundError):
         for line in (folder / f"{name}{JOURNAL}").read_text("utf-8", "replace").splitlines():
-            with suppress(ValueError):  # the last line of a killed process
+            # The last line of a killed process, or damage.
+            with suppress(ValueError, TypeError):
                 kind, key, *more = json.loads(line)
                 if kind == "begun":
-                    begun[key] = Destination(key, *more)
+                    wanted, chosen = more
+                    begun[key] = Destination(key, wanted, chosen)
                 else:
                     ended.add(key)
     return begun, ended
@@ -58,7 +59,7 @@ def begun_by(folder: Path, name: str) -> tuple[dict[str, Destination], set[str]]
 
 def segments(folder: Path, name: str) -> list[Path]:
     """A process's files of entries, in order."""
-    return sorted(folder.glob(f"{name}.*{ENTRIES}"))
+    return sorted(path for path in folder.glob(f"{name}.*{ENTRIES}") if path.is_file())
 
 
 def entries_of(path: Path, begun: dict[str, Destination]) -> Iterator[Entry | None]:
@@ -80,4 +81,5 @@ def delete(folder: Path, name: str) -> None:
     for path in segments(folder, name):
         path.unlink(missing_ok=True)
     (folder / f"{name}{JOURNAL}").unlink(missing_ok=True)
+    (folder / f"{name}.new").unlink(missing_ok=True)  # a journal that was to be shorter
     (folder / f"{name}{LOCK}").unlink(missing_ok=True)

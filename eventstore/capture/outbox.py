@@ -11,6 +11,7 @@ from threading import Condition, Lock
 from eventstore.capture import notes
 from eventstore.capture.connections import session_event
 from eventstore.capture.spool_file import Destination, Entry
+from eventstore.errors import EventStoreError
 from eventstore.realtime.frames import SERVER, STORE, Frame
 from eventstore.store.sessions import is_session_id
 from eventstore.times import now, to_iso
@@ -21,6 +22,10 @@ NAMING_WAIT = 1.0
 _FILLING, _PRESSED = 0.5, 0.75
 # Roughly what an entry takes beside its text.
 _OVERHEAD = 250
+
+
+#: Why nobody is told any more that something is delivered.
+ENDED = "the recorder is closed, and some of the session is not in the database"
 
 
 @dataclass
@@ -40,6 +45,7 @@ class Live:
         destination: where it goes.
         number: of the last entry.
         delivered: the last entry that is in the database, and all before it.
+        refused: the last entry that the database refused.
         waiting: entries that wait for the session's id; None once that is decided.
         name_by: when it is decided at the latest, by the monotonic clock.
         waiters: who is told when an entry is delivered.
@@ -49,6 +55,7 @@ class Live:
     destination: Destination
     number: int = 0
     delivered: int = 0
+    refused: int = 0
     waiting: list[Entry] | None = None
     name_by: float = 0.0
     waiters: list[tuple[int, Future[None]]] = field(default_factory=list)
@@ -58,6 +65,13 @@ class Live:
     def is_finished(self) -> bool:
         """Whether all of it is in the database."""
         return self.ended and self.delivered >= self.number
+
+
+def fail(waiters: Iterable[Future[None]], why: str) -> None:
+    """Tell who waits that it is in vain. Without the lock: they may call back."""
+    for future in waiters:
+        if future.set_running_or_notify_cancel():
+            future.set_exception(EventStoreError(why))
 
 
 def size_of(entries: Iterable[Entry]) -> int:
@@ -78,6 +92,9 @@ class Outbox:
         urgent: somebody waits.
         spool_fails: not even the disk takes entries.
         accepted, missed: frames.
+        shut: no session is taken any more.
+        over: nothing is delivered any more.
+        left: this process is forked off the one that delivers.
     """
 
     def __init__(self, bound: int) -> None:
@@ -86,6 +103,7 @@ class Outbox:
         self.lives: dict[str, Live] = {}
         self.held = self.accepted = self.missed = 0
         self.urgent = self.spool_fails = False
+        self.shut = self.over = self.left = False
         self._bound = bound
         self._queue: list[Entry] = []
         self._naming: dict[str, Live] = {}
@@ -102,8 +120,15 @@ class Outbox:
         return len(self._queue)
 
     def begin(self, live: Live, opened: Frame) -> None:
-        """Take a session in, with the note that opens it."""
+        """Take a session in, with the note that opens it.
+
+        Raises:
+            EventStoreError: the outbox is shut.
+        """
         with self.lock:
+            if self.shut:
+                why = "belongs to another process" if self.left else "is closed"
+                raise EventStoreError(f"the recorder {why}; make another one")
             self.lives[live.destination.key] = live
             if not live.destination.chosen:
                 live.waiting = []
@@ -114,7 +139,7 @@ class Outbox:
     def put(self, live: Live, frame: Frame) -> None:
         """Take a frame, or miss it where there is no room."""
         with self.lock:
-            if live.ended:
+            if live.ended or self.left:
                 return
             if self.held + len(frame.text) > self._bound and frame.direction != STORE:
                 self._miss(live, frame)
@@ -133,12 +158,18 @@ class Outbox:
     def end(self, live: Live, note: Frame) -> None:
         """Take the note that closes a session; a second one does nothing."""
         with self.lock:
-            if not live.ended:
+            if not live.ended and not self.left:
                 if live.missed is not None:
                     self._tell_missed(live)
                 self._put(live, note, closing=True)
                 live.ended = True
                 self._settle(live)
+
+    def leave(self) -> None:
+        """Take nothing any more, in a process that is forked off: whoever held the lock is gone."""
+        self.lock = Lock()
+        self.changed = Condition(self.lock)
+        self.shut = self.over = self.left = True
 
     def delivery(self, live: Live) -> Future[None]:
         """A future for the delivery of all that a session has handed over; it hurries the writer.
@@ -151,6 +182,8 @@ class Outbox:
                 future.set_exception(RuntimeError("memory is full, and frames are missed"))
             elif live.delivered >= live.number:
                 future.set_result(None)
+            elif self.over:
+                future.set_exception(EventStoreError(ENDED))
             else:
                 live.waiters.append((live.number, future))
                 self._settle(live)
@@ -197,6 +230,20 @@ class Outbox:
         if done:
             live.waiters = [waiter for waiter in live.waiters if waiter[0] > number]
         return done
+
+    def lost(self, key: str, number: int) -> list[Future[None]]:
+        """Note that an entry will not be delivered; who waits for it in vain."""
+        live = self.lives.get(key)
+        if live is None:
+            return []
+        vain = [future for wanted, future in live.waiters if wanted >= number]
+        live.waiters = [waiter for waiter in live.waiters if waiter[0] < number]
+        return vain
+
+    def give_up(self) -> list[Future[None]]:
+        """Deliver no more; who waits in vain."""
+        self.over = True
+        return [future for key in list(self.lives) for future in self.lost(key, 0)]
 
     def forget_finished(self, keys: Iterable[str]) -> list[str]:
         """Forget those of the recordings that are ended and delivered; which they were."""

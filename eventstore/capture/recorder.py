@@ -8,9 +8,13 @@ the writer appends out of the spool, oldest first, until it has caught up. See d
 from __future__ import annotations
 
 import asyncio
+import atexit
 import logging
+import os
 import time
+import weakref
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from threading import Thread
 from types import TracebackType
@@ -20,7 +24,7 @@ from uuid import uuid4
 from eventstore.capture.flow import Flow
 from eventstore.capture.leftovers import names
 from eventstore.capture.notes import closed, opened
-from eventstore.capture.outbox import Live, Outbox
+from eventstore.capture.outbox import ENDED, Live, Outbox, fail
 from eventstore.capture.session_recorder import SessionRecorder
 from eventstore.capture.spool import Spool, default_folder
 from eventstore.capture.spool_file import KEY_LENGTH, Destination
@@ -33,6 +37,8 @@ from eventstore.store.sessions import check_session_id
 from eventstore.times import now
 
 MEMORY = 64 * 1024 * 1024
+#: Seconds that the end of the program waits for the database, at most.
+_AT_EXIT = 2.0
 _LOGGER = logging.getLogger("eventstore.recorder")
 
 
@@ -57,6 +63,8 @@ class Counters(NamedTuple):
 class Recorder:
     """Records live sessions; one for a process. Use it with `with`, or with `async with`.
 
+    A process that is forked off makes its own: there, this one takes nothing.
+
     Args:
         store: a store, or a database's URL. It need not be reachable: frames wait in the spool.
         spool: the folder of the spool; by default EVENTSTORE_SPOOL, or beside an SQLite file, else
@@ -79,9 +87,9 @@ class Recorder:
     ) -> None:
         self._ours = isinstance(store, str)
         self._store = EventStore(store, check_schema=False) if isinstance(store, str) else store
-        self._log_only: EventStore | None = None
         self._fits = not self._ours
         folder = Path(spool) if spool is not None else default_folder(_url_of(self._store))
+        self._left = False
         self._outbox = Outbox(memory)
         self._flow = Flow(self._outbox, Spool(folder), interval, patience)
         # What a process before has left comes first.
@@ -89,12 +97,16 @@ class Recorder:
         self._threads = [
             Thread(target=work.run, name=f"eventstore-{name}", daemon=True)
             for name, work in (
-                ("writer", Writer(self._flow, self._open, self._open_log_only)),
+                ("writer", Writer(self._flow, self._open)),
                 ("spooler", Spooler(self._flow)),
             )
         ]
         for thread in self._threads:
             thread.start()
+        # A program that ends without `close` still has its frames written, and does not wait long.
+        self._at_exit = partial(_close, weakref.ref(self), _AT_EXIT)
+        atexit.register(self._at_exit)
+        _MADE.add(self)
 
     def session(
         self,
@@ -114,6 +126,7 @@ class Recorder:
 
         Raises:
             InvalidInputError: metadata beyond OpenAI's limits, or a bad session id.
+            EventStoreError: the recorder is closed, or another process has made it.
         """
         pairs = check_metadata(metadata or {})
         if session_id is not None:
@@ -157,13 +170,21 @@ class Recorder:
     def close(self, timeout: float = 10.0, reason: str = "the recorder was stopped") -> None:
         """Note the end of all sessions, write what is left, and end.
 
+        Who still waits for a commit then is told that it failed. Closing again does nothing.
+
         Args:
             timeout: seconds to wait for the database; what it has not taken then is in the spool,
                 for the next recorder or `eventstore spool`.
             reason: why sessions that are still open end here.
         """
+        atexit.unregister(self._at_exit)
+        if self._left:
+            return
         flow, (writer, spooler) = self._flow, self._threads
-        for live in list(self._outbox.lives.values()):
+        with self._outbox.lock:
+            self._outbox.shut = True
+            lives = list(self._outbox.lives.values())
+        for live in lives:
             self._outbox.end(live, closed("recorder", None, reason, now()))
         with self._outbox.lock:
             self._outbox.settle_all()
@@ -174,14 +195,19 @@ class Recorder:
             flow.over = True
             flow.spool_now.notify()
         spooler.join()
+        with self._outbox.lock:
+            lost = flow.lose_what_is_left()
+            waiters = self._outbox.give_up()
+        if lost:
+            _LOGGER.error("%s frames are lost: neither database nor spool took them", lost)
+        fail(waiters, ENDED)
         left = self.counters().behind
         if left:
             _LOGGER.warning("%s frames are left in the spool %s", left, flow.spool.folder)
         flow.spool.close()
-        for store in (self._store if self._ours else None, self._log_only):
-            # A writer that still waits for its database keeps it.
-            if store is not None and not writer.is_alive():
-                store.close()
+        # A writer that still waits for its database keeps it.
+        if self._ours and not writer.is_alive():
+            self._store.close()
 
     def __enter__(self) -> Recorder:
         return self
@@ -205,16 +231,32 @@ class Recorder:
     ) -> None:
         await asyncio.to_thread(self.close)
 
+    def _leave(self) -> None:
+        """In a process that is forked off: its threads are not there, and its files not its own."""
+        self._left = True
+        self._outbox.leave()
+        self._flow.spool.leave()
+
     def _open(self) -> EventStore:
         if not self._fits:
             schema.ensure(self._store.engine)
             self._fits = True
         return self._store
 
-    def _open_log_only(self) -> EventStore:
-        if self._log_only is None:
-            self._log_only = EventStore(_url_of(self._store), projection="deferred")
-        return self._log_only
+
+def _close(recorder: weakref.ref[Recorder], timeout: float) -> None:
+    found = recorder()
+    if found is not None:
+        found.close(timeout)
+
+
+def _leave_all() -> None:
+    for recorder in list(_MADE):
+        recorder._leave()
+
+
+_MADE: weakref.WeakSet[Recorder] = weakref.WeakSet()
+os.register_at_fork(after_in_child=_leave_all)
 
 
 def _url_of(store: EventStore) -> str:

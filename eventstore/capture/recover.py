@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from eventstore.capture import leftovers, notes
-from eventstore.capture.deliver import deliver_missing, place
-from eventstore.capture.flow import by_recording, frames_in
-from eventstore.capture.spool_file import Destination, Entry
+from eventstore.capture.deliver import place
+from eventstore.capture.deliver_always import deliver_always
+from eventstore.capture.flow import by_recording
+from eventstore.capture.spool_file import Destination, Entry, frames_in
+from eventstore.errors import DatabaseUnavailableError, SchemaError
 from eventstore.event_store import EventStore
 from eventstore.store.sessions import is_closed
 
@@ -77,7 +79,13 @@ def recover_next(store: EventStore, folder: Path) -> Recovered | None:
         DatabaseUnavailableError: it is all still there.
     """
     for name in leftovers.names(folder):
-        found = recover(store, folder, name)
+        try:
+            found = recover(store, folder, name)
+        except (DatabaseUnavailableError, SchemaError):
+            raise
+        except Exception:  # one's damage stops no other's, and no recording
+            _LOGGER.exception("what the recorder %s left cannot be read; it stays there", name)
+            continue
         if found is not None:
             _LOGGER.warning(
                 "recovered %s frames and %s open sessions of a recorder that had ended",
@@ -113,7 +121,7 @@ def recover(
             while piece := list(islice(entries, _PIECE)):
                 whole = [entry for entry in piece if entry is not None]
                 for key, group in by_recording(whole).items():
-                    deliver_missing(store, begun[key], group)
+                    deliver_always(store, begun[key], group)
                     if group[-1].closing:
                         ended.add(key)
                 frames += frames_in(whole)
@@ -134,5 +142,5 @@ def _closed(store: EventStore, destinations: Iterator[Destination]) -> Iterator[
         session_id, head = place(store, destination)
         if head and not is_closed(store.engine, session_id):
             note = notes.closed("recorder", None, _CUT_OFF, None)
-            deliver_missing(store, destination, [Entry(destination.key, head + 1, note, True)])
+            deliver_always(store, destination, [Entry(destination.key, head + 1, note, True)])
             yield session_id

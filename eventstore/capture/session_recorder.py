@@ -57,7 +57,8 @@ class SessionRecorder:
         """A future that is done once all that was handed over so far is in the database.
 
         To await it: `await asyncio.wrap_future(session.committed())`. While the database is away,
-        so long does it wait. It fails where frames had to be missed.
+        so long does it wait. It fails with an error where frames had to be missed, or were
+        refused, and where the recorder is closed before they are in the database.
         """
         return self._outbox.delivery(self._live)
 

@@ -29,6 +29,7 @@ from eventstore.capture.spool_file import (
     Entry,
     encode_destination,
     encode_entries,
+    frames_in,
     read_records,
 )
 from eventstore.errors import InvalidInputError
@@ -44,6 +45,7 @@ _COMPACT_FROM = 2000
 class _Segment:
     path: Path
     size: int = 0
+    frames: int = 0
     begun: set[str] = field(default_factory=set)
 
 
@@ -62,8 +64,7 @@ class Spool:
         name = f"{time.time_ns() // 1000:x}-{os.getpid()}-{secrets.token_hex(3)}"
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock_file = (folder / f"{name}{LOCK}").open("w")
-            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock_file = _locked(folder, name)
             self._journal: IO[str] = (folder / f"{name}{JOURNAL}").open("w", encoding="utf-8")
         except OSError as error:
             raise InvalidInputError(
@@ -74,7 +75,7 @@ class Spool:
         self._segments: list[_Segment] = []
         self._made = 0
         self._read_at = 0
-        self._next_at = 0
+        self._next_at = self._next_frames = 0
         self._open: dict[str, Destination] = {}
         self._noted = 0
         self._lock = Lock()
@@ -129,7 +130,7 @@ class Spool:
             OSError: the disk is full, say.
         """
         segment = self._segments[-1] if self._segments else None
-        if segment is None or segment.size >= self._segment_bytes:
+        if segment is None or segment.size >= self._segment_bytes or not segment.path.exists():
             segment = self._next_segment()
         entries = list(entries)
         new = {entry.key for entry in entries} - segment.begun
@@ -148,8 +149,11 @@ class Spool:
         segment.begun |= new
         with self._lock:
             segment.size += len(data)
+            segment.frames += frames_in(entries)
 
     def _next_segment(self) -> _Segment:
+        if not (self.folder / f"{self.name}{LOCK}").exists():
+            self._settle_again()
         path = self.folder / f"{self.name}.{self._made + 1:06}{ENTRIES}"
         with path.open("wb") as stream:
             stream.write(MAGIC)
@@ -162,6 +166,14 @@ class Spool:
             self._segments.append(segment)
         return segment
 
+    def _settle_again(self) -> None:
+        # Somebody has deleted the folder, or what is in it.
+        self.folder.mkdir(exist_ok=True, mode=0o700)
+        with self._lock:
+            self._lock_file.close()
+            self._lock_file = _locked(self.folder, self.name)
+            self._compact()
+
     def read(self, most: int) -> list[Entry]:
         """The next entries that are appended, up to about `most` bytes; none at the end.
 
@@ -173,26 +185,40 @@ class Spool:
         if segment is None or self._read_at >= end:
             return []
         entries = []
-        with segment.path.open("rb") as stream:
+        # Behind damage nothing can be read; what is missing shows in the numbers.
+        self._next_at = end
+        with suppress(FileNotFoundError), segment.path.open("rb") as stream:
             stream.seek(self._read_at)
             for record, place in read_records(stream, end):
-                # Behind damage nothing can be read; what is missing shows in the numbers.
                 self._next_at = place if record is not None else end
                 if isinstance(record, Entry):
                     entries.append(record)
                 if place - self._read_at >= most:
                     break
+        self._next_frames = frames_in(entries)
         return entries
 
-    def advance(self) -> None:
-        """Count what was read as written, and delete files that are done with."""
+    def advance(self) -> int:
+        """Count what was read as written, and delete files that are done with.
+
+        Returns:
+            How many frames damage has taken, or somebody who deleted a file.
+        """
         with self._lock:
+            lost = 0
+            if self._segments:
+                first = self._segments[0]
+                first.frames -= self._next_frames
+                self._next_frames = 0
+                if self._next_at >= first.size:
+                    lost, first.frames = first.frames, 0
             self._read_at = self._next_at
             while self._segments and self._read_at >= self._segments[0].size:
                 # The last one is gone on with, while it is short.
                 if len(self._segments) == 1 and self._segments[0].size < self._segment_bytes:
-                    return
+                    break
                 self._drop_first()
+            return lost
 
     def is_drained(self) -> bool:
         """Whether all that was appended counts as written."""
@@ -216,10 +242,18 @@ class Spool:
         """End: what is left is for the next process, and nothing is left where all is written."""
         with self._lock:
             kept = bool(self._segments) or bool(self._open)
-            self._journal.close()
+            with suppress(OSError):  # on a full disk, what is in its buffer has no room
+                self._journal.close()
             if not kept:
                 delete(self.folder, self.name)
             self._lock_file.close()
+
+    def leave(self) -> None:
+        """Let go, in a process that is forked off: the lock and what is unwritten are not its."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (one for one in (self._lock_file, self._journal) if not one.closed):
+            os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def default_folder(url: str) -> Path:
@@ -238,6 +272,15 @@ def default_folder(url: str) -> Path:
     state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
     place = f"{parsed.host or 'local'}-{parsed.port or 5432}-{parsed.database or ''}"
     return Path(state).expanduser() / "eventstore" / re.sub("[^A-Za-z0-9.-]", "_", place)
+
+
+def _locked(folder: Path, name: str) -> IO[str]:
+    # Named only once it is locked: until then it would pass for a dead process's.
+    starting = folder / f"{name}.new"
+    lock = starting.open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    starting.rename(folder / f"{name}{LOCK}")
+    return lock
 
 
 def _begun(destination: Destination) -> list[object]:

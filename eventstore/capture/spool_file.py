@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
-from eventstore.realtime.frames import DIRECTIONS, Frame
+from eventstore.realtime.frames import DIRECTIONS, STORE, Frame
 from eventstore.realtime.values import dumps
 
 MAGIC = b"eventstore spool 1\n"
@@ -40,6 +40,7 @@ class Destination:
         chosen: the user chose it, and it may go on with a session that is there.
         session_id: what it got, None before its first append.
         seq: of its stream's last event, as far as this process knows.
+        hole: how many entries before the next were lost, as far as this process knows.
     """
 
     key: str
@@ -47,6 +48,7 @@ class Destination:
     chosen: bool = False
     session_id: str | None = None
     seq: int = 0
+    hole: int = 0
 
 
 class Entry(NamedTuple):
@@ -75,6 +77,11 @@ class Read(NamedTuple):
 
     record: Destination | Entry | None
     end: int
+
+
+def frames_in(entries: Iterable[Entry]) -> int:
+    """How many entries crossed the wire."""
+    return sum(entry.frame.direction != STORE for entry in entries)
 
 
 def encode_destination(destination: Destination) -> bytes:

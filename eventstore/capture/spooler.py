@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eventstore.capture.flow import LOGGER, Flow, flat, frames_in
-from eventstore.capture.spool_file import Entry
+from eventstore.capture.flow import LOGGER, Flow, flat
+from eventstore.capture.spool_file import Entry, frames_in
 
 #: Seconds until another try, where the disk does not take them either.
 _RETRY = 0.5
@@ -33,10 +33,13 @@ class Spooler:
                     continue
                 in_flight, queued = flat(flow.in_flight), outbox.take()
                 flow.spooler_busy = bool(in_flight or queued)
+                news = False
                 if flow.spooler_busy and not flow.spooling:
-                    flow.start_spooling("the database takes long")
+                    news = flow.start_spooling("the database takes long")
             if flow.spooler_busy:
                 self._spool(in_flight, queued)
+            if news:
+                flow.tell_spooling()
             if over:
                 return
 

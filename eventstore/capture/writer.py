@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from itertools import islice
 
-import psycopg
-
-from eventstore.capture import notes
-from eventstore.capture.deliver import deliver, deliver_missing, deliver_together
-from eventstore.capture.flow import LOGGER, Flow, by_recording, frames_in
+from eventstore.capture.deliver import deliver_together
+from eventstore.capture.deliver_always import deliver_always, is_outage
+from eventstore.capture.flow import LOGGER, Flow, by_recording
+from eventstore.capture.outbox import fail
 from eventstore.capture.recover import recover_next
 from eventstore.capture.spool_file import Destination, Entry
 from eventstore.errors import DatabaseUnavailableError, SchemaError
 from eventstore.event_store import EventStore
-from eventstore.times import now
 
 #: Bytes that are read out of the spool at once.
 _PIECE = 4 * 1024 * 1024
@@ -29,8 +26,6 @@ _TOGETHER = 50
 _SHARE, _PAUSE_MOST = 4, 0.25
 #: Seconds from one try to the next while the database is away: at first, and at most.
 _RETRY, _RETRY_MOST = 0.1, 2.0
-# The database is there and will never take it: no reason to wait for it.
-_REFUSALS = (sqlite3.DataError, psycopg.DataError, psycopg.errors.ProgramLimitExceeded)
 
 
 class Writer:
@@ -39,14 +34,10 @@ class Writer:
     Args:
         flow: shared with the spooler.
         open_store: gives the store; called until it succeeds.
-        log_only: gives the same store without read models.
     """
 
-    def __init__(
-        self, flow: Flow, open_store: Callable[[], EventStore], log_only: Callable[[], EventStore]
-    ) -> None:
-        self._flow = flow
-        self._open, self._log_only = open_store, log_only
+    def __init__(self, flow: Flow, open_store: Callable[[], EventStore]) -> None:
+        self._flow, self._open = flow, open_store
         self._taken_at = 0.0
         self._retry_at, self._retry = 0.0, _RETRY
         self._leftovers = True
@@ -104,7 +95,7 @@ class Writer:
             if flow.spooling:
                 return  # the spooler has taken what is left
             try:
-                self._deliver_directly(groups)
+                self._deliver_groups(groups)
             except (DatabaseUnavailableError, SchemaError) as error:
                 self._failed(error)
                 return
@@ -113,39 +104,47 @@ class Writer:
                 for key, entries in groups.items():
                     if flow.in_flight.pop(key, None) is not None:
                         outbox.release(entries)
-                        flow.written += frames_in(entries)
-                    told += outbox.delivered(key, entries[-1].number)
+                    told += flow.arrived(key, entries)
                 finished: list[str] = []
                 if not flow.spooling:  # else the spooler may have taken a copy
                     finished = outbox.forget_finished(groups)
-                    flow.unsure.difference_update(groups)
+                    for key in groups:
+                        flow.unsure.pop(key, None)
             self._tell(told, finished)
         with outbox.lock:
             flow.since = None
+            over_it = flow.is_over_it()
         self._retry = _RETRY
         took = time.monotonic() - self._taken_at
         self._pause = max(flow.interval, min(_SHARE * took, _PAUSE_MOST))
+        self._tell_all_is_well(over_it)
 
-    def _deliver_directly(self, groups: dict[str, list[Entry]]) -> None:
+    def _deliver_groups(self, groups: dict[str, list[Entry]]) -> None:
         flow = self._flow
         lives = flow.outbox.lives
         together = []
         for key, entries in groups.items():
             destination = lives[key].destination
-            if destination.session_id is not None and key not in flow.unsure:
+            if destination.session_id is not None and self._is_next(key, entries):
                 together.append((destination, entries))
         done = {to.key for to, _ in together} if self._deliver_all(together) else set()
         for key, entries in groups.items():
             if key not in done:
                 self._journal(key)
-                self._deliver(key, entries, sure=key not in flow.unsure)
+                self._deliver(key, entries, sure=self._is_next(key, entries))
+
+    def _is_next(self, key: str, entries: list[Entry]) -> bool:
+        """Whether entries go right behind what is delivered, and none of them is there already."""
+        live = self._flow.outbox.lives[key]
+        first = entries[0].number
+        return first == live.delivered + 1 and first > self._flow.unsure.get(key, 0)
 
     def _deliver_all(self, groups: list[tuple[Destination, list[Entry]]]) -> bool:
         """Append in one transaction; False, and nothing done, where one of them cannot."""
         try:
             deliver_together(self._open(), groups)
         except Exception as error:
-            if _is_outage(error):
+            if is_outage(error):
                 raise
             return False  # one session's trouble is no other's
         return True
@@ -153,9 +152,11 @@ class Writer:
     def _failed(self, error: Exception) -> None:
         flow = self._flow
         with flow.outbox.lock:
-            flow.start_spooling(str(error))
+            news = flow.start_spooling(str(error))
             flow.since = None
             self._back_off()
+        if news:
+            flow.tell_spooling()
 
     def _back_off(self) -> None:
         self._retry_at = time.monotonic() + self._retry
@@ -165,62 +166,62 @@ class Writer:
 
     def _drain(self) -> None:
         flow, outbox = self._flow, self._flow.outbox
-        entries: list[Entry] = []
+        groups: dict[str, list[Entry]] = {}
         try:
             if self._leftovers:
                 self._leftovers = recover_next(self._open(), flow.spool.folder) is not None
                 return
-            entries = flow.spool.read(_PIECE)
-            for key, group in by_recording(entries).items():
-                self._deliver(key, group, sure=False)
+            groups = by_recording(flow.spool.read(_PIECE))
+            for portion in _portions(groups):
+                self._deliver_groups(portion)
         except (DatabaseUnavailableError, SchemaError, OSError) as error:
             with outbox.lock:
-                flow.trouble = str(error)
+                flow.doubt(groups)
+                news, flow.trouble = flow.trouble is None, str(error)
                 self._back_off()
+            if news:
+                flow.tell_spooling()
             return
-        flow.spool.advance()
+        lost = flow.spool.advance()
         with outbox.lock:
-            flow.written += frames_in(entries)
-            told = [
-                future for entry in entries for future in outbox.delivered(entry.key, entry.number)
-            ]
+            flow.lost += lost
+            told = []
+            for key, entries in groups.items():
+                told += flow.arrived(key, entries)
             finished: list[str] = []
-            self._retry = _RETRY
-            if not entries:
+            over_it = False
+            if groups:
+                self._retry = _RETRY
+            else:
                 self._retry_at = time.monotonic() + flow.interval
                 if not flow.spooler_busy and flow.spool.is_drained():
                     flow.stop_spooling()
+                    # What is not even spooled shows whether the database takes it again.
+                    over_it = not len(outbox) and flow.is_over_it()
                     finished = outbox.forget_finished(list(outbox.lives))
         self._tell(told, finished)
+        if lost:
+            LOGGER.error("%s frames are lost: files of the spool are damaged or gone", lost)
+        self._tell_all_is_well(over_it)
 
     # Both
 
+    def _tell_all_is_well(self, over_it: bool) -> None:
+        if over_it:
+            LOGGER.warning("the spool is written to the database")
+
     def _deliver(self, key: str, entries: list[Entry], sure: bool) -> None:
         """Append entries; `sure`: none of them can be there already."""
-        destination = self._flow.outbox.lives[key].destination
-        try:
-            (deliver if sure else deliver_missing)(self._open(), destination, entries)
-        except Exception as error:
-            if _is_outage(error):
-                raise
-            self._deliver_log_only(key, entries, error)
-
-    def _deliver_log_only(self, key: str, entries: list[Entry], error: Exception) -> None:
-        """The truth first: a fault in projecting keeps no frame out of the log."""
         flow = self._flow
-        live = flow.outbox.lives[key]
-        LOGGER.error("recording %s: %s; what came is not projected", key, type(error).__name__)
-        try:
-            deliver_missing(self._log_only(), live.destination, entries)
-        except Exception as again:
-            if _is_outage(again):
-                raise
-            frames = frames_in(entries)
-            LOGGER.error("recording %s: %s frames cannot be stored: %s", key, frames, again)
-            flow.lost += frames
-            if frames:  # a note of ours that is refused shall not make another
-                facts = {"frames": frames, "error": type(again).__name__}
-                flow.outbox.put(live, notes.gap("refused", facts, now()))
+        destination = flow.outbox.lives[key].destination
+        with flow.outbox.lock:
+            lost = flow.hole(key, entries)
+        fail(lost, "frames in the spool are lost; the log says where")
+        refused = deliver_always(self._open(), destination, entries, sure)
+        if refused:
+            with flow.outbox.lock:
+                waiters = flow.refused(key, refused)
+            fail(waiters, "the database refused a frame; the log says where")
 
     def _journal(self, key: str) -> None:
         # Without it, nobody notes after a crash that the session was cut off.
@@ -241,10 +242,3 @@ def _portions(groups: dict[str, list[Entry]]) -> Iterator[dict[str, list[Entry]]
     items = iter(list(groups.items()))
     while portion := dict(islice(items, _TOGETHER)):
         yield portion
-
-
-def _is_outage(error: Exception) -> bool:
-    """Whether it may go well later."""
-    if isinstance(error, DatabaseUnavailableError):
-        return not isinstance(error.__cause__, _REFUSALS)
-    return isinstance(error, SchemaError)

@@ -153,12 +153,17 @@ class _Using:
             if len(resting) < _MAX_RESTING:
                 resting.append(self._held)
                 return
-        elif isinstance(error, sqlite3.OperationalError | psycopg.OperationalError):
+        elif isinstance(error, _SPOILING):
             # The connection may be broken: the pool shall not hand it out again.
             self._held.proxy.invalidate()
             if isinstance(error, psycopg.OperationalError):
                 close_all(self._engine)  # a server that went took the others with it
         self._held.proxy.close()
+
+
+# PostgreSQL's internal errors are among them for one: that its session is read-only, which it
+# stays where the database may be written again.
+_SPOILING = (sqlite3.OperationalError, psycopg.OperationalError, psycopg.InternalError)
 
 
 class _Held(NamedTuple):

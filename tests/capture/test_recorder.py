@@ -310,16 +310,17 @@ def test_what_is_left_at_the_end_is_written_by_the_next(
 
 
 def test_where_even_the_spool_fails_the_log_says_what_is_missing(
-    unusable: tuple[str, Path], tmp_path: Path, spool: Path
+    unusable: tuple[str, Path], tmp_path: Path
 ) -> None:
     url, file = unusable
-    recorder = Recorder(url, spool, memory=20_000)
+    disk = tmp_path / "disk"
+    recorder = Recorder(url, disk / "spool", memory=20_000)
     (session,) = talk(recorder, 1)
-    away = spool.rename(tmp_path / "away")
+    away = disk.rename(tmp_path / "away")
     say([session], 0, 100)
     wait_until(lambda: recorder.counters().missed > 0)
     missed = recorder.counters().missed
-    away.rename(spool)
+    away.rename(disk)
     file.unlink()
     wait_until(lambda: recorder.counters().behind == 0)
     session.record(CLIENT, "again")  # type: ignore[attr-defined]

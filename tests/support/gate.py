@@ -19,7 +19,7 @@ class Gate:
         self._target = host, port
         self._flowing = asyncio.Event()
         self._flowing.set()
-        self._shut = False
+        self._shut = self._losing = False
         self._connections: set[asyncio.StreamWriter] = set()
         self.loop = asyncio.get_running_loop()
         self.port = 0
@@ -31,6 +31,10 @@ class Gate:
     def jam(self) -> None:
         """Let nothing through; connections stay open."""
         self._call(self._flowing.clear)
+
+    def lose_answers(self) -> None:
+        """Let through what is asked, and throw away what is answered."""
+        self._call(lambda: setattr(self, "_losing", True))
 
     def open(self) -> None:
         """Let everything through again."""
@@ -47,7 +51,7 @@ class Gate:
             writer.transport.abort()
 
     def _free(self) -> None:
-        self._shut = False
+        self._shut = self._losing = False
         self._flowing.set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -59,15 +63,20 @@ class Gate:
         self._connections |= {writer, there_writer}
         try:
             await asyncio.gather(
-                self._forward(reader, there_writer), self._forward(there_reader, writer)
+                self._forward(reader, there_writer),
+                self._forward(there_reader, writer, answers=True),
             )
         finally:
             self._connections -= {writer, there_writer}
 
-    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _forward(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answers: bool = False
+    ) -> None:
         with suppress(OSError):
             while data := await reader.read(65536):
                 await self._flowing.wait()
+                if answers and self._losing:
+                    continue
                 writer.write(data)
                 await writer.drain()
         writer.close()

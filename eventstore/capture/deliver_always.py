@@ -1,0 +1,94 @@
+"""Deliver what can be delivered: one frame's trouble keeps no other out of the log."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Sequence
+
+import psycopg
+
+from eventstore.capture import notes
+from eventstore.capture.deliver import deliver, deliver_missing
+from eventstore.capture.spool_file import Destination, Entry
+from eventstore.errors import DatabaseUnavailableError, SchemaError
+from eventstore.event_store import EventStore
+
+_LOGGER = logging.getLogger("eventstore.recorder")
+# The database is there and will never take it: no reason to wait for it.
+_REFUSALS = (sqlite3.DataError, psycopg.DataError, psycopg.errors.ProgramLimitExceeded)
+
+
+def is_outage(error: Exception) -> bool:
+    """Whether it may go well later."""
+    if isinstance(error, DatabaseUnavailableError):
+        return not isinstance(error.__cause__, _REFUSALS)
+    return isinstance(error, SchemaError)
+
+
+def deliver_always(
+    store: EventStore, destination: Destination, entries: Sequence[Entry], sure: bool = False
+) -> list[Entry]:
+    """Append entries; where one cannot be, without read models, and at last without that one.
+
+    Args:
+        sure: none of them can be there already.
+
+    Returns:
+        Those that the database refuses; the log has a note in the place of each.
+
+    Raises:
+        DatabaseUnavailableError, SchemaError: whether they were written is not known.
+    """
+    try:
+        (deliver if sure else deliver_missing)(store, destination, entries)
+    except Exception as error:
+        if is_outage(error):
+            raise
+        return _deliver_log_only(store, destination, entries, error)
+    return []
+
+
+def _deliver_log_only(
+    store: EventStore, destination: Destination, entries: Sequence[Entry], error: Exception
+) -> list[Entry]:
+    """The truth first: a fault in projecting keeps no frame out of the log."""
+    try:
+        deliver_missing(store, destination, entries, projects=False)
+    except Exception as again:
+        if is_outage(again):
+            raise
+        return [entry for entry in entries if not _is_taken(store, destination, entry)]
+    name = type(error).__name__
+    _LOGGER.error("recording %s: %s; what came is not projected", destination.key, name)
+    return []
+
+
+def _is_taken(store: EventStore, destination: Destination, entry: Entry) -> bool:
+    """Append one entry, or a note of its refusal in its place; whether it was the entry."""
+    refusal = _try(store, destination, entry)
+    if refusal is None:
+        return True
+    name = type(refusal.__cause__ or refusal).__name__
+    _LOGGER.error("recording %s: a frame cannot be stored: %s", destination.key, refusal)
+    facts = {"frames": {entry.frame.direction: 1}, "error": name}
+    note = notes.gap("refused", facts, entry.frame.at)
+    refusal = _try(store, destination, entry._replace(frame=note))
+    if refusal is not None:
+        _LOGGER.error("recording %s: nor can a note of that: %s", destination.key, refusal)
+    return False
+
+
+def _try(store: EventStore, destination: Destination, entry: Entry) -> Exception | None:
+    """Append one entry, with or without read models; why that cannot be."""
+    refusal = None
+    for projects in (True, False):
+        try:
+            deliver_missing(store, destination, [entry], projects)
+        except Exception as error:
+            if is_outage(error):
+                raise
+            refusal = error
+        else:
+            return None
+    return refusal

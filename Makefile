@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format bench docs demo-call clean
+.PHONY: demo test check format bench endurance docs demo-call clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/python -m eventstore.demo
@@ -23,6 +23,11 @@ format: $(VENV)/.check
 # All benchmarks, at full size: half an hour or more. One: make bench ARGS="append --quick"
 bench: $(VENV)/.test $(VENV)/.bench
 	$(BIN)/python -m benchmarks $(ARGS)
+
+# What takes long and is to be seen before a release: 200 kills, an outage, a day of calls.
+endurance: $(VENV)/.test $(VENV)/.bench
+	KILLS=200 $(BIN)/python -m pytest -n auto tests/capture/test_recorder_killed.py
+	$(BIN)/python -m benchmarks relay outage soak
 
 # Writes the commands' help into docs/commands.md.
 docs: $(VENV)/.test

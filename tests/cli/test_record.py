@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import signal
 import socket
@@ -13,17 +14,21 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
+from urllib.request import urlopen
 
 import pytest
 import trustme
 from cli.terminal import COMMAND, Terminal, environment
 from support.calls import voice_call
+from support.recordings import frames
 from support.relaying import (
     asking,
     bare_client,
     bare_server,
     both_sides,
     closing,
+    eventually,
     notes,
     read_all,
     read_head,
@@ -256,3 +261,57 @@ def test_the_upstream_may_be_named_by_the_environment(
             code, told = ended(process, signal.SIGTERM)
     assert asked.is_set() and code == 0
     assert told == [f"1: 502: {upstream.url} closed the connection unasked"]
+
+
+@pytest.mark.parametrize("durable", [(), ("--durable",)], ids=["", "durable"])
+def test_every_recording_through_the_command_is_recorded_as_it_is(
+    store: EventStore, recordings: list[Path], durable: tuple[str, ...]
+) -> None:
+    for path in recordings:
+        source = frames(path)
+        with (
+            served(one(source)) as server,
+            recording(
+                store, "--upstream", server.url, "--metadata", f"file={path.stem}", *durable
+            ) as (process, at),
+        ):
+            asyncio.run(play_client(f"{at}/v1/realtime?model=m", source))
+            assert ended(process, signal.SIGTERM)[0] == 0
+        (session,) = store.sessions(metadata={"file": path.stem}).data
+        kept = list(store.events(session["eventstore"]["session_id"]))
+        for side in (CLIENT, SERVER):
+            assert [e.text for e in kept if e.direction == side] == sent_by(source, side)
+
+
+def behind(health: IO[bytes]) -> int:
+    """How many frames are neither in the database nor in the spool."""
+    with health:
+        counters = json.load(health)["recorder"]
+    return int(counters["accepted"]) - int(counters["spooled"])
+
+
+def test_a_call_is_recorded_while_the_database_is_away(tmp_path: Path) -> None:
+    path = tmp_path / "calls.db"
+    path.write_bytes(b"no database" * 100)
+    command = [*COMMAND, "record", "--listen", "0", "--db", f"sqlite:///{path}"]
+    with served(one(FRAMES)) as server:
+        process = subprocess.Popen(
+            [*command, "--upstream", server.url],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(),
+        )
+        assert process.stderr is not None
+        assert f"frames go to the spool {path}-spool" in process.stderr.readline()
+        found = re.search(r"ws://127[^\s;]+", process.stderr.readline())
+        assert found is not None
+        asyncio.run(play_client(f"{found[0]}/v1/realtime?model=m", FRAMES))
+        health = found[0].replace("ws://", "http://") + "/healthz"
+        eventually(lambda: not behind(urlopen(health)))
+        path.unlink()
+        code, told = ended(process, signal.SIGTERM)
+    assert code == 0
+    assert "the spool is written to the database" in told
+    with EventStore(f"sqlite:///{path}") as store:
+        assert both_sides(store) == (sent_by(FRAMES, CLIENT), sent_by(FRAMES, SERVER))
+    assert list(Path(f"{path}-spool").iterdir()) == []

@@ -10,14 +10,19 @@ from eventstore.errors import InvalidInputError
 OPENAI = "wss://api.openai.com/v1"
 
 #: Parameters whose values say what was connected to. Any other may be a key.
-_HARMLESS = frozenset({"api-version", "call_id", "deployment", "intent", "model"})
+HARMLESS = frozenset(
+    {
+        *("model", "call_id", "intent", "version", "api-version", "deployment", "agent_id"),
+        *("agent-id", "agent-name", "agent-version", "agent-project-name", "project-id"),
+    }
+)
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 
 
 def public_url(url: str) -> str:
     """An address without its user, its fragment, and all parameters that may hold a secret."""
     parts = urlsplit(url)
-    pairs = [pair for pair in parse_qsl(parts.query) if pair[0] in _HARMLESS]
+    pairs = [pair for pair in parse_qsl(parts.query) if pair[0].lower() in HARMLESS]
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit((parts.scheme, host, parts.path, urlencode(pairs), ""))
 

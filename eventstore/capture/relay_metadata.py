@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote_plus
 
+from eventstore.capture.addresses import HARMLESS
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.values import METADATA_PAIRS
 from eventstore.store.filters import check_metadata
@@ -15,13 +16,6 @@ from eventstore.store.filters import check_metadata
 _HEADER = b"x-eventstore-metadata"
 _PARAMETER = re.compile(r"metadata\[(.*)\]", re.DOTALL)
 _REMOVED = "[removed]"
-# Parameters of a query that hold no secret, with OpenAI, Azure and others.
-_HARMLESS = frozenset(
-    {
-        *("model", "call_id", "intent", "version", "api-version", "deployment", "agent_id"),
-        *("agent-id", "agent-name", "agent-version", "agent-project-name", "project-id"),
-    }
-)
 _SECRET_PROTOCOL = re.compile(r"key|secret|token", re.IGNORECASE)
 _SHOWN = 256
 
@@ -113,7 +107,7 @@ def _shown_piece(piece: str) -> str:
     name, equals, _ = piece.partition("=")
     if not equals:
         return _REMOVED
-    return piece if unquote_plus(name).lower() in _HARMLESS else f"{name}={_REMOVED}"
+    return piece if unquote_plus(name).lower() in HARMLESS else f"{name}={_REMOVED}"
 
 
 def shown_subprotocol(chosen: str | None) -> str | None:

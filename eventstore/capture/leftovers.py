@@ -31,7 +31,12 @@ def take_over(folder: Path, name: str) -> IO[str] | None:
 
     Close what is returned to let them go.
     """
-    lock = (folder / f"{name}{LOCK}").open("a")
+    try:
+        lock = (folder / f"{name}{LOCK}").open("r+")
+    except FileNotFoundError:
+        if name not in names(folder):
+            return None  # somebody else was faster; make no lock that nobody deletes
+        lock = (folder / f"{name}{LOCK}").open("a")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

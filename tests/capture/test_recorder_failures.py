@@ -315,7 +315,7 @@ def test_a_recorder_that_starts_is_never_taken_for_a_dead_one(tmp_path: Path) ->
     try:
         for _ in range(300):
             spool = Spool(tmp_path)
-            assert leftovers.names(tmp_path) == [spool.name]
+            assert spool.name in leftovers.names(tmp_path)
             assert (tmp_path / f"{spool.name}{leftovers.LOCK}").exists()
             spool.close()
     finally:
@@ -552,6 +552,62 @@ def test_thousands_of_sessions_leave_nothing(database_url: str, spool: Path) -> 
             assert recorder._outbox.held == 0
         assert store.status()["sessions"] == 3000
     assert list(spool.iterdir()) == []
+
+
+@pytest.mark.parametrize("patience", [0.05, 5.0])
+def test_several_recordings_and_metadata_of_one_session(
+    database_url: str, spool: Path, patience: float
+) -> None:
+    """One chosen id, four recordings of two recorders, metadata set by another."""
+    with EventStore(database_url) as store, EventStore(database_url) as other:
+        recorders = [Recorder(store, spool, 0.002, patience=patience) for _ in range(2)]
+        sessions = [recorders[n % 2].session(session_id="shared") for n in range(4)]
+
+        def talk_on(number: int) -> None:
+            for count in range(150):
+                sessions[number].record(CLIENT, f"{number}:{count}", at=1000)
+                if count % 50 == 0:
+                    sessions[number].committed().result(60)
+            sessions[number].close()
+
+        threads = [threading.Thread(target=talk_on, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for number in range(20):
+            other.set_metadata("shared", {"n": str(number)})
+        for thread in threads:
+            thread.join()
+        for recorder in recorders:
+            recorder.close()
+        came = [str(text) for text in texts(store, "shared")]
+        for number in range(4):
+            expected = [f"{number}:{count}" for count in range(150)]
+            assert [text for text in came if text.startswith(f"{number}:")] == expected
+        assert len(came) == 600
+        head = store.head("shared")
+        assert [event.seq for event in store.events("shared")] == list(range(1, head + 1))
+        assert noted(store, "shared", "gap") == []
+        is_in_step(store)
+
+
+def test_equal_frames_of_two_recordings_are_all_there(
+    database_url: str, away: tuple[str, Path], spool: Path
+) -> None:
+    """A session that goes on with the same frames, at the same times, over the spool."""
+    with EventStore(database_url) as store:
+        for _ in range(2):
+            recorder = Recorder(away[0], spool)
+            session = recorder.session(session_id="mine")
+            for _ in range(3):
+                session.record(CLIENT, "same", at=1000)
+            session.close()
+            recorder.close(timeout=0.1)
+            with Recorder(store, spool) as recorder:
+                session = recorder.session(session_id="mine")
+                for _ in range(3):
+                    session.record(CLIENT, "same", at=1000)
+                    session.committed().result(20)
+        assert texts(store, "mine") == ["same"] * 12
 
 
 # The disk is full

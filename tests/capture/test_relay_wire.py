@@ -44,6 +44,8 @@ HELLO = Frame(Opcode.TEXT, b"hello").serialize(mask=False)
 HELLO_MASKED = Frame(Opcode.TEXT, b"hello").serialize(mask=True)
 BYE = Frame(Opcode.CLOSE, Close(1000, "bye").serialize()).serialize(mask=False)
 
+BYE_MASKED = Frame(Opcode.CLOSE, Close(1000, "bye").serialize()).serialize(mask=True)
+
 
 @contextmanager
 def call(port: int, target: str = "/v1/realtime") -> Iterator[socket.socket]:
@@ -209,6 +211,35 @@ def test_what_lingers_is_cut_off(store: EventStore, monkeypatch: pytest.MonkeyPa
     ):
         relayed.ended()
     assert closing(store)[:2] == ("server", 1006)
+
+
+@pytest.mark.parametrize(
+    "said", [b"", HELLO, HELLO[:3]], ids=["silent", "behind a frame", "in a frame"]
+)
+def test_an_upstream_that_hangs_in_the_call(
+    store: EventStore, monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    """It says no more and does not answer the close; the client waits no longer than it likes."""
+    monkeypatch.setattr(relay_passing, "LINGER", 0.3)
+    over = threading.Event()
+
+    def talk(connection: socket.socket, head: bytes) -> None:
+        connection.sendall(switching(head) + said)
+        over.wait(20)
+
+    with bare_server(talk) as upstream, relaying(store, upstream.url) as relayed:
+        with call(relayed.port) as client:
+            client.sendall(HELLO_MASKED + BYE_MASKED)
+            came = b""
+            while len(came) < len(said):
+                came += client.recv(100)
+            eventually(lambda: recorded(store, CLIENT) == [["hello"]])
+        (end,) = relayed.ended()
+        over.set()
+    assert came == said
+    assert both_sides(store) == (["hello"], ["hello"] if said == HELLO else [])
+    assert closing(store)[:2] == ("client", 1000)
+    assert "closed by the client" in end
 
 
 def test_a_slow_client_gets_everything(store: EventStore) -> None:

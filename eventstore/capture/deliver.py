@@ -31,6 +31,7 @@ def deliver(store: EventStore, destination: Destination, entries: Sequence[Entry
         except ConflictError:
             continue  # another session has the id, or somebody else appended to this one
         destination.session_id, destination.seq = session_id, done.last_seq
+        destination.reached = entries[-1].number, done.last_seq
         return
     deliver_missing(store, destination, entries)
 
@@ -50,8 +51,9 @@ def deliver_together(
             for to, entries in groups
         ]
     )
-    for (destination, _), appended in zip(groups, done, strict=True):
+    for (destination, entries), appended in zip(groups, done, strict=True):
         destination.seq = appended.last_seq
+        destination.reached = entries[-1].number, appended.last_seq
 
 
 def _guesses(destination: Destination) -> list[tuple[str, int]]:
@@ -77,10 +79,16 @@ def deliver_missing(
     Raises:
         DatabaseUnavailableError: whether they were written is not known.
     """
+    number, seq = destination.reached
+    entries = [entry for entry in entries if entry.number > number]
+    if not entries:
+        return
+    # Equal frames may stand before what was appended last: those are others.
+    first = seq + 1 if number else entries[0].number
     write = store.append if projects else partial(append, store.engine, None)
     for _ in range(_TRIES):
         session_id, head = place(store, destination)
-        missing = _missing(store, session_id, head, entries)
+        missing = _missing(store, session_id, first, head, entries)
         frames = [entry.frame for entry in missing]
         lost = _lost_before(destination, missing, head)
         if lost:
@@ -90,6 +98,7 @@ def deliver_missing(
             if missing:
                 close = missing[-1].closing
                 head = write(session_id, frames, expected_seq=head, close=close).last_seq
+                destination.reached = missing[-1].number, head
         except ConflictError:
             continue  # somebody else appended in between
         destination.session_id, destination.seq, destination.hole = session_id, head, 0
@@ -107,11 +116,11 @@ def _lost_before(destination: Destination, missing: Sequence[Entry], head: int) 
 
 
 def _missing(
-    store: EventStore, session_id: str, head: int, entries: Sequence[Entry]
+    store: EventStore, session_id: str, first: int, head: int, entries: Sequence[Entry]
 ) -> Sequence[Entry]:
     # Others may have appended in between; an entry's seq is never less than its number.
     there = 0
-    for event in read_events(store.engine, session_id, entries[0].number, head):
+    for event in read_events(store.engine, session_id, first, head):
         if there < len(entries) and _is_same(entries[there].frame, event):
             there += 1
     return entries[there:]

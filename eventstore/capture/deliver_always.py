@@ -45,30 +45,32 @@ def deliver_always(
     except Exception as error:
         if is_outage(error):
             raise
-        return _deliver_log_only(store, destination, entries, error)
-    return []
+        _deliver_log_only(store, destination, entries, error)
+    return [entry for entry in entries if entry.number in destination.refused]
 
 
 def _deliver_log_only(
     store: EventStore, destination: Destination, entries: Sequence[Entry], error: Exception
-) -> list[Entry]:
+) -> None:
     """The truth first: a fault in projecting keeps no frame out of the log."""
     try:
         deliver_missing(store, destination, entries, projects=False)
     except Exception as again:
         if is_outage(again):
             raise
-        return [entry for entry in entries if not _is_taken(store, destination, entry)]
+        for entry in entries:
+            _deliver_one(store, destination, entry)
+        return
     name = type(error).__name__
     _LOGGER.error("recording %s: %s; what came is not projected", destination.key, name)
-    return []
 
 
-def _is_taken(store: EventStore, destination: Destination, entry: Entry) -> bool:
-    """Append one entry, or a note of its refusal in its place; whether it was the entry."""
+def _deliver_one(store: EventStore, destination: Destination, entry: Entry) -> None:
+    """Append one entry, or a note of its refusal in its place."""
     refusal = _try(store, destination, entry)
     if refusal is None:
-        return True
+        return
+    destination.refused.add(entry.number)
     name = type(refusal.__cause__ or refusal).__name__
     _LOGGER.error("recording %s: a frame cannot be stored: %s", destination.key, refusal)
     facts = {"frames": {entry.frame.direction: 1}, "error": name}
@@ -76,7 +78,6 @@ def _is_taken(store: EventStore, destination: Destination, entry: Entry) -> bool
     refusal = _try(store, destination, entry._replace(frame=note))
     if refusal is not None:
         _LOGGER.error("recording %s: nor can a note of that: %s", destination.key, refusal)
-    return False
 
 
 def _try(store: EventStore, destination: Destination, entry: Entry) -> Exception | None:

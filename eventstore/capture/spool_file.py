@@ -11,7 +11,7 @@ import json
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple
 
 from eventstore.realtime.frames import DIRECTIONS, STORE, Frame
@@ -40,6 +40,8 @@ class Destination:
         chosen: the user chose it, and it may go on with a session that is there.
         session_id: what it got, None before its first append.
         seq: of its stream's last event, as far as this process knows.
+        reached: the last entry that this process appended, and its seq; zeros for none.
+        refused: entries that the database refused; each has a note in its place.
         hole: how many entries before the next were lost, as far as this process knows.
     """
 
@@ -48,6 +50,8 @@ class Destination:
     chosen: bool = False
     session_id: str | None = None
     seq: int = 0
+    reached: tuple[int, int] = (0, 0)
+    refused: set[int] = field(default_factory=set)
     hole: int = 0
 
 

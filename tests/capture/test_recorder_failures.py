@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from capture.test_recorder import created, is_in_step, noted, say, talk, wait_until, wire
+from capture.test_recorder import created, is_in_step, locked, noted, say, talk, wait_until, wire
 from cli.test_record import ended, port_of, recording
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
@@ -590,24 +590,25 @@ def test_several_recordings_and_metadata_of_one_session(
         is_in_step(store)
 
 
-def test_equal_frames_of_two_recordings_are_all_there(
-    database_url: str, away: tuple[str, Path], spool: Path
+def test_equal_frames_at_equal_times_are_all_there(
+    tmp_path: Path, sqlite_template: Path, spool: Path
 ) -> None:
-    """A session that goes on with the same frames, at the same times, over the spool."""
-    with EventStore(database_url) as store:
+    """A session that goes on with what it holds already, and goes over the spool meanwhile."""
+    path = tmp_path / "calls.db"
+    path.write_bytes(sqlite_template.read_bytes())
+    with EventStore(f"sqlite:///{path}") as store:
         for _ in range(2):
-            recorder = Recorder(away[0], spool)
-            session = recorder.session(session_id="mine")
-            for _ in range(3):
-                session.record(CLIENT, "same", at=1000)
-            session.close()
-            recorder.close(timeout=0.1)
-            with Recorder(store, spool) as recorder:
+            with Recorder(store, spool, patience=0.1) as recorder:
                 session = recorder.session(session_id="mine")
-                for _ in range(3):
+                session.record(CLIENT, "same", at=1000)
+                session.committed().result(20)
+                with locked(path):
                     session.record(CLIENT, "same", at=1000)
-                    session.committed().result(20)
-        assert texts(store, "mine") == ["same"] * 12
+                    wait_until(lambda: recorder.counters().spooled == 1)
+                    session.record(CLIENT, "same", at=1000)
+                    wait_until(lambda: recorder.counters().spooled == 2)
+                session.committed().result(20)
+        assert texts(store, "mine") == ["same"] * 6
 
 
 # The disk is full

@@ -186,7 +186,6 @@ class Outbox:
                 future.set_exception(EventStoreError(ENDED))
             else:
                 live.waiters.append((live.number, future))
-                self._settle(live)
                 self.urgent = True
                 self.changed.notify()
         return future

@@ -104,6 +104,18 @@ def test_a_session_without_a_servers_id_gets_one(database_url: str, spool: Path)
         assert len(wire(store, str(session.session_id))) == 1
 
 
+def test_a_client_that_speaks_first_is_stored_under_the_servers_id(
+    database_url: str, spool: Path
+) -> None:
+    with EventStore(database_url) as store, Recorder(store, spool) as recorder:
+        session = recorder.session()
+        session.record(CLIENT, "first")
+        done = session.committed()
+        session.record(SERVER, created("sess_a"))
+        done.result(10)
+        assert session.session_id == "sess_a"
+
+
 def test_a_chosen_id_goes_on_with_its_session(database_url: str, spool: Path) -> None:
     with EventStore(database_url) as store:
         for number in range(2):

@@ -134,8 +134,9 @@ class RecorderProcess:
 
     def is_pressed(self) -> bool:
         """Whether who can hand over less now should: memory fills, but frames do get away."""
-        moving = time.monotonic() - self._sent_at < _STUCK
-        return 2 * self._held > self._memory and moving
+        if 2 * self._held <= self._memory:
+            return False
+        return time.monotonic() - self._sent_at < _STUCK
 
     def counters(self) -> Counters:
         """What was taken, and where it is."""

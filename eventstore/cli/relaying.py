@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import ssl
@@ -50,6 +51,7 @@ def run(url: str, asked: Relaying) -> None:
     try:
         if recorder.trouble is not None:
             _say(f"{recorder.trouble}; until then, frames go to the spool {recorder.spool}")
+        gc.freeze()  # a collection of all that was imported would hold calls up for 50 ms
         asyncio.run(_run(recorder, asked, listen_tls, upstream_tls))
     except OSError as error:
         why = str(error.strerror or error).split(": ")[-1]

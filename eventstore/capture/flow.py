@@ -14,6 +14,9 @@ from eventstore.capture.spool import Spool
 from eventstore.capture.spool_file import Entry, frames_in
 
 LOGGER = logging.getLogger("eventstore.recorder")
+#: Bytes that the spooler takes at once where more comes than the writer could drain beside it, and
+#: seconds that draining waits for the end of that at most.
+_FLOOD, _FLOOD_MOST = 2 * 1024 * 1024, 30.0
 
 
 @dataclass
@@ -30,6 +33,8 @@ class Flow:
         since: when it took that, by the monotonic clock.
         unsure: up to which entry of a recording some may have been written, and we do not know.
         spooler_busy: the spooler has taken something that is not on disk yet.
+        flood_since: when it began to take much at once, by the monotonic clock; None where it has
+            taken little.
         stop_by: when all shall be written at the latest, by the monotonic clock; None to go on.
         over: the writer works no more; what is left is for the spool.
         trouble: why frames are not in the database, for people; None where all is well.
@@ -45,6 +50,7 @@ class Flow:
     since: float | None = None
     unsure: dict[str, int] = field(default_factory=dict)
     spooler_busy: bool = False
+    flood_since: float | None = None
     stop_by: float | None = None
     over: bool = False
     trouble: str | None = None
@@ -119,6 +125,21 @@ class Flow:
         self.in_flight = {}
         self.lost += lost
         return lost
+
+    def note_spooled(self, size: int) -> None:
+        """Note how many bytes the spooler has taken at once. With the lock held."""
+        if size < _FLOOD:
+            self.flood_since = None
+        elif self.flood_since is None:
+            self.flood_since = time.monotonic()
+
+    def is_flooded(self) -> bool:
+        """Whether draining the spool must wait, so that all that comes is taken."""
+        if self.outbox.spool_fails:
+            return False
+        since = self.flood_since
+        flooded = since is not None and time.monotonic() - since < _FLOOD_MOST
+        return flooded or self.outbox.is_filling()
 
     def is_slow(self) -> bool:
         """Whether the writer has been at one group for too long, or memory fills. With the lock."""

@@ -15,7 +15,7 @@ import re
 import secrets
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +39,8 @@ from eventstore.store.engine import parse_url
 #: Bytes after which the next file is begun, so that a drained one gives its space back.
 SEGMENT = 64 * 1024 * 1024
 _COMPACT_FROM = 2000
+# Pieces for one system call: the least that systems allow (IOV_MAX).
+_AT_ONCE = 1024
 
 
 @dataclass
@@ -135,12 +137,12 @@ class Spool:
         entries = list(entries)
         new = {entry.key for entry in entries} - segment.begun
         with self._lock:
-            told = b"".join(encode_destination(self._open[key]) for key in sorted(new))
-        data = told + encode_entries(entries)
+            told = [encode_destination(self._open[key]) for key in sorted(new)]
+        pieces = [*told, *encode_entries(entries)]
         with segment.path.open("r+b", buffering=0) as stream:
             try:
                 stream.seek(segment.size)
-                _write_all(stream, data)
+                size = _write_all(stream.fileno(), pieces)
                 os.fsync(stream.fileno())
             except OSError:
                 with suppress(OSError):
@@ -148,7 +150,7 @@ class Spool:
                 raise
         segment.begun |= new
         with self._lock:
-            segment.size += len(data)
+            segment.size += size
             segment.frames += frames_in(entries)
 
     def _next_segment(self) -> _Segment:
@@ -287,10 +289,19 @@ def _begun(destination: Destination) -> list[object]:
     return ["begun", destination.key, destination.wanted, destination.chosen]
 
 
-def _write_all(stream: IO[bytes], data: bytes) -> None:
-    left = memoryview(data)
-    while left:
-        left = left[stream.write(left) :]
+def _write_all(descriptor: int, pieces: Sequence[bytes]) -> int:
+    """Write pieces behind each other; how many bytes they are."""
+    size = 0
+    for first in range(0, len(pieces), _AT_ONCE):
+        some = pieces[first : first + _AT_ONCE]
+        wanted = sum(map(len, some))
+        done = os.writev(descriptor, some)
+        if done < wanted:  # the disk is nearly full, say
+            left = memoryview(b"".join(some))[done:]
+            while left:
+                left = left[os.write(descriptor, left) :]
+        size += wanted
+    return size
 
 
 def _sync_folder(folder: Path) -> None:

@@ -91,15 +91,17 @@ def frames_in(entries: Iterable[Entry]) -> int:
 def encode_destination(destination: Destination) -> bytes:
     """The record that says where a recording's entries go."""
     facts = [destination.key, destination.wanted, destination.chosen]
-    return _record(_DESTINATION + dumps(facts).encode("utf-8", "surrogatepass"))
+    body = _DESTINATION + dumps(facts).encode("utf-8", "surrogatepass")
+    return _HEAD.pack(len(body), zlib.crc32(body)) + body
 
 
-def encode_entries(entries: Iterable[Entry]) -> bytes:
-    """The records of entries."""
-    return b"".join(map(_encode, entries))
+def encode_entries(entries: Iterable[Entry]) -> Iterator[bytes]:
+    """The records of entries, in pieces: a frame's text is not copied."""
+    for entry in entries:
+        yield from _encode(entry)
 
 
-def _encode(entry: Entry) -> bytes:
+def _encode(entry: Entry) -> tuple[bytes, bytes]:
     direction, text, at = entry.frame
     flags = _CLOSING if entry.closing else 0
     if isinstance(text, bytes):
@@ -108,11 +110,9 @@ def _encode(entry: Entry) -> bytes:
         raw = text.encode("utf-8", "surrogatepass")
     place = DIRECTIONS.index(direction)
     at = _NO_TIME if at is None else at
-    return _record(_ENTRY.pack(_FRAME, entry.key.encode(), entry.number, at, place, flags) + raw)
-
-
-def _record(body: bytes) -> bytes:
-    return _HEAD.pack(len(body), zlib.crc32(body)) + body
+    begin = _ENTRY.pack(_FRAME, entry.key.encode(), entry.number, at, place, flags)
+    checksum = zlib.crc32(raw, zlib.crc32(begin))
+    return _HEAD.pack(len(begin) + len(raw), checksum) + begin, raw
 
 
 def read_records(stream: BinaryIO, end: int | None = None) -> Iterator[Read]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from eventstore.capture.flow import LOGGER, Flow, flat
+from eventstore.capture.outbox import size_of
 from eventstore.capture.spool_file import Entry, frames_in
 
 #: Seconds until another try, where the disk does not take them either.
@@ -33,6 +34,7 @@ class Spooler:
                     continue
                 in_flight, queued = flat(flow.in_flight), outbox.take()
                 flow.spooler_busy = bool(in_flight or queued)
+                flow.note_spooled(size_of([*in_flight, *queued]))
                 news = False
                 if flow.spooler_busy and not flow.spooling:
                     news = flow.start_spooling("the database takes long")

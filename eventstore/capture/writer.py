@@ -166,8 +166,7 @@ class Writer:
 
     def _drain(self) -> None:
         flow, outbox = self._flow, self._flow.outbox
-        if outbox.is_filling() and not outbox.spool_fails:
-            # The spooler first: it is faster, and what waits in memory is in danger.
+        if flow.is_flooded():  # the spooler first: it is faster
             self._retry_at = time.monotonic() + flow.interval
             return
         groups: dict[str, list[Entry]] = {}

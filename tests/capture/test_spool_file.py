@@ -31,15 +31,18 @@ DESTINATIONS = st.builds(
 )
 
 
-def encoded(record: Destination | Entry) -> bytes:
-    return (
-        encode_destination(record) if isinstance(record, Destination) else encode_entries([record])
+def encoded(*records: Destination | Entry) -> bytes:
+    return b"".join(
+        encode_destination(record)
+        if isinstance(record, Destination)
+        else b"".join(encode_entries([record]))
+        for record in records
     )
 
 
 @given(st.lists(st.one_of(ENTRIES, DESTINATIONS)))
 def test_records_come_back(records: list[Destination | Entry]) -> None:
-    data = MAGIC + b"".join(map(encoded, records))
+    data = MAGIC + encoded(*records)
     found = list(read_records(io.BytesIO(data)))
     assert [read.record for read in found] == records
     assert not found or found[-1].end == len(data)
@@ -47,18 +50,18 @@ def test_records_come_back(records: list[Destination | Entry]) -> None:
 
 @given(st.lists(ENTRIES, min_size=1, max_size=5), st.data())
 def test_a_file_that_is_cut_gives_what_is_whole(records: list[Entry], data: st.DataObject) -> None:
-    whole = MAGIC + encode_entries(records)
+    whole = MAGIC + encoded(*records)
     cut = data.draw(st.integers(0, len(whole) - 1))
     found = [read.record for read in read_records(io.BytesIO(whole[:cut]))]
     kept = [record for record in found if record is not None]
     assert kept == records[: len(kept)]
-    ends = [len(MAGIC) + len(encode_entries(records[:count])) for count in range(len(records) + 1)]
+    ends = [len(MAGIC) + len(encoded(*records[:count])) for count in range(len(records) + 1)]
     assert (None in found) == (cut not in ends)
 
 
 @given(st.lists(ENTRIES, min_size=1, max_size=5), st.data())
 def test_a_changed_byte_is_found(records: list[Entry], data: st.DataObject) -> None:
-    whole = bytearray(MAGIC + encode_entries(records))
+    whole = bytearray(MAGIC + encoded(*records))
     place = data.draw(st.integers(0, len(whole) - 1))
     whole[place] ^= data.draw(st.integers(1, 255))
     found = [read.record for read in read_records(io.BytesIO(bytes(whole)))]

@@ -6,13 +6,16 @@ import logging
 import time
 from collections.abc import Iterable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Condition
 
-from eventstore.capture.outbox import Outbox
+from eventstore.capture.outbox import Live, Outbox
 from eventstore.capture.spool import Spool
 from eventstore.capture.spool_file import Entry, frames_in
 
+#: The trouble that there is before the database has said why.
+SLOW = "the database takes long"
 LOGGER = logging.getLogger("eventstore.recorder")
 #: Bytes that the spooler takes at once where more comes than the writer could drain beside it, and
 #: seconds that draining waits for the end of that at most.
@@ -61,16 +64,32 @@ class Flow:
     def __post_init__(self) -> None:
         self.spool_now = Condition(self.outbox.lock)
 
+    def journal(self, lives: Iterable[Live]) -> None:
+        """Note on disk that recordings are in progress, so that a crash leaves a trace of each."""
+        for live in lives:
+            with suppress(OSError):
+                self.spool.begin(live.destination)
+
+    def hurry_journal(self) -> None:
+        """Wake the spooler: a recording has begun."""
+        with self.outbox.lock:
+            self.spool_now.notify()
+
     def start_spooling(self, trouble: str) -> bool:
         """Send all that is not written yet through the spool; whether that is news.
 
         With the lock held; so `tell_spooling` is for later: a log may block.
         """
-        news = self.trouble is None
-        self.spooling, self.trouble = True, trouble
+        self.spooling = True
         # What is on its way may yet be written, or not.
         self.doubt(self.in_flight)
         self.spool_now.notify()
+        return self.note_trouble(trouble)
+
+    def note_trouble(self, trouble: str) -> bool:
+        """Note why frames are not in the database; whether that is news. With the lock held."""
+        news = self.trouble is None or (self.trouble == SLOW and trouble != SLOW)
+        self.trouble = trouble
         return news
 
     def tell_spooling(self) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from eventstore.capture.spool_file import Destination, Entry, read_records
+from eventstore.realtime.frames import STORE, Frame
 
 #: How the files are called: see capture/spool.py.
 LOCK, JOURNAL, ENTRIES = ".lock", ".journal", ".spool"
@@ -55,8 +56,9 @@ def begun_by(folder: Path, name: str) -> tuple[dict[str, Destination], set[str]]
             with suppress(ValueError, TypeError):
                 kind, key, *more = json.loads(line)
                 if kind == "begun":
-                    wanted, chosen = more
-                    begun[key] = Destination(key, wanted, chosen)
+                    wanted, chosen, note = more
+                    opened = None if note is None else Frame(STORE, *note)
+                    begun[key] = Destination(key, wanted, chosen, opened=opened)
                 else:
                     ended.add(key)
     return begun, ended
@@ -68,16 +70,18 @@ def segments(folder: Path, name: str) -> list[Path]:
 
 
 def entries_of(path: Path, begun: dict[str, Destination]) -> Iterator[Entry | None]:
-    """The entries of a file; one last None where it is damaged or cut off.
+    """The entries of a file; one last None where it is damaged.
+
+    What is cut off at its end was never synced, and so never acknowledged.
 
     Args:
         begun: takes the destinations that the file names and the journal does not.
     """
     with path.open("rb") as stream:
-        for record, _ in read_records(stream):
+        for record, _, cut_off in read_records(stream):
             if isinstance(record, Destination):
                 begun.setdefault(record.key, record)
-            else:
+            elif not cut_off:
                 yield record
 
 

@@ -88,6 +88,7 @@ class Outbox:
     Attributes:
         changed: tells the writer that there is something to do.
         lives: the sessions in progress, by their recording's key.
+        begun: those that are new, for the journal.
         held: bytes of entries that are queued or on their way.
         urgent: somebody waits.
         spool_fails: not even the disk takes entries.
@@ -101,6 +102,7 @@ class Outbox:
         self.lock = Lock()
         self.changed = Condition(self.lock)
         self.lives: dict[str, Live] = {}
+        self.begun: list[Live] = []
         self.held = self.accepted = self.missed = 0
         self.urgent = self.spool_fails = False
         self.shut = self.over = self.left = False
@@ -129,7 +131,9 @@ class Outbox:
             if self.shut:
                 why = "belongs to another process" if self.left else "is closed"
                 raise EventStoreError(f"the recorder {why}; make another one")
+            live.destination.opened = opened
             self.lives[live.destination.key] = live
+            self.begun.append(live)
             if not live.destination.chosen:
                 live.waiting = []
                 live.name_by = time.monotonic() + NAMING_WAIT

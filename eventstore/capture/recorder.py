@@ -134,6 +134,7 @@ class Recorder:
         key = uuid4().hex[:KEY_LENGTH]
         live = Live(Destination(key, session_id, session_id is not None))
         self._outbox.begin(live, opened(key, pairs, notes or {}, now() if at is None else at))
+        self._flow.hurry_journal()
         return SessionRecorder(self._outbox, live)
 
     def check(self) -> None:

@@ -140,7 +140,12 @@ def _closed(store: EventStore, destinations: Iterator[Destination]) -> Iterator[
     """Close sessions that were cut off; their ids."""
     for destination in destinations:
         session_id, head = place(store, destination)
-        if head and not is_closed(store.engine, session_id):
-            note = notes.closed("recorder", None, _CUT_OFF, None)
-            deliver_always(store, destination, [Entry(destination.key, head + 1, note, True)])
-            yield session_id
+        if head and is_closed(store.engine, session_id):
+            continue
+        frames = [notes.closed("recorder", None, _CUT_OFF, None)]
+        if not head and destination.opened is not None:
+            frames.insert(0, destination.opened)  # not one of its frames was written
+        entries = [Entry(destination.key, head + n, frame) for n, frame in enumerate(frames, 1)]
+        entries[-1] = entries[-1]._replace(closing=True)
+        deliver_always(store, destination, entries)
+        yield session_id

@@ -85,15 +85,17 @@ class Spool:
     # What was begun and ended
 
     def begin(self, destination: Destination) -> None:
-        """Note, once, that a recording is in progress.
+        """Note that a recording is in progress; again where its session's id was decided since.
 
         Raises:
             OSError: it cannot be written.
         """
         with self._lock:
-            if destination.key not in self._open:
+            facts = _begun(destination)
+            if facts != destination.journaled:
                 self._open[destination.key] = destination
-                self._note(_begun(destination))
+                self._note(facts)
+                destination.journaled = facts
 
     def end(self, key: str) -> None:
         """Note that all of a recording is in the database.
@@ -191,7 +193,7 @@ class Spool:
         self._next_at = end
         with suppress(FileNotFoundError), segment.path.open("rb") as stream:
             stream.seek(self._read_at)
-            for record, place in read_records(stream, end):
+            for record, place, _ in read_records(stream, end):
                 self._next_at = place if record is not None else end
                 if isinstance(record, Entry):
                     entries.append(record)
@@ -286,7 +288,9 @@ def _locked(folder: Path, name: str) -> IO[str]:
 
 
 def _begun(destination: Destination) -> list[object]:
-    return ["begun", destination.key, destination.wanted, destination.chosen]
+    opened = destination.opened
+    note = None if opened is None else [opened.text, opened.at]
+    return ["begun", destination.key, destination.wanted, destination.chosen, note]
 
 
 def _write_all(descriptor: int, pieces: Sequence[bytes]) -> int:

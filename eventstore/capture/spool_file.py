@@ -1,8 +1,9 @@
 """The spool's files: entries behind each other, each with its length and a checksum. Pure.
 
-A file is `MAGIC` and then records: the length of the body and its CRC-32 (both 4 bytes, little
-endian), and the body. A body begins with its kind: a destination, as JSON, before its first entry
-in the file; or an entry. So each file can be read alone.
+A file is `MAGIC` and then records: the length of the body, the same with all bits inverted, the
+body's CRC-32 (4 bytes each, little endian), and the body. A body begins with its kind: a
+destination, as JSON, before its first entry in the file; or an entry. So each file can be read
+alone.
 """
 
 from __future__ import annotations
@@ -17,17 +18,16 @@ from typing import BinaryIO, NamedTuple
 from eventstore.realtime.frames import DIRECTIONS, STORE, Frame
 from eventstore.realtime.values import dumps
 
-MAGIC = b"eventstore spool 1\n"
+MAGIC = b"eventstore spool 2\n"
 #: Characters of a recording's key.
 KEY_LENGTH = 24
 
-_HEAD = struct.Struct("<II")
+_HEAD = struct.Struct("<III")
 _ENTRY = struct.Struct(f"<c{KEY_LENGTH}sQqBB")
 _DESTINATION, _FRAME = b"d", b"f"
 _NO_TIME = -(1 << 63)
 _BINARY, _CLOSING = 1, 2
-# No frame is nearly as long: a length beyond it is damage.
-_MAX_BODY = 1 << 31
+_ALL = (1 << 32) - 1
 
 
 @dataclass
@@ -38,6 +38,8 @@ class Destination:
         key: names the recording, 24 characters.
         wanted: the session id that it shall have: the server's, or the user's; None for neither.
         chosen: the user chose it, and it may go on with a session that is there.
+        opened: the note that its first entry is.
+        journaled: what the journal last said of it, None where it says nothing.
         session_id: what it got, None before its first append.
         seq: of its stream's last event, as far as this process knows.
         reached: the last entry that this process appended, and its seq; zeros for none.
@@ -53,6 +55,8 @@ class Destination:
     reached: tuple[int, int] = (0, 0)
     refused: set[int] = field(default_factory=set)
     hole: int = 0
+    opened: Frame | None = None
+    journaled: list[object] | None = None
 
 
 class Entry(NamedTuple):
@@ -75,12 +79,15 @@ class Read(NamedTuple):
     """A record of a file.
 
     Attributes:
-        record: a destination or an entry; None for what is damaged, from here to the file's end.
-        end: the position behind it.
+        record: a destination or an entry; None for what is no whole record, to the file's end.
+        end: the position behind it, or of what is no record.
+        cut_off: the file ends before this record does, as where its process was killed in the
+            middle of a write; otherwise what is no record is damage.
     """
 
     record: Destination | Entry | None
     end: int
+    cut_off: bool = False
 
 
 def frames_in(entries: Iterable[Entry]) -> int:
@@ -92,7 +99,7 @@ def encode_destination(destination: Destination) -> bytes:
     """The record that says where a recording's entries go."""
     facts = [destination.key, destination.wanted, destination.chosen]
     body = _DESTINATION + dumps(facts).encode("utf-8", "surrogatepass")
-    return _HEAD.pack(len(body), zlib.crc32(body)) + body
+    return _head(len(body), zlib.crc32(body)) + body
 
 
 def encode_entries(entries: Iterable[Entry]) -> Iterator[bytes]:
@@ -112,35 +119,41 @@ def _encode(entry: Entry) -> tuple[bytes, bytes]:
     at = _NO_TIME if at is None else at
     begin = _ENTRY.pack(_FRAME, entry.key.encode(), entry.number, at, place, flags)
     checksum = zlib.crc32(raw, zlib.crc32(begin))
-    return _HEAD.pack(len(begin) + len(raw), checksum) + begin, raw
+    return _head(len(begin) + len(raw), checksum) + begin, raw
+
+
+def _head(length: int, checksum: int) -> bytes:
+    return _HEAD.pack(length, length ^ _ALL, checksum)
 
 
 def read_records(stream: BinaryIO, end: int | None = None) -> Iterator[Read]:
     """The records from a stream's position on (0: behind the magic), up to `end` or its end.
 
-    Yields one last `Read` without a record where something is there that is no whole record: what
-    a process wrote that was killed, or damage.
+    Yields one last `Read` without a record where something is there that is no whole record.
     """
     position = stream.tell()
     if position == 0:
-        if stream.read(len(MAGIC)) != MAGIC:
-            yield Read(None, 0)
+        magic = stream.read(len(MAGIC))
+        if magic != MAGIC:
+            yield Read(None, 0, cut_off=MAGIC.startswith(magic))
             return
         position = len(MAGIC)
     while end is None or position < end:
         head = stream.read(_HEAD.size)
         if not head:
             return
-        record = None
-        if len(head) == _HEAD.size:
-            length, checksum = _HEAD.unpack(head)
-            body = stream.read(length) if length <= _MAX_BODY else b""
-            if len(body) == length and zlib.crc32(body) == checksum:
-                record = _decode(body)
-                position += _HEAD.size + length
-        yield Read(record, position)
-        if record is None:
+        if len(head) < _HEAD.size:
+            yield Read(None, position, cut_off=True)
             return
+        length, inverted, checksum = _HEAD.unpack(head)
+        # Without this, a damaged length could pass for a record that is cut off.
+        body = stream.read(length) if length ^ inverted == _ALL else None
+        record = _decode(body) if body is not None and zlib.crc32(body) == checksum else None
+        if record is None:
+            yield Read(None, position, cut_off=body is not None and len(body) < length)
+            return
+        position += _HEAD.size + length
+        yield Read(record, position)
 
 
 def _decode(body: bytes) -> Destination | Entry | None:

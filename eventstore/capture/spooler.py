@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eventstore.capture.flow import LOGGER, Flow, flat
+from eventstore.capture.flow import LOGGER, SLOW, Flow, flat
 from eventstore.capture.outbox import size_of
 from eventstore.capture.spool_file import Entry, frames_in
 
@@ -27,9 +27,13 @@ class Spooler:
         flow, outbox = self._flow, self._flow.outbox
         while True:
             with outbox.lock:
-                if not flow.over:
+                if not flow.over and not outbox.begun:
                     flow.spool_now.wait(self._pause())
                 over = flow.over
+                begun, outbox.begun = outbox.begun, []
+            # Before its frames are written; they may wait for its session's id.
+            flow.journal(begun)
+            with outbox.lock:
                 if not flow.spooling and not over and not flow.is_slow():
                     continue
                 in_flight, queued = flat(flow.in_flight), outbox.take()
@@ -37,7 +41,7 @@ class Spooler:
                 flow.note_spooled(size_of([*in_flight, *queued]))
                 news = False
                 if flow.spooler_busy and not flow.spooling:
-                    news = flow.start_spooling("the database takes long")
+                    news = flow.start_spooling(SLOW)
             if flow.spooler_busy:
                 self._spool(in_flight, queued)
             if news:

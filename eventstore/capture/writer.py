@@ -130,7 +130,7 @@ class Writer:
         done = {to.key for to, _ in together} if self._deliver_all(together) else set()
         for key, entries in groups.items():
             if key not in done:
-                self._journal(key)
+                flow.journal([lives[key]])
                 self._deliver(key, entries, sure=self._is_next(key, entries))
 
     def _is_next(self, key: str, entries: list[Entry]) -> bool:
@@ -180,7 +180,7 @@ class Writer:
         except (DatabaseUnavailableError, SchemaError, OSError) as error:
             with outbox.lock:
                 flow.doubt(groups)
-                news, flow.trouble = flow.trouble is None, str(error)
+                news = flow.note_trouble(str(error))
                 self._back_off()
             if news:
                 flow.tell_spooling()
@@ -225,11 +225,6 @@ class Writer:
             with flow.outbox.lock:
                 waiters = flow.refused(key, refused)
             fail(waiters, "the database refused a frame; the log says where")
-
-    def _journal(self, key: str) -> None:
-        # Without it, nobody notes after a crash that the session was cut off.
-        with suppress(OSError):
-            self._flow.spool.begin(self._flow.outbox.lives[key].destination)
 
     def _tell(self, told: list[Future[None]], finished: list[str]) -> None:
         for future in told:

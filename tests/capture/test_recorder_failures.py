@@ -248,9 +248,9 @@ FOREIGN = {
     "2-1-00000a.journal": b"",
     "3-1-00000a.000001.spool": b"",
     "4-1-00000a.000001.spool": bytes(4096),
-    "5-1-00000a.000001.spool": b"eventstore spool 1\n" + bytes(4096),
+    "5-1-00000a.000001.spool": b"eventstore spool 2\n" + bytes(4096),
     "6-1-00000a.lock": b"whatever",
-    "7-1-00000a.000001.spool": b"eventstore spool 1\n" + b"\xff" * 100,
+    "7-1-00000a.000001.spool": b"eventstore spool 2\n" + b"\xff" * 100,
 }
 
 

@@ -86,14 +86,52 @@ def test_what_was_acknowledged_outlives_a_kill(database_url: str, tmp_path: Path
     with Recorder(database_url, spool) as recorder:
         while recorder.trouble is not None:
             time.sleep(0.05)
-    # A file whose last write the kill cut off is kept beside; all that is whole in it is written.
-    assert [path for path in spool.iterdir() if path.suffix != ".damaged"] == []
+    assert list(spool.iterdir()) == []
     with EventStore(database_url) as store:
         ids = all_sessions(store)
         assert set(acknowledged) <= set(ids)
         for session_id in ids:
             check_session(store, session_id, acknowledged.get(session_id, 0))
         assert sum(done.changed for done in store.rebuild()) == 0
+
+
+_UNNAMED = """
+import sys, time
+from eventstore.capture.recorder import Recorder
+session = Recorder(*sys.argv[1:]).session({"customer": "42"})
+session.record("client", '{"type":"session.update","session":{}}')
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_session_that_a_kill_leaves_without_a_frame_leaves_a_trace(
+    database_url: str, tmp_path: Path
+) -> None:
+    """Its first frames wait for the server to name it; the journal knows of it before."""
+    spool = tmp_path / "spool"
+    process = subprocess.Popen(
+        [sys.executable, "-c", _UNNAMED, database_url, str(spool)],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(TESTS.parent)},
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    while not any("begun" in path.read_text() for path in spool.glob("*.journal")):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.stdout.close()
+    process.wait()
+    with Recorder(database_url, spool) as recorder:
+        while recorder.trouble is not None:
+            time.sleep(0.05)
+    with EventStore(database_url) as store:
+        (session,) = store.sessions().data
+        assert session["eventstore"]["metadata"] == {"customer": "42"}
+        events = list(store.events(session["eventstore"]["session_id"]))
+    types = [json.loads(event.text)["type"] for event in events if event.direction == STORE]
+    assert types == ["eventstore.session.opened", "eventstore.session.closed"]
+    assert "may be missing" in json.loads(events[-1].text)["reason"]
 
 
 def all_sessions(store: EventStore) -> list[str]:

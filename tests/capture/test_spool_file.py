@@ -57,6 +57,7 @@ def test_a_file_that_is_cut_gives_what_is_whole(records: list[Entry], data: st.D
     assert kept == records[: len(kept)]
     ends = [len(MAGIC) + len(encoded(*records[:count])) for count in range(len(records) + 1)]
     assert (None in found) == (cut not in ends)
+    assert all(read.cut_off for read in read_records(io.BytesIO(whole[:cut])) if not read.record)
 
 
 @given(st.lists(ENTRIES, min_size=1, max_size=5), st.data())
@@ -64,6 +65,8 @@ def test_a_changed_byte_is_found(records: list[Entry], data: st.DataObject) -> N
     whole = bytearray(MAGIC + encoded(*records))
     place = data.draw(st.integers(0, len(whole) - 1))
     whole[place] ^= data.draw(st.integers(1, 255))
-    found = [read.record for read in read_records(io.BytesIO(bytes(whole)))]
+    reads = list(read_records(io.BytesIO(bytes(whole))))
+    assert not any(read.cut_off for read in reads)
+    found = [read.record for read in reads]
     assert found[-1] is None
     assert found[:-1] == records[: len(found) - 1]

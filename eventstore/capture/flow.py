@@ -88,7 +88,9 @@ class Flow:
 
     def note_trouble(self, trouble: str) -> bool:
         """Note why frames are not in the database; whether that is news. With the lock held."""
-        news = self.trouble is None or (self.trouble == SLOW and trouble != SLOW)
+        if trouble == SLOW and self.trouble is not None:
+            return False
+        news = self.trouble in (None, SLOW)
         self.trouble = trouble
         return news
 

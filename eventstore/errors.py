@@ -39,6 +39,21 @@ class SchemaError(EventStoreError):
     """The database's schema is missing, older or newer than this code."""
 
 
+class DamagedError(EventStoreError):
+    """Sealed events that cannot be read.
+
+    Attributes:
+        session_id, first_seq, last_seq: which they are.
+    """
+
+    def __init__(self, session_id: str, first_seq: int, last_seq: int, problem: str) -> None:
+        self.session_id, self.first_seq, self.last_seq = session_id, first_seq, last_seq
+        super().__init__(
+            f"session {session_id}: the segment of events {first_seq} to {last_seq} is damaged:"
+            f" {problem}; what is whole: eventstore verify {session_id}"
+        )
+
+
 class DatabaseUnavailableError(EventStoreError):
     """The database cannot be reached, is full, locked or read-only."""
 

@@ -19,7 +19,7 @@ from eventstore.store import project, query_responses, query_sessions, query_usa
 from eventstore.store.filters import Paging, ResponseFilter, SessionFilter, checked
 from eventstore.store.follow import follow_events
 from eventstore.store.query_responses import Page
-from eventstore.store.read_stream import StoredEvent, read_events, types_like
+from eventstore.store.read_stream import StoredEvent, read_events
 from eventstore.store.sessions import find_head, read_metadata
 from eventstore.store.transaction import read
 
@@ -137,8 +137,7 @@ class Queries:
         """
         head = self.head(session_id)
         end = head if last is None else min(last, head)
-        types = types_like(self.engine, session_id, type) if type is not None else None
-        return read_events(self.engine, session_id, max(1, first), end, types)
+        return read_events(self.engine, session_id, max(1, first), end, type)
 
     def sessions(
         self,

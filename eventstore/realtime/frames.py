@@ -143,6 +143,18 @@ def restore(frame: str, audio_offset: int | None, audio: bytes | None) -> str | 
     raise ValueError(f"unknown audio_offset {audio_offset}")
 
 
+def restore_bytes(frame: str, audio_offset: int | None, audio: bytes | None) -> bytes:
+    """`restore`, as the bytes that crossed the wire."""
+    if audio_offset is None:
+        return frame.encode()
+    if audio is None:
+        raise ValueError("audio_offset without audio")
+    if audio_offset < 0:
+        return audio
+    encoded = pybase64.b64encode(audio)
+    return b"".join((frame[:audio_offset].encode(), encoded, frame[audio_offset:].encode()))
+
+
 _seen_types: dict[str, str] = {}
 
 

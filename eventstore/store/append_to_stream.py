@@ -10,6 +10,7 @@ from eventstore.projection.fold import advance
 from eventstore.projection.parts import load_key
 from eventstore.projection.state import PROJECTOR_VERSION, SessionState
 from eventstore.realtime.frames import DIRECTIONS, Frame, decode_columns
+from eventstore.store.read_segments import sealed_events
 from eventstore.store.transaction import Row, Transaction
 from eventstore.times import MAX_AT, MIN_AT
 
@@ -143,7 +144,10 @@ def insert_events(tx: Transaction, rows: Iterable[Row], few: bool) -> None:
 
 def is_repeated(tx: Transaction, session_id: str, base: int, frames: Sequence[Frame]) -> bool:
     """Whether the events behind `base` are these frames: the same append, tried again."""
-    found = tx.rows(SAME_EVENTS, (session_id, base, base + len(frames)))
+    last = base + len(frames)
+    sealed = sealed_events(tx, session_id, base + 1, last)
+    found = [(row.at, row.direction, row.frame, row.audio_offset, row.audio) for row in sealed]
+    found += tx.rows(SAME_EVENTS, (session_id, base, last))
     return len(found) == len(frames) and all(
         _is_same(row, frame) for row, frame in zip(found, frames, strict=True)
     )

@@ -31,6 +31,7 @@ from eventstore.projection.state import AudioSpan, Item, SessionState
 from eventstore.realtime.catalogue import INPUT_AUDIO, TEXT_DELTAS
 from eventstore.realtime.frames import UNREADABLE, parse_stored
 from eventstore.realtime.values import identifier
+from eventstore.store.read_segments import sealed_events, sealed_seq
 from eventstore.store.transaction import Row, Transaction
 
 _PIECE_ROWS = 1000
@@ -107,22 +108,44 @@ def load_state(tx: Transaction, session_id: str, seq: int, closed: bool) -> Sess
     Args:
         closed: the stream was closed at this seq, by whoever wrote it.
     """
-    state = _fold_by_parts(tx, session_id, seq) or _fold_all(tx, session_id, seq)
-    first, last = tx.row(FIRST_AT, (session_id,)), tx.row(LAST_AT, (session_id, seq))
-    state.seq = seq
-    state.first_at = first[0] if first is not None and seq > 0 else None
-    state.last_at = last[0] if last is not None else None
+    if sealed_seq(tx, session_id):
+        state = SessionState(session_id)
+        _fold_on(tx, state, seq)
+    else:
+        state = _fold_unsealed(tx, session_id, seq)
     if closed:
         close(state)
     state.forget_written()
     return state
 
 
+def _fold_unsealed(tx: Transaction, session_id: str, seq: int) -> SessionState:
+    state = _fold_by_parts(tx, session_id, seq)
+    if state is None:
+        state = SessionState(session_id)
+        _fold_on(tx, state, seq)
+    first, last = tx.row(FIRST_AT, (session_id,)), tx.row(LAST_AT, (session_id, seq))
+    state.seq = seq
+    state.first_at = first[0] if first is not None and seq > 0 else None
+    state.last_at = last[0] if last is not None else None
+    return state
+
+
 def catch_up_state(tx: Transaction, state: SessionState, seq: int) -> None:
     """Fold the events behind the state, up to `seq`, that another writer appended and projected."""
+    _fold_on(tx, state, seq)
+    state.forget_written()
+
+
+def _fold_on(tx: Transaction, state: SessionState, seq: int) -> None:
+    """Fold every event behind the state up to `seq`, those in segments first."""
+    for sealed in sealed_events(tx, state.session_id, state.seq + 1, seq, sound=False):
+        at, direction, type_, frame, offset, size, audio = sealed[1:]
+        # The table has no length of what is whole frames.
+        length = size if offset is not None and offset >= 0 else None
+        _fold_row(state, (sealed.seq, at, direction, type_, frame, offset, audio, length))
     for row in chain.from_iterable(_pieces(tx, ALL_EVENTS, (state.session_id,), state.seq, seq)):
         _fold_row(state, row)
-    state.forget_written()
 
 
 def _fold_by_parts(tx: Transaction, session_id: str, seq: int) -> SessionState | None:
@@ -169,13 +192,6 @@ def _merged(many: Iterator[Row], few: list[Row]) -> Iterator[Row]:
             yield few.pop()
         yield row
     yield from reversed(few)
-
-
-def _fold_all(tx: Transaction, session_id: str, seq: int) -> SessionState:
-    state = SessionState(session_id)
-    for row in chain.from_iterable(_pieces(tx, ALL_EVENTS, (session_id,), 0, seq)):
-        _fold_row(state, row)
-    return state
 
 
 def _join_span(state: SessionState, audio: dict[tuple[str, int], AudioSpan], row: Row) -> bool:

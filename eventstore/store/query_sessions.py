@@ -15,6 +15,7 @@ from eventstore.store.activity import add_activities
 from eventstore.store.filters import Paging, SessionFilter
 from eventstore.store.load_state import load_state
 from eventstore.store.query_responses import Page, Where, add_metadata_condition
+from eventstore.store.read_segments import first_at, last_seq_at
 from eventstore.store.transaction import Row, Transaction, read
 from eventstore.times import to_iso
 
@@ -183,12 +184,15 @@ def resolve_at(tx: Transaction, session_id: str, head_seq: int, at: str | int) -
         raise InvalidInputError(f"--at {text!r}: use a seq (120) or +SECONDS (+12.5)")
     if given["seq"] is not None:
         return min(int(given["seq"]), head_seq)
-    first = tx.row(FIRST_AT, (session_id,))
-    if first is None or first[0] is None:
+    row = tx.row(FIRST_AT, (session_id,))
+    first = row[0] if row is not None else first_at(tx, session_id)
+    if first is None:
         raise InvalidInputError(f"session {session_id} was recorded without times; use a seq")
-    end = first[0] + round(min(float(given["seconds"]), 1e9) * 1_000_000)
+    end = first + round(min(float(given["seconds"]), 1e9) * 1_000_000)
     row = tx.row(SEQ_AT, (session_id, end))
-    return int(row[0]) if row is not None and row[0] is not None else 0
+    if row is not None and row[0] is not None:
+        return int(row[0])
+    return last_seq_at(tx, session_id, end) or 0
 
 
 def _no_session(session_id: str) -> NotFoundError:

@@ -1,14 +1,20 @@
-"""Read a stream: in order, in pieces bounded by bytes, with no transaction held between them."""
+"""Read a stream: in order, in pieces bounded by bytes, with no transaction held between them.
+
+A piece is a segment, where the events are sealed, or rows of the table.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import NamedTuple
 
 from sqlalchemy import Engine
 
 from eventstore.realtime.frames import restore
+from eventstore.segments.rows import Row
+from eventstore.store.read_segments import events_in, packed_segment
 from eventstore.store.transaction import Transaction, read
 
 #: Bytes of frames and audio that one piece holds at most, unless one frame alone is larger.
@@ -48,40 +54,78 @@ def read_events(
     session_id: str,
     first: int,
     last: int,
-    types: Sequence[str] | None = None,
+    types: Sequence[str] | str | None = None,
     direction: str | None = None,
 ) -> Iterator[StoredEvent]:
     """A session's events from `first` to `last`, both included, in order.
 
     Args:
-        types: only these types; None for all.
+        types: only these types, or those that a glob such as `response.*` matches; None for all.
         direction: only those of one side; None for all.
+
+    Raises:
+        DamagedError: sealed events that cannot be read.
     """
+    for seq, at, of_row, type_, frame, offset, _, audio in read_rows(
+        engine, session_id, first, last, types, direction
+    ):
+        yield StoredEvent(seq, at, of_row, type_, restore(frame, offset, audio))
+
+
+def read_rows(
+    engine: Engine,
+    session_id: str,
+    first: int,
+    last: int,
+    types: Sequence[str] | str | None = None,
+    direction: str | None = None,
+) -> Iterator[Row]:
+    """`read_events`, with the columns that frames are stored in."""
+    while first <= last:
+        with read(engine) as tx:
+            packed = packed_segment(tx, session_id, first)
+            if packed is None:
+                which, filters = _condition(tx, session_id, types, direction)
+                piece = _read_piece(tx, session_id, first, last, which, filters)
+        if packed is None:
+            if not piece:
+                return
+            yield from piece
+            first = piece[-1].seq + 1
+            continue
+        wanted = None if types is direction is None else partial(_is_wanted, types, direction)
+        yield from (row for row in events_in(packed, wanted) if first <= row.seq <= last)
+        first = packed.last_seq + 1
+
+
+def _is_wanted(
+    types: Sequence[str] | str | None, direction: str | None, of_row: str, type_: str
+) -> bool:
+    if direction is not None and of_row != direction:
+        return False
+    if isinstance(types, str):
+        return fnmatchcase(type_, types)
+    return types is None or type_ in types
+
+
+def _condition(
+    tx: Transaction, session_id: str, types: Sequence[str] | str | None, direction: str | None
+) -> tuple[str, tuple[str, ...]]:
+    if isinstance(types, str):
+        rows = tx.rows("SELECT DISTINCT type FROM events WHERE session_id = ?", (session_id,))
+        # A glob that matches nothing still asks for something: for no event.
+        types = [row[0] for row in rows if fnmatchcase(row[0], types)] or [""]
     which, filters = "", tuple(types or ())
     if types is not None:
         which = f" AND type IN ({', '.join('?' * len(types))})"
     if direction is not None:
         which, filters = f"{which} AND direction = ?", (*filters, direction)
-    while first <= last:
-        with read(engine) as tx:
-            piece = _read_piece(tx, session_id, first, last, which, filters)
-        if not piece:
-            return
-        yield from piece
-        first = piece[-1].seq + 1
-
-
-def types_like(engine: Engine, session_id: str, glob: str) -> list[str]:
-    """The types of a session's events that a glob such as `response.*` matches."""
-    with read(engine) as tx:
-        rows = tx.rows("SELECT DISTINCT type FROM events WHERE session_id = ?", (session_id,))
-    # A glob that matches nothing still asks for something: for no event.
-    return [row[0] for row in rows if fnmatchcase(row[0], glob)] or [""]
+    return which, filters
 
 
 def _read_piece(
     tx: Transaction, session_id: str, first: int, last: int, which: str, filters: tuple[str, ...]
-) -> list[StoredEvent]:
+) -> list[Row]:
     # SQLite 3.40 has no OCTET_LENGTH; LENGTH counts a blob's bytes and a text's characters.
     sizes_sql = SIZES if tx.postgresql else SIZES.replace("OCTET_LENGTH", "LENGTH")
     sizes = tx.rows(sizes_sql.format(which=which), (session_id, first, last, *filters, _PIECE_ROWS))
@@ -95,6 +139,6 @@ def _read_piece(
         end = seq
     rows = tx.rows(PIECE.format(which=which), (session_id, first, end, *filters))
     return [
-        StoredEvent(seq, at, direction, type_, restore(frame, offset, audio))
+        Row(seq, at, direction, type_, frame, offset, None if audio is None else len(audio), audio)
         for seq, at, direction, type_, frame, offset, audio in rows
     ]

@@ -46,6 +46,9 @@ streams = Table(
     Column("closed_at", BigInteger),
     Column("projected_seq", BigInteger, nullable=False),
     Column("projector_version", Integer, nullable=False),
+    # Events up to here are in segments, their rows are gone; null for none.
+    Column("sealed_seq", BigInteger),
+    Column("erased_at", BigInteger),
     Index(
         "streams_behind",
         "session_id",
@@ -80,6 +83,35 @@ events = Table(
         sqlite_where=text("load_key IS NOT NULL"),
         postgresql_where=text("load_key IS NOT NULL"),
     ),
+)
+
+# Either `data` is here, or it is at `location`.
+segments = Table(
+    "segments",
+    metadata,
+    _session(),
+    Column("first_seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("last_seq", BigInteger, nullable=False),
+    Column("first_at", BigInteger),
+    Column("least_at", BigInteger),
+    Column("frame_bytes", BigInteger, nullable=False),
+    Column("sha256", LargeBinary(32), nullable=False),
+    Column("previous_sha256", LargeBinary(32), nullable=False),
+    Column("location", Text),
+    Column("data", LargeBinary),
+)
+
+#: What is left of sessions that were erased, or whose audio was.
+erasures = Table(
+    "erasures",
+    metadata,
+    _session(),
+    Column("at", BigInteger, primary_key=True, autoincrement=False),
+    Column("what", String(16), nullable=False),
+    Column("reason", Text),
+    Column("events", BigInteger, nullable=False),
+    Column("sha256", LargeBinary(32), nullable=False),
+    sqlite_with_rowid=False,
 )
 
 sessions = Table(

@@ -31,7 +31,11 @@ def full(store: EventStore) -> EventStore:
     )
     with store.engine.begin() as connection:
         connection.execute(
-            text(f"INSERT INTO streams SELECT 's' || i, 1, i, i, i, 1, 1 FROM ({numbers}) n")
+            text(
+                "INSERT INTO streams (session_id, head_seq, opened_at, last_at, closed_at,"
+                " projected_seq, projector_version)"
+                f" SELECT 's' || i, 1, i, i, i, 1, 1 FROM ({numbers}) n"
+            )
         )
         connection.execute(
             text(

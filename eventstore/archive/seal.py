@@ -1,0 +1,162 @@
+"""Seal sessions: turn their events into segments, decoded again and compared before they go."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from sqlalchemy import Engine
+
+from eventstore.errors import InvalidInputError, NotFoundError
+from eventstore.realtime.frames import Frame
+from eventstore.segments.digest import BEGINNING, Digest, is_full
+from eventstore.segments.pack import pack_segment
+from eventstore.segments.rows import Row
+from eventstore.segments.unpack import unpack_segment
+from eventstore.store.put_segments import NewSegment, put_events, put_segments
+from eventstore.store.read_segments import segments
+from eventstore.store.read_stream import read_events, read_rows
+from eventstore.store.transaction import read
+
+STREAM = "SELECT head_seq, closed_at, sealed_seq FROM streams WHERE session_id = ?"
+# Packed segments that are held in memory; more wait in a temporary file.
+_IN_MEMORY = 64 * 1024 * 1024
+
+
+class Sealed(NamedTuple):
+    """A session that was sealed.
+
+    Attributes:
+        session_id: the session.
+        events: how many were put in segments.
+        frame_bytes: what their frames took on the wire.
+        packed_bytes: what the segments take.
+        sha256: the session's digest.
+    """
+
+    session_id: str
+    events: int
+    frame_bytes: int
+    packed_bytes: int
+    sha256: bytes
+
+
+class _Start(NamedTuple):
+    """Where sealing goes on: from a seq, behind a digest."""
+
+    head: int
+    sealed: int
+    first: int
+    previous: bytes
+
+
+def seal_session(engine: Engine, session_id: str) -> Sealed | None:
+    """Turn a closed session's events into segments, in one transaction.
+
+    What was sealed before stays, but for a last segment that is not full: events that came
+    behind it are packed with its own.
+
+    Returns:
+        What was done; None where all of it is sealed already.
+
+    Raises:
+        NotFoundError: there is no such session.
+        InvalidInputError: it is open, or its log has holes.
+        ConflictError: somebody else has sealed, unsealed or erased it meanwhile.
+    """
+    start = _start(engine, session_id)
+    if start.sealed == start.head:
+        return None
+    with tempfile.SpooledTemporaryFile(_IN_MEMORY) as kept:
+        rows = read_rows(engine, session_id, start.first, start.head)
+        done = Sealed(session_id, 0, 0, 0, start.previous)
+        made = []
+        for segment in _packed(session_id, rows, start):
+            kept.write(segment.data)
+            made.append((segment._replace(data=b""), len(segment.data)))
+            done = Sealed(
+                session_id,
+                done.events + segment.last_seq - segment.first_seq + 1,
+                done.frame_bytes + segment.frame_bytes,
+                done.packed_bytes + len(segment.data),
+                segment.sha256,
+            )
+        kept.seek(0)
+        whole = (segment._replace(data=kept.read(size)) for segment, size in made)
+        put_segments(engine, session_id, start.sealed, start.first, whole)
+    return done
+
+
+def unseal_session(engine: Engine, session_id: str) -> int:
+    """Turn a session's segments into events again, in one transaction; how many events.
+
+    Raises:
+        NotFoundError: there is no such session.
+        DamagedError: a segment cannot be read; nothing was changed.
+        ConflictError: somebody else has sealed, unsealed or erased it meanwhile.
+    """
+    sealed = _stream(engine, session_id)[2]
+    if sealed:
+        events = read_events(engine, session_id, 1, sealed)
+        frames = (Frame(event.direction, event.text, event.at) for event in events)
+        put_events(engine, session_id, sealed, frames)
+    return sealed
+
+
+def _stream(engine: Engine, session_id: str) -> tuple[int, int | None, int]:
+    with read(engine) as tx:
+        row = tx.row(STREAM, (session_id,))
+    if row is None:
+        raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
+    return row[0], row[1], row[2] or 0
+
+
+def _start(engine: Engine, session_id: str) -> _Start:
+    head, closed_at, sealed = _stream(engine, session_id)
+    if closed_at is None:
+        raise InvalidInputError(f"session {session_id} is open; seal it once it is closed")
+    first, previous = sealed + 1, BEGINNING
+    if sealed:
+        with read(engine) as tx:
+            last = segments(tx, session_id)[-1]
+        previous = last.sha256
+        if not is_full(last.last_seq - last.first_seq + 1, last.frame_bytes):
+            first, previous = last.first_seq, last.previous_sha256
+    return _Start(head, sealed, first, previous)
+
+
+def _packed(session_id: str, rows: Iterator[Row], start: _Start) -> Iterator[NewSegment]:
+    """Segments of rows, each unpacked and compared."""
+    previous, group, digest = start.previous, [], Digest(start.previous)
+    expected = start.first
+    for row in rows:
+        if row.seq != expected:
+            raise InvalidInputError(f"session {session_id} lacks event {expected}; not sealed")
+        expected += 1
+        group.append(row)
+        digest.add(row)
+        if digest.is_full() or row.seq == start.head:
+            yield _segment(session_id, group, digest, previous)
+            previous = digest.value()
+            group, digest = [], Digest(previous)
+    if expected != start.head + 1:
+        raise InvalidInputError(f"session {session_id} lacks event {expected}; not sealed")
+
+
+def _segment(session_id: str, group: list[Row], digest: Digest, previous: bytes) -> NewSegment:
+    data = pack_segment(group)
+    if list(unpack_segment(data)) != group:
+        seqs = f"{group[0].seq} to {group[-1].seq}"
+        raise RuntimeError(f"session {session_id}: packing events {seqs} changed them; not sealed")
+    times = [row.at for row in group if row.at is not None]
+    return NewSegment(
+        group[0].seq,
+        group[-1].seq,
+        group[0].at,
+        min(times, default=None),
+        digest.frame_bytes,
+        digest.value(),
+        previous,
+        data,
+    )

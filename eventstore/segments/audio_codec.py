@@ -1,0 +1,138 @@
+"""Sound without loss, by what packs it best: FLAC for samples, zstd for what is none.
+
+G.711 bytes are put in the order of their loudness first, so that FLAC can predict them.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import numpy as np
+import soundfile
+import zstandard
+from numpy.typing import NDArray
+
+PLAIN, PCM16, ULAW, ALAW = "zstd", "pcm16", "ulaw", "alaw"
+
+# Any rate: FLAC's frames do not depend on it, but the format wants one.
+_RATE = 24_000
+_LEVEL = 0.625
+_ZSTD = 9
+#: Bytes that the codec is chosen by, and below which FLAC's own headers cost more than it gains.
+_SAMPLE, _SHORT = 1 << 15, 2048
+_MIN_GAIN = 0.98
+
+
+def _ulaw_order() -> NDArray[np.uint8]:
+    """For each byte of mu-law, its place by loudness as a signed byte (G.711)."""
+    codes = np.arange(256, dtype=np.int16)
+    loudness = 127 - (codes & 0x7F)
+    return np.where(codes & 0x80, loudness, -1 - loudness).astype(np.int8).view(np.uint8)
+
+
+def _alaw_order() -> NDArray[np.uint8]:
+    """The same for A-law, whose even bits are inverted on the wire."""
+    codes = np.arange(256, dtype=np.int16)
+    loudness = (codes ^ 0x55) & 0x7F
+    return np.where(codes & 0x80, loudness, -1 - loudness).astype(np.int8).view(np.uint8)
+
+
+_ORDERS = {ULAW: _ulaw_order(), ALAW: _alaw_order()}
+_CODES = {name: np.argsort(order).astype(np.uint8) for name, order in _ORDERS.items()}
+
+
+def choose(data: bytes) -> str:
+    """The codec that packs the beginning of some sound best."""
+    if len(data) < _SHORT:
+        return PLAIN
+    sample = data[:_SAMPLE]
+    sizes = {name: len(pack(sample, name)) for name in (PCM16, ULAW, ALAW)}
+    best = min(sizes, key=lambda name: sizes[name])
+    return best if sizes[best] < _MIN_GAIN * len(pack(sample, PLAIN)) else PLAIN
+
+
+def pack(data: bytes, codec: str) -> bytes:
+    """Sound packed by a codec."""
+    return _PACKERS[codec](data)
+
+
+def unpack(data: bytes | memoryview, codec: str) -> bytes:
+    """The sound that was packed.
+
+    Raises:
+        ValueError: the data are damaged, or the codec is unknown.
+    """
+    unpacker = _UNPACKERS.get(codec)
+    if unpacker is None:
+        raise ValueError(f"unknown codec {codec!r}")
+    try:
+        return unpacker(data)
+    except (zstandard.ZstdError, soundfile.SoundFileError) as error:
+        raise ValueError(f"sound is damaged: {error}") from error
+
+
+def _plain(data: bytes) -> bytes:
+    return zstandard.ZstdCompressor(_ZSTD).compress(data)
+
+
+def _unplain(data: bytes | memoryview) -> bytes:
+    return zstandard.ZstdDecompressor().decompress(data)
+
+
+def _flac(samples: NDArray[np.int16], subtype: str) -> bytes:
+    stream = io.BytesIO()
+    soundfile.write(
+        stream, samples, _RATE, format="FLAC", subtype=subtype, compression_level=_LEVEL
+    )
+    return stream.getvalue()
+
+
+def _unflac(data: bytes | memoryview) -> NDArray[np.int16]:
+    samples, _ = soundfile.read(io.BytesIO(data), dtype="int16")
+    found: NDArray[np.int16] = samples
+    return found
+
+
+def _pcm16(data: bytes) -> bytes:
+    # A last odd byte stands before the samples; the first byte says whether there is one.
+    even = len(data) // 2 * 2
+    odd = data[even:]
+    samples = np.frombuffer(data, "<i2", even // 2)
+    return bytes([len(odd)]) + odd + (_flac(samples, "PCM_16") if even else b"")
+
+
+def _unpcm16(data: bytes | memoryview) -> bytes:
+    begin = 1 + data[0]
+    samples = _unflac(data[begin:]).astype("<i2", copy=False).tobytes() if data[begin:] else b""
+    return samples + bytes(data[1:begin]) if data[0] else samples
+
+
+def _companded(codec: str) -> Callable[[bytes], bytes]:
+    def packer(data: bytes) -> bytes:
+        ordered = _ORDERS[codec][np.frombuffer(data, np.uint8)].view(np.int8)
+        return _flac(ordered.astype(np.int16) << 8, "PCM_S8")
+
+    return packer
+
+
+def _uncompanded(codec: str) -> Callable[[bytes | memoryview], bytes]:
+    def unpacker(data: bytes | memoryview) -> bytes:
+        ordered = (_unflac(data) >> 8).astype(np.int8).view(np.uint8)
+        return _CODES[codec][ordered].tobytes()
+
+    return unpacker
+
+
+_PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    PLAIN: _plain,
+    PCM16: _pcm16,
+    ULAW: _companded(ULAW),
+    ALAW: _companded(ALAW),
+}
+_UNPACKERS: dict[str, Callable[[bytes | memoryview], bytes]] = {
+    PLAIN: _unplain,
+    PCM16: _unpcm16,
+    ULAW: _uncompanded(ULAW),
+    ALAW: _uncompanded(ALAW),
+}

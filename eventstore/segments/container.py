@@ -1,0 +1,86 @@
+"""What a segment is as bytes: blocks with a checksum each, behind a header that lists them.
+
+`MAGIC`; the header's length and CRC-32 (4 bytes each, little endian); the header, JSON; the blocks.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import orjson
+
+MAGIC = b"eventstore segment 1\n"
+_HEAD = struct.Struct("<II")
+
+
+class SegmentError(Exception):
+    """A segment that is damaged; the text says where."""
+
+
+class Block(NamedTuple):
+    """A block.
+
+    Attributes:
+        name: what it holds.
+        codec: what it is packed by, see audio_codec.py.
+        data: packed.
+        apart: of sound: see `chunks.join`.
+    """
+
+    name: str
+    codec: str
+    data: bytes | memoryview
+    apart: bool = False
+
+
+class Container(NamedTuple):
+    """A segment's blocks.
+
+    Attributes:
+        first, events: the seq of its first event, and how many there are.
+        blocks: as they stand behind each other.
+        damaged: places in `blocks` of those whose checksum is wrong.
+    """
+
+    first: int
+    events: int
+    blocks: list[Block]
+    damaged: set[int]
+
+
+def write_container(first: int, events: int, blocks: Sequence[Block]) -> bytes:
+    """A segment's bytes."""
+    listed = [[b.name, b.codec, len(b.data), zlib.crc32(b.data), b.apart] for b in blocks]
+    header = orjson.dumps([first, events, listed])
+    head = _HEAD.pack(len(header), zlib.crc32(header))
+    return b"".join((MAGIC, head, header, *(block.data for block in blocks)))
+
+
+def read_container(data: bytes) -> Container:
+    """The blocks of a segment's bytes, not unpacked.
+
+    Raises:
+        SegmentError: these are not a segment's bytes, or not all of them.
+    """
+    begin = len(MAGIC) + _HEAD.size
+    if len(data) < begin or data[: len(MAGIC)] != MAGIC:
+        raise SegmentError("it does not begin as a segment does")
+    length, checksum = _HEAD.unpack_from(data, len(MAGIC))
+    header = data[begin : begin + length]
+    if len(header) != length or zlib.crc32(header) != checksum:
+        raise SegmentError("its header is damaged")
+    first, events, listed = orjson.loads(header)
+    whole, place = memoryview(data), begin + length
+    found = Container(first, events, [], set())
+    for number, (name, codec, size, crc, apart) in enumerate(listed):
+        block = whole[place : place + size]
+        place += size
+        if len(block) != size or zlib.crc32(block) != crc:
+            found.damaged.add(number)
+        found.blocks.append(Block(name, codec, block, apart))
+    if place < len(data):
+        raise SegmentError("something stands behind its end")
+    return found

@@ -1,0 +1,55 @@
+"""Frames' texts as columns: what they share is kept once, what differs stands together.
+
+A text is cut at the values of its JSON fields. What is left is its skeleton, of which a session
+has few; the values of one place in one skeleton are a column: all event ids, all deltas, … Cutting
+knows nothing of JSON but where a value may stand, and joining gives the text back whatever it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+#: A value behind a colon: a string or a number.
+_VALUE = re.compile(r'(?<=:)(\s?"(?:[^"\\]|\\.)*+"|\s?-?[0-9][0-9.eE+-]*+)', re.DOTALL)
+# A longer text is one value: it is no event's frame, and may be made to take time.
+_LONGEST = 256 * 1024
+SEPARATOR = "\0"
+
+Skeleton = tuple[str, ...]
+
+
+def cut(text: str) -> tuple[Skeleton, Sequence[str]]:
+    """A text's skeleton, and the values between its pieces."""
+    if len(text) > _LONGEST:
+        return ("", ""), (text,)
+    pieces = _VALUE.split(text)
+    return tuple(pieces[::2]), pieces[1::2]
+
+
+def pattern(skeleton: Skeleton) -> str:
+    """What a tuple of values is put in by `%`."""
+    return "%s".join(piece.replace("%", "%%") for piece in skeleton)
+
+
+def is_random(column: Sequence[str]) -> bool:
+    """Whether a column is of ids with little in common, which are best packed by themselves."""
+    first = column[0]
+    size = len(first)
+    return (
+        len(column) > _FEW
+        and size > _SHORT
+        and len(set(column)) == len(column)
+        and all(len(value) == size for value in column)
+    )
+
+
+_FEW, _SHORT = 8, 12
+
+
+def joined(pattern_: str, columns: Sequence[Sequence[str]], count: int) -> Iterator[str]:
+    """The texts of a skeleton, in order, as they are asked for."""
+    if not columns:
+        text = pattern_ % ()
+        return (text for _ in range(count))
+    return map(pattern_.__mod__, zip(*columns, strict=True))

@@ -1,0 +1,150 @@
+"""Read a segment's events: all, or some, with their sound or without."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import repeat
+
+import orjson
+
+from eventstore.segments import audio_codec
+from eventstore.segments.chunks import split
+from eventstore.segments.container import Container, SegmentError, read_container
+from eventstore.segments.numbers import sums, unpack_numbers
+from eventstore.segments.rows import Kind, Row
+from eventstore.segments.text_columns import SEPARATOR, joined, pattern
+
+#: Whether rows of a direction and a type are wanted.
+Wanted = Callable[[str, str], bool]
+
+
+def unpack_segment(data: bytes, wanted: Wanted | None = None, sound: bool = True) -> Iterator[Row]:
+    """A segment's events, in order.
+
+    Args:
+        data: what `pack_segment` gave.
+        wanted: asked once for each direction and type that there is; None for all.
+        sound: with the audio that was cut out of frames; else only its size is told.
+
+    Raises:
+        SegmentError: what is to be read is damaged.
+    """
+    container = read_container(data)
+    try:
+        yield from _rows(container, wanted, sound)
+    except (ValueError, LookupError, TypeError, RuntimeError) as error:
+        raise SegmentError(f"its blocks contradict each other: {error}") from error
+
+
+def _rows(container: Container, wanted: Wanted | None, sound: bool) -> Iterator[Row]:
+    kinds = [
+        Kind(direction, type_, offset, block, tuple(pieces))
+        for direction, type_, offset, block, pieces in orjson.loads(_read(container, "kinds"))
+    ]
+    taken = [wanted is None or wanted(kind.direction, kind.type) for kind in kinds]
+    numbers, times, sizes = _numbers(container, kinds)
+    texts = _texts(container, kinds, numbers, taken)
+    chunks = [
+        _chunks(container, kinds, number, taken, of_block, sound)
+        for number, of_block in enumerate(sizes)
+    ]
+    lengths = [iter(of_block) for of_block in sizes]
+    for seq, (number, at) in enumerate(zip(numbers, times, strict=True), container.first):
+        direction, type_, offset, block, _ = kinds[number]
+        size = audio = None
+        if block is not None:
+            size, audio = next(lengths[block]), next(chunks[block])
+        if taken[number]:
+            yield Row(seq, at, direction, type_, next(texts[number]), offset, size, audio)
+
+
+def _numbers(
+    container: Container, kinds: list[Kind]
+) -> tuple[list[int], list[int | None], list[list[int]]]:
+    """For each row its kind and its time; for each block of sound the sizes of its chunks."""
+    data, place = memoryview(_read(container, "rows")), 0
+
+    def column(count: int) -> list[int]:
+        nonlocal place
+        found, size = unpack_numbers(data[place:], count)
+        place += size
+        return found
+
+    numbers = column(container.events)
+    unknown = column(container.events)
+    known = iter(sums(column(container.events - sum(unknown))))
+    times = [None if none else next(known) for none in unknown]
+    counts = [0] * _count_sounds(container)
+    for number in numbers:
+        block = kinds[number].sound
+        if block is not None:
+            counts[block] += 1
+    return numbers, times, [column(count) for count in counts]
+
+
+def _texts(
+    container: Container, kinds: list[Kind], numbers: list[int], taken: list[bool]
+) -> list[Iterator[str]]:
+    """For each kind, the frames of its rows; none for those that are not taken."""
+    random = iter(_read(container, "random"))
+    texts = _Column(container, "values")
+    ids = _Column(container, "ids")
+    counts = [0] * len(kinds)
+    for number in numbers:
+        counts[number] += 1
+    found: list[Iterator[str]] = []
+    for kind, count, is_taken in zip(kinds, counts, taken, strict=True):
+        columns = [
+            (ids if next(random) else texts).take(count) for _ in range(len(kind.skeleton) - 1)
+        ]
+        found.append(joined(pattern(kind.skeleton), columns, count) if is_taken else iter(()))
+    return found
+
+
+class _Column:
+    """A block of texts, from which one column after the other is taken."""
+
+    def __init__(self, container: Container, name: str) -> None:
+        self._texts = _read(container, name).decode().split(SEPARATOR)
+        self._place = 0
+
+    def take(self, count: int) -> list[str]:
+        self._place += count
+        return self._texts[self._place - count : self._place]
+
+
+def _chunks(
+    container: Container,
+    kinds: list[Kind],
+    number: int,
+    taken: list[bool],
+    sizes: list[int],
+    sound: bool,
+) -> Iterator[bytes | None]:
+    """The chunks of a block of sound; unread where nobody asks for them."""
+    users = [
+        kind
+        for kind, is_taken in zip(kinds, taken, strict=True)
+        if is_taken and kind.sound == number
+    ]
+    # Whole frames that no text could hold are no sound.
+    if not any(sound or (kind.audio_offset or 0) < 0 for kind in users):
+        return repeat(None)
+    place = len(container.blocks) - _count_sounds(container) + number
+    block = container.blocks[place]
+    if place in container.damaged:
+        raise SegmentError(f"its sound of {users[0].direction} {users[0].type} is damaged")
+    return iter(split(audio_codec.unpack(block.data, block.codec), sizes, block.apart))
+
+
+def _count_sounds(container: Container) -> int:
+    return sum(block.name == "sound" for block in container.blocks)
+
+
+def _read(container: Container, name: str) -> bytes:
+    for place, block in enumerate(container.blocks):
+        if block.name == name:
+            if place in container.damaged:
+                raise SegmentError(f"its {name} are damaged")
+            return audio_codec.unpack(block.data, block.codec)
+    raise SegmentError(f"its {name} are missing")

@@ -1,0 +1,126 @@
+"""Read segments: those of a session, and their events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from eventstore.errors import DamagedError
+from eventstore.segments.container import SegmentError
+from eventstore.segments.rows import Row
+from eventstore.segments.unpack import Wanted, unpack_segment
+from eventstore.store.transaction import Transaction
+
+SEALED_SEQ = "SELECT sealed_seq FROM streams WHERE session_id = ?"
+SEGMENTS = (
+    "SELECT first_seq, last_seq, frame_bytes, sha256, previous_sha256 FROM segments"
+    " WHERE session_id = ? ORDER BY first_seq"
+)
+SEGMENT_WITH = (
+    "SELECT first_seq, last_seq, location, data FROM segments"
+    " WHERE session_id = ? AND first_seq <= ? AND last_seq >= ? ORDER BY first_seq DESC LIMIT 1"
+)
+FIRST_AT = "SELECT first_at FROM segments WHERE session_id = ? AND first_seq = 1"
+LAST_SEGMENT_BEFORE = (
+    "SELECT first_seq FROM segments WHERE session_id = ? AND least_at <= ?"
+    " ORDER BY first_seq DESC LIMIT 1"
+)
+
+
+class Segment(NamedTuple):
+    """What is known of a segment beside its events.
+
+    Attributes:
+        first_seq, last_seq: of its events.
+        frame_bytes: what its frames took on the wire.
+        sha256, previous_sha256: its digest, and that of the segment before.
+    """
+
+    first_seq: int
+    last_seq: int
+    frame_bytes: int
+    sha256: bytes
+    previous_sha256: bytes
+
+
+class Packed(NamedTuple):
+    """A segment's bytes, and which events they are."""
+
+    session_id: str
+    first_seq: int
+    last_seq: int
+    data: bytes
+
+
+def sealed_seq(tx: Transaction, session_id: str) -> int:
+    """Up to which seq a session's events are in segments; 0 for none."""
+    row = tx.row(SEALED_SEQ, (session_id,))
+    return int(row[0] or 0) if row is not None else 0
+
+
+def segments(tx: Transaction, session_id: str) -> list[Segment]:
+    """A session's segments, in order."""
+    return [Segment(*row) for row in tx.rows(SEGMENTS, (session_id,))]
+
+
+def packed_segment(tx: Transaction, session_id: str, seq: int) -> Packed | None:
+    """The segment that an event is in; None where it is in none."""
+    row = tx.row(SEGMENT_WITH, (session_id, seq, seq))
+    if row is None:
+        return None
+    first, last, _, data = row
+    return Packed(session_id, first, last, data or b"")
+
+
+def events_in(packed: Packed, wanted: Wanted | None = None, sound: bool = True) -> Iterator[Row]:
+    """A segment's events, in order: see `unpack_segment`.
+
+    Raises:
+        DamagedError: it cannot be read.
+    """
+    seq = packed.first_seq
+    try:
+        for row in unpack_segment(packed.data, wanted, sound):
+            if not packed.first_seq <= row.seq <= packed.last_seq:
+                raise SegmentError("it holds events of another")
+            seq = row.seq + 1
+            yield row
+    except SegmentError as error:
+        raise DamagedError(
+            packed.session_id, packed.first_seq, packed.last_seq, str(error)
+        ) from error
+    if wanted is None and seq != packed.last_seq + 1:
+        problem = f"its events from {seq} on are missing"
+        raise DamagedError(packed.session_id, packed.first_seq, packed.last_seq, problem)
+
+
+def sealed_events(
+    tx: Transaction, session_id: str, first: int, last: int, sound: bool = True
+) -> Iterator[Row]:
+    """The events from `first` to `last` that are in segments, in order.
+
+    Raises:
+        DamagedError: a segment cannot be read.
+    """
+    while first <= last:
+        packed = packed_segment(tx, session_id, first)
+        if packed is None:
+            return
+        yield from (row for row in events_in(packed, sound=sound) if first <= row.seq <= last)
+        first = packed.last_seq + 1
+
+
+def first_at(tx: Transaction, session_id: str) -> int | None:
+    """The time of a sealed session's first event."""
+    row = tx.row(FIRST_AT, (session_id,))
+    return row[0] if row is not None else None
+
+
+def last_seq_at(tx: Transaction, session_id: str, at: int) -> int | None:
+    """The last sealed event that is not behind a moment; None where all are."""
+    row = tx.row(LAST_SEGMENT_BEFORE, (session_id, at))
+    packed = packed_segment(tx, session_id, row[0]) if row is not None else None
+    if packed is None:
+        return None
+    seqs = (r.seq for r in events_in(packed, sound=False) if r.at is not None and r.at <= at)
+    return max(seqs, default=None)

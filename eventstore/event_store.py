@@ -7,7 +7,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Literal
 
+from eventstore.archive import seal
+from eventstore.archive.seal import Sealed
 from eventstore.capture.import_file import Imported, import_file
+from eventstore.errors import EventStoreError
 from eventstore.queries import Queries
 from eventstore.realtime.frames import Frame
 from eventstore.store import engine as engines
@@ -16,6 +19,7 @@ from eventstore.store.appender import Append, Appended, StateCache, append, appe
 from eventstore.store.filters import check_metadata
 from eventstore.store.sessions import check_session_id, metadata_frame
 from eventstore.store.transaction import close_all
+from eventstore.store.vacuum import vacuum
 from eventstore.store.wal import Checkpointer
 from eventstore.times import now
 
@@ -158,6 +162,38 @@ class EventStore(Queries):
         """
         ids = list(project.session_ids(self.engine) if session_ids is None else session_ids)
         return project.rebuild(self.engine, ids, workers)
+
+    def archive(
+        self, session_ids: Iterable[str], workers: int = 1
+    ) -> Iterator[Sealed | EventStoreError]:
+        """Seal closed sessions: their events become segments, which read as before.
+
+        Each session is sealed in one transaction, after its segments were read again and compared.
+
+        Args:
+            session_ids: which; `closed_sessions` finds them.
+            workers: processes to share the work.
+
+        Returns:
+            For each session what was done, or why it cannot be: it is open, say.
+        """
+        return seal.seal_sessions(self.engine, list(session_ids), workers)
+
+    def unseal(self, session_id: str) -> int:
+        """Turn a session's segments into events again; how many.
+
+        Raises:
+            NotFoundError: there is no such session.
+            DamagedError: a segment cannot be read; nothing was changed.
+        """
+        return seal.unseal_session(self.engine, session_id)
+
+    def vacuum(self) -> None:
+        """Give the space back that deleted rows have left in the database's files.
+
+        It rewrites them: SQLite needs as much room again meanwhile.
+        """
+        vacuum(self.engine)
 
     def project(self) -> Iterator[project.Projected]:
         """Project every session that is behind its log or was projected by an older version."""

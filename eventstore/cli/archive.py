@@ -34,6 +34,7 @@ _workers_option = click.option(
 @click.pass_context
 def archive(
     context: click.Context,
+    /,
     session_ids: tuple[str, ...],
     everything: bool,
     older_than: str | None,

@@ -1,0 +1,1 @@
+"""What becomes of a session in the log: its sound, in files that people listen to."""

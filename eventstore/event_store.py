@@ -188,7 +188,7 @@ class EventStore(Queries):
 
         Raises:
             NotFoundError, OSError: as for `audio`.
-            InvalidInputError: a bad argument, or matplotlib is not installed.
+            InvalidInputError: a bad argument. EventStoreError: matplotlib is not installed.
         """
         from eventstore.archive.plot import plot_audio
 

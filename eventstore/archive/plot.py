@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from eventstore.archive.call_audio import blocks_of, sound_reader
 from eventstore.archive.selection import Selection, select
 from eventstore.archive.timeline import Side, Timeline, Turn, build
-from eventstore.errors import InvalidInputError
+from eventstore.errors import EventStoreError
 from eventstore.realtime.values import mapping, sequence, text
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _COLORS = {"user": "#17748c", "assistant": "#a85a1b"}
 _CUT = "#c1272d"
 _INCHES = (12.0, 4.2)
 # Characters of a turn's words that the whole width has room for.
-_CHARACTERS = 190
+_CHARACTERS = 250
 
 
 def plot_audio(
@@ -55,7 +55,8 @@ def plot_audio(
 
     Raises:
         NotFoundError: no such session, item or response, or no sound of it in the log.
-        InvalidInputError: a bad argument, or matplotlib is not installed.
+        InvalidInputError: a bad argument.
+        EventStoreError: matplotlib is not installed.
         OSError: the target cannot be written.
     """
     figures = _matplotlib()
@@ -78,7 +79,7 @@ def _matplotlib() -> Any:
     try:
         import matplotlib.figure
     except ImportError as error:
-        raise InvalidInputError(
+        raise EventStoreError(
             "pictures need matplotlib; install it with: pip install 'realtime-eventstore[plot]'"
         ) from error
     return matplotlib.figure
@@ -128,6 +129,7 @@ def _draw(
 ) -> None:
     rows = figure.subplots(len(chosen.sides), 1, sharex=True, squeeze=False)[:, 0]
     moments = np.linspace(chosen.start, chosen.end, peaks.shape[1], endpoint=False)
+    cuts = [turn.end for turn in turns if turn.cut]
     loudest = max(float(np.abs(peaks).max()), 0.01)
     for axes, side, (low, high) in zip(rows, chosen.sides, peaks.transpose(0, 2, 1), strict=True):
         axes.fill_between(moments, low, high, color=_COLORS[side], linewidth=0.4)
@@ -138,15 +140,13 @@ def _draw(
         for turn in turns:
             if turn.side == side:
                 _draw_turn(axes, turn, chosen, words.get(turn.item_id or "", ""))
-        for turn in turns:
-            if turn.cut:
-                axes.axvline(turn.end, color=_CUT, linewidth=1, linestyle=(0, (4, 3)))
-    cuts = [turn for turn in turns if turn.cut]
-    for turn in cuts:
-        rows[0].text(
-            turn.end, 1.0, "interrupted", color=_CUT, fontsize=7, ha="center", va="bottom",
-            transform=rows[0].get_xaxis_transform(),
-        )  # fmt: skip
+        for moment in cuts:
+            axes.axvline(
+                moment, color=_CUT, linewidth=1, linestyle=(0, (4, 3)), label="interrupted"
+            )
+    if cuts:
+        lines = rows[0].get_lines()[-1:]
+        rows[0].legend(handles=lines, loc="lower right", bbox_to_anchor=(1, 1), frameon=False)
     rows[-1].set_xlim(chosen.start, chosen.end)
     rows[-1].set_xlabel("seconds since the session's first event")
 

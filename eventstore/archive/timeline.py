@@ -24,7 +24,7 @@ from eventstore.store.read_stream import StoredEvent
 Side = Literal["user", "assistant"]
 SIDES: tuple[Side, ...] = ("user", "assistant")
 
-#: A stretch that is off its own rate by less than this, in seconds, is played as it is.
+#: Less than this, in seconds, is no difference: a stretch so near its own rate plays at it.
 _STEADY = 1e-3
 
 
@@ -136,12 +136,17 @@ class _Input(NamedTuple):
     sample_ends: NDArray[np.float64]
     placed: Placed
 
-    def moment(self, position: float | None) -> float | None:
-        """The call's moment of a position on the sample clock; None where there is none."""
+    def moment(self, position: float | None, ending: bool) -> float | None:
+        """The call's moment of a position on the sample clock; None where there is none.
+
+        Args:
+            ending: at a pause, the moment before it, and not the one behind it.
+        """
         if position is None or not len(self.sample_ends):
             return None
         last = len(self.sample_ends) - 1
-        i = min(int(np.searchsorted(self.sample_ends, position)), last)
+        nearby = position - _STEADY if ending else position + _STEADY
+        i = min(int(np.searchsorted(self.sample_ends, nearby)), last)
         start, end = self.placed.starts[i], self.placed.ends[i]
         begins = self.sample_ends[i - 1] if i else 0.0
         share = (position - begins) / (self.sample_ends[i] - begins)
@@ -201,7 +206,7 @@ def _spoken(sound: SessionSound, heard: _Input, clock: int) -> Iterator[Turn]:
     """The user's turns: on the input's clock where the log has the input, else by arrivals."""
     last = float(heard.placed.ends[-1]) if len(heard.sample_ends) else None
     for spoken in sound.spoken.values():
-        start, end = heard.moment(spoken.start), heard.moment(spoken.end)
+        start, end = heard.moment(spoken.start, False), heard.moment(spoken.end, True)
         if start is None:
             start = spoken.came[clock]
         if end is None:

@@ -87,7 +87,7 @@ def _format(path: Path) -> str:
 def _write(
     store: EventStore, session_id: str, path: Path, options: dict[str, Any]
 ) -> dict[str, Any]:
-    with progress_bar(path.name, None) as bar:
+    with progress_bar(path.name, 0) as bar:
 
         def progress(done: float, total: float) -> None:
             if bar is not None:

@@ -90,9 +90,9 @@ def _render_stretch(
     width = audio_formats.width(stretch.format)
     source = audio_formats.rate(stretch.format)
     resampler = Resampler(source, rate, stretch.steady)
-    at = round(float(stretch.starts[first]) * rate)
     # A chunk can end within a sample: its half waits for the next chunk.
-    skip, half = sum(stretch.sizes[:first]) % width, b""
+    skip, half = (stretch.offset + sum(stretch.sizes[:first])) % width, b""
+    at = round((float(stretch.starts[first]) + skip / width / source) * rate)
     sounds = read(stretch.seqs[first:last], stretch.parts[first:last])
     for i, sound in zip(range(first, last), sounds, strict=False):
         size = stretch.sizes[i]

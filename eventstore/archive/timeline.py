@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from eventstore.archive.playback import play
+from eventstore.archive.playback import Played, play
 from eventstore.archive.sample_clock import Placed, place
 from eventstore.archive.session_sound import Chunks, SessionSound
 from eventstore.archive.sound_events import collect
@@ -38,6 +38,7 @@ class Stretch(NamedTuple):
         starts, ends: seconds on the call's clock.
         steady: whether they play at exactly their own rate.
         item_id, response_id: whose they are; None for streamed input.
+        offset: bytes of the same stream before them, which may have ended within a sample.
     """
 
     format: dict[str, Any]
@@ -49,6 +50,7 @@ class Stretch(NamedTuple):
     steady: bool
     item_id: str | None = None
     response_id: str | None = None
+    offset: int = 0
 
 
 class Turn(NamedTuple):
@@ -108,14 +110,7 @@ def build(events: Iterable[StoredEvent]) -> Timeline:
     turns = [*_spoken(sound, heard, clock), *_created_turns(created)]
     for played in play(sound, clock):
         chunks = played.chunks
-        output += [
-            Stretch(
-                chunks.format, chunks.seqs[first:last], chunks.parts[first:last],
-                played.sizes[first:last], played.starts[first:last], played.ends[first:last],
-                True, chunks.item_id, chunks.response_id,
-            )
-            for first, last in played.spans
-        ]  # fmt: skip
+        output += _heard(played)
         turns.append(
             Turn("assistant", chunks.item_id, chunks.response_id, played.start, played.end,
                  played.cut)
@@ -169,18 +164,33 @@ def _streamed(sound: SessionSound, heard: _Input) -> Iterator[Stretch]:
     first = 0
     begins = np.concatenate(([0.0], heard.sample_ends))
     for chunks in sound.live:
-        last = first + len(chunks.seqs)
+        last, offset = first + len(chunks.seqs), 0
         breaks = [first, *(b for b in heard.placed.breaks if first < b < last), last]
         for here, there in pairwise(breaks):
             own = slice(here - first, there - first)
             starts, ends = heard.placed.starts[here:there], heard.placed.ends[here:there]
             warps = (starts - starts[0]) - (begins[here:there] - begins[here])
             steady = bool(np.max(np.abs(warps)) < _STEADY)
+            sizes = chunks.sizes[own]
             yield Stretch(
-                chunks.format, chunks.seqs[own], chunks.parts[own], chunks.sizes[own],
-                starts, ends, steady,
+                chunks.format, chunks.seqs[own], chunks.parts[own], sizes,
+                starts, ends, steady, offset=offset,
             )  # fmt: skip
+            offset += sum(sizes)
         first = last
+
+
+def _heard(played: Played) -> Iterator[Stretch]:
+    """A part of the assistant's: split where it was played late."""
+    chunks, offset = played.chunks, 0
+    for first, last in played.spans:
+        own = slice(first, last)
+        sizes = played.sizes[own]
+        yield Stretch(
+            chunks.format, chunks.seqs[own], chunks.parts[own], sizes, played.starts[own],
+            played.ends[own], True, chunks.item_id, chunks.response_id, offset,
+        )  # fmt: skip
+        offset += sum(sizes)
 
 
 def _created(created: list[Chunks], clock: int) -> Iterator[Stretch]:

@@ -30,7 +30,7 @@ _COLORS = {"user": "#17748c", "assistant": "#a85a1b"}
 _CUT = "#c1272d"
 _INCHES = (12.0, 4.2)
 # Characters of a turn's words that the whole width has room for.
-_CHARACTERS = 250
+_CHARACTERS = 215
 
 
 def plot_audio(
@@ -146,7 +146,9 @@ def _draw(
             )
     if cuts:
         lines = rows[0].get_lines()[-1:]
-        rows[0].legend(handles=lines, loc="lower right", bbox_to_anchor=(1, 1), frameon=False)
+        rows[0].legend(
+            handles=lines, loc="lower right", bbox_to_anchor=(1, 1), frameon=False, fontsize=8
+        )
     rows[-1].set_xlim(chosen.start, chosen.end)
     rows[-1].set_xlabel("seconds since the session's first event")
 

@@ -206,6 +206,31 @@ def test_the_servers_own_output_buffer_says_when_it_played() -> None:
     assert spans(built(opened(), *frames).output) == [(1.4, 3.0)]
 
 
+def test_a_cleared_buffer_is_silent_whatever_the_truncation_says() -> None:
+    cut = {"item_id": "item_1", "content_index": 0, "audio_end_ms": 4000}
+    frames = [
+        *spoken(1.0, 5),
+        server(3.0, "output_audio_buffer.cleared", response_id="resp_1"),
+        server(3.1, "conversation.item.truncated", **cut),
+    ]
+    assert spans(built(opened(), *frames).output) == [(1.0, 3.0)]
+
+
+def test_what_was_played_elsewhere_is_a_turn_without_sound() -> None:
+    timeline = built(
+        opened(),
+        server(1.0, "output_audio_buffer.started", response_id="resp_1"),
+        server(3.0, "output_audio_buffer.stopped", response_id="resp_1"),
+    )
+    assert timeline.output == []
+    assert timeline.turns == [Turn("assistant", None, "resp_1", 1.0, 3.0)]
+
+
+def test_a_translation_is_played_as_it_comes() -> None:
+    deltas = [server(at, "session.output_audio.delta", delta=b64(SECOND)) for at in (1.0, 1.9, 5.0)]
+    assert spans(built(opened(), *deltas).output) == [(1.0, 3.0), (5.0, 6.0)]
+
+
 def test_a_part_of_which_nothing_was_heard_has_no_sound() -> None:
     cut = {"item_id": "item_1", "content_index": 0, "audio_end_ms": 0}
     timeline = built(opened(), *spoken(1.0, 2), server(1.2, "conversation.item.truncated", **cut))

@@ -109,10 +109,11 @@ def _print_sealed(done: list[Sealed]) -> None:
     events, frames = sum(one.events for one in done), sum(one.frame_bytes for one in done)
     packed = sum(one.packed_bytes for one in done)
     sealed = sum(one.events > 0 for one in done)
-    share = f": {_bytes(frames)} of frames in {_bytes(packed)}" if events else ""
-    click.echo(f"Sealed {counted(sealed, 'session')} with {counted(events, 'event')}{share}.")
-    if sealed < len(done):
-        click.echo(f"{counted(len(done) - sealed, 'session')} had nothing new.")
+    if sealed:
+        what = f"{counted(sealed, 'session')} with {counted(events, 'event')}"
+        click.echo(f"Sealed {what}: {_bytes(frames)} of frames in {_bytes(packed)}.")
+    if not sealed or sealed < len(done):
+        click.echo(f"Nothing to seal in {counted(len(done) - sealed, 'session')}.")
 
 
 def _bytes(number: int) -> str:

@@ -168,6 +168,14 @@ class Queries:
         wanted = checked(SessionFilter, filters)
         return query_sessions.query_sessions(self.engine, wanted, paging, live)
 
+    def session_ids(self, **filters: Any) -> Iterator[str]:
+        """The ids of all sessions that match, oldest first; filters as for `sessions`.
+
+        Raises:
+            InvalidInputError: a bad filter.
+        """
+        return query_sessions.session_ids(self.engine, checked(SessionFilter, filters))
+
     def session(self, session_id: str) -> dict[str, Any]:
         """A session's resource, with ours under `eventstore`.
 

@@ -1,0 +1,86 @@
+"use strict";
+{
+  const audio = document.getElementById("audio");
+  const turns = [...document.querySelectorAll(".turn[data-at]")];
+  if (audio) {
+    for (const turn of turns) {
+      turn.querySelector("button").addEventListener("click", () => {
+        audio.currentTime = Number(turn.dataset.at);
+        audio.play();
+      });
+    }
+    audio.addEventListener("timeupdate", () => {
+      let now = null;
+      for (const turn of turns) {
+        turn.removeAttribute("aria-current");
+        const at = Number(turn.dataset.at);
+        if (at <= audio.currentTime && (!now || at >= Number(now.dataset.at))) now = turn;
+      }
+      if (now && !audio.paused) now.setAttribute("aria-current", "true");
+    });
+  }
+
+  const PAGE = 200;
+  const element = (name, text) => {
+    const made = document.createElement(name);
+    if (text !== undefined) made.textContent = text;
+    return made;
+  };
+  const number = (value) => value.toLocaleString("en");
+  const log = document.getElementById("log");
+  const filter = document.getElementById("filter");
+  const sound = document.getElementById("sound");
+  const rows = document.getElementById("rows");
+  const more = document.getElementById("more");
+  const count = document.getElementById("count");
+  let events = null;
+  let found = [];
+  let shown = 0;
+
+  const what = (type, frame) => {
+    const cell = element("td");
+    if (frame === null) {
+      cell.append(element("code", type), " (audio)");
+      return cell;
+    }
+    const details = element("details");
+    const summary = element("summary");
+    summary.append(element("code", type));
+    const body = element("pre", frame);
+    body.dir = "auto";
+    details.append(summary, body);
+    cell.append(details);
+    return cell;
+  };
+  const row = ([seq, ms, direction, type, size, frame]) => {
+    const made = element("tr");
+    const seconds = ms === null ? "" : (ms / 1000).toFixed(3);
+    made.append(element("td", seq), element("td", seconds), element("td", direction));
+    made.append(what(type, frame), element("td", number(size)));
+    return made;
+  };
+  const showMore = () => {
+    rows.append(...found.slice(shown, shown + PAGE).map(row));
+    shown = Math.min(shown + PAGE, found.length);
+    more.hidden = shown === found.length;
+    count.textContent = `${number(found.length)} of ${number(events.length)} events`;
+  };
+  const search = () => {
+    const wanted = filter.value.trim().toLowerCase();
+    found = events.filter(([, , direction, type, , frame]) =>
+      (sound.checked || frame !== null) && `${direction} ${type}`.toLowerCase().includes(wanted));
+    shown = 0;
+    rows.replaceChildren();
+    showMore();
+  };
+  const open = () => {
+    if (events || !log.open) return;
+    events = JSON.parse(document.getElementById("events").textContent);
+    search();
+  };
+  log.addEventListener("toggle", open);
+  filter.addEventListener("input", search);
+  sound.addEventListener("change", search);
+  more.addEventListener("click", showMore);
+  open();
+}

@@ -83,8 +83,11 @@ def _check(
     sessions: tuple[str, ...], chosen: dict[str, Any], everything: bool, format_: str
 ) -> None:
     """Whether it is said, once, which sessions are wanted."""
-    if bool(sessions) + bool(chosen) + everything != 1:
-        raise click.UsageError("name sessions, or choose them by filters, or with --all")
+    ways = bool(sessions) + bool(chosen) + everything
+    if not ways:
+        raise click.UsageError("Missing argument: name sessions, or give filters, or --all")
+    if ways > 1:
+        raise click.UsageError("name sessions, or give filters, or --all: one of these")
     if format_ == "html" and len(sessions) != 1:
         raise click.UsageError("--format html takes the name of one session")
 

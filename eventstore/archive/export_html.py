@@ -9,17 +9,20 @@ import tempfile
 from collections.abc import Iterator
 from functools import cache
 from importlib import resources
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from eventstore.archive import call_page
-from eventstore.queries import Queries
+from eventstore.errors import NotFoundError
 from eventstore.realtime.catalogue import AUDIO_DELTAS, INPUT_AUDIO
 from eventstore.realtime.frames import parse
 from eventstore.realtime.values import mapping, storable, text
 from eventstore.store.read_stream import StoredEvent
+
+if TYPE_CHECKING:
+    from eventstore.event_store import EventStore
 
 #: What a frame on the page is cut at, in characters; its audio is left out before.
 FRAME_CHARACTERS = 4000
@@ -28,7 +31,7 @@ _CHUNK = 3 * 64 * 1024
 _FOLDER = "templates"
 
 
-def write_html(store: Queries, session_id: str, stream: BinaryIO) -> None:
+def write_html(store: EventStore, session_id: str, stream: BinaryIO) -> None:
     """Write a session as a page.
 
     Raises:
@@ -38,7 +41,7 @@ def write_html(store: Queries, session_id: str, stream: BinaryIO) -> None:
     errors = [_error(event) for event in store.events(session_id, type="error")]
     style, script = _asset("call.css"), _asset("call.js")
     with tempfile.TemporaryFile() as sound:
-        has_audio = _write_audio(store, session_id, sound)
+        written = _write_audio(store, session_id, sound)
         template = _environment().get_template("call.html")
         pieces = template.generate(
             session_id=session_id,
@@ -48,7 +51,7 @@ def write_html(store: Queries, session_id: str, stream: BinaryIO) -> None:
             policy=_policy(style, script),
             style=Markup(style),  # noqa: S704 - a file of ours
             script=Markup(script),  # noqa: S704
-            has_audio=has_audio,
+            heard=written,
             audio=_base64(sound),
             events=_event_lines(store.events(session_id), shown["session"]),
             clock=call_page.clock,
@@ -98,14 +101,16 @@ def _error(event: StoredEvent) -> tuple[int, int | None, str]:
 # Audio
 
 
-def _write_audio(store: Queries, session_id: str, target: BinaryIO) -> bool:
-    """Whether there is audio, which is then written as OGG."""
+def _write_audio(store: EventStore, session_id: str, target: BinaryIO) -> Any:
+    """Write the call as OGG; what it holds, or None where no sound is in the log."""
     try:
         from eventstore.archive.call_audio import write_audio  # type: ignore[import-not-found]
     except ImportError:
-        return False
-    write_audio(store, session_id, target, "ogg")
-    return True
+        return None
+    try:
+        return write_audio(store, session_id, target, "ogg")
+    except NotFoundError:
+        return None
 
 
 def _base64(sound: BinaryIO) -> Iterator[str]:

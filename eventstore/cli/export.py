@@ -142,7 +142,7 @@ def _write_chat(store: EventStore, wanted: Iterator[str], stream: BinaryIO) -> N
             written += 1
     say(f"Exported {counted(written, 'conversation')}.")
     if left_out:
-        reasons = ", ".join(f"{number:,} {reason}" for reason, number in left_out.most_common())
+        reasons = ", ".join(f"{reason} ({number:,})" for reason, number in left_out.most_common())
         say(f"Left out: {reasons}.")
 
 

@@ -3,9 +3,10 @@
   const audio = document.getElementById("audio");
   const turns = [...document.querySelectorAll(".turn[data-at]")];
   if (audio) {
+    const start = Number(audio.dataset.start);
     for (const turn of turns) {
       turn.querySelector("button").addEventListener("click", () => {
-        audio.currentTime = Number(turn.dataset.at);
+        audio.currentTime = Math.max(0, Number(turn.dataset.at) - start);
         audio.play();
       });
     }
@@ -14,7 +15,7 @@
       for (const turn of turns) {
         turn.removeAttribute("aria-current");
         const at = Number(turn.dataset.at);
-        if (at <= audio.currentTime && (!now || at >= Number(now.dataset.at))) now = turn;
+        if (at - start <= audio.currentTime + 0.05 && (!now || at >= Number(now.dataset.at))) now = turn;
       }
       if (now && !audio.paused) now.setAttribute("aria-current", "true");
     });

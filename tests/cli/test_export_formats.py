@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from archive.calls_to_export import put_sample
-from archive.test_export_otel import Collector, collecting, parsed, protos
+from archive.exports.calls_to_export import put_sample
+from archive.exports.test_export_otel import Collector, collecting, parsed, protos
 from cli.terminal import Terminal
 from support.calls import beta_tool_call, voice_call
 from support.events import Call

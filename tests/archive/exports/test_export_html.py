@@ -12,8 +12,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from archive.calls_to_export import put_everything, put_sample, shown
-from archive.pages import Page
+from archive.exports.calls_to_export import put_everything, put_sample, shown
+from archive.exports.pages import Page
 from hypothesis import given
 from support.calls import voice_call
 from support.events import Call, message, text_part

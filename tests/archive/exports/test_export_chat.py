@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from archive.calls_to_export import put_everything, put_sample, shown
+from archive.exports.calls_to_export import put_everything, put_sample, shown
 from hypothesis import given
 from openai.types.chat import ChatCompletionMessageParam, ChatCompletionToolParam
 from pydantic import TypeAdapter

@@ -12,7 +12,7 @@ import duckdb
 import pandas
 import pyarrow.parquet as pq
 import pytest
-from archive.calls_to_export import put_everything, put_sample
+from archive.exports.calls_to_export import put_everything, put_sample
 from hypothesis import given
 from support.calls import voice_call
 from support.events import Call

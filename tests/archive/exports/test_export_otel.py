@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from archive.calls_to_export import SAMPLE, put_everything, put_sample, state_of
+from archive.exports.calls_to_export import SAMPLE, put_everything, put_sample, state_of
 from google.protobuf import json_format
 from hypothesis import given
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (

@@ -38,19 +38,41 @@
   let found = [];
   let shown = 0;
 
+  const pretty = (frame) => {
+    try {
+      return JSON.stringify(JSON.parse(frame), null, 2);
+    } catch {
+      return frame;
+    }
+  };
+  const frameRow = (frame) => {
+    const cell = element("td");
+    cell.colSpan = 5;
+    const body = element("pre", pretty(frame));
+    body.dir = "auto";
+    cell.append(body);
+    const made = element("tr");
+    made.append(cell);
+    return made;
+  };
   const what = (type, frame) => {
     const cell = element("td");
     if (frame === null) {
       cell.append(element("code", type), " (audio)");
       return cell;
     }
-    const details = element("details");
-    const summary = element("summary");
-    summary.append(element("code", type));
-    const body = element("pre", frame);
-    body.dir = "auto";
-    details.append(summary, body);
-    cell.append(details);
+    const button = element("button");
+    button.type = "button";
+    button.append(element("code", type));
+    button.setAttribute("aria-expanded", "false");
+    let unfolded = null;
+    button.addEventListener("click", () => {
+      if (unfolded) unfolded.remove();
+      unfolded = unfolded ? null : frameRow(frame);
+      if (unfolded) cell.parentElement.after(unfolded);
+      button.setAttribute("aria-expanded", String(unfolded !== null));
+    });
+    cell.append(button);
     return cell;
   };
   const row = ([seq, ms, direction, type, size, frame]) => {
@@ -69,7 +91,8 @@
   const search = () => {
     const wanted = filter.value.trim().toLowerCase();
     found = events.filter(([, , direction, type, , frame]) =>
-      (sound.checked || frame !== null) && `${direction} ${type}`.toLowerCase().includes(wanted));
+      (sound.checked || frame !== null) &&
+      `${direction} ${type} ${frame ?? ""}`.toLowerCase().includes(wanted));
     shown = 0;
     rows.replaceChildren();
     showMore();

@@ -53,7 +53,7 @@ def write_html(store: EventStore, session_id: str, stream: BinaryIO) -> None:
             script=Markup(script),  # noqa: S704
             heard=written,
             audio=_base64(sound),
-            events=_event_lines(store.events(session_id), shown["session"]),
+            events=_event_lines(store.events(session_id)),
             clock=call_page.clock,
             pretty=call_page.pretty,
             long=call_page.LONG,
@@ -122,7 +122,7 @@ def _base64(sound: BinaryIO) -> Iterator[str]:
 # Events
 
 
-def _event_lines(events: Iterator[StoredEvent], session: dict[str, Any]) -> Iterator[Markup]:
+def _event_lines(events: Iterator[StoredEvent]) -> Iterator[Markup]:
     """Each event as JSON: seq, milliseconds, direction, type, length, frame."""
     start = None
     comma = ""

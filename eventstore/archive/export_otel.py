@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable
 
 from eventstore.archive import span_content
 from eventstore.archive.spans import (
-    Attributes,
     ServerError,
     Span,
     Value,
     child,
     clean,
     common,
+    fail,
+    first_time,
+    seconds_between,
     span_id,
     stated,
     trace_id,
+    usage_attributes,
 )
+from eventstore.archive.transcription_spans import transcriptions
 from eventstore.projection import view
-from eventstore.projection.state import Billed, Item, Response, SessionState
-from eventstore.projection.usage import Tokens, tokens_of
+from eventstore.projection.state import Item, Response, SessionState
+from eventstore.projection.usage import tokens_of
 from eventstore.queries import Queries
 from eventstore.realtime.dialects import response_config
 from eventstore.realtime.frames import parse
 from eventstore.realtime.values import mapping, metadata_pairs, text
 from eventstore.store.query_sessions import state_at
 from eventstore.store.read_stream import StoredEvent, read_events
-
-_MILLION = 1_000_000
 
 
 def read_spans(store: Queries, session_id: str, content: bool = False) -> list[Span]:
@@ -69,7 +70,7 @@ def session_spans(
     spans = [
         *filter(None, (_response(state, r, inputs) for r in state.responses.values())),
         *filter(None, (_tool(state, i, outputs, content) for i in state.items.values())),
-        *_transcriptions(state, content),
+        *transcriptions(state, content),
     ]
     spans.sort(key=lambda span: (span.start, span.end, span.span_id))
     times = [t for t in (state.first_at, state.last_at) if t is not None]
@@ -104,10 +105,10 @@ def _response(
 ) -> Span | None:
     request = response.request
     asked_at = request.at if request is not None else None
-    start = _first(asked_at, response.created_at, response.seen_at)
+    start = first_time(asked_at, response.created_at, response.seen_at)
     if start is None:
         return None
-    end = _first(response.done_at, state.last_at, start) or start
+    end = first_time(response.done_at, state.last_at, start) or start
     model = text(response.session.get("model"))
     tokens = tokens_of(response.usage)
     reasons = finish_reasons(state, response)
@@ -118,11 +119,11 @@ def _response(
             "gen_ai.response.model": text(response.wire.get("model")) or model,
             "gen_ai.response.id": response.id,
             "gen_ai.response.finish_reasons": reasons,
-            "gen_ai.response.time_to_first_chunk": _seconds(start, _first_output(response)),
+            "gen_ai.response.time_to_first_chunk": seconds_between(start, _first_output(response)),
             **_configuration(response),
-            **(_usage(tokens) if response.usage else {}),
+            **(usage_attributes(tokens) if response.usage else {}),
             "eventstore.interrupted": response.id in state.interrupted,
-            "eventstore.speech_to_first_audio": _seconds(
+            "eventstore.speech_to_first_audio": seconds_between(
                 response.speech_ended_at, response.first_audio_at
             ),
             **_metadata(response),
@@ -133,7 +134,7 @@ def _response(
     span = child(state, "response", response.id, f"chat {model or ''}".strip(), (start, end), {})
     if text(response.wire.get("status")) == "failed":
         error = mapping(mapping(response.wire.get("status_details")).get("error"))
-        _fail(span, attributes, error)
+        fail(span, attributes, error)
     span.attributes = attributes
     return span
 
@@ -147,25 +148,6 @@ def _configuration(response: Response) -> dict[str, Value | None]:
         "gen_ai.output.type": speech if modalities else None,
         "gen_ai.request.max_tokens": limit if isinstance(limit, int) else None,
         "gen_ai.request.temperature": config["temperature"],
-    }
-
-
-def _usage(tokens: Tokens) -> dict[str, Value | None]:
-    applicable = {
-        "text.input_tokens": tokens.input_text,
-        "audio.input_tokens": tokens.input_audio,
-        "image.input_tokens": tokens.input_image,
-        "cache_read.input_tokens": tokens.cached_tokens,
-        "text.cache_read.input_tokens": tokens.cached_text,
-        "audio.cache_read.input_tokens": tokens.cached_audio,
-        "image.cache_read.input_tokens": tokens.cached_image,
-        "text.output_tokens": tokens.output_text,
-        "audio.output_tokens": tokens.output_audio,
-    }
-    return {
-        "gen_ai.usage.input_tokens": tokens.input_tokens,
-        "gen_ai.usage.output_tokens": tokens.output_tokens,
-        **{f"gen_ai.usage.{name}": value or None for name, value in applicable.items()},
     }
 
 
@@ -207,11 +189,11 @@ def _tool(
         return None
     output = _output_of(item, outputs) if kind == "function_call" else None
     whole = item.done_at if kind == "function_call" else item.seen_at
-    start = _first(whole, item.seen_at)
+    start = first_time(whole, item.seen_at)
     if start is None:
         return None
     ended = output.seen_at if output is not None else None
-    end = _first(ended if kind == "function_call" else item.done_at, start) or start
+    end = first_time(ended if kind == "function_call" else item.done_at, start) or start
     name = text(item.wire.get("name"))
     attributes = common(state, "execute_tool") | stated(
         {
@@ -226,7 +208,7 @@ def _tool(
     span = child(state, "tool", item.id, f"execute_tool {name or ''}".strip(), (start, end), {})
     error = item.wire.get("error")
     if error:
-        _fail(span, attributes, mapping(error))
+        fail(span, attributes, mapping(error))
     span.attributes = attributes
     return span
 
@@ -245,70 +227,3 @@ def _output_of(call: Item, outputs: dict[str, list[Item]]) -> Item | None:
     """The first output of a call behind it."""
     given = outputs.get(text(call.wire.get("call_id")) or "", [])
     return next((item for item in given if item.seen_seq >= call.seen_seq), None)
-
-
-# Transcriptions
-
-
-def _transcriptions(state: SessionState, content: bool) -> Iterator[Span]:
-    for (item_id, index), billed in state.billed.items():
-        item = state.items.get(item_id)
-        span = _transcription(state, item, item_id, index, billed)
-        if span is not None:
-            if content and item is not None:
-                span.attributes |= span_content.of_transcription(item, index)
-            yield span
-    for item in state.items.values():
-        for index, part in item.parts.items():
-            if part.error and (item.id, index) not in state.billed:
-                span = _transcription(state, item, item.id, index, None)
-                if span is not None:
-                    _fail(span, span.attributes, part.error)
-                    yield span
-
-
-def _transcription(
-    state: SessionState, item: Item | None, item_id: str, index: int, billed: Billed | None
-) -> Span | None:
-    """From the end of the user's speech to its transcript; a failure has no time of its own."""
-    speech = item.speech if item is not None else None
-    committed = speech.committed_at if speech is not None else None
-    end = billed.at if billed is not None else None
-    start = _first(committed, item.seen_at if item is not None else None, end)
-    if start is None:
-        return None
-    end = _first(end, start) or start
-    model = billed.model if billed is not None else None
-    usage = billed.usage if billed is not None else None
-    attributes = common(state, "transcription") | stated(
-        {
-            "gen_ai.conversation.id": view.conversation_id(
-                state, item.conversation if item is not None else None
-            ),
-            "gen_ai.request.model": model,
-            "gen_ai.output.type": "text",
-            **(_usage(tokens_of(usage)) if usage else {}),
-        }
-    )
-    name = f"transcription {model or ''}".strip()
-    times = min(start, end), end
-    return child(state, "transcription", f"{item_id}\0{index}", name, times, attributes)
-
-
-# Both
-
-
-def _fail(span: Span, attributes: Attributes, error: dict[str, Any]) -> None:
-    type_ = text(error.get("code")) or text(error.get("type")) or "_OTHER"
-    attributes["error.type"] = clean(type_, 128)
-    span.error = clean(text(error.get("message")) or type_, 1000)
-
-
-def _first(*times: int | None) -> int | None:
-    return next((time for time in times if time is not None), None)
-
-
-def _seconds(start: int | None, end: int | None) -> float | None:
-    if start is None or end is None or end < start:
-        return None
-    return (end - start) / _MILLION

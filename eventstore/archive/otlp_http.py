@@ -51,7 +51,7 @@ class Endpoint:
             with _Told() as told:
                 done = self._exporter.export([_readable(span) for span in batch])
             if done is not SpanExportResult.SUCCESS:
-                raise EventStoreError(f"{self.url} did not take the spans: {told.last}")
+                raise EventStoreError(f"{self.url} did not take the spans: {told.reason}")
 
     def close(self) -> None:
         """Close the connection."""
@@ -70,16 +70,16 @@ def _traces_url(url: str) -> str:
 
 
 class _Told(logging.Handler):
-    """What the exporter logs meanwhile: its only way to say why it failed."""
+    """What the exporter logs first meanwhile: its only way to say why it failed."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.last = "it gave no reason"
+        self.reason = ""
         self._logger = logging.getLogger("opentelemetry")
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep a message."""
-        self.last = " ".join(record.getMessage().split())[:300]
+        """Keep the first message: later ones say that it was tried in vain."""
+        self.reason = self.reason or " ".join(record.getMessage().split())[:500]
 
     def __enter__(self) -> _Told:
         self._propagated, self._logger.propagate = self._logger.propagate, False

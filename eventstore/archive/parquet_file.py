@@ -12,8 +12,8 @@ from eventstore.errors import MissingExtraError
 from eventstore.store.transaction import Row
 
 #: A row group has so many rows, or so many characters of JSON, whichever comes first.
-GROUP_ROWS = 50_000
-GROUP_CHARACTERS = 32 * 1024 * 1024
+GROUP_ROWS = 20_000
+GROUP_CHARACTERS = 16 * 1024 * 1024
 
 
 class TableFile:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from eventstore.projection.state import SessionState
+from eventstore.projection.usage import Tokens
 from eventstore.realtime.dialects import voice_of
 from eventstore.realtime.values import mapping, storable, text
+
+_MILLION = 1_000_000
 
 Value = str | bool | int | float | list[str]
 Attributes = dict[str, Value]
@@ -141,3 +144,42 @@ def _host(state: SessionState) -> str:
         return urlsplit(text(state.notes.get("url")) or "").hostname or ""
     except ValueError:
         return ""
+
+
+def usage_attributes(tokens: Tokens) -> dict[str, Value | None]:
+    """Tokens by modality, cached ones apart; what does not apply is left out."""
+    applicable = {
+        "text.input_tokens": tokens.input_text,
+        "audio.input_tokens": tokens.input_audio,
+        "image.input_tokens": tokens.input_image,
+        "cache_read.input_tokens": tokens.cached_tokens,
+        "text.cache_read.input_tokens": tokens.cached_text,
+        "audio.cache_read.input_tokens": tokens.cached_audio,
+        "image.cache_read.input_tokens": tokens.cached_image,
+        "text.output_tokens": tokens.output_text,
+        "audio.output_tokens": tokens.output_audio,
+    }
+    return {
+        "gen_ai.usage.input_tokens": tokens.input_tokens,
+        "gen_ai.usage.output_tokens": tokens.output_tokens,
+        **{f"gen_ai.usage.{name}": value or None for name, value in applicable.items()},
+    }
+
+
+def fail(span: Span, attributes: Attributes, error: dict[str, Any]) -> None:
+    """Note what failed: the error's type in the attributes, its message as the status."""
+    type_ = text(error.get("code")) or text(error.get("type")) or "_OTHER"
+    attributes["error.type"] = clean(type_, 128)
+    span.error = clean(text(error.get("message")) or type_, 1000)
+
+
+def first_time(*times: int | None) -> int | None:
+    """The first of these times that is known."""
+    return next((time for time in times if time is not None), None)
+
+
+def seconds_between(start: int | None, end: int | None) -> float | None:
+    """Seconds from one time to another; None where one is unknown, or they are out of order."""
+    if start is None or end is None or end < start:
+        return None
+    return (end - start) / _MILLION

@@ -57,15 +57,21 @@ def session_ids(engine: Engine, wanted: SessionFilter) -> Iterator[str]:
     """The ids of all sessions that match, oldest first; read page by page."""
     paging = Paging(limit=MAX_LIMIT, order="asc")
     while True:
-        page = query_sessions(engine, wanted, paging)
-        yield from (entry["id"] for entry in page.data)
-        if not page.has_more:
+        with read(engine) as tx:
+            sql, parameters = sessions_sql(tx, wanted, paging, columns="s.session_id")
+            found = [row[0] for row in tx.rows(sql, parameters)]
+        yield from found[: paging.limit]
+        if len(found) <= paging.limit:
             return
-        paging = paging.model_copy(update={"after": page.last_id})
+        paging = paging.model_copy(update={"after": found[paging.limit - 1]})
 
 
 def sessions_sql(
-    tx: Transaction, wanted: SessionFilter, paging: Paging, live: bool = False
+    tx: Transaction,
+    wanted: SessionFilter,
+    paging: Paging,
+    live: bool = False,
+    columns: str = _COLUMNS,
 ) -> tuple[str, list[Any]]:
     """The statement of a page, and its parameters.
 
@@ -91,7 +97,7 @@ def sessions_sql(
             raise no_session(paging.after)
         where.add(f"(s.at, s.session_id) {compare} (?, ?)", row[0], paging.after)
     sql = (
-        f"SELECT {_COLUMNS} FROM {_source(tx, live)}{where.sql()} ORDER BY s.at {direction},"
+        f"SELECT {columns} FROM {_source(tx, live)}{where.sql()} ORDER BY s.at {direction},"
         f" s.session_id {direction} LIMIT ?"
     )
     return sql, [*where.parameters, paging.limit + 1]

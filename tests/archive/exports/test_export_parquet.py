@@ -22,7 +22,7 @@ from support.strategies import streams
 from eventstore import EventStore, Frame, NotFoundError
 from eventstore.archive.export_parquet import write_parquet
 from eventstore.archive.parquet_columns import RESPONSE_COLUMNS
-from eventstore.archive.parquet_file import GROUP_ROWS, TableFile
+from eventstore.archive.parquet_file import GROUP_CHARACTERS, GROUP_ROWS, TableFile
 from eventstore.realtime.values import loads, metadata_pairs
 from eventstore.times import from_value
 
@@ -172,13 +172,13 @@ def test_row_groups_are_bounded(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     with TableFile(path, (("number", "integer"), ("text", "text"))) as file:
         file.write_all((number, "x") for number in range(2 * GROUP_ROWS + 5))
-        file.write_all((number, "x" * 10_000_000) for number in range(7))
+        file.write_all((number, "x" * (GROUP_CHARACTERS // 2)) for number in range(7))
         assert not path.exists()
         file.finish()
         file.publish()
     groups = pq.ParquetFile(path).metadata
     sizes = [groups.row_group(index).num_rows for index in range(groups.num_row_groups)]
-    assert sizes == [GROUP_ROWS, GROUP_ROWS, 9, 3]
+    assert sizes == [GROUP_ROWS, GROUP_ROWS, 7, 2, 2, 1]
     assert [entry.name for entry in tmp_path.iterdir()] == ["t.parquet"]
 
 

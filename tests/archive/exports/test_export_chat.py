@@ -43,7 +43,7 @@ def check(line: Json) -> None:
     """Whether it is a line that OpenAI's types take, and each call has its output behind it."""
     text = dumps(line)
     assert json.loads(text.encode()) == line
-    text.encode().decode()
+    json.dumps(line, ensure_ascii=False).encode()  # no half a character
     assert set(line) <= {"messages", "tools", "parallel_tool_calls", "metadata"}
     consume(MESSAGES.validate_python(line["messages"], strict=True))
     consume(TOOLS.validate_python(line.get("tools", []), strict=True))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from eventstore.capture.import_file import Imported, import_file
 from eventstore.queries import Queries
@@ -18,6 +18,10 @@ from eventstore.store.sessions import check_session_id, metadata_frame
 from eventstore.store.transaction import close_all
 from eventstore.store.wal import Checkpointer
 from eventstore.times import now
+
+if TYPE_CHECKING:
+    from eventstore.archive.call_audio import AudioFormat, AudioWritten
+    from eventstore.archive.plot import PlotFormat
 
 
 class EventStore(Queries):
@@ -143,6 +147,53 @@ class EventStore(Queries):
         """
         pairs = check_metadata(metadata or {})
         return import_file(self, path, session_id, pairs, keep_going, progress)
+
+    def audio(
+        self,
+        session_id: str,
+        target: str | Path | BinaryIO,
+        format: AudioFormat = "wav",
+        **selected: Any,
+    ) -> AudioWritten:
+        """Write what was heard in a session: the user left, the assistant right, in true time.
+
+        Args:
+            target: a file, or a binary stream that can seek.
+            format: `wav`, `flac` or `ogg`.
+            selected: `item`, `response` or `side`; `start`, `end` in seconds since the first
+                event; `rate` in samples a second; as for `archive.call_audio.write_audio`.
+
+        Raises:
+            NotFoundError: no such session, or no sound of it. InvalidInputError: a bad argument.
+            OSError: the target cannot be written.
+        """
+        from eventstore.archive.call_audio import write_audio  # numpy takes long to load
+
+        path = Path(target) if isinstance(target, str) else target
+        return write_audio(self, session_id, path, format, **selected)
+
+    def plot(
+        self,
+        session_id: str,
+        target: str | Path | BinaryIO,
+        format: PlotFormat = "png",
+        **selected: Any,
+    ) -> None:
+        """Draw what was heard in a session: both waveforms, turns and interruptions.
+
+        Args:
+            target: a file, or a binary stream.
+            format: `png` or `svg`.
+            selected: `item`, `response`, `side`, `start` and `end`, as for `audio`.
+
+        Raises:
+            NotFoundError, OSError: as for `audio`.
+            InvalidInputError: a bad argument. EventStoreError: matplotlib is not installed.
+        """
+        from eventstore.archive.plot import plot_audio
+
+        path = Path(target) if isinstance(target, str) else target
+        plot_audio(self, session_id, path, format, **selected)
 
     def rebuild(
         self, session_ids: Iterable[str] | None = None, workers: int = 1

@@ -9,12 +9,13 @@ import tempfile
 from collections.abc import Iterator
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from eventstore.archive import call_page
+from eventstore.archive.call_audio import AudioWritten, write_audio
 from eventstore.errors import NotFoundError
 from eventstore.realtime.catalogue import AUDIO_DELTAS, INPUT_AUDIO
 from eventstore.realtime.frames import parse
@@ -101,12 +102,8 @@ def _error(event: StoredEvent) -> tuple[int, int | None, str]:
 # Audio
 
 
-def _write_audio(store: EventStore, session_id: str, target: BinaryIO) -> Any:
+def _write_audio(store: EventStore, session_id: str, target: BinaryIO) -> AudioWritten | None:
     """Write the call as OGG; what it holds, or None where no sound is in the log."""
-    try:
-        from eventstore.archive.call_audio import write_audio  # type: ignore[import-not-found]
-    except ImportError:
-        return None
     try:
         return write_audio(store, session_id, target, "ogg")
     except NotFoundError:

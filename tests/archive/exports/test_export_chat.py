@@ -267,6 +267,11 @@ def test_any_stream(played: list[Frame]) -> None:
         check(line)
 
 
+def test_half_a_character_is_replaced() -> None:
+    (said,) = messages_of(Call().typed("item_1", "a\ud83d\0"))
+    assert said["content"] == "a��"
+
+
 @pytest.mark.parametrize("role", ["user", "assistant", "system"])
 @given(said=any_text(40))
 @examples(40)

@@ -182,7 +182,7 @@ def verify(
     if everything == bool(session_ids) and not (against and not session_ids and not everything):
         raise click.UsageError("name sessions, or give --all or --against")
     with open_store(url) as store:
-        ids = list(session_ids) or list(store.session_ids() if everything else expected)
+        ids = list(session_ids) or list(store.stream_ids() if everything else expected)
         found, missing = [], []
         with progress_bar("verify", len(ids)) as bar:
             for session_id in ids:

@@ -12,6 +12,7 @@ import eventstore
 from eventstore.cli import (
     archive,
     audio,
+    export,
     join,
     maintain,
     query,
@@ -43,6 +44,7 @@ def cli(url: str | None) -> None:
 
 for _module in (
     transfer,
+    export,
     record,
     join,
     read,

@@ -1,8 +1,8 @@
 """Pack a run of events into a segment: a third of their size, given back exactly.
 
 The blocks: `kinds`, what rows have in common; `rows`, for each its kind, time and sizes of sound;
-`values` and `ids`, the columns of texts, and `random`, which of them are among the ids; and `sound`
-for each direction and type of events that have some. So reading some types takes only what they
+`values` and `ids`, the columns of texts, and `columns`, what each of them is; and `sound` for each
+direction and type of events that have some. So reading some types takes only what they
 are in, and folding a session reads no sound.
 """
 
@@ -16,8 +16,11 @@ from eventstore.segments import audio_codec
 from eventstore.segments.chunks import begin_samples, join
 from eventstore.segments.container import Block, write_container
 from eventstore.segments.numbers import differences, pack_numbers
-from eventstore.segments.rows import Kind, Row
-from eventstore.segments.text_columns import SEPARATOR, cut, is_random
+from eventstore.segments.rows import Row
+from eventstore.segments.text_columns import SEPARATOR, Skeleton, cut, is_constant, is_random
+
+#: What a column is: among the values, among the ids, or one value for all rows.
+VARYING, RANDOM, CONSTANT = 0, 1, 2
 
 # Frames whose cut is kept at hand: a client's appends are all the same, but for their sound.
 _KNOWN = 64
@@ -27,7 +30,8 @@ class _Packing:
     """Rows, sorted into columns."""
 
     def __init__(self) -> None:
-        self.kinds: dict[Kind, int] = {}
+        #: As `rows.Kind` has them.
+        self.kinds: dict[tuple[str, str, int | None, int | None, Skeleton], int] = {}
         self.of_rows: list[int] = []
         self.values: list[list[Sequence[str]]] = []
         self.sounds: dict[tuple[str, str, bool], int] = {}
@@ -35,26 +39,28 @@ class _Packing:
         self._known: dict[str, tuple[tuple[str, ...], Sequence[str]]] = {}
 
     def add(self, row: Row) -> None:
-        found = self._known.get(row.frame)
+        _, _, direction, type_, frame, offset, _, audio = row
+        found = self._known.get(frame)
         if found is None:
-            found = cut(row.frame)
+            found = cut(frame)
             if len(self._known) < _KNOWN:
-                self._known[row.frame] = found
+                self._known[frame] = found
         skeleton, values = found
-        sound = self._add_sound(row) if row.audio is not None else None
-        kind = Kind(row.direction, row.type, row.audio_offset, sound, skeleton)
+        sound = None
+        if audio is not None:
+            sound = self._add_sound(direction, type_, (offset or 0) < 0, audio)
+        kind = direction, type_, offset, sound, skeleton
         number = self.kinds.setdefault(kind, len(self.kinds))
         if number == len(self.values):
             self.values.append([])
         self.values[number].append(values)
         self.of_rows.append(number)
 
-    def _add_sound(self, row: Row) -> int:
-        is_text = (row.audio_offset or 0) < 0
-        number = self.sounds.setdefault((row.direction, row.type, is_text), len(self.sounds))
+    def _add_sound(self, direction: str, type_: str, is_text: bool, audio: bytes) -> int:
+        number = self.sounds.setdefault((direction, type_, is_text), len(self.sounds))
         if number == len(self.chunks):
             self.chunks.append([])
-        self.chunks[number].append(row.audio or b"")
+        self.chunks[number].append(audio)
         return number
 
 
@@ -68,7 +74,7 @@ def pack_segment(rows: Sequence[Row]) -> bytes:
     for row in rows:
         packing.add(row)
     blocks = [
-        _block("kinds", orjson.dumps([tuple(kind) for kind in packing.kinds])),
+        _block("kinds", orjson.dumps(list(packing.kinds))),
         _block("rows", _numbers(rows, packing)),
         *_columns(packing.values),
     ]
@@ -92,13 +98,20 @@ def _numbers(rows: Sequence[Row], packing: _Packing) -> bytes:
 def _columns(kinds: list[list[Sequence[str]]]) -> list[Block]:
     texts: list[str] = []
     ids: list[str] = []
-    random = bytearray()
+    marks = bytearray()
     for rows in kinds:
         for column in zip(*rows, strict=True):
-            random.append(is_random(column))
-            (ids if random[-1] else texts).extend(column)
+            if is_constant(column):
+                marks.append(CONSTANT)
+                texts.append(column[0])
+            elif is_random(column):
+                marks.append(RANDOM)
+                ids += column
+            else:
+                marks.append(VARYING)
+                texts += column
     return [
-        _block("random", bytes(random)),
+        _block("columns", bytes(marks)),
         _block("values", SEPARATOR.join(texts).encode()),
         _block("ids", SEPARATOR.join(ids).encode()),
     ]

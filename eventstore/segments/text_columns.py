@@ -8,13 +8,16 @@ knows nothing of JSON but where a value may stand, and joining gives the text ba
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 
 #: A value behind a colon: a string or a number.
 _VALUE = re.compile(r'(?<=:)(\s?"(?:[^"\\]|\\.)*+"|\s?-?[0-9][0-9.eE+-]*+)', re.DOTALL)
 # A longer text is one value: it is no event's frame, and may be made to take time.
 _LONGEST = 256 * 1024
 SEPARATOR = "\0"
+# A column of fewer values, or of shorter ones, is not worth a block of its own.
+_FEW, _SHORT = 8, 12
 
 Skeleton = tuple[str, ...]
 
@@ -25,11 +28,6 @@ def cut(text: str) -> tuple[Skeleton, Sequence[str]]:
         return ("", ""), (text,)
     pieces = _VALUE.split(text)
     return tuple(pieces[::2]), pieces[1::2]
-
-
-def pattern(skeleton: Skeleton) -> str:
-    """What a tuple of values is put in by `%`."""
-    return "%s".join(piece.replace("%", "%%") for piece in skeleton)
 
 
 def is_random(column: Sequence[str]) -> bool:
@@ -44,12 +42,32 @@ def is_random(column: Sequence[str]) -> bool:
     )
 
 
-_FEW, _SHORT = 8, 12
+def is_constant(column: Sequence[str]) -> bool:
+    """Whether a column says the same in each row."""
+    return column.count(column[0]) == len(column)
 
 
-def joined(pattern_: str, columns: Sequence[Sequence[str]], count: int) -> Iterator[str]:
-    """The texts of a skeleton, in order, as they are asked for."""
-    if not columns:
-        text = pattern_ % ()
-        return (text for _ in range(count))
-    return map(pattern_.__mod__, zip(*columns, strict=True))
+def joined(skeleton: Skeleton, columns: Sequence[str | Sequence[str]], count: int) -> Iterator[str]:
+    """The texts of a skeleton, in order, as they are asked for.
+
+    Args:
+        columns: the values between its pieces; a text is the same in each row.
+        count: how many texts there are.
+    """
+    pieces = [_escaped(skeleton[0])]
+    varying: list[Iterable[str]] = []
+    for piece, column in zip(skeleton[1:], columns, strict=True):
+        if isinstance(column, str):
+            pieces.append(_escaped(column))
+        else:
+            pieces.append("%s")
+            varying.append(column)
+        pieces.append(_escaped(piece))
+    pattern = "".join(pieces)
+    if not varying:
+        return repeat(pattern % (), count)
+    return map(pattern.__mod__, zip(*varying, strict=True))
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%%")

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from eventstore.errors import DamagedError
-from eventstore.segments.container import SegmentError
+from eventstore.segments.container import SegmentError, read_container
 from eventstore.segments.rows import Row
-from eventstore.segments.unpack import Wanted, unpack_segment
+from eventstore.segments.unpack import Wanted, unpack_container
 from eventstore.store.transaction import Transaction
 
 SEALED_SEQ = "SELECT sealed_seq FROM streams WHERE session_id = ?"
@@ -73,25 +73,19 @@ def packed_segment(tx: Transaction, session_id: str, seq: int) -> Packed | None:
 
 
 def events_in(packed: Packed, wanted: Wanted | None = None, sound: bool = True) -> Iterator[Row]:
-    """A segment's events, in order: see `unpack_segment`.
+    """A segment's events, in order: see `unpack_container`.
 
     Raises:
         DamagedError: it cannot be read.
     """
-    seq = packed.first_seq
+    session_id, first, last, data = packed
     try:
-        for row in unpack_segment(packed.data, wanted, sound):
-            if not packed.first_seq <= row.seq <= packed.last_seq:
-                raise SegmentError("it holds events of another")
-            seq = row.seq + 1
-            yield row
+        container = read_container(data)
+        if (container.first, container.events) != (first, last - first + 1):
+            raise SegmentError("it holds other events")
+        yield from unpack_container(container, wanted, sound)
     except SegmentError as error:
-        raise DamagedError(
-            packed.session_id, packed.first_seq, packed.last_seq, str(error)
-        ) from error
-    if wanted is None and seq != packed.last_seq + 1:
-        problem = f"its events from {seq} on are missing"
-        raise DamagedError(packed.session_id, packed.first_seq, packed.last_seq, problem)
+        raise DamagedError(session_id, first, last, str(error)) from error
 
 
 def sealed_events(

@@ -94,7 +94,10 @@ def read_rows(
             first = piece[-1].seq + 1
             continue
         wanted = None if types is direction is None else partial(_is_wanted, types, direction)
-        yield from (row for row in events_in(packed, wanted) if first <= row.seq <= last)
+        rows = events_in(packed, wanted)
+        if first > packed.first_seq or last < packed.last_seq:
+            rows = (row for row in rows if first <= row.seq <= last)
+        yield from rows
         first = packed.last_seq + 1
 
 

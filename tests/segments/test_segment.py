@@ -23,7 +23,7 @@ from eventstore.segments.digest import BEGINNING, Digest, digest_of
 from eventstore.segments.numbers import differences, pack_numbers, sums, unpack_numbers
 from eventstore.segments.pack import pack_segment
 from eventstore.segments.rows import Row
-from eventstore.segments.text_columns import cut, joined, pattern
+from eventstore.segments.text_columns import cut, joined
 from eventstore.segments.unpack import unpack_segment
 from eventstore.times import from_value
 
@@ -87,7 +87,8 @@ def test_a_call_takes_a_third_of_its_frames() -> None:
 def test_a_text_is_its_skeleton_and_its_values(text: str, count: int) -> None:
     skeleton, values = cut(text)
     columns = [[value] * count for value in values]
-    assert list(joined(pattern(skeleton), columns, count)) == [text] * count
+    assert list(joined(skeleton, columns, count)) == [text] * count
+    assert list(joined(skeleton, values, count)) == [text] * count
 
 
 def test_values_of_json_are_cut_out() -> None:

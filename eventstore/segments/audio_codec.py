@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 
+import miniaudio
 import numpy as np
 import soundfile
 import zstandard
@@ -68,7 +69,7 @@ def unpack(data: bytes | memoryview, codec: str) -> bytes:
         raise ValueError(f"unknown codec {codec!r}")
     try:
         return unpacker(data)
-    except (zstandard.ZstdError, soundfile.SoundFileError) as error:
+    except (zstandard.ZstdError, miniaudio.MiniaudioError) as error:
         raise ValueError(f"sound is damaged: {error}") from error
 
 
@@ -89,9 +90,11 @@ def _flac(samples: NDArray[np.int16], subtype: str) -> bytes:
 
 
 def _unflac(data: bytes | memoryview) -> NDArray[np.int16]:
-    samples, _ = soundfile.read(io.BytesIO(data), dtype="int16")
-    found: NDArray[np.int16] = samples
-    return found
+    # It takes half of the time that soundfile takes: docs/benchmarks.md.
+    found = miniaudio.decode(
+        bytes(data), miniaudio.SampleFormat.SIGNED16, nchannels=1, sample_rate=_RATE
+    )
+    return np.frombuffer(found.samples, np.int16)
 
 
 def _pcm16(data: bytes) -> bytes:

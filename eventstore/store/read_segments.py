@@ -65,10 +65,10 @@ def segments(tx: Transaction, session_id: str) -> list[Segment]:
 
 def packed_segment(tx: Transaction, session_id: str, seq: int) -> Packed | None:
     """The segment that an event is in; None where it is in none."""
-    row = tx.row(SEGMENT_WITH, (session_id, seq, seq))
-    if row is None:
+    rows = tx.rows_with_bytes(SEGMENT_WITH, (session_id, seq, seq))
+    if not rows:
         return None
-    first, last, _, data = row
+    first, last, _, data = rows[0]
     return Packed(session_id, first, last, data or b"")
 
 

@@ -140,7 +140,7 @@ def _read_piece(
         if total > PIECE_BYTES and seq != sizes[0][0]:
             break
         end = seq
-    rows = tx.rows(PIECE.format(which=which), (session_id, first, end, *filters))
+    rows = tx.rows_with_bytes(PIECE.format(which=which), (session_id, first, end, *filters))
     return [
         Row(seq, at, direction, type_, frame, offset, None if audio is None else len(audio), audio)
         for seq, at, direction, type_, frame, offset, audio in rows

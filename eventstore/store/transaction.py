@@ -42,6 +42,14 @@ class Transaction:
         found: list[Row] = self.connection.execute(self._sql(sql), parameters).fetchall()
         return found
 
+    def rows_with_bytes(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        """`rows`, with columns of bytes: PostgreSQL sends them as they are, not as text."""
+        if not self.postgresql:
+            return self.rows(sql, parameters)
+        cursor = self.connection.execute(_percent(sql), parameters, binary=True)
+        found: list[Row] = cursor.fetchall()
+        return found
+
     def row(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
         """The first row of a query, None where it has none."""
         found: Row | None = self.connection.execute(self._sql(sql), parameters).fetchone()

@@ -16,9 +16,7 @@ from eventstore.errors import (
 )
 from eventstore.realtime.frames import Frame
 from eventstore.segments.digest import BEGINNING, Digest, is_full
-from eventstore.segments.pack import pack_segment
 from eventstore.segments.rows import Row
-from eventstore.segments.unpack import unpack_segment
 from eventstore.store.put_segments import NewSegment, put_events, put_segments
 from eventstore.store.read_segments import segments
 from eventstore.store.read_stream import read_events, read_rows
@@ -169,6 +167,10 @@ def _packed(session_id: str, rows: Iterator[Row], start: _Start) -> Iterator[New
 
 
 def _segment(session_id: str, group: list[Row], digest: Digest, previous: bytes) -> NewSegment:
+    # Packing sound takes numpy, which takes longer to load than most commands run.
+    from eventstore.segments.pack import pack_segment
+    from eventstore.segments.unpack import unpack_segment
+
     data = pack_segment(group)
     if list(unpack_segment(data)) != group:
         seqs = f"{group[0].seq} to {group[-1].seq}"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from eventstore.errors import DamagedError
 from eventstore.segments.container import SegmentError, read_container
 from eventstore.segments.rows import Row
-from eventstore.segments.unpack import Wanted, unpack_container
 from eventstore.store.transaction import Transaction
+
+if TYPE_CHECKING:
+    from eventstore.segments.unpack import Wanted
 
 SEALED_SEQ = "SELECT sealed_seq FROM streams WHERE session_id = ?"
 SEGMENTS = (
@@ -78,6 +80,9 @@ def events_in(packed: Packed, wanted: Wanted | None = None, sound: bool = True) 
     Raises:
         DamagedError: it cannot be read.
     """
+    # Reading sound takes numpy, which takes longer to load than most commands run.
+    from eventstore.segments.unpack import unpack_container
+
     session_id, first, last, data = packed
     try:
         container = read_container(data)

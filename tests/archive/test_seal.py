@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import random
 import signal
@@ -106,6 +107,12 @@ def test_whole_calls_are_sealed(engine: Engine) -> None:
         check(engine, list(stream), len(stream), 1)
 
 
+def sound(store: EventStore, session_id: str) -> bytes:
+    stream = io.BytesIO()
+    store.audio(session_id, stream)
+    return stream.getvalue()
+
+
 def everything(store: EventStore, session_id: str) -> list[Any]:
     """All that the store's verbs say of a session."""
     head = store.head(session_id)
@@ -119,6 +126,7 @@ def everything(store: EventStore, session_id: str) -> list[Any]:
         list(store.replay(session_id)),
         list(store.follow(session_id)),
         store.reseed(session_id, audio=True),
+        sound(store, session_id),
         *shown,
     ]
 

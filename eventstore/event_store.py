@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
+from eventstore.archive.copy_sessions import Copied, copy_sessions
 from eventstore.capture.import_file import Imported, import_file
 from eventstore.queries import Queries
 from eventstore.realtime.frames import Frame
 from eventstore.store import engine as engines
-from eventstore.store import project, schema
+from eventstore.store import project, query_sessions, schema
 from eventstore.store.appender import Append, Appended, StateCache, append, append_together
-from eventstore.store.filters import check_metadata
+from eventstore.store.filters import SessionFilter, check_metadata, checked
 from eventstore.store.sessions import check_session_id, metadata_frame
 from eventstore.store.transaction import close_all
 from eventstore.store.wal import Checkpointer
@@ -143,6 +144,40 @@ class EventStore(Queries):
         """
         pairs = check_metadata(metadata or {})
         return import_file(self, path, session_id, pairs, keep_going, progress)
+
+    def copy(
+        self,
+        to: EventStore,
+        session_ids: Iterable[str] | None = None,
+        then_delete: bool = False,
+        dry_run: bool = False,
+        **filters: Any,
+    ) -> Iterator[Copied]:
+        """Copy closed sessions to another store; yields each as it is done, or failed.
+
+        Each is copied in one transaction, which the target's events are read again in. What is
+        there already, and equal, is left alone.
+
+        Args:
+            to: the other store.
+            session_ids: which, all of them closed; None for all that are and match the filters.
+            then_delete: delete each from this store once the other has it.
+            dry_run: change nothing; say what would be done.
+            filters: as for `sessions`.
+
+        Raises:
+            InvalidInputError: it is the same store, or a bad filter.
+            DatabaseUnavailableError: one of them cannot be reached; what was yielded is done.
+        """
+        named = session_ids is not None
+        ids = list(self._matching(filters) if session_ids is None else session_ids)
+        return copy_sessions(self.engine, to.engine, ids, named, then_delete, dry_run)
+
+    def _matching(self, filters: Mapping[str, Any]) -> Iterator[str]:
+        """The ids of sessions that match; without filters, of those that are behind as well."""
+        if not filters:
+            return project.session_ids(self.engine)
+        return query_sessions.session_ids(self.engine, checked(SessionFilter, filters))
 
     def rebuild(
         self, session_ids: Iterable[str] | None = None, workers: int = 1

@@ -9,6 +9,7 @@ from eventstore.errors import DamagedError
 from eventstore.segments.container import SegmentError
 from eventstore.segments.rows import Row
 from eventstore.segments.unpack import Wanted, unpack_segment
+from eventstore.store import locations
 from eventstore.store.transaction import Transaction
 
 SEALED_SEQ = "SELECT sealed_seq FROM streams WHERE session_id = ?"
@@ -44,12 +45,13 @@ class Segment(NamedTuple):
 
 
 class Packed(NamedTuple):
-    """A segment's bytes, and which events they are."""
+    """A segment's bytes, or where they are, and which events they are."""
 
     session_id: str
     first_seq: int
     last_seq: int
-    data: bytes
+    location: str | None
+    data: bytes | None
 
 
 def sealed_seq(tx: Transaction, session_id: str) -> int:
@@ -68,8 +70,28 @@ def packed_segment(tx: Transaction, session_id: str, seq: int) -> Packed | None:
     row = tx.row(SEGMENT_WITH, (session_id, seq, seq))
     if row is None:
         return None
-    first, last, _, data = row
-    return Packed(session_id, first, last, data or b"")
+    return Packed(session_id, *row)
+
+
+def bytes_of(packed: Packed) -> bytes:
+    """A segment's bytes, read from where they are: best while no transaction waits.
+
+    Raises:
+        DamagedError: they are missing, or others than were put there.
+        DatabaseUnavailableError: they cannot be reached.
+    """
+    if packed.data is not None:
+        return packed.data
+    try:
+        if packed.location is None:
+            raise locations.BytesError("its bytes are missing")
+        return locations.get(packed.location)
+    except locations.BytesError as error:
+        raise _damaged(packed, error) from error
+
+
+def _damaged(packed: Packed, error: Exception) -> DamagedError:
+    return DamagedError(packed.session_id, packed.first_seq, packed.last_seq, str(error))
 
 
 def events_in(packed: Packed, wanted: Wanted | None = None, sound: bool = True) -> Iterator[Row]:
@@ -77,18 +99,17 @@ def events_in(packed: Packed, wanted: Wanted | None = None, sound: bool = True) 
 
     Raises:
         DamagedError: it cannot be read.
+        DatabaseUnavailableError: its bytes are elsewhere, and cannot be reached.
     """
-    seq = packed.first_seq
+    data, seq = bytes_of(packed), packed.first_seq
     try:
-        for row in unpack_segment(packed.data, wanted, sound):
+        for row in unpack_segment(data, wanted, sound):
             if not packed.first_seq <= row.seq <= packed.last_seq:
                 raise SegmentError("it holds events of another")
             seq = row.seq + 1
             yield row
     except SegmentError as error:
-        raise DamagedError(
-            packed.session_id, packed.first_seq, packed.last_seq, str(error)
-        ) from error
+        raise _damaged(packed, error) from error
     if wanted is None and seq != packed.last_seq + 1:
         problem = f"its events from {seq} on are missing"
         raise DamagedError(packed.session_id, packed.first_seq, packed.last_seq, problem)

@@ -5,20 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
+from eventstore.archive import seal
 from eventstore.archive.copy_sessions import Copied, copy_sessions
+from eventstore.archive.seal import Sealed
 from eventstore.capture.import_file import Imported, import_file
+from eventstore.errors import EventStoreError
 from eventstore.queries import Queries
 from eventstore.realtime.frames import Frame
 from eventstore.store import engine as engines
-from eventstore.store import project, query_sessions, schema
+from eventstore.store import project, schema
 from eventstore.store.appender import Append, Appended, StateCache, append, append_together
-from eventstore.store.filters import SessionFilter, check_metadata, checked
+from eventstore.store.filters import check_metadata
 from eventstore.store.sessions import check_session_id, metadata_frame
 from eventstore.store.transaction import close_all
+from eventstore.store.vacuum import vacuum
 from eventstore.store.wal import Checkpointer
 from eventstore.times import now
+
+if TYPE_CHECKING:
+    from eventstore.archive.call_audio import AudioFormat, AudioWritten
+    from eventstore.archive.plot import PlotFormat
 
 
 class EventStore(Queries):
@@ -145,39 +153,52 @@ class EventStore(Queries):
         pairs = check_metadata(metadata or {})
         return import_file(self, path, session_id, pairs, keep_going, progress)
 
-    def copy(
+    def audio(
         self,
-        to: EventStore,
-        session_ids: Iterable[str] | None = None,
-        then_delete: bool = False,
-        dry_run: bool = False,
-        **filters: Any,
-    ) -> Iterator[Copied]:
-        """Copy closed sessions to another store; yields each as it is done, or failed.
-
-        Each is copied in one transaction, which the target's events are read again in. What is
-        there already, and equal, is left alone.
+        session_id: str,
+        target: str | Path | BinaryIO,
+        format: AudioFormat = "wav",
+        **selected: Any,
+    ) -> AudioWritten:
+        """Write what was heard in a session: the user left, the assistant right, in true time.
 
         Args:
-            to: the other store.
-            session_ids: which, all of them closed; None for all that are and match the filters.
-            then_delete: delete each from this store once the other has it.
-            dry_run: change nothing; say what would be done.
-            filters: as for `sessions`.
+            target: a file, or a binary stream that can seek.
+            format: `wav`, `flac` or `ogg`.
+            selected: `item`, `response` or `side`; `start`, `end` in seconds since the first
+                event; `rate` in samples a second; as for `archive.call_audio.write_audio`.
 
         Raises:
-            InvalidInputError: it is the same store, or a bad filter.
-            DatabaseUnavailableError: one of them cannot be reached; what was yielded is done.
+            NotFoundError: no such session, or no sound of it. InvalidInputError: a bad argument.
+            OSError: the target cannot be written.
         """
-        named = session_ids is not None
-        ids = list(self._matching(filters) if session_ids is None else session_ids)
-        return copy_sessions(self.engine, to.engine, ids, named, then_delete, dry_run)
+        from eventstore.archive.call_audio import write_audio  # numpy takes long to load
 
-    def _matching(self, filters: Mapping[str, Any]) -> Iterator[str]:
-        """The ids of sessions that match; without filters, of those that are behind as well."""
-        if not filters:
-            return project.session_ids(self.engine)
-        return query_sessions.session_ids(self.engine, checked(SessionFilter, filters))
+        path = Path(target) if isinstance(target, str) else target
+        return write_audio(self, session_id, path, format, **selected)
+
+    def plot(
+        self,
+        session_id: str,
+        target: str | Path | BinaryIO,
+        format: PlotFormat = "png",
+        **selected: Any,
+    ) -> None:
+        """Draw what was heard in a session: both waveforms, turns and interruptions.
+
+        Args:
+            target: a file, or a binary stream.
+            format: `png` or `svg`.
+            selected: `item`, `response`, `side`, `start` and `end`, as for `audio`.
+
+        Raises:
+            NotFoundError, OSError: as for `audio`.
+            InvalidInputError: a bad argument. EventStoreError: matplotlib is not installed.
+        """
+        from eventstore.archive.plot import plot_audio
+
+        path = Path(target) if isinstance(target, str) else target
+        plot_audio(self, session_id, path, format, **selected)
 
     def rebuild(
         self, session_ids: Iterable[str] | None = None, workers: int = 1
@@ -193,6 +214,65 @@ class EventStore(Queries):
         """
         ids = list(project.session_ids(self.engine) if session_ids is None else session_ids)
         return project.rebuild(self.engine, ids, workers)
+
+    def archive(
+        self, session_ids: Iterable[str], workers: int = 1
+    ) -> Iterator[Sealed | EventStoreError]:
+        """Seal closed sessions: their events become segments, which read as before.
+
+        Each session is sealed in one transaction, after its segments were read again and compared.
+
+        Args:
+            session_ids: which; `closed_sessions` finds them.
+            workers: processes to share the work.
+
+        Returns:
+            For each session what was done, or why it cannot be: it is open, say.
+        """
+        return seal.seal_sessions(self.engine, list(session_ids), workers)
+
+    def unseal(self, session_id: str) -> int:
+        """Turn a session's segments into events again; how many.
+
+        Raises:
+            NotFoundError: there is no such session.
+            DamagedError: a segment cannot be read; nothing was changed.
+        """
+        return seal.unseal_session(self.engine, session_id)
+
+    def copy(
+        self,
+        session_ids: Iterable[str],
+        to: EventStore,
+        then_delete: bool = False,
+        dry_run: bool = False,
+    ) -> Iterator[Copied | EventStoreError]:
+        """Copy closed sessions to another store, as they get done.
+
+        Each is copied in one transaction, in which the target's events are read again. What is
+        there already, and equal, is left alone.
+
+        Args:
+            session_ids: which; `closed_sessions` finds them.
+            to: the other store.
+            then_delete: delete each from this store once the other has it.
+            dry_run: change nothing; say what would be done.
+
+        Returns:
+            For each session what was done, or why it cannot be: it is open, or damaged, say.
+
+        Raises:
+            InvalidInputError: it is the same store.
+            DatabaseUnavailableError: one of them cannot be reached; what was yielded is done.
+        """
+        return copy_sessions(self.engine, to.engine, session_ids, then_delete, dry_run)
+
+    def vacuum(self) -> None:
+        """Give the space back that deleted rows have left in the database's files.
+
+        It rewrites them: SQLite needs as much room again meanwhile.
+        """
+        vacuum(self.engine)
 
     def project(self) -> Iterator[project.Projected]:
         """Project every session that is behind its log or was projected by an older version."""

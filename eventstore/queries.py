@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 from sqlalchemy import Engine
 
+from eventstore.archive.verify import SegmentDigest, Verified, verify_session
 from eventstore.capture.connections import NAMING_TYPES, export_lines
-from eventstore.errors import DatabaseUnavailableError, NotFoundError
+from eventstore.errors import DatabaseUnavailableError, InvalidInputError, NotFoundError
 from eventstore.projection.state import PROJECTOR_VERSION
 from eventstore.realtime.dialects import Dialect, render_item, render_response
 from eventstore.realtime.session_config import ClientDialect
@@ -16,12 +17,14 @@ from eventstore.replay.cues import CUE_TYPES, Cue, cues
 from eventstore.replay.reseed import AssistantAs, Reseed, reseed
 from eventstore.replay.user_audio import USER_AUDIO_TYPES, user_audio
 from eventstore.store import project, query_responses, query_sessions, query_usage, schema
+from eventstore.store.choose_sessions import closed_sessions
 from eventstore.store.filters import Paging, ResponseFilter, SessionFilter, checked
 from eventstore.store.follow import follow_events
 from eventstore.store.query_responses import Page
 from eventstore.store.read_stream import StoredEvent, read_events
 from eventstore.store.sessions import find_head, read_metadata
 from eventstore.store.transaction import read
+from eventstore.times import now, parse_age
 
 
 class Queries:
@@ -266,6 +269,38 @@ class Queries:
             InvalidInputError: a bad grouping or filter.
         """
         return query_usage.query_usage(self.engine, by, checked(ResponseFilter, filters))
+
+    def closed_sessions(self, older_than: str | None = None, **filters: Any) -> Iterator[str]:
+        """The ids of closed sessions, in order.
+
+        Args:
+            older_than: closed so long ago: `7d`, `12h`, `2w`.
+            filters: `metadata`, `model`, `since` and `until`, as for `sessions`.
+
+        Raises:
+            InvalidInputError: a bad age or filter.
+        """
+        try:
+            before = None if older_than is None else now() - parse_age(older_than)
+        except ValueError as error:
+            raise InvalidInputError(str(error)) from error
+        return closed_sessions(self.engine, checked(SessionFilter, filters), before)
+
+    def session_ids(self) -> Iterator[str]:
+        """The ids of all sessions, in order."""
+        return project.session_ids(self.engine)
+
+    def verify(self, session_id: str, expected: Sequence[SegmentDigest] | None = None) -> Verified:
+        """Recompute a session's digest from its log, and find what is changed, missing or added.
+
+        Args:
+            expected: digests that were kept elsewhere, to compare with. Where the session is not
+                sealed, only these can tell a changed frame.
+
+        Raises:
+            NotFoundError: there is no such session.
+        """
+        return verify_session(self.engine, session_id, expected)
 
     def status(self) -> dict[str, Any]:
         """What the store holds: schema, sessions, events, responses, and what is behind."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -60,6 +61,22 @@ def from_value(value: Any) -> int | None:
             moment = moment.replace(tzinfo=UTC)
         return _bounded((moment - EPOCH) // _MICROSECOND)
     raise ValueError(f"not a time: {value!r}")
+
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_AGE = re.compile(r"([0-9]{1,6})([smhdw])")
+
+
+def parse_age(text: str) -> int:
+    """Microseconds from `30s`, `15m`, `12h`, `7d` or `2w`.
+
+    Raises:
+        ValueError: the text is none of these.
+    """
+    match = _AGE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"not an age: {text!r}; use 30s, 15m, 12h, 7d or 2w")
+    return int(match[1]) * _UNITS[match[2]] * 1_000_000
 
 
 def _seconds(text: str) -> int:

@@ -29,7 +29,7 @@ from eventstore.store.read_segments import segments
 from eventstore.store.read_stream import read_events, read_rows, rows_in
 from eventstore.store.transaction import Transaction, read, write
 
-Status = Literal["copied", "continued", "exists", "open", "failed"]
+Status = Literal["copied", "continued", "exists"]
 
 # How often a session is begun anew that somebody else seals or copies meanwhile.
 _TRIES = 5
@@ -42,18 +42,16 @@ class Copied(NamedTuple):
 
     Attributes:
         session_id: the session.
-        status: `copied`; `continued`, of which the target had the beginning; `exists` there
-            already, and is equal; `open`, and was left out; or `failed`.
+        status: `copied`; `continued`, of which the target had the beginning; or `exists` there
+            already, and is equal.
         events: how many it has.
-        deleted: it is no longer in the source.
-        error: why it failed.
+        deleted: whether it was deleted from the source.
     """
 
     session_id: str
     status: Status
-    events: int = 0
+    events: int
     deleted: bool = False
-    error: str | None = None
 
 
 class _ChangedError(EventStoreError):
@@ -68,49 +66,38 @@ def copy_sessions(
     source: Engine,
     target: Engine,
     session_ids: Iterable[str],
-    named: bool,
     then_delete: bool = False,
     dry_run: bool = False,
-) -> Iterator[Copied]:
+) -> Iterator[Copied | EventStoreError]:
     """Copy closed sessions, and delete them from the source where that is asked for.
 
-    What fails is told of, and does not stop the others.
-
     Args:
-        named: somebody asked for each of them, so that an open one fails.
         then_delete: delete each once the target gave back the same events.
         dry_run: change nothing; say what would be done.
+
+    Returns:
+        For each session what was done, or why it cannot be: it is open, or damaged, say.
 
     Raises:
         InvalidInputError: source and target are one database.
         DatabaseUnavailableError: one of them cannot be reached.
     """
     if identity(source) == identity(target):
-        raise InvalidInputError("source and target are the same database; name another with --to")
-    return _each(source, target, session_ids, named, then_delete, dry_run)
+        raise InvalidInputError("source and target are the same database; name another")
+    moves = then_delete and not dry_run
+    return (_try(source, target, session_id, moves, dry_run) for session_id in session_ids)
 
 
-def _each(
-    source: Engine,
-    target: Engine,
-    session_ids: Iterable[str],
-    named: bool,
-    then_delete: bool,
-    dry_run: bool,
-) -> Iterator[Copied]:
-    for session_id in session_ids:
-        try:
-            done = _copy(source, target, session_id, dry_run)
-            if done.status == "open" and named:
-                problem = f"session {session_id} is open; copy it once it is closed"
-                done = done._replace(status="failed", error=problem)
-            if then_delete and not dry_run and done.status in ("copied", "continued", "exists"):
-                done = done._replace(deleted=_delete(source, target, session_id))
-        except DatabaseUnavailableError:
-            raise
-        except EventStoreError as error:
-            done = Copied(session_id, "failed", error=str(error))
-        yield done
+def _try(
+    source: Engine, target: Engine, session_id: str, moves: bool, dry_run: bool
+) -> Copied | EventStoreError:
+    try:
+        done = _copy(source, target, session_id, dry_run)
+        return done._replace(deleted=_delete(source, target, session_id)) if moves else done
+    except DatabaseUnavailableError:
+        raise
+    except EventStoreError as error:
+        return error
 
 
 def _copy(source: Engine, target: Engine, session_id: str, dry_run: bool) -> Copied:
@@ -130,7 +117,7 @@ def _copy_once(source: Engine, target: Engine, session_id: str, dry_run: bool) -
             raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
         return Copied(session_id, "exists", there.head_seq)
     if here.closed_at is None:
-        return Copied(session_id, "open", here.head_seq)
+        raise InvalidInputError(f"session {session_id} is open; copy it once it is closed")
     _refuse_erased(target, session_id, here)
     status = _compare(source, target, session_id, here, there)
     if status != "exists" and not dry_run:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Engine
 
-from eventstore.errors import InvalidInputError, NotFoundError
+from eventstore.errors import (
+    ConflictError,
+    EventStoreError,
+    InvalidInputError,
+    NotFoundError,
+)
 from eventstore.realtime.frames import Frame
 from eventstore.segments.digest import BEGINNING, Digest, is_full
 from eventstore.segments.pack import pack_segment
@@ -18,6 +23,7 @@ from eventstore.store.put_segments import NewSegment, put_events, put_segments
 from eventstore.store.read_segments import segments
 from eventstore.store.read_stream import read_events, read_rows
 from eventstore.store.transaction import read
+from eventstore.store.workers import for_each
 
 STREAM = "SELECT head_seq, closed_at, sealed_seq FROM streams WHERE session_id = ?"
 # Packed segments that are held in memory; more wait in a temporary file.
@@ -51,14 +57,14 @@ class _Start(NamedTuple):
     previous: bytes
 
 
-def seal_session(engine: Engine, session_id: str) -> Sealed | None:
+def seal_session(engine: Engine, session_id: str) -> Sealed:
     """Turn a closed session's events into segments, in one transaction.
 
     What was sealed before stays, but for a last segment that is not full: events that came
     behind it are packed with its own.
 
     Returns:
-        What was done; None where all of it is sealed already.
+        What was done: 0 events where all of it was sealed already.
 
     Raises:
         NotFoundError: there is no such session.
@@ -67,7 +73,7 @@ def seal_session(engine: Engine, session_id: str) -> Sealed | None:
     """
     start = _start(engine, session_id)
     if start.sealed == start.head:
-        return None
+        return Sealed(session_id, 0, 0, 0, start.previous)
     with tempfile.SpooledTemporaryFile(_IN_MEMORY) as kept:
         rows = read_rows(engine, session_id, start.first, start.head)
         done = Sealed(session_id, 0, 0, 0, start.previous)
@@ -86,6 +92,24 @@ def seal_session(engine: Engine, session_id: str) -> Sealed | None:
         whole = (segment._replace(data=kept.read(size)) for segment, size in made)
         put_segments(engine, session_id, start.sealed, start.first, whole)
     return done
+
+
+def seal_sessions(
+    engine: Engine, session_ids: Sequence[str], workers: int
+) -> Iterator[Sealed | EventStoreError]:
+    """Seal sessions, as they get done; for each what was done, or why it cannot be.
+
+    Args:
+        workers: processes to share the work.
+    """
+    return for_each(engine, _try_to_seal, session_ids, workers)
+
+
+def _try_to_seal(engine: Engine, session_id: str) -> Sealed | EventStoreError:
+    try:
+        return seal_session(engine, session_id)
+    except (NotFoundError, InvalidInputError, ConflictError) as error:
+        return error
 
 
 def unseal_session(engine: Engine, session_id: str) -> int:

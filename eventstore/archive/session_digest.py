@@ -1,4 +1,4 @@
-"""A session's digest, computed anew from its events, and held against its segments' own."""
+"""The digest of a session, or of its beginning, held against its segments' own."""
 
 from __future__ import annotations
 
@@ -50,17 +50,17 @@ def session_digest(
         try:
             digest.add(row)
         except (ValueError, TypeError, AttributeError) as error:
-            raise BrokenLogError(
-                f"session {session_id}: event {row.seq} is damaged: {error}"
-            ) from error
+            problem = f"event {row.seq} is damaged: {error}; see: eventstore verify {session_id}"
+            raise BrokenLogError(f"session {session_id}: {problem}") from error
         segment = ends.get(row.seq)
         if segment is not None and segment.sha256 != digest.value():
             problem = "its events have another digest than it was sealed with"
             raise DamagedError(session_id, segment.first_seq, segment.last_seq, problem)
         expected += 1
     if expected != last + 1:
-        raise BrokenLogError(f"session {session_id} lacks event {expected}")
-    return digest.value()
+        problem = f"lacks event {expected}; see: eventstore verify {session_id}"
+        raise BrokenLogError(f"session {session_id} {problem}")
+    return digest.value() if digest.events else start.previous
 
 
 def trusting(segments: Sequence[Segment], head: int) -> Start:

@@ -1,4 +1,4 @@
-"""Pictures for the README: `python -m eventstore.demo.pictures docs/images`."""
+"""Pictures for the README and docs: `python -m eventstore.demo.pictures docs/images`."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ def main(folder: str) -> None:
             with printing_to(console):
                 run(shlex.split(command))
             console.save_svg(str(Path(folder, name)), title=f"eventstore {command}")
+        run(["audio", SESSION, "--plot", str(Path(folder, "audio.png"))])
 
 
 if __name__ == "__main__":

@@ -8,6 +8,10 @@ from eventstore.realtime.values import integer, mapping, text
 
 PCM_RATE = 24_000
 
+PCM: dict[str, Any] = {"type": "audio/pcm", "rate": PCM_RATE}
+#: What stands for a format that was named, and is none that we know.
+UNKNOWN: dict[str, Any] = {"type": "unknown"}
+
 #: Names in the beta shape, and the GA types that they stand for.
 BETA_FORMATS = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}
 GA_FORMATS = {ga: beta for beta, ga in BETA_FORMATS.items()}
@@ -47,6 +51,20 @@ def output_format(session: dict[str, Any]) -> dict[str, Any] | None:
     """What the model's audio comes in, by the session's (or a response's) configuration."""
     audio = mapping(mapping(session.get("audio")).get("output"))
     return format_of(audio.get("format")) or format_of(session.get("output_audio_format"))
+
+
+def stated_input_format(session: dict[str, Any]) -> dict[str, Any]:
+    """What the user's audio comes in: PCM where nothing is said, `UNKNOWN` for what we know not."""
+    audio = mapping(mapping(session.get("audio")).get("input"))
+    stated = audio.get("format") or session.get("input_audio_format")
+    return input_format(session) or (UNKNOWN if stated else PCM)
+
+
+def stated_output_format(session: dict[str, Any]) -> dict[str, Any]:
+    """What the model's audio comes in, likewise."""
+    audio = mapping(mapping(session.get("audio")).get("output"))
+    stated = audio.get("format") or session.get("output_audio_format")
+    return output_format(session) or (UNKNOWN if stated else PCM)
 
 
 def input_bytes_per_ms(session: dict[str, Any]) -> float:

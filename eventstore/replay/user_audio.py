@@ -16,7 +16,7 @@ import pybase64
 
 from eventstore.projection.conversation import matching_create
 from eventstore.projection.state import SessionState, Speech
-from eventstore.realtime.audio import PCM_RATE, bytes_per_ms, input_format
+from eventstore.realtime.audio import PCM, PCM_RATE, UNKNOWN, bytes_per_ms, stated_input_format
 from eventstore.realtime.catalogue import INPUT_AUDIO, RENAMED, canonical
 from eventstore.realtime.frames import parse
 from eventstore.realtime.values import identifier, mapping, sequence, text
@@ -24,9 +24,6 @@ from eventstore.store.read_stream import StoredEvent
 
 Json = dict[str, Any]
 Place = tuple[str, int]
-
-_PCM: Json = {"type": "audio/pcm", "rate": PCM_RATE}
-_UNKNOWN: Json = {"type": "unknown"}
 
 
 @dataclass
@@ -43,7 +40,7 @@ class _Tape:
     """
 
     session: Json = field(default_factory=dict)
-    format: Json = field(default_factory=lambda: _PCM)
+    format: Json = field(default_factory=lambda: PCM)
     whole: bool = False
     starts_at_ms: float = 0.0
     starts_at: int = 0
@@ -71,22 +68,15 @@ def user_audio(state: SessionState, events: Iterable[StoredEvent]) -> dict[Place
         body = parse(event.text) if isinstance(event.text, str) else None
         if handler is not None and body is not None:
             handler(tape, state, event.seq, body)
-    wanted = _format(state.wire)
-    if wanted == _UNKNOWN or wanted.get("rate", PCM_RATE) != PCM_RATE:
+    wanted = stated_input_format(state.wire)
+    if wanted == UNKNOWN or wanted.get("rate", PCM_RATE) != PCM_RATE:
         return {}
     return {place: sound for place, (sound, format_) in tape.found.items() if format_ == wanted}
 
 
-def _format(session: Json) -> Json:
-    """What the user's audio comes in; PCM where the session does not say."""
-    heard = mapping(mapping(session.get("audio")).get("input"))
-    stated = heard.get("format") or session.get("input_audio_format")
-    return input_format(session) or (_UNKNOWN if stated else _PCM)
-
-
 def _configured(tape: _Tape, state: SessionState, seq: int, body: Json) -> None:
     tape.session = {**tape.session, **mapping(body.get("session"))}
-    format_ = _format(tape.session)
+    format_ = stated_input_format(tape.session)
     if format_ != tape.format:
         # The clock goes on; the bytes of another format are no longer comparable.
         _drop(tape, len(tape.sound))

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from typing import NamedTuple
 
 from sqlalchemy import Engine
 
 from eventstore.errors import NotFoundError
 from eventstore.projection.state import PROJECTOR_VERSION
-from eventstore.store import engine as engines
 from eventstore.store.append_to_stream import lock_stream
 from eventstore.store.load_state import load_state
 from eventstore.store.read_models import write_all
 from eventstore.store.transaction import read, write
+from eventstore.store.workers import for_each
 
 BEHIND = (
     "SELECT session_id FROM streams WHERE projected_seq < head_seq"
@@ -116,29 +114,5 @@ def rebuild(engine: Engine, ids: list[str], workers: int = 1) -> Iterator[Projec
     Raises:
         NotFoundError: one of them does not exist.
     """
-    if workers <= 1 or len(ids) <= 1:
-        for session_id in ids:
-            done = project_session(engine, session_id)
-            if done is not None:
-                yield done
-        return
-    url = engine.url.render_as_string(hide_password=False)
-    # Spawned, not forked: a forked child would share this process's connections.
-    with ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, (url,)) as pool:
-        for done in pool.map(_rebuild_one, ids, chunksize=max(1, min(50, len(ids) // workers))):
-            if done is not None:
-                yield done
-
-
-_worker_engine: Engine | None = None
-
-
-def _start_worker(url: str) -> None:
-    global _worker_engine
-    _worker_engine = engines.create(url)
-
-
-def _rebuild_one(session_id: str) -> Projected | None:
-    if _worker_engine is None:
-        raise RuntimeError("a rebuild worker without an engine")
-    return project_session(_worker_engine, session_id)
+    done = for_each(engine, project_session, ids, workers)
+    return (projected for projected in done if projected is not None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import Engine
@@ -13,7 +12,7 @@ from eventstore.projection import view
 from eventstore.projection.state import SessionState
 from eventstore.realtime.values import loads
 from eventstore.store.activity import add_activities
-from eventstore.store.filters import MAX_LIMIT, Paging, SessionFilter
+from eventstore.store.filters import Paging, SessionFilter
 from eventstore.store.load_state import load_state
 from eventstore.store.query_responses import Page, Where, add_metadata_condition
 from eventstore.store.read_segments import first_at, last_seq_at
@@ -54,25 +53,8 @@ def query_sessions(
     return Page(data, first, last, len(rows) > paging.limit)
 
 
-def session_ids(engine: Engine, wanted: SessionFilter) -> Iterator[str]:
-    """The ids of all sessions that match, oldest first; read page by page."""
-    paging = Paging(limit=MAX_LIMIT, order="asc")
-    while True:
-        with read(engine) as tx:
-            sql, parameters = sessions_sql(tx, wanted, paging, columns="s.session_id")
-            found = [row[0] for row in tx.rows(sql, parameters)]
-        yield from found[: paging.limit]
-        if len(found) <= paging.limit:
-            return
-        paging = paging.model_copy(update={"after": found[paging.limit - 1]})
-
-
 def sessions_sql(
-    tx: Transaction,
-    wanted: SessionFilter,
-    paging: Paging,
-    live: bool = False,
-    columns: str = _COLUMNS,
+    tx: Transaction, wanted: SessionFilter, paging: Paging, live: bool = False
 ) -> tuple[str, list[Any]]:
     """The statement of a page, and its parameters.
 
@@ -98,7 +80,7 @@ def sessions_sql(
             raise _no_session(paging.after)
         where.add(f"(s.at, s.session_id) {compare} (?, ?)", row[0], paging.after)
     sql = (
-        f"SELECT {columns} FROM {_source(tx, live)}{where.sql()} ORDER BY s.at {direction},"
+        f"SELECT {_COLUMNS} FROM {_source(tx, live)}{where.sql()} ORDER BY s.at {direction},"
         f" s.session_id {direction} LIMIT ?"
     )
     return sql, [*where.parameters, paging.limit + 1]

@@ -1,0 +1,219 @@
+"""A session's sound as a file: the user left, the assistant right, in true time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from eventstore.archive import audio_formats
+from eventstore.archive.rendering import ReadSounds, mix, render
+from eventstore.archive.selection import Selection, select
+from eventstore.archive.sound_events import sounds_in
+from eventstore.archive.timeline import Side, Timeline, build
+from eventstore.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from eventstore.event_store import EventStore
+
+AudioFormat = Literal["wav", "flac", "ogg"]
+FORMATS: tuple[AudioFormat, ...] = ("wav", "flac", "ogg")
+
+#: How far a sound may lie from its moment on the call's clock, in milliseconds, at any length of
+#: the call: docs/adr/0012 says of what sound.
+DRIFT_BOUND_MS = 20.0
+
+LOWEST_RATE, HIGHEST_RATE = 8000, 48_000
+_SUBTYPES = {"wav": "PCM_16", "flac": "PCM_16", "ogg": "VORBIS"}
+_WAV_BYTES = 2**32 - 1024
+# Events between two chunks that are read along rather than asked for apart.
+_READ_ALONG = 64
+
+
+class AudioWritten(NamedTuple):
+    """What a file of sound holds.
+
+    Attributes:
+        seconds: its length.
+        rate: samples a second.
+        channels: 2: the user, the assistant; 1 for what has one side only.
+        start: where it begins, in seconds since the session's first event.
+        timed: whether arrivals are known; if not, the samples alone made the clock.
+        drift_bound_ms: how far a sound may lie from its moment; None where it is not timed.
+        notes: what a listener should know, a line each.
+    """
+
+    seconds: float
+    rate: int
+    channels: int
+    start: float
+    timed: bool
+    drift_bound_ms: float | None
+    notes: list[str]
+
+
+def write_audio(
+    store: EventStore,
+    session_id: str,
+    target: Path | BinaryIO,
+    format: AudioFormat,
+    *,
+    item: str | None = None,
+    response: str | None = None,
+    side: Side | None = None,
+    start: float | None = None,
+    end: float | None = None,
+    rate: int | None = None,
+    progress: Callable[[float, float], None] | None = None,
+) -> AudioWritten:
+    """Write a session's sound: all of it, or what is selected.
+
+    Args:
+        target: a file, or a binary stream that can seek. A file that is there is replaced once
+            all is written.
+        format: `wav` and `flac` (16 bits), or `ogg` (Vorbis).
+        item, response, side: that alone, in one channel. At most one of them.
+        start, end: seconds since the session's first event.
+        rate: samples a second, 8000 to 48000; by default the highest of what sounds.
+        progress: called with the seconds done, and with all there are.
+
+    Raises:
+        NotFoundError: no such session, item or response, or no sound of it in the log.
+        InvalidInputError: a bad argument, or more than a WAV file holds.
+        OSError: the target cannot be written.
+    """
+    timeline = build(store.events(session_id))
+    chosen = select(timeline, item=item, response=response, side=side, start=start, end=end)
+    rate = _checked_rate(rate, chosen)
+    frames = math.ceil((chosen.end - chosen.start) * rate)
+    if format == "wav" and frames * 2 * len(chosen.channels) > _WAV_BYTES:
+        raise InvalidInputError("a WAV file holds 4 GB at most; write .flac, or a shorter span")
+    blocks = blocks_of(chosen, rate, sound_reader(store, session_id))
+    if isinstance(target, Path):
+        _write_file(target, format, rate, chosen, blocks, progress)
+    else:
+        _write(target, format, rate, chosen, blocks, progress)
+    bound = DRIFT_BOUND_MS if timeline.timed else None
+    return AudioWritten(
+        frames / rate, rate, len(chosen.channels), chosen.start, timeline.timed, bound,
+        notes_on(timeline),
+    )  # fmt: skip
+
+
+def blocks_of(chosen: Selection, rate: int, read: ReadSounds) -> Iterator[NDArray[np.float32]]:
+    """What was selected, a second at a time: a row for each sample, a column for each channel."""
+    first = round(chosen.start * rate)
+    last = first + math.ceil((chosen.end - chosen.start) * rate)
+    channels = [
+        mix(
+            [render(track, rate, chosen.start, chosen.end, read) for track in tracks],
+            first, last, rate,
+        )
+        for tracks in chosen.channels
+    ]  # fmt: skip
+    for columns in zip(*channels, strict=True):
+        yield np.column_stack(columns)
+
+
+def notes_on(timeline: Timeline) -> list[str]:
+    """What a listener should know of a call's timeline."""
+    notes = []
+    if not timeline.timed:
+        notes.append("no arrival times are known: laid out by the samples alone, in order")
+    if timeline.shortened > 0:
+        notes.append(f"{timeline.shortened:.0f} s of pauses over an hour were left out")
+    for side in timeline.unknown:
+        notes.append(f"{side} audio in a format that cannot be decoded was left out")
+    return notes
+
+
+def default_rate(chosen: Selection) -> int:
+    """The highest rate of what sounds, as far as files have it."""
+    rates = {
+        audio_formats.rate(stretch.format)
+        for tracks in chosen.channels
+        for track in tracks
+        for stretch in track
+    }
+    return min(max(rates, default=LOWEST_RATE), HIGHEST_RATE)
+
+
+def _checked_rate(rate: int | None, chosen: Selection) -> int:
+    if rate is None:
+        return max(LOWEST_RATE, default_rate(chosen))
+    if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        raise InvalidInputError(f"a rate of {rate}: use {LOWEST_RATE} to {HIGHEST_RATE}")
+    return rate
+
+
+def sound_reader(store: EventStore, session_id: str) -> ReadSounds:
+    """A reader of a session's chunks from the log, and of little beside them."""
+
+    def read(seqs: Sequence[int], parts: Sequence[int]) -> Iterator[bytes]:
+        first = 0
+        for last in range(1, len(seqs) + 1):
+            if last < len(seqs) and seqs[last] - seqs[last - 1] <= _READ_ALONG:
+                continue
+            yield from _read_run(store, session_id, seqs[first:last], parts[first:last])
+            first = last
+
+    return read
+
+
+def _read_run(
+    store: EventStore, session_id: str, seqs: Sequence[int], parts: Sequence[int]
+) -> Iterator[bytes]:
+    i = 0
+    for event in store.events(session_id, seqs[0], seqs[-1]):
+        sounds = sounds_in(event) if event.seq >= seqs[i] else []
+        while i < len(seqs) and seqs[i] <= event.seq:
+            found = seqs[i] == event.seq and parts[i] < len(sounds)
+            yield sounds[parts[i]] if found else b""
+            i += 1
+        if i == len(seqs):
+            return
+
+
+def _write_file(
+    path: Path,
+    format_: AudioFormat,
+    rate: int,
+    chosen: Selection,
+    blocks: Iterator[NDArray[np.float32]],
+    progress: Callable[[float, float], None] | None,
+) -> None:
+    path = path.resolve()
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with partial.open("wb") as stream:
+            _write(stream, format_, rate, chosen, blocks, progress)
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def _write(
+    stream: BinaryIO,
+    format_: AudioFormat,
+    rate: int,
+    chosen: Selection,
+    blocks: Iterator[NDArray[np.float32]],
+    progress: Callable[[float, float], None] | None,
+) -> None:
+    channels, kind = len(chosen.channels), {"subtype": _SUBTYPES[format_], "format": format_}
+    done, total = 0.0, chosen.end - chosen.start
+    try:
+        with soundfile.SoundFile(stream, "w", rate, channels, **kind) as file:
+            for block in blocks:
+                file.write(audio_formats.to_pcm(block))
+                done += len(block) / rate
+                if progress is not None:
+                    progress(min(done, total), total)
+    except (soundfile.LibsndfileError, AssertionError) as error:
+        raise OSError(f"the sound could not be written: {error}") from error

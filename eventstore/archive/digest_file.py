@@ -1,0 +1,68 @@
+"""Digests in a file, to be kept away from the store that they prove: a session a line, JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from eventstore.archive.verify import SegmentDigest, Verified
+from eventstore.errors import InvalidInputError
+from eventstore.realtime.values import dumps
+
+
+class _Segment(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    first_seq: int = Field(ge=1)
+    last_seq: int = Field(ge=1)
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    session_id: str
+    segments: list[_Segment]
+
+
+_LINE = TypeAdapter(_Line)
+
+
+def entry(verified: Verified) -> dict[str, Any]:
+    """A session's digests as JSON has them."""
+    return {
+        "session_id": verified.session_id,
+        "events": verified.events,
+        "sha256": verified.sha256.hex(),
+        "segments": [
+            {"first_seq": first, "last_seq": last, "sha256": sha256.hex()}
+            for first, last, sha256 in verified.segments
+        ],
+    }
+
+
+def lines(verified: Iterable[Verified]) -> Iterator[str]:
+    """A file's lines."""
+    return (dumps(entry(one)) + "\n" for one in verified)
+
+
+def read_lines(texts: Iterable[str]) -> dict[str, list[SegmentDigest]]:
+    """The digests of a file's lines, by session.
+
+    Raises:
+        InvalidInputError: a line is none of ours; it is named.
+    """
+    found = {}
+    for number, text in enumerate(texts, 1):
+        if not text.strip():
+            continue
+        try:
+            line = _LINE.validate_json(text)
+        except ValidationError as error:
+            why = error.errors()[0]["msg"]
+            raise InvalidInputError(f"line {number} holds no session's digests: {why}") from error
+        found[line.session_id] = [
+            SegmentDigest(one.first_seq, one.last_seq, bytes.fromhex(one.sha256))
+            for one in line.segments
+        ]
+    return found

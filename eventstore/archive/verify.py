@@ -1,0 +1,210 @@
+"""Verify that a session's frames are those that were recorded, and name what is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Engine
+
+from eventstore.errors import DamagedError, NotFoundError
+from eventstore.realtime.frames import decode_columns, restore
+from eventstore.segments.digest import BEGINNING, Digest, digest_of
+from eventstore.segments.rows import Row
+from eventstore.store.read_segments import Segment, events_in, packed_segment, segments
+from eventstore.store.read_stream import read_rows
+from eventstore.store.transaction import read
+
+STREAM = "SELECT head_seq, sealed_seq FROM streams WHERE session_id = ?"
+BESIDE_SEGMENTS = "SELECT MIN(seq), MAX(seq) FROM events WHERE session_id = ? AND seq <= ?"
+LAST_EVENT = "SELECT MAX(seq) FROM events WHERE session_id = ?"
+
+
+class SegmentDigest(NamedTuple):
+    """A part of a session, and the digest of all up to its end."""
+
+    first_seq: int
+    last_seq: int
+    sha256: bytes
+
+
+class Problem(NamedTuple):
+    """What is wrong with some events.
+
+    Attributes:
+        first_seq, last_seq: the events that it may concern.
+        problem: in words.
+    """
+
+    first_seq: int
+    last_seq: int
+    problem: str
+
+
+class Verified(NamedTuple):
+    """What a session's log turned out to be.
+
+    Attributes:
+        session_id: the session.
+        events: its head.
+        sealed: up to which event its segments prove it; what is behind is proved by a digest that
+            was kept elsewhere alone.
+        segments: its digests, also those of parts that are not sealed.
+        problems: in order; none where all is well.
+    """
+
+    session_id: str
+    events: int
+    sealed: int
+    segments: list[SegmentDigest]
+    problems: list[Problem]
+
+    @property
+    def sha256(self) -> bytes:
+        """The session's digest."""
+        return self.segments[-1].sha256 if self.segments else BEGINNING
+
+
+def verify_session(
+    engine: Engine, session_id: str, expected: Sequence[SegmentDigest] | None = None
+) -> Verified:
+    """Recompute a session's digest from its log.
+
+    Args:
+        expected: digests that were kept elsewhere, to compare with. Events behind them are new.
+
+    Raises:
+        NotFoundError: there is no such session.
+    """
+    with read(engine) as tx:
+        row = tx.row(STREAM, (session_id,))
+        stored = segments(tx, session_id)
+    if row is None:
+        raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
+    head, sealed = row[0], row[1] or 0
+    problems: list[Problem] = []
+    found = _verify_segments(engine, session_id, stored, problems)
+    reached = found[-1].last_seq if found else 0
+    if reached < sealed:
+        problems.append(Problem(reached + 1, sealed, "segments are missing"))
+    problems += _rows_beside(engine, session_id, sealed)
+    found += _verify_tail(engine, session_id, sealed, head, found, problems)
+    if expected is not None:
+        problems += _differences(engine, session_id, found, expected)
+    return Verified(session_id, head, sealed, found, sorted(set(problems)))
+
+
+def _verify_segments(
+    engine: Engine, session_id: str, stored: Sequence[Segment], problems: list[Problem]
+) -> list[SegmentDigest]:
+    previous, seq = BEGINNING, 1
+    found = []
+    for segment in stored:
+        first, last = segment.first_seq, segment.last_seq
+        if first > seq:
+            problems.append(Problem(seq, first - 1, "segments are missing"))
+        elif first < seq:
+            problems.append(Problem(first, seq - 1, "segments overlap"))
+        if segment.previous_sha256 != previous:
+            problems.append(Problem(first, last, "the segment does not follow the one before"))
+        problems += _verify_segment(engine, session_id, segment)
+        found.append(SegmentDigest(first, last, segment.sha256))
+        # Of the next one only its own damage shall be told.
+        previous, seq = segment.sha256, last + 1
+    return found
+
+
+def _verify_segment(engine: Engine, session_id: str, segment: Segment) -> Iterator[Problem]:
+    first, last = segment.first_seq, segment.last_seq
+    with read(engine) as tx:
+        packed = packed_segment(tx, session_id, first)
+    try:
+        if packed is None:
+            yield Problem(first, last, "the segment is gone")
+        elif digest_of(segment.previous_sha256, events_in(packed)) != segment.sha256:
+            yield Problem(first, last, "its frames are not those that were sealed")
+    except DamagedError as error:
+        yield Problem(first, last, error.problem)
+    except ValueError as error:
+        yield Problem(first, last, f"its columns contradict each other: {error}")
+
+
+def _rows_beside(engine: Engine, session_id: str, sealed: int) -> Iterator[Problem]:
+    with read(engine) as tx:
+        row = tx.row(BESIDE_SEGMENTS, (session_id, sealed))
+    if row is not None and row[0] is not None:
+        yield Problem(row[0], row[1], "rows stand beside the segments of these events")
+
+
+def _verify_tail(
+    engine: Engine,
+    session_id: str,
+    sealed: int,
+    head: int,
+    found: Sequence[SegmentDigest],
+    problems: list[Problem],
+) -> list[SegmentDigest]:
+    """The digests of what is not sealed, in the parts that sealing would make."""
+    digests: list[SegmentDigest] = []
+    digest, begin = Digest(found[-1].sha256 if found else BEGINNING), sealed + 1
+    seq = sealed
+    with read(engine) as tx:
+        row = tx.row(LAST_EVENT, (session_id,))
+    end = max(head, (row[0] or 0) if row is not None else 0)
+    for event in read_rows(engine, session_id, sealed + 1, end):
+        if event.seq > seq + 1:
+            problems.append(Problem(seq + 1, event.seq - 1, "events are missing"))
+        if event.seq > head:
+            problems.append(Problem(event.seq, event.seq, "an event was added behind the head"))
+            continue
+        seq = event.seq
+        problem = _contradiction(event)
+        if problem is not None:
+            problems.append(Problem(seq, seq, problem))
+            continue
+        digest.add(event)
+        if digest.is_full() or seq == head:
+            digests.append(SegmentDigest(begin, seq, digest.value()))
+            digest, begin = Digest(digest.value()), seq + 1
+    if seq < head:
+        problems.append(Problem(seq + 1, head, "events are missing"))
+    return digests
+
+
+def _contradiction(row: Row) -> str | None:
+    """What is wrong with an event's columns, which all come from its frame."""
+    try:
+        type_, frame, offset, audio, _ = decode_columns(
+            restore(row.frame, row.audio_offset, row.audio)
+        )
+    except ValueError as error:
+        return f"its columns contradict each other: {error}"
+    if type_ != row.type:
+        return f"its type is {type_}, and the log says {row.type}"
+    if (frame, offset, audio) != (row.frame, row.audio_offset, row.audio):
+        return "its columns are not those that its frame is stored in"
+    return None
+
+
+def _differences(
+    engine: Engine,
+    session_id: str,
+    found: Sequence[SegmentDigest],
+    expected: Sequence[SegmentDigest],
+) -> Iterator[Problem]:
+    """Where the log differs from digests that were kept elsewhere."""
+    same = list(found[: len(expected)]) == list(expected)
+    head = found[-1].last_seq if found else 0
+    previous = BEGINNING
+    for first, last, sha256 in () if same else expected:
+        if last > head:
+            yield Problem(max(first, head + 1), last, "events are missing")
+        try:
+            rows = read_rows(engine, session_id, first, min(last, head))
+            if last <= head and digest_of(previous, rows) != sha256:
+                yield Problem(first, last, "the frames are not those that the digest is of")
+        except DamagedError:
+            pass  # told already
+        except ValueError as error:
+            yield Problem(first, last, f"columns contradict each other: {error}")
+        previous = sha256

@@ -1,0 +1,52 @@
+"""Share work over sessions among processes, each with a connection of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from typing import TypeVar
+
+from sqlalchemy import Engine
+
+from eventstore.store import engine as engines
+
+Result = TypeVar("Result")
+
+_MOST_AT_ONCE = 50
+_engine: Engine | None = None
+
+
+def for_each(
+    engine: Engine, work: Callable[[Engine, str], Result], ids: Sequence[str], workers: int
+) -> Iterator[Result]:
+    """What some work gives for each session, in order, as it gets done.
+
+    Args:
+        work: a function of a module, so that other processes find it.
+        workers: processes; with one, it is done in this one.
+
+    Raises:
+        Exception: what the work raises.
+    """
+    if workers <= 1 or len(ids) <= 1:
+        for session_id in ids:
+            yield work(engine, session_id)
+        return
+    url = engine.url.render_as_string(hide_password=False)
+    at_once = max(1, min(_MOST_AT_ONCE, len(ids) // workers))
+    # Spawned, not forked: a forked child would share this process's connections.
+    with ProcessPoolExecutor(workers, get_context("spawn"), _start, (url,)) as pool:
+        yield from pool.map(partial(_work, work), ids, chunksize=at_once)
+
+
+def _start(url: str) -> None:
+    global _engine
+    _engine = engines.create(url)
+
+
+def _work(work: Callable[[Engine, str], Result], session_id: str) -> Result:
+    if _engine is None:
+        raise RuntimeError("a worker without an engine")
+    return work(_engine, session_id)

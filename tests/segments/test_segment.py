@@ -1,0 +1,215 @@
+"""Segments: what is unpacked is what was packed, and whatever is changed is found."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.calls import SAMPLE_STREAMS
+from support.strategies import any_text, streams
+
+from eventstore.demo import call_lines
+from eventstore.realtime.frames import DIRECTIONS, Frame, decode_columns, restore, restore_bytes
+from eventstore.segments import audio_codec
+from eventstore.segments.chunks import begin_samples, join, split
+from eventstore.segments.container import SegmentError
+from eventstore.segments.digest import BEGINNING, Digest, digest_of
+from eventstore.segments.numbers import differences, pack_numbers, sums, unpack_numbers
+from eventstore.segments.pack import pack_segment
+from eventstore.segments.rows import Row
+from eventstore.segments.text_columns import cut, joined, pattern
+from eventstore.segments.unpack import unpack_segment
+from eventstore.times import from_value
+
+TIMES = st.one_of(st.none(), st.integers(-(2**55), 2**55))
+FRAMES = st.builds(
+    Frame, st.sampled_from(DIRECTIONS), st.one_of(any_text(), st.binary(max_size=300)), TIMES
+)
+INTEGERS = st.lists(st.integers(-(2**61), 2**61))
+FLIPS = int(os.environ.get("FLIPS", "10000"))
+
+
+def rows_of(frames: Sequence[Frame], first: int = 1) -> list[Row]:
+    """Frames as the log has them."""
+    rows = []
+    for seq, (direction, text, at) in enumerate(frames, first):
+        type_, frame, offset, audio, _ = decode_columns(text)
+        size = None if audio is None else len(audio)
+        rows.append(Row(seq, at, direction, type_, frame, offset, size, audio))
+    return rows
+
+
+def demo_rows() -> list[Row]:
+    lines = [json.loads(line) for line in call_lines()]
+    return rows_of([Frame(x["direction"], x["frame"], from_value(x["at"])) for x in lines])
+
+
+def is_exact(rows: list[Row]) -> None:
+    data = pack_segment(rows)
+    assert list(unpack_segment(data)) == rows
+    silent = [row if (row.audio_offset or 0) < 0 else row._replace(audio=None) for row in rows]
+    assert list(unpack_segment(data, sound=False)) == silent
+    for direction in DIRECTIONS:
+        found = list(unpack_segment(data, lambda of_row, _, wanted=direction: of_row == wanted))
+        assert found == [row for row in rows if row.direction == direction]
+
+
+@given(st.lists(FRAMES, min_size=1, max_size=20), st.integers(1, 2**60))
+def test_arbitrary_frames_come_back(frames: list[Frame], first: int) -> None:
+    is_exact(rows_of(frames, first))
+
+
+@given(streams(25))
+def test_arbitrary_streams_come_back(frames: list[Frame]) -> None:
+    if frames:
+        is_exact(rows_of(frames))
+
+
+def test_calls_come_back() -> None:
+    for stream in SAMPLE_STREAMS:
+        is_exact(rows_of(stream))
+    is_exact(demo_rows())
+
+
+def test_a_call_takes_a_third_of_its_frames() -> None:
+    rows = demo_rows()
+    frames = sum(len(restore_bytes(*row[4:6], row.audio)) for row in rows)
+    assert len(pack_segment(rows)) < frames / 3
+
+
+@given(any_text(), st.integers(1, 3))
+def test_a_text_is_its_skeleton_and_its_values(text: str, count: int) -> None:
+    skeleton, values = cut(text)
+    columns = [[value] * count for value in values]
+    assert list(joined(pattern(skeleton), columns, count)) == [text] * count
+
+
+def test_values_of_json_are_cut_out() -> None:
+    skeleton, values = cut('{"type":"x","n": -1.5e3, "s":"a\\"b","o":{"p":"100%"},"l":["q"]}')
+    assert values == ['"x"', " -1.5e3", ' "a\\"b"'.strip(), '"100%"']
+    assert skeleton[0] == '{"type":'
+
+
+@given(INTEGERS)
+def test_numbers_come_back(numbers: list[int]) -> None:
+    data = pack_numbers(numbers)
+    assert unpack_numbers(data + b"more", len(numbers)) == (numbers, len(data))
+    assert sums(differences(numbers)) == numbers
+
+
+@given(st.binary(max_size=3000), st.sampled_from(["zstd", "pcm16", "ulaw", "alaw"]))
+def test_every_codec_gives_any_bytes_back(data: bytes, codec: str) -> None:
+    if data or codec in ("zstd", "pcm16"):
+        assert audio_codec.unpack(audio_codec.pack(data, codec), codec) == data
+
+
+@given(st.lists(st.binary(max_size=9)), st.booleans())
+def test_chunks_come_apart_again(chunks: list[bytes], apart: bool) -> None:
+    data = join(chunks, apart)
+    assert split(data, [len(chunk) for chunk in chunks], apart) == chunks
+
+
+def ramp(samples: int) -> bytes:
+    return b"".join((1000 + n % 500).to_bytes(2, "little") for n in range(samples))
+
+
+def test_a_sample_that_goes_on_in_the_next_chunk_is_seen() -> None:
+    sound = ramp(3000)
+    assert not begin_samples([sound[:1001], sound[1001:2003], sound[2003:]])
+    assert begin_samples([sound[:1000] + b"x", sound[1000:2000] + b"y", sound[2000:]])
+
+
+@pytest.mark.parametrize("codec", ["ulaw", "alaw"])
+def test_telephone_sound_is_known_by_how_it_packs(codec: str) -> None:
+    chance = random.Random(1)
+    order = {"ulaw": audio_codec.ULAW, "alaw": audio_codec.ALAW}[codec]
+    level, levels = 0, []
+    for _ in range(20_000):
+        level = max(-100, min(100, level + chance.randint(-6, 6)))
+        levels.append(level % 256)
+    codes = audio_codec._CODES[order]
+    sound = bytes(int(codes[level]) for level in levels)
+    assert audio_codec.choose(sound) == codec
+    assert len(audio_codec.pack(sound, codec)) < len(audio_codec.pack(sound, "zstd"))
+
+
+# Damage
+
+
+def segment() -> tuple[list[Row], bytes]:
+    rows = demo_rows()[:300]
+    return rows, pack_segment(rows)
+
+
+def test_each_flipped_bit_is_found() -> None:
+    _, data = segment()
+    chance = random.Random(FLIPS)
+    for _ in range(FLIPS):
+        bit = chance.randrange(8 * len(data))
+        changed = bytearray(data)
+        changed[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(SegmentError):
+            list(unpack_segment(bytes(changed)))
+
+
+@given(st.binary(max_size=200))
+def test_what_is_no_segment_is_an_error(data: bytes) -> None:
+    with pytest.raises(SegmentError):
+        list(unpack_segment(data))
+
+
+def test_a_segment_that_is_cut_off_is_an_error() -> None:
+    _, data = segment()
+    for size in [0, 1, 25, 100, len(data) // 2, len(data) - 1]:
+        with pytest.raises(SegmentError):
+            list(unpack_segment(data[:size]))
+    with pytest.raises(SegmentError):
+        list(unpack_segment(data + b"x"))
+
+
+def test_damaged_sound_leaves_the_texts_whole() -> None:
+    rows, data = segment()
+    changed = bytearray(data)
+    changed[-1] ^= 1
+    with pytest.raises(SegmentError, match="sound"):
+        list(unpack_segment(bytes(changed)))
+    kept = list(unpack_segment(bytes(changed), sound=False))
+    assert [row.frame for row in kept] == [row.frame for row in rows]
+
+
+# Digests
+
+
+@given(st.lists(FRAMES, min_size=1, max_size=8), st.data())
+def test_a_digest_covers_every_frame_time_and_place(
+    frames: list[Frame], data: st.DataObject
+) -> None:
+    rows = rows_of(frames)
+    digest = digest_of(BEGINNING, rows)
+    number = data.draw(st.integers(0, len(frames) - 1))
+    other = data.draw(FRAMES.filter(lambda frame: frame != frames[number]))
+    assert digest_of(BEGINNING, rows_of([*frames[:number], other, *frames[number + 1 :]])) != digest
+    assert digest_of(BEGINNING, rows[:-1]) != digest
+    assert digest_of(BEGINNING, rows_of(frames, 2)) != digest
+    assert digest_of(bytes(31) + b"\1", rows) != digest
+    for one, two in pairwise(range(len(frames))):
+        swapped = [*frames]
+        swapped[one], swapped[two] = swapped[two], swapped[one]
+        assert (digest_of(BEGINNING, rows_of(swapped)) == digest) == (frames[one] == frames[two])
+
+
+@given(FRAMES)
+def test_bytes_on_the_wire_are_those_of_the_text(frame: Frame) -> None:
+    (row,) = rows_of([frame])
+    text = restore(row.frame, row.audio_offset, row.audio)
+    data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+    assert restore_bytes(row.frame, row.audio_offset, row.audio) == data
+    digest = Digest(BEGINNING)
+    digest.add(row)
+    assert (digest.events, digest.frame_bytes) == (1, len(data))

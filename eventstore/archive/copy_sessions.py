@@ -191,7 +191,8 @@ def _put(
     with write(target) as tx:
         if read_facts(tx, session_id, lock=True) != there:
             raise _changed(session_id)
-        delete_session(tx, session_id)
+        if there is not None:
+            delete_session(tx, session_id)
         tail = (Frame(event.direction, event.text, event.at) for event in events)
         if not put_session(tx, session_id, here, packed, tail):
             raise _changed(session_id)

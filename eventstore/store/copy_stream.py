@@ -13,7 +13,7 @@ from eventstore.realtime.frames import Frame
 from eventstore.store import tables
 from eventstore.store.append_to_stream import decoded_rows, insert_events
 from eventstore.store.load_state import load_state
-from eventstore.store.put_segments import DELETE_SEGMENTS, INSERT_SEGMENT, NewSegment
+from eventstore.store.put_segments import INSERT_SEGMENT, NewSegment
 from eventstore.store.read_models import write_all
 from eventstore.store.read_segments import Packed, bytes_of
 from eventstore.store.transaction import Row, Transaction, read
@@ -46,9 +46,10 @@ DELETE = tuple(
     f"DELETE FROM {table} WHERE session_id = ?"
     for table in (
         *(table.name for table in reversed(tables.READ_MODELS)),
-        *("events", "erasures", "streams"),
+        *("events", "segments", "erasures"),
     )
 )
+DELETE_STREAM = "DELETE FROM streams WHERE session_id = ?"
 #: What tells one database from another: whichever URL, user or schema leads to it.
 POSTGRESQL_IDENTITY = (
     "SELECT pg_postmaster_start_time()::text, current_database(), 'streams'::regclass::oid"
@@ -132,6 +133,7 @@ def put_session(
     made = (*stream, facts.head_seq, PROJECTOR_VERSION, session_id)
     if tx.run(INSERT_STREAM, made) != 1:
         return False
+    _delete_all_but_stream(tx, session_id)
     for erasure in erasures:
         tx.run(INSERT_ERASURE, (*erasure, session_id))
     for segment in segments:
@@ -143,11 +145,15 @@ def put_session(
 
 
 def delete_session(tx: Transaction, session_id: str) -> None:
-    """Delete all that is there of a session, and leave no trace."""
+    """Delete all that is there of a session, and leave no trace. Lock it before."""
+    _delete_all_but_stream(tx, session_id)
+    tx.run(DELETE_STREAM, (session_id,))
+
+
+def _delete_all_but_stream(tx: Transaction, session_id: str) -> None:
     if not tx.postgresql:
         tx.run(DELETE_SAID, (session_id,))
         tx.run("DELETE FROM said_rows WHERE session_id = ?", (session_id,))
-    tx.run(DELETE_SEGMENTS, (session_id, 1))
     for sql in DELETE:
         tx.run(sql, (session_id,))
 

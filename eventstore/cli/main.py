@@ -12,6 +12,7 @@ import eventstore
 from eventstore.cli import (
     archive,
     audio,
+    copy,
     join,
     maintain,
     query,
@@ -50,6 +51,7 @@ for _module in (
     reseed,
     query,
     archive,
+    copy,
     maintain,
     spool,
 ):

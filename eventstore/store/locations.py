@@ -6,6 +6,7 @@ What a location says is no secret: a URL without password or query.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -49,7 +50,7 @@ def base_url(text: str) -> str:
 
 
 def put(base: str, data: bytes) -> str:
-    """Write bytes so that they are there whole or not at all, and outlive a power cut.
+    """Write bytes so that they are there whole or not at all, and read them again.
 
     Args:
         base: what `base_url` gave.
@@ -69,6 +70,8 @@ def put(base: str, data: bytes) -> str:
             _write_file(path, data)
         else:
             _write_object(location, data)
+        if _read(location) != data:
+            raise OSError(errno.EIO, "it gave back other bytes")
     except InvalidInputError:
         raise
     except Exception as error:  # each kind of storage has errors of its own

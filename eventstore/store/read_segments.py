@@ -21,6 +21,7 @@ SEGMENT_WITH = (
     "SELECT first_seq, last_seq, location, data FROM segments"
     " WHERE session_id = ? AND first_seq <= ? AND last_seq >= ? ORDER BY first_seq DESC LIMIT 1"
 )
+PLACES = "SELECT first_seq, sha256, location FROM segments WHERE session_id = ? ORDER BY first_seq"
 FIRST_AT = "SELECT first_at FROM segments WHERE session_id = ? AND first_seq = 1"
 LAST_SEGMENT_BEFORE = (
     "SELECT first_seq FROM segments WHERE session_id = ? AND least_at <= ?"
@@ -44,6 +45,19 @@ class Segment(NamedTuple):
     previous_sha256: bytes
 
 
+class Place(NamedTuple):
+    """Where a segment's bytes are.
+
+    Attributes:
+        first_seq, sha256: the segment's.
+        location: None for in the database.
+    """
+
+    first_seq: int
+    sha256: bytes
+    location: str | None
+
+
 class Packed(NamedTuple):
     """A segment's bytes, or where they are, and which events they are."""
 
@@ -63,6 +77,11 @@ def sealed_seq(tx: Transaction, session_id: str) -> int:
 def segments(tx: Transaction, session_id: str) -> list[Segment]:
     """A session's segments, in order."""
     return [Segment(*row) for row in tx.rows(SEGMENTS, (session_id,))]
+
+
+def places(tx: Transaction, session_id: str) -> list[Place]:
+    """Where the bytes of a session's segments are, in order."""
+    return [Place(*row) for row in tx.rows(PLACES, (session_id,))]
 
 
 def packed_segment(tx: Transaction, session_id: str, seq: int) -> Packed | None:

@@ -11,7 +11,18 @@ from benchmarks.options import Options
 from benchmarks.report import COMMIT
 from benchmarks.rounds import progress
 
-NAMES = ("append", "peer", "rebuild", "query", "memory", "serve", "relay", "outage", "soak")
+NAMES = (
+    "append",
+    "peer",
+    "rebuild",
+    "query",
+    "memory",
+    "serve",
+    "relay",
+    "outage",
+    "soak",
+    "archive",
+)
 
 
 def main() -> int:

@@ -35,6 +35,15 @@ class InvalidInputError(EventStoreError):
     """An argument, filter, file or metadata pair that cannot be used."""
 
 
+class MissingExtraError(EventStoreError):
+    """A package that only some installations have is not there."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(
+            f"{package} is not installed; run: pip install 'realtime-eventstore[{extra}]'"
+        )
+
+
 class SchemaError(EventStoreError):
     """The database's schema is missing, older or newer than this code."""
 

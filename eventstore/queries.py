@@ -170,6 +170,14 @@ class Queries:
         wanted = checked(SessionFilter, filters)
         return query_sessions.query_sessions(self.engine, wanted, paging, live)
 
+    def session_ids(self, **filters: Any) -> Iterator[str]:
+        """The ids of all sessions that match, oldest first; filters as for `sessions`.
+
+        Raises:
+            InvalidInputError: a bad filter.
+        """
+        return query_sessions.session_ids(self.engine, checked(SessionFilter, filters))
+
     def session(self, session_id: str) -> dict[str, Any]:
         """A session's resource, with ours under `eventstore`.
 
@@ -286,8 +294,8 @@ class Queries:
             raise InvalidInputError(str(error)) from error
         return closed_sessions(self.engine, checked(SessionFilter, filters), before)
 
-    def session_ids(self) -> Iterator[str]:
-        """The ids of all sessions, in order."""
+    def stream_ids(self) -> Iterator[str]:
+        """The ids of all sessions in the log, also of those that are not projected yet, in order."""
         return project.session_ids(self.engine)
 
     def verify(self, session_id: str, expected: Sequence[SegmentDigest] | None = None) -> Verified:

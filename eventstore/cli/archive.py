@@ -106,10 +106,11 @@ def _print_sealed(done: list[Sealed]) -> None:
     events, frames = sum(one.events for one in done), sum(one.frame_bytes for one in done)
     packed = sum(one.packed_bytes for one in done)
     sealed = sum(one.events > 0 for one in done)
-    share = f": {size(frames)} of frames in {size(packed)}" if events else ""
-    click.echo(f"Sealed {counted(sealed, 'session')} with {counted(events, 'event')}{share}.")
-    if sealed < len(done):
-        click.echo(f"{counted(len(done) - sealed, 'session')} had nothing new.")
+    if sealed:
+        what = f"{counted(sealed, 'session')} with {counted(events, 'event')}"
+        click.echo(f"Sealed {what}: {size(frames)} of frames in {size(packed)}.")
+    if not sealed or sealed < len(done):
+        click.echo(f"Nothing to seal in {counted(len(done) - sealed, 'session')}.")
 
 
 @click.command()
@@ -174,7 +175,7 @@ def verify(
     if everything == bool(session_ids) and not (against and not session_ids and not everything):
         raise click.UsageError("name sessions, or give --all or --against")
     with open_store(url) as store:
-        ids = list(session_ids) or list(store.session_ids() if everything else expected)
+        ids = list(session_ids) or list(store.stream_ids() if everything else expected)
         found, missing = [], []
         with progress_bar("verify", len(ids)) as bar:
             for session_id in ids:

@@ -13,6 +13,7 @@ from eventstore.cli import (
     archive,
     audio,
     copy,
+    export,
     join,
     maintain,
     query,
@@ -44,6 +45,7 @@ def cli(url: str | None) -> None:
 
 for _module in (
     transfer,
+    export,
     record,
     join,
     read,

@@ -115,6 +115,20 @@ def progress_bar(label: str, total: int | None) -> Iterator[Progress | None]:
         yield progress
 
 
+@contextmanager
+def counter(thing: str) -> Iterator[Callable[[int], None]]:
+    """A count on standard error, where that is a terminal, of what nobody knows the number of.
+
+    Args:
+        thing: what is counted, in the singular.
+    """
+    if not sys.stderr.isatty():
+        yield lambda number: None
+        return
+    with Console(stderr=True).status("") as status:
+        yield lambda number: status.update(f"{counted(number, thing)} so far")
+
+
 def say(message: str) -> None:
     """A line on standard error: progress and notes."""
     click.echo(clean(message), err=True)

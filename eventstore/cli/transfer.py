@@ -1,11 +1,10 @@
-"""Commands that bring sessions in and out: init, import, export."""
+"""Commands that bring sessions in: init, import."""
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import click
 
@@ -141,50 +140,4 @@ def _remark(entry: dict[str, Any]) -> str:
     return remark
 
 
-@click.command()
-@click.argument("sessions", nargs=-1, required=True, metavar="SESSION…")
-@click.option(
-    "-o", "--output", type=click.Path(dir_okay=False), help="A file, else standard output."
-)
-@db_option
-def export(sessions: tuple[str, ...], output: str | None, url: str) -> None:
-    """Write sessions as JSON lines: seq, at, direction and the exact frame.
-
-    Importing what was exported gives an equal session.
-
-    \b
-    Examples:
-      eventstore export sess_123 -o call.jsonl
-      eventstore export sess_123 | gzip > call.jsonl.gz
-    """
-    with open_store(url) as store:
-        for session_id in sessions:
-            store.head(session_id)  # all of them are there before anything is written
-        if output is None:
-            _write(store, sessions, sys.stdout.buffer)
-            return
-        path = Path(output).resolve()
-        if path.exists() and not path.is_file():
-            with path.open("wb") as stream:  # a device, a pipe
-                _write(store, sessions, stream)
-            return
-        partial = path.with_name(path.name + ".partial")
-        try:
-            with partial.open("wb") as stream:
-                _write(store, sessions, stream)
-            if path.exists():
-                shutil.copymode(path, partial)
-            partial.replace(path)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
-
-
-def _write(store: EventStore, sessions: tuple[str, ...], stream: IO[bytes]) -> None:
-    for session_id in sessions:
-        for line in store.export(session_id):
-            stream.write(line)
-    stream.flush()
-
-
-COMMANDS = (init, import_, export)
+COMMANDS = (init, import_)

@@ -112,6 +112,17 @@ def storable(value: str) -> str:
     return value
 
 
+def storable_json(value: Any) -> Any:
+    """A JSON value whose texts and keys are `storable`."""
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, dict):
+        return {storable(key): storable_json(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [storable_json(item) for item in value]
+    return value
+
+
 def column(value: Any, limit: int = 256) -> str | None:
     """Text for a typed column: storable and cut at `limit` characters."""
     return storable(value)[:limit] if isinstance(value, str) else None

@@ -21,7 +21,7 @@ from eventstore.realtime.session_config import (
     is_translation,
     session_update,
 )
-from eventstore.realtime.values import mapping, one_of, sequence, storable, text
+from eventstore.realtime.values import mapping, one_of, sequence, storable_json, text
 
 AssistantAs = Literal["text", "system"]
 #: The user's audio by item and content part.
@@ -85,7 +85,7 @@ def reseed(
         if seed.item is not None:
             events.append({"type": "conversation.item.create", "item": seed.item})
     return Reseed(
-        [_storable(event) for event in events],
+        [storable_json(event) for event in events],
         [{"item_id": seed.item_id, "reason": reason} for seed in seeds for reason in seed.lost],
     )
 
@@ -105,17 +105,6 @@ def _items(state: SessionState) -> list[Item]:
         if conversation.order:
             return [state.items[item_id] for item_id in conversation.order]
     return []
-
-
-def _storable(value: Any) -> Any:
-    """The value without NUL and lone surrogates, which are no text for a server."""
-    if isinstance(value, str):
-        return storable(value)
-    if isinstance(value, dict):
-        return {storable(key): _storable(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_storable(item) for item in value]
-    return value
 
 
 # Which items

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import Engine
@@ -12,7 +13,7 @@ from eventstore.projection import view
 from eventstore.projection.state import SessionState
 from eventstore.realtime.values import loads
 from eventstore.store.activity import add_activities
-from eventstore.store.filters import Paging, SessionFilter
+from eventstore.store.filters import MAX_LIMIT, Paging, SessionFilter
 from eventstore.store.load_state import load_state
 from eventstore.store.query_responses import Page, Where, add_metadata_condition
 from eventstore.store.read_segments import first_at, last_seq_at
@@ -53,8 +54,25 @@ def query_sessions(
     return Page(data, first, last, len(rows) > paging.limit)
 
 
+def session_ids(engine: Engine, wanted: SessionFilter) -> Iterator[str]:
+    """The ids of all sessions that match, oldest first; read page by page."""
+    paging = Paging(limit=MAX_LIMIT, order="asc")
+    while True:
+        with read(engine) as tx:
+            sql, parameters = sessions_sql(tx, wanted, paging, columns="s.session_id")
+            found = [row[0] for row in tx.rows(sql, parameters)]
+        yield from found[: paging.limit]
+        if len(found) <= paging.limit:
+            return
+        paging = paging.model_copy(update={"after": found[paging.limit - 1]})
+
+
 def sessions_sql(
-    tx: Transaction, wanted: SessionFilter, paging: Paging, live: bool = False
+    tx: Transaction,
+    wanted: SessionFilter,
+    paging: Paging,
+    live: bool = False,
+    columns: str = _COLUMNS,
 ) -> tuple[str, list[Any]]:
     """The statement of a page, and its parameters.
 
@@ -77,10 +95,10 @@ def sessions_sql(
     if paging.after is not None:
         row = tx.row("SELECT at FROM sessions WHERE session_id = ?", (paging.after,))
         if row is None:
-            raise _no_session(paging.after)
+            raise no_session(paging.after)
         where.add(f"(s.at, s.session_id) {compare} (?, ?)", row[0], paging.after)
     sql = (
-        f"SELECT {_COLUMNS} FROM {_source(tx, live)}{where.sql()} ORDER BY s.at {direction},"
+        f"SELECT {columns} FROM {_source(tx, live)}{where.sql()} ORDER BY s.at {direction},"
         f" s.session_id {direction} LIMIT ?"
     )
     return sql, [*where.parameters, paging.limit + 1]
@@ -141,7 +159,7 @@ def state_at(engine: Engine, session_id: str, at: str | int | None = None) -> Se
     with read(engine) as tx:
         row = tx.row(STREAM, (session_id,))
         if row is None:
-            raise _no_session(session_id)
+            raise no_session(session_id)
         seq = row[0] if at is None else resolve_at(tx, session_id, row[0], at)
         closed = seq == row[0] and row[1] is not None
         return load_state(tx, session_id, seq, closed)
@@ -195,7 +213,8 @@ def resolve_at(tx: Transaction, session_id: str, head_seq: int, at: str | int) -
     return last_seq_at(tx, session_id, end) or 0
 
 
-def _no_session(session_id: str) -> NotFoundError:
+def no_session(session_id: str) -> NotFoundError:
+    """The error that says that there is no such session."""
     return NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
 
 

@@ -26,6 +26,7 @@ COMMANDS = {
     "record": "--upstream ws://127.0.0.1:1 --listen 0",
     "export": "sess_a",
     "join": "rtc_1 --upstream ws://127.0.0.1:9/v1",
+    "audio": "sess_a -o call.wav",
     "show": "sess_a",
     "events": "sess_a",
     "replay": "sess_a --instant",

@@ -1,0 +1,143 @@
+"""A page of one call in one file: transcript, audio and events, which opens without a network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import tempfile
+from collections.abc import Iterator
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, BinaryIO
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from eventstore.archive import call_page
+from eventstore.archive.call_audio import AudioWritten, write_audio
+from eventstore.errors import NotFoundError
+from eventstore.realtime.catalogue import AUDIO_DELTAS, INPUT_AUDIO
+from eventstore.realtime.frames import parse
+from eventstore.realtime.values import mapping, storable, text
+from eventstore.store.read_stream import StoredEvent
+
+if TYPE_CHECKING:
+    from eventstore.event_store import EventStore
+
+#: What a frame on the page is cut at, in characters; its audio is left out before.
+FRAME_CHARACTERS = 4000
+_BASE64 = re.compile(r"[A-Za-z0-9+/]{200,}={0,2}")
+_CHUNK = 3 * 64 * 1024
+_FOLDER = "templates"
+
+
+def write_html(store: EventStore, session_id: str, stream: BinaryIO) -> None:
+    """Write a session as a page.
+
+    Raises:
+        NotFoundError: there is no such session.
+    """
+    shown = store.show(session_id)
+    errors = [_error(event) for event in store.events(session_id, type="error")]
+    style, script = _asset("call.css"), _asset("call.js")
+    with tempfile.TemporaryFile() as sound:
+        written = _write_audio(store, session_id, sound)
+        template = _environment().get_template("call.html")
+        pieces = template.generate(
+            session_id=session_id,
+            facts=call_page.facts(shown["session"], shown["usage"]),
+            turns=call_page.turns(shown, errors),
+            usage=shown["usage"],
+            policy=_policy(style, script),
+            style=Markup(style),  # noqa: S704 - a file of ours
+            script=Markup(script),  # noqa: S704
+            heard=written,
+            audio=_base64(sound),
+            events=_event_lines(store.events(session_id)),
+            clock=call_page.clock,
+            pretty=call_page.pretty,
+            long=call_page.LONG,
+        )
+        for piece in pieces:
+            stream.write(piece.encode())
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("eventstore.archive", _FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=lambda value: storable(value) if isinstance(value, str) else value,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _asset(name: str) -> str:
+    return (resources.files("eventstore.archive") / _FOLDER / name).read_text("utf-8")
+
+
+def _policy(style: str, script: str) -> str:
+    """Nothing is loaded, and nothing runs but what the page was written with."""
+    return (
+        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)};"
+        " media-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(source: str) -> str:
+    digest = hashlib.sha256(source.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+def _error(event: StoredEvent) -> tuple[int, int | None, str]:
+    body = parse(event.text) if isinstance(event.text, str) else None
+    error = mapping((body or {}).get("error"))
+    said = text(error.get("message")) or text(error.get("code")) or "an error without a message"
+    return event.seq, event.at, said
+
+
+# Audio
+
+
+def _write_audio(store: EventStore, session_id: str, target: BinaryIO) -> AudioWritten | None:
+    """Write the call as OGG; what it holds, or None where no sound is in the log."""
+    try:
+        return write_audio(store, session_id, target, "ogg")
+    except NotFoundError:
+        return None
+
+
+def _base64(sound: BinaryIO) -> Iterator[str]:
+    sound.seek(0)
+    while chunk := sound.read(_CHUNK):
+        yield base64.b64encode(chunk).decode()
+
+
+# Events
+
+
+def _event_lines(events: Iterator[StoredEvent]) -> Iterator[Markup]:
+    """Each event as JSON: seq, milliseconds, direction, type, length, frame."""
+    start = None
+    comma = ""
+    for event in events:
+        start = event.at if start is None else start
+        offset = None if event.at is None or start is None else (event.at - start) / 1000
+        line = [event.seq, offset, event.direction, event.type, len(event.text), _frame(event)]
+        yield Markup(comma + call_page.script_json(line))  # noqa: S704 - script_json escapes
+        comma = ",\n"
+
+
+def _frame(event: StoredEvent) -> str | None:
+    """A frame as the page has it; None for one that carries audio."""
+    if event.type in INPUT_AUDIO or event.type in AUDIO_DELTAS:
+        return None
+    if isinstance(event.text, bytes):
+        return f"{len(event.text):,} bytes that are no text"
+    shown = _BASE64.sub(lambda found: f"… {len(found[0]):,} characters of base64 …", event.text)
+    if len(shown) <= FRAME_CHARACTERS:
+        return shown
+    return f"{shown[:FRAME_CHARACTERS]} … {len(shown) - FRAME_CHARACTERS:,} more characters"

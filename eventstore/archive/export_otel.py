@@ -1,0 +1,229 @@
+"""A session's trace: its spans, made of its state by the conventions for generative AI."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from eventstore.archive import span_content
+from eventstore.archive.spans import (
+    ServerError,
+    Span,
+    Value,
+    child,
+    clean,
+    common,
+    fail,
+    first_time,
+    seconds_between,
+    span_id,
+    stated,
+    trace_id,
+    usage_attributes,
+)
+from eventstore.archive.transcription_spans import transcriptions
+from eventstore.projection import view
+from eventstore.projection.state import Item, Response, SessionState
+from eventstore.projection.usage import tokens_of
+from eventstore.queries import Queries
+from eventstore.realtime.dialects import response_config
+from eventstore.realtime.frames import parse
+from eventstore.realtime.values import mapping, metadata_pairs, text
+from eventstore.store.query_sessions import state_at
+from eventstore.store.read_stream import StoredEvent, read_events
+
+
+def read_spans(store: Queries, session_id: str, content: bool = False) -> list[Span]:
+    """The spans of a session of the store, its root first; none where nothing has a time.
+
+    Args:
+        content: with what was said, and what tools were given and gave.
+
+    Raises:
+        NotFoundError: there is no such session.
+    """
+    state = state_at(store.engine, session_id)
+    told = read_events(store.engine, session_id, 1, state.seq, ["error"])
+    return session_spans(state, filter(None, map(_server_error, told)), content)
+
+
+def _server_error(event: StoredEvent) -> ServerError | None:
+    body = parse(event.text) if isinstance(event.text, str) else None
+    if event.at is None or body is None:
+        return None
+    error = mapping(body.get("error"))
+    type_ = text(error.get("code")) or text(error.get("type")) or "error"
+    return ServerError(event.at, clean(type_), clean(text(error.get("message")) or "", 1000))
+
+
+def session_spans(
+    state: SessionState, exceptions: Iterable[ServerError] = (), content: bool = False
+) -> list[Span]:
+    """The spans of a session, its root first; none where nothing in it has a time.
+
+    Args:
+        exceptions: errors that the server told.
+        content: with what was said, and what tools were given and gave.
+    """
+    told = sorted(exceptions)
+    inputs = span_content.inputs(state) if content else {}
+    outputs = _outputs(state)
+    spans = [
+        *filter(None, (_response(state, r, inputs) for r in state.responses.values())),
+        *filter(None, (_tool(state, i, outputs, content) for i in state.items.values())),
+        *transcriptions(state, content),
+    ]
+    spans.sort(key=lambda span: (span.start, span.end, span.span_id))
+    times = [t for t in (state.first_at, state.last_at) if t is not None]
+    times += [t for span in spans for t in (span.start, span.end)]
+    times += [error.at for error in told]
+    if not times:
+        return []
+    return [_root(state, times, told, content), *spans]
+
+
+def _root(state: SessionState, times: list[int], told: list[ServerError], content: bool) -> Span:
+    attributes = common(state, "invoke_agent") | stated(
+        {
+            "gen_ai.conversation.id": next((c.id for c in state.conversations if c.id), None),
+            "gen_ai.request.model": text(state.wire.get("model")),
+            "eventstore.interruptions": len(state.interrupted),
+            **{f"eventstore.metadata.{key}": value for key, value in state.metadata.items()},
+        }
+    )
+    if content:
+        attributes |= span_content.of_session(state)
+    session_id = state.session_id
+    ids = trace_id(session_id), span_id(session_id, "session"), None
+    return Span("invoke_agent", "internal", *ids, min(times), max(times), attributes, None, told)
+
+
+# Responses
+
+
+def _response(
+    state: SessionState, response: Response, inputs: dict[str, list[Item]]
+) -> Span | None:
+    request = response.request
+    asked_at = request.at if request is not None else None
+    start = first_time(asked_at, response.created_at, response.seen_at)
+    if start is None:
+        return None
+    end = first_time(response.done_at, state.last_at, start) or start
+    model = text(response.session.get("model"))
+    tokens = tokens_of(response.usage)
+    reasons = finish_reasons(state, response)
+    attributes = common(state, "chat") | stated(
+        {
+            "gen_ai.conversation.id": view.conversation_id(state, response.conversation),
+            "gen_ai.request.model": model,
+            "gen_ai.response.model": text(response.wire.get("model")) or model,
+            "gen_ai.response.id": response.id,
+            "gen_ai.response.finish_reasons": reasons,
+            "gen_ai.response.time_to_first_chunk": seconds_between(start, _first_output(response)),
+            **_configuration(response),
+            **(usage_attributes(tokens) if response.usage else {}),
+            "eventstore.interrupted": response.id in state.interrupted,
+            "eventstore.speech_to_first_audio": seconds_between(
+                response.speech_ended_at, response.first_audio_at
+            ),
+            **_metadata(response),
+        }
+    )
+    if response.id in inputs:
+        attributes |= span_content.of_response(state, response, inputs[response.id], reasons)
+    span = child(state, "response", response.id, f"chat {model or ''}".strip(), (start, end), {})
+    if text(response.wire.get("status")) == "failed":
+        error = mapping(mapping(response.wire.get("status_details")).get("error"))
+        fail(span, attributes, error)
+    span.attributes = attributes
+    return span
+
+
+def _configuration(response: Response) -> dict[str, Value | None]:
+    body = response.request.body if response.request is not None else {}
+    config = response_config(response.wire, body, response.session)
+    modalities, limit = config["modalities"], config["max_output_tokens"]
+    speech = "speech" if "audio" in (modalities or ()) else "text"
+    return {
+        "gen_ai.output.type": speech if modalities else None,
+        "gen_ai.request.max_tokens": limit if isinstance(limit, int) else None,
+        "gen_ai.request.temperature": config["temperature"],
+    }
+
+
+def _metadata(response: Response) -> dict[str, Value | None]:
+    pairs = metadata_pairs(response.wire.get("metadata"))
+    return {f"eventstore.metadata.{key}": value for key, value in pairs.items()}
+
+
+def finish_reasons(state: SessionState, response: Response) -> list[str] | None:
+    """Why a response ended, in the words of the conventions; None while it goes on."""
+    if response.done_seq is None:
+        return None
+    status = text(response.wire.get("status"))
+    reason = text(mapping(response.wire.get("status_details")).get("reason"))
+    if status == "completed":
+        kinds = (state.items[id_].wire.get("type") for id_ in response.output)
+        return ["tool_call" if any(kind == "function_call" for kind in kinds) else "stop"]
+    if status == "incomplete" and reason == "max_output_tokens":
+        return ["length"]
+    if status in ("cancelled", "incomplete"):
+        return [clean(reason or status, 64)]
+    return ["error"]
+
+
+def _first_output(response: Response) -> int | None:
+    found = [t for t in (response.first_text_at, response.first_audio_at) if t is not None]
+    return min(found, default=None)
+
+
+# Tool calls
+
+
+def _tool(
+    state: SessionState, item: Item, outputs: dict[str, list[Item]], content: bool
+) -> Span | None:
+    """A call, from when its arguments were whole to when its output came."""
+    kind = item.wire.get("type")
+    if kind not in ("function_call", "mcp_call"):
+        return None
+    output = _output_of(item, outputs) if kind == "function_call" else None
+    whole = item.done_at if kind == "function_call" else item.seen_at
+    start = first_time(whole, item.seen_at)
+    if start is None:
+        return None
+    ended = output.seen_at if output is not None else None
+    end = first_time(ended if kind == "function_call" else item.done_at, start) or start
+    name = text(item.wire.get("name"))
+    attributes = common(state, "execute_tool") | stated(
+        {
+            "gen_ai.conversation.id": view.conversation_id(state, item.conversation),
+            "gen_ai.tool.name": name,
+            "gen_ai.tool.call.id": text(item.wire.get("call_id")) or item.id,
+            "gen_ai.tool.type": "function" if kind == "function_call" else "extension",
+        }
+    )
+    if content:
+        attributes |= span_content.of_tool(item, output)
+    span = child(state, "tool", item.id, f"execute_tool {name or ''}".strip(), (start, end), {})
+    error = item.wire.get("error")
+    if error:
+        fail(span, attributes, mapping(error))
+    span.attributes = attributes
+    return span
+
+
+def _outputs(state: SessionState) -> dict[str, list[Item]]:
+    """Outputs of function calls, by the call's id, in the order of their coming."""
+    found: dict[str, list[Item]] = {}
+    for item in sorted(state.items.values(), key=lambda item: item.seen_seq):
+        call_id = text(item.wire.get("call_id"))
+        if item.wire.get("type") == "function_call_output" and call_id is not None:
+            found.setdefault(call_id, []).append(item)
+    return found
+
+
+def _output_of(call: Item, outputs: dict[str, list[Item]]) -> Item | None:
+    """The first output of a call behind it."""
+    given = outputs.get(text(call.wire.get("call_id")) or "", [])
+    return next((item for item in given if item.seen_seq >= call.seen_seq), None)

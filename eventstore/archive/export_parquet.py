@@ -1,0 +1,122 @@
+"""Parquet files for DuckDB, pandas and the like: responses, items and usage of sessions.
+
+The read models' rows, with typed columns; the resource whole as JSON text. Needs `pyarrow`,
+which the extra `parquet` brings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from eventstore.archive.parquet_columns import ITEM_COLUMNS, RESPONSE_COLUMNS, USAGE_COLUMNS
+from eventstore.archive.parquet_file import TableFile
+from eventstore.projection.usage import Tokens
+from eventstore.realtime.values import loads, mapping, storable
+from eventstore.store import read_tables
+from eventstore.store.pricing import price_usd
+from eventstore.store.transaction import Row, Transaction, read
+
+if TYPE_CHECKING:
+    from eventstore.queries import Queries
+
+#: Sessions that are read in one transaction, so that the three files agree about each.
+_TOGETHER = 100
+_FIRST_TOKENS = 8
+
+
+class Written(NamedTuple):
+    """How many rows each file has, and of how many sessions."""
+
+    sessions: int
+    responses: int
+    items: int
+    usage: int
+
+
+def write_parquet(
+    store: Queries,
+    session_ids: Iterable[str],
+    folder: Path,
+    progress: Callable[[int], None] | None = None,
+) -> Written:
+    """Write `responses.parquet`, `items.parquet` and `usage.parquet`; all of them, or none.
+
+    Args:
+        session_ids: read as they are needed, so that they may be all of a large store.
+        folder: made where there is none.
+        progress: called with the number of sessions so far.
+
+    Raises:
+        NotFoundError: there is no such session.
+        MissingExtraError: pyarrow is not installed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    sessions = 0
+    with ExitStack() as stack:
+        responses, items, usage = (
+            stack.enter_context(TableFile(folder / f"{name}.parquet", columns))
+            for name, columns in (
+                ("responses", RESPONSE_COLUMNS),
+                ("items", ITEM_COLUMNS),
+                ("usage", USAGE_COLUMNS),
+            )
+        )
+        for ids in _batches(session_ids):
+            with read(store.engine) as tx:
+                read_tables.check_sessions(tx, ids)
+                responses.write_all(_responses(tx, ids))
+                items.write_all(_items(tx, ids))
+                usage.write_all(_usage(tx, ids))
+            sessions += len(ids)
+            if progress is not None:
+                progress(sessions)
+        for file in (responses, items, usage):
+            file.finish()
+        for file in (responses, items, usage):
+            file.publish()
+    return Written(sessions, responses.rows, items.rows, usage.rows)
+
+
+def _batches(session_ids: Iterable[str]) -> Iterator[list[str]]:
+    iterator = iter(session_ids)
+    while ids := list(islice(iterator, _TOGETHER)):
+        yield ids
+
+
+def _responses(tx: Transaction, ids: Sequence[str]) -> Iterator[Row]:
+    for rows in read_tables.pieces(tx, read_tables.RESPONSES, "response_id", ids):
+        metadata = read_tables.metadata_of(tx, rows)
+        for row in rows:
+            *columns, resource = row
+            modalities = columns[8].split(",") if columns[8] else None
+            notes = mapping(mapping(loads(resource)).get("eventstore"))
+            pairs = list(metadata.get((row[0], row[1]), {}).items())
+            columns[8], columns[13] = modalities, bool(columns[13])
+            yield (*columns, _storable(notes.get("heard")), pairs, resource)
+
+
+def _storable(value: Any) -> str | None:
+    return storable(value) if isinstance(value, str) else None
+
+
+def _items(tx: Transaction, ids: Sequence[str]) -> Iterator[Row]:
+    for rows in read_tables.pieces(tx, read_tables.ITEMS, "item_id", ids):
+        for *columns, resource in rows:
+            item = mapping(loads(resource))
+            heard = mapping(item.get("eventstore")).get("heard")
+            stated = (heard, item.get("name"), item.get("call_id"))
+            yield (*columns, *map(_storable, stated), resource)
+
+
+def _usage(tx: Transaction, ids: Sequence[str]) -> Iterator[Row]:
+    for rows in read_tables.pieces(tx, read_tables.USAGE, "usage_id", ids):
+        for row in rows:
+            _, _, kind, response_id, item_id, at, model, reported = row[:_FIRST_TOKENS]
+            tokens = Tokens(*row[_FIRST_TOKENS:])
+            cost = price_usd(model, tokens, at) if reported else None
+            stated = (row[0], kind, response_id, item_id, at, model, bool(reported))
+            yield (*stated, *tokens, None if cost is None else float(cost))

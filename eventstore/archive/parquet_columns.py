@@ -1,0 +1,79 @@
+"""Columns of the Parquet files: name and type, as `parquet_file` knows them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+ColumnType = Literal["text", "texts", "integer", "number", "flag", "time", "pairs"]
+Columns = tuple[tuple[str, ColumnType], ...]
+
+RESPONSE_COLUMNS: Columns = (
+    ("session_id", "text"),
+    ("response_id", "text"),
+    ("at", "time"),
+    ("seq", "integer"),
+    ("status", "text"),
+    ("status_reason", "text"),
+    ("model", "text"),
+    ("voice", "text"),
+    ("modalities", "texts"),
+    ("audio_format", "text"),
+    ("temperature", "number"),
+    ("max_output_tokens", "text"),
+    ("conversation_id", "text"),
+    ("interrupted", "flag"),
+    ("created_at", "time"),
+    ("first_text_at", "time"),
+    ("first_audio_at", "time"),
+    ("done_at", "time"),
+    ("speech_ended_at", "time"),
+    ("input_tokens", "integer"),
+    ("output_tokens", "integer"),
+    ("total_tokens", "integer"),
+    ("heard", "text"),
+    ("metadata", "pairs"),
+    ("resource", "text"),
+)
+
+ITEM_COLUMNS: Columns = (
+    ("session_id", "text"),
+    ("item_id", "text"),
+    ("conversation_id", "text"),
+    ("position", "integer"),
+    ("type", "text"),
+    ("role", "text"),
+    ("status", "text"),
+    ("response_id", "text"),
+    ("seq", "integer"),
+    ("at", "time"),
+    ("deleted_seq", "integer"),
+    ("said", "text"),
+    ("heard", "text"),
+    ("name", "text"),
+    ("call_id", "text"),
+    ("resource", "text"),
+)
+
+USAGE_COLUMNS: Columns = (
+    ("session_id", "text"),
+    ("kind", "text"),
+    ("response_id", "text"),
+    ("item_id", "text"),
+    ("at", "time"),
+    ("model", "text"),
+    ("reported", "flag"),
+    ("input_tokens", "integer"),
+    ("output_tokens", "integer"),
+    ("total_tokens", "integer"),
+    ("input_text", "integer"),
+    ("input_audio", "integer"),
+    ("input_image", "integer"),
+    ("cached_tokens", "integer"),
+    ("cached_text", "integer"),
+    ("cached_audio", "integer"),
+    ("cached_image", "integer"),
+    ("output_text", "integer"),
+    ("output_audio", "integer"),
+    ("audio_ms", "integer"),
+    ("cost_usd", "number"),
+)

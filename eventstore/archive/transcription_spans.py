@@ -1,0 +1,65 @@
+"""Spans of input transcriptions: from the end of the user's speech to its transcript."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from eventstore.archive import span_content
+from eventstore.archive.spans import (
+    Span,
+    child,
+    common,
+    fail,
+    first_time,
+    stated,
+    usage_attributes,
+)
+from eventstore.projection import view
+from eventstore.projection.state import Billed, Item, SessionState
+from eventstore.projection.usage import tokens_of
+
+
+def transcriptions(state: SessionState, content: bool) -> Iterator[Span]:
+    """The spans of a session's input transcriptions, failed ones too."""
+    for (item_id, index), billed in state.billed.items():
+        item = state.items.get(item_id)
+        span = _transcription(state, item, item_id, index, billed)
+        if span is not None:
+            if content and item is not None:
+                span.attributes |= span_content.of_transcription(item, index)
+            yield span
+    for item in state.items.values():
+        for index, part in item.parts.items():
+            if part.error and (item.id, index) not in state.billed:
+                span = _transcription(state, item, item.id, index, None)
+                if span is not None:
+                    fail(span, span.attributes, part.error)
+                    yield span
+
+
+def _transcription(
+    state: SessionState, item: Item | None, item_id: str, index: int, billed: Billed | None
+) -> Span | None:
+    """From the end of the user's speech to its transcript; a failure has no time of its own."""
+    speech = item.speech if item is not None else None
+    committed = speech.committed_at if speech is not None else None
+    end = billed.at if billed is not None else None
+    start = first_time(committed, item.seen_at if item is not None else None, end)
+    if start is None:
+        return None
+    end = first_time(end, start) or start
+    model = billed.model if billed is not None else None
+    usage = billed.usage if billed is not None else None
+    attributes = common(state, "transcription") | stated(
+        {
+            "gen_ai.conversation.id": view.conversation_id(
+                state, item.conversation if item is not None else None
+            ),
+            "gen_ai.request.model": model,
+            "gen_ai.output.type": "text",
+            **(usage_attributes(tokens_of(usage)) if usage else {}),
+        }
+    )
+    name = f"transcription {model or ''}".strip()
+    times = min(start, end), end
+    return child(state, "transcription", f"{item_id}\0{index}", name, times, attributes)

@@ -295,7 +295,7 @@ class Queries:
         return closed_sessions(self.engine, checked(SessionFilter, filters), before)
 
     def stream_ids(self) -> Iterator[str]:
-        """The ids of all sessions in the log, also of those that are not projected yet, in order."""
+        """The ids of all sessions in the log, projected or not, in order."""
         return project.session_ids(self.engine)
 
     def verify(self, session_id: str, expected: Sequence[SegmentDigest] | None = None) -> Verified:

@@ -145,7 +145,7 @@ def unseal(session_ids: tuple[str, ...], url: str, as_json: bool) -> None:
 )
 @click.option(
     "--against",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False, path_type=Path),
     help="Compare with the digests of a file that --write made.",
 )
 @db_option
@@ -203,6 +203,8 @@ def _expected(against: Path | None) -> dict[str, list[SegmentDigest]]:
     try:
         with against.open(encoding="utf-8") as stream:
             return digest_file.read_lines(stream)
+    except OSError as error:
+        raise InvalidInputError(f"cannot read {against}: {error.strerror}") from error
     except (InvalidInputError, UnicodeDecodeError) as error:
         raise InvalidInputError(f"{against}: {error}") from error
 

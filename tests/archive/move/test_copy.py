@@ -236,6 +236,26 @@ def test_nothing_is_deleted_that_the_target_has_lost(
     assert frames_of(store, name) == frames
 
 
+@pytest.mark.parametrize(
+    ("table", "change"),
+    [("events", "frame = frame || ' '"), ("segments", "data = zeroblob(LENGTH(data))")],
+)
+def test_a_target_that_gives_back_other_events_keeps_nothing(
+    store: EventStore, tmp_path: Path, table: str, change: str
+) -> None:
+    frames = voice_call().frames
+    name = made(store, frames, 20)
+    with EventStore(f"sqlite:///{tmp_path / 'bad.db'}") as bad:
+        with write(bad.engine) as tx:
+            tx.run(
+                f"CREATE TRIGGER bad AFTER INSERT ON {table} WHEN NEW.session_id = '{name}'"
+                f" BEGIN UPDATE {table} SET {change} WHERE rowid = NEW.rowid; END"
+            )
+        failure(store, bad, name, move=True)
+        assert tables_with(bad, name) == []
+    assert frames_of(store, name) == frames
+
+
 def test_a_store_is_not_copied_to_itself(
     store: EventStore, database_url: str, tmp_path: Path
 ) -> None:

@@ -8,13 +8,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from eventstore.archive import seal
+from eventstore.archive.copy_sessions import Copied, copy_sessions
+from eventstore.archive.move_segments import Moved, move_segments
 from eventstore.archive.seal import Sealed
 from eventstore.capture.import_file import Imported, import_file
 from eventstore.errors import EventStoreError
 from eventstore.queries import Queries
 from eventstore.realtime.frames import Frame
 from eventstore.store import engine as engines
-from eventstore.store import project, schema
+from eventstore.store import locations, project, schema
 from eventstore.store.appender import Append, Appended, StateCache, append, append_together
 from eventstore.store.filters import check_metadata
 from eventstore.store.sessions import check_session_id, metadata_frame
@@ -238,6 +240,45 @@ class EventStore(Queries):
             DamagedError: a segment cannot be read; nothing was changed.
         """
         return seal.unseal_session(self.engine, session_id)
+
+    def copy(
+        self,
+        session_ids: Iterable[str],
+        to: EventStore,
+        then_delete: bool = False,
+        dry_run: bool = False,
+    ) -> Iterator[Copied | EventStoreError]:
+        """Copy closed sessions to another store, each in one transaction, and read them again.
+
+        Args:
+            session_ids: which; `closed_sessions` finds them. What is there already is left alone.
+            to: the other store.
+            then_delete: delete each from this store once the other has it.
+            dry_run: change nothing; say what would be done.
+
+        Returns:
+            For each session what was done, or why it cannot be: it is open, or damaged, say.
+
+        Raises:
+            InvalidInputError: it is the same store.
+        """
+        return copy_sessions(self.engine, to.engine, session_ids, then_delete, dry_run)
+
+    def offload(
+        self, session_ids: Iterable[str], to: str | None
+    ) -> Iterator[Moved | EventStoreError]:
+        """Move the bytes of sealed sessions out of the database, and back; every read finds them.
+
+        Args:
+            session_ids: which; `closed_sessions` finds them.
+            to: a folder, or a URL of fsspec's (`s3://bucket/calls`) without credentials; None
+                for back into the database.
+
+        Returns:
+            For each session what was moved, or why it cannot be.
+        """
+        base = None if to is None else locations.base_url(to)
+        return move_segments(self.engine, session_ids, base)
 
     def vacuum(self) -> None:
         """Give the space back that deleted rows have left in the database's files.

@@ -11,10 +11,16 @@ import click
 from eventstore.archive import digest_file
 from eventstore.archive.seal import Sealed
 from eventstore.archive.verify import SegmentDigest, Verified
-from eventstore.cli.options import db_option, given, json_option, open_store, session_filters
-from eventstore.cli.output import counted, print_json, progress_bar, say
+from eventstore.cli.options import (
+    chosen_sessions,
+    db_option,
+    given,
+    json_option,
+    open_store,
+    session_filters,
+)
+from eventstore.cli.output import counted, print_json, progress_bar, say, size
 from eventstore.errors import InvalidInputError, NotFoundError
-from eventstore.event_store import EventStore
 
 _workers_option = click.option(
     "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes."
@@ -58,7 +64,7 @@ def archive(
     """
     chosen = given({**filters, "older_than": older_than})
     with open_store(url) as store:
-        ids = _chosen(store, session_ids, everything, chosen)
+        ids = chosen_sessions(store, session_ids, everything, chosen)
         if dry_run:
             _print_chosen(ids, as_json)
             return
@@ -82,15 +88,6 @@ def archive(
     context.exit(1 if failed else 0)
 
 
-def _chosen(
-    store: EventStore, session_ids: tuple[str, ...], everything: bool, filters: dict[str, Any]
-) -> list[str]:
-    """The sessions that arguments name."""
-    if bool(session_ids) + everything + bool(filters) != 1:
-        raise click.UsageError("name sessions, or choose them by a filter, or give --all")
-    return list(session_ids) or list(store.closed_sessions(**filters))
-
-
 def _print_chosen(ids: list[str], as_json: bool) -> None:
     if as_json:
         data = [{"session_id": session_id} for session_id in ids]
@@ -111,13 +108,9 @@ def _print_sealed(done: list[Sealed]) -> None:
     sealed = sum(one.events > 0 for one in done)
     if sealed:
         what = f"{counted(sealed, 'session')} with {counted(events, 'event')}"
-        click.echo(f"Sealed {what}: {_bytes(frames)} of frames in {_bytes(packed)}.")
+        click.echo(f"Sealed {what}: {size(frames)} of frames in {size(packed)}.")
     if not sealed or sealed < len(done):
         click.echo(f"Nothing to seal in {counted(len(done) - sealed, 'session')}.")
-
-
-def _bytes(number: int) -> str:
-    return f"{number / 1e6:,.1f} MB" if number >= 100_000 else f"{number / 1e3:,.1f} kB"
 
 
 @click.command()

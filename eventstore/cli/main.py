@@ -12,6 +12,7 @@ import eventstore
 from eventstore.cli import (
     archive,
     audio,
+    copy,
     export,
     join,
     maintain,
@@ -52,6 +53,7 @@ for _module in (
     reseed,
     query,
     archive,
+    copy,
     maintain,
     spool,
 ):

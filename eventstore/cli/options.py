@@ -128,3 +128,16 @@ def parse_metadata(pairs: tuple[str, ...]) -> dict[str, str]:
         return check_metadata([(k, v) for k, _, v in (pair.partition("=") for pair in pairs)])
     except InvalidInputError as error:
         raise click.BadParameter(str(error)) from error
+
+
+def chosen_sessions(
+    store: EventStore, session_ids: tuple[str, ...], everything: bool, filters: dict[str, Any]
+) -> list[str]:
+    """The sessions that arguments name: by their ids, by filters of closed ones, or all closed.
+
+    Raises:
+        click.UsageError: in more ways than one, or in none.
+    """
+    if bool(session_ids) + everything + bool(filters) != 1:
+        raise click.UsageError("name sessions, or choose them by a filter, or give --all")
+    return list(session_ids) or list(store.closed_sessions(**filters))

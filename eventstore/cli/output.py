@@ -164,3 +164,8 @@ def pairs(metadata: dict[str, str]) -> str:
 def counted(number: int, thing: str) -> str:
     """`1 response`, `2 responses`."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def size(number: int) -> str:
+    """An amount of bytes: `1.2 kB`, `3.4 MB`."""
+    return f"{number / 1e6:,.1f} MB" if number >= 100_000 else f"{number / 1e3:,.1f} kB"

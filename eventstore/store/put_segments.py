@@ -1,4 +1,4 @@
-"""Put segments in the place of a session's events, and back: in one transaction each."""
+"""Put segments in the place of a session's events, and back; and their bytes elsewhere."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ INSERT_SEGMENT = (
 )
 DELETE_SEGMENTS = "DELETE FROM segments WHERE session_id = ? AND first_seq >= ?"
 DELETE_EVENTS = "DELETE FROM events WHERE session_id = ? AND seq <= ?"
+PLACE_SEGMENT = (
+    "UPDATE segments SET location = ?, data = ?"
+    " WHERE session_id = ? AND first_seq = ? AND sha256 = ?"
+)
 SET_SEALED = "UPDATE streams SET sealed_seq = ? WHERE session_id = ?"
 
 
@@ -41,6 +45,20 @@ class NewSegment(NamedTuple):
     sha256: bytes
     previous_sha256: bytes
     data: bytes
+
+
+class Placed(NamedTuple):
+    """Where a segment's bytes are from now on.
+
+    Attributes:
+        first_seq, sha256: the segment's.
+        location, data: one of them, and None.
+    """
+
+    first_seq: int
+    sha256: bytes
+    location: str | None
+    data: bytes | None
 
 
 def put_segments(
@@ -84,6 +102,20 @@ def put_events(engine: Engine, session_id: str, sealed_seq: int, frames: Iterabl
         insert_events(tx, decoded_rows(session_id, 0, frames, None), few=False)
         tx.run(DELETE_SEGMENTS, (session_id, 1))
         tx.run(SET_SEALED, (None, session_id))
+
+
+def put_bytes(engine: Engine, session_id: str, placed: Iterable[Placed]) -> None:
+    """Put the bytes of a session's segments elsewhere, or into the database.
+
+    Raises:
+        NotFoundError: the session was unsealed, or deleted, meanwhile.
+        DatabaseUnavailableError: nothing was changed.
+    """
+    with write(engine) as tx:
+        for first, sha256, location, data in placed:
+            if tx.run(PLACE_SEGMENT, (location, data, session_id, first, sha256)) != 1:
+                problem = f"session {session_id} was sealed or unsealed meanwhile; run it again"
+                raise NotFoundError(problem)
 
 
 def _lock(tx: Transaction, session_id: str, sealed_seq: int) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from eventstore.errors import DamagedError
 from eventstore.segments.container import SegmentError, read_container
 from eventstore.segments.rows import Row
+from eventstore.store import locations
 from eventstore.store.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ SEGMENT_WITH = (
     "SELECT first_seq, last_seq, location, data FROM segments"
     " WHERE session_id = ? AND first_seq <= ? AND last_seq >= ? ORDER BY first_seq DESC LIMIT 1"
 )
+PLACES = "SELECT first_seq, sha256, location FROM segments WHERE session_id = ? ORDER BY first_seq"
 FIRST_AT = "SELECT first_at FROM segments WHERE session_id = ? AND first_seq = 1"
 LAST_SEGMENT_BEFORE = (
     "SELECT first_seq FROM segments WHERE session_id = ? AND least_at <= ?"
@@ -45,13 +47,27 @@ class Segment(NamedTuple):
     previous_sha256: bytes
 
 
+class Place(NamedTuple):
+    """Where a segment's bytes are.
+
+    Attributes:
+        first_seq, sha256: the segment's.
+        location: None for in the database.
+    """
+
+    first_seq: int
+    sha256: bytes
+    location: str | None
+
+
 class Packed(NamedTuple):
-    """A segment's bytes, and which events they are."""
+    """A segment's bytes, or where they are, and which events they are."""
 
     session_id: str
     first_seq: int
     last_seq: int
-    data: bytes
+    location: str | None
+    data: bytes | None
 
 
 def sealed_seq(tx: Transaction, session_id: str) -> int:
@@ -65,13 +81,38 @@ def segments(tx: Transaction, session_id: str) -> list[Segment]:
     return [Segment(*row) for row in tx.rows(SEGMENTS, (session_id,))]
 
 
+def places(tx: Transaction, session_id: str) -> list[Place]:
+    """Where the bytes of a session's segments are, in order."""
+    return [Place(*row) for row in tx.rows(PLACES, (session_id,))]
+
+
 def packed_segment(tx: Transaction, session_id: str, seq: int) -> Packed | None:
     """The segment that an event is in; None where it is in none."""
     rows = tx.rows_with_bytes(SEGMENT_WITH, (session_id, seq, seq))
     if not rows:
         return None
-    first, last, _, data = rows[0]
-    return Packed(session_id, first, last, data or b"")
+    return Packed(session_id, *rows[0])
+
+
+def bytes_of(packed: Packed) -> bytes:
+    """A segment's bytes, read from where they are: best while no transaction waits.
+
+    Raises:
+        DamagedError: they are missing, or others than were put there.
+        DatabaseUnavailableError: they cannot be reached.
+    """
+    if packed.data is not None:
+        return packed.data
+    try:
+        if packed.location is None:
+            raise locations.BytesError("its bytes are missing")
+        return locations.get(packed.location)
+    except locations.BytesError as error:
+        raise _damaged(packed, error) from error
+
+
+def _damaged(packed: Packed, error: Exception) -> DamagedError:
+    return DamagedError(packed.session_id, packed.first_seq, packed.last_seq, str(error))
 
 
 def events_in(packed: Packed, wanted: Wanted | None = None, sound: bool = True) -> Iterator[Row]:
@@ -79,18 +120,22 @@ def events_in(packed: Packed, wanted: Wanted | None = None, sound: bool = True) 
 
     Raises:
         DamagedError: it cannot be read.
+        DatabaseUnavailableError: its bytes are elsewhere, and cannot be reached.
     """
     # Reading sound takes numpy, which takes longer to load than most commands run.
     from eventstore.segments.unpack import unpack_container
 
-    session_id, first, last, data = packed
+    data = bytes_of(packed)
     try:
         container = read_container(data)
-        if (container.first, container.events) != (first, last - first + 1):
+        if (container.first, container.events) != (
+            packed.first_seq,
+            packed.last_seq - packed.first_seq + 1,
+        ):
             raise SegmentError("it holds other events")
         yield from unpack_container(container, wanted, sound)
     except SegmentError as error:
-        raise DamagedError(session_id, first, last, str(error)) from error
+        raise _damaged(packed, error) from error
 
 
 def sealed_events(

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 
 from eventstore.realtime.frames import restore
 from eventstore.segments.rows import Row
-from eventstore.store.read_segments import events_in, packed_segment
+from eventstore.store.read_segments import events_in, packed_segment, sealed_events
 from eventstore.store.transaction import Transaction, read
 
 #: Bytes of frames and audio that one piece holds at most, unless one frame alone is larger.
@@ -99,6 +99,19 @@ def read_rows(
             rows = (row for row in rows if first <= row.seq <= last)
         yield from rows
         first = packed.last_seq + 1
+
+
+def rows_in(tx: Transaction, session_id: str, first: int, last: int) -> Iterator[Row]:
+    """`read_rows`, in a transaction of the caller's."""
+    for row in sealed_events(tx, session_id, first, last):
+        yield row
+        first = row.seq + 1
+    while first <= last:
+        piece = _read_piece(tx, session_id, first, last, "", ())
+        if not piece:
+            return
+        yield from piece
+        first = piece[-1].seq + 1
 
 
 def _is_wanted(

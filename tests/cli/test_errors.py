@@ -37,6 +37,8 @@ COMMANDS = {
     "usage": "",
     "archive": "--all",
     "unseal": "sess_a",
+    "copy": "--all --to sqlite:///other.db",
+    "offload": "--all --to segments",
     "verify": "--all",
     "rebuild": "--all",
     "project": "",

@@ -1,0 +1,237 @@
+"""Copy sessions to another store, or move them there: each in one transaction, read again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Literal, NamedTuple
+
+from sqlalchemy import Engine
+
+from eventstore.archive.session_digest import BrokenLogError, session_digest, trusting
+from eventstore.errors import (
+    DamagedError,
+    DatabaseUnavailableError,
+    EventStoreError,
+    InvalidInputError,
+    NotFoundError,
+)
+from eventstore.realtime.frames import Frame
+from eventstore.store.copy_stream import (
+    Facts,
+    delete_session,
+    identity,
+    put_session,
+    read_erasures,
+    read_facts,
+    stored_segments,
+)
+from eventstore.store.read_segments import segments
+from eventstore.store.read_stream import read_events, read_rows, rows_in
+from eventstore.store.transaction import Transaction, read, write
+
+Status = Literal["copied", "continued", "exists"]
+
+# How often a session is begun anew that somebody else seals or copies meanwhile.
+_TRIES = 5
+# For a lock that a delete needs: who waits longer gives up, and the session stays.
+_LOCK_TIMEOUT = "SET LOCAL lock_timeout = '30s'"
+
+
+class Copied(NamedTuple):
+    """What became of a session.
+
+    Attributes:
+        session_id: the session.
+        status: `copied`; `continued`, of which the target had the beginning; or `exists` there
+            already, and is equal.
+        events: how many it has.
+        deleted: whether it was deleted from the source.
+    """
+
+    session_id: str
+    status: Status
+    events: int
+    deleted: bool = False
+
+
+class _ChangedError(EventStoreError):
+    """Somebody else changed the session while it was copied."""
+
+
+class OtherContentsError(EventStoreError):
+    """The target has another session of the same id."""
+
+
+def copy_sessions(
+    source: Engine,
+    target: Engine,
+    session_ids: Iterable[str],
+    then_delete: bool = False,
+    dry_run: bool = False,
+) -> Iterator[Copied | EventStoreError]:
+    """Copy closed sessions, and delete them from the source where that is asked for.
+
+    Args:
+        then_delete: delete each once the target gave back the same events.
+        dry_run: change nothing; say what would be done.
+
+    Returns:
+        For each session what was done, or why it cannot be: it is open, or damaged, say.
+
+    Raises:
+        InvalidInputError: source and target are one database.
+        DatabaseUnavailableError: one of them cannot be reached.
+    """
+    if identity(source) == identity(target):
+        raise InvalidInputError("source and target are the same database; name another")
+    moves = then_delete and not dry_run
+    return (_try(source, target, session_id, moves, dry_run) for session_id in session_ids)
+
+
+def _try(
+    source: Engine, target: Engine, session_id: str, moves: bool, dry_run: bool
+) -> Copied | EventStoreError:
+    try:
+        done = _copy(source, target, session_id, dry_run)
+        return done._replace(deleted=_delete(source, target, session_id)) if moves else done
+    except DatabaseUnavailableError:
+        raise
+    except EventStoreError as error:
+        return error
+
+
+def _copy(source: Engine, target: Engine, session_id: str, dry_run: bool) -> Copied:
+    """Copy a session, begun anew where somebody else changes it meanwhile."""
+    for _ in range(_TRIES - 1):
+        try:
+            return _copy_once(source, target, session_id, dry_run)
+        except _ChangedError:
+            continue
+    return _copy_once(source, target, session_id, dry_run)
+
+
+def _copy_once(source: Engine, target: Engine, session_id: str, dry_run: bool) -> Copied:
+    here, there = _facts(source, session_id), _facts(target, session_id)
+    if here is None:
+        if there is None:
+            raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
+        return Copied(session_id, "exists", there.head_seq)
+    if here.closed_at is None:
+        raise InvalidInputError(f"session {session_id} is open; copy it once it is closed")
+    _refuse_erased(target, session_id, here)
+    status = _compare(source, target, session_id, here, there)
+    if status != "exists" and not dry_run:
+        digest = _digest(source, session_id, here.head_seq)
+        try:
+            _put(source, target, session_id, here, there, digest)
+        except (DamagedError, BrokenLogError) as error:
+            # Sealed or unsealed meanwhile, so that what was put lacks a part: nothing is kept.
+            if _facts(source, session_id) != here:
+                raise _changed(session_id) from error
+            raise
+    return Copied(session_id, status, here.head_seq)
+
+
+def _facts(engine: Engine, session_id: str) -> Facts | None:
+    with read(engine) as tx:
+        return read_facts(tx, session_id)
+
+
+def _refuse_erased(target: Engine, session_id: str, here: Facts) -> None:
+    """What was erased from the target does not come back by a copy."""
+    with read(target) as tx:
+        erased = read_erasures(tx, session_id)
+    if not set(erased) <= set(here.erasures):
+        raise OtherContentsError(
+            f"session {session_id} was erased in the target, wholly or in part; it is not copied"
+        )
+
+
+def _compare(
+    source: Engine, target: Engine, session_id: str, here: Facts, there: Facts | None
+) -> Status:
+    if there is None:
+        return "copied"
+    equal = there.head_seq == here.head_seq
+    if there.head_seq <= here.head_seq and _digest(
+        source, session_id, there.head_seq, trust=equal
+    ) == _digest(target, session_id, there.head_seq, trust=equal):
+        return "exists" if equal else "continued"
+    raise OtherContentsError(
+        f"session {session_id} has other contents in the target ({there.head_seq} events, here"
+        f" {here.head_seq}); both are as they were"
+    )
+
+
+def _digest(engine: Engine, session_id: str, last: int, trust: bool = False) -> bytes:
+    """The digest of a session's events up to `last`.
+
+    Args:
+        trust: take segments' own digests for theirs; else all events are read and compared.
+    """
+    with read(engine) as tx:
+        known = segments(tx, session_id)
+    start = trusting(known, last) if trust else None
+    rows = read_rows(engine, session_id, start.first if start else 1, last)
+    return session_digest(session_id, rows, last, known, start)
+
+
+def _put(
+    source: Engine,
+    target: Engine,
+    session_id: str,
+    here: Facts,
+    there: Facts | None,
+    digest: bytes,
+) -> None:
+    """Put a session into the target, in the place of its beginning, and read it again."""
+    sealed = here.sealed_seq or 0
+    packed = stored_segments(source, session_id, sealed)
+    events = read_events(source, session_id, sealed + 1, here.head_seq)
+    with write(target) as tx:
+        if read_facts(tx, session_id, lock=True) != there:
+            raise _changed(session_id)
+        if there is not None:
+            delete_session(tx, session_id)
+        tail = (Frame(event.direction, event.text, event.at) for event in events)
+        if not put_session(tx, session_id, here, packed, tail):
+            raise _changed(session_id)
+        if _read_again(tx, session_id, here.head_seq) != digest:
+            problem = f"session {session_id}: the target gave back other events; nothing was kept"
+            raise BrokenLogError(problem)
+
+
+def _read_again(tx: Transaction, session_id: str, last: int) -> bytes:
+    rows = rows_in(tx, session_id, 1, last)
+    return session_digest(session_id, rows, last, segments(tx, session_id))
+
+
+def _delete(source: Engine, target: Engine, session_id: str) -> bool:
+    """Delete a session from the source, if both have the same events.
+
+    The target's is locked until the source's is gone: nobody can move it back meanwhile.
+    """
+    here, there = _facts(source, session_id), _facts(target, session_id)
+    if here is None:
+        return False
+    if there is None or _digest(source, session_id, here.head_seq) != _digest(
+        target, session_id, here.head_seq
+    ):
+        raise _changed(session_id)
+    with write(target) as other, write(source) as tx:
+        for each in (other, tx):
+            if each.postgresql:
+                each.run(_LOCK_TIMEOUT)
+        if (
+            read_facts(other, session_id, lock=True) != there
+            or read_facts(tx, session_id, lock=True) != here
+        ):
+            raise _changed(session_id)
+        delete_session(tx, session_id)
+    return True
+
+
+def _changed(session_id: str) -> _ChangedError:
+    return _ChangedError(
+        f"session {session_id} changed while it was copied; it is still here; run it again"
+    )

@@ -1,0 +1,100 @@
+"""Move segments' bytes out of the database, and back: each session in one transaction."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from typing import IO, NamedTuple
+
+from sqlalchemy import Engine
+
+from eventstore.errors import DamagedError, EventStoreError, NotFoundError
+from eventstore.store import locations
+from eventstore.store.put_segments import Placed, put_bytes
+from eventstore.store.read_segments import Place, bytes_of, packed_segment, places
+from eventstore.store.sessions import find_head
+from eventstore.store.transaction import read
+
+# Bytes on their way back that are held in memory; more wait in a temporary file.
+_IN_MEMORY = 64 * 1024 * 1024
+
+
+class Moved(NamedTuple):
+    """What was moved of a session.
+
+    Attributes:
+        session_id: the session.
+        segments: how many; 0 where all are there already, or none is sealed.
+        bytes: what they take.
+    """
+
+    session_id: str
+    segments: int
+    bytes: int
+
+
+def move_segments(
+    engine: Engine, session_ids: Iterable[str], base: str | None
+) -> Iterator[Moved | EventStoreError]:
+    """Move segments' bytes, which were read again before the database lets go of them.
+
+    Args:
+        base: where to, as `locations.base_url` gives it; None for into the database.
+
+    Returns:
+        For each session what was moved, or why it cannot be: its bytes are damaged, say.
+
+    Raises:
+        DatabaseUnavailableError: the database or the storage cannot be reached.
+        InvalidInputError: what the URL needs is not installed.
+    """
+    return (_try(engine, session_id, base) for session_id in session_ids)
+
+
+def _try(engine: Engine, session_id: str, base: str | None) -> Moved | EventStoreError:
+    try:
+        if find_head(engine, session_id) is None:
+            raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
+        return _move(engine, session_id, base)
+    except (DamagedError, NotFoundError) as error:
+        return error
+
+
+def _move(engine: Engine, session_id: str, base: str | None) -> Moved:
+    with read(engine) as tx:
+        going = [place for place in places(tx, session_id) if not _is_there(place, base)]
+    size = 0
+    placed: list[tuple[Placed, int]] = []
+    with tempfile.SpooledTemporaryFile(_IN_MEMORY) as kept:
+        for place in going:
+            data = _bytes(engine, session_id, place)
+            location = None
+            if base is None:
+                kept.write(data)
+            else:
+                location = locations.put(base, data)
+            placed.append((Placed(place.first_seq, place.sha256, location, None), len(data)))
+            size += len(data)
+        kept.seek(0)
+        if placed:
+            put_bytes(engine, session_id, _with_bytes(placed, kept))
+    return Moved(session_id, len(placed), size)
+
+
+def _is_there(place: Place, base: str | None) -> bool:
+    if base is None or place.location is None:
+        return base is None and place.location is None
+    return place.location.startswith(f"{base}/")
+
+
+def _bytes(engine: Engine, session_id: str, place: Place) -> bytes:
+    with read(engine) as tx:
+        packed = packed_segment(tx, session_id, place.first_seq)
+    if packed is None:
+        raise NotFoundError(f"session {session_id} was unsealed meanwhile; run it again")
+    return bytes_of(packed)
+
+
+def _with_bytes(placed: Iterable[tuple[Placed, int]], kept: IO[bytes]) -> Iterator[Placed]:
+    for one, size in placed:
+        yield one if one.location is not None else one._replace(data=kept.read(size))

@@ -1,0 +1,73 @@
+"""The digest of a session, or of its beginning, held against its segments' own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from eventstore.errors import DamagedError, EventStoreError
+from eventstore.segments.digest import BEGINNING, Digest, is_full
+from eventstore.segments.rows import Row
+from eventstore.store.read_segments import Segment
+
+
+class BrokenLogError(EventStoreError):
+    """A session whose log has holes, or rows that contradict themselves."""
+
+
+class Start(NamedTuple):
+    """Where a digest begins: at a seq, behind a digest."""
+
+    first: int = 1
+    previous: bytes = BEGINNING
+
+
+def session_digest(
+    session_id: str,
+    rows: Iterable[Row],
+    last: int,
+    known: Sequence[Segment] = (),
+    start: Start | None = None,
+) -> bytes:
+    """The digest of a session's events up to `last`.
+
+    Args:
+        rows: the events from the start to `last`.
+        known: segments whose own digests must be the same.
+
+    Raises:
+        DamagedError: a segment's own digest is another.
+        BrokenLogError: an event is missing or damaged.
+    """
+    start = start or Start()
+    ends = {segment.last_seq: segment for segment in known}
+    digest, expected = Digest(start.previous), start.first
+    for row in rows:
+        if row.seq != expected:
+            break
+        if digest.is_full():
+            digest = Digest(digest.value())
+        try:
+            digest.add(row)
+        except (ValueError, TypeError, AttributeError) as error:
+            problem = f"event {row.seq} is damaged: {error}; see: eventstore verify {session_id}"
+            raise BrokenLogError(f"session {session_id}: {problem}") from error
+        segment = ends.get(row.seq)
+        if segment is not None and segment.sha256 != digest.value():
+            problem = "its events have another digest than it was sealed with"
+            raise DamagedError(session_id, segment.first_seq, segment.last_seq, problem)
+        expected += 1
+    if expected != last + 1:
+        problem = f"lacks event {expected}; see: eventstore verify {session_id}"
+        raise BrokenLogError(f"session {session_id} {problem}")
+    return digest.value() if digest.events else start.previous
+
+
+def trusting(segments: Sequence[Segment], head: int) -> Start:
+    """Where to begin for the events alone that segments' own digests do not cover."""
+    if not segments:
+        return Start()
+    last = segments[-1]
+    if last.last_seq < head and not is_full(last.last_seq - last.first_seq + 1, last.frame_bytes):
+        return Start(last.first_seq, last.previous_sha256)
+    return Start(last.last_seq + 1, last.sha256)

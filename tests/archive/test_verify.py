@@ -57,9 +57,11 @@ def test_a_whole_session_has_one_digest_sealed_or_not(written: Engine) -> None:
     append(written, StateCache(), "s", FRAMES[:3])
     grown = verify_session(written, "s", after.segments)
     assert (grown.problems, grown.sealed, grown.events) == ([], 30, 33)
+    assert [one.last_seq for one in grown.segments] == [7, 14, 21, 28, 33]
     seal_session(written, "s")
     sealed_again = verify_session(written, "s", after.segments)
     assert sealed_again.problems == []
+    assert sealed_again.sha256 == grown.sha256
     unseal_session(written, "s")
     assert verify_session(written, "s").sha256 == sealed_again.sha256
     assert [one.last_seq for one in sealed_again.segments] == [7, 14, 21, 28, 33]

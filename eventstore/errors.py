@@ -54,11 +54,19 @@ class DamagedError(EventStoreError):
     Attributes:
         session_id, first_seq, last_seq: which they are.
         problem: what is wrong with them.
+        sound: the direction and type of those whose sound alone cannot be read; None for all.
     """
 
-    def __init__(self, session_id: str, first_seq: int, last_seq: int, problem: str) -> None:
+    def __init__(
+        self,
+        session_id: str,
+        first_seq: int,
+        last_seq: int,
+        problem: str,
+        sound: tuple[str, str] | None = None,
+    ) -> None:
         self.session_id, self.first_seq, self.last_seq = session_id, first_seq, last_seq
-        self.problem = problem
+        self.problem, self.sound = problem, sound
         super().__init__(
             f"session {session_id}: the segment of events {first_seq} to {last_seq} is damaged:"
             f" {problem}; what is whole: eventstore verify {session_id}"

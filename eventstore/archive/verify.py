@@ -11,7 +11,7 @@ from eventstore.errors import DamagedError, NotFoundError
 from eventstore.realtime.frames import decode_columns, restore
 from eventstore.segments.digest import BEGINNING, Digest, digest_of, is_full
 from eventstore.segments.rows import Row
-from eventstore.store.read_segments import Segment, events_in, packed_segment, segments
+from eventstore.store.read_segments import Packed, Segment, events_in, packed_segment, segments
 from eventstore.store.read_stream import read_rows
 from eventstore.store.transaction import read
 
@@ -131,9 +131,20 @@ def _verify_segment(engine: Engine, session_id: str, segment: Segment) -> Iterat
         elif digest_of(segment.previous_sha256, events_in(packed)) != segment.sha256:
             yield Problem(first, last, "its frames are not those that were sealed")
     except DamagedError as error:
-        yield Problem(first, last, error.problem)
+        yield _narrowed(packed, error)
     except ValueError as error:
         yield Problem(first, last, f"its columns contradict each other: {error}")
+
+
+def _narrowed(packed: Packed | None, error: DamagedError) -> Problem:
+    """What is damaged, to the events that it is of where it is their sound alone."""
+    sound = error.sound
+    if packed is None or sound is None:
+        return Problem(error.first_seq, error.last_seq, error.problem)
+    rows = events_in(packed, lambda *kind: kind == sound, sound=False)
+    seqs = [row.seq for row in rows if row.audio_bytes is not None]
+    problem = f"{error.problem}: that of {len(seqs):,} events; their texts, and all else, are whole"
+    return Problem(seqs[0], seqs[-1], problem)
 
 
 def _rows_beside(engine: Engine, session_id: str, sealed: int) -> Iterator[Problem]:

@@ -17,7 +17,15 @@ _HEAD = struct.Struct("<II")
 
 
 class SegmentError(Exception):
-    """A segment that is damaged; the text says where."""
+    """A segment that is damaged; the text says where.
+
+    Attributes:
+        sound: the direction and type whose sound alone is damaged; None for anything else.
+    """
+
+    def __init__(self, problem: str, sound: tuple[str, str] | None = None) -> None:
+        super().__init__(problem)
+        self.sound = sound
 
 
 class Block(NamedTuple):

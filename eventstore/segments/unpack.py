@@ -144,7 +144,8 @@ def _chunks(
     place = len(container.blocks) - _count_sounds(container) + number
     block = container.blocks[place]
     if place in container.damaged:
-        raise SegmentError(f"its sound of {users[0].direction} {users[0].type} is damaged")
+        sound_of = users[0].direction, users[0].type
+        raise SegmentError(f"its sound of {' '.join(sound_of)} is damaged", sound_of)
     return iter(split(audio_codec.unpack(block.data, block.codec), sizes, block.apart))
 
 

@@ -112,7 +112,8 @@ def bytes_of(packed: Packed) -> bytes:
 
 
 def _damaged(packed: Packed, error: Exception) -> DamagedError:
-    return DamagedError(packed.session_id, packed.first_seq, packed.last_seq, str(error))
+    sound = error.sound if isinstance(error, SegmentError) else None
+    return DamagedError(packed.session_id, packed.first_seq, packed.last_seq, str(error), sound)
 
 
 def events_in(packed: Packed, wanted: Wanted | None = None, sound: bool = True) -> Iterator[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import random
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from eventstore.errors import InvalidInputError, NotFoundError
 from eventstore.realtime.frames import CLIENT, SERVER, Frame
 from eventstore.segments import digest
 from eventstore.store.appender import StateCache, append
+from eventstore.store.read_stream import read_events
 from eventstore.store.transaction import write
 
 FLIPS = int(os.environ.get("FLIPS", "10000")) // 50
@@ -184,6 +186,22 @@ def test_each_bit_of_a_stored_segment_is_proved(written: Engine) -> None:
         assert places(verify_session(written, "s")) == [(first, last)]
         run(written, update, data, first)
     assert verify_session(written, "s").problems == []
+
+
+def test_damaged_sound_is_narrowed_to_its_events(engine: Engine) -> None:
+    sound = base64.b64encode(bytes(range(256)) * 20).decode()
+    audio = [Frame(CLIENT, f'{{"type":"input_audio_buffer.append","audio":"{sound}"}}', 7)] * 2
+    append(engine, StateCache(), "s", [*FRAMES[:3], *audio, FRAMES[3]], close=True)
+    seal_session(engine, "s")
+    with write(engine) as tx:
+        data = bytearray(tx.rows("SELECT data FROM segments")[0][0])
+        data[-1] ^= 1
+        tx.run("UPDATE segments SET data = ?", (bytes(data),))
+    (problem,) = verify_session(engine, "s").problems
+    assert problem[:2] == (4, 5)
+    assert "that of 2 events" in problem.problem
+    pings = list(read_events(engine, "s", 1, 6, ["ping"]))
+    assert [event.text for event in pings] == [frame.text for frame in FRAMES[:4]]
 
 
 def test_a_session_that_is_not_there(engine: Engine) -> None:

@@ -2,8 +2,8 @@
 
 The blocks: `kinds`, what rows have in common; `rows`, for each its kind, time and sizes of sound;
 `values` and `ids`, the columns of texts, and `random`, which of them are among the ids; and `sound`
-for each direction and type of events that have some. So reading some types takes only what they
-are in, and folding a session reads no sound.
+for each direction and type of events that have some (empty where it was erased). So reading some
+types takes only what they are in, and folding a session reads no sound.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from eventstore.segments import audio_codec
 from eventstore.segments.chunks import begin_samples, join
 from eventstore.segments.container import Block, write_container
 from eventstore.segments.numbers import differences, pack_numbers
-from eventstore.segments.rows import Kind, Row
+from eventstore.segments.rows import Kind, Row, is_erased
 from eventstore.segments.text_columns import SEPARATOR, cut, is_random
 
 # Frames whose cut is kept at hand: a client's appends are all the same, but for their sound.
@@ -30,8 +30,9 @@ class _Packing:
         self.kinds: dict[Kind, int] = {}
         self.of_rows: list[int] = []
         self.values: list[list[Sequence[str]]] = []
-        self.sounds: dict[tuple[str, str, bool], int] = {}
+        self.sounds: dict[tuple[str, str, bool, bool], int] = {}
         self.chunks: list[list[bytes]] = []
+        self.sizes: list[list[int]] = []
         self._known: dict[str, tuple[tuple[str, ...], Sequence[str]]] = {}
 
     def add(self, row: Row) -> None:
@@ -50,11 +51,14 @@ class _Packing:
         self.of_rows.append(number)
 
     def _add_sound(self, row: Row) -> int:
-        is_text = (row.audio_offset or 0) < 0
-        number = self.sounds.setdefault((row.direction, row.type, is_text), len(self.sounds))
+        audio = row.audio or b""
+        key = (row.direction, row.type, (row.audio_offset or 0) < 0, is_erased(row))
+        number = self.sounds.setdefault(key, len(self.sounds))
         if number == len(self.chunks):
             self.chunks.append([])
-        self.chunks[number].append(row.audio or b"")
+            self.sizes.append([])
+        self.chunks[number].append(audio)
+        self.sizes[number].append((row.audio_bytes or 0) if is_erased(row) else len(audio))
         return number
 
 
@@ -73,7 +77,10 @@ def pack_segment(rows: Sequence[Row]) -> bytes:
         *_columns(packing.values),
     ]
     sounds = zip(packing.sounds, packing.chunks, strict=True)
-    blocks += [_sound(chunks, is_text) for (_, _, is_text), chunks in sounds]
+    blocks += [
+        Block("sound", audio_codec.ERASED, b"") if erased else _sound(chunks, is_text)
+        for (_, _, is_text, erased), chunks in sounds
+    ]
     return write_container(rows[0].seq, len(rows), blocks)
 
 
@@ -84,7 +91,7 @@ def _numbers(rows: Sequence[Row], packing: _Packing) -> bytes:
             pack_numbers(packing.of_rows),
             pack_numbers([row.at is None for row in rows]),
             pack_numbers(differences(times)),
-            *(pack_numbers([len(chunk) for chunk in chunks]) for chunks in packing.chunks),
+            *map(pack_numbers, packing.sizes),
         )
     )
 

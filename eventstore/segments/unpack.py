@@ -132,6 +132,8 @@ def _chunks(
         return repeat(None)
     place = len(container.blocks) - _count_sounds(container) + number
     block = container.blocks[place]
+    if block.codec == audio_codec.ERASED:
+        return repeat(b"")
     if place in container.damaged:
         raise SegmentError(f"its sound of {users[0].direction} {users[0].type} is damaged")
     return iter(split(audio_codec.unpack(block.data, block.codec), sizes, block.apart))

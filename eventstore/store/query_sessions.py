@@ -12,6 +12,7 @@ from eventstore.projection import view
 from eventstore.projection.state import SessionState
 from eventstore.realtime.values import loads
 from eventstore.store.activity import add_activities
+from eventstore.store.erasures import refuse_erased
 from eventstore.store.filters import Paging, SessionFilter
 from eventstore.store.load_state import load_state
 from eventstore.store.query_responses import Page, Where, add_metadata_condition
@@ -20,7 +21,7 @@ from eventstore.store.transaction import Row, Transaction, read
 from eventstore.times import to_iso
 
 _COLUMNS = "s.wire, s.notes, s.at, t.head_seq, t.last_at"
-STREAM = "SELECT head_seq, closed_at FROM streams WHERE session_id = ?"
+STREAM = "SELECT head_seq, closed_at, erased_at FROM streams WHERE session_id = ?"
 FIRST_AT = "SELECT at FROM events WHERE session_id = ? AND seq = 1"
 # The last event that is not behind the moment; times come from clients and need not rise.
 SEQ_AT = "SELECT MAX(seq) FROM events WHERE session_id = ? AND at <= ?"
@@ -135,13 +136,14 @@ def state_at(engine: Engine, session_id: str, at: str | int | None = None) -> Se
         at: None for now; a seq; or `+SECONDS` since the session's first event.
 
     Raises:
-        NotFoundError: there is no such session.
+        NotFoundError: there is no such session. ErasedError: it was erased.
         InvalidInputError: `at` is none of these, or the session's events carry no times.
     """
     with read(engine) as tx:
         row = tx.row(STREAM, (session_id,))
         if row is None:
             raise _no_session(session_id)
+        refuse_erased(tx, session_id, row[2])
         seq = row[0] if at is None else resolve_at(tx, session_id, row[0], at)
         closed = seq == row[0] and row[1] is not None
         return load_state(tx, session_id, seq, closed)

@@ -7,13 +7,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Literal
 
+from eventstore.archive.erase import erase_one
 from eventstore.capture.import_file import Imported, import_file
 from eventstore.queries import Queries
 from eventstore.realtime.frames import Frame
 from eventstore.store import engine as engines
 from eventstore.store import project, schema
 from eventstore.store.appender import Append, Appended, StateCache, append, append_together
+from eventstore.store.erase_session import Erased
 from eventstore.store.filters import check_metadata
+from eventstore.store.scrub import scrub
 from eventstore.store.sessions import check_session_id, metadata_frame
 from eventstore.store.transaction import close_all
 from eventstore.store.wal import Checkpointer
@@ -162,6 +165,36 @@ class EventStore(Queries):
     def project(self) -> Iterator[project.Projected]:
         """Project every session that is behind its log or was projected by an older version."""
         return project.catch_up(self.engine)
+
+    def erase(
+        self,
+        session_ids: str | Iterable[str],
+        audio_only: bool = False,
+        reason: str | None = None,
+        vacuum: bool = True,
+    ) -> list[Erased]:
+        """Erase sessions, or their audio, each in one transaction; nothing of it can be read again.
+
+        Args:
+            session_ids: which.
+            audio_only: only the audio of closed sessions; their events stay.
+            reason: why, which is kept.
+            vacuum: write the database's files anew, so that no byte is left in them. PostgreSQL
+                locks tables meanwhile, SQLite its file.
+
+        Returns:
+            What was erased; what had been before is left out.
+
+        Raises:
+            NotFoundError: there is no such session; those before it are erased.
+            InvalidInputError: audio of a session that is open; those before it are erased.
+            DatabaseUnavailableError: not all was done; do it again.
+        """
+        ids = [session_ids] if isinstance(session_ids, str) else session_ids
+        try:
+            return list(filter(None, (erase_one(self.engine, i, audio_only, reason) for i in ids)))
+        finally:
+            scrub(self.engine, vacuum)
 
     def init(self) -> tuple[str | None, str]:
         """Create or upgrade the schema; the migration before and the one after.

@@ -7,6 +7,7 @@ the search finds what is there is shown by the neighbours, and by the same files
 from __future__ import annotations
 
 import base64
+import sqlite3
 from pathlib import Path
 
 import psycopg
@@ -128,6 +129,24 @@ def test_without_a_vacuum_what_was_in_use_is_overwritten(
     assert terminal("erase", "gone", "--yes", "--json").json["erased_before"] == 1
     assert found_in(files(database_url), "gone") == {}
     assert found_in(files(database_url), "kept")
+
+
+def test_what_was_deleted_before_goes_too(store: EventStore, database_url: str) -> None:
+    """Rows that moved or were replaced long ago, by connections that overwrite nothing."""
+    if not database_url.startswith("sqlite"):
+        pytest.skip("PostgreSQL never overwrites what it deletes: the others show it")
+    store.append("gone", secret_call("gone").frames, close=True)
+    connection = sqlite3.connect(str(make_url(database_url).database), isolation_level=None)
+    connection.execute("PRAGMA secure_delete=OFF")
+    copies = "SELECT 'x' || n.value, seq, direction, e.type, frame FROM events e, json_each(?) n"
+    insert = f"INSERT INTO events (session_id, seq, direction, type, frame) {copies}"
+    connection.execute(insert, (str(list(range(50))),))
+    connection.execute("DELETE FROM events WHERE session_id <> 'gone'")
+    connection.close()
+    store.erase("gone", vacuum=False)
+    assert found_in(files(database_url), "gone")
+    store.erase([])
+    assert found_in(files(database_url), "gone") == {}
 
 
 def test_a_reader_does_not_keep_the_log_of_writes(store: EventStore, database_url: str) -> None:

@@ -157,9 +157,14 @@ class EventStore(Queries):
             workers: processes to share the work.
 
         Raises:
-            NotFoundError: one of the sessions does not exist.
+            NotFoundError, ErasedError: one of the sessions does not exist, or no more.
         """
-        ids = list(project.session_ids(self.engine) if session_ids is None else session_ids)
+        if session_ids is None:
+            ids = list(project.session_ids(self.engine))
+        else:
+            ids = list(session_ids)
+            for session_id in ids:
+                self.head(session_id)
         return project.rebuild(self.engine, ids, workers)
 
     def project(self) -> Iterator[project.Projected]:

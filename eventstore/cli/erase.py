@@ -1,26 +1,23 @@
-"""Commands that remove what is not to be kept: erase, retain."""
+"""The command that erases sessions."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 
 from eventstore.archive.erase import check_reason, erase_one, find_to_erase
-from eventstore.archive.policy import Rule, read_policy
-from eventstore.archive.retain import Applied, retain
 from eventstore.cli.options import db_option, json_option, open_store
-from eventstore.cli.output import counted, echo, print_json, print_table, progress_bar, say
+from eventstore.cli.output import counted, echo, print_json, progress_bar, say
 from eventstore.errors import DatabaseUnavailableError, EventStoreError
 from eventstore.event_store import EventStore
 from eventstore.store.choose_sessions import Chosen
 from eventstore.store.erase_session import Erased
 from eventstore.store.project import count_behind
 from eventstore.store.scrub import scrub
-from eventstore.times import now, to_iso
+from eventstore.times import to_iso
 
 no_vacuum_option = click.option(
     "--no-vacuum",
@@ -96,12 +93,23 @@ def erase(
         ):
             _erase_one(store, chosen, audio_only, reason, done, failed)
         # Also where nothing is left to erase: an earlier command may have been stopped here.
-        scrub(store.engine, not no_vacuum)
+        is_scrubbed = scrubbed(store, not no_vacuum)
     if as_json:
-        print_json(_erasure(audio_only, done, totals.erased, failed, not no_vacuum))
+        vacuumed = is_scrubbed and not no_vacuum
+        print_json(_erasure(audio_only, done, totals.erased, failed, vacuumed))
     else:
         _print_erased(done, totals.erased, audio_only, failed, no_vacuum)
-    context.exit(1 if failed else 0)
+    context.exit(1 if failed or not is_scrubbed else 0)
+
+
+def scrubbed(store: EventStore, vacuum: bool) -> bool:
+    """Scrub the database's files; whether that was possible, and a line where it was not."""
+    try:
+        scrub(store.engine, vacuum)
+    except DatabaseUnavailableError as error:
+        say(f"Error: bytes of what is erased are left in files; run this again: {error}")
+        return False
+    return True
 
 
 def _totals(found: Iterable[Chosen]) -> Totals:
@@ -222,82 +230,4 @@ def _print_erased(
         echo("Bytes of it can stay in the database's files until these are vacuumed.")
 
 
-@click.command("retain")
-@click.option(
-    "--policy",
-    "path",
-    required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Rules, as TOML or JSON.",
-)
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
-@no_vacuum_option
-@db_option
-@json_option
-@click.pass_context
-def retain_(
-    context: click.Context, path: Path, dry_run: bool, no_vacuum: bool, url: str, as_json: bool
-) -> None:
-    """Archive and erase closed sessions by their age, as a policy says.
-
-    A policy has a [[rule]] for each thing to do, with older_than = "30d" (m, h, d, w; since the
-    session was closed), do = "archive", "erase" or "erase-audio", and maybe metadata and a reason.
-    Each rule is applied to all that it fits, in order. It can be run again at any time.
-
-    \b
-    Examples:
-      eventstore retain --policy retention.toml --dry-run
-      eventstore retain --policy retention.toml --json
-    """
-    policy = read_policy(path)
-    errors: list[dict[str, str]] = []
-
-    def failed(session_id: str, error: EventStoreError) -> None:
-        say(f"Error: {error}")
-        if len(errors) < _MOST_ERRORS:
-            errors.append({"session_id": session_id, "error": str(error)})
-
-    with open_store(url) as store:
-        done = list(retain(store.engine, policy, now(), failed, dry_run))
-        if not dry_run and any(rule.do != "archive" for rule in policy.rule):
-            scrub(store.engine, not no_vacuum and any(map(_has_erased, done)))
-    if as_json:
-        print_json(
-            {
-                "object": "eventstore.retention",
-                "dry_run": dry_run,
-                "data": [_applied(applied) for applied in done],
-                "errors": errors,
-            }
-        )
-    else:
-        rows = ((n, _in_short(a.rule), *a[1:]) for n, a in enumerate(done, 1))
-        print_table((">RULE", "", ">SESSIONS", ">EVENTS", ">RESPONSES", ">FAILED"), rows)
-        if dry_run:
-            echo("Nothing was changed.")
-    context.exit(1 if any(applied.failed for applied in done) else 0)
-
-
-_MOST_ERRORS = 100
-
-
-def _has_erased(applied: Applied) -> bool:
-    return applied.rule.do != "archive" and applied.sessions > 0
-
-
-def _applied(applied: Applied) -> dict[str, Any]:
-    counts = applied._asdict()
-    rule: Rule = counts.pop("rule")
-    return {"do": rule.do, "older_than_s": rule.older_than // 1_000_000, **counts}
-
-
-def _in_short(rule: Rule) -> str:
-    hours = rule.older_than / 3_600_000_000
-    age = f"{hours / 24:g} days" if hours >= _DAY else f"{hours:g} hours"
-    named = (f"{c.key}{'' if c.operator == 'has' else c.operator + c.value}" for c in rule.metadata)
-    return " ".join((rule.do, "after", age, *named))
-
-
-_DAY = 24
-COMMANDS = (erase, retain_)
+COMMANDS = (erase,)

@@ -9,7 +9,18 @@ from collections.abc import Sequence
 import click
 
 import eventstore
-from eventstore.cli import erase, join, maintain, query, read, record, reseed, spool, transfer
+from eventstore.cli import (
+    erase,
+    join,
+    maintain,
+    query,
+    read,
+    record,
+    reseed,
+    retain,
+    spool,
+    transfer,
+)
 from eventstore.cli.output import clean
 from eventstore.errors import EventStoreError, InvalidInputError
 
@@ -30,7 +41,7 @@ def cli(url: str | None) -> None:
     """
 
 
-for _module in (transfer, record, join, read, reseed, query, maintain, erase, spool):
+for _module in (transfer, record, join, read, reseed, query, maintain, erase, retain, spool):
     for _command in _module.COMMANDS:
         cli.add_command(_command)
 

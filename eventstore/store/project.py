@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine
 
-from eventstore.errors import NotFoundError
+from eventstore.errors import ErasedError, NotFoundError
 from eventstore.projection.state import PROJECTOR_VERSION
 from eventstore.store import engine as engines
 from eventstore.store.append_to_stream import lock_stream
@@ -127,7 +127,7 @@ def rebuild(engine: Engine, ids: list[str], workers: int = 1) -> Iterator[Projec
     """
     if workers <= 1 or len(ids) <= 1:
         for session_id in ids:
-            done = project_session(engine, session_id)
+            done = _rebuild_one_of(engine, session_id)
             if done is not None:
                 yield done
         return
@@ -150,4 +150,11 @@ def _start_worker(url: str) -> None:
 def _rebuild_one(session_id: str) -> Projected | None:
     if _worker_engine is None:
         raise RuntimeError("a rebuild worker without an engine")
-    return project_session(_worker_engine, session_id)
+    return _rebuild_one_of(_worker_engine, session_id)
+
+
+def _rebuild_one_of(engine: Engine, session_id: str) -> Projected | None:
+    try:
+        return project_session(engine, session_id)
+    except ErasedError:
+        return None  # meanwhile

@@ -13,13 +13,22 @@ from sqlalchemy.pool import StaticPool
 
 from eventstore.errors import DatabaseUnavailableError
 from eventstore.store.erase_session import TABLES
-from eventstore.store.transaction import Transaction, autocommit, unavailable, write
+from eventstore.store.transaction import Transaction, autocommit, read, unavailable, write
+from eventstore.times import now
 
 # The index keeps the words of deleted texts until what it has of them is merged.
 MERGE_SAID = "INSERT INTO said (said) VALUES ('optimize')"
 CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)"
+NOT_VACUUMED = "SELECT 1 FROM erasures WHERE vacuumed_at IS NULL LIMIT 1"
+SET_VACUUMED = "UPDATE erasures SET vacuumed_at = ? WHERE vacuumed_at IS NULL AND at <= ?"
 #: How long a table that somebody uses is waited for, while all others wait for us.
 LOCK_WAIT = "10s"
+
+
+def is_vacuum_due(engine: Engine) -> bool:
+    """Whether something was erased since the files were written anew."""
+    with read(engine) as tx:
+        return tx.row(NOT_VACUUMED) is not None
 
 
 def scrub(engine: Engine, vacuum: bool = True) -> None:
@@ -32,20 +41,27 @@ def scrub(engine: Engine, vacuum: bool = True) -> None:
     Raises:
         DatabaseUnavailableError: somebody holds a lock, or the disk is full; do it again.
     """
+    began = now()
     try:
-        if engine.dialect.name == "postgresql":
-            if vacuum:
-                _vacuum_tables(engine)
-            return
-        with write(engine) as tx:
-            tx.run("PRAGMA secure_delete=ON")
-            tx.run(MERGE_SAID)
-        with _alone(engine) as connection:
-            if vacuum:
-                connection.execute("VACUUM")
-            busy = connection.execute(CHECKPOINT).fetchone()[0]
+        if engine.dialect.name == "sqlite":
+            _scrub_sqlite(engine, vacuum)
+        elif vacuum:
+            _vacuum_tables(engine)
     except (sqlite3.Error, psycopg.Error) as error:
         raise unavailable(error) from error
+    if vacuum:
+        with write(engine) as tx:
+            tx.run(SET_VACUUMED, (now(), began))
+
+
+def _scrub_sqlite(engine: Engine, vacuum: bool) -> None:
+    with write(engine) as tx:
+        tx.run("PRAGMA secure_delete=ON")
+        tx.run(MERGE_SAID)
+    with _alone(engine) as connection:
+        if vacuum:
+            connection.execute("VACUUM")
+        busy = connection.execute(CHECKPOINT).fetchone()[0]
     if busy:
         raise DatabaseUnavailableError(
             "the write-ahead log still holds what was erased, since another process reads;"

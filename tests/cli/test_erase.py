@@ -13,7 +13,9 @@ from support.calls import beta_tool_call, voice_call
 
 from eventstore import EventStore
 from eventstore.realtime.frames import CLIENT, Frame
+from eventstore.store.scrub import is_vacuum_due
 from eventstore.store.sessions import metadata_frame
+from eventstore.store.transaction import read
 
 EVENTS = len(voice_call().frames)
 
@@ -164,6 +166,21 @@ def test_a_store_that_is_erased_from_goes_on(terminal: Terminal, calls: EventSto
     assert sum(done.changed for done in calls.rebuild()) == 0
 
 
+def test_where_somebody_holds_the_files_it_is_to_be_done_again(
+    terminal: Terminal, calls: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eventstore.store.scrub.LOCK_WAIT", "100ms")
+    monkeypatch.setattr("eventstore.store.engine.SQLITE_BUSY_MS", 100)
+    with read(calls.engine) as tx:
+        tx.rows("SELECT COUNT(*) FROM events")
+        told = terminal("erase", "a1", "--yes")
+        assert told.code == 1 and told.out.startswith("Erased 1 session")
+        assert told.err.startswith("Error: bytes of what is erased are left in files; run this")
+    assert left(calls) == {"a2", "b1", "open"}
+    again = terminal("erase", "a1", "--yes", "--json").json
+    assert (again["sessions"], again["erased_before"], again["vacuumed"]) == (0, 1, True)
+
+
 # Retain
 
 POLICY = """
@@ -185,7 +202,7 @@ def test_retain(terminal: Terminal, calls: EventStore) -> None:
     assert len(left(calls)) == 4
     told = terminal("retain", "--policy", "policy.toml").out.splitlines()
     assert told == would.out.splitlines()[:-1]
-    assert told[1].split() == f"1 erase after 1 days customer=42 2 {2 * EVENTS + 2} 4 0".split()
+    assert told[1].split() == f"1 erase after 1 d customer=42 2 {2 * EVENTS + 2} 4 0".split()
     assert told[2].split()[:4] == ["2", "archive", "after", "12"]
     assert left(calls) == {"b1", "open"}
     again = terminal("retain", "--policy", "policy.toml", "--json").json
@@ -200,6 +217,20 @@ def test_retain(terminal: Terminal, calls: EventStore) -> None:
 def _nothing(do: str, seconds: int) -> dict[str, object]:
     counts = dict.fromkeys(("sessions", "events", "responses", "failed"), 0)
     return {"do": do, "older_than_s": seconds, **counts}
+
+
+def test_retain_vacuums_what_was_left(
+    terminal: Terminal, calls: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("policy.toml").write_text(POLICY)
+    assert not is_vacuum_due(calls.engine)
+    assert terminal("retain", "--policy", "policy.toml", "--no-vacuum").code == 0
+    assert is_vacuum_due(calls.engine)
+    for _ in range(2):
+        assert terminal("retain", "--policy", "policy.toml").code == 0
+        assert not is_vacuum_due(calls.engine)
+        # Nothing is left to do: the files are not written again.
+        monkeypatch.setattr("eventstore.cli.retain.scrubbed", None)
 
 
 def test_a_session_that_cannot_be_sealed_is_told(terminal: Terminal, calls: EventStore) -> None:

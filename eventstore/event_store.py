@@ -87,7 +87,7 @@ class EventStore(Queries):
             The seqs of the first and last frame, and whether they were there already.
 
         Raises:
-            ConflictError: the session's head is another.
+            ConflictError: the session's head is another. ErasedError: it was erased.
             InvalidInputError: a bad session id, direction or time.
             DatabaseUnavailableError: nothing was written.
         """
@@ -104,7 +104,8 @@ class EventStore(Queries):
             appends: one for each session: its id, frames, `expected_seq` and `close`.
 
         Raises:
-            ConflictError, InvalidInputError, DatabaseUnavailableError: as for `append`.
+            ConflictError, ErasedError, InvalidInputError, DatabaseUnavailableError: as for
+                `append`.
         """
         for one in appends:
             check_session_id(one.session_id)

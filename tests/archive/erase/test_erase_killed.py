@@ -56,7 +56,7 @@ def test_each_session_is_whole_or_gone_after_a_kill(database_url: str) -> None:
         store.append("kept", secret_call("kept").frames, close=True)
         kept = whole(store, "kept")
         for round_ in range(KILLS):
-            names = [f"{round_}x{number}" for number in range(SESSIONS)]
+            names = [f"r{round_}x{number}" for number in range(SESSIONS)]
             for name in names:
                 store.append(name, secret_call(name).frames, close=True)
                 if chance.random() < 0.5:

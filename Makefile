@@ -26,7 +26,8 @@ bench: $(VENV)/.test $(VENV)/.bench
 
 # What takes long and is to be seen before a release: 200 kills, an outage, a day of calls.
 endurance: $(VENV)/.test $(VENV)/.bench
-	KILLS=200 $(BIN)/python -m pytest -n auto tests/capture/test_recorder_killed.py
+	KILLS=200 $(BIN)/python -m pytest -n auto tests/capture/test_recorder_killed.py \
+	  tests/archive/erase/test_erase_killed.py
 	$(BIN)/python -m benchmarks relay outage soak
 
 # Writes the commands' help into docs/commands.md.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from eventstore.times import to_iso
+
 
 class EventStoreError(Exception):
     """Base of every error that the store raises on purpose."""
@@ -71,6 +73,22 @@ class DamagedError(EventStoreError):
             f"session {session_id}: the segment of events {first_seq} to {last_seq} is damaged:"
             f" {problem}; what is whole: eventstore verify {session_id}"
         )
+
+
+class ErasedError(EventStoreError):
+    """A session that was erased: nothing of it is left, and nothing is appended to it again.
+
+    Attributes:
+        session_id: which it was.
+        at: when, in microseconds since 1970 UTC.
+        reason: why; None where none was given.
+    """
+
+    def __init__(self, session_id: str, at: int, reason: str | None, advice: str = "") -> None:
+        self.session_id, self.at, self.reason = session_id, at, reason
+        date = (to_iso(at) or "")[:10]
+        why = f" ({reason})" if reason else ""
+        super().__init__(f"session {session_id} was erased on {date}{why}{advice}")
 
 
 class DatabaseUnavailableError(EventStoreError):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from eventstore.archive import seal
 from eventstore.archive.copy_sessions import Copied, copy_sessions
+from eventstore.archive.erase import erase_one
 from eventstore.archive.move_segments import Moved, move_segments
 from eventstore.archive.seal import Sealed
 from eventstore.capture.import_file import Imported, import_file
@@ -18,7 +19,9 @@ from eventstore.realtime.frames import Frame
 from eventstore.store import engine as engines
 from eventstore.store import locations, project, schema
 from eventstore.store.appender import Append, Appended, StateCache, append, append_together
+from eventstore.store.erase_session import Erased
 from eventstore.store.filters import check_metadata
+from eventstore.store.scrub import scrub
 from eventstore.store.sessions import check_session_id, metadata_frame
 from eventstore.store.transaction import close_all
 from eventstore.store.vacuum import vacuum
@@ -94,7 +97,7 @@ class EventStore(Queries):
             The seqs of the first and last frame, and whether they were there already.
 
         Raises:
-            ConflictError: the session's head is another.
+            ConflictError: the session's head is another. ErasedError: it was erased.
             InvalidInputError: a bad session id, direction or time.
             DatabaseUnavailableError: nothing was written.
         """
@@ -111,7 +114,8 @@ class EventStore(Queries):
             appends: one for each session: its id, frames, `expected_seq` and `close`.
 
         Raises:
-            ConflictError, InvalidInputError, DatabaseUnavailableError: as for `append`.
+            ConflictError, ErasedError, InvalidInputError, DatabaseUnavailableError: as for
+                `append`.
         """
         for one in appends:
             check_session_id(one.session_id)
@@ -211,9 +215,14 @@ class EventStore(Queries):
             workers: processes to share the work.
 
         Raises:
-            NotFoundError: one of the sessions does not exist.
+            NotFoundError, ErasedError: one of the sessions does not exist, or no more.
         """
-        ids = list(project.session_ids(self.engine) if session_ids is None else session_ids)
+        if session_ids is None:
+            ids = list(project.session_ids(self.engine))
+        else:
+            ids = list(session_ids)
+            for session_id in ids:
+                self.head(session_id)
         return project.rebuild(self.engine, ids, workers)
 
     def archive(
@@ -290,6 +299,36 @@ class EventStore(Queries):
     def project(self) -> Iterator[project.Projected]:
         """Project every session that is behind its log or was projected by an older version."""
         return project.catch_up(self.engine)
+
+    def erase(
+        self,
+        session_ids: str | Iterable[str],
+        audio_only: bool = False,
+        reason: str | None = None,
+        vacuum: bool = True,
+    ) -> list[Erased]:
+        """Erase sessions, or their audio, each in one transaction; nothing of it can be read again.
+
+        Args:
+            session_ids: which.
+            audio_only: only the audio of closed sessions; their events stay.
+            reason: why, which is kept.
+            vacuum: write the database's files anew, so that no byte is left in them. PostgreSQL
+                locks tables meanwhile, SQLite its file.
+
+        Returns:
+            What was erased; what had been before is left out.
+
+        Raises:
+            NotFoundError: there is no such session; those before it are erased.
+            InvalidInputError: audio of a session that is open; those before it are erased.
+            DatabaseUnavailableError: not all was done; do it again.
+        """
+        ids = [session_ids] if isinstance(session_ids, str) else session_ids
+        try:
+            return list(filter(None, (erase_one(self.engine, i, audio_only, reason) for i in ids)))
+        finally:
+            scrub(self.engine, vacuum)
 
     def init(self) -> tuple[str | None, str]:
         """Create or upgrade the schema; the migration before and the one after.

@@ -18,6 +18,7 @@ from eventstore.replay.reseed import AssistantAs, Reseed, reseed
 from eventstore.replay.user_audio import USER_AUDIO_TYPES, user_audio
 from eventstore.store import project, query_responses, query_sessions, query_usage, schema
 from eventstore.store.choose_sessions import closed_sessions
+from eventstore.store.erasures import AUDIO, SESSION, count_erased
 from eventstore.store.filters import Paging, ResponseFilter, SessionFilter, checked
 from eventstore.store.follow import follow_events
 from eventstore.store.query_responses import Page
@@ -25,6 +26,8 @@ from eventstore.store.read_stream import StoredEvent, read_events
 from eventstore.store.sessions import find_head, read_metadata
 from eventstore.store.transaction import read
 from eventstore.times import now, parse_age
+
+COUNTS = "SELECT COUNT(*), COALESCE(SUM(head_seq), 0) FROM streams WHERE erased_at IS NULL"
 
 
 class Queries:
@@ -40,7 +43,7 @@ class Queries:
         """The seq of a session's last event.
 
         Raises:
-            NotFoundError: there is no such session.
+            NotFoundError: there is no such session. ErasedError: it was erased.
         """
         head = find_head(self.engine, session_id)
         if head is None:
@@ -313,9 +316,8 @@ class Queries:
     def status(self) -> dict[str, Any]:
         """What the store holds: schema, sessions, events, responses, and what is behind."""
         with read(self.engine) as tx:
-            sessions, events = tx.rows("SELECT COUNT(*), COALESCE(SUM(head_seq), 0) FROM streams")[
-                0
-            ]
+            sessions, events = tx.rows(COUNTS)[0]
+            erased = count_erased(tx)
             responses = tx.rows("SELECT COUNT(*) FROM responses")[0][0]
         return {
             "object": "eventstore.status",
@@ -325,5 +327,7 @@ class Queries:
             "sessions": int(sessions),
             "events": int(events),
             "responses": int(responses),
+            "erased_sessions": erased[SESSION],
+            "erased_audio": erased[AUDIO],
             "behind": project.count_behind(self.engine),
         }

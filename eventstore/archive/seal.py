@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Engine
 
 from eventstore.errors import (
     ConflictError,
+    ErasedError,
     EventStoreError,
     InvalidInputError,
     NotFoundError,
 )
-from eventstore.realtime.frames import Frame
 from eventstore.segments.digest import BEGINNING, Digest, is_full
 from eventstore.segments.rows import Row
+from eventstore.store.erasures import count_erasures, refuse_erased
 from eventstore.store.put_segments import NewSegment, put_events, put_segments
 from eventstore.store.read_segments import segments
-from eventstore.store.read_stream import read_events, read_rows
+from eventstore.store.read_stream import read_rows
 from eventstore.store.transaction import read
 from eventstore.store.workers import for_each
 
-STREAM = "SELECT head_seq, closed_at, sealed_seq FROM streams WHERE session_id = ?"
+STREAM = "SELECT head_seq, closed_at, sealed_seq, erased_at FROM streams WHERE session_id = ?"
 # Packed segments that are held in memory; more wait in a temporary file.
 _IN_MEMORY = 64 * 1024 * 1024
 
@@ -51,6 +52,7 @@ class _Start(NamedTuple):
 
     head: int
     sealed: int
+    erasures: int
     first: int
     previous: bytes
 
@@ -76,7 +78,7 @@ def seal_session(engine: Engine, session_id: str) -> Sealed:
         rows = read_rows(engine, session_id, start.first, start.head)
         done = Sealed(session_id, 0, 0, 0, start.previous)
         made = []
-        for segment in _packed(session_id, rows, start):
+        for segment in packed(session_id, rows, start.first, start.head, start.previous):
             kept.write(segment.data)
             made.append((segment._replace(data=b""), len(segment.data)))
             done = Sealed(
@@ -88,7 +90,7 @@ def seal_session(engine: Engine, session_id: str) -> Sealed:
             )
         kept.seek(0)
         whole = (segment._replace(data=kept.read(size)) for segment, size in made)
-        put_segments(engine, session_id, start.sealed, start.first, whole)
+        put_segments(engine, session_id, start.sealed, start.erasures, start.first, whole)
     return done
 
 
@@ -106,7 +108,7 @@ def seal_sessions(
 def _try_to_seal(engine: Engine, session_id: str) -> Sealed | EventStoreError:
     try:
         return seal_session(engine, session_id)
-    except (NotFoundError, InvalidInputError, ConflictError) as error:
+    except (NotFoundError, ErasedError, InvalidInputError, ConflictError) as error:
         return error
 
 
@@ -118,24 +120,25 @@ def unseal_session(engine: Engine, session_id: str) -> int:
         DamagedError: a segment cannot be read; nothing was changed.
         ConflictError: somebody else has sealed, unsealed or erased it meanwhile.
     """
-    sealed = _stream(engine, session_id)[2]
+    _, _, sealed, erasures = _stream(engine, session_id)
     if sealed:
-        events = read_events(engine, session_id, 1, sealed)
-        frames = (Frame(event.direction, event.text, event.at) for event in events)
-        put_events(engine, session_id, sealed, frames)
+        rows = read_rows(engine, session_id, 1, sealed)
+        put_events(engine, session_id, sealed, erasures, rows)
     return sealed
 
 
-def _stream(engine: Engine, session_id: str) -> tuple[int, int | None, int]:
+def _stream(engine: Engine, session_id: str) -> tuple[int, int | None, int, int]:
     with read(engine) as tx:
         row = tx.row(STREAM, (session_id,))
-    if row is None:
-        raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
-    return row[0], row[1], row[2] or 0
+        if row is None:
+            raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
+        refuse_erased(tx, session_id, row[3])
+        erasures = count_erasures(tx, session_id)
+    return row[0], row[1], row[2] or 0, erasures
 
 
 def _start(engine: Engine, session_id: str) -> _Start:
-    head, closed_at, sealed = _stream(engine, session_id)
+    head, closed_at, sealed, erasures = _stream(engine, session_id)
     if closed_at is None:
         raise InvalidInputError(f"session {session_id} is open; seal it once it is closed")
     first, previous = sealed + 1, BEGINNING
@@ -145,24 +148,34 @@ def _start(engine: Engine, session_id: str) -> _Start:
         previous = last.sha256
         if not is_full(last.last_seq - last.first_seq + 1, last.frame_bytes):
             first, previous = last.first_seq, last.previous_sha256
-    return _Start(head, sealed, first, previous)
+    return _Start(head, sealed, erasures, first, previous)
 
 
-def _packed(session_id: str, rows: Iterator[Row], start: _Start) -> Iterator[NewSegment]:
-    """Segments of rows, each unpacked and compared."""
-    previous, group, digest = start.previous, [], Digest(start.previous)
-    expected = start.first
+def packed(
+    session_id: str, rows: Iterable[Row], first: int, last: int, previous: bytes
+) -> Iterator[NewSegment]:
+    """Segments of rows, each unpacked and compared.
+
+    Args:
+        rows: those from seq `first` to `last`.
+        previous: the digest of the segment before.
+
+    Raises:
+        InvalidInputError: a row is missing.
+    """
+    group, digest = [], Digest(previous)
+    expected = first
     for row in rows:
         if row.seq != expected:
             raise InvalidInputError(f"session {session_id} lacks event {expected}; not sealed")
         expected += 1
         group.append(row)
         digest.add(row)
-        if digest.is_full() or row.seq == start.head:
+        if digest.is_full() or row.seq == last:
             yield _segment(session_id, group, digest, previous)
             previous = digest.value()
             group, digest = [], Digest(previous)
-    if expected != start.head + 1:
+    if expected != last + 1:
         raise InvalidInputError(f"session {session_id} lacks event {expected}; not sealed")
 
 

@@ -22,6 +22,7 @@ def deliver(store: EventStore, destination: Destination, entries: Sequence[Entry
     """Append entries behind those that this process has delivered before.
 
     Raises:
+        ErasedError: the session was erased.
         DatabaseUnavailableError: whether they were written is not known.
     """
     frames = [entry.frame for entry in entries]
@@ -42,7 +43,7 @@ def deliver_together(
     """`deliver` for recordings that have their session ids, in one transaction; all, or nothing.
 
     Raises:
-        ConflictError: somebody else appended to one of the sessions.
+        ConflictError, ErasedError: somebody else appended to one of the sessions, or erased it.
         DatabaseUnavailableError: whether they were written is not known.
     """
     done = store.append_together(
@@ -77,6 +78,7 @@ def deliver_missing(
         projects: write read models too, as the store does.
 
     Raises:
+        ErasedError: the session was erased.
         DatabaseUnavailableError: whether they were written is not known.
     """
     number, seq = destination.reached

@@ -11,7 +11,7 @@ import psycopg
 from eventstore.capture import notes
 from eventstore.capture.deliver import deliver, deliver_missing
 from eventstore.capture.spool_file import Destination, Entry
-from eventstore.errors import DatabaseUnavailableError, SchemaError
+from eventstore.errors import DatabaseUnavailableError, ErasedError, SchemaError
 from eventstore.event_store import EventStore
 
 _LOGGER = logging.getLogger("eventstore.recorder")
@@ -35,13 +35,20 @@ def deliver_always(
         sure: none of them can be there already.
 
     Returns:
-        Those that the database refuses; the log has a note in the place of each.
+        Those that the database refuses; the log has a note in the place of each, but for a
+        session that was erased: there it has nothing.
 
     Raises:
         DatabaseUnavailableError, SchemaError: whether they were written is not known.
     """
+    if destination.erased:
+        return list(entries)
     try:
         (deliver if sure else deliver_missing)(store, destination, entries)
+    except ErasedError as error:
+        destination.erased = True
+        _LOGGER.error("recording %s: %s; what comes is lost", destination.key, error)
+        return list(entries)
     except Exception as error:
         if is_outage(error):
             raise

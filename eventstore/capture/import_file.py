@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from eventstore.capture.connections import made_id, session_event
 from eventstore.capture.jsonl import BadLine, read_frames, read_numbered
-from eventstore.errors import InvalidInputError
+from eventstore.errors import ErasedError, InvalidInputError
 from eventstore.realtime.frames import STORE, Frame, parse
 from eventstore.realtime.values import metadata_pairs
 from eventstore.store.filters import check_metadata
@@ -100,6 +100,7 @@ def import_file(
     Raises:
         InvalidInputError: a line that cannot be read (named; nothing is imported), no events,
             a session id for several connections, or another session under the same id.
+        ErasedError: the session was erased.
         DatabaseUnavailableError: the database failed; sessions are whole or not there.
     """
     if session_id is not None:
@@ -141,7 +142,7 @@ def _import(
         passing = _take(frames, part.last - part.first + 1, stream, progress)
         try:
             results.append(_import_part(store, target, part, passing, metadata, skipped))
-        except InvalidInputError as error:
+        except (InvalidInputError, ErasedError) as error:
             if not results:
                 raise
             done = ", ".join(result.session_id for result in results)
@@ -238,7 +239,7 @@ def _import_part(
     _check_id(session_id)
     count = part.last - part.first + 1
     added = 0
-    if find_head(store.engine, session_id):
+    if _is_stored(store, session_id):
         _compare(store, session_id, frames, count)
         if any(store.metadata(session_id).get(key) != metadata[key] for key in metadata):
             store.set_metadata(session_id, metadata)
@@ -250,6 +251,14 @@ def _import_part(
         added = 0 if done.repeated else done.last_seq
     responses = count_responses(store.engine, session_id)
     return Imported(session_id, store.head(session_id), responses, added, skipped)
+
+
+def _is_stored(store: EventStore, session_id: str) -> bool:
+    try:
+        return bool(find_head(store.engine, session_id))
+    except ErasedError as error:
+        advice = "; where it is to be stored all the same, name another id: --session-id NEW_ID"
+        raise ErasedError(session_id, error.at, error.reason, advice) from error
 
 
 def _check_id(session_id: str) -> None:

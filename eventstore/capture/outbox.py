@@ -178,12 +178,14 @@ class Outbox:
     def delivery(self, live: Live) -> Future[None]:
         """A future for the delivery of all that a session has handed over; it hurries the writer.
 
-        It fails with an error where some of it was missed.
+        It fails with an error where some of it was missed, or the session was erased.
         """
         future: Future[None] = Future()
         with self.lock:
             if live.missed is not None:
                 future.set_exception(RuntimeError("memory is full, and frames are missed"))
+            elif live.destination.erased:
+                future.set_exception(EventStoreError("the session was erased"))
             elif live.delivered >= live.number:
                 future.set_result(None)
             elif self.over:

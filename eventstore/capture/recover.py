@@ -14,7 +14,7 @@ from eventstore.capture.deliver import place
 from eventstore.capture.deliver_always import deliver_always
 from eventstore.capture.flow import by_recording
 from eventstore.capture.spool_file import Destination, Entry, frames_in
-from eventstore.errors import DatabaseUnavailableError, SchemaError
+from eventstore.errors import DatabaseUnavailableError, ErasedError, SchemaError
 from eventstore.event_store import EventStore
 from eventstore.store.sessions import is_closed
 
@@ -139,7 +139,10 @@ def recover(
 def _closed(store: EventStore, destinations: Iterator[Destination]) -> Iterator[str]:
     """Close sessions that were cut off; their ids."""
     for destination in destinations:
-        session_id, head = place(store, destination)
+        try:
+            session_id, head = place(store, destination)
+        except ErasedError:
+            continue
         if head and is_closed(store.engine, session_id):
             continue
         frames = [notes.closed("recorder", None, _CUT_OFF, None)]

@@ -44,6 +44,7 @@ class Destination:
         seq: of its stream's last event, as far as this process knows.
         reached: the last entry that this process appended, and its seq; zeros for none.
         refused: entries that the database refused; each has a note in its place.
+        erased: the session was erased, and takes no more.
         hole: how many entries before the next were lost, as far as this process knows.
     """
 
@@ -54,6 +55,7 @@ class Destination:
     seq: int = 0
     reached: tuple[int, int] = (0, 0)
     refused: set[int] = field(default_factory=set)
+    erased: bool = False
     hole: int = 0
     opened: Frame | None = None
     journaled: list[object] | None = None

@@ -125,7 +125,8 @@ class Writer:
         together = []
         for key, entries in groups.items():
             destination = lives[key].destination
-            if destination.session_id is not None and self._is_next(key, entries):
+            known = destination.session_id is not None and not destination.erased
+            if known and self._is_next(key, entries):
                 together.append((destination, entries))
         done = {to.key for to, _ in together} if self._deliver_all(together) else set()
         for key, entries in groups.items():

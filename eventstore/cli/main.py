@@ -13,6 +13,7 @@ from eventstore.cli import (
     archive,
     audio,
     copy,
+    erase,
     export,
     join,
     maintain,
@@ -20,6 +21,7 @@ from eventstore.cli import (
     read,
     record,
     reseed,
+    retain,
     spool,
     transfer,
 )
@@ -54,6 +56,8 @@ for _module in (
     query,
     archive,
     copy,
+    erase,
+    retain,
     maintain,
     spool,
 ):

@@ -128,6 +128,9 @@ def status(url: str, as_json: bool) -> None:
     click.echo(f"database   {found['database']} (schema {found['schema']})")
     for name in ("sessions", "events", "responses"):
         click.echo(f"{name:<10} {found[name]:,}")
+    if found["erased_sessions"] or found["erased_audio"]:
+        sessions = counted(found["erased_sessions"], "session")
+        click.echo(f"erased     {sessions}, and the audio of {found['erased_audio']:,}")
     behind = found["behind"]
     advice = "; run: eventstore project" if behind else ""
     click.echo(f"behind     {counted(behind, 'session')}{advice}")

@@ -15,6 +15,8 @@ import zstandard
 from numpy.typing import NDArray
 
 PLAIN, PCM16, ULAW, ALAW = "zstd", "pcm16", "ulaw", "alaw"
+#: Of sound whose chunks' sizes are known, and nothing else any more.
+ERASED = "erased"
 
 # Any rate: FLAC's frames do not depend on it, but the format wants one.
 _RATE = 24_000

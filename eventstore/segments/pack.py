@@ -2,8 +2,8 @@
 
 The blocks: `kinds`, what rows have in common; `rows`, for each its kind, time and sizes of sound;
 `values` and `ids`, the columns of texts, and `columns`, what each of them is; and `sound` for each
-direction and type of events that have some. So reading some types takes only what they
-are in, and folding a session reads no sound.
+direction and type of events that have some (empty where it was erased). So reading some types takes
+only what they are in, and folding a session reads no sound.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from eventstore.segments import audio_codec
 from eventstore.segments.chunks import begin_samples, join
 from eventstore.segments.container import Block, write_container
 from eventstore.segments.numbers import differences, pack_numbers
-from eventstore.segments.rows import Row
+from eventstore.segments.rows import Row, is_erased
 from eventstore.segments.text_columns import SEPARATOR, Skeleton, cut, is_constant, is_random
 
 #: What a column is: among the values, among the ids, or one value for all rows.
@@ -34,12 +34,13 @@ class _Packing:
         self.kinds: dict[tuple[str, str, int | None, int | None, Skeleton], int] = {}
         self.of_rows: list[int] = []
         self.values: list[list[Sequence[str]]] = []
-        self.sounds: dict[tuple[str, str, bool], int] = {}
+        self.sounds: dict[tuple[str, str, bool, bool], int] = {}
         self.chunks: list[list[bytes]] = []
+        self.sizes: list[list[int]] = []
         self._known: dict[str, tuple[tuple[str, ...], Sequence[str]]] = {}
 
     def add(self, row: Row) -> None:
-        _, _, direction, type_, frame, offset, _, audio = row
+        _, _, direction, type_, frame, offset, size, audio = row
         found = self._known.get(frame)
         if found is None:
             found = cut(frame)
@@ -48,7 +49,8 @@ class _Packing:
         skeleton, values = found
         sound = None
         if audio is not None:
-            sound = self._add_sound(direction, type_, (offset or 0) < 0, audio)
+            key = direction, type_, (offset or 0) < 0, is_erased(row)
+            sound = self._add_sound(key, audio, size or 0)
         kind = direction, type_, offset, sound, skeleton
         number = self.kinds.setdefault(kind, len(self.kinds))
         if number == len(self.values):
@@ -56,11 +58,13 @@ class _Packing:
         self.values[number].append(values)
         self.of_rows.append(number)
 
-    def _add_sound(self, direction: str, type_: str, is_text: bool, audio: bytes) -> int:
-        number = self.sounds.setdefault((direction, type_, is_text), len(self.sounds))
+    def _add_sound(self, key: tuple[str, str, bool, bool], audio: bytes, size: int) -> int:
+        number = self.sounds.setdefault(key, len(self.sounds))
         if number == len(self.chunks):
             self.chunks.append([])
+            self.sizes.append([])
         self.chunks[number].append(audio)
+        self.sizes[number].append(size)
         return number
 
 
@@ -79,7 +83,10 @@ def pack_segment(rows: Sequence[Row]) -> bytes:
         *_columns(packing.values),
     ]
     sounds = zip(packing.sounds, packing.chunks, strict=True)
-    blocks += [_sound(chunks, is_text) for (_, _, is_text), chunks in sounds]
+    blocks += [
+        Block("sound", audio_codec.ERASED, b"") if erased else _sound(chunks, is_text)
+        for (_, _, is_text, erased), chunks in sounds
+    ]
     return write_container(rows[0].seq, len(rows), blocks)
 
 
@@ -90,7 +97,7 @@ def _numbers(rows: Sequence[Row], packing: _Packing) -> bytes:
             pack_numbers(packing.of_rows),
             pack_numbers([row.at is None for row in rows]),
             pack_numbers(differences(times)),
-            *(pack_numbers([len(chunk) for chunk in chunks]) for chunks in packing.chunks),
+            *map(pack_numbers, packing.sizes),
         )
     )
 

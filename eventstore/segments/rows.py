@@ -11,8 +11,8 @@ class Row(NamedTuple):
     """An event: see `realtime.frames` for how frame and audio join.
 
     Attributes:
-        audio_bytes: of the audio.
-        audio: None as well where it was not asked for.
+        audio_bytes: of the audio; where that was erased, what it had.
+        audio: empty where it was erased; None as well where it was not asked for.
     """
 
     seq: int
@@ -23,6 +23,11 @@ class Row(NamedTuple):
     audio_offset: int | None
     audio_bytes: int | None
     audio: bytes | None
+
+
+def is_erased(row: Row) -> bool:
+    """Whether an event's audio was erased: its size is known, and it is empty."""
+    return bool(row.audio_bytes) and row.audio == b""
 
 
 class Kind(NamedTuple):

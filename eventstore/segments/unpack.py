@@ -143,6 +143,8 @@ def _chunks(
         return repeat(None)
     place = len(container.blocks) - _count_sounds(container) + number
     block = container.blocks[place]
+    if block.codec == audio_codec.ERASED:
+        return repeat(b"")
     if place in container.damaged:
         sound_of = users[0].direction, users[0].type
         raise SegmentError(f"its sound of {' '.join(sound_of)} is damaged", sound_of)

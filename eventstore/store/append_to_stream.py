@@ -17,20 +17,20 @@ from eventstore.times import MAX_AT, MIN_AT
 # The hot statements. Each carries session_id, so that each touches one node of a shard.
 ADVANCE_LOG = (
     "UPDATE streams SET head_seq = ?, last_at = COALESCE(?, last_at)"
-    " WHERE session_id = ? AND head_seq = ?"
+    " WHERE session_id = ? AND head_seq = ? AND erased_at IS NULL"
 )
 ADVANCE = (
     "UPDATE streams SET head_seq = ?, last_at = COALESCE(?, last_at), projected_seq = ?"
     " WHERE session_id = ? AND head_seq = ? AND projected_seq = head_seq"
-    f" AND projector_version = {PROJECTOR_VERSION} AND closed_at IS NULL"
+    f" AND projector_version = {PROJECTOR_VERSION} AND closed_at IS NULL AND erased_at IS NULL"
 )
 OPEN_STREAM = (
     "INSERT INTO streams (session_id, head_seq, opened_at, projected_seq, projector_version)"
     " VALUES (?, 0, ?, 0, ?) ON CONFLICT (session_id) DO NOTHING"
 )
 LOCK_STREAM = (
-    "SELECT head_seq, projected_seq, projector_version, opened_at, closed_at FROM streams"
-    " WHERE session_id = ?"
+    "SELECT head_seq, projected_seq, projector_version, opened_at, closed_at, erased_at"
+    " FROM streams WHERE session_id = ?"
 )
 INSERT_EVENT = (
     "INSERT INTO events (session_id, seq, at, direction, type, frame, audio_offset, audio_bytes,"
@@ -80,6 +80,7 @@ class Head(NamedTuple):
         projector_version: the projector that wrote them.
         opened_at: when the stream was opened, in microseconds since 1970 UTC.
         closed_at: when it was closed, None while more may come.
+        erased_at: when it was erased, None where it was not.
     """
 
     seq: int
@@ -87,6 +88,7 @@ class Head(NamedTuple):
     projector_version: int
     opened_at: int
     closed_at: int | None
+    erased_at: int | None
 
 
 def lock_stream(tx: Transaction, session_id: str) -> Head | None:

@@ -27,6 +27,7 @@ from eventstore.store.append_to_stream import (
     lock_stream,
     open_stream,
 )
+from eventstore.store.erasures import refuse_erased
 from eventstore.store.load_state import catch_up_state, load_state
 from eventstore.store.put_rows import put_clauses, put_parameters
 from eventstore.store.read_models import (
@@ -46,6 +47,9 @@ SET_HEAD = (
     "UPDATE streams SET head_seq = ?, last_at = COALESCE(?, last_at), projected_seq = ?,"
     " projector_version = ?, closed_at = COALESCE(?, closed_at) WHERE session_id = ?"
 )
+
+
+_ANOTHER_ID = "; its id is not used again: take another session id"
 
 
 class Appended(NamedTuple):
@@ -127,6 +131,7 @@ def append(
 
     Raises:
         ConflictError: the head is another, and this is no repetition of an earlier append.
+        ErasedError: the session was erased.
         InvalidInputError: a frame with an unknown direction or a time that is no integer.
         DatabaseUnavailableError: the database failed, and nothing was written.
     """
@@ -158,7 +163,7 @@ def append_together(
 
     Raises:
         ConflictError: a stream's head is another; nothing was written to any.
-        InvalidInputError, DatabaseUnavailableError: as for `append`.
+        ErasedError, InvalidInputError, DatabaseUnavailableError: as for `append`.
     """
     results: dict[str, Appended] = {}
     done: list[Cached | None] = []
@@ -286,10 +291,13 @@ def _append_at_head(
 ) -> tuple[Appended, Cached | None]:
     """Append at whatever head the stream has, locked first."""
     head = lock_stream(tx, session_id)
+    if head is not None:
+        refuse_erased(tx, session_id, head.erased_at, _ANOTHER_ID)
     if expected_seq is not None and expected_seq != (head.seq if head else 0):
         return _repeated(tx, session_id, head, expected_seq, list(frames)), None
     if head is None:
         head = open_stream(tx, session_id, now(), PROJECTOR_VERSION)
+        refuse_erased(tx, session_id, head.erased_at, _ANOTHER_ID)
         # Another writer may have opened it, and appended, since the look above.
         if expected_seq is not None and expected_seq != head.seq:
             return _repeated(tx, session_id, head, expected_seq, list(frames)), None

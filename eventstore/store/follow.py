@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from eventstore.errors import DatabaseUnavailableError, NotFoundError
 from eventstore.realtime.frames import STORE
+from eventstore.store.erasures import refuse_erased
 from eventstore.store.read_stream import StoredEvent, read_events
 from eventstore.store.transaction import read
 
@@ -19,7 +20,7 @@ RETRY = 0.5
 #: Seconds that a close in the log may be followed by more, such as the recorder's own.
 LINGER = 1.0
 
-LOOK = "SELECT head_seq, closed_at FROM streams WHERE session_id = ?"
+LOOK = "SELECT head_seq, closed_at, erased_at FROM streams WHERE session_id = ?"
 
 
 def follow_events(
@@ -37,7 +38,7 @@ def follow_events(
         away: told once, each time that the database goes away; it is tried again until it is back.
 
     Raises:
-        NotFoundError: there is no such session.
+        NotFoundError: there is no such session. ErasedError: it was erased.
     """
     seen, pause, closing, reached = 0, FASTEST, None, True
     while not stopped():
@@ -66,8 +67,9 @@ def _look(engine: Engine, session_id: str) -> tuple[int, bool]:
     """A session's head, and whether whoever wrote it has closed it."""
     with read(engine) as tx:
         row = tx.row(LOOK, (session_id,))
-    if row is None:
-        raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
+        if row is None:
+            raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
+        refuse_erased(tx, session_id, row[2])
     return row[0], row[1] is not None
 
 

@@ -7,23 +7,29 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine
 
-from eventstore.errors import NotFoundError
+from eventstore.errors import ErasedError, NotFoundError
 from eventstore.projection.state import PROJECTOR_VERSION
 from eventstore.store.append_to_stream import lock_stream
+from eventstore.store.erasures import refuse_erased
 from eventstore.store.load_state import load_state
 from eventstore.store.read_models import write_all
 from eventstore.store.transaction import read, write
 from eventstore.store.workers import for_each
 
 BEHIND = (
-    "SELECT session_id FROM streams WHERE projected_seq < head_seq"
-    " UNION SELECT session_id FROM streams WHERE projector_version < ? ORDER BY 1 LIMIT ?"
+    "SELECT session_id FROM streams WHERE projected_seq < head_seq AND erased_at IS NULL"
+    " UNION SELECT session_id FROM streams WHERE projector_version < ? AND erased_at IS NULL"
+    " ORDER BY 1 LIMIT ?"
 )
 COUNT_BEHIND = (
-    "SELECT COUNT(*) FROM streams WHERE projected_seq < head_seq OR projector_version < ?"
+    "SELECT COUNT(*) FROM streams"
+    " WHERE (projected_seq < head_seq OR projector_version < ?) AND erased_at IS NULL"
 )
 SET_PROJECTED = "UPDATE streams SET projected_seq = ?, projector_version = ? WHERE session_id = ?"
-SESSION_IDS = "SELECT session_id FROM streams WHERE session_id > ? ORDER BY session_id LIMIT ?"
+SESSION_IDS = (
+    "SELECT session_id FROM streams WHERE session_id > ? AND erased_at IS NULL"
+    " ORDER BY session_id LIMIT ?"
+)
 
 _BATCH = 500
 
@@ -52,12 +58,15 @@ def project_session(engine: Engine, session_id: str, only_stale: bool = False) -
         What was projected, None where nothing needed to be.
 
     Raises:
-        NotFoundError: there is no such session.
+        NotFoundError: there is no such session. ErasedError: it was erased.
     """
     with write(engine) as tx:
         head = lock_stream(tx, session_id)
         if head is None:
             raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
+        if head.erased_at is not None and only_stale:
+            return None
+        refuse_erased(tx, session_id, head.erased_at)
         current = head.projected_seq == head.seq and head.projector_version >= PROJECTOR_VERSION
         if only_stale and current:
             return None
@@ -94,7 +103,7 @@ def catch_up(engine: Engine) -> Iterator[Projected]:
 
 
 def session_ids(engine: Engine) -> Iterator[str]:
-    """All sessions' ids, in order."""
+    """The ids of all sessions that are not erased, in order."""
     last = ""
     while True:
         with read(engine) as tx:
@@ -114,5 +123,12 @@ def rebuild(engine: Engine, ids: list[str], workers: int = 1) -> Iterator[Projec
     Raises:
         NotFoundError: one of them does not exist.
     """
-    done = for_each(engine, project_session, ids, workers)
+    done = for_each(engine, _rebuild_one, ids, workers)
     return (projected for projected in done if projected is not None)
+
+
+def _rebuild_one(engine: Engine, session_id: str) -> Projected | None:
+    try:
+        return project_session(engine, session_id)
+    except ErasedError:
+        return None  # meanwhile

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Engine
 
 from eventstore.errors import ConflictError, NotFoundError
-from eventstore.realtime.frames import Frame
-from eventstore.store.append_to_stream import decoded_rows, insert_events
+from eventstore.projection.parts import load_key
+from eventstore.realtime.frames import UNREADABLE, parse_stored
+from eventstore.segments.rows import Row
+from eventstore.store.append_to_stream import insert_events
+from eventstore.store.erasures import count_erasures, refuse_erased
 from eventstore.store.transaction import Transaction, write
 
-LOCK = "SELECT head_seq, sealed_seq FROM streams WHERE session_id = ?"
+LOCK = "SELECT sealed_seq, erased_at FROM streams WHERE session_id = ?"
 INSERT_SEGMENT = (
     "INSERT INTO segments (session_id, first_seq, last_seq, first_at, least_at, frame_bytes,"
     " sha256, previous_sha256, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -62,12 +65,18 @@ class Placed(NamedTuple):
 
 
 def put_segments(
-    engine: Engine, session_id: str, sealed_seq: int, first: int, made: Iterable[NewSegment]
+    engine: Engine,
+    session_id: str,
+    sealed_seq: int,
+    erasures: int,
+    first: int,
+    made: Iterable[NewSegment],
 ) -> None:
     """Put segments in the place of the events that they were made of.
 
     Args:
         sealed_seq: up to which seq the session was sealed when they were made.
+        erasures: how often something of it had been erased then.
         first: segments from this seq on are replaced as well.
         made: the segments, in order.
 
@@ -76,30 +85,29 @@ def put_segments(
         DatabaseUnavailableError: nothing was changed.
     """
     with write(engine) as tx:
-        _lock(tx, session_id, sealed_seq)
-        tx.run(DELETE_SEGMENTS, (session_id, first))
-        last = sealed_seq
-        for segment in made:
-            tx.run(INSERT_SEGMENT, (session_id, *segment))
-            last = segment.last_seq
+        _lock(tx, session_id, sealed_seq, erasures)
+        last = replace_segments(tx, session_id, first, made) or sealed_seq
         tx.run(DELETE_EVENTS, (session_id, last))
         tx.run(SET_SEALED, (last, session_id))
 
 
-def put_events(engine: Engine, session_id: str, sealed_seq: int, frames: Iterable[Frame]) -> None:
+def put_events(
+    engine: Engine, session_id: str, sealed_seq: int, erasures: int, rows: Iterable[Row]
+) -> None:
     """Put events in the place of a session's segments.
 
     Args:
         sealed_seq: up to which seq it is sealed.
-        frames: of its events from 1 to there.
+        erasures: how often something of it had been erased when they were read.
+        rows: its events from 1 to there.
 
     Raises:
         ConflictError: somebody else has sealed, unsealed or erased it meanwhile.
         DatabaseUnavailableError: nothing was changed.
     """
     with write(engine) as tx:
-        _lock(tx, session_id, sealed_seq)
-        insert_events(tx, decoded_rows(session_id, 0, frames, None), few=False)
+        _lock(tx, session_id, sealed_seq, erasures)
+        insert_events(tx, (_columns(session_id, row) for row in rows), few=False)
         tx.run(DELETE_SEGMENTS, (session_id, 1))
         tx.run(SET_SEALED, (None, session_id))
 
@@ -118,9 +126,32 @@ def put_bytes(engine: Engine, session_id: str, placed: Iterable[Placed]) -> None
                 raise NotFoundError(problem)
 
 
-def _lock(tx: Transaction, session_id: str, sealed_seq: int) -> None:
+def replace_segments(
+    tx: Transaction, session_id: str, first: int, made: Iterable[NewSegment]
+) -> int | None:
+    """Put segments in the place of those from a seq on; the last seq of the new ones."""
+    tx.run(DELETE_SEGMENTS, (session_id, first))
+    last = None
+    for segment in made:
+        tx.run(INSERT_SEGMENT, (session_id, *segment))
+        last = segment.last_seq
+    return last
+
+
+def _columns(session_id: str, row: Row) -> tuple[Any, ...]:
+    """A row of the table; decoding the frame anew would not know what was erased of it."""
+    seq, at, direction, type_, frame, offset, size, audio = row
+    event = None if type_ == UNREADABLE else parse_stored(frame, offset, audio)
+    length = size if offset is not None and offset >= 0 else None
+    key = load_key(type_, event)
+    return session_id, seq, at, direction, type_, frame, offset, length, key, audio
+
+
+def _lock(tx: Transaction, session_id: str, sealed_seq: int, erasures: int) -> None:
     row = tx.row(LOCK + (" FOR UPDATE" if tx.postgresql else ""), (session_id,))
     if row is None:
         raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
-    if (row[1] or 0) != sealed_seq:
-        raise ConflictError(session_id, sealed_seq, row[1] or 0)
+    refuse_erased(tx, session_id, row[1])
+    # What was read before something was erased must not come back.
+    if (row[0] or 0) != sealed_seq or count_erasures(tx, session_id) != erasures:
+        raise ConflictError(session_id, sealed_seq, row[0] or 0)

@@ -13,6 +13,7 @@ from eventstore.projection import view
 from eventstore.projection.state import SessionState
 from eventstore.realtime.values import loads
 from eventstore.store.activity import add_activities
+from eventstore.store.erasures import audio_erased_at, refuse_erased
 from eventstore.store.filters import MAX_LIMIT, Paging, SessionFilter
 from eventstore.store.load_state import load_state
 from eventstore.store.query_responses import Page, Where, add_metadata_condition
@@ -20,8 +21,11 @@ from eventstore.store.read_segments import first_at, last_seq_at
 from eventstore.store.transaction import Row, Transaction, read
 from eventstore.times import to_iso
 
-_COLUMNS = "s.wire, s.notes, s.at, t.head_seq, t.last_at"
-STREAM = "SELECT head_seq, closed_at FROM streams WHERE session_id = ?"
+_COLUMNS = (
+    "s.wire, s.notes, s.at, t.head_seq, t.last_at, (SELECT MAX(e.at) FROM erasures e"
+    " WHERE e.session_id = s.session_id AND e.what = 'audio')"
+)
+STREAM = "SELECT head_seq, closed_at, erased_at FROM streams WHERE session_id = ?"
 FIRST_AT = "SELECT at FROM events WHERE session_id = ? AND seq = 1"
 # The last event that is not behind the moment; times come from clients and need not rise.
 SEQ_AT = "SELECT MAX(seq) FROM events WHERE session_id = ? AND at <= ?"
@@ -114,12 +118,14 @@ def _source(tx: Transaction, live: bool) -> str:
 
 
 def _resource(row: Row) -> dict[str, Any]:
-    wire, kept, at, head_seq, last_at = row
+    wire, kept, at, head_seq, last_at, erased_at = row
     resource: dict[str, Any] = loads(wire)
     notes: dict[str, Any] = loads(kept)
     # What the stream's own row knows is not repeated in the read model.
     notes["events"], notes["last_at"] = head_seq, to_iso(last_at)
     notes["duration_ms"] = view.elapsed_ms(at if notes["opened_at"] else None, last_at)
+    if erased_at is not None:
+        notes["audio_erased_at"] = to_iso(erased_at)
     return {**resource, "eventstore": notes}
 
 
@@ -143,7 +149,12 @@ def show_session(engine: Engine, session_id: str, at: str | int | None = None) -
         NotFoundError: there is no such session.
         InvalidInputError: a bad `at`, or the session's events carry no times.
     """
-    return state_resources(state_at(engine, session_id, at))
+    shown = state_resources(state_at(engine, session_id, at))
+    with read(engine) as tx:
+        erased_at = audio_erased_at(tx, session_id)
+    if erased_at is not None:
+        shown["session"]["eventstore"]["audio_erased_at"] = to_iso(erased_at)
+    return shown
 
 
 def state_at(engine: Engine, session_id: str, at: str | int | None = None) -> SessionState:
@@ -153,13 +164,14 @@ def state_at(engine: Engine, session_id: str, at: str | int | None = None) -> Se
         at: None for now; a seq; or `+SECONDS` since the session's first event.
 
     Raises:
-        NotFoundError: there is no such session.
+        NotFoundError: there is no such session. ErasedError: it was erased.
         InvalidInputError: `at` is none of these, or the session's events carry no times.
     """
     with read(engine) as tx:
         row = tx.row(STREAM, (session_id,))
         if row is None:
             raise no_session(session_id)
+        refuse_erased(tx, session_id, row[2])
         seq = row[0] if at is None else resolve_at(tx, session_id, row[0], at)
         closed = seq == row[0] and row[1] is not None
         return load_state(tx, session_id, seq, closed)

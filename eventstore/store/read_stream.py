@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 
 from eventstore.realtime.frames import restore
 from eventstore.segments.rows import Row
+from eventstore.store.erasures import check_not_erased
 from eventstore.store.read_segments import events_in, packed_segment, sealed_events
 from eventstore.store.transaction import Transaction, read
 
@@ -26,7 +27,8 @@ SIZES = (
     " WHERE session_id = ? AND seq >= ? AND seq <= ?{which} ORDER BY seq LIMIT ?"
 )
 PIECE = (
-    "SELECT seq, at, direction, type, frame, audio_offset, audio FROM events"
+    "SELECT seq, at, direction, type, frame, audio_offset,"
+    " COALESCE(audio_bytes, OCTET_LENGTH(audio)), audio FROM events"
     " WHERE session_id = ? AND seq >= ? AND seq <= ?{which} ORDER BY seq"
 )
 
@@ -65,6 +67,7 @@ def read_events(
 
     Raises:
         DamagedError: sealed events that cannot be read.
+        ErasedError: the session was erased, maybe while it was read.
     """
     for seq, at, of_row, type_, frame, offset, _, audio in read_rows(
         engine, session_id, first, last, types, direction
@@ -89,6 +92,8 @@ def read_rows(
                 piece = _read_piece(tx, session_id, first, last, which, filters)
         if packed is None:
             if not piece:
+                with read(engine) as tx:
+                    check_not_erased(tx, session_id)  # what came before may be half of it
                 return
             yield from piece
             first = piece[-1].seq + 1
@@ -142,9 +147,8 @@ def _condition(
 def _read_piece(
     tx: Transaction, session_id: str, first: int, last: int, which: str, filters: tuple[str, ...]
 ) -> list[Row]:
-    # SQLite 3.40 has no OCTET_LENGTH; LENGTH counts a blob's bytes and a text's characters.
-    sizes_sql = SIZES if tx.postgresql else SIZES.replace("OCTET_LENGTH", "LENGTH")
-    sizes = tx.rows(sizes_sql.format(which=which), (session_id, first, last, *filters, _PIECE_ROWS))
+    sizes_sql = _in_bytes(tx, SIZES.format(which=which))
+    sizes = tx.rows(sizes_sql, (session_id, first, last, *filters, _PIECE_ROWS))
     if not sizes:
         return []
     total, end = 0, sizes[0][0]
@@ -153,8 +157,11 @@ def _read_piece(
         if total > PIECE_BYTES and seq != sizes[0][0]:
             break
         end = seq
-    rows = tx.rows_with_bytes(PIECE.format(which=which), (session_id, first, end, *filters))
-    return [
-        Row(seq, at, direction, type_, frame, offset, None if audio is None else len(audio), audio)
-        for seq, at, direction, type_, frame, offset, audio in rows
-    ]
+    sql = _in_bytes(tx, PIECE.format(which=which))
+    rows = tx.rows_with_bytes(sql, (session_id, first, end, *filters))
+    return list(map(Row._make, rows))
+
+
+def _in_bytes(tx: Transaction, sql: str) -> str:
+    # SQLite 3.40 has no OCTET_LENGTH; LENGTH counts a blob's bytes and a text's characters.
+    return sql if tx.postgresql else sql.replace("OCTET_LENGTH", "LENGTH")

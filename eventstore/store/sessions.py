@@ -9,19 +9,27 @@ from sqlalchemy import Engine
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.frames import STORE, Frame
 from eventstore.realtime.values import MAX_KEY_BYTES, dumps
+from eventstore.store.erasures import refuse_erased
 from eventstore.store.transaction import read
 
-HEAD = "SELECT head_seq FROM streams WHERE session_id = ?"
+HEAD = "SELECT head_seq, erased_at FROM streams WHERE session_id = ?"
 CLOSED_AT = "SELECT closed_at FROM streams WHERE session_id = ?"
 METADATA = "SELECT key, value FROM session_metadata WHERE session_id = ?"
 COUNT_RESPONSES = "SELECT COUNT(*) FROM responses WHERE session_id = ?"
 
 
 def find_head(engine: Engine, session_id: str) -> int | None:
-    """The seq of a session's last event, None where there is no such session."""
+    """The seq of a session's last event, None where there is no such session.
+
+    Raises:
+        ErasedError: it was erased.
+    """
     with read(engine) as tx:
         row = tx.row(HEAD, (session_id,))
-    return int(row[0]) if row is not None else None
+        if row is None:
+            return None
+        refuse_erased(tx, session_id, row[1])
+    return int(row[0])
 
 
 def is_closed(engine: Engine, session_id: str) -> bool:

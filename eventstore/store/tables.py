@@ -111,6 +111,8 @@ erasures = Table(
     Column("reason", Text),
     Column("events", BigInteger, nullable=False),
     Column("sha256", LargeBinary(32), nullable=False),
+    # When the database's files were written anew behind it, null for not yet.
+    Column("vacuumed_at", BigInteger),
     sqlite_with_rowid=False,
 )
 

@@ -43,6 +43,8 @@ COMMANDS = {
     "rebuild": "--all",
     "project": "",
     "status": "",
+    "erase": "sess_a --yes",
+    "retain": f"--policy {Path(__file__).with_name('policy.toml')}",
     "spool": "",
 }
 

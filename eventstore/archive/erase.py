@@ -1,0 +1,54 @@
+"""Erase sessions, or their audio: find them, and take one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from sqlalchemy import Engine
+
+from eventstore.archive.erase_audio import erase_audio
+from eventstore.errors import InvalidInputError, NotFoundError
+from eventstore.store.choose_sessions import Choice, Chosen, choose_sessions, find_session
+from eventstore.store.erase_session import Erased, erase_session
+from eventstore.store.filters import SessionFilter, checked
+
+MAX_REASON = 500
+
+
+def find_to_erase(
+    engine: Engine, session_ids: Iterable[str], metadata: Iterable[str] = ()
+) -> Iterator[Chosen]:
+    """The sessions that are named, or else those whose metadata fulfil all conditions.
+
+    Args:
+        metadata: `K=V`, `K`, `K^=PREFIX` or `K!=V`.
+
+    Raises:
+        NotFoundError: there is no such session.
+        InvalidInputError: a bad condition.
+    """
+    conditions = checked(SessionFilter, {"metadata": tuple(metadata)}).metadata
+    if conditions:
+        yield from choose_sessions(engine, Choice(conditions))
+        return
+    for session_id in dict.fromkeys(session_ids):
+        found = find_session(engine, session_id)
+        if found is None:
+            raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
+        yield found
+
+
+def erase_one(
+    engine: Engine, session_id: str, audio_only: bool = False, reason: str | None = None
+) -> Erased | None:
+    """Erase a session, or its audio: see `erase_session` and `erase_audio`."""
+    check_reason(reason)
+    if audio_only:
+        return erase_audio(engine, session_id, reason)
+    return erase_session(engine, session_id, reason)
+
+
+def check_reason(reason: str | None) -> None:
+    """Raises InvalidInputError where a text cannot be the reason of an erasure."""
+    if reason is not None and not (reason.isprintable() and 0 < len(reason) <= MAX_REASON):
+        raise InvalidInputError(f"a reason is one line of 1 to {MAX_REASON} characters")

@@ -1,0 +1,125 @@
+"""Erase a session's audio: its frames stay, and what is known by the audio's size stays right."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+
+from sqlalchemy import Engine
+
+from eventstore.archive.seal import packed
+from eventstore.errors import InvalidInputError
+from eventstore.projection.state import PROJECTOR_VERSION
+from eventstore.realtime.without_audio import Texts, without_audio
+from eventstore.segments.digest import BEGINNING
+from eventstore.segments.rows import Row
+from eventstore.store.append_to_stream import lock_stream
+from eventstore.store.erase_session import COUNT_RESPONSES, Erased, lock_to_erase, session_digest
+from eventstore.store.erasures import AUDIO, note_erasure, refuse_erased
+from eventstore.store.load_state import load_state
+from eventstore.store.project import SET_PROJECTED
+from eventstore.store.put_segments import NewSegment, replace_segments
+from eventstore.store.read_models import write_all
+from eventstore.store.read_segments import sealed_events
+from eventstore.store.transaction import Transaction, write
+from eventstore.times import now
+
+TEXTS = (
+    "SELECT seq, type, frame, audio_offset, CASE WHEN audio_offset < 0 THEN audio END FROM events"
+    " WHERE session_id = ? AND seq > ? ORDER BY seq LIMIT ?"
+)
+SET_TEXTS = (
+    "UPDATE events SET frame = ?, audio_offset = ?, audio = ? WHERE session_id = ? AND seq = ?"
+)
+EMPTY_AUDIO = "UPDATE events SET audio = ? WHERE session_id = ? AND audio_offset >= 0"
+
+_PIECE_ROWS = 200
+# Packed segments that are held in memory; more wait in a temporary file.
+_IN_MEMORY = 64 * 1024 * 1024
+
+
+def erase_audio(engine: Engine, session_id: str, reason: str | None = None) -> Erased:
+    """Remove the audio of a closed session from its events, in one transaction.
+
+    Sizes are kept, so that what is projected stays as it is. Sealed events stay sealed.
+
+    Args:
+        reason: why, for the tombstone.
+
+    Raises:
+        NotFoundError: there is no such session.
+        ErasedError: all of it was erased.
+        InvalidInputError: it is open, or sealed events are missing.
+        DamagedError: sealed events that cannot be read; nothing was changed.
+        DatabaseUnavailableError: nothing was changed.
+    """
+    with write(engine) as tx:
+        stream = lock_to_erase(tx, session_id)
+        refuse_erased(tx, session_id, stream.erased_at)
+        if stream.closed_at is None:
+            raise InvalidInputError(
+                f"session {session_id} is open; erase its audio once it is closed"
+            )
+        responses = int(tx.rows(COUNT_RESPONSES, (session_id,))[0][0])
+        sha256 = session_digest(tx, session_id, stream.head)
+        if stream.sealed:
+            _repack(tx, session_id, stream.sealed)
+        _empty_texts(tx, session_id)
+        tx.run(EMPTY_AUDIO, (b"", session_id))
+        _project(tx, session_id)
+        at = note_erasure(tx, session_id, now(), AUDIO, reason, stream.head, sha256)
+    return Erased(session_id, AUDIO, at, stream.head, responses, sha256)
+
+
+def _repack(tx: Transaction, session_id: str, sealed: int) -> None:
+    """Put segments without audio in the place of a session's; their digests begin anew."""
+    # Packed whole before the old ones go.
+    with tempfile.SpooledTemporaryFile(_IN_MEMORY) as kept:
+        made = []
+        rows = map(_silent, sealed_events(tx, session_id, 1, sealed, sound=False))
+        for segment in packed(session_id, rows, 1, sealed, BEGINNING):
+            kept.write(segment.data)
+            made.append((segment._replace(data=b""), len(segment.data)))
+        kept.seek(0)
+
+        def segments() -> Iterator[NewSegment]:
+            for segment, size in made:
+                yield segment._replace(data=kept.read(size))
+
+        replace_segments(tx, session_id, 1, segments())
+
+
+def _silent(row: Row) -> Row:
+    """An event without its audio, which is known by its size."""
+    if row.audio_offset is not None and row.audio_offset >= 0:
+        row = row._replace(audio=b"")
+    whole = row.audio if row.audio_offset is not None and row.audio_offset < 0 else None
+    texts = without_audio(row.type, Texts(row.frame, row.audio_offset, whole))
+    row = row._replace(frame=texts.frame, audio_offset=texts.audio_offset)
+    if texts.raw is None:
+        return row
+    return row._replace(audio=texts.raw, audio_bytes=len(texts.raw))
+
+
+def _empty_texts(tx: Transaction, session_id: str) -> None:
+    """Take the audio out of the texts of events that are not sealed."""
+    last = 0
+    while True:
+        rows = tx.rows(TEXTS, (session_id, last, _PIECE_ROWS))
+        for seq, type_, *columns in rows:
+            texts = Texts(*columns)
+            silent = without_audio(type_, texts)
+            if silent != texts:
+                tx.run(SET_TEXTS, (*silent, session_id, seq))
+        if len(rows) < _PIECE_ROWS:
+            return
+        last = rows[-1][0]
+
+
+def _project(tx: Transaction, session_id: str) -> None:
+    """Make the read models anew: items have the audio that came with them."""
+    head = lock_stream(tx, session_id)
+    if head is not None:
+        state = load_state(tx, session_id, head.seq, head.closed_at is not None)
+        write_all(tx, state, head.opened_at)
+        tx.run(SET_PROJECTED, (head.seq, PROJECTOR_VERSION, session_id))

@@ -1,0 +1,87 @@
+"""Retention policies: what is done with sessions of some age, read from TOML or JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from eventstore.archive.erase import check_reason
+from eventstore.errors import InvalidInputError
+from eventstore.store.filters import Conditions
+
+_AGE = re.compile(r"([0-9]{1,6})([mhdw])")
+_MICROSECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+
+
+def _age(value: Any) -> int:
+    """An age in microseconds."""
+    found = _AGE.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError(f"{value!r} is no age; use 90m, 12h, 30d or 52w")
+    return int(found[1]) * _MICROSECONDS[found[2]] * 1_000_000
+
+
+def _reason(value: str | None) -> str | None:
+    try:
+        check_reason(value)
+    except InvalidInputError as error:
+        raise ValueError(str(error)) from error
+    return value
+
+
+class Rule(BaseModel):
+    """What is done with which closed sessions.
+
+    Attributes:
+        older_than: closed for longer than that, in microseconds.
+        metadata: conditions on their metadata; all must hold.
+        do: seal them, erase them, or erase their audio.
+        reason: of erasing, for the tombstones.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    older_than: Annotated[int, BeforeValidator(_age)]
+    metadata: Conditions = ()
+    do: Literal["archive", "erase", "erase-audio"]
+    reason: Annotated[str | None, AfterValidator(_reason)] = None
+
+
+class Policy(BaseModel):
+    """Rules, in the order in which they are applied."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    rule: tuple[Rule, ...] = Field(min_length=1)
+
+
+def read_policy(path: Path) -> Policy:
+    """The policy of a file: JSON where its name ends in `.json`, else TOML.
+
+    Raises:
+        InvalidInputError: it cannot be read, or is no policy; says where.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        value = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+        return Policy.model_validate(value)
+    except OSError as error:
+        raise InvalidInputError(f"cannot read {path}: {error.strerror or error}") from error
+    except ValidationError as error:
+        raise InvalidInputError(f"{path}: {_first(error)}") from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidInputError(f"{path} is no policy: {error}") from error
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{path}: {error}") from error
+
+
+def _first(error: ValidationError) -> str:
+    """The first thing that is wrong, and where."""
+    first = error.errors()[0]
+    place = [part + 1 if isinstance(part, int) else part for part in first["loc"]]
+    where = " ".join(map(str, place))
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{where}: {message}" if where else message

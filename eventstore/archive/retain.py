@@ -1,0 +1,89 @@
+"""Apply a retention policy: rule after rule, session after session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from sqlalchemy import Engine
+
+from eventstore.archive.erase import erase_one
+from eventstore.archive.policy import Policy, Rule
+from eventstore.archive.seal import seal_session
+from eventstore.errors import DatabaseUnavailableError, ErasedError, EventStoreError
+from eventstore.store.choose_sessions import (
+    NOT_SEALED,
+    WITH_AUDIO,
+    Choice,
+    Chosen,
+    choose_sessions,
+)
+
+_UNDONE = {"archive": NOT_SEALED, "erase": None, "erase-audio": WITH_AUDIO}
+
+
+class Applied(NamedTuple):
+    """What a rule did.
+
+    Attributes:
+        rule: the rule.
+        sessions, events, responses: how many it was done with, and what they held.
+        failed: how many sessions it could not be done with.
+    """
+
+    rule: Rule
+    sessions: int
+    events: int
+    responses: int
+    failed: int
+
+
+def retain(
+    engine: Engine,
+    policy: Policy,
+    at: int,
+    failed: Callable[[str, EventStoreError], None],
+    dry_run: bool = False,
+) -> Iterator[Applied]:
+    """Apply the rules in their order, each to closed sessions that are old enough.
+
+    What is erased stays erased, and what is archived stays so without its audio. Applied again,
+    only what is left is done.
+
+    Args:
+        at: the time that ages are counted to, in microseconds since 1970 UTC.
+        failed: told of each session that something could not be done with; the others go on.
+        dry_run: change nothing, and tell what would be done.
+
+    Raises:
+        DatabaseUnavailableError: what was done before stays.
+    """
+    gone: list[Choice] = []
+    for rule in policy.rule:
+        choice = Choice(rule.metadata, at - rule.older_than, _UNDONE[rule.do])
+        sessions = events = responses = failures = 0
+        for chosen in choose_sessions(engine, choice, gone):
+            try:
+                if not dry_run:
+                    _apply(engine, rule, chosen)
+            except DatabaseUnavailableError:
+                raise
+            except ErasedError:
+                continue  # somebody else was faster
+            except EventStoreError as error:
+                failures += 1
+                failed(chosen.session_id, error)
+                continue
+            sessions += 1
+            events += chosen.events
+            responses += chosen.responses
+        yield Applied(rule, sessions, events, responses, failures)
+        if dry_run and rule.do == "erase":
+            gone.append(choice)
+
+
+def _apply(engine: Engine, rule: Rule, chosen: Chosen) -> None:
+    if rule.do == "archive":
+        seal_session(engine, chosen.session_id)
+    else:
+        erase_one(engine, chosen.session_id, rule.do == "erase-audio", rule.reason)

@@ -1,0 +1,134 @@
+"""Erase a session: one transaction takes all of it, and leaves a tombstone."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlalchemy import Engine
+
+from eventstore.errors import DamagedError, NotFoundError
+from eventstore.segments.digest import BEGINNING, Digest, is_full
+from eventstore.store import tables
+from eventstore.store.erasures import SESSION, note_erasure
+from eventstore.store.read_segments import segments
+from eventstore.store.read_stream import rows_in
+from eventstore.store.transaction import Transaction, write
+from eventstore.times import now
+
+STREAM = "SELECT head_seq, closed_at, sealed_seq, erased_at FROM streams WHERE session_id = ?"
+COUNT_RESPONSES = "SELECT COUNT(*) FROM responses WHERE session_id = ?"
+# Nothing is left to project, whatever the projector.
+SET_ERASED = (
+    "UPDATE streams SET erased_at = ?, projected_seq = head_seq, sealed_seq = NULL"
+    " WHERE session_id = ?"
+)
+#: Tables with rows of a session, beside its stream and its tombstones.
+TABLES = tuple(table.name for table in (tables.events, tables.segments, *tables.READ_MODELS))
+# A number that was damaged into another session's is left to that one.
+DELETE_SAID = (
+    "DELETE FROM said WHERE rowid IN (SELECT docid FROM said_rows s WHERE session_id = ?"
+    " AND NOT EXISTS (SELECT 1 FROM said_rows o WHERE o.docid = s.docid"
+    " AND o.session_id <> s.session_id))"
+)
+DELETE_SAID_ROWS = "DELETE FROM said_rows WHERE session_id = ?"
+
+
+class Stream(NamedTuple):
+    """A session's stream, locked.
+
+    Attributes:
+        head: the seq of its last event.
+        closed_at, erased_at: when; None for not.
+        sealed: up to which seq it is in segments; 0 for none.
+    """
+
+    head: int
+    closed_at: int | None
+    sealed: int
+    erased_at: int | None
+
+
+class Erased(NamedTuple):
+    """What was erased.
+
+    Attributes:
+        session_id: of which session.
+        what: `session` for all of it, `audio` for its audio.
+        at: when, in microseconds since 1970 UTC.
+        events: how many events it has, or had.
+        responses: how many responses it had.
+        sha256: the session's digest before.
+    """
+
+    session_id: str
+    what: str
+    at: int
+    events: int
+    responses: int
+    sha256: bytes
+
+
+def lock_to_erase(tx: Transaction, session_id: str) -> Stream:
+    """A session's stream, locked until the transaction ends; what is deleted is overwritten.
+
+    Raises:
+        NotFoundError: there is no such session.
+    """
+    if not tx.postgresql:
+        tx.run("PRAGMA secure_delete=ON")
+    row = tx.row(STREAM + (" FOR UPDATE" if tx.postgresql else ""), (session_id,))
+    if row is None:
+        raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
+    return Stream(row[0], row[1], row[2] or 0, row[3])
+
+
+def erase_session(engine: Engine, session_id: str, reason: str | None = None) -> Erased | None:
+    """Remove all of a session but its numbers, which are never used again.
+
+    Args:
+        reason: why, for the tombstone.
+
+    Returns:
+        What was erased; None where it was erased before.
+
+    Raises:
+        NotFoundError: there is no such session.
+        DatabaseUnavailableError: nothing was changed.
+    """
+    with write(engine) as tx:
+        stream = lock_to_erase(tx, session_id)
+        if stream.erased_at is not None:
+            return None
+        responses = int(tx.rows(COUNT_RESPONSES, (session_id,))[0][0])
+        sha256 = session_digest(tx, session_id, stream.head)
+        if not tx.postgresql:
+            tx.run(DELETE_SAID, (session_id,))
+            tx.run(DELETE_SAID_ROWS, (session_id,))
+        for table in TABLES:
+            tx.run(f"DELETE FROM {table} WHERE session_id = ?", (session_id,))
+        at = note_erasure(tx, session_id, now(), SESSION, reason, stream.head, sha256)
+        tx.run(SET_ERASED, (at, session_id))
+    return Erased(session_id, SESSION, at, stream.head, responses, sha256)
+
+
+def session_digest(tx: Transaction, session_id: str, head: int) -> bytes:
+    """A session's digest: see segments/digest.py. Zeros where its log cannot be read."""
+    first, previous = 1, BEGINNING
+    sealed = segments(tx, session_id)
+    if sealed:
+        last = sealed[-1]
+        if last.last_seq >= head:
+            return last.sha256
+        first, previous = last.last_seq + 1, last.sha256
+        if not is_full(last.last_seq - last.first_seq + 1, last.frame_bytes):
+            first, previous = last.first_seq, last.previous_sha256
+    digest = Digest(previous)
+    try:
+        for row in rows_in(tx, session_id, first, head):
+            digest.add(row)
+            if digest.is_full():
+                previous = digest.value()
+                digest = Digest(previous)
+    except (DamagedError, ValueError):
+        return BEGINNING  # what is damaged shall go all the same
+    return digest.value() if digest.events else previous

@@ -1,0 +1,76 @@
+"""What is left of what was erased: when, what and why; and the refusal that comes of it."""
+
+from __future__ import annotations
+
+from eventstore.errors import ErasedError
+from eventstore.store.transaction import Transaction
+
+SESSION, AUDIO = "session", "audio"
+
+ERASED_AT = "SELECT erased_at FROM streams WHERE session_id = ?"
+REASON = "SELECT reason FROM erasures WHERE session_id = ? AND what = 'session'"
+COUNT_OF_SESSION = "SELECT COUNT(*) FROM erasures WHERE session_id = ?"
+AUDIO_ERASED_AT = "SELECT MAX(at) FROM erasures WHERE session_id = ? AND what = 'audio'"
+INSERT_ERASURE = (
+    "INSERT INTO erasures (session_id, at, what, reason, events, sha256) VALUES (?, ?, ?, ?, ?, ?)"
+)
+COUNT_BY_WHAT = "SELECT what, COUNT(DISTINCT session_id) FROM erasures GROUP BY what"
+LAST_AT = "SELECT MAX(at) FROM erasures WHERE session_id = ?"
+
+
+def refuse_erased(
+    tx: Transaction, session_id: str, erased_at: int | None, advice: str = ""
+) -> None:
+    """Raise ErasedError where the session's stream says that it was erased.
+
+    Args:
+        erased_at: as the stream has it; None for not.
+        advice: what to do, behind the reason.
+    """
+    if erased_at is not None:
+        row = tx.row(REASON, (session_id,))
+        raise ErasedError(session_id, erased_at, row[0] if row is not None else None, advice)
+
+
+def check_not_erased(tx: Transaction, session_id: str) -> None:
+    """`refuse_erased`, looking the stream up."""
+    row = tx.row(ERASED_AT, (session_id,))
+    refuse_erased(tx, session_id, row[0] if row is not None else None)
+
+
+def count_erasures(tx: Transaction, session_id: str) -> int:
+    """How often something of a session was erased: what was read before the last is void."""
+    return int(tx.rows(COUNT_OF_SESSION, (session_id,))[0][0])
+
+
+def audio_erased_at(tx: Transaction, session_id: str) -> int | None:
+    """When a session's audio was erased last, None where it was not."""
+    row = tx.row(AUDIO_ERASED_AT, (session_id,))
+    return row[0] if row is not None else None
+
+
+def note_erasure(
+    tx: Transaction,
+    session_id: str,
+    at: int,
+    what: str,
+    reason: str | None,
+    events: int,
+    sha256: bytes,
+) -> int:
+    """Leave a tombstone.
+
+    Returns:
+        Its time: a microsecond behind the one before it, where the clock says less.
+    """
+    row = tx.row(LAST_AT, (session_id,))
+    if row is not None and row[0] is not None:
+        at = max(at, row[0] + 1)
+    tx.run(INSERT_ERASURE, (session_id, at, what, reason, events, sha256))
+    return at
+
+
+def count_erased(tx: Transaction) -> dict[str, int]:
+    """How many sessions something was erased of: by what."""
+    found = {what: int(count) for what, count in tx.rows(COUNT_BY_WHAT)}
+    return {what: found.get(what, 0) for what in (SESSION, AUDIO)}

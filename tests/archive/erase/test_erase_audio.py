@@ -1,0 +1,213 @@
+"""Integration: audio goes, and everything that is known of a session stays."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Engine
+from support.calls import SAMPLE_STREAMS, SHORT_STREAMS, voice_call
+from support.examples import examples
+from support.rows import read_model_rows
+from support.secret_call import loose, secret_call, sound
+from support.strategies import mutated
+
+from eventstore import EventStore
+from eventstore.archive.seal import seal_session, unseal_session
+from eventstore.errors import DamagedError, InvalidInputError
+from eventstore.realtime.frames import CLIENT, Frame, decode
+from eventstore.segments.digest import BEGINNING, digest_of
+from eventstore.segments.pack import pack_segment
+from eventstore.segments.rows import Row
+from eventstore.segments.unpack import unpack_segment
+from eventstore.store import tables
+from eventstore.store.erase_session import session_digest
+from eventstore.store.read_segments import segments
+from eventstore.store.read_stream import read_rows
+from eventstore.store.transaction import read
+
+MORE = Frame(CLIENT, '{"type":"input_audio_buffer.append","audio":"QUJDQUJD"}')
+_numbers = itertools.count(1)
+
+
+def quiet(value: Any) -> Any:
+    """A resource without the audio that came within items, and without the note that it went."""
+    if isinstance(value, list):
+        return [quiet(entry) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: "" if key == "audio" and isinstance(entry, str) else quiet(entry)
+        for key, entry in value.items()
+        if key != "audio_erased_at"
+    }
+
+
+def rows(store: EventStore, session_id: str) -> list[Row]:
+    return list(read_rows(store.engine, session_id, 1, store.head(session_id)))
+
+
+def is_silent(store: EventStore, session_id: str) -> bool:
+    """Whether no event has a byte of audio."""
+    return not any(
+        row.audio
+        for row in rows(store, session_id)
+        if row.audio_offset is None or row.audio_offset >= 0
+    )
+
+
+def parts_of(store: EventStore, session_id: str) -> list[bytes]:
+    """All that is kept of a session's events."""
+    return [row.frame.encode() + (row.audio or b"") for row in rows(store, session_id)]
+
+
+@pytest.mark.parametrize("sealed", ["", "all", "some"])
+def test_no_audio_is_left_in_any_place(store: EventStore, sealed: str) -> None:
+    call = secret_call("a")
+    store.append("a", call.frames[:15], close=True)
+    if sealed:
+        seal_session(store.engine, "a")
+    store.append("a", call.frames[15:])
+    if sealed == "all":
+        seal_session(store.engine, "a")
+    before, shown = rows(store, "a"), store.show("a")
+    (done,) = store.erase("a", audio_only=True, reason="not needed")
+    assert (done.what, done.events, done.responses) == ("audio", len(call.frames), 1)
+    kept = b"".join(parts_of(store, "a"))
+    for number in range(10):
+        noise = sound("a", number)
+        assert noise[:12] not in kept and noise[-12:] not in kept
+        assert json.dumps(loose("a"))[1:40].encode() not in kept
+    after = rows(store, "a")
+    assert [row[:4] for row in after] == [row[:4] for row in before]
+    cut = [row for row in before if row.audio_offset is not None and row.audio_offset >= 0]
+    assert [row.audio_bytes for row in after if row.audio_bytes][: len(cut)]
+    assert {row.seq: row.audio_bytes for row in cut}.items() <= {
+        row.seq: row.audio_bytes for row in after
+    }.items()
+    assert quiet(store.show("a")) == quiet(shown)
+    assert b"quuxasaidzanzibar" in kept and b"quuxaargumentszanzibar" in kept
+
+
+def test_a_client_sees_that_it_is_without_audio(store: EventStore) -> None:
+    for name in "ab":
+        store.append(name, voice_call().frames, close=True)
+    store.erase("a", audio_only=True)
+    for session in (store.session("a"), store.show("a")["session"]):
+        assert session["eventstore"]["audio_erased_at"].startswith("20")
+    listed = {s["id"]: s["eventstore"].get("audio_erased_at") for s in store.sessions().data}
+    assert listed["a"] is not None and listed["b"] is None
+    assert store.status()["erased_audio"] == 1
+    assert store.status()["sessions"] == 2
+
+
+def test_an_open_session_keeps_its_audio(store: EventStore) -> None:
+    store.append("a", voice_call().frames)
+    with pytest.raises(InvalidInputError, match="is open; erase its audio once it is closed"):
+        store.erase("a", audio_only=True)
+    assert not is_silent(store, "a")
+
+
+def test_damaged_segments_are_left_alone(store: EventStore) -> None:
+    store.append("a", voice_call().frames, close=True)
+    seal_session(store.engine, "a")
+    with store.engine.begin() as connection:
+        connection.execute(tables.segments.update().values(data=b"damaged"))
+    with pytest.raises(DamagedError):
+        store.erase("a", audio_only=True)
+    assert store.status()["erased_audio"] == 0
+
+
+def test_what_comes_later_has_its_audio_until_it_is_erased_too(store: EventStore) -> None:
+    store.append("a", voice_call().frames, close=True)
+    store.erase("a", audio_only=True)
+    store.append("a", [MORE])
+    seal_session(store.engine, "a")
+    *old, new = rows(store, "a")
+    assert new.audio == b"ABCABC" and not any(row.audio for row in old)
+    store.erase("a", audio_only=True)
+    assert is_silent(store, "a")
+    assert rows(store, "a")[-1].audio_bytes == 6
+    with read(store.engine) as tx:
+        assert tx.rows("SELECT events FROM erasures ORDER BY at") == [(len(old),), (len(old) + 1,)]
+
+
+def test_segments_are_linked_anew(store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eventstore.segments.digest.SEGMENT_EVENTS", 10)
+    store.append("a", voice_call().frames[:35], close=True)
+    before = seal_session(store.engine, "a")
+    (done,) = store.erase("a", audio_only=True)
+    assert before is not None and done.sha256 == before.sha256
+    with read(store.engine) as tx:
+        chain = segments(tx, "a")
+        value = session_digest(tx, "a", 35)
+    previous = BEGINNING
+    for segment in chain:
+        assert segment.previous_sha256 == previous
+        group = read_rows(store.engine, "a", segment.first_seq, segment.last_seq)
+        previous = digest_of(previous, group)
+        assert segment.sha256 == previous
+    assert len(chain) == 4 and value == previous != before.sha256
+    assert unseal_session(store.engine, "a") == 35
+    with read(store.engine) as tx:
+        assert session_digest(tx, "a", 35) == value
+
+
+@examples(20)
+@given(st.data())
+def test_what_is_known_of_a_session_stays(engine: Engine, data: st.DataObject) -> None:
+    """Sealed or not, before and after: what is shown, and each row of the read models."""
+    streams = st.just(secret_call("a").frames) | mutated([*SHORT_STREAMS, *SAMPLE_STREAMS[:2]])
+    frames = data.draw(streams)
+    name = f"s{next(_numbers)}"
+    with EventStore(engine.url.render_as_string(hide_password=False)) as store:
+        first = data.draw(st.integers(1, len(frames)))
+        store.append(name, frames[:first], close=True)
+        if data.draw(st.booleans()):
+            seal_session(engine, name)
+        if frames[first:]:
+            store.append(name, frames[first:])
+        shown, before = store.show(name), rows(store, name)
+        for step in data.draw(st.permutations(["erase", "seal", "unseal", "erase"])):
+            if step == "erase":
+                store.erase(name, audio_only=True, vacuum=False)
+            elif step == "seal":
+                seal_session(engine, name)
+            else:
+                unseal_session(engine, name)
+        assert is_silent(store, name)
+        assert quiet(store.show(name)) == quiet(shown)
+        kept = read_model_rows(engine, name)
+        assert [done.changed for done in store.rebuild([name])] == [0]
+        assert read_model_rows(engine, name) == kept
+        after = rows(store, name)
+        assert [row[:4] for row in after] == [row[:4] for row in before]
+        for at in range(1, len(after), 7):
+            assert store.show(name, at)["session"]["eventstore"]["events"] == at
+
+
+@given(st.lists(st.tuples(st.binary(max_size=6), st.booleans()), min_size=1))
+def test_erased_sound_is_packed_by_its_size(chunks: list[tuple[bytes, bool]]) -> None:
+    frame = '{"type":"input_audio_buffer.append","audio":""}'
+    group = [
+        Row(seq, None, CLIENT, "a", frame, 45, len(chunk), b"" if erased else chunk)
+        for seq, (chunk, erased) in enumerate(chunks, 5)
+    ]
+    data = pack_segment(group)
+    assert list(unpack_segment(data)) == group
+    mute = [
+        row._replace(audio=b"" if row.audio == b"" and row.audio_bytes else None) for row in group
+    ]
+    told = [row._replace(audio=None) for row in unpack_segment(data, sound=False)]
+    assert told == [row._replace(audio=None) for row in mute]
+
+
+def test_the_frames_of_an_erased_call_are_what_they_were_but_for_audio(store: EventStore) -> None:
+    store.append("a", voice_call().frames, close=True)
+    store.erase("a", audio_only=True)
+    for frame, event in zip(voice_call().frames, store.events("a"), strict=True):
+        assert event.text == decode(frame.text).frame

@@ -1,0 +1,160 @@
+"""Acceptance: the database's own files hold no byte of what was erased.
+
+Calls with words and sound of their own are erased beside others; then all files are searched. That
+the search finds what is there is shown by the neighbours, and by the same files before.
+"""
+
+from __future__ import annotations
+
+import base64
+import sqlite3
+from pathlib import Path
+
+import psycopg
+import pytest
+from cli.terminal import Terminal
+from sqlalchemy.engine import make_url
+from support.secret_call import loose, secret_call, sound, words
+
+from eventstore import EventStore
+from eventstore.archive.seal import seal_session
+from eventstore.realtime.frames import CLIENT, Frame
+
+FILES = (
+    "SELECT relname, pg_read_binary_file(pg_relation_filepath(oid), true) FROM pg_class"
+    " WHERE pg_relation_filepath(oid) IS NOT NULL"
+)
+
+
+def files(url: str) -> dict[str, bytes]:
+    """The files of a database: SQLite's three, or those of all relations, TOAST and indexes."""
+    parsed = make_url(url)
+    if parsed.drivername == "sqlite":
+        path = Path(str(parsed.database))
+        return {p.name: p.read_bytes() for p in path.parent.glob(path.name + "*")}
+    dsn = parsed.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("CHECKPOINT")
+        connection.execute("SET statement_timeout = '60s'")
+        return {name: data or b"" for name, data in connection.execute(FILES).fetchall()}
+
+
+def needles(name: str) -> dict[str, bytes]:
+    """What to look for: words, and from each sound its beginning and its end, in base64 as well."""
+    found = {place: word.encode() for place, word in words(name).items()}
+    # An index keeps words in lower case, and shares their beginnings.
+    found |= {f"end of {place}": f"{name}{place}zan".encode() for place in words(name)}
+    for number in range(10):
+        noise = sound(name, number)
+        found |= {f"sound {number} from": noise[:16], f"sound {number} to": noise[-16:]}
+        found[f"base64 {number}"] = base64.b64encode(noise[:48])[:40]
+    return found | {"loose": loose(name)[:60].encode()}
+
+
+def found_in(held: dict[str, bytes], name: str) -> dict[str, set[str]]:
+    """Which of a call's words and sounds are in which files."""
+    return {
+        place: files_
+        for place, needle in needles(name).items()
+        if (files_ := {file for file, data in held.items() if needle in data})
+    }
+
+
+def sounds(found: dict[str, set[str]]) -> set[str]:
+    return {place for place in found if place.startswith(("sound", "base64", "loose"))}
+
+
+def recorded(store: EventStore) -> None:
+    """Calls of both kinds, with the leftovers of a life: rows that grew, moved and went."""
+    for name in ("gone", "kept", "sealedgone", "sealedkept"):
+        frames = secret_call(name).frames
+        for number in range(0, len(frames), 4):
+            store.append(name, frames[number : number + 4])
+        store.append(name, [], close=True)
+    for name in ("sealedgone", "sealedkept"):
+        seal_session(store.engine, name)
+    # The statistics hold values of columns, too.
+    if store.engine.dialect.name == "postgresql":
+        dsn = store.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute("ANALYZE")
+
+
+@pytest.fixture
+def terminal(store: EventStore, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    monkeypatch.setenv("EVENTSTORE_URL", database_url)
+    return Terminal()
+
+
+def test_no_byte_of_an_erased_session_is_left(
+    terminal: Terminal, store: EventStore, database_url: str
+) -> None:
+    recorded(store)
+    before = files(database_url)
+    for name in ("gone", "kept"):
+        assert set(found_in(before, name)) >= set(words(name)) | {"sound 0 from", "sound 7 to"}
+    assert terminal("erase", "gone", "sealedgone", "--yes", "--json").json["sessions"] == 2
+    after = files(database_url)
+    assert found_in(after, "gone") == {}
+    assert found_in(after, "sealedgone") == {}
+    assert set(found_in(after, "kept")) >= set(words("kept")) | {"sound 0 from", "sound 7 to"}
+    assert list(store.events("sealedkept"))
+    assert len(store.responses(text="quuxkeptsaidzanzibar").data) == 1
+
+
+def test_no_byte_of_erased_audio_is_left(
+    terminal: Terminal, store: EventStore, database_url: str
+) -> None:
+    recorded(store)
+    before = found_in(files(database_url), "gone")
+    assert len(sounds(before)) > 15
+    done = terminal("erase", "gone", "sealedgone", "--audio-only", "--yes", "--json").json
+    assert done["sessions"] == 2
+    after = files(database_url)
+    assert sounds(found_in(after, "gone")) == sounds(found_in(after, "sealedgone")) == set()
+    assert set(words("gone")) - {"unreadable"} <= set(found_in(after, "gone"))
+    assert len(sounds(found_in(after, "kept"))) == len(sounds(before))
+
+
+def test_without_a_vacuum_what_was_in_use_is_overwritten(
+    terminal: Terminal, store: EventStore, database_url: str
+) -> None:
+    """On SQLite. PostgreSQL leaves rows where they were until they are vacuumed."""
+    store.append("gone", secret_call("gone").frames, close=True)
+    store.append("kept", secret_call("kept").frames, close=True)
+    assert terminal("erase", "gone", "--yes", "--no-vacuum", "--json").json["vacuumed"] is False
+    left = found_in(files(database_url), "gone")
+    assert (left == {}) == database_url.startswith("sqlite")
+    # The same command once more does what is left.
+    assert terminal("erase", "gone", "--yes", "--json").json["erased_before"] == 1
+    assert found_in(files(database_url), "gone") == {}
+    assert found_in(files(database_url), "kept")
+
+
+def test_what_was_deleted_before_goes_too(store: EventStore, database_url: str) -> None:
+    """Rows that moved or were replaced long ago, by connections that overwrite nothing."""
+    if not database_url.startswith("sqlite"):
+        pytest.skip("PostgreSQL never overwrites what it deletes: the others show it")
+    store.append("gone", secret_call("gone").frames, close=True)
+    connection = sqlite3.connect(str(make_url(database_url).database), isolation_level=None)
+    connection.execute("PRAGMA secure_delete=OFF")
+    copies = "SELECT 'x' || n.value, seq, direction, e.type, frame FROM events e, json_each(?) n"
+    insert = f"INSERT INTO events (session_id, seq, direction, type, frame) {copies}"
+    connection.execute(insert, (str(list(range(50))),))
+    connection.execute("DELETE FROM events WHERE session_id <> 'gone'")
+    connection.close()
+    store.erase("gone", vacuum=False)
+    assert found_in(files(database_url), "gone")
+    store.erase([])
+    assert found_in(files(database_url), "gone") == {}
+
+
+def test_a_reader_does_not_keep_the_log_of_writes(store: EventStore, database_url: str) -> None:
+    """What SQLite wrote last is in its log until nobody reads what was before."""
+    store.append("gone", secret_call("gone").frames)
+    reading = store.events("gone")
+    next(reading)
+    store.erase("gone")
+    store.append("other", [Frame(CLIENT, "{}")])
+    assert found_in(files(database_url), "gone") == {}
+    del reading

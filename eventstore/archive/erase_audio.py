@@ -15,7 +15,7 @@ from eventstore.segments.digest import BEGINNING
 from eventstore.segments.rows import Row
 from eventstore.store.append_to_stream import lock_stream
 from eventstore.store.erase_session import COUNT_RESPONSES, Erased, lock_to_erase, session_digest
-from eventstore.store.erasures import AUDIO, note_erasure, refuse_erased
+from eventstore.store.erasures import AUDIO, locations_of, note_erasure, refuse_erased
 from eventstore.store.load_state import load_state
 from eventstore.store.project import SET_PROJECTED
 from eventstore.store.put_segments import NewSegment, replace_segments
@@ -62,12 +62,13 @@ def erase_audio(engine: Engine, session_id: str, reason: str | None = None) -> E
             )
         responses = int(tx.rows(COUNT_RESPONSES, (session_id,))[0][0])
         sha256 = session_digest(tx, session_id, stream.head)
+        outside = locations_of(tx, session_id)
         if stream.sealed:
             _repack(tx, session_id, stream.sealed)
         _empty_texts(tx, session_id)
         tx.run(EMPTY_AUDIO, (b"", session_id))
         _project(tx, session_id)
-        at = note_erasure(tx, session_id, now(), AUDIO, reason, stream.head, sha256)
+        at = note_erasure(tx, session_id, now(), AUDIO, reason, stream.head, sha256, outside)
     return Erased(session_id, AUDIO, at, stream.head, responses, sha256)
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from eventstore.errors import DamagedError, NotFoundError
 from eventstore.segments.digest import BEGINNING, Digest, is_full
 from eventstore.store import tables
-from eventstore.store.erasures import SESSION, note_erasure
+from eventstore.store.erasures import SESSION, locations_of, note_erasure
 from eventstore.store.read_segments import segments
 from eventstore.store.read_stream import rows_in
 from eventstore.store.transaction import Transaction, write
@@ -101,12 +101,13 @@ def erase_session(engine: Engine, session_id: str, reason: str | None = None) ->
             return None
         responses = int(tx.rows(COUNT_RESPONSES, (session_id,))[0][0])
         sha256 = session_digest(tx, session_id, stream.head)
+        outside = locations_of(tx, session_id)
         if not tx.postgresql:
             tx.run(DELETE_SAID, (session_id,))
             tx.run(DELETE_SAID_ROWS, (session_id,))
         for table in TABLES:
             tx.run(f"DELETE FROM {table} WHERE session_id = ?", (session_id,))
-        at = note_erasure(tx, session_id, now(), SESSION, reason, stream.head, sha256)
+        at = note_erasure(tx, session_id, now(), SESSION, reason, stream.head, sha256, outside)
         tx.run(SET_ERASED, (at, session_id))
     return Erased(session_id, SESSION, at, stream.head, responses, sha256)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from eventstore.errors import ErasedError
+from eventstore.realtime.values import dumps
 from eventstore.store.transaction import Transaction
 
 SESSION, AUDIO = "session", "audio"
@@ -12,8 +15,10 @@ REASON = "SELECT reason FROM erasures WHERE session_id = ? AND what = 'session'"
 COUNT_OF_SESSION = "SELECT COUNT(*) FROM erasures WHERE session_id = ?"
 AUDIO_ERASED_AT = "SELECT MAX(at) FROM erasures WHERE session_id = ? AND what = 'audio'"
 INSERT_ERASURE = (
-    "INSERT INTO erasures (session_id, at, what, reason, events, sha256) VALUES (?, ?, ?, ?, ?, ?)"
+    "INSERT INTO erasures (session_id, at, what, reason, events, sha256, locations)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
+LOCATIONS = "SELECT location FROM segments WHERE session_id = ? AND location IS NOT NULL"
 COUNT_BY_WHAT = "SELECT what, COUNT(DISTINCT session_id) FROM erasures GROUP BY what"
 LAST_AT = "SELECT MAX(at) FROM erasures WHERE session_id = ?"
 
@@ -49,6 +54,11 @@ def audio_erased_at(tx: Transaction, session_id: str) -> int | None:
     return row[0] if row is not None else None
 
 
+def locations_of(tx: Transaction, session_id: str) -> list[str]:
+    """Where bytes of a session's segments are, outside of the database."""
+    return [row[0] for row in tx.rows(LOCATIONS, (session_id,))]
+
+
 def note_erasure(
     tx: Transaction,
     session_id: str,
@@ -57,8 +67,12 @@ def note_erasure(
     reason: str | None,
     events: int,
     sha256: bytes,
+    locations: Sequence[str],
 ) -> int:
     """Leave a tombstone.
+
+    Args:
+        locations: bytes outside of the database that are to be deleted: see scrub.py.
 
     Returns:
         Its time: a microsecond behind the one before it, where the clock says less.
@@ -66,7 +80,8 @@ def note_erasure(
     row = tx.row(LAST_AT, (session_id,))
     if row is not None and row[0] is not None:
         at = max(at, row[0] + 1)
-    tx.run(INSERT_ERASURE, (session_id, at, what, reason, events, sha256))
+    listed = dumps(list(locations)) if locations else None
+    tx.run(INSERT_ERASURE, (session_id, at, what, reason, events, sha256, listed))
     return at
 
 

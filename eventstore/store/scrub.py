@@ -12,6 +12,8 @@ from sqlalchemy import Engine
 from sqlalchemy.pool import StaticPool
 
 from eventstore.errors import DatabaseUnavailableError
+from eventstore.realtime.values import loads
+from eventstore.store import locations
 from eventstore.store.erase_session import TABLES
 from eventstore.store.transaction import Transaction, autocommit, read, unavailable, write
 from eventstore.times import now
@@ -19,7 +21,10 @@ from eventstore.times import now
 # The index keeps the words of deleted texts until what it has of them is merged.
 MERGE_SAID = "INSERT INTO said (said) VALUES ('optimize')"
 CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)"
-NOT_VACUUMED = "SELECT 1 FROM erasures WHERE vacuumed_at IS NULL LIMIT 1"
+NOT_VACUUMED = "SELECT 1 FROM erasures WHERE vacuumed_at IS NULL OR locations IS NOT NULL LIMIT 1"
+OUTSIDE = "SELECT session_id, at, locations FROM erasures WHERE locations IS NOT NULL"
+IS_NAMED = "SELECT 1 FROM segments WHERE location = ? LIMIT 1"
+NONE_OUTSIDE = "UPDATE erasures SET locations = NULL WHERE session_id = ? AND at = ?"
 SET_VACUUMED = "UPDATE erasures SET vacuumed_at = ? WHERE vacuumed_at IS NULL AND at <= ?"
 #: How long a table that somebody uses is waited for, while all others wait for us.
 LOCK_WAIT = "10s"
@@ -32,16 +37,18 @@ def is_vacuum_due(engine: Engine) -> bool:
 
 
 def scrub(engine: Engine, vacuum: bool = True) -> None:
-    """Overwrite what deleted rows left in the database's files.
+    """Overwrite what deleted rows left in the database's files, and delete bytes outside of it.
 
     SQLite: the search index is merged, the write-ahead log emptied. With `vacuum` the file is
     written anew, so that nothing is left of what was deleted or replaced before, either.
     PostgreSQL: only with `vacuum`; it locks one table after the other while it writes it anew.
 
     Raises:
-        DatabaseUnavailableError: somebody holds a lock, or the disk is full; do it again.
+        DatabaseUnavailableError: somebody holds a lock, the disk is full, or bytes outside cannot
+            be deleted; do it again.
     """
     began = now()
+    _delete_outside(engine)
     try:
         if engine.dialect.name == "sqlite":
             _scrub_sqlite(engine, vacuum)
@@ -52,6 +59,20 @@ def scrub(engine: Engine, vacuum: bool = True) -> None:
     if vacuum:
         with write(engine) as tx:
             tx.run(SET_VACUUMED, (now(), began))
+
+
+def _delete_outside(engine: Engine) -> None:
+    """Delete the bytes of erased segments that are outside of the database."""
+    with read(engine) as tx:
+        erased = tx.rows(OUTSIDE)
+    for session_id, at, listed in erased:
+        for location in loads(listed):
+            with read(engine) as tx:
+                is_named = tx.row(IS_NAMED, (location,)) is not None
+            if not is_named:  # equal bytes may be another session's, too
+                locations.delete(location)
+        with write(engine) as tx:
+            tx.run(NONE_OUTSIDE, (session_id, at))
 
 
 def _scrub_sqlite(engine: Engine, vacuum: bool) -> None:

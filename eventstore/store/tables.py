@@ -113,6 +113,8 @@ erasures = Table(
     Column("sha256", LargeBinary(32), nullable=False),
     # When the database's files were written anew behind it, null for not yet.
     Column("vacuumed_at", BigInteger),
+    # Bytes of segments outside of the database that are still to be deleted: a JSON array.
+    Column("locations", Text),
     sqlite_with_rowid=False,
 )
 

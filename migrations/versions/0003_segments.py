@@ -36,6 +36,7 @@ def upgrade() -> None:
         sa.Column("events", sa.BigInteger, nullable=False),
         sa.Column("sha256", sa.LargeBinary(32), nullable=False),
         sa.Column("vacuumed_at", sa.BigInteger),
+        sa.Column("locations", sa.Text),
         sqlite_with_rowid=False,
     )
     if op.get_bind().dialect.name == "postgresql":

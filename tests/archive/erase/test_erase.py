@@ -375,3 +375,28 @@ def test_a_call_of_each_shape_has_rows_to_erase(store: EventStore) -> None:
     store.erase(["a", "b", "c"])
     for name in "abc":
         assert counts(store.engine, name) == {"streams": 1, "erasures": 1}
+
+
+@pytest.mark.parametrize("audio_only", [False, True])
+def test_bytes_outside_of_the_database_go_too(
+    database_url: str, tmp_path: Path, audio_only: bool
+) -> None:
+    outside = tmp_path / "segments"
+    with EventStore(database_url) as store:
+        for name in ("gone", "kept"):
+            frames = [Frame(CLIENT, f'{{"type":"ping","of":"{name}","n":{n}}}') for n in range(9)]
+            store.append(name, frames, close=True)
+        store.append("same", [Frame(CLIENT, "x")], close=True)
+        store.append("equal", [Frame(CLIENT, "x")], close=True)
+        ids = ["gone", "kept", "same", "equal"]
+        assert not any(isinstance(done, Exception) for done in store.archive(ids))
+        assert not any(isinstance(done, Exception) for done in store.offload(ids, str(outside)))
+        files = set(outside.rglob("*.segment"))
+        assert len(files) == 3  # equal bytes are there once
+        store.erase(["gone", "same"], audio_only=audio_only)
+        left = set(outside.rglob("*.segment"))
+        assert len(left) == 2
+        assert len(list(store.events("kept"))) == 9
+        assert [event.text for event in store.events("equal")] == ["x"]
+        store.erase("equal", audio_only=audio_only)
+        assert len(set(outside.rglob("*.segment"))) == 1

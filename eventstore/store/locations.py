@@ -87,8 +87,8 @@ def get(location: str) -> bytes:
         DatabaseUnavailableError: they cannot be reached.
         InvalidInputError: what the URL needs is not installed.
     """
-    named = _NAME.fullmatch(location[-_NAME_LENGTH:])
-    if named is None or _split(location) is None or "::" in location:
+    named = _named(location)
+    if named is None:
         raise BytesError(f"{shown(location)} is no location of a segment")
     try:
         data = _read(location)
@@ -98,7 +98,7 @@ def get(location: str) -> bytes:
         raise BytesError(f"its bytes are missing at {shown(location)}") from error
     except Exception as error:  # each kind of storage has errors of its own
         raise _unavailable("read", location, error) from error
-    if hashlib.sha256(data).hexdigest() != named[1]:
+    if hashlib.sha256(data).hexdigest() != named:
         raise BytesError(f"the bytes at {shown(location)} are others than were put there")
     return data
 
@@ -106,12 +106,15 @@ def get(location: str) -> bytes:
 def delete(location: str) -> None:
     """Delete the bytes of a location; nothing where there are none.
 
-    Other sessions' segments may be the same bytes: ask the database first.
+    Other sessions' segments may be the same bytes: ask the database first. What is named otherwise
+    than `put` names it is left alone: a database may come from anywhere.
 
     Raises:
         DatabaseUnavailableError: they cannot be deleted.
         InvalidInputError: what the URL needs is not installed.
     """
+    if _named(location) is None:
+        return
     path = _local(location)
     try:
         if path is not None:
@@ -133,6 +136,14 @@ def shown(location: str) -> str:
         return "its location"
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}"
+
+
+def _named(location: str) -> str | None:
+    """The SHA-256 of a location's bytes, by its name; None where it is no segment's."""
+    named = _NAME.fullmatch(location[-_NAME_LENGTH:])
+    if named is None or _split(location) is None or "::" in location:
+        return None
+    return named[1]
 
 
 def _split(url: str) -> SplitResult | None:

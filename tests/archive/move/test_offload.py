@@ -231,3 +231,10 @@ def test_writing_leaves_nothing_beside(tmp_path: Path) -> None:
     location = locations.put(tmp_path.as_uri(), b"x")
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert [path.as_uri() for path in files] == [location]
+
+
+def test_a_file_that_is_no_segment_is_never_deleted(tmp_path: Path) -> None:
+    path = tmp_path / "precious"
+    path.write_text("x")
+    locations.delete(path.as_uri())
+    assert path.exists()

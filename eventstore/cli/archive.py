@@ -68,6 +68,7 @@ def archive(
         if dry_run:
             _print_chosen(ids, as_json)
             return
+        work_in_bulk()
         done, failed = [], []
         with progress_bar("archive", len(ids)) as bar:
             for session_id, result in zip(ids, store.archive(ids, workers), strict=True):

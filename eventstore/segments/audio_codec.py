@@ -25,6 +25,8 @@ _ZSTD = 9
 #: Bytes that the codec is chosen by, and below which FLAC's own headers cost more than it gains.
 _SAMPLE, _SHORT = 1 << 15, 2048
 _MIN_GAIN = 0.98
+# Taken for samples, nothing else becomes as small.
+_SURELY = 0.7
 
 
 def _ulaw_order() -> NDArray[np.uint8]:
@@ -50,7 +52,10 @@ def choose(data: bytes) -> str:
     if len(data) < _SHORT:
         return PLAIN
     sample = data[:_SAMPLE]
-    sizes = {name: len(pack(sample, name)) for name in (PCM16, ULAW, ALAW)}
+    sizes = {PCM16: len(pack(sample, PCM16))}
+    if sizes[PCM16] < _SURELY * len(sample):
+        return PCM16
+    sizes |= {name: len(pack(sample, name)) for name in (ULAW, ALAW)}
     best = min(sizes, key=lambda name: sizes[name])
     return best if sizes[best] < _MIN_GAIN * len(pack(sample, PLAIN)) else PLAIN
 

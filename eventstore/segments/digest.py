@@ -47,9 +47,8 @@ class Digest:
         seq, at, direction, _, frame, offset, _, audio = row
         data = restore_bytes(frame, offset, audio)
         place, binary = DIRECTIONS.index(direction), offset == RAW_BINARY
-        update = self._hash.update
-        update(_HEAD.pack(seq, at or 0, at is not None, place, binary, len(data)))
-        update(data)
+        head = _HEAD.pack(seq, at or 0, at is not None, place, binary, len(data))
+        self._hash.update(head + data)
         self.events += 1
         self.frame_bytes += len(data)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -15,6 +16,8 @@ from eventstore.store import engine as engines
 Result = TypeVar("Result")
 
 _MOST_AT_ONCE = 50
+# Objects made between two looks for garbage.
+_GARBAGE = 100_000
 _engine: Engine | None = None
 
 
@@ -43,7 +46,18 @@ def for_each(
 
 def _start(url: str) -> None:
     global _engine
+    work_in_bulk()
     _engine = engines.create(url)
+
+
+def work_in_bulk() -> None:
+    """Look for garbage seldom, in a process that does nothing but work through sessions.
+
+    Thousands of rows are in hand at once and no garbage: looking through them took a tenth of the
+    time of sealing.
+    """
+    gc.freeze()
+    gc.set_threshold(_GARBAGE)
 
 
 def _work(work: Callable[[Engine, str], Result], session_id: str) -> Result:

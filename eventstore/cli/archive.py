@@ -21,6 +21,7 @@ from eventstore.cli.options import (
 )
 from eventstore.cli.output import counted, print_json, progress_bar, say, size
 from eventstore.errors import InvalidInputError, NotFoundError
+from eventstore.store.workers import work_in_bulk
 
 _workers_option = click.option(
     "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes."

@@ -111,7 +111,9 @@ def _print_sealed(done: list[Sealed]) -> None:
     if sealed:
         what = f"{counted(sealed, 'session')} with {counted(events, 'event')}"
         click.echo(f"Sealed {what}: {size(frames)} of frames in {size(packed)}.")
-    if not sealed or sealed < len(done):
+    if not done:
+        click.echo("There is no such session to seal.")
+    elif sealed < len(done):
         click.echo(f"Nothing to seal in {counted(len(done) - sealed, 'session')}.")
 
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import psycopg
 from psycopg import sql
 from sqlalchemy import Engine
-from sqlalchemy.pool import StaticPool
 
 from eventstore.errors import DatabaseUnavailableError
 from eventstore.realtime.values import loads
 from eventstore.store import locations
 from eventstore.store.erase_session import TABLES
 from eventstore.store.transaction import Transaction, autocommit, read, unavailable, write
+from eventstore.store.vacuum import alone
 from eventstore.times import now
 
 # The index keeps the words of deleted texts until what it has of them is merged.
@@ -79,7 +77,7 @@ def _scrub_sqlite(engine: Engine, vacuum: bool) -> None:
     with write(engine) as tx:
         tx.run("PRAGMA secure_delete=ON")
         tx.run(MERGE_SAID)
-    with _alone(engine) as connection:
+    with alone(engine) as connection:
         if vacuum:
             connection.execute("VACUUM")
         busy = connection.execute(CHECKPOINT).fetchone()[0]
@@ -88,26 +86,6 @@ def _scrub_sqlite(engine: Engine, vacuum: bool) -> None:
             "the write-ahead log still holds what was erased, since another process reads;"
             " run the same command again"
         )
-
-
-@contextmanager
-def _alone(engine: Engine) -> Iterator[sqlite3.Connection]:
-    """A connection that is closed afterwards, whose temporary data are in a file."""
-    memory = isinstance(engine.pool, StaticPool)
-    proxy = engine.raw_connection()
-    connection = proxy.driver_connection
-    if not isinstance(connection, sqlite3.Connection):
-        raise TypeError("no connection of SQLite")
-    try:
-        if not memory:
-            # VACUUM makes a copy there, which may be larger than memory.
-            connection.execute("PRAGMA temp_store=FILE")
-        yield connection
-    finally:
-        if memory:
-            proxy.close()
-        else:
-            proxy.invalidate()
 
 
 def _vacuum_tables(engine: Engine) -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from sqlalchemy import Engine
+from sqlalchemy.pool import StaticPool
 
 from eventstore.store.transaction import autocommit, translated
 
@@ -20,8 +25,26 @@ def vacuum(engine: Engine) -> None:
             for table in ("events", "segments"):
                 tx.run(f"VACUUM FULL {table}")
         return
-    with translated(), engine.connect() as connection:
-        driver = connection.connection.driver_connection
-        if driver is not None:
-            driver.execute("VACUUM")
-            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with translated(), alone(engine) as connection:
+        connection.execute("VACUUM")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+@contextmanager
+def alone(engine: Engine) -> Iterator[sqlite3.Connection]:
+    """A connection that is closed afterwards, whose temporary data are in a file."""
+    memory = isinstance(engine.pool, StaticPool)
+    proxy = engine.raw_connection()
+    connection = proxy.driver_connection
+    if not isinstance(connection, sqlite3.Connection):
+        raise TypeError("no connection of SQLite")
+    try:
+        if not memory:
+            # VACUUM makes a copy there, which may be larger than memory.
+            connection.execute("PRAGMA temp_store=FILE")
+        yield connection
+    finally:
+        if memory:
+            proxy.close()
+        else:
+            proxy.invalidate()

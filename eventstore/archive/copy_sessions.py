@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from sqlalchemy import Engine
 
-from eventstore.archive.session_digest import BrokenLogError, session_digest, trusting
+from eventstore.archive.session_digest import BrokenLogError, session_digest
 from eventstore.errors import (
     DamagedError,
     DatabaseUnavailableError,
@@ -25,7 +25,7 @@ from eventstore.store.copy_stream import (
     read_facts,
     stored_segments,
 )
-from eventstore.store.read_segments import segments
+from eventstore.store.read_segments import segments, start_behind
 from eventstore.store.read_stream import read_events, read_rows, rows_in
 from eventstore.store.transaction import Transaction, read, write
 
@@ -171,7 +171,7 @@ def _digest(engine: Engine, session_id: str, last: int, trust: bool = False) -> 
     """
     with read(engine) as tx:
         known = segments(tx, session_id)
-    start = trusting(known, last) if trust else None
+    start = start_behind(known, last) if trust else None
     rows = read_rows(engine, session_id, start.first if start else 1, last)
     return session_digest(session_id, rows, last, known, start)
 

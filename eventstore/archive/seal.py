@@ -15,11 +15,11 @@ from eventstore.errors import (
     InvalidInputError,
     NotFoundError,
 )
-from eventstore.segments.digest import BEGINNING, Digest, is_full
+from eventstore.segments.digest import Digest
 from eventstore.segments.rows import Row
 from eventstore.store.erasures import count_erasures, refuse_erased
 from eventstore.store.put_segments import NewSegment, put_events, put_segments
-from eventstore.store.read_segments import segments
+from eventstore.store.read_segments import segments, start_behind
 from eventstore.store.read_stream import read_rows
 from eventstore.store.transaction import read
 from eventstore.store.workers import for_each
@@ -141,13 +141,8 @@ def _start(engine: Engine, session_id: str) -> _Start:
     head, closed_at, sealed, erasures = _stream(engine, session_id)
     if closed_at is None:
         raise InvalidInputError(f"session {session_id} is open; seal it once it is closed")
-    first, previous = sealed + 1, BEGINNING
-    if sealed:
-        with read(engine) as tx:
-            last = segments(tx, session_id)[-1]
-        previous = last.sha256
-        if not is_full(last.last_seq - last.first_seq + 1, last.frame_bytes):
-            first, previous = last.first_seq, last.previous_sha256
+    with read(engine) as tx:
+        first, previous = start_behind(segments(tx, session_id), head)
     return _Start(head, sealed, erasures, first, previous)
 
 

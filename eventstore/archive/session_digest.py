@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from eventstore.errors import DamagedError, EventStoreError
-from eventstore.segments.digest import BEGINNING, Digest, is_full
+from eventstore.segments.digest import Digest
 from eventstore.segments.rows import Row
-from eventstore.store.read_segments import Segment
+from eventstore.store.read_segments import Segment, Start
 
 
 class BrokenLogError(EventStoreError):
     """A session whose log has holes, or rows that contradict themselves."""
-
-
-class Start(NamedTuple):
-    """Where a digest begins: at a seq, behind a digest."""
-
-    first: int = 1
-    previous: bytes = BEGINNING
 
 
 def session_digest(
@@ -61,13 +53,3 @@ def session_digest(
         problem = f"lacks event {expected}; see: eventstore verify {session_id}"
         raise BrokenLogError(f"session {session_id} {problem}")
     return digest.value() if digest.events else start.previous
-
-
-def trusting(segments: Sequence[Segment], head: int) -> Start:
-    """Where to begin for the events alone that segments' own digests do not cover."""
-    if not segments:
-        return Start()
-    last = segments[-1]
-    if last.last_seq < head and not is_full(last.last_seq - last.first_seq + 1, last.frame_bytes):
-        return Start(last.first_seq, last.previous_sha256)
-    return Start(last.last_seq + 1, last.sha256)

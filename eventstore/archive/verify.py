@@ -9,9 +9,16 @@ from sqlalchemy import Engine
 
 from eventstore.errors import DamagedError, NotFoundError
 from eventstore.realtime.frames import decode_columns, restore
-from eventstore.segments.digest import BEGINNING, Digest, digest_of, is_full
+from eventstore.segments.digest import BEGINNING, Digest, digest_of
 from eventstore.segments.rows import Row
-from eventstore.store.read_segments import Packed, Segment, events_in, packed_segment, segments
+from eventstore.store.read_segments import (
+    Packed,
+    Segment,
+    events_in,
+    packed_segment,
+    segments,
+    start_behind,
+)
 from eventstore.store.read_stream import read_rows
 from eventstore.store.transaction import read
 
@@ -88,17 +95,13 @@ def verify_session(
     if reached < sealed:
         problems.append(Problem(reached + 1, sealed, "segments are missing"))
     problems += _rows_beside(engine, session_id, sealed)
-    if head > sealed and stored and not problems and not _is_full(stored[-1]):
+    if not problems and start_behind(stored, head).first <= sealed:
         # Sealed again, the last segment would go on with what came behind it.
         found.pop()
     found += _verify_tail(engine, session_id, sealed, head, found, problems)
     if expected is not None:
         problems += _differences(engine, session_id, found, expected)
     return Verified(session_id, head, sealed, found, sorted(set(problems)))
-
-
-def _is_full(segment: Segment) -> bool:
-    return is_full(segment.last_seq - segment.first_seq + 1, segment.frame_bytes)
 
 
 def _verify_segments(

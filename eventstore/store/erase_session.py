@@ -7,10 +7,10 @@ from typing import NamedTuple
 from sqlalchemy import Engine
 
 from eventstore.errors import DamagedError, NotFoundError
-from eventstore.segments.digest import BEGINNING, Digest, is_full
+from eventstore.segments.digest import BEGINNING, Digest
 from eventstore.store import tables
 from eventstore.store.erasures import SESSION, locations_of, note_erasure
-from eventstore.store.read_segments import segments
+from eventstore.store.read_segments import segments, start_behind
 from eventstore.store.read_stream import rows_in
 from eventstore.store.transaction import Transaction, write
 from eventstore.times import now
@@ -114,15 +114,7 @@ def erase_session(engine: Engine, session_id: str, reason: str | None = None) ->
 
 def session_digest(tx: Transaction, session_id: str, head: int) -> bytes:
     """A session's digest: see segments/digest.py. Zeros where its log cannot be read."""
-    first, previous = 1, BEGINNING
-    sealed = segments(tx, session_id)
-    if sealed:
-        last = sealed[-1]
-        if last.last_seq >= head:
-            return last.sha256
-        first, previous = last.last_seq + 1, last.sha256
-        if not is_full(last.last_seq - last.first_seq + 1, last.frame_bytes):
-            first, previous = last.first_seq, last.previous_sha256
+    first, previous = start_behind(segments(tx, session_id), head)
     digest = Digest(previous)
     try:
         for row in rows_in(tx, session_id, first, head):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from eventstore.errors import DamagedError
 from eventstore.segments.container import SegmentError, read_container
+from eventstore.segments.digest import BEGINNING, is_full
 from eventstore.segments.rows import Row
 from eventstore.store import locations
 from eventstore.store.transaction import Transaction
@@ -45,6 +46,26 @@ class Segment(NamedTuple):
     frame_bytes: int
     sha256: bytes
     previous_sha256: bytes
+
+
+class Start(NamedTuple):
+    """Where a digest begins: at a seq, behind a digest."""
+
+    first: int = 1
+    previous: bytes = BEGINNING
+
+
+def start_behind(segments: Sequence[Segment], head: int) -> Start:
+    """Where the digest of the events begins that a session's segments do not cover.
+
+    A last segment that is not full goes on with what came behind it.
+    """
+    if not segments:
+        return Start()
+    last = segments[-1]
+    if last.last_seq < head and not is_full(last.last_seq - last.first_seq + 1, last.frame_bytes):
+        return Start(last.first_seq, last.previous_sha256)
+    return Start(last.last_seq + 1, last.sha256)
 
 
 class Place(NamedTuple):

@@ -56,6 +56,7 @@ def test_a_whole_session_has_one_digest_sealed_or_not(written: Engine) -> None:
     assert after == before._replace(sealed=30)
     assert after.problems == []
     assert done.sha256 == after.sha256
+    assert seal_session(written, "s").sha256 == after.sha256  # nothing to seal
     append(written, StateCache(), "s", FRAMES[:3])
     grown = verify_session(written, "s", after.segments)
     assert (grown.problems, grown.sealed, grown.events) == ([], 30, 33)

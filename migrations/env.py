@@ -5,6 +5,7 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import Connection, create_engine
 
+from eventstore.store import day_tables  # noqa: F401  (declares tables)
 from eventstore.store.tables import metadata
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple
 
@@ -20,6 +21,7 @@ from eventstore.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from eventstore.event_store import EventStore
+    from eventstore.queries import Queries
 
 AudioFormat = Literal["wav", "flac", "ogg"]
 FORMATS: tuple[AudioFormat, ...] = ("wav", "flac", "ogg")
@@ -94,10 +96,8 @@ def write_audio(
     if format == "wav" and frames * 2 * len(chosen.channels) > _WAV_BYTES:
         raise InvalidInputError("a WAV file holds 4 GB at most; write .flac, or a shorter span")
     blocks = blocks_of(chosen, rate, sound_reader(store, session_id))
-    if isinstance(target, Path):
-        _write_file(target, format, rate, chosen, blocks, progress)
-    else:
-        _write(target, format, rate, chosen, blocks, progress)
+    with _opened(target) as stream:
+        _write(stream, format, rate, chosen, blocks, progress)
     bound = DRIFT_BOUND_MS if timeline.timed else None
     return AudioWritten(
         frames / rate, rate, len(chosen.channels), chosen.start, timeline.timed, bound,
@@ -151,7 +151,7 @@ def _checked_rate(rate: int | None, chosen: Selection) -> int:
     return rate
 
 
-def sound_reader(store: EventStore, session_id: str) -> ReadSounds:
+def sound_reader(store: Queries, session_id: str) -> ReadSounds:
     """A reader of a session's chunks from the log, and of little beside them."""
 
     def read(seqs: Sequence[int], parts: Sequence[int]) -> Iterator[bytes]:
@@ -166,7 +166,7 @@ def sound_reader(store: EventStore, session_id: str) -> ReadSounds:
 
 
 def _read_run(
-    store: EventStore, session_id: str, seqs: Sequence[int], parts: Sequence[int]
+    store: Queries, session_id: str, seqs: Sequence[int], parts: Sequence[int]
 ) -> Iterator[bytes]:
     i = 0
     for event in store.events(session_id, seqs[0], seqs[-1]):
@@ -179,19 +179,17 @@ def _read_run(
             return
 
 
-def _write_file(
-    path: Path,
-    format_: AudioFormat,
-    rate: int,
-    chosen: Selection,
-    blocks: Iterator[NDArray[np.float32]],
-    progress: Callable[[float, float], None] | None,
-) -> None:
-    path = path.resolve()
+@contextmanager
+def _opened(target: Path | BinaryIO) -> Iterator[BinaryIO]:
+    """A stream to write to; a file is put in its place once all is written."""
+    if not isinstance(target, Path):
+        yield target
+        return
+    path = target.resolve()
     partial = path.with_name(path.name + ".partial")
     try:
         with partial.open("wb") as stream:
-            _write(stream, format_, rate, chosen, blocks, progress)
+            yield stream
         partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)

@@ -19,15 +19,15 @@ from eventstore.realtime.frames import Frame
 from eventstore.store.copy_stream import (
     Facts,
     delete_session,
-    identity,
     put_session,
     read_erasures,
     read_facts,
     stored_segments,
 )
+from eventstore.store.identity import identity
 from eventstore.store.read_segments import segments, start_behind
 from eventstore.store.read_stream import read_events, read_rows, rows_in
-from eventstore.store.transaction import Transaction, read, write
+from eventstore.store.transaction import Transaction, keys_of, read, write
 
 Status = Literal["copied", "continued", "exists"]
 
@@ -82,10 +82,18 @@ def copy_sessions(
         InvalidInputError: source and target are one database.
         DatabaseUnavailableError: one of them cannot be reached.
     """
-    if identity(source) == identity(target):
+    if _identity(source) == _identity(target):
         raise InvalidInputError("source and target are the same database; name another")
+    here, there = keys_of(source).engine, keys_of(target).engine
+    if here is not None and (there is None or here.url != there.url):
+        raise InvalidInputError("the target of what is encrypted needs keys, too: the same ones")
     moves = then_delete and not dry_run
     return (_try(source, target, session_id, moves, dry_run) for session_id in session_ids)
+
+
+def _identity(engine: Engine) -> tuple[object, ...]:
+    with read(engine) as tx:
+        return identity(tx)
 
 
 def _try(

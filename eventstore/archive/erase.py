@@ -10,7 +10,8 @@ from eventstore.archive.erase_audio import erase_audio
 from eventstore.errors import InvalidInputError, NotFoundError
 from eventstore.store.choose_sessions import Choice, Chosen, choose_sessions, find_session
 from eventstore.store.erase_session import Erased, erase_session
-from eventstore.store.filters import SessionFilter, checked
+from eventstore.store.filters import BasicFilter, checked
+from eventstore.store.transaction import keys_of, read
 
 MAX_REASON = 500
 
@@ -27,15 +28,30 @@ def find_to_erase(
         NotFoundError: there is no such session.
         InvalidInputError: a bad condition.
     """
-    conditions = checked(SessionFilter, {"metadata": tuple(metadata)}).metadata
-    if conditions:
-        yield from choose_sessions(engine, Choice(conditions))
+    wanted = checked(BasicFilter, {"metadata": tuple(metadata)})
+    if wanted.metadata:
+        yield from choose_sessions(engine, Choice(wanted))
         return
     for session_id in dict.fromkeys(session_ids):
         found = find_session(engine, session_id)
         if found is None:
             raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
         yield found
+
+
+def find_without_key(engine: Engine) -> Iterator[Chosen]:
+    """The sessions whose keys were dropped, but which are there: a backup brought them back.
+
+    Raises:
+        MissingKeyError: the store is encrypted, and its keys are not named.
+    """
+    keys = keys_of(engine)
+    with read(engine) as tx:
+        keys.check(tx)
+    for session_id in keys.dropped():
+        found = find_session(engine, session_id)
+        if found is not None and found.erased_at is None:
+            yield found
 
 
 def erase_one(

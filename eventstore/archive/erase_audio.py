@@ -8,24 +8,28 @@ from collections.abc import Iterator
 from sqlalchemy import Engine
 
 from eventstore.archive.seal import packed
-from eventstore.errors import InvalidInputError
+from eventstore.encryption.events import encrypted_columns
+from eventstore.errors import DamagedError, InvalidInputError
 from eventstore.projection.state import PROJECTOR_VERSION
+from eventstore.realtime.frames import ENCRYPTED
 from eventstore.realtime.without_audio import Texts, without_audio
 from eventstore.segments.digest import BEGINNING
 from eventstore.segments.rows import Row
 from eventstore.store.append_to_stream import lock_stream
+from eventstore.store.encrypted_rows import decrypted_events
 from eventstore.store.erase_session import COUNT_RESPONSES, Erased, lock_to_erase, session_digest
 from eventstore.store.erasures import AUDIO, locations_of, note_erasure, refuse_erased
 from eventstore.store.load_state import load_state
 from eventstore.store.project import SET_PROJECTED
-from eventstore.store.put_segments import NewSegment, replace_segments
+from eventstore.store.put_segments import NewSegment, encrypted, replace_segments
 from eventstore.store.read_models import write_all
 from eventstore.store.read_segments import sealed_events
 from eventstore.store.transaction import Transaction, write
 from eventstore.times import now
 
 TEXTS = (
-    "SELECT seq, type, frame, audio_offset, CASE WHEN audio_offset < 0 THEN audio END FROM events"
+    "SELECT seq, at, direction, type, frame, audio_offset, audio_bytes,"
+    " CASE WHEN audio_offset < 0 THEN audio END FROM events"
     " WHERE session_id = ? AND seq > ? ORDER BY seq LIMIT ?"
 )
 SET_TEXTS = (
@@ -74,11 +78,13 @@ def erase_audio(engine: Engine, session_id: str, reason: str | None = None) -> E
 
 def _repack(tx: Transaction, session_id: str, sealed: int) -> None:
     """Put segments without audio in the place of a session's; their digests begin anew."""
+    cipher = tx.cipher(session_id)
     # Packed whole before the old ones go.
     with tempfile.SpooledTemporaryFile(_IN_MEMORY) as kept:
         made = []
         rows = map(_silent, sealed_events(tx, session_id, 1, sealed, sound=False))
-        for segment in packed(session_id, rows, 1, sealed, BEGINNING):
+        for plain in packed(session_id, rows, 1, sealed, BEGINNING):
+            segment = encrypted(cipher, plain)
             kept.write(segment.data)
             made.append((segment._replace(data=b""), len(segment.data)))
         kept.seek(0)
@@ -94,8 +100,7 @@ def _silent(row: Row) -> Row:
     """An event without its audio, which is known by its size."""
     if row.audio_offset is not None and row.audio_offset >= 0:
         row = row._replace(audio=b"")
-    whole = row.audio if row.audio_offset is not None and row.audio_offset < 0 else None
-    texts = without_audio(row.type, Texts(row.frame, row.audio_offset, whole))
+    texts = without_audio(row.type, _texts(row))
     row = row._replace(frame=texts.frame, audio_offset=texts.audio_offset)
     if texts.raw is None:
         return row
@@ -104,17 +109,31 @@ def _silent(row: Row) -> Row:
 
 def _empty_texts(tx: Transaction, session_id: str) -> None:
     """Take the audio out of the texts of events that are not sealed."""
-    last = 0
+    last, cipher = 0, tx.cipher(session_id)
     while True:
-        rows = tx.rows(TEXTS, (session_id, last, _PIECE_ROWS))
-        for seq, type_, *columns in rows:
-            texts = Texts(*columns)
-            silent = without_audio(type_, texts)
-            if silent != texts:
-                tx.run(SET_TEXTS, (*silent, session_id, seq))
-        if len(rows) < _PIECE_ROWS:
+        stored = list(map(Row._make, tx.rows(TEXTS, (session_id, last, _PIECE_ROWS))))
+        for old, row in zip(stored, decrypted_events(tx, session_id, stored), strict=True):
+            if row.audio_offset == ENCRYPTED:
+                raise DamagedError(session_id, row.seq, row.seq, "it cannot be decrypted")
+            silent = _silent(row)
+            if cipher is not None and old.audio_offset == ENCRYPTED:
+                if silent != row:
+                    columns = encrypted_columns(cipher, *_content(silent))
+                    tx.run(SET_TEXTS, (*columns, session_id, row.seq))
+            elif _texts(silent) != _texts(row):
+                tx.run(SET_TEXTS, (*_texts(silent), session_id, row.seq))
+        if len(stored) < _PIECE_ROWS:
             return
-        last = rows[-1][0]
+        last = stored[-1].seq
+
+
+def _content(row: Row) -> tuple[int, str, int | None, bytes | None]:
+    return row.seq, row.frame, row.audio_offset, row.audio
+
+
+def _texts(row: Row) -> Texts:
+    whole = row.audio_offset is not None and row.audio_offset < 0
+    return Texts(row.frame, row.audio_offset, row.audio if whole else None)
 
 
 def _project(tx: Transaction, session_id: str) -> None:

@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, BinaryIO
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from eventstore.archive import call_page
+from eventstore.archive import call_page, transcript
 from eventstore.archive.call_audio import AudioWritten, write_audio
 from eventstore.errors import NotFoundError
 from eventstore.realtime.catalogue import AUDIO_DELTAS, INPUT_AUDIO
-from eventstore.realtime.frames import parse
-from eventstore.realtime.values import mapping, storable, text
+from eventstore.realtime.values import script_json, storable
 from eventstore.store.read_stream import StoredEvent
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def write_html(store: EventStore, session_id: str, stream: BinaryIO) -> None:
         NotFoundError: there is no such session.
     """
     shown = store.show(session_id)
-    errors = [_error(event) for event in store.events(session_id, type="error")]
+    told = transcript.turns(shown, store.events(session_id, type="error"))
     style, script = _asset("call.css"), _asset("call.js")
     with tempfile.TemporaryFile() as sound:
         written = _write_audio(store, session_id, sound)
@@ -47,7 +46,7 @@ def write_html(store: EventStore, session_id: str, stream: BinaryIO) -> None:
         pieces = template.generate(
             session_id=session_id,
             facts=call_page.facts(shown["session"], shown["usage"]),
-            turns=call_page.turns(shown, errors),
+            turns=told,
             usage=shown["usage"],
             policy=_policy(style, script),
             style=Markup(style),  # noqa: S704 - a file of ours
@@ -92,13 +91,6 @@ def _hash(source: str) -> str:
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
-def _error(event: StoredEvent) -> tuple[int, int | None, str]:
-    body = parse(event.text) if isinstance(event.text, str) else None
-    error = mapping((body or {}).get("error"))
-    said = text(error.get("message")) or text(error.get("code")) or "an error without a message"
-    return event.seq, event.at, said
-
-
 # Audio
 
 
@@ -127,7 +119,7 @@ def _event_lines(events: Iterator[StoredEvent]) -> Iterator[Markup]:
         start = event.at if start is None else start
         offset = None if event.at is None or start is None else (event.at - start) / 1000
         line = [event.seq, offset, event.direction, event.type, len(event.text), _frame(event)]
-        yield Markup(comma + call_page.script_json(line))  # noqa: S704 - script_json escapes
+        yield Markup(comma + script_json(line))  # noqa: S704 - script_json escapes
         comma = ",\n"
 
 

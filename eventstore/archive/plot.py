@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eventstore.archive.call_audio import blocks_of, sound_reader
+from eventstore.archive.peaks import RATE, Peaks, peaks
 from eventstore.archive.selection import Selection, select
 from eventstore.archive.timeline import Side, Timeline, Turn, build
 from eventstore.errors import EventStoreError
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 PlotFormat = Literal["png", "svg"]
 PLOT_FORMATS: tuple[PlotFormat, ...] = ("png", "svg")
 
-Peaks = NDArray[np.float32]
-
-_RATE = 8000
 _COLUMNS = 2000
 _COLORS = {"user": "#17748c", "assistant": "#a85a1b"}
 _CUT = "#c1272d"
@@ -62,9 +59,9 @@ def plot_audio(
     figures = _matplotlib()
     timeline = build(store.events(session_id))
     chosen = select(timeline, item=item, response=response, side=side, start=start, end=end)
-    peaks = _peaks(chosen, store, session_id)
+    loudness = _peaks(chosen, store, session_id)
     figure = figures.Figure(figsize=_INCHES, dpi=150, layout="constrained")
-    _draw(figure, chosen, peaks, _turns(timeline, chosen), _words(store, session_id))
+    _draw(figure, chosen, loudness, _turns(timeline, chosen), _words(store, session_id))
     picture = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of letters that the font does not have
@@ -85,22 +82,9 @@ def _matplotlib() -> Any:
     return matplotlib.figure
 
 
-def _peaks(chosen: Selection, store: EventStore, session_id: str) -> NDArray[np.float32]:
-    """The lowest and the highest sample for each column of the picture, for each channel."""
-    seconds = chosen.end - chosen.start
-    columns = min(_COLUMNS, max(1, int(seconds * _RATE)))
-    peaks = np.zeros((len(chosen.channels), columns, 2), np.float32)
-    done = 0
-    for block in blocks_of(chosen, _RATE, sound_reader(store, session_id)):
-        places = (np.arange(done, done + len(block)) * columns / (seconds * _RATE)).astype(int)
-        firsts = np.flatnonzero(np.diff(places, prepend=-1))
-        here = np.minimum(places[firsts], columns - 1)
-        for channel, samples in enumerate(block.T):
-            low, high = peaks[channel, here].T
-            peaks[channel, here, 0] = np.minimum(low, np.minimum.reduceat(samples, firsts))
-            peaks[channel, here, 1] = np.maximum(high, np.maximum.reduceat(samples, firsts))
-        done += len(block)
-    return peaks
+def _peaks(chosen: Selection, store: EventStore, session_id: str) -> Peaks:
+    blocks = blocks_of(chosen, RATE, sound_reader(store, session_id))
+    return peaks(blocks, len(chosen.channels), chosen.end - chosen.start, _COLUMNS)
 
 
 def _turns(timeline: Timeline, chosen: Selection) -> list[Turn]:
@@ -125,13 +109,15 @@ def _words(store: EventStore, session_id: str) -> dict[str, str]:
 
 
 def _draw(
-    figure: Any, chosen: Selection, peaks: Peaks, turns: list[Turn], words: dict[str, str]
+    figure: Any, chosen: Selection, loudness: Peaks, turns: list[Turn], words: dict[str, str]
 ) -> None:
     rows = figure.subplots(len(chosen.sides), 1, sharex=True, squeeze=False)[:, 0]
-    moments = np.linspace(chosen.start, chosen.end, peaks.shape[1], endpoint=False)
+    moments = np.linspace(chosen.start, chosen.end, loudness.shape[1], endpoint=False)
     cuts = [turn.end for turn in turns if turn.cut]
-    loudest = max(float(np.abs(peaks).max()), 0.01)
-    for axes, side, (low, high) in zip(rows, chosen.sides, peaks.transpose(0, 2, 1), strict=True):
+    loudest = max(float(np.abs(loudness).max()), 0.01)
+    for axes, side, (low, high) in zip(
+        rows, chosen.sides, loudness.transpose(0, 2, 1), strict=True
+    ):
         axes.fill_between(moments, low, high, color=_COLORS[side], linewidth=0.4)
         axes.set_ylim(-1.15 * loudest, 1.6 * loudest)
         axes.set_ylabel(side)

@@ -18,6 +18,7 @@ from eventstore.store.choose_sessions import (
     Chosen,
     choose_sessions,
 )
+from eventstore.store.filters import BasicFilter
 
 _UNDONE = {"archive": NOT_SEALED, "erase": None, "erase-audio": WITH_AUDIO}
 
@@ -60,7 +61,8 @@ def retain(
     """
     gone: list[Choice] = []
     for rule in policy.rule:
-        choice = Choice(rule.metadata, at - rule.older_than, _UNDONE[rule.do])
+        wanted, before = BasicFilter(metadata=rule.metadata), at - rule.older_than
+        choice = Choice(wanted, closed_before=before, undone=_UNDONE[rule.do])
         sessions = events = responses = failures = 0
         for chosen in choose_sessions(engine, choice, gone):
             try:

@@ -10,18 +10,19 @@ from sqlalchemy import Engine
 
 from eventstore.errors import (
     ConflictError,
+    DamagedError,
     ErasedError,
     EventStoreError,
     InvalidInputError,
     NotFoundError,
 )
-from eventstore.segments.digest import Digest
+from eventstore.segments.digest import Digest, extended
 from eventstore.segments.rows import Row
 from eventstore.store.erasures import count_erasures, refuse_erased
-from eventstore.store.put_segments import NewSegment, put_events, put_segments
+from eventstore.store.put_segments import NewSegment, encrypted, put_events, put_segments
 from eventstore.store.read_segments import segments, start_behind
 from eventstore.store.read_stream import read_rows
-from eventstore.store.transaction import read
+from eventstore.store.transaction import read, write
 from eventstore.store.workers import for_each
 
 STREAM = "SELECT head_seq, closed_at, sealed_seq, erased_at FROM streams WHERE session_id = ?"
@@ -68,17 +69,20 @@ def seal_session(engine: Engine, session_id: str) -> Sealed:
 
     Raises:
         NotFoundError: there is no such session.
-        InvalidInputError: it is open, or its log has holes.
+        InvalidInputError: it is open, or its log has holes. DamagedError: an event is damaged.
         ConflictError: somebody else has sealed, unsealed or erased it meanwhile.
     """
     start = _start(engine, session_id)
     if start.sealed == start.head:
         return Sealed(session_id, 0, 0, 0, start.previous)
+    with write(engine) as tx:
+        cipher = tx.cipher(session_id)  # what waits in a file is encrypted, too
     with tempfile.SpooledTemporaryFile(_IN_MEMORY) as kept:
         rows = read_rows(engine, session_id, start.first, start.head)
         done = Sealed(session_id, 0, 0, 0, start.previous)
         made = []
-        for segment in packed(session_id, rows, start.first, start.head, start.previous):
+        for plain in packed(session_id, rows, start.first, start.head, start.previous):
+            segment = encrypted(cipher, plain)
             kept.write(segment.data)
             made.append((segment._replace(data=b""), len(segment.data)))
             done = Sealed(
@@ -90,7 +94,9 @@ def seal_session(engine: Engine, session_id: str) -> Sealed:
             )
         kept.seek(0)
         whole = (segment._replace(data=kept.read(size)) for segment, size in made)
-        put_segments(engine, session_id, start.sealed, start.erasures, start.first, whole)
+        put_segments(
+            engine, session_id, start.sealed, start.erasures, start.first, start.head, whole
+        )
     return done
 
 
@@ -108,7 +114,7 @@ def seal_sessions(
 def _try_to_seal(engine: Engine, session_id: str) -> Sealed | EventStoreError:
     try:
         return seal_session(engine, session_id)
-    except (NotFoundError, ErasedError, InvalidInputError, ConflictError) as error:
+    except (NotFoundError, ErasedError, InvalidInputError, ConflictError, DamagedError) as error:
         return error
 
 
@@ -156,7 +162,7 @@ def packed(
         previous: the digest of the segment before.
 
     Raises:
-        InvalidInputError: a row is missing.
+        InvalidInputError: a row is missing. DamagedError: one is damaged.
     """
     group, digest = [], Digest(previous)
     expected = first
@@ -165,11 +171,13 @@ def packed(
             raise InvalidInputError(f"session {session_id} lacks event {expected}; not sealed")
         expected += 1
         group.append(row)
-        digest.add(row)
+        try:
+            digest = extended(digest, row)
+        except ValueError as error:
+            raise DamagedError(session_id, row.seq, row.seq, str(error)) from error
         if digest.is_full() or row.seq == last:
             yield _segment(session_id, group, digest, previous)
-            previous = digest.value()
-            group, digest = [], Digest(previous)
+            group, previous = [], digest.value()
     if expected != last + 1:
         raise InvalidInputError(f"session {session_id} lacks event {expected}; not sealed")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from eventstore.errors import DamagedError, EventStoreError
-from eventstore.segments.digest import Digest
+from eventstore.segments.digest import Digest, extended
 from eventstore.segments.rows import Row
 from eventstore.store.read_segments import Segment, Start
 
@@ -37,10 +37,8 @@ def session_digest(
     for row in rows:
         if row.seq != expected:
             break
-        if digest.is_full():
-            digest = Digest(digest.value())
         try:
-            digest.add(row)
+            digest = extended(digest, row)
         except (ValueError, TypeError, AttributeError) as error:
             problem = f"event {row.seq} is damaged: {error}; see: eventstore verify {session_id}"
             raise BrokenLogError(f"session {session_id}: {problem}") from error

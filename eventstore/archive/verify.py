@@ -9,8 +9,8 @@ from sqlalchemy import Engine
 
 from eventstore.errors import DamagedError, NotFoundError
 from eventstore.realtime.frames import decode_columns, restore
-from eventstore.segments.digest import BEGINNING, Digest, digest_of
-from eventstore.segments.rows import Row
+from eventstore.segments.digest import BEGINNING, Digest, digest_of, extended
+from eventstore.segments.rows import Row, is_erased
 from eventstore.store.read_segments import (
     Packed,
     Segment,
@@ -184,10 +184,10 @@ def _verify_tail(
         if problem is not None:
             problems.append(Problem(seq, seq, problem))
             continue
-        digest.add(event)
+        digest = extended(digest, event)
         if digest.is_full() or seq == head:
             digests.append(SegmentDigest(begin, seq, digest.value()))
-            digest, begin = Digest(digest.value()), seq + 1
+            begin = seq + 1
     if seq < head:
         problems.append(Problem(seq + 1, head, "events are missing"))
     return digests
@@ -203,6 +203,8 @@ def _contradiction(row: Row) -> str | None:
         return f"its columns contradict each other: {error}"
     if type_ != row.type:
         return f"its type is {type_}, and the log says {row.type}"
+    if is_erased(row):
+        return None  # what is left of it is a frame without sound
     if (frame, offset, audio) != (row.frame, row.audio_offset, row.audio):
         return "its columns are not those that its frame is stored in"
     return None

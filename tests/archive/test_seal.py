@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import random
 import signal
@@ -100,6 +101,20 @@ def test_sealing_changes_nothing_that_is_read(
             check(engine, written, sealed, data.draw(st.integers(1, 9)))
 
     holds()
+
+
+def test_sound_before_its_response_is_as_long_as_that_says(engine: Engine) -> None:
+    ids = {"response_id": "resp_1", "item_id": "item_1", "content_index": 0}
+    item = {"id": "item_1", "type": "message", "role": "user", "status": "completed", "content": []}
+    response = {"id": "resp_1", "output": [], "output_audio_format": "g711_ulaw"}
+    events: list[dict[str, Any]] = [
+        {"type": "conversation.item.deleted"},
+        {"type": "response.audio.delta", **ids, "delta": ""},
+        {"type": "response.audio.delta", **ids, "delta": "AAAA"},
+        {"type": "conversation.item.added", "item": item},
+        {"type": "response.created", "response": response},
+    ]
+    check(engine, [Frame("server", json.dumps(event)) for event in events], 1, 1)
 
 
 def test_whole_calls_are_sealed(engine: Engine) -> None:

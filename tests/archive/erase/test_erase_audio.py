@@ -90,6 +90,7 @@ def test_no_audio_is_left_in_any_place(store: EventStore, sealed: str) -> None:
         row.seq: row.audio_bytes for row in after
     }.items()
     assert quiet(store.show("a")) == quiet(shown)
+    assert store.verify("a").problems == []
     assert b"quuxasaidzanzibar" in kept and b"quuxaargumentszanzibar" in kept
 
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import base64
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 from cli.terminal import Terminal
+from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from support.secret_call import loose, secret_call, sound, words
 
@@ -23,6 +25,13 @@ from eventstore.realtime.frames import CLIENT, Frame
 FILES = (
     "SELECT relname, pg_read_binary_file(pg_relation_filepath(oid), true) FROM pg_class"
     " WHERE pg_relation_filepath(oid) IS NOT NULL"
+)
+
+SHAPE = (
+    "SELECT table_name, ordinal_position, column_name, data_type, collation_name, is_nullable,"
+    " column_default, is_identity FROM information_schema.columns WHERE table_schema = 'public'",
+    "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
+    "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE contype <> 'n'",
 )
 
 
@@ -73,7 +82,24 @@ def recorded(store: EventStore) -> None:
         store.append(name, [], close=True)
     for name in ("sealedgone", "sealedkept"):
         seal_session(store.engine, name)
-    # The statistics hold values of columns, too.
+    # Sums by day hold the values of metadata.
+    assert len(list(store.sum_days())) == 1
+    with store.engine.connect() as connection:
+        values = set(connection.execute(text("SELECT value FROM usage_days")).scalars())
+    assert {words("gone")[place] for place in ("metadata", "tag")} <= values
+    analyze(store)
+
+
+def shape(store: EventStore) -> list[Any]:
+    """PostgreSQL's columns, constraints and indexes."""
+    if store.engine.dialect.name == "sqlite":
+        return []
+    with store.engine.connect() as connection:
+        return [sorted(map(repr, connection.execute(text(what)))) for what in SHAPE]
+
+
+def analyze(store: EventStore) -> None:
+    """On PostgreSQL, which keeps values of columns as statistics."""
     if store.engine.dialect.name == "postgresql":
         dsn = store.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
         with psycopg.connect(dsn, autocommit=True) as connection:
@@ -99,6 +125,19 @@ def test_no_byte_of_an_erased_session_is_left(
     assert found_in(after, "sealedgone") == {}
     assert set(found_in(after, "kept")) >= set(words("kept")) | {"sound 0 from", "sound 7 to"}
     assert list(store.events("sealedkept"))
+    assert len(store.responses(text="quuxkeptsaidzanzibar").data) == 1
+
+
+def test_no_byte_of_the_last_session_is_left(store: EventStore, database_url: str) -> None:
+    """Statistics of a table that is empty then are not made anew."""
+    store.append("gone", secret_call("gone").frames, close=True)
+    assert len(list(store.sum_days())) == 1
+    analyze(store)
+    before = shape(store)
+    store.erase("gone")
+    assert shape(store) == before
+    assert found_in(files(database_url), "gone") == {}
+    store.append("kept", secret_call("kept").frames, close=True)
     assert len(store.responses(text="quuxkeptsaidzanzibar").data) == 1
 
 

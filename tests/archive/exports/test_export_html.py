@@ -18,11 +18,13 @@ from hypothesis import given
 from support.calls import beta_tool_call, voice_call
 from support.events import Call, message, text_part
 from support.examples import examples
+from support.hostile import EVIL, hostile_call
 from support.strategies import any_text, streams
 
 from eventstore import EventStore, Frame, NotFoundError
-from eventstore.archive import call_page
+from eventstore.archive import transcript
 from eventstore.archive.export_html import FRAME_CHARACTERS, write_html
+from eventstore.store.read_stream import StoredEvent
 
 #: What a page is made of; anything else came in by a text.
 TAGS = {
@@ -46,11 +48,6 @@ ATTRIBUTES = {
     ),
     *("hidden", "controls", "preload", "src"),
 }
-EVIL = (
-    "</script><script>document.title='owned'</script><img src=x onerror=alert(1)>"
-    "<!--<script>--> \" ' & </style></title></p> \u202e\u2028 {{ 7*7 }} {% raw %}"
-    "<a href='javascript:alert(1)'>"
-)
 
 
 def page_of(store: EventStore, session_id: str) -> str:
@@ -88,23 +85,6 @@ def check(content: str) -> None:
         if name in ("href", "src", "action")
     ]
     assert all(value.startswith("data:audio/ogg;base64,") for value in loaded)
-
-
-def hostile_call() -> Call:
-    call = Call().store("opened", metadata={f"k{EVIL[:60]}": EVIL})
-    session = {"id": "sess_1", "model": EVIL, "instructions": EVIL}
-    call.server("session.created", session=session)
-    call.added(message("item_1", f"user{EVIL}", text_part(EVIL, "input_text")))
-    item = {"id": "item_2", "type": "function_call", "name": EVIL, "arguments": EVIL}
-    call.created("resp_1").added({**item, "call_id": "c"})
-    call.added({"id": "item_3", "type": "function_call_output", "call_id": "c", "output": EVIL * 9})
-    call.added({"id": "item_4", "type": EVIL})
-    details = {"error": {"message": EVIL}}
-    call.done("resp_1", status="failed", status_details=details)
-    call.created("resp_2").begins_speech("resp_2", "item_5").says("resp_2", "item_5", EVIL)
-    call.sounds("resp_2", "item_5", 1000).done("resp_2").truncated("item_5", 300)
-    call.server("error", error={"message": EVIL}).server(EVIL).frame("server", EVIL)
-    return call.frame("client", EVIL.encode()).store("closed", reason=EVIL)
 
 
 # What it shows
@@ -186,7 +166,9 @@ def test_all_sessions_of_a_store(store: EventStore) -> None:
 
 
 def test_turns_of_an_interrupted_call() -> None:
-    turns = call_page.turns(shown(voice_call().frames), [(3, None, "No.")])
+    frame = '{"type":"error","error":{"message":"No."}}'
+    error = StoredEvent(3, None, "server", "error", frame)
+    turns = transcript.turns(shown(voice_call().frames), [error])
     assert [(t.speaker, t.text, t.unheard) for t in turns] == [
         ("server", "No.", ""),
         ("user", "Hi, how is the weather?", ""),
@@ -199,7 +181,7 @@ def test_turns_of_an_interrupted_call() -> None:
 def test_a_response_that_failed_is_a_turn() -> None:
     details = {"type": "failed", "error": {"message": "try later"}}
     call = Call().created("resp_1").done("resp_1", status="failed", status_details=details)
-    (turn,) = call_page.turns(shown(call.frames), [])
+    (turn,) = transcript.turns(shown(call.frames), [])
     assert turn.notes == ["failed: try later"]
 
 

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,35 @@ from eventstore.store import locations
 from eventstore.store.transaction import read, write
 
 _numbers = itertools.count(1)
+HAS_S3 = all(find_spec(name) for name in ("s3fs", "boto3", "moto"))
 
 
-@pytest.fixture(params=["folder", "memory"])
+@pytest.fixture(scope="session")
+def s3() -> Iterator[str]:
+    """A server that speaks S3, and a bucket: a stand-in for AWS. `make endurance` installs it."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    known = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "key"}
+    known["AWS_ENDPOINT_URL"] = "http://{}:{}".format(*server.get_host_and_port())
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**known, "AWS_DEFAULT_REGION": "us-east-1"}.items():
+            patch.setenv(name, value)
+        boto3.client("s3").create_bucket(Bucket="calls")
+        yield "s3://calls"
+    server.stop()
+
+
+@pytest.fixture(params=["folder", "memory", *(["s3"] if HAS_S3 else [])])
 def base(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Where bytes are put: a folder, or an object storage."""
     if request.param == "folder":
         yield f"{tmp_path.as_uri()}/a folder/é".replace(" ", "%20")
+        return
+    if request.param == "s3":
+        yield f"{request.getfixturevalue('s3')}/{next(_numbers)}"
         return
     yield f"memory://calls-{next(_numbers)}/segments"
     fsspec.filesystem("memory").store.clear()
@@ -238,3 +261,11 @@ def test_a_file_that_is_no_segment_is_never_deleted(tmp_path: Path) -> None:
     path.write_text("x")
     locations.delete(path.as_uri())
     assert path.exists()
+
+
+@pytest.mark.skipif(not HAS_S3, reason="s3fs and moto are installed by make endurance")
+def test_a_bucket_that_is_not_there_is_not_made(store: EventStore, s3: str) -> None:
+    name = sealed(store)
+    with pytest.raises(DatabaseUnavailableError, match="cannot write s3://mistyped/"):
+        list(store.offload([name], "s3://mistyped"))
+    check_right(store, name)

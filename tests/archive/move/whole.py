@@ -8,10 +8,12 @@ from support.rows import read_model_rows
 
 from eventstore import EventStore
 from eventstore.realtime.frames import Frame
-from eventstore.store import tables
+from eventstore.store import day_tables, tables
 from eventstore.store.transaction import read
 
-ALL_TABLES = [*tables.metadata.tables, "said_rows"]
+NOT_OF_SESSIONS = (*tables.KEYS, *day_tables.OF_THE_STORE)
+ALL_TABLES = [t.name for t in tables.metadata.tables.values() if t not in NOT_OF_SESSIONS]
+ALL_TABLES += ["said_rows"]
 
 
 def frames_of(store: EventStore, session_id: str) -> list[Frame]:

@@ -1,0 +1,130 @@
+"""What a player of a call draws: loudness of both sides, turns, words and marks on one axis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventstore.archive.call_audio import blocks_of, notes_on, sound_reader
+from eventstore.archive.peaks import RATE, peaks
+from eventstore.archive.selection import select
+from eventstore.archive.timeline import SIDES, Timeline, Turn, build
+from eventstore.archive.transcript import moment, turns
+from eventstore.archive.word_times import word_times
+from eventstore.errors import NotFoundError
+from eventstore.realtime.values import text
+
+if TYPE_CHECKING:
+    from eventstore.queries import Queries
+
+Json = dict[str, Any]
+
+#: Values a second of a side, and how many at most.
+_PER_SECOND, _MOST = 50, 60_000
+_LOUDEST = 100
+_MARKS = ("tool_call", "tool_result", "error", "response_ended")
+_MARK_TEXT = 200
+
+
+def waveform(queries: Queries, session_id: str) -> Json:
+    """A session's waveform.
+
+    Returns:
+        `start` and `end` in seconds since the first event; `per_second` values of loudness from
+        `start` on, 0 to 100, for `user` and `assistant`, empty where no sound is in the log;
+        `turns` with `words`, each with the second at which it is estimated to begin; `marks`.
+
+    Raises:
+        NotFoundError: there is no such session.
+    """
+    shown = queries.show(session_id)
+    timeline = build(queries.events(session_id))
+    loudness, start, end = _loudness(queries, session_id, timeline)
+    per_second = len(loudness[0]) / (end - start) if end > start and len(loudness[0]) else 1.0
+    marks = list(_marks(queries, session_id, shown))
+    said = {turn.item_id: turn.text for turn in turns(shown, ()) if turn.item_id is not None}
+    told = _told(timeline, said, loudness, start, per_second)
+    duration = shown["session"]["eventstore"]["duration_ms"] or 0
+    return {
+        "object": "eventstore.waveform",
+        "session_id": session_id,
+        "start": start,
+        "end": max([end, duration / 1000, *(turn["end"] for turn in told)]),
+        "timed": timeline.timed,
+        "per_second": per_second,
+        **{side: _whole(values) for side, values in zip(SIDES, loudness, strict=True)},
+        "turns": told,
+        "marks": marks,
+        "notes": notes_on(timeline),
+    }
+
+
+def _loudness(
+    queries: Queries, session_id: str, timeline: Timeline
+) -> tuple[list[NDArray[np.float32]], float, float]:
+    """Both sides' loudness, and the span that it is of."""
+    try:
+        chosen = select(timeline)
+    except NotFoundError:
+        nothing = np.zeros(0, np.float32)
+        return [nothing, nothing], 0.0, 0.0
+    seconds = chosen.end - chosen.start
+    blocks = blocks_of(chosen, RATE, sound_reader(queries, session_id))
+    columns = min(_MOST, max(1, round(seconds * _PER_SECOND)))
+    found = peaks(blocks, len(chosen.channels), seconds, columns)
+    return list(np.abs(found).max(axis=2)), chosen.start, chosen.end
+
+
+def _whole(values: NDArray[np.float32]) -> list[int]:
+    loud: list[int] = np.rint(np.clip(values, 0, 1) * _LOUDEST).astype(int).tolist()
+    return loud
+
+
+def _told(
+    timeline: Timeline,
+    said: dict[str, str],
+    loudness: list[NDArray[np.float32]],
+    start: float,
+    per_second: float,
+) -> list[Json]:
+    """Turns in order of time; an item's words are with the first of its."""
+    of_item: dict[str, list[Turn]] = {}
+    for turn in timeline.turns:
+        if turn.item_id is not None:
+            of_item.setdefault(turn.item_id, []).append(turn)
+    found = []
+    for turn in timeline.turns:
+        words: list[list[Any]] = []
+        own = of_item.get(turn.item_id or "", [])
+        if own and own[0] is turn:
+            spans = [(one.start - start, one.end - start) for one in own]
+            side = loudness[SIDES.index(turn.side)]
+            # Where no sound is known, values a second are only a measure.
+            pace = per_second if len(side) else float(_PER_SECOND)
+            spoken = said.get(turn.item_id or "", "").split()
+            times = word_times(spoken, spans, side, pace)
+            words = [[round(at + start, 3), w] for at, w in zip(times, spoken, strict=False)]
+        found.append({**turn._asdict(), "words": words})
+    return found
+
+
+def _marks(queries: Queries, session_id: str, shown: Json) -> Iterator[Json]:
+    """Tool calls, until their result where there is one, and errors; those with a time."""
+    cues = [cue for cue in queries.replay(session_id) if cue.kind in _MARKS]
+    calls = {
+        text(item.get("id")): text(item.get("call_id"))
+        for conversation in shown["conversations"]
+        for item in conversation["items"]
+    }
+    results = {calls.get(cue.id): cue.at for cue in cues if cue.kind == "tool_result"}
+    for cue in cues:
+        at = moment(shown, cue.at)
+        if at is None or cue.kind == "tool_result":
+            continue
+        result = results.get(calls[cue.id]) if calls.get(cue.id) is not None else None
+        told = cue.text[:_MARK_TEXT]
+        until = moment(shown, result)
+        yield {"kind": cue.kind, "seq": cue.seq, "at": at, "until": until, "text": told}

@@ -1,0 +1,52 @@
+"""When each word of a turn was said: an estimate, since no server tells it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Of a turn's loudest, what is still speech; and what a pause counts beside it.
+_SPEECH, _PAUSE = 0.08, 0.02
+
+
+def word_times(
+    words: Sequence[str],
+    spans: Sequence[tuple[float, float]],
+    loudness: NDArray[np.float32],
+    per_second: float,
+) -> list[float]:
+    """Seconds at which words begin: by their share of the letters, over the time that has sound.
+
+    Args:
+        words: in order.
+        spans: when the turn was heard: starts and ends in seconds, in order.
+        loudness: 0 to 1, of the turn's side, `per_second` values a second; empty where unknown.
+    """
+    step = 1 / per_second
+    edges = [np.arange(start, end, step) for start, end in spans if end > start]
+    if not words or not edges:
+        return []
+    moments = np.concatenate(edges)
+    weights = _weights(moments, loudness, per_second)
+    voiced = np.cumsum(weights)
+    letters = [len(word) + 1 for word in words]
+    begins = accumulate(letters[:-1], initial=0)
+    shares = np.array(list(begins)) / sum(letters) * voiced[-1]
+    places = np.minimum(np.searchsorted(voiced, shares, side="right"), len(moments) - 1)
+    # A word begins behind a pause, not in it.
+    sounding = np.append(np.flatnonzero(weights > _PAUSE), len(moments) - 1)
+    places = np.maximum(places, sounding[np.searchsorted(sounding[:-1], places)])
+    return [float(moments[place]) for place in places]
+
+
+def _weights(
+    moments: NDArray[np.float64], loudness: NDArray[np.float32], per_second: float
+) -> NDArray[np.float64]:
+    if not len(loudness):
+        return np.ones(len(moments))
+    places = np.clip((moments * per_second).astype(int), 0, len(loudness) - 1)
+    heard = loudness[places]
+    return np.where(heard > _SPEECH * max(float(heard.max()), 1e-6), 1.0, _PAUSE)

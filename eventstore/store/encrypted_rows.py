@@ -1,0 +1,112 @@
+"""Rows of encrypted sessions: events of the log, and rows of read models."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from operator import attrgetter
+
+from eventstore.encryption import read_models
+from eventstore.encryption.cipher import Cipher, CipherError
+from eventstore.encryption.events import decrypt_row
+from eventstore.encryption.read_models import TEXTS
+from eventstore.errors import EventStoreError
+from eventstore.realtime.frames import ENCRYPTED
+from eventstore.segments.rows import Row as Event
+from eventstore.store import tables
+from eventstore.store.put_rows import Rows
+from eventstore.store.transaction import Row, Transaction
+
+_OFFSET = attrgetter("audio_offset")
+
+#: Where in a table's row its texts are.
+_PLACES = {
+    name: [list(tables.metadata.tables[name].columns.keys()).index(column) for column in columns]
+    for name, columns in TEXTS.items()
+}
+
+
+def decrypted_events(tx: Transaction, session_id: str, rows: list[Event]) -> list[Event]:
+    """Events, those of them decrypted that are encrypted.
+
+    One that was changed is left as it is: its columns contradict each other, as those of any row
+    that is damaged.
+
+    Raises:
+        MissingKeyError: the session's key is not at hand. ErasedError: it was dropped.
+    """
+    if ENCRYPTED not in map(_OFFSET, rows):  # nearly always
+        return rows
+    cipher = tx.decipher(session_id)
+    return [_decrypted(cipher, row) for row in rows]
+
+
+def _decrypted(cipher: Cipher, row: Event) -> Event:
+    with suppress(CipherError):
+        return decrypt_row(cipher, row)
+    return row
+
+
+def decrypted_texts(
+    tx: Transaction, table: str, session_id: str, key: str, *texts: str
+) -> tuple[str, ...]:
+    """The texts of a read model's row, decrypted where they are encrypted.
+
+    Args:
+        key: of the row, within the session; empty for the session's own.
+        texts: what its columns of texts hold, in their order: see encryption/read_models.py.
+
+    Raises:
+        EventStoreError: they were changed.
+        MissingKeyError: the session's key is not at hand. ErasedError: it was dropped.
+    """
+    if not read_models.is_encrypted(texts):
+        return texts
+    try:
+        return read_models.decrypt_texts(tx.decipher(session_id), table, key, texts)
+    except CipherError as error:
+        raise EventStoreError(
+            f"session {session_id}: a row of {table} was changed, and cannot be decrypted;"
+            f" run: eventstore rebuild {session_id}"
+        ) from error
+
+
+def encrypted_rows(cipher: Cipher, rows: Rows) -> Rows:
+    """Rows of read models as they are stored, by table."""
+    return {
+        table: [_encrypted_row(cipher, table, row) for row in some] if table in TEXTS else some
+        for table, some in rows.items()
+    }
+
+
+def decrypted_rows(cipher: Cipher, rows: Rows) -> Rows:
+    """Rows of read models as they were encrypted, by table; what was changed stays as it is."""
+    return {
+        table: [_decrypted_row(cipher, table, row) for row in some] if table in TEXTS else some
+        for table, some in rows.items()
+    }
+
+
+def _encrypted_row(cipher: Cipher, table: str, row: Row) -> Row:
+    texts = tuple(row[place] for place in _PLACES[table])
+    encrypted = read_models.encrypt_texts(cipher, table, _key(table, row), texts)
+    return _with_texts(table, row, encrypted)
+
+
+def _decrypted_row(cipher: Cipher, table: str, row: Row) -> Row:
+    texts = tuple(row[place] for place in _PLACES[table])
+    if read_models.is_encrypted(texts):
+        with suppress(CipherError):
+            found = read_models.decrypt_texts(cipher, table, _key(table, row), texts)
+            return _with_texts(table, row, found)
+    return row
+
+
+def _key(table: str, row: Row) -> str:
+    return "" if table == "sessions" else str(row[1])
+
+
+def _with_texts(table: str, row: Row, texts: tuple[str, ...]) -> Row:
+    changed = list(row)
+    for place, text in zip(_PLACES[table], texts, strict=True):
+        changed[place] = text
+    return tuple(changed)

@@ -1,0 +1,241 @@
+"""An encrypted store says what a plain one says, and its files hold nothing of it."""
+
+from __future__ import annotations
+
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from archive.erase.test_erase_bytes import files, found_in, recorded
+from archive.test_seal import everything
+from encryption.test_keys import READABLE
+from hypothesis import given
+from hypothesis import strategies as st
+from support.examples import examples
+from support.rows import read_model_rows
+from support.secret_call import secret_call, words
+from support.strategies import streams
+
+from eventstore import EventStore
+from eventstore.demo import call_lines
+from eventstore.encryption.read_models import TEXTS
+from eventstore.realtime.frames import Frame
+from eventstore.store import tables
+from eventstore.store.encrypted_rows import decrypted_rows
+from eventstore.store.keys import KeyRing
+from eventstore.store.read_models import READ
+from eventstore.store.transaction import keys_of, read
+
+_names = (f"sess_{number}" for number in count())
+
+
+def rows_of(store: EventStore, session_id: str) -> dict[str, list[Any]]:
+    """A session's rows, decrypted."""
+    with read(store.engine) as tx:
+        rows = {name: tx.rows(sql, (session_id,)) for name, sql in READ.items()}
+        rows = decrypted_rows(tx.decipher(session_id), rows)
+    return {name: sorted(some, key=repr) for name, some in rows.items()}
+
+
+def without_times(rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """Rows, but for the time that a session without times has: that of its append."""
+    names = {name: list(tables.metadata.tables[name].columns.keys()) for name in rows}
+    return {
+        name: [tuple(v for c, v in zip(names[name], row, strict=True) if c != "at") for row in some]
+        for name, some in rows.items()
+    }
+
+
+def check_alike(keyed: EventStore, plain: EventStore, session_id: str) -> None:
+    head = plain.head(session_id)
+    assert list(keyed.export(session_id)) == list(plain.export(session_id))
+    assert list(keyed.events(session_id)) == list(plain.events(session_id))
+    for seq in range(0, head + 1, 5):
+        assert keyed.show(session_id, seq) == plain.show(session_id, seq)
+    assert keyed.session(session_id) == plain.session(session_id)
+    page = {"session": session_id, "limit": 100}
+    assert keyed.responses(**page).data == plain.responses(**page).data
+    assert keyed.usage(session=session_id) == plain.usage(session=session_id)
+    assert keyed.verify(session_id) == plain.verify(session_id)
+    plain_rows = {n: r for n, r in read_model_rows(plain.engine, session_id).items() if n != "said"}
+    assert without_times(rows_of(keyed, session_id)) == without_times(plain_rows)
+
+
+def test_any_stream_reads_as_from_a_plain_store(keyed: EventStore, plain: EventStore) -> None:
+    @examples(30 if keyed.engine.dialect.name == "sqlite" else 12)
+    @given(streams(25), st.data())
+    def holds(frames: list[Frame], data: st.DataObject) -> None:
+        if not frames:
+            return
+        session_id = next(_names)
+        cut = data.draw(st.integers(0, len(frames)))
+        step = data.draw(st.integers(1, 9))
+        for store in (keyed, plain):
+            store.append(session_id, frames[:cut])
+            for start in range(cut, len(frames), step):
+                store.append(session_id, frames[start : start + step])
+            store.append(session_id, [], close=True)
+        check_alike(keyed, plain, session_id)
+        assert [done.changed for done in keyed.rebuild([session_id])] == [0]
+        for store in (keyed, plain):
+            assert [done.events for done in store.archive([session_id])] == [len(frames)]
+        check_alike(keyed, plain, session_id)
+        assert [done.changed for done in keyed.rebuild([session_id])] == [0]
+        for store in (keyed, plain):
+            assert store.unseal(session_id) == len(frames)
+        check_alike(keyed, plain, session_id)
+
+    holds()
+
+
+def test_every_verb_reads_an_encrypted_session(
+    keyed: EventStore, plain: EventStore, tmp_path: Path
+) -> None:
+    path = tmp_path / "call.jsonl"
+    path.write_text("".join(f"{line}\n" for line in call_lines()))
+    for store in (keyed, plain):
+        (imported,) = store.import_file(path, metadata={"customer": "42"})
+    wanted = everything(plain, imported.session_id)
+    assert everything(keyed, imported.session_id) == wanted
+    assert len(list(keyed.archive([imported.session_id], workers=2))) == 1
+    assert everything(keyed, imported.session_id) == wanted
+    assert [done.changed for done in keyed.rebuild(workers=2)] == [0]
+    (session,) = keyed.sessions(metadata={"customer": "42"}).data
+    assert session["instructions"]
+    conversation = plain.show(imported.session_id)["conversations"][0]
+    assert keyed.conversation(conversation["id"]) == plain.conversation(conversation["id"])
+    for response in plain.responses().data:
+        assert keyed.response(response["id"]) == response
+
+
+def test_what_was_said_is_found(keyed: EventStore, plain: EventStore) -> None:
+    for store in (keyed, plain):
+        for name in ("anna", "berta"):
+            store.append(name, secret_call(name).frames, close=True)
+    numbers = {"quuxannasaidzanzibar": 1, "quuxberta*": 1, '"quuxannasaidzanzibar"': 1, "quux*": 2}
+    for text, number in {**numbers, "quux": 0, "quuxannasaidzanzibar quuxberta*": 0}.items():
+        found, wanted = keyed.responses(text=text), plain.responses(text=text)
+        assert len(found.data) == number
+        assert sorted(map(str, found.data)) == sorted(map(str, wanted.data))
+    first = keyed.responses(text="quux*", limit=1)
+    second = keyed.responses(text="quux*", limit=1, after=first.last_id)
+    assert first.has_more and not second.has_more
+    ids = {r["eventstore"]["session_id"] for page in (first, second) for r in page.data}
+    assert ids == {"anna", "berta"}
+
+
+def test_sessions_are_found_by_what_was_said(keyed: EventStore, plain: EventStore) -> None:
+    names = [f"{name}_{number}" for number in range(4) for name in ("anna", "berta")]
+    for store in (keyed, plain):
+        for name in names:
+            frames = secret_call(name[:-2]).frames
+            store.append(name, frames[:-1] if name == "anna_3" else frames)
+            store.set_metadata(name, {"number": name[-1]})
+    for filters in (
+        {"text": "quuxannasaidzanzibar"},
+        {"text": "quuxbert*"},
+        {"text": "quux*", "status": "live"},
+        {"text": "quux*", "metadata": ["number!=2"], "status": "ended"},
+        {"text": "quux"},
+    ):
+        for order in ("asc", "desc"):
+            wanted = [one["id"] for one in plain.sessions(order=order, **filters).data]
+            found, page = [], keyed.sessions(order=order, limit=1, **filters)
+            while page.data:
+                found.append(page.data[0]["id"])
+                page = keyed.sessions(order=order, limit=1, after=found[-1], **filters)
+            assert found == wanted
+        assert sorted(keyed.session_ids(**filters)) == sorted(wanted)
+        if len(wanted) > 2:
+            back = keyed.sessions(before=wanted[2], limit=1, order=order, **filters)
+            assert [one["id"] for one in back.data] == wanted[1:2] and back.has_more
+    assert [one["id"] for one in keyed.sessions(text="quux*", status="live").data] == ["anna_3"]
+    summaries = [store.sessions(limit=100, summary=True).data for store in (keyed, plain)]
+    told = [[one["eventstore"]["summary"] for one in some] for some in summaries]
+    assert told[0] == told[1]
+    scoped = keyed.scoped("number", "2").sessions(text="quuxanna*").data
+    assert [one["id"] for one in scoped] == ["anna_2"]
+
+
+def test_live_sessions_say_their_last_words(keyed: EventStore) -> None:
+    keyed.append("anna", secret_call("anna").frames[:-2])
+    (session,) = keyed.sessions(live=True).data
+    assert session["eventstore"]["last_words"]["text"].startswith("quuxannasaid")
+
+
+def test_files_hold_nothing_that_was_said(keyed: EventStore, database_url: str) -> None:
+    recorded(keyed)
+    held = files(database_url)
+    for name in ("gone", "sealedgone"):
+        assert set(found_in(held, name)) <= READABLE
+    key = key_of(keyed, "gone")
+    assert not any(key in data for data in held.values())
+
+
+def key_of(store: EventStore, session_id: str) -> bytes:
+    engine = keys_of(store.engine).engine
+    assert engine is not None
+    with read(engine) as tx:
+        (row,) = tx.rows("SELECT key FROM session_keys WHERE session_id = ?", (session_id,))
+    return bytes(row[0])
+
+
+def test_offloaded_segments_hold_nothing_that_was_said(keyed: EventStore, tmp_path: Path) -> None:
+    recorded(keyed)
+    (moved,) = keyed.offload(["sealedgone"], str(tmp_path / "segments"))
+    assert moved.segments > 1
+    data = {p.name: p.read_bytes() for p in (tmp_path / "segments").rglob("*.segment")}
+    assert found_in(data, "sealedgone") == {}
+    assert keyed.verify("sealedgone").problems == []
+
+
+def test_audio_is_erased_of_an_encrypted_session(keyed: EventStore, plain: EventStore) -> None:
+    recorded(keyed)
+    recorded(plain)
+    names = ("gone", "sealedgone")
+    for store in (keyed, plain):
+        assert len(store.erase(names, audio_only=True)) == 2
+    for name in names:
+        assert list(keyed.export(name)) == list(plain.export(name))
+        assert words(name)["said"] in str(keyed.show(name))
+        assert keyed.verify(name).problems == []
+        assert [done.changed for done in keyed.rebuild([name])] == [0]
+
+
+@pytest.mark.parametrize("table", sorted(TEXTS))
+def test_a_changed_row_is_told_and_a_rebuild_mends_it(keyed: EventStore, table: str) -> None:
+    keyed.append("anna", secret_call("anna").frames, close=True)
+    before = rows_of(keyed, "anna")
+    with keyed.engine.begin() as connection:
+        name = TEXTS[table][-1]
+        connection.exec_driver_sql(f"UPDATE {table} SET {name} = {name} || 'AAAA'")
+    assert rows_of(keyed, "anna") != before
+    (done,) = keyed.rebuild(["anna"])
+    assert done.changed > 0
+    assert rows_of(keyed, "anna") == before
+
+
+def test_changed_and_exchanged_events_are_named(keyed: EventStore) -> None:
+    keyed.append("anna", secret_call("anna").frames, close=True)
+    assert keyed.verify("anna").problems == []
+    with read(keyed.engine) as tx:
+        data = dict(tx.rows_with_bytes("SELECT seq, audio FROM events WHERE seq IN (3, 5, 9)"))
+    mark = "%s" if keyed.engine.dialect.name == "postgresql" else "?"
+    update = f"UPDATE events SET audio = {mark} WHERE seq = {mark}"
+    with keyed.engine.begin() as connection:
+        connection.exec_driver_sql(update, (data[9], 3))
+        connection.exec_driver_sql(update, (data[5][:-1] + bytes([data[5][-1] ^ 1]), 5))
+    problems = keyed.verify("anna").problems
+    assert [(p.first_seq, p.last_seq) for p in problems] == [(3, 3), (5, 5)]
+    assert "cannot be decrypted" in problems[0].problem
+
+
+def test_keys_are_held_for_a_while_only(keyed: EventStore, monkeypatch: Any) -> None:
+    keyed.append("anna", secret_call("anna").frames)
+    ring = keys_of(keyed.engine)
+    assert isinstance(ring, KeyRing)
+    assert ring.at_hand("anna")[1] is not None
+    monkeypatch.setattr("eventstore.store.keys._HELD", -1.0)
+    assert ring.at_hand("anna") == (False, None)
+    assert list(keyed.events("anna"))

@@ -1,0 +1,203 @@
+"""Mistakes with keys, and races for them: each is refused before anything is written or lost."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Any
+
+import pytest
+from archive.erase.test_erase_bytes import found_in
+from cli.terminal import Terminal
+from encryption.test_keys import READABLE, keys_in
+from sqlalchemy.engine import make_url
+from support.postgres import PostgresServer
+from support.secret_call import secret_call
+
+from eventstore import EventStore
+from eventstore.archive import erase_audio, seal
+from eventstore.archive.erase import erase_one
+from eventstore.capture.recorder import Recorder
+from eventstore.errors import (
+    DamagedError,
+    DatabaseUnavailableError,
+    ErasedError,
+    EventStoreError,
+    MissingExtraError,
+    MissingKeyError,
+)
+from eventstore.store.keys import INSERT_NAME, NAME
+from eventstore.store.transaction import keys_of, read, write
+
+FRAMES = secret_call("anna").frames
+
+
+def names_in(store: EventStore) -> list[str]:
+    with read(store.engine) as tx:
+        return [row[0] for row in tx.rows("SELECT id FROM key_stores")]
+
+
+def another_url(url: str) -> str:
+    """Another URL of the same database."""
+    parsed = make_url(url)
+    if parsed.drivername == "sqlite":
+        path = Path(str(parsed.database))
+        return f"sqlite:///{path.parent}/../{path.parent.name}/{path.name}"
+    query = {**parsed.query, "application_name": "other"}
+    return parsed.set(query=query).render_as_string(hide_password=False)
+
+
+def test_the_store_by_another_url_is_no_database_of_keys(database_url: str) -> None:
+    with EventStore(database_url, keys=another_url(database_url)) as store:
+        with pytest.raises(MissingKeyError, match="kept apart"):
+            store.append("anna", FRAMES)
+        assert names_in(store) == []
+        assert keys_in(store) == {}
+
+
+def test_one_of_two_databases_of_keys_is_the_stores(database_url: str, tmp_path: Path) -> None:
+    first, second = (
+        EventStore(database_url, keys=f"sqlite:///{tmp_path}/{name}.db") for name in "ab"
+    )
+    with first, second, ThreadPoolExecutor(1) as pool:
+        with write(first.engine) as tx:
+            tx.cipher("anna")
+            other = pool.submit(second.append, "berta", FRAMES)
+            wait([other], timeout=1)
+        with pytest.raises(MissingKeyError, match="was named"):
+            other.result(60)
+        assert len(names_in(first)) == 1
+        first.append("anna", FRAMES)
+
+
+def test_a_database_of_keys_gets_one_name(
+    database_url: str, postgres: PostgresServer, postgres_template: str
+) -> None:
+    name = postgres.create_database(postgres_template)
+    try:
+        with EventStore(database_url, keys=postgres.url(name)) as store:
+            keys = keys_of(store.engine).engine
+            assert keys is not None
+            with ThreadPoolExecutor(1) as pool:
+                with write(keys) as tx:
+                    tx.run(INSERT_NAME, ("keys_first",))
+                    appended = pool.submit(store.append, "anna", FRAMES)
+                    wait([appended], timeout=1)
+                appended.result(60)
+            with read(keys) as tx:
+                assert tx.rows(NAME) == [("keys_first",)]
+            assert names_in(store) == ["keys_first"]
+    finally:
+        postgres.drop_database(name)
+
+
+def test_what_has_no_key_is_not_looked_for_without_keys(
+    keyed: EventStore, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyed.append("anna", FRAMES)
+    monkeypatch.setenv("EVENTSTORE_URL", database_url)
+    said = Terminal()("erase", "--without-key", "--yes").error()
+    assert "--keys or EVENTSTORE_KEYS" in said
+
+
+def test_what_was_erased_keeps_its_key_in_no_other_database(
+    keyed: EventStore, database_url: str, tmp_path: Path
+) -> None:
+    keyed.append("anna", FRAMES, close=True)
+    erase_one(keyed.engine, "anna")  # and there it was stopped
+    with EventStore(database_url) as store, pytest.raises(MissingKeyError):
+        store.erase([])
+    with EventStore(f"sqlite:///{tmp_path}/b.db", keys=f"sqlite:///{tmp_path}/a.db") as other:
+        other.append("anna", FRAMES)
+        with (
+            EventStore(database_url, keys=f"sqlite:///{tmp_path}/a.db") as store,
+            pytest.raises(MissingKeyError, match="was named"),
+        ):
+            store.erase([])
+        assert keys_in(other)["anna"] is not None
+    assert keys_in(keyed)["anna"] is not None
+    keyed.erase([])
+    assert keys_in(keyed)["anna"] is None
+
+
+def test_a_schema_that_cannot_be_made_is_told_to_be_the_keys(
+    database_url: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "bad.db"
+    path.write_bytes(b"no database " * 1000)
+    with (
+        EventStore(database_url, keys=f"sqlite:///{path}") as store,
+        pytest.raises(DatabaseUnavailableError, match="the database of keys"),
+    ):
+        store.init()
+
+
+def test_a_recorder_that_cannot_encrypt_does_not_start(
+    database_url: str, keys_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+    with pytest.raises(MissingExtraError, match=r"\[encryption\]"):
+        Recorder(database_url, tmp_path / "spool", keys=keys_url)
+
+
+def test_a_file_of_keys_that_cannot_be_made_is_an_outage(database_url: str) -> None:
+    """So that a recorder spools what comes."""
+    with (
+        EventStore(database_url, keys="sqlite:////proc/keys.db") as store,
+        pytest.raises(DatabaseUnavailableError, match="the database of keys"),
+    ):
+        store.append("anna", FRAMES)
+
+
+def test_workers_tell_of_dropped_keys(keyed: EventStore) -> None:
+    ids = ("anna", "berta", "carla")
+    for name in ids:
+        keyed.append(name, FRAMES, close=True)
+    keys_of(keyed.engine).drop(["berta"])
+    done = list(keyed.archive(ids, workers=2))
+    assert [isinstance(one, ErasedError) for one in done] == [False, True, False]
+    assert "--without-key" in str(done[1])
+
+
+@pytest.mark.parametrize(
+    "error", [ErasedError("anna", 7, "why"), DamagedError("anna", 1, 2, "x", ("a", "b"))]
+)
+def test_errors_pass_from_process_to_process(error: EventStoreError) -> None:
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
+
+
+def test_an_event_that_was_changed_is_not_sealed(keyed: EventStore) -> None:
+    for name in ("anna", "berta"):
+        keyed.append(name, FRAMES, close=True)
+    with keyed.engine.begin() as connection:
+        changed = "UPDATE events SET audio = NULL WHERE session_id = 'anna' AND seq = 5"
+        connection.exec_driver_sql(changed)
+    damaged, sealed = keyed.archive(["anna", "berta"])
+    assert isinstance(damaged, DamagedError) and damaged.first_seq == 5
+    assert not isinstance(sealed, EventStoreError)
+
+
+def test_what_waits_in_a_file_is_encrypted(
+    keyed: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: dict[str, bytes] = {}
+
+    class Kept(tempfile.SpooledTemporaryFile[bytes]):
+        def write(self, data: Any) -> int:
+            held[str(len(held))] = bytes(data)
+            return super().write(data)
+
+    monkeypatch.setattr(tempfile, "SpooledTemporaryFile", Kept)
+    for module in (seal, erase_audio):
+        monkeypatch.setattr(module, "_IN_MEMORY", 1)
+    keyed.append("anna", FRAMES, close=True)
+    assert [done.events for done in keyed.archive(["anna"])] == [len(FRAMES)]
+    packed = len(held)
+    keyed.erase("anna", audio_only=True)
+    assert 0 < packed < len(held)
+    assert set(found_in(held, "anna")) <= READABLE
+    assert keyed.verify("anna").problems == []

@@ -8,6 +8,10 @@ from eventstore.times import to_iso
 class EventStoreError(Exception):
     """Base of every error that the store raises on purpose."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Workers send errors from process to process; their arguments are not their message's."""
+        return _made_again, (type(self), *self.args), self.__dict__
+
 
 class ConflictError(EventStoreError):
     """An append expected another head than the stream has.
@@ -51,7 +55,7 @@ class SchemaError(EventStoreError):
 
 
 class DamagedError(EventStoreError):
-    """Sealed events that cannot be read.
+    """Events that cannot be read.
 
     Attributes:
         session_id, first_seq, last_seq: which they are.
@@ -69,8 +73,10 @@ class DamagedError(EventStoreError):
     ) -> None:
         self.session_id, self.first_seq, self.last_seq = session_id, first_seq, last_seq
         self.problem, self.sound = problem, sound
+        events = f"the segment of events {first_seq} to {last_seq}"
+        which = f"event {first_seq}" if first_seq == last_seq else events
         super().__init__(
-            f"session {session_id}: the segment of events {first_seq} to {last_seq} is damaged:"
+            f"session {session_id}: {which} is damaged:"
             f" {problem}; what is whole: eventstore verify {session_id}"
         )
 
@@ -95,5 +101,17 @@ class DatabaseUnavailableError(EventStoreError):
     """The database cannot be reached, is full, locked or read-only."""
 
 
+class TimeLimitError(DatabaseUnavailableError):
+    """A query took longer than whoever opened the store allows."""
+
+
+class MissingKeyError(DatabaseUnavailableError):
+    """The database is encrypted, and its keys are not at hand."""
+
+
 class DriftError(EventStoreError, AssertionError):
     """What used a cassette did otherwise than recorded, or recording it failed."""
+
+
+def _made_again(kind: type[EventStoreError], *said: object) -> EventStoreError:
+    return kind.__new__(kind, *said)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -21,12 +22,15 @@ from eventstore.store import locations, project, schema
 from eventstore.store.appender import Append, Appended, StateCache, append, append_together
 from eventstore.store.erase_session import Erased
 from eventstore.store.filters import check_metadata
+from eventstore.store.keys import upgrade
 from eventstore.store.scrub import scrub
 from eventstore.store.sessions import check_session_id, metadata_frame
-from eventstore.store.transaction import close_all
+from eventstore.store.status import status
+from eventstore.store.sum_days import sum_days
+from eventstore.store.transaction import close_all, keys_of
 from eventstore.store.vacuum import vacuum
 from eventstore.store.wal import Checkpointer
-from eventstore.times import now
+from eventstore.times import date_of, now
 
 if TYPE_CHECKING:
     from eventstore.archive.call_audio import AudioFormat, AudioWritten
@@ -41,6 +45,9 @@ class EventStore(Queries):
         projection: `inline` keeps read models in step within each append; `deferred` leaves
             them to `project` (the command `eventstore project --follow`).
         check_schema: look whether the schema fits, and make it where the database is SQLite.
+        time_limit: seconds that a query may take; None for any.
+        keys: the URL of the database of sessions' keys: what is written is encrypted, each
+            session with its own. By default EVENTSTORE_KEYS; without it, nothing is encrypted.
 
     Raises:
         InvalidInputError: a URL that is none, or names a database that is not supported.
@@ -53,8 +60,11 @@ class EventStore(Queries):
         url: str = "sqlite:///eventstore.db",
         projection: Literal["inline", "deferred"] = "inline",
         check_schema: bool = True,
+        keys: str | None = None,
+        time_limit: float | None = None,
     ) -> None:
-        self.engine = engines.create(url)
+        keys = keys or os.environ.get("EVENTSTORE_KEYS")
+        super().__init__(engines.create(url, keys, time_limit))
         self._states = StateCache() if projection == "inline" else None
         self._checkpointer = Checkpointer(self.engine) if engines.has_wal(self.engine) else None
         if check_schema:
@@ -300,6 +310,14 @@ class EventStore(Queries):
         """Project every session that is behind its log or was projected by an older version."""
         return project.catch_up(self.engine)
 
+    def sum_days(self) -> Iterator[str]:
+        """Keep sums of days that are over, so that usage is answered soon; yields each day summed.
+
+        Answers are the same without them: a day without sums, or that was appended to since, is
+        summed from its rows when it is asked for. Several processes may do it at once.
+        """
+        return (date_of(day) for day in sum_days(self.engine))
+
     def erase(
         self,
         session_ids: str | Iterable[str],
@@ -330,10 +348,24 @@ class EventStore(Queries):
         finally:
             scrub(self.engine, vacuum)
 
+    def stream_ids(self) -> Iterator[str]:
+        """The ids of all sessions in the log, projected or not, in order."""
+        return project.session_ids(self.engine)
+
+    def status(self) -> dict[str, Any]:
+        """What the store holds: schema, sessions, events, responses, and what is behind.
+
+        A session is sealed when all of its events are.
+        """
+        return status(self.engine)
+
     def init(self) -> tuple[str | None, str]:
-        """Create or upgrade the schema; the migration before and the one after.
+        """Create or upgrade the schema, and that of the keys; the migration before, and after.
 
         Raises:
             SchemaError: the schema is newer than this code.
         """
+        keys = keys_of(self.engine).engine
+        if keys is not None:
+            upgrade(keys)
         return schema.upgrade(self.engine)

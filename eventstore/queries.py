@@ -5,38 +5,49 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
-from sqlalchemy import Engine
-
+from eventstore.archive.transcript import Turn, turns
 from eventstore.archive.verify import SegmentDigest, Verified, verify_session
 from eventstore.capture.connections import NAMING_TYPES, export_lines
-from eventstore.errors import DatabaseUnavailableError, InvalidInputError, NotFoundError
-from eventstore.projection.state import PROJECTOR_VERSION
+from eventstore.errors import DatabaseUnavailableError, InvalidInputError
 from eventstore.realtime.dialects import Dialect, render_item, render_response
 from eventstore.realtime.session_config import ClientDialect
 from eventstore.replay.cues import CUE_TYPES, Cue, cues
 from eventstore.replay.reseed import AssistantAs, Reseed, reseed
 from eventstore.replay.user_audio import USER_AUDIO_TYPES, user_audio
-from eventstore.store import project, query_responses, query_sessions, query_usage, schema
-from eventstore.store.choose_sessions import closed_sessions
-from eventstore.store.erasures import AUDIO, SESSION, count_erased
-from eventstore.store.filters import Paging, ResponseFilter, SessionFilter, checked
+from eventstore.store import query_responses, query_sessions
+from eventstore.store.choose_sessions import Choice, choose_sessions
+from eventstore.store.filters import BasicFilter, Paging, ResponseFilter, SessionFilter, checked
 from eventstore.store.follow import follow_events
 from eventstore.store.query_responses import Page
 from eventstore.store.read_stream import StoredEvent, read_events
-from eventstore.store.sessions import find_head, read_metadata
-from eventstore.store.transaction import read
+from eventstore.store.session_pages import no_session
+from eventstore.store.sessions import find_head, find_version, is_in_scope, read_metadata
 from eventstore.times import now, parse_age
+from eventstore.totals import Totals
 
-COUNTS = "SELECT COUNT(*), COALESCE(SUM(head_seq), 0) FROM streams WHERE erased_at IS NULL"
 
+class Queries(Totals):
+    """The verbs that read. `EventStore` has them all; make one of those, or call its `scoped`."""
 
-class Queries:
-    """The verbs that read. `EventStore` has them all; make one of those."""
+    def scoped(self, key: str, value: str) -> Queries:
+        """The same store, of which only sessions with a pair of metadata are seen and counted.
 
-    engine: Engine
+        A response's own metadata do not make it one of theirs.
+
+        Raises:
+            InvalidInputError: no pair of metadata.
+        """
+        (scope,) = checked(BasicFilter, {"metadata": {key: value}}).metadata
+        return Queries(self.engine, scope)
+
+    def _see(self, session_id: str) -> None:
+        """Raises NotFoundError where a session is out of scope."""
+        if self.scope is not None and not is_in_scope(self.engine, session_id, self.scope):
+            raise no_session(session_id)
 
     def metadata(self, session_id: str) -> dict[str, str]:
         """The metadata that was set on a session."""
+        self._see(session_id)
         return read_metadata(self.engine, session_id)
 
     def head(self, session_id: str) -> int:
@@ -45,10 +56,23 @@ class Queries:
         Raises:
             NotFoundError: there is no such session. ErasedError: it was erased.
         """
+        self._see(session_id)
         head = find_head(self.engine, session_id)
         if head is None:
-            raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
+            raise no_session(session_id)
         return head
+
+    def version(self, session_id: str) -> tuple[int, int]:
+        """Another one, and what was made of a session before is void.
+
+        Raises:
+            NotFoundError: there is no such session. ErasedError: it was erased.
+        """
+        self._see(session_id)
+        version = find_version(self.engine, session_id)
+        if version is None:
+            raise no_session(session_id)
+        return version
 
     def export(self, session_id: str) -> Iterator[bytes]:
         """A session as lines of JSON: `seq`, `at`, `direction`, `frame`. Import gives it back.
@@ -120,6 +144,7 @@ class Queries:
         Raises:
             NotFoundError: there is no such session. InvalidInputError: a bad argument.
         """
+        self._see(session_id)
         state = query_sessions.state_at(self.engine, session_id, at)
         heard = read_events(self.engine, session_id, 1, state.seq, USER_AUDIO_TYPES)
         sound = user_audio(state, heard) if audio else None
@@ -150,28 +175,38 @@ class Queries:
         *,
         limit: int = 20,
         after: str | None = None,
+        before: str | None = None,
         order: Literal["asc", "desc"] = "desc",
         live: bool = False,
+        summary: bool = False,
         **filters: Any,
     ) -> Page:
-        """A page of sessions, newest first.
+        """A page of sessions, newest first; every filter must hold.
 
         Args:
             live: only those that are open. Each has, under `eventstore`, `doing`
                 (`user_speaking`, `answering` or `waiting`) and `last_words` (`role` and `text` of
                 the last finished turn, or None).
+            summary: each has, under `eventstore`, a `summary`: `turns`, `input_tokens`,
+                `cached_tokens`, `output_tokens`, `cost_usd` (None where nothing has a known
+                price), `unpriced` (whether something has none) and `slowest_ms`, the slowest
+                answer: from the end of the user's speech to its first sound, or else from the
+                response's creation to its first sound or text.
             limit: 1 to 100.
             after: the `last_id` of the page before.
+            before: the `first_id` of the page behind; the last entries before it.
             order: `desc` or `asc` by time.
             filters: `metadata` (a mapping, or texts `K=V`, `K`, `K^=PREFIX`, `K!=V`), `model`,
-                `since`, `until` (ISO 8601 or epoch seconds).
+                `status` (`live`, `ended`, `interrupted`, or `errors`: it has errors, or responses
+                that failed or are incomplete), `text` (somebody said it: words, `"a phrase"`,
+                `pre*`), `since`, `until` (ISO 8601 or epoch seconds).
 
         Raises:
-            InvalidInputError: a bad filter. NotFoundError: `after` names no session.
+            InvalidInputError: a bad filter. NotFoundError: `after` or `before` names no session.
         """
-        paging = checked(Paging, {"limit": limit, "after": after, "order": order})
-        wanted = checked(SessionFilter, filters)
-        return query_sessions.query_sessions(self.engine, wanted, paging, live)
+        paging = checked(Paging, {"limit": limit, "after": after, "before": before, "order": order})
+        wanted = self._checked(SessionFilter, filters)
+        return query_sessions.query_sessions(self.engine, wanted, paging, live, summary)
 
     def session_ids(self, **filters: Any) -> Iterator[str]:
         """The ids of all sessions that match, oldest first; filters as for `sessions`.
@@ -179,7 +214,7 @@ class Queries:
         Raises:
             InvalidInputError: a bad filter.
         """
-        return query_sessions.session_ids(self.engine, checked(SessionFilter, filters))
+        return query_sessions.session_ids(self.engine, self._checked(SessionFilter, filters))
 
     def session(self, session_id: str) -> dict[str, Any]:
         """A session's resource, with ours under `eventstore`.
@@ -187,6 +222,7 @@ class Queries:
         Raises:
             NotFoundError: there is no such session.
         """
+        self._see(session_id)
         return query_sessions.read_session(self.engine, session_id)
 
     def show(
@@ -201,6 +237,7 @@ class Queries:
         Raises:
             NotFoundError: there is no such session. InvalidInputError: a bad `at`.
         """
+        self._see(session_id)
         shown = query_sessions.show_session(self.engine, session_id, at)
         if dialect != "wire":
             for conversation in shown["conversations"]:
@@ -208,6 +245,30 @@ class Queries:
                 conversation["items"] = [item for item in items if item is not None]
             shown["responses"] = [render_response(r, dialect) for r in shown["responses"]]
         return shown
+
+    def transcript(self, session_id: str) -> list[Turn]:
+        """A session as people read it: what was said and heard, called and answered, in order.
+
+        Raises:
+            NotFoundError: there is no such session.
+        """
+        return turns(self.show(session_id), self.events(session_id, type="error"))
+
+    def waveform(self, session_id: str) -> dict[str, Any]:
+        """What a player draws of a session: loudness, turns, words and marks on one axis.
+
+        Returns:
+            `start` and `end`, in seconds since the first event; for `user` and `assistant` the
+            loudness from `start` on, 0 to 100, `per_second` values a second, empty where no sound
+            is in the log; `turns` with their `words`, each with the second at which it begins, an
+            estimate; `marks`: tool calls and errors.
+
+        Raises:
+            NotFoundError: there is no such session.
+        """
+        from eventstore.archive.waveform import waveform  # numpy takes long to load
+
+        return waveform(self, session_id)
 
     def conversation(self, conversation_id: str, session: str | None = None) -> dict[str, Any]:
         """A conversation with its items in order.
@@ -218,13 +279,14 @@ class Queries:
         Raises:
             NotFoundError, AmbiguousError: none, or several sessions' have the id.
         """
-        return query_sessions.read_conversation(self.engine, conversation_id, session)
+        return query_sessions.read_conversation(self.engine, conversation_id, session, self.scope)
 
     def responses(
         self,
         *,
         limit: int = 20,
         after: str | None = None,
+        before: str | None = None,
         order: Literal["asc", "desc"] = "desc",
         dialect: Dialect = "wire",
         **filters: Any,
@@ -234,6 +296,7 @@ class Queries:
         Args:
             limit: 1 to 100.
             after: the `last_id` of the page before.
+            before: the `first_id` of the page behind; the last entries before it.
             order: `desc` or `asc` by time.
             dialect: the shape of the resources.
             filters: `metadata` (a mapping, or texts `K=V`, `K`, `K^=PREFIX`, `K!=V`; a session's
@@ -242,10 +305,10 @@ class Queries:
 
         Raises:
             InvalidInputError: a bad filter.
-            NotFoundError, AmbiguousError: `after` names none, or several.
+            NotFoundError, AmbiguousError: `after` or `before` names none, or several.
         """
-        paging = checked(Paging, {"limit": limit, "after": after, "order": order})
-        wanted = checked(ResponseFilter, filters)
+        paging = checked(Paging, {"limit": limit, "after": after, "before": before, "order": order})
+        wanted = self._checked(ResponseFilter, filters)
         page = query_responses.query_responses(self.engine, wanted, paging)
         if dialect == "wire":
             return page
@@ -263,26 +326,11 @@ class Queries:
         Raises:
             NotFoundError, AmbiguousError: none, or several sessions' have the id.
         """
-        resource = query_responses.read_response(self.engine, response_id, session)
+        resource = query_responses.read_response(self.engine, response_id, session, self.scope)
         return render_response(resource, dialect)
 
-    def usage(self, by: str | None = None, **filters: Any) -> dict[str, Any]:
-        """Usage summed: tokens by modality, cached ones apart, transcription included, money.
-
-        Args:
-            by: `session`, `model`, `day` or `metadata:KEY`; None for the total alone.
-            filters: as for `responses`.
-
-        Returns:
-            `data`, a line a group, and `total`. What has no known price is under `unpriced`.
-
-        Raises:
-            InvalidInputError: a bad grouping or filter.
-        """
-        return query_usage.query_usage(self.engine, by, checked(ResponseFilter, filters))
-
     def closed_sessions(self, older_than: str | None = None, **filters: Any) -> Iterator[str]:
-        """The ids of closed sessions, in order.
+        """The ids of closed sessions, in order; one that is not projected yet fits no filter.
 
         Args:
             older_than: closed so long ago: `7d`, `12h`, `2w`.
@@ -295,11 +343,8 @@ class Queries:
             before = None if older_than is None else now() - parse_age(older_than)
         except ValueError as error:
             raise InvalidInputError(str(error)) from error
-        return closed_sessions(self.engine, checked(SessionFilter, filters), before)
-
-    def stream_ids(self) -> Iterator[str]:
-        """The ids of all sessions in the log, projected or not, in order."""
-        return project.session_ids(self.engine)
+        choice = Choice(self._checked(BasicFilter, filters), closed=True, closed_before=before)
+        return (chosen.session_id for chosen in choose_sessions(self.engine, choice))
 
     def verify(self, session_id: str, expected: Sequence[SegmentDigest] | None = None) -> Verified:
         """Recompute a session's digest from its log, and find what is changed, missing or added.
@@ -311,23 +356,5 @@ class Queries:
         Raises:
             NotFoundError: there is no such session.
         """
+        self._see(session_id)
         return verify_session(self.engine, session_id, expected)
-
-    def status(self) -> dict[str, Any]:
-        """What the store holds: schema, sessions, events, responses, and what is behind."""
-        with read(self.engine) as tx:
-            sessions, events = tx.rows(COUNTS)[0]
-            erased = count_erased(tx)
-            responses = tx.rows("SELECT COUNT(*) FROM responses")[0][0]
-        return {
-            "object": "eventstore.status",
-            "database": self.engine.url.render_as_string(hide_password=True),
-            "schema": schema.revision(self.engine),
-            "projector_version": PROJECTOR_VERSION,
-            "sessions": int(sessions),
-            "events": int(events),
-            "responses": int(responses),
-            "erased_sessions": erased[SESSION],
-            "erased_audio": erased[AUDIO],
-            "behind": project.count_behind(self.engine),
-        }

@@ -39,6 +39,11 @@ def _to_the_second(seconds: int) -> str:
     return (EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat()
 
 
+def date_of(day: int) -> str:
+    """A day since 1970 as ISO 8601."""
+    return (EPOCH + timedelta(days=day)).date().isoformat()
+
+
 def from_value(value: Any) -> int | None:
     """Microseconds from ISO 8601 text (UTC where it names no zone) or epoch seconds.
 

@@ -299,6 +299,8 @@ def _transcribed(state: SessionState, event: LogEvent, body: dict[str, Any]) -> 
     part.usage = usage if isinstance(usage, dict) else part.usage
     # The last one of a part wins: servers repeat them.
     key = (item_id, part_index(body))
+    if key in state.billed:
+        state.dirty.unbilled.add(state.billed[key].at)
     state.billed[key] = Billed(
         event.seq, event.at, item_id, key[1], transcription_model(state.wire), part.usage
     )

@@ -86,6 +86,8 @@ def _created(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None
         return
     response = ensure_response(state, event, response_id)
     response.wire = {**response.wire, **wire}
+    # Sound that came before is as long as the response's format says.
+    state.dirty.items.update(response.output)
     if response.created_at is None:
         response.created_at = event.at
     if response.request is None:

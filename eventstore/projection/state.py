@@ -185,6 +185,8 @@ class Dirty:
     responses: set[str] = field(default_factory=set)
     reordered: set[int] = field(default_factory=set)
     billed: set[tuple[str, int]] = field(default_factory=set)
+    #: Times at which something was billed that was billed again since.
+    unbilled: set[int | None] = field(default_factory=set)
     conversations: set[int] = field(default_factory=set)
     metadata: bool = False
     session: bool = False
@@ -206,6 +208,7 @@ class Dirty:
         self.responses.clear()
         self.reordered.clear()
         self.billed.clear()
+        self.unbilled.clear()
         self.conversations.clear()
         self.metadata = False
         self.session = False

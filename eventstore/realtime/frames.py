@@ -6,7 +6,8 @@ A frame is kept in three columns. `audio_offset` says how they join:
 * 0 or more: base64 of `audio` was cut from the text at this character of `frame`;
 * `RAW_TEXT`: `audio` holds the whole text (UTF-8, surrogates passed through), since a
   database's text type cannot hold it (NUL, lone surrogates); `frame` is empty;
-* `RAW_BINARY`: `audio` holds a binary message as it came; `frame` is empty.
+* `RAW_BINARY`: `audio` holds a binary message as it came; `frame` is empty;
+* `ENCRYPTED`: `audio` holds the frame and its audio, encrypted: see encryption/events.py.
 
 Cutting is only ever done where encoding the bytes again gives the same characters, so
 restoring never depends on the JSON being valid.
@@ -24,6 +25,7 @@ import pybase64
 
 RAW_TEXT = -1
 RAW_BINARY = -2
+ENCRYPTED = -3
 
 #: Type of a frame that is no JSON object with a text `type`.
 UNREADABLE = "eventstore.unreadable"
@@ -140,6 +142,8 @@ def restore(frame: str, audio_offset: int | None, audio: bytes | None) -> str | 
         return audio.decode("utf-8", "surrogatepass")
     if audio_offset == RAW_BINARY:
         return audio
+    if audio_offset == ENCRYPTED:
+        raise ValueError("it cannot be decrypted: it was changed, or moved")
     raise ValueError(f"unknown audio_offset {audio_offset}")
 
 
@@ -147,10 +151,9 @@ def restore_bytes(frame: str, audio_offset: int | None, audio: bytes | None) -> 
     """`restore`, as the bytes that crossed the wire."""
     if audio_offset is None:
         return frame.encode()
-    if audio is None:
-        raise ValueError("audio_offset without audio")
-    if audio_offset < 0:
-        return audio
+    if audio_offset < 0 or audio is None:
+        text = restore(frame, audio_offset, audio)
+        return text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
     encoded = pybase64.b64encode(audio)
     return b"".join((frame[:audio_offset].encode(), encoded, frame[audio_offset:].encode()))
 

@@ -167,3 +167,9 @@ def loads(text_: str) -> Any:
         return orjson.loads(text_)
     except ValueError:
         return json.loads(text_)
+
+
+def script_json(value: Any) -> str:
+    """JSON that ends no script element, and begins no comment in one."""
+    escaped = dumps(value).replace("&", "\\u0026")
+    return escaped.replace("<", "\\u003c").replace(">", "\\u003e")

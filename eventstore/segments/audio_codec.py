@@ -109,7 +109,7 @@ def _pcm16(data: bytes) -> bytes:
     even = len(data) // 2 * 2
     odd = data[even:]
     samples = np.frombuffer(data, "<i2", even // 2)
-    return bytes([len(odd)]) + odd + (_flac(samples, "PCM_16") if even else b"")
+    return b"".join((bytes([len(odd)]), odd, _flac(samples, "PCM_16") if even else b""))
 
 
 def _unpcm16(data: bytes | memoryview) -> bytes:

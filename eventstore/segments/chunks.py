@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 import numpy as np
 
@@ -22,25 +23,25 @@ def join(chunks: Sequence[bytes], apart: bool) -> bytes:
     return b"".join(even) + b"".join(chunk[-1:] for chunk in chunks if len(chunk) % 2)
 
 
-def split(data: bytes, sizes: Sequence[int], apart: bool) -> list[bytes]:
-    """The chunks of these sizes that were joined.
+def split(data: bytes, sizes: Sequence[int], apart: bool) -> Iterator[bytes]:
+    """The chunks of these sizes that were joined, as they are asked for.
 
     Raises:
         ValueError: the sizes are not theirs.
     """
-    if sum(sizes) != len(data) or any(size < 0 for size in sizes):
+    if sum(sizes) != len(data) or min(sizes, default=0) < 0:
         raise ValueError("the sizes of the chunks are not those of the sound")
-    chunks, place = [], 0
-    odd = sum(size // 2 * 2 for size in sizes)
-    for size in sizes:
-        even = size // 2 * 2 if apart else size
-        chunk = data[place : place + even]
-        place += even
-        if even < size:
-            chunk += data[odd : odd + 1]
-            odd += 1
-        chunks.append(chunk)
-    return chunks
+    if not apart:
+        return _pieces(data, sizes)
+    even = [size // 2 * 2 for size in sizes]
+    odd = iter(data[sum(even) :])
+    chunks = zip(_pieces(data, even), sizes, strict=True)
+    return (chunk + bytes([next(odd)]) if size % 2 else chunk for chunk, size in chunks)
+
+
+def _pieces(data: bytes, sizes: Sequence[int]) -> Iterator[bytes]:
+    ends = list(accumulate(sizes))
+    return map(data.__getitem__, map(slice, [0, *ends], ends))
 
 
 def begin_samples(chunks: Sequence[bytes]) -> bool:

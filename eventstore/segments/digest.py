@@ -61,6 +61,18 @@ class Digest:
         return self._hash.digest()
 
 
+def extended(digest: Digest, row: Row) -> Digest:
+    """A digest with one event more: the next segment's where its own is full.
+
+    Raises:
+        ValueError: the event's columns contradict each other.
+    """
+    if digest.is_full():
+        digest = Digest(digest.value())
+    digest.add(row)
+    return digest
+
+
 def is_full(events: int, frame_bytes: int) -> bool:
     """Whether a segment of so many events and bytes takes no more."""
     return events >= SEGMENT_EVENTS or frame_bytes >= SEGMENT_BYTES

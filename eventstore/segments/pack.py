@@ -9,6 +9,7 @@ only what they are in, and folding a session reads no sound.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -22,8 +23,14 @@ from eventstore.segments.text_columns import SEPARATOR, Skeleton, cut, is_consta
 #: What a column is: among the values, among the ids, or one value for all rows.
 VARYING, RANDOM, CONSTANT = 0, 1, 2
 
-# Frames whose cut is kept at hand: a client's appends are all the same, but for their sound.
-_KNOWN = 64
+
+class _Known(NamedTuple):
+    """Where a row with sound went, and its cut: the next of its type mostly goes there too."""
+
+    row: tuple[str, int | None, str]
+    number: int
+    sound: int
+    values: Sequence[str]
 
 
 class _Packing:
@@ -37,34 +44,39 @@ class _Packing:
         self.sounds: dict[tuple[str, str, bool, bool], int] = {}
         self.chunks: list[list[bytes]] = []
         self.sizes: list[list[int]] = []
-        self._known: dict[str, tuple[tuple[str, ...], Sequence[str]]] = {}
+        self._known: dict[str, _Known] = {}
 
     def add(self, row: Row) -> None:
         _, _, direction, type_, frame, offset, size, audio = row
-        found = self._known.get(frame)
-        if found is None:
-            found = cut(frame)
-            if len(self._known) < _KNOWN:
-                self._known[frame] = found
-        skeleton, values = found
-        sound = None
-        if audio is not None:
-            key = direction, type_, (offset or 0) < 0, is_erased(row)
-            sound = self._add_sound(key, audio, size or 0)
-        kind = direction, type_, offset, sound, skeleton
-        number = self.kinds.setdefault(kind, len(self.kinds))
-        if number == len(self.values):
-            self.values.append([])
+        known = self._known.get(type_)
+        like = frame, offset, direction
+        if audio and known is not None and known.row == like:
+            _, number, sound, values = known
+        else:
+            skeleton, values = cut(frame)
+            sound = None
+            if audio is not None:
+                sound = self._sound(direction, type_, (offset or 0) < 0, is_erased(row))
+            number = self._kind(direction, type_, offset, sound, skeleton)
+            if audio and sound is not None:
+                self._known[type_] = _Known(like, number, sound, values)
+        if audio is not None and sound is not None:
+            self.chunks[sound].append(audio)
+            self.sizes[sound].append(size or 0)
         self.values[number].append(values)
         self.of_rows.append(number)
 
-    def _add_sound(self, key: tuple[str, str, bool, bool], audio: bytes, size: int) -> int:
+    def _kind(self, *kind: Any) -> int:
+        number = self.kinds.setdefault(kind, len(self.kinds))
+        if number == len(self.values):
+            self.values.append([])
+        return number
+
+    def _sound(self, *key: Any) -> int:
         number = self.sounds.setdefault(key, len(self.sounds))
         if number == len(self.chunks):
             self.chunks.append([])
             self.sizes.append([])
-        self.chunks[number].append(audio)
-        self.sizes[number].append(size)
         return number
 
 
@@ -135,4 +147,6 @@ def _sound(chunks: list[bytes], is_text: bool) -> Block:
         return _block("sound", data)
     codec = audio_codec.choose(data)
     apart = codec == audio_codec.PCM16 and begin_samples(chunks)
-    return Block("sound", codec, audio_codec.pack(join(chunks, apart), codec), apart)
+    if apart:
+        data = join(chunks, True)
+    return Block("sound", codec, audio_codec.pack(data, codec), apart)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
 
 #: A value behind a colon: a string or a number.
-_VALUE = re.compile(r'(?<=:)(\s?"(?:[^"\\]|\\.)*+"|\s?-?[0-9][0-9.eE+-]*+)', re.DOTALL)
+_VALUE = re.compile(r'(?<=:)(\s?(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"|-?[0-9][0-9.eE+-]*+))', re.DOTALL)
 # A longer text is one value: it is no event's frame, and may be made to take time.
 _LONGEST = 256 * 1024
 SEPARATOR = "\0"

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 from eventstore.projection.parts import IN_ORDER
+from eventstore.store.encrypted_rows import decrypted_texts
 from eventstore.store.transaction import Row, Transaction
 
 Doing = Literal["user_speaking", "answering", "waiting"]
@@ -17,7 +18,7 @@ _LAST_TYPES = (
     f" WHERE session_id = ? AND load_key = '{IN_ORDER}' ORDER BY seq DESC LIMIT {_EVENTS}"
 )
 _LAST_WORDS = (
-    "SELECT session_id, role, said FROM items"
+    "SELECT session_id, role, item_id, said, resource FROM items"
     " WHERE session_id = ? AND said <> '' ORDER BY seq DESC LIMIT 1"
 )
 _SPEECH = {
@@ -41,8 +42,8 @@ def add_activities(tx: Transaction, sessions: list[dict[str, Any]]) -> None:
     for session_id, seq, type_ in _for_each(tx, _LAST_TYPES, ids):
         types.setdefault(session_id, []).append((seq, type_))
     words = {
-        session_id: {"role": role, "text": said}
-        for session_id, role, said in _for_each(tx, _LAST_WORDS, ids)
+        session_id: {"role": role, "text": decrypted_texts(tx, "items", session_id, *said)[0]}
+        for session_id, role, *said in _for_each(tx, _LAST_WORDS, ids)
     }
     for session in sessions:
         found = sorted(types.get(session["id"], ()))

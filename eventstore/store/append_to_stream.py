@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from eventstore.encryption.cipher import Cipher
+from eventstore.encryption.events import encrypted_columns
 from eventstore.errors import ConflictError, InvalidInputError
 from eventstore.projection.fold import advance
 from eventstore.projection.parts import load_key
 from eventstore.projection.state import PROJECTOR_VERSION, SessionState
 from eventstore.realtime.frames import DIRECTIONS, Frame, decode_columns
-from eventstore.store.read_segments import sealed_events
+from eventstore.segments.rows import Row as StoredRow
+from eventstore.store.read_stream import rows_in
 from eventstore.store.transaction import Row, Transaction
 from eventstore.times import MAX_AT, MIN_AT
 
@@ -50,11 +53,6 @@ COPY_EVENTS = (
     "COPY events (session_id, seq, at, direction, type, frame, audio_offset, audio_bytes,"
     " load_key, audio) FROM STDIN (FORMAT BINARY)"
 )
-SAME_EVENTS = (
-    "SELECT at, direction, frame, audio_offset, audio FROM events"
-    " WHERE session_id = ? AND seq > ? AND seq <= ? ORDER BY seq"
-)
-
 _COPY_TYPES = (
     "varchar",
     "int8",
@@ -108,9 +106,17 @@ def open_stream(tx: Transaction, session_id: str, at: int, version: int) -> Head
 
 
 def decoded_rows(
-    session_id: str, base: int, frames: Iterable[Frame], state: SessionState | None
+    session_id: str,
+    base: int,
+    frames: Iterable[Frame],
+    state: SessionState | None,
+    cipher: Cipher | None,
 ) -> Iterator[Row]:
-    """Rows to insert behind seq `base`, each decoded, and folded into the state, when asked for."""
+    """Rows to insert behind seq `base`, each decoded, and folded into the state, when asked for.
+
+    Args:
+        cipher: what to encrypt them with; None for not.
+    """
     seq = base
     for direction, text, at in frames:
         seq += 1
@@ -127,6 +133,8 @@ def decoded_rows(
         if state is not None:
             advance(state, seq, at, direction, type_, event, length or 0)
         key = load_key(type_, event)
+        if cipher is not None:
+            frame, offset, audio = encrypted_columns(cipher, seq, frame, offset, audio)
         yield session_id, seq, at, direction, type_, frame, offset, length, key, audio
 
 
@@ -146,18 +154,14 @@ def insert_events(tx: Transaction, rows: Iterable[Row], few: bool) -> None:
 
 def is_repeated(tx: Transaction, session_id: str, base: int, frames: Sequence[Frame]) -> bool:
     """Whether the events behind `base` are these frames: the same append, tried again."""
-    last = base + len(frames)
-    sealed = sealed_events(tx, session_id, base + 1, last)
-    found = [(row.at, row.direction, row.frame, row.audio_offset, row.audio) for row in sealed]
-    found += tx.rows(SAME_EVENTS, (session_id, base, last))
+    found = list(rows_in(tx, session_id, base + 1, base + len(frames)))
     return len(found) == len(frames) and all(
         _is_same(row, frame) for row, frame in zip(found, frames, strict=True)
     )
 
 
-def _is_same(row: Row, frame: Frame) -> bool:
-    at, direction, text, offset, audio = row
-    if direction != frame.direction or (frame.at is not None and frame.at != at):
+def _is_same(row: StoredRow, frame: Frame) -> bool:
+    if row.direction != frame.direction or (frame.at is not None and frame.at != row.at):
         return False
     _, kept, cut_at, cut, _ = decode_columns(frame.text)
-    return bool(text == kept and offset == cut_at and audio == cut)
+    return (row.frame, row.audio_offset, row.audio) == (kept, cut_at, cut)

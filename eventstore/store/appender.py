@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine
 
+from eventstore.encryption.cipher import Cipher
 from eventstore.errors import ConflictError
 from eventstore.projection.session import close as close_state
-from eventstore.projection.state import PROJECTOR_VERSION, SessionState
+from eventstore.projection.state import PROJECTOR_VERSION, Dirty, SessionState
 from eventstore.realtime.frames import STORE, Frame
 from eventstore.store.append_to_stream import (
     ADVANCE,
@@ -27,6 +28,7 @@ from eventstore.store.append_to_stream import (
     lock_stream,
     open_stream,
 )
+from eventstore.store.encrypted_rows import encrypted_rows
 from eventstore.store.erasures import refuse_erased
 from eventstore.store.load_state import catch_up_state, load_state
 from eventstore.store.put_rows import put_clauses, put_parameters
@@ -37,7 +39,7 @@ from eventstore.store.read_models import (
     write_all,
     write_changes,
 )
-from eventstore.store.transaction import Row, Transaction, autocommit, write
+from eventstore.store.transaction import Row, Transaction, autocommit, keys_of, write
 from eventstore.times import is_time, now
 
 # PostgreSQL: the head moved and one event inserted, or neither, in one trip.
@@ -140,8 +142,9 @@ def append(
     appended = None
     if engine.dialect.name == "postgresql" and isinstance(frames, Sequence) and len(frames) == 1:
         known = None if close else _known_head(inline, cached, expected_seq)
-        if known is not None:
-            appended = _append_one(engine, session_id, known, frames, cached)
+        is_known, cipher = keys_of(engine).at_hand(session_id)
+        if known is not None and is_known:
+            appended = _append_one(engine, session_id, known, frames, cached, cipher)
             if appended is None:
                 cached = None  # folded an event that was not written
     if appended is None:
@@ -213,7 +216,8 @@ def _append_at_known_head(
     if tx.run(ADVANCE if cached is not None else ADVANCE_LOG, keys) != 1:
         return False
     changes: list[Changes] = []
-    rows = decoded_rows(session_id, head, frames, cached.state if cached is not None else None)
+    state = cached.state if cached is not None else None
+    rows = decoded_rows(session_id, head, frames, state, tx.cipher(session_id))
     insert_events(tx, _with_changes(rows, cached, changes), few=len(frames) < COPY_FROM)
     if cached is not None:
         write_changes(tx, cached.state, *changes)
@@ -237,7 +241,12 @@ def _with_changes(
 
 
 def _append_one(
-    engine: Engine, session_id: str, head: int, frames: Sequence[Frame], cached: Cached | None
+    engine: Engine,
+    session_id: str,
+    head: int,
+    frames: Sequence[Frame],
+    cached: Cached | None,
+    cipher: Cipher | None,
 ) -> Appended | None:
     """PostgreSQL: append one event, its read models included, in one trip where that is possible.
 
@@ -246,19 +255,22 @@ def _append_one(
     """
     keys = _moving(session_id, head, frames, cached)
     state = cached.state if cached is not None else None
-    event = next(decoded_rows(session_id, head, frames, state))[1:]
-    moved = _move_with(engine, keys, event, cached)
+    event = next(decoded_rows(session_id, head, frames, state, cipher))[1:]
+    moved = _move_with(engine, keys, event, cached, cipher)
     return Appended(session_id, head + 1, head + 1) if moved else None
 
 
-def _move_with(engine: Engine, keys: Row, event: Row, cached: Cached | None) -> bool:
+def _move_with(
+    engine: Engine, keys: Row, event: Row, cached: Cached | None, cipher: Cipher | None
+) -> bool:
     if cached is None or not cached.state.dirty:
         with autocommit(engine) as tx:
             return tx.run(APPEND_ONE_LOG if cached is None else APPEND_ONE, (*keys, *event)) == 1
     state, opened_at = cached
     changes = changes_of(state, opened_at)
     if changes.only_puts():
-        names, put = put_parameters(changes.rows)
+        rows = changes.rows if cipher is None else encrypted_rows(cipher, changes.rows)
+        names, put = put_parameters(rows)
         with autocommit(engine) as tx:
             clauses = f", {put_clauses(names, 'moved, ')}" if names else ""
             moved = tx.run(f"{MOVED}{clauses} {INSERT_MOVED}", (*keys, *put, *event)) == 1
@@ -313,8 +325,9 @@ def _append_at_head(
         else:
             write_all(tx, state, head.opened_at)
         projected, version = last_seq, PROJECTOR_VERSION
-    elif close:
-        projected = min(projected, last_seq - 1)  # for a worker to see that it is closed
+    elif close or last_seq == 0:
+        # For a worker to see that it is closed, or that it is there.
+        projected = min(projected, last_seq - 1)
     closed_at = (last_at or now()) if close else None
     tx.run(SET_HEAD, (last_seq, last_at, projected, version, closed_at, session_id))
     result = Appended(session_id, head.seq + 1, last_seq)
@@ -343,7 +356,7 @@ def _state_at(tx: Transaction, cached: Cached | None, session_id: str, head: Hea
             catch_up_state(tx, cached.state, head.seq)
         return cached.state
     if head.seq == 0:
-        return SessionState(session_id, closed=closed)
+        return SessionState(session_id, closed=closed, dirty=Dirty(session=True))
     return load_state(tx, session_id, head.seq, closed)
 
 
@@ -359,7 +372,7 @@ def _insert(
     Returns:
         The last seq, and the last known time of a frame that crossed the wire.
     """
-    decoded = decoded_rows(session_id, base, frames, state)
+    decoded = decoded_rows(session_id, base, frames, state, tx.cipher(session_id))
     if isinstance(frames, Sequence):
         insert_events(tx, decoded, few=len(frames) < COPY_FROM)
         return base + len(frames), _last_at(frames)

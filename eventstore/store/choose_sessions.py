@@ -1,14 +1,14 @@
-"""Choose sessions to do something with, page by page: by what they are, not by their read model."""
+"""Choose sessions to do something with, page by page: from the log, projected or not."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Engine
 
-from eventstore.store.filters import Condition, SessionFilter
-from eventstore.store.query_responses import Where, add_metadata_condition
+from eventstore.store.conditions import Where, add_metadata_condition, add_scope
+from eventstore.store.filters import BasicFilter
 from eventstore.store.transaction import Row, Transaction, read
 
 _COLUMNS = (
@@ -28,12 +28,14 @@ class Choice(NamedTuple):
     """Which sessions, of those that are not erased.
 
     Attributes:
-        metadata: conditions on their metadata; all must hold.
-        closed_before: closed before that time; None for all, also those that are open.
+        wanted: their metadata, model and time.
+        closed: closed ones alone.
+        closed_before: closed before that time alone.
         undone: a condition on streams `t` that holds for those with something left to do.
     """
 
-    metadata: tuple[Condition, ...] = ()
+    wanted: BasicFilter = BasicFilter()
+    closed: bool = False
     closed_before: int | None = None
     undone: str | None = None
 
@@ -91,50 +93,28 @@ def _page(tx: Transaction, choice: Choice, besides: Sequence[Choice], last: str)
 
 
 def _add_choice(where: Where, tx: Transaction, choice: Choice) -> None:
+    if choice.closed:
+        where.add("t.closed_at IS NOT NULL")
     if choice.closed_before is not None:
         where.add("COALESCE(t.closed_at < ?, FALSE)", choice.closed_before)
-    for condition in choice.metadata:
+    _add_read_model(where, choice.wanted)
+    add_scope(where, choice.wanted.scope, "t")
+    for condition in choice.wanted.metadata:
         add_metadata_condition(where, tx, condition, "session_metadata", "t", (), timed=False)
     if choice.undone is not None:
         where.add(choice.undone)
 
 
-def closed_sessions(
-    engine: Engine, wanted: SessionFilter, before: int | None = None
-) -> Iterator[str]:
-    """The ids of closed sessions.
-
-    Args:
-        wanted: their metadata, model and time.
-        before: closed before this time, in microseconds since 1970 UTC.
-    """
-    last = ""
-    while True:
-        with read(engine) as tx:
-            where = Where([], [])
-            where.add("t.closed_at IS NOT NULL AND t.erased_at IS NULL AND t.session_id > ?", last)
-            for sql, value in _conditions(wanted, before):
-                where.add(sql, value)
-            for condition in wanted.metadata:
-                add_metadata_condition(where, tx, condition, "session_metadata", "s", ())
-            sql = (
-                "SELECT t.session_id FROM streams t"
-                " JOIN sessions s ON s.session_id = t.session_id"
-                f"{where.sql()} ORDER BY t.session_id LIMIT ?"
-            )
-            rows = tx.rows(sql, [*where.parameters, _PAGE])
-        yield from (row[0] for row in rows)
-        if len(rows) < _PAGE:
-            return
-        last = rows[-1][0]
-
-
-def _conditions(wanted: SessionFilter, before: int | None) -> Iterator[tuple[str, Any]]:
+def _add_read_model(where: Where, wanted: BasicFilter) -> None:
+    """Add conditions on sessions' own rows; one that has none fits no filter."""
+    inner = Where(["s.session_id = t.session_id"], [])
     for sql, value in (
-        ("t.closed_at < ?", before),
         ("s.model = ?", wanted.model),
         ("s.at >= ?", wanted.since),
         ("s.at < ?", wanted.until),
     ):
         if value is not None:
-            yield sql, value
+            inner.add(sql, value)
+    # What has metadata has a row; what lacks some may have none.
+    if inner.parameters or any(condition.operator == "!=" for condition in wanted.metadata):
+        where.add(f"EXISTS (SELECT 1 FROM sessions s{inner.sql()})", *inner.parameters)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 from sqlalchemy import Engine
 
 from eventstore.projection.state import PROJECTOR_VERSION
 from eventstore.realtime.frames import Frame
-from eventstore.store import tables
 from eventstore.store.append_to_stream import decoded_rows, insert_events
+from eventstore.store.delete_rows import delete_rows
 from eventstore.store.load_state import load_state
-from eventstore.store.put_segments import INSERT_SEGMENT, NewSegment
+from eventstore.store.put_segments import NewSegment, insert_segments
 from eventstore.store.read_models import write_all
 from eventstore.store.read_segments import Packed, bytes_of
 from eventstore.store.transaction import Row, Transaction, read
@@ -36,25 +35,8 @@ INSERT_STREAM = (
 INSERT_ERASURE = (
     "INSERT INTO erasures (at, what, reason, events, sha256, session_id) VALUES (?, ?, ?, ?, ?, ?)"
 )
-# A number that was damaged into another session's item is left to that one.
-DELETE_SAID = (
-    "DELETE FROM said WHERE rowid IN (SELECT docid FROM said_rows s WHERE session_id = ?"
-    " AND NOT EXISTS (SELECT 1 FROM said_rows o WHERE o.docid = s.docid"
-    " AND o.session_id <> s.session_id))"
-)
-DELETE = tuple(
-    f"DELETE FROM {table} WHERE session_id = ?"
-    for table in (
-        *(table.name for table in reversed(tables.READ_MODELS)),
-        *("events", "segments", "erasures"),
-    )
-)
+DELETE_ERASURES = "DELETE FROM erasures WHERE session_id = ?"
 DELETE_STREAM = "DELETE FROM streams WHERE session_id = ?"
-#: What tells one database from another: whichever URL, user or schema leads to it.
-POSTGRESQL_IDENTITY = (
-    "SELECT pg_postmaster_start_time()::text, current_database(), 'streams'::regclass::oid"
-)
-SQLITE_FILE = "SELECT file FROM pragma_database_list WHERE name = 'main'"
 
 
 class Facts(NamedTuple):
@@ -108,7 +90,7 @@ def stored_segments(engine: Engine, session_id: str, last: int) -> Iterator[NewS
         if row is None:
             return
         *known, location, data = row
-        packed = Packed(session_id, row[0], row[1], location, data)
+        packed = Packed(session_id, row[0], row[1], location, data, tx.keys)
         segment = NewSegment._make((*known, bytes_of(packed)))
         yield segment
         first = segment.last_seq + 1
@@ -136,9 +118,10 @@ def put_session(
     _delete_all_but_stream(tx, session_id)
     for erasure in erasures:
         tx.run(INSERT_ERASURE, (*erasure, session_id))
-    for segment in segments:
-        tx.run(INSERT_SEGMENT, (session_id, *segment))
-    insert_events(tx, decoded_rows(session_id, facts.sealed_seq or 0, tail, None), few=False)
+    cipher = tx.cipher(session_id)
+    insert_segments(tx, session_id, segments)
+    rows = decoded_rows(session_id, facts.sealed_seq or 0, tail, None, cipher)
+    insert_events(tx, rows, few=False)
     state = load_state(tx, session_id, facts.head_seq, facts.closed_at is not None)
     write_all(tx, state, facts.opened_at)
     return True
@@ -151,20 +134,5 @@ def delete_session(tx: Transaction, session_id: str) -> None:
 
 
 def _delete_all_but_stream(tx: Transaction, session_id: str) -> None:
-    if not tx.postgresql:
-        tx.run(DELETE_SAID, (session_id,))
-        tx.run("DELETE FROM said_rows WHERE session_id = ?", (session_id,))
-    for sql in DELETE:
-        tx.run(sql, (session_id,))
-
-
-def identity(engine: Engine) -> tuple[object, ...]:
-    """What two engines have in common when they lead to one database."""
-    with read(engine) as tx:
-        if tx.postgresql:
-            return tx.rows(POSTGRESQL_IDENTITY)[0]
-        file = tx.rows(SQLITE_FILE)[0][0]
-    if not file:
-        return (id(engine.pool),)
-    status = Path(file).stat()
-    return status.st_dev, status.st_ino
+    delete_rows(tx, session_id)
+    tx.run(DELETE_ERASURES, (session_id,))

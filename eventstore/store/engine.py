@@ -12,8 +12,10 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import QueuePool, StaticPool
 
+from eventstore.encryption.cipher import check_installed
 from eventstore.errors import InvalidInputError
-from eventstore.store.transaction import LOCK, RESTING
+from eventstore.store.keys import KeyRing
+from eventstore.store.transaction import KEYS, LOCK, RESTING, TIME_LIMIT
 
 SQLITE_BUSY_MS = 30_000
 # Bigger pages hold a frame's audio without a chain of overflow pages: see docs/adr/0002.
@@ -57,20 +59,39 @@ def parse_url(url: str) -> URL:
     return parsed.set(drivername=_DIALECTS[backend])
 
 
-def create(url: str) -> Engine:
+def create(url: str, keys: str | None = None, time_limit: float | None = None) -> Engine:
     """An engine for a database URL.
 
     SQLite runs in WAL mode with synchronous FULL, PostgreSQL with its own durable defaults.
+
+    Args:
+        keys: the URL of the database of its sessions' keys; None where it is not encrypted.
+        time_limit: seconds that a query may take: a transaction on SQLite, a statement on
+            PostgreSQL; None for any.
+
+    Raises:
+        InvalidInputError: no database URL, or a database that is not supported.
+        MissingExtraError: with keys, where the package that encrypts is not installed.
     """
     parsed = parse_url(url)
+    if not keys:
+        return _create(parsed, KeyRing(None), time_limit)
+    if parse_url(keys) == parsed:
+        raise InvalidInputError("keys are kept apart: name another database for them")
+    check_installed()
+    return _create(parsed, KeyRing(_create(parse_url(keys), KeyRing(None))), time_limit)
+
+
+def _create(parsed: URL, keys: KeyRing, time_limit: float | None = None) -> Engine:
+    options: dict[str, Any] = {RESTING: [], LOCK: None, KEYS: keys, TIME_LIMIT: time_limit}
     if parsed.drivername != "sqlite":
         return create_engine(
             parsed,
             pool_size=5,
             max_overflow=20,
             pool_reset_on_return=None,
-            connect_args={k: v for k, v in NETWORK.items() if k not in parsed.query},
-            execution_options={RESTING: [], LOCK: None},
+            connect_args=_connect_args(parsed, time_limit),
+            execution_options=options,
         )
     path = parsed.database
     memory = not path or path == ":memory:" or "mode=memory" in path
@@ -83,10 +104,18 @@ def create(url: str) -> Engine:
         poolclass=StaticPool if memory else QueuePool,
         pool_reset_on_return=None,  # every transaction here ends itself
         connect_args={"check_same_thread": False, "timeout": SQLITE_BUSY_MS / 1000},
-        execution_options={RESTING: [], LOCK: RLock() if memory else None},
+        execution_options={**options, LOCK: RLock() if memory else None},
     )
     event.listen(engine, "connect", _set_up_sqlite)
     return engine
+
+
+def _connect_args(parsed: URL, time_limit: float | None) -> dict[str, str]:
+    given = {name: value for name, value in NETWORK.items() if name not in parsed.query}
+    if time_limit is not None:
+        already = str(parsed.query.get("options", ""))
+        given["options"] = f"{already} -c statement_timeout={int(time_limit * 1000)}".strip()
+    return given
 
 
 def has_wal(engine: Engine) -> bool:

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine
 
-from eventstore.errors import DamagedError, NotFoundError
-from eventstore.segments.digest import BEGINNING, Digest
-from eventstore.store import tables
+from eventstore.errors import DamagedError, ErasedError, MissingKeyError, NotFoundError
+from eventstore.segments.digest import BEGINNING, Digest, extended
+from eventstore.store.delete_rows import delete_rows
 from eventstore.store.erasures import SESSION, locations_of, note_erasure
 from eventstore.store.read_segments import segments, start_behind
 from eventstore.store.read_stream import rows_in
@@ -22,15 +22,6 @@ SET_ERASED = (
     "UPDATE streams SET erased_at = ?, projected_seq = head_seq, sealed_seq = NULL"
     " WHERE session_id = ?"
 )
-#: Tables with rows of a session, beside its stream and its tombstones.
-TABLES = tuple(table.name for table in (tables.events, tables.segments, *tables.READ_MODELS))
-# A number that was damaged into another session's is left to that one.
-DELETE_SAID = (
-    "DELETE FROM said WHERE rowid IN (SELECT docid FROM said_rows s WHERE session_id = ?"
-    " AND NOT EXISTS (SELECT 1 FROM said_rows o WHERE o.docid = s.docid"
-    " AND o.session_id <> s.session_id))"
-)
-DELETE_SAID_ROWS = "DELETE FROM said_rows WHERE session_id = ?"
 
 
 class Stream(NamedTuple):
@@ -73,7 +64,9 @@ def lock_to_erase(tx: Transaction, session_id: str) -> Stream:
 
     Raises:
         NotFoundError: there is no such session.
+        MissingKeyError: the store is encrypted, and its keys are not named.
     """
+    tx.keys.check(tx)  # erasing drops the key, too
     if not tx.postgresql:
         tx.run("PRAGMA secure_delete=ON")
     row = tx.row(STREAM + (" FOR UPDATE" if tx.postgresql else ""), (session_id,))
@@ -102,11 +95,7 @@ def erase_session(engine: Engine, session_id: str, reason: str | None = None) ->
         responses = int(tx.rows(COUNT_RESPONSES, (session_id,))[0][0])
         sha256 = session_digest(tx, session_id, stream.head)
         outside = locations_of(tx, session_id)
-        if not tx.postgresql:
-            tx.run(DELETE_SAID, (session_id,))
-            tx.run(DELETE_SAID_ROWS, (session_id,))
-        for table in TABLES:
-            tx.run(f"DELETE FROM {table} WHERE session_id = ?", (session_id,))
+        delete_rows(tx, session_id)
         at = note_erasure(tx, session_id, now(), SESSION, reason, stream.head, sha256, outside)
         tx.run(SET_ERASED, (at, session_id))
     return Erased(session_id, SESSION, at, stream.head, responses, sha256)
@@ -118,10 +107,7 @@ def session_digest(tx: Transaction, session_id: str, head: int) -> bytes:
     digest = Digest(previous)
     try:
         for row in rows_in(tx, session_id, first, head):
-            digest.add(row)
-            if digest.is_full():
-                previous = digest.value()
-                digest = Digest(previous)
-    except (DamagedError, ValueError):
-        return BEGINNING  # what is damaged shall go all the same
+            digest = extended(digest, row)
+    except (DamagedError, MissingKeyError, ErasedError, ValueError):
+        return BEGINNING  # what is damaged, or has no key any more, shall go all the same
     return digest.value() if digest.events else previous

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import PydanticSerializationError
 
 from eventstore.errors import InvalidInputError
@@ -13,9 +20,14 @@ from eventstore.realtime.values import METADATA_KEY, METADATA_PAIRS, METADATA_VA
 from eventstore.times import from_value
 
 MAX_LIMIT = 100
+MAX_SUGGESTIONS = 1000
+
+Entry = TypeVar("Entry")
 
 Operator = Literal["=", "!=", "^=", "has"]
 Status = Literal["completed", "cancelled", "failed", "incomplete", "in_progress"]
+#: `ended` is every session that is not `live`; `errors` has errors, or answers that failed.
+SessionStatus = Literal["live", "ended", "interrupted", "errors"]
 
 
 class Condition(NamedTuple):
@@ -62,7 +74,10 @@ def _conditions(value: Any) -> Any:
             _within_limits(Condition(str(key), "=", str(item)), f"{key}={item}")
             for key, item in value.items()
         )
-    return tuple(parse_condition(item) if isinstance(item, str) else item for item in value)
+    return tuple(
+        parse_condition(item) if isinstance(item, str) else _within_limits(item, item.key)
+        for item in value
+    )
 
 
 def _at(value: Any) -> Any:
@@ -79,25 +94,59 @@ Conditions = Annotated[tuple[Condition, ...], BeforeValidator(_conditions)]
 
 
 class Paging(BaseModel):
-    """Which part of a list: `limit` entries behind `after`, newest first or oldest first."""
+    """Which part of a list, newest first or oldest first.
+
+    `limit` entries behind `after`, or those that end before `before`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     limit: int = Field(20, ge=1, le=MAX_LIMIT)
     after: str | None = None
+    before: str | None = None
     order: Literal["asc", "desc"] = "desc"
 
+    @model_validator(mode="after")
+    def _one_way(self) -> Paging:
+        if self.after is not None and self.before is not None:
+            raise ValueError("give after or before, not both")
+        return self
 
-class SessionFilter(BaseModel):
-    """Which sessions. Times are microseconds once checked; `until` is exclusive."""
+    @property
+    def ascends(self) -> bool:
+        """Whether rows are read oldest first: what stands before an entry is read backwards."""
+        return (self.order == "asc") == (self.before is None)
+
+    @property
+    def cursor(self) -> str | None:
+        """The entry that the page is next to."""
+        return self.after if self.before is None else self.before
+
+    def page_of(self, rows: list[Entry]) -> list[Entry]:
+        """The page's entries in its order, of one more row than it holds at most."""
+        found = rows[: self.limit]
+        return found if self.before is None else found[::-1]
+
+
+class BasicFilter(BaseModel):
+    """What sessions and responses have alike. Times are microseconds; `until` is exclusive."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    #: A pair of a session's metadata: all others do not exist for who asks.
+    scope: Condition | None = None
     metadata: Conditions = ()
     model: str | None = None
     since: Time = None
     until: Time = None
 
 
-class ResponseFilter(SessionFilter):
+class SessionFilter(BasicFilter):
+    """Which sessions; every condition must hold."""
+
+    status: SessionStatus | None = None
+    text: str | None = None
+
+
+class ResponseFilter(BasicFilter):
     """Which responses; every condition must hold."""
 
     status: Status | None = None
@@ -106,7 +155,16 @@ class ResponseFilter(SessionFilter):
     conversation: str | None = None
     session: str | None = None
     text: str | None = None
-    min_tokens: int | None = Field(None, ge=0)
+    min_tokens: int | None = Field(None, ge=0, le=2**62)
+
+
+class Beginning(BaseModel):
+    """What suggestions begin with, and how many there are at most."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    key: str | None = None
+    prefix: str = ""
+    limit: int = Field(50, ge=1, le=MAX_SUGGESTIONS)
 
 
 Filter = TypeVar("Filter", bound=BaseModel)

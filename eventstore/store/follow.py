@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from sqlalchemy import Engine
 
-from eventstore.errors import DatabaseUnavailableError, NotFoundError
+from eventstore.errors import DatabaseUnavailableError, MissingKeyError, NotFoundError
 from eventstore.realtime.frames import STORE
 from eventstore.store.erasures import refuse_erased
 from eventstore.store.read_stream import StoredEvent, read_events
@@ -39,6 +39,7 @@ def follow_events(
 
     Raises:
         NotFoundError: there is no such session. ErasedError: it was erased.
+        MissingKeyError: it is encrypted, and its key is not at hand.
     """
     seen, pause, closing, reached = 0, FASTEST, None, True
     while not stopped():
@@ -52,6 +53,8 @@ def follow_events(
                 closing = time.monotonic() if _closes(event) else closing
                 yield event
             seen, reached = head, True
+        except MissingKeyError:
+            raise
         except DatabaseUnavailableError as error:
             if reached:
                 away(error)

@@ -10,12 +10,16 @@ folded, and all are summed up by the database. The result equals folding every e
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 import orjson
 
+from eventstore.encryption.cipher import Cipher, CipherError
+from eventstore.encryption.events import decrypt_content
 from eventstore.projection.conversation import (
     accepts_arguments,
     accepts_heard,
@@ -29,12 +33,14 @@ from eventstore.projection.session import close
 from eventstore.projection.speech import needs_input_bytes
 from eventstore.projection.state import AudioSpan, Item, SessionState
 from eventstore.realtime.catalogue import INPUT_AUDIO, TEXT_DELTAS
-from eventstore.realtime.frames import UNREADABLE, parse_stored
+from eventstore.realtime.frames import ENCRYPTED, UNREADABLE, parse_stored
 from eventstore.realtime.values import identifier
 from eventstore.store.read_segments import sealed_events, sealed_seq
 from eventstore.store.transaction import Row, Transaction
 
 _PIECE_ROWS = 1000
+# Where a row's `audio_offset` is.
+_OFFSET = itemgetter(5)
 _PART_ADDED = "response.content_part.added"
 _LENGTH_OF_ROW = 8
 
@@ -163,7 +169,7 @@ def _fold_by_parts(tx: Transaction, session_id: str, seq: int) -> SessionState |
             texts.read_ahead(piece)
             yield from piece
 
-    parts = tx.rows(AUDIO_PARTS, (session_id, seq, session_id))
+    parts = _rows(tx, session_id, AUDIO_PARTS, (session_id, seq, session_id))
     for row in _merged(in_order(), parts):
         seq_, _, _, type_, frame, offset, raw = row[:7]
         if state.awaiting_text and seq_ > state.seq + 1:
@@ -215,11 +221,32 @@ def _pieces(
     tx: Transaction, sql: str, where: tuple[str, ...], after: int, last: int
 ) -> Iterator[list[Row]]:
     while True:
-        rows = tx.rows(sql, (*where, after, last))
+        rows = _rows(tx, where[0], sql, (*where, after, last))
         yield rows
         if len(rows) < _PIECE_ROWS:
             return
         after = rows[-1][0]
+
+
+def _rows(tx: Transaction, session_id: str, sql: str, parameters: Sequence[Any]) -> list[Row]:
+    """Rows that begin with `_COLUMNS`, decrypted."""
+    return _decrypted(tx, session_id, tx.rows(sql, parameters))
+
+
+def _decrypted(tx: Transaction, session_id: str, rows: list[Row]) -> list[Row]:
+    if ENCRYPTED not in map(_OFFSET, rows):  # nearly always
+        return rows
+    cipher = tx.decipher(session_id)
+    return [_decrypted_row(cipher, row) for row in rows]
+
+
+def _decrypted_row(cipher: Cipher, row: Row) -> Row:
+    seq, at, direction, type_, frame, offset, raw, *rest = row
+    if offset == ENCRYPTED:
+        with suppress(CipherError):  # folded as what cannot be read
+            frame, offset, raw = decrypt_content(cipher, seq, raw)
+            raw = raw if offset is not None and offset < 0 else None
+    return seq, at, direction, type_, frame, offset, raw, *rest
 
 
 def _fold_row(state: SessionState, row: Row) -> None:
@@ -260,7 +287,9 @@ class _FirstTexts:
             return
         self._ends = [*self._parts[1:], piece[-1][0] + 1]
         where = (self._parts, self._ends, self._session_id)
-        self._found = {row[0]: row[1:] for row in self._tx.rows(FIRST_TEXT_DELTAS, where)}
+        rows = self._tx.rows(FIRST_TEXT_DELTAS, where)
+        deltas = _decrypted(self._tx, self._session_id, [row[1:] for row in rows])
+        self._found = {row[0]: delta for row, delta in zip(rows, deltas, strict=True)}
 
     def between(self, after: int, before: int) -> Row | None:
         """The first text delta between two seqs, exclusive."""
@@ -273,7 +302,8 @@ class _FirstTexts:
                 after = self._ends[place] - 1
         if after + 1 >= before:
             return None
-        return self._tx.row(NEXT_TEXT_DELTA, (self._session_id, after, before))
+        where = (self._session_id, after, before)
+        return next(iter(_rows(self._tx, self._session_id, NEXT_TEXT_DELTA, where)), None)
 
 
 def _read_first_texts(texts: _FirstTexts, state: SessionState, before: int) -> None:
@@ -296,7 +326,8 @@ def _finish_texts(tx: Transaction, state: SessionState, seq: int) -> None:
     awaiting, state.awaiting_text = state.awaiting_text, set()
     for first, last in _delta_ranges(state, unfinished, seq):
         while True:
-            rows = tx.rows(TEXT_DELTA_EVENTS, (state.session_id, first, last))
+            where = (state.session_id, first, last)
+            rows = _rows(tx, state.session_id, TEXT_DELTA_EVENTS, where)
             for row in rows:
                 _fold_row(state, row)
             if len(rows) < _PIECE_ROWS:

@@ -17,9 +17,12 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from uuid import uuid4
 
 from eventstore.errors import DatabaseUnavailableError, InvalidInputError
+from eventstore.folders import sync_folder
 
 _NAME = re.compile(r"[0-9a-f]{2}/([0-9a-f]{64})\.segment")
 _NAME_LENGTH = 2 + 1 + 64 + len(".segment")
+# Making a folder there would make a bucket of whatever name was mistyped.
+_WITHOUT_FOLDERS = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"}
 
 
 class BytesError(Exception):
@@ -185,23 +188,16 @@ def _write_file(path: Path, data: bytes) -> None:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
-    _sync_folder(folder)
+    sync_folder(folder)
     if made:
-        _sync_folder(folder.parent)
-        _sync_folder(folder.parent.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_folder(folder.parent)
+        sync_folder(folder.parent.parent)
 
 
 def _write_object(location: str, data: bytes) -> None:
     files, place = _storage(location)
-    files.makedirs(place.rpartition("/")[0], exist_ok=True)
+    if urlsplit(location).scheme not in _WITHOUT_FOLDERS:
+        files.makedirs(place.rpartition("/")[0], exist_ok=True)
     partial = f"{place}.{uuid4().hex}.partial"
     try:
         files.pipe_file(partial, data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from eventstore.projection.usage import Tokens
@@ -13,18 +13,22 @@ from eventstore.projection.usage import Tokens
 def price_boundaries(models: list[str]) -> list[int]:
     """When prices of these models change, in microseconds since 1970 UTC, in order.
 
-    Usage between two boundaries has one price, so that sums can be priced as one.
+    Usage between two boundaries has one price, so that sums can be priced as one. Each is a
+    midnight in UTC, so that a day has one price, too.
     """
-    found: set[int] = set()
-    for model in models:
-        known = _find(model)
-        prices = getattr(known, "prices", None)
-        for conditional in prices if isinstance(prices, list) else []:
-            start = getattr(getattr(conditional, "constraint", None), "start_date", None)
-            if start is not None:
-                moment = datetime(start.year, start.month, start.day, tzinfo=UTC)
-                found.add(int(moment.timestamp()) * 1_000_000)
-    return sorted(found)
+    return sorted({at for model in models for at in _boundaries(model)})
+
+
+@lru_cache(maxsize=1024)
+def _boundaries(model: str) -> tuple[int, ...]:
+    prices = getattr(_find(model), "prices", None)
+    found = set()
+    for conditional in prices if isinstance(prices, list) else []:
+        start = getattr(getattr(conditional, "constraint", None), "start_date", None)
+        if start is not None:
+            moment = datetime(start.year, start.month, start.day, tzinfo=UTC)
+            found.add(int(moment.timestamp()) * 1_000_000)
+    return tuple(sorted(found))
 
 
 def price_usd(model: str | None, tokens: Tokens, at: int) -> Decimal | None:
@@ -36,11 +40,21 @@ def price_usd(model: str | None, tokens: Tokens, at: int) -> Decimal | None:
     """
     if model is None or _find(model) is None:
         return None
-    from genai_prices import Usage, calc_price  # slow to import
-
     usage = _usage(tokens)
     if not usage:
         return Decimal(0)
+    parts = _parts(usage)
+    rates = None if parts is None else _rates(model, _period(model, at))
+    if parts is None or rates is None:
+        return _calculated(model, usage, at)
+    # As `_calculated` finds it, in a hundredth of the time.
+    total = sum((n * rate for n, rate in zip(parts, rates, strict=True) if n), Decimal(0))
+    return total or None
+
+
+def _calculated(model: str, usage: dict[str, Any], at: int) -> Decimal | None:
+    from genai_prices import Usage, calc_price  # slow to import
+
     moment = datetime.fromtimestamp(at / 1_000_000, tz=UTC)
     try:
         price = calc_price(Usage(**usage), model_ref=model, genai_request_timestamp=moment)
@@ -48,6 +62,73 @@ def price_usd(model: str | None, tokens: Tokens, at: int) -> Decimal | None:
         return None
     # A model that is billed in other units gives zero for these: that is no price.
     return price.total_price if price.total_price else None
+
+
+def _parts(usage: dict[str, Any]) -> tuple[int, ...] | None:
+    """Tokens of each price, as `_UNITS` has them; None where they contradict each other."""
+    if "audio_seconds" in usage:
+        return None
+    audio, image = usage["input_audio_tokens"], usage["input_image_tokens"]
+    cached_audio, cached_image = (
+        usage["cache_audio_read_tokens"],
+        usage["cache_image_read_tokens"],
+    )
+    cached_text = usage["cache_read_tokens"] - cached_audio - cached_image
+    parts = (
+        usage["input_tokens"] - audio - image - cached_text,
+        audio - cached_audio,
+        image - cached_image,
+        cached_text,
+        cached_audio,
+        cached_image,
+        usage["output_tokens"] - usage["output_audio_tokens"],
+        usage["output_audio_tokens"],
+    )
+    return parts if min(parts) >= 0 else None
+
+
+#: Usage of one token for each part.
+_UNITS = (
+    Tokens(input_tokens=1),
+    Tokens(input_tokens=1, input_audio=1),
+    Tokens(input_tokens=1, input_image=1),
+    Tokens(input_tokens=1, cached_tokens=1, cached_text=1),
+    Tokens(input_tokens=1, input_audio=1, cached_tokens=1, cached_audio=1),
+    Tokens(input_tokens=1, input_image=1, cached_tokens=1, cached_image=1),
+    Tokens(output_tokens=1),
+    Tokens(output_tokens=1, output_audio=1),
+)
+_MANY = 10**6
+
+
+@lru_cache(maxsize=1024)
+def _rates(model: str, at: int) -> tuple[Decimal, ...] | None:
+    """The price of a token of each part, None where prices are not linear.
+
+    Args:
+        at: a moment of a period between two changes of the model's prices.
+    """
+    if not _is_by_date(model):
+        return None
+    one = [_calculated(model, _usage(unit), at) for unit in _UNITS]
+    many = [_calculated(model, _usage(Tokens(*(n * _MANY for n in u))), at) for u in _UNITS]
+    rates = tuple(rate for rate in one if rate is not None)
+    if len(rates) < len(_UNITS) or many != [rate * _MANY for rate in rates]:
+        return None
+    return rates
+
+
+def _period(model: str, at: int) -> int:
+    """A moment that has the prices of `at`, the same for all that have them."""
+    return max((start for start in _boundaries(model) if start <= at), default=0)
+
+
+def _is_by_date(model: str) -> bool:
+    """Whether the model's prices change with the date alone."""
+    prices = getattr(_find(model), "prices", None)
+    conditional = prices if isinstance(prices, list) else []
+    constraints = (getattr(one, "constraint", None) for one in conditional)
+    return all(c is None or hasattr(c, "start_date") for c in constraints)
 
 
 def _usage(tokens: Tokens) -> dict[str, Any]:

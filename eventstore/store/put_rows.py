@@ -11,29 +11,33 @@ import orjson
 from sqlalchemy import Table
 
 from eventstore.store import tables
+from eventstore.store.day_tables import day_marks
 from eventstore.store.transaction import Row, Transaction
 
 Rows = dict[str, list[Row]]
 
 #: Columns that never change once a row is there.
-_FIXED = {"sessions": {"at"}, "responses": {"at", "seq"}, "response_metadata": {"at"}}
+_FIXED = {"responses": {"at", "seq"}, "response_metadata": {"at"}}
 
 #: Indexed columns that seldom change. A row where they are as they were is updated without them,
-#: so that SQLite leaves their indexes alone.
+#: so that SQLite leaves their indexes alone. A session's time is its first event's, which may come
+#: behind its row.
 _SELDOM = {
-    "sessions": ("model",),
+    "sessions": ("at", "model"),
     "items": ("response_id",),
     "responses": ("model", "voice", "conversation_id"),
     "usage": ("at",),
 }
 
 
-def _upsert(table: Table) -> str:
+def insert_sql(table: Table) -> str:
+    """The statement that inserts a row of all columns."""
     names = [c.name for c in table.columns]
-    return (
-        f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
-        f" {_on_conflict(table)}"
-    )
+    return f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
+
+
+def _upsert(table: Table) -> str:
+    return f"{insert_sql(table)} {_on_conflict(table)}"
 
 
 def _on_conflict(table: Table) -> str:
@@ -81,11 +85,13 @@ def _update(table: Table) -> str:
     return f"UPDATE {table.name} SET {sets} WHERE {where}"
 
 
-UPSERT = {table.name: _upsert(table) for table in tables.READ_MODELS}
+_PUT = (*tables.READ_MODELS, day_marks)
+
+UPSERT = {table.name: _upsert(table) for table in _PUT}
 UPDATE = {name: _update(tables.metadata.tables[name]) for name in _SELDOM}
 
 
-_COLUMNS = {table.name: [str(c.name) for c in table.columns] for table in tables.READ_MODELS}
+_COLUMNS = {table.name: [str(c.name) for c in table.columns] for table in _PUT}
 
 
 #: Takes the primary key from a table's row: the columns that it begins with.

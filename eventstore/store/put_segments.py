@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Engine
 
+from eventstore.encryption.cipher import Cipher
+from eventstore.encryption.events import encrypted_columns
+from eventstore.encryption.segments import encrypt_segment
 from eventstore.errors import ConflictError, NotFoundError
 from eventstore.projection.parts import load_key
 from eventstore.realtime.frames import UNREADABLE, parse_stored
@@ -70,6 +73,7 @@ def put_segments(
     sealed_seq: int,
     erasures: int,
     first: int,
+    last: int,
     made: Iterable[NewSegment],
 ) -> None:
     """Put segments in the place of the events that they were made of.
@@ -78,6 +82,7 @@ def put_segments(
         sealed_seq: up to which seq the session was sealed when they were made.
         erasures: how often something of it had been erased then.
         first: segments from this seq on are replaced as well.
+        last: the last seq of the new ones.
         made: the segments, in order.
 
     Raises:
@@ -86,8 +91,9 @@ def put_segments(
     """
     with write(engine) as tx:
         _lock(tx, session_id, sealed_seq, erasures)
-        last = replace_segments(tx, session_id, first, made) or sealed_seq
+        # First, so that the segments take the space that the events had.
         tx.run(DELETE_EVENTS, (session_id, last))
+        replace_segments(tx, session_id, first, made)
         tx.run(SET_SEALED, (last, session_id))
 
 
@@ -107,7 +113,8 @@ def put_events(
     """
     with write(engine) as tx:
         _lock(tx, session_id, sealed_seq, erasures)
-        insert_events(tx, (_columns(session_id, row) for row in rows), few=False)
+        cipher = tx.cipher(session_id)
+        insert_events(tx, (_columns(session_id, row, cipher) for row in rows), few=False)
         tx.run(DELETE_SEGMENTS, (session_id, 1))
         tx.run(SET_SEALED, (None, session_id))
 
@@ -128,22 +135,34 @@ def put_bytes(engine: Engine, session_id: str, placed: Iterable[Placed]) -> None
 
 def replace_segments(
     tx: Transaction, session_id: str, first: int, made: Iterable[NewSegment]
-) -> int | None:
-    """Put segments in the place of those from a seq on; the last seq of the new ones."""
+) -> None:
+    """Put segments in the place of those from a seq on."""
     tx.run(DELETE_SEGMENTS, (session_id, first))
-    last = None
+    insert_segments(tx, session_id, made)
+
+
+def insert_segments(tx: Transaction, session_id: str, made: Iterable[NewSegment]) -> None:
+    """Put segments, encrypted where the store is."""
+    cipher = tx.cipher(session_id)
     for segment in made:
-        tx.run(INSERT_SEGMENT, (session_id, *segment))
-        last = segment.last_seq
-    return last
+        tx.run(INSERT_SEGMENT, (session_id, *encrypted(cipher, segment)))
 
 
-def _columns(session_id: str, row: Row) -> tuple[Any, ...]:
+def encrypted(cipher: Cipher | None, segment: NewSegment) -> NewSegment:
+    """A segment as it is stored: encrypted, where there is a cipher and it is not already."""
+    if cipher is None:
+        return segment
+    return segment._replace(data=encrypt_segment(cipher, segment.first_seq, segment.data))
+
+
+def _columns(session_id: str, row: Row, cipher: Cipher | None) -> tuple[Any, ...]:
     """A row of the table; decoding the frame anew would not know what was erased of it."""
     seq, at, direction, type_, frame, offset, size, audio = row
     event = None if type_ == UNREADABLE else parse_stored(frame, offset, audio)
     length = size if offset is not None and offset >= 0 else None
     key = load_key(type_, event)
+    if cipher is not None:
+        frame, offset, audio = encrypted_columns(cipher, seq, frame, offset, audio)
     return session_id, seq, at, direction, type_, frame, offset, length, key, audio
 
 

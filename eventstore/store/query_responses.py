@@ -6,15 +6,28 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Engine
 
-from eventstore.errors import AmbiguousError, NotFoundError
+from eventstore.errors import NotFoundError
 from eventstore.realtime.values import loads
 from eventstore.store import search
-from eventstore.store.filters import Condition, Paging, ResponseFilter
+from eventstore.store.conditions import (
+    Where,
+    add_metadata_condition,
+    add_scope,
+    choose_start,
+    few_that_say,
+    key_condition,
+    listed,
+    lists_at_once,
+)
+from eventstore.store.encrypted_rows import decrypted_texts
+from eventstore.store.filters import BasicFilter, Condition, Paging, ResponseFilter
+from eventstore.store.find_response import cursor_of, find_response
+from eventstore.store.joins import looked_up
+from eventstore.store.look_through import look_through
 from eventstore.store.transaction import Transaction, read
 
-# How many rows of a metadata index are worth counting to choose where to start.
-_PROBE = 1000
 _ALL = "responses r"
+_IDS = ("session_id", "response_id")
 
 
 class Page(NamedTuple):
@@ -42,22 +55,6 @@ class Page(NamedTuple):
         }
 
 
-class Where(NamedTuple):
-    """Conditions to join by AND, and their parameters in order."""
-
-    conditions: list[str]
-    parameters: list[Any]
-
-    def add(self, condition: str, *parameters: Any) -> None:
-        """One more condition."""
-        self.conditions.append(condition)
-        self.parameters.extend(parameters)
-
-    def sql(self) -> str:
-        """The clause, empty where there is no condition."""
-        return " WHERE " + " AND ".join(self.conditions) if self.conditions else ""
-
-
 def query_responses(engine: Engine, wanted: ResponseFilter, paging: Paging) -> Page:
     """A page of responses, by time.
 
@@ -68,38 +65,51 @@ def query_responses(engine: Engine, wanted: ResponseFilter, paging: Paging) -> P
     """
     terms = search.parse_terms(wanted.text) if wanted.text is not None else []
     with read(engine) as tx:
-        sql, parameters = responses_sql(tx, wanted, paging)
-        rows = tx.rows(sql, parameters)
-        data = [loads(row[2]) for row in rows[: paging.limit]]
+        if terms and tx.keys.name(tx) is not None:
+            untold = wanted.model_copy(update={"text": None})
+            rows = look_through(
+                paging,
+                lambda page: tx.rows(*responses_sql(tx, untold, page)),
+                lambda row: bool(_matches(tx, row[0], row[1], terms)),
+                lambda row: cursor_of(tx, row, wanted.scope),
+            )
+        else:
+            rows = tx.rows(*responses_sql(tx, wanted, paging))
+        page = paging.page_of(rows)
+        data = [_resource(tx, *row) for row in page]
         if terms:
-            for row, resource in zip(rows, data, strict=False):
+            for row, resource in zip(page, data, strict=True):
                 resource["eventstore"]["match"] = _matches(tx, row[0], row[1], terms)
-        first = rows[0][1] if data else None
-        last = _cursor(tx, *rows[len(data) - 1][:2]) if data else None
+        first = cursor_of(tx, page[0], wanted.scope) if page else None
+        last = cursor_of(tx, page[-1], wanted.scope) if page else None
     return Page(data, first, last, len(rows) > paging.limit)
 
 
 def responses_sql(tx: Transaction, wanted: ResponseFilter, paging: Paging) -> tuple[str, list[Any]]:
     """The statement of a page: session_id, response_id, resource."""
-    start = choose_start(tx, wanted.metadata)
+    # A session's pairs are in the index of its responses: a scope's own leads to them in order.
+    scope = (wanted.scope,) if wanted.scope is not None else ()
+    start = choose_start(tx, wanted.metadata + scope)
     terms = search.parse_terms(wanted.text) if wanted.text is not None else []
-    rare = bool(terms) and _are_rare(tx, terms)
+    few = few_that_say(tx, terms, _IDS) if terms else None
     where = Where([], [])
     time = "r"
-    if rare and (start is None or start.operator != "="):
-        found, values = search.items_that_say(terms, tx.postgresql)
-        distinct = f"SELECT DISTINCT i.session_id, i.response_id FROM {found}"
-        source, start, terms = f"({distinct}) d {_looked_up(tx, 'd')}", None, []
+    if few is not None and (start is None or start.operator != "="):
+        found, values = listed(few, _IDS)
+        source, start, terms = _by_ids(tx, wanted, found), None, []
+        where.add("r.at IS NOT NULL")
         where.parameters.extend(values)
     elif start is None:
         source = _ALL
     elif start.operator == "=":
         # The index has the pages in order already; a lookup behind it keeps that order.
-        source = f"response_metadata m {_looked_up(tx, 'm')}"
+        narrowed, values = _narrowed(tx, wanted)
+        source = f"response_metadata m {narrowed} {_looked_up(tx, 'm')}"
+        where.parameters.extend(values)
         where.add("m.key = ? AND m.value = ?", start.key, start.value)
         time = "m"
     else:
-        condition, values = _key_condition(start)
+        condition, values = key_condition(start)
         by_index = "" if tx.postgresql else " INDEXED BY response_metadata_value"
         source = (
             f"(SELECT DISTINCT session_id, response_id FROM response_metadata x{by_index}"
@@ -107,14 +117,19 @@ def responses_sql(tx: Transaction, wanted: ResponseFilter, paging: Paging) -> tu
         )
         where.parameters.extend(values)
     add_response_conditions(where, tx, wanted, start, time)
-    if terms:
-        add_text_condition(where, tx, terms, one_by_one=not rare)
-    direction, compare = ("ASC", ">") if paging.order == "asc" else ("DESC", "<")
-    if paging.after is not None:
-        after = find_response(tx, paging.after, wanted.session)
-        where.add(f"({time}.at, {time}.session_id, {time}.response_id) {compare} (?, ?, ?)", *after)
+    if terms and few is not None:
+        found, values = listed(few, _IDS)
+        where.add(f"(r.session_id, r.response_id) IN {found}", *values)
+    elif terms:
+        at_once = lists_at_once(tx, terms)
+        condition, values = search.response_says(terms, tx.postgresql, at_once)
+        where.add(condition, *values)
+    direction, compare = ("ASC", ">") if paging.ascends else ("DESC", "<")
+    if paging.cursor is not None:
+        place = find_response(tx, paging.cursor, wanted.session, wanted.scope)
+        where.add(f"({time}.at, {time}.session_id, {time}.response_id) {compare} (?, ?, ?)", *place)
     order = _order(time, direction)
-    if source == _ALL:
+    if time == "r":
         # Conditions are met on the index; only the page's rows are then read.
         keys = "SELECT r.at, r.session_id, r.response_id"
         found = f"{keys} FROM {source}{where.sql()} ORDER BY {order} LIMIT ?"
@@ -128,26 +143,44 @@ def responses_sql(tx: Transaction, wanted: ResponseFilter, paging: Paging) -> tu
     return sql, [*where.parameters, paging.limit + 1]
 
 
+def _by_ids(tx: Transaction, wanted: ResponseFilter, found: str) -> str:
+    """A source of responses `r` by a source of their ids."""
+    light = {*BasicFilter.model_fields, "session", "text"} - {"model"}
+    if wanted.model_dump(exclude=light, exclude_none=True):
+        return f"{found} d {_looked_up(tx, 'd')}"
+    # No more than their times is asked for, which their metadata have as well, in smaller rows.
+    same = "x.session_id = d.session_id AND x.response_id = d.response_id"
+    times = ", ".join(
+        f"(SELECT x.at FROM {table} x WHERE {same} LIMIT 1)"
+        for table in ("response_metadata", "responses")
+    )
+    return f"(SELECT d.session_id, d.response_id, COALESCE({times}) AS at FROM {found} d) r"
+
+
+def _narrowed(tx: Transaction, wanted: ResponseFilter) -> tuple[str, list[str]]:
+    """A join by which SQLite leaves out of a pair's responses `m` those that fail a filter.
+
+    It is made on the filter's index: rows of responses are large, and far from each other.
+    """
+    for name, index, value in (
+        ("conversation_id", "responses_conversation", wanted.conversation),
+        ("status", "responses_status", wanted.status),
+        ("voice", "responses_voice", wanted.voice),
+        ("model", "responses_model", wanted.model),
+    ):
+        if value is not None and not tx.postgresql:
+            same = " AND ".join(f"n.{key} = m.{key}" for key in ("at", "session_id", "response_id"))
+            return f"CROSS JOIN responses n INDEXED BY {index} ON n.{name} = ? AND {same}", [value]
+    return "", []
+
+
 def _order(alias: str, direction: str) -> str:
     return ", ".join(f"{alias}.{name} {direction}" for name in ("at", "session_id", "response_id"))
 
 
-def ordered_join(tx: Transaction) -> str:
-    """A join that SQLite makes in the order in which it is written."""
-    return "JOIN" if tx.postgresql else "CROSS JOIN"
-
-
-def _looked_up(tx: Transaction, alias: str) -> str:
-    """A join of `responses r`, one by one in the order of what it is joined to.
-
-    Planners do not know how metadata and responses go together, and would rather sort a million.
-    """
-    keys = f"session_id = {alias}.session_id AND {{0}}response_id = {alias}.response_id"
-    if tx.postgresql:
-        # OFFSET 0 keeps the planner from turning the lookup inside out.
-        inner = "SELECT * FROM responses WHERE " + keys.format("")
-        return f"CROSS JOIN LATERAL ({inner} OFFSET 0) r"
-    return "CROSS JOIN responses r ON r." + keys.format("r.")
+def _looked_up(tx: Transaction, by: str) -> str:
+    """A join of `responses r`."""
+    return looked_up(tx, "responses", "r", by, _IDS)
 
 
 def add_response_conditions(
@@ -158,6 +191,7 @@ def add_response_conditions(
     time: str = "r",
 ) -> None:
     """Add every condition of the filter on `responses r`, but for its text and the start."""
+    add_scope(where, wanted.scope, "r")
     for name, value in (
         ("status", wanted.status),
         ("model", wanted.model),
@@ -180,168 +214,38 @@ def add_response_conditions(
             add_metadata_condition(where, tx, condition, "response_metadata", "r", ("response_id",))
 
 
-def add_text_condition(
-    where: Where, tx: Transaction, terms: list[search.Term], one_by_one: bool
-) -> None:
-    """Add the condition that something in a response `r`, or in its turn, says the terms.
-
-    Args:
-        one_by_one: look at each response in its turn, for pages of what is said often; else at
-            all that say them first.
-    """
-    if one_by_one:
-        condition, parameters = search.response_says(terms, tx.postgresql)
-    else:
-        found, parameters = search.items_that_say(terms, tx.postgresql)
-        found = f"SELECT i.session_id, i.response_id FROM {found}"
-        condition = f"(r.session_id, r.response_id) IN ({found})"
-    where.add(condition, *parameters)
+def add_text_condition(where: Where, tx: Transaction, terms: list[search.Term]) -> None:
+    """Add the condition that something in a response `r`, or in its turn, says the terms."""
+    found, parameters = search.items_that_say(terms, tx.postgresql)
+    found = f"SELECT i.session_id, i.response_id FROM {found}"
+    where.add(f"(r.session_id, r.response_id) IN ({found})", *parameters)
 
 
-def _are_rare(tx: Transaction, terms: list[search.Term]) -> bool:
-    """Whether few items say the terms."""
-    return _probe(tx, *search.items_that_say(terms, tx.postgresql)) < _PROBE
-
-
-def add_metadata_condition(
-    where: Where,
-    tx: Transaction,
-    condition: Condition,
-    table: str,
-    alias: str,
-    keys: tuple[str, ...],
-    timed: bool = True,
-) -> None:
-    """Add a condition on the metadata of the rows of `alias`.
-
-    `K!=V` holds where the pair is not there, so also where the key is not.
-
-    Args:
-        keys: what rows and their metadata have in common, beside the session.
-        timed: and the time.
-    """
-    joined = " AND ".join(f"x.{key} = {alias}.{key}" for key in ("session_id", *keys))
-    test, values = _key_condition(condition)
-    if condition.operator != "!=" or not timed:
-        negated = "NOT " if condition.operator == "!=" else ""
-        where.add(f"{negated}EXISTS (SELECT 1 FROM {table} x WHERE {joined} AND {test})", *values)
-        return
-    # Where nearly all have the pair, nearly all are looked at: in the order of the pair's own
-    # index, which has the same time, so that one look is beside the other.
-    by_index = "" if tx.postgresql else f" INDEXED BY {table}_value"
-    where.add(
-        f"NOT EXISTS (SELECT 1 FROM {table} x{by_index} WHERE {joined} AND {test}"
-        f" AND x.at = {alias}.at)",
-        *values,
-    )
-
-
-def _key_condition(condition: Condition) -> tuple[str, list[str]]:
-    if condition.operator == "has":
-        return "x.key = ?", [condition.key]
-    if condition.operator == "^=":
-        end = _after_prefix(condition.value)
-        if end is None:
-            return "x.key = ? AND x.value >= ?", [condition.key, condition.value]
-        return (
-            "x.key = ? AND x.value >= ? AND x.value < ?",
-            [condition.key, condition.value, end],
-        )
-    return "x.key = ? AND x.value = ?", [condition.key, condition.value]
-
-
-def _after_prefix(prefix: str) -> str | None:
-    """The first text behind all that begin with the prefix, by code point."""
-    while prefix:
-        point = ord(prefix[-1]) + 1
-        if 0xD800 <= point <= 0xDFFF:
-            point = 0xE000
-        if point <= 0x10FFFF:
-            return prefix[:-1] + chr(point)
-        prefix = prefix[:-1]
-    return None
-
-
-def choose_start(tx: Transaction, conditions: tuple[Condition, ...]) -> Condition | None:
-    """The metadata condition to start from: the only one, or the one with the fewest rows."""
-    equal = [c for c in conditions if c.operator == "="]
-    if len(equal) == 1:
-        return equal[0]
-    if equal:
-        return min(equal, key=lambda condition: _probe_condition(tx, condition))
-    for condition in conditions:
-        # A rare key leads; a common one is met soon enough in order of time.
-        if condition.operator != "!=" and _probe_condition(tx, condition) < _PROBE:
-            return condition
-    return None
-
-
-def _probe_condition(tx: Transaction, condition: Condition) -> int:
-    test, values = _key_condition(condition)
-    return _probe(tx, f"response_metadata x WHERE {test}", values)
-
-
-def _probe(tx: Transaction, found: str, parameters: list[str]) -> int:
-    """How many rows a source and its condition have, counted up to `_PROBE`."""
-    sql = f"SELECT COUNT(*) FROM (SELECT 1 FROM {found} LIMIT ?) probed"
-    return int(tx.rows(sql, [*parameters, _PROBE])[0][0])
-
-
-def find_response(tx: Transaction, id_: str, session: str | None) -> tuple[int, str, str]:
-    """Time, session and id of a response named by its id, or by `session/response`.
-
-    Raises:
-        NotFoundError, AmbiguousError: none, or several sessions' have it.
-    """
-    found = _places(tx, id_, session)
-    for position in (i for i, character in enumerate(id_) if character == "/"):
-        if found:
-            break
-        # `session/response`; either may hold a slash itself.
-        named = id_[:position]
-        if session in (None, named):
-            found = _places(tx, id_[position + 1 :], named)
-    if not found:
-        where = f" in session {session}" if session else ""
-        raise NotFoundError(f"no response {id_}{where}; list them with: eventstore responses")
-    if len(found) > 1:
-        sessions = ", ".join(place[1] for place in found[:5])
-        more = "" if len(found) <= 5 else ", …"
-        raise AmbiguousError(
-            f"response {id_} is in several sessions ({sessions}{more}); add --session"
-        )
-    return found[0]
-
-
-def _places(tx: Transaction, id_: str, session: str | None) -> list[tuple[int, str, str]]:
-    sql = "SELECT at, session_id, response_id FROM responses WHERE response_id = ?"
-    if session is not None:
-        return [(r[0], r[1], r[2]) for r in tx.rows(sql + " AND session_id = ?", (id_, session))]
-    return [(r[0], r[1], r[2]) for r in tx.rows(sql + " ORDER BY session_id LIMIT 6", (id_,))]
-
-
-def _cursor(tx: Transaction, session_id: str, response_id: str) -> str:
-    """What to give as `after`: the id, with its session where the id alone is ambiguous."""
-    if len(_places(tx, response_id, None)) > 1:
-        return f"{session_id}/{response_id}"
-    return response_id
-
-
-def read_response(engine: Engine, id_: str, session: str | None = None) -> dict[str, Any]:
+def read_response(
+    engine: Engine, id_: str, session: str | None = None, scope: Condition | None = None
+) -> dict[str, Any]:
     """One response's resource.
+
+    Args:
+        session, scope: as for `find_response`.
 
     Raises:
         NotFoundError, AmbiguousError: none, or several sessions' have the id.
     """
     with read(engine) as tx:
-        _, session_id, response_id = find_response(tx, id_, session)
+        _, session_id, response_id = find_response(tx, id_, session, scope)
         row = tx.row(
             "SELECT resource FROM responses WHERE session_id = ? AND response_id = ?",
             (session_id, response_id),
         )
-    if row is None:
-        raise NotFoundError(f"no response {id_}; list them with: eventstore responses")
-    resource: dict[str, Any] = loads(row[0])
+        if row is None:
+            raise NotFoundError(f"no response {id_}; list them with: eventstore responses")
+        return _resource(tx, session_id, response_id, row[0])
+
+
+def _resource(tx: Transaction, session_id: str, response_id: str, text: str) -> dict[str, Any]:
+    (text,) = decrypted_texts(tx, "responses", session_id, response_id, text)
+    resource: dict[str, Any] = loads(text)
     return resource
 
 
@@ -350,9 +254,14 @@ def _matches(
 ) -> list[dict[str, str | None]]:
     """What was said that matches, in the response and in the turn that it answers."""
     rows = tx.rows(
-        "SELECT item_id, role, said FROM items WHERE session_id = ? AND response_id = ?"
-        " ORDER BY seq",
+        "SELECT item_id, role, said, resource FROM items"
+        " WHERE session_id = ? AND response_id = ? ORDER BY seq",
         (session_id, response_id),
     )
-    found = ((item_id, role, search.snippet(said, terms)) for item_id, role, said in rows)
-    return [{"item_id": i, "role": r, "text": text} for i, r, text in found if text is not None]
+    matches = []
+    for item_id, role, *texts in rows:
+        said, _ = decrypted_texts(tx, "items", session_id, item_id, *texts)
+        found = search.snippet(said, terms)
+        if found is not None:
+            matches.append({"item_id": item_id, "role": role, "text": found})
+    return matches

@@ -13,17 +13,21 @@ from eventstore.projection import view
 from eventstore.projection.state import SessionState
 from eventstore.realtime.values import loads
 from eventstore.store.activity import add_activities
+from eventstore.store.conditions import Where, add_scope
+from eventstore.store.encrypted_rows import decrypted_texts
 from eventstore.store.erasures import audio_erased_at, refuse_erased
-from eventstore.store.filters import MAX_LIMIT, Paging, SessionFilter
+from eventstore.store.filters import MAX_LIMIT, Condition, Paging, SessionFilter
 from eventstore.store.load_state import load_state
-from eventstore.store.query_responses import Page, Where, add_metadata_condition
+from eventstore.store.query_responses import Page
 from eventstore.store.read_segments import first_at, last_seq_at
+from eventstore.store.session_pages import no_session, session_rows
+from eventstore.store.session_summaries import add_summaries
 from eventstore.store.transaction import Row, Transaction, read
 from eventstore.times import to_iso
 
 _COLUMNS = (
     "s.wire, s.notes, s.at, t.head_seq, t.last_at, (SELECT MAX(e.at) FROM erasures e"
-    " WHERE e.session_id = s.session_id AND e.what = 'audio')"
+    " WHERE e.session_id = s.session_id AND e.what = 'audio'), s.session_id"
 )
 STREAM = "SELECT head_seq, closed_at, erased_at FROM streams WHERE session_id = ?"
 FIRST_AT = "SELECT at FROM events WHERE session_id = ? AND seq = 1"
@@ -38,87 +42,52 @@ _AT = re.compile(
 
 
 def query_sessions(
-    engine: Engine, wanted: SessionFilter, paging: Paging, live: bool = False
+    engine: Engine,
+    wanted: SessionFilter,
+    paging: Paging,
+    live: bool = False,
+    summary: bool = False,
 ) -> Page:
     """A page of sessions, by the time of their first event.
 
     Args:
         live: only those that are open, each with what goes on in it.
+        summary: each with what it adds up to.
 
     Raises:
         NotFoundError: `after` names no session.
+        InvalidInputError: the text to search names no word.
     """
     with read(engine) as tx:
-        sql, parameters = sessions_sql(tx, wanted, paging, live)
-        rows = tx.rows(sql, parameters)
-        data = [_resource(row) for row in rows[: paging.limit]]
+        rows = session_rows(tx, wanted, paging, live, _COLUMNS)
+        data = [_resource(tx, row) for row in paging.page_of(rows)]
         if live:
             add_activities(tx, data)
+        if summary:
+            add_summaries(tx, data)
     first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
     return Page(data, first, last, len(rows) > paging.limit)
 
 
 def session_ids(engine: Engine, wanted: SessionFilter) -> Iterator[str]:
-    """The ids of all sessions that match, oldest first; read page by page."""
+    """The ids of all sessions that match, oldest first; read page by page.
+
+    Raises:
+        InvalidInputError: the text to search names no word.
+    """
     paging = Paging(limit=MAX_LIMIT, order="asc")
     while True:
         with read(engine) as tx:
-            sql, parameters = sessions_sql(tx, wanted, paging, columns="s.session_id")
-            found = [row[0] for row in tx.rows(sql, parameters)]
+            found = [row[-1] for row in session_rows(tx, wanted, paging)]
         yield from found[: paging.limit]
         if len(found) <= paging.limit:
             return
         paging = paging.model_copy(update={"after": found[paging.limit - 1]})
 
 
-def sessions_sql(
-    tx: Transaction,
-    wanted: SessionFilter,
-    paging: Paging,
-    live: bool = False,
-    columns: str = _COLUMNS,
-) -> tuple[str, list[Any]]:
-    """The statement of a page, and its parameters.
-
-    Raises:
-        NotFoundError: `after` names no session.
-    """
-    where = Where([], [])
-    if live:
-        # The stream knows it first, where a worker writes the read models.
-        where.add("s.closed = 0 AND t.closed_at IS NULL")
-    if wanted.model is not None:
-        where.add("s.model = ?", wanted.model)
-    if wanted.since is not None:
-        where.add("s.at >= ?", wanted.since)
-    if wanted.until is not None:
-        where.add("s.at < ?", wanted.until)
-    for condition in wanted.metadata:
-        add_metadata_condition(where, tx, condition, "session_metadata", "s", ())
-    direction, compare = ("ASC", ">") if paging.order == "asc" else ("DESC", "<")
-    if paging.after is not None:
-        row = tx.row("SELECT at FROM sessions WHERE session_id = ?", (paging.after,))
-        if row is None:
-            raise no_session(paging.after)
-        where.add(f"(s.at, s.session_id) {compare} (?, ?)", row[0], paging.after)
-    sql = (
-        f"SELECT {columns} FROM {_source(tx, live)}{where.sql()} ORDER BY s.at {direction},"
-        f" s.session_id {direction} LIMIT ?"
-    )
-    return sql, [*where.parameters, paging.limit + 1]
-
-
-def _source(tx: Transaction, live: bool) -> str:
-    """Sessions and their streams; open ones by the index of those alone.
-
-    SQLite keeps no count of the closed ones, and would look through all of a model's.
-    """
-    by_index = " INDEXED BY sessions_open" if live and not tx.postgresql else ""
-    return f"sessions s{by_index} JOIN streams t ON t.session_id = s.session_id"
-
-
-def _resource(row: Row) -> dict[str, Any]:
-    wire, kept, at, head_seq, last_at, erased_at = row
+def _resource(tx: Transaction, row: Row) -> dict[str, Any]:
+    *texts, at, head_seq, last_at, erased_at, session_id = row
+    wire, kept = decrypted_texts(tx, "sessions", session_id, "", *texts)
     resource: dict[str, Any] = loads(wire)
     notes: dict[str, Any] = loads(kept)
     # What the stream's own row knows is not repeated in the read model.
@@ -225,25 +194,29 @@ def resolve_at(tx: Transaction, session_id: str, head_seq: int, at: str | int) -
     return last_seq_at(tx, session_id, end) or 0
 
 
-def no_session(session_id: str) -> NotFoundError:
-    """The error that says that there is no such session."""
-    return NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
-
-
 def read_conversation(
-    engine: Engine, conversation_id: str, session: str | None = None
+    engine: Engine,
+    conversation_id: str,
+    session: str | None = None,
+    scope: Condition | None = None,
 ) -> dict[str, Any]:
     """One conversation with its items, in order.
+
+    Args:
+        session: its session, where several have a conversation of this id.
+        scope: a pair of its session's metadata; others do not exist.
 
     Raises:
         NotFoundError, AmbiguousError: none, or several sessions' have the id.
     """
-    sql = "SELECT session_id, position FROM conversations WHERE conversation_id = ?"
+    where = Where([], [])
+    where.add("c.conversation_id = ?", conversation_id)
+    if session is not None:
+        where.add("c.session_id = ?", session)
+    add_scope(where, scope, "c")
+    sql = f"SELECT c.session_id, c.position FROM conversations c{where.sql()}"
     with read(engine) as tx:
-        if session is None:
-            found = tx.rows(sql + " ORDER BY session_id LIMIT 6", (conversation_id,))
-        else:
-            found = tx.rows(sql + " AND session_id = ?", (conversation_id, session))
+        found = tx.rows(f"{sql} ORDER BY c.session_id LIMIT 6", where.parameters)
         if not found:
             raise NotFoundError(f"no conversation {conversation_id}")
         if len(found) > 1:
@@ -253,13 +226,14 @@ def read_conversation(
                 " name the session"
             )
         rows = tx.rows(
-            "SELECT resource FROM items WHERE session_id = ? AND conversation = ?"
+            "SELECT item_id, said, resource FROM items WHERE session_id = ? AND conversation = ?"
             " ORDER BY position",
             found[0],
         )
+        texts = [decrypted_texts(tx, "items", found[0][0], *row) for row in rows]
     return {
         "id": conversation_id,
         "object": "realtime.conversation",
         "session_id": found[0][0],
-        "items": [loads(row[0]) for row in rows],
+        "items": [loads(resource) for _, resource in texts],
     }

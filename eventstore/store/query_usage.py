@@ -2,194 +2,210 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from operator import add
 from typing import Any, NamedTuple
 
 from sqlalchemy import Engine
 
-from eventstore.errors import InvalidInputError
 from eventstore.projection.state import SessionState
 from eventstore.projection.usage import Tokens, tokens_of
-from eventstore.realtime.values import METADATA_KEY, text
+from eventstore.realtime.values import text
+from eventstore.store.conditions import Where
 from eventstore.store.filters import ResponseFilter
 from eventstore.store.pricing import price_boundaries, price_usd
-from eventstore.store.query_responses import (
-    Where,
-    add_metadata_condition,
-    add_response_conditions,
-    add_text_condition,
-    choose_start,
-    ordered_join,
-)
-from eventstore.store.search import parse_terms
+from eventstore.store.summed import cover, is_summable, live_parts, of_days
 from eventstore.store.transaction import Row, Transaction, read
+from eventstore.store.usage_sources import (
+    DAY_AND_MODEL,
+    Source,
+    group_of,
+    metadata_key,
+    sources_of,
+)
+from eventstore.times import date_of
 
-_DAY = 86_400_000_000
 # Tokens and seconds have prices of their own, and are not summed into one.
-_IN_SECONDS = "CASE WHEN u.total_tokens = 0 AND u.audio_ms > 0 THEN 1 ELSE 0 END"
+IN_SECONDS = "CASE WHEN u.total_tokens = 0 AND u.audio_ms > 0 THEN 1 ELSE 0 END"
 _SUMS = ", ".join(f"SUM(u.{name})" for name in Tokens._fields)
+_ROW = f"u.model, u.kind, u.reported, u.at, {IN_SECONDS} AS unit, 1 AS number, " + ", ".join(
+    f"u.{name}" for name in Tokens._fields
+)
+_DAYS_SUM = (
+    "s.model, s.kind, s.reported, s.max_at AS at, s.in_seconds AS unit, s.number AS number, "
+    + ", ".join(f"s.{name}" for name in Tokens._fields)
+)
+
+
+# How many columns name a group: what it is grouped by, model, kind, reported, period and unit.
+_NAMES = 6
 
 
 class Billed(NamedTuple):
-    """Usage of one model in one group, within one price."""
+    """Usage of one model in one group, within one price.
+
+    Attributes:
+        cost: in US dollars; None where the price is not known.
+    """
 
     key: str | None
     model: str | None
     kind: str
     reported: bool
-    at: int
     number: int
     tokens: Tokens
+    cost: Decimal | None
+
+
+class Part(NamedTuple):
+    """A part of an answer: what to select its rows by, and what to select their models by."""
+
+    sql: str
+    parameters: list[Any]
+    models: str
+    models_parameters: list[Any]
 
 
 def query_usage(engine: Engine, by: str | None, wanted: ResponseFilter) -> dict[str, Any]:
     """Usage in groups, and in total.
 
     Args:
-        by: `session`, `model`, `day` (UTC) or `metadata:KEY`; None for the total alone.
+        by: `session`, `model`, `day` (UTC), `day,model` or `metadata:KEY`; None for the total
+            alone.
 
     Raises:
         InvalidInputError: another grouping.
     """
-    group, values = _group(by)
+    group_of(by)
     with read(engine) as tx:
-        rows = _sums(tx, _sources(tx, wanted), group, values)
-    groups: dict[str | None, list[Billed]] = {}
+        rows = _sums(tx, _parts(tx, by, wanted))
+    groups: dict[tuple[str | None, ...], list[Billed]] = {}
     for row in rows:
-        groups.setdefault(row.key, []).append(row)
-    data = [] if by is None else [_entry(key, by, found) for key, found in _in_order(groups)]
-    return {
-        "object": "list",
-        "by": by,
-        "data": data,
-        "total": _entry(None, None, rows),
-    }
+        name = (row.key, row.model) if by == DAY_AND_MODEL else (row.key,)
+        groups.setdefault(name, []).append(row)
+    data = [] if by is None else [_group_entry(name, by, groups[name]) for name in in_order(groups)]
+    return {"object": "list", "by": by, "data": data, "total": _entry(rows)}
 
 
-def _in_order(groups: dict[str | None, list[Billed]]) -> list[tuple[str | None, list[Billed]]]:
-    return sorted(groups.items(), key=lambda group: (group[0] is None, group[0] or ""))
-
-
-class Source(NamedTuple):
-    """Where rows of `usage u` come from: a FROM clause, and conditions."""
-
-    sql: str
-    where: Where
-
-
-def _sources(tx: Transaction, wanted: ResponseFilter) -> list[Source]:
-    """The usage that a filter asks for; a transcription answers to its session's metadata."""
-    about_responses = wanted.model_dump(
-        exclude={"metadata", "since", "until", "session", "model"}, exclude_none=True
-    )
-    if not about_responses and not wanted.metadata:
-        return [Source("usage u", _conditions(wanted))]
-    sources = [_of_responses(tx, wanted)]
-    if not about_responses:
-        sources.append(_of_transcriptions(tx, wanted))
-    return sources
-
-
-def _conditions(wanted: ResponseFilter) -> Where:
-    """Conditions that hold for transcriptions as well as for responses."""
+def usage_of_sessions(tx: Transaction, session_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Each session's usage as one entry, by its id."""
     where = Where([], [])
-    if wanted.since is not None:
-        where.add("u.at >= ?", wanted.since)
-    if wanted.until is not None:
-        where.add("u.at < ?", wanted.until)
-    if wanted.session is not None:
-        where.add("u.session_id = ?", wanted.session)
-    if wanted.model is not None:
-        where.add("u.model = ?", wanted.model)
-    return where
+    where.add(f"u.session_id IN ({', '.join('?' * len(session_ids))})", *session_ids)
+    groups: dict[str | None, list[Billed]] = {id_: [] for id_ in session_ids}
+    for row in _sums(tx, [_of_rows(Source("usage u", where), "session")]):
+        groups[row.key].append(row)
+    return {id_: _entry(groups[id_]) for id_ in session_ids}
 
 
-def _of_responses(tx: Transaction, wanted: ResponseFilter) -> Source:
-    where = _conditions(wanted)
-    start = choose_start(tx, wanted.metadata)
-    joined = "JOIN responses r ON r.session_id = u.session_id AND r.response_id = u.response_id"
-    if start is not None and start.operator == "=":
-        # From the few rows of the pair to their usage, by its key.
-        sql = (
-            f"response_metadata m {ordered_join(tx)} usage u ON u.session_id = m.session_id"
-            f" AND u.usage_id = 'response/' || m.response_id {joined}"
-        )
-        where.add("m.key = ? AND m.value = ?", start.key, start.value)
-    else:
-        start, sql = None, f"usage u {joined}"
-    where.add("u.kind = 'response'")
-    narrowed = wanted.model_copy(
-        update={"since": None, "until": None, "session": None, "model": None}
+def in_order(names: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Names of groups in order; what has none comes last."""
+    return sorted(names, key=lambda name: [(part is None, part or "") for part in name])
+
+
+def _parts(tx: Transaction, by: str | None, wanted: ResponseFilter) -> list[Part]:
+    if not is_summable(wanted) or by == "session":
+        return [_of_rows(source, by) for source in sources_of(tx, wanted)]
+    key = metadata_key(by)
+    found = cover(tx, wanted.since, wanted.until, key)
+    parts = [
+        _of_rows(source, by)
+        for live in live_parts(wanted, found)
+        for source in sources_of(tx, live.wanted, live.day)
+    ]
+    for days in found.days:
+        parts += _of_sums(days, by, key, wanted.model)
+    return parts
+
+
+def _of_rows(source: Source, by: str | None) -> Part:
+    group, values = group_of(by)
+    found, parameters = f"{source.sql}{source.where.sql()}", source.where.parameters
+    return Part(
+        f"SELECT {group} AS grouped, {_ROW} FROM {found}",
+        [*values, *parameters],
+        f"SELECT u.model FROM {found}",
+        parameters,
     )
-    add_response_conditions(where, tx, narrowed, start)
-    if wanted.text is not None:
-        add_text_condition(where, tx, parse_terms(wanted.text), one_by_one=False)
-    return Source(sql, where)
 
 
-def _of_transcriptions(tx: Transaction, wanted: ResponseFilter) -> Source:
-    where = _conditions(wanted)
-    start = next((c for c in wanted.metadata if c.operator == "="), None)
-    sql = "usage u"
-    if start is not None:
-        sql = f"session_metadata m {ordered_join(tx)} usage u ON u.session_id = m.session_id"
-        where.add("m.key = ? AND m.value = ?", start.key, start.value)
-    where.add("u.kind = 'transcription'")
-    for condition in wanted.metadata:
-        if condition is not start:
-            add_metadata_condition(where, tx, condition, "session_metadata", "u", (), timed=False)
-    return Source(sql, where)
-
-
-def _group(by: str | None) -> tuple[str, list[Any]]:
-    """The expression to group by, and its parameters."""
-    if by is None:
-        return "NULL", []
-    if by == "session":
-        return "u.session_id", []
-    if by == "model":
-        return "u.model", []
-    if by == "day":
-        return f"u.at / {_DAY}", []
-    kind, _, key = by.partition(":")
-    if kind == "metadata" and 0 < len(key) <= METADATA_KEY:
-        # A response's own value wins over its session's.
-        return (
-            "COALESCE((SELECT x.value FROM response_metadata x WHERE x.session_id = u.session_id"
-            " AND x.response_id = u.response_id AND x.key = ? ORDER BY x.own DESC LIMIT 1),"
-            " (SELECT y.value FROM session_metadata y WHERE y.session_id = u.session_id"
-            " AND y.key = ?))",
-            [key, key],
-        )
-    raise InvalidInputError(f"--by {by!r}: use session, model, day or metadata:KEY")
-
-
-def _sums(tx: Transaction, sources: list[Source], group: str, values: list[Any]) -> list[Billed]:
-    inner = " UNION ALL ".join(
-        f"SELECT u.*, {group} AS grouped FROM {source.sql}{source.where.sql()}"
-        for source in sources
+def _of_sums(
+    days: tuple[int, int], by: str | None, key: str | None, model: str | None
+) -> list[Part]:
+    found, parameters = of_days("usage_days", days, model)
+    models = f"SELECT s.model FROM {found} AND s.key = ''"
+    group = {None: "NULL", "model": "s.model"}.get(by, "s.day")
+    if key is None:
+        sql = f"SELECT {group} AS grouped, {_DAYS_SUM} FROM {found} AND s.key = ''"
+        return [Part(sql, parameters, models, parameters)]
+    by_value = f"SELECT s.value AS grouped, {_DAYS_SUM} FROM {found} AND s.key = ?"
+    # On a day without the key, nothing has a value of it.
+    without = (
+        f"SELECT NULL AS grouped, {_DAYS_SUM} FROM {found} AND s.key = '' AND NOT EXISTS"
+        " (SELECT 1 FROM usage_days k WHERE k.key = ? AND k.day = s.day)"
     )
-    parameters = [p for source in sources for p in (*values, *source.where.parameters)]
-    models = tx.rows(f"SELECT DISTINCT model FROM ({inner}) d WHERE model IS NOT NULL", parameters)
-    boundaries = price_boundaries([row[0] for row in models])
+    return [
+        Part(by_value, [*parameters, key], models, parameters),
+        Part(without, [*parameters, key], models, parameters),
+    ]
+
+
+def _sums(tx: Transaction, parts: list[Part]) -> list[Billed]:
+    if not parts:
+        return []
+    models = tx.rows(
+        " UNION ".join(part.models for part in parts),
+        [p for part in parts for p in part.models_parameters],
+    )
+    boundaries = price_boundaries([row[0] for row in models if row[0] is not None])
     period = " + ".join("CASE WHEN u.at >= ? THEN 1 ELSE 0 END" for _ in boundaries) or "0"
-    rows = tx.rows(
-        f"SELECT grouped, model, kind, reported, MAX(at), COUNT(*), {_SUMS}"
-        f" FROM (SELECT u.*, {period} AS period, {_IN_SECONDS} AS unit FROM ({inner}) u) u"
-        " GROUP BY grouped, model, kind, reported, period, unit",
-        [*boundaries, *parameters],
-    )
-    return [_billed(row) for row in rows]
+    merged: dict[Row, list[int]] = {}
+    # Each part is grouped by itself: a union of rows would be written down first.
+    for part in parts:
+        rows = tx.rows(
+            f"SELECT u.grouped, u.model, u.kind, u.reported, {period}, u.unit, MAX(u.at),"
+            f" SUM(u.number), {_SUMS} FROM ({part.sql}) u GROUP BY 1, 2, 3, 4, 5, 6",
+            [*boundaries, *part.parameters],
+        )
+        for row in rows:
+            _merge(merged, row[:_NAMES], list(map(int, row[_NAMES:])))
+    return [_billed(name, *sums) for name, sums in merged.items()]
 
 
-def _billed(row: Row) -> Billed:
-    key, model, kind, reported, at, number = row[:6]
-    tokens = Tokens(*(int(value) for value in row[6:]))
-    return Billed(key, model, kind, bool(reported), int(at), int(number), tokens)
+def _merge(merged: dict[Row, list[int]], name: Row, sums: list[int]) -> None:
+    known = merged.get(name)
+    if known is not None:
+        sums = [max(known[0], sums[0]), *map(add, known[1:], sums[1:])]
+    merged[name] = sums
 
 
-def _entry(key: str | None, by: str | None, rows: Iterable[Billed]) -> dict[str, Any]:
+def _billed(name: Row, at: int, number: int, *tokens: int) -> Billed:
+    key, model, kind, reported, *_ = name
+    return _priced(key, model, kind, bool(reported), at, number, Tokens(*tokens))
+
+
+def _priced(
+    key: str | None,
+    model: str | None,
+    kind: str,
+    reported: bool,
+    at: int,
+    number: int,
+    tokens: Tokens,
+) -> Billed:
+    cost = price_usd(model, tokens, at) if reported else None
+    return Billed(key, model, kind, reported, number, tokens, cost)
+
+
+def _group_entry(name: tuple[str | None, ...], by: str, rows: list[Billed]) -> dict[str, Any]:
+    entry = _entry(rows)
+    named: dict[str, Any] = {"object": entry.pop("object"), "key": label(name[0], by)}
+    if by == DAY_AND_MODEL:
+        named["model"] = name[1]
+    return named | entry
+
+
+def _entry(rows: Iterable[Billed]) -> dict[str, Any]:
     """One line of usage: counts, tokens, money, and what has no price."""
     counts = {"response": 0, "transcription": 0}
     sums = Tokens()
@@ -200,20 +216,17 @@ def _entry(key: str | None, by: str | None, rows: Iterable[Billed]) -> dict[str,
     for row in rows:
         counts[row.kind] += row.number
         sums = Tokens(*(a + b for a, b in zip(sums, row.tokens, strict=True)))
-        price = price_usd(row.model, row.tokens, row.at) if row.reported else None
         if not row.reported:
             unreported += row.number
-        if price is None:
+        if row.cost is None:
             unpriced[row.kind] += row.number
             unpriced_models.add(row.model or "unknown")
         else:
-            cost += price
+            cost += row.cost
     missing = sum(unpriced.values())
     unpriced_all = missing > 0 and missing == sum(counts.values())
-    entry: dict[str, Any] = {"object": "realtime.usage"}
-    if by is not None:
-        entry["key"] = _label(key, by)
-    return entry | {
+    return {
+        "object": "realtime.usage",
         "responses": counts["response"],
         "transcriptions": counts["transcription"],
         **sums._asdict(),
@@ -228,19 +241,20 @@ def _entry(key: str | None, by: str | None, rows: Iterable[Billed]) -> dict[str,
     }
 
 
-def _label(key: Any, by: str) -> str | None:
-    if by != "day" or key is None:
-        return None if key is None else str(key)
-    from datetime import UTC, datetime
-
-    return datetime.fromtimestamp(int(key) * 86_400, tz=UTC).strftime("%Y-%m-%d")
+def label(key: Any, by: str) -> str | None:
+    """A group's name as people read it."""
+    if key is None:
+        return None
+    if by not in ("day", DAY_AND_MODEL):
+        return str(key)
+    return date_of(int(key))
 
 
 def usage_of_state(state: SessionState, opened_at: int | None = None) -> dict[str, Any]:
     """A session's usage as one entry, from its state."""
     at = next((t for t in (state.last_at, state.first_at, opened_at) if t is not None), 0)
     rows = [
-        Billed(
+        _priced(
             None,
             text(response.session.get("model")),
             "response",
@@ -252,7 +266,7 @@ def usage_of_state(state: SessionState, opened_at: int | None = None) -> dict[st
         for response in state.responses.values()
         if response.done_seq is not None
     ] + [
-        Billed(
+        _priced(
             None,
             billed.model,
             "transcription",
@@ -263,4 +277,4 @@ def usage_of_state(state: SessionState, opened_at: int | None = None) -> dict[st
         )
         for billed in state.billed.values()
     ]
-    return _entry(None, None, rows)
+    return _entry(rows)

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 from eventstore.projection.state import Response, SessionState
 from eventstore.store import tables
+from eventstore.store.day_marks import MARKS, marks_of_changes, marks_of_rebuild
+from eventstore.store.encrypted_rows import decrypted_rows, encrypted_rows
 from eventstore.store.put_rows import KEY, Rows, put_rows
 from eventstore.store.rows import (
     Pairs,
@@ -95,9 +97,11 @@ def write_changes(tx: Transaction, state: SessionState, changes: Changes) -> Non
     for response, _ in changes.tags:
         if response.indexed != frozenset():
             tx.run(DELETE_RESPONSE_METADATA, (state.session_id, response.id))
-    put_rows(tx, changes.rows, state.written)
-    if not tx.postgresql:
-        _index_said(tx, state, changes.rows["items"])
+    cipher = tx.cipher(state.session_id)
+    rows = changes.rows if cipher is None else encrypted_rows(cipher, changes.rows)
+    put_rows(tx, rows, state.written)
+    if cipher is None and not tx.postgresql:
+        _index_said(tx, state, rows["items"])
     mark_written(state, changes.tags)
 
 
@@ -118,6 +122,8 @@ def _changed_rows(state: SessionState, opened_at: int, tags: Tags) -> Rows:
     rows["response_metadata"] = _tag_rows(state, tags, opened_at)
     rows["usage"] = response_usage_rows(state, responses, opened_at)
     rows["usage"] += [transcription_row(state, state.billed[b], opened_at) for b in dirty.billed]
+    if rows["usage"] or dirty.metadata:  # seldom
+        rows[MARKS] = marks_of_changes(state, opened_at, rows["usage"])
     return rows
 
 
@@ -147,16 +153,22 @@ def write_all(tx: Transaction, state: SessionState, opened_at: int) -> int:
     Returns:
         How many rows were wrong, missing or too many.
     """
+    cipher = tx.cipher(state.session_id)
     there = {name: tx.rows(sql, (state.session_id,)) for name, sql in READ.items()}
+    if cipher is not None:
+        there = decrypted_rows(cipher, there)
     tags = _tags(state, state.responses)
     wanted = _all_rows(state, opened_at, tags)
     missing, stale = differences(there, wanted)
     for name, keys in stale.items():
         if keys:
             tx.run_many(DELETE_ROW[name], keys)
-    put_rows(tx, missing)
+    put_rows(tx, missing if cipher is None else encrypted_rows(cipher, missing))
+    changed = {name for name in missing if missing[name] or stale[name]}
+    put_rows(tx, {MARKS: marks_of_rebuild(state.session_id, there, wanted, changed)})
     if not tx.postgresql:
-        _index_all(tx, state, wanted["items"])
+        # What is encrypted is in no index, and what was before it was encrypted no longer.
+        _index_all(tx, state, wanted["items"] if cipher is None else [])
     state.written.clear()
     mark_written(state, tags)
     return sum(

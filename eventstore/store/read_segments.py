@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from eventstore.encryption.cipher import CipherError
+from eventstore.encryption.segments import decrypt_segment, is_encrypted
 from eventstore.errors import DamagedError
 from eventstore.segments.container import SegmentError, read_container
 from eventstore.segments.digest import BEGINNING, is_full
 from eventstore.segments.rows import Row
 from eventstore.store import locations
+from eventstore.store.keys import KeyRing
 from eventstore.store.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -82,13 +85,18 @@ class Place(NamedTuple):
 
 
 class Packed(NamedTuple):
-    """A segment's bytes, or where they are, and which events they are."""
+    """A segment's bytes, or where they are, and which events they are.
+
+    Attributes:
+        keys: those of the store's sessions; the bytes may be encrypted.
+    """
 
     session_id: str
     first_seq: int
     last_seq: int
     location: str | None
     data: bytes | None
+    keys: KeyRing
 
 
 def sealed_seq(tx: Transaction, session_id: str) -> int:
@@ -112,7 +120,8 @@ def packed_segment(tx: Transaction, session_id: str, seq: int) -> Packed | None:
     rows = tx.rows_with_bytes(SEGMENT_WITH, (session_id, seq, seq))
     if not rows:
         return None
-    return Packed(session_id, *rows[0])
+    tx.keys.fit(tx)
+    return Packed._make((session_id, *rows[0], tx.keys))
 
 
 def bytes_of(packed: Packed) -> bytes:
@@ -143,12 +152,15 @@ def events_in(packed: Packed, wanted: Wanted | None = None, sound: bool = True) 
     Raises:
         DamagedError: it cannot be read.
         DatabaseUnavailableError: its bytes are elsewhere, and cannot be reached.
+        MissingKeyError: it is encrypted, and the session's key is not at hand.
     """
     # Reading sound takes numpy, which takes longer to load than most commands run.
     from eventstore.segments.unpack import unpack_container
 
     data = bytes_of(packed)
     try:
+        if is_encrypted(data):
+            data = decrypt_segment(packed.keys.to_read(packed.session_id), packed.first_seq, data)
         container = read_container(data)
         if (container.first, container.events) != (
             packed.first_seq,
@@ -156,7 +168,7 @@ def events_in(packed: Packed, wanted: Wanted | None = None, sound: bool = True) 
         ):
             raise SegmentError("it holds other events")
         yield from unpack_container(container, wanted, sound)
-    except SegmentError as error:
+    except (SegmentError, CipherError) as error:
         raise _damaged(packed, error) from error
 
 

@@ -12,8 +12,10 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine
 
+from eventstore.errors import DamagedError
 from eventstore.realtime.frames import restore
 from eventstore.segments.rows import Row
+from eventstore.store.encrypted_rows import decrypted_events
 from eventstore.store.erasures import check_not_erased
 from eventstore.store.read_segments import events_in, packed_segment, sealed_events
 from eventstore.store.transaction import Transaction, read
@@ -66,13 +68,18 @@ def read_events(
         direction: only those of one side; None for all.
 
     Raises:
-        DamagedError: sealed events that cannot be read.
+        DamagedError: events that cannot be read.
         ErasedError: the session was erased, maybe while it was read.
+        MissingKeyError: they are encrypted, and the session's key is not at hand.
     """
     for seq, at, of_row, type_, frame, offset, _, audio in read_rows(
         engine, session_id, first, last, types, direction
     ):
-        yield StoredEvent(seq, at, of_row, type_, restore(frame, offset, audio))
+        try:
+            text = restore(frame, offset, audio)
+        except ValueError as error:
+            raise DamagedError(session_id, seq, seq, str(error)) from error
+        yield StoredEvent(seq, at, of_row, type_, text)
 
 
 def read_rows(
@@ -159,7 +166,7 @@ def _read_piece(
         end = seq
     sql = _in_bytes(tx, PIECE.format(which=which))
     rows = tx.rows_with_bytes(sql, (session_id, first, end, *filters))
-    return list(map(Row._make, rows))
+    return decrypted_events(tx, session_id, list(map(Row._make, rows)))
 
 
 def _in_bytes(tx: Transaction, sql: str) -> str:

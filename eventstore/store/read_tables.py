@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from eventstore.store.query_sessions import no_session
+from eventstore.store.encrypted_rows import decrypted_texts
+from eventstore.store.session_pages import no_session
 from eventstore.store.transaction import Row, Transaction
 
 _PIECE_ROWS = 1000
@@ -25,6 +26,7 @@ USAGE = (
     " output_tokens, total_tokens, input_text, input_audio, input_image, cached_tokens,"
     " cached_text, cached_audio, cached_image, output_text, output_audio, audio_ms FROM usage t"
 )
+_TEXTS = {RESPONSES: (1, "responses"), ITEMS: (2, "items")}
 METADATA = "SELECT session_id, response_id, key, value, own FROM response_metadata t"
 
 
@@ -51,6 +53,7 @@ def pieces(
     behind, place = "", ()
     while True:
         rows = tx.rows(f"{select} WHERE {sessions}{behind} {order}", (*session_ids, *place))
+        rows = [_decrypted(tx, select, row) for row in rows]
         if rows:
             yield rows
         if len(rows) < _PIECE_ROWS:
@@ -71,6 +74,14 @@ def metadata_of(tx: Transaction, responses: Sequence[Row]) -> dict[tuple[str, st
     for session_id, response_id, key, value, _ in rows:
         found.setdefault((session_id, response_id), {})[key] = value
     return found
+
+
+def _decrypted(tx: Transaction, select: str, row: Row) -> Row:
+    """A row whose last columns are its table's texts, decrypted."""
+    count, table = _TEXTS.get(select, (0, ""))
+    if not count:
+        return row
+    return row[:-count] + decrypted_texts(tx, table, row[0], row[1], *row[-count:])
 
 
 def _marks(values: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from eventstore.errors import SchemaError
 from eventstore.store.transaction import translated
 
 #: The migration that this code needs.
-HEAD = "0003"
+HEAD = "0005"
 
 
 def migrations_folder() -> Path:

@@ -59,20 +59,64 @@ def items_that_say(terms: list[Term], postgresql: bool) -> tuple[str, list[str]]
     return sql, [_fts_query(terms)]
 
 
-def response_says(terms: list[Term], postgresql: bool) -> tuple[str, list[str]]:
-    """A condition on a response `r`: one of its items says the terms. Looked up item by item."""
+def matches(terms: list[Term]) -> tuple[str, list[str]]:
+    """A source and condition of what says the terms, in SQLite's index alone."""
+    return "said f WHERE f.said MATCH ?", [_fts_query(terms)]
+
+
+def rows_that_say(terms: list[Term], postgresql: bool) -> tuple[str, list[str]]:
+    """As `items_that_say`, but `i` has no more than the ids of sessions and items."""
+    if postgresql:
+        return items_that_say(terms, postgresql)
+    return "said f JOIN said_rows i ON i.docid = f.rowid WHERE f.said MATCH ?", [_fts_query(terms)]
+
+
+def response_says(
+    terms: list[Term], postgresql: bool, at_once: bool = False
+) -> tuple[str, list[str]]:
+    """A condition on a response `r`: one of its items says the terms.
+
+    Args:
+        at_once: on SQLite, find all that say them first; else each item is looked up in its turn.
+    """
     of_response = "i.session_id = r.session_id AND i.response_id = r.response_id"
     if postgresql:
-        query, parameters = _ts_query(terms)
-        # OFFSET 0 keeps the planner from reading all that the index finds.
-        items = f"SELECT i.said FROM items i WHERE {of_response} OFFSET 0"
-        return f"EXISTS (SELECT 1 FROM ({items}) i WHERE {_VECTOR} @@ ({query}))", parameters
+        return _one_says(of_response, terms)
     sql = (
-        "EXISTS (SELECT 1 FROM items i CROSS JOIN said_rows s ON s.session_id = i.session_id"
-        " AND s.item_id = i.item_id CROSS JOIN said f ON f.rowid = s.docid"
-        f" WHERE {of_response} AND f.said MATCH ?)"
+        "EXISTS (SELECT 1 FROM items i CROSS JOIN said_rows w ON w.session_id = i.session_id"
+        f" AND w.item_id = i.item_id WHERE {of_response} AND {_MATCHES[at_once]})"
     )
     return sql, [_fts_query(terms)]
+
+
+def session_says(
+    terms: list[Term], postgresql: bool, at_once: bool = False, alias: str = "s"
+) -> tuple[str, list[str]]:
+    """A condition on a session: one of its items says the terms.
+
+    Args:
+        at_once: as for `response_says`.
+        alias: of what has the session's id.
+    """
+    if postgresql:
+        return _one_says(f"i.session_id = {alias}.session_id", terms)
+    of_session = f"said_rows w WHERE w.session_id = {alias}.session_id"
+    return f"EXISTS (SELECT 1 FROM {of_session} AND {_MATCHES[at_once]})", [_fts_query(terms)]
+
+
+# A row `w` of `said_rows` says it: looked up by itself, or among all that do.
+# The plus keeps SQLite from going through all that do for each session.
+_MATCHES = (
+    "EXISTS (SELECT 1 FROM said f WHERE f.rowid = w.docid AND f.said MATCH ?)",
+    "+w.docid IN (SELECT f.rowid FROM said f WHERE f.said MATCH ?)",
+)
+
+
+def _one_says(of_it: str, terms: list[Term]) -> tuple[str, list[str]]:
+    query, parameters = _ts_query(terms)
+    # OFFSET 0 keeps the planner from reading all that the index finds.
+    items = f"SELECT i.said FROM items i WHERE {of_it} OFFSET 0"
+    return f"EXISTS (SELECT 1 FROM ({items}) i WHERE {_VECTOR} @@ ({query}))", parameters
 
 
 def _fts_query(terms: list[Term]) -> str:

@@ -9,12 +9,14 @@ from sqlalchemy import Engine
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.frames import STORE, Frame
 from eventstore.realtime.values import MAX_KEY_BYTES, dumps
-from eventstore.store.erasures import refuse_erased
+from eventstore.store.erasures import count_erasures, refuse_erased
+from eventstore.store.filters import Condition
 from eventstore.store.transaction import read
 
 HEAD = "SELECT head_seq, erased_at FROM streams WHERE session_id = ?"
 CLOSED_AT = "SELECT closed_at FROM streams WHERE session_id = ?"
 METADATA = "SELECT key, value FROM session_metadata WHERE session_id = ?"
+HAS_PAIR = "SELECT 1 FROM session_metadata WHERE session_id = ? AND key = ? AND value = ?"
 COUNT_RESPONSES = "SELECT COUNT(*) FROM responses WHERE session_id = ?"
 
 
@@ -30,6 +32,32 @@ def find_head(engine: Engine, session_id: str) -> int | None:
             return None
         refuse_erased(tx, session_id, row[1])
     return int(row[0])
+
+
+def find_version(engine: Engine, session_id: str) -> tuple[int, int] | None:
+    """The seq of a session's last event, and how often something of it was erased.
+
+    Raises:
+        ErasedError: it was erased.
+    """
+    with read(engine) as tx:
+        row = tx.row(HEAD, (session_id,))
+        if row is None:
+            return None
+        refuse_erased(tx, session_id, row[1])
+        return int(row[0]), count_erasures(tx, session_id)
+
+
+def is_known(engine: Engine, session_id: str) -> bool:
+    """Whether there is a session of an id, or was."""
+    with read(engine) as tx:
+        return tx.row(HEAD, (session_id,)) is not None
+
+
+def is_in_scope(engine: Engine, session_id: str, scope: Condition) -> bool:
+    """Whether a pair was set on a session."""
+    with read(engine) as tx:
+        return tx.row(HAS_PAIR, (session_id, scope.key, scope.value)) is not None
 
 
 def is_closed(engine: Engine, session_id: str) -> bool:

@@ -1,7 +1,8 @@
 """The tables, as declared. Migrations create them; a test compares the two on each database.
 
 Every primary key begins with `session_id`: an append touches one session, and a distributed
-engine can place each session on one node. Times are microseconds since 1970 UTC.
+engine can place each session on one node. Sums of the whole store are in day_tables.py. Times are
+microseconds since 1970 UTC.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ metadata = MetaData()
 # half as many pages.
 
 
-# Compared byte by byte, so that a prefix is a range of the index on PostgreSQL too.
-_VALUE = String(512).with_variant(String(512, collation="C"), "postgresql")
+#: Compared byte by byte, so that a prefix is a range of the index on PostgreSQL too.
+VALUE = String(512).with_variant(String(512, collation="C"), "postgresql")
 _KEY = Text().with_variant(Text(collation="C"), "postgresql")
 
 
@@ -118,6 +119,26 @@ erasures = Table(
     sqlite_with_rowid=False,
 )
 
+#: In the database of the keys: see docs/encrypt.md.
+session_keys = Table(
+    "session_keys",
+    metadata,
+    _session(),
+    Column("key", LargeBinary(32)),
+    Column("made_at", BigInteger, nullable=False),
+    # Its session was erased: no other key is made for it.
+    Column("dropped_at", BigInteger),
+    sqlite_with_rowid=False,
+)
+
+#: The name of the database of the keys: there, and in each store whose keys it has.
+key_stores = Table(
+    "key_stores",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    sqlite_with_rowid=False,
+)
+
 sessions = Table(
     "sessions",
     metadata,
@@ -147,7 +168,7 @@ session_metadata = Table(
     metadata,
     _session(),
     Column("key", String(64), primary_key=True),
-    Column("value", _VALUE, nullable=False),
+    Column("value", VALUE, nullable=False),
     Column("at", BigInteger, nullable=False),
     Index("session_metadata_value", "key", "value", "at", "session_id"),
     sqlite_with_rowid=False,
@@ -224,7 +245,7 @@ response_metadata = Table(
     _session(),
     Column("response_id", String(128), primary_key=True),
     Column("key", String(64), primary_key=True),
-    Column("value", _VALUE, primary_key=True),
+    Column("value", VALUE, primary_key=True),
     Column("own", SmallInteger, nullable=False),
     Column("at", BigInteger, nullable=False),
     # A page of newest-first answers is a stretch of this index: no sort.
@@ -259,6 +280,9 @@ usage = Table(
     Index("usage_at", "at", "session_id"),
     sqlite_with_rowid=False,
 )
+
+#: Tables of the database of the keys, which stores have as well: each to name its own.
+KEYS = (session_keys, key_stores)
 
 #: Tables that a projection writes, in the order of their writing.
 READ_MODELS = (

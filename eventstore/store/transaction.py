@@ -6,28 +6,47 @@ SQL is written once, with `?` for parameters; PostgreSQL's driver gets `%s`.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import lru_cache
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psycopg
 from sqlalchemy import Engine, PoolProxiedConnection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from eventstore.errors import DatabaseUnavailableError, EventStoreError
+from eventstore.errors import DatabaseUnavailableError, EventStoreError, TimeLimitError
+
+if TYPE_CHECKING:
+    from eventstore.encryption.cipher import Cipher
+    from eventstore.store.keys import KeyRing
 
 Row = tuple[Any, ...]
 
 
 class Transaction:
-    """One open transaction. Use `write` or `read` to get one."""
+    """One open transaction. Use `write` or `read` to get one.
 
-    def __init__(self, dialect: str, connection: Any) -> None:
+    Attributes:
+        keys: of the store's sessions.
+    """
+
+    def __init__(self, dialect: str, connection: Any, keys: KeyRing) -> None:
         self.dialect = dialect
         self.connection = connection
+        self.keys = keys
         self.postgresql = dialect == "postgresql"
+
+    def cipher(self, session_id: str) -> Cipher | None:
+        """What to encrypt a session's content with: see `KeyRing.to_write`."""
+        return self.keys.to_write(self, session_id)
+
+    def decipher(self, session_id: str) -> Cipher:
+        """What to decrypt a session's content with: see `KeyRing.to_read`."""
+        self.keys.fit(self)
+        return self.keys.to_read(session_id)
 
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """Execute; the number of rows changed."""
@@ -120,13 +139,16 @@ class _Using:
             if self._lock is not None:
                 self._lock.release()
             raise
+        options = self._engine.get_execution_options()
+        if options[TIME_LIMIT] is not None and self._engine.dialect.name == "sqlite":
+            _interrupt_after(held.connection, options[TIME_LIMIT])
         if self._begin is not None:
             try:
                 held.connection.execute(self._begin)
             except (sqlite3.Error, psycopg.Error) as error:
                 self._give_back(error)
                 raise unavailable(error) from error
-        return Transaction(self._engine.dialect.name, held.connection)
+        return Transaction(self._engine.dialect.name, held.connection, options[KEYS])
 
     def __exit__(
         self,
@@ -189,6 +211,20 @@ _MAX_RESTING = 4
 #: Name of the engine's option with what one transaction after the other has to hold, or None.
 LOCK = "eventstore_lock"
 
+#: Name of the engine's option with the seconds that a transaction may take, or None. PostgreSQL
+#: is told with each connection, and takes it for each statement.
+TIME_LIMIT = "eventstore_time_limit"
+# Steps of SQLite's machine between two looks at the clock: about a millisecond.
+_STEPS = 20_000
+
+#: Name of the engine's option with the keys of its sessions.
+KEYS = "eventstore_keys"
+
+
+def _interrupt_after(connection: sqlite3.Connection, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
+
 
 def _take(engine: Engine) -> _Held:
     with suppress(IndexError):
@@ -208,6 +244,15 @@ def close_all(engine: Engine) -> None:
         while True:
             resting.pop().proxy.close()
     engine.dispose()
+    keys = keys_of(engine).engine
+    if keys is not None:
+        close_all(keys)
+
+
+def keys_of(engine: Engine) -> KeyRing:
+    """The keys of the sessions in an engine's database."""
+    keys: KeyRing = engine.get_execution_options()[KEYS]
+    return keys
 
 
 @contextmanager
@@ -228,6 +273,8 @@ def _unavailable(error: BaseException) -> DatabaseUnavailableError:
 def unavailable(error: BaseException) -> DatabaseUnavailableError:
     """The error to show for a driver's error."""
     message = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, psycopg.errors.QueryCanceled) or message == "interrupted":
+        return TimeLimitError("it takes too long; narrow it by metadata, session or time")
     for sign, advice in _ADVICE:
         if sign in message:
             return DatabaseUnavailableError(f"the database failed: {message}; {advice}")
@@ -240,7 +287,7 @@ _ADVICE = (
     ("disk I/O error", "nothing was written; check the disk and try again"),
     ("readonly", "the file or its folder cannot be written"),
     ("unable to open", "check the path, and that its folder exists and can be written"),
-    ("not a database", "the file is no SQLite database; name another with --db"),
+    ("not a database", "the file is no SQLite database; name another"),
     ("locked", "another process holds it; try again"),
     ("connection", "check that the server runs and the URL is right"),
     ("no such table", "run: eventstore init"),

@@ -12,6 +12,7 @@ from typing import TypeVar
 from sqlalchemy import Engine
 
 from eventstore.store import engine as engines
+from eventstore.store.transaction import keys_of
 
 Result = TypeVar("Result")
 
@@ -37,17 +38,22 @@ def for_each(
         for session_id in ids:
             yield work(engine, session_id)
         return
-    url = engine.url.render_as_string(hide_password=False)
+    keys = keys_of(engine).engine
+    urls = _url(engine), _url(keys) if keys is not None else None
     at_once = max(1, min(_MOST_AT_ONCE, len(ids) // workers))
     # Spawned, not forked: a forked child would share this process's connections.
-    with ProcessPoolExecutor(workers, get_context("spawn"), _start, (url,)) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), _start, urls) as pool:
         yield from pool.map(partial(_work, work), ids, chunksize=at_once)
 
 
-def _start(url: str) -> None:
+def _url(engine: Engine) -> str:
+    return engine.url.render_as_string(hide_password=False)
+
+
+def _start(url: str, keys: str | None) -> None:
     global _engine
     work_in_bulk()
-    _engine = engines.create(url)
+    _engine = engines.create(url, keys)
 
 
 def work_in_bulk() -> None:

@@ -14,6 +14,7 @@ from support.strategies import any_text, json_values
 
 from eventstore.realtime import catalogue
 from eventstore.realtime.frames import (
+    ENCRYPTED,
     MAX_DEPTH,
     MAX_TYPE,
     RAW_BINARY,
@@ -330,8 +331,13 @@ def test_a_huge_piece_of_audio_is_cut_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("offset", "audio"), [(0, None), (RAW_TEXT, None), (-3, b""), (RAW_BINARY, None)]
+    ("offset", "audio"), [(0, None), (RAW_TEXT, None), (-4, b""), (RAW_BINARY, None)]
 )
 def test_a_damaged_row_is_an_error(offset: int, audio: bytes | None) -> None:
     with pytest.raises(ValueError, match="audio_offset"):
         restore("{}", offset, audio)
+
+
+def test_a_row_that_could_not_be_decrypted_is_an_error() -> None:
+    with pytest.raises(ValueError, match="cannot be decrypted"):
+        restore("", ENCRYPTED, b"sealed")

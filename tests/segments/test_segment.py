@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import pytest
@@ -18,8 +18,13 @@ from eventstore.demo import call_lines
 from eventstore.realtime.frames import DIRECTIONS, Frame, decode_columns, restore, restore_bytes
 from eventstore.segments import audio_codec
 from eventstore.segments.chunks import begin_samples, join, split
-from eventstore.segments.container import SegmentError
-from eventstore.segments.digest import BEGINNING, Digest, digest_of
+from eventstore.segments.container import (
+    Block,
+    SegmentError,
+    read_container,
+    write_container,
+)
+from eventstore.segments.digest import BEGINNING, Digest, digest_of, extended
 from eventstore.segments.numbers import differences, pack_numbers, sums, unpack_numbers
 from eventstore.segments.pack import pack_segment
 from eventstore.segments.rows import Row
@@ -113,7 +118,7 @@ def test_every_codec_gives_any_bytes_back(data: bytes, codec: str) -> None:
 @given(st.lists(st.binary(max_size=9)), st.booleans())
 def test_chunks_come_apart_again(chunks: list[bytes], apart: bool) -> None:
     data = join(chunks, apart)
-    assert split(data, [len(chunk) for chunk in chunks], apart) == chunks
+    assert list(split(data, [len(chunk) for chunk in chunks], apart)) == chunks
 
 
 def ramp(samples: int) -> bytes:
@@ -174,6 +179,35 @@ def test_a_segment_that_is_cut_off_is_an_error() -> None:
         list(unpack_segment(data + b"x"))
 
 
+def replaced(data: bytes, name: str, change: Callable[[bytes], bytes]) -> bytes:
+    """A segment with another block of a name, and checksums that are right."""
+    first, events, blocks, _ = read_container(data)
+    for number, (of_block, codec, packed, apart) in enumerate(blocks):
+        if of_block == name:
+            changed = audio_codec.pack(change(audio_codec.unpack(packed, codec)), codec)
+            blocks[number] = Block(name, codec, changed, apart)
+    return write_container(first, events, blocks)
+
+
+def test_blocks_that_contradict_each_other_are_an_error() -> None:
+    rows, data = segment()
+    assert list(unpack_segment(replaced(data, "values", lambda values: values))) == rows
+    block = audio_codec.unpack(read_container(data).blocks[1].data, "zstd")
+    kinds, size = unpack_numbers(block, len(rows))
+    # As an index, it is the last kind's as well.
+    last = kinds.index(max(kinds))
+    no_kind = pack_numbers([*kinds[:last], -1, *kinds[last + 1 :]])
+    for name, change in (
+        ("values", lambda values: values.rpartition(b"\0")[0]),
+        ("ids", lambda ids: ids.rpartition(b"\0")[0]),
+        ("rows", lambda numbers: no_kind + numbers[size:]),
+        ("rows", lambda numbers: numbers[:-1]),
+        ("sound", lambda sound: sound[:-1]),
+    ):
+        with pytest.raises(SegmentError, match="contradict"):
+            list(unpack_segment(replaced(data, name, change)))
+
+
 def test_damaged_sound_leaves_the_texts_whole() -> None:
     rows, data = segment()
     changed = bytearray(data)
@@ -203,6 +237,22 @@ def test_a_digest_covers_every_frame_time_and_place(
         swapped = [*frames]
         swapped[one], swapped[two] = swapped[two], swapped[one]
         assert (digest_of(BEGINNING, rows_of(swapped)) == digest) == (frames[one] == frames[two])
+
+
+def test_a_digest_goes_on_in_the_next_segment_where_one_is_full(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("eventstore.segments.digest.SEGMENT_EVENTS", 3)
+    rows = rows_of([Frame("client", f'{{"type":"ping{number}"}}', None) for number in range(7)])
+    digest, found = Digest(BEGINNING), []
+    for row in rows:
+        digest = extended(digest, row)
+        found.append((digest.events, digest.value()))
+    first = digest_of(BEGINNING, rows[:3])
+    second = digest_of(first, rows[3:6])
+    assert [events for events, _ in found] == [1, 2, 3, 1, 2, 3, 1]
+    assert (found[2][1], found[5][1]) == (first, second)
+    assert found[6][1] == digest_of(second, rows[6:])
 
 
 @given(FRAMES)

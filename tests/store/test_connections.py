@@ -10,7 +10,7 @@ from support.calls import voice_call
 from support.events import SESSION
 
 from eventstore import EventStore
-from eventstore.errors import DatabaseUnavailableError
+from eventstore.errors import DatabaseUnavailableError, TimeLimitError
 from eventstore.store.appender import StateCache, append
 from eventstore.store.transaction import RESTING, close_all, read, write
 
@@ -80,6 +80,16 @@ def test_a_lost_server_takes_all_of_its_connections_along(engine: Engine) -> Non
         tx.rows("SELECT 1")
     with read(engine) as tx:
         assert tx.rows("SELECT 1") == [(1,)]
+
+
+def test_a_query_that_takes_too_long_is_ended(database_url: str) -> None:
+    slow = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT COUNT(*) FROM n"
+    with EventStore(database_url, time_limit=0.2) as store:
+        for _ in range(2):
+            with pytest.raises(TimeLimitError, match="too long"), read(store.engine) as tx:
+                tx.rows(slow)
+        store.append(SESSION, voice_call().frames)
+        assert store.sessions().data
 
 
 def test_all_can_be_closed(engine: Engine) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from eventstore import EventStore, Frame
 from eventstore.store.activity import doing
 from eventstore.store.filters import Paging, SessionFilter, checked
-from eventstore.store.query_sessions import sessions_sql
+from eventstore.store.session_pages import sessions_sql
 from eventstore.store.transaction import read
 
 __all__ = ["database_url", "shared_postgres_url", "store"]

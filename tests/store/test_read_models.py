@@ -45,14 +45,14 @@ class Batch(NamedTuple):
 
 @st.composite
 def batches(draw: st.DrawFn, stream: st.SearchStrategy[list[Frame]]) -> list[Batch]:
-    """A stream in batches of any size, appended by one of two writers each.
+    """A stream in batches of any size, none among them, appended by one of two writers each.
 
     Each writer has its own memory of the session, as two processes have; now and then one of
     them leaves the projecting to a worker, or says that no more will come.
     """
     rest, made = draw(stream), []
     while rest:
-        size = draw(st.integers(1, 8) | st.just(len(rest)))
+        size = draw(st.integers(1, 8) | st.just(len(rest)) | st.just(0))
         lazy, closes = (draw(st.integers(1, 10)) == 10 for _ in range(2))
         made.append(Batch(rest[:size], draw(st.sampled_from((0, 0, 0, 1))), not lazy, closes))
         rest = rest[size:]
@@ -361,6 +361,41 @@ def test_a_session_closed_by_another_process_stays_closed(engine: Engine) -> Non
     rows = read_model_rows(engine, SESSION)
     project_session(engine, SESSION)
     assert rows == read_model_rows(engine, SESSION)
+
+
+FEW = voice_call().frames[:3]
+UNTIMED = [frame._replace(at=None) for frame in FEW]
+METADATA = Call().store("opened", metadata={"user": "u-1"}).frames
+EMPTY, CLOSED = Batch([], 0), Batch([], 0, closes=True)
+DEFERRED = Batch([], 0, projects=False)
+BEGINNINGS = {
+    "empty": [EMPTY],
+    "empty deferred": [DEFERRED],
+    "closed deferred": [DEFERRED._replace(closes=True)],
+    "empty deferred, then frames": [DEFERRED, Batch(FEW, 0)],
+    "empty, then frames": [EMPTY, Batch(FEW, 0)],
+    "empty, then another's frame": [EMPTY, Batch(FEW[:1], 1), Batch(FEW[1:], 0)],
+    "closed, then frames": [CLOSED, Batch(FEW, 0)],
+    "closed, then another's frames": [CLOSED, Batch(FEW, 1)],
+    "closed, then frames at once": [CLOSED, Batch(FEW, 0, closes=True)],
+    "closed, then metadata": [CLOSED, Batch(METADATA, 0), Batch(FEW, 0)],
+    "closed, then without times": [CLOSED, Batch(UNTIMED[:1], 0), Batch(FEW[1:], 0)],
+    "without a time, then with": [Batch(UNTIMED[:1], 0), Batch(FEW[1:], 0)],
+    "metadata without a time": [Batch([METADATA[0]._replace(at=None)], 0), Batch(FEW, 0)],
+}
+
+
+@pytest.mark.parametrize("beginning", list(BEGINNINGS))
+def test_a_session_has_its_time_however_it_begins(engine: Engine, beginning: str) -> None:
+    write(engine, SESSION, BEGINNINGS[beginning])
+    list(catch_up(engine))
+    rows = read_model_rows(engine, SESSION)
+    done = project_session(engine, SESSION)
+    assert done is not None and done.changed == 0
+    assert read_model_rows(engine, SESSION) == rows
+    frames = [frame for batch in BEGINNINGS[beginning] for frame in batch.frames]
+    if frames and frames[0].at is not None:
+        assert columns(rows, tables.sessions, "at") == [(frames[0].at,)]
 
 
 def test_a_rebuild_touches_no_other_session(engine: Engine) -> None:

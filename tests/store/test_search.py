@@ -162,7 +162,12 @@ QUERIES = (
 )
 
 
-def test_words_phrases_and_prefixes_find_what_plain_python_finds(store: EventStore) -> None:
+@pytest.mark.parametrize("limits", [{}, {"PROBE": 1}, {"PROBE": 1, "_LISTED": 1}], ids=str)
+def test_words_phrases_and_prefixes_find_what_plain_python_finds(
+    store: EventStore, limits: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, limit in limits.items():  # as if all were said often, and very often
+        monkeypatch.setattr(f"eventstore.store.conditions.{name}", limit)
     known = everything(recorded(store))
     for query in QUERIES:
         page = store.responses(text=query, limit=100)

@@ -1,0 +1,28 @@
+"""Delete the rows of a session: its events, segments and read models."""
+
+from __future__ import annotations
+
+from eventstore.store import tables
+from eventstore.store.day_marks import drop_days
+from eventstore.store.transaction import Transaction
+
+#: Tables with rows of a session, beside its stream and its tombstones.
+TABLES = tuple(table.name for table in (tables.events, tables.segments, *tables.READ_MODELS))
+DELETE = tuple(f"DELETE FROM {table} WHERE session_id = ?" for table in TABLES)
+# A number that was damaged into another session's is left to that one.
+DELETE_SAID = (
+    "DELETE FROM said WHERE rowid IN (SELECT docid FROM said_rows s WHERE session_id = ?"
+    " AND NOT EXISTS (SELECT 1 FROM said_rows o WHERE o.docid = s.docid"
+    " AND o.session_id <> s.session_id))"
+)
+DELETE_SAID_ROWS = "DELETE FROM said_rows WHERE session_id = ?"
+
+
+def delete_rows(tx: Transaction, session_id: str) -> None:
+    """Delete all rows of a session but its stream and its tombstones. Lock it before."""
+    if not tx.postgresql:
+        tx.run(DELETE_SAID, (session_id,))
+        tx.run(DELETE_SAID_ROWS, (session_id,))
+    drop_days(tx, session_id)
+    for sql in DELETE:
+        tx.run(sql, (session_id,))

@@ -1,0 +1,154 @@
+"""Where usage is found: rows of `usage`, as a filter chooses and a grouping groups them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from eventstore.errors import InvalidInputError
+from eventstore.realtime.values import METADATA_KEY
+from eventstore.store.conditions import Where, add_metadata_condition, add_scope, choose_start
+from eventstore.store.day_tables import DAY
+from eventstore.store.filters import ResponseFilter
+from eventstore.store.joins import ordered_join
+from eventstore.store.query_responses import add_response_conditions, add_text_condition
+from eventstore.store.search import parse_terms
+from eventstore.store.transaction import Transaction
+
+#: A grouping by two things.
+DAY_AND_MODEL = "day,model"
+OF_RESPONSE = "JOIN responses r ON r.session_id = u.session_id AND r.response_id = u.response_id"
+_OF_METADATA = "metadata:"
+
+
+class Source(NamedTuple):
+    """Where rows of `usage u` come from: a FROM clause, and conditions."""
+
+    sql: str
+    where: Where
+
+
+def sources_of(tx: Transaction, wanted: ResponseFilter, day: int | None = None) -> list[Source]:
+    """The usage that a filter asks for; a transcription answers to its session's metadata.
+
+    Args:
+        day: only of sessions that this day's sums lack, of a filter that sums know; None for all.
+    """
+    about_responses = wanted.model_dump(
+        exclude={"scope", "metadata", "since", "until", "session", "model"}, exclude_none=True
+    )
+    if not about_responses and not wanted.metadata:
+        where = _conditions(wanted)
+        return [Source(_usage(tx, where, day), where)]
+    sources = [responses_of(tx, wanted)]
+    if not about_responses:
+        sources.append(_of_transcriptions(tx, wanted))
+    return sources
+
+
+def _conditions(wanted: ResponseFilter) -> Where:
+    """Conditions that hold for transcriptions as well as for responses."""
+    where = Where([], [])
+    if wanted.since is not None:
+        where.add("u.at >= ?", wanted.since)
+    if wanted.until is not None:
+        where.add("u.at < ?", wanted.until)
+    if wanted.session is not None:
+        where.add("u.session_id = ?", wanted.session)
+    if wanted.model is not None:
+        where.add("u.model = ?", wanted.model)
+    add_scope(where, wanted.scope, "u")
+    return where
+
+
+def _usage(tx: Transaction, where: Where, day: int | None) -> str:
+    """Rows of `usage u`: all, or of the sessions with marks that a day's sums lack."""
+    if day is None:
+        return "usage u"
+    where.add("k.day = ?", day)
+    where.add(
+        "NOT EXISTS (SELECT 1 FROM summed_sessions c"
+        " WHERE c.session_id = k.session_id AND c.day = k.day)"
+    )
+    return f"day_marks k {ordered_join(tx)} usage u ON u.session_id = k.session_id"
+
+
+def responses_of(tx: Transaction, wanted: ResponseFilter, day: int | None = None) -> Source:
+    """The usage of responses that a filter asks for, with their rows as `r`.
+
+    Args:
+        day: as for `sources_of`.
+    """
+    where = _conditions(wanted)
+    start = choose_start(tx, wanted.metadata)
+    if start is not None and start.operator == "=":
+        # From the few rows of the pair to their usage, by its key.
+        sql = (
+            f"response_metadata m {ordered_join(tx)} usage u ON u.session_id = m.session_id"
+            f" AND u.usage_id = 'response/' || m.response_id {OF_RESPONSE}"
+        )
+        where.add("m.key = ? AND m.value = ?", start.key, start.value)
+    else:
+        start, sql = None, f"{_usage(tx, where, day)} {OF_RESPONSE}"
+    where.add("u.kind = 'response'")
+    narrowed = wanted.model_copy(
+        update=dict.fromkeys(("scope", "since", "until", "session", "model"))
+    )
+    add_response_conditions(where, tx, narrowed, start)
+    if wanted.text is not None:
+        if tx.keys.name(tx) is not None:
+            raise InvalidInputError(
+                "what was said is encrypted here, and no usage is summed up by it; choose by"
+                " metadata, or list the responses: eventstore responses --text …"
+            )
+        add_text_condition(where, tx, parse_terms(wanted.text))
+    return Source(sql, where)
+
+
+def _of_transcriptions(tx: Transaction, wanted: ResponseFilter) -> Source:
+    where = _conditions(wanted)
+    start = next((c for c in wanted.metadata if c.operator == "="), None)
+    sql = "usage u"
+    if start is not None:
+        sql = f"session_metadata m {ordered_join(tx)} usage u ON u.session_id = m.session_id"
+        where.add("m.key = ? AND m.value = ?", start.key, start.value)
+    where.add("u.kind = 'transcription'")
+    for condition in wanted.metadata:
+        if condition is not start:
+            add_metadata_condition(where, tx, condition, "session_metadata", "u", (), timed=False)
+    return Source(sql, where)
+
+
+def metadata_key(by: str | None) -> str | None:
+    """The key of a grouping by metadata, None for another grouping."""
+    if by is None or not by.startswith(_OF_METADATA):
+        return None
+    return by.removeprefix(_OF_METADATA)
+
+
+def group_of(by: str | None) -> tuple[str, list[Any]]:
+    """The expression to group rows of `usage u` by, and its parameters.
+
+    Raises:
+        InvalidInputError: another grouping.
+    """
+    if by is None:
+        return "NULL", []
+    if by == "session":
+        return "u.session_id", []
+    if by == "model":
+        return "u.model", []
+    if by in ("day", DAY_AND_MODEL):
+        return f"u.at / {DAY}", []
+    key = metadata_key(by)
+    if key is not None and 0 < len(key) <= METADATA_KEY:
+        # A response's own value wins over its session's.
+        return (
+            "COALESCE((SELECT x.value FROM response_metadata x WHERE x.session_id = u.session_id"
+            " AND x.response_id = u.response_id AND x.key = ? ORDER BY x.own DESC LIMIT 1),"
+            " (SELECT y.value FROM session_metadata y WHERE y.session_id = u.session_id"
+            " AND y.key = ?))",
+            [key, key],
+        )
+    raise InvalidInputError(
+        f"--by {by!r}: use session, model, day or metadata:KEY, or day,model for both"
+    )

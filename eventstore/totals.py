@@ -1,0 +1,115 @@
+"""What a store sums up over sessions, and what it suggests to ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Engine
+
+from eventstore.errors import InvalidInputError
+from eventstore.store import query_context, query_latency, query_usage, suggest
+from eventstore.store.filters import (
+    MAX_SUGGESTIONS,
+    Beginning,
+    Condition,
+    Filter,
+    ResponseFilter,
+    checked,
+)
+
+
+class Totals:
+    """Usage, latency and growth of contexts, and suggestions: for `Queries`, which see a scope.
+
+    Args:
+        engine: of the database.
+        scope: a pair of sessions' metadata: those without it do not exist.
+    """
+
+    def __init__(self, engine: Engine, scope: Condition | None = None) -> None:
+        self.engine, self.scope = engine, scope
+
+    def _checked(self, kind: type[Filter], filters: Mapping[str, Any]) -> Filter:
+        if "scope" in filters:
+            raise InvalidInputError("bad filter scope: call scoped() instead")
+        return checked(kind, {**filters, "scope": self.scope})
+
+    def usage(self, by: str | None = None, **filters: Any) -> dict[str, Any]:
+        """Usage summed: tokens by modality, cached ones apart, transcription included, money.
+
+        Args:
+            by: `session`, `model`, `day`, `day,model` or `metadata:KEY`; None for the total alone.
+            filters: as for `responses`.
+
+        Returns:
+            `data`, a line a group with its `key`, and `total`. What has no known price is under
+            `unpriced`. By `day,model`, a line has the day as its `key`, and its `model`.
+
+        Raises:
+            InvalidInputError: a bad grouping or filter.
+        """
+        return query_usage.query_usage(self.engine, by, self._checked(ResponseFilter, filters))
+
+    def latency(self, by: str | None = None, **filters: Any) -> dict[str, Any]:
+        """How fast answers came: half of them within `p50_ms`, and so `p90_ms` and `p99_ms`.
+
+        An answer's time is from the end of the user's speech until sound; without speech, from
+        the response's creation until sound or text. Times are counted in buckets, so that they are
+        told to 2.2 %.
+
+        Args:
+            by: as for `usage`.
+            filters: as for `responses`; `since` and `until` are about when a response was done.
+
+        Returns:
+            `data`, a line a group, and `total`, each with its number of `answers`; where there is
+            none, the times are None.
+
+        Raises:
+            InvalidInputError: a bad grouping or filter.
+        """
+        return query_latency.query_latency(self.engine, by, self._checked(ResponseFilter, filters))
+
+    def context(self, **filters: Any) -> dict[str, Any]:
+        """How contexts grow: mean tokens of the first response of a session, its second, and so on.
+
+        Args:
+            filters: as for `latency`.
+
+        Returns:
+            `data`, a line a `turn`, with the number of `responses` and the means of `input_tokens`,
+            `cached_tokens` and `output_tokens`. The 200th stands for all from there on.
+
+        Raises:
+            InvalidInputError: a bad filter.
+        """
+        return query_context.query_context(self.engine, self._checked(ResponseFilter, filters))
+
+    def metadata_keys(self, prefix: str = "", limit: int = 50) -> list[str]:
+        """Keys of metadata that sessions and responses have, in the order of code points.
+
+        A scoped store looks at its newest thousand sessions.
+
+        Args:
+            prefix: what they begin with.
+            limit: 1 to 1000.
+
+        Raises:
+            InvalidInputError: a bad argument.
+        """
+        wanted = checked(Beginning, {"prefix": prefix, "limit": limit})
+        return suggest.metadata_keys(self.engine, wanted, self.scope)
+
+    def metadata_values(self, key: str, prefix: str = "", limit: int = 20) -> list[str]:
+        """Values of a key of metadata, as `metadata_keys` gives the keys.
+
+        Raises:
+            InvalidInputError: a bad argument.
+        """
+        wanted = checked(Beginning, {"key": key, "prefix": prefix, "limit": limit})
+        return suggest.metadata_values(self.engine, wanted, self.scope)
+
+    def models(self) -> list[str]:
+        """The models of sessions and responses, a thousand at most, as `metadata_keys`."""
+        return suggest.models(self.engine, Beginning(limit=MAX_SUGGESTIONS), self.scope)

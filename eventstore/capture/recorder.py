@@ -34,6 +34,7 @@ from eventstore.event_store import EventStore
 from eventstore.store import schema
 from eventstore.store.filters import check_metadata
 from eventstore.store.sessions import check_session_id
+from eventstore.store.transaction import read
 from eventstore.times import now
 
 MEMORY = 64 * 1024 * 1024
@@ -72,6 +73,7 @@ class Recorder:
         interval: seconds from one group of appends to the next.
         memory: bytes of frames that are held in memory at most.
         patience: seconds that the database may take before frames go to the spool.
+        keys: with a URL, that of the database of keys, as for `EventStore`.
 
     Raises:
         InvalidInputError: no database URL, or a spool that cannot be written.
@@ -84,9 +86,12 @@ class Recorder:
         interval: float = 0.05,
         memory: int = MEMORY,
         patience: float = 1.0,
+        keys: str | None = None,
     ) -> None:
         self._ours = isinstance(store, str)
-        self._store = EventStore(store, check_schema=False) if isinstance(store, str) else store
+        if isinstance(store, str):
+            store = EventStore(store, check_schema=False, keys=keys)
+        self._store = store
         self._fits = not self._ours
         folder = Path(spool) if spool is not None else default_folder(_url_of(self._store))
         self._left = False
@@ -143,8 +148,11 @@ class Recorder:
         Raises:
             SchemaError: its schema is missing, or another than this code's.
             DatabaseUnavailableError: it is away.
+            MissingKeyError: it is encrypted, and its keys are not named.
         """
-        self._open()
+        engine = self._open().engine
+        with read(engine) as tx:
+            tx.keys.check(tx)
 
     def is_pressed(self) -> bool:
         """Whether who can hand over less now should: memory fills, but frames do get away."""

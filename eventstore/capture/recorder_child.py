@@ -17,7 +17,7 @@ from typing import Any
 
 from eventstore.capture.recorder import Recorder
 from eventstore.capture.session_recorder import SessionRecorder
-from eventstore.errors import DatabaseUnavailableError, EventStoreError
+from eventstore.errors import DatabaseUnavailableError, EventStoreError, MissingKeyError
 
 _LOGGER = logging.getLogger("eventstore.recorder")
 #: Seconds between words about how it stands.
@@ -55,21 +55,22 @@ def main(descriptor: int) -> None:
     pipe = Connection(descriptor)
     teller = Teller(pipe)
     logging.getLogger("eventstore").addHandler(teller)
-    url, spool = pipe.recv()
+    url, spool, keys = pipe.recv()
     try:
-        recorder = Recorder(url, spool)
+        recorder = Recorder(url, spool, keys=keys)
     except EventStoreError as error:
         teller.tell("failed", error)
         return
     try:
         recorder.check()
         teller.tell("ready", recorder.spool, None)
-    except DatabaseUnavailableError as error:
-        teller.tell("ready", recorder.spool, str(error))
     except EventStoreError as error:
-        recorder.close(0)
-        teller.tell("failed", error)
-        return
+        is_away = isinstance(error, DatabaseUnavailableError)
+        if not is_away or isinstance(error, MissingKeyError):
+            recorder.close(0)
+            teller.tell("failed", error)
+            return
+        teller.tell("ready", recorder.spool, str(error))
     # What waits is no garbage: looking through it all the time cost a tenth of the work.
     gc.freeze()
     gc.set_threshold(_GARBAGE)

@@ -78,6 +78,7 @@ class RecorderProcess:
         url: the database's.
         spool: the folder of the spool, as for `Recorder`.
         memory: bytes of frames that are held here at most, and as many there.
+        keys: the URL of the database of keys, as for `EventStore`.
 
     Attributes:
         spool: the folder.
@@ -87,8 +88,14 @@ class RecorderProcess:
         InvalidInputError, SchemaError: as for `Recorder` and its `check`.
     """
 
-    def __init__(self, url: str, spool: Path | str | None = None, memory: int = MEMORY) -> None:
-        self._asked, self._memory = (url, spool), memory
+    def __init__(
+        self,
+        url: str,
+        spool: Path | str | None = None,
+        memory: int = MEMORY,
+        keys: str | None = None,
+    ) -> None:
+        self._asked, self._memory = (url, spool, keys), memory
         self._lock = Lock()
         self._changed = Condition(self._lock)
         self._queue: list[tuple[Any, ...]] = []
@@ -230,16 +237,18 @@ class RecorderProcess:
         theirs.close()
         ours.send(self._asked)
         try:
-            kind, what, *more = ours.recv()
+            # It may log, of what others have left in the spool, before it is ready.
+            while (told := ours.recv())[0] == "log":
+                self._hear(*told)
         except (EOFError, OSError) as error:
             raise EventStoreError("the recorder's process does not start") from error
-        if kind == "failed":
+        if told[0] == "failed":
             process.wait()
-            raise what
-        self.trouble = more[0]
+            raise told[1]
+        _, spool, self.trouble = told
         self._listener = Thread(target=self._listen, args=(ours,), daemon=True)
         self._listener.start()
-        return ours, process, what
+        return ours, process, spool
 
     def _listen(self, pipe: Connection) -> None:
         try:

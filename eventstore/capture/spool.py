@@ -33,6 +33,7 @@ from eventstore.capture.spool_file import (
     read_records,
 )
 from eventstore.errors import InvalidInputError
+from eventstore.folders import sync_folder
 from eventstore.realtime.values import dumps
 from eventstore.store.engine import parse_url
 
@@ -163,7 +164,7 @@ class Spool:
             stream.write(MAGIC)
             stream.flush()
             os.fsync(stream.fileno())
-        _sync_folder(self.folder)
+        sync_folder(self.folder)
         segment = _Segment(path, len(MAGIC))
         with self._lock:
             self._made += 1
@@ -306,11 +307,3 @@ def _write_all(descriptor: int, pieces: Sequence[bytes]) -> int:
                 left = left[os.write(descriptor, left) :]
         size += wanted
     return size
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from eventstore.errors import InvalidInputError, NotFoundError
-from eventstore.event_store import EventStore
+from eventstore.queries import Queries
 from eventstore.store.sessions import check_session_id
 
 _ROOTS = ("realtime", "v1/realtime", "openai/realtime", "openai/v1/realtime")
@@ -55,7 +55,7 @@ def wish_of(target: str) -> Wish:
     return Wish(session, model, metadata)
 
 
-def choose_session(store: EventStore, wish: Wish) -> str:
+def choose_session(store: Queries, wish: Wish) -> str:
     """The session that a client asks for.
 
     Raises:

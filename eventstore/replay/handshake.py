@@ -1,4 +1,4 @@
-"""Answers to handshakes: the subprotocol, refusals."""
+"""Handshakes: the key that came with one, the subprotocol, refusals."""
 
 from __future__ import annotations
 
@@ -10,7 +10,36 @@ from websockets.datastructures import Headers
 from websockets.http11 import Response
 from websockets.typing import Subprotocol
 
+from eventstore.errors import EventStoreError
+
 _REALTIME = Subprotocol("realtime")
+#: How browsers send a key, whose websockets have no headers of their own.
+_KEY_PROTOCOL = "openai-insecure-api-key."
+
+
+class RefusedError(EventStoreError):
+    """A handshake that is refused.
+
+    Attributes:
+        status: HTTP's.
+    """
+
+    def __init__(self, status: HTTPStatus, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def api_key(headers: Headers) -> str | None:
+    """The key of a handshake: a bearer's, or a subprotocol's as browsers send it."""
+    for value in headers.get_all("Authorization"):
+        scheme, _, key = value.partition(" ")
+        if scheme.lower() == "bearer":
+            return key.strip()
+    for value in headers.get_all("Sec-WebSocket-Protocol"):
+        for offered in value.split(","):
+            if offered.strip().startswith(_KEY_PROTOCOL):
+                return offered.strip().removeprefix(_KEY_PROTOCOL)
+    return None
 
 
 def subprotocol(offered: Sequence[Subprotocol]) -> Subprotocol | None:
@@ -22,6 +51,8 @@ def refusal(status: HTTPStatus, message: str) -> Response:
     """A refused handshake, its body in the shape of OpenAI's errors."""
     error = {"message": message, "type": "invalid_request_error", "param": None, "code": None}
     headers = Headers({"Content-Type": "application/json"})
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
     return response(status, status.phrase, headers, json.dumps({"error": error}).encode())
 
 

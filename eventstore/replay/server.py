@@ -18,17 +18,17 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 
 from eventstore.errors import DatabaseUnavailableError, EventStoreError, NotFoundError
-from eventstore.event_store import EventStore
+from eventstore.queries import Queries
 from eventstore.realtime.frames import SERVER, Frame
 from eventstore.replay.choose import choose_session, wish_of
 from eventstore.replay.connection import Manner, Outcome, serve_connection
-from eventstore.replay.handshake import refusal, subprotocol
+from eventstore.replay.handshake import RefusedError, refusal, subprotocol
 from eventstore.replay.matching import Drift
 from eventstore.replay.recording import Recording, record
 from eventstore.store.read_stream import StoredEvent, read_events
 
-#: Gives the recording for a request's target; raises EventStoreError where there is none.
-Open = Callable[[str], Recording]
+#: Gives the recording that a handshake asks for; raises EventStoreError where there is none.
+Open = Callable[[Request], Recording]
 
 _INTERNAL_ERROR, _REASON = 1011, 40
 # Handshakes that fail are the client's affair: no traceback of them is anybody's news.
@@ -56,12 +56,18 @@ class Watcher(NamedTuple):
 _NOBODY = Watcher(lambda *_: None, lambda *_: None, lambda *_: None)
 
 
-def recordings_of(store: EventStore, session_id: str | None = None) -> Open:
+def recordings_of(
+    store: Queries,
+    session_id: str | None = None,
+    seen_by: Callable[[Request], Queries] | None = None,
+) -> Open:
     """Recordings out of a store, one that was served a moment ago being at hand.
 
     Args:
         session_id: serve this one, whatever clients ask for; None for what their path or query
             names.
+        seen_by: what of the store a client sees, by its handshake; raises RefusedError. None for
+            all of it.
     """
 
     @lru_cache(maxsize=_RECORDINGS_KEPT)
@@ -76,9 +82,10 @@ def recordings_of(store: EventStore, session_id: str | None = None) -> Open:
 
     reading = Lock()
 
-    def open_(target: str) -> Recording:
-        chosen = session_id or choose_session(store, wish_of(target))
-        head = store.head(chosen)
+    def open_(request: Request) -> Recording:
+        seen = store if seen_by is None else seen_by(request)
+        chosen = session_id or choose_session(seen, wish_of(request.path))
+        head = seen.head(chosen)
         with reading:  # of a hundred clients at once, one reads it
             return opened(chosen, head)
 
@@ -87,7 +94,12 @@ def recordings_of(store: EventStore, session_id: str | None = None) -> Open:
 
 @asynccontextmanager
 async def replay_server(
-    open_: Open, manner: Manner, host: str, port: int, watcher: Watcher | None = None
+    open_: Open,
+    manner: Manner,
+    host: str,
+    port: int,
+    watcher: Watcher | None = None,
+    keyed: bool = False,
 ) -> AsyncIterator[Server]:
     """A server that plays recordings to whoever connects, until the block is left.
 
@@ -95,6 +107,7 @@ async def replay_server(
         open_: gives the recording that a client asks for.
         host, port: where to listen; port 0 for any that is free.
         watcher: who is told what clients do; None for nobody.
+        keyed: `open_` asks for a key, which no page sends unasked; so pages of all hosts may.
 
     Raises:
         OSError: the address cannot be listened on.
@@ -103,11 +116,13 @@ async def replay_server(
     numbers = count(1)
 
     async def handshake(connection: ServerConnection, request: Request) -> Response | None:
-        if not _is_local(request.headers.get("Origin"), host):
+        if not keyed and not _is_local(request.headers.get("Origin"), host):
             return refusal(HTTPStatus.FORBIDDEN, "pages of other hosts cannot read recordings")
         try:
             # In a thread: to read a long recording must not hold up those that play.
-            chosen[connection] = await asyncio.to_thread(open_, request.path)
+            chosen[connection] = await asyncio.to_thread(open_, request)
+        except RefusedError as error:
+            return refusal(error.status, str(error))
         except EventStoreError as error:
             return refusal(_status(error), str(error))
         return None

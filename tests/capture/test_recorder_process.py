@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,25 @@ def test_it_begins_while_the_database_is_away(tmp_path: Path) -> None:
     recorder.close()
     with EventStore(f"sqlite:///{path}") as store:
         assert texts(store, "sess_a") == ["x"]
+
+
+def test_what_it_logs_before_it_is_ready_is_heard(
+    postgres_url: str, spool: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    spool.mkdir()
+    left = spool / "00-1-abcdef.lock"
+    left.touch()
+    with EventStore(postgres_url) as store, store.engine.begin() as busy:
+        # It is ready when it has read this table; what others left is looked at meanwhile.
+        busy.exec_driver_sql("LOCK TABLE key_stores IN ACCESS EXCLUSIVE MODE")
+        made = ThreadPoolExecutor(1).submit(RecorderProcess, postgres_url, spool)
+        wait_until(lambda: not left.exists())
+    recorder = made.result(20)
+    recorder.session(None, "sess_a").record(CLIENT, "x", now())
+    recorder.close()
+    assert recorder.spool == spool
+    assert recorder.counters().written == 1
+    assert any("recovered 0 frames" in message for message in caplog.messages)
 
 
 def test_sessions_go_on_where_the_process_is_killed(database_url: str, spool: Path) -> None:

@@ -12,6 +12,7 @@ from support.events import Call, message, text_part
 from support.replaying import INSTANT, Served, one, play_client, sent_by, served
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidMessage, InvalidStatus
+from websockets.http11 import Request
 
 from eventstore import Frame
 from eventstore.realtime.frames import CLIENT, SERVER
@@ -253,9 +254,9 @@ def test_a_path_that_is_no_url_is_refused(capfd: pytest.CaptureFixture[str]) -> 
     from eventstore.replay.choose import wish_of
     from eventstore.replay.recording import Recording
 
-    def open_(target: str) -> Recording:
-        wish_of(target)
-        return one(GAP)(target)
+    def open_(request: Request) -> Recording:
+        wish_of(request.path)
+        return one(GAP)(request)
 
     async def ask(server: Served, path: str) -> str:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)

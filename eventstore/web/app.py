@@ -1,0 +1,114 @@
+"""The application: routes, guard, and the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+
+import eventstore
+from eventstore.web import (
+    audio,
+    conversations,
+    events,
+    health,
+    live,
+    playback,
+    responses,
+    sessions,
+    suggestions,
+    usage,
+)
+from eventstore.web.documents import answer
+from eventstore.web.errors import add_error_handlers
+from eventstore.web.guard import Guard
+from eventstore.web.pages import response_list, session, session_list, sign_in
+from eventstore.web.pages import usage as usage_page
+from eventstore.web.pages.assets import Assets
+from eventstore.web.requests import Stores
+from eventstore.web.sign_ins import SignIns
+
+_API = (
+    responses,
+    usage,
+    sessions,
+    live,
+    events,
+    audio,
+    playback,
+    conversations,
+    suggestions,
+    health,
+)
+_PAGES = (session_list, session, response_list, usage_page, sign_in)
+BODY_BYTES = 16 * 1024 * 1024
+DOCUMENT = "/v1/openapi.json"
+
+_DESCRIPTION = (
+    "Realtime sessions and responses: list them by metadata, read them, listen to them, append to"
+    " them. Lists and errors are in OpenAI's shapes; what the store adds is under `eventstore`."
+)
+
+
+def make_app(
+    stores: Stores, body_bytes: int = BODY_BYTES, replay_url: str | None = None
+) -> FastAPI:
+    """The application of a store.
+
+    Args:
+        stores: the store, and the keys that requests come with.
+        body_bytes: that a request may have.
+        replay_url: of the replay server that runs beside, such as
+            `ws://127.0.0.1:8765/v1/realtime`; None where none does.
+    """
+    app = FastAPI(
+        title="Realtime event store",
+        version=eventstore.__version__,
+        description=_DESCRIPTION,
+        openapi_url=None,
+        docs_url=None,  # its page loads scripts from elsewhere
+        redoc_url=None,
+    )
+    app.state.stores = stores
+    app.state.replay_url = replay_url
+    app.state.stopping = False
+    app.state.counts = health.Counts()
+    app.state.sounds = audio.SoundCache()
+    app.state.sign_ins = SignIns()
+    for module in (*_API, *_PAGES):
+        app.include_router(module.router)
+    app.mount("/static", Assets())
+    add_error_handlers(app)
+    app.add_middleware(
+        Guard,
+        counts=app.state.counts,
+        body_bytes=body_bytes,
+        loopback_only=stores.keys is None,
+    )
+    document = openapi(app, stores.keys is not None)
+
+    @app.get(DOCUMENT, include_in_schema=False)
+    def read_document(_: Request) -> Response:
+        return answer(document)
+
+    return app
+
+
+def openapi(app: FastAPI, with_keys: bool) -> dict[str, Any]:
+    """The OpenAPI document.
+
+    Args:
+        with_keys: every request comes with one.
+    """
+    document = app.openapi()
+    components = document.setdefault("components", {})
+    if with_keys:
+        components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+    # Bad input is 400, in OpenAI's shape.
+    components.pop("schemas", None)
+    for path in document["paths"].values():
+        for operation in path.values():
+            operation["responses"].pop("422", None)
+            if with_keys:
+                operation["security"] = [{"key": []}]
+    return document

@@ -1,0 +1,127 @@
+"""Routes in the shape of OpenAI's Conversations API: a call's items, for its stock clients."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+
+from eventstore.queries import Queries
+from eventstore.realtime.conversation_items import conversation_item
+from eventstore.store.query_responses import Page
+from eventstore.times import from_value
+from eventstore.web.documents import a_list, an_object, answer, answer_page, documented, page_of
+from eventstore.web.errors import ApiError
+from eventstore.web.paths import IdRoute
+from eventstore.web.requests import Seen, deep_objects
+from eventstore.web.responses import After, Limit, Order, Text
+
+router = APIRouter(prefix="/v1/conversations", tags=["conversations"], route_class=IdRoute)
+
+ITEM: dict[str, Any] = {
+    "type": "object",
+    "required": ["id", "type"],
+    "properties": {"id": {"type": "string"}, "type": {"type": "string"}},
+}
+EXAMPLE = {
+    "id": "item_123",
+    "type": "message",
+    "status": "completed",
+    "role": "user",
+    "content": [{"type": "input_text", "text": "Where is my order?"}],
+}
+Session = Annotated[Text, Query(description="Where several sessions have the conversation.")]
+
+
+@router.get(
+    "/{conversation_id}",
+    summary="Retrieve a conversation",
+    responses=documented(
+        an_object("conversation", "id", "created_at", "metadata"),
+        {
+            "id": "conv_123",
+            "object": "conversation",
+            "created_at": 1777887000,
+            "metadata": {"customer": "42"},
+        },
+        404,
+    ),
+)
+def read_conversation(
+    request: Request, queries: Seen, conversation_id: str, session: Session = None
+) -> Response:
+    """Its metadata are its session's, and it was made when that began."""
+    deep_objects(request)
+    session_id = queries.conversation(conversation_id, session)["session_id"]
+    notes = queries.session(session_id)["eventstore"]
+    created_at = (from_value(notes["opened_at"]) or 0) // 1_000_000
+    return answer(
+        {
+            "id": conversation_id,
+            "object": "conversation",
+            "created_at": created_at,
+            "metadata": queries.metadata(session_id),
+            "eventstore": {"session_id": session_id},
+        }
+    )
+
+
+@router.get(
+    "/{conversation_id}/items",
+    summary="List a conversation's items",
+    responses=documented(
+        a_list(ITEM),
+        page_of(EXAMPLE),
+        404,
+    ),
+)
+def list_items(
+    request: Request,
+    queries: Seen,
+    conversation_id: str,
+    session: Session = None,
+    include: Annotated[list[str] | None, Query(alias="include[]")] = None,
+    limit: Limit = 20,
+    after: After = None,
+    order: Order = "desc",
+) -> Response:
+    """Speech is its transcript; the item as Realtime has it is under `eventstore`."""
+    deep_objects(request)
+    return answer_page(_page(queries, conversation_id, session, limit, after, order == "desc"))
+
+
+@router.get(
+    "/{conversation_id}/items/{item_id}",
+    summary="Retrieve a conversation's item",
+    responses=documented(ITEM, EXAMPLE, 404),
+)
+def read_item(
+    request: Request, queries: Seen, conversation_id: str, item_id: str, session: Session = None
+) -> Response:
+    """One item."""
+    deep_objects(request)
+    for item in queries.conversation(conversation_id, session)["items"]:
+        if item["id"] == item_id:
+            return answer(conversation_item(item))
+    raise ApiError(404, f"no item {item_id} in conversation {conversation_id}", "not_found")
+
+
+def _page(
+    queries: Queries,
+    conversation_id: str,
+    session: str | None,
+    limit: int,
+    after: str | None,
+    newest_first: bool,
+) -> Page:
+    items = queries.conversation(conversation_id, session)["items"]
+    if newest_first:
+        items.reverse()
+    ids = [item["id"] for item in items]
+    if after is not None:
+        if after not in ids:
+            raise ApiError(404, f"no item {after}", "not_found", "after")
+        items = items[ids.index(after) + 1 :]
+    data = [conversation_item(item) for item in items[:limit]]
+    first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
+    return Page(data, first, last, len(items) > limit)

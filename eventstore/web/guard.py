@@ -1,0 +1,113 @@
+"""What stands before every route: limits, headers, who may ask from where, and the log."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from eventstore.realtime.values import dumps
+from eventstore.web.errors import PRIVATE, error_response
+from eventstore.web.health import Counts
+from eventstore.web.hosts import is_loopback, netloc_of
+from eventstore.web.paths import routable
+
+LOGGER = logging.getLogger("eventstore.web")
+
+#: Of an answer: nothing of it is framed, guessed at, kept by others, or run.
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "private, no-store",
+}
+
+
+class TooLargeError(Exception):
+    """A body of more bytes than are taken."""
+
+
+class Guard:
+    """Middleware around the application.
+
+    Args:
+        counts: of answers.
+        body_bytes: that a request may have.
+        loopback_only: no keys are asked for, so that only this machine's own programs and pages
+            may ask: a page of another host could otherwise ask by the user's browser.
+    """
+
+    def __init__(self, app: ASGIApp, counts: Counts, body_bytes: int, loopback_only: bool) -> None:
+        self._app, self._counts = app, counts
+        self._most, self._loopback_only = body_bytes, loopback_only
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        scope = routable(scope)
+        started, status, taken, begun = time.monotonic(), 500, 0, False
+        headers = Headers(scope=scope)
+
+        async def limited() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > self._most:
+                raise TooLargeError
+            return message
+
+        async def told(message: Message) -> None:
+            nonlocal status, begun
+            if message["type"] == "http.response.start":
+                status, begun = message["status"], True
+                found = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    found.setdefault(name, value)
+            await send(message)
+
+        try:
+            refused = self._refusal(headers)
+            if refused is not None:
+                await error_response(*refused)(scope, receive, told)
+                return
+            await self._app(scope, limited, told)
+        except TooLargeError:
+            message = f"the body has more than {self._most:,} bytes"
+            await error_response(413, message, "too_large")(scope, receive, told)
+        except Exception:
+            if not begun:
+                await error_response(500, PRIVATE[500], "server_error")(scope, receive, told)
+            raise  # for the server's own log
+        finally:
+            self._note(scope, status, time.monotonic() - started)
+
+    def _refusal(self, headers: Headers) -> tuple[int, str, str] | None:
+        length = headers.get("content-length", "")
+        if length.isascii() and length.isdigit() and int(length) > self._most:
+            return 413, f"the body has more than {self._most:,} bytes", "too_large"
+        if not self._loopback_only:
+            return None
+        origin = headers.get("origin")
+        if not is_loopback(headers.get("host", "")) or (
+            origin is not None and not is_loopback(netloc_of(origin))
+        ):
+            return 403, "without API keys, only this machine's own may ask", "other_host"
+        return None
+
+    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "none")
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        self._counts.add(method, route, status, seconds)
+        line = {"method": method, "route": route, "status": status, "ms": round(seconds * 1000, 1)}
+        key = scope.get("state", {}).get("key_name")
+        LOGGER.info(dumps(line if key is None else {**line, "key": key}))
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH"})

@@ -1,0 +1,37 @@
+"""Serves a store as `eventstore serve` does, in a thread of the program: for pictures and tests."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from queue import Queue
+
+from eventstore.event_store import EventStore
+from eventstore.web.access import AccessKeys
+from eventstore.web.app import BODY_BYTES, make_app
+from eventstore.web.requests import Stores
+from eventstore.web.server import Server, configuration
+
+
+@contextmanager
+def serving(
+    store: EventStore, keys: AccessKeys | None = None, body_bytes: int = BODY_BYTES
+) -> Iterator[str]:
+    """Serve the API and the pages of a store on loopback: their address.
+
+    Args:
+        keys: that requests come with; None where all of this machine are let in.
+        body_bytes: that a request may have.
+    """
+    app = make_app(Stores(store, store, keys), body_bytes)
+    ports: Queue[int] = Queue()
+    server = Server(configuration(app, "127.0.0.1", 0), ports.put)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{ports.get(timeout=20)}"
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        app.state.sounds.close()

@@ -1,0 +1,66 @@
+"""The page of responses: conditions on metadata, results as a table, each as JSON."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from eventstore.store.query_responses import Page
+from eventstore.web.pages.filters import (
+    OPERATORS,
+    Row,
+    conditions_of,
+    day_range,
+    given,
+    rows_of,
+)
+from eventstore.web.pages.paging import paging_of, turned
+from eventstore.web.pages.rendering import page
+from eventstore.web.requests import Seen
+
+router = APIRouter(include_in_schema=False)
+
+STATUSES = ("completed", "cancelled", "failed", "incomplete", "in_progress")
+_PLAIN = {
+    name: name for name in ("status", "model", "voice", "modality", "session", "min_tokens")
+} | {"q": "text"}
+
+
+@router.get("/responses")
+def show_responses(request: Request, queries: Seen) -> Response:
+    """Responses that match the address."""
+    query = request.query_params
+    rows, plain, days = rows_of(query), given(query, _PLAIN), day_range(query)
+    filters: dict[str, Any] = {**plain, **days, "metadata": conditions_of(rows)}
+    found = queries.responses(**paging_of(query), **filters)
+    return page(
+        request,
+        "response_list.html",
+        title="Responses",
+        query=query,
+        rows=rows,
+        operators=OPERATORS,
+        statuses=STATUSES,
+        models=queries.models(),
+        filtered=bool(rows or plain or days),
+        responses=found.data,
+        of_session={session_id: queries.metadata(session_id) for session_id in _sessions(found)},
+        turn=turned(query, found, "/responses"),
+        command=_command(rows, {**plain, **days}),
+    )
+
+
+def _sessions(found: Page) -> set[str]:
+    return {response["eventstore"]["session_id"] for response in found.data}
+
+
+def _command(rows: list[Row], filters: dict[str, str]) -> str:
+    """The same question on the command line."""
+    words = ["eventstore", "responses"]
+    for row in rows:
+        words += ["--metadata", row.key if row.op == "has" else f"{row.key}{row.op}{row.value}"]
+    for name, value in filters.items():
+        words += [f"--{name.replace('_', '-')}", value]
+    return shlex.join(words)

@@ -1,0 +1,54 @@
+"""The page of a session: waveform, transcript, raw events, the state at the cursor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from eventstore.realtime.values import mapping
+from eventstore.web.pages.rendering import page
+from eventstore.web.paths import IdRoute
+from eventstore.web.requests import Seen
+
+router = APIRouter(include_in_schema=False, route_class=IdRoute)
+
+SPEAKERS = {"aside": "outside the conversation"}
+KINDS = {"call": "calls a tool", "result": "answers", "error": "error"}
+
+
+@router.get("/sessions/{session_id}")
+def show_session(request: Request, queries: Seen, session_id: str) -> Response:
+    """One call."""
+    shown = queries.show(session_id)
+    session, usage = shown["session"], shown["usage"]
+    return page(
+        request,
+        "session.html",
+        title=session_id,
+        session_id=session_id,
+        session=session,
+        notes=session["eventstore"],
+        usage=usage,
+        facts=_facts(session, usage),
+        turns=queries.transcript(session_id),
+        speakers=SPEAKERS,
+        kinds=KINDS,
+        replay_url=getattr(request.app.state, "replay_url", None),
+    )
+
+
+def _facts(session: dict[str, Any], usage: dict[str, Any]) -> list[tuple[str, Any]]:
+    """What the page says of the call, beside its metadata."""
+    notes = session["eventstore"]
+    unpriced = mapping(usage.get("unpriced")).get("models")
+    return [
+        ("Model", session.get("model")),
+        ("Responses", notes["responses"]),
+        ("Interruptions", notes["interruptions"] or None),
+        ("Errors", notes["errors"] or None),
+        ("Tokens in", usage["input_tokens"]),
+        ("cached", usage["cached_tokens"]),
+        ("out", usage["output_tokens"]),
+        ("No price known of", ", ".join(unpriced) if unpriced else None),
+    ]

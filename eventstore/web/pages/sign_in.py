@@ -1,0 +1,87 @@
+"""The form to sign in by, with an API key."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs, quote
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+
+from eventstore.web.access import digest
+from eventstore.web.hosts import netloc_of
+from eventstore.web.pages.rendering import page
+from eventstore.web.sign_ins import COOKIE, HOURS
+
+router = APIRouter(include_in_schema=False)
+
+PATH = "/sign-in"
+_FORM = 1 << 17  # longer addresses are taken by no server
+
+
+def sign_in_first(request: Request) -> Response:
+    """To the form, and from there back to the page that was asked for."""
+    path = request.scope["raw_path"].decode("latin-1")
+    wanted = path + (f"?{request.url.query}" if request.url.query else "")
+    return RedirectResponse(f"{PATH}?next={quote(wanted, safe='')}", 303)
+
+
+def _next(given: str) -> str:
+    """A path of this server's; what could name another leads to the first page."""
+    return given if given.startswith("/") and given[1:2] not in ("/", "\\") else "/"
+
+
+def _form(request: Request, status: int, wanted: str, failed: str | None) -> Response:
+    return page(request, "sign_in.html", status, title="Sign in", next=wanted, failed=failed)
+
+
+@router.get(PATH)
+def show_form(request: Request) -> Response:
+    """The form; straight on where no key is needed."""
+    wanted = _next(request.query_params.get("next", "/"))
+    if request.app.state.stores.keys is None:
+        return RedirectResponse(wanted, 303)
+    return _form(request, 200, wanted, None)
+
+
+def _is_own(request: Request) -> bool:
+    """Whether the form was sent by this server's page: nobody is signed in by another's."""
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    origin = request.headers.get("origin")
+    return origin is None or netloc_of(origin) == request.headers.get("host")
+
+
+@router.post(PATH)
+async def sign_in(request: Request) -> Response:
+    """Take a key."""
+    if not _is_own(request):
+        return _form(request, 403, "/", "Sign in on this page itself.")
+    body = await request.body()
+    given = parse_qs(body[:_FORM].decode("utf-8", "replace"))
+    wanted = _next(given.get("next", ["/"])[0])
+    access = (request.app.state.stores.keys or {}).get(digest(given.get("key", [""])[0].strip()))
+    if access is None or "read" not in access.rights:
+        why = "This key is not known here." if access is None else "This key has no right to read."
+        return _form(request, 401, wanted, why)
+    answer = RedirectResponse(wanted, 303)
+    answer.set_cookie(
+        COOKIE,
+        request.app.state.sign_ins.begin(access),
+        max_age=HOURS * 3600,
+        secure=request.url.scheme == "https",
+        httponly=True,
+        samesite="lax",
+    )
+    return answer
+
+
+@router.post("/sign-out")
+def sign_out(request: Request) -> Response:
+    """Forget the cookie; another's page signs nobody out."""
+    if not _is_own(request):
+        return page(request, "failed.html", 403, title="Forbidden", message="Sign out here.")
+    request.app.state.sign_ins.end(request.cookies.get(COOKIE, ""))
+    answer = RedirectResponse(PATH, 303)
+    answer.delete_cookie(COOKIE)
+    return answer

@@ -1,0 +1,54 @@
+// The state of the session at the cursor, as the store projects it.
+
+import { api, element, pretty, show } from "./common.js";
+
+const PAUSE = 250;
+const SHOWN = 12;
+
+const words = (item) =>
+  item.eventstore?.heard ?? (item.content ?? []).map((part) => part.transcript ?? part.text ?? "").join(" ");
+const told = (item) =>
+  item.type === "function_call" ? `${item.name ?? "?"}(${item.arguments ?? ""})`
+    : item.type === "function_call_output" ? `→ ${item.output ?? ""}` : words(item);
+
+/** Answers with what asks for the state at a moment; the last one asked for is shown. */
+export function start(base) {
+  const panel = document.getElementById("state");
+  let waiting;
+  let asked = null;
+
+  async function load(at) {
+    asked = at;
+    try {
+      const state = await api(`${base}/state?at=${encodeURIComponent(at)}`);
+      if (asked === at) panel.replaceChildren(...drawn(at, state));
+    } catch (error) {
+      if (asked === at) panel.replaceChildren(element("p", { class: "bad" }, error.message));
+    }
+  }
+
+  return (at) => {
+    if (at === asked) return;
+    clearTimeout(waiting);
+    waiting = setTimeout(load, PAUSE, at);
+  };
+}
+
+function drawn(at, state) {
+  const items = state.conversations.flatMap((conversation) => conversation.items);
+  const open = state.responses.filter((response) => response.status === "in_progress");
+  const fact = (name, value) => element("span", {}, element("span", { class: "soft" }, `${name} `), String(value));
+  const whole = element("button", { type: "button", class: "plain" }, "Whole, as JSON");
+  whole.addEventListener("click", () => show(`State at ${at}`, element("pre", {}, pretty(state))));
+  return [
+    element("p", { class: "state-facts" },
+      fact("at", at.startsWith("+") ? `${at.slice(1)} s` : `#${at}`), fact("events", state.session.eventstore.events),
+      fact("items", items.length), fact("responses", state.responses.length),
+      fact("tokens", (state.usage.total_tokens ?? 0).toLocaleString("en"))),
+    ...open.map((response) => element("p", {}, element("span", { class: "live" }, "answering"), ` ${response.id}`)),
+    items.length > SHOWN ? element("p", { class: "soft" }, `${items.length - SHOWN} items before these`) : "",
+    element("ol", { class: "state-items" }, ...items.slice(-SHOWN).map((item) => element("li", { dir: "auto" },
+      element("span", { class: "soft" }, `${item.role ?? item.type} `), told(item)))),
+    whole,
+  ];
+}

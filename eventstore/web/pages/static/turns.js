@@ -1,0 +1,19 @@
+// Turns of a live call: those that are the same stay, with their marked words, focus and selection.
+
+/** Answers with what puts new turns in the place of a list's. */
+export function renewing(list) {
+  let kept = new Map([...list.children].map((turn) => [turn.outerHTML, turn]));
+
+  return (turns) => {
+    const wanted = new Map();
+    for (const turn of turns) wanted.set(turn.outerHTML, kept.get(turn.outerHTML) ?? turn);
+    kept = wanted;
+    const staying = new Set(wanted.values());
+    for (const turn of [...list.children]) if (!staying.has(turn)) turn.remove();
+    let next = list.firstElementChild;
+    for (const turn of staying) {
+      if (turn === next) next = next.nextElementSibling;
+      else list.insertBefore(turn, next);
+    }
+  };
+}

@@ -1,0 +1,90 @@
+// The waveform: both sides, turns, tool calls and interruptions on one axis of time.
+
+import WaveSurfer from "./vendor/wavesurfer.esm.js";
+import Regions from "./vendor/regions.esm.js";
+import Timeline from "./vendor/timeline.esm.js";
+import { clock, element } from "./common.js";
+
+const LANE = 46;
+const LOUDEST = 100;
+const MARKED = { tool_call: "tool", error: "bad", response_ended: "bad" };
+
+const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+const pale = (name, percent) => `color-mix(in srgb, ${color(name)} ${percent}%, transparent)`;
+
+/**
+ * Draws a call.
+ * @param drawn what /waveform answers
+ * @param audio the media element that it follows; null where there is no sound
+ * @param chosen told of a turn or mark that was clicked
+ */
+export function draw(container, drawn, audio, nonce, chosen) {
+  const duration = Math.max(drawn.end - drawn.start, 0.001);
+  const sides = ["user", "assistant"];
+  const peaks = sides.map((side) => filled(drawn[side], duration, drawn));
+  // The third lane is for tools and errors, and has the axis at its foot.
+  const lanes = () => [
+    ...sides.map((side) => ({ waveColor: color(side), progressColor: color(side) })),
+    { waveColor: "transparent", progressColor: "transparent" },
+  ];
+  const regions = Regions.create();
+  const wave = WaveSurfer.create({
+    container, peaks: [...peaks, [0, 0]], duration, cspNonce: nonce, media: audio ?? undefined,
+    height: LANE, splitChannels: lanes(), maxPeak: peaks.flat().reduce((a, b) => Math.max(a, b), 0.05),
+    cursorColor: color("text"), cursorWidth: 2, dragToSeek: true, autoScroll: true, autoCenter: false,
+    plugins: [regions, Timeline.create({
+      height: 18, secondaryLabelOpacity: 1, timeOffset: drawn.start, insertPosition: "beforebegin", formatTimeCallback: (s) => clock(s).slice(0, -2),
+      style: { top: "auto", bottom: "0", color: color("soft") },
+    })],
+  });
+  const put = () => {
+    regions.clearRegions();
+    for (const turn of drawn.turns) putTurn(regions, turn, drawn, chosen);
+    for (const mark of drawn.marks) putMark(regions, mark, drawn, chosen);
+  };
+  wave.on("ready", put);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    wave.setOptions({ splitChannels: lanes(), cursorColor: color("text") });
+    put();
+  });
+  return wave;
+}
+
+// Sound may end before the call does: silence behind it keeps one axis.
+function filled(values, duration, drawn) {
+  const wanted = Math.max(2, Math.round(duration * drawn.per_second));
+  const found = values.map((value) => value / LOUDEST);
+  while (found.length < Math.min(wanted, 200_000)) found.push(0);
+  return found;
+}
+
+// Styles of the page do not reach into the waveform.
+function label(text, inside) {
+  const made = element("div", { dir: "auto" }, text);
+  const style = { font: "11px system-ui, sans-serif", whiteSpace: "nowrap", padding: "1px 3px", pointerEvents: "none" };
+  Object.assign(made.style, style, inside ? { overflow: "hidden", textOverflow: "ellipsis" } : { position: "absolute", left: "3px" });
+  return made;
+}
+
+const fixed = { drag: false, resize: false };
+
+function putTurn(regions, turn, drawn, chosen) {
+  const [start, end] = [turn.start - drawn.start, turn.end - drawn.start];
+  const channelIdx = turn.side === "user" ? 0 : 1;
+  const words = label(turn.words.slice(0, 40).map(([, word]) => word).join(" "), true);
+  const region = regions.addRegion({ ...fixed, start, end, channelIdx, color: pale(turn.side, 16), content: words });
+  region.on("click", (event) => chosen({ turn }, event));
+  if (!turn.cut) return;
+  const cut = regions.addRegion({ ...fixed, start: end, channelIdx: 1, color: color("bad"), content: label("✂", false) });
+  cut.on("click", (event) => chosen({ turn }, event));
+}
+
+function putMark(regions, mark, drawn, chosen) {
+  const name = MARKED[mark.kind];
+  const start = mark.at - drawn.start;
+  const end = mark.until === null ? start : Math.max(start, mark.until - drawn.start);
+  const text = mark.kind === "tool_call" ? mark.text.split("(")[0] : mark.text;
+  const tone = end > start ? pale(name, 40) : color(name);
+  const region = regions.addRegion({ ...fixed, start, end, channelIdx: 2, color: tone, content: label(text, false) });
+  region.on("click", (event) => chosen({ mark }, event));
+}

@@ -1,0 +1,136 @@
+"""The page of usage: money and tokens by day, model and metadata, and what got slower."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from fastapi import APIRouter, Request, Response
+from markupsafe import Markup
+from starlette.datastructures import QueryParams
+
+from eventstore.queries import Queries
+from eventstore.realtime.values import script_json
+from eventstore.store.day_tables import DAY
+from eventstore.times import from_value, to_iso
+from eventstore.web.pages.filters import (
+    OPERATORS,
+    address,
+    conditions_of,
+    day_range,
+    rows_of,
+)
+from eventstore.web.pages.rendering import page
+from eventstore.web.requests import Seen
+
+router = APIRouter(include_in_schema=False)
+
+#: Days up to the newest call, by default and to choose from.
+SPANS = {"7": "7 days", "30": "30 days", "90": "90 days", "365": "a year", "all": "all"}
+_SPAN = "30"
+#: Of a metadata key's values, those that cost most.
+_VALUES = 50
+_PREFERRED = ("customer", "customer_id", "tenant", "user", "agent")
+
+
+@router.get("/usage")
+def show_usage(request: Request, queries: Seen) -> Response:
+    """Usage of the responses that match the address."""
+    query = request.query_params
+    keys = queries.metadata_keys()
+    key = query.get("by") or next((k for k in _PREFERRED if k in keys), keys[0] if keys else None)
+    rows = rows_of(query)
+    span = _span(queries, query)
+    filters: dict[str, Any] = {"metadata": conditions_of(rows), **span.filters}
+    if query.get("model"):
+        filters["model"] = query["model"]
+    by_day = queries.usage(by="day,model", **filters)
+    values = queries.usage(by=f"metadata:{key}", **filters)["data"] if key else []
+    values.sort(key=lambda entry: (-(entry["cost_usd"] or 0), -entry["total_tokens"]))
+    answers = queries.latency(by="day", **filters)
+    shown = {
+        "days": by_day["data"],
+        "values": values[:_VALUES],
+        "latency": answers["data"],
+        "context": queries.context(**filters)["data"],
+    }
+    return page(
+        request,
+        "usage.html",
+        title="Usage",
+        query=query,
+        rows=rows,
+        operators=OPERATORS,
+        models=queries.models(),
+        keys=keys,
+        key=key,
+        values=len(values),
+        spans={name: address("/usage", query, span=name, **_NO_DAYS) for name in SPANS},
+        span=span,
+        span_names=SPANS,
+        total=by_day["total"],
+        latency=answers["total"],
+        slower=_slower(queries, span, filters),
+        data=Markup(script_json({**shown, "key": key})),  # noqa: S704 - script_json escapes
+    )
+
+
+_NO_DAYS: dict[str, str | None] = {"from": None, "to": None}
+
+
+class Span(NamedTuple):
+    """The time that is looked at.
+
+    Attributes:
+        name: of `SPANS`; None where days are given.
+        start, end: microseconds since 1970; None for open.
+        filters: `since` and `until`.
+    """
+
+    name: str | None
+    start: int | None
+    end: int | None
+    filters: dict[str, Any]
+
+
+def _span(queries: Queries, query: QueryParams) -> Span:
+    days = day_range(query)
+    if days:
+        start, end = (_time(days.get(name)) for name in ("since", "until"))
+        return Span(None, start, end, days)
+    name = query.get("span", _SPAN)
+    newest = _newest(queries)
+    end = int((newest + timedelta(days=1)).timestamp()) * 1_000_000
+    if name == "all" or not name.isdigit() or name not in SPANS:
+        return Span("all", None, end, {})
+    since = newest - timedelta(days=int(name) - 1)
+    start = int(since.timestamp()) * 1_000_000
+    return Span(name, start, end, {"since": since.isoformat()})
+
+
+def _time(value: str | None) -> int | None:
+    """None for what is none: the store says why when it is asked."""
+    try:
+        return from_value(value)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _newest(queries: Queries) -> datetime:
+    """The day of the newest session's last event: an old archive is not looked at from today."""
+    found = queries.sessions(limit=1).data
+    at = from_value(found[0]["eventstore"]["last_at"]) if found else None
+    last = datetime.now(UTC) if at is None else datetime.fromtimestamp(at / 1e6, UTC)
+    return last.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _slower(queries: Queries, span: Span, filters: dict[str, Any]) -> list[dict[str, Any]]:
+    """Answer times by model in the span's first half and in its second."""
+    if span.start is None or span.end is None or filters["metadata"]:
+        return []  # of conditions there are no sums: the chart by day has to do
+    # Whole days have sums.
+    half = to_iso(span.start + (span.end - span.start) // DAY // 2 * DAY)
+    before = queries.latency(by="model", **{**filters, "until": half})["data"]
+    behind = queries.latency(by="model", **{**filters, "since": half})["data"]
+    first = {entry["key"]: entry for entry in before}
+    return [{"model": e["key"], "before": first.get(e["key"]), "behind": e} for e in behind]

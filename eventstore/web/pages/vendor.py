@@ -1,0 +1,45 @@
+"""Takes the pages' libraries from the npm registry: `python -m eventstore.web.pages.vendor`.
+
+`vendor.json` names their versions, licences and files. Needs npm.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from eventstore.web.pages.assets import FOLDER
+
+VENDOR = FOLDER / "vendor"
+
+
+def main() -> None:
+    """Replace each library's files by those of its package."""
+    listed: dict[str, Any] = json.loads((VENDOR / "vendor.json").read_text("utf-8"))
+    for name, package in listed.items():
+        with tempfile.TemporaryDirectory() as scratch:
+            _take(f"{name}@{package['version']}", package["files"], Path(scratch))
+
+
+def _take(package: str, files: dict[str, str], scratch: Path) -> None:
+    packed = subprocess.run(  # noqa: S603
+        ["npm", "pack", "--silent", package],  # noqa: S607
+        cwd=scratch,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    with tarfile.open(scratch / packed.stdout.split()[-1]) as content:
+        for inside, outside in files.items():
+            member = content.extractfile(f"package/{inside}")
+            if member is None:
+                raise SystemExit(f"{package} has no file {inside}")
+            (VENDOR / outside).write_bytes(member.read())
+
+
+if __name__ == "__main__":
+    main()

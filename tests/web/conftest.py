@@ -1,0 +1,39 @@
+"""The API on loopback, and clients of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import httpx
+import pytest
+
+from eventstore import EventStore
+from eventstore.web.access import AccessKeys
+from eventstore.web.in_thread import serving
+
+Serve = Callable[..., str]
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[EventStore]:
+    with EventStore(database_url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def serve(store: EventStore) -> Iterator[Serve]:
+    """Serves the store, with keys or without."""
+    with ExitStack() as stack:
+
+        def run(keys: AccessKeys | None = None, body_bytes: int = 1 << 20) -> str:
+            return stack.enter_context(serving(store, keys, body_bytes))
+
+        yield run
+
+
+@pytest.fixture
+def api(serve: Serve) -> Iterator[httpx.Client]:
+    """A client of the API without keys."""
+    with httpx.Client(base_url=f"{serve()}/v1", timeout=20) as client:
+        yield client

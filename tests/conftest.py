@@ -75,10 +75,15 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
         yield f"sqlite:///{path}"
         return
-    server: PostgresServer = request.getfixturevalue("postgres")
-    name = server.create_database(request.getfixturevalue("postgres_template"))
-    yield server.url(name)
-    server.drop_database(name)
+    yield request.getfixturevalue("postgres_url")
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer, postgres_template: str) -> Iterator[str]:
+    """A fresh PostgreSQL database with the schema."""
+    name = postgres.create_database(postgres_template)
+    yield postgres.url(name)
+    postgres.drop_database(name)
 
 
 @pytest.fixture(params=DATABASES)

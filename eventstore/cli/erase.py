@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from eventstore.archive.erase import check_reason, erase_one, find_to_erase
+from eventstore.archive.erase import check_reason, erase_one, find_to_erase, find_without_key
 from eventstore.cli.options import db_option, json_option, open_store
 from eventstore.cli.output import counted, echo, print_json, progress_bar, say
 from eventstore.errors import DatabaseUnavailableError, EventStoreError
@@ -43,6 +43,7 @@ class Totals(NamedTuple):
     metavar="FILTER",
     help="K=V, K (has it), K^=PREFIX or K!=V; again: and.",
 )
+@click.option("--without-key", is_flag=True, help="Whose keys were dropped: a backup's.")
 @click.option("--audio-only", is_flag=True, help="Only the audio; the events stay.")
 @click.option("--reason", metavar="TEXT", help="Why; it is kept.")
 @click.option("--dry-run", is_flag=True, help="Say what would go, and change nothing.")
@@ -55,6 +56,7 @@ def erase(
     context: click.Context,
     session_ids: tuple[str, ...],
     metadata: tuple[str, ...],
+    without_key: bool,
     audio_only: bool,
     reason: str | None,
     dry_run: bool,
@@ -66,7 +68,8 @@ def erase(
     """Erase sessions for good: their frames, and all that was made of them.
 
     What stays is a note that they were erased, when and why; their ids are not used again. With
-    --audio-only, closed sessions lose their audio, and keep everything else.
+    --audio-only, closed sessions lose their audio, and keep everything else. Where the store is
+    encrypted, their keys go too, and with them every copy and backup.
 
     \b
     Examples:
@@ -74,11 +77,17 @@ def erase(
       eventstore erase --metadata customer=42 --dry-run
       eventstore erase --metadata customer=42 --audio-only --yes
     """
-    if bool(session_ids) == bool(metadata):
-        raise click.UsageError("name the sessions, or give --metadata")
+    if bool(session_ids) + bool(metadata) + without_key != 1:
+        raise click.UsageError("name the sessions, or give --metadata or --without-key")
     check_reason(reason)
     with open_store(url) as store:
-        totals = _totals(find_to_erase(store.engine, session_ids, metadata))
+
+        def found() -> Iterator[Chosen]:
+            if without_key:
+                return find_without_key(store.engine)
+            return find_to_erase(store.engine, session_ids, metadata)
+
+        totals = _totals(found())
         if metadata and count_behind(store.engine):
             say("Some sessions are behind their log, and may be missed; run: eventstore project")
         if dry_run:
@@ -88,9 +97,7 @@ def erase(
             _confirm(totals, audio_only)
         done: list[Erased] = []
         failed: list[dict[str, str]] = []
-        for chosen in _with_progress(
-            find_to_erase(store.engine, session_ids, metadata), totals.sessions + totals.erased
-        ):
+        for chosen in _with_progress(found(), totals.sessions + totals.erased):
             _erase_one(store, chosen, audio_only, reason, done, failed)
         # Also where nothing is left to erase: an earlier command may have been stopped here.
         is_scrubbed = scrubbed(store, not no_vacuum)

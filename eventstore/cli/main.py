@@ -16,12 +16,15 @@ from eventstore.cli import (
     erase,
     export,
     join,
+    latency,
     maintain,
+    metadata,
     query,
     read,
     record,
     reseed,
     retain,
+    serve,
     spool,
     transfer,
 )
@@ -32,10 +35,17 @@ from eventstore.errors import EventStoreError, InvalidInputError
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(eventstore.__version__, prog_name="eventstore")
 @click.option("--db", "url", metavar="URL", help="The database, for the command that follows.")
-def cli(url: str | None) -> None:
+@click.option(
+    "--keys",
+    envvar="EVENTSTORE_KEYS",
+    metavar="URL",
+    help="The database of sessions' keys, where the store is encrypted.",
+)
+def cli(url: str | None, keys: str | None) -> None:
     """Archive, query and replay OpenAI Realtime sessions.
 
-    The database is named by EVENTSTORE_URL or --db; by default it is eventstore.db here.
+    The database is named by EVENTSTORE_URL or --db; by default it is eventstore.db here. What is
+    written is encrypted where EVENTSTORE_KEYS or --keys names a database for sessions' keys.
 
     \b
     Examples:
@@ -54,10 +64,13 @@ for _module in (
     audio,
     reseed,
     query,
+    metadata,
+    latency,
     archive,
     copy,
     erase,
     retain,
+    serve,
     maintain,
     spool,
 ):

@@ -12,6 +12,10 @@ import click
 
 from eventstore.cli.options import db_option, json_option, open_store
 from eventstore.cli.output import counted, print_json, progress_bar, say
+from eventstore.event_store import EventStore
+
+# Seconds between two looks for days to sum up, with --follow.
+_SUMS_EACH = 60.0
 
 
 @click.command()
@@ -71,7 +75,8 @@ def rebuild(
 def project(follow: bool, interval: float, url: str, as_json: bool) -> None:
     """Project sessions that are behind their log, or were projected by an older version.
 
-    Needed where sessions are appended with projection="deferred", and after an upgrade.
+    Needed where sessions are appended with projection="deferred", and after an upgrade. Then it
+    keeps sums of days that are over, so that usage is answered soon; with --follow each minute.
 
     \b
     Examples:
@@ -81,7 +86,8 @@ def project(follow: bool, interval: float, url: str, as_json: bool) -> None:
     stop = threading.Event()
     if follow:
         _stop_on_signal(stop)
-    sessions = events = 0
+    sessions = events = days = 0
+    next_sums = 0.0
     with open_store(url) as store:
         while True:
             for done in store.project():
@@ -90,12 +96,26 @@ def project(follow: bool, interval: float, url: str, as_json: bool) -> None:
                     say(f"projected {done.session_id} up to {done.seq}")
                 if stop.is_set():
                     break
+            if time.monotonic() >= next_sums and not stop.is_set():
+                days += _sum_days(store, stop)
+                next_sums = time.monotonic() + _SUMS_EACH
             if not follow or stop.wait(interval):
                 break
     if as_json:
-        print_json(_done("eventstore.project", sessions, events))
+        print_json(_done("eventstore.project", sessions, events) | {"summed_days": days})
     else:
-        click.echo(f"Projected {counted(sessions, 'session')} with {counted(events, 'event')}.")
+        what = f"{counted(sessions, 'session')} with {counted(events, 'event')}"
+        click.echo(f"Projected {what}; summed up {counted(days, 'day')}.")
+
+
+def _sum_days(store: EventStore, stop: threading.Event) -> int:
+    """Sum up days that are over, until all are or it is stopped; how many were."""
+    days = 0
+    for _ in store.sum_days():
+        days += 1
+        if stop.is_set():
+            break
+    return days
 
 
 def _stop_on_signal(stop: threading.Event) -> None:
@@ -128,6 +148,9 @@ def status(url: str, as_json: bool) -> None:
     click.echo(f"database   {found['database']} (schema {found['schema']})")
     for name in ("sessions", "events", "responses"):
         click.echo(f"{name:<10} {found[name]:,}")
+    click.echo(f"sealed     {counted(found['sealed_sessions'], 'session')}")
+    if found["key_store"]:
+        click.echo(f"encrypted  by the keys in {found['key_store']}")
     if found["erased_sessions"] or found["erased_audio"]:
         sessions = counted(found["erased_sessions"], "session")
         click.echo(f"erased     {sessions}, and the audio of {found['erased_audio']:,}")

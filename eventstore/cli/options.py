@@ -44,6 +44,9 @@ spool_option = click.option(
     help="The spool's folder; by default beside an SQLite file, else under ~/.local/state.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+by_option = click.option(
+    "--by", metavar="GROUP", help="session, model, day or metadata:KEY; or day,model."
+)
 dialect_option = click.option(
     "--dialect",
     type=click.Choice(DIALECTS),
@@ -53,9 +56,18 @@ dialect_option = click.option(
 )
 
 
+text_option = click.option("--text", metavar="WORDS", help='Words said; "a phrase", pre*.')
+
+
 def open_store(url: str, check_schema: bool = True) -> EventStore:
     """The store of a database URL."""
-    return EventStore(url, check_schema=check_schema)
+    return EventStore(url, check_schema=check_schema, keys=keys_url())
+
+
+def keys_url() -> str | None:
+    """The database of sessions' keys: named before the command, else by the environment."""
+    context = click.get_current_context(silent=True)
+    return context.find_root().params.get("keys") if context is not None else None
 
 
 def list_options(command: Command) -> Command:
@@ -102,7 +114,7 @@ def response_filters(command: Command) -> Command:
             click.option("--modality", type=click.Choice(("text", "audio"))),
             click.option("--conversation", metavar="ID"),
             click.option("--session", metavar="ID"),
-            click.option("--text", metavar="WORDS", help='Words said; "a phrase", pre*.'),
+            text_option,
             click.option("--min-tokens", type=click.IntRange(0)),
         )
     ):

@@ -169,3 +169,9 @@ def counted(number: int, thing: str) -> str:
 def size(number: int) -> str:
     """An amount of bytes: `1.2 kB`, `3.4 MB`."""
     return f"{number / 1e6:,.1f} MB" if number >= 100_000 else f"{number / 1e3:,.1f} kB"
+
+
+def group_name(entry: dict[str, Any]) -> str:
+    """The name of a group for a table: its key, and its model where it is of one."""
+    names = [entry.get("key"), entry["model"]] if "model" in entry else [entry.get("key")]
+    return " ".join(name or "—" for name in names)

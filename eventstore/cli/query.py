@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 import click
 
 from eventstore.cli.live_table import live_rows
 from eventstore.cli.options import (
+    by_option,
     db_option,
     dialect_option,
     given,
@@ -17,12 +18,14 @@ from eventstore.cli.options import (
     open_store,
     response_filters,
     session_filters,
+    text_option,
 )
 from eventstore.cli.output import (
     clean,
     console,
     counted,
     dollars,
+    group_name,
     has_screen,
     pairs,
     print_json,
@@ -32,18 +35,27 @@ from eventstore.cli.output import (
     short_time,
 )
 from eventstore.realtime.dialects import Dialect
+from eventstore.store.filters import SessionStatus
 from eventstore.store.query_responses import Page
 from eventstore.times import now
 
 
 @click.command()
 @click.option("--live", is_flag=True, help="Only those that are open, and what goes on in them.")
+@click.option("--summary", is_flag=True, help="With turns, money and the slowest answer of each.")
+@click.option(
+    "--status",
+    type=click.Choice(get_args(SessionStatus)),
+    help="errors: its own, or responses that failed.",
+)
+@text_option
 @session_filters
 @list_options
 @db_option
 @json_option
 def sessions(
     live: bool,
+    summary: bool,
     limit: int,
     after: str | None,
     order: Any,
@@ -51,7 +63,7 @@ def sessions(
     as_json: bool,
     **filters: Any,
 ) -> None:
-    """List sessions, newest first.
+    """List sessions, newest first; every filter must hold.
 
     With --live on a terminal, the list is shown anew each second until q or Ctrl-C.
 
@@ -59,11 +71,18 @@ def sessions(
     Examples:
       eventstore sessions --metadata customer=42
       eventstore sessions --since 2026-05-01 --model gpt-realtime --json
+      eventstore sessions --text '"my order"' --status interrupted --summary
       eventstore sessions --live
     """
     with open_store(url) as store:
         ask = partial(
-            store.sessions, limit=limit, after=after, order=order, live=live, **given(filters)
+            store.sessions,
+            limit=limit,
+            after=after,
+            order=order,
+            live=live,
+            summary=summary,
+            **given(filters),
         )
         if live and not as_json and has_screen():
             # Not everywhere that the rest runs can a program read single keys.
@@ -83,24 +102,42 @@ def sessions(
 
 
 def _print_sessions(page: Page) -> None:
-    rows = [(entry, entry["eventstore"]) for entry in page.data]
-    _print_page(
-        page,
-        ("SESSION", "OPENED", ">LENGTH", "MODEL", ">EVENTS", ">RESPONSES", "METADATA"),
-        [
-            (
-                entry["id"],
-                short_time(notes["opened_at"]),
-                seconds(notes["duration_ms"]),
-                entry.get("model"),
-                notes["events"],
-                notes["responses"],
-                pairs(notes["metadata"]),
-            )
-            for entry, notes in rows
-        ],
-        "sessions",
+    headings: tuple[str, ...] = (
+        "SESSION",
+        "OPENED",
+        ">LENGTH",
+        "MODEL",
+        ">EVENTS",
+        ">RESPONSES",
     )
+    summed = any("summary" in entry["eventstore"] for entry in page.data)
+    if summed:
+        headings += (">TURNS", ">COST", ">SLOWEST")
+    rows = [
+        (
+            *_session_row(entry, entry["eventstore"]),
+            *(_summary_row(entry["eventstore"]["summary"]) if summed else ()),
+            pairs(entry["eventstore"]["metadata"]),
+        )
+        for entry in page.data
+    ]
+    _print_page(page, (*headings, "METADATA"), rows, "sessions")
+
+
+def _session_row(entry: dict[str, Any], notes: dict[str, Any]) -> tuple[Any, ...]:
+    return (
+        entry["id"],
+        short_time(notes["opened_at"]),
+        seconds(notes["duration_ms"]),
+        entry.get("model"),
+        notes["events"],
+        notes["responses"],
+    )
+
+
+def _summary_row(summed: dict[str, Any]) -> tuple[Any, ...]:
+    cost = dollars(summed["cost_usd"], summed["unpriced"])
+    return summed["turns"], cost, seconds(summed["slowest_ms"])
 
 
 @click.command()
@@ -198,18 +235,20 @@ def response(
 
 
 @click.command()
-@click.option("--by", metavar="GROUP", help="session, model, day or metadata:KEY.")
+@by_option
 @response_filters
 @db_option
 @json_option
 def usage(by: str | None, url: str, as_json: bool, **filters: Any) -> None:
     """Sum tokens and money, transcriptions included.
 
-    Cached tokens are part of the input tokens. What has no known price is counted apart.
+    Cached tokens are part of the input tokens. What has no known price is counted apart. By
+    `day,model`, each line is of a day and a model.
 
     \b
     Examples:
       eventstore usage --by model
+      eventstore usage --by day,model
       eventstore usage --by metadata:customer --since 2026-05-01
     """
     with open_store(url) as store:
@@ -238,7 +277,7 @@ def print_usage(entries: list[dict[str, Any]]) -> None:
         ),
         [
             (
-                entry.get("key") or "—",
+                group_name(entry),
                 entry["responses"],
                 entry["transcriptions"],
                 entry["input_tokens"],

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from eventstore.cli.options import db_option, parse_metadata, spool_option
+from eventstore.cli.options import db_option, keys_url, parse_metadata, spool_option
 from eventstore.cli.serving import parse_address
 
 _FILE = click.Path(path_type=Path)
@@ -78,6 +78,7 @@ def record(
     host, port = parse_address(address, "--listen")
     run(
         url,
+        keys_url(),
         Relaying(
             host=host,
             port=port,

@@ -7,7 +7,8 @@ import gc
 import logging
 import signal
 import ssl
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,8 @@ from eventstore.capture.recorder_process import RecorderProcess
 from eventstore.capture.relay import Relay, relay
 from eventstore.capture.relay_request import parse_upstream
 from eventstore.cli.output import counted, say
-from eventstore.errors import EventStoreError, InvalidInputError
+from eventstore.cli.serving import listening, place
+from eventstore.errors import InvalidInputError
 
 
 class Relaying(NamedTuple):
@@ -24,38 +26,48 @@ class Relaying(NamedTuple):
     host: str
     port: int
     upstream: str
-    cert: Path | None
-    key: Path | None
-    ca: Path | None
-    grace: float
-    durable: bool
-    metadata: dict[str, str]
-    spool: Path | None
+    spool: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+    ca: Path | None = None
+    grace: float = 20.0
+    durable: bool = False
+    metadata: dict[str, str] | None = None
 
 
-def run(url: str, asked: Relaying) -> None:
+def run(url: str, keys: str | None, asked: Relaying) -> None:
     """Relay and record until SIGINT or SIGTERM, and write what is left.
 
     Args:
         url: of the database.
+        keys: the URL of the database of its sessions' keys; None for not encrypted.
 
     Raises:
         EventStoreError: the address cannot be listened on.
         SchemaError: the database's schema is missing, or another than this code's.
         InvalidInputError: the upstream, a certificate or a key cannot be used.
     """
+    with recorder_for(asked, url, keys) as recorder:
+        asyncio.run(_run(recorder, asked))
+
+
+@contextmanager
+def recorder_for(asked: Relaying, url: str, keys: str | None) -> Iterator[RecorderProcess]:
+    """The recorder of a relay; what is left is written behind the block.
+
+    Args, Raises: as for `run`.
+    """
+    # What is wrong with these is told before anything is started.
     parse_upstream(asked.upstream)
-    listen_tls, upstream_tls = _listen_tls(asked), _upstream_tls(asked)
+    _listen_tls(asked)
+    _upstream_tls(asked)
     logging.getLogger("eventstore").addHandler(_Said())
-    recorder = RecorderProcess(url, asked.spool)
+    recorder = RecorderProcess(url, asked.spool, keys=keys)
     try:
         if recorder.trouble is not None:
             _say(f"{recorder.trouble}; until then, frames go to the spool {recorder.spool}")
         gc.freeze()  # a collection of all that was imported would hold calls up for 50 ms
-        asyncio.run(_run(recorder, asked, listen_tls, upstream_tls))
-    except OSError as error:
-        why = str(error.strerror or error).split(": ")[-1]
-        raise EventStoreError(f"cannot listen on {asked.host}:{asked.port}: {why}") from error
+        yield recorder
     finally:
         recorder.close()
 
@@ -91,33 +103,47 @@ def _upstream_tls(asked: Relaying) -> ssl.SSLContext | None:
         raise InvalidInputError(f"--ca {asked.ca}: {why}") from error
 
 
-async def _run(
-    recorder: RecorderProcess,
-    asked: Relaying,
-    listen_tls: ssl.SSLContext | None,
-    upstream_tls: ssl.SSLContext | None,
-) -> None:
-    stop, hurry = _signals()
-    async with relay(
-        recorder,
-        asked.upstream,
-        asked.host,
-        asked.port,
-        listen_tls=listen_tls,
-        upstream_tls=upstream_tls,
-        durable=asked.durable,
-        metadata=asked.metadata,
-        on_event=_tell,
-    ) as running:
-        scheme = "wss" if listen_tls else "ws"
-        place = f"[{asked.host}]" if ":" in asked.host else asked.host
-        upstream = parse_upstream(asked.upstream).shown
-        say(f"Recording on {scheme}://{place}:{running.port} for {upstream}; Ctrl-C ends it.")
+async def _run(recorder: RecorderProcess, asked: Relaying) -> None:
+    stop, hurry = signals()
+    async with relaying(recorder, asked) as running:
+        say(f"Recording on {told(asked, running)}; Ctrl-C ends it.")
         await stop.wait()
-        await _drain(running, asked.grace, hurry)
+        await drain(running, asked.grace, hurry)
 
 
-def _signals() -> tuple[asyncio.Event, asyncio.Event]:
+@asynccontextmanager
+async def relaying(recorder: RecorderProcess, asked: Relaying) -> AsyncIterator[Relay]:
+    """The relay, until the block is left; what happens to calls is said.
+
+    Raises:
+        EventStoreError: the address cannot be listened on.
+    """
+    async with AsyncExitStack() as stack:
+        with listening(asked.host, asked.port):
+            running = await stack.enter_async_context(
+                relay(
+                    recorder,
+                    asked.upstream,
+                    asked.host,
+                    asked.port,
+                    listen_tls=_listen_tls(asked),
+                    upstream_tls=_upstream_tls(asked),
+                    durable=asked.durable,
+                    metadata=asked.metadata,
+                    on_event=_tell,
+                )
+            )
+        yield running
+
+
+def told(asked: Relaying, running: Relay) -> str:
+    """Where a relay listens, and for whom."""
+    scheme = "wss" if asked.cert else "ws"
+    upstream = parse_upstream(asked.upstream).shown
+    return f"{scheme}://{place(asked.host, running.port)} for {upstream}"
+
+
+def signals() -> tuple[asyncio.Event, asyncio.Event]:
     """Set by the first signal to stop, and by the second."""
     stop, hurry = asyncio.Event(), asyncio.Event()
 
@@ -129,7 +155,8 @@ def _signals() -> tuple[asyncio.Event, asyncio.Event]:
     return stop, hurry
 
 
-async def _drain(running: Relay, grace: float, hurry: asyncio.Event) -> None:
+async def drain(running: Relay, grace: float, hurry: asyncio.Event) -> None:
+    """End a relay's calls, which have some seconds to do so by themselves, unless in a hurry."""
     if running.live:
         _say(f"Stopping: {counted(running.live, 'call')} may end within {grace:g} s.")
     draining = asyncio.create_task(running.drain(grace))

@@ -9,15 +9,18 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from threading import Thread
 
+from websockets.asyncio.server import Server
+
 from eventstore.cli.output import counted, say
-from eventstore.cli.serving import Serving
-from eventstore.errors import EventStoreError
+from eventstore.cli.serving import Serving, listening, place
 from eventstore.event_store import EventStore
 from eventstore.replay.connection import Manner, Outcome
 from eventstore.replay.matching import Drift
 from eventstore.replay.recording import Recording
 from eventstore.replay.server import Watcher, recordings_of, replay_server
 from eventstore.store.read_stream import StoredEvent
+
+EVERY_SESSION = "every session, by ?session=ID, ?model=NAME or ?metadata[KEY]=VALUE"
 
 
 def serve(store: EventStore, session_id: str | None, serving: Serving, speed: float | None) -> None:
@@ -32,11 +35,8 @@ def serve(store: EventStore, session_id: str | None, serving: Serving, speed: fl
     """
     if session_id is not None:
         store.head(session_id)
-    try:
+    with listening(serving.host, serving.port):
         asyncio.run(_run(store, session_id, serving, speed))
-    except OSError as error:
-        place, why = f"{serving.host}:{serving.port}", str(error.strerror or error).split(": ")[-1]
-        raise EventStoreError(f"cannot listen on {place}: {why}") from error
 
 
 async def _run(
@@ -51,11 +51,14 @@ async def _run(
         loop.add_signal_handler(number, stop.set)
     watcher = Watcher(_opened, _drift, _closed)
     async with replay_server(recordings_of(store, session_id), manner, *address, watcher) as server:
-        host, port = server.sockets[0].getsockname()[:2]
-        place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        what = session_id or "every session, by ?session=ID, ?model=NAME or ?metadata[KEY]=VALUE"
-        say(f"Serving {what} on ws://{place}/v1/realtime; Ctrl-C ends it.")
+        what = session_id or EVERY_SESSION
+        say(f"Serving {what} on {replay_url(server)}; Ctrl-C ends it.")
         await stop.wait()
+
+
+def replay_url(server: Server) -> str:
+    """What clients of a replay server connect to."""
+    return f"ws://{place(*server.sockets[0].getsockname()[:2])}/v1/realtime"
 
 
 def _stepper() -> Callable[[StoredEvent], Awaitable[None]]:

@@ -1,13 +1,15 @@
-"""Options of `replay --serve`. The server itself is imported where it runs."""
+"""Addresses, and options of `replay --serve`. The server itself is imported where it runs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, NamedTuple
 
 import click
 
+from eventstore.errors import EventStoreError
 from eventstore.replay.faults import HELP, Fault, parse_fault
 from eventstore.replay.matching import RULES, Rule
 
@@ -27,6 +29,25 @@ def parse_address(value: str, option: str) -> tuple[str, int]:
     if not (port.isascii() and port.isdigit() and int(port) < 65536):
         raise click.BadParameter(f"{value!r}: use [HOST:]PORT", param_hint=option)
     return host.strip("[]") or _HOST, int(port)
+
+
+def place(host: str, port: int) -> str:
+    """Where something listens, as a URL has it."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+@contextmanager
+def listening(host: str, port: int) -> Iterator[None]:
+    """Tell the failure to listen, in one line.
+
+    Raises:
+        EventStoreError: the block raised an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        why = str(error.strerror or error).split(": ")[-1]
+        raise EventStoreError(f"cannot listen on {host}:{port}: {why}") from error
 
 
 class Serving(NamedTuple):

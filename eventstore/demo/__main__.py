@@ -48,6 +48,7 @@ def main() -> int:
     print(
         f"\nThe store is {FOLDER}/demo.db. Go on with, for one:"
         f"\n  .venv/bin/eventstore show {SESSION} --at +20 --db sqlite:///{FOLDER}/demo.db"
+        f"\nor look at it in a browser:\n  .venv/bin/eventstore serve --db sqlite:///{FOLDER}/demo.db"
     )
     return 0
 

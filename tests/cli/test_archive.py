@@ -59,6 +59,22 @@ def test_sessions_are_chosen_by_age_and_metadata(filled: Terminal) -> None:
     assert "nothing was changed" in filled("archive", "--all", "--dry-run").err
 
 
+def test_the_status_says_how_many_sessions_are_sealed(filled: Terminal, store: EventStore) -> None:
+    def sealed() -> int:
+        found: int = filled("status", "--json").json["sealed_sessions"]
+        return found
+
+    assert sealed() == 0
+    assert "sealed     0 sessions\n" in filled("status").out
+    filled("archive", "--all")
+    assert sealed() == 2
+    assert "sealed     2 sessions\n" in filled("status").out
+    store.append("a", FRAMES[:1])
+    assert sealed() == 1
+    filled("erase", "b", "--yes")
+    assert sealed() == 0
+
+
 def test_what_cannot_be_sealed_stops_no_other(filled: Terminal) -> None:
     output = filled("archive", "open", "a")
     assert output.code == 1

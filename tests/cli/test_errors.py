@@ -35,6 +35,9 @@ COMMANDS = {
     "responses": "",
     "response": "resp_1",
     "usage": "",
+    "latency": "",
+    "context": "",
+    "metadata": "",
     "archive": "--all",
     "unseal": "sess_a",
     "copy": "--all --to sqlite:///other.db",
@@ -45,6 +48,7 @@ COMMANDS = {
     "status": "",
     "erase": "sess_a --yes",
     "retain": f"--policy {Path(__file__).with_name('policy.toml')}",
+    "serve": "--listen 0",
     "spool": "",
 }
 

@@ -151,6 +151,9 @@ SESSIONS: list[tuple[str, dict[str, Any]]] = [
     ("--metadata user --metadata user^=u", {"metadata": ["user", "user^=u"]}),
     ("--metadata customer!=42", {"metadata": ["customer!=42"]}),
     ("--since 2023-11-14 --until 1700000000", {"since": "2023-11-14", "until": "1700000000"}),
+    ("--status live", {"status": "live"}),
+    ("--status interrupted --summary", {"status": "interrupted", "summary": True}),
+    ("--text sunny --summary", {"text": "sunny", "summary": True}),
 ]
 
 
@@ -161,6 +164,27 @@ def test_sessions(
     listed = terminal("sessions", *options.split(), "--json").json
     assert listed == recorded.sessions(**keywords).as_list()
     assert set(listed) == {"object", "data", "first_id", "last_id", "has_more"}
+
+
+def test_metadata(terminal: Terminal, recorded: EventStore) -> None:
+    listed = terminal("metadata", "--json").json
+    keys = recorded.metadata_keys()
+    assert [entry["id"] for entry in listed["data"]] == keys and "customer" in keys
+    assert terminal("metadata").out.splitlines() == keys
+    values = terminal("metadata", "customer", "--prefix", "4", "--json").json
+    assert [entry["id"] for entry in values["data"]] == recorded.metadata_values("customer", "4")
+    assert terminal("metadata", "--limit", "1", "--json").json["has_more"]
+    assert "--prefix" in terminal("metadata", "--limit", "1").err
+    assert terminal("metadata", "unheard of").err == "No metadata match.\n"
+
+
+def test_sessions_are_summed_up(terminal: Terminal, recorded: EventStore) -> None:
+    heading, *rows = terminal("sessions", "--summary").out.splitlines()
+    assert heading.split()[-4:] == ["TURNS", "COST", "SLOWEST", "METADATA"]
+    summed = {one["id"]: one["eventstore"] for one in recorded.sessions(summary=True).data}
+    for row in rows:
+        notes = summed[row.split()[0]]
+        assert f" {notes['responses']} " in row and f" {notes['summary']['turns']} " in row
 
 
 RESPONSES: list[tuple[str, dict[str, Any]]] = [
@@ -208,6 +232,7 @@ USAGE: list[tuple[str, dict[str, Any]]] = [
     ("", {}),
     ("--by session", {"by": "session"}),
     ("--by model", {"by": "model"}),
+    ("--by day,model", {"by": "day,model"}),
     ("--by day --status cancelled", {"by": "day", "status": "cancelled"}),
     ("--by metadata:customer", {"by": "metadata:customer"}),
     ("--session sess_a --metadata user", {"session": "sess_a", "metadata": ["user"]}),
@@ -220,6 +245,13 @@ def test_usage(
     terminal: Terminal, recorded: EventStore, options: str, keywords: dict[str, Any]
 ) -> None:
     assert terminal("usage", *options.split(), "--json").json == recorded.usage(**keywords)
+    assert terminal("latency", *options.split(), "--json").json == recorded.latency(**keywords)
+
+
+def test_context(terminal: Terminal, recorded: EventStore) -> None:
+    assert terminal("context", "--json").json == recorded.context()
+    told = terminal("context", "--session", "sess_a", "--json").json
+    assert told == recorded.context(session="sess_a")
 
 
 EVENTS: list[tuple[str, dict[str, Any]]] = [
@@ -303,7 +335,8 @@ def test_rebuild(terminal: Terminal, recorded: EventStore) -> None:
 
 def test_project(terminal: Terminal, recorded: EventStore) -> None:
     done = terminal("project", "--json").json
-    assert done == {"object": "eventstore.project", "sessions": 0, "events": 0}
+    counts = {"sessions": 0, "events": 0, "summed_days": 1}
+    assert done == {"object": "eventstore.project", **counts}
 
 
 def test_status(terminal: Terminal, recorded: EventStore) -> None:

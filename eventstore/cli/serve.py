@@ -1,0 +1,113 @@
+"""The command that serves the HTTP API."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from eventstore.cli.options import db_option, keys_url, spool_option
+from eventstore.cli.serving import parse_address
+
+
+@click.command()
+@click.option(
+    "--listen",
+    "address",
+    default="127.0.0.1:8000",
+    show_default=True,
+    metavar="[HOST:]PORT",
+    help="Where to listen; without keys, on this machine alone.",
+)
+@click.option(
+    "--api-keys",
+    "file",
+    envvar="EVENTSTORE_API_KEYS",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="TOML of keys with their rights and tenants.",
+)
+@click.option(
+    "--time-limit",
+    type=click.FloatRange(0.1, 600),
+    default=10.0,
+    show_default=True,
+    help="Seconds that a query may take.",
+)
+@click.option(
+    "--max-body",
+    type=click.IntRange(1, 1024),
+    default=16,
+    show_default=True,
+    help="Megabytes that a request may have.",
+)
+@click.option(
+    "--replay",
+    "replay",
+    metavar="[HOST:]PORT",
+    help="Replay sessions there to clients of the Realtime websocket.",
+)
+@click.option(
+    "--record",
+    "record",
+    metavar="[HOST:]PORT",
+    help="Relay calls to --upstream there; record them.",
+)
+@click.option(
+    "--upstream",
+    envvar="EVENTSTORE_UPSTREAM",
+    metavar="URL",
+    help="The provider's server, by default from EVENTSTORE_UPSTREAM.",
+)
+@click.option("--log", is_flag=True, help="A line of JSON on standard error for each request.")
+@spool_option
+@db_option
+def serve(
+    address: str,
+    file: Path | None,
+    time_limit: float,
+    max_body: int,
+    replay: str | None,
+    record: str | None,
+    upstream: str | None,
+    log: bool,
+    folder: Path | None,
+    url: str,
+) -> None:
+    """Serve the store over HTTP, in the shape of OpenAI's API.
+
+    A single key is taken from EVENTSTORE_API_KEY; --api-keys names a file of several. The document
+    of the API is at /v1/openapi.json. With --replay and --record the same process replays sessions
+    to live clients, as `replay --serve` does, and records calls, as `record` does. Ctrl-C ends it.
+
+    \b
+    Examples:
+      eventstore serve
+      EVENTSTORE_API_KEY=… eventstore serve --listen 0.0.0.0:8000
+      eventstore serve --listen 0.0.0.0:8000 --api-keys keys.toml
+      eventstore serve --replay 8765 --record 8080 --upstream wss://api.openai.com
+    """
+    named = click.get_current_context().get_parameter_source("upstream")
+    if record is None and named is click.core.ParameterSource.COMMANDLINE:
+        raise click.UsageError("--upstream goes with --record")
+    if record is not None and upstream is None:
+        raise click.UsageError("name the provider: --upstream wss://api.openai.com")
+    # FastAPI, uvicorn and the recorder, which other commands do without.
+    from eventstore.cli.relaying import Relaying
+    from eventstore.cli.services import Beside, run
+    from eventstore.web.server import Service, log_to_standard_error, read_keys
+
+    host, port = parse_address(address, "--listen")
+    keys = read_keys(file, os.environ.get("EVENTSTORE_API_KEY"))
+    if log:
+        log_to_standard_error()
+    service = Service(url, keys_url(), host, port, keys, time_limit, max_body * 1024 * 1024)
+    replaying = None if replay is None else parse_address(replay, "--replay")
+    relaying = None
+    if record is not None and upstream is not None:
+        relaying = Relaying(*parse_address(record, "--record"), upstream, folder)
+    run(service, Beside(replaying, relaying))
+
+
+COMMANDS = (serve,)

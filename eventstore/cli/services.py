@@ -1,0 +1,140 @@
+"""What `serve` runs in one process: the HTTP API, and beside it the replay server and the relay."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, ExitStack
+from http import HTTPStatus
+from typing import NamedTuple
+
+from websockets.http11 import Request
+
+from eventstore.capture.recorder_process import RecorderProcess
+from eventstore.capture.relay import Relay
+from eventstore.cli.output import counted, say
+from eventstore.cli.relaying import Relaying, drain, recorder_for, relaying, signals, told
+from eventstore.cli.replay_server import EVERY_SESSION, replay_url
+from eventstore.cli.serving import listening, place
+from eventstore.queries import Queries
+from eventstore.replay.connection import Manner
+from eventstore.replay.handshake import RefusedError, api_key
+from eventstore.replay.server import recordings_of, replay_server
+from eventstore.web.access import digest
+from eventstore.web.app import make_app
+from eventstore.web.hosts import is_loopback
+from eventstore.web.requests import Stores, scoped
+from eventstore.web.server import Server, Service, check_host, configuration, open_stores
+
+
+class Beside(NamedTuple):
+    """What is served beside the API.
+
+    Attributes:
+        replay: host and port of the replay server; None for none.
+        relaying: what the relay is asked for; None for none.
+    """
+
+    replay: tuple[str, int] | None = None
+    relaying: Relaying | None = None
+
+
+def run(service: Service, beside: Beside) -> None:
+    """Serve until SIGINT or SIGTERM: requests are answered, calls may end, what is left is written.
+
+    Raises:
+        InvalidInputError: without keys, an address that others could read at; a bad upstream.
+        EventStoreError: an address cannot be listened on.
+        SchemaError: the database's schema is missing, or another than this code's.
+    """
+    for host in (service.host, *(beside.replay or ())[:1]):
+        check_host(host, service.keys)
+    with ExitStack() as stack:
+        stores = stack.enter_context(open_stores(service))
+        recorder = None
+        if beside.relaying is not None:
+            recorder = stack.enter_context(
+                recorder_for(beside.relaying, service.url, service.encryption_keys)
+            )
+        asyncio.run(_run(service, beside, stores, recorder))
+
+
+async def _run(
+    service: Service, beside: Beside, stores: Stores, recorder: RecorderProcess | None
+) -> None:
+    stop, hurry = signals()
+    async with AsyncExitStack() as stack:
+        replay = running = None
+        if beside.replay is not None:
+            replay = await _replay(stack, stores, *beside.replay)
+        if beside.relaying is not None and recorder is not None:
+            running = await stack.enter_async_context(relaying(recorder, beside.relaying))
+            open_ = (
+                "" if is_loopback(place(beside.relaying.host, 0)) else ", for whoever reaches it"
+            )
+            say(f"Recording on {told(beside.relaying, running)}{open_}")
+        app = make_app(stores, service.body_bytes, replay)
+        stack.callback(app.state.sounds.close)
+        config = configuration(app, service.host, service.port)
+        server = Server(config, lambda port: _say_api(service, port))
+        grace = beside.relaying.grace if beside.relaying else 0.0
+        ending = asyncio.create_task(_end(server, running, grace, stop, hurry))
+        hurrying = asyncio.create_task(_hurry(server, hurry))
+        stack.callback(ending.cancel)
+        stack.callback(hurrying.cancel)
+        await server.serve()
+        await ending
+
+
+async def _replay(stack: AsyncExitStack, stores: Stores, host: str, port: int) -> str:
+    """Start the replay server: its URL."""
+
+    def seen_by(request: Request) -> Queries:
+        return _seen(stores, request)
+
+    keyed = stores.keys is not None
+    # Reading a long recording may take its time.
+    recordings = recordings_of(stores.writing, seen_by=seen_by if keyed else None)
+    with listening(host, port):
+        server = await stack.enter_async_context(
+            replay_server(recordings, Manner(), host, port, keyed=keyed)
+        )
+    url = replay_url(server)
+    say(f"Replaying {EVERY_SESSION} on {url}")
+    return url
+
+
+def _seen(stores: Stores, request: Request) -> Queries:
+    """What the key of a handshake may read.
+
+    Raises:
+        RefusedError: no key of this store, or it may not read.
+    """
+    access = (stores.keys or {}).get(digest(api_key(request.headers) or ""))
+    if access is None:
+        raise RefusedError(HTTPStatus.UNAUTHORIZED, "connect with an API key of this store")
+    if "read" not in access.rights:
+        raise RefusedError(HTTPStatus.FORBIDDEN, "this key has no right to read")
+    return scoped(stores.writing, access)
+
+
+def _say_api(service: Service, port: int) -> None:
+    who = "everybody on this machine"
+    if service.keys is not None:
+        who = f"holders of {counted(len(service.keys), 'API key')}"
+    say(f"Serving on http://{place(service.host, port)} for {who}; Ctrl-C ends it.")
+
+
+async def _end(
+    server: Server, running: Relay | None, grace: float, stop: asyncio.Event, hurry: asyncio.Event
+) -> None:
+    """End the API and the relay together at the first signal."""
+    await stop.wait()
+    server.should_exit = True
+    if running is not None:
+        await drain(running, grace, hurry)
+
+
+async def _hurry(server: Server, hurry: asyncio.Event) -> None:
+    """At the second signal, wait for no request."""
+    await hurry.wait()
+    server.force_exit = True

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format bench endurance docs demo-call clean
+.PHONY: demo test check format bench endurance docs vendor pictures demo-call clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/python -m eventstore.demo
@@ -24,15 +24,27 @@ format: $(VENV)/.check
 bench: $(VENV)/.test $(VENV)/.bench
 	$(BIN)/python -m benchmarks $(ARGS)
 
-# What takes long and is to be seen before a release: 200 kills, an outage, a day of calls.
+# What takes long and is to be seen before a release: S3, 200 kills, an outage, a day of calls.
 endurance: $(VENV)/.test $(VENV)/.bench
+	$(BIN)/python -m pip install -q --group s3
+	$(BIN)/python -m pytest -q tests/archive/move/test_offload.py
 	KILLS=200 $(BIN)/python -m pytest -n auto tests/capture/test_recorder_killed.py \
+	  tests/archive/test_seal.py tests/archive/move/test_copy_killed.py \
 	  tests/archive/erase/test_erase_killed.py
 	$(BIN)/python -m benchmarks relay outage soak
 
 # Writes the commands' help into docs/commands.md.
 docs: $(VENV)/.test
 	$(BIN)/python -m eventstore.cli.reference docs/commands.md
+
+# Takes the pages' libraries anew from their registry, in the versions that vendor.json names.
+vendor: $(VENV)/bin/python
+	$(BIN)/python -m eventstore.web.pages.vendor
+
+# Makes the pictures of README.md and docs/ anew.
+pictures: $(VENV)/.test
+	$(BIN)/python -m eventstore.demo.pictures docs/images
+	$(BIN)/python -m eventstore.demo.page_pictures docs/images
 
 # Makes the sample call anew (speech synthesis; the result is in the repository).
 demo-call: $(VENV)/.installed

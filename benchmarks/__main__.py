@@ -16,12 +16,15 @@ NAMES = (
     "peer",
     "rebuild",
     "query",
+    "pages",
+    "usage",
     "memory",
     "serve",
     "relay",
     "outage",
     "soak",
     "archive",
+    "encryption",
 )
 
 

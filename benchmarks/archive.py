@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import statistics
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -88,7 +89,7 @@ def _flac_size(samples: np.ndarray[tuple[int], np.dtype[np.int16]]) -> int:
 
 def _speed(report: Report, options: Options, backend: str, store: EventStore, size: int) -> None:
     progress(f"archive: sealing and reading, {backend}")
-    sealing, rates = [], []
+    rates, of_core = [], []
     read: dict[str, list[float]] = {"unsealed": [], "sealed": []}
 
     def whole() -> None:
@@ -97,14 +98,23 @@ def _speed(report: Report, options: Options, backend: str, store: EventStore, si
 
     for _ in range(options.rounds(5)):
         read["unsealed"].append(timed(whole))
-        sealing.append(timed(lambda: _seal(store)))
+        cpu = time.process_time()
+        seconds = timed(lambda: _seal(store))
+        rates.append(size / 1e6 / seconds)
+        of_core.append(size / 1e6 / (time.process_time() - cpu))
         read["sealed"].append(timed(whole))
-        rates.append(size / 1e6 / sealing[-1])
         store.unseal(SESSION)
     report.add(
-        f"{backend}: sealed a second, verified",
-        statistics.median(rates),
+        f"{backend}: sealed a second of its core, verified",
+        statistics.median(of_core),
         SEALED_MB,
+        unit=" MB",
+        most=max(of_core),
+        least=min(of_core),
+    )
+    report.add(
+        f"{backend}: sealed a second by the clock, the database's work included",
+        statistics.median(rates),
         unit=" MB",
         most=max(rates),
         least=min(rates),

@@ -28,7 +28,7 @@ class Writer(Protocol):
 
 def event_rows(session_id: str, frames: Sequence[Frame]) -> list[Row]:
     """The rows that the log holds for frames, ready to insert."""
-    return list(decoded_rows(session_id, 0, frames, None))
+    return list(decoded_rows(session_id, 0, frames, None, None))
 
 
 @contextmanager

@@ -88,7 +88,7 @@ def alone(frames: Sequence[Frame]) -> dict[str, float]:
     texts = [frame.text for frame in frames]
 
     def rows(state: SessionState | None) -> None:
-        for _ in append_to_stream.decoded_rows(SESSION, 0, frames, state):
+        for _ in append_to_stream.decoded_rows(SESSION, 0, frames, state, None):
             pass
 
     def decode_only() -> None:

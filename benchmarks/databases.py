@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine
+from sqlalchemy.engine import make_url
 
 from eventstore.store import engine as engines
 from eventstore.store import schema
@@ -21,12 +23,14 @@ from support import postgres
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 BACKENDS = (SQLITE, POSTGRESQL)
 
+#: A quarter of the memory, as PostgreSQL's documentation advises for a server of its own.
+SHARED_BUFFERS = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
 #: The tests' server trades durability for speed; a benchmark's must not.
 DURABLE = {
     "fsync": "on",
     "synchronous_commit": "on",
     "full_page_writes": "on",
-    "shared_buffers": "512MB",
+    "shared_buffers": f"{SHARED_BUFFERS >> 20}MB",
     "max_wal_size": "4GB",
     "autovacuum": "on",
 }
@@ -92,6 +96,23 @@ def databases(folder: Path | None, wanted: tuple[str, ...]) -> Iterator[Database
             return
         with postgres.running_server() as server:
             yield Databases(Path(made), server)
+
+
+def warm(url: str) -> None:
+    """Read a database once, as one that has served for a while has been."""
+    path = make_url(url).database
+    if path is not None and url.startswith(SQLITE):
+        with Path(path).open("rb") as file:
+            while file.read(1 << 20):
+                pass
+        return
+    with driver_connection(url) as connection:
+        connection.execute("CREATE EXTENSION pg_prewarm")
+        connection.execute(
+            "SELECT pg_prewarm(oid) FROM pg_class"
+            " WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'i')"
+        )
+        connection.commit()
 
 
 @contextmanager

@@ -21,7 +21,7 @@ def listening(*arguments: str) -> Iterator[str]:
         said = []
         while line := process.stderr.readline():
             said.append(line)
-            found = re.search(r"wss?://127\S+?(?=;|\s|$)", line)
+            found = re.search(r"(?:ws|http)s?://127\S+?(?=;|\s|$)", line)
             if found is not None:
                 break
         else:

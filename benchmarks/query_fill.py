@@ -14,12 +14,14 @@ from eventstore import EventStore
 from eventstore.store.tables import metadata
 
 TABLES = (
-    *("streams", "sessions", "conversations", "items", "responses", "response_metadata", "usage"),
+    *("streams", "sessions", "session_metadata", "conversations", "items", "responses"),
+    *("response_metadata", "usage"),
     "said",
     "said_rows",
 )
 EACH_SESSION = 10
 EACH_CUSTOMER = 1000
+OPEN = 20  # of the sessions, the newest
 EVERY_US = 1_700_000  # a response about every two seconds: a million in three weeks
 CHUNK = 20_000
 
@@ -44,9 +46,18 @@ class Template(NamedTuple):
     ids: dict[str, str]
 
 
-def fill(databases: Databases, backend: str, url: str, count: int) -> Filled:
-    """Write `count` responses with their items, metadata, usage and sessions, and analyse."""
+def fill(
+    databases: Databases, backend: str, url: str, count: int, until: int | None = None
+) -> Filled:
+    """Write `count` responses with their items, metadata, usage and sessions, and analyse.
+
+    Args:
+        until: when the last one is, in microseconds; None for as long behind the sample call as
+            they take.
+    """
     template = _template(databases)
+    if until is not None:
+        template.rows["responses"]["at"] = until - count * EVERY_US
     chance = random.Random(7)
     customers = [f"customer-{n:05d}" for n in range(max(1, count // EACH_CUSTOMER))]
     start = int(template.rows["responses"]["at"])
@@ -130,7 +141,7 @@ def _rows(
                                total_tokens=tokens)],
             "items": [_row(template, "items", replaced, session_id=session, item_id=item,
                            response_id=response, said=said, at=at)],
-            "usage": [_row(template, "usage", replaced, **same, usage_id=response)],
+            "usage": [_row(template, "usage", replaced, **same, usage_id=f"response/{response}")],
             "response_metadata": [
                 (session, response, key, value, 1, at)
                 for key, value in (
@@ -143,10 +154,37 @@ def _rows(
         if number % 500 == 0:
             rows["response_metadata"].append((session, response, "escalated", "yes", 1, at))
         if number % EACH_SESSION == 0:
-            for table in ("streams", "sessions", "conversations"):
-                changed = {"session_id": session, "at": at, "opened_at": at, "model": model}
-                rows[table] = [_row(template, table, replaced, **changed)]
+            is_open = number + OPEN * EACH_SESSION >= count
+            rows |= _session_rows(template, replaced, session, at, model, customer, is_open)
         yield rows
+
+
+def _session_rows(
+    template: Template,
+    replaced: dict[str, str],
+    session: str,
+    at: int,
+    model: str,
+    customer: str,
+    is_open: bool,
+) -> dict[str, list[tuple[Any, ...]]]:
+    """The rows of a session, by table: one in eight interrupted, one in a hundred with errors."""
+    chance = random.Random(session)
+    changed = {
+        **{"session_id": session, "at": at, "opened_at": at, "model": model},
+        "last_at": at + EVERY_US,
+        **{"closed": int(not is_open), "closed_at": None if is_open else at + EVERY_US},
+        **{"interruptions": int(chance.random() < 0.125), "errors": int(chance.random() < 0.01)},
+    }
+    rows = {
+        table: [_row(template, table, replaced, **changed)]
+        for table in ("streams", "sessions", "conversations")
+    }
+    pairs = {"customer": customer, "env": "prod"}
+    if chance.random() < 0.0005:
+        pairs["reviewed"] = "yes"
+    rows["session_metadata"] = [(session, key, value, at) for key, value in pairs.items()]
+    return rows
 
 
 def _row(

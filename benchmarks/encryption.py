@@ -1,0 +1,87 @@
+"""What encryption costs: the same work by a store with keys and one without."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
+
+from benchmarks import sessions, speech
+from benchmarks.databases import Databases
+from benchmarks.options import Options
+from benchmarks.report import Report
+from benchmarks.rounds import in_slices, in_turns, progress, ratio, settle
+from eventstore import EventStore
+from eventstore.realtime.frames import Frame
+from eventstore.store.workers import work_in_bulk
+
+SESSION = "sess_0"
+_SECONDS = 120
+_TEXT_EVENTS = 20_000
+_BATCH, _SLICE = 100, 1000
+
+
+def run(databases: Databases, options: Options) -> Report:
+    """A voice call and a text session, written, read and sealed by both stores in turns."""
+    report = Report("encryption", "encryption: the speed of a store with keys, of one without")
+    calls = {
+        "voice": speech.call(_SECONDS / 4 if options.quick else _SECONDS),
+        "text": sessions.text(_TEXT_EVENTS // 10 if options.quick else _TEXT_EVENTS),
+    }
+    settle()
+    work_in_bulk()
+    for backend in databases.backends(options.backends):
+        for kind, frames in calls.items():
+            progress(f"encryption: {kind}, {backend}")
+            with ExitStack() as stack:
+                urls = [stack.enter_context(databases.fresh(backend)) for _ in range(2)]
+                keys = f"sqlite:///{databases.path()}"
+                stores = {
+                    "plain": stack.enter_context(EventStore(urls[0])),
+                    "encrypted": stack.enter_context(EventStore(urls[1], keys=keys)),
+                }
+                _measure(report, options, f"{backend}, {kind}", stores, frames)
+    return report
+
+
+def _measure(
+    report: Report,
+    options: Options,
+    where: str,
+    stores: dict[str, EventStore],
+    frames: Sequence[Frame],
+) -> None:
+    taken: dict[str, list[float]] = {name: [] for name in stores}
+    for number in range(options.rounds(5)):
+        writers = {
+            name: partial(_write, store, f"sess_{number}", frames) for name, store in stores.items()
+        }
+        for name, seconds in in_slices(writers, len(frames), _SLICE).items():
+            taken[name].append(seconds)
+    report.add(f"{where}: appended, {_BATCH} a commit", ratio(taken["plain"], taken["encrypted"]))
+    for what, work in (("read", _read), ("rebuilt", _rebuild), ("sealed, unsealed", _seal)):
+        both = {name: partial(work, store) for name, store in stores.items()}
+        found = in_turns(both, options.rounds(5))
+        report.add(f"{where}: {what}", ratio(found["plain"], found["encrypted"]))
+
+
+def _write(
+    store: EventStore, session_id: str, frames: Sequence[Frame], start: int, end: int
+) -> None:
+    for first in range(start, end, _BATCH):
+        last = min(first + _BATCH, end)
+        store.append(session_id, frames[first:last], close=last == len(frames))
+
+
+def _read(store: EventStore) -> None:
+    for _ in store.events(SESSION):
+        pass
+
+
+def _rebuild(store: EventStore) -> None:
+    list(store.rebuild([SESSION]))
+
+
+def _seal(store: EventStore) -> None:
+    list(store.archive([SESSION]))
+    store.unseal(SESSION)

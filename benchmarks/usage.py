@@ -1,0 +1,86 @@
+"""What a page of usage asks of a million responses: by sums of days, and by rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.databases import Databases, driver_connection, settings_of
+from benchmarks.options import Options
+from benchmarks.query_fill import fill
+from benchmarks.report import Report
+from benchmarks.rounds import progress, settle
+from eventstore import EventStore
+
+TARGET_MS = 300.0
+TIMES = 40
+
+DROP_LAST = "UPDATE summed_days SET left_out = NULL WHERE day = (SELECT MAX(day) FROM summed_days)"
+
+Work = Callable[[EventStore], Any]
+
+ASKED: dict[str, Work] = {
+    "usage": lambda store: store.usage(),
+    "usage by day": lambda store: store.usage(by="day"),
+    "usage by day,model": lambda store: store.usage(by="day,model"),
+    "usage by metadata:customer": lambda store: store.usage(by="metadata:customer"),
+    "latency by day": lambda store: store.latency(by="day"),
+    "context": lambda store: store.context(),
+}
+
+
+def run(databases: Databases, options: Options) -> Report:
+    """Measure on each database: from rows, then from sums, then with the last day's from rows."""
+    report = Report("usage", "usage: p95 of what a page of usage asks, in process")
+    size = options.events(1_000_000)
+    for backend in databases.backends(options.backends):
+        with databases.fresh(backend) as url:
+            fill(databases, backend, url, size)
+            settle()
+            with EventStore(url) as store:
+                report.notes[backend] = settings_of(store.engine)
+                _measure(store, url, report, f"{size:,}, {backend}")
+    return report
+
+
+def _measure(store: EventStore, url: str, report: Report, what: str) -> None:
+    by_rows: dict[str, Any] = {}
+    for name, work in ASKED.items():
+        progress(f"usage: {what}, {name}, from rows")
+        began = time.perf_counter()
+        by_rows[name] = work(store)
+        report.add(f"{what}: {name}, from rows", (time.perf_counter() - began) * 1000, unit=" ms")
+    began = time.perf_counter()
+    days = list(store.sum_days())
+    took = time.perf_counter() - began
+    report.add(f"{what}: sum_days, {len(days)} days", took, unit=" s")
+    for name, work in ASKED.items():
+        if work(store) != by_rows[name]:
+            raise RuntimeError(f"{what}: {name} by sums is not what it is by rows")
+        _add(report, f"{what}: {name}", store, work, TIMES, TARGET_MS)
+    with driver_connection(url) as connection:
+        connection.execute(DROP_LAST)
+        connection.commit()
+    for name, work in ASKED.items():
+        if work(store) != by_rows[name]:
+            raise RuntimeError(f"{what}: {name} with a day of rows is not what it is by rows")
+        _add(report, f"{what}: {name}, the last day from rows", store, work, TIMES)
+
+
+def _add(
+    report: Report,
+    what: str,
+    store: EventStore,
+    work: Work,
+    times: int,
+    target: float | None = None,
+) -> None:
+    took = []
+    for _ in range(times):
+        began = time.perf_counter()
+        work(store)
+        took.append((time.perf_counter() - began) * 1000)
+    took.sort()
+    p95 = took[min(len(took) - 1, int(len(took) * 0.95))]
+    report.add(what, p95, target, at_most=True, unit=" ms", median=took[len(took) // 2])

@@ -92,7 +92,7 @@ def test_a_call_is_recorded_listed_and_replayed_by_one_process(
         assert asyncio.run(play_client(live, FRAMES))[0] == sent_by(FRAMES, SERVER)
         listed: list[Any] = []
         while not listed:  # until its last frames are there, too
-            query = {"metadata[customer]": "42", "status": "closed"}
+            query = {"metadata[customer]": "42", "status": "ended"}
             answer = httpx.get(f"{at['Serving']}/v1/realtime/sessions", params=query)
             listed = answer.json()["data"]
         replayed = f"{at['Replaying']}?session={listed[0]['id']}"

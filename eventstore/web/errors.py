@@ -88,6 +88,15 @@ def error_response(
     return Response(body, status, headers, "application/json")
 
 
+def failure(
+    request: Request, status: int, message: str, code: str | None, param: str | None = None
+) -> Response:
+    """An answer that is an error: to a program in OpenAI's shape, to a person as a page."""
+    if is_page(request):
+        return failed_page(request, status, message)
+    return error_response(status, message, code, param)
+
+
 def _allowed(app: FastAPI, request: Request) -> list[str]:
     """The methods of a path, which several routes can share."""
     fitting = (
@@ -108,35 +117,28 @@ def _flat(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
 def add_error_handlers(app: FastAPI) -> None:
     """Answer every failure in one shape, and tell nothing of the server's own."""
 
-    def told(
-        request: Request, status: int, message: str, code: str | None, param: str | None = None
-    ) -> Response:
-        if is_page(request):
-            return failed_page(request, status, message)
-        return error_response(status, message, code, param)
-
     @app.exception_handler(EventStoreError)
     def of_store(request: Request, error: EventStoreError) -> Response:
         status, code = next(kind[1:] for kind in _KINDS if isinstance(error, kind[0]))
         message = str(error)
         if status in PRIVATE and not isinstance(error, DamagedError | TimeLimitError):
             message = PRIVATE[status]
-        return told(request, status, message, code)
+        return failure(request, status, message, code)
 
     @app.exception_handler(ApiError)
     def of_api(request: Request, error: ApiError) -> Response:
-        return told(request, error.status, str(error), error.code, error.param)
+        return failure(request, error.status, str(error), error.code, error.param)
 
     @app.exception_handler(RequestValidationError)
     def of_input(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         param = ".".join(str(part) for part in first["loc"][1:]) or None
         message = f"{param or 'the body'}: {first['msg']}"
-        return told(request, 400, message, "invalid_value", param)
+        return failure(request, 400, message, "invalid_value", param)
 
     @app.exception_handler(HTTPException)
     def of_http(request: Request, error: HTTPException) -> Response:
-        answer = told(request, error.status_code, str(error.detail), None)
+        answer = failure(request, error.status_code, str(error.detail), None)
         answer.headers.update(error.headers or {})
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             answer.headers["Allow"] = ", ".join(_allowed(app, request))

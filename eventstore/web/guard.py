@@ -6,10 +6,11 @@ import logging
 import time
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from eventstore.realtime.values import dumps
-from eventstore.web.errors import PRIVATE, error_response
+from eventstore.web.errors import PRIVATE, failure
 from eventstore.web.health import Counts
 from eventstore.web.hosts import is_loopback, netloc_of
 from eventstore.web.paths import routable
@@ -75,15 +76,16 @@ class Guard:
         try:
             refused = self._refusal(headers)
             if refused is not None:
-                await error_response(*refused)(scope, receive, told)
+                await failure(Request(scope), *refused)(scope, receive, told)
                 return
             await self._app(scope, limited, told)
         except TooLargeError:
             message = f"the body has more than {self._most:,} bytes"
-            await error_response(413, message, "too_large")(scope, receive, told)
+            await failure(Request(scope), 413, message, "too_large")(scope, receive, told)
         except Exception:
             if not begun:
-                await error_response(500, PRIVATE[500], "server_error")(scope, receive, told)
+                answer = failure(Request(scope), 500, PRIVATE[500], "server_error")
+                await answer(scope, receive, told)
             raise  # for the server's own log
         finally:
             self._note(scope, status, time.monotonic() - started)

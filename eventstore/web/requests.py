@@ -16,7 +16,7 @@ from eventstore.queries import Queries
 from eventstore.times import from_value, to_iso
 from eventstore.web.access import Access, AccessKeys, Right, digest
 from eventstore.web.errors import ApiError
-from eventstore.web.sign_ins import COOKIE, SignIns
+from eventstore.web.sign_ins import SignIns, cookie_of
 
 # `since` is inclusive and `until` exclusive, in microseconds.
 _SIDES = {"gte": ("since", 0), "gt": ("since", 1), "lt": ("until", 0), "lte": ("until", 1)}
@@ -54,7 +54,7 @@ def _access(request: Request) -> Access:
     given = request.headers.get("authorization")
     if given is None:
         signed_in: SignIns = request.app.state.sign_ins
-        found = signed_in.find(request.cookies.get(COOKIE, ""))
+        found = signed_in.find(request.cookies.get(cookie_of(request), ""))
     else:
         scheme, _, key = given.partition(" ")
         found = keys.get(digest(key.strip())) if scheme.lower() == "bearer" else None

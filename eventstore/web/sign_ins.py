@@ -7,11 +7,18 @@ import secrets
 import time
 from threading import Lock
 
+from starlette.requests import Request
+
 from eventstore.web.access import Access
 
-COOKIE = "eventstore"
 HOURS = 12
 _MOST = 10_000
+
+
+def cookie_of(request: Request) -> str:
+    """The cookie's name: browsers send it to each port of a host, and each may be a store."""
+    server = request.scope.get("server")
+    return f"eventstore_{server[1]}" if server else "eventstore"
 
 
 class SignIns:

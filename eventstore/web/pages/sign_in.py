@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse
 from eventstore.web.access import digest
 from eventstore.web.hosts import netloc_of
 from eventstore.web.pages.rendering import page
-from eventstore.web.sign_ins import COOKIE, HOURS
+from eventstore.web.sign_ins import HOURS, cookie_of
 
 router = APIRouter(include_in_schema=False)
 
@@ -66,7 +66,7 @@ async def sign_in(request: Request) -> Response:
         return _form(request, 401, wanted, why)
     answer = RedirectResponse(wanted, 303)
     answer.set_cookie(
-        COOKIE,
+        cookie_of(request),
         request.app.state.sign_ins.begin(access),
         max_age=HOURS * 3600,
         secure=request.url.scheme == "https",
@@ -81,7 +81,7 @@ def sign_out(request: Request) -> Response:
     """Forget the cookie; another's page signs nobody out."""
     if not _is_own(request):
         return page(request, "failed.html", 403, title="Forbidden", message="Sign out here.")
-    request.app.state.sign_ins.end(request.cookies.get(COOKIE, ""))
+    request.app.state.sign_ins.end(request.cookies.get(cookie_of(request), ""))
     answer = RedirectResponse(PATH, 303)
-    answer.delete_cookie(COOKIE)
+    answer.delete_cookie(cookie_of(request))
     return answer

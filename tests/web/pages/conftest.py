@@ -42,9 +42,9 @@ class Served(NamedTuple):
 Look = Callable[..., Page]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The sample call and every recording. Tests leave these as they are."""
+    """The sample call and every recording, once for all tests: they leave these as they are."""
     path = tmp_path_factory.mktemp("pages") / "calls.db"
     with EventStore(f"sqlite:///{path}") as store:
         for session_id in put_everything(store):

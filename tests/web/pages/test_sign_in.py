@@ -7,6 +7,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 from playwright.sync_api import expect
+from sqlalchemy import text
 from support.calls import voice_call
 from web.pages.conftest import Look, Served
 
@@ -155,6 +156,33 @@ def test_security_headers_of_pages(here: Served) -> None:
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["cache-control"] == "private, no-store"
         assert answer.headers["content-type"] == "text/html; charset=utf-8"
+
+
+def test_two_stores_of_one_host_are_signed_in_to_at_once(
+    here: Served, pages: Callable[..., Served]
+) -> None:
+    other = pages(calls(), parse_keys(KEYS))
+    with httpx.Client() as browser:
+        for url in (here.url, other.url):
+            browser.post(f"{url}/sign-in", data={"key": WHOLE})
+        assert [browser.get(url).status_code for url in (here.url, other.url)] == [200, 200]
+        browser.post(f"{here.url}/sign-out")
+        assert [browser.get(url).status_code for url in (here.url, other.url)] == [303, 200]
+
+
+def test_a_failure_that_nobody_foresaw_is_a_page_without_its_reason(
+    pages: Callable[..., Served],
+) -> None:
+    broken = pages(calls())
+    with broken.store.engine.begin() as connection:
+        connection.execute(text("UPDATE responses SET resource = 'no json'"))
+    shown = httpx.get(f"{broken.url}/responses")
+    assert shown.headers["content-type"] == "text/html; charset=utf-8"
+    told = httpx.get(f"{broken.url}/v1/realtime/responses")
+    assert told.json()["error"]["message"] == "the server failed"
+    for answer in (shown, told):
+        assert answer.status_code == 500 and "the server failed" in answer.text
+        assert "JSON" not in answer.text and "line 1" not in answer.text
 
 
 def test_without_keys_other_hosts_pages_get_nothing(pages: Callable[..., Served]) -> None:

@@ -1,4 +1,4 @@
-"""The command that serves the HTTP API."""
+"""The command that serves the pages and the HTTP API."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def serve(
     folder: Path | None,
     url: str,
 ) -> None:
-    """Serve the store over HTTP, in the shape of OpenAI's API.
+    """Serve pages to look at calls, and an HTTP API in OpenAI's shapes.
 
     A single key is taken from EVENTSTORE_API_KEY; --api-keys names a file of several. The document
     of the API is at /v1/openapi.json. With --replay and --record the same process replays sessions

@@ -70,10 +70,10 @@ const charts = {
   latency: () => ({
     type: "line",
     data: { labels: days, datasets: [["p50_ms", "p50", "user"], ["p90_ms", "p90", "assistant"], ["p99_ms", "p99", "bad"]].map(([field, label, tone]) => ({
-      label, borderColor: color(tone), backgroundColor: color(tone), pointRadius: 2, tension: 0.2, spanGaps: true,
+      label, borderColor: color(tone), backgroundColor: color(tone), pointRadius: days.length > 7 ? 2 : 4, tension: 0.2, spanGaps: true,
       data: days.map((day) => (quick.has(day) && quick.get(day)[field] !== null ? quick.get(day)[field] / 1000 : null)),
     })) },
-    options: { scales: { x: { ticks: stacked.x.ticks }, y: { beginAtZero: true, ...ticks((value) => `${value} s`) } }, plugins: { tooltip: told((value) => `${value.toFixed(2)} s`) } },
+    options: { scales: { x: { offset: true, ticks: stacked.x.ticks }, y: { beginAtZero: true, ...ticks((value) => `${value} s`) } }, plugins: { tooltip: told((value) => `${value.toFixed(2)} s`) } },
   }),
   context: () => ({
     type: "bar",
@@ -112,6 +112,7 @@ function draw() {
   Chart.defaults.borderColor = color("line");
   Chart.defaults.maintainAspectRatio = false;
   Chart.defaults.animation = false;
+  Chart.defaults.datasets.bar.maxBarThickness = 64;
   drawn = Object.entries(charts)
     .filter(([id]) => document.getElementById(`chart-${id}`))
     .map(([id, made]) => new Chart(document.getElementById(`chart-${id}`), made()));

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache, lru_cache
@@ -40,15 +41,16 @@ def price_usd(model: str | None, tokens: Tokens, at: int) -> Decimal | None:
     """
     if model is None or _find(model) is None:
         return None
-    usage = _usage(tokens)
-    if not usage:
-        return Decimal(0)
-    parts = _parts(usage)
+    parts = _parts(tokens)
     rates = None if parts is None else _rates(model, _period(model, at))
     if parts is None or rates is None:
-        return _calculated(model, usage, at)
+        usage = _usage(tokens)
+        return _calculated(model, usage, at) if usage else _NOTHING
     # As `_calculated` finds it, in a hundredth of the time.
-    total = sum((n * rate for n, rate in zip(parts, rates, strict=True) if n), Decimal(0))
+    total = _NOTHING
+    for number, rate in zip(parts, rates, strict=True):
+        if number:
+            total += number * rate
     return total or None
 
 
@@ -64,27 +66,29 @@ def _calculated(model: str, usage: dict[str, Any], at: int) -> Decimal | None:
     return price.total_price if price.total_price else None
 
 
-def _parts(usage: dict[str, Any]) -> tuple[int, ...] | None:
-    """Tokens of each price, as `_UNITS` has them; None where they contradict each other."""
-    if "audio_seconds" in usage:
+def _parts(tokens: Tokens) -> tuple[int, ...] | None:
+    """Tokens of each price, as `_UNITS` has them; None where they contradict each other.
+
+    None where there are no tokens, too.
+    """
+    if not tokens.input_tokens and not tokens.output_tokens:
         return None
-    audio, image = usage["input_audio_tokens"], usage["input_image_tokens"]
-    cached_audio, cached_image = (
-        usage["cache_audio_read_tokens"],
-        usage["cache_image_read_tokens"],
-    )
-    cached_text = usage["cache_read_tokens"] - cached_audio - cached_image
+    cached_text = _cached(tokens) - tokens.cached_audio - tokens.cached_image
     parts = (
-        usage["input_tokens"] - audio - image - cached_text,
-        audio - cached_audio,
-        image - cached_image,
+        tokens.input_tokens - tokens.input_audio - tokens.input_image - cached_text,
+        tokens.input_audio - tokens.cached_audio,
+        tokens.input_image - tokens.cached_image,
         cached_text,
-        cached_audio,
-        cached_image,
-        usage["output_tokens"] - usage["output_audio_tokens"],
-        usage["output_audio_tokens"],
+        tokens.cached_audio,
+        tokens.cached_image,
+        tokens.output_tokens - tokens.output_audio,
+        tokens.output_audio,
     )
     return parts if min(parts) >= 0 else None
+
+
+def _cached(tokens: Tokens) -> int:
+    return max(tokens.cached_tokens, tokens.cached_text + tokens.cached_audio + tokens.cached_image)
 
 
 #: Usage of one token for each part.
@@ -99,6 +103,7 @@ _UNITS = (
     Tokens(output_tokens=1, output_audio=1),
 )
 _MANY = 10**6
+_NOTHING = Decimal(0)
 
 
 @lru_cache(maxsize=1024)
@@ -120,7 +125,9 @@ def _rates(model: str, at: int) -> tuple[Decimal, ...] | None:
 
 def _period(model: str, at: int) -> int:
     """A moment that has the prices of `at`, the same for all that have them."""
-    return max((start for start in _boundaries(model) if start <= at), default=0)
+    starts = _boundaries(model)
+    place = bisect_right(starts, at)
+    return starts[place - 1] if place else 0
 
 
 def _is_by_date(model: str) -> bool:
@@ -134,13 +141,12 @@ def _is_by_date(model: str) -> bool:
 def _usage(tokens: Tokens) -> dict[str, Any]:
     if not tokens.input_tokens and not tokens.output_tokens:
         return {"audio_seconds": tokens.audio_ms / 1000} if tokens.audio_ms else {}
-    cached = tokens.cached_text + tokens.cached_audio + tokens.cached_image
     # Zeros are said too: left out, they would count as unknown where modalities overlap.
     return {
         "input_tokens": tokens.input_tokens,
         "input_audio_tokens": tokens.input_audio,
         "input_image_tokens": tokens.input_image,
-        "cache_read_tokens": max(tokens.cached_tokens, cached),
+        "cache_read_tokens": _cached(tokens),
         "cache_audio_read_tokens": tokens.cached_audio,
         "cache_image_read_tokens": tokens.cached_image,
         "output_tokens": tokens.output_tokens,

@@ -205,17 +205,15 @@ def _group_entry(name: tuple[str | None, ...], by: str, rows: list[Billed]) -> d
     return named | entry
 
 
-def _entry(rows: Iterable[Billed]) -> dict[str, Any]:
+def _entry(rows: Sequence[Billed]) -> dict[str, Any]:
     """One line of usage: counts, tokens, money, and what has no price."""
     counts = {"response": 0, "transcription": 0}
-    sums = Tokens()
     cost = Decimal(0)
     unpriced = {"response": 0, "transcription": 0}
     unpriced_models: set[str] = set()
     unreported = 0
     for row in rows:
         counts[row.kind] += row.number
-        sums = Tokens(*(a + b for a, b in zip(sums, row.tokens, strict=True)))
         if not row.reported:
             unreported += row.number
         if row.cost is None:
@@ -223,6 +221,7 @@ def _entry(rows: Iterable[Billed]) -> dict[str, Any]:
             unpriced_models.add(row.model or "unknown")
         else:
             cost += row.cost
+    sums = Tokens(*map(sum, zip(*(row.tokens for row in rows), strict=True)))
     missing = sum(unpriced.values())
     unpriced_all = missing > 0 and missing == sum(counts.values())
     return {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from eventstore.projection.usage import Tokens
@@ -47,16 +47,17 @@ def sum_day(tx: Transaction, day: int, before: int | None = None) -> DaySums:
     Args:
         before: leave out what `apart` names.
     """
+    from eventstore.store.packed_sums import pack  # slow to import
+
     within = _within(day, before)
     totals = tx.rows(
         f"SELECT {_LINE}, {_MEASURED} FROM usage u{within.sql()}"
         " GROUP BY u.model, u.kind, u.reported, unit",
         within.parameters,
     )
+    whole = [_whole(row) for row in totals]
     keys, left_out = _keys(tx, within)
-    rows = [("", None, *_whole(row)) for row in totals]
-    if keys:
-        rows += _by_keys(tx, within, keys, [_whole(row) for row in totals])
+    by_keys = _by_keys(tx, within, keys, whole) if keys else {}
     source = responses_of(tx, ResponseFilter(**_span(day)))
     _add_apart(source.where, day, before)
     answers = [
@@ -65,10 +66,10 @@ def sum_day(tx: Transaction, day: int, before: int | None = None) -> DaySums:
         for number, count in counts.items()
     ]
     turns = [(row[0], *map(int, row[1:])) for row in sum_turns(tx, source)]
-    usage = [(row[0], day, line, *row[1:]) for line, row in enumerate(rows)]
     return DaySums(
         {
-            "usage_days": usage,
+            "usage_days": [(day, line, *row) for line, row in enumerate(whole)],
+            "value_days": [(key, day, *pack(rows)) for key, rows in by_keys.items()],
             "latency_days": [(day, line, *row) for line, row in enumerate(answers)],
             "turn_days": [(day, line, *row) for line, row in enumerate(turns)],
         },
@@ -153,7 +154,9 @@ def _keys(tx: Transaction, within: Where) -> tuple[list[str], list[str] | bool]:
     return keys, left_out
 
 
-def _by_keys(tx: Transaction, within: Where, keys: list[str], totals: list[Row]) -> Iterable[Row]:
+def _by_keys(
+    tx: Transaction, within: Where, keys: list[str], totals: list[Row]
+) -> dict[str, list[Row]]:
     """Sums by each value of each key, and of what has no value of it."""
     pairs, parameters = _pairs(tx, within, keys)
     found = tx.rows(
@@ -162,13 +165,15 @@ def _by_keys(tx: Transaction, within: Where, keys: list[str], totals: list[Row])
         parameters,
     )
     rest = {(key, total[:_LINES]): total for key in keys for total in totals}
+    sums: dict[str, list[Row]] = {key: [] for key in keys}
     for key, value, *row in found:
         summed = _whole(tuple(row))
-        yield key, value, *summed
+        sums[key].append((value, *summed))
         rest[key, summed[:_LINES]] = _without(rest[key, summed[:_LINES]], summed)
     for (key, _), left in rest.items():
         if left[_MAX_AT + 1]:
-            yield key, None, *left
+            sums[key].append((None, *left))
+    return sums
 
 
 def _without(row: Row, part: Row) -> Row:

@@ -5,10 +5,20 @@ An append writes marks alone, which are its session's: see day_marks.py.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, SmallInteger, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+)
 
 from eventstore.projection.usage import Tokens
-from eventstore.store.tables import VALUE, metadata
+from eventstore.store.tables import metadata
 
 #: Microseconds of a day. A day's number is its first moment's time by these, in UTC.
 DAY = 86_400_000_000
@@ -57,14 +67,11 @@ summed_sessions = Table(
     sqlite_with_rowid=False,
 )
 
-# By model where the key is empty, else by the values of a key of metadata, too.
 usage_days = Table(
     "usage_days",
     metadata,
-    Column("key", String(64), primary_key=True),
     _day(),
     _line(),
-    Column("value", VALUE),
     Column("model", String(256)),
     Column("kind", String(16), nullable=False),
     Column("reported", SmallInteger, nullable=False),
@@ -72,8 +79,18 @@ usage_days = Table(
     Column("max_at", BigInteger, nullable=False),
     Column("number", BigInteger, nullable=False),
     *(Column(name, BigInteger, nullable=False) for name in Tokens._fields),
-    Index("usage_days_day", "day"),
     sqlite_with_rowid=False,
+)
+
+# By the values of a key of metadata, too: see packed_sums.py.
+value_days = Table(
+    "value_days",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    _day(),
+    Column("names", Text, nullable=False),
+    Column("numbers", LargeBinary, nullable=False),
+    Index("value_days_day", "day"),
 )
 
 latency_days = Table(
@@ -102,6 +119,6 @@ turn_days = Table(
 )
 
 #: Tables with the sums themselves.
-SUMS = (usage_days, latency_days, turn_days)
+SUMS = (usage_days, value_days, latency_days, turn_days)
 #: Tables that are the whole store's, and no session's.
 OF_THE_STORE = (summed_days, summed_sessions, *SUMS)

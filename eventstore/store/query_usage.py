@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from operator import add
@@ -13,6 +14,7 @@ from eventstore.projection.state import SessionState
 from eventstore.projection.usage import Tokens, tokens_of
 from eventstore.realtime.values import text
 from eventstore.store.conditions import Where
+from eventstore.store.day_tables import DAY
 from eventstore.store.filters import ResponseFilter
 from eventstore.store.pricing import price_boundaries, price_usd
 from eventstore.store.summed import cover, is_summable, live_parts, of_days
@@ -36,7 +38,7 @@ _DAYS_SUM = (
     "s.model, s.kind, s.reported, s.max_at AS at, s.in_seconds AS unit, s.number AS number, "
     + ", ".join(f"s.{name}" for name in Tokens._fields)
 )
-
+VALUE_DAYS = "SELECT day, names, numbers FROM value_days WHERE key = ? AND day >= ? AND day <= ?"
 
 # How many columns name a group: what it is grouped by, model, kind, reported, period and unit.
 _NAMES = 6
@@ -67,6 +69,14 @@ class Part(NamedTuple):
     models_parameters: list[Any]
 
 
+class ByValue(NamedTuple):
+    """A part of an answer: packed sums by the values of a key, of days from one to another."""
+
+    key: str
+    days: tuple[int, int]
+    model: str | None
+
+
 def query_usage(engine: Engine, by: str | None, wanted: ResponseFilter) -> dict[str, Any]:
     """Usage in groups, and in total.
 
@@ -79,7 +89,7 @@ def query_usage(engine: Engine, by: str | None, wanted: ResponseFilter) -> dict[
     """
     group_of(by)
     with read(engine) as tx:
-        rows = _sums(tx, _parts(tx, by, wanted))
+        rows = _sums(tx, *_parts(tx, by, wanted))
     groups: dict[tuple[str | None, ...], list[Billed]] = {}
     for row in rows:
         name = (row.key, row.model) if by == DAY_AND_MODEL else (row.key,)
@@ -103,9 +113,11 @@ def in_order(names: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     return sorted(names, key=lambda name: [(part is None, part or "") for part in name])
 
 
-def _parts(tx: Transaction, by: str | None, wanted: ResponseFilter) -> list[Part]:
+def _parts(
+    tx: Transaction, by: str | None, wanted: ResponseFilter
+) -> tuple[list[Part], list[ByValue]]:
     if not is_summable(wanted) or by == "session":
-        return [_of_rows(source, by) for source in sources_of(tx, wanted)]
+        return [_of_rows(source, by) for source in sources_of(tx, wanted)], []
     key = metadata_key(by)
     found = cover(tx, wanted.since, wanted.until, key)
     parts = [
@@ -113,9 +125,9 @@ def _parts(tx: Transaction, by: str | None, wanted: ResponseFilter) -> list[Part
         for live in live_parts(wanted, found)
         for source in sources_of(tx, live.wanted, live.day)
     ]
-    for days in found.days:
-        parts += _of_sums(days, by, key, wanted.model)
-    return parts
+    parts += [_of_sums(days, by, key, wanted.model) for days in found.days]
+    by_value = [] if key is None else [ByValue(key, days, wanted.model) for days in found.days]
+    return parts, by_value
 
 
 def _of_rows(source: Source, by: str | None) -> Part:
@@ -129,28 +141,23 @@ def _of_rows(source: Source, by: str | None) -> Part:
     )
 
 
-def _of_sums(
-    days: tuple[int, int], by: str | None, key: str | None, model: str | None
-) -> list[Part]:
+def _of_sums(days: tuple[int, int], by: str | None, key: str | None, model: str | None) -> Part:
+    """The sums of days; by a key of metadata, of those days on which nothing has the key."""
     found, parameters = of_days("usage_days", days, model)
-    models = f"SELECT s.model FROM {found} AND s.key = ''"
+    models = f"SELECT s.model FROM {found}"
     group = {None: "NULL", "model": "s.model"}.get(by, "s.day")
     if key is None:
-        sql = f"SELECT {group} AS grouped, {_DAYS_SUM} FROM {found} AND s.key = ''"
-        return [Part(sql, parameters, models, parameters)]
-    by_value = f"SELECT s.value AS grouped, {_DAYS_SUM} FROM {found} AND s.key = ?"
-    # On a day without the key, nothing has a value of it.
+        return Part(
+            f"SELECT {group} AS grouped, {_DAYS_SUM} FROM {found}", parameters, models, parameters
+        )
     without = (
-        f"SELECT NULL AS grouped, {_DAYS_SUM} FROM {found} AND s.key = '' AND NOT EXISTS"
-        " (SELECT 1 FROM usage_days k WHERE k.key = ? AND k.day = s.day)"
+        f"SELECT NULL AS grouped, {_DAYS_SUM} FROM {found} AND NOT EXISTS"
+        " (SELECT 1 FROM value_days k WHERE k.key = ? AND k.day = s.day)"
     )
-    return [
-        Part(by_value, [*parameters, key], models, parameters),
-        Part(without, [*parameters, key], models, parameters),
-    ]
+    return Part(without, [*parameters, key], models, parameters)
 
 
-def _sums(tx: Transaction, parts: list[Part]) -> list[Billed]:
+def _sums(tx: Transaction, parts: list[Part], by_value: Sequence[ByValue] = ()) -> list[Billed]:
     if not parts:
         return []
     models = tx.rows(
@@ -169,7 +176,21 @@ def _sums(tx: Transaction, parts: list[Part]) -> list[Billed]:
         )
         for row in rows:
             _merge(merged, row[:_NAMES], list(map(int, row[_NAMES:])))
+    for some in by_value:
+        for row in _of_values(tx, some, boundaries):
+            _merge(merged, row[:_NAMES], list(row[_NAMES:]))
     return [_billed(name, *sums) for name, sums in merged.items()]
+
+
+def _of_values(tx: Transaction, wanted: ByValue, boundaries: list[int]) -> list[Row]:
+    from eventstore.store.packed_sums import Packed, PackedDay, add_up  # slow to import
+
+    # Prices change at midnights: a day has one period.
+    days = (
+        PackedDay(bisect_right(boundaries, day * DAY), Packed(names, numbers))
+        for day, names, numbers in tx.rows_with_bytes(VALUE_DAYS, (wanted.key, *wanted.days))
+    )
+    return add_up(days, wanted.model)
 
 
 def _merge(merged: dict[Row, list[int]], name: Row, sums: list[int]) -> None:

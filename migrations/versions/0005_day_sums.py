@@ -10,7 +10,6 @@ down_revision = "0004"
 branch_labels = None
 depends_on = None
 
-VALUE = sa.String(512).with_variant(sa.String(512, collation="C"), "postgresql")
 TOKENS = (
     *("input_tokens", "output_tokens", "total_tokens"),
     *("input_text", "input_audio", "input_image"),
@@ -57,10 +56,8 @@ def upgrade() -> None:
     op.create_index("summed_sessions_day", "summed_sessions", ["day"])
     op.create_table(
         "usage_days",
-        sa.Column("key", sa.String(64), primary_key=True),
         _day(),
         _line(),
-        sa.Column("value", VALUE),
         sa.Column("model", sa.String(256)),
         sa.Column("kind", sa.String(16), nullable=False),
         sa.Column("reported", sa.SmallInteger, nullable=False),
@@ -68,11 +65,18 @@ def upgrade() -> None:
         *(_number(name) for name in ("max_at", "number", *TOKENS)),
         sqlite_with_rowid=False,
     )
-    op.create_index("usage_days_day", "usage_days", ["day"])
+    op.create_table(
+        "value_days",
+        sa.Column("key", sa.String(64), primary_key=True),
+        _day(),
+        sa.Column("names", sa.Text, nullable=False),
+        sa.Column("numbers", sa.LargeBinary, nullable=False),
+    )
+    op.create_index("value_days_day", "value_days", ["day"])
     if op.get_bind().dialect.name == "postgresql":
         # Statistics would hold metadata of erased sessions: of an empty table they are not renewed.
-        for column in ("key", "value"):
-            op.execute(f"ALTER TABLE usage_days ALTER COLUMN {column} SET STATISTICS 0")
+        for column in ("key", "names"):
+            op.execute(f"ALTER TABLE value_days ALTER COLUMN {column} SET STATISTICS 0")
     op.create_table(
         "latency_days",
         _day(),
@@ -94,6 +98,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    sums = ("turn_days", "latency_days", "usage_days")
+    sums = ("turn_days", "latency_days", "value_days", "usage_days")
     for table in (*sums, "summed_sessions", "summed_days", "day_marks"):
         op.drop_table(table)

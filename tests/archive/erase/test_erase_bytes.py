@@ -7,6 +7,7 @@ the search finds what is there is shown by the neighbours, and by the same files
 from __future__ import annotations
 
 import base64
+import json
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,8 @@ def recorded(store: EventStore) -> None:
     # Sums by day hold the values of metadata.
     assert len(list(store.sum_days())) == 1
     with store.engine.connect() as connection:
-        values = set(connection.execute(text("SELECT value FROM usage_days")).scalars())
+        names = connection.execute(text("SELECT names FROM value_days")).scalars().all()
+    values = {value for some in names for value in json.loads(some)["values"]}
     assert {words("gone")[place] for place in ("metadata", "tag")} <= values
     analyze(store)
 

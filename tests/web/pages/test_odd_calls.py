@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from urllib.parse import quote
 
 import httpx
@@ -180,3 +181,34 @@ def test_a_response_with_a_very_long_id(pages: Callable[..., Served]) -> None:
     here = pages({"sess_1": timed(Call().created(name).done(name))})
     found = httpx.get(f"{here.url}/v1/realtime/responses/{name}")
     assert found.json()["id"] == name
+
+
+def test_labels_of_dense_marks_do_not_cover_each_other(
+    pages: Callable[..., Served], look: Look
+) -> None:
+    call = voice_call()
+    for number in range(30):
+        call.server("error", error={"type": "server_error", "message": f"failure number {number}"})
+    page = look(f"{pages({'sess': timed(call, 100_000)}).url}/sessions/sess")
+    expect(page.locator("#session[data-ready]")).to_be_attached()
+    labels = page.locator("#wave [part~=region-content] div", has_text="failure")
+    expect(labels).to_have_count(30)
+
+    def shown() -> list[dict[str, float]]:
+        boxes = [one.bounding_box() for one in labels.all() if one.is_visible()]
+        return sorted((dict(box) for box in boxes if box is not None), key=lambda box: box["x"])
+
+    few = shown()
+    assert 1 < len(few) < 30
+    assert all(a["x"] + a["width"] <= b["x"] for a, b in pairwise(few))
+    # Zoomed in, more of those that are in view have room.
+    page.locator("#zoom").fill("40")
+    scroller = page.locator("#wave .scroll")
+    page.wait_for_function(
+        "(one) => { one.scrollLeft = 1e6; return one.scrollLeft > 5000; }",
+        arg=scroller.element_handle(),
+        polling=300,
+    )
+    scroller.evaluate("(one) => { one.scrollLeft = 1e6; }")
+    expect(labels.last).to_be_in_viewport()
+    assert len(shown()) > len(few)

@@ -7,6 +7,7 @@ import { clock, element } from "./common.js";
 
 const LANE = 46;
 const LOUDEST = 100;
+const CHARACTER = 6.5; // pixels of a label's
 const MARKED = { tool_call: "tool", error: "bad", response_ended: "bad" };
 
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
@@ -37,12 +38,16 @@ export function draw(container, drawn, audio, nonce, chosen) {
       style: { top: "auto", bottom: "0", color: color("soft") },
     })],
   });
+  let labels = [];
+  const thin = () => thinOut(labels, duration, wave.getWrapper().clientWidth);
   const put = () => {
     regions.clearRegions();
     for (const turn of drawn.turns) putTurn(regions, turn, drawn, chosen);
-    for (const mark of drawn.marks) putMark(regions, mark, drawn, chosen);
+    labels = drawn.marks.map((mark) => putMark(regions, mark, drawn, chosen)).sort((a, b) => a.start - b.start);
+    thin();
   };
   wave.on("ready", put);
+  wave.on("redrawcomplete", thin);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
     wave.setOptions({ splitChannels: lanes(), cursorColor: color("text") });
     put();
@@ -63,7 +68,10 @@ function label(text, inside) {
   const made = element("div", { dir: "auto" }, text);
   const style = { font: "11px system-ui, sans-serif", whiteSpace: "nowrap", padding: "1px 3px", pointerEvents: "none" };
   Object.assign(made.style, style, inside ? { overflow: "hidden", textOverflow: "ellipsis" } : { position: "absolute", left: "3px" });
-  return made;
+  // What is around it has no box, so that it is not moved away from other labels.
+  const around = element("div", {}, made);
+  around.style.display = "contents";
+  return around;
 }
 
 const fixed = { drag: false, resize: false };
@@ -81,10 +89,30 @@ function putTurn(regions, turn, drawn, chosen) {
 
 function putMark(regions, mark, drawn, chosen) {
   const name = MARKED[mark.kind];
-  const start = mark.at - drawn.start;
+  // What is at the very end is drawn just before it: behind it, it would not be seen.
+  const start = Math.min(mark.at - drawn.start, 0.999 * (drawn.end - drawn.start));
   const end = mark.until === null ? start : Math.max(start, mark.until - drawn.start);
   const text = mark.kind === "tool_call" ? mark.text.split("(")[0] : mark.text;
   const tone = end > start ? pale(name, 40) : color(name);
-  const region = regions.addRegion({ ...fixed, start, end, channelIdx: 2, color: tone, content: label(text, false) });
+  const content = label(text, false);
+  const region = regions.addRegion({ ...fixed, start, end, channelIdx: 2, color: tone, content });
+  region.element?.setAttribute("title", text);
   region.on("click", (event) => chosen({ mark }, event));
+  return { start, content };
+}
+
+// A label that would cover the one before it is not shown; zoomed in, there is room for it. At the
+// end of the call, where it would be cut off, it is left of its mark.
+function thinOut(labels, duration, width) {
+  let free = 0;
+  for (const { start, content } of labels) {
+    const long = 6 + CHARACTER * content.textContent.length;
+    const at = (start / duration) * width;
+    const left = at + long > width;
+    const from = left ? at - long : at;
+    Object.assign(content.firstChild.style, {
+      visibility: from < free ? "hidden" : "", left: left ? "auto" : "3px", right: left ? "3px" : "auto",
+    });
+    if (from >= free) free = from + long;
+  }
 }

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
 
-from eventstore.archive.call_audio import blocks_of, sound_reader
-from eventstore.archive.peaks import RATE, Peaks, peaks
+from eventstore.archive.call_audio import sound_reader
+from eventstore.archive.peaks import Peaks, peaks
 from eventstore.archive.selection import Selection, select
 from eventstore.archive.timeline import Side, Timeline, Turn, build
 from eventstore.errors import EventStoreError
@@ -83,8 +83,7 @@ def _matplotlib() -> Any:
 
 
 def _peaks(chosen: Selection, store: EventStore, session_id: str) -> Peaks:
-    blocks = blocks_of(chosen, RATE, sound_reader(store, session_id))
-    return peaks(blocks, len(chosen.channels), chosen.end - chosen.start, _COLUMNS)
+    return peaks(chosen, _COLUMNS, sound_reader(store, session_id))
 
 
 def _turns(timeline: Timeline, chosen: Selection) -> list[Turn]:

@@ -85,27 +85,52 @@ def render(
 def _render_stretch(
     stretch: Stretch, rate: int, start: float, end: float, read: ReadSounds
 ) -> Iterator[Piece]:
-    first = int(np.searchsorted(stretch.ends, start, side="right"))
-    last = int(np.searchsorted(stretch.starts, end))
     width = audio_formats.width(stretch.format)
     source = audio_formats.rate(stretch.format)
     resampler = Resampler(source, rate, stretch.steady)
-    # A chunk can end within a sample: its half waits for the next chunk.
-    skip, half = (stretch.offset + sum(stretch.sizes[:first])) % width, b""
-    at = round((float(stretch.starts[first]) + skip / width / source) * rate)
-    sounds = read(stretch.seqs[first:last], stretch.parts[first:last])
-    for i, sound in zip(range(first, last), sounds, strict=False):
-        size = stretch.sizes[i]
+    first, _ = _within(stretch, start, end)
+    at = round((float(stretch.starts[first]) + _skipped(stretch, first) / width / source) * rate)
+    for i, sound in chunks(stretch, start, end, read):
         seconds = float(stretch.ends[i] - stretch.starts[i])
-        sound = half + sound[:size].ljust(size, audio_formats.silence(stretch.format))[skip:]
-        whole = len(sound) // width * width
-        skip, half = 0, sound[whole:]
-        per_sample = seconds * rate * width / size
-        for samples in _slices(sound[:whole], stretch.format, source):
+        per_sample = seconds * rate * width / stretch.sizes[i]
+        for samples in _slices(sound, stretch.format, source):
             piece = resampler.feed(samples, len(samples) * per_sample)
             yield Piece(at, piece)
             at += len(piece)
     yield Piece(at, resampler.rest())
+
+
+def chunks(
+    stretch: Stretch, start: float, end: float, read: ReadSounds
+) -> Iterator[tuple[int, bytes]]:
+    """A stretch's chunks as whole samples, each with its place in the stretch.
+
+    Args:
+        start, end: what is wanted, in seconds on the call's clock; chunks may reach beyond.
+    """
+    first, last = _within(stretch, start, end)
+    width = audio_formats.width(stretch.format)
+    # A chunk can end within a sample: its half waits for the next chunk.
+    skip, half = _skipped(stretch, first), b""
+    sounds = read(stretch.seqs[first:last], stretch.parts[first:last])
+    for i, sound in zip(range(first, last), sounds, strict=False):
+        size = stretch.sizes[i]
+        sound = half + sound[:size].ljust(size, audio_formats.silence(stretch.format))[skip:]
+        whole = len(sound) // width * width
+        skip, half = 0, sound[whole:]
+        yield i, sound[:whole]
+
+
+def _within(stretch: Stretch, start: float, end: float) -> tuple[int, int]:
+    """The first chunk of a span of time, and the one behind its last."""
+    first = int(np.searchsorted(stretch.ends, start, side="right"))
+    return first, int(np.searchsorted(stretch.starts, end))
+
+
+def _skipped(stretch: Stretch, first: int) -> int:
+    """Bytes at the beginning of a chunk that belong to a sample of the one before."""
+    width = audio_formats.width(stretch.format)
+    return (stretch.offset + sum(stretch.sizes[:first])) % width
 
 
 def _slices(sound: bytes, format_: Json, rate: int) -> Iterator[Samples]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eventstore.archive.call_audio import blocks_of, notes_on, sound_reader
-from eventstore.archive.peaks import RATE, peaks
+from eventstore.archive.call_audio import notes_on, sound_reader
+from eventstore.archive.peaks import peaks
 from eventstore.archive.selection import select
 from eventstore.archive.timeline import SIDES, Timeline, Turn, build
 from eventstore.archive.transcript import moment, turns
@@ -71,10 +71,8 @@ def _loudness(
     except NotFoundError:
         nothing = np.zeros(0, np.float32)
         return [nothing, nothing], 0.0, 0.0
-    seconds = chosen.end - chosen.start
-    blocks = blocks_of(chosen, RATE, sound_reader(queries, session_id))
-    columns = min(_MOST, max(1, round(seconds * _PER_SECOND)))
-    found = peaks(blocks, len(chosen.channels), seconds, columns)
+    columns = min(_MOST, max(1, round((chosen.end - chosen.start) * _PER_SECOND)))
+    found = peaks(chosen, columns, sound_reader(queries, session_id))
     return list(np.abs(found).max(axis=2)), chosen.start, chosen.end
 
 

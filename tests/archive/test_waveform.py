@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import base64
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pytest
+import soundfile
 from archive.exports.calls_to_export import put_everything, put_sample
 from hypothesis import given
+from support.events import Call
 from support.examples import examples
 from support.strategies import streams
 
 from eventstore import EventStore, Frame, NotFoundError
+from eventstore.archive.call_audio import sound_reader
+from eventstore.archive.peaks import peaks
+from eventstore.archive.selection import select
+from eventstore.archive.timeline import build
 
 SIDES = ("user", "assistant")
 
@@ -63,3 +75,45 @@ def test_any_stream_is_drawn(store: EventStore, frames: list[Frame]) -> None:
     drawn = store.waveform(session_id)
     assert len(drawn["user"]) == len(drawn["assistant"])
     assert store.transcript(session_id) is not None
+
+
+@pytest.mark.parametrize("selected", [{}, {"side": "user"}, {"start": 5.5, "end": 7.25}])
+def test_it_is_as_loud_as_what_is_heard(
+    store: EventStore, tmp_path: Path, selected: dict[str, Any]
+) -> None:
+    """The columns of the picture against the samples of the file."""
+    session_id = put_sample(store)
+    written = store.audio(session_id, tmp_path / "call.wav", **selected)
+    heard, rate = soundfile.read(tmp_path / "call.wav", dtype="float32", always_2d=True)
+    chosen = select(build(store.events(session_id)), **selected)
+    columns = round(written.seconds * 50)
+    found = peaks(chosen, columns, sound_reader(store, session_id))
+    assert found.shape == (written.channels, columns, 2)
+    edges = np.linspace(0, written.seconds * rate, columns + 1).astype(int)
+    for channel, samples in enumerate(heard.T):
+        loud = np.array([np.abs(samples[a:b]).max() for a, b in pairwise(edges)])
+        drawn = np.abs(found[channel]).max(axis=1)
+        # A column may begin a sample sooner or later.
+        assert np.mean(np.abs(loud - drawn) < 0.01) > 0.98
+        assert drawn.max() == pytest.approx(loud.max(), abs=0.01)
+    assert found.max() > 0.05
+
+
+def test_what_is_loud_is_drawn_where_it_is(store: EventStore) -> None:
+    """A millisecond of noise in a chunk of silence, in odd chunks, at each of three rates."""
+    for rate, type_ in ((24_000, "audio/pcm"), (8000, "audio/pcmu"), (8000, "audio/pcma")):
+        format_ = {"type": type_, "rate": rate} if type_ == "audio/pcm" else {"type": type_}
+        silence, loud = {"audio/pcm": (b"\0\0", b"\0\x7f")}.get(
+            type_, (b"\xff", b"\x80") if type_ == "audio/pcmu" else (b"\xd5", b"\xaa")
+        )
+        sound = silence * (rate * 2) + loud * (rate // 1000) + silence * rate
+        call = Call(timed=False)
+        call.server("session.created", session={"audio": {"input": {"format": format_}}})
+        for begin in range(0, len(sound), 1111):
+            audio = base64.b64encode(sound[begin : begin + 1111]).decode()
+            call.client("input_audio_buffer.append", audio=audio)
+        session_id = f"sess_{type_}"
+        store.append(session_id, call.frames)
+        drawn = store.waveform(session_id)
+        places = [i for i, value in enumerate(drawn["user"]) if value > 10]
+        assert places and all(abs(i - 2 * drawn["per_second"]) < 1.5 for i in places)

@@ -263,12 +263,14 @@ def test_the_upstream_may_be_named_by_the_environment(
     assert told == [f"1: 502: {upstream.url} closed the connection unasked"]
 
 
-@pytest.mark.parametrize("durable", [(), ("--durable",)], ids=["", "durable"])
 def test_every_recording_through_the_command_is_recorded_as_it_is(
-    store: EventStore, recordings: list[Path], durable: tuple[str, ...]
+    store: EventStore, recordings: list[Path]
 ) -> None:
-    for path in recordings:
+    """Every other one durably; on the other database those between."""
+    for number, path in enumerate(recordings):
         source = frames(path)
+        odd = int(store.engine.dialect.name == "sqlite")
+        durable = ["--durable"] if number % 2 == odd else []
         with (
             served(one(source)) as server,
             recording(

@@ -221,7 +221,7 @@ def test_any_stream(store: EventStore) -> None:
     numbers = itertools.count(1)
 
     @given(played=streams(15))
-    @examples(60)
+    @examples(30)
     def check_stream(played: list[Frame]) -> None:
         session_id = f"sess_{next(numbers)}"
         store.append(session_id, played)

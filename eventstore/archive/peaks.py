@@ -6,6 +6,7 @@ Taken from the samples as they came: to draw them, they need no common rate.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from eventstore.archive import audio_formats
 from eventstore.archive.audio_formats import Samples
-from eventstore.archive.rendering import ReadSounds, chunks
+from eventstore.archive.rendering import ReadSounds, chunks, sounding
 from eventstore.archive.selection import Selection
 from eventstore.archive.timeline import Stretch
 
@@ -50,10 +51,9 @@ def peaks(chosen: Selection, most: int, read: ReadSounds) -> Peaks:
     found = np.zeros((len(chosen.channels), columns, 2), np.float32)
     edges = np.linspace(chosen.start, chosen.end, columns + 1, dtype=np.float64)
     for channel, tracks in enumerate(chosen.channels):
-        for stretch in (stretch for track in tracks for stretch in track):
-            if stretch.ends[-1] > chosen.start and stretch.starts[0] < chosen.end:
-                for run in _runs(stretch, chosen, read):
-                    _widen(found[channel], run, edges)
+        for stretch in sounding(chain.from_iterable(tracks), chosen.start, chosen.end):
+            for run in _runs(stretch, chosen, read):
+                _widen(found[channel], run, edges)
     return found
 
 

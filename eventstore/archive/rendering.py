@@ -77,9 +77,13 @@ def render(
         rate: samples a second that come out.
         start, end: what is wanted, in seconds on the call's clock; pieces may reach beyond.
     """
-    for stretch in stretches:
-        if stretch.ends[-1] > start and stretch.starts[0] < end:
-            yield from _render_stretch(stretch, rate, start, end, read)
+    for stretch in sounding(stretches, start, end):
+        yield from _render_stretch(stretch, rate, start, end, read)
+
+
+def sounding(stretches: Iterable[Stretch], start: float, end: float) -> Iterator[Stretch]:
+    """The stretches that sound within a span of time."""
+    return (one for one in stretches if one.ends[-1] > start and one.starts[0] < end)
 
 
 def _render_stretch(

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine
 
-from eventstore.store.conditions import Where, add_metadata_condition, add_scope
+from eventstore.store.conditions import Where, add_metadata_condition, add_scope, add_time
 from eventstore.store.filters import BasicFilter
 from eventstore.store.transaction import Row, Transaction, read
 
@@ -108,13 +108,9 @@ def _add_choice(where: Where, tx: Transaction, choice: Choice) -> None:
 def _add_read_model(where: Where, wanted: BasicFilter) -> None:
     """Add conditions on sessions' own rows; one that has none fits no filter."""
     inner = Where(["s.session_id = t.session_id"], [])
-    for sql, value in (
-        ("s.model = ?", wanted.model),
-        ("s.at >= ?", wanted.since),
-        ("s.at < ?", wanted.until),
-    ):
-        if value is not None:
-            inner.add(sql, value)
+    if wanted.model is not None:
+        inner.add("s.model = ?", wanted.model)
+    add_time(inner, "s.at", wanted.since, wanted.until)
     # What has metadata has a row; what lacks some may have none.
     if inner.parameters or any(condition.operator == "!=" for condition in wanted.metadata):
         where.add(f"EXISTS (SELECT 1 FROM sessions s{inner.sql()})", *inner.parameters)

@@ -29,6 +29,14 @@ class Where(NamedTuple):
         return " WHERE " + " AND ".join(self.conditions) if self.conditions else ""
 
 
+def add_time(where: Where, column: str, since: int | None, until: int | None) -> None:
+    """Add the conditions that a time is not before `since`, and before `until`."""
+    if since is not None:
+        where.add(f"{column} >= ?", since)
+    if until is not None:
+        where.add(f"{column} < ?", until)
+
+
 def add_scope(where: Where, scope: Condition | None, alias: str) -> None:
     """Add the condition that the session of a row has a pair; a response's own does not count."""
     if scope is not None:

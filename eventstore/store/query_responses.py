@@ -13,6 +13,7 @@ from eventstore.store.conditions import (
     Where,
     add_metadata_condition,
     add_scope,
+    add_time,
     choose_start,
     few_that_say,
     key_condition,
@@ -205,10 +206,7 @@ def add_response_conditions(
         where.add("r.modalities IN (?, 'audio,text')", wanted.modality)
     if wanted.min_tokens is not None:
         where.add("r.total_tokens >= ?", wanted.min_tokens)
-    if wanted.since is not None:
-        where.add(f"{time}.at >= ?", wanted.since)
-    if wanted.until is not None:
-        where.add(f"{time}.at < ?", wanted.until)
+    add_time(where, f"{time}.at", wanted.since, wanted.until)
     for condition in wanted.metadata:
         if condition is not start:
             add_metadata_condition(where, tx, condition, "response_metadata", "r", ("response_id",))

@@ -12,6 +12,7 @@ from eventstore.store.conditions import (
     Where,
     add_metadata_condition,
     add_scope,
+    add_time,
     choose_start,
     few_that_say,
     key_condition,
@@ -183,10 +184,7 @@ def _add_conditions(where: Where, tx: Transaction, wanted: SessionFilter, source
         where.add("m.key = ? AND m.value = ?", start.key, start.value)
     if wanted.model is not None:
         where.add("s.model = ?", wanted.model)
-    if wanted.since is not None:
-        where.add(f"{time}.at >= ?", wanted.since)
-    if wanted.until is not None:
-        where.add(f"{time}.at < ?", wanted.until)
+    add_time(where, f"{time}.at", wanted.since, wanted.until)
     for condition in wanted.metadata:
         if condition is not start:
             timed = source.lead != "d"

@@ -6,7 +6,13 @@ from typing import Any, NamedTuple
 
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.values import METADATA_KEY
-from eventstore.store.conditions import Where, add_metadata_condition, add_scope, choose_start
+from eventstore.store.conditions import (
+    Where,
+    add_metadata_condition,
+    add_scope,
+    add_time,
+    choose_start,
+)
 from eventstore.store.day_tables import DAY
 from eventstore.store.filters import ResponseFilter
 from eventstore.store.joins import ordered_join
@@ -48,10 +54,7 @@ def sources_of(tx: Transaction, wanted: ResponseFilter, day: int | None = None) 
 def _conditions(wanted: ResponseFilter) -> Where:
     """Conditions that hold for transcriptions as well as for responses."""
     where = Where([], [])
-    if wanted.since is not None:
-        where.add("u.at >= ?", wanted.since)
-    if wanted.until is not None:
-        where.add("u.at < ?", wanted.until)
+    add_time(where, "u.at", wanted.since, wanted.until)
     if wanted.session is not None:
         where.add("u.session_id = ?", wanted.session)
     if wanted.model is not None:

@@ -18,7 +18,8 @@ from pathlib import Path
 import psycopg
 import pytest
 from capture.test_recorder import created, is_in_step, locked, noted, say, talk, wait_until, wire
-from cli.test_record import ended, port_of, recording
+from cli.terminal import ended
+from cli.test_record import port_of, recording
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from support.disks import Disk, small_disk

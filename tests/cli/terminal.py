@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterable
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
@@ -90,6 +91,37 @@ class Terminal:
             ["bash", "-c", script], env=environment(), capture_output=True, timeout=60, check=False
         )
         return Output(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+@contextmanager
+def service(*arguments: str, stdin: int = subprocess.DEVNULL) -> Iterator[subprocess.Popen[str]]:
+    """A command that runs until it is stopped, apart from this process's signals."""
+    process = subprocess.Popen(
+        [*COMMAND, *arguments],
+        stdin=stdin,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate(timeout=30)
+
+
+def told_by(process: subprocess.Popen[str]) -> str:
+    """The next line on a service's standard error."""
+    assert process.stderr is not None
+    return process.stderr.readline()
+
+
+def ended(process: subprocess.Popen[str], number: signal.Signals) -> tuple[int, list[str]]:
+    """Stop a service: its exit code, and what it said meanwhile."""
+    process.send_signal(number)
+    _, told = process.communicate(timeout=30)
+    return process.returncode, told.splitlines()
 
 
 def environment() -> dict[str, str]:

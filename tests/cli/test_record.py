@@ -19,7 +19,7 @@ from urllib.request import urlopen
 
 import pytest
 import trustme
-from cli.terminal import COMMAND, Terminal, environment
+from cli.terminal import COMMAND, Terminal, ended, environment, service, told_by
 from support.calls import voice_call
 from support.recordings import frames
 from support.relaying import (
@@ -50,33 +50,15 @@ HELLO = Frame(Opcode.TEXT, b"hello").serialize(mask=False)
 def recording(store: EventStore, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The process, and where it listens."""
     url = store.engine.url.render_as_string(hide_password=False)
-    process = subprocess.Popen(
-        [*COMMAND, "record", "--listen", "0", "--db", url, *arguments],
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment(),
-        start_new_session=True,
-    )
-    assert process.stderr is not None
-    try:
-        told = process.stderr.readline()
+    with service("record", "--listen", "0", "--db", url, *arguments) as process:
+        told = told_by(process)
         found = re.search(r"wss?://127[^\s;]+", told)
         assert found is not None, told
         yield process, found[0]
-    finally:
-        process.kill()
-        process.communicate(timeout=30)
 
 
 def port_of(at: str) -> int:
     return int(at.rpartition(":")[2])
-
-
-def ended(process: subprocess.Popen[str], number: signal.Signals) -> tuple[int, list[str]]:
-    process.send_signal(number)
-    _, told = process.communicate(timeout=30)
-    return process.returncode, told.splitlines()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -7,11 +7,11 @@ import json
 import re
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import pytest
-from cli.terminal import COMMAND, Terminal, environment
+from cli.terminal import Terminal, ended, service, told_by
 from support.calls import voice_call
 from support.replaying import play_client, sent_by
 from websockets.asyncio.client import connect
@@ -27,30 +27,11 @@ FRAMES = voice_call().frames
 @contextmanager
 def serving(url: str, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The process, and where it listens."""
-    line = [*COMMAND, "replay", *arguments, "--db", url]
-    process = subprocess.Popen(
-        line,
-        stdin=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment(),
-        start_new_session=True,
-    )
-    assert process.stderr is not None
-    try:
-        told = process.stderr.readline()
+    with service("replay", *arguments, "--db", url, stdin=subprocess.PIPE) as process:
+        told = told_by(process)
         found = re.search(r"ws://[^\s;]+", told)
         assert found is not None, told
         yield process, found[0]
-    finally:
-        process.kill()
-        process.communicate(timeout=30)
-
-
-def ended(process: subprocess.Popen[str], number: signal.Signals) -> tuple[int, Sequence[str]]:
-    process.send_signal(number)
-    _, told = process.communicate(timeout=30)
-    return process.returncode, told.splitlines()
 
 
 @on_sqlite

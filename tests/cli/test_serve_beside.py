@@ -15,8 +15,8 @@ from typing import Any
 
 import httpx
 import pytest
-from cli.terminal import COMMAND, Terminal, environment
-from cli.test_record import HELLO, answer_close, ended, hang
+from cli.terminal import Terminal, ended, service, told_by
+from cli.test_record import HELLO, answer_close, hang
 from openai import AsyncOpenAI
 from store.test_scope import call
 from support.calls import voice_call
@@ -39,26 +39,14 @@ def serving(
 ) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
     """The process, and what listens where: `Replaying`, `Recording` and `Serving`."""
     url = store.engine.url.render_as_string(hide_password=False)
-    process = subprocess.Popen(
-        [*COMMAND, "serve", "--listen", "0", "--db", url, *arguments],
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment(),
-        start_new_session=True,
-    )
-    assert process.stderr is not None
     places: dict[str, str] = {}
-    try:
+    with service("serve", "--listen", "0", "--db", url, *arguments) as process:
         while "Serving" not in places:
-            told = process.stderr.readline()
+            told = told_by(process)
             found = re.match(r"(\w+) .*?((?:ws|http)://127[^\s;]+)", told)
             assert found is not None, told
             places[found[1]] = found[2]
         yield process, places
-    finally:
-        process.kill()
-        process.communicate(timeout=30)
 
 
 async def first_of(url: str, **options: Any) -> dict[str, Any]:

@@ -121,7 +121,7 @@ def chunks(
         size = stretch.sizes[i]
         sound = half + sound[:size].ljust(size, audio_formats.silence(stretch.format))[skip:]
         whole = len(sound) // width * width
-        skip, half = 0, sound[whole:]
+        skip, half = max(0, skip - size), sound[whole:]
         yield i, sound[:whole]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from eventstore.errors import InvalidInputError
-from eventstore.realtime.values import METADATA_KEY
+from eventstore.realtime.values import METADATA_KEY, storable
 from eventstore.store.conditions import (
     Where,
     add_metadata_condition,
@@ -143,7 +143,7 @@ def group_of(by: str | None) -> tuple[str, list[Any]]:
     if by in ("day", DAY_AND_MODEL):
         return f"u.at / {DAY}", []
     key = metadata_key(by)
-    if key is not None and 0 < len(key) <= METADATA_KEY:
+    if key is not None and 0 < len(key) <= METADATA_KEY and key == storable(key):
         # A response's own value wins over its session's.
         return (
             "COALESCE((SELECT x.value FROM response_metadata x WHERE x.session_id = u.session_id"

@@ -19,8 +19,9 @@ from support.strategies import streams
 from eventstore import EventStore, Frame, NotFoundError
 from eventstore.archive.call_audio import sound_reader
 from eventstore.archive.peaks import peaks
+from eventstore.archive.rendering import chunks
 from eventstore.archive.selection import select
-from eventstore.archive.timeline import build
+from eventstore.archive.timeline import Stretch, build
 
 SIDES = ("user", "assistant")
 
@@ -97,6 +98,17 @@ def test_it_is_as_loud_as_what_is_heard(
         assert np.mean(np.abs(loud - drawn) < 0.01) > 0.98
         assert drawn.max() == pytest.approx(loud.max(), abs=0.01)
     assert found.max() > 0.05
+
+
+def test_an_empty_chunk_takes_no_half_of_a_sample() -> None:
+    sounds = [b"", b"\x7f\x01\x00", b"\x02\x00\x03\x00"]
+    times = 1 + np.cumsum([0, *map(len, sounds)]) / 48_000
+    stretch = Stretch(
+        {"type": "audio/pcm", "rate": 24_000}, range(3), [0] * 3, list(map(len, sounds)),
+        times[:-1], times[1:], True, offset=1,
+    )  # fmt: skip
+    found = chunks(stretch, 0, 9, lambda seqs, parts: (sounds[seq] for seq in seqs))
+    assert [sound for _, sound in found] == [b"", b"\x01\x00", b"\x02\x00\x03\x00"]
 
 
 def test_what_is_loud_is_drawn_where_it_is(store: EventStore) -> None:

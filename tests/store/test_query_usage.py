@@ -266,7 +266,11 @@ def test_responses_that_are_not_done_are_not_billed(store: EventStore) -> None:
 
 
 @pytest.mark.parametrize(
-    "by", ["", "week", "metadata", "metadata:", "metadata:" + "k" * 65, "Model"]
+    "by",
+    [
+        *("", "week", "metadata", "metadata:", "metadata:" + "k" * 65, "Model"),
+        *("metadata:half \ud800", "metadata:nul \0"),
+    ],
 )
 def test_a_bad_grouping_is_told(store: EventStore, by: str) -> None:
     with pytest.raises(InvalidInputError, match="use session, model, day or metadata:KEY"):

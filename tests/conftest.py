@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,18 @@ settings.register_profile(
 settings.load_profile("tests")
 
 DATABASES = ("sqlite", "postgresql")
+
+
+def pytest_configure() -> None:
+    """Have the programs under test heed signals, however the runner was started.
+
+    A runner started by `nohup` or in the background ignores SIGHUP or SIGINT, and programs inherit
+    that. They don't inherit a handler: with one that does nothing, this process goes on ignoring
+    the signal, and what it starts does not.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from typing import Any
 
 from eventstore.projection.session import name_conversation
 from eventstore.projection.state import Billed, Item, LogEvent, Part, SessionState, Truncation
-from eventstore.realtime.values import count, identifier, mapping, sequence, text
+from eventstore.realtime.values import count, identifier, mapping, one_of, sequence, text
 
 MAX_PART = 10_000
 TEXT_PARTS = frozenset({"text", "output_text", "input_text"})
@@ -104,11 +104,12 @@ def see_item(state: SessionState, event: LogEvent, wire: dict[str, Any]) -> Item
     if not wire.get("content") and item.wire.get("content"):
         wire = {**wire, "content": item.wire["content"]}
     item.wire = {**item.wire, **wire}
-    if item.call_seq is None and item.wire.get("type") in CALLS:
+    is_call = one_of(item.wire.get("type"), CALLS) is not None
+    if item.call_seq is None and is_call:
         item.call_seq = event.seq
     for index, content in enumerate(sequence(wire.get("content"))[:MAX_PART]):
         _see_content(state, item, event, index, mapping(content))
-    if item.wire.get("type") in CALLS and event.type.endswith(".done"):
+    if is_call and event.type.endswith(".done"):
         item.arguments = text(wire.get("arguments")) or item.arguments
     return item
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 #: Raise it when the fold or the views change: sessions projected by an older one are redone.
-PROJECTOR_VERSION = 1
+PROJECTOR_VERSION = 2
 
 MAX_DIAGNOSTICS = 100
 

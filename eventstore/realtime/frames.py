@@ -200,7 +200,7 @@ def event_type(event: dict[str, Any] | None) -> str:
     kept = type_
     if len(type_) > MAX_TYPE or "\0" in type_ or not type_.isascii():
         kept = type_[:MAX_TYPE].replace("\0", "�").encode("utf-8", "replace").decode()
-    if len(_seen_types) < 1000:
+    if len(_seen_types) < 1000 and len(type_) <= MAX_TYPE:
         _seen_types[type_] = kept
     return kept
 
@@ -225,7 +225,7 @@ def _cut_delta(text: str) -> Columns | None:
     if event is None:
         return None
     # The search above knows no JSON; the parsed rest shows whether it cut the right place.
-    type_ = event.get("type")
+    type_ = event_type(event)
     if type_ in _APPEND_TYPES and event.get("audio") == "":
         if frame[start:] == '"}' and len(_appends) < _APPENDS_KEPT and len(event) == 2:
             _appends.append((frame[:start], start, type_, frame, event))

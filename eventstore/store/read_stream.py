@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 
 from eventstore.errors import DamagedError
 from eventstore.realtime.frames import restore
+from eventstore.realtime.values import dumps
 from eventstore.segments.rows import Row
 from eventstore.store.encrypted_rows import decrypted_events
 from eventstore.store.erasures import check_not_erased
@@ -23,6 +24,8 @@ from eventstore.store.transaction import Transaction, read
 #: Bytes of frames and audio that one piece holds at most, unless one frame alone is larger.
 PIECE_BYTES = 4 * 1024 * 1024
 _PIECE_ROWS = 2000
+_LISTED_TYPES = 100
+_JSON_VALUES = "SELECT value FROM json_each(?)"
 
 SIZES = (
     "SELECT seq, OCTET_LENGTH(frame) + COALESCE(OCTET_LENGTH(audio), 0) FROM events"
@@ -141,11 +144,15 @@ def _condition(
 ) -> tuple[str, tuple[str, ...]]:
     if isinstance(types, str):
         rows = tx.rows("SELECT DISTINCT type FROM events WHERE session_id = ?", (session_id,))
-        # A glob that matches nothing still asks for something: for no event.
-        types = [row[0] for row in rows if fnmatchcase(row[0], types)] or [""]
+        types = [row[0] for row in rows if fnmatchcase(row[0], types)]
     which, filters = "", tuple(types or ())
-    if types is not None:
-        which = f" AND type IN ({', '.join('?' * len(types))})"
+    if types is not None and len(types) > _LISTED_TYPES:
+        # A statement takes no more parameters than some ten thousands.
+        listed = "SELECT jsonb_array_elements_text(?::jsonb)" if tx.postgresql else _JSON_VALUES
+        which, filters = f" AND type IN ({listed})", (dumps(filters),)
+    elif types is not None:
+        # A glob that matches nothing still asks for something: for no event.
+        which = f" AND type IN ({', '.join('?' * len(types))})" if types else " AND 1 = 0"
     if direction is not None:
         which, filters = f"{which} AND direction = ?", (*filters, direction)
     return which, filters

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import sqlite3
 import time
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.gate import gate_to_database
+from support.odd_json import ODD_TEXTS
 from support.strategies import any_text
 
 from eventstore import EventStore, InvalidInputError
@@ -345,4 +347,20 @@ def test_where_even_the_spool_fails_the_log_says_what_is_missing(
         assert any(
             found["code"] == "gap" for found in store.session("sess_0")["eventstore"]["diagnostics"]
         )
+        is_in_step(store)
+
+
+def test_a_frame_whose_type_is_anything_is_recorded_with_its_sound(
+    database_url: str, spool: Path
+) -> None:
+    sound = base64.b64encode(bytes(3000)).decode()
+    texts = [f'{{"type":{odd},"audio":"{sound}","delta":"{sound}"}}' for odd in ODD_TEXTS]
+    with EventStore(database_url) as store:
+        with Recorder(store, spool) as recorder:
+            session = recorder.session(session_id="sess_1")
+            for text in texts:
+                session.record(SERVER, text)
+            session.close()
+        assert wire(store, "sess_1") == [(SERVER, text) for text in texts]
+        assert not noted(store, "sess_1", "gap")
         is_in_step(store)

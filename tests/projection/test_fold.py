@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from support.calls import SAMPLE_STREAMS, beta_tool_call, voice_call
 from support.events import SESSION, Call, log_events
 from support.examples import examples
+from support.odd_json import ODD_TEXTS, with_each_value
 from support.rows import views
 from support.strategies import TYPES, mutated, streams
 
 from eventstore.projection.fold import apply, fold
 from eventstore.projection.state import MAX_DIAGNOSTICS, LogEvent, SessionState
-from eventstore.realtime.frames import CLIENT, SERVER, Frame
+from eventstore.realtime.frames import CLIENT, SERVER, Frame, decode
 from eventstore.realtime.values import dumps, loads
 
 
@@ -198,3 +199,22 @@ def test_a_client_cannot_speak_as_the_recorder() -> None:
     assert call.store("metadata", metadata={"a": "b"}).session()["eventstore"]["metadata"] == {
         "a": "b"
     }
+
+
+@pytest.mark.parametrize("odd", ODD_TEXTS, ids=lambda odd: odd[:24])
+def test_any_value_in_any_place_of_an_event_is_nothing_unforeseen(odd: str) -> None:
+    for stream in SAMPLE_STREAMS:
+        state, seq = SessionState(SESSION), 0
+        for event in log_events(stream):
+            texts = with_each_value(event.event, odd)
+            for text in texts:
+                seq += 1
+                decoded = decode(text)
+                apply(state, LogEvent(seq, event.at, event.direction, decoded.type, decoded.event))
+                codes = {entry["code"] for entry in state.diagnostics}
+                assert "fold_error" not in codes, (text, state.diagnostics[-1])
+                state.diagnostics.clear()
+            seq += 1
+            apply(state, event._replace(seq=seq))
+        assert seq > len(stream)
+        dumps(views(state))

@@ -382,3 +382,17 @@ def test_a_killed_writer_leaves_whole_appends_only(
         assert len(rows["items"]) == len(expected)
         project_session(engine, session_id)
         assert rows == read_model_rows(engine, session_id)
+
+
+def test_events_are_found_by_a_glob_of_however_many_types(engine: Engine) -> None:
+    texts = ['{"type":""}', *(f'{{"type":"odd.{number}"}}' for number in range(300))]
+    append(engine, None, SESSION, [Frame(SERVER, text, START) for text in texts])
+
+    def found(glob: str) -> list[str | bytes]:
+        return [event.text for event in read_events(engine, SESSION, 1, 1000, glob)]
+
+    assert found("odd.*") == texts[1:]
+    assert found("odd.7") == ['{"type":"odd.7"}']
+    assert found("*") == texts
+    assert found("unheard.of") == []
+    assert found("") == texts[:1]

@@ -11,6 +11,7 @@ from eventstore.capture.connections import NAMING_TYPES, export_lines
 from eventstore.errors import DatabaseUnavailableError, InvalidInputError
 from eventstore.realtime.dialects import Dialect, render_item, render_response
 from eventstore.realtime.session_config import ClientDialect
+from eventstore.realtime.values import is_storable
 from eventstore.replay.cues import CUE_TYPES, Cue, cues
 from eventstore.replay.reseed import AssistantAs, Reseed, reseed
 from eventstore.replay.user_audio import USER_AUDIO_TYPES, user_audio
@@ -41,7 +42,9 @@ class Queries(Totals):
         return Queries(self.engine, scope)
 
     def _see(self, session_id: str) -> None:
-        """Raises NotFoundError where a session is out of scope."""
+        """Raises NotFoundError where a session is out of scope, or its id is none that is kept."""
+        if not is_storable(session_id):
+            raise no_session(session_id)
         if self.scope is not None and not is_in_scope(self.engine, session_id, self.scope):
             raise no_session(session_id)
 

@@ -222,23 +222,30 @@ def _object_at(text: str, position: int) -> tuple[Any, int] | None:
 
 
 def envelope_line(event: StoredEvent, session_id: str | None = None) -> bytes:
-    """One event of the log as a line: `seq`, `at`, `direction`, `frame`, and `session_id` if given.
+    """One event of the log as a line of JSON: its `envelope`."""
+    return dumps(envelope(event, session_id)).encode() + b"\n"
+
+
+def envelope(event: StoredEvent, session_id: str | None = None) -> dict[str, Any]:
+    """Return an event of the log with its `seq`, `at`, `direction` and `frame`.
+
+    The envelope has a `session_id` as well where one is given.
 
     A binary message is written as `frame_base64`, and as `frame_utf8_base64` a text with two halves
     of a character side by side, which JSON would join.
     """
-    envelope: dict[str, Any] = {
+    made: dict[str, Any] = {
         "seq": event.seq,
         "at": to_iso(event.at),
         "direction": event.direction,
     }
     if session_id is not None:
-        envelope["session_id"] = session_id
+        made["session_id"] = session_id
     if isinstance(event.text, bytes):
-        envelope["frame_base64"] = pybase64.b64encode_as_string(event.text)
+        made["frame_base64"] = pybase64.b64encode_as_string(event.text)
     elif not event.text.isascii() and _HALVES.search(event.text):
         raw = event.text.encode("utf-8", "surrogatepass")
-        envelope["frame_utf8_base64"] = pybase64.b64encode_as_string(raw)
+        made["frame_utf8_base64"] = pybase64.b64encode_as_string(raw)
     else:
-        envelope["frame"] = event.text
-    return dumps(envelope).encode() + b"\n"
+        made["frame"] = event.text
+    return made

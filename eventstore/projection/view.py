@@ -200,7 +200,8 @@ def response_resource(state: SessionState, response: Response, live: bool = True
     deltas = live or state.closed or response.done_seq is not None
     resource = dict(response.wire)
     resource.setdefault("object", "realtime.response")
-    resource.setdefault("id", response.id)
+    if not text(resource.get("id")):
+        resource["id"] = response.id  # some servers name it beside the response alone
     resource.setdefault("status", "in_progress")
     resource.setdefault("status_details", None)
     resource["output"] = _output(state, response, deltas)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -112,6 +114,11 @@ def storable(value: str) -> str:
     return value
 
 
+def is_storable(value: str) -> bool:
+    """Return True if a database's text column can hold the value: no NUL, no half a character."""
+    return "\0" not in value and (value.isascii() or storable(value) is value)
+
+
 def storable_json(value: Any) -> Any:
     """A JSON value whose texts and keys are `storable`."""
     if isinstance(value, str):
@@ -143,11 +150,50 @@ def metadata_pairs(value: Any) -> dict[str, str]:
 
 def dumps(value: Any) -> str:
     """JSON text that every database takes, for values that came from parsed JSON."""
-    try:
+    with suppress(TypeError, ValueError):
         return orjson.dumps(value).decode()
-    except (TypeError, ValueError):
+    try:
         # Lone surrogates and integers over 64 bits: the slow encoder writes them as escapes.
         return json.dumps(_finite(value), ensure_ascii=True, separators=(",", ":"), default=str)
+    except RecursionError:
+        return _dumps_deep(value)
+
+
+def _dumps_deep(value: Any) -> str:
+    """Return JSON text of a value that is nested deeper than the encoders recurse.
+
+    The containers that are begun are on a stack of their own, so that the depth has no limit and
+    the time is linear.
+    """
+    written: list[str] = []
+    # Each entry: what separates the next child from the one before, the children, the closing sign.
+    begun: list[tuple[Iterator[Any], str]] = []
+    pending: Any = value
+    while True:
+        if isinstance(pending, dict):
+            written.append("{")
+            begun.append((iter(pending.items()), "}"))
+        elif isinstance(pending, list):
+            written.append("[")
+            begun.append((iter(pending), "]"))
+        else:
+            written.append(dumps(pending))
+        while begun:
+            children, closing = begun[-1]
+            try:
+                pending = next(children)
+            except StopIteration:
+                written.append(closing)
+                begun.pop()
+                continue
+            if written[-1] not in ("{", "["):
+                written.append(",")
+            if closing == "}":
+                key, pending = pending
+                written.append(f"{dumps(key)}:")
+            break
+        else:
+            return "".join(written)
 
 
 def _finite(value: Any) -> Any:
@@ -161,12 +207,22 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def loads(text_: str) -> Any:
-    """What `dumps` wrote."""
+def loads(text_: str | bytes) -> Any:
+    """Return the value of JSON text, such as `dumps` writes; lone surrogates are read as well.
+
+    Raises:
+        ValueError: it is no JSON, NaN and infinities included.
+        RecursionError: it is nested about a thousand levels deep, which `dumps` never writes of
+            what the store keeps.
+    """
     try:
         return orjson.loads(text_)
     except ValueError:
-        return json.loads(text_)
+        return json.loads(text_, parse_constant=_refuse_constant)
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
 
 
 def script_json(value: Any) -> str:

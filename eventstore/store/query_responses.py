@@ -244,6 +244,8 @@ def read_response(
 def _resource(tx: Transaction, session_id: str, response_id: str, text: str) -> dict[str, Any]:
     (text,) = decrypted_texts(tx, "responses", session_id, response_id, text)
     resource: dict[str, Any] = loads(text)
+    if not isinstance(resource.get("id"), str):
+        resource["id"] = response_id  # as rows of projector version 1 may have it
     return resource
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from eventstore.errors import AmbiguousError, InvalidInputError, NotFoundError
 from eventstore.projection import view
 from eventstore.projection.state import SessionState
-from eventstore.realtime.values import loads
+from eventstore.realtime.values import identifier, loads
 from eventstore.store.activity import add_activities
 from eventstore.store.conditions import Where, add_scope
 from eventstore.store.encrypted_rows import decrypted_texts
@@ -210,7 +210,7 @@ def read_conversation(
         NotFoundError, AmbiguousError: none, or several sessions' have the id.
     """
     where = Where([], [])
-    where.add("c.conversation_id = ?", conversation_id)
+    where.add("c.conversation_id = ?", identifier(conversation_id) or conversation_id)
     if session is not None:
         where.add("c.session_id = ?", session)
     add_scope(where, scope, "c")

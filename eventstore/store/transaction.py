@@ -17,7 +17,12 @@ import psycopg
 from sqlalchemy import Engine, PoolProxiedConnection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from eventstore.errors import DatabaseUnavailableError, EventStoreError, TimeLimitError
+from eventstore.errors import (
+    DatabaseUnavailableError,
+    EventStoreError,
+    InvalidInputError,
+    TimeLimitError,
+)
 
 if TYPE_CHECKING:
     from eventstore.encryption.cipher import Cipher
@@ -88,6 +93,7 @@ def write(engine: Engine) -> AbstractContextManager[Transaction]:
 
     Raises:
         DatabaseUnavailableError: the database is away, full, locked or read-only.
+        InvalidInputError: a value that no database keeps, such as text with a NUL character.
     """
     # psycopg begins by itself, with the first statement.
     begin = None if engine.dialect.name == "postgresql" else "BEGIN IMMEDIATE"
@@ -167,6 +173,8 @@ class _Using:
             with suppress(sqlite3.Error, psycopg.Error):
                 connection.rollback()
         self._give_back(error)
+        if error is not None and _is_refusal(error):
+            raise InvalidInputError(_REFUSAL) from error
         if error is not None and isinstance(error, sqlite3.Error | psycopg.Error):
             raise unavailable(error) from error
 
@@ -189,6 +197,22 @@ class _Using:
             if isinstance(error, psycopg.OperationalError):
                 close_all(self._engine)  # a server that went took the others with it
         self._held.proxy.close()
+
+
+_REFUSAL = (
+    "a value that was given is none that a database keeps: it holds a NUL character or half a"
+    " character, or is too large a number"
+)
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Return True if a driver refused a parameter for its value, so that trying again is no use.
+
+    psycopg says so by a DataError, sqlite3 by the errors of Python's own conversions.
+    """
+    if isinstance(error, OverflowError):
+        return "SQLite" in str(error)
+    return isinstance(error, UnicodeEncodeError | psycopg.DataError)
 
 
 # PostgreSQL's internal errors are among them for one: that its session is read-only, which it

@@ -7,15 +7,15 @@ import io
 from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any, Literal
 
-import orjson
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
-from eventstore.capture.jsonl import BadLine, envelope_line, read_frames
+from eventstore.capture.jsonl import BadLine, envelope, envelope_line, read_frames
 from eventstore.errors import ConflictError
 from eventstore.queries import Queries
 from eventstore.realtime.frames import STORE, Frame
+from eventstore.realtime.values import dumps, loads
 from eventstore.store.filters import MAX_LIMIT, check_metadata
 from eventstore.store.read_stream import StoredEvent
 from eventstore.store.sessions import find_head, is_closed, is_known, metadata_frame
@@ -134,8 +134,8 @@ def _page(queries: Queries, session_id: str, after: int, limit: int, type_: str 
 
 
 def _entry(event: StoredEvent) -> dict[str, Any]:
-    line = orjson.loads(envelope_line(event))
-    return {"id": str(event.seq), "object": "eventstore.event", "type": event.type, **line}
+    entry = {"id": str(event.seq), "object": "eventstore.event", "type": event.type}
+    return entry | envelope(event)
 
 
 def _lines(
@@ -179,7 +179,7 @@ async def _follow(
 
 
 def _told(event: StoredEvent) -> bytes:
-    return f"id: {event.seq}\ndata: ".encode() + orjson.dumps(_entry(event)) + b"\n\n"
+    return f"id: {event.seq}\ndata: {dumps(_entry(event))}\n\n".encode()
 
 
 @router.post(
@@ -255,8 +255,8 @@ def _expected_in_scope(
 
 def _body(raw: bytes) -> dict[str, Any]:
     try:
-        body = orjson.loads(raw)
-    except ValueError as error:
+        body = loads(raw)
+    except (ValueError, RecursionError) as error:
         raise ApiError(400, "the body is no JSON", "invalid_value") from error
     if not isinstance(body, dict) or not isinstance(body.get("events"), list):
         raise ApiError(
@@ -285,7 +285,7 @@ def _frames(events: list[Any]) -> list[Frame]:
         param = f"events.{number}"
         if not isinstance(event, dict):
             raise ApiError(400, f"{param} is no object", "invalid_value", param)
-        for _, frame in read_frames(io.BytesIO(orjson.dumps(event))):
+        for _, frame in read_frames(io.BytesIO(dumps(event).encode())):
             if isinstance(frame, BadLine):
                 raise ApiError(400, f"{param}: {frame.reason}", "invalid_value", param)
             frames.append(frame)

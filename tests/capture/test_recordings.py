@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from capture.files import everything, exported, imported, imported_one, jsonl, texts
-from support.recordings import each_recording
+from support.recordings import each_live_recording, each_recording
 
 from eventstore import EventStore
 from eventstore.demo import call_lines
@@ -58,6 +58,19 @@ def test_a_recording_exported_and_imported_is_equal(
     assert everything(elsewhere, [only.session_id]) == everything(store, [only.session_id])
     assert exported(elsewhere, only.session_id) == lines
     assert elsewhere.responses().data == store.responses().data
+
+
+@each_live_recording
+def test_a_recording_of_another_protocol_is_kept_as_it_is(
+    store: EventStore, elsewhere: EventStore, recording: Path
+) -> None:
+    (only,) = store.import_file(recording)
+    lines = recording.read_text().splitlines()
+    assert only.events == len(lines)
+    kept = texts(store, only.session_id)
+    assert all(text in line for text, line in zip(kept, lines, strict=True))
+    assert imported_one(elsewhere, exported(store, only.session_id)) == only.session_id
+    assert everything(elsewhere, [only.session_id]) == everything(store, [only.session_id])
 
 
 @each_recording

@@ -26,8 +26,23 @@ MISSING = f"no recordings in {folder()}; name them in EVENTSTORE_RECORDINGS"
 
 
 def streams() -> list[Path]:
-    """The recorded streams in order of name; none where the folder is missing."""
+    """Return the recorded Realtime streams in order of name; none where the folder is missing."""
+    return [path for path in _recorded() if not _is_live(path)]
+
+
+def live_streams() -> list[Path]:
+    """Return the recorded GPT-Live streams, a protocol that is kept and not yet projected."""
+    return [path for path in _recorded() if _is_live(path)]
+
+
+def _recorded() -> list[Path]:
     return [path for path in sorted(folder().glob("*.jsonl")) if path.name != SCHEMA_EXAMPLES]
+
+
+def _is_live(path: Path) -> bool:
+    with path.open() as lines:
+        first = json.loads(next(lines))
+    return first["event"]["type"] in ("session.start", "session.started")
 
 
 def schema_examples() -> list[dict[str, Any]]:
@@ -53,10 +68,12 @@ def frames(
     ]
 
 
-def _parameters() -> list[Any]:
-    found = [pytest.param(path, id=path.stem) for path in streams()]
+def _parameters(paths: list[Path]) -> list[Any]:
+    found = [pytest.param(path, id=path.stem) for path in paths]
     return found or [pytest.param(None, id="none", marks=pytest.mark.skip(reason=MISSING))]
 
 
-#: Runs a test once for each recorded stream, given as `recording`.
-each_recording = pytest.mark.parametrize("recording", _parameters())
+#: Runs a test once for each recorded Realtime stream, given as `recording`.
+each_recording = pytest.mark.parametrize("recording", _parameters(streams()))
+#: Runs a test once for each recorded GPT-Live stream, given as `recording`.
+each_live_recording = pytest.mark.parametrize("recording", _parameters(live_streams()))

@@ -102,6 +102,7 @@ def _create(parsed: URL, keys: KeyRing, time_limit: float | None = None) -> Engi
     engine = create_engine(
         parsed,
         poolclass=StaticPool if memory else QueuePool,
+        **({} if memory else {"pool_size": 5, "max_overflow": 20}),
         pool_reset_on_return=None,  # every transaction here ends itself
         connect_args={"check_same_thread": False, "timeout": SQLITE_BUSY_MS / 1000},
         execution_options={**options, LOCK: RLock() if memory else None},

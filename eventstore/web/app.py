@@ -25,6 +25,7 @@ from eventstore.web.guard import Guard
 from eventstore.web.pages import response_list, session, session_list, sign_in
 from eventstore.web.pages import usage as usage_page
 from eventstore.web.pages.assets import Assets
+from eventstore.web.places import server_places
 from eventstore.web.requests import Stores
 from eventstore.web.sign_ins import SignIns
 
@@ -73,6 +74,8 @@ def make_app(
     app.state.replay_url = replay_url
     app.state.stopping = False
     app.state.counts = health.Counts()
+    app.state.readiness = health.Readiness()
+    app.state.places = server_places()
     app.state.sounds = audio.SoundCache()
     app.state.sign_ins = SignIns()
     for module in (*_API, *_PAGES):
@@ -85,11 +88,11 @@ def make_app(
         body_bytes=body_bytes,
         loopback_only=stores.keys is None,
     )
-    document = openapi(app, stores.keys is not None)
+    document = answer(openapi(app, stores.keys is not None)).body
 
     @app.get(DOCUMENT, include_in_schema=False)
-    def read_document(_: Request) -> Response:
-        return answer(document)
+    async def read_document(_: Request) -> Response:
+        return Response(document, media_type="application/json")
 
     return app
 

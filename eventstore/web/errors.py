@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -65,11 +65,20 @@ class ApiError(Exception):
         status: HTTP's.
         code: for programs.
         param: which parameter is at fault.
+        headers: that the answer has besides.
     """
 
-    def __init__(self, status: int, message: str, code: str, param: str | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        code: str,
+        param: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.status, self.code, self.param = status, code, param
+        self.headers = headers or {}
 
 
 def error_body(status: int, message: str, code: str | None, param: str | None = None) -> bytes:
@@ -115,10 +124,13 @@ def _flat(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Answer every failure in one shape, and tell nothing of the server's own."""
+    """Answer every failure in one shape, and tell nothing of the server's own.
+
+    The handlers are asynchronous so that they need no thread: an error is answered at any load.
+    """
 
     @app.exception_handler(EventStoreError)
-    def of_store(request: Request, error: EventStoreError) -> Response:
+    async def of_store(request: Request, error: EventStoreError) -> Response:
         status, code = next(kind[1:] for kind in _KINDS if isinstance(error, kind[0]))
         message = str(error)
         if status in PRIVATE and not isinstance(error, DamagedError | TimeLimitError):
@@ -126,18 +138,20 @@ def add_error_handlers(app: FastAPI) -> None:
         return failure(request, status, message, code)
 
     @app.exception_handler(ApiError)
-    def of_api(request: Request, error: ApiError) -> Response:
-        return failure(request, error.status, str(error), error.code, error.param)
+    async def of_api(request: Request, error: ApiError) -> Response:
+        answer = failure(request, error.status, str(error), error.code, error.param)
+        answer.headers.update(error.headers)
+        return answer
 
     @app.exception_handler(RequestValidationError)
-    def of_input(request: Request, error: RequestValidationError) -> Response:
+    async def of_input(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         param = ".".join(str(part) for part in first["loc"][1:]) or None
         message = f"{param or 'the body'}: {first['msg']}"
         return failure(request, 400, message, "invalid_value", param)
 
     @app.exception_handler(HTTPException)
-    def of_http(request: Request, error: HTTPException) -> Response:
+    async def of_http(request: Request, error: HTTPException) -> Response:
         answer = failure(request, error.status_code, str(error.detail), None)
         answer.headers.update(error.headers or {})
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import StreamingResponse
 
 from eventstore.capture.jsonl import BadLine, envelope, envelope_line, read_frames
 from eventstore.errors import ConflictError
@@ -25,6 +24,7 @@ from eventstore.web.documents import a_list, answer, documented, page_of
 from eventstore.web.errors import ApiError
 from eventstore.web.paths import IdRoute
 from eventstore.web.requests import MayAppend, Seen, deep_objects, goes_on, scoped, stores_of
+from eventstore.web.streams import Stream, in_turn, piecewise, take_stream
 
 router = APIRouter(prefix="/v1/realtime/sessions", tags=["events"], route_class=IdRoute)
 
@@ -107,11 +107,12 @@ async def list_events(
         after = _last_event_id(request, after)
         await run_in_threadpool(queries.head, session_id)
         told = _follow(request, queries, session_id, after, type)
-        return StreamingResponse(told, media_type="text/event-stream")
+        return Stream(told, "text/event-stream", await take_stream(request))
     if format == "jsonl":
         head = await run_in_threadpool(queries.head, session_id)
         lines = _lines(queries, session_id, after + 1, head, type)
-        return StreamingResponse(lines, media_type="application/x-ndjson")
+        pieces = piecewise(request, lines)
+        return Stream(pieces, "application/x-ndjson", await take_stream(request))
     return await run_in_threadpool(_page, queries, session_id, after, limit, type)
 
 
@@ -155,17 +156,15 @@ async def _follow(
 ) -> AsyncIterator[bytes]:
     """Events as they come, as server-sent events; a line now and then keeps the connection."""
 
-    def read(first: int, last: int) -> list[StoredEvent]:
-        return list(queries.events(session_id, first, last, type_))
+    def read(first: int, last: int) -> bytes:
+        return b"".join(map(_told, queries.events(session_id, first, last, type_)))
 
     pause, quiet = _POLL, 0.0
     while await goes_on(request):
-        closed = await run_in_threadpool(is_closed, queries.engine, session_id)
-        head = await run_in_threadpool(find_head, queries.engine, session_id) or 0
+        closed, head = await in_turn(request, _ends, queries, session_id)
         if head > after:
             last = min(head, after + _AT_ONCE)
-            for event in await run_in_threadpool(read, after + 1, last):
-                yield _told(event)
+            yield await in_turn(request, read, after + 1, last)
             after, pause, quiet = last, _POLL, 0.0
             continue
         if closed:
@@ -176,6 +175,12 @@ async def _follow(
         if quiet > _PING:
             yield b": nothing new\n\n"
             quiet = 0.0
+
+
+def _ends(queries: Queries, session_id: str) -> tuple[bool, int]:
+    """Whether a session is closed, and behind that the seq of its last event."""
+    closed = is_closed(queries.engine, session_id)
+    return closed, find_head(queries.engine, session_id) or 0
 
 
 def _told(event: StoredEvent) -> bytes:
@@ -209,11 +214,12 @@ def _told(event: StoredEvent) -> bytes:
 async def append_events(request: Request, access: MayAppend, session_id: str) -> Response:
     """All of them in one transaction, or none. With `expected_seq`, a retry adds nothing."""
     deep_objects(request)
-    body = _body(await request.body())
-    return await run_in_threadpool(_append, request, access, session_id, body)
+    raw = await request.body()
+    return await run_in_threadpool(_append, request, access, session_id, raw)
 
 
-def _append(request: Request, access: Access, session_id: str, body: dict[str, Any]) -> Response:
+def _append(request: Request, access: Access, session_id: str, raw: bytes) -> Response:
+    body = _body(raw)
     frames = _frames(body["events"])
     expected, metadata = body.get("expected_seq"), check_metadata(body.get("metadata") or {})
     store = stores_of(request).writing

@@ -1,20 +1,29 @@
-"""Health, readiness and metrics: without a key, and without content."""
+"""Health, readiness and metrics: without a key, and without content.
+
+These routes are asynchronous and take no place and no thread of those that requests share, so that
+they answer however busy the server is.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+import anyio
 from fastapi import APIRouter, Request, Response
 
 from eventstore.web.documents import answer
-from eventstore.web.requests import stores_of
+from eventstore.web.errors import ApiError
+from eventstore.web.requests import Stores, stores_of
 
 router = APIRouter(tags=["health"], include_in_schema=False)
 
 # Seconds of an answer: upper bounds of the histogram's buckets.
 BUCKETS = (0.005, 0.02, 0.05, 0.1, 0.3, 1.0, 3.0, 10.0)
+# Seconds that the database may take to answer before the server says that it is not ready.
+_PATIENCE = 5.0
 
 
 class Counts:
@@ -39,21 +48,50 @@ class Counts:
         self.buckets[next((b for b in BUCKETS if seconds <= b), float("inf"))] += 1
 
 
+class Readiness:
+    """Asks whether the database answers: one question at a time, in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._asking: asyncio.Task[None] | None = None
+        self._thread = anyio.CapacityLimiter(1)
+
+    async def check(self, stores: Stores) -> None:
+        """Return if the database answers soon. All who ask at once share one question.
+
+        Raises:
+            ApiError: it does not answer in time.
+            EventStoreError: it fails.
+        """
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask(stores))
+        await asyncio.wait({self._asking}, timeout=_PATIENCE)
+        if not self._asking.done():
+            message = f"the database has not answered for {_PATIENCE:.0f} seconds"
+            raise ApiError(503, message, "database_unavailable")
+        self._asking.result()
+
+    async def _ask(self, stores: Stores) -> None:
+        await anyio.to_thread.run_sync(
+            lambda: stores.reading.sessions(limit=1), limiter=self._thread, abandon_on_cancel=True
+        )
+
+
 @router.get("/healthz")
-def healthz() -> Response:
+async def healthz() -> Response:
     """Whether the process answers."""
     return answer({"status": "ok"})
 
 
 @router.get("/readyz")
-def readyz(request: Request) -> Response:
+async def readyz(request: Request) -> Response:
     """Whether the database answers."""
-    stores_of(request).reading.sessions(limit=1)
+    readiness: Readiness = request.app.state.readiness
+    await readiness.check(stores_of(request))
     return answer({"status": "ok"})
 
 
 @router.get("/metrics")
-def metrics(request: Request) -> Response:
+async def metrics(request: Request) -> Response:
     """For Prometheus."""
     from prometheus_client import CollectorRegistry, ProcessCollector
     from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from eventstore.errors import EventStoreError
@@ -16,11 +15,13 @@ from eventstore.queries import Queries
 from eventstore.realtime.values import dumps
 from eventstore.store.filters import MAX_LIMIT
 from eventstore.web.documents import METADATA, SENT_EVENT, documented, parameters
+from eventstore.web.paths import PlacedRoute
 from eventstore.web.requests import Seen, deep_objects, goes_on
 from eventstore.web.responses import Text
 from eventstore.web.sessions import EXAMPLE
+from eventstore.web.streams import Stream, in_turn, take_stream
 
-router = APIRouter(prefix="/v1/realtime", tags=["sessions"])
+router = APIRouter(prefix="/v1/realtime", tags=["sessions"], route_class=PlacedRoute)
 
 _SECOND, _PING = 1.0, 15.0
 #: Sessions as they were told, by their ids.
@@ -49,8 +50,9 @@ async def follow_sessions(request: Request, queries: Seen, model: Text = None) -
     def read() -> Told:
         return open_sessions(queries, filters)
 
-    first = await run_in_threadpool(read)
-    return StreamingResponse(_follow(request, read, first), media_type="text/event-stream")
+    first = await in_turn(request, read)
+    told = _follow(request, read, first)
+    return Stream(told, "text/event-stream", await take_stream(request))
 
 
 def open_sessions(queries: Queries, filters: Mapping[str, Any]) -> Told:
@@ -96,6 +98,6 @@ async def _follow(request: Request, read: Callable[[], Told], first: Told) -> As
             quiet = time.monotonic()
         await asyncio.sleep(_SECOND)
         try:
-            now = await run_in_threadpool(read)
+            now = await in_turn(request, read)
         except EventStoreError:
             continue  # the database is away, or the page's last was erased: it is asked again

@@ -1,12 +1,21 @@
-"""Ids in paths: any text, `/` too, which comes as `%2F`."""
+"""Routes: each takes a place before it works, and ids in paths are any text.
+
+A `/` in an id comes as `%2F`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
+from typing import Any
 from urllib.parse import unquote
 
+from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.routing import Match
 from starlette.types import Scope
+
+from eventstore.web.places import Place, ServerPlaces
+from eventstore.web.requests import asker_of
 
 #: For a slash of an id while routes are looked for: no character, so no id that is kept has it.
 _SLASH = "\uffff"
@@ -22,7 +31,39 @@ def routable(scope: Scope) -> Scope:
     return {**scope, "path": path}
 
 
-class IdRoute(APIRoute):
+def places_of(request: Request) -> ServerPlaces:
+    """Return the places of the server that answers a request."""
+    places: ServerPlaces = request.app.state.places
+    return places
+
+
+def leave_place(request: Request) -> None:
+    """Give back the place of a request early, because what is left to do takes another one."""
+    place: Place = request.state.place
+    place.leave()
+
+
+class PlacedRoute(APIRoute):
+    """A route that takes a place until its answer is ready to be sent."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the route's handler, which waits for a place first."""
+        handler = super().get_route_handler()
+
+        async def placed(request: Request) -> Response:
+            if request.method == "GET":
+                places = places_of(request).reading
+            else:
+                places = places_of(request).writing
+                await request.body()  # a client that sends slowly holds no place
+            request.state.place = await places.take(asker_of(request))
+            with request.state.place:
+                return await handler(request)
+
+        return placed
+
+
+class IdRoute(PlacedRoute):
     """A route whose parameters are ids."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:

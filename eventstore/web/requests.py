@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Hashable, Iterator
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -47,17 +47,27 @@ async def goes_on(request: Request) -> bool:
     return not (request.app.state.stopping or await request.is_disconnected())
 
 
-def _access(request: Request) -> Access:
+def find_access(request: Request) -> Access | None:
+    """Return what the request's key opens, or None if it has no key that is known."""
     keys = stores_of(request).keys
     if keys is None:
         return Access("everybody")
     given = request.headers.get("authorization")
     if given is None:
         signed_in: SignIns = request.app.state.sign_ins
-        found = signed_in.find(request.cookies.get(cookie_of(request), ""))
-    else:
-        scheme, _, key = given.partition(" ")
-        found = keys.get(digest(key.strip())) if scheme.lower() == "bearer" else None
+        return signed_in.find(request.cookies.get(cookie_of(request), ""))
+    scheme, _, key = given.partition(" ")
+    return keys.get(digest(key.strip())) if scheme.lower() == "bearer" else None
+
+
+def asker_of(request: Request) -> Hashable:
+    """Return who shares places with others: the request's tenant, or else the name of its key."""
+    access = find_access(request)
+    return None if access is None else access.scope or access.name
+
+
+def _access(request: Request) -> Access:
+    found = find_access(request)
     if found is None:
         message = "send an API key of this store: Authorization: Bearer KEY"
         raise ApiError(401, message, "invalid_api_key")
@@ -65,8 +75,8 @@ def _access(request: Request) -> Access:
     return found
 
 
-def _with_right(right: Right) -> Callable[[Request], Access]:
-    def checked(request: Request) -> Access:
+def _with_right(right: Right) -> Callable[[Request], Awaitable[Access]]:
+    async def checked(request: Request) -> Access:
         access = _access(request)
         if right not in access.rights:
             raise ApiError(403, f"this key has no right to {right}", "missing_right")
@@ -80,7 +90,7 @@ MayAppend = Annotated[Access, Depends(_with_right("append"))]
 MayErase = Annotated[Access, Depends(_with_right("erase"))]
 
 
-def _queries(request: Request, access: MayRead) -> Queries:
+async def _queries(request: Request, access: MayRead) -> Queries:
     return scoped(stores_of(request).reading, access)
 
 

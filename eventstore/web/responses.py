@@ -44,7 +44,7 @@ Order = Annotated[Literal["asc", "desc"], Query(description="By time.")]
 _SHORTER = 10
 
 
-def response_filters(
+async def response_filters(
     request: Request,
     status: Status | None = None,
     model: Text = None,

@@ -9,10 +9,11 @@ from fastapi import APIRouter, Query, Request, Response
 from eventstore.realtime.values import METADATA_KEY, METADATA_VALUE
 from eventstore.store.suggest import KEY, MODEL, VALUE, suggestions
 from eventstore.web.documents import a_list, an_object, answer_page, documented, page_of
+from eventstore.web.paths import PlacedRoute
 from eventstore.web.requests import Seen, deep_objects
 from eventstore.web.responses import Limit
 
-router = APIRouter(prefix="/v1/realtime", tags=["suggestions"])
+router = APIRouter(prefix="/v1/realtime", tags=["suggestions"], route_class=PlacedRoute)
 
 Prefix = Annotated[str, Query(max_length=METADATA_VALUE, description="What they begin with.")]
 

@@ -14,10 +14,11 @@ from eventstore.web.documents import (
     documented,
     parameters,
 )
+from eventstore.web.paths import PlacedRoute
 from eventstore.web.requests import Seen
 from eventstore.web.responses import Filters
 
-router = APIRouter(prefix="/v1/realtime", tags=["usage"])
+router = APIRouter(prefix="/v1/realtime", tags=["usage"], route_class=PlacedRoute)
 
 By = Annotated[
     str | None,

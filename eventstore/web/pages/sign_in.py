@@ -35,7 +35,7 @@ def _form(request: Request, status: int, wanted: str, failed: str | None) -> Res
 
 
 @router.get(PATH)
-def show_form(request: Request) -> Response:
+async def show_form(request: Request) -> Response:
     """The form; straight on where no key is needed."""
     wanted = _next(request.query_params.get("next", "/"))
     if request.app.state.stores.keys is None:
@@ -77,7 +77,7 @@ async def sign_in(request: Request) -> Response:
 
 
 @router.post("/sign-out")
-def sign_out(request: Request) -> Response:
+async def sign_out(request: Request) -> Response:
     """Forget the cookie; another's page signs nobody out."""
     if not _is_own(request):
         return page(request, "failed.html", 403, title="Forbidden", message="Sign out here.")

@@ -21,9 +21,10 @@ from eventstore.web.pages.filters import (
     rows_of,
 )
 from eventstore.web.pages.rendering import page
+from eventstore.web.paths import PlacedRoute
 from eventstore.web.requests import Seen
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=PlacedRoute)
 
 #: Days up to the newest call, by default and to choose from.
 SPANS = {"7": "7 days", "30": "30 days", "90": "90 days", "365": "a year", "all": "all"}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from eventstore.errors import DriftError, InvalidInputError, NotFoundError
+from eventstore.realtime.mask import mask_frame
 from eventstore.replay.cassette_file import Line, read_cassette, write_cassette
 from eventstore.replay.cassette_server import CassetteServer
 from eventstore.replay.connection import Manner
@@ -17,7 +18,6 @@ from eventstore.replay.loop_thread import LoopThread
 from eventstore.replay.matching import RULES, Drift, Rule
 from eventstore.replay.proxy import upstream_url
 from eventstore.replay.recording import Recording, record
-from eventstore.replay.redact import redact
 
 Mode = Literal["none", "once", "new_episodes", "all"]
 MODES: tuple[Mode, ...] = ("none", "once", "new_episodes", "all")
@@ -93,7 +93,7 @@ class Cassette:
 
     def _make_server(self, upstream: str) -> CassetteServer:
         recordings = [_recording(self._name, lines) for lines in self._connections]
-        manner = Manner(speed=None, rule=self._rule, patience=PATIENCE, clean=redact)
+        manner = Manner(speed=None, rule=self._rule, patience=PATIENCE, clean=_clean)
         return CassetteServer(self.path, recordings, manner, upstream if self.recording else None)
 
     @property
@@ -197,6 +197,10 @@ def _shown(path: Path) -> str:
     """A path as people read it: from here, where it is below."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def _clean(frame: str | bytes) -> str | bytes:
+    return mask_frame(frame).text
 
 
 def _recording(name: str, lines: list[Line]) -> Recording:

@@ -13,8 +13,8 @@ from typing import NamedTuple
 from eventstore.capture.jsonl import BadLine, envelope_line, read_frames, read_numbered
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.frames import STORE, Frame
+from eventstore.realtime.mask import mask_frame
 from eventstore.realtime.values import dumps
-from eventstore.replay.redact import redact
 from eventstore.store.read_stream import StoredEvent
 from eventstore.times import now, to_iso
 
@@ -85,7 +85,7 @@ class Part:
     def add(self, direction: str, text: str | bytes) -> None:
         """Write a frame that crosses the wire now, without its secrets."""
         self._seq += 1
-        self._file.write(cassette_line(self._seq, Frame(direction, redact(text), now())))
+        self._file.write(cassette_line(self._seq, Frame(direction, mask_frame(text).text, now())))
         self._file.flush()
 
     def end(self, by: str, code: int, reason: str) -> None:

@@ -9,10 +9,10 @@ from typing import Any, Literal, NamedTuple
 
 from eventstore.realtime.catalogue import INPUT_AUDIO, canonical
 from eventstore.realtime.frames import decode_columns
+from eventstore.realtime.secrets import REMOVED
 from eventstore.realtime.values import dumps, mapping, text
 from eventstore.replay.causality import Expected, Script, is_id
 from eventstore.replay.ids import Ids
-from eventstore.replay.redact import REMOVED
 
 Rule = Literal["strict", "type", "none"]
 RULES: tuple[Rule, ...] = ("strict", "type", "none")

@@ -1,0 +1,379 @@
+"""Mask secrets: in frames, where every other character stays as it is, in values and in words.
+
+Whatever is made to be handed on goes through here, and so do cassettes and recordings that are
+made without secrets. What is secret is told by `secrets.py`. Time grows with the length of what is
+masked, whatever its depth: nothing here calls itself for each level, and texts within texts are
+read to a bound. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from eventstore.realtime.frames import decode_columns
+from eventstore.realtime.secrets import (
+    HARMLESS_HEADERS,
+    REMOVED,
+    is_secret_name,
+    plain,
+    secrets_in,
+    secrets_of_address,
+)
+
+# What is known of all that stands within a container, as bits.
+_SECRET = 1  # all texts are secret
+_HEADERS = 2  # entries are headers of a request
+_TOOLS = 4  # the tools of a session or a response
+_SCHEMA = 8  # a function's schema: keys are names of parameters
+_PARAMETER = 16  # a parameter that holds a secret
+_LOGPROBS = 32  # `token` is a piece of a word
+_ADDRESS = 64  # the text is the address of a tool's server
+
+_SCHEMAS = frozenset({"parameters", "properties", "inputschema", "outputschema", "schema"})
+_HEADER_NAMES = frozenset(
+    f"{name}headers" for name in ("", "http", "extra", "custom", "request", "default")
+)
+_EXAMPLES = frozenset({"default", "example", "examples", "const"})
+
+_TOKEN = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"?|[{}\[\]:,]|(-?[0-9][0-9.eE+\-]*+)', re.DOTALL)
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
+_ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
+_OPENING = re.compile(r'[{\[]\s*+["{\[]|\A\s*+"')
+_BASE64 = re.compile(r"[A-Za-z0-9+/]{256,}+={0,2}")
+#: Texts within texts are read so deep; what goes deeper is no data that anybody reads.
+_LEVELS = 8
+_FEW_DIGITS = 4
+_SHORTEST = 7
+_AUDIO, _HEAD = 2000, 400
+_BLOCK = 256
+
+# A frame that has none of these has no secret; to look for them takes a fraction of the time.
+_HINTS = (
+    *("key", "token", "secret", "pass", "pwd", "credential", "cookie", "auth", "jwt", "bearer"),
+    *("headers", "connection", "sk-", "sk_", "ek_", "ek-", "://", "basic ", "eyj", "-----begin"),
+    *("\\u00", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "_pat_", "glpat-", "hf_", "gsk_", "xai-"),
+    *("xox", "xapp-", "npm_", "pypi-", "whsec_", "shpat_", "rk_live_", "sg.", "aiza", "ya29."),
+    *("tvly-", "r8_"),
+)
+
+
+class Masked(NamedTuple):
+    """A frame without its secrets.
+
+    Attributes:
+        text: the frame; the very same text where nothing in it is secret.
+        secrets: how many were taken out.
+    """
+
+    text: str | bytes
+    secrets: int
+
+
+class _Found(NamedTuple):
+    """A place to mask.
+
+    Attributes:
+        start, stop: the place.
+        instead: what to put there.
+    """
+
+    start: int
+    stop: int
+    instead: str = REMOVED
+
+
+def mask_frame(text: str | bytes) -> Masked:
+    """Mask the secrets of a frame, and leave every other character as it is.
+
+    Args:
+        text: a frame; JSON that is broken is read as far as it goes. Of bytes, only UTF-8 is read.
+    """
+    if isinstance(text, bytes):
+        try:
+            clean, count = mask_frame(text.decode())
+        except UnicodeDecodeError:
+            return Masked(text, 0)
+        return Masked(clean.encode() if isinstance(clean, str) else clean, count)
+    if len(text) > _AUDIO and ('"audio' in text or "audio.delta" in text[:_HEAD]):
+        return _mask_around_audio(text)
+    found = _merged(_in_json(text, 0)) if _may_hold(text) else []
+    return Masked(_with(text, found), len(found)) if found else Masked(text, 0)
+
+
+def mask_value(value: Any) -> Any:
+    """Return a JSON value without its secrets; the very same value where it has none.
+
+    Args:
+        value: what a resource is made of: parsed JSON, of any depth. It is not changed.
+    """
+    if isinstance(value, str):
+        return mask_words(value)
+    if not isinstance(value, dict | list):
+        return value
+    root: list[Any] = [value]
+    # Each task replaces an entry of its holder by a masked one.
+    tasks: list[tuple[Any, Any, int]] = [(root, 0, 0)]
+    while tasks:
+        holder, place, bits = tasks.pop()
+        inner = holder[place]
+        if isinstance(inner, dict):
+            made: Any = {}
+            holder[place] = made
+            for name, entry in inner.items():
+                below, clean = _below(bits, name), mask_words(name)
+                made[clean] = entry
+                fresh = not bits & _SECRET
+                _put(made, clean, below, _is_secret(below, bits), fresh, tasks)
+        else:
+            holder[place] = made = list(inner)
+            for index in range(len(made)):
+                _put(made, index, bits, bool(bits & _SECRET), False, tasks)
+    return root[0]
+
+
+def mask_words(text: str, bits: int = 0) -> str:
+    """Return a text without the secrets in it: keys by their shape, and JSON's by their names."""
+    if len(text) < _SHORTEST:
+        return text
+    found = _merged(_in_words(text, bits, 1))
+    return _with(text, found) if found else text
+
+
+def mask_entry(name: str, text: str) -> str:
+    """Return the text that stands under a name, such as a pair of metadata, without secrets."""
+    return REMOVED if text and is_secret_name(name) else mask_words(text)
+
+
+def _put(
+    made: Any, place: Any, bits: int, secret: bool, fresh: bool, tasks: list[tuple[Any, Any, int]]
+) -> None:
+    """Mask an entry of a container, or leave that to a task.
+
+    Args:
+        secret: what stands here is.
+        fresh: it stands right under the name that says so, where a number is secret as well.
+    """
+    entry = made[place]
+    if isinstance(entry, str):
+        if secret:
+            made[place] = REMOVED if entry else entry
+        else:
+            made[place] = mask_words(entry, bits)
+    elif isinstance(entry, dict | list):
+        tasks.append((made, place, bits))
+    elif secret and fresh and type(entry) in (int, float) and len(str(entry)) >= _FEW_DIGITS:
+        made[place] = REMOVED
+
+
+# What names say of what stands under them
+
+
+def _below(bits: int, name: str) -> int:
+    """What is known of what stands under a key of an object of which `bits` is known."""
+    if bits & _SECRET:
+        return bits
+    if bits & _HEADERS:
+        return 0 if plain(name) in HARMLESS_HEADERS else _SECRET
+    kind = _kind(name)
+    if not kind:
+        return bits & ~_ADDRESS
+    if bits & _SCHEMA:
+        return _below_schema(bits, kind)
+    if kind == "secret":
+        return _SECRET
+    if kind == "token":
+        return bits if bits & _LOGPROBS else _SECRET
+    if kind == "schema":
+        return bits | _SCHEMA if bits & _TOOLS else bits
+    return bits | _KINDS.get(kind, 0)
+
+
+_KINDS = {"headers": _HEADERS, "tools": _TOOLS, "logprobs": _LOGPROBS, "address": _ADDRESS}
+
+
+def _below_schema(bits: int, kind: str) -> int:
+    if kind in ("secret", "token"):
+        return bits | _PARAMETER
+    if kind == "schema":
+        return bits & ~_PARAMETER
+    if kind == "example" and bits & _PARAMETER:
+        return _SECRET
+    return bits
+
+
+@lru_cache(maxsize=10_000)
+def _kind(name: str) -> str:
+    """What a name says of what stands under it; empty where that is nothing."""
+    found = plain(name)
+    if found == "token":
+        return "token"
+    if is_secret_name(name):
+        return "secret"
+    if found in _HEADER_NAMES:
+        return "headers"
+    if found in ("logprobs", "toplogprobs"):
+        return "logprobs"
+    if found in _SCHEMAS:
+        return "schema"
+    if found in _EXAMPLES:
+        return "example"
+    return {"tools": "tools", "serverurl": "address"}.get(found, "")
+
+
+def _is_secret(below: int, bits: int) -> bool:
+    """Whether a text is secret that stands right under a key.
+
+    Args:
+        below: what is known of what stands under that key.
+        bits: what is known of the key's object.
+    """
+    return bool(below & _SECRET or (below & _PARAMETER and not bits & _PARAMETER))
+
+
+# Where secrets stand in texts
+
+
+def _may_hold(text: str) -> bool:
+    lowered = text.lower()
+    return any(hint in lowered for hint in _HINTS)
+
+
+def _in_json(text: str, level: int) -> Iterator[_Found]:
+    """Yield the secrets of a JSON text.
+
+    Args:
+        level: how many texts this one stands in.
+    """
+    # Of each container that is open: what is known of it, whether it is an object, and what is
+    # known of what stands under the key that is open in it.
+    open_: list[tuple[int, bool, int]] = []
+    bits, is_object, below, at_key = 0, False, 0, False
+    for token in _TOKEN.finditer(text):
+        raw = token[1]
+        if raw is not None:
+            start = token.start(1)
+            if at_key:
+                name, _ = _unescaped(raw)
+                below = _below(bits, name)
+                yield from _in_text(raw, start, 0, level)
+            elif not _is_secret(below, bits):
+                yield from _in_text(raw, start, below, level)
+            elif raw and raw != REMOVED:
+                yield _Found(start, token.end(1))
+            continue
+        mark = token[0]
+        if mark in ("{", "["):
+            open_.append((bits, is_object, below))
+            bits, is_object = below, mark == "{"
+            at_key = is_object
+        elif mark in ("}", "]"):
+            bits, is_object, below = open_.pop() if open_ else (0, False, 0)
+            at_key = False
+        elif mark == ":":
+            at_key = False
+        elif mark == ",":
+            at_key = is_object
+        elif is_object and len(mark) >= _FEW_DIGITS and _is_secret(below, bits) > bits & _SECRET:
+            # Within a text, quotes would have to be escaped as that text is.
+            yield _Found(*token.span(), "0" if level else f'"{REMOVED}"')
+
+
+def _in_text(raw: str, start: int, bits: int, level: int) -> Iterator[_Found]:
+    """Yield the secrets within a text of JSON.
+
+    Args:
+        raw: the text, as it is escaped.
+        start: where it stands.
+        bits: what is known of it.
+    """
+    if len(raw) < _SHORTEST:
+        return
+    content, place = _unescaped(raw)
+    for found in _in_words(content, bits, level + 1):
+        yield _Found(start + place(found.start), start + place(found.stop), found.instead)
+
+
+def _in_words(text: str, bits: int, level: int) -> Iterator[_Found]:
+    """Yield the secrets of words, and of JSON in them."""
+    if len(text) >= _BLOCK and _BASE64.fullmatch(text):
+        return
+    if bits & _ADDRESS:
+        yield from (_Found(*span) for span in secrets_of_address(text))
+    opening = _OPENING.search(text)
+    is_json = opening is not None and opening.start() == 0
+    yield from (_Found(*span) for span in secrets_in(text, is_json))
+    if opening is None or not _may_hold(text):
+        return
+    if level >= _LEVELS:
+        yield _Found(0, len(text))
+        return
+    begin = opening.start()
+    for found in _in_json(text[begin:] if begin else text, level):
+        yield _Found(found.start + begin, found.stop + begin, found.instead)
+
+
+def _unescaped(raw: str) -> tuple[str, Callable[[int], int]]:
+    """Return what a text of JSON says, and where each character of that stands in the text."""
+    if "\\" not in raw:
+        return raw, int
+    pieces: list[str] = []
+    ours, theirs = [0], [0]
+    length = end = 0
+    for escape in _ESCAPE.finditer(raw):
+        code, sign = escape.groups()
+        before = raw[end : escape.start()]
+        pieces += [before, chr(int(code, 16)) if code else _ESCAPED.get(sign, sign)]
+        end = escape.end()
+        length += len(before) + 1
+        ours += [length - 1, length]
+        theirs += [escape.start(), end]
+    pieces.append(raw[end:])
+
+    def place(position: int) -> int:
+        index = bisect_right(ours, position) - 1
+        return theirs[index] + position - ours[index]
+
+    return "".join(pieces), place
+
+
+def _merged(found: Iterator[_Found]) -> list[_Found]:
+    """Places in order, those that touch or overlap as one."""
+    merged: list[_Found] = []
+    for one in sorted(set(found)):
+        if one.start == one.stop:
+            continue
+        if merged and one.start < merged[-1].stop:
+            last = merged[-1]
+            merged[-1] = last._replace(stop=max(last.stop, one.stop))
+        else:
+            merged.append(one)
+    return merged
+
+
+def _with(text: str, found: list[_Found]) -> str:
+    pieces, end = [], 0
+    for start, stop, instead in found:
+        pieces += [text[end:start], instead]
+        end = stop
+    return "".join(pieces) + text[end:]
+
+
+def _mask_around_audio(text: str) -> Masked:
+    """Mask a frame that carries audio, which is cut out first: it is long, and no words."""
+    _, frame, offset, _, _ = decode_columns(text)
+    if offset is None or offset < 0:
+        frame, offset = text, len(text)
+    if not _may_hold(frame):
+        return Masked(text, 0)
+    cut = len(text) - len(frame)
+    found = [
+        one._replace(
+            start=one.start + cut * (one.start >= offset), stop=one.stop + cut * (one.stop > offset)
+        )
+        for one in _merged(_in_json(frame, 0))
+    ]
+    return Masked(_with(text, found), len(found)) if found else Masked(text, 0)

@@ -18,11 +18,12 @@ from eventstore.errors import EventStoreError
 from eventstore.queries import Queries
 from eventstore.realtime.frames import Frame
 from eventstore.store import engine as engines
-from eventstore.store import locations, project, schema
+from eventstore.store import project, schema
 from eventstore.store.appender import Append, Appended, StateCache, append, append_together
 from eventstore.store.erase_session import Erased
 from eventstore.store.filters import check_metadata
 from eventstore.store.keys import upgrade
+from eventstore.store.places import base_url
 from eventstore.store.scrub import scrub
 from eventstore.store.sessions import check_session_id, metadata_frame
 from eventstore.store.status import status
@@ -291,12 +292,14 @@ class EventStore(Queries):
         Args:
             session_ids: which; `closed_sessions` finds them.
             to: a folder, or a URL of fsspec's (`s3://bucket/calls`) without credentials; None
-                for back into the database.
+                for back into the database. Bytes go into a folder there that is this store's own.
+                This store reads them from there at once; others that open it do where the place
+                is beside the SQLite database, or named by EVENTSTORE_SEGMENTS.
 
         Returns:
             For each session what was moved, or why it cannot be.
         """
-        base = None if to is None else locations.base_url(to)
+        base = None if to is None else base_url(to)
         return move_segments(self.engine, session_ids, base)
 
     def vacuum(self) -> None:

@@ -10,10 +10,11 @@ from sqlalchemy import Engine
 
 from eventstore.errors import DamagedError, EventStoreError, NotFoundError
 from eventstore.store import locations
+from eventstore.store.identity import own_folder
 from eventstore.store.put_segments import Placed, put_bytes
 from eventstore.store.read_segments import Place, bytes_of, packed_segment, places
 from eventstore.store.sessions import find_head
-from eventstore.store.transaction import read
+from eventstore.store.transaction import places_of, read, write
 
 # Bytes on their way back that are held in memory; more wait in a temporary file.
 _IN_MEMORY = 64 * 1024 * 1024
@@ -39,7 +40,8 @@ def move_segments(
     """Move segments' bytes, which were read again before the database lets go of them.
 
     Args:
-        base: where to, as `locations.base_url` gives it; None for into the database.
+        base: where to, as `places.base_url` gives it: into a folder there that is this store's
+            own; None for into the database.
 
     Returns:
         For each session what was moved, or why it cannot be: its bytes are damaged, say.
@@ -48,7 +50,12 @@ def move_segments(
         DatabaseUnavailableError: the database or the storage cannot be reached.
         InvalidInputError: what the URL needs is not installed.
     """
-    return (_try(engine, session_id, base) for session_id in session_ids)
+    if base is not None:
+        places_of(engine).allow(base)
+        with write(engine) as tx:
+            base = f"{base}/{own_folder(tx)}"
+    for session_id in session_ids:
+        yield _try(engine, session_id, base)
 
 
 def _try(engine: Engine, session_id: str, base: str | None) -> Moved | EventStoreError:

@@ -22,6 +22,8 @@ from eventstore.cli.output import counted, print_json, progress_bar, say, size
 from eventstore.errors import EventStoreError
 from eventstore.event_store import EventStore
 from eventstore.store.engine import parse_url
+from eventstore.store.places import VARIABLE, base_url
+from eventstore.store.transaction import places_of
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Done = TypeVar("Done", Copied, Moved)
@@ -142,9 +144,11 @@ def offload(
 ) -> None:
     """Move the bytes of sealed sessions to files or object storage, and back.
 
-    The database keeps their place and their digests, and every command reads them from there.
-    Object storage is reached by fsspec (pip install 'realtime-eventstore[objects]'), which has
-    credentials of its own: none belong in the URL.
+    The database keeps their place and their digests, and every command reads them from there:
+    from below the folder of an SQLite database, and from the places that EVENTSTORE_SEGMENTS
+    names. Each database has a folder of its own there. Object storage is reached by fsspec
+    (pip install 'realtime-eventstore[objects]'), which has credentials of its own: none belong
+    in the URL.
 
     \b
     Examples:
@@ -158,11 +162,20 @@ def offload(
     with open_store(url) as store:
         ids = chosen_sessions(store, session_ids, everything, chosen)
         done, failed = _results("offload", ids, store.offload(ids, target))
+        if target is not None:
+            _tell_where(store, target)
     if as_json:
         print_json({"object": "list", "data": [one._asdict() for one in done], "errors": failed})
     else:
         _print_moved(done, failed)
     context.exit(1 if failed else 0)
+
+
+def _tell_where(store: EventStore, target: str) -> None:
+    """Say so where other commands would not read what was moved."""
+    base = base_url(target)
+    if not places_of(store.engine).is_configured(base):
+        say(f"Commands that read these bytes need it in their environment: {VARIABLE}={base}")
 
 
 def _print_moved(done: list[Moved], failed: Failed) -> None:

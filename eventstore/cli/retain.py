@@ -13,7 +13,7 @@ from eventstore.cli.erase import no_vacuum_option, scrubbed
 from eventstore.cli.options import db_option, json_option, open_store
 from eventstore.cli.output import echo, print_json, print_table, say
 from eventstore.errors import EventStoreError
-from eventstore.store.scrub import is_vacuum_due
+from eventstore.store.scrub import is_left_outside, is_vacuum_due
 from eventstore.times import now
 
 _MOST_ERRORS = 100
@@ -59,7 +59,8 @@ def retain_(
         done = list(retain(store.engine, policy, now(), failed, dry_run))
         # Also what a run before left, that was stopped.
         due = not dry_run and is_vacuum_due(store.engine)
-        is_scrubbed = not due or scrubbed(store, not no_vacuum)
+        left = not dry_run and is_left_outside(store.engine)
+        is_scrubbed = not (due or left) or scrubbed(store, due and not no_vacuum)
     if as_json:
         print_json(
             {

@@ -90,7 +90,7 @@ def stored_segments(engine: Engine, session_id: str, last: int) -> Iterator[NewS
         if row is None:
             return
         *known, location, data = row
-        packed = Packed(session_id, row[0], row[1], location, data, tx.keys)
+        packed = Packed(session_id, row[0], row[1], location, data, tx.keys, tx.places)
         segment = NewSegment._make((*known, bytes_of(packed)))
         yield segment
         first = segment.last_seq + 1

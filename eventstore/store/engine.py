@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 from threading import RLock
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
@@ -15,7 +16,8 @@ from sqlalchemy.pool import QueuePool, StaticPool
 from eventstore.encryption.cipher import check_installed
 from eventstore.errors import InvalidInputError
 from eventstore.store.keys import KeyRing
-from eventstore.store.transaction import KEYS, LOCK, RESTING, TIME_LIMIT
+from eventstore.store.places import Places
+from eventstore.store.transaction import KEYS, LOCK, PLACES, RESTING, TIME_LIMIT
 
 SQLITE_BUSY_MS = 30_000
 # Bigger pages hold a frame's audio without a chain of overflow pages: see docs/adr/0002.
@@ -83,7 +85,13 @@ def create(url: str, keys: str | None = None, time_limit: float | None = None) -
 
 
 def _create(parsed: URL, keys: KeyRing, time_limit: float | None = None) -> Engine:
-    options: dict[str, Any] = {RESTING: [], LOCK: None, KEYS: keys, TIME_LIMIT: time_limit}
+    options: dict[str, Any] = {
+        RESTING: [],
+        LOCK: None,
+        KEYS: keys,
+        PLACES: Places(_own_folder(parsed)),
+        TIME_LIMIT: time_limit,
+    }
     if parsed.drivername != "sqlite":
         return create_engine(
             parsed,
@@ -109,6 +117,16 @@ def _create(parsed: URL, keys: KeyRing, time_limit: float | None = None) -> Engi
     )
     event.listen(engine, "connect", _set_up_sqlite)
     return engine
+
+
+def _own_folder(parsed: URL) -> Path | None:
+    """Return the folder of an SQLite database's file, or None where there is no such file."""
+    path = parsed.database or ""
+    if parsed.drivername != "sqlite" or path in ("", ":memory:") or "mode=memory" in path:
+        return None
+    if path.startswith("file:"):
+        path = unquote(urlsplit(path).path)
+    return Path(path).resolve().parent
 
 
 def _connect_args(parsed: URL, time_limit: float | None) -> dict[str, str]:

@@ -10,53 +10,39 @@ import errno
 import hashlib
 import os
 import re
+import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, urlsplit
 from uuid import uuid4
 
 from eventstore.errors import DatabaseUnavailableError, InvalidInputError
 from eventstore.folders import sync_folder
+from eventstore.store.places import VARIABLE, Places, local_path
 
-_NAME = re.compile(r"[0-9a-f]{2}/([0-9a-f]{64})\.segment")
+#: The file in a folder of segments that names stores which may delete there.
+OWNER = "OWNER"
+
+_NAME = re.compile(r"/[0-9a-f]{2}/([0-9a-f]{64})\.segment")
+_NO_PATH = re.compile(r"[?#\0]|::")
 _NAME_LENGTH = 2 + 1 + 64 + len(".segment")
 # Making a folder there would make a bucket of whatever name was mistyped.
 _WITHOUT_FOLDERS = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"}
 
 
 class BytesError(Exception):
-    """Bytes that are missing, or are others than their location names; the text says where."""
+    """Bytes that are missing, others than their location names, or not to be opened or deleted.
 
-
-def base_url(text: str) -> str:
-    """Where bytes are to be put: a URL as given, or that of a folder's path.
-
-    Raises:
-        InvalidInputError: no such URL, or one with a password or a query in it.
+    The text says where.
     """
-    if "://" not in text:
-        if not text:
-            raise InvalidInputError("name a folder, or a URL such as s3://bucket/calls")
-        return Path(text).resolve().as_uri()
-    parts = _split(text)
-    if parts is None or "::" in text or not text.isprintable():
-        raise InvalidInputError("not a URL for segments; use file:///calls or s3://bucket/calls")
-    if parts.password is not None or parts.query or parts.fragment:
-        raise InvalidInputError(
-            "a URL for segments holds no password and no query; give credentials to fsspec by"
-            " its own means: the environment, or its configuration"
-        )
-    if parts.scheme == "file" and (parts.netloc not in ("", "localhost") or not parts.path):
-        raise InvalidInputError("a URL of files has three slashes: file:///calls/segments")
-    return text.rstrip("/")
 
 
 def put(base: str, data: bytes) -> str:
     """Write bytes so that they are there whole or not at all, and read them again.
 
     Args:
-        base: what `base_url` gave.
+        base: what `places.base_url` gave, and the name of the store's own folder.
 
     Returns:
         Their location.
@@ -67,7 +53,7 @@ def put(base: str, data: bytes) -> str:
     """
     name = hashlib.sha256(data).hexdigest()
     location = f"{base}/{name[:2]}/{name}.segment"
-    path = _local(location)
+    path = local_path(location)
     try:
         if path is not None:
             _write_file(path, data)
@@ -82,17 +68,19 @@ def put(base: str, data: bytes) -> str:
     return location
 
 
-def get(location: str) -> bytes:
-    """The bytes of a location.
+def get(location: str, places: Places) -> bytes:
+    """Return the bytes of a location.
+
+    Args:
+        places: what may be opened.
 
     Raises:
-        BytesError: they are missing, or others.
+        BytesError: they are missing, or others, or where nothing is to be opened.
         DatabaseUnavailableError: they cannot be reached.
         InvalidInputError: what the URL needs is not installed.
     """
+    _check_allowed(location, places)
     named = _named(location)
-    if named is None:
-        raise BytesError(f"{shown(location)} is no location of a segment")
     try:
         data = _read(location)
     except InvalidInputError:
@@ -106,27 +94,35 @@ def get(location: str) -> bytes:
     return data
 
 
-def delete(location: str) -> None:
-    """Delete the bytes of a location; nothing where there are none.
+def delete(location: str, places: Places, own: str) -> None:
+    """Delete the bytes of a location if they are this store's own; do nothing if there are none.
 
-    Other sessions' segments may be the same bytes: ask the database first. What is named otherwise
-    than `put` names it is left alone: a database may come from anywhere.
+    Two sessions' segments may be the same bytes: ask the database first. They are the store's own
+    where the folder that they were put into has its name, or a file `OWNER` in that folder does.
+
+    Args:
+        places: what may be opened.
+        own: the name of the store's own folder: see identity.py.
 
     Raises:
+        BytesError: they are left, since they may be another store's, or are nowhere that may be
+            opened; or the location is none that `put` gave.
         DatabaseUnavailableError: they cannot be deleted.
         InvalidInputError: what the URL needs is not installed.
     """
-    if _named(location) is None:
-        return
-    path = _local(location)
+    _check_allowed(location, places)
+    folder = location[: -_NAME_LENGTH - 1]
     try:
-        if path is not None:
-            path.unlink(missing_ok=True)
-        else:
-            files, place = _storage(location)
-            with suppress(FileNotFoundError):
-                files.rm_file(place)
-    except InvalidInputError:
+        if not _exists(location):
+            return
+        if folder.rpartition("/")[2] != own and own not in _owners(folder):
+            where = shown(folder)
+            raise BytesError(
+                f"{shown(location)} is left: other stores may use it. If none does, write the line"
+                f" {own} into {where}/{OWNER}, and run the same command again"
+            )
+        _delete(location)
+    except (InvalidInputError, BytesError):
         raise
     except Exception as error:  # each kind of storage has errors of its own
         raise _unavailable("delete", location, error) from error
@@ -141,10 +137,23 @@ def shown(location: str) -> str:
     return f"{parts.scheme}://{host}{parts.path}"
 
 
+def _check_allowed(location: str, places: Places) -> None:
+    """Raise BytesError where a location is no segment's, or is not to be opened."""
+    if _named(location) is None:
+        raise BytesError(f"{shown(location)} is no location of a segment")
+    if not places.allows(location):
+        folder = shown(location[: -_NAME_LENGTH - 1])
+        raise BytesError(
+            f"its bytes are at {shown(location)}, where nothing is opened unless you allow it:"
+            f" {VARIABLE}={folder}"
+        )
+
+
 def _named(location: str) -> str | None:
     """The SHA-256 of a location's bytes, by its name; None where it is no segment's."""
-    named = _NAME.fullmatch(location[-_NAME_LENGTH:])
-    if named is None or _split(location) is None or "::" in location:
+    named = _NAME.fullmatch(location[-_NAME_LENGTH - 1 :])
+    # What stands behind a `?` or a `#` is no part of the path that would be opened.
+    if named is None or _split(location) is None or _NO_PATH.search(location):
         return None
     return named[1]
 
@@ -158,19 +167,43 @@ def _split(url: str) -> SplitResult | None:
     return parts if parts.scheme else None
 
 
-def _local(location: str) -> Path | None:
-    """The path of a file's URL; None for another URL."""
-    parts = urlsplit(location)
-    return Path(unquote(parts.path)) if parts.scheme == "file" else None
+def _owners(folder: str) -> list[str]:
+    """The names of the stores that a folder's file `OWNER` says it belongs to."""
+    try:
+        return _read(f"{folder}/{OWNER}").decode("utf-8", "replace").split()
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _read(location: str) -> bytes:
-    path = _local(location)
+    path = local_path(location)
     if path is not None:
-        return path.read_bytes()
+        # Opening a pipe would wait for whoever writes to it.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError(errno.EINVAL, "it is no file")
+            return file.read()
     files, place = _storage(location)
     data: bytes = files.cat_file(place)
     return data
+
+
+def _exists(location: str) -> bool:
+    path = local_path(location)
+    if path is not None:
+        return path.exists()
+    files, place = _storage(location)
+    return bool(files.exists(place))
+
+
+def _delete(location: str) -> None:
+    path = local_path(location)
+    if path is not None:
+        path.unlink(missing_ok=True)
+        return
+    files, place = _storage(location)
+    with suppress(FileNotFoundError):
+        files.rm_file(place)
 
 
 def _write_file(path: Path, data: bytes) -> None:

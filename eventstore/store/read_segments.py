@@ -13,6 +13,7 @@ from eventstore.segments.digest import BEGINNING, is_full
 from eventstore.segments.rows import Row
 from eventstore.store import locations
 from eventstore.store.keys import KeyRing
+from eventstore.store.places import Places
 from eventstore.store.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ class Packed(NamedTuple):
 
     Attributes:
         keys: those of the store's sessions; the bytes may be encrypted.
+        places: where bytes outside of the database may be read.
     """
 
     session_id: str
@@ -97,6 +99,7 @@ class Packed(NamedTuple):
     location: str | None
     data: bytes | None
     keys: KeyRing
+    places: Places
 
 
 def sealed_seq(tx: Transaction, session_id: str) -> int:
@@ -121,14 +124,14 @@ def packed_segment(tx: Transaction, session_id: str, seq: int) -> Packed | None:
     if not rows:
         return None
     tx.keys.fit(tx)
-    return Packed._make((session_id, *rows[0], tx.keys))
+    return Packed._make((session_id, *rows[0], tx.keys, tx.places))
 
 
 def bytes_of(packed: Packed) -> bytes:
     """A segment's bytes, read from where they are: best while no transaction waits.
 
     Raises:
-        DamagedError: they are missing, or others than were put there.
+        DamagedError: they are missing, others than were put there, or where nothing is opened.
         DatabaseUnavailableError: they cannot be reached.
     """
     if packed.data is not None:
@@ -136,7 +139,7 @@ def bytes_of(packed: Packed) -> bytes:
     try:
         if packed.location is None:
             raise locations.BytesError("its bytes are missing")
-        return locations.get(packed.location)
+        return locations.get(packed.location, packed.places)
     except locations.BytesError as error:
         raise _damaged(packed, error) from error
 

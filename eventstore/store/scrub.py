@@ -9,11 +9,20 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import Engine
 
-from eventstore.errors import DatabaseUnavailableError
-from eventstore.realtime.values import loads
+from eventstore.errors import DatabaseUnavailableError, InvalidInputError
+from eventstore.realtime.values import dumps, loads
 from eventstore.store import day_tables, locations, tables
 from eventstore.store.delete_rows import TABLES
-from eventstore.store.transaction import Transaction, autocommit, keys_of, read, unavailable, write
+from eventstore.store.identity import own_folder
+from eventstore.store.transaction import (
+    Transaction,
+    autocommit,
+    keys_of,
+    places_of,
+    read,
+    unavailable,
+    write,
+)
 from eventstore.store.vacuum import alone
 from eventstore.times import now
 
@@ -21,10 +30,11 @@ from eventstore.times import now
 MERGE_SAID = "INSERT INTO said (said) VALUES ('optimize')"
 CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)"
 ERASED = "SELECT session_id FROM erasures WHERE what = 'session' AND vacuumed_at IS NULL"
-NOT_VACUUMED = "SELECT 1 FROM erasures WHERE vacuumed_at IS NULL OR locations IS NOT NULL LIMIT 1"
+NOT_VACUUMED = "SELECT 1 FROM erasures WHERE vacuumed_at IS NULL LIMIT 1"
+LEFT_OUTSIDE = "SELECT 1 FROM erasures WHERE locations IS NOT NULL LIMIT 1"
 OUTSIDE = "SELECT session_id, at, locations FROM erasures WHERE locations IS NOT NULL"
 IS_NAMED = "SELECT 1 FROM segments WHERE location = ? LIMIT 1"
-NONE_OUTSIDE = "UPDATE erasures SET locations = NULL WHERE session_id = ? AND at = ?"
+SET_OUTSIDE = "UPDATE erasures SET locations = ? WHERE session_id = ? AND at = ?"
 SET_VACUUMED = "UPDATE erasures SET vacuumed_at = ? WHERE vacuumed_at IS NULL AND at <= ?"
 # Of an empty table ANALYZE leaves the statistics as they were, with values that were erased.
 HAS_STATISTICS = """
@@ -50,6 +60,12 @@ def is_vacuum_due(engine: Engine) -> bool:
         return tx.row(NOT_VACUUMED) is not None
 
 
+def is_left_outside(engine: Engine) -> bool:
+    """Return True if bytes outside of the database are still to be deleted."""
+    with read(engine) as tx:
+        return tx.row(LEFT_OUTSIDE) is not None
+
+
 def scrub(engine: Engine, vacuum: bool = True) -> None:
     """Drop the keys of what was erased, delete its bytes outside of the database, and overwrite
     what deleted rows left in the database's files, and in those of the keys.
@@ -60,7 +76,7 @@ def scrub(engine: Engine, vacuum: bool = True) -> None:
 
     Raises:
         DatabaseUnavailableError: somebody holds a lock, the disk is full, or bytes outside cannot
-            be deleted; do it again.
+            be deleted, or may be another store's; do it again.
         MissingKeyError: sessions were erased, and the store's keys are not named.
     """
     began = now()
@@ -70,7 +86,7 @@ def scrub(engine: Engine, vacuum: bool = True) -> None:
         if erased:
             keys.check(tx)  # other keys may be of equal ids, and these would never be dropped
     keys.drop(erased)
-    _delete_outside(engine)
+    left = _delete_outside(engine)
     try:
         _scrub(engine, vacuum, (*TABLES, *(table.name for table in day_tables.SUMS)))
         if keys.engine is not None and erased:
@@ -80,20 +96,51 @@ def scrub(engine: Engine, vacuum: bool = True) -> None:
     if vacuum:
         with write(engine) as tx:
             tx.run(SET_VACUUMED, (now(), began))
+    if left:
+        more = f" (and {len(left) - 1:,} more)" if len(left) > 1 else ""
+        raise DatabaseUnavailableError(f"{left[0]}{more}")
 
 
-def _delete_outside(engine: Engine) -> None:
-    """Delete the bytes of erased segments that are outside of the database."""
+def _delete_outside(engine: Engine) -> list[str]:
+    """Delete the bytes of erased segments that are outside of the database.
+
+    Returns:
+        For each that had to be left, why. They stay listed, and are tried again the next time.
+    """
     with read(engine) as tx:
         erased = tx.rows(OUTSIDE)
+    if not erased:
+        return []
+    with write(engine) as tx:
+        own = own_folder(tx)
+    problems: list[str] = []
     for session_id, at, listed in erased:
-        for location in loads(listed):
-            with read(engine) as tx:
-                is_named = tx.row(IS_NAMED, (location,)) is not None
-            if not is_named:  # equal bytes may be another session's, too
-                locations.delete(location)
+        left = [place for place in _listed(listed) if _is_left(engine, place, own, problems)]
         with write(engine) as tx:
-            tx.run(NONE_OUTSIDE, (session_id, at))
+            tx.run(SET_OUTSIDE, (dumps(left) if left else None, session_id, at))
+    return problems
+
+
+def _listed(text: str) -> list[str]:
+    """The locations that a tombstone lists; none where somebody else has written another text."""
+    try:
+        found = loads(text)
+    except ValueError:
+        return []
+    return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
+
+
+def _is_left(engine: Engine, location: str, own: str, problems: list[str]) -> bool:
+    """Delete the bytes of a location; return True, and note why, where they had to be left."""
+    with read(engine) as tx:
+        if tx.row(IS_NAMED, (location,)) is not None:
+            return False  # equal bytes may be another session's, too
+    try:
+        locations.delete(location, places_of(engine), own)
+    except (locations.BytesError, DatabaseUnavailableError, InvalidInputError) as error:
+        problems.append(str(error))
+        return True
+    return False
 
 
 def _scrub(engine: Engine, vacuum: bool, of_tables: Sequence[str]) -> None:

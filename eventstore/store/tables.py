@@ -128,6 +128,16 @@ session_keys = Table(
     Column("made_at", BigInteger, nullable=False),
     # Its session was erased: no other key is made for it.
     Column("dropped_at", BigInteger),
+    # Events from here on were written encrypted; null where that was not noted.
+    Column("from_seq", BigInteger),
+    sqlite_with_rowid=False,
+)
+
+#: The store's id: what its bytes outside of the database are kept under begins with it.
+store_ids = Table(
+    "store_ids",
+    metadata,
+    Column("id", String(32), primary_key=True),
     sqlite_with_rowid=False,
 )
 
@@ -283,6 +293,9 @@ usage = Table(
 
 #: Tables of the database of the keys, which stores have as well: each to name its own.
 KEYS = (session_keys, key_stores)
+
+#: Tables that no copy of a session takes along.
+NOT_OF_SESSIONS = (*KEYS, store_ids)
 
 #: Tables that a projection writes, in the order of their writing.
 READ_MODELS = (

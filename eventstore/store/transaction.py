@@ -27,6 +27,7 @@ from eventstore.errors import (
 if TYPE_CHECKING:
     from eventstore.encryption.cipher import Cipher
     from eventstore.store.keys import KeyRing
+    from eventstore.store.places import Places
 
 Row = tuple[Any, ...]
 
@@ -36,12 +37,14 @@ class Transaction:
 
     Attributes:
         keys: of the store's sessions.
+        places: where bytes outside of the database may be read.
     """
 
-    def __init__(self, dialect: str, connection: Any, keys: KeyRing) -> None:
+    def __init__(self, dialect: str, connection: Any, keys: KeyRing, places: Places) -> None:
         self.dialect = dialect
         self.connection = connection
         self.keys = keys
+        self.places = places
         self.postgresql = dialect == "postgresql"
 
     def cipher(self, session_id: str) -> Cipher | None:
@@ -154,7 +157,9 @@ class _Using:
             except (sqlite3.Error, psycopg.Error) as error:
                 self._give_back(error)
                 raise unavailable(error) from error
-        return Transaction(self._engine.dialect.name, held.connection, options[KEYS])
+        return Transaction(
+            self._engine.dialect.name, held.connection, options[KEYS], options[PLACES]
+        )
 
     def __exit__(
         self,
@@ -244,6 +249,9 @@ _STEPS = 20_000
 #: Name of the engine's option with the keys of its sessions.
 KEYS = "eventstore_keys"
 
+#: Name of the engine's option with the places outside of the database that may be opened.
+PLACES = "eventstore_places"
+
 
 def _interrupt_after(connection: sqlite3.Connection, seconds: float) -> None:
     end = time.monotonic() + seconds
@@ -277,6 +285,12 @@ def keys_of(engine: Engine) -> KeyRing:
     """The keys of the sessions in an engine's database."""
     keys: KeyRing = engine.get_execution_options()[KEYS]
     return keys
+
+
+def places_of(engine: Engine) -> Places:
+    """Return the places outside of an engine's database that may be opened."""
+    places: Places = engine.get_execution_options()[PLACES]
+    return places
 
 
 @contextmanager

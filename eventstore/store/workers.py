@@ -12,7 +12,7 @@ from typing import TypeVar
 from sqlalchemy import Engine
 
 from eventstore.store import engine as engines
-from eventstore.store.transaction import keys_of
+from eventstore.store.transaction import keys_of, places_of
 
 Result = TypeVar("Result")
 
@@ -39,10 +39,11 @@ def for_each(
             yield work(engine, session_id)
         return
     keys = keys_of(engine).engine
-    urls = _url(engine), _url(keys) if keys is not None else None
+    keys_url = _url(keys) if keys is not None else None
+    opened = _url(engine), keys_url, places_of(engine).given()
     at_once = max(1, min(_MOST_AT_ONCE, len(ids) // workers))
     # Spawned, not forked: a forked child would share this process's connections.
-    with ProcessPoolExecutor(workers, get_context("spawn"), _start, urls) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), _start, opened) as pool:
         yield from pool.map(partial(_work, work), ids, chunksize=at_once)
 
 
@@ -50,10 +51,12 @@ def _url(engine: Engine) -> str:
     return engine.url.render_as_string(hide_password=False)
 
 
-def _start(url: str, keys: str | None) -> None:
+def _start(url: str, keys: str | None, places: list[str]) -> None:
     global _engine
     work_in_bulk()
     _engine = engines.create(url, keys)
+    for place in places:
+        places_of(_engine).allow(place)
 
 
 def work_in_bulk() -> None:

@@ -42,7 +42,7 @@ from eventstore.store.transaction import close_all, read
 #: What SQLAlchemy cannot declare: SQLite's full-text tables, PostgreSQL's index on an expression.
 UNDECLARED = re.compile(r"said(_.*)?|items_said")
 #: Tables that are no session's: the name of the store's keys, and sums, which no append writes.
-OF_THE_STORE = {"key_stores", *(table.name for table in day_tables.OF_THE_STORE)}
+OF_THE_STORE = {"key_stores", "store_ids", *(table.name for table in day_tables.OF_THE_STORE)}
 HOT = (append_to_stream, appender, read_stream, load_state, put_rows, read_models)
 
 

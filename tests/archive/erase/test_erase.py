@@ -52,7 +52,7 @@ def erased(store: EventStore) -> EventStore:
 
 #: Tables with rows of sessions.
 OF_SESSIONS = set(tables.metadata.tables) - {
-    table.name for table in (*tables.KEYS, *day_tables.OF_THE_STORE)
+    table.name for table in (*tables.NOT_OF_SESSIONS, *day_tables.OF_THE_STORE)
 }
 
 

@@ -24,6 +24,7 @@ from eventstore.errors import (
     InvalidInputError,
 )
 from eventstore.store import locations
+from eventstore.store.places import Places, base_url
 from eventstore.store.transaction import read, write
 
 _numbers = itertools.count(1)
@@ -228,13 +229,13 @@ def test_a_storage_that_cannot_be_written_changes_nothing(
 )
 def test_a_url_that_cannot_be_used_is_refused(url: str) -> None:
     with pytest.raises(InvalidInputError) as caught:
-        locations.base_url(url)
+        base_url(url)
     assert "secret" not in str(caught.value)
 
 
 def test_a_folder_is_a_url_as_well(tmp_path: Path) -> None:
-    assert locations.base_url(str(tmp_path / "a b")) == f"{tmp_path.as_uri()}/a%20b"
-    assert locations.base_url("file:///calls/") == "file:///calls"
+    assert base_url(str(tmp_path / "a b")) == f"{tmp_path.as_uri()}/a%20b"
+    assert base_url("file:///calls/") == "file:///calls"
 
 
 def test_bytes_are_put_read_and_deleted(base: str) -> None:
@@ -243,11 +244,13 @@ def test_bytes_are_put_read_and_deleted(base: str) -> None:
     name = hashlib.sha256(data).hexdigest()
     assert location == f"{base}/{name[:2]}/{name}.segment"
     assert locations.put(base, data) == location
-    assert locations.get(location) == data
+    places = Places(None)
+    places.allow(base)
+    assert locations.get(location, places) == data
     for _ in range(2):
-        locations.delete(location)
+        locations.delete(location, places, base.rpartition("/")[2])
     with pytest.raises(locations.BytesError, match="missing"):
-        locations.get(location)
+        locations.get(location, places)
 
 
 def test_writing_leaves_nothing_beside(tmp_path: Path) -> None:
@@ -259,7 +262,8 @@ def test_writing_leaves_nothing_beside(tmp_path: Path) -> None:
 def test_a_file_that_is_no_segment_is_never_deleted(tmp_path: Path) -> None:
     path = tmp_path / "precious"
     path.write_text("x")
-    locations.delete(path.as_uri())
+    with pytest.raises(locations.BytesError, match="no location"):
+        locations.delete(path.as_uri(), Places(tmp_path), "")
     assert path.exists()
 
 

@@ -11,7 +11,7 @@ from eventstore.realtime.frames import Frame
 from eventstore.store import day_tables, tables
 from eventstore.store.transaction import read
 
-NOT_OF_SESSIONS = (*tables.KEYS, *day_tables.OF_THE_STORE)
+NOT_OF_SESSIONS = (*tables.NOT_OF_SESSIONS, *day_tables.OF_THE_STORE)
 ALL_TABLES = [t.name for t in tables.metadata.tables.values() if t not in NOT_OF_SESSIONS]
 ALL_TABLES += ["said_rows"]
 

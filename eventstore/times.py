@@ -1,4 +1,8 @@
-"""Times are integers: microseconds since 1970-01-01 UTC."""
+"""Times are integers: microseconds since 1970-01-01 UTC.
+
+This module alone knows which times are possible. Whatever reads a time from outside, moves one
+or shows one does so by a function of this module.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,26 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
 
+from eventstore.brief import brief
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 # What datetime can show; anything outside is no time of a call.
 MIN_AT = (datetime.min.replace(tzinfo=UTC) - EPOCH) // _MICROSECOND
 MAX_AT = (datetime.max.replace(tzinfo=UTC) - EPOCH) // _MICROSECOND
+#: Microseconds of a day. A day's number is its first moment's time by these, in UTC.
+DAY = 86_400_000_000
+
+# Seconds since 1970 that no number of the calendar has more of.
+_MOST_SECONDS = 10**12
+#: A number of seconds below this one counts from the start of a recording, or of a machine: it is
+#: three years of them, and three years after 1970 nobody recorded a call.
+RELATIVE_SECONDS = 10**8
+_LONGEST_TEXT = 64
+
+
+class RelativeTimeError(ValueError):
+    """A time that is relative to a moment that nobody told."""
 
 
 def now() -> int:
@@ -26,9 +45,17 @@ def is_time(at: object) -> bool:
     return type(at) is int and MIN_AT <= at <= MAX_AT
 
 
+def within_calendar(at: int) -> int:
+    """The nearest time that can be shown, for sums that may lie outside the years 1 to 9999."""
+    return min(max(at, MIN_AT), MAX_AT)
+
+
 def to_iso(at: int | None) -> str | None:
-    """Microseconds as ISO 8601 in UTC with six decimals; None stays None."""
-    if at is None:
+    """Return a time as ISO 8601 in UTC with six decimals.
+
+    None stays None, and what is no time is None, too: a damaged or foreign store may hold some.
+    """
+    if at is None or not MIN_AT <= at <= MAX_AT:
         return None
     seconds, micros = divmod(at, 1_000_000)
     return f"{_to_the_second(seconds)}.{micros:06}Z"
@@ -39,33 +66,52 @@ def _to_the_second(seconds: int) -> str:
     return (EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat()
 
 
+def to_datetime(at: int) -> datetime:
+    """A time as a `datetime` in UTC, exactly; the nearest one where it is outside the calendar."""
+    return EPOCH + timedelta(microseconds=within_calendar(at))
+
+
 def date_of(day: int) -> str:
-    """A day since 1970 as ISO 8601."""
-    return (EPOCH + timedelta(days=day)).date().isoformat()
+    """A day since 1970 as ISO 8601; the nearest one where it is outside the calendar."""
+    return to_datetime(day * DAY).date().isoformat()
 
 
 def from_value(value: Any) -> int | None:
-    """Microseconds from ISO 8601 text (UTC where it names no zone) or epoch seconds.
+    """Read a time: ISO 8601 text (UTC where it names no zone) or seconds since 1970.
+
+    Returns:
+        Microseconds since 1970 UTC; None for None.
 
     Raises:
         ValueError: the value is neither, or lies outside the years 1 to 9999.
     """
     if value is None:
         return None
-    if isinstance(value, bool):
-        raise ValueError(f"not a time: {value!r}")
-    if isinstance(value, int | float):
-        return _bounded(_seconds(str(value)))
-    if isinstance(value, str):
-        try:
-            return _bounded(_seconds(value))
-        except ValueError:
-            pass
-        moment = datetime.fromisoformat(value)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return _bounded((moment - EPOCH) // _MICROSECOND)
-    raise ValueError(f"not a time: {value!r}")
+    number = _number(value)
+    if number is not None:
+        return _at(number, value)
+    if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
+        raise ValueError(f"not a time: {brief(value)}")
+    moment = datetime.fromisoformat(value)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return _bounded((moment - EPOCH) // _MICROSECOND)
+
+
+def arrival(value: Any) -> int | None:
+    """Read the time at which a frame arrived, as `from_value` does, from a recording.
+
+    Raises:
+        RelativeTimeError: a number of seconds since something else than 1970.
+        ValueError: no time.
+    """
+    number = _number(value)
+    if number is not None and -RELATIVE_SECONDS < number < RELATIVE_SECONDS:
+        raise RelativeTimeError(
+            "it counts from the start of the recording, not from 1970; add the time at which that"
+            " started (seconds since 1970), or leave the times out"
+        )
+    return from_value(value)
 
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -80,21 +126,33 @@ def parse_age(text: str) -> int:
     """
     match = _AGE.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"not an age: {text!r}; use 30s, 15m, 12h, 7d or 2w")
+        raise ValueError(f"not an age: {brief(text)}; use 30s, 15m, 12h, 7d or 2w")
     return int(match[1]) * _UNITS[match[2]] * 1_000_000
 
 
-def _seconds(text: str) -> int:
-    # Decimal, since a float cannot hold microseconds of today exactly.
+def _number(value: Any) -> Decimal | int | None:
+    """The number of seconds that a value is, None where it is no number; it is finite."""
+    if type(value) is int:
+        return value
+    if isinstance(value, float):
+        value = str(value)
+    if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
+        return None
     try:
-        number = Decimal(text.strip())
-    except InvalidOperation as error:
-        raise ValueError(f"not a time: {text!r}") from error
+        # Decimal, since a float cannot hold microseconds of today exactly.
+        number = Decimal(value.strip())
+    except InvalidOperation:
+        return None
     if not number.is_finite():
-        raise ValueError(f"not a time: {text!r}")
-    if abs(number) > 10**12:
-        raise ValueError(f"not a time: {text!r} (epoch times are in seconds)")
-    return int((number * 1_000_000).to_integral_value())
+        raise ValueError(f"not a time: {brief(value)}")
+    return number
+
+
+def _at(number: Decimal | int, value: Any) -> int:
+    # Compared before it is calculated with: 1e9999999 is a number, and its product is none.
+    if not -_MOST_SECONDS <= number <= _MOST_SECONDS:
+        raise ValueError(f"not a time: {brief(value)} (epoch times are in seconds)")
+    return _bounded(round(number * 1_000_000))
 
 
 def _bounded(at: int) -> int:

@@ -11,12 +11,13 @@ from typing import Any, BinaryIO, NamedTuple
 import orjson
 import pybase64
 
+from eventstore.brief import brief
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.catalogue import direction_of
 from eventstore.realtime.frames import DIRECTIONS, Frame
 from eventstore.realtime.values import dumps, identifier, integer
 from eventstore.store.read_stream import StoredEvent
-from eventstore.times import from_value, to_iso
+from eventstore.times import RelativeTimeError, arrival, to_iso
 
 _ARRAY_PIECE = 1 << 20
 _BOM = b"\xef\xbb\xbf"
@@ -164,11 +165,14 @@ def _from_envelope(value: dict[str, Any], text: bytes) -> Frame:
     event = value.get("event")
     direction = value.get("direction", direction_of(event if isinstance(event, dict) else None))
     if direction not in DIRECTIONS:
-        raise InvalidInputError(f"direction {direction!r}: use client, server or store")
+        raise InvalidInputError(f"direction {brief(direction)}: use client, server or store")
     try:
-        at = from_value(value.get("at"))
+        at = arrival(value.get("at"))
+    except RelativeTimeError as error:
+        raise InvalidInputError(f"at {brief(value.get('at'))}: {error}") from error
     except ValueError as error:
-        raise InvalidInputError(f"at {value.get('at')!r}: use ISO 8601 or epoch seconds") from error
+        advice = "use ISO 8601 or epoch seconds"
+        raise InvalidInputError(f"at {brief(value.get('at'))}: {advice}") from error
     frame = value.get("frame")
     if isinstance(frame, str):
         return Frame(direction, frame, at)

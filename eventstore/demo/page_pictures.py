@@ -17,8 +17,7 @@ from typing import Any
 from eventstore.demo import call_lines
 from eventstore.demo.__main__ import SESSION
 from eventstore.event_store import EventStore
-from eventstore.store.day_tables import DAY
-from eventstore.times import from_value, to_iso
+from eventstore.times import DAY, from_value, to_iso
 from eventstore.web.in_thread import serving
 
 CUSTOMERS = ("Anders Bakery", "Bike & Co", "Corner Books", "Delta Dental", "Elm Street Vet")

@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 from eventstore.replay.cues import Cue
 
+# Nobody waits longer for the next line, and a timer takes no centuries, which a clock may jump by.
+_LONGEST_WAIT = 86_400.0
+
 
 def paced(
     cues: Iterable[Cue],
@@ -27,5 +30,5 @@ def paced(
             # Due times are absolute, so that slow printing does not add up.
             wait = started + cue.offset_ms / 1000 / speed - clock()
             if wait > 0:
-                sleep(wait)
+                sleep(min(wait, _LONGEST_WAIT))
         yield cue

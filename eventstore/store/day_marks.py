@@ -11,16 +11,17 @@ from secrets import randbits
 
 from eventstore.projection.state import SessionState
 from eventstore.store import tables
-from eventstore.store.day_tables import DAY, SUMS, day_marks
+from eventstore.store.day_tables import SUMS, day_marks, day_of
 from eventstore.store.put_rows import Rows
 from eventstore.store.transaction import Row, Transaction
+from eventstore.times import DAY
 
 _AT = list(tables.usage.columns.keys()).index("at")
 # What sums by day are made of.
 _COUNTED = ("usage", "responses", "response_metadata", "session_metadata")
 
 DAYS_OF_SESSION = (
-    f"SELECT at / {DAY} FROM usage WHERE session_id = ?"
+    f"SELECT {day_of('at')} FROM usage WHERE session_id = ?"
     " UNION SELECT day FROM day_marks WHERE session_id = ?"
 )
 DROP_DAY = (

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 from eventstore.projection.usage import Tokens
 from eventstore.store.conditions import Where
-from eventstore.store.day_tables import DAY
 from eventstore.store.filters import ResponseFilter
 from eventstore.store.joins import ordered_join
 from eventstore.store.latency import count_answers
@@ -15,6 +14,7 @@ from eventstore.store.query_usage import IN_SECONDS
 from eventstore.store.transaction import Row, Transaction
 from eventstore.store.turns import sum_turns
 from eventstore.store.usage_sources import responses_of
+from eventstore.times import DAY
 
 #: A key that has more values within a day gets no sums: ids, say.
 VALUES_OF_KEY = 1_000

@@ -19,9 +19,18 @@ from sqlalchemy import (
 
 from eventstore.projection.usage import Tokens
 from eventstore.store.tables import metadata
+from eventstore.times import DAY
 
-#: Microseconds of a day. A day's number is its first moment's time by these, in UTC.
-DAY = 86_400_000_000
+
+def day_of(at: str) -> str:
+    """SQL for the number of the day that a time is in, before 1970, too.
+
+    Databases divide towards zero, so that both days around the first moment of 1970 would be one.
+
+    Args:
+        at: SQL of the time.
+    """
+    return f"({at} - CASE WHEN {at} < 0 THEN {DAY - 1} ELSE 0 END) / {DAY}"
 
 
 def _day() -> Column[int]:

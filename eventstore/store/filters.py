@@ -15,6 +15,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticSerializationError
 
+from eventstore.brief import brief
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.values import METADATA_KEY, METADATA_PAIRS, METADATA_VALUE
 from eventstore.times import from_value
@@ -58,7 +59,7 @@ def _within_limits(condition: Condition, text: str) -> Condition:
     key, _, value = condition
     if not key or len(key) > METADATA_KEY or len(value) > METADATA_VALUE or "\0" in key + value:
         raise InvalidInputError(
-            f"metadata filter {text!r}: use K=V, K!=V, K^=PREFIX or K, a key of 1 to"
+            f"metadata filter {brief(text)}: use K=V, K!=V, K^=PREFIX or K, a key of 1 to"
             f" {METADATA_KEY} characters and a value of at most {METADATA_VALUE}"
         )
     return condition
@@ -85,7 +86,7 @@ def _at(value: Any) -> Any:
         return from_value(value)
     except ValueError as error:
         raise ValueError(
-            f"{value!r} is no time; use ISO 8601 (2026-05-04T09:30:00Z) or epoch seconds"
+            f"{brief(value)} is no time; use ISO 8601 (2026-05-04T09:30:00Z) or epoch seconds"
         ) from error
 
 

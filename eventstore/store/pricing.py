@@ -9,6 +9,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from eventstore.projection.usage import Tokens
+from eventstore.times import to_datetime
 
 
 def price_boundaries(models: list[str]) -> list[int]:
@@ -57,9 +58,8 @@ def price_usd(model: str | None, tokens: Tokens, at: int) -> Decimal | None:
 def _calculated(model: str, usage: dict[str, Any], at: int) -> Decimal | None:
     from genai_prices import Usage, calc_price  # slow to import
 
-    moment = datetime.fromtimestamp(at / 1_000_000, tz=UTC)
     try:
-        price = calc_price(Usage(**usage), model_ref=model, genai_request_timestamp=moment)
+        price = calc_price(Usage(**usage), model_ref=model, genai_request_timestamp=to_datetime(at))
     except (LookupError, ValueError):
         return None
     # A model that is billed in other units gives zero for these: that is no price.

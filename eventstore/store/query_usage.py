@@ -14,7 +14,6 @@ from eventstore.projection.state import SessionState
 from eventstore.projection.usage import Tokens, tokens_of
 from eventstore.realtime.values import text
 from eventstore.store.conditions import Where
-from eventstore.store.day_tables import DAY
 from eventstore.store.filters import ResponseFilter
 from eventstore.store.pricing import price_boundaries, price_usd
 from eventstore.store.summed import cover, is_summable, live_parts, of_days
@@ -26,7 +25,7 @@ from eventstore.store.usage_sources import (
     metadata_key,
     sources_of,
 )
-from eventstore.times import date_of
+from eventstore.times import DAY, date_of
 
 # Tokens and seconds have prices of their own, and are not summed into one.
 IN_SECONDS = "CASE WHEN u.total_tokens = 0 AND u.audio_ms > 0 THEN 1 ELSE 0 END"
@@ -110,7 +109,9 @@ def usage_of_sessions(tx: Transaction, session_ids: Sequence[str]) -> dict[str, 
 
 def in_order(names: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     """Names of groups in order; what has none comes last."""
-    return sorted(names, key=lambda name: [(part is None, part or "") for part in name])
+    return sorted(
+        names, key=lambda name: [(part is None, "" if part is None else part) for part in name]
+    )
 
 
 def _parts(

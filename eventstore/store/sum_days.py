@@ -20,11 +20,11 @@ from sqlalchemy import Engine
 from eventstore.realtime.values import dumps
 from eventstore.store.day_marks import DELETE_SUMMED_SESSIONS, new_number
 from eventstore.store.day_sums import DaySums, apart, sessions_of, sum_day
-from eventstore.store.day_tables import DAY, SUMS, summed_sessions
+from eventstore.store.day_tables import SUMS, summed_sessions
 from eventstore.store.put_rows import insert_sql
 from eventstore.store.summed import DAYS_WITH_USAGE, FIRST_DAY, SUMMED
 from eventstore.store.transaction import Row, Transaction, read, write
-from eventstore.times import now
+from eventstore.times import DAY, now
 
 #: How long a day must be over, in microseconds, to be summed up as a whole.
 _OVER = 3_600_000_000

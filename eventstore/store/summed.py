@@ -7,9 +7,9 @@ from itertools import groupby
 from typing import NamedTuple
 
 from eventstore.realtime.values import loads
-from eventstore.store.day_tables import DAY
 from eventstore.store.filters import ResponseFilter
 from eventstore.store.transaction import Transaction
+from eventstore.times import DAY
 
 #: Times before the second day are no times of calls, and never summed.
 FIRST_DAY = 1

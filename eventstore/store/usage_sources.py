@@ -13,7 +13,7 @@ from eventstore.store.conditions import (
     add_time,
     choose_start,
 )
-from eventstore.store.day_tables import DAY
+from eventstore.store.day_tables import day_of
 from eventstore.store.filters import ResponseFilter
 from eventstore.store.joins import ordered_join
 from eventstore.store.query_responses import add_response_conditions, add_text_condition
@@ -141,7 +141,7 @@ def group_of(by: str | None) -> tuple[str, list[Any]]:
     if by == "model":
         return "u.model", []
     if by in ("day", DAY_AND_MODEL):
-        return f"u.at / {DAY}", []
+        return day_of("u.at"), []
     key = metadata_key(by)
     if key is not None and 0 < len(key) <= METADATA_KEY and key == storable(key):
         # A response's own value wins over its session's.

@@ -13,7 +13,7 @@ from fastapi import Depends, Request
 
 from eventstore.event_store import EventStore
 from eventstore.queries import Queries
-from eventstore.times import from_value, to_iso
+from eventstore.times import from_value, is_time, to_iso
 from eventstore.web.access import Access, AccessKeys, Right, digest
 from eventstore.web.errors import ApiError
 from eventstore.web.sign_ins import SignIns, cookie_of
@@ -148,6 +148,8 @@ def created_range(given: dict[str, str]) -> dict[str, Any]:
         except ValueError as error:
             message = f"{param}: use ISO 8601 or epoch seconds"
             raise ApiError(400, message, "invalid_value", param) from error
-        if at is not None:
+        if at is not None and is_time(at + behind):
             found[side] = to_iso(at + behind)
+        elif at is not None and side == "since":
+            raise ApiError(400, f"{param}: no time is later", "invalid_value", param)
     return found

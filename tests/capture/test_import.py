@@ -83,7 +83,7 @@ def test_importing_again_adds_nothing_and_says_so(store: EventStore) -> None:
 def test_importing_again_in_another_form_adds_nothing(store: EventStore) -> None:
     imported(store, CALL)
     assert imported(store, exported(store, "sess_1"))[0].added == 0
-    envelopes = [{"event": json.loads(line), "at": 1} for line in CALL.splitlines()]
+    envelopes = [{"event": json.loads(line), "at": 1780000001} for line in CALL.splitlines()]
     assert imported(store, jsonl(*envelopes))[0].added == 0
 
 
@@ -343,7 +343,7 @@ def test_an_id_is_made_where_the_server_names_none_and_is_stable(
 
 def test_a_made_id_does_not_depend_on_times_or_form(store: EventStore) -> None:
     plain = jsonl(SESSION_UPDATE, *answer("resp_1"))
-    timed = jsonl(*({"event": json.loads(line), "at": 7} for line in plain.splitlines()))
+    timed = jsonl(*({"event": json.loads(line), "at": 1780000007} for line in plain.splitlines()))
     made = imported_one(store, plain)
     assert imported_one(store, timed) == made
     assert imported_one(store, exported(store, made)) == made

@@ -16,6 +16,7 @@ from support.strategies import any_text, json_values
 from eventstore.capture.jsonl import BadLine, envelope_line, read_frames
 from eventstore.realtime.frames import CLIENT, DIRECTIONS, SERVER, STORE, Frame
 from eventstore.store.read_stream import StoredEvent
+from eventstore.times import RELATIVE_SECONDS
 
 # 2026-05-04T09:30:00.25Z
 MOMENT = 1_777_887_000_250_000
@@ -99,12 +100,18 @@ def test_at_is_iso_8601_or_epoch_seconds(at: str) -> None:
     assert frame.at == MOMENT
 
 
-@pytest.mark.parametrize("at", [1, 1.5, 0, -1.25])
+@pytest.mark.parametrize("at", [10**8, 100_000_001.5, -(10**8), -(10**9) - 0.25])
 def test_epoch_seconds_may_be_whole_early_or_before_1970(at: float) -> None:
     assert one(jsonl({"direction": "server", "at": at, "frame": "x"})).at == round(at * 1_000_000)
 
 
-@given(at=st.integers(0, 4_000_000_000_000_000))
+@pytest.mark.parametrize("at", [0, 1.5, -1.25, 99_999_999.9, "3.5"])
+def test_seconds_since_something_else_than_1970_are_no_times(at: float | str) -> None:
+    told = reason(jsonl({"direction": "server", "at": at, "frame": "x"}))
+    assert "counts from the start of the recording" in told
+
+
+@given(at=st.integers(RELATIVE_SECONDS * 10**6, 4_000_000_000_000_000))
 @examples(200)
 def test_epoch_seconds_keep_every_microsecond(at: int) -> None:
     line = f'{{"direction":"server","at":{at // 10**6}.{at % 10**6:06d},"frame":"x"}}'
@@ -136,7 +143,7 @@ def test_at_is_none_where_it_is_null_or_missing() -> None:
     [
         '{"direction":"server","event":%s}',
         '{"event" :  %s , "direction":"server"}',
-        '{"note":{"event":{"type":"y"}},"direction":"server","event":%s,"at":1}',
+        '{"note":{"event":{"type":"y"}},"direction":"server","event":%s,"at":1780000000}',
         '{"note":"\\"event\\":{}","direction":"server","event":%s}',
     ],
 )
@@ -196,7 +203,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_line(end: str) -> None:
     assert [frame.text for frame in frames(content)] == [json.dumps(BARE)] * 2
 
 
-ARRAY = [BARE, {"direction": "server", "at": 1.5, "event": {"type": "response.done"}}]
+ARRAY = [BARE, {"direction": "server", "at": 1780000001.5, "event": {"type": "response.done"}}]
 
 
 @pytest.mark.parametrize("indent", [None, 0, 2])
@@ -205,7 +212,10 @@ def test_an_array_gives_the_frames_of_its_elements(indent: int | None) -> None:
     texts = [json.dumps(BARE, indent=indent), json.dumps({"type": "response.done"}, indent=indent)]
     squeezed = ["".join(str(frame.text).split()) for frame in found]
     assert squeezed == ["".join(text.split()) for text in texts]
-    assert [(frame.direction, frame.at) for frame in found] == [(CLIENT, None), (SERVER, 1_500_000)]
+    assert [(frame.direction, frame.at) for frame in found] == [
+        (CLIENT, None),
+        (SERVER, 1_780_000_001_500_000),
+    ]
 
 
 def test_the_text_of_an_arrays_elements_is_kept() -> None:

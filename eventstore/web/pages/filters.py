@@ -49,15 +49,18 @@ def day_range(query: QueryParams) -> dict[str, str]:
     found = {}
     if begin := query.get("from"):
         found["since"] = begin
-    if end := query.get("to"):
-        found["until"] = _day_after(end)
+    # Behind the calendar's last day there is nothing to leave out.
+    if (end := query.get("to")) and (until := _day_after(end)):
+        found["until"] = until
     return found
 
 
-def _day_after(value: str) -> str:
+def _day_after(value: str) -> str | None:
     try:
         return (date.fromisoformat(value) + timedelta(days=1)).isoformat()
-    except (ValueError, OverflowError):
+    except OverflowError:
+        return None
+    except ValueError:
         return value  # a time
 
 

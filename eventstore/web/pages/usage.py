@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from fastapi import APIRouter, Request, Response
@@ -11,8 +10,7 @@ from starlette.datastructures import QueryParams
 
 from eventstore.queries import Queries
 from eventstore.realtime.values import script_json
-from eventstore.store.day_tables import DAY
-from eventstore.times import from_value, to_iso
+from eventstore.times import DAY, from_value, now, to_iso, within_calendar
 from eventstore.web.pages.filters import (
     OPERATORS,
     address,
@@ -101,28 +99,30 @@ def _span(queries: Queries, query: QueryParams) -> Span:
         return Span(None, start, end, days)
     name = query.get("span", _SPAN)
     newest = _newest(queries)
-    end = int((newest + timedelta(days=1)).timestamp()) * 1_000_000
+    end = (newest + 1) * DAY
     if name == "all" or not name.isdigit() or name not in SPANS:
         return Span("all", None, end, {})
-    since = newest - timedelta(days=int(name) - 1)
-    start = int(since.timestamp()) * 1_000_000
-    return Span(name, start, end, {"since": since.isoformat()})
+    start = within_calendar((newest - int(name) + 1) * DAY)
+    return Span(name, start, end, {"since": to_iso(start)})
 
 
 def _time(value: str | None) -> int | None:
     """None for what is none: the store says why when it is asked."""
     try:
         return from_value(value)
-    except (ValueError, OverflowError):
+    except ValueError:
         return None
 
 
-def _newest(queries: Queries) -> datetime:
-    """The day of the newest session's last event: an old archive is not looked at from today."""
-    found = queries.sessions(limit=1).data
+def _newest(queries: Queries) -> int:
+    """The day of the newest session's last event: an old archive is not looked at from today.
+
+    One whose clock was wrong does not move the page into a future in which nothing else is.
+    """
+    tomorrow = to_iso(now() + DAY)
+    found = queries.sessions(limit=1, until=tomorrow).data or queries.sessions(limit=1).data
     at = from_value(found[0]["eventstore"]["last_at"]) if found else None
-    last = datetime.now(UTC) if at is None else datetime.fromtimestamp(at / 1e6, UTC)
-    return last.replace(hour=0, minute=0, second=0, microsecond=0)
+    return (now() if at is None else at) // DAY
 
 
 def _slower(queries: Queries, span: Span, filters: dict[str, Any]) -> list[dict[str, Any]]:

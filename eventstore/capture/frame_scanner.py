@@ -1,37 +1,32 @@
-"""Read messages out of a copy of one direction of a websocket (RFC 6455 and 7692). Pure."""
+"""Find messages in a copy of one direction of a websocket (RFC 6455 and 7692). Pure.
+
+What is compressed or large is found here and unpacked elsewhere: capture/message_unpacking.py.
+"""
 
 from __future__ import annotations
 
-import zlib
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from eventstore.capture.message_unpacking import PIECE, Gap, Payload
+from eventstore.capture.unfinished import Unfinished
 
 try:
     from websockets.speedups import apply_mask
 except ImportError:
     from websockets.utils import apply_mask
 
-#: Bytes of a message beyond which it is passed over.
+#: Bytes of a message on the wire beyond which it is passed over.
 MESSAGE_LIMIT = 64 * 1024 * 1024
 
 _TEXT, _BINARY, _CLOSE, _PING, _PONG = 1, 2, 8, 9, 10
 _FIN, _RSV1, _RSV2_3, _OPCODE, _MASKED, _LENGTH = 0x80, 0x40, 0x30, 0x0F, 0x80, 0x7F
 _CONTROL_LIMIT = 125
 _NO_CODE = 1005
-# A compressed message is sent without this end of it (RFC 7692, 7.2.1).
-_DEFLATE_END = b"\x00\x00\xff\xff"
-_INFLATE_PIECE = 1024 * 1024
+# Roughly what a piece of a message takes beside its bytes.
+_OVERHEAD = 64
 
-
-class Gap(NamedTuple):
-    """A place where no message could be read.
-
-    Attributes:
-        reason: `message_too_large`, or `protocol_error`: nothing is read behind that.
-        facts: what is known of it.
-    """
-
-    reason: str
-    facts: dict[str, Any]
+#: What was found: a small message, the payload of another, or a place where none could be read.
+Found = str | bytes | Payload | Gap
 
 
 class CloseFrame(NamedTuple):
@@ -52,20 +47,29 @@ class FrameScanner:
         masked: whether it is the client's direction.
         deflate: whether permessage-deflate was agreed on.
         limit: a message of more bytes is passed over.
+        unfinished: counts the bytes of messages that are not whole.
 
     Attributes:
         close: the first close frame.
         failed: whether something came that is no frame; what follows is not read.
         pending: how many of the last bytes belong to a frame that is not complete.
+        behind: some of the last bytes are not looked at yet: feed it again.
+        held: bytes of memory that the unfinished message takes.
     """
 
-    def __init__(self, masked: bool, deflate: bool = False, limit: int = MESSAGE_LIMIT) -> None:
+    def __init__(
+        self,
+        masked: bool,
+        deflate: bool = False,
+        limit: int = MESSAGE_LIMIT,
+        unfinished: Unfinished | None = None,
+    ) -> None:
         self.close: CloseFrame | None = None
-        self.failed = False
-        self.pending = 0
+        self.failed = self.behind = False
+        self.pending = self.held = 0
         self._masked, self._limit, self._deflate = masked, limit, deflate
-        self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-        self._header = b""  # the beginning of one that is not complete
+        self._unfinished = unfinished or Unfinished()
+        self._unread = b""  # the beginning of a header, or what is not looked at yet
         # The frame that is being read.
         self._in_frame, self._opcode, self._final = False, 0, False
         self._left, self._mask, self._control = 0, b"", b""
@@ -73,34 +77,53 @@ class FrameScanner:
         self._in_message, self._is_text, self._compressed = False, False, False
         self._parts: list[bytes] = []
         self._size = 0
+        self._given_up: str | None = None
 
-    def feed(self, data: bytes) -> list[str | bytes | Gap]:
+    def feed(self, data: bytes, most: int | None = None) -> list[Found]:
         """Take the next bytes.
 
+        Args:
+            most: how many frames to look at; the rest waits for the next call (`behind`). None
+                for all of them.
+
         Returns:
-            The messages that they complete, in order: text, bytes of a binary message (and of a
-            text that is no UTF-8), and what could not be read. Never raises.
+            What they complete, in order: small messages as text, or as bytes (a text that is no
+            UTF-8, too); the payloads of others; and what could not be read. Never raises.
         """
-        found: list[str | bytes | Gap] = []
+        found: list[Found] = []
         if self.failed:
             return found
         self.pending += len(data)
         try:
-            self._scan(self._header + data if self._header else data, found)
+            self._scan(self._unread + data if self._unread else data, found, most)
         except _NotAFrameError as error:
-            self.failed = True
-            self._parts, self._header = [], b""
+            self.failed, self.behind, self._unread = True, False, b""
+            self.forget()
             found.append(Gap("protocol_error", {"detail": str(error)}))
         return found
 
-    def _scan(self, data: bytes, found: list[str | bytes | Gap]) -> None:
-        position, end = 0, len(data)
+    def forget(self) -> None:
+        """Let go of the unfinished message: nothing more will come."""
+        self._parts = []
+        self._unfinished.release(self)
+
+    def give_up(self) -> None:
+        """Pass the rest of the unfinished message over: all of them together are too large."""
+        self._parts, self._given_up = [], "overflow"
+
+    def _scan(self, data: bytes, found: list[Found], most: int | None) -> None:
+        position, end, frames = 0, len(data), 0
+        self.behind = False
         while True:
             if not self._in_frame:
+                if frames == most:
+                    self.behind = position < end
+                    break
                 size = self._begin_frame(data, position, end)
                 if size == 0:
                     break
                 position += size
+                frames += 1
             if self._left:
                 piece = data[position : position + self._left]
                 position += len(piece)
@@ -111,7 +134,7 @@ class FrameScanner:
             self._in_frame = False
             self.pending = end - position
             self._end_frame(found)
-        self._header = data[position:]
+        self._unread = data[position:]
 
     def _begin_frame(self, data: bytes, start: int, end: int) -> int:
         """Read a frame's header; how long it is, 0 where not all of it is there."""
@@ -165,50 +188,36 @@ class FrameScanner:
             piece = apply_mask(piece, mask)
         if self._opcode >= _CLOSE:
             self._control += piece
-        elif self._compressed:
-            self._inflate(piece)
-        else:
-            self._keep(piece)
-
-    def _keep(self, piece: bytes) -> None:
+            return
         self._size += len(piece)
-        if self._size > self._limit:
-            self._parts.clear()
-        else:
+        if self._given_up is None and self._size > self._limit:
+            self._given_up = "message_too_large"
+            self.forget()
+        if self._given_up is None:
             self._parts.append(piece)
+            if self._left or not self._final:  # else it is whole in a moment
+                self._unfinished.add(self, len(piece) + _OVERHEAD)
 
-    def _inflate(self, data: bytes) -> None:
-        # Also what is passed over is inflated, in pieces: later messages may refer to it.
-        try:
-            while True:
-                piece = self._inflater.decompress(data, _INFLATE_PIECE)
-                self._keep(piece)
-                data = self._inflater.unconsumed_tail
-                if self._inflater.eof:
-                    data = self._inflater.unused_data
-                    self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-                if not data and len(piece) < _INFLATE_PIECE:
-                    return
-        except zlib.error as error:
-            raise _NotAFrameError("compressed data that cannot be inflated") from error
-
-    def _end_frame(self, found: list[str | bytes | Gap]) -> None:
+    def _end_frame(self, found: list[Found]) -> None:
         if self._opcode >= _CLOSE:
             if self._opcode == _CLOSE and self.close is None:
                 self.close = _close_frame(self._control)
             self._control = b""
             return
-        if not self._final:
-            return
-        if self._compressed:
-            self._inflate(_DEFLATE_END)
-        parts, size = self._parts, self._size
-        self._in_message, self._parts, self._size = False, [], 0
-        if size > self._limit:
-            found.append(Gap("message_too_large", {"bytes": size}))
-            return
+        if self._final:
+            self._in_message = False
+            found.append(self._end_message())
+
+    def _end_message(self) -> Found:
+        parts, size, given_up = self._parts, self._size, self._given_up
+        self._parts, self._size, self._given_up = [], 0, None
+        if given_up is not None:
+            return Gap(given_up, {"bytes": size}, self._compressed)
+        self._unfinished.release(self)
+        if self._compressed or size > PIECE:
+            return Payload(parts, size, self._is_text, self._compressed)
         payload = parts[0] if len(parts) == 1 else b"".join(parts)
-        found.append(_decoded(payload) if self._is_text else payload)
+        return _decoded(payload) if self._is_text else payload
 
 
 def _decoded(payload: bytes) -> str | bytes:

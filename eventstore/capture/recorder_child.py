@@ -15,6 +15,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
+from eventstore.capture.message_unpacking import Message
 from eventstore.capture.recorder import Recorder
 from eventstore.capture.session_recorder import SessionRecorder
 from eventstore.errors import DatabaseUnavailableError, EventStoreError, MissingKeyError
@@ -86,12 +87,14 @@ class _Work:
         self._recorder, self._teller = recorder, teller
         self._sessions: dict[int, SessionRecorder] = {}
         self._unnamed: dict[int, SessionRecorder] = {}
+        self._pieces: list[Any] = []  # of the frame that comes next
 
     def run(self, pipe: Connection) -> None:
         """Do what comes, in order."""
         deeds: dict[str, Callable[..., None]] = {
             "open": self._open,
-            "record": lambda number, *frame: self._sessions[number].record(*frame),
+            "piece": self._pieces.append,
+            "record": self._record,
             "gap": lambda number, why, facts: self._sessions[number].gap(why, **facts),
             "close": lambda number, *how: self._sessions.pop(number).close(*how),
             "commit": self._commit,
@@ -131,6 +134,15 @@ class _Work:
 
     def _open(self, number: int, *arguments: Any) -> None:
         self._sessions[number] = self._unnamed[number] = self._recorder.session(*arguments)
+
+    def _record(self, number: int, direction: str, text: Message | None, at: int) -> None:
+        if text is None:
+            text = self._pieces.copy()
+            self._pieces.clear()
+        if isinstance(text, list):
+            self._sessions[number].record_pieces(direction, text, at)
+        else:
+            self._sessions[number].record(direction, text, at)
 
     def _commit(self, number: int, ticket: int) -> None:
         def told(done: Future[None]) -> None:

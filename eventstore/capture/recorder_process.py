@@ -11,7 +11,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from itertools import count
@@ -21,6 +22,7 @@ from pathlib import Path
 from threading import Condition, Lock, Thread
 from typing import Any
 
+from eventstore.capture.message_unpacking import Message, size_of
 from eventstore.capture.recorder import MEMORY, Counters
 from eventstore.errors import EventStoreError
 from eventstore.store.filters import check_metadata
@@ -35,6 +37,10 @@ _RESTART = 1.0
 #: Words that are said at once, and seconds after which nobody is waited for that takes none.
 _AT_ONCE, _STUCK = 500, 1.0
 _OVERHEAD = 200
+#: Characters that are said at once: to pickle more would hold the interpreter up.
+_AT_ONCE_SIZE = 256 * 1024
+#: The share of the memory that is for sessions that hold less than that: one in so many.
+_RESERVE = 16
 
 
 class RemoteSession:
@@ -49,13 +55,17 @@ class RemoteSession:
         """Hand over a frame: `client` or `server`, its text, and when it came (microseconds)."""
         self._recorder.hand_over(self, direction, text, at)
 
+    def record_pieces(self, direction: str, pieces: list[str] | list[bytes], at: int) -> None:
+        """Hand over a frame that is in pieces, because it is large: as `record` does."""
+        self._recorder.hand_over(self, direction, pieces, at)
+
     def gap(self, reason: str, **facts: Any) -> None:
         """Note in the log that something is missing here, and why."""
         self._recorder.say("gap", self.number, reason, facts)
 
     def is_pressed(self) -> bool:
         """Whether who can hand over less now should: see `RecorderProcess.is_pressed`."""
-        return self._recorder.is_pressed()
+        return self._recorder.is_pressed(self.number)
 
     def committed(self) -> Future[None]:
         """A future that is done once all that was handed over so far is in the database."""
@@ -98,8 +108,9 @@ class RecorderProcess:
         self._asked, self._memory = (url, spool, keys), memory
         self._lock = Lock()
         self._changed = Condition(self._lock)
-        self._queue: list[tuple[Any, ...]] = []
+        self._queue: deque[tuple[Any, ...]] = deque()
         self._held = 0
+        self._held_by: dict[int, int] = {}
         self._urgent = self._closing = self._gone = False
         self._sessions: dict[int, RemoteSession] = {}
         self._ending: dict[int, RemoteSession] = {}
@@ -139,9 +150,14 @@ class RecorderProcess:
         """Of the process that records."""
         return self._process.pid
 
-    def is_pressed(self) -> bool:
-        """Whether who can hand over less now should: memory fills, but frames do get away."""
-        if 2 * self._held <= self._memory:
+    def is_pressed(self, number: int) -> bool:
+        """Return True if a session should hand over less: memory fills, but frames do get away.
+
+        That is so for sessions that hold as much as the average or more: it is they who fill it,
+        and the others' calls must not be slowed by them.
+        """
+        held = self._held
+        if 2 * held <= self._memory or self._held_by.get(number, 0) * len(self._held_by) < held:
             return False
         return time.monotonic() - self._sent_at < _STUCK
 
@@ -175,18 +191,22 @@ class RecorderProcess:
 
     # For the sessions
 
-    def hand_over(self, session: RemoteSession, direction: str, text: str | bytes, at: int) -> None:
+    def hand_over(self, session: RemoteSession, direction: str, text: Message, at: int) -> None:
         """Take a frame, or miss it where there is no room."""
-        size = len(text) + _OVERHEAD
+        size = size_of(text) + _OVERHEAD
         with self._lock:
             if session.number not in self._sessions:
                 return
-            if self._held + size > self._memory:
+            held = self._held_by.get(session.number, 0)
+            # The last of the room is for those who hold little: a flood is not to take all of it.
+            reserve = self._memory // _RESERVE
+            if self._held + size > self._memory - (reserve if held + size > reserve else 0):
                 session.missed[direction] = session.missed.get(direction, 0) + 1
                 self._missed += 1
                 return
             self._tell_missed(session)
             self._held += size
+            self._held_by[session.number] = held + size
             self._accepted += 1
             self._put("record", session.number, direction, text, at)
 
@@ -288,10 +308,11 @@ class RecorderProcess:
                     return
                 continue
             try:
-                self._pipe.send(queue)
+                for words in _bounded(queue):
+                    self._pipe.send(words)
             except OSError:
                 with self._lock:
-                    self._queue[:0] = queue
+                    self._queue.extendleft(reversed(queue))
                     self._gone = True
                 continue
             if self._count_sent(queue):
@@ -304,7 +325,14 @@ class RecorderProcess:
             self._changed.wait_for(lambda: self._urgent or self._gone, _GATHER)
             if self._gone:
                 return None
-            queue, self._queue = self._queue[:_AT_ONCE], self._queue[_AT_ONCE:]
+            queue: list[tuple[Any, ...]] = []
+            size = 0
+            while self._queue and len(queue) < _AT_ONCE:
+                size += _size(self._queue[0])
+                if queue and size > _AT_ONCE_SIZE:
+                    break
+                queue.append(self._queue.popleft())
+            # What is left has waited for its turn already.
             self._urgent = bool(self._queue)
             return queue
 
@@ -314,13 +342,19 @@ class RecorderProcess:
         with self._lock:
             for what in queue:
                 if what[0] == "record":
-                    self._held -= len(what[3]) + _OVERHEAD
+                    self._release(what[1], _size(what))
                     self._sent += 1
                 elif what[0] == "close":
                     self._ending.pop(what[1], None)
                 elif what[0] == "stop":
                     return True
         return False
+
+    def _release(self, number: int, size: int) -> None:
+        self._held -= size
+        left = self._held_by.pop(number) - size
+        if left:
+            self._held_by[number] = left
 
     def _start_again(self) -> bool:
         """Start the process anew, and go on with all sessions; False where the end has come."""
@@ -344,7 +378,7 @@ class RecorderProcess:
                     again.append(("open", session.number, *session.begun))
                     facts = {"previous": session.session_id}
                     again.append(("gap", session.number, "recorder_restarted", facts))
-            self._queue[:0] = again
+            self._queue.extendleft(reversed(again))
         return True
 
     def _fail_tickets(self) -> None:
@@ -360,6 +394,26 @@ class RecorderProcess:
         written = before.written + there.written
         missed = self._sent - written
         return Counters(self._sent, written, before.spooled + there.spooled, 0, missed)
+
+
+def _size(what: tuple[Any, ...]) -> int:
+    """About how many bytes of memory a word takes."""
+    return _OVERHEAD + (size_of(what[3]) if what[0] == "record" else 0)
+
+
+def _bounded(words: list[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:
+    """What to say at once, so that nothing large is pickled as a whole.
+
+    A large frame stands alone among the words, and goes over in pieces, which end with its record.
+    """
+    if len(words) > 1 or _size(words[0]) <= _AT_ONCE_SIZE:
+        yield words
+        return
+    kind, number, direction, text, at = words[0]
+    for piece in text if isinstance(text, list) else [text]:
+        for start in range(0, len(piece), _AT_ONCE_SIZE):
+            yield [("piece", piece[start : start + _AT_ONCE_SIZE])]
+    yield [(kind, number, direction, None, at)]
 
 
 def _path() -> str:

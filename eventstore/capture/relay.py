@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from eventstore.capture.recorder import Recorder
@@ -13,11 +13,15 @@ from eventstore.capture.recorder_process import RecorderProcess
 from eventstore.capture.relay_connection import Connection, OnEvent, Shared
 from eventstore.capture.relay_metrics import Counts
 from eventstore.capture.relay_request import parse_upstream
+from eventstore.capture.unpacking_thread import UnpackingThread
+from eventstore.hosts import Visitors, parse_origin
 
 CONNECT_TIMEOUT = 30.0
 _BACKLOG = 1024
 # Seconds for a client's TLS handshake.
-_TLS_TIMEOUT = 30.0
+_TLS_TIMEOUT = 10.0
+#: Connections that are relayed at once, unless another number is named.
+MAX_CALLS = 1000
 # Seconds for connections to close once they have been told to; behind that they are cut off.
 _CLOSING = 5.0
 
@@ -90,6 +94,8 @@ async def relay(
     durable: bool = False,
     metadata: Mapping[str, str] | None = None,
     on_event: OnEvent | None = None,
+    origins: Iterable[str] = (),
+    max_calls: int = MAX_CALLS,
 ) -> AsyncIterator[Relay]:
     """Relay websockets to an upstream and record them, until the block is left.
 
@@ -104,13 +110,17 @@ async def relay(
         durable: pass a message on only once it is committed.
         metadata: set on every session.
         on_event: told what happens in words, with the connection's number.
+        origins: browser pages of these may connect, such as `https://app.example`; `*` for all.
+            Those of this machine always may.
+        max_calls: how many connections are relayed at once; more are refused with 503.
 
     Raises:
-        InvalidInputError: the upstream is no such URL.
+        InvalidInputError: the upstream is no such URL, or an origin is none.
         OSError: the address cannot be listened on.
     """
     server = parse_upstream(upstream)
     tls = (upstream_tls or ssl.create_default_context()) if server.tls else None
+    allowed = frozenset(map(parse_origin, origins))
     shared = Shared(
         recorder,
         server,
@@ -119,6 +129,9 @@ async def relay(
         durable,
         metadata or {},
         on_event or (lambda number, words: None),
+        UnpackingThread(asyncio.get_running_loop()),
+        Visitors(host, listen_tls is not None, allowed, "--allow-origin"),
+        max_calls,
     )
     shared.idle.set()
     listening = await asyncio.get_running_loop().create_server(

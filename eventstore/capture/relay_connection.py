@@ -21,13 +21,16 @@ from eventstore.capture.relay_request import (
     RequestReader,
     Upstream,
     answer,
-    deflates,
+    compression,
     header,
     refusal,
     request_head,
     upstream_target,
 )
 from eventstore.capture.relay_tee import Tee
+from eventstore.capture.unfinished import Unfinished
+from eventstore.capture.unpacking_thread import UnpackingThread
+from eventstore.hosts import Visitors
 from eventstore.realtime.frames import CLIENT, SERVER
 
 #: Told what happens in words, with the connection's number.
@@ -36,6 +39,8 @@ OnEvent = Callable[[int, str], None]
 # Seconds for a client to send its request, and for a refused one to read why.
 _HEAD_TIMEOUT, _ANSWER_TIMEOUT = 30.0, 2.0
 _OWN_PATHS = ("/healthz", "/metrics")
+# Connections without one to the upstream: that have not asked yet, or read why they are refused.
+_WAITING = 256
 
 
 @dataclass
@@ -47,7 +52,13 @@ class Shared:
         connect_timeout: seconds for the upstream to answer a handshake.
         durable: pass messages on only once they are committed.
         metadata: set on every session.
+        unpacking: unpacks large messages.
+        visitors: who may ask.
+        max_calls: how many connections may have one to the upstream at once.
+        unfinished: counts the bytes of unfinished messages.
         live: the connections under way.
+        calls: those of them that have one to the upstream, or are about to.
+        waiting: those that have not asked for one, the oldest first.
         idle: set while there are none.
         connections: how many there have been.
         draining: whether no more are taken.
@@ -60,8 +71,14 @@ class Shared:
     durable: bool
     metadata: Mapping[str, str]
     on_event: OnEvent
+    unpacking: UnpackingThread
+    visitors: Visitors
+    max_calls: int
+    unfinished: Unfinished = field(default_factory=Unfinished)
     counts: Counts = field(default_factory=Counts)
     live: set[Connection] = field(default_factory=set)
+    calls: set[Connection] = field(default_factory=set)
+    waiting: dict[Connection, None] = field(default_factory=dict)
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     connections: int = 0
     draining: bool = False
@@ -116,6 +133,14 @@ class Connection:
         self._deadline.set(_HEAD_TIMEOUT, self._close)
         if shared.draining:
             self._close()
+            return
+        # Who opens connections and asks for nothing keeps nobody out: the oldest of them goes.
+        if len(shared.waiting) >= _WAITING:
+            shared.counts.refused[HTTPStatus.REQUEST_TIMEOUT] += 1
+            oldest = next(iter(shared.waiting))
+            del shared.waiting[oldest]
+            oldest.abort()
+        shared.waiting[self] = None
 
     def received(self, side: Side, data: bytes) -> None:
         """Bytes came."""
@@ -155,10 +180,25 @@ class Connection:
         if request is None:
             return
         self.request, self._early = request, self._reader.rest
+        shared = self._shared
+        refused = shared.visitors.refusal(
+            header(request.headers, b"host"), header(request.headers, b"origin")
+        )
+        if refused is not None:
+            self._refuse(HTTPStatus.FORBIDDEN, refused)
+            return
         path = request.target.partition("?")[0]
         if request.method == "GET" and path in _OWN_PATHS:
             self._tell(path)
             return
+        if len(shared.calls) >= shared.max_calls:
+            self._refuse(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                f"the relay has {shared.max_calls:,} connections, and takes no more at once",
+            )
+            return
+        shared.waiting.pop(self, None)
+        shared.calls.add(self)
         self._read[self.client] = self._take_early
         self._deadline.set(self._shared.connect_timeout, self._late)
         self._task = asyncio.get_running_loop().create_task(self._connect(request))
@@ -270,7 +310,8 @@ class Connection:
         except Exception as error:  # whatever it is, the call must not suffer
             shared.on_event(self._number, f"is not recorded: {type(error).__name__}: {url}")
         else:
-            self.tee = Tee(session, deflates(reader.headers), shared.counts)
+            agreed = compression(reader.headers)
+            self.tee = Tee(session, agreed, shared.counts, shared.unpacking, shared.unfinished)
             shared.counts.sessions += 1
             shared.on_event(self._number, f"begins: {url}")
         head, frames = self._held, reader.rest
@@ -321,15 +362,26 @@ class Connection:
 
     def _finish(self) -> None:
         shared = self._shared
-        if self not in shared.live:
+        if self not in shared.live or (self.tee and not self.tee.settle(self._finish)):
             return
         shared.live.discard(self)
+        shared.calls.discard(self)
+        shared.waiting.pop(self, None)
         self._deadline.clear()
         if self.tee is not None:
             self.tee.end()
             shared.on_event(self._number, self.tee.told())
+        self._forget()
         if not shared.live:
             shared.idle.set()
+
+    def _forget(self) -> None:
+        """Let go of everything, so that no memory waits for the garbage collector."""
+        self.client.forget()
+        self._server.forget()
+        self._read = {self.client: _ignore, self._server: _ignore}
+        self._passing = self._task = None
+        self._early = self._held = b""
 
 
 def _ignore(data: bytes) -> None:

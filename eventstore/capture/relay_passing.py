@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import Future
 
 from websockets.frames import Close, Frame, Opcode
 
@@ -13,6 +14,8 @@ from eventstore.capture.relay_tee import Closing, Tee
 GOING_AWAY, GOING_AWAY_REASON = 1001, "the relay is going away"
 # Seconds until another look whether the recorder has room.
 _REST = 0.005
+# Frames of a copy that are read at once: a flood of tiny ones takes turns with the other calls.
+_TURN = 500
 # Seconds: for what is left of a connection once one side ended; for close frames to be answered.
 LINGER, _CLOSE_TIMEOUT = 10.0, 2.0
 
@@ -44,18 +47,55 @@ class Passing:
 
         def pass_on(data: bytes) -> None:
             flow.send(data)
-            tee.take(direction, data)
+            tee.take(direction, data, _TURN)
             if tee.closed:
                 self._linger()
-            if tee.is_pressed():
+            if tee.is_behind(direction):
+                self._catch_up(side, tee)
+            elif tee.is_pressed():
                 self._rest(side, tee)
 
         def pass_on_behind(data: bytes) -> None:
-            flow.send(data, tee.committed() if tee.take(direction, data) else None)
+            found = tee.take(direction, data, _TURN)
+            if tee.is_behind(direction):
+                whole: Future[None] = Future()
+                flow.send(data, whole)
+                self._catch_up(side, tee, whole)
+            else:
+                flow.send(data, tee.committed() if found else None)
             if tee.closed:
                 self._linger()
 
         return pass_on_behind if self._durable else pass_on
+
+    def _catch_up(self, side: Side, tee: Tee, whole: Future[None] | None = None) -> None:
+        """Read what is left of the copy in turns with the other calls, and no more until then.
+
+        Args:
+            whole: done once all of it is committed.
+        """
+        loop = asyncio.get_running_loop()
+        side.hold("copy")
+
+        def go_on() -> None:
+            if tee.is_pressed():
+                loop.call_later(_REST, go_on)
+                return
+            tee.take(side.name, b"", _TURN)
+            if tee.closed:
+                self._linger()
+            if tee.is_behind(side.name):
+                loop.call_soon(go_on)
+                return
+            side.release("copy")
+            if whole is not None:
+                tee.promise(whole)
+            if self._going:
+                self._end_between_frames(side, tee)
+            elif tee.is_pressed():
+                self._rest(side, tee)
+
+        loop.call_soon(go_on)
 
     def _rest(self, side: Side, tee: Tee) -> None:
         """Read no further until the recorder has room again."""
@@ -107,9 +147,13 @@ class Passing:
         tee = self._tee
         tee.closing = tee.closing or Closing("recorder", GOING_AWAY, GOING_AWAY_REASON)
         for side in (self._client, self._server):
-            scanner = tee.scanners[side.name]
-            if not scanner.pending and not scanner.failed:
-                self._send_last(side, tee)
+            self._end_between_frames(side, tee)
+
+    def _end_between_frames(self, side: Side, tee: Tee) -> None:
+        """Send the close frame in a side's name, unless it is in the middle of a frame."""
+        scanner = tee.scanners[side.name]
+        if not scanner.pending and not scanner.failed and side not in self._last_sent:
+            self._send_last(side, tee)
 
     def going_reader(self, side: Side) -> Callable[[bytes], None]:
         """What takes a side's bytes once the relay goes away."""

@@ -131,6 +131,34 @@ class Side(asyncio.Protocol):
         if self.transport is not None:
             self.transport.abort()
 
+    def forget(self) -> None:
+        """Let go of everything: nothing happens any more.
+
+        A side and its owner refer to each other. Without this, both would stay in memory until
+        the garbage collector looks for them.
+        """
+        self._owner, self.other, self.transport = _NOBODY, None, None
+
+
+class _Nobody:
+    """The owner of sides that are forgotten."""
+
+    def connected(self, side: Side) -> None:
+        """Close what is connected too late."""
+        side.abort()
+
+    def received(self, side: Side, data: bytes) -> None:
+        """Do nothing."""
+
+    def ended(self, side: Side) -> None:
+        """Do nothing."""
+
+    def lost(self, side: Side, error: Exception | None) -> None:
+        """Do nothing."""
+
+
+_NOBODY = _Nobody()
+
 
 def _tune(connection: socket.socket | None) -> None:
     if connection is None:

@@ -7,10 +7,12 @@ from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from typing import NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import h11
 
+from eventstore.capture.addresses import HARMLESS
+from eventstore.capture.message_unpacking import Compression
 from eventstore.capture.relay_metadata import is_metadata, is_metadata_header
 from eventstore.errors import InvalidInputError
 
@@ -53,6 +55,12 @@ class Upstream(NamedTuple):
     def shown(self) -> str:
         """Its URL without what may be secret."""
         return f"{'wss' if self.tls else 'ws'}://{self.authority}{self.path}"
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether its URL holds what may be a key, which each relayed request then comes with."""
+        names = (name.lower() for name, _ in parse_qsl(self.query, keep_blank_values=True))
+        return self.authorization is not None or any(name not in HARMLESS for name in names)
 
 
 class Request(NamedTuple):
@@ -252,10 +260,17 @@ def _passed_on(upstream: Upstream, request: Request) -> Iterator[Header]:
         yield b"Authorization", upstream.authorization
 
 
-def deflates(answer: Iterable[Header]) -> bool:
-    """Whether an answer agrees on permessage-deflate."""
-    value = header(answer, b"sec-websocket-extensions") or ""
-    return any(_extension(piece) == _DEFLATE for piece in value.encode().split(b","))
+def compression(answer: Iterable[Header]) -> Compression:
+    """What an answer agrees on about permessage-deflate."""
+    for piece in (header(answer, b"sec-websocket-extensions") or "").encode().split(b","):
+        if _extension(piece) == _DEFLATE:
+            options = {option.strip().lower() for option in piece.split(b";")[1:]}
+            return Compression(
+                True,
+                b"client_no_context_takeover" not in options,
+                b"server_no_context_takeover" not in options,
+            )
+    return Compression()
 
 
 def _extension(offer: bytes) -> bytes:

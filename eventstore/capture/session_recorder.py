@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from eventstore.capture import notes
+from eventstore.capture.message_unpacking import joined
 from eventstore.capture.outbox import Live, Outbox
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.frames import CLIENT, SERVER, Frame
@@ -43,6 +44,12 @@ class SessionRecorder:
         if direction not in (CLIENT, SERVER) or not is_time(at):
             raise InvalidInputError(f"direction {direction!r} at {at!r}: use client or server")
         self._outbox.put(self._live, Frame(direction, text, at))
+
+    def record_pieces(
+        self, direction: str, pieces: list[str] | list[bytes], at: int | None = None
+    ) -> None:
+        """Hand over a frame that is in pieces, because it is large: as `record` does."""
+        self.record(direction, joined(pieces), at)
 
     def gap(self, reason: str, **facts: Any) -> None:
         """Note in the log that something is missing here, and why.

@@ -40,6 +40,24 @@ _FILE = click.Path(path_type=Path)
 )
 @click.option("--durable", is_flag=True, help="Pass each message on only once it is committed.")
 @click.option("--metadata", multiple=True, metavar="K=V", help="Set on each session; repeat it.")
+@click.option(
+    "--allow-origin",
+    "origins",
+    multiple=True,
+    metavar="URL",
+    help="Let browser pages of this origin connect; repeat it, or * for all.",
+)
+@click.option(
+    "--max-connections",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Relay so many at once, by default 1000; more are refused with 503.",
+)
+@click.option(
+    "--share-credentials",
+    is_flag=True,
+    help="Let whoever reaches --listen use the credentials in --upstream.",
+)
 @spool_option
 @db_option
 def record(
@@ -51,6 +69,9 @@ def record(
     grace: float,
     durable: bool,
     metadata: tuple[str, ...],
+    origins: tuple[str, ...],
+    max_connections: int | None,
+    share_credentials: bool,
     folder: Path | None,
     url: str,
 ) -> None:
@@ -90,6 +111,9 @@ def record(
             durable=durable,
             metadata=parse_metadata(metadata),
             spool=folder,
+            origins=origins,
+            max_connections=max_connections,
+            share_credentials=share_credentials,
         ),
     )
 

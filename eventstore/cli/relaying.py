@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import resource
 import signal
 import ssl
 from collections.abc import AsyncIterator, Iterator
@@ -13,15 +14,26 @@ from pathlib import Path
 from typing import NamedTuple
 
 from eventstore.capture.recorder_process import RecorderProcess
-from eventstore.capture.relay import Relay, relay
+from eventstore.capture.relay import MAX_CALLS, Relay, relay
 from eventstore.capture.relay_request import parse_upstream
 from eventstore.cli.output import counted, say
 from eventstore.cli.serving import listening, place
 from eventstore.errors import InvalidInputError
+from eventstore.hosts import is_loopback_address, parse_origin
+
+# Files that a relay opens beside its connections: those that have not asked yet, the spool, …
+_OTHER_FILES = 400
 
 
 class Relaying(NamedTuple):
-    """What `record` asks for; `grace` is in seconds."""
+    """What `record` asks for.
+
+    Attributes:
+        grace: seconds for calls to end when the relay is stopped.
+        origins: whose browser pages may connect.
+        max_connections: how many connections are relayed at once; None for the usual number.
+        share_credentials: whoever reaches the relay may use what the upstream's URL holds.
+    """
 
     host: str
     port: int
@@ -33,6 +45,9 @@ class Relaying(NamedTuple):
     grace: float = 20.0
     durable: bool = False
     metadata: dict[str, str] | None = None
+    origins: tuple[str, ...] = ()
+    max_connections: int | None = None
+    share_credentials: bool = False
 
 
 def run(url: str, keys: str | None, asked: Relaying) -> None:
@@ -58,7 +73,10 @@ def recorder_for(asked: Relaying, url: str, keys: str | None) -> Iterator[Record
     Args, Raises: as for `run`.
     """
     # What is wrong with these is told before anything is started.
-    parse_upstream(asked.upstream)
+    _check_upstream(asked)
+    for origin in asked.origins:
+        parse_origin(origin)
+    room_for_connections(asked.max_connections)
     _listen_tls(asked)
     _upstream_tls(asked)
     logging.getLogger("eventstore").addHandler(_Said())
@@ -70,6 +88,46 @@ def recorder_for(asked: Relaying, url: str, keys: str | None) -> Iterator[Record
         yield recorder
     finally:
         recorder.close()
+
+
+def _check_upstream(asked: Relaying) -> None:
+    """See that nobody uses the upstream's credentials unasked."""
+    upstream = parse_upstream(asked.upstream)
+    if asked.share_credentials or is_loopback_address(asked.host):
+        return
+    if upstream.has_credentials:
+        raise InvalidInputError(
+            f"the upstream's URL holds credentials, and whoever reaches {asked.host} would use"
+            " them: listen on 127.0.0.1, or say `record --share-credentials`"
+        )
+
+
+def room_for_connections(wanted: int | None) -> int:
+    """Have the system let this process open two sockets for each connection.
+
+    Args:
+        wanted: how many connections; None for the usual number, or fewer where the system lets
+            a process open fewer files.
+
+    Returns:
+        How many connections there is room for.
+
+    Raises:
+        InvalidInputError: there is no room for as many as are wanted.
+    """
+    files = 2 * (wanted or MAX_CALLS) + _OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= files:
+        return wanted or MAX_CALLS
+    most = files if hard == resource.RLIM_INFINITY else min(files, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    fit = max(1, (most - _OTHER_FILES) // 2)
+    if wanted is not None and fit < wanted:
+        raise InvalidInputError(
+            f"--max-connections {wanted}: the system lets a process open {most:,} files, enough"
+            f" for {fit:,}; raise that (ulimit -n {files}), or name fewer"
+        )
+    return fit
 
 
 class _Said(logging.Handler):
@@ -131,6 +189,8 @@ async def relaying(recorder: RecorderProcess, asked: Relaying) -> AsyncIterator[
                     durable=asked.durable,
                     metadata=asked.metadata,
                     on_event=_tell,
+                    origins=asked.origins,
+                    max_calls=room_for_connections(asked.max_connections),
                 )
             )
         yield running

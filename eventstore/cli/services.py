@@ -16,6 +16,7 @@ from eventstore.cli.output import counted, say
 from eventstore.cli.relaying import Relaying, drain, recorder_for, relaying, signals, told
 from eventstore.cli.replay_server import EVERY_SESSION, replay_url
 from eventstore.cli.serving import listening, place
+from eventstore.hosts import is_loopback
 from eventstore.queries import Queries
 from eventstore.replay.connection import Manner
 from eventstore.replay.handshake import RefusedError, api_key
@@ -23,7 +24,6 @@ from eventstore.replay.server import recordings_of, replay_server
 from eventstore.store.pricing import price_boundaries
 from eventstore.web.access import digest
 from eventstore.web.app import make_app
-from eventstore.web.hosts import is_loopback
 from eventstore.web.requests import Stores, scoped
 from eventstore.web.server import Server, Service, check_host, configuration, open_stores
 

@@ -15,6 +15,7 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.typing import Subprotocol
 
+from eventstore.hosts import Visitors
 from eventstore.replay.cassette_file import Part
 from eventstore.replay.connection import Manner, Outcome, serve_connection
 from eventstore.replay.handshake import refusal, subprotocol
@@ -103,6 +104,10 @@ class CassetteServer:
         return len(self._serving)
 
     async def _handshake(self, connection: ServerConnection, request: Request) -> Response | None:
+        headers = request.headers
+        refused = Visitors(_HOST).refusal(headers.get("Host"), headers.get("Origin"))
+        if refused is not None:
+            return refusal(HTTPStatus.FORBIDDEN, refused)
         source: Recording | ClientConnection | Response
         self._arrived += 1
         arrived = self._arrived

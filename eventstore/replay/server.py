@@ -11,13 +11,13 @@ from http import HTTPStatus
 from itertools import count
 from threading import Lock
 from typing import NamedTuple
-from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 
 from eventstore.errors import DatabaseUnavailableError, EventStoreError, NotFoundError
+from eventstore.hosts import Visitors
 from eventstore.queries import Queries
 from eventstore.realtime.frames import SERVER, Frame
 from eventstore.replay.choose import choose_session, wish_of
@@ -36,7 +36,6 @@ _LOGGER = logging.getLogger("eventstore.replay.server")
 _LOGGER.setLevel(logging.CRITICAL)
 _MAX_FRAME = 32 * 1024 * 1024
 _RECORDINGS_KEPT = 4
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Watcher(NamedTuple):
@@ -114,10 +113,13 @@ async def replay_server(
     """
     chosen: WeakKeyDictionary[ServerConnection, Recording] = WeakKeyDictionary()
     numbers = count(1)
+    visitors = Visitors(host)
 
     async def handshake(connection: ServerConnection, request: Request) -> Response | None:
-        if not keyed and not _is_local(request.headers.get("Origin"), host):
-            return refusal(HTTPStatus.FORBIDDEN, "pages of other hosts cannot read recordings")
+        headers = request.headers
+        refused = visitors.refusal(headers.get("Host"), headers.get("Origin"))
+        if refused is not None and not keyed:
+            return refusal(HTTPStatus.FORBIDDEN, refused)
         try:
             # In a thread: to read a long recording must not hold up those that play.
             chosen[connection] = await asyncio.to_thread(open_, request)
@@ -160,13 +162,3 @@ def _status(error: EventStoreError) -> HTTPStatus:
     if isinstance(error, DatabaseUnavailableError):
         return HTTPStatus.SERVICE_UNAVAILABLE
     return HTTPStatus.NOT_FOUND if isinstance(error, NotFoundError) else HTTPStatus.BAD_REQUEST
-
-
-def _is_local(origin: str | None, host: str) -> bool:
-    """Whether a browser's page may connect: websockets know no same-origin rule."""
-    if origin is None:
-        return True
-    try:
-        return urlsplit(origin).hostname in _LOOPBACK | {host}
-    except ValueError:
-        return False

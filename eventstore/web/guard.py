@@ -9,12 +9,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from eventstore.hosts import Visitors
 from eventstore.realtime.values import dumps
 from eventstore.web.errors import PRIVATE, failure
 from eventstore.web.health import Counts
-from eventstore.web.hosts import is_loopback, netloc_of
 from eventstore.web.paths import routable
 
+_THIS_MACHINE = Visitors("localhost")
 LOGGER = logging.getLogger("eventstore.web")
 
 #: Of an answer: nothing of it is framed, guessed at, kept by others, or run.
@@ -96,10 +97,7 @@ class Guard:
             return 413, f"the body has more than {self._most:,} bytes", "too_large"
         if not self._loopback_only:
             return None
-        origin = headers.get("origin")
-        if not is_loopback(headers.get("host", "")) or (
-            origin is not None and not is_loopback(netloc_of(origin))
-        ):
+        if _THIS_MACHINE.refusal(headers.get("host", ""), headers.get("origin")) is not None:
             return 403, "without API keys, only this machine's own may ask", "other_host"
         return None
 

@@ -16,8 +16,8 @@ from starlette.datastructures import State
 
 from eventstore.errors import EventStoreError, InvalidInputError
 from eventstore.event_store import EventStore
+from eventstore.hosts import is_loopback
 from eventstore.web.access import AccessKeys, one_key, parse_keys
-from eventstore.web.hosts import is_loopback
 from eventstore.web.requests import Stores
 from eventstore.web.summing import summing
 

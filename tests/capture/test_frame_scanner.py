@@ -17,10 +17,16 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
-from eventstore.capture.frame_scanner import CloseFrame, FrameScanner, Gap
+from eventstore.capture.frame_scanner import CloseFrame, Found, FrameScanner
+from eventstore.capture.message_unpacking import PIECE, Gap, Payload, Unpacker, joined
+from eventstore.capture.unfinished import Unfinished
 
 CONTROL = (Opcode.PING, Opcode.PONG)
 MESSAGES = st.lists(st.one_of(st.text(max_size=400), st.binary(max_size=400)), max_size=6)
+HELLO = Frame(Opcode.TEXT, b"hello").serialize(mask=False)
+BEHIND = "compressed messages of this direction are not read from here on"
+#: In place of a compressed message that refers to one that is lost.
+GONE = object()
 CUTS = st.lists(st.integers(1, 300), max_size=8)
 
 
@@ -49,8 +55,36 @@ def chunks(data: bytes, sizes: Sequence[int]) -> list[bytes]:
     return pieces
 
 
-def scan(scanner: FrameScanner, pieces: Sequence[bytes]) -> list[Any]:
-    return [found for piece in pieces for found in scanner.feed(piece)]
+def scan(
+    scanner: FrameScanner,
+    pieces: Sequence[bytes],
+    unpacker: Unpacker | None = None,
+    most: int | None = None,
+    step: int = 1 << 30,
+) -> list[Any]:
+    """What is found in pieces, with what is compressed or large unpacked."""
+    unpacker = unpacker or Unpacker()
+    found: list[Any] = []
+    for piece in pieces:
+        came = scanner.feed(piece, most)
+        while scanner.behind:
+            came += scanner.feed(b"", most)
+        found += [one for one in (whole(one, unpacker, step) for one in came) if one != GONE]
+    return found
+
+
+def whole(found: Found, unpacker: Unpacker, step: int = 1 << 30) -> Any:
+    if isinstance(found, Gap):
+        return unpacker.lose(found) if found.compressed else found
+    if not isinstance(found, Payload):
+        return found
+    unpacking = unpacker.begin(found)
+    if unpacking is None:
+        return GONE
+    while not unpacking.step(step):
+        pass
+    result = unpacking.result
+    return result if isinstance(result, Gap) else joined(result)
 
 
 @given(
@@ -59,6 +93,8 @@ def scan(scanner: FrameScanner, pieces: Sequence[bytes]) -> list[Any]:
     st.booleans(),
     st.sampled_from([None, (False, False), (True, True)]),
     CUTS,
+    st.sampled_from([None, 1, 3]),
+    st.sampled_from([1, 1 << 30]),
 )
 def test_messages_are_found_however_they_are_framed_and_cut(
     messages: list[tuple[str | bytes, list[int]]],
@@ -66,6 +102,8 @@ def test_messages_are_found_however_they_are_framed_and_cut(
     masked: bool,
     deflate: tuple[bool, bool] | None,
     sizes: list[int],
+    most: int | None,
+    step: int,
 ) -> None:
     extensions: list[Extension] = []
     if deflate is not None:
@@ -79,7 +117,9 @@ def test_messages_are_found_however_they_are_framed_and_cut(
                 opcode, payload = left.pop()
                 wire += Frame(opcode, payload).serialize(mask=masked, extensions=extensions)
     scanner = FrameScanner(masked, deflate is not None)
-    assert scan(scanner, chunks(wire, sizes)) == [message for message, _ in messages]
+    unpacker = Unpacker(takeover=deflate != (True, True))
+    found = scan(scanner, chunks(wire, sizes), unpacker, most, step)
+    assert found == [message for message, _ in messages]
     assert (scanner.failed, scanner.pending, scanner.close) == (False, 0, None)
 
 
@@ -108,7 +148,7 @@ def test_garbage_never_raises(pieces: list[bytes], masked: bool, deflate: bool, 
     scanner = FrameScanner(masked, deflate, limit)
     found = scan(scanner, pieces)
     problems = [gap for gap in found if isinstance(gap, Gap) and gap.reason == "protocol_error"]
-    assert len(problems) == scanner.failed
+    assert sum(not gap.compressed for gap in problems) == scanner.failed
     assert all(isinstance(gap.facts["detail"], str) for gap in problems)
 
 
@@ -153,8 +193,10 @@ def test_a_client_must_mask() -> None:
 def test_what_is_no_deflate_is_no_frame() -> None:
     wire = Frame(Opcode.TEXT, b"\xff\xff\xff", rsv1=True)
     wire_bytes = bytes([0xC1, len(wire.data)]) + wire.data
-    (gap,) = FrameScanner(masked=False, deflate=True).feed(wire_bytes)
-    assert gap == Gap("protocol_error", {"detail": "compressed data that cannot be inflated"})
+    (gap, after) = scan(FrameScanner(masked=False, deflate=True), [wire_bytes, wire_bytes, HELLO])
+    detail = f"compressed data that cannot be inflated; {BEHIND}"
+    assert gap == Gap("protocol_error", {"detail": detail}, True)
+    assert after == "hello"
 
 
 def test_text_that_is_no_utf8_is_bytes() -> None:
@@ -162,26 +204,79 @@ def test_text_that_is_no_utf8_is_bytes() -> None:
     assert FrameScanner(masked=False).feed(wire) == [b"\xffa"]
 
 
-@pytest.mark.parametrize("deflate", [False, True])
+@pytest.mark.parametrize("takeover", [None, False, True])
 @pytest.mark.parametrize("cuts", [[], [10], [90], [60, 60]])
-def test_a_message_over_the_limit_is_passed_over(deflate: bool, cuts: list[int]) -> None:
-    extensions = [PerMessageDeflate(False, False, 15, 15)] if deflate else []
+def test_a_message_over_the_limit_is_passed_over(takeover: bool | None, cuts: list[int]) -> None:
     wire = b""
-    # The last one refers to what the one before it brought into the window.
+    extensions = [] if takeover is None else [PerMessageDeflate(False, not takeover, 15, 15)]
+    # The last one may refer to what the one before it brought into the window.
     for message in ("before", "0123456789" * 15, "0123456789" * 9):
         for frame in frames_of(message, cuts):
             wire += frame.serialize(mask=True, extensions=extensions)
-    scanner = FrameScanner(masked=True, deflate=deflate, limit=100)
-    gap = Gap("message_too_large", {"bytes": 150})
-    assert scan(scanner, chunks(wire, [7])) == ["before", gap, "0123456789" * 9]
+    wire += Frame(Opcode.TEXT, b"plain").serialize(mask=True)
+    before, gap, *rest = scan(
+        FrameScanner(masked=True, deflate=takeover is not None, limit=100),
+        chunks(wire, [7]),
+        Unpacker(bool(takeover), limit=100),
+    )
+    assert before == "before"
+    assert (gap.reason, gap.compressed) == ("message_too_large", takeover is not None)
+    assert gap.facts["bytes"] > 100
+    assert gap.facts.get("detail") == (BEHIND if takeover else None)
+    # Behind a gap, what refers to the lost message is not read, and what does not is.
+    assert rest == (["plain"] if takeover else ["0123456789" * 9, "plain"])
 
 
 def test_what_is_passed_over_is_not_held() -> None:
-    scanner = FrameScanner(masked=False, limit=1000)
+    unfinished = Unfinished()
+    scanner = FrameScanner(masked=False, limit=1000, unfinished=unfinished)
     scanner.feed(b"\x82\x7f" + (2**40).to_bytes(8, "big"))
     for _ in range(100):
         assert scanner.feed(bytes(100_000)) == []
+    assert (scanner._parts, unfinished.total) == ([], 0)
+
+
+def test_the_largest_unfinished_message_is_given_up() -> None:
+    unfinished = Unfinished(limit=10_000)
+    small, large = (FrameScanner(masked=False, unfinished=unfinished) for _ in range(2))
+    begun = b"\x02\x7f" + (2**20).to_bytes(8, "big")
+    assert small.feed(begun + bytes(3000)) == large.feed(begun + bytes(6000)) == []
+    assert unfinished.total > 9000
+    small.feed(bytes(2000))
+    assert unfinished.total == small.held < 6000
+    assert (large.held, large._parts) == (0, [])
+    # The rest of what is given up passes, and what comes behind it is read.
+    (gap,) = large.feed(bytes(2**20 - 6000) + b"\x80\x00")
+    assert gap == Gap("overflow", {"bytes": 2**20})
+    assert large.feed(HELLO) == ["hello"]
+    small.forget()
+    assert unfinished.total == 0
+
+
+def test_tiny_fragments_count_for_what_they_take() -> None:
+    unfinished = Unfinished(limit=1_000_000)
+    scanner = FrameScanner(masked=False, unfinished=unfinished)
+    scanner.feed(b"\x02\x02ab" + b"\x00\x02ab" * 100_000)
     assert scanner._parts == []
+    assert unfinished.total == 0
+    assert scanner.feed(b"\x80\x00") == [Gap("overflow", {"bytes": 200_002})]
+
+
+def test_a_turn_looks_at_so_many_frames_and_no_more() -> None:
+    scanner = FrameScanner(masked=False)
+    flood = b"\x89\x00" * 1000 + HELLO * 1000 + b"\x81"
+    assert scanner.feed(flood, 500) == []
+    assert scanner.behind
+    assert scanner.pending == len(flood) - 1000
+    turns = 0
+    found: list[Found] = []
+    while scanner.behind:
+        found += scanner.feed(b"", 500)
+        turns += 1
+    assert found == ["hello"] * 1000
+    assert turns == 4
+    assert scanner.pending == 1
+    assert scanner.feed(b"\x00") == [""]
 
 
 def test_a_small_frame_may_inflate_to_a_large_message() -> None:
@@ -190,9 +285,40 @@ def test_a_small_frame_may_inflate_to_a_large_message() -> None:
         for frame in frames_of("a" * 5_000_000, [])
     )
     assert len(wire) < 10_000
-    assert FrameScanner(False, True).feed(wire) == ["a" * 5_000_000]
-    gap = Gap("message_too_large", {"bytes": 5_000_000})
-    assert FrameScanner(False, True, limit=1_000_000).feed(wire) == [gap]
+    assert scan(FrameScanner(False, True), [wire]) == ["a" * 5_000_000]
+    (gap,) = scan(FrameScanner(False, True), [wire], Unpacker(limit=1_000_000))
+    assert gap.reason == "message_too_large"
+    # It is inflated no further than that it is too large.
+    assert 1_000_000 < gap.facts["bytes"] <= 1_000_000 + PIECE
+
+
+@pytest.mark.parametrize("size", [PIECE + 1, 3 * PIECE])
+@pytest.mark.parametrize("deflate", [False, True])
+def test_large_messages_are_text_or_bytes_as_small_ones(size: int, deflate: bool) -> None:
+    text = ("é€𐍈x" * size)[:size]
+    odd = text.encode() + b"\xf0\x9f"
+    extensions = [PerMessageDeflate(False, False, 15, 15)] if deflate else []
+    wire = b"".join(
+        Frame(opcode, data).serialize(mask=True, extensions=extensions)
+        for opcode, data in (
+            (Opcode.TEXT, text.encode()),
+            (Opcode.TEXT, odd),
+            (Opcode.TEXT, odd + text.encode()),
+            (Opcode.BINARY, text.encode()),
+        )
+    )
+    found = scan(FrameScanner(True, deflate), chunks(wire, [99_999]), step=1)
+    assert found == [text, odd, odd + text.encode(), text.encode()]
+
+
+def test_what_makes_nothing_is_work_too() -> None:
+    """Empty blocks inflate to nothing, and take their time all the same."""
+    empty = b"\x00\x00\x00\xff\xff" * 1_000_000
+    unpacking = Unpacker().begin(Payload([empty] * 3, 3 * len(empty), False, True))
+    assert unpacking is not None
+    assert [unpacking.step(1) for _ in range(3)] == [False, False, False]
+    assert unpacking.step(100)
+    assert unpacking.result == b""
 
 
 def test_a_compressor_may_end_its_blocks() -> None:
@@ -200,7 +326,7 @@ def test_a_compressor_may_end_its_blocks() -> None:
     packer = zlib.compressobj(wbits=-15)
     data = packer.compress(b"hello") + packer.flush() + b"\0"
     wire = bytes([0xC1, len(data)]) + data
-    assert FrameScanner(masked=False, deflate=True).feed(wire * 2) == ["hello", "hello"]
+    assert scan(FrameScanner(masked=False, deflate=True), [wire * 2]) == ["hello", "hello"]
 
 
 @pytest.mark.parametrize(

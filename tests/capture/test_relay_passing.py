@@ -15,11 +15,13 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from eventstore.capture.frame_scanner import FrameScanner
+from eventstore.capture.message_unpacking import Compression
 from eventstore.capture.recorder import SessionRecorder
 from eventstore.capture.relay_metrics import Counts
 from eventstore.capture.relay_passing import Passing
 from eventstore.capture.relay_pipe import Deadline, Side
 from eventstore.capture.relay_tee import Tee
+from eventstore.capture.unpacking_thread import UnpackingThread
 from eventstore.realtime.frames import CLIENT, SERVER
 
 
@@ -75,7 +77,12 @@ def passing(durable: bool = False) -> tuple[Passing, Side, Wire, Kept]:
     client, server, kept, wire = Side(CLIENT, owner), Side(SERVER, owner), Kept(), Wire()
     client.transport = cast(asyncio.Transport, Wire())
     server.transport = cast(asyncio.Transport, wire)
-    tee = Tee(cast(SessionRecorder, kept), False, Counts())
+    tee = Tee(
+        cast(SessionRecorder, kept),
+        Compression(),
+        Counts(),
+        UnpackingThread(asyncio.get_running_loop()),
+    )
     return Passing(client, server, tee, durable, Deadline()), client, wire, kept
 
 

@@ -352,7 +352,10 @@ def test_a_refusal_passes_byte_for_byte(store: EventStore, answer: bytes) -> Non
 
 @pytest.mark.parametrize(
     ("head", "status"),
-    [(b"nonsense\r\n\r\n", 400), (b"GET / HTTP/1.1\r\nHost: h\r\nX: " + b"a" * 99_000, 431)],
+    [
+        (b"nonsense\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 99_000, 431),
+    ],
 )
 def test_bad_requests(store: EventStore, head: bytes, status: int) -> None:
     with relaying(store, "ws://127.0.0.1:9") as relayed:
@@ -398,7 +401,8 @@ def test_plain_http_passes(store: EventStore) -> None:
         connection.sendall(reply)
 
     head = (
-        b"POST /v1/realtime/client_secrets?x=1 HTTP/1.1\r\nHost: app\r\nAuthorization: Bearer k\r\n"
+        b"POST /v1/realtime/client_secrets?x=1 HTTP/1.1\r\n"
+        b"Host: localhost\r\nAuthorization: Bearer k\r\n"
         b"Content-Length: %d\r\nConnection: keep-alive\r\n\r\n" % len(body)
     )
     with (
@@ -422,14 +426,14 @@ def test_a_plain_request_may_end_before_its_answer(store: EventStore) -> None:
     with (
         bare_server(talk) as upstream,
         relaying(store, upstream.url) as relayed,
-        bare_client(relayed.port, b"PUT /x HTTP/1.1\r\nHost: h\r\n\r\nbody") as client,
+        bare_client(relayed.port, b"PUT /x HTTP/1.1\r\nHost: localhost\r\n\r\nbody") as client,
     ):
         client.shutdown(socket.SHUT_WR)
         assert read_all(client) == b"HTTP/1.1 200 OK\r\n\r\nbody"
 
 
 def get(port: int, path: bytes) -> tuple[bytes, str]:
-    with bare_client(port, b"GET " + path + b" HTTP/1.1\r\nHost: h\r\n\r\n") as client:
+    with bare_client(port, b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\n\r\n") as client:
         head, _, body = read_all(client).partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200 OK")
         return head, body.decode()

@@ -9,6 +9,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -225,6 +226,51 @@ def test_wrong_usage_is_one_line(
     nonsense.write_text("nonsense")
     given = [str(nonsense) if argument == "KEY" else argument for argument in arguments]
     assert said in terminal("record", *given).error(2)
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("upstream", "held"),
+    [
+        ("wss://user:sk-secret@api.example", True),
+        ("wss://api.example/v1?api-key=sk-secret", True),
+        ("wss://api.example/v1?model=m&api-version=1", False),
+        ("wss://api.example", False),
+    ],
+)
+def test_an_upstream_with_credentials_is_for_this_machine(
+    terminal: Terminal, upstream: str, held: bool
+) -> None:
+    # The origin is looked at behind the credentials: nothing is started here.
+    given = ("record", "--listen", "0.0.0.0:0", "--upstream", upstream, "--allow-origin", "x")
+    told = terminal(*given).error(2)
+    assert "secret" not in told
+    assert ("say `record --share-credentials`" in told) is held
+    assert held or "origin 'x': use one like https://app.example" in told
+    for more in ("--share-credentials", "--listen=127.0.0.1:0"):
+        assert "origin 'x'" in terminal(*given, more).error(2)
+
+
+@on_sqlite
+def test_more_connections_than_the_system_has_files_for(terminal: Terminal) -> None:
+    asked = ("record", "--upstream", "ws://localhost", "--max-connections", "2000")
+    script = (
+        "import resource as r, sys; from eventstore.cli.main import run;"
+        " r.setrlimit(r.RLIMIT_NOFILE, (256, 1024)); sys.exit(run(sys.argv[1:]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *asked],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr == (
+        "Error: --max-connections 2000: the system lets a process open 1,024 files, enough for"
+        " 312; raise that (ulimit -n 4400), or name fewer\n"
+    )
 
 
 @on_sqlite

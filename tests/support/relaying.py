@@ -196,7 +196,7 @@ def switching(head: bytes, more: bytes = b"") -> bytes:
 def asking(target: str = "/v1/realtime", more: bytes = b"") -> bytes:
     """The head of a handshake."""
     return (
-        b"GET " + target.encode() + b" HTTP/1.1\r\nHost: app.example:1\r\nUpgrade: websocket\r\n"
+        b"GET " + target.encode() + b" HTTP/1.1\r\nHost: localhost:1\r\nUpgrade: websocket\r\n"
         b"Connection: keep-alive, Upgrade\r\nSec-WebSocket-Version: 13\r\n"
         b"Sec-WebSocket-Key: " + KEY + b"\r\n" + more + b"\r\n"
     )

@@ -7,8 +7,8 @@ from urllib.parse import parse_qs, quote
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
+from eventstore.hosts import netloc_of
 from eventstore.web.access import digest
-from eventstore.web.hosts import netloc_of
 from eventstore.web.pages.rendering import page
 from eventstore.web.sign_ins import HOURS, cookie_of
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from eventstore.times import to_iso
 
 
@@ -107,6 +110,70 @@ class TimeLimitError(DatabaseUnavailableError):
 
 class MissingKeyError(DatabaseUnavailableError):
     """The database is encrypted, and its keys are not at hand."""
+
+
+class MissingSessionKeyError(MissingKeyError):
+    """The key of one session is not in the database of keys; those of others may be."""
+
+
+class UnforeseenError(EventStoreError):
+    """A fault that nobody foresaw, told without what its own message holds: that may be content.
+
+    Attributes:
+        kind: the name of the exception's class.
+    """
+
+    def __init__(self, name: str, kind: str, place: str) -> None:
+        self.kind = kind
+        super().__init__(f"{name}: unforeseen {kind} at {place}; please report it")
+
+
+class WorkerDiedError(EventStoreError):
+    """The process that worked on a session ended in the middle of it, each time it was tried."""
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(
+            f"session {session_id}: the process that worked on it was killed,"
+            " or found too little memory"
+        )
+
+
+class Failure(NamedTuple):
+    """What could not be done with one of several things.
+
+    Attributes:
+        name: of the session, day or file.
+        error: why.
+    """
+
+    name: str
+    error: EventStoreError
+
+    @property
+    def kind(self) -> str:
+        """The name of the error's class, which holds no content."""
+        error = self.error
+        return error.kind if isinstance(error, UnforeseenError) else type(error).__name__
+
+
+class SomeFailedError(EventStoreError):
+    """Something was done with all that it could be done with, and with some it could not.
+
+    Attributes:
+        failures: each of those, in order.
+    """
+
+    def __init__(self, failures: Sequence[Failure]) -> None:
+        self.failures = list(failures)
+        first = self.failures[0]
+        more = f"; and {len(failures) - 1:,} more failed" if len(failures) > 1 else ""
+        super().__init__(f"{line_of(first)}{more}")
+
+
+def line_of(failure: Failure) -> str:
+    """Return a failure as one line, which names what failed."""
+    told = " ".join(str(failure.error).split())
+    return told if failure.name in told else f"{failure.name}: {told}"
 
 
 class DriftError(EventStoreError, AssertionError):

@@ -221,20 +221,20 @@ class EventStore(Queries):
     ) -> Iterator[project.Projected]:
         """Rebuild read models from the log, each session atomically; yields each as it is done.
 
+        One that fails stops no other.
+
         Args:
             session_ids: which; None for all.
             workers: processes to share the work.
 
         Raises:
-            NotFoundError, ErasedError: one of the sessions does not exist, or no more.
+            SomeFailedError: at the end, with each session that could not be rebuilt.
+            NotFoundError, ErasedError, DamagedError: the only one does not exist, or no more, or
+                is damaged.
         """
-        if session_ids is None:
-            ids = list(project.session_ids(self.engine))
-        else:
-            ids = list(session_ids)
-            for session_id in ids:
-                self.head(session_id)
-        return project.rebuild(self.engine, ids, workers)
+        named = session_ids is not None
+        ids = project.session_ids(self.engine) if session_ids is None else session_ids
+        return project.rebuild(self.engine, list(ids), workers, named)
 
     def archive(
         self, session_ids: Iterable[str], workers: int = 1
@@ -309,15 +309,28 @@ class EventStore(Queries):
         """
         vacuum(self.engine)
 
-    def project(self) -> Iterator[project.Projected]:
-        """Project every session that is behind its log or was projected by an older version."""
-        return project.catch_up(self.engine)
+    def project(self, waits: bool = False) -> Iterator[project.Projected]:
+        """Project every session that is behind its log or was projected by an older version.
+
+        One that fails stops no other, and `status` names it until it works.
+
+        Args:
+            waits: leave those alone that failed before, until their pause is over: for a worker
+                that calls this again and again.
+
+        Raises:
+            SomeFailedError: at the end, with each session that could not be projected.
+        """
+        return project.catch_up(self.engine, waits)
 
     def sum_days(self) -> Iterator[str]:
         """Keep sums of days that are over, so that usage is answered soon; yields each day summed.
 
         Answers are the same without them: a day without sums, or that was appended to since, is
         summed from its rows when it is asked for. Several processes may do it at once.
+
+        Raises:
+            SomeFailedError: at the end, with each day that could not be summed up.
         """
         return (date_of(day) for day in sum_days(self.engine))
 

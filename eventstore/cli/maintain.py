@@ -5,15 +5,23 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
+from eventstore.cli import failures
 from eventstore.cli.options import db_option, json_option, open_store
-from eventstore.cli.output import counted, print_json, progress_bar, say
-from eventstore.event_store import EventStore
+from eventstore.cli.output import clean, counted, print_json, progress_bar, say
+from eventstore.errors import Failure, SomeFailedError
 
+Done = TypeVar("Done")
+
+# Sessions that are named on one line for people; --json has a hundred.
+_MOST_NAMED = 10
 # Seconds between two looks for days to sum up, with --follow.
 _SUMS_EACH = 60.0
 
@@ -26,13 +34,20 @@ _SUMS_EACH = 60.0
 )
 @db_option
 @json_option
+@click.pass_context
 def rebuild(
-    session_ids: tuple[str, ...], everything: bool, workers: int, url: str, as_json: bool
+    context: click.Context,
+    session_ids: tuple[str, ...],
+    everything: bool,
+    workers: int,
+    url: str,
+    as_json: bool,
 ) -> None:
     """Rebuild read models from the log, each session in one transaction.
 
     Readers see a session's old rows or its new ones, never a mixture. Rows that are right are
-    left alone, so that it tells as well whether they were.
+    left alone, so that it tells as well whether they were. A session that cannot be rebuilt is
+    told at the end, and stops no other.
 
     \b
     Examples:
@@ -45,20 +60,32 @@ def rebuild(
         total = store.status()["sessions"] if everything else len(session_ids)
         started = time.monotonic()
         sessions = events = changed = 0
-        with progress_bar("rebuild", total) as bar:
+        failed: list[Failure] = []
+        with progress_bar("rebuild", total) as bar, failing(failed):
             for done in store.rebuild(None if everything else session_ids, workers):
                 sessions, events = sessions + 1, events + done.seq
                 changed += done.changed
                 if bar is not None:
                     bar.advance(bar.task_ids[0])
     took = time.monotonic() - started
+    errors = failures.tell(failed)
     if as_json:
-        numbers = {"changed_rows": changed, "seconds": round(took, 3)}
+        numbers = {"changed_rows": changed, "seconds": round(took, 3), "errors": errors}
         print_json(_done("eventstore.rebuild", sessions, events) | numbers)
     else:
         what = f"{counted(sessions, 'session')} with {counted(events, 'event')}"
         found = f"{counted(changed, 'row')} changed" if changed else "every row was right"
         click.echo(f"Rebuilt {what} in {took:.1f} s; {found}.")
+    context.exit(1 if failed else 0)
+
+
+@contextmanager
+def failing(failed: list[Failure]) -> Iterator[None]:
+    """Collect what failed within the block, which had gone on with everything else."""
+    try:
+        yield
+    except SomeFailedError as error:
+        failed += error.failures
 
 
 @click.command()
@@ -72,11 +99,14 @@ def rebuild(
 )
 @db_option
 @json_option
-def project(follow: bool, interval: float, url: str, as_json: bool) -> None:
+@click.pass_context
+def project(context: click.Context, follow: bool, interval: float, url: str, as_json: bool) -> None:
     """Project sessions that are behind their log, or were projected by an older version.
 
     Needed where sessions are appended with projection="deferred", and after an upgrade. Then it
     keeps sums of days that are over, so that usage is answered soon; with --follow each minute.
+    A session that cannot be projected stops no other: it is told, and named by `eventstore
+    status`. With --follow it is tried again, with pauses that grow up to ten minutes.
 
     \b
     Examples:
@@ -88,34 +118,48 @@ def project(follow: bool, interval: float, url: str, as_json: bool) -> None:
         _stop_on_signal(stop)
     sessions = events = days = 0
     next_sums = 0.0
+    failed: list[Failure] = []
+    failed_days: list[Failure] = []
     with open_store(url) as store:
         while True:
-            for done in store.project():
-                sessions, events = sessions + 1, events + done.seq
-                if follow:
-                    say(f"projected {done.session_id} up to {done.seq}")
-                if stop.is_set():
-                    break
+            with failing(failed):
+                for done in until(stop, store.project(waits=follow)):
+                    sessions, events = sessions + 1, events + done.seq
+                    if follow:
+                        say(f"projected {done.session_id} up to {done.seq}")
             if time.monotonic() >= next_sums and not stop.is_set():
-                days += _sum_days(store, stop)
+                with failing(failed_days):
+                    for _ in until(stop, store.sum_days()):
+                        days += 1
                 next_sums = time.monotonic() + _SUMS_EACH
-            if not follow or stop.wait(interval):
+            if not follow:
                 break
+            # A worker that goes on tells them as they come; `status` knows what is left.
+            _tell(failed, failed_days)
+            failed.clear()
+            failed_days.clear()
+            if stop.wait(interval):
+                break
+    errors = _tell(failed, failed_days)
     if as_json:
-        print_json(_done("eventstore.project", sessions, events) | {"summed_days": days})
+        done_ = _done("eventstore.project", sessions, events)
+        print_json(done_ | {"summed_days": days, "errors": errors})
     else:
         what = f"{counted(sessions, 'session')} with {counted(events, 'event')}"
         click.echo(f"Projected {what}; summed up {counted(days, 'day')}.")
+    context.exit(1 if errors else 0)
 
 
-def _sum_days(store: EventStore, stop: threading.Event) -> int:
-    """Sum up days that are over, until all are or it is stopped; how many were."""
-    days = 0
-    for _ in store.sum_days():
-        days += 1
+def _tell(failed: list[Failure], failed_days: list[Failure]) -> failures.Told:
+    return failures.tell(failed) + failures.tell(failed_days, "day")
+
+
+def until(stop: threading.Event, done: Iterator[Done]) -> Iterator[Done]:
+    """Yield what is done, until it is stopped."""
+    for one in done:
+        yield one
         if stop.is_set():
-            break
-    return days
+            return
 
 
 def _stop_on_signal(stop: threading.Event) -> None:
@@ -157,6 +201,21 @@ def status(url: str, as_json: bool) -> None:
     behind = found["behind"]
     advice = "; run: eventstore project" if behind else ""
     click.echo(f"behind     {counted(behind, 'session')}{advice}")
+    if found["failed_projections"]:
+        named = _named(f"{e['session_id']} ({e['error']})" for e in found["failed"])
+        number = counted(found["failed_projections"], "session")
+        click.echo(f"failed     {number} could not be projected: {named}")
+    if found["fold_errors"]:
+        named = _named(e["session_id"] for e in found["with_fold_errors"])
+        number = counted(found["fold_errors"], "event")
+        click.echo(f"unfolded   {number} could not be read by a fault of the fold: {named}")
+
+
+def _named(names: Iterable[str]) -> str:
+    """The first names, and whether there are more."""
+    first = list(islice(names, _MOST_NAMED + 1))
+    more = ", …" if len(first) > _MOST_NAMED else ""
+    return clean(", ".join(first[:_MOST_NAMED]) + more)
 
 
 COMMANDS = (rebuild, project, status)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from eventstore import unforeseen
 from eventstore.projection import conversation, responses, session, speech
 from eventstore.projection.state import LogEvent, SessionState
 from eventstore.realtime import catalogue
@@ -81,6 +82,8 @@ def advance(
     try:
         handler(state, event, body)
     except Exception as error:  # the log is truth: a fold that meets the unforeseen goes on
+        state.fold_errors += 1
+        unforeseen.count("fold")
         state.diagnose(event, "fold_error", f"{type_}: {type(error).__name__}: {error}")
 
 

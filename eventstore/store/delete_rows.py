@@ -6,8 +6,14 @@ from eventstore.store import tables
 from eventstore.store.day_marks import drop_days
 from eventstore.store.transaction import Transaction
 
+_TABLES = (
+    tables.events,
+    tables.segments,
+    tables.projection_failures,
+    *tables.READ_MODELS,
+)
 #: Tables with rows of a session, beside its stream and its tombstones.
-TABLES = tuple(table.name for table in (tables.events, tables.segments, *tables.READ_MODELS))
+TABLES = tuple(table.name for table in _TABLES)
 DELETE = tuple(f"DELETE FROM {table} WHERE session_id = ?" for table in TABLES)
 # A number that was damaged into another session's is left to that one.
 DELETE_SAID = (

@@ -19,6 +19,7 @@ from eventstore.errors import (
     DatabaseUnavailableError,
     ErasedError,
     MissingKeyError,
+    MissingSessionKeyError,
     SchemaError,
 )
 from eventstore.store import schema
@@ -110,7 +111,7 @@ class KeyRing:
             raise MissingKeyError(f"session {session_id} is encrypted; {_ADVICE}")
         cipher = self._find(session_id)
         if cipher is None:
-            raise MissingKeyError(
+            raise MissingSessionKeyError(
                 f"session {session_id} is encrypted, and its key is not in the database of keys"
                 " that was named"
             )

@@ -7,23 +7,41 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine
 
-from eventstore.errors import ErasedError, NotFoundError
+from eventstore.errors import (
+    ErasedError,
+    EventStoreError,
+    Failure,
+    NotFoundError,
+    SomeFailedError,
+)
 from eventstore.projection.state import PROJECTOR_VERSION
 from eventstore.store.append_to_stream import lock_stream
 from eventstore.store.erasures import refuse_erased
 from eventstore.store.load_state import load_state
+from eventstore.store.outages import attempt
+from eventstore.store.projection_failures import COUNTS_STILL, clear_failure, due, note_failure
 from eventstore.store.read_models import write_all
 from eventstore.store.transaction import read, write
 from eventstore.store.workers import for_each
 
+_OF = "SELECT s.session_id FROM streams s WHERE s.erased_at IS NULL AND s.session_id > ?"
+# Two parts, each of which has an index.
 BEHIND = (
-    "SELECT session_id FROM streams WHERE projected_seq < head_seq AND erased_at IS NULL"
-    " UNION SELECT session_id FROM streams WHERE projector_version < ? AND erased_at IS NULL"
+    f"{_OF} AND s.projected_seq < s.head_seq UNION {_OF} AND s.projector_version < ?"
     " ORDER BY 1 LIMIT ?"
 )
+_NOT_FAILED = (
+    " AND NOT EXISTS (SELECT 1 FROM projection_failures f"
+    f" WHERE f.session_id = s.session_id AND {COUNTS_STILL})"
+)
+BEHIND_NOT_FAILED = (
+    f"{_OF} AND s.projected_seq < s.head_seq{_NOT_FAILED}"
+    f" UNION {_OF} AND s.projector_version < ?{_NOT_FAILED} ORDER BY 1 LIMIT ?"
+)
 COUNT_BEHIND = (
-    "SELECT COUNT(*) FROM streams"
-    " WHERE (projected_seq < head_seq OR projector_version < ?) AND erased_at IS NULL"
+    "SELECT COUNT(*) FROM (SELECT session_id FROM streams"
+    " WHERE projected_seq < head_seq AND erased_at IS NULL UNION SELECT session_id FROM streams"
+    " WHERE projector_version < ? AND erased_at IS NULL) b"
 )
 SET_PROJECTED = "UPDATE streams SET projected_seq = ?, projector_version = ? WHERE session_id = ?"
 SESSION_IDS = (
@@ -32,6 +50,8 @@ SESSION_IDS = (
 )
 
 _BATCH = 500
+#: Sessions that failed before and are tried again in one look, behind all that did not.
+_RETRIES = 20
 
 
 class Projected(NamedTuple):
@@ -74,13 +94,21 @@ def project_session(engine: Engine, session_id: str, only_stale: bool = False) -
         changed = write_all(tx, state, head.opened_at)
         if not current or head.projector_version != PROJECTOR_VERSION:
             tx.run(SET_PROJECTED, (head.seq, PROJECTOR_VERSION, session_id))
+            clear_failure(tx, session_id)
     return Projected(session_id, head.seq, changed)
 
 
-def behind(engine: Engine, limit: int = _BATCH) -> list[str]:
-    """Sessions whose rows are behind their log, or were made by an older projector."""
+def behind(engine: Engine, limit: int = _BATCH, after: str = "", failed: bool = True) -> list[str]:
+    """Sessions whose rows are behind their log, or were made by an older projector, by their ids.
+
+    Args:
+        limit: how many at most.
+        after: only those behind this id.
+        failed: also those that could not be projected when it was tried last.
+    """
+    sql = BEHIND if failed else BEHIND_NOT_FAILED
     with read(engine) as tx:
-        return [row[0] for row in tx.rows(BEHIND, (PROJECTOR_VERSION, limit))]
+        return [row[0] for row in tx.rows(sql, (after, after, PROJECTOR_VERSION, limit))]
 
 
 def count_behind(engine: Engine) -> int:
@@ -90,16 +118,51 @@ def count_behind(engine: Engine) -> int:
     return int(row[0]) if row is not None else 0
 
 
-def catch_up(engine: Engine) -> Iterator[Projected]:
-    """Project every session that is behind, until none is."""
+def catch_up(engine: Engine, waits: bool = False) -> Iterator[Projected]:
+    """Project every session that is behind, until none is; those that fail stop no other.
+
+    Args:
+        waits: leave those alone that failed before, until their pause is over; then a few of them
+            are tried again, behind all others. For who calls it again and again.
+
+    Raises:
+        SomeFailedError: at the end, with each session that could not be projected.
+    """
+    failures: dict[str, Failure] = {}
     while True:
-        waiting = behind(engine)
-        if not waiting:
-            return
-        for session_id in waiting:
-            done = project_session(engine, session_id, only_stale=True)
-            if done is not None:
-                yield done
+        found = False
+        for session_id in _waiting(engine, failed=not waits):
+            if session_id in failures:
+                continue
+            found = True
+            yield from _catch_up_one(engine, session_id, failures)
+        if not found:
+            break
+    for session_id in due(engine, _RETRIES) if waits else ():
+        if session_id not in failures:
+            yield from _catch_up_one(engine, session_id, failures)
+    if failures:
+        raise SomeFailedError(list(failures.values()))
+
+
+def _waiting(engine: Engine, failed: bool) -> Iterator[str]:
+    after = ""
+    while found := behind(engine, after=after, failed=failed):
+        yield from found
+        after = found[-1]
+
+
+def _catch_up_one(
+    engine: Engine, session_id: str, failures: dict[str, Failure]
+) -> Iterator[Projected]:
+    done = attempt(
+        f"session {session_id}", lambda: project_session(engine, session_id, only_stale=True)
+    )
+    if isinstance(done, EventStoreError):
+        note_failure(engine, session_id, done)
+        failures[session_id] = Failure(session_id, done)
+    elif done is not None:
+        yield done
 
 
 def session_ids(engine: Engine) -> Iterator[str]:
@@ -114,21 +177,30 @@ def session_ids(engine: Engine) -> Iterator[str]:
         last = rows[-1][0]
 
 
-def rebuild(engine: Engine, ids: list[str], workers: int = 1) -> Iterator[Projected]:
-    """Rebuild sessions, each atomically, as they get done.
+def rebuild(
+    engine: Engine, ids: list[str], workers: int = 1, named: bool = True
+) -> Iterator[Projected]:
+    """Rebuild sessions, each atomically, as they get done; those that fail stop no other.
 
     Args:
         workers: processes to share the work; each has its own connection.
+        named: somebody asked for these, so that one that is erased is a failure.
 
     Raises:
-        NotFoundError: one of them does not exist.
+        SomeFailedError: at the end, with each session that could not be rebuilt.
+        EventStoreError: the only one could not be.
     """
-    done = for_each(engine, _rebuild_one, ids, workers)
-    return (projected for projected in done if projected is not None)
-
-
-def _rebuild_one(engine: Engine, session_id: str) -> Projected | None:
-    try:
-        return project_session(engine, session_id)
-    except ErasedError:
-        return None  # meanwhile
+    failures: list[Failure] = []
+    done = for_each(engine, project_session, ids, workers)
+    for session_id, result in zip(ids, done, strict=True):
+        if isinstance(result, ErasedError) and not named:
+            continue  # meanwhile
+        if isinstance(result, EventStoreError):
+            note_failure(engine, session_id, result)
+            failures.append(Failure(session_id, result))
+        elif result is not None:
+            yield result
+    if failures and named and len(ids) == 1:
+        raise failures[0].error
+    if failures:
+        raise SomeFailedError(failures)

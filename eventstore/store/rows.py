@@ -34,6 +34,7 @@ def session_row(state: SessionState, opened_at: int) -> Row:
         state.errors,
         dumps(resource),
         dumps(notes),
+        state.fold_errors or None,
     )
 
 

@@ -2,25 +2,54 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Engine
 
 from eventstore.projection.state import PROJECTOR_VERSION
 from eventstore.store.erasures import AUDIO, SESSION, count_erased
 from eventstore.store.project import count_behind
+from eventstore.store.projection_failures import Noted, count_failures, list_failures
 from eventstore.store.schema import revision
-from eventstore.store.transaction import read
+from eventstore.store.transaction import Transaction, read
+from eventstore.times import to_iso
 
 COUNTS = (
     "SELECT COUNT(*), COALESCE(SUM(head_seq), 0),"
     " COUNT(CASE WHEN sealed_seq = head_seq THEN 1 END) FROM streams WHERE erased_at IS NULL"
 )
 COUNT_RESPONSES = "SELECT COUNT(*) FROM responses"
+FOLD_ERRORS = "SELECT COUNT(*), COALESCE(SUM(fold_errors), 0) FROM sessions WHERE fold_errors > 0"
+WITH_FOLD_ERRORS = (
+    "SELECT session_id, fold_errors FROM sessions WHERE fold_errors > 0 ORDER BY session_id LIMIT ?"
+)
+#: Sessions that are named, of those that something is wrong with.
+MOST_NAMED = 100
+
+
+class Troubles(NamedTuple):
+    """What is wrong with a store's read models, in numbers.
+
+    Attributes:
+        behind: sessions that are behind their log.
+        failed: sessions that could not be projected, by the name of the error's class.
+        fold_errors: events that the fold could not make sense of by a fault of its own.
+    """
+
+    behind: int
+    failed: dict[str, int]
+    fold_errors: int
+
+
+def troubles(engine: Engine) -> Troubles:
+    """Return what is wrong with the read models, without the names of sessions."""
+    behind = count_behind(engine)
+    with read(engine) as tx:
+        return Troubles(behind, count_failures(tx), int(tx.rows(FOLD_ERRORS)[0][1]))
 
 
 def status(engine: Engine) -> dict[str, Any]:
-    """Schema, sessions, events, responses, and what is behind.
+    """Schema, sessions, events, responses, what is behind, and what went wrong.
 
     A session is sealed when all of its events are.
     """
@@ -29,6 +58,7 @@ def status(engine: Engine) -> dict[str, Any]:
         responses = tx.rows(COUNT_RESPONSES)[0][0]
         erased = count_erased(tx)
         key_store = tx.keys.name(tx)
+        wrong = _wrong(tx)
     return {
         "object": "eventstore.status",
         "database": engine.url.render_as_string(hide_password=True),
@@ -42,4 +72,22 @@ def status(engine: Engine) -> dict[str, Any]:
         "erased_sessions": erased[SESSION],
         "erased_audio": erased[AUDIO],
         "behind": count_behind(engine),
+        **wrong,
     }
+
+
+def _wrong(tx: Transaction) -> dict[str, Any]:
+    """The sessions that could not be projected, and those with events that could not be folded."""
+    failed = sum(count_failures(tx).values())
+    with_errors, fold_errors = tx.rows(FOLD_ERRORS)[0]
+    named = tx.rows(WITH_FOLD_ERRORS, (MOST_NAMED,)) if with_errors else []
+    return {
+        "failed_projections": failed,
+        "failed": [_failed(one) for one in list_failures(tx, MOST_NAMED)] if failed else [],
+        "fold_errors": int(fold_errors),
+        "with_fold_errors": [{"session_id": id_, "fold_errors": n} for id_, n in named],
+    }
+
+
+def _failed(noted: Noted) -> dict[str, Any]:
+    return {**noted._asdict(), "failed_at": to_iso(noted.failed_at)}

@@ -13,18 +13,21 @@ read from their rows. It is summed up again when enough of them were closed.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 from sqlalchemy import Engine
 
+from eventstore.errors import EventStoreError, Failure, SomeFailedError
 from eventstore.realtime.values import dumps
 from eventstore.store.day_marks import DELETE_SUMMED_SESSIONS, new_number
 from eventstore.store.day_sums import DaySums, apart, sessions_of, sum_day
 from eventstore.store.day_tables import SUMS, summed_sessions
+from eventstore.store.outages import attempt
 from eventstore.store.put_rows import insert_sql
 from eventstore.store.summed import DAYS_WITH_USAGE, FIRST_DAY, SUMMED
 from eventstore.store.transaction import Row, Transaction, read, write
-from eventstore.times import DAY, now
+from eventstore.times import DAY, date_of, now
 
 #: How long a day must be over, in microseconds, to be summed up as a whole.
 _OVER = 3_600_000_000
@@ -74,15 +77,31 @@ def sum_days(engine: Engine, moment: int | None = None) -> Iterator[int]:
 
     A day is its number since 1970, in UTC. Several processes may do it at once.
 
+    A day that cannot be summed up stops no other.
+
     Args:
         moment: up to when, in microseconds since 1970; None for now.
+
+    Raises:
+        SomeFailedError: at the end, with each day that could not be.
     """
     moment = now() if moment is None else moment
     over = (moment - _OVER) // DAY
+    failures = []
     for day in days_to_sum(engine, moment):
         before = None if day < over else moment - _SETTLED
-        if write_day(engine, read_day(engine, day, before)):
+        date = date_of(day)
+        done = attempt(f"day {date}", partial(_sum_day, engine, day, before))
+        if isinstance(done, EventStoreError):
+            failures.append(Failure(date, done))
+        elif done:
             yield day
+    if failures:
+        raise SomeFailedError(failures)
+
+
+def _sum_day(engine: Engine, day: int, before: int | None) -> bool:
+    return write_day(engine, read_day(engine, day, before))
 
 
 def days_to_sum(engine: Engine, moment: int) -> list[int]:

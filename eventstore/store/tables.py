@@ -119,6 +119,22 @@ erasures = Table(
     sqlite_with_rowid=False,
 )
 
+#: Sessions that could not be projected, while they are behind: see store/projection_failures.py.
+projection_failures = Table(
+    "projection_failures",
+    metadata,
+    _session(),
+    # What was tried: up to which event, and by which version of the projector.
+    Column("seq", BigInteger, nullable=False),
+    Column("projector_version", Integer, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("failed_at", BigInteger, nullable=False),
+    Column("retry_at", BigInteger, nullable=False),
+    # The name of the error's class: no content.
+    Column("error", String(64), nullable=False),
+    sqlite_with_rowid=False,
+)
+
 #: In the database of the keys: see docs/encrypt.md.
 session_keys = Table(
     "session_keys",
@@ -161,6 +177,8 @@ sessions = Table(
     Column("errors", Integer, nullable=False),
     Column("wire", Text, nullable=False),
     Column("notes", Text, nullable=False),
+    # Events that the fold could not make sense of by a fault of its own; null for none.
+    Column("fold_errors", Integer),
     Index("sessions_at", "at", "session_id"),
     Index("sessions_model", "model", "at", "session_id"),
     Index(
@@ -169,6 +187,12 @@ sessions = Table(
         "session_id",
         sqlite_where=text("closed = 0"),
         postgresql_where=text("closed = 0"),
+    ),
+    Index(
+        "sessions_fold_errors",
+        "session_id",
+        sqlite_where=text("fold_errors > 0"),
+        postgresql_where=text("fold_errors > 0"),
     ),
     sqlite_with_rowid=False,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import time
@@ -12,6 +13,8 @@ import pytest
 from cli.terminal import Terminal
 from sqlalchemy import text
 from support.calls import beta_tool_call, cut_off_call, voice_call
+from support.events import Call
+from support.poison import poison
 from support.rows import read_model_rows
 
 from eventstore import EventStore
@@ -70,7 +73,10 @@ def test_rebuild_of_one_session_leaves_the_others(terminal: Terminal, recorded: 
 
 def test_rebuild_names_what_is_missing(terminal: Terminal, recorded: EventStore) -> None:
     assert "no session nowhere" in terminal("rebuild", "nowhere", "--json").error()
-    assert "no session nowhere" in terminal("rebuild", "voice", "nowhere", "--json").error()
+    told = terminal("rebuild", "voice", "nowhere", "tools", "--json")
+    assert "no session nowhere" in told.error_beside_output()
+    found = json.loads(told.out)
+    assert (found["sessions"], [e["session_id"] for e in found["errors"]]) == (2, ["nowhere"])
 
 
 def test_project_catches_up_with_deferred_appends(terminal: Terminal, recorded: EventStore) -> None:
@@ -127,6 +133,103 @@ def test_project_follows_appends_of_other_processes_until_it_is_stopped(
     projected = read_model_rows(store.engine, "voice")
     list(store.rebuild())
     assert read_model_rows(store.engine, "voice") == projected
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_session_that_cannot_be_rebuilt_stops_no_other(
+    terminal: Terminal, recorded: EventStore, workers: str
+) -> None:
+    poison(recorded, "tools")
+    told = terminal("rebuild", "--all", "--json", "--workers", workers)
+    assert "session tools: the segment" in told.error_beside_output()
+    found = json.loads(told.out)
+    assert (found["sessions"], [e["session_id"] for e in found["errors"]]) == (2, ["tools"])
+    assert terminal("status", "--json").json["behind"] == 1
+
+
+def test_project_goes_on_behind_a_session_that_fails_and_status_names_it(
+    terminal: Terminal, recorded: EventStore
+) -> None:
+    poison(recorded, "cut")
+    make_stale(recorded)
+    for tries in (1, 2):
+        told = terminal("project", "--json")
+        assert "session cut: the segment" in told.error_beside_output()
+        found = json.loads(told.out)
+        assert found["sessions"] == (2 if tries == 1 else 0)
+        assert [e["session_id"] for e in found["errors"]] == ["cut"]
+        status = terminal("status", "--json").json
+        assert (status["behind"], status["failed_projections"]) == (1, 1)
+        (failed,) = status["failed"]
+        assert (failed["session_id"], failed["tries"]) == ("cut", tries)
+        assert failed["error"] == "DamagedError"
+    assert "failed     1 session could not be projected: cut (DamagedError)" in (
+        terminal("status").out
+    )
+    poison(recorded, "cut", mend=True)
+    assert terminal("project", "--json").json["sessions"] == 1
+    status = terminal("status", "--json").json
+    assert (status["behind"], status["failed_projections"], status["failed"]) == (0, 0, [])
+
+
+def make_stale(store: EventStore) -> None:
+    """Make all rows those of an older projector."""
+    with store.engine.begin() as connection:
+        connection.execute(text("UPDATE streams SET projector_version = 0"))
+
+
+def test_project_follow_tries_again_and_does_not_starve_others(
+    terminal: Terminal, recorded: EventStore
+) -> None:
+    poison(recorded, "cut")
+    make_stale(recorded)
+    follower = terminal.start("project", "--follow", "--interval", "0.02")
+    try:
+        until(lambda: recorded.status()["failed_projections"] == 1)
+        with EventStore(
+            recorded.engine.url.render_as_string(False), projection="deferred"
+        ) as writer:
+            writer.append("zuletzt", voice_call().frames)
+        # A second try shows that it goes on.
+        until(lambda: recorded.status()["behind"] == 1)
+        until(lambda: recorded.status()["failed"][0]["tries"] >= 2)
+        poison(recorded, "cut", mend=True)
+        until(lambda: recorded.status()["behind"] == 0)
+        follower.send_signal(signal.SIGTERM)
+        _, err = follower.communicate(timeout=PATIENCE)
+    finally:
+        _end(follower)
+    assert follower.returncode == 0
+    # It waited between tries: as many lines as tries, and not one for each look.
+    assert 2 <= err.count(b"Error: session cut") <= 6
+    assert recorded.status()["failed_projections"] == 0
+
+
+def test_one_day_that_cannot_be_summed_stops_no_other(
+    terminal: Terminal, store: EventStore
+) -> None:
+    for day in range(3):
+        call = Call()
+        call.ms = day * 86_400_000
+        call.created("resp").done("resp", usage={"input_tokens": 5})
+        store.append(f"sess_{day}", call.frames, close=True)
+    with store.engine.begin() as connection:
+        connection.execute(
+            text("UPDATE usage SET total_tokens = :n, input_tokens = :n WHERE session_id = :s"),
+            {"n": 2**63 - 1, "s": "sess_1"},
+        )
+        copied = ", ".join(c.name for c in tables.usage.columns if c.name != "usage_id")
+        connection.execute(
+            text(
+                f"INSERT INTO usage (usage_id, {copied})"
+                f" SELECT 'again', {copied} FROM usage WHERE session_id = 'sess_1'"
+            )
+        )
+    told = terminal("project", "--json")
+    assert "2023-11-15: " in told.error_beside_output()
+    found = json.loads(told.out)
+    assert found["summed_days"] == 2
+    assert [e["day"] for e in found["errors"]] == ["2023-11-15"]
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -104,6 +104,10 @@ class DatabaseUnavailableError(EventStoreError):
     """The database cannot be reached, is full, locked or read-only."""
 
 
+class StorageUnavailableError(DatabaseUnavailableError):
+    """The place outside of the database where one session's bytes are cannot be reached."""
+
+
 class TimeLimitError(DatabaseUnavailableError):
     """A query took longer than whoever opened the store allows."""
 

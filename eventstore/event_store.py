@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from eventstore.archive import seal
 from eventstore.archive.copy_sessions import Copied, copy_sessions
-from eventstore.archive.erase import erase_one
+from eventstore.archive.erase import erase_all
 from eventstore.archive.move_segments import Moved, move_segments
 from eventstore.archive.seal import Sealed
 from eventstore.capture.import_file import Imported, import_file
@@ -354,13 +354,14 @@ class EventStore(Queries):
             What was erased; what had been before is left out.
 
         Raises:
-            NotFoundError: there is no such session; those before it are erased.
-            InvalidInputError: audio of a session that is open; those before it are erased.
+            NotFoundError: there is no such session, where only one was named.
+            InvalidInputError: audio of a session that is open, where only one was named.
+            SomeFailedError: some of several could not be erased; all others are.
             DatabaseUnavailableError: not all was done; do it again.
         """
-        ids = [session_ids] if isinstance(session_ids, str) else session_ids
+        ids = [session_ids] if isinstance(session_ids, str) else list(session_ids)
         try:
-            return list(filter(None, (erase_one(self.engine, i, audio_only, reason) for i in ids)))
+            return erase_all(self.engine, ids, audio_only, reason)
         finally:
             scrub(self.engine, vacuum)
 

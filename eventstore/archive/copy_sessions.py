@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Literal, NamedTuple
 
 from sqlalchemy import Engine
@@ -10,7 +11,6 @@ from sqlalchemy import Engine
 from eventstore.archive.session_digest import BrokenLogError, session_digest
 from eventstore.errors import (
     DamagedError,
-    DatabaseUnavailableError,
     EventStoreError,
     InvalidInputError,
     NotFoundError,
@@ -25,6 +25,7 @@ from eventstore.store.copy_stream import (
     stored_segments,
 )
 from eventstore.store.identity import identity
+from eventstore.store.outages import attempt
 from eventstore.store.read_segments import segments, start_behind
 from eventstore.store.read_stream import read_events, read_rows, rows_in
 from eventstore.store.transaction import Transaction, keys_of, read, write
@@ -88,7 +89,10 @@ def copy_sessions(
     if here is not None and (there is None or here.url != there.url):
         raise InvalidInputError("the target of what is encrypted needs keys, too: the same ones")
     moves = then_delete and not dry_run
-    return (_try(source, target, session_id, moves, dry_run) for session_id in session_ids)
+    return (
+        attempt(f"session {session_id}", partial(_take, source, target, session_id, moves, dry_run))
+        for session_id in session_ids
+    )
 
 
 def _identity(engine: Engine) -> tuple[object, ...]:
@@ -96,16 +100,10 @@ def _identity(engine: Engine) -> tuple[object, ...]:
         return identity(tx)
 
 
-def _try(
-    source: Engine, target: Engine, session_id: str, moves: bool, dry_run: bool
-) -> Copied | EventStoreError:
-    try:
-        done = _copy(source, target, session_id, dry_run)
-        return done._replace(deleted=_delete(source, target, session_id)) if moves else done
-    except DatabaseUnavailableError:
-        raise
-    except EventStoreError as error:
-        return error
+def _take(source: Engine, target: Engine, session_id: str, moves: bool, dry_run: bool) -> Copied:
+    """Copy a session, and delete it from the source where it is to move."""
+    done = _copy(source, target, session_id, dry_run)
+    return done._replace(deleted=_delete(source, target, session_id)) if moves else done
 
 
 def _copy(source: Engine, target: Engine, session_id: str, dry_run: bool) -> Copied:

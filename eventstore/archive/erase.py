@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 from sqlalchemy import Engine
 
 from eventstore.archive.erase_audio import erase_audio
-from eventstore.errors import InvalidInputError, NotFoundError
+from eventstore.errors import (
+    EventStoreError,
+    Failure,
+    InvalidInputError,
+    NotFoundError,
+    SomeFailedError,
+)
 from eventstore.store.choose_sessions import Choice, Chosen, choose_sessions, find_session
 from eventstore.store.erase_session import Erased, erase_session
 from eventstore.store.filters import BasicFilter, checked
+from eventstore.store.outages import attempt
 from eventstore.store.transaction import keys_of, read
 
 MAX_REASON = 500
@@ -62,6 +70,32 @@ def erase_one(
     if audio_only:
         return erase_audio(engine, session_id, reason)
     return erase_session(engine, session_id, reason)
+
+
+def erase_all(
+    engine: Engine, session_ids: Sequence[str], audio_only: bool, reason: str | None
+) -> list[Erased]:
+    """Erase sessions, or their audio; one that cannot be stops no other.
+
+    Returns:
+        What was erased; what had been before is left out.
+
+    Raises:
+        SomeFailedError: at the end, with those that could not be erased.
+        EventStoreError: the only one could not be.
+    """
+    check_reason(reason)
+    erased, failures = [], []
+    for session_id in session_ids:
+        erasing = partial(erase_one, engine, session_id, audio_only, reason)
+        done = attempt(f"session {session_id}", erasing)
+        if isinstance(done, EventStoreError):
+            failures.append(Failure(session_id, done))
+        elif done is not None:
+            erased.append(done)
+    if failures:
+        raise failures[0].error if len(session_ids) == 1 else SomeFailedError(failures)
+    return erased
 
 
 def check_reason(reason: str | None) -> None:

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eventstore.archive.parquet_columns import ITEM_COLUMNS, RESPONSE_COLUMNS, USAGE_COLUMNS
 from eventstore.archive.parquet_file import TableFile
+from eventstore.errors import EventStoreError, Failure
 from eventstore.projection.usage import Tokens
 from eventstore.realtime.values import loads, mapping, storable
 from eventstore.store import read_tables
+from eventstore.store.outages import attempt
 from eventstore.store.pricing import price_usd
 from eventstore.store.transaction import Row, Transaction, read
 
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from eventstore.queries import Queries
 
 #: Sessions that are read in one transaction, so that the three files agree about each.
-_TOGETHER = 100
+_TOGETHER = 20
 _FIRST_TOKENS = 8
 
 
@@ -37,11 +40,19 @@ class Written(NamedTuple):
     usage: int
 
 
+class Found(NamedTuple):
+    """What is read of some sessions: responses, items and usage."""
+
+    sessions: int
+    rows: list[list[Row]]
+
+
 def write_parquet(
     store: Queries,
     session_ids: Iterable[str],
     folder: Path,
     progress: Callable[[int], None] | None = None,
+    failures: list[Failure] | None = None,
 ) -> Written:
     """Write `responses.parquet`, `items.parquet` and `usage.parquet`; all of them, or none.
 
@@ -49,6 +60,7 @@ def write_parquet(
         session_ids: read as they are needed, so that they may be all of a large store.
         folder: made where there is none.
         progress: called with the number of sessions so far.
+        failures: takes those that cannot be read, and are left out; None to fail with the first.
 
     Raises:
         NotFoundError: there is no such session.
@@ -66,12 +78,10 @@ def write_parquet(
             )
         )
         for ids in _batches(session_ids):
-            with read(store.engine) as tx:
-                read_tables.check_sessions(tx, ids)
-                responses.write_all(_responses(tx, ids))
-                items.write_all(_items(tx, ids))
-                usage.write_all(_usage(tx, ids))
-            sessions += len(ids)
+            for found in _found(store, ids, failures):
+                for file, rows in zip((responses, items, usage), found.rows, strict=True):
+                    file.write_all(rows)
+                sessions += found.sessions
             if progress is not None:
                 progress(sessions)
         for file in (responses, items, usage):
@@ -85,6 +95,30 @@ def _batches(session_ids: Iterable[str]) -> Iterator[list[str]]:
     iterator = iter(session_ids)
     while ids := list(islice(iterator, _TOGETHER)):
         yield ids
+
+
+def _found(store: Queries, ids: Sequence[str], failures: list[Failure] | None) -> Iterator[Found]:
+    """The rows of sessions: of all together, or one by one where some cannot be read."""
+    if failures is None:
+        yield _read(store, ids)
+        return
+    together = attempt("sessions", partial(_read, store, ids))
+    if not isinstance(together, EventStoreError):
+        yield together
+        return
+    for session_id in ids:
+        found = attempt(f"session {session_id}", partial(_read, store, [session_id]))
+        if isinstance(found, EventStoreError):
+            failures.append(Failure(session_id, found))
+        else:
+            yield found
+
+
+def _read(store: Queries, ids: Sequence[str]) -> Found:
+    with read(store.engine) as tx:
+        read_tables.check_sessions(tx, ids)
+        rows = [list(make(tx, ids)) for make in (_responses, _items, _usage)]
+    return Found(len(ids), rows)
 
 
 def _responses(tx: Transaction, ids: Sequence[str]) -> Iterator[Row]:

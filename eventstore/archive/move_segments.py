@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import IO, NamedTuple
 
 from sqlalchemy import Engine
 
-from eventstore.errors import DamagedError, EventStoreError, NotFoundError
+from eventstore.errors import EventStoreError, InvalidInputError, NotFoundError
 from eventstore.store import locations
 from eventstore.store.identity import own_folder
+from eventstore.store.outages import attempt
 from eventstore.store.put_segments import Placed, put_bytes
 from eventstore.store.read_segments import Place, bytes_of, packed_segment, places
 from eventstore.store.sessions import find_head
@@ -55,19 +57,15 @@ def move_segments(
         with write(engine) as tx:
             base = f"{base}/{own_folder(tx)}"
     for session_id in session_ids:
-        yield _try(engine, session_id, base)
-
-
-def _try(engine: Engine, session_id: str, base: str | None) -> Moved | EventStoreError:
-    try:
-        if find_head(engine, session_id) is None:
-            raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
-        return _move(engine, session_id, base)
-    except (DamagedError, NotFoundError) as error:
-        return error
+        moved = attempt(f"session {session_id}", partial(_move, engine, session_id, base))
+        if isinstance(moved, InvalidInputError) and base is not None:
+            raise moved  # where to is of all of them
+        yield moved
 
 
 def _move(engine: Engine, session_id: str, base: str | None) -> Moved:
+    if find_head(engine, session_id) is None:
+        raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
     with read(engine) as tx:
         going = [place for place in places(tx, session_id) if not _is_there(place, base)]
     size = 0

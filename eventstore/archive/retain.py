@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 from sqlalchemy import Engine
@@ -10,15 +11,15 @@ from sqlalchemy import Engine
 from eventstore.archive.erase import erase_one
 from eventstore.archive.policy import Policy, Rule
 from eventstore.archive.seal import seal_session
-from eventstore.errors import DatabaseUnavailableError, ErasedError, EventStoreError
+from eventstore.errors import ErasedError, EventStoreError
 from eventstore.store.choose_sessions import (
     NOT_SEALED,
     WITH_AUDIO,
     Choice,
-    Chosen,
     choose_sessions,
 )
 from eventstore.store.filters import BasicFilter
+from eventstore.store.outages import attempt
 
 _UNDONE = {"archive": NOT_SEALED, "erase": None, "erase-audio": WITH_AUDIO}
 
@@ -65,16 +66,14 @@ def retain(
         choice = Choice(wanted, closed_before=before, undone=_UNDONE[rule.do])
         sessions = events = responses = failures = 0
         for chosen in choose_sessions(engine, choice, gone):
-            try:
-                if not dry_run:
-                    _apply(engine, rule, chosen)
-            except DatabaseUnavailableError:
-                raise
-            except ErasedError:
+            session_id = chosen.session_id
+            applying = partial(_apply, engine, rule, session_id)
+            error = None if dry_run else attempt(f"session {session_id}", applying)
+            if isinstance(error, ErasedError):
                 continue  # somebody else was faster
-            except EventStoreError as error:
+            if error is not None:
                 failures += 1
-                failed(chosen.session_id, error)
+                failed(session_id, error)
                 continue
             sessions += 1
             events += chosen.events
@@ -84,8 +83,8 @@ def retain(
             gone.append(choice)
 
 
-def _apply(engine: Engine, rule: Rule, chosen: Chosen) -> None:
+def _apply(engine: Engine, rule: Rule, session_id: str) -> None:
     if rule.do == "archive":
-        seal_session(engine, chosen.session_id)
+        seal_session(engine, session_id)
     else:
-        erase_one(engine, chosen.session_id, rule.do == "erase-audio", rule.reason)
+        erase_one(engine, session_id, rule.do == "erase-audio", rule.reason)

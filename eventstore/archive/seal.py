@@ -8,14 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine
 
-from eventstore.errors import (
-    ConflictError,
-    DamagedError,
-    ErasedError,
-    EventStoreError,
-    InvalidInputError,
-    NotFoundError,
-)
+from eventstore.errors import DamagedError, EventStoreError, InvalidInputError, NotFoundError
 from eventstore.segments.digest import Digest, extended
 from eventstore.segments.rows import Row
 from eventstore.store.erasures import count_erasures, refuse_erased
@@ -108,14 +101,7 @@ def seal_sessions(
     Args:
         workers: processes to share the work.
     """
-    return for_each(engine, _try_to_seal, session_ids, workers)
-
-
-def _try_to_seal(engine: Engine, session_id: str) -> Sealed | EventStoreError:
-    try:
-        return seal_session(engine, session_id)
-    except (NotFoundError, ErasedError, InvalidInputError, ConflictError, DamagedError) as error:
-        return error
+    return for_each(engine, seal_session, session_ids, workers)
 
 
 def unseal_session(engine: Engine, session_id: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import click
 from eventstore.archive import digest_file
 from eventstore.archive.seal import Sealed
 from eventstore.archive.verify import SegmentDigest, Verified
+from eventstore.cli.failures import tell
 from eventstore.cli.options import (
     chosen_sessions,
     db_option,
@@ -20,7 +22,8 @@ from eventstore.cli.options import (
     session_filters,
 )
 from eventstore.cli.output import counted, print_json, progress_bar, say, size
-from eventstore.errors import InvalidInputError, NotFoundError
+from eventstore.errors import EventStoreError, Failure, InvalidInputError
+from eventstore.store.outages import attempt
 from eventstore.store.workers import work_in_bulk
 
 _workers_option = click.option(
@@ -70,16 +73,16 @@ def archive(
             _print_chosen(ids, as_json)
             return
         work_in_bulk()
-        done, failed = [], []
+        done, failures = [], []
         with progress_bar("archive", len(ids)) as bar:
             for session_id, result in zip(ids, store.archive(ids, workers), strict=True):
                 if isinstance(result, Sealed):
                     done.append(result)
                 else:
-                    failed.append({"session_id": session_id, "error": str(result)})
-                    say(f"Error: {result}")
+                    failures.append(Failure(session_id, result))
                 if bar is not None:
                     bar.advance(bar.task_ids[0])
+        failed = tell(failures)
         if vacuum:
             store.vacuum()
     if as_json:
@@ -121,7 +124,8 @@ def _print_sealed(done: list[Sealed]) -> None:
 @click.argument("session_ids", nargs=-1, required=True, metavar="SESSION…")
 @db_option
 @json_option
-def unseal(session_ids: tuple[str, ...], url: str, as_json: bool) -> None:
+@click.pass_context
+def unseal(context: click.Context, session_ids: tuple[str, ...], url: str, as_json: bool) -> None:
     """Turn sealed sessions' segments into events again, as they were.
 
     \b
@@ -129,13 +133,21 @@ def unseal(session_ids: tuple[str, ...], url: str, as_json: bool) -> None:
       eventstore unseal sess_123
     """
     with open_store(url) as store:
-        done = {session_id: store.unseal(session_id) for session_id in session_ids}
+        done, failures = {}, []
+        for session_id in session_ids:
+            result = attempt(f"session {session_id}", partial(store.unseal, session_id))
+            if isinstance(result, EventStoreError):
+                failures.append(Failure(session_id, result))
+            else:
+                done[session_id] = result
+    failed = tell(failures)
     if as_json:
         data = [{"session_id": session_id, "events": events} for session_id, events in done.items()]
-        print_json({"object": "list", "data": data})
-    else:
+        print_json({"object": "list", "data": data, "errors": failed})
+    elif done or not failed:
         events = counted(sum(done.values()), "event")
         click.echo(f"Unsealed {counted(len(done), 'session')} with {events}.")
+    context.exit(1 if failed else 0)
 
 
 @click.command()
@@ -183,12 +195,12 @@ def verify(
         found, missing = [], []
         with progress_bar("verify", len(ids)) as bar:
             for session_id in ids:
-                try:
-                    found.append(store.verify(session_id, expected.get(session_id)))
-                except NotFoundError as error:
-                    if session_id in session_ids:
-                        raise
-                    missing.append({"session_id": session_id, "error": str(error)})
+                verifying = partial(store.verify, session_id, expected.get(session_id))
+                result = attempt(f"session {session_id}", verifying)
+                if isinstance(result, EventStoreError):
+                    missing.append({"session_id": session_id, "error": str(result)})
+                else:
+                    found.append(result)
                 if bar is not None:
                     bar.advance(bar.task_ids[0])
     if written is not None:

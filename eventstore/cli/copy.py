@@ -10,6 +10,7 @@ import click
 
 from eventstore.archive.copy_sessions import Copied
 from eventstore.archive.move_segments import Moved
+from eventstore.cli.failures import tell
 from eventstore.cli.options import (
     chosen_sessions,
     db_option,
@@ -19,7 +20,7 @@ from eventstore.cli.options import (
     session_filters,
 )
 from eventstore.cli.output import counted, print_json, progress_bar, say, size
-from eventstore.errors import EventStoreError
+from eventstore.errors import EventStoreError, Failure
 from eventstore.event_store import EventStore
 from eventstore.store.engine import parse_url
 from eventstore.store.places import VARIABLE, base_url
@@ -95,19 +96,18 @@ def _open_target(url: str, dry_run: bool) -> EventStore:
 def _results(
     label: str, ids: list[str], results: Iterable[Done | EventStoreError]
 ) -> tuple[list[Done], Failed]:
-    """What was done, and what failed; each failure is told as it comes."""
+    """What was done, and what failed; each failure is told at the end."""
     done: list[Done] = []
-    failed: Failed = []
+    failures: list[Failure] = []
     with progress_bar(label, len(ids)) as bar:
         for session_id, result in zip(ids, results, strict=True):
             if isinstance(result, EventStoreError):
-                failed.append({"session_id": session_id, "error": str(result)})
-                say(f"Error: {result}")
+                failures.append(Failure(session_id, result))
             else:
                 done.append(result)
             if bar is not None:
                 bar.advance(bar.task_ids[0])
-    return done, failed
+    return done, tell(failures)
 
 
 def _print_copied(done: list[Copied], failed: Failed, dry_run: bool) -> None:

@@ -9,12 +9,14 @@ from typing import Any, NamedTuple
 import click
 
 from eventstore.archive.erase import check_reason, erase_one, find_to_erase, find_without_key
+from eventstore.cli.failures import tell
 from eventstore.cli.options import db_option, json_option, open_store
 from eventstore.cli.output import counted, echo, print_json, progress_bar, say
-from eventstore.errors import DatabaseUnavailableError, EventStoreError
+from eventstore.errors import DatabaseUnavailableError, EventStoreError, Failure
 from eventstore.event_store import EventStore
 from eventstore.store.choose_sessions import Chosen
 from eventstore.store.erase_session import Erased
+from eventstore.store.outages import attempt
 from eventstore.store.project import count_behind
 from eventstore.store.scrub import scrub
 from eventstore.times import to_iso
@@ -96,9 +98,10 @@ def erase(
         if totals.sessions and not yes:
             _confirm(totals, audio_only)
         done: list[Erased] = []
-        failed: list[dict[str, str]] = []
+        failures: list[Failure] = []
         for chosen in _with_progress(found(), totals.sessions + totals.erased):
-            _erase_one(store, chosen, audio_only, reason, done, failed)
+            _erase_one(store, chosen, audio_only, reason, done, failures)
+        failed = tell(failures)
         # Also where nothing is left to erase: an earlier command may have been stopped here.
         is_scrubbed = scrubbed(store, not no_vacuum)
     if as_json:
@@ -171,20 +174,19 @@ def _erase_one(
     audio_only: bool,
     reason: str | None,
     done: list[Erased],
-    failed: list[dict[str, str]],
+    failures: list[Failure],
 ) -> None:
     """Erase one session; the others go on where that is not possible."""
     if chosen.erased_at is not None:
         return
-    try:
-        erased = erase_one(store.engine, chosen.session_id, audio_only, reason)
-    except DatabaseUnavailableError:
-        raise
-    except EventStoreError as error:
-        failed.append({"session_id": chosen.session_id, "error": str(error)})
-        say(f"Error: {error}")
-        return
-    if erased is not None:
+    session_id = chosen.session_id
+    erased = attempt(
+        f"session {session_id}",
+        lambda: erase_one(store.engine, session_id, audio_only, reason),
+    )
+    if isinstance(erased, EventStoreError):
+        failures.append(Failure(session_id, erased))
+    elif erased is not None:
         done.append(erased)
 
 

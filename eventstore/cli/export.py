@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from tempfile import SpooledTemporaryFile
+from typing import Any, BinaryIO, TypeVar
 
 import click
 
+from eventstore.cli.failures import tell
 from eventstore.cli.options import db_option, given, open_store, session_filters
 from eventstore.cli.output import counted, counter, say
 from eventstore.cli.output_file import output_stream
+from eventstore.errors import EventStoreError, Failure
 from eventstore.event_store import EventStore
 from eventstore.realtime.values import dumps
+from eventstore.store.outages import attempt
 
 FORMATS = ("jsonl", "parquet", "chat", "html", "otel")
 
 Progress = Callable[[int], None]
+Result = TypeVar("Result")
+
+# Bytes of one session of several that are held in memory; more wait in a temporary file.
+_IN_MEMORY, _PIECE = 16 * 1024 * 1024, 1024 * 1024
 
 
 @click.command()
@@ -34,7 +44,10 @@ Progress = Callable[[int], None]
 @click.option("--endpoint", metavar="URL", help="otel: send to this OTLP/HTTP endpoint.")
 @click.option("--content", is_flag=True, help="otel: with what was said, and tools' data.")
 @db_option
+@click.pass_context
 def export(
+    context: click.Context,
+    /,
     sessions: tuple[str, ...],
     format_: str,
     everything: bool,
@@ -45,6 +58,8 @@ def export(
     **filters: Any,
 ) -> None:
     """Write sessions to a file: those named, those that match the filters, or all.
+
+    Of several, one that cannot be read is left out whole, and told at the end.
 
     \b
     jsonl    seq, at, direction and the exact frame; importing it gives equal sessions
@@ -69,14 +84,45 @@ def export(
         for session_id in sessions:
             store.head(session_id)  # all of them are there before anything is written
         wanted = iter(sessions) if sessions else store.session_ids(**chosen)
+        several = Several(len(sessions) == 1)
         with counter("session") as progress:
             if format_ == "parquet":
-                _write_parquet(store, wanted, str(output), progress)
+                _write_parquet(store, wanted, str(output), progress, several)
             elif endpoint is not None:
-                _send(store, _counted(wanted, progress), endpoint, content)
+                _send(store, _counted(wanted, progress), endpoint, content, several)
             else:
                 with output_stream(output) as stream:
-                    _write(store, _counted(wanted, progress), format_, content, stream)
+                    _write(store, _counted(wanted, progress), format_, content, stream, several)
+    context.exit(1 if tell(several.failures) else 0)
+
+
+class Several:
+    """What is done with each of several sessions: one that fails stops no other.
+
+    Args:
+        alone: there is only one, whose failure is that of the command.
+
+    Attributes:
+        failures: of those that could not be read, in order.
+    """
+
+    def __init__(self, alone: bool) -> None:
+        self.alone = alone
+        self.failures: list[Failure] = []
+
+    def read(
+        self, session_ids: Iterable[str], work: Callable[[str], Result]
+    ) -> Iterator[tuple[str, Result]]:
+        """Yield what is read of each session, but of those that cannot be read."""
+        for session_id in session_ids:
+            if self.alone:
+                yield session_id, work(session_id)
+                continue
+            found = attempt(f"session {session_id}", partial(work, session_id))
+            if isinstance(found, EventStoreError):
+                self.failures.append(Failure(session_id, found))
+            else:
+                yield session_id, found
 
 
 def _check(
@@ -113,15 +159,19 @@ def _counted(session_ids: Iterable[str], progress: Progress) -> Iterator[str]:
 
 
 def _write(
-    store: EventStore, wanted: Iterator[str], format_: str, content: bool, stream: BinaryIO
+    store: EventStore,
+    wanted: Iterator[str],
+    format_: str,
+    content: bool,
+    stream: BinaryIO,
+    several: Several,
 ) -> None:
     if format_ == "jsonl":
-        for session_id in wanted:
-            stream.writelines(store.export(session_id))
+        _write_jsonl(store, wanted, stream, several)
     elif format_ == "chat":
-        _write_chat(store, wanted, stream)
+        _write_chat(store, wanted, stream, several)
     elif format_ == "otel":
-        _write_otel(store, wanted, content, stream)
+        _write_otel(store, wanted, content, stream, several)
     else:
         # Not everybody who exports makes pages.
         from eventstore.archive.export_html import write_html
@@ -129,13 +179,38 @@ def _write(
         write_html(store, next(wanted), stream)
 
 
-def _write_chat(store: EventStore, wanted: Iterator[str], stream: BinaryIO) -> None:
+def _write_jsonl(
+    store: EventStore, wanted: Iterator[str], stream: BinaryIO, several: Several
+) -> None:
+    if several.alone:
+        for session_id in wanted:
+            stream.writelines(store.export(session_id))
+        return
+
+    def whole(session_id: str) -> BinaryIO:
+        # A session is in the output whole or not at all.
+        kept: BinaryIO = SpooledTemporaryFile(_IN_MEMORY)  # type: ignore[assignment]  # noqa: SIM115
+        try:
+            kept.writelines(store.export(session_id))
+            kept.seek(0)
+        except BaseException:
+            kept.close()
+            raise
+        return kept
+
+    for _, kept in several.read(wanted, whole):
+        with kept:
+            shutil.copyfileobj(kept, stream, _PIECE)
+
+
+def _write_chat(
+    store: EventStore, wanted: Iterator[str], stream: BinaryIO, several: Several
+) -> None:
     from eventstore.archive.export_chat import chat
 
     written = 0
     left_out: Counter[str] = Counter()
-    for session_id in wanted:
-        made = chat(store.show(session_id))
+    for _, made in several.read(wanted, lambda session_id: chat(store.show(session_id))):
         left_out += made.left_out
         for conversation in made.conversations:
             stream.write(f"{dumps(conversation)}\n".encode())
@@ -146,27 +221,29 @@ def _write_chat(store: EventStore, wanted: Iterator[str], stream: BinaryIO) -> N
         say(f"Left out: {reasons}.")
 
 
-def _write_otel(store: EventStore, wanted: Iterator[str], content: bool, stream: BinaryIO) -> None:
+def _write_otel(
+    store: EventStore, wanted: Iterator[str], content: bool, stream: BinaryIO, several: Several
+) -> None:
     from eventstore.archive.export_otel import read_spans
     from eventstore.archive.otlp_json import otlp_lines
 
     sizes = []
-    for session_id in wanted:
-        spans = read_spans(store, session_id, content)
+    for _, spans in several.read(wanted, lambda id_: read_spans(store, id_, content)):
         sizes.append(len(spans))
         stream.writelines(f"{line}\n".encode() for line in otlp_lines(spans))
     _say_spans("Exported", sizes)
 
 
-def _send(store: EventStore, wanted: Iterator[str], url: str, content: bool) -> None:
+def _send(
+    store: EventStore, wanted: Iterator[str], url: str, content: bool, several: Several
+) -> None:
     from eventstore.archive.export_otel import read_spans
     from eventstore.archive.otlp_http import Endpoint
 
     endpoint = Endpoint(url)
     sizes = []
     try:
-        for session_id in wanted:
-            spans = read_spans(store, session_id, content)
+        for _, spans in several.read(wanted, lambda id_: read_spans(store, id_, content)):
             sizes.append(len(spans))
             endpoint.send(spans)
     finally:
@@ -184,11 +261,12 @@ def _say_spans(done: str, sizes: list[int]) -> None:
 
 
 def _write_parquet(
-    store: EventStore, wanted: Iterator[str], folder: str, progress: Progress
+    store: EventStore, wanted: Iterator[str], folder: str, progress: Progress, several: Several
 ) -> None:
     from eventstore.archive.export_parquet import write_parquet
 
-    written = write_parquet(store, wanted, Path(folder), progress)
+    failures = None if several.alone else several.failures
+    written = write_parquet(store, wanted, Path(folder), progress, failures)
     tables = (counted(written.responses, "response"), counted(written.items, "item"))
     sessions = counted(written.sessions, "session")
     say(f"Exported {', '.join(tables)} and {counted(written.usage, 'usage row')} of {sessions}.")

@@ -21,6 +21,8 @@ def tell(failures: Iterable[Failure], name: str = "session_id") -> Told:
     told = []
     for failure in failures:
         line = line_of(failure)
+        if name != "session_id" and not line.startswith(f"{failure.name}: "):
+            line = f"{failure.name}: {line}"
         say(f"Error: {line}")
         told.append({name: failure.name, "error": str(failure.error)})
     return told

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from eventstore.capture.import_file import Imported
+from eventstore.cli.failures import tell
 from eventstore.cli.options import db_option, json_option, open_store, parse_metadata
 from eventstore.cli.output import print_json, print_table, progress_bar, say
-from eventstore.errors import DatabaseUnavailableError, EventStoreError, InvalidInputError
+from eventstore.errors import EventStoreError, Failure, InvalidInputError
 from eventstore.event_store import EventStore
+from eventstore.store.outages import attempt
 
 
 @click.command()
@@ -68,19 +71,18 @@ def import_(
     if session_id is not None and len(files) > 1:
         raise click.UsageError("--session-id goes with one file")
     done: list[dict[str, Any]] = []
-    failed: list[dict[str, str]] = []
+    failures: list[Failure] = []
     with open_store(url) as store:
         for position, name in enumerate(files, 1):
             if len(files) > 1:
                 say(f"[{position}/{len(files)}] {name}")
-            try:
-                for imported in _import_one(store, name, session_id, pairs, keep_going):
-                    done.append(_entry(name, imported))
-            except DatabaseUnavailableError:
-                raise
-            except EventStoreError as error:
-                failed.append({"file": name, "error": str(error)})
-                say(f"Error: {name}: {error}")
+            importing = partial(_import_one, store, name, session_id, pairs, keep_going)
+            imported = attempt(name, importing)
+            if isinstance(imported, EventStoreError):
+                failures.append(Failure(name, imported))
+            else:
+                done += (_entry(name, one) for one in imported)
+    failed = tell(failures, "file")
     if as_json:
         print_json({"object": "list", "data": done, "errors": failed})
     else:

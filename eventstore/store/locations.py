@@ -17,7 +17,11 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 from uuid import uuid4
 
-from eventstore.errors import DatabaseUnavailableError, InvalidInputError
+from eventstore.errors import (
+    DatabaseUnavailableError,
+    InvalidInputError,
+    StorageUnavailableError,
+)
 from eventstore.folders import sync_folder
 from eventstore.store.places import VARIABLE, Places, local_path
 
@@ -88,7 +92,7 @@ def get(location: str, places: Places) -> bytes:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise BytesError(f"its bytes are missing at {shown(location)}") from error
     except Exception as error:  # each kind of storage has errors of its own
-        raise _unavailable("read", location, error) from error
+        raise _unavailable("read", location, error, StorageUnavailableError) from error
     if hashlib.sha256(data).hexdigest() != named:
         raise BytesError(f"the bytes at {shown(location)} are others than were put there")
     return data
@@ -257,10 +261,15 @@ def _storage(location: str) -> tuple[Any, str]:
     return files, str(place)
 
 
-def _unavailable(verb: str, location: str, error: Exception) -> DatabaseUnavailableError:
+def _unavailable(
+    verb: str,
+    location: str,
+    error: Exception,
+    kind: type[DatabaseUnavailableError] = DatabaseUnavailableError,
+) -> DatabaseUnavailableError:
     # A storage's own message may hold a signed URL: its kind says enough.
     reason = error.strerror if isinstance(error, OSError) and error.strerror else None
-    return DatabaseUnavailableError(
+    return kind(
         f"cannot {verb} {shown(location)}: {reason or type(error).__name__};"
         " check that the storage is there and that this account may use it"
     )

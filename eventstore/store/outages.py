@@ -13,6 +13,7 @@ from eventstore.errors import (
     EventStoreError,
     MissingSessionKeyError,
     SchemaError,
+    StorageUnavailableError,
     TimeLimitError,
 )
 from eventstore.unforeseen import foreseen
@@ -45,7 +46,7 @@ def is_outage(error: BaseException) -> bool:
     """
     if isinstance(error, SchemaError):
         return True
-    if isinstance(error, TimeLimitError | MissingSessionKeyError):
+    if isinstance(error, TimeLimitError | MissingSessionKeyError | StorageUnavailableError):
         return False
     if not isinstance(error, DatabaseUnavailableError):
         return False

@@ -10,7 +10,7 @@ from eventstore.errors import SchemaError
 from eventstore.store.transaction import translated
 
 #: The migration that this code needs.
-HEAD = "0006"
+HEAD = "0007"
 
 
 def migrations_folder() -> Path:

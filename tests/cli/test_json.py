@@ -329,13 +329,14 @@ def test_rebuild(terminal: Terminal, recorded: EventStore) -> None:
         "sessions": 2,
         "events": events,
         "changed_rows": 0,
+        "errors": [],
     }
     assert terminal("rebuild", "sess_a", "--json").json["sessions"] == 1
 
 
 def test_project(terminal: Terminal, recorded: EventStore) -> None:
     done = terminal("project", "--json").json
-    counts = {"sessions": 0, "events": 0, "summed_days": 1}
+    counts = {"sessions": 0, "events": 0, "summed_days": 1, "errors": []}
     assert done == {"object": "eventstore.project", **counts}
 
 

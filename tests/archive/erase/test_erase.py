@@ -11,7 +11,7 @@ import pytest
 from capture.test_recorder import created, wait_until
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 from support.calls import SAMPLE_STREAMS, SHORT_STREAMS, beta_tool_call, voice_call
 from support.events import Call
 from support.examples import examples
@@ -22,7 +22,13 @@ from support.strategies import mutated
 from eventstore import EventStore, Recorder
 from eventstore.archive.erase import erase_one
 from eventstore.archive.seal import seal_session, unseal_session
-from eventstore.errors import ConflictError, ErasedError, InvalidInputError, NotFoundError
+from eventstore.errors import (
+    ConflictError,
+    ErasedError,
+    EventStoreError,
+    InvalidInputError,
+    NotFoundError,
+)
 from eventstore.realtime.frames import CLIENT, SERVER, Frame
 from eventstore.segments.digest import BEGINNING, Digest
 from eventstore.store import day_tables, tables
@@ -31,6 +37,7 @@ from eventstore.store.delete_rows import TABLES
 from eventstore.store.erase_session import erase_session, session_digest
 from eventstore.store.follow import follow_events
 from eventstore.store.project import project_session
+from eventstore.store.projection_failures import note_failure
 from eventstore.store.put_segments import put_segments
 from eventstore.store.read_stream import read_events, read_rows
 from eventstore.store.sessions import find_head
@@ -377,6 +384,9 @@ def test_a_call_of_each_shape_has_rows_to_erase(store: EventStore) -> None:
     store.append("a", secret_call("a").frames)
     store.append("b", Call(timed=False).typed("item_1", "words").frames)
     store.append("c", beta_tool_call().frames)
+    with store.engine.begin() as connection:
+        connection.execute(text("UPDATE streams SET projector_version = 0"))
+    note_failure(store.engine, "a", EventStoreError("some fault"))
     assert set(counts(store.engine, "a")) >= OF_SESSIONS - {"segments", "erasures"}
     store.erase(["a", "b", "c"])
     for name in "abc":

@@ -84,6 +84,23 @@ class DamagedError(EventStoreError):
         )
 
 
+class BrokenHeadError(EventStoreError):
+    """An append met events behind the head of its session, where it was to put its own.
+
+    Attributes:
+        session_id: which it is.
+        head: what its stream says.
+        last_seq: of the last event that is there.
+    """
+
+    def __init__(self, session_id: str, head: int, last_seq: int) -> None:
+        self.session_id, self.head, self.last_seq = session_id, head, last_seq
+        super().__init__(
+            f"session {session_id}: the head is {head}, but events are there up to {last_seq};"
+            f" nothing was appended; run: eventstore repair {session_id}"
+        )
+
+
 class ErasedError(EventStoreError):
     """A session that was erased: nothing of it is left, and nothing is appended to it again.
 
@@ -178,6 +195,14 @@ def line_of(failure: Failure) -> str:
     """Return a failure as one line, which names what failed."""
     told = " ".join(str(failure.error).split())
     return told if failure.name in told else f"{failure.name}: {told}"
+
+
+class ClosedError(EventStoreError):
+    """A store was used after it was closed."""
+
+
+class ForkError(EventStoreError):
+    """A forked child process used what belongs to its parent, or what the fork left unusable."""
 
 
 class DriftError(EventStoreError, AssertionError):

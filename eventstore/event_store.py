@@ -12,6 +12,7 @@ from eventstore.archive import seal
 from eventstore.archive.copy_sessions import Copied, copy_sessions
 from eventstore.archive.erase import erase_all
 from eventstore.archive.move_segments import Moved, move_segments
+from eventstore.archive.repair import Repaired, repair_session
 from eventstore.archive.seal import Sealed
 from eventstore.capture.import_file import Imported, import_file
 from eventstore.errors import EventStoreError
@@ -19,16 +20,17 @@ from eventstore.queries import Queries
 from eventstore.realtime.frames import Frame
 from eventstore.store import engine as engines
 from eventstore.store import project, schema
-from eventstore.store.appender import Append, Appended, StateCache, append, append_together
+from eventstore.store.appender import Append, Appended, append, append_together
 from eventstore.store.erase_session import Erased
 from eventstore.store.filters import check_metadata
 from eventstore.store.keys import upgrade
 from eventstore.store.places import base_url
 from eventstore.store.scrub import scrub
 from eventstore.store.sessions import check_session_id, metadata_frame
+from eventstore.store.state_cache import StateCache
 from eventstore.store.status import status
 from eventstore.store.sum_days import sum_days
-from eventstore.store.transaction import close_all, keys_of
+from eventstore.store.transaction import close_for_good, keys_of, without_limit
 from eventstore.store.vacuum import vacuum
 from eventstore.store.wal import Checkpointer
 from eventstore.times import date_of, now
@@ -41,12 +43,15 @@ if TYPE_CHECKING:
 class EventStore(Queries):
     """A conversation store on SQLite or PostgreSQL. Safe to share between threads.
 
+    A process that is forked off goes on with a store of its own under the same object: other
+    connections, no states, keys or threads of its parent's. A database in memory is copied.
+
     Args:
         url: `sqlite:///calls.db`, `postgresql://user@host/name`, …
         projection: `inline` keeps read models in step within each append; `deferred` leaves
             them to `project` (the command `eventstore project --follow`).
         check_schema: look whether the schema fits, and make it where the database is SQLite.
-        time_limit: seconds that a query may take; None for any.
+        time_limit: seconds that a query may take; None for any. It limits no other work.
         keys: the URL of the database of sessions' keys: what is written is encrypted, each
             session with its own. By default EVENTSTORE_KEYS; without it, nothing is encrypted.
 
@@ -66,6 +71,7 @@ class EventStore(Queries):
     ) -> None:
         keys = keys or os.environ.get("EVENTSTORE_KEYS")
         super().__init__(engines.create(url, keys, time_limit))
+        self._work = without_limit(self.engine)
         self._states = StateCache() if projection == "inline" else None
         self._checkpointer = Checkpointer(self.engine) if engines.has_wal(self.engine) else None
         if check_schema:
@@ -83,10 +89,13 @@ class EventStore(Queries):
         self.close()
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections. Whoever uses the store afterwards gets a `ClosedError`.
+
+        Transactions that other threads are in come to their end. Closing again does nothing.
+        """
         if self._checkpointer is not None:
             self._checkpointer.close()
-        close_all(self.engine)
+        close_for_good(self.engine)
 
     def append(
         self,
@@ -109,6 +118,7 @@ class EventStore(Queries):
 
         Raises:
             ConflictError: the session's head is another. ErasedError: it was erased.
+            BrokenHeadError: events stand behind the head: see `repair`.
             InvalidInputError: a bad session id, direction or time.
             DatabaseUnavailableError: nothing was written.
         """
@@ -233,8 +243,8 @@ class EventStore(Queries):
                 is damaged.
         """
         named = session_ids is not None
-        ids = project.session_ids(self.engine) if session_ids is None else session_ids
-        return project.rebuild(self.engine, list(ids), workers, named)
+        ids = project.session_ids(self._work) if session_ids is None else session_ids
+        return project.rebuild(self._work, list(ids), workers, named)
 
     def archive(
         self, session_ids: Iterable[str], workers: int = 1
@@ -250,7 +260,7 @@ class EventStore(Queries):
         Returns:
             For each session what was done, or why it cannot be: it is open, say.
         """
-        return seal.seal_sessions(self.engine, list(session_ids), workers)
+        return seal.seal_sessions(self._work, list(session_ids), workers)
 
     def unseal(self, session_id: str) -> int:
         """Turn a session's segments into events again; how many.
@@ -259,7 +269,22 @@ class EventStore(Queries):
             NotFoundError: there is no such session.
             DamagedError: a segment cannot be read; nothing was changed.
         """
-        return seal.unseal_session(self.engine, session_id)
+        return seal.unseal_session(self._work, session_id)
+
+    def repair(self, session_id: str, dry_run: bool = False) -> Repaired:
+        """Set a session's head behind its last event, and project the session anew.
+
+        An append that meets events behind the head raises a `BrokenHeadError`, which names this.
+
+        With `dry_run`, nothing is changed; it says what would be.
+
+        Returns:
+            What was mended, and what cannot be: where events are missing, nothing is changed.
+
+        Raises:
+            NotFoundError, ErasedError, DamagedError: nothing was changed.
+        """
+        return repair_session(self._work, session_id, dry_run)
 
     def copy(
         self,
@@ -282,7 +307,9 @@ class EventStore(Queries):
         Raises:
             InvalidInputError: it is the same store.
         """
-        return copy_sessions(self.engine, to.engine, session_ids, then_delete, dry_run)
+        return copy_sessions(
+            self._work, without_limit(to.engine), session_ids, then_delete, dry_run
+        )
 
     def offload(
         self, session_ids: Iterable[str], to: str | None
@@ -300,14 +327,14 @@ class EventStore(Queries):
             For each session what was moved, or why it cannot be.
         """
         base = None if to is None else base_url(to)
-        return move_segments(self.engine, session_ids, base)
+        return move_segments(self._work, session_ids, base)
 
     def vacuum(self) -> None:
         """Give the space back that deleted rows have left in the database's files.
 
         It rewrites them: SQLite needs as much room again meanwhile.
         """
-        vacuum(self.engine)
+        vacuum(self._work)
 
     def project(self, waits: bool = False) -> Iterator[project.Projected]:
         """Project every session that is behind its log or was projected by an older version.
@@ -321,7 +348,7 @@ class EventStore(Queries):
         Raises:
             SomeFailedError: at the end, with each session that could not be projected.
         """
-        return project.catch_up(self.engine, waits)
+        return project.catch_up(self._work, waits)
 
     def sum_days(self) -> Iterator[str]:
         """Keep sums of days that are over, so that usage is answered soon; yields each day summed.
@@ -332,7 +359,7 @@ class EventStore(Queries):
         Raises:
             SomeFailedError: at the end, with each day that could not be summed up.
         """
-        return (date_of(day) for day in sum_days(self.engine))
+        return (date_of(day) for day in sum_days(self._work))
 
     def erase(
         self,
@@ -361,13 +388,13 @@ class EventStore(Queries):
         """
         ids = [session_ids] if isinstance(session_ids, str) else list(session_ids)
         try:
-            return erase_all(self.engine, ids, audio_only, reason)
+            return erase_all(self._work, ids, audio_only, reason)
         finally:
-            scrub(self.engine, vacuum)
+            scrub(self._work, vacuum)
 
     def stream_ids(self) -> Iterator[str]:
         """The ids of all sessions in the log, projected or not, in order."""
-        return project.session_ids(self.engine)
+        return project.session_ids(self._work)
 
     def status(self) -> dict[str, Any]:
         """What the store holds: schema, sessions, events, responses, and what is behind.
@@ -382,7 +409,7 @@ class EventStore(Queries):
         Raises:
             SchemaError: the schema is newer than this code.
         """
-        keys = keys_of(self.engine).engine
+        keys = keys_of(self._work).engine
         if keys is not None:
             upgrade(keys)
-        return schema.upgrade(self.engine)
+        return schema.upgrade(self._work)

@@ -11,6 +11,7 @@ from eventstore.errors import DamagedError, NotFoundError
 from eventstore.realtime.frames import decode_columns, restore
 from eventstore.segments.digest import BEGINNING, Digest, digest_of, extended
 from eventstore.segments.rows import Row, is_erased
+from eventstore.store.heads import faults_of, find_stream, look_at_log
 from eventstore.store.read_segments import (
     Packed,
     Segment,
@@ -95,6 +96,7 @@ def verify_session(
     if reached < sealed:
         problems.append(Problem(reached + 1, sealed, "segments are missing"))
     problems += _rows_beside(engine, session_id, sealed)
+    problems += _contradictions_of_stream(engine, session_id)
     if not problems and start_behind(stored, head).first <= sealed:
         # Sealed again, the last segment would go on with what came behind it.
         found.pop()
@@ -155,6 +157,15 @@ def _rows_beside(engine: Engine, session_id: str, sealed: int) -> Iterator[Probl
         row = tx.row(BESIDE_SEGMENTS, (session_id, sealed))
     if row is not None and row[0] is not None:
         yield Problem(row[0], row[1], "rows stand beside the segments of these events")
+
+
+def _contradictions_of_stream(engine: Engine, session_id: str) -> Iterator[Problem]:
+    """Where the stream's row says other than the log, which `eventstore repair` can mend."""
+    with read(engine) as tx:
+        faults = faults_of(find_stream(tx, session_id), look_at_log(tx, session_id))
+        found = [fault for fault in faults if fault.mendable]
+    for first, last, problem, _ in found:
+        yield Problem(first, last, f"{problem}; run: eventstore repair {session_id}")
 
 
 def _verify_tail(

@@ -11,7 +11,14 @@ import psycopg
 from eventstore.capture import notes
 from eventstore.capture.deliver import deliver, deliver_missing
 from eventstore.capture.spool_file import Destination, Entry
-from eventstore.errors import DatabaseUnavailableError, ErasedError, SchemaError
+from eventstore.errors import (
+    BrokenHeadError,
+    ClosedError,
+    DatabaseUnavailableError,
+    ErasedError,
+    ForkError,
+    SchemaError,
+)
 from eventstore.event_store import EventStore
 
 _LOGGER = logging.getLogger("eventstore.recorder")
@@ -23,7 +30,7 @@ def is_outage(error: Exception) -> bool:
     """Whether it may go well later."""
     if isinstance(error, DatabaseUnavailableError):
         return not isinstance(error.__cause__, _REFUSALS)
-    return isinstance(error, SchemaError)
+    return isinstance(error, SchemaError | ClosedError | ForkError)
 
 
 def deliver_always(
@@ -52,8 +59,28 @@ def deliver_always(
     except Exception as error:
         if is_outage(error):
             raise
-        _deliver_log_only(store, destination, entries, error)
+        if not _deliver_repaired(store, destination, entries, error):
+            _deliver_log_only(store, destination, entries, error)
     return [entry for entry in entries if entry.number in destination.refused]
+
+
+def _deliver_repaired(
+    store: EventStore, destination: Destination, entries: Sequence[Entry], error: Exception
+) -> bool:
+    """Where events stand behind the session's head, repair that, and append entries."""
+    if not isinstance(error, BrokenHeadError):
+        return False
+    _LOGGER.error("recording %s: %s", destination.key, error)
+    try:
+        if store.repair(error.session_id).unmended:
+            return False
+        deliver_missing(store, destination, entries)
+    except Exception as again:
+        if is_outage(again):
+            raise
+        return False
+    _LOGGER.warning("recording %s: the session was repaired", destination.key)
+    return True
 
 
 def _deliver_log_only(

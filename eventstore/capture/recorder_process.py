@@ -25,6 +25,7 @@ from typing import Any
 from eventstore.capture.message_unpacking import Message, size_of
 from eventstore.capture.recorder import MEMORY, Counters
 from eventstore.errors import EventStoreError
+from eventstore.store import forks
 from eventstore.store.filters import check_metadata
 from eventstore.store.sessions import check_session_id
 from eventstore.times import now
@@ -111,7 +112,7 @@ class RecorderProcess:
         self._queue: deque[tuple[Any, ...]] = deque()
         self._held = 0
         self._held_by: dict[int, int] = {}
-        self._urgent = self._closing = self._gone = False
+        self._urgent = self._closing = self._gone = self._left = False
         self._sessions: dict[int, RemoteSession] = {}
         self._ending: dict[int, RemoteSession] = {}
         self._tickets: dict[int, Future[None]] = {}
@@ -123,6 +124,21 @@ class RecorderProcess:
         self._pipe, self._process, self.spool = self._start()
         self._sender = Thread(target=self._send, name="eventstore-sender", daemon=True)
         self._sender.start()
+        forks.renew_in_children(self)
+
+    def renew(self) -> None:
+        """Leave the process that records to the parent, in a forked child: it takes nothing here.
+
+        The pipe is cut off: its other end would else wait for this process, too, to end.
+        """
+        self._lock = Lock()
+        self._changed = Condition(self._lock)
+        self._left, self._queue = True, deque()
+        self._sessions.clear()
+        self._ending.clear()
+        self._tickets.clear()
+        with Path(os.devnull).open("r+b") as nowhere, suppress(OSError):
+            os.dup2(nowhere.fileno(), self._pipe.fileno(), inheritable=False)
 
     def session(
         self,
@@ -134,7 +150,9 @@ class RecorderProcess:
 
         Raises:
             InvalidInputError: metadata beyond OpenAI's limits, or a bad session id.
+            EventStoreError: this process was forked off the one that made the recorder.
         """
+        self._check_ours()
         pairs = check_metadata(metadata or {})
         if session_id is not None:
             check_session_id(session_id)
@@ -144,6 +162,10 @@ class RecorderProcess:
             self._sessions[session.number] = session
             self._put("open", session.number, *begun)
         return session
+
+    def _check_ours(self) -> None:
+        if self._left:
+            raise EventStoreError("the recorder is another process's: make one in each process")
 
     @property
     def pid(self) -> int:
@@ -176,6 +198,8 @@ class RecorderProcess:
         Args:
             timeout: seconds to wait for the database: see `Recorder.close`.
         """
+        if self._left:
+            return
         with self._lock:
             self._put("stop", timeout)
             self._closing = self._urgent = True
@@ -212,12 +236,17 @@ class RecorderProcess:
 
     def say(self, *what: Any) -> None:
         """Pass on a word about a session."""
+        if self._left:
+            return
         with self._lock:
             self._put(*what)
 
     def commit(self, session: RemoteSession) -> Future[None]:
         """Ask for the commit of all that a session has handed over."""
         future: Future[None] = Future()
+        if self._left:
+            future.set_exception(EventStoreError("the recorder is another process's"))
+            return future
         with self._lock:
             ticket = next(self._numbers)
             self._tickets[ticket] = future

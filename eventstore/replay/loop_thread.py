@@ -9,6 +9,8 @@ from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Generic, TypeVar
 
+from eventstore.errors import EventStoreError
+
 T = TypeVar("T")
 #: Seconds for what runs in the loop to end.
 _STOP = 20.0
@@ -38,7 +40,13 @@ class LoopThread(Generic[T]):
         return self._entered.result()
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run something in the loop, and wait for it."""
+        """Run something in the loop, and wait for it.
+
+        Raises:
+            EventStoreError: the thread is of the process that this one was forked off.
+        """
+        if not self._thread.is_alive():
+            raise EventStoreError("the cassette's server ended, or is another process's")
         asyncio.run_coroutine_threadsafe(work, self._loop).result(_STOP)
 
     def stop(self) -> None:

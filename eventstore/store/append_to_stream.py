@@ -67,6 +67,7 @@ _COPY_TYPES = (
 )
 #: Below this, one INSERT after the other is faster than starting a COPY.
 COPY_FROM = 8
+_BATCH_ROWS, _BATCH_BYTES = 500, 1_000_000
 
 
 class Head(NamedTuple):
@@ -144,12 +145,27 @@ def insert_events(tx: Transaction, rows: Iterable[Row], few: bool) -> None:
         for row in rows:
             tx.run(INSERT_EVENT, row)
     elif not tx.postgresql:
-        tx.connection.executemany(INSERT_EVENT, rows)
+        for batch in _batches(rows):
+            tx.run_many(INSERT_EVENT, batch)
     else:
         with tx.connection.cursor().copy(COPY_EVENTS) as copy:
             copy.set_types(_COPY_TYPES)
             for row in rows:
                 copy.write_row(row)
+
+
+def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """Rows in lists: what makes them may take its time, and may fork, between two calls."""
+    batch: list[Row] = []
+    size = 0
+    for row in rows:
+        batch.append(row)
+        size += len(row[5] or "") + len(row[9] or b"")
+        if len(batch) == _BATCH_ROWS or size > _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def is_repeated(tx: Transaction, session_id: str, base: int, frames: Sequence[Frame]) -> bool:

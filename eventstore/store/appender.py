@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from threading import Lock
 from typing import NamedTuple
 
 from sqlalchemy import Engine
 
 from eventstore.encryption.cipher import Cipher
-from eventstore.errors import ConflictError
+from eventstore.errors import ConflictError, DatabaseUnavailableError
 from eventstore.projection.session import close as close_state
 from eventstore.projection.state import PROJECTOR_VERSION, Dirty, SessionState
 from eventstore.realtime.frames import STORE, Frame
@@ -30,6 +28,7 @@ from eventstore.store.append_to_stream import (
 )
 from eventstore.store.encrypted_rows import encrypted_rows
 from eventstore.store.erasures import refuse_erased
+from eventstore.store.heads import tell_broken_head
 from eventstore.store.load_state import catch_up_state, load_state
 from eventstore.store.put_rows import put_clauses, put_parameters
 from eventstore.store.read_models import (
@@ -39,6 +38,7 @@ from eventstore.store.read_models import (
     write_all,
     write_changes,
 )
+from eventstore.store.state_cache import Cached, StateCache
 from eventstore.store.transaction import Row, Transaction, autocommit, keys_of, write
 from eventstore.times import is_time, now
 
@@ -79,42 +79,6 @@ class Append(NamedTuple):
     close: bool = False
 
 
-class Cached(NamedTuple):
-    """A session's state after its last append by this process."""
-
-    state: SessionState
-    opened_at: int
-
-
-class StateCache:
-    """States of sessions in progress. `take` hands one out to one caller; `put` gives it back.
-
-    The size bounds the memory of a process that never closes sessions; one that has more of them
-    going on at once loads states all the time.
-
-    A state that an append took and did not give back (it failed) is loaded anew from the log.
-    """
-
-    def __init__(self, size: int = 1024) -> None:
-        self._size = size
-        self._states: OrderedDict[str, Cached] = OrderedDict()
-        self._lock = Lock()
-
-    def take(self, session_id: str) -> Cached | None:
-        """The session's state, which is then the caller's alone."""
-        with self._lock:
-            return self._states.pop(session_id, None)
-
-    def put(self, cached: Cached) -> None:
-        """Give a state back, after the commit that it belongs to; a closed session's is let go."""
-        if cached.state.closed:
-            return
-        with self._lock:
-            self._states[cached.state.session_id] = cached
-            if len(self._states) > self._size:
-                self._states.popitem(last=False)
-
-
 def append(
     engine: Engine,
     states: StateCache | None,
@@ -135,8 +99,18 @@ def append(
         ConflictError: the head is another, and this is no repetition of an earlier append.
         ErasedError: the session was erased.
         InvalidInputError: a frame with an unknown direction or a time that is no integer.
+        BrokenHeadError: events stand behind the head: see `eventstore repair`.
         DatabaseUnavailableError: the database failed, and nothing was written.
     """
+    try:
+        return _append_to_one(engine, states, Append(session_id, frames, expected_seq, close))
+    except DatabaseUnavailableError as error:
+        tell_broken_head(engine, [session_id], error)
+        raise
+
+
+def _append_to_one(engine: Engine, states: StateCache | None, one: Append) -> Appended:
+    session_id, frames, expected_seq, close = one
     cached = states.take(session_id) if states is not None else None
     inline = states is not None
     appended = None
@@ -149,9 +123,7 @@ def append(
                 cached = None  # folded an event that was not written
     if appended is None:
         with write(engine) as tx:
-            appended, cached = _append(
-                tx, inline, cached, Append(session_id, frames, expected_seq, close)
-            )
+            appended, cached = _append(tx, inline, cached, one)
     if states is not None and cached is not None:
         states.put(cached)
     return appended
@@ -166,8 +138,18 @@ def append_together(
 
     Raises:
         ConflictError: a stream's head is another; nothing was written to any.
-        ErasedError, InvalidInputError, DatabaseUnavailableError: as for `append`.
+        ErasedError, InvalidInputError, BrokenHeadError, DatabaseUnavailableError: as for `append`.
     """
+    try:
+        return _append_to_all(engine, states, appends)
+    except DatabaseUnavailableError as error:
+        tell_broken_head(engine, [one.session_id for one in appends], error)
+        raise
+
+
+def _append_to_all(
+    engine: Engine, states: StateCache | None, appends: Sequence[Append]
+) -> list[Appended]:
     results: dict[str, Appended] = {}
     done: list[Cached | None] = []
     with write(engine) as tx:

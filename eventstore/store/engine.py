@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
-from threading import RLock
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -15,9 +14,10 @@ from sqlalchemy.pool import QueuePool, StaticPool
 
 from eventstore.encryption.cipher import check_installed
 from eventstore.errors import InvalidInputError
+from eventstore.store.connections import CONNECTIONS, Connections, SQLiteConnection
 from eventstore.store.keys import KeyRing
 from eventstore.store.places import Places
-from eventstore.store.transaction import KEYS, LOCK, PLACES, RESTING, TIME_LIMIT
+from eventstore.store.transaction import KEYS, PLACES, TIME_LIMIT
 
 SQLITE_BUSY_MS = 30_000
 # Bigger pages hold a frame's audio without a chain of overflow pages: see docs/adr/0002.
@@ -68,8 +68,8 @@ def create(url: str, keys: str | None = None, time_limit: float | None = None) -
 
     Args:
         keys: the URL of the database of its sessions' keys; None where it is not encrypted.
-        time_limit: seconds that a query may take: a transaction on SQLite, a statement on
-            PostgreSQL; None for any.
+        time_limit: seconds that a query may take: a transaction that reads on SQLite, each of its
+            statements on PostgreSQL; None for any. What writes is not limited.
 
     Raises:
         InvalidInputError: no database URL, or a database that is not supported.
@@ -86,36 +86,43 @@ def create(url: str, keys: str | None = None, time_limit: float | None = None) -
 
 def _create(parsed: URL, keys: KeyRing, time_limit: float | None = None) -> Engine:
     options: dict[str, Any] = {
-        RESTING: [],
-        LOCK: None,
         KEYS: keys,
         PLACES: Places(_own_folder(parsed)),
         TIME_LIMIT: time_limit,
     }
     if parsed.drivername != "sqlite":
-        return create_engine(
+        connections = Connections(is_sqlite=False, path=None)
+        engine = create_engine(
             parsed,
             pool_size=5,
             max_overflow=20,
             pool_reset_on_return=None,
-            connect_args=_connect_args(parsed, time_limit),
-            execution_options=options,
+            connect_args={n: value for n, value in NETWORK.items() if n not in parsed.query},
+            execution_options={**options, CONNECTIONS: connections},
         )
+        connections.watch(engine)
+        return engine
     path = parsed.database
     memory = not path or path == ":memory:" or "mode=memory" in path
     if not memory and path is not None and not path.startswith("file:"):
         folder = Path(path).parent
         if not folder.is_dir():
             raise InvalidInputError(f"no folder {folder} for the database {path}; make it first")
+    connections = Connections(is_sqlite=True, path=None if memory or path is None else _file(path))
     engine = create_engine(
         parsed,
         poolclass=StaticPool if memory else QueuePool,
         **({} if memory else {"pool_size": 5, "max_overflow": 20}),
         pool_reset_on_return=None,  # every transaction here ends itself
-        connect_args={"check_same_thread": False, "timeout": SQLITE_BUSY_MS / 1000},
-        execution_options={**options, LOCK: RLock() if memory else None},
+        connect_args={
+            "check_same_thread": False,
+            "timeout": SQLITE_BUSY_MS / 1000,
+            "factory": SQLiteConnection,
+        },
+        execution_options={**options, CONNECTIONS: connections},
     )
     event.listen(engine, "connect", _set_up_sqlite)
+    connections.watch(engine)
     return engine
 
 
@@ -129,12 +136,11 @@ def _own_folder(parsed: URL) -> Path | None:
     return Path(path).resolve().parent
 
 
-def _connect_args(parsed: URL, time_limit: float | None) -> dict[str, str]:
-    given = {name: value for name, value in NETWORK.items() if name not in parsed.query}
-    if time_limit is not None:
-        already = str(parsed.query.get("options", ""))
-        given["options"] = f"{already} -c statement_timeout={int(time_limit * 1000)}".strip()
-    return given
+def _file(path: str) -> str:
+    """The absolute path of SQLite's file, which may be named by a URI."""
+    if path.startswith("file:"):
+        path = unquote(urlsplit(path).path)
+    return str(Path(path).absolute())
 
 
 def has_wal(engine: Engine) -> bool:

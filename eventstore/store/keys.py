@@ -22,7 +22,7 @@ from eventstore.errors import (
     MissingSessionKeyError,
     SchemaError,
 )
-from eventstore.store import schema
+from eventstore.store import forks, schema
 from eventstore.store.identity import identity
 from eventstore.store.transaction import Transaction, read, write
 from eventstore.times import now
@@ -59,10 +59,15 @@ class KeyRing:
 
     def __init__(self, engine: Engine | None) -> None:
         self.engine = engine
-        self._held: dict[str, Cipher] = {}
-        self._since = time.monotonic()
+        self.renew()
+        forks.renew_in_children(self)
         self._name: str | None = None
         self._fits = self._is_ready = False
+
+    def renew(self) -> None:
+        """Hold no keys: a forked child reads those that it needs by itself."""
+        self._held: dict[str, Cipher] = {}
+        self._since = time.monotonic()
 
     def to_write(self, tx: Transaction, session_id: str) -> Cipher | None:
         """What to encrypt a session's content with; its key is made where there is none.

@@ -231,5 +231,5 @@ def _index_said(tx: Transaction, state: SessionState, rows: list[Row]) -> None:
             tx.run(DELETE_SAID_ROW, (state.session_id, item.id))
         item.indexed = said
         if said:
-            docid = tx.connection.execute(INSERT_SAID, (said,)).lastrowid
+            docid = tx.insert(INSERT_SAID, (said,))
             tx.run(INSERT_SAID_ROW, (state.session_id, item.id, docid))

@@ -7,7 +7,8 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, inspect, text
 
 from eventstore.errors import SchemaError
-from eventstore.store.transaction import translated
+from eventstore.store.driver_errors import translated
+from eventstore.store.transaction import pooled
 
 #: The migration that this code needs.
 HEAD = "0007"
@@ -22,7 +23,7 @@ def migrations_folder() -> Path:
 
 def revision(engine: Engine) -> str | None:
     """The migration that the database is at, None where it holds no schema of ours."""
-    with translated(), engine.connect() as connection:
+    with translated(), pooled(engine), engine.connect() as connection:
         return _revision(connection)
 
 
@@ -63,7 +64,7 @@ def upgrade(engine: Engine) -> tuple[str | None, str]:
 
     config = Config()
     config.set_main_option("script_location", str(migrations_folder()))
-    with translated(), engine.connect() as connection:
+    with translated(), pooled(engine), engine.connect() as connection:
         _lock(connection)
         before = _revision(connection)
         _refuse_newer(before)

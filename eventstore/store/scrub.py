@@ -13,16 +13,9 @@ from eventstore.errors import DatabaseUnavailableError, InvalidInputError
 from eventstore.realtime.values import dumps, loads
 from eventstore.store import day_tables, locations, tables
 from eventstore.store.delete_rows import TABLES
+from eventstore.store.driver_errors import unavailable
 from eventstore.store.identity import own_folder
-from eventstore.store.transaction import (
-    Transaction,
-    autocommit,
-    keys_of,
-    places_of,
-    read,
-    unavailable,
-    write,
-)
+from eventstore.store.transaction import Transaction, autocommit, keys_of, places_of, read, write
 from eventstore.store.vacuum import alone
 from eventstore.times import now
 

@@ -7,22 +7,20 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import lru_cache
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import psycopg
-from sqlalchemy import Engine, PoolProxiedConnection
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
-from eventstore.errors import (
-    DatabaseUnavailableError,
-    EventStoreError,
-    InvalidInputError,
-    TimeLimitError,
-)
+from eventstore.errors import InvalidInputError
+from eventstore.store import forks
+from eventstore.store.connections import CONNECTIONS, Connections, Held, LeftConnection
+from eventstore.store.driver_errors import unavailable
 
 if TYPE_CHECKING:
     from eventstore.encryption.cipher import Cipher
@@ -32,20 +30,23 @@ if TYPE_CHECKING:
 Row = tuple[Any, ...]
 
 
-class Transaction:
+class Transaction(forks.User):
     """One open transaction. Use `write` or `read` to get one.
 
     Attributes:
         keys: of the store's sessions.
         places: where bytes outside of the database may be read.
+        left: whether it was left to the process that this one was forked off.
     """
 
-    def __init__(self, dialect: str, connection: Any, keys: KeyRing, places: Places) -> None:
+    def __init__(self, dialect: str, keys: KeyRing, places: Places) -> None:
         self.dialect = dialect
-        self.connection = connection
+        self.connection: Any = None
         self.keys = keys
         self.places = places
         self.postgresql = dialect == "postgresql"
+        self.left = False
+        super().__init__(is_local=not self.postgresql)
 
     def cipher(self, session_id: str) -> Cipher | None:
         """What to encrypt a session's content with: see `KeyRing.to_write`."""
@@ -56,17 +57,39 @@ class Transaction:
         self.keys.fit(self)
         return self.keys.to_read(session_id)
 
+    # Each call is marked as one, since a fork waits for its end: a child could not go on in it.
+
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """Execute; the number of rows changed."""
-        return int(self.connection.execute(self._sql(sql), parameters).rowcount)
+        self.begin_call()
+        try:
+            return int(self.connection.execute(self._sql(sql), parameters).rowcount)
+        finally:
+            self.calling = False
 
-    def run_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+    def insert(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        """SQLite: insert a row; its number."""
+        self.begin_call()
+        try:
+            return int(self.connection.execute(sql, parameters).lastrowid)
+        finally:
+            self.calling = False
+
+    def run_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """Execute once for each row."""
-        self.connection.cursor().executemany(self._sql(sql), rows)
+        self.begin_call()
+        try:
+            self.connection.cursor().executemany(self._sql(sql), rows)
+        finally:
+            self.calling = False
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """All rows of a query."""
-        found: list[Row] = self.connection.execute(self._sql(sql), parameters).fetchall()
+        self.begin_call()
+        try:
+            found: list[Row] = self.connection.execute(self._sql(sql), parameters).fetchall()
+        finally:
+            self.calling = False
         return found
 
     def rows_with_bytes(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
@@ -79,8 +102,22 @@ class Transaction:
 
     def row(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
         """The first row of a query, None where it has none."""
-        found: Row | None = self.connection.execute(self._sql(sql), parameters).fetchone()
+        self.begin_call()
+        try:
+            found: Row | None = self.connection.execute(self._sql(sql), parameters).fetchone()
+        finally:
+            self.calling = False
         return found
+
+    def begin_call(self) -> None:
+        """Mark that a call begins, unless another thread forks: then wait first."""
+        self.calling = True
+        if forks.pending is not None:
+            forks.wait(self)
+
+    def leave(self) -> None:
+        """Leave the transaction to the parent process, in a forked child."""
+        self.left, self.connection = True, LeftConnection()
 
     def _sql(self, sql: str) -> str:
         return _percent(sql) if self.postgresql else sql
@@ -111,7 +148,7 @@ def read(engine: Engine) -> AbstractContextManager[Transaction]:
     """
     postgresql = engine.dialect.name == "postgresql"
     begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if postgresql else "BEGIN"
-    return _Using(engine, begin, commits=False)
+    return _Using(engine, begin, commits=False, limited=True)
 
 
 @contextmanager
@@ -132,34 +169,46 @@ def autocommit(engine: Engine) -> Iterator[Transaction]:
 class _Using:
     """A connection for one transaction. A class, since generators cost microseconds."""
 
-    __slots__ = ("_begin", "_commits", "_ends", "_engine", "_held", "_lock")
+    __slots__ = ("_begin", "_commits", "_ends", "_engine", "_held", "_lock", "_seconds", "_tx")
 
-    def __init__(self, engine: Engine, begin: str | None, commits: bool, ends: bool = True) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        begin: str | None,
+        commits: bool,
+        ends: bool = True,
+        limited: bool = False,
+    ) -> None:
         self._engine, self._begin, self._commits, self._ends = engine, begin, commits, ends
+        self._seconds = engine.get_execution_options()[TIME_LIMIT] if limited else None
 
     def __enter__(self) -> Transaction:
-        # A database in memory is one connection: its transactions wait for each other.
-        self._lock = self._engine.get_execution_options()[LOCK]
-        if self._lock is not None:
-            self._lock.acquire()
-        try:
-            held = self._held = _take(self._engine)
-        except BaseException:
-            if self._lock is not None:
-                self._lock.release()
-            raise
         options = self._engine.get_execution_options()
-        if options[TIME_LIMIT] is not None and self._engine.dialect.name == "sqlite":
-            _interrupt_after(held.connection, options[TIME_LIMIT])
-        if self._begin is not None:
+        connections: Connections = options[CONNECTIONS]
+        # A database in memory is one connection: its transactions wait for each other.
+        self._lock = connections.lock or (connections.writing if self._commits else None)
+        if self._lock is not None and not self._lock.acquire(timeout=_LONGEST_WAIT):
+            raise unavailable(TimeoutError("database is locked"))
+        tx = self._tx = Transaction(self._engine.dialect.name, options[KEYS], options[PLACES])
+        forks.enter(tx)
+        tx.begin_call()
+        try:
+            held = self._held = _take(self._engine, connections)
+            tx.connection = held.connection
+        except BaseException:
+            self._end()
+            raise
+        begin = self._begin
+        if self._seconds is not None:
+            begin = _limit(held.connection, begin, self._seconds, tx.postgresql)
+        if begin is not None:
             try:
-                held.connection.execute(self._begin)
+                held.connection.execute(begin)
             except (sqlite3.Error, psycopg.Error) as error:
                 self._give_back(error)
                 raise unavailable(error) from error
-        return Transaction(
-            self._engine.dialect.name, held.connection, options[KEYS], options[PLACES]
-        )
+        tx.calling = False
+        return tx
 
     def __exit__(
         self,
@@ -167,12 +216,21 @@ class _Using:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        tx = self._tx
+        if tx.left:
+            self._end()
+            if error is None and self._commits:
+                tx.connection.commit()  # which says why it cannot be
+            return
+        tx.begin_call()
         connection = self._held.connection
         if error is None and self._commits:
             try:
                 connection.commit()
             except (sqlite3.Error, psycopg.Error) as failed:
                 error = failed
+        if self._seconds is not None and not tx.postgresql:
+            connection.set_progress_handler(None, 0)
         if self._ends and (error is not None or not self._commits):
             # The first error is the one to tell.
             with suppress(sqlite3.Error, psycopg.Error):
@@ -187,20 +245,27 @@ class _Using:
         try:
             self._release(error)
         finally:
-            if self._lock is not None:
-                self._lock.release()
+            self._end()
+
+    def _end(self) -> None:
+        self._tx.calling = False
+        forks.leave(self._tx)
+        if self._lock is not None:
+            self._lock.release()
 
     def _release(self, error: BaseException | None) -> None:
-        if error is None:
-            resting = self._engine.get_execution_options()[RESTING]
-            if len(resting) < _MAX_RESTING:
-                resting.append(self._held)
+        connections: Connections = self._engine.get_execution_options()[CONNECTIONS]
+        if connections.closed:
+            self._held.proxy.invalidate()
+        elif error is None:
+            if len(connections.resting) < _MAX_RESTING:
+                connections.resting.append(self._held)
                 return
         elif isinstance(error, _SPOILING):
             # The connection may be broken: the pool shall not hand it out again.
             self._held.proxy.invalidate()
             if isinstance(error, psycopg.OperationalError):
-                close_all(self._engine)  # a server that went took the others with it
+                connections.close_idle()  # a server that went took the others with it
         self._held.proxy.close()
 
 
@@ -224,24 +289,11 @@ def _is_refusal(error: BaseException) -> bool:
 # stays where the database may be written again.
 _SPOILING = (sqlite3.OperationalError, psycopg.OperationalError, psycopg.InternalError)
 
-
-class _Held(NamedTuple):
-    """A connection out of the engine's pool."""
-
-    proxy: PoolProxiedConnection
-    connection: Any
-
-
-#: Name of the engine's option that holds its connections at rest, to be taken by the next
-#: transaction: the pool takes ten times as long, which is a tenth of an append of one frame.
-RESTING = "eventstore_resting"
 _MAX_RESTING = 4
+# Seconds that a transaction waits for those of other threads: longer than SQLite's own patience.
+_LONGEST_WAIT = 60.0
 
-#: Name of the engine's option with what one transaction after the other has to hold, or None.
-LOCK = "eventstore_lock"
-
-#: Name of the engine's option with the seconds that a transaction may take, or None. PostgreSQL
-#: is told with each connection, and takes it for each statement.
+#: Name of the engine's option with the seconds that a query may take, or None.
 TIME_LIMIT = "eventstore_time_limit"
 # Steps of SQLite's machine between two looks at the clock: about a millisecond.
 _STEPS = 20_000
@@ -253,32 +305,61 @@ KEYS = "eventstore_keys"
 PLACES = "eventstore_places"
 
 
-def _interrupt_after(connection: sqlite3.Connection, seconds: float) -> None:
+def without_limit(engine: Engine) -> Engine:
+    """The same engine, whose queries may take any time: for work that is no query."""
+    if engine.get_execution_options()[TIME_LIMIT] is None:
+        return engine
+    return engine.execution_options(**{TIME_LIMIT: None})
+
+
+def _limit(connection: Any, begin: str | None, seconds: float, postgresql: bool) -> str | None:
+    """Limit the time of the transaction that is about to begin; what to begin it with."""
+    if postgresql:
+        return f"{begin}; SET LOCAL statement_timeout = {max(1, int(seconds * 1000))}"
     end = time.monotonic() + seconds
     connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
+    return begin
 
 
-def _take(engine: Engine) -> _Held:
+def _take(engine: Engine, connections: Connections) -> Held:
+    connections.check()
     with suppress(IndexError):
-        held: _Held = engine.get_execution_options()[RESTING].pop()
-        return held
+        return connections.resting.pop()
     try:
         proxy = engine.raw_connection()
     except (SQLAlchemyError, sqlite3.Error, psycopg.Error) as error:
-        raise _unavailable(error) from error
-    return _Held(proxy, proxy.driver_connection)
+        raise unavailable(error) from error
+    return Held(proxy, proxy.driver_connection)
+
+
+@contextmanager
+def pooled(engine: Engine) -> Iterator[None]:
+    """Use connections of the engine's pool by other ways than a `Transaction`.
+
+    Raises:
+        ClosedError: the store is closed. ForkError: the process cannot use its database.
+    """
+    connections: Connections = engine.get_execution_options()[CONNECTIONS]
+    connections.check()
+    with forks.calling(connections.is_sqlite):
+        yield
 
 
 def close_all(engine: Engine) -> None:
-    """Close the engine's connections that no transaction holds."""
-    resting = engine.get_execution_options()[RESTING]
-    with suppress(IndexError):  # another thread takes the last one
-        while True:
-            resting.pop().proxy.close()
-    engine.dispose()
+    """Close the engine's connections that no transaction holds, and those of its keys."""
+    connections: Connections = engine.get_execution_options()[CONNECTIONS]
+    connections.close_idle()
     keys = keys_of(engine).engine
     if keys is not None:
         close_all(keys)
+
+
+def close_for_good(engine: Engine) -> None:
+    """Close all connections, those in use once their transaction ends; none is opened again."""
+    for one in filter(None, (engine, keys_of(engine).engine)):
+        connections: Connections = one.get_execution_options()[CONNECTIONS]
+        connections.closed = True
+    close_all(engine)
 
 
 def keys_of(engine: Engine) -> KeyRing:
@@ -291,43 +372,3 @@ def places_of(engine: Engine) -> Places:
     """Return the places outside of an engine's database that may be opened."""
     places: Places = engine.get_execution_options()[PLACES]
     return places
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Turn the drivers' errors into one line that says what to do."""
-    try:
-        yield
-    except EventStoreError:
-        raise
-    except (SQLAlchemyError, sqlite3.Error, psycopg.Error) as error:
-        raise _unavailable(error) from error
-
-
-def _unavailable(error: BaseException) -> DatabaseUnavailableError:
-    return unavailable(error.orig or error if isinstance(error, DBAPIError) else error)
-
-
-def unavailable(error: BaseException) -> DatabaseUnavailableError:
-    """The error to show for a driver's error."""
-    message = " ".join(str(error).split()) or type(error).__name__
-    if isinstance(error, psycopg.errors.QueryCanceled) or message == "interrupted":
-        return TimeLimitError("it takes too long; narrow it by metadata, session or time")
-    for sign, advice in _ADVICE:
-        if sign in message:
-            return DatabaseUnavailableError(f"the database failed: {message}; {advice}")
-    return DatabaseUnavailableError(f"the database failed: {message}")
-
-
-_ADVICE = (
-    ("full", "nothing was written; free some space and try again"),
-    ("No space left", "nothing was written; free some space and try again"),
-    ("disk I/O error", "nothing was written; check the disk and try again"),
-    ("readonly", "the file or its folder cannot be written"),
-    ("unable to open", "check the path, and that its folder exists and can be written"),
-    ("not a database", "the file is no SQLite database; name another"),
-    ("locked", "another process holds it; try again"),
-    ("connection", "check that the server runs and the URL is right"),
-    ("no such table", "run: eventstore init"),
-    ("does not exist", "check the URL, or run: eventstore init"),
-)

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from sqlalchemy import Engine
 from sqlalchemy.pool import StaticPool
 
-from eventstore.store.transaction import autocommit, translated
+from eventstore.store.driver_errors import translated
+from eventstore.store.transaction import autocommit, pooled
 
 
 def vacuum(engine: Engine) -> None:
@@ -34,17 +35,18 @@ def vacuum(engine: Engine) -> None:
 def alone(engine: Engine) -> Iterator[sqlite3.Connection]:
     """A connection that is closed afterwards, whose temporary data are in a file."""
     memory = isinstance(engine.pool, StaticPool)
-    proxy = engine.raw_connection()
-    connection = proxy.driver_connection
-    if not isinstance(connection, sqlite3.Connection):
-        raise TypeError("no connection of SQLite")
-    try:
-        if not memory:
-            # VACUUM makes a copy there, which may be larger than memory.
-            connection.execute("PRAGMA temp_store=FILE")
-        yield connection
-    finally:
-        if memory:
-            proxy.close()
-        else:
-            proxy.invalidate()
+    with pooled(engine):
+        proxy = engine.raw_connection()
+        connection = proxy.driver_connection
+        if not isinstance(connection, sqlite3.Connection):
+            raise TypeError("no connection of SQLite")
+        try:
+            if not memory:
+                # VACUUM makes a copy there, which may be larger than memory.
+                connection.execute("PRAGMA temp_store=FILE")
+            yield connection
+        finally:
+            if memory:
+                proxy.close()
+            else:
+                proxy.invalidate()

@@ -2,7 +2,7 @@
 
 SQLite copies it in the commit that makes it long, which is a quarter of an append's time. Here a
 thread does so early, while appends go on: SQLite runs without the interpreter's lock. Where the
-thread is late or gone (a fork), commits do it as ever, from `engine.SQLITE_CHECKPOINT_PAGES` on.
+thread is late, commits do it as ever, from `engine.SQLITE_CHECKPOINT_PAGES` on.
 """
 
 from __future__ import annotations
@@ -13,6 +13,10 @@ from contextlib import suppress
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
+
+from eventstore.errors import EventStoreError
+from eventstore.store import forks
+from eventstore.store.transaction import pooled
 
 CHECKPOINT = "PRAGMA wal_checkpoint(PASSIVE)"
 
@@ -27,6 +31,11 @@ class Checkpointer:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.renew()
+        forks.renew_in_children(self)
+
+    def renew(self) -> None:
+        """Begin without a thread; a forked child has none of its parent's."""
         self._pages = 0
         self._running: Future[None] | None = None
         self._executor = ThreadPoolExecutor(1, "eventstore-checkpoint")
@@ -48,7 +57,7 @@ class Checkpointer:
 
     def _checkpoint(self) -> None:
         # A failure loses nothing: the next commit that matters meets it, and says so.
-        with suppress(SQLAlchemyError, sqlite3.Error):
+        with suppress(SQLAlchemyError, sqlite3.Error, EventStoreError), pooled(self._engine):
             proxy = self._engine.raw_connection()
             try:
                 proxy.driver_connection.execute(CHECKPOINT)  # type: ignore[union-attr]

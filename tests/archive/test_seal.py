@@ -32,10 +32,11 @@ from eventstore.projection.fold import fold
 from eventstore.projection.session import close
 from eventstore.realtime.frames import CLIENT, Frame
 from eventstore.segments import digest
-from eventstore.store.appender import StateCache, append
+from eventstore.store.appender import append
 from eventstore.store.load_state import load_state
 from eventstore.store.project import project_session
 from eventstore.store.read_stream import read_events
+from eventstore.store.state_cache import StateCache
 from eventstore.store.transaction import read, write
 
 SEALS = int(os.environ.get("KILLS", "4"))

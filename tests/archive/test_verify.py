@@ -16,8 +16,9 @@ from eventstore.archive.verify import Problem, Verified, verify_session
 from eventstore.errors import InvalidInputError, NotFoundError
 from eventstore.realtime.frames import CLIENT, SERVER, Frame
 from eventstore.segments import digest
-from eventstore.store.appender import StateCache, append
+from eventstore.store.appender import append
 from eventstore.store.read_stream import read_events
+from eventstore.store.state_cache import StateCache
 from eventstore.store.transaction import write
 
 FLIPS = int(os.environ.get("FLIPS", "10000")) // 50

@@ -27,9 +27,10 @@ from eventstore.errors import ConflictError, InvalidInputError
 from eventstore.realtime.frames import CLIENT, DIRECTIONS, SERVER, UNREADABLE, Frame
 from eventstore.store import read_stream
 from eventstore.store.append_to_stream import COPY_FROM
-from eventstore.store.appender import Appended, StateCache, append
+from eventstore.store.appender import Appended, append
 from eventstore.store.project import project_session
 from eventstore.store.read_stream import StoredEvent, read_events
+from eventstore.store.state_cache import StateCache
 
 TESTS = Path(__file__).resolve().parents[1]
 PROCESSES = 4

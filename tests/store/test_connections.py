@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from io import BytesIO
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
@@ -10,13 +16,16 @@ from support.calls import voice_call
 from support.events import SESSION
 
 from eventstore import EventStore
-from eventstore.errors import DatabaseUnavailableError, TimeLimitError
-from eventstore.store.appender import StateCache, append
-from eventstore.store.transaction import RESTING, close_all, read, write
+from eventstore.errors import ClosedError, DatabaseUnavailableError, TimeLimitError
+from eventstore.realtime.frames import Frame
+from eventstore.store.appender import Append, append
+from eventstore.store.connections import CONNECTIONS
+from eventstore.store.state_cache import StateCache
+from eventstore.store.transaction import Transaction, close_all, read, write
 
 
 def resting(engine: Engine) -> int:
-    return len(engine.get_execution_options()[RESTING])
+    return len(engine.get_execution_options()[CONNECTIONS].resting)
 
 
 def test_a_connection_is_used_again(engine: Engine) -> None:
@@ -90,6 +99,116 @@ def test_a_query_that_takes_too_long_is_ended(database_url: str) -> None:
                 tx.rows(slow)
         store.append(SESSION, voice_call().frames)
         assert store.sessions().data
+
+
+SLOW = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {}) {}"
+
+
+def busy(engine: Engine, using: Callable[[Engine], AbstractContextManager[Transaction]]) -> None:
+    """Keep a transaction busy for longer than half a second."""
+    with using(engine) as tx:
+        if tx.postgresql:
+            tx.rows("SELECT pg_sleep(0.6)")
+            return
+        end = time.monotonic() + 0.6
+        while time.monotonic() < end:
+            tx.rows(SLOW.format(20_000, "SELECT COUNT(*) FROM n"))
+
+
+def test_a_time_limit_is_of_one_query(database_url: str) -> None:
+    """What comes behind it on the same connection, and whatever is no query, has its own time."""
+    with EventStore(database_url, time_limit=0.5) as store:
+        store.append(SESSION, voice_call().frames)
+        assert store.sessions().data
+        time.sleep(0.55)
+        store.vacuum()
+        assert [done.changed for done in store.rebuild()] == [0]
+        busy(store.engine, write)
+        busy(store._work, read)
+        with pytest.raises(TimeLimitError, match="too long"):
+            busy(store.engine, read)
+
+
+def verbs() -> list[Callable[[EventStore], object]]:
+    """Every verb of a store, called as far as it answers."""
+    frames = voice_call().frames
+    return [
+        lambda store: store.append(SESSION, frames),
+        lambda store: store.append(SESSION, []),
+        lambda store: store.append(SESSION, frames, expected_seq=len(frames)),
+        lambda store: store.append_together([Append(SESSION, frames)]),
+        lambda store: store.set_metadata(SESSION, {"a": "b"}),
+        lambda store: store.import_file(BytesIO(b'{"type": "session.created"}\n')),
+        lambda store: store.audio(SESSION, BytesIO()),
+        lambda store: list(store.rebuild()),
+        lambda store: list(store.rebuild([SESSION])),
+        lambda store: store.unseal(SESSION),
+        lambda store: store.vacuum(),
+        lambda store: list(store.project()),
+        lambda store: list(store.sum_days()),
+        lambda store: store.erase(SESSION),
+        lambda store: list(store.stream_ids()),
+        lambda store: store.status(),
+        lambda store: store.init(),
+        lambda store: store.metadata(SESSION),
+        lambda store: store.head(SESSION),
+        lambda store: store.version(SESSION),
+        lambda store: list(store.export(SESSION)),
+        lambda store: list(store.replay(SESSION)),
+        lambda store: list(store.follow(SESSION)),
+        lambda store: store.reseed(SESSION),
+        lambda store: list(store.events(SESSION)),
+        lambda store: store.sessions(),
+        lambda store: list(store.session_ids()),
+        lambda store: store.session(SESSION),
+        lambda store: store.show(SESSION),
+        lambda store: store.transcript(SESSION),
+        lambda store: store.waveform(SESSION),
+        lambda store: store.conversation("conv_1"),
+        lambda store: store.responses(),
+        lambda store: store.response("resp_1"),
+        lambda store: list(store.closed_sessions()),
+        lambda store: store.verify(SESSION),
+        lambda store: store.usage(),
+        lambda store: store.scoped("a", "b").sessions(),
+    ]
+
+
+def test_a_closed_store_refuses_each_verb(database_url: str, tmp_path: Path) -> None:
+    store = EventStore(database_url, keys=f"sqlite:///{tmp_path / 'keys.db'}")
+    for _ in range(20):
+        store.append(SESSION, voice_call().frames)
+    begun = [store.stream_ids(), store.project(), store.session_ids(), store.replay(SESSION)]
+    store.close()
+    store.close()
+    for verb in verbs():
+        with pytest.raises(ClosedError, match="the store is closed; open it again"):
+            verb(store)
+    for iterator in begun:
+        with pytest.raises(ClosedError):
+            list(iterator)
+
+
+def test_closing_lets_transactions_end(database_url: str) -> None:
+    begun, closed = threading.Event(), threading.Event()
+
+    def frames() -> Iterator[Frame]:
+        yield from voice_call().frames
+        begun.set()
+        assert closed.wait(30)
+        yield from voice_call().frames
+
+    store = EventStore(database_url)
+    with ThreadPoolExecutor(1) as pool:
+        appended = pool.submit(store.append, SESSION, frames())
+        assert begun.wait(30)
+        store.close()
+        closed.set()
+        assert appended.result(30).last_seq == 2 * len(voice_call().frames)
+    with pytest.raises(ClosedError):
+        store.append(SESSION, voice_call().frames)
+    with EventStore(database_url) as again:
+        assert again.verify(SESSION).problems == []
 
 
 def test_all_can_be_closed(engine: Engine) -> None:

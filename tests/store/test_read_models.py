@@ -20,9 +20,10 @@ from eventstore.projection.fold import fold
 from eventstore.projection.session import close
 from eventstore.realtime.frames import Frame
 from eventstore.store import tables
-from eventstore.store.appender import StateCache, append
+from eventstore.store.appender import append
 from eventstore.store.load_state import load_state
 from eventstore.store.project import behind, catch_up, project_session, rebuild
+from eventstore.store.state_cache import StateCache
 from eventstore.store.transaction import read
 
 _numbers = itertools.count(1)

@@ -34,9 +34,10 @@ from eventstore.store import (
     tables,
 )
 from eventstore.store import engine as engines
-from eventstore.store.appender import StateCache, append
+from eventstore.store.appender import append
 from eventstore.store.project import project_session
 from eventstore.store.read_stream import read_events
+from eventstore.store.state_cache import StateCache
 from eventstore.store.transaction import close_all, read
 
 #: What SQLAlchemy cannot declare: SQLite's full-text tables, PostgreSQL's index on an expression.

@@ -32,7 +32,7 @@ from eventstore.errors import (
 from eventstore.realtime.frames import CLIENT, SERVER, Frame
 from eventstore.segments.digest import BEGINNING, Digest
 from eventstore.store import day_tables, tables
-from eventstore.store.appender import Append, StateCache, append
+from eventstore.store.appender import Append, append
 from eventstore.store.delete_rows import TABLES
 from eventstore.store.erase_session import erase_session, session_digest
 from eventstore.store.follow import follow_events
@@ -41,6 +41,7 @@ from eventstore.store.projection_failures import note_failure
 from eventstore.store.put_segments import put_segments
 from eventstore.store.read_stream import read_events, read_rows
 from eventstore.store.sessions import find_head
+from eventstore.store.state_cache import StateCache
 from eventstore.store.transaction import read
 
 MORE = Frame(CLIENT, '{"type":"response.create"}')

@@ -1,0 +1,80 @@
+"""Repair a session whose stream and log contradict each other, where the log says what is right."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlalchemy import Engine
+
+from eventstore.projection.state import PROJECTOR_VERSION
+from eventstore.realtime.frames import STORE
+from eventstore.store.erasures import refuse_erased
+from eventstore.store.heads import Fault, Log, Stream, faults_of, find_stream, look_at_log
+from eventstore.store.load_state import load_state
+from eventstore.store.project import SET_PROJECTED
+from eventstore.store.read_models import write_all
+from eventstore.store.transaction import Transaction, read, write
+
+LAST_AT = (
+    "SELECT at FROM events WHERE session_id = ? AND at IS NOT NULL AND direction <> ?"
+    " ORDER BY seq DESC LIMIT 1"
+)
+SET_STREAM = (
+    "UPDATE streams SET head_seq = ?, sealed_seq = ?, last_at = COALESCE(?, last_at)"
+    " WHERE session_id = ?"
+)
+
+
+class Repaired(NamedTuple):
+    """What was repaired of a session, or would be.
+
+    Attributes:
+        session_id: the session.
+        head_before: its head as it was found.
+        head: its head now; with a dry run, as it would be.
+        mended: what was wrong, and is right now.
+        unmended: what is wrong and stays so: the log does not say what would be right.
+        changed_rows: how many rows of its read models were wrong; 0 with a dry run.
+    """
+
+    session_id: str
+    head_before: int
+    head: int
+    mended: list[Fault]
+    unmended: list[Fault]
+    changed_rows: int
+
+
+def repair_session(engine: Engine, session_id: str, dry_run: bool = False) -> Repaired:
+    """Set a session's head behind its last event, and project the session anew.
+
+    Nothing is changed where anything is missing in the log, or stands in it twice.
+
+    Args:
+        dry_run: change nothing; say what would be done.
+
+    Raises:
+        NotFoundError: there is no such session. ErasedError: it was erased.
+        DamagedError: an event cannot be read; nothing was changed.
+    """
+    with read(engine) if dry_run else write(engine) as tx:
+        stream = find_stream(tx, session_id, lock=not dry_run)
+        refuse_erased(tx, session_id, stream.erased_at)
+        log = look_at_log(tx, session_id)
+        faults = list(faults_of(stream, log))
+        unmended = [fault for fault in faults if not fault.mendable]
+        if unmended or not faults:
+            return Repaired(session_id, stream.head, stream.head, [], faults, 0)
+        changed = 0 if dry_run else _mend(tx, session_id, stream, log)
+    return Repaired(session_id, stream.head, log.last, faults, [], changed)
+
+
+def _mend(tx: Transaction, session_id: str, stream: Stream, log: Log) -> int:
+    """Set what the log says, and project; how many rows of the read models were wrong."""
+    at = tx.row(LAST_AT, (session_id, STORE)) if log.last > stream.head else None
+    sealed = log.sealed or None
+    tx.run(SET_STREAM, (log.last, sealed, at[0] if at is not None else None, session_id))
+    state = load_state(tx, session_id, log.last, stream.closed_at is not None)
+    changed = write_all(tx, state, stream.opened_at)
+    tx.run(SET_PROJECTED, (log.last, PROJECTOR_VERSION, session_id))
+    return changed

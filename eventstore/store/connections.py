@@ -1,0 +1,136 @@
+"""The connections of one engine: which are open, which rest, and whether any may be taken."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import suppress
+from threading import Lock, RLock
+from typing import Any, NamedTuple
+from weakref import WeakSet, ref
+
+from sqlalchemy import Engine, PoolProxiedConnection, event
+
+from eventstore.errors import ClosedError, ForkError
+from eventstore.store import forks, inherited
+
+#: Name of the engine's option that holds its `Connections`.
+CONNECTIONS = "eventstore_connections"
+
+
+class Held(NamedTuple):
+    """A connection out of the engine's pool."""
+
+    proxy: PoolProxiedConnection
+    connection: Any
+
+
+class SQLiteConnection(sqlite3.Connection):
+    """A connection of SQLite that can be referred to weakly."""
+
+
+class Connections:
+    """The connections of one engine.
+
+    Args:
+        is_sqlite: whether the database is SQLite.
+        path: of SQLite's file; None for a database in memory, and for PostgreSQL.
+
+    Attributes:
+        resting: connections to be taken by the next transaction. The pool takes ten times as long,
+            which is a tenth of an append of one frame.
+        lock: what one transaction after the other has to hold where the database is in memory,
+            which is one connection; else None.
+        writing: what one writing transaction after the other has to hold in an SQLite file, so
+            that threads wait for each other outside of SQLite's code; else None.
+        closed: whether the store was closed.
+    """
+
+    def __init__(self, is_sqlite: bool, path: str | None) -> None:
+        self.is_sqlite, self._path = is_sqlite, path
+        self.is_memory = is_sqlite and path is None
+        self.resting: list[Held] = []
+        self._make_locks()
+        self.closed = False
+        self._refused: str | None = None
+        self._open: WeakSet[Any] = WeakSet()
+        self._engine: ref[Engine] | None = None
+
+    def _make_locks(self) -> None:
+        self.lock = RLock() if self.is_memory else None
+        self.writing = Lock() if self._path is not None else None
+
+    def watch(self, engine: Engine) -> None:
+        """Know of each connection that the engine opens."""
+        self._engine = ref(engine)
+        event.listen(engine, "connect", lambda connection, _: self._open.add(connection))
+        event.listen(engine, "close", lambda connection, _: self._open.discard(connection))
+        forks.renew_in_children(self)
+
+    def check(self) -> None:
+        """Look whether a connection may be taken.
+
+        Raises:
+            ClosedError: the store is closed.
+            ForkError: the process was forked off at a moment that leaves it no way to the file.
+        """
+        if self.closed:
+            raise ClosedError("the store is closed; open it again")
+        if self._refused is not None:
+            raise ForkError(
+                f"this process cannot use the database: {self._refused}; fork while no query runs,"
+                " or start processes by spawn or forkserver"
+            )
+
+    def close_idle(self) -> None:
+        """Close the connections that nobody uses."""
+        with suppress(IndexError):  # another thread takes the last one
+            while True:
+                self.resting.pop().proxy.close()
+        engine = self._engine() if self._engine is not None else None
+        if engine is not None:
+            engine.dispose()
+
+    def prepare_fork(self) -> None:
+        """Close what nobody uses of an SQLite file: a child shall not inherit it."""
+        if self._path is not None:
+            self.close_idle()
+
+    def renew(self) -> None:
+        """Let go of the parent's connections, in a forked child."""
+        found = list(self._open)
+        self._make_locks()
+        if self.is_memory:
+            self._go_on_in_memory(found)
+            return
+        self.resting.clear()
+        self._open = WeakSet()
+        engine = self._engine() if self._engine is not None else None
+        if engine is not None:
+            engine.dispose(close=False)
+        if self._path is None:
+            inherited.abandon(found)
+        elif forks.interrupted():
+            inherited.keep_alive(found)
+            self._refused = "it was forked off while another thread was in a query"
+        else:
+            self._refused = inherited.close_sqlite(found, self._path)
+
+    def _go_on_in_memory(self, found: list[sqlite3.Connection]) -> None:
+        """A database in memory is copied by the fork; what was not committed is not in the copy."""
+        if forks.interrupted():
+            inherited.keep_alive(found)
+            self._refused = "it was forked off while another thread was in a query"
+            return
+        for connection in found:
+            if connection.in_transaction:
+                connection.rollback()
+
+
+class LeftConnection:
+    """Stands for the connection of a transaction that a forked child has left to its parent."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise ForkError(
+            "this transaction was begun before the process was forked off, and is its parent's;"
+            " begin another one"
+        )

@@ -1,0 +1,50 @@
+"""Errors of the databases' drivers, as one line that says what to do."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from eventstore.errors import DatabaseUnavailableError, EventStoreError, TimeLimitError
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the drivers' errors into one line that says what to do."""
+    try:
+        yield
+    except EventStoreError:
+        raise
+    except (SQLAlchemyError, sqlite3.Error, psycopg.Error) as error:
+        raise unavailable(error) from error
+
+
+def unavailable(error: BaseException) -> DatabaseUnavailableError:
+    """The error to show for a driver's error, or SQLAlchemy's."""
+    if isinstance(error, DBAPIError):
+        error = error.orig or error
+    message = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, psycopg.errors.QueryCanceled) or message == "interrupted":
+        return TimeLimitError("it takes too long; narrow it by metadata, session or time")
+    for sign, advice in _ADVICE:
+        if sign in message:
+            return DatabaseUnavailableError(f"the database failed: {message}; {advice}")
+    return DatabaseUnavailableError(f"the database failed: {message}")
+
+
+_ADVICE = (
+    ("full", "nothing was written; free some space and try again"),
+    ("No space left", "nothing was written; free some space and try again"),
+    ("disk I/O error", "nothing was written; check the disk and try again"),
+    ("readonly", "the file or its folder cannot be written"),
+    ("unable to open", "check the path, and that its folder exists and can be written"),
+    ("not a database", "the file is no SQLite database; name another"),
+    ("locked", "another process or thread holds it; try again"),
+    ("connection", "check that the server runs and the URL is right"),
+    ("no such table", "run: eventstore init"),
+    ("does not exist", "check the URL, or run: eventstore init"),
+)

@@ -1,0 +1,148 @@
+"""What a forked child process gets of the stores that its parent had opened: docs/adr/0018.
+
+Everything that holds a connection, a lock or a thread registers here, by a weak reference. At a
+fork, in this order:
+
+1. In the parent, before the fork: no call of a database's driver begins any more, those of SQLite
+   that go on get some seconds to end, and each owner may `prepare_fork`.
+2. In the child: each transaction in progress is left to the parent (`User.leave`), and each owner
+   takes up what is its own (`renew`).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event, Lock, get_ident
+from typing import Protocol
+from weakref import WeakSet
+
+_LOGGER = logging.getLogger("eventstore")
+#: Seconds that a fork waits for calls of SQLite in other threads, at most.
+_PATIENCE = 5.0
+_LOOK_AGAIN = 0.001
+
+
+class Owner(Protocol):
+    """What has connections, locks, threads or caches that a forked child must not share."""
+
+    def renew(self) -> None:
+        """Take up, in a forked child, what is the child's own."""
+
+
+class User:
+    """Who uses a connection at the moment.
+
+    Attributes:
+        is_local: whether it uses SQLite, whose code runs in this process.
+        thread: the thread that uses it.
+        calling: whether that thread is inside a call of the database's driver. Set it, then look
+            whether a fork is `pending`; no call begins while one is.
+    """
+
+    def __init__(self, is_local: bool) -> None:
+        self.is_local, self.thread, self.calling = is_local, get_ident(), False
+
+    def leave(self) -> None:
+        """Leave the connection to the parent process, in a forked child."""
+
+
+class Fork:
+    """A fork that goes on: who makes it, and what is set when it is made."""
+
+    def __init__(self) -> None:
+        self.thread, self.made = get_ident(), Event()
+
+
+#: The fork that goes on; None for none.
+pending: Fork | None = None
+_one = Lock()
+_owners: WeakSet[Owner] = WeakSet()
+_users: set[User] = set()
+_interrupted: set[User] = set()
+#: Note a user, and that it is one no longer.
+enter, leave = _users.add, _users.discard
+
+
+def renew_in_children(owner: Owner) -> None:
+    """Have an object take up what is its own in each forked child, as long as the object lives."""
+    _owners.add(owner)
+
+
+def wait(user: User) -> None:
+    """Wait before a call, while another thread forks."""
+    while (fork := pending) is not None and fork.thread != user.thread:
+        user.calling = False
+        fork.made.wait()
+        user.calling = True
+
+
+@contextmanager
+def calling(is_local: bool) -> Iterator[None]:
+    """Use a connection that is no `Transaction`'s, as if it were all one call."""
+    user = User(is_local)
+    enter(user)
+    user.calling = True
+    wait(user)
+    try:
+        yield
+    finally:
+        leave(user)
+
+
+def interrupted() -> bool:
+    """Return True if the fork interrupted a call of SQLite in another thread of the parent."""
+    return bool(_interrupted)
+
+
+def _before() -> None:
+    global pending
+    _one.acquire()
+    pending = Fork()
+    end = time.monotonic() + _PATIENCE
+    while _in_calls() and time.monotonic() < end:
+        time.sleep(_LOOK_AGAIN)
+    for owner in list(_owners):
+        prepare = getattr(owner, "prepare_fork", None)
+        if prepare is not None:
+            _do(prepare)
+
+
+def _in_calls() -> set[User]:
+    """The users of SQLite in other threads that are inside a call of its library."""
+    here = get_ident()
+    return {u for u in list(_users) if u.calling and u.is_local and u.thread != here}
+
+
+def _in_parent() -> None:
+    global pending
+    if pending is not None:
+        pending.made.set()
+    pending = None
+    _one.release()
+
+
+def _in_child() -> None:
+    global pending, _one
+    pending, _one = None, Lock()
+    users = list(_users)
+    _interrupted.update(_in_calls())
+    _users.clear()
+    for user in users:
+        _do(user.leave)
+    for owner in list(_owners):
+        _do(owner.renew)
+    _interrupted.clear()
+
+
+def _do(work: Callable[[], None]) -> None:
+    try:
+        work()
+    except Exception:  # one store's trouble is no other's
+        _LOGGER.exception("a store cannot follow a fork")
+
+
+os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)

@@ -43,8 +43,7 @@ if TYPE_CHECKING:
 class EventStore(Queries):
     """A conversation store on SQLite or PostgreSQL. Safe to share between threads.
 
-    A process that is forked off goes on with a store of its own under the same object: other
-    connections, no states, keys or threads of its parent's. A database in memory is copied.
+    In a forked process it has connections and threads of its own; a database in memory is copied.
 
     Args:
         url: `sqlite:///calls.db`, `postgresql://user@host/name`, …

@@ -9,8 +9,10 @@ from typing import TypeVar
 import psycopg
 
 from eventstore.errors import (
+    ClosedError,
     DatabaseUnavailableError,
     EventStoreError,
+    ForkError,
     MissingSessionKeyError,
     SchemaError,
     StorageUnavailableError,
@@ -44,7 +46,7 @@ def is_outage(error: BaseException) -> bool:
     A database that is away, full or locked is; a row that it refuses, a session whose key is
     missing, or a statement that is too large for it is not.
     """
-    if isinstance(error, SchemaError):
+    if isinstance(error, SchemaError | ClosedError | ForkError):
         return True
     if isinstance(error, TimeLimitError | MissingSessionKeyError | StorageUnavailableError):
         return False

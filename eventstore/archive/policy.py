@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from eventstore.archive.erase import check_reason
 from eventstore.errors import InvalidInputError
+from eventstore.small_files import read_small
 from eventstore.store.filters import Conditions
 
 _AGE = re.compile(r"([0-9]{1,6})([mhdw])")
@@ -65,7 +66,7 @@ def read_policy(path: Path) -> Policy:
         InvalidInputError: it cannot be read, or is no policy; says where.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_small(path)
         value = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
         return Policy.model_validate(value)
     except OSError as error:

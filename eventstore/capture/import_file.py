@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
+import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from eventstore.capture.connections import made_id, session_event
-from eventstore.capture.jsonl import BadLine, read_frames, read_numbered
+from eventstore.capture.jsonl import BOM, MAX_LINE, TOO_LONG, BadLine, read_frames, read_numbered
 from eventstore.errors import ErasedError, InvalidInputError
 from eventstore.realtime.frames import STORE, Frame, parse
 from eventstore.realtime.values import metadata_pairs
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from eventstore.event_store import EventStore
 
 Progress = Callable[[int], None]
+
+_PIECE = 1 << 20
 
 
 class Imported(NamedTuple):
@@ -106,14 +110,41 @@ def import_file(
     if session_id is not None:
         check_session_id(session_id)
     if not isinstance(path, str | Path):
-        with tempfile.TemporaryFile() as spool:
-            shutil.copyfileobj(path, spool)
+        with _spooled(path, "standard input") as spool:
             return _import(store, spool, session_id, metadata or {}, keep_going, progress)
     try:
         with Path(path).open("rb") as stream:
-            return _import(store, stream, session_id, metadata or {}, keep_going, progress)
+            kind = os.fstat(stream.fileno()).st_mode
+            if stat.S_ISREG(kind):
+                return _import(store, stream, session_id, metadata or {}, keep_going, progress)
+            if not stat.S_ISFIFO(kind):
+                raise InvalidInputError(f"{path} is no file of a recording, but a device")
+            with _spooled(stream, str(path)) as spool:
+                return _import(store, spool, session_id, metadata or {}, keep_going, progress)
     except OSError as error:
         raise InvalidInputError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def _spooled(stream: BinaryIO, name: str) -> Iterator[BinaryIO]:
+    """A copy of a stream that can be read twice; one that is one line without end is refused.
+
+    Raises:
+        InvalidInputError: its first line is too long, or there is no room for the copy.
+    """
+    with tempfile.TemporaryFile() as spool:
+        has_lines = False
+        try:
+            while piece := stream.read(_PIECE):
+                # An array may be one line, of many elements.
+                is_array = not spool.tell() and piece.removeprefix(BOM).lstrip()[:1] == b"["
+                has_lines = has_lines or is_array or b"\n" in piece
+                spool.write(piece)
+                if not has_lines and spool.tell() > MAX_LINE:
+                    raise InvalidInputError(f"line 1: {TOO_LONG}; nothing was imported")
+        except OSError as error:
+            raise InvalidInputError(f"cannot read {name}: {error.strerror or error}") from error
+        yield spool
 
 
 def _import(

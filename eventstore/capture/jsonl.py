@@ -6,6 +6,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, BinaryIO, NamedTuple
 
 import orjson
@@ -19,8 +20,17 @@ from eventstore.realtime.values import dumps, identifier, integer
 from eventstore.store.read_stream import StoredEvent
 from eventstore.times import RelativeTimeError, arrival, to_iso
 
+#: Bytes of a line, or of an element of an array, beyond which it is refused: twice as many as a
+#: relay takes for a message (frame_scanner.py), which a line may write with escapes.
+MAX_LINE = 128 * 1024 * 1024
+TOO_LONG = f"longer than {MAX_LINE // 1024 // 1024} MiB: no frame of a call is"
+
+_PIECE = 1 << 16
 _ARRAY_PIECE = 1 << 20
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
+_EVENT_KEY = '"event"'
+# The key as envelopes have it: behind plain values, in the outermost object.
+_FIRST_EVENT = re.compile(r'\s*{[^{}\[\]]{0,400}?"event"\s*:\s*{')
 _SPACE = re.compile(r"\s*")
 _HALVES = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
@@ -52,11 +62,13 @@ class Place(NamedTuple):
 def read_numbered(stream: BinaryIO) -> Iterator[tuple[int, Frame | BadLine, Place]]:
     """`read_frames`, each with its place in the store that it comes from."""
     first = _first_byte(stream)
-    lines = _array_elements(stream) if first == b"[" else enumerate(stream, 1)
-    for number, line in lines:
+    for number, line in _array_elements(stream) if first == b"[" else _lines(stream):
+        if isinstance(line, BadLine):
+            yield number, line, Place()
+            continue
         text = line.strip()
         if number == 1:
-            text = text.removeprefix(_BOM)
+            text = text.removeprefix(BOM)
         if not text:
             continue
         try:
@@ -67,17 +79,29 @@ def read_numbered(stream: BinaryIO) -> Iterator[tuple[int, Frame | BadLine, Plac
 
 def _first_byte(stream: BinaryIO) -> bytes:
     """The first byte that says something; the stream stands at its start, behind any mark."""
-    start = len(_BOM) if stream.read(len(_BOM)) == _BOM else 0
+    start = len(BOM) if stream.read(len(BOM)) == BOM else 0
     stream.seek(start)
-    while True:
-        byte = stream.read(1)
-        if not byte.isspace():
-            break
+    found = b""
+    while not found and (piece := stream.read(_PIECE)):
+        found = piece.lstrip()
     stream.seek(start)
-    return byte
+    return found[:1]
 
 
-def _array_elements(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
+def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | BadLine]]:
+    """Lines by their numbers; one that is too long is passed over without being held."""
+    number = 0
+    while line := stream.readline(MAX_LINE + 1):
+        number += 1
+        if len(line) <= MAX_LINE or line.endswith(b"\n"):
+            yield number, line
+            continue
+        yield number, BadLine(number, TOO_LONG)
+        while not line.endswith(b"\n") and (line := stream.readline(_PIECE)):
+            pass
+
+
+def _array_elements(stream: BinaryIO) -> Iterator[tuple[int, bytes | BadLine]]:
     """Elements of one JSON array, each as its own text; read in pieces.
 
     What is wrong between or behind elements comes as an element that cannot be read.
@@ -114,6 +138,9 @@ def _array_elements(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
                     return
                 position = end
                 continue
+            if len(buffer) - position > MAX_LINE:
+                yield number + 1, BadLine(number + 1, TOO_LONG)
+                return
             piece = reader.read(max(_ARRAY_PIECE, len(buffer)))
             ended = not piece
             # Step back over a comma that was read before its element.
@@ -193,19 +220,49 @@ def _from_envelope(value: dict[str, Any], text: bytes) -> Frame:
 
 
 def event_text(line: bytes, event: dict[str, Any]) -> str:
-    """The text of an envelope's event, as it stands in the line."""
+    """The text of an envelope's event, as it stands in the line.
+
+    The line is read once, whatever is in it: the key may stand at many places, within the event as
+    well, and what stands behind each of them may be nearly all of the line.
+    """
     text = line.decode("utf-8")
-    start = text.find('"event"')
-    while start >= 0:
-        position = start + len('"event"')
-        while position < len(text) and text[position] in " \t\r\n:":
-            position += 1
-        found = _object_at(text, position)
-        # The key may also occur deeper; the right one spells this very event.
-        if found is not None and _spells(text[position : found[1]], event):
-            return text[position : found[1]]
-        start = text.find('"event"', start + 1)
-    return dumps(event)
+    first = _FIRST_EVENT.match(text)
+    if first is not None:  # nearly always
+        with suppress(ValueError, RecursionError):
+            _, end = json.JSONDecoder().raw_decode(text, first.end() - 1)
+            if _spells(text[first.end() - 1 : end], event):
+                return text[first.end() - 1 : end]
+    found = ""
+    for start, end in _values_of_event(text):
+        found = text[start:end]  # of a key that is there twice, the last one counts
+    return found if found and _spells(found, event) else dumps(event)
+
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"|[{}\[\],:]', re.DOTALL)
+
+
+def _values_of_event(text: str) -> Iterator[tuple[int, int]]:
+    """Where the values of an object's own `event` begin and end, where they are objects."""
+    depth, start, is_key, named = 0, -1, False, False
+    for match in _TOKEN.finditer(text):
+        sign = match.group()
+        if sign[0] == '"':
+            if depth == 1 and is_key:
+                named = sign == _EVENT_KEY or ("\\" in sign and json.loads(sign) == "event")
+                is_key = False
+        elif sign in "{[":
+            if depth == 1 and named and sign == "{":
+                start = match.start()
+            depth += 1
+            is_key = depth == 1
+            named = named and depth > 1
+        elif sign in "}]":
+            depth -= 1
+            if depth == 1 and start >= 0:
+                yield start, match.end()
+                start, named = -1, False
+        elif sign == "," and depth == 1:
+            is_key, named = True, False
 
 
 def _spells(text: str, event: dict[str, Any]) -> bool:
@@ -214,15 +271,6 @@ def _spells(text: str, event: dict[str, Any]) -> bool:
         return bool(orjson.loads(text) == event)
     except ValueError:
         return bool(json.loads(text) == event)
-
-
-def _object_at(text: str, position: int) -> tuple[Any, int] | None:
-    if text[position : position + 1] != "{":
-        return None
-    try:
-        return json.JSONDecoder().raw_decode(text, position)
-    except (ValueError, RecursionError):
-        return None
 
 
 def envelope_line(event: StoredEvent, session_id: str | None = None) -> bytes:

@@ -68,6 +68,8 @@ def _print_session(session: dict[str, Any]) -> None:
             echo(f"translation {side}: {clean(words)}")
     if notes["unknown_types"]:
         counts = ", ".join(f"{clean(t)} ×{n}" for t, n in notes["unknown_types"].items())
+        if others := notes.get("events_of_other_unknown_types"):
+            counts += f", others ×{others}"
         echo(f"events of unknown types: {counts}")
     for diagnostic in notes["diagnostics"]:
         echo(f"! event {diagnostic['seq']}: {diagnostic['code']}: {clean(diagnostic['message'])}")

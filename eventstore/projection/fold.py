@@ -94,4 +94,4 @@ def _count(state: SessionState, event: LogEvent) -> None:
         state.diagnose(event, "unreadable_frame", "the frame is not a JSON object with a type")
     elif not catalogue.is_known(event.type):
         state.dirty.session = True
-        state.unknown_types[event.type] = state.unknown_types.get(event.type, 0) + 1
+        state.count_unknown(event.type)

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from eventstore.projection.conversation import announce, ensure_item
-from eventstore.projection.state import Item, LogEvent, Part, Request, SessionState, Speech
+from eventstore.projection.state import (
+    MAX_DTMF,
+    Item,
+    LogEvent,
+    Part,
+    Request,
+    SessionState,
+    Speech,
+)
 from eventstore.realtime.audio import input_bytes_per_ms
 from eventstore.realtime.values import identifier, integer, mapping, text
 
@@ -77,8 +85,12 @@ def _timeout(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None
 
 def _dtmf(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     key = text(body.get("event"))
-    if key is not None:
+    if key is None:
+        return
+    if len(state.dtmf) < MAX_DTMF:
         state.dtmf.append(key[:16])
+    else:
+        state.dtmf_left_out += 1
 
 
 def needs_input_bytes(state: SessionState, body: dict[str, Any] | None) -> bool:

@@ -9,6 +9,10 @@ from typing import Any, NamedTuple
 PROJECTOR_VERSION = 2
 
 MAX_DIAGNOSTICS = 100
+#: How many names of unknown types, and how many pressed keys, a session's notes hold; what comes
+#: behind them is counted.
+MAX_UNKNOWN_TYPES = 100
+MAX_DTMF = 1000
 
 
 class LogEvent(NamedTuple):
@@ -247,9 +251,11 @@ class SessionState:
     fold_errors: int = 0
     unreadable: int = 0
     unknown_types: dict[str, int] = field(default_factory=dict)
+    unnamed_types: int = 0
     diagnostics: list[dict[str, Any]] = field(default_factory=list)
     diagnostics_count: int = 0
     dtmf: list[str] = field(default_factory=list)
+    dtmf_left_out: int = 0
     translation: dict[str, list[str]] = field(default_factory=dict)
     translation_audio: AudioSpan | None = None
     dirty: Dirty = field(default_factory=Dirty)
@@ -264,6 +270,14 @@ class SessionState:
             response.indexed = None
         self.written.clear()
         self.dirty.clear()
+
+    def count_unknown(self, type_: str) -> None:
+        """Count an event of a type that is not known; the first hundred types are named."""
+        known = self.unknown_types.get(type_)
+        if known is not None or len(self.unknown_types) < MAX_UNKNOWN_TYPES:
+            self.unknown_types[type_] = (known or 0) + 1
+        else:
+            self.unnamed_types += 1
 
     def diagnose(self, event: LogEvent, code: str, message: str) -> None:
         """Note something about an event that a person should see; the first hundred are kept."""

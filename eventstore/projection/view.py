@@ -312,10 +312,14 @@ def session_resource(state: SessionState) -> dict[str, Any]:
         "diagnostics": list(state.diagnostics),
         "diagnostics_count": state.diagnostics_count,
     }
+    if state.unnamed_types:
+        notes["events_of_other_unknown_types"] = state.unnamed_types
     if state.notes:
         notes["opened"] = state.notes
     if state.dtmf:
         notes["dtmf"] = list(state.dtmf)
+    if state.dtmf_left_out:
+        notes["dtmf_left_out"] = state.dtmf_left_out
     if state.translation or state.translation_audio:
         notes["translation"] = _translation(state)
     return resource | {"eventstore": notes}

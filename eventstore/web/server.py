@@ -17,6 +17,7 @@ from starlette.datastructures import State
 from eventstore.errors import EventStoreError, InvalidInputError
 from eventstore.event_store import EventStore
 from eventstore.hosts import is_loopback
+from eventstore.small_files import read_small
 from eventstore.web.access import AccessKeys, one_key, parse_keys
 from eventstore.web.requests import Stores
 from eventstore.web.summing import summing
@@ -50,10 +51,12 @@ def read_keys(file: Path | None, one: str | None) -> AccessKeys | None:
     """
     if file is not None:
         try:
-            return parse_keys(file.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
+            text = read_small(file)
+        except (OSError, ValueError) as error:
+            said = "it is no UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
+            reason = getattr(error, "strerror", None) or said
             raise InvalidInputError(f"cannot read the keys of {file}: {reason}") from error
+        return parse_keys(text)
     return one_key(one) if one else None
 
 

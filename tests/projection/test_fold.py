@@ -18,7 +18,13 @@ from support.rows import views
 from support.strategies import TYPES, mutated, streams
 
 from eventstore.projection.fold import apply, fold
-from eventstore.projection.state import MAX_DIAGNOSTICS, LogEvent, SessionState
+from eventstore.projection.state import (
+    MAX_DIAGNOSTICS,
+    MAX_DTMF,
+    MAX_UNKNOWN_TYPES,
+    LogEvent,
+    SessionState,
+)
 from eventstore.realtime.frames import CLIENT, SERVER, Frame, decode
 from eventstore.realtime.values import dumps, loads
 
@@ -218,3 +224,21 @@ def test_any_value_in_any_place_of_an_event_is_nothing_unforeseen(odd: str) -> N
             apply(state, event._replace(seq=seq))
         assert seq > len(stream)
         dumps(views(state))
+
+
+def test_names_of_unknown_types_are_bounded_and_the_rest_is_counted() -> None:
+    call = Call()
+    for number in range(3 * MAX_UNKNOWN_TYPES):
+        call.server(f"odd.{number}").server("odd.0")
+    notes = call.session()["eventstore"]
+    assert len(notes["unknown_types"]) == MAX_UNKNOWN_TYPES
+    assert notes["unknown_types"]["odd.0"] == 3 * MAX_UNKNOWN_TYPES + 1
+    assert notes["events_of_other_unknown_types"] == 2 * MAX_UNKNOWN_TYPES
+
+
+def test_pressed_keys_are_bounded_and_the_rest_is_counted() -> None:
+    call = Call()
+    for _ in range(MAX_DTMF + 5):
+        call.server("input_audio_buffer.dtmf_event_received", event="1")
+    notes = call.session()["eventstore"]
+    assert (len(notes["dtmf"]), notes["dtmf_left_out"]) == (MAX_DTMF, 5)

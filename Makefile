@@ -24,7 +24,9 @@ format: $(VENV)/.check
 bench: $(VENV)/.test $(VENV)/.bench
 	$(BIN)/python -m benchmarks $(ARGS)
 
-# What takes long and is to be seen before a release: S3, 200 kills, an outage, a day of calls.
+# What takes long and is to be seen before a release: S3, 200 kills, an outage, a day of calls, and
+# hostile streams against every route, page, export, verb and command for FUZZ minutes.
+FUZZ ?= 120
 endurance: $(VENV)/.test $(VENV)/.bench
 	$(BIN)/python -m pip install -q --group s3
 	$(BIN)/python -m pytest -q tests/archive/move/test_offload.py
@@ -32,6 +34,7 @@ endurance: $(VENV)/.test $(VENV)/.bench
 	  tests/archive/test_seal.py tests/archive/move/test_copy_killed.py \
 	  tests/archive/erase/test_erase_killed.py
 	$(BIN)/python -m benchmarks relay outage soak
+	PYTHONPATH=tests $(BIN)/python -m fuzz --minutes $(FUZZ)
 
 # Writes the commands' help into docs/commands.md.
 docs: $(VENV)/.test

@@ -1,0 +1,151 @@
+"""Stores to fuzz: a fresh one for each example, of any form, on SQLite or PostgreSQL."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import psycopg
+from fuzz.streams import Form, Session
+from fuzz.tally import Tally
+from sqlalchemy.engine import make_url
+
+from eventstore import EventStore
+from eventstore.errors import EventStoreError
+from eventstore.store.tables import metadata
+from eventstore.store.transaction import read
+
+
+class Ids(NamedTuple):
+    """What a store has, by its kinds of ids."""
+
+    sessions: list[str]
+    responses: list[str]
+    items: list[str]
+    conversations: list[str]
+
+
+class Opened(NamedTuple):
+    """A store, and what commands need to find it.
+
+    Attributes:
+        url, keys_url: of its database, and of its keys' where it is encrypted.
+        folder: an empty folder of its own.
+    """
+
+    store: EventStore
+    url: str
+    keys_url: str | None
+    folder: Path
+
+
+class Places:
+    """Where stores are made.
+
+    Args:
+        folder: for their files; emptied for each store.
+        template: an SQLite file with the schema.
+        postgres_url: a PostgreSQL database with the schema, which is emptied; None for SQLite.
+    """
+
+    def __init__(self, folder: Path, template: Path, postgres_url: str | None) -> None:
+        self._folder, self._template, self._postgres_url = folder, template, postgres_url
+
+    @contextmanager
+    def open(self, form: Form) -> Iterator[Opened]:
+        """A new store."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.mkdir(parents=True)
+        url = self._postgres_url or self.copied("store.db")
+        if self._postgres_url is not None:
+            _empty(self._postgres_url)
+        keys = self.copied("keys.db") if form.encrypted else None
+        projection = "deferred" if form.deferred else "inline"
+        with EventStore(url, projection, keys=keys, check_schema=False) as store:  # type: ignore[arg-type]
+            yield Opened(store, url, keys, self._folder)
+
+    def copied(self, name: str) -> str:
+        """The URL of another empty SQLite database."""
+        path = self._folder / name
+        shutil.copyfile(self._template, path)
+        return f"sqlite:///{path}"
+
+
+def _empty(url: str) -> None:
+    dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    deletes = "; ".join(f"DELETE FROM {table}" for table in metadata.tables)
+    with psycopg.connect(dsn, options="-c lock_timeout=10s") as connection:
+        connection.execute(deletes.encode())
+
+
+def write(tally: Tally, opened: Opened, form: Form, written: list[Session]) -> None:
+    """Write sessions into a store, project them, and look whether a rebuild finds the same."""
+    store = opened.store
+    for session in written:
+        if session.metadata:
+            tally.ask(
+                "writes", "metadata", lambda s=session: store.set_metadata(s.session_id, s.metadata)
+            )
+        for number, batch in enumerate(session.batches, 1):
+            closes = session.closed and number == len(session.batches)
+            tally.counts["frames"] += len(batch)
+            tally.ask(
+                "writes",
+                "append",
+                lambda s=session, b=batch, c=closes: store.append(s.session_id, b, close=c),
+            )
+    tally.ask("writes", "project", store.project)
+    for session in written:
+        done = tally.ask("writes", "rebuild", lambda s=session: store.rebuild([s.session_id]))
+        for one in done or ():
+            if one.changed:
+                tally.fail("rebuild", "rows of appends differ from a rebuild's", repr(one))
+        _check_kept(tally, store, session)
+    if form.sealed:
+        for session in written:
+            tally.ask(
+                "writes", "close", lambda s=session: store.append(s.session_id, [], close=True)
+            )
+        ids = [session.session_id for session in written]
+        for result in tally.ask("writes", "archive", lambda: store.archive(ids)) or ():
+            if isinstance(result, EventStoreError):
+                tally.fail("archive", "a closed session cannot be sealed", str(result))
+        for session in written:
+            _check_kept(tally, store, session)
+
+
+def _check_kept(tally: Tally, store: EventStore, session: Session) -> None:
+    """Every frame is there as it came, no fold failed, and the log proves sound."""
+    id_ = session.session_id
+    sent = [(f.direction, f.text, f.at) for batch in session.batches for f in batch]
+    found = tally.ask("verbs", "events", lambda: store.events(id_)) or []
+    kept = [(event.direction, event.text, event.at) for event in found]
+    begins = len(kept) - len(sent) if session.metadata else 0
+    if kept[max(0, begins) : max(0, begins) + len(sent)] != sent:
+        tally.fail("events", "frames are not as they came", f"{sent!r}\n{kept!r}")
+    verified = tally.ask("verbs", "verify", lambda: store.verify(id_))
+    if verified is not None and verified.problems:
+        tally.fail("verify", "a sound session is told to be damaged", repr(verified.problems))
+    shown = tally.ask("verbs", "show", lambda: store.show(id_))
+    for noted in shown["session"]["eventstore"]["diagnostics"] if shown else ():
+        if "fold_error" in str(noted):
+            tally.fail("fold", f"fold_error: {str(noted)[:150]}", repr(noted))
+
+
+def ids_of(opened: Opened) -> Ids:
+    """The ids of what a store has."""
+    with read(opened.store.engine) as tx:
+
+        def found(column: str, table: str) -> list[str]:
+            sql = f"SELECT DISTINCT {column} FROM {table} WHERE {column} IS NOT NULL ORDER BY 1"
+            return [row[0] for row in tx.rows(sql)]
+
+        return Ids(
+            found("session_id", "streams"),
+            found("response_id", "responses"),
+            found("item_id", "items"),
+            found("conversation_id", "conversations"),
+        )

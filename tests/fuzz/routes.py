@@ -1,0 +1,291 @@
+"""Every route of the web application, called with the ids that a store has, and with odd ones.
+
+Routes and their parameters are read from the application itself: a new route is called like the
+others, and one whose parameters are not known here fails `test_every_route_can_be_called`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+from unittest import mock
+from urllib.parse import quote, urlencode
+
+import httpx
+from fastapi import FastAPI
+from fuzz.opened import Ids
+from fuzz.pages import check_page
+from fuzz.streams import Session
+from fuzz.tally import Tally, strict_json
+from starlette.routing import BaseRoute, Mount
+from starlette.testclient import TestClient
+
+from eventstore import EventStore
+from eventstore.realtime.values import dumps
+from eventstore.web import events, live
+from eventstore.web.app import make_app
+from eventstore.web.requests import Stores
+
+ODD = ("nothing", "a\0b", "\ud83d", "a/b", "..", "x" * 400)
+#: Values of a query's parameters by their names; an id's are those of the store.
+VALUES: dict[str, tuple[str, ...]] = {
+    "q": ("Hello", '"one two"', "pre*", "\0", '"', "天気"),
+    "dialect": ("wire", "beta", "ga", "x"),
+    "limit": ("1", "100", "0", "1e3", "9" * 30),
+    "order": ("asc", "desc"),
+    "at": ("0", "2", "+0.02", "+999999999", "9" * 18, "x"),
+    "by": ("session", "model", "day", "day,model", "metadata:customer", "metadata:\0", "x"),
+    "status": ("live", "ended", "interrupted", "errors", "failed", "in_progress", "x"),
+    "model": ("gpt-realtime", "\0", "é"),
+    "voice": ("alloy", "\0"),
+    "modality": ("text", "audio"),
+    "min_tokens": ("0", "100", "-1", "9" * 30),
+    "live": ("true", "false", "2"),
+    "summary": ("true", "x"),
+    "type": ("response.*", "[", "*", "\0", "eventstore.unreadable"),
+    "format": ("json", "jsonl", "wav", "flac", "ogg"),
+    "stream": ("true", "false"),
+    "side": ("user", "assistant"),
+    "start": ("0", "0.5", "1e6", "nan"),
+    "end": ("0", "0.5", "5", "inf"),
+    "assistant_as": ("text", "system"),
+    "prefix": ("", "c", "\0", "\ud83d"),
+    "key": ("customer", "k\u202e", "\0"),
+    "include[]": ("message.input_image.image_url",),
+    "audio_only": ("true",),
+    "reason": ("asked for", "\0", ""),
+}
+#: Beside what routes declare: deep objects, and what pages read of their own accord.
+EXTRA: dict[str, tuple[dict[str, str], ...]] = {
+    "/v1/realtime/responses": (
+        {"metadata[customer]": "a"},
+        {"metadata[\0]": "a"},
+        {"created[gte]": "1970-01-01T00:00:00Z", "created[lt]": "9999-12-31T23:59:59Z"},
+        {"created[gte]": "1e9999999"},
+        {"created[lte]": "9999-12-31T23:59:59.999999Z"},
+        {"created[x]": "1"},
+    ),
+    "/": (
+        {"key": "customer", "op": "=", "value": "a"},
+        {"from": "0001-01-01", "to": "9999-12-31"},
+        {"from": "1e9999999"},
+        {"status": "errors", "q": "Hello"},
+        {"q": "\0"},
+        {"after": "nothing"},
+    ),
+    "/responses": (
+        {"key": "customer", "op": "!=", "value": "\0"},
+        {"status": "failed", "q": "Hello", "model": "gpt-realtime"},
+        {"before": "nothing"},
+        {"min_tokens": "9" * 40},
+    ),
+    "/usage": (
+        *({"span": span} for span in ("7", "365", "all", "٣", "x")),
+        {"by": "customer"},
+        {"by": "\0"},
+        {"from": "0001-01-01", "to": "9999-12-31"},
+        {"from": "1970-01-01", "to": "1970-01-02"},
+        {"from": "-1", "to": "1e9999999"},
+        {"key": "customer", "op": "has"},
+    ),
+    "/sign-in": ({"next": "/usage"}, {"next": "//elsewhere"}, {"next": "\0"}),
+}
+_SENT = "text/event-stream"
+
+
+class Route(NamedTuple):
+    """A route of the application.
+
+    Attributes:
+        parameters: of its path, and of its query.
+    """
+
+    method: str
+    path: str
+    parameters: tuple[str, ...]
+
+
+def routes_of(app: FastAPI) -> list[Route]:
+    """Every route of the application, one for each of its methods."""
+    found = []
+    for route in _flat(app.routes):
+        if isinstance(route, Mount):
+            found.append(Route("GET", f"{route.path}/app.css", ()))
+            continue
+        dependant = getattr(route, "dependant", None)
+        names = tuple(dict.fromkeys(_declared(dependant))) if dependant is not None else ()
+        found += [Route(m, route.path, names) for m in sorted(getattr(route, "methods", ()))]
+    return found
+
+
+def _flat(routes: Iterable[BaseRoute]) -> Iterator[Any]:
+    for route in routes:
+        router = getattr(route, "original_router", None)
+        if router is None:
+            yield route
+        else:
+            yield from _flat(router.routes)
+
+
+def _declared(dependant: Any) -> Iterator[str]:
+    yield from (field.alias for field in dependant.query_params)
+    for other in dependant.dependencies:
+        yield from _declared(other)
+
+
+def _ids_by_name(ids: Ids) -> dict[str, tuple[str, ...]]:
+    """Ids for parameters of their names, odd ones behind them."""
+    sessions, responses = (*ids.sessions[:3], *ODD), (*ids.responses[:3], *ODD)
+    named = {
+        "session_id": sessions,
+        "session": sessions,
+        "response_id": responses,
+        "response": responses,
+        "item_id": (*ids.items[:2], *ODD),
+        "item": (*ids.items[:2], *ODD),
+        "conversation_id": (*ids.conversations[:2], *ODD),
+        "conversation": (*ids.conversations[:2], *ODD),
+    }
+    behind = (*ids.responses[:1], *ids.sessions[:1], *ids.items[:1], "0", *ODD)
+    return {**named, "after": behind, "before": behind}
+
+
+def requests_of(route: Route, ids: Ids) -> Iterator[str]:
+    """The addresses to call a route at.
+
+    Raises:
+        KeyError: it has a parameter that nothing is known of.
+    """
+    named = _ids_by_name(ids)
+    parts = [part[1:-1] for part in route.path.split("/") if part.startswith("{")]
+    values = {part: named[part] for part in parts}
+    paths = []
+    for number in range(max((len(some) for some in values.values()), default=1)):
+        path = route.path
+        for part, some in values.items():
+            path = path.replace(f"{{{part}}}", _quoted(some[min(number, len(some) - 1)]))
+        paths.append(path)
+    yield from paths
+    for name in route.parameters:
+        for value in VALUES[name] if name in VALUES else named[name]:
+            query = _query({name: value})
+            if not (
+                route.path == "/v1/realtime/sessions/{session_id}" and route.method == "DELETE"
+            ):
+                yield f"{paths[0]}?{query}"
+    for query_of in EXTRA.get(route.path, ()):
+        yield f"{paths[0]}?{_query(query_of)}"
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe="", errors="surrogatepass")
+
+
+def _query(given: dict[str, str]) -> str:
+    return urlencode(given, quote_via=quote, safe="", errors="surrogatepass")
+
+
+class _Twice:
+    """`app.state.stopping` for streams without an end: they are looked at once, and then end."""
+
+    def __init__(self) -> None:
+        self._asked = 0
+
+    def __bool__(self) -> bool:
+        self._asked += 1
+        # A look asks once, and once more where it was told to stop.
+        return self._asked % 3 != 1
+
+
+@contextmanager
+def client_of(store: EventStore) -> Iterator[TestClient]:
+    """The application of a store, called in this process; what it fails of is raised."""
+    app = make_app(Stores(store, store, None))
+    app.state.stopping = _Twice()
+    with (
+        mock.patch.object(live, "_SECOND", 0.0),
+        mock.patch.object(events, "_POLL", 0.0),
+        TestClient(app, base_url="http://127.0.0.1", follow_redirects=False) as client,
+    ):
+        try:
+            yield client
+        finally:
+            app.state.sounds.close()
+
+
+def ask_routes(tally: Tally, client: TestClient, ids: Ids) -> None:
+    """Call every route that reads."""
+    for route in routes_of(client.app):  # type: ignore[arg-type]
+        if route.method == "GET":
+            for address in requests_of(route, ids):
+                _call(tally, client, route, address)
+        elif route.path in ("/sign-in", "/sign-out"):
+            for body in (b"", b"key=a&next=/", b"key=%00&next=%2F%2Fx", b"\xff\0"):
+                _call(tally, client, route, route.path, body)
+
+
+def ask_to_append(tally: Tally, client: TestClient, ids: Ids, written: list[Session]) -> None:
+    """Send the sessions' own frames again by HTTP: as envelopes, and as bare events."""
+    route = Route("POST", "/v1/realtime/sessions/{session_id}/events", ())
+    for number, session in enumerate(written):
+        frames = [frame for batch in session.batches for frame in batch]
+        texts = [frame.text for frame in frames if isinstance(frame.text, str)]
+        envelopes = [{"direction": "server", "frame": text} for text in texts]
+        bodies = [dumps({"events": envelopes, "expected_seq": number})]
+        bodies += [dumps({"events": envelopes, "metadata": {"customer": "a"}, "close": True})]
+        bodies += [f'{{"events":[{text}]}}' for text in texts]
+        bodies += [f'{{"events":[{{"direction":"client","event":{text}}}]}}' for text in texts]
+        bodies += ["", "[]", '{"events":1}', '{"events":[1]}', '{"events":[{"at":1e999}]}']
+        for to, body in enumerate(bodies):
+            address = f"/v1/realtime/sessions/{_quoted(f'sent {number} {to % 3}')}/events"
+            _call(tally, client, route, address, body.encode("utf-8", "replace"))
+    for path in [*requests_of(Route("POST", route.path, ()), ids)]:
+        _call(tally, client, route, path, b'{"events":[{"type":"response.create"}]}')
+
+
+def ask_to_erase(tally: Tally, client: TestClient, ids: Ids) -> None:
+    """Erase sessions by HTTP, their audio first, and ask for them again."""
+    route = Route("DELETE", "/v1/realtime/sessions/{session_id}", ())
+    for query in ("?audio_only=true&reason=%00", "?reason=", "?reason=asked%20for", ""):
+        for address in requests_of(route, ids):
+            _call(tally, client, route, f"{address}{query}")
+    for after in ("", "/events", "/state", "/audio", "/transcript", "/waveform", "/reseed"):
+        asked = Route("GET", route.path + after, ())
+        for address in requests_of(asked, ids):
+            _call(tally, client, asked, address)
+
+
+def _call(
+    tally: Tally, client: TestClient, route: Route, address: str, body: bytes | None = None
+) -> None:
+    what = f"{route.method} {route.path}"
+    if not tally.takes(what):
+        return
+    told = f"{route.method} {address}\n{(body or b'')[:3000]!r}"
+    answer = tally.ask(
+        "requests", what, lambda: client.request(route.method, address, content=body), told
+    )
+    if answer is None:
+        return
+    if answer.status_code >= 500:
+        tally.fail(what, f"{answer.status_code}: {answer.text[:80]}", f"{told}\n{answer.text}")
+        return
+    tally.ask("checks", what, lambda: _check(answer), told)
+
+
+def _check(answer: httpx.Response) -> None:
+    """Raises ValueError where an answer is none of its kind."""
+    kind = answer.headers.get("content-type", "").partition(";")[0]
+    if kind == "application/json":
+        strict_json(answer.content.decode())
+    elif kind == "application/x-ndjson":
+        for line in answer.content.decode().split("\n")[:-1]:
+            strict_json(line)
+    elif kind == "text/html":
+        check_page(answer.content.decode())
+    elif kind == _SENT:
+        for line in answer.content.decode().split("\n"):
+            if line.startswith("data: "):
+                json.loads(line.removeprefix("data: "))

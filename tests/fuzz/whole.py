@@ -1,0 +1,37 @@
+"""An example of the fuzzer: a store of hostile sessions, and all that can be asked of it."""
+
+from __future__ import annotations
+
+from fuzz.commands import changing, reading, run_commands
+from fuzz.opened import Opened, Places, ids_of, write
+from fuzz.routes import ask_routes, ask_to_append, ask_to_erase, client_of
+from fuzz.streams import Form, Session
+from fuzz.tally import Tally
+from fuzz.verbs import ask_exports, ask_verbs
+
+
+def check_store(tally: Tally, places: Places, form: Form, written: list[Session]) -> None:
+    """Write the sessions into a new store, and ask for all that it can answer."""
+    tally.counts["stores"] += 1
+    tally.counts["streams"] += len(written)
+    with places.open(form) as opened:
+        write(tally, opened, form, written)
+        ids = ids_of(opened)
+        ask_verbs(tally, opened, ids)
+        ask_exports(tally, opened, ids, places.copied("elsewhere.db"))
+        run_commands(tally, opened, reading(ids))
+        with client_of(opened.store) as client:
+            ask_routes(tally, client, ids)
+            ask_to_append(tally, client, ids, written)
+            run_commands(
+                tally,
+                opened,
+                changing(ids, _exported(opened, ids.sessions), places.copied("copy.db")),
+            )
+            ask_to_erase(tally, client, ids)
+        tally.ask("writes", "sum_days", opened.store.sum_days)
+        tally.ask("verbs", "usage", lambda: opened.store.usage("day"))
+
+
+def _exported(opened: Opened, ids: list[str]) -> bytes:
+    return b"".join(line for id_ in ids for line in opened.store.export(id_))

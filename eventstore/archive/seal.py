@@ -9,6 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import Engine
 
 from eventstore.errors import DamagedError, EventStoreError, InvalidInputError, NotFoundError
+from eventstore.segments.container import SegmentError
 from eventstore.segments.digest import Digest, extended
 from eventstore.segments.rows import Row
 from eventstore.store.erasures import count_erasures, refuse_erased
@@ -174,8 +175,13 @@ def _segment(session_id: str, group: list[Row], digest: Digest, previous: bytes)
     from eventstore.segments.unpack import unpack_segment
 
     data = pack_segment(group)
-    if list(unpack_segment(data)) != group:
-        seqs = f"{group[0].seq} to {group[-1].seq}"
+    seqs = f"{group[0].seq} to {group[-1].seq}"
+    try:
+        is_same = list(unpack_segment(data, frame_bytes=digest.frame_bytes)) == group
+    except SegmentError as error:  # one frame of a gigabyte that packs into nothing, say
+        problem = f"session {session_id}: events {seqs} cannot be packed; not sealed: {error}"
+        raise InvalidInputError(problem) from error
+    if not is_same:
         raise RuntimeError(f"session {session_id}: packing events {seqs} changed them; not sealed")
     times = [row.at for row in group if row.at is not None]
     return NewSegment(

@@ -147,7 +147,7 @@ def _narrowed(packed: Packed | None, error: DamagedError) -> Problem:
     if packed is None or sound is None:
         return Problem(error.first_seq, error.last_seq, error.problem)
     rows = events_in(packed, lambda *kind: kind == sound, sound=False)
-    seqs = [row.seq for row in rows if row.audio_bytes is not None]
+    seqs = [row.seq for row in rows if row.audio_bytes is not None] or [error.first_seq]
     problem = f"{error.problem}: that of {len(seqs):,} events; their texts, and all else, are whole"
     return Problem(seqs[0], seqs[-1], problem)
 

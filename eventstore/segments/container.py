@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import orjson
 
+from eventstore.segments.limits import MAX_EVENTS, MAX_INT
+
 MAGIC = b"eventstore segment 1\n"
 _HEAD = struct.Struct("<II")
 
@@ -80,10 +82,18 @@ def read_container(data: bytes) -> Container:
     header = data[begin : begin + length]
     if len(header) != length or zlib.crc32(header) != checksum:
         raise SegmentError("its header is damaged")
-    first, events, listed = orjson.loads(header)
+    try:
+        first, events, listed = orjson.loads(header)
+        entries = [_checked(*entry) for entry in listed]
+        if not (type(first) is type(events) is int and 1 <= events <= MAX_EVENTS):
+            raise ValueError("it has no such number of events")
+        if not 1 <= first <= MAX_INT - events:
+            raise ValueError("its events have no such numbers")
+    except (ValueError, TypeError, RecursionError) as error:
+        raise SegmentError(f"its header is none: {error}") from error
     whole, place = memoryview(data), begin + length
     found = Container(first, events, [], set())
-    for number, (name, codec, size, crc, apart) in enumerate(listed):
+    for number, (name, codec, size, crc, apart) in enumerate(entries):
         block = whole[place : place + size]
         place += size
         if len(block) != size or zlib.crc32(block) != crc:
@@ -92,3 +102,14 @@ def read_container(data: bytes) -> Container:
     if place < len(data):
         raise SegmentError("something stands behind its end")
     return found
+
+
+def _checked(
+    name: object, codec: object, size: object, crc: object, apart: object
+) -> tuple[str, str, int, int, bool]:
+    """A block's entry in the header, which may say anything."""
+    if not (type(name) is str and type(codec) is str and type(apart) is bool):
+        raise TypeError("a block has no name, or no codec")
+    if not (type(size) is int and type(crc) is int and size >= 0):
+        raise ValueError("a block has no size")
+    return name, codec, size, crc, apart

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from eventstore.segments.limits import MAX_EVENTS
+
 _WIDTH = 8
 
 
@@ -27,8 +29,10 @@ def unpack_numbers(data: bytes | memoryview, count: int) -> tuple[list[int], int
         The integers, and how many bytes they took.
 
     Raises:
-        ValueError: the data are too short.
+        ValueError: the data are too short, or there is no such number of integers.
     """
+    if not 0 <= count <= MAX_EVENTS:
+        raise ValueError("there is no such number of rows")
     used = data[0] if len(data) else _WIDTH + 1
     size = 1 + used * count
     if used > _WIDTH or len(data) < size:

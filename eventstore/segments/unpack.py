@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from itertools import accumulate, compress, repeat
+from itertools import accumulate, chain, compress, repeat
 from typing import Any
 
 import orjson
 
+from eventstore.realtime.frames import DIRECTIONS, MAX_TYPE, RAW_BINARY
 from eventstore.segments import audio_codec
 from eventstore.segments.chunks import split
 from eventstore.segments.container import Container, SegmentError, read_container
+from eventstore.segments.limits import MAX_INT, MAX_SIZE, check_room, room_for
 from eventstore.segments.numbers import unpack_numbers
 from eventstore.segments.pack import CONSTANT, RANDOM
 from eventstore.segments.rows import Kind, Row
@@ -21,41 +23,58 @@ from eventstore.segments.text_columns import SEPARATOR, joined
 Wanted = Callable[[str, str], bool]
 
 
-def unpack_segment(data: bytes, wanted: Wanted | None = None, sound: bool = True) -> Iterator[Row]:
-    """`unpack_container`, of what `pack_segment` gave."""
-    return unpack_container(read_container(data), wanted, sound)
+def unpack_segment(
+    data: bytes,
+    wanted: Wanted | None = None,
+    sound: bool = True,
+    frame_bytes: int | None = None,
+) -> Iterator[Row]:
+    """`unpack_container`, of what `pack_segment` gave, or of anything else."""
+    return unpack_container(read_container(data), wanted, sound, frame_bytes)
 
 
 def unpack_container(
-    container: Container, wanted: Wanted | None = None, sound: bool = True
+    container: Container,
+    wanted: Wanted | None = None,
+    sound: bool = True,
+    frame_bytes: int | None = None,
 ) -> Iterator[Row]:
     """A segment's events, in order.
 
     Args:
         wanted: asked once for each direction and type that there is; None for all.
         sound: with the audio that was cut out of frames; else only its size is told.
+        frame_bytes: what the frames took on the wire, as the log says; None where it is not known.
 
     Raises:
-        SegmentError: what is to be read is damaged.
+        SegmentError: what is to be read is damaged, or is no segment's.
     """
+    room = room_for(sum(len(b.data) for b in container.blocks), container.events, frame_bytes)
     try:
-        yield from _rows(container, wanted, sound)
-    except (ValueError, LookupError, TypeError, RuntimeError) as error:
+        yield from _rows(container, wanted, sound, room)
+    except SegmentError:
+        raise
+    except Exception as error:  # whatever decoders and numbers make of what may be anything
         raise SegmentError(f"its blocks contradict each other: {error}") from error
 
 
-def _rows(container: Container, wanted: Wanted | None, sound: bool) -> Iterator[Row]:
-    kinds = [
-        Kind(direction, type_, offset, block, tuple(pieces))
-        for direction, type_, offset, block, pieces in orjson.loads(_read(container, "kinds"))
-    ]
+def _rows(container: Container, wanted: Wanted | None, sound: bool, room: int) -> Iterator[Row]:
+    sounds = [place for place, block in enumerate(container.blocks) if block.name == "sound"]
+    kinds = [_kind(len(sounds), *kind) for kind in orjson.loads(_read(container, "kinds", room))]
+    if not len(sounds) <= len(kinds) <= container.events:
+        raise ValueError("there are more kinds than events")
     taken = [wanted is None or wanted(kind.direction, kind.type) for kind in kinds]
-    numbers, times, sizes = _numbers(container, kinds)
-    texts = _texts(container, kinds, numbers, taken)
-    chunks = [
-        _chunks(container, kinds, number, taken, of_block, sound)
-        for number, of_block in enumerate(sizes)
-    ]
+    numbers, times, sizes = _numbers(container, kinds, len(sounds), room)
+    texts = _texts(container, kinds, numbers, taken, room)
+    users: list[list[Kind]] = [[] for _ in sounds]
+    for kind, is_taken in zip(kinds, taken, strict=True):
+        if is_taken and kind.sound is not None:
+            users[kind.sound].append(kind)
+    left = room
+    chunks = []
+    for place, of_block, uses in zip(sounds, sizes, users, strict=True):
+        chunks.append(_chunks(container, place, uses, of_block, sound, left))
+        left -= sum(of_block) if container.blocks[place].codec != audio_codec.ERASED else 0
     lengths = [iter(of_block) for of_block in sizes]
     nothing = repeat(None)
     # All kinds take from the same seqs and times, in the order of the rows.
@@ -81,11 +100,37 @@ def _rows(container: Container, wanted: Wanted | None, sound: bool) -> Iterator[
     return map(tuple.__new__, repeat(Row), rows)
 
 
+def _kind(
+    sounds: int,
+    direction: str,
+    type_: str,
+    offset: int | None,
+    sound: int | None,
+    pieces: list[str],
+) -> Kind:
+    """What a line of the list of kinds says, which may be anything.
+
+    Args:
+        sounds: how many blocks of sound there are.
+    """
+    if direction not in DIRECTIONS or type(type_) is not str or len(type_) > MAX_TYPE:
+        raise ValueError("a kind of rows has no direction, or no type")
+    if sound is not None and not (type(sound) is int and 0 <= sound < sounds):
+        raise ValueError("a kind of rows has sound that is not there")
+    if offset is not None and (
+        type(offset) is not int or not RAW_BINARY <= offset <= MAX_SIZE or sound is None
+    ):
+        raise ValueError("a kind of rows has its sound nowhere")
+    if not pieces or not all(type(piece) is str for piece in pieces) or "\0" in type_:
+        raise ValueError("a kind of rows has no text")
+    return Kind(direction, type_, offset, sound, tuple(pieces))
+
+
 def _numbers(
-    container: Container, kinds: list[Kind]
+    container: Container, kinds: list[Kind], sounds: int, room: int
 ) -> tuple[list[int], list[int | None], list[list[int]]]:
     """For each row its kind and its time; for each block of sound the sizes of its chunks."""
-    data, place = memoryview(_read(container, "rows")), 0
+    data, place = memoryview(_read(container, "rows", room)), 0
 
     def column(count: int) -> list[int]:
         nonlocal place
@@ -97,43 +142,83 @@ def _numbers(
     if min(numbers, default=0) < 0:
         raise ValueError("there are no such kinds of rows")
     unknown = column(container.events)
-    known = accumulate(column(container.events - sum(unknown)))
-    times = [None if none else next(known) for none in unknown]
-    counts = [0] * _count_sounds(container)
+    if not {0, 1}.issuperset(unknown):
+        raise ValueError("a time is neither known nor unknown")
+    known = list(accumulate(column(container.events - sum(unknown))))
+    if known and not (max(map(abs, known)) <= MAX_INT):
+        raise ValueError("there are no such times")
+    ordered = iter(known)
+    times = [None if none else next(ordered) for none in unknown]
+    counts = [0] * sounds
     for number, count in Counter(numbers).items():
         block = kinds[number].sound
         if block is not None:
             counts[block] += count
-    return numbers, times, [column(count) for count in counts]
+    sizes = [column(count) for count in counts]
+    if not all(0 <= size <= MAX_SIZE for size in chain.from_iterable(sizes)):
+        raise ValueError("there are no such sizes")
+    return numbers, times, sizes
 
 
 def _texts(
-    container: Container, kinds: list[Kind], numbers: list[int], taken: list[bool]
+    container: Container, kinds: list[Kind], numbers: list[int], taken: list[bool], room: int
 ) -> list[Iterator[str]]:
     """For each kind, the frames of its rows; none for those that are not taken."""
-    marks = iter(_read(container, "columns"))
-    texts = _Column(container, "values")
-    ids = _Column(container, "ids")
+    marks = _read(container, "columns", room)
     counts = Counter(numbers)
+    texts, ids = _needed(kinds, counts, marks)
+    values = (
+        _Column(_read(container, "values", room), texts),
+        _Column(_read(container, "ids", room), ids),
+    )
+    of_columns = iter(marks)
     found: list[Iterator[str]] = []
+    said = 0
     for number, (kind, is_taken) in enumerate(zip(kinds, taken, strict=True)):
         count = counts[number]
         columns: list[str | list[str]] = []
+        size = sum(map(len, kind.skeleton))
         for _ in range(len(kind.skeleton) - 1):
-            mark = next(marks)
+            mark = next(of_columns)
             if mark == CONSTANT:
-                columns += texts.take(1)
+                columns += values[0].take(1)
+                size += len(columns[-1])
             else:
-                columns.append((ids if mark == RANDOM else texts).take(count))
+                columns.append(values[mark == RANDOM].take(count))
+        # A text that is the same in each row is here once, and a row's each time.
+        said += size * count
+        check_room(said, room)
         found.append(joined(kind.skeleton, columns, count) if is_taken else repeat(""))
     return found
 
 
-class _Column:
-    """A block of texts, from which one column after the other is taken."""
+def _needed(kinds: list[Kind], counts: Counter[int], marks: bytes) -> tuple[int, int]:
+    """How many texts the blocks `values` and `ids` hold, by what the columns are."""
+    if sum(len(kind.skeleton) - 1 for kind in kinds) != len(marks):
+        raise ValueError("there are other columns than the kinds have")
+    place = texts = ids = 0
+    for number, kind in enumerate(kinds):
+        of_kind = marks[place : place + len(kind.skeleton) - 1]
+        place += len(of_kind)
+        random, constant = of_kind.count(RANDOM), of_kind.count(CONSTANT)
+        ids += random * counts[number]
+        texts += constant + (len(of_kind) - constant - random) * counts[number]
+    return texts, ids
 
-    def __init__(self, container: Container, name: str) -> None:
-        self._texts = _read(container, name).decode().split(SEPARATOR)
+
+class _Column:
+    """A block of texts, from which one column after the other is taken.
+
+    Args:
+        data: the block, unpacked.
+        count: how many texts it holds: split apart, each takes far more than its bytes.
+    """
+
+    def __init__(self, data: bytes, count: int) -> None:
+        separators = max(count, 1) - 1
+        if data.count(SEPARATOR.encode()) != separators or (data and not count):
+            raise ValueError("a column of texts is cut off, or goes on")
+        self._texts = data.decode().split(SEPARATOR)
         self._place = 0
 
     def take(self, count: int) -> list[str]:
@@ -146,39 +231,31 @@ class _Column:
 
 def _chunks(
     container: Container,
-    kinds: list[Kind],
-    number: int,
-    taken: list[bool],
+    place: int,
+    users: list[Kind],
     sizes: list[int],
     sound: bool,
+    room: int,
 ) -> Iterator[bytes | None]:
     """The chunks of a block of sound; unread where nobody asks for them."""
-    users = [
-        kind
-        for kind, is_taken in zip(kinds, taken, strict=True)
-        if is_taken and kind.sound == number
-    ]
     # Whole frames that no text could hold are no sound.
     if not any(sound or (kind.audio_offset or 0) < 0 for kind in users):
         return repeat(None)
-    place = len(container.blocks) - _count_sounds(container) + number
     block = container.blocks[place]
     if block.codec == audio_codec.ERASED:
         return repeat(b"")
     if place in container.damaged:
         sound_of = users[0].direction, users[0].type
         raise SegmentError(f"its sound of {' '.join(sound_of)} is damaged", sound_of)
-    return split(audio_codec.unpack(block.data, block.codec), sizes, block.apart)
+    size = sum(sizes)
+    check_room(size, room)
+    return split(audio_codec.unpack(block.data, block.codec, size), sizes, block.apart)
 
 
-def _count_sounds(container: Container) -> int:
-    return sum(block.name == "sound" for block in container.blocks)
-
-
-def _read(container: Container, name: str) -> bytes:
+def _read(container: Container, name: str, room: int) -> bytes:
     for place, block in enumerate(container.blocks):
         if block.name == name:
             if place in container.damaged:
                 raise SegmentError(f"its {name} are damaged")
-            return audio_codec.unpack(block.data, block.codec)
+            return audio_codec.unpack(block.data, block.codec, room)
     raise SegmentError(f"its {name} are missing")

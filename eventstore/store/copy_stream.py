@@ -89,8 +89,8 @@ def stored_segments(engine: Engine, session_id: str, last: int) -> Iterator[NewS
             row = tx.row(NEXT_SEGMENT, (session_id, first, last))
         if row is None:
             return
-        *known, location, data = row
-        packed = Packed(session_id, row[0], row[1], location, data, tx.keys, tx.places)
+        known = row[:-2]
+        packed = Packed._make((session_id, *row, tx.keys, tx.places))
         segment = NewSegment._make((*known, bytes_of(packed)))
         yield segment
         first = segment.last_seq + 1

@@ -264,7 +264,9 @@ def _event(type_: str, frame: str, offset: int | None, raw: bytes | None) -> dic
             return event
         except ValueError:
             pass
-    return parse_stored(frame, offset, raw)
+    with suppress(ValueError):  # a text that is none, of a row that was changed
+        return parse_stored(frame, offset, raw)
+    return None
 
 
 class _FirstTexts:

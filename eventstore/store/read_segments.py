@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from eventstore.encryption.cipher import CipherError
@@ -25,7 +25,8 @@ SEGMENTS = (
     " WHERE session_id = ? ORDER BY first_seq"
 )
 SEGMENT_WITH = (
-    "SELECT first_seq, last_seq, location, data FROM segments"
+    "SELECT first_seq, last_seq, first_at, least_at, frame_bytes, sha256, previous_sha256,"
+    " location, data FROM segments"
     " WHERE session_id = ? AND first_seq <= ? AND last_seq >= ? ORDER BY first_seq DESC LIMIT 1"
 )
 PLACES = "SELECT first_seq, sha256, location FROM segments WHERE session_id = ? ORDER BY first_seq"
@@ -89,6 +90,9 @@ class Packed(NamedTuple):
     """A segment's bytes, or where they are, and which events they are.
 
     Attributes:
+        first_seq, last_seq, first_at, least_at, frame_bytes, sha256, previous_sha256: as in
+            `NewSegment`.
+        location, data: one of them, and None.
         keys: those of the store's sessions; the bytes may be encrypted.
         places: where bytes outside of the database may be read.
     """
@@ -96,6 +100,11 @@ class Packed(NamedTuple):
     session_id: str
     first_seq: int
     last_seq: int
+    first_at: int | None
+    least_at: int | None
+    frame_bytes: int
+    sha256: bytes
+    previous_sha256: bytes
     location: str | None
     data: bytes | None
     keys: KeyRing
@@ -109,8 +118,16 @@ def sealed_seq(tx: Transaction, session_id: str) -> int:
 
 
 def segments(tx: Transaction, session_id: str) -> list[Segment]:
-    """A session's segments, in order."""
-    return [Segment(*row) for row in tx.rows(SEGMENTS, (session_id,))]
+    """A session's segments, in order.
+
+    Raises:
+        DamagedError: a row holds what no segment's does.
+    """
+    found = [Segment(*row) for row in tx.rows(SEGMENTS, (session_id,))]
+    for one in found:
+        numbers = (one.first_seq, one.last_seq, one.frame_bytes)
+        _check_row(session_id, *numbers, (one.sha256, one.previous_sha256), (), ())
+    return found
 
 
 def places(tx: Transaction, session_id: str) -> list[Place]:
@@ -119,12 +136,42 @@ def places(tx: Transaction, session_id: str) -> list[Place]:
 
 
 def packed_segment(tx: Transaction, session_id: str, seq: int) -> Packed | None:
-    """The segment that an event is in; None where it is in none."""
+    """The segment that an event is in; None where it is in none.
+
+    Raises:
+        DamagedError: its row holds what no segment's does.
+    """
     rows = tx.rows_with_bytes(SEGMENT_WITH, (session_id, seq, seq))
     if not rows:
         return None
+    first, last, first_at, least_at, frame_bytes, *digests, location, data = rows[0]
+    _check_row(session_id, first, last, frame_bytes, digests, (first_at, least_at), (data,))
+    if location is not None and type(location) is not str:
+        raise DamagedError(session_id, first, last, "its place is no text")
     tx.keys.fit(tx)
     return Packed._make((session_id, *rows[0], tx.keys, tx.places))
+
+
+def _check_row(
+    session_id: str,
+    first: object,
+    last: object,
+    frame_bytes: object,
+    digests: Iterable[object],
+    times: Iterable[object],
+    data: Iterable[object],
+) -> None:
+    """Raise DamagedError where a row holds what no segment's does: SQLite's columns take any."""
+    if not (type(first) is type(last) is int and 1 <= first <= last):
+        raise DamagedError(session_id, 1, 1, "a segment of it has no such events")
+    if not (type(frame_bytes) is int and frame_bytes >= 0):
+        raise DamagedError(session_id, first, last, "it has no such number of bytes")
+    if not all(type(one) is bytes and len(one) == len(BEGINNING) for one in digests):
+        raise DamagedError(session_id, first, last, "its digest is none")
+    if not all(one is None or type(one) is int for one in times):
+        raise DamagedError(session_id, first, last, "its times are none")
+    if not all(one is None or type(one) is bytes for one in data):
+        raise DamagedError(session_id, first, last, "its bytes are none")
 
 
 def bytes_of(packed: Packed) -> bytes:
@@ -164,13 +211,11 @@ def events_in(packed: Packed, wanted: Wanted | None = None, sound: bool = True) 
     try:
         if is_encrypted(data):
             data = decrypt_segment(packed.keys.to_read(packed.session_id), packed.first_seq, data)
+        events = packed.last_seq - packed.first_seq + 1
         container = read_container(data)
-        if (container.first, container.events) != (
-            packed.first_seq,
-            packed.last_seq - packed.first_seq + 1,
-        ):
+        if (container.first, container.events) != (packed.first_seq, events):
             raise SegmentError("it holds other events")
-        yield from unpack_container(container, wanted, sound)
+        yield from unpack_container(container, wanted, sound, packed.frame_bytes)
     except (SegmentError, CipherError) as error:
         raise _damaged(packed, error) from error
 

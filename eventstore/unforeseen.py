@@ -19,6 +19,9 @@ from typing import Any
 
 from eventstore.errors import EventStoreError, InvalidInputError, UnforeseenError
 
+#: What is counted apart: events that the fold cannot make sense of, and frames that are in the log
+#: while projecting them failed.
+FOLD, NOT_PROJECTED = "fold", "not projected"
 #: How many faults there were in this process, by what it was doing.
 COUNTS: Counter[str] = Counter()
 
@@ -33,14 +36,21 @@ _lock = Lock()
 _told: dict[tuple[str, str, str], float] = {}
 
 
-def count(task: str) -> None:
-    """Count a fault that is kept elsewhere, and not logged.
+def count(task: str, number: int = 1) -> None:
+    """Count faults that are kept elsewhere, and not logged.
 
     Args:
         task: what was being done, in a few fixed words.
+        number: how many there were.
     """
     with _lock:
-        COUNTS[task] += 1
+        COUNTS[task] += number
+
+
+def counted() -> int:
+    """Return how many faults there were in this process, without those that are counted apart."""
+    with _lock:
+        return sum(n for task, n in COUNTS.items() if task not in (FOLD, NOT_PROJECTED))
 
 
 def note(logger: logging.Logger, task: str, error: BaseException) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import psycopg
 
+from eventstore import unforeseen
 from eventstore.capture import notes
 from eventstore.capture.deliver import deliver, deliver_missing
 from eventstore.capture.spool_file import Destination, Entry
@@ -20,10 +21,17 @@ from eventstore.errors import (
     SchemaError,
 )
 from eventstore.event_store import EventStore
+from eventstore.store.projection_failures import note_failure
 
 _LOGGER = logging.getLogger("eventstore.recorder")
 # The database is there and will never take it: no reason to wait for it.
-_REFUSALS = (sqlite3.DataError, psycopg.DataError, psycopg.errors.ProgramLimitExceeded)
+_REFUSALS = (
+    sqlite3.DataError,
+    sqlite3.IntegrityError,  # its rows stand behind its head, say: see `eventstore verify`
+    psycopg.DataError,
+    psycopg.IntegrityError,
+    psycopg.errors.ProgramLimitExceeded,
+)
 
 
 def is_outage(error: Exception) -> bool:
@@ -95,8 +103,11 @@ def _deliver_log_only(
         for entry in entries:
             _deliver_one(store, destination, entry)
         return
-    name = type(error).__name__
-    _LOGGER.error("recording %s: %s; what came is not projected", destination.key, name)
+    unforeseen.count(unforeseen.NOT_PROJECTED, len(entries))
+    unforeseen.note(_LOGGER, "projecting what came", error)
+    if destination.session_id is not None:
+        failed = unforeseen.foreseen(f"session {destination.session_id}", error)
+        note_failure(store.engine, destination.session_id, failed)
 
 
 def _deliver_one(store: EventStore, destination: Destination, entry: Entry) -> None:
@@ -106,12 +117,14 @@ def _deliver_one(store: EventStore, destination: Destination, entry: Entry) -> N
         return
     destination.refused.add(entry.number)
     name = type(refusal.__cause__ or refusal).__name__
-    _LOGGER.error("recording %s: a frame cannot be stored: %s", destination.key, refusal)
+    _LOGGER.error("recording %s: a frame cannot be stored: %s", destination.key, name)
+    unforeseen.note(_LOGGER, "storing a frame", refusal)
     facts = {"frames": {entry.frame.direction: 1}, "error": name}
     note = notes.gap("refused", facts, entry.frame.at)
     refusal = _try(store, destination, entry._replace(frame=note))
     if refusal is not None:
-        _LOGGER.error("recording %s: nor can a note of that: %s", destination.key, refusal)
+        name = type(refusal.__cause__ or refusal).__name__
+        _LOGGER.error("recording %s: nor can a note of that: %s", destination.key, name)
 
 
 def _try(store: EventStore, destination: Destination, entry: Entry) -> Exception | None:

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from eventstore.capture.spool_file import Destination, Entry, read_records
+from eventstore.capture.spool_file import (
+    MAGIC,
+    Destination,
+    Entry,
+    destination_of,
+    encode_destination,
+    encode_entries,
+    read_records,
+)
 from eventstore.realtime.frames import STORE, Frame
+from eventstore.times import is_time
 
 #: How the files are called: see capture/spool.py.
-LOCK, JOURNAL, ENTRIES = ".lock", ".journal", ".spool"
+LOCK, JOURNAL, ENTRIES, REFUSED = ".lock", ".journal", ".spool", ".refused"
 _OURS = re.compile(r"([0-9a-f]+-\d+-[0-9a-f]{6})(\.lock|\.journal|\.\d{6,}\.spool)")
 
 
@@ -53,15 +63,44 @@ def begun_by(folder: Path, name: str) -> tuple[dict[str, Destination], set[str]]
     with suppress(FileNotFoundError):
         for line in (folder / f"{name}{JOURNAL}").read_text("utf-8", "replace").splitlines():
             # The last line of a killed process, or damage.
-            with suppress(ValueError, TypeError):
+            with suppress(ValueError, TypeError, RecursionError):
                 kind, key, *more = json.loads(line)
                 if kind == "begun":
                     wanted, chosen, note = more
-                    opened = None if note is None else Frame(STORE, *note)
-                    begun[key] = Destination(key, wanted, chosen, opened=opened)
+                    begun[key] = destination_of([key, wanted, chosen])
+                    begun[key].opened = None if note is None else _opened(*note)
                 else:
                     ended.add(key)
     return begun, ended
+
+
+def _opened(text: object, at: object) -> Frame:
+    if not isinstance(text, str) or not (at is None or (isinstance(at, int) and is_time(at))):
+        raise ValueError("no note")
+    return Frame(STORE, text, at)
+
+
+def keep_refused(
+    folder: Path, name: str, destination: Destination, entries: Iterable[Entry]
+) -> None:
+    """Keep entries on disk that the database refuses, in a file that nothing reads by itself.
+
+    Args:
+        name: of the process, whose files these are.
+        destination: where the entries were to go.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    path = folder / f"{name}{REFUSED}"
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    with os.fdopen(descriptor, "ab") as stream:
+        if not stream.tell():
+            stream.write(MAGIC)
+        stream.write(encode_destination(destination))
+        stream.writelines(encode_entries(entries))
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def segments(folder: Path, name: str) -> list[Path]:

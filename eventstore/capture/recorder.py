@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 from uuid import uuid4
 
+from eventstore import unforeseen
 from eventstore.capture.flow import Flow
 from eventstore.capture.leftovers import names
 from eventstore.capture.notes import closed, opened
@@ -52,6 +53,9 @@ class Counters(NamedTuple):
         spooled: that went over the spool on disk.
         behind: accepted and not in the database yet.
         missed: that found no room, or that the database refused; the log says where.
+        unprojected: in the log, while projecting them failed.
+        faults: errors that nobody foresaw, each logged with its traceback.
+        fold_errors: events that the fold could not make sense of by a fault of its own.
     """
 
     accepted: int
@@ -59,6 +63,9 @@ class Counters(NamedTuple):
     spooled: int
     behind: int
     missed: int
+    unprojected: int = 0
+    faults: int = 0
+    fold_errors: int = 0
 
 
 class Recorder:
@@ -164,7 +171,16 @@ class Recorder:
             flow, accepted = self._flow, self._outbox.accepted
             behind = accepted - flow.written - flow.lost
             missed = self._outbox.missed + flow.lost
-            return Counters(accepted, flow.written, flow.spooled, behind, missed)
+            return Counters(
+                accepted,
+                flow.written,
+                flow.spooled,
+                behind,
+                missed,
+                unforeseen.COUNTS[unforeseen.NOT_PROJECTED],
+                unforeseen.counted(),
+                unforeseen.COUNTS[unforeseen.FOLD],
+            )
 
     @property
     def spool(self) -> Path:

@@ -15,6 +15,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
+from eventstore import unforeseen
 from eventstore.capture.message_unpacking import Message
 from eventstore.capture.recorder import Recorder
 from eventstore.capture.session_recorder import SessionRecorder
@@ -122,7 +123,7 @@ class _Work:
                 try:
                     deeds[name](*arguments)
                 except Exception as error:  # one that cannot be recorded must not end the others
-                    _LOGGER.error("what is said of a session cannot be done: %r", error)
+                    unforeseen.note(_LOGGER, "doing what is said of a session", error)
 
     def tell_status(self) -> None:
         """Tell again and again how it stands."""

@@ -190,7 +190,10 @@ class RecorderProcess:
             written = before.written + there.written
             missed = self._missed + before.missed + there.missed
             behind = max(0, self._accepted - written - before.missed - there.missed)
-            return Counters(self._accepted, written, before.spooled + there.spooled, behind, missed)
+            spooled = before.spooled + there.spooled
+            return Counters(
+                self._accepted, written, spooled, behind, missed, *_faults(before, there)
+            )
 
     def close(self, timeout: float = 10.0) -> None:
         """Note the end of all sessions, write what is left, and end the process.
@@ -422,7 +425,13 @@ class RecorderProcess:
         before, there = self._before, self._there
         written = before.written + there.written
         missed = self._sent - written
-        return Counters(self._sent, written, before.spooled + there.spooled, 0, missed)
+        spooled = before.spooled + there.spooled
+        return Counters(self._sent, written, spooled, 0, missed, *_faults(before, there))
+
+
+def _faults(before: Counters, there: Counters) -> tuple[int, ...]:
+    """The last three counters, of all processes."""
+    return tuple(map(sum, zip(before[-3:], there[-3:], strict=True)))
 
 
 def _size(what: tuple[Any, ...]) -> int:

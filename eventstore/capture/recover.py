@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from eventstore import unforeseen
 from eventstore.capture import leftovers, notes
 from eventstore.capture.deliver import place
 from eventstore.capture.deliver_always import deliver_always
 from eventstore.capture.flow import by_recording
 from eventstore.capture.spool_file import Destination, Entry, frames_in
-from eventstore.errors import DatabaseUnavailableError, ErasedError, SchemaError
+from eventstore.errors import ErasedError, EventStoreError, Failure
 from eventstore.event_store import EventStore
+from eventstore.store.outages import attempt, is_outage
 from eventstore.store.sessions import is_closed
 
 _LOGGER = logging.getLogger("eventstore.recorder")
@@ -31,12 +35,14 @@ class Recovered(NamedTuple):
         frames: in its spool; all are in the database now.
         sessions: that it recorded and had not ended.
         damaged: files with damage in them, which are kept under another name.
+        failures: recordings that could not be written; what they have is kept beside the spool.
     """
 
     name: str
     frames: int
     sessions: list[str]
     damaged: list[Path]
+    failures: list[Failure]
 
 
 class Waiting(NamedTuple):
@@ -62,7 +68,7 @@ def look(folder: Path) -> list[Waiting]:
         begun, ended = leftovers.begun_by(folder, name)
         frames = 0
         for path in leftovers.segments(folder, name):
-            with suppress(FileNotFoundError):  # its process has written it meanwhile
+            with suppress(OSError):  # its process has written it meanwhile
                 entries = leftovers.entries_of(path, begun)
                 frames += frames_in(entry for entry in entries if entry is not None)
         lock = leftovers.take_over(folder, name)
@@ -81,10 +87,10 @@ def recover_next(store: EventStore, folder: Path) -> Recovered | None:
     for name in leftovers.names(folder):
         try:
             found = recover(store, folder, name)
-        except (DatabaseUnavailableError, SchemaError):
-            raise
-        except Exception:  # one's damage stops no other's, and no recording
-            _LOGGER.exception("what the recorder %s left cannot be read; it stays there", name)
+        except Exception as error:  # one's damage stops no other's, and no recording
+            if is_outage(error):
+                raise
+            unforeseen.note(_LOGGER, "reading what a recorder left in the spool", error)
             continue
         if found is not None:
             _LOGGER.warning(
@@ -114,41 +120,99 @@ def recover(
     if lock is None:
         return None
     with lock:
-        begun, ended = leftovers.begun_by(folder, name)
-        frames, damaged = 0, []
+        recovery = _Recovery(store, folder, name)
         for path in leftovers.segments(folder, name):
-            entries = leftovers.entries_of(path, begun)
-            while piece := list(islice(entries, _PIECE)):
-                whole = [entry for entry in piece if entry is not None]
-                for key, group in by_recording(whole).items():
-                    deliver_always(store, begun[key], group)
-                    if group[-1].closing:
-                        ended.add(key)
-                frames += frames_in(whole)
-                if progress is not None:
-                    progress(frames)
-                if len(whole) < len(piece):
-                    damaged.append(path.rename(path.with_suffix(".damaged")))
-            path.unlink(missing_ok=True)
-        left = (destination for key, destination in begun.items() if key not in ended)
-        sessions = list(_closed(store, left))
+            recovery.append(path, progress)
+        sessions = list(recovery.close())
         leftovers.delete(folder, name)
-    return Recovered(name, frames, sessions, damaged)
+    failures = list(recovery.failed())
+    return Recovered(name, recovery.frames, sessions, recovery.damaged, failures)
 
 
-def _closed(store: EventStore, destinations: Iterator[Destination]) -> Iterator[str]:
-    """Close sessions that were cut off; their ids."""
-    for destination in destinations:
-        try:
-            session_id, head = place(store, destination)
-        except ErasedError:
-            continue
-        if head and is_closed(store.engine, session_id):
-            continue
-        frames = [notes.closed("recorder", None, _CUT_OFF, None)]
-        if not head and destination.opened is not None:
-            frames.insert(0, destination.opened)  # not one of its frames was written
-        entries = [Entry(destination.key, head + n, frame) for n, frame in enumerate(frames, 1)]
-        entries[-1] = entries[-1]._replace(closing=True)
-        deliver_always(store, destination, entries)
-        yield session_id
+class _Recovery:
+    """What one process left, on its way into the store: one recording's trouble is no other's.
+
+    Attributes:
+        frames: that were read so far.
+        damaged: files with damage in them, which are kept under another name.
+    """
+
+    def __init__(self, store: EventStore, folder: Path, name: str) -> None:
+        self._store, self._folder, self._name = store, folder, name
+        self._begun, self._ended = leftovers.begun_by(folder, name)
+        self._failures: dict[str, EventStoreError] = {}
+        self._refused: Counter[str] = Counter()
+        self.frames = 0
+        self.damaged: list[Path] = []
+
+    def append(self, path: Path, progress: Callable[[int], None] | None) -> None:
+        """Append the entries of a file, keep what cannot be, and delete the file.
+
+        Raises:
+            DatabaseUnavailableError: the file is still there.
+        """
+        entries = leftovers.entries_of(path, self._begun)
+        while piece := list(islice(entries, _PIECE)):
+            whole = [entry for entry in piece if entry is not None]
+            for key, group in by_recording(whole).items():
+                destination = self._begun.setdefault(key, Destination(key))
+                self._append_group(destination, group)
+            self.frames += frames_in(whole)
+            if progress is not None:
+                progress(self.frames)
+            if len(whole) < len(piece):
+                self.damaged.append(path.rename(path.with_suffix(".damaged")))
+        path.unlink(missing_ok=True)
+
+    def _append_group(self, destination: Destination, entries: list[Entry]) -> None:
+        key, kept = destination.key, entries
+        if entries[-1].closing:
+            self._ended.add(key)
+        if key not in self._failures:
+            appending = partial(deliver_always, self._store, destination, entries)
+            done = attempt(f"recording {key}", appending)
+            if isinstance(done, EventStoreError):
+                _LOGGER.error("recording %s cannot be written: %s", key, Failure(key, done).kind)
+                self._failures[key] = done
+            else:
+                kept = [] if destination.erased else done
+        if kept:
+            leftovers.keep_refused(self._folder, self._name, destination, kept)
+            self._refused[key] += len(kept)
+
+    def close(self) -> Iterator[str]:
+        """Close the sessions that were cut off; their ids."""
+        for key, destination in self._begun.items():
+            if key in self._ended or key in self._failures:
+                continue
+            closed = attempt(f"recording {key}", partial(_close, self._store, destination))
+            if isinstance(closed, EventStoreError):
+                self._failures[key] = closed
+            elif closed is not None:
+                yield closed
+
+    def failed(self) -> Iterator[Failure]:
+        """The recordings that could not be written, wholly or in part."""
+        where = self._folder / f"{self._name}{leftovers.REFUSED}"
+        for key, number in self._refused.items():
+            told = f"the database refuses {number:,} of its frames; they are kept in {where}"
+            self._failures.setdefault(key, EventStoreError(told))
+        for key, error in self._failures.items():
+            yield Failure(self._begun[key].wanted or key, error)
+
+
+def _close(store: EventStore, destination: Destination) -> str | None:
+    """Close a session that was cut off; its id, or None where that is done."""
+    try:
+        session_id, head = place(store, destination)
+    except ErasedError:
+        return None
+    if head and is_closed(store.engine, session_id):
+        return None
+    frames = [notes.closed("recorder", None, _CUT_OFF, None)]
+    if not head and destination.opened is not None:
+        frames.insert(0, destination.opened)  # not one of its frames was written
+    entries = [Entry(destination.key, head + n, frame) for n, frame in enumerate(frames, 1)]
+    entries[-1] = entries[-1]._replace(closing=True)
+    deliver_always(store, destination, entries)
+    return session_id

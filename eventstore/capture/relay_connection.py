@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
+from eventstore import unforeseen
 from eventstore.capture.recorder import Recorder
 from eventstore.capture.recorder_process import RecorderProcess
 from eventstore.capture.relay_metadata import read_metadata, session_notes, shown_query
@@ -33,6 +35,7 @@ from eventstore.capture.unpacking_thread import UnpackingThread
 from eventstore.hosts import Visitors
 from eventstore.realtime.frames import CLIENT, SERVER
 
+_LOGGER = logging.getLogger("eventstore.relay")
 #: Told what happens in words, with the connection's number.
 OnEvent = Callable[[int, str], None]
 
@@ -308,6 +311,7 @@ class Connection:
         try:
             session = shared.recorder.session(metadata.pairs or None, None, notes)
         except Exception as error:  # whatever it is, the call must not suffer
+            unforeseen.note(_LOGGER, "beginning to record a call", error)
             shared.on_event(self._number, f"is not recorded: {type(error).__name__}: {url}")
         else:
             agreed = compression(reader.headers)

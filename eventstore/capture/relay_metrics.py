@@ -6,12 +6,18 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from eventstore import unforeseen
 from eventstore.capture.recorder import Recorder
 from eventstore.capture.recorder_process import RecorderProcess
 from eventstore.realtime.values import dumps
 
 #: The recorder's counts that go down as well as up.
 _GAUGES = frozenset({"behind"})
+_WORDS = {
+    "unprojected": "Frames that are in the log, while projecting them failed.",
+    "faults": "Errors of the recorder that nobody foresaw, each logged with its traceback.",
+    "fold_errors": "Events that the fold could not make sense of by a fault of its own.",
+}
 
 
 class Counts:
@@ -76,4 +82,18 @@ def _families(counts: Counts, live: int, recorder: Mapping[str, float]) -> Itera
         yield family
     for name, number in recorder.items():
         kind = GaugeMetricFamily if name in _GAUGES else CounterMetricFamily
-        yield kind(f"eventstore_recorder_{name}", f"The recorder's frames: {name}.", number)
+        words = _WORDS.get(name, f"The recorder's frames: {name}.")
+        yield kind(f"eventstore_recorder_{name}", words, number)
+    yield faults_family()
+
+
+def faults_family() -> Any:
+    """The faults that nobody foresaw, of this process, by what it was doing."""
+    from prometheus_client.core import CounterMetricFamily
+
+    family = CounterMetricFamily(
+        "eventstore_faults", "Errors that nobody foresaw, each logged.", labels=["task"]
+    )
+    for task, number in sorted(unforeseen.COUNTS.items()):
+        family.add_metric([task], number)
+    return family

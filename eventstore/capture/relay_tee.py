@@ -6,11 +6,13 @@ behind it in its session, in either direction, waits for it here; other sessions
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import NamedTuple
 
+from eventstore import unforeseen
 from eventstore.capture.frame_scanner import Found, FrameScanner
 from eventstore.capture.message_unpacking import (
     Compression,
@@ -28,6 +30,7 @@ from eventstore.capture.unpacking_thread import UnpackingThread
 from eventstore.realtime.frames import CLIENT, SERVER
 from eventstore.times import now
 
+_LOGGER = logging.getLogger("eventstore.relay")
 #: Bytes that are unpacked on the calls' own way, of each piece that is read.
 _INLINE = 64 * 1024
 #: What may wait behind a message that is being unpacked before less is read: bytes, and messages.
@@ -159,7 +162,7 @@ class Tee:
             if self._working is None:
                 return self.session.committed()
         except Exception as error:
-            self.problem = error
+            self._fail(error)
             return None
         future: Future[None] = Future()
         self._waiting.append(_Item(CLIENT, future, 0))
@@ -243,7 +246,7 @@ class Tee:
             else:
                 self.session.record(direction, message, at)
         except Exception as error:
-            self.problem = error
+            self._fail(error)
 
     def _gap(self, item: _Item, gap: Gap) -> None:
         if self.problem is not None:
@@ -251,7 +254,12 @@ class Tee:
         try:
             self.session.gap(gap.reason, direction=item.direction, **gap.facts)
         except Exception as error:
-            self.problem = error
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        """Record no more of this call, which goes on; the first error is told at its end."""
+        self.problem = self.problem or error
+        unforeseen.note(_LOGGER, "recording a call", error)
 
     # The end
 
@@ -295,7 +303,7 @@ class Tee:
         try:
             self.session.close(*closing)
         except Exception as error:
-            self.problem = self.problem or error
+            self._fail(error)
 
 
 def _size(found: Found | Future[None]) -> int:

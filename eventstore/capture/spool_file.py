@@ -17,6 +17,7 @@ from typing import BinaryIO, NamedTuple
 
 from eventstore.realtime.frames import DIRECTIONS, STORE, Frame
 from eventstore.realtime.values import dumps
+from eventstore.times import is_time
 
 MAGIC = b"eventstore spool 2\n"
 #: Characters of a recording's key.
@@ -150,7 +151,7 @@ def read_records(stream: BinaryIO, end: int | None = None) -> Iterator[Read]:
         length, inverted, checksum = _HEAD.unpack(head)
         # Without this, a damaged length could pass for a record that is cut off.
         body = stream.read(length) if length ^ inverted == _ALL else None
-        record = _decode(body) if body is not None and zlib.crc32(body) == checksum else None
+        record = _record(body) if body is not None and zlib.crc32(body) == checksum else None
         if record is None:
             yield Read(None, position, cut_off=body is not None and len(body) < length)
             return
@@ -158,14 +159,39 @@ def read_records(stream: BinaryIO, end: int | None = None) -> Iterator[Read]:
         yield Read(record, position)
 
 
+def destination_of(facts: object) -> Destination:
+    """The destination that a file or a journal names.
+
+    Args:
+        facts: key, wanted and chosen, as JSON has them.
+
+    Raises:
+        ValueError: these are none.
+    """
+    if not isinstance(facts, list) or len(facts) != 3:
+        raise ValueError("no destination")
+    key, wanted, chosen = facts
+    is_key = isinstance(key, str) and len(key) == KEY_LENGTH and key.isascii()
+    if not is_key or not isinstance(wanted, str | None) or not isinstance(chosen, bool):
+        raise ValueError("no destination")
+    return Destination(key, wanted, chosen)
+
+
+def _record(body: bytes) -> Destination | Entry | None:
+    """The record of a body; None for what is none, whoever wrote it."""
+    try:
+        return _decode(body)
+    except (ValueError, LookupError, RecursionError):
+        return None
+
+
 def _decode(body: bytes) -> Destination | Entry | None:
     if body[:1] == _DESTINATION:
-        key, wanted, chosen = json.loads(body[1:].decode("utf-8", "surrogatepass"))
-        return Destination(key, wanted, chosen)
+        return destination_of(json.loads(body[1:].decode("utf-8", "surrogatepass")))
     if body[:1] != _FRAME or len(body) < _ENTRY.size:
         return None
     _, key, number, at, place, flags = _ENTRY.unpack_from(body)
     raw = body[_ENTRY.size :]
     text = raw if flags & _BINARY else raw.decode("utf-8", "surrogatepass")
-    frame = Frame(DIRECTIONS[place], text, None if at == _NO_TIME else at)
+    frame = Frame(DIRECTIONS[place], text, at if is_time(at) else None)
     return Entry(key.decode(), number, frame, bool(flags & _CLOSING))

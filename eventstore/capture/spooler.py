@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from eventstore import unforeseen
 from eventstore.capture.flow import LOGGER, SLOW, Flow, flat
 from eventstore.capture.outbox import size_of
 from eventstore.capture.spool_file import Entry, frames_in
@@ -83,6 +84,8 @@ class Spooler:
             LOGGER.error(
                 "the spool %s cannot be written: %s; frames stay in memory while there is room",
                 self._flow.spool.folder,
-                error,
+                error if isinstance(error, OSError) else type(error).__name__,
             )
+            if not isinstance(error, OSError):
+                unforeseen.note(LOGGER, "writing the spool", error)
         self._flow.outbox.spool_fails = True

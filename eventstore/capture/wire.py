@@ -19,6 +19,7 @@ from websockets.http11 import Response
 from websockets.protocol import Protocol, State
 from websockets.sync.client import ClientConnection as SyncClientConnection
 
+from eventstore import unforeseen
 from eventstore.capture.addresses import public_url
 from eventstore.capture.recorder import Recorder
 from eventstore.capture.session_recorder import SessionRecorder
@@ -241,7 +242,7 @@ class _Wire:
     def _try(self, action: Callable[..., Any], *args: Any) -> None:
         try:
             action(*args)
-        except Exception:
+        except Exception as error:
             # A log with a hole that it does not tell of is worse than one that ends.
             self._session = None
-            _LOGGER.exception("a connection is no longer recorded")
+            unforeseen.note(_LOGGER, "recording a connection, which ends here", error)

@@ -8,6 +8,8 @@ from concurrent.futures import Future
 from contextlib import suppress
 from itertools import islice
 
+from eventstore import unforeseen
+from eventstore.capture import leftovers
 from eventstore.capture.deliver import deliver_together
 from eventstore.capture.deliver_always import deliver_always, is_outage
 from eventstore.capture.flow import LOGGER, Flow, by_recording
@@ -64,8 +66,8 @@ class Writer:
             else:
                 self._write()
         except Exception as error:  # a fault of ours must not end the recording
-            LOGGER.exception("the recorder's writer failed")
-            self._failed(error)
+            unforeseen.note(LOGGER, "the recorder's writer", error)
+            self._failed(unforeseen.foreseen("the recorder's writer", error))
         return True
 
     def _await_work(self) -> bool:
@@ -223,9 +225,20 @@ class Writer:
         fail(lost, "frames in the spool are lost; the log says where")
         refused = deliver_always(self._open(), destination, entries, sure)
         if refused:
+            self._keep(destination, refused)
             with flow.outbox.lock:
                 waiters = flow.refused(key, refused)
             fail(waiters, "the database refused a frame; the log says where")
+
+    def _keep(self, destination: Destination, refused: list[Entry]) -> None:
+        """Keep on disk what the database refuses, but of a session that was erased."""
+        spool = self._flow.spool
+        if destination.erased:
+            return
+        try:
+            leftovers.keep_refused(spool.folder, spool.name, destination, refused)
+        except OSError as error:
+            LOGGER.error("%s refused frames cannot be kept: %s", len(refused), error.strerror)
 
     def _tell(self, told: list[Future[None]], finished: list[str]) -> None:
         for future in told:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
+from eventstore.cli.failures import tell
 from eventstore.cli.options import db_option, json_option, open_store, spool_option
 from eventstore.cli.output import counted, print_json, print_table, progress_bar
+from eventstore.errors import EventStoreError, Failure
+from eventstore.store.outages import attempt
 
 
 @click.command()
@@ -16,7 +20,10 @@ from eventstore.cli.output import counted, print_json, print_table, progress_bar
 @spool_option
 @db_option
 @json_option
-def spool(dry_run: bool, folder: Path | None, url: str, as_json: bool) -> None:
+@click.pass_context
+def spool(
+    context: click.Context, dry_run: bool, folder: Path | None, url: str, as_json: bool
+) -> None:
     """Write what recorders that have ended left in the spool.
 
     A recorder keeps frames on disk while the database is away. The next one writes them; this does
@@ -31,10 +38,12 @@ def spool(dry_run: bool, folder: Path | None, url: str, as_json: bool) -> None:
     from eventstore.capture.spool import default_folder
 
     place = folder or default_folder(url)
-    found = _look(place) if dry_run else _recover(url, place)
+    failures: list[Failure] = []
+    found = _look(place) if dry_run else _recover(url, place, failures)
+    errors = tell(failures, "recording")
     if as_json:
-        print_json({"object": "list", "data": found, "folder": str(place)})
-        return
+        print_json({"object": "list", "data": found, "folder": str(place), "errors": errors})
+        context.exit(1 if errors else 0)
     if not found:
         click.echo(f"Nothing is in the spool {place}.")
         return
@@ -51,6 +60,7 @@ def spool(dry_run: bool, folder: Path | None, url: str, as_json: bool) -> None:
         click.echo(f"Wrote {counted(frames, 'frame')}.")
     elif dry_run and any(entry["state"] == "ended" for entry in found):
         click.echo("Write it with: eventstore spool")
+    context.exit(1 if errors else 0)
 
 
 def _look(folder: Path) -> list[dict[str, Any]]:
@@ -62,7 +72,7 @@ def _look(folder: Path) -> list[dict[str, Any]]:
     ]
 
 
-def _recover(url: str, folder: Path) -> list[dict[str, Any]]:
+def _recover(url: str, folder: Path, failures: list[Failure]) -> list[dict[str, Any]]:
     from eventstore.capture import leftovers
     from eventstore.capture.recover import look, recover
 
@@ -76,8 +86,14 @@ def _recover(url: str, folder: Path) -> list[dict[str, Any]]:
                 if bar is not None:
                     bar.update(bar.task_ids[0], completed=before + frames)
 
-            made = recover(store, folder, one.name, progress)
-            if made is not None:
+            made = attempt(
+                f"recorder {one.name}", partial(recover, store, folder, one.name, progress)
+            )
+            if isinstance(made, EventStoreError):
+                failures.append(Failure(one.name, made))
+                found.append(_entry(one.name, "failed", one.frames, one.sessions, []))
+            elif made is not None:
+                failures += made.failures
                 names = [path.name for path in made.damaged]
                 entry = _entry(one.name, "written", made.frames, made.sessions, names)
                 found.append(entry)

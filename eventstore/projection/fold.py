@@ -83,7 +83,7 @@ def advance(
         handler(state, event, body)
     except Exception as error:  # the log is truth: a fold that meets the unforeseen goes on
         state.fold_errors += 1
-        unforeseen.count("fold")
+        unforeseen.count(unforeseen.FOLD)
         state.diagnose(event, "fold_error", f"{type_}: {type(error).__name__}: {error}")
 
 

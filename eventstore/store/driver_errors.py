@@ -27,13 +27,21 @@ def unavailable(error: BaseException) -> DatabaseUnavailableError:
     """The error to show for a driver's error, or SQLAlchemy's."""
     if isinstance(error, DBAPIError):
         error = error.orig or error
-    message = " ".join(str(error).split()) or type(error).__name__
+    message = _message(error)
     if isinstance(error, psycopg.errors.QueryCanceled) or message == "interrupted":
         return TimeLimitError("it takes too long; narrow it by metadata, session or time")
     for sign, advice in _ADVICE:
         if sign in message:
             return DatabaseUnavailableError(f"the database failed: {message}; {advice}")
     return DatabaseUnavailableError(f"the database failed: {message}")
+
+
+def _message(error: BaseException) -> str:
+    """A driver's message, without the values that PostgreSQL shows of the row or text at fault."""
+    if isinstance(error, psycopg.DataError):
+        return f"it refuses a value: {type(error).__name__} (SQLSTATE {error.sqlstate})"
+    primary = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+    return " ".join((primary or str(error)).split()) or type(error).__name__
 
 
 _ADVICE = (

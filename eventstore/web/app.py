@@ -74,6 +74,7 @@ def make_app(
     app.state.replay_url = replay_url
     app.state.stopping = False
     app.state.counts = health.Counts()
+    app.state.store_numbers = health.StoreNumbers()
     app.state.readiness = health.Readiness()
     app.state.places = server_places()
     app.state.sounds = audio.SoundCache()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -13,10 +12,10 @@ from eventstore.hosts import Visitors
 from eventstore.realtime.values import dumps
 from eventstore.web.errors import PRIVATE, failure
 from eventstore.web.health import Counts
+from eventstore.web.log import LOGGER, note_fault
 from eventstore.web.paths import routable
 
 _THIS_MACHINE = Visitors("localhost")
-LOGGER = logging.getLogger("eventstore.web")
 
 #: Of an answer: nothing of it is framed, guessed at, kept by others, or run.
 HEADERS = {
@@ -83,11 +82,12 @@ class Guard:
         except TooLargeError:
             message = f"the body has more than {self._most:,} bytes"
             await failure(Request(scope), 413, message, "too_large")(scope, receive, told)
-        except Exception:
+        except Exception as error:
+            # Not raised again: the server would log its message, which may hold what was said.
+            note_fault("a request", error)
             if not begun:
                 answer = failure(Request(scope), 500, PRIVATE[500], "server_error")
                 await answer(scope, receive, told)
-            raise  # for the server's own log
         finally:
             self._note(scope, status, time.monotonic() - started)
 

@@ -14,8 +14,12 @@ from typing import Any
 import anyio
 from fastapi import APIRouter, Request, Response
 
+from eventstore.capture.relay_metrics import faults_family
+from eventstore.errors import EventStoreError
+from eventstore.store.status import Troubles, troubles
 from eventstore.web.documents import answer
 from eventstore.web.errors import ApiError
+from eventstore.web.log import note_fault
 from eventstore.web.requests import Stores, stores_of
 
 router = APIRouter(tags=["health"], include_in_schema=False)
@@ -24,6 +28,8 @@ router = APIRouter(tags=["health"], include_in_schema=False)
 BUCKETS = (0.005, 0.02, 0.05, 0.1, 0.3, 1.0, 3.0, 10.0)
 # Seconds that the database may take to answer before the server says that it is not ready.
 _PATIENCE = 5.0
+# Seconds that metrics wait for numbers of the store; later, they have those that were known last.
+_NUMBERS_PATIENCE = 1.0
 
 
 class Counts:
@@ -76,6 +82,39 @@ class Readiness:
         )
 
 
+class StoreNumbers:
+    """Asks what is wrong with the store's read models, in a thread of its own.
+
+    Attributes:
+        known: what was answered last; None before that, and while the database is away.
+    """
+
+    def __init__(self) -> None:
+        self.known: Troubles | None = None
+        self._asking: asyncio.Task[None] | None = None
+        self._thread = anyio.CapacityLimiter(1)
+
+    async def read(self, stores: Stores) -> Troubles | None:
+        """Return what is wrong now, or what was known last where the database takes long."""
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask(stores))
+        await asyncio.wait({self._asking}, timeout=_NUMBERS_PATIENCE)
+        return self.known
+
+    async def _ask(self, stores: Stores) -> None:
+        try:
+            self.known = await anyio.to_thread.run_sync(
+                lambda: troubles(stores.reading.engine),
+                limiter=self._thread,
+                abandon_on_cancel=True,
+            )
+        except EventStoreError:
+            self.known = None
+        except Exception as error:
+            self.known = None
+            note_fault("counting what is wrong", error)
+
+
 @router.get("/healthz")
 async def healthz() -> Response:
     """Whether the process answers."""
@@ -97,10 +136,14 @@ async def metrics(request: Request) -> Response:
     from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
     counts: Counts = request.app.state.counts
+    numbers: StoreNumbers = request.app.state.store_numbers
+    wrong = await numbers.read(stores_of(request))
 
     class Collector:
         def collect(self) -> Iterable[Any]:
-            return _families(counts)
+            yield from _families(counts)
+            yield from _store_families(wrong)
+            yield faults_family()
 
     registry = CollectorRegistry()
     registry.register(Collector())
@@ -123,4 +166,31 @@ def _families(counts: Counts) -> Iterable[Any]:
         buckets.append((str(bound) if bound != float("inf") else "+Inf", float(found)))
     yield HistogramMetricFamily(
         "eventstore_http_seconds", "Seconds of an answer.", buckets, counts.seconds
+    )
+
+
+def _store_families(wrong: Troubles | None) -> Iterable[Any]:
+    """What is wrong with the read models; without the names of sessions, which `status` has."""
+    from prometheus_client.core import GaugeMetricFamily
+
+    yield GaugeMetricFamily(
+        "eventstore_database_up", "Whether the database answers.", int(wrong is not None)
+    )
+    if wrong is None:
+        return
+    yield GaugeMetricFamily(
+        "eventstore_sessions_behind", "Sessions that are behind their log.", wrong.behind
+    )
+    failed = GaugeMetricFamily(
+        "eventstore_failed_projections",
+        "Sessions that could not be projected when it was tried last.",
+        labels=["error"],
+    )
+    for error, number in wrong.failed.items():
+        failed.add_metric([error], number)
+    yield failed
+    yield GaugeMetricFamily(
+        "eventstore_fold_errors",
+        "Events that the fold could not make sense of by a fault of its own.",
+        wrong.fold_errors,
     )

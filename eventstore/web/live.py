@@ -15,6 +15,7 @@ from eventstore.queries import Queries
 from eventstore.realtime.values import dumps
 from eventstore.store.filters import MAX_LIMIT
 from eventstore.web.documents import METADATA, SENT_EVENT, documented, parameters
+from eventstore.web.log import note_fault
 from eventstore.web.paths import PlacedRoute
 from eventstore.web.requests import Seen, deep_objects, goes_on
 from eventstore.web.responses import Text
@@ -101,3 +102,5 @@ async def _follow(request: Request, read: Callable[[], Told], first: Told) -> As
             now = await in_turn(request, read)
         except EventStoreError:
             continue  # the database is away, or the page's last was erased: it is asked again
+        except Exception as error:  # of one session, say: the others are told again
+            note_fault("following the open sessions", error)

@@ -7,9 +7,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from eventstore.errors import EventStoreError
+from eventstore import unforeseen
+from eventstore.errors import EventStoreError, SomeFailedError, line_of
 from eventstore.event_store import EventStore
-from eventstore.web.guard import LOGGER
+from eventstore.web.log import LOGGER, note_fault
 
 #: Seconds between two looks.
 EACH = 60.0
@@ -43,7 +44,13 @@ def _run(store: EventStore, each: float, stop: threading.Event) -> None:
             for _ in store.sum_days():
                 if stop.is_set():
                     return
+        except SomeFailedError as error:
+            for failure in error.failures:
+                LOGGER.warning(json.dumps({"task": "sum days", "error": line_of(failure)}))
+                unforeseen.count("sum days")
         except EventStoreError as error:
             if not stop.is_set():
                 LOGGER.warning(json.dumps({"task": "sum days", "error": str(error)}))
+        except Exception as error:  # the thread goes on
+            note_fault("sum days", error)
         stop.wait(each)

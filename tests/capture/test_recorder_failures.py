@@ -164,7 +164,8 @@ def test_a_frame_that_is_refused_takes_no_other_with_it(picky: EventStore, spool
         "eventstore.session.closed",
     ]
     assert noted(picky, "s7", "gap")[0]["reason"] == "refused"
-    assert list(spool.iterdir()) == []
+    (kept,) = spool.iterdir()
+    assert kept.suffix == ".refused" and kept.read_bytes().count(POISON.encode()) == 2
     is_in_step_later(picky)
 
 
@@ -198,7 +199,8 @@ def test_what_is_refused_of_what_was_left_stops_nothing(
     assert texts(picky, "sess_a") == [created("sess_a"), "before", "behind"]
     (gap,) = noted(picky, "sess_a", "gap")
     assert gap["reason"] == "refused"
-    assert list(spool.iterdir()) == []
+    (kept,) = spool.iterdir()
+    assert kept.suffix == ".refused" and kept.read_bytes().count(POISON.encode()) == 1
 
 
 @pytest.fixture

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import struct
+import zlib
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from eventstore import EventStore, Recorder
+from eventstore.capture import spool_file
+from eventstore.capture.spool_file import Destination, Entry
 from eventstore.cli.main import run
-from eventstore.realtime.frames import CLIENT, SERVER
+from eventstore.realtime.frames import CLIENT, SERVER, Frame
 
 
 @pytest.fixture
@@ -108,3 +113,84 @@ def test_a_database_that_is_away_loses_nothing(
     path.unlink()
     assert run(["spool", "--db", url]) == 0
     assert list(folder.iterdir()) == []
+
+
+def crafted(body: bytes) -> bytes:
+    """A record of a spool's file that has the right length and checksum."""
+    return spool_file._head(len(body), zlib.crc32(body)) + body
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"d{}",
+        b"d[1]",
+        b'd[["key"],null,false]',
+        b'd["short",null,false]',
+        b"d" + b"[" * 100_000,
+        b'd["%s",7,false]' % (b"k" * 24),
+        b"f" + b"k" * 24 + struct.pack("<QqBB", 1, 0, 200, 0) + b"{}",
+        b"f" + b"\xff" * 24 + struct.pack("<QqBB", 1, 0, 0, 0) + b"{}",
+        b"f" + b"k" * 24 + struct.pack("<QqBB", 1, 0, 0, 0) + b"\xff",
+    ],
+)
+def test_a_crafted_record_is_damage_and_stops_no_other_recorder(
+    left: tuple[str, Path], capsys: pytest.CaptureFixture[str], body: bytes
+) -> None:
+    url, folder = left
+    (folder / "1-1-000000.000001.spool").write_bytes(spool_file.MAGIC + crafted(body))
+    assert run(["spool", "--json", "--db", url]) == 0
+    crafted_, whole = entries(capsys)
+    assert (crafted_["damaged"], whole["frames"]) == (["1-1-000000.000001.damaged"], 11)
+    with EventStore(url) as store:
+        assert len(list(store.events("sess_a"))) == 13
+
+
+def test_a_recording_that_no_record_names_and_a_time_that_is_none(
+    left: tuple[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    url, folder = left
+    body = b"f" + b"k" * 24 + struct.pack("<QqBB", 1, 2**63 - 1, 0, 0) + b"{}"
+    (folder / "1-1-000000.000001.spool").write_bytes(spool_file.MAGIC + crafted(body))
+    assert run(["spool", "--json", "--db", url]) == 0
+    assert [entry["frames"] for entry in entries(capsys)] == [1, 11]
+
+
+def test_a_session_that_takes_nothing_holds_no_other_and_what_it_has_is_kept(
+    database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its events stand behind its head, so that each append meets one that is there."""
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    with EventStore(database_url) as store:
+        store.append("bad", [Frame(CLIENT, str(n)) for n in range(5)])
+        with store.engine.begin() as connection:
+            connection.execute(text("UPDATE streams SET head_seq = 1, projected_seq = 1"))
+    records = []
+    for key, wanted in (("b" * 24, "bad"), ("g" * 24, "good")):
+        to = Destination(key, wanted, chosen=True)
+        records.append(spool_file.encode_destination(to))
+        made = [Entry(key, n, Frame(CLIENT, f"new {n}", None)) for n in (1, 2, 3)]
+        records += spool_file.encode_entries(made)
+    path = folder / "1-1-000000.000001.spool"
+    path.write_bytes(spool_file.MAGIC + b"".join(records))
+    options = ["spool", "--json", "--db", database_url, "--spool", str(folder)]
+    assert run(options) == 1
+    out = capsys.readouterr()
+    assert "bad: the database refuses 3 of its frames; they are kept in " in out.err
+    assert [error["recording"] for error in json.loads(out.out)["errors"]] == ["bad"]
+    with EventStore(database_url) as store:
+        assert [e.text for e in store.events("good")][:3] == ["new 1", "new 2", "new 3"]
+    (kept,) = folder.iterdir()
+    assert kept.name == "1-1-000000.refused" and b"new 3" in kept.read_bytes()
+    assert kept.stat().st_mode & 0o077 == 0
+    assert "Traceback" not in out.err
+    # Renamed, it is read like any other, once the session is mended.
+    with EventStore(database_url) as store, store.engine.begin() as connection:
+        connection.execute(
+            text("UPDATE streams SET head_seq = 5, projected_seq = 5 WHERE session_id = 'bad'")
+        )
+    kept.rename(path)
+    assert run(options) == 0
+    with EventStore(database_url) as store:
+        assert [e.text for e in store.events("bad")][5:8] == ["new 1", "new 2", "new 3"]

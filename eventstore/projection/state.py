@@ -260,6 +260,9 @@ class SessionState:
     translation_audio: AudioSpan | None = None
     dirty: Dirty = field(default_factory=Dirty)
     written: dict[tuple[str, tuple[Any, ...]], tuple[Any, ...]] = field(default_factory=dict)
+    #: Bytes of memory when it was last measured, and of the text that was folded since.
+    measured: int | None = None
+    folded: int = 0
 
     def forget_written(self) -> None:
         """Mark nothing as changed, and take nothing for known of what the read models hold."""

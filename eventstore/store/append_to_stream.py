@@ -65,6 +65,9 @@ _COPY_TYPES = (
     "text",
     "bytea",
 )
+# What the fold keeps of an event beside its text, in bytes.
+_OF_EVENT = 100
+
 #: Below this, one INSERT after the other is faster than starting a COPY.
 COPY_FROM = 8
 _BATCH_ROWS, _BATCH_BYTES = 500, 1_000_000
@@ -132,6 +135,7 @@ def decoded_rows(
         type_, frame, offset, audio, event = decode_columns(text)
         length = len(audio) if audio is not None and offset is not None and offset >= 0 else None
         if state is not None:
+            state.folded += len(frame) + _OF_EVENT
             advance(state, seq, at, direction, type_, event, length or 0)
         key = load_key(type_, event)
         if cipher is not None:

@@ -18,7 +18,8 @@ from eventstore.errors import DatabaseUnavailableError, EventStoreError, Invalid
 from eventstore.projection import fold
 from eventstore.queries import Queries
 from eventstore.realtime.frames import SERVER
-from eventstore.store.transaction import unavailable, write
+from eventstore.store.driver_errors import unavailable
+from eventstore.store.transaction import write
 
 __all__ = ["serve", "store"]
 

@@ -23,8 +23,6 @@ from eventstore.times import from_value
 MAX_LIMIT = 100
 MAX_SUGGESTIONS = 1000
 
-Entry = TypeVar("Entry")
-
 Operator = Literal["=", "!=", "^=", "has"]
 Status = Literal["completed", "cancelled", "failed", "incomplete", "in_progress"]
 #: `ended` is every session that is not `live`; `errors` has errors, or answers that failed.
@@ -121,11 +119,6 @@ class Paging(BaseModel):
     def cursor(self) -> str | None:
         """The entry that the page is next to."""
         return self.after if self.before is None else self.before
-
-    def page_of(self, rows: list[Entry]) -> list[Entry]:
-        """The page's entries in its order, of one more row than it holds at most."""
-        found = rows[: self.limit]
-        return found if self.before is None else found[::-1]
 
 
 class BasicFilter(BaseModel):

@@ -25,10 +25,12 @@ from eventstore.store.filters import BasicFilter, Condition, Paging, ResponseFil
 from eventstore.store.find_response import cursor_of, find_response
 from eventstore.store.joins import looked_up
 from eventstore.store.look_through import look_through
-from eventstore.store.transaction import Transaction, read
+from eventstore.store.page_bytes import fitting, light
+from eventstore.store.transaction import Row, Transaction, read
 
 _ALL = "responses r"
 _IDS = ("session_id", "response_id")
+RESOURCE = "SELECT resource FROM responses WHERE session_id = ? AND response_id = ?"
 
 
 class Page(NamedTuple):
@@ -76,18 +78,18 @@ def query_responses(engine: Engine, wanted: ResponseFilter, paging: Paging) -> P
             )
         else:
             rows = tx.rows(*responses_sql(tx, wanted, paging))
-        page = paging.page_of(rows)
-        data = [_resource(tx, *row) for row in page]
+        page, more = fitting(paging, rows, lambda row: int(row[3]))
+        data = [_listed(tx, row) for row in page]
         if terms:
             for row, resource in zip(page, data, strict=True):
                 resource["eventstore"]["match"] = _matches(tx, row[0], row[1], terms)
         first = cursor_of(tx, page[0], wanted.scope) if page else None
         last = cursor_of(tx, page[-1], wanted.scope) if page else None
-    return Page(data, first, last, len(rows) > paging.limit)
+    return Page(data, first, last, more)
 
 
 def responses_sql(tx: Transaction, wanted: ResponseFilter, paging: Paging) -> tuple[str, list[Any]]:
-    """The statement of a page: session_id, response_id, resource."""
+    """The statement of a page: session_id, response_id, resource where it is light, its bytes."""
     # A session's pairs are in the index of its responses: a scope's own leads to them in order.
     scope = (wanted.scope,) if wanted.scope is not None else ()
     start = choose_start(tx, wanted.metadata + scope)
@@ -130,17 +132,15 @@ def responses_sql(tx: Transaction, wanted: ResponseFilter, paging: Paging) -> tu
         place = find_response(tx, paging.cursor, wanted.session, wanted.scope)
         where.add(f"({time}.at, {time}.session_id, {time}.response_id) {compare} (?, ?, ?)", *place)
     order = _order(time, direction)
+    columns = f"r.session_id, r.response_id, {light(tx, ['r.resource'])}"
     if time == "r":
         # Conditions are met on the index; only the page's rows are then read.
         keys = "SELECT r.at, r.session_id, r.response_id"
         found = f"{keys} FROM {source}{where.sql()} ORDER BY {order} LIMIT ?"
         source, order = f"({found}) k {_looked_up(tx, 'k')}", _order("k", direction)
-        sql = f"SELECT r.session_id, r.response_id, r.resource FROM {source} ORDER BY {order}"
+        sql = f"SELECT {columns} FROM {source} ORDER BY {order}"
     else:
-        sql = (
-            f"SELECT r.session_id, r.response_id, r.resource FROM {source}{where.sql()}"
-            f" ORDER BY {order} LIMIT ?"
-        )
+        sql = f"SELECT {columns} FROM {source}{where.sql()} ORDER BY {order} LIMIT ?"
     return sql, [*where.parameters, paging.limit + 1]
 
 
@@ -232,13 +232,17 @@ def read_response(
     """
     with read(engine) as tx:
         _, session_id, response_id = find_response(tx, id_, session, scope)
-        row = tx.row(
-            "SELECT resource FROM responses WHERE session_id = ? AND response_id = ?",
-            (session_id, response_id),
-        )
+        row = tx.row(RESOURCE, (session_id, response_id))
         if row is None:
             raise NotFoundError(f"no response {id_}; list them with: eventstore responses")
         return _resource(tx, session_id, response_id, row[0])
+
+
+def _listed(tx: Transaction, row: Row) -> dict[str, Any]:
+    session_id, response_id, text, _ = row
+    if text is None:
+        (text,) = tx.rows(RESOURCE, (session_id, response_id))[0]
+    return _resource(tx, session_id, response_id, text)
 
 
 def _resource(tx: Transaction, session_id: str, response_id: str, text: str) -> dict[str, Any]:

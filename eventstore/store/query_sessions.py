@@ -18,6 +18,7 @@ from eventstore.store.encrypted_rows import decrypted_texts
 from eventstore.store.erasures import audio_erased_at, refuse_erased
 from eventstore.store.filters import MAX_LIMIT, Condition, Paging, SessionFilter
 from eventstore.store.load_state import load_state
+from eventstore.store.page_bytes import fitting, light
 from eventstore.store.query_responses import Page
 from eventstore.store.read_segments import first_at, last_seq_at
 from eventstore.store.session_pages import no_session, session_rows
@@ -26,9 +27,10 @@ from eventstore.store.transaction import Row, Transaction, read
 from eventstore.times import to_iso
 
 _COLUMNS = (
-    "s.wire, s.notes, s.at, t.head_seq, t.last_at, (SELECT MAX(e.at) FROM erasures e"
+    ", s.at, t.head_seq, t.last_at, (SELECT MAX(e.at) FROM erasures e"
     " WHERE e.session_id = s.session_id AND e.what = 'audio'), s.session_id"
 )
+RESOURCE = "SELECT wire, notes FROM sessions WHERE session_id = ?"
 STREAM = "SELECT head_seq, closed_at, erased_at FROM streams WHERE session_id = ?"
 FIRST_AT = "SELECT at FROM events WHERE session_id = ? AND seq = 1"
 # The last event that is not behind the moment; times come from clients and need not rise.
@@ -59,14 +61,16 @@ def query_sessions(
         InvalidInputError: the text to search names no word.
     """
     with read(engine) as tx:
-        rows = session_rows(tx, wanted, paging, live, _COLUMNS)
-        data = [_resource(tx, row) for row in paging.page_of(rows)]
+        columns = light(tx, ["s.wire", "s.notes"]) + _COLUMNS
+        rows = session_rows(tx, wanted, paging, live, columns)
+        page, more = fitting(paging, rows, lambda row: int(row[2]))
+        data = [_resource(tx, row) for row in page]
         if live:
             add_activities(tx, data)
         if summary:
             add_summaries(tx, data)
     first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
-    return Page(data, first, last, len(rows) > paging.limit)
+    return Page(data, first, last, more)
 
 
 def session_ids(engine: Engine, wanted: SessionFilter) -> Iterator[str]:
@@ -86,7 +90,9 @@ def session_ids(engine: Engine, wanted: SessionFilter) -> Iterator[str]:
 
 
 def _resource(tx: Transaction, row: Row) -> dict[str, Any]:
-    *texts, at, head_seq, last_at, erased_at, session_id = row
+    *texts, _, at, head_seq, last_at, erased_at, session_id = row
+    if texts[0] is None:
+        texts = list(tx.rows(RESOURCE, (session_id,))[0])
     wire, kept = decrypted_texts(tx, "sessions", session_id, "", *texts)
     resource: dict[str, Any] = loads(wire)
     notes: dict[str, Any] = loads(kept)

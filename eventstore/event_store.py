@@ -36,8 +36,9 @@ from eventstore.store.wal import Checkpointer
 from eventstore.times import date_of, now
 
 if TYPE_CHECKING:
-    from eventstore.archive.call_audio import AudioFormat, AudioWritten
+    from eventstore.archive.call_audio import AudioWritten
     from eventstore.archive.plot import PlotFormat
+    from eventstore.archive.sound_writer import AudioFormat
 
 
 class EventStore(Queries):

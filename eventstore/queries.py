@@ -22,7 +22,13 @@ from eventstore.store.follow import follow_events
 from eventstore.store.query_responses import Page
 from eventstore.store.read_stream import StoredEvent, read_events
 from eventstore.store.session_pages import no_session
-from eventstore.store.sessions import find_head, find_version, is_in_scope, read_metadata
+from eventstore.store.sessions import (
+    Version,
+    find_head,
+    find_version,
+    is_in_scope,
+    read_metadata,
+)
 from eventstore.times import now, parse_age
 from eventstore.totals import Totals
 
@@ -65,7 +71,7 @@ class Queries(Totals):
             raise no_session(session_id)
         return head
 
-    def version(self, session_id: str) -> tuple[int, int]:
+    def version(self, session_id: str) -> Version:
         """Another one, and what was made of a session before is void.
 
         Raises:

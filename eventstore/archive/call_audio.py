@@ -6,16 +6,13 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple
-
-import numpy as np
-import soundfile
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from eventstore.archive import audio_formats
-from eventstore.archive.rendering import ReadSounds, mix, render
+from eventstore.archive.rendering import Block, ReadSounds, mix, render
 from eventstore.archive.selection import Selection, select
 from eventstore.archive.sound_events import sounds_in
+from eventstore.archive.sound_writer import WAV_BYTES, AudioFormat, Layout, write_samples
 from eventstore.archive.timeline import Side, Timeline, build
 from eventstore.errors import InvalidInputError
 
@@ -23,7 +20,6 @@ if TYPE_CHECKING:
     from eventstore.event_store import EventStore
     from eventstore.queries import Queries
 
-AudioFormat = Literal["wav", "flac", "ogg"]
 FORMATS: tuple[AudioFormat, ...] = ("wav", "flac", "ogg")
 
 #: How far a sound may lie from its moment on the call's clock, in milliseconds, at any length of
@@ -31,10 +27,20 @@ FORMATS: tuple[AudioFormat, ...] = ("wav", "flac", "ogg")
 DRIFT_BOUND_MS = 20.0
 
 LOWEST_RATE, HIGHEST_RATE = 8000, 48_000
-_SUBTYPES = {"wav": "PCM_16", "flac": "PCM_16", "ogg": "VORBIS"}
-_WAV_BYTES = 2**32 - 1024
 # Events between two chunks that are read along rather than asked for apart.
 _READ_ALONG = 64
+
+
+class SoundLimit(NamedTuple):
+    """How much sound may be asked for at once.
+
+    Attributes:
+        seconds: its length, silence included.
+        size: its bytes without compression, 16 bits a sample.
+    """
+
+    seconds: float
+    size: int
 
 
 class AudioWritten(NamedTuple):
@@ -72,6 +78,7 @@ def write_audio(
     end: float | None = None,
     rate: int | None = None,
     progress: Callable[[float, float], None] | None = None,
+    limit: SoundLimit | None = None,
 ) -> AudioWritten:
     """Write a session's sound: all of it, or what is selected.
 
@@ -82,22 +89,27 @@ def write_audio(
         item, response, side: that alone, in one channel. At most one of them.
         start, end: seconds since the session's first event.
         rate: samples a second, 8000 to 48000; by default the highest of what sounds.
-        progress: called with the seconds done, and with all there are.
+        progress: called with the seconds done, and with all there are. What it raises ends the
+            writing.
+        limit: how much may be asked for; None for any length.
 
     Raises:
         NotFoundError: no such session, item or response, or no sound of it in the log.
-        InvalidInputError: a bad argument, or more than a WAV file holds.
+        InvalidInputError: a bad argument, more than a WAV file holds, or more than the limit.
         OSError: the target cannot be written.
     """
     timeline = build(store.events(session_id))
     chosen = select(timeline, item=item, response=response, side=side, start=start, end=end)
     rate = _checked_rate(rate, chosen)
     frames = math.ceil((chosen.end - chosen.start) * rate)
-    if format == "wav" and frames * 2 * len(chosen.channels) > _WAV_BYTES:
+    layout = Layout(format, rate, len(chosen.channels), frames)
+    if limit is not None:
+        _check_limit(chosen, layout, limit)
+    if format == "wav" and layout.uncompressed > WAV_BYTES:
         raise InvalidInputError("a WAV file holds 4 GB at most; write .flac, or a shorter span")
     blocks = blocks_of(chosen, rate, sound_reader(store, session_id))
     with _opened(target) as stream:
-        _write(stream, format, rate, chosen, blocks, progress)
+        write_samples(stream, layout, blocks, _progress_of(layout, progress))
     bound = DRIFT_BOUND_MS if timeline.timed else None
     return AudioWritten(
         frames / rate, rate, len(chosen.channels), chosen.start, timeline.timed, bound,
@@ -105,19 +117,15 @@ def write_audio(
     )  # fmt: skip
 
 
-def blocks_of(chosen: Selection, rate: int, read: ReadSounds) -> Iterator[NDArray[np.float32]]:
+def blocks_of(chosen: Selection, rate: int, read: ReadSounds) -> Iterator[Block]:
     """What was selected, a second at a time: a row for each sample, a column for each channel."""
     first = round(chosen.start * rate)
     last = first + math.ceil((chosen.end - chosen.start) * rate)
     channels = [
-        mix(
-            [render(track, rate, chosen.start, chosen.end, read) for track in tracks],
-            first, last, rate,
-        )
+        [render(track, rate, chosen.start, chosen.end, read) for track in tracks]
         for tracks in chosen.channels
-    ]  # fmt: skip
-    for columns in zip(*channels, strict=True):
-        yield np.column_stack(columns)
+    ]
+    return mix(channels, first, last, rate)
 
 
 def notes_on(timeline: Timeline) -> list[str]:
@@ -196,22 +204,29 @@ def _opened(target: Path | BinaryIO) -> Iterator[BinaryIO]:
         raise
 
 
-def _write(
-    stream: BinaryIO,
-    format_: AudioFormat,
-    rate: int,
-    chosen: Selection,
-    blocks: Iterator[NDArray[np.float32]],
-    progress: Callable[[float, float], None] | None,
-) -> None:
-    channels, kind = len(chosen.channels), {"subtype": _SUBTYPES[format_], "format": format_}
-    done, total = 0.0, chosen.end - chosen.start
-    try:
-        with soundfile.SoundFile(stream, "w", rate, channels, **kind) as file:
-            for block in blocks:
-                file.write(audio_formats.to_pcm(block))
-                done += len(block) / rate
-                if progress is not None:
-                    progress(min(done, total), total)
-    except (soundfile.LibsndfileError, AssertionError) as error:
-        raise OSError(f"the sound could not be written: {error}") from error
+def _check_limit(chosen: Selection, layout: Layout, limit: SoundLimit) -> None:
+    """Raises InvalidInputError where more is wanted than may be; it says what can be had."""
+    a_second = layout.rate * layout.channels * 2
+    longest = min(limit.seconds, limit.size / a_second)
+    seconds = chosen.end - chosen.start
+    if seconds > longest:
+        raise InvalidInputError(
+            f"{seconds:,.0f} seconds of sound are more than the {longest:,.0f} that are given at"
+            f" once; ask for a part, such as start={chosen.start:.0f} and"
+            f" end={chosen.start + math.floor(longest):.0f}, then for the next"
+        )
+
+
+def _progress_of(
+    layout: Layout, progress: Callable[[float, float], None] | None
+) -> Callable[[int], None]:
+    """Turn a count of samples into seconds done, and seconds there are."""
+    done = 0
+
+    def told(samples: int) -> None:
+        nonlocal done
+        done += samples
+        if progress is not None:
+            progress(done / layout.rate, layout.samples / layout.rate)
+
+    return told

@@ -24,6 +24,16 @@ class Piece(NamedTuple):
     samples: Samples
 
 
+class Silence(NamedTuple):
+    """So many samples of silence, on all channels."""
+
+    samples: int
+
+
+#: What comes out: a row for each sample and a column for each channel, or silence.
+Block = Samples | Silence
+
+
 class Resampler:
     """From one rate to another, at a ratio that may change a little on the way.
 
@@ -144,27 +154,46 @@ def _slices(sound: bytes, format_: Json, rate: int) -> Iterator[Samples]:
         yield audio_formats.to_samples(sound[begin : begin + step], format_)
 
 
-def mix(tracks: Sequence[Iterator[Piece]], start: int, end: int, block: int) -> Iterator[Samples]:
-    """Blocks of one channel: silence, and on it all that sounds.
+def mix(
+    channels: Sequence[Sequence[Iterator[Piece]]], start: int, end: int, block: int
+) -> Iterator[Block]:
+    """Blocks of all channels: silence, and on it all that sounds.
+
+    Silence of whole blocks is not made into samples: `Silence` says how long it is.
 
     Args:
-        tracks: each in order of time.
+        channels: the tracks of each, each track in order of time.
         start, end: numbers of the first sample, and of the one behind the last.
         block: samples in a block; the last may be shorter.
     """
-    waiting: list[Piece | None] = [next(track, None) for track in tracks]
-    for begin in range(start, end, block):
+    waiting = [[next(track, None) for track in tracks] for tracks in channels]
+    begin = start
+    while begin < end:
+        quiet = _quiet(waiting, begin, end, block)
+        if quiet:
+            yield Silence(quiet)
+            begin += quiet
+            continue
         stop = min(begin + block, end)
-        mixed = np.zeros(stop - begin, np.float32)
-        for number, track in enumerate(tracks):
-            piece = waiting[number]
-            while piece is not None and piece.at < stop:
-                _add(mixed, begin, piece)
-                if piece.at + len(piece.samples) > stop:
-                    break
-                piece = next(track, None)
-            waiting[number] = piece
+        mixed = np.zeros((stop - begin, len(channels)), np.float32)
+        for channel, tracks in enumerate(channels):
+            for number, track in enumerate(tracks):
+                piece = waiting[channel][number]
+                while piece is not None and piece.at < stop:
+                    _add(mixed[:, channel], begin, piece)
+                    if piece.at + len(piece.samples) > stop:
+                        break
+                    piece = next(track, None)
+                waiting[channel][number] = piece
         yield mixed
+        begin = stop
+
+
+def _quiet(waiting: Sequence[Sequence[Piece | None]], begin: int, end: int, block: int) -> int:
+    """How many samples of silence come next: whole blocks, or all that is left."""
+    moments = (piece.at for pieces in waiting for piece in pieces if piece is not None)
+    sounds_at = min(moments, default=end)
+    return end - begin if sounds_at >= end else max(0, sounds_at - begin) // block * block
 
 
 def _add(mixed: Samples, begin: int, piece: Piece) -> None:

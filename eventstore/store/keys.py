@@ -138,6 +138,29 @@ class KeyRing:
                 tx.run(DROP_KEY, (session_id, at, at))
                 self._held.pop(session_id, None)
 
+    def refuse_dropped(self, session_id: str) -> None:
+        """Look anew whether a session's key is there: another process may have dropped it.
+
+        Raises:
+            ErasedError: it was dropped.
+        """
+        if self.engine is not None:
+            self._held.pop(session_id, None)
+            self._find(session_id)
+
+    def dropped_of(self, session_ids: Iterable[str]) -> set[str]:
+        """Return those of some sessions whose keys were dropped; they are not held any more."""
+        if self.engine is None:
+            return set()
+        found = set()
+        with self._reading(self.engine) as tx:
+            for session_id in session_ids:
+                row = tx.row(KEY, (session_id,))
+                if row is not None and row[0] is None:
+                    found.add(session_id)
+                    self._held.pop(session_id, None)
+        return found
+
     def dropped(self) -> Iterator[str]:
         """The sessions whose keys were dropped, in order."""
         last = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Engine
 
@@ -11,7 +11,11 @@ from eventstore.realtime.frames import STORE, Frame
 from eventstore.realtime.values import MAX_KEY_BYTES, dumps
 from eventstore.store.erasures import count_erasures, refuse_erased
 from eventstore.store.filters import Condition
-from eventstore.store.transaction import read
+from eventstore.store.transaction import keys_of, read
+
+#: The seq of a session's last event, and how often something of it was erased. What was made of a
+#: session while it had another version is void.
+Version = tuple[int, int]
 
 HEAD = "SELECT head_seq, erased_at FROM streams WHERE session_id = ?"
 CLOSED_AT = "SELECT closed_at FROM streams WHERE session_id = ?"
@@ -34,18 +38,36 @@ def find_head(engine: Engine, session_id: str) -> int | None:
     return int(row[0])
 
 
-def find_version(engine: Engine, session_id: str) -> tuple[int, int] | None:
+def find_version(engine: Engine, session_id: str) -> Version | None:
     """The seq of a session's last event, and how often something of it was erased.
 
     Raises:
-        ErasedError: it was erased.
+        ErasedError: it was erased, or its key was dropped.
     """
+    keys_of(engine).refuse_dropped(session_id)
     with read(engine) as tx:
         row = tx.row(HEAD, (session_id,))
         if row is None:
             return None
         refuse_erased(tx, session_id, row[1])
         return int(row[0]), count_erasures(tx, session_id)
+
+
+def versions(engine: Engine, session_ids: Iterable[str]) -> dict[str, Version]:
+    """Return the versions of several sessions, without those that were erased or do not exist.
+
+    A session whose key was dropped counts as erased: that is how an erase reaches other copies of
+    a store.
+    """
+    found: dict[str, Version] = {}
+    with read(engine) as tx:
+        for session_id in session_ids:
+            row = tx.row(HEAD, (session_id,))
+            if row is not None and row[1] is None:
+                found[session_id] = int(row[0]), count_erasures(tx, session_id)
+    for session_id in keys_of(engine).dropped_of(found):
+        del found[session_id]
+    return found
 
 
 def is_known(engine: Engine, session_id: str) -> bool:

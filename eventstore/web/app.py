@@ -28,6 +28,7 @@ from eventstore.web.pages.assets import Assets
 from eventstore.web.places import server_places
 from eventstore.web.requests import Stores
 from eventstore.web.sign_ins import SignIns
+from eventstore.web.sound_cache import SoundCache
 
 _API = (
     responses,
@@ -77,7 +78,7 @@ def make_app(
     app.state.store_numbers = health.StoreNumbers()
     app.state.readiness = health.Readiness()
     app.state.places = server_places()
-    app.state.sounds = audio.SoundCache()
+    app.state.sounds = SoundCache(stores.reading.engine, app.state.places.sound)
     app.state.sign_ins = SignIns()
     for module in (*_API, *_PAGES):
         app.include_router(module.router)

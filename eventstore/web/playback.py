@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import FileResponse
 
 from eventstore.realtime.session_config import ClientDialect
 from eventstore.realtime.values import dumps
-from eventstore.web.audio import SoundCache
+from eventstore.web.audio import made_once
 from eventstore.web.documents import a_list, an_object, answer, documented
 from eventstore.web.paths import IdRoute
 from eventstore.web.requests import MayRead, Seen, deep_objects, scoped, stores_of
 from eventstore.web.sessions import At
+from eventstore.web.sound_cache import Check
 
 router = APIRouter(prefix="/v1/realtime/sessions", tags=["playback"], route_class=IdRoute)
 
@@ -69,7 +69,7 @@ def read_transcript(request: Request, queries: Seen, session_id: str) -> Respons
 @router.get(
     "/{session_id}/waveform",
     summary="Draw a session",
-    response_class=FileResponse,
+    response_class=Response,
     responses=documented(
         an_object("eventstore.waveform", "start", "end", "user", "assistant", "turns", "marks"),
         {
@@ -89,18 +89,15 @@ def read_transcript(request: Request, queries: Seen, session_id: str) -> Respons
         410,
     ),
 )
-def read_waveform(request: Request, access: MayRead, session_id: str) -> Response:
+async def read_waveform(request: Request, access: MayRead, session_id: str) -> Response:
     """Loudness of both sides, turns with the estimated seconds of their words, and marks."""
     deep_objects(request)
     queries = scoped(stores_of(request).writing, access)  # reading a long call may take its time
-    cache: SoundCache = request.app.state.sounds
-    path = cache.get(
-        queries,
-        session_id,
-        "waveform",
-        lambda made: made.write_bytes(dumps(queries.waveform(session_id)).encode()),
-    )
-    return FileResponse(path, media_type="application/json")
+
+    def make(stream: BinaryIO, check: Check) -> None:
+        stream.write(dumps(queries.waveform(session_id)).encode())
+
+    return await made_once(request, queries, session_id, "waveform", "application/json", make)
 
 
 @router.get(

@@ -20,6 +20,7 @@ from eventstore.hosts import is_loopback
 from eventstore.small_files import read_small
 from eventstore.web.access import AccessKeys, one_key, parse_keys
 from eventstore.web.requests import Stores
+from eventstore.web.sound_files import sweep
 from eventstore.web.summing import summing
 
 
@@ -64,9 +65,12 @@ def read_keys(file: Path | None, one: str | None) -> AccessKeys | None:
 def open_stores(service: Service) -> Iterator[Stores]:
     """The store that a service is of, opened for the block.
 
+    Files of sound that servers of former versions left in the temporary folder are removed first.
+
     Raises:
         SchemaError: the database's schema is missing, or another than this code's.
     """
+    sweep()
     with (
         EventStore(service.url, keys=service.encryption_keys, time_limit=service.time_limit) as one,
         EventStore(service.url, keys=service.encryption_keys) as other,

@@ -28,7 +28,7 @@ from eventstore.web.sound_files import NamelessFile
 
 #: Seconds between two looks for sessions that were erased, and that a look may take. What was
 #: erased by another process is gone after both at the latest.
-LOOK_EACH, LOOK_PATIENCE = 5.0, 5.0
+LOOK_EACH, LOOK_PATIENCE = 2.0, 5.0
 #: Seconds that making a file may take.
 TIME_LIMIT = 120.0
 #: Bytes on disk that files take together, beside those that are being made.

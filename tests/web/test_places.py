@@ -10,9 +10,12 @@ from itertools import islice
 import httpx
 import pytest
 from support.gated_store import Gate, GatedStore
+from support.sound import append, opened
 
+from eventstore import EventStore
 from eventstore.web import app
 from eventstore.web.access import parse_keys
+from eventstore.web.file_response import asked_span
 from eventstore.web.in_thread import serving
 from eventstore.web.paths import PlacedRoute
 from eventstore.web.places import BusyError, Places
@@ -63,6 +66,73 @@ def test_a_greedy_tenant_holds_up_nobody_else(database_url: str, gate: Gate) -> 
         assert gate.is_empty(), "it got more than its half of the places"
         gate.open()
         assert sorted(one.result().status_code for one in held) == [200] * (asked - 5) + [503] * 5
+
+
+def test_stretches_of_sound_hold_up_nobody(database_url: str, gate: Gate) -> None:
+    at_once, waiting = 2, 16
+    asked = at_once + waiting + 5
+    with (
+        GatedStore(database_url, gate, "nobody") as store,
+        serving(store, ACCESS) as url,
+        client(url, "greedy") as greedy,
+        client(url, "neighbour") as neighbour,
+        ThreadPoolExecutor(asked) as pool,
+    ):
+        for name in KEYS:
+            store.append(name, [opened(), append(2.0, bytes(16_000))], close=False)
+            store.set_metadata(name, {"customer": name})
+        path = "/v1/realtime/sessions/{}/audio?start={}"
+        assert greedy.get(path.format("greedy", 0.5)).status_code == 200
+        held = [
+            pool.submit(greedy.get, path.format("greedy", f"0&end={n + 1}")) for n in range(asked)
+        ]
+        gate.arrivals(at_once)
+        refused = [one.result() for one in islice(as_completed(held, timeout=60), 5)]
+        assert [one.status_code for one in refused] == [503] * 5
+        assert refused[0].headers["retry-after"] == "2"
+        for free in ("/healthz", "/readyz", "/metrics"):
+            assert httpx.get(url + free, timeout=60).status_code == 200
+        assert neighbour.get(path.format("neighbour", 0.5)).status_code == 200
+        assert neighbour.get("/v1/realtime/sessions/neighbour/waveform").status_code == 200
+        cached = greedy.get(path.format("greedy", 0.5))
+        assert cached.status_code == greedy.get("/v1/realtime/sessions").status_code == 200
+        assert gate.is_empty(), "more were made at once"
+        gate.open()
+        assert sorted(one.result().status_code for one in held) == [200] * (asked - 5) + [503] * 5
+
+
+def test_more_sound_than_is_given_at_once_is_refused(database_url: str) -> None:
+    with EventStore(database_url) as store, serving(store) as url:
+        sounds = [append(3000.0 * n + 1, bytes(8000)) for n in range(4)]
+        store.append("call", [opened(), *sounds])
+        path = f"{url}/v1/realtime/sessions/call/audio"
+        refused = httpx.get(path, params={"format": "ogg"})
+        assert refused.status_code == 400
+        assert "start=0 and end=7200" in refused.json()["error"]["message"]
+        part = httpx.get(path, params={"start": 2990, "end": 3010})
+        assert len(part.content) == 44 + 20 * 8000 * 4
+
+
+@pytest.mark.parametrize(
+    ("header", "span"),
+    [
+        (None, (0, 10)),
+        ("bytes=2-4", (2, 5)),
+        ("bytes=2-", (2, 10)),
+        ("bytes=-3", (7, 10)),
+        ("bytes=-30", (0, 10)),
+        ("bytes=0-99", (0, 10)),
+        ("bytes=10-", None),
+        ("bytes=-0", None),
+        ("bytes=4-2", (0, 10)),
+        ("bytes=0-1,4-5", (0, 10)),
+        ("bytes=-", (0, 10)),
+        ("lines=1-2", (0, 10)),
+        ("bytes=99999999999999999999-", (0, 10)),
+    ],
+)
+def test_ranges(header: str | None, span: tuple[int, int] | None) -> None:
+    assert asked_span(header, 10) == span
 
 
 def test_every_route_takes_a_place_or_needs_no_thread() -> None:

@@ -58,8 +58,9 @@ async def get(
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    while not holds():
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(30):
+        while not holds():
+            await asyncio.sleep(0.01)
 
 
 def test_a_file_is_made_once(store: EventStore) -> None:

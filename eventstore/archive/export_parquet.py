@@ -6,12 +6,14 @@ which the extra `parquet` brings.
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from tempfile import SpooledTemporaryFile
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from eventstore.archive.parquet_columns import ITEM_COLUMNS, RESPONSE_COLUMNS, USAGE_COLUMNS
 from eventstore.archive.parquet_file import TableFile
@@ -27,7 +29,9 @@ if TYPE_CHECKING:
     from eventstore.queries import Queries
 
 #: Sessions that are read in one transaction, so that the three files agree about each.
-_TOGETHER = 20
+_TOGETHER = 100
+# Bytes of their rows that are held in memory until all of them are read; more wait in a file.
+_IN_MEMORY = 16 * 1024 * 1024
 _FIRST_TOKENS = 8
 
 
@@ -41,10 +45,17 @@ class Written(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What is read of some sessions: responses, items and usage."""
+    """What is read of some sessions.
+
+    Attributes:
+        sessions: how many.
+        numbers: of rows of responses, items and usage.
+        rows: all of them, behind each other.
+    """
 
     sessions: int
-    rows: list[list[Row]]
+    numbers: list[int]
+    rows: IO[bytes]
 
 
 def write_parquet(
@@ -79,8 +90,9 @@ def write_parquet(
         )
         for ids in _batches(session_ids):
             for found in _found(store, ids, failures):
-                for file, rows in zip((responses, items, usage), found.rows, strict=True):
-                    file.write_all(rows)
+                with found.rows as rows:
+                    for file, number in zip((responses, items, usage), found.numbers, strict=True):
+                        file.write_all(_kept(rows, number))
                 sessions += found.sessions
             if progress is not None:
                 progress(sessions)
@@ -115,10 +127,30 @@ def _found(store: Queries, ids: Sequence[str], failures: list[Failure] | None) -
 
 
 def _read(store: Queries, ids: Sequence[str]) -> Found:
-    with read(store.engine) as tx:
-        read_tables.check_sessions(tx, ids)
-        rows = [list(make(tx, ids)) for make in (_responses, _items, _usage)]
-    return Found(len(ids), rows)
+    rows = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
+    try:
+        with read(store.engine) as tx:
+            read_tables.check_sessions(tx, ids)
+            numbers = [_keep(rows, make(tx, ids)) for make in (_responses, _items, _usage)]
+    except BaseException:
+        rows.close()
+        raise
+    rows.seek(0)
+    return Found(len(ids), numbers, rows)
+
+
+def _keep(file: IO[bytes], rows: Iterable[Row]) -> int:
+    number = 0
+    for row in rows:
+        pickle.dump(row, file)
+        number += 1
+    return number
+
+
+def _kept(file: IO[bytes], number: int) -> Iterator[Row]:
+    for _ in range(number):
+        row: Row = pickle.load(file)  # noqa: S301 (written above, to a file without a name)
+        yield row
 
 
 def _responses(tx: Transaction, ids: Sequence[str]) -> Iterator[Row]:

@@ -43,16 +43,16 @@ def is_metadata(piece: str) -> bool:
 
 
 def read_metadata(
-    target: str, headers: Iterable[tuple[bytes, bytes]], default: dict[str, str]
+    target: str, headers: Iterable[tuple[bytes, bytes]], own: dict[str, str]
 ) -> Metadata:
     """The metadata of a request: of its headers `X-Eventstore-Metadata`, then of its query.
 
     Args:
         target: its path and query; `metadata[key]=value` is a pair.
         headers: a value is a JSON object of texts, or `key=value&key2=value2`.
-        default: pairs that it has unless the request says otherwise.
+        own: pairs of whoever runs the relay, which no request replaces.
     """
-    pairs, refused = dict(default), list[str]()
+    pairs, refused = dict(own), list[str]()
     for key, value in _stated(target, headers, refused):
         try:
             checked = check_metadata([(key, value)])
@@ -62,7 +62,9 @@ def read_metadata(
         except UnicodeEncodeError:
             refused.append("a pair is no text")
         else:
-            if len({**pairs, **checked}) > METADATA_PAIRS:
+            if own.get(key, value) != value:
+                refused.append("a key is set by the relay")
+            elif len({**pairs, **checked}) > METADATA_PAIRS:
                 refused.append(f"there are more than {METADATA_PAIRS} pairs")
             else:
                 pairs.update(checked)

@@ -48,6 +48,20 @@ def add_scope(where: Where, scope: Condition | None, alias: str) -> None:
         )
 
 
+def answers_for(alias: str) -> str:
+    """Return the condition that a row of `response_metadata` says what its response counts for.
+
+    What the session's metadata say of a key, whoever runs the store has said: a response's own
+    value of the key, which the user of an app can choose, does not count beside it. See
+    docs/adr/0019.
+    """
+    return (
+        f"({alias}.own = 0 OR NOT EXISTS (SELECT 1 FROM session_metadata sm"
+        f" WHERE sm.session_id = {alias}.session_id AND sm.key = {alias}.key"
+        f" AND sm.value <> {alias}.value))"
+    )
+
+
 def add_metadata_condition(
     where: Where,
     tx: Transaction,
@@ -56,6 +70,7 @@ def add_metadata_condition(
     alias: str,
     keys: tuple[str, ...],
     timed: bool = True,
+    counted: bool = False,
 ) -> None:
     """Add a condition on the metadata of the rows of `alias`.
 
@@ -64,9 +79,12 @@ def add_metadata_condition(
     Args:
         keys: what rows and their metadata have in common, beside the session.
         timed: and the time.
+        counted: of responses, only pairs that they count for: see `answers_for`.
     """
     joined = " AND ".join(f"x.{key} = {alias}.{key}" for key in ("session_id", *keys))
     test, values = key_condition(condition)
+    if counted:
+        test = f"{test} AND {answers_for('x')}"
     if condition.operator != "!=" or not timed:
         negated = "NOT " if condition.operator == "!=" else ""
         where.add(f"{negated}EXISTS (SELECT 1 FROM {table} x WHERE {joined} AND {test})", *values)

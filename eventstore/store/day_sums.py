@@ -118,18 +118,13 @@ def _pairs(tx: Transaction, within: Where, keys: Sequence[str] = ()) -> tuple[st
         where.add(f"x.key IN ({', '.join('?' * len(keys))})", *keys)
     join = ordered_join(tx)
     own = where.sql() + (
-        " AND (x.own = 1 OR NOT EXISTS (SELECT 1 FROM response_metadata o"
-        " WHERE o.session_id = x.session_id AND o.response_id = x.response_id"
-        " AND o.key = x.key AND o.own = 1))"
-    )
-    session = where.sql() + (
-        " AND NOT EXISTS (SELECT 1 FROM response_metadata o WHERE o.session_id = u.session_id"
-        " AND o.response_id = u.response_id AND o.key = x.key)"
+        " AND x.own = 1 AND NOT EXISTS (SELECT 1 FROM session_metadata o"
+        " WHERE o.session_id = x.session_id AND o.key = x.key)"
     )
     sql = (
         f"SELECT x.key, x.value, u.* FROM usage u {join} response_metadata x ON {_OF_RESPONSE}{own}"
         f" UNION ALL SELECT x.key, x.value, u.* FROM usage u {join} session_metadata x"
-        f" ON x.session_id = u.session_id{session}"
+        f" ON x.session_id = u.session_id{where.sql()}"
     )
     return sql, where.parameters * 2
 

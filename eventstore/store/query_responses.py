@@ -190,8 +190,13 @@ def add_response_conditions(
     wanted: ResponseFilter,
     start: Condition | None = None,
     time: str = "r",
+    counted: bool = False,
 ) -> None:
-    """Add every condition of the filter on `responses r`, but for its text and the start."""
+    """Add every condition of the filter on `responses r`, but for its text and the start.
+
+    Args:
+        counted: of metadata, only pairs that responses count for: see `answers_for`.
+    """
     add_scope(where, wanted.scope, "r")
     for name, value in (
         ("status", wanted.status),
@@ -209,7 +214,8 @@ def add_response_conditions(
     add_time(where, f"{time}.at", wanted.since, wanted.until)
     for condition in wanted.metadata:
         if condition is not start:
-            add_metadata_condition(where, tx, condition, "response_metadata", "r", ("response_id",))
+            table, keys = "response_metadata", ("response_id",)
+            add_metadata_condition(where, tx, condition, table, "r", keys, counted=counted)
 
 
 def add_text_condition(where: Where, tx: Transaction, terms: list[search.Term]) -> None:

@@ -62,12 +62,12 @@ def pieces(
 
 
 def metadata_of(tx: Transaction, responses: Sequence[Row]) -> dict[tuple[str, str], dict[str, str]]:
-    """The metadata that each response of a piece answers to; its own wins over its session's."""
+    """The metadata that each response of a piece answers to; its session's wins over its own."""
     session_ids = list(dict.fromkeys(row[0] for row in responses))
     rows = tx.rows(
         f"{METADATA} WHERE t.session_id IN ({_marks(session_ids)})"
         " AND (t.session_id, t.response_id) >= (?, ?) AND (t.session_id, t.response_id) <= (?, ?)"
-        " ORDER BY own",
+        " ORDER BY own DESC",
         (*session_ids, *responses[0][:2], *responses[-1][:2]),
     )
     found: dict[tuple[str, str], dict[str, str]] = {}

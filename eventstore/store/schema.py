@@ -11,7 +11,7 @@ from eventstore.store.driver_errors import translated
 from eventstore.store.transaction import pooled
 
 #: The migration that this code needs.
-HEAD = "0007"
+HEAD = "0008"
 
 
 def migrations_folder() -> Path:

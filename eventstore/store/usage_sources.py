@@ -11,6 +11,7 @@ from eventstore.store.conditions import (
     add_metadata_condition,
     add_scope,
     add_time,
+    answers_for,
     choose_start,
 )
 from eventstore.store.day_tables import day_of
@@ -89,14 +90,14 @@ def responses_of(tx: Transaction, wanted: ResponseFilter, day: int | None = None
             f"response_metadata m {ordered_join(tx)} usage u ON u.session_id = m.session_id"
             f" AND u.usage_id = 'response/' || m.response_id {OF_RESPONSE}"
         )
-        where.add("m.key = ? AND m.value = ?", start.key, start.value)
+        where.add(f"m.key = ? AND m.value = ? AND {answers_for('m')}", start.key, start.value)
     else:
         start, sql = None, f"{_usage(tx, where, day)} {OF_RESPONSE}"
     where.add("u.kind = 'response'")
     narrowed = wanted.model_copy(
         update=dict.fromkeys(("scope", "since", "until", "session", "model"))
     )
-    add_response_conditions(where, tx, narrowed, start)
+    add_response_conditions(where, tx, narrowed, start, counted=True)
     if wanted.text is not None:
         if tx.keys.name(tx) is not None:
             raise InvalidInputError(
@@ -144,12 +145,12 @@ def group_of(by: str | None) -> tuple[str, list[Any]]:
         return day_of("u.at"), []
     key = metadata_key(by)
     if key is not None and 0 < len(key) <= METADATA_KEY and key == storable(key):
-        # A response's own value wins over its session's.
+        # A session's value wins over a response's own: see `answers_for`.
         return (
-            "COALESCE((SELECT x.value FROM response_metadata x WHERE x.session_id = u.session_id"
-            " AND x.response_id = u.response_id AND x.key = ? ORDER BY x.own DESC LIMIT 1),"
-            " (SELECT y.value FROM session_metadata y WHERE y.session_id = u.session_id"
-            " AND y.key = ?))",
+            "COALESCE((SELECT y.value FROM session_metadata y WHERE y.session_id = u.session_id"
+            " AND y.key = ?), (SELECT x.value FROM response_metadata x"
+            " WHERE x.session_id = u.session_id AND x.response_id = u.response_id"
+            " AND x.key = ? AND x.own = 1))",
             [key, key],
         )
     raise InvalidInputError(

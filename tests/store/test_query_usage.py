@@ -77,8 +77,9 @@ def _response(known: Known) -> Billed | None:
         return None
     at = calls()[known.session_id][done - 1].at
     assert at is not None
-    # A response's own value of a key goes before its session's.
-    metadata = {**known.session_metadata, **(known.resource["metadata"] or {})}
+    # What its session says of a key goes before a response's own value.
+    metadata = {**(known.resource["metadata"] or {}), **known.session_metadata}
+    known = known._replace(resource={**known.resource, "metadata": metadata})
     model = known.resource["eventstore"]["model"]
     usage = known.resource["usage"]
     return Billed("responses", at, known.session_id, model, usage, metadata, known)

@@ -150,13 +150,13 @@ def test_many_sessions_and_long_ones(store: EventStore, folder: Path) -> None:
     assert rows["sess_7", "resp_1"]["metadata"] == {}
 
 
-def test_a_response_s_own_metadata_wins(store: EventStore, folder: Path) -> None:
+def test_a_sessions_metadata_win_over_a_responses_own(store: EventStore, folder: Path) -> None:
     call = Call().store("metadata", metadata={"topic": "session", "user": "u"})
     call.created("resp_1", metadata={"topic": "own"}).done("resp_1", metadata={"topic": "own"})
     store.append("sess_1", call.frames)
     write_parquet(store, ["sess_1"], folder)
     (row,) = table(folder, "responses")
-    assert row["metadata"] == {"topic": "own", "user": "u"}
+    assert row["metadata"] == {"topic": "session", "user": "u"}
 
 
 def test_where_it_fails_what_was_there_stays(store: EventStore, folder: Path) -> None:

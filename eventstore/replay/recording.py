@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
+from eventstore.errors import EventStoreError
 from eventstore.realtime.catalogue import INPUT_AUDIO
 from eventstore.realtime.frames import CLIENT, SERVER, STORE, Frame, decode_columns, parse
 from eventstore.realtime.values import integer, text
@@ -56,11 +57,19 @@ class Recording:
     _kept: list[StoredEvent] | None
     _open: Callable[[], Iterator[StoredEvent]]
 
+    def forget(self) -> None:
+        """Let go of the frames at hand, since the session was erased; who plays them is cut off."""
+        if self._kept is not None:
+            self._kept.clear()
+
     async def sent(self) -> AsyncIterator[StoredEvent]:
         """The server's frames in order."""
         if self._kept is not None:
+            had_some = bool(self._kept)
             for sent in self._kept:
                 yield sent
+            if had_some and not self._kept:
+                raise EventStoreError("the session was erased")
             return
         frames = self._open()
 

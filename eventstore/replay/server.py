@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import lru_cache
 from http import HTTPStatus
 from itertools import count
-from threading import Lock
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -19,13 +17,11 @@ from websockets.http11 import Request, Response
 from eventstore.errors import DatabaseUnavailableError, EventStoreError, NotFoundError
 from eventstore.hosts import Visitors
 from eventstore.queries import Queries
-from eventstore.realtime.frames import SERVER, Frame
-from eventstore.replay.choose import choose_session, wish_of
 from eventstore.replay.connection import Manner, Outcome, serve_connection
 from eventstore.replay.handshake import RefusedError, refusal, subprotocol
 from eventstore.replay.matching import Drift
-from eventstore.replay.recording import Recording, record
-from eventstore.store.read_stream import StoredEvent, read_events
+from eventstore.replay.recording import Recording
+from eventstore.replay.stored_recordings import StoredRecordings
 
 #: Gives the recording that a handshake asks for; raises EventStoreError where there is none.
 Open = Callable[[Request], Recording]
@@ -35,7 +31,6 @@ _INTERNAL_ERROR, _REASON = 1011, 40
 _LOGGER = logging.getLogger("eventstore.replay.server")
 _LOGGER.setLevel(logging.CRITICAL)
 _MAX_FRAME = 32 * 1024 * 1024
-_RECORDINGS_KEPT = 4
 
 
 class Watcher(NamedTuple):
@@ -59,7 +54,7 @@ def recordings_of(
     store: Queries,
     session_id: str | None = None,
     seen_by: Callable[[Request], Queries] | None = None,
-) -> Open:
+) -> StoredRecordings:
     """Recordings out of a store, one that was served a moment ago being at hand.
 
     Args:
@@ -69,31 +64,12 @@ def recordings_of(
             all of it.
     """
 
-    @lru_cache(maxsize=_RECORDINGS_KEPT)
-    def opened(chosen: str, head: int) -> Recording:
-        def frames() -> Iterator[Frame]:
-            return (Frame(e.direction, e.text, e.at) for e in store.events(chosen, last=head))
-
-        def sent() -> Iterator[StoredEvent]:
-            return read_events(store.engine, chosen, 1, head, direction=SERVER)
-
-        return record(chosen, frames, sent)
-
-    reading = Lock()
-
-    def open_(request: Request) -> Recording:
-        seen = store if seen_by is None else seen_by(request)
-        chosen = session_id or choose_session(seen, wish_of(request.path))
-        head = seen.head(chosen)
-        with reading:  # of a hundred clients at once, one reads it
-            return opened(chosen, head)
-
-    return open_
+    return StoredRecordings(store, session_id, seen_by)
 
 
 @asynccontextmanager
 async def replay_server(
-    open_: Open,
+    open_: Open | StoredRecordings,
     manner: Manner,
     host: str,
     port: int,
@@ -122,7 +98,10 @@ async def replay_server(
             return refusal(HTTPStatus.FORBIDDEN, refused)
         try:
             # In a thread: to read a long recording must not hold up those that play.
-            chosen[connection] = await asyncio.to_thread(open_, request)
+            if isinstance(open_, StoredRecordings):
+                chosen[connection] = await open_.find(request)
+            else:
+                chosen[connection] = await asyncio.to_thread(open_, request)
         except RefusedError as error:
             return refusal(error.status, str(error))
         except EventStoreError as error:
@@ -155,7 +134,14 @@ async def replay_server(
         server_header=None,
         logger=_LOGGER,
     ) as server:
-        yield server
+        looking = None
+        if isinstance(open_, StoredRecordings):
+            looking = asyncio.create_task(open_.look())
+        try:
+            yield server
+        finally:
+            if looking is not None:
+                looking.cancel()
 
 
 def _status(error: EventStoreError) -> HTTPStatus:

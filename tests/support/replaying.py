@@ -16,6 +16,7 @@ from eventstore.replay.connection import Manner, Outcome
 from eventstore.replay.matching import Drift
 from eventstore.replay.recording import record
 from eventstore.replay.server import Open, Watcher, replay_server
+from eventstore.replay.stored_recordings import StoredRecordings
 
 INSTANT = Manner(speed=None)
 
@@ -47,7 +48,7 @@ def one(frames: Sequence[Frame], name: str = "recording") -> Open:
 
 
 @contextmanager
-def served(open_: Open, manner: Manner = INSTANT) -> Iterator[Served]:
+def served(open_: Open | StoredRecordings, manner: Manner = INSTANT) -> Iterator[Served]:
     """A replay server on a free port, ended with the block."""
     ready, done = threading.Event(), threading.Event()
     running: list[Served] = []

@@ -1,0 +1,125 @@
+"""Recordings out of a store, for the replay server: those that were served last are at hand.
+
+A recording at hand holds what was said. So it is kept only while its session is as it was: the
+server looks every few seconds, since another process may erase it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import NamedTuple
+from weakref import WeakValueDictionary
+
+from websockets.http11 import Request
+
+from eventstore.errors import EventStoreError
+from eventstore.queries import Queries
+from eventstore.realtime.frames import SERVER, Frame
+from eventstore.replay.choose import choose_session, wish_of
+from eventstore.replay.recording import Recording, record
+from eventstore.store.read_stream import StoredEvent, read_events
+from eventstore.store.sessions import Version, versions
+
+#: Seconds between two looks for sessions that were erased, and that a look may take.
+LOOK_EACH, LOOK_PATIENCE = 2.0, 5.0
+_KEPT = 4
+# Long recordings that are read at once; who plays one reads it in other threads.
+_READ_AT_ONCE = 4
+
+
+class Known(NamedTuple):
+    """A session as it was at a time."""
+
+    session_id: str
+    version: Version
+
+
+class StoredRecordings:
+    """Finds the recording that a handshake asks for. Its methods are called on one event loop.
+
+    Args:
+        store: to read from.
+        session_id: serve this one, whatever clients ask for; None for what their path or query
+            names.
+        seen_by: what of the store a client sees, by its handshake; raises RefusedError. None for
+            all of it.
+    """
+
+    def __init__(
+        self,
+        store: Queries,
+        session_id: str | None = None,
+        seen_by: Callable[[Request], Queries] | None = None,
+    ) -> None:
+        self._store, self._session_id, self._seen_by = store, session_id, seen_by
+        self._kept: OrderedDict[Known, Recording] = OrderedDict()
+        self._reading: dict[Known, asyncio.Future[Recording]] = {}
+        # Those above, and those that somebody still plays.
+        self._alive: WeakValueDictionary[Known, Recording] = WeakValueDictionary()
+        self._threads = ThreadPoolExecutor(_READ_AT_ONCE, "eventstore-recordings")
+
+    async def find(self, request: Request) -> Recording:
+        """Return the recording; of many clients who want the same, one has it read.
+
+        Raises:
+            RefusedError, EventStoreError: there is none for this client.
+        """
+        known = await asyncio.to_thread(self._wanted, request)
+        found = self._alive.get(known)
+        if found is None:
+            reading = self._reading.get(known)
+            if reading is None:
+                loop = asyncio.get_running_loop()
+                reading = loop.run_in_executor(self._threads, partial(self._read, known))
+                self._reading[known] = reading
+                reading.add_done_callback(partial(self._is_read, known))
+            found = await asyncio.shield(reading)
+        return found
+
+    async def look(self) -> None:
+        """Look again and again, until cancelled, whether the sessions are as they were."""
+        while True:
+            await asyncio.sleep(LOOK_EACH)
+            alive = list(self._alive.items())
+            if not alive:
+                continue
+            sessions = {known.session_id for known, _ in alive}
+            ask = partial(versions, self._store.engine, sessions)
+            try:
+                now = await asyncio.wait_for(asyncio.to_thread(ask), LOOK_PATIENCE)
+            except (EventStoreError, TimeoutError):
+                continue  # those who play go on while the database is away
+            for known, recording in alive:
+                version = now.get(known.session_id)
+                if version is None or version[1] != known.version[1]:
+                    recording.forget()
+                if version != known.version:
+                    self._kept.pop(known, None)
+
+    def _wanted(self, request: Request) -> Known:
+        seen = self._store if self._seen_by is None else self._seen_by(request)
+        chosen = self._session_id or choose_session(seen, wish_of(request.path))
+        return Known(chosen, seen.version(chosen))
+
+    def _read(self, known: Known) -> Recording:
+        chosen, (head, _) = known
+
+        def frames() -> Iterator[Frame]:
+            return (Frame(e.direction, e.text, e.at) for e in self._store.events(chosen, last=head))
+
+        def sent() -> Iterator[StoredEvent]:
+            return read_events(self._store.engine, chosen, 1, head, direction=SERVER)
+
+        return record(chosen, frames, sent)
+
+    def _is_read(self, known: Known, reading: asyncio.Future[Recording]) -> None:
+        del self._reading[known]
+        if reading.cancelled() or reading.exception() is not None:
+            return
+        self._kept[known] = self._alive[known] = reading.result()
+        if len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)

@@ -1,15 +1,22 @@
-"""What can be asked of a store: the verbs of `EventStore` that write nothing."""
+"""What can be asked of a store: the verbs of `EventStore` that write nothing.
+
+Only `events` and `export` give frames exactly as they are: in what all others give, secrets are
+masked.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 from eventstore.archive.transcript import Turn, turns
 from eventstore.archive.verify import SegmentDigest, Verified, verify_session
 from eventstore.capture.connections import NAMING_TYPES, export_lines
 from eventstore.errors import DatabaseUnavailableError, InvalidInputError
+from eventstore.realtime.catalogue import STREAMED_TEXTS
 from eventstore.realtime.dialects import Dialect, render_item, render_response
+from eventstore.realtime.mask import mask_value, mask_words
+from eventstore.realtime.mask_session import SessionMask
 from eventstore.realtime.session_config import ClientDialect
 from eventstore.realtime.values import is_storable
 from eventstore.replay.cues import CUE_TYPES, Cue, cues
@@ -31,6 +38,15 @@ from eventstore.store.sessions import (
 )
 from eventstore.times import now, parse_age
 from eventstore.totals import Totals
+
+# How many events before a piece of a text are looked at for its beginning.
+_BEFORE = 500
+
+
+def _masked(events: Iterable[StoredEvent], mask: SessionMask) -> Iterator[StoredEvent]:
+    for event in events:
+        text = mask.mask(event.text).text
+        yield event._replace(text=text, type=mask_words(event.type))
 
 
 class Queries(Totals):
@@ -101,7 +117,7 @@ class Queries(Totals):
             NotFoundError: there is no such session.
         """
         events = read_events(self.engine, session_id, 1, self.head(session_id), CUE_TYPES)
-        return cues(events)
+        return cues(_masked(events, SessionMask()))
 
     def follow(
         self,
@@ -130,7 +146,7 @@ class Queries(Totals):
             stopped or (lambda: False),
             away or (lambda error: None),
         )
-        return cues(events)
+        return cues(_masked(events, SessionMask()))
 
     def reseed(
         self,
@@ -179,6 +195,28 @@ class Queries(Totals):
         end = head if last is None else min(last, head)
         return read_events(self.engine, session_id, max(1, first), end, type)
 
+    def masked_events(
+        self,
+        session_id: str,
+        first: int = 1,
+        last: int | None = None,
+        type: str | None = None,
+    ) -> Iterator[StoredEvent]:
+        """A session's events as `events` gives them, with "[removed]" in place of secrets.
+
+        Raises:
+            NotFoundError: there is no such session.
+        """
+        mask = SessionMask()
+        # A secret may have begun in an earlier piece of the same text.
+        before = max(1, first - _BEFORE)
+        head = self.head(session_id)
+        for event in read_events(
+            self.engine, session_id, before, min(first - 1, head), STREAMED_TEXTS
+        ):
+            mask.mask(event.text)
+        return _masked(self.events(session_id, first, last, type), mask)
+
     def sessions(
         self,
         *,
@@ -215,7 +253,8 @@ class Queries(Totals):
         """
         paging = checked(Paging, {"limit": limit, "after": after, "before": before, "order": order})
         wanted = self._checked(SessionFilter, filters)
-        return query_sessions.query_sessions(self.engine, wanted, paging, live, summary)
+        page = query_sessions.query_sessions(self.engine, wanted, paging, live, summary)
+        return page._replace(data=mask_value(page.data))
 
     def session_ids(self, **filters: Any) -> Iterator[str]:
         """The ids of all sessions that match, oldest first; filters as for `sessions`.
@@ -232,7 +271,8 @@ class Queries(Totals):
             NotFoundError: there is no such session.
         """
         self._see(session_id)
-        return query_sessions.read_session(self.engine, session_id)
+        session: dict[str, Any] = mask_value(query_sessions.read_session(self.engine, session_id))
+        return session
 
     def show(
         self, session_id: str, at: str | int | None = None, dialect: Dialect = "wire"
@@ -247,7 +287,7 @@ class Queries(Totals):
             NotFoundError: there is no such session. InvalidInputError: a bad `at`.
         """
         self._see(session_id)
-        shown = query_sessions.show_session(self.engine, session_id, at)
+        shown: dict[str, Any] = mask_value(query_sessions.show_session(self.engine, session_id, at))
         if dialect != "wire":
             for conversation in shown["conversations"]:
                 items = (render_item(item, dialect) for item in conversation["items"])
@@ -261,7 +301,7 @@ class Queries(Totals):
         Raises:
             NotFoundError: there is no such session.
         """
-        return turns(self.show(session_id), self.events(session_id, type="error"))
+        return turns(self.show(session_id), self.masked_events(session_id, type="error"))
 
     def waveform(self, session_id: str) -> dict[str, Any]:
         """What a player draws of a session: loudness, turns, words and marks on one axis.
@@ -288,7 +328,10 @@ class Queries(Totals):
         Raises:
             NotFoundError, AmbiguousError: none, or several sessions' have the id.
         """
-        return query_sessions.read_conversation(self.engine, conversation_id, session, self.scope)
+        conversation: dict[str, Any] = mask_value(
+            query_sessions.read_conversation(self.engine, conversation_id, session, self.scope)
+        )
+        return conversation
 
     def responses(
         self,
@@ -319,6 +362,7 @@ class Queries(Totals):
         paging = checked(Paging, {"limit": limit, "after": after, "before": before, "order": order})
         wanted = self._checked(ResponseFilter, filters)
         page = query_responses.query_responses(self.engine, wanted, paging)
+        page = page._replace(data=mask_value(page.data))
         if dialect == "wire":
             return page
         return page._replace(data=[render_response(r, dialect) for r in page.data])
@@ -336,7 +380,7 @@ class Queries(Totals):
             NotFoundError, AmbiguousError: none, or several sessions' have the id.
         """
         resource = query_responses.read_response(self.engine, response_id, session, self.scope)
-        return render_response(resource, dialect)
+        return render_response(mask_value(resource), dialect)
 
     def closed_sessions(self, older_than: str | None = None, **filters: Any) -> Iterator[str]:
         """The ids of closed sessions, in order; one that is not projected yet fits no filter.

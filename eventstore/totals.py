@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from eventstore.errors import InvalidInputError
+from eventstore.realtime.mask import mask_entry, mask_words
 from eventstore.store import query_context, query_latency, query_usage, suggest
 from eventstore.store.filters import (
     MAX_SUGGESTIONS,
@@ -17,6 +18,15 @@ from eventstore.store.filters import (
     ResponseFilter,
     checked,
 )
+
+
+def _masked(by: str | None, summed: dict[str, Any]) -> dict[str, Any]:
+    """Mask the secrets in the keys of groups: values of metadata, that is."""
+    name = (by or "").partition(":")[2]
+    for entry in summed["data"]:
+        if isinstance(entry.get("key"), str):
+            entry["key"] = mask_entry(name, entry["key"])
+    return summed
 
 
 class Totals:
@@ -49,7 +59,8 @@ class Totals:
         Raises:
             InvalidInputError: a bad grouping or filter.
         """
-        return query_usage.query_usage(self.engine, by, self._checked(ResponseFilter, filters))
+        summed = query_usage.query_usage(self.engine, by, self._checked(ResponseFilter, filters))
+        return _masked(by, summed)
 
     def latency(self, by: str | None = None, **filters: Any) -> dict[str, Any]:
         """How fast answers came: half of them within `p50_ms`, and so `p90_ms` and `p99_ms`.
@@ -69,7 +80,8 @@ class Totals:
         Raises:
             InvalidInputError: a bad grouping or filter.
         """
-        return query_latency.query_latency(self.engine, by, self._checked(ResponseFilter, filters))
+        told = query_latency.query_latency(self.engine, by, self._checked(ResponseFilter, filters))
+        return _masked(by, told)
 
     def context(self, **filters: Any) -> dict[str, Any]:
         """How contexts grow: mean tokens of the first response of a session, its second, and so on.
@@ -99,7 +111,8 @@ class Totals:
             InvalidInputError: a bad argument.
         """
         wanted = checked(Beginning, {"prefix": prefix, "limit": limit})
-        return suggest.metadata_keys(self.engine, wanted, self.scope)
+        found = suggest.metadata_keys(self.engine, wanted, self.scope)
+        return list(dict.fromkeys(map(mask_words, found)))
 
     def metadata_values(self, key: str, prefix: str = "", limit: int = 20) -> list[str]:
         """Values of a key of metadata, as `metadata_keys` gives the keys.
@@ -108,7 +121,8 @@ class Totals:
             InvalidInputError: a bad argument.
         """
         wanted = checked(Beginning, {"key": key, "prefix": prefix, "limit": limit})
-        return suggest.metadata_values(self.engine, wanted, self.scope)
+        found = suggest.metadata_values(self.engine, wanted, self.scope)
+        return list(dict.fromkeys(mask_entry(key, value) for value in found))
 
     def models(self) -> list[str]:
         """The models of sessions and responses, a thousand at most, as `metadata_keys`."""

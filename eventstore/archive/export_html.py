@@ -38,7 +38,7 @@ def write_html(store: EventStore, session_id: str, stream: BinaryIO) -> None:
         NotFoundError: there is no such session.
     """
     shown = store.show(session_id)
-    told = transcript.turns(shown, store.events(session_id, type="error"))
+    told = transcript.turns(shown, store.masked_events(session_id, type="error"))
     style, script = _asset("call.css"), _asset("call.js")
     with tempfile.TemporaryFile() as sound:
         written = _write_audio(store, session_id, sound)
@@ -53,7 +53,7 @@ def write_html(store: EventStore, session_id: str, stream: BinaryIO) -> None:
             script=Markup(script),  # noqa: S704
             heard=written,
             audio=_base64(sound),
-            events=_event_lines(store.events(session_id)),
+            events=_event_lines(store.masked_events(session_id)),
             clock=call_page.clock,
             pretty=call_page.pretty,
             long=call_page.LONG,

@@ -19,6 +19,7 @@ from eventstore.archive.spans import (
     stated,
     trace_id,
     usage_attributes,
+    without_secrets,
 )
 from eventstore.archive.transcription_spans import transcriptions
 from eventstore.projection import view
@@ -78,7 +79,7 @@ def session_spans(
     times += [error.at for error in told]
     if not times:
         return []
-    return [_root(state, times, told, content), *spans]
+    return [without_secrets(span) for span in (_root(state, times, told, content), *spans)]
 
 
 def _root(state: SessionState, times: list[int], told: list[ServerError], content: bool) -> Span:

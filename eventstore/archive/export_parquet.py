@@ -19,6 +19,7 @@ from eventstore.archive.parquet_columns import ITEM_COLUMNS, RESPONSE_COLUMNS, U
 from eventstore.archive.parquet_file import TableFile
 from eventstore.errors import EventStoreError, Failure
 from eventstore.projection.usage import Tokens
+from eventstore.realtime.mask import mask_entry, mask_frame, mask_words
 from eventstore.realtime.values import loads, mapping, storable
 from eventstore.store import read_tables
 from eventstore.store.outages import attempt
@@ -162,7 +163,22 @@ def _responses(tx: Transaction, ids: Sequence[str]) -> Iterator[Row]:
             notes = mapping(mapping(loads(resource)).get("eventstore"))
             pairs = list(metadata.get((row[0], row[1]), {}).items())
             columns[8], columns[13] = modalities, bool(columns[13])
-            yield (*columns, _storable(notes.get("heard")), pairs, resource)
+            yield _masked((*columns, _storable(notes.get("heard")), pairs, resource))
+
+
+def _masked(row: Row) -> Row:
+    """A row without secrets; its last column is the resource as JSON, pairs are metadata."""
+    *columns, resource = row
+    clean = [mask_words(value) if isinstance(value, str) else value for value in columns]
+    clean = [_masked_pairs(value) if isinstance(value, list) else value for value in clean]
+    return (*clean, mask_frame(resource).text)
+
+
+def _masked_pairs(values: list[Any]) -> list[Any]:
+    return [
+        (mask_words(value[0]), mask_entry(*value)) if isinstance(value, tuple) else value
+        for value in values
+    ]
 
 
 def _storable(value: Any) -> str | None:
@@ -175,7 +191,7 @@ def _items(tx: Transaction, ids: Sequence[str]) -> Iterator[Row]:
             item = mapping(loads(resource))
             heard = mapping(item.get("eventstore")).get("heard")
             stated = (heard, item.get("name"), item.get("call_id"))
-            yield (*columns, *map(_storable, stated), resource)
+            yield _masked((*columns, *map(_storable, stated), resource))
 
 
 def _usage(tx: Transaction, ids: Sequence[str]) -> Iterator[Row]:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from eventstore.projection.state import SessionState
 from eventstore.projection.usage import Tokens
 from eventstore.realtime.dialects import voice_of
+from eventstore.realtime.mask import mask_entry, mask_words
 from eventstore.realtime.values import mapping, storable, text
 
 _MILLION = 1_000_000
@@ -171,6 +172,21 @@ def fail(span: Span, attributes: Attributes, error: dict[str, Any]) -> None:
     type_ = text(error.get("code")) or text(error.get("type")) or "_OTHER"
     attributes["error.type"] = clean(type_, 128)
     span.error = clean(text(error.get("message")) or type_, 1000)
+
+
+def without_secrets(span: Span) -> Span:
+    """Return the same span, with "[removed]" in place of secrets in its texts."""
+    span.name = mask_words(span.name)
+    span.error = None if span.error is None else mask_words(span.error)
+    span.exceptions = [
+        error._replace(message=mask_words(error.message)) for error in span.exceptions
+    ]
+    for name, value in span.attributes.items():
+        if isinstance(value, str):
+            span.attributes[name] = mask_entry(name, value)
+        elif isinstance(value, list):
+            span.attributes[name] = [mask_words(entry) for entry in value]
+    return span
 
 
 def first_time(*times: int | None) -> int | None:

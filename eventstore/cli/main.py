@@ -31,6 +31,7 @@ from eventstore.cli import (
 )
 from eventstore.cli.output import clean
 from eventstore.errors import EventStoreError, InvalidInputError
+from eventstore.realtime.mask import mask_words
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -133,7 +134,7 @@ def _without_reader() -> int:
 
 def _fail(message: str, code: int, hint: click.Context | None = None) -> int:
     help_ = f" (see: {hint.command_path} --help)" if hint is not None else ""
-    click.echo(f"Error: {clean(' '.join(message.split()))}{help_}", err=True)
+    click.echo(f"Error: {clean(mask_words(' '.join(message.split())))}{help_}", err=True)
     return code
 
 

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from eventstore.realtime.mask import mask_words
 from eventstore.realtime.values import dumps
 
 _given: list[Console] = []
@@ -131,7 +132,7 @@ def counter(thing: str) -> Iterator[Callable[[int], None]]:
 
 def say(message: str) -> None:
     """A line on standard error: progress and notes."""
-    click.echo(clean(message), err=True)
+    click.echo(clean(mask_words(message)), err=True)
 
 
 def short_time(iso: str | None) -> str:

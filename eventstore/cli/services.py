@@ -122,8 +122,10 @@ def _seen(stores: Stores, request: Request) -> Queries:
     access = (stores.keys or {}).get(digest(api_key(request.headers) or ""))
     if access is None:
         raise RefusedError(HTTPStatus.UNAUTHORIZED, "connect with an API key of this store")
-    if "read" not in access.rights:
-        raise RefusedError(HTTPStatus.FORBIDDEN, "this key has no right to read")
+    # A replay gives frames as they are.
+    for right in ("read", "raw"):
+        if right not in access.rights:
+            raise RefusedError(HTTPStatus.FORBIDDEN, f"this key has no right to {right}")
     return scoped(stores.writing, access)
 
 

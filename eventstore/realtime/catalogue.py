@@ -64,6 +64,14 @@ TEXT_DELTAS = frozenset(
 )
 
 #: All that grow an item piece by piece.
+STREAMED_TEXTS = sorted(
+    TEXT_DELTAS
+    | {
+        "conversation.item.input_audio_transcription.delta",
+        "session.input_transcript.delta",
+        "session.output_transcript.delta",
+    }
+)
 DELTAS = TEXT_DELTAS | AUDIO_DELTAS | {"conversation.item.input_audio_transcription.delta"}
 
 #: Known types without effect on state, and why.

@@ -27,13 +27,12 @@ from eventstore.realtime.secrets import (
 # What is known of all that stands within a container, as bits.
 _SECRET = 1  # all texts are secret
 _HEADERS = 2  # entries are headers of a request
-_TOOLS = 4  # the tools of a session or a response
 _SCHEMA = 8  # a function's schema: keys are names of parameters
 _PARAMETER = 16  # a parameter that holds a secret
 _LOGPROBS = 32  # `token` is a piece of a word
 _ADDRESS = 64  # the text is the address of a tool's server
 
-_SCHEMAS = frozenset({"parameters", "properties", "inputschema", "outputschema", "schema"})
+_SCHEMAS = frozenset({"properties", "patternproperties", "defs", "definitions"})
 _HEADER_NAMES = frozenset(
     f"{name}headers" for name in ("", "http", "extra", "custom", "request", "default")
 )
@@ -143,6 +142,26 @@ def mask_words(text: str, bits: int = 0) -> str:
     return _with(text, found) if found else text
 
 
+def with_delta(text: str, instead: str) -> str:
+    """Return the text of an event with another text as its `delta`."""
+    depth, at_key, name = 0, False, ""
+    for token in _TOKEN.finditer(text):
+        mark, raw = token[0], token[1]
+        if mark in ("{", "["):
+            depth += 1
+            at_key = mark == "{"
+        elif mark in ("}", "]"):
+            depth -= 1
+        elif mark in (":", ","):
+            at_key = mark == ","
+        elif depth == 1 and raw is not None:
+            if at_key:
+                name, _ = _unescaped(raw)
+            elif name == "delta":
+                return _with(text, [_Found(*token.span(1), instead)])
+    return text
+
+
 def mask_entry(name: str, text: str) -> str:
     """Return the text that stands under a name, such as a pair of metadata, without secrets."""
     return REMOVED if text and is_secret_name(name) else mask_words(text)
@@ -188,11 +207,11 @@ def _below(bits: int, name: str) -> int:
     if kind == "token":
         return bits if bits & _LOGPROBS else _SECRET
     if kind == "schema":
-        return bits | _SCHEMA if bits & _TOOLS else bits
+        return bits | _SCHEMA
     return bits | _KINDS.get(kind, 0)
 
 
-_KINDS = {"headers": _HEADERS, "tools": _TOOLS, "logprobs": _LOGPROBS, "address": _ADDRESS}
+_KINDS = {"headers": _HEADERS, "logprobs": _LOGPROBS, "address": _ADDRESS}
 
 
 def _below_schema(bits: int, kind: str) -> int:
@@ -221,7 +240,7 @@ def _kind(name: str) -> str:
         return "schema"
     if found in _EXAMPLES:
         return "example"
-    return {"tools": "tools", "serverurl": "address"}.get(found, "")
+    return "address" if found == "serverurl" else ""
 
 
 def _is_secret(below: int, bits: int) -> bool:

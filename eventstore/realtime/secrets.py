@@ -74,8 +74,9 @@ _PREFIXES = (
     *("rk_live_", "SG.", "AIza", "ya29.", "tvly-", "r8_"),
 )
 _SCHEME = re.compile(r"\b(bearer|basic)\s{1,4}([A-Za-z0-9._~+/=\-]{8,}+)", re.IGNORECASE)
-_ASSIGNED = re.compile(r"(?<![\w\-])([A-Za-z0-9_\-]{2,40}+)[\"'\\]{0,8}\s{0,2}([=:])\s{0,2}")
-_QUOTED = re.compile(r"[\"'\\]{1,8}")
+#: A name with what stands between it and its value, and the quotes before that.
+ASSIGNED = re.compile(r"(?<![\w\-])([A-Za-z0-9_\-]{2,40}+)[\"'\\]{0,8}\s{0,2}([=:])\s{0,2}")
+QUOTED = re.compile(r"[\"'\\]{1,8}")
 _VALUE = re.compile(r"[^\s\"'\\&,;{}\[\]()<>]++")
 _SENTENCE = re.compile(r"[^\"'\\\r\n,;{}\[\]<>]++")
 _ADDRESS = re.compile(r"://([^\s\"'\\<>]++)")
@@ -142,11 +143,11 @@ def _assigned(text: str, is_json: bool) -> Iterator[Span]:
     place = 0
     # Up to where values, by what ends them, are known to be words: what ends there is, too.
     words = {_VALUE: 0, _SENTENCE: 0}
-    while (found := _ASSIGNED.search(text, place)) is not None:
+    while (found := ASSIGNED.search(text, place)) is not None:
         place = found.end()
         if not is_secret_name(found[1]):
             continue
-        quote = _QUOTED.match(text, place)
+        quote = QUOTED.match(text, place)
         if quote is not None and is_json and '"' in quote[0]:
             continue
         is_header = plain(found[1]).endswith(("authorization", "cookie"))

@@ -15,6 +15,7 @@ from eventstore.errors import InvalidInputError
 from eventstore.projection import view
 from eventstore.projection.heard import heard_text
 from eventstore.projection.state import Item, SessionState
+from eventstore.realtime.mask import mask_value
 from eventstore.realtime.session_config import (
     CLIENT_DIALECTS,
     ClientDialect,
@@ -22,6 +23,7 @@ from eventstore.realtime.session_config import (
     session_update,
 )
 from eventstore.realtime.values import mapping, one_of, sequence, storable_json, text
+from eventstore.replay.reseed_secrets import without_secrets
 
 AssistantAs = Literal["text", "system"]
 #: The user's audio by item and content part.
@@ -75,18 +77,24 @@ def reseed(
     if is_translation(state.wire):
         reason = "a translation session has no conversation"
         return Reseed([], [{"item_id": None, "reason": reason}])
-    seeds = _paired([_seed(state, i, dialect, audio, assistant_as) for i in _items(state)])
+    seeds = [_masked(_seed(state, i, dialect, audio, assistant_as)) for i in _items(state)]
+    seeds = _paired(seeds)
     if max_items is not None:
         seeds = _paired(_last(seeds, max_items), "a function's output cut off from its call")
     # Where the server never described the session, what the client asked for is the best there is.
     update = session_update(state.wire or state.requested, dialect)
+    asked: list[str] = []
+    if update is not None:
+        update, asked = without_secrets(update, state)
     events = [] if update is None else [update]
     for seed in seeds:
         if seed.item is not None:
             events.append({"type": "conversation.item.create", "item": seed.item})
+    lost: list[tuple[str | None, str]] = [(None, reason) for reason in asked]
+    lost += [(seed.item_id, reason) for seed in seeds for reason in seed.lost]
     return Reseed(
         [storable_json(event) for event in events],
-        [{"item_id": seed.item_id, "reason": reason} for seed in seeds for reason in seed.lost],
+        [{"item_id": item_id, "reason": reason} for item_id, reason in lost],
     )
 
 
@@ -105,6 +113,14 @@ def _items(state: SessionState) -> list[Item]:
         if conversation.order:
             return [state.items[item_id] for item_id in conversation.order]
     return []
+
+
+def _masked(seed: _Seed) -> _Seed:
+    """The seed with its secrets masked: whoever needs them there has to give them anew."""
+    clean = mask_value(seed.item)
+    if clean == seed.item:
+        return seed
+    return seed._replace(item=clean, lost=(*seed.lost, "a secret in it, which is masked"))
 
 
 # Which items

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Engine
 
 from eventstore.errors import NotFoundError
+from eventstore.realtime.mask import mask_words
+from eventstore.realtime.secrets import REMOVED
 from eventstore.realtime.values import loads
 from eventstore.store import search
 from eventstore.store.conditions import (
@@ -271,7 +273,9 @@ def _matches(
     matches = []
     for item_id, role, *texts in rows:
         said, _ = decrypted_texts(tx, "items", session_id, item_id, *texts)
-        found = search.snippet(said, terms)
+        found = search.snippet(mask_words(said), terms)
+        if found is None and search.snippet(said, terms) is not None:
+            found = REMOVED
         if found is not None:
             matches.append({"item_id": item_id, "role": role, "text": found})
     return matches

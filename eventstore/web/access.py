@@ -5,7 +5,7 @@ A file of keys is TOML:
     [[key]]
     name = "dashboard"
     key = "…"                            # or sha256 = "…", of the key, in hexadecimal
-    rights = ["read"]                    # of read, append and erase
+    rights = ["read"]                    # of read, raw, append and erase
     metadata = { customer = "42" }       # a pair: other sessions do not exist for it
 """
 
@@ -21,8 +21,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from eventstore.errors import InvalidInputError
 from eventstore.store.filters import BasicFilter, Condition, checked
 
-Right = Literal["read", "append", "erase"]
-RIGHTS: frozenset[Right] = frozenset({"read", "append", "erase"})
+Right = Literal["read", "raw", "append", "erase"]
+#: `read` sees secrets masked; with `raw` beside it, frames are read as they are.
+RIGHTS: frozenset[Right] = frozenset({"read", "raw", "append", "erase"})
 #: Shorter ones could be guessed.
 KEY_LENGTH = 16
 

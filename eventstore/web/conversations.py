@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from eventstore.queries import Queries
 from eventstore.realtime.conversation_items import conversation_item
+from eventstore.realtime.mask import mask_value
 from eventstore.store.query_responses import Page
 from eventstore.times import from_value
 from eventstore.web.documents import a_list, an_object, answer, answer_page, documented, page_of
@@ -60,7 +61,7 @@ def read_conversation(
             "id": conversation_id,
             "object": "conversation",
             "created_at": created_at,
-            "metadata": queries.metadata(session_id),
+            "metadata": mask_value(queries.metadata(session_id)),
             "eventstore": {"session_id": session_id},
         }
     )

@@ -22,6 +22,7 @@ from eventstore.errors import (
     NotFoundError,
     TimeLimitError,
 )
+from eventstore.realtime.mask import mask_words
 from eventstore.realtime.values import dumps
 from eventstore.web.pages.failed import failed_page, is_page
 
@@ -84,7 +85,7 @@ class ApiError(Exception):
 def error_body(status: int, message: str, code: str | None, param: str | None = None) -> bytes:
     """The body of an answer that is an error."""
     kind = "server_error" if status >= 500 else "invalid_request_error"
-    error = {"message": message, "type": kind, "param": param, "code": code}
+    error = {"message": mask_words(message), "type": kind, "param": param, "code": code}
     return dumps({"error": error}).encode("utf-8", "replace")
 
 
@@ -102,7 +103,7 @@ def failure(
 ) -> Response:
     """An answer that is an error: to a program in OpenAI's shape, to a person as a page."""
     if is_page(request):
-        return failed_page(request, status, message)
+        return failed_page(request, status, mask_words(message))
     return error_response(status, message, code, param)
 
 

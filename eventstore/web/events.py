@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -23,7 +23,16 @@ from eventstore.web.access import Access
 from eventstore.web.documents import a_list, answer, documented, page_of
 from eventstore.web.errors import ApiError
 from eventstore.web.paths import IdRoute
-from eventstore.web.requests import MayAppend, Seen, deep_objects, goes_on, scoped, stores_of
+from eventstore.web.requests import (
+    MayAppend,
+    MayRead,
+    Seen,
+    deep_objects,
+    goes_on,
+    may_raw,
+    scoped,
+    stores_of,
+)
 from eventstore.web.streams import Stream, in_turn, piecewise, take_stream
 
 router = APIRouter(prefix="/v1/realtime/sessions", tags=["events"], route_class=IdRoute)
@@ -73,6 +82,8 @@ _APPEND_EXAMPLE = {
     "expected_seq": 0,
 }
 _MOST_EVENTS = 10_000
+#: `events` or `masked_events` of `Queries`.
+Read = Callable[[str, int, int | None, str | None], Iterator[StoredEvent]]
 # Events of which one look takes so many at most.
 _AT_ONCE = 500
 _POLL, _SLOWEST, _PING = 0.2, 1.0, 15.0
@@ -92,6 +103,7 @@ _POLL, _SLOWEST, _PING = 0.2, 1.0, 15.0
 async def list_events(
     request: Request,
     queries: Seen,
+    access: MayRead,
     session_id: str,
     type: Annotated[str | None, Query(max_length=128, description="A glob: `response.*`.")] = None,
     after: Annotated[int, Query(ge=0, le=2**53, description="Behind this seq.")] = 0,
@@ -101,24 +113,31 @@ async def list_events(
     ] = "json",
     stream: Annotated[bool, Query(description="Server-sent events, until it is closed.")] = False,
 ) -> Response:
-    """Each frame exactly as it was received, by seq."""
+    """Each frame exactly as it was received, by seq, to keys with the right `raw`.
+
+    To others, frames have "[removed]" in place of secrets, and none are told as `jsonl`.
+    """
     deep_objects(request)
+    raw = may_raw(access)
+    read = queries.events if raw else queries.masked_events
     if stream:
         after = _last_event_id(request, after)
         await run_in_threadpool(queries.head, session_id)
-        told = _follow(request, queries, session_id, after, type)
+        told = _follow(request, queries, read, session_id, after, type)
         return Stream(told, "text/event-stream", await take_stream(request))
     if format == "jsonl":
         head = await run_in_threadpool(queries.head, session_id)
+        if not raw:
+            raise ApiError(403, "this key has no right to raw frames", "missing_right")
         lines = _lines(queries, session_id, after + 1, head, type)
         pieces = piecewise(request, lines)
         return Stream(pieces, "application/x-ndjson", await take_stream(request))
-    return await run_in_threadpool(_page, queries, session_id, after, limit, type)
+    return await run_in_threadpool(_page, read, session_id, after, limit, type)
 
 
-def _page(queries: Queries, session_id: str, after: int, limit: int, type_: str | None) -> Response:
+def _page(read: Read, session_id: str, after: int, limit: int, type_: str | None) -> Response:
     found = []
-    for event in queries.events(session_id, after + 1, type=type_):
+    for event in read(session_id, after + 1, None, type_):
         found.append(_entry(event))
         if len(found) > limit:
             break
@@ -152,19 +171,19 @@ def _last_event_id(request: Request, after: int) -> int:
 
 
 async def _follow(
-    request: Request, queries: Queries, session_id: str, after: int, type_: str | None
+    request: Request, queries: Queries, read: Read, session_id: str, after: int, type_: str | None
 ) -> AsyncIterator[bytes]:
     """Events as they come, as server-sent events; a line now and then keeps the connection."""
 
-    def read(first: int, last: int) -> bytes:
-        return b"".join(map(_told, queries.events(session_id, first, last, type_)))
+    def read_some(first: int, last: int) -> bytes:
+        return b"".join(map(_told, read(session_id, first, last, type_)))
 
     pause, quiet = _POLL, 0.0
     while await goes_on(request):
         closed, head = await in_turn(request, _ends, queries, session_id)
         if head > after:
             last = min(head, after + _AT_ONCE)
-            yield await in_turn(request, read, after + 1, last)
+            yield await in_turn(request, read_some, after + 1, last)
             after, pause, quiet = last, _POLL, 0.0
             continue
         if closed:

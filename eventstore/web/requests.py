@@ -85,6 +85,11 @@ def _with_right(right: Right) -> Callable[[Request], Awaitable[Access]]:
     return checked
 
 
+def may_raw(access: Access) -> bool:
+    """Return True if frames may be read as they are, with the secrets in them."""
+    return "raw" in access.rights
+
+
 MayRead = Annotated[Access, Depends(_with_right("read"))]
 MayAppend = Annotated[Access, Depends(_with_right("append"))]
 MayErase = Annotated[Access, Depends(_with_right("erase"))]

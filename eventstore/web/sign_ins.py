@@ -1,4 +1,4 @@
-"""Who signed in to the pages: an API key became a cookie, which may read and no more."""
+"""Who signed in to the pages: an API key became a cookie, which reads and does no more."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class SignIns:
         self._found: dict[bytes, tuple[Access, float]] = {}
 
     def begin(self, access: Access) -> str:
-        """The cookie of a new sign-in. It reads, and does no more."""
+        """The cookie of a new sign-in. It reads, raw where the key may, and does no more."""
         cookie = secrets.token_urlsafe(32)
         now = time.monotonic()
         with self._lock:
             kept = {k: v for k, v in self._found.items() if v[1] > now}
             while len(kept) >= _MOST:
                 del kept[next(iter(kept))]
-            reading = access._replace(rights=access.rights & {"read"})
+            reading = access._replace(rights=access.rights & {"read", "raw"})
             kept[_digest(cookie)] = (reading, now + HOURS * 3600)
             self._found = kept
         return cookie

@@ -18,7 +18,7 @@ FILE = f"""
 [[key]]
 name = "all"
 key = "{ALL}"
-rights = ["read", "append", "erase"]
+rights = ["read", "raw", "append", "erase"]
 [[key]]
 name = "reader"
 sha256 = "{digest(READER).hex()}"

@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from eventstore.realtime.mask import mask_value
 from eventstore.store.query_responses import Page
 from eventstore.web.pages.filters import (
     OPERATORS,
@@ -47,7 +48,7 @@ def show_responses(request: Request, queries: Seen) -> Response:
         models=queries.models(),
         filtered=bool(rows or plain or days),
         responses=found.data,
-        of_session={session_id: queries.metadata(session_id) for session_id in _sessions(found)},
+        of_session={one: mask_value(queries.metadata(one)) for one in _sessions(found)},
         turn=turned(query, found, "/responses"),
         command=_command(rows, {**plain, **days}),
     )

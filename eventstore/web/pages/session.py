@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from eventstore.realtime.values import mapping
 from eventstore.web.pages.rendering import page
 from eventstore.web.paths import IdRoute
-from eventstore.web.requests import Seen
+from eventstore.web.requests import MayRead, Seen, may_raw
 
 router = APIRouter(include_in_schema=False, route_class=IdRoute)
 
@@ -18,7 +18,7 @@ KINDS = {"call": "calls a tool", "result": "answers", "error": "error"}
 
 
 @router.get("/sessions/{session_id}")
-def show_session(request: Request, queries: Seen, session_id: str) -> Response:
+def show_session(request: Request, queries: Seen, access: MayRead, session_id: str) -> Response:
     """One call."""
     shown = queries.show(session_id)
     session, usage = shown["session"], shown["usage"]
@@ -34,6 +34,7 @@ def show_session(request: Request, queries: Seen, session_id: str) -> Response:
         turns=queries.transcript(session_id),
         speakers=SPEAKERS,
         kinds=KINDS,
+        may_raw=may_raw(access),
         replay_url=getattr(request.app.state, "replay_url", None),
     )
 

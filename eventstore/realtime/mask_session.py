@@ -1,0 +1,117 @@
+"""Mask the frames of a session in their order: also secrets that come in pieces, as deltas.
+
+Each delta of a text or of a tool's arguments is looked at with what came before it. Nothing is
+held back: of a key that is known by its shape alone, a few first characters may have passed before
+it is known. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+
+from eventstore.realtime.frames import parse
+from eventstore.realtime.mask import Masked, mask_frame, with_delta
+from eventstore.realtime.secrets import ASSIGNED, QUOTED, REMOVED, is_secret_name, plain, secrets_in
+from eventstore.realtime.values import text as text_of
+
+# Texts that are streamed at once, and characters of each that are looked at again.
+_MOST, _TAIL = 64, 300
+_BRACKETS = {"{": "}", "[": "]"}
+_WORD_ENDS = re.compile(r"[\s\"'\\&,;{}\[\]()<>]")
+
+
+class SessionMask:
+    """Masks the frames of one session, which come in their order."""
+
+    def __init__(self) -> None:
+        self._streamed: OrderedDict[tuple[str, ...], _Streamed] = OrderedDict()
+
+    def mask(self, text: str | bytes) -> Masked:
+        """Mask the secrets of the next frame: see `mask_frame`."""
+        masked = mask_frame(text)
+        if not isinstance(text, str) or not isinstance(masked.text, str):
+            return masked
+        if '.delta"' not in text or "audio.delta" in text:
+            return masked
+        event = parse(text)
+        delta = text_of((event or {}).get("delta"))
+        if event is None or not delta:
+            return masked
+        names = ("type", "response_id", "item_id", "content_index", "output_index")
+        streamed = self._of(tuple(str(event.get(name)) for name in names))
+        if not streamed.feed(delta):
+            return masked
+        return Masked(with_delta(masked.text, REMOVED), max(1, masked.secrets))
+
+    def _of(self, key: tuple[str, ...]) -> _Streamed:
+        found = self._streamed.pop(key, None) or _Streamed()
+        self._streamed[key] = found
+        if len(self._streamed) > _MOST:
+            self._streamed.popitem(last=False)
+        return found
+
+
+class _Streamed:
+    """A text that comes in pieces, as far as it is remembered."""
+
+    def __init__(self) -> None:
+        self._tail = ""
+        self._ends: re.Pattern[str] | None = None  # what ends the secret that is open
+        self._depth = 0  # of containers, where all that is in them is secret
+
+    def feed(self, piece: str) -> bool:
+        """Take the next piece; return True if some of it is secret."""
+        begin = 0
+        if self._ends is not None:
+            begin = self._end_of(piece, 0)
+            if begin < 0:
+                return True
+            self._tail = ""
+        text, base = self._tail + piece[begin:], len(self._tail)
+        touched = self._look(text, base)
+        self._tail = text[-_TAIL:]
+        return touched or begin > 0
+
+    def _end_of(self, text: str, begin: int) -> int:
+        """Where the secret that is open ends; -1 where it goes on behind the text."""
+        assert self._ends is not None  # noqa: S101
+        for found in self._ends.finditer(text, begin):
+            if self._depth and found[0] in _BRACKETS:
+                self._depth += 1
+                continue
+            self._depth = max(0, self._depth - 1)
+            if not self._depth:
+                self._ends = None
+                return found.start()
+        return -1
+
+    def _look(self, text: str, base: int) -> bool:
+        """Look for secrets that reach behind `base`, and whether one is open at the end."""
+        touched = False
+        for _, stop in secrets_in(text):
+            touched = touched or stop > base
+            if stop == len(text):
+                self._ends = _WORD_ENDS
+        place = 0
+        while (found := ASSIGNED.search(text, place)) is not None:
+            place = found.end()
+            is_headers = plain(found[1]).endswith("headers")
+            if not (is_headers or is_secret_name(found[1])):
+                continue
+            quote = QUOTED.match(text, place)
+            opening = text[place : place + 1]
+            if quote is not None and not is_headers:
+                mark = re.escape(quote[0])
+                self._ends = re.compile(mark if "\\" in quote[0] else rf"(?<!\\){mark}")
+                place = quote.end()
+            elif opening in _BRACKETS:
+                self._ends, self._depth = re.compile(r"[{}\[\]]"), 1
+                place += 1
+            else:
+                continue
+            start, place = place, self._end_of(text, place)
+            if place < 0:
+                return touched or len(text) > max(base, start)
+            touched = touched or place > max(base, start)
+        return touched

@@ -10,6 +10,7 @@ from eventstore.projection import conversation, responses, session, speech
 from eventstore.projection.state import LogEvent, SessionState
 from eventstore.realtime import catalogue
 from eventstore.realtime.frames import STORE, UNREADABLE
+from eventstore.realtime.session_clock import correction
 
 Handler = Callable[[SessionState, LogEvent, dict[str, Any]], None]
 
@@ -67,6 +68,10 @@ def advance(
     state.seq = seq
     if at is not None and direction != STORE:
         state.last_at = at
+        if type_ not in catalogue.UNTIMED:
+            if state.timed_at is not None:
+                _correct_clock(state, at - state.timed_at)
+            state.timed_at = at
     if type_ in catalogue.INPUT_AUDIO:
         state.input_bytes += audio_bytes
         return
@@ -85,6 +90,14 @@ def advance(
         state.fold_errors += 1
         unforeseen.count(unforeseen.FOLD)
         state.diagnose(event, "fold_error", f"{type_}: {type(error).__name__}: {error}")
+
+
+def _correct_clock(state: SessionState, step: int) -> None:
+    """Note a step of the wall clock that no call can take."""
+    shift = correction(step)
+    if shift:
+        state.clock_shift += shift
+        state.dirty.session = True
 
 
 def _count(state: SessionState, event: LogEvent) -> None:

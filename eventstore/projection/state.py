@@ -220,12 +220,19 @@ class Dirty:
 
 @dataclass(slots=True)
 class SessionState:
-    """A session after the events 1 to `seq`."""
+    """A session after the events 1 to `seq`.
+
+    Attributes:
+        timed_at: the arrival of the last event that the clock goes by: no delta, no note of ours.
+        clock_shift: what is added to arrivals, in microseconds, since the wall clock jumped.
+    """
 
     session_id: str
     seq: int = 0
     first_at: int | None = None
     last_at: int | None = None
+    timed_at: int | None = None
+    clock_shift: int = 0
     server_id: str | None = None
     wire: dict[str, Any] = field(default_factory=dict)
     requested: dict[str, Any] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from eventstore.projection.heard import heard_text
 from eventstore.projection.state import AudioSpan, Item, Part, Response, SessionState
 from eventstore.realtime.audio import bytes_per_ms, output_format
 from eventstore.realtime.dialects import response_config
+from eventstore.realtime.session_clock import DISORDER_US
 from eventstore.realtime.values import mapping, sequence, text
 from eventstore.times import to_iso
 
@@ -239,8 +240,27 @@ def _completed(entry: dict[str, Any], item: Item) -> dict[str, Any]:
 
 
 def elapsed_ms(start: int | None, end: int | None) -> float | None:
-    """Milliseconds between two times, None where either is unknown."""
-    return None if start is None or end is None else (end - start) / 1000
+    """Milliseconds between two arrivals.
+
+    Returns:
+        None where either is unknown, or where the clock was set back between them; never less
+        than 0: events may be out of order by a little.
+    """
+    if start is None or end is None or end - start < -DISORDER_US:
+        return None
+    return max(0, end - start) / 1000
+
+
+def length_ms(start: int | None, end: int | None, shift_ms: float) -> float | None:
+    """Milliseconds that a session took; None where its times are unknown.
+
+    Args:
+        start, end: its first and last arrival.
+        shift_ms: what is added to arrivals at its end, since the wall clock jumped.
+    """
+    if start is None or end is None:
+        return None
+    return max(0.0, (end - start) / 1000 + shift_ms)
 
 
 def _response_notes(state: SessionState, response: Response, deltas: bool) -> dict[str, Any]:
@@ -298,7 +318,7 @@ def session_resource(state: SessionState) -> dict[str, Any]:
         "events": state.seq,
         "opened_at": to_iso(state.first_at),
         "last_at": to_iso(state.last_at),
-        "duration_ms": elapsed_ms(state.first_at, state.last_at),
+        "duration_ms": length_ms(state.first_at, state.last_at, state.clock_shift / 1000),
         "closed": state.closed,
         "closed_at": to_iso(state.closed_at),
         "close_reason": state.close_reason,
@@ -316,6 +336,8 @@ def session_resource(state: SessionState) -> dict[str, Any]:
         notes["events_of_other_unknown_types"] = state.unnamed_types
     if state.notes:
         notes["opened"] = state.notes
+    if state.clock_shift:
+        notes["clock_shift_ms"] = state.clock_shift / 1000
     if state.dtmf:
         notes["dtmf"] = list(state.dtmf)
     if state.dtmf_left_out:

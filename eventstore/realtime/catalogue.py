@@ -163,6 +163,9 @@ PART_DELTAS = frozenset(
     }
 )
 
+#: A projection's clock does not go by the arrivals of these: a rebuild does not read them all.
+UNTIMED = SKIPPED_BY_REBUILD | PART_DELTAS | INPUT_AUDIO
+
 
 def canonical(type_: str) -> str:
     """The GA name of a type; unknown names stay as they are."""

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from eventstore.realtime.catalogue import RENAMED, canonical
 from eventstore.realtime.frames import UNREADABLE, parse
+from eventstore.realtime.session_clock import SessionClock
 from eventstore.realtime.values import count, mapping, sequence, text
 from eventstore.store.read_stream import StoredEvent
 
@@ -35,7 +36,7 @@ class Cue(NamedTuple):
     Attributes:
         seq: the event that says so.
         at: when, in microseconds since 1970 UTC; None where unknown.
-        offset_ms: when, in milliseconds since the session's first cue with a time.
+        offset_ms: when, in milliseconds since the session's first cue with a time; never falls.
         kind: what. `saying` is a piece of speech as it was generated, `said` a whole turn.
         speaker: user, assistant, system or tool; None for what nobody says.
         text: the words, or what a person should read.
@@ -55,13 +56,12 @@ class Cue(NamedTuple):
 class _Stage:
     """What the script must remember from one event to the next."""
 
-    started_at: int | None = None
+    clock: SessionClock = field(default_factory=SessionClock)
     streamed: dict[str, str] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
     outside: set[str] = field(default_factory=set)
 
 
-# Metadata may be set long after the call.
 METADATA = "eventstore.session.metadata"
 
 _Found = Iterator[tuple[Kind, str | None, str, str | None]]
@@ -71,13 +71,10 @@ def cues(events: Iterable[StoredEvent]) -> Iterator[Cue]:
     """The cues of a session's events, in order. Holds no more than the items' ids."""
     stage = _Stage()
     for event in events:
-        if stage.started_at is None:
-            stage.started_at = event.at
-        offset = (
-            None
-            if event.at is None or stage.started_at is None or event.type == METADATA
-            else (event.at - stage.started_at) / 1000
-        )
+        # Metadata may be set long after the call.
+        at = None if event.type == METADATA else event.at
+        moment = stage.clock.moment(at)
+        offset = None if at is None else moment / 1000
         for kind, speaker, words, id_ in _cues_of(stage, event):
             yield Cue(event.seq, event.at, offset, kind, speaker, words, id_)
 

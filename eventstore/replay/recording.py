@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
 from eventstore.errors import EventStoreError
 from eventstore.realtime.catalogue import INPUT_AUDIO
 from eventstore.realtime.frames import CLIENT, SERVER, STORE, Frame, decode_columns, parse
+from eventstore.realtime.session_clock import SessionClock
 from eventstore.realtime.values import integer, text
 from eventstore.replay.causality import Script, ScriptWriter
 from eventstore.store.read_stream import StoredEvent
@@ -26,7 +28,7 @@ class Closing(NamedTuple):
     """How a recorded connection ended.
 
     Attributes:
-        at: when, in microseconds since 1970 UTC; None where unknown.
+        at: when, in microseconds since 1970 UTC, by a clock that never jumps; None where unknown.
         code, reason: of the close frame.
         by_client: whether it is known that the client closed it.
     """
@@ -103,7 +105,11 @@ def record(
     whole, streamed = True, 0
     started_at = ended_at = None
     closing = Closing(None, _NORMAL_CLOSURE, "")
-    for seq, frame in enumerate(open_(), 1):
+    clock, shifts = SessionClock(), [(0, 0)]
+    for seq, arrived in enumerate(open_(), 1):
+        frame = arrived._replace(at=clock.steady(arrived.at))
+        if clock.shift != shifts[-1][1]:
+            shifts.append((seq, clock.shift))
         type_ = writer.add(seq, frame)
         if frame.direction != STORE and frame.at is not None:
             ended_at = frame.at
@@ -118,8 +124,24 @@ def record(
     if closing.at is None:
         closing = closing._replace(at=ended_at)
     at_hand = kept if whole else None
-    again = sent or (lambda: _sent(open_()))
+    again = partial(_steady, sent or (lambda: _sent(open_())), shifts)
     return Recording(name, writer.script, started_at, closing, streamed, at_hand, again)
+
+
+def _steady(
+    sent: Callable[[], Iterator[StoredEvent]], shifts: list[tuple[int, int]]
+) -> Iterator[StoredEvent]:
+    """Frames with the arrivals that a clock which never jumps would have told.
+
+    Args:
+        shifts: from which seq on so much is added to arrivals, in microseconds.
+    """
+    place = 0
+    for event in sent():
+        while place + 1 < len(shifts) and shifts[place + 1][0] <= event.seq:
+            place += 1
+        shift = shifts[place][1]
+        yield event if event.at is None else event._replace(at=event.at + shift)
 
 
 def _sent(frames: Iterable[Frame]) -> Iterator[StoredEvent]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from math import ceil, log2
 from typing import Any
 
+from eventstore.realtime.session_clock import DISORDER_US
 from eventstore.store.transaction import Transaction
 from eventstore.store.usage_sources import Source
 
@@ -21,9 +22,14 @@ _LEAST = -1
 
 #: Of a response `r`, in microseconds, null where it is not known: from the end of the user's speech
 #: until sound; without speech, from the response's creation until sound or text.
-ANSWER_US = (
+_TOOK_US = (
     "COALESCE(r.first_audio_at - r.speech_ended_at,"
     " COALESCE(r.first_audio_at, r.first_text_at) - r.created_at)"
+)
+# As `view.elapsed_ms`: where the clock was set back meanwhile, it is not known.
+ANSWER_US = (
+    f"CASE WHEN {_TOOK_US} < {-DISORDER_US} THEN NULL WHEN {_TOOK_US} < 0 THEN 0"
+    f" ELSE {_TOOK_US} END"
 )
 
 #: How many answers of a group and a model are in each bucket.

@@ -19,8 +19,8 @@ from eventstore.store.erasures import audio_erased_at, refuse_erased
 from eventstore.store.filters import MAX_LIMIT, Condition, Paging, SessionFilter
 from eventstore.store.load_state import load_state
 from eventstore.store.page_bytes import fitting, light
+from eventstore.store.moments import seq_after
 from eventstore.store.query_responses import Page
-from eventstore.store.read_segments import first_at, last_seq_at
 from eventstore.store.session_pages import no_session, session_rows
 from eventstore.store.session_summaries import add_summaries
 from eventstore.store.transaction import Row, Transaction, read
@@ -32,9 +32,7 @@ _COLUMNS = (
 )
 RESOURCE = "SELECT wire, notes FROM sessions WHERE session_id = ?"
 STREAM = "SELECT head_seq, closed_at, erased_at FROM streams WHERE session_id = ?"
-FIRST_AT = "SELECT at FROM events WHERE session_id = ? AND seq = 1"
 # The last event that is not behind the moment; times come from clients and need not rise.
-SEQ_AT = "SELECT MAX(seq) FROM events WHERE session_id = ? AND at <= ?"
 
 # No longer than numbers that Python reads.
 _AT = re.compile(
@@ -98,7 +96,9 @@ def _resource(tx: Transaction, row: Row) -> dict[str, Any]:
     notes: dict[str, Any] = loads(kept)
     # What the stream's own row knows is not repeated in the read model.
     notes["events"], notes["last_at"] = head_seq, to_iso(last_at)
-    notes["duration_ms"] = view.elapsed_ms(at if notes["opened_at"] else None, last_at)
+    notes["duration_ms"] = view.length_ms(
+        at if notes["opened_at"] else None, last_at, notes.get("clock_shift_ms", 0)
+    )
     if erased_at is not None:
         notes["audio_erased_at"] = to_iso(erased_at)
     return {**resource, "eventstore": notes}
@@ -189,15 +189,10 @@ def resolve_at(tx: Transaction, session_id: str, head_seq: int, at: str | int) -
         raise InvalidInputError(f"--at {text!r}: use a seq (120) or +SECONDS (+12.5)")
     if given["seq"] is not None:
         return min(int(given["seq"]), head_seq)
-    row = tx.row(FIRST_AT, (session_id,))
-    first = row[0] if row is not None else first_at(tx, session_id)
-    if first is None:
+    seq = seq_after(tx, session_id, head_seq, min(float(given["seconds"]), 1e9))
+    if seq is None:
         raise InvalidInputError(f"session {session_id} was recorded without times; use a seq")
-    end = first + round(min(float(given["seconds"]), 1e9) * 1_000_000)
-    row = tx.row(SEQ_AT, (session_id, end))
-    if row is not None and row[0] is not None:
-        return int(row[0])
-    return last_seq_at(tx, session_id, end) or 0
+    return seq
 
 
 def read_conversation(

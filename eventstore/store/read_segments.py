@@ -30,11 +30,6 @@ SEGMENT_WITH = (
     " WHERE session_id = ? AND first_seq <= ? AND last_seq >= ? ORDER BY first_seq DESC LIMIT 1"
 )
 PLACES = "SELECT first_seq, sha256, location FROM segments WHERE session_id = ? ORDER BY first_seq"
-FIRST_AT = "SELECT first_at FROM segments WHERE session_id = ? AND first_seq = 1"
-LAST_SEGMENT_BEFORE = (
-    "SELECT first_seq FROM segments WHERE session_id = ? AND least_at <= ?"
-    " ORDER BY first_seq DESC LIMIT 1"
-)
 
 
 class Segment(NamedTuple):
@@ -234,19 +229,3 @@ def sealed_events(
             return
         yield from (row for row in events_in(packed, sound=sound) if first <= row.seq <= last)
         first = packed.last_seq + 1
-
-
-def first_at(tx: Transaction, session_id: str) -> int | None:
-    """The time of a sealed session's first event."""
-    row = tx.row(FIRST_AT, (session_id,))
-    return row[0] if row is not None else None
-
-
-def last_seq_at(tx: Transaction, session_id: str, at: int) -> int | None:
-    """The last sealed event that is not behind a moment; None where all are."""
-    row = tx.row(LAST_SEGMENT_BEFORE, (session_id, at))
-    packed = packed_segment(tx, session_id, row[0]) if row is not None else None
-    if packed is None:
-        return None
-    seqs = (r.seq for r in events_in(packed, sound=False) if r.at is not None and r.at <= at)
-    return max(seqs, default=None)

@@ -11,6 +11,7 @@ from eventstore.realtime.values import dumps
 OPENED = "eventstore.session.opened"
 GAP = "eventstore.session.gap"
 CLOSED = "eventstore.session.closed"
+CLOCK = "eventstore.session.clock"
 
 
 def opened(key: str, metadata: Mapping[str, str], notes: Mapping[str, Any], at: int) -> Frame:
@@ -31,6 +32,16 @@ def opened(key: str, metadata: Mapping[str, str], notes: Mapping[str, Any], at: 
 def gap(reason: str, facts: Mapping[str, Any], at: int | None) -> Frame:
     """Something is missing at this place of the log."""
     return Frame(STORE, dumps({"type": GAP, "reason": reason, **facts}), at)
+
+
+def clock(jump: int, at: int) -> Frame:
+    """The wall clock jumped, and the times of the log did not.
+
+    Args:
+        jump: by how much, in microseconds; less than 0 where it was set back.
+        at: when that was seen, by the clock of the log.
+    """
+    return Frame(STORE, dumps({"type": CLOCK, "jump_ms": jump / 1000}), at)
 
 
 def closed(by: str | None, code: int | None, reason: str | None, at: int | None) -> Frame:

@@ -97,6 +97,7 @@ class _Work:
             "piece": self._pieces.append,
             "record": self._record,
             "gap": lambda number, why, facts: self._sessions[number].gap(why, **facts),
+            "clock": lambda number, *jump: self._sessions[number].clock_jumped(*jump),
             "close": lambda number, *how: self._sessions.pop(number).close(*how),
             "commit": self._commit,
         }

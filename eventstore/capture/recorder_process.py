@@ -22,6 +22,7 @@ from pathlib import Path
 from threading import Condition, Lock, Thread
 from typing import Any
 
+from eventstore.capture.arrival_clock import ArrivalClock
 from eventstore.capture.message_unpacking import Message, size_of
 from eventstore.capture.recorder import MEMORY, Counters
 from eventstore.errors import EventStoreError
@@ -45,9 +46,14 @@ _RESERVE = 16
 
 
 class RemoteSession:
-    """One live session: as `SessionRecorder`, of a `RecorderProcess`."""
+    """One live session: as `SessionRecorder`, of a `RecorderProcess`.
+
+    Attributes:
+        clock: what its frames are stamped by.
+    """
 
     def __init__(self, recorder: RecorderProcess, number: int, begun: tuple[Any, ...]) -> None:
+        self.clock = ArrivalClock()
         self._recorder, self.number, self.begun = recorder, number, begun
         self.session_id: str | None = None
         self.missed: dict[str, int] = {}
@@ -64,6 +70,10 @@ class RemoteSession:
         """Note in the log that something is missing here, and why."""
         self._recorder.say("gap", self.number, reason, facts)
 
+    def clock_jumped(self, jump: int, at: int) -> None:
+        """Note in the log that the wall clock jumped by so many microseconds, and the log's not."""
+        self._recorder.say("clock", self.number, jump, at)
+
     def is_pressed(self) -> bool:
         """Whether who can hand over less now should: see `RecorderProcess.is_pressed`."""
         return self._recorder.is_pressed(self.number)
@@ -76,7 +86,7 @@ class RemoteSession:
         self, by: str | None = None, code: int | None = None, reason: str | None = None
     ) -> None:
         """No more will come; once."""
-        self._recorder.end(self, by, code, reason, now())
+        self._recorder.end(self, by, code, reason, self.clock.now())
 
 
 class RecorderProcess:

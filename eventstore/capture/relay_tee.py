@@ -28,7 +28,6 @@ from eventstore.capture.session_recorder import SessionRecorder
 from eventstore.capture.unfinished import Unfinished
 from eventstore.capture.unpacking_thread import UnpackingThread
 from eventstore.realtime.frames import CLIENT, SERVER
-from eventstore.times import now
 
 _LOGGER = logging.getLogger("eventstore.relay")
 #: Bytes that are unpacked on the calls' own way, of each piece that is read.
@@ -114,6 +113,14 @@ class Tee:
 
     # What is read
 
+    def _arrived(self) -> int:
+        """The time, by the session's clock; a jump of the wall clock is noted."""
+        at = self.session.clock.now()
+        jump = self.session.clock.jumped(at)
+        if jump is not None and self.problem is None:
+            self.session.clock_jumped(jump, at)
+        return at
+
     def take(self, direction: str, data: bytes, most: int | None = None) -> int:
         """Read and record the next bytes of a direction.
 
@@ -128,7 +135,7 @@ class Tee:
         found = scanner.feed(data, most)
         if found:
             self._inline = _INLINE
-            at = now()
+            at = self._arrived()
             for one in found:
                 if self._working is None and isinstance(one, str | bytes):  # the usual case
                     self._record(direction, one, at)

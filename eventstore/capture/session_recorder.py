@@ -6,18 +6,24 @@ from concurrent.futures import Future
 from typing import Any
 
 from eventstore.capture import notes
+from eventstore.capture.arrival_clock import ArrivalClock
 from eventstore.capture.message_unpacking import joined
 from eventstore.capture.outbox import Live, Outbox
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.frames import CLIENT, SERVER, Frame
-from eventstore.times import is_time, now
+from eventstore.times import is_time
 
 
 class SessionRecorder:
-    """One live session. All methods may be called from any thread, and none blocks."""
+    """One live session. All methods may be called from any thread, and none blocks.
+
+    Attributes:
+        clock: what its frames are stamped by, where no time is given with them.
+    """
 
     def __init__(self, outbox: Outbox, live: Live) -> None:
         self._outbox, self._live = outbox, live
+        self.clock = ArrivalClock()
 
     @property
     def session_id(self) -> str | None:
@@ -35,12 +41,16 @@ class SessionRecorder:
         Args:
             direction: `client` or `server`.
             text: exactly as on the wire; bytes for a binary message.
-            at: arrival in microseconds since 1970 UTC; now where it is not given.
+            at: arrival in microseconds since 1970 UTC; now, by its `clock`, where it is not given.
 
         Raises:
             InvalidInputError: another direction, or a time that is none.
         """
-        at = now() if at is None else at
+        if at is None:
+            at = self.clock.now()
+            jump = self.clock.jumped(at)
+            if jump is not None:
+                self.clock_jumped(jump, at)
         if direction not in (CLIENT, SERVER) or not is_time(at):
             raise InvalidInputError(f"direction {direction!r} at {at!r}: use client or server")
         self._outbox.put(self._live, Frame(direction, text, at))
@@ -58,7 +68,11 @@ class SessionRecorder:
             reason: a word for it.
             facts: what is known of it; values as in JSON.
         """
-        self._outbox.put(self._live, notes.gap(reason, facts, now()))
+        self._outbox.put(self._live, notes.gap(reason, facts, self.clock.now()))
+
+    def clock_jumped(self, jump: int, at: int) -> None:
+        """Note in the log that the wall clock jumped by so many microseconds, and the log's not."""
+        self._outbox.put(self._live, notes.clock(jump, at))
 
     def committed(self) -> Future[None]:
         """A future that is done once all that was handed over so far is in the database.
@@ -87,5 +101,5 @@ class SessionRecorder:
             code, reason: of its close frame; 1006 where there was none.
             at: when, in microseconds since 1970 UTC; now where it is not given.
         """
-        at = now() if at is None else at
+        at = self.clock.now() if at is None else at
         self._outbox.end(self._live, notes.closed(by, code, reason, at))

@@ -89,6 +89,7 @@ NO_EFFECT = {
     "conversation.item.input_audio_transcription.segment": "the completed transcript has it",
     "session.close": "a wish; session.closed answers",
     "ping": "keep-alive",
+    "eventstore.session.clock": "the recorder saw the wall clock jump; the log's times did not",
 }
 
 #: Types that the projection folds, by their GA name.

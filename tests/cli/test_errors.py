@@ -40,6 +40,7 @@ COMMANDS = {
     "metadata": "",
     "archive": "--all",
     "unseal": "sess_a",
+    "repair": "sess_a",
     "copy": "--all --to sqlite:///other.db",
     "offload": "--all --to segments",
     "verify": "--all",

@@ -19,7 +19,8 @@ from eventstore import EventStore, Frame
 from eventstore.demo import call_lines
 from eventstore.realtime.catalogue import RENAMED
 from eventstore.realtime.frames import decode
-from eventstore.replay.cues import CUE_TYPES, Cue, cues
+from eventstore.realtime.session_clock import SessionClock
+from eventstore.replay.cues import CUE_TYPES, METADATA, Cue, cues
 from eventstore.store.read_stream import StoredEvent
 
 
@@ -232,15 +233,13 @@ def test_a_replay_of_any_stream_reads_all_that_makes_cues(store: EventStore) -> 
 def _from_first_cue(played: list[Frame]) -> list[Cue]:
     """The script as it counts from the first event that may make a cue."""
     found = script(played)
-    kept = [(n, f) for n, f in enumerate(played, 1) if decode(f.text).type in CUE_TYPES]
-    start = next((frame.at for _, frame in kept if frame.at is not None), None)
+    clock, offsets = SessionClock(), {}
+    for seq, frame in enumerate(played, 1):
+        type_ = decode(frame.text).type
+        if type_ in CUE_TYPES and type_ != METADATA:
+            offsets[seq] = clock.moment(frame.at) / 1000
     return [
-        cue._replace(
-            offset_ms=None
-            if cue.at is None or start is None or cue.kind == "metadata"
-            else (cue.at - start) / 1000
-        )
-        for cue in found
+        cue._replace(offset_ms=None if cue.at is None else offsets.get(cue.seq)) for cue in found
     ]
 
 

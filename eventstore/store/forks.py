@@ -1,4 +1,4 @@
-"""What a forked child process gets of the stores that its parent had opened: docs/adr/0018.
+"""What a forked child process gets of the stores that its parent had opened: docs/adr/0020.
 
 Everything that holds a connection, a lock or a thread registers here, by a weak reference. At a
 fork, in this order:

@@ -18,8 +18,8 @@ from eventstore.store.encrypted_rows import decrypted_texts
 from eventstore.store.erasures import audio_erased_at, refuse_erased
 from eventstore.store.filters import MAX_LIMIT, Condition, Paging, SessionFilter
 from eventstore.store.load_state import load_state
-from eventstore.store.page_bytes import fitting, light
 from eventstore.store.moments import seq_after
+from eventstore.store.page_bytes import fitting, light
 from eventstore.store.query_responses import Page
 from eventstore.store.session_pages import no_session, session_rows
 from eventstore.store.session_summaries import add_summaries

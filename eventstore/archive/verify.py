@@ -7,10 +7,13 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine
 
+from eventstore.archive.verify_rows import row_problem
 from eventstore.errors import DamagedError, NotFoundError
-from eventstore.realtime.frames import decode_columns, restore
+from eventstore.realtime.frames import STORE
 from eventstore.segments.digest import BEGINNING, Digest, digest_of, extended
-from eventstore.segments.rows import Row, is_erased
+from eventstore.segments.rows import Row
+from eventstore.store.derived_columns import DerivedColumns
+from eventstore.store.erasures import audio_erased_at, check_not_erased, tombstone_faults
 from eventstore.store.heads import faults_of, find_stream, look_at_log
 from eventstore.store.read_segments import (
     Packed,
@@ -23,7 +26,7 @@ from eventstore.store.read_segments import (
 from eventstore.store.read_stream import read_rows
 from eventstore.store.transaction import read
 
-STREAM = "SELECT head_seq, sealed_seq FROM streams WHERE session_id = ?"
+STREAM = "SELECT head_seq, sealed_seq, last_at, erased_at FROM streams WHERE session_id = ?"
 BESIDE_SEGMENTS = "SELECT MIN(seq), MAX(seq) FROM events WHERE session_id = ? AND seq <= ?"
 LAST_EVENT = "SELECT MAX(seq) FROM events WHERE session_id = ?"
 
@@ -86,12 +89,58 @@ def verify_session(
     """
     with read(engine) as tx:
         row = tx.row(STREAM, (session_id,))
-        stored = segments(tx, session_id)
-    if row is None:
-        raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
-    head, sealed = row[0], row[1] or 0
-    problems: list[Problem] = []
-    found = _verify_segments(engine, session_id, stored, problems)
+        if row is None:
+            raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
+        tombstone = list(tombstone_faults(tx, session_id))
+        if not tombstone:
+            check_not_erased(tx, session_id)
+    head, sealed, last_at, erased_at = row[0], row[1] or 0, row[2], row[3]
+    problems = [Problem(1, head, fault) for fault in tombstone]
+    if erased_at is not None:
+        return Verified(session_id, head, 0, [], problems)
+    try:
+        with read(engine) as tx:
+            stored = segments(tx, session_id)
+            was_erased = audio_erased_at(tx, session_id) is not None
+        look = _Look(engine, session_id, was_erased)
+        found = _verify_log(look, head, sealed, stored, problems)
+    except DamagedError as error:
+        problems.append(Problem(error.first_seq, error.last_seq, error.problem))
+        return Verified(session_id, head, sealed, [], sorted(set(problems)))
+    if not problems and look.last_at != last_at:
+        problem = "the stream says another time of the last event than the events do"
+        problems.append(Problem(head, head, problem))
+    if expected is not None:
+        problems += _differences(engine, session_id, found, expected)
+    return Verified(session_id, head, sealed, found, sorted(set(problems)))
+
+
+class _Look:
+    """What a pass over a session's events has seen so far.
+
+    Attributes:
+        last_at: the time of the last event that crossed the wire and has one.
+    """
+
+    def __init__(self, engine: Engine, session_id: str, audio_was_erased: bool) -> None:
+        self.engine, self.session_id = engine, session_id
+        self.last_at: int | None = None
+        self._audio_was_erased = audio_was_erased
+        self._derived = DerivedColumns(engine, session_id)
+
+    def problem(self, row: Row, is_sealed: bool) -> str | None:
+        """Look at the next event; say what is wrong with its columns, or return None."""
+        if row.at is not None and row.direction != STORE:
+            self.last_at = row.at
+        stored = None if is_sealed else self._derived.of(row.seq)
+        return row_problem(row, stored, self._audio_was_erased)
+
+
+def _verify_log(
+    look: _Look, head: int, sealed: int, stored: Sequence[Segment], problems: list[Problem]
+) -> list[SegmentDigest]:
+    engine, session_id = look.engine, look.session_id
+    found = _verify_segments(look, stored, problems)
     reached = found[-1].last_seq if found else 0
     if reached < sealed:
         problems.append(Problem(reached + 1, sealed, "segments are missing"))
@@ -100,14 +149,12 @@ def verify_session(
     if not problems and start_behind(stored, head).first <= sealed:
         # Sealed again, the last segment would go on with what came behind it.
         found.pop()
-    found += _verify_tail(engine, session_id, sealed, head, found, problems)
-    if expected is not None:
-        problems += _differences(engine, session_id, found, expected)
-    return Verified(session_id, head, sealed, found, sorted(set(problems)))
+    found += _verify_tail(look, sealed, head, found, problems)
+    return found
 
 
 def _verify_segments(
-    engine: Engine, session_id: str, stored: Sequence[Segment], problems: list[Problem]
+    look: _Look, stored: Sequence[Segment], problems: list[Problem]
 ) -> list[SegmentDigest]:
     previous, seq = BEGINNING, 1
     found = []
@@ -119,22 +166,35 @@ def _verify_segments(
             problems.append(Problem(first, seq - 1, "segments overlap"))
         if segment.previous_sha256 != previous:
             problems.append(Problem(first, last, "the segment does not follow the one before"))
-        problems += _verify_segment(engine, session_id, segment)
+        problems += _verify_segment(look, segment)
         found.append(SegmentDigest(first, last, segment.sha256))
         # Of the next one only its own damage shall be told.
         previous, seq = segment.sha256, last + 1
     return found
 
 
-def _verify_segment(engine: Engine, session_id: str, segment: Segment) -> Iterator[Problem]:
+def _verify_segment(look: _Look, segment: Segment) -> Iterator[Problem]:
     first, last = segment.first_seq, segment.last_seq
-    with read(engine) as tx:
-        packed = packed_segment(tx, session_id, first)
+    packed = None
     try:
+        with read(look.engine) as tx:
+            packed = packed_segment(tx, look.session_id, first)
         if packed is None:
             yield Problem(first, last, "the segment is gone")
-        elif digest_of(segment.previous_sha256, events_in(packed)) != segment.sha256:
+            return
+        digest, times = Digest(segment.previous_sha256), []
+        for row in events_in(packed):
+            problem = look.problem(row, is_sealed=True)
+            if problem is not None:
+                yield Problem(row.seq, row.seq, problem)
+            digest.add(row)
+            times.append(row.at)
+        if digest.value() != segment.sha256:
             yield Problem(first, last, "its frames are not those that were sealed")
+        known = min((at for at in times if at is not None), default=None)
+        said = (packed.first_at, packed.least_at, packed.frame_bytes)
+        if said != (times[0], known, digest.frame_bytes):
+            yield Problem(first, last, "the log says other times or sizes than its events have")
     except DamagedError as error:
         yield _narrowed(packed, error)
     except ValueError as error:
@@ -169,14 +229,14 @@ def _contradictions_of_stream(engine: Engine, session_id: str) -> Iterator[Probl
 
 
 def _verify_tail(
-    engine: Engine,
-    session_id: str,
+    look: _Look,
     sealed: int,
     head: int,
     found: Sequence[SegmentDigest],
     problems: list[Problem],
 ) -> list[SegmentDigest]:
     """The digests of what is not sealed, in the parts that sealing would make."""
+    engine, session_id = look.engine, look.session_id
     digests: list[SegmentDigest] = []
     digest = Digest(found[-1].sha256 if found else BEGINNING)
     seq = found[-1].last_seq if found else 0
@@ -191,7 +251,7 @@ def _verify_tail(
             problems.append(Problem(event.seq, event.seq, "an event was added behind the head"))
             continue
         seq = event.seq
-        problem = _contradiction(event) if seq > sealed else None
+        problem = look.problem(event, is_sealed=seq <= sealed)
         if problem is not None:
             problems.append(Problem(seq, seq, problem))
             continue
@@ -202,23 +262,6 @@ def _verify_tail(
     if seq < head:
         problems.append(Problem(seq + 1, head, "events are missing"))
     return digests
-
-
-def _contradiction(row: Row) -> str | None:
-    """What is wrong with an event's columns, which all come from its frame."""
-    try:
-        type_, frame, offset, audio, _ = decode_columns(
-            restore(row.frame, row.audio_offset, row.audio)
-        )
-    except ValueError as error:
-        return f"its columns contradict each other: {error}"
-    if type_ != row.type:
-        return f"its type is {type_}, and the log says {row.type}"
-    if is_erased(row):
-        return None  # what is left of it is a frame without sound
-    if (frame, offset, audio) != (row.frame, row.audio_offset, row.audio):
-        return "its columns are not those that its frame is stored in"
-    return None
 
 
 def _differences(

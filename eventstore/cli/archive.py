@@ -23,6 +23,7 @@ from eventstore.cli.options import (
 )
 from eventstore.cli.output import counted, print_json, progress_bar, say, size
 from eventstore.errors import EventStoreError, Failure, InvalidInputError
+from eventstore.store.erasures import doubtful_tombstones
 from eventstore.store.outages import attempt
 from eventstore.store.workers import work_in_bulk
 
@@ -195,6 +196,8 @@ def verify(
         raise click.UsageError("name sessions, or give --all or --against")
     with open_store(url) as store:
         ids = list(session_ids) or list(store.stream_ids() if everything else expected)
+        if everything:
+            ids += doubtful_tombstones(store.engine)
         found, missing = [], []
         with progress_bar("verify", len(ids)) as bar:
             for session_id in ids:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+
+from sqlalchemy import Engine
 
 from eventstore.errors import ErasedError
 from eventstore.realtime.values import dumps
-from eventstore.store.transaction import Transaction
+from eventstore.store.transaction import Transaction, read
 
 SESSION, AUDIO = "session", "audio"
 
@@ -20,6 +22,21 @@ INSERT_ERASURE = (
 )
 LOCATIONS = "SELECT location FROM segments WHERE session_id = ? AND location IS NOT NULL"
 COUNT_BY_WHAT = "SELECT what, COUNT(DISTINCT session_id) FROM erasures GROUP BY what"
+STREAM = "SELECT head_seq, erased_at FROM streams WHERE session_id = ?"
+OF_SESSION = "SELECT at, events FROM erasures WHERE session_id = ? AND what = 'session'"
+HAS_ROWS = " UNION ".join(
+    f"SELECT '{table}' FROM {table} WHERE session_id = ?"
+    for table in ("events", "segments", "sessions", "items", "responses")
+)
+DOUBTFUL = (
+    "SELECT s.session_id FROM streams s WHERE s.erased_at IS NOT NULL AND (NOT EXISTS ("
+    "SELECT 1 FROM erasures e WHERE e.session_id = s.session_id AND e.what = 'session'"
+    " AND e.at = s.erased_at AND e.events = s.head_seq)"
+    " OR EXISTS (SELECT 1 FROM events e WHERE e.session_id = s.session_id)"
+    " OR EXISTS (SELECT 1 FROM segments e WHERE e.session_id = s.session_id)"
+    " OR EXISTS (SELECT 1 FROM sessions e WHERE e.session_id = s.session_id)"
+    ") ORDER BY s.session_id"
+)
 LAST_AT = "SELECT MAX(at) FROM erasures WHERE session_id = ?"
 
 
@@ -89,3 +106,31 @@ def count_erased(tx: Transaction) -> dict[str, int]:
     """How many sessions something was erased of: by what."""
     found = {what: int(count) for what, count in tx.rows(COUNT_BY_WHAT)}
     return {what: found.get(what, 0) for what in (SESSION, AUDIO)}
+
+
+def tombstone_faults(tx: Transaction, session_id: str) -> Iterator[str]:
+    """Say where a session's stream and what is noted of its erasure contradict each other.
+
+    An erasure sets the stream's time and notes it, in one transaction that leaves no other row.
+    """
+    row = tx.row(STREAM, (session_id,))
+    noted = tx.rows(OF_SESSION, (session_id,))
+    if row is None:
+        return
+    head, erased_at = row
+    if erased_at is None:
+        if noted:
+            yield "it is noted that it was erased, and it is there"
+        return
+    if (erased_at, head) not in [tuple(one) for one in noted]:
+        yield "its stream says that it was erased, and no such erasure was noted"
+    tables = {name for (name,) in tx.rows(HAS_ROWS, (session_id,) * 5)}
+    if tables:
+        yield f"its stream says that it was erased, and there are {', '.join(sorted(tables))} of it"
+
+
+def doubtful_tombstones(engine: Engine) -> Iterator[str]:
+    """The sessions that are said to be erased, and were not, in order."""
+    with read(engine) as tx:
+        found = tx.rows(DOUBTFUL)
+    return (row[0] for row in found)

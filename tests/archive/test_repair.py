@@ -203,8 +203,8 @@ def test_an_event_that_was_committed_without_its_head(database_url: str) -> None
         store.append(SESSION, [NOTE])
         change(
             store,
-            "INSERT INTO events (session_id, seq, direction, type, frame) VALUES"
-            f" ('{SESSION}', 2, 'client', 'x', '{{\"type\": \"x\"}}')",
+            "INSERT INTO events (session_id, seq, direction, type, frame, load_key) VALUES"
+            f" ('{SESSION}', 2, 'client', 'x', '{{\"type\": \"x\"}}', '')",
         )
         with pytest.raises(BrokenHeadError):
             store.append(SESSION, [NOTE])

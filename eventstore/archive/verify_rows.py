@@ -1,0 +1,64 @@
+"""What is wrong with one event's columns, which all come from its frame. Called by verify.py."""
+
+from __future__ import annotations
+
+from eventstore.projection.parts import load_key
+from eventstore.realtime.frames import DIRECTIONS, decode_columns, restore
+from eventstore.segments.limits import MAX_INT
+from eventstore.segments.rows import Row, is_erased
+from eventstore.store.derived_columns import Derived
+
+
+def row_problem(row: Row, stored: Derived | None, audio_was_erased: bool) -> str | None:
+    """Say what is wrong with an event's columns, or return None.
+
+    Every column that a reader uses is made anew from the frame: the type, where its audio was cut
+    out, how much that was, and what loading a state finds the event by. So none of them needs to
+    be in the digest.
+
+    Args:
+        row: the event, decrypted.
+        stored: what its row stores beside; None for an event in a segment.
+        audio_was_erased: whether it was noted that the session's audio was erased.
+    """
+    wrong = _wrong_kind(row)
+    if wrong is not None:
+        return f"its {wrong} is none that an event can have"
+    try:
+        type_, frame, offset, audio, event = decode_columns(
+            restore(row.frame, row.audio_offset, row.audio)
+        )
+    except ValueError as error:
+        return f"its columns contradict each other: {error}"
+    if type_ != row.type:
+        return f"its type is {type_}, and the log says {row.type}"
+    if stored is not None:
+        key = load_key(type_, event)
+        if key != stored.load_key:
+            return f"its load_key is {key!r} by its frame, and the log says {stored.load_key!r}"
+    if is_erased(row):
+        # What is left of it is a frame without sound, and nothing tells how much that was.
+        return None if audio_was_erased else "it has no audio, and no erasure was noted"
+    if (frame, offset, audio) != (row.frame, row.audio_offset, row.audio):
+        return "its columns are not those that its frame is stored in"
+    size = len(audio) if audio is not None and offset is not None and offset >= 0 else None
+    if row.audio_bytes != (None if audio is None else len(audio)) or (
+        stored is not None and stored.audio_bytes != size
+    ):
+        return f"its audio has {size or 0:,} bytes, and the log says another number"
+    return None
+
+
+def _wrong_kind(row: Row) -> str | None:
+    """The name of a column that holds what no event's does: SQLite's columns take anything."""
+    if row.at is not None and not (type(row.at) is int and abs(row.at) <= MAX_INT):
+        return "time"
+    if row.direction not in DIRECTIONS:
+        return "direction"
+    if type(row.type) is not str or type(row.frame) is not str:
+        return "text"
+    if row.audio_offset is not None and type(row.audio_offset) is not int:
+        return "audio_offset"
+    if row.audio is not None and type(row.audio) is not bytes:
+        return "audio"
+    return None

@@ -21,6 +21,7 @@ NAMES = (
     "memory",
     "serve",
     "relay",
+    "relay_bounds",
     "outage",
     "soak",
     "archive",

@@ -20,18 +20,21 @@ from eventstore.capture.spool_file import (
     encode_entries,
     read_records,
 )
+from eventstore.private_files import is_plain, private
 from eventstore.realtime.frames import STORE, Frame
 from eventstore.times import is_time
 
 #: How the files are called: see capture/spool.py.
 LOCK, JOURNAL, ENTRIES, REFUSED = ".lock", ".journal", ".spool", ".refused"
+#: Characters of a journal's line, whose metadata has OpenAI's limits; a longer one is damage.
+_LINE = 1024 * 1024
 _OURS = re.compile(r"([0-9a-f]+-\d+-[0-9a-f]{6})(\.lock|\.journal|\.\d{6,}\.spool)")
 
 
 def names(folder: Path) -> list[str]:
     """The names of all processes that have files in a folder, the oldest first."""
     with suppress(OSError):
-        ours = (_OURS.fullmatch(path.name) for path in folder.iterdir() if path.is_file())
+        ours = (_OURS.fullmatch(path.name) for path in folder.iterdir() if is_plain(path))
         found = {match[1] for match in ours if match is not None}
         return sorted(found, key=lambda name: (len(name.split("-")[0]), name))
     return []
@@ -42,12 +45,15 @@ def take_over(folder: Path, name: str) -> IO[str] | None:
 
     Close what is returned to let them go.
     """
+    path = folder / f"{name}{LOCK}"
     try:
-        lock = (folder / f"{name}{LOCK}").open("r+")
+        lock = os.fdopen(private(str(path), os.O_RDWR), "r+")
     except FileNotFoundError:
         if name not in names(folder):
             return None  # somebody else was faster; make no lock that nobody deletes
-        lock = (folder / f"{name}{LOCK}").open("a")
+        lock = os.fdopen(private(str(path), os.O_RDWR | os.O_CREAT), "r+")
+    except OSError:
+        return None  # it is no plain file, or another user's
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -60,8 +66,13 @@ def begun_by(folder: Path, name: str) -> tuple[dict[str, Destination], set[str]]
     """The recordings that a process has noted, by key, and the keys of those that it ended."""
     begun: dict[str, Destination] = {}
     ended: set[str] = set()
-    with suppress(FileNotFoundError):
-        for line in (folder / f"{name}{JOURNAL}").read_text("utf-8", "replace").splitlines():
+    path = folder / f"{name}{JOURNAL}"
+    # What is no plain file says nothing.
+    with (
+        suppress(OSError),
+        open(path, encoding="utf-8", errors="replace", opener=private) as journal,
+    ):
+        while line := journal.readline(_LINE):
             # The last line of a killed process, or damage.
             with suppress(ValueError, TypeError, RecursionError):
                 kind, key, *more = json.loads(line)
@@ -93,8 +104,7 @@ def keep_refused(
         OSError: they cannot be written.
     """
     path = folder / f"{name}{REFUSED}"
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    with os.fdopen(descriptor, "ab") as stream:
+    with open(path, "ab", opener=private) as stream:
         if not stream.tell():
             stream.write(MAGIC)
         stream.write(encode_destination(destination))
@@ -105,7 +115,7 @@ def keep_refused(
 
 def segments(folder: Path, name: str) -> list[Path]:
     """A process's files of entries, in order."""
-    return sorted(path for path in folder.glob(f"{name}.*{ENTRIES}") if path.is_file())
+    return sorted(path for path in folder.glob(f"{name}.*{ENTRIES}") if is_plain(path))
 
 
 def entries_of(path: Path, begun: dict[str, Destination]) -> Iterator[Entry | None]:
@@ -116,7 +126,7 @@ def entries_of(path: Path, begun: dict[str, Destination]) -> Iterator[Entry | No
     Args:
         begun: takes the destinations that the file names and the journal does not.
     """
-    with path.open("rb") as stream:
+    with open(path, "rb", opener=private) as stream:
         for record, _, cut_off in read_records(stream):
             if isinstance(record, Destination):
                 begun.setdefault(record.key, record)
@@ -128,6 +138,7 @@ def delete(folder: Path, name: str) -> None:
     """Delete a process's files, the lock last."""
     for path in segments(folder, name):
         path.unlink(missing_ok=True)
-    (folder / f"{name}{JOURNAL}").unlink(missing_ok=True)
-    (folder / f"{name}.new").unlink(missing_ok=True)  # a journal that was to be shorter
-    (folder / f"{name}{LOCK}").unlink(missing_ok=True)
+    # A journal that was to be shorter is called new.
+    for ending in (JOURNAL, ".new", LOCK):
+        with suppress(OSError):  # a folder is in the place of the file
+            (folder / f"{name}{ending}").unlink(missing_ok=True)

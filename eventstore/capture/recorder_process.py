@@ -43,6 +43,9 @@ _OVERHEAD = 200
 _AT_ONCE_SIZE = 256 * 1024
 #: The share of the memory that is for sessions that hold less than that: one in so many.
 _RESERVE = 16
+# Where so much of the memory is full, a session may hold so much of it and go on. What usual calls
+# hold is far below, while the recorder keeps up with them.
+_MAY = ((3 / 4, 1 / 256), (7 / 8, 1 / 8192))
 
 
 class RemoteSession:
@@ -185,11 +188,17 @@ class RecorderProcess:
     def is_pressed(self, number: int) -> bool:
         """Return True if a session should hand over less: memory fills, but frames do get away.
 
-        That is so for sessions that hold as much as the average or more: it is they who fill it,
-        and the others' calls must not be slowed by them.
+        From half of the memory on, that is so for those that hold the average or more: it is they
+        who fill it, and the others' calls must not be slowed by them. The fuller it gets, the less
+        one may hold.
         """
-        held = self._held
-        if 2 * held <= self._memory or self._held_by.get(number, 0) * len(self._held_by) < held:
+        held, own, memory = self._held, self._held_by.get(number, 0), self._memory
+        if 2 * held <= memory:
+            return False
+        is_large = own * len(self._held_by) >= held
+        if not is_large and not any(
+            held > full * memory and own > may * memory for full, may in _MAY
+        ):
             return False
         return time.monotonic() - self._sent_at < _STUCK
 

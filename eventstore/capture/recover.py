@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +22,8 @@ from eventstore.store.outages import attempt, is_outage
 from eventstore.store.sessions import is_closed
 
 _LOGGER = logging.getLogger("eventstore.recorder")
-_PIECE = 1000
+# What is appended at once: so many entries, and so many characters of theirs.
+_PIECE, _PIECE_SIZE = 1000, 16 * 1024 * 1024
 _CUT_OFF = "the recorder ended before the session; what came last may be missing"
 
 
@@ -152,7 +152,7 @@ class _Recovery:
             DatabaseUnavailableError: the file is still there.
         """
         entries = leftovers.entries_of(path, self._begun)
-        while piece := list(islice(entries, _PIECE)):
+        while piece := _next_piece(entries):
             whole = [entry for entry in piece if entry is not None]
             for key, group in by_recording(whole).items():
                 destination = self._begun.setdefault(key, Destination(key))
@@ -199,6 +199,17 @@ class _Recovery:
             self._failures.setdefault(key, EventStoreError(told))
         for key, error in self._failures.items():
             yield Failure(self._begun[key].wanted or key, error)
+
+
+def _next_piece(entries: Iterator[Entry | None]) -> list[Entry | None]:
+    """The next entries; none at the end."""
+    piece, size = [], 0
+    for entry in entries:
+        piece.append(entry)
+        size += 0 if entry is None else len(entry.frame.text)
+        if len(piece) == _PIECE or size > _PIECE_SIZE:
+            break
+    return piece
 
 
 def _close(store: EventStore, destination: Destination) -> str | None:

@@ -15,7 +15,7 @@ GOING_AWAY, GOING_AWAY_REASON = 1001, "the relay is going away"
 # Seconds until another look whether the recorder has room.
 _REST = 0.005
 # Frames of a copy that are read at once: a flood of tiny ones takes turns with the other calls.
-_TURN = 500
+_TURN = 100
 # Seconds: for what is left of a connection once one side ended; for close frames to be answered.
 LINGER, _CLOSE_TIMEOUT = 10.0, 2.0
 

@@ -34,6 +34,7 @@ from eventstore.capture.spool_file import (
 )
 from eventstore.errors import InvalidInputError
 from eventstore.folders import sync_folder
+from eventstore.private_files import check_folder, make_folder, private
 from eventstore.realtime.values import dumps
 from eventstore.store.engine import parse_url
 
@@ -60,15 +61,16 @@ class Spool:
         segment: bytes after which the next file is begun.
 
     Raises:
-        InvalidInputError: the folder cannot be written.
+        InvalidInputError: the folder cannot be written, or others may write to it.
     """
 
     def __init__(self, folder: Path, segment: int = SEGMENT) -> None:
         name = f"{time.time_ns() // 1000:x}-{os.getpid()}-{secrets.token_hex(3)}"
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_folder(folder)
+            check_folder(folder, "the spool")
             self._lock_file = _locked(folder, name)
-            self._journal: IO[str] = (folder / f"{name}{JOURNAL}").open("w", encoding="utf-8")
+            self._journal: IO[str] = _writing(folder / f"{name}{JOURNAL}")
         except OSError as error:
             raise InvalidInputError(
                 f"the spool {folder} cannot be written: {error.strerror}; name another folder"
@@ -119,7 +121,7 @@ class Spool:
     def _compact(self) -> None:
         path = self.folder / f"{self.name}{JOURNAL}"
         shorter = path.with_suffix(".new")
-        made = shorter.open("w", encoding="utf-8")
+        made = _writing(shorter)
         made.writelines(dumps(_begun(one)) + "\n" for one in self._open.values())
         made.flush()
         shorter.replace(path)
@@ -142,7 +144,7 @@ class Spool:
         with self._lock:
             told = [encode_destination(self._open[key]) for key in sorted(new)]
         pieces = [*told, *encode_entries(entries)]
-        with segment.path.open("r+b", buffering=0) as stream:
+        with open(segment.path, "r+b", buffering=0, opener=private) as stream:
             try:
                 stream.seek(segment.size)
                 size = _write_all(stream.fileno(), pieces)
@@ -160,7 +162,7 @@ class Spool:
         if not (self.folder / f"{self.name}{LOCK}").exists():
             self._settle_again()
         path = self.folder / f"{self.name}.{self._made + 1:06}{ENTRIES}"
-        with path.open("wb") as stream:
+        with open(path, "wb", opener=private) as stream:
             stream.write(MAGIC)
             stream.flush()
             os.fsync(stream.fileno())
@@ -173,7 +175,7 @@ class Spool:
 
     def _settle_again(self) -> None:
         # Somebody has deleted the folder, or what is in it.
-        self.folder.mkdir(exist_ok=True, mode=0o700)
+        make_folder(self.folder)
         with self._lock:
             self._lock_file.close()
             self._lock_file = _locked(self.folder, self.name)
@@ -192,7 +194,7 @@ class Spool:
         entries = []
         # Behind damage nothing can be read; what is missing shows in the numbers.
         self._next_at = end
-        with suppress(FileNotFoundError), segment.path.open("rb") as stream:
+        with suppress(FileNotFoundError), open(segment.path, "rb", opener=private) as stream:
             stream.seek(self._read_at)
             for record, place, _ in read_records(stream, end):
                 self._next_at = place if record is not None else end
@@ -282,10 +284,14 @@ def default_folder(url: str) -> Path:
 def _locked(folder: Path, name: str) -> IO[str]:
     # Named only once it is locked: until then it would pass for a dead process's.
     starting = folder / f"{name}.new"
-    lock = starting.open("w")
+    lock = _writing(starting)
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     starting.rename(folder / f"{name}{LOCK}")
     return lock
+
+
+def _writing(path: Path) -> IO[str]:
+    return open(path, "w", encoding="utf-8", opener=private)
 
 
 def _begun(destination: Destination) -> list[object]:

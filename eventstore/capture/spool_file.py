@@ -29,6 +29,8 @@ _DESTINATION, _FRAME = b"d", b"f"
 _NO_TIME = -(1 << 63)
 _BINARY, _CLOSING = 1, 2
 _ALL = (1 << 32) - 1
+# Bytes that a record may have, far more than a recorder takes; and that are read at once.
+_MOST, _PIECE = 512 * 1024 * 1024, 1024 * 1024
 
 
 @dataclass
@@ -149,14 +151,24 @@ def read_records(stream: BinaryIO, end: int | None = None) -> Iterator[Read]:
             yield Read(None, position, cut_off=True)
             return
         length, inverted, checksum = _HEAD.unpack(head)
-        # Without this, a damaged length could pass for a record that is cut off.
-        body = stream.read(length) if length ^ inverted == _ALL else None
+        # Without the first, a damaged length could pass for a record that is cut off.
+        is_whole = length ^ inverted == _ALL and length <= _MOST
+        body = _read(stream, length) if is_whole else None
         record = _record(body) if body is not None and zlib.crc32(body) == checksum else None
         if record is None:
             yield Read(None, position, cut_off=body is not None and len(body) < length)
             return
         position += _HEAD.size + length
         yield Read(record, position)
+
+
+def _read(stream: BinaryIO, length: int) -> bytes:
+    """Read so many bytes, or all that there are: no more memory is taken than that."""
+    pieces = []
+    while length > 0 and (piece := stream.read(min(length, _PIECE))):
+        pieces.append(piece)
+        length -= len(piece)
+    return b"".join(pieces)
 
 
 def destination_of(facts: object) -> Destination:

@@ -209,6 +209,9 @@ def status(url: str, as_json: bool) -> None:
         named = _named(e["session_id"] for e in found["with_fold_errors"])
         number = counted(found["fold_errors"], "event")
         click.echo(f"unfolded   {number} could not be read by a fault of the fold: {named}")
+    if found["open_to_others"]:
+        files = clean(" ".join(found["open_to_others"]))
+        click.echo(f"open       other users may read or write it; run: chmod 600 {files}")
 
 
 def _named(names: Iterable[str]) -> str:

@@ -12,6 +12,7 @@ from eventstore.cli.failures import tell
 from eventstore.cli.options import db_option, json_option, open_store, spool_option
 from eventstore.cli.output import counted, print_json, print_table, progress_bar
 from eventstore.errors import EventStoreError, Failure
+from eventstore.private_files import check_folder
 from eventstore.store.outages import attempt
 
 
@@ -38,6 +39,7 @@ def spool(
     from eventstore.capture.spool import default_folder
 
     place = folder or default_folder(url)
+    check_folder(place, "the spool")
     failures: list[Failure] = []
     found = _look(place) if dry_run else _recover(url, place, failures)
     errors = tell(failures, "recording")

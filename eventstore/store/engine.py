@@ -14,6 +14,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 
 from eventstore.encryption.cipher import check_installed
 from eventstore.errors import InvalidInputError
+from eventstore.private_files import make_file
 from eventstore.store.connections import CONNECTIONS, Connections, SQLiteConnection
 from eventstore.store.keys import KeyRing
 from eventstore.store.places import Places
@@ -123,17 +124,31 @@ def _create(parsed: URL, keys: KeyRing, time_limit: float | None = None) -> Engi
     )
     event.listen(engine, "connect", _set_up_sqlite)
     connections.watch(engine)
+    file = sqlite_file(parsed)
+    if file is not None and parsed.query.get("mode") not in ("ro", "rw"):  # these make no file
+
+        @event.listens_for(engine, "do_connect")
+        def _make_private(*_: Any) -> None:
+            # SQLite would make it by the umask; its log and index get the mode of the file.
+            make_file(file)
+
     return engine
+
+
+def sqlite_file(parsed: URL) -> Path | None:
+    """Return the file of an SQLite database, or None where there is no such file."""
+    path = parsed.database or ""
+    if parsed.drivername != "sqlite" or parsed.query.get("mode") == "memory":
+        return None
+    if path.startswith("file:"):
+        path = unquote(urlsplit(path).path)
+    return None if path in ("", ":memory:") else Path(path)
 
 
 def _own_folder(parsed: URL) -> Path | None:
     """Return the folder of an SQLite database's file, or None where there is no such file."""
-    path = parsed.database or ""
-    if parsed.drivername != "sqlite" or path in ("", ":memory:") or "mode=memory" in path:
-        return None
-    if path.startswith("file:"):
-        path = unquote(urlsplit(path).path)
-    return Path(path).resolve().parent
+    file = sqlite_file(parsed)
+    return None if file is None else file.resolve().parent
 
 
 def _file(path: str) -> str:

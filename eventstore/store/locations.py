@@ -23,6 +23,7 @@ from eventstore.errors import (
     StorageUnavailableError,
 )
 from eventstore.folders import sync_folder
+from eventstore.private_files import make_folder, private
 from eventstore.store.places import VARIABLE, Places, local_path
 
 #: The file in a folder of segments that names stores which may delete there.
@@ -213,11 +214,11 @@ def _delete(location: str) -> None:
 def _write_file(path: Path, data: bytes) -> None:
     folder = path.parent
     made = not folder.is_dir()
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     # Two processes may write the same bytes at once.
     partial = path.with_name(f"{path.name}.{uuid4().hex}.partial")
     try:
-        with partial.open("xb") as file:
+        with open(partial, "xb", opener=private) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

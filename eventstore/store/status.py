@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqlalchemy import Engine
 
+from eventstore.private_files import is_open_to_others
 from eventstore.projection.state import PROJECTOR_VERSION
+from eventstore.store.engine import sqlite_file
 from eventstore.store.erasures import AUDIO, SESSION, count_erased
+from eventstore.store.keys import KeyRing
 from eventstore.store.project import count_behind
 from eventstore.store.projection_failures import Noted, count_failures, list_failures
 from eventstore.store.schema import revision
-from eventstore.store.transaction import Transaction, read
+from eventstore.store.transaction import KEYS, Transaction, read
 from eventstore.times import to_iso
 
 COUNTS = (
@@ -72,6 +77,7 @@ def status(engine: Engine) -> dict[str, Any]:
         "erased_sessions": erased[SESSION],
         "erased_audio": erased[AUDIO],
         "behind": count_behind(engine),
+        "open_to_others": [str(path) for path in _files(engine) if is_open_to_others(path)],
         **wrong,
     }
 
@@ -91,3 +97,12 @@ def _wrong(tx: Transaction) -> dict[str, Any]:
 
 def _failed(noted: Noted) -> dict[str, Any]:
     return {**noted._asdict(), "failed_at": to_iso(noted.failed_at)}
+
+
+def _files(engine: Engine) -> Iterator[Path]:
+    """The files of a store and of its keys, where these are SQLite's."""
+    keys: KeyRing = engine.get_execution_options()[KEYS]
+    for one in (engine, keys.engine):
+        file = None if one is None else sqlite_file(one.url)
+        if file is not None:
+            yield from (file, file.with_name(f"{file.name}-wal"))

@@ -19,6 +19,7 @@ NAMES = (
     "pages",
     "usage",
     "memory",
+    "bounds",
     "serve",
     "relay",
     "relay_bounds",

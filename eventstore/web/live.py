@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Set
+from functools import partial
+from itertools import chain
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
 from eventstore.errors import EventStoreError
-from eventstore.queries import Queries
 from eventstore.realtime.values import dumps
 from eventstore.store.filters import MAX_LIMIT
+from eventstore.store.query_responses import Page
 from eventstore.web.documents import METADATA, SENT_EVENT, documented, parameters
 from eventstore.web.log import note_fault
 from eventstore.web.paths import PlacedRoute
@@ -25,8 +28,8 @@ from eventstore.web.streams import Stream, in_turn, take_stream
 router = APIRouter(prefix="/v1/realtime", tags=["sessions"], route_class=PlacedRoute)
 
 _SECOND, _PING = 1.0, 15.0
-#: Sessions as they were told, by their ids.
-Told = Mapping[str, str]
+#: Digests of sessions as they were told, by their ids.
+Told = dict[str, bytes]
 
 
 @router.get(
@@ -48,59 +51,68 @@ async def follow_sessions(request: Request, queries: Seen, model: Text = None) -
     if model is not None:
         filters["model"] = model
 
-    def read() -> Told:
-        return open_sessions(queries, filters)
+    def read(after: str | None) -> Page:
+        return queries.sessions(live=True, order="asc", limit=MAX_LIMIT, after=after, **filters)
 
-    first = await in_turn(request, read)
+    first = await in_turn(request, lambda: read(None))
     told = _follow(request, read, first)
     return Stream(told, "text/event-stream", await take_stream(request))
 
 
-def open_sessions(queries: Queries, filters: Mapping[str, Any]) -> Told:
-    """All open sessions, oldest first.
-
-    Raises:
-        InvalidInputError: a bad filter.
-    """
-    found: dict[str, str] = {}
-    after = None
-    while True:
-        page = queries.sessions(live=True, order="asc", limit=MAX_LIMIT, after=after, **filters)
-        found.update((session["id"], dumps(session)) for session in page.data)
-        if not page.has_more:
-            return found
-        after = page.last_id
-
-
-def changes(before: Told, now: Told) -> Iterator[bytes]:
-    """What to tell a client that was told the one, so that it knows the other."""
-    for session_id, resource in now.items():
-        if before.get(session_id) != resource:
+def news(told: Told, sessions: Iterable[dict[str, Any]]) -> Iterator[bytes]:
+    """What to tell a client of open sessions, which is noted as told."""
+    for session in sessions:
+        resource = dumps(session)
+        digest = hashlib.sha256(resource.encode("utf-8", "replace")).digest()
+        if told.get(session["id"]) != digest:
             yield _event("session", resource)
-    for session_id in before:
-        if session_id not in now:
-            yield _event("ended", dumps({"id": session_id}))
+            told[session["id"]] = digest
+
+
+def endings(told: Told, open_: Set[str]) -> Iterator[bytes]:
+    """What to tell a client of sessions that are not open any more; they are forgotten."""
+    for session_id in told.keys() - open_:
+        yield _event("ended", dumps({"id": session_id}))
+        del told[session_id]
 
 
 def _event(name: str, data: str) -> bytes:
     return f"event: {name}\ndata: {data}\n\n".encode("utf-8", "replace")
 
 
-async def _follow(request: Request, read: Callable[[], Told], first: Told) -> AsyncIterator[bytes]:
+async def _follow(
+    request: Request, read: Callable[[str | None], Page], page: Page
+) -> AsyncIterator[bytes]:
+    # One page is held at a time: open sessions may be many, and large.
     told: Told = {}
-    now, quiet = first, time.monotonic()
+    open_: set[str] = set()
+    quiet = time.monotonic()
     while await goes_on(request):
-        for event in changes(told, now):
+        open_.update(session["id"] for session in page.data)
+        after = page.last_id if page.has_more else None
+        for event in chain(news(told, page.data), [] if after else endings(told, open_)):
             yield event
             quiet = time.monotonic()
-        told = now
-        if time.monotonic() - quiet >= _PING:
-            yield b": nothing new\n\n"
-            quiet = time.monotonic()
-        await asyncio.sleep(_SECOND)
+        if after is None:
+            open_.clear()
+            if time.monotonic() - quiet >= _PING:
+                yield b": nothing new\n\n"
+                quiet = time.monotonic()
+            await asyncio.sleep(_SECOND)
+        page = await _next_page(request, read, after)
+
+
+async def _next_page(
+    request: Request, read: Callable[[str | None], Page], after: str | None
+) -> Page:
+    """The page behind an id; where it cannot be read, the first one, later."""
+    while await goes_on(request):
         try:
-            now = await in_turn(request, read)
+            return await in_turn(request, partial(read, after))
         except EventStoreError:
-            continue  # the database is away, or the page's last was erased: it is asked again
+            pass  # the database is away, or the page's last was erased: it is asked again
         except Exception as error:  # of one session, say: the others are told again
             note_fault("following the open sessions", error)
+        after = None
+        await asyncio.sleep(_SECOND)
+    return Page([], None, None, has_more=True)

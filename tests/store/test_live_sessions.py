@@ -39,7 +39,7 @@ def full(store: EventStore) -> EventStore:
         )
         connection.execute(
             text(
-                "INSERT INTO sessions SELECT 's' || i, i, 'm', 1, 0, 0, 0, '{}', '{}'"
+                "INSERT INTO sessions SELECT 's' || i, i, 'm', 1, 0, 0, 0, '{}', '{}', 0"
                 f" FROM ({numbers}) n"
             )
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 import httpx
@@ -20,7 +21,7 @@ from eventstore import EventStore
 from eventstore.realtime.values import dumps
 from eventstore.store.appender import Append
 from eventstore.web.access import parse_keys
-from eventstore.web.live import changes
+from eventstore.web.live import endings, news
 
 Events = Iterator[tuple[str, Any]]
 
@@ -139,9 +140,13 @@ LISTS = st.dictionaries(st.sampled_from("abcdef"), st.sampled_from(['{"n":1}', '
 def test_a_client_that_is_told_the_changes_knows_the_list(
     before: dict[str, str], now: dict[str, str]
 ) -> None:
-    before, now = ({k: dumps({"id": k, "n": v}) for k, v in one.items()} for one in (before, now))
+    told_before: dict[str, bytes] = {}
+    was, is_ = ([{"id": k, "n": v} for k, v in one.items()] for one in (before, now))
+    assert len(list(news(told_before, was))) == len(was)
+    before, now = ({one["id"]: dumps(one) for one in some} for some in (was, is_))
     known = dict(before)
-    lines = b"".join(changes(before, now)).decode().split("\n")
+    events = chain(news(told_before, is_), endings(told_before, now.keys()))
+    lines = b"".join(events).decode().split("\n")
     told = list(events_of(iter(lines)))
     for name, data in told:
         if name == "session":
@@ -149,6 +154,7 @@ def test_a_client_that_is_told_the_changes_knows_the_list(
         else:
             del known[data["id"]]
     assert known == now
+    assert told_before.keys() == now.keys()
     assert len(told) == len(set(before.items()) ^ set(now.items())) - sum(
         before[key] != now[key] for key in before.keys() & now.keys()
     )

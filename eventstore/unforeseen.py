@@ -9,15 +9,19 @@ relay and the web server log by this module; the command line tells a fault by `
 from __future__ import annotations
 
 import logging
+import threading
 import time
 import traceback
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eventstore.errors import EventStoreError, InvalidInputError, UnforeseenError
+
+if TYPE_CHECKING:
+    import asyncio
 
 #: What is counted apart: events that the fold cannot make sense of, and frames that are in the log
 #: while projecting them failed.
@@ -66,6 +70,29 @@ def note(logger: logging.Logger, task: str, error: BaseException) -> None:
     """
     if is_news(task, error):
         logger.error("%s failed: %s", task, "\n".join(described(error)))
+
+
+def watch_threads(logger: logging.Logger) -> None:
+    """Log what ends a thread of this process as `note` does, not with its message."""
+
+    def ended(told: threading.ExceptHookArgs) -> None:
+        if told.exc_value is not None:
+            note(logger, "a thread, which ended", told.exc_value)
+
+    threading.excepthook = ended
+
+
+def watch_loop(logger: logging.Logger, loop: asyncio.AbstractEventLoop) -> None:
+    """Log what an event loop's callbacks and tasks raise as `note` does, not with its message."""
+
+    def raised(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if error is None:
+            loop.default_exception_handler(context)
+        else:
+            note(logger, "the event loop", error)
+
+    loop.set_exception_handler(raised)
 
 
 def is_news(task: str, error: BaseException) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -75,6 +77,26 @@ def test_a_fault_is_logged_once_and_counted_each_time(caplog: pytest.LogCaptureF
         unforeseen.note(logging.getLogger("eventstore.test"), "testing", error)
     assert len(caplog.records) == 1 and unforeseen.COUNTS["testing"] == 5
     assert unforeseen.counted() == 5
+
+
+def test_threads_and_event_loops_are_watched(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logger = logging.getLogger("eventstore.test")
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    unforeseen.watch_threads(logger)
+    thread = threading.Thread(target=fail_with, args=(KeyError(SECRET),))
+    thread.start()
+    thread.join()
+
+    async def run() -> None:
+        unforeseen.watch_loop(logger, asyncio.get_running_loop())
+        asyncio.get_running_loop().call_soon(fail_with, KeyError(SECRET))
+        await asyncio.sleep(0.01)
+
+    asyncio.run(run())
+    assert "4111" not in caplog.text and caplog.text.count("in fail_with") == 2
+    assert set(unforeseen.COUNTS) == {"a thread, which ended", "the event loop"}
 
 
 def test_a_drivers_message_shows_no_values(database_url: str) -> None:

@@ -57,6 +57,7 @@ def main(descriptor: int) -> None:
     pipe = Connection(descriptor)
     teller = Teller(pipe)
     logging.getLogger("eventstore").addHandler(teller)
+    unforeseen.watch_threads(_LOGGER)
     url, spool, keys = pipe.recv()
     try:
         recorder = Recorder(url, spool, keys=keys)

@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, supp
 from pathlib import Path
 from typing import NamedTuple
 
+from eventstore import unforeseen
 from eventstore.capture.recorder_process import RecorderProcess
 from eventstore.capture.relay import MAX_CALLS, Relay, relay
 from eventstore.capture.relay_request import parse_upstream
@@ -23,6 +24,9 @@ from eventstore.hosts import is_loopback_address, parse_origin
 
 # Files that a relay opens beside its connections: those that have not asked yet, the spool, …
 _OTHER_FILES = 400
+
+
+_LOGGER = logging.getLogger("eventstore.relay")
 
 
 class Relaying(NamedTuple):
@@ -163,6 +167,8 @@ def _upstream_tls(asked: Relaying) -> ssl.SSLContext | None:
 
 async def _run(recorder: RecorderProcess, asked: Relaying) -> None:
     stop, hurry = signals()
+    unforeseen.watch_threads(_LOGGER)
+    unforeseen.watch_loop(_LOGGER, asyncio.get_running_loop())
     async with relaying(recorder, asked) as running:
         say(f"Recording on {told(asked, running)}; Ctrl-C ends it.")
         await stop.wait()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 from contextlib import AsyncExitStack, ExitStack
 from http import HTTPStatus
 from typing import NamedTuple
 
 from websockets.http11 import Request
 
+from eventstore import unforeseen
 from eventstore.capture.recorder_process import RecorderProcess
 from eventstore.capture.relay import Relay
 from eventstore.cli.output import counted, say
@@ -26,6 +28,8 @@ from eventstore.web.access import digest
 from eventstore.web.app import make_app
 from eventstore.web.requests import Stores, scoped
 from eventstore.web.server import Server, Service, check_host, configuration, open_stores
+
+_LOGGER = logging.getLogger("eventstore.serve")
 
 
 class Beside(NamedTuple):
@@ -64,6 +68,8 @@ async def _run(
     service: Service, beside: Beside, stores: Stores, recorder: RecorderProcess | None
 ) -> None:
     stop, hurry = signals()
+    unforeseen.watch_threads(_LOGGER)
+    unforeseen.watch_loop(_LOGGER, asyncio.get_running_loop())
     async with AsyncExitStack() as stack:
         replay = running = None
         if beside.replay is not None:

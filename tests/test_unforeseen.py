@@ -22,6 +22,7 @@ from eventstore.queries import Queries
 from eventstore.realtime.frames import SERVER
 from eventstore.store.driver_errors import unavailable
 from eventstore.store.transaction import write
+from eventstore.web.summing import summing
 
 __all__ = ["serve", "store"]
 
@@ -135,6 +136,22 @@ def test_a_request_that_fails_is_logged_without_its_message(
     assert told["error"] == "KeyError" and "in fail_with" in told["traceback"][-1]
     assert 'eventstore_faults_total{task="a request"} 1.0' in metrics
     assert "eventstore_database_up 1.0" in metrics
+
+
+def test_the_thread_that_sums_days_goes_on_behind_a_fault(
+    store: EventStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tried = threading.Semaphore(0)
+
+    def failing(self: EventStore) -> None:
+        tried.release()
+        fail_with(KeyError(SECRET))
+
+    monkeypatch.setattr(EventStore, "sum_days", failing)
+    with summing(store, each=0.01):
+        assert all(tried.acquire(timeout=20) for _ in range(3))
+    assert "4111" not in caplog.text and "in fail_with" in caplog.text
+    assert unforeseen.COUNTS["sum days"] >= 2
 
 
 def test_live_goes_on_behind_a_fault(

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from eventstore import EventStore, InvalidInputError, SchemaError
+from eventstore.capture.recorder import Counters
 from eventstore.capture.recorder_process import RecorderProcess
 from eventstore.realtime.frames import CLIENT, SERVER, STORE
 from eventstore.times import now
@@ -62,7 +63,7 @@ def test_it_records_what_it_is_told(database_url: str, spool: Path) -> None:
     session.close("client", 1000, "bye")
     session.record(CLIENT, "behind the end", now())
     recorder.close()
-    assert recorder.counters() == (5, 5, 0, 0, 0)
+    assert recorder.counters() == Counters(5, 5, 0, 0, 0)
     assert list(spool.iterdir()) == []
     with EventStore(database_url) as store:
         assert texts(store, "sess_a") == odd

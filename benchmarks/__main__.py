@@ -21,6 +21,7 @@ NAMES = (
     "memory",
     "bounds",
     "serve",
+    "sound",
     "relay",
     "relay_bounds",
     "outage",

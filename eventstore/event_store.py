@@ -390,6 +390,9 @@ class EventStore(Queries):
         try:
             return erase_all(self._work, ids, audio_only, reason)
         finally:
+            if self._states is not None:
+                for session_id in ids:
+                    self._states.take(session_id)  # it holds what was said
             scrub(self._work, vacuum)
 
     def stream_ids(self) -> Iterator[str]:

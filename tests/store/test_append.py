@@ -23,6 +23,7 @@ from support.rows import head_of, read_model_rows, seqs_of
 from support.strategies import any_text
 from support.writers import SHARED, Written, batch, in_processes
 
+from eventstore import EventStore
 from eventstore.errors import ConflictError, InvalidInputError
 from eventstore.realtime.frames import CLIENT, DIRECTIONS, SERVER, UNREADABLE, Frame
 from eventstore.store import read_stream
@@ -397,3 +398,12 @@ def test_events_are_found_by_a_glob_of_however_many_types(engine: Engine) -> Non
     assert found("*") == texts
     assert found("unheard.of") == []
     assert found("") == texts[:1]
+
+
+def test_the_state_of_a_session_that_is_erased_is_not_kept(database_url: str) -> None:
+    with EventStore(database_url) as store:
+        store.append("call", [Frame("server", '{"type":"session.created"}')])
+        states = store._states
+        assert states is not None and "call" in states._states
+        store.erase("call", vacuum=False)
+        assert "call" not in states._states

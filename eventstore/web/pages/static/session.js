@@ -27,6 +27,8 @@ addEventListener("pagehide", () => sessionStorage.setItem(PLACE, String(cursor))
 let drawn = null;
 let wave = null;
 let audio = null;
+// Seconds of sound that the server gives at once.
+const LONGEST = 7200;
 let cursor = 0;
 let spoken = []; // {moment, turn, word}, by moment
 let moments = [];
@@ -126,7 +128,10 @@ async function load() {
   if (audio) {
     audio.addEventListener("play", () => { play.textContent = "Pause"; });
     audio.addEventListener("pause", () => { play.textContent = "Play"; state(); });
-    audio.addEventListener("error", () => { document.getElementById("wave-notes").textContent = "The sound cannot be played."; });
+    const failed = drawn.end - drawn.start > LONGEST
+      ? "The call is too long to be played here: write its sound with eventstore audio."
+      : "The sound cannot be played.";
+    audio.addEventListener("error", () => { document.getElementById("wave-notes").textContent = failed; });
   }
   place();
   listen(again === null ? drawn.start : Math.min(Number(again), drawn.end), false);

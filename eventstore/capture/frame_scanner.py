@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from eventstore.capture.message_unpacking import PIECE, Gap, Payload
-from eventstore.capture.unfinished import Unfinished
+from eventstore.realtime.unfinished import Unfinished
 
 try:
     from websockets.speedups import apply_mask

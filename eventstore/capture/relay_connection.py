@@ -30,10 +30,10 @@ from eventstore.capture.relay_request import (
     upstream_target,
 )
 from eventstore.capture.relay_tee import Tee
-from eventstore.capture.unfinished import Unfinished
 from eventstore.capture.unpacking_thread import UnpackingThread
 from eventstore.hosts import Visitors
 from eventstore.realtime.frames import CLIENT, SERVER
+from eventstore.realtime.unfinished import Unfinished
 
 _LOGGER = logging.getLogger("eventstore.relay")
 #: Told what happens in words, with the connection's number.

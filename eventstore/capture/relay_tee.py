@@ -25,9 +25,9 @@ from eventstore.capture.message_unpacking import (
 from eventstore.capture.recorder_process import RemoteSession
 from eventstore.capture.relay_metrics import Counts
 from eventstore.capture.session_recorder import SessionRecorder
-from eventstore.capture.unfinished import Unfinished
 from eventstore.capture.unpacking_thread import UnpackingThread
 from eventstore.realtime.frames import CLIENT, SERVER
+from eventstore.realtime.unfinished import Unfinished
 
 _LOGGER = logging.getLogger("eventstore.relay")
 #: Bytes that are unpacked on the calls' own way, of each piece that is read.

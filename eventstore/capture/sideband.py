@@ -14,6 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from eventstore.capture.addresses import OPENAI, call_url, public_url
+from eventstore.capture.frame_scanner import MESSAGE_LIMIT
 from eventstore.capture.recorder import Recorder
 from eventstore.capture.session_recorder import SessionRecorder
 from eventstore.capture.wire import Ending, ending
@@ -155,7 +156,7 @@ class _Join(connect):
             url,
             additional_headers=headers,
             compression=None,
-            max_size=None,
+            max_size=MESSAGE_LIMIT,
             close_timeout=_CLOSE_TIMEOUT,
         )
 

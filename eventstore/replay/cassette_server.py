@@ -16,10 +16,11 @@ from websockets.protocol import State
 from websockets.typing import Subprotocol
 
 from eventstore.hosts import Visitors
+from eventstore.replay.bounded_connection import bounded_connections
 from eventstore.replay.cassette_file import Part
 from eventstore.replay.connection import Manner, Outcome, serve_connection
 from eventstore.replay.handshake import refusal, subprotocol
-from eventstore.replay.proxy import CLOSE_TIMEOUT, connect_upstream, pass_on
+from eventstore.replay.proxy import CLOSE_TIMEOUT, MAX_MESSAGE, connect_upstream, pass_on
 from eventstore.replay.recording import Recording
 
 _HOST = "127.0.0.1"
@@ -66,8 +67,9 @@ class CassetteServer:
             0,
             process_request=self._handshake,
             select_subprotocol=self._subprotocol,
+            create_connection=bounded_connections(),
             compression=None,
-            max_size=None,
+            max_size=MAX_MESSAGE,
             server_header=None,
             # The real server has its own limit for handshakes; on loopback, nobody needs pings.
             open_timeout=None,

@@ -26,6 +26,8 @@ OnFrame = Callable[[str, str | bytes], None]
 
 #: Seconds for the other side to answer a close frame.
 CLOSE_TIMEOUT = 2.0
+#: Bytes that a message may have, as for the relay.
+MAX_MESSAGE = 64 * 1024 * 1024
 
 _ROOT = "/v1"
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
@@ -96,7 +98,7 @@ async def connect_upstream(base: str, request: Request) -> ClientConnection | Re
             subprotocols=subprotocols or None,
             user_agent_header=None,
             compression=None,
-            max_size=None,
+            max_size=MAX_MESSAGE,
             close_timeout=CLOSE_TIMEOUT,
         )
     except InvalidStatus as error:

@@ -17,6 +17,7 @@ from websockets.http11 import Request, Response
 from eventstore.errors import DatabaseUnavailableError, EventStoreError, NotFoundError
 from eventstore.hosts import Visitors
 from eventstore.queries import Queries
+from eventstore.replay.bounded_connection import bounded_connections
 from eventstore.replay.connection import Manner, Outcome, serve_connection
 from eventstore.replay.handshake import RefusedError, refusal, subprotocol
 from eventstore.replay.matching import Drift
@@ -30,6 +31,8 @@ _INTERNAL_ERROR, _REASON = 1011, 40
 # Handshakes that fail are the client's affair: no traceback of them is anybody's news.
 _LOGGER = logging.getLogger("eventstore.replay.server")
 _LOGGER.setLevel(logging.CRITICAL)
+#: Clients that are played to at once, unless another number is named.
+MAX_REPLAYS = 1000
 _MAX_FRAME = 32 * 1024 * 1024
 
 
@@ -75,6 +78,7 @@ async def replay_server(
     port: int,
     watcher: Watcher | None = None,
     keyed: bool = False,
+    most: int = MAX_REPLAYS,
 ) -> AsyncIterator[Server]:
     """A server that plays recordings to whoever connects, until the block is left.
 
@@ -83,6 +87,7 @@ async def replay_server(
         host, port: where to listen; port 0 for any that is free.
         watcher: who is told what clients do; None for nobody.
         keyed: `open_` asks for a key, which no page sends unasked; so pages of all hosts may.
+        most: how many clients are played to at once; more are refused with 503.
 
     Raises:
         OSError: the address cannot be listened on.
@@ -90,12 +95,17 @@ async def replay_server(
     chosen: WeakKeyDictionary[ServerConnection, Recording] = WeakKeyDictionary()
     numbers = count(1)
     visitors = Visitors(host)
+    opening: set[ServerConnection] = set()
 
     async def handshake(connection: ServerConnection, request: Request) -> Response | None:
         headers = request.headers
         refused = visitors.refusal(headers.get("Host"), headers.get("Origin"))
         if refused is not None and not keyed:
             return refusal(HTTPStatus.FORBIDDEN, refused)
+        if len(connection.server.connections) + len(opening) >= most:
+            told = f"there are {most:,} replays, and no more at once"
+            return refusal(HTTPStatus.SERVICE_UNAVAILABLE, told)
+        opening.add(connection)
         try:
             # In a thread: to read a long recording must not hold up those that play.
             if isinstance(open_, StoredRecordings):
@@ -106,6 +116,8 @@ async def replay_server(
             return refusal(error.status, str(error))
         except EventStoreError as error:
             return refusal(_status(error), str(error))
+        finally:
+            opening.discard(connection)
         return None
 
     async def play(connection: ServerConnection) -> None:
@@ -129,6 +141,7 @@ async def replay_server(
         port,
         process_request=handshake,
         select_subprotocol=lambda _, offered: subprotocol(offered),
+        create_connection=bounded_connections(),
         compression=None,
         max_size=_MAX_FRAME,
         server_header=None,

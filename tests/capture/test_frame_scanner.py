@@ -19,7 +19,7 @@ from websockets.uri import parse_uri
 
 from eventstore.capture.frame_scanner import CloseFrame, Found, FrameScanner
 from eventstore.capture.message_unpacking import PIECE, Gap, Payload, Unpacker, joined
-from eventstore.capture.unfinished import Unfinished
+from eventstore.realtime.unfinished import Unfinished
 
 CONTROL = (Opcode.PING, Opcode.PONG)
 MESSAGES = st.lists(st.one_of(st.text(max_size=400), st.binary(max_size=400)), max_size=6)

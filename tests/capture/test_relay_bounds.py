@@ -39,8 +39,8 @@ from eventstore import EventStore
 from eventstore.capture import recorder_process, relay_connection
 from eventstore.capture.message_unpacking import INFLATED_LIMIT, Unpacking
 from eventstore.capture.recorder_process import RecorderProcess
-from eventstore.capture.unfinished import Unfinished
 from eventstore.realtime.frames import CLIENT, SERVER
+from eventstore.realtime.unfinished import Unfinished
 from eventstore.times import now
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -15,10 +15,13 @@ from support.recordings import each_recording, frames
 from support.replaying import INSTANT, one, play_client, sent_by, served
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
+from websockets.protocol import State
 
 from eventstore import EventStore, Frame
 from eventstore.demo import call_lines
 from eventstore.realtime.frames import CLIENT, SERVER
+from eventstore.realtime.unfinished import Unfinished
+from eventstore.replay import bounded_connection
 from eventstore.replay import recording as recordings
 from eventstore.replay.connection import Manner
 from eventstore.replay.faults import parse_fault
@@ -398,3 +401,47 @@ def test_many_clients_at_once_each_get_all_of_it() -> None:
         results = asyncio.run(all_of_them())
         assert all(came == sent_by(recorded, SERVER) for came, _, _ in results)
         assert server.drift == []
+
+
+# Bounds
+
+
+async def never(sent: object) -> None:
+    """Let no frame pass: the replay stays open."""
+    await asyncio.Event().wait()
+
+
+def test_a_replay_too_many_is_refused() -> None:
+    async def statuses() -> tuple[int, str]:
+        async with connect(f"{server.url}/realtime"), connect(f"{server.url}/realtime"):
+            with pytest.raises(InvalidStatus) as raised:
+                await connect(f"{server.url}/realtime")
+            answer = raised.value.response
+        async with connect(f"{server.url}/realtime"):  # there is room again
+            return answer.status_code, json.loads(answer.body)["error"]["message"]
+
+    waits = Call().created("resp_1").frames
+    with served(one(waits), manner=Manner(step=never), most=2) as server:
+        assert asyncio.run(statuses()) == (503, "there are 2 replays, and no more at once")
+
+
+def test_unfinished_messages_of_all_clients_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    bound = Unfinished(1_000_000)
+    monkeypatch.setattr(bounded_connection, "Unfinished", lambda: bound)
+
+    async def run() -> None:
+        async with connect(f"{server.url}/realtime") as small:
+            large = await connect(f"{server.url}/realtime")
+            await small.send("{}")
+            small.transport.write(b"\x01\xfe\xff\xff" + bytes(4) + bytes(10_000))
+            large.transport.write(b"\x01\xff" + (2**24).to_bytes(8, "big") + bytes(4))
+            for _ in range(30):
+                large.transport.write(bytes(100_000))
+            await large.wait_closed()
+            assert large.close_code == 1006
+            assert bound.total <= 1_000_000
+            assert small.state is State.OPEN
+
+    waits = Call().created("resp_1").frames
+    with served(one(waits), manner=Manner(step=never)) as server:
+        asyncio.run(run())

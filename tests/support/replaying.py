@@ -15,7 +15,7 @@ from eventstore.realtime.frames import CLIENT, SERVER, Frame
 from eventstore.replay.connection import Manner, Outcome
 from eventstore.replay.matching import Drift
 from eventstore.replay.recording import record
-from eventstore.replay.server import Open, Watcher, replay_server
+from eventstore.replay.server import MAX_REPLAYS, Open, Watcher, replay_server
 from eventstore.replay.stored_recordings import StoredRecordings
 
 INSTANT = Manner(speed=None)
@@ -48,7 +48,9 @@ def one(frames: Sequence[Frame], name: str = "recording") -> Open:
 
 
 @contextmanager
-def served(open_: Open | StoredRecordings, manner: Manner = INSTANT) -> Iterator[Served]:
+def served(
+    open_: Open | StoredRecordings, manner: Manner = INSTANT, most: int = MAX_REPLAYS
+) -> Iterator[Served]:
     """A replay server on a free port, ended with the block."""
     ready, done = threading.Event(), threading.Event()
     running: list[Served] = []
@@ -69,7 +71,7 @@ def served(open_: Open | StoredRecordings, manner: Manner = INSTANT) -> Iterator
             state.ended.release()
 
         watcher = Watcher(lambda *_: None, lambda _, drift: state.drift.append(drift), closed)
-        async with replay_server(open_, manner, "127.0.0.1", 0, watcher) as server:
+        async with replay_server(open_, manner, "127.0.0.1", 0, watcher, most=most) as server:
             state.port = server.sockets[0].getsockname()[1]
             running.append(state)
             ready.set()

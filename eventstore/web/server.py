@@ -19,6 +19,7 @@ from eventstore.event_store import EventStore
 from eventstore.hosts import is_loopback
 from eventstore.small_files import read_small
 from eventstore.web.access import AccessKeys, one_key, parse_keys
+from eventstore.web.connections import MOST, Connection
 from eventstore.web.requests import Stores
 from eventstore.web.sound_files import sweep
 from eventstore.web.summing import summing
@@ -103,6 +104,8 @@ def configuration(app: FastAPI, host: str, port: int) -> uvicorn.Config:
         server_header=False,
         date_header=False,
         lifespan="off",
+        http=Connection,
+        limit_concurrency=MOST,
         timeout_graceful_shutdown=10,
     )
 

@@ -1,0 +1,78 @@
+"""Connections that ask for nothing, or slowly, are cut off; requests too many are refused."""
+
+from __future__ import annotations
+
+import socket
+
+import httpx
+import pytest
+from support.relaying import bare_client, eventually, read_all, read_head
+from web.conftest import Serve
+
+from eventstore.web import connections, server
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+def port_of(url: str) -> int:
+    return int(url.rpartition(":")[2].partition("/")[0])
+
+
+@pytest.mark.parametrize("said", [b"", b"GET / HTTP/1.1\r\nHo"])
+def test_who_asks_for_nothing_is_cut_off(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    monkeypatch.setattr(connections, "_HEAD_TIMEOUT", 0.2)
+    with bare_client(port_of(serve()), said) as client:
+        assert read_all(client) == b""
+
+
+def test_a_second_request_that_comes_slowly_is_cut_off(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "_HEAD_TIMEOUT", 0.2)
+    whole = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with bare_client(port_of(serve()), whole + whole[:20]) as client:
+        assert read_all(client).startswith(b"HTTP/1.1 200")
+
+
+def test_a_stream_goes_on(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is under way is not cut off, however long it takes."""
+    monkeypatch.setattr(connections, "_HEAD_TIMEOUT", 0.05)
+    port = port_of(serve())
+    asked = b"GET /v1/realtime/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with bare_client(port, asked) as stream:
+        assert read_head(stream).startswith(b"HTTP/1.1 200")
+        for _ in range(3):  # each as long as the stream has time to be cut off
+            with bare_client(port) as idle:
+                assert read_all(idle) == b""
+        stream.settimeout(0.05)
+        with pytest.raises(TimeoutError):
+            stream.recv(100)
+
+
+def test_idle_connections_keep_nobody_out_and_requests_too_many_are_refused(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "MOST", 3)
+    monkeypatch.setattr(connections, "MOST", 3)
+    url = serve()
+    asked = b"GET /v1/realtime/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with bare_client(port_of(url)) as first, bare_client(port_of(url)) as second:
+        eventually(lambda: httpx.get(f"{url}/healthz").status_code == 200)
+        read_all(first) if _is_cut_off(first) else read_all(second)
+    with bare_client(port_of(url), asked) as first, bare_client(port_of(url), asked) as second:
+        for stream in (first, second):
+            assert read_head(stream).startswith(b"HTTP/1.1 200")
+        assert httpx.get(f"{url}/healthz").status_code == 503
+    eventually(lambda: httpx.get(f"{url}/healthz").status_code == 200)
+
+
+def _is_cut_off(connection: socket.socket) -> bool:
+    connection.setblocking(False)
+    try:
+        return connection.recv(1) == b""
+    except BlockingIOError:
+        return False
+    finally:
+        connection.settimeout(20)

@@ -162,6 +162,7 @@ class EventStore(Queries):
         metadata: Mapping[str, str] | None = None,
         keep_going: bool = False,
         progress: Callable[[int], None] | None = None,
+        redact: bool = False,
     ) -> list[Imported]:
         """Import a recording (JSON lines, or one JSON array): a session for each connection in it.
 
@@ -172,12 +173,13 @@ class EventStore(Queries):
             metadata: pairs to set on each session.
             keep_going: leave out lines that cannot be read.
             progress: called with the bytes read so far.
+            redact: take secrets out of frames before they are written; each session notes how many.
 
         Raises:
             InvalidInputError: a line that cannot be read, or another session under the same id.
         """
         pairs = check_metadata(metadata or {})
-        return import_file(self, path, session_id, pairs, keep_going, progress)
+        return import_file(self, path, session_id, pairs, keep_going, progress, redact)
 
     def audio(
         self,

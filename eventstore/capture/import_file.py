@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from eventstore.capture.connections import made_id, session_event
 from eventstore.capture.jsonl import BOM, MAX_LINE, TOO_LONG, BadLine, read_frames, read_numbered
+from eventstore.capture.redaction import Redaction
 from eventstore.errors import ErasedError, InvalidInputError
 from eventstore.realtime.frames import STORE, Frame, parse
 from eventstore.realtime.values import metadata_pairs
@@ -43,6 +44,7 @@ class Imported(NamedTuple):
         responses: its responses.
         added: how many events this import added; 0 where the session was there already.
         skipped_lines: lines that could not be read and were left out.
+        redacted: secrets that were taken out of its frames.
     """
 
     session_id: str
@@ -50,6 +52,7 @@ class Imported(NamedTuple):
     responses: int
     added: int
     skipped_lines: int = 0
+    redacted: int = 0
 
 
 class Part(NamedTuple):
@@ -88,6 +91,7 @@ def import_file(
     metadata: Mapping[str, str] | None = None,
     keep_going: bool = False,
     progress: Progress | None = None,
+    redact: bool = False,
 ) -> list[Imported]:
     """Import a recording, read twice: first whether it is sound, then into the log.
 
@@ -97,6 +101,7 @@ def import_file(
         metadata: pairs to set on each of its sessions.
         keep_going: leave out lines that cannot be read.
         progress: called with the bytes of the file read so far in the second reading.
+        redact: take secrets out of frames before they are written.
 
     Returns:
         One entry for each connection in the file.
@@ -111,16 +116,20 @@ def import_file(
         check_session_id(session_id)
     if not isinstance(path, str | Path):
         with _spooled(path, "standard input") as spool:
-            return _import(store, spool, session_id, metadata or {}, keep_going, progress)
+            return _import(store, spool, session_id, metadata or {}, keep_going, progress, redact)
     try:
         with Path(path).open("rb") as stream:
             kind = os.fstat(stream.fileno()).st_mode
             if stat.S_ISREG(kind):
-                return _import(store, stream, session_id, metadata or {}, keep_going, progress)
+                return _import(
+                    store, stream, session_id, metadata or {}, keep_going, progress, redact
+                )
             if not stat.S_ISFIFO(kind):
                 raise InvalidInputError(f"{path} is no file of a recording, but a device")
             with _spooled(stream, str(path)) as spool:
-                return _import(store, spool, session_id, metadata or {}, keep_going, progress)
+                return _import(
+                    store, spool, session_id, metadata or {}, keep_going, progress, redact
+                )
     except OSError as error:
         raise InvalidInputError(f"cannot read {path}: {error.strerror or error}") from error
 
@@ -154,9 +163,10 @@ def _import(
     metadata: Mapping[str, str],
     keep_going: bool,
     progress: Progress | None,
+    redact: bool,
 ) -> list[Imported]:
     stream.seek(0)
-    parts, skipped = _survey(stream, keep_going)
+    parts, skipped = _survey(stream, keep_going, Redaction(redact))
     if not parts:
         raise InvalidInputError("no events in it")
     if session_id is not None and len(parts) > 1:
@@ -166,13 +176,15 @@ def _import(
     for part in parts:
         check_metadata({**part.metadata, **metadata})
     stream.seek(0)
-    frames = (frame for _, frame in read_frames(stream) if not isinstance(frame, BadLine))
+    read = (frame for _, frame in read_frames(stream) if not isinstance(frame, BadLine))
+    redaction = Redaction(redact)
+    frames = map(redaction.take_out, read)
     results: list[Imported] = []
     for part in parts:
         target = session_id or part.session_id
         passing = _take(frames, part.last - part.first + 1, stream, progress)
         try:
-            results.append(_import_part(store, target, part, passing, metadata, skipped))
+            results.append(_import_part(store, target, part, passing, metadata, skipped, redaction))
         except (InvalidInputError, ErasedError) as error:
             if not results:
                 raise
@@ -193,7 +205,7 @@ def _take(
         yield frame
 
 
-def _survey(stream: BinaryIO, keep_going: bool) -> tuple[list[Part], int]:
+def _survey(stream: BinaryIO, keep_going: bool, redaction: Redaction) -> tuple[list[Part], int]:
     """The connections of a recording, and how many lines cannot be read.
 
     A new connection starts at a `session.created` with another id than the one before, and at
@@ -212,6 +224,7 @@ def _survey(stream: BinaryIO, keep_going: bool) -> tuple[list[Part], int]:
                 )
             skipped += 1
             continue
+        frame = redaction.take_out(frame)
         index += 1
         kind, named = session_event(frame)
         if place.seq is not None:
@@ -266,8 +279,10 @@ def _import_part(
     frames: Iterator[Frame],
     metadata: Mapping[str, str],
     skipped: int,
+    redaction: Redaction,
 ) -> Imported:
     _check_id(session_id)
+    before = redaction.secrets
     count = part.last - part.first + 1
     added = 0
     if _is_stored(store, session_id):
@@ -278,10 +293,12 @@ def _import_part(
     else:
         # Without a time, so that of two imports at once the second finds its own frames there.
         noted = [metadata_frame(metadata, None)] if metadata else []
-        done = store.append(session_id, chain(frames, noted), expected_seq=0, close=True)
+        told = chain(redaction.with_note(frames), noted)
+        done = store.append(session_id, told, expected_seq=0, close=True)
         added = 0 if done.repeated else done.last_seq
     responses = count_responses(store.engine, session_id)
-    return Imported(session_id, store.head(session_id), responses, added, skipped)
+    redacted = redaction.secrets - before
+    return Imported(session_id, store.head(session_id), responses, added, skipped, redacted)
 
 
 def _is_stored(store: EventStore, session_id: str) -> bool:

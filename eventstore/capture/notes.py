@@ -12,6 +12,7 @@ OPENED = "eventstore.session.opened"
 GAP = "eventstore.session.gap"
 CLOSED = "eventstore.session.closed"
 CLOCK = "eventstore.session.clock"
+REDACTED = "eventstore.session.redacted"
 
 
 def opened(key: str, metadata: Mapping[str, str], notes: Mapping[str, Any], at: int) -> Frame:
@@ -42,6 +43,11 @@ def clock(jump: int, at: int) -> Frame:
         at: when that was seen, by the clock of the log.
     """
     return Frame(STORE, dumps({"type": CLOCK, "jump_ms": jump / 1000}), at)
+
+
+def redacted(secrets: int, at: int | None) -> Frame:
+    """Return the note that so many secrets were taken out of the frames before it."""
+    return Frame(STORE, dumps({"type": REDACTED, "secrets": secrets}), at)
 
 
 def closed(by: str | None, code: int | None, reason: str | None, at: int | None) -> Frame:

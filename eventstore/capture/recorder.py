@@ -81,6 +81,9 @@ class Recorder:
         memory: bytes of frames that are held in memory at most.
         patience: seconds that the database may take before frames go to the spool.
         keys: with a URL, that of the database of keys, as for `EventStore`.
+        redact: take secrets out of frames before anything is written, the spool included. Each is
+            "[removed]" then, and a note behind its frame, `eventstore.session.redacted`, counts
+            them. All other frames stay exact, and so does audio.
 
     Raises:
         InvalidInputError: no database URL, or a spool that cannot be written.
@@ -94,8 +97,9 @@ class Recorder:
         memory: int = MEMORY,
         patience: float = 1.0,
         keys: str | None = None,
+        redact: bool = False,
     ) -> None:
-        self._ours = isinstance(store, str)
+        self._ours, self._redact = isinstance(store, str), redact
         if isinstance(store, str):
             store = EventStore(store, check_schema=False, keys=keys)
         self._store = store
@@ -147,7 +151,7 @@ class Recorder:
         live = Live(Destination(key, session_id, session_id is not None))
         self._outbox.begin(live, opened(key, pairs, notes or {}, now() if at is None else at))
         self._flow.hurry_journal()
-        return SessionRecorder(self._outbox, live)
+        return SessionRecorder(self._outbox, live, self._redact)
 
     def check(self) -> None:
         """Look whether the database can be written, which recording does not wait for.

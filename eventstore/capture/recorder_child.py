@@ -58,9 +58,9 @@ def main(descriptor: int) -> None:
     teller = Teller(pipe)
     logging.getLogger("eventstore").addHandler(teller)
     unforeseen.watch_threads(_LOGGER)
-    url, spool, keys = pipe.recv()
+    url, spool, keys, redact = pipe.recv()
     try:
-        recorder = Recorder(url, spool, keys=keys)
+        recorder = Recorder(url, spool, keys=keys, redact=redact)
     except EventStoreError as error:
         teller.tell("failed", error)
         return

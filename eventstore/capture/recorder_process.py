@@ -103,6 +103,7 @@ class RecorderProcess:
         spool: the folder of the spool, as for `Recorder`.
         memory: bytes of frames that are held here at most, and as many there.
         keys: the URL of the database of keys, as for `EventStore`.
+        redact: take secrets out of frames before they are written, as for `Recorder`.
 
     Attributes:
         spool: the folder.
@@ -118,8 +119,9 @@ class RecorderProcess:
         spool: Path | str | None = None,
         memory: int = MEMORY,
         keys: str | None = None,
+        redact: bool = False,
     ) -> None:
-        self._asked, self._memory = (url, spool, keys), memory
+        self._asked, self._memory = (url, spool, keys, redact), memory
         self._lock = Lock()
         self._changed = Condition(self._lock)
         self._queue: deque[tuple[Any, ...]] = deque()

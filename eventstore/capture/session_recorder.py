@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from threading import Lock
 from typing import Any
 
 from eventstore.capture import notes
@@ -11,6 +12,7 @@ from eventstore.capture.message_unpacking import joined
 from eventstore.capture.outbox import Live, Outbox
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.frames import CLIENT, SERVER, Frame
+from eventstore.realtime.mask_session import SessionMask
 from eventstore.times import is_time
 
 
@@ -21,9 +23,10 @@ class SessionRecorder:
         clock: what its frames are stamped by, where no time is given with them.
     """
 
-    def __init__(self, outbox: Outbox, live: Live) -> None:
+    def __init__(self, outbox: Outbox, live: Live, redact: bool = False) -> None:
         self._outbox, self._live = outbox, live
         self.clock = ArrivalClock()
+        self._mask, self._masking = SessionMask() if redact else None, Lock()
 
     @property
     def session_id(self) -> str | None:
@@ -53,7 +56,14 @@ class SessionRecorder:
                 self.clock_jumped(jump, at)
         if direction not in (CLIENT, SERVER) or not is_time(at):
             raise InvalidInputError(f"direction {direction!r} at {at!r}: use client or server")
-        self._outbox.put(self._live, Frame(direction, text, at))
+        if self._mask is None:
+            self._outbox.put(self._live, Frame(direction, text, at))
+            return
+        with self._masking:
+            clean, secrets = self._mask.mask(text)
+            self._outbox.put(self._live, Frame(direction, clean, at))
+            if secrets:
+                self._outbox.put(self._live, notes.redacted(secrets, at))
 
     def record_pieces(
         self, direction: str, pieces: list[str] | list[bytes], at: int | None = None

@@ -21,7 +21,7 @@ from eventstore.cli.options import (
     open_store,
     session_filters,
 )
-from eventstore.cli.output import counted, print_json, progress_bar, say, size
+from eventstore.cli.output import counted, print_json, print_line, progress_bar, say, size
 from eventstore.errors import EventStoreError, Failure, InvalidInputError
 from eventstore.store.erasures import doubtful_tombstones
 from eventstore.store.outages import attempt
@@ -103,7 +103,7 @@ def _print_chosen(ids: list[str], as_json: bool) -> None:
         print_json({"object": "list", "data": data})
         return
     for session_id in ids:
-        click.echo(session_id)
+        print_line(session_id)
     say(f"{counted(len(ids), 'session')}; nothing was changed")
 
 
@@ -117,11 +117,11 @@ def _print_sealed(done: list[Sealed]) -> None:
     sealed = sum(one.events > 0 for one in done)
     if sealed:
         what = f"{counted(sealed, 'session')} with {counted(events, 'event')}"
-        click.echo(f"Sealed {what}: {size(frames)} of frames in {size(packed)}.")
+        print_line(f"Sealed {what}: {size(frames)} of frames in {size(packed)}.")
     if not done:
-        click.echo("There is no such session to seal.")
+        print_line("There is no such session to seal.")
     elif sealed < len(done):
-        click.echo(f"Nothing to seal in {counted(len(done) - sealed, 'session')}.")
+        print_line(f"Nothing to seal in {counted(len(done) - sealed, 'session')}.")
 
 
 @click.command()
@@ -150,7 +150,7 @@ def unseal(context: click.Context, session_ids: tuple[str, ...], url: str, as_js
         print_json({"object": "list", "data": data, "errors": failed})
     elif done or not failed:
         events = counted(sum(done.values()), "event")
-        click.echo(f"Unsealed {counted(len(done), 'session')} with {events}.")
+        print_line(f"Unsealed {counted(len(done), 'session')} with {events}.")
     context.exit(1 if failed else 0)
 
 
@@ -247,7 +247,7 @@ def _print_verified(
     found: Iterable[Verified], missing: Iterable[dict[str, str]], compared: set[str]
 ) -> None:
     for line in _lines(found, missing, compared):
-        click.echo(line)
+        print_line(line)
 
 
 def _lines(

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from eventstore.cli.options import db_option, given, json_option, open_store
-from eventstore.cli.output import print_json, progress_bar, say
+from eventstore.cli.output import print_json, print_line, progress_bar, say
 from eventstore.event_store import EventStore
 
 _FORMATS = ("wav", "flac", "ogg")
@@ -77,7 +77,7 @@ def audio(
         print_json({"object": "eventstore.audio", "session_id": session_id, **written})
         return
     for line in _lines(written):
-        click.echo(line)
+        print_line(line)
 
 
 def _format(path: Path) -> str:

@@ -19,7 +19,7 @@ from eventstore.cli.options import (
     open_store,
     session_filters,
 )
-from eventstore.cli.output import counted, print_json, progress_bar, say, size
+from eventstore.cli.output import counted, print_json, print_line, progress_bar, say, size
 from eventstore.errors import EventStoreError, Failure
 from eventstore.event_store import EventStore
 from eventstore.store.engine import parse_url
@@ -120,7 +120,7 @@ def _print_copied(done: list[Copied], failed: Failed, dry_run: bool) -> None:
     deleted = sum(one.deleted for one in done)
     if deleted:
         line += f"; deleted {counted(deleted, 'session')} here"
-    click.echo(f"{line}; {len(failed):,} failed." if failed else f"{line}.")
+    print_line(f"{line}; {len(failed):,} failed." if failed else f"{line}.")
 
 
 @click.command()
@@ -184,7 +184,7 @@ def _print_moved(done: list[Moved], failed: Failed) -> None:
     line = f"Moved {counted(segments, 'segment')} of {counted(sessions, 'session')}: {size(moved)}"
     if sessions < len(done):
         line += f"; {counted(len(done) - sessions, 'session')} had nothing to move"
-    click.echo(f"{line}; {len(failed):,} failed." if failed else f"{line}.")
+    print_line(f"{line}; {len(failed):,} failed." if failed else f"{line}.")
 
 
 COMMANDS = (copy, offload)

@@ -11,7 +11,7 @@ import click
 from eventstore.archive.erase import check_reason, erase_one, find_to_erase, find_without_key
 from eventstore.cli.failures import tell
 from eventstore.cli.options import db_option, json_option, open_store
-from eventstore.cli.output import counted, echo, print_json, progress_bar, say
+from eventstore.cli.output import counted, echo, print_json, print_line, progress_bar, say
 from eventstore.errors import DatabaseUnavailableError, EventStoreError, Failure
 from eventstore.event_store import EventStore
 from eventstore.store.choose_sessions import Chosen
@@ -147,7 +147,7 @@ def _print_dry_run(totals: Totals, audio_only: bool, as_json: bool) -> None:
         print_json(what | counts)
         return
     whose = "the audio of " if audio_only else ""
-    click.echo(f"Would erase {whose}{_in_words(*totals[:3])}.")
+    print_line(f"Would erase {whose}{_in_words(*totals[:3])}.")
 
 
 def _confirm(totals: Totals, audio_only: bool) -> None:

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 import click
 
 from eventstore.cli.cues import cue_json, play
+from eventstore.cli.harmless import json_line
 from eventstore.cli.output import console, say
 from eventstore.cli.stopping import stopped_by_signals
 from eventstore.errors import DatabaseUnavailableError
 from eventstore.event_store import EventStore
-from eventstore.realtime.values import dumps
 from eventstore.replay.cues import Cue
 
 
@@ -27,7 +27,7 @@ def follow(store: EventStore, session_id: str, as_json: bool) -> None:
         cues = _noting_closes(store.follow(session_id, stopped, _say_away), reasons)
         if as_json:
             for cue in cues:
-                click.echo(dumps(cue_json(cue)))
+                click.echo(json_line(cue_json(cue)))
         else:
             play(console(), cues, stream=True)
         if stopped():

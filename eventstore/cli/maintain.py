@@ -15,7 +15,7 @@ import click
 
 from eventstore.cli import failures
 from eventstore.cli.options import db_option, json_option, open_store
-from eventstore.cli.output import clean, counted, print_json, progress_bar, say
+from eventstore.cli.output import clean, counted, print_json, print_line, progress_bar, say
 from eventstore.errors import Failure, SomeFailedError
 
 Done = TypeVar("Done")
@@ -75,7 +75,7 @@ def rebuild(
     else:
         what = f"{counted(sessions, 'session')} with {counted(events, 'event')}"
         found = f"{counted(changed, 'row')} changed" if changed else "every row was right"
-        click.echo(f"Rebuilt {what} in {took:.1f} s; {found}.")
+        print_line(f"Rebuilt {what} in {took:.1f} s; {found}.")
     context.exit(1 if failed else 0)
 
 
@@ -146,7 +146,7 @@ def project(context: click.Context, follow: bool, interval: float, url: str, as_
         print_json(done_ | {"summed_days": days, "errors": errors})
     else:
         what = f"{counted(sessions, 'session')} with {counted(events, 'event')}"
-        click.echo(f"Projected {what}; summed up {counted(days, 'day')}.")
+        print_line(f"Projected {what}; summed up {counted(days, 'day')}.")
     context.exit(1 if errors else 0)
 
 
@@ -189,29 +189,29 @@ def status(url: str, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    click.echo(f"database   {found['database']} (schema {found['schema']})")
+    print_line(f"database   {found['database']} (schema {found['schema']})")
     for name in ("sessions", "events", "responses"):
-        click.echo(f"{name:<10} {found[name]:,}")
-    click.echo(f"sealed     {counted(found['sealed_sessions'], 'session')}")
+        print_line(f"{name:<10} {found[name]:,}")
+    print_line(f"sealed     {counted(found['sealed_sessions'], 'session')}")
     if found["key_store"]:
-        click.echo(f"encrypted  by the keys in {found['key_store']}")
+        print_line(f"encrypted  by the keys in {found['key_store']}")
     if found["erased_sessions"] or found["erased_audio"]:
         sessions = counted(found["erased_sessions"], "session")
-        click.echo(f"erased     {sessions}, and the audio of {found['erased_audio']:,}")
+        print_line(f"erased     {sessions}, and the audio of {found['erased_audio']:,}")
     behind = found["behind"]
     advice = "; run: eventstore project" if behind else ""
-    click.echo(f"behind     {counted(behind, 'session')}{advice}")
+    print_line(f"behind     {counted(behind, 'session')}{advice}")
     if found["failed_projections"]:
         named = _named(f"{e['session_id']} ({e['error']})" for e in found["failed"])
         number = counted(found["failed_projections"], "session")
-        click.echo(f"failed     {number} could not be projected: {named}")
+        print_line(f"failed     {number} could not be projected: {named}")
     if found["fold_errors"]:
         named = _named(e["session_id"] for e in found["with_fold_errors"])
         number = counted(found["fold_errors"], "event")
-        click.echo(f"unfolded   {number} could not be read by a fault of the fold: {named}")
+        print_line(f"unfolded   {number} could not be read by a fault of the fold: {named}")
     if found["open_to_others"]:
         files = clean(" ".join(found["open_to_others"]))
-        click.echo(f"open       other users may read or write it; run: chmod 600 {files}")
+        print_line(f"open       other users may read or write it; run: chmod 600 {files}")
 
 
 def _named(names: Iterable[str]) -> str:

@@ -11,12 +11,13 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from eventstore.cli.harmless import json_line
 from eventstore.realtime.mask import mask_words
-from eventstore.realtime.values import dumps
 
 _given: list[Console] = []
 
@@ -64,9 +65,14 @@ def echo(line: str = "", style: str = "") -> None:
     console().print(Text("\n".join(map(clean, line.split("\n"))), style), soft_wrap=True)
 
 
+def print_line(line: str) -> None:
+    """A line on standard output; names and files in it may be untrusted."""
+    click.echo(clean(line))
+
+
 def print_json(value: Any) -> None:
     """Exactly one JSON document on standard output."""
-    click.echo(dumps(value))
+    click.echo(json_line(value))
 
 
 def print_table(
@@ -112,7 +118,7 @@ def progress_bar(label: str, total: int | None) -> Iterator[Progress | None]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        progress.add_task(label, total=total)
+        progress.add_task(escape(clean(label)), total=total)
         yield progress
 
 

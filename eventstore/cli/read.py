@@ -9,6 +9,7 @@ import pybase64
 
 from eventstore.cli.cues import cue_json, play
 from eventstore.cli.follow import follow as follow_session
+from eventstore.cli.harmless import json_line
 from eventstore.cli.options import db_option, dialect_option, json_option, open_store
 from eventstore.cli.output import clean, console, has_screen, print_json, say
 from eventstore.cli.serving import Serving, serve_options
@@ -17,7 +18,6 @@ from eventstore.errors import InvalidInputError
 from eventstore.event_store import EventStore
 from eventstore.realtime.dialects import Dialect
 from eventstore.realtime.frames import STORE, UNREADABLE, decode, parse
-from eventstore.realtime.values import dumps
 from eventstore.replay.player import paced
 from eventstore.store.read_stream import StoredEvent
 from eventstore.times import to_iso
@@ -115,7 +115,7 @@ def _event_json(event: StoredEvent) -> str:
     }
     if isinstance(text, bytes):
         line["frame_base64"] = pybase64.b64encode_as_string(text)
-    return dumps(line)
+    return json_line(line)
 
 
 def _event_line(event: StoredEvent) -> str:

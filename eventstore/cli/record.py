@@ -38,6 +38,7 @@ _FILE = click.Path(path_type=Path)
     metavar="SECONDS",
     help="When stopped: time for calls to end by themselves.",
 )
+@click.option("--redact", is_flag=True, help="Take secrets out of frames before they are written.")
 @click.option("--durable", is_flag=True, help="Pass each message on only once it is committed.")
 @click.option("--metadata", multiple=True, metavar="K=V", help="Set on each session; repeat it.")
 @click.option(
@@ -67,6 +68,7 @@ def record(
     key: Path | None,
     ca: Path | None,
     grace: float,
+    redact: bool,
     durable: bool,
     metadata: tuple[str, ...],
     origins: tuple[str, ...],
@@ -108,6 +110,7 @@ def record(
             key=key,
             ca=ca,
             grace=grace,
+            redact=redact,
             durable=durable,
             metadata=parse_metadata(metadata),
             spool=folder,

@@ -36,6 +36,7 @@ class Relaying(NamedTuple):
         grace: seconds for calls to end when the relay is stopped.
         origins: whose browser pages may connect.
         max_connections: how many connections are relayed at once; None for the usual number.
+        redact: take secrets out of frames before they are written.
         share_credentials: whoever reaches the relay may use what the upstream's URL holds.
     """
 
@@ -52,6 +53,7 @@ class Relaying(NamedTuple):
     origins: tuple[str, ...] = ()
     max_connections: int | None = None
     share_credentials: bool = False
+    redact: bool = False
 
 
 def run(url: str, keys: str | None, asked: Relaying) -> None:
@@ -84,7 +86,7 @@ def recorder_for(asked: Relaying, url: str, keys: str | None) -> Iterator[Record
     _listen_tls(asked)
     _upstream_tls(asked)
     logging.getLogger("eventstore").addHandler(_Said())
-    recorder = RecorderProcess(url, asked.spool, keys=keys)
+    recorder = RecorderProcess(url, asked.spool, keys=keys, redact=asked.redact)
     try:
         if recorder.trouble is not None:
             _say(f"{recorder.trouble}; until then, frames go to the spool {recorder.spool}")

@@ -8,7 +8,7 @@ import click
 
 from eventstore.archive.repair import Repaired
 from eventstore.cli.options import db_option, json_option, open_store
-from eventstore.cli.output import counted, print_json
+from eventstore.cli.output import counted, print_json, print_line
 from eventstore.store.heads import Fault
 
 
@@ -40,7 +40,7 @@ def repair(context: click.Context, session_id: str, dry_run: bool, url: str, as_
         print_json({"object": "eventstore.repair", "dry_run": dry_run, **done._asdict(), **lists})
     else:
         for line in _lines(done, dry_run):
-            click.echo(line)
+            print_line(line)
     context.exit(1 if done.unmended else 0)
 
 

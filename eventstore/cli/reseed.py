@@ -6,10 +6,10 @@ from typing import get_args
 
 import click
 
+from eventstore.cli.harmless import json_line
 from eventstore.cli.options import db_option, json_option, open_store
 from eventstore.cli.output import print_json, say
 from eventstore.realtime.session_config import CLIENT_DIALECTS, ClientDialect
-from eventstore.realtime.values import dumps
 from eventstore.replay.reseed import AssistantAs
 
 
@@ -62,7 +62,7 @@ def reseed(
         print_json({"object": "list", "data": made.events, "skipped": made.skipped})
         return
     for event in made.events:
-        click.echo(dumps(event))
+        click.echo(json_line(event))
     for entry in made.skipped:
         say(f"left out {entry['item_id'] or session_id}: {entry['reason']}")
 

@@ -10,7 +10,7 @@ import click
 
 from eventstore.cli.failures import tell
 from eventstore.cli.options import db_option, json_option, open_store, spool_option
-from eventstore.cli.output import counted, print_json, print_table, progress_bar
+from eventstore.cli.output import counted, print_json, print_line, print_table, progress_bar
 from eventstore.errors import EventStoreError, Failure
 from eventstore.private_files import check_folder
 from eventstore.store.outages import attempt
@@ -47,7 +47,7 @@ def spool(
         print_json({"object": "list", "data": found, "folder": str(place), "errors": errors})
         context.exit(1 if errors else 0)
     if not found:
-        click.echo(f"Nothing is in the spool {place}.")
+        print_line(f"Nothing is in the spool {place}.")
         return
     print_table(
         ("RECORDER", "STATE", ">FRAMES", ">OPEN SESSIONS", "DAMAGED FILES"),
@@ -59,9 +59,9 @@ def spool(
     written = [entry for entry in found if entry["state"] == "written"]
     frames = sum(entry["frames"] for entry in written)
     if written:
-        click.echo(f"Wrote {counted(frames, 'frame')}.")
+        print_line(f"Wrote {counted(frames, 'frame')}.")
     elif dry_run and any(entry["state"] == "ended" for entry in found):
-        click.echo("Write it with: eventstore spool")
+        print_line("Write it with: eventstore spool")
     context.exit(1 if errors else 0)
 
 

@@ -12,7 +12,7 @@ import click
 from eventstore.capture.import_file import Imported
 from eventstore.cli.failures import tell
 from eventstore.cli.options import db_option, json_option, open_store, parse_metadata
-from eventstore.cli.output import print_json, print_table, progress_bar, say
+from eventstore.cli.output import counted, print_json, print_line, print_table, progress_bar, say
 from eventstore.errors import EventStoreError, Failure, InvalidInputError
 from eventstore.event_store import EventStore
 from eventstore.store.outages import attempt
@@ -33,9 +33,9 @@ def init(url: str, as_json: bool) -> None:
     if as_json:
         print_json({"object": "eventstore.schema", "before": before, "schema": after})
     elif before == after:
-        click.echo(f"The schema is up to date ({after}).")
+        print_line(f"The schema is up to date ({after}).")
     else:
-        click.echo(f"{'Upgraded' if before else 'Created'} the schema ({after}).")
+        print_line(f"{'Upgraded' if before else 'Created'} the schema ({after}).")
 
 
 @click.command("import")
@@ -43,6 +43,7 @@ def init(url: str, as_json: bool) -> None:
 @click.option("--session-id", metavar="ID", help="Store it under this id.")
 @click.option("--metadata", multiple=True, metavar="K=V", help="Set on each session; repeat it.")
 @click.option("--keep-going", is_flag=True, help="Leave out lines that cannot be read.")
+@click.option("--redact", is_flag=True, help="Take secrets out of frames before they are written.")
 @db_option
 @json_option
 @click.pass_context
@@ -52,6 +53,7 @@ def import_(
     session_id: str | None,
     metadata: tuple[str, ...],
     keep_going: bool,
+    redact: bool,
     url: str,
     as_json: bool,
 ) -> None:
@@ -76,12 +78,12 @@ def import_(
         for position, name in enumerate(files, 1):
             if len(files) > 1:
                 say(f"[{position}/{len(files)}] {name}")
-            importing = partial(_import_one, store, name, session_id, pairs, keep_going)
+            importing = partial(_import_one, store, name, session_id, pairs, keep_going, redact)
             imported = attempt(name, importing)
             if isinstance(imported, EventStoreError):
                 failures.append(Failure(name, imported))
             else:
-                done += (_entry(name, one) for one in imported)
+                done += (_entry(name, one, redact) for one in imported)
     failed = tell(failures, "file")
     if as_json:
         print_json({"object": "list", "data": done, "errors": failed})
@@ -96,9 +98,10 @@ def _import_one(
     session_id: str | None,
     metadata: dict[str, str],
     keep_going: bool,
+    redact: bool,
 ) -> list[Imported]:
     if name == "-":
-        return store.import_file(sys.stdin.buffer, session_id, metadata, keep_going)
+        return store.import_file(sys.stdin.buffer, session_id, metadata, keep_going, redact=redact)
     path = Path(name)
     try:
         size = path.stat().st_size
@@ -110,10 +113,11 @@ def _import_one(
             if bar is not None:
                 bar.update(bar.task_ids[0], completed=read)
 
-        return store.import_file(path, session_id, metadata, keep_going, progress)
+        return store.import_file(path, session_id, metadata, keep_going, progress, redact)
 
 
-def _entry(name: str, imported: Imported) -> dict[str, Any]:
+def _entry(name: str, imported: Imported, redact: bool) -> dict[str, Any]:
+    taken_out = {"redacted": imported.redacted} if redact else {}
     return {
         "session_id": imported.session_id,
         "events": imported.events,
@@ -121,6 +125,7 @@ def _entry(name: str, imported: Imported) -> dict[str, Any]:
         "added": imported.added,
         "status": "imported" if imported.added else "exists",
         "skipped_lines": imported.skipped_lines,
+        **taken_out,
         "file": name,
     }
 
@@ -132,13 +137,15 @@ def _print_imported(done: list[dict[str, Any]], failed: list[dict[str, str]], fi
             ((e["session_id"], e["events"], e["responses"], _remark(e)) for e in done),
         )
     if failed:
-        click.echo(f"{files - len(failed)} of {files} files imported, {len(failed)} failed.")
+        print_line(f"{files - len(failed)} of {files} files imported, {len(failed)} failed.")
 
 
 def _remark(entry: dict[str, Any]) -> str:
     remark = "imported" if entry["added"] else "was there already; nothing added"
     if entry["skipped_lines"]:
         remark += f"; {entry['skipped_lines']} unreadable lines left out"
+    if entry.get("redacted"):
+        remark += f"; {counted(entry['redacted'], 'secret')} taken out"
     return remark
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from eventstore.projection.state import AudioSpan, Conversation, LogEvent, SessionState
 from eventstore.realtime.values import (
+    count,
     mapping,
     metadata_pairs,
     text,
@@ -64,6 +65,11 @@ def _closed(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
 def _gap(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     reason = text(body.get("reason")) or "unknown"
     state.diagnose(event, "gap", f"frames are missing here: {reason}")
+
+
+def _redacted(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    state.redacted += count(body.get("secrets"))
+    state.dirty.session = True
 
 
 def _conversation_created(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
@@ -155,6 +161,7 @@ HANDLERS = {
     "eventstore.session.metadata": _set_metadata,
     "eventstore.session.closed": _closed,
     "eventstore.session.gap": _gap,
+    "eventstore.session.redacted": _redacted,
     "conversation.created": _conversation_created,
     "error": _error,
 }

@@ -255,6 +255,7 @@ class SessionState:
     commit_seq: int = 0
     input_bytes: int = 0
     errors: int = 0
+    redacted: int = 0
     fold_errors: int = 0
     unreadable: int = 0
     unknown_types: dict[str, int] = field(default_factory=dict)

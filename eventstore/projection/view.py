@@ -338,6 +338,8 @@ def session_resource(state: SessionState) -> dict[str, Any]:
         notes["opened"] = state.notes
     if state.clock_shift:
         notes["clock_shift_ms"] = state.clock_shift / 1000
+    if state.redacted:
+        notes["redacted"] = state.redacted
     if state.dtmf:
         notes["dtmf"] = list(state.dtmf)
     if state.dtmf_left_out:

@@ -99,6 +99,7 @@ FOLDED = frozenset(
         "eventstore.session.metadata",
         "eventstore.session.closed",
         "eventstore.session.gap",
+        "eventstore.session.redacted",
         "session.created",
         "session.updated",
         "session.update",

@@ -89,3 +89,15 @@ def test_mcp_calls(terminal: Terminal, store: EventStore) -> None:
         assert not any(secret in told.out + told.err for secret in secrets), line
     raw = terminal("export", "sess_mcp_calls").out
     assert all(secret in raw for secret in secrets)
+
+
+def test_an_import_says_how_many_secrets_it_took_out(terminal: Terminal, tmp_path: Path) -> None:
+    frames = planted_call("q7ZplantedSecret123").frames
+    with EventStore(f"sqlite:///{tmp_path}/other.db") as other:
+        other.append("sess_1", frames)
+        (tmp_path / "call.jsonl").write_bytes(b"".join(other.export("sess_1")))
+    file = str(tmp_path / "call.jsonl")
+    assert terminal("import", file, "--redact", "--json").json["data"][0]["redacted"] > 60
+    told = terminal("import", file, "--redact", "--session-id", "again").out
+    assert "secrets taken out" in " ".join(told.split())
+    assert "q7Zplanted" not in terminal("export", "again").out

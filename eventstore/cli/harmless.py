@@ -1,0 +1,27 @@
+"""JSON that steers no terminal: what could is written as an escape, which says the same."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from eventstore.realtime.values import dumps
+
+# Control characters, marks that turn the direction of text, separators of lines, and half
+# characters. Line feeds end lines and stand in no text of JSON as they are.
+_STEERING = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def harmless_json(text: str) -> str:
+    """Return a JSON text with escapes in place of characters that could steer a terminal.
+
+    It is the same JSON: outside of texts, JSON has none of these but tabs, which nobody writes.
+    """
+    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def json_line(value: Any) -> str:
+    """Return a value as JSON for a terminal, in one line."""
+    return harmless_json(dumps(value))

@@ -31,9 +31,9 @@ def seq_after(tx: Transaction, session_id: str, head: int, seconds: float) -> in
     """
     clock, end, found = SessionClock(), round(seconds * 1_000_000), 0
     for seq, at, direction, type_ in _arrivals(tx, session_id, head):
-        # Metadata may be set long after the call.
-        moment = clock.moment(None if direction == STORE and type_ == _METADATA else at)
-        if moment > end:
+        if direction == STORE and type_ == _METADATA:
+            continue  # metadata may be set long after the call, and are no part of its time
+        if clock.moment(at) > end:
             return found
         found = seq
     return found if clock.timed else None

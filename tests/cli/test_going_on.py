@@ -31,7 +31,9 @@ def three(store: EventStore) -> EventStore:
 def told(terminal: Terminal, *arguments: str) -> Any:
     """What a command printed as JSON that failed for one session."""
     output = terminal(*arguments, "--json")
-    assert BAD in output.error_beside_output()
+    assert output.code == 1
+    (error,) = [line for line in output.err.splitlines() if line.startswith("Error: ")]
+    assert BAD in error and "Traceback" not in output.err
     found = json.loads(output.out)
     assert [e["session_id"] for e in found["errors"]] == [BAD]
     return found

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from sqlalchemy import Engine
 
 from eventstore.archive.seal import packed
-from eventstore.encryption.events import encrypted_columns
+from eventstore.encryption.events import encrypted_row
 from eventstore.errors import DamagedError, InvalidInputError
 from eventstore.projection.state import PROJECTOR_VERSION
-from eventstore.realtime.frames import ENCRYPTED
+from eventstore.realtime.frames import ENCRYPTIONS
 from eventstore.realtime.without_audio import Texts, without_audio
 from eventstore.segments.digest import BEGINNING
 from eventstore.segments.rows import Row
@@ -113,22 +113,18 @@ def _empty_texts(tx: Transaction, session_id: str) -> None:
     while True:
         stored = list(map(Row._make, tx.rows(TEXTS, (session_id, last, _PIECE_ROWS))))
         for old, row in zip(stored, decrypted_events(tx, session_id, stored), strict=True):
-            if row.audio_offset == ENCRYPTED:
+            if row.audio_offset in ENCRYPTIONS:
                 raise DamagedError(session_id, row.seq, row.seq, "it cannot be decrypted")
             silent = _silent(row)
-            if cipher is not None and old.audio_offset == ENCRYPTED:
+            if cipher is not None and old.audio_offset in ENCRYPTIONS:
                 if silent != row:
-                    columns = encrypted_columns(cipher, *_content(silent))
+                    columns = encrypted_row(cipher, silent)
                     tx.run(SET_TEXTS, (*columns, session_id, row.seq))
             elif _texts(silent) != _texts(row):
                 tx.run(SET_TEXTS, (*_texts(silent), session_id, row.seq))
         if len(stored) < _PIECE_ROWS:
             return
         last = stored[-1].seq
-
-
-def _content(row: Row) -> tuple[int, str, int | None, bytes | None]:
-    return row.seq, row.frame, row.audio_offset, row.audio
 
 
 def _texts(row: Row) -> Texts:

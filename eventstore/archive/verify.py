@@ -8,8 +8,10 @@ from typing import NamedTuple
 from sqlalchemy import Engine
 
 from eventstore.archive.verify_rows import row_problem
+from eventstore.encryption.cipher import Cipher
+from eventstore.encryption.segments import is_bound, is_encrypted
 from eventstore.errors import DamagedError, NotFoundError
-from eventstore.realtime.frames import STORE
+from eventstore.realtime.frames import BOUND, ENCRYPTED, STORE
 from eventstore.segments.digest import BEGINNING, Digest, digest_of, extended
 from eventstore.segments.rows import Row
 from eventstore.store.derived_columns import DerivedColumns
@@ -18,13 +20,14 @@ from eventstore.store.heads import faults_of, find_stream, look_at_log
 from eventstore.store.read_segments import (
     Packed,
     Segment,
+    bytes_of,
     events_in,
     packed_segment,
     segments,
     start_behind,
 )
 from eventstore.store.read_stream import read_rows
-from eventstore.store.transaction import read
+from eventstore.store.transaction import keys_of, read
 
 STREAM = "SELECT head_seq, sealed_seq, last_at, erased_at FROM streams WHERE session_id = ?"
 BESIDE_SEGMENTS = "SELECT MIN(seq), MAX(seq) FROM events WHERE session_id = ? AND seq <= ?"
@@ -52,6 +55,20 @@ class Problem(NamedTuple):
     problem: str
 
 
+class Protection(NamedTuple):
+    """How many events of a session in an encrypted store are protected how.
+
+    Attributes:
+        bound: encrypted, and bound to the row's other columns.
+        old: encrypted as older versions did: time, direction and type are not bound to it.
+        plain: not encrypted.
+    """
+
+    bound: int = 0
+    old: int = 0
+    plain: int = 0
+
+
 class Verified(NamedTuple):
     """What a session's log turned out to be.
 
@@ -62,6 +79,7 @@ class Verified(NamedTuple):
             was kept elsewhere alone.
         segments: its digests, also those of parts that are not sealed.
         problems: in order; none where all is well.
+        protection: of an encrypted store whose keys are named; None for any other.
     """
 
     session_id: str
@@ -69,6 +87,7 @@ class Verified(NamedTuple):
     sealed: int
     segments: list[SegmentDigest]
     problems: list[Problem]
+    protection: Protection | None = None
 
     @property
     def sha256(self) -> bytes:
@@ -102,7 +121,8 @@ def verify_session(
         with read(engine) as tx:
             stored = segments(tx, session_id)
             was_erased = audio_erased_at(tx, session_id) is not None
-        look = _Look(engine, session_id, was_erased)
+            cipher = tx.keys.known(tx, session_id)
+        look = _Look(engine, session_id, was_erased, cipher)
         found = _verify_log(look, head, sealed, stored, problems)
     except DamagedError as error:
         problems.append(Problem(error.first_seq, error.last_seq, error.problem))
@@ -112,7 +132,9 @@ def verify_session(
         problems.append(Problem(head, head, problem))
     if expected is not None:
         problems += _differences(engine, session_id, found, expected)
-    return Verified(session_id, head, sealed, found, sorted(set(problems)))
+    has_keys = keys_of(engine).engine is not None
+    protection = look.protection if has_keys else None
+    return Verified(session_id, head, sealed, found, sorted(set(problems)), protection)
 
 
 class _Look:
@@ -120,10 +142,14 @@ class _Look:
 
     Attributes:
         last_at: the time of the last event that crossed the wire and has one.
+        protection: how the events are protected.
     """
 
-    def __init__(self, engine: Engine, session_id: str, audio_was_erased: bool) -> None:
-        self.engine, self.session_id = engine, session_id
+    def __init__(
+        self, engine: Engine, session_id: str, audio_was_erased: bool, cipher: Cipher | None
+    ) -> None:
+        self.engine, self.session_id, self._cipher = engine, session_id, cipher
+        self.protection = Protection()
         self.last_at: int | None = None
         self._audio_was_erased = audio_was_erased
         self._derived = DerivedColumns(engine, session_id)
@@ -133,7 +159,32 @@ class _Look:
         if row.at is not None and row.direction != STORE:
             self.last_at = row.at
         stored = None if is_sealed else self._derived.of(row.seq)
+        if stored is not None:
+            is_bound = stored.audio_offset == BOUND
+            problem = self.protect(
+                row.seq, 1, is_bound or stored.audio_offset == ENCRYPTED, is_bound
+            )
+            if problem is not None:
+                return problem
         return row_problem(row, stored, self._audio_was_erased)
+
+    def protect(self, last: int, events: int, is_encrypted: bool, is_bound: bool) -> str | None:
+        """Note how some events are protected, up to one; say if they should be better, or not."""
+        bound, old, plain = self.protection
+        if is_bound:
+            bound += events
+        elif is_encrypted:
+            old += events
+        else:
+            plain += events
+        self.protection = Protection(bound, old, plain)
+        if is_encrypted or self._cipher is None:
+            return None
+        begun = self._cipher.from_seq
+        # Where it was not noted, nothing that is plain stands behind what is encrypted.
+        if (last >= begun) if begun is not None else (bound + old > 0):
+            return "it is not encrypted, and the session's events were when this one was written"
+        return None
 
 
 def _verify_log(
@@ -182,6 +233,11 @@ def _verify_segment(look: _Look, segment: Segment) -> Iterator[Problem]:
         if packed is None:
             yield Problem(first, last, "the segment is gone")
             return
+        packed = packed._replace(data=bytes_of(packed))
+        data = packed.data or b""
+        problem = look.protect(last, last - first + 1, is_encrypted(data), is_bound(data))
+        if problem is not None:
+            yield Problem(first, last, problem)
         digest, times = Digest(segment.previous_sha256), []
         for row in events_in(packed):
             problem = look.problem(row, is_sealed=True)

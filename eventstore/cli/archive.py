@@ -239,6 +239,7 @@ def _verified(one: Verified, compared: bool) -> dict[str, Any]:
         **digest_file.entry(one),
         "ok": not problems,
         "proved_events": proved,
+        **({"protection": one.protection._asdict()} if one.protection is not None else {}),
         "problems": problems,
     }
 
@@ -253,8 +254,10 @@ def _print_verified(
 def _lines(
     found: Iterable[Verified], missing: Iterable[dict[str, str]], compared: set[str]
 ) -> Iterator[str]:
-    good = unproved = 0
+    good = unproved = plain = old = 0
     for one in found:
+        plain += one.protection is not None and one.protection.plain > 0
+        old += one.protection is not None and one.protection.old > 0
         for first, last, problem in one.problems:
             where = f"event {first}" if first == last else f"events {first} to {last}"
             yield f"{one.session_id}: {where}: {problem}"
@@ -263,6 +266,13 @@ def _lines(
     for entry in missing:
         yield f"{entry['session_id']}: {entry['error']}"
     yield f"{counted(good, 'session')} verified."
+    if plain:
+        yield f"{counted(plain, 'session')} with events that are not encrypted."
+    if old:
+        yield (
+            f"{counted(old, 'session')} encrypted by an older version, in which times, directions"
+            " and types are not bound to what they are of: seal or unseal to renew it."
+        )
     if unproved:
         yield (
             f"{counted(unproved, 'session')} not sealed, or not wholly: only digests that were"

@@ -30,14 +30,16 @@ class Cipher:
     Args:
         session_id: the session.
         key: its key, of `KEY_BYTES`.
+        from_seq: the event from which on the session was encrypted; None where it is not known.
 
     Raises:
         MissingExtraError: the package that encrypts is not installed.
     """
 
-    __slots__ = ("_aead", "_session")
+    __slots__ = ("_aead", "_session", "from_seq")
 
-    def __init__(self, session_id: str, key: bytes) -> None:
+    def __init__(self, session_id: str, key: bytes, from_seq: int | None = None) -> None:
+        self.from_seq = from_seq
         self._session = b"\0" + session_id.encode("utf-8", "surrogatepass")
         self._aead = _aes_gcm(key)
 

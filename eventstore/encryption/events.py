@@ -1,7 +1,9 @@
 """Encrypted events: a frame and its audio, in the column that audio is in.
 
-`audio_offset` is `ENCRYPTED`, `frame` empty. Seq, time, direction, type and the size of the audio
-stay readable: finding, ordering and counting events needs no key.
+`frame` is empty, and `audio_offset` is `BOUND`: what is encrypted is bound to the session and to
+the row's seq, time, direction and type, and holds the size of the audio, so that none of them can
+be changed, and nothing be moved. `ENCRYPTED` is what older versions wrote: bound to the session and
+the seq alone. Those columns stay readable: finding, ordering and counting events needs no key.
 """
 
 from __future__ import annotations
@@ -9,57 +11,54 @@ from __future__ import annotations
 import struct
 
 from eventstore.encryption.cipher import Cipher, CipherError
-from eventstore.realtime.frames import ENCRYPTED
+from eventstore.realtime.frames import BOUND, ENCRYPTIONS
 from eventstore.segments.rows import Row
 
-# Where the audio was cut out (see realtime/frames.py), and the bytes of the frame's text.
-_HEAD = struct.Struct("<iI")
+# Where the audio was cut out (see realtime/frames.py), and the bytes of the frame's text; and the
+# size of the audio, which is known where the audio itself was erased.
+_HEAD, _SIZE = struct.Struct("<iI"), struct.Struct("<q")
 _WHOLE = -(2**31)
-
-Content = tuple[str, int | None, bytes | None]
-
-
-def encrypt_content(
-    cipher: Cipher, seq: int, frame: str, audio_offset: int | None, audio: bytes | None
-) -> bytes:
-    """What the column holds, of an event's frame and audio."""
-    text = frame.encode()
-    head = _HEAD.pack(_WHOLE if audio_offset is None else audio_offset, len(text))
-    return cipher.encrypt(head + text + (audio or b""), f"event {seq}")
+_NO_SIZE = -1
 
 
-def encrypted_columns(
-    cipher: Cipher, seq: int, frame: str, audio_offset: int | None, audio: bytes | None
-) -> tuple[str, int, bytes]:
-    """`frame`, `audio_offset` and `audio` of the table, of an event that is to be encrypted."""
-    return "", ENCRYPTED, encrypt_content(cipher, seq, frame, audio_offset, audio)
-
-
-def decrypt_content(cipher: Cipher, seq: int, data: bytes) -> Content:
-    """An event's frame, where its audio was cut out, and the audio.
-
-    Raises:
-        CipherError: it cannot be decrypted.
-    """
-    plain = cipher.decrypt(data, f"event {seq}")
-    offset, size = _HEAD.unpack_from(plain)
-    begin = _HEAD.size + size
-    if begin > len(plain):
-        raise CipherError("it is shorter than it says")
-    text = plain[_HEAD.size : begin].decode()
-    return (text, None, None) if offset == _WHOLE else (text, offset, plain[begin:])
+def encrypted_row(cipher: Cipher, row: Row) -> tuple[str, int, bytes]:
+    """Return `frame`, `audio_offset` and `audio` as the table has them, of an event to encrypt."""
+    text = row.frame.encode()
+    offset = _WHOLE if row.audio_offset is None else row.audio_offset
+    size = _NO_SIZE if row.audio_bytes is None else row.audio_bytes
+    plain = b"".join((_HEAD.pack(offset, len(text)), _SIZE.pack(size), text, row.audio or b""))
+    return "", BOUND, cipher.encrypt(plain, _place(*row[:4]))
 
 
 def decrypt_row(cipher: Cipher, row: Row) -> Row:
     """An event, decrypted; one that is not encrypted is left as it is.
 
     Raises:
-        CipherError: it cannot be decrypted.
+        CipherError: it cannot be decrypted, or its time, direction or type are others.
     """
-    if row.audio_offset != ENCRYPTED:
+    if row.audio_offset not in ENCRYPTIONS:
         return row
-    seq, at, direction, type_, _, _, size, data = row
-    frame, offset, audio = decrypt_content(cipher, seq, data or b"")
-    if offset is None or offset < 0:
-        size = None if audio is None else len(audio)
-    return Row(seq, at, direction, type_, frame, offset, size, audio)
+    seq, at, direction, type_, _, kind, size, data = row
+    is_bound = kind == BOUND
+    plain = cipher.decrypt(
+        data or b"", _place(seq, at, direction, type_) if is_bound else f"event {seq}"
+    )
+    offset, length = _HEAD.unpack_from(plain)
+    begin = _HEAD.size
+    if is_bound:
+        (size,) = _SIZE.unpack_from(plain, begin)
+        begin += _SIZE.size
+    end = begin + length
+    if end > len(plain):
+        raise CipherError("it is shorter than it says")
+    text = plain[begin:end].decode()
+    if offset == _WHOLE:
+        return Row(seq, at, direction, type_, text, None, None, None)
+    audio = plain[end:]
+    if offset < 0:
+        size = len(audio)
+    return Row(seq, at, direction, type_, text, offset, size, audio)
+
+
+def _place(seq: int, at: int | None, direction: str, type_: str) -> str:
+    return f"event 2\0{seq}\0{at}\0{direction}\0{type_}"

@@ -7,7 +7,9 @@ A frame is kept in three columns. `audio_offset` says how they join:
 * `RAW_TEXT`: `audio` holds the whole text (UTF-8, surrogates passed through), since a
   database's text type cannot hold it (NUL, lone surrogates); `frame` is empty;
 * `RAW_BINARY`: `audio` holds a binary message as it came; `frame` is empty;
-* `ENCRYPTED`: `audio` holds the frame and its audio, encrypted: see encryption/events.py.
+* `BOUND`: `audio` holds the frame and its audio, encrypted, and bound to the row's other columns:
+  see encryption/events.py;
+* `ENCRYPTED`: the same as older versions wrote it, bound to the row's place alone.
 
 Cutting is only ever done where encoding the bytes again gives the same characters, so
 restoring never depends on the JSON being valid.
@@ -26,6 +28,9 @@ import pybase64
 RAW_TEXT = -1
 RAW_BINARY = -2
 ENCRYPTED = -3
+BOUND = -4
+#: What says that a row is encrypted, in either way.
+ENCRYPTIONS = (ENCRYPTED, BOUND)
 
 #: Type of a frame that is no JSON object with a text `type`.
 UNREADABLE = "eventstore.unreadable"
@@ -142,7 +147,7 @@ def restore(frame: str, audio_offset: int | None, audio: bytes | None) -> str | 
         return audio.decode("utf-8", "surrogatepass")
     if audio_offset == RAW_BINARY:
         return audio
-    if audio_offset == ENCRYPTED:
+    if audio_offset in ENCRYPTIONS:
         raise ValueError("it cannot be decrypted: it was changed, or moved")
     raise ValueError(f"unknown audio_offset {audio_offset}")
 

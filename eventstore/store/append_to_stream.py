@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from eventstore.encryption.cipher import Cipher
-from eventstore.encryption.events import encrypted_columns
+from eventstore.encryption.events import encrypted_row
 from eventstore.errors import ConflictError, InvalidInputError
 from eventstore.projection.fold import advance
 from eventstore.projection.parts import load_key
@@ -139,7 +139,8 @@ def decoded_rows(
             advance(state, seq, at, direction, type_, event, length or 0)
         key = load_key(type_, event)
         if cipher is not None:
-            frame, offset, audio = encrypted_columns(cipher, seq, frame, offset, audio)
+            row = StoredRow(seq, at, direction, type_, frame, offset, length, audio)
+            frame, offset, audio = encrypted_row(cipher, row)
         yield session_id, seq, at, direction, type_, frame, offset, length, key, audio
 
 

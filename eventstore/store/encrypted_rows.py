@@ -10,13 +10,14 @@ from eventstore.encryption.cipher import Cipher, CipherError
 from eventstore.encryption.events import decrypt_row
 from eventstore.encryption.read_models import TEXTS
 from eventstore.errors import EventStoreError
-from eventstore.realtime.frames import ENCRYPTED
+from eventstore.realtime.frames import ENCRYPTIONS
 from eventstore.segments.rows import Row as Event
 from eventstore.store import tables
 from eventstore.store.put_rows import Rows
 from eventstore.store.transaction import Row, Transaction
 
 _OFFSET = attrgetter("audio_offset")
+_ENCRYPTIONS = frozenset(ENCRYPTIONS)
 
 #: Where in a table's row its texts are.
 _PLACES = {
@@ -34,7 +35,7 @@ def decrypted_events(tx: Transaction, session_id: str, rows: list[Event]) -> lis
     Raises:
         MissingKeyError: the session's key is not at hand. ErasedError: it was dropped.
     """
-    if ENCRYPTED not in map(_OFFSET, rows):  # nearly always
+    if _ENCRYPTIONS.isdisjoint(map(_OFFSET, rows)):  # nearly always
         return rows
     cipher = tx.decipher(session_id)
     return [_decrypted(cipher, row) for row in rows]

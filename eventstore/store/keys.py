@@ -29,11 +29,14 @@ from eventstore.times import now
 
 NAME = "SELECT id FROM key_stores ORDER BY id LIMIT 1"
 INSERT_NAME = "INSERT INTO key_stores (id) VALUES (?) ON CONFLICT (id) DO NOTHING"
-KEY = "SELECT key, dropped_at FROM session_keys WHERE session_id = ?"
+KEY = "SELECT key, dropped_at, from_seq FROM session_keys WHERE session_id = ?"
 INSERT_KEY = (
-    "INSERT INTO session_keys (session_id, key, made_at) VALUES (?, ?, ?)"
+    "INSERT INTO session_keys (session_id, key, made_at, from_seq) VALUES (?, ?, ?, ?)"
     " ON CONFLICT (session_id) DO NOTHING"
 )
+# Two statements: with one node a session, an append is routed by each.
+LAST_EVENT = "SELECT MAX(seq) FROM events WHERE session_id = ?"
+LAST_SEALED = "SELECT MAX(last_seq) FROM segments WHERE session_id = ?"
 DROP_KEY = (
     "INSERT INTO session_keys (session_id, made_at, dropped_at) VALUES (?, ?, ?)"
     " ON CONFLICT (session_id) DO UPDATE SET key = NULL, dropped_at = excluded.dropped_at"
@@ -88,7 +91,7 @@ class KeyRing:
                 self._check_name(_first_name(tx, self._name))
         if self.engine is None:
             return None
-        return self._find(session_id) or self._make(session_id)
+        return self._find(session_id) or self._make(session_id, _first_encrypted(tx, session_id))
 
     def at_hand(self, session_id: str) -> tuple[bool, Cipher | None]:
         """`to_write`, as far as it can be told without a look: whether it can, and what."""
@@ -121,6 +124,15 @@ class KeyRing:
                 " that was named"
             )
         return cipher
+
+    def known(self, tx: Transaction, session_id: str) -> Cipher | None:
+        """Return a session's cipher where the store is encrypted and the session has a key.
+
+        Args:
+            tx: of the store.
+        """
+        self.fit(tx)
+        return self._find(session_id) if self.engine is not None and self._fits else None
 
     def drop(self, session_ids: Iterable[str]) -> None:
         """Drop keys for good: nothing that is encrypted with them can be read again, anywhere.
@@ -228,11 +240,11 @@ class KeyRing:
             row = tx.row(KEY, (session_id,))
         return self._remember(session_id, *row) if row is not None else None
 
-    def _make(self, session_id: str) -> Cipher | None:
+    def _make(self, session_id: str, from_seq: int) -> Cipher | None:
         if self.engine is None:
             return None
         with self._writing(self.engine) as tx:
-            tx.run(INSERT_KEY, (session_id, new_key(), now()))
+            tx.run(INSERT_KEY, (session_id, new_key(), now(), from_seq))
             # Another process may have made one.
             row = tx.rows(KEY, (session_id,))[0]
         return self._remember(session_id, *row)
@@ -257,10 +269,12 @@ class KeyRing:
                 self._is_ready = True
             yield
 
-    def _remember(self, session_id: str, key: bytes | None, dropped_at: int | None) -> Cipher:
+    def _remember(
+        self, session_id: str, key: bytes | None, dropped_at: int | None, from_seq: int | None
+    ) -> Cipher:
         if key is None:
             raise ErasedError(session_id, dropped_at or 0, "its key was dropped", _DROPPED)
-        cipher = Cipher(session_id, bytes(key))
+        cipher = Cipher(session_id, bytes(key), from_seq)
         self._held[session_id] = cipher
         return cipher
 
@@ -268,6 +282,12 @@ class KeyRing:
         if time.monotonic() - self._since > _HELD or len(self._held) > _MOST_HELD:
             self._held, self._since = {}, time.monotonic()
         return self._held.get(session_id)
+
+
+def _first_encrypted(tx: Transaction, session_id: str) -> int:
+    """The first event of a session that is written after its key is made."""
+    ends = (tx.rows(sql, (session_id,))[0][0] or 0 for sql in (LAST_EVENT, LAST_SEALED))
+    return 1 + max(ends)
 
 
 def upgrade(engine: Engine) -> None:

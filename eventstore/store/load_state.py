@@ -19,7 +19,7 @@ from typing import Any
 import orjson
 
 from eventstore.encryption.cipher import Cipher, CipherError
-from eventstore.encryption.events import decrypt_content
+from eventstore.encryption.events import decrypt_row
 from eventstore.projection.conversation import (
     accepts_arguments,
     accepts_heard,
@@ -33,14 +33,16 @@ from eventstore.projection.session import close
 from eventstore.projection.speech import needs_input_bytes
 from eventstore.projection.state import AudioSpan, Item, SessionState
 from eventstore.realtime.catalogue import INPUT_AUDIO, TEXT_DELTAS
-from eventstore.realtime.frames import ENCRYPTED, UNREADABLE, parse_stored
+from eventstore.realtime.frames import ENCRYPTIONS, UNREADABLE, parse_stored
 from eventstore.realtime.values import identifier
+from eventstore.segments.rows import Row as Event
 from eventstore.store.read_segments import sealed_events, sealed_seq
 from eventstore.store.transaction import Row, Transaction
 
 _PIECE_ROWS = 1000
 # Where a row's `audio_offset` is.
 _OFFSET = itemgetter(5)
+_ENCRYPTIONS = frozenset(ENCRYPTIONS)
 _PART_ADDED = "response.content_part.added"
 _LENGTH_OF_ROW = 8
 
@@ -234,7 +236,7 @@ def _rows(tx: Transaction, session_id: str, sql: str, parameters: Sequence[Any])
 
 
 def _decrypted(tx: Transaction, session_id: str, rows: list[Row]) -> list[Row]:
-    if ENCRYPTED not in map(_OFFSET, rows):  # nearly always
+    if _ENCRYPTIONS.isdisjoint(map(_OFFSET, rows)):  # nearly always
         return rows
     cipher = tx.decipher(session_id)
     return [_decrypted_row(cipher, row) for row in rows]
@@ -242,9 +244,11 @@ def _decrypted(tx: Transaction, session_id: str, rows: list[Row]) -> list[Row]:
 
 def _decrypted_row(cipher: Cipher, row: Row) -> Row:
     seq, at, direction, type_, frame, offset, raw, *rest = row
-    if offset == ENCRYPTED:
+    if offset in _ENCRYPTIONS:
         with suppress(CipherError):  # folded as what cannot be read
-            frame, offset, raw = decrypt_content(cipher, seq, raw)
+            stored = Event(seq, at, direction, type_, frame, offset, rest[0], raw)
+            found = decrypt_row(cipher, stored)
+            frame, offset, raw = found.frame, found.audio_offset, found.audio
             raw = raw if offset is not None and offset < 0 else None
     return seq, at, direction, type_, frame, offset, raw, *rest
 

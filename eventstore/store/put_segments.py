@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Engine
 
 from eventstore.encryption.cipher import Cipher
-from eventstore.encryption.events import encrypted_columns
+from eventstore.encryption.events import encrypted_row
 from eventstore.encryption.segments import encrypt_segment
 from eventstore.errors import ConflictError, NotFoundError
 from eventstore.projection.parts import load_key
@@ -152,7 +152,7 @@ def encrypted(cipher: Cipher | None, segment: NewSegment) -> NewSegment:
     """A segment as it is stored: encrypted, where there is a cipher and it is not already."""
     if cipher is None:
         return segment
-    return segment._replace(data=encrypt_segment(cipher, segment.first_seq, segment.data))
+    return segment._replace(data=encrypt_segment(cipher, segment[:-1], segment.data))
 
 
 def _columns(session_id: str, row: Row, cipher: Cipher | None) -> tuple[Any, ...]:
@@ -162,7 +162,7 @@ def _columns(session_id: str, row: Row, cipher: Cipher | None) -> tuple[Any, ...
     length = size if offset is not None and offset >= 0 else None
     key = load_key(type_, event)
     if cipher is not None:
-        frame, offset, audio = encrypted_columns(cipher, seq, frame, offset, audio)
+        frame, offset, audio = encrypted_row(cipher, row._replace(audio_bytes=length))
     return session_id, seq, at, direction, type_, frame, offset, length, key, audio
 
 

@@ -205,7 +205,7 @@ def events_in(packed: Packed, wanted: Wanted | None = None, sound: bool = True) 
     data = bytes_of(packed)
     try:
         if is_encrypted(data):
-            data = decrypt_segment(packed.keys.to_read(packed.session_id), packed.first_seq, data)
+            data = decrypt_segment(packed.keys.to_read(packed.session_id), packed[1:8], data)
         events = packed.last_seq - packed.first_seq + 1
         container = read_container(data)
         if (container.first, container.events) != (packed.first_seq, events):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.strategies import any_text
 
 from eventstore.encryption.cipher import Cipher, CipherError, new_key
-from eventstore.encryption.events import decrypt_row, encrypt_content
+from eventstore.encryption.events import decrypt_row, encrypted_row
 from eventstore.encryption.read_models import (
     SIGN,
     TEXTS,
@@ -16,8 +18,8 @@ from eventstore.encryption.read_models import (
     encrypt_texts,
     is_encrypted,
 )
-from eventstore.encryption.segments import decrypt_segment, encrypt_segment
-from eventstore.realtime.frames import ENCRYPTED, decode_columns, restore
+from eventstore.encryption.segments import OLD_MARK, decrypt_segment, encrypt_segment
+from eventstore.realtime.frames import BOUND, ENCRYPTED, decode_columns, restore
 from eventstore.segments.rows import Row
 from eventstore.store import tables
 
@@ -29,8 +31,10 @@ STORABLE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="
 def encrypted(text: str | bytes, seq: int = 7) -> Row:
     type_, frame, offset, audio, _ = decode_columns(text)
     size = len(audio) if audio is not None and offset is not None and offset >= 0 else None
-    data = encrypt_content(CIPHER, seq, frame, offset, audio)
-    return Row(seq, None, "server", type_, "", ENCRYPTED, size, data)
+    plain = Row(seq, 5, "server", type_, frame, offset, size, audio)
+    empty, kind, data = encrypted_row(CIPHER, plain)
+    assert (empty, kind) == ("", BOUND)
+    return plain._replace(frame="", audio_offset=kind, audio=data)
 
 
 @given(st.one_of(any_text(), st.binary(), st.binary(min_size=900).map(lambda b: b.hex())))
@@ -65,16 +69,39 @@ def test_what_was_cut_off_is_noticed(cut: int) -> None:
 
 def test_another_place_session_or_key_does_not_fit() -> None:
     row = encrypted('{"type":"x.y"}')
-    with pytest.raises(CipherError):
-        decrypt_row(CIPHER, row._replace(seq=8))
+    for changed in (
+        {"seq": 8},
+        {"at": 6},
+        {"at": None},
+        {"direction": "client"},
+        {"type": "x.z"},
+        {"audio_offset": ENCRYPTED},
+    ):
+        with pytest.raises(CipherError):
+            decrypt_row(CIPHER, row._replace(**changed))
     for other in (Cipher("sess_2", KEY), Cipher("sess_1", new_key())):
         with pytest.raises(CipherError):
             decrypt_row(other, row)
-    segment = encrypt_segment(CIPHER, 1, b"packed")
-    assert encrypt_segment(CIPHER, 1, segment) == segment
-    assert decrypt_segment(CIPHER, 1, segment) == b"packed"
+    said = (1, 7, None, 5, 100, b"s" * 32, b"p" * 32)
+    segment = encrypt_segment(CIPHER, said, b"packed")
+    assert encrypt_segment(CIPHER, said, segment) == segment
+    assert decrypt_segment(CIPHER, said, segment) == b"packed"
+    for place in range(len(said)):
+        with pytest.raises(CipherError):
+            decrypt_segment(CIPHER, (*said[:place], 8, *said[place + 1 :]), segment)
     with pytest.raises(CipherError):
-        decrypt_segment(CIPHER, 8, segment)
+        decrypt_segment(CIPHER, said, OLD_MARK + segment[len(OLD_MARK) :])
+
+
+def test_what_older_versions_encrypted_is_read() -> None:
+    frame, audio = b'{"type":"x"}', b"sound"
+    plain = struct.pack("<iI", 9, len(frame)) + frame + audio
+    row = Row(7, 5, "server", "x", "", ENCRYPTED, 5, CIPHER.encrypt(plain, "event 7"))
+    assert decrypt_row(CIPHER, row) == row._replace(
+        frame=frame.decode(), audio_offset=9, audio=audio, audio_bytes=5
+    )
+    old = OLD_MARK + CIPHER.encrypt(b"packed", "segment 1")
+    assert decrypt_segment(CIPHER, (1, 7, None, 5, 100, b"", b""), old) == b"packed"
 
 
 def test_nothing_is_encrypted_twice_alike() -> None:

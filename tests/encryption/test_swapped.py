@@ -1,0 +1,177 @@
+"""What was encrypted cannot be moved, changed or replaced by what is not, unless it is told."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from support.calls import voice_call
+
+from eventstore import EventStore
+from eventstore.encryption.events import _HEAD, _WHOLE
+from eventstore.errors import EventStoreError
+from eventstore.store.keys import KeyRing
+from eventstore.store.transaction import Transaction, keys_of, read, write
+
+FRAMES = voice_call().frames
+EVENT_COLUMNS = [
+    *("at", "direction", "type", "frame"),
+    *("audio_offset", "audio_bytes", "load_key", "audio"),
+]
+SEGMENT_COLUMNS = ["first_at", "least_at", "frame_bytes", "sha256", "previous_sha256", "data"]
+
+
+def filled(store: EventStore, *names: str) -> None:
+    for name in names:
+        store.append(name, FRAMES, close=True)
+
+
+def swap(
+    store: EventStore, table: str, columns: list[str], one: tuple[str, int], other: tuple[str, int]
+) -> bool:
+    """Swap columns between two rows, by session and seq; whether they differed."""
+    key = "first_seq" if table == "segments" else "seq"
+    where = f"WHERE session_id = ? AND {key} = ?"
+    listed, setting = ", ".join(columns), ", ".join(f"{name} = ?" for name in columns)
+    with write(store.engine) as tx:
+        found = [tx.rows(f"SELECT {listed} FROM {table} {where}", row)[0] for row in (one, other)]
+        for values, row in zip(found, (other, one), strict=True):
+            tx.run(f"UPDATE {table} SET {setting} {where}", (*values, *row))
+    return found[0] != found[1]
+
+
+@pytest.mark.parametrize("column", EVENT_COLUMNS)
+def test_no_column_of_an_event_is_another_rows(keyed: EventStore, column: str) -> None:
+    filled(keyed, "a", "b")
+    told = 0
+    for one, other in ((("a", 9), ("a", 20)), (("a", 12), ("b", 13)), (("a", 1), ("b", 30))):
+        if swap(keyed, "events", [column], one, other):
+            assert keyed.verify("a").problems != []
+            told += 1
+            assert swap(keyed, "events", [column], one, other)
+    assert keyed.verify("a").problems == [] and (told or column == "frame" or column[-1] == "t")
+
+
+def test_a_whole_row_of_another_session_is_told(keyed: EventStore) -> None:
+    filled(keyed, "a", "b")
+    with write(keyed.engine) as tx:
+        tx.run("UPDATE events SET at = 5 WHERE session_id = 'b' AND seq = 9")
+    swap(keyed, "events", EVENT_COLUMNS, ("a", 9), ("b", 9))
+    assert [one.first_seq for one in keyed.verify("a").problems] == [9]
+
+
+@pytest.mark.parametrize("column", SEGMENT_COLUMNS)
+def test_no_column_of_a_segment_is_another_rows(keyed: EventStore, column: str) -> None:
+    filled(keyed, "a", "b")
+    list(keyed.archive(["a", "b"]))
+    for one, other in ((("a", 1), ("a", 8)), (("a", 8), ("b", 8)), (("a", 8), ("b", 15))):
+        if swap(keyed, "segments", [column], one, other):
+            assert keyed.verify("a").problems != []
+            with pytest.raises(EventStoreError):
+                list(keyed.events("a"))
+            assert swap(keyed, "segments", [column], one, other)
+    assert keyed.verify("a").problems == []
+
+
+def conversation_of(store: EventStore) -> str:
+    """The id of a session's first conversation, as the log has it."""
+    return str(store.show("a")["conversations"][0]["id"])
+
+
+READERS = {
+    "sessions": ("notes", lambda store: store.sessions()),
+    "items": ("resource", lambda store: store.conversation(conversation_of(store), "a")),
+    "responses": ("resource", lambda store: store.responses(session="a")),
+}
+
+
+@pytest.mark.parametrize("table", READERS)
+def test_texts_of_read_models_stay_in_their_row(keyed: EventStore, table: str) -> None:
+    filled(keyed, "a", "b")
+    column, use = READERS[table]
+    with read(keyed.engine) as tx:
+        held = {
+            (of_table, session): tx.rows(
+                f"SELECT {of_column} FROM {of_table} WHERE session_id = ?", (session,)
+            )[0][0]
+            for (of_table, (of_column, _)), session in itertools.product(READERS.items(), "ab")
+        }
+    del held[table, "a"]
+    for text in held.values():
+        with write(keyed.engine) as tx:
+            tx.run(f"UPDATE {table} SET {column} = ? WHERE session_id = 'a'", (text,))
+        with pytest.raises(EventStoreError, match="cannot be decrypted"):
+            use(keyed)
+        assert sum(done.changed for done in keyed.rebuild(["a"])) > 0
+
+
+def plain_row(tx: Transaction, session_id: str, seq: int) -> None:
+    tx.run(
+        "UPDATE events SET frame = ?, audio_offset = NULL, audio_bytes = NULL, audio = NULL"
+        " WHERE session_id = ? AND seq = ?",
+        (FRAMES[seq - 1].text, session_id, seq),
+    )
+
+
+def test_a_plain_row_in_an_encrypted_session_is_told(keyed: EventStore) -> None:
+    filled(keyed, "a")
+    assert keyed.verify("a").protection == (len(FRAMES), 0, 0)
+    with write(keyed.engine) as tx:
+        plain_row(tx, "a", 1)
+    (problem,) = keyed.verify("a").problems
+    assert problem.first_seq == 1 and "is not encrypted" in problem.problem
+
+
+def test_a_plain_segment_in_an_encrypted_session_is_told(
+    keyed: EventStore, plain: EventStore
+) -> None:
+    for store in (keyed, plain):
+        filled(store, "a")
+        list(store.archive(["a"]))
+    with read(plain.engine) as tx:
+        (data,) = tx.rows("SELECT data FROM segments WHERE first_seq = 8")[0]
+    with write(keyed.engine) as tx:
+        tx.run("UPDATE segments SET data = ? WHERE first_seq = 8", (data,))
+    (problem,) = keyed.verify("a").problems
+    assert problem[:2] == (8, 14) and "is not encrypted" in problem.problem
+
+
+@pytest.mark.parametrize("is_noted", [True, False])
+def test_what_was_written_before_there_were_keys_reads_on(
+    database_url: str, keys_url: str, is_noted: bool
+) -> None:
+    with EventStore(database_url) as store:
+        store.append("a", FRAMES[:10])
+    with EventStore(database_url, keys=keys_url) as later:
+        later.append("a", FRAMES[10:], close=True)
+        if not is_noted:
+            forget_from_seq(later)
+        found = later.verify("a")
+        assert (found.problems, found.protection) == ([], (len(FRAMES) - 10, 0, 10))
+        with write(later.engine) as tx:
+            plain_row(tx, "a", len(FRAMES))
+        assert [one.first_seq for one in later.verify("a").problems] == [len(FRAMES)]
+
+
+def forget_from_seq(store: EventStore) -> None:
+    """As a database of keys is that an older version made."""
+    ring: KeyRing = keys_of(store.engine)
+    assert ring.engine is not None
+    with write(ring.engine) as tx:
+        tx.run("UPDATE session_keys SET from_seq = NULL")
+    ring._held.clear()
+
+
+def test_what_older_versions_encrypted_reads_and_is_told_apart(keyed: EventStore) -> None:
+    filled(keyed, "a")
+    with write(keyed.engine) as tx:
+        cipher = tx.cipher("a")
+        assert cipher is not None
+        text = str(FRAMES[0].text).encode()
+        data = cipher.encrypt(_HEAD.pack(_WHOLE, len(text)) + text, "event 1")
+        tx.run("UPDATE events SET audio_offset = -3, audio = ? WHERE seq = 1", (data,))
+    found = keyed.verify("a")
+    assert (found.problems, found.protection) == ([], (len(FRAMES) - 1, 1, 0))
+    assert next(keyed.events("a")).text == FRAMES[0].text
+    list(keyed.archive(["a"]))
+    assert keyed.verify("a").protection == (len(FRAMES), 0, 0)

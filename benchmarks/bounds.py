@@ -157,6 +157,6 @@ CASES = (
     Case("an array that never closes", 20, _open_brackets),
     Case("100,000 items", 16, _items),
     Case("a device without end", 1, None, path="/dev/zero"),
-    Case("20 open sessions of 14 MB each, appended", 20, None, _APPENDED, "-"),
+    Case("60 open sessions of 14 MB each, appended", 60, None, _APPENDED, "-"),
     Case("20 open sessions of 14 MB each, listed", 20, None, _LISTED, "-"),
 )

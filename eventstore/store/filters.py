@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from pydantic import (
@@ -22,6 +22,8 @@ from eventstore.times import from_value
 
 MAX_LIMIT = 100
 MAX_SUGGESTIONS = 1000
+#: Conditions on metadata, of which a session has 16 pairs; each is a look-up of its own.
+MAX_CONDITIONS = 32
 
 Operator = Literal["=", "!=", "^=", "has"]
 Status = Literal["completed", "cancelled", "failed", "incomplete", "in_progress"]
@@ -68,6 +70,8 @@ def _conditions(value: Any) -> Any:
         return ()
     if isinstance(value, str):
         value = [value]
+    if isinstance(value, Sized) and len(value) > MAX_CONDITIONS:
+        raise ValueError(f"at most {MAX_CONDITIONS} conditions on metadata")
     if isinstance(value, Mapping):
         return tuple(
             _within_limits(Condition(str(key), "=", str(item)), f"{key}={item}")

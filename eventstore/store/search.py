@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from eventstore.brief import brief
 from eventstore.errors import InvalidInputError
 
 # The very expression of the index, so that PostgreSQL uses it.
@@ -25,12 +26,18 @@ class Term(NamedTuple):
     prefix: bool = False
 
 
+# Each term is a look-up of its own.
+_LONGEST_QUERY, _MOST_TERMS = 1000, 32
+
+
 def parse_terms(query: str) -> list[Term]:
     """The words and phrases of a query.
 
     Raises:
-        InvalidInputError: it names no word.
+        InvalidInputError: it names no word, or more than anybody types.
     """
+    if len(query) > _LONGEST_QUERY:
+        raise InvalidInputError(f"search for at most {_LONGEST_QUERY} characters")
     terms = []
     for phrase, word in re.findall(r'"([^"]*)"|(\S+)', query.replace("\0", " ")):
         text = phrase or word.replace('"', "")
@@ -38,7 +45,9 @@ def parse_terms(query: str) -> list[Term]:
         if re.search(r"[^\W_]", text):
             terms.append(Term(text.rstrip("*") if prefix else text, prefix))
     if not terms:
-        raise InvalidInputError(f"search {query!r} names no word")
+        raise InvalidInputError(f"search {brief(query)} names no word")
+    if len(terms) > _MOST_TERMS:
+        raise InvalidInputError(f"search for at most {_MOST_TERMS} words and phrases")
     return terms
 
 

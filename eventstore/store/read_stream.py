@@ -25,7 +25,6 @@ from eventstore.store.transaction import Transaction, read
 PIECE_BYTES = 4 * 1024 * 1024
 _PIECE_ROWS = 2000
 _LISTED_TYPES = 100
-_JSON_VALUES = "SELECT value FROM json_each(?)"
 
 SIZES = (
     "SELECT seq, OCTET_LENGTH(frame) + COALESCE(OCTET_LENGTH(audio), 0) FROM events"
@@ -148,7 +147,9 @@ def _condition(
     which, filters = "", tuple(types or ())
     if types is not None and len(types) > _LISTED_TYPES:
         # A statement takes no more parameters than some ten thousands.
-        listed = "SELECT jsonb_array_elements_text(?::jsonb)" if tx.postgresql else _JSON_VALUES
+        listed = "SELECT value FROM json_each(?)"
+        if tx.postgresql:
+            listed = "SELECT jsonb_array_elements_text(?::jsonb)"
         which, filters = f" AND type IN ({listed})", (dumps(filters),)
     elif types is not None:
         # A glob that matches nothing still asks for something: for no event.

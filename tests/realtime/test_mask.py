@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.recordings import frames as recorded_frames
+from support.recordings import live_streams, streams
 from support.strategies import any_text, frames, json_values
 
-from eventstore.realtime.mask import mask_frame
+from eventstore.realtime.mask import mask_frame, mask_value, mask_words
+from eventstore.realtime.mask_session import SessionMask
 from eventstore.realtime.secrets import REMOVED
 
 
@@ -92,3 +96,102 @@ def test_the_rest_of_a_frame_stays(before: object, behind: object) -> None:
 
     clean = clean_of(json.dumps({"a": before, "api_key": "SECRET", "b": behind}))
     assert clean == json.dumps({"a": alone(before), "api_key": REMOVED, "b": alone(behind)})
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "the token is in my purse, and the password is one that I forgot",
+        "Your token: please say it. Authorization: approved. A basic information, a bearer of news",
+        "https://example.com/a?model=gpt-realtime&call_id=rtc_123#top and sip:anna@example.com",
+        "event_id evt_1, task-force, risk-free, disk_usage, max_output_tokens: 4096",
+        "A sketch: [one, two] and {three}",
+    ],
+)
+def test_words_are_no_secrets(words: str) -> None:
+    assert mask_words(words) == words
+    assert clean_of(json.dumps({"text": words})) == json.dumps({"text": words})
+    assert mask_value({"text": [words]}) == {"text": [words]}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "https://u:SECRET1x@h.test/", "https://h.test/?a=1&api-key=SECRET1x", "api_key=SECRET1x",
+        "Authorization: Bearer SECRET1xSECRET", "Basic dXNlcjpTRUNSRVQ1=SECRET1x",
+        "{'passwd': 'SECRET1x'}", 'so {"jwt": "SECRET1x"}', "sk-SECRET1xSECRET", "ek_SECRET1x",
+        "-----BEGIN PRIVATE KEY-----\nSECRET1x\n-----END PRIVATE KEY-----",
+        "eyJSECRET1xSECRET1x.eyJSECRET1x.SECRET1x", json.dumps(json.dumps({"token": "SECRET1x"})),
+    ],
+)  # fmt: skip
+def test_secrets_in_words(words: str) -> None:
+    assert "SECRET1x" not in mask_words(words)
+    assert "SECRET1x" not in clean_of(json.dumps({"a": [{"text": words}]}))
+    assert "SECRET1x" not in json.dumps(mask_value({"a": [{"text": words}]}))
+
+
+def test_a_server_of_tools_keeps_no_value_of_its_address() -> None:
+    tool = {"server_url": "https://u:p@mcp.test/s/a1b2c3d4e5f6a7b8c9d0e1/mcp?x=SECRET#SECRET"}
+    assert mask_value(tool) == {
+        "server_url": f"https://{REMOVED}@mcp.test/s/{REMOVED}/mcp?x={REMOVED}#{REMOVED}"
+    }
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        '{"token":[', '{"a":', "[", '\\"', "\\\\", "eyJ", "password=", "token:", "://a@", "key=a&",
+        "[{", "-----BEGIN ", "bearer ", "a.-", "\\u0022", "Ab1/", '"token":',
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("start", ["", '{"a":"key ', '{"server_url":"http://a?'])
+def test_long_and_deep_frames_are_masked_in_time(start: str, piece: str) -> None:
+    # A pattern that goes back, or a call for each level, would not come to an end here.
+    mask_frame(start + piece * 20_000)
+
+
+def test_deep_values_are_masked() -> None:
+    value: object = {"api_key": "SECRET"}
+    for _ in range(5000):
+        value = [{"a": value}]
+    masked = mask_value(value)
+    for _ in range(5000):
+        masked = masked[0]["a"]
+    assert masked == {"api_key": REMOVED}
+
+
+def test_texts_within_texts_are_read_and_what_is_too_deep_is_masked_whole() -> None:
+    text = json.dumps({"api_key": "SECRET", "city": "Oslo"})
+    for depth in range(12):
+        clean = clean_of(json.dumps({"arguments": text}))
+        assert "SECRET" not in clean
+        assert ("Oslo" in clean) == (depth < 7)
+        text = json.dumps({"inner": text})
+
+
+@pytest.mark.parametrize("size", [1, 3, 8, 50])
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ('{"api_key": "q7Zqq8ZqX", "city": "Oslo"}', "q7Zqq8ZqX"),
+        ('{"headers":{"X-A":"q7Zqq8ZqX"},"city":"Oslo"}', "q7Zqq8ZqX"),
+        (json.dumps({"body": '{"passwd":"q7Zqq8ZqX"}', "city": "Oslo"}), "q7Zqq8ZqX"),
+        ("use sk-proj-q7Zqq8ZqXq7Zqq8ZqXq7Zqq8ZqX in Oslo", "q7Zqq8ZqXq7Zqq8ZqXq7Zqq8ZqX"),
+    ],
+)
+def test_secrets_that_come_in_pieces(text: str, secret: str, size: int) -> None:
+    mask = SessionMask()
+    told = ""
+    for begin in range(0, len(text), size):
+        event = {"type": "response.output_text.delta", "item_id": "item_1"}
+        clean = mask.mask(json.dumps({**event, "delta": text[begin : begin + size]})).text
+        told += json.loads(clean)["delta"]
+    assert secret not in told.replace(REMOVED, "")
+    assert size > 8 or "slo" in told
+
+
+@pytest.mark.parametrize("path", streams() + live_streams(), ids=lambda path: path.stem)
+def test_nothing_is_masked_in_recorded_calls(path: Path) -> None:
+    mask = SessionMask()
+    for frame in recorded_frames(path):
+        assert mask.mask(frame.text).text == frame.text

@@ -25,7 +25,7 @@ sha256 = "{digest(READER).hex()}"
 [[key]]
 name = "anna"
 key = "{ANNA}"
-rights = ["read", "append", "erase"]
+rights = ["read", "raw", "append", "erase"]
 metadata = {{ tenant = "anna" }}
 [[key]]
 name = "writer"

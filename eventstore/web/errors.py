@@ -110,18 +110,24 @@ def failure(
 def _allowed(app: FastAPI, request: Request) -> list[str]:
     """The methods of a path, which several routes can share."""
     fitting = (
-        route for route in _flat(app.routes) if route.matches(request.scope)[0] is not Match.NONE
+        route
+        for route in flat_routes(app.routes)
+        if route.matches(request.scope)[0] is not Match.NONE
     )
     return sorted({method for route in fitting for method in getattr(route, "methods", None) or ()})
 
 
-def _flat(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
+def flat_routes(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
+    """Return every route of an application, those of its included routers among them.
+
+    FastAPI keeps an included router as one route, which holds the router.
+    """
     for route in routes:
-        inner = getattr(route, "routes", None)
-        if inner is None:
+        router = getattr(route, "original_router", None)
+        if router is None:
             yield route
         else:
-            yield from _flat(inner)
+            yield from flat_routes(router.routes)
 
 
 def add_error_handlers(app: FastAPI) -> None:

@@ -7,7 +7,7 @@ others, and one whose parameters are not known here fails `test_every_route_can_
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 from unittest import mock
@@ -19,13 +19,14 @@ from fuzz.opened import Ids
 from fuzz.pages import check_page
 from fuzz.streams import Session
 from fuzz.tally import Tally, strict_json
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from eventstore import EventStore
 from eventstore.realtime.values import dumps
 from eventstore.web import events, live
 from eventstore.web.app import make_app
+from eventstore.web.errors import flat_routes
 from eventstore.web.requests import Stores
 
 ODD = ("nothing", "a\0b", "\ud83d", "a/b", "..", "x" * 400)
@@ -110,7 +111,7 @@ class Route(NamedTuple):
 def routes_of(app: FastAPI) -> list[Route]:
     """Every route of the application, one for each of its methods."""
     found = []
-    for route in _flat(app.routes):
+    for route in flat_routes(app.routes):
         if isinstance(route, Mount):
             found.append(Route("GET", f"{route.path}/app.css", ()))
             continue
@@ -118,15 +119,6 @@ def routes_of(app: FastAPI) -> list[Route]:
         names = tuple(dict.fromkeys(_declared(dependant))) if dependant is not None else ()
         found += [Route(m, route.path, names) for m in sorted(getattr(route, "methods", ()))]
     return found
-
-
-def _flat(routes: Iterable[BaseRoute]) -> Iterator[Any]:
-    for route in routes:
-        router = getattr(route, "original_router", None)
-        if router is None:
-            yield route
-        else:
-            yield from _flat(router.routes)
 
 
 def _declared(dependant: Any) -> Iterator[str]:

@@ -185,3 +185,19 @@ def test_events_of_any_depth_are_kept_exactly_and_served(
     else:
         assert answer.status_code == 200, answer.text
         assert [event.text for event in store.events("sess_2")] == [deep]
+
+
+METHODS = {
+    "/v1/realtime/responses": "GET",
+    "/v1/realtime/sessions/x": "DELETE, GET",
+    "/v1/realtime/sessions/x/events": "GET, POST",
+    "/sign-in": "GET, POST",
+}
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_another_method_is_told_which_there_are(api: httpx.Client) -> None:
+    base = str(api.base_url).removesuffix("/v1/")
+    for path, allowed in METHODS.items():
+        answer = api.put(f"{base}{path}")
+        assert (answer.status_code, answer.headers["allow"]) == (405, allowed)

@@ -15,8 +15,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from eventstore.archive import call_page, transcript
-from eventstore.archive.call_audio import AudioWritten, write_audio
-from eventstore.errors import NotFoundError
+from eventstore.archive.call_audio import AudioWritten, SoundLimit, write_audio
+from eventstore.errors import InvalidInputError, NotFoundError
 from eventstore.realtime.catalogue import AUDIO_DELTAS, INPUT_AUDIO
 from eventstore.realtime.values import script_json, storable
 from eventstore.store.read_stream import StoredEvent
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 FRAME_CHARACTERS = 4000
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{200,}={0,2}")
 _CHUNK = 3 * 64 * 1024
+# A few chunks that lie hours apart would make days of it.
+_SOUND = SoundLimit(seconds=3 * 3600, size=4 * 1024**3)
 _FOLDER = "templates"
 
 
@@ -41,7 +43,7 @@ def write_html(store: EventStore, session_id: str, stream: BinaryIO) -> None:
     told = transcript.turns(shown, store.masked_events(session_id, type="error"))
     style, script = _asset("call.css"), _asset("call.js")
     with tempfile.TemporaryFile() as sound:
-        written = _write_audio(store, session_id, sound)
+        written, silent = _write_audio(store, session_id, sound)
         template = _environment().get_template("call.html")
         pieces = template.generate(
             session_id=session_id,
@@ -52,6 +54,7 @@ def write_html(store: EventStore, session_id: str, stream: BinaryIO) -> None:
             style=Markup(style),  # noqa: S704 - a file of ours
             script=Markup(script),  # noqa: S704
             heard=written,
+            silent=silent,
             audio=_base64(sound),
             events=_event_lines(store.masked_events(session_id)),
             clock=call_page.clock,
@@ -94,12 +97,21 @@ def _hash(source: str) -> str:
 # Audio
 
 
-def _write_audio(store: EventStore, session_id: str, target: BinaryIO) -> AudioWritten | None:
-    """Write the call as OGG; what it holds, or None where no sound is in the log."""
+def _write_audio(
+    store: EventStore, session_id: str, target: BinaryIO
+) -> tuple[AudioWritten | None, str | None]:
+    """Write the call as OGG, if it has sound and a page can hold it.
+
+    Returns:
+        What was written, or None; and a line for the page where there is sound that it lacks.
+    """
     try:
-        return write_audio(store, session_id, target, "ogg")
+        return write_audio(store, session_id, target, "ogg", limit=_SOUND), None
     except NotFoundError:
-        return None
+        return None, None
+    except InvalidInputError:
+        hours = f"{_SOUND.seconds / 3600:.0f} hours"
+        return None, f"The sound is longer than the {hours} that a page holds."
 
 
 def _base64(sound: BinaryIO) -> Iterator[str]:

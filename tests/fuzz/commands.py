@@ -65,6 +65,8 @@ def _of_session(id_: str) -> Iterator[tuple[str, ...]]:
     yield ("audio", "--plot", "call.svg", "--to", "5", *name)
     yield ("verify", *name)
     yield ("rebuild", *name)
+    yield ("repair", "--dry-run", "--json", *name)
+    yield ("repair", *name)
     yield ("rebuild", "--json", *name)
     yield ("export", *name)
     yield ("export", "--format", "chat", *name)
@@ -183,6 +185,8 @@ def _wrong(line: Line, told: Output) -> str | None:
         return f"exit code {told.code}"
     if "Traceback" in told.err:
         return "a traceback"
+    if "please report it" in told.out + told.err:
+        return (told.out + told.err).partition("unforeseen ")[2][:100]
     if "the database failed" in told.err:
         return f"the database is blamed: {told.err[:100]}"
     if told.code and not told.out and not told.err.splitlines()[-1:]:

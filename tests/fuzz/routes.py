@@ -179,23 +179,21 @@ def _query(given: dict[str, str]) -> str:
     return urlencode(given, quote_via=quote, safe="", errors="surrogatepass")
 
 
-class _Twice:
-    """`app.state.stopping` for streams without an end: they are looked at once, and then end."""
+class _Soon:
+    """`app.state.stopping` for streams without an end: they look a few times, and then end."""
 
-    def __init__(self) -> None:
-        self._asked = 0
+    def __init__(self, looks: int = 3) -> None:
+        self._left = looks
 
     def __bool__(self) -> bool:
-        self._asked += 1
-        # A look asks once, and once more where it was told to stop.
-        return self._asked % 3 != 1
+        self._left -= 1
+        return self._left < 0
 
 
 @contextmanager
 def client_of(store: EventStore) -> Iterator[TestClient]:
     """The application of a store, called in this process; what it fails of is raised."""
     app = make_app(Stores(store, store, None))
-    app.state.stopping = _Twice()
     with (
         mock.patch.object(live, "_SECOND", 0.0),
         mock.patch.object(events, "_POLL", 0.0),
@@ -255,6 +253,7 @@ def _call(
     what = f"{route.method} {route.path}"
     if not tally.takes(what):
         return
+    client.app.state.stopping = _Soon()  # type: ignore[attr-defined]
     told = f"{route.method} {address}\n{(body or b'')[:3000]!r}"
     answer = tally.ask(
         "requests", what, lambda: client.request(route.method, address, content=body), told

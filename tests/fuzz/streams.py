@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
-from support.calls import SAMPLE_STREAMS
+from support.calls import SAMPLE_STREAMS, SHORT_STREAMS, beta_tool_call, voice_call
 from support.strategies import START, any_text, events, frames, json_values, mutated
 
 from eventstore.demo import call_lines
@@ -51,6 +51,32 @@ ODD: tuple[Any, ...] = (
         {"type": "audio/pcm", "rate": -1},
     ),
 )
+#: Those that stand most often where a reader wants something else.
+_OFTEN_ODD: tuple[Any, ...] = (
+    None,
+    0,
+    1.5,
+    True,
+    "",
+    "x",
+    "a\0b",
+    "\ud83d",
+    [],
+    {},
+    [None],
+    {"a": []},
+)
+#: Fields that much is made of; one in two replaced values is one of theirs.
+_TELLING = frozenset(
+    {
+        *("id", "type", "object", "status", "role", "content", "output", "usage", "metadata"),
+        *("text", "transcript", "delta", "item_id", "response_id", "conversation_id", "voice"),
+        *("item", "response", "session", "part", "error", "format", "audio", "model", "name"),
+        *("call_id", "arguments", "content_index", "audio_start_ms", "audio_end_ms", "tools"),
+        *("status_details", "reason", "seconds", "input_tokens", "output_tokens", "total_tokens"),
+        *("previous_item_id", "max_output_tokens", "temperature", "modalities"),
+    }
+)
 #: How deep a value may be nested: about each limit that a reader has, and far beyond.
 DEPTHS = (190, 199, 200, 201, 253, 254, 255, 990, 1000, 1024, 5000)
 _DEEP = re.compile(r'"\\u0001deep ([0-9]+)([\[{])"')
@@ -66,7 +92,9 @@ _MOMENTS = (
     MAX_AT - 1,
     -(10**12),
 )
-_MOST = 14
+_MOST = 18
+#: How many sessions of a short call with one odd value a store has at most.
+SWARM = 8
 
 
 class Session(NamedTuple):
@@ -112,7 +140,7 @@ def _replaced(value: Any, path: tuple[Any, ...], odd: Any) -> Any:
 def _odd(draw: Draw) -> Any:
     if draw(st.integers(1, 12)) == 12:
         return f"\1deep {draw(st.sampled_from(DEPTHS))}{draw(st.sampled_from('[{'))}"
-    return draw(st.sampled_from(ODD) | json_values(surrogates=True))
+    return draw(st.sampled_from(_OFTEN_ODD) | st.sampled_from(ODD) | json_values(surrogates=True))
 
 
 def _spelled(event: Any, ascii_only: bool) -> str:
@@ -137,6 +165,9 @@ def hostile_frames(draw: Draw) -> Frame:
     event = draw(events())
     for _ in range(draw(st.integers(0, 2))):
         found = list(_paths(event))
+        telling = [path for path in found if path[-1] in _TELLING]
+        if telling and draw(st.booleans()):
+            found = telling
         event = _replaced(event, draw(st.sampled_from(found)), draw(_odd()))
     direction = direction_of(event)
     if draw(st.integers(1, 20)) == 20:
@@ -151,6 +182,8 @@ def _demo() -> list[Frame]:
 
 
 _CALLS = [*SAMPLE_STREAMS, _demo()]
+#: Short enough for several sessions of one store.
+SHORT_CALLS = [*SHORT_STREAMS, voice_call().frames, beta_tool_call().frames]
 
 
 @st.composite
@@ -193,8 +226,25 @@ def sessions(draw: Draw, session_id: str) -> Session:
 
 
 @st.composite
+def _with_one_odd_value(draw: Draw, session_id: str) -> Session:
+    """A short call as servers send it, but for one value, or one more."""
+    call = [frame for frame in draw(st.sampled_from(SHORT_CALLS)) if isinstance(frame.text, str)]
+    for _ in range(draw(st.integers(1, 2))):
+        place = draw(st.integers(0, len(call) - 1))
+        frame = call[place]
+        event = json.loads(frame.text)
+        telling = [path for path in _paths(event) if path[-1] in _TELLING]
+        odd = _replaced(event, draw(st.sampled_from(telling)), draw(_odd()))
+        call[place] = frame._replace(text=_spelled(odd, draw(st.booleans())))
+    return Session(session_id, [draw(_timed(call))], draw(st.booleans()), {})
+
+
+@st.composite
 def stores(draw: Draw) -> tuple[Form, list[Session]]:
-    """A store: how it keeps sessions, and one or two of them, which share ids."""
+    """A store: how it keeps sessions, and one or two of them, which share ids, or a swarm."""
     form = Form(draw(st.booleans()), draw(st.booleans()), draw(st.booleans()))
+    if draw(st.integers(1, 3)) == 3:
+        swarm = range(draw(st.integers(2, SWARM)))
+        return form, [draw(_with_one_odd_value(f"sess_{number}")) for number in swarm]
     ids = draw(st.lists(st.sampled_from(SESSION_IDS), min_size=1, max_size=2, unique=True))
     return form, [draw(sessions(id_)) for id_ in ids]

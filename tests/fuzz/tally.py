@@ -10,9 +10,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import eventstore
-from eventstore.errors import DamagedError, DatabaseUnavailableError, EventStoreError
+from eventstore import unforeseen
+from eventstore.errors import (
+    DamagedError,
+    DatabaseUnavailableError,
+    EventStoreError,
+    UnforeseenError,
+)
 from eventstore.realtime.values import dumps
 
 _PACKAGE = str(Path(eventstore.__file__).parent)
@@ -62,6 +69,17 @@ class Tally:
         return self._offered % self._one_in == 0
 
     @contextmanager
+    def hearing(self) -> Iterator[None]:
+        """Note each fault that the code catches as one that nobody foresaw."""
+
+        def heard(task: str, error: BaseException) -> bool:
+            self.fail(f"noted: {task}", place_of(error), "".join(traceback.format_exception(error)))
+            return False
+
+        with mock.patch.object(unforeseen, "is_news", heard):
+            yield
+
+    @contextmanager
     def timed(self) -> Iterator[None]:
         """Raises TimeoutError in what takes longer than an answer may."""
         if self._seconds is None:
@@ -88,8 +106,12 @@ class Tally:
         try:
             with self.timed():
                 answer = asked()
-                return list(answer) if isinstance(answer, Iterator) else answer
-        except (DamagedError, DatabaseUnavailableError) as error:
+                answer = list(answer) if isinstance(answer, Iterator) else answer
+            for part in answer if isinstance(answer, list) else ():
+                if isinstance(part, UnforeseenError):
+                    self.fail(what, str(part).partition("unforeseen ")[2], told)
+            return answer
+        except (DamagedError, DatabaseUnavailableError, UnforeseenError) as error:
             self.fail(what, f"{type(error).__name__}", f"{told}\n{traceback.format_exc()}")
         except EventStoreError as error:
             if "\n" in str(error):

@@ -33,11 +33,22 @@ FILTERS: tuple[dict[str, Any], ...] = (
     {"since": -62135596800},
 )
 
+#: Verbs that give events, lines or cues one by one.
+STREAMED = frozenset({"events", "masked_events", "export", "replay"})
 #: The verbs that write: the fuzzer of stores calls them (opened.py, writes.py).
 WRITING = frozenset(
     {
         *("append", "append_together", "archive", "close", "copy", "erase", "import_file", "init"),
-        *("offload", "project", "rebuild", "set_metadata", "sum_days", "unseal", "vacuum"),
+        *(
+            "offload",
+            "project",
+            "rebuild",
+            "repair",
+            "set_metadata",
+            "sum_days",
+            "unseal",
+            "vacuum",
+        ),
     }
 )
 
@@ -49,6 +60,7 @@ def _of_session(store: EventStore, id_: str) -> Iterator[tuple[str, Asked]]:
     yield "session", lambda: store.session(id_)
     yield "events", lambda: store.events(id_, 2, 5)
     yield "events", lambda: store.events(id_, type="response.*")
+    yield "masked_events", lambda: store.masked_events(id_, 2)
     yield "replay", lambda: store.replay(id_)
     yield "follow", lambda: store.follow(id_, lambda: True)
     yield "transcript", lambda: store.transcript(id_)
@@ -131,11 +143,7 @@ def ask_verbs(tally: Tally, opened: Opened, ids: Ids) -> None:
         if not tally.takes(name):
             continue
         answer = tally.ask("verbs", name, asked)
-        if isinstance(answer, dict | list | str | int) and name not in (
-            "events",
-            "export",
-            "replay",
-        ):
+        if isinstance(answer, dict | list | str | int) and name not in STREAMED:
             tally.ask("checks", f"{name} as JSON", lambda a=answer: is_json(_plain(a)))
 
 

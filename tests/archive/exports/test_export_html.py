@@ -140,6 +140,16 @@ def test_a_call_without_sound_has_no_player(store: EventStore) -> None:
     assert not page.all("audio") and "0:00" in page.of_class("turn")[0].text
 
 
+def test_a_page_says_that_its_sound_is_too_long(store: EventStore) -> None:
+    call = Call().created("resp_1").begins_speech("resp_1", "item_1")
+    for _ in range(5):
+        call.server("rate_limits.updated", after=3_600_000).sounds("resp_1", "item_1", 100)
+    store.append("sess_1", call.frames)
+    content = page_of(store, "sess_1")
+    assert not Page(content).all("audio")
+    assert "longer than the 3 hours that a page holds" in content
+
+
 def test_long_frames_are_shortened(store: EventStore) -> None:
     image = {"type": "input_image", "image_url": "data:image/png;base64," + "A" * 10_000}
     call = Call().added(message("item_1", "user", image)).server("x", text="é " * FRAME_CHARACTERS)

@@ -15,6 +15,7 @@ from eventstore.realtime.frames import BOUND, ENCRYPTED, STORE
 from eventstore.segments.digest import BEGINNING, Digest, digest_of, extended
 from eventstore.segments.rows import Row
 from eventstore.store.derived_columns import DerivedColumns
+from eventstore.store.encrypted_rows import plain_rows
 from eventstore.store.erasures import audio_erased_at, check_not_erased, tombstone_faults
 from eventstore.store.heads import faults_of, find_stream, look_at_log
 from eventstore.store.read_segments import (
@@ -124,6 +125,7 @@ def verify_session(
             cipher = tx.keys.known(tx, session_id)
         look = _Look(engine, session_id, was_erased, cipher)
         found = _verify_log(look, head, sealed, stored, problems)
+        problems += look.plain_read_models(head)
     except DamagedError as error:
         problems.append(Problem(error.first_seq, error.last_seq, error.problem))
         return Verified(session_id, head, sealed, [], sorted(set(problems)))
@@ -185,6 +187,30 @@ class _Look:
         if (last >= begun) if begun is not None else (bound + old > 0):
             return "it is not encrypted, and the session's events were when this one was written"
         return None
+
+    def plain_read_models(self, head: int) -> Iterator[Problem]:
+        """Yield what rows of read models are not encrypted, once all events were looked at.
+
+        Readers take such rows as they are, since older ones may be plain; a rebuild encrypts them.
+        """
+        bound, old, plain = self.protection
+        if self._cipher is None:
+            return
+        begun = self._cipher.from_seq
+        if begun is None:
+            if not bound + old:
+                return
+            begun = plain + 1
+        with read(self.engine) as tx:
+            found = plain_rows(tx, self.session_id, begun)
+        for table, count in found.items():
+            rows = "a row" if count == 1 else f"{count:,} rows"
+            yield Problem(
+                1,
+                head,
+                f"{rows} of {table} not encrypted, which readers would take as they are;"
+                f" run: eventstore rebuild {self.session_id}",
+            )
 
 
 def _verify_log(

@@ -25,6 +25,13 @@ _PLACES = {
     for name, columns in TEXTS.items()
 }
 
+_WITH_SEQ = {name for name in TEXTS if "seq" in tables.metadata.tables[name].columns}
+_PLAIN = {
+    name: f"SELECT COUNT(*) FROM {name} WHERE session_id = ? AND SUBSTR({columns[-1]}, 1, 1) <> ?"
+    + (" AND seq >= ?" if name in _WITH_SEQ else "")
+    for name, columns in TEXTS.items()
+}
+
 
 def decrypted_events(tx: Transaction, session_id: str, rows: list[Event]) -> list[Event]:
     """Events, those of them decrypted that are encrypted.
@@ -71,6 +78,22 @@ def decrypted_texts(
         ) from error
 
 
+def plain_rows(tx: Transaction, session_id: str, begun: int) -> dict[str, int]:
+    """Count rows of a session's read models that are not encrypted and should be, by table.
+
+    Args:
+        begun: the event from which on the session is encrypted. A row that was made before it may
+            not have been written again since.
+    """
+    found = {}
+    for table, sql in _PLAIN.items():
+        of_table = (begun,) if table in _WITH_SEQ else ()
+        if of_table or begun == 1:
+            ((count,),) = tx.rows(sql, (session_id, read_models.SIGN, *of_table))
+            found[table] = int(count)
+    return {table: count for table, count in found.items() if count}
+
+
 def encrypted_rows(cipher: Cipher, rows: Rows) -> Rows:
     """Rows of read models as they are stored, by table."""
     return {
@@ -80,7 +103,11 @@ def encrypted_rows(cipher: Cipher, rows: Rows) -> Rows:
 
 
 def decrypted_rows(cipher: Cipher, rows: Rows) -> Rows:
-    """Rows of read models as they were encrypted, by table; what was changed stays as it is."""
+    """Rows of read models as they were encrypted, by table; what was changed stays as it is.
+
+    A row that is not encrypted is given with other texts than any row has, so that whoever compares
+    it with the row that should be there puts that one in its place.
+    """
     return {
         table: [_decrypted_row(cipher, table, row) for row in some] if table in TEXTS else some
         for table, some in rows.items()
@@ -95,10 +122,11 @@ def _encrypted_row(cipher: Cipher, table: str, row: Row) -> Row:
 
 def _decrypted_row(cipher: Cipher, table: str, row: Row) -> Row:
     texts = tuple(row[place] for place in _PLACES[table])
-    if read_models.is_encrypted(texts):
-        with suppress(CipherError):
-            found = read_models.decrypt_texts(cipher, table, _key(table, row), texts)
-            return _with_texts(table, row, found)
+    if not read_models.is_encrypted(texts):
+        return _with_texts(table, row, (read_models.SIGN,) * len(texts))
+    with suppress(CipherError):
+        found = read_models.decrypt_texts(cipher, table, _key(table, row), texts)
+        return _with_texts(table, row, found)
     return row
 
 

@@ -9,6 +9,7 @@ from support.calls import voice_call
 
 from eventstore import EventStore
 from eventstore.encryption.events import _HEAD, _WHOLE
+from eventstore.encryption.read_models import SIGN, TEXTS
 from eventstore.errors import EventStoreError
 from eventstore.store.keys import KeyRing
 from eventstore.store.transaction import Transaction, keys_of, read, write
@@ -175,3 +176,46 @@ def test_what_older_versions_encrypted_reads_and_is_told_apart(keyed: EventStore
     assert next(keyed.events("a")).text == FRAMES[0].text
     list(keyed.archive(["a"]))
     assert keyed.verify("a").protection == (len(FRAMES), 0, 0)
+
+
+@pytest.mark.parametrize("table", READERS)
+def test_a_plain_row_of_a_read_model_is_told_and_a_rebuild_encrypts_it(
+    keyed: EventStore, plain: EventStore, table: str
+) -> None:
+    """Readers take it as it is: also one that says what the log says is to be encrypted again."""
+    columns = TEXTS[table]
+    for store in (keyed, plain):
+        filled(store, "a")
+    listed, key = ", ".join(columns), "" if table == "sessions" else table[:-1] + "_id"
+    with read(plain.engine) as tx:
+        texts = tx.rows(f"SELECT {listed}, {key or 'session_id'} FROM {table}")
+    with write(keyed.engine) as tx:
+        setting = ", ".join(f"{name} = ?" for name in columns)
+        for *held, of in texts:
+            where = f"{key or 'session_id'} = ?"
+            assert tx.run(f"UPDATE {table} SET {setting} WHERE {where}", (*held, of)) == 1
+    (problem,) = keyed.verify("a").problems
+    assert table in problem.problem and "not encrypted" in problem.problem
+    (done,) = keyed.rebuild(["a"])
+    assert done.changed == len(texts)
+    assert keyed.verify("a").problems == []
+    with read(keyed.engine) as tx:
+        assert all(row[0][0] == SIGN for row in tx.rows(f"SELECT {columns[-1]} FROM {table}"))
+
+
+def test_rows_that_were_made_before_there_were_keys_are_no_fault(
+    database_url: str, keys_url: str
+) -> None:
+    select = "SELECT resource, said, item_id FROM items"
+    with EventStore(database_url) as store:
+        store.append("a", FRAMES[:-1])
+        with read(store.engine) as tx:
+            before = tx.rows(select)
+    with EventStore(database_url, keys=keys_url) as later:
+        later.append("a", FRAMES[-1:], close=True)
+        with read(later.engine) as tx:
+            assert all(row[0][0] == SIGN for row in tx.rows(select))
+        with write(later.engine) as tx:  # as older versions left them
+            tx.run_many("UPDATE items SET resource = ?, said = ? WHERE item_id = ?", before)
+        assert later.verify("a").problems == []
+        assert sum(done.changed for done in later.rebuild(["a"])) == len(before)

@@ -35,12 +35,14 @@ DATABASES = ("sqlite", "postgresql")
 
 
 def pytest_configure() -> None:
-    """Have the programs under test heed signals, however the runner was started.
+    """Make the tests independent of how their runner was started.
 
     A runner started by `nohup` or in the background ignores SIGHUP or SIGINT, and programs inherit
     that. They don't inherit a handler: with one that does nothing, this process goes on ignoring
-    the signal, and what it starts does not.
+    the signal, and what it starts does not. A umask that lets others write would have the store
+    refuse the folders that tests make for its spool.
     """
+    os.umask(0o022)
     for number in (signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, lambda *_: None)

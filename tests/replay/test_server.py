@@ -441,6 +441,7 @@ def test_unfinished_messages_of_all_clients_are_bounded(monkeypatch: pytest.Monk
             assert large.close_code == 1006
             assert bound.total <= 1_000_000
             assert small.state is State.OPEN
+            small.transport.abort()  # amid a frame, the server would not see that it closes
 
     waits = Call().created("resp_1").frames
     with served(one(waits), manner=Manner(step=never)) as server:

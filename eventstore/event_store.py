@@ -20,11 +20,11 @@ from eventstore.queries import Queries
 from eventstore.realtime.frames import Frame
 from eventstore.store import engine as engines
 from eventstore.store import project, schema
+from eventstore.store.allowed_locations import base_url
 from eventstore.store.appender import Append, Appended, append, append_together
 from eventstore.store.erase_session import Erased
 from eventstore.store.filters import check_metadata
 from eventstore.store.keys import upgrade
-from eventstore.store.places import base_url
 from eventstore.store.scrub import scrub
 from eventstore.store.sessions import check_session_id, metadata_frame
 from eventstore.store.state_cache import StateCache

@@ -16,7 +16,7 @@ from eventstore.store.outages import attempt
 from eventstore.store.put_segments import Placed, put_bytes
 from eventstore.store.read_segments import Place, bytes_of, packed_segment, places
 from eventstore.store.sessions import find_head
-from eventstore.store.transaction import places_of, read, write
+from eventstore.store.transaction import allowed_locations_of, read, write
 
 # Bytes on their way back that are held in memory; more wait in a temporary file.
 _IN_MEMORY = 64 * 1024 * 1024
@@ -53,7 +53,7 @@ def move_segments(
         InvalidInputError: what the URL needs is not installed.
     """
     if base is not None:
-        places_of(engine).allow(base)
+        allowed_locations_of(engine).allow(base)
         with write(engine) as tx:
             base = f"{base}/{own_folder(tx)}"
     for session_id in session_ids:

@@ -22,9 +22,9 @@ from eventstore.cli.options import (
 from eventstore.cli.output import counted, print_json, print_line, progress_bar, say, size
 from eventstore.errors import EventStoreError, Failure
 from eventstore.event_store import EventStore
+from eventstore.store.allowed_locations import VARIABLE, base_url
 from eventstore.store.engine import parse_url
-from eventstore.store.places import VARIABLE, base_url
-from eventstore.store.transaction import places_of
+from eventstore.store.transaction import allowed_locations_of
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Done = TypeVar("Done", Copied, Moved)
@@ -174,7 +174,7 @@ def offload(
 def _tell_where(store: EventStore, target: str) -> None:
     """Say so where other commands would not read what was moved."""
     base = base_url(target)
-    if not places_of(store.engine).is_configured(base):
+    if not allowed_locations_of(store.engine).is_configured(base):
         say(f"Commands that read these bytes need it in their environment: {VARIABLE}={base}")
 
 

@@ -90,7 +90,7 @@ def stored_segments(engine: Engine, session_id: str, last: int) -> Iterator[NewS
         if row is None:
             return
         known = row[:-2]
-        packed = Packed._make((session_id, *row, tx.keys, tx.places))
+        packed = Packed._make((session_id, *row, tx.keys, tx.allowed))
         segment = NewSegment._make((*known, bytes_of(packed)))
         yield segment
         first = segment.last_seq + 1

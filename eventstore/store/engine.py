@@ -15,10 +15,10 @@ from sqlalchemy.pool import QueuePool, StaticPool
 from eventstore.encryption.cipher import check_installed
 from eventstore.errors import InvalidInputError
 from eventstore.private_files import make_file
+from eventstore.store.allowed_locations import AllowedLocations
 from eventstore.store.connections import CONNECTIONS, Connections, SQLiteConnection
 from eventstore.store.keys import KeyRing
-from eventstore.store.places import Places
-from eventstore.store.transaction import KEYS, PLACES, TIME_LIMIT
+from eventstore.store.transaction import ALLOWED, KEYS, TIME_LIMIT
 
 SQLITE_BUSY_MS = 30_000
 # Bigger pages hold a frame's audio without a chain of overflow pages: see docs/adr/0002.
@@ -88,7 +88,7 @@ def create(url: str, keys: str | None = None, time_limit: float | None = None) -
 def _create(parsed: URL, keys: KeyRing, time_limit: float | None = None) -> Engine:
     options: dict[str, Any] = {
         KEYS: keys,
-        PLACES: Places(_own_folder(parsed)),
+        ALLOWED: AllowedLocations(_own_folder(parsed)),
         TIME_LIMIT: time_limit,
     }
     if parsed.drivername != "sqlite":

@@ -24,7 +24,7 @@ from eventstore.errors import (
 )
 from eventstore.folders import sync_folder
 from eventstore.private_files import make_folder, private
-from eventstore.store.places import VARIABLE, Places, local_path
+from eventstore.store.allowed_locations import VARIABLE, AllowedLocations, local_path
 
 #: The file in a folder of segments that names stores which may delete there.
 OWNER = "OWNER"
@@ -47,7 +47,7 @@ def put(base: str, data: bytes) -> str:
     """Write bytes so that they are there whole or not at all, and read them again.
 
     Args:
-        base: what `places.base_url` gave, and the name of the store's own folder.
+        base: what `allowed_locations.base_url` gave, and the name of the store's own folder.
 
     Returns:
         Their location.
@@ -73,18 +73,18 @@ def put(base: str, data: bytes) -> str:
     return location
 
 
-def get(location: str, places: Places) -> bytes:
+def get(location: str, allowed: AllowedLocations) -> bytes:
     """Return the bytes of a location.
 
     Args:
-        places: what may be opened.
+        allowed: what may be opened.
 
     Raises:
         BytesError: they are missing, or others, or where nothing is to be opened.
         DatabaseUnavailableError: they cannot be reached.
         InvalidInputError: what the URL needs is not installed.
     """
-    _check_allowed(location, places)
+    _check_allowed(location, allowed)
     named = _named(location)
     try:
         data = _read(location)
@@ -99,14 +99,14 @@ def get(location: str, places: Places) -> bytes:
     return data
 
 
-def delete(location: str, places: Places, own: str) -> None:
+def delete(location: str, allowed: AllowedLocations, own: str) -> None:
     """Delete the bytes of a location if they are this store's own; do nothing if there are none.
 
     Two sessions' segments may be the same bytes: ask the database first. They are the store's own
     where the folder that they were put into has its name, or a file `OWNER` in that folder does.
 
     Args:
-        places: what may be opened.
+        allowed: what may be opened.
         own: the name of the store's own folder: see identity.py.
 
     Raises:
@@ -115,7 +115,7 @@ def delete(location: str, places: Places, own: str) -> None:
         DatabaseUnavailableError: they cannot be deleted.
         InvalidInputError: what the URL needs is not installed.
     """
-    _check_allowed(location, places)
+    _check_allowed(location, allowed)
     folder = location[: -_NAME_LENGTH - 1]
     try:
         if not _exists(location):
@@ -142,11 +142,11 @@ def shown(location: str) -> str:
     return f"{parts.scheme}://{host}{parts.path}"
 
 
-def _check_allowed(location: str, places: Places) -> None:
+def _check_allowed(location: str, allowed: AllowedLocations) -> None:
     """Raise BytesError where a location is no segment's, or is not to be opened."""
     if _named(location) is None:
         raise BytesError(f"{shown(location)} is no location of a segment")
-    if not places.allows(location):
+    if not allowed.allows(location):
         folder = shown(location[: -_NAME_LENGTH - 1])
         raise BytesError(
             f"its bytes are at {shown(location)}, where nothing is opened unless you allow it:"

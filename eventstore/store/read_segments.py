@@ -12,8 +12,8 @@ from eventstore.segments.container import SegmentError, read_container
 from eventstore.segments.digest import BEGINNING, is_full
 from eventstore.segments.rows import Row
 from eventstore.store import locations
+from eventstore.store.allowed_locations import AllowedLocations
 from eventstore.store.keys import KeyRing
-from eventstore.store.places import Places
 from eventstore.store.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Packed(NamedTuple):
             `NewSegment`.
         location, data: one of them, and None.
         keys: those of the store's sessions; the bytes may be encrypted.
-        places: where bytes outside of the database may be read.
+        allowed: where bytes outside of the database may be read.
     """
 
     session_id: str
@@ -103,7 +103,7 @@ class Packed(NamedTuple):
     location: str | None
     data: bytes | None
     keys: KeyRing
-    places: Places
+    allowed: AllowedLocations
 
 
 def sealed_seq(tx: Transaction, session_id: str) -> int:
@@ -144,7 +144,7 @@ def packed_segment(tx: Transaction, session_id: str, seq: int) -> Packed | None:
     if location is not None and type(location) is not str:
         raise DamagedError(session_id, first, last, "its place is no text")
     tx.keys.fit(tx)
-    return Packed._make((session_id, *rows[0], tx.keys, tx.places))
+    return Packed._make((session_id, *rows[0], tx.keys, tx.allowed))
 
 
 def _check_row(
@@ -181,7 +181,7 @@ def bytes_of(packed: Packed) -> bytes:
     try:
         if packed.location is None:
             raise locations.BytesError("its bytes are missing")
-        return locations.get(packed.location, packed.places)
+        return locations.get(packed.location, packed.allowed)
     except locations.BytesError as error:
         raise _damaged(packed, error) from error
 

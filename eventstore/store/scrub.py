@@ -15,7 +15,14 @@ from eventstore.store import day_tables, locations, tables
 from eventstore.store.delete_rows import TABLES
 from eventstore.store.driver_errors import unavailable
 from eventstore.store.identity import own_folder
-from eventstore.store.transaction import Transaction, autocommit, keys_of, places_of, read, write
+from eventstore.store.transaction import (
+    Transaction,
+    allowed_locations_of,
+    autocommit,
+    keys_of,
+    read,
+    write,
+)
 from eventstore.store.vacuum import alone
 from eventstore.times import now
 
@@ -129,7 +136,7 @@ def _is_left(engine: Engine, location: str, own: str, problems: list[str]) -> bo
         if tx.row(IS_NAMED, (location,)) is not None:
             return False  # equal bytes may be another session's, too
     try:
-        locations.delete(location, places_of(engine), own)
+        locations.delete(location, allowed_locations_of(engine), own)
     except (locations.BytesError, DatabaseUnavailableError, InvalidInputError) as error:
         problems.append(str(error))
         return True

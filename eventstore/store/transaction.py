@@ -24,8 +24,8 @@ from eventstore.store.driver_errors import unavailable
 
 if TYPE_CHECKING:
     from eventstore.encryption.cipher import Cipher
+    from eventstore.store.allowed_locations import AllowedLocations
     from eventstore.store.keys import KeyRing
-    from eventstore.store.places import Places
 
 Row = tuple[Any, ...]
 
@@ -35,15 +35,15 @@ class Transaction(forks.User):
 
     Attributes:
         keys: of the store's sessions.
-        places: where bytes outside of the database may be read.
+        allowed: where bytes outside of the database may be read.
         left: whether it was left to the process that this one was forked off.
     """
 
-    def __init__(self, dialect: str, keys: KeyRing, places: Places) -> None:
+    def __init__(self, dialect: str, keys: KeyRing, allowed: AllowedLocations) -> None:
         self.dialect = dialect
         self.connection: Any = None
         self.keys = keys
-        self.places = places
+        self.allowed = allowed
         self.postgresql = dialect == "postgresql"
         self.left = False
         super().__init__(is_local=not self.postgresql)
@@ -189,7 +189,7 @@ class _Using:
         self._lock = connections.lock or (connections.writing if self._commits else None)
         if self._lock is not None and not self._lock.acquire(timeout=_LONGEST_WAIT):
             raise unavailable(TimeoutError("database is locked"))
-        tx = self._tx = Transaction(self._engine.dialect.name, options[KEYS], options[PLACES])
+        tx = self._tx = Transaction(self._engine.dialect.name, options[KEYS], options[ALLOWED])
         forks.enter(tx)
         tx.begin_call()
         try:
@@ -302,7 +302,7 @@ _STEPS = 20_000
 KEYS = "eventstore_keys"
 
 #: Name of the engine's option with the places outside of the database that may be opened.
-PLACES = "eventstore_places"
+ALLOWED = "eventstore_allowed"
 
 
 def without_limit(engine: Engine) -> Engine:
@@ -368,7 +368,7 @@ def keys_of(engine: Engine) -> KeyRing:
     return keys
 
 
-def places_of(engine: Engine) -> Places:
+def allowed_locations_of(engine: Engine) -> AllowedLocations:
     """Return the places outside of an engine's database that may be opened."""
-    places: Places = engine.get_execution_options()[PLACES]
-    return places
+    allowed: AllowedLocations = engine.get_execution_options()[ALLOWED]
+    return allowed

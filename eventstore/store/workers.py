@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 from eventstore.errors import EventStoreError, WorkerDiedError
 from eventstore.store import engine as engines
 from eventstore.store.outages import attempt
-from eventstore.store.transaction import keys_of, places_of
+from eventstore.store.transaction import allowed_locations_of, keys_of
 
 Result = TypeVar("Result")
 Work = Callable[[Engine, str], Result]
@@ -64,7 +64,7 @@ class _Sharing(Generic[Result]):
     def __init__(self, engine: Engine, work: Work[Result], workers: int) -> None:
         keys = keys_of(engine).engine
         keys_url = _url(keys) if keys is not None else None
-        self._opened = _url(engine), keys_url, places_of(engine).given()
+        self._opened = _url(engine), keys_url, allowed_locations_of(engine).given()
         self._work, self._workers = work, workers
         self._deaths = 0
 
@@ -135,12 +135,12 @@ def _url(engine: Engine) -> str:
     return engine.url.render_as_string(hide_password=False)
 
 
-def _start(url: str, keys: str | None, places: list[str]) -> None:
+def _start(url: str, keys: str | None, allowed: list[str]) -> None:
     global _engine
     work_in_bulk()
     _engine = engines.create(url, keys)
-    for place in places:
-        places_of(_engine).allow(place)
+    for location in allowed:
+        allowed_locations_of(_engine).allow(location)
 
 
 def work_in_bulk() -> None:

@@ -24,7 +24,7 @@ from eventstore.errors import (
     InvalidInputError,
 )
 from eventstore.store import locations
-from eventstore.store.places import Places, base_url
+from eventstore.store.allowed_locations import AllowedLocations, base_url
 from eventstore.store.transaction import read, write
 
 _numbers = itertools.count(1)
@@ -244,7 +244,7 @@ def test_bytes_are_put_read_and_deleted(base: str) -> None:
     name = hashlib.sha256(data).hexdigest()
     assert location == f"{base}/{name[:2]}/{name}.segment"
     assert locations.put(base, data) == location
-    places = Places(None)
+    places = AllowedLocations(None)
     places.allow(base)
     assert locations.get(location, places) == data
     for _ in range(2):
@@ -263,7 +263,7 @@ def test_a_file_that_is_no_segment_is_never_deleted(tmp_path: Path) -> None:
     path = tmp_path / "precious"
     path.write_text("x")
     with pytest.raises(locations.BytesError, match="no location"):
-        locations.delete(path.as_uri(), Places(tmp_path), "")
+        locations.delete(path.as_uri(), AllowedLocations(tmp_path), "")
     assert path.exists()
 
 

@@ -21,8 +21,8 @@ from eventstore.errors import DamagedError, DatabaseUnavailableError
 from eventstore.realtime.frames import Frame
 from eventstore.realtime.values import dumps
 from eventstore.store import locations
+from eventstore.store.allowed_locations import VARIABLE, AllowedLocations
 from eventstore.store.identity import own_folder
-from eventstore.store.places import VARIABLE, Places
 from eventstore.store.scrub import is_left_outside
 from eventstore.store.transaction import read, write
 
@@ -270,7 +270,7 @@ def sandbox(tmp_path: Path) -> tuple[Path, Path]:
 def test_no_file_outside_of_a_place_is_opened(sandbox: tuple[Path, Path], at: str) -> None:
     inside, outside = (folder.as_uri() for folder in sandbox)
     location = at.format(inside=inside, outside=outside, path=sandbox[0])
-    places = Places(sandbox[0])
+    places = AllowedLocations(sandbox[0])
     with pytest.raises(locations.BytesError, match=f"{VARIABLE}=|no location"):
         locations.get(location, places)
     with pytest.raises(locations.BytesError, match=f"{VARIABLE}=|no location"):
@@ -283,7 +283,7 @@ def test_a_pipe_is_not_waited_for(sandbox: tuple[Path, Path]) -> None:
     path.parent.mkdir()
     os.mkfifo(path)
     with pytest.raises(DatabaseUnavailableError, match="cannot read"):
-        locations.get(path.as_uri(), Places(sandbox[0]))
+        locations.get(path.as_uri(), AllowedLocations(sandbox[0]))
 
 
 @pytest.mark.parametrize(
@@ -308,7 +308,7 @@ def test_places_are_listed_by_the_environment(
     monkeypatch: pytest.MonkeyPatch, listed: str, location: str, is_allowed: bool
 ) -> None:
     monkeypatch.setenv(VARIABLE, listed)
-    assert Places(None).allows(location) == is_allowed
+    assert AllowedLocations(None).allows(location) == is_allowed
 
 
 def test_the_folder_of_an_sqlite_database_is_its_own(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ VARIABLE = "EVENTSTORE_SEGMENTS"
 _SPECIAL = frozenset("?#%\\*[]:\0")
 
 
-class Places:
+class AllowedLocations:
     """The places that may be opened for one database. Each engine has one.
 
     Args:

@@ -18,6 +18,7 @@ from eventstore.realtime.frames import decode_columns
 from eventstore.realtime.secrets import (
     HARMLESS_HEADERS,
     REMOVED,
+    is_key,
     is_secret_name,
     plain,
     secrets_in,
@@ -123,7 +124,7 @@ def mask_value(value: Any) -> Any:
             made: Any = {}
             holder[place] = made
             for name, entry in inner.items():
-                below, clean = _below(bits, name), mask_words(name)
+                below, clean = _below(bits, name), _clean_name(name)
                 made[clean] = entry
                 fresh = not bits & _SECRET
                 _put(made, clean, below, _is_secret(below, bits), fresh, tasks)
@@ -137,6 +138,11 @@ def mask_value(value: Any) -> Any:
 def mask_words(text: str, bits: int = 0) -> str:
     """Return a text without the secrets in it: keys by their shape, and JSON's by their names."""
     if len(text) < _SHORTEST:
+        return text
+    # Most texts of a resource are ids and words like `in_progress`: a look is enough.
+    if len(text) < _BLOCK and text.isidentifier() and text.isascii():
+        return REMOVED if is_key(text) else text
+    if not bits & _ADDRESS and not _may_hold(text):
         return text
     found = _merged(_in_words(text, bits, 1))
     return _with(text, found) if found else text
@@ -165,6 +171,11 @@ def with_delta(text: str, instead: str) -> str:
 def mask_entry(name: str, text: str) -> str:
     """Return the text that stands under a name, such as a pair of metadata, without secrets."""
     return REMOVED if text and is_secret_name(name) else mask_words(text)
+
+
+@lru_cache(maxsize=10_000)
+def _clean_name(name: str) -> str:
+    return mask_words(name)
 
 
 def _put(

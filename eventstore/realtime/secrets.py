@@ -97,7 +97,7 @@ def secrets_in(text: str, is_json: bool = False) -> Iterator[Span]:
         is_json: the text is JSON, whose names and values somebody else looks at.
     """
     for run in _RUN.finditer(text):
-        if _is_key(run[0].lstrip("._-")):
+        if is_key(run[0]):
             yield run.span()
     for found in _SCHEME.finditer(text):
         if _is_credential(found[1].lower(), found[2]):
@@ -120,7 +120,9 @@ def secrets_of_address(text: str) -> Iterator[Span]:
         yield from _of_address(found[1], found.start(1), whole=True)
 
 
-def _is_key(run: str) -> bool:
+def is_key(run: str) -> bool:
+    """Return True if letters, digits and signs without a space have the shape of a key."""
+    run = run.lstrip("._-")
     if run.startswith(_OWN_PREFIXES):
         rest = run[3:]
         return len(rest) >= _LONG or (len(rest) >= _SHORT and _is_mixed(rest))

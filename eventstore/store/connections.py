@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import suppress
 from threading import Lock, RLock
 from typing import Any, NamedTuple
-from weakref import WeakSet, ref
+from weakref import WeakSet, WeakValueDictionary, ref
 
 from sqlalchemy import Engine, PoolProxiedConnection, event
 
@@ -40,8 +41,9 @@ class Connections:
             which is a tenth of an append of one frame.
         lock: what one transaction after the other has to hold where the database is in memory,
             which is one connection; else None.
-        writing: what one writing transaction after the other has to hold in an SQLite file, so
-            that threads wait for each other outside of SQLite's code; else None.
+        writing: what one writing transaction after the other has to hold in an SQLite file, also
+            of other stores in this process, so that threads wait for each other outside of
+            SQLite's code: a fork waits for a thread that is inside of it. Else None.
         closed: whether the store was closed.
     """
 
@@ -57,7 +59,7 @@ class Connections:
 
     def _make_locks(self) -> None:
         self.lock = RLock() if self.is_memory else None
-        self.writing = Lock() if self._path is not None else None
+        self.writing = _writing_lock(self._path) if self._path is not None else None
 
     def watch(self, engine: Engine) -> None:
         """Know of each connection that the engine opens."""
@@ -115,6 +117,14 @@ class Connections:
         else:
             self._refused = inherited.close_sqlite(found, self._path)
 
+    def after_renewal(self) -> None:
+        """Look whether anything of the parent's still has the file open, in a forked child."""
+        if self._path is not None and self._refused is None and inherited.is_open(self._path):
+            self._refused = (
+                "it was forked off while its parent had the file open, by another connection or"
+                " query"
+            )
+
     def _go_on_in_memory(self, found: list[sqlite3.Connection]) -> None:
         """A database in memory is copied by the fork; what was not committed is not in the copy."""
         if forks.interrupted():
@@ -124,6 +134,15 @@ class Connections:
         for connection in found:
             if connection.in_transaction:
                 connection.rollback()
+
+
+#: Who writes to an SQLite file in this process; a forked child has locks of its own.
+_WRITING: WeakValueDictionary[tuple[int, str], Lock] = WeakValueDictionary()
+
+
+def _writing_lock(path: str) -> Lock:
+    """Return what all threads that write to a file have to hold, whichever store they use."""
+    return _WRITING.setdefault((os.getpid(), os.path.realpath(path)), Lock())
 
 
 class LeftConnection:

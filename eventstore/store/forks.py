@@ -5,8 +5,9 @@ fork, in this order:
 
 1. In the parent, before the fork: no call of a database's driver begins any more, those of SQLite
    that go on get some seconds to end, and each owner may `prepare_fork`.
-2. In the child: each transaction in progress is left to the parent (`User.leave`), and each owner
-   takes up what is its own (`renew`).
+2. In the child: each transaction in progress is left to the parent (`User.leave`), each owner
+   takes up what is its own (`renew`), and then each may look at what all of them left
+   (`after_renewal`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event, Lock, get_ident
 from typing import Protocol
-from weakref import WeakSet
+from weakref import ref
 
 _LOGGER = logging.getLogger("eventstore")
 #: Seconds that a fork waits for calls of SQLite in other threads, at most.
@@ -49,6 +50,13 @@ class User:
     def leave(self) -> None:
         """Leave the connection to the parent process, in a forked child."""
 
+    def pause(self, seconds: float) -> None:
+        """Wait between two calls; another thread may fork meanwhile."""
+        self.calling = False
+        time.sleep(seconds)
+        self.calling = True
+        wait(self)
+
 
 class Fork:
     """A fork that goes on: who makes it, and what is set when it is made."""
@@ -60,7 +68,8 @@ class Fork:
 #: The fork that goes on; None for none.
 pending: Fork | None = None
 _one = Lock()
-_owners: WeakSet[Owner] = WeakSet()
+# Plain sets: another thread may add to them while they are listed, which a WeakSet does not bear.
+_owners: set[ref[Owner]] = set()
 _users: set[User] = set()
 _interrupted: set[User] = set()
 #: Note a user, and that it is one no longer.
@@ -69,7 +78,7 @@ enter, leave = _users.add, _users.discard
 
 def renew_in_children(owner: Owner) -> None:
     """Have an object take up what is its own in each forked child, as long as the object lives."""
-    _owners.add(owner)
+    _owners.add(ref(owner, _owners.discard))
 
 
 def wait(user: User) -> None:
@@ -81,14 +90,14 @@ def wait(user: User) -> None:
 
 
 @contextmanager
-def calling(is_local: bool) -> Iterator[None]:
+def calling(is_local: bool) -> Iterator[User]:
     """Use a connection that is no `Transaction`'s, as if it were all one call."""
     user = User(is_local)
     enter(user)
     user.calling = True
     wait(user)
     try:
-        yield
+        yield user
     finally:
         leave(user)
 
@@ -105,10 +114,7 @@ def _before() -> None:
     end = time.monotonic() + _PATIENCE
     while _in_calls() and time.monotonic() < end:
         time.sleep(_LOOK_AGAIN)
-    for owner in list(_owners):
-        prepare = getattr(owner, "prepare_fork", None)
-        if prepare is not None:
-            _do(prepare)
+    _do_each("prepare_fork")
 
 
 def _in_calls() -> set[User]:
@@ -133,9 +139,17 @@ def _in_child() -> None:
     _users.clear()
     for user in users:
         _do(user.leave)
-    for owner in list(_owners):
-        _do(owner.renew)
+    _do_each("renew")
+    _do_each("after_renewal")
     _interrupted.clear()
+
+
+def _do_each(name: str) -> None:
+    """Call the method of that name of each owner that has one."""
+    for one in list(_owners):
+        work = getattr(one(), name, None)
+        if work is not None:
+            _do(work)
 
 
 def _do(work: Callable[[], None]) -> None:

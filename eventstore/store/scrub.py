@@ -28,7 +28,6 @@ from eventstore.times import now
 
 # The index keeps the words of deleted texts until what it has of them is merged.
 MERGE_SAID = "INSERT INTO said (said) VALUES ('optimize')"
-CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)"
 ERASED = "SELECT session_id FROM erasures WHERE what = 'session' AND vacuumed_at IS NULL"
 NOT_VACUUMED = "SELECT 1 FROM erasures WHERE vacuumed_at IS NULL LIMIT 1"
 LEFT_OUTSIDE = "SELECT 1 FROM erasures WHERE locations IS NOT NULL LIMIT 1"
@@ -154,11 +153,11 @@ def _scrub_sqlite(engine: Engine, vacuum: bool) -> None:
     with write(engine) as tx:
         tx.run("PRAGMA secure_delete=ON")
         tx.run(MERGE_SAID)
-    with alone(engine) as connection:
+    with alone(engine) as found:
         if vacuum:
-            connection.execute("VACUUM")
-        busy = connection.execute(CHECKPOINT).fetchone()[0]
-    if busy:
+            found.execute("VACUUM")
+        is_empty = found.empty_log()
+    if not is_empty:
         raise DatabaseUnavailableError(
             "the write-ahead log still holds what was erased, since another process reads;"
             " run the same command again"

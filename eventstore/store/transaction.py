@@ -333,16 +333,19 @@ def _take(engine: Engine, connections: Connections) -> Held:
 
 
 @contextmanager
-def pooled(engine: Engine) -> Iterator[None]:
+def pooled(engine: Engine) -> Iterator[forks.User]:
     """Use connections of the engine's pool by other ways than a `Transaction`.
+
+    Returns:
+        Who uses them: between two calls it may `pause`, so that another thread can fork.
 
     Raises:
         ClosedError: the store is closed. ForkError: the process cannot use its database.
     """
     connections: Connections = engine.get_execution_options()[CONNECTIONS]
     connections.check()
-    with forks.calling(connections.is_sqlite):
-        yield
+    with forks.calling(connections.is_sqlite) as user:
+        yield user
 
 
 def close_all(engine: Engine) -> None:

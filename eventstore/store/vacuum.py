@@ -3,14 +3,47 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from typing import NamedTuple
 
 from sqlalchemy import Engine
 from sqlalchemy.pool import StaticPool
 
+from eventstore.store import forks
+from eventstore.store.connections import CONNECTIONS, Connections
 from eventstore.store.driver_errors import translated
 from eventstore.store.transaction import autocommit, pooled
+
+CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)"
+# Seconds that readers and writers in other processes are waited for.
+_PATIENCE, _LOOK_AGAIN = 30.0, 0.01
+
+
+class Alone(NamedTuple):
+    """A connection of SQLite, and who uses it."""
+
+    connection: sqlite3.Connection
+    user: forks.User
+
+    def execute(self, sql: str) -> None:
+        """Execute a statement."""
+        self.connection.execute(sql)
+
+    def empty_log(self) -> bool:
+        """Empty the write-ahead log, and return True; False where somebody reads all the time.
+
+        It waits between its tries and not within SQLite: readers in other threads may wait for a
+        fork, which waits for whoever is inside SQLite's library.
+        """
+        self.connection.execute("PRAGMA busy_timeout=0")
+        end = time.monotonic() + _PATIENCE
+        while self.connection.execute(CHECKPOINT).fetchone()[0]:
+            if time.monotonic() > end:
+                return False
+            self.user.pause(_LOOK_AGAIN)
+        return True
 
 
 def vacuum(engine: Engine) -> None:
@@ -26,16 +59,20 @@ def vacuum(engine: Engine) -> None:
             for table in ("events", "segments"):
                 tx.run(f"VACUUM FULL {table}")
         return
-    with translated(), alone(engine) as connection:
-        connection.execute("VACUUM")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with translated(), alone(engine) as found:
+        found.execute("VACUUM")
+        found.empty_log()
 
 
 @contextmanager
-def alone(engine: Engine) -> Iterator[sqlite3.Connection]:
-    """A connection that is closed afterwards, whose temporary data are in a file."""
+def alone(engine: Engine) -> Iterator[Alone]:
+    """A connection that is closed afterwards, whose temporary data are in a file.
+
+    Other threads of this process do not write meanwhile: they would be waited for in SQLite.
+    """
     memory = isinstance(engine.pool, StaticPool)
-    with pooled(engine):
+    connections: Connections = engine.get_execution_options()[CONNECTIONS]
+    with connections.lock or connections.writing or nullcontext(), pooled(engine) as user:
         proxy = engine.raw_connection()
         connection = proxy.driver_connection
         if not isinstance(connection, sqlite3.Connection):
@@ -44,7 +81,7 @@ def alone(engine: Engine) -> Iterator[sqlite3.Connection]:
             if not memory:
                 # VACUUM makes a copy there, which may be larger than memory.
                 connection.execute("PRAGMA temp_store=FILE")
-            yield connection
+            yield Alone(connection, user)
         finally:
             if memory:
                 proxy.close()

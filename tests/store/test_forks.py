@@ -12,6 +12,7 @@ import threading
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from support.forking import Child, fork
 from eventstore import EventStore
 from eventstore.errors import ForkError
 from eventstore.realtime.frames import Frame
+from eventstore.store import forks
 from eventstore.store.append_to_stream import ADVANCE_LOG, INSERT_EVENT, OPEN_STREAM
 from eventstore.store.transaction import Transaction, read, write
 from eventstore.store.wal import Checkpointer
@@ -399,3 +401,90 @@ def test_multiprocessing_forks(database_url: str, executor: bool) -> None:
         _store.close()
         _store = None
     check_whole(database_url, {"parent": 2, **dict.fromkeys(names, 10)})
+
+
+def test_stores_of_one_database_are_all_let_go_of(database_url: str) -> None:
+    """One store's child has its file open no more once all have let go of it."""
+
+    def child() -> None:
+        first.append("sess_child", [NOTE])
+        second.append("sess_child", [NOTE])
+
+    with EventStore(database_url) as first, EventStore(database_url) as second:
+        first.append(SESSION, FRAMES)
+        for one, other in ((first, second), (second, first)):
+            with read(one.engine) as reading, write(other.engine) as tx:
+                reading.rows("SELECT 1 FROM streams")
+                tx.run("UPDATE streams SET opened_at = opened_at")
+                forked = fork(child)
+            forked.said()
+    check_whole(database_url, {SESSION: len(FRAMES), "sess_child": 4})
+
+
+@pytest.mark.parametrize("work", ["append", "vacuum", "log"])
+def test_who_waits_for_another_thread_waits_outside_of_the_database(
+    database_url: str, work: str
+) -> None:
+    """A fork waits for calls of SQLite, and these shall not wait for who waits for the fork."""
+    begun, forked = threading.Event(), threading.Event()
+
+    def frames() -> Iterator[Frame]:
+        yield from FRAMES
+        begun.set()
+        assert forked.wait(60)
+        yield from FRAMES
+
+    def hold() -> None:
+        if work != "log":
+            store.append(SESSION, frames())
+            return
+        with read(store.engine) as tx:
+            tx.rows("SELECT 1 FROM streams")
+            begun.set()
+            assert forked.wait(60)
+
+    with EventStore(database_url) as store, EventStore(database_url) as other:
+        other.append("sess_other", FRAMES)
+        do = partial(other.append, "sess_other", [NOTE]) if work == "append" else other.vacuum
+        threads = [threading.Thread(target=hold), threading.Thread(target=do)]
+        threads[0].start()
+        assert begun.wait(30)
+        threads[1].start()
+        threads[1].join(0.5)  # it waits now
+        child = fork(lambda: store.append("sess_child", [NOTE]))
+        forked.set()
+        for thread in threads:
+            thread.join()
+        child.said()
+
+
+def test_a_fork_beside_threads_that_open_stores(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Small:
+        def renew(self) -> None:
+            pass
+
+    def open_many() -> None:
+        while not stop.is_set():
+            kept.append([Small() for _ in range(100)])
+            for one in kept[-1]:
+                forks.renew_in_children(one)
+            del kept[:-5]
+
+    said: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", said.append)
+    kept: list[list[Small]] = []
+    stop = threading.Event()
+    threads = [threading.Thread(target=open_many) for _ in range(2)]
+    interval = sys.getswitchinterval()
+    for thread in threads:
+        thread.start()
+    try:
+        sys.setswitchinterval(1e-6)
+        for _ in range(20):
+            fork(lambda: None).said()
+    finally:
+        sys.setswitchinterval(interval)
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert said == []

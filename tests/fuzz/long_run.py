@@ -24,7 +24,6 @@ from contextlib import contextmanager, redirect_stdout
 from functools import partial
 from itertools import cycle
 from pathlib import Path
-from typing import Any
 
 from fuzz.opened import Places
 from fuzz.streams import Form, Session, stores
@@ -173,7 +172,7 @@ def _keep(
         lines = [envelope_line(e, session.session_id if e.seq == 1 else None) for e in events]
         (folder / f"{name}-{number}.jsonl").write_bytes(b"".join(lines))
     sessions = [{**s._asdict(), "batches": [len(b) for b in s.batches]} for s in written]
-    about: dict[str, Any] = {"form": form._asdict(), "sessions": sessions}
+    about = {"database": places.database, "form": form._asdict(), "sessions": sessions}
     said = f"{failure.what}: {failure.place}\n{json.dumps(about)}\n\n{failure.told}\n"
     (folder / f"{name}.txt").write_text(said, "utf-8", "replace")
     print(f"failed, {name}: {failure.what}: {failure.place}", flush=True)

@@ -54,6 +54,11 @@ class Places:
     def __init__(self, folder: Path, template: Path, postgres_url: str | None) -> None:
         self._folder, self._template, self._postgres_url = folder, template, postgres_url
 
+    @property
+    def database(self) -> str:
+        """The kind of the stores' database."""
+        return "sqlite" if self._postgres_url is None else "postgresql"
+
     @contextmanager
     def open(self, form: Form) -> Iterator[Opened]:
         """A new store."""

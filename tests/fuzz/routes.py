@@ -24,7 +24,7 @@ from starlette.testclient import TestClient
 
 from eventstore import EventStore
 from eventstore.realtime.values import dumps
-from eventstore.web import events, live
+from eventstore.web import errors, events, live
 from eventstore.web.app import make_app
 from eventstore.web.errors import flat_routes
 from eventstore.web.requests import Stores
@@ -197,6 +197,7 @@ def client_of(store: EventStore) -> Iterator[TestClient]:
     with (
         mock.patch.object(live, "_SECOND", 0.0),
         mock.patch.object(events, "_POLL", 0.0),
+        mock.patch.dict(errors.PRIVATE, {500: errors.PRIVATE[500]}, clear=True),  # why it was 503
         TestClient(app, base_url="http://127.0.0.1", follow_redirects=False) as client,
     ):
         try:

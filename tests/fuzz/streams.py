@@ -157,12 +157,29 @@ def _spelled(event: Any, ascii_only: bool) -> str:
     return _DEEP.sub(nested, json.dumps(event, ensure_ascii=ascii_only))
 
 
+#: Objects of events, and where their ids stand beside them.
+_BESIDE = {"response": "response_id", "item": "item_id", "session": "session_id"}
+
+
+@st.composite
+def _with_odd_id(draw: Draw, event: dict[str, Any]) -> dict[str, Any]:
+    """An event whose object has an odd id, while the id that it should have stands beside it."""
+    for name, beside in _BESIDE.items():
+        inner = event.get(name)
+        if isinstance(inner, dict):
+            id_ = event.get(beside) or inner.get("id") or f"{name}_1"
+            return {**event, beside: id_, name: {**inner, "id": draw(_odd())}}
+    return event
+
+
 @st.composite
 def hostile_frames(draw: Draw) -> Frame:
     """A frame of an event in which some values fit nowhere."""
     if draw(st.integers(1, 4)) == 4:
         return draw(frames())
     event = draw(events())
+    if draw(st.integers(1, 4)) == 4:
+        event = draw(_with_odd_id(event))
     for _ in range(draw(st.integers(0, 2))):
         found = list(_paths(event))
         telling = [path for path in found if path[-1] in _TELLING]
@@ -234,7 +251,10 @@ def _with_one_odd_value(draw: Draw, session_id: str) -> Session:
         frame = call[place]
         event = json.loads(frame.text)
         telling = [path for path in _paths(event) if path[-1] in _TELLING]
-        odd = _replaced(event, draw(st.sampled_from(telling)), draw(_odd()))
+        if draw(st.integers(1, 4)) == 4:
+            odd = draw(_with_odd_id(event))
+        else:
+            odd = _replaced(event, draw(st.sampled_from(telling)), draw(_odd()))
         call[place] = frame._replace(text=_spelled(odd, draw(st.booleans())))
     return Session(session_id, [draw(_timed(call))], draw(st.booleans()), {})
 

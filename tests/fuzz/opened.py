@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
+from unittest import mock
 
 import psycopg
 from fuzz.streams import Form, Session
@@ -69,7 +71,9 @@ class Places:
             _empty(self._postgres_url)
         keys = self.copied("keys.db") if form.encrypted else None
         projection = "deferred" if form.deferred else "inline"
-        with EventStore(url, projection, keys=keys, check_schema=False) as store:  # type: ignore[arg-type]
+        # Commands move segments into the folder: whoever reads them then may.
+        allowed = mock.patch.dict(os.environ, {"EVENTSTORE_SEGMENTS": self._folder.as_uri()})
+        with allowed, EventStore(url, projection, keys=keys, check_schema=False) as store:  # type: ignore[arg-type]
             yield Opened(store, url, keys, self._folder)
 
     def copied(self, name: str) -> str:

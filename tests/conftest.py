@@ -15,6 +15,7 @@ from sqlalchemy import Engine, event
 from support import recordings as recorded
 from support.postgres import PostgresServer, running_server
 
+from eventstore import unforeseen
 from eventstore.store import engine as engines
 from eventstore.store import schema
 from eventstore.store.transaction import close_all
@@ -46,6 +47,12 @@ def pytest_configure() -> None:
     for number in (signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, lambda *_: None)
+
+
+@pytest.fixture(autouse=True)
+def _faults_are_news(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test has logged is logged again in the next."""
+    monkeypatch.setattr(unforeseen, "_told", {})
 
 
 @pytest.fixture(scope="session")

@@ -174,8 +174,9 @@ class Spool:
         return segment
 
     def _settle_again(self) -> None:
-        # Somebody has deleted the folder, or what is in it.
-        make_folder(self.folder)
+        # Somebody has deleted the folder, or what is in it. Where what it was in is gone as well, a
+        # disk is away: nothing is made in its stead.
+        self.folder.mkdir(exist_ok=True, mode=0o700)
         with self._lock:
             self._lock_file.close()
             self._lock_file = _locked(self.folder, self.name)

@@ -19,7 +19,7 @@ from support.odd_json import ODD_TEXTS
 from support.strategies import any_text
 
 from eventstore import EventStore, InvalidInputError
-from eventstore.capture.recorder import Recorder
+from eventstore.capture.recorder import Counters, Recorder
 from eventstore.realtime.frames import CLIENT, SERVER, STORE
 from eventstore.store.read_stream import StoredEvent
 
@@ -260,7 +260,8 @@ def test_a_database_that_is_locked_is_waited_for(tmp_path: Path, spool: Path) ->
             wait_until(lambda: recorder.trouble is None)
             say(sessions, 300, 350)
         check(store, 5, 350)
-        assert recorder.counters() == (5 * 351, 5 * 351, recorder.counters().spooled, 0, 0)
+        counted = recorder.counters()
+        assert counted == Counters(5 * 351, 5 * 351, counted.spooled, 0, 0)
     assert list(spool.iterdir()) == []
 
 

@@ -14,6 +14,7 @@ from websockets.frames import Close, Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
+from eventstore.capture.arrival_clock import ArrivalClock
 from eventstore.capture.frame_scanner import FrameScanner
 from eventstore.capture.message_unpacking import Compression
 from eventstore.capture.recorder import SessionRecorder
@@ -56,6 +57,7 @@ class Kept:
     def __init__(self) -> None:
         self.messages: list[str | bytes] = []
         self.commits: list[Future[None]] = []
+        self.clock = ArrivalClock()
 
     def record(self, direction: str, text: str | bytes, at: int) -> None:
         self.messages.append(text)

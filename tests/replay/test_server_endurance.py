@@ -263,7 +263,8 @@ def test_a_path_that_is_no_url_is_refused(capfd: pytest.CaptureFixture[str]) -> 
         key = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
         key += "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
         upgrade = key if path.startswith("//") else ""
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n{upgrade}\r\n".encode())
+        head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n{upgrade}\r\n"
+        writer.write(head.encode())
         status = (await reader.readline()).decode()
         writer.close()
         return status

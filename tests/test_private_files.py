@@ -78,7 +78,7 @@ def test_a_store_that_is_there_keeps_its_mode_and_status_says_so(
     with EventStore(url):
         pass
     terminal = Terminal()
-    assert "open" not in terminal("status", "--db", url).out
+    assert "\nopen " not in terminal("status", "--db", url).out
     path.chmod(0o640)
     with EventStore(url) as store:
         assert store.status()["open_to_others"][0] == str(path)

@@ -16,7 +16,7 @@ from eventstore.brief import brief
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.catalogue import direction_of
 from eventstore.realtime.frames import DIRECTIONS, Frame
-from eventstore.realtime.values import dumps, identifier, integer
+from eventstore.realtime.values import dumps, identifier, integer, is_deeper
 from eventstore.store.read_stream import StoredEvent
 from eventstore.times import RelativeTimeError, arrival, to_iso
 
@@ -27,6 +27,13 @@ TOO_LONG = f"longer than {MAX_LINE // 1024 // 1024} MiB: no frame of a call is"
 
 _PIECE = 1 << 16
 _ARRAY_PIECE = 1 << 20
+#: How deep a line may be nested. Parsers give up at about a thousand levels, some at fewer the
+#: deeper they are called; within this limit, none does.
+MAX_LINE_DEPTH = 500
+_TOO_DEEP = (
+    f"nested too deeply, in more than {MAX_LINE_DEPTH} levels: give such an event as the text of"
+    " an envelope's frame"
+)
 BOM = b"\xef\xbb\xbf"
 _EVENT_KEY = '"event"'
 # The key as envelopes have it: behind plain values, in the outermost object.
@@ -161,6 +168,8 @@ def _frame(text: bytes) -> tuple[Frame, Place]:
         value = _loads_slowly(text)
     if not isinstance(value, dict):
         raise InvalidInputError("not a JSON object")
+    if text.count(b"{") + text.count(b"[") > MAX_LINE_DEPTH and is_deeper(value, MAX_LINE_DEPTH):
+        raise InvalidInputError(_TOO_DEEP)
     if "direction" in value or ("type" not in value and ("event" in value or "frame" in value)):
         place = Place(integer(value.get("seq")), identifier(value.get("session_id")))
         return _from_envelope(value, text), place
@@ -176,7 +185,7 @@ def _loads_slowly(text: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise InvalidInputError(f"not UTF-8 text ({error.reason})") from error
     except RecursionError as error:
-        raise InvalidInputError("nested too deeply") from error
+        raise InvalidInputError(_TOO_DEEP) from error
     except ValueError as error:
         raise InvalidInputError(f"not JSON ({error})") from error
 

@@ -142,7 +142,7 @@ def _why(error: Exception) -> str:
         return str(error) or type(error).__name__
     answer = error.response
     said = (answer.body or b"").decode(errors="replace")
-    with suppress(ValueError):
+    with suppress(ValueError, RecursionError):
         said = text(mapping(mapping(json.loads(said)).get("error")).get("message")) or said
     phrase = f"{answer.status_code} {answer.reason_phrase}"
     return f"{phrase}: {said.strip()}" if said.strip() else phrase

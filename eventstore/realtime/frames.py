@@ -25,6 +25,8 @@ from typing import Any, NamedTuple
 import orjson
 import pybase64
 
+from eventstore.realtime.values import is_deeper
+
 RAW_TEXT = -1
 RAW_BINARY = -2
 ENCRYPTED = -3
@@ -179,7 +181,7 @@ def parse(text: str) -> dict[str, Any] | None:
     if not isinstance(event, dict):
         return None
     if len(text) > 2 * MAX_DEPTH and text.count("{") + text.count("[") > MAX_DEPTH:
-        return None if _is_deep(event) else event
+        return None if is_deeper(event, MAX_DEPTH) else event
     return event
 
 
@@ -295,18 +297,4 @@ def _is_utf8(text: str) -> bool:
         text.encode("utf-8")
     except UnicodeEncodeError:
         return False
-    return True
-
-
-def _is_deep(value: Any) -> bool:
-    """Whether a parsed value is nested deeper than what can be written again, with a margin."""
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        inner: list[Any] = []
-        for container in level:
-            children = container.values() if isinstance(container, dict) else container
-            inner.extend(child for child in children if isinstance(child, dict | list))
-        if not inner:
-            return False
-        level = inner
     return True

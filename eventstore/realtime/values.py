@@ -159,6 +159,20 @@ def dumps(value: Any) -> str:
         return _dumps_deep(value)
 
 
+def is_deeper(value: Any, levels: int) -> bool:
+    """Return True if a value from JSON is nested in more than so many levels."""
+    level = [value]
+    for _ in range(levels):
+        inner: list[Any] = []
+        for container in level:
+            children = container.values() if isinstance(container, dict) else container
+            inner.extend(child for child in children if isinstance(child, dict | list))
+        if not inner:
+            return False
+        level = inner
+    return True
+
+
 def _dumps_deep(value: Any) -> str:
     """Return JSON text of a value that is nested deeper than the encoders recurse.
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support.examples import examples
 from support.strategies import any_text, json_values
 
-from eventstore.capture.jsonl import BadLine, envelope_line, read_frames
+from eventstore.capture.jsonl import MAX_LINE_DEPTH, BadLine, envelope_line, read_frames
 from eventstore.realtime.frames import CLIENT, DIRECTIONS, SERVER, STORE, Frame
 from eventstore.store.read_stream import StoredEvent
 from eventstore.times import RELATIVE_SECONDS
@@ -308,3 +308,26 @@ def test_bytes_that_are_no_utf_8_are_told() -> None:
 def test_reading_never_fails(line: bytes) -> None:
     for _, frame in read(line + b"\n" + jsonl(BARE)):
         assert isinstance(frame, Frame | BadLine)
+
+
+DEEP = [
+    '{{"direction":"server","event":{{"type":"x","a":{}}}}}',
+    '{{"direction":"server","event":{{"type":"x","a":{},"half":"\\ud83d"}}}}',
+    '{{"type":"x","a":{}}}',
+    '{{"type":"x","a":{},"half":"\\ud83d"}}',
+]
+
+
+@pytest.mark.parametrize("shape", DEEP)
+@pytest.mark.parametrize("called", [0, 300])
+def test_the_depth_of_a_line_has_one_limit(shape: str, called: int) -> None:
+    def read_deeper(content: bytes, frames: int) -> list[Any]:
+        return read_deeper(content, frames - 1) if frames else read(content)
+
+    for levels in (200, 490, 498, 510, 900, 980, 985, 990, 995, 1000, 1020, 1030, 5000):
+        line = shape.format("[" * levels + "]" * levels)
+        (_, (_, found)) = read_deeper(jsonl(BARE, line), called)
+        if levels < MAX_LINE_DEPTH:
+            assert isinstance(found, Frame) and "[" * levels in str(found.text)
+        else:
+            assert isinstance(found, BadLine) and "nested too deeply" in found.reason

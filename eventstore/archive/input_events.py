@@ -7,7 +7,7 @@ from typing import Any
 
 from eventstore.archive.audio_formats import decode_base64
 from eventstore.archive.session_sound import Chunks, Json, SessionSound, Spoken
-from eventstore.projection.conversation import matching_create
+from eventstore.projection.pending import add_create, refuse_creates, take_create
 from eventstore.realtime.audio import bytes_per_ms
 from eventstore.realtime.catalogue import INPUT_AUDIO
 from eventstore.realtime.values import count, identifier, mapping, sequence, text
@@ -87,19 +87,15 @@ def _cleared(sound: SessionSound, event: StoredEvent, body: Json) -> None:
 
 def _item_created(sound: SessionSound, event: StoredEvent, body: Json) -> None:
     item = mapping(body.get("item"))
-    sound.creates.append(
-        (
-            event.seq,
-            {
-                "id": identifier(item.get("id")),
-                "type": text(item.get("type")),
-                "role": text(item.get("role")),
-                "call_id": text(item.get("call_id")),
-                "event_id": text(body.get("event_id")),
-                "seq": event.seq,
-            },
-        )
-    )
+    create = {
+        "id": identifier(item.get("id")),
+        "type": text(item.get("type")),
+        "role": text(item.get("role")),
+        "call_id": text(item.get("call_id")),
+        "event_id": text(body.get("event_id")),
+        "seq": event.seq,
+    }
+    add_create(sound.creates, event.seq, create)
     sizes, format_ = [len(found) for found in item_sounds(item)], sound.input_format()
     if not any(sizes) or format_ is None:
         return
@@ -110,22 +106,20 @@ def _item_created(sound: SessionSound, event: StoredEvent, body: Json) -> None:
         if size:
             chunks.add(event.seq, size, now, part)
             sound.shift += size / bytes_per_ms(format_) / 1000
-    sound.created.append(chunks)
+    sound.created[event.seq] = chunks
 
 
 def _item_added(sound: SessionSound, event: StoredEvent, body: Json) -> None:
     wire = mapping(body.get("item"))
-    seq = matching_create(sound.creates, wire).get("seq")
-    for chunks in sound.created:
-        if chunks.seqs[0] == seq:
-            chunks.item_id = identifier(wire.get("id"))
+    chunks = sound.created.get(take_create(sound.creates, wire).get("seq", 0))
+    if chunks is not None:
+        chunks.item_id = identifier(wire.get("id"))
 
 
 def _refused(sound: SessionSound, event: StoredEvent, body: Json) -> None:
     cause = text(mapping(body.get("error")).get("event_id"))
-    refused = {seq for seq, create in sound.creates if cause and create["event_id"] == cause}
-    sound.creates = [create for create in sound.creates if create[0] not in refused]
-    sound.created = [chunks for chunks in sound.created if chunks.seqs[0] not in refused]
+    for seq in refuse_creates(sound.creates, cause or None):
+        sound.created.pop(seq, None)
 
 
 HANDLERS = {

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from eventstore.archive.call_clock import CallClock
+from eventstore.projection.pending import Create, Pending
 from eventstore.realtime.audio import UNKNOWN, stated_input_format, stated_output_format
 
 Json = dict[str, Any]
@@ -88,7 +89,7 @@ class SessionSound:
     Attributes:
         clock: the arrivals' clock.
         live: streamed input, a stretch for each format; `live_end` is its sample clock.
-        created: audio that clients put into items whole.
+        created: audio that clients put into items whole, by the seqs of its events.
         output: the parts of the assistant's items in the order of their first sound.
         spoken: the user's turns.
         replies: responses by id.
@@ -99,7 +100,7 @@ class SessionSound:
     clock: CallClock = field(default_factory=CallClock)
     live: list[Chunks] = field(default_factory=list)
     live_end: float = 0.0
-    created: list[Chunks] = field(default_factory=list)
+    created: dict[int, Chunks] = field(default_factory=dict)
     output: dict[tuple[str | None, str | None, int], Chunks] = field(default_factory=dict)
     spoken: dict[str, Spoken] = field(default_factory=dict)
     replies: dict[str, Reply] = field(default_factory=dict)
@@ -117,7 +118,7 @@ class SessionSound:
     speech_at: Moment = (-1.0, -1.0)
     cancel_at: Moment = (-1.0, -1.0)
     playing: str | None = None
-    creates: list[tuple[int, Json]] = field(default_factory=list)
+    creates: Pending[Create] = field(default_factory=Pending)
 
     def input_format(self) -> Json | None:
         """What the user's audio comes in now; None where it cannot be decoded."""

@@ -105,7 +105,7 @@ def build(events: Iterable[StoredEvent]) -> Timeline:
     clock = 0 if sound.clock.timed else 1
     heard = _place_input(sound, clock)
     streamed = list(_streamed(sound, heard))
-    created = list(_created(sound.created, clock))
+    created = list(_created(sound.created.values(), clock))
     output: list[Stretch] = []
     turns = [*_spoken(sound, heard, clock), *_created_turns(created)]
     for played in play(sound, clock):
@@ -193,7 +193,7 @@ def _heard(played: Played) -> Iterator[Stretch]:
         offset += sum(sizes)
 
 
-def _created(created: list[Chunks], clock: int) -> Iterator[Stretch]:
+def _created(created: Iterable[Chunks], clock: int) -> Iterator[Stretch]:
     """Whole items at their arrival, one behind the other."""
     free = -np.inf
     for chunks in created:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from eventstore.projection.pending import add_create, take_create
 from eventstore.projection.session import name_conversation
 from eventstore.projection.state import Billed, Item, LogEvent, Part, SessionState, Truncation
 from eventstore.realtime.values import count, identifier, mapping, one_of, sequence, text
 
-MAX_PART = 10_000
+MAX_PART = 1000
 TEXT_PARTS = frozenset({"text", "output_text", "input_text"})
 AUDIO_PARTS = frozenset({"audio", "output_audio", "input_audio"})
 CALLS = frozenset({"function_call", "mcp_call"})
@@ -103,7 +104,7 @@ def see_item(state: SessionState, event: LogEvent, wire: dict[str, Any]) -> Item
     item = ensure_item(state, event, item_id)
     if not wire.get("content") and item.wire.get("content"):
         wire = {**wire, "content": item.wire["content"]}
-    item.wire = {**item.wire, **wire}
+    item.wire = state.merged(event, item.wire, wire)
     is_call = one_of(item.wire.get("type"), CALLS) is not None
     if item.call_seq is None and is_call:
         item.call_seq = event.seq
@@ -154,63 +155,36 @@ def place(state: SessionState, item: Item, previous: str | None, at_start: bool 
     if not order:
         state.dirty.conversations.add(item.conversation)
     if at_start:
-        order.insert(0, item.id)
-    elif previous is not None and order and order[-1] != previous and previous in order:
-        order.insert(order.index(previous) + 1, item.id)
+        moved = order.insert(item.id, None)
+    elif previous is not None and previous in order:
+        moved = order.insert(item.id, previous)
     else:
-        order.append(item.id)
-        item.linked = True
-        return
+        moved = order.append(item.id)
     item.linked = True
-    state.dirty.reordered.add(item.conversation)
+    state.placed += 1
+    state.dirty.items.update(moved)
 
 
 def unplace(state: SessionState, item: Item) -> None:
     """Take an item out of its conversation's order."""
     if item.linked and item.conversation is not None:
-        order = state.conversations[item.conversation].order
-        if order[-1] != item.id:
-            state.dirty.reordered.add(item.conversation)
-        order.remove(item.id)
+        state.conversations[item.conversation].order.remove(item.id)
+        state.placed -= 1
         item.linked = item.guessed = False
 
 
 def _create(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     # Only the place is of use later, and only where the server does not say it.
     item = mapping(body.get("item"))
-    state.creates.append(
-        (
-            event.seq,
-            {
-                "id": identifier(item.get("id")),
-                "event_id": text(body.get("event_id")),
-                "type": text(item.get("type")),
-                "role": text(item.get("role")),
-                "call_id": text(item.get("call_id")),
-                "previous_item_id": text(body.get("previous_item_id")),
-            },
-        )
-    )
-
-
-def matching_create(
-    creates: list[tuple[int, dict[str, Any]]], wire: dict[str, Any]
-) -> dict[str, Any]:
-    """The client's create that an added item answers, taken off the list; empty where none does."""
-    id_ = identifier(wire.get("id"))
-    named = [place for place, (_, create) in enumerate(creates) if create["id"] == id_]
-    alike = named or [p for p, (_, create) in enumerate(creates) if _is_like(create, wire)]
-    return creates.pop(alike[0])[1] if alike else {}
-
-
-def _is_like(create: dict[str, Any], wire: dict[str, Any]) -> bool:
-    """Whether an added item is what a client's create without an id asked for."""
-    return (
-        create["id"] is None
-        and create["type"] == wire.get("type")
-        and (create["role"] is None or create["role"] == wire.get("role"))
-        and create["call_id"] == wire.get("call_id")
-    )
+    create = {
+        "id": identifier(item.get("id")),
+        "event_id": text(body.get("event_id")),
+        "type": text(item.get("type")),
+        "role": text(item.get("role")),
+        "call_id": text(item.get("call_id")),
+        "previous_item_id": text(body.get("previous_item_id")),
+    }
+    add_create(state.creates, event.seq, create)
 
 
 def _added(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
@@ -218,7 +192,7 @@ def _added(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     item = see_item(state, event, wire)
     if item is None:
         return
-    create = {} if item.response_id is not None else matching_create(state.creates, wire)
+    create = {} if item.response_id is not None else take_create(state.creates, wire)
     if item.guessed:
         unplace(state, item)
     if item.linked:
@@ -232,7 +206,7 @@ def _added(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
         state, item, previous, at_start=previous == "root" or (previous is None and asked == "root")
     )
     if item.response_id is None and item.wire.get("role") == "user":
-        state.unanswered.append(item.id)
+        state.unanswered[item.id] = None
 
 
 def _done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:

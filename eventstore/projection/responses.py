@@ -19,8 +19,10 @@ from eventstore.projection.conversation import (
     see_item,
     touch,
 )
+from eventstore.projection.requests import add_request, take_request
 from eventstore.projection.session import grow, name_conversation
 from eventstore.projection.state import Item, LogEvent, Request, Response, SessionState
+from eventstore.realtime.audio import output_format
 from eventstore.realtime.values import identifier, mapping, sequence, text
 
 
@@ -63,19 +65,14 @@ def _tie(state: SessionState, event: LogEvent, item: Item, body: dict[str, Any])
     if item.response_id is not None:
         response = ensure_response(state, event, item.response_id)
         if item.id not in response.output:
-            response.output.append(item.id)
+            response.output[item.id] = None
+            if not item.linked:
+                response.unplaced[item.id] = None
 
 
 def _create(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
-    state.requests.append(
-        Request(
-            event.seq,
-            event.at,
-            "client",
-            text(body.get("event_id")),
-            mapping(body.get("response")),
-        )
-    )
+    asked = mapping(body.get("response"))
+    add_request(state, Request(event.seq, event.at, "client", text(body.get("event_id")), asked))
 
 
 def _created(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
@@ -85,13 +82,11 @@ def _created(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None
         state.diagnose(event, "response_without_id", f"{event.type} names no response")
         return
     response = ensure_response(state, event, response_id)
-    response.wire = {**response.wire, **wire}
-    # Sound that came before is as long as the response's format says.
-    state.dirty.items.update(response.output)
+    _describe(state, event, response, wire)
     if response.created_at is None:
         response.created_at = event.at
     if response.request is None:
-        response.request = _take_request(state, wire)
+        response.request = take_request(state, wire)
     _join_conversation(state, response)
     if response.conversation is not None:
         for item_id in state.unanswered:
@@ -101,23 +96,15 @@ def _created(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None
         state.unanswered.clear()
 
 
-def _take_request(state: SessionState, wire: dict[str, Any]) -> Request | None:
-    """The trigger that a new response answers: they share no id, so order and metadata tell."""
-    for position, request in enumerate(state.requests):
-        if _fits(request, wire):
-            earlier = [r for r in state.requests[:position] if r.kind == "client"]
-            state.requests = earlier + state.requests[position + 1 :]
-            return request
-    return None
-
-
-def _fits(request: Request, wire: dict[str, Any]) -> bool:
-    if "metadata" in wire and (wire["metadata"] or {}) != (request.body.get("metadata") or {}):
-        return False
-    if "conversation_id" in wire:
-        outside = request.body.get("conversation") == "none"
-        return (wire["conversation_id"] is None) == outside
-    return True
+def _describe(
+    state: SessionState, event: LogEvent, response: Response, wire: dict[str, Any]
+) -> None:
+    """Take over what the server says of a response."""
+    before = output_format(response.wire)
+    response.wire = state.merged(event, response.wire, wire)
+    if output_format(response.wire) != before:
+        # Sound that came before is as long as the response's format says.
+        state.dirty.items.update(response.output)
 
 
 def _join_conversation(state: SessionState, response: Response) -> None:
@@ -139,9 +126,10 @@ def _done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
         state.diagnose(event, "response_without_id", f"{event.type} names no response")
         return
     response = ensure_response(state, event, response_id)
-    response.wire = {**response.wire, **wire}
+    _describe(state, event, response, wire)
     if response.done_seq is None:
         response.done_seq, response.done_at = event.seq, event.at
+        state.dirty.items.update(response.output)
     # xAI reports usage beside the response, not in it.
     usage = mapping(wire.get("usage")) or mapping(body.get("usage"))
     response.usage = usage or response.usage
@@ -155,9 +143,11 @@ def _done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
         # An item that no event of its own named, in recordings of the main events alone.
         if identifier(mapping(entry).get("id")) not in state.items:
             _output_item(state, event, {"response_id": response_id, "item": entry})
-    for item_id in response.output:
-        touch(state, state.items[item_id])
-        _settle(state, state.items[item_id])
+    if response.conversation is not None:
+        for item_id in response.unplaced:
+            touch(state, state.items[item_id])
+            _settle(state, state.items[item_id])
+        response.unplaced.clear()
 
 
 def _settle(state: SessionState, item: Item) -> None:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
-from eventstore.projection.state import AudioSpan, Conversation, LogEvent, SessionState
+from eventstore.projection.pending import refuse_creates
+from eventstore.projection.state import (
+    MAX_METADATA,
+    AudioSpan,
+    Conversation,
+    LogEvent,
+    SessionState,
+)
 from eventstore.realtime.values import (
     count,
     mapping,
@@ -16,13 +24,13 @@ from eventstore.realtime.values import (
 def _created(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     config = mapping(body.get("session"))
     # A new object each time: responses keep the configuration that they started under.
-    state.wire = {**state.wire, **config}
+    state.wire = state.merged(event, state.wire, config)
     if state.server_id is None:
         state.server_id = text(config.get("id"))
 
 
 def _update(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
-    state.requested = {**state.requested, **mapping(body.get("session"))}
+    state.requested = state.merged(event, state.requested, mapping(body.get("session")))
 
 
 def _closed_by_server(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
@@ -51,6 +59,9 @@ def _set_metadata(state: SessionState, event: LogEvent, body: dict[str, Any]) ->
     for key, value in metadata.items():
         if value is None:
             merged.pop(key, None)
+    if len(merged) > MAX_METADATA:
+        state.diagnose(event, "too_much_metadata", f"no more than {MAX_METADATA} pairs are kept")
+        merged = dict(islice(merged.items(), MAX_METADATA))
     if merged != state.metadata:
         state.metadata = merged
         state.dirty.metadata = True
@@ -82,20 +93,16 @@ def _error(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     code = text(error.get("code")) or text(error.get("type")) or "error"
     state.diagnose(event, code, text(error.get("message")) or "the server sent an error")
     cause = text(error.get("event_id"))
-    pending = [request for request in state.requests if request.kind == "client"]
+    failed = None
     if cause is not None:
-        failed = next((request for request in pending if request.event_id == cause), None)
+        failed = state.requests.first(("event", cause))
     elif code == "conversation_already_has_active_response" or (
-        len(pending) == 1 and not state.creates
+        state.requests.count("client") == 1 and not state.creates
     ):
-        failed = pending[0] if pending else None
-    else:
-        failed = None
+        failed = state.requests.first("client")
     if failed is not None:
-        state.requests.remove(failed)
-    state.creates = [
-        create for create in state.creates if cause is None or create[1].get("event_id") != cause
-    ]
+        state.requests.pop(failed)
+    refuse_creates(state.creates, cause)
 
 
 def _translated(side: str) -> Any:
@@ -129,23 +136,29 @@ def name_conversation(state: SessionState, id_: str | None) -> int:
     conversations = state.conversations
     if not conversations:
         conversations.append(Conversation(id_))
-        state.dirty.conversations.add(0)
-        return 0
+        return _named(state, id_)
     if id_ is None:
         return len(conversations) - 1
-    for index, known in enumerate(conversations):
-        if known.id == id_:
-            return index
+    index = state.conversation_indexes.get(id_)
+    if index is not None:
+        return index
     if conversations[-1].id is not None:
         conversations.append(Conversation(id_))
-        state.dirty.conversations.add(len(conversations) - 1)
-        return len(conversations) - 1
-    index = len(conversations) - 1
-    conversations[index].id = id_
-    state.dirty.conversations.add(index)
+        return _named(state, id_)
+    conversations[-1].id = id_
+    index = _named(state, id_)
     # The id shows in each item and response of the conversation.
     state.dirty.items.update(i.id for i in state.items.values() if i.conversation == index)
     state.dirty.responses.update(r.id for r in state.responses.values() if r.conversation == index)
+    return index
+
+
+def _named(state: SessionState, id_: str | None) -> int:
+    """Note that the last conversation is new, or has its id; return its index."""
+    index = len(state.conversations) - 1
+    state.dirty.conversations.add(index)
+    if id_ is not None:
+        state.conversation_indexes[id_] = index
     return index
 
 

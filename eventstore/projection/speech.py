@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from eventstore.projection.conversation import announce, ensure_item
+from eventstore.projection.requests import add_request
 from eventstore.projection.state import (
     MAX_DTMF,
     Item,
@@ -67,8 +68,9 @@ def _trigger_by_vad(state: SessionState, event: LogEvent) -> None:
     if mapping(detection).get("create_response") is False:
         return
     # Only the latest turn can be waiting for its response.
-    state.requests = [request for request in state.requests if request.kind != "vad"]
-    state.requests.append(Request(event.seq, event.at, "vad"))
+    for seq in state.requests.all("vad"):
+        state.requests.pop(seq)
+    add_request(state, Request(event.seq, event.at, "vad"))
 
 
 def _cleared(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:

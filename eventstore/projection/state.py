@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, NamedTuple
+
+from eventstore.projection.order import Order
+from eventstore.projection.pending import Create, Pending
 
 #: Raise it when the fold or the views change: sessions projected by an older one are redone.
 PROJECTOR_VERSION = 2
@@ -13,6 +17,10 @@ MAX_DIAGNOSTICS = 100
 #: behind them is counted.
 MAX_UNKNOWN_TYPES = 100
 MAX_DTMF = 1000
+#: How many pairs of metadata a session has at most, however many notes set some.
+MAX_METADATA = 256
+#: How many fields of its own an object of the wire has at most, put together from many events.
+MAX_FIELDS = 1000
 
 
 class LogEvent(NamedTuple):
@@ -153,7 +161,9 @@ class Response:
     speech_ended_at: int | None = None
     request: Request | None = None
     session: dict[str, Any] = field(default_factory=dict)
-    output: list[str] = field(default_factory=list)
+    #: The ids of its items in order, and of those that may not be in its conversation yet.
+    output: dict[str, None] = field(default_factory=dict)
+    unplaced: dict[str, None] = field(default_factory=dict)
     playback_started_at: int | None = None
     playback_stopped_at: int | None = None
     cleared_seq: int | None = None
@@ -166,7 +176,7 @@ class Conversation:
     """Items in their true order. `id` is None until an event names it."""
 
     id: str | None = None
-    order: list[str] = field(default_factory=list)
+    order: Order = field(default_factory=Order)
 
 
 @dataclass(slots=True)
@@ -187,7 +197,6 @@ class Dirty:
 
     items: set[str] = field(default_factory=set)
     responses: set[str] = field(default_factory=set)
-    reordered: set[int] = field(default_factory=set)
     billed: set[tuple[str, int]] = field(default_factory=set)
     #: Times at which something was billed that was billed again since.
     unbilled: set[int | None] = field(default_factory=set)
@@ -201,7 +210,6 @@ class Dirty:
             or self.metadata
             or self.items
             or self.responses
-            or self.reordered
             or self.billed
             or self.conversations
         )
@@ -210,7 +218,6 @@ class Dirty:
         """Forget all of it."""
         self.items.clear()
         self.responses.clear()
-        self.reordered.clear()
         self.billed.clear()
         self.unbilled.clear()
         self.conversations.clear()
@@ -225,6 +232,9 @@ class SessionState:
     Attributes:
         timed_at: the arrival of the last event that the clock goes by: no delta, no note of ours.
         clock_shift: what is added to arrivals, in microseconds, since the wall clock jumped.
+        conversation_indexes: where in `conversations` those with an id are.
+        placed: how many items all conversations have together.
+        unanswered: the user's items that no response has come behind, in order.
     """
 
     session_id: str
@@ -242,15 +252,17 @@ class SessionState:
     closed: bool = False
     close_reason: str | None = None
     conversations: list[Conversation] = field(default_factory=list)
+    conversation_indexes: dict[str, int] = field(default_factory=dict)
+    placed: int = 0
     items: dict[str, Item] = field(default_factory=dict)
     responses: dict[str, Response] = field(default_factory=dict)
     interrupted: set[str] = field(default_factory=set)
     billed: dict[tuple[str, int], Billed] = field(default_factory=dict)
-    requests: list[Request] = field(default_factory=list)
-    creates: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    requests: Pending[Request] = field(default_factory=Pending)
+    creates: Pending[Create] = field(default_factory=Pending)
     early_transcripts: dict[tuple[str, int], list[str]] = field(default_factory=dict)
     awaiting_text: set[str] = field(default_factory=set)
-    unanswered: list[str] = field(default_factory=list)
+    unanswered: dict[str, None] = field(default_factory=dict)
     speech_ended_at: int | None = None
     commit_seq: int = 0
     input_bytes: int = 0
@@ -295,3 +307,16 @@ class SessionState:
         self.diagnostics_count += 1
         if len(self.diagnostics) < MAX_DIAGNOSTICS:
             self.diagnostics.append({"seq": event.seq, "code": code, "message": message[:500]})
+
+    def merged(
+        self, event: LogEvent, known: dict[str, Any], told: dict[str, Any]
+    ) -> dict[str, Any]:
+        """An object of the wire with what an event says of it, in a new one."""
+        if len(known) + len(told) > MAX_FIELDS:
+            room = max(0, MAX_FIELDS - len(known))
+            new = islice((key for key in told if key not in known), room)
+            kept = {*known, *new}
+            if len(kept) < len(known.keys() | told.keys()):
+                self.diagnose(event, "too_many_fields", f"{event.type} tells of too many fields")
+            told = {key: value for key, value in told.items() if key in kept}
+        return {**known, **told}

@@ -6,6 +6,7 @@ prove where it is silent. What we add is under one key, `eventstore`.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 from eventstore.projection.conversation import is_settled
@@ -16,6 +17,10 @@ from eventstore.realtime.dialects import response_config
 from eventstore.realtime.session_clock import DISORDER_US
 from eventstore.realtime.values import mapping, sequence, text
 from eventstore.times import to_iso
+
+
+#: How many entries of a response's output its row has; a state shows all.
+MAX_OUTPUT = 1000
 
 
 def conversation_id(state: SessionState, index: int | None) -> str | None:
@@ -196,7 +201,7 @@ def response_resource(state: SessionState, response: Response, live: bool = True
     """A response as `realtime.response`, with our notes under `eventstore`.
 
     Args:
-        live: with what its deltas say so far, before it is done.
+        live: with what its deltas say so far, before it is done, and with its whole output.
     """
     deltas = live or state.closed or response.done_seq is not None
     resource = dict(response.wire)
@@ -205,19 +210,25 @@ def response_resource(state: SessionState, response: Response, live: bool = True
         resource["id"] = response.id  # some servers name it beside the response alone
     resource.setdefault("status", "in_progress")
     resource.setdefault("status_details", None)
-    resource["output"] = _output(state, response, deltas)
+    shown = list(response.output if live else islice(response.output, MAX_OUTPUT))
+    output = _output(state, response, [state.items[item_id] for item_id in shown], deltas)
+    resource["output"] = output if live else output[:MAX_OUTPUT]
     resource.setdefault("conversation_id", conversation_id(state, response.conversation))
     if "metadata" not in resource:
         asked = response.request.body.get("metadata") if response.request else None
         resource["metadata"] = asked if isinstance(asked, dict) else None
     if not resource.get("usage"):
         resource["usage"] = response.usage
-    resource["eventstore"] = _response_notes(state, response, deltas)
+    notes = resource["eventstore"] = _response_notes(state, response, shown, deltas)
+    left_out = max(len(response.output) - len(shown), len(output) - len(resource["output"]))
+    if left_out:
+        notes["output_left_out"] = left_out
     return resource
 
 
-def _output(state: SessionState, response: Response, deltas: bool) -> list[Any]:
-    items = [state.items[item_id] for item_id in response.output]
+def _output(
+    state: SessionState, response: Response, items: list[Item], deltas: bool
+) -> list[Any]:
     wire = response.wire.get("output")
     if response.done_seq is None or not isinstance(wire, list):
         return [_item(item, deltas or is_settled(state, item)) for item in items]
@@ -263,13 +274,15 @@ def length_ms(start: int | None, end: int | None, shift_ms: float) -> float | No
     return max(0.0, (end - start) / 1000 + shift_ms)
 
 
-def _response_notes(state: SessionState, response: Response, deltas: bool) -> dict[str, Any]:
+def _response_notes(
+    state: SessionState, response: Response, item_ids: list[str], deltas: bool
+) -> dict[str, Any]:
     request = response.request
     asked_at = request.at if request is not None else response.created_at
     body = request.body if request is not None else {}
     audio = [
         {"item_id": item_id, **entry}
-        for item_id in response.output
+        for item_id in item_ids
         for entry in _audio(state.items[item_id], response)
         if deltas
     ]
@@ -300,7 +313,7 @@ def _response_notes(state: SessionState, response: Response, deltas: bool) -> di
         "heard": " ".join(
             said
             for said in (
-                heard_text(state.items[item_id], response, deltas) for item_id in response.output
+                heard_text(state.items[item_id], response, deltas) for item_id in item_ids
             )
             if said
         ),
@@ -322,8 +335,8 @@ def session_resource(state: SessionState) -> dict[str, Any]:
         "closed": state.closed,
         "closed_at": to_iso(state.closed_at),
         "close_reason": state.close_reason,
-        "conversations": sum(1 for c in state.conversations if c.id or c.order),
-        "items": sum(len(c.order) for c in state.conversations),
+        "conversations": _conversations(state),
+        "items": state.placed,
         "responses": len(state.responses),
         "interruptions": len(state.interrupted),
         "errors": state.errors,
@@ -347,6 +360,13 @@ def session_resource(state: SessionState) -> dict[str, Any]:
     if state.translation or state.translation_audio:
         notes["translation"] = _translation(state)
     return resource | {"eventstore": notes}
+
+
+def _conversations(state: SessionState) -> int:
+    """How many there are; the first one, while it has no name, only once it holds an item."""
+    all_ = state.conversations
+    unnamed = bool(all_) and not all_[0].id and not all_[0].order
+    return len(all_) - unnamed
 
 
 def _translation(state: SessionState) -> dict[str, Any]:

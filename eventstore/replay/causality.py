@@ -44,6 +44,8 @@ _ANSWERS = {
 }
 
 
+_REQUESTS = frozenset({"response.create", "conversation.item.create"})
+
 #: Unanswered frames that an answer is looked for among.
 _WAITING = 1000
 
@@ -90,6 +92,10 @@ class ScriptWriter:
         self.script = Script()
         self._state = SessionState("")
         self._waiting: dict[int, Expected] = {}
+        # Client's frames that the projection may find an answer to, and those that it just did.
+        self._requests: set[int] = set()
+        self._taken: list[int] = []
+        self._state.requests.popped = self._state.creates.popped = self._taken
 
     def add(self, seq: int, frame: Frame) -> str:
         """Take in the recording's next frame; its type."""
@@ -101,16 +107,18 @@ class ScriptWriter:
         ids.update(id_ for id_ in ids_of(event) if id_ not in others)
         if type_ in DELTAS:
             return type_
-        pending = _pending(self._state)
+        self._taken.clear()
         advance(self._state, seq, frame.at, frame.direction, type_, event, 0)
         if frame.direction == CLIENT:
             expected = Expected(seq, frame.at, type_, event)
             self.script.expected.append(expected)
             self._waiting[seq] = expected
+            if canonical(type_) in _REQUESTS:
+                self._requests.add(seq)
             if len(self._waiting) > _WAITING:
                 del self._waiting[next(iter(self._waiting))]
         else:
-            self._answer(seq, type_, event or {}, pending - _pending(self._state))
+            self._answer(seq, type_, event or {}, self._requests.intersection(self._taken))
         return type_
 
     def _answer(self, seq: int, type_: str, event: dict[str, Any], taken: set[int]) -> None:
@@ -149,12 +157,6 @@ class ScriptWriter:
             if cause is None or mapping(waiting.event).get("event_id") == cause:
                 return seq
         return None
-
-
-def _pending(state: SessionState) -> set[int]:
-    """The client's requests that the projection has no answer to yet."""
-    asked = {request.seq for request in state.requests if request.kind == "client"}
-    return asked.union(seq for seq, _ in state.creates)
 
 
 def write_script(frames: Iterable[Frame]) -> Script:

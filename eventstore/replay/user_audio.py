@@ -14,7 +14,13 @@ from typing import Any
 
 import pybase64
 
-from eventstore.projection.conversation import matching_create
+from eventstore.projection.pending import (
+    Create,
+    Pending,
+    add_create,
+    refuse_creates,
+    take_create,
+)
 from eventstore.projection.state import SessionState, Speech
 from eventstore.realtime.audio import PCM, PCM_RATE, UNKNOWN, bytes_per_ms, stated_input_format
 from eventstore.realtime.catalogue import INPUT_AUDIO, RENAMED, canonical
@@ -45,7 +51,7 @@ class _Tape:
     starts_at_ms: float = 0.0
     starts_at: int = 0
     sound: bytearray = field(default_factory=bytearray)
-    creates: list[tuple[int, Json]] = field(default_factory=list)
+    creates: Pending[Create] = field(default_factory=Pending)
     found: dict[Place, tuple[bytes, Json]] = field(default_factory=dict)
 
 
@@ -145,18 +151,16 @@ def _created(tape: _Tape, state: SessionState, seq: int, body: Json) -> None:
         "event_id": text(body.get("event_id")),
         "content": item.get("content"),
     }
-    tape.creates.append((seq, create))
+    add_create(tape.creates, seq, create)
 
 
 def _refused(tape: _Tape, state: SessionState, seq: int, body: Json) -> None:
-    cause = text(mapping(body.get("error")).get("event_id"))
-    if cause is not None:
-        tape.creates = [create for create in tape.creates if create[1]["event_id"] != cause]
+    refuse_creates(tape.creates, text(mapping(body.get("error")).get("event_id")))
 
 
 def _added(tape: _Tape, state: SessionState, seq: int, body: Json) -> None:
     wire = mapping(body.get("item"))
-    _keep_content(tape, wire, matching_create(tape.creates, wire).get("content"))
+    _keep_content(tape, wire, take_create(tape.creates, wire).get("content"))
     _keep_content(tape, wire, wire.get("content"))
 
 

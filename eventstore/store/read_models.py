@@ -107,8 +107,6 @@ def write_changes(tx: Transaction, state: SessionState, changes: Changes) -> Non
 
 def _changed_rows(state: SessionState, opened_at: int, tags: Tags) -> Rows:
     dirty = state.dirty
-    for index in dirty.reordered:
-        dirty.items.update(state.conversations[index].order)
     responses = [state.responses[id_] for id_ in dirty.responses]
     rows: Rows = {}
     if dirty.metadata or dirty.session:
@@ -116,7 +114,7 @@ def _changed_rows(state: SessionState, opened_at: int, tags: Tags) -> Rows:
     if dirty.metadata:
         rows["session_metadata"] = session_metadata_rows(state, opened_at)
     if dirty.conversations:
-        rows["conversations"] = conversation_rows(state)
+        rows["conversations"] = conversation_rows(state, sorted(dirty.conversations))
     rows["items"] = item_rows(state, [state.items[item_id] for item_id in dirty.items])
     rows["responses"] = [response_row(state, r, opened_at) for r in responses]
     rows["response_metadata"] = _tag_rows(state, tags, opened_at)
@@ -181,7 +179,7 @@ def _all_rows(state: SessionState, opened_at: int, tags: Tags) -> Rows:
     return {
         "sessions": [session_row(state, opened_at)],
         "session_metadata": session_metadata_rows(state, opened_at),
-        "conversations": conversation_rows(state),
+        "conversations": conversation_rows(state, range(len(state.conversations))),
         "items": item_rows(state, state.items.values()),
         "responses": [response_row(state, r, opened_at) for r in responses],
         "response_metadata": _tag_rows(state, tags, opened_at),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from eventstore.projection import view
@@ -44,43 +44,29 @@ def session_metadata_rows(state: SessionState, opened_at: int) -> list[Row]:
     return [(state.session_id, key, value, at) for key, value in state.metadata.items()]
 
 
-def conversation_rows(state: SessionState) -> list[Row]:
+def conversation_rows(state: SessionState, indexes: Iterable[int]) -> list[Row]:
     """The rows of `conversations`."""
     return [
-        (state.session_id, position, identifier(conversation.id))
-        for position, conversation in enumerate(state.conversations)
+        (state.session_id, index, identifier(state.conversations[index].id)) for index in indexes
     ]
 
 
 def item_rows(state: SessionState, changed: Iterable[Item]) -> list[Row]:
-    """The rows of `items`, in conversation order by `position`."""
-    items = list(changed)
-    positions: dict[str, int] = {}
-    for index in {item.conversation for item in items if item.linked}:
-        if index is not None:
-            order = state.conversations[index].order
-            positions.update(_positions(order, {i.id for i in items if i.conversation == index}))
-    return [_item_row(state, item, positions.get(item.id)) for item in items]
+    """The rows of `items`; `position` rises in conversation order, and leaves numbers out."""
+    return [_item_row(state, item) for item in changed]
 
 
-def _positions(order: list[str], wanted: set[str]) -> Iterator[tuple[str, int]]:
-    # Changed items are nearly always the last ones.
-    left = len(wanted)
-    for position in range(len(order) - 1, -1, -1):
-        if not left:
-            return
-        if order[position] in wanted:
-            left -= 1
-            yield order[position], position
-
-
-def _item_row(state: SessionState, item: Item, position: int | None) -> Row:
+def _item_row(state: SessionState, item: Item) -> Row:
     resource = view.item_resource(state, item, live=False)
+    conversation = item.conversation if item.linked else None
+    position = None
+    if conversation is not None:
+        position = state.conversations[conversation].order.numbers[item.id]
     return (
         state.session_id,
         item.id,
-        item.conversation if item.linked else None,
-        position if item.linked else None,
+        conversation,
+        position,
         column(resource.get("type"), 64),
         column(resource.get("role"), 64),
         column(resource.get("status"), 64),

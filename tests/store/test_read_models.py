@@ -208,10 +208,10 @@ def test_metadata_of_a_session_counts_for_each_of_its_responses(engine: Engine) 
     assert columns(rows, tables.session_metadata, "key", "value") == [("user", "u-2")]
 
 
-def test_items_behind_one_that_is_put_between_move(engine: Engine) -> None:
+def test_an_item_put_between_others_moves_none(engine: Engine) -> None:
     call = Call().typed("item_1", "One").typed("item_2", "Two").typed("item_3", "Three", "item_1")
     found = columns(appended(engine, call), tables.items, "item_id", "position")
-    assert found == [("item_1", 0), ("item_2", 2), ("item_3", 1)]
+    assert found == [("item_1", 0), ("item_2", 64), ("item_3", 32)]
 
 
 def test_items_behind_one_that_is_put_first_move(engine: Engine) -> None:

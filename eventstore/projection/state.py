@@ -280,6 +280,8 @@ class SessionState:
     translation_audio: AudioSpan | None = None
     dirty: Dirty = field(default_factory=Dirty)
     written: dict[tuple[str, tuple[Any, ...]], tuple[Any, ...]] = field(default_factory=dict)
+    #: The configuration that lists were last given, and what they show of it.
+    listed: tuple[dict[str, Any], Any] | None = field(default=None, compare=False)
     #: Bytes of memory when it was last measured, and of the text that was folded since.
     measured: int | None = None
     folded: int = 0

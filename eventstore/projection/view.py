@@ -18,9 +18,8 @@ from eventstore.realtime.session_clock import DISORDER_US
 from eventstore.realtime.values import mapping, sequence, text
 from eventstore.times import to_iso
 
-
 #: How many entries of a response's output its row has; a state shows all.
-MAX_OUTPUT = 1000
+MAX_OUTPUT = 128
 
 
 def conversation_id(state: SessionState, index: int | None) -> str | None:
@@ -226,9 +225,7 @@ def response_resource(state: SessionState, response: Response, live: bool = True
     return resource
 
 
-def _output(
-    state: SessionState, response: Response, items: list[Item], deltas: bool
-) -> list[Any]:
+def _output(state: SessionState, response: Response, items: list[Item], deltas: bool) -> list[Any]:
     wire = response.wire.get("output")
     if response.done_seq is None or not isinstance(wire, list):
         return [_item(item, deltas or is_settled(state, item)) for item in items]
@@ -312,67 +309,7 @@ def _response_notes(
         "audio": audio,
         "heard": " ".join(
             said
-            for said in (
-                heard_text(state.items[item_id], response, deltas) for item_id in item_ids
-            )
+            for said in (heard_text(state.items[item_id], response, deltas) for item_id in item_ids)
             if said
         ),
     }
-
-
-def session_resource(state: SessionState) -> dict[str, Any]:
-    """The session as the server last described it, with our notes under `eventstore`."""
-    resource: dict[str, Any] = {**state.wire, "id": state.session_id}
-    resource.setdefault("object", "realtime.session")
-    notes: dict[str, Any] = {
-        "session_id": state.session_id,
-        "server_id": state.server_id,
-        "metadata": dict(state.metadata),
-        "events": state.seq,
-        "opened_at": to_iso(state.first_at),
-        "last_at": to_iso(state.last_at),
-        "duration_ms": length_ms(state.first_at, state.last_at, state.clock_shift / 1000),
-        "closed": state.closed,
-        "closed_at": to_iso(state.closed_at),
-        "close_reason": state.close_reason,
-        "conversations": _conversations(state),
-        "items": state.placed,
-        "responses": len(state.responses),
-        "interruptions": len(state.interrupted),
-        "errors": state.errors,
-        "unreadable_frames": state.unreadable,
-        "unknown_types": dict(state.unknown_types),
-        "diagnostics": list(state.diagnostics),
-        "diagnostics_count": state.diagnostics_count,
-    }
-    if state.unnamed_types:
-        notes["events_of_other_unknown_types"] = state.unnamed_types
-    if state.notes:
-        notes["opened"] = state.notes
-    if state.clock_shift:
-        notes["clock_shift_ms"] = state.clock_shift / 1000
-    if state.redacted:
-        notes["redacted"] = state.redacted
-    if state.dtmf:
-        notes["dtmf"] = list(state.dtmf)
-    if state.dtmf_left_out:
-        notes["dtmf_left_out"] = state.dtmf_left_out
-    if state.translation or state.translation_audio:
-        notes["translation"] = _translation(state)
-    return resource | {"eventstore": notes}
-
-
-def _conversations(state: SessionState) -> int:
-    """How many there are; the first one, while it has no name, only once it holds an item."""
-    all_ = state.conversations
-    unnamed = bool(all_) and not all_[0].id and not all_[0].order
-    return len(all_) - unnamed
-
-
-def _translation(state: SessionState) -> dict[str, Any]:
-    shape: dict[str, Any] = {
-        side: "".join(deltas).strip() for side, deltas in state.translation.items()
-    }
-    if state.translation_audio is not None:
-        shape["audio"] = span(state.translation_audio, bytes_per_ms(output_format(state.wire)))
-    return shape

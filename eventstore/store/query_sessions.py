@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from eventstore.errors import AmbiguousError, InvalidInputError, NotFoundError
 from eventstore.projection import view
+from eventstore.projection.session_view import session_resource
 from eventstore.projection.state import SessionState
 from eventstore.realtime.values import identifier, loads
 from eventstore.store.activity import add_activities
@@ -157,7 +158,7 @@ def state_resources(state: SessionState) -> dict[str, Any]:
     from eventstore.store.query_usage import usage_of_state
 
     return {
-        "session": view.session_resource(state),
+        "session": session_resource(state),
         "conversations": conversations(state),
         "responses": [view.response_resource(state, r) for r in state.responses.values()],
         "usage": usage_of_state(state),

@@ -7,6 +7,7 @@ from typing import Any
 
 from eventstore.projection import view
 from eventstore.projection.conversation import is_settled
+from eventstore.projection.session_view import session_resource
 from eventstore.projection.state import Billed, Item, Response, SessionState
 from eventstore.projection.usage import tokens_of
 from eventstore.realtime.values import column, dumps, identifier, mapping, metadata_pairs, storable
@@ -19,7 +20,7 @@ Pairs = frozenset[tuple[str, str, int]]
 
 def session_row(state: SessionState, opened_at: int) -> Row:
     """The row of `sessions`."""
-    resource = view.session_resource(state)
+    resource = session_resource(state, listed=True)
     notes = resource.pop("eventstore")
     # The stream's own row has these, so that an append of audio alone writes no row here.
     for key in ("events", "last_at", "duration_ms"):
@@ -27,7 +28,7 @@ def session_row(state: SessionState, opened_at: int) -> Row:
     return (
         state.session_id,
         _sort_at(state.first_at, opened_at),
-        column(resource.get("model")),
+        column(state.wire.get("model")),
         int(state.closed),
         len(state.responses),
         notes["interruptions"],

@@ -13,6 +13,7 @@ from support.events import log_events
 from eventstore import EventStore
 from eventstore.projection import view
 from eventstore.projection.fold import fold
+from eventstore.projection.session_view import session_resource
 from eventstore.replay.player import paced
 from eventstore.store.query_sessions import conversations
 
@@ -31,7 +32,7 @@ def test_show_at_a_seq_is_the_fold_of_the_events_up_to_it(
 ) -> None:
     shown = terminal("show", "voice", "--at", str(seq), "--json").json
     state = fold("voice", log_events(voice_call().frames[:seq]))
-    assert shown["session"] == view.session_resource(state)
+    assert shown["session"] == session_resource(state)
     assert shown["conversations"] == conversations(state)
     assert shown["responses"] == [
         view.response_resource(state, response) for response in state.responses.values()

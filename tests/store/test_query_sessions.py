@@ -26,6 +26,7 @@ from support.examples import examples
 from eventstore import AmbiguousError, EventStore, InvalidInputError, NotFoundError
 from eventstore.projection import view
 from eventstore.projection.fold import fold
+from eventstore.projection.session_view import session_resource
 from eventstore.store.query_responses import Page
 from eventstore.store.query_sessions import conversations
 
@@ -179,7 +180,7 @@ def test_show_at_a_seq_is_the_fold_of_the_events_up_to_it(store: EventStore, cal
     for seq in range(1, len(frames) + 1):
         shown = store.show("sess", seq)
         state = fold("sess", log_events(frames[:seq]))
-        assert shown["session"] == view.session_resource(state)
+        assert shown["session"] == session_resource(state)
         assert shown["conversations"] == conversations(state)
         responses = [view.response_resource(state, r) for r in state.responses.values()]
         assert shown["responses"] == responses
@@ -188,7 +189,7 @@ def test_show_at_a_seq_is_the_fold_of_the_events_up_to_it(store: EventStore, cal
 
 def test_before_the_first_event_nothing_is_known(store: EventStore) -> None:
     store.append("sess", voice_call().frames)
-    assert store.show("sess", 0)["session"] == view.session_resource(fold("sess", []))
+    assert store.show("sess", 0)["session"] == session_resource(fold("sess", []))
 
 
 def test_show_at_the_last_seq_is_show(store: EventStore) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from eventstore.projection import view
 from eventstore.projection.fold import fold
+from eventstore.projection.session_view import session_resource
 from eventstore.projection.state import LogEvent, SessionState
 from eventstore.realtime.frames import CLIENT, SERVER, STORE, Frame, decode
 
@@ -184,7 +185,7 @@ class Call:
 
     def session(self) -> Json:
         """The session's resource."""
-        return view.session_resource(self.state)
+        return session_resource(self.state)
 
     def item(self, id_: str) -> Json:
         """An item's resource."""

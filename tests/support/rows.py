@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from eventstore.projection import view
+from eventstore.projection.session_view import session_resource
 from eventstore.projection.state import SessionState
 from eventstore.store import tables
 from eventstore.store.transaction import Transaction, read
@@ -68,8 +69,10 @@ def seqs_of(engine: Engine, session_id: str) -> list[int]:
 def views(state: SessionState) -> dict[str, Any]:
     """Every resource of a state."""
     return {
-        "session": view.session_resource(state),
-        "conversations": [(c.id, list(c.order)) for c in state.conversations],
+        "session": session_resource(state),
+        "conversations": [
+            (c.id, list(c.order), dict(c.order.numbers)) for c in state.conversations
+        ],
         "items": {id_: view.item_resource(state, item) for id_, item in state.items.items()},
         "responses": {id_: view.response_resource(state, r) for id_, r in state.responses.items()},
     }

@@ -1,0 +1,114 @@
+"""Twice the events are twice the work, whatever they are: counted, not timed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from support.counting import CountedId, counting, with_counted_ids
+from support.crafted_streams import STREAMS
+from support.events import SESSION, log_events
+
+from eventstore.archive.export_chat import chat
+from eventstore.archive.export_otel import session_spans
+from eventstore.archive.transcript import turns
+from eventstore.projection import conversation, session, session_view, state, view
+from eventstore.projection.fold import apply, fold
+from eventstore.projection.state import LogEvent, SessionState
+from eventstore.replay.reseed import reseed
+from eventstore.store.query_sessions import state_resources
+from eventstore.store.read_models import changes_of, mark_written
+
+FEW = 150
+#: Twice is linear; four times would be looking through all that came before.
+TARGET = 2.6
+
+each_stream = pytest.mark.parametrize("name", STREAMS)
+
+
+@pytest.fixture(autouse=True)
+def small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bounds that are met by streams as short as these."""
+    monkeypatch.setattr(view, "MAX_OUTPUT", 4)
+    monkeypatch.setattr(conversation, "MAX_PART", 4)
+    monkeypatch.setattr(session, "MAX_METADATA", 4)
+    monkeypatch.setattr(state, "MAX_FIELDS", 8)
+    monkeypatch.setattr(state, "MAX_DIAGNOSTICS", 4)
+    monkeypatch.setattr(session_view, "TRANSLATION_CHARACTERS", 20)
+
+
+def events_of(name: str, n: int) -> list[LogEvent]:
+    """A stream's events; each text in them tells when it is compared."""
+    events = log_events(STREAMS[name](n).frames)
+    return [event._replace(event=with_counted_ids(event.event)) for event in events]
+
+
+def is_linear(work: Callable[[int], dict[str, int]]) -> None:
+    """Whether twice as much takes about twice the work, by each of its measures."""
+    few, many = work(FEW), work(2 * FEW)
+    least = max(few.values()) // 20  # less is what ids with one hash are compared by chance
+    growth = {what: many[what] / max(few[what], least) for what in few}
+    assert max(growth.values()) <= TARGET, (few, many)
+
+
+@each_stream
+def test_folding(name: str) -> None:
+    def work(n: int) -> dict[str, int]:
+        events = events_of(name, n)
+        with counting() as counted:
+            fold(SESSION, events)
+        return {"steps": counted.steps, "compared": counted.compared}
+
+    is_linear(work)
+
+
+@each_stream
+def test_writing_the_rows_of_each_event(name: str) -> None:
+    def work(n: int) -> dict[str, int]:
+        events, folded = events_of(name, n), SessionState(SESSION)
+        rows = size = 0
+        with counting() as counted:
+            for event in events:
+                apply(folded, event)
+                changes = changes_of(folded, 0)
+                rows += sum(map(len, changes.rows.values()))
+                size += sum(map(_bytes, (row for some in changes.rows.values() for row in some)))
+                mark_written(folded, changes.tags)
+        return {"steps": counted.steps, "compared": counted.compared, "rows": rows, "bytes": size}
+
+    is_linear(work)
+
+
+def _bytes(row: tuple[Any, ...]) -> int:
+    return sum(len(value) for value in row if isinstance(value, str))
+
+
+def _readers(folded: SessionState) -> Iterator[Callable[[], object]]:
+    shown = state_resources(folded)
+    yield lambda: state_resources(folded)
+    yield lambda: reseed(folded)
+    yield lambda: turns(shown, ())
+    yield lambda: chat(shown)
+    yield lambda: session_spans(folded, content=True)
+
+
+@each_stream
+def test_reading(name: str) -> None:
+    def work(n: int) -> dict[str, int]:
+        folded = fold(SESSION, events_of(name, n))
+        found = {}
+        for number, reader in enumerate(_readers(folded)):
+            with counting() as counted:
+                reader()
+            found[f"steps {number}"], found[f"compared {number}"] = counted.steps, counted.compared
+        return found
+
+    is_linear(work)
+
+
+def test_looking_through_a_list_is_counted() -> None:
+    ids = [CountedId(f"item_{i}") for i in range(100)]
+    with counting() as counted:
+        assert CountedId("item_99") in ids
+    assert counted.compared == 100

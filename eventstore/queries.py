@@ -12,6 +12,7 @@ from typing import Any, Literal
 from eventstore.archive.transcript import Turn, turns
 from eventstore.archive.verify import SegmentDigest, Verified, verify_session
 from eventstore.capture.connections import NAMING_TYPES, export_lines
+from eventstore.conversations import Conversations
 from eventstore.errors import DatabaseUnavailableError, InvalidInputError
 from eventstore.realtime.catalogue import STREAMED_TEXTS
 from eventstore.realtime.dialects import Dialect, render_item, render_response
@@ -37,7 +38,6 @@ from eventstore.store.sessions import (
     read_metadata,
 )
 from eventstore.times import now, parse_age
-from eventstore.totals import Totals
 
 # How many events before a piece of a text are looked at for its beginning.
 _BEFORE = 500
@@ -49,7 +49,7 @@ def _masked(events: Iterable[StoredEvent], mask: SessionMask) -> Iterator[Stored
         yield event._replace(text=text, type=mask_words(event.type))
 
 
-class Queries(Totals):
+class Queries(Conversations):
     """The verbs that read. `EventStore` has them all; make one of those, or call its `scoped`."""
 
     def scoped(self, key: str, value: str) -> Queries:
@@ -303,8 +303,11 @@ class Queries(Totals):
         """
         return turns(self.show(session_id), self.masked_events(session_id, type="error"))
 
-    def waveform(self, session_id: str) -> dict[str, Any]:
+    def waveform(self, session_id: str, check: Callable[[], None] = lambda: None) -> dict[str, Any]:
         """What a player draws of a session: loudness, turns, words and marks on one axis.
+
+        Args:
+            check: called again and again while it is made. What it raises ends that.
 
         Returns:
             `start` and `end`, in seconds since the first event; for `user` and `assistant` the
@@ -317,21 +320,7 @@ class Queries(Totals):
         """
         from eventstore.archive.waveform import waveform  # numpy takes long to load
 
-        return waveform(self, session_id)
-
-    def conversation(self, conversation_id: str, session: str | None = None) -> dict[str, Any]:
-        """A conversation with its items in order.
-
-        Args:
-            session: its session, where several have a conversation of this id.
-
-        Raises:
-            NotFoundError, AmbiguousError: none, or several sessions' have the id.
-        """
-        conversation: dict[str, Any] = mask_value(
-            query_sessions.read_conversation(self.engine, conversation_id, session, self.scope)
-        )
-        return conversation
+        return waveform(self, session_id, check)
 
     def responses(
         self,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from eventstore.archive import audio_formats
+from eventstore.archive.long_silence import Gap, sounding_seconds, without_long_silence
 from eventstore.archive.rendering import Block, ReadSounds, mix, render
 from eventstore.archive.selection import Selection, select
 from eventstore.archive.sound_events import sounds_in
@@ -115,6 +116,43 @@ def write_audio(
         frames / rate, rate, len(chosen.channels), chosen.start, timeline.timed, bound,
         notes_on(timeline),
     )  # fmt: skip
+
+
+def write_shortened(
+    store: Queries, session_id: str, target: BinaryIO, limit: SoundLimit
+) -> tuple[AudioWritten, list[Gap]]:
+    """Write a session's sound as OGG without its long silence.
+
+    Args:
+        limit: of what is left.
+
+    Returns:
+        What the sound is, and what is left out of it.
+
+    Raises:
+        NotFoundError: there is no such session, or no sound of it in the log.
+        InvalidInputError: what is left is more than the limit.
+    """
+    timeline = build(store.events(session_id))
+    chosen = select(timeline)
+    rate = _checked_rate(None, chosen)
+    gaps: list[Gap] = []
+    blocks = blocks_of(chosen, rate, sound_reader(store, session_id))
+    blocks = without_long_silence(blocks, rate, chosen.start, gaps)
+    frames = math.ceil((chosen.end - chosen.start) * rate)
+    layout = Layout("ogg", rate, len(chosen.channels), frames)
+    if sounding_seconds(chosen) > min(limit.seconds, limit.size / (rate * layout.channels * 2)):
+        raise InvalidInputError("the sound is longer than what is given at once")
+    write_samples(target, layout, blocks, lambda samples: None)
+    notes = notes_on(timeline)
+    if gaps:
+        silence = sum(gap.seconds for gap in gaps)
+        notes.append(f"{silence:,.0f} s of silence are left out of the sound")
+    bound = DRIFT_BOUND_MS if timeline.timed else None
+    written = AudioWritten(
+        frames / rate, rate, len(chosen.channels), chosen.start, timeline.timed, bound, notes
+    )
+    return written, gaps
 
 
 def blocks_of(chosen: Selection, rate: int, read: ReadSounds) -> Iterator[Block]:

@@ -15,10 +15,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from eventstore.archive import call_page, transcript
-from eventstore.archive.call_audio import AudioWritten, SoundLimit, write_audio
+from eventstore.archive.call_audio import AudioWritten, SoundLimit, write_shortened
+from eventstore.archive.long_silence import Gap
 from eventstore.errors import InvalidInputError, NotFoundError
 from eventstore.realtime.catalogue import AUDIO_DELTAS, INPUT_AUDIO
-from eventstore.realtime.values import script_json, storable
+from eventstore.realtime.values import dumps, script_json, storable
 from eventstore.store.read_stream import StoredEvent
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def write_html(store: EventStore, session_id: str, stream: BinaryIO) -> None:
     told = transcript.turns(shown, store.masked_events(session_id, type="error"))
     style, script = _asset("call.css"), _asset("call.js")
     with tempfile.TemporaryFile() as sound:
-        written, silent = _write_audio(store, session_id, sound)
+        written, gaps, silent = _write_audio(store, session_id, sound)
         template = _environment().get_template("call.html")
         pieces = template.generate(
             session_id=session_id,
@@ -55,6 +56,7 @@ def write_html(store: EventStore, session_id: str, stream: BinaryIO) -> None:
             script=Markup(script),  # noqa: S704
             heard=written,
             silent=silent,
+            gaps=dumps(gaps),
             audio=_base64(sound),
             events=_event_lines(store.masked_events(session_id)),
             clock=call_page.clock,
@@ -99,19 +101,20 @@ def _hash(source: str) -> str:
 
 def _write_audio(
     store: EventStore, session_id: str, target: BinaryIO
-) -> tuple[AudioWritten | None, str | None]:
+) -> tuple[AudioWritten | None, list[Gap], str | None]:
     """Write the call as OGG, if it has sound and a page can hold it.
 
     Returns:
-        What was written, or None; and a line for the page where there is sound that it lacks.
+        What was written, or None; the silence that is left out of it; and a line for the page
+        where there is sound that it lacks.
     """
     try:
-        return write_audio(store, session_id, target, "ogg", limit=_SOUND), None
+        return *write_shortened(store, session_id, target, _SOUND), None
     except NotFoundError:
-        return None, None
+        return None, [], None
     except InvalidInputError:
         hours = f"{_SOUND.seconds / 3600:.0f} hours"
-        return None, f"The sound is longer than the {hours} that a page holds."
+        return None, [], f"The sound is longer than the {hours} that a page holds."
 
 
 def _base64(sound: BinaryIO) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
 
 from eventstore.archive import span_content
@@ -227,4 +228,5 @@ def _outputs(state: SessionState) -> dict[str, list[Item]]:
 def _output_of(call: Item, outputs: dict[str, list[Item]]) -> Item | None:
     """The first output of a call behind it."""
     given = outputs.get(text(call.wire.get("call_id")) or "", [])
-    return next((item for item in given if item.seen_seq >= call.seen_seq), None)
+    place = bisect_left(given, call.seen_seq, key=lambda item: item.seen_seq)
+    return given[place] if place < len(given) else None

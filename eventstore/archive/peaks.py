@@ -5,7 +5,7 @@ Taken from the samples as they came: to draw them, they need no common rate.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import NamedTuple
 
@@ -38,13 +38,16 @@ class _Run(NamedTuple):
     times: list[float]
 
 
-def peaks(chosen: Selection, most: int, read: ReadSounds) -> Peaks:
+def peaks(
+    chosen: Selection, most: int, read: ReadSounds, check: Callable[[], None] | None = None
+) -> Peaks:
     """The lowest and the highest sample for each column, for each channel: channel, column, 2.
 
     Args:
         chosen: what is wanted of a call.
         most: columns; fewer where it is very short.
         read: gives the bytes of chunks.
+        check: called again and again. What it raises ends the work.
     """
     seconds = chosen.end - chosen.start
     columns = min(most, max(1, int(seconds * _FINEST)))
@@ -53,6 +56,8 @@ def peaks(chosen: Selection, most: int, read: ReadSounds) -> Peaks:
     for channel, tracks in enumerate(chosen.channels):
         for stretch in sounding(chain.from_iterable(tracks), chosen.start, chosen.end):
             for run in _runs(stretch, chosen, read):
+                if check is not None:
+                    check()
                 _widen(found[channel], run, edges)
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import io
 import warnings
 from pathlib import Path
@@ -23,6 +24,8 @@ PlotFormat = Literal["png", "svg"]
 PLOT_FORMATS: tuple[PlotFormat, ...] = ("png", "svg")
 
 _COLUMNS = 2000
+# Turns that are drawn, the longest ones: more have no room.
+_TURNS = 500
 _COLORS = {"user": "#17748c", "assistant": "#a85a1b"}
 _CUT = "#c1272d"
 _INCHES = (12.0, 4.2)
@@ -87,11 +90,13 @@ def _peaks(chosen: Selection, store: EventStore, session_id: str) -> Peaks:
 
 
 def _turns(timeline: Timeline, chosen: Selection) -> list[Turn]:
-    return [
+    within = [
         turn
         for turn in timeline.turns
         if turn.side in chosen.sides and turn.end > chosen.start and turn.start < chosen.end
     ]
+    longest = heapq.nlargest(_TURNS, within, key=lambda turn: turn.end - turn.start)
+    return sorted(longest, key=lambda turn: turn.start)
 
 
 def _words(store: EventStore, session_id: str) -> dict[str, str]:

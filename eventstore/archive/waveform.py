@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,16 +21,24 @@ if TYPE_CHECKING:
     from eventstore.queries import Queries
 
 Json = dict[str, Any]
+T = TypeVar("T")
+#: Called again and again while a waveform is made; what it raises ends the work.
+Check = Callable[[], None]
 
 #: Values a second of a side, and how many at most.
 _PER_SECOND, _MOST = 50, 60_000
 _LOUDEST = 100
 _MARKS = ("tool_call", "tool_result", "error", "response_ended")
 _MARK_TEXT = 200
+# Events between two checks.
+_CHECK_EACH = 100
 
 
-def waveform(queries: Queries, session_id: str) -> Json:
+def waveform(queries: Queries, session_id: str, check: Check = lambda: None) -> Json:
     """A session's waveform.
+
+    Args:
+        check: called again and again. What it raises ends the work.
 
     Returns:
         `start` and `end` in seconds since the first event; `per_second` values of loudness from
@@ -41,12 +49,12 @@ def waveform(queries: Queries, session_id: str) -> Json:
         NotFoundError: there is no such session.
     """
     shown = queries.show(session_id)
-    timeline = build(queries.events(session_id))
-    loudness, start, end = _loudness(queries, session_id, timeline)
+    timeline = build(_checked(queries.events(session_id), check))
+    loudness, start, end = _loudness(queries, session_id, timeline, check)
     per_second = len(loudness[0]) / (end - start) if end > start and len(loudness[0]) else 1.0
-    marks = list(_marks(queries, session_id, shown))
+    marks = list(_marks(queries, session_id, shown, check))
     said = {turn.item_id: turn.text for turn in turns(shown, ()) if turn.item_id is not None}
-    told = _told(timeline, said, loudness, start, per_second)
+    told = _told(timeline, said, loudness, start, per_second, check)
     duration = shown["session"]["eventstore"]["duration_ms"] or 0
     return {
         "object": "eventstore.waveform",
@@ -62,8 +70,15 @@ def waveform(queries: Queries, session_id: str) -> Json:
     }
 
 
+def _checked(entries: Iterable[T], check: Check) -> Iterator[T]:
+    for number, entry in enumerate(entries):
+        if number % _CHECK_EACH == 0:
+            check()
+        yield entry
+
+
 def _loudness(
-    queries: Queries, session_id: str, timeline: Timeline
+    queries: Queries, session_id: str, timeline: Timeline, check: Check
 ) -> tuple[list[NDArray[np.float32]], float, float]:
     """Both sides' loudness, and the span that it is of."""
     try:
@@ -72,7 +87,7 @@ def _loudness(
         nothing = np.zeros(0, np.float32)
         return [nothing, nothing], 0.0, 0.0
     columns = min(_MOST, max(1, round((chosen.end - chosen.start) * _PER_SECOND)))
-    found = peaks(chosen, columns, sound_reader(queries, session_id))
+    found = peaks(chosen, columns, sound_reader(queries, session_id), check)
     return list(np.abs(found).max(axis=2)), chosen.start, chosen.end
 
 
@@ -87,6 +102,7 @@ def _told(
     loudness: list[NDArray[np.float32]],
     start: float,
     per_second: float,
+    check: Check,
 ) -> list[Json]:
     """Turns in order of time; an item's words are with the first of its."""
     of_item: dict[str, list[Turn]] = {}
@@ -95,6 +111,7 @@ def _told(
             of_item.setdefault(turn.item_id, []).append(turn)
     found = []
     for turn in timeline.turns:
+        check()
         words: list[list[Any]] = []
         own = of_item.get(turn.item_id or "", [])
         if own and own[0] is turn:
@@ -109,9 +126,9 @@ def _told(
     return found
 
 
-def _marks(queries: Queries, session_id: str, shown: Json) -> Iterator[Json]:
+def _marks(queries: Queries, session_id: str, shown: Json, check: Check) -> Iterator[Json]:
     """Tool calls, until their result where there is one, and errors; those with a time."""
-    cues = [cue for cue in queries.replay(session_id) if cue.kind in _MARKS]
+    cues = [cue for cue in _checked(queries.replay(session_id), check) if cue.kind in _MARKS]
     calls = {
         text(item.get("id")): text(item.get("call_id"))
         for conversation in shown["conversations"]

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 # Of a turn's loudest, what is still speech; and what a pause counts beside it.
 _SPEECH, _PAUSE = 0.08, 0.02
+# Moments of a turn that are looked at: a turn may be said to take a day.
+_MOST = 60_000
 
 
 def word_times(
@@ -25,7 +27,7 @@ def word_times(
         spans: when the turn was heard: starts and ends in seconds, in order.
         loudness: 0 to 1, of the turn's side, `per_second` values a second; empty where unknown.
     """
-    step = 1 / per_second
+    step = max(1 / per_second, sum(max(0.0, end - start) for start, end in spans) / _MOST)
     edges = [np.arange(start, end, step) for start, end in spans if end > start]
     if not words or not edges:
         return []

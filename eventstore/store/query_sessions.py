@@ -8,16 +8,15 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from eventstore.errors import AmbiguousError, InvalidInputError, NotFoundError
+from eventstore.errors import InvalidInputError
 from eventstore.projection import view
 from eventstore.projection.session_view import session_resource
 from eventstore.projection.state import SessionState
-from eventstore.realtime.values import identifier, loads
+from eventstore.realtime.values import loads
 from eventstore.store.activity import add_activities
-from eventstore.store.conditions import Where, add_scope
 from eventstore.store.encrypted_rows import decrypted_texts
 from eventstore.store.erasures import audio_erased_at, refuse_erased
-from eventstore.store.filters import MAX_LIMIT, Condition, Paging, SessionFilter
+from eventstore.store.filters import MAX_LIMIT, Paging, SessionFilter
 from eventstore.store.load_state import load_state
 from eventstore.store.moments import seq_after
 from eventstore.store.page_bytes import fitting, light
@@ -194,48 +193,3 @@ def resolve_at(tx: Transaction, session_id: str, head_seq: int, at: str | int) -
     if seq is None:
         raise InvalidInputError(f"session {session_id} was recorded without times; use a seq")
     return seq
-
-
-def read_conversation(
-    engine: Engine,
-    conversation_id: str,
-    session: str | None = None,
-    scope: Condition | None = None,
-) -> dict[str, Any]:
-    """One conversation with its items, in order.
-
-    Args:
-        session: its session, where several have a conversation of this id.
-        scope: a pair of its session's metadata; others do not exist.
-
-    Raises:
-        NotFoundError, AmbiguousError: none, or several sessions' have the id.
-    """
-    where = Where([], [])
-    where.add("c.conversation_id = ?", identifier(conversation_id) or conversation_id)
-    if session is not None:
-        where.add("c.session_id = ?", session)
-    add_scope(where, scope, "c")
-    sql = f"SELECT c.session_id, c.position FROM conversations c{where.sql()}"
-    with read(engine) as tx:
-        found = tx.rows(f"{sql} ORDER BY c.session_id LIMIT 6", where.parameters)
-        if not found:
-            raise NotFoundError(f"no conversation {conversation_id}")
-        if len(found) > 1:
-            sessions = ", ".join(row[0] for row in found[:5])
-            raise AmbiguousError(
-                f"conversation {conversation_id} is in several sessions ({sessions});"
-                " name the session"
-            )
-        rows = tx.rows(
-            "SELECT item_id, said, resource FROM items WHERE session_id = ? AND conversation = ?"
-            " ORDER BY position",
-            found[0],
-        )
-        texts = [decrypted_texts(tx, "items", found[0][0], *row) for row in rows]
-    return {
-        "id": conversation_id,
-        "object": "realtime.conversation",
-        "session_id": found[0][0],
-        "items": [loads(resource) for _, resource in texts],
-    }

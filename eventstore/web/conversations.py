@@ -6,10 +6,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from eventstore.queries import Queries
+from eventstore.errors import NotFoundError
 from eventstore.realtime.conversation_items import conversation_item
 from eventstore.realtime.mask import mask_value
-from eventstore.store.query_responses import Page
 from eventstore.times import from_value
 from eventstore.web.documents import a_list, an_object, answer, answer_page, documented, page_of
 from eventstore.web.errors import ApiError
@@ -53,7 +52,7 @@ def read_conversation(
 ) -> Response:
     """Its metadata are its session's, and it was made when that began."""
     deep_objects(request)
-    session_id = queries.conversation(conversation_id, session)["session_id"]
+    session_id = queries.conversation_session(conversation_id, session)
     notes = queries.session(session_id)["eventstore"]
     created_at = (from_value(notes["opened_at"]) or 0) // 1_000_000
     return answer(
@@ -88,7 +87,16 @@ def list_items(
 ) -> Response:
     """Speech is its transcript; the item as Realtime has it is under `eventstore`."""
     deep_objects(request)
-    return answer_page(_page(queries, conversation_id, session, limit, after, order == "desc"))
+    try:
+        page = queries.conversation_items(
+            conversation_id, session, limit=limit, after=after, order=order
+        )
+    except NotFoundError as error:
+        if after is None:
+            raise
+        queries.conversation_session(conversation_id, session)  # raises if that is not there
+        raise ApiError(404, f"no item {after}", "not_found", "after") from error
+    return answer_page(page._replace(data=[conversation_item(item) for item in page.data]))
 
 
 @router.get(
@@ -101,28 +109,4 @@ def read_item(
 ) -> Response:
     """One item."""
     deep_objects(request)
-    for item in queries.conversation(conversation_id, session)["items"]:
-        if item["id"] == item_id:
-            return answer(conversation_item(item))
-    raise ApiError(404, f"no item {item_id} in conversation {conversation_id}", "not_found")
-
-
-def _page(
-    queries: Queries,
-    conversation_id: str,
-    session: str | None,
-    limit: int,
-    after: str | None,
-    newest_first: bool,
-) -> Page:
-    items = queries.conversation(conversation_id, session)["items"]
-    if newest_first:
-        items.reverse()
-    ids = [item["id"] for item in items]
-    if after is not None:
-        if after not in ids:
-            raise ApiError(404, f"no item {after}", "not_found", "after")
-        items = items[ids.index(after) + 1 :]
-    data = [conversation_item(item) for item in items[:limit]]
-    first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
-    return Page(data, first, last, len(items) > limit)
+    return answer(conversation_item(queries.conversation_item(conversation_id, item_id, session)))

@@ -95,7 +95,7 @@ async def read_waveform(request: Request, access: MayRead, session_id: str) -> R
     queries = scoped(stores_of(request).writing, access)  # reading a long call may take its time
 
     def make(stream: BinaryIO, check: Check) -> None:
-        stream.write(dumps(queries.waveform(session_id)).encode())
+        stream.write(dumps(queries.waveform(session_id, check)).encode())
 
     return await made_once(request, queries, session_id, "waveform", "application/json", make)
 

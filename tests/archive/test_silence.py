@@ -12,9 +12,10 @@ import soundfile
 from support.sound import append, opened, with_clicks
 
 from eventstore import EventStore, InvalidInputError
-from eventstore.archive.call_audio import SoundLimit
+from eventstore.archive.call_audio import SoundLimit, write_shortened
 
 HOURS = 12
+LIMIT = SoundLimit(3600.0, 1024**3)
 
 
 @pytest.fixture
@@ -94,3 +95,30 @@ def test_more_than_may_be_asked_for_is_refused(store: EventStore, tmp_path: Path
             store.audio("call", tmp_path / "call.wav", limit=limit)
         done = store.audio("call", tmp_path / "call.wav", start=0, end=7200, limit=limit)
         assert done.seconds == 7200
+
+
+def test_a_page_leaves_out_long_silence(store: EventStore) -> None:
+    hourly(store)
+    stream = io.BytesIO()
+    written, gaps = write_shortened(store, "call", stream, LIMIT)
+    assert [round(gap.at) % 3600 for gap in gaps] == [4] * (HOURS - 1)
+    assert len(stream.getvalue()) < 200_000 and written.seconds > 3600 * (HOURS - 1)
+    stream.seek(0)
+    heard, rate = soundfile.read(stream, dtype="float32")
+    assert len(heard) / rate == pytest.approx(written.seconds - sum(g.seconds for g in gaps), abs=1)
+    # Each click is where a player looks for it: at its moment, less what is left out before.
+    for hour in range(HOURS):
+        moment = hour * 3600 - sum(gap.seconds for gap in gaps if gap.at < hour * 3600)
+        near = heard[round(moment * rate) : round((moment + 1) * rate), 0]
+        assert np.argmax(np.abs(near)) / rate == pytest.approx(0.5, abs=0.05)
+
+
+def test_short_pauses_are_heard(store: EventStore) -> None:
+    hourly(store, 3, apart=50.0)
+    assert write_shortened(store, "call", io.BytesIO(), LIMIT)[1] == []
+
+
+def test_a_page_takes_so_much_sound(store: EventStore) -> None:
+    hourly(store)
+    with pytest.raises(InvalidInputError):
+        write_shortened(store, "call", io.BytesIO(), SoundLimit(20.0, 1024**3))

@@ -129,3 +129,25 @@ def test_what_is_loud_is_drawn_where_it_is(store: EventStore) -> None:
         drawn = store.waveform(session_id)
         places = [i for i, value in enumerate(drawn["user"]) if value > 10]
         assert places and all(abs(i - 2 * drawn["per_second"]) < 1.5 for i in places)
+
+
+def test_it_can_be_ended_at_any_time(store: EventStore) -> None:
+    class EndedError(Exception):
+        pass
+
+    session_id, called = put_sample(store), 0
+
+    def check() -> None:
+        nonlocal called
+        called += 1
+        if called == last:
+            raise EndedError
+
+    last = 0
+    store.waveform(session_id, check)
+    assert called > 20
+    for last in (1, called // 2, called):
+        called = 0
+        with pytest.raises(EndedError):
+            store.waveform(session_id, check)
+        assert called == last

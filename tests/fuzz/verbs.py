@@ -96,6 +96,14 @@ def _of_others(store: EventStore, ids: Ids) -> Iterator[tuple[str, Asked]]:
     for id_ in [*ids.conversations[:3], *NO_IDS]:
         yield "conversation", lambda i=id_: store.conversation(i)
         yield "conversation", lambda i=id_: store.conversation(i, some[0])
+        yield "conversation_session", lambda i=id_: store.conversation_session(i)
+        yield "conversation_items", lambda i=id_: store.conversation_items(i, limit=3)
+        for item in (*ids.items[:2], *NO_IDS[:3]):
+            yield (
+                "conversation_items",
+                lambda i=id_, j=item: store.conversation_items(i, some[0], after=j, order="asc"),
+            )
+            yield "conversation_item", lambda i=id_, j=item: store.conversation_item(i, j)
 
 
 def _of_all(store: EventStore, ids: Ids) -> Iterator[tuple[str, Asked]]:

@@ -214,19 +214,17 @@ def test_an_item_put_between_others_moves_none(engine: Engine) -> None:
     assert found == [("item_1", 0), ("item_2", 64), ("item_3", 32)]
 
 
-def test_items_behind_one_that_is_put_first_move(engine: Engine) -> None:
-    call = Call().typed("item_1", "One").typed("item_2", "Two")
-    found = columns(
-        appended(engine, call.typed("item_3", "Three", "root")), tables.items, "position"
-    )
-    assert found == [(0,), (1,), (2,)]
+def test_an_item_put_first_moves_none(engine: Engine) -> None:
+    call = Call().typed("item_1", "One").typed("item_2", "Two").typed("item_3", "Three", "root")
+    found = columns(appended(engine, call), tables.items, "item_id", "position")
+    assert found == [("item_1", 0), ("item_2", 64), ("item_3", -64)]
 
 
-def test_items_behind_one_that_is_taken_out_move(engine: Engine) -> None:
+def test_an_item_taken_out_moves_none(engine: Engine) -> None:
     call = Call().typed("item_1", "One").typed("item_2", "Two").typed("item_3", "Three")
     call.server("conversation.item.deleted", item_id="item_2")
     found = columns(appended(engine, call), tables.items, "item_id", "position")
-    assert found == [("item_1", 0), ("item_2", None), ("item_3", 1)]
+    assert found == [("item_1", 0), ("item_2", None), ("item_3", 128)]
 
 
 def test_a_conversation_named_late_is_named_in_its_items_and_responses(engine: Engine) -> None:

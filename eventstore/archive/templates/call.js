@@ -4,9 +4,17 @@
   const turns = [...document.querySelectorAll(".turn[data-at]")];
   if (audio) {
     const start = Number(audio.dataset.start);
+    const gaps = JSON.parse(audio.dataset.gaps);
+    // Long silence is left out of the sound: where a moment of the call is in it.
+    const place = (at) => {
+      let left = 0;
+      for (const [begin, seconds] of gaps) left += Math.max(0, Math.min(seconds, at - begin));
+      return at - start - left;
+    };
+    const places = new Map(turns.map((turn) => [turn, place(Number(turn.dataset.at))]));
     for (const turn of turns) {
       turn.querySelector("button").addEventListener("click", () => {
-        audio.currentTime = Math.max(0, Number(turn.dataset.at) - start);
+        audio.currentTime = Math.max(0, places.get(turn));
         audio.play();
       });
     }
@@ -15,7 +23,7 @@
       for (const turn of turns) {
         turn.removeAttribute("aria-current");
         const at = Number(turn.dataset.at);
-        if (at - start <= audio.currentTime + 0.05 && (!now || at >= Number(now.dataset.at))) now = turn;
+        if (places.get(turn) <= audio.currentTime + 0.05 && (!now || at >= Number(now.dataset.at))) now = turn;
       }
       if (now && !audio.paused) now.setAttribute("aria-current", "true");
     });

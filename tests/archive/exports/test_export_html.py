@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import itertools
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -22,7 +23,7 @@ from support.hostile import EVIL, hostile_call
 from support.strategies import any_text, streams
 
 from eventstore import EventStore, Frame, NotFoundError
-from eventstore.archive import transcript
+from eventstore.archive import long_silence, transcript
 from eventstore.archive.export_html import FRAME_CHARACTERS, write_html
 from eventstore.store.read_stream import StoredEvent
 
@@ -37,6 +38,7 @@ ATTRIBUTES = {
     *("lang", "charset", "http-equiv", "content", "name", "class", "dir", "data-speaker"),
     *(
         "data-at",
+        "data-gaps",
         "data-start",
         "type",
         "title",
@@ -140,11 +142,27 @@ def test_a_call_without_sound_has_no_player(store: EventStore) -> None:
     assert not page.all("audio") and "0:00" in page.of_class("turn")[0].text
 
 
-def test_a_page_says_that_its_sound_is_too_long(store: EventStore) -> None:
+def hours_apart() -> Call:
     call = Call().created("resp_1").begins_speech("resp_1", "item_1")
     for _ in range(5):
         call.server("rate_limits.updated", after=3_600_000).sounds("resp_1", "item_1", 100)
-    store.append("sess_1", call.frames)
+    return call
+
+
+def test_hours_of_silence_are_left_out_of_a_page(store: EventStore) -> None:
+    store.append("sess_1", hours_apart().frames)
+    content = page_of(store, "sess_1")
+    (audio,) = Page(content).all("audio")
+    gaps = json.loads(audio.attributes["data-gaps"] or "")
+    assert len(gaps) >= 4 and sum(seconds for _, seconds in gaps) > 4 * 3500
+    assert "s of silence are left out of the sound" in content and len(content) < 200_000
+
+
+def test_a_page_says_that_its_sound_is_too_long(
+    store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(long_silence, "LONG_SILENCE", 10**6)
+    store.append("sess_1", hours_apart().frames)
     content = page_of(store, "sess_1")
     assert not Page(content).all("audio")
     assert "longer than the 3 hours that a page holds" in content

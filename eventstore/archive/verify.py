@@ -27,7 +27,7 @@ from eventstore.store.read_segments import (
     segments,
     start_behind,
 )
-from eventstore.store.read_stream import read_rows
+from eventstore.store.read_stream import read_rows, read_stored_rows
 from eventstore.store.transaction import keys_of, read
 
 STREAM = "SELECT head_seq, sealed_seq, last_at, erased_at FROM streams WHERE session_id = ?"
@@ -326,7 +326,7 @@ def _verify_tail(
     with read(engine) as tx:
         row = tx.row(LAST_EVENT, (session_id,))
     end = max(head, (row[0] or 0) if row is not None else 0)
-    for event in read_rows(engine, session_id, begin, end):
+    for event in read_stored_rows(engine, session_id, begin, end):
         if event.seq > seq + 1:
             problems.append(Problem(seq + 1, event.seq - 1, "events are missing"))
         if event.seq > head:

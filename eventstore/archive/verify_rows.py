@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from eventstore.projection.parts import load_key
-from eventstore.realtime.frames import DIRECTIONS, decode_columns, restore
-from eventstore.segments.limits import MAX_INT
+from eventstore.realtime.frames import decode_columns, restore
 from eventstore.segments.rows import Row, is_erased
+from eventstore.segments.wrong_column import wrong_column
 from eventstore.store.derived_columns import Derived
 
 
@@ -21,9 +21,9 @@ def row_problem(row: Row, stored: Derived | None, audio_was_erased: bool) -> str
         stored: what its row stores beside; None for an event in a segment.
         audio_was_erased: whether it was noted that the session's audio was erased.
     """
-    wrong = _wrong_kind(row)
+    wrong = wrong_column(row)
     if wrong is not None:
-        return f"its {wrong} is none that an event can have"
+        return wrong
     try:
         type_, frame, offset, audio, event = decode_columns(
             restore(row.frame, row.audio_offset, row.audio)
@@ -46,19 +46,4 @@ def row_problem(row: Row, stored: Derived | None, audio_was_erased: bool) -> str
         stored is not None and stored.audio_bytes != size
     ):
         return f"its audio has {size or 0:,} bytes, and the log says another number"
-    return None
-
-
-def _wrong_kind(row: Row) -> str | None:
-    """The name of a column that holds what no event's does: SQLite's columns take anything."""
-    if row.at is not None and not (type(row.at) is int and abs(row.at) <= MAX_INT):
-        return "time"
-    if row.direction not in DIRECTIONS:
-        return "direction"
-    if type(row.type) is not str or type(row.frame) is not str:
-        return "text"
-    if row.audio_offset is not None and type(row.audio_offset) is not int:
-        return "audio_offset"
-    if row.audio is not None and type(row.audio) is not bytes:
-        return "audio"
     return None

@@ -177,8 +177,8 @@ def _erase_one(
     failures: list[Failure],
 ) -> None:
     """Erase one session; the others go on where that is not possible."""
-    if chosen.erased_at is not None:
-        return
+    if chosen.erased_at is not None and audio_only:
+        return  # else it is looked at again: its stream may only say so
     session_id = chosen.session_id
     erased = attempt(
         f"session {session_id}",

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from eventstore.errors import DamagedError, ErasedError, MissingKeyError, NotFoundError
 from eventstore.segments.digest import BEGINNING, Digest, extended
 from eventstore.store.delete_rows import delete_rows
-from eventstore.store.erasures import SESSION, locations_of, note_erasure
+from eventstore.store.erasures import SESSION, locations_of, note_erasure, tombstone_faults
 from eventstore.store.read_segments import segments, start_behind
 from eventstore.store.read_stream import rows_in
 from eventstore.store.transaction import Transaction, write
@@ -90,7 +90,8 @@ def erase_session(engine: Engine, session_id: str, reason: str | None = None) ->
     """
     with write(engine) as tx:
         stream = lock_to_erase(tx, session_id)
-        if stream.erased_at is not None:
+        # Somebody else may have set that it was erased, and left its rows: then they go now.
+        if stream.erased_at is not None and next(tombstone_faults(tx, session_id), None) is None:
             return None
         responses = int(tx.rows(COUNT_RESPONSES, (session_id,))[0][0])
         sha256 = session_digest(tx, session_id, stream.head)
@@ -103,9 +104,9 @@ def erase_session(engine: Engine, session_id: str, reason: str | None = None) ->
 
 def session_digest(tx: Transaction, session_id: str, head: int) -> bytes:
     """A session's digest: see segments/digest.py. Zeros where its log cannot be read."""
-    first, previous = start_behind(segments(tx, session_id), head)
-    digest = Digest(previous)
     try:
+        first, previous = start_behind(segments(tx, session_id), head)
+        digest = Digest(previous)
         for row in rows_in(tx, session_id, first, head):
             digest = extended(digest, row)
     except (DamagedError, MissingKeyError, ErasedError, ValueError):

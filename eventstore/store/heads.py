@@ -14,7 +14,7 @@ from typing import NamedTuple
 import psycopg
 from sqlalchemy import Engine
 
-from eventstore.errors import BrokenHeadError, NotFoundError
+from eventstore.errors import BrokenHeadError, DamagedError, NotFoundError
 from eventstore.store.read_segments import segments
 from eventstore.store.transaction import Transaction, read
 
@@ -24,6 +24,11 @@ STREAM = (
 )
 ROWS = (
     "SELECT COALESCE(MIN(seq), 0), COALESCE(MAX(seq), 0), COUNT(*) FROM events WHERE session_id = ?"
+)
+COUNT_EVENTS = (
+    "SELECT (SELECT COUNT(*) FROM events WHERE session_id = ? AND seq <= ?)"
+    " + (SELECT COALESCE(SUM(last_seq - first_seq + 1), 0) FROM segments"
+    " WHERE session_id = ? AND last_seq <= ?)"
 )
 FIRST_GAP = (
     "SELECT e.seq, (SELECT MIN(n.seq) FROM events n WHERE n.session_id = e.session_id"
@@ -119,6 +124,19 @@ def look_at_log(tx: Transaction, session_id: str) -> Log:
         before, behind = tx.rows(FIRST_GAP, (session_id,))[0]
         faults.append(_lost(before + 1, behind - 1, "events are missing"))
     return Log(end, max(end, last), faults)
+
+
+def check_whole(tx: Transaction, session_id: str, head: int) -> None:
+    """Look whether the log has as many events as a session's head says.
+
+    Raises:
+        DamagedError: it has fewer.
+    """
+    if int(tx.rows(COUNT_EVENTS, (session_id, head) * 2)[0][0]) >= head:
+        return
+    log = look_at_log(tx, session_id)
+    for fault in [*log.faults, _lost(log.last + 1, head, "events are missing")]:
+        raise DamagedError(session_id, fault.first_seq, fault.last_seq, fault.problem)
 
 
 def faults_of(stream: Stream, log: Log) -> Iterator[Fault]:

@@ -17,6 +17,7 @@ from eventstore.errors import (
 from eventstore.projection.state import PROJECTOR_VERSION
 from eventstore.store.append_to_stream import lock_stream
 from eventstore.store.erasures import refuse_erased
+from eventstore.store.heads import check_whole
 from eventstore.store.load_state import load_state
 from eventstore.store.outages import attempt
 from eventstore.store.projection_failures import COUNTS_STILL, clear_failure, due, note_failure
@@ -79,6 +80,8 @@ def project_session(engine: Engine, session_id: str, only_stale: bool = False) -
 
     Raises:
         NotFoundError: there is no such session. ErasedError: it was erased.
+        DamagedError: it was projected before, and the log lacks events that it had then: the rows
+            know more than the log does now, and stay.
     """
     with write(engine) as tx:
         head = lock_stream(tx, session_id)
@@ -90,6 +93,8 @@ def project_session(engine: Engine, session_id: str, only_stale: bool = False) -
         current = head.projected_seq == head.seq and head.projector_version >= PROJECTOR_VERSION
         if only_stale and current:
             return None
+        if head.projected_seq > 0:
+            check_whole(tx, session_id, head.seq)
         state = load_state(tx, session_id, head.seq, head.closed_at is not None)
         changed = write_all(tx, state, head.opened_at)
         if not current or head.projector_version != PROJECTOR_VERSION:

@@ -5,7 +5,7 @@ A piece is a segment, where the events are sealed, or rows of the table.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import NamedTuple
@@ -16,6 +16,7 @@ from eventstore.errors import DamagedError
 from eventstore.realtime.frames import restore
 from eventstore.realtime.values import dumps
 from eventstore.segments.rows import Row
+from eventstore.segments.wrong_column import wrong_column
 from eventstore.store.encrypted_rows import decrypted_events
 from eventstore.store.erasures import check_not_erased
 from eventstore.store.read_segments import events_in, packed_segment, sealed_events
@@ -93,6 +94,19 @@ def read_rows(
     direction: str | None = None,
 ) -> Iterator[Row]:
     """`read_events`, with the columns that frames are stored in."""
+    rows = read_stored_rows(engine, session_id, first, last, types, direction)
+    return _checked(session_id, rows)
+
+
+def read_stored_rows(
+    engine: Engine,
+    session_id: str,
+    first: int,
+    last: int,
+    types: Sequence[str] | str | None = None,
+    direction: str | None = None,
+) -> Iterator[Row]:
+    """`read_rows`, and rows that hold what no event does as they are, for who tells of them."""
     while first <= last:
         with read(engine) as tx:
             packed = packed_segment(tx, session_id, first)
@@ -124,8 +138,17 @@ def rows_in(tx: Transaction, session_id: str, first: int, last: int) -> Iterator
         piece = _read_piece(tx, session_id, first, last, "", ())
         if not piece:
             return
-        yield from piece
+        yield from _checked(session_id, piece)
         first = piece[-1].seq + 1
+
+
+def _checked(session_id: str, rows: Iterable[Row]) -> Iterator[Row]:
+    """Rows that hold what an event's do; raises DamagedError at the first other one."""
+    for row in rows:
+        wrong = wrong_column(row)
+        if wrong is not None:
+            raise DamagedError(session_id, row.seq, row.seq, wrong)
+        yield row
 
 
 def _is_wanted(

@@ -1,0 +1,28 @@
+"""Whether an event's columns hold what an event's can: SQLite's columns take values of any type.
+
+Called by whoever reads rows of the log, and by verify.
+"""
+
+from __future__ import annotations
+
+from eventstore.realtime.frames import DIRECTIONS
+from eventstore.segments.limits import MAX_INT
+from eventstore.segments.rows import Row
+
+_WRONG = "its {} is none that an event can have"
+
+
+def wrong_column(row: Row) -> str | None:
+    """Say which column holds what no event's does; SQLite's columns take values of any type."""
+    _, at, direction, type_, frame, offset, _, audio = row
+    if at is not None and not (type(at) is int and abs(at) <= MAX_INT):
+        return _WRONG.format("time")
+    if direction not in DIRECTIONS:
+        return _WRONG.format("direction")
+    if type(type_) is not str or type(frame) is not str:
+        return _WRONG.format("text")
+    if offset is not None and type(offset) is not int:
+        return _WRONG.format("audio_offset")
+    if audio is not None and type(audio) is not bytes:
+        return _WRONG.format("audio")
+    return None

@@ -1,0 +1,158 @@
+"""Rows of the log that hold what no event does, or that are gone: told, and never in the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+from support.calls import voice_call
+from support.events import SESSION
+
+from eventstore import EventStore, EventStoreError
+from eventstore.errors import DamagedError, SomeFailedError
+from eventstore.store.erasures import tombstone_faults
+from eventstore.store.project import Projected
+from eventstore.store.transaction import Row, read, write
+
+FRAMES = [
+    frame._replace(at=1_760_000_000_000_000 + n) for n, frame in enumerate(voice_call().frames)
+]
+OTHER = "sess_other"
+#: Values that SQLite's columns take, and PostgreSQL's do not.
+WRONG = {
+    "frame": b"\xff\x00",
+    "at": "soon",
+    "audio": "text",
+    "audio_offset": "far",
+    "direction": "up",
+}
+
+
+def damage(store: EventStore, sql: str, values: Sequence[object] = ()) -> None:
+    with write(store.engine) as tx:
+        tx.run(sql, values)
+
+
+def rows_of(store: EventStore) -> list[Row]:
+    with read(store.engine) as tx:
+        return tx.rows("SELECT response_id, resource FROM responses ORDER BY 1, 2")
+
+
+def read_all(store: EventStore) -> None:
+    for _ in store.events(SESSION):
+        pass
+
+
+def copied(store: EventStore) -> None:
+    with EventStore("sqlite://") as target:
+        (done,) = store.copy([SESSION], target)
+        if isinstance(done, EventStoreError):
+            raise done
+
+
+def sealed(store: EventStore) -> None:
+    (done,) = store.archive([SESSION])
+    if isinstance(done, EventStoreError):
+        raise done
+
+
+@pytest.mark.parametrize("column", WRONG)
+@pytest.mark.parametrize("use", [read_all, copied, sealed])
+def test_a_value_of_another_kind_is_damage_that_names_its_event(
+    database_url: str, column: str, use: Callable[[EventStore], None]
+) -> None:
+    if database_url.startswith("postgresql") and column != "direction":
+        pytest.skip("its columns take no such value")
+    with EventStore(database_url) as store:
+        store.append(SESSION, FRAMES, close=True)
+        with read(store.engine) as tx:
+            ((seq,),) = tx.rows(
+                "SELECT MIN(seq) FROM events WHERE session_id = ? AND audio IS NOT NULL", (SESSION,)
+            )
+        damage(
+            store,
+            f"UPDATE events SET {column} = ? WHERE session_id = ? AND seq = ?",
+            (WRONG[column], SESSION, seq),
+        )
+        with pytest.raises(DamagedError, match=f"event {seq} is damaged: its .* is none that"):
+            use(store)
+        (problem,) = store.verify(SESSION).problems
+        assert problem.first_seq == seq
+
+
+@pytest.mark.parametrize("column", WRONG)
+def test_a_session_with_such_a_value_is_erased(database_url: str, column: str) -> None:
+    if database_url.startswith("postgresql") and column != "direction":
+        pytest.skip("its columns take no such value")
+    with EventStore(database_url) as store:
+        store.append(SESSION, FRAMES)
+        damage(store, f"UPDATE events SET {column} = ? WHERE seq = 5", (WRONG[column],))
+        (erased,) = store.erase([SESSION])
+        assert (erased.events, erased.sha256) == (len(FRAMES), bytes(32))
+        with read(store.engine) as tx:
+            assert tx.rows("SELECT COUNT(*) FROM events") == [(0,)]
+
+
+@pytest.mark.parametrize("column", ["sha256", "previous_sha256"])
+def test_a_session_whose_segments_row_is_damaged_is_erased(database_url: str, column: str) -> None:
+    with EventStore(database_url) as store:
+        store.append(SESSION, FRAMES, close=True)
+        sealed(store)
+        damage(store, f"UPDATE segments SET {column} = ?", (b"short",))
+        (erased,) = store.erase([SESSION])
+        assert (erased.events, erased.sha256) == (len(FRAMES), bytes(32))
+        with read(store.engine) as tx:
+            assert tx.rows("SELECT COUNT(*) FROM segments") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("gone", "missing"),
+    [
+        ("DELETE FROM events WHERE session_id = ?", (1, len(FRAMES))),
+        ("DELETE FROM events WHERE session_id = ? AND seq = 7", (7, 7)),
+        ("DELETE FROM events WHERE session_id = ? AND seq > 9", (10, len(FRAMES))),
+        ("DELETE FROM segments WHERE session_id = ?", (1, len(FRAMES))),
+    ],
+)
+def test_a_rebuild_keeps_what_the_log_does_not_know_any_more(
+    database_url: str, gone: str, missing: tuple[int, int]
+) -> None:
+    with EventStore(database_url) as store:
+        for session_id in (SESSION, OTHER):
+            store.append(session_id, FRAMES, close=True)
+        if "segments" in gone:
+            sealed(store)
+        before = rows_of(store)
+        damage(store, gone, (SESSION,))
+        done: list[Projected] = []
+        with pytest.raises(SomeFailedError) as failed:
+            done.extend(store.rebuild())
+        assert [one.session_id for one in done] == [OTHER]
+        (failure,) = failed.value.failures
+        assert isinstance(failure.error, DamagedError)
+        assert (failure.error.first_seq, failure.error.last_seq) == missing
+        assert rows_of(store) == before
+        with pytest.raises(DamagedError):
+            list(store.rebuild([SESSION]))
+
+
+def test_a_session_that_was_never_projected_is_projected_as_far_as_it_is_there(
+    database_url: str,
+) -> None:
+    with EventStore(database_url, projection="deferred") as store:
+        store.append(SESSION, FRAMES)
+        damage(store, "DELETE FROM events WHERE seq = 7")
+        assert [done.seq for done in store.project()] == [len(FRAMES)]
+
+
+def test_what_is_only_said_to_be_erased_is_erased(database_url: str) -> None:
+    with EventStore(database_url) as store:
+        store.append(SESSION, FRAMES)
+        damage(store, "UPDATE streams SET erased_at = 5")
+        (erased,) = store.erase([SESSION])
+        assert erased.events == len(FRAMES)
+        with read(store.engine) as tx:
+            assert tx.rows("SELECT COUNT(*) FROM events") == [(0,)]
+            assert tx.rows("SELECT COUNT(*) FROM responses") == [(0,)]
+            assert list(tombstone_faults(tx, SESSION)) == []
+        assert store.erase([SESSION]) == []

@@ -130,6 +130,15 @@ def flat_routes(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
             yield from flat_routes(router.routes)
 
 
+def _damage(error: DamagedError) -> str:
+    """Tell what cannot be read, without the problem: that names places of the server's own."""
+    events = f"events {error.first_seq} to {error.last_seq}"
+    return (
+        f"session {error.session_id}: {events} cannot be read;"
+        f" on the server, this says why: eventstore verify {error.session_id}"
+    )
+
+
 def add_error_handlers(app: FastAPI) -> None:
     """Answer every failure in one shape, and tell nothing of the server's own.
 
@@ -140,7 +149,9 @@ def add_error_handlers(app: FastAPI) -> None:
     async def of_store(request: Request, error: EventStoreError) -> Response:
         status, code = next(kind[1:] for kind in _KINDS if isinstance(error, kind[0]))
         message = str(error)
-        if status in PRIVATE and not isinstance(error, DamagedError | TimeLimitError):
+        if isinstance(error, DamagedError):
+            message = _damage(error)
+        elif status in PRIVATE and not isinstance(error, TimeLimitError):
             message = PRIVATE[status]
         return failure(request, status, message, code)
 

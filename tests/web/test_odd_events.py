@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -201,3 +202,19 @@ def test_another_method_is_told_which_there_are(api: httpx.Client) -> None:
     for path, allowed in METHODS.items():
         answer = api.put(f"{base}{path}")
         assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+
+
+def test_what_is_damaged_is_told_without_the_servers_own_places(
+    api: httpx.Client, store: EventStore, tmp_path: Path
+) -> None:
+    store.append("sess_1", Call().typed("item_1", "Hello").frames, close=True)
+    list(store.archive(["sess_1"]))
+    list(store.offload(["sess_1"], str(tmp_path / "segments")))
+    for path in (tmp_path / "segments").rglob("*"):
+        if path.is_file():
+            path.unlink()
+    answer = api.get("realtime/sessions/sess_1/events")
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (500, "damaged")
+    assert error["message"].startswith("session sess_1: events 1 to 1 cannot be read;")
+    assert str(tmp_path) not in answer.text

@@ -14,6 +14,7 @@ from eventstore.archive.spans import (
     clean,
     common,
     fail,
+    first_moment,
     first_time,
     seconds_between,
     span_id,
@@ -24,6 +25,7 @@ from eventstore.archive.spans import (
 )
 from eventstore.archive.transcription_spans import transcriptions
 from eventstore.projection import view
+from eventstore.projection.latency import Moment, Moments, moments_of
 from eventstore.projection.state import Item, Response, SessionState
 from eventstore.projection.usage import tokens_of
 from eventstore.queries import Queries
@@ -45,16 +47,18 @@ def read_spans(store: Queries, session_id: str, content: bool = False) -> list[S
     """
     state = state_at(store.engine, session_id)
     told = read_events(store.engine, session_id, 1, state.seq, ["error"])
-    return session_spans(state, filter(None, map(_server_error, told)), content)
+    errors = (_server_error(state, event) for event in told)
+    return session_spans(state, filter(None, errors), content)
 
 
-def _server_error(event: StoredEvent) -> ServerError | None:
+def _server_error(state: SessionState, event: StoredEvent) -> ServerError | None:
     body = parse(event.text) if isinstance(event.text, str) else None
-    if event.at is None or body is None:
+    at = state.steady(event.at, event.seq)
+    if at is None or body is None:
         return None
     error = mapping(body.get("error"))
     type_ = text(error.get("code")) or text(error.get("type")) or "error"
-    return ServerError(event.at, clean(type_), clean(text(error.get("message")) or "", 1000))
+    return ServerError(at, clean(type_), clean(text(error.get("message")) or "", 1000))
 
 
 def session_spans(
@@ -75,7 +79,8 @@ def session_spans(
         *transcriptions(state, content),
     ]
     spans.sort(key=lambda span: (span.start, span.end, span.span_id))
-    times = [t for t in (state.first_at, state.last_at) if t is not None]
+    ends = state.first_at, state.steady(state.last_at, state.seq)
+    times = [t for t in ends if t is not None]
     times += [t for span in spans for t in (span.start, span.end)]
     times += [error.at for error in told]
     if not times:
@@ -105,12 +110,14 @@ def _root(state: SessionState, times: list[int], told: list[ServerError], conten
 def _response(
     state: SessionState, response: Response, inputs: dict[str, list[Item]]
 ) -> Span | None:
-    request = response.request
-    asked_at = request.at if request is not None else None
-    start = first_time(asked_at, response.created_at, response.seen_at)
+    moments = moments_of(response)
+    begun = _first_known(
+        moments.asked, moments.created, Moment(response.seen_at, response.seen_seq)
+    )
+    start = first_moment(state, begun)
     if start is None:
         return None
-    end = first_time(response.done_at, state.last_at, start) or start
+    end = first_moment(state, moments.done, Moment(state.last_at, state.seq)) or start
     model = text(response.session.get("model"))
     tokens = tokens_of(response.usage)
     reasons = finish_reasons(state, response)
@@ -121,12 +128,14 @@ def _response(
             "gen_ai.response.model": text(response.wire.get("model")) or model,
             "gen_ai.response.id": response.id,
             "gen_ai.response.finish_reasons": reasons,
-            "gen_ai.response.time_to_first_chunk": seconds_between(start, _first_output(response)),
+            "gen_ai.response.time_to_first_chunk": seconds_between(
+                state, begun, _first_output(moments)
+            ),
             **_configuration(response),
             **(usage_attributes(tokens) if response.usage else {}),
             "eventstore.interrupted": response.id in state.interrupted,
             "eventstore.speech_to_first_audio": seconds_between(
-                response.speech_ended_at, response.first_audio_at
+                state, moments.speech_ended, moments.first_audio
             ),
             **_metadata(response),
         }
@@ -174,9 +183,13 @@ def finish_reasons(state: SessionState, response: Response) -> list[str] | None:
     return ["error"]
 
 
-def _first_output(response: Response) -> int | None:
-    found = [t for t in (response.first_text_at, response.first_audio_at) if t is not None]
-    return min(found, default=None)
+def _first_output(moments: Moments) -> Moment:
+    found = [m for m in (moments.first_text, moments.first_audio) if m.at is not None]
+    return min(found, key=lambda moment: moment.seq, default=Moment(None, 0))
+
+
+def _first_known(*moments: Moment) -> Moment:
+    return next((moment for moment in moments if moment.at is not None), moments[-1])
 
 
 # Tool calls
@@ -190,12 +203,13 @@ def _tool(
     if kind not in ("function_call", "mcp_call"):
         return None
     output = _output_of(item, outputs) if kind == "function_call" else None
-    whole = item.done_at if kind == "function_call" else item.seen_at
-    start = first_time(whole, item.seen_at)
+    seen, done = Moment(item.seen_at, item.seen_seq), Moment(item.done_at, item.done_seq)
+    start = first_moment(state, done if kind == "function_call" else seen, seen)
     if start is None:
         return None
-    ended = output.seen_at if output is not None else None
-    end = first_time(ended if kind == "function_call" else item.done_at, start) or start
+    if kind == "function_call":
+        done = Moment(output.seen_at, output.seen_seq) if output is not None else Moment(None, 0)
+    end = first_time(first_moment(state, done), start) or start
     name = text(item.wire.get("name"))
     attributes = common(state, "execute_tool") | stated(
         {

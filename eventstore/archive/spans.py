@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
+from eventstore.projection.latency import Moment, is_jump_between
 from eventstore.projection.state import SessionState
 from eventstore.projection.usage import Tokens
 from eventstore.realtime.dialects import voice_of
@@ -34,7 +35,7 @@ class ServerError(NamedTuple):
 
 @dataclass(slots=True)
 class Span:
-    """A span, its times in microseconds since 1970 UTC.
+    """A span, its times in microseconds since 1970 UTC, by a clock that never jumps.
 
     Attributes:
         parent_id: None for the root.
@@ -194,8 +195,17 @@ def first_time(*times: int | None) -> int | None:
     return next((time for time in times if time is not None), None)
 
 
-def seconds_between(start: int | None, end: int | None) -> float | None:
-    """Seconds from one time to another; None where one is unknown, or they are out of order."""
-    if start is None or end is None or end < start:
+def first_moment(state: SessionState, *moments: Moment) -> int | None:
+    """The first of these moments that is known, as a clock that never jumps would have told it."""
+    return first_time(*(state.steady(moment.at, moment.seq) for moment in moments))
+
+
+def seconds_between(state: SessionState, start: Moment, end: Moment) -> float | None:
+    """Seconds from one moment to another.
+
+    Returns:
+        None where one is unknown, they are out of order, or the clock jumped between them.
+    """
+    if start.at is None or end.at is None or end.at < start.at:
         return None
-    return (end - start) / _MILLION
+    return None if is_jump_between(state, start, end) else (end.at - start.at) / _MILLION

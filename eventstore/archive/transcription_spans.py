@@ -10,11 +10,13 @@ from eventstore.archive.spans import (
     child,
     common,
     fail,
+    first_moment,
     first_time,
     stated,
     usage_attributes,
 )
 from eventstore.projection import view
+from eventstore.projection.latency import Moment
 from eventstore.projection.state import Billed, Item, SessionState
 from eventstore.projection.usage import tokens_of
 
@@ -42,12 +44,16 @@ def _transcription(
 ) -> Span | None:
     """From the end of the user's speech to its transcript; a failure has no time of its own."""
     speech = item.speech if item is not None else None
-    committed = speech.committed_at if speech is not None else None
-    end = billed.at if billed is not None else None
-    start = first_time(committed, item.seen_at if item is not None else None, end)
+    moments = []
+    if speech is not None:
+        moments.append(Moment(speech.committed_at, speech.committed_seq or 0))
+    if item is not None:
+        moments.append(Moment(item.seen_at, item.seen_seq))
+    ended = Moment(billed.at, billed.seq) if billed is not None else Moment(None, 0)
+    start = first_moment(state, *moments, ended)
     if start is None:
         return None
-    end = first_time(end, start) or start
+    end = first_time(first_moment(state, ended), start) or start
     model = billed.model if billed is not None else None
     usage = billed.usage if billed is not None else None
     attributes = common(state, "transcription") | stated(

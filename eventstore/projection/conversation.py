@@ -213,7 +213,7 @@ def _done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     item = see_item(state, event, mapping(body.get("item")))
     if item is None:
         return
-    item.done, item.done_at = True, event.at
+    item.done, item.done_at, item.done_seq = True, event.at, event.seq
     if not item.linked and item.deleted_seq is None:
         place(state, item, identifier(body.get("previous_item_id")))
 

@@ -97,6 +97,7 @@ def _correct_clock(state: SessionState, step: int) -> None:
     shift = correction(step)
     if shift:
         state.clock_shift += shift
+        state.jumps.append((state.seq, state.clock_shift))
         state.dirty.session = True
 
 

@@ -84,7 +84,7 @@ def _created(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None
     response = ensure_response(state, event, response_id)
     _describe(state, event, response, wire)
     if response.created_at is None:
-        response.created_at = event.at
+        response.created_at, response.created_seq = event.at, event.seq
     if response.request is None:
         response.request = take_request(state, wire)
     _join_conversation(state, response)
@@ -165,7 +165,7 @@ def _output_item(state: SessionState, event: LogEvent, body: dict[str, Any]) -> 
         return
     _tie(state, event, item, body)
     if event.type.endswith(".done"):
-        item.done, item.done_at = True, event.at
+        item.done, item.done_at, item.done_seq = True, event.at, event.seq
 
 
 def _part_added(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
@@ -198,7 +198,7 @@ def _part_done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> No
 def _first_text(state: SessionState, event: LogEvent, response_id: str | None) -> None:
     response = state.responses.get(response_id or "")
     if response is not None and response.id in state.awaiting_text:
-        response.first_text_at = event.at
+        response.first_text_at, response.first_text_seq = event.at, event.seq
         state.awaiting_text.discard(response.id)
         state.dirty.responses.add(response.id)
 
@@ -273,6 +273,7 @@ def _audio_delta(state: SessionState, event: LogEvent, body: dict[str, Any]) -> 
 def _first_audio(state: SessionState, event: LogEvent, response: Response) -> None:
     response.first_audio_at, response.first_audio_seq = event.at, event.seq
     response.speech_ended_at, state.speech_ended_at = state.speech_ended_at, None
+    response.speech_ended_seq = state.speech_ended_seq
     state.dirty.responses.add(response.id)
 
 

@@ -42,7 +42,7 @@ def _started(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None
 
 
 def _stopped(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
-    state.speech_ended_at = event.at
+    state.speech_ended_at, state.speech_ended_seq = event.at, event.seq
     speech = _speech_of(state, event, body)
     if speech is not None:
         speech.end_ms = integer(body.get("audio_end_ms"))
@@ -56,7 +56,7 @@ def _committed(state: SessionState, event: LogEvent, body: dict[str, Any]) -> No
         speech.bytes_per_ms = input_bytes_per_ms(state.wire)
         if speech.stopped_at is None and speech.end_ms is None:
             speech.bytes = state.input_bytes
-            state.speech_ended_at = event.at
+            state.speech_ended_at, state.speech_ended_seq = event.at, event.seq
         else:
             _trigger_by_vad(state, event)
     state.commit_seq, state.input_bytes = event.seq, 0

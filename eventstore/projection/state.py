@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from itertools import islice
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from eventstore.projection.order import Order
@@ -122,6 +124,7 @@ class Item:
     answered_by: str | None = None
     done: bool = False
     done_at: int | None = None
+    done_seq: int = 0
     parts: dict[int, Part] = field(default_factory=dict)
     arguments: str | None = None
     argument_deltas: list[str] = field(default_factory=list)
@@ -153,12 +156,15 @@ class Response:
     wire: dict[str, Any] = field(default_factory=dict)
     usage: dict[str, Any] | None = None
     created_at: int | None = None
+    created_seq: int = 0
     done_seq: int | None = None
     done_at: int | None = None
     first_audio_at: int | None = None
     first_audio_seq: int | None = None
     first_text_at: int | None = None
+    first_text_seq: int = 0
     speech_ended_at: int | None = None
+    speech_ended_seq: int = 0
     request: Request | None = None
     session: dict[str, Any] = field(default_factory=dict)
     #: The ids of its items in order, and of those that may not be in its conversation yet.
@@ -232,6 +238,7 @@ class SessionState:
     Attributes:
         timed_at: the arrival of the last event that the clock goes by: no delta, no note of ours.
         clock_shift: what is added to arrivals, in microseconds, since the wall clock jumped.
+        jumps: the events at which it jumped, each with the `clock_shift` from there on.
         conversation_indexes: where in `conversations` those with an id are.
         placed: how many items all conversations have together.
         unanswered: the user's items that no response has come behind, in order.
@@ -243,6 +250,7 @@ class SessionState:
     last_at: int | None = None
     timed_at: int | None = None
     clock_shift: int = 0
+    jumps: list[tuple[int, int]] = field(default_factory=list)
     server_id: str | None = None
     wire: dict[str, Any] = field(default_factory=dict)
     requested: dict[str, Any] = field(default_factory=dict)
@@ -264,6 +272,7 @@ class SessionState:
     awaiting_text: set[str] = field(default_factory=set)
     unanswered: dict[str, None] = field(default_factory=dict)
     speech_ended_at: int | None = None
+    speech_ended_seq: int = 0
     commit_seq: int = 0
     input_bytes: int = 0
     errors: int = 0
@@ -295,6 +304,15 @@ class SessionState:
             response.indexed = None
         self.written.clear()
         self.dirty.clear()
+
+    def shift_at(self, seq: int) -> int:
+        """Return what is added to the arrival of an event, in microseconds."""
+        place = bisect_right(self.jumps, seq, key=itemgetter(0))
+        return self.jumps[place - 1][1] if place else 0
+
+    def steady(self, at: int | None, seq: int) -> int | None:
+        """Return an event's arrival as a clock that never jumps would have told it."""
+        return None if at is None else at + self.shift_at(seq)
 
     def count_unknown(self, type_: str) -> None:
         """Count an event of a type that is not known; the first hundred types are named."""

@@ -11,10 +11,10 @@ from typing import Any
 
 from eventstore.projection.conversation import is_settled
 from eventstore.projection.heard import heard_text
+from eventstore.projection.latency import elapsed_ms, moments_of
 from eventstore.projection.state import AudioSpan, Item, Part, Response, SessionState
 from eventstore.realtime.audio import bytes_per_ms, output_format
 from eventstore.realtime.dialects import response_config
-from eventstore.realtime.session_clock import DISORDER_US
 from eventstore.realtime.values import mapping, sequence, text
 from eventstore.times import to_iso
 
@@ -247,18 +247,6 @@ def _completed(entry: dict[str, Any], item: Item) -> dict[str, Any]:
     return entry
 
 
-def elapsed_ms(start: int | None, end: int | None) -> float | None:
-    """Milliseconds between two arrivals.
-
-    Returns:
-        None where either is unknown, or where the clock was set back between them; never less
-        than 0: events may be out of order by a little.
-    """
-    if start is None or end is None or end - start < -DISORDER_US:
-        return None
-    return max(0, end - start) / 1000
-
-
 def length_ms(start: int | None, end: int | None, shift_ms: float) -> float | None:
     """Milliseconds that a session took; None where its times are unknown.
 
@@ -275,7 +263,7 @@ def _response_notes(
     state: SessionState, response: Response, item_ids: list[str], deltas: bool
 ) -> dict[str, Any]:
     request = response.request
-    asked_at = request.at if request is not None else response.created_at
+    moments = moments_of(response)
     body = request.body if request is not None else {}
     audio = [
         {"item_id": item_id, **entry}
@@ -299,10 +287,10 @@ def _response_notes(
         "first_audio_at": to_iso(response.first_audio_at),
         "done_at": to_iso(response.done_at),
         "speech_ended_at": to_iso(response.speech_ended_at),
-        "time_to_first_text_ms": elapsed_ms(asked_at, response.first_text_at),
-        "time_to_first_audio_ms": elapsed_ms(asked_at, response.first_audio_at),
-        "speech_to_first_audio_ms": elapsed_ms(response.speech_ended_at, response.first_audio_at),
-        "duration_ms": elapsed_ms(response.created_at, response.done_at),
+        "time_to_first_text_ms": elapsed_ms(state, moments.asked, moments.first_text),
+        "time_to_first_audio_ms": elapsed_ms(state, moments.asked, moments.first_audio),
+        "speech_to_first_audio_ms": elapsed_ms(state, moments.speech_ended, moments.first_audio),
+        "duration_ms": elapsed_ms(state, moments.created, moments.done),
         "playback_started_at": to_iso(response.playback_started_at),
         "playback_stopped_at": to_iso(response.playback_stopped_at),
         "config": response_config(response.wire, body, response.session),

@@ -26,7 +26,8 @@ _TOOK_US = (
     "COALESCE(r.first_audio_at - r.speech_ended_at,"
     " COALESCE(r.first_audio_at, r.first_text_at) - r.created_at)"
 )
-# As `view.elapsed_ms`: where the clock was set back meanwhile, it is not known.
+# As `projection.latency.elapsed_ms`; a row has no moment from which a jump of the clock parts
+# the first sound or text. Where the clock was set back meanwhile, it is not known.
 ANSWER_US = (
     f"CASE WHEN {_TOOK_US} < {-DISORDER_US} THEN NULL WHEN {_TOOK_US} < 0 THEN 0"
     f" ELSE {_TOOK_US} END"

@@ -7,6 +7,7 @@ from typing import Any
 
 from eventstore.projection import view
 from eventstore.projection.conversation import is_settled
+from eventstore.projection.latency import is_jump_between, moments_of
 from eventstore.projection.session_view import session_resource
 from eventstore.projection.state import Billed, Item, Response, SessionState
 from eventstore.projection.usage import tokens_of
@@ -89,6 +90,7 @@ def response_row(state: SessionState, response: Response, opened_at: int) -> Row
     details = mapping(resource.get("status_details"))
     format_ = config["audio_format"]
     limit = config["max_output_tokens"]
+    created_at, speech_ended_at = _answered_from(state, response)
     return (
         state.session_id,
         response.id,
@@ -104,16 +106,30 @@ def response_row(state: SessionState, response: Response, opened_at: int) -> Row
         str(limit) if limit is not None else None,
         identifier(resource.get("conversation_id")),
         int(notes["interrupted"]),
-        response.created_at,
+        created_at,
         response.first_text_at,
         response.first_audio_at,
         response.done_at,
-        response.speech_ended_at,
+        speech_ended_at,
         tokens.input_tokens,
         tokens.output_tokens,
         tokens.total_tokens,
         dumps(resource),
     )
+
+
+def _answered_from(state: SessionState, response: Response) -> tuple[int | None, int | None]:
+    """When a response was created, and when speech ended before it, to measure its answer from.
+
+    Each is None if the clock jumped before the first sound or text: nobody knows what passed.
+    """
+    moments = moments_of(response)
+    first = moments.first_audio if response.first_audio_at is not None else moments.first_text
+    created_at, speech_ended_at = (
+        None if first.at is not None and is_jump_between(state, start, first) else start.at
+        for start in (moments.created, moments.speech_ended)
+    )
+    return created_at, speech_ended_at
 
 
 def metadata_of(state: SessionState, response: Response) -> Pairs:

@@ -13,11 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.calls import SAMPLE_STREAMS, voice_call
-from support.events import SESSION
+from support.events import SESSION, Call, log_events
 from support.examples import examples
 from support.recordings import folder
 
 from eventstore import EventStore
+from eventstore.archive.export_otel import read_spans, session_spans
+from eventstore.projection.fold import fold
 from eventstore.realtime.frames import Frame
 from eventstore.replay.player import paced
 from eventstore.replay.recording import record
@@ -139,3 +141,41 @@ def test_a_gap_of_the_clock_is_shown(database_url: str) -> None:
         notes = store.session(SESSION)["eventstore"]
         assert 70_000 < notes["clock_shift_ms"] < 78_000
         assert json.dumps(notes)
+
+
+@pytest.mark.parametrize("step", [-3600 * SECOND, -2 * SECOND, 5000 * SECOND])
+def test_spans_are_as_long_as_if_the_clock_had_not_jumped(step: int) -> None:
+    """But for what passed in the moment of the jump, 201 ms at most."""
+    frames = voice_call().frames
+    wanted = session_spans(fold(SESSION, log_events(frames)))
+    for number in range(2, len(frames)):  # the recorder notes the opening by itself
+        spans = session_spans(fold(SESSION, log_events(jumping(frames, {number: step}))))
+        assert {span.span_id for span in spans} == {span.span_id for span in wanted}
+        lengths_of = {span.span_id: span.end - span.start for span in wanted}
+        root = spans[0]
+        for span in spans:
+            assert root.start <= span.start <= span.end <= root.end
+            if step < 0:
+                assert abs(span.end - span.start - lengths_of[span.span_id]) <= 0.25 * SECOND
+            assert span.end - span.start < 4000 * SECOND
+
+
+def test_a_latency_over_a_clock_that_was_set_back_is_not_known(database_url: str) -> None:
+    """Also where more time passed than it was set back by: nobody can tell how much."""
+    call = Call().server("input_audio_buffer.speech_stopped", item_id="item_1", audio_end_ms=10)
+    call.created("resp_1").server("conversation.created", after=100, conversation={"id": "conv_1"})
+    call.begins_speech("resp_1", "item_2").sounds("resp_1", "item_2", 100).done("resp_1")
+    frames = jumping(call.frames, {3: -2 * SECOND})
+    later = [frame._replace(at=(frame.at or 0) + 5 * SECOND) for frame in frames[5:]]
+    with EventStore(database_url) as store:
+        store.append(SESSION, [*frames[:5], *later])
+        (response,) = store.show(SESSION)["responses"]
+        notes = response["eventstore"]
+        for name in ("time_to_first_audio_ms", "speech_to_first_audio_ms", "duration_ms"):
+            assert notes[name] is None, name
+        assert store.latency()["total"]["answers"] == 0
+        assert notes["first_audio_at"] and notes["speech_ended_at"]
+        assert not any(done.changed for done in store.rebuild())
+        spans = read_spans(store, SESSION)
+        (span,) = (span for span in spans if span.name.startswith("chat"))
+        assert not {name for name in span.attributes if "first" in name}

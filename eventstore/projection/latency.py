@@ -1,0 +1,60 @@
+"""How long a response took, by the clock of its session."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from eventstore.projection.state import Response, SessionState
+from eventstore.realtime.session_clock import DISORDER_US
+
+
+class Moment(NamedTuple):
+    """When something happened: the arrival of an event, None where unknown, and its seq."""
+
+    at: int | None
+    seq: int
+
+
+class Moments(NamedTuple):
+    """When what belongs to a response happened."""
+
+    asked: Moment
+    created: Moment
+    first_text: Moment
+    first_audio: Moment
+    done: Moment
+    speech_ended: Moment
+
+
+def moments_of(response: Response) -> Moments:
+    """Return when what belongs to a response happened."""
+    request, created = response.request, Moment(response.created_at, response.created_seq)
+    return Moments(
+        Moment(request.at, request.seq) if request is not None else created,
+        created,
+        Moment(response.first_text_at, response.first_text_seq),
+        Moment(response.first_audio_at, response.first_audio_seq or 0),
+        Moment(response.done_at, response.done_seq or 0),
+        Moment(response.speech_ended_at, response.speech_ended_seq),
+    )
+
+
+def elapsed_ms(state: SessionState, start: Moment, end: Moment) -> float | None:
+    """Return the milliseconds between two moments.
+
+    Returns:
+        None where either is unknown, or where the clock jumped between them: what passed
+        meanwhile is not known. Never less than 0: events may be out of order by a little.
+    """
+    if start.at is None or end.at is None or is_jump_between(state, start, end):
+        return None
+    if end.at - start.at < -DISORDER_US:
+        return None
+    return max(0, end.at - start.at) / 1000
+
+
+def is_jump_between(state: SessionState, start: Moment, end: Moment) -> bool:
+    """Return True if the clock jumped between two moments, so that they cannot be compared."""
+    if not state.jumps:  # nearly always
+        return False
+    return state.shift_at(start.seq) != state.shift_at(end.seq)

@@ -7,16 +7,18 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from types import FrameType
 from typing import Any, TypeVar
 
 import click
 
-from eventstore.cli import failures
+from eventstore.cli import failures, outlasting
 from eventstore.cli.options import db_option, json_option, open_store
 from eventstore.cli.output import clean, counted, print_json, print_line, progress_bar, say
 from eventstore.errors import Failure, SomeFailedError
+from eventstore.event_store import EventStore
 
 Done = TypeVar("Done")
 
@@ -106,7 +108,8 @@ def project(context: click.Context, follow: bool, interval: float, url: str, as_
     Needed where sessions are appended with projection="deferred", and after an upgrade. Then it
     keeps sums of days that are over, so that usage is answered soon; with --follow each minute.
     A session that cannot be projected stops no other: it is told, and named by `eventstore
-    status`. With --follow it is tried again, with pauses that grow up to ten minutes.
+    status`. With --follow it is tried again, with pauses that grow up to ten minutes; and where
+    the whole database goes away, it waits until it is back.
 
     \b
     Examples:
@@ -114,44 +117,60 @@ def project(context: click.Context, follow: bool, interval: float, url: str, as_
       eventstore project --follow
     """
     stop = threading.Event()
-    if follow:
-        _stop_on_signal(stop)
-    sessions = events = days = 0
-    next_sums = 0.0
-    failed: list[Failure] = []
-    failed_days: list[Failure] = []
+    work = _Projecting(stop, follow)
     with open_store(url) as store:
-        while True:
-            with failing(failed):
-                for done in until(stop, store.project(waits=follow)):
-                    sessions, events = sessions + 1, events + done.seq
-                    if follow:
-                        say(f"projected {done.session_id} up to {done.seq}")
-            if time.monotonic() >= next_sums and not stop.is_set():
-                with failing(failed_days):
-                    for _ in until(stop, store.sum_days()):
-                        days += 1
-                next_sums = time.monotonic() + _SUMS_EACH
-            if not follow:
-                break
-            # A worker that goes on tells them as they come; `status` knows what is left.
-            _tell(failed, failed_days)
-            failed.clear()
-            failed_days.clear()
-            if stop.wait(interval):
-                break
-    errors = _tell(failed, failed_days)
+        if follow:
+            _stop_on_signal(stop)
+            outlasting.run(partial(work.look, store), stop, interval)
+        else:
+            work.look(store)
+    errors = [] if follow else work.tell()
     if as_json:
-        done_ = _done("eventstore.project", sessions, events)
-        print_json(done_ | {"summed_days": days, "errors": errors})
+        done = _done("eventstore.project", work.sessions, work.events)
+        print_json(done | {"summed_days": work.days, "errors": errors})
     else:
-        what = f"{counted(sessions, 'session')} with {counted(events, 'event')}"
-        print_line(f"Projected {what}; summed up {counted(days, 'day')}.")
+        what = f"{counted(work.sessions, 'session')} with {counted(work.events, 'event')}"
+        print_line(f"Projected {what}; summed up {counted(work.days, 'day')}.")
     context.exit(1 if errors else 0)
 
 
-def _tell(failed: list[Failure], failed_days: list[Failure]) -> failures.Told:
-    return failures.tell(failed) + failures.tell(failed_days, "day")
+class _Projecting:
+    """Projects what is behind, and counts what was done.
+
+    Args:
+        stop: is set when it shall end.
+        follow: it goes on: what fails is told as it comes, and waits until it is tried again.
+    """
+
+    def __init__(self, stop: threading.Event, follow: bool) -> None:
+        self._stop, self._follow = stop, follow
+        self.sessions = self.events = self.days = 0
+        self._next_sums = 0.0
+        self._failed: list[Failure] = []
+        self._failed_days: list[Failure] = []
+
+    def look(self, store: EventStore) -> None:
+        """Project what is behind, and sum up days where that is due."""
+        try:
+            with failing(self._failed):
+                for done in until(self._stop, store.project(waits=self._follow)):
+                    self.sessions, self.events = self.sessions + 1, self.events + done.seq
+                    if self._follow:
+                        say(f"projected {done.session_id} up to {done.seq}")
+            if time.monotonic() >= self._next_sums and not self._stop.is_set():
+                with failing(self._failed_days):
+                    for _ in until(self._stop, store.sum_days()):
+                        self.days += 1
+                self._next_sums = time.monotonic() + _SUMS_EACH
+        finally:
+            if self._follow:  # `status` knows what is left
+                self.tell()
+
+    def tell(self) -> failures.Told:
+        """Tell what failed since it was told last."""
+        told = failures.tell(self._failed) + failures.tell(self._failed_days, "day")
+        self._failed, self._failed_days = [], []
+        return told
 
 
 def until(stop: threading.Event, done: Iterator[Done]) -> Iterator[Done]:

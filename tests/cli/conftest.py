@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from capture.databases import database_url, shared_postgres_url, store
 from cli.terminal import Terminal
+from support.postgres import PostgresServer
 
 from eventstore import EventStore
 from eventstore.demo import call_lines
@@ -45,3 +47,11 @@ def sample_call(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("sample") / "call.jsonl"
     path.write_text("".join(f"{line}\n" for line in call_lines()))
     return path
+
+
+@pytest.fixture
+def own_postgres_url(postgres: PostgresServer, postgres_template: str) -> Iterator[str]:
+    """A PostgreSQL database of its own, to be shut."""
+    name = postgres.create_database(postgres_template)
+    yield postgres.url(name)
+    postgres.drop_database(name)

@@ -12,14 +12,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psycopg
 import pytest
 from cli.pty_terminal import in_terminal
 from cli.terminal import COMMAND, Terminal
-from sqlalchemy.engine import make_url
 from support.calls import beta_tool_call, cut_off_call, voice_call
 from support.events import Call
 from support.postgres import PostgresServer
+from support.shut_database import shut
 
 from eventstore import EventStore, Frame, NotFoundError
 from eventstore.cli.stopping import stopped_by_signals
@@ -253,26 +252,6 @@ def test_a_signal_that_is_ignored_stays_ignored() -> None:
 
 
 # A database that goes away
-
-
-@pytest.fixture
-def own_postgres_url(postgres: PostgresServer, postgres_template: str) -> Iterator[str]:
-    """A PostgreSQL database of its own, to be shut."""
-    name = postgres.create_database(postgres_template)
-    yield postgres.url(name)
-    postgres.drop_database(name)
-
-
-def shut(postgres: PostgresServer, url: str, is_shut: bool) -> None:
-    """Refuse connections to a database and end those that there are, or allow them again."""
-    name = make_url(url).database or ""
-    server = make_url(postgres.url("postgres")).set(drivername="postgresql")
-    with psycopg.connect(server.render_as_string(False), autocommit=True) as connection:
-        allowed = "false" if is_shut else "true"
-        connection.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS {allowed}'.encode())
-        if is_shut:
-            sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
-            connection.execute(sql, (name,))
 
 
 def test_it_goes_on_when_the_database_is_back(

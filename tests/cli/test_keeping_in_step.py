@@ -7,6 +7,8 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -15,9 +17,13 @@ from sqlalchemy import text
 from support.calls import beta_tool_call, cut_off_call, voice_call
 from support.events import Call
 from support.poison import poison
+from support.postgres import PostgresServer
 from support.rows import read_model_rows
+from support.shut_database import shut
 
 from eventstore import EventStore
+from eventstore.cli import outlasting
+from eventstore.errors import ClosedError
 from eventstore.projection.state import PROJECTOR_VERSION
 from eventstore.store import tables
 
@@ -203,6 +209,69 @@ def test_project_follow_tries_again_and_does_not_starve_others(
     # It waited between tries: as many lines as tries, and not one for each look.
     assert 2 <= err.count(b"Error: session cut") <= 6
     assert recorded.status()["failed_projections"] == 0
+
+
+def test_project_follow_goes_on_when_the_database_is_back(
+    bare_terminal: Terminal,
+    postgres: PostgresServer,
+    own_postgres_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("EVENTSTORE_URL", own_postgres_url)
+    follower = bare_terminal.start("project", "--follow", "--interval", "0.02")
+    said: list[bytes] = []
+
+    def away() -> int:
+        return sum(line.endswith(b"; trying again until it is back\n") for line in said)
+
+    reader = Thread(target=lambda: said.extend(follower.stderr or ()))
+    reader.start()
+    try:
+        for name in ("voice", "tools"):
+            with EventStore(own_postgres_url, projection="deferred") as writer:
+                writer.append(name, CALLS[name]().frames)
+                until(lambda: writer.status()["behind"] == 0)
+            shut(postgres, own_postgres_url, True)
+            until(lambda name=name: away() == (1 if name == "voice" else 2))
+            shut(postgres, own_postgres_url, False)
+            until(lambda: away() == said.count(b"The database is back.\n"))
+        assert follower.poll() is None
+        follower.send_signal(signal.SIGTERM)
+        follower.wait(PATIENCE)
+    finally:
+        _end(follower)
+        reader.join()
+    assert follower.returncode == 0
+    # One line each time that it goes, and one each time that it is back.
+    assert [away(), len(said)] == [2, 6]
+
+
+def test_what_outlasts_an_outage_goes_on(database_url: str, tmp_path: Path) -> None:
+    away = "postgresql://nobody@127.0.0.1:1/nothing"
+    if database_url.startswith("sqlite"):
+        away = f"sqlite:///{tmp_path}/later/calls.db"
+    (tmp_path / "later").mkdir()
+    unreachable = EventStore(away, check_schema=False)
+    (tmp_path / "later").rmdir()
+    looks: list[int] = []
+    stop = Event()
+
+    def look() -> None:
+        looks.append(1)
+        if len(looks) <= 3:
+            unreachable.status()
+        with EventStore(database_url) as store:
+            store.status()
+        stop.set()
+
+    outlasting.run(look, stop, 0.001)
+    assert len(looks) == 4
+
+
+def test_what_is_no_outage_ends_what_outlasts_them(store: EventStore) -> None:
+    store.close()
+    with pytest.raises(ClosedError):
+        outlasting.run(lambda: print(store.status()), Event(), 0.001)
 
 
 def test_one_day_that_cannot_be_summed_stops_no_other(

@@ -15,29 +15,18 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from eventstore.realtime.frames import decode_columns
-from eventstore.realtime.secrets import (
-    HARMLESS_HEADERS,
-    REMOVED,
-    is_key,
-    is_secret_name,
-    plain,
-    secrets_in,
-    secrets_of_address,
+from eventstore.realtime.mask_names import (
+    ADDRESS,
+    HEADERS,
+    NO_PAIRS,
+    SECRET,
+    below_of,
+    is_secret,
 )
-
-# What is known of all that stands within a container, as bits.
-_SECRET = 1  # all texts are secret
-_HEADERS = 2  # entries are headers of a request
-_SCHEMA = 8  # a function's schema: keys are names of parameters
-_PARAMETER = 16  # a parameter that holds a secret
-_LOGPROBS = 32  # `token` is a piece of a word
-_ADDRESS = 64  # the text is the address of a tool's server
-
-_SCHEMAS = frozenset({"properties", "patternproperties", "defs", "definitions"})
-_HEADER_NAMES = frozenset(
-    f"{name}headers" for name in ("", "http", "extra", "custom", "request", "default")
-)
-_EXAMPLES = frozenset({"default", "example", "examples", "const"})
+from eventstore.realtime.secret_addresses import secrets_of_address, secrets_of_headers
+from eventstore.realtime.secret_names import REMOVED, is_secret_name
+from eventstore.realtime.secret_pairs import Container, has_secret_name, is_named_before, part_of
+from eventstore.realtime.secrets import is_key, may_hold, secrets_in
 
 _TOKEN = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"?|[{}\[\]:,]|(-?[0-9][0-9.eE+\-]*+)', re.DOTALL)
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
@@ -50,15 +39,6 @@ _FEW_DIGITS = 4
 _SHORTEST = 7
 _AUDIO, _HEAD = 2000, 400
 _BLOCK = 256
-
-# A frame that has none of these has no secret; to look for them takes a fraction of the time.
-_HINTS = (
-    *("key", "token", "secret", "pass", "pwd", "credential", "cookie", "auth", "jwt", "bearer"),
-    *("headers", "connection", "sk-", "sk_", "ek_", "ek-", "://", "basic ", "eyj", "-----begin"),
-    *("\\u00", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "_pat_", "glpat-", "hf_", "gsk_", "xai-"),
-    *("xox", "xapp-", "npm_", "pypi-", "whsec_", "shpat_", "rk_live_", "sg.", "aiza", "ya29."),
-    *("tvly-", "r8_"),
-)
 
 
 class Masked(NamedTuple):
@@ -100,7 +80,7 @@ def mask_frame(text: str | bytes) -> Masked:
         return Masked(clean.encode() if isinstance(clean, str) else clean, count)
     if len(text) > _AUDIO and ('"audio' in text or "audio.delta" in text[:_HEAD]):
         return _mask_around_audio(text)
-    found = _merged(_in_json(text, 0)) if _may_hold(text) else []
+    found = _merged(_in_json(text, 0)) if may_hold(text) else []
     return Masked(_with(text, found), len(found)) if found else Masked(text, 0)
 
 
@@ -123,15 +103,21 @@ def mask_value(value: Any) -> Any:
         if isinstance(inner, dict):
             made: Any = {}
             holder[place] = made
+            is_named = has_secret_name(inner)
             for name, entry in inner.items():
-                below, clean = _below(bits, name), _clean_name(name)
+                below, clean = below_of(bits, name), _clean_name(name)
+                if is_named and part_of(name) == "value":
+                    below = SECRET
                 made[clean] = entry
-                fresh = not bits & _SECRET
-                _put(made, clean, below, _is_secret(below, bits), fresh, tasks)
+                fresh = not bits & SECRET
+                _put(made, clean, below, is_secret(below, bits), fresh, tasks)
         else:
             holder[place] = made = list(inner)
-            for index in range(len(made)):
-                _put(made, index, bits, bool(bits & _SECRET), False, tasks)
+            for index, entry in enumerate(inner):
+                named = (
+                    not bits & NO_PAIRS and index > 0 and is_named_before(made[index - 1], entry)
+                )
+                _put(made, index, bits, bool(bits & SECRET) or named, False, tasks)
     return root[0]
 
 
@@ -142,7 +128,7 @@ def mask_words(text: str, bits: int = 0) -> str:
     # Most texts of a resource are ids and words like `in_progress`: a look is enough.
     if len(text) < _BLOCK and text.isidentifier() and text.isascii():
         return REMOVED if is_key(text) else text
-    if not bits & _ADDRESS and not _may_hold(text):
+    if not bits & (ADDRESS | HEADERS) and not may_hold(text):
         return text
     found = _merged(_in_words(text, bits, 1))
     return _with(text, found) if found else text
@@ -199,77 +185,7 @@ def _put(
         made[place] = REMOVED
 
 
-# What names say of what stands under them
-
-
-def _below(bits: int, name: str) -> int:
-    """What is known of what stands under a key of an object of which `bits` is known."""
-    if bits & _SECRET:
-        return bits
-    if bits & _HEADERS:
-        return 0 if plain(name) in HARMLESS_HEADERS else _SECRET
-    kind = _kind(name)
-    if not kind:
-        return bits & ~_ADDRESS
-    if bits & _SCHEMA:
-        return _below_schema(bits, kind)
-    if kind == "secret":
-        return _SECRET
-    if kind == "token":
-        return bits if bits & _LOGPROBS else _SECRET
-    if kind == "schema":
-        return bits | _SCHEMA
-    return bits | _KINDS.get(kind, 0)
-
-
-_KINDS = {"headers": _HEADERS, "logprobs": _LOGPROBS, "address": _ADDRESS}
-
-
-def _below_schema(bits: int, kind: str) -> int:
-    if kind in ("secret", "token"):
-        return bits | _PARAMETER
-    if kind == "schema":
-        return bits & ~_PARAMETER
-    if kind == "example" and bits & _PARAMETER:
-        return _SECRET
-    return bits
-
-
-@lru_cache(maxsize=10_000)
-def _kind(name: str) -> str:
-    """What a name says of what stands under it; empty where that is nothing."""
-    found = plain(name)
-    if found == "token":
-        return "token"
-    if is_secret_name(name):
-        return "secret"
-    if found in _HEADER_NAMES:
-        return "headers"
-    if found in ("logprobs", "toplogprobs"):
-        return "logprobs"
-    if found in _SCHEMAS:
-        return "schema"
-    if found in _EXAMPLES:
-        return "example"
-    return "address" if found == "serverurl" else ""
-
-
-def _is_secret(below: int, bits: int) -> bool:
-    """Whether a text is secret that stands right under a key.
-
-    Args:
-        below: what is known of what stands under that key.
-        bits: what is known of the key's object.
-    """
-    return bool(below & _SECRET or (below & _PARAMETER and not bits & _PARAMETER))
-
-
 # Where secrets stand in texts
-
-
-def _may_hold(text: str) -> bool:
-    lowered = text.lower()
-    return any(hint in lowered for hint in _HINTS)
 
 
 def _in_json(text: str, level: int) -> Iterator[_Found]:
@@ -278,38 +194,51 @@ def _in_json(text: str, level: int) -> Iterator[_Found]:
     Args:
         level: how many texts this one stands in.
     """
-    # Of each container that is open: what is known of it, whether it is an object, and what is
-    # known of what stands under the key that is open in it.
-    open_: list[tuple[int, bool, int]] = []
-    bits, is_object, below, at_key = 0, False, 0, False
+    outer: list[Container] = []
+    here, at_key = Container(0, is_object=False), False
     for token in _TOKEN.finditer(text):
         raw = token[1]
         if raw is not None:
             start = token.start(1)
             if at_key:
                 name, _ = _unescaped(raw)
-                below = _below(bits, name)
+                here.below = SECRET if here.begins_secret(name) else below_of(here.bits, name)
                 yield from _in_text(raw, start, 0, level)
-            elif not _is_secret(below, bits):
-                yield from _in_text(raw, start, below, level)
+            elif not is_secret(here.below, here.bits) and not _is_named(here, raw):
+                yield from _in_text(raw, start, here.below, level)
+                if (held := here.reads(raw, token.span(1))) is not None:
+                    yield _Found(*held)
             elif raw and raw != REMOVED:
                 yield _Found(start, token.end(1))
             continue
         mark = token[0]
         if mark in ("{", "["):
-            open_.append((bits, is_object, below))
-            bits, is_object = below, mark == "{"
-            at_key = is_object
+            outer.append(here)
+            here = Container(here.below, is_object=mark == "{")
+            at_key = here.is_object
         elif mark in ("}", "]"):
-            bits, is_object, below = open_.pop() if open_ else (0, False, 0)
+            here = outer.pop() if outer else Container(0, is_object=False)
             at_key = False
         elif mark == ":":
             at_key = False
         elif mark == ",":
-            at_key = is_object
-        elif is_object and len(mark) >= _FEW_DIGITS and _is_secret(below, bits) > bits & _SECRET:
+            at_key = here.is_object
+        elif _is_secret_number(here, mark):
             # Within a text, quotes would have to be escaped as that text is.
             yield _Found(*token.span(), "0" if level else f'"{REMOVED}"')
+
+
+def _is_secret_number(here: Container, mark: str) -> bool:
+    """Whether a number stands right under the name that says that it is secret."""
+    is_fresh = is_secret(here.below, here.bits) > here.bits & SECRET
+    return here.is_object and is_fresh and len(mark) >= _FEW_DIGITS
+
+
+def _is_named(here: Container, raw: str) -> bool:
+    """Whether a text in a list is secret by the text before it."""
+    if here.is_object or here.bits & NO_PAIRS or not here.last:
+        return False
+    return is_named_before(here.last, _unescaped(raw)[0])
 
 
 def _in_text(raw: str, start: int, bits: int, level: int) -> Iterator[_Found]:
@@ -331,12 +260,14 @@ def _in_words(text: str, bits: int, level: int) -> Iterator[_Found]:
     """Yield the secrets of words, and of JSON in them."""
     if len(text) >= _BLOCK and _BASE64.fullmatch(text):
         return
-    if bits & _ADDRESS:
+    if bits & HEADERS:
+        yield from (_Found(*span) for span in secrets_of_headers(text))
+    if bits & ADDRESS:
         yield from (_Found(*span) for span in secrets_of_address(text))
     opening = _OPENING.search(text)
     is_json = opening is not None and opening.start() == 0
     yield from (_Found(*span) for span in secrets_in(text, is_json))
-    if opening is None or not _may_hold(text):
+    if opening is None or not may_hold(text):
         return
     if level >= _LEVELS:
         yield _Found(0, len(text))
@@ -397,7 +328,7 @@ def _mask_around_audio(text: str) -> Masked:
     _, frame, offset, _, _ = decode_columns(text)
     if offset is None or offset < 0:
         frame, offset = text, len(text)
-    if not _may_hold(frame):
+    if not may_hold(frame):
         return Masked(text, 0)
     cut = len(text) - len(frame)
     found = [

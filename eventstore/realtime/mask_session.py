@@ -12,11 +12,20 @@ from collections import OrderedDict
 
 from eventstore.realtime.frames import parse
 from eventstore.realtime.mask import Masked, mask_frame, with_delta
-from eventstore.realtime.secrets import ASSIGNED, QUOTED, REMOVED, is_secret_name, plain, secrets_in
+from eventstore.realtime.secret_names import REMOVED, plain
+from eventstore.realtime.secrets import (
+    ASSIGNED,
+    QUOTED,
+    closing,
+    is_assigned_secret,
+    secrets_in,
+)
 from eventstore.realtime.values import text as text_of
 
 # Texts that are streamed at once, and characters of each that are looked at again.
 _MOST, _TAIL = 64, 300
+# What ends a secret is no longer than this: an escaped quote.
+_MARK = 16
 _BRACKETS = {"{": "}", "[": "]"}
 _WORD_ENDS = re.compile(r"[\s\"'\\&,;{}\[\]()<>]")
 
@@ -57,6 +66,7 @@ class _Streamed:
 
     def __init__(self) -> None:
         self._tail = ""
+        self._kept = ""  # the end of what is known of the secret that is open
         self._ends: re.Pattern[str] | None = None  # what ends the secret that is open
         self._depth = 0  # of containers, where all that is in them is secret
 
@@ -64,19 +74,29 @@ class _Streamed:
         """Take the next piece; return True if some of it is secret."""
         begin = 0
         if self._ends is not None:
-            begin = self._end_of(piece, 0)
-            if begin < 0:
+            kept = len(self._kept)
+            end = self._end_of(self._kept + piece, 0, kept)
+            if end < 0:
+                self._kept = (self._kept + piece)[-_MARK:]
                 return True
+            begin = max(0, end - kept)
             self._tail = ""
         text, base = self._tail + piece[begin:], len(self._tail)
         touched = self._look(text, base)
         self._tail = text[-_TAIL:]
         return touched or begin > 0
 
-    def _end_of(self, text: str, begin: int) -> int:
-        """Where the secret that is open ends; -1 where it goes on behind the text."""
+    def _end_of(self, text: str, start: int, known: int) -> int:
+        """Where the secret that is open ends; -1 where it goes on behind the text.
+
+        Args:
+            start: where to look from.
+            known: up to where it is known not to end.
+        """
         assert self._ends is not None  # noqa: S101
-        for found in self._ends.finditer(text, begin):
+        for found in self._ends.finditer(text, start):
+            if found.end() <= known:
+                continue
             if self._depth and found[0] in _BRACKETS:
                 self._depth += 1
                 continue
@@ -92,26 +112,28 @@ class _Streamed:
         for _, stop in secrets_in(text):
             touched = touched or stop > base
             if stop == len(text):
-                self._ends = _WORD_ENDS
+                self._ends, self._kept = _WORD_ENDS, ""
         place = 0
         while (found := ASSIGNED.search(text, place)) is not None:
             place = found.end()
             is_headers = plain(found[1]).endswith("headers")
-            if not (is_headers or is_secret_name(found[1])):
+            if not (is_headers or is_assigned_secret(text, found)):
                 continue
             quote = QUOTED.match(text, place)
             opening = text[place : place + 1]
-            if quote is not None and not is_headers:
-                mark = re.escape(quote[0])
-                self._ends = re.compile(mark if "\\" in quote[0] else rf"(?<!\\){mark}")
+            if quote is not None:
+                self._ends = closing(quote[0])
                 place = quote.end()
+                if self._ends is None:
+                    continue
             elif opening in _BRACKETS:
                 self._ends, self._depth = re.compile(r"[{}\[\]]"), 1
                 place += 1
             else:
                 continue
-            start, place = place, self._end_of(text, place)
+            start, place = place, self._end_of(text, place, place)
             if place < 0:
+                self._kept = text[max(start, len(text) - _MARK) :]
                 return touched or len(text) > max(base, start)
             touched = touched or place > max(base, start)
         return touched

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from eventstore.realtime.catalogue import INPUT_AUDIO, canonical
 from eventstore.realtime.frames import decode_columns
-from eventstore.realtime.secrets import REMOVED
+from eventstore.realtime.secret_names import REMOVED
 from eventstore.realtime.values import dumps, mapping, text
 from eventstore.replay.causality import Expected, Script, is_id
 from eventstore.replay.ids import Ids

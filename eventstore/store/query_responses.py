@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from eventstore.errors import NotFoundError
 from eventstore.realtime.mask import mask_words
-from eventstore.realtime.secrets import REMOVED
+from eventstore.realtime.secret_names import REMOVED
 from eventstore.realtime.values import loads
 from eventstore.store import search
 from eventstore.store.conditions import (

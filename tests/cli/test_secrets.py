@@ -14,7 +14,7 @@ from support.planted import planted_call
 from support.recordings import folder
 
 from eventstore import EventStore
-from eventstore.realtime.secrets import REMOVED
+from eventstore.realtime.secret_names import REMOVED
 
 SECRETS = st.text(string.ascii_letters + string.digits, min_size=12).map(lambda s: f"q7Z{s[:40]}")
 HANDED_ON = (

@@ -14,7 +14,7 @@ from support.strategies import any_text, frames, json_values
 
 from eventstore.realtime.mask import mask_frame, mask_value, mask_words
 from eventstore.realtime.mask_session import SessionMask
-from eventstore.realtime.secrets import REMOVED
+from eventstore.realtime.secret_names import REMOVED
 
 
 def clean_of(text: str | bytes) -> str | bytes:
@@ -176,6 +176,8 @@ def test_texts_within_texts_are_read_and_what_is_too_deep_is_masked_whole() -> N
         ('{"api_key": "q7Zqq8ZqX", "city": "Oslo"}', "q7Zqq8ZqX"),
         ('{"headers":{"X-A":"q7Zqq8ZqX"},"city":"Oslo"}', "q7Zqq8ZqX"),
         (json.dumps({"body": '{"passwd":"q7Zqq8ZqX"}', "city": "Oslo"}), "q7Zqq8ZqX"),
+        (r"""so {"body": "{\"passwd\": \"q7\\\"Zqq8ZqX\"}"} in Oslo""", "Zqq8ZqX"),
+        ("pass: API key: 'q7Zqq8ZqX' in the city of Oslo", "q7Zqq8ZqX"),
         ("use sk-proj-q7Zqq8ZqXq7Zqq8ZqXq7Zqq8ZqX in Oslo", "q7Zqq8ZqXq7Zqq8ZqXq7Zqq8ZqX"),
     ],
 )

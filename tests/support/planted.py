@@ -30,6 +30,9 @@ def planted_call(secret: str) -> Call:
     }
     named = dict.fromkeys(NAMES, secret)
     inner = json.dumps({"deep": [named], "again": json.dumps({"password": secret}), "city": "Oslo"})
+    pair = [{"name": "OPENAI_API_KEY", "value": secret}, {"value": secret, "key": "token"}]
+    args = ["run", "--api-key", secret, f"curl -u admin:{secret} -H 'Cookie: a=b; sid={secret}'"]
+    inner = json.dumps({**json.loads(inner), "env": pair, "args": args, "headers": f"X: {secret}"})
     session = {"id": "sess_planted", "model": "gpt-realtime", "tools": [tool], "instructions": key}
     call = Call()
     call.server("session.created", session={**session, "client_secret": {"value": f"ek_{secret}"}})
@@ -54,7 +57,8 @@ def planted_call(secret: str) -> Call:
     call.server("conversation.item.added", item=called)
     result = {
         "id": "item_4", "type": "function_call_output", "call_id": "call_1",
-        "output": f"Authorization: Bearer {secret}\n{inner}",
+        "output": f"Authorization: Bearer {secret}\n<apiKey>{secret}</apiKey>"
+        f" API key: {secret} password => '{secret}, {secret}'\n{inner}",
     }  # fmt: skip
     call.client("conversation.item.create", item=result)
     call.server("conversation.item.added", item=result)

@@ -1,0 +1,88 @@
+"""Names that secrets stand under: the one list for all that masks. Pure."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from urllib.parse import unquote
+
+#: What stands in place of a secret.
+REMOVED = "[removed]"
+
+# Names are compared without case and signs. A name that ends like this holds a secret.
+_ENDINGS = (
+    *("authorization", "apikey", "subscriptionkey", "accesskey", "secretkey", "privatekey"),
+    *("signingkey", "encryptionkey", "ephemeralkey", "accountkey", "masterkey", "sharedkey"),
+    *("authkey", "appkey", "consumerkey", "servicekey", "functionskey", "deploykey", "sshkey"),
+    *("hmackey", "licensekey", "openaikey", "azurekey", "loginkey", "keymaterial", "accesskeyid"),
+    *(
+        "secretvalue",
+        "tokenvalue",
+        "secretstring",
+        "basicauth",
+        "proxyauth",
+        "xauth",
+        "csrf",
+        "xsrf",
+    ),
+    *("token", "accesstokens", "authtokens", "refreshtokens", "apitokens", "secret", "secrets"),
+    *("apikeys", "password", "passwords", "passwd", "pwd", "passphrase", "passcode"),
+    *("credential", "credentials", "cookie", "cookies", "jwt", "bearer", "connectionstring"),
+)
+_WHOLE = frozenset({"auth", "oauth", "pass", "authentication"})
+_WITHIN = ("password", "passwd", "apikey", "clientsecret", "accesstoken", "refreshtoken")
+# These end with "token", and are places in a list or parts of a model's vocabulary.
+_HARMLESS = frozenset(
+    f"{name}token"
+    for name in (
+        *("page", "nextpage", "previouspage", "next", "prev", "continuation", "sync", "pagination"),
+        *("max", "per", "eos", "bos", "pad", "stop", "unk", "mask", "timestamp", "cursor"),
+    )
+)
+#: In the query of an address, these names hold a secret as well.
+_QUERY = frozenset({"key", "sig", "signature", "pw", "sas", "hmac", "assertion", "ticket"})
+_QUERY_ENDINGS = ("signature", "assertion")
+#: Headers that say nothing of whoever sends them.
+HARMLESS_HEADERS = frozenset(
+    {
+        *("accept", "acceptencoding", "acceptlanguage", "contenttype", "contentlength", "host"),
+        *("contentencoding", "useragent", "date", "connection", "cachecontrol", "openaibeta"),
+    }
+)
+_DIGIT = re.compile("[0-9]")
+_MIXED = re.compile("[a-z][A-Z]|[A-Z][a-z]+[A-Z]")
+
+
+@lru_cache(maxsize=10_000)
+def plain(name: str) -> str:
+    """Return a name without case and signs, as names are compared: `X-Api-Key` is `xapikey`."""
+    return re.sub("[^a-z0-9]", "", name.lower())
+
+
+@lru_cache(maxsize=10_000)
+def is_secret_name(name: str) -> bool:
+    """Return True if what stands under this name is a secret.
+
+    Args:
+        name: as it is written, such as `api_key`, `X-Api-Key` or `apiKey`.
+    """
+    found = plain(name).rstrip("0123456789")
+    if found in _HARMLESS:
+        return False
+    return found in _WHOLE or found.endswith(_ENDINGS) or any(part in found for part in _WITHIN)
+
+
+def is_secret_parameter(name: str) -> bool:
+    """Return True if what stands under this name in the query of an address is a secret."""
+    found = plain(unquote(name))
+    return found in _QUERY or found.endswith(_QUERY_ENDINGS) or is_secret_name(found)
+
+
+def is_mixed(value: str) -> bool:
+    """Return True if a value has digits or letters of both cases, as words hardly have."""
+    return _DIGIT.search(value) is not None or _MIXED.search(value) is not None
+
+
+def has_digit(value: str) -> bool:
+    """Return True if a value has a digit."""
+    return _DIGIT.search(value) is not None

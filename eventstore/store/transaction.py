@@ -10,10 +10,12 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import lru_cache
+from threading import get_ident
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -46,7 +48,8 @@ class Transaction(forks.User):
         self.allowed = allowed
         self.postgresql = dialect == "postgresql"
         self.left = False
-        super().__init__(is_local=not self.postgresql)
+        # What `User` does: a call of it would show in an append of one frame.
+        self.is_local, self.thread, self.calling = not self.postgresql, get_ident(), False
 
     def cipher(self, session_id: str) -> Cipher | None:
         """What to encrypt a session's content with: see `KeyRing.to_write`."""
@@ -61,9 +64,13 @@ class Transaction(forks.User):
 
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """Execute; the number of rows changed."""
-        self.begin_call()
+        self.calling = True  # `begin_call`, where its call would show
+        if forks.pending is not None:
+            forks.wait(self)
+        if self.postgresql:
+            sql = _percent(sql)
         try:
-            return int(self.connection.execute(self._sql(sql), parameters).rowcount)
+            return int(self.connection.execute(sql, parameters).rowcount)
         finally:
             self.calling = False
 
@@ -163,13 +170,26 @@ def autocommit(engine: Engine) -> Iterator[Transaction]:
         try:
             yield tx
         finally:
-            tx.connection.autocommit = False
+            # Amid a statement that was interrupted it cannot be set; that connection is dropped.
+            with suppress(psycopg.ProgrammingError):
+                tx.connection.autocommit = False
 
 
 class _Using:
     """A connection for one transaction. A class, since generators cost microseconds."""
 
-    __slots__ = ("_begin", "_commits", "_ends", "_engine", "_held", "_lock", "_seconds", "_tx")
+    __slots__ = (
+        "_begin",
+        "_commits",
+        "_connections",
+        "_ends",
+        "_engine",
+        "_held",
+        "_lock",
+        "_options",
+        "_seconds",
+        "_tx",
+    )
 
     def __init__(
         self,
@@ -180,33 +200,33 @@ class _Using:
         limited: bool = False,
     ) -> None:
         self._engine, self._begin, self._commits, self._ends = engine, begin, commits, ends
-        self._seconds = engine.get_execution_options()[TIME_LIMIT] if limited else None
+        self._options = options = engine.get_execution_options()
+        self._connections: Connections = options[CONNECTIONS]
+        self._seconds = options[TIME_LIMIT] if limited else None
+        self._held: Held | None = None
 
     def __enter__(self) -> Transaction:
-        options = self._engine.get_execution_options()
-        connections: Connections = options[CONNECTIONS]
+        options, connections = self._options, self._connections
         # A database in memory is one connection: its transactions wait for each other.
         self._lock = connections.lock or (connections.writing if self._commits else None)
         if self._lock is not None and not self._lock.acquire(timeout=_LONGEST_WAIT):
             raise unavailable(TimeoutError("database is locked"))
         tx = self._tx = Transaction(self._engine.dialect.name, options[KEYS], options[ALLOWED])
-        forks.enter(tx)
-        tx.begin_call()
         try:
+            forks.enter(tx)
+            tx.begin_call()
             held = self._held = _take(self._engine, connections)
             tx.connection = held.connection
-        except BaseException:
-            self._end()
-            raise
-        begin = self._begin
-        if self._seconds is not None:
-            begin = _limit(held.connection, begin, self._seconds, tx.postgresql)
-        if begin is not None:
-            try:
+            begin = self._begin
+            if self._seconds is not None:
+                begin = _limit(held.connection, begin, self._seconds, tx.postgresql)
+            if begin is not None:
                 held.connection.execute(begin)
-            except (sqlite3.Error, psycopg.Error) as error:
-                self._give_back(error)
+        except BaseException as error:  # Ctrl-C as well
+            self._give_up(error)
+            if isinstance(error, sqlite3.Error | psycopg.Error):
                 raise unavailable(error) from error
+            raise
         tx.calling = False
         return tx
 
@@ -222,28 +242,37 @@ class _Using:
             if error is None and self._commits:
                 tx.connection.commit()  # which says why it cannot be
             return
-        tx.begin_call()
-        connection = self._held.connection
-        if error is None and self._commits:
-            try:
-                connection.commit()
-            except (sqlite3.Error, psycopg.Error) as failed:
-                error = failed
-        if self._seconds is not None and not tx.postgresql:
-            connection.set_progress_handler(None, 0)
-        if self._ends and (error is not None or not self._commits):
-            # The first error is the one to tell.
-            with suppress(sqlite3.Error, psycopg.Error):
-                connection.rollback()
-        self._give_back(error)
-        if error is not None and _is_refusal(error):
+        try:
+            tx.begin_call()
+            connection = tx.connection
+            if error is None and self._commits:
+                try:
+                    connection.commit()
+                except (sqlite3.Error, psycopg.Error) as failed:
+                    error = failed
+            if self._seconds is not None and not tx.postgresql:
+                connection.set_progress_handler(None, 0)
+            if self._ends and (error is not None or not self._commits):
+                # The first error is the one to tell.
+                with suppress(sqlite3.Error, psycopg.Error):
+                    connection.rollback()
+        except BaseException as interrupt:  # Ctrl-C: who knows how far it came
+            self._give_up(interrupt)
+            raise
+        if error is None:
+            self._release(None)
+            return
+        self._release(error)
+        if _is_refusal(error):
             raise InvalidInputError(_REFUSAL) from error
-        if error is not None and isinstance(error, sqlite3.Error | psycopg.Error):
+        if isinstance(error, sqlite3.Error | psycopg.Error):
             raise unavailable(error) from error
 
-    def _give_back(self, error: BaseException | None) -> None:
+    def _give_up(self, error: BaseException) -> None:
+        """Give the connection back as one that nobody shall use again, if there is one."""
         try:
-            self._release(error)
+            if self._held is not None:
+                self._drop(self._held, error)
         finally:
             self._end()
 
@@ -254,19 +283,46 @@ class _Using:
             self._lock.release()
 
     def _release(self, error: BaseException | None) -> None:
-        connections: Connections = self._engine.get_execution_options()[CONNECTIONS]
-        if connections.closed:
-            self._held.proxy.invalidate()
-        elif error is None:
-            if len(connections.resting) < _MAX_RESTING:
-                connections.resting.append(self._held)
+        """Give the connection back, for others where it can be used on."""
+        connections, held = self._connections, self._held
+        try:
+            if held is None:
                 return
-        elif isinstance(error, _SPOILING):
-            # The connection may be broken: the pool shall not hand it out again.
-            self._held.proxy.invalidate()
-            if isinstance(error, psycopg.OperationalError):
-                connections.close_idle()  # a server that went took the others with it
-        self._held.proxy.close()
+            if connections.closed:
+                held.proxy.invalidate()
+            elif error is None:
+                if len(connections.resting) < _MAX_RESTING:
+                    connections.resting.append(held)
+                    return
+            elif isinstance(error, _SPOILING) or _is_amid_something(held.connection):
+                self._drop(held, error)
+                return
+            held.proxy.close()
+        finally:
+            self._end()
+
+    def _drop(self, held: Held, error: BaseException) -> None:
+        """Close a connection that may be broken: the pool shall not hand it out again."""
+        if self._connections.is_memory:  # with it the database would be gone
+            with suppress(sqlite3.Error):
+                held.connection.set_progress_handler(None, 0)
+                held.connection.rollback()
+            held.proxy.close()
+            return
+        held.proxy.invalidate()
+        if isinstance(error, psycopg.OperationalError):
+            self._connections.close_idle()  # a server that went took the others with it
+        held.proxy.close()
+
+
+def _is_amid_something(connection: Any) -> bool:
+    """Return True if a connection did not come back to rest, though it was rolled back.
+
+    A signal's handler may have raised in the middle of a query: a time limit of a task queue, say.
+    """
+    if isinstance(connection, psycopg.Connection):
+        return connection.info.transaction_status is not TransactionStatus.IDLE
+    return bool(connection.in_transaction)
 
 
 _REFUSAL = (
@@ -323,8 +379,10 @@ def _limit(connection: Any, begin: str | None, seconds: float, postgresql: bool)
 
 def _take(engine: Engine, connections: Connections) -> Held:
     connections.check()
-    with suppress(IndexError):
+    try:
         return connections.resting.pop()
+    except IndexError:
+        pass
     try:
         proxy = engine.raw_connection()
     except (SQLAlchemyError, sqlite3.Error, psycopg.Error) as error:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from io import BytesIO
 from pathlib import Path
+from types import FrameType
 
 import pytest
 from sqlalchemy import Engine
@@ -18,6 +20,7 @@ from support.events import SESSION
 from eventstore import EventStore
 from eventstore.errors import ClosedError, DatabaseUnavailableError, TimeLimitError
 from eventstore.realtime.frames import Frame
+from eventstore.store import forks
 from eventstore.store.appender import Append, append
 from eventstore.store.connections import CONNECTIONS
 from eventstore.store.state_cache import StateCache
@@ -229,3 +232,72 @@ def test_a_database_in_memory_is_shared_by_threads() -> None:
             return store.head(f"sess_{number}")
 
         assert list(pool.map(work, range(8))) == [120] * 8
+
+
+class Interrupt(BaseException):
+    """What Ctrl-C raises, for one thread of a test."""
+
+
+@contextmanager
+def interrupted_in(seconds: float) -> Iterator[None]:
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise Interrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("waits_in", ["begin", "thread"])
+def test_ctrl_c_while_an_append_waits_leaves_a_store_that_works(
+    database_url: str, waits_in: str
+) -> None:
+    """It waits for another process, or for a thread of its own."""
+    locked, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with other if waits_in == "begin" else nullcontext():
+            engine = other.engine if waits_in == "begin" else store.engine
+            # The lock between threads of one process is another thing.
+            lock = engine.get_execution_options()[CONNECTIONS]
+            lock.writing = None if waits_in == "begin" else lock.writing
+            with write(engine) as tx:
+                tx.run("UPDATE streams SET head_seq = head_seq WHERE session_id = ?", (SESSION,))
+                locked.set()
+                done.wait(0.6)
+
+    frame = voice_call().frames[0]
+    with EventStore(database_url) as store:
+        store.append(SESSION, [frame])
+        other = EventStore(database_url)
+        thread = threading.Thread(target=hold)
+        thread.start()
+        assert locked.wait(30)
+        with pytest.raises(Interrupt), interrupted_in(0.2):
+            store.append(SESSION, [frame])
+        done.set()
+        thread.join()
+        with ThreadPoolExecutor(1) as pool:
+            done_again = pool.submit(store.append, SESSION, [frame]).result(20)
+        # A server may go on with a statement whose client was interrupted: who was interrupted does
+        # not know whether it was done.
+        assert done_again.first_seq in (2, 3)
+        assert not forks._users
+        other.close()
+
+
+def test_a_database_in_memory_outlives_queries_that_fail() -> None:
+    with EventStore("sqlite://", time_limit=0.05) as store:
+        store.append(SESSION, voice_call().frames)
+        with pytest.raises(TimeLimitError), read(store.engine) as tx:
+            tx.rows(
+                "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n)"
+                " SELECT COUNT(*) FROM n"
+            )
+        with pytest.raises(DatabaseUnavailableError), write(store.engine) as tx:
+            tx.run("UPDATE nothing SET x = 1")
+        assert store.head(SESSION) == len(voice_call().frames)

@@ -17,7 +17,7 @@ from eventstore.realtime.secret_names import (
 Span = tuple[int, int]
 
 _ADDRESS = re.compile(r"://([^\s\"'\\<>]++)")
-_PARAMETER = re.compile(r"([^&;=]*+)=([^&;]*+)")
+_PARAMETER = re.compile(r"[^&;]++")
 _HEADER = re.compile(r"^\s{0,8}([A-Za-z0-9_\-]{1,60}+)\s{0,4}:\s{0,8}([^\r\n]+)", re.MULTILINE)
 # In an address, what follows such a part of the path is a secret where it looks like one.
 _HOOKS = frozenset({"services", "webhooks", "webhook", "hooks", "bot", "bots"})
@@ -67,9 +67,10 @@ def _of_address(rest: str, start: int, whole: bool) -> Iterator[Span]:
     for values, begin in ((query, len(place) + 1), (fragment, len(head) + 1)):
         named = False
         for pair in _PARAMETER.finditer(values):
-            named = True
-            if pair[2] and (whole or is_secret_parameter(pair[1])):
-                yield start + begin + pair.start(2), start + begin + pair.end(2)
+            name, equals, value = pair[0].partition("=")
+            named = named or bool(equals)
+            if value and (whole or is_secret_parameter(name)):
+                yield start + begin + pair.end() - len(value), start + begin + pair.end()
         if values and not named and whole:
             yield start + begin, start + begin + len(values)
 

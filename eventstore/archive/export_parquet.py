@@ -186,8 +186,10 @@ def _storable(value: Any) -> str | None:
 
 
 def _items(tx: Transaction, ids: Sequence[str]) -> Iterator[Row]:
+    places = read_tables.places_of_items(tx, ids)
     for rows in read_tables.pieces(tx, read_tables.ITEMS, "item_id", ids):
         for *columns, resource in rows:
+            columns[3] = places.get((columns[0], columns[1]))
             item = mapping(loads(resource))
             heard = mapping(item.get("eventstore")).get("heard")
             stated = (heard, item.get("name"), item.get("call_id"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from eventstore.store.encrypted_rows import decrypted_texts
@@ -25,6 +26,10 @@ USAGE = (
     "SELECT session_id, usage_id, kind, response_id, item_id, at, model, reported, input_tokens,"
     " output_tokens, total_tokens, input_text, input_audio, input_image, cached_tokens,"
     " cached_text, cached_audio, cached_image, output_text, output_audio, audio_ms FROM usage t"
+)
+IN_ORDER = (
+    "SELECT session_id, item_id, conversation FROM items"
+    " WHERE session_id IN ({}) AND position IS NOT NULL ORDER BY session_id, conversation, position"
 )
 _TEXTS = {RESPONSES: (1, "responses"), ITEMS: (2, "items")}
 METADATA = "SELECT session_id, response_id, key, value, own FROM response_metadata t"
@@ -59,6 +64,21 @@ def pieces(
         if len(rows) < _PIECE_ROWS:
             return
         behind, place = f" AND (t.session_id, t.{key}) > (?, ?)", rows[-1][:2]
+
+
+def places_of_items(tx: Transaction, session_ids: Sequence[str]) -> dict[tuple[str, str], int]:
+    """Return the place of each item in its conversation, from 0, by its session and its id.
+
+    The numbers in the table have gaps: they tell the order alone.
+    """
+    found: dict[tuple[str, str], int] = {}
+    counts: Counter[tuple[str, int | None]] = Counter()
+    for session_id, item_id, conversation in tx.rows(
+        IN_ORDER.format(_marks(session_ids)), session_ids
+    ):
+        found[session_id, item_id] = counts[session_id, conversation]
+        counts[session_id, conversation] += 1
+    return found
 
 
 def metadata_of(tx: Transaction, responses: Sequence[Row]) -> dict[tuple[str, str], dict[str, str]]:

@@ -81,7 +81,7 @@ def _limited_to(size: int) -> None:
 
 @on_sqlite
 def test_a_full_disk_is_told_and_nothing_half_done(
-    terminal: Terminal, store: EventStore, sample_call: Path
+    terminal: Terminal, store: EventStore, database_url: str, sample_call: Path
 ) -> None:
     store.append("before", voice_call().frames)
     whole = store.show("before")
@@ -89,8 +89,9 @@ def test_a_full_disk_is_told_and_nothing_half_done(
     limited = {"preexec_fn": lambda: _limited_to(600_000)}
     said = terminal.apart("import", str(sample_call), "--json", **limited).error()
     assert "nothing was written" in said
-    assert [entry["id"] for entry in store.sessions().data] == ["before"]
-    assert store.show("before") == whole
+    with EventStore(database_url) as again:
+        assert [entry["id"] for entry in again.sessions().data] == ["before"]
+        assert again.show("before") == whole
     assert terminal("status", "--json").json["behind"] == 0
     # With space again, it goes on as if nothing had been.
     assert terminal("import", str(sample_call), "--json").json["data"][0]["added"] == 1204

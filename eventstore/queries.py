@@ -40,7 +40,7 @@ from eventstore.store.sessions import (
 from eventstore.times import now, parse_age
 
 # How many events before a piece of a text are looked at for its beginning.
-_BEFORE = 500
+_BEFORE, _FARTHEST = 500, 16_000
 
 
 def _masked(events: Iterable[StoredEvent], mask: SessionMask) -> Iterator[StoredEvent]:
@@ -209,13 +209,22 @@ class Queries(Conversations):
         """
         mask = SessionMask()
         # A secret may have begun in an earlier piece of the same text.
-        before = max(1, first - _BEFORE)
-        head = self.head(session_id)
+        before = min(first - 1, self.head(session_id))
         for event in read_events(
-            self.engine, session_id, before, min(first - 1, head), STREAMED_TEXTS
+            self.engine, session_id, self._texts_begin(session_id, before), before, STREAMED_TEXTS
         ):
             mask.mask(event.text)
         return _masked(self.events(session_id, first, last, type), mask)
+
+    def _texts_begin(self, session_id: str, before: int) -> int:
+        """From where the texts are read that may go on behind an event: their response's begin."""
+        reach = _BEFORE
+        while True:
+            begin = max(1, before - reach)
+            created = read_events(self.engine, session_id, begin, before, ["response.created"])
+            if begin == 1 or reach >= _FARTHEST or next(created, None) is not None:
+                return begin
+            reach *= 2
 
     def sessions(
         self,

@@ -26,7 +26,7 @@ from eventstore.realtime.mask_names import (
 from eventstore.realtime.secret_addresses import secrets_of_address, secrets_of_headers
 from eventstore.realtime.secret_names import REMOVED, is_secret_name
 from eventstore.realtime.secret_pairs import Container, has_secret_name, is_named_before, part_of
-from eventstore.realtime.secrets import is_key, may_hold, secrets_in
+from eventstore.realtime.secrets import Span, is_key, may_hold, secrets_in
 
 _TOKEN = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"?|[{}\[\]:,]|(-?[0-9][0-9.eE+\-]*+)', re.DOTALL)
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
@@ -132,6 +132,13 @@ def mask_words(text: str, bits: int = 0) -> str:
         return text
     found = _merged(_in_words(text, bits, 1))
     return _with(text, found) if found else text
+
+
+def secret_spans(text: str) -> list[Span]:
+    """Return where secrets stand in words and in JSON, which may be cut off, in order."""
+    if not may_hold(text):
+        return []
+    return [(found.start, found.stop) for found in _merged(_in_words(text, 0, 1))]
 
 
 def with_delta(text: str, instead: str) -> str:

@@ -11,23 +11,25 @@ import re
 from collections import OrderedDict
 
 from eventstore.realtime.frames import parse
-from eventstore.realtime.mask import Masked, mask_frame, with_delta
+from eventstore.realtime.mask import Masked, mask_frame, secret_spans, with_delta
 from eventstore.realtime.secret_names import REMOVED, plain
 from eventstore.realtime.secrets import (
     ASSIGNED,
     QUOTED,
+    Span,
+    begun_at_end,
     closing,
     is_assigned_secret,
-    secrets_in,
 )
 from eventstore.realtime.values import text as text_of
 
 # Texts that are streamed at once, and characters of each that are looked at again.
-_MOST, _TAIL = 64, 300
+_MOST, _TAIL, _CONTEXT = 64, 1500, 200
+# A long frame with `audio.delta` near its beginning is sound.
+_LONG, _HEAD = 2000, 400
 # What ends a secret is no longer than this: an escaped quote.
 _MARK = 16
 _BRACKETS = {"{": "}", "[": "]"}
-_WORD_ENDS = re.compile(r"[\s\"'\\&,;{}\[\]()<>]")
 
 
 class SessionMask:
@@ -41,9 +43,11 @@ class SessionMask:
         masked = mask_frame(text)
         if not isinstance(text, str) or not isinstance(masked.text, str):
             return masked
-        if '.delta"' not in text or "audio.delta" in text:
+        if '.delta"' not in text or (len(text) > _LONG and "audio.delta" in text[:_HEAD]):
             return masked
         event = parse(text)
+        if str((event or {}).get("type")).endswith("audio.delta"):
+            return masked
         delta = text_of((event or {}).get("delta"))
         if event is None or not delta:
             return masked
@@ -82,8 +86,10 @@ class _Streamed:
             begin = max(0, end - kept)
             self._tail = ""
         text, base = self._tail + piece[begin:], len(self._tail)
-        touched = self._look(text, base)
-        self._tail = text[-_TAIL:]
+        spans = secret_spans(text)
+        touched = any(stop > base for _, stop in [*spans, *begun_at_end(text)])
+        touched = self._look(text, base) or touched
+        self._tail = _shortened(text, spans)
         return touched or begin > 0
 
     def _end_of(self, text: str, start: int, known: int) -> int:
@@ -107,13 +113,8 @@ class _Streamed:
         return -1
 
     def _look(self, text: str, base: int) -> bool:
-        """Look for secrets that reach behind `base`, and whether one is open at the end."""
-        touched = False
-        for _, stop in secrets_in(text):
-            touched = touched or stop > base
-            if stop == len(text):
-                self._ends, self._kept = _WORD_ENDS, ""
-        place = 0
+        """Look for quotes and brackets that are secret: behind `base`, or open at the end."""
+        place, touched = 0, False
         while (found := ASSIGNED.search(text, place)) is not None:
             place = found.end()
             is_headers = plain(found[1]).endswith("headers")
@@ -137,3 +138,13 @@ class _Streamed:
                 return touched or len(text) > max(base, start)
             touched = touched or place > max(base, start)
         return touched
+
+
+def _shortened(text: str, spans: list[Span]) -> str:
+    """What is kept of a text to look at the next piece with: its end, and how a secret began."""
+    if len(text) <= _TAIL:
+        return text
+    begin = spans[-1][0] if spans and spans[-1][1] == len(text) else len(text)
+    if max(0, begin - _CONTEXT) >= len(text) - _TAIL:
+        return text[-_TAIL:]
+    return text[max(0, begin - _CONTEXT) : begin + _CONTEXT] + text[-_CONTEXT:]

@@ -48,6 +48,10 @@ _PREFIXES = (
 _AWS_KEY = re.compile("A[KS]IA[A-Z0-9]{16}")
 #: A subprotocol that carries a key is named so.
 _SUBPROTOCOL = "api-key."
+# At the end of a text that goes on: a run, and what may be the password of an address.
+_LAST_RUN = re.compile(r"(?<![A-Za-z0-9_.\-])[A-Za-z0-9_.\-]{8,}+\Z")
+_LAST_USER = re.compile(r"://[^\s/@:\"'\\<>]{1,100}+:([^\s/@\"'\\<>]++)\Z")
+_LONGEST_RUN = 1000
 _SCHEME = re.compile(r"\b(bearer|basic)(?:\s|%20|\+){1,4}([A-Za-z0-9._~+/=\-]{8,}+)", re.IGNORECASE)
 #: A name with what stands between it and its value, and the quotes before that.
 ASSIGNED = re.compile(
@@ -71,7 +75,7 @@ _USER = re.compile(
     r"([^\s:\"'\\]{1,80}+:(?!//)[^\s\"'\\]++)"
 )
 _ELEMENT = re.compile(
-    r"<(?:[\w.\-]{1,40}:)?([A-Za-z][\w.\-]{1,40}+)(?:\s[^<>]{0,200}+)?>([^<>]{4,}+)</"
+    r"<(?:[\w.\-]{1,40}:)?([A-Za-z][\w.\-]{1,40}+)(?:\s[^<>]{0,200}+)?>([^<>]{4,}+)(?:</|\Z)"
 )
 _FIELD = re.compile(
     r"\b(?:name|id|key)=[\"'\\]{1,4}([\w.\-]{2,40}+)[\"'\\]{1,4}"
@@ -113,12 +117,26 @@ def secrets_in(text: str, is_json: bool = False) -> Iterator[Span]:
             yield found.span(1)
     if " -" in text or text.startswith("-"):
         yield from _of_options(text)
-    if "</" in text or "value=" in text:
+    if ">" in text or "value=" in text:
         yield from _of_elements(text)
     if "://" in text:
         yield from addresses_in(text)
     if _PEM in text:
         yield from _pem_keys(text)
+
+
+def begun_at_end(text: str) -> Iterator[Span]:
+    """Yield what may be the beginning of a secret at the end of a text that goes on.
+
+    That is a password in an address, which only the `@` behind it tells, and a key of a known kind.
+    """
+    for run in _LAST_RUN.finditer(text, max(0, len(text) - _LONGEST_RUN)):
+        known = next((len(one) for one in _PREFIXES if run[0].startswith(one)), len(text))
+        if len(run[0]) >= known + _FEW and is_mixed(run[0][known:]):
+            yield run.span()
+    for user in _LAST_USER.finditer(text, max(0, len(text) - _LONGEST_RUN)):
+        if not user[1].isdigit():
+            yield user.span(1)
 
 
 def _keys(text: str) -> Iterator[Span]:

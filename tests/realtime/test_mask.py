@@ -192,6 +192,35 @@ def test_secrets_that_come_in_pieces(text: str, secret: str, size: int) -> None:
     assert size > 8 or "slo" in told
 
 
+PEM = "".join(f"MIIEvQIBADANBgkqhkiG9w0BAQEF{number:02d}q7Zqq8ZqX\n" for number in range(60))
+
+
+@pytest.mark.parametrize("size", [1, 3, 8, 50])
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        (f"-----BEGIN PRIVATE KEY-----\n{PEM}-----END PRIVATE KEY-----", "MIIEvQIB"),
+        (json.dumps({"a": f"-----BEGIN RSA PRIVATE KEY-----\n{PEM}-----END"}), "MIIEvQIB"),
+        ("https://user:q7Zqq8ZqXq7Zqq8ZqX@a.test/", "7Zqq8ZqX"),
+        ("Authorization: AWS4-HMAC-SHA256 Credential=a, Signature=q7Zqq8ZqX", "q7Zqq8ZqX"),
+        ("Cookie: city=Oslo; sid=q7Zqq8ZqX", "q7Zqq8ZqX"),
+        (json.dumps({"env": [{"name": "API_KEY", "value": "q7Zqq8ZqX"}]}), "q7Zqq8ZqX"),
+        (json.dumps({"args": ["--api-key", "q7Zqq8ZqX", "audio.delta"]}), "q7Zqq8ZqX"),
+        ('{"text": "response.output_audio.delta", "token": "q7Zqq8ZqX"}', "q7Zqq8ZqX"),
+        ("<apiKey>q7Zqq8ZqX</apiKey>", "q7Zqq8ZqX"),
+        ("use ghp_q7Zqq8ZqXq7Zqq8ZqXq7Zqq8ZqX to", "Zqq8ZqXq7Zqq8ZqX"),
+    ],
+)
+def test_secrets_of_other_shapes_that_come_in_pieces(text: str, secret: str, size: int) -> None:
+    mask = SessionMask()
+    told = ""
+    for begin in range(0, len(text), size):
+        event = {"type": "response.function_call_arguments.delta", "item_id": "item_1"}
+        clean = mask.mask(json.dumps({**event, "delta": text[begin : begin + size]})).text
+        told += json.loads(clean)["delta"]
+    assert secret not in told.replace(REMOVED, "")
+
+
 @pytest.mark.parametrize("path", streams() + live_streams(), ids=lambda path: path.stem)
 def test_nothing_is_masked_in_recorded_calls(path: Path) -> None:
     mask = SessionMask()

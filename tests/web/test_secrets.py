@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import httpx
 import pytest
+from support.events import Call
 from support.planted import planted_call
 from web.conftest import Serve
 
@@ -62,6 +63,16 @@ def test_every_event_by_itself_has_no_secret(url: str) -> None:
             after = data[-1]["seq"]
         told = reader.get(f"{SESSION}/events", params={"stream": "true"}).text
         assert "[removed]" in told and SECRET not in told
+
+
+def test_a_secret_that_began_far_before_a_page_is_masked(store: EventStore, serve: Serve) -> None:
+    call = Call().created("resp_1")
+    for piece in ('{"token":', ' "', *["x"] * 700, SECRET, '"}'):
+        call.server("response.function_call_arguments.delta", item_id="item_1", delta=piece)
+    store.append("sess_1", call.frames)
+    with client(serve(parse_keys(KEYS)), READER) as reader:
+        told = reader.get(f"{SESSION}/events", params={"after": 700, "limit": 5}).text
+    assert "[removed]" in told and SECRET not in told
 
 
 def test_raw_frames_are_for_keys_with_the_right(url: str, store: EventStore) -> None:

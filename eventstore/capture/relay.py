@@ -121,6 +121,7 @@ async def relay(
     server = parse_upstream(upstream)
     tls = (upstream_tls or ssl.create_default_context()) if server.tls else None
     allowed = frozenset(map(parse_origin, origins))
+    unpacking = UnpackingThread(asyncio.get_running_loop())
     shared = Shared(
         recorder,
         server,
@@ -129,7 +130,7 @@ async def relay(
         durable,
         metadata or {},
         on_event or (lambda number, words: None),
-        UnpackingThread(asyncio.get_running_loop()),
+        unpacking,
         Visitors(host, listen_tls is not None, allowed, "--allow-origin"),
         max_calls,
     )
@@ -146,4 +147,7 @@ async def relay(
     try:
         yield running
     finally:
-        await running.drain()
+        try:
+            await running.drain()
+        finally:
+            unpacking.close()

@@ -51,7 +51,7 @@ class Side(asyncio.Protocol):
         self.open = False
         self.transport: asyncio.Transport | None = None
         self._owner = owner
-        self._tls = False
+        self._tls = self._ended = False
         self._holds: set[str] = set()
 
     @property
@@ -107,14 +107,15 @@ class Side(asyncio.Protocol):
             self.transport.resume_reading()
 
     def write(self, data: bytes) -> None:
-        """Send; does nothing where the connection is gone."""
-        if self.transport is not None and not self.transport.is_closing():
+        """Send; does nothing where the connection is gone, or was told that no more will come."""
+        if self.transport is not None and not self._ended and not self.transport.is_closing():
             self.transport.write(data)
 
     def end(self) -> None:
         """Send no more; what waits is still sent."""
         if self.transport is None or self.transport.is_closing():
             return
+        self._ended = True
         if self.transport.can_write_eof():
             with suppress(OSError):
                 self.transport.write_eof()

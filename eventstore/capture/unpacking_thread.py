@@ -24,7 +24,7 @@ _STEP = 1024 * 1024
 class UnpackingThread:
     """Unpacks messages, in the order in which they are handed over.
 
-    The thread begins with the first message, and ends with the program.
+    The thread begins with the first message, and ends with `close`.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -32,6 +32,7 @@ class UnpackingThread:
         self._changed = Condition()
         self._queue: deque[tuple[Unpacking, Callable[[], None]]] = deque()
         self._waiting = 0
+        self._closed = False
         self._thread: Thread | None = None
 
     def take(self, unpacking: Unpacking, done: Callable[[], None]) -> bool:
@@ -41,9 +42,11 @@ class UnpackingThread:
             done: called in the event loop once the result is there.
 
         Returns:
-            False where too much waits already: then nothing is taken.
+            False where too much waits already, or the thread is closed: then nothing is taken.
         """
         with self._changed:
+            if self._closed:
+                return False
             if self._waiting and self._waiting + unpacking.size > WAITING_LIMIT:
                 return False
             self._waiting += unpacking.size
@@ -54,15 +57,26 @@ class UnpackingThread:
             self._thread.start()
         return True
 
+    def close(self) -> None:
+        """End the thread, a step of a message later at most; what waits yet is given up."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join()
+
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._queue)
+                self._changed.wait_for(lambda: self._queue or self._closed)
+                if self._closed:
+                    return
                 unpacking, done = self._queue.popleft()
             size = unpacking.size
             try:
                 while not unpacking.step(_STEP):
-                    pass
+                    if self._closed:
+                        return
             except MemoryError:
                 unpacking.fail(Gap("overflow", {"bytes": size}, compressed=True))
             with self._changed:

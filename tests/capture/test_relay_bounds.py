@@ -373,6 +373,20 @@ def test_the_loop_is_not_needed_any_more(blocked: threading.Event) -> None:
     thread = asyncio.run(begin())
     blocked.set()
     eventually(lambda: thread._waiting == 0)
+    thread.close()
+
+
+@on_sqlite
+def test_a_relay_that_has_ended_leaves_no_thread(store: EventStore) -> None:
+    before = threading.enumerate()
+    with upstream() as url, relaying(store, url) as relayed:
+        with connect(f"{relayed.url}/realtime", compression=None) as call:
+            call.send("x" * MB)
+            assert call.recv() == str(MB)
+        relayed.ended()
+        assert any(thread.name == "eventstore-unpacking" for thread in threading.enumerate())
+    left = [thread.name for thread in threading.enumerate() if thread not in before]
+    assert left == []
 
 
 @on_sqlite

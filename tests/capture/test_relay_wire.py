@@ -623,6 +623,26 @@ def test_the_relay_goes_away_at_the_border_of_a_frame(
     assert closing(store) == ("recorder", 1001, "the relay is going away")
 
 
+def test_a_call_that_is_half_closed_does_not_keep_others_from_their_end(store: EventStore) -> None:
+    """Nothing more is written to a side that was told of the end, and that is nobody's error."""
+    heard = list[bytes]()
+
+    def talk(connection: socket.socket, head: bytes) -> None:
+        connection.sendall(switching(head) + HELLO)
+        heard.append(read_all(connection))
+        time.sleep(0.5)  # its own half stays open
+
+    with bare_server(talk) as upstream, relaying(store, upstream.url) as relayed:
+        with call(relayed.port) as half, call(relayed.port) as whole:
+            assert half.recv(100) == whole.recv(100) == HELLO
+            half.shutdown(socket.SHUT_WR)
+            eventually(lambda: heard)
+            relayed.drain()
+            assert [read_all(half)[2:4], read_all(whole)[2:4]] == [b"\x03\xe9"] * 2
+        relayed.ended()
+    assert heard[0] == b""
+
+
 def test_calls_may_end_within_the_grace(store: EventStore) -> None:
     def talk(connection: socket.socket, head: bytes) -> None:
         connection.sendall(switching(head) + HELLO)

@@ -15,7 +15,7 @@ from sqlalchemy.engine import make_url
 
 from eventstore.store import engine as engines
 from eventstore.store import schema
-from eventstore.store.transaction import close_all
+from eventstore.store.connections import close_all
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from support import postgres

@@ -22,6 +22,8 @@ from eventstore.store import engine as engines
 from eventstore.store import project, schema
 from eventstore.store.allowed_locations import base_url
 from eventstore.store.appender import Append, Appended, append, append_together
+from eventstore.store.connections import close_for_good
+from eventstore.store.engine_options import keys_of, without_limit
 from eventstore.store.erase_session import Erased
 from eventstore.store.filters import check_metadata
 from eventstore.store.keys import upgrade
@@ -30,7 +32,6 @@ from eventstore.store.sessions import check_session_id, metadata_frame
 from eventstore.store.state_cache import StateCache
 from eventstore.store.status import status
 from eventstore.store.sum_days import sum_days
-from eventstore.store.transaction import close_for_good, keys_of, without_limit
 from eventstore.store.vacuum import vacuum
 from eventstore.store.wal import Checkpointer
 from eventstore.times import date_of, now

@@ -18,7 +18,7 @@ from support.postgres import PostgresServer, running_server
 from eventstore import unforeseen
 from eventstore.store import engine as engines
 from eventstore.store import schema
-from eventstore.store.transaction import close_all
+from eventstore.store.connections import close_all
 
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
 

@@ -24,11 +24,12 @@ from eventstore.store.copy_stream import (
     read_facts,
     stored_segments,
 )
+from eventstore.store.engine_options import keys_of
 from eventstore.store.identity import identity
 from eventstore.store.outages import attempt
 from eventstore.store.read_segments import segments, start_behind
 from eventstore.store.read_stream import read_events, read_rows, rows_in
-from eventstore.store.transaction import Transaction, keys_of, read, write
+from eventstore.store.transaction import Transaction, read, write
 
 Status = Literal["copied", "continued", "exists"]
 

@@ -16,10 +16,11 @@ from eventstore.errors import (
     SomeFailedError,
 )
 from eventstore.store.choose_sessions import Choice, Chosen, choose_sessions, find_session
+from eventstore.store.engine_options import keys_of
 from eventstore.store.erase_session import Erased, erase_session
 from eventstore.store.filters import BasicFilter, checked
 from eventstore.store.outages import attempt
-from eventstore.store.transaction import keys_of, read
+from eventstore.store.transaction import read
 
 MAX_REASON = 500
 

@@ -11,12 +11,13 @@ from sqlalchemy import Engine
 
 from eventstore.errors import EventStoreError, InvalidInputError, NotFoundError
 from eventstore.store import locations
+from eventstore.store.engine_options import allowed_locations_of
 from eventstore.store.identity import own_folder
 from eventstore.store.outages import attempt
 from eventstore.store.put_segments import Placed, put_bytes
 from eventstore.store.read_segments import Place, bytes_of, packed_segment, places
 from eventstore.store.sessions import find_head
-from eventstore.store.transaction import allowed_locations_of, read, write
+from eventstore.store.transaction import read, write
 
 # Bytes on their way back that are held in memory; more wait in a temporary file.
 _IN_MEMORY = 64 * 1024 * 1024

@@ -16,6 +16,7 @@ from eventstore.segments.digest import BEGINNING, Digest, digest_of, extended
 from eventstore.segments.rows import Row
 from eventstore.store.derived_columns import DerivedColumns
 from eventstore.store.encrypted_rows import plain_rows
+from eventstore.store.engine_options import keys_of
 from eventstore.store.erasures import audio_erased_at, check_not_erased, tombstone_faults
 from eventstore.store.heads import faults_of, find_stream, look_at_log
 from eventstore.store.read_segments import (
@@ -28,7 +29,7 @@ from eventstore.store.read_segments import (
     start_behind,
 )
 from eventstore.store.read_stream import read_rows, read_stored_rows
-from eventstore.store.transaction import keys_of, read
+from eventstore.store.transaction import read
 
 STREAM = "SELECT head_seq, sealed_seq, last_at, erased_at FROM streams WHERE session_id = ?"
 BESIDE_SEGMENTS = "SELECT MIN(seq), MAX(seq) FROM events WHERE session_id = ? AND seq <= ?"

@@ -24,7 +24,7 @@ from eventstore.errors import EventStoreError, Failure
 from eventstore.event_store import EventStore
 from eventstore.store.allowed_locations import VARIABLE, base_url
 from eventstore.store.engine import parse_url
-from eventstore.store.transaction import allowed_locations_of
+from eventstore.store.engine_options import allowed_locations_of
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Done = TypeVar("Done", Copied, Moved)

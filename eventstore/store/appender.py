@@ -27,6 +27,7 @@ from eventstore.store.append_to_stream import (
     open_stream,
 )
 from eventstore.store.encrypted_rows import encrypted_rows
+from eventstore.store.engine_options import keys_of
 from eventstore.store.erasures import refuse_erased
 from eventstore.store.heads import tell_broken_head
 from eventstore.store.load_state import catch_up_state, load_state
@@ -39,7 +40,7 @@ from eventstore.store.read_models import (
     write_changes,
 )
 from eventstore.store.state_cache import Cached, StateCache
-from eventstore.store.transaction import Row, Transaction, autocommit, keys_of, write
+from eventstore.store.transaction import Row, Transaction, autocommit, write
 from eventstore.times import is_time, now
 
 # PostgreSQL: the head moved and one event inserted, or neither, in one trip.

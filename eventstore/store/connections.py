@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from threading import Lock, RLock
 from typing import Any, NamedTuple
 from weakref import WeakSet, WeakValueDictionary, ref
 
+import psycopg
+from psycopg.pq import TransactionStatus
 from sqlalchemy import Engine, PoolProxiedConnection, event
+from sqlalchemy.exc import SQLAlchemyError
 
 from eventstore.errors import ClosedError, ForkError
 from eventstore.store import forks, inherited
+from eventstore.store.driver_errors import unavailable
+from eventstore.store.engine_options import keys_of
 
 #: Name of the engine's option that holds its `Connections`.
 CONNECTIONS = "eventstore_connections"
@@ -82,6 +88,54 @@ class Connections:
                 f"this process cannot use the database: {self._refused}; fork while no query runs,"
                 " or start processes by spawn or forkserver"
             )
+
+    def take(self, engine: Engine) -> Held:
+        """Take a connection: one that rests, or one of the engine's pool.
+
+        Raises:
+            ClosedError: the store is closed. ForkError: see `check`.
+            DatabaseUnavailableError: none can be opened.
+        """
+        self.check()
+        try:
+            return self.resting.pop()
+        except IndexError:
+            pass
+        try:
+            proxy = engine.raw_connection()
+        except (SQLAlchemyError, sqlite3.Error, psycopg.Error) as error:
+            raise unavailable(error) from error
+        return Held(proxy, proxy.driver_connection)
+
+    def give_back(self, held: Held, error: BaseException | None) -> None:
+        """Give a connection back, for others where it can be used on.
+
+        Args:
+            error: what its transaction ended with, if it did.
+        """
+        if self.closed:
+            held.proxy.invalidate()
+        elif error is None:
+            if len(self.resting) < _MAX_RESTING:
+                self.resting.append(held)
+                return
+        elif isinstance(error, _SPOILING) or _is_amid_something(held.connection):
+            self.drop(held, error)
+            return
+        held.proxy.close()
+
+    def drop(self, held: Held, error: BaseException) -> None:
+        """Close a connection that may be broken: the pool shall not hand it out again."""
+        if self.is_memory:  # with it the database would be gone
+            with suppress(sqlite3.Error):
+                held.connection.set_progress_handler(None, 0)
+                held.connection.rollback()
+            held.proxy.close()
+            return
+        held.proxy.invalidate()
+        if isinstance(error, psycopg.OperationalError):
+            self.close_idle()  # a server that went took the others with it
+        held.proxy.close()
 
     def close_idle(self) -> None:
         """Close the connections that nobody uses."""
@@ -153,3 +207,53 @@ class LeftConnection:
             "this transaction was begun before the process was forked off, and is its parent's;"
             " begin another one"
         )
+
+
+def _is_amid_something(connection: Any) -> bool:
+    """Return True if a connection did not come back to rest, though it was rolled back.
+
+    A signal's handler may have raised in the middle of a query: a time limit of a task queue, say.
+    """
+    if isinstance(connection, psycopg.Connection):
+        return connection.info.transaction_status is not TransactionStatus.IDLE
+    return bool(connection.in_transaction)
+
+
+# PostgreSQL's internal errors are among them for one: that its session is read-only, which it
+# stays where the database may be written again.
+_SPOILING = (sqlite3.OperationalError, psycopg.OperationalError, psycopg.InternalError)
+
+_MAX_RESTING = 4
+
+
+@contextmanager
+def pooled(engine: Engine) -> Iterator[forks.User]:
+    """Use connections of the engine's pool by other ways than a `Transaction`.
+
+    Returns:
+        Who uses them: between two calls it may `pause`, so that another thread can fork.
+
+    Raises:
+        ClosedError: the store is closed. ForkError: the process cannot use its database.
+    """
+    connections: Connections = engine.get_execution_options()[CONNECTIONS]
+    connections.check()
+    with forks.calling(connections.is_sqlite) as user:
+        yield user
+
+
+def close_all(engine: Engine) -> None:
+    """Close the engine's connections that no transaction holds, and those of its keys."""
+    connections: Connections = engine.get_execution_options()[CONNECTIONS]
+    connections.close_idle()
+    keys = keys_of(engine).engine
+    if keys is not None:
+        close_all(keys)
+
+
+def close_for_good(engine: Engine) -> None:
+    """Close all connections, those in use once their transaction ends; none is opened again."""
+    for one in filter(None, (engine, keys_of(engine).engine)):
+        connections: Connections = one.get_execution_options()[CONNECTIONS]
+        connections.closed = True
+    close_all(engine)

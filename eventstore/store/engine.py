@@ -17,8 +17,8 @@ from eventstore.errors import InvalidInputError
 from eventstore.private_files import make_file
 from eventstore.store.allowed_locations import AllowedLocations
 from eventstore.store.connections import CONNECTIONS, Connections, SQLiteConnection
+from eventstore.store.engine_options import ALLOWED, KEYS, TIME_LIMIT
 from eventstore.store.keys import KeyRing
-from eventstore.store.transaction import ALLOWED, KEYS, TIME_LIMIT
 
 SQLITE_BUSY_MS = 30_000
 # Bigger pages hold a frame's audio without a chain of overflow pages: see docs/adr/0002.

@@ -7,8 +7,8 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, inspect, text
 
 from eventstore.errors import SchemaError
+from eventstore.store.connections import pooled
 from eventstore.store.driver_errors import translated
-from eventstore.store.transaction import pooled
 
 #: The migration that this code needs.
 HEAD = "0008"

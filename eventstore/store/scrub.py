@@ -14,15 +14,9 @@ from eventstore.realtime.values import dumps, loads
 from eventstore.store import day_tables, locations, tables
 from eventstore.store.delete_rows import TABLES
 from eventstore.store.driver_errors import unavailable
+from eventstore.store.engine_options import allowed_locations_of, keys_of
 from eventstore.store.identity import own_folder
-from eventstore.store.transaction import (
-    Transaction,
-    allowed_locations_of,
-    autocommit,
-    keys_of,
-    read,
-    write,
-)
+from eventstore.store.transaction import Transaction, autocommit, read, write
 from eventstore.store.vacuum import alone
 from eventstore.times import now
 

@@ -11,12 +11,13 @@ from sqlalchemy import Engine
 from eventstore.private_files import is_open_to_others
 from eventstore.projection.state import PROJECTOR_VERSION
 from eventstore.store.engine import sqlite_file
+from eventstore.store.engine_options import KEYS
 from eventstore.store.erasures import AUDIO, SESSION, count_erased
 from eventstore.store.keys import KeyRing
 from eventstore.store.project import count_behind
 from eventstore.store.projection_failures import Noted, count_failures, list_failures
 from eventstore.store.schema import revision
-from eventstore.store.transaction import KEYS, Transaction, read
+from eventstore.store.transaction import Transaction, read
 from eventstore.times import to_iso
 
 COUNTS = (

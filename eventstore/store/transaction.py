@@ -15,14 +15,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from psycopg.pq import TransactionStatus
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from eventstore.errors import InvalidInputError
 from eventstore.store import forks
 from eventstore.store.connections import CONNECTIONS, Connections, Held, LeftConnection
 from eventstore.store.driver_errors import unavailable
+from eventstore.store.engine_options import ALLOWED, KEYS, TIME_LIMIT
 
 if TYPE_CHECKING:
     from eventstore.encryption.cipher import Cipher
@@ -215,7 +214,7 @@ class _Using:
         try:
             forks.enter(tx)
             tx.begin_call()
-            held = self._held = _take(self._engine, connections)
+            held = self._held = connections.take(self._engine)
             tx.connection = held.connection
             begin = self._begin
             if self._seconds is not None:
@@ -259,10 +258,9 @@ class _Using:
         except BaseException as interrupt:  # Ctrl-C: who knows how far it came
             self._give_up(interrupt)
             raise
-        if error is None:
-            self._release(None)
-            return
         self._release(error)
+        if error is None:
+            return
         if _is_refusal(error):
             raise InvalidInputError(_REFUSAL) from error
         if isinstance(error, sqlite3.Error | psycopg.Error):
@@ -272,7 +270,14 @@ class _Using:
         """Give the connection back as one that nobody shall use again, if there is one."""
         try:
             if self._held is not None:
-                self._drop(self._held, error)
+                self._connections.drop(self._held, error)
+        finally:
+            self._end()
+
+    def _release(self, error: BaseException | None) -> None:
+        try:
+            if self._held is not None:
+                self._connections.give_back(self._held, error)
         finally:
             self._end()
 
@@ -281,48 +286,6 @@ class _Using:
         forks.leave(self._tx)
         if self._lock is not None:
             self._lock.release()
-
-    def _release(self, error: BaseException | None) -> None:
-        """Give the connection back, for others where it can be used on."""
-        connections, held = self._connections, self._held
-        try:
-            if held is None:
-                return
-            if connections.closed:
-                held.proxy.invalidate()
-            elif error is None:
-                if len(connections.resting) < _MAX_RESTING:
-                    connections.resting.append(held)
-                    return
-            elif isinstance(error, _SPOILING) or _is_amid_something(held.connection):
-                self._drop(held, error)
-                return
-            held.proxy.close()
-        finally:
-            self._end()
-
-    def _drop(self, held: Held, error: BaseException) -> None:
-        """Close a connection that may be broken: the pool shall not hand it out again."""
-        if self._connections.is_memory:  # with it the database would be gone
-            with suppress(sqlite3.Error):
-                held.connection.set_progress_handler(None, 0)
-                held.connection.rollback()
-            held.proxy.close()
-            return
-        held.proxy.invalidate()
-        if isinstance(error, psycopg.OperationalError):
-            self._connections.close_idle()  # a server that went took the others with it
-        held.proxy.close()
-
-
-def _is_amid_something(connection: Any) -> bool:
-    """Return True if a connection did not come back to rest, though it was rolled back.
-
-    A signal's handler may have raised in the middle of a query: a time limit of a task queue, say.
-    """
-    if isinstance(connection, psycopg.Connection):
-        return connection.info.transaction_status is not TransactionStatus.IDLE
-    return bool(connection.in_transaction)
 
 
 _REFUSAL = (
@@ -341,31 +304,11 @@ def _is_refusal(error: BaseException) -> bool:
     return isinstance(error, UnicodeEncodeError | psycopg.DataError)
 
 
-# PostgreSQL's internal errors are among them for one: that its session is read-only, which it
-# stays where the database may be written again.
-_SPOILING = (sqlite3.OperationalError, psycopg.OperationalError, psycopg.InternalError)
-
-_MAX_RESTING = 4
 # Seconds that a transaction waits for those of other threads: longer than SQLite's own patience.
 _LONGEST_WAIT = 60.0
 
-#: Name of the engine's option with the seconds that a query may take, or None.
-TIME_LIMIT = "eventstore_time_limit"
 # Steps of SQLite's machine between two looks at the clock: about a millisecond.
 _STEPS = 20_000
-
-#: Name of the engine's option with the keys of its sessions.
-KEYS = "eventstore_keys"
-
-#: Name of the engine's option with the places outside of the database that may be opened.
-ALLOWED = "eventstore_allowed"
-
-
-def without_limit(engine: Engine) -> Engine:
-    """The same engine, whose queries may take any time: for work that is no query."""
-    if engine.get_execution_options()[TIME_LIMIT] is None:
-        return engine
-    return engine.execution_options(**{TIME_LIMIT: None})
 
 
 def _limit(connection: Any, begin: str | None, seconds: float, postgresql: bool) -> str | None:
@@ -375,61 +318,3 @@ def _limit(connection: Any, begin: str | None, seconds: float, postgresql: bool)
     end = time.monotonic() + seconds
     connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
     return begin
-
-
-def _take(engine: Engine, connections: Connections) -> Held:
-    connections.check()
-    try:
-        return connections.resting.pop()
-    except IndexError:
-        pass
-    try:
-        proxy = engine.raw_connection()
-    except (SQLAlchemyError, sqlite3.Error, psycopg.Error) as error:
-        raise unavailable(error) from error
-    return Held(proxy, proxy.driver_connection)
-
-
-@contextmanager
-def pooled(engine: Engine) -> Iterator[forks.User]:
-    """Use connections of the engine's pool by other ways than a `Transaction`.
-
-    Returns:
-        Who uses them: between two calls it may `pause`, so that another thread can fork.
-
-    Raises:
-        ClosedError: the store is closed. ForkError: the process cannot use its database.
-    """
-    connections: Connections = engine.get_execution_options()[CONNECTIONS]
-    connections.check()
-    with forks.calling(connections.is_sqlite) as user:
-        yield user
-
-
-def close_all(engine: Engine) -> None:
-    """Close the engine's connections that no transaction holds, and those of its keys."""
-    connections: Connections = engine.get_execution_options()[CONNECTIONS]
-    connections.close_idle()
-    keys = keys_of(engine).engine
-    if keys is not None:
-        close_all(keys)
-
-
-def close_for_good(engine: Engine) -> None:
-    """Close all connections, those in use once their transaction ends; none is opened again."""
-    for one in filter(None, (engine, keys_of(engine).engine)):
-        connections: Connections = one.get_execution_options()[CONNECTIONS]
-        connections.closed = True
-    close_all(engine)
-
-
-def keys_of(engine: Engine) -> KeyRing:
-    """The keys of the sessions in an engine's database."""
-    keys: KeyRing = engine.get_execution_options()[KEYS]
-    return keys
-
-
-def allowed_locations_of(engine: Engine) -> AllowedLocations:
-    """Return the places outside of an engine's database that may be opened."""
-    allowed: AllowedLocations = engine.get_execution_options()[ALLOWED]
-    return allowed

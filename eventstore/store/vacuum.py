@@ -12,9 +12,9 @@ from sqlalchemy import Engine
 from sqlalchemy.pool import StaticPool
 
 from eventstore.store import forks
-from eventstore.store.connections import CONNECTIONS, Connections
+from eventstore.store.connections import CONNECTIONS, Connections, pooled
 from eventstore.store.driver_errors import translated
-from eventstore.store.transaction import autocommit, pooled
+from eventstore.store.transaction import autocommit
 
 CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)"
 # Seconds that readers and writers in other processes are waited for.

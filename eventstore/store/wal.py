@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from eventstore.errors import EventStoreError
 from eventstore.store import forks
-from eventstore.store.transaction import pooled
+from eventstore.store.connections import pooled
 
 CHECKPOINT = "PRAGMA wal_checkpoint(PASSIVE)"
 

@@ -16,8 +16,8 @@ from sqlalchemy import Engine
 
 from eventstore.errors import EventStoreError, WorkerDiedError
 from eventstore.store import engine as engines
+from eventstore.store.engine_options import allowed_locations_of, keys_of
 from eventstore.store.outages import attempt
-from eventstore.store.transaction import allowed_locations_of, keys_of
 
 Result = TypeVar("Result")
 Work = Callable[[Engine, str], Result]

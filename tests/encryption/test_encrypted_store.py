@@ -23,9 +23,10 @@ from eventstore.encryption.read_models import TEXTS
 from eventstore.realtime.frames import Frame
 from eventstore.store import tables
 from eventstore.store.encrypted_rows import decrypted_rows
+from eventstore.store.engine_options import keys_of
 from eventstore.store.keys import KeyRing
 from eventstore.store.read_models import READ
-from eventstore.store.transaction import keys_of, read
+from eventstore.store.transaction import read
 
 _names = (f"sess_{number}" for number in count())
 

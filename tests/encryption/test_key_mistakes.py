@@ -29,8 +29,9 @@ from eventstore.errors import (
     MissingExtraError,
     MissingKeyError,
 )
+from eventstore.store.engine_options import keys_of
 from eventstore.store.keys import INSERT_NAME, NAME
-from eventstore.store.transaction import keys_of, read, write
+from eventstore.store.transaction import read, write
 
 FRAMES = secret_call("anna").frames
 

@@ -31,7 +31,8 @@ from eventstore.errors import (
     SchemaError,
 )
 from eventstore.realtime.frames import SERVER, Frame
-from eventstore.store.transaction import keys_of, read
+from eventstore.store.engine_options import keys_of
+from eventstore.store.transaction import read
 
 #: What is filtered on stays readable: metadata, and ids.
 READABLE = {f"{end}{place}" for end in ("", "end of ") for place in ("metadata", "tag", "item")}

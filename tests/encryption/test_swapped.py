@@ -11,8 +11,9 @@ from eventstore import EventStore
 from eventstore.encryption.events import _HEAD, _WHOLE
 from eventstore.encryption.read_models import SIGN, TEXTS
 from eventstore.errors import EventStoreError
+from eventstore.store.engine_options import keys_of
 from eventstore.store.keys import KeyRing
-from eventstore.store.transaction import Transaction, keys_of, read, write
+from eventstore.store.transaction import Transaction, read, write
 
 FRAMES = voice_call().frames
 EVENT_COLUMNS = [

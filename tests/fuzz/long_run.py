@@ -35,8 +35,8 @@ from support.postgres import PostgresServer, running_server
 from eventstore.capture.jsonl import envelope_line
 from eventstore.store import engine as engines
 from eventstore.store import schema
+from eventstore.store.connections import close_all
 from eventstore.store.read_stream import StoredEvent
-from eventstore.store.transaction import close_all
 
 #: Seconds that one answer may take: far more than any should, on a busy machine too.
 SECONDS = 60.0

@@ -22,9 +22,9 @@ from eventstore.errors import ClosedError, DatabaseUnavailableError, TimeLimitEr
 from eventstore.realtime.frames import Frame
 from eventstore.store import forks
 from eventstore.store.appender import Append, append
-from eventstore.store.connections import CONNECTIONS
+from eventstore.store.connections import CONNECTIONS, close_all
 from eventstore.store.state_cache import StateCache
-from eventstore.store.transaction import Transaction, close_all, read, write
+from eventstore.store.transaction import Transaction, read, write
 
 
 def resting(engine: Engine) -> int:

@@ -35,10 +35,11 @@ from eventstore.store import (
 )
 from eventstore.store import engine as engines
 from eventstore.store.appender import append
+from eventstore.store.connections import close_all
 from eventstore.store.project import project_session
 from eventstore.store.read_stream import read_events
 from eventstore.store.state_cache import StateCache
-from eventstore.store.transaction import close_all, read
+from eventstore.store.transaction import read
 
 #: What SQLAlchemy cannot declare: SQLite's full-text tables, PostgreSQL's index on an expression.
 UNDECLARED = re.compile(r"said(_.*)?|items_said")

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from eventstore.realtime.frames import SERVER, Frame
 from eventstore.store import engine as engines
 from eventstore.store.appender import append
+from eventstore.store.connections import close_all
 from eventstore.store.state_cache import StateCache
-from eventstore.store.transaction import close_all
 
 SHARED = "shared"
 

@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Some tests wait most of their time: half as many again as there are cores keep those busy.
+WORKERS ?= $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )))
 
 .PHONY: demo test check format bench endurance docs vendor pictures demo-call clean
 
@@ -9,7 +11,7 @@ demo: $(VENV)/.installed
 	@$(BIN)/python -m eventstore.demo
 
 test: $(VENV)/.test $(VENV)/.node
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 check: $(VENV)/.test $(VENV)/.check
 	$(BIN)/ruff check .
@@ -30,7 +32,7 @@ FUZZ ?= 120
 endurance: $(VENV)/.test $(VENV)/.bench
 	$(BIN)/python -m pip install -q --group s3
 	$(BIN)/python -m pytest -q tests/archive/move/test_offload.py
-	KILLS=200 $(BIN)/python -m pytest -n auto tests/capture/test_recorder_killed.py \
+	KILLS=200 $(BIN)/python -m pytest -n $(WORKERS) tests/capture/test_recorder_killed.py \
 	  tests/archive/test_seal.py tests/archive/move/test_copy_killed.py \
 	  tests/archive/erase/test_erase_killed.py
 	$(BIN)/python -m benchmarks relay outage soak

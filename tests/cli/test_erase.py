@@ -170,7 +170,7 @@ def test_where_somebody_holds_the_files_it_is_to_be_done_again(
     terminal: Terminal, calls: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("eventstore.store.scrub.LOCK_WAIT", "100ms")
-    monkeypatch.setattr("eventstore.store.engine.SQLITE_BUSY_MS", 100)
+    monkeypatch.setattr("eventstore.store.vacuum._PATIENCE", 0.1)
     with read(calls.engine) as tx:
         tx.rows("SELECT COUNT(*) FROM events")
         told = terminal("erase", "a1", "--yes")

@@ -76,7 +76,10 @@ class PostgresServer:
         """Make a database as a copy of another; its name."""
         self._made += 1
         name = f"{self._prefix}_{self._made}"
-        self._run(f'CREATE DATABASE "{name}" TEMPLATE "{template}" ENCODING \'UTF8\'')
+        # Copying the files takes half the time of the default, which writes each page to the log.
+        self._run(
+            f'CREATE DATABASE "{name}" TEMPLATE "{template}" ENCODING \'UTF8\' STRATEGY FILE_COPY'
+        )
         return name
 
     def drop_database(self, name: str) -> None:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import lru_cache
-from threading import get_ident
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -41,14 +40,13 @@ class Transaction(forks.User):
     """
 
     def __init__(self, dialect: str, keys: KeyRing, allowed: AllowedLocations) -> None:
+        super().__init__(is_local=dialect != "postgresql")
         self.dialect = dialect
         self.connection: Any = None
         self.keys = keys
         self.allowed = allowed
         self.postgresql = dialect == "postgresql"
         self.left = False
-        # What `User` does: a call of it would show in an append of one frame.
-        self.is_local, self.thread, self.calling = not self.postgresql, get_ident(), False
 
     def cipher(self, session_id: str) -> Cipher | None:
         """What to encrypt a session's content with: see `KeyRing.to_write`."""
@@ -63,13 +61,9 @@ class Transaction(forks.User):
 
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """Execute; the number of rows changed."""
-        self.calling = True  # `begin_call`, where its call would show
-        if forks.pending is not None:
-            forks.wait(self)
-        if self.postgresql:
-            sql = _percent(sql)
+        self.begin_call()
         try:
-            return int(self.connection.execute(sql, parameters).rowcount)
+            return int(self.connection.execute(self._sql(sql), parameters).rowcount)
         finally:
             self.calling = False
 
@@ -102,8 +96,12 @@ class Transaction(forks.User):
         """`rows`, with columns of bytes: PostgreSQL sends them as they are, not as text."""
         if not self.postgresql:
             return self.rows(sql, parameters)
-        cursor = self.connection.execute(_percent(sql), parameters, binary=True)
-        found: list[Row] = cursor.fetchall()
+        self.begin_call()
+        try:
+            cursor = self.connection.execute(_percent(sql), parameters, binary=True)
+            found: list[Row] = cursor.fetchall()
+        finally:
+            self.calling = False
         return found
 
     def row(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:

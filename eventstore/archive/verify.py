@@ -35,6 +35,8 @@ STREAM = "SELECT head_seq, sealed_seq, last_at, erased_at FROM streams WHERE ses
 BESIDE_SEGMENTS = "SELECT MIN(seq), MAX(seq) FROM events WHERE session_id = ? AND seq <= ?"
 LAST_EVENT = "SELECT MAX(seq) FROM events WHERE session_id = ?"
 
+_BEHIND = "events stand behind the head"
+
 
 class SegmentDigest(NamedTuple):
     """A part of a session, and the digest of all up to its end."""
@@ -330,10 +332,9 @@ def _verify_tail(
     for event in read_stored_rows(engine, session_id, begin, end):
         if event.seq > seq + 1:
             problems.append(Problem(seq + 1, event.seq - 1, "events are missing"))
-        if event.seq > head:
-            problems.append(Problem(event.seq, event.seq, "an event was added behind the head"))
-            continue
         seq = event.seq
+        if seq > head:
+            continue
         problem = look.problem(event, is_sealed=seq <= sealed)
         if problem is not None:
             problems.append(Problem(seq, seq, problem))
@@ -344,6 +345,8 @@ def _verify_tail(
             begin = seq + 1
     if seq < head:
         problems.append(Problem(seq + 1, head, "events are missing"))
+    elif seq > head and not any(_BEHIND in problem for _, _, problem in problems):
+        problems.append(Problem(head + 1, seq, _BEHIND))
     return digests
 
 

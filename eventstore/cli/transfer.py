@@ -107,6 +107,8 @@ def _import_one(
         size = path.stat().st_size
     except OSError as error:
         raise InvalidInputError(f"cannot read it: {error.strerror}") from error
+    if path.is_dir():
+        raise InvalidInputError(f"it is a folder; name its files: {path / '*.jsonl'}")
     with progress_bar(path.name, size) as bar:
 
         def progress(read: int) -> None:

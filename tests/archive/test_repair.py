@@ -81,6 +81,16 @@ def test_what_the_log_can_tell_is_mended(store: EventStore, database_url: str, d
     check_whole(store, LAST + 2)
 
 
+def test_what_stands_behind_the_head_is_named_once(store: EventStore) -> None:
+    set_stream(head_seq=LAST - 3, projected_seq=LAST - 3)(store)
+    (problem,) = store.verify(SESSION).problems
+    assert problem[:2] == (LAST - 2, LAST)
+    lose(f"seq = {LAST - 1}")(store)
+    behind, missing = store.verify(SESSION).problems
+    assert missing == (LAST - 1, LAST - 1, "events are missing")
+    assert behind == (LAST - 2, LAST, "events stand behind the head")
+
+
 UNMENDABLE = {
     "the head is ahead": (set_stream(head_seq=LAST + 2), (LAST + 1, LAST + 2)),
     "a gap": (lose("seq BETWEEN 4 AND 6"), (4, 6)),

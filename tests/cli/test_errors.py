@@ -350,7 +350,7 @@ def _failed(told: Output) -> str:
     ("name", "said"),
     [
         ("missing.jsonl", "missing.jsonl: cannot read it: No such file or directory"),
-        ("folder", "Is a directory"),
+        ("folder", "folder: it is a folder; name its files: folder/*.jsonl"),
         ("empty.jsonl", "no events in it"),
         ("broken.jsonl", "line 3: not JSON"),
         ("latin.jsonl", "line 1: not UTF-8"),

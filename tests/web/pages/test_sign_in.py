@@ -191,3 +191,8 @@ def test_without_keys_other_hosts_pages_get_nothing(pages: Callable[..., Served]
         answer = httpx.get(url, headers=headers)
         assert answer.status_code == 403 and "sess_1" not in answer.text
     assert httpx.get(f"{url}/sign-in").headers["location"] == "/"
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/sessions/none"])
+def test_without_keys_nobody_is_signed_out(pages: Callable[..., Served], path: str) -> None:
+    assert "Sign out" not in httpx.get(pages(calls()).url + path).text

@@ -12,7 +12,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from eventstore.realtime.values import storable
 from eventstore.web.pages import formats
-from eventstore.web.requests import stores_of
 
 #: Nothing but the package's own files runs or is shown. The waveform's styles are in a shadow tree.
 _POLICY = (
@@ -54,7 +53,7 @@ def page(request: Request, template: str, status: int = 200, **shown: Any) -> Re
 
 def _signed_in(request: Request) -> str | None:
     """The name of the key that the page's reader signed in with; None where there are no keys."""
-    if stores_of(request).keys is None:
+    if request.app.state.stores.keys is None:
         return None
     name: str | None = getattr(request.state, "key_name", None)
     return name

@@ -9,12 +9,17 @@ server of cassettes, and the HTTP API.
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from eventstore.errors import InvalidInputError
 
+# As browsers write them. What else a URL may hold, or two of them in one header, is refused.
+_NETLOC = r"(\[[0-9a-fA-F:.]+\]|[^\s:/?#@,%\\\[\]]+)(?::[0-9]{0,5})?"
+_HOST = re.compile(_NETLOC)
+_ORIGIN = re.compile(rf"[a-zA-Z][a-zA-Z0-9+.-]*://({_NETLOC})/?")
 #: Allows the pages of every origin.
 ANY = "*"
 
@@ -56,7 +61,10 @@ class Visitors(NamedTuple):
 
     def _is_allowed(self, origin: str, host: str | None) -> bool:
         netloc = netloc_of(origin)
-        if is_loopback(netloc) or _normal(origin) in self.allowed or _name(netloc) == self.host:
+        if is_loopback(netloc) or _normal(origin) in self.allowed:
+            return True
+        # An origin without a name, such as `null`, is not the one of a listener without one.
+        if netloc and _name(netloc) == self.host:
             return True
         # Its own pages: where the name cannot be rebound.
         return bool(netloc) and netloc == host and (self.tls or _is_address(_name(netloc)))
@@ -84,11 +92,9 @@ def parse_origin(value: str) -> str:
 
 
 def netloc_of(origin: str) -> str:
-    """The host, with its port, that an `Origin` names; empty where it names none."""
-    try:
-        return urlsplit(origin).netloc
-    except ValueError:
-        return ""
+    """The host, with its port, that an `Origin` names; empty where it is none of a host."""
+    found = _ORIGIN.fullmatch(origin)
+    return found[1] if found else ""
 
 
 def is_loopback(netloc: str) -> bool:
@@ -109,10 +115,8 @@ def is_loopback_address(host: str) -> bool:
 
 def _name(netloc: str) -> str:
     """A host without its port, in lower case; empty where it is none."""
-    try:
-        return (urlsplit(f"//{netloc}").hostname or "").removesuffix(".")
-    except ValueError:
-        return ""
+    found = _HOST.fullmatch(netloc)
+    return found[1].strip("[]").lower().removesuffix(".") if found else ""
 
 
 def _is_address(name: str) -> bool:

@@ -9,6 +9,7 @@ relay and the web server log by this module; the command line tells a fault by `
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 import traceback
@@ -38,6 +39,17 @@ _MOST_KINDS = 1000
 
 _lock = Lock()
 _told: dict[tuple[str, str, str], float] = {}
+
+
+def _begin_anew() -> None:
+    """In a forked child: its faults are its own, and a thread of the parent may hold the lock."""
+    global _lock
+    _lock = Lock()
+    COUNTS.clear()
+    _told.clear()
+
+
+os.register_at_fork(after_in_child=_begin_anew)
 
 
 def count(task: str, number: int = 1) -> None:

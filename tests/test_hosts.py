@@ -30,6 +30,13 @@ APP = frozenset({"https://app.example"})
         (Visitors("127.0.0.1"), "evil.example:8080", None, False),
         (Visitors("127.0.0.1"), "", None, False),
         (Visitors("127.0.0.1"), "[", "http://[", False),
+        # Two headers in one, and what is no origin of a browser's.
+        (Visitors("127.0.0.1"), "localhost:1", "http://localhost:1, https://evil.example", False),
+        (Visitors("127.0.0.1"), "localhost:1, evil.example", None, False),
+        (Visitors("127.0.0.1"), "evil.example@localhost", None, False),
+        (Visitors("127.0.0.1"), "localhost", "http://localhost/@evil.example", False),
+        (Visitors("127.0.0.1"), "localhost", "http://localhost#@evil.example", False),
+        (Visitors("127.0.0.1"), "localhost", "http://evil.example\\@localhost", False),
         # Where others reach it, its own pages by address, or by a name that has a certificate.
         (Visitors("0.0.0.0"), "10.0.0.7:8080", "http://10.0.0.7:8080", True),
         (Visitors("0.0.0.0"), "10.0.0.7:8080", "http://10.0.0.8:8080", False),
@@ -37,6 +44,11 @@ APP = frozenset({"https://app.example"})
         (Visitors("0.0.0.0"), "relay.example", "http://relay.example", False),
         (Visitors("0.0.0.0", tls=True), "relay.example", "https://relay.example", True),
         (Visitors("relay.example"), "relay.example", "http://relay.example", True),
+        # A listener without a name is not the origin of pages without one.
+        (Visitors(""), "10.0.0.7:8080", "null", False),
+        (Visitors(""), "10.0.0.7:8080", "file://", False),
+        (Visitors(""), "10.0.0.7:8080", "", False),
+        (Visitors(""), "10.0.0.7:8080", "http://10.0.0.7:8080", True),
         # What is allowed.
         (Visitors("127.0.0.1", allowed=APP), "localhost", "https://app.example", True),
         (Visitors("127.0.0.1", allowed=APP), "app.example", None, True),

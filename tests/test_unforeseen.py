@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import create_engine, text
 from support.events import Call
+from support.forking import fork
 from web.conftest import Serve, serve, store
 from web.test_access import client
 from web.test_live import following, until
@@ -98,6 +99,19 @@ def test_threads_and_event_loops_are_watched(
     asyncio.run(run())
     assert "4111" not in caplog.text and caplog.text.count("in fail_with") == 2
     assert set(unforeseen.COUNTS) == {"a thread, which ended", "the event loop"}
+
+
+def test_faults_of_a_forked_child_are_its_own() -> None:
+    def child() -> tuple[int, int]:
+        counting = threading.Thread(target=unforeseen.count, args=("a task",), daemon=True)
+        counting.start()
+        counting.join(5)
+        return unforeseen.counted(), counting.is_alive()
+
+    unforeseen.count("a task", 7)
+    with unforeseen._lock:  # a thread of the parent
+        assert fork(child).said() == "(1, False)"
+    assert unforeseen.counted() == 7
 
 
 def test_a_drivers_message_shows_no_values(database_url: str) -> None:

@@ -372,12 +372,12 @@ class Connection:
         shared.calls.discard(self)
         shared.waiting.pop(self, None)
         self._deadline.clear()
-        if self.tee is not None:
-            self.tee.end()
-            shared.on_event(self._number, self.tee.told())
         self._forget()
         if not shared.live:
             shared.idle.set()
+        if self.tee is not None:
+            self.tee.end()
+            shared.on_event(self._number, self.tee.told())
 
     def _forget(self) -> None:
         """Let go of everything, so that no memory waits for the garbage collector."""

@@ -23,6 +23,8 @@ _TLS = {"ws": False, "http": False, "wss": True, "https": True}
 _PORTS = {False: 80, True: 443}
 _HEAD_LIMIT = 64 * 1024
 _ANSWER_LIMIT = 256 * 1024
+# Parts of an answer that are looked at: interim answers and chunks of a body may have no end.
+_ANSWER_PARTS = 1000
 # Headers that are for the next hop alone (RFC 9110, 7.6.1). Bodies pass as they are, so
 # Transfer-Encoding does too.
 _HOP_BY_HOP = frozenset(
@@ -167,6 +169,7 @@ class AnswerReader:
         asked = [("Host", "upstream"), ("Connection", "Upgrade"), ("Upgrade", "websocket")]
         self._parser.send(h11.Request(method="GET", target="/", headers=asked))
         self._parser.send(h11.EndOfMessage())
+        self._bytes = self._parts = 0
         self.status: int | None = None
         self.headers: list[Header] = []
         self.ended = False
@@ -174,20 +177,26 @@ class AnswerReader:
         self._broken = False
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes. Of a body that is no HTTP, the end is never known.
+        """Take the next bytes. Of a body that is no HTTP, or very long, the end is never known.
 
         Raises:
-            ValueError: the head is no HTTP.
+            ValueError: the head is no HTTP, or does not come to its end.
         """
         if self._broken:
             return
+        self._bytes += len(data)
         try:
             self._parser.receive_data(data)
             while not self.ended:
                 event = self._parser.next_event()
                 if event is h11.NEED_DATA or event is h11.PAUSED:
-                    return
+                    break
                 self._take(event)
+                self._parts += 1
+                if self._parts > _ANSWER_PARTS:
+                    raise h11.RemoteProtocolError("the answer has too many parts")
+            if self.status is None and self._bytes > _ANSWER_LIMIT:
+                raise h11.RemoteProtocolError("the answer's head is too long")
         except h11.RemoteProtocolError as error:
             self._broken = True
             if self.status is None:

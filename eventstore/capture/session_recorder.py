@@ -56,7 +56,8 @@ class SessionRecorder:
                 self.clock_jumped(jump, at)
         if direction not in (CLIENT, SERVER) or not is_time(at):
             raise InvalidInputError(f"direction {direction!r} at {at!r}: use client or server")
-        if self._mask is None:
+        # In a forked child nothing is taken, and another thread of the parent may hold the lock.
+        if self._mask is None or self._outbox.left:
             self._outbox.put(self._live, Frame(direction, text, at))
             return
         with self._masking:

@@ -8,13 +8,16 @@ here at a time, so that sessions take turns. Used by the relay's tees.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Condition, Thread
 
+from eventstore import unforeseen
 from eventstore.capture.message_unpacking import Gap, Unpacking
 
+_LOGGER = logging.getLogger("eventstore.relay")
 #: Bytes of payloads that may wait for the thread. One more is taken where none waits.
 WAITING_LIMIT = 64 * 1024 * 1024
 
@@ -42,19 +45,28 @@ class UnpackingThread:
             done: called in the event loop once the result is there.
 
         Returns:
-            False where too much waits already, or the thread is closed: then nothing is taken.
+            False where too much waits already, or the thread is closed or cannot begin: then
+            nothing is taken.
         """
         with self._changed:
-            if self._closed:
+            if self._closed or not self._begin():
                 return False
             if self._waiting and self._waiting + unpacking.size > WAITING_LIMIT:
                 return False
             self._waiting += unpacking.size
             self._queue.append((unpacking, done))
             self._changed.notify()
+        return True
+
+    def _begin(self) -> bool:
+        """Start the thread, unless it runs. Return False if the system has none to give."""
         if self._thread is None:
-            self._thread = Thread(target=self._run, name="eventstore-unpacking", daemon=True)
-            self._thread.start()
+            thread = Thread(target=self._run, name="eventstore-unpacking", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                return False
+            self._thread = thread
         return True
 
     def close(self) -> None:
@@ -77,8 +89,10 @@ class UnpackingThread:
                 while not unpacking.step(_STEP):
                     if self._closed:
                         return
-            except MemoryError:
-                unpacking.fail(Gap("overflow", {"bytes": size}, compressed=True))
+            except Exception as error:  # the other messages, of all calls, wait for this thread
+                if not isinstance(error, MemoryError):
+                    unforeseen.note(_LOGGER, "unpacking a message", error)
+                unpacking.fail(Gap("overflow", {"bytes": size}))
             with self._changed:
                 self._waiting -= size
             with suppress(RuntimeError):  # the loop has ended

@@ -91,6 +91,7 @@ async def serve_connection(
             await asyncio.wait((listener,))
     finally:
         # A client that left ends its replay, wherever that is.
+        listener.cancel()
         for task in (player, listener):
             task.cancel()
             with suppress(asyncio.CancelledError, ConnectionClosed):

@@ -29,6 +29,11 @@ class RefusedError(EventStoreError):
         self.status = status
 
 
+def header(headers: Headers, name: str) -> str | None:
+    """The values of a header, which may come more than once, joined; None where there is none."""
+    return ", ".join(headers.get_all(name)) if name in headers else None
+
+
 def api_key(headers: Headers) -> str | None:
     """The key of a handshake: a bearer's, or a subprotocol's as browsers send it."""
     for value in headers.get_all("Authorization"):

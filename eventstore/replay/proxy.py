@@ -118,7 +118,8 @@ def _shown(base: str) -> str:
 
 def _passed_on(headers: Headers) -> Headers:
     """Headers without those of this hop."""
-    left_out = {*_HOP_BY_HOP, *headers.get("Connection", "").lower().replace(" ", "").split(",")}
+    named = ",".join(headers.get_all("Connection")).lower()
+    left_out = {*_HOP_BY_HOP, *(name.strip() for name in named.split(","))}
     return Headers(
         (name, value)
         for name, value in headers.raw_items()

@@ -14,12 +14,13 @@ from weakref import WeakKeyDictionary
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 
+from eventstore import unforeseen
 from eventstore.errors import DatabaseUnavailableError, EventStoreError, NotFoundError
 from eventstore.hosts import Visitors
 from eventstore.queries import Queries
 from eventstore.replay.bounded_connection import bounded_connections
 from eventstore.replay.connection import Manner, Outcome, serve_connection
-from eventstore.replay.handshake import RefusedError, refusal, subprotocol
+from eventstore.replay.handshake import RefusedError, header, refusal, subprotocol
 from eventstore.replay.matching import Drift
 from eventstore.replay.recording import Recording
 from eventstore.replay.stored_recordings import StoredRecordings
@@ -27,10 +28,12 @@ from eventstore.replay.stored_recordings import StoredRecordings
 #: Gives the recording that a handshake asks for; raises EventStoreError where there is none.
 Open = Callable[[Request], Recording]
 
-_INTERNAL_ERROR, _REASON = 1011, 40
+_INTERNAL_ERROR, _REASON = 1011, 120
 # Handshakes that fail are the client's affair: no traceback of them is anybody's news.
 _LOGGER = logging.getLogger("eventstore.replay.server")
 _LOGGER.setLevel(logging.CRITICAL)
+# Faults of our own are; the library's logger would tell their messages, too.
+_FAULTS = logging.getLogger("eventstore.replay")
 #: Clients that are played to at once, unless another number is named.
 MAX_REPLAYS = 1000
 _MAX_FRAME = 32 * 1024 * 1024
@@ -99,7 +102,7 @@ async def replay_server(
 
     async def handshake(connection: ServerConnection, request: Request) -> Response | None:
         headers = request.headers
-        refused = visitors.refusal(headers.get("Host"), headers.get("Origin"))
+        refused = visitors.refusal(header(headers, "Host"), header(headers, "Origin"))
         if refused is not None and not keyed:
             return refusal(HTTPStatus.FORBIDDEN, refused)
         if len(connection.server.connections) + len(opening) >= most:
@@ -112,10 +115,8 @@ async def replay_server(
                 chosen[connection] = await open_.find(request)
             else:
                 chosen[connection] = await asyncio.to_thread(open_, request)
-        except RefusedError as error:
-            return refusal(error.status, str(error))
-        except EventStoreError as error:
-            return refusal(_status(error), str(error))
+        except Exception as error:
+            return _refused(error)
         finally:
             opening.discard(connection)
         return None
@@ -130,9 +131,9 @@ async def replay_server(
 
         try:
             outcome = await serve_connection(connection, recording, manner, on_drift)
-        except EventStoreError as error:
+        except Exception as error:
             outcome = Outcome()
-            await connection.close(_INTERNAL_ERROR, str(error)[:_REASON])
+            await connection.close(_INTERNAL_ERROR, _reason(error))
         told.closed(number, recording, outcome)
 
     async with serve(
@@ -155,6 +156,24 @@ async def replay_server(
         finally:
             if looking is not None:
                 looking.cancel()
+
+
+def _refused(error: Exception) -> Response:
+    """The answer to a handshake that no recording was found for."""
+    if isinstance(error, RefusedError):
+        return refusal(error.status, str(error))
+    if isinstance(error, EventStoreError):
+        return refusal(_status(error), str(error))
+    unforeseen.note(_FAULTS, "choosing what to replay", error)
+    return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed, and has logged where")
+
+
+def _reason(error: Exception) -> str:
+    """Why a replay ends, for its close frame."""
+    if isinstance(error, EventStoreError):
+        return str(error).encode("utf-8", "replace")[:_REASON].decode(errors="ignore")
+    unforeseen.note(_FAULTS, "a replay", error)
+    return "the replay failed"
 
 
 def _status(error: EventStoreError) -> HTTPStatus:

@@ -7,6 +7,7 @@ server looks every few seconds, since another process may erase it.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from weakref import WeakValueDictionary
 
 from websockets.http11 import Request
 
+from eventstore import unforeseen
 from eventstore.errors import EventStoreError
 from eventstore.queries import Queries
 from eventstore.realtime.frames import SERVER, Frame
@@ -24,6 +26,7 @@ from eventstore.replay.recording import Recording, record
 from eventstore.store.read_stream import StoredEvent, read_events
 from eventstore.store.sessions import Version, versions
 
+_LOGGER = logging.getLogger("eventstore.replay")
 #: Seconds between two looks for sessions that were erased, and that a look may take.
 LOOK_EACH, LOOK_PATIENCE = 2.0, 5.0
 _KEPT = 4
@@ -93,6 +96,9 @@ class StoredRecordings:
                 now = await asyncio.wait_for(asyncio.to_thread(ask), LOOK_PATIENCE)
             except (EventStoreError, TimeoutError):
                 continue  # those who play go on while the database is away
+            except Exception as error:  # the next look may go well
+                unforeseen.note(_LOGGER, "looking for erased sessions", error)
+                continue
             for known, recording in alive:
                 version = now.get(known.session_id)
                 if version is None or version[1] != known.version[1]:

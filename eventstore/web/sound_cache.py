@@ -23,6 +23,7 @@ from eventstore.errors import EventStoreError
 from eventstore.queries import Queries
 from eventstore.store.sessions import Version, versions
 from eventstore.web.errors import ApiError
+from eventstore.web.log import note_fault
 from eventstore.web.places import Places
 from eventstore.web.sound_files import NamelessFile
 
@@ -197,6 +198,9 @@ class SoundCache:
                     )
             except (EventStoreError, TimeoutError):
                 now = {}  # it may have been erased, and nobody can tell
+            except Exception as error:
+                note_fault("looking for erased sessions", error)
+                now = {}
             self._compare(known, now)
 
     def _compare(self, known: Collection[str], now: Mapping[str, Version]) -> None:

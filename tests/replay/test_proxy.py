@@ -113,6 +113,29 @@ def test_the_request_arrives_without_this_hop(path: Path) -> None:
     assert b"secret" not in path.read_bytes()
 
 
+def test_headers_that_come_twice_pass(path: Path) -> None:
+    requests: list[Request] = []
+    options = {"process_request": lambda _, request: requests.append(request)}
+    twice = [
+        ("Connection", "x-of-this-hop"),
+        ("X-Of-This-Hop", "1"),
+        ("X-Two", "1"),
+        ("X-Two", "2"),
+    ]
+
+    async def client(url: str) -> None:
+        async with connect(url, additional_headers=twice):
+            pass
+
+    with (
+        websocket_server(echo, **options) as upstream,
+        cassette(path, upstream=upstream) as used,
+    ):
+        asyncio.run(client(f"{used.url}/realtime"))
+    assert requests[0].headers.get_all("X-Two") == ["1", "2"]
+    assert "X-Hop" not in requests[0].headers
+
+
 def test_a_close_by_the_server_is_passed_on_and_replayed(path: Path) -> None:
     async def client(url: str) -> tuple[list[str | bytes], int | None, str | None]:
         async with connect(f"{url}/realtime") as connection:

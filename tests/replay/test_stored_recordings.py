@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
+from support.relaying import eventually
 from support.replaying import served
 from support.sound import append, delta, opened
 from websockets.asyncio.client import connect
@@ -15,6 +17,7 @@ from eventstore import EventStore
 from eventstore.replay import stored_recordings
 from eventstore.replay.connection import Manner
 from eventstore.replay.server import recordings_of
+from eventstore.store.sessions import versions
 
 AT_ONCE, PACED = Manner(speed=None, rule="none"), Manner(speed=1.0, rule="none")
 
@@ -62,6 +65,27 @@ def test_who_is_played_an_erased_session_is_cut_off(
 
     with served(recordings_of(store), PACED) as server:
         assert asyncio.run(play()) == "the session was erased"
+
+
+def test_a_look_that_fails_is_not_the_last_one(
+    store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[None] = []
+
+    def fail_at_first(*args: Any) -> Any:
+        looked.append(None)
+        if len(looked) == 1:
+            raise ValueError("nobody foresaw this")
+        return versions(*args)
+
+    monkeypatch.setattr(stored_recordings, "LOOK_EACH", 0.01)
+    monkeypatch.setattr(stored_recordings, "versions", fail_at_first)
+    recordings = recordings_of(store)
+    with served(recordings, AT_ONCE) as server:
+        asyncio.run(sounds(server.url))
+        eventually(lambda: len(looked) > 1)
+        store.erase("call", vacuum=False)
+        eventually(lambda: not recordings._kept)
 
 
 def test_of_many_clients_one_has_it_read(store: EventStore) -> None:

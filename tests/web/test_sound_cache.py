@@ -14,6 +14,7 @@ from support.sound import opened
 
 from eventstore import ErasedError, EventStore, NotFoundError
 from eventstore.queries import Queries
+from eventstore.web import sound_cache
 from eventstore.web.errors import ApiError
 from eventstore.web.places import BusyError, Places
 from eventstore.web.sound_cache import Check, Make, SoundCache, Wanted
@@ -142,6 +143,20 @@ def test_files_go_where_the_database_cannot_be_asked(store: EventStore, tmp_path
         store.close()
         (tmp_path / "calls.db").write_bytes(b"no database")
         await until(lambda: heard.size == 0)
+
+    run(store, work)
+
+
+def test_files_go_where_a_look_fails(store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    call = put_sample(store)
+
+    def fail(*_: object) -> None:
+        raise ValueError("nobody foresaw this")
+
+    async def work(cache: SoundCache) -> None:
+        heard = await get(cache, store, call, "wav", "heard")
+        monkeypatch.setattr(sound_cache, "versions", fail)
+        await until(lambda: heard.is_emptied)
 
     run(store, work)
 

@@ -15,7 +15,7 @@ from eventstore.archive.move_segments import Moved, move_segments
 from eventstore.archive.repair import Repaired, repair_session
 from eventstore.archive.seal import Sealed
 from eventstore.capture.import_file import Imported, import_file
-from eventstore.errors import EventStoreError
+from eventstore.errors import EventStoreError, Failure
 from eventstore.queries import Queries
 from eventstore.realtime.frames import Frame
 from eventstore.store import engine as engines
@@ -164,8 +164,11 @@ class EventStore(Queries):
         keep_going: bool = False,
         progress: Callable[[int], None] | None = None,
         redact: bool = False,
+        failures: list[Failure] | None = None,
     ) -> list[Imported]:
         """Import a recording (JSON lines, or one JSON array): a session for each connection in it.
+
+        Of several connections, one that cannot be stored stops no other.
 
         Args:
             path: a file, or a binary stream.
@@ -175,12 +178,15 @@ class EventStore(Queries):
             keep_going: leave out lines that cannot be read.
             progress: called with the bytes read so far.
             redact: take secrets out of frames before they are written; each session notes how many.
+            failures: takes those of several connections that cannot be stored; None to raise them
+                at the end.
 
         Raises:
             InvalidInputError: a line that cannot be read, or another session under the same id.
+            SomeFailedError: several connections could not be stored; all others are.
         """
         pairs = check_metadata(metadata or {})
-        return import_file(self, path, session_id, pairs, keep_going, progress, redact)
+        return import_file(self, path, session_id, pairs, keep_going, progress, redact, failures)
 
     def audio(
         self,

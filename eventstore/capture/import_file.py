@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
@@ -16,10 +17,17 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 from eventstore.capture.connections import made_id, session_event
 from eventstore.capture.jsonl import BOM, MAX_LINE, TOO_LONG, BadLine, read_frames, read_numbered
 from eventstore.capture.redaction import Redaction
-from eventstore.errors import ErasedError, InvalidInputError
+from eventstore.errors import (
+    ErasedError,
+    EventStoreError,
+    Failure,
+    InvalidInputError,
+    SomeFailedError,
+)
 from eventstore.realtime.frames import STORE, Frame, parse
 from eventstore.realtime.values import metadata_pairs
 from eventstore.store.filters import check_metadata
+from eventstore.store.outages import attempt
 from eventstore.store.sessions import (
     check_session_id,
     count_responses,
@@ -92,8 +100,11 @@ def import_file(
     keep_going: bool = False,
     progress: Progress | None = None,
     redact: bool = False,
+    failures: list[Failure] | None = None,
 ) -> list[Imported]:
     """Import a recording, read twice: first whether it is sound, then into the log.
+
+    Of several connections, one that cannot be stored stops no other.
 
     Args:
         path: a file of JSON lines or one JSON array, or a binary stream of one.
@@ -102,34 +113,34 @@ def import_file(
         keep_going: leave out lines that cannot be read.
         progress: called with the bytes of the file read so far in the second reading.
         redact: take secrets out of frames before they are written.
+        failures: takes those of several connections that cannot be stored; None to raise them.
 
     Returns:
-        One entry for each connection in the file.
+        One entry for each connection in the file that is stored.
 
     Raises:
         InvalidInputError: a line that cannot be read (named; nothing is imported), no events,
             a session id for several connections, or another session under the same id.
         ErasedError: the session was erased.
+        SomeFailedError: at the end, where several connections could not be stored.
         DatabaseUnavailableError: the database failed; sessions are whole or not there.
     """
     if session_id is not None:
         check_session_id(session_id)
+    wish = _Wish(session_id, metadata or {}, keep_going, redact, progress)
+    bring_in = partial(_import, store, wish=wish, failures=failures)
     if not isinstance(path, str | Path):
         with _spooled(path, "standard input") as spool:
-            return _import(store, spool, session_id, metadata or {}, keep_going, progress, redact)
+            return bring_in(spool)
     try:
         with Path(path).open("rb") as stream:
             kind = os.fstat(stream.fileno()).st_mode
             if stat.S_ISREG(kind):
-                return _import(
-                    store, stream, session_id, metadata or {}, keep_going, progress, redact
-                )
+                return bring_in(stream)
             if not stat.S_ISFIFO(kind):
                 raise InvalidInputError(f"{path} is no file of a recording, but a device")
             with _spooled(stream, str(path)) as spool:
-                return _import(
-                    store, spool, session_id, metadata or {}, keep_going, progress, redact
-                )
+                return bring_in(spool)
     except OSError as error:
         raise InvalidInputError(f"cannot read {path}: {error.strerror or error}") from error
 
@@ -156,40 +167,52 @@ def _spooled(stream: BinaryIO, name: str) -> Iterator[BinaryIO]:
         yield spool
 
 
+class _Wish(NamedTuple):
+    """How a recording is to be imported: see `import_file`."""
+
+    session_id: str | None
+    metadata: Mapping[str, str]
+    keep_going: bool
+    redact: bool
+    progress: Progress | None
+
+
 def _import(
-    store: EventStore,
-    stream: BinaryIO,
-    session_id: str | None,
-    metadata: Mapping[str, str],
-    keep_going: bool,
-    progress: Progress | None,
-    redact: bool,
+    store: EventStore, stream: BinaryIO, wish: _Wish, failures: list[Failure] | None
 ) -> list[Imported]:
     stream.seek(0)
-    parts, skipped = _survey(stream, keep_going, Redaction(redact))
+    parts, skipped = _survey(stream, wish.keep_going, Redaction(wish.redact))
     if not parts:
         raise InvalidInputError("no events in it")
-    if session_id is not None and len(parts) > 1:
+    if wish.session_id is not None and len(parts) > 1:
         raise InvalidInputError(
             f"it holds {len(parts)} connections; leave out --session-id, or split the file"
         )
     for part in parts:
-        check_metadata({**part.metadata, **metadata})
+        check_metadata({**part.metadata, **wish.metadata})
     stream.seek(0)
     read = (frame for _, frame in read_frames(stream) if not isinstance(frame, BadLine))
-    redaction = Redaction(redact)
+    redaction = Redaction(wish.redact)
     frames = map(redaction.take_out, read)
     results: list[Imported] = []
+    failed: list[Failure] = []
     for part in parts:
-        target = session_id or part.session_id
-        passing = _take(frames, part.last - part.first + 1, stream, progress)
-        try:
-            results.append(_import_part(store, target, part, passing, metadata, skipped, redaction))
-        except (InvalidInputError, ErasedError) as error:
-            if not results:
-                raise
-            done = ", ".join(result.session_id for result in results)
-            raise InvalidInputError(f"{error}; stored before it: {done}") from error
+        target = wish.session_id or part.session_id
+        passing = _take(frames, part.last - part.first + 1, stream, wish.progress)
+        bringing = partial(
+            _import_part, store, target, part, passing, wish.metadata, skipped, redaction
+        )
+        done = attempt(f"session {target}", bringing)
+        if isinstance(done, EventStoreError):
+            failed.append(Failure(target, done))
+        else:
+            results.append(done)
+        for _ in passing:
+            pass  # what was not read of one that failed stands before the next
+    if failures is not None and len(parts) > 1:
+        failures += failed
+    elif failed:
+        raise failed[0].error if len(failed) == 1 else SomeFailedError(failed)
     return results
 
 

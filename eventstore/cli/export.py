@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
@@ -16,7 +17,7 @@ from eventstore.cli.failures import tell
 from eventstore.cli.options import db_option, given, open_store, session_filters
 from eventstore.cli.output import counted, counter, say
 from eventstore.cli.output_file import output_stream
-from eventstore.errors import EventStoreError, Failure
+from eventstore.errors import ErasedError, EventStoreError, Failure
 from eventstore.event_store import EventStore
 from eventstore.realtime.values import dumps
 from eventstore.store.outages import attempt
@@ -82,7 +83,9 @@ def export(
     _check_targets(format_, output, endpoint, content)
     with open_store(url) as store:
         for session_id in sessions:
-            store.head(session_id)  # all of them are there before anything is written
+            # All of them are there before anything is written; what was erased is told at the end.
+            with suppress(*((ErasedError,) if len(sessions) > 1 else ())):
+                store.head(session_id)
         wanted = iter(sessions) if sessions else store.session_ids(**chosen)
         several = Several(len(sessions) == 1)
         with counter("session") as progress:

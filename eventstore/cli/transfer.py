@@ -13,7 +13,7 @@ from eventstore.capture.import_file import Imported
 from eventstore.cli.failures import tell
 from eventstore.cli.options import db_option, json_option, open_store, parse_metadata
 from eventstore.cli.output import counted, print_json, print_line, print_table, progress_bar, say
-from eventstore.errors import EventStoreError, Failure, InvalidInputError
+from eventstore.errors import EventStoreError, Failure, InvalidInputError, line_of
 from eventstore.event_store import EventStore
 from eventstore.store.outages import attempt
 
@@ -78,17 +78,19 @@ def import_(
         for position, name in enumerate(files, 1):
             if len(files) > 1:
                 say(f"[{position}/{len(files)}] {name}")
-            importing = partial(_import_one, store, name, session_id, pairs, keep_going, redact)
-            imported = attempt(name, importing)
+            of_file: list[Failure] = []
+            wish = (store, name, session_id, pairs, keep_going, redact, of_file)
+            imported = attempt(name, partial(_import_one, *wish))
             if isinstance(imported, EventStoreError):
                 failures.append(Failure(name, imported))
             else:
                 done += (_entry(name, one, redact) for one in imported)
+            failures += (Failure(name, EventStoreError(line_of(one))) for one in of_file)
     failed = tell(failures, "file")
     if as_json:
         print_json({"object": "list", "data": done, "errors": failed})
     else:
-        _print_imported(done, failed, len(files))
+        _print_imported(done, len({one.name for one in failures}), len(files))
     context.exit(1 if failed else 0)
 
 
@@ -99,9 +101,12 @@ def _import_one(
     metadata: dict[str, str],
     keep_going: bool,
     redact: bool,
+    failures: list[Failure],
 ) -> list[Imported]:
     if name == "-":
-        return store.import_file(sys.stdin.buffer, session_id, metadata, keep_going, redact=redact)
+        return store.import_file(
+            sys.stdin.buffer, session_id, metadata, keep_going, None, redact, failures
+        )
     path = Path(name)
     try:
         size = path.stat().st_size
@@ -115,7 +120,7 @@ def _import_one(
             if bar is not None:
                 bar.update(bar.task_ids[0], completed=read)
 
-        return store.import_file(path, session_id, metadata, keep_going, progress, redact)
+        return store.import_file(path, session_id, metadata, keep_going, progress, redact, failures)
 
 
 def _entry(name: str, imported: Imported, redact: bool) -> dict[str, Any]:
@@ -132,14 +137,14 @@ def _entry(name: str, imported: Imported, redact: bool) -> dict[str, Any]:
     }
 
 
-def _print_imported(done: list[dict[str, Any]], failed: list[dict[str, str]], files: int) -> None:
+def _print_imported(done: list[dict[str, Any]], failed: int, files: int) -> None:
     if done:
         print_table(
             ("SESSION", ">EVENTS", ">RESPONSES", ""),
             ((e["session_id"], e["events"], e["responses"], _remark(e)) for e in done),
         )
     if failed:
-        print_line(f"{files - len(failed)} of {files} files imported, {len(failed)} failed.")
+        print_line(f"{files - failed} of {files} files imported, {failed} failed.")
 
 
 def _remark(entry: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from eventstore.store.encrypted_rows import decrypted_texts
+from eventstore.store.erasures import refuse_erased
 from eventstore.store.session_pages import no_session
 from eventstore.store.transaction import Row, Transaction
 
@@ -36,12 +37,15 @@ METADATA = "SELECT session_id, response_id, key, value, own FROM response_metada
 
 
 def check_sessions(tx: Transaction, session_ids: Sequence[str]) -> None:
-    """Raises NotFoundError where one of the sessions is not there."""
-    sql = f"SELECT session_id FROM streams WHERE session_id IN ({_marks(session_ids)})"
-    found = {row[0] for row in tx.rows(sql, session_ids)}
+    """Raises NotFoundError where one of the sessions is not there, ErasedError where it
+    was erased.
+    """
+    sql = f"SELECT session_id, erased_at FROM streams WHERE session_id IN ({_marks(session_ids)})"
+    found = {row[0]: row[1] for row in tx.rows(sql, session_ids)}
     for session_id in session_ids:
         if session_id not in found:
             raise no_session(session_id)
+        refuse_erased(tx, session_id, found[session_id])
 
 
 def pieces(

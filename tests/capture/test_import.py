@@ -24,6 +24,7 @@ from capture.files import (
 
 from eventstore import EventStore, InvalidInputError
 from eventstore.capture.import_file import Imported
+from eventstore.errors import Failure, SomeFailedError
 from eventstore.store import appender
 from eventstore.store.append_to_stream import open_stream
 
@@ -462,3 +463,24 @@ def test_a_refused_connection_leaves_the_ones_before_it_whole(store: EventStore)
         assert store.status()["behind"] == 0
         assert len(texts(store, session_id)) in (3, 4)
     assert len(texts(store, "sess_2")) == 1
+
+
+def test_a_connection_that_is_refused_stops_none_behind_it(store: EventStore) -> None:
+    imported(store, jsonl(created("sess_2")))
+    failures: list[Failure] = []
+    content = jsonl(*FIRST, *SECOND, *THIRD)
+    found = store.import_file(io.BytesIO(content), failures=failures)
+    assert [entry.session_id for entry in found] == ["sess_1", "sess_3"]
+    assert [failure.name for failure in failures] == ["sess_2"]
+    assert "another session is stored as sess_2" in str(failures[0].error)
+    assert [len(texts(store, f"sess_{n}")) for n in (1, 2, 3)] == [4, 1, 3]
+
+
+def test_several_that_are_refused_are_told_at_the_end(store: EventStore) -> None:
+    imported(store, jsonl(created("sess_1")))
+    imported(store, jsonl(*SECOND))
+    store.erase("sess_2", vacuum=False)
+    with pytest.raises(SomeFailedError) as told:
+        imported(store, jsonl(*FIRST, *SECOND, *THIRD))
+    assert [failure.name for failure in told.value.failures] == ["sess_1", "sess_2"]
+    assert len(texts(store, "sess_3")) == 3

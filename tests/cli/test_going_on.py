@@ -91,3 +91,39 @@ def test_erasing_several_goes_on(three: EventStore) -> None:
         three.erase(["a", "nowhere", "c"], vacuum=False)
     assert [failure.name for failure in failed.value.failures] == ["nowhere"]
     assert set(three.stream_ids()) == {BAD}
+
+
+@pytest.mark.parametrize("format_", ["jsonl", "chat", "otel", "parquet"])
+def test_export_of_named_sessions_goes_on_behind_one_that_was_erased(
+    terminal: Terminal, three: EventStore, tmp_path: Path, format_: str
+) -> None:
+    three.erase(BAD, vacuum=False)
+    out = tmp_path / "out"
+    output = terminal("export", "a", BAD, "c", "--format", format_, "-o", str(out))
+    assert output.code == 1 and out.exists()
+    errors = [line for line in output.err.splitlines() if line.startswith("Error: ")]
+    assert len(errors) == 1 and "session b was erased" in errors[0]
+    if format_ == "jsonl":
+        assert out.read_bytes() == b"".join((*three.export("a"), *three.export("c")))
+    terminal("export", BAD, "-o", str(tmp_path / "none")).error()
+    assert not (tmp_path / "none").exists()
+
+
+def test_an_import_goes_on_behind_a_session_that_was_erased(
+    terminal: Terminal, three: EventStore, tmp_path: Path
+) -> None:
+    poison(three, BAD, mend=True)
+    file = tmp_path / "three.jsonl"
+    file.write_bytes(b"".join(line for name in "abc" for line in three.export(name)))
+    three.erase(BAD, vacuum=False)
+    with EventStore(f"sqlite:///{tmp_path / 'again.db'}") as again:
+        again.append(BAD, voice_call().frames)
+        again.erase(BAD, vacuum=False)
+    output = terminal("import", str(file), "--json", "--db", f"sqlite:///{tmp_path / 'again.db'}")
+    assert output.code == 1
+    found = json.loads(output.out)
+    assert [entry["session_id"] for entry in found["data"]] == ["a", "c"]
+    ((name, error),) = [(entry["file"], entry["error"]) for entry in found["errors"]]
+    assert name == str(file) and "session b was erased" in error
+    words = terminal("import", str(file), "--db", f"sqlite:///{tmp_path / 'again.db'}")
+    assert words.out.splitlines()[-1] == "0 of 1 files imported, 1 failed."

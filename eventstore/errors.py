@@ -117,6 +117,15 @@ class ErasedError(EventStoreError):
         super().__init__(f"session {session_id} was erased on {date}{why}{advice}")
 
 
+class ErasedMeanwhileError(EventStoreError):
+    """Some of a session, its audio say, was erased while something was made of it."""
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(
+            f"session {session_id}: some of it was erased meanwhile; nothing was written: try again"
+        )
+
+
 class DatabaseUnavailableError(EventStoreError):
     """The database cannot be reached, is full, locked or read-only."""
 

@@ -96,9 +96,11 @@ def write_audio(
 
     Raises:
         NotFoundError: no such session, item or response, or no sound of it in the log.
+        ErasedError, ErasedMeanwhileError: the session, or its audio, was erased meanwhile.
         InvalidInputError: a bad argument, more than a WAV file holds, or more than the limit.
         OSError: the target cannot be written.
     """
+    version = store.version(session_id)
     timeline = build(store.events(session_id))
     chosen = select(timeline, item=item, response=response, side=side, start=start, end=end)
     rate = _checked_rate(rate, chosen)
@@ -111,6 +113,7 @@ def write_audio(
     blocks = blocks_of(chosen, rate, sound_reader(store, session_id))
     with _opened(target) as stream:
         write_samples(stream, layout, blocks, _progress_of(layout, progress))
+        store.check_not_erased_since(session_id, version)
     bound = DRIFT_BOUND_MS if timeline.timed else None
     return AudioWritten(
         frames / rate, rate, len(chosen.channels), chosen.start, timeline.timed, bound,

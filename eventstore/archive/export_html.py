@@ -39,7 +39,9 @@ def write_html(store: EventStore, session_id: str, stream: BinaryIO) -> None:
 
     Raises:
         NotFoundError: there is no such session.
+        ErasedError, ErasedMeanwhileError: the session, or its audio, was erased meanwhile.
     """
+    version = store.version(session_id)
     shown = store.show(session_id)
     told = transcript.turns(shown, store.masked_events(session_id, type="error"))
     style, script = _asset("call.css"), _asset("call.js")
@@ -65,6 +67,7 @@ def write_html(store: EventStore, session_id: str, stream: BinaryIO) -> None:
         )
         for piece in pieces:
             stream.write(piece.encode())
+        store.check_not_erased_since(session_id, version)
 
 
 @cache

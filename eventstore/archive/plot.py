@@ -55,11 +55,13 @@ def plot_audio(
 
     Raises:
         NotFoundError: no such session, item or response, or no sound of it in the log.
+        ErasedError, ErasedMeanwhileError: the session, or its audio, was erased meanwhile.
         InvalidInputError: a bad argument.
         EventStoreError: matplotlib is not installed.
         OSError: the target cannot be written.
     """
     figures = _matplotlib()
+    version = store.version(session_id)
     timeline = build(store.events(session_id))
     chosen = select(timeline, item=item, response=response, side=side, start=start, end=end)
     loudness = _peaks(chosen, store, session_id)
@@ -69,6 +71,7 @@ def plot_audio(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of letters that the font does not have
         figure.savefig(picture, format=format)
+    store.check_not_erased_since(session_id, version)
     if isinstance(target, Path):
         target.write_bytes(picture.getvalue())
     else:

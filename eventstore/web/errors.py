@@ -17,6 +17,7 @@ from eventstore.errors import (
     DamagedError,
     DatabaseUnavailableError,
     ErasedError,
+    ErasedMeanwhileError,
     EventStoreError,
     InvalidInputError,
     NotFoundError,
@@ -30,6 +31,7 @@ from eventstore.web.pages.failed import failed_page, is_page
 _KINDS: tuple[tuple[type[EventStoreError], int, str], ...] = (
     (NotFoundError, 404, "not_found"),
     (ErasedError, 410, "erased"),
+    (ErasedMeanwhileError, 503, "changed"),
     (ConflictError, 409, "conflict"),
     (AmbiguousError, 400, "ambiguous_id"),
     (InvalidInputError, 400, "invalid_value"),
@@ -151,7 +153,7 @@ def add_error_handlers(app: FastAPI) -> None:
         message = str(error)
         if isinstance(error, DamagedError):
             message = _damage(error)
-        elif status in PRIVATE and not isinstance(error, TimeLimitError):
+        elif status in PRIVATE and not isinstance(error, TimeLimitError | ErasedMeanwhileError):
             message = PRIVATE[status]
         return failure(request, status, message, code)
 

@@ -10,6 +10,7 @@ import tempfile
 import tracemalloc
 from itertools import pairwise
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,12 @@ from support.strategies import streams
 from eventstore import EventStore, Frame
 from eventstore.archive.call_audio import DRIFT_BOUND_MS
 from eventstore.demo import call_lines
-from eventstore.errors import InvalidInputError, NotFoundError
+from eventstore.errors import (
+    ErasedError,
+    ErasedMeanwhileError,
+    InvalidInputError,
+    NotFoundError,
+)
 from eventstore.realtime.catalogue import AUDIO_DELTAS, INPUT_AUDIO
 from eventstore.times import from_value
 
@@ -185,6 +191,35 @@ def test_a_file_that_was_there_is_replaced_or_left(store: EventStore, tmp_path: 
     assert path.read_text() == "before"
     store.audio("call", path)
     assert soundfile.info(str(path)).duration == 6.0
+    assert list(tmp_path.glob("*.partial")) == []
+
+
+@pytest.mark.parametrize("audio_only", [False, True])
+@pytest.mark.parametrize(
+    ("verb", "last_step"), [("audio", "call_audio.write_samples"), ("plot", "plot._draw")]
+)
+def test_what_was_erased_meanwhile_is_in_no_file(
+    store: EventStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    audio_only: bool,
+    verb: str,
+    last_step: str,
+) -> None:
+    """All was read when it is erased, so that no reader can tell."""
+    short_call(store).append("call", [], close=True)
+    path = tmp_path / "call"
+    path.write_text("before")
+    step = resolve_name(f"eventstore.archive.{last_step}")
+
+    def then_erased(*given: Any, **named: Any) -> None:
+        step(*given, **named)
+        store.erase("call", audio_only=audio_only, vacuum=False)
+
+    monkeypatch.setattr(f"eventstore.archive.{last_step}", then_erased)
+    with pytest.raises((ErasedError, ErasedMeanwhileError)):
+        getattr(store, verb)("call", path)
+    assert path.read_text() == "before"
     assert list(tmp_path.glob("*.partial")) == []
 
 

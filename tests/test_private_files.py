@@ -97,6 +97,19 @@ def test_no_file_is_made_for_what_is_in_memory(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_store_is_private_where_a_link_says_that_it_is_to_be(tmp_path: Path) -> None:
+    link, path = tmp_path / "calls.db", tmp_path / "elsewhere.db"
+    link.symlink_to(path)
+    before = os.umask(0)
+    try:
+        with EventStore(f"sqlite:///{link}") as store:
+            store.append("a", [Frame(CLIENT, "x")])
+            modes = {stat.S_IMODE(one.stat().st_mode) for one in tmp_path.glob("elsewhere.db*")}
+    finally:
+        os.umask(before)
+    assert modes == {0o600}
+
+
 @pytest.mark.parametrize("mode", [0o770, 0o702, 0o1777])
 def test_a_spool_that_others_may_write_to_is_refused(tmp_path: Path, mode: int) -> None:
     folder = tmp_path / "spool"

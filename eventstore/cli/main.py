@@ -29,9 +29,11 @@ from eventstore.cli import (
     spool,
     transfer,
 )
+from eventstore.cli.log_lines import say_what_is_logged
 from eventstore.cli.output import clean
 from eventstore.errors import EventStoreError, InvalidInputError
 from eventstore.realtime.mask import mask_words
+from eventstore.unforeseen import foreseen
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -55,6 +57,7 @@ def cli(url: str | None, keys: str | None) -> None:
       eventstore responses --metadata customer=42 --status completed
       eventstore replay sess_123 --speed 2
     """
+    say_what_is_logged()
 
 
 for _module in (
@@ -108,14 +111,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _fail(error.format_message(), 1)
     except (click.Abort, KeyboardInterrupt):
         return _fail("stopped", 130)
-    except InvalidInputError as error:
-        return _fail(str(error), 2)
     except EventStoreError as error:
-        return _fail(str(error), 1)
+        return _fail(str(error), 2 if isinstance(error, InvalidInputError) else 1)
     except BrokenPipeError:
         return _without_reader()
     except OSError as error:
         return _fail(f"{error.strerror or error}: {error.filename or 'output'}", 1)
+    except Exception as error:  # its own message may hold what was said
+        return _fail(str(foreseen("the command", error)), 1)
 
 
 def _is_text(argument: str) -> bool:

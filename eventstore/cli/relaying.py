@@ -17,6 +17,7 @@ from eventstore import unforeseen
 from eventstore.capture.recorder_process import RecorderProcess
 from eventstore.capture.relay import MAX_CALLS, Relay, relay
 from eventstore.capture.relay_request import parse_upstream
+from eventstore.cli.log_lines import say_what_is_logged
 from eventstore.cli.output import counted, say
 from eventstore.cli.serving import listening, place
 from eventstore.errors import InvalidInputError
@@ -85,7 +86,7 @@ def recorder_for(asked: Relaying, url: str, keys: str | None) -> Iterator[Record
     room_for_connections(asked.max_connections)
     _listen_tls(asked)
     _upstream_tls(asked)
-    logging.getLogger("eventstore").addHandler(_Said())
+    say_what_is_logged()
     recorder = RecorderProcess(url, asked.spool, keys=keys, redact=asked.redact)
     try:
         if recorder.trouble is not None:
@@ -134,13 +135,6 @@ def room_for_connections(wanted: int | None) -> int:
             f" for {fit:,}; raise that (ulimit -n {files}), or name fewer"
         )
     return fit
-
-
-class _Said(logging.Handler):
-    """What the recorder logs, as lines on standard error."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        _say(record.getMessage())
 
 
 def _listen_tls(asked: Relaying) -> ssl.SSLContext | None:

@@ -50,6 +50,7 @@ def parse_url(url: str) -> URL:
     """
     try:
         parsed = make_url(url)
+        (parsed.host or "").encode("idna")  # as whoever looks it up does
     except (ArgumentError, ValueError) as error:
         raise InvalidInputError(
             "not a database URL; use sqlite:///calls.db or postgresql://user@host/name"
@@ -129,8 +130,9 @@ def _create(parsed: URL, keys: KeyRing, time_limit: float | None = None) -> Engi
 
         @event.listens_for(engine, "do_connect")
         def _make_private(*_: Any) -> None:
-            # SQLite would make it by the umask; its log and index get the mode of the file.
-            make_file(file)
+            # SQLite would make it by the umask, also where a link says; its log and index get the
+            # mode of the file.
+            make_file(file.resolve())
 
     return engine
 

@@ -73,6 +73,7 @@ BAD_URLS = [
     ("calls.db", "not a database URL; use sqlite:///calls.db or postgresql://"),
     ("", "not a database URL"),
     ("postgresql://localhost:port/calls", "not a database URL"),
+    ("postgresql://a..b/calls", "not a database URL"),
     ("mysql://localhost/calls", "no support for 'mysql' databases; use sqlite:///… or postgresql"),
     ("mongodb://localhost", "no support for 'mongodb' databases"),
     ("sqlite:///missing/calls.db", "no folder missing"),
@@ -493,3 +494,14 @@ def test_arguments_that_are_no_text_are_told(
     assert told.code in (0, 1, 2)
     assert told.code == 0 or told.error_beside_output(told.code)
     assert recorded.status()["behind"] == 0
+
+
+def test_a_fault_that_nobody_foresaw_is_one_line_without_content(
+    terminal: Terminal, recorded: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        raise KeyError("the card is 4111")
+
+    monkeypatch.setattr(EventStore, "show", failing)
+    said = terminal("show", "sess_a").error()
+    assert "unforeseen KeyError at " in said and "4111" not in said

@@ -8,6 +8,7 @@ import zlib
 from pathlib import Path
 
 import pytest
+from cli.terminal import Terminal
 from sqlalchemy import text
 
 from eventstore import EventStore, Recorder
@@ -193,3 +194,19 @@ def test_a_session_that_takes_nothing_holds_no_other_and_what_it_has_is_kept(
     assert run(options) == 0
     with EventStore(database_url) as store:
         assert [e.text for e in store.events("bad")][1:4] == ["new 1", "new 2", "new 3"]
+
+
+def test_what_is_logged_of_a_crafted_file_steers_no_terminal(tmp_path: Path) -> None:
+    key = "\x1b[2J\x07".ljust(24, "k")
+    url, folder = f"sqlite:///{tmp_path}/calls.db", tmp_path / "spool"
+    with EventStore(url) as store:
+        store.append("gone", [Frame(CLIENT, "x")])
+        store.erase("gone", vacuum=False)
+    folder.mkdir(mode=0o700)
+    begun = Destination(key, "gone", True)
+    entry = Entry(key, 1, Frame(CLIENT, "hello", 1), closing=True)
+    records = spool_file.encode_destination(begun) + b"".join(spool_file.encode_entries([entry]))
+    (folder / "f-9-abcdef.000001.spool").write_bytes(spool_file.MAGIC + records)
+    told = Terminal()("spool", "--spool", str(folder), "--db", url)
+    assert "session gone was erased" in told.err
+    assert all(line.isprintable() for line in (told.out + told.err).split("\n"))

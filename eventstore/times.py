@@ -55,7 +55,7 @@ def to_iso(at: int | None) -> str | None:
 
     None stays None, and what is no time is None, too: a damaged or foreign store may hold some.
     """
-    if at is None or not MIN_AT <= at <= MAX_AT:
+    if at is None or not is_time(at):
         return None
     seconds, micros = divmod(at, 1_000_000)
     return f"{_to_the_second(seconds)}.{micros:06}Z"

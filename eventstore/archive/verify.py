@@ -115,6 +115,11 @@ def verify_session(
         if row is None:
             raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
         tombstone = list(tombstone_faults(tx, session_id))
+        try:
+            find_stream(tx, session_id)
+        except DamagedError as error:
+            said = Problem(error.first_seq, error.last_seq, error.problem)
+            return Verified(session_id, 0, 0, [], [said])
         if not tombstone:
             check_not_erased(tx, session_id)
     head, sealed, last_at, erased_at = row[0], row[1] or 0, row[2], row[3]

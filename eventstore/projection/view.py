@@ -254,7 +254,7 @@ def length_ms(start: int | None, end: int | None, shift_ms: float) -> float | No
         start, end: its first and last arrival.
         shift_ms: what is added to arrivals at its end, since the wall clock jumped.
     """
-    if start is None or end is None:
+    if not (type(start) is type(end) is int):  # a damaged or foreign store may hold anything
         return None
     return max(0.0, (end - start) / 1000 + shift_ms)
 

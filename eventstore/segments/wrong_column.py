@@ -14,7 +14,9 @@ _WRONG = "its {} is none that an event can have"
 
 def wrong_column(row: Row) -> str | None:
     """Say which column holds what no event's does; SQLite's columns take values of any type."""
-    _, at, direction, type_, frame, offset, _, audio = row
+    seq, at, direction, type_, frame, offset, _, audio = row
+    if type(seq) is not int:
+        return _WRONG.format("seq")
     if at is not None and not (type(at) is int and abs(at) <= MAX_INT):
         return _WRONG.format("time")
     if direction not in DIRECTIONS:

@@ -10,6 +10,7 @@ import psycopg
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from eventstore.errors import DatabaseUnavailableError, EventStoreError, TimeLimitError
+from eventstore.store.undecodable import SAID
 
 
 @contextmanager
@@ -40,6 +41,8 @@ def _message(error: BaseException) -> str:
     """A driver's message, without the values that PostgreSQL shows of the row or text at fault."""
     if isinstance(error, psycopg.DataError):
         return f"it refuses a value: {type(error).__name__} (SQLSTATE {error.sqlstate})"
+    if str(error).startswith(SAID):
+        return SAID  # the text itself may be what was said
     primary = error.diag.message_primary if isinstance(error, psycopg.Error) else None
     return " ".join((primary or str(error)).split()) or type(error).__name__
 

@@ -109,6 +109,6 @@ def session_digest(tx: Transaction, session_id: str, head: int) -> bytes:
         digest = Digest(previous)
         for row in rows_in(tx, session_id, first, head):
             digest = extended(digest, row)
-    except (DamagedError, MissingKeyError, ErasedError, ValueError):
+    except (DamagedError, MissingKeyError, ErasedError, ValueError, TypeError):
         return BEGINNING  # what is damaged, or has no key any more, shall go all the same
     return digest.value() if digest.events else previous

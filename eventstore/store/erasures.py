@@ -72,8 +72,11 @@ def audio_erased_at(tx: Transaction, session_id: str) -> int | None:
 
 
 def locations_of(tx: Transaction, session_id: str) -> list[str]:
-    """Where bytes of a session's segments are, outside of the database."""
-    return [row[0] for row in tx.rows(LOCATIONS, (session_id,))]
+    """Where bytes of a session's segments are, outside of the database.
+
+    What is no text is no place that anything was put to: SQLite's columns take any value.
+    """
+    return [row[0] for row in tx.rows(LOCATIONS, (session_id,)) if isinstance(row[0], str)]
 
 
 def note_erasure(
@@ -95,7 +98,7 @@ def note_erasure(
         Its time: a microsecond behind the one before it, where the clock says less.
     """
     row = tx.row(LAST_AT, (session_id,))
-    if row is not None and row[0] is not None:
+    if row is not None and isinstance(row[0], int):
         at = max(at, row[0] + 1)
     listed = dumps(list(locations)) if locations else None
     tx.run(INSERT_ERASURE, (session_id, at, what, reason, events, sha256, listed))

@@ -95,15 +95,22 @@ def find_stream(tx: Transaction, session_id: str, lock: bool = False) -> Stream:
 
     Raises:
         NotFoundError: there is no such session.
+        DamagedError: its row holds what is no number, which SQLite's columns take.
     """
     row = tx.row(STREAM + (" FOR UPDATE" if lock and tx.postgresql else ""), (session_id,))
     if row is None:
         raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
+    if not all(one is None or type(one) is int for one in row):
+        raise DamagedError(session_id, 1, 1, "its stream's row holds what is no number")
     return Stream(*row)
 
 
 def look_at_log(tx: Transaction, session_id: str) -> Log:
-    """Look how far a session's log goes, and whether anything is missing in it."""
+    """Look how far a session's log goes, and whether anything is missing in it.
+
+    Raises:
+        DamagedError: a segment's row, or an event's seq, is none.
+    """
     faults: list[Fault] = []
     end = 0
     for segment in segments(tx, session_id):
@@ -115,6 +122,8 @@ def look_at_log(tx: Transaction, session_id: str) -> Log:
     first, last, count = tx.rows(ROWS, (session_id,))[0]
     if not count:
         return Log(end, end, faults)
+    if not type(first) is type(last) is int:
+        raise DamagedError(session_id, 1, 1, "the seq of an event is no number")
     if first <= end:
         problem = "rows stand beside the segments of these events"
         faults.append(_lost(first, min(last, end), problem))

@@ -37,6 +37,7 @@ from eventstore.realtime.frames import ENCRYPTIONS, UNREADABLE, parse_stored
 from eventstore.realtime.values import identifier
 from eventstore.segments.rows import Row as Event
 from eventstore.store.read_segments import sealed_events, sealed_seq
+from eventstore.store.read_stream import rows_in
 from eventstore.store.transaction import Row, Transaction
 
 _PIECE_ROWS = 1000
@@ -115,12 +116,20 @@ def load_state(tx: Transaction, session_id: str, seq: int, closed: bool) -> Sess
 
     Args:
         closed: the stream was closed at this seq, by whoever wrote it.
+
+    Raises:
+        DamagedError: an event's columns hold what none can have.
     """
-    if sealed_seq(tx, session_id):
-        state = SessionState(session_id)
-        _fold_on(tx, state, seq)
-    else:
-        state = _fold_unsealed(tx, session_id, seq)
+    try:
+        if sealed_seq(tx, session_id):
+            state = SessionState(session_id)
+            _fold_on(tx, state, seq)
+        else:
+            state = _fold_unsealed(tx, session_id, seq)
+    except (TypeError, AttributeError):
+        for _ in rows_in(tx, session_id, 1, seq):  # which names the event whose columns are wrong
+            pass
+        raise
     if closed:
         close(state)
     state.forget_written()

@@ -30,7 +30,7 @@ from eventstore.store.allowed_locations import VARIABLE, AllowedLocations, local
 OWNER = "OWNER"
 
 _NAME = re.compile(r"/[0-9a-f]{2}/([0-9a-f]{64})\.segment")
-_NO_PATH = re.compile(r"[?#\0]|::")
+_NO_PATH = re.compile(r"[?#]|::")
 _NAME_LENGTH = 2 + 1 + 64 + len(".segment")
 # Making a folder there would make a bucket of whatever name was mistyped.
 _WITHOUT_FOLDERS = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"}
@@ -133,6 +133,24 @@ def delete(location: str, allowed: AllowedLocations, own: str) -> None:
         raise _unavailable("delete", location, error) from error
 
 
+def is_location(text: object) -> bool:
+    """Return True if it can be a segment's location; no store has put bytes to any other place."""
+    return isinstance(text, str) and _named(text) is not None
+
+
+def is_same(one: str, other: str) -> bool:
+    """Return True if two locations are of the same bytes: a place can be written in many ways."""
+    paths = local_path(one), local_path(other)
+    if paths[0] is None or paths[1] is None:
+        # Schemes of one storage have several names: s3 and s3a.
+        return one == other or _without_scheme(one) == _without_scheme(other)
+    return os.path.realpath(paths[0]) == os.path.realpath(paths[1])
+
+
+def _without_scheme(location: str) -> str:
+    return location.partition("://")[2]
+
+
 def shown(location: str) -> str:
     """A location for people: without what may be a secret, whoever wrote it."""
     parts = _split(location)
@@ -157,8 +175,11 @@ def _check_allowed(location: str, allowed: AllowedLocations) -> None:
 def _named(location: str) -> str | None:
     """The SHA-256 of a location's bytes, by its name; None where it is no segment's."""
     named = _NAME.fullmatch(location[-_NAME_LENGTH - 1 :])
-    # What stands behind a `?` or a `#` is no part of the path that would be opened.
+    # What stands behind a `?` or a `#` is no part of the path that would be opened. Some storages
+    # leave out control characters, so that what is left is another path than was looked at.
     if named is None or _split(location) is None or _NO_PATH.search(location):
+        return None
+    if not location.isprintable():
         return None
     return named[1]
 

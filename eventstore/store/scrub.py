@@ -26,7 +26,7 @@ ERASED = "SELECT session_id FROM erasures WHERE what = 'session' AND vacuumed_at
 NOT_VACUUMED = "SELECT 1 FROM erasures WHERE vacuumed_at IS NULL LIMIT 1"
 LEFT_OUTSIDE = "SELECT 1 FROM erasures WHERE locations IS NOT NULL LIMIT 1"
 OUTSIDE = "SELECT session_id, at, locations FROM erasures WHERE locations IS NOT NULL"
-IS_NAMED = "SELECT 1 FROM segments WHERE location = ? LIMIT 1"
+NAMED = "SELECT location FROM segments WHERE location LIKE ?"
 SET_OUTSIDE = "UPDATE erasures SET locations = ? WHERE session_id = ? AND at = ?"
 SET_VACUUMED = "UPDATE erasures SET vacuumed_at = ? WHERE vacuumed_at IS NULL AND at <= ?"
 # Of an empty table ANALYZE leaves the statistics as they were, with values that were erased.
@@ -114,19 +114,19 @@ def _delete_outside(engine: Engine) -> list[str]:
     return problems
 
 
-def _listed(text: str) -> list[str]:
-    """The locations that a tombstone lists; none where somebody else has written another text."""
+def _listed(text: object) -> list[str]:
+    """The locations that a tombstone lists, without what somebody else has written there."""
     try:
-        found = loads(text)
-    except ValueError:
+        found = loads(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError):
         return []
-    return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
+    return list(filter(locations.is_location, found)) if isinstance(found, list) else []
 
 
 def _is_left(engine: Engine, location: str, own: str, problems: list[str]) -> bool:
     """Delete the bytes of a location; return True, and note why, where they had to be left."""
     with read(engine) as tx:
-        if tx.row(IS_NAMED, (location,)) is not None:
+        if _is_named(tx, location):
             return False  # equal bytes may be another session's, too
     try:
         locations.delete(location, allowed_locations_of(engine), own)
@@ -134,6 +134,12 @@ def _is_left(engine: Engine, location: str, own: str, problems: list[str]) -> bo
         problems.append(str(error))
         return True
     return False
+
+
+def _is_named(tx: Transaction, location: str) -> bool:
+    """Return True if a segment names these bytes, in whatever way it writes their place."""
+    named = tx.rows(NAMED, (f"%/{location.rpartition('/')[2]}",))
+    return any(isinstance(one, str) and locations.is_same(one, location) for (one,) in named)
 
 
 def _scrub(engine: Engine, vacuum: bool, of_tables: Sequence[str]) -> None:

@@ -21,6 +21,7 @@ from eventstore.store import forks
 from eventstore.store.connections import CONNECTIONS, Connections, Held, LeftConnection
 from eventstore.store.driver_errors import unavailable
 from eventstore.store.engine_options import ALLOWED, KEYS, TIME_LIMIT
+from eventstore.store.undecodable import read_again
 
 if TYPE_CHECKING:
     from eventstore.encryption.cipher import Cipher
@@ -88,6 +89,8 @@ class Transaction(forks.User):
         self.begin_call()
         try:
             found: list[Row] = self.connection.execute(self._sql(sql), parameters).fetchall()
+        except sqlite3.OperationalError as error:
+            found = read_again(self.connection, sql, parameters, error)
         finally:
             self.calling = False
         return found
@@ -109,6 +112,8 @@ class Transaction(forks.User):
         self.begin_call()
         try:
             found: Row | None = self.connection.execute(self._sql(sql), parameters).fetchone()
+        except sqlite3.OperationalError as error:
+            found = read_again(self.connection, sql, parameters, error)[0]
         finally:
             self.calling = False
         return found

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 from support.calls import voice_call
 from support.events import SESSION
 
 from eventstore import EventStore, EventStoreError
-from eventstore.errors import DamagedError, SomeFailedError
+from eventstore.errors import DamagedError, ErasedError, SomeFailedError
 from eventstore.store.erasures import tombstone_faults
 from eventstore.store.project import Projected
 from eventstore.store.transaction import Row, read, write
@@ -156,3 +157,59 @@ def test_what_is_only_said_to_be_erased_is_erased(database_url: str) -> None:
             assert tx.rows("SELECT COUNT(*) FROM responses") == [(0,)]
             assert list(tombstone_faults(tx, SESSION)) == []
         assert store.erase([SESSION]) == []
+
+
+@pytest.mark.parametrize("is_sealed", [False, True])
+@pytest.mark.parametrize("column", ["head_seq", "sealed_seq", "projected_seq", "closed_at"])
+@pytest.mark.parametrize("value", ["x", b"\xff", 1.5, ""])
+def test_a_stream_that_holds_no_number_is_a_problem_and_is_erased(
+    tmp_path: Path, column: str, value: object, is_sealed: bool
+) -> None:
+    with EventStore(f"sqlite:///{tmp_path / 'calls.db'}") as store:
+        for session_id in (SESSION, OTHER):
+            store.append(session_id, FRAMES, close=True)
+        if is_sealed:
+            sealed(store)
+        damage(store, f"UPDATE streams SET {column} = ? WHERE session_id = ?", (value, SESSION))
+        assert store.verify(SESSION).problems != []
+        with pytest.raises(DamagedError, match="no number"):
+            store.repair(SESSION)
+        assert len(store.sessions().data) == 2
+        assert [done.session_id for done in store.erase([SESSION], vacuum=False)] == [SESSION]
+        with read(store.engine) as tx:
+            assert tx.rows("SELECT DISTINCT session_id FROM events") == [(OTHER,)]
+
+
+@pytest.mark.parametrize("value", ["x", b"\xff", 5.5])
+def test_a_seq_that_is_no_number_is_a_problem_and_is_erased(tmp_path: Path, value: object) -> None:
+    with EventStore(f"sqlite:///{tmp_path / 'calls.db'}") as store:
+        store.append(SESSION, FRAMES, close=True)
+        damage(store, "UPDATE events SET seq = ? WHERE seq = 5", (value,))
+        assert store.verify(SESSION).problems != []
+        assert [done.session_id for done in store.erase([SESSION], vacuum=False)] == [SESSION]
+        with read(store.engine) as tx:
+            assert tx.rows("SELECT COUNT(*) FROM events") == [(0,)]
+
+
+def test_one_odd_row_keeps_no_list_from_being_shown(tmp_path: Path) -> None:
+    with EventStore(f"sqlite:///{tmp_path / 'calls.db'}") as store:
+        for session_id in (SESSION, OTHER):
+            store.append(session_id, FRAMES, close=True)
+        store.erase(SESSION, audio_only=True, vacuum=False)
+        damage(store, "UPDATE erasures SET at = 'x'")
+        damage(store, "UPDATE streams SET last_at = 'x', erased_at = NULL")
+        assert len(store.sessions().data) == 2
+        damage(store, "UPDATE streams SET erased_at = 'x' WHERE session_id = ?", (SESSION,))
+        with pytest.raises(ErasedError):
+            read_all(store)
+
+
+@pytest.mark.parametrize(("column", "value"), [("at", "soon"), ("audio_offset", "far")])
+def test_a_state_of_odd_columns_is_damage_that_names_its_event(
+    tmp_path: Path, column: str, value: str
+) -> None:
+    with EventStore(f"sqlite:///{tmp_path / 'calls.db'}") as store:
+        store.append(SESSION, FRAMES)
+        damage(store, f"UPDATE events SET {column} = ? WHERE seq = 3", (value,))
+        with pytest.raises(DamagedError, match="event 3 is damaged"):
+            store.show(SESSION, len(FRAMES))

@@ -24,6 +24,7 @@ from eventstore.archive.erase import erase_one
 from eventstore.archive.seal import seal_session, unseal_session
 from eventstore.errors import (
     ConflictError,
+    DamagedError,
     ErasedError,
     EventStoreError,
     InvalidInputError,
@@ -42,7 +43,7 @@ from eventstore.store.put_segments import put_segments
 from eventstore.store.read_stream import read_events, read_rows
 from eventstore.store.sessions import find_head
 from eventstore.store.state_cache import StateCache
-from eventstore.store.transaction import read
+from eventstore.store.transaction import read, write
 
 MORE = Frame(CLIENT, '{"type":"response.create"}')
 _numbers = itertools.count(1)
@@ -417,3 +418,73 @@ def test_bytes_outside_of_the_database_go_too(
         assert [event.text for event in store.events("equal")] == ["x"]
         store.erase("equal", audio_only=audio_only)
         assert len(set(outside.rglob("*.segment"))) == 1
+
+
+@pytest.mark.parametrize(
+    "location", ["x", "file:///a\n/b", b"file:///\xff", b"\xff", 7, 1.5, "[" * 9999]
+)
+def test_a_segment_whose_place_is_none_keeps_nobody_from_erasing(
+    database_url: str, location: str | bytes | float
+) -> None:
+    if database_url.startswith("postgresql") and not isinstance(location, str):
+        pytest.skip("its columns take no such value")
+    as_text = "CAST(? AS TEXT)" if isinstance(location, bytes) else "?"
+    with EventStore(database_url) as store:
+        for name in ("a", "b"):
+            store.append(name, voice_call().frames, close=True)
+        assert not any(isinstance(done, Exception) for done in store.archive(["a", "b"]))
+        with write(store.engine) as tx:
+            of_a = "WHERE session_id = 'a'"
+            tx.run(f"UPDATE segments SET data = NULL, location = {as_text} {of_a}", (location,))
+        assert store.verify("a").problems != []
+        assert [done.session_id for done in store.erase("a", vacuum=False)] == ["a"]
+        assert counts(store.engine, "a") == {"streams": 1, "erasures": 1}
+        for listed in (location, "[" * 9999, "7", "null"):
+            with write(store.engine) as tx:
+                value = as_text if listed is location else "?"
+                tx.run(f"UPDATE erasures SET locations = {value}", (listed,))
+            store.erase([], vacuum=False)
+        assert [done.session_id for done in store.erase("b", vacuum=False)] == ["b"]
+
+
+def test_what_is_no_text_is_not_told(tmp_path: Path) -> None:
+    """The driver's own message has the text, which is what was said."""
+    with EventStore(f"sqlite:///{tmp_path / 'calls.db'}") as store:
+        store.append("a", voice_call().frames, close=True)
+        store.append("b", voice_call().frames, close=True)
+        said = "CAST(CAST('the card is 4111' AS BLOB) || X'FF' AS TEXT)"
+        with write(store.engine) as tx:
+            tx.run(f"UPDATE events SET frame = {said} WHERE session_id = 'a' AND seq = 3")
+            tx.run(f"UPDATE streams SET session_id = {said} WHERE session_id = 'b'")
+        with pytest.raises(DamagedError) as told:
+            list(store.events("a"))
+        assert "4111" not in str(told.value)
+        assert [problem.first_seq for problem in store.verify("a").problems] == [3]
+        assert len(list(store.stream_ids())) == 2
+        (done,) = store.erase("a", vacuum=False)
+        assert done.session_id == "a"
+
+
+def test_equal_bytes_are_kept_however_their_place_is_written(
+    store: EventStore, tmp_path: Path
+) -> None:
+    for name in ("a", "b", "c"):
+        store.append(name, voice_call().frames, close=True)
+    assert not any(isinstance(done, Exception) for done in store.archive(["a", "b", "c"]))
+    outside, link = tmp_path / "segments", tmp_path / "link"
+    outside.mkdir()
+    link.symlink_to(outside)
+    for name, place in (
+        ("a", str(outside)),
+        ("b", f"file://localhost{outside}"),
+        ("c", f"file://{link}"),
+    ):
+        (moved,) = store.offload([name], place)
+        assert not isinstance(moved, Exception)
+    assert len(list(outside.rglob("*.segment"))) == 1
+    for gone, kept in (("a", "bc"), ("c", "b")):
+        store.erase(gone, vacuum=False)
+        for name in kept:
+            assert len(list(store.events(name))) == len(voice_call().frames)
+    store.erase("b", vacuum=False)
+    assert list(outside.rglob("*.segment")) == []

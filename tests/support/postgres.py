@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,7 @@ class PostgresServer:
         self._parameters = parameters
         self._prefix = f"eventstore_test_{secrets.token_hex(4)}"
         self._made = 0
+        self._admin: psycopg.Connection[Any] | None = None
 
     def url(self, database: str) -> str:
         """The SQLAlchemy URL of a database."""
@@ -87,8 +88,14 @@ class PostgresServer:
         self._run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
     def _run(self, sql: str) -> None:
-        with psycopg.connect(**self._parameters, autocommit=True) as connection:
-            connection.execute(sql.encode())
+        if self._admin is None or self._admin.closed:  # a test may have stopped the server
+            self._admin = psycopg.connect(**self._parameters, autocommit=True)
+        self._admin.execute(sql.encode())
+
+    def close(self) -> None:
+        """Close the connection that databases were made by."""
+        if self._admin is not None:
+            self._admin.close()
 
 
 @contextmanager
@@ -96,7 +103,8 @@ def running_server() -> Iterator[PostgresServer | None]:
     """The server that `TEST_PG_DSN` names, or one of our own; None where there are no binaries."""
     dsn = os.environ.get("TEST_PG_DSN")
     if dsn:
-        yield PostgresServer(conninfo_to_dict(dsn))
+        with closing(PostgresServer(conninfo_to_dict(dsn))) as server:
+            yield server
         return
     installed = _installation()
     if installed is None:
@@ -180,7 +188,8 @@ def _started(
     cluster = Cluster(binaries, folder, user)
     cluster.start(KEEPER)
     try:
-        yield PostgresServer(cluster.parameters)
+        with closing(PostgresServer(cluster.parameters)) as server:
+            yield server
     finally:
         cluster.stop()
 

@@ -170,6 +170,13 @@ def test_links_of_a_page_lead_somewhere(page: Path) -> None:
     assert [target for target in local if not (page.parent / target).exists()] == []
 
 
+@each_page
+def test_tests_that_a_page_names_are_there(page: Path) -> None:
+    named = re.findall(r"`(?:tests/)?((?:\w+/)*test_\w+\.py)`", page.read_text(encoding="utf-8"))
+    there = [str(path.relative_to(ROOT)) for path in ROOT.glob("tests/**/test_*.py")]
+    assert [name for name in named if not any(path.endswith(f"/{name}") for path in there)] == []
+
+
 # The commands' page
 
 

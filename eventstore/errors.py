@@ -203,7 +203,8 @@ class SomeFailedError(EventStoreError):
 def line_of(failure: Failure) -> str:
     """Return a failure as one line, which names what failed."""
     told = " ".join(str(failure.error).split())
-    return told if failure.name in told else f"{failure.name}: {told}"
+    name = str(failure.name)  # a damaged database's id may be bytes
+    return told if name in told else f"{name}: {told}"
 
 
 class ClosedError(EventStoreError):

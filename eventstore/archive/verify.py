@@ -19,6 +19,7 @@ from eventstore.store.encrypted_rows import plain_rows
 from eventstore.store.engine_options import keys_of
 from eventstore.store.erasures import audio_erased_at, check_not_erased, tombstone_faults
 from eventstore.store.heads import faults_of, find_stream, look_at_log
+from eventstore.store.orphans import tables_of
 from eventstore.store.read_segments import (
     Packed,
     Segment,
@@ -29,7 +30,7 @@ from eventstore.store.read_segments import (
     start_behind,
 )
 from eventstore.store.read_stream import read_rows, read_stored_rows
-from eventstore.store.transaction import read
+from eventstore.store.transaction import Transaction, read
 
 STREAM = "SELECT head_seq, sealed_seq, last_at, erased_at FROM streams WHERE session_id = ?"
 BESIDE_SEGMENTS = "SELECT MIN(seq), MAX(seq) FROM events WHERE session_id = ? AND seq <= ?"
@@ -113,7 +114,7 @@ def verify_session(
     with read(engine) as tx:
         row = tx.row(STREAM, (session_id,))
         if row is None:
-            raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
+            return _without_stream(tx, session_id)
         tombstone = list(tombstone_faults(tx, session_id))
         try:
             find_stream(tx, session_id)
@@ -145,6 +146,19 @@ def verify_session(
     has_keys = keys_of(engine).engine is not None
     protection = look.protection if has_keys else None
     return Verified(session_id, head, sealed, found, sorted(set(problems)), protection)
+
+
+def _without_stream(tx: Transaction, session_id: str) -> Verified:
+    """Tell that there are rows of a session that has no stream.
+
+    Raises:
+        NotFoundError: there are none, either.
+    """
+    found = tables_of(tx, session_id)
+    if not found:
+        raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
+    problem = f"its stream is missing, and there are rows of it in {', '.join(found)}"
+    return Verified(session_id, 0, 0, [], [Problem(1, 1, problem)])
 
 
 class _Look:

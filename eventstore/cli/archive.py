@@ -24,6 +24,7 @@ from eventstore.cli.options import (
 from eventstore.cli.output import counted, print_json, print_line, progress_bar, say, size
 from eventstore.errors import EventStoreError, Failure, InvalidInputError
 from eventstore.store.erasures import doubtful_tombstones
+from eventstore.store.orphans import sessions_without_stream
 from eventstore.store.outages import attempt
 from eventstore.store.workers import work_in_bulk
 
@@ -103,7 +104,7 @@ def _print_chosen(ids: list[str], as_json: bool) -> None:
         print_json({"object": "list", "data": data})
         return
     for session_id in ids:
-        print_line(session_id)
+        print_line(str(session_id))
     say(f"{counted(len(ids), 'session')}; nothing was changed")
 
 
@@ -197,7 +198,7 @@ def verify(
     with open_store(url) as store:
         ids = list(session_ids) or list(store.stream_ids() if everything else expected)
         if everything:
-            ids += doubtful_tombstones(store.engine)
+            ids += [*doubtful_tombstones(store.engine), *sessions_without_stream(store.engine)]
         found, missing = [], []
         with progress_bar("verify", len(ids)) as bar:
             for session_id in ids:

@@ -8,7 +8,9 @@ from sqlalchemy import Engine
 
 from eventstore.errors import ErasedError
 from eventstore.realtime.values import dumps
+from eventstore.segments.digest import BEGINNING
 from eventstore.store.transaction import Transaction, read
+from eventstore.times import is_time
 
 SESSION, AUDIO = "session", "audio"
 
@@ -23,7 +25,7 @@ INSERT_ERASURE = (
 LOCATIONS = "SELECT location FROM segments WHERE session_id = ? AND location IS NOT NULL"
 COUNT_BY_WHAT = "SELECT what, COUNT(DISTINCT session_id) FROM erasures GROUP BY what"
 STREAM = "SELECT head_seq, erased_at FROM streams WHERE session_id = ?"
-OF_SESSION = "SELECT at, events FROM erasures WHERE session_id = ? AND what = 'session'"
+NOTED = "SELECT what, at, events, sha256, reason FROM erasures WHERE session_id = ?"
 HAS_ROWS = " UNION ".join(
     f"SELECT '{table}' FROM {table} WHERE session_id = ?"
     for table in ("events", "segments", "sessions", "items", "responses")
@@ -31,7 +33,7 @@ HAS_ROWS = " UNION ".join(
 DOUBTFUL = (
     "SELECT s.session_id FROM streams s WHERE s.erased_at IS NOT NULL AND (NOT EXISTS ("
     "SELECT 1 FROM erasures e WHERE e.session_id = s.session_id AND e.what = 'session'"
-    " AND e.at = s.erased_at AND e.events = s.head_seq)"
+    " AND e.at = s.erased_at AND e.events = s.head_seq AND LENGTH(e.sha256) = 32)"
     " OR EXISTS (SELECT 1 FROM events e WHERE e.session_id = s.session_id)"
     " OR EXISTS (SELECT 1 FROM segments e WHERE e.session_id = s.session_id)"
     " OR EXISTS (SELECT 1 FROM sessions e WHERE e.session_id = s.session_id)"
@@ -117,19 +119,37 @@ def tombstone_faults(tx: Transaction, session_id: str) -> Iterator[str]:
     An erasure sets the stream's time and notes it, in one transaction that leaves no other row.
     """
     row = tx.row(STREAM, (session_id,))
-    noted = tx.rows(OF_SESSION, (session_id,))
     if row is None:
         return
     head, erased_at = row
+    notes = tx.rows(NOTED, (session_id,))
+    if not all(_is_note(head, *note) for note in notes):
+        yield "what is noted of an erasure is nothing that an erasure notes"
+    noted = [note[1:3] for note in notes if note[0] == SESSION]
     if erased_at is None:
         if noted:
             yield "it is noted that it was erased, and it is there"
         return
-    if (erased_at, head) not in [tuple(one) for one in noted]:
+    if (erased_at, head) not in noted:
         yield "its stream says that it was erased, and no such erasure was noted"
     tables = {name for (name,) in tx.rows(HAS_ROWS, (session_id,) * 5)}
     if tables:
         yield f"its stream says that it was erased, and there are {', '.join(sorted(tables))} of it"
+
+
+def _is_note(
+    head: object, what: object, at: object, events: object, sha256: object, reason: object
+) -> bool:
+    """Return True if an erasure can have noted this: SQLite's columns take values of any kind."""
+    return (
+        what in (SESSION, AUDIO)
+        and is_time(at)
+        and type(events) is type(head) is int
+        and 0 <= events <= head
+        and isinstance(sha256, bytes | memoryview)
+        and len(sha256) == len(BEGINNING)
+        and (reason is None or (isinstance(reason, str) and reason.isprintable()))
+    )
 
 
 def doubtful_tombstones(engine: Engine) -> Iterator[str]:

@@ -10,6 +10,7 @@ from support.calls import voice_call
 from support.events import SESSION
 
 from eventstore import EventStore, EventStoreError
+from eventstore.cli.main import run as run_command
 from eventstore.errors import DamagedError, ErasedError, SomeFailedError
 from eventstore.store.erasures import tombstone_faults
 from eventstore.store.project import Projected
@@ -213,3 +214,19 @@ def test_a_state_of_odd_columns_is_damage_that_names_its_event(
         damage(store, f"UPDATE events SET {column} = ? WHERE seq = 3", (value,))
         with pytest.raises(DamagedError, match="event 3 is damaged"):
             store.show(SESSION, len(FRAMES))
+
+
+def test_an_id_that_is_no_text_stops_no_other(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    url = f"sqlite:///{tmp_path / 'calls.db'}"
+    with EventStore(url) as store:
+        for session_id in (SESSION, OTHER):
+            store.append(session_id, FRAMES, close=True)
+        no_text = "UPDATE streams SET session_id = CAST(X'FF' AS TEXT) WHERE session_id = ?"
+        damage(store, no_text, (SESSION,))
+    for line in ("archive --all --dry-run", "rebuild --all", "archive --all", "verify --all"):
+        run_command([*line.split(), "--db", url])
+        assert "unforeseen" not in capfd.readouterr().err, line
+    with EventStore(url) as store, read(store.engine) as tx:
+        assert tx.rows("SELECT DISTINCT session_id FROM segments") == [(OTHER,)]

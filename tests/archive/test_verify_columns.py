@@ -9,15 +9,18 @@ from sqlalchemy import Engine
 from support.calls import voice_call
 
 from eventstore import EventStore
+from eventstore.archive.erase_audio import erase_audio
 from eventstore.archive.seal import packed, seal_session
 from eventstore.archive.verify import verify_session
 from eventstore.cli.main import run as run_command
-from eventstore.errors import ErasedError
+from eventstore.errors import ErasedError, NotFoundError
 from eventstore.segments import digest
 from eventstore.segments.digest import BEGINNING
 from eventstore.store.appender import StateCache, append
 from eventstore.store.erase_session import erase_session
 from eventstore.store.erasures import doubtful_tombstones
+from eventstore.store.orphans import sessions_without_stream
+from eventstore.store.project import project_session
 from eventstore.store.put_segments import replace_segments
 from eventstore.store.read_stream import rows_in
 from eventstore.store.transaction import read, write
@@ -36,6 +39,10 @@ def written(engine: Engine) -> Engine:
     append(engine, StateCache(), "s", FRAMES, close=True)
     assert verify_session(engine, "s").problems == []
     return engine
+
+
+def url_of(engine: Engine) -> str:
+    return engine.url.render_as_string(hide_password=False)
 
 
 def change(engine: Engine, sql: str, *parameters: Any) -> None:
@@ -175,8 +182,7 @@ def test_a_tombstone_that_was_set_by_hand_is_told(written: Engine, sql: str, sai
     seal_session(written, "s")
     change(written, sql)
     assert said in " ".join(problem.problem for problem in verify_session(written, "s").problems)
-    url = written.url.render_as_string(hide_password=False)
-    assert run_command(["verify", "--all", "--db", url]) == 1
+    assert run_command(["verify", "--all", "--db", url_of(written)]) == 1
 
 
 def test_what_was_erased_is_erased(written: Engine) -> None:
@@ -197,3 +203,33 @@ def test_audio_that_was_erased_is_whole(database_url: str) -> None:
         list(store.archive(["t"]))
         store.erase(["s", "t"], audio_only=True, vacuum=False)
         assert [store.verify(name).problems for name in "st"] == [[], []]
+
+
+@pytest.mark.parametrize("table", ["streams", "usage"])
+def test_rows_without_a_stream_are_told(written: Engine, table: str) -> None:
+    """Lists and sums would show them."""
+    append(written, StateCache(), "other", FRAMES, close=True)
+    gone = "s" if table == "streams" else "planted"
+    if table == "streams":
+        change(written, "DELETE FROM streams WHERE session_id = 's'")
+    else:
+        change(written, "UPDATE usage SET session_id = 'planted' WHERE session_id = 'other'")
+        project_session(written, "other")
+    (found,) = verify_session(written, gone).problems
+    assert "its stream is missing, and there are rows of it in " in found.problem
+    assert sessions_without_stream(written) == [gone]
+    assert run_command(["verify", "--all", "--db", url_of(written)]) == 1
+    with pytest.raises(NotFoundError):
+        verify_session(written, "nowhere")
+
+
+@pytest.mark.parametrize(
+    "to", ["events = events + 1", "events = -1", "reason = 'a' || CHR(27) || 'b'", "sha256 = ?"]
+)
+def test_what_no_erasure_notes_is_told(written: Engine, to: str) -> None:
+    erase_audio(written, "s")
+    assert verify_session(written, "s").problems == []
+    if written.dialect.name == "sqlite":
+        to = to.replace("CHR", "CHAR")
+    change(written, f"UPDATE erasures SET {to}", *([b"short"] if "?" in to else []))
+    assert "nothing that an erasure notes" in verify_session(written, "s").problems[0].problem

@@ -240,7 +240,7 @@ class EventStore(Queries):
     ) -> Iterator[project.Projected]:
         """Rebuild read models from the log, each session atomically; yields each as it is done.
 
-        One that fails stops no other.
+        One that fails stops no other. Where it is all, sums by day are made anew: by `sum_days`.
 
         Args:
             session_ids: which; None for all.

@@ -49,7 +49,8 @@ def rebuild(
 
     Readers see a session's old rows or its new ones, never a mixture. Rows that are right are
     left alone, so that it tells as well whether they were. A session that cannot be rebuilt is
-    told at the end, and stops no other.
+    told at the end, and stops no other. With --all, sums by day are made anew by the next
+    `eventstore project`.
 
     \b
     Examples:

@@ -28,6 +28,7 @@ DROP_DAY = (
     "INSERT INTO summed_days (day, version, left_out, whole) VALUES (?, ?, NULL, 1)"
     " ON CONFLICT (day) DO UPDATE SET version = excluded.version, left_out = NULL"
 )
+SUMMED_DAYS = "SELECT day FROM summed_days"
 DELETE_SUMMED_SESSIONS = "DELETE FROM summed_sessions WHERE day = ?"
 DELETE_MARKS = "DELETE FROM day_marks WHERE session_id = ?"
 
@@ -76,14 +77,25 @@ def drop_days(tx: Transaction, session_id: str) -> None:
     Its metadata may stand in these sums. Whoever sums up one of the days meanwhile finds another
     version there, and keeps nothing.
     """
-    days = [row[0] for row in tx.rows(DAYS_OF_SESSION, (session_id, session_id))]
+    _drop(tx, [row[0] for row in tx.rows(DAYS_OF_SESSION, (session_id, session_id))])
+    tx.run(DELETE_MARKS, (session_id,))
+
+
+def drop_all_days(tx: Transaction) -> None:
+    """Drop the sums of all days, so that they are made anew from rows that were proved.
+
+    Marks stay: they are of sessions, and a day without sums is answered from its rows anyhow.
+    """
+    _drop(tx, [row[0] for row in tx.rows(SUMMED_DAYS)])
+
+
+def _drop(tx: Transaction, days: Iterable[int]) -> None:
     # In one order everywhere: two that lock days wait for each other at the first.
     for day in sorted(days):
         tx.run(DROP_DAY, (day, new_number()))
         for table in SUMS:
             tx.run(f"DELETE FROM {table.name} WHERE day = ?", (day,))
         tx.run(DELETE_SUMMED_SESSIONS, (day,))
-    tx.run(DELETE_MARKS, (session_id,))
 
 
 MARKS = day_marks.name

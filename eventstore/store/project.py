@@ -16,6 +16,7 @@ from eventstore.errors import (
 )
 from eventstore.projection.state import PROJECTOR_VERSION
 from eventstore.store.append_to_stream import lock_stream
+from eventstore.store.day_marks import drop_all_days
 from eventstore.store.erasures import refuse_erased
 from eventstore.store.heads import check_whole
 from eventstore.store.load_state import load_state
@@ -187,6 +188,9 @@ def rebuild(
 ) -> Iterator[Projected]:
     """Rebuild sessions, each atomically, as they get done; those that fail stop no other.
 
+    Where it is all of them, sums by day are dropped at the end: they would go on saying what rows
+    said that were wrong, or what somebody wrote there.
+
     Args:
         workers: processes to share the work; each has its own connection.
         named: somebody asked for these, so that one that is erased is a failure.
@@ -205,6 +209,9 @@ def rebuild(
             failures.append(Failure(session_id, result))
         elif result is not None:
             yield result
+    if not named:
+        with write(engine) as tx:
+            drop_all_days(tx)
     if failures and named and len(ids) == 1:
         raise failures[0].error
     if failures:

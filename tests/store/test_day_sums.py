@@ -336,6 +336,15 @@ def test_what_is_billed_again_on_another_day_marks_both(summed: EventStore) -> N
     assert (moved[0], moved[1]) == (by_day[0] - 1, by_day[1] + 1)
 
 
+def test_a_rebuild_of_all_makes_sums_anew_that_somebody_changed(summed: EventStore) -> None:
+    before = answers(summed)
+    falsify(summed)
+    assert answers(summed) != before
+    assert not any(done.changed for done in summed.rebuild())
+    assert answers(summed) == before
+    assert list(summed.sum_days()) and answers(summed) == before
+
+
 def test_a_rebuild_that_finds_rows_wrong_marks_their_days(summed: EventStore) -> None:
     list(summed.rebuild())
     assert counts(summed)["day_marks"] == 0

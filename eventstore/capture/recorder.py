@@ -26,7 +26,7 @@ from eventstore.capture.flow import Flow
 from eventstore.capture.leftovers import names
 from eventstore.capture.notes import closed, opened
 from eventstore.capture.outbox import ENDED, Live, Outbox, fail
-from eventstore.capture.session_recorder import SessionRecorder
+from eventstore.capture.session_recorder import SessionRecorder, checked_time
 from eventstore.capture.spool import Spool, default_folder
 from eventstore.capture.spool_file import KEY_LENGTH, Destination
 from eventstore.capture.spooler import Spooler
@@ -141,15 +141,16 @@ class Recorder:
             at: when it began, in microseconds since 1970 UTC; now where it is not given.
 
         Raises:
-            InvalidInputError: metadata beyond OpenAI's limits, or a bad session id.
+            InvalidInputError: metadata beyond OpenAI's limits, a bad session id or time.
             EventStoreError: the recorder is closed, or another process has made it.
         """
         pairs = check_metadata(metadata or {})
         if session_id is not None:
             check_session_id(session_id)
+        begun = checked_time(now() if at is None else at)
         key = uuid4().hex[:KEY_LENGTH]
         live = Live(Destination(key, session_id, session_id is not None))
-        self._outbox.begin(live, opened(key, pairs, notes or {}, now() if at is None else at))
+        self._outbox.begin(live, opened(key, pairs, notes or {}, begun))
         self._flow.hurry_journal()
         return SessionRecorder(self._outbox, live, self._redact)
 

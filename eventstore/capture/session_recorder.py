@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from threading import Lock
-from typing import Any
+from typing import Any, cast
 
 from eventstore.capture import notes
 from eventstore.capture.arrival_clock import ArrivalClock
@@ -47,8 +47,10 @@ class SessionRecorder:
             at: arrival in microseconds since 1970 UTC; now, by its `clock`, where it is not given.
 
         Raises:
-            InvalidInputError: another direction, or a time that is none.
+            InvalidInputError: another direction, a time that is none, or neither text nor bytes.
         """
+        if type(text) is not str and type(text) is not bytes:
+            text = _plain(text)
         if at is None:
             at = self.clock.now()
             jump = self.clock.jumped(at)
@@ -56,6 +58,7 @@ class SessionRecorder:
                 self.clock_jumped(jump, at)
         if direction not in (CLIENT, SERVER) or not is_time(at):
             raise InvalidInputError(f"direction {direction!r} at {at!r}: use client or server")
+        direction = CLIENT if direction == CLIENT else SERVER
         # In a forked child nothing is taken, and another thread of the parent may hold the lock.
         if self._mask is None or self._outbox.left:
             self._outbox.put(self._live, Frame(direction, text, at))
@@ -111,6 +114,35 @@ class SessionRecorder:
             by: who closed the connection: client, server or recorder.
             code, reason: of its close frame; 1006 where there was none.
             at: when, in microseconds since 1970 UTC; now where it is not given.
+
+        Raises:
+            InvalidInputError: a time that is none.
         """
-        at = self.clock.now() if at is None else at
+        at = checked_time(self.clock.now() if at is None else at)
         self._outbox.end(self._live, notes.closed(by, code, reason, at))
+
+
+def checked_time(at: object) -> int:
+    """Return a time. Another one could be written to no log, and nothing behind it.
+
+    Raises:
+        InvalidInputError: it is none.
+    """
+    if not is_time(at):
+        raise InvalidInputError(f"time {at!r}: use microseconds since 1970 UTC")
+    return cast(int, at)
+
+
+def _plain(text: object) -> str | bytes:
+    """Return a frame as the type that all databases and the spool take.
+
+    What they do not take would stay in the recorder's memory, before the frames of all sessions.
+
+    Raises:
+        InvalidInputError: it is neither text nor bytes.
+    """
+    if isinstance(text, str):
+        return str.__str__(text)
+    if isinstance(text, bytes | bytearray | memoryview):
+        return bytes(memoryview(text))
+    raise InvalidInputError(f"a frame is text or bytes, not {type(text).__name__}")

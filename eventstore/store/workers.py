@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 
 from eventstore.errors import EventStoreError, WorkerDiedError
 from eventstore.store import engine as engines
+from eventstore.store.connections import CONNECTIONS, Connections
 from eventstore.store.engine_options import allowed_locations_of, keys_of
 from eventstore.store.outages import attempt
 
@@ -46,7 +47,10 @@ def for_each(
 
     Raises:
         EventStoreError: the whole database is away, full or locked, or no process can work.
+        ClosedError: the store is closed. ForkError: this process cannot use its database.
     """
+    connections: Connections = engine.get_execution_options()[CONNECTIONS]
+    connections.check()  # other processes would open the database anew
     if workers <= 1 or len(ids) <= 1:
         for session_id in ids:
             yield _attempt(engine, work, session_id)

@@ -29,6 +29,7 @@ from eventstore.store.identity import identity
 from eventstore.store.outages import attempt
 from eventstore.store.read_segments import segments, start_behind
 from eventstore.store.read_stream import read_events, read_rows, rows_in
+from eventstore.store.scrub import delete_left_bytes
 from eventstore.store.transaction import Transaction, read, write
 
 Status = Literal["copied", "continued", "exists"]
@@ -235,6 +236,7 @@ def _delete(source: Engine, target: Engine, session_id: str) -> bool:
         ):
             raise _changed(session_id)
         delete_session(tx, session_id)
+    delete_left_bytes(source, session_id)
     return True
 
 

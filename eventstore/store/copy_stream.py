@@ -11,6 +11,7 @@ from eventstore.projection.state import PROJECTOR_VERSION
 from eventstore.realtime.frames import Frame
 from eventstore.store.append_to_stream import decoded_rows, insert_events
 from eventstore.store.delete_rows import delete_rows
+from eventstore.store.left_bytes import note_left
 from eventstore.store.load_state import load_state
 from eventstore.store.put_segments import NewSegment, insert_segments
 from eventstore.store.read_models import write_all
@@ -128,7 +129,11 @@ def put_session(
 
 
 def delete_session(tx: Transaction, session_id: str) -> None:
-    """Delete all that is there of a session, and leave no trace. Lock it before."""
+    """Delete all that is there of a session. Lock it before.
+
+    Its bytes outside of the database are noted: see `scrub.delete_left_bytes`.
+    """
+    note_left(tx, session_id)
     _delete_all_but_stream(tx, session_id)
     tx.run(DELETE_STREAM, (session_id,))
 

@@ -9,6 +9,8 @@ from sqlalchemy import Engine
 from eventstore.errors import ErasedError
 from eventstore.realtime.values import dumps
 from eventstore.segments.digest import BEGINNING
+from eventstore.store.left_bytes import DELETE as DELETE_LEFT
+from eventstore.store.left_bytes import left_of
 from eventstore.store.transaction import Transaction, read
 from eventstore.times import is_time
 
@@ -74,11 +76,12 @@ def audio_erased_at(tx: Transaction, session_id: str) -> int | None:
 
 
 def locations_of(tx: Transaction, session_id: str) -> list[str]:
-    """Where bytes of a session's segments are, outside of the database.
+    """Where bytes of a session's segments are, and were, outside of the database.
 
     What is no text is no place that anything was put to: SQLite's columns take any value.
     """
-    return [row[0] for row in tx.rows(LOCATIONS, (session_id,)) if isinstance(row[0], str)]
+    named = [row[0] for row in tx.rows(LOCATIONS, (session_id,)) if isinstance(row[0], str)]
+    return list(dict.fromkeys((*named, *left_of(tx, session_id))))
 
 
 def note_erasure(
@@ -104,6 +107,7 @@ def note_erasure(
         at = max(at, row[0] + 1)
     listed = dumps(list(locations)) if locations else None
     tx.run(INSERT_ERASURE, (session_id, at, what, reason, events, sha256, listed))
+    tx.run(DELETE_LEFT, (session_id,))  # which the tombstone lists from now on
     return at
 
 

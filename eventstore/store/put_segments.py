@@ -16,6 +16,7 @@ from eventstore.realtime.frames import UNREADABLE, parse_stored
 from eventstore.segments.rows import Row
 from eventstore.store.append_to_stream import insert_events
 from eventstore.store.erasures import count_erasures, refuse_erased
+from eventstore.store.left_bytes import note_left, note_moved
 from eventstore.store.transaction import Transaction, write
 
 LOCK = "SELECT sealed_seq, erased_at FROM streams WHERE session_id = ?"
@@ -115,6 +116,7 @@ def put_events(
         _lock(tx, session_id, sealed_seq, erasures)
         cipher = tx.cipher(session_id)
         insert_events(tx, (_columns(session_id, row, cipher) for row in rows), few=False)
+        note_left(tx, session_id)
         tx.run(DELETE_SEGMENTS, (session_id, 1))
         tx.run(SET_SEALED, (None, session_id))
 
@@ -128,6 +130,7 @@ def put_bytes(engine: Engine, session_id: str, placed: Iterable[Placed]) -> None
     """
     with write(engine) as tx:
         for first, sha256, location, data in placed:
+            note_moved(tx, session_id, first, location)
             if tx.run(PLACE_SEGMENT, (location, data, session_id, first, sha256)) != 1:
                 problem = f"session {session_id} was sealed or unsealed meanwhile; run it again"
                 raise NotFoundError(problem)
@@ -137,6 +140,7 @@ def replace_segments(
     tx: Transaction, session_id: str, first: int, made: Iterable[NewSegment]
 ) -> None:
     """Put segments in the place of those from a seq on."""
+    note_left(tx, session_id, first)
     tx.run(DELETE_SEGMENTS, (session_id, first))
     insert_segments(tx, session_id, made)
 

@@ -16,6 +16,7 @@ from eventstore.store.delete_rows import TABLES
 from eventstore.store.driver_errors import unavailable
 from eventstore.store.engine_options import allowed_locations_of, keys_of
 from eventstore.store.identity import own_folder
+from eventstore.store.left_bytes import DELETE_ONE, left_of
 from eventstore.store.transaction import Transaction, autocommit, read, write
 from eventstore.store.vacuum import alone
 from eventstore.times import now
@@ -92,6 +93,23 @@ def scrub(engine: Engine, vacuum: bool = True) -> None:
     if left:
         more = f" (and {len(left) - 1:,} more)" if len(left) > 1 else ""
         raise DatabaseUnavailableError(f"{left[0]}{more}")
+
+
+def delete_left_bytes(engine: Engine, session_id: str) -> None:
+    """Delete the bytes outside of the database that a session left which was moved away.
+
+    What cannot be deleted, or may be another store's, stays noted.
+    """
+    with read(engine) as tx:
+        left = left_of(tx, session_id)
+    if not left:
+        return
+    with write(engine) as tx:
+        own = own_folder(tx)
+    for location in filter(locations.is_location, left):
+        if not _is_left(engine, location, own, []):
+            with write(engine) as tx:
+                tx.run(DELETE_ONE, (session_id, location))
 
 
 def _delete_outside(engine: Engine) -> list[str]:

@@ -119,6 +119,15 @@ erasures = Table(
     sqlite_with_rowid=False,
 )
 
+#: Bytes outside of the database that a session's segments named before: see store/left_bytes.py.
+left_bytes = Table(
+    "left_bytes",
+    metadata,
+    _session(),
+    Column("location", Text, primary_key=True),
+    sqlite_with_rowid=False,
+)
+
 #: Sessions that could not be projected, while they are behind: see store/projection_failures.py.
 projection_failures = Table(
     "projection_failures",

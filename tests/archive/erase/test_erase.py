@@ -379,7 +379,7 @@ def test_erasing_one_of_several_leaves_the_others(engine: Engine, data: st.DataO
 
 
 def test_all_tables_of_a_session_are_erased() -> None:
-    assert set(TABLES) == OF_SESSIONS - {"streams", "erasures", "day_marks"}
+    assert set(TABLES) == OF_SESSIONS - {"streams", "erasures", "day_marks", "left_bytes"}
 
 
 def test_a_call_of_each_shape_has_rows_to_erase(store: EventStore) -> None:
@@ -389,7 +389,7 @@ def test_a_call_of_each_shape_has_rows_to_erase(store: EventStore) -> None:
     with store.engine.begin() as connection:
         connection.execute(text("UPDATE streams SET projector_version = 0"))
     note_failure(store.engine, "a", EventStoreError("some fault"))
-    assert set(counts(store.engine, "a")) >= OF_SESSIONS - {"segments", "erasures"}
+    assert set(counts(store.engine, "a")) >= OF_SESSIONS - {"segments", "erasures", "left_bytes"}
     store.erase(["a", "b", "c"])
     for name in "abc":
         assert counts(store.engine, name) == {"streams": 1, "erasures": 1}
@@ -488,3 +488,46 @@ def test_equal_bytes_are_kept_however_their_place_is_written(
             assert len(list(store.events(name))) == len(voice_call().frames)
     store.erase("b", vacuum=False)
     assert list(outside.rglob("*.segment")) == []
+
+
+def _back(store: EventStore, folder: Path) -> None:
+    list(store.offload(["a"], None))
+
+
+def _elsewhere(store: EventStore, folder: Path) -> None:
+    list(store.offload(["a"], str(folder / "second")))
+
+
+def _unsealed(store: EventStore, folder: Path) -> None:
+    store.unseal("a")
+
+
+def _sealed_anew(store: EventStore, folder: Path) -> None:
+    store.append("a", [MORE], close=True)
+    list(store.archive(["a"]))
+
+
+def _silent(store: EventStore, folder: Path) -> None:
+    store.erase("a", audio_only=True, vacuum=False)
+
+
+def _moved(store: EventStore, folder: Path) -> None:
+    with EventStore("sqlite://") as other:
+        assert not any(isinstance(x, Exception) for x in store.copy(["a"], other, then_delete=True))
+
+
+@pytest.mark.parametrize("how", [_back, _elsewhere, _unsealed, _sealed_anew, _silent, _moved])
+def test_bytes_that_a_session_has_left_behind_go_with_it(
+    store: EventStore, tmp_path: Path, how: Callable[[EventStore, Path], None]
+) -> None:
+    for name in ("a", "b"):
+        frames = [*voice_call().frames, Frame(CLIENT, f'{{"type":"{name}"}}')]
+        store.append(name, frames, close=True)
+    assert not any(isinstance(done, Exception) for done in store.archive(["a", "b"]))
+    assert not any(isinstance(done, Exception) for done in store.offload(["a", "b"], str(tmp_path)))
+    how(store, tmp_path)
+    if how is not _moved:
+        store.erase("a", vacuum=False)
+        assert counts(store.engine, "a").keys() == {"streams", "erasures"}
+    assert len(list(tmp_path.rglob("*.segment"))) == 1
+    assert len(list(store.events("b"))) == len(voice_call().frames) + 1

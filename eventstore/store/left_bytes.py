@@ -7,6 +7,7 @@ erased, or when the session itself is moved away.
 
 from __future__ import annotations
 
+from eventstore.store.identity import own_folder
 from eventstore.store.transaction import Transaction
 
 _OF_SEGMENTS = (
@@ -33,5 +34,13 @@ def note_moved(tx: Transaction, session_id: str, first: int, to: str | None) -> 
 
 
 def left_of(tx: Transaction, session_id: str) -> list[str]:
-    """Return the locations that are noted of a session."""
-    return [row[0] for row in tx.rows(LOCATIONS, (session_id,)) if isinstance(row[0], str)]
+    """Return the locations that are noted of a session and are in the store's own folder.
+
+    Those of the database that this one was copied from are that one's to delete.
+
+    Args:
+        tx: a transaction that may write: see `own_folder`.
+    """
+    noted = [row[0] for row in tx.rows(LOCATIONS, (session_id,)) if isinstance(row[0], str)]
+    own = own_folder(tx) if noted else ""
+    return [one for one in noted if one.split("/")[-3:-2] == [own]]

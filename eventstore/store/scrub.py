@@ -100,12 +100,9 @@ def delete_left_bytes(engine: Engine, session_id: str) -> None:
 
     What cannot be deleted, or may be another store's, stays noted.
     """
-    with read(engine) as tx:
-        left = left_of(tx, session_id)
-    if not left:
-        return
     with write(engine) as tx:
-        own = own_folder(tx)
+        left = left_of(tx, session_id)
+        own = own_folder(tx) if left else ""
     for location in filter(locations.is_location, left):
         if not _is_left(engine, location, own, []):
             with write(engine) as tx:

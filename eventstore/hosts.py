@@ -39,16 +39,19 @@ class Visitors(NamedTuple):
     allowed: frozenset[str] = frozenset()
     option: str = ""
 
-    def refusal(self, host: str | None, origin: str | None) -> str | None:
+    def refusal(self, host: str | None, origin: str | None, site: str | None = None) -> str | None:
         """Say why a request is not served; None where it is.
 
         Args:
             host, origin: the request's headers; None where it has none. Programs send no
-                `Origin`, and pages cannot leave it out where it matters.
+                `Origin`, and pages cannot leave it out of a websocket's handshake, nor of what
+                they could read the answer to.
+            site: its `Sec-Fetch-Site`. Of what a page only loads, as an image, it alone tells.
         """
         if ANY in self.allowed:
             return None
-        if origin is not None and not self._is_allowed(origin, host):
+        is_page = origin is not None or site == "cross-site"
+        if is_page and not (origin is not None and self._is_allowed(origin, host)):
             return f"pages of other origins may not connect{self._how}"
         # Elsewhere than on loopback, a listener does not know what names it has.
         if host is not None and is_loopback_address(self.host) and not self._is_known(host):

@@ -63,6 +63,27 @@ def test_who_is_served(
     assert (visitors.refusal(host, origin) is None) is served
 
 
+@pytest.mark.parametrize(
+    ("visitors", "origin", "site", "served"),
+    [
+        (Visitors("127.0.0.1"), None, "cross-site", False),
+        (Visitors("127.0.0.1"), None, "same-site", True),  # a page of this machine
+        (Visitors("127.0.0.1"), None, "same-origin", True),
+        (Visitors("127.0.0.1"), None, "none", True),  # typed by somebody
+        (Visitors("127.0.0.1"), "https://app.example", "cross-site", False),
+        (Visitors("127.0.0.1"), "https://evil.example", "none", False),
+        (Visitors("127.0.0.1", allowed=APP), "https://app.example", "cross-site", True),
+        (Visitors("127.0.0.1", allowed=APP), None, "cross-site", False),
+        (Visitors("127.0.0.1", allowed=frozenset({"*"})), None, "cross-site", True),
+        (Visitors("0.0.0.0"), None, "cross-site", False),
+    ],
+)
+def test_what_a_page_only_loads_is_not_served(
+    visitors: Visitors, origin: str | None, site: str | None, served: bool
+) -> None:
+    assert (visitors.refusal("localhost", origin, site) is None) is served
+
+
 def test_a_refusal_says_what_to_do() -> None:
     visitors = Visitors("127.0.0.1", option="--allow-origin")
     told = visitors.refusal("localhost", "https://app.example")

@@ -184,9 +184,8 @@ class Connection:
             return
         self.request, self._early = request, self._reader.rest
         shared = self._shared
-        refused = shared.visitors.refusal(
-            header(request.headers, b"host"), header(request.headers, b"origin")
-        )
+        names = (b"host", b"origin", b"sec-fetch-site")
+        refused = shared.visitors.refusal(*(header(request.headers, name) for name in names))
         if refused is not None:
             self._refuse(HTTPStatus.FORBIDDEN, refused)
             return

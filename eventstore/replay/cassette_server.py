@@ -19,7 +19,7 @@ from eventstore.hosts import Visitors
 from eventstore.replay.bounded_connection import bounded_connections
 from eventstore.replay.cassette_file import Part
 from eventstore.replay.connection import Manner, Outcome, serve_connection
-from eventstore.replay.handshake import header, refusal, subprotocol
+from eventstore.replay.handshake import ASKED_BY, header, refusal, subprotocol
 from eventstore.replay.proxy import CLOSE_TIMEOUT, MAX_MESSAGE, connect_upstream, pass_on
 from eventstore.replay.recording import Recording
 
@@ -107,7 +107,7 @@ class CassetteServer:
 
     async def _handshake(self, connection: ServerConnection, request: Request) -> Response | None:
         headers = request.headers
-        refused = Visitors(_HOST).refusal(header(headers, "Host"), header(headers, "Origin"))
+        refused = Visitors(_HOST).refusal(*(header(headers, name) for name in ASKED_BY))
         if refused is not None:
             return refusal(HTTPStatus.FORBIDDEN, refused)
         source: Recording | ClientConnection | Response

@@ -13,6 +13,8 @@ from websockets.typing import Subprotocol
 from eventstore.errors import EventStoreError
 
 _REALTIME = Subprotocol("realtime")
+#: Headers that tell by whom a listener is asked: see `Visitors.refusal`.
+ASKED_BY = ("Host", "Origin", "Sec-Fetch-Site")
 #: How browsers send a key, whose websockets have no headers of their own.
 _KEY_PROTOCOL = "openai-insecure-api-key."
 

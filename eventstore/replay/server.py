@@ -20,7 +20,7 @@ from eventstore.hosts import Visitors
 from eventstore.queries import Queries
 from eventstore.replay.bounded_connection import bounded_connections
 from eventstore.replay.connection import Manner, Outcome, serve_connection
-from eventstore.replay.handshake import RefusedError, header, refusal, subprotocol
+from eventstore.replay.handshake import ASKED_BY, RefusedError, header, refusal, subprotocol
 from eventstore.replay.matching import Drift
 from eventstore.replay.recording import Recording
 from eventstore.replay.stored_recordings import StoredRecordings
@@ -102,7 +102,7 @@ async def replay_server(
 
     async def handshake(connection: ServerConnection, request: Request) -> Response | None:
         headers = request.headers
-        refused = visitors.refusal(header(headers, "Host"), header(headers, "Origin"))
+        refused = visitors.refusal(*(header(headers, name) for name in ASKED_BY))
         if refused is not None and not keyed:
             return refusal(HTTPStatus.FORBIDDEN, refused)
         if len(connection.server.connections) + len(opening) >= most:

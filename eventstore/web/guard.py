@@ -97,7 +97,11 @@ class Guard:
             return 413, f"the body has more than {self._most:,} bytes", "too_large"
         if not self._loopback_only:
             return None
-        if _THIS_MACHINE.refusal(headers.get("host", ""), headers.get("origin")) is not None:
+        # A link on another site's page may lead here: its user sees the answer, and nobody else.
+        is_followed = headers.get("sec-fetch-dest") == "document"
+        site = None if is_followed else headers.get("sec-fetch-site")
+        origin = ", ".join(headers.getlist("origin")) if "origin" in headers else None
+        if _THIS_MACHINE.refusal(headers.get("host", ""), origin, site) is not None:
             return 403, "without API keys, only this machine's own may ask", "other_host"
         return None
 

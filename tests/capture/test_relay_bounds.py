@@ -404,4 +404,8 @@ def test_pages_of_other_origins_are_refused(store: EventStore, allowed: tuple[st
             head = b"GET " + path + b" HTTP/1.1\r\nHost: evil.example:8080\r\n\r\n"
             with bare_client(relayed.port, head) as client:
                 assert read_all(client).startswith(b"HTTP/1.1 403")
+        # What a page loads as an image has no origin.
+        head = b"GET /v1/x HTTP/1.1\r\nHost: localhost\r\nSec-Fetch-Site: cross-site\r\n\r\n"
+        with bare_client(relayed.port, head) as client:
+            assert read_all(client).startswith(b"HTTP/1.1 403")
     assert any("; allow them by --allow-origin" in line for line in relayed.told)

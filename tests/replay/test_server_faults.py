@@ -89,6 +89,11 @@ def test_a_header_that_comes_twice_is_refused(name: str) -> None:
         assert refusal(server.url, additional_headers=twice) in (400, 403)
 
 
+def test_what_a_page_only_loads_is_not_served() -> None:
+    with served(one(voice_call().frames), INSTANT) as server:
+        assert refusal(server.url, additional_headers={"Sec-Fetch-Site": "cross-site"}) == 403
+
+
 def test_a_loops_thread_is_its_own_processs() -> None:
     def child() -> None:
         with pytest.raises(EventStoreError, match="another process"):

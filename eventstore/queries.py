@@ -13,7 +13,7 @@ from eventstore.archive.transcript import Turn, turns
 from eventstore.archive.verify import SegmentDigest, Verified, verify_session
 from eventstore.capture.connections import NAMING_TYPES, export_lines
 from eventstore.conversations import Conversations
-from eventstore.errors import DatabaseUnavailableError, ErasedMeanwhileError, InvalidInputError
+from eventstore.errors import DatabaseUnavailableError, InvalidInputError
 from eventstore.realtime.catalogue import STREAMED_TEXTS
 from eventstore.realtime.dialects import Dialect, render_item, render_response
 from eventstore.realtime.mask import mask_value, mask_words
@@ -98,18 +98,6 @@ class Queries(Conversations):
         if version is None:
             raise no_session(session_id)
         return version
-
-    def check_not_erased_since(self, session_id: str, version: Version) -> None:
-        """Look whether what was made of a session may still be kept.
-
-        Args:
-            version: the session's when it was begun to be read.
-
-        Raises:
-            ErasedError: the session was erased since. ErasedMeanwhileError: some of it was.
-        """
-        if self.version(session_id)[1] != version[1]:
-            raise ErasedMeanwhileError(session_id)
 
     def export(self, session_id: str) -> Iterator[bytes]:
         """A session as lines of JSON: `seq`, `at`, `direction`, `frame`. Import gives it back.

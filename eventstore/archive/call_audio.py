@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from eventstore.archive import audio_formats
+from eventstore.archive.erased_meanwhile import check_not_erased_since
 from eventstore.archive.long_silence import Gap, sounding_seconds, without_long_silence
 from eventstore.archive.rendering import Block, ReadSounds, mix, render
 from eventstore.archive.selection import Selection, select
@@ -113,7 +114,7 @@ def write_audio(
     blocks = blocks_of(chosen, rate, sound_reader(store, session_id))
     with _opened(target) as stream:
         write_samples(stream, layout, blocks, _progress_of(layout, progress))
-        store.check_not_erased_since(session_id, version)
+        check_not_erased_since(store, session_id, version)
     bound = DRIFT_BOUND_MS if timeline.timed else None
     return AudioWritten(
         frames / rate, rate, len(chosen.channels), chosen.start, timeline.timed, bound,

@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from eventstore.archive import call_page, transcript
 from eventstore.archive.call_audio import AudioWritten, SoundLimit, write_shortened
+from eventstore.archive.erased_meanwhile import check_not_erased_since
 from eventstore.archive.long_silence import Gap
 from eventstore.errors import InvalidInputError, NotFoundError
 from eventstore.realtime.catalogue import AUDIO_DELTAS, INPUT_AUDIO
@@ -67,7 +68,7 @@ def write_html(store: EventStore, session_id: str, stream: BinaryIO) -> None:
         )
         for piece in pieces:
             stream.write(piece.encode())
-        store.check_not_erased_since(session_id, version)
+        check_not_erased_since(store, session_id, version)
 
 
 @cache

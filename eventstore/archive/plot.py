@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 import numpy as np
 
 from eventstore.archive.call_audio import sound_reader
+from eventstore.archive.erased_meanwhile import check_not_erased_since
 from eventstore.archive.peaks import Peaks, peaks
 from eventstore.archive.selection import Selection, select
 from eventstore.archive.timeline import Side, Timeline, Turn, build
@@ -71,7 +72,7 @@ def plot_audio(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of letters that the font does not have
         figure.savefig(picture, format=format)
-    store.check_not_erased_since(session_id, version)
+    check_not_erased_since(store, session_id, version)
     if isinstance(target, Path):
         target.write_bytes(picture.getvalue())
     else:

@@ -71,7 +71,7 @@ class Tee:
 
     Args:
         unpacking: the relay's thread for large messages.
-        unfinished: the relay's count of unfinished messages.
+        unfinished: the relay's count of messages that are unfinished, or wait to be unpacked.
 
     Attributes:
         scanners: for each direction.
@@ -79,6 +79,7 @@ class Tee:
         closed: whether both sides sent a close frame.
         frames: how many were recorded.
         problem: the first error of the recorder. The call goes on without it.
+        held: bytes of whole messages that wait to be unpacked.
     """
 
     def __init__(
@@ -90,6 +91,8 @@ class Tee:
         unfinished: Unfinished | None = None,
     ) -> None:
         self.session = session
+        self.held = 0
+        self._unfinished = unfinished = unfinished or Unfinished()
         deflate = compression.agreed
         self.scanners = {
             CLIENT: FrameScanner(masked=True, deflate=deflate, unfinished=unfinished),
@@ -189,8 +192,19 @@ class Tee:
         if self._working is not None:
             self._waiting.append(item)
             self._waiting_bytes += _size(item.found)
+            if isinstance(item.found, Payload):
+                self._unfinished.add(self, item.found.size)
         else:
             self._handle(item)
+
+    def give_up(self) -> None:
+        """Give up the messages that wait to be unpacked: those of all calls are too large."""
+        for place, item in enumerate(self._waiting):
+            found = item.found
+            if isinstance(found, Payload):
+                gap = Gap("overflow", {"bytes": found.size}, found.compressed)
+                self._waiting[place] = item._replace(found=gap)
+        self._waiting_bytes = sum(_size(item.found) for item in self._waiting)
 
     def _handle(self, item: _Item) -> None:
         found = item.found
@@ -229,6 +243,8 @@ class Tee:
         while self._waiting and self._working is None:
             item = self._waiting.popleft()
             self._waiting_bytes -= _size(item.found)
+            if isinstance(item.found, Payload):
+                self._unfinished.remove(self, item.found.size)
             self._handle(item)
         if self._settled is not None:
             self.settle(self._settled)
@@ -305,6 +321,7 @@ class Tee:
         """No more will come."""
         for scanner in self.scanners.values():
             scanner.forget()
+        self._unfinished.release(self)
         closing = self.closing or Closing("recorder", _CUT_OFF, "the relay was stopped")
         self.closing = closing
         try:

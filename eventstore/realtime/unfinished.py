@@ -1,9 +1,9 @@
-"""How many bytes of unfinished messages all connections of a relay hold together.
+"""How many bytes of messages that are not recorded yet all connections of a relay hold together.
 
 A message is kept until its last fragment has come. One connection may hold one of 64 MB, so a few
-of them could fill the memory: here they are counted together, and the largest is given up first.
-A call's own messages are small, so it is never a usual call that loses one. Used by the relay's
-frame scanners. Pure.
+of them could fill the memory: here they are counted together, with those that wait to be unpacked,
+and the largest is given up first. A call's own messages are small, so it is never a usual call that
+loses one. Used by the relay's frame scanners and tees. Pure.
 """
 
 from __future__ import annotations
@@ -51,6 +51,13 @@ class Unfinished:
             largest = max(self._holders, key=lambda one: one.held)
             largest.give_up()
             self.release(largest)
+
+    def remove(self, holder: Holder, size: int) -> None:
+        """Count so many bytes of a holder no more."""
+        holder.held -= size
+        self.total -= size
+        if not holder.held:
+            self._holders.discard(holder)
 
     def release(self, holder: Holder) -> None:
         """Count nothing of a holder any more: its message is whole, or given up."""

@@ -30,6 +30,7 @@ from eventstore.capture import unpacking_thread
 from eventstore.capture.message_unpacking import PIECE, Payload, Unpacker, Unpacking
 from eventstore.capture.relay_request import AnswerReader
 from eventstore.realtime.frames import CLIENT
+from eventstore.realtime.unfinished import Unfinished
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -141,6 +142,45 @@ def test_a_message_that_cannot_be_unpacked_is_a_gap(
     assert texts[1] == ["b", LARGE]
     assert "a secret" not in caplog.text
     assert unforeseen.counted() - before == isinstance(error, ValueError)
+
+
+@on_sqlite
+def test_what_waits_to_be_unpacked_is_bounded_in_all(
+    store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step, go_on = Unpacking.step, threading.Event()
+    first = "x" * (PIECE + 1)  # is being unpacked
+
+    def late(unpacking: Unpacking, most: int) -> bool:
+        if threading.current_thread().name == "eventstore-unpacking":
+            assert go_on.wait(30)
+        return step(unpacking, most)
+
+    monkeypatch.setattr(Unpacking, "step", late)
+    with (
+        websocket_server(count, max_size=None) as url,
+        relaying(store, url) as relayed,
+        ExitStack() as stack,
+    ):
+        shared = relayed.relay._shared
+        shared.unfinished = bound = Unfinished(1_000_000)
+        calls = [
+            stack.enter_context(connect(f"{relayed.url}/realtime", compression=None))
+            for _ in range(4)
+        ]
+        for call in calls:
+            exchange(call, first, "y" * 400_000)
+            assert bound.total <= 1_000_000
+        assert bound.total >= 400_000
+        go_on.set()
+        for call in calls:
+            exchange(call, "behind")
+        stack.close()
+        relayed.ended(4)
+        assert bound.total == 0
+    texts = recorded(store, CLIENT)
+    assert [(one[0], one[-1]) for one in texts] == [(first, "behind")] * 4
+    assert 1 <= sum(len(one) == 3 for one in texts) <= 2
 
 
 @on_sqlite

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from eventstore import EventStore, InvalidInputError, Recorder
+from eventstore import EventStore, InvalidInputError, Recorder, unforeseen
 from eventstore.realtime.frames import CLIENT
 
 
@@ -27,6 +27,12 @@ class Side(StrEnum):
 TEXTS = [Text("a"), Bytes(b"a"), Side.CLIENT, bytearray(b"a"), memoryview(b"a")]
 NO_TEXTS = [None, 1, 1.5, True, {}, {"type": "a"}, [], ["a"], (), {"a"}, range(3), object(), str]
 NO_TIMES = [0.5, True, "1", 10**30, [], {}, float("nan"), b"1"]
+
+
+@pytest.fixture(autouse=True)
+def _counts() -> None:
+    """Faults of other tests in this process do not count here."""
+    unforeseen.COUNTS.clear()
 
 
 def test_what_is_no_frame_is_refused_and_stops_nobody(database_url: str, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import random
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -133,10 +134,12 @@ def _run(
         for round_, url in enumerate(cycle(turns)):
             if time.monotonic() > end:
                 break
-            _draw(
-                number * 1_000_003 + round_,
-                partial(check, Places(Path(folder, "store"), template, url)),
-            )
+            places = Places(Path(folder, "store"), template, url)
+            try:
+                _draw(number * 1_000_003 + round_, partial(check, places))
+            except Exception as error:  # of the fuzzer itself: what was asked is told all the same
+                traceback.print_exc()
+                known.add((f"the fuzzer: {error!r}", f"round {round_} of seed {number}"))
     return counts, known
 
 

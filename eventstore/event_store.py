@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NoReturn
 
 from eventstore.archive import seal
 from eventstore.archive.copy_sessions import Copied, copy_sessions
@@ -88,6 +88,9 @@ class EventStore(Queries):
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a store is not sent to another process: open it there, by its URL")
 
     def close(self) -> None:
         """Close all connections. Whoever uses the store afterwards gets a `ClosedError`.

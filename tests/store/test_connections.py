@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import signal
 import threading
 import time
@@ -315,3 +316,8 @@ def test_a_database_in_memory_outlives_queries_that_fail() -> None:
         with pytest.raises(DatabaseUnavailableError), write(store.engine) as tx:
             tx.run("UPDATE nothing SET x = 1")
         assert store.head(SESSION) == len(voice_call().frames)
+
+
+def test_a_store_that_is_sent_to_another_process_says_what_to_do(database_url: str) -> None:
+    with EventStore(database_url) as store, pytest.raises(TypeError, match="open it there"):
+        pickle.dumps(store)

@@ -32,9 +32,9 @@ FUZZ ?= 120
 endurance: $(VENV)/.test $(VENV)/.bench
 	$(BIN)/python -m pip install -q --group s3
 	$(BIN)/python -m pytest -q tests/archive/move/test_offload.py
-	KILLS=200 $(BIN)/python -m pytest -n $(WORKERS) tests/capture/test_recorder_killed.py \
-	  tests/archive/test_seal.py tests/archive/move/test_copy_killed.py \
-	  tests/archive/erase/test_erase_killed.py
+	KILLS=200 FLIPS=10000 $(BIN)/python -m pytest -n $(WORKERS) tests/segments/test_segment.py \
+	  tests/capture/test_recorder_killed.py tests/archive/test_seal.py \
+	  tests/archive/move/test_copy_killed.py tests/archive/erase/test_erase_killed.py
 	$(BIN)/python -m benchmarks relay outage soak
 	PYTHONPATH=tests $(BIN)/python -m fuzz --minutes $(FUZZ)
 

@@ -5,30 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any, cast
 
 import click
 
 import eventstore
-from eventstore.cli import (
-    archive,
-    audio,
-    copy,
-    erase,
-    export,
-    join,
-    latency,
-    maintain,
-    metadata,
-    query,
-    read,
-    record,
-    repair,
-    reseed,
-    retain,
-    serve,
-    spool,
-    transfer,
-)
+from eventstore.cli.commands import CommandGroup, Commands
 from eventstore.cli.log_lines import say_what_is_logged
 from eventstore.cli.output import clean
 from eventstore.errors import EventStoreError, InvalidInputError
@@ -36,7 +18,11 @@ from eventstore.realtime.mask import mask_words
 from eventstore.unforeseen import foreseen
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=CommandGroup,
+    commands=cast(Any, Commands()),  # click changes nothing of it
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(eventstore.__version__, prog_name="eventstore")
 @click.option("--db", "url", metavar="URL", help="The database, for the command that follows.")
 @click.option(
@@ -58,30 +44,6 @@ def cli(url: str | None, keys: str | None) -> None:
       eventstore replay sess_123 --speed 2
     """
     say_what_is_logged()
-
-
-for _module in (
-    transfer,
-    export,
-    record,
-    join,
-    read,
-    audio,
-    reseed,
-    query,
-    metadata,
-    latency,
-    archive,
-    repair,
-    copy,
-    erase,
-    retain,
-    serve,
-    maintain,
-    spool,
-):
-    for _command in _module.COMMANDS:
-        cli.add_command(_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

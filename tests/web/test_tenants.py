@@ -246,7 +246,7 @@ def test_for_a_tenant_the_other_does_not_exist(fresh_urls: FreshUrls) -> None:
                 document = openapi(side.switch.app, with_keys=True)
         drawn = st.tuples(st.sampled_from(TENANTS), requests(document))
 
-        @settings(max_examples=20, phases=(Phase.explicit, Phase.generate))
+        @settings(max_examples=14, phases=(Phase.explicit, Phase.generate))
         @given(st.lists(drawn, min_size=10, max_size=40))
         def play(sequence: list[tuple[str, Request]]) -> None:
             tenants.begin()

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from eventstore.projection.usage import tokens_of
 from eventstore.realtime.frames import parse
+from eventstore.realtime.outcomes import failure_of
 from eventstore.realtime.values import mapping, number, sequence, text
 from eventstore.store.pricing import price_usd
 from eventstore.store.read_stream import StoredEvent
@@ -169,9 +170,9 @@ def _content(item: Json) -> str:
 def _call_text(item: Json, kind: str) -> str:
     if kind in ("function_call", "mcp_call"):
         call = f"{text(item.get('name')) or '?'}({text(item.get('arguments')) or ''})"
-        output = text(item.get("output"))
+        output = failure_of(item) or text(item.get("output"))
         return f"{call} → {output}" if output else call
-    return kind or "an item of no type"
+    return " ".join(filter(None, (kind or "an item of no type", failure_of(item))))
 
 
 def _item_facts(notes: Json) -> list[str]:

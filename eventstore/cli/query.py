@@ -35,6 +35,7 @@ from eventstore.cli.output import (
     short_time,
 )
 from eventstore.realtime.dialects import Dialect
+from eventstore.realtime.outcomes import status_words
 from eventstore.store.filters import SessionStatus
 from eventstore.store.query_responses import Page
 from eventstore.times import now
@@ -184,11 +185,17 @@ def responses(
 def _response_row(entry: dict[str, Any]) -> tuple[Any, ...]:
     notes, usage = entry["eventstore"], entry.get("usage")
     first = notes["speech_to_first_audio_ms"] or notes["time_to_first_audio_ms"]
-    status = f"{entry['status']}{' (interrupted)' if notes['interrupted'] else ''}"
     tokens = usage.get("total_tokens") if isinstance(usage, dict) else None
     match = notes.get("match")
     said = f"{match[0]['role']}: {match[0]['text']}" if match else summary(entry)
-    return entry["id"], short_time(notes["created_at"]), status, tokens, seconds(first), said
+    return (
+        entry["id"],
+        short_time(notes["created_at"]),
+        status_words(entry),
+        tokens,
+        seconds(first),
+        said,
+    )
 
 
 def summary(response: dict[str, Any]) -> str:

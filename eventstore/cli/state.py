@@ -12,7 +12,8 @@ from rich.text import Text
 from eventstore.cli.cues import STYLES
 from eventstore.cli.output import clean, console, counted, echo, print_table, seconds
 from eventstore.cli.query import print_usage, summary
-from eventstore.realtime.values import mapping
+from eventstore.realtime.outcomes import failure_of, status_words
+from eventstore.realtime.values import mapping, text
 
 
 def print_state(shown: dict[str, Any]) -> None:
@@ -80,14 +81,18 @@ def _print_item(out: Console, item: dict[str, Any]) -> None:
     if kind in ("function_call", "mcp_call"):
         call = f"{item.get('name')}({' '.join(str(item.get('arguments')).split())})"
         _print_line(out, "assistant", "calls", call)
-        if kind == "mcp_call" and item.get("output") is not None:
+        failure = failure_of(item)
+        if failure is not None:
+            _print_line(out, "error", "! tool", failure)
+        elif kind == "mcp_call" and item.get("output") is not None:
             _print_line(out, "tool", "tool", str(item["output"]))
     elif kind == "function_call_output":
         _print_line(out, "tool", "tool", str(item.get("output")))
     elif kind == "message":
         _print_message(out, item, notes)
     else:
-        _print_line(out, "system", str(kind), str(item.get("server_label") or ""))
+        words = " ".join(filter(None, (text(item.get("server_label")), failure_of(item))))
+        _print_line(out, "system", str(kind), words)
 
 
 def _print_message(out: Console, item: dict[str, Any], notes: dict[str, Any]) -> None:
@@ -123,13 +128,10 @@ def _print_responses(responses: Iterable[dict[str, Any]]) -> None:
     rows = []
     for response in responses:
         notes, usage = response["eventstore"], response.get("usage")
-        details = response.get("status_details")
-        reason = details.get("reason") if isinstance(details, dict) else None
-        status = " ".join(str(part) for part in (response["status"], reason) if part)
         rows.append(
             (
                 response["id"],
-                status + (" (interrupted)" if notes["interrupted"] else ""),
+                status_words(response),
                 notes["trigger"],
                 seconds(notes["speech_to_first_audio_ms"]),
                 seconds(notes["time_to_first_audio_ms"]),

@@ -6,7 +6,15 @@ from typing import Any
 
 from eventstore.projection.pending import add_create, take_create
 from eventstore.projection.session import name_conversation
-from eventstore.projection.state import Billed, Item, LogEvent, Part, SessionState, Truncation
+from eventstore.projection.state import (
+    Billed,
+    Item,
+    LogEvent,
+    Part,
+    Response,
+    SessionState,
+    Truncation,
+)
 from eventstore.realtime.values import count, identifier, mapping, one_of, sequence, text
 
 MAX_PART = 1000
@@ -137,6 +145,7 @@ def finish(part: Part, text: str | None = None, transcript: str | None = None) -
         part.text_deltas.clear()
     if transcript is not None:
         part.transcript = transcript
+        part.partial = None
         part.transcript_deltas.clear()
         part.heard_deltas.clear()
 
@@ -214,8 +223,11 @@ def _done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     if item is None:
         return
     item.done, item.done_at, item.done_seq = True, event.at, event.seq
+    previous = identifier(body.get("previous_item_id"))
+    if item.guessed and previous is not None:
+        unplace(state, item)
     if not item.linked and item.deleted_seq is None:
-        place(state, item, identifier(body.get("previous_item_id")))
+        place(state, item, previous)
 
 
 def _retrieved(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
@@ -260,12 +272,64 @@ def _transcription_delta(state: SessionState, event: LogEvent, body: dict[str, A
         grow_text(state, item, part.heard_deltas, delta)
 
 
-def _transcribed(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+def _transcript_so_far(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    """Take over what was understood up to now; servers send it anew each time, as xAI's do."""
+    item, transcript = _heard_item(state, event, body), text(body.get("transcript"))
+    if item is None or transcript is None:
+        return
+    part = ensure_part(item, event, body)
+    if part.transcript is None:
+        part.partial = transcript
+
+
+def _heard_item(state: SessionState, event: LogEvent, body: dict[str, Any]) -> Item | None:
+    """The user's item that an event of its transcription names.
+
+    Who joins a call in the middle of a turn hears of it by nothing else: it is placed, until an
+    event of its own says where it belongs.
+    """
     item_id = identifier(body.get("item_id"))
     if item_id is None:
-        return
+        return None
     item = ensure_item(state, event, item_id)
-    part = ensure_part(item, event, body)
+    ensure_part(item, event, body)
+    announce(state, item, part_index(body), event, "input_audio")
+    if not item.linked and item.deleted_seq is None and item.response_id is None:
+        _place_before_answer(state, item)
+    return item
+
+
+def _place_before_answer(state: SessionState, item: Item) -> None:
+    """Place a user's item that no event has placed: before the answer that was there first."""
+    answer = _late_answer(state)
+    first = next(iter(answer.output), None) if answer is not None else None
+    conversation = name_conversation(state, None)
+    order = state.conversations[conversation].order
+    if first is not None and first in order:
+        before = order.before[first]
+        place(state, item, before, at_start=before is None)
+    else:
+        place(state, item, None)
+    item.guessed = True
+    if answer is None:
+        state.unanswered[item.id] = None
+    else:
+        item.answered_by = answer.id
+
+
+def _late_answer(state: SessionState) -> Response | None:
+    """The response in progress, where its beginning was not seen."""
+    response = next(reversed(state.responses.values()), None)
+    if response is None or response.created_seq or response.done_seq is not None:
+        return None
+    return response if response.conversation is not None else None
+
+
+def _transcribed(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    item = _heard_item(state, event, body)
+    if item is None:
+        return
+    item_id, part = item.id, ensure_part(item, event, body)
     transcript = text(body.get("transcript"))
     if transcript is not None:
         finish(part, transcript=transcript)
@@ -283,11 +347,11 @@ def _transcribed(state: SessionState, event: LogEvent, body: dict[str, Any]) -> 
 
 
 def _transcription_failed(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
-    item_id = identifier(body.get("item_id"))
-    if item_id is None:
+    item = _heard_item(state, event, body)
+    if item is None:
         return
     error = mapping(body.get("error"))
-    ensure_part(ensure_item(state, event, item_id), event, body).error = error
+    ensure_part(item, event, body).error = error
     state.diagnose(
         event, "transcription_failed", text(error.get("message")) or "the transcription failed"
     )
@@ -300,11 +364,18 @@ def transcription_model(session: dict[str, Any]) -> str | None:
     return text(mapping(settings).get("model"))
 
 
-def _mcp(progress: str) -> Any:
+def _mcp(kind: str, progress: str) -> Any:
     def handler(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
         item_id = identifier(body.get("item_id"))
-        if item_id is not None:
-            ensure_item(state, event, item_id).progress = progress
+        if item_id is None:
+            return
+        item = ensure_item(state, event, item_id)
+        item.wire = {"type": kind, **item.wire}
+        if progress == "failed" and item.progress != progress:
+            state.errors += 1
+            name = text(item.wire.get("name")) or text(item.wire.get("server_label"))
+            state.diagnose(event, f"{kind}_failed", name or f"see item {item_id}")
+        item.progress = progress
 
     return handler
 
@@ -317,12 +388,13 @@ HANDLERS = {
     "conversation.item.truncated": _truncated,
     "conversation.item.deleted": _deleted,
     "conversation.item.input_audio_transcription.delta": _transcription_delta,
+    "conversation.item.input_audio_transcription.updated": _transcript_so_far,
     "conversation.item.input_audio_transcription.completed": _transcribed,
     "conversation.item.input_audio_transcription.failed": _transcription_failed,
-    "response.mcp_call.in_progress": _mcp("in_progress"),
-    "response.mcp_call.completed": _mcp("completed"),
-    "response.mcp_call.failed": _mcp("failed"),
-    "mcp_list_tools.in_progress": _mcp("in_progress"),
-    "mcp_list_tools.completed": _mcp("completed"),
-    "mcp_list_tools.failed": _mcp("failed"),
+    "response.mcp_call.in_progress": _mcp("mcp_call", "in_progress"),
+    "response.mcp_call.completed": _mcp("mcp_call", "completed"),
+    "response.mcp_call.failed": _mcp("mcp_call", "failed"),
+    "mcp_list_tools.in_progress": _mcp("mcp_list_tools", "in_progress"),
+    "mcp_list_tools.completed": _mcp("mcp_list_tools", "completed"),
+    "mcp_list_tools.failed": _mcp("mcp_list_tools", "failed"),
 }

@@ -23,7 +23,14 @@ from eventstore.projection.requests import add_request, take_request
 from eventstore.projection.session import grow, name_conversation
 from eventstore.projection.state import Item, LogEvent, Request, Response, SessionState
 from eventstore.realtime.audio import output_format
+from eventstore.realtime.catalogue import canonical
 from eventstore.realtime.values import identifier, mapping, sequence, text
+
+#: The type of item that the arguments of a call belong to.
+_CALLED_BY = {
+    "response.function_call_arguments.done": "function_call",
+    "response.mcp_call_arguments.done": "mcp_call",
+}
 
 
 def ensure_response(state: SessionState, event: LogEvent, response_id: str) -> Response:
@@ -42,9 +49,27 @@ def ensure_response(state: SessionState, event: LogEvent, response_id: str) -> R
     return response
 
 
+def _answer(state: SessionState, response: Response) -> None:
+    """Note that a response of the conversation answers what the user said since the last one."""
+    if response.conversation is None:
+        return
+    for item_id in state.unanswered:
+        state.items[item_id].answered_by = response.id
+        state.dirty.items.add(item_id)
+    state.unanswered.clear()
+
+
+def _growing_response(state: SessionState, event: LogEvent, response_id: str) -> Response:
+    """The response that an event is part of; where its beginning was not seen, it begins here."""
+    response = ensure_response(state, event, response_id)
+    if not response.created_seq:
+        _answer(state, response)
+    return response
+
+
 def _response_of(state: SessionState, event: LogEvent, body: dict[str, Any]) -> Response | None:
     response_id = identifier(body.get("response_id"))
-    return None if response_id is None else ensure_response(state, event, response_id)
+    return None if response_id is None else _growing_response(state, event, response_id)
 
 
 def _item_of(state: SessionState, event: LogEvent, body: dict[str, Any]) -> Item | None:
@@ -63,7 +88,7 @@ def _tie(state: SessionState, event: LogEvent, item: Item, body: dict[str, Any])
     if item.response_id is None and response_id is not None and item.id not in state.unanswered:
         item.response_id, item.tied_seq = response_id, event.seq
     if item.response_id is not None:
-        response = ensure_response(state, event, item.response_id)
+        response = _growing_response(state, event, item.response_id)
         if item.id not in response.output:
             response.output[item.id] = None
             if not item.linked:
@@ -88,12 +113,7 @@ def _created(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None
     if response.request is None:
         response.request = take_request(state, wire)
     _join_conversation(state, response)
-    if response.conversation is not None:
-        for item_id in state.unanswered:
-            item = state.items[item_id]
-            item.answered_by = response_id
-            state.dirty.items.add(item_id)
-        state.unanswered.clear()
+    _answer(state, response)
 
 
 def _describe(
@@ -139,6 +159,8 @@ def _done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
         state.interrupted.add(response_id)
     if response.created_at is None and "conversation_id" in wire:
         _join_conversation(state, response)
+    if not response.created_seq:
+        _answer(state, response)
     for entry in sequence(wire.get("output")):
         # An item that no event of its own named, in recordings of the main events alone.
         if identifier(mapping(entry).get("id")) not in state.items:
@@ -294,6 +316,11 @@ def _arguments_done(state: SessionState, event: LogEvent, body: dict[str, Any]) 
         return
     item.arguments = arguments
     item.argument_deltas.clear()
+    told = {name: body[name] for name in ("call_id", "name") if text(body.get(name))}
+    # Recordings of the main events alone name a call by this one.
+    item.wire = {"type": _CALLED_BY[canonical(event.type)], **told, **item.wire}
+    if item.call_seq is None:
+        item.call_seq = event.seq
 
 
 def _playback_started(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:

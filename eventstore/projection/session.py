@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import islice
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from eventstore.projection.pending import refuse_creates
 from eventstore.projection.state import (
@@ -19,6 +21,8 @@ from eventstore.realtime.values import (
     metadata_pairs,
     text,
 )
+
+_MAX_PARAMETERS = 100
 
 
 def _created(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
@@ -51,6 +55,20 @@ def close(state: SessionState) -> None:
 def _opened(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     state.notes = {key: value for key, value in body.items() if key not in ("type", "metadata")}
     _set_metadata(state, event, body)
+    model = _model_asked_for(text(body.get("url")))
+    if model is not None and "model" not in state.wire:
+        # Servers that do not say which model answers were asked for it in the address.
+        state.wire = state.merged(event, state.wire, {"model": model})
+
+
+def _model_asked_for(url: str | None) -> str | None:
+    """The model that an address names, or the deployment that Azure's does."""
+    with suppress(ValueError):
+        query = parse_qs(urlsplit(url or "").query, max_num_fields=_MAX_PARAMETERS)
+        for name in ("model", "deployment"):
+            if query.get(name):
+                return query[name][0]
+    return None
 
 
 def _set_metadata(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from eventstore.projection.order import Order
 from eventstore.projection.pending import Create, Pending
 
 #: Raise it when the fold or the views change: sessions projected by an older one are redone.
-PROJECTOR_VERSION = 2
+PROJECTOR_VERSION = 3
 
 MAX_DIAGNOSTICS = 100
 #: How many names of unknown types, and how many pressed keys, a session's notes hold; what comes
@@ -67,12 +67,15 @@ class Part:
     text_deltas: list[str] = field(default_factory=list)
     transcript_deltas: list[str] = field(default_factory=list)
     heard_deltas: list[str] = field(default_factory=list)
+    partial: str | None = None
     audio: AudioSpan | None = None
     error: dict[str, Any] | None = None
     usage: Any = None
 
     def transcript_so_far(self) -> str | None:
-        """What deltas say of a transcript: those of an input transcription, then a response's."""
+        """What is known of a transcript: what was understood so far, else what deltas say of it."""
+        if self.partial is not None:
+            return self.partial
         deltas = self.heard_deltas + self.transcript_deltas
         return "".join(deltas) if deltas else None
 

@@ -53,7 +53,7 @@ def item_resource(state: SessionState, item: Item, live: bool = True) -> dict[st
         live: with what its deltas say so far, before it is settled.
     """
     deltas = live or is_settled(state, item)
-    resource = _item(item, deltas)
+    resource = _item(state, item, deltas)
     cut = item.truncation
     contents = resource.get("content")
     if cut is not None and isinstance(contents, list):
@@ -71,13 +71,15 @@ def _without_transcript(content: Any) -> Any:
     return {key: value for key, value in content.items() if key != "transcript"}
 
 
-def _item(item: Item, deltas: bool) -> dict[str, Any]:
+def _item(state: SessionState, item: Item, deltas: bool) -> dict[str, Any]:
     """The server's last word on an item, completed from its other events."""
     resource = dict(item.wire)
     resource.setdefault("id", item.id)
     kind = resource.setdefault("type", "message")
+    if resource.get("status") == "in_progress" and _is_cut_off(state, item):
+        resource["status"] = "incomplete"
     if kind == "message":
-        if item.speech is not None:
+        if any(part.type == "input_audio" for part in item.parts.values()):
             resource.setdefault("role", "user")
         contents = resource["content"] = _content(item, resource.get("content"), deltas)
         for index, part in item.parts.items():
@@ -90,6 +92,14 @@ def _item(item: Item, deltas: bool) -> dict[str, Any]:
         if arguments:
             resource["arguments"] = arguments
     return resource
+
+
+def _is_cut_off(state: SessionState, item: Item) -> bool:
+    """Whether an item ended without a word of its own, as its response did."""
+    response = state.responses.get(item.response_id or "")
+    if response is None or response.done_seq is None:
+        return False
+    return not item.done and response.wire.get("status") != "completed"
 
 
 def _content(item: Item, wire: Any, deltas: bool) -> list[Any]:
@@ -228,7 +238,7 @@ def response_resource(state: SessionState, response: Response, live: bool = True
 def _output(state: SessionState, response: Response, items: list[Item], deltas: bool) -> list[Any]:
     wire = response.wire.get("output")
     if response.done_seq is None or not isinstance(wire, list):
-        return [_item(item, deltas or is_settled(state, item)) for item in items]
+        return [_item(state, item, deltas or is_settled(state, item)) for item in items]
     by_id = {item.wire.get("id"): item for item in items}
     output: list[Any] = []
     for entry in wire:

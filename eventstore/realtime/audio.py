@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from eventstore.realtime.values import integer, mapping, text
@@ -15,6 +16,12 @@ UNKNOWN: dict[str, Any] = {"type": "unknown"}
 #: Names in the beta shape, and the GA types that they stand for.
 BETA_FORMATS = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}
 GA_FORMATS = {ga: beta for beta, ga in BETA_FORMATS.items()}
+# PCM at a rate of its own: Azure Voice Live's names, its older ones, and Qwen's for 24 kHz.
+_PCM_AT_RATE = re.compile(r"pcm16[-_](8000|16000|24000|48000)hz")
+_AZURE_RATES = (8000, 16000)
+_QWEN_PCM = "pcm24"
+#: What Qwen's servers mean by `pcm16`.
+_QWEN_RATE = 16_000
 
 
 def format_of(value: Any, rate: int | None = None) -> dict[str, Any] | None:
@@ -22,6 +29,11 @@ def format_of(value: Any, rate: int | None = None) -> dict[str, Any] | None:
     name = text(mapping(value).get("type")) if isinstance(value, dict) else text(value)
     if name is None:
         return None
+    named = _PCM_AT_RATE.fullmatch(name)
+    if named is not None:
+        return {"type": "audio/pcm", "rate": int(named[1])}
+    if name == _QWEN_PCM:
+        return PCM
     ga = BETA_FORMATS.get(name, name)
     if ga not in GA_FORMATS:
         return None
@@ -29,6 +41,14 @@ def format_of(value: Any, rate: int | None = None) -> dict[str, Any] | None:
         return {"type": ga}
     stated = integer(mapping(value).get("rate")) or rate or PCM_RATE
     return {"type": ga, "rate": stated if 1000 <= stated <= 384_000 else PCM_RATE}
+
+
+def beta_name(format_: dict[str, Any] | None) -> str | None:
+    """An output format's name in the beta shape; Azure Voice Live's where the rate needs it."""
+    if format_ is None:
+        return None
+    rate = format_.get("rate", PCM_RATE)
+    return GA_FORMATS[format_["type"]] + (f"_{rate}hz" if rate in _AZURE_RATES else "")
 
 
 def bytes_per_ms(format_: dict[str, Any] | None) -> float:
@@ -43,8 +63,14 @@ def bytes_per_ms(format_: dict[str, Any] | None) -> float:
 def input_format(session: dict[str, Any]) -> dict[str, Any] | None:
     """What the user's audio is sent in, by the session's configuration."""
     audio = mapping(mapping(session.get("audio")).get("input"))
-    rate = integer(session.get("input_audio_sampling_rate"))
+    rate = integer(session.get("input_audio_sampling_rate")) or _rate_of_pcm16(session)
     return format_of(audio.get("format")) or format_of(session.get("input_audio_format"), rate)
+
+
+def _rate_of_pcm16(session: dict[str, Any]) -> int | None:
+    """What `pcm16` means to a server that calls PCM at 24 kHz by a name of its own."""
+    formats = (session.get("input_audio_format"), session.get("output_audio_format"))
+    return _QWEN_RATE if _QWEN_PCM in formats else None
 
 
 def output_format(session: dict[str, Any]) -> dict[str, Any] | None:

@@ -115,6 +115,7 @@ FOLDED = frozenset(
         "conversation.item.truncated",
         "conversation.item.deleted",
         "conversation.item.input_audio_transcription.delta",
+        "conversation.item.input_audio_transcription.updated",
         "conversation.item.input_audio_transcription.completed",
         "conversation.item.input_audio_transcription.failed",
         "input_audio_buffer.speech_started",

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from eventstore.realtime.audio import (
     GA_FORMATS,
     PCM_RATE,
+    beta_name,
     input_format,
     output_format,
 )
@@ -198,7 +199,7 @@ def _beta(session: Json) -> Json:
             "instructions": text(session.get("instructions")),
             "voice": config["voice"],
             "input_audio_format": _beta_format(input_format(session)),
-            "output_audio_format": _beta_format(output_format(session)),
+            "output_audio_format": beta_name(output_format(session)),
             "input_audio_transcription": _beta_transcriber(_transcription(session)),
             "input_audio_noise_reduction": _noise_reduction(session),
             "tools": beta_tools(session),

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from eventstore.realtime.catalogue import RENAMED, canonical
 from eventstore.realtime.frames import UNREADABLE, parse
+from eventstore.realtime.outcomes import failure_of
 from eventstore.realtime.session_clock import SessionClock
 from eventstore.realtime.values import count, mapping, sequence, text
 from eventstore.store.read_stream import StoredEvent
@@ -170,6 +171,14 @@ def _called(stage: _Stage, body: dict[str, Any]) -> _Found:
         stage.seen.add(id_ or "")
         arguments = " ".join((text(item.get("arguments")) or "").split())
         yield "tool_call", "assistant", f"{text(item.get('name')) or '?'}({arguments})", id_
+        failure = failure_of(item)
+        if failure is not None:
+            yield "error", "tool", f"{text(item.get('name')) or '?'} {failure}", id_
+
+
+def _listing_failed(stage: _Stage, body: dict[str, Any]) -> _Found:
+    id_ = text(body.get("item_id"))
+    yield "error", "tool", f"the listing of tools failed ({id_ or '?'})", id_
 
 
 def _response_created(stage: _Stage, body: dict[str, Any]) -> _Found:
@@ -217,6 +226,7 @@ _HANDLERS: dict[str, Callable[[_Stage, dict[str, Any]], _Found]] = {
     "response.output_text.done": _said,
     "response.output_audio_transcript.done": _said,
     "response.output_item.done": _called,
+    "mcp_list_tools.failed": _listing_failed,
     "response.done": _response_done,
     "session.input_transcript.delta": _heard,
     "session.output_transcript.delta": _saying,

@@ -11,6 +11,7 @@ from eventstore.projection.latency import is_jump_between, moments_of
 from eventstore.projection.session_view import session_resource
 from eventstore.projection.state import Billed, Item, Response, SessionState
 from eventstore.projection.usage import tokens_of
+from eventstore.realtime.outcomes import reason_of
 from eventstore.realtime.values import column, dumps, identifier, mapping, metadata_pairs, storable
 
 Row = tuple[Any, ...]
@@ -87,7 +88,6 @@ def response_row(state: SessionState, response: Response, opened_at: int) -> Row
     notes = resource["eventstore"]
     config = notes["config"]
     tokens = tokens_of(mapping(resource.get("usage")))
-    details = mapping(resource.get("status_details"))
     format_ = config["audio_format"]
     limit = config["max_output_tokens"]
     created_at, speech_ended_at = _answered_from(state, response)
@@ -97,7 +97,7 @@ def response_row(state: SessionState, response: Response, opened_at: int) -> Row
         _sort_at(response.seen_at, opened_at),
         response.seen_seq,
         column(resource.get("status"), 64),
-        column(details.get("reason"), 64),
+        column(reason_of(resource), 64),
         column(notes["model"]),
         column(config["voice"], 128),
         ",".join(sorted(config["modalities"])) if config["modalities"] else None,

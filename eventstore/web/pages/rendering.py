@@ -10,6 +10,7 @@ from urllib.parse import quote
 from fastapi import Request, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from eventstore.realtime.outcomes import reason_of
 from eventstore.realtime.values import storable
 from eventstore.web.pages import formats
 
@@ -34,6 +35,7 @@ def _environment() -> Environment:
     for made in (formats.count, formats.clock, formats.seconds, formats.money):
         environment.filters[made.__name__] = made
     environment.filters["when"] = formats.day_and_time
+    environment.filters["reason"] = reason_of
     environment.filters["part"] = lambda value: quote(storable(str(value)), safe="")
     environment.filters["pair"] = lambda value: (value, value)
     return environment

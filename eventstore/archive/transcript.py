@@ -179,6 +179,8 @@ def _item_facts(notes: Json) -> list[str]:
     cut = mapping(notes.get("truncated"))
     played = number(cut.get("audio_end_ms"))
     facts = [f"cut off after {played / 1000:.1f} s"] if played is not None else []
+    if cut.get("estimated_by") == "time":
+        facts.append("what was heard is estimated by time")
     if notes.get("transcription_error"):
         facts.append("the transcription failed")
     return facts

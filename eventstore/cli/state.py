@@ -100,7 +100,8 @@ def _print_message(out: Console, item: dict[str, Any], notes: dict[str, Any]) ->
     generated, heard = notes.get("generated"), notes.get("heard")
     if notes.get("truncated") and isinstance(generated, str) and isinstance(heard, str):
         unheard = generated.removeprefix(heard).strip()
-        _print_line(out, role, role, heard, unheard=unheard)
+        by_time = mapping(notes["truncated"]).get("estimated_by") == "time"
+        _print_line(out, role, role, heard, unheard, "likely not heard" if by_time else "not heard")
         return
     parts = [part for part in item.get("content") or [] if isinstance(part, dict)]
     words = " ".join(str(part.get("text") or part.get("transcript") or "") for part in parts)
@@ -112,10 +113,12 @@ def _print_message(out: Console, item: dict[str, Any], notes: dict[str, Any]) ->
     _print_line(out, role, role, words)
 
 
-def _print_line(out: Console, style: str, label: str, words: str, unheard: str = "") -> None:
+def _print_line(
+    out: Console, style: str, label: str, words: str, unheard: str = "", how: str = "not heard"
+) -> None:
     said = Text(clean(words))
     if unheard:
-        said.append(f" [not heard: {clean(unheard)}]", style="dim italic")
+        said.append(f" [{how}: {clean(unheard)}]", style="dim italic")
     # A grid, so that long turns stay in their column.
     row = Table.grid(padding=(0, 1))
     row.add_column(width=12, no_wrap=True)

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from eventstore.projection.state import Item, Part, Response
 from eventstore.realtime.audio import bytes_per_ms, output_format
+from eventstore.realtime.scripts import is_unspaced
+
+# A hundred and fifty words a minute, each with its space; and what a character is beside that
+# where a word has one or two of them.
+_LETTERS_PER_MS, _LETTERS_OF_ONE = 15 / 1000, 3
 
 
 def heard_text(item: Item, response: Response | None, deltas: bool = True) -> str:
     """The text of an item that the user heard.
 
     Typed parts count as heard. Of a truncated part, the words that fit the share of its audio
-    which was played: an estimate, since no server says where a word lies in the audio.
+    which was played: an estimate, since few servers say where a word lies in the audio. Where the
+    audio is not in the log, the words that are said in that time.
 
     Args:
         response: what generated it, None where that is not known.
@@ -29,9 +35,21 @@ def _heard_part(item: Item, index: int, response: Response | None, deltas: bool)
     if cut.audio_end_ms <= 0:
         return ""
     duration = _duration_ms(part, response)
-    if duration is None or cut.audio_end_ms >= duration:
+    if duration is None:
+        return _leading_words(said, cut.audio_end_ms * _LETTERS_PER_MS)
+    if cut.audio_end_ms >= duration:
         return said
-    return _leading_words(said, cut.audio_end_ms / duration)
+    return _leading_words(said, cut.audio_end_ms / duration * sum(map(_letters, said)))
+
+
+def is_by_time_alone(item: Item, response: Response | None) -> bool:
+    """Return True if what was heard of a cut item is told by how fast people speak alone.
+
+    So it is where its audio is not in the log, as in a call by WebRTC.
+    """
+    cut = item.truncation
+    part = item.parts.get(cut.content_index) if cut is not None else None
+    return part is not None and _duration_ms(part, response) is None
 
 
 def _text(part: Part, deltas: bool) -> str:
@@ -48,9 +66,17 @@ def _duration_ms(part: Part, response: Response | None) -> float | None:
     return part.audio.bytes / bytes_per_ms(format_)
 
 
-def _leading_words(said: str, share: float) -> str:
-    """Whole words that end within the share of the text's length."""
-    for position in range(min(int(share * len(said)), len(said) - 1), -1, -1):
-        if said[position].isspace():
-            return said[:position].rstrip()
-    return ""
+def _leading_words(said: str, letters: float) -> str:
+    """Whole words of a text's beginning that have no more letters, and never all of them."""
+    end = 0
+    for place, char in enumerate(said):
+        if letters < 0:
+            break
+        if char.isspace() or (place and (is_unspaced(char) or is_unspaced(said[place - 1]))):
+            end = place
+        letters -= _letters(char)
+    return said[:end].rstrip()
+
+
+def _letters(char: str) -> int:
+    return _LETTERS_OF_ONE if is_unspaced(char) else 1

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 from eventstore.projection.conversation import is_settled
-from eventstore.projection.heard import heard_text
+from eventstore.projection.heard import heard_text, is_by_time_alone
 from eventstore.projection.latency import elapsed_ms, moments_of
 from eventstore.projection.state import AudioSpan, Item, Part, Response, SessionState
 from eventstore.realtime.audio import bytes_per_ms, output_format
@@ -151,6 +151,8 @@ def _item_notes(state: SessionState, item: Item, deltas: bool) -> dict[str, Any]
             "content_index": item.truncation.content_index,
             "audio_end_ms": item.truncation.audio_end_ms,
         }
+        if is_by_time_alone(item, response):
+            notes["truncated"]["estimated_by"] = "time"
     audio = _audio(item, response) if deltas else []
     if audio:
         notes["audio"] = audio

@@ -112,10 +112,24 @@ def test_what_was_typed_counts_as_heard() -> None:
     assert call.notes("resp_1")["heard"] == "Hello"
 
 
-def test_heard_of_a_truncated_part_whose_audio_is_unknown_is_all_of_it() -> None:
+@pytest.mark.parametrize(
+    ("said", "cut_ms", "heard"),
+    [
+        ("The museum opens at nine and closes at five.", 2000, "The museum opens at nine and"),
+        ("The museum opens.", 60_000, "The museum"),  # it was cut: never the whole
+        ("今天天气很好，我们去公园。", 1000, "今天天气很"),
+        ("สวัสดีครับ", 1000, "สวัสด"),
+        ("Hello", 200, ""),
+    ],
+)
+def test_heard_of_a_truncated_part_whose_audio_is_unknown_is_what_takes_that_time(
+    said: str, cut_ms: int, heard: str
+) -> None:
     call = Call().created("resp_1").begins_speech("resp_1", "item_1")
-    call.says("resp_1", "item_1", "one two").truncated("item_1", 100)
-    assert call.notes("item_1")["heard"] == "one two"
+    call.says("resp_1", "item_1", said).truncated("item_1", cut_ms)
+    notes = call.notes("item_1")
+    assert (notes["heard"], notes["generated"]) == (heard, said)
+    assert notes["truncated"]["estimated_by"] == "time"
 
 
 @pytest.mark.parametrize("progress", ["in_progress", "completed", "failed"])

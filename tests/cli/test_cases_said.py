@@ -1,0 +1,121 @@
+"""What was said, heard and done in streams that people reported: each command tells it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from cli.terminal import Terminal
+from support.cases import case
+
+from eventstore import EventStore
+
+
+def imported(terminal: Terminal, name: str) -> str:
+    """Import a case; its session's id."""
+    session_id = f"sess_{name}"
+    done = terminal("import", str(case(name)), "--session-id", session_id)
+    assert done.code == 0, done
+    return session_id
+
+
+def turns(terminal: Terminal, session_id: str) -> list[tuple[Any, ...]]:
+    """Who said what, or called what, in each conversation."""
+    shown = terminal("show", session_id, "--json").json
+    found = []
+    for conversation in shown["conversations"]:
+        for item in conversation["items"]:
+            if item["type"] == "message":
+                parts = item["content"]
+                words = " ".join(p.get("text") or p.get("transcript") or "" for p in parts)
+                found.append((item["role"], words))
+            else:
+                found.append((item["type"], item.get("name"), item.get("arguments")))
+    return found
+
+
+def test_heard_where_no_audio_is_in_the_log(terminal: Terminal) -> None:
+    session_id = imported(terminal, "webrtc_truncated_no_audio")
+    shown = terminal("show", session_id).out
+    assert "The museum opens at nine and [likely not heard: closes at five" in shown
+    reseeded = terminal("reseed", session_id).out
+    assert "opens at nine" in reseeded and "closes at five" not in reseeded
+
+
+def test_who_joins_in_the_middle_of_a_turn(terminal: Terminal) -> None:
+    session_id = imported(terminal, "sideband_joins_mid_turn")
+    said = [("user", "please cancel my booking"), ("assistant", "Done, it is cancelled.")]
+    assert turns(terminal, session_id) == said
+    events = [json.loads(line) for line in terminal("reseed", session_id).out.splitlines()]
+    assert [event["item"]["role"] for event in events if "item" in event] == ["user", "assistant"]
+    (found,) = terminal("responses", "--text", "booking", "--json").json["data"]
+    assert found["id"] == "resp_0"
+    assert found["eventstore"]["match"][0]["role"] == "user"
+
+
+def test_a_call_that_one_event_tells_of(terminal: Terminal) -> None:
+    session_id = imported(terminal, "function_done_only")
+    assert ("function_call", "get_weather", '{"city":"Oslo"}') in turns(terminal, session_id)
+    shown = terminal("show", session_id, "--json").json
+    items = [item for one in shown["conversations"] for item in one["items"]]
+    assert [item["call_id"] for item in items if item["type"] == "function_call"] == ["call_1"]
+    assert 'get_weather({"city":"Oslo"})' in terminal("show", session_id).out
+
+
+def test_a_transcript_so_far(terminal: Terminal) -> None:
+    session_id = imported(terminal, "xai_partials")
+    assert turns(terminal, session_id) == [("user", "I would like to return")]
+    assert "unknown types" not in terminal("show", session_id).out
+
+
+def test_tools_that_failed(terminal: Terminal) -> None:
+    session_id = imported(terminal, "mcp_failed_shown")
+    shown = terminal("show", session_id).out
+    assert "failed: 502 bad gateway" in shown and "mcp_list_tools_failed" in shown
+    replayed = terminal("replay", session_id, "--instant").out
+    assert "search failed: 502 bad gateway" in replayed
+    assert "the listing of tools failed" in replayed
+    (listed,) = terminal("sessions", "--status", "errors", "--json").json["data"]
+    assert listed["eventstore"]["errors"] == 2
+
+
+@pytest.mark.parametrize("name", ["cancelled_empty_output", "truncated_before_audio"])
+def test_no_item_of_a_response_that_ended_goes_on(terminal: Terminal, name: str) -> None:
+    session_id = imported(terminal, name)
+    shown = terminal("show", session_id, "--json").json
+    items = [item for one in shown["conversations"] for item in one["items"]]
+    assert "incomplete" in {item["status"] for item in items}
+    assert "in_progress" not in {item["status"] for item in items}
+
+
+def test_formats_by_other_names(terminal: Terminal) -> None:
+    session_id = imported(terminal, "voicelive_16k_output")
+    assert "The whole trip takes four [not heard: hours by" in terminal("show", session_id).out
+    assert "16000 Hz" in terminal("audio", session_id, "-o", "out.wav").out
+    beta = json.loads(terminal("reseed", session_id, "--dialect", "beta").out.splitlines()[0])
+    assert beta["session"]["output_audio_format"] == "pcm16_16000hz"
+    shown = terminal("show", imported(terminal, "qwen_16k"), "--json").json
+    items = [item for one in shown["conversations"] for item in one["items"]]
+    spans = [span for item in items for span in item["eventstore"].get("audio", [])]
+    assert {span["side"] for span in spans} == {"input", "output"}
+
+
+def test_the_model_that_the_address_names(terminal: Terminal, store: EventStore) -> None:
+    session_id = imported(terminal, "relay_model_in_url")
+    listed = terminal("sessions", "--model", "gpt-realtime", "--json").json["data"]
+    assert [one["id"] for one in listed] == [session_id]
+    (line,) = store.usage("model", model="gpt-realtime")["data"]
+    assert (line["key"], line["responses"]) == ("gpt-realtime", 1)
+    assert line["cost_usd"] == pytest.approx(0.0074, abs=0.0001)
+
+
+def test_why_responses_failed(terminal: Terminal) -> None:
+    session_id = imported(terminal, "failed_quota")
+    for shown in (terminal("show", session_id).out, terminal("responses").out):
+        for words in (
+            "failed insufficient_quota",
+            "incomplete content_filter",
+            "failed server_error",
+        ):
+            assert words in shown

@@ -75,7 +75,10 @@ _EVENT_ID = _one("event_1", "event_2", None)
 _SAID = _one("Hello there", "", "Good bye now", "a\0b", "\ud83d", "é 日本", "one two three four")
 _CONTENT = _one("text", "audio", "output_text", "output_audio", "input_text", "input_audio")
 _STATUS = _one("completed", "cancelled", "failed", "incomplete", "in_progress")
-_FORMAT = _one("pcm16", "g711_ulaw", "g711_alaw", "opus", {"type": "audio/pcmu"}, None)
+_FORMAT = _one(
+    *("pcm16", "g711_ulaw", "g711_alaw", "opus", {"type": "audio/pcmu"}, None),
+    *("pcm16_16000hz", "pcm16-8000hz", "pcm24"),
+)
 _METADATA = st.dictionaries(_one("topic", "user", "é\0"), _one("a", "b", None, 1), max_size=3)
 _MS = st.integers(0, 3000)
 _INDEX = _one(0, 0, 0, 1, 2, 99)
@@ -203,6 +206,9 @@ _VALUES: dict[str, st.SearchStrategy[Any]] = {
     "metadata": _METADATA,
     "event": _one("1", "#"),
     "reason": _one("client", None),
+    "url": _one("wss://a.example/v1/realtime?model=gpt-realtime", "?deployment=", "//[", None),
+    "name": _one("weather", ""),
+    "call_id": _one("call_1", "call_2"),
 }
 
 _ITEM = ("item", "previous_item_id")
@@ -228,7 +234,7 @@ _FIELDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("response.content_part.", (*_PART, "part")),
     ("response.", _PART),
     ("mcp_list_tools.", ("item_id",)),
-    ("eventstore.", ("metadata", "reason")),
+    ("eventstore.", ("metadata", "reason", "url")),
     ("error", ("error",)),
     ("session.output_audio.delta", ()),
     ("session.", ("session",)),
@@ -239,9 +245,10 @@ _PAYLOADS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (".delta", ("delta",)),
     ("transcript.done", ("transcript",)),
     ("transcription.completed", ("transcript", "usage")),
+    ("transcription.updated", ("transcript",)),
     ("transcription.failed", ("error",)),
     ("text.done", ("text",)),
-    ("arguments.done", ("arguments",)),
+    ("arguments.done", ("arguments", "name", "call_id")),
 )
 
 TYPES = sorted(
@@ -260,6 +267,7 @@ OFTEN = (
     "conversation.item.truncated",
     "conversation.item.input_audio_transcription.delta",
     "conversation.item.input_audio_transcription.completed",
+    "conversation.item.input_audio_transcription.updated",
     "eventstore.session.metadata",
     "input_audio_buffer.append",
     "input_audio_buffer.committed",

@@ -20,6 +20,7 @@ from eventstore.realtime.mask import mask_value, mask_words
 from eventstore.realtime.mask_session import SessionMask
 from eventstore.realtime.session_config import ClientDialect
 from eventstore.realtime.values import is_storable
+from eventstore.replay.client_images import client_images
 from eventstore.replay.cues import CUE_TYPES, Cue, cues
 from eventstore.replay.reseed import AssistantAs, Reseed, reseed
 from eventstore.replay.user_audio import USER_AUDIO_TYPES, user_audio
@@ -173,7 +174,8 @@ class Queries(Conversations):
         state = query_sessions.state_at(self.engine, session_id, at)
         heard = read_events(self.engine, session_id, 1, state.seq, USER_AUDIO_TYPES)
         sound = user_audio(state, heard) if audio else None
-        return reseed(state, dialect, sound, max_items, assistant_as)
+        images = client_images(state, lambda seq: read_events(self.engine, session_id, seq, seq))
+        return reseed(state, dialect, sound, max_items, assistant_as, images)
 
     def events(
         self,

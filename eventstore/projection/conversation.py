@@ -186,6 +186,7 @@ def _create(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     # Only the place is of use later, and only where the server does not say it.
     item = mapping(body.get("item"))
     create = {
+        "seq": event.seq,
         "id": identifier(item.get("id")),
         "event_id": text(body.get("event_id")),
         "type": text(item.get("type")),
@@ -202,6 +203,7 @@ def _added(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     if item is None:
         return
     create = {} if item.response_id is not None else take_create(state.creates, wire)
+    item.create_seq = create.get("seq", item.create_seq)
     if item.guessed:
         unplace(state, item)
     if item.linked:

@@ -134,6 +134,8 @@ class Item:
     progress: str | None = None
     speech: Speech | None = None
     truncation: Truncation | None = None
+    #: The client's event that asked for it, where one did.
+    create_seq: int | None = None
     indexed: str | None = ""
 
 

@@ -26,8 +26,9 @@ from eventstore.realtime.values import mapping, one_of, sequence, storable_json,
 from eventstore.replay.reseed_secrets import without_secrets
 
 AssistantAs = Literal["text", "system"]
-#: The user's audio by item and content part.
+#: The user's audio, and the addresses of images, by item and content part.
 UserAudio = Mapping[tuple[str, int], bytes]
+Images = Mapping[tuple[str, int], str]
 
 Json = dict[str, Any]
 
@@ -47,6 +48,15 @@ class Reseed(NamedTuple):
     skipped: list[dict[str, str | None]]
 
 
+class _Given(NamedTuple):
+    """What `reseed` was given, for each item."""
+
+    dialect: ClientDialect
+    assistant_as: AssistantAs
+    audio: UserAudio | None
+    images: Images
+
+
 class _Seed(NamedTuple):
     """An item of the old conversation: what to create for it, and what of it is lost."""
 
@@ -61,6 +71,7 @@ def reseed(
     audio: UserAudio | None = None,
     max_items: int | None = None,
     assistant_as: AssistantAs = "text",
+    images: Images | None = None,
 ) -> Reseed:
     """The client events that rebuild the session's current conversation as it stood.
 
@@ -69,6 +80,7 @@ def reseed(
         audio: the user's speech, to be sent as audio where it is here; None for transcripts.
         max_items: create the last so many items at most.
         assistant_as: what the assistant said as its own `text`, or as a `system` message's note.
+        images: that the client gave, for where the server's copy of an item has none.
 
     Raises:
         InvalidInputError: an argument that is none of these.
@@ -77,7 +89,8 @@ def reseed(
     if is_translation(state.wire):
         reason = "a translation session has no conversation"
         return Reseed([], [{"item_id": None, "reason": reason}])
-    seeds = [_masked(_seed(state, i, dialect, audio, assistant_as)) for i in _items(state)]
+    given = _Given(dialect, assistant_as, audio, images or {})
+    seeds = [_masked(_seed(state, item, given)) for item in _items(state)]
     seeds = _paired(seeds)
     if max_items is not None:
         seeds = _paired(_last(seeds, max_items), "a function's output cut off from its call")
@@ -165,22 +178,16 @@ def _last(seeds: list[_Seed], count: int) -> list[_Seed]:
 # What of an item
 
 
-def _seed(
-    state: SessionState,
-    item: Item,
-    dialect: ClientDialect,
-    audio: UserAudio | None,
-    assistant_as: AssistantAs,
-) -> _Seed:
+def _seed(state: SessionState, item: Item, given: _Given) -> _Seed:
     resource = view.item_resource(state, item)
     kind = text(resource.get("type")) or ""
     if kind == "message":
         # A response's messages are the assistant's, also where the event that says so was missed.
         role = text(resource.get("role")) or ("assistant" if item.response_id else None)
         if role == "assistant":
-            return _assistant_seed(state, item, dialect, assistant_as)
+            return _assistant_seed(state, item, given.dialect, given.assistant_as)
         if role == "user":
-            return _user_seed(item, resource, dialect, audio)
+            return _user_seed(item, resource, given)
         if role == "system":
             return _system_seed(item, resource)
         return _Seed(item.id, None, (f"a message of the role {role or 'null'}",))
@@ -214,18 +221,18 @@ def _system_seed(item: Item, resource: Json) -> _Seed:
     return _Seed(item.id, _message("system", content))
 
 
-def _user_seed(
-    item: Item, resource: Json, dialect: ClientDialect, audio: UserAudio | None
-) -> _Seed:
+def _user_seed(item: Item, resource: Json, given: _Given) -> _Seed:
     content: list[Json] = []
     lost: list[str] = []
     for index, part in enumerate(map(mapping, sequence(resource.get("content")))):
-        sound = audio.get((item.id, index)) if audio is not None else None
-        made = _user_part(part, dialect, sound)
+        sound = given.audio.get((item.id, index)) if given.audio is not None else None
+        if part.get("type") == "input_image" and not text(part.get("image_url")):
+            part = {**part, "image_url": given.images.get((item.id, index))}
+        made = _user_part(part, given.dialect, sound)
         if made is not None:
             content.append(made)
         else:
-            lost.append(_why_lost(part, dialect, audio is not None))
+            lost.append(_why_lost(part, given.dialect, given.audio is not None))
     if not content and not lost:
         lost.append("it says nothing")
     return _Seed(item.id, _message("user", content) if content else None, tuple(lost))

@@ -119,3 +119,13 @@ def test_why_responses_failed(terminal: Terminal) -> None:
             "failed server_error",
         ):
             assert words in shown
+
+
+def test_an_image_that_only_the_client_sent(terminal: Terminal) -> None:
+    session_id = imported(terminal, "image_id_given")
+    reseeded = terminal("reseed", session_id)
+    events = [json.loads(line) for line in reseeded.out.splitlines()]
+    parts = [part for event in events for part in event.get("item", {}).get("content", [])]
+    (image,) = [part for part in parts if part["type"] == "input_image"]
+    assert image["image_url"].startswith("data:image/png;base64,BQUF")
+    assert "left out" not in reseeded.err

@@ -12,9 +12,15 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 EVENT: dict[str, Any] = {"beta": BetaEvent, "ga": GaEvent}
 
+#: Names that Azure Voice Live knows and the package does not.
+AZURE_FORMATS = ("pcm16_8000hz", "pcm16_16000hz")
+
 
 def check_client_event(event: dict[str, Any], dialect: str) -> None:
     """Fail unless a client of the dialect may send this event, every field of it declared."""
+    session = event.get("session", {})
+    if session.get("output_audio_format") in AZURE_FORMATS:
+        event = {**event, "session": {**session, "output_audio_format": "pcm16"}}
     _adapter(EVENT[dialect]).validate_python(event, strict=True)
     assert undeclared(EVENT[dialect], event) == []
     assert nulls(event) in ([], ["turn_detection"]), event

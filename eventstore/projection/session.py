@@ -123,6 +123,12 @@ def _error(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     refuse_creates(state.creates, cause)
 
 
+def _warning(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    warning = mapping(body.get("warning"))
+    code = text(warning.get("code")) or "warning"
+    state.diagnose(event, code, text(warning.get("message")) or "the server sent a warning")
+
+
 def _translated(side: str) -> Any:
     def handler(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
         delta = text(body.get("delta"))
@@ -195,4 +201,5 @@ HANDLERS = {
     "eventstore.session.redacted": _redacted,
     "conversation.created": _conversation_created,
     "error": _error,
+    "warning": _warning,
 }

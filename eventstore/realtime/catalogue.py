@@ -40,6 +40,16 @@ CLIENT_TYPES = frozenset(
         "response.cancel",
         "session.input_audio_buffer.append",
         "session.close",
+        # Azure Voice Live's.
+        "input_audio.turn.start",
+        "input_audio.turn.append",
+        "input_audio.turn.end",
+        "input_audio.turn.cancel",
+        "input_audio.clear",
+        "input_text.delta",
+        "input_text.done",
+        "mcp_approval_response",
+        "session.avatar.connect",
     }
 )
 
@@ -74,8 +84,41 @@ STREAMED_TEXTS = sorted(
 )
 DELTAS = TEXT_DELTAS | AUDIO_DELTAS | {"conversation.item.input_audio_transcription.delta"}
 
+#: Azure Voice Live's types without effect on state, and why. Logs held them before they were
+#: known: their events are read in their turn, as those of unknown types are.
+_VOICE_LIVE = {
+    "input_audio.turn.start": "the server's committed event says what happened",
+    "input_audio.turn.append": "a turn that the client marks; the log has its audio",
+    "input_audio.turn.end": "the server's committed event says what happened",
+    "input_audio.turn.cancel": "the server's cleared event says what happened",
+    "input_audio.clear": "the server's cleared event says what happened",
+    "input_text.delta": "the item that the server makes of it has the text",
+    "input_text.done": "the item that the server makes of it has the text",
+    "mcp_approval_response": "the server's item says what happened",
+    "session.avatar.connect": "how an avatar's video is connected",
+    "session.avatar.connecting": "how an avatar's video is connected",
+    "session.avatar.switch_to_speaking": "what an avatar shows",
+    "session.avatar.switch_to_idle": "what an avatar shows",
+    "response.video.delta": "an avatar's video",
+    "response.animation_blendshapes.delta": "a face that moves with the speech",
+    "response.animation_blendshapes.done": "a face that moves with the speech",
+    "response.animation_viseme.delta": "a mouth that moves with the speech",
+    "response.animation_viseme.done": "a mouth that moves with the speech",
+    "response.audio_timestamp.delta": "the transcript has the words",
+    "response.audio_timestamp.done": "the transcript has the words",
+    "response.audio_transcript.annotation.added": "a source of what is said; the text is whole",
+    "response.invocation.delta": "an invocation of an agent; its output has items",
+    "response.web_search_call.in_progress": "the response says what was found",
+    "response.web_search_call.searching": "the response says what was found",
+    "response.web_search_call.completed": "the response says what was found",
+    "response.file_search_call.in_progress": "the response says what was found",
+    "response.file_search_call.searching": "the response says what was found",
+    "response.file_search_call.completed": "the response says what was found",
+}
+
 #: Known types without effect on state, and why.
 NO_EFFECT = {
+    **_VOICE_LIVE,
     "input_audio_buffer.append": "audio is read from the log, not projected",
     "session.input_audio_buffer.append": "audio is read from the log, not projected",
     "input_audio_buffer.commit": "the server's committed event says what happened",
@@ -151,11 +194,12 @@ FOLDED = frozenset(
         "mcp_list_tools.completed",
         "mcp_list_tools.failed",
         "error",
+        "warning",
     }
 )
 
 #: What a rebuild need not read at all, save where a text has not been finished.
-SKIPPED_BY_REBUILD = frozenset(NO_EFFECT) | TEXT_DELTAS
+SKIPPED_BY_REBUILD = (frozenset(NO_EFFECT) - frozenset(_VOICE_LIVE)) | TEXT_DELTAS
 
 #: What a rebuild reads by the part that it grows.
 PART_DELTAS = frozenset(

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import pytest
+from azure.ai.voicelive.models import ClientEvent, ClientEventType, ServerEvent, ServerEventType
 from openai.types import realtime as ga
 from openai.types.beta import realtime as beta
 from support.recordings import MISSING, each_recording, schema_examples
 
 from eventstore.projection import fold
+from eventstore.projection.parts import load_key
 from eventstore.realtime import catalogue
 from eventstore.realtime.frames import CLIENT, SERVER, STORE
 
@@ -54,6 +56,14 @@ OPENAI_TYPES = [
     for type_ in sorted(types_of(union))
 ]
 
+#: Azure Voice Live's, by the classes of its package and by its lists of names.
+VOICE_LIVE_TYPES = sorted(
+    {(str(type_), CLIENT) for type_ in ClientEvent.__mapping__}
+    | {(type_.value, CLIENT) for type_ in ClientEventType}
+    | {(str(type_), SERVER) for type_ in ServerEvent.__mapping__}
+    | {(type_.value, SERVER) for type_ in ServerEventType}
+)
+
 #: Examples that are events; the others are resources of the HTTP API.
 EXAMPLES = [entry for entry in schema_examples() if "Event" in entry["schema"]]
 
@@ -67,6 +77,21 @@ def test_the_unions_were_read() -> None:
     assert found["ga-client"] >= 11
     assert found["translation-client"] >= 3
     assert "response.mcp_call.failed" in types_of(ga.RealtimeServerEvent)
+
+
+@pytest.mark.parametrize(("type_", "direction"), VOICE_LIVE_TYPES)
+def test_an_event_of_voice_live_is_known_and_who_sends_it(type_: str, direction: str) -> None:
+    assert catalogue.is_known(type_)
+    folded = catalogue.canonical(type_) in catalogue.FOLDED
+    assert folded != (type_ in catalogue.NO_EFFECT)
+    assert catalogue.direction_of({"type": type_}) == direction
+
+
+def test_what_logs_held_before_it_was_known_is_found_as_it_was() -> None:
+    """Its load key is that of an unknown type: nothing in a log has to change."""
+    for type_, _ in VOICE_LIVE_TYPES:
+        if load_key(type_, {}) is None:
+            assert any(type_ in types_of(union) for _, union in UNIONS.values()), type_
 
 
 @pytest.mark.parametrize(("type_", "direction"), OPENAI_TYPES)

@@ -235,6 +235,7 @@ _FIELDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("response.", _PART),
     ("mcp_list_tools.", ("item_id",)),
     ("eventstore.", ("metadata", "reason", "url")),
+    ("warning", ("error",)),
     ("error", ("error",)),
     ("session.output_audio.delta", ()),
     ("session.", ("session",)),

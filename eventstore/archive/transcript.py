@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from eventstore.projection.usage import tokens_of
@@ -146,12 +148,30 @@ def _item_turn(
 
 def _said(item: Json, notes: Json) -> tuple[str, str]:
     """What was heard, and what was generated beyond it."""
+    speakers = _by_speaker(notes)
+    if speakers:
+        return speakers, ""
     heard, generated = notes.get("heard"), notes.get("generated")
     if not isinstance(heard, str) or not isinstance(generated, str):
         return _content(item), ""
     if generated.startswith(heard):
         return heard, generated[len(heard) :].strip()
     return heard, "" if heard else generated
+
+
+def _by_speaker(notes: Json) -> str:
+    """What several speakers said in one item, as the server told them apart; else nothing."""
+    told = [
+        (text(one.get("speaker")), text(one.get("text")) or "")
+        for one in map(mapping, sequence(notes.get("timed_words")))
+    ]
+    if len({speaker for speaker, _ in told}) < 2:
+        return ""
+    turns = (
+        f"[{speaker or '?'}] {' '.join(said.strip() for _, said in stretch)}"
+        for speaker, stretch in groupby(told, key=itemgetter(0))
+    )
+    return " ".join(turns)
 
 
 def _content(item: Json) -> str:
@@ -181,6 +201,9 @@ def _item_facts(notes: Json) -> list[str]:
     facts = [f"cut off after {played / 1000:.1f} s"] if played is not None else []
     if cut.get("estimated_by") == "time":
         facts.append("what was heard is estimated by time")
+    languages = [code for code in map(text, sequence(notes.get("languages"))) if code]
+    if languages:
+        facts.append(f"in {', '.join(languages)}")
     if notes.get("transcription_error"):
         facts.append("the transcription failed")
     return facts

@@ -13,14 +13,16 @@ from eventstore.archive.peaks import peaks
 from eventstore.archive.selection import select
 from eventstore.archive.timeline import SIDES, Timeline, Turn, build
 from eventstore.archive.transcript import moment, turns
-from eventstore.archive.word_times import word_times
+from eventstore.archive.word_times import told_times, word_times
 from eventstore.errors import NotFoundError
-from eventstore.realtime.values import text
+from eventstore.realtime.values import mapping, text
 
 if TYPE_CHECKING:
     from eventstore.queries import Queries
 
 Json = dict[str, Any]
+#: Some words, and where they begin and end on their audio, in milliseconds.
+TimedWords = tuple[str, float, float]
 T = TypeVar("T")
 #: Called again and again while a waveform is made; what it raises ends the work.
 Check = Callable[[], None]
@@ -43,7 +45,8 @@ def waveform(queries: Queries, session_id: str, check: Check = lambda: None) -> 
     Returns:
         `start` and `end` in seconds since the first event; `per_second` values of loudness from
         `start` on, 0 to 100, for `user` and `assistant`, empty where no sound is in the log;
-        `turns` with `words`, each with the second at which it is estimated to begin; `marks`.
+        `turns` with `words`, each with the second at which it begins: as the server told where
+        `words_from` is `server`, else estimated; `marks`.
 
     Raises:
         NotFoundError: there is no such session.
@@ -54,7 +57,8 @@ def waveform(queries: Queries, session_id: str, check: Check = lambda: None) -> 
     per_second = len(loudness[0]) / (end - start) if end > start and len(loudness[0]) else 1.0
     marks = list(_marks(queries, session_id, shown, check))
     said = {turn.item_id: turn.text for turn in turns(shown, ()) if turn.item_id is not None}
-    told = _told(timeline, said, loudness, start, per_second, check)
+    timed = _timed_words(shown)
+    told = _told(timeline, said, timed, loudness, start, per_second, check)
     duration = shown["session"]["eventstore"]["duration_ms"] or 0
     return {
         "object": "eventstore.waveform",
@@ -99,6 +103,7 @@ def _whole(values: NDArray[np.float32]) -> list[int]:
 def _told(
     timeline: Timeline,
     said: dict[str, str],
+    timed: dict[str, list[TimedWords]],
     loudness: list[NDArray[np.float32]],
     start: float,
     per_second: float,
@@ -113,16 +118,32 @@ def _told(
     for turn in timeline.turns:
         check()
         words: list[list[Any]] = []
+        of_server = timed.get(turn.item_id or "", [])
         own = of_item.get(turn.item_id or "", [])
         if own and own[0] is turn:
             spans = [(one.start - start, one.end - start) for one in own]
-            side = loudness[SIDES.index(turn.side)]
-            # Where no sound is known, values a second are only a measure.
-            pace = per_second if len(side) else float(_PER_SECOND)
             spoken = said.get(turn.item_id or "", "").split()
-            times = word_times(spoken, spans, side, pace)
+            if of_server:
+                times = told_times(spoken, spans, of_server)
+            else:
+                side = loudness[SIDES.index(turn.side)]
+                # Where no sound is known, values a second are only a measure.
+                pace = per_second if len(side) else float(_PER_SECOND)
+                times = word_times(spoken, spans, side, pace)
             words = [[round(at + start, 3), w] for at, w in zip(times, spoken, strict=False)]
-        found.append({**turn._asdict(), "words": words})
+        source = "server" if of_server else "estimate"
+        found.append({**turn._asdict(), "words": words, "words_from": source})
+    return found
+
+
+def _timed_words(shown: Json) -> dict[str, list[TimedWords]]:
+    """What the server told of the times of words, by item."""
+    found: dict[str, list[TimedWords]] = {}
+    for conversation in shown["conversations"]:
+        for item in conversation["items"]:
+            for one in map(mapping, item["eventstore"].get("timed_words", ())):
+                words = text(one.get("text")) or "", one["start_ms"], one["end_ms"]
+                found.setdefault(str(item.get("id")), []).append(words)
     return found
 
 

@@ -1,4 +1,4 @@
-"""When each word of a turn was said: an estimate, since no server tells it. Pure."""
+"""When each word of a turn was said: as the server told, or an estimate where it did not. Pure."""
 
 from __future__ import annotations
 
@@ -12,6 +12,37 @@ from numpy.typing import NDArray
 _SPEECH, _PAUSE = 0.08, 0.02
 # Moments of a turn that are looked at: a turn may be said to take a day.
 _MOST = 60_000
+
+
+def told_times(
+    words: Sequence[str],
+    spans: Sequence[tuple[float, float]],
+    told: Sequence[tuple[str, float, float]],
+) -> list[float]:
+    """Seconds at which words begin, by the times that the server told of them.
+
+    Args:
+        words: in order.
+        spans: when the turn was heard: starts and ends in seconds, in order.
+        told: some words each, and where they begin and end on the turn's audio, in milliseconds.
+            Words within one of them are spread by their letters.
+    """
+    letters = list(accumulate((_letters(said) for said, _, _ in told), initial=0))
+    begins = list(accumulate((_letters(word) for word in words), initial=0))
+    if not words or not letters[-1] or not spans:
+        return []
+    places = np.repeat(letters, 2)[1:-1] * (begins[-1] / letters[-1])
+    moments = np.maximum.accumulate([time for _, *span in told for time in span])
+    in_audio = np.interp(begins[:-1], places, moments) / 1000
+    # The audio is heard one span after the other.
+    lengths = list(accumulate((end - start for start, end in spans), initial=0.0))
+    heard = np.repeat(lengths, 2)[1:-1]
+    clock = [time for span in spans for time in span]
+    return [float(at) for at in np.interp(in_audio, heard, clock)]
+
+
+def _letters(said: str) -> int:
+    return sum(not char.isspace() for char in said)
 
 
 def word_times(

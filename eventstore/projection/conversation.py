@@ -7,12 +7,12 @@ from typing import Any
 from eventstore.projection.pending import add_create, take_create
 from eventstore.projection.session import name_conversation
 from eventstore.projection.state import (
-    Billed,
+    MAX_TIMED,
     Item,
     LogEvent,
     Part,
-    Response,
     SessionState,
+    Timed,
     Truncation,
 )
 from eventstore.realtime.values import count, identifier, mapping, one_of, sequence, text
@@ -260,110 +260,10 @@ def _deleted(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None
     item.deleted_seq = event.seq
 
 
-def _transcription_delta(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
-    item_id, delta = identifier(body.get("item_id")), text(body.get("delta"))
-    if item_id is None or delta is None:
-        return
-    index = part_index(body)
-    item = state.items.get(item_id)
-    part = item.parts.get(index) if item is not None else None
-    if item is None or part is None or part.type is None:
-        # It often comes before its item does.
-        state.early_transcripts.setdefault((item_id, index), []).append(delta)
-    elif accepts_heard(part):
-        grow_text(state, item, part.heard_deltas, delta)
-
-
-def _transcript_so_far(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
-    """Take over what was understood up to now; servers send it anew each time, as xAI's do."""
-    item, transcript = _heard_item(state, event, body), text(body.get("transcript"))
-    if item is None or transcript is None:
-        return
-    part = ensure_part(item, event, body)
-    if part.transcript is None:
-        part.partial = transcript
-
-
-def _heard_item(state: SessionState, event: LogEvent, body: dict[str, Any]) -> Item | None:
-    """The user's item that an event of its transcription names.
-
-    Who joins a call in the middle of a turn hears of it by nothing else: it is placed, until an
-    event of its own says where it belongs.
-    """
-    item_id = identifier(body.get("item_id"))
-    if item_id is None:
-        return None
-    item = ensure_item(state, event, item_id)
-    ensure_part(item, event, body)
-    announce(state, item, part_index(body), event, "input_audio")
-    if not item.linked and item.deleted_seq is None and item.response_id is None:
-        _place_before_answer(state, item)
-    return item
-
-
-def _place_before_answer(state: SessionState, item: Item) -> None:
-    """Place a user's item that no event has placed: before the answer that was there first."""
-    answer = _late_answer(state)
-    first = next(iter(answer.output), None) if answer is not None else None
-    conversation = name_conversation(state, None)
-    order = state.conversations[conversation].order
-    if first is not None and first in order:
-        before = order.before[first]
-        place(state, item, before, at_start=before is None)
-    else:
-        place(state, item, None)
-    item.guessed = True
-    if answer is None:
-        state.unanswered[item.id] = None
-    else:
-        item.answered_by = answer.id
-
-
-def _late_answer(state: SessionState) -> Response | None:
-    """The response in progress, where its beginning was not seen."""
-    response = next(reversed(state.responses.values()), None)
-    if response is None or response.created_seq or response.done_seq is not None:
-        return None
-    return response if response.conversation is not None else None
-
-
-def _transcribed(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
-    item = _heard_item(state, event, body)
-    if item is None:
-        return
-    item_id, part = item.id, ensure_part(item, event, body)
-    transcript = text(body.get("transcript"))
-    if transcript is not None:
-        finish(part, transcript=transcript)
-        part.error = None
-    usage = body.get("usage")
-    part.usage = usage if isinstance(usage, dict) else part.usage
-    # The last one of a part wins: servers repeat them.
-    key = (item_id, part_index(body))
-    if key in state.billed:
-        state.dirty.unbilled.add(state.billed[key].at)
-    state.billed[key] = Billed(
-        event.seq, event.at, item_id, key[1], transcription_model(state.wire), part.usage
-    )
-    state.dirty.billed.add(key)
-
-
-def _transcription_failed(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
-    item = _heard_item(state, event, body)
-    if item is None:
-        return
-    error = mapping(body.get("error"))
-    ensure_part(item, event, body).error = error
-    state.diagnose(
-        event, "transcription_failed", text(error.get("message")) or "the transcription failed"
-    )
-
-
-def transcription_model(session: dict[str, Any]) -> str | None:
-    """The model that transcribes the user's audio, by the session's configuration."""
-    audio = mapping(mapping(session.get("audio")).get("input"))
-    settings = audio.get("transcription") or session.get("input_audio_transcription")
-    return text(mapping(settings).get("model"))
+def add_timed(part: Part, timed: Timed) -> None:
+    """Add words that have a time of their own, up to a bound."""
+    if len(part.timed) < MAX_TIMED and 0 <= timed.start_ms <= timed.end_ms:
+        part.timed.append(timed)
 
 
 def _mcp(kind: str, progress: str) -> Any:
@@ -389,10 +289,6 @@ HANDLERS = {
     "conversation.item.retrieved": _retrieved,
     "conversation.item.truncated": _truncated,
     "conversation.item.deleted": _deleted,
-    "conversation.item.input_audio_transcription.delta": _transcription_delta,
-    "conversation.item.input_audio_transcription.updated": _transcript_so_far,
-    "conversation.item.input_audio_transcription.completed": _transcribed,
-    "conversation.item.input_audio_transcription.failed": _transcription_failed,
     "response.mcp_call.in_progress": _mcp("mcp_call", "in_progress"),
     "response.mcp_call.completed": _mcp("mcp_call", "completed"),
     "response.mcp_call.failed": _mcp("mcp_call", "failed"),

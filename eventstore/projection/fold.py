@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from eventstore import unforeseen
-from eventstore.projection import conversation, responses, session, speech
+from eventstore.projection import conversation, responses, session, speech, transcription
 from eventstore.projection.state import LogEvent, SessionState
 from eventstore.realtime import catalogue
 from eventstore.realtime.frames import STORE, UNREADABLE
@@ -19,6 +19,7 @@ HANDLERS: dict[str, Handler] = {
     **session.HANDLERS,
     **speech.HANDLERS,
     **conversation.HANDLERS,
+    **transcription.HANDLERS,
     **responses.HANDLERS,
 }
 
@@ -30,7 +31,7 @@ _BY_TYPE: dict[str, Handler] = {
 
 
 # Deltas grow items and responses, and leave the session's own row as it is.
-_QUIET = catalogue.DELTAS - {"session.output_audio.delta"}
+_QUIET = (catalogue.DELTAS | {"response.audio_timestamp.delta"}) - {"session.output_audio.delta"}
 
 
 def fold(session_id: str, events: Iterable[LogEvent]) -> SessionState:

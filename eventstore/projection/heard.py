@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eventstore.projection.state import Item, Part, Response
+from eventstore.projection.state import Item, Part, Response, Timed
 from eventstore.realtime.audio import bytes_per_ms, output_format
 from eventstore.realtime.scripts import is_unspaced
 
@@ -34,6 +34,8 @@ def _heard_part(item: Item, index: int, response: Response | None, deltas: bool)
         return said
     if cut.audio_end_ms <= 0:
         return ""
+    if part.timed:
+        return _words_until(said, part.timed, cut.audio_end_ms)
     duration = _duration_ms(part, response)
     if duration is None:
         return _leading_words(said, cut.audio_end_ms * _LETTERS_PER_MS)
@@ -49,7 +51,19 @@ def is_by_time_alone(item: Item, response: Response | None) -> bool:
     """
     cut = item.truncation
     part = item.parts.get(cut.content_index) if cut is not None else None
-    return part is not None and _duration_ms(part, response) is None
+    return part is not None and not part.timed and _duration_ms(part, response) is None
+
+
+def _words_until(said: str, timed: list[Timed], end_ms: int) -> str:
+    """The beginning of a text, with the words that the server says begin before a moment."""
+    end = 0
+    for words in timed:
+        if words.start_ms >= end_ms:
+            break
+        found = said.find(words.text.strip(), end)
+        if found >= 0:
+            end = found + len(words.text.strip())
+    return said[:end].rstrip()
 
 
 def _text(part: Part, deltas: bool) -> str:

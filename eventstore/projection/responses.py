@@ -8,6 +8,7 @@ from eventstore.projection.conversation import (
     accepts_arguments,
     accepts_text,
     accepts_transcript,
+    add_timed,
     announce,
     ensure_item,
     ensure_part,
@@ -21,10 +22,17 @@ from eventstore.projection.conversation import (
 )
 from eventstore.projection.requests import add_request, take_request
 from eventstore.projection.session import grow, name_conversation
-from eventstore.projection.state import Item, LogEvent, Request, Response, SessionState
+from eventstore.projection.state import (
+    Item,
+    LogEvent,
+    Request,
+    Response,
+    SessionState,
+    Timed,
+)
 from eventstore.realtime.audio import output_format
 from eventstore.realtime.catalogue import canonical
-from eventstore.realtime.values import identifier, mapping, sequence, text
+from eventstore.realtime.values import identifier, mapping, number, sequence, text
 
 #: The type of item that the arguments of a call belong to.
 _CALLED_BY = {
@@ -299,6 +307,19 @@ def _first_audio(state: SessionState, event: LogEvent, response: Response) -> No
     state.dirty.responses.add(response.id)
 
 
+def _word_timed(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    """Take over where a word lies in a part's audio, as Azure Voice Live tells."""
+    item = state.items.get(identifier(body.get("item_id")) or "")
+    if item is None or item.response_id is None:
+        item = _item_of(state, event, body)
+    said = text(body.get("text"))
+    start, lasts = number(body.get("audio_offset_ms")), number(body.get("audio_duration_ms"))
+    if item is not None and said is not None and start is not None and lasts is not None:
+        add_timed(ensure_part(item, event, body), Timed(said, start, start + lasts))
+        if item.truncation is not None or is_settled(state, item):
+            touch(state, item)
+
+
 def _audio_done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     _item_of(state, event, body)
 
@@ -361,6 +382,7 @@ HANDLERS = {
     "response.output_audio.done": _audio_done,
     "response.output_audio_transcript.delta": _transcript_delta,
     "response.output_audio_transcript.done": _transcript_done,
+    "response.audio_timestamp.delta": _word_timed,
     "response.function_call_arguments.delta": _arguments_delta,
     "response.function_call_arguments.done": _arguments_done,
     "response.mcp_call_arguments.delta": _arguments_delta,

@@ -21,6 +21,9 @@ MAX_UNKNOWN_TYPES = 100
 MAX_DTMF = 1000
 #: How many pairs of metadata a session has at most, however many notes set some.
 MAX_METADATA = 256
+#: How many stretches of a part's words have a time of their own.
+MAX_TIMED = 5000
+MAX_LANGUAGES = 20
 #: How many fields of its own an object of the wire has at most, put together from many events.
 MAX_FIELDS = 1000
 
@@ -55,6 +58,20 @@ class AudioSpan:
     chunks: int = 0
 
 
+class Timed(NamedTuple):
+    """Some words of a part, and when the server says they are said, in milliseconds.
+
+    Attributes:
+        start_ms, end_ms: on the part's own audio.
+        speaker: whom the server tells from others; None where it does not.
+    """
+
+    text: str
+    start_ms: float
+    end_ms: float
+    speaker: str | None = None
+
+
 @dataclass(slots=True)
 class Part:
     """A content part: what was generated, as far as its own events tell."""
@@ -68,6 +85,8 @@ class Part:
     transcript_deltas: list[str] = field(default_factory=list)
     heard_deltas: list[str] = field(default_factory=list)
     partial: str | None = None
+    timed: list[Timed] = field(default_factory=list)
+    languages: list[str] = field(default_factory=list)
     audio: AudioSpan | None = None
     error: dict[str, Any] | None = None
     usage: Any = None
@@ -77,6 +96,8 @@ class Part:
         if self.partial is not None:
             return self.partial
         deltas = self.heard_deltas + self.transcript_deltas
+        if not deltas and self.type == "input_audio":
+            return " ".join(timed.text.strip() for timed in self.timed) or None
         return "".join(deltas) if deltas else None
 
     def text_so_far(self) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any
 from eventstore.projection.conversation import is_settled
 from eventstore.projection.heard import heard_text, is_by_time_alone
 from eventstore.projection.latency import elapsed_ms, moments_of
-from eventstore.projection.state import AudioSpan, Item, Part, Response, SessionState
+from eventstore.projection.state import AudioSpan, Item, Part, Response, SessionState, Timed
 from eventstore.realtime.audio import bytes_per_ms, output_format
 from eventstore.realtime.dialects import response_config
 from eventstore.realtime.values import mapping, sequence, text
@@ -156,10 +156,21 @@ def _item_notes(state: SessionState, item: Item, deltas: bool) -> dict[str, Any]
     audio = _audio(item, response) if deltas else []
     if audio:
         notes["audio"] = audio
+    timed = [_timed(one) for _, part in sorted(item.parts.items()) for one in part.timed]
+    if timed and (deltas or response is None):
+        notes["timed_words"] = timed
+    languages = [code for part in item.parts.values() for code in part.languages]
+    if languages:
+        notes["languages"] = list(dict.fromkeys(languages))
     errors = [part.error for part in item.parts.values() if part.error]
     if errors:
         notes["transcription_error"] = errors[-1]
     return notes
+
+
+def _timed(timed: Timed) -> dict[str, Any]:
+    told = {"text": timed.text, "start_ms": timed.start_ms, "end_ms": timed.end_ms}
+    return told if timed.speaker is None else {**told, "speaker": timed.speaker}
 
 
 def _audio(item: Item, response: Response | None) -> list[dict[str, Any]]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+# Of a letter: less than any.
+_HAIR = 1e-6
 # Of a turn's loudest, what is still speech; and what a pause counts beside it.
 _SPEECH, _PAUSE = 0.08, 0.02
 # Moments of a turn that are looked at: a turn may be said to take a day.
@@ -27,13 +29,22 @@ def told_times(
         told: some words each, and where they begin and end on the turn's audio, in milliseconds.
             Words within one of them are spread by their letters.
     """
-    letters = list(accumulate((_letters(said) for said, _, _ in told), initial=0))
-    begins = list(accumulate((_letters(word) for word in words), initial=0))
-    if not words or not letters[-1] or not spans:
+    if not words or not spans or not any(_letters(said) for said, _, _ in told):
         return []
-    places = np.repeat(letters, 2)[1:-1] * (begins[-1] / letters[-1])
+    sizes = [_letters(word) for word in words]
+    counts = [len(said.split()) for said, _, _ in told]
+    if sum(counts) == len(words):
+        # Word for word, also where a text is written otherwise than it was told.
+        ends = [0, *accumulate(counts)]
+        letters = [sum(sizes[first:last]) for first, last in pairwise(ends)]
+    else:
+        letters = [_letters(said) for said, _, _ in told]
+    begins = list(accumulate(sizes, initial=0))
+    knots = list(accumulate(letters, initial=0))
+    places = np.repeat(knots, 2)[1:-1] * (begins[-1] / max(1, knots[-1]))
     moments = np.maximum.accumulate([time for _, *span in told for time in span])
-    in_audio = np.interp(begins[:-1], places, moments) / 1000
+    # Where one ends and another begins, a word begins with the other.
+    in_audio = np.interp(np.array(begins[:-1]) + _HAIR, places, moments) / 1000
     # The audio is heard one span after the other.
     lengths = list(accumulate((end - start for start, end in spans), initial=0.0))
     heard = np.repeat(lengths, 2)[1:-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlalchemy as sa
 from alembic import op
 
 revision = "0010"
@@ -9,12 +10,13 @@ down_revision = "0009"
 branch_labels = None
 depends_on = None
 
-TYPE = "conversation.item.input_audio_transcription.segment"
+events = sa.table("events", sa.column("type"), sa.column("load_key"))
+told = events.c.type == "conversation.item.input_audio_transcription.segment"
 
 
 def upgrade() -> None:
-    op.execute(f"UPDATE events SET load_key = '' WHERE type = '{TYPE}'")
+    op.execute(events.update().where(told).values(load_key=""))
 
 
 def downgrade() -> None:
-    op.execute(f"UPDATE events SET load_key = NULL WHERE type = '{TYPE}'")
+    op.execute(events.update().where(told).values(load_key=None))

@@ -188,14 +188,10 @@ def _response_row(entry: dict[str, Any]) -> tuple[Any, ...]:
     tokens = usage.get("total_tokens") if isinstance(usage, dict) else None
     match = notes.get("match")
     said = f"{match[0]['role']}: {match[0]['text']}" if match else summary(entry)
-    return (
-        entry["id"],
-        short_time(notes["created_at"]),
-        status_words(entry),
-        tokens,
-        seconds(first),
-        said,
-    )
+    status = status_words(entry)
+    if notes["interrupted"]:
+        status = f"{entry['status']} (interrupted)"  # which says why
+    return entry["id"], short_time(notes["created_at"]), status, tokens, seconds(first), said
 
 
 def summary(response: dict[str, Any]) -> str:

@@ -168,8 +168,9 @@ class EventStore(Queries):
         progress: Callable[[int], None] | None = None,
         redact: bool = False,
         failures: list[Failure] | None = None,
+        format: str | None = None,
     ) -> list[Imported]:
-        """Import a recording (JSON lines, or one JSON array): a session for each connection in it.
+        """Import a recording, of ours or of another tool: a session for each connection in it.
 
         Of several connections, one that cannot be stored stops no other.
 
@@ -183,13 +184,17 @@ class EventStore(Queries):
             redact: take secrets out of frames before they are written; each session notes how many.
             failures: takes those of several connections that cannot be stored; None to raise them
                 at the end.
+            format: `jsonl`, `har`, `csv` and so on (docs/import-and-export.md has all); None to
+                tell it by what is in the file.
 
         Raises:
             InvalidInputError: a line that cannot be read, or another session under the same id.
             SomeFailedError: several connections could not be stored; all others are.
         """
         pairs = check_metadata(metadata or {})
-        return import_file(self, path, session_id, pairs, keep_going, progress, redact, failures)
+        return import_file(
+            self, path, session_id, pairs, keep_going, progress, redact, failures, format
+        )
 
     def audio(
         self,

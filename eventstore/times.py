@@ -114,6 +114,34 @@ def arrival(value: Any) -> int | None:
     return from_value(value)
 
 
+# Below each of these, a number of this unit is one of the years 1973 to 5138; in the next smaller
+# unit, such numbers begin where these end.
+_EPOCH_UNITS = ((10**11, 10**6), (10**14, 10**3), (10**17, 1), (10**20, Decimal("0.001")))
+
+
+def arrival_in_any_unit(value: Any) -> int | None:
+    """Read the time at which a frame arrived as other tools than the store write it.
+
+    A number counts seconds, milliseconds, microseconds or nanoseconds from 1970, whichever gives a
+    year from 1973 to 5138: only one of them does.
+
+    Args:
+        value: a number, its text, or ISO 8601 text with a date and a time.
+
+    Raises:
+        ValueError: it is none of these; a time of day without a date, or a count from elsewhere.
+    """
+    number = _number(value)
+    if number is None:
+        if isinstance(value, str) and len(value.strip()) <= len("2026-05-28"):
+            raise ValueError(f"not a time: {brief(value)}")
+        return from_value(value.strip() if isinstance(value, str) else value)
+    for limit, factor in _EPOCH_UNITS:
+        if RELATIVE_SECONDS <= number < limit:
+            return _bounded(round(number * factor))
+    raise ValueError(f"not a time: {brief(value)}")
+
+
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _AGE = re.compile(r"([0-9]{1,6})([smhdw])")
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from eventstore.capture.connections import made_id, session_event
-from eventstore.capture.jsonl import BOM, MAX_LINE, TOO_LONG, BadLine, read_frames, read_numbered
+from eventstore.capture.import_formats.recording import Recording, open_recording
+from eventstore.capture.jsonl import BOM, MAX_LINE, TOO_LONG, BadLine
 from eventstore.capture.redaction import Redaction
 from eventstore.errors import (
     ErasedError,
@@ -53,6 +54,8 @@ class Imported(NamedTuple):
         added: how many events this import added; 0 where the session was there already.
         skipped_lines: lines that could not be read and were left out.
         redacted: secrets that were taken out of its frames.
+        format: the format that the file was read in.
+        warnings: what was noticed in the file, a line each: times that are not understood, say.
     """
 
     session_id: str
@@ -61,6 +64,8 @@ class Imported(NamedTuple):
     added: int
     skipped_lines: int = 0
     redacted: int = 0
+    format: str = "jsonl"
+    warnings: tuple[str, ...] = ()
 
 
 class Part(NamedTuple):
@@ -101,19 +106,21 @@ def import_file(
     progress: Progress | None = None,
     redact: bool = False,
     failures: list[Failure] | None = None,
+    format: str | None = None,
 ) -> list[Imported]:
     """Import a recording, read twice: first whether it is sound, then into the log.
 
     Of several connections, one that cannot be stored stops no other.
 
     Args:
-        path: a file of JSON lines or one JSON array, or a binary stream of one.
+        path: a file in one of the formats of import_formats/registry.py, or a binary stream of one.
         session_id: the id to store it under, where the file holds one connection.
         metadata: pairs to set on each of its sessions.
         keep_going: leave out lines that cannot be read.
         progress: called with the bytes of the file read so far in the second reading.
         redact: take secrets out of frames before they are written.
         failures: takes those of several connections that cannot be stored; None to raise them.
+        format: the name of its format; None to tell it by what is in the file.
 
     Returns:
         One entry for each connection in the file that is stored.
@@ -127,7 +134,7 @@ def import_file(
     """
     if session_id is not None:
         check_session_id(session_id)
-    wish = _Wish(session_id, metadata or {}, keep_going, redact, progress)
+    wish = _Wish(session_id, metadata or {}, keep_going, redact, progress, format)
     bring_in = partial(_import, store, wish=wish, failures=failures)
     if not isinstance(path, str | Path):
         with _spooled(path, "standard input") as spool:
@@ -175,13 +182,25 @@ class _Wish(NamedTuple):
     keep_going: bool
     redact: bool
     progress: Progress | None
+    format: str | None
 
 
 def _import(
     store: EventStore, stream: BinaryIO, wish: _Wish, failures: list[Failure] | None
 ) -> list[Imported]:
-    stream.seek(0)
-    parts, skipped = _survey(stream, wish.keep_going, Redaction(wish.redact))
+    with open_recording(stream, wish.format) as recording:
+        return _import_recording(store, stream, recording, wish, failures)
+
+
+def _import_recording(
+    store: EventStore,
+    stream: BinaryIO,
+    recording: Recording,
+    wish: _Wish,
+    failures: list[Failure] | None,
+) -> list[Imported]:
+    parts, skipped = _survey(recording, wish.keep_going, Redaction(wish.redact))
+    warnings = tuple(recording.notes.warnings())
     if not parts:
         raise InvalidInputError("no events in it")
     if wish.session_id is not None and len(parts) > 1:
@@ -190,8 +209,7 @@ def _import(
         )
     for part in parts:
         check_metadata({**part.metadata, **wish.metadata})
-    stream.seek(0)
-    read = (frame for _, frame in read_frames(stream) if not isinstance(frame, BadLine))
+    read = (frame for _, frame, _ in recording.read() if not isinstance(frame, BadLine))
     redaction = Redaction(wish.redact)
     frames = map(redaction.take_out, read)
     results: list[Imported] = []
@@ -206,7 +224,7 @@ def _import(
         if isinstance(done, EventStoreError):
             failed.append(Failure(target, done))
         else:
-            results.append(done)
+            results.append(done._replace(format=recording.format, warnings=warnings))
         for _ in passing:
             pass  # what was not read of one that failed stands before the next
     if failures is not None and len(parts) > 1:
@@ -228,7 +246,7 @@ def _take(
         yield frame
 
 
-def _survey(stream: BinaryIO, keep_going: bool, redaction: Redaction) -> tuple[list[Part], int]:
+def _survey(recording: Recording, keep_going: bool, redaction: Redaction) -> tuple[list[Part], int]:
     """The connections of a recording, and how many lines cannot be read.
 
     A new connection starts at a `session.created` with another id than the one before, and at
@@ -238,11 +256,11 @@ def _survey(stream: BinaryIO, keep_going: bool, redaction: Redaction) -> tuple[l
     skipped = index = 0
     part = _Survey(1)
     first_seq = 1
-    for number, frame, place in read_numbered(stream):
+    for number, frame, place in recording.read():
         if isinstance(frame, BadLine):
             if not keep_going:
                 raise InvalidInputError(
-                    f"line {number}: {frame.reason}; nothing was imported"
+                    f"{recording.unit} {number}: {frame.reason}; nothing was imported"
                     " (--keep-going leaves such lines out)"
                 )
             skipped += 1

@@ -6,13 +6,13 @@ import io
 import json
 import re
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any, BinaryIO, NamedTuple
 
 import orjson
 import pybase64
 
 from eventstore.brief import brief
+from eventstore.capture.object_text import member_text
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.catalogue import direction_of
 from eventstore.realtime.frames import DIRECTIONS, Frame
@@ -35,9 +35,6 @@ _TOO_DEEP = (
     " an envelope's frame"
 )
 BOM = b"\xef\xbb\xbf"
-_EVENT_KEY = '"event"'
-# The key as envelopes have it: behind plain values, in the outermost object.
-_FIRST_EVENT = re.compile(r'\s*{[^{}\[\]]{0,400}?"event"\s*:\s*{')
 _SPACE = re.compile(r"\s*")
 _HALVES = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
@@ -68,8 +65,8 @@ class Place(NamedTuple):
 
 def read_numbered(stream: BinaryIO) -> Iterator[tuple[int, Frame | BadLine, Place]]:
     """`read_frames`, each with its place in the store that it comes from."""
-    first = _first_byte(stream)
-    for number, line in _array_elements(stream) if first == b"[" else _lines(stream):
+    first = first_byte(stream)
+    for number, line in array_elements(stream) if first == b"[" else lines(stream):
         if isinstance(line, BadLine):
             yield number, line, Place()
             continue
@@ -84,7 +81,7 @@ def read_numbered(stream: BinaryIO) -> Iterator[tuple[int, Frame | BadLine, Plac
             yield number, BadLine(number, str(error)), Place()
 
 
-def _first_byte(stream: BinaryIO) -> bytes:
+def first_byte(stream: BinaryIO) -> bytes:
     """The first byte that says something; the stream stands at its start, behind any mark."""
     start = len(BOM) if stream.read(len(BOM)) == BOM else 0
     stream.seek(start)
@@ -95,8 +92,8 @@ def _first_byte(stream: BinaryIO) -> bytes:
     return found[:1]
 
 
-def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | BadLine]]:
-    """Lines by their numbers; one that is too long is passed over without being held."""
+def lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | BadLine]]:
+    """Yield lines by their numbers; one that is too long is passed over without being held."""
     number = 0
     while line := stream.readline(MAX_LINE + 1):
         number += 1
@@ -108,7 +105,7 @@ def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | BadLine]]:
             pass
 
 
-def _array_elements(stream: BinaryIO) -> Iterator[tuple[int, bytes | BadLine]]:
+def array_elements(stream: BinaryIO) -> Iterator[tuple[int, bytes | BadLine]]:
     """Elements of one JSON array, each as its own text; read in pieces.
 
     What is wrong between or behind elements comes as an element that cannot be read.
@@ -162,6 +159,15 @@ def _bytes(text: str) -> bytes:
 
 
 def _frame(text: bytes) -> tuple[Frame, Place]:
+    return frame_of(parse_object(text), text)
+
+
+def parse_object(text: bytes) -> dict[str, Any]:
+    """Return the JSON object that a line, or an element of an array, is.
+
+    Raises:
+        InvalidInputError: it is none, or it is nested too deeply.
+    """
     try:
         value = orjson.loads(text)
     except ValueError:
@@ -170,11 +176,27 @@ def _frame(text: bytes) -> tuple[Frame, Place]:
         raise InvalidInputError("not a JSON object")
     if text.count(b"{") + text.count(b"[") > MAX_LINE_DEPTH and is_deeper(value, MAX_LINE_DEPTH):
         raise InvalidInputError(_TOO_DEEP)
+    return value
+
+
+def frame_of(value: dict[str, Any], text: bytes) -> tuple[Frame, Place]:
+    """Return the frame of a bare event or of an envelope, and where it was stored.
+
+    Args:
+        value: the object.
+        text: its text in the file.
+
+    Raises:
+        InvalidInputError: it is neither, or its time or its direction is none.
+    """
     if "direction" in value or ("type" not in value and ("event" in value or "frame" in value)):
         place = Place(integer(value.get("seq")), identifier(value.get("session_id")))
         return _from_envelope(value, text), place
     if not isinstance(value.get("type"), str):
-        raise InvalidInputError("neither an event with a type nor an envelope with a direction")
+        raise InvalidInputError(
+            "neither an event with a type nor an envelope with a direction"
+            f" (its members: {brief(list(value)[:6])})"
+        )
     return Frame(direction_of(value), _decoded(text), None), Place()
 
 
@@ -229,57 +251,8 @@ def _from_envelope(value: dict[str, Any], text: bytes) -> Frame:
 
 
 def event_text(line: bytes, event: dict[str, Any]) -> str:
-    """The text of an envelope's event, as it stands in the line.
-
-    The line is read once, whatever is in it: the key may stand at many places, within the event as
-    well, and what stands behind each of them may be nearly all of the line.
-    """
-    text = line.decode("utf-8")
-    first = _FIRST_EVENT.match(text)
-    if first is not None:  # nearly always
-        with suppress(ValueError, RecursionError):
-            _, end = json.JSONDecoder().raw_decode(text, first.end() - 1)
-            if _spells(text[first.end() - 1 : end], event):
-                return text[first.end() - 1 : end]
-    found = ""
-    for start, end in _values_of_event(text):
-        found = text[start:end]  # of a key that is there twice, the last one counts
-    return found if found and _spells(found, event) else dumps(event)
-
-
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"|[{}\[\],:]', re.DOTALL)
-
-
-def _values_of_event(text: str) -> Iterator[tuple[int, int]]:
-    """Where the values of an object's own `event` begin and end, where they are objects."""
-    depth, start, is_key, named = 0, -1, False, False
-    for match in _TOKEN.finditer(text):
-        sign = match.group()
-        if sign[0] == '"':
-            if depth == 1 and is_key:
-                named = sign == _EVENT_KEY or ("\\" in sign and json.loads(sign) == "event")
-                is_key = False
-        elif sign in "{[":
-            if depth == 1 and named and sign == "{":
-                start = match.start()
-            depth += 1
-            is_key = depth == 1
-            named = named and depth > 1
-        elif sign in "}]":
-            depth -= 1
-            if depth == 1 and start >= 0:
-                yield start, match.end()
-                start, named = -1, False
-        elif sign == "," and depth == 1:
-            is_key, named = True, False
-
-
-def _spells(text: str, event: dict[str, Any]) -> bool:
-    # By the reader that read the event: readers differ in numbers that are too large.
-    try:
-        return bool(orjson.loads(text) == event)
-    except ValueError:
-        return bool(json.loads(text) == event)
+    """Return the text of an envelope's event, as it stands in the line."""
+    return member_text(line.decode("utf-8"), "event", event)
 
 
 def envelope_line(event: StoredEvent, session_id: str | None = None) -> bytes:

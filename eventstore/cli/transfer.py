@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from eventstore.capture.import_file import Imported
+from eventstore.capture.import_formats.registry import FORMATS
 from eventstore.cli.failures import tell
 from eventstore.cli.options import db_option, json_option, open_store, parse_metadata
 from eventstore.cli.output import counted, print_json, print_line, print_table, progress_bar, say
@@ -44,6 +45,12 @@ def init(url: str, as_json: bool) -> None:
 @click.option("--metadata", multiple=True, metavar="K=V", help="Set on each session; repeat it.")
 @click.option("--keep-going", is_flag=True, help="Leave out lines that cannot be read.")
 @click.option("--redact", is_flag=True, help="Take secrets out of frames before they are written.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(list(FORMATS)),
+    help="Read it as this; by default what is in the file says what it is.",
+)
 @db_option
 @json_option
 @click.pass_context
@@ -54,20 +61,24 @@ def import_(
     metadata: tuple[str, ...],
     keep_going: bool,
     redact: bool,
+    format_: str | None,
     url: str,
     as_json: bool,
 ) -> None:
-    """Import recordings: JSON lines or one JSON array, of events or of envelopes.
+    """Import recordings: JSON lines, HAR files of browsers, logs and cassettes of other tools.
 
-    A line is a bare event, or an envelope with a direction (client, server, store), an event
-    or the exact text of its frame, and `at` (ISO 8601 or epoch seconds) where it is known.
-    Each connection in a file becomes a session. Importing one again adds nothing.
+    Of JSON lines, each is a bare event, or an envelope with a direction (client, server, store),
+    an event or the exact text of its frame, and `at` (ISO 8601 or epoch seconds) where it is known.
+    What a file is, and whether it is packed (gzip, zstd), is told by its contents; what it lacks,
+    times say, by a warning. Each connection in a file becomes a session. Importing one again adds
+    nothing.
 
     \b
     Examples:
       eventstore import call.jsonl --metadata customer=42
-      eventstore import calls/*.jsonl
-      zcat call.jsonl.gz | eventstore import -
+      eventstore import calls/*.jsonl.gz
+      eventstore import api.openai.com.har
+      psql --csv -c "SELECT time, direction, frame FROM log" | eventstore import -
     """
     pairs = parse_metadata(metadata)
     if session_id is not None and len(files) > 1:
@@ -79,11 +90,12 @@ def import_(
             if len(files) > 1:
                 say(f"[{position}/{len(files)}] {name}")
             of_file: list[Failure] = []
-            wish = (store, name, session_id, pairs, keep_going, redact, of_file)
+            wish = (store, name, session_id, pairs, keep_going, redact, of_file, format_)
             imported = attempt(name, partial(_import_one, *wish))
             if isinstance(imported, EventStoreError):
                 failures.append(Failure(name, imported))
             else:
+                _warn(name, imported)
                 done += (_entry(name, one, redact) for one in imported)
             failures += (Failure(name, EventStoreError(line_of(one))) for one in of_file)
     failed = tell(failures, "file")
@@ -102,10 +114,11 @@ def _import_one(
     keep_going: bool,
     redact: bool,
     failures: list[Failure],
+    format_: str | None,
 ) -> list[Imported]:
     if name == "-":
         return store.import_file(
-            sys.stdin.buffer, session_id, metadata, keep_going, None, redact, failures
+            sys.stdin.buffer, session_id, metadata, keep_going, None, redact, failures, format_
         )
     path = Path(name)
     try:
@@ -120,7 +133,15 @@ def _import_one(
             if bar is not None:
                 bar.update(bar.task_ids[0], completed=read)
 
-        return store.import_file(path, session_id, metadata, keep_going, progress, redact, failures)
+        return store.import_file(
+            path, session_id, metadata, keep_going, progress, redact, failures, format_
+        )
+
+
+def _warn(name: str, imported: list[Imported]) -> None:
+    """Tell once a file what was noticed in it."""
+    for warning in dict.fromkeys(told for one in imported for told in one.warnings):
+        say(f"Warning: {name}: {warning}")
 
 
 def _entry(name: str, imported: Imported, redact: bool) -> dict[str, Any]:
@@ -134,6 +155,8 @@ def _entry(name: str, imported: Imported, redact: bool) -> dict[str, Any]:
         "skipped_lines": imported.skipped_lines,
         **taken_out,
         "file": name,
+        "format": imported.format,
+        "warnings": list(imported.warnings),
     }
 
 

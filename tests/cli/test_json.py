@@ -55,6 +55,8 @@ def test_import_says_what_it_did_with_each_session(terminal: Terminal, own_folde
         "status": "imported",
         "skipped_lines": 0,
         "file": "call.jsonl",
+        "format": "jsonl",
+        "warnings": [],
     }
     imported = ("import", "call.jsonl", "--metadata", "customer=42", "--json")
     assert terminal(*imported).json == {"object": "list", "data": [entry], "errors": []}

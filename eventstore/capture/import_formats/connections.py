@@ -1,0 +1,160 @@
+"""Files in which the messages of several connections stand among each other, or out of order.
+
+They are copied to a temporary file, which then gives connection after connection, each in the
+order of its times where the format has them in any order.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, NamedTuple
+
+from eventstore.capture.import_formats.reading import Notes, Reading, is_realtime_event
+from eventstore.capture.jsonl import BadLine, Place, envelope_line, parse_object
+from eventstore.capture.jsonl import frame_of as frame_of_line
+from eventstore.errors import InvalidInputError
+from eventstore.realtime.frames import Frame
+from eventstore.store.read_stream import StoredEvent
+
+#: Messages that one such file may hold: a hundred bytes of memory each say where they are.
+MOST_MESSAGES = 5_000_000
+
+
+class Message(NamedTuple):
+    """One message of a file, or what a connection in it is called.
+
+    Attributes:
+        connection: which connection it belongs to.
+        number: where it stands in the file.
+        reading: what it holds; None where it only names the connection.
+        label: what the connection is called, for people.
+    """
+
+    connection: str
+    number: int
+    reading: Reading | BadLine | None
+    label: str = ""
+
+
+class _Kept(NamedTuple):
+    """A message in the temporary file; kept in the order of these fields."""
+
+    at: int
+    number: int
+    offset: int
+
+
+@dataclass
+class _Connection:
+    """A connection, and where its messages are."""
+
+    label: str
+    kept: list[_Kept]
+    bad: list[BadLine]
+    known: bool = False
+    last_at: int = 0
+
+
+Numbered = tuple[int, Frame | BadLine, Place]
+
+
+class Connections:
+    """The connections of a file, told apart.
+
+    Args:
+        messages: all of the file's.
+        notes: takes what is noticed.
+        ordered: False to put the messages of each connection in the order of their times.
+
+    Raises:
+        InvalidInputError: there are too many messages, or no room for the copy.
+    """
+
+    def __init__(self, messages: Iterable[Message], notes: Notes, ordered: bool) -> None:
+        self._spool: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115
+        self._connections: dict[str, _Connection] = {}
+        try:
+            self._copy(messages, notes)
+        except BaseException as error:
+            self._spool.close()
+            if isinstance(error, OSError):
+                raise InvalidInputError(f"no room to sort it: {error.strerror or error}") from error
+            raise
+        if not ordered:
+            for connection in self._connections.values():
+                _sort(connection.kept)
+        if self.known:
+            self._leave_out(notes)
+
+    def _leave_out(self, notes: Notes) -> None:
+        """Leave out the connections of other protocols, beside one that is Realtime's."""
+        for key, one in list(self._connections.items()):
+            if not (one.known or one.bad):
+                del self._connections[key]
+                notes.frames -= len(one.kept)
+                if one.kept:
+                    name = one.label or "a connection"
+                    notes.left_out.append(
+                        f"{name} ({len(one.kept):,} messages that are no Realtime events)"
+                    )
+
+    def _copy(self, messages: Iterable[Message], notes: Notes) -> None:
+        offset = 0
+        for count, message in enumerate(messages, 1):
+            if count > MOST_MESSAGES:
+                raise InvalidInputError(f"more than {MOST_MESSAGES:,} messages; split the file")
+            new = _Connection("", [], [])
+            connection = self._connections.setdefault(message.connection, new)
+            connection.label = connection.label or message.label
+            reading = message.reading
+            if isinstance(reading, BadLine):
+                connection.bad.append(reading)
+            if not isinstance(reading, Reading):
+                continue
+            notes.add(reading)
+            if reading.frame is None:
+                continue
+            connection.known = connection.known or is_realtime_event(reading.frame)
+            if reading.frame.at is not None:
+                connection.last_at = reading.frame.at
+            line = _line(reading.frame)
+            connection.kept.append(_Kept(connection.last_at, message.number, offset))
+            offset += self._spool.write(line)
+
+    @property
+    def known(self) -> bool:
+        """Whether one of them is a Realtime connection."""
+        return any(one.known for one in self._connections.values())
+
+    @property
+    def damaged(self) -> bool:
+        """Whether a message of one of them cannot be read."""
+        return any(one.bad for one in self._connections.values())
+
+    def read(self) -> Iterator[Numbered]:
+        """Yield the frames of connection after connection; each that is named begins at 1."""
+        for key, connection in self._connections.items():
+            for bad in connection.bad:
+                yield bad.number, bad, Place()
+            for seq, kept in enumerate(connection.kept, 1):
+                self._spool.seek(kept.offset)
+                line = self._spool.readline().strip()
+                frame, _ = frame_of_line(parse_object(line), line)
+                yield kept.number, frame, Place(seq if key else None)
+
+    def close(self) -> None:
+        """Remove the copy."""
+        self._spool.close()
+
+
+def _line(frame: Frame) -> bytes:
+    return envelope_line(StoredEvent(1, frame.at, frame.direction, "", frame.text))
+
+
+def _sort(kept: list[_Kept]) -> None:
+    """Sort by time; where the file has the newest first, messages of one time are turned round."""
+    if kept and kept[0].at > kept[-1].at:
+        kept.reverse()
+    kept.sort(key=lambda one: one.at)

@@ -1,0 +1,126 @@
+"""The JSON objects in a file: on lines, in an array, one behind the other, or in an object's list.
+
+Each comes as its number and its text, as `jsonl.lines` gives them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from io import BytesIO
+from typing import BinaryIO
+
+from eventstore.capture.import_formats.members import MESSAGE_KEYS
+from eventstore.capture.json_cursor import BrokenJsonError, JsonCursor
+from eventstore.capture.jsonl import BadLine, array_elements, first_byte, lines
+
+Elements = Iterator[tuple[int, bytes | BadLine]]
+Layout = Callable[[BinaryIO], Elements]
+
+#: Members of a file that is one object which hold its messages.
+_LISTS = (
+    *("interactions", "recorded_interactions", "messages", "events", "frames", "runs", "logs"),
+    *("loggedEvents", "realtimeEvents", "websocket_messages", "records", "entries", "log"),
+)
+# An object with one of these is a message itself, whatever lists it holds.
+_OF_MESSAGES = frozenset({"type", "direction", "source", "run_type", "eventName", *MESSAGE_KEYS})
+
+
+def is_har(stream: BinaryIO) -> bool:
+    """Return True if a file is one object that begins as HAR files do."""
+    first_byte(stream)
+    cursor = JsonCursor(stream)
+    try:
+        for name in cursor.members():
+            if (name, cursor.peek()) in (("log", "{"), ("_webSocketMessages", "[")):
+                return True
+            if name in _OF_MESSAGES:
+                return False
+            cursor.value()
+    except BrokenJsonError:
+        pass
+    return False
+
+
+def layout_of(stream: BinaryIO) -> Layout:
+    """Tell where the objects of a file stand; the file begins with `{` or `[`."""
+    if first_byte(stream) == b"[":
+        return array_elements
+    if (name := _list_name(stream)) is not None:
+        return partial(_listed, name=name)
+    first_byte(stream)
+    return lines if _first_line_is_whole(stream) or not _has_value(stream) else _values
+
+
+def _list_name(stream: BinaryIO) -> str | None:
+    """Return the name of the list that a file holds which is one object; None where it is not."""
+    first_byte(stream)
+    cursor = JsonCursor(stream)
+    try:
+        for name in cursor.members():
+            if name in _LISTS and cursor.peek() == "[":
+                return name
+            if name in _OF_MESSAGES:
+                return None
+            cursor.value()
+    except BrokenJsonError:
+        pass
+    return None
+
+
+def _first_line_is_whole(stream: BinaryIO) -> bool:
+    for _, line in lines(stream):
+        if isinstance(line, BadLine):
+            return False
+        if line.strip():
+            cursor = JsonCursor(BytesIO(line))
+            try:
+                cursor.value()
+            except BrokenJsonError:
+                return False
+            return not cursor.peek()
+    return False
+
+
+def _has_value(stream: BinaryIO) -> bool:
+    first_byte(stream)
+    try:
+        value, _ = JsonCursor(stream).value()
+    except BrokenJsonError:
+        return False
+    return isinstance(value, dict)
+
+
+def _values(stream: BinaryIO) -> Elements:
+    """Values one behind the other, each on as many lines as it likes."""
+    first_byte(stream)
+    cursor, number = JsonCursor(stream), 0
+    while cursor.peek():
+        number += 1
+        try:
+            _, text = cursor.value()
+        except BrokenJsonError as error:
+            yield number, _broken(number, error)
+            return
+        yield number, text.encode("utf-8", "surrogateescape")
+        cursor.take(",")
+
+
+def _listed(stream: BinaryIO, name: str) -> Elements:
+    """The elements of one member of the file's object."""
+    first_byte(stream)
+    cursor, number = JsonCursor(stream), 0
+    try:
+        for key in cursor.members():
+            if key != name or cursor.peek() != "[":
+                cursor.value()
+                continue
+            for number in cursor.items():
+                _, text = cursor.value()
+                yield number, text.encode("utf-8", "surrogateescape")
+    except BrokenJsonError as error:
+        yield number + 1, _broken(number + 1, error)
+
+
+def _broken(number: int, error: BrokenJsonError) -> BadLine:
+    return BadLine(number, f"{error}; what follows it cannot be read")

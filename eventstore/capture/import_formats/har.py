@@ -1,0 +1,94 @@
+"""HAR files of Chrome, Firefox and proxies: `_webSocketMessages` of each websocket in it.
+
+The request of a websocket may stand behind its messages, so connections are told apart first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+from urllib.parse import urlsplit
+
+from eventstore.capture.import_formats import har_message
+from eventstore.capture.import_formats.connections import Message
+from eventstore.capture.import_formats.reading import Reading
+from eventstore.capture.json_cursor import BrokenJsonError, JsonCursor
+from eventstore.capture.jsonl import BadLine, first_byte
+from eventstore.errors import InvalidInputError
+from eventstore.realtime.values import mapping
+
+NAME = "har"
+WHAT = "a HAR file"
+NOTHING = (
+    "it is a HAR file without messages of a Realtime websocket: open the browser's network panel"
+    " before the call, and export with content; a call by WebRTC sends none of its events there"
+)
+
+
+def messages(stream: BinaryIO) -> Iterator[Message]:
+    """Yield the messages of every websocket in the file, and what each one is called."""
+    first_byte(stream)
+    walk = _Walk(JsonCursor(stream))
+    try:
+        yield from walk.object()
+    except BrokenJsonError as error:
+        number = walk.number + 1
+        yield Message("", number, BadLine(number, f"{error}; what follows it cannot be read"))
+
+
+class _Walk:
+    """The way through a HAR: log, entries, and of each its messages and its address.
+
+    Attributes:
+        number: how many messages came so far.
+    """
+
+    def __init__(self, cursor: JsonCursor) -> None:
+        self.number, self._entry, self._cursor = 0, 0, cursor
+
+    def object(self, level: int = 0) -> Iterator[Message]:
+        """Yield the messages in the next object: the file (0), its log (1), an entry (2)."""
+        cursor, entry = self._cursor, str(self._entry)
+        for name in cursor.members():
+            sign = cursor.peek()
+            if name == "log" and sign == "{" and level == 0:
+                yield from self.object(1)
+            elif name == "entries" and sign == "[" and level < 2:
+                yield from self._entries()
+            elif name == "_webSocketMessages" and sign == "[":
+                yield from self._messages(entry)
+            elif name == "request" and sign == "{":
+                yield Message(entry, self.number, None, label=_address(cursor.value()[0]))
+            else:
+                cursor.value()
+
+    def _entries(self) -> Iterator[Message]:
+        for _ in self._cursor.items():
+            self._entry += 1
+            if self._cursor.peek() == "{":
+                yield from self.object(2)
+            else:
+                self._cursor.value()
+
+    def _messages(self, entry: str) -> Iterator[Message]:
+        for _ in self._cursor.items():
+            value, _ = self._cursor.value()
+            self.number += 1
+            yield Message(entry, self.number, _read(value, self.number))
+
+
+def _read(value: Any, number: int) -> Reading | BadLine:
+    try:
+        return har_message.read(mapping(value))
+    except InvalidInputError as error:
+        return BadLine(number, str(error))
+
+
+def _address(request: Any) -> str:
+    """The address of a request without its query: that may hold keys."""
+    url = mapping(request).get("url")
+    try:
+        parts = urlsplit(url if isinstance(url, str) else "")
+        return f"{parts.scheme}://{parts.hostname}{parts.path}"[:200] if parts.hostname else ""
+    except ValueError:
+        return ""

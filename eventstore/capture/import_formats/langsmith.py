@@ -1,0 +1,52 @@
+"""LangSmith runs: an exported trace that has a run for each event."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eventstore.capture.import_formats.members import message_of, read_time
+from eventstore.capture.import_formats.reading import Reading, ValueFormat
+from eventstore.capture.object_text import member_text
+from eventstore.realtime.catalogue import direction_of, is_known
+from eventstore.realtime.frames import Frame
+from eventstore.realtime.values import mapping
+
+_SIDES = ("outputs", "inputs")
+_INNER = ("event", "output", "input", "data", "message")
+
+
+def looks_like(value: dict[str, Any]) -> bool:
+    """Return True if an object is a run."""
+    has_side = any(isinstance(value.get(side), dict) for side in _SIDES)
+    return has_side and ("run_type" in value or "dotted_order" in value)
+
+
+def read(value: dict[str, Any], text: str | None) -> Reading:
+    """Read a run; those of chains, tools and models around the events hold no message."""
+    time = read_time(value.get("start_time"))
+    for side in _SIDES:
+        holder = value.get(side)
+        if not isinstance(holder, dict):
+            continue
+        if _is_event(holder):
+            frame = Frame(direction_of(holder), message_of(value, side, text), time.at)
+            return Reading(frame, time.unread, connection=_trace(value))
+        key = next((key for key in _INNER if _is_event(mapping(holder.get(key)))), None)
+        if key is not None:
+            inner = None if text is None else member_text(text, side, holder)
+            frame = Frame(direction_of(holder[key]), message_of(holder, key, inner), time.at)
+            return Reading(frame, time.unread, connection=_trace(value))
+    return Reading(None)
+
+
+def _is_event(value: dict[str, Any]) -> bool:
+    type_ = value.get("type")
+    return isinstance(type_, str) and ("." in type_ or is_known(type_))
+
+
+def _trace(value: dict[str, Any]) -> str:
+    trace = value.get("trace_id")
+    return trace if isinstance(trace, str) else ""
+
+
+FORMAT = ValueFormat("langsmith", "runs of LangSmith", looks_like, read, mixes=True)

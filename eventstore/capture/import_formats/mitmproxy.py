@@ -1,0 +1,76 @@
+"""What `mitmdump --flow-detail 4` prints of websockets: a line a message, its text indented."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from eventstore.capture.import_formats.connections import Message
+from eventstore.capture.import_formats.members import direction_word, read_time
+from eventstore.capture.import_formats.reading import Reading
+from eventstore.capture.import_formats.text_lines import text_lines, without_colours
+from eventstore.capture.jsonl import MAX_LINE, TOO_LONG, BadLine
+from eventstore.realtime.frames import Frame
+
+NAME = "mitmproxy"
+WHAT = "a log of mitmdump"
+NOTHING = (
+    "it is a log of mitmdump without messages of a Realtime websocket: it has their contents with"
+    " mitmdump --flow-detail 4, as a saved flow file has: mitmdump -nr FILE --flow-detail 4"
+)
+
+_MESSAGE = re.compile(
+    r"\s{0,8}(?:\[(?P<time>[^\]]{1,40})\]\s{1,8})?(?P<client>\S{1,100})\s(?P<arrow>->|<-)"
+    r"\sWebSocket\s(?P<kind>\w{1,20})\smessage\s(?:->|<-)\s(?P<server>\S.*)"
+)
+_INDENT = "    "
+_LINE = 64  # bytes that a line takes beside its text
+_CUT_OFF = "(cut off)"
+
+
+def looks_like(head: str) -> bool:
+    """Return True if a websocket's message stands on one of a text's first lines."""
+    return any(_MESSAGE.fullmatch(without_colours(line)) for line in head.splitlines())
+
+
+def messages(stream: BinaryIO) -> Iterator[Message]:
+    """Yield the messages of every websocket in the log; what else it says is left out."""
+    began: tuple[int, re.Match[str]] | None = None
+    body: list[str] = []
+    size = 0
+    for number, line in text_lines(stream):
+        match = None if isinstance(line, BadLine) else _MESSAGE.fullmatch(line)
+        is_body = isinstance(line, str) and (line.startswith(_INDENT) or not line.strip())
+        if match is None and is_body and isinstance(line, str):
+            if began is not None:
+                body.append(line[len(_INDENT) :])
+                size += len(line) + _LINE
+            if size <= MAX_LINE:
+                continue
+            line = BadLine(number, TOO_LONG)
+        if began is not None:
+            yield _message(*began, body)
+        began, body, size = (number, match) if match is not None else None, [], 0
+        if isinstance(line, BadLine):
+            yield Message("", number, line)
+    if began is not None:
+        yield _message(*began, body)
+
+
+def _message(number: int, match: re.Match[str], body: list[str]) -> Message:
+    server = match["server"].split("?")[0][:200]  # a query may hold keys
+    return Message(f"{match['client']} {server}", number, _read(number, match, body), server)
+
+
+def _read(number: int, match: re.Match[str], body: list[str]) -> Reading | BadLine:
+    text = "\n".join(body).strip()
+    if text.endswith(_CUT_OFF):
+        return BadLine(
+            number, "a message that is cut off; mitmdump --flow-detail 4 prints it whole"
+        )
+    direction = direction_word(match["arrow"])
+    if direction is None or match["kind"] != "text" or not text:
+        return Reading(None)
+    time = read_time(match["time"])
+    return Reading(Frame(direction, text, time.at), time.unread)

@@ -1,0 +1,122 @@
+"""What a reader makes of one entry of a file, and what there is to say of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from eventstore.brief import brief
+from eventstore.capture.jsonl import Place
+from eventstore.realtime.catalogue import is_known
+from eventstore.realtime.frames import Frame, parse
+
+
+class Reading(NamedTuple):
+    """What one entry of a file holds.
+
+    Attributes:
+        frame: the message; None where the entry holds none.
+        unread_time: the entry's time where it has one that is not understood, else None.
+        place: where the frame was stored, as exported lines say it.
+        repeats: how many more messages the entry stands for, which are not in the file.
+        connection: which of a file's connections it belongs to, in formats that mix them.
+    """
+
+    frame: Frame | None
+    unread_time: Any = None
+    place: Place = Place()
+    repeats: int = 0
+    connection: str = ""
+
+
+class ValueFormat(NamedTuple):
+    """A format in which each message is a JSON object.
+
+    Attributes:
+        name: what `--format` calls it.
+        what: what it is, for people.
+        looks_like: returns True if an object is one of the format's.
+        read: returns what an object holds; its text is None where the file is no JSON. It raises
+            InvalidInputError where the object is damaged.
+        mixes: True if the messages of several connections stand among each other, in any order.
+    """
+
+    name: str
+    what: str
+    looks_like: Callable[[dict[str, Any]], bool]
+    read: Callable[[dict[str, Any], str | None], Reading]
+    mixes: bool = False
+
+
+@dataclass
+class Notes:
+    """What was noticed while a file was read.
+
+    Attributes:
+        frames: how many frames it has.
+        known: whether one of them is an event of a type that is known.
+        unread_times: how many times were not understood.
+        without_frame: how many entries hold no frame.
+        repeats: how many messages were counted by whoever wrote the file, and not written.
+        left_out: the other connections that were left out.
+    """
+
+    frames: int = 0
+    known: bool = False
+    unread_times: int = 0
+    without_frame: int = 0
+    repeats: int = 0
+    left_out: list[str] = field(default_factory=list)
+    _example: str = ""
+
+    def add(self, reading: Reading) -> None:
+        """Count an entry."""
+        self.repeats += reading.repeats
+        if reading.frame is None:
+            self.without_frame += 1
+            return
+        self.frames += 1
+        self.known = self.known or is_known_event(reading.frame)
+        if reading.unread_time is not None:
+            self.unread_times += 1
+            self._example = self._example or brief(reading.unread_time)
+
+    def warnings(self) -> list[str]:
+        """Return what somebody who imports the file should know, a line each."""
+        told = []
+        if self.frames and not self.known:
+            told.append(
+                "no event has a known type: the file may be in a format that is not understood;"
+                " look at what was imported, or name its format with --format"
+            )
+        if self.unread_times:
+            told.append(
+                f"{self.unread_times:,} of {self.frames:,} times are not understood, such as"
+                f" {self._example}: a time needs its date, or to count from 1970; these frames"
+                " have none"
+            )
+        if self.without_frame:
+            told.append(f"entries that hold no message were left out: {self.without_frame:,}")
+        if self.repeats:
+            told.append(f"messages that the file counts and does not hold: {self.repeats:,}")
+        told += [f"left out: {connection}" for connection in self.left_out]
+        return told
+
+
+def is_known_event(frame: Frame) -> bool:
+    """Return True if a frame is an event of a type that is known."""
+    type_ = _type(frame)
+    return type_ is not None and is_known(type_)
+
+
+def is_realtime_event(frame: Frame) -> bool:
+    """Return True if a frame shows that its connection is Realtime's: others send `ping`, too."""
+    type_ = _type(frame)
+    return type_ is not None and "." in type_ and is_known(type_)
+
+
+def _type(frame: Frame) -> str | None:
+    event = parse(frame.text) if isinstance(frame.text, str) else None
+    type_ = event.get("type") if event is not None else None
+    return type_ if isinstance(type_, str) else None

@@ -1,0 +1,222 @@
+"""Open a recording in whichever format it is, told by what is in it, and read it twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import islice
+from typing import Any, BinaryIO, NamedTuple
+
+from eventstore.brief import brief
+from eventstore.capture.import_formats import (
+    csv_rows,
+    har,
+    mitmproxy,
+    own,
+    wscat,
+    yaml_values,
+)
+from eventstore.capture.import_formats.connections import Connections, Message, Numbered
+from eventstore.capture.import_formats.elements import is_har, layout_of
+from eventstore.capture.import_formats.reading import Notes, Reading, ValueFormat
+from eventstore.capture.import_formats.registry import FORMATS, format_of, value_format
+from eventstore.capture.import_formats.unreadable import refuse_other_kinds, refuse_text
+from eventstore.capture.jsonl import (
+    BOM,
+    BadLine,
+    Place,
+    array_elements,
+    first_byte,
+    lines,
+    parse_object,
+    read_numbered,
+)
+from eventstore.capture.unpacking import unpacked
+from eventstore.errors import InvalidInputError
+
+_HEAD = 1 << 20
+_SAMPLE = 100
+
+# An object of a file by its number, and its text, where it has one.
+_Entries = Iterator[tuple[int, Any, str | None]]
+
+
+class Recording(NamedTuple):
+    """A recording that is open.
+
+    Attributes:
+        format: the name of its format.
+        unit: what its numbers count.
+        notes: takes what is noticed while it is read.
+        read: gives its frames, or what is wrong with an entry, as often as it is called.
+        close: lets go of it.
+    """
+
+    format: str
+    unit: str
+    notes: Notes
+    read: Callable[[], Iterator[Numbered]]
+    close: Callable[[], None] = lambda: None
+
+
+@contextmanager
+def open_recording(stream: BinaryIO, name: str | None = None) -> Iterator[Recording]:
+    """Open a recording.
+
+    Args:
+        stream: a file that can go back to its start; gzip and zstd are unpacked.
+        name: its format, one of `FORMATS`; None to tell it by what is in the file.
+
+    Raises:
+        InvalidInputError: no such format, or the file is another kind of file.
+    """
+    if name is not None and name not in FORMATS:
+        raise InvalidInputError(f"no format {brief(name)}: use one of {', '.join(FORMATS)}")
+    recording = _opened(unpacked(stream), name)
+    try:
+        yield recording
+    finally:
+        recording.close()
+
+
+def _opened(stream: BinaryIO, name: str | None) -> Recording:
+    notes = Notes()
+    stream.seek(0)
+    head = stream.read(_HEAD)
+    stream.seek(0)
+    refuse_other_kinds(head)
+    sign = head.removeprefix(BOM).lstrip()[:1]
+    text = head.removeprefix(BOM).decode("utf-8", "replace")
+    if name is None and sign == b"{" and is_har(stream):
+        name = har.NAME
+    if name is None and sign not in (b"{", b"[", b""):
+        name = _text_format(text)
+    if name == har.NAME:
+        return _of_connections(name, "message", _from_start(har.messages, stream), har.NOTHING)
+    if name == mitmproxy.NAME:
+        messages = _from_start(mitmproxy.messages, stream)
+        return _of_connections(name, "line", messages, mitmproxy.NOTHING)
+    if name in (csv_rows.NAME, wscat.NAME):
+        read = csv_rows.read if name == csv_rows.NAME else wscat.read
+        unit = "row" if name == csv_rows.NAME else "line"
+        return Recording(name, unit, notes, lambda: _noted(_from_start(read, stream), notes))
+    return _of_values(stream, name, sign, text)
+
+
+def _text_format(text: str) -> str | None:
+    """Return the format of a text that is no JSON; None where it is none of these."""
+    if mitmproxy.looks_like(text):
+        return mitmproxy.NAME
+    if wscat.looks_like(text):
+        return wscat.NAME
+    return csv_rows.NAME if csv_rows.looks_like(text) else None
+
+
+def _from_start(read: Callable[[BinaryIO], Iterator[Any]], stream: BinaryIO) -> Iterator[Any]:
+    stream.seek(0)
+    yield from read(stream)
+
+
+def _of_values(stream: BinaryIO, name: str | None, sign: bytes, text: str) -> Recording:
+    """Open a file of objects: JSON in one of its layouts, or YAML."""
+    notes = Notes()
+    is_yaml = sign not in (b"{", b"[", b"") and yaml_values.looks_like(text)
+    if sign not in (b"{", b"[", b"") and not is_yaml:
+        refuse_text(text)
+    layout = layout_of(stream) if sign in (b"{", b"[") else lines
+    entries = partial(_yaml_entries if is_yaml else partial(_json_entries, layout), stream)
+    one = value_format(name) if name is not None else format_of(_sample(entries()))
+    if one is own.FORMAT and not is_yaml and layout in (lines, array_elements):
+        return Recording(one.name, "line", notes, lambda: _own(stream, notes))
+    unit = "line" if layout is lines and not is_yaml else "entry"
+    if one.mixes:
+        return _of_connections(one.name, unit, _messages(entries(), one), None, ordered=False)
+    return Recording(one.name, unit, notes, lambda: _noted(_readings(entries(), one), notes))
+
+
+def _json_entries(layout: Callable[[BinaryIO], Any], stream: BinaryIO) -> _Entries:
+    stream.seek(0)
+    first_byte(stream)
+    for number, line in layout(stream):
+        text = line if isinstance(line, BadLine) else line.strip()
+        if isinstance(text, BadLine):
+            yield number, text, None
+        elif text:
+            try:
+                yield number, parse_object(text), text.decode("utf-8")
+            except UnicodeDecodeError as error:
+                yield number, BadLine(number, f"not UTF-8 text ({error.reason})"), None
+            except InvalidInputError as error:
+                yield number, BadLine(number, str(error)), None
+
+
+def _yaml_entries(stream: BinaryIO) -> _Entries:
+    for number, value in _from_start(yaml_values.values, stream):
+        is_read = isinstance(value, dict | BadLine)
+        yield number, value if is_read else BadLine(number, "not an object"), None
+
+
+def _sample(entries: _Entries) -> Iterator[dict[str, Any]]:
+    """Yield the first objects of a file, as many as fit in what its beginning is."""
+    seen = 0
+    for _, value, text in islice(entries, _SAMPLE):
+        if isinstance(value, dict):
+            yield value
+        seen += len(text or "")
+        if seen > _HEAD:
+            return
+
+
+def _readings(entries: _Entries, one: ValueFormat) -> Iterator[tuple[int, Reading | BadLine]]:
+    """Read the objects of a file in its format; what is our own among them is read as that."""
+    for number, value, text in entries:
+        if isinstance(value, BadLine):
+            yield number, value
+            continue
+        is_own = not one.looks_like(value) and own.looks_like(value)
+        try:
+            yield number, (own.FORMAT if is_own else one).read(value, text)
+        except InvalidInputError as error:
+            yield number, BadLine(number, str(error))
+
+
+def _noted(readings: Iterable[tuple[int, Reading | BadLine]], notes: Notes) -> Iterator[Numbered]:
+    for number, reading in readings:
+        if isinstance(reading, BadLine):
+            yield number, reading, Place()
+            continue
+        notes.add(reading)
+        if reading.frame is not None:
+            yield number, reading.frame, reading.place
+
+
+def _own(stream: BinaryIO, notes: Notes) -> Iterator[Numbered]:
+    stream.seek(0)
+    for number, frame, place in read_numbered(stream):
+        if not isinstance(frame, BadLine):
+            notes.add(Reading(frame))
+        yield number, frame, place
+
+
+def _messages(entries: _Entries, one: ValueFormat) -> Iterator[Message]:
+    for number, reading in _readings(entries, one):
+        connection = reading.connection if isinstance(reading, Reading) else ""
+        label = f"trace {connection}" if connection else ""
+        yield Message(connection, number, reading, label)
+
+
+def _of_connections(
+    name: str, unit: str, messages: Iterator[Message], nothing: str | None, ordered: bool = True
+) -> Recording:
+    """Open a file in which several connections are mixed.
+
+    Raises:
+        InvalidInputError: none of them is a Realtime connection, where `nothing` says so.
+    """
+    notes = Notes()
+    connections = Connections(messages, notes, ordered)
+    if nothing is not None and not connections.known and not connections.damaged:
+        connections.close()
+        raise InvalidInputError(nothing)
+    return Recording(name, unit, notes, connections.read, connections.close)

@@ -1,0 +1,74 @@
+"""Envelopes and bare events with a `timestamp`, or another time that is not called `at`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eventstore.capture.import_formats.members import (
+    TIME_KEYS,
+    direction_word,
+    first_time,
+    message_key,
+    message_of,
+    read_time,
+)
+from eventstore.capture.import_formats.reading import Reading, ValueFormat
+from eventstore.capture.jsonl import Place
+from eventstore.realtime.catalogue import direction_of
+from eventstore.realtime.frames import STORE, Frame, parse
+from eventstore.realtime.values import dumps, identifier, integer, mapping
+
+_OTHER_TIMES = tuple(key for key in TIME_KEYS if key != "at")
+
+
+def looks_like(value: dict[str, Any]) -> bool:
+    """Return True if an object is an envelope, or an event, with such a time."""
+    if value.get("at") is not None:
+        return False
+    if _is_envelope(value):
+        return any(key in value for key in _OTHER_TIMES)
+    return isinstance(value.get("type"), str) and "direction" not in value and "timestamp" in value
+
+
+def _is_envelope(value: dict[str, Any]) -> bool:
+    direction, type_ = value.get("direction"), value.get("type")
+    is_told = direction == STORE or direction_word(direction) is not None
+    # Types of the wire have a dot, save `error` and `ping`, which hold no event; `log` is a log's.
+    is_bare = isinstance(type_, str) and "." in type_
+    return (is_told or not is_bare) and _key(value) is not None
+
+
+def _key(value: dict[str, Any]) -> str | None:
+    """Return the key of the message: ours, or another that an event stands under."""
+    if isinstance(value.get("frame"), str):
+        return "frame"
+    if isinstance(value.get("event"), dict):
+        return "event"
+    key = message_key(value)
+    return key if key is not None and "type" in _event(value, key) else None
+
+
+def _event(value: dict[str, Any], key: str) -> dict[str, Any]:
+    said = value.get(key)
+    return mapping(parse(said) if isinstance(said, str) else said)
+
+
+def read(value: dict[str, Any], text: str | None) -> Reading:
+    """Read an object. A bare event is kept whole, with its `timestamp`."""
+    if not _is_envelope(value):
+        if not isinstance(value.get("type"), str):
+            return Reading(None)
+        time = read_time(value.get("timestamp"))
+        whole = dumps(value) if text is None else text
+        return Reading(Frame(direction_of(value), whole, time.at), time.unread)
+    key = _key(value) or "event"
+    said = value.get("direction")
+    direction = STORE if said == STORE else direction_word(said)
+    if direction is None:
+        direction = direction_of(_event(value, key))
+    time = first_time(value)
+    place = Place(integer(value.get("seq")), identifier(value.get("session_id")))
+    return Reading(Frame(direction, message_of(value, key, text), time.at), time.unread, place)
+
+
+FORMAT = ValueFormat("timestamped", "events with a timestamp", looks_like, read)

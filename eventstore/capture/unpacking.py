@@ -1,0 +1,118 @@
+"""Read gzip and zstd files as what is packed in them, told by their first bytes."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from collections.abc import Callable
+from typing import Any, BinaryIO, NamedTuple, cast
+
+import zstandard
+
+from eventstore.errors import InvalidInputError
+
+#: Bytes that a packed file may unpack to: a small file may say without end that it goes on.
+MAX_UNPACKED = 16 * 1024**3
+# Memory that a zstd file may ask for; `zstd --long` asks for as much.
+_MAX_WINDOW = 1 << 27
+_LONGEST_SKIP = 1 << 20
+
+
+class _Packing(NamedTuple):
+    name: str
+    first_bytes: bytes
+    open: Callable[[BinaryIO], Any]
+    unpack: str
+
+
+def _gzip(stream: BinaryIO) -> Any:
+    return gzip.GzipFile(fileobj=stream, mode="rb")
+
+
+def _zstd(stream: BinaryIO) -> Any:
+    unpacking = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
+    return unpacking.stream_reader(stream, read_across_frames=True, closefd=False)
+
+
+_PACKINGS = (
+    _Packing("gzip", b"\x1f\x8b", _gzip, "zcat"),
+    _Packing("zstd", b"\x28\xb5\x2f\xfd", _zstd, "zstdcat"),
+)
+
+
+def unpacked(stream: BinaryIO) -> BinaryIO:
+    """Return a stream of what is packed in a file; the file itself where nothing is.
+
+    Args:
+        stream: a file that can go back to its start.
+    """
+    stream.seek(0)
+    first = stream.read(4)
+    stream.seek(0)
+    for packing in _PACKINGS:
+        if first.startswith(packing.first_bytes):
+            return cast(BinaryIO, io.BufferedReader(_Unpacking(stream, packing), 1 << 16))
+    return stream
+
+
+class _Unpacking(io.RawIOBase):
+    """What is packed in a file. To go back it begins again.
+
+    Raises:
+        InvalidInputError: when it is read: it is damaged, or it unpacks to too much.
+    """
+
+    def __init__(self, stream: BinaryIO, packing: _Packing) -> None:
+        self._stream, self._packing = stream, packing
+        self._source: Any = None
+        self._read = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._stream.seek(0)
+        self._source, self._read = self._packing.open(self._stream), 0
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def tell(self) -> int:
+        """Return how many bytes were unpacked."""
+        return self._read
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a place, counted from the start or from here."""
+        target = offset + (self._read if whence == io.SEEK_CUR else 0)
+        if whence == io.SEEK_END or target < 0:
+            raise io.UnsupportedOperation("seek from the end")
+        if target < self._read:
+            self._begin()
+        while self._read < target and self._take(min(target - self._read, _LONGEST_SKIP)):
+            pass
+        return self._read
+
+    def readinto(self, buffer: Any) -> int:
+        """Unpack as much as there is room for."""
+        piece = self._take(len(buffer))
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+    def _take(self, size: int) -> bytes:
+        name = self._packing.name
+        try:
+            piece: bytes = self._source.read(size)
+        except (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError) as error:
+            told = " ".join(str(error).split())[:100]
+            raise InvalidInputError(f"the {name} file is damaged or cut off ({told})") from error
+        self._read += len(piece)
+        if self._read > MAX_UNPACKED:
+            raise InvalidInputError(
+                f"the {name} file unpacks to more than {MAX_UNPACKED // 1024**3} GiB; if that is"
+                f" right: {self._packing.unpack} FILE | eventstore import -"
+            )
+        return piece

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pybase64
+
 from eventstore.capture.import_formats import own
 from eventstore.capture.import_formats.members import (
     first_direction,
@@ -16,6 +18,7 @@ from eventstore.capture.import_formats.members import (
     message_of,
 )
 from eventstore.capture.import_formats.reading import Reading, ValueFormat
+from eventstore.errors import InvalidInputError
 from eventstore.realtime.frames import Frame
 
 
@@ -31,7 +34,13 @@ def read(value: dict[str, Any], text: str | None) -> Reading:
     if key is None or direction is None:
         return Reading(None)
     time = first_time(value)
-    return Reading(Frame(direction, message_of(value, key, text), time.at), time.unread)
+    message: str | bytes = message_of(value, key, text)
+    if "base64" in (value.get("bodyEncoding"), value.get("encoding")):
+        try:
+            message = pybase64.b64decode(message, validate=True)
+        except ValueError as error:
+            raise InvalidInputError(f"its {key} is no base64") from error
+    return Reading(Frame(direction, message, time.at), time.unread)
 
 
 FORMAT = ValueFormat("cassette", "a cassette of websocket messages", looks_like, read)

@@ -19,8 +19,9 @@ Layout = Callable[[BinaryIO], Elements]
 
 #: Members of a file that is one object which hold its messages.
 _LISTS = (
-    *("interactions", "recorded_interactions", "messages", "events", "frames", "runs", "logs"),
-    *("loggedEvents", "realtimeEvents", "websocket_messages", "records", "entries", "log"),
+    *("interactions", "recorded_interactions", "websocket_interactions", "websocket_messages"),
+    *("messages", "events", "frames", "runs", "logs", "log", "loggedEvents", "realtimeEvents"),
+    *("records", "entries"),
 )
 # An object with one of these is a message itself, whatever lists it holds.
 _OF_MESSAGES = frozenset({"type", "direction", "source", "run_type", "eventName", *MESSAGE_KEYS})

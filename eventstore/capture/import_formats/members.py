@@ -12,7 +12,10 @@ from eventstore.realtime.values import dumps
 from eventstore.times import arrival_in_any_unit
 
 #: Members that hold the direction of a message.
-DIRECTION_KEYS = ("direction", "dir", "source", "sender", "from", "origin", "side", "type", "kind")
+DIRECTION_KEYS = (
+    *("direction", "dir", "source", "sender", "from", "origin", "side", "operation"),
+    *("type", "kind"),
+)
 #: Members that hold the time of a message.
 TIME_KEYS = (
     *("at", "timestamp", "time", "ts", "datetime", "date", "created_at", "received_at"),
@@ -22,11 +25,11 @@ TIME_KEYS = (
 MESSAGE_KEYS = ("data", "event", "frame", "message", "payload", "body", "content", "raw", "json")
 
 _CLIENT_WORDS = frozenset(
-    {"client", "sent", "send", "sending", "out", "outgoing", "outbound", "tx", "user", "upstream"}
+    {"client", "sent", "send", "write", "out", "outgoing", "outbound", "tx", "user", "upstream"}
     | {"client_to_server", "c2s", ">", "->", ">>", "→", "⬆", "↑"}
 )
 _SERVER_WORDS = frozenset(
-    {"server", "received", "receive", "recv", "in", "incoming", "inbound", "rx", "openai"}
+    {"server", "received", "receive", "recv", "read", "in", "incoming", "inbound", "rx", "openai"}
     | {"downstream", "server_to_client", "s2c", "<", "<-", "<<", "←", "⬇", "↓"}
 )
 

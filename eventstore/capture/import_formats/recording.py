@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
+from io import BytesIO
 from itertools import islice
 from typing import Any, BinaryIO, NamedTuple
 
@@ -18,10 +19,12 @@ from eventstore.capture.import_formats import (
     yaml_values,
 )
 from eventstore.capture.import_formats.connections import Connections, Message, Numbered
-from eventstore.capture.import_formats.elements import is_har, layout_of
+from eventstore.capture.import_formats.elements import Layout, is_har, layout_of
+from eventstore.capture.import_formats.nested import Entry, messages_of
 from eventstore.capture.import_formats.reading import Notes, Reading, ValueFormat
 from eventstore.capture.import_formats.registry import FORMATS, format_of, value_format
 from eventstore.capture.import_formats.unreadable import refuse_other_kinds, refuse_text
+from eventstore.capture.json_cursor import BrokenJsonError, JsonCursor
 from eventstore.capture.jsonl import (
     BOM,
     BadLine,
@@ -38,8 +41,7 @@ from eventstore.errors import InvalidInputError
 _HEAD = 1 << 20
 _SAMPLE = 100
 
-# An object of a file by its number, and its text, where it has one.
-_Entries = Iterator[tuple[int, Any, str | None]]
+_Entries = Iterator[Entry]
 
 
 class Recording(NamedTuple):
@@ -125,7 +127,7 @@ def _of_values(stream: BinaryIO, name: str | None, sign: bytes, text: str) -> Re
     if sign not in (b"{", b"[", b"") and not is_yaml:
         refuse_text(text)
     layout = layout_of(stream) if sign in (b"{", b"[") else lines
-    entries = partial(_yaml_entries if is_yaml else partial(_json_entries, layout), stream)
+    entries = partial(_entries, stream, None if is_yaml else layout)
     one = value_format(name) if name is not None else format_of(_sample(entries()))
     if one is own.FORMAT and not is_yaml and layout in (lines, array_elements):
         return Recording(one.name, "line", notes, lambda: _own(stream, notes))
@@ -135,50 +137,64 @@ def _of_values(stream: BinaryIO, name: str | None, sign: bytes, text: str) -> Re
     return Recording(one.name, unit, notes, lambda: _noted(_readings(entries(), one), notes))
 
 
-def _json_entries(layout: Callable[[BinaryIO], Any], stream: BinaryIO) -> _Entries:
+def _entries(stream: BinaryIO, layout: Layout | None) -> _Entries:
+    """Yield the entries of a file of objects, from its start; of YAML where it has no layout."""
+    return messages_of(_yaml_entries(stream) if layout is None else _json_entries(layout, stream))
+
+
+def _json_entries(layout: Layout, stream: BinaryIO) -> _Entries:
     stream.seek(0)
     first_byte(stream)
     for number, line in layout(stream):
-        text = line if isinstance(line, BadLine) else line.strip()
-        if isinstance(text, BadLine):
-            yield number, text, None
-        elif text:
+        if isinstance(line, BadLine):
+            yield Entry(number, line, None)
+        elif text := line.strip():
             try:
-                yield number, parse_object(text), text.decode("utf-8")
-            except UnicodeDecodeError as error:
-                yield number, BadLine(number, f"not UTF-8 text ({error.reason})"), None
+                yield Entry(number, *_parsed(text))
             except InvalidInputError as error:
-                yield number, BadLine(number, str(error)), None
+                yield Entry(number, BadLine(number, str(error)), None)
+
+
+def _parsed(text: bytes) -> tuple[Any, str | None]:
+    if text.startswith(b"["):
+        with suppress(BrokenJsonError):
+            return JsonCursor(BytesIO(text)).value()[0], None
+    return parse_object(text), text.decode("utf-8", "surrogateescape")
 
 
 def _yaml_entries(stream: BinaryIO) -> _Entries:
     for number, value in _from_start(yaml_values.values, stream):
-        is_read = isinstance(value, dict | BadLine)
-        yield number, value if is_read else BadLine(number, "not an object"), None
+        yield Entry(number, value, None)
 
 
 def _sample(entries: _Entries) -> Iterator[dict[str, Any]]:
     """Yield the first objects of a file, as many as fit in what its beginning is."""
     seen = 0
-    for _, value, text in islice(entries, _SAMPLE):
-        if isinstance(value, dict):
-            yield value
-        seen += len(text or "")
+    for entry in islice(entries, _SAMPLE):
+        if isinstance(entry.value, dict):
+            yield entry.value
+        seen += len(entry.text or "")
         if seen > _HEAD:
             return
 
 
 def _readings(entries: _Entries, one: ValueFormat) -> Iterator[tuple[int, Reading | BadLine]]:
     """Read the objects of a file in its format; what is our own among them is read as that."""
-    for number, value, text in entries:
+    seq = 0
+    for number, value, text, begins in entries:
         if isinstance(value, BadLine):
             yield number, value
             continue
         is_own = not one.looks_like(value) and own.looks_like(value)
         try:
-            yield number, (own.FORMAT if is_own else one).read(value, text)
+            reading = (own.FORMAT if is_own else one).read(value, text)
         except InvalidInputError as error:
             yield number, BadLine(number, str(error))
+            continue
+        if begins is not None:
+            seq = (0 if begins else seq) + (reading.frame is not None)
+            reading = reading._replace(place=Place(seq))
+        yield number, reading
 
 
 def _noted(readings: Iterable[tuple[int, Reading | BadLine]], notes: Notes) -> Iterator[Numbered]:

@@ -109,6 +109,41 @@ def test_a_message_that_mitmproxy_cut_off_is_told() -> None:
     assert "--flow-detail 4 prints it whole" in refused(content)
 
 
+def test_each_connection_of_a_cassette_becomes_a_session(store: EventStore) -> None:
+    def interaction(frames: list[Frame]) -> dict[str, object]:
+        events = [{"kind": "text", "direction": f.direction, "body": f.text} for f in frames]
+        return {"transport": "websocket", "open": {"url": "wss://a/"}, "events": events}
+
+    calls = [call("sess_1"), call("sess_2")]
+    made = {"version": 1, "interactions": [interaction(frames) for frames in calls]}
+    done = imported(store, json.dumps(made, indent=2).encode())
+    assert [(one.session_id, one.format) for one in done] == [
+        ("sess_1", "cassette"),
+        ("sess_2", "cassette"),
+    ]
+    assert texts(store, "sess_2") == [frame.text for frame in calls[1]]
+
+
+def test_a_cassette_of_rubys_recorder_is_read() -> None:
+    lines = ["---", "websocket_interactions:"]
+    for frame in CALL:
+        operation = "write" if frame.direction == CLIENT else "read"
+        lines += [
+            f"{'- -' if frame is CALL[0] else '  -'} operation: {operation}",
+            "    type: text",
+            f"    data: {json.dumps(frame.text)}",
+        ]
+    found = read("\n".join(lines).encode())
+    assert found.format == "cassette" and found.warnings == [] and found.seqs == [1, 2, 3]
+    assert found.frames == [frame._replace(at=None) for frame in CALL]
+
+
+def test_a_binary_message_of_a_cassette_is_its_bytes() -> None:
+    value = {"direction": "server", "kind": "binary", "body": "AP8=", "bodyEncoding": "base64"}
+    assert read(jsonl(value)).frames == [Frame(SERVER, b"\x00\xff")]
+    assert "no base64" in refused(jsonl({**value, "body": "%"}))
+
+
 def test_runs_of_several_traces_in_any_order_are_put_in_order(store: EventStore) -> None:
     runs = [
         {

@@ -17,6 +17,8 @@ MAX_UNPACKED = 16 * 1024**3
 # Memory that a zstd file may ask for; `zstd --long` asks for as much.
 _MAX_WINDOW = 1 << 27
 _LONGEST_SKIP = 1 << 20
+# Bytes that are unpacked at once: four of them may be 128 kB.
+_SIP = 1024
 
 
 class _Packing(NamedTuple):
@@ -30,14 +32,43 @@ def _gzip(stream: BinaryIO) -> Any:
     return gzip.GzipFile(fileobj=stream, mode="rb")
 
 
-def _zstd(stream: BinaryIO) -> Any:
-    unpacking = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
-    return unpacking.stream_reader(stream, read_across_frames=True, closefd=False)
+class _Zstd:
+    """Reads what is packed in zstd frames; the package's own reader takes a cut one for whole."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._unpacking = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
+        self._frame: Any = None
+        self._behind = b""  # what was read behind a frame's end
+        self._held, self._at = b"", 0
+
+    def read(self, size: int) -> bytes:
+        """Return some of what is packed, up to so many bytes; nothing at the end.
+
+        Raises:
+            EOFError: the file ends within a frame.
+            ZstdError: it is damaged.
+        """
+        while self._at == len(self._held):
+            piece = self._behind or self._stream.read(_SIP)
+            self._behind = b""
+            if not piece:
+                if self._frame is not None:
+                    raise EOFError("it ends too early")
+                return b""
+            if self._frame is None:
+                self._frame = self._unpacking.decompressobj()
+            self._held, self._at = self._frame.decompress(piece), 0
+            if self._frame.eof:
+                self._behind, self._frame = self._frame.unused_data, None
+        found = self._held[self._at : self._at + size]
+        self._at += len(found)
+        return found
 
 
 _PACKINGS = (
     _Packing("gzip", b"\x1f\x8b", _gzip, "zcat"),
-    _Packing("zstd", b"\x28\xb5\x2f\xfd", _zstd, "zstdcat"),
+    _Packing("zstd", b"\x28\xb5\x2f\xfd", _Zstd, "zstdcat"),
 )
 
 

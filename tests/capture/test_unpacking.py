@@ -17,7 +17,8 @@ from eventstore.capture.import_file import Imported
 from eventstore.capture.unpacking import unpacked
 
 CALL = jsonl(created("sess_1"), *answer("resp_1"))
-each_packing = pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])
+_zstd = zstandard.ZstdCompressor(write_checksum=True).compress
+each_packing = pytest.mark.parametrize("pack", [gzip.compress, _zstd], ids=["gzip", "zstd"])
 Pack = Callable[[bytes], bytes]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from eventstore.capture.import_formats.members import first_time, message_of
+from eventstore.capture.import_formats.members import first_time, has_wire_type, message_of
 from eventstore.capture.import_formats.reading import Reading, ValueFormat
 from eventstore.capture.object_text import member_text
 from eventstore.errors import InvalidInputError
@@ -49,8 +49,9 @@ def read(value: dict[str, Any], text: str | None) -> Reading:
 
 def _is_wire_event(event: dict[str, Any], wrapper: str) -> bool:
     """Return True unless the SDK made it of the server's events: `audio`, `turn_ended` and such."""
-    type_ = event.get("type")
-    return isinstance(type_, str) and (wrapper != "raw_model_event" or "." in type_)
+    if wrapper == "raw_model_event":
+        return has_wire_type(event)
+    return isinstance(event.get("type"), str)
 
 
 FORMAT = ValueFormat("agents-sdk", "events of the OpenAI Agents SDK", looks_like, read)

@@ -14,6 +14,7 @@ from eventstore.capture.import_formats import own
 from eventstore.capture.import_formats.members import (
     first_direction,
     first_time,
+    has_wire_type,
     message_key,
     message_of,
 )
@@ -25,7 +26,7 @@ from eventstore.realtime.frames import Frame
 def looks_like(value: dict[str, Any]) -> bool:
     """Return True if an object is a message of a cassette, and no envelope of our own."""
     has_both = message_key(value) is not None and first_direction(value) is not None
-    return has_both and not own.looks_like(value)
+    return has_both and not own.looks_like(value) and not has_wire_type(value)
 
 
 def read(value: dict[str, Any], text: str | None) -> Reading:

@@ -7,8 +7,9 @@ order of its times where the format has them in any order.
 from __future__ import annotations
 
 import tempfile
+from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple
 
 from eventstore.capture.import_formats.reading import Notes, Reading, is_realtime_event
@@ -18,8 +19,9 @@ from eventstore.errors import InvalidInputError
 from eventstore.realtime.frames import Frame
 from eventstore.store.read_stream import StoredEvent
 
-#: Messages that one such file may hold: a hundred bytes of memory each say where they are.
+#: Messages that one such file may hold: some thirty bytes of memory each say where they are.
 MOST_MESSAGES = 5_000_000
+MOST_CONNECTIONS = 100_000
 
 
 class Message(NamedTuple):
@@ -38,23 +40,29 @@ class Message(NamedTuple):
     label: str = ""
 
 
-class _Kept(NamedTuple):
-    """A message in the temporary file; kept in the order of these fields."""
-
-    at: int
-    number: int
-    offset: int
+def _numbers() -> array[int]:
+    return array("q")
 
 
 @dataclass
 class _Connection:
-    """A connection, and where its messages are."""
+    """A connection, and of each of its messages the time, the number, and where its copy is."""
 
-    label: str
-    kept: list[_Kept]
-    bad: list[BadLine]
+    label: str = ""
+    times: array[int] = field(default_factory=_numbers)
+    numbers: array[int] = field(default_factory=_numbers)
+    offsets: array[int] = field(default_factory=_numbers)
+    bad: list[BadLine] = field(default_factory=list)
     known: bool = False
-    last_at: int = 0
+
+    def sort(self) -> None:
+        """Sort by time; where the newest stand first, messages of one time are turned round."""
+        count = len(self.times)
+        newest_first = count > 0 and self.times[0] > self.times[-1]
+        places = range(count - 1, -1, -1) if newest_first else range(count)
+        order = sorted(places, key=self.times.__getitem__)
+        self.numbers = array("q", (self.numbers[place] for place in order))
+        self.offsets = array("q", (self.offsets[place] for place in order))
 
 
 Numbered = tuple[int, Frame | BadLine, Place]
@@ -84,7 +92,7 @@ class Connections:
             raise
         if not ordered:
             for connection in self._connections.values():
-                _sort(connection.kept)
+                connection.sort()
         if self.known:
             self._leave_out(notes)
 
@@ -93,20 +101,23 @@ class Connections:
         for key, one in list(self._connections.items()):
             if not (one.known or one.bad):
                 del self._connections[key]
-                notes.frames -= len(one.kept)
-                if one.kept:
+                count = len(one.numbers)
+                notes.frames -= count
+                if count:
                     name = one.label or "a connection"
                     notes.left_out.append(
-                        f"{name} ({len(one.kept):,} messages that are no Realtime events)"
+                        f"{name} ({count:,} messages that are no Realtime events)"
                     )
 
     def _copy(self, messages: Iterable[Message], notes: Notes) -> None:
         offset = 0
         for count, message in enumerate(messages, 1):
-            if count > MOST_MESSAGES:
-                raise InvalidInputError(f"more than {MOST_MESSAGES:,} messages; split the file")
-            new = _Connection("", [], [])
-            connection = self._connections.setdefault(message.connection, new)
+            if count > MOST_MESSAGES or len(self._connections) > MOST_CONNECTIONS:
+                raise InvalidInputError(
+                    f"more than {MOST_MESSAGES:,} messages, or {MOST_CONNECTIONS:,} connections;"
+                    " split the file"
+                )
+            connection = self._connections.setdefault(message.connection, _Connection())
             connection.label = connection.label or message.label
             reading = message.reading
             if isinstance(reading, BadLine):
@@ -117,11 +128,12 @@ class Connections:
             if reading.frame is None:
                 continue
             connection.known = connection.known or is_realtime_event(reading.frame)
-            if reading.frame.at is not None:
-                connection.last_at = reading.frame.at
-            line = _line(reading.frame)
-            connection.kept.append(_Kept(connection.last_at, message.number, offset))
-            offset += self._spool.write(line)
+            before = connection.times[-1] if connection.times else 0
+            at = reading.frame.at
+            connection.times.append(before if at is None else at)
+            connection.numbers.append(message.number)
+            connection.offsets.append(offset)
+            offset += self._spool.write(_line(reading.frame))
 
     @property
     def known(self) -> bool:
@@ -138,11 +150,12 @@ class Connections:
         for key, connection in self._connections.items():
             for bad in connection.bad:
                 yield bad.number, bad, Place()
-            for seq, kept in enumerate(connection.kept, 1):
-                self._spool.seek(kept.offset)
+            places = zip(connection.numbers, connection.offsets, strict=True)
+            for seq, (number, offset) in enumerate(places, 1):
+                self._spool.seek(offset)
                 line = self._spool.readline().strip()
                 frame, _ = frame_of_line(parse_object(line), line)
-                yield kept.number, frame, Place(seq if key else None)
+                yield number, frame, Place(seq if key else None)
 
     def close(self) -> None:
         """Remove the copy."""
@@ -151,10 +164,3 @@ class Connections:
 
 def _line(frame: Frame) -> bytes:
     return envelope_line(StoredEvent(1, frame.at, frame.direction, "", frame.text))
-
-
-def _sort(kept: list[_Kept]) -> None:
-    """Sort by time; where the file has the newest first, messages of one time are turned round."""
-    if kept and kept[0].at > kept[-1].at:
-        kept.reverse()
-    kept.sort(key=lambda one: one.at)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from eventstore.capture.import_formats.members import direction_word, first_time, message_of
+from eventstore.capture.import_formats.members import (
+    direction_word,
+    first_time,
+    has_wire_type,
+    message_of,
+)
 from eventstore.capture.import_formats.reading import Reading, ValueFormat
 from eventstore.realtime.frames import Frame
 from eventstore.realtime.values import integer
@@ -12,8 +17,9 @@ from eventstore.realtime.values import integer
 
 def looks_like(value: dict[str, Any]) -> bool:
     """Return True if an object is an entry of the console's log."""
-    source = direction_word(value.get("source"))
-    return source is not None and isinstance(value.get("event"), dict) and "direction" not in value
+    if direction_word(value.get("source")) is None or "direction" in value:
+        return False
+    return isinstance(value.get("event"), dict) and not has_wire_type(value)
 
 
 def read(value: dict[str, Any], text: str | None) -> Reading:

@@ -48,7 +48,8 @@ class _Walk:
 
     def object(self, level: int = 0) -> Iterator[Message]:
         """Yield the messages in the next object: the file (0), its log (1), an entry (2)."""
-        cursor, entry = self._cursor, str(self._entry)
+        cursor, entry, before = self._cursor, str(self._entry), self.number
+        address = ""
         for name in cursor.members():
             sign = cursor.peek()
             if name == "log" and sign == "{" and level == 0:
@@ -58,9 +59,11 @@ class _Walk:
             elif name == "_webSocketMessages" and sign == "[":
                 yield from self._messages(entry)
             elif name == "request" and sign == "{":
-                yield Message(entry, self.number, None, label=_address(cursor.value()[0]))
+                address = _address(cursor.value()[0])
             else:
                 cursor.value()
+        if level == 2 and self.number > before:
+            yield Message(entry, self.number, None, label=address)
 
     def _entries(self) -> Iterator[Message]:
         for _ in self._cursor.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from eventstore.capture.import_formats.members import message_of, read_time
+from eventstore.capture.import_formats.members import has_wire_type, message_of, read_time
 from eventstore.capture.import_formats.reading import Reading, ValueFormat
 from eventstore.capture.object_text import member_text
 from eventstore.realtime.catalogue import direction_of, is_known
@@ -41,7 +41,7 @@ def read(value: dict[str, Any], text: str | None) -> Reading:
 
 def _is_event(value: dict[str, Any]) -> bool:
     type_ = value.get("type")
-    return isinstance(type_, str) and ("." in type_ or is_known(type_))
+    return has_wire_type(value) or (isinstance(type_, str) and is_known(type_))
 
 
 def _trace(value: dict[str, Any]) -> str:

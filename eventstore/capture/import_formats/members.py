@@ -50,6 +50,12 @@ def first_direction(value: Mapping[str, Any]) -> str | None:
     return next(filter(None, found), None)
 
 
+def has_wire_type(value: Mapping[str, Any]) -> bool:
+    """Return True if an object's type is of the wire: all have a dot, save `error` and `ping`."""
+    type_ = value.get("type")
+    return isinstance(type_, str) and "." in type_
+
+
 class Time(NamedTuple):
     """A time that a file has.
 

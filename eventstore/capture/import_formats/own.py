@@ -14,7 +14,7 @@ from eventstore.realtime.values import dumps
 
 def looks_like(value: dict[str, Any]) -> bool:
     """Return True if an object is an envelope, or a bare event of a type that is known."""
-    if value.get("direction") in DIRECTIONS and not isinstance(value["direction"], list):
+    if value.get("direction") in DIRECTIONS:
         return isinstance(value.get("event"), dict) or isinstance(value.get("frame"), str)
     type_ = value.get("type")
     return "direction" not in value and isinstance(type_, str) and is_known(type_)

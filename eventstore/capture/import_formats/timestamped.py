@@ -8,6 +8,7 @@ from eventstore.capture.import_formats.members import (
     TIME_KEYS,
     direction_word,
     first_time,
+    has_wire_type,
     message_key,
     message_of,
     read_time,
@@ -31,11 +32,9 @@ def looks_like(value: dict[str, Any]) -> bool:
 
 
 def _is_envelope(value: dict[str, Any]) -> bool:
-    direction, type_ = value.get("direction"), value.get("type")
+    direction = value.get("direction")
     is_told = direction == STORE or direction_word(direction) is not None
-    # Types of the wire have a dot, save `error` and `ping`, which hold no event; `log` is a log's.
-    is_bare = isinstance(type_, str) and "." in type_
-    return (is_told or not is_bare) and _key(value) is not None
+    return (is_told or not has_wire_type(value)) and _key(value) is not None
 
 
 def _key(value: dict[str, Any]) -> str | None:

@@ -114,6 +114,7 @@ def test_a_word_that_is_no_direction_is_refused() -> None:
         ({"direction": "server", "event": DONE}, "jsonl"),
         (DONE, "jsonl"),
         ({**DONE, "source": "user", "data": {}}, "jsonl"),
+        ({**DONE, "source": "server", "event": {"type": "response.create"}}, "jsonl"),
     ],
 )
 def test_a_message_is_told_by_its_members(value: Any, name: str) -> None:

@@ -22,6 +22,7 @@ from eventstore.store.read_stream import StoredEvent
 #: Messages that one such file may hold: some thirty bytes of memory each say where they are.
 MOST_MESSAGES = 5_000_000
 MOST_CONNECTIONS = 100_000
+_MOST_BAD = 10_000
 
 
 class Message(NamedTuple):
@@ -104,13 +105,11 @@ class Connections:
                 count = len(one.numbers)
                 notes.frames -= count
                 if count:
-                    name = one.label or "a connection"
-                    notes.left_out.append(
-                        f"{name} ({count:,} messages that are no Realtime events)"
-                    )
+                    told = f"{count:,} messages that are no Realtime events"
+                    notes.left_out.append(f"{one.label or 'a connection'} ({told})")
 
     def _copy(self, messages: Iterable[Message], notes: Notes) -> None:
-        offset = 0
+        offset = bad = 0
         for count, message in enumerate(messages, 1):
             if count > MOST_MESSAGES or len(self._connections) > MOST_CONNECTIONS:
                 raise InvalidInputError(
@@ -122,6 +121,9 @@ class Connections:
             reading = message.reading
             if isinstance(reading, BadLine):
                 connection.bad.append(reading)
+                bad += 1
+                if bad > _MOST_BAD:
+                    raise InvalidInputError(f"more than {_MOST_BAD:,} messages cannot be read")
             if not isinstance(reading, Reading):
                 continue
             notes.add(reading)

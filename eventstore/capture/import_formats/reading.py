@@ -12,6 +12,9 @@ from eventstore.realtime.catalogue import is_known
 from eventstore.realtime.frames import Frame, parse
 
 
+_MOST_NAMED = 10
+
+
 class Reading(NamedTuple):
     """What one entry of a file holds.
 
@@ -100,7 +103,9 @@ class Notes:
             told.append(f"entries that hold no message were left out: {self.without_frame:,}")
         if self.repeats:
             told.append(f"messages that the file counts and does not hold: {self.repeats:,}")
-        told += [f"left out: {connection}" for connection in self.left_out]
+        told += [f"left out: {connection}" for connection in self.left_out[:_MOST_NAMED]]
+        if len(self.left_out) > _MOST_NAMED:
+            told.append(f"left out: {len(self.left_out) - _MOST_NAMED:,} more connections")
         return told
 
 

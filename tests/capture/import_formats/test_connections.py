@@ -43,6 +43,12 @@ def test_each_realtime_websocket_of_a_har_becomes_a_session(store: EventStore) -
     assert [one.added for one in imported(store, content)] == [0, 0]
 
 
+def test_many_other_websockets_are_counted_and_not_all_named() -> None:
+    entries = [har_entry(ECHO, f"wss://a{number}.example/") for number in range(15)]
+    told = read(har(har_entry(CALL), *entries)).warnings
+    assert len(told) == 11 and told[-1] == "left out: 5 more connections"
+
+
 def test_websockets_without_a_named_session_are_told_apart(store: EventStore) -> None:
     unnamed = [frame for frame in call("sess_1") if "session.created" not in str(frame.text)]
     other = [unnamed[0], *unnamed]

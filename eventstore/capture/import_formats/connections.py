@@ -116,7 +116,9 @@ class Connections:
                     f"more than {MOST_MESSAGES:,} messages, or {MOST_CONNECTIONS:,} connections;"
                     " split the file"
                 )
-            connection = self._connections.setdefault(message.connection, _Connection())
+            connection = self._connections.get(message.connection)
+            if connection is None:
+                connection = self._connections[message.connection] = _Connection()
             connection.label = connection.label or message.label
             reading = message.reading
             if isinstance(reading, BadLine):

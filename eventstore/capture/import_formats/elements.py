@@ -27,9 +27,15 @@ _LISTS = (
 _OF_MESSAGES = frozenset({"type", "direction", "source", "run_type", "eventName", *MESSAGE_KEYS})
 
 
+def from_start(stream: BinaryIO) -> bytes:
+    """Go to the start of a file, behind any mark, and return its first byte that says something."""
+    stream.seek(0)
+    return first_byte(stream)
+
+
 def is_har(stream: BinaryIO) -> bool:
     """Return True if a file is one object that begins as HAR files do."""
-    first_byte(stream)
+    from_start(stream)
     cursor = JsonCursor(stream)
     try:
         for name in cursor.members():
@@ -45,17 +51,17 @@ def is_har(stream: BinaryIO) -> bool:
 
 def layout_of(stream: BinaryIO) -> Layout:
     """Tell where the objects of a file stand; the file begins with `{` or `[`."""
-    if first_byte(stream) == b"[":
+    if from_start(stream) == b"[":
         return array_elements
     if (name := _list_name(stream)) is not None:
         return partial(_listed, name=name)
-    first_byte(stream)
+    from_start(stream)
     return lines if _first_line_is_whole(stream) or not _has_value(stream) else _values
 
 
 def _list_name(stream: BinaryIO) -> str | None:
     """Return the name of the list that a file holds which is one object; None where it is not."""
-    first_byte(stream)
+    from_start(stream)
     cursor = JsonCursor(stream)
     try:
         for name in cursor.members():
@@ -84,7 +90,7 @@ def _first_line_is_whole(stream: BinaryIO) -> bool:
 
 
 def _has_value(stream: BinaryIO) -> bool:
-    first_byte(stream)
+    from_start(stream)
     try:
         value, _ = JsonCursor(stream).value()
     except BrokenJsonError:
@@ -94,7 +100,6 @@ def _has_value(stream: BinaryIO) -> bool:
 
 def _values(stream: BinaryIO) -> Elements:
     """Values one behind the other, each on as many lines as it likes."""
-    first_byte(stream)
     cursor, number = JsonCursor(stream), 0
     while cursor.peek():
         number += 1
@@ -109,7 +114,6 @@ def _values(stream: BinaryIO) -> Elements:
 
 def _listed(stream: BinaryIO, name: str) -> Elements:
     """The elements of one member of the file's object."""
-    first_byte(stream)
     cursor, number = JsonCursor(stream), 0
     try:
         for key in cursor.members():

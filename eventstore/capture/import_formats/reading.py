@@ -11,7 +11,6 @@ from eventstore.capture.jsonl import Place
 from eventstore.realtime.catalogue import is_known
 from eventstore.realtime.frames import Frame, parse
 
-
 _MOST_NAMED = 10
 
 

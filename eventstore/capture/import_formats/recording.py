@@ -19,7 +19,7 @@ from eventstore.capture.import_formats import (
     yaml_values,
 )
 from eventstore.capture.import_formats.connections import Connections, Message, Numbered
-from eventstore.capture.import_formats.elements import Layout, is_har, layout_of
+from eventstore.capture.import_formats.elements import Layout, from_start, is_har, layout_of
 from eventstore.capture.import_formats.nested import Entry, messages_of
 from eventstore.capture.import_formats.reading import Notes, Reading, ValueFormat
 from eventstore.capture.import_formats.registry import FORMATS, format_of, value_format
@@ -30,7 +30,6 @@ from eventstore.capture.jsonl import (
     BadLine,
     Place,
     array_elements,
-    first_byte,
     lines,
     parse_object,
     read_numbered,
@@ -143,8 +142,7 @@ def _entries(stream: BinaryIO, layout: Layout | None) -> _Entries:
 
 
 def _json_entries(layout: Layout, stream: BinaryIO) -> _Entries:
-    stream.seek(0)
-    first_byte(stream)
+    from_start(stream)
     for number, line in layout(stream):
         if isinstance(line, BadLine):
             yield Entry(number, line, None)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import BinaryIO
 
 from eventstore.capture.import_formats.members import direction_word, read_time
@@ -57,8 +59,9 @@ def read(stream: BinaryIO) -> Iterator[tuple[int, Reading | BadLine]]:
 def _reading(match: re.Match[str], more: list[str]) -> Reading:
     text = match["frame"].rstrip()
     if more and parse(text) is None:
-        whole = "\n".join((match["frame"], *more)).rstrip()
-        text = whole if parse(whole) is not None else text
+        whole = "\n".join((match["frame"], *more))
+        with suppress(ValueError, RecursionError):
+            text = whole[: json.JSONDecoder().raw_decode(whole)[1]]
     direction = direction_word(match["arrow"])
     if direction is None:
         return Reading(None)

@@ -7,7 +7,7 @@ import json
 
 import pytest
 import zstandard
-from capture.import_formats.written import WRITTEN, Written, calls, read
+from capture.import_formats.written import CALL, WRITTEN, Written, calls, read
 from hypothesis import given
 from hypothesis import strategies as st
 from support.examples import examples
@@ -43,6 +43,12 @@ def test_a_call_is_read_as_it_was(written: Written, call: list[Frame]) -> None:
     assert found.format == written.format
     assert found.bad == [] and found.warnings == []
     assert [seen(frame, written) for frame in found.frames] == expected(call, written)
+
+
+@each_format
+def test_a_byte_order_mark_is_no_part_of_a_file(written: Written) -> None:
+    content = written.write(CALL)
+    assert read(b"\xef\xbb\xbf" + content) == read(content)
 
 
 @each_format

@@ -199,9 +199,9 @@ def test_a_log_of_wscat_with_times_and_colours_is_read() -> None:
     )
     found = read(content.encode())
     assert found.format == "wscat"
-    assert [(frame.direction, frame.at) for frame in found.frames] == [
-        (SERVER, 1_780_000_000_000_000),
-        (CLIENT, 1_780_000_001_000_000),
+    assert found.frames == [
+        Frame(SERVER, '{"type":"session.created",\n  "session":{}}', 1_780_000_000_000_000),
+        Frame(CLIENT, '{"type":"response.create"}', 1_780_000_001_000_000),
     ]
 
 

@@ -45,7 +45,12 @@ def calls(draw: st.DrawFn) -> list[Frame]:
     """A call: frames that are events in one line each, with times to the microsecond."""
     made = []
     for event, at, ascii_ in draw(
-        st.lists(st.tuples(events(), _TIMES, st.booleans()), min_size=1, max_size=6)
+        st.lists(
+            st.tuples(events(), _TIMES, st.booleans()),
+            min_size=1,
+            max_size=6,
+            unique_by=lambda one: one[1],
+        )
     ):
         text = json.dumps(event, ensure_ascii=ascii_)
         made.append(Frame(_TYPES[event["type"]], text, at))
@@ -173,7 +178,8 @@ def _cassette(frames: list[Frame]) -> bytes:
 
 def _cassette_yaml(frames: list[Frame]) -> bytes:
     made = {"version": 1, "interactions": _interactions(frames, whole=False)}
-    return yaml.safe_dump(made, sort_keys=False, allow_unicode=True).encode()
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    return yaml.dump(made, Dumper=dumper, sort_keys=False, allow_unicode=True).encode()
 
 
 def _agents_sdk(frames: list[Frame]) -> bytes:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from eventstore.capture.import_formats.members import has_wire_type, message_of, read_time
+from eventstore.capture.import_formats.members import (
+    Time,
+    has_wire_type,
+    message_of,
+    read_time,
+)
 from eventstore.capture.import_formats.reading import Reading, ValueFormat
 from eventstore.capture.object_text import member_text
 from eventstore.realtime.catalogue import direction_of, is_known
@@ -22,21 +27,32 @@ def looks_like(value: dict[str, Any]) -> bool:
 
 
 def read(value: dict[str, Any], text: str | None) -> Reading:
-    """Read a run; those of chains, tools and models around the events hold no message."""
-    time = read_time(value.get("start_time"))
-    for side in _SIDES:
-        holder = value.get(side)
-        if not isinstance(holder, dict):
-            continue
-        if _is_event(holder):
-            frame = Frame(direction_of(holder), message_of(value, side, text), time.at)
-            return Reading(frame, time.unread, connection=_trace(value))
-        key = next((key for key in _INNER if _is_event(mapping(holder.get(key)))), None)
-        if key is not None:
-            inner = None if text is None else member_text(text, side, holder)
-            frame = Frame(direction_of(holder[key]), message_of(holder, key, inner), time.at)
-            return Reading(frame, time.unread, connection=_trace(value))
-    return Reading(None)
+    """Read a run; those of chains, tools and models around the events hold no message.
+
+    Where both its inputs and its outputs are events, these came when it ended.
+    """
+    start, end = read_time(value.get("start_time")), read_time(value.get("end_time"))
+    sent = _of_side(value, "inputs", text, start)
+    received = _of_side(value, "outputs", text, start)
+    if sent is None or received is None:
+        return sent or received or Reading(None)
+    if end.at is not None:
+        received = _of_side(value, "outputs", text, end)
+    return sent._replace(also=received)
+
+
+def _of_side(value: dict[str, Any], side: str, text: str | None, time: Time) -> Reading | None:
+    """Return the event that a run has as its inputs, or as its outputs; None where it has none."""
+    holder, key = value, side
+    if not _is_event(mapping(value.get(side))):
+        inner = mapping(value.get(side))
+        found = next((key for key in _INNER if _is_event(mapping(inner.get(key)))), None)
+        if found is None:
+            return None
+        text = None if text is None else member_text(text, side, inner)
+        holder, key = inner, found
+    frame = Frame(direction_of(holder[key]), message_of(holder, key, text), time.at)
+    return Reading(frame, time.unread, connection=_trace(value))
 
 
 def _is_event(value: dict[str, Any]) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, NamedTuple
 
 from eventstore.capture.object_text import member_text
@@ -21,6 +23,13 @@ TIME_KEYS = (
     *("at", "timestamp", "time", "ts", "datetime", "date", "created_at", "received_at"),
     "@timestamp",
 )
+# Others that do: eventTime, time_ms, createdAt, log_ts. A timeout is none, nor a realtime.
+_TIME_NAME = re.compile(
+    r"((?<!run)(?<!real)(?<!up)time(_?stamp)?|(created|received|sent|logged|recorded)_?at"
+    r"|(^|_)ts|(^|_)date)(_?(ms|us|ns|utc|iso|millis|seconds))?$",
+    re.IGNORECASE,
+)
+_MEMBERS, _LONGEST_NAME = 50, 40
 #: Members that hold the message itself.
 MESSAGE_KEYS = ("data", "event", "frame", "message", "payload", "body", "content", "raw", "json")
 
@@ -78,10 +87,18 @@ def read_time(value: Any) -> Time:
         return Time(None, value)
 
 
+def time_keys(value: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the names of an entry's members that hold a time, by their names: the usual first."""
+    yield from (key for key in TIME_KEYS if key in value)
+    for key in islice(value, _MEMBERS):
+        if key not in TIME_KEYS and len(key) <= _LONGEST_NAME and _TIME_NAME.search(key):
+            yield key
+
+
 def first_time(value: Mapping[str, Any]) -> Time:
     """Return the time of an entry: the first that is understood, under whichever key."""
     unread = None
-    for key in TIME_KEYS:
+    for key in time_keys(value):
         time = read_time(value.get(key))
         if time.at is not None:
             return time

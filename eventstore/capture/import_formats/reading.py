@@ -23,6 +23,7 @@ class Reading(NamedTuple):
         place: where the frame was stored, as exported lines say it.
         repeats: how many more messages the entry stands for, which are not in the file.
         connection: which of a file's connections it belongs to, in formats that mix them.
+        also: what else the entry holds, where it holds two messages.
     """
 
     frame: Frame | None
@@ -30,6 +31,7 @@ class Reading(NamedTuple):
     place: Place = Place()
     repeats: int = 0
     connection: str = ""
+    also: Reading | None = None
 
 
 class ValueFormat(NamedTuple):

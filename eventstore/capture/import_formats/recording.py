@@ -193,6 +193,8 @@ def _readings(entries: _Entries, one: ValueFormat) -> Iterator[tuple[int, Readin
             seq = (0 if begins else seq) + (reading.frame is not None)
             reading = reading._replace(place=Place(seq))
         yield number, reading
+        if reading.also is not None:
+            yield number, reading.also
 
 
 def _noted(readings: Iterable[tuple[int, Reading | BadLine]], notes: Notes) -> Iterator[Numbered]:

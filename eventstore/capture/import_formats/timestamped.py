@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from eventstore.capture.import_formats.members import (
-    TIME_KEYS,
     direction_word,
     first_time,
     has_wire_type,
     message_key,
     message_of,
-    read_time,
+    time_keys,
 )
 from eventstore.capture.import_formats.reading import Reading, ValueFormat
 from eventstore.capture.jsonl import Place
@@ -19,16 +18,16 @@ from eventstore.realtime.catalogue import direction_of
 from eventstore.realtime.frames import STORE, Frame, parse
 from eventstore.realtime.values import dumps, identifier, integer, mapping
 
-_OTHER_TIMES = tuple(key for key in TIME_KEYS if key != "at")
+# Where a bare event may have one: events of the wire have none of these.
+_BARE_KEYS = ("timestamp", "at", "time", "ts", "_timestamp", "_time", "_ts", "@timestamp")
 
 
 def looks_like(value: dict[str, Any]) -> bool:
     """Return True if an object is an envelope, or an event, with such a time."""
-    if value.get("at") is not None:
-        return False
     if _is_envelope(value):
-        return any(key in value for key in _OTHER_TIMES)
-    return isinstance(value.get("type"), str) and "direction" not in value and "timestamp" in value
+        return value.get("at") is None and any(key != "at" for key in time_keys(value))
+    is_bare = isinstance(value.get("type"), str) and "direction" not in value
+    return is_bare and any(key in value for key in _BARE_KEYS)
 
 
 def _is_envelope(value: dict[str, Any]) -> bool:
@@ -53,11 +52,11 @@ def _event(value: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def read(value: dict[str, Any], text: str | None) -> Reading:
-    """Read an object. A bare event is kept whole, with its `timestamp`."""
+    """Read an object. A bare event is kept whole, with its time."""
     if not _is_envelope(value):
         if not isinstance(value.get("type"), str):
             return Reading(None)
-        time = read_time(value.get("timestamp"))
+        time = first_time({key: value[key] for key in _BARE_KEYS if key in value})
         whole = dumps(value) if text is None else text
         return Reading(Frame(direction_of(value), whole, time.at), time.unread)
     key = _key(value) or "event"

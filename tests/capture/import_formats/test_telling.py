@@ -59,6 +59,35 @@ def test_a_time_that_is_not_understood_is_told_and_left_out(time: Any) -> None:
     assert "1 of 1 times are not understood" in told and "\n" not in told
 
 
+@pytest.mark.parametrize("key", ["Timestamp", "eventTime", "time_ms", "createdAt", "log_ts", "ts"])
+def test_a_time_has_many_names(key: str) -> None:
+    envelope = {"direction": "server", key: 1780000000250, "event": DONE}
+    assert one(envelope).at == 1_780_000_000_250_000
+    assert one({"direction": "in", key: 1780000000250, "data": DONE}).at == 1_780_000_000_250_000
+    assert read(jsonl({**envelope, key: "noon"})).warnings
+
+
+@pytest.mark.parametrize("key", ["timeout", "timezone", "runtime", "realtime", "update", "events"])
+def test_what_only_sounds_like_a_time_is_none(key: str) -> None:
+    found = read(jsonl({"direction": "server", key: 30, "event": DONE}))
+    assert found.format == "jsonl" and found.warnings == []
+
+
+@pytest.mark.parametrize("key", ["timestamp", "at", "_ts", "@timestamp"])
+def test_a_bare_event_may_have_a_time_and_is_kept_whole(key: str) -> None:
+    line = {**DONE, key: 1780000000250}
+    assert one(line) == Frame(SERVER, json.dumps(line), 1_780_000_000_250_000)
+
+
+def test_a_run_may_have_an_event_on_each_side() -> None:
+    times = {"start_time": 1780000000, "end_time": 1780000001}
+    found = read(jsonl({"run_type": "llm", "inputs": CREATE, "outputs": {"event": DONE}, **times}))
+    assert [(frame.direction, frame.at) for frame in found.frames] == [
+        (CLIENT, 1_780_000_000_000_000),
+        (SERVER, 1_780_000_001_000_000),
+    ]
+
+
 def test_a_time_that_is_missing_or_null_is_no_fault() -> None:
     found = read(jsonl({"timestamp": None, "event": DONE}, {"timestamp": "", "event": DONE}))
     assert [frame.at for frame in found.frames] == [None, None] and found.warnings == []

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple
 
-from eventstore.capture.import_formats.reading import Notes, Reading, is_realtime_event
+from eventstore.capture.import_formats.reading import Notes, Reading, is_broken, is_realtime_event
 from eventstore.capture.jsonl import BadLine, Place, envelope_line, parse_object
 from eventstore.capture.jsonl import frame_of as frame_of_line
 from eventstore.errors import InvalidInputError
@@ -54,6 +54,7 @@ class _Connection:
     numbers: array[int] = field(default_factory=_numbers)
     offsets: array[int] = field(default_factory=_numbers)
     bad: list[BadLine] = field(default_factory=list)
+    broken: int = 0
     known: bool = False
 
     def sort(self) -> None:
@@ -104,6 +105,7 @@ class Connections:
                 del self._connections[key]
                 count = len(one.numbers)
                 notes.frames -= count
+                notes.broken -= one.broken
                 if count:
                     told = f"{count:,} messages that are no Realtime events"
                     notes.left_out.append(f"{one.label or 'a connection'} ({told})")
@@ -131,6 +133,7 @@ class Connections:
             notes.add(reading)
             if reading.frame is None:
                 continue
+            connection.broken += is_broken(reading.frame)
             connection.known = connection.known or is_realtime_event(reading.frame)
             before = connection.times[-1] if connection.times else 0
             at = reading.frame.at

@@ -50,32 +50,34 @@ def _columns_of(head: str) -> tuple[str, _Columns] | None:
     for separator in sorted(_SEPARATORS, key=first.count, reverse=True):
         rows = []
         try:
-            for row in _rows(io.StringIO(head, newline=""), separator):
+            for row in _rows(io.StringIO(head, newline=""), separator, strict=False):
                 rows += [row] if any(row) else []
                 if len(rows) > 1:
                     break
         except csv.Error:
             continue
-        if rows and (columns := _named(rows[0])) is not None and _has_frames(rows[1:], columns):
+        if rows and (columns := _named(rows[0], rows[1:])) is not None:
             return separator, columns
     return None
 
 
-def _named(headings: list[str]) -> _Columns | None:
+def _named(headings: list[str], rows: list[list[str]]) -> _Columns | None:
+    """Tell the columns by their headings; that of frames has JSON in the first rows as well."""
     places = {name.strip().lower(): place for place, name in enumerate(headings)}
-    frame = _first(places, _FRAME_NAMES)
-    if frame is None:
-        return None
-    rest = {name: place for name, place in places.items() if place != frame}
-    return _Columns(frame, _first(rest, _DIRECTION_NAMES), _first(rest, _TIME_NAMES))
+    for name in _FRAME_NAMES:
+        frame = places.get(name)
+        if frame is not None and all(_has_json(row, frame) for row in rows):
+            rest = {name: place for name, place in places.items() if place != frame}
+            return _Columns(frame, _first(rest, _DIRECTION_NAMES), _first(rest, _TIME_NAMES))
+    return None
 
 
 def _first(places: Mapping[str, int], names: tuple[str, ...]) -> int | None:
     return next((places[name] for name in names if name in places), None)
 
 
-def _has_frames(rows: list[list[str]], columns: _Columns) -> bool:
-    return all(_cell(row, columns.frame).lstrip().startswith("{") for row in rows)
+def _has_json(row: list[str], place: int) -> bool:
+    return _cell(row, place).lstrip().startswith("{")
 
 
 def _cell(row: list[str], place: int | None) -> str:
@@ -95,8 +97,8 @@ def read(stream: BinaryIO) -> Iterator[tuple[int, Reading | BadLine]]:
     stream.seek(start)
     separator, columns = found
     lines = _Lines(stream, separator)
-    rows = _rows(lines, separator)
-    number = 0
+    rows = _rows(lines, separator, strict=True)
+    number, is_behind_headings = 0, False
     while True:
         number += 1
         lines.spent = 0
@@ -109,14 +111,15 @@ def read(stream: BinaryIO) -> Iterator[tuple[int, Reading | BadLine]]:
             continue
         if row is None:
             return
-        if number > 1 and any(row):
+        if is_behind_headings and any(row):
             yield number, _reading(row, columns)
+        is_behind_headings = is_behind_headings or any(row)
 
 
-def _rows(lines: Iterable[str], separator: str) -> Iterator[list[str]]:
+def _rows(lines: Iterable[str], separator: str, strict: bool) -> Iterator[list[str]]:
     # The module's limit, for the whole process, is 128 kB: a second of audio is more.
     csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE))
-    return csv.reader(lines, delimiter=separator)
+    return csv.reader(lines, delimiter=separator, strict=strict)
 
 
 class _Lines:
@@ -132,11 +135,13 @@ class _Lines:
         self._decode = codecs.getincrementaldecoder("utf-8")("strict").decode
 
     def __iter__(self) -> Iterator[str]:
-        while line := self._decode(self._stream.readline(MAX_LINE)):
+        while piece := self._stream.readline(MAX_LINE):
+            line = self._decode(piece)
             self.spent += len(line) + _CELL * line.count(self._separator)
             if self.spent > 2 * MAX_LINE:
                 raise InvalidInputError(TOO_LONG)
             yield line
+        self._decode(b"", final=True)  # raises where the last character is cut
 
 
 def _reading(row: list[str], columns: _Columns) -> Reading:

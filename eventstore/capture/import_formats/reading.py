@@ -63,6 +63,7 @@ class Notes:
         unread_times: how many times were not understood.
         without_frame: how many entries hold no frame.
         repeats: how many messages were counted by whoever wrote the file, and not written.
+        broken: how many frames are no JSON objects.
         left_out: the other connections that were left out.
     """
 
@@ -71,17 +72,23 @@ class Notes:
     unread_times: int = 0
     without_frame: int = 0
     repeats: int = 0
+    broken: int = 0
     left_out: list[str] = field(default_factory=list)
     _example: str = ""
 
+    def add_own(self, frame: Frame) -> None:
+        """Count a frame of our own format, which keeps what is no JSON as it is."""
+        self.frames += 1
+        self.known = self.known or is_known_event(frame)
+
     def add(self, reading: Reading) -> None:
-        """Count an entry."""
+        """Count an entry of another format."""
         self.repeats += reading.repeats
         if reading.frame is None:
             self.without_frame += 1
             return
-        self.frames += 1
-        self.known = self.known or is_known_event(reading.frame)
+        self.add_own(reading.frame)
+        self.broken += is_broken(reading.frame)
         if reading.unread_time is not None:
             self.unread_times += 1
             self._example = self._example or brief(reading.unread_time)
@@ -100,6 +107,11 @@ class Notes:
                 f" {self._example}: a time needs its date, or to count from 1970; these frames"
                 " have none"
             )
+        if self.broken:
+            told.append(
+                f"messages that are no JSON objects, as where a file is cut off: {self.broken:,};"
+                " they are kept as they are"
+            )
         if self.without_frame:
             told.append(f"entries that hold no message were left out: {self.without_frame:,}")
         if self.repeats:
@@ -114,6 +126,11 @@ def is_known_event(frame: Frame) -> bool:
     """Return True if a frame is an event of a type that is known."""
     type_ = _type(frame)
     return type_ is not None and is_known(type_)
+
+
+def is_broken(frame: Frame) -> bool:
+    """Return True if a frame is text, and no JSON object."""
+    return isinstance(frame.text, str) and parse(frame.text) is None
 
 
 def is_realtime_event(frame: Frame) -> bool:

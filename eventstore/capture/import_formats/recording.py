@@ -211,7 +211,7 @@ def _own(stream: BinaryIO, notes: Notes) -> Iterator[Numbered]:
     stream.seek(0)
     for number, frame, place in read_numbered(stream):
         if not isinstance(frame, BadLine):
-            notes.add(Reading(frame))
+            notes.add_own(frame)
         yield number, frame, place
 
 

@@ -254,6 +254,20 @@ def test_columns_of_a_table_are_found_by_their_names(separator: str, headings: A
     ]
 
 
+def test_the_column_of_frames_is_the_one_with_json() -> None:
+    content = 'event,at,payload\nresponse.done,1780000000,"{""type"":""response.done""}"\n'
+    assert read(f"\n{content}".encode()).frames[0].text == '{"type":"response.done"}'
+
+
+@pytest.mark.parametrize("name", ["csv", "wscat", "mitmproxy"])
+def test_a_text_that_is_cut_off_is_told(name: str) -> None:
+    content = WRITTEN[name].write(CALL)
+    if name == "wscat":
+        content = content.removesuffix(b"Disconnected (code: 1000)\n")
+    found = read(content.rstrip()[:-5])
+    assert found.bad or any("no JSON objects" in told for told in found.warnings)
+
+
 def test_a_table_without_directions_goes_by_types_and_a_long_cell_is_read() -> None:
     text = json.dumps({"type": "input_audio_buffer.append", "audio": "A" * 400_000})
     quoted = text.replace('"', '""')

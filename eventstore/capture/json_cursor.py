@@ -61,7 +61,8 @@ class JsonCursor:
         while True:
             try:
                 value, end = self._decoder.raw_decode(self._buffer, self._position)
-                if end < len(self._buffer) or self._ended or self._buffer[end - 1] in '}]"':
+                is_closed = self._buffer[end - 1] in '}]"'  # a number may go on: 1, 1.5, 1.5e10
+                if is_closed or self._ended or end + _CUT < len(self._buffer):
                     text = self._buffer[self._position : end]
                     self._position = end
                     return value, text

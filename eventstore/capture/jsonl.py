@@ -145,7 +145,7 @@ def array_elements(stream: BinaryIO) -> Iterator[tuple[int, bytes | BadLine]]:
             if len(buffer) - position > MAX_LINE:
                 yield number + 1, BadLine(number + 1, TOO_LONG)
                 return
-            piece = reader.read(max(_ARRAY_PIECE, len(buffer)))
+            piece = reader.read(max(_ARRAY_PIECE, len(buffer) - position))
             ended = not piece
             # Step back over a comma that was read before its element.
             buffer = ("," if number and not missing else "") + buffer[position:] + piece

@@ -25,7 +25,7 @@ def cursor(text: str) -> JsonCursor:
     piece=st.integers(1, 30),
     indent=st.sampled_from([None, 1]),
 )
-@examples(150)
+@examples(50)
 def test_values_come_out_as_they_stand(values: list[Any], piece: int, indent: int | None) -> None:
     texts = [json.dumps(value, ensure_ascii=False, indent=indent) for value in values]
     before, json_cursor._PIECE = json_cursor._PIECE, piece

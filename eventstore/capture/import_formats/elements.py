@@ -41,7 +41,7 @@ def is_har(stream: BinaryIO) -> bool:
         for name in cursor.members():
             if (name, cursor.peek()) in (("log", "{"), ("_webSocketMessages", "[")):
                 return True
-            if name in _OF_MESSAGES:
+            if name in _OF_MESSAGES or name in _LISTS:
                 return False
             cursor.value()
     except BrokenJsonError:

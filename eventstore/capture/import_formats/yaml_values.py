@@ -168,9 +168,11 @@ class _Builder:
         tag = event.tag
         if tag is None or tag == "!":
             tag = self._scalars.resolve(node_type, event.value, event.implicit)
-        if tag.endswith((":timestamp", ":value", ":merge")):
+        if tag.endswith((":str", ":timestamp", ":value", ":merge")):
             return event.value
-        return self._scalars.construct_object(node_type(tag, event.value), deep=True)
+        value = self._scalars.construct_object(node_type(tag, event.value), deep=True)
+        self._scalars.constructed_objects.clear()  # it keeps all that it has made
+        return value
 
 
 def _grown(size: int, more: int) -> int:

@@ -37,7 +37,7 @@ def is_one_line(reason: str) -> None:
 
 @each_format
 @given(call=calls())
-@examples(40)
+@examples(20)
 def test_a_call_is_read_as_it_was(written: Written, call: list[Frame]) -> None:
     found = read(written.write(call))
     assert found.format == written.format
@@ -69,7 +69,7 @@ def test_a_packed_file_is_read_as_what_is_in_it(
     length=st.integers(0, 40),
     instead=st.binary(max_size=20) | st.text("{}[]\",:\\\n \t-<>&*!|#'0e", max_size=12),
 )
-@examples(60)
+@examples(25)
 def test_damage_gives_frames_or_what_is_wrong(
     written: Written,
     call: list[Frame],
@@ -94,7 +94,7 @@ def test_damage_gives_frames_or_what_is_wrong(
     content=st.binary(max_size=80),
     name=st.sampled_from(sorted({one.format for one in WRITTEN.values()})),
 )
-@examples(300)
+@examples(150)
 def test_anything_in_any_format_gives_frames_or_what_is_wrong(content: bytes, name: str) -> None:
     try:
         read(content, name)
@@ -108,7 +108,7 @@ def test_anything_in_any_format_gives_frames_or_what_is_wrong(content: bytes, na
     ),
     content=st.text("{}[]\"',:\\\n -<>&*!|#a10.e%@`?~", max_size=40),
 )
-@examples(300)
+@examples(150)
 def test_anything_behind_a_formats_beginning_gives_frames_or_what_is_wrong(
     head: bytes, content: str
 ) -> None:

@@ -60,7 +60,7 @@ def calls(draw: st.DrawFn) -> list[Frame]:
 #: One call that does not change.
 CALL = [
     Frame(SERVER, '{"type":"session.created","session":{"id":"sess_1"}}', 1_780_000_000_050_000),
-    Frame(CLIENT, '{"type":"response.create", "a":"é\\ud83d"}', 1_780_000_000_100_001),
+    Frame(CLIENT, '{"type":"response.create", "a":"é\\ud83d\\ude00"}', 1_780_000_000_100_001),
     Frame(SERVER, '{"type":"response.done","response":{"id":"resp_1"}}', 1_780_000_001_000_000),
 ]
 

@@ -24,6 +24,7 @@ COUNTS = (
     "SELECT COUNT(*), COALESCE(SUM(head_seq), 0),"
     " COUNT(CASE WHEN sealed_seq = head_seq THEN 1 END) FROM streams WHERE erased_at IS NULL"
 )
+ANY = "SELECT head_seq FROM streams LIMIT 1"
 COUNT_RESPONSES = "SELECT COUNT(*) FROM responses"
 FOLD_ERRORS = "SELECT COUNT(*), COALESCE(SUM(fold_errors), 0) FROM sessions WHERE fold_errors > 0"
 WITH_FOLD_ERRORS = (
@@ -52,6 +53,16 @@ def troubles(engine: Engine) -> Troubles:
     behind = count_behind(engine)
     with read(engine) as tx:
         return Troubles(behind, count_failures(tx), int(tx.rows(FOLD_ERRORS)[0][1]))
+
+
+def see_that_it_answers(engine: Engine) -> None:
+    """Ask the database for a row of the log; what a session holds is not looked at.
+
+    Raises:
+        DatabaseUnavailableError: it does not answer.
+    """
+    with read(engine) as tx:
+        tx.row(ANY)
 
 
 def status(engine: Engine) -> dict[str, Any]:

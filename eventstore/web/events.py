@@ -16,8 +16,16 @@ from eventstore.queries import Queries
 from eventstore.realtime.frames import STORE, Frame
 from eventstore.realtime.values import dumps, loads
 from eventstore.store.filters import MAX_LIMIT, check_metadata
+from eventstore.store.page_bytes import PAGE_BYTES
 from eventstore.store.read_stream import StoredEvent
-from eventstore.store.sessions import find_head, is_closed, is_known, metadata_frame
+from eventstore.store.sessions import (
+    check_session_id,
+    find_head,
+    is_closed,
+    is_known,
+    metadata_frame,
+    read_metadata,
+)
 from eventstore.times import now
 from eventstore.web.access import Access
 from eventstore.web.documents import a_list, answer, documented, page_of
@@ -84,8 +92,8 @@ _APPEND_EXAMPLE = {
 _MOST_EVENTS = 10_000
 #: `events` or `masked_events` of `Queries`.
 Read = Callable[[str, int, int | None, str | None], Iterator[StoredEvent]]
-# Events of which one look takes so many at most.
-_AT_ONCE = 500
+# Events of which one look takes so many at most, or fewer that have more than so many bytes.
+_AT_ONCE, _BYTES = 500, 256 * 1024
 _POLL, _SLOWEST, _PING = 0.2, 1.0, 15.0
 
 
@@ -136,19 +144,21 @@ async def list_events(
 
 
 def _page(read: Read, session_id: str, after: int, limit: int, type_: str | None) -> Response:
-    found = []
+    data: list[dict[str, Any]] = []
+    size, has_more = 0, False
     for event in read(session_id, after + 1, None, type_):
-        found.append(_entry(event))
-        if len(found) > limit:
+        size += len(event.text)
+        has_more = len(data) == limit or bool(data and size > PAGE_BYTES)
+        if has_more:
             break
-    data = found[:limit]
+        data.append(_entry(event))
     return answer(
         {
             "object": "list",
             "data": data,
             "first_id": data[0]["id"] if data else None,
             "last_id": data[-1]["id"] if data else None,
-            "has_more": len(found) > limit,
+            "has_more": has_more,
         }
     )
 
@@ -175,16 +185,24 @@ async def _follow(
 ) -> AsyncIterator[bytes]:
     """Events as they come, as server-sent events; a line now and then keeps the connection."""
 
-    def read_some(first: int, last: int) -> bytes:
-        return b"".join(map(_told, read(session_id, first, last, type_)))
+    def read_some(first: int, last: int) -> tuple[bytes, int]:
+        """Some events, of a bounded number of bytes, and the seq of the last one."""
+        told, size = [], 0
+        for event in read(session_id, first, last, type_):
+            told.append(_told(event))
+            size += len(told[-1])
+            if size >= _BYTES:
+                return b"".join(told), event.seq
+        return b"".join(told), last
 
     pause, quiet = _POLL, 0.0
     while await goes_on(request):
         closed, head = await in_turn(request, _ends, queries, session_id)
         if head > after:
             last = min(head, after + _AT_ONCE)
-            yield await in_turn(request, read_some, after + 1, last)
-            after, pause, quiet = last, _POLL, 0.0
+            some, after = await in_turn(request, read_some, after + 1, last)
+            yield some
+            pause, quiet = _POLL, 0.0
             continue
         if closed:
             yield b"event: end\ndata: {}\n\n"
@@ -251,6 +269,8 @@ def _append(request: Request, access: Access, session_id: str, raw: bytes) -> Re
         if expected == 0:
             metadata = {**metadata, access.scope.key: access.scope.value}
     if metadata:
+        check_session_id(session_id)
+        check_metadata({**read_metadata(store.engine, session_id), **metadata})
         frames.insert(0, metadata_frame(metadata, None))
     at = now()
     timed = [frame if frame.at is not None else frame._replace(at=at) for frame in frames]

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Hashable
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from eventstore.errors import EventStoreError
 from eventstore.hosts import Visitors
 from eventstore.realtime.values import dumps
+from eventstore.web.bodies import Bodies
 from eventstore.web.errors import PRIVATE, failure
 from eventstore.web.health import Counts
 from eventstore.web.log import LOGGER, note_fault
 from eventstore.web.paths import routable
+from eventstore.web.requests import asker_of
 
 _THIS_MACHINE = Visitors("localhost")
+# The log's status of a request whose client hung up before it had sent all of it, as nginx has it.
+_GONE = 499
 
 #: Of an answer: nothing of it is framed, guessed at, kept by others, or run.
 HEADERS = {
@@ -33,6 +39,26 @@ class TooLargeError(Exception):
     """A body of more bytes than are taken."""
 
 
+class _Body:
+    """What has come of a request's body."""
+
+    def __init__(self, bodies: Bodies, most: int) -> None:
+        self._bodies, self._most = bodies, most
+        self._who: Hashable = None
+        self._size = 0
+
+    def grow(self, who: Hashable, size: int) -> None:
+        """Note that more of it has come. Raises TooLargeError or BusyError if it is too much."""
+        if self._size + size > self._most:
+            raise TooLargeError
+        self._bodies.take(who, size)
+        self._who, self._size = who, self._size + size
+
+    def give_back(self) -> None:
+        """Note that it is not held any more."""
+        self._bodies.give_back(self._who, self._size)
+
+
 class Guard:
     """Middleware around the application.
 
@@ -46,6 +72,7 @@ class Guard:
     def __init__(self, app: ASGIApp, counts: Counts, body_bytes: int, loopback_only: bool) -> None:
         self._app, self._counts = app, counts
         self._most, self._loopback_only = body_bytes, loopback_only
+        self._bodies = Bodies(body_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -53,15 +80,13 @@ class Guard:
             await self._app(scope, receive, send)
             return
         scope = routable(scope)
-        started, status, taken, begun = time.monotonic(), 500, 0, False
-        headers = Headers(scope=scope)
+        started, status, begun = time.monotonic(), 500, False
+        headers, body = Headers(scope=scope), _Body(self._bodies, self._most)
 
         async def limited() -> Message:
-            nonlocal taken
             message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > self._most:
-                raise TooLargeError
+            if message.get("body"):
+                body.grow(asker_of(Request(scope)), len(message["body"]))
             return message
 
         async def told(message: Message) -> None:
@@ -82,13 +107,16 @@ class Guard:
         except TooLargeError:
             message = f"the body has more than {self._most:,} bytes"
             await failure(Request(scope), 413, message, "too_large")(scope, receive, told)
+        except ClientDisconnect:
+            status = _GONE
         except Exception as error:
             # Not raised again: the server would log its message, which may hold what was said.
-            note_fault("a request", error)
+            _note_unforeseen(error, begun)
             if not begun:
                 answer = failure(Request(scope), 500, PRIVATE[500], "server_error")
                 await answer(scope, receive, told)
         finally:
+            body.give_back()
             self._note(scope, status, time.monotonic() - started)
 
     def _refusal(self, headers: Headers) -> tuple[int, str, str] | None:
@@ -112,6 +140,12 @@ class Guard:
         line = {"method": method, "route": route, "status": status, "ms": round(seconds * 1000, 1)}
         key = scope.get("state", {}).get("key_name")
         LOGGER.info(dumps(line if key is None else {**line, "key": key}))
+
+
+def _note_unforeseen(error: Exception, begun: bool) -> None:
+    """Note a fault; it is none where a session was erased while it was sent, say."""
+    if not (begun and isinstance(error.__cause__, EventStoreError)):
+        note_fault("a request", error)
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH"})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import anyio
@@ -16,7 +17,7 @@ from fastapi import APIRouter, Request, Response
 
 from eventstore.capture.relay_metrics import faults_family
 from eventstore.errors import EventStoreError
-from eventstore.store.status import Troubles, troubles
+from eventstore.store.status import Troubles, see_that_it_answers, troubles
 from eventstore.web.documents import answer
 from eventstore.web.errors import ApiError
 from eventstore.web.log import note_fault
@@ -78,7 +79,9 @@ class Readiness:
 
     async def _ask(self, stores: Stores) -> None:
         await anyio.to_thread.run_sync(
-            lambda: stores.reading.sessions(limit=1), limiter=self._thread, abandon_on_cancel=True
+            partial(see_that_it_answers, stores.reading.engine),
+            limiter=self._thread,
+            abandon_on_cancel=True,
         )
 
 

@@ -15,7 +15,7 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from eventstore.web.places import Place, ServerPlaces
-from eventstore.web.requests import asker_of
+from eventstore.web.requests import asker_of, find_access
 
 #: For a slash of an id while routes are looked for: no character, so no id that is kept has it.
 _SLASH = "\uffff"
@@ -55,7 +55,8 @@ class PlacedRoute(APIRoute):
                 places = places_of(request).reading
             else:
                 places = places_of(request).writing
-                await request.body()  # a client that sends slowly holds no place
+                if find_access(request) is not None:  # of others, no body is read
+                    await request.body()  # a client that sends slowly holds no place
             request.state.place = await places.take(asker_of(request))
             with request.state.place:
                 return await handler(request)

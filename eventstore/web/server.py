@@ -136,9 +136,15 @@ class Server(uvicorn.Server):
         self._ready(self.servers[0].sockets[0].getsockname()[1])
 
     async def shutdown(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
-        """Answer what is under way, and end the streams that have no end."""
+        """Answer what is under way, and end the streams that have no end.
+
+        Requests of which more is to come are cut off: nobody knows whether it does.
+        """
         state: State = self.config.app.state  # type: ignore[union-attr]
         state.stopping = True
+        for one in list(self.server_state.connections):
+            if isinstance(one, Connection) and one.is_half_sent():
+                one.transport.abort()
         await super().shutdown(sockets)  # type: ignore[arg-type]
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import socket
+from contextlib import ExitStack
 
 import httpx
 import pytest
 from support.relaying import bare_client, eventually, read_all, read_head
 from web.conftest import Serve
 
+from eventstore import EventStore, Frame
 from eventstore.web import connections, server
+from eventstore.web.in_thread import serving
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -18,7 +21,20 @@ def port_of(url: str) -> int:
     return int(url.rpartition(":")[2].partition("/")[0])
 
 
-@pytest.mark.parametrize("said", [b"", b"GET / HTTP/1.1\r\nHo"])
+#: A request of whose body only some comes; nobody has a key yet where one is asked for.
+EVENTS = b"POST /v1/realtime/sessions/a/events HTTP/1.1\r\n"
+HALF = EVENTS + b"Host: localhost\r\nContent-Length: 9\r\n\r\nab"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"GET / HTTP/1.1\r\nHo",
+        HALF,
+        HALF.replace(EVENTS, b"POST /sign-in HTTP/1.1\r\n"),
+    ],
+)
 def test_who_asks_for_nothing_is_cut_off(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, said: bytes
 ) -> None:
@@ -66,6 +82,41 @@ def test_idle_connections_keep_nobody_out_and_requests_too_many_are_refused(
             assert read_head(stream).startswith(b"HTTP/1.1 200")
         assert httpx.get(f"{url}/healthz").status_code == 503
     eventually(lambda: httpx.get(f"{url}/healthz").status_code == 200)
+
+
+def test_requests_that_are_half_sent_keep_nobody_out(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "MOST", 3)
+    monkeypatch.setattr(connections, "MOST", 3)
+    url = serve()
+    with bare_client(port_of(url), HALF), bare_client(port_of(url), HALF):
+        eventually(lambda: httpx.get(f"{url}/healthz").status_code == 200)
+
+
+def test_answers_that_nobody_reads_keep_nobody_out(
+    serve: Serve, store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "MOST", 3)
+    monkeypatch.setattr(connections, "MOST", 3)
+    store.append("long", [Frame("client", "x" * 500_000, None)] * 30)
+    url = serve()
+    asked = (
+        b"GET /v1/realtime/sessions/long/events?format=jsonl HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    )
+    with bare_client(port_of(url), asked) as first, bare_client(port_of(url), asked) as second:
+        for unread in (first, second):
+            assert read_head(unread).startswith(b"HTTP/1.1 200")
+        eventually(lambda: httpx.get(f"{url}/healthz").status_code == 200)
+
+
+def test_a_request_that_is_half_sent_does_not_hold_up_the_end(
+    store: EventStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    with ExitStack() as later, serving(store) as url:
+        later.enter_context(bare_client(port_of(url), HALF))
+        assert httpx.get(f"{url}/healthz").status_code == 200
+    assert not [line for line in caplog.messages if "Exception in ASGI" in line]
 
 
 def _is_cut_off(connection: socket.socket) -> bool:

@@ -1,0 +1,55 @@
+"""What a server foresees is no fault of its own, and one session keeps none from being ready."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import httpx
+from support.calls import voice_call
+from support.events import SESSION
+from support.relaying import bare_client, eventually
+from web.conftest import Serve
+
+from eventstore import EventStore, unforeseen
+from eventstore.store.transaction import write
+
+EVENTS = f"/v1/realtime/sessions/{SESSION}/events"
+
+
+def answers(url: str, status: int) -> int:
+    """How many answers the server counts with a status."""
+    lines = httpx.get(f"{url}/metrics").text.splitlines()
+    return sum(f'status="{status}"' in line and "_total" in line for line in lines)
+
+
+def test_a_client_that_hangs_up_is_no_fault(serve: Serve) -> None:
+    before, url = unforeseen.counted(), serve()
+    head = f"POST {EVENTS} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
+    with bare_client(int(url.rpartition(":")[2]), head.encode()):
+        eventually(lambda: answers(url, 200) > 0)
+    eventually(lambda: answers(url, 499) == 1)
+    assert unforeseen.counted() == before
+
+
+def test_a_session_that_is_erased_while_it_is_followed_is_no_fault(
+    serve: Serve, store: EventStore
+) -> None:
+    store.append(SESSION, voice_call().frames)
+    before, url = unforeseen.counted(), serve()
+    with httpx.stream("GET", f"{url}{EVENTS}?stream=true", timeout=20) as told:
+        pieces = told.iter_raw()
+        next(pieces)
+        store.erase(SESSION, vacuum=False)
+        with suppress(httpx.HTTPError):  # it ends early, as it should
+            b"".join(pieces)
+    assert httpx.get(f"{url}{EVENTS}").status_code == 410
+    assert unforeseen.counted() == before
+
+
+def test_a_session_that_is_damaged_keeps_no_server_from_being_ready(
+    serve: Serve, store: EventStore
+) -> None:
+    store.append(SESSION, voice_call().frames)
+    with write(store.engine) as tx:
+        tx.run("UPDATE sessions SET wire = '{'")
+    assert httpx.get(f"{serve()}/readyz").status_code == 200

@@ -6,6 +6,7 @@ Seconds count from the session's first event. docs/adr/0012 says why it is laid 
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -161,12 +162,12 @@ def _place_input(sound: SessionSound, clock: int) -> _Input:
 
 def _streamed(sound: SessionSound, heard: _Input) -> Iterator[Stretch]:
     """Streamed input: split where its format changes, and at real gaps."""
-    first = 0
+    first, breaks = 0, heard.placed.breaks
     begins = np.concatenate(([0.0], heard.sample_ends))
     for chunks in sound.live:
         last, offset = first + len(chunks.seqs), 0
-        breaks = [first, *(b for b in heard.placed.breaks if first < b < last), last]
-        for here, there in pairwise(breaks):
+        within = slice(bisect_right(breaks, first), bisect_left(breaks, last))
+        for here, there in pairwise([first, *breaks[within], last]):
             own = slice(here - first, there - first)
             starts, ends = heard.placed.starts[here:there], heard.placed.ends[here:there]
             warps = (starts - starts[0]) - (begins[here:there] - begins[here])

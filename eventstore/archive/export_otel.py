@@ -137,7 +137,7 @@ def _response(
             "eventstore.speech_to_first_audio": seconds_between(
                 state, moments.speech_ended, moments.first_audio
             ),
-            **_metadata(response),
+            **_metadata(state, response),
         }
     )
     if response.id in inputs:
@@ -162,9 +162,12 @@ def _configuration(response: Response) -> dict[str, Value | None]:
     }
 
 
-def _metadata(response: Response) -> dict[str, Value | None]:
+def _metadata(state: SessionState, response: Response) -> dict[str, Value | None]:
+    """A response's pairs; of a key that its session has too, the session's: docs/adr/0019."""
     pairs = metadata_pairs(response.wire.get("metadata"))
-    return {f"eventstore.metadata.{key}": value for key, value in pairs.items()}
+    return {
+        f"eventstore.metadata.{key}": state.metadata.get(key, value) for key, value in pairs.items()
+    }
 
 
 def finish_reasons(state: SessionState, response: Response) -> list[str] | None:

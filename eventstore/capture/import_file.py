@@ -293,11 +293,15 @@ def _survey(recording: Recording, keep_going: bool, redaction: Redaction) -> tup
     return parts, skipped
 
 
+# A store's notes that set a session's metadata.
+_WITH_METADATA = ("eventstore.session.metadata", "eventstore.session.opened")
+
+
 def _digest(part: _Survey, frame: Frame) -> None:
     """Add a frame to what the session's made id comes from; what a store noted does not count."""
     if frame.direction == STORE:
         event = parse(frame.text) if isinstance(frame.text, str) else None
-        if event is not None and event.get("type") == "eventstore.session.metadata":
+        if event is not None and event.get("type") in _WITH_METADATA:
             part.metadata.update(metadata_pairs(event.get("metadata")))
         return
     text = frame.text

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+
+import pytest
 from alembic import command
 from alembic.config import Config
 from hypothesis import given
@@ -12,9 +15,12 @@ from store.test_query_calls import database_url, shared_postgres_url, store
 from support.events import Call
 from support.examples import examples
 
-from eventstore import EventStore
+from eventstore import EventStore, InvalidInputError
+from eventstore.archive.export_otel import read_spans
 from eventstore.archive.export_parquet import _responses
+from eventstore.capture.jsonl import envelope_line
 from eventstore.store import schema
+from eventstore.store.read_stream import StoredEvent
 from eventstore.store.transaction import read
 
 __all__ = ["database_url", "shared_postgres_url", "store"]
@@ -65,6 +71,23 @@ def test_a_clients_metadata_move_no_cost_to_another_customer(store: EventStore) 
         exported = {(row[0], row[1]): dict(row[-2]) for row in _responses(tx, ["sess_1", "sess_2"])}
     assert exported["sess_1", "resp_0"] == {"customer": "7"}
     assert exported["sess_2", "resp_0"] == {"customer": "42"}
+    for session_id, customer in (("sess_1", "7"), ("sess_2", "42")):
+        told = [span.attributes for span in read_spans(store, session_id)]
+        by_response = {span.get("gen_ai.response.id"): span for span in told}
+        assert by_response["resp_0"]["eventstore.metadata.customer"] == customer
+
+
+def test_pairs_of_a_recording_leave_room_for_the_operators(store: EventStore) -> None:
+    """A session has so many pairs at most: what would push the operator's out is refused."""
+    made = Call().server("session.created", session={"id": "sess_1"})
+    for note in range(17):
+        made.store("opened", metadata={f"{note}_{n}": "x" for n in range(16)})
+    lines = b"".join(
+        envelope_line(StoredEvent(seq, frame.at, frame.direction, "", frame.text))
+        for seq, frame in enumerate(made.frames, 1)
+    )
+    with pytest.raises(InvalidInputError, match="at most 16 are allowed"):
+        store.import_file(io.BytesIO(lines), metadata={"customer": "7"})
 
 
 VALUES = st.sampled_from(("7", "42", "8"))

@@ -25,6 +25,7 @@ from starlette.testclient import TestClient
 from eventstore import EventStore
 from eventstore.realtime.values import dumps
 from eventstore.web import errors, events, live
+from eventstore.web.access import AccessKeys
 from eventstore.web.app import make_app
 from eventstore.web.errors import flat_routes
 from eventstore.web.requests import Stores
@@ -191,9 +192,13 @@ class _Soon:
 
 
 @contextmanager
-def client_of(store: EventStore) -> Iterator[TestClient]:
-    """The application of a store, called in this process; what it fails of is raised."""
-    app = make_app(Stores(store, store, None))
+def client_of(store: EventStore, keys: AccessKeys | None = None) -> Iterator[TestClient]:
+    """The application of a store, called in this process; what it fails of is raised.
+
+    Args:
+        keys: that requests come with; None where all are let in.
+    """
+    app = make_app(Stores(store, store, keys))
     with (
         mock.patch.object(live, "_SECOND", 0.0),
         mock.patch.object(events, "_POLL", 0.0),
@@ -251,20 +256,35 @@ def ask_to_erase(tally: Tally, client: TestClient, ids: Ids) -> None:
 def _call(
     tally: Tally, client: TestClient, route: Route, address: str, body: bytes | None = None
 ) -> None:
+    if tally.takes(f"{route.method} {route.path}"):
+        call(tally, client, route, address, body)
+
+
+def call(
+    tally: Tally,
+    client: TestClient,
+    route: Route,
+    address: str,
+    body: bytes | None = None,
+    headers: dict[str, str] | None = None,
+) -> httpx.Response | None:
+    """Call a route, and look whether its answer is one; None where there is none, or a failure."""
     what = f"{route.method} {route.path}"
-    if not tally.takes(what):
-        return
     client.app.state.stopping = _Soon()  # type: ignore[attr-defined]
     told = f"{route.method} {address}\n{(body or b'')[:3000]!r}"
     answer = tally.ask(
-        "requests", what, lambda: client.request(route.method, address, content=body), told
+        "requests",
+        what,
+        lambda: client.request(route.method, address, content=body, headers=headers),
+        told,
     )
     if answer is None:
-        return
+        return None
     if answer.status_code >= 500:
         tally.fail(what, f"{answer.status_code}: {answer.text[:80]}", f"{told}\n{answer.text}")
-        return
+        return None
     tally.ask("checks", what, lambda: _check(answer), told)
+    return answer
 
 
 def _check(answer: httpx.Response) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from itertools import cycle
 from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
@@ -93,6 +94,8 @@ _MOMENTS = (
     -(10**12),
 )
 _MOST = 18
+#: The key of metadata that names a session's tenant, and who they are.
+TENANT, TENANTS = "tenant", ("anna", "berta")
 #: How many sessions of a short call with one odd value a store has at most.
 SWARM = 8
 
@@ -113,11 +116,16 @@ class Session(NamedTuple):
 
 
 class Form(NamedTuple):
-    """How a store keeps sessions."""
+    """How a store keeps sessions.
+
+    Attributes:
+        shared: whether they are of two tenants, in turns.
+    """
 
     deferred: bool
     sealed: bool
     encrypted: bool
+    shared: bool = False
 
 
 def _paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -264,10 +272,24 @@ def _with_one_odd_value(draw: Draw, session_id: str) -> Session:
 
 @st.composite
 def stores(draw: Draw) -> tuple[Form, list[Session]]:
-    """A store: how it keeps sessions, and one or two of them, which share ids, or a swarm."""
+    """A store: how it keeps sessions, and one or two of them, which share ids, or a swarm.
+
+    One in five that have several is shared by two tenants.
+    """
     form = Form(draw(st.booleans()), draw(st.booleans()), draw(st.booleans()))
     if draw(st.integers(1, 3)) == 3:
         swarm = range(draw(st.integers(2, SWARM)))
-        return form, [draw(_with_one_odd_value(f"sess_{number}")) for number in swarm]
-    ids = draw(st.lists(st.sampled_from(SESSION_IDS), min_size=1, max_size=2, unique=True))
-    return form, [draw(sessions(id_)) for id_ in ids]
+        made = [draw(_with_one_odd_value(f"sess_{number}")) for number in swarm]
+    else:
+        ids = draw(st.lists(st.sampled_from(SESSION_IDS), min_size=1, max_size=2, unique=True))
+        made = [draw(sessions(id_)) for id_ in ids]
+    if len(made) > 1 and draw(st.integers(1, 5)) == 5:
+        return shared(form, made)
+    return form, made
+
+
+def shared(form: Form, made: list[Session]) -> tuple[Form, list[Session]]:
+    """The same store, of whose sessions each second one is the other tenant's."""
+    whose = cycle(TENANTS)
+    owned = [s._replace(metadata={**s.metadata, TENANT: next(whose)}) for s in made]
+    return form._replace(shared=True), owned

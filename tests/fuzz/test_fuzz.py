@@ -14,7 +14,7 @@ from capture.databases import shared_postgres_url
 from fuzz.commands import LEFT_OUT, changing, reading
 from fuzz.opened import Ids, Places
 from fuzz.routes import Route, client_of, requests_of, routes_of
-from fuzz.streams import Form, Session, stores
+from fuzz.streams import SHORT_CALLS, Form, Session, shared, stores
 from fuzz.tally import Failure, Tally
 from fuzz.verbs import WRITING, asked_of
 from fuzz.whole import check_store
@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from eventstore import EventStore
 from eventstore.cli.main import cli
+from eventstore.web import requests, sessions
 from eventstore.web.app import make_app
 from eventstore.web.requests import Stores
 
@@ -65,6 +66,24 @@ def test_nothing_fails_whatever_a_store_holds(
     holds()
     print(f"\nfuzzed on {database}: {dict(counts)}")
     assert counts["requests"] > 0 < counts["commands"]
+
+
+@pytest.mark.parametrize("leak", [None, "scoped"])
+def test_what_tells_of_another_tenant_is_found(
+    places: Places, leak: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key with a scope is asked of a shared store; without its scope, the fuzzer says so."""
+    if leak is not None:
+        monkeypatch.setattr(requests, leak, lambda store, access: store)
+        monkeypatch.setattr(sessions, leak, lambda store, access: store)
+    tally = Tally(one_in=16)
+    made = [Session(id_, [SHORT_CALLS[0]], True, {}) for id_ in ("sess_1", "a/b")]
+    check_store(tally, places, *shared(Form(False, False, False), made))
+    assert tally.counts["requests of tenants"] > 60
+    if leak is None:
+        assert not tally.failures, told(tally.failures)
+    else:
+        assert any("another's" in failure.place for failure in tally.failures)
 
 
 def test_every_route_can_be_called(sqlite_template: Path) -> None:

@@ -9,6 +9,7 @@ from fuzz.opened import Opened, Places, ids_of, write
 from fuzz.routes import ask_routes, ask_to_append, ask_to_erase, client_of
 from fuzz.streams import Form, Session
 from fuzz.tally import Tally
+from fuzz.tenants import check_tenants
 from fuzz.verbs import ask_exports, ask_verbs
 
 from eventstore.archive import export_html
@@ -29,6 +30,9 @@ def check_store(tally: Tally, places: Places, form: Form, written: list[Session]
     ):
         write(tally, opened, form, written)
         ids = ids_of(opened)
+        if form.shared:
+            check_tenants(tally, opened, ids, written)
+            return
         ask_verbs(tally, opened, ids)
         ask_exports(tally, opened, ids, places.copied("elsewhere.db"))
         run_commands(tally, opened, reading(ids))

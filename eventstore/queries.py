@@ -352,7 +352,7 @@ class Queries(Conversations):
             order: `desc` or `asc` by time.
             dialect: the shape of the resources.
             filters: `metadata` (a mapping, or texts `K=V`, `K`, `K^=PREFIX`, `K!=V`; a session's
-                own counts for its responses), `status`, `model`, `voice`, `modality`,
+                own counts for its responses), `status`, `reason`, `model`, `voice`, `modality`,
                 `conversation`, `session`, `text`, `min_tokens`, `since`, `until`.
 
         Raises:

@@ -110,6 +110,9 @@ def response_filters(command: Command) -> Command:
     for option in reversed(
         (
             click.option("--status", type=click.Choice(statuses)),
+            click.option(
+                "--reason", metavar="CODE", help="Why it ended: turn_detected, or an error's code."
+            ),
             click.option("--voice", metavar="NAME"),
             click.option("--modality", type=click.Choice(("text", "audio"))),
             click.option("--conversation", metavar="ID"),

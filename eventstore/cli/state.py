@@ -72,8 +72,17 @@ def _print_session(session: dict[str, Any]) -> None:
         if others := notes.get("events_of_other_unknown_types"):
             counts += f", others ×{others}"
         echo(f"events of unknown types: {counts}")
+    for limit in notes.get("rate_limits", ()):
+        echo(f"limit of {clean(limit['name'])}: {_limit(limit)}")
     for diagnostic in notes["diagnostics"]:
         echo(f"! event {diagnostic['seq']}: {diagnostic['code']}: {clean(diagnostic['message'])}")
+
+
+def _limit(limit: dict[str, Any]) -> str:
+    left, all_, reset = (limit[name] for name in ("remaining", "limit", "reset_seconds"))
+    told = [f"{left:,.0f} left" if left is not None else "", f"of {all_:,.0f}" if all_ else ""]
+    told.append(f"anew in {reset:.1f} s" if reset is not None else "")
+    return " ".join(filter(None, told)) + f" (event {limit['seq']})"
 
 
 def _print_item(out: Console, item: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from eventstore.projection.pending import refuse_creates
 from eventstore.projection.state import (
+    MAX_LIMITS,
     MAX_METADATA,
     AudioSpan,
     Conversation,
@@ -19,10 +20,13 @@ from eventstore.realtime.values import (
     count,
     mapping,
     metadata_pairs,
+    number,
+    sequence,
     text,
 )
 
 _MAX_PARAMETERS = 100
+_FIGURES = ("limit", "remaining", "reset_seconds")
 
 
 def _created(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
@@ -123,6 +127,17 @@ def _error(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     refuse_creates(state.creates, cause)
 
 
+def _rate_limits(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    """Take over how much of the account's limits was left: the last word of each counts."""
+    known = {limit["name"]: limit for limit in state.rate_limits}
+    for told in map(mapping, sequence(body.get("rate_limits"))):
+        name = (text(told.get("name")) or "")[:64]
+        if name and (name in known or len(known) < MAX_LIMITS):
+            figures = {key: number(told.get(key)) for key in _FIGURES}
+            known[name] = {"name": name, **figures, "seq": event.seq}
+    state.rate_limits = list(known.values())
+
+
 def _warning(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     warning = mapping(body.get("warning"))
     code = text(warning.get("code")) or "warning"
@@ -202,4 +217,5 @@ HANDLERS = {
     "conversation.created": _conversation_created,
     "error": _error,
     "warning": _warning,
+    "rate_limits.updated": _rate_limits,
 }

@@ -59,6 +59,8 @@ def session_resource(state: SessionState, listed: bool = False) -> dict[str, Any
         notes["clock_shift_ms"] = state.clock_shift / 1000
     if state.redacted:
         notes["redacted"] = state.redacted
+    if state.rate_limits:
+        notes["rate_limits"] = state.rate_limits
     if state.dtmf:
         notes["dtmf"] = list(state.dtmf)
     if state.dtmf_left_out:

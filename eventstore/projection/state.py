@@ -24,6 +24,8 @@ MAX_METADATA = 256
 #: How many stretches of a part's words have a time of their own.
 MAX_TIMED = 5000
 MAX_LANGUAGES = 20
+#: How many of an account's limits a session's notes hold.
+MAX_LIMITS = 20
 #: How many fields of its own an object of the wire has at most, put together from many events.
 MAX_FIELDS = 1000
 
@@ -309,6 +311,7 @@ class SessionState:
     unnamed_types: int = 0
     diagnostics: list[dict[str, Any]] = field(default_factory=list)
     diagnostics_count: int = 0
+    rate_limits: list[dict[str, Any]] = field(default_factory=list)
     dtmf: list[str] = field(default_factory=list)
     dtmf_left_out: int = 0
     translation: dict[str, list[str]] = field(default_factory=dict)

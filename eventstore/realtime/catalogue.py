@@ -127,7 +127,6 @@ NO_EFFECT = {
     "conversation.item.truncate": "a wish; conversation.item.truncated answers",
     "conversation.item.delete": "a wish; conversation.item.deleted answers",
     "response.cancel": "a wish; response.done answers",
-    "rate_limits.updated": "the account's limits, not the session's state",
     "session.close": "a wish; session.closed answers",
     "ping": "keep-alive",
     "eventstore.session.clock": "the recorder saw the wall clock jump; the log's times did not",
@@ -194,6 +193,7 @@ FOLDED = frozenset(
         "mcp_list_tools.completed",
         "mcp_list_tools.failed",
         "error",
+        "rate_limits.updated",
         "warning",
     }
 )

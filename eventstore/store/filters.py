@@ -148,6 +148,7 @@ class ResponseFilter(BasicFilter):
     """Which responses; every condition must hold."""
 
     status: Status | None = None
+    reason: str | None = None
     voice: str | None = None
     modality: Literal["text", "audio"] | None = None
     conversation: str | None = None

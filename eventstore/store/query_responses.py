@@ -167,6 +167,7 @@ def _narrowed(tx: Transaction, wanted: ResponseFilter) -> tuple[str, list[str]]:
     """
     for name, index, value in (
         ("conversation_id", "responses_conversation", wanted.conversation),
+        ("status_reason", "responses_reason", wanted.reason),
         ("status", "responses_status", wanted.status),
         ("voice", "responses_voice", wanted.voice),
         ("model", "responses_model", wanted.model),
@@ -202,6 +203,7 @@ def add_response_conditions(
     add_scope(where, wanted.scope, "r")
     for name, value in (
         ("status", wanted.status),
+        ("status_reason", wanted.reason),
         ("model", wanted.model),
         ("voice", wanted.voice),
         ("conversation_id", wanted.conversation),

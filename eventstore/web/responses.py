@@ -47,6 +47,7 @@ _SHORTER = 10
 async def response_filters(
     request: Request,
     status: Status | None = None,
+    reason: Annotated[Text, Query(description="Why it ended, or an error's code.")] = None,
     model: Text = None,
     voice: Text = None,
     modality: Literal["text", "audio"] | None = None,
@@ -58,6 +59,7 @@ async def response_filters(
     deep = deep_objects(request, "metadata", "created")
     given = {
         "status": status,
+        "reason": reason,
         "model": model,
         "voice": voice,
         "modality": modality,

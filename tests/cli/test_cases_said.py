@@ -121,6 +121,17 @@ def test_why_responses_failed(terminal: Terminal) -> None:
             assert words in shown
 
 
+def test_reasons_are_found_and_limits_are_seen(terminal: Terminal) -> None:
+    session_id = imported(terminal, "failed_quota")
+    found = terminal("responses", "--reason", "insufficient_quota", "--json").json["data"]
+    assert [one["id"] for one in found] == ["resp_1"]
+    assert terminal("responses", "--reason", "unheard_of", "--json").json["data"] == []
+    assert "limit of tokens: 120 left of 40,000 anew in 55.2 s" in terminal("show", session_id).out
+    session_id = imported(terminal, "rate_limits_seen")
+    notes = terminal("show", session_id, "--json").json["session"]["eventstore"]
+    assert notes["rate_limits"]
+
+
 def test_an_image_that_only_the_client_sent(terminal: Terminal) -> None:
     session_id = imported(terminal, "image_id_given")
     reseeded = terminal("reseed", session_id)

@@ -174,7 +174,7 @@ def test_an_error_that_names_a_request_takes_it_off_the_list() -> None:
 
 
 @pytest.mark.parametrize("place", ["created", "done", "never"])
-def test_rate_limits_change_nothing_wherever_they_come(place: str) -> None:
+def test_rate_limits_change_no_response_wherever_they_come(place: str) -> None:
     def told(where: str) -> Call:
         limits = [{"name": "tokens", "limit": 1, "remaining": 1, "reset_seconds": 0}]
         call = Call(timed=False).created("resp_1")
@@ -190,7 +190,11 @@ def test_rate_limits_change_nothing_wherever_they_come(place: str) -> None:
         return without(response, "eventstore"), without(response["eventstore"], "done_seq")
 
     assert shown(told(place)) == shown(told("never"))
-    assert told(place).session()["eventstore"]["unknown_types"] == {}
+    notes = told(place).session()["eventstore"]
+    assert notes["unknown_types"] == {}
+    limits = {"name": "tokens", "limit": 1, "remaining": 1, "reset_seconds": 0}
+    known = [without(limit, "seq") for limit in notes.get("rate_limits", [])]
+    assert known == ([] if place == "never" else [limits])
 
 
 def test_requests_are_matched_in_order() -> None:

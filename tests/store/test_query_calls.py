@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from support.events import START, Call, audio_part, message, text_part
 
 from eventstore import EventStore, Frame
+from eventstore.realtime.outcomes import reason_of
 
 __all__ = ["database_url", "shared_postgres_url", "store"]
 
@@ -33,6 +34,12 @@ MODELS = ("gpt-realtime", "gpt-4o-realtime-preview", "unheard-of-1", None)
 TRANSCRIBERS = ("gpt-4o-mini-transcribe", "whisper-1", "unheard-of-2", None)
 VOICES = ("marin", "cedar", "ash")
 MODALITIES = (["audio"], ["text"], ["text", "audio"])
+#: Why responses of a status ended.
+DETAILS: dict[str, Json] = {
+    "cancelled": {"type": "cancelled", "reason": "client_cancelled"},
+    "failed": {"type": "failed", "error": {"type": "server_error", "code": "insufficient_quota"}},
+    "incomplete": {"type": "incomplete", "reason": "content_filter"},
+}
 STATUSES = ("completed", "completed", "cancelled", "failed", "incomplete", "in_progress")
 KEYS = ("customer", "topic", "tier", "a=b", "é ключ")
 VALUES = (
@@ -140,6 +147,7 @@ def _turn(call: Call, chance: random.Random, name: str, id_: str | None) -> None
     for whole in output:
         call.server("response.output_item.done", response_id=response, item=whole)
     usage = _usage(chance)
+    shape["status_details"] = DETAILS.get(status)
     call.done(response, status=status, output=output, usage=usage, **shape)
 
 
@@ -289,6 +297,7 @@ _TESTS = {
     "metadata": _has_metadata,
     "status": lambda known, value: known.resource["status"] == value,
     "model": lambda known, value: known.resource["eventstore"]["model"] == value,
+    "reason": lambda known, value: reason_of(known.resource) == value,
     "voice": lambda known, value: known.resource["eventstore"]["config"]["voice"] == value,
     "modality": lambda known, v: v in (known.resource["eventstore"]["config"]["modalities"] or []),
     "conversation": lambda known, value: known.resource["conversation_id"] == value,

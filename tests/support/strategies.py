@@ -175,6 +175,8 @@ def sessions() -> st.SearchStrategy[Json]:
     )
 
 
+_LIMIT = {"name": _one("tokens", "requests"), "limit": _COUNT, "remaining": _COUNT}
+
 _VALUES: dict[str, st.SearchStrategy[Any]] = {
     "event_id": _EVENT_ID,
     "item_id": _ITEM_ID,
@@ -206,6 +208,12 @@ _VALUES: dict[str, st.SearchStrategy[Any]] = {
     "metadata": _METADATA,
     "event": _one("1", "#"),
     "reason": _one("client", None),
+    "rate_limits": st.lists(
+        _mostly(
+            _object({"name": _one("tokens", "requests"), "limit": _COUNT, "remaining": _COUNT})
+        ),
+        max_size=3,
+    ),
     "start": _one(0, 0.5, 1.25, 1e300),
     "end": _one(0.5, 2, -1),
     "speaker": _one("A", "B", None),
@@ -243,6 +251,7 @@ _FIELDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("eventstore.", ("metadata", "reason", "url")),
     ("warning", ("error",)),
     ("error", ("error",)),
+    ("rate_limits.", ("rate_limits",)),
     ("session.output_audio.delta", ()),
     ("session.", ("session",)),
     ("", ("item_id",)),

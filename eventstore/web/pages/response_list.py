@@ -26,7 +26,8 @@ router = APIRouter(include_in_schema=False, route_class=PlacedRoute)
 
 STATUSES = ("completed", "cancelled", "failed", "incomplete", "in_progress")
 _PLAIN = {
-    name: name for name in ("status", "model", "voice", "modality", "session", "min_tokens")
+    name: name
+    for name in ("status", "reason", "model", "voice", "modality", "session", "min_tokens")
 } | {"q": "text"}
 
 

@@ -23,7 +23,11 @@ from eventstore.capture.import_formats.elements import Layout, from_start, is_ha
 from eventstore.capture.import_formats.nested import Entry, messages_of
 from eventstore.capture.import_formats.reading import Notes, Reading, ValueFormat
 from eventstore.capture.import_formats.registry import FORMATS, format_of, value_format
-from eventstore.capture.import_formats.unreadable import refuse_other_kinds, refuse_text
+from eventstore.capture.import_formats.unreadable import (
+    refuse_objects,
+    refuse_other_kinds,
+    refuse_text,
+)
 from eventstore.capture.json_cursor import BrokenJsonError, JsonCursor
 from eventstore.capture.jsonl import (
     BOM,
@@ -127,6 +131,7 @@ def _of_values(stream: BinaryIO, name: str | None, sign: bytes, text: str) -> Re
         refuse_text(text)
     layout = layout_of(stream) if sign in (b"{", b"[") else lines
     entries = partial(_entries, stream, None if is_yaml else layout)
+    refuse_objects(_sample(entries()))
     one = value_format(name) if name is not None else format_of(_sample(entries()))
     if one is own.FORMAT and not is_yaml and layout in (lines, array_elements):
         return Recording(one.name, "line", notes, lambda: _own(stream, notes))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from typing import Any
 
 from eventstore.brief import brief
 from eventstore.capture.import_formats.registry import FORMATS
@@ -49,6 +51,20 @@ def refuse_other_kinds(head: bytes) -> None:
     for first_bytes, what, advice in _KINDS:
         if re.match(first_bytes, head, re.DOTALL):
             raise InvalidInputError(f"it looks like {what}, and no recording; {advice}")
+
+
+def refuse_objects(values: Iterable[dict[str, Any]]) -> None:
+    """Raise where the first of a file's objects is known to be no message.
+
+    Raises:
+        InvalidInputError: that is so.
+    """
+    first = next(iter(values), {})
+    sides = (first.get("request"), first.get("response"))
+    if "type" not in first and all(isinstance(side, dict) for side in sides):
+        raise InvalidInputError(
+            "it looks like a cassette of requests of HTTP, and holds no messages of a websocket"
+        )
 
 
 def refuse_text(head: str) -> None:

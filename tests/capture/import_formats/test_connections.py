@@ -122,7 +122,9 @@ def test_each_connection_of_a_cassette_becomes_a_session(store: EventStore) -> N
 
     calls = [call("sess_1"), call("sess_2")]
     made = {"version": 1, "interactions": [interaction(frames) for frames in calls]}
-    done = imported(store, json.dumps(made, indent=2).encode())
+    content = json.dumps(made, indent=2).encode()
+    assert read(content).seqs == [1, 2, 3, 4, 1, 2, 3, 4]
+    done = imported(store, content)
     assert [(one.session_id, one.format) for one in done] == [
         ("sess_1", "cassette"),
         ("sess_2", "cassette"),

@@ -315,6 +315,8 @@ def test_yaml_is_plain_data_and_its_aliases_cost_what_they_stand_for() -> None:
         (b"Dear diary,\nnothing happened\n", "it begins with 'Dear diary,'"),
         (b"INFO: started\nERROR: stopped\n", "name its format with --format"),
         (b'{"answer": 42, "b": 1}\n', "its members: ['answer', 'b']"),
+        (b"interactions:\n- request: {uri: a}\n  response: {status: 1}\n", "requests of HTTP"),
+        (b'{"interactions": [{"request": {}, "response": {}}]}', "no messages of a websocket"),
         (b'{"log": {"entries": []}}', "a HAR file without messages of a Realtime websocket"),
         (b"1.2.3.4:1 -> WebSocket text message -> a:1/\n\n", "--flow-detail 4"),
     ],

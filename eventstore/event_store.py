@@ -16,6 +16,7 @@ from eventstore.archive.repair import Repaired, repair_session
 from eventstore.archive.seal import Sealed
 from eventstore.capture.import_file import Imported, import_file
 from eventstore.errors import EventStoreError, Failure
+from eventstore.pricing.prices import prices_from
 from eventstore.queries import Queries
 from eventstore.realtime.frames import Frame
 from eventstore.store import engine as engines
@@ -55,9 +56,13 @@ class EventStore(Queries):
         time_limit: seconds that a query may take; None for any. It limits no other work.
         keys: the URL of the database of sessions' keys: what is written is encrypted, each
             session with its own. By default EVENTSTORE_KEYS; without it, nothing is encrypted.
+        prices: a TOML file of your own prices and deployments (docs/prices.md), which is read now.
+            By default the one that EVENTSTORE_PRICES names, which is read when money is first
+            asked for; without it, prices are those of the package genai-prices.
 
     Raises:
-        InvalidInputError: a URL that is none, or names a database that is not supported.
+        InvalidInputError: a URL that is none, or names a database that is not supported; a file of
+            prices that cannot be used.
         SchemaError: the schema is missing or old (PostgreSQL), or newer than this code.
         DatabaseUnavailableError: the database cannot be reached.
     """
@@ -69,9 +74,10 @@ class EventStore(Queries):
         check_schema: bool = True,
         keys: str | None = None,
         time_limit: float | None = None,
+        prices: str | Path | None = None,
     ) -> None:
         keys = keys or os.environ.get("EVENTSTORE_KEYS")
-        super().__init__(engines.create(url, keys, time_limit))
+        super().__init__(engines.create(url, keys, time_limit, prices_from(prices)))
         self._work = without_limit(self.engine)
         self._states = StateCache() if projection == "inline" else None
         self._checkpointer = Checkpointer(self.engine) if engines.has_wal(self.engine) else None

@@ -26,6 +26,7 @@ from eventstore.replay.reseed import AssistantAs, Reseed, reseed
 from eventstore.replay.user_audio import USER_AUDIO_TYPES, user_audio
 from eventstore.store import query_responses, query_sessions
 from eventstore.store.choose_sessions import Choice, choose_sessions
+from eventstore.store.engine_options import prices_of
 from eventstore.store.filters import BasicFilter, Paging, ResponseFilter, SessionFilter, checked
 from eventstore.store.follow import follow_events
 from eventstore.store.query_responses import Page
@@ -312,7 +313,8 @@ class Queries(Conversations):
         Raises:
             NotFoundError: there is no such session.
         """
-        return turns(self.show(session_id), self.masked_events(session_id, type="error"))
+        errors = self.masked_events(session_id, type="error")
+        return turns(self.show(session_id), errors, prices_of(self.engine))
 
     def waveform(self, session_id: str, check: Callable[[], None] = lambda: None) -> dict[str, Any]:
         """What a player draws of a session: loudness, turns, words and marks on one axis.

@@ -54,10 +54,12 @@ class Totals:
 
         Returns:
             `data`, a line a group with its `key`, and `total`. What has no known price is under
-            `unpriced`. By `day,model`, a line has the day as its `key`, and its `model`.
+            `unpriced`; where only the kinds of tokens are not told, `unpriced_between_usd` has the
+            least and the most that they cost. By `day,model`, a line has the day as its `key`, and
+            its `model`.
 
         Raises:
-            InvalidInputError: a bad grouping or filter.
+            InvalidInputError: a bad grouping or filter, or the file of prices cannot be used.
         """
         summed = query_usage.query_usage(self.engine, by, self._checked(ResponseFilter, filters))
         return _masked(by, summed)

@@ -27,7 +27,7 @@ def facts(session: Json, usage: Json) -> list[tuple[str, str]]:
         ("Interruptions", str(notes["interruptions"] or "")),
         ("Server errors", str(notes["errors"] or "")),
         ("Tokens", f"{usage['input_tokens']:,} in, {usage['output_tokens']:,} out"),
-        ("Cost", "" if cost is None else f"${cost:.4f}{' and more' if unpriced else ''}"),
+        ("Cost", "unknown" if cost is None else f"${cost:.4f}{' and more' if unpriced else ''}"),
         *notes["metadata"].items(),
     )
     return [(name, value) for name, value in stated if value]

@@ -21,6 +21,7 @@ from eventstore.archive.long_silence import Gap
 from eventstore.errors import InvalidInputError, NotFoundError
 from eventstore.realtime.catalogue import AUDIO_DELTAS, INPUT_AUDIO
 from eventstore.realtime.values import dumps, script_json, storable
+from eventstore.store.engine_options import prices_of
 from eventstore.store.read_stream import StoredEvent
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def write_html(store: EventStore, session_id: str, stream: BinaryIO) -> None:
     """
     version = store.version(session_id)
     shown = store.show(session_id)
-    told = transcript.turns(shown, store.masked_events(session_id, type="error"))
+    errors = store.masked_events(session_id, type="error")
+    told = transcript.turns(shown, errors, prices_of(store.engine))
     style, script = _asset("call.css"), _asset("call.js")
     with tempfile.TemporaryFile() as sound:
         written, gaps, silent = _write_audio(store, session_id, sound)

@@ -18,12 +18,13 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 from eventstore.archive.parquet_columns import ITEM_COLUMNS, RESPONSE_COLUMNS, USAGE_COLUMNS
 from eventstore.archive.parquet_file import TableFile
 from eventstore.errors import EventStoreError, Failure
+from eventstore.pricing.prices import Prices
 from eventstore.projection.usage import Tokens
 from eventstore.realtime.mask import mask_entry, mask_frame, mask_words
 from eventstore.realtime.values import loads, mapping, storable
 from eventstore.store import read_tables
+from eventstore.store.engine_options import prices_of
 from eventstore.store.outages import attempt
-from eventstore.store.pricing import price_usd
 from eventstore.store.transaction import Row, Transaction, read
 
 if TYPE_CHECKING:
@@ -132,7 +133,8 @@ def _read(store: Queries, ids: Sequence[str]) -> Found:
     try:
         with read(store.engine) as tx:
             read_tables.check_sessions(tx, ids)
-            numbers = [_keep(rows, make(tx, ids)) for make in (_responses, _items, _usage)]
+            usage = partial(_usage, prices_of(store.engine))
+            numbers = [_keep(rows, make(tx, ids)) for make in (_responses, _items, usage)]
     except BaseException:
         rows.close()
         raise
@@ -196,11 +198,11 @@ def _items(tx: Transaction, ids: Sequence[str]) -> Iterator[Row]:
             yield _masked((*columns, *map(_storable, stated), resource))
 
 
-def _usage(tx: Transaction, ids: Sequence[str]) -> Iterator[Row]:
+def _usage(prices: Prices, tx: Transaction, ids: Sequence[str]) -> Iterator[Row]:
     for rows in read_tables.pieces(tx, read_tables.USAGE, "usage_id", ids):
         for row in rows:
             _, _, kind, response_id, item_id, at, model, reported = row[:_FIRST_TOKENS]
             tokens = Tokens(*row[_FIRST_TOKENS:])
-            cost = price_usd(model, tokens, at) if reported else None
+            cost = prices.cost(model, tokens, reported, at).usd
             stated = (row[0], kind, response_id, item_id, at, model, bool(reported))
             yield (*stated, *tokens, None if cost is None else float(cost))

@@ -7,11 +7,12 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from eventstore.projection.usage import tokens_of
+from eventstore.pricing.prices import Prices, published_prices
+from eventstore.pricing.rates import Cost
+from eventstore.projection.usage import read_usage
 from eventstore.realtime.frames import parse
 from eventstore.realtime.outcomes import failure_of
 from eventstore.realtime.values import mapping, number, sequence, text
-from eventstore.store.pricing import price_usd
 from eventstore.store.read_stream import StoredEvent
 from eventstore.times import from_value
 
@@ -46,29 +47,31 @@ class Turn(NamedTuple):
     done_seq: int | None = None
 
 
-def turns(shown: Json, errors: Iterable[StoredEvent]) -> list[Turn]:
+def turns(shown: Json, errors: Iterable[StoredEvent], prices: Prices | None = None) -> list[Turn]:
     """The transcript, in conversation order; what is outside it by its place in the log.
 
     Args:
         shown: the session whole, as `EventStore.show` gives it.
         errors: the server's, as events.
+        prices: what responses are priced by; None for published prices.
     """
+    prices = prices or published_prices()
     start = _start(shown)
     responses = {text(entry.get("id")): entry for entry in shown["responses"]}
     noted: set[str] = set()
     spoken = [
-        _item_turn(item, start, responses, noted)
+        _item_turn(item, start, responses, noted, prices)
         for conversation in shown["conversations"]
         for item in conversation["items"]
     ]
     beside = [
-        *_asides(shown["responses"], start),
+        *_asides(shown["responses"], start, prices),
         *_translation(shown["session"]),
         *(
             Turn(error.seq, "server", "error", _offset(error.at, start), error_text(error), "", [])
             for error in errors
         ),
-        *_without_items(shown["responses"], start, noted),
+        *_without_items(shown["responses"], start, noted, prices),
     ]
     return _merged(spoken, sorted(beside, key=lambda turn: turn.seq))
 
@@ -117,7 +120,11 @@ def _offset(at: int | None, start: int | None) -> float | None:
 
 
 def _item_turn(
-    item: Json, start: int | None, responses: dict[str | None, Json], noted: set[str]
+    item: Json,
+    start: int | None,
+    responses: dict[str | None, Json],
+    noted: set[str],
+    prices: Prices,
 ) -> Turn:
     notes = item["eventstore"]
     response = responses.get(notes.get("response_id"), {})
@@ -128,7 +135,7 @@ def _item_turn(
     done_seq = None
     if response and notes["response_id"] not in noted:
         noted.add(notes["response_id"])
-        facts, done_seq = response_facts(response), response["eventstore"].get("done_seq")
+        facts, done_seq = response_facts(response, prices), response["eventstore"].get("done_seq")
     about = item_id, response_id, done_seq
     if kind == "function_call_output":
         said = text(item.get("output")) or ""
@@ -212,7 +219,7 @@ def _item_facts(notes: Json) -> list[str]:
 # Responses
 
 
-def response_facts(response: Json) -> list[str]:
+def response_facts(response: Json, prices: Prices) -> list[str]:
     """How fast a response came, how it ended, and what it took."""
     notes = response["eventstore"]
     facts = []
@@ -227,14 +234,23 @@ def response_facts(response: Json) -> list[str]:
             break
     facts += _ending(response)
     usage = mapping(response.get("usage"))
-    tokens = tokens_of(usage)
+    tokens, reported = read_usage(usage)
     if usage:
         facts.append(f"{tokens.total_tokens:,} tokens")
-        at = _micros(notes.get("done_at")) or 0
-        cost = price_usd(text(notes.get("model")), tokens, at) if at else None
-        if cost is not None:
-            facts.append(f"${float(cost):.4f}")
+        at = _micros(notes.get("done_at"))
+        if at is not None:
+            facts.append(_cost(prices.cost(text(notes.get("model")), tokens, reported, at)))
     return facts
+
+
+def _cost(cost: Cost) -> str:
+    """Return what a response cost, or that it is not known."""
+    if cost.usd is not None:
+        return f"${float(cost.usd):.4f}"
+    if cost.between is not None:
+        least, most = map(float, cost.between)
+        return f"${least:.4f} to ${most:.4f}"
+    return "cost unknown"
 
 
 def _ending(response: Json) -> list[str]:
@@ -249,7 +265,7 @@ def _ending(response: Json) -> list[str]:
     return [f"{ended}: {why}" if why else ended]
 
 
-def _asides(responses: list[Json], start: int | None) -> Iterator[Turn]:
+def _asides(responses: list[Json], start: int | None, prices: Prices) -> Iterator[Turn]:
     """What responses outside the conversation said."""
     for response in responses:
         notes = response["eventstore"]
@@ -262,13 +278,15 @@ def _asides(responses: list[Json], start: int | None) -> Iterator[Turn]:
         at = _offset(_micros(notes.get("created_at")), start)
         said = " ".join(filter(None, words))
         facts, about = (
-            response_facts(response),
+            response_facts(response, prices),
             (None, text(response.get("id")), notes.get("done_seq")),
         )
         yield Turn(notes["seq"], "aside", "said", at, said, "", facts, *about)
 
 
-def _without_items(responses: list[Json], start: int | None, noted: set[str]) -> Iterator[Turn]:
+def _without_items(
+    responses: list[Json], start: int | None, noted: set[str], prices: Prices
+) -> Iterator[Turn]:
     """Responses that said nothing, such as those that failed."""
     for response in responses:
         notes = response["eventstore"]
@@ -276,7 +294,7 @@ def _without_items(responses: list[Json], start: int | None, noted: set[str]) ->
             continue
         at = _offset(_micros(notes.get("created_at")), start)
         facts, about = (
-            response_facts(response),
+            response_facts(response, prices),
             (None, text(response.get("id")), notes.get("done_seq")),
         )
         yield Turn(notes["seq"], "assistant", "said", at, "", "", facts, *about)

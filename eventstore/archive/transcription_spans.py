@@ -63,7 +63,7 @@ def _transcription(
             ),
             "gen_ai.request.model": model,
             "gen_ai.output.type": "text",
-            **(usage_attributes(tokens_of(usage)) if usage else {}),
+            **(usage_attributes(tokens_of(usage, writes_text=True)) if usage else {}),
         }
     )
     name = f"transcription {model or ''}".strip()

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, TypeVar
 import click
 
 from eventstore.cli.failures import tell
-from eventstore.cli.options import db_option, given, open_store, session_filters
+from eventstore.cli.options import db_option, given, open_store, prices_option, session_filters
 from eventstore.cli.output import counted, counter, say
 from eventstore.cli.output_file import output_stream
 from eventstore.errors import ErasedError, EventStoreError, Failure
@@ -44,6 +44,7 @@ _IN_MEMORY, _PIECE = 16 * 1024 * 1024, 1024 * 1024
 )
 @click.option("--endpoint", metavar="URL", help="otel: send to this OTLP/HTTP endpoint.")
 @click.option("--content", is_flag=True, help="otel: with what was said, and tools' data.")
+@prices_option()
 @db_option
 @click.pass_context
 def export(

@@ -12,6 +12,7 @@ import click
 import eventstore
 from eventstore.cli.commands import CommandGroup, Commands
 from eventstore.cli.log_lines import say_what_is_logged
+from eventstore.cli.options import prices_option
 from eventstore.cli.output import clean
 from eventstore.errors import EventStoreError, InvalidInputError
 from eventstore.realtime.mask import mask_words
@@ -31,11 +32,13 @@ from eventstore.unforeseen import foreseen
     metavar="URL",
     help="The database of sessions' keys, where the store is encrypted.",
 )
+@prices_option(envvar=None)
 def cli(url: str | None, keys: str | None) -> None:
     """Archive, query and replay OpenAI Realtime sessions.
 
     The database is named by EVENTSTORE_URL or --db; by default it is eventstore.db here. What is
-    written is encrypted where EVENTSTORE_KEYS or --keys names a database for sessions' keys.
+    written is encrypted where EVENTSTORE_KEYS or --keys names a database for sessions' keys. Prices
+    are your own where EVENTSTORE_PRICES or --prices names a file of them.
 
     \b
     Examples:

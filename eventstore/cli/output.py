@@ -160,7 +160,11 @@ def dollars(amount: float | None, more: bool = False) -> str:
     """
     if amount is None:
         return "unknown"
-    return (f"${amount:.4f}" if amount < 10 else f"${amount:,.2f}") + (" + ?" if more else "")
+    if 0 < amount < 0.00005:
+        told = "<$0.0001"
+    else:
+        told = f"${amount:.4f}" if amount < 10 else f"${amount:,.2f}"
+    return told + (" + ?" if more else "")
 
 
 def pairs(metadata: dict[str, str]) -> str:

@@ -16,6 +16,7 @@ from eventstore.cli.options import (
     json_option,
     list_options,
     open_store,
+    prices_option,
     response_filters,
     session_filters,
     text_option,
@@ -52,6 +53,7 @@ from eventstore.times import now
 @text_option
 @session_filters
 @list_options
+@prices_option()
 @db_option
 @json_option
 def sessions(
@@ -240,12 +242,14 @@ def response(
 @click.command()
 @by_option
 @response_filters
+@prices_option()
 @db_option
 @json_option
 def usage(by: str | None, url: str, as_json: bool, **filters: Any) -> None:
     """Sum tokens and money, transcriptions included.
 
-    Cached tokens are part of the input tokens. What has no known price is counted apart. By
+    Cached tokens are part of the input tokens. What has no known price is counted apart, never as
+    nothing; --prices names a file of your own prices, and of which model a deployment is. By
     `day,model`, each line is of a day and a model.
 
     \b
@@ -253,6 +257,7 @@ def usage(by: str | None, url: str, as_json: bool, **filters: Any) -> None:
       eventstore usage --by model
       eventstore usage --by day,model
       eventstore usage --by metadata:customer --since 2026-05-01
+      eventstore usage --by model --prices prices.toml
     """
     with open_store(url) as store:
         summed = store.usage(by, **given(filters))
@@ -262,45 +267,63 @@ def usage(by: str | None, url: str, as_json: bool, **filters: Any) -> None:
     print_usage([*summed["data"], summed["total"] | {"key": "total"}])
 
 
+#: The columns of usage: heading and field; the last ones only where something is in them.
+_USAGE_COLUMNS = {
+    ">RESPONSES": "responses",
+    ">TRANSCRIPTS": "transcriptions",
+    ">INPUT": "input_tokens",
+    ">CACHED": "cached_tokens",
+    ">TEXT IN": "input_text",
+    ">AUDIO IN": "input_audio",
+    ">OUTPUT": "output_tokens",
+    ">TEXT OUT": "output_text",
+    ">AUDIO OUT": "output_audio",
+}
+_SELDOM_COLUMNS = {">SESSIONS": "sessions", ">AUDIO": "audio_ms"}
+
+
 def print_usage(entries: list[dict[str, Any]]) -> None:
     """A table of usage entries, and what has no price."""
+    seldom = {
+        heading: field
+        for heading, field in _SELDOM_COLUMNS.items()
+        if any(entry[field] for entry in entries)
+    }
+    columns = _USAGE_COLUMNS | seldom
     print_table(
-        (
-            "",
-            ">RESPONSES",
-            ">TRANSCRIPTS",
-            ">INPUT",
-            ">CACHED",
-            ">TEXT IN",
-            ">AUDIO IN",
-            ">OUTPUT",
-            ">TEXT OUT",
-            ">AUDIO OUT",
-            ">COST",
-        ),
+        ("", *columns, ">COST"),
         [
             (
                 group_name(entry),
-                entry["responses"],
-                entry["transcriptions"],
-                entry["input_tokens"],
-                entry["cached_tokens"],
-                entry["input_text"],
-                entry["input_audio"],
-                entry["output_tokens"],
-                entry["output_text"],
-                entry["output_audio"],
+                *(_usage_cell(entry, field) for field in columns.values()),
                 dollars(entry["cost_usd"], bool(entry["unpriced"]["models"])),
             )
             for entry in entries
         ],
     )
-    unpriced = entries[-1]["unpriced"]
-    if unpriced["responses"] or unpriced["transcriptions"]:
+    _say_unpriced(entries[-1])
+
+
+def _usage_cell(entry: dict[str, Any], field: str) -> Any:
+    return seconds(entry[field]) if field == "audio_ms" else entry[field]
+
+
+def _say_unpriced(total: dict[str, Any]) -> None:
+    """Say what is not in the cost, and within which limits that is known."""
+    unpriced = total["unpriced"]
+    if not unpriced["models"]:
+        return
+    things = [counted(unpriced["responses"], "response")]
+    things += [counted(unpriced["transcriptions"], "transcription")]
+    if unpriced["sessions"]:
+        things.append(counted(unpriced["sessions"], "session"))
+    listed = ", ".join(things[:-1]) + f" and {things[-1]}"
+    say(f"Not in the cost: {listed} without a known price ({', '.join(unpriced['models'])}).")
+    between = total["unpriced_between_usd"]
+    if between is not None:
         say(
-            f"Not in the cost: {counted(unpriced['responses'], 'response')} and"
-            f" {counted(unpriced['transcriptions'], 'transcription')} without a known price"
-            f" ({', '.join(unpriced['models'])})."
+            "Where tokens of text and audio are not told apart, they cost between"
+            f" {dollars(between[0])} and {dollars(between[1])}."
         )
 
 

@@ -10,7 +10,13 @@ import pybase64
 from eventstore.cli.cues import cue_json, play
 from eventstore.cli.follow import follow as follow_session
 from eventstore.cli.harmless import json_line
-from eventstore.cli.options import db_option, dialect_option, json_option, open_store
+from eventstore.cli.options import (
+    db_option,
+    dialect_option,
+    json_option,
+    open_store,
+    prices_option,
+)
 from eventstore.cli.output import clean, console, has_screen, print_json, say
 from eventstore.cli.serving import Serving, serve_options
 from eventstore.cli.state import print_state
@@ -30,6 +36,7 @@ from eventstore.times import to_iso
     "--follow", is_flag=True, help="The conversation, as it happens, until the session is closed."
 )
 @dialect_option
+@prices_option()
 @db_option
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document; with --follow, a line a cue."
@@ -47,6 +54,7 @@ def show(
       eventstore show sess_123
       eventstore show sess_123 --at +12.5
       eventstore show sess_123 --at 240 --json
+      eventstore show sess_123 --prices prices.toml
       eventstore show sess_123 --follow
     """
     if follow and (at is not None or dialect != "wire"):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from eventstore.cli.options import db_option, keys_url, spool_option
+from eventstore.cli.options import db_option, keys_url, prices_file, prices_option, spool_option
 from eventstore.cli.serving import parse_address
 
 
@@ -62,6 +62,7 @@ from eventstore.cli.serving import parse_address
 )
 @click.option("--log", is_flag=True, help="A line of JSON on standard error for each request.")
 @spool_option
+@prices_option()
 @db_option
 def serve(
     address: str,
@@ -86,6 +87,7 @@ def serve(
       eventstore serve
       EVENTSTORE_API_KEY=… eventstore serve --listen 0.0.0.0:8000
       eventstore serve --listen 0.0.0.0:8000 --api-keys keys.toml
+      eventstore serve --prices prices.toml
       eventstore serve --replay 8765 --record 8080 --upstream wss://api.openai.com
     """
     named = click.get_current_context().get_parameter_source("upstream")
@@ -102,7 +104,9 @@ def serve(
     keys = read_keys(file, os.environ.get("EVENTSTORE_API_KEY"))
     if log:
         log_to_standard_error()
-    service = Service(url, keys_url(), host, port, keys, time_limit, max_body * 1024 * 1024)
+    service = Service(
+        url, keys_url(), prices_file(), host, port, keys, time_limit, max_body * 1024 * 1024
+    )
     replaying = None if replay is None else parse_address(replay, "--replay")
     relaying = None
     if record is not None and upstream is not None:

@@ -23,7 +23,7 @@ from eventstore.queries import Queries
 from eventstore.replay.connection import Manner
 from eventstore.replay.handshake import RefusedError, api_key
 from eventstore.replay.server import recordings_of, replay_server
-from eventstore.store.pricing import price_boundaries
+from eventstore.store.engine_options import prices_of
 from eventstore.web.access import digest
 from eventstore.web.app import make_app
 from eventstore.web.requests import Stores, scoped
@@ -84,7 +84,7 @@ async def _run(
         stack.callback(app.state.sounds.close)
         config = configuration(app, service.host, service.port)
         server = Server(config, lambda port: _say_api(service, port))
-        _settle()
+        _settle(stores)
         grace = beside.relaying.grace if beside.relaying else 0.0
         ending = asyncio.create_task(_end(server, running, grace, stop, hurry))
         hurrying = asyncio.create_task(_hurry(server, hurry))
@@ -94,9 +94,13 @@ async def _run(
         await ending
 
 
-def _settle() -> None:
-    """Load what is loaded late, and leave it out of garbage collections: each took 100 ms."""
-    price_boundaries(["gpt-realtime"])
+def _settle(stores: Stores) -> None:
+    """Load what is loaded late, and leave it out of garbage collections: each took 100 ms.
+
+    Raises:
+        InvalidInputError: the file of prices that EVENTSTORE_PRICES names cannot be used.
+    """
+    prices_of(stores.reading.engine).boundaries(["gpt-realtime"])
     gc.collect()
     gc.freeze()
 

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from eventstore.projection.pending import refuse_creates
+from eventstore.projection.session_billing import see_configuration, see_end, see_usage
 from eventstore.projection.state import (
     MAX_LIMITS,
     MAX_METADATA,
@@ -35,6 +36,7 @@ def _created(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None
     state.wire = state.merged(event, state.wire, config)
     if state.server_id is None:
         state.server_id = text(config.get("id"))
+    see_configuration(state)
 
 
 def _update(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
@@ -44,6 +46,8 @@ def _update(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
 def _closed_by_server(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     state.closed_at = event.at
     close(state)
+    see_usage(state, event, body)
+    see_end(state)
 
 
 def close(state: SessionState) -> None:
@@ -93,6 +97,7 @@ def _closed(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     state.closed_at = event.at
     close(state)
     state.close_reason = text(body.get("reason"))
+    see_end(state)
 
 
 def _gap(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
@@ -148,12 +153,14 @@ def _translated(side: str) -> Any:
     def handler(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
         delta = text(body.get("delta"))
         if delta is not None:
+            state.dirty.session_billed |= side not in state.translation
             state.translation.setdefault(side, []).append(delta)
 
     return handler
 
 
 def _translated_audio(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    state.dirty.session_billed |= state.translation_audio is None
     state.translation_audio = grow(state.translation_audio, event)
 
 
@@ -206,6 +213,7 @@ HANDLERS = {
     "session.updated": _created,
     "session.update": _update,
     "session.closed": _closed_by_server,
+    "session.usage.updated": see_usage,
     "session.input_transcript.delta": _translated("input"),
     "session.output_transcript.delta": _translated("output"),
     "session.output_audio.delta": _translated_audio,

@@ -215,7 +215,7 @@ class Conversation:
 
 @dataclass(slots=True)
 class Billed:
-    """One billed thing that is no response: an input transcription."""
+    """One billed thing that is no response: an input transcription, or a session by its length."""
 
     seq: int
     at: int | None
@@ -237,6 +237,7 @@ class Dirty:
     conversations: set[int] = field(default_factory=set)
     metadata: bool = False
     session: bool = False
+    session_billed: bool = False
 
     def __bool__(self) -> bool:
         return bool(
@@ -246,6 +247,7 @@ class Dirty:
             or self.responses
             or self.billed
             or self.conversations
+            or self.session_billed
         )
 
     def clear(self) -> None:
@@ -257,6 +259,7 @@ class Dirty:
         self.conversations.clear()
         self.metadata = False
         self.session = False
+        self.session_billed = False
 
 
 @dataclass(slots=True)
@@ -269,6 +272,9 @@ class SessionState:
         jumps: the events at which it jumped, each with the `clock_shift` from there on.
         conversation_indexes: where in `conversations` those with an id are.
         placed: how many items all conversations have together.
+        translates: whether it was ever configured as a translation.
+        told_usage: the usage of the whole session, where its server tells it.
+        ended_at: when it was over, by a clock that never jumps.
         unanswered: the user's items that no response has come behind, in order.
     """
 
@@ -294,6 +300,9 @@ class SessionState:
     responses: dict[str, Response] = field(default_factory=dict)
     interrupted: set[str] = field(default_factory=set)
     billed: dict[tuple[str, int], Billed] = field(default_factory=dict)
+    translates: bool = False
+    told_usage: dict[str, Any] | None = None
+    ended_at: int | None = None
     requests: Pending[Request] = field(default_factory=Pending)
     creates: Pending[Create] = field(default_factory=Pending)
     early_transcripts: dict[tuple[str, int], list[str]] = field(default_factory=dict)

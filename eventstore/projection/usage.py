@@ -1,21 +1,50 @@
-"""What is billed: tokens by modality, cached ones apart, or seconds of audio."""
+"""What is billed: tokens by modality, cached ones apart, or seconds of audio.
+
+Servers report usage in several shapes, and some of it incompletely. What is missing stays missing
+here: `Reported` says how far the numbers can be trusted, so that money is never made of a guess.
+"""
 
 from __future__ import annotations
 
+from enum import IntFlag
 from typing import Any, NamedTuple
 
-from eventstore.realtime import values
-from eventstore.realtime.values import mapping, number
+from eventstore.realtime.values import integer, mapping, number
 
 # Beyond anything billed, and small enough that a million of them sum up within a BIGINT.
 _MAX_TOKENS = 10**12
+# Below any real length, and small enough to sum up.
+_MAX_SECONDS = 10**9
+_INVALID = -1
+
+#: Input tokens of one response beyond which it is `LARGE`, and beyond which it is `HUGE`.
+LARGE_INPUT, HUGE_INPUT = 32_000, 100_000
 
 
-def count(value: Any) -> int:
-    """A number of tokens, from 0 to what can be summed."""
-    if type(value) is int and 0 <= value <= _MAX_TOKENS:  # nearly always
-        return value
-    return min(values.count(value), _MAX_TOKENS)
+class Reported(IntFlag):
+    """How a usage object can be priced. The column `usage.reported` keeps it; 0: not at all.
+
+    Attributes:
+        TOKENS: it tells the numbers of input and output tokens.
+        OPEN: not all tokens are told apart by their kind: text, audio or image.
+        UNSOUND: its numbers contradict each other, or some are no numbers.
+        SECONDS: it tells a length.
+        LARGE, HUGE: it has so much input that models with tiers have another price.
+        AUDIO, IMAGE: it has tokens of that kind, which not every model has a price of. What has
+            none of them is summed up apart, so that its price stays known.
+    """
+
+    TOKENS = 1
+    OPEN = 2
+    UNSOUND = 4
+    SECONDS = 8
+    LARGE = 16
+    HUGE = 32
+    AUDIO = 64
+    IMAGE = 128
+
+
+NOT_REPORTED = Reported(0)
 
 
 class Tokens(NamedTuple):
@@ -36,54 +65,127 @@ class Tokens(NamedTuple):
     audio_ms: int = 0
 
 
-def tokens_of(usage: dict[str, Any] | None) -> Tokens:
-    """Read a usage object of a response or a transcription, in any server's shape."""
+class OpenTokens(NamedTuple):
+    """Tokens whose kind is not told."""
+
+    inputs: int
+    cached: int
+    outputs: int
+
+
+class Usage(NamedTuple):
+    """What was billed, and how far the numbers tell it."""
+
+    tokens: Tokens
+    reported: Reported
+
+
+def tokens_of(usage: dict[str, Any] | None, writes_text: bool = False) -> Tokens:
+    """Return what `read_usage` reads, without how far it can be trusted."""
+    return read_usage(usage, writes_text).tokens
+
+
+def read_usage(usage: dict[str, Any] | None, writes_text: bool = False) -> Usage:
+    """Read a usage object of a response, a transcription or a session, in any server's shape.
+
+    Args:
+        usage: as the server sent it; None where it sent none.
+        writes_text: True for a transcription, whose output can only be text.
+    """
     if not usage:
-        return Tokens()
-    inputs = mapping(usage.get("input_token_details"))
-    outputs = mapping(usage.get("output_token_details"))
-    input_tokens = count(usage.get("input_tokens"))
-    output_tokens = count(usage.get("output_tokens"))
-    text, audio = count(inputs.get("text_tokens")), count(inputs.get("audio_tokens"))
-    image = count(inputs.get("image_tokens"))
-    cached = count(inputs.get("cached_tokens"))
-    details = mapping(inputs.get("cached_tokens_details"))
-    if details:
-        cached_text, cached_audio = (
-            count(details.get("text_tokens")),
-            count(details.get("audio_tokens")),
-        )
-        cached_image = count(details.get("image_tokens"))
-        cached = cached or cached_text + cached_audio + cached_image
+        return Usage(Tokens(), NOT_REPORTED)
+    input_, output, total = (_number(usage, f"{n}_tokens") for n in ("input", "output", "total"))
+    inputs, cached = _inputs(mapping(usage.get("input_token_details")), input_ or 0)
+    if writes_text and not usage.get("output_token_details"):
+        outputs = [output or 0, 0]
     else:
-        # Older servers do not split them: text is cached first, since instructions lead.
-        cached_text = min(cached, text)
-        cached_audio, cached_image = min(cached - cached_text, audio), 0
-    output_text, output_audio = (
-        count(outputs.get("text_tokens")),
-        count(outputs.get("audio_tokens")),
-    )
-    if not outputs and output_tokens:
-        output_text = output_tokens
-    if not inputs and input_tokens:
-        text = input_tokens
-    return Tokens(
-        input_tokens,
-        output_tokens,
-        count(usage.get("total_tokens")) or input_tokens + output_tokens,
-        text,
-        audio,
-        image,
-        cached,
-        cached_text,
-        cached_audio,
-        cached_image,
-        output_text,
-        output_audio,
-        _audio_ms(usage),
+        outputs = _outputs(mapping(usage.get("output_token_details")), output or 0)
+    told = (input_, output, total, *inputs, *cached, *outputs)
+    audio_ms = _audio_ms(usage)
+    tokens = Tokens(*(max(number or 0, 0) for number in (*told, audio_ms)))
+    if not total:
+        tokens = tokens._replace(total_tokens=tokens.input_tokens + tokens.output_tokens)
+    has_tokens = all(number is not None and number >= 0 for number in (input_, output))
+    return Usage(tokens, _reported(tokens, has_tokens, _INVALID not in told, audio_ms is not None))
+
+
+def open_tokens(tokens: Tokens) -> OpenTokens:
+    """Return how many tokens are of no kind that is told; below 0 where kinds exceed their sum."""
+    return OpenTokens(
+        tokens.input_tokens - tokens.input_text - tokens.input_audio - tokens.input_image,
+        tokens.cached_tokens - tokens.cached_text - tokens.cached_audio - tokens.cached_image,
+        tokens.output_tokens - tokens.output_text - tokens.output_audio,
     )
 
 
-def _audio_ms(usage: dict[str, Any]) -> int:
-    seconds = number(usage.get("seconds"))
-    return round(seconds * 1000) if seconds is not None and 0 < seconds < 10**9 else 0
+def _reported(tokens: Tokens, has_tokens: bool, is_valid: bool, has_length: bool) -> Reported:
+    reported = Reported.SECONDS if has_length else NOT_REPORTED
+    if not has_tokens:
+        return reported
+    reported |= Reported.TOKENS
+    if not is_valid or not _is_sound(tokens):
+        return reported | Reported.UNSOUND
+    if any(open_tokens(tokens)):
+        reported |= Reported.OPEN
+    if tokens.input_audio or tokens.output_audio:
+        reported |= Reported.AUDIO
+    if tokens.input_image:
+        reported |= Reported.IMAGE
+    if tokens.input_tokens > HUGE_INPUT:
+        return reported | Reported.HUGE
+    return reported | Reported.LARGE if tokens.input_tokens > LARGE_INPUT else reported
+
+
+def _is_sound(tokens: Tokens) -> bool:
+    """Return True if no number contradicts another one."""
+    return (
+        min(open_tokens(tokens)) >= 0
+        and tokens.total_tokens == tokens.input_tokens + tokens.output_tokens
+        and tokens.cached_tokens <= tokens.input_tokens
+        and tokens.cached_text <= tokens.input_text
+        and tokens.cached_audio <= tokens.input_audio
+        and tokens.cached_image <= tokens.input_image
+    )
+
+
+def _inputs(details: dict[str, Any], total: int) -> tuple[list[int], list[int]]:
+    """Return input tokens by kind, and the cached ones: all of them, and by kind."""
+    kinds = [_number(details, f"{kind}_tokens") or 0 for kind in ("text", "audio", "image")]
+    cached = _number(details, "cached_tokens")
+    split = mapping(details.get("cached_tokens_details"))
+    by_kind = [_number(split, f"{kind}_tokens") or 0 for kind in ("text", "audio", "image")]
+    if cached is None:
+        cached = _INVALID if _INVALID in by_kind else sum(by_kind)
+    elif not split and total in kinds and cached <= total:
+        # Older servers do not split them; where all input is of one kind, they are of that kind.
+        by_kind[kinds.index(total)] = max(cached, 0)
+    return kinds, [cached, *by_kind]
+
+
+def _outputs(details: dict[str, Any], total: int) -> list[int]:
+    """Return output tokens that are text, and those that are audio."""
+    text, audio, reasoning = (
+        _number(details, f"{kind}_tokens") or 0 for kind in ("text", "audio", "reasoning")
+    )
+    # Some servers count reasoning, which is text, as text as well; others beside it.
+    if min(text, audio, reasoning) >= 0 and text + audio + reasoning == total:
+        text += reasoning
+    return [text, audio]
+
+
+def _number(of: dict[str, Any], name: str) -> int | None:
+    """Return a number of tokens, None where it is not told, `_INVALID` where it is none."""
+    value = of.get(name)
+    if value is None:
+        return None
+    found = integer(value)
+    return found if found is not None and 0 <= found <= _MAX_TOKENS else _INVALID
+
+
+def _audio_ms(usage: dict[str, Any]) -> int | None:
+    """Return the length that is billed; None where none is told."""
+    for name in ("seconds", "billable_audio_seconds"):
+        seconds = number(usage.get(name))
+        if seconds is not None and 0 <= seconds < _MAX_SECONDS:
+            return round(seconds * 1000)
+    return None

@@ -144,6 +144,7 @@ FOLDED = frozenset(
         "session.updated",
         "session.update",
         "session.closed",
+        "session.usage.updated",
         "session.input_transcript.delta",
         "session.output_transcript.delta",
         "session.output_audio.delta",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from secrets import randbits
 
+from eventstore.projection.session_billing import billed_session
 from eventstore.projection.state import SessionState
 from eventstore.store import tables
 from eventstore.store.day_tables import SUMS, day_marks, day_of
@@ -56,6 +57,8 @@ def marks_of_changes(state: SessionState, opened_at: int, usage_rows: list[Row])
         # Each of them may answer to other pairs now.
         times += [r.done_at for r in state.responses.values() if r.done_seq is not None]
         times += [billed.at for billed in state.billed.values()]
+        session = billed_session(state)
+        times += [] if session is None else [session.at]
     return mark_rows(state.session_id, (opened_at if at is None else at for at in times))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -14,10 +15,11 @@ from sqlalchemy.pool import QueuePool, StaticPool
 
 from eventstore.encryption.cipher import check_installed
 from eventstore.errors import InvalidInputError
+from eventstore.pricing.prices import Prices, published_prices
 from eventstore.private_files import make_file
 from eventstore.store.allowed_locations import AllowedLocations
 from eventstore.store.connections import CONNECTIONS, Connections, SQLiteConnection
-from eventstore.store.engine_options import ALLOWED, KEYS, TIME_LIMIT
+from eventstore.store.engine_options import ALLOWED, KEYS, PRICES, TIME_LIMIT
 from eventstore.store.keys import KeyRing
 
 SQLITE_BUSY_MS = 30_000
@@ -63,7 +65,12 @@ def parse_url(url: str) -> URL:
     return parsed.set(drivername=_DIALECTS[backend])
 
 
-def create(url: str, keys: str | None = None, time_limit: float | None = None) -> Engine:
+def create(
+    url: str,
+    keys: str | None = None,
+    time_limit: float | None = None,
+    prices: Callable[[], Prices] = published_prices,
+) -> Engine:
     """An engine for a database URL.
 
     SQLite runs in WAL mode with synchronous FULL, PostgreSQL with its own durable defaults.
@@ -72,6 +79,7 @@ def create(url: str, keys: str | None = None, time_limit: float | None = None) -
         keys: the URL of the database of its sessions' keys; None where it is not encrypted.
         time_limit: seconds that a query may take: a transaction that reads on SQLite, each of its
             statements on PostgreSQL; None for any. What writes is not limited.
+        prices: returns what usage is priced by; called when money is asked for.
 
     Raises:
         InvalidInputError: no database URL, or a database that is not supported.
@@ -79,16 +87,20 @@ def create(url: str, keys: str | None = None, time_limit: float | None = None) -
     """
     parsed = parse_url(url)
     if not keys:
-        return _create(parsed, KeyRing(None), time_limit)
+        return _create(parsed, KeyRing(None), time_limit, prices)
     if parse_url(keys) == parsed:
         raise InvalidInputError("keys are kept apart: name another database for them")
     check_installed()
-    return _create(parsed, KeyRing(_create(parse_url(keys), KeyRing(None))), time_limit)
+    ring = KeyRing(_create(parse_url(keys), KeyRing(None), None, prices))
+    return _create(parsed, ring, time_limit, prices)
 
 
-def _create(parsed: URL, keys: KeyRing, time_limit: float | None = None) -> Engine:
+def _create(
+    parsed: URL, keys: KeyRing, time_limit: float | None, prices: Callable[[], Prices]
+) -> Engine:
     options: dict[str, Any] = {
         KEYS: keys,
+        PRICES: prices,
         ALLOWED: AllowedLocations(_own_folder(parsed)),
         TIME_LIMIT: time_limit,
     }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 
 if TYPE_CHECKING:
+    from eventstore.pricing.prices import Prices
     from eventstore.store.allowed_locations import AllowedLocations
     from eventstore.store.keys import KeyRing
 
@@ -18,6 +20,9 @@ KEYS = "eventstore_keys"
 
 #: Name of the engine's option with the places outside of the database that may be opened.
 ALLOWED = "eventstore_allowed"
+
+#: Name of the engine's option with a function that returns what usage is priced by.
+PRICES = "eventstore_prices"
 
 
 def without_limit(engine: Engine) -> Engine:
@@ -37,3 +42,13 @@ def allowed_locations_of(engine: Engine) -> AllowedLocations:
     """Return the places outside of an engine's database that may be opened."""
     allowed: AllowedLocations = engine.get_execution_options()[ALLOWED]
     return allowed
+
+
+def prices_of(engine: Engine) -> Prices:
+    """Return what usage in an engine's database is priced by.
+
+    Raises:
+        InvalidInputError: the file of prices that EVENTSTORE_PRICES names cannot be used.
+    """
+    find: Callable[[], Prices] = engine.get_execution_options()[PRICES]
+    return find()

@@ -9,12 +9,14 @@ from typing import Any
 from sqlalchemy import Engine
 
 from eventstore.errors import InvalidInputError
+from eventstore.pricing.prices import Prices, published_prices
 from eventstore.projection import view
 from eventstore.projection.session_view import session_resource
 from eventstore.projection.state import SessionState
 from eventstore.realtime.values import loads
 from eventstore.store.activity import add_activities
 from eventstore.store.encrypted_rows import decrypted_texts
+from eventstore.store.engine_options import prices_of
 from eventstore.store.erasures import audio_erased_at, refuse_erased
 from eventstore.store.filters import MAX_LIMIT, Paging, SessionFilter
 from eventstore.store.load_state import load_state
@@ -31,6 +33,7 @@ _COLUMNS = (
     " WHERE e.session_id = s.session_id AND e.what = 'audio'), s.session_id"
 )
 RESOURCE = "SELECT wire, notes FROM sessions WHERE session_id = ?"
+OPENED_AT = "SELECT opened_at FROM streams WHERE session_id = ?"
 STREAM = "SELECT head_seq, closed_at, erased_at FROM streams WHERE session_id = ?"
 # The last event that is not behind the moment; times come from clients and need not rise.
 
@@ -66,7 +69,7 @@ def query_sessions(
         if live:
             add_activities(tx, data)
         if summary:
-            add_summaries(tx, data)
+            add_summaries(tx, data, prices_of(engine))
     first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
     return Page(data, first, last, more)
 
@@ -124,9 +127,11 @@ def show_session(engine: Engine, session_id: str, at: str | int | None = None) -
         NotFoundError: there is no such session.
         InvalidInputError: a bad `at`, or the session's events carry no times.
     """
-    shown = state_resources(state_at(engine, session_id, at))
+    state = state_at(engine, session_id, at)
     with read(engine) as tx:
         erased_at = audio_erased_at(tx, session_id)
+        opened = tx.row(OPENED_AT, (session_id,))
+    shown = state_resources(state, prices_of(engine), None if opened is None else opened[0])
     if erased_at is not None:
         shown["session"]["eventstore"]["audio_erased_at"] = to_iso(erased_at)
     return shown
@@ -152,15 +157,22 @@ def state_at(engine: Engine, session_id: str, at: str | int | None = None) -> Se
         return load_state(tx, session_id, seq, closed)
 
 
-def state_resources(state: SessionState) -> dict[str, Any]:
-    """All resources of a state: session, conversations with items, responses, usage."""
+def state_resources(
+    state: SessionState, prices: Prices | None = None, opened_at: int | None = None
+) -> dict[str, Any]:
+    """All resources of a state: session, conversations with items, responses, usage.
+
+    Args:
+        prices: what usage is priced by; None for published prices.
+        opened_at: when the session was opened here, for a recording without times.
+    """
     from eventstore.store.query_usage import usage_of_state
 
     return {
         "session": session_resource(state),
         "conversations": conversations(state),
         "responses": [view.response_resource(state, r) for r in state.responses.values()],
-        "usage": usage_of_state(state),
+        "usage": usage_of_state(state, prices or published_prices(), opened_at),
     }
 
 

@@ -10,12 +10,15 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Engine
 
+from eventstore.pricing.prices import Prices
+from eventstore.pricing.rates import Cost, Span
+from eventstore.projection.session_billing import billed_session
 from eventstore.projection.state import SessionState
-from eventstore.projection.usage import Tokens, tokens_of
+from eventstore.projection.usage import Tokens, Usage, read_usage
 from eventstore.realtime.values import text
 from eventstore.store.conditions import Where
+from eventstore.store.engine_options import prices_of
 from eventstore.store.filters import ResponseFilter
-from eventstore.store.pricing import price_boundaries, price_usd
 from eventstore.store.summed import cover, is_summable, live_parts, of_days
 from eventstore.store.transaction import Row, Transaction, read
 from eventstore.store.usage_sources import (
@@ -39,6 +42,13 @@ _DAYS_SUM = (
 )
 VALUE_DAYS = "SELECT day, names, numbers FROM value_days WHERE key = ? AND day >= ? AND day <= ?"
 
+#: What is billed, and the field of an answer that counts it.
+COUNTED = {
+    "response": "responses",
+    "transcription": "transcriptions",
+    "session": "sessions",
+}
+
 # How many columns name a group: what it is grouped by, model, kind, reported, period and unit.
 _NAMES = 6
 
@@ -47,16 +57,16 @@ class Billed(NamedTuple):
     """Usage of one model in one group, within one price.
 
     Attributes:
-        cost: in US dollars; None where the price is not known.
+        reported: the flags of `Reported` that all of it has.
     """
 
     key: str | None
     model: str | None
     kind: str
-    reported: bool
+    reported: int
     number: int
     tokens: Tokens
-    cost: Decimal | None
+    cost: Cost
 
 
 class Part(NamedTuple):
@@ -87,8 +97,9 @@ def query_usage(engine: Engine, by: str | None, wanted: ResponseFilter) -> dict[
         InvalidInputError: another grouping.
     """
     group_of(by)
+    prices = prices_of(engine)
     with read(engine) as tx:
-        rows = _sums(tx, *_parts(tx, by, wanted))
+        rows = _sums(tx, prices, *_parts(tx, by, wanted))
     groups: dict[tuple[str | None, ...], list[Billed]] = {}
     for row in rows:
         name = (row.key, row.model) if by == DAY_AND_MODEL else (row.key,)
@@ -97,12 +108,14 @@ def query_usage(engine: Engine, by: str | None, wanted: ResponseFilter) -> dict[
     return {"object": "list", "by": by, "data": data, "total": _entry(rows)}
 
 
-def usage_of_sessions(tx: Transaction, session_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+def usage_of_sessions(
+    tx: Transaction, session_ids: Sequence[str], prices: Prices
+) -> dict[str, dict[str, Any]]:
     """Each session's usage as one entry, by its id."""
     where = Where([], [])
     where.add(f"u.session_id IN ({', '.join('?' * len(session_ids))})", *session_ids)
     groups: dict[str | None, list[Billed]] = {id_: [] for id_ in session_ids}
-    for row in _sums(tx, [_of_rows(Source("usage u", where), "session")]):
+    for row in _sums(tx, prices, [_of_rows(Source("usage u", where), "session")]):
         groups[row.key].append(row)
     return {id_: _entry(groups[id_]) for id_ in session_ids}
 
@@ -158,15 +171,17 @@ def _of_sums(days: tuple[int, int], by: str | None, key: str | None, model: str 
     return Part(without, [*parameters, key], models, parameters)
 
 
-def _sums(tx: Transaction, parts: list[Part], by_value: Sequence[ByValue] = ()) -> list[Billed]:
+def _sums(
+    tx: Transaction, prices: Prices, parts: list[Part], by_value: Sequence[ByValue] = ()
+) -> list[Billed]:
     if not parts:
         return []
     models = tx.rows(
         " UNION ".join(part.models for part in parts),
         [p for part in parts for p in part.models_parameters],
     )
-    boundaries = price_boundaries([row[0] for row in models if row[0] is not None])
-    period = " + ".join("CASE WHEN u.at >= ? THEN 1 ELSE 0 END" for _ in boundaries) or "0"
+    boundaries = prices.boundaries(row[0] for row in models if row[0] is not None)
+    period = _period(len(boundaries))
     merged: dict[Row, list[int]] = {}
     # Each part is grouped by itself: a union of rows would be written down first.
     for part in parts:
@@ -180,7 +195,17 @@ def _sums(tx: Transaction, parts: list[Part], by_value: Sequence[ByValue] = ()) 
     for some in by_value:
         for row in _of_values(tx, some, boundaries):
             _merge(merged, row[:_NAMES], list(row[_NAMES:]))
-    return [_billed(name, *sums) for name, sums in merged.items()]
+    return [_billed(prices, name, *sums) for name, sums in merged.items()]
+
+
+def _period(boundaries: int) -> str:
+    """Return SQL for the number of the period of prices that usage is in, of as many parameters.
+
+    The terms are added up in groups: SQLite takes no expression that is nested 1,000 levels deep.
+    """
+    terms = ["CASE WHEN u.at >= ? THEN 1 ELSE 0 END"] * boundaries
+    groups = [" + ".join(terms[n : n + 50]) for n in range(0, boundaries, 50)]
+    return " + ".join(f"({group})" for group in groups) or "0"
 
 
 def _of_values(tx: Transaction, wanted: ByValue, boundaries: list[int]) -> list[Row]:
@@ -201,22 +226,12 @@ def _merge(merged: dict[Row, list[int]], name: Row, sums: list[int]) -> None:
     merged[name] = sums
 
 
-def _billed(name: Row, at: int, number: int, *tokens: int) -> Billed:
+def _billed(prices: Prices, name: Row, at: int, number: int, *sums: int) -> Billed:
     key, model, kind, reported, *_ = name
-    return _priced(key, model, kind, bool(reported), at, number, Tokens(*tokens))
-
-
-def _priced(
-    key: str | None,
-    model: str | None,
-    kind: str,
-    reported: bool,
-    at: int,
-    number: int,
-    tokens: Tokens,
-) -> Billed:
-    cost = price_usd(model, tokens, at) if reported else None
-    return Billed(key, model, kind, reported, number, tokens, cost)
+    tokens = Tokens(*sums)
+    return Billed(
+        key, model, kind, reported, number, tokens, prices.cost(model, tokens, reported, at)
+    )
 
 
 def _group_entry(name: tuple[str | None, ...], by: str, rows: list[Billed]) -> dict[str, Any]:
@@ -229,37 +244,40 @@ def _group_entry(name: tuple[str | None, ...], by: str, rows: list[Billed]) -> d
 
 def _entry(rows: Sequence[Billed]) -> dict[str, Any]:
     """One line of usage: counts, tokens, money, and what has no price."""
-    counts = {"response": 0, "transcription": 0}
-    cost = Decimal(0)
-    unpriced = {"response": 0, "transcription": 0}
-    unpriced_models: set[str] = set()
-    unreported = 0
-    for row in rows:
-        counts[row.kind] += row.number
-        if not row.reported:
-            unreported += row.number
-        if row.cost is None:
-            unpriced[row.kind] += row.number
-            unpriced_models.add(row.model or "unknown")
-        else:
-            cost += row.cost
+    unpriced = [row for row in rows if row.cost.usd is None]
+    counts = _counts(rows)
     sums = Tokens(*map(sum, zip(*(row.tokens for row in rows), strict=True)))
-    missing = sum(unpriced.values())
-    unpriced_all = missing > 0 and missing == sum(counts.values())
+    known = sum((row.cost.usd for row in rows if row.cost.usd is not None), Decimal(0))
+    sessions = counts.pop("sessions")
     return {
         "object": "realtime.usage",
-        "responses": counts["response"],
-        "transcriptions": counts["transcription"],
+        **counts,
         **sums._asdict(),
         # Never zero for what has no price: null where that is all there is.
-        "cost_usd": None if unpriced_all else float(cost),
+        "cost_usd": None if unpriced and len(unpriced) == len(rows) else float(known),
         "unpriced": {
-            "responses": unpriced["response"],
-            "transcriptions": unpriced["transcription"],
-            "models": sorted(unpriced_models),
-            "without_usage": unreported,
+            **_counts(unpriced),
+            "models": sorted({row.model or "unknown" for row in unpriced}),
+            "without_usage": sum(row.number for row in rows if not row.reported),
         },
+        "sessions": sessions,
+        "unpriced_between_usd": _between([row.cost.between for row in unpriced]),
     }
+
+
+def _counts(rows: Iterable[Billed]) -> dict[str, int]:
+    counts = dict.fromkeys(COUNTED.values(), 0)
+    for row in rows:
+        counts[COUNTED[row.kind]] += row.number
+    return counts
+
+
+def _between(spans: Iterable[Span | None]) -> list[float] | None:
+    """Return the least and the most that costs what kinds of tokens are not told apart of."""
+    known = [span for span in spans if span is not None]
+    if not known:
+        return None
+    return [float(sum((span[side] for span in known), Decimal(0))) for side in (0, 1)]
 
 
 def label(key: Any, by: str) -> str | None:
@@ -271,31 +289,36 @@ def label(key: Any, by: str) -> str | None:
     return date_of(int(key))
 
 
-def usage_of_state(state: SessionState, opened_at: int | None = None) -> dict[str, Any]:
-    """A session's usage as one entry, from its state."""
-    at = next((t for t in (state.last_at, state.first_at, opened_at) if t is not None), 0)
+def usage_of_state(
+    state: SessionState, prices: Prices, opened_at: int | None = None
+) -> dict[str, Any]:
+    """A session's usage as one entry, from its state.
+
+    Args:
+        opened_at: when the session was opened here: the time of what has none of its own.
+    """
+    at = next((t for t in (opened_at, state.last_at, state.first_at) if t is not None), 0)
+
+    def billed(kind: str, model: str | None, when: int | None, found: Usage) -> Billed:
+        moment = at if when is None else when
+        cost = prices.cost(model, *found, moment)
+        return Billed(None, model, kind, int(found.reported), 1, found.tokens, cost)
+
     rows = [
-        _priced(
-            None,
-            text(response.session.get("model")),
+        billed(
             "response",
-            bool(response.usage),
-            response.done_at if response.done_at is not None else at,
-            1,
-            tokens_of(response.usage),
+            text(response.session.get("model")),
+            response.done_at,
+            read_usage(response.usage),
         )
         for response in state.responses.values()
         if response.done_seq is not None
-    ] + [
-        _priced(
-            None,
-            billed.model,
-            "transcription",
-            bool(billed.usage),
-            billed.at if billed.at is not None else at,
-            1,
-            tokens_of(billed.usage),
-        )
-        for billed in state.billed.values()
     ]
+    rows += [
+        billed("transcription", one.model, one.at, read_usage(one.usage, writes_text=True))
+        for one in state.billed.values()
+    ]
+    session = billed_session(state)
+    if session is not None:
+        rows.append(billed("session", session.model, session.at, read_usage(session.usage)))
     return _entry(rows)

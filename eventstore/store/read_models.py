@@ -25,6 +25,7 @@ from eventstore.store.rows import (
     response_usage_rows,
     session_metadata_rows,
     session_row,
+    session_usage_rows,
     transcription_row,
 )
 from eventstore.store.transaction import Row, Transaction
@@ -120,6 +121,8 @@ def _changed_rows(state: SessionState, opened_at: int, tags: Tags) -> Rows:
     rows["response_metadata"] = _tag_rows(state, tags, opened_at)
     rows["usage"] = response_usage_rows(state, responses, opened_at)
     rows["usage"] += [transcription_row(state, state.billed[b], opened_at) for b in dirty.billed]
+    if dirty.session_billed:
+        rows["usage"] += session_usage_rows(state, opened_at)
     if rows["usage"] or dirty.metadata:  # seldom
         rows[MARKS] = marks_of_changes(state, opened_at, rows["usage"])
     return rows
@@ -184,7 +187,8 @@ def _all_rows(state: SessionState, opened_at: int, tags: Tags) -> Rows:
         "responses": [response_row(state, r, opened_at) for r in responses],
         "response_metadata": _tag_rows(state, tags, opened_at),
         "usage": response_usage_rows(state, responses, opened_at)
-        + [transcription_row(state, billed, opened_at) for billed in state.billed.values()],
+        + [transcription_row(state, billed, opened_at) for billed in state.billed.values()]
+        + session_usage_rows(state, opened_at),
     }
 
 

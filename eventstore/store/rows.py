@@ -8,9 +8,10 @@ from typing import Any
 from eventstore.projection import view
 from eventstore.projection.conversation import is_settled
 from eventstore.projection.latency import is_jump_between, moments_of
+from eventstore.projection.session_billing import billed_session
 from eventstore.projection.session_view import session_resource
 from eventstore.projection.state import Billed, Item, Response, SessionState
-from eventstore.projection.usage import tokens_of
+from eventstore.projection.usage import read_usage, tokens_of
 from eventstore.realtime.outcomes import reason_of
 from eventstore.realtime.values import column, dumps, identifier, mapping, metadata_pairs, storable
 
@@ -185,6 +186,17 @@ def transcription_row(state: SessionState, billed: Billed, opened_at: int) -> Ro
     )
 
 
+def session_usage_rows(state: SessionState, opened_at: int) -> list[Row]:
+    """Return the row of `usage` of a session that is billed as such, if it is one."""
+    billed = billed_session(state)
+    if billed is None:
+        return []
+    at = _sort_at(billed.at, opened_at)
+    return [
+        _usage_row(state, "session", "session", None, None, at, billed.model, billed.usage),
+    ]
+
+
 def _usage_row(
     state: SessionState,
     usage_id: str,
@@ -196,7 +208,8 @@ def _usage_row(
     usage: dict[str, Any] | None,
 ) -> Row:
     key = (state.session_id, usage_id, kind, response_id, item_id, at, column(model))
-    return (*key, int(bool(usage)), *tokens_of(usage))
+    tokens, reported = read_usage(usage, writes_text=kind == "transcription")
+    return (*key, int(reported), *tokens)
 
 
 def _sort_at(at: int | None, opened_at: int) -> int:

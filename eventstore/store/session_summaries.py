@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from eventstore.pricing.prices import Prices
 from eventstore.store.latency import ANSWER_US
 from eventstore.store.query_usage import usage_of_sessions
 from eventstore.store.transaction import Transaction
@@ -19,7 +20,7 @@ _SLOWEST = (
 )
 
 
-def add_summaries(tx: Transaction, sessions: list[dict[str, Any]]) -> None:
+def add_summaries(tx: Transaction, sessions: list[dict[str, Any]], prices: Prices) -> None:
     """Add to sessions' resources, under `eventstore`, the `summary` of each.
 
     `turns` are messages of user and assistant in conversations; `cost_usd` is None where nothing
@@ -32,7 +33,7 @@ def add_summaries(tx: Transaction, sessions: list[dict[str, Any]]) -> None:
     marks = ", ".join("?" * len(ids))
     turns: dict[str, int] = dict(tx.rows(_TURNS.format(marks), ids))
     slowest: dict[str, int | None] = dict(tx.rows(_SLOWEST.format(marks), ids))
-    usage = usage_of_sessions(tx, ids)
+    usage = usage_of_sessions(tx, ids, prices)
     for session in sessions:
         id_ = session["id"]
         micros, used = slowest.get(id_), usage[id_]

@@ -315,6 +315,7 @@ usage = Table(
     Column("item_id", String(128)),
     Column("at", BigInteger, nullable=False),
     Column("model", String(256)),
+    # The flags of `Reported`, 0 for no usage: how far the numbers tell what it costs.
     Column("reported", SmallInteger, nullable=False),
     Column("input_tokens", BigInteger, nullable=False),
     Column("output_tokens", BigInteger, nullable=False),

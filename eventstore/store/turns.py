@@ -18,14 +18,14 @@ def sum_turns(tx: Transaction, source: Source) -> list[Row]:
     """Rows of model, turn, number of responses and sums of their tokens.
 
     A response's turn is its place among all of its session, whether they are done or not: it stays
-    what it is. One whose usage is not known is left out.
+    what it is. One whose tokens were not told (the first flag of `Reported`) is left out.
 
     Args:
         source: usage `u` of responses `r`.
     """
     return tx.rows(
         f"WITH chosen AS (SELECT u.session_id, u.response_id, u.model, {_OF_ROW}"
-        f" FROM {source.sql}{source.where.sql()} AND u.reported = 1),"
+        f" FROM {source.sql}{source.where.sql()} AND u.reported % 2 = 1),"
         " turns AS (SELECT p.session_id, p.response_id, ROW_NUMBER() OVER"
         " (PARTITION BY p.session_id ORDER BY p.seq, p.response_id) AS turn FROM responses p"
         " WHERE p.session_id IN (SELECT session_id FROM chosen))"

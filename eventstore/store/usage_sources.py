@@ -35,7 +35,9 @@ class Source(NamedTuple):
 
 
 def sources_of(tx: Transaction, wanted: ResponseFilter, day: int | None = None) -> list[Source]:
-    """The usage that a filter asks for; a transcription answers to its session's metadata.
+    """The usage that a filter asks for.
+
+    Transcriptions, and sessions that are billed by time, answer to their session's metadata.
 
     Args:
         day: only of sessions that this day's sums lack, of a filter that sums know; None for all.
@@ -48,12 +50,12 @@ def sources_of(tx: Transaction, wanted: ResponseFilter, day: int | None = None) 
         return [Source(_usage(tx, where, day), where)]
     sources = [responses_of(tx, wanted)]
     if not about_responses:
-        sources.append(_of_transcriptions(tx, wanted))
+        sources.append(_of_others(tx, wanted))
     return sources
 
 
 def _conditions(wanted: ResponseFilter) -> Where:
-    """Conditions that hold for transcriptions as well as for responses."""
+    """Conditions that hold for whatever is billed, responses and others."""
     where = Where([], [])
     add_time(where, "u.at", wanted.since, wanted.until)
     if wanted.session is not None:
@@ -108,14 +110,14 @@ def responses_of(tx: Transaction, wanted: ResponseFilter, day: int | None = None
     return Source(sql, where)
 
 
-def _of_transcriptions(tx: Transaction, wanted: ResponseFilter) -> Source:
+def _of_others(tx: Transaction, wanted: ResponseFilter) -> Source:
     where = _conditions(wanted)
     start = next((c for c in wanted.metadata if c.operator == "="), None)
     sql = "usage u"
     if start is not None:
         sql = f"session_metadata m {ordered_join(tx)} usage u ON u.session_id = m.session_id"
         where.add("m.key = ? AND m.value = ?", start.key, start.value)
-    where.add("u.kind = 'transcription'")
+    where.add("u.kind <> 'response'")
     for condition in wanted.metadata:
         if condition is not start:
             add_metadata_condition(where, tx, condition, "session_metadata", "u", (), timed=False)

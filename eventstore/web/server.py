@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +31,7 @@ class Service(NamedTuple):
 
     Attributes:
         url, encryption_keys: of the database, and of its sessions' keys.
+        prices: a file of prices, which is read once; None for EVENTSTORE_PRICES, or none.
         host, port: to listen on; port 0 for any that is free.
         keys: that requests come with; None where all of this machine are let in.
         time_limit: seconds that a query may take.
@@ -38,6 +40,7 @@ class Service(NamedTuple):
 
     url: str
     encryption_keys: str | None
+    prices: Path | None
     host: str
     port: int
     keys: AccessKeys | None
@@ -72,9 +75,10 @@ def open_stores(service: Service) -> Iterator[Stores]:
         SchemaError: the database's schema is missing, or another than this code's.
     """
     sweep()
+    open_one = partial(EventStore, service.url, keys=service.encryption_keys, prices=service.prices)
     with (
-        EventStore(service.url, keys=service.encryption_keys, time_limit=service.time_limit) as one,
-        EventStore(service.url, keys=service.encryption_keys) as other,
+        open_one(time_limit=service.time_limit) as one,
+        open_one() as other,
         summing(other),
     ):
         yield Stores(one, other, service.keys)

@@ -26,7 +26,13 @@ By = Annotated[
         pattern="^(session|model|day|day,model|metadata:.{1,64})$", description="What to group by."
     ),
 ]
-TOTAL: dict[str, Any] = {"responses": 1, "input_tokens": 120, "output_tokens": 40, "cost_usd": 0.01}
+TOTAL: dict[str, Any] = {
+    "responses": 1,
+    "input_tokens": 120,
+    "output_tokens": 40,
+    "cost_usd": 0.01,
+    "unpriced_between_usd": None,
+}
 TIMES: dict[str, Any] = {"answers": 6, "p50_ms": 512.0, "p90_ms": 861.1, "p99_ms": 981.0}
 TURN: dict[str, Any] = {
     "object": "realtime.context",
@@ -58,6 +64,8 @@ def _grouped(kind: str, **values: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 def read_usage(queries: Seen, filters: Filters, by: By = None) -> Response:
     """Tokens by modality, cached ones apart, and money; filters as for responses.
 
+    `cost_usd` is null where no price is known; `unpriced` counts and names what is not in it. Of
+    tokens that are not told apart by their kind, `unpriced_between_usd` is the least and the most.
     By `day,model` an entry is of a day and a model: its `key` is the day, its `model` beside it.
     """
     return answer(queries.usage(by, **filters))

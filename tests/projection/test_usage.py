@@ -10,7 +10,7 @@ from support.calls import SESSION_CONFIG, USAGE
 from support.events import Call
 from support.strategies import json_values, usages
 
-from eventstore.projection.usage import Tokens, tokens_of
+from eventstore.projection.usage import Reported, Tokens, open_tokens, read_usage, tokens_of
 from eventstore.realtime.values import MAX_INTEGER
 
 
@@ -29,19 +29,72 @@ def test_ga_usage_is_split_by_modality_cached_tokens_too() -> None:
     )
 
 
-def test_beta_usage_splits_cached_tokens_text_first() -> None:
-    details = {"text_tokens": 60, "audio_tokens": 40, "cached_tokens": 80}
-    tokens = tokens_of({"input_tokens": 100, "input_token_details": details})
-    assert (tokens.cached_tokens, tokens.cached_text, tokens.cached_audio) == (80, 60, 20)
+@pytest.mark.parametrize(
+    ("text", "audio", "cached"),
+    [(100, 0, (80, 80, 0)), (0, 100, (80, 0, 80)), (60, 40, (80, 0, 0))],
+)
+def test_cached_tokens_that_are_not_split_are_of_the_only_kind_or_of_none_that_is_told(
+    text: int, audio: int, cached: tuple[int, int, int]
+) -> None:
+    details = {"text_tokens": text, "audio_tokens": audio, "cached_tokens": 80}
+    usage = {"input_tokens": 100, "output_tokens": 0, "input_token_details": details}
+    tokens, reported = read_usage(usage)
+    assert (tokens.cached_tokens, tokens.cached_text, tokens.cached_audio) == cached
+    assert bool(reported & Reported.OPEN) == (audio == 40)
 
 
-def test_tokens_without_details_are_text() -> None:
-    tokens = tokens_of({"input_tokens": 10, "output_tokens": 2})
-    assert (tokens.input_text, tokens.output_text, tokens.total_tokens) == (10, 2, 12)
+def test_tokens_without_details_are_of_no_kind() -> None:
+    tokens, reported = read_usage({"input_tokens": 10, "output_tokens": 2})
+    assert (tokens.input_text, tokens.output_text, tokens.total_tokens) == (0, 0, 12)
+    assert open_tokens(tokens) == (10, 0, 2)
+    assert reported == Reported.TOKENS | Reported.OPEN
+
+
+def test_a_transcription_writes_text() -> None:
+    usage = {"input_tokens": 7, "output_tokens": 2, "input_token_details": {"audio_tokens": 7}}
+    tokens, reported = read_usage(usage, writes_text=True)
+    assert (tokens.output_text, reported) == (2, Reported.TOKENS | Reported.AUDIO)
+
+
+@pytest.mark.parametrize("text", [150, 30])
+def test_reasoning_is_text_whether_a_server_counts_it_so_or_beside(text: int) -> None:
+    details = {"text_tokens": text, "audio_tokens": 50, "reasoning_tokens": 120}
+    usage = {"input_tokens": 0, "output_tokens": 200, "output_token_details": details}
+    assert read_usage(usage).tokens.output_text == 150
+
+
+@pytest.mark.parametrize(
+    ("usage", "reported"),
+    [
+        ({"input_tokens": 0, "output_tokens": 0}, Reported.TOKENS),
+        ({"input_tokens": 0, "output_tokens": 0, "total_tokens": 9}, 5),
+        ({"input_tokens": 0}, 0),
+        ({"input_tokens": "0", "output_tokens": 0}, 0),
+        ({"input_tokens": -1, "output_tokens": 0}, 0),
+        ({"input_tokens": 10**13, "output_tokens": 0}, 0),
+        ({"seconds": 0}, Reported.SECONDS),
+        ({"seconds": -1}, 0),
+        ({"unheard of": 1}, 0),
+    ],
+)
+def test_what_is_not_told_or_contradicts_itself_is_noted(
+    usage: dict[str, Any], reported: int
+) -> None:
+    assert read_usage(usage).reported == reported
+
+
+@pytest.mark.parametrize(
+    ("tokens", "flag"), [(32_000, 0), (32_001, Reported.LARGE), (100_001, Reported.HUGE)]
+)
+def test_large_inputs_are_noted(tokens: int, flag: int) -> None:
+    details = {"text_tokens": tokens}
+    usage = {"input_tokens": tokens, "output_tokens": 0, "input_token_details": details}
+    assert read_usage(usage).reported == Reported.TOKENS | flag
 
 
 def test_a_transcription_may_be_billed_by_the_second() -> None:
     assert tokens_of({"type": "duration", "seconds": 2.5}) == Tokens(audio_ms=2500)
+    assert tokens_of({"billable_audio_seconds": 600}) == Tokens(audio_ms=600_000)
 
 
 @pytest.mark.parametrize("usage", [None, {}])

@@ -232,14 +232,16 @@ def test_what_is_left_out_of_a_days_sums_is_found_in_its_rows(store: EventStore)
         for n in range(number):
             metadata = {"call": f"call_{n}", "topic": "a" if n % 2 else "b"}
             call.created(f"resp_{day}_{n}", metadata=metadata)
-            call.done(f"resp_{day}_{n}", metadata=metadata, usage={"input_tokens": n})
+            call.done(
+                f"resp_{day}_{n}", metadata=metadata, usage={"input_tokens": n, "output_tokens": 0}
+            )
         store.append(f"sess_{day}", call.frames)
     call = Call()
     call.ms = 3 * DAY_MS
     for n in range(KEYS_OF_DAY // 16 + 1):
         metadata = {f"key_{n}_{key}": "v" for key in range(16)}
         call.created(f"resp_{n}", metadata=metadata)
-        call.done(f"resp_{n}", metadata=metadata, usage={"input_tokens": n})
+        call.done(f"resp_{n}", metadata=metadata, usage={"input_tokens": n, "output_tokens": 0})
     store.append("many", call.frames)
     groups = ("metadata:call", "metadata:topic", "metadata:key_1_1")
     by_rows = [store.usage(by) for by in groups]
@@ -519,7 +521,8 @@ def test_context_is_the_mean_of_each_turn(store: EventStore) -> None:
 def test_the_last_turn_stands_for_all_behind(store: EventStore) -> None:
     call = Call()
     for number in range(205):
-        call.created(f"resp_{number}").done(f"resp_{number}", usage={"input_tokens": number})
+        usage = {"input_tokens": number, "output_tokens": 0}
+        call.created(f"resp_{number}").done(f"resp_{number}", usage=usage)
     store.append("sess", call.frames)
     data = store.context()["data"]
     assert (len(data), data[-1]["turn"], data[-1]["responses"]) == (200, 200, 6)

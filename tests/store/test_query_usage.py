@@ -113,6 +113,8 @@ def _price(entry: Billed) -> float | None:
         price = calc_price(Usage(**usage), entry.model, genai_request_timestamp=moment)
     except LookupError:
         return None
+    if usage.get("input_image_tokens") and price.model_price.input_image_mtok is None:
+        return None  # it says the price of text
     return float(price.total_price) or None
 
 
@@ -141,11 +143,9 @@ def plain_sum(entries: Iterable[Billed]) -> Json:
         kind: sum(entry.kind == kind for entry in rows) for kind in ("responses", "transcriptions")
     }
     sums = {name: sum(_number(e.usage, path) for e in rows) for name, path in FIELDS.items()}
-    # A server that does not split its output writes text.
+    # A transcription writes text.
     sums["output_text"] += sum(
-        _number(e.usage, ["output_tokens"])
-        for e in rows
-        if e.usage and "output_token_details" not in e.usage
+        _number(e.usage, ["output_tokens"]) for e in rows if e.kind == "transcriptions"
     )
     sums["audio_ms"] = sum(round(1000 * _number(e.usage, ["seconds"])) for e in rows)
     prices = [_price(entry) for entry in rows]
@@ -153,10 +153,13 @@ def plain_sum(entries: Iterable[Billed]) -> Json:
     return {
         **counts,
         **sums,
+        "sessions": 0,
+        "unpriced_between_usd": None,
         "cost_usd": _sum_of_prices(prices),
         "unpriced": {
             "responses": sum(entry.kind == "responses" for entry in unpriced),
             "transcriptions": sum(entry.kind == "transcriptions" for entry in unpriced),
+            "sessions": 0,
             "models": sorted({entry.model or "unknown" for entry in unpriced}),
             "without_usage": sum(entry.usage is None for entry in unpriced),
         },
@@ -346,6 +349,7 @@ def test_a_known_price_counts_nothing_as_unknown(store: EventStore) -> None:
     assert store.usage()["total"]["unpriced"] == {
         "responses": 0,
         "transcriptions": 0,
+        "sessions": 0,
         "models": [],
         "without_usage": 0,
     }
@@ -361,6 +365,7 @@ def test_an_unknown_price_is_counted_and_named_and_the_rest_is_priced(store: Eve
     assert total["unpriced"] == {
         "responses": 4,
         "transcriptions": 0,
+        "sessions": 0,
         "models": ["gpt-realtime", "my-own-model", "unknown"],
         "without_usage": 1,
     }

@@ -35,7 +35,7 @@ def expected(store: EventStore, id_: str) -> Json:
         "turns": len(turns),
         **{name: usage[name] for name in ("input_tokens", "cached_tokens", "output_tokens")},
         "cost_usd": usage["cost_usd"],
-        "unpriced": usage["unpriced"]["responses"] + usage["unpriced"]["transcriptions"] > 0,
+        "unpriced": usage["unpriced"]["models"] != [],
         "slowest_ms": max(waited, default=None),
     }
 

@@ -166,6 +166,7 @@ def sessions() -> st.SearchStrategy[Json]:
         {
             "id": _one("sess_1", "sess_2"),
             "model": _one("gpt-realtime", "gpt-4o-realtime-preview"),
+            "type": _one("realtime", "translation"),
             "turn_detection": detection,
             "input_audio_format": _FORMAT,
             "output_audio_format": _FORMAT,
@@ -266,6 +267,7 @@ _PAYLOADS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("transcription.updated", ("transcript",)),
     ("transcription.failed", ("error",)),
     ("text.done", ("text",)),
+    ("usage.updated", ("usage",)),
     ("arguments.done", ("arguments", "name", "call_id")),
 )
 

@@ -28,6 +28,8 @@ def money(usd: Any) -> str:
     """Dollars: two digits that say something, and cents from a dollar on; empty where unknown."""
     if not isinstance(usd, int | float):
         return ""
+    if 0 < usd < 0.00005:
+        return "<$0.0001"
     return f"${usd:,.2f}" if usd >= 1 or usd == 0 else f"${usd:.4f}"
 
 

@@ -103,12 +103,13 @@ def test_usage_sums_up_to_what_the_store_says(store: EventStore, folder: Path) -
     put_everything(store)
     written = write_parquet(store, store.session_ids(), folder)
     rows, total = table(folder, "usage"), store.usage()["total"]
-    assert len(rows) == written.usage == total["responses"] + total["transcriptions"]
+    kinds = ("responses", "transcriptions", "sessions")
+    assert len(rows) == written.usage == sum(total[kind] for kind in kinds)
     for name in ("input_tokens", "output_tokens", "cached_tokens", "output_audio", "audio_ms"):
         assert sum(row[name] for row in rows) == total[name]
     priced = [row["cost_usd"] for row in rows if row["cost_usd"] is not None]
     assert sum(priced) == pytest.approx(total["cost_usd"])
-    unpriced = total["unpriced"]["responses"] + total["unpriced"]["transcriptions"]
+    unpriced = sum(total["unpriced"][kind] for kind in kinds)
     assert len(rows) - len(priced) == unpriced
 
 

@@ -8,7 +8,13 @@ start();
 const MODELS = ["#1e76c8", "#d9822b", "#5c9a45", "#8f63c9", "#c4454d", "#3aa6a6", "#a08a2f", "#7a7a7a"];
 const TOP = 15;
 const data = JSON.parse(document.getElementById("data").textContent);
-const money = (usd) => (usd === null ? "unknown" : `$${usd.toLocaleString("en", { maximumFractionDigits: usd >= 1 ? 2 : 4 })}`);
+const money = (usd) => {
+  if (usd === null) return "unknown";
+  if (usd > 0 && usd < 0.00005) return "<$0.0001";
+  return `$${usd.toLocaleString("en", { maximumFractionDigits: usd >= 1 ? 2 : 4 })}`;
+};
+// A plus: some of it has no known price.
+const cost = (entry) => money(entry.cost_usd) + (entry.cost_usd !== null && entry.unpriced.models.length ? " +" : "");
 const number = (value) => Math.round(value).toLocaleString("en");
 const name = (value) => value ?? "none";
 const color = (key) => getComputedStyle(document.documentElement).getPropertyValue(`--${key}`).trim();
@@ -89,11 +95,11 @@ const responsesOf = (value) =>
   `/responses?${new URLSearchParams([["key", data.key], ["op", "="], ["value", value]])}`;
 
 const tables = {
-  money: [["Day", "Model", "Responses", "Cost"], data.days.map((entry) => [entry.key, name(entry.model), number(entry.responses), money(entry.cost_usd)])],
+  money: [["Day", "Model", "Responses", "Cost"], data.days.map((entry) => [entry.key, name(entry.model), number(entry.responses), cost(entry)])],
   tokens: [["Day", "Input", "Cached", "Output"], days.filter((day) => models.some((model) => of.has(`${day} ${model}`))).map((day) => [day, ...["input_tokens", "cached_tokens", "output_tokens"].map((field) => number(sum(day, field)))])],
   values: [[data.key ?? "", "Responses", "Tokens", "Cached", "Cost"], data.values.map((entry) => [
     entry.key === null ? "none" : element("a", { href: responsesOf(entry.key) }, entry.key),
-    number(entry.responses), number(entry.total_tokens), number(entry.cached_tokens), money(entry.cost_usd)])],
+    number(entry.responses), number(entry.total_tokens), number(entry.cached_tokens), cost(entry)])],
   latency: [["Day", "Answers", "p50", "p90", "p99"], data.latency.map((entry) => [entry.key, number(entry.answers), ...[entry.p50_ms, entry.p90_ms, entry.p99_ms].map((ms) => (ms === null ? "" : `${(ms / 1000).toFixed(2)} s`))])],
   context: [["Response", "Calls", "Input", "Cached"], data.context.map((entry) => [entry.turn, number(entry.responses), number(entry.input_tokens), number(entry.cached_tokens)])],
 };

@@ -1,0 +1,161 @@
+"""What usage costs by a model's rates: arithmetic alone. Where rates come from: see `prices.py`.
+
+A cost is known, or it is not: nothing in here guesses. Where tokens are not told apart by their
+kind, the least and the most that they can have cost are told instead.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import NamedTuple
+
+from eventstore.projection.usage import HUGE_INPUT, LARGE_INPUT, Reported, Tokens, open_tokens
+
+#: The least and the most that something costs, in US dollars; both are the same where it is known.
+Span = tuple[Decimal, Decimal]
+
+_ZERO = Decimal(0)
+_FREE: Span = (_ZERO, _ZERO)
+_MS_PER_HOUR = 3_600_000
+
+
+class Rates(NamedTuple):
+    """What a model costs in US dollars: a token of each kind, an hour; None where it is not known.
+
+    Attributes:
+        hour: of sound or of a session, for a model that is billed by time.
+        tier: input tokens of a response above which these rates do not hold; None for no limit.
+    """
+
+    input_text: Decimal | None = None
+    input_audio: Decimal | None = None
+    input_image: Decimal | None = None
+    cached_text: Decimal | None = None
+    cached_audio: Decimal | None = None
+    cached_image: Decimal | None = None
+    output_text: Decimal | None = None
+    output_audio: Decimal | None = None
+    hour: Decimal | None = None
+    tier: int | None = None
+
+    def by_token(self) -> tuple[Decimal | None, ...]:
+        """Return the rates of tokens."""
+        return self[:8]
+
+    def is_empty(self) -> bool:
+        """Return True if nothing has a price."""
+        return self.hour is None and not any(rate is not None for rate in self.by_token())
+
+
+class Cost(NamedTuple):
+    """What something costs, in US dollars.
+
+    Attributes:
+        usd: None where it is not known.
+        between: the least and the most, where `usd` is not known and these are; else None.
+    """
+
+    usd: Decimal | None
+    between: Span | None = None
+
+
+UNKNOWN = Cost(None)
+
+
+def cost_of(rates: Rates | None, tokens: Tokens, reported: int) -> Cost:
+    """Return what usage costs.
+
+    Args:
+        rates: of its model at its time; None where they are not known.
+        tokens: of one billed thing, or summed over several that were reported alike.
+        reported: the flags of `Reported`, which all of them have.
+    """
+    if rates is None or rates.is_empty() or not reported:
+        return UNKNOWN
+    timed = _by_time(rates, tokens, reported)
+    counted = _by_tokens(rates, tokens, reported)
+    if timed is None or counted is None:
+        return UNKNOWN
+    least, most = timed[0] + counted[0], timed[1] + counted[1]
+    return Cost(least) if least == most else Cost(None, (least, most))
+
+
+def _by_time(rates: Rates, tokens: Tokens, reported: int) -> Span | None:
+    if rates.hour is None:
+        return _FREE
+    if not reported & Reported.SECONDS:
+        return None
+    usd = rates.hour * tokens.audio_ms / _MS_PER_HOUR
+    return usd, usd
+
+
+def _by_tokens(rates: Rates, tokens: Tokens, reported: int) -> Span | None:
+    if not any(rate is not None for rate in rates.by_token()):
+        return _FREE
+    if not reported & Reported.TOKENS or reported & Reported.UNSOUND:
+        return None
+    if rates.tier is not None and _largest_input(reported) > rates.tier:
+        return None
+    told = _told_apart(rates, tokens)
+    rest = _not_told_apart(rates, tokens)
+    if told is None or rest is None:
+        return None
+    return max(told + rest[0], _ZERO), told + rest[1]
+
+
+def _largest_input(reported: int) -> float:
+    """Return what no response among those that were reported so has more input tokens than."""
+    if reported & Reported.HUGE:
+        return float("inf")
+    return HUGE_INPUT if reported & Reported.LARGE else LARGE_INPUT
+
+
+def _told_apart(rates: Rates, tokens: Tokens) -> Decimal | None:
+    """Return what the tokens cost whose kind is told; None where one of them has no price."""
+    numbers = (
+        tokens.input_text - tokens.cached_text,
+        tokens.input_audio - tokens.cached_audio,
+        tokens.input_image - tokens.cached_image,
+        tokens.cached_text,
+        tokens.cached_audio,
+        tokens.cached_image,
+        tokens.output_text,
+        tokens.output_audio,
+    )
+    if min(numbers) < 0:
+        return None
+    usd = _ZERO
+    for number, rate in zip(numbers, rates.by_token(), strict=True):
+        if number:
+            if rate is None:
+                return None
+            usd += number * rate
+    return usd
+
+
+def _not_told_apart(rates: Rates, tokens: Tokens) -> Span | None:
+    """Return what the other tokens cost at least and at most; None where that has no limit.
+
+    A cached token is counted as an input token already: what it adds is the difference.
+    """
+    rest = open_tokens(tokens)
+    if not any(rest):
+        return _FREE
+    inputs = [rates.input_text, rates.input_audio]
+    cached = [rates.cached_text, rates.cached_audio]
+    if rates.input_image is not None:  # a model without a price of images takes none
+        inputs.append(rates.input_image)
+        cached.append(rates.cached_image)
+    saved = [
+        None if of_cached is None or of_input is None else of_cached - of_input
+        for of_cached, of_input in zip(cached, inputs, strict=True)
+    ]
+    least = most = _ZERO
+    kinds = (inputs, saved, [rates.output_text, rates.output_audio])
+    for number, candidates in zip(rest, kinds, strict=True):
+        known = [rate for rate in candidates if rate is not None]
+        if number < 0 or (number and len(known) < len(candidates)):
+            return None
+        if number:
+            least, most = least + number * min(known), most + number * max(known)
+    return least, most

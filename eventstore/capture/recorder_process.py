@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from itertools import count
@@ -22,9 +22,10 @@ from pathlib import Path
 from threading import Condition, Lock, Thread
 from typing import Any
 
-from eventstore.capture.arrival_clock import ArrivalClock
 from eventstore.capture.message_unpacking import Message, size_of
 from eventstore.capture.recorder import MEMORY, Counters
+from eventstore.capture.recorder_words import AT_ONCE_SIZE, OVERHEAD, in_bounds, size_of_word
+from eventstore.capture.remote_session import RemoteSession
 from eventstore.errors import EventStoreError
 from eventstore.store import forks
 from eventstore.store.filters import check_metadata
@@ -38,58 +39,11 @@ _GATHER = 0.004
 _RESTART = 1.0
 #: Words that are said at once, and seconds after which nobody is waited for that takes none.
 _AT_ONCE, _STUCK = 500, 1.0
-_OVERHEAD = 200
-#: Characters that are said at once: to pickle more would hold the interpreter up.
-_AT_ONCE_SIZE = 256 * 1024
 #: The share of the memory that is for sessions that hold less than that: one in so many.
 _RESERVE = 16
 # Where so much of the memory is full, a session may hold so much of it and go on. What usual calls
 # hold is far below, while the recorder keeps up with them.
 _MAY = ((3 / 4, 1 / 256), (7 / 8, 1 / 8192))
-
-
-class RemoteSession:
-    """One live session: as `SessionRecorder`, of a `RecorderProcess`.
-
-    Attributes:
-        clock: what its frames are stamped by.
-    """
-
-    def __init__(self, recorder: RecorderProcess, number: int, begun: tuple[Any, ...]) -> None:
-        self.clock = ArrivalClock()
-        self._recorder, self.number, self.begun = recorder, number, begun
-        self.session_id: str | None = None
-        self.missed: dict[str, int] = {}
-
-    def record(self, direction: str, text: str | bytes, at: int) -> None:
-        """Hand over a frame: `client` or `server`, its text, and when it came (microseconds)."""
-        self._recorder.hand_over(self, direction, text, at)
-
-    def record_pieces(self, direction: str, pieces: list[str] | list[bytes], at: int) -> None:
-        """Hand over a frame that is in pieces, because it is large: as `record` does."""
-        self._recorder.hand_over(self, direction, pieces, at)
-
-    def gap(self, reason: str, **facts: Any) -> None:
-        """Note in the log that something is missing here, and why."""
-        self._recorder.say("gap", self.number, reason, facts)
-
-    def clock_jumped(self, jump: int, at: int) -> None:
-        """Note in the log that the wall clock jumped by so many microseconds, and the log's not."""
-        self._recorder.say("clock", self.number, jump, at)
-
-    def is_pressed(self) -> bool:
-        """Whether who can hand over less now should: see `RecorderProcess.is_pressed`."""
-        return self._recorder.is_pressed(self.number)
-
-    def committed(self) -> Future[None]:
-        """A future that is done once all that was handed over so far is in the database."""
-        return self._recorder.commit(self)
-
-    def close(
-        self, by: str | None = None, code: int | None = None, reason: str | None = None
-    ) -> None:
-        """No more will come; once."""
-        self._recorder.end(self, by, code, reason, self.clock.now())
 
 
 class RecorderProcess:
@@ -241,7 +195,7 @@ class RecorderProcess:
 
     def hand_over(self, session: RemoteSession, direction: str, text: Message, at: int) -> None:
         """Take a frame, or miss it where there is no room."""
-        size = size_of(text) + _OVERHEAD
+        size = size_of(text) + OVERHEAD
         with self._lock:
             if session.number not in self._sessions:
                 return
@@ -361,7 +315,7 @@ class RecorderProcess:
                     return
                 continue
             try:
-                for words in _bounded(queue):
+                for words in in_bounds(queue):
                     self._pipe.send(words)
             except OSError:
                 with self._lock:
@@ -381,8 +335,8 @@ class RecorderProcess:
             queue: list[tuple[Any, ...]] = []
             size = 0
             while self._queue and len(queue) < _AT_ONCE:
-                size += _size(self._queue[0])
-                if queue and size > _AT_ONCE_SIZE:
+                size += size_of_word(self._queue[0])
+                if queue and size > AT_ONCE_SIZE:
                     break
                 queue.append(self._queue.popleft())
             # What is left has waited for its turn already.
@@ -395,7 +349,7 @@ class RecorderProcess:
         with self._lock:
             for what in queue:
                 if what[0] == "record":
-                    self._release(what[1], _size(what))
+                    self._release(what[1], size_of_word(what))
                     self._sent += 1
                 elif what[0] == "close":
                     self._ending.pop(what[1], None)
@@ -453,26 +407,6 @@ class RecorderProcess:
 def _faults(before: Counters, there: Counters) -> tuple[int, ...]:
     """The last three counters, of all processes."""
     return tuple(map(sum, zip(before[-3:], there[-3:], strict=True)))
-
-
-def _size(what: tuple[Any, ...]) -> int:
-    """About how many bytes of memory a word takes."""
-    return _OVERHEAD + (size_of(what[3]) if what[0] == "record" else 0)
-
-
-def _bounded(words: list[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:
-    """What to say at once, so that nothing large is pickled as a whole.
-
-    A large frame stands alone among the words, and goes over in pieces, which end with its record.
-    """
-    if len(words) > 1 or _size(words[0]) <= _AT_ONCE_SIZE:
-        yield words
-        return
-    kind, number, direction, text, at = words[0]
-    for piece in text if isinstance(text, list) else [text]:
-        for start in range(0, len(piece), _AT_ONCE_SIZE):
-            yield [("piece", piece[start : start + _AT_ONCE_SIZE])]
-    yield [(kind, number, direction, None, at)]
 
 
 def _path() -> str:

@@ -22,8 +22,8 @@ from eventstore.capture.message_unpacking import (
     Unpacker,
     Unpacking,
 )
-from eventstore.capture.recorder_process import RemoteSession
 from eventstore.capture.relay_metrics import Counts
+from eventstore.capture.remote_session import RemoteSession
 from eventstore.capture.session_recorder import SessionRecorder
 from eventstore.capture.unpacking_thread import UnpackingThread
 from eventstore.realtime.frames import CLIENT, SERVER

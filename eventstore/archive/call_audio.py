@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -235,7 +236,7 @@ def _opened(target: Path | BinaryIO) -> Iterator[BinaryIO]:
     if not isinstance(target, Path):
         yield target
         return
-    path = target.resolve()
+    path = Path(os.path.realpath(target))
     partial = path.with_name(path.name + ".partial")
     try:
         with partial.open("wb") as stream:

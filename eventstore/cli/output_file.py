@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
@@ -46,7 +47,7 @@ def output_stream(output: str | None) -> Iterator[BinaryIO]:
         yield _harmless(sys.stdout.buffer)
         sys.stdout.buffer.flush()
         return
-    path = Path(output).resolve()
+    path = Path(os.path.realpath(output))
     if path.exists() and not path.is_file():
         with path.open("wb") as stream:  # a device, a pipe
             yield _harmless(stream)

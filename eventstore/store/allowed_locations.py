@@ -88,7 +88,7 @@ def base_url(text: str) -> str:
     if "://" not in text:
         if not text:
             raise InvalidInputError("name a folder, or a URL such as s3://bucket/calls")
-        return Path(text).resolve().as_uri()
+        return Path(os.path.realpath(text)).as_uri()
     try:
         parts = urlsplit(text)
         parts.port  # noqa: B018  whether it is a number

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -144,7 +145,7 @@ def _create(
         def _make_private(*_: Any) -> None:
             # SQLite would make it by the umask, also where a link says; its log and index get the
             # mode of the file.
-            make_file(file.resolve())
+            make_file(Path(os.path.realpath(file)))
 
     return engine
 
@@ -162,7 +163,7 @@ def sqlite_file(parsed: URL) -> Path | None:
 def _own_folder(parsed: URL) -> Path | None:
     """Return the folder of an SQLite database's file, or None where there is no such file."""
     file = sqlite_file(parsed)
-    return None if file is None else file.resolve().parent
+    return None if file is None else Path(os.path.realpath(file)).parent
 
 
 def _file(path: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from uuid import uuid4
 
@@ -71,4 +72,4 @@ def _where(tx: Transaction) -> tuple[object, ...]:
         server = tx.rows(CONTROL)[0] if tx.rows(MAY_CONTROL)[0][0] else ()
         return (*server, *tx.rows(POSTGRESQL_DATABASE)[0])
     file = tx.rows(SQLITE_FILE)[0][0]
-    return (str(Path(file).resolve()), Path(file).stat().st_ino) if file else ()
+    return (os.path.realpath(file), Path(file).stat().st_ino) if file else ()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 #: Requests and connections at once; more requests are answered with 503.
@@ -41,6 +42,16 @@ class Connection(H11Protocol):
         """Called by the event loop."""
         self._came += len(data)
         super().data_received(data)
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP. A request that is under way has lost its client by it."""
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.abort()
 
     def is_idle(self) -> bool:
         """Return True if no request is under way."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from contextlib import suppress
 
 import httpx
+import pytest
 from support.calls import voice_call
 from support.events import SESSION
-from support.relaying import bare_client, eventually
+from support.relaying import bare_client, eventually, read_all, read_head
 from web.conftest import Serve
 
 from eventstore import EventStore, unforeseen
@@ -29,6 +30,25 @@ def test_a_client_that_hangs_up_is_no_fault(serve: Serve) -> None:
         eventually(lambda: answers(url, 200) > 0)
     eventually(lambda: answers(url, 499) == 1)
     assert unforeseen.counted() == before
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_a_body_that_is_no_http_is_no_fault(
+    serve: Serve, answered: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It comes with the head, or behind an answer that did not wait for it."""
+    before, url = unforeseen.counted(), serve()
+    lines = ("POST /v1/nothing HTTP/1.1", "Host: localhost", "Transfer-Encoding: chunked", "", "")
+    head, body = "\r\n".join(lines).encode(), b"zz\r\n"
+    with bare_client(int(url.rpartition(":")[2]), head if answered else head + body) as client:
+        if answered:
+            assert read_head(client).startswith(b"HTTP/1.1 404")
+            client.sendall(body)
+        with suppress(ConnectionResetError):
+            assert not read_all(client).startswith(b"HTTP/1.1 5")
+    eventually(lambda: answers(url, 404) == 1)
+    assert unforeseen.counted() == before
+    assert "data_received() call failed" not in caplog.text
 
 
 def test_a_session_that_is_erased_while_it_is_followed_is_no_fault(

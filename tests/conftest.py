@@ -22,9 +22,11 @@ from eventstore.store.connections import close_all
 
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
 
-# A shared machine's pauses are no failures; in CI the same examples each time.
+# A shared machine's pauses are no failures; in CI the same examples each time. More of them are
+# looked at by `make endurance`, and by whoever sets EXAMPLES.
 settings.register_profile(
     "tests",
+    max_examples=int(os.environ.get("EXAMPLES", "50")),
     deadline=None,
     derandomize=IN_CI,
     print_blob=True,

@@ -304,15 +304,15 @@ def test_no_usage_of_a_known_model_costs_nothing() -> None:
     assert cost("unheard-of", usage_of({"text": 0})).usd is None
 
 
-@given(whole_usages())
-@examples(100)
-def test_sums_of_models_with_tiers_are_of_one_tier(usage: Json) -> None:
-    _, reported = read_usage(usage)
-    found = cost("gpt-5.4", usage)
-    if usage["input_tokens"] > 100_000:
-        assert found.usd is None
-    elif found.usd is not None and reported:
-        assert float(found.usd) == pytest.approx(float(asked("gpt-5.4", usage, NOW)))
+def test_many_small_responses_reach_no_tier_and_one_that_may_have_is_unknown() -> None:
+    small, large = (usage_of({"text": size}, None, {"text": 10}) for size in (1000, 300_000))
+    one = cost("gpt-5.4", small).usd
+    assert one is not None
+    tokens, reported = read_usage(small)
+    summed = Tokens(*(1000 * number for number in tokens))
+    assert PRICES.cost("gpt-5.4", summed, reported, NOW * 10**6).usd == 1000 * one
+    assert asked("gpt-5.4", large, NOW) > 300 * one
+    assert cost("gpt-5.4", large) == Cost(None)
 
 
 def test_the_first_snapshot_keeps_its_price() -> None:

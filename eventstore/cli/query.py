@@ -267,7 +267,7 @@ def usage(by: str | None, url: str, as_json: bool, **filters: Any) -> None:
     print_usage([*summed["data"], summed["total"] | {"key": "total"}])
 
 
-#: The columns of usage: heading and field; the last ones only where something is in them.
+#: The columns of usage: heading and field. The seldom one stands only where something is in it.
 _USAGE_COLUMNS = {
     ">RESPONSES": "responses",
     ">TRANSCRIPTS": "transcriptions",
@@ -279,7 +279,7 @@ _USAGE_COLUMNS = {
     ">TEXT OUT": "output_text",
     ">AUDIO OUT": "output_audio",
 }
-_SELDOM_COLUMNS = {">SESSIONS": "sessions", ">AUDIO": "audio_ms"}
+_SELDOM_COLUMNS = {">TIME": "audio_ms"}
 
 
 def print_usage(entries: list[dict[str, Any]]) -> None:
@@ -305,7 +305,7 @@ def print_usage(entries: list[dict[str, Any]]) -> None:
 
 
 def _usage_cell(entry: dict[str, Any], field: str) -> Any:
-    return seconds(entry[field]) if field == "audio_ms" else entry[field]
+    return seconds(entry[field] or None) if field == "audio_ms" else entry[field]
 
 
 def _say_unpriced(total: dict[str, Any]) -> None:

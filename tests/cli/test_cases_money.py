@@ -51,7 +51,9 @@ def test_a_stream_costs_what_its_reporter_expected(terminal: Terminal, name: str
 def test_a_translation_is_a_session_that_is_billed(terminal: Terminal) -> None:
     total = total_of(terminal, "translation_hour")
     assert (total["sessions"], total["audio_ms"], total["responses"]) == (1, 2250, 0)
-    assert "$0.0013" in terminal("usage").out
+    told = terminal("usage").out.splitlines()
+    assert told[0].split()[-2:] == ["TIME", "COST"]
+    assert told[-1].split()[-2:] == ["2.2s", "$0.0013"]
 
 
 def test_a_translation_without_times_is_named_as_unpriced(terminal: Terminal) -> None:

@@ -28,7 +28,8 @@ PLACES = {
         (
             "import",
             "transfer",
-            "Import recordings: JSON lines or one JSON array, of events or of envelopes.",
+            "Import recordings: JSON lines, HAR files of browsers, logs and cassettes of other"
+            " tools.",
         ),
         (
             "export",

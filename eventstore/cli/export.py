@@ -14,9 +14,10 @@ from typing import Any, BinaryIO, TypeVar
 import click
 
 from eventstore.cli.failures import tell
-from eventstore.cli.options import db_option, given, open_store, prices_option, session_filters
+from eventstore.cli.options import db_option, given, open_store, session_filters
 from eventstore.cli.output import counted, counter, say
 from eventstore.cli.output_file import output_stream
+from eventstore.cli.price_options import prices_option
 from eventstore.errors import ErasedError, EventStoreError, Failure
 from eventstore.event_store import EventStore
 from eventstore.realtime.values import dumps

@@ -12,8 +12,8 @@ import click
 import eventstore
 from eventstore.cli.commands import CommandGroup, Commands
 from eventstore.cli.log_lines import say_what_is_logged
-from eventstore.cli.options import prices_option
 from eventstore.cli.output import clean
+from eventstore.cli.price_options import prices_option
 from eventstore.errors import EventStoreError, InvalidInputError
 from eventstore.realtime.mask import mask_words
 from eventstore.unforeseen import foreseen

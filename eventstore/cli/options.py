@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from eventstore.cli.price_options import prices_file
 from eventstore.errors import InvalidInputError
 from eventstore.event_store import EventStore
 from eventstore.realtime.dialects import DIALECTS
@@ -35,45 +36,6 @@ db_option = click.option(
     metavar="URL",
     help="The database, by default from EVENTSTORE_URL.",
 )
-_PRICES = "eventstore.prices"
-
-
-def _remember_prices(
-    context: click.Context, parameter: click.Parameter, value: Path | None
-) -> Path | None:
-    """Keep the file for `open_store`; one given as an option goes before the environment's."""
-    source = context.get_parameter_source(parameter.name or "")
-    if value is not None and (
-        source is click.core.ParameterSource.COMMANDLINE or _PRICES not in context.meta
-    ):
-        context.meta[_PRICES] = value
-    return value
-
-
-def prices_option(envvar: str | None = "EVENTSTORE_PRICES") -> Callable[[Command], Command]:
-    """Return the option of a file of prices. Commands get it by `prices_file`, not as an argument.
-
-    Args:
-        envvar: the variable that names the file otherwise.
-    """
-    return click.option(
-        "--prices",
-        "prices",
-        envvar=envvar,
-        type=click.Path(path_type=Path, dir_okay=False),
-        metavar="FILE",
-        expose_value=False,
-        callback=_remember_prices,
-        help="TOML of your own prices and deployments, by default from EVENTSTORE_PRICES.",
-    )
-
-
-def prices_file() -> Path | None:
-    """Return the file of prices that was named, before or behind the command."""
-    context = click.get_current_context(silent=True)
-    return context.meta.get(_PRICES) if context is not None else None
-
-
 spool_option = click.option(
     "--spool",
     "folder",

@@ -16,7 +16,6 @@ from eventstore.cli.options import (
     json_option,
     list_options,
     open_store,
-    prices_option,
     response_filters,
     session_filters,
     text_option,
@@ -35,6 +34,7 @@ from eventstore.cli.output import (
     seconds,
     short_time,
 )
+from eventstore.cli.price_options import prices_option
 from eventstore.realtime.dialects import Dialect
 from eventstore.realtime.outcomes import status_words
 from eventstore.store.filters import SessionStatus

@@ -10,14 +10,9 @@ import pybase64
 from eventstore.cli.cues import cue_json, play
 from eventstore.cli.follow import follow as follow_session
 from eventstore.cli.harmless import json_line
-from eventstore.cli.options import (
-    db_option,
-    dialect_option,
-    json_option,
-    open_store,
-    prices_option,
-)
+from eventstore.cli.options import db_option, dialect_option, json_option, open_store
 from eventstore.cli.output import clean, console, has_screen, print_json, say
+from eventstore.cli.price_options import prices_option
 from eventstore.cli.serving import Serving, serve_options
 from eventstore.cli.state import print_state
 from eventstore.errors import InvalidInputError

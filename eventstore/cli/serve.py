@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from eventstore.cli.options import db_option, keys_url, prices_file, prices_option, spool_option
+from eventstore.cli.options import db_option, keys_url, spool_option
+from eventstore.cli.price_options import prices_file, prices_option
 from eventstore.cli.serving import parse_address
 
 

@@ -1,57 +1,26 @@
-"""What can be asked of a store: the verbs of `EventStore` that write nothing.
-
-Only `events` and `export` give frames exactly as they are: in what all others give, secrets are
-masked.
-"""
+"""What can be asked of a store: the verbs of `EventStore` that write nothing. They mask secrets."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Literal
 
-from eventstore.archive.transcript import Turn, turns
-from eventstore.archive.verify import SegmentDigest, Verified, verify_session
-from eventstore.capture.connections import NAMING_TYPES, export_lines
-from eventstore.conversations import Conversations
-from eventstore.errors import DatabaseUnavailableError, InvalidInputError
-from eventstore.realtime.catalogue import STREAMED_TEXTS
+from eventstore.errors import InvalidInputError
+from eventstore.log_queries import LogQueries
 from eventstore.realtime.dialects import Dialect, render_item, render_response
-from eventstore.realtime.mask import mask_value, mask_words
-from eventstore.realtime.mask_session import SessionMask
-from eventstore.realtime.session_config import ClientDialect
-from eventstore.realtime.values import is_storable
-from eventstore.replay.client_images import client_images
-from eventstore.replay.cues import CUE_TYPES, Cue, cues
-from eventstore.replay.reseed import AssistantAs, Reseed, reseed
-from eventstore.replay.user_audio import USER_AUDIO_TYPES, user_audio
+from eventstore.realtime.mask import mask_value
 from eventstore.store import query_responses, query_sessions
 from eventstore.store.choose_sessions import Choice, choose_sessions
 from eventstore.store.engine_options import prices_of
 from eventstore.store.filters import BasicFilter, Paging, ResponseFilter, SessionFilter, checked
-from eventstore.store.follow import follow_events
 from eventstore.store.query_responses import Page
-from eventstore.store.read_stream import StoredEvent, read_events
-from eventstore.store.session_pages import no_session
-from eventstore.store.sessions import (
-    Version,
-    find_head,
-    find_version,
-    is_in_scope,
-    read_metadata,
-)
 from eventstore.times import now, parse_age
 
-# How many events before a piece of a text are looked at for its beginning.
-_BEFORE, _FARTHEST = 500, 16_000
+if TYPE_CHECKING:
+    from eventstore.archive.transcript import Turn
 
 
-def _masked(events: Iterable[StoredEvent], mask: SessionMask) -> Iterator[StoredEvent]:
-    for event in events:
-        text = mask.mask(event.text).text
-        yield event._replace(text=text, type=mask_words(event.type))
-
-
-class Queries(Conversations):
+class Queries(LogQueries):
     """The verbs that read. `EventStore` has them all; make one of those, or call its `scoped`."""
 
     def scoped(self, key: str, value: str) -> Queries:
@@ -64,170 +33,6 @@ class Queries(Conversations):
         """
         (scope,) = checked(BasicFilter, {"metadata": {key: value}}).metadata
         return Queries(self.engine, scope)
-
-    def _see(self, session_id: str) -> None:
-        """Raises NotFoundError where a session is out of scope, or its id is none that is kept."""
-        if not is_storable(session_id):
-            raise no_session(session_id)
-        if self.scope is not None and not is_in_scope(self.engine, session_id, self.scope):
-            raise no_session(session_id)
-
-    def metadata(self, session_id: str) -> dict[str, str]:
-        """The metadata that was set on a session."""
-        self._see(session_id)
-        return read_metadata(self.engine, session_id)
-
-    def head(self, session_id: str) -> int:
-        """The seq of a session's last event.
-
-        Raises:
-            NotFoundError: there is no such session. ErasedError: it was erased.
-        """
-        self._see(session_id)
-        head = find_head(self.engine, session_id)
-        if head is None:
-            raise no_session(session_id)
-        return head
-
-    def version(self, session_id: str) -> Version:
-        """Another one, and what was made of a session before is void.
-
-        Raises:
-            NotFoundError: there is no such session. ErasedError: it was erased.
-        """
-        self._see(session_id)
-        version = find_version(self.engine, session_id)
-        if version is None:
-            raise no_session(session_id)
-        return version
-
-    def export(self, session_id: str) -> Iterator[bytes]:
-        """A session as lines of JSON: `seq`, `at`, `direction`, `frame`. Import gives it back.
-
-        A session that is stored under an id of the user's has it in its first line.
-
-        Raises:
-            NotFoundError: there is no such session.
-        """
-        naming = read_events(self.engine, session_id, 1, self.head(session_id), NAMING_TYPES)
-        return export_lines(session_id, self.events(session_id), naming)
-
-    def replay(self, session_id: str) -> Iterator[Cue]:
-        """A session's conversation as it happened: what was said, called and cut off, and when.
-
-        Raises:
-            NotFoundError: there is no such session.
-        """
-        events = read_events(self.engine, session_id, 1, self.head(session_id), CUE_TYPES)
-        return cues(_masked(events, SessionMask()))
-
-    def follow(
-        self,
-        session_id: str,
-        stopped: Callable[[], bool] | None = None,
-        away: Callable[[DatabaseUnavailableError], None] | None = None,
-    ) -> Iterator[Cue]:
-        """A session's conversation so far, then each further cue as it happens.
-
-        It ends when the session is closed; a cue comes about 0.2 s behind its commit at most.
-
-        Args:
-            stopped: asked several times a second, such as the `is_set` of a `threading.Event`;
-                true ends it.
-            away: told once, each time that the database goes away, which does not end it: it is
-                tried again. What this raises does.
-
-        Raises:
-            NotFoundError: there is no such session.
-        """
-        self.head(session_id)
-        events = follow_events(
-            self.engine,
-            session_id,
-            CUE_TYPES,
-            stopped or (lambda: False),
-            away or (lambda error: None),
-        )
-        return cues(_masked(events, SessionMask()))
-
-    def reseed(
-        self,
-        session_id: str,
-        at: str | int | None = None,
-        dialect: ClientDialect = "ga",
-        audio: bool = False,
-        max_items: int | None = None,
-        assistant_as: AssistantAs = "text",
-    ) -> Reseed:
-        """The client events that rebuild a conversation in a new session, and what they lack.
-
-        Args:
-            at: as it stood at a seq, or `+SECONDS` since the first event; None for now.
-            dialect: the shape of the events.
-            audio: send the user's speech as audio where the log has it, not as its transcript.
-            max_items: the last so many items at most.
-            assistant_as: the assistant's words as its own `text`, or in `system` messages.
-
-        Raises:
-            NotFoundError: there is no such session. InvalidInputError: a bad argument.
-        """
-        self._see(session_id)
-        state = query_sessions.state_at(self.engine, session_id, at)
-        heard = read_events(self.engine, session_id, 1, state.seq, USER_AUDIO_TYPES)
-        sound = user_audio(state, heard) if audio else None
-        images = client_images(state, lambda seq: read_events(self.engine, session_id, seq, seq))
-        return reseed(state, dialect, sound, max_items, assistant_as, images)
-
-    def events(
-        self,
-        session_id: str,
-        first: int = 1,
-        last: int | None = None,
-        type: str | None = None,
-    ) -> Iterator[StoredEvent]:
-        """A session's events in order, each frame exactly as it was received.
-
-        Args:
-            first, last: seqs, both included; None for the last there is.
-            type: a glob of types, such as `response.*`.
-
-        Raises:
-            NotFoundError: there is no such session.
-        """
-        head = self.head(session_id)
-        end = head if last is None else min(last, head)
-        return read_events(self.engine, session_id, max(1, first), end, type)
-
-    def masked_events(
-        self,
-        session_id: str,
-        first: int = 1,
-        last: int | None = None,
-        type: str | None = None,
-    ) -> Iterator[StoredEvent]:
-        """A session's events as `events` gives them, with "[removed]" in place of secrets.
-
-        Raises:
-            NotFoundError: there is no such session.
-        """
-        mask = SessionMask()
-        # A secret may have begun in an earlier piece of the same text.
-        before = min(first - 1, self.head(session_id))
-        for event in read_events(
-            self.engine, session_id, self._texts_begin(session_id, before), before, STREAMED_TEXTS
-        ):
-            mask.mask(event.text)
-        return _masked(self.events(session_id, first, last, type), mask)
-
-    def _texts_begin(self, session_id: str, before: int) -> int:
-        """From where the texts are read that may go on behind an event: their response's begin."""
-        reach = _BEFORE
-        while True:
-            begin = max(1, before - reach)
-            created = read_events(self.engine, session_id, begin, before, ["response.created"])
-            if begin == 1 or reach >= _FARTHEST or next(created, None) is not None:
-                return begin
-            reach *= 2
 
     def sessions(
         self,
@@ -313,6 +118,8 @@ class Queries(Conversations):
         Raises:
             NotFoundError: there is no such session.
         """
+        from eventstore.archive.transcript import turns
+
         errors = self.masked_events(session_id, type="error")
         return turns(self.show(session_id), errors, prices_of(self.engine))
 
@@ -400,16 +207,3 @@ class Queries(Conversations):
             raise InvalidInputError(str(error)) from error
         choice = Choice(self._checked(BasicFilter, filters), closed=True, closed_before=before)
         return (chosen.session_id for chosen in choose_sessions(self.engine, choice))
-
-    def verify(self, session_id: str, expected: Sequence[SegmentDigest] | None = None) -> Verified:
-        """Recompute a session's digest from its log, and find what is changed, missing or added.
-
-        Args:
-            expected: digests that were kept elsewhere, to compare with. Where the session is not
-                sealed, only these can tell a changed frame.
-
-        Raises:
-            NotFoundError: there is no such session.
-        """
-        self._see(session_id)
-        return verify_session(self.engine, session_id, expected)

@@ -10,14 +10,8 @@ from sqlalchemy import Engine
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.mask import mask_entry, mask_words
 from eventstore.store import query_context, query_latency, query_usage, suggest
-from eventstore.store.filters import (
-    MAX_SUGGESTIONS,
-    Beginning,
-    Condition,
-    Filter,
-    ResponseFilter,
-    checked,
-)
+from eventstore.store.filters import MAX_SUGGESTIONS, Beginning, Filter, ResponseFilter, checked
+from eventstore.store.metadata import Condition
 
 
 def _masked(by: str | None, summed: dict[str, Any]) -> dict[str, Any]:

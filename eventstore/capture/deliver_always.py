@@ -6,8 +6,6 @@ import logging
 import sqlite3
 from collections.abc import Sequence
 
-import psycopg
-
 from eventstore import unforeseen
 from eventstore.capture import notes
 from eventstore.capture.deliver import deliver, deliver_missing
@@ -21,6 +19,7 @@ from eventstore.errors import (
     SchemaError,
 )
 from eventstore.event_store import EventStore
+from eventstore.store.drivers import error_classes
 from eventstore.store.projection_failures import note_failure
 
 _LOGGER = logging.getLogger("eventstore.recorder")
@@ -28,16 +27,16 @@ _LOGGER = logging.getLogger("eventstore.recorder")
 _REFUSALS = (
     sqlite3.DataError,
     sqlite3.IntegrityError,  # its rows stand behind its head, say: see `eventstore verify`
-    psycopg.DataError,
-    psycopg.IntegrityError,
-    psycopg.errors.ProgramLimitExceeded,
+    "DataError",
+    "IntegrityError",
+    "ProgramLimitExceeded",
 )
 
 
 def is_outage(error: Exception) -> bool:
     """Whether it may go well later."""
     if isinstance(error, DatabaseUnavailableError):
-        return not isinstance(error.__cause__, _REFUSALS)
+        return not isinstance(error.__cause__, error_classes(*_REFUSALS))
     return isinstance(error, SchemaError | ClosedError | ForkError)
 
 

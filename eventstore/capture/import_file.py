@@ -27,7 +27,7 @@ from eventstore.errors import (
 )
 from eventstore.realtime.frames import STORE, Frame, parse
 from eventstore.realtime.values import metadata_pairs
-from eventstore.store.filters import check_metadata
+from eventstore.store.metadata import check_metadata
 from eventstore.store.outages import attempt
 from eventstore.store.sessions import (
     check_session_id,

@@ -33,7 +33,7 @@ from eventstore.capture.spooler import Spooler
 from eventstore.capture.writer import Writer
 from eventstore.event_store import EventStore
 from eventstore.store import schema
-from eventstore.store.filters import check_metadata
+from eventstore.store.metadata import check_metadata
 from eventstore.store.sessions import check_session_id
 from eventstore.store.transaction import read
 from eventstore.times import now

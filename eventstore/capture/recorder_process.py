@@ -28,7 +28,7 @@ from eventstore.capture.recorder_words import AT_ONCE_SIZE, OVERHEAD, in_bounds,
 from eventstore.capture.remote_session import RemoteSession
 from eventstore.errors import EventStoreError
 from eventstore.store import forks
-from eventstore.store.filters import check_metadata
+from eventstore.store.metadata import check_metadata
 from eventstore.store.sessions import check_session_id
 from eventstore.times import now
 

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, unquote_plus
 from eventstore.capture.addresses import HARMLESS
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.values import METADATA_PAIRS
-from eventstore.store.filters import check_metadata
+from eventstore.store.metadata import check_metadata
 
 _HEADER = b"x-eventstore-metadata"
 _PARAMETER = re.compile(r"metadata\[(.*)\]", re.DOTALL)

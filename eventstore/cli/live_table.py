@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from rich.console import Console
-from rich.text import Text
+from typing import TYPE_CHECKING, Any
 
 from eventstore.cli.output import clean, pairs, print_table, printed_rows, seconds, short_time
 from eventstore.store.query_responses import Page
 from eventstore.times import from_value
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
 
 _HEADINGS = ("SESSION", "STARTED", ">LENGTH", ">EVENTS", ">LAST EVENT", "NOW")
 _DOING = {"user_speaking": "user speaks", "answering": "answering", "waiting": "waiting"}
@@ -23,6 +24,8 @@ def live_rows(page: Page, now: int, out: Console) -> list[Text]:
         now: the clock, in microseconds since 1970 UTC.
         out: whose width counts.
     """
+    from rich.text import Text  # lists that are JSON need none
+
     cells = [_cells(entry, now) for entry in page.data]
     heading, *rows = printed_rows(lambda: print_table(_HEADINGS, cells, one_line=True), out)
     told = [heading]

@@ -12,7 +12,7 @@ from eventstore.cli.price_options import prices_file
 from eventstore.errors import InvalidInputError
 from eventstore.event_store import EventStore
 from eventstore.realtime.dialects import DIALECTS
-from eventstore.store.filters import check_metadata
+from eventstore.store.metadata import check_metadata
 
 DEFAULT_URL = "sqlite:///eventstore.db"
 

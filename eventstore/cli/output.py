@@ -1,4 +1,7 @@
-"""What commands print: JSON for scripts, tables and words for people."""
+"""What commands print: JSON for scripts, tables and words for people.
+
+The package rich, which prints for people, is imported when there is something for them.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,17 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import StringIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
 
 from eventstore.cli.harmless import json_line
 from eventstore.realtime.mask import mask_words
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+    from rich.text import Text
 
 _given: list[Console] = []
 
@@ -26,6 +29,8 @@ def console() -> Console:
     """Standard output for people."""
     if _given:
         return _given[-1]
+    from rich.console import Console
+
     return Console(highlight=False, width=None if sys.stdout.isatty() else 140)
 
 
@@ -41,6 +46,9 @@ def printing_to(given: Console) -> Iterator[None]:
 
 def printed_rows(printing: Callable[[], None], console: Console) -> list[Text]:
     """The rows of what is printed for people, folded at the console's width."""
+    from rich.console import Console
+    from rich.text import Text
+
     out = Console(
         file=StringIO(),
         force_terminal=True,
@@ -62,6 +70,8 @@ def has_screen() -> bool:
 
 def echo(line: str = "", style: str = "") -> None:
     """A line for people; it may hold untrusted text that went through `clean`."""
+    from rich.text import Text
+
     console().print(Text("\n".join(map(clean, line.split("\n"))), style), soft_wrap=True)
 
 
@@ -83,6 +93,9 @@ def print_table(
     Args:
         one_line: cut what is too long for its cell, rather than fold it.
     """
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for position, heading in enumerate(headings):
         right = heading.startswith(">")
@@ -111,6 +124,10 @@ def progress_bar(label: str, total: int | None) -> Iterator[Progress | None]:
     if not sys.stderr.isatty():
         yield None
         return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -132,6 +149,8 @@ def counter(thing: str) -> Iterator[Callable[[int], None]]:
     if not sys.stderr.isatty():
         yield lambda number: None
         return
+    from rich.console import Console
+
     with Console(stderr=True).status("") as status:
         yield lambda number: status.update(f"{counted(number, thing)} so far")
 

@@ -1,7 +1,8 @@
 """Where a model's rates come from: a user's file of prices, our corrections, then genai-prices.
 
 The rates are looked up when money is asked for, so that a file that changed changes every answer,
-also about days that were summed up before: sums hold tokens, and no money.
+also about days that were summed up before: sums hold tokens, and no money. What reads a file of
+prices is imported then, too.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ from collections.abc import Callable, Iterable
 from functools import cache, lru_cache
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from eventstore.pricing import published
-from eventstore.pricing.price_file import PriceFile, PriceRule, parse_prices, read_prices
 from eventstore.pricing.rates import UNKNOWN, Cost, Rates, cost_of
 from eventstore.projection.usage import Tokens
+
+if TYPE_CHECKING:
+    from eventstore.pricing.price_file import PriceFile, PriceRule
 
 
 class Prices:
@@ -26,9 +30,9 @@ class Prices:
     """
 
     def __init__(self, own: PriceFile | None = None) -> None:
-        own = own or PriceFile()
-        self._rules = (*own.price, *_corrections().price)
-        self._models = {name.lower(): model for name, model in own.deployments.items()}
+        self._rules = (*(own.price if own else ()), *_corrections().price)
+        deployments = own.deployments if own else {}
+        self._models = {name.lower(): model for name, model in deployments.items()}
         # Names come from outside: only so many of them are kept.
         self._rules_of = lru_cache(maxsize=1024)(self._find_rules)
 
@@ -85,10 +89,10 @@ def prices_from(path: str | Path | None) -> Callable[[], Prices]:
             For the file of EVENTSTORE_PRICES the function raises it.
     """
     if path is not None:
-        prices = Prices(read_prices(Path(path)))
+        prices = _read(path)
         return lambda: prices
     named = os.environ.get("EVENTSTORE_PRICES")
-    return cache(lambda: Prices(read_prices(Path(named)))) if named else published_prices
+    return cache(lambda: _read(named)) if named else published_prices
 
 
 @cache
@@ -97,7 +101,15 @@ def published_prices() -> Prices:
     return Prices()
 
 
+def _read(path: str | Path) -> Prices:
+    from eventstore.pricing.price_file import read_prices
+
+    return Prices(read_prices(Path(path)))
+
+
 @cache
 def _corrections() -> PriceFile:
+    from eventstore.pricing.price_file import parse_prices
+
     text = files("eventstore.pricing").joinpath("corrections.toml").read_text(encoding="utf-8")
     return parse_prices(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from eventstore.store import search
-from eventstore.store.filters import Condition
+from eventstore.store.metadata import Condition
 from eventstore.store.transaction import Row, Transaction
 
 #: How many rows of a metadata index are worth counting to choose where to start.

@@ -10,14 +10,13 @@ from threading import Lock, RLock
 from typing import Any, NamedTuple
 from weakref import WeakSet, WeakValueDictionary, ref
 
-import psycopg
-from psycopg.pq import TransactionStatus
 from sqlalchemy import Engine, PoolProxiedConnection, event
 from sqlalchemy.exc import SQLAlchemyError
 
 from eventstore.errors import ClosedError, ForkError
 from eventstore.store import forks, inherited
 from eventstore.store.driver_errors import unavailable
+from eventstore.store.drivers import error_classes
 from eventstore.store.engine_options import keys_of
 
 #: Name of the engine's option that holds its `Connections`.
@@ -103,7 +102,7 @@ class Connections:
             pass
         try:
             proxy = engine.raw_connection()
-        except (SQLAlchemyError, sqlite3.Error, psycopg.Error) as error:
+        except error_classes(SQLAlchemyError, sqlite3.Error, "Error") as error:
             raise unavailable(error) from error
         return Held(proxy, proxy.driver_connection)
 
@@ -119,7 +118,7 @@ class Connections:
             if len(self.resting) < _MAX_RESTING:
                 self.resting.append(held)
                 return
-        elif isinstance(error, _SPOILING) or _is_amid_something(held.connection):
+        elif _spoils(error) or _is_amid_something(held.connection):
             self.drop(held, error)
             return
         held.proxy.close()
@@ -133,7 +132,7 @@ class Connections:
             held.proxy.close()
             return
         held.proxy.invalidate()
-        if isinstance(error, psycopg.OperationalError):
+        if isinstance(error, error_classes("OperationalError")):
             self.close_idle()  # a server that went took the others with it
         held.proxy.close()
 
@@ -214,14 +213,20 @@ def _is_amid_something(connection: Any) -> bool:
 
     A signal's handler may have raised in the middle of a query: a time limit of a task queue, say.
     """
-    if isinstance(connection, psycopg.Connection):
-        return connection.info.transaction_status is not TransactionStatus.IDLE
-    return bool(connection.in_transaction)
+    if isinstance(connection, sqlite3.Connection):
+        return connection.in_transaction
+    return bool(connection.info.transaction_status.name != "IDLE")
 
 
-# PostgreSQL's internal errors are among them for one: that its session is read-only, which it
-# stays where the database may be written again.
-_SPOILING = (sqlite3.OperationalError, psycopg.OperationalError, psycopg.InternalError)
+def _spoils(error: BaseException) -> bool:
+    """Return True if a connection is not to be used again after an error.
+
+    PostgreSQL's internal errors are among them for one: that its session is read-only, which it
+    stays where the database may be written again.
+    """
+    spoiling = error_classes(sqlite3.OperationalError, "OperationalError", "InternalError")
+    return isinstance(error, spoiling)
+
 
 _MAX_RESTING = 4
 

@@ -6,10 +6,10 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import psycopg
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from eventstore.errors import DatabaseUnavailableError, EventStoreError, TimeLimitError
+from eventstore.store.drivers import error_classes
 from eventstore.store.undecodable import SAID
 
 
@@ -20,7 +20,7 @@ def translated() -> Iterator[None]:
         yield
     except EventStoreError:
         raise
-    except (SQLAlchemyError, sqlite3.Error, psycopg.Error) as error:
+    except error_classes(SQLAlchemyError, sqlite3.Error, "Error") as error:
         raise unavailable(error) from error
 
 
@@ -29,7 +29,7 @@ def unavailable(error: BaseException) -> DatabaseUnavailableError:
     if isinstance(error, DBAPIError):
         error = error.orig or error
     message = _message(error)
-    if isinstance(error, psycopg.errors.QueryCanceled) or message == "interrupted":
+    if isinstance(error, error_classes("QueryCanceled")) or message == "interrupted":
         return TimeLimitError("it takes too long; narrow it by metadata, session or time")
     for sign, advice in _ADVICE:
         if sign in message:
@@ -39,11 +39,13 @@ def unavailable(error: BaseException) -> DatabaseUnavailableError:
 
 def _message(error: BaseException) -> str:
     """A driver's message, without the values that PostgreSQL shows of the row or text at fault."""
-    if isinstance(error, psycopg.DataError):
-        return f"it refuses a value: {type(error).__name__} (SQLSTATE {error.sqlstate})"
+    if isinstance(error, error_classes("DataError")):
+        sqlstate = getattr(error, "sqlstate", None)
+        return f"it refuses a value: {type(error).__name__} (SQLSTATE {sqlstate})"
     if str(error).startswith(SAID):
         return SAID  # the text itself may be what was said
-    primary = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+    diagnosis = getattr(error, "diag", None)  # psycopg's errors have one
+    primary = diagnosis.message_primary if diagnosis is not None else None
     return " ".join((primary or str(error)).split()) or type(error).__name__
 
 

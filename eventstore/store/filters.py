@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sized
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from collections.abc import Mapping, Sized
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -17,7 +17,7 @@ from pydantic_core import PydanticSerializationError
 
 from eventstore.brief import brief
 from eventstore.errors import InvalidInputError
-from eventstore.realtime.values import METADATA_KEY, METADATA_PAIRS, METADATA_VALUE
+from eventstore.store.metadata import Condition, parse_condition, within_limits
 from eventstore.times import from_value
 
 MAX_LIMIT = 100
@@ -25,44 +25,9 @@ MAX_SUGGESTIONS = 1000
 #: Conditions on metadata, of which a session has 16 pairs; each is a look-up of its own.
 MAX_CONDITIONS = 32
 
-Operator = Literal["=", "!=", "^=", "has"]
 Status = Literal["completed", "cancelled", "failed", "incomplete", "in_progress"]
 #: `ended` is every session that is not `live`; `errors` has errors, or answers that failed.
 SessionStatus = Literal["live", "ended", "interrupted", "errors"]
-
-
-class Condition(NamedTuple):
-    """A condition on metadata: the key has the value, another one, a prefix, or any."""
-
-    key: str
-    operator: Operator
-    value: str = ""
-
-
-def parse_condition(text: str) -> Condition:
-    """A condition from `K=V`, `K!=V`, `K^=PREFIX` or `K`.
-
-    Raises:
-        InvalidInputError: no key, or one beyond the limits of metadata.
-    """
-    key, operator, value = text, "has", ""
-    position = text.find("=")
-    if position >= 0:
-        value = text[position + 1 :]
-        marked = position > 0 and text[position - 1] in "!^"
-        operator = text[position - 1] + "=" if marked else "="
-        key = text[: position - 1] if marked else text[:position]
-    return _within_limits(Condition(key, operator, value), text)  # type: ignore[arg-type]
-
-
-def _within_limits(condition: Condition, text: str) -> Condition:
-    key, _, value = condition
-    if not key or len(key) > METADATA_KEY or len(value) > METADATA_VALUE or "\0" in key + value:
-        raise InvalidInputError(
-            f"metadata filter {brief(text)}: use K=V, K!=V, K^=PREFIX or K, a key of 1 to"
-            f" {METADATA_KEY} characters and a value of at most {METADATA_VALUE}"
-        )
-    return condition
 
 
 def _conditions(value: Any) -> Any:
@@ -74,11 +39,11 @@ def _conditions(value: Any) -> Any:
         raise ValueError(f"at most {MAX_CONDITIONS} conditions on metadata")
     if isinstance(value, Mapping):
         return tuple(
-            _within_limits(Condition(str(key), "=", str(item)), f"{key}={item}")
+            within_limits(Condition(str(key), "=", str(item)), f"{key}={item}")
             for key, item in value.items()
         )
     return tuple(
-        parse_condition(item) if isinstance(item, str) else _within_limits(item, item.key)
+        parse_condition(item) if isinstance(item, str) else within_limits(item, item.key)
         for item in value
     )
 
@@ -188,31 +153,3 @@ def checked(kind: type[Filter], values: Mapping[str, Any]) -> Filter:
         name = ".".join(str(part) for part in first["loc"])
         message = first["msg"].removeprefix("Value error, ")
         raise InvalidInputError(f"bad filter {name}: {message}") from error
-
-
-def check_metadata(pairs: Mapping[str, str] | Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Metadata to store, within OpenAI's limits.
-
-    Raises:
-        InvalidInputError: more than 16 pairs, a key of over 64 or a value of over 512 characters.
-    """
-    metadata = dict(pairs)
-    if len(metadata) > METADATA_PAIRS:
-        raise InvalidInputError(
-            f"metadata has {len(metadata)} pairs; at most {METADATA_PAIRS} are allowed"
-        )
-    for key, value in metadata.items():
-        if not isinstance(key, str) or not isinstance(value, str):
-            raise InvalidInputError(f"metadata {key!r}: keys and values are text")
-        if not 0 < len(key) <= METADATA_KEY:
-            raise InvalidInputError(
-                f"metadata key {key[:20]!r}… has {len(key)} characters; use 1 to {METADATA_KEY}"
-            )
-        if len(value) > METADATA_VALUE:
-            raise InvalidInputError(
-                f"metadata value of {key!r} has {len(value)} characters;"
-                f" at most {METADATA_VALUE} are allowed"
-            )
-        if "\0" in key or "\0" in value:
-            raise InvalidInputError(f"metadata {key!r} holds a NUL character")
-    return metadata

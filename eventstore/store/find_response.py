@@ -5,7 +5,7 @@ from __future__ import annotations
 from eventstore.errors import AmbiguousError, NotFoundError
 from eventstore.realtime.values import identifier
 from eventstore.store.conditions import Where, add_scope
-from eventstore.store.filters import Condition
+from eventstore.store.metadata import Condition
 from eventstore.store.transaction import Row, Transaction
 
 

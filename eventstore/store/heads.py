@@ -11,10 +11,10 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-import psycopg
 from sqlalchemy import Engine
 
 from eventstore.errors import BrokenHeadError, DamagedError, NotFoundError
+from eventstore.store.drivers import error_classes
 from eventstore.store.read_segments import segments
 from eventstore.store.transaction import Transaction, read
 
@@ -175,7 +175,7 @@ def tell_broken_head(engine: Engine, session_ids: Iterable[str], error: Exceptio
     Raises:
         BrokenHeadError: events stand behind the head of one of the sessions.
     """
-    duplicate = sqlite3.IntegrityError | psycopg.errors.UniqueViolation
+    duplicate = error_classes(sqlite3.IntegrityError, "UniqueViolation")
     if not isinstance(error.__cause__, duplicate):
         return
     with read(engine) as tx:

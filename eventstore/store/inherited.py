@@ -19,19 +19,23 @@ import sqlite3
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import psycopg
+from eventstore.store.drivers import driver_errors
+
+if TYPE_CHECKING:
+    import psycopg
 
 _MAPS = Path("/proc/self/maps")
 _DESCRIPTORS = Path("/dev/fd")
 _MAP_FIXED = 0x10
 
 
-def abandon(connections: Iterable[psycopg.Connection]) -> None:
+def abandon(connections: Iterable[psycopg.Connection[Any]]) -> None:
     """Cut off the parent's connections to PostgreSQL in a forked child."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for connection in connections:
-        with suppress(psycopg.Error, OSError):
+        with suppress(OSError, *driver_errors()):
             os.dup2(nowhere, connection.fileno(), inheritable=False)
         _never_finalise(connection)
     os.close(nowhere)

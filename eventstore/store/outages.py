@@ -6,8 +6,6 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-import psycopg
-
 from eventstore.errors import (
     ClosedError,
     DatabaseUnavailableError,
@@ -18,6 +16,7 @@ from eventstore.errors import (
     StorageUnavailableError,
     TimeLimitError,
 )
+from eventstore.store.drivers import driver_errors, error_classes
 from eventstore.unforeseen import foreseen
 
 Result = TypeVar("Result")
@@ -27,17 +26,17 @@ Result = TypeVar("Result")
 _SQLITE_WIDE = frozenset({5, 6, 8, 10, 13, 14, 15, 26})
 #: PostgreSQL's errors that are of one statement, though their class is that of outages.
 _POSTGRES_OWN = (
-    psycopg.errors.ProgramLimitExceeded,
-    psycopg.errors.StatementTooComplex,
-    psycopg.errors.TooManyColumns,
-    psycopg.errors.QueryCanceled,
-    psycopg.errors.DeadlockDetected,
-    psycopg.errors.SerializationFailure,
-    psycopg.errors.LockNotAvailable,
-    psycopg.errors.DataCorrupted,
-    psycopg.errors.IndexCorrupted,
+    "ProgramLimitExceeded",
+    "StatementTooComplex",
+    "TooManyColumns",
+    "QueryCanceled",
+    "DeadlockDetected",
+    "SerializationFailure",
+    "LockNotAvailable",
+    "DataCorrupted",
+    "IndexCorrupted",
 )
-_POSTGRES_WIDE = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError)
+_POSTGRES_WIDE = ("OperationalError", "InterfaceError", "InternalError")
 
 
 def is_outage(error: BaseException) -> bool:
@@ -55,8 +54,9 @@ def is_outage(error: BaseException) -> bool:
     for cause in _causes(error):
         if isinstance(cause, sqlite3.Error):
             return (getattr(cause, "sqlite_errorcode", 0) & 0xFF) in _SQLITE_WIDE
-        if isinstance(cause, psycopg.Error):
-            return isinstance(cause, _POSTGRES_WIDE) and not isinstance(cause, _POSTGRES_OWN)
+        if isinstance(cause, driver_errors()):
+            wide, own = error_classes(*_POSTGRES_WIDE), error_classes(*_POSTGRES_OWN)
+            return isinstance(cause, wide) and not isinstance(cause, own)
     return True
 
 

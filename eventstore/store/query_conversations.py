@@ -10,7 +10,8 @@ from eventstore.errors import AmbiguousError, NotFoundError
 from eventstore.realtime.values import identifier, loads
 from eventstore.store.conditions import Where, add_scope
 from eventstore.store.encrypted_rows import decrypted_texts
-from eventstore.store.filters import Condition, Paging
+from eventstore.store.filters import Paging
+from eventstore.store.metadata import Condition
 from eventstore.store.page_bytes import fitting, light
 from eventstore.store.query_responses import Page
 from eventstore.store.transaction import Row, Transaction, read

@@ -23,10 +23,11 @@ from eventstore.store.conditions import (
     lists_at_once,
 )
 from eventstore.store.encrypted_rows import decrypted_texts
-from eventstore.store.filters import BasicFilter, Condition, Paging, ResponseFilter
+from eventstore.store.filters import BasicFilter, Paging, ResponseFilter
 from eventstore.store.find_response import cursor_of, find_response
 from eventstore.store.joins import looked_up
 from eventstore.store.look_through import look_through
+from eventstore.store.metadata import Condition
 from eventstore.store.page_bytes import fitting, light
 from eventstore.store.transaction import Row, Transaction, read
 

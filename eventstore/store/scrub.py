@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 
-import psycopg
-from psycopg import sql
 from sqlalchemy import Engine
 
 from eventstore.errors import DatabaseUnavailableError, InvalidInputError
@@ -14,10 +11,11 @@ from eventstore.realtime.values import dumps, loads
 from eventstore.store import day_tables, locations, tables
 from eventstore.store.delete_rows import TABLES
 from eventstore.store.driver_errors import unavailable
+from eventstore.store.drivers import driver_errors
 from eventstore.store.engine_options import allowed_locations_of, keys_of
 from eventstore.store.identity import own_folder
 from eventstore.store.left_bytes import DELETE_ONE, left_of
-from eventstore.store.transaction import Transaction, autocommit, read, write
+from eventstore.store.transaction import Transaction, read, write
 from eventstore.store.vacuum import alone
 from eventstore.times import now
 
@@ -30,22 +28,6 @@ OUTSIDE = "SELECT session_id, at, locations FROM erasures WHERE locations IS NOT
 NAMED = "SELECT location FROM segments WHERE location LIKE ?"
 SET_OUTSIDE = "UPDATE erasures SET locations = ? WHERE session_id = ? AND at = ?"
 SET_VACUUMED = "UPDATE erasures SET vacuumed_at = ? WHERE vacuumed_at IS NULL AND at <= ?"
-# Of an empty table ANALYZE leaves the statistics as they were, with values that were erased.
-HAS_STATISTICS = """
-SELECT 1 FROM pg_stats
-WHERE (schemaname, tablename) IN (
-  SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE c.oid = to_regclass(%(table)s)
-     OR c.oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = to_regclass(%(table)s)))
-LIMIT 1"""
-COLUMNS = """
-SELECT a.attname, format_type(a.atttypid, a.atttypmod), n.nspname, c.collname
-FROM pg_attribute a
-LEFT JOIN pg_collation c ON c.oid = a.attcollation
-LEFT JOIN pg_namespace n ON n.oid = c.collnamespace
-WHERE a.attrelid = to_regclass(%(table)s) AND a.attnum > 0 AND NOT a.attisdropped"""
-#: How long a table that somebody uses is waited for, while all others wait for us.
-LOCK_WAIT = "10s"
 
 
 def is_vacuum_due(engine: Engine) -> bool:
@@ -85,7 +67,7 @@ def scrub(engine: Engine, vacuum: bool = True) -> None:
         _scrub(engine, vacuum, (*TABLES, *(table.name for table in day_tables.SUMS)))
         if keys.engine is not None and erased:
             _scrub(keys.engine, vacuum, (tables.session_keys.name,))
-    except (sqlite3.Error, psycopg.Error) as error:
+    except driver_errors() as error:
         raise unavailable(error) from error
     if vacuum:
         with write(engine) as tx:
@@ -161,7 +143,9 @@ def _scrub(engine: Engine, vacuum: bool, of_tables: Sequence[str]) -> None:
     if engine.dialect.name == "sqlite":
         _scrub_sqlite(engine, vacuum)
     elif vacuum:
-        _vacuum_tables(engine, of_tables)
+        from eventstore.store.vacuum_postgresql import vacuum_tables  # psycopg takes long to load
+
+        vacuum_tables(engine, of_tables)
 
 
 def _scrub_sqlite(engine: Engine, vacuum: bool) -> None:
@@ -177,45 +161,3 @@ def _scrub_sqlite(engine: Engine, vacuum: bool) -> None:
             "the write-ahead log still holds what was erased, since another process reads;"
             " run the same command again"
         )
-
-
-def _vacuum_tables(engine: Engine, of_tables: Sequence[str]) -> None:
-    with autocommit(engine) as tx:
-        tx.run(f"SET lock_timeout = '{LOCK_WAIT}'")
-        try:
-            for table in of_tables:
-                _vacuum(tx, table)
-                _forget_statistics(tx, table)
-            # Statistics hold values of columns; whoever may not write them anew gets a warning.
-            _vacuum(tx, "pg_statistic")
-        finally:
-            tx.run("RESET lock_timeout")
-
-
-def _vacuum(tx: Transaction, table: str) -> None:
-    analyze = sql.SQL("" if table == "pg_statistic" else ", ANALYZE")
-    command = sql.SQL("VACUUM (FULL{}) {}").format(analyze, sql.Identifier(table))
-    tx.connection.execute(command)
-
-
-def _forget_statistics(tx: Transaction, table: str) -> None:
-    """Drop the statistics of a table that is empty: a column's go when it is given its type."""
-    name = sql.Identifier(table)
-    with tx.connection.transaction(), tx.connection.cursor() as cursor:
-        if cursor.execute(HAS_STATISTICS, {"table": table}).fetchone() is None:
-            return
-        cursor.execute(sql.SQL("LOCK TABLE {}").format(name))
-        if cursor.execute(sql.SQL("SELECT 1 FROM {} LIMIT 1").format(name)).fetchone():
-            return
-        columns = cursor.execute(COLUMNS, {"table": table}).fetchall()
-        changes = [
-            sql.SQL("ALTER {} TYPE {}{}").format(
-                sql.Identifier(column),
-                sql.SQL(type_),
-                sql.SQL(" COLLATE {}").format(sql.Identifier(schema, collation))
-                if collation
-                else sql.SQL(""),
-            )
-            for column, type_, schema, collation in columns
-        ]
-        cursor.execute(sql.SQL("ALTER TABLE {} {}").format(name, sql.SQL(", ").join(changes)))

@@ -22,9 +22,10 @@ from eventstore.store.conditions import (
     probe_condition,
 )
 from eventstore.store.encrypted_rows import decrypted_texts
-from eventstore.store.filters import Condition, Paging, SessionFilter
+from eventstore.store.filters import Paging, SessionFilter
 from eventstore.store.joins import looked_up
 from eventstore.store.look_through import look_through
+from eventstore.store.metadata import Condition
 from eventstore.store.transaction import Row, Transaction
 
 # The stream knows it first, where a worker writes the read models.

@@ -11,7 +11,7 @@ from eventstore.realtime.frames import STORE, Frame
 from eventstore.realtime.values import MAX_KEY_BYTES, dumps
 from eventstore.store.engine_options import keys_of
 from eventstore.store.erasures import count_erasures, refuse_erased
-from eventstore.store.filters import Condition
+from eventstore.store.metadata import Condition
 from eventstore.store.transaction import read
 
 #: The seq of a session's last event, and how often something of it was erased. What was made of a

@@ -11,8 +11,9 @@ from typing import NamedTuple
 from sqlalchemy import Engine
 
 from eventstore.store.conditions import Where, after_prefix
-from eventstore.store.filters import Beginning, Condition
+from eventstore.store.filters import Beginning
 from eventstore.store.joins import ordered_join
+from eventstore.store.metadata import Condition
 from eventstore.store.query_responses import Page
 from eventstore.store.transaction import Transaction, read
 

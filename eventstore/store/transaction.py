@@ -13,13 +13,13 @@ from functools import lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 from sqlalchemy import Engine
 
 from eventstore.errors import InvalidInputError
 from eventstore.store import forks
 from eventstore.store.connections import CONNECTIONS, Connections, Held, LeftConnection
 from eventstore.store.driver_errors import unavailable
+from eventstore.store.drivers import driver_errors, error_classes
 from eventstore.store.engine_options import ALLOWED, KEYS, TIME_LIMIT
 from eventstore.store.undecodable import read_again
 
@@ -173,7 +173,7 @@ def autocommit(engine: Engine) -> Iterator[Transaction]:
             yield tx
         finally:
             # Amid a statement that was interrupted it cannot be set; that connection is dropped.
-            with suppress(psycopg.ProgrammingError):
+            with suppress(*error_classes("ProgrammingError")):
                 tx.connection.autocommit = False
 
 
@@ -226,7 +226,7 @@ class _Using:
                 held.connection.execute(begin)
         except BaseException as error:  # Ctrl-C as well
             self._give_up(error)
-            if isinstance(error, sqlite3.Error | psycopg.Error):
+            if isinstance(error, driver_errors()):
                 raise unavailable(error) from error
             raise
         tx.calling = False
@@ -250,14 +250,15 @@ class _Using:
             if error is None and self._commits:
                 try:
                     connection.commit()
-                except (sqlite3.Error, psycopg.Error) as failed:
+                except driver_errors() as failed:
                     error = failed
             if self._seconds is not None and not tx.postgresql:
                 connection.set_progress_handler(None, 0)
             if self._ends and (error is not None or not self._commits):
-                # The first error is the one to tell.
-                with suppress(sqlite3.Error, psycopg.Error):
+                try:
                     connection.rollback()
+                except driver_errors():
+                    pass  # the first error is the one to tell
         except BaseException as interrupt:  # Ctrl-C: who knows how far it came
             self._give_up(interrupt)
             raise
@@ -266,7 +267,7 @@ class _Using:
             return
         if _is_refusal(error):
             raise InvalidInputError(_REFUSAL) from error
-        if isinstance(error, sqlite3.Error | psycopg.Error):
+        if isinstance(error, driver_errors()):
             raise unavailable(error) from error
 
     def _give_up(self, error: BaseException) -> None:
@@ -304,7 +305,7 @@ def _is_refusal(error: BaseException) -> bool:
     """
     if isinstance(error, OverflowError):
         return "SQLite" in str(error)
-    return isinstance(error, UnicodeEncodeError | psycopg.DataError)
+    return isinstance(error, error_classes(UnicodeEncodeError, "DataError"))
 
 
 # Seconds that a transaction waits for those of other threads: longer than SQLite's own patience.

@@ -19,7 +19,8 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from eventstore.errors import InvalidInputError
-from eventstore.store.filters import BasicFilter, Condition, checked
+from eventstore.store.filters import BasicFilter, checked
+from eventstore.store.metadata import Condition
 
 Right = Literal["read", "raw", "append", "erase"]
 #: `read` sees secrets masked; with `raw` beside it, frames are read as they are.

@@ -15,7 +15,8 @@ from eventstore.errors import ConflictError
 from eventstore.queries import Queries
 from eventstore.realtime.frames import STORE, Frame
 from eventstore.realtime.values import dumps, loads
-from eventstore.store.filters import MAX_LIMIT, check_metadata
+from eventstore.store.filters import MAX_LIMIT
+from eventstore.store.metadata import check_metadata
 from eventstore.store.page_bytes import PAGE_BYTES
 from eventstore.store.read_stream import StoredEvent
 from eventstore.store.sessions import (

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import json
 import pkgutil
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
 import eventstore.cli
+from eventstore import EventStore
 from eventstore.cli.commands import PLACES
 from eventstore.cli.main import cli
 
@@ -32,13 +35,36 @@ def test_the_list_says_what_the_command_says(name: str) -> None:
     assert f"{told.split('. ')[0].rstrip('.')}." == PLACES[name].summary
 
 
-def test_help_imports_no_database() -> None:
+_LARGE = {"fastapi", "numpy", "psycopg", "rich", "sqlalchemy", "alembic"}
+
+
+def _loaded(arguments: list[str], folder: Path) -> tuple[str, set[str]]:
+    """What a command prints, and which modules there are when it has ended."""
     script = (
-        "import sys; from eventstore.cli.main import run; run(['--help']);"
-        " print(sorted({'sqlalchemy', 'psycopg', 'fastapi', 'numpy'} & set(sys.modules)))"
+        "import sys; from eventstore.cli.main import run; code = run(sys.argv[1:]);"
+        " print(); print(*sys.modules); sys.exit(code)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+        [sys.executable, "-c", script, *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=folder,
     )
-    assert done.stdout.splitlines()[-1] == "[]", done.stdout
-    assert "rebuild" in done.stdout
+    *told, modules = done.stdout.splitlines()
+    return "\n".join(told), set(modules.split())
+
+
+def test_help_imports_no_database(tmp_path: Path) -> None:
+    told, modules = _loaded(["--help"], tmp_path)
+    assert not _LARGE & modules
+    assert "rebuild" in told
+
+
+def test_a_list_imports_what_lists_need(tmp_path: Path) -> None:
+    EventStore(f"sqlite:///{tmp_path}/eventstore.db").close()
+    told, modules = _loaded(["sessions", "--json"], tmp_path)
+    assert json.loads(told)["object"] == "list"
+    assert _LARGE & modules == {"sqlalchemy"}
+    rooms = {".".join(name.split(".")[:2]) for name in modules if name.startswith("eventstore.")}
+    assert not {"eventstore.archive", "eventstore.capture", "eventstore.replay"} & rooms

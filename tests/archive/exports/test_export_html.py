@@ -7,7 +7,6 @@ import hashlib
 import io
 import itertools
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import soundfile
 from archive.exports.calls_to_export import put_everything, put_sample, shown
 from archive.exports.pages import Page
 from hypothesis import given
+from support.browser import CHROMIUM
 from support.calls import beta_tool_call, voice_call
 from support.events import Call, message, text_part
 from support.examples import examples
@@ -256,9 +256,6 @@ def test_any_stream(store: EventStore) -> None:
         page_of(store, session_id)
 
     check_stream()
-
-
-CHROMIUM = shutil.which("chromium")
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium")

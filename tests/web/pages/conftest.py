@@ -7,7 +7,6 @@ request that leaves this machine, fails the test.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,12 +15,12 @@ from urllib.parse import urlsplit
 import pytest
 from archive.exports.calls_to_export import put_everything
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, sync_playwright
+from support.browser import CHROMIUM
 
 from eventstore import EventStore, Frame
 from eventstore.web.access import AccessKeys
 from eventstore.web.in_thread import serving
 
-CHROMIUM = shutil.which("chromium")
 #: The machine's Chromium, without what it asks of the network.
 FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
@@ -78,7 +77,7 @@ def chromium() -> Iterator[Browser]:
     if CHROMIUM is None:
         if os.environ.get("REQUIRE_CHROMIUM"):
             pytest.fail("REQUIRE_CHROMIUM is set, and there is no chromium")
-        pytest.skip("no chromium: install Debian's package")
+        pytest.skip("no chromium: install Debian's chromium-headless-shell")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         yield browser

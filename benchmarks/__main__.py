@@ -17,6 +17,7 @@ NAMES = (
     "rebuild",
     "query",
     "pages",
+    "search",
     "usage",
     "memory",
     "bounds",

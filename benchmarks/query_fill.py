@@ -11,6 +11,8 @@ from benchmarks import sessions
 from benchmarks.databases import SQLITE, Databases, driver_connection
 from benchmarks.rounds import progress
 from eventstore import EventStore
+from eventstore.realtime.values import dumps
+from eventstore.store.index_words import WORDS, vector_of, words_of
 from eventstore.store.tables import metadata
 
 TABLES = (
@@ -28,6 +30,11 @@ CHUNK = 20_000
 STATUSES = (("completed", 92), ("cancelled", 5), ("failed", 2), ("incomplete", 1))
 MODELS = (("gpt-realtime", 70), ("gpt-realtime-mini", 25), ("gpt-4o-realtime-preview", 5))
 SYLLABLES = [a + b for a in "bdfgklmnprstvz" for b in ("a", "e", "i", "o", "u")]
+KANJI = [chr(0x4E00 + number * 7) for number in range(400)]
+PARTICLES = ("は", "の", "を", "に", "です。")
+#: Where responses speak Japanese or call tools, every tenth does, and every other tenth.
+EACH_JAPANESE = EACH_CALL = 10
+TOOLS = 40
 
 
 class Filled(NamedTuple):
@@ -47,13 +54,19 @@ class Template(NamedTuple):
 
 
 def fill(
-    databases: Databases, backend: str, url: str, count: int, until: int | None = None
+    databases: Databases,
+    backend: str,
+    url: str,
+    count: int,
+    until: int | None = None,
+    is_mixed: bool = False,
 ) -> Filled:
     """Write `count` responses with their items, metadata, usage and sessions, and analyse.
 
     Args:
         until: when the last one is, in microseconds; None for as long behind the sample call as
             they take.
+        is_mixed: some speak Japanese, and some call tools.
     """
     template = _template(databases)
     if until is not None:
@@ -61,7 +74,7 @@ def fill(
     chance = random.Random(7)
     customers = [f"customer-{n:05d}" for n in range(max(1, count // EACH_CUSTOMER))]
     start = int(template.rows["responses"]["at"])
-    made = _rows(template, count, chance, customers)
+    made = _rows(template, count, chance, customers, is_mixed, backend)
     with driver_connection(url) as connection:
         indexes = _without_indexes(connection, backend)
         if backend == SQLITE:
@@ -110,16 +123,23 @@ def _ids(number: int) -> tuple[str, str]:
 
 
 def _rows(
-    template: Template, count: int, chance: random.Random, customers: list[str]
+    template: Template,
+    count: int,
+    chance: random.Random,
+    customers: list[str],
+    is_mixed: bool,
+    backend: str,
 ) -> Iterator[dict[str, list[tuple[Any, ...]]]]:
     """The rows of each response, by table."""
     words = ["".join(chance.choices(SYLLABLES, k=3)) for _ in range(20_000)]
     common = words[:400]
+    nouns = ["".join(chance.choices(KANJI, k=2)) for _ in range(20_000)]
     statuses, models = (zip(*pairs, strict=True) for pairs in (STATUSES, MODELS))
     status_names, status_weights = statuses
     model_names, model_weights = models
     base = template.rows["responses"]
     customer = customers[0]
+    docids = 1
     for number in range(count):
         session, response = _ids(number)
         item = "item" + response[4:]
@@ -127,6 +147,8 @@ def _rows(
         if number % EACH_SESSION == 0:
             customer = chance.choice(customers)
         said = " ".join([*chance.choices(common, k=18), *chance.choices(words, k=4)])
+        if is_mixed and number % EACH_JAPANESE == 1:
+            said = _japanese(chance, nouns)
         status = chance.choices(status_names, status_weights)[0]
         model = chance.choices(model_names, model_weights)[0]
         tokens = chance.randrange(200, 2000)
@@ -148,15 +170,42 @@ def _rows(
                     ("customer", customer), ("env", "prod"), ("turn", str(number % EACH_SESSION))
                 )
             ],
-            "said": [(number + 1, said)],
-            "said_rows": [(session, item, number + 1)],
         }  # fmt: skip
+        if is_mixed and number % EACH_CALL == 2:
+            rows["items"].append(_call(rows["items"][0], chance, words))
+        if backend == SQLITE:
+            found = [(row[1], words_of(row)) for row in rows["items"]]
+            rows["said"] = [(docid, text) for docid, (_, text) in enumerate(found, docids)]
+            rows["said_rows"] = [
+                (session, id_, docid) for docid, (id_, _) in enumerate(found, docids)
+            ]
+            docids += len(found)
         if number % 500 == 0:
             rows["response_metadata"].append((session, response, "escalated", "yes", 1, at))
         if number % EACH_SESSION == 0:
             is_open = number + OPEN * EACH_SESSION >= count
             rows |= _session_rows(template, replaced, session, at, model, customer, is_open)
         yield rows
+
+
+def _japanese(chance: random.Random, nouns: list[str]) -> str:
+    """A turn of twelve words in Japanese: four of them common, and no space."""
+    chosen = [*chance.choices(nouns[:400], k=8), *chance.choices(nouns, k=4)]
+    return "".join(noun + chance.choice(PARTICLES) for noun in chosen)
+
+
+def _call(item: tuple[Any, ...], chance: random.Random, words: list[str]) -> tuple[Any, ...]:
+    """The row of an item that calls a tool, beside what was said."""
+    tool = chance.randrange(TOOLS)
+    arguments = {"order_id": f"A-{chance.randrange(10**6)}", "city": chance.choice(words)}
+    call = {
+        "type": "function_call",
+        "name": f"{('get', 'find')[tool % 2]}_{words[tool]}",
+        "arguments": dumps(arguments),
+    }
+    named = dict(zip((c.name for c in metadata.tables["items"].columns), item, strict=True))
+    named |= {"item_id": f"{named['item_id']}c", "type": "function_call", "role": None, "said": ""}
+    return tuple((named | {"resource": dumps(call)}).values())
 
 
 def _session_rows(
@@ -204,7 +253,11 @@ def _write(connection: Any, backend: str, table: str, rows: list[tuple[Any, ...]
     if not rows or (backend != SQLITE and table.startswith("said")):
         return
     if backend != SQLITE:
-        columns = ", ".join(column.name for column in metadata.tables[table].columns)
+        names = [column.name for column in metadata.tables[table].columns]
+        if table == "items":
+            names.append(WORDS)
+            rows = [(*row, vector_of(row)) for row in rows]
+        columns = ", ".join(names)
         with connection.cursor().copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
             for row in rows:
                 copy.write_row(row)

@@ -57,7 +57,9 @@ dialect_option = click.option(
 )
 
 
-text_option = click.option("--text", metavar="WORDS", help='Words said; "a phrase", pre*.')
+text_option = click.option(
+    "--text", metavar="WORDS", help='Words said, or of calls of tools; "a phrase", pre*.'
+)
 
 
 def open_store(url: str, check_schema: bool = True) -> EventStore:

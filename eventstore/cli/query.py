@@ -189,7 +189,7 @@ def _response_row(entry: dict[str, Any]) -> tuple[Any, ...]:
     first = notes["speech_to_first_audio_ms"] or notes["time_to_first_audio_ms"]
     tokens = usage.get("total_tokens") if isinstance(usage, dict) else None
     match = notes.get("match")
-    said = f"{match[0]['role']}: {match[0]['text']}" if match else summary(entry)
+    said = f"{match[0]['role'] or 'call'}: {match[0]['text']}" if match else summary(entry)
     status = status_words(entry)
     if notes["interrupted"]:
         status = f"{entry['status']} (interrupted)"  # which says why

@@ -12,7 +12,7 @@ from eventstore.projection.order import Order
 from eventstore.projection.pending import Create, Pending
 
 #: Raise it when the fold or the views change: sessions projected by an older one are redone.
-PROJECTOR_VERSION = 3
+PROJECTOR_VERSION = 4
 
 MAX_DIAGNOSTICS = 100
 #: How many names of unknown types, and how many pressed keys, a session's notes hold; what comes

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from eventstore.store import search
 from eventstore.store.metadata import Condition
+from eventstore.store.search_tokens import Term
 from eventstore.store.transaction import Row, Transaction
 
 #: How many rows of a metadata index are worth counting to choose where to start.
@@ -158,9 +159,7 @@ def probe(tx: Transaction, found: str, parameters: list[str], limit: int | None 
     return int(tx.rows(sql, [*parameters, limit or PROBE])[0][0])
 
 
-def few_that_say(
-    tx: Transaction, terms: list[search.Term], names: tuple[str, ...]
-) -> list[Row] | None:
+def few_that_say(tx: Transaction, terms: list[Term], names: tuple[str, ...]) -> list[Row] | None:
     """Columns of the items that say the terms, each once; None where there are many."""
     # SQLite would read each item that is found, to find that there are many.
     if not tx.postgresql and probe(tx, *search.matches(terms)) >= PROBE:
@@ -172,7 +171,7 @@ def few_that_say(
     return None if len(rows) >= PROBE else [row for row in dict.fromkeys(rows) if None not in row]
 
 
-def lists_at_once(tx: Transaction, terms: list[search.Term]) -> bool:
+def lists_at_once(tx: Transaction, terms: list[Term]) -> bool:
     """Whether all that say the terms are listed sooner than a hundred are looked up one by one."""
     return not tx.postgresql and probe(tx, *search.matches(terms), _LISTED) < _LISTED
 

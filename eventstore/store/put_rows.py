@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import Table
 
 from eventstore.store import tables
 from eventstore.store.day_tables import day_marks
+from eventstore.store.index_words import WORDS, vector_of
 from eventstore.store.transaction import Row, Transaction
 
 Rows = dict[str, list[Row]]
+
+#: PostgreSQL: columns that a search index is of, which tables.py does not declare.
+INDEXED = {"items": [WORDS]}
 
 #: Columns that never change once a row is there.
 _FIXED = {"responses": {"at", "seq"}, "response_metadata": {"at"}}
@@ -40,9 +44,9 @@ def _upsert(table: Table) -> str:
     return f"{insert_sql(table)} {_on_conflict(table)}"
 
 
-def _on_conflict(table: Table) -> str:
+def _on_conflict(table: Table, further: Sequence[str] = ()) -> str:
     keys = ", ".join(c.name for c in table.primary_key.columns)
-    sets = ", ".join(f"{name} = excluded.{name}" for name in _changing(table))
+    sets = ", ".join(f"{name} = excluded.{name}" for name in (*_changing(table), *further))
     return f"ON CONFLICT ({keys}) DO UPDATE SET {sets}"
 
 
@@ -64,12 +68,12 @@ def put_clauses(names: tuple[str, ...], condition: str = "") -> str:
     """
     clauses = []
     for table in (tables.metadata.tables[name] for name in names):
-        columns = [c.name for c in table.columns]
+        columns = [c.name for c in table.columns] + INDEXED.get(table.name, [])
         taken = ", ".join(f"r.{name}" for name in columns)
         clauses.append(
             f"put_{table.name} AS (INSERT INTO {table.name} ({', '.join(columns)}) SELECT {taken}"
             f" FROM {condition}json_populate_recordset(NULL::{table.name}, ?::json) r"
-            f" {_on_conflict(table)})"
+            f" {_on_conflict(table, INDEXED.get(table.name, []))})"
         )
     return ", ".join(clauses)
 
@@ -146,9 +150,15 @@ def put_parameters(rows: Rows) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """PostgreSQL: the tables that have rows, and each one's rows as a JSON array of objects."""
     names = tuple(name for name, some in rows.items() if some)
     return names, tuple(
-        orjson.dumps([dict(zip(_COLUMNS[name], row, strict=True)) for row in rows[name]]).decode()
-        for name in names
+        orjson.dumps([_as_object(name, row) for row in rows[name]]).decode() for name in names
     )
+
+
+def _as_object(table: str, row: Row) -> dict[str, Any]:
+    made = dict(zip(_COLUMNS[table], row, strict=True))
+    if table in INDEXED:
+        made[WORDS] = vector_of(row)
+    return made
 
 
 def _put_known(

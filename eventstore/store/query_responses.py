@@ -7,8 +7,6 @@ from typing import Any, NamedTuple
 from sqlalchemy import Engine
 
 from eventstore.errors import NotFoundError
-from eventstore.realtime.mask import mask_words
-from eventstore.realtime.secret_names import REMOVED
 from eventstore.realtime.values import loads
 from eventstore.store import search
 from eventstore.store.conditions import (
@@ -29,6 +27,8 @@ from eventstore.store.joins import looked_up
 from eventstore.store.look_through import look_through
 from eventstore.store.metadata import Condition
 from eventstore.store.page_bytes import fitting, light
+from eventstore.store.search_tokens import Term
+from eventstore.store.searched_text import searched_text
 from eventstore.store.transaction import Row, Transaction, read
 
 _ALL = "responses r"
@@ -223,7 +223,7 @@ def add_response_conditions(
             add_metadata_condition(where, tx, condition, table, "r", keys, counted=counted)
 
 
-def add_text_condition(where: Where, tx: Transaction, terms: list[search.Term]) -> None:
+def add_text_condition(where: Where, tx: Transaction, terms: list[Term]) -> None:
     """Add the condition that something in a response `r`, or in its turn, says the terms."""
     found, parameters = search.items_that_say(terms, tx.postgresql)
     found = f"SELECT i.session_id, i.response_id FROM {found}"
@@ -265,20 +265,18 @@ def _resource(tx: Transaction, session_id: str, response_id: str, text: str) -> 
 
 
 def _matches(
-    tx: Transaction, session_id: str, response_id: str, terms: list[search.Term]
+    tx: Transaction, session_id: str, response_id: str, terms: list[Term]
 ) -> list[dict[str, str | None]]:
-    """What was said that matches, in the response and in the turn that it answers."""
+    """What was said or called that matches, in the response and in the turn that it answers."""
     rows = tx.rows(
-        "SELECT item_id, role, said, resource FROM items"
+        "SELECT item_id, role, type, said, resource FROM items"
         " WHERE session_id = ? AND response_id = ? ORDER BY seq",
         (session_id, response_id),
     )
     matches = []
-    for item_id, role, *texts in rows:
-        said, _ = decrypted_texts(tx, "items", session_id, item_id, *texts)
-        found = search.snippet(mask_words(said), terms)
-        if found is None and search.snippet(said, terms) is not None:
-            found = REMOVED
+    for item_id, role, type_, *texts in rows:
+        said, resource = decrypted_texts(tx, "items", session_id, item_id, *texts)
+        found = searched_text(type_, said, resource).shown(terms)
         if found is not None:
             matches.append({"item_id": item_id, "role": role, "text": found})
     return matches

@@ -7,7 +7,6 @@ at once. Both make rows by the same functions, so a rebuild equals what appends 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from operator import itemgetter
 from typing import NamedTuple
 
 from eventstore.projection.state import Response, SessionState
@@ -28,6 +27,7 @@ from eventstore.store.rows import (
     session_usage_rows,
     transcription_row,
 )
+from eventstore.store.search_index import index_all, index_changes
 from eventstore.store.transaction import Row, Transaction
 
 #: Responses, each with the metadata that it answers to.
@@ -45,24 +45,6 @@ DELETE_ROW = {
 }
 DELETE_SESSION_METADATA = "DELETE FROM session_metadata WHERE session_id = ?"
 DELETE_RESPONSE_METADATA = "DELETE FROM response_metadata WHERE session_id = ? AND response_id = ?"
-# A number that was damaged into another item's is left to that one.
-DELETE_SAID = (
-    "DELETE FROM said WHERE rowid IN"
-    " (SELECT docid FROM said_rows s WHERE session_id = ? AND item_id = ?"
-    " AND NOT EXISTS (SELECT 1 FROM said_rows o WHERE o.docid = s.docid"
-    " AND (o.session_id <> s.session_id OR o.item_id <> s.item_id)))"
-)
-DELETE_SAID_ROW = "DELETE FROM said_rows WHERE session_id = ? AND item_id = ?"
-SAID = (
-    "SELECT r.item_id, f.text FROM said_rows r LEFT JOIN said f ON f.rowid = r.docid"
-    " WHERE r.session_id = ?"
-)
-INSERT_SAID = "INSERT INTO said (text) VALUES (?)"
-INSERT_SAID_ROW = "INSERT INTO said_rows (session_id, item_id, docid) VALUES (?, ?, ?)"
-
-_ID_AND_SAID = itemgetter(
-    *(list(tables.items.columns.keys()).index(n) for n in ("item_id", "said"))
-)
 
 
 class Changes(NamedTuple):
@@ -102,7 +84,7 @@ def write_changes(tx: Transaction, state: SessionState, changes: Changes) -> Non
     rows = changes.rows if cipher is None else encrypted_rows(cipher, changes.rows)
     put_rows(tx, rows, state.written)
     if cipher is None and not tx.postgresql:
-        _index_said(tx, state, rows["items"])
+        index_changes(tx, state, rows["items"])
     mark_written(state, changes.tags)
 
 
@@ -167,9 +149,8 @@ def write_all(tx: Transaction, state: SessionState, opened_at: int) -> int:
     put_rows(tx, missing if cipher is None else encrypted_rows(cipher, missing))
     changed = {name for name in missing if missing[name] or stale[name]}
     put_rows(tx, {MARKS: marks_of_rebuild(state.session_id, there, wanted, changed)})
-    if not tx.postgresql:
-        # What is encrypted is in no index, and what was before it was encrypted no longer.
-        _index_all(tx, state, wanted["items"] if cipher is None else [])
+    # What is encrypted is in no index, and what was before it was encrypted no longer.
+    index_all(tx, state, wanted["items"] if cipher is None else [])
     state.written.clear()
     mark_written(state, tags)
     return sum(
@@ -205,33 +186,3 @@ def differences(there: Rows, wanted: Rows) -> tuple[Rows, Rows]:
         missing[name] = [row for key, row in new.items() if old.get(key) != row]
         stale[name] = [key for key, row in old.items() if new.get(key) != row]
     return missing, stale
-
-
-def _index_all(tx: Transaction, state: SessionState, rows: list[Row]) -> None:
-    """Make SQLite's search index fit all item rows, whatever it holds of the session."""
-    wanted = dict(map(_ID_AND_SAID, rows))
-    for item in state.items.values():
-        item.indexed = ""
-    # What is wrong goes first: a number that becomes free is given to another text.
-    for item_id, text in tx.rows(SAID, (state.session_id,)):
-        if text and text == wanted.get(item_id):
-            state.items[item_id].indexed = text
-        else:
-            tx.run(DELETE_SAID, (state.session_id, item_id))
-            tx.run(DELETE_SAID_ROW, (state.session_id, item_id))
-    _index_said(tx, state, rows)
-
-
-def _index_said(tx: Transaction, state: SessionState, rows: list[Row]) -> None:
-    """Keep SQLite's search index in step with item rows; PostgreSQL's is an index on `items`."""
-    for item_id, said in map(_ID_AND_SAID, rows):
-        item = state.items[item_id]
-        if said == item.indexed:
-            continue
-        if item.indexed != "":
-            tx.run(DELETE_SAID, (state.session_id, item.id))
-            tx.run(DELETE_SAID_ROW, (state.session_id, item.id))
-        item.indexed = said
-        if said:
-            docid = tx.insert(INSERT_SAID, (said,))
-            tx.run(INSERT_SAID_ROW, (state.session_id, item.id, docid))

@@ -1,37 +1,23 @@
-"""Full-text search in what was said: SQLite's FTS5, PostgreSQL's text search.
+"""Full-text search in what was said and in calls of tools: SQLite's FTS5, PostgreSQL's text search.
 
-A query is words and "quoted phrases", all of which must occur; `word*` is a prefix.
+A query is words and "quoted phrases", all of which must occur; `word*` is a prefix. What is stored
+and what is looked for are the tokens of search_tokens.py, so that both databases find the same.
 """
 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from eventstore.brief import brief
 from eventstore.errors import InvalidInputError
-
-# The very expression of the index, so that PostgreSQL uses it.
-_SIGNS = "-./:@_+<>&"
-_VECTOR = (
-    f"to_tsvector('simple', translate(left(i.said, 100000), '{_SIGNS}', '{' ' * len(_SIGNS)}'))"
-)
-_CONTEXT = 60
-
-
-class Term(NamedTuple):
-    """A word or phrase to find."""
-
-    text: str
-    prefix: bool = False
-
+from eventstore.store.search_tokens import Term, query_tokens
 
 # Each term is a look-up of its own.
 _LONGEST_QUERY, _MOST_TERMS = 1000, 32
 
 
 def parse_terms(query: str) -> list[Term]:
-    """The words and phrases of a query.
+    """Return what the words and phrases of a query look for.
 
     Raises:
         InvalidInputError: it names no word, or more than anybody types.
@@ -41,9 +27,9 @@ def parse_terms(query: str) -> list[Term]:
     terms = []
     for phrase, word in re.findall(r'"([^"]*)"|(\S+)', query.replace("\0", " ")):
         text = phrase or word.replace('"', "")
-        prefix = not phrase and text.endswith("*")
-        if re.search(r"[^\W_]", text):
-            terms.append(Term(text.rstrip("*") if prefix else text, prefix))
+        term = query_tokens(text, prefix=not phrase and text.endswith("*"))
+        if term is not None:
+            terms.append(term)
     if not terms:
         raise InvalidInputError(f"search {brief(query)} names no word")
     if len(terms) > _MOST_TERMS:
@@ -58,8 +44,7 @@ def items_that_say(terms: list[Term], postgresql: bool) -> tuple[str, list[str]]
         The SQL, and its parameters.
     """
     if postgresql:
-        query, parameters = _ts_query(terms)
-        return f"items i WHERE {_VECTOR} @@ ({query})", parameters
+        return f"items i WHERE {_SAYS}", [_ts_query(terms)]
     sql = (
         "said f JOIN said_rows s ON s.docid = f.rowid"
         " JOIN items i ON i.session_id = s.session_id AND i.item_id = s.item_id"
@@ -121,49 +106,26 @@ _MATCHES = (
 )
 
 
+# The type of the parameter is named, so that PostgreSQL reads it as it is.
+_SAYS = "i.said_words @@ CAST(? AS tsquery)"
+
+
 def _one_says(of_it: str, terms: list[Term]) -> tuple[str, list[str]]:
-    query, parameters = _ts_query(terms)
     # OFFSET 0 keeps the planner from reading all that the index finds.
-    items = f"SELECT i.said FROM items i WHERE {of_it} OFFSET 0"
-    return f"EXISTS (SELECT 1 FROM ({items}) i WHERE {_VECTOR} @@ ({query}))", parameters
+    items = f"SELECT i.said_words FROM items i WHERE {of_it} OFFSET 0"
+    return f"EXISTS (SELECT 1 FROM ({items}) i WHERE {_SAYS})", [_ts_query(terms)]
 
 
 def _fts_query(terms: list[Term]) -> str:
-    return " AND ".join(
-        '"' + term.text.replace('"', '""') + '"' + ("*" if term.prefix else "") for term in terms
-    )
+    """Return a query in the syntax of FTS5: `"get weather" AND "os"*`."""
+    return " AND ".join(f'"{" ".join(term.tokens)}"{"*" * term.prefix}' for term in terms)
 
 
-def _ts_query(terms: list[Term]) -> tuple[str, list[str]]:
-    parts, parameters = [], []
+def _ts_query(terms: list[Term]) -> str:
+    """Return a query in PostgreSQL's syntax: `('get' <-> 'weather') & ('os':*)`."""
+    parts = []
     for term in terms:
-        words = " ".join(re.sub(rf"[{re.escape(_SIGNS)}'\\]+", " ", term.text).split())
-        if not term.prefix:
-            parts.append("phraseto_tsquery('simple', ?)")
-            parameters.append(words)
-            continue
-        # The words in their order, the last one a prefix.
-        *whole, last = words.split(" ")
-        parts.append("to_tsquery('simple', ?)")
-        parameters.append(" <-> ".join([*(f"'{word}'" for word in whole), f"'{last}':*"]))
-    return " && ".join(parts), parameters
-
-
-def snippet(said: str, terms: list[Term]) -> str | None:
-    """The words around the first match, the match in brackets; None where none is found."""
-    found = None
-    for term in terms:
-        # Both databases take an underscore for a sign, not for a letter.
-        words = r"[\W_]+".join(re.escape(word) for word in re.findall(r"[^\W_]+", term.text))
-        tail = r"[^\W_]*" if term.prefix else r"(?![^\W_])"
-        match = re.search(rf"(?<![^\W_]){words}{tail}", said, re.IGNORECASE)
-        if match is None:
-            return None
-        if found is None or match.start() < found.start():
-            found = match
-    if found is None:
-        return None
-    start, end = max(0, found.start() - _CONTEXT), min(len(said), found.end() + _CONTEXT)
-    before, after = said[start : found.start()], said[found.end() : end]
-    lead, trail = "…" if start else "", "…" if end < len(said) else ""
-    return f"{lead}{before}[{found.group()}]{after}{trail}"
+        words = [f"'{token}'" for token in term.tokens]
+        words[-1] += ":*" if term.prefix else ""
+        parts.append(f"({' <-> '.join(words)})")
+    return " & ".join(parts)

@@ -26,6 +26,8 @@ from eventstore.store.filters import Paging, SessionFilter
 from eventstore.store.joins import looked_up
 from eventstore.store.look_through import look_through
 from eventstore.store.metadata import Condition
+from eventstore.store.search_tokens import Term
+from eventstore.store.searched_text import searched_text
 from eventstore.store.transaction import Row, Transaction
 
 # The stream knows it first, where a worker writes the read models.
@@ -65,11 +67,16 @@ def session_rows(
     )
 
 
-def _says(tx: Transaction, session_id: str, terms: list[search.Term]) -> bool:
-    sql = "SELECT item_id, said, resource FROM items WHERE session_id = ? AND said <> ''"
+def _says(tx: Transaction, session_id: str, terms: list[Term]) -> bool:
+    """Return True if an item of a session whose rows are encrypted says the terms."""
+    sql = (
+        "SELECT type, item_id, said, resource FROM items WHERE session_id = ?"
+        " AND (said <> '' OR type <> 'message')"
+    )
     return any(
-        search.snippet(decrypted_texts(tx, "items", session_id, *row)[0], terms) is not None
-        for row in tx.rows(sql, (session_id,))
+        searched_text(type_, *decrypted_texts(tx, "items", session_id, *row)).snippet(terms)
+        is not None
+        for type_, *row in tx.rows(sql, (session_id,))
     )
 
 
@@ -208,7 +215,7 @@ def _add_status(where: Where, tx: Transaction, status: str | None) -> None:
 
 
 def _add_text(
-    where: Where, tx: Transaction, terms: list[search.Term], few: list[Row] | None, lead: str
+    where: Where, tx: Transaction, terms: list[Term], few: list[Row] | None, lead: str
 ) -> None:
     """Add the condition that somebody says the terms: one of few, or looked at in its turn."""
     if few is not None:

@@ -140,3 +140,33 @@ def test_an_image_that_only_the_client_sent(terminal: Terminal) -> None:
     (image,) = [part for part in parts if part["type"] == "input_image"]
     assert image["image_url"].startswith("data:image/png;base64,BQUF")
     assert "left out" not in reseeded.err
+
+
+@pytest.mark.parametrize(
+    ("word", "found"),
+    [
+        *(("天気", "resp_1"), ("東京", "resp_1"), ("订单", "resp_2"), ("发货", "resp_2")),
+        *(("배송", "resp_3"), ("도착", "resp_3"), ("傘", "resp_1"), ("いりません", "resp_1")),
+    ],
+)
+def test_words_of_scripts_without_spaces_are_found(
+    terminal: Terminal, word: str, found: str
+) -> None:
+    session_id = imported(terminal, "cjk_search")
+    responses = terminal("responses", "--text", word, "--json").json["data"]
+    assert [one["id"] for one in responses] == [found]
+    sessions = terminal("sessions", "--text", word, "--json").json["data"]
+    assert [one["id"] for one in sessions] == [session_id]
+    assert f"[{word}]" in terminal("responses", "--text", word).out
+
+
+def test_calls_are_found_and_their_secrets_are_not(terminal: Terminal) -> None:
+    session_id = imported(terminal, "mcp_calls")
+    found = terminal("responses", "--text", "docs search", "--json").json["data"]
+    assert [one["id"] for one in found] == ["resp_2", "resp_1"]
+    assert "call: docs [search] q: x" in terminal("responses", "--text", "search").out
+    assert [
+        one["id"] for one in terminal("sessions", "--text", "search", "--json").json["data"]
+    ] == [session_id]
+    for secret in ("tok_secret_123", "k_secret_456"):
+        assert terminal("responses", "--text", secret, "--json").json["data"] == []

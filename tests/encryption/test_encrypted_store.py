@@ -12,6 +12,7 @@ from archive.test_seal import everything
 from encryption.test_keys import READABLE
 from hypothesis import given
 from hypothesis import strategies as st
+from support.events import Call, audio_part, message
 from support.examples import examples
 from support.rows import read_model_rows
 from support.secret_call import secret_call, words
@@ -159,6 +160,28 @@ def test_sessions_are_found_by_what_was_said(keyed: EventStore, plain: EventStor
     assert told[0] == told[1]
     scoped = keyed.scoped("number", "2").sessions(text="quuxanna*").data
     assert [one["id"] for one in scoped] == ["anna_2"]
+
+
+def test_words_of_any_script_and_calls_are_found(keyed: EventStore, plain: EventStore) -> None:
+    said = message("item_1", "assistant", audio_part("東京は晴れです, sunny"))
+    arguments = '{"city":"\\u5927\\u962a","password":"hunter2"}'
+    called = {"id": "item_2", "type": "function_call", "name": "getWeather"}
+    output = [said, {**called, "arguments": arguments}]
+    for store in (keyed, plain):
+        call = Call().created("resp_1")
+        for item in output:
+            call.server("response.output_item.done", response_id="resp_1", item=item)
+        store.append("sess", call.done("resp_1", output=output).frames, close=True)
+    for text in ("東京", "晴れ sun*", "weather 大阪", "getweather", "hunter2", "京東", "eather"):
+        found, wanted = keyed.responses(text=text).data, plain.responses(text=text).data
+        assert found == wanted, text
+        assert len(keyed.sessions(text=text).data) == len(wanted), text
+    index = {"sqlite": "SELECT text FROM said", "postgresql": "SELECT said_words FROM items"}
+    for _ in range(2):
+        with keyed.engine.connect() as connection:
+            held = connection.exec_driver_sql(index[connection.dialect.name]).scalars().all()
+        assert not any(held)
+        list(keyed.rebuild())
 
 
 def test_live_sessions_say_their_last_words(keyed: EventStore) -> None:

@@ -257,7 +257,7 @@ def test_a_text_that_became_empty_is_no_longer_found(engine: Engine) -> None:
     call.typed("item_2", "World")
     rows = appended(engine, call)
     if engine.dialect.name == "sqlite":
-        assert rows["said"] == [("item_2", "World")]
+        assert rows["said"] == [("item_2", "world")]
         assert counts_of_said(engine) == (1, 1)
 
 

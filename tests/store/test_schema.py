@@ -14,7 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, Engine, MetaData, create_engine, inspect, text
-from support.calls import SAMPLE_STREAMS
+from support.calls import SAMPLE_STREAMS, voice_call
 from support.events import SESSION, log_events
 from support.rows import head_of, read_model_rows, views
 
@@ -31,21 +31,24 @@ from eventstore.store import (
     read_models,
     read_stream,
     schema,
+    search_index,
     tables,
 )
 from eventstore.store import engine as engines
 from eventstore.store.appender import append
 from eventstore.store.connections import close_all
+from eventstore.store.filters import Paging, ResponseFilter
 from eventstore.store.project import project_session
+from eventstore.store.query_responses import query_responses
 from eventstore.store.read_stream import read_events
 from eventstore.store.state_cache import StateCache
 from eventstore.store.transaction import read
 
-#: What SQLAlchemy cannot declare: SQLite's full-text tables, PostgreSQL's index on an expression.
+#: What one database alone has: SQLite's full-text tables, PostgreSQL's column of words, its index.
 UNDECLARED = re.compile(r"said(_.*)?|items_said")
 #: Tables that are no session's: the name of the store's keys, and sums, which no append writes.
 OF_THE_STORE = {"key_stores", "store_ids", *(table.name for table in day_tables.OF_THE_STORE)}
-HOT = (append_to_stream, appender, read_stream, load_state, put_rows, read_models)
+HOT = (append_to_stream, appender, read_stream, load_state, put_rows, read_models, search_index)
 
 
 @pytest.fixture
@@ -120,6 +123,17 @@ def test_an_older_schema_is_upgraded_with_what_it_holds(engine: Engine) -> None:
     schema.ensure(engine)
     assert schema.revision(engine) == schema.HEAD
     assert read_model_rows(engine, SESSION) == before
+
+
+def test_what_was_indexed_before_is_found_as_before(engine: Engine) -> None:
+    append(engine, StateCache(), SESSION, voice_call().frames)
+    config = Config()
+    config.set_main_option("script_location", str(schema.migrations_folder()))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0010")
+    schema.upgrade(engine)
+    assert query_responses(engine, ResponseFilter(text='"sunny in oslo"'), Paging()).data
 
 
 def test_the_head_is_the_last_migration() -> None:
@@ -258,6 +272,7 @@ def create_partitioned(engine: Engine) -> None:
         copy.dialect_options["postgresql"]["partition_by"] = "HASH (session_id)"
     with engine.begin() as connection:
         declared.create_all(connection)
+        connection.exec_driver_sql("ALTER TABLE items ADD COLUMN said_words tsvector")
         for name in declared.tables.keys() - OF_THE_STORE:
             for number in range(PARTITIONS):
                 connection.exec_driver_sql(

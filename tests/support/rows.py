@@ -10,6 +10,7 @@ from eventstore.projection import view
 from eventstore.projection.session_view import session_resource
 from eventstore.projection.state import SessionState
 from eventstore.store import tables
+from eventstore.store.index_words import words_of
 from eventstore.store.transaction import Transaction, read
 
 Row = tuple[Any, ...]
@@ -17,6 +18,9 @@ Row = tuple[Any, ...]
 SAID = (
     "SELECT r.item_id, f.text FROM said_rows r LEFT JOIN said f ON f.rowid = r.docid"
     " WHERE r.session_id = ?"
+)
+SAID_WORDS = (
+    "SELECT item_id, said_words::text FROM items WHERE session_id = ? AND said_words IS NOT NULL"
 )
 COUNT_SAID = "SELECT COUNT(*) FROM said"
 COUNT_SAID_ROWS = "SELECT COUNT(*) FROM said_rows"
@@ -28,22 +32,21 @@ def read_model_rows(engine: Engine, session_id: str) -> dict[str, list[Row]]:
     """All rows of a session's read models, by table, and what the search index holds of it."""
     with read(engine) as tx:
         rows = {table.name: _rows(tx, table.name, session_id) for table in tables.READ_MODELS}
-        if not tx.postgresql:
-            rows["said"] = sorted(tx.rows(SAID, (session_id,)), key=repr)
+        words = SAID_WORDS if tx.postgresql else SAID
+        rows["said"] = sorted(tx.rows(words, (session_id,)), key=repr)
     return rows
 
 
 def _rows(tx: Transaction, table: str, session_id: str) -> list[Row]:
-    found = tx.rows(f"SELECT * FROM {table} WHERE session_id = ?", (session_id,))
+    columns = ", ".join(column.name for column in tables.metadata.tables[table].columns)
+    found = tx.rows(f"SELECT {columns} FROM {table} WHERE session_id = ?", (session_id,))
     return sorted(found, key=repr)
 
 
 def searchable(rows: dict[str, list[Row]]) -> list[Row]:
     """What the search index should hold, by the items' rows."""
-    names = [column.name for column in tables.items.columns]
-    item_id, said = names.index("item_id"), names.index("said")
-    found = [(row[item_id], row[said]) for row in rows["items"] if row[said]]
-    return sorted(found, key=repr)
+    found = [(row[1], words_of(row)) for row in rows["items"]]
+    return sorted([entry for entry in found if entry[1]], key=repr)
 
 
 def counts_of_said(engine: Engine) -> tuple[int, int]:

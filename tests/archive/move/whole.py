@@ -24,7 +24,7 @@ def frames_of(store: EventStore, session_id: str) -> list[Frame]:
 
 
 def whole(store: EventStore, session_id: str) -> dict[str, Any]:
-    """All rows of a session, but for the search index of SQLite, which `check_right` looks at."""
+    """All rows of a session, but for the search index, which each database has in its way."""
     with read(store.engine) as tx:
         found: dict[str, Any] = {
             name: tx.rows(f"SELECT * FROM {name} WHERE session_id = ? ORDER BY 1, 2", (session_id,))

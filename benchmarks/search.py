@@ -1,0 +1,126 @@
+"""Search in words, in scripts without spaces and in calls of tools, and the size of its index.
+
+A tenth of a million responses speak Japanese, and a tenth call a tool (benchmarks/query_fill.py).
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+from benchmarks.databases import SQLITE, Databases, settings_of, warm
+from benchmarks.options import Options
+from benchmarks.query_fill import fill
+from benchmarks.report import Report
+from benchmarks.rounds import progress, settle, timed
+from eventstore import EventStore
+from eventstore.realtime.values import loads
+from eventstore.store.transaction import Transaction, read
+
+TARGET_MS = 300.0
+ASKED = 40
+PAGE = 20
+
+#: Bytes of the index: what it is made of, by database.
+SIZES = {
+    "sqlite": {
+        "index": "SELECT SUM(LENGTH(block)) FROM said_data",
+        "words": "SELECT SUM(LENGTH(CAST(c0 AS BLOB))) FROM said_content",
+    },
+    "postgresql": {
+        "index": "SELECT pg_relation_size('items_said')",
+        "words": "SELECT SUM(pg_column_size(said_words)) FROM items",
+    },
+}
+SAID = "SELECT said FROM items WHERE said {} '~' AND type = 'message' ORDER BY item_id LIMIT 400"
+CALLED = "SELECT resource FROM items WHERE type = 'function_call' ORDER BY item_id LIMIT 400"
+
+
+class Words(NamedTuple):
+    """Rows to take words from.
+
+    Attributes:
+        english, japanese: what was said.
+        calls: resources of calls.
+    """
+
+    english: list[list[str]]
+    japanese: list[str]
+    calls: list[dict[str, Any]]
+
+
+#: How to choose a query.
+CHOSEN: dict[str, Callable[[random.Random, Words], str]] = {
+    "a common word": lambda chance, words: chance.choice(words.english)[0],
+    "a rare word": lambda chance, words: chance.choice(words.english)[-1],
+    "a phrase": lambda chance, words: f'"{" ".join(chance.choice(words.english)[2:4])}"',
+    "a prefix": lambda chance, words: f"{chance.choice(words.english)[-1][:4]}*",
+    "two characters, common": lambda chance, words: chance.choice(words.japanese)[:2],
+    "five characters": lambda chance, words: _part(chance, words.japanese, 5),
+    "one character": lambda chance, words: chance.choice(words.japanese)[0],
+    "です": lambda chance, words: "です",
+    "a tool's name": lambda chance, words: chance.choice(words.calls)["name"],
+    "half a tool's name": lambda chance, words: chance.choice(words.calls)["name"].split("_")[1],
+    "a name of arguments": lambda chance, words: "order_id",
+    "a value of arguments": lambda chance, words: _argument(chance.choice(words.calls)),
+}
+
+
+def _part(chance: random.Random, texts: list[str], length: int) -> str:
+    text = chance.choice([text for text in texts if len(text.split("。")[0]) >= length])
+    return text.split("。")[0][:length]
+
+
+def _argument(call: dict[str, Any]) -> str:
+    return str(loads(call["arguments"])["order_id"])
+
+
+def run(databases: Databases, options: Options) -> Report:
+    """Ask for each kind of words on each database."""
+    report = Report("search", "search: 95th percentile of a page of 20, by what is looked for")
+    size = max(2000, options.events(1_000_000))
+    for backend in databases.backends(options.backends):
+        with databases.fresh(backend) as url:
+            fill(databases, backend, url, size, is_mixed=True)
+            settle()
+            with EventStore(url) as store:
+                warm(url)
+                report.notes[backend] = settings_of(store.engine)
+                _measure(store, report, f"{size:,}, {backend}")
+    return report
+
+
+def _measure(store: EventStore, report: Report, what: str) -> None:
+    with read(store.engine) as tx:
+        for name, sql in SIZES[tx.dialect].items():
+            ((size,),) = tx.rows(sql)
+            report.add(f"{what}: bytes, {name}", float(size) / 2**20, unit=" MiB")
+        words = _words(tx)
+    for verb in ("responses", "sessions"):
+        for name, choose in CHOSEN.items():
+            progress(f"search: {what}, {verb}, {name}")
+            chance = random.Random(name)
+            asked = [choose(chance, words) for _ in range(ASKED)]
+            ask = partial(getattr(store, verb), limit=PAGE)
+            found = len(ask(text=asked[0]).data)
+            taken = sorted(1000 * timed(partial(ask, text=text)) for text in asked)
+            report.add(
+                f"{what}: {verb}, {name}",
+                taken[int(len(taken) * 0.95)],
+                TARGET_MS,
+                at_most=True,
+                unit=" ms",
+                **{"median ms": statistics.median(taken), "entries of the first": found},
+            )
+
+
+def _words(tx: Transaction) -> Words:
+    collated = ' COLLATE "C"' if tx.dialect != SQLITE else ""
+    english, japanese = (
+        [str(row[0]) for row in tx.rows(SAID.format(f"{collated} {sign}"))] for sign in "<>"
+    )
+    calls = [loads(row[0]) for row in tx.rows(CALLED)]
+    return Words([text.split() for text in english], japanese, calls)

@@ -136,6 +136,6 @@ def _project(tx: Transaction, session_id: str) -> None:
     """Make the read models anew: items have the audio that came with them."""
     head = lock_stream(tx, session_id)
     if head is not None:
-        state = load_state(tx, session_id, head.seq, head.closed_at is not None)
+        state = load_state(tx, session_id, head.seq, head.closed_at is not None, projects=True)
         write_all(tx, state, head.opened_at)
         tx.run(SET_PROJECTED, (head.seq, PROJECTOR_VERSION, session_id))

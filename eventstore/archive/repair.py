@@ -74,7 +74,7 @@ def _mend(tx: Transaction, session_id: str, stream: Stream, log: Log) -> int:
     at = tx.row(LAST_AT, (session_id, STORE)) if log.last > stream.head else None
     sealed = log.sealed or None
     tx.run(SET_STREAM, (log.last, sealed, at[0] if at is not None else None, session_id))
-    state = load_state(tx, session_id, log.last, stream.closed_at is not None)
+    state = load_state(tx, session_id, log.last, stream.closed_at is not None, projects=True)
     changed = write_all(tx, state, stream.opened_at)
     tx.run(SET_PROJECTED, (log.last, PROJECTOR_VERSION, session_id))
     return changed

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from eventstore.archive import input_events, output_events
 from eventstore.archive.audio_formats import decode_base64
 from eventstore.archive.session_sound import Json, SessionSound
+from eventstore.projection.repeats import Repeats
 from eventstore.realtime.catalogue import AUDIO_DELTAS, INPUT_AUDIO, canonical
 from eventstore.realtime.frames import parse
 from eventstore.realtime.values import mapping
@@ -18,14 +19,18 @@ _METADATA = "eventstore.session.metadata"
 
 def collect(events: Iterable[StoredEvent]) -> SessionSound:
     """Read a session's events, in order."""
-    sound = SessionSound()
+    sound, repeats = SessionSound(), Repeats()
     for event in events:
         if event.type == _METADATA:
             continue
         sound.now = (sound.clock.moment(event.at), sound.live_end + sound.shift)
         handler = _HANDLERS.get(canonical(event.type))
-        body = parse(event.text) if handler is not None and isinstance(event.text, str) else None
-        if handler is not None and body is not None:
+        if handler is None or not isinstance(event.text, str):
+            continue
+        body = parse(event.text)
+        if body is not None and not repeats.is_repeated(
+            event.seq, event.direction, event.type, body, event.text
+        ):
             handler(sound, event, body)
     return sound
 

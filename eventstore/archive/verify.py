@@ -11,6 +11,7 @@ from eventstore.archive.verify_rows import row_problem
 from eventstore.encryption.cipher import Cipher
 from eventstore.encryption.segments import is_bound, is_encrypted
 from eventstore.errors import DamagedError, NotFoundError
+from eventstore.projection.repeats import Repeats
 from eventstore.realtime.frames import BOUND, ENCRYPTED, STORE
 from eventstore.segments.digest import BEGINNING, Digest, digest_of, extended
 from eventstore.segments.rows import Row
@@ -177,6 +178,7 @@ class _Look:
         self.last_at: int | None = None
         self._audio_was_erased = audio_was_erased
         self._derived = DerivedColumns(engine, session_id)
+        self._repeats = Repeats()
 
     def problem(self, row: Row, is_sealed: bool) -> str | None:
         """Look at the next event; say what is wrong with its columns, or return None."""
@@ -190,7 +192,7 @@ class _Look:
             )
             if problem is not None:
                 return problem
-        return row_problem(row, stored, self._audio_was_erased)
+        return row_problem(row, stored, self._audio_was_erased, self._repeats)
 
     def protect(self, last: int, events: int, is_encrypted: bool, is_bound: bool) -> str | None:
         """Note how some events are protected, up to one; say if they should be better, or not."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from eventstore.projection.parts import load_key
+from eventstore.projection.parts import SUMMED, load_key
+from eventstore.projection.repeats import Repeats
 from eventstore.realtime.frames import decode_columns, restore
 from eventstore.segments.rows import Row, is_erased
 from eventstore.segments.wrong_column import wrong_column
 from eventstore.store.derived_columns import Derived
 
 
-def row_problem(row: Row, stored: Derived | None, audio_was_erased: bool) -> str | None:
+def row_problem(
+    row: Row, stored: Derived | None, audio_was_erased: bool, repeats: Repeats
+) -> str | None:
     """Say what is wrong with an event's columns, or return None.
 
     Every column that a reader uses is made anew from the frame: the type, where its audio was cut
@@ -20,6 +23,7 @@ def row_problem(row: Row, stored: Derived | None, audio_was_erased: bool) -> str
         row: the event, decrypted.
         stored: what its row stores beside; None for an event in a segment.
         audio_was_erased: whether it was noted that the session's audio was erased.
+        repeats: has seen the events before this one.
     """
     wrong = wrong_column(row)
     if wrong is not None:
@@ -32,16 +36,20 @@ def row_problem(row: Row, stored: Derived | None, audio_was_erased: bool) -> str
         return f"its columns contradict each other: {error}"
     if type_ != row.type:
         return f"its type is {type_}, and the log says {row.type}"
+    size = len(audio) if audio is not None and offset is not None and offset >= 0 else None
+    again = event is not None and repeats.is_repeated(
+        row.seq, row.direction, type_, event, frame, size or 0
+    )
     if stored is not None:
         key = load_key(type_, event)
-        if key != stored.load_key:
+        is_marked = again and type_ in SUMMED and stored.load_key is None
+        if key != stored.load_key and not is_marked:
             return f"its load_key is {key!r} by its frame, and the log says {stored.load_key!r}"
     if is_erased(row):
         # What is left of it is a frame without sound, and nothing tells how much that was.
         return None if audio_was_erased else "it has no audio, and no erasure was noted"
     if (frame, offset, audio) != (row.frame, row.audio_offset, row.audio):
         return "its columns are not those that its frame is stored in"
-    size = len(audio) if audio is not None and offset is not None and offset >= 0 else None
     if row.audio_bytes != (None if audio is None else len(audio)) or (
         stored is not None and stored.audio_bytes != size
     ):

@@ -138,6 +138,13 @@ def _see_content(
         finish(part, transcript=transcript)
 
 
+def comes_again(state: SessionState, event: LogEvent, body: dict[str, Any]) -> bool:
+    """Return True if an event was delivered, and had its effect, before; remember it."""
+    return state.repeats.is_repeated(
+        event.seq, event.direction, event.type, body, event.text, event.audio_bytes
+    )
+
+
 def finish(part: Part, text: str | None = None, transcript: str | None = None) -> None:
     """Take over a part's final text, which wins over its deltas."""
     if text is not None:

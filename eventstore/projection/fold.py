@@ -7,6 +7,8 @@ from typing import Any
 
 from eventstore import unforeseen
 from eventstore.projection import conversation, responses, session, speech, transcription
+from eventstore.projection.conversation import comes_again
+from eventstore.projection.repeats import GROWING
 from eventstore.projection.state import LogEvent, SessionState
 from eventstore.realtime import catalogue
 from eventstore.realtime.frames import STORE, UNREADABLE
@@ -61,6 +63,7 @@ def advance(
     type_: str,
     body: dict[str, Any] | None,
     audio_bytes: int,
+    text: str = "",
 ) -> None:
     """`apply` for the hot path: the event's fields, in the order of `LogEvent`."""
     if seq == 1 or state.seq == 0:
@@ -76,12 +79,14 @@ def advance(
     if type_ in catalogue.INPUT_AUDIO:
         state.input_bytes += audio_bytes
         return
-    event = LogEvent(seq, at, direction, type_, body, audio_bytes)
+    event = LogEvent(seq, at, direction, type_, body, audio_bytes, text)
     handler = _BY_TYPE.get(type_)
     if handler is None or (type_.startswith("eventstore.") and direction != STORE):
         _count(state, event)
         return
     if body is None:
+        return
+    if type_ not in GROWING and comes_again(state, event, body):
         return
     if type_ not in _QUIET:
         state.dirty.session = True

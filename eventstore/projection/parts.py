@@ -11,6 +11,10 @@ from eventstore.realtime.values import dumps, identifier, loads
 #: What an event is found by that is folded in its turn.
 IN_ORDER = ""
 
+#: Deltas of which a load reads the first of each part, and sums up all. One that was delivered
+#: twice has no load key.
+SUMMED = AUDIO_DELTAS & PART_DELTAS
+
 #: What the keys of parts begin with: those of generated audio, and of transcripts of the user's.
 AUDIO_KEY, TRANSCRIPT_KEY = "a", "t"
 

@@ -10,6 +10,7 @@ from eventstore.projection.conversation import (
     accepts_transcript,
     add_timed,
     announce,
+    comes_again,
     ensure_item,
     ensure_part,
     finish,
@@ -251,7 +252,9 @@ def _text_delta(state: SessionState, event: LogEvent, body: dict[str, Any]) -> N
     if item is None or delta is None:
         return
     part = item.parts.get(part_index(body))
-    if part is not None and accepts_text(part, event.seq):
+    if part is None or not accepts_text(part, event.seq):
+        return
+    if not comes_again(state, event, body):
         grow_text(state, item, part.text_deltas, delta)
 
 
@@ -261,7 +264,9 @@ def _transcript_delta(state: SessionState, event: LogEvent, body: dict[str, Any]
     if item is None or delta is None:
         return
     part = item.parts.get(part_index(body))
-    if part is not None and accepts_transcript(part, event.seq):
+    if part is None or not accepts_transcript(part, event.seq):
+        return
+    if not comes_again(state, event, body):
         grow_text(state, item, part.transcript_deltas, delta)
 
 
@@ -289,6 +294,8 @@ def _audio_delta(state: SessionState, event: LogEvent, body: dict[str, Any]) -> 
         item = _item_of(state, event, body)
         if item is None:
             return
+    if comes_again(state, event, body):
+        return
     is_new = part_index(body) not in item.parts
     part = ensure_part(item, event, body)
     part.audio = grow(part.audio, event)
@@ -326,7 +333,9 @@ def _audio_done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> N
 
 def _arguments_delta(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     item, delta = _open_item(state, event, body), text(body.get("delta"))
-    if item is not None and delta is not None and accepts_arguments(item, event.seq):
+    if item is None or delta is None or not accepts_arguments(item, event.seq):
+        return
+    if not comes_again(state, event, body):
         grow_text(state, item, item.argument_deltas, delta)
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from eventstore.projection.order import Order
 from eventstore.projection.pending import Create, Pending
+from eventstore.projection.repeats import Repeats
 
 #: Raise it when the fold or the views change: sessions projected by an older one are redone.
 PROJECTOR_VERSION = 4
@@ -40,6 +41,7 @@ class LogEvent(NamedTuple):
         type: its type on the wire.
         event: the parsed object without its audio, None where the frame cannot be read.
         audio_bytes: length of the audio that was cut from the frame.
+        text: the frame without that audio, by which an event is known that comes twice.
     """
 
     seq: int
@@ -48,6 +50,7 @@ class LogEvent(NamedTuple):
     type: str
     event: dict[str, Any] | None
     audio_bytes: int = 0
+    text: str = ""
 
 
 @dataclass(slots=True)
@@ -325,6 +328,7 @@ class SessionState:
     dtmf_left_out: int = 0
     translation: dict[str, list[str]] = field(default_factory=dict)
     translation_audio: AudioSpan | None = None
+    repeats: Repeats = field(default_factory=Repeats, compare=False)
     dirty: Dirty = field(default_factory=Dirty)
     written: dict[tuple[str, tuple[Any, ...]], tuple[Any, ...]] = field(default_factory=dict)
     #: The configuration that lists were last given, and what they show of it.

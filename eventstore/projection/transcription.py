@@ -8,6 +8,7 @@ from eventstore.projection.conversation import (
     accepts_heard,
     add_timed,
     announce,
+    comes_again,
     ensure_item,
     ensure_part,
     finish,
@@ -37,8 +38,9 @@ def _transcription_delta(state: SessionState, event: LogEvent, body: dict[str, A
     part = item.parts.get(index) if item is not None else None
     if item is None or part is None or part.type is None:
         # It often comes before its item does.
-        state.early_transcripts.setdefault((item_id, index), []).append(delta)
-    elif accepts_heard(part):
+        if not comes_again(state, event, body):
+            state.early_transcripts.setdefault((item_id, index), []).append(delta)
+    elif accepts_heard(part) and not comes_again(state, event, body):
         grow_text(state, item, part.heard_deltas, delta)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from eventstore.projection.repeats import Repeats
 from eventstore.realtime.catalogue import RENAMED, canonical
 from eventstore.realtime.frames import UNREADABLE, parse
 from eventstore.realtime.outcomes import failure_of
@@ -58,6 +59,7 @@ class _Stage:
     """What the script must remember from one event to the next."""
 
     clock: SessionClock = field(default_factory=SessionClock)
+    repeats: Repeats = field(default_factory=Repeats)
     streamed: dict[str, str] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
     outside: set[str] = field(default_factory=set)
@@ -85,9 +87,13 @@ def _cues_of(stage: _Stage, event: StoredEvent) -> _Found:
         size = len(event.text)
         yield "unreadable", None, f"a frame of {size} characters that is no event", None
         return
-    body = parse(event.text) if isinstance(event.text, str) else None
     handler = _HANDLERS.get(canonical(event.type))
-    if handler is not None and body is not None:
+    if handler is None or not isinstance(event.text, str):
+        return
+    body = parse(event.text)
+    if body is not None and not stage.repeats.is_repeated(
+        event.seq, event.direction, event.type, body, event.text
+    ):
         yield from handler(stage, body)
 
 

@@ -9,7 +9,7 @@ from eventstore.encryption.cipher import Cipher
 from eventstore.encryption.events import encrypted_row
 from eventstore.errors import ConflictError, InvalidInputError
 from eventstore.projection.fold import advance
-from eventstore.projection.parts import load_key
+from eventstore.projection.parts import SUMMED, load_key
 from eventstore.projection.state import PROJECTOR_VERSION, SessionState
 from eventstore.realtime.frames import DIRECTIONS, Frame, decode_columns
 from eventstore.segments.rows import Row as StoredRow
@@ -136,8 +136,11 @@ def decoded_rows(
         length = len(audio) if audio is not None and offset is not None and offset >= 0 else None
         if state is not None:
             state.folded += len(frame) + _OF_EVENT
-            advance(state, seq, at, direction, type_, event, length or 0)
-        key = load_key(type_, event)
+            advance(state, seq, at, direction, type_, event, length or 0, frame)
+        if state is not None and state.repeats.last == seq and type_ in SUMMED:
+            key = None  # see audio_parts.py
+        else:
+            key = load_key(type_, event)
         if cipher is not None:
             row = StoredRow(seq, at, direction, type_, frame, offset, length, audio)
             frame, offset, audio = encrypted_row(cipher, row)

@@ -340,7 +340,7 @@ def _state_at(tx: Transaction, cached: Cached | None, session_id: str, head: Hea
         return cached.state
     if head.seq == 0:
         return SessionState(session_id, closed=closed, dirty=Dirty(session=True))
-    return load_state(tx, session_id, head.seq, closed)
+    return load_state(tx, session_id, head.seq, closed, projects=True)
 
 
 def _insert(

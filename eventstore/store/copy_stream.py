@@ -37,6 +37,7 @@ INSERT_ERASURE = (
     "INSERT INTO erasures (at, what, reason, events, sha256, session_id) VALUES (?, ?, ?, ?, ?, ?)"
 )
 DELETE_ERASURES = "DELETE FROM erasures WHERE session_id = ?"
+SET_PROJECTED = "UPDATE streams SET projected_seq = ? WHERE session_id = ?"
 DELETE_STREAM = "DELETE FROM streams WHERE session_id = ?"
 
 
@@ -113,7 +114,7 @@ def put_session(
         False, and nothing was put, where somebody else has put one meanwhile.
     """
     *stream, erasures = facts
-    made = (*stream, facts.head_seq, PROJECTOR_VERSION, session_id)
+    made = (*stream, 0, PROJECTOR_VERSION, session_id)
     if tx.run(INSERT_STREAM, made) != 1:
         return False
     _delete_all_but_stream(tx, session_id)
@@ -123,8 +124,10 @@ def put_session(
     insert_segments(tx, session_id, segments)
     rows = decoded_rows(session_id, facts.sealed_seq or 0, tail, None, cipher)
     insert_events(tx, rows, few=False)
-    state = load_state(tx, session_id, facts.head_seq, facts.closed_at is not None)
+    closed = facts.closed_at is not None
+    state = load_state(tx, session_id, facts.head_seq, closed, projects=True)
     write_all(tx, state, facts.opened_at)
+    tx.run(SET_PROJECTED, (facts.head_seq, session_id))
     return True
 
 

@@ -96,7 +96,7 @@ def project_session(engine: Engine, session_id: str, only_stale: bool = False) -
             return None
         if head.projected_seq > 0:
             check_whole(tx, session_id, head.seq)
-        state = load_state(tx, session_id, head.seq, head.closed_at is not None)
+        state = load_state(tx, session_id, head.seq, head.closed_at is not None, projects=True)
         changed = write_all(tx, state, head.opened_at)
         if not current or head.projector_version != PROJECTOR_VERSION:
             tx.run(SET_PROJECTED, (head.seq, PROJECTOR_VERSION, session_id))

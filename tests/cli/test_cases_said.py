@@ -170,3 +170,26 @@ def test_calls_are_found_and_their_secrets_are_not(terminal: Terminal) -> None:
     ] == [session_id]
     for secret in ("tok_secret_123", "k_secret_456"):
         assert terminal("responses", "--text", secret, "--json").json["data"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "heard", "lasts"),
+    [("deltas_twice", "One two three", 3000), ("deltas_twice_done", "one two three four", 4000)],
+)
+def test_what_a_proxy_delivers_twice_counts_once(
+    terminal: Terminal, name: str, heard: str, lasts: int
+) -> None:
+    session_id = imported(terminal, name)
+    shown = terminal("show", session_id, "--json").json
+    assert shown["conversations"][0]["items"][-1]["eventstore"]["heard"] == heard
+    (part,) = shown["conversations"][0]["items"][-1]["eventstore"]["audio"]
+    assert part["duration_ms"] == lasts
+    replayed = terminal("replay", session_id, "--instant").out
+    assert replayed.count("two") == 1
+    sound = terminal("audio", session_id, "-o", "call.wav", "--json").json
+    assert sound["seconds"] < 5  # with 1.5 s of the user before
+    assert terminal("rebuild", session_id, "--json").json["changed_rows"] == 0
+    assert terminal("show", session_id, "--json").json == shown
+    sealed = terminal("archive", session_id, "--json")
+    assert sealed.code == 0, sealed
+    assert terminal("show", session_id, "--json").json["conversations"] == shown["conversations"]

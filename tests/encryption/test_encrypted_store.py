@@ -12,11 +12,12 @@ from archive.test_seal import everything
 from encryption.test_keys import READABLE
 from hypothesis import given
 from hypothesis import strategies as st
+from support.calls import SAMPLE_STREAMS
 from support.events import Call, audio_part, message
 from support.examples import examples
 from support.rows import read_model_rows
 from support.secret_call import secret_call, words
-from support.strategies import streams
+from support.strategies import delivered_twice, streams
 
 from eventstore import EventStore
 from eventstore.demo import call_lines
@@ -68,7 +69,7 @@ def check_alike(keyed: EventStore, plain: EventStore, session_id: str) -> None:
 
 def test_any_stream_reads_as_from_a_plain_store(keyed: EventStore, plain: EventStore) -> None:
     @examples(30 if keyed.engine.dialect.name == "sqlite" else 12)
-    @given(streams(25), st.data())
+    @given(streams(25) | delivered_twice(SAMPLE_STREAMS), st.data())
     def holds(frames: list[Frame], data: st.DataObject) -> None:
         if not frames:
             return

@@ -13,7 +13,7 @@ from support.calls import SAMPLE_STREAMS, SHORT_STREAMS, beta_tool_call, cut_off
 from support.events import SESSION, Call, audio_part, log_events, message
 from support.examples import examples
 from support.rows import views
-from support.strategies import mutated, streams
+from support.strategies import delivered_twice, mutated, streams
 
 from eventstore.projection.fold import apply, fold
 from eventstore.projection.session import close
@@ -76,6 +76,10 @@ def test_what_servers_send(engine: Engine) -> None:
 
 def test_short_streams_taken_apart(engine: Engine) -> None:
     both_ways(engine, mutated(SHORT_STREAMS), 100)
+
+
+def test_events_that_come_twice(engine: Engine) -> None:
+    both_ways(engine, delivered_twice([*SAMPLE_STREAMS, *SHORT_STREAMS]), 100)
 
 
 @pytest.mark.parametrize(

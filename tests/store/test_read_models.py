@@ -14,7 +14,7 @@ from support.calls import SAMPLE_STREAMS, SHORT_STREAMS, beta_tool_call, cut_off
 from support.events import SESSION, Call, audio, log_events, message
 from support.examples import examples
 from support.rows import counts_of_said, head_of, read_model_rows, searchable, views
-from support.strategies import mutated, streams
+from support.strategies import delivered_twice, mutated, streams
 
 from eventstore.projection.fold import fold
 from eventstore.projection.session import close
@@ -109,6 +109,10 @@ def test_rows_of_what_servers_send_equal_those_of_a_rebuild(engine: Engine) -> N
 
 def test_rows_of_short_streams_taken_apart_equal_those_of_a_rebuild(engine: Engine) -> None:
     both_ways(engine, mutated(SHORT_STREAMS), 100)
+
+
+def test_rows_of_what_comes_twice_equal_those_of_a_rebuild(engine: Engine) -> None:
+    both_ways(engine, delivered_twice([*SAMPLE_STREAMS, *SHORT_STREAMS]), 100)
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])

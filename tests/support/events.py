@@ -29,7 +29,8 @@ def log_events(frames: Iterable[Frame]) -> list[LogEvent]:
         decoded = decode(frame.text)
         cut = decoded.audio is not None and (decoded.audio_offset or 0) >= 0
         length = len(decoded.audio or b"") if cut else 0
-        events.append(LogEvent(seq, frame.at, frame.direction, decoded.type, decoded.event, length))
+        type_, text, _, _, event = decoded
+        events.append(LogEvent(seq, frame.at, frame.direction, type_, event, length, text))
     return events
 
 

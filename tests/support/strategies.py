@@ -408,6 +408,27 @@ _MUTATIONS: tuple[Callable[[Draw, list[Frame]], list[Frame]], ...] = (
 
 
 @st.composite
+def delivered_twice(draw: Draw, originals: Sequence[Sequence[Frame]]) -> list[Frame]:
+    """A mutated stream whose server events have ids, and of which some come again.
+
+    Most servers give each event an id of its own; some give the same one to several, or to all.
+    """
+    ids = draw(st.sampled_from(("unique", "unique", "few", "one")))
+    stream = []
+    for number, frame in enumerate(draw(mutated(originals, arbitrary=False))):
+        name = {"unique": number, "few": number % 3, "one": 0}[ids]
+        if frame.direction == "server" and isinstance(frame.text, str):
+            event = {"event_id": f"event_{name}", **json.loads(frame.text)}
+            frame = frame._replace(text=json.dumps(event))
+        stream.append(frame)
+    for _ in range(draw(st.integers(1, 6))):
+        chosen = draw(st.integers(0, len(stream) - 1))
+        behind = min(len(stream), chosen + draw(st.integers(1, 12)))
+        stream.insert(behind, stream[chosen])
+    return stream
+
+
+@st.composite
 def mutated(
     draw: Draw, originals: Sequence[Sequence[Frame]], arbitrary: bool = True
 ) -> list[Frame]:

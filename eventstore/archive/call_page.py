@@ -28,6 +28,7 @@ def facts(session: Json, usage: Json) -> list[tuple[str, str]]:
         ("Server errors", str(notes["errors"] or "")),
         ("Tokens", f"{usage['input_tokens']:,} in, {usage['output_tokens']:,} out"),
         ("Cost", "unknown" if cost is None else f"${cost:.4f}{' and more' if unpriced else ''}"),
+        ("Usage is counted in", text(notes.get("same_call")) or ""),
         *notes["metadata"].items(),
     )
     return [(name, value) for name, value in stated if value]

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from eventstore.capture.connections import made_id, session_event
 from eventstore.capture.import_formats.recording import Recording, open_recording
+from eventstore.capture.import_survey import Part, survey
 from eventstore.capture.jsonl import BOM, MAX_LINE, TOO_LONG, BadLine
 from eventstore.capture.redaction import Redaction
+from eventstore.capture.same_call import note_same_calls
 from eventstore.errors import (
     ErasedError,
     EventStoreError,
@@ -25,16 +24,17 @@ from eventstore.errors import (
     InvalidInputError,
     SomeFailedError,
 )
-from eventstore.realtime.frames import STORE, Frame, parse
-from eventstore.realtime.values import metadata_pairs
+from eventstore.realtime.frames import STORE, Frame
 from eventstore.store.metadata import check_metadata
 from eventstore.store.outages import attempt
+from eventstore.store.recordings_of_call import response_ids
 from eventstore.store.sessions import (
     check_session_id,
     count_responses,
     find_head,
     metadata_frame,
 )
+from eventstore.store.transaction import read
 
 if TYPE_CHECKING:
     from eventstore.event_store import EventStore
@@ -56,6 +56,7 @@ class Imported(NamedTuple):
         redacted: secrets that were taken out of its frames.
         format: the format that the file was read in.
         warnings: what was noticed in the file, a line each: times that are not understood, say.
+        same_call: another session that is a recording of the same call, and counts its usage.
     """
 
     session_id: str
@@ -66,35 +67,11 @@ class Imported(NamedTuple):
     redacted: int = 0
     format: str = "jsonl"
     warnings: tuple[str, ...] = ()
+    same_call: str | None = None
 
 
-class Part(NamedTuple):
-    """A connection of a recording: the frames `first` to `last`, counted from 1."""
-
-    first: int
-    last: int
-    session_id: str
-    metadata: dict[str, str]
-
-
-@dataclass
-class _Survey:
-    """The connection that a survey is in."""
-
-    first: int
-    stored_as: str | None = None
-    server_id: str | None = None
-    closed_at: int | None = None
-    metadata: dict[str, str] = field(default_factory=dict)
-    digest: Any = field(default_factory=hashlib.sha256)
-    digest_behind: Any = field(default_factory=hashlib.sha256)
-
-    def part(self, last: int) -> Part:
-        """The connection, ending at a frame."""
-        if self.closed_at is not None and self.closed_at < last:
-            self.digest.update(self.digest_behind.digest())
-        id_ = self.stored_as or self.server_id or made_id(self.digest.hexdigest())
-        return Part(self.first, last, id_, self.metadata)
+class AnotherSessionError(InvalidInputError):
+    """A session is stored under the id of another one, whose frames differ."""
 
 
 def import_file(
@@ -199,7 +176,7 @@ def _import_recording(
     wish: _Wish,
     failures: list[Failure] | None,
 ) -> list[Imported]:
-    parts, skipped = _survey(recording, wish.keep_going, Redaction(wish.redact))
+    parts, skipped = survey(recording, wish.keep_going, Redaction(wish.redact))
     warnings = tuple(recording.notes.warnings())
     if not parts:
         raise InvalidInputError("no events in it")
@@ -209,29 +186,55 @@ def _import_recording(
         )
     for part in parts:
         check_metadata({**part.metadata, **wish.metadata})
-    read = (frame for _, frame, _ in recording.read() if not isinstance(frame, BadLine))
-    redaction = Redaction(wish.redact)
-    frames = map(redaction.take_out, read)
+    frames, redaction = _frames(recording, wish.redact)
     results: list[Imported] = []
     failed: list[Failure] = []
-    for part in parts:
-        target = wish.session_id or part.session_id
-        passing = _take(frames, part.last - part.first + 1, stream, wish.progress)
+    others: list[Part] = []
+
+    def bring_in(part: Part, target: str, passing: Iterator[Frame], redaction: Redaction) -> None:
         bringing = partial(
             _import_part, store, target, part, passing, wish.metadata, skipped, redaction
         )
         done = attempt(f"session {target}", bringing)
-        if isinstance(done, EventStoreError):
+        if isinstance(done, AnotherSessionError) and _is_same_call(store, target, part, wish):
+            others.append(part)
+        elif isinstance(done, EventStoreError):
             failed.append(Failure(target, done))
         else:
             results.append(done._replace(format=recording.format, warnings=warnings))
+
+    for part in parts:
+        passing = _take(frames, part.last - part.first + 1, stream, wish.progress)
+        bring_in(part, wish.session_id or part.session_id, passing, redaction)
         for _ in passing:
             pass  # what was not read of one that failed stands before the next
+    for part in tuple(others):
+        # Another connection of a call that is stored: it gets an id of its own, and is read again.
+        frames, redaction = _frames(recording, wish.redact)
+        bring_in(part, part.made_id, islice(frames, part.first - 1, part.last), redaction)
     if failures is not None and len(parts) > 1:
         failures += failed
     elif failed:
         raise failed[0].error if len(failed) == 1 else SomeFailedError(failed)
     return results
+
+
+def _frames(recording: Recording, redact: bool) -> tuple[Iterator[Frame], Redaction]:
+    """The frames of a recording that can be read, and what takes secrets out of them."""
+    redaction = Redaction(redact)
+    read = (frame for _, frame, _ in recording.read() if not isinstance(frame, BadLine))
+    return map(redaction.take_out, read), redaction
+
+
+def _is_same_call(store: EventStore, session_id: str, part: Part, wish: _Wish) -> bool:
+    """Return True if a session that is stored is another connection of the same call.
+
+    The server gave it the same id, and a response that both have.
+    """
+    if wish.session_id is not None or session_id == part.made_id:
+        return False
+    with read(store.engine) as tx:
+        return not part.responses.isdisjoint(response_ids(tx, session_id))
 
 
 def _take(
@@ -244,77 +247,6 @@ def _take(
         if progress is not None and taken % 256 == 0:
             progress(stream.tell())
         yield frame
-
-
-def _survey(recording: Recording, keep_going: bool, redaction: Redaction) -> tuple[list[Part], int]:
-    """The connections of a recording, and how many lines cannot be read.
-
-    A new connection starts at a `session.created` with another id than the one before, and at
-    the first frame behind a close that such an event follows.
-    """
-    parts: list[Part] = []
-    skipped = index = 0
-    part = _Survey(1)
-    first_seq = 1
-    for number, frame, place in recording.read():
-        if isinstance(frame, BadLine):
-            if not keep_going:
-                raise InvalidInputError(
-                    f"{recording.unit} {number}: {frame.reason}; nothing was imported"
-                    " (--keep-going leaves such lines out)"
-                )
-            skipped += 1
-            continue
-        frame = redaction.take_out(frame)
-        index += 1
-        kind, named = session_event(frame)
-        if place.seq is not None:
-            # Exported lines are numbered: each session begins at 1, whatever is in it. Others'
-            # may count from 0.
-            if index == 1 and place.seq == 0:
-                first_seq = 0
-            if place.seq == first_seq and index > part.first:
-                parts.append(part.part(index - 1))
-                part = _Survey(index)
-            if index == part.first:
-                part.stored_as = place.session_id
-        elif kind == "created" and _is_another(named, part.server_id, part.closed_at is not None):
-            last = part.closed_at if part.closed_at is not None else index - 1
-            behind, part.digest_behind = part.digest_behind, hashlib.sha256()
-            parts.append(part.part(last))
-            part = _Survey(last + 1, digest=behind)
-        if part.server_id is None and named is not None:
-            part.server_id = named
-        _digest(part, frame)
-        if kind == "closed":
-            part.closed_at = index
-    if index >= part.first:
-        parts.append(part.part(index))
-    return parts, skipped
-
-
-# A store's notes that set a session's metadata.
-_WITH_METADATA = ("eventstore.session.metadata", "eventstore.session.opened")
-
-
-def _digest(part: _Survey, frame: Frame) -> None:
-    """Add a frame to what the session's made id comes from; what a store noted does not count."""
-    if frame.direction == STORE:
-        event = parse(frame.text) if isinstance(frame.text, str) else None
-        if event is not None and event.get("type") in _WITH_METADATA:
-            part.metadata.update(metadata_pairs(event.get("metadata")))
-        return
-    text = frame.text
-    if isinstance(text, str):
-        text = text.encode("utf-8", "surrogatepass")
-    digest = part.digest if part.closed_at is None else part.digest_behind
-    digest.update(f"{frame.direction} {len(text)}\n".encode() + text)
-
-
-def _is_another(named: str | None, server_id: str | None, closed: bool) -> bool:
-    if named is None:
-        return False
-    return closed if server_id is None else named != server_id
 
 
 def _import_part(
@@ -341,9 +273,18 @@ def _import_part(
         told = chain(redaction.with_note(frames), noted)
         done = store.append(session_id, told, expected_seq=0, close=True)
         added = 0 if done.repeated else done.last_seq
+    same_call = note_same_calls(store, session_id)
     responses = count_responses(store.engine, session_id)
     redacted = redaction.secrets - before
-    return Imported(session_id, store.head(session_id), responses, added, skipped, redacted)
+    return Imported(
+        session_id,
+        store.head(session_id),
+        responses,
+        added,
+        skipped,
+        redacted,
+        same_call=same_call,
+    )
 
 
 def _is_stored(store: EventStore, session_id: str) -> bool:
@@ -384,7 +325,8 @@ def _compare(store: EventStore, session_id: str, frames: Iterator[Frame], count:
         what = f"this one goes on behind its {same}"
     else:
         what = f"it differs at event {same + 1}"
-    raise InvalidInputError(
+    kind = AnotherSessionError if what.startswith("it differs") else InvalidInputError
+    raise kind(
         f"another session is stored as {session_id} ({what});"
         " import this one under an id of its own: --session-id NEW_ID"
     )

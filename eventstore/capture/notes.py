@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from eventstore.realtime.frames import STORE, Frame
@@ -13,6 +13,7 @@ GAP = "eventstore.session.gap"
 CLOSED = "eventstore.session.closed"
 CLOCK = "eventstore.session.clock"
 REDACTED = "eventstore.session.redacted"
+SAME_CALL = "eventstore.session.same_call"
 
 
 def opened(key: str, metadata: Mapping[str, str], notes: Mapping[str, Any], at: int) -> Frame:
@@ -48,6 +49,17 @@ def clock(jump: int, at: int) -> Frame:
 def redacted(secrets: int, at: int | None) -> Frame:
     """Return the note that so many secrets were taken out of the frames before it."""
     return Frame(STORE, dumps({"type": REDACTED, "secrets": secrets}), at)
+
+
+def same_call(session_id: str, only_here: Iterable[str]) -> Frame:
+    """Another session is a recording of the same call, and its usage is counted there.
+
+    Args:
+        session_id: the other session, which was opened first.
+        only_here: the ids of usage that no recording opened before has.
+    """
+    event = {"type": SAME_CALL, "session": session_id, "only_here": sorted(only_here)}
+    return Frame(STORE, dumps(event), None)
 
 
 def closed(by: str | None, code: int | None, reason: str | None, at: int | None) -> Frame:

@@ -15,6 +15,7 @@ from eventstore.capture import leftovers, notes
 from eventstore.capture.deliver import place
 from eventstore.capture.deliver_always import deliver_always
 from eventstore.capture.flow import by_recording
+from eventstore.capture.same_call import note_ended
 from eventstore.capture.spool_file import Destination, Entry, frames_in
 from eventstore.errors import ErasedError, EventStoreError, Failure
 from eventstore.event_store import EventStore
@@ -176,6 +177,8 @@ class _Recovery:
                 self._failures[key] = done
             else:
                 kept = [] if destination.erased else done
+                if entries[-1].closing:
+                    note_ended(self._store, destination.session_id)
         if kept:
             leftovers.keep_refused(self._folder, self._name, destination, kept)
             self._refused[key] += len(kept)
@@ -226,4 +229,5 @@ def _close(store: EventStore, destination: Destination) -> str | None:
     entries = [Entry(destination.key, head + n, frame) for n, frame in enumerate(frames, 1)]
     entries[-1] = entries[-1]._replace(closing=True)
     deliver_always(store, destination, entries)
+    note_ended(store, session_id)
     return session_id

@@ -15,6 +15,7 @@ from eventstore.capture.deliver_always import deliver_always, is_outage
 from eventstore.capture.flow import LOGGER, Flow, by_recording
 from eventstore.capture.outbox import fail
 from eventstore.capture.recover import recover_next
+from eventstore.capture.same_call import note_ended
 from eventstore.capture.spool_file import Destination, Entry
 from eventstore.errors import DatabaseUnavailableError, SchemaError
 from eventstore.event_store import EventStore
@@ -135,6 +136,8 @@ class Writer:
             if key not in done:
                 flow.journal([lives[key]])
                 self._deliver(key, entries, sure=self._is_next(key, entries))
+            if entries[-1].closing:
+                note_ended(self._open(), lives[key].destination.session_id)
 
     def _is_next(self, key: str, entries: list[Entry]) -> bool:
         """Whether entries go right behind what is delivered, and none of them is there already."""

@@ -119,7 +119,7 @@ def _print_sessions(page: Page) -> None:
     rows = [
         (
             *_session_row(entry, entry["eventstore"]),
-            *(_summary_row(entry["eventstore"]["summary"]) if summed else ()),
+            *(_summary_row(entry["eventstore"]) if summed else ()),
             pairs(entry["eventstore"]["metadata"]),
         )
         for entry in page.data
@@ -138,8 +138,11 @@ def _session_row(entry: dict[str, Any], notes: dict[str, Any]) -> tuple[Any, ...
     )
 
 
-def _summary_row(summed: dict[str, Any]) -> tuple[Any, ...]:
+def _summary_row(notes: dict[str, Any]) -> tuple[Any, ...]:
+    summed = notes["summary"]
     cost = dollars(summed["cost_usd"], summed["unpriced"])
+    if notes.get("same_call") and not summed["cost_usd"]:
+        cost = "elsewhere"
     return summed["turns"], cost, seconds(summed["slowest_ms"])
 
 

@@ -61,6 +61,8 @@ def _print_session(session: dict[str, Any]) -> None:
     if notes["metadata"]:
         pairs = " ".join(f"{key}={value}" for key, value in notes["metadata"].items())
         echo(f"metadata {clean(pairs)}")
+    if other := notes.get("same_call"):
+        echo(f"the same call as {clean(other)}, where its usage is counted")
     unseen = mapping(notes.get("opened")).get("unseen")
     for what in unseen if isinstance(unseen, list) else ():
         echo(f"not recorded: {clean(str(what))}")

@@ -153,6 +153,7 @@ def _entry(name: str, imported: Imported, redact: bool) -> dict[str, Any]:
         "added": imported.added,
         "status": "imported" if imported.added else "exists",
         "skipped_lines": imported.skipped_lines,
+        "same_call": imported.same_call,
         **taken_out,
         "file": name,
         "format": imported.format,
@@ -172,6 +173,8 @@ def _print_imported(done: list[dict[str, Any]], failed: int, files: int) -> None
 
 def _remark(entry: dict[str, Any]) -> str:
     remark = "imported" if entry["added"] else "was there already; nothing added"
+    if entry["same_call"]:
+        remark += f"; the same call as {entry['same_call']}, where its usage is counted"
     if entry["skipped_lines"]:
         remark += f"; {entry['skipped_lines']} unreadable lines left out"
     if entry.get("redacted"):

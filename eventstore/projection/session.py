@@ -19,6 +19,7 @@ from eventstore.projection.state import (
 )
 from eventstore.realtime.values import (
     count,
+    identifier,
     mapping,
     metadata_pairs,
     number,
@@ -108,6 +109,16 @@ def _gap(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
 def _redacted(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     state.redacted += count(body.get("secrets"))
     state.dirty.session = True
+
+
+def _same_call(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    """Another recording of the same call counts its usage, but for what this one alone has."""
+    other = identifier(body.get("session"))
+    if other is None or other == state.session_id:
+        return
+    state.same_call = other
+    state.only_here = frozenset(filter(None, map(text, sequence(body.get("only_here")))))
+    state.dirty.usage = True
 
 
 def _conversation_created(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
@@ -222,6 +233,7 @@ HANDLERS = {
     "eventstore.session.closed": _closed,
     "eventstore.session.gap": _gap,
     "eventstore.session.redacted": _redacted,
+    "eventstore.session.same_call": _same_call,
     "conversation.created": _conversation_created,
     "error": _error,
     "warning": _warning,

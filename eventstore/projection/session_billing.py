@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from eventstore.projection.state import Billed, LogEvent, SessionState
+from eventstore.projection.state import Billed, LogEvent, Response, SessionState
 from eventstore.realtime.frames import SERVER
 from eventstore.realtime.values import mapping, text
 
@@ -57,3 +57,30 @@ def _measured(state: SessionState) -> dict[str, Any] | None:
     if state.first_at is None or state.ended_at is None:
         return None
     return {"type": "duration", "seconds": max(0, state.ended_at - state.first_at) / 1_000_000}
+
+
+def usage_id_of_response(response: Response) -> str:
+    """The id of a response's usage within its session."""
+    return f"response/{response.id}"
+
+
+def usage_id_of_transcription(billed: Billed) -> str:
+    """The id of a transcription's usage within its session."""
+    return f"transcription/{billed.item_id}/{billed.content_index}"
+
+
+#: The id of the usage of a session that is billed as such.
+USAGE_OF_SESSION = "session"
+
+
+def usage_ids(state: SessionState) -> set[str]:
+    """The ids of all usage that a session's log tells of, wherever it is counted."""
+    done = (r for r in state.responses.values() if r.done_seq is not None)
+    ids = {usage_id_of_response(response) for response in done}
+    ids.update(map(usage_id_of_transcription, state.billed.values()))
+    return ids if billed_session(state) is None else ids | {USAGE_OF_SESSION}
+
+
+def is_counted(state: SessionState, usage_id: str) -> bool:
+    """Return True if usage is counted in this session, not in another recording of the call."""
+    return state.same_call is None or usage_id in state.only_here

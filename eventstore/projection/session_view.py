@@ -57,14 +57,14 @@ def session_resource(state: SessionState, listed: bool = False) -> dict[str, Any
         notes["opened"] = bounded(state.notes, NOTES_BYTES).fields if listed else state.notes
     if state.clock_shift:
         notes["clock_shift_ms"] = state.clock_shift / 1000
-    if state.redacted:
-        notes["redacted"] = state.redacted
-    if state.rate_limits:
-        notes["rate_limits"] = state.rate_limits
-    if state.dtmf:
-        notes["dtmf"] = list(state.dtmf)
-    if state.dtmf_left_out:
-        notes["dtmf_left_out"] = state.dtmf_left_out
+    seldom = {
+        "redacted": state.redacted,
+        "same_call": state.same_call,
+        "rate_limits": state.rate_limits,
+        "dtmf": list(state.dtmf),
+        "dtmf_left_out": state.dtmf_left_out,
+    }
+    notes.update((name, value) for name, value in seldom.items() if value)
     if state.translation or state.translation_audio:
         notes["translation"] = _translation(state, listed)
     if listed:

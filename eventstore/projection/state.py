@@ -241,6 +241,8 @@ class Dirty:
     metadata: bool = False
     session: bool = False
     session_billed: bool = False
+    #: Usage is counted elsewhere since: all of its rows are made anew.
+    usage: bool = False
 
     def __bool__(self) -> bool:
         return bool(
@@ -251,6 +253,7 @@ class Dirty:
             or self.billed
             or self.conversations
             or self.session_billed
+            or self.usage
         )
 
     def clear(self) -> None:
@@ -263,6 +266,7 @@ class Dirty:
         self.metadata = False
         self.session = False
         self.session_billed = False
+        self.usage = False
 
 
 @dataclass(slots=True)
@@ -317,6 +321,9 @@ class SessionState:
     input_bytes: int = 0
     errors: int = 0
     redacted: int = 0
+    #: Another recording of the same call, where usage is counted but for what this one alone has.
+    same_call: str | None = None
+    only_here: frozenset[str] = frozenset()
     fold_errors: int = 0
     unreadable: int = 0
     unknown_types: dict[str, int] = field(default_factory=dict)

@@ -140,6 +140,7 @@ FOLDED = frozenset(
         "eventstore.session.closed",
         "eventstore.session.gap",
         "eventstore.session.redacted",
+        "eventstore.session.same_call",
         "session.created",
         "session.updated",
         "session.update",

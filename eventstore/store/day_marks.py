@@ -53,8 +53,8 @@ def marks_of_changes(state: SessionState, opened_at: int, usage_rows: list[Row])
     dirty = state.dirty
     times: list[int | None] = [row[_AT] for row in usage_rows]
     times += dirty.unbilled
-    if dirty.metadata:
-        # Each of them may answer to other pairs now.
+    if dirty.metadata or dirty.usage:
+        # Each of them may answer to other pairs now, or be counted elsewhere.
         times += [r.done_at for r in state.responses.values() if r.done_seq is not None]
         times += [billed.at for billed in state.billed.values()]
         session = billed_session(state)

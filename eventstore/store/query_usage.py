@@ -12,7 +12,13 @@ from sqlalchemy import Engine
 
 from eventstore.pricing.prices import Prices
 from eventstore.pricing.rates import Cost, Span
-from eventstore.projection.session_billing import billed_session
+from eventstore.projection.session_billing import (
+    USAGE_OF_SESSION,
+    billed_session,
+    is_counted,
+    usage_id_of_response,
+    usage_id_of_transcription,
+)
 from eventstore.projection.state import SessionState
 from eventstore.projection.usage import Tokens, Usage, read_usage
 from eventstore.realtime.values import text
@@ -312,13 +318,14 @@ def usage_of_state(
             read_usage(response.usage),
         )
         for response in state.responses.values()
-        if response.done_seq is not None
+        if response.done_seq is not None and is_counted(state, usage_id_of_response(response))
     ]
     rows += [
         billed("transcription", one.model, one.at, read_usage(one.usage, writes_text=True))
         for one in state.billed.values()
+        if is_counted(state, usage_id_of_transcription(one))
     ]
     session = billed_session(state)
-    if session is not None:
+    if session is not None and is_counted(state, USAGE_OF_SESSION):
         rows.append(billed("session", session.model, session.at, read_usage(session.usage)))
     return _entry(rows)

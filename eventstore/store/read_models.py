@@ -25,7 +25,7 @@ from eventstore.store.rows import (
     session_metadata_rows,
     session_row,
     session_usage_rows,
-    transcription_row,
+    transcription_rows,
 )
 from eventstore.store.search_index import index_all, index_changes
 from eventstore.store.transaction import Row, Transaction
@@ -44,6 +44,7 @@ DELETE_ROW = {
     for table in tables.READ_MODELS
 }
 DELETE_SESSION_METADATA = "DELETE FROM session_metadata WHERE session_id = ?"
+DELETE_USAGE = "DELETE FROM usage WHERE session_id = ?"
 DELETE_RESPONSE_METADATA = "DELETE FROM response_metadata WHERE session_id = ? AND response_id = ?"
 
 
@@ -54,15 +55,19 @@ class Changes(NamedTuple):
         rows: those to put, by table.
         tags: the responses that answer to other metadata than their rows say.
         metadata: whether the session's metadata are others, so that old rows go.
+        usage: whether all of its usage is counted anew, so that old rows go.
     """
 
     rows: Rows
     tags: Tags
     metadata: bool
+    usage: bool
 
     def only_puts(self) -> bool:
         """Whether the rows are all that is to be written: none goes."""
-        return not self.metadata and all(r.indexed == frozenset() for r, _ in self.tags)
+        if self.metadata or self.usage:
+            return False
+        return all(response.indexed == frozenset() for response, _ in self.tags)
 
 
 def changes_of(state: SessionState, opened_at: int) -> Changes:
@@ -70,13 +75,16 @@ def changes_of(state: SessionState, opened_at: int) -> Changes:
     dirty = state.dirty
     touched = state.responses if dirty.metadata else dirty.responses
     tags = [(r, pairs) for r, pairs in _tags(state, touched) if r.indexed != pairs]
-    return Changes(_changed_rows(state, opened_at, tags), tags, dirty.metadata)
+    rows = _changed_rows(state, opened_at, tags)
+    return Changes(rows, tags, dirty.metadata, dirty.usage)
 
 
 def write_changes(tx: Transaction, state: SessionState, changes: Changes) -> None:
     """Write what changed since the state's last write, and mark it written."""
     if changes.metadata:
         tx.run(DELETE_SESSION_METADATA, (state.session_id,))
+    if changes.usage:
+        tx.run(DELETE_USAGE, (state.session_id,))
     for response, _ in changes.tags:
         if response.indexed != frozenset():
             tx.run(DELETE_RESPONSE_METADATA, (state.session_id, response.id))
@@ -101,11 +109,15 @@ def _changed_rows(state: SessionState, opened_at: int, tags: Tags) -> Rows:
     rows["items"] = item_rows(state, [state.items[item_id] for item_id in dirty.items])
     rows["responses"] = [response_row(state, r, opened_at) for r in responses]
     rows["response_metadata"] = _tag_rows(state, tags, opened_at)
-    rows["usage"] = response_usage_rows(state, responses, opened_at)
-    rows["usage"] += [transcription_row(state, state.billed[b], opened_at) for b in dirty.billed]
-    if dirty.session_billed:
-        rows["usage"] += session_usage_rows(state, opened_at)
-    if rows["usage"] or dirty.metadata:  # seldom
+    if dirty.usage:
+        rows["usage"] = _all_usage(state, opened_at)
+    else:
+        billed = (state.billed[key] for key in dirty.billed)
+        rows["usage"] = response_usage_rows(state, responses, opened_at)
+        rows["usage"] += transcription_rows(state, billed, opened_at)
+        if dirty.session_billed:
+            rows["usage"] += session_usage_rows(state, opened_at)
+    if rows["usage"] or dirty.metadata or dirty.usage:  # seldom
         rows[MARKS] = marks_of_changes(state, opened_at, rows["usage"])
     return rows
 
@@ -167,10 +179,14 @@ def _all_rows(state: SessionState, opened_at: int, tags: Tags) -> Rows:
         "items": item_rows(state, state.items.values()),
         "responses": [response_row(state, r, opened_at) for r in responses],
         "response_metadata": _tag_rows(state, tags, opened_at),
-        "usage": response_usage_rows(state, responses, opened_at)
-        + [transcription_row(state, billed, opened_at) for billed in state.billed.values()]
-        + session_usage_rows(state, opened_at),
+        "usage": _all_usage(state, opened_at),
     }
+
+
+def _all_usage(state: SessionState, opened_at: int) -> list[Row]:
+    rows = response_usage_rows(state, list(state.responses.values()), opened_at)
+    rows += transcription_rows(state, state.billed.values(), opened_at)
+    return rows + session_usage_rows(state, opened_at)
 
 
 def differences(there: Rows, wanted: Rows) -> tuple[Rows, Rows]:

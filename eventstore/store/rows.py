@@ -8,7 +8,13 @@ from typing import Any
 from eventstore.projection import view
 from eventstore.projection.conversation import is_settled
 from eventstore.projection.latency import is_jump_between, moments_of
-from eventstore.projection.session_billing import billed_session
+from eventstore.projection.session_billing import (
+    USAGE_OF_SESSION,
+    billed_session,
+    is_counted,
+    usage_id_of_response,
+    usage_id_of_transcription,
+)
 from eventstore.projection.session_view import session_resource
 from eventstore.projection.state import Billed, Item, Response, SessionState
 from eventstore.projection.usage import read_usage, tokens_of
@@ -159,7 +165,7 @@ def response_usage_rows(
     return [
         _usage_row(
             state,
-            f"response/{response.id}",
+            usage_id_of_response(response),
             "response",
             response.id,
             None,
@@ -168,32 +174,36 @@ def response_usage_rows(
             response.usage,
         )
         for response in responses
-        if response.done_seq is not None
+        if response.done_seq is not None and is_counted(state, usage_id_of_response(response))
     ]
 
 
-def transcription_row(state: SessionState, billed: Billed, opened_at: int) -> Row:
-    """The row of `usage` for an input transcription."""
-    return _usage_row(
-        state,
-        f"transcription/{billed.item_id}/{billed.content_index}",
-        "transcription",
-        None,
-        billed.item_id,
-        _sort_at(billed.at, opened_at),
-        billed.model,
-        billed.usage,
-    )
+def transcription_rows(state: SessionState, billed: Iterable[Billed], opened_at: int) -> list[Row]:
+    """The rows of `usage` for input transcriptions."""
+    return [
+        _usage_row(
+            state,
+            usage_id_of_transcription(one),
+            "transcription",
+            None,
+            one.item_id,
+            _sort_at(one.at, opened_at),
+            one.model,
+            one.usage,
+        )
+        for one in billed
+        if is_counted(state, usage_id_of_transcription(one))
+    ]
 
 
 def session_usage_rows(state: SessionState, opened_at: int) -> list[Row]:
     """Return the row of `usage` of a session that is billed as such, if it is one."""
     billed = billed_session(state)
-    if billed is None:
+    if billed is None or not is_counted(state, USAGE_OF_SESSION):
         return []
     at = _sort_at(billed.at, opened_at)
     return [
-        _usage_row(state, "session", "session", None, None, at, billed.model, billed.usage),
+        _usage_row(state, USAGE_OF_SESSION, "session", None, None, at, billed.model, billed.usage),
     ]
 
 

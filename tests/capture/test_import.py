@@ -115,17 +115,6 @@ def test_importing_again_with_other_metadata_adds_that_alone(store: EventStore) 
             "this one goes on behind its 4",
             id="more behind it",
         ),
-        pytest.param(
-            CALL.replace(b'"session"', b'"session" '), "it differs at event 1", id="another spacing"
-        ),
-        pytest.param(
-            CALL.replace(
-                b'{"type": "session.update"',
-                b'{"direction":"server","event":{"type": "session.update"',
-            ).replace(b'brief."}}', b'brief."}}}'),
-            "it differs at event 2",
-            id="another direction",
-        ),
     ],
 )
 def test_another_session_under_the_same_id_is_refused_with_a_way_out(
@@ -144,11 +133,44 @@ def test_another_session_under_the_same_id_is_refused_with_a_way_out(
     assert session_ids(store) == {"sess_1", "sess_1_again"}
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(CALL.replace(b'"session"', b'"session" '), id="another spacing"),
+        pytest.param(
+            CALL.replace(
+                b'{"type": "session.update"',
+                b'{"direction":"server","event":{"type": "session.update"',
+            ).replace(b'brief."}}', b'brief."}}}'),
+            id="another direction",
+        ),
+    ],
+)
+@pytest.mark.parametrize("redact", [False, True])
+def test_another_recording_of_a_call_gets_an_id_of_its_own(
+    store: EventStore, content: bytes, redact: bool
+) -> None:
+    imported(store, CALL)
+    # Between others, so that it is found again in the middle of the file.
+    file = jsonl(*SECOND) + content + jsonl(*THIRD)
+    second, third, found = imported(store, file, redact=redact)
+    assert (second.session_id, third.session_id) == ("sess_2", "sess_3")
+    assert found.session_id not in ("sess_1", "sess_2", "sess_3")
+    assert found.same_call == "sess_1"
+    assert len(texts(store, found.session_id)) == content.count(b"\n") + 1
+    assert store.usage()["total"]["responses"] == 3
+    assert store.session(found.session_id)["eventstore"]["same_call"] == "sess_1"
+    assert [one.added for one in imported(store, file, redact=redact)] == [0, 0, 0]
+
+
 def test_the_same_call_may_be_stored_under_several_ids(store: EventStore) -> None:
     imported(store, CALL)
-    imported(store, CALL, session_id="copy")
-    assert texts(store, "copy") == texts(store, "sess_1")
+    (copied,) = imported(store, CALL, session_id="copy")
+    assert copied.same_call == "sess_1"
+    *frames, note = texts(store, "copy")
+    assert frames == texts(store, "sess_1") and "same_call" in str(note)
     assert imported(store, CALL, session_id="copy")[0].added == 0
+    assert store.usage()["total"]["responses"] == 1
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

@@ -193,3 +193,31 @@ def test_what_a_proxy_delivers_twice_counts_once(
     sealed = terminal("archive", session_id, "--json")
     assert sealed.code == 0, sealed
     assert terminal("show", session_id, "--json").json["conversations"] == shown["conversations"]
+
+
+@pytest.mark.parametrize("ids", [("", ""), ("sess_a", "sess_b")])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_two_recordings_of_one_call_count_once(
+    terminal: Terminal, ids: tuple[str, str], reverse: bool
+) -> None:
+    files = ["two_recordings_one_call", "two_recordings_one_call_sideband"]
+    stored: list[Any] = []
+    for name, id_ in zip(reversed(files) if reverse else files, ids, strict=True):
+        done = terminal(
+            "import", str(case(name)), "--json", *(["--session-id", id_] if id_ else [])
+        )
+        stored += done.json["data"]
+    first, second = (entry["session_id"] for entry in stored)
+    assert first != second
+    assert [entry["same_call"] for entry in stored] == [None, first]
+    total = terminal("usage", "--json").json["total"]
+    assert (total["responses"], total["transcriptions"]) == (1, 1)
+    assert f"the same call as {first}, where its usage is counted" in terminal("show", second).out
+    assert "elsewhere" in terminal("sessions", "--summary").out
+    for name in files:
+        again = terminal("import", str(case(name)), "--json").json["data"]
+        if not any(ids):
+            assert [entry["status"] for entry in again] == ["exists"]
+    assert terminal("usage", "--json").json["total"]["responses"] == 1
+    assert terminal("rebuild", "--all", "--json").json["changed_rows"] == 0
+    assert terminal("verify", "--all").code == 0

@@ -1,0 +1,42 @@
+"""Find sessions that may be recordings of one call: they have responses of the same ids."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from eventstore.store.transaction import Transaction
+
+#: How many of a session's responses are looked for in others, and in how many.
+_RESPONSES, _OTHERS = 20, 50
+# The last ones: who joined a call late has them as well.
+OTHERS = (
+    "SELECT DISTINCT r.session_id FROM responses r WHERE r.response_id IN"
+    " (SELECT o.response_id FROM (SELECT response_id FROM responses WHERE session_id = ?"
+    f" ORDER BY at DESC, seq DESC LIMIT {_RESPONSES}) o) AND r.session_id <> ?"
+    f" ORDER BY r.session_id LIMIT {_OTHERS}"
+)
+RESPONSE_IDS = "SELECT response_id FROM responses WHERE session_id = ?"
+STREAM = "SELECT opened_at, closed_at FROM streams WHERE session_id = ? AND erased_at IS NULL"
+
+
+class Stream(NamedTuple):
+    """When a session was opened and closed here, in microseconds since 1970 UTC."""
+
+    opened_at: int
+    closed_at: int | None
+
+
+def sessions_alike(tx: Transaction, session_id: str) -> list[str]:
+    """The ids of other sessions, fifty at most, that have one of a session's last responses."""
+    return [row[0] for row in tx.rows(OTHERS, (session_id, session_id))]
+
+
+def response_ids(tx: Transaction, session_id: str) -> list[str]:
+    """The ids of a session's responses."""
+    return [row[0] for row in tx.rows(RESPONSE_IDS, (session_id,))]
+
+
+def stream_of(tx: Transaction, session_id: str) -> Stream | None:
+    """A session's stream; None where there is none, or it was erased."""
+    row = tx.row(STREAM, (session_id,))
+    return None if row is None else Stream(*row)

@@ -1,0 +1,88 @@
+"""A call that two connections record at once: each billed thing of it counts once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.rows import read_model_rows
+
+from eventstore import EventStore, Recorder
+from eventstore.capture.session_recorder import SessionRecorder
+from eventstore.times import now
+
+USAGE = {"total_tokens": 30, "input_tokens": 20, "output_tokens": 10}
+
+
+def opened(recorder: Recorder, server_id: str = "sess_1") -> SessionRecorder:
+    """A recording of a session that the server gives this id."""
+    session = recorder.session()
+    tell(session, "session.created", session={"id": server_id, "model": "gpt-realtime"})
+    session.committed().result(10)
+    return session
+
+
+def tell(to: SessionRecorder, type_: str, **fields: Any) -> None:
+    to.record("server", json.dumps({"type": type_, **fields}), now())
+
+
+def answer(response_id: str, *sessions: SessionRecorder) -> None:
+    """A response that connections hear of."""
+    response = {"id": response_id, "status": "completed", "output": [], "usage": USAGE}
+    for session in sessions:
+        tell(session, "response.created", response={"id": response_id})
+        tell(session, "response.done", response=response)
+
+
+def end(*sessions: SessionRecorder) -> None:
+    for session in sessions:
+        session.close("server", 1000)
+        session.committed().result(10)
+
+
+def responses_of(store: EventStore) -> dict[str, int]:
+    return {one["key"]: one["responses"] for one in store.usage(by="session")["data"]}
+
+
+def check(store: EventStore, expected: list[int]) -> None:
+    """What each session counts; and a rebuild says the same."""
+    assert sorted(responses_of(store).values()) == expected
+    for session_id in store.stream_ids():
+        before = read_model_rows(store.engine, session_id)
+        assert [one.changed for one in store.rebuild([session_id])] == [0]
+        assert read_model_rows(store.engine, session_id) == before
+
+
+@pytest.mark.parametrize("first_ends_first", [True, False])
+def test_what_both_heard_counts_once(
+    database_url: str, tmp_path: Path, first_ends_first: bool
+) -> None:
+    with Recorder(database_url, spool=tmp_path / "spool") as recorder:
+        relayed, joined = opened(recorder), opened(recorder)
+        answer("resp_1", relayed, joined)
+        answer("resp_2", relayed, joined)
+        answer("resp_3", joined)  # the first one's connection was lost before
+        end(*((relayed, joined) if first_ends_first else (joined, relayed)))
+        other = opened(recorder, "sess_2")
+        answer("resp_1", other)  # not unique, as some servers' ids are not
+        end(other)
+    with EventStore(database_url) as store:
+        check(store, [1, 1, 2])
+        notes = store.session(str(joined.session_id))["eventstore"]
+        assert notes["same_call"] == relayed.session_id
+        assert "same_call" not in store.session("sess_1")["eventstore"]
+        assert "same_call" not in store.session("sess_2")["eventstore"]
+
+
+def test_one_that_is_erased_takes_its_usage_with_it(database_url: str, tmp_path: Path) -> None:
+    with Recorder(database_url, spool=tmp_path / "spool") as recorder:
+        relayed, joined = opened(recorder), opened(recorder)
+        answer("resp_1", relayed, joined)
+        end(relayed, joined)
+    with EventStore(database_url) as store:
+        store.erase("sess_1", vacuum=False)
+        assert responses_of(store) == {}
+        (left,) = store.stream_ids()
+        assert store.session(left)["eventstore"]["same_call"] == "sess_1"

@@ -13,6 +13,7 @@ from math import ceil, log2
 from typing import Any
 
 from eventstore.realtime.session_clock import DISORDER_US
+from eventstore.store import answer_lines
 from eventstore.store.transaction import Transaction
 from eventstore.store.usage_sources import Source
 
@@ -48,9 +49,11 @@ def count_answers(tx: Transaction, source: Source, group: str, values: list[Any]
         "SELECT d.grouped, d.model, d.ms, COUNT(*) FROM"
         f" (SELECT {group} AS grouped, u.model, {ANSWER_US} / 1000 AS ms"
         f" FROM {source.sql}{source.where.sql()}) d"
-        " WHERE d.ms IS NOT NULL GROUP BY d.grouped, d.model, d.ms",
+        " WHERE d.ms IS NOT NULL GROUP BY d.grouped, d.model, d.ms"
+        f" LIMIT {answer_lines.MOST_TIMES + 1}",
         [*values, *source.where.parameters],
     )
+    answer_lines.check(rows, answer_lines.MOST_TIMES)
     counts: Counts = {}
     for key, model, ms, number in rows:
         counts.setdefault((key, model), Counter())[bucket(int(ms))] += number

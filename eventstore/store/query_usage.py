@@ -22,6 +22,7 @@ from eventstore.projection.session_billing import (
 from eventstore.projection.state import SessionState
 from eventstore.projection.usage import Tokens, Usage, read_usage
 from eventstore.realtime.values import text
+from eventstore.store import answer_lines
 from eventstore.store.conditions import Where
 from eventstore.store.engine_options import prices_of
 from eventstore.store.filters import ResponseFilter
@@ -193,9 +194,11 @@ def _sums(
     for part in parts:
         rows = tx.rows(
             f"SELECT u.grouped, u.model, u.kind, u.reported, {period}, u.unit, MAX(u.at),"
-            f" SUM(u.number), {_SUMS} FROM ({part.sql}) u GROUP BY 1, 2, 3, 4, 5, 6",
+            f" SUM(u.number), {_SUMS} FROM ({part.sql}) u GROUP BY 1, 2, 3, 4, 5, 6"
+            f" LIMIT {answer_lines.MOST + 1}",
             [*boundaries, *part.parameters],
         )
+        answer_lines.check(rows, answer_lines.MOST)
         for row in rows:
             _merge(merged, row[:_NAMES], list(map(int, row[_NAMES:])))
     for some in by_value:

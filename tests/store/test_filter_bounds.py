@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from support.calls import voice_call
 
 from eventstore import EventStore, InvalidInputError
+from eventstore.store import answer_lines
 
 VERBS = ("sessions", "responses", "usage", "latency", "context")
 TOO_MUCH: list[dict[str, Any]] = [
@@ -43,3 +45,19 @@ def test_what_people_ask_is_answered(database_url: str) -> None:
         for verb in ("sessions", "responses"):
             assert not getattr(store, verb)(metadata=conditions).data
             assert not getattr(store, verb)(text="word " * 32).data
+
+
+@pytest.mark.parametrize("verb", ["usage", "latency"])
+def test_an_answer_by_session_is_bounded(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    with EventStore(database_url) as store:
+        for number in range(3):
+            store.append(f"sess_{number}", voice_call().frames)
+        assert len(getattr(store, verb)(by="session")["data"]) == 3
+        lines = len(store.usage(by="session", session="sess_0")["data"])
+        monkeypatch.setattr(answer_lines, "MOST", 2 * lines)
+        monkeypatch.setattr(answer_lines, "MOST_TIMES", 2)
+        with pytest.raises(InvalidInputError, match="lines; narrow it by time"):
+            getattr(store, verb)(by="session")
+        assert getattr(store, verb)(by="model")["data"]

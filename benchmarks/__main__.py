@@ -16,6 +16,7 @@ NAMES = (
     "peer",
     "rebuild",
     "query",
+    "lists",
     "pages",
     "search",
     "usage",

@@ -24,7 +24,13 @@ from benchmarks.report import Report
 from benchmarks.rounds import progress, settle, timed
 from eventstore import EventStore
 from eventstore.store.day_tables import DAY
-from eventstore.store.filters import Paging, ResponseFilter, SessionFilter, checked
+from eventstore.store.filters import (
+    ResponseFilter,
+    ResponsePaging,
+    SessionFilter,
+    SessionPaging,
+    checked,
+)
 from eventstore.store.query_responses import responses_sql
 from eventstore.store.session_pages import sessions_sql
 from eventstore.store.transaction import Transaction, read
@@ -288,10 +294,11 @@ def _run(tx: Transaction, path: str, parameters: Parameters) -> None:
             filters["metadata"][name[9:-1]] = value
         elif name not in (*paging, "summary", "live"):
             filters[names.get(name, name)] = value
-    page = checked(Paging, paging)
     if path == RESPONSES:
+        page = checked(ResponsePaging, paging)
         tx.rows(*responses_sql(tx, checked(ResponseFilter, filters), page))
     else:
         live = "live" in parameters
         wanted = checked(SessionFilter, filters)
-        tx.rows(*sessions_sql(tx, wanted, page, live, "s.wire, s.notes, s.session_id"))
+        page_of_sessions = checked(SessionPaging, paging)
+        tx.rows(*sessions_sql(tx, wanted, page_of_sessions, live, "s.wire, s.notes, s.session_id"))

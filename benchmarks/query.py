@@ -12,7 +12,7 @@ from benchmarks.query_fill import Filled, fill
 from benchmarks.report import Report
 from benchmarks.rounds import in_turns, progress, ratio, settle
 from eventstore import EventStore
-from eventstore.store.filters import Paging, ResponseFilter, checked
+from eventstore.store.filters import ResponseFilter, ResponsePaging, checked
 from eventstore.store.query_responses import responses_sql
 from eventstore.store.transaction import Transaction, read
 
@@ -97,7 +97,7 @@ def _measure_sql(
     chance: random.Random,
 ) -> None:
     """The statements alone, in one transaction."""
-    paging = Paging(limit=PAGE)
+    paging = ResponsePaging(limit=PAGE)
     with read(store.engine) as tx:
         statements = {
             customer: responses_sql(
@@ -154,7 +154,9 @@ def _measure_others(
     for name, filters in asked.items():
         measure(name, lambda filters=filters: store.responses(limit=PAGE, **filters), 3)
         with read(store.engine) as tx:
-            statement = responses_sql(tx, checked(ResponseFilter, filters), Paging(limit=PAGE))
+            statement = responses_sql(
+                tx, checked(ResponseFilter, filters), ResponsePaging(limit=PAGE)
+            )
             plans[name] = plan(tx, *statement)
     measure("usage by model, all", lambda: store.usage(by="model"), 1)
     one = {"metadata": {"customer": filled.customers[0]}}

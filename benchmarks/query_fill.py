@@ -17,7 +17,8 @@ from eventstore.store.tables import metadata
 
 TABLES = (
     *("streams", "sessions", "session_metadata", "conversations", "items", "responses"),
-    *("response_metadata", "usage"),
+    *("response_metadata", "response_facets", "usage"),
+    *("session_figures", "session_facets", "session_costs"),
     "said",
     "said_rows",
 )
@@ -29,6 +30,8 @@ CHUNK = 20_000
 
 STATUSES = (("completed", 92), ("cancelled", 5), ("failed", 2), ("incomplete", 1))
 MODELS = (("gpt-realtime", 70), ("gpt-realtime-mini", 25), ("gpt-4o-realtime-preview", 5))
+CALLED = (("lookup_order", 30), ("cancel_order", 3), ("transfer", 0.05))
+LANGUAGES = (("en", 80), ("de", 15), ("pt", 4.9), ("is", 0.1))
 SYLLABLES = [a + b for a in "bdfgklmnprstvz" for b in ("a", "e", "i", "o", "u")]
 KANJI = [chr(0x4E00 + number * 7) for number in range(400)]
 PARTICLES = ("は", "の", "を", "に", "です。")
@@ -160,7 +163,11 @@ def _rows(
         same = {"session_id": session, "response_id": response, "at": at, "model": model}
         rows = {
             "responses": [_row(template, "responses", replaced, **same, status=status,
-                               total_tokens=tokens)],
+                               total_tokens=tokens,
+                               answer_us=round(chance.lognormvariate(13.3, 0.5)),
+                               duration_us=round(chance.lognormvariate(15, 0.7)))],
+            "response_facets": [(session, response, "tool", tool) for tool, share in CALLED
+                                if chance.random() * 100 < share],
             "items": [_row(template, "items", replaced, session_id=session, item_id=item,
                            response_id=response, said=said, at=at)],
             "usage": [_row(template, "usage", replaced, **same, usage_id=f"response/{response}")],
@@ -229,6 +236,12 @@ def _session_rows(
         table: [_row(template, table, replaced, **changed)]
         for table in ("streams", "sessions", "conversations")
     }
+    rows["session_figures"] = [_figures(chance, session, at, changed)]
+    rows["session_facets"] = [
+        *((session, "tool", tool) for tool, share in CALLED if chance.random() * 40 < share),
+        (session, "language", chance.choices(*zip(*LANGUAGES, strict=True))[0]),
+    ]
+    rows["session_costs"] = [(session, at, "", -1.0, 0)]
     pairs = {"customer": customer, "env": "prod"}
     if chance.random() < 0.0005:
         pairs["reviewed"] = "yes"
@@ -236,16 +249,22 @@ def _session_rows(
     return rows
 
 
+def _figures(chance: random.Random, session: str, at: int, changed: dict[str, Any]) -> Any:
+    """The row of what a session is sorted by."""
+    turns = min(60, 2 + round(chance.expovariate(0.15)))
+    slowest, length = chance.lognormvariate(14, 0.4), chance.lognormvariate(18.5, 0.8)
+    length_of_closed = round(length) if changed["closed"] else None
+    return session, at, turns, changed["interruptions"], round(slowest), at, length_of_closed
+
+
 def _row(
     template: Template, table: str, replaced: dict[str, str], **changed: Any
 ) -> tuple[Any, ...]:
     row = template.rows[table]
     made = {name: changed.get(name, value) for name, value in row.items()}
-    resource = made.get("resource")
-    if resource is not None:
-        for old, new in replaced.items():
-            resource = resource.replace(old, new)
-        made["resource"] = resource
+    for text in ("resource", "wire", "notes"):
+        for old, new in replaced.items() if text in made else ():
+            made[text] = made[text].replace(old, new)
     return tuple(made[column.name] for column in metadata.tables[table].columns)
 
 

@@ -18,7 +18,7 @@ from eventstore.store import query_sessions
 from eventstore.store.follow import follow_events
 from eventstore.store.masked_events import mask_amid, masked
 from eventstore.store.read_stream import StoredEvent, read_events
-from eventstore.store.session_pages import no_session
+from eventstore.store.session_conditions import no_session
 from eventstore.store.sessions import (
     Version,
     find_head,

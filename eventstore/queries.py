@@ -12,7 +12,16 @@ from eventstore.realtime.mask import mask_value
 from eventstore.store import query_responses, query_sessions
 from eventstore.store.choose_sessions import Choice, choose_sessions
 from eventstore.store.engine_options import prices_of
-from eventstore.store.filters import BasicFilter, Paging, ResponseFilter, SessionFilter, checked
+from eventstore.store.filters import (
+    BasicFilter,
+    ResponseFilter,
+    ResponsePaging,
+    ResponseSort,
+    SessionFilter,
+    SessionPaging,
+    SessionSort,
+    checked,
+)
 from eventstore.store.query_responses import Page
 from eventstore.times import now, parse_age
 
@@ -41,6 +50,7 @@ class Queries(LogQueries):
         after: str | None = None,
         before: str | None = None,
         order: Literal["asc", "desc"] = "desc",
+        sort: SessionSort = "started",
         live: bool = False,
         summary: bool = False,
         **filters: Any,
@@ -59,16 +69,27 @@ class Queries(LogQueries):
             limit: 1 to 100.
             after: the `last_id` of the page before.
             before: the `first_id` of the page behind; the last entries before it.
-            order: `desc` or `asc` by time.
+            order: `desc`, the newest or the most first, or `asc`.
+            sort: by when they `started`, or by `duration`, `cost`, `latency` (the slowest answer),
+                `turns` or `interruptions`, as their resources and summaries tell them. Those of
+                which it is not known come last with `desc`, and first with `asc`; sessions that
+                are alike are in order of time.
             filters: `metadata` (a mapping, or texts `K=V`, `K`, `K^=PREFIX`, `K!=V`), `model`,
                 `status` (`live`, `ended`, `interrupted`, or `errors`: it has errors, or responses
                 that failed or are incomplete), `text` (somebody said it: words, `"a phrase"`,
-                `pre*`), `since`, `until` (ISO 8601 or epoch seconds).
+                `pre*`), `since`, `until` (ISO 8601 or epoch seconds); `tool` (it was called),
+                `reason` (a response ended for it, or an error has this code), `language` (a
+                transcript is in it), `min_duration`, `max_duration` and `min_latency` (seconds),
+                `min_cost` (US dollars that have a known price), `min_turns`, `min_interruptions`.
+                What is not known passes none of these.
 
         Raises:
-            InvalidInputError: a bad filter. NotFoundError: `after` or `before` names no session.
+            InvalidInputError: a bad filter; or costs are asked for, and many sessions have none
+                by these prices yet: see `price_sessions`.
+            NotFoundError: `after` or `before` names no session.
         """
-        paging = checked(Paging, {"limit": limit, "after": after, "before": before, "order": order})
+        given = {"limit": limit, "after": after, "before": before, "order": order, "sort": sort}
+        paging = checked(SessionPaging, given)
         wanted = self._checked(SessionFilter, filters)
         page = query_sessions.query_sessions(self.engine, wanted, paging, live, summary)
         return page._replace(data=mask_value(page.data))
@@ -149,6 +170,7 @@ class Queries(LogQueries):
         after: str | None = None,
         before: str | None = None,
         order: Literal["asc", "desc"] = "desc",
+        sort: ResponseSort = "created",
         dialect: Dialect = "wire",
         **filters: Any,
     ) -> Page:
@@ -158,17 +180,23 @@ class Queries(LogQueries):
             limit: 1 to 100.
             after: the `last_id` of the page before.
             before: the `first_id` of the page behind; the last entries before it.
-            order: `desc` or `asc` by time.
+            order: `desc`, the newest or the most first, or `asc`.
+            sort: by when they were `created`, or by `duration`, `latency` (how long they were
+                waited for) or `tokens` (all of them). Those of which it is not known come last
+                with `desc`, and first with `asc`; responses that are alike are in order of time.
             dialect: the shape of the resources.
             filters: `metadata` (a mapping, or texts `K=V`, `K`, `K^=PREFIX`, `K!=V`; a session's
                 own counts for its responses), `status`, `reason`, `model`, `voice`, `modality`,
-                `conversation`, `session`, `text`, `min_tokens`, `since`, `until`.
+                `conversation`, `session`, `text`, `min_tokens`, `since`, `until`; `tool` (it called
+                it), `language` (the turn that it answers is in it), `min_latency` and
+                `min_duration` (seconds).
 
         Raises:
             InvalidInputError: a bad filter.
             NotFoundError, AmbiguousError: `after` or `before` names none, or several.
         """
-        paging = checked(Paging, {"limit": limit, "after": after, "before": before, "order": order})
+        given = {"limit": limit, "after": after, "before": before, "order": order, "sort": sort}
+        paging = checked(ResponsePaging, given)
         wanted = self._checked(ResponseFilter, filters)
         page = query_responses.query_responses(self.engine, wanted, paging)
         page = page._replace(data=mask_value(page.data))

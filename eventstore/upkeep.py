@@ -183,6 +183,24 @@ class Upkeep(Queries):
 
         return (date_of(day) for day in sum_days(self._work))
 
+    def price_sessions(self) -> Iterator[int]:
+        """Compute what sessions cost by this store's prices, so that lists are sorted by it.
+
+        Needed where `sessions` says that many have no cost yet. What was computed by other prices
+        is computed again. Several processes may do it at once.
+
+        Yields:
+            How many sessions were priced, batch by batch.
+
+        Raises:
+            SomeFailedError: at the end, with each session whose usage cannot be added up; its cost
+                is unknown.
+            InvalidInputError: the prices cannot be used.
+        """
+        from eventstore.store.session_costs import price_sessions
+
+        return price_sessions(self._work)
+
     def erase(
         self,
         session_ids: str | Iterable[str],

@@ -17,7 +17,8 @@ import click
 from eventstore.cli import failures, outlasting
 from eventstore.cli.options import db_option, json_option, open_store
 from eventstore.cli.output import clean, counted, print_json, print_line, progress_bar, say
-from eventstore.errors import Failure, SomeFailedError
+from eventstore.cli.price_options import prices_option
+from eventstore.errors import Failure, InvalidInputError, SomeFailedError
 from eventstore.event_store import EventStore
 
 Done = TypeVar("Done")
@@ -100,6 +101,7 @@ def failing(failed: list[Failure]) -> Iterator[None]:
     show_default=True,
     help="Seconds between looks, with --follow.",
 )
+@prices_option()
 @db_option
 @json_option
 @click.pass_context
@@ -107,7 +109,8 @@ def project(context: click.Context, follow: bool, interval: float, url: str, as_
     """Project sessions that are behind their log, or were projected by an older version.
 
     Needed where sessions are appended with projection="deferred", and after an upgrade. Then it
-    keeps sums of days that are over, so that usage is answered soon; with --follow each minute.
+    keeps sums of days that are over, so that usage is answered soon, and what each session costs,
+    so that `sessions` is sorted by it; with --follow each minute.
     A session that cannot be projected stops no other: it is told, and named by `eventstore
     status`. With --follow it is tried again, with pauses that grow up to ten minutes; and where
     the whole database goes away, it waits until it is back.
@@ -128,10 +131,12 @@ def project(context: click.Context, follow: bool, interval: float, url: str, as_
     errors = [] if follow else work.tell()
     if as_json:
         done = _done("eventstore.project", work.sessions, work.events)
-        print_json(done | {"summed_days": work.days, "errors": errors})
+        kept = {"summed_days": work.days, "priced_sessions": work.priced}
+        print_json(done | kept | {"errors": errors})
     else:
         what = f"{counted(work.sessions, 'session')} with {counted(work.events, 'event')}"
-        print_line(f"Projected {what}; summed up {counted(work.days, 'day')}.")
+        priced = f"; priced {counted(work.priced, 'session')}" if work.priced else ""
+        print_line(f"Projected {what}; summed up {counted(work.days, 'day')}{priced}.")
     context.exit(1 if errors else 0)
 
 
@@ -145,7 +150,7 @@ class _Projecting:
 
     def __init__(self, stop: threading.Event, follow: bool) -> None:
         self._stop, self._follow = stop, follow
-        self.sessions = self.events = self.days = 0
+        self.sessions = self.events = self.days = self.priced = 0
         self._next_sums = 0.0
         self._failed: list[Failure] = []
         self._failed_days: list[Failure] = []
@@ -162,10 +167,20 @@ class _Projecting:
                 with failing(self._failed_days):
                     for _ in until(self._stop, store.sum_days()):
                         self.days += 1
+                self._price(store)
                 self._next_sums = time.monotonic() + _SUMS_EACH
         finally:
             if self._follow:  # `status` knows what is left
                 self.tell()
+
+    def _price(self, store: EventStore) -> None:
+        """Price sessions; without prices that can be used, all else is done."""
+        try:
+            with failing(self._failed):
+                for number in until(self._stop, store.price_sessions()):
+                    self.priced += number
+        except InvalidInputError as error:
+            say(f"Sessions are not priced: {error}")
 
     def tell(self) -> failures.Told:
         """Tell what failed since it was told last."""

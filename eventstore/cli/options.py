@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -107,6 +107,42 @@ def session_filters(command: Command) -> Command:
     return command
 
 
+def sort_option(choices: Iterable[str], help: str) -> Callable[[Command], Command]:
+    """Return the option that says what a list is sorted by; the first choice is the default."""
+    names = tuple(choices)
+    kind = click.Choice(names)
+    return click.option("--sort", type=kind, default=names[0], show_default=True, help=help)
+
+
+def figure_filters(command: Command) -> Command:
+    """Filters of sessions by what they add up to, and by what happened in them."""
+    at_least_none = click.FloatRange(0)
+    for option in reversed(
+        (
+            click.option("--tool", metavar="NAME", help="It was called."),
+            click.option(
+                "--reason", metavar="CODE", help="A response ended for it, or an error has it."
+            ),
+            click.option("--language", metavar="CODE", help="A transcript is in it."),
+            click.option("--min-duration", type=at_least_none, metavar="SECONDS"),
+            click.option("--max-duration", type=at_least_none, metavar="SECONDS"),
+            click.option(
+                "--min-cost", type=at_least_none, metavar="USD", help="Of what has a known price."
+            ),
+            click.option(
+                "--min-latency",
+                type=at_least_none,
+                metavar="SECONDS",
+                help="Of the slowest answer.",
+            ),
+            click.option("--min-turns", type=click.IntRange(0)),
+            click.option("--min-interruptions", type=click.IntRange(0)),
+        )
+    ):
+        command = option(command)
+    return command
+
+
 def response_filters(command: Command) -> Command:
     """Filters of responses and usage."""
     statuses = ("completed", "cancelled", "failed", "incomplete", "in_progress")
@@ -121,7 +157,16 @@ def response_filters(command: Command) -> Command:
             click.option("--conversation", metavar="ID"),
             click.option("--session", metavar="ID"),
             text_option,
+            click.option("--tool", metavar="NAME", help="It called it."),
+            click.option("--language", metavar="CODE", help="The turn that it answers is in it."),
             click.option("--min-tokens", type=click.IntRange(0)),
+            click.option(
+                "--min-latency",
+                type=click.FloatRange(0),
+                metavar="SECONDS",
+                help="From the end of speech, else its creation, to its first sound or text.",
+            ),
+            click.option("--min-duration", type=click.FloatRange(0), metavar="SECONDS"),
         )
     ):
         command = option(command)

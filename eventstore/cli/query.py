@@ -12,12 +12,14 @@ from eventstore.cli.options import (
     by_option,
     db_option,
     dialect_option,
+    figure_filters,
     given,
     json_option,
     list_options,
     open_store,
     response_filters,
     session_filters,
+    sort_option,
     text_option,
 )
 from eventstore.cli.output import (
@@ -37,7 +39,7 @@ from eventstore.cli.output import (
 from eventstore.cli.price_options import prices_option
 from eventstore.realtime.dialects import Dialect
 from eventstore.realtime.outcomes import status_words
-from eventstore.store.filters import SessionStatus
+from eventstore.store.filters import ResponseSort, SessionSort, SessionStatus
 from eventstore.store.query_responses import Page
 from eventstore.times import now
 
@@ -52,6 +54,8 @@ from eventstore.times import now
 )
 @text_option
 @session_filters
+@figure_filters
+@sort_option(get_args(SessionSort), "Of latency, the slowest answer's.")
 @list_options
 @prices_option()
 @db_option
@@ -62,19 +66,23 @@ def sessions(
     limit: int,
     after: str | None,
     order: Any,
+    sort: Any,
     url: str,
     as_json: bool,
     **filters: Any,
 ) -> None:
     """List sessions, newest first; every filter must hold.
 
-    With --live on a terminal, the list is shown anew each second until q or Ctrl-C.
+    With --sort, those with the most come first (--order asc: with the least), and what is not
+    known counts as less than anything. With --live on a terminal, the list is shown anew each
+    second until q or Ctrl-C.
 
     \b
     Examples:
       eventstore sessions --metadata customer=42
       eventstore sessions --since 2026-05-01 --model gpt-realtime --json
       eventstore sessions --text '"my order"' --status interrupted --summary
+      eventstore sessions --tool cancel_order --min-duration 60 --sort cost --summary
       eventstore sessions --live
     """
     with open_store(url) as store:
@@ -83,6 +91,7 @@ def sessions(
             limit=limit,
             after=after,
             order=order,
+            sort=sort,
             live=live,
             summary=summary,
             **given(filters),
@@ -148,6 +157,7 @@ def _summary_row(notes: dict[str, Any]) -> tuple[Any, ...]:
 
 @click.command()
 @response_filters
+@sort_option(get_args(ResponseSort), "Of latency, how long it was waited for.")
 @list_options
 @dialect_option
 @db_option
@@ -156,6 +166,7 @@ def responses(
     limit: int,
     after: str | None,
     order: Any,
+    sort: Any,
     dialect: Dialect,
     url: str,
     as_json: bool,
@@ -171,10 +182,11 @@ def responses(
       eventstore responses --metadata customer=42 --metadata topic
       eventstore responses --status cancelled --min-tokens 500 --json
       eventstore responses --text "where is my order"
+      eventstore responses --tool lookup_order --min-latency 2 --sort latency
     """
     with open_store(url) as store:
         page = store.responses(
-            limit=limit, after=after, order=order, dialect=dialect, **given(filters)
+            limit=limit, after=after, order=order, sort=sort, dialect=dialect, **given(filters)
         )
     if as_json:
         print_json(page.as_list())

@@ -21,6 +21,9 @@ _SEPARATOR = "\0"
 #: Columns of text, by table; each table's row begins with its key.
 TEXTS = {"sessions": ("wire", "notes"), "items": ("said", "resource"), "responses": ("resource",)}
 
+#: Tables that have no rows of an encrypted session: they would tell what is in its resources.
+WITHOUT = frozenset({"session_facets", "response_facets"})
+
 
 def encrypt_texts(cipher: Cipher, table: str, key: str, texts: tuple[str, ...]) -> tuple[str, ...]:
     """What the columns hold, of a row's texts.

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
+from hashlib import sha256
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +22,9 @@ from eventstore.projection.usage import Tokens
 
 if TYPE_CHECKING:
     from eventstore.pricing.price_file import PriceFile, PriceRule
+
+#: Where published prices come from.
+_PACKAGE = "genai-prices"
 
 
 class Prices:
@@ -33,6 +38,7 @@ class Prices:
         self._rules = (*(own.price if own else ()), *_corrections().price)
         deployments = own.deployments if own else {}
         self._models = {name.lower(): model for name, model in deployments.items()}
+        self._own = own
         # Names come from outside: only so many of them are kept.
         self._rules_of = lru_cache(maxsize=1024)(self._find_rules)
 
@@ -59,6 +65,16 @@ class Prices:
             at: a moment of the usage, in microseconds since 1970 UTC.
         """
         return UNKNOWN if model is None else cost_of(self.rates(model, at), tokens, reported)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A name of these prices: two lists that price alike have the same one.
+
+        It changes with a user's file, with our corrections and with the version of `genai-prices`.
+        """
+        own = self._own.model_dump_json() if self._own else ""
+        told = (own, _corrections().model_dump_json(), version(_PACKAGE))
+        return sha256("\n".join(told).encode()).hexdigest()[:32]
 
     def rates(self, model: str, at: int) -> Rates | None:
         """Return the rates of a model or deployment at a time, None where they are not known."""

@@ -69,6 +69,8 @@ def advance(
     if seq == 1 or state.seq == 0:
         state.first_at = at
         state.dirty.session = True
+    if state.closed:
+        state.dirty.session = True  # its length is noted, and changes
     state.seq = seq
     if at is not None and direction != STORE:
         state.last_at = at

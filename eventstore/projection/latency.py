@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from eventstore.projection.state import Response, SessionState
 from eventstore.realtime.session_clock import DISORDER_US
+
+if TYPE_CHECKING:
+    from eventstore.projection.state import Response, SessionState
 
 
 class Moment(NamedTuple):
@@ -51,6 +53,38 @@ def elapsed_ms(state: SessionState, start: Moment, end: Moment) -> float | None:
     if end.at - start.at < -DISORDER_US:
         return None
     return max(0, end.at - start.at) / 1000
+
+
+def answer_us(state: SessionState, response: Response) -> int | None:
+    """Return how long a response was waited for, in microseconds; None where that is not known.
+
+    From the end of the user's speech to its first sound, else from its creation to its first sound
+    or text. `store.latency.ANSWER_US` says the same in SQL, of the columns of a response's row.
+    """
+    created_at, speech_ended_at = answered_from(state, response)
+    audio_at, text_at = response.first_audio_at, response.first_text_at
+    start, end = speech_ended_at, audio_at
+    if start is None or end is None:
+        start, end = created_at, text_at if audio_at is None else audio_at
+    if start is None or end is None or end - start < -DISORDER_US:
+        return None
+    return max(0, end - start)
+
+
+def answered_from(state: SessionState, response: Response) -> tuple[int | None, int | None]:
+    """Return when a response was created, and when speech ended before it, to measure from.
+
+    Each is None if the clock jumped before the first sound or text: nobody knows what passed.
+    """
+    if not state.jumps:  # nearly always
+        return response.created_at, response.speech_ended_at
+    moments = moments_of(response)
+    first = moments.first_audio if response.first_audio_at is not None else moments.first_text
+    created_at, speech_ended_at = (
+        None if first.at is not None and is_jump_between(state, start, first) else start.at
+        for start in (moments.created, moments.speech_ended)
+    )
+    return created_at, speech_ended_at
 
 
 def is_jump_between(state: SessionState, start: Moment, end: Moment) -> bool:

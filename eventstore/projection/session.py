@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 from eventstore.projection.pending import refuse_creates
 from eventstore.projection.session_billing import see_configuration, see_end, see_usage
 from eventstore.projection.state import (
+    MAX_ERROR_CODES,
     MAX_LIMITS,
     MAX_METADATA,
     AudioSpan,
@@ -130,6 +131,8 @@ def _error(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     state.errors += 1
     code = text(error.get("code")) or text(error.get("type")) or "error"
     state.diagnose(event, code, text(error.get("message")) or "the server sent an error")
+    if len(state.error_codes) < MAX_ERROR_CODES:
+        state.error_codes[code] = None
     cause = text(error.get("event_id"))
     failed = None
     if cause is not None:

@@ -8,12 +8,13 @@ from itertools import islice
 from operator import itemgetter
 from typing import Any, NamedTuple
 
+from eventstore.projection.figures import Figures
 from eventstore.projection.order import Order
 from eventstore.projection.pending import Create, Pending
 from eventstore.projection.repeats import Repeats
 
 #: Raise it when the fold or the views change: sessions projected by an older one are redone.
-PROJECTOR_VERSION = 4
+PROJECTOR_VERSION = 5
 
 MAX_DIAGNOSTICS = 100
 #: How many names of unknown types, and how many pressed keys, a session's notes hold; what comes
@@ -25,6 +26,8 @@ MAX_METADATA = 256
 #: How many stretches of a part's words have a time of their own.
 MAX_TIMED = 5000
 MAX_LANGUAGES = 20
+#: How many codes of errors a session is found by.
+MAX_ERROR_CODES = 20
 #: How many of an account's limits a session's notes hold.
 MAX_LIMITS = 20
 #: How many fields of its own an object of the wire has at most, put together from many events.
@@ -320,6 +323,7 @@ class SessionState:
     commit_seq: int = 0
     input_bytes: int = 0
     errors: int = 0
+    error_codes: dict[str, None] = field(default_factory=dict)
     redacted: int = 0
     #: Another recording of the same call, where usage is counted but for what this one alone has.
     same_call: str | None = None
@@ -338,6 +342,8 @@ class SessionState:
     repeats: Repeats = field(default_factory=Repeats, compare=False)
     dirty: Dirty = field(default_factory=Dirty)
     written: dict[tuple[str, tuple[Any, ...]], tuple[Any, ...]] = field(default_factory=dict)
+    #: What lists are sorted by, as far as it was read off the state; None for not at all.
+    figures: Figures | None = field(default=None, compare=False)
     #: The configuration that lists were last given, and what they show of it.
     listed: tuple[dict[str, Any], Any] | None = field(default=None, compare=False)
     #: Bytes of memory when it was last measured, and of the text that was folded since.
@@ -352,6 +358,7 @@ class SessionState:
         for response in responses:
             response.indexed = None
         self.written.clear()
+        self.figures = None
         self.dirty.clear()
 
     def shift_at(self, seq: int) -> int:

@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from eventstore.encryption.cipher import Cipher
 from eventstore.errors import ConflictError, DatabaseUnavailableError
+from eventstore.projection.figures import Figures
 from eventstore.projection.session import close as close_state
 from eventstore.projection.state import PROJECTOR_VERSION, Dirty, SessionState
 from eventstore.realtime.frames import STORE, Frame
@@ -339,7 +340,8 @@ def _state_at(tx: Transaction, cached: Cached | None, session_id: str, head: Hea
             catch_up_state(tx, cached.state, head.seq)
         return cached.state
     if head.seq == 0:
-        return SessionState(session_id, closed=closed, dirty=Dirty(session=True))
+        dirty = Dirty(session=True)
+        return SessionState(session_id, closed=closed, dirty=dirty, figures=Figures())
     return load_state(tx, session_id, head.seq, closed, projects=True)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from eventstore.errors import InvalidInputError
 from eventstore.store import search
+from eventstore.store.joins import one_by_one
 from eventstore.store.metadata import Condition
 from eventstore.store.search_tokens import Term
 from eventstore.store.transaction import Row, Transaction
@@ -47,6 +49,34 @@ def add_scope(where: Where, scope: Condition | None, alias: str) -> None:
             scope.key,
             scope.value,
         )
+
+
+def add_facets(
+    where: Where,
+    tx: Transaction,
+    table: str,
+    alias: str,
+    keys: tuple[str, ...],
+    facets: list[tuple[str, str]],
+) -> None:
+    """Add the condition that the rows of `alias` have all facets.
+
+    Args:
+        keys: what rows and their facets have in common.
+
+    Raises:
+        InvalidInputError: the store is encrypted, and has no facets.
+    """
+    if facets and tx.keys.name(tx) is not None:
+        names = ", ".join(f"--{name}" for name, _ in facets)
+        raise InvalidInputError(
+            f"{names}: tools, languages and errors are encrypted here, and no list is chosen by"
+            " them; choose by metadata"
+        )
+    same = " AND ".join(f"y.{key} = {alias}.{key}" for key in keys)
+    for facet in facets:
+        sql = f"SELECT 1 FROM {table} y WHERE {same} AND y.facet = ? AND y.value = ?"
+        where.add(f"EXISTS ({sql}{one_by_one(tx)})", *facet)
 
 
 def answers_for(alias: str) -> str:

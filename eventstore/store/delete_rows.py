@@ -11,6 +11,7 @@ _TABLES = (
     tables.segments,
     tables.projection_failures,
     *tables.READ_MODELS,
+    tables.session_costs,
 )
 #: Tables with rows of a session, beside its stream and its tombstones.
 TABLES = tuple(table.name for table in _TABLES)

@@ -8,7 +8,7 @@ from operator import attrgetter
 from eventstore.encryption import read_models
 from eventstore.encryption.cipher import Cipher, CipherError
 from eventstore.encryption.events import decrypt_row
-from eventstore.encryption.read_models import TEXTS
+from eventstore.encryption.read_models import TEXTS, WITHOUT
 from eventstore.errors import EventStoreError
 from eventstore.realtime.frames import ENCRYPTIONS
 from eventstore.segments.rows import Row as Event
@@ -99,6 +99,7 @@ def encrypted_rows(cipher: Cipher, rows: Rows) -> Rows:
     return {
         table: [_encrypted_row(cipher, table, row) for row in some] if table in TEXTS else some
         for table, some in rows.items()
+        if table not in WITHOUT
     }
 
 

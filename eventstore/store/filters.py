@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sized
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -90,6 +90,34 @@ class Paging(BaseModel):
         return self.after if self.before is None else self.before
 
 
+SessionSort = Literal["started", "duration", "cost", "latency", "turns", "interruptions"]
+ResponseSort = Literal["created", "duration", "latency", "tokens"]
+
+
+class SessionPaging(Paging):
+    """Which part of a list of sessions, and what it is sorted by."""
+
+    sort: SessionSort = "started"
+
+
+class ResponsePaging(Paging):
+    """Which part of a list of responses, and what it is sorted by."""
+
+    sort: ResponseSort = "created"
+
+
+def _microseconds(value: Any) -> Any:
+    try:
+        return None if value is None else round(float(value) * 1e6)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ValueError(f"{brief(str(value))} is no number of seconds") from error
+
+
+#: Given in seconds, and kept in microseconds, as the rows that are looked at have them.
+Seconds = Annotated[int | None, BeforeValidator(_microseconds), Field(ge=0, le=2**62)]
+Number = Annotated[int | None, Field(ge=0, le=2**62)]
+
+
 class BasicFilter(BaseModel):
     """What sessions and responses have alike. Times are microseconds; `until` is exclusive."""
 
@@ -105,8 +133,26 @@ class BasicFilter(BaseModel):
 class SessionFilter(BasicFilter):
     """Which sessions; every condition must hold."""
 
+    #: Those that rows of figures are looked at for.
+    FIGURES: ClassVar[tuple[str, ...]] = (
+        *("tool", "reason", "language", "min_duration", "max_duration", "min_cost"),
+        *("min_latency", "min_turns", "min_interruptions"),
+    )
     status: SessionStatus | None = None
     text: str | None = None
+    tool: str | None = None
+    reason: str | None = None
+    language: str | None = None
+    min_duration: Seconds = None
+    max_duration: Seconds = None
+    min_cost: float | None = Field(None, ge=0, le=1e12, allow_inf_nan=False)
+    min_latency: Seconds = None
+    min_turns: Number = None
+    min_interruptions: Number = None
+
+    def facets(self) -> list[tuple[str, str]]:
+        """Return the facets that sessions must have: name and value."""
+        return _facets(tool=self.tool, reason=self.reason, language=self.language)
 
 
 class ResponseFilter(BasicFilter):
@@ -119,7 +165,19 @@ class ResponseFilter(BasicFilter):
     conversation: str | None = None
     session: str | None = None
     text: str | None = None
-    min_tokens: int | None = Field(None, ge=0, le=2**62)
+    tool: str | None = None
+    language: str | None = None
+    min_tokens: Number = None
+    min_latency: Seconds = None
+    min_duration: Seconds = None
+
+    def facets(self) -> list[tuple[str, str]]:
+        """Return the facets that responses must have: name and value."""
+        return _facets(tool=self.tool, language=self.language)
+
+
+def _facets(**values: str | None) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in values.items() if value is not None]
 
 
 class Beginning(BaseModel):

@@ -30,3 +30,11 @@ def looked_up(
         return f"CROSS JOIN LATERAL (SELECT * FROM {table} WHERE {same} OFFSET 0) {name}"
     same = " AND ".join(f"{name}.{key} = {by}.{key}" for key in keys)
     return f"CROSS JOIN {table} {name} ON {same}"
+
+
+def one_by_one(tx: Transaction) -> str:
+    """Return what keeps PostgreSQL from reading all rows of an EXISTS at once, to look into them.
+
+    A page of 20 looks at a few: reading the 300,000 responses that called a tool took 0.8 s.
+    """
+    return " OFFSET 0" if tx.postgresql else ""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from eventstore.store.filters import MAX_LIMIT, Paging
 from eventstore.store.transaction import Row
 
+AnyPaging = TypeVar("AnyPaging", bound=Paging)
+
 
 def look_through(
-    paging: Paging,
-    read_page: Callable[[Paging], list[Row]],
+    paging: AnyPaging,
+    read_page: Callable[[AnyPaging], list[Row]],
     passes: Callable[[Row], bool],
     cursor_of: Callable[[Row], str],
 ) -> list[Row]:

@@ -29,7 +29,7 @@ _FIXED = {"responses": {"at", "seq"}, "response_metadata": {"at"}}
 _SELDOM = {
     "sessions": ("at", "model"),
     "items": ("response_id",),
-    "responses": ("model", "voice", "conversation_id"),
+    "responses": ("model", "voice", "conversation_id", "answer_us", "duration_us", "total_tokens"),
     "usage": ("at",),
 }
 
@@ -47,7 +47,7 @@ def _upsert(table: Table) -> str:
 def _on_conflict(table: Table, further: Sequence[str] = ()) -> str:
     keys = ", ".join(c.name for c in table.primary_key.columns)
     sets = ", ".join(f"{name} = excluded.{name}" for name in (*_changing(table), *further))
-    return f"ON CONFLICT ({keys}) DO UPDATE SET {sets}"
+    return f"ON CONFLICT ({keys}) DO {f'UPDATE SET {sets}' if sets else 'NOTHING'}"
 
 
 def _changing(table: Table) -> list[str]:
@@ -89,7 +89,7 @@ def _update(table: Table) -> str:
     return f"UPDATE {table.name} SET {sets} WHERE {where}"
 
 
-_PUT = (*tables.READ_MODELS, day_marks)
+_PUT = (*tables.READ_MODELS, day_marks, tables.session_costs)
 
 UPSERT = {table.name: _upsert(table) for table in _PUT}
 UPDATE = {name: _update(tables.metadata.tables[name]) for name in _SELDOM}

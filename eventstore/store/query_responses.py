@@ -11,6 +11,7 @@ from eventstore.realtime.values import loads
 from eventstore.store import search
 from eventstore.store.conditions import (
     Where,
+    add_facets,
     add_metadata_condition,
     add_scope,
     add_time,
@@ -21,12 +22,13 @@ from eventstore.store.conditions import (
     lists_at_once,
 )
 from eventstore.store.encrypted_rows import decrypted_texts
-from eventstore.store.filters import BasicFilter, Paging, ResponseFilter
+from eventstore.store.filters import BasicFilter, ResponseFilter, ResponsePaging
 from eventstore.store.find_response import cursor_of, find_response
 from eventstore.store.joins import looked_up
 from eventstore.store.look_through import look_through
 from eventstore.store.metadata import Condition
 from eventstore.store.page_bytes import fitting, light
+from eventstore.store.ranked_responses import is_ranked, ranked_keys
 from eventstore.store.search_tokens import Term
 from eventstore.store.searched_text import searched_text
 from eventstore.store.transaction import Row, Transaction, read
@@ -61,7 +63,7 @@ class Page(NamedTuple):
         }
 
 
-def query_responses(engine: Engine, wanted: ResponseFilter, paging: Paging) -> Page:
+def query_responses(engine: Engine, wanted: ResponseFilter, paging: ResponsePaging) -> Page:
     """A page of responses, by time.
 
     Raises:
@@ -91,8 +93,12 @@ def query_responses(engine: Engine, wanted: ResponseFilter, paging: Paging) -> P
     return Page(data, first, last, more)
 
 
-def responses_sql(tx: Transaction, wanted: ResponseFilter, paging: Paging) -> tuple[str, list[Any]]:
+def responses_sql(
+    tx: Transaction, wanted: ResponseFilter, paging: ResponsePaging
+) -> tuple[str, list[Any]]:
     """The statement of a page: session_id, response_id, resource where it is light, its bytes."""
+    if is_ranked(wanted, paging):
+        return _ranked_page(tx, wanted, paging)
     # A session's pairs are in the index of its responses: a scope's own leads to them in order.
     scope = (wanted.scope,) if wanted.scope is not None else ()
     start = choose_start(tx, wanted.metadata + scope)
@@ -145,6 +151,16 @@ def responses_sql(tx: Transaction, wanted: ResponseFilter, paging: Paging) -> tu
     else:
         sql = f"SELECT {columns} FROM {source}{where.sql()} ORDER BY {order} LIMIT ?"
     return sql, [*where.parameters, paging.limit + 1]
+
+
+def _ranked_page(
+    tx: Transaction, wanted: ResponseFilter, paging: ResponsePaging
+) -> tuple[str, list[Any]]:
+    where = Where([], [])
+    add_response_conditions(where, tx, wanted)
+    keys, parameters, order = ranked_keys(tx, wanted, paging, where)
+    columns = f"r.session_id, r.response_id, {light(tx, ['r.resource'])}"
+    return f"SELECT {columns} FROM ({keys}) k {_looked_up(tx, 'k')} ORDER BY {order}", parameters
 
 
 def _by_ids(tx: Transaction, wanted: ResponseFilter, found: str) -> str:
@@ -214,8 +230,14 @@ def add_response_conditions(
             where.add(f"r.{name} = ?", value)
     if wanted.modality is not None:
         where.add("r.modalities IN (?, 'audio,text')", wanted.modality)
-    if wanted.min_tokens is not None:
-        where.add("r.total_tokens >= ?", wanted.min_tokens)
+    add_facets(where, tx, "response_facets", "r", _IDS, wanted.facets())
+    for column, least in (
+        ("total_tokens", wanted.min_tokens),
+        ("answer_us", wanted.min_latency),
+        ("duration_us", wanted.min_duration),
+    ):
+        if least is not None:
+            where.add(f"r.{column} >= ?", least)
     add_time(where, f"{time}.at", wanted.since, wanted.until)
     for condition in wanted.metadata:
         if condition is not start:

@@ -18,12 +18,14 @@ from eventstore.store.activity import add_activities
 from eventstore.store.encrypted_rows import decrypted_texts
 from eventstore.store.engine_options import prices_of
 from eventstore.store.erasures import audio_erased_at, refuse_erased
-from eventstore.store.filters import MAX_LIMIT, Paging, SessionFilter
+from eventstore.store.filters import MAX_LIMIT, SessionFilter, SessionPaging
 from eventstore.store.load_state import load_state
 from eventstore.store.moments import seq_after
 from eventstore.store.page_bytes import fitting, light
 from eventstore.store.query_responses import Page
-from eventstore.store.session_pages import no_session, session_rows
+from eventstore.store.session_conditions import no_session
+from eventstore.store.session_costs import Costs, costs_at_hand
+from eventstore.store.session_pages import session_rows
 from eventstore.store.session_summaries import add_summaries
 from eventstore.store.transaction import Row, Transaction, read
 from eventstore.times import to_iso
@@ -47,7 +49,7 @@ _AT = re.compile(
 def query_sessions(
     engine: Engine,
     wanted: SessionFilter,
-    paging: Paging,
+    paging: SessionPaging,
     live: bool = False,
     summary: bool = False,
 ) -> Page:
@@ -63,7 +65,8 @@ def query_sessions(
     """
     with read(engine) as tx:
         columns = light(tx, ["s.wire", "s.notes"]) + _COLUMNS
-        rows = session_rows(tx, wanted, paging, live, columns)
+        costs = costs_for(tx, engine, wanted, paging)
+        rows = session_rows(tx, wanted, paging, live, columns, costs)
         page, more = fitting(paging, rows, lambda row: int(row[2]))
         data = [_resource(tx, row) for row in page]
         if live:
@@ -80,14 +83,28 @@ def session_ids(engine: Engine, wanted: SessionFilter) -> Iterator[str]:
     Raises:
         InvalidInputError: the text to search names no word.
     """
-    paging = Paging(limit=MAX_LIMIT, order="asc")
+    paging = SessionPaging(limit=MAX_LIMIT, order="asc")
     while True:
         with read(engine) as tx:
-            found = [row[-1] for row in session_rows(tx, wanted, paging)]
+            costs = costs_for(tx, engine, wanted, paging)
+            found = [row[-1] for row in session_rows(tx, wanted, paging, costs=costs)]
         yield from found[: paging.limit]
         if len(found) <= paging.limit:
             return
         paging = paging.model_copy(update={"after": found[paging.limit - 1]})
+
+
+def costs_for(
+    tx: Transaction, engine: Engine, wanted: SessionFilter, paging: SessionPaging
+) -> Costs | None:
+    """Return what sessions cost, if they are chosen or sorted by it.
+
+    Raises:
+        InvalidInputError: many sessions have no cost by the engine's prices yet.
+    """
+    if wanted.min_cost is None and paging.sort != "cost":
+        return None
+    return costs_at_hand(tx, prices_of(engine))
 
 
 def _resource(tx: Transaction, row: Row) -> dict[str, Any]:

@@ -9,10 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from eventstore.encryption.read_models import WITHOUT
 from eventstore.projection.state import Response, SessionState
 from eventstore.store import tables
+from eventstore.store.cost_rows import HAS_COST, PRICED, is_repriced, reset_cost
 from eventstore.store.day_marks import MARKS, marks_of_changes, marks_of_rebuild
 from eventstore.store.encrypted_rows import decrypted_rows, encrypted_rows
+from eventstore.store.figure_rows import (
+    FigureRows,
+    all_figures,
+    changed_figures,
+    delete_facets,
+)
 from eventstore.store.put_rows import KEY, Rows, put_rows
 from eventstore.store.rows import (
     Pairs,
@@ -53,19 +61,21 @@ class Changes(NamedTuple):
 
     Attributes:
         rows: those to put, by table.
+        figures: what lists are sorted by; its rows are among `rows`.
         tags: the responses that answer to other metadata than their rows say.
         metadata: whether the session's metadata are others, so that old rows go.
         usage: whether all of its usage is counted anew, so that old rows go.
     """
 
     rows: Rows
+    figures: FigureRows
     tags: Tags
     metadata: bool
     usage: bool
 
     def only_puts(self) -> bool:
         """Whether the rows are all that is to be written: none goes."""
-        if self.metadata or self.usage:
+        if self.metadata or self.usage or self.figures.deletes():
             return False
         return all(response.indexed == frozenset() for response, _ in self.tags)
 
@@ -75,8 +85,12 @@ def changes_of(state: SessionState, opened_at: int) -> Changes:
     dirty = state.dirty
     touched = state.responses if dirty.metadata else dirty.responses
     tags = [(r, pairs) for r, pairs in _tags(state, touched) if r.indexed != pairs]
-    rows = _changed_rows(state, opened_at, tags)
-    return Changes(rows, tags, dirty.metadata, dirty.usage)
+    before = state.figures.row if state.figures is not None else None
+    figures = changed_figures(state, opened_at)
+    rows = _changed_rows(state, opened_at, tags) | figures.rows
+    if dirty.usage or is_repriced(before, figures.row, rows["usage"]):
+        rows |= reset_cost(figures.row)
+    return Changes(rows, figures, tags, dirty.metadata, dirty.usage)
 
 
 def write_changes(tx: Transaction, state: SessionState, changes: Changes) -> None:
@@ -88,6 +102,7 @@ def write_changes(tx: Transaction, state: SessionState, changes: Changes) -> Non
     for response, _ in changes.tags:
         if response.indexed != frozenset():
             tx.run(DELETE_RESPONSE_METADATA, (state.session_id, response.id))
+    delete_facets(tx, state.session_id, changes.figures)
     cipher = tx.cipher(state.session_id)
     rows = changes.rows if cipher is None else encrypted_rows(cipher, changes.rows)
     put_rows(tx, rows, state.written)
@@ -154,6 +169,8 @@ def write_all(tx: Transaction, state: SessionState, opened_at: int) -> int:
         there = decrypted_rows(cipher, there)
     tags = _tags(state, state.responses)
     wanted = _all_rows(state, opened_at, tags)
+    if cipher is not None:
+        wanted |= {name: [] for name in WITHOUT}
     missing, stale = differences(there, wanted)
     for name, keys in stale.items():
         if keys:
@@ -161,6 +178,8 @@ def write_all(tx: Transaction, state: SessionState, opened_at: int) -> int:
     put_rows(tx, missing if cipher is None else encrypted_rows(cipher, missing))
     changed = {name for name in missing if missing[name] or stale[name]}
     put_rows(tx, {MARKS: marks_of_rebuild(state.session_id, there, wanted, changed)})
+    if not changed.isdisjoint(PRICED) or tx.row(HAS_COST, (state.session_id,)) is None:
+        put_rows(tx, reset_cost(wanted["session_figures"][0]))
     # What is encrypted is in no index, and what was before it was encrypted no longer.
     index_all(tx, state, wanted["items"] if cipher is None else [])
     state.written.clear()
@@ -174,6 +193,7 @@ def _all_rows(state: SessionState, opened_at: int, tags: Tags) -> Rows:
     responses = list(state.responses.values())
     return {
         "sessions": [session_row(state, opened_at)],
+        **all_figures(state, opened_at),
         "session_metadata": session_metadata_rows(state, opened_at),
         "conversations": conversation_rows(state, range(len(state.conversations))),
         "items": item_rows(state, state.items.values()),

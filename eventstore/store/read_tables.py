@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from eventstore.store.encrypted_rows import decrypted_texts
 from eventstore.store.erasures import refuse_erased
-from eventstore.store.session_pages import no_session
+from eventstore.store.session_conditions import no_session
 from eventstore.store.transaction import Row, Transaction
 
 _PIECE_ROWS = 1000

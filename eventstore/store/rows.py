@@ -7,7 +7,8 @@ from typing import Any
 
 from eventstore.projection import view
 from eventstore.projection.conversation import is_settled
-from eventstore.projection.latency import is_jump_between, moments_of
+from eventstore.projection.figures import Figures, length_us
+from eventstore.projection.latency import answer_us, answered_from
 from eventstore.projection.session_billing import (
     USAGE_OF_SESSION,
     billed_session,
@@ -22,6 +23,9 @@ from eventstore.realtime.outcomes import reason_of
 from eventstore.realtime.values import column, dumps, identifier, mapping, metadata_pairs, storable
 
 Row = tuple[Any, ...]
+
+#: What stands for a figure that is not known.
+UNKNOWN = -1
 
 #: Metadata that a response answers to: key, value, and 1 where it is its own, 0 its session's.
 Pairs = frozenset[tuple[str, str, int]]
@@ -97,7 +101,7 @@ def response_row(state: SessionState, response: Response, opened_at: int) -> Row
     tokens = tokens_of(mapping(resource.get("usage")))
     format_ = config["audio_format"]
     limit = config["max_output_tokens"]
-    created_at, speech_ended_at = _answered_from(state, response)
+    created_at, speech_ended_at = answered_from(state, response)
     return (
         state.session_id,
         response.id,
@@ -122,21 +126,31 @@ def response_row(state: SessionState, response: Response, opened_at: int) -> Row
         tokens.output_tokens,
         tokens.total_tokens,
         dumps(resource),
+        _known(answer_us(state, response)),
+        _microseconds(notes["duration_ms"]),
     )
 
 
-def _answered_from(state: SessionState, response: Response) -> tuple[int | None, int | None]:
-    """When a response was created, and when speech ended before it, to measure its answer from.
+def _known(number: int | None) -> int:
+    """Return a number as lists are sorted by it: what is not known comes behind all that is."""
+    return UNKNOWN if number is None else number
 
-    Each is None if the clock jumped before the first sound or text: nobody knows what passed.
-    """
-    moments = moments_of(response)
-    first = moments.first_audio if response.first_audio_at is not None else moments.first_text
-    created_at, speech_ended_at = (
-        None if first.at is not None and is_jump_between(state, start, first) else start.at
-        for start in (moments.created, moments.speech_ended)
+
+def _microseconds(ms: float | None) -> int:
+    return UNKNOWN if ms is None else round(ms * 1000)
+
+
+def figures_row(state: SessionState, figures: Figures, opened_at: int) -> Row:
+    """Return the row of `session_figures`."""
+    return (
+        state.session_id,
+        _sort_at(state.first_at, opened_at),
+        len(figures.turns),
+        len(state.interrupted),
+        _known(figures.slowest_us),
+        state.first_at - state.clock_shift if state.first_at is not None else None,
+        _known(length_us(state)) if state.closed else None,
     )
-    return created_at, speech_ended_at
 
 
 def metadata_of(state: SessionState, response: Response) -> Pairs:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from eventstore.errors import NotFoundError
 from eventstore.store import search
 from eventstore.store.conditions import (
     PROBE,
@@ -17,39 +16,41 @@ from eventstore.store.conditions import (
     few_that_say,
     key_condition,
     listed,
-    lists_at_once,
-    probe,
     probe_condition,
 )
 from eventstore.store.encrypted_rows import decrypted_texts
-from eventstore.store.filters import Paging, SessionFilter
-from eventstore.store.joins import looked_up
+from eventstore.store.filters import SessionFilter, SessionPaging
 from eventstore.store.look_through import look_through
 from eventstore.store.metadata import Condition
+from eventstore.store.ranked_sessions import is_ranked, ranked_sql
 from eventstore.store.search_tokens import Term
 from eventstore.store.searched_text import searched_text
+from eventstore.store.session_conditions import (
+    LIVE,
+    SESSION_ID,
+    add_status,
+    add_text,
+    joined,
+    no_session,
+)
+from eventstore.store.session_costs import Costs
 from eventstore.store.transaction import Row, Transaction
-
-# The stream knows it first, where a worker writes the read models.
-_LIVE = "s.closed = 0 AND t.closed_at IS NULL"
-_ID = ("session_id",)
-# So many failed responses are found sooner by their index than in each session.
-_FAILURES = 50_000
-_FAILED = "responses e WHERE e.status IN ('failed', 'incomplete')"
 
 
 def session_rows(
     tx: Transaction,
     wanted: SessionFilter,
-    paging: Paging,
+    paging: SessionPaging,
     live: bool = False,
     columns: str = "s.session_id",
+    costs: Costs | None = None,
 ) -> list[Row]:
     """A page's rows in the order in which they are read, and one more where more follow.
 
     Args:
         live: only open ones.
         columns: of `sessions s` and `streams t`; the session's id is the last of them.
+        costs: what sessions cost, where they are chosen or sorted by it.
 
     Raises:
         NotFoundError: `after` names no session.
@@ -57,11 +58,11 @@ def session_rows(
     """
     terms = search.parse_terms(wanted.text) if wanted.text is not None else []
     if not terms or tx.keys.name(tx) is None:
-        return tx.rows(*sessions_sql(tx, wanted, paging, live, columns))
+        return tx.rows(*sessions_sql(tx, wanted, paging, live, columns, costs))
     untold = wanted.model_copy(update={"text": None})
     return look_through(
         paging,
-        lambda page: tx.rows(*sessions_sql(tx, untold, page, live, columns)),
+        lambda page: tx.rows(*sessions_sql(tx, untold, page, live, columns, costs)),
         lambda row: _says(tx, row[-1], terms),
         lambda row: str(row[-1]),
     )
@@ -83,9 +84,10 @@ def _says(tx: Transaction, session_id: str, terms: list[Term]) -> bool:
 def sessions_sql(
     tx: Transaction,
     wanted: SessionFilter,
-    paging: Paging,
+    paging: SessionPaging,
     live: bool = False,
     columns: str = "s.session_id",
+    costs: Costs | None = None,
 ) -> tuple[str, list[Any]]:
     """The statement of a page, and its parameters.
 
@@ -94,17 +96,19 @@ def sessions_sql(
         InvalidInputError: the text to search names no word.
     """
     live = live or wanted.status == "live"
+    if is_ranked(wanted, paging):
+        return ranked_sql(tx, wanted, paging, live, columns, costs)
     terms = search.parse_terms(wanted.text) if wanted.text is not None else []
-    few = few_that_say(tx, terms, _ID) if terms else None
+    few = few_that_say(tx, terms, SESSION_ID) if terms else None
     source = _source(tx, wanted, live, few)
     time = source.time
     where = Where([], [*source.parameters])
     _add_conditions(where, tx, wanted, source)
     if live:
-        where.add(_LIVE)
-    _add_status(where, tx, wanted.status)
+        where.add(LIVE)
+    add_status(where, tx, wanted.status)
     if terms and not source.says:
-        _add_text(where, tx, terms, few, source.lead)
+        add_text(where, tx, terms, few, source.lead)
     direction, compare = ("ASC", ">") if paging.ascends else ("DESC", "<")
     if paging.cursor is not None:
         at = _time_of(tx, paging.cursor, wanted.scope)
@@ -115,7 +119,7 @@ def sessions_sql(
         f" ORDER BY {time}.at {direction}, {time}.session_id {direction} LIMIT ?"
     )
     sql = (
-        f"SELECT {columns} FROM ({keys}) k {_looked_up(tx, 'k')}"
+        f"SELECT {columns} FROM ({keys}) k {joined(tx, 'k')}"
         f" ORDER BY k.at {direction}, k.session_id {direction}"
     )
     return sql, [*where.parameters, paging.limit + 1]
@@ -149,22 +153,22 @@ def _source(tx: Transaction, wanted: SessionFilter, live: bool, few: list[Row] |
         return _Source(f"sessions s{by_index} JOIN streams t ON t.session_id = s.session_id")
     streams = ("t",) if wanted.status == "ended" else ()
     if few is not None:
-        found, values = listed(few, _ID)
-        sql = f"{found} d {_looked_up(tx, 'd', ('s', *streams))}"
+        found, values = listed(few, SESSION_ID)
+        sql = f"{found} d {joined(tx, 'd', ('s', *streams))}"
         return _Source(sql, values, lead="d", says=True)
     start = _start(tx, wanted)
     if start is None:
-        return _Source(f"sessions s {_looked_up(tx, 's', streams)}")
+        return _Source(f"sessions s {joined(tx, 's', streams)}")
     condition, values = key_condition(start)
     by_index = "" if tx.postgresql else " INDEXED BY session_metadata_value"
     if start.operator == "=":
         # The index has the pages in order already; a lookup behind it keeps that order.
         sessions = ("s",) if wanted.status is not None or wanted.model is not None else ()
-        sql = f"session_metadata m{by_index} {_looked_up(tx, 'm', (*sessions, *streams))}"
+        sql = f"session_metadata m{by_index} {joined(tx, 'm', (*sessions, *streams))}"
         return _Source(sql, lead="m", time="m", start=start)
     found = f"session_metadata x{by_index} WHERE {condition}"
     distinct = f"(SELECT DISTINCT x.session_id FROM {found}) d"
-    sql = f"{distinct} {_looked_up(tx, 'd', ('s', *streams))}"
+    sql = f"{distinct} {joined(tx, 'd', ('s', *streams))}"
     return _Source(sql, values, lead="d", start=start)
 
 
@@ -177,12 +181,6 @@ def _start(tx: Transaction, wanted: SessionFilter) -> Condition | None:
     # Beside a common pair, the model's own index is shorter, and in order as well.
     rare = probe_condition(tx, start, "session_metadata") < PROBE
     return start if rare else None
-
-
-def _looked_up(tx: Transaction, by: str, names: tuple[str, ...] = ("s", "t")) -> str:
-    """Joins of `sessions s` and `streams t`."""
-    tables = {"s": "sessions", "t": "streams"}
-    return " ".join(looked_up(tx, tables[name], name, by) for name in names)
 
 
 def _add_conditions(where: Where, tx: Transaction, wanted: SessionFilter, source: _Source) -> None:
@@ -201,32 +199,6 @@ def _add_conditions(where: Where, tx: Transaction, wanted: SessionFilter, source
         add_scope(where, wanted.scope, source.lead)
 
 
-def _add_status(where: Where, tx: Transaction, status: str | None) -> None:
-    if status == "ended":
-        where.add(f"NOT ({_LIVE})")
-    elif status == "interrupted":
-        where.add("s.interruptions > 0")
-    elif status == "errors":
-        if probe(tx, _FAILED, [], _FAILURES) < _FAILURES:
-            failed = f"s.session_id IN (SELECT e.session_id FROM {_FAILED})"
-        else:
-            failed = f"EXISTS (SELECT 1 FROM {_FAILED} AND e.session_id = s.session_id)"
-        where.add(f"(s.errors > 0 OR {failed})")
-
-
-def _add_text(
-    where: Where, tx: Transaction, terms: list[Term], few: list[Row] | None, lead: str
-) -> None:
-    """Add the condition that somebody says the terms: one of few, or looked at in its turn."""
-    if few is not None:
-        found, values = listed(few, _ID)
-        where.add(f"{lead}.session_id IN {found}", *values)
-    else:
-        at_once = lists_at_once(tx, terms)
-        condition, values = search.session_says(terms, tx.postgresql, at_once, lead)
-        where.add(condition, *values)
-
-
 def _time_of(tx: Transaction, session_id: str, scope: Condition | None) -> int:
     where = Where([], [])
     where.add("s.session_id = ?", session_id)
@@ -235,8 +207,3 @@ def _time_of(tx: Transaction, session_id: str, scope: Condition | None) -> int:
     if row is None:
         raise no_session(session_id)
     return int(row[0])
-
-
-def no_session(session_id: str) -> NotFoundError:
-    """The error that says that there is no such session."""
-    return NotFoundError(f"no session {session_id}; list them with: eventstore sessions")

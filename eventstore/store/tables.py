@@ -14,7 +14,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     SmallInteger,
     String,
     Table,
@@ -22,25 +21,24 @@ from sqlalchemy import (
     text,
 )
 
-metadata = MetaData()
+from eventstore.store.columns import KEY, VALUE, metadata, session_id
+from eventstore.store.list_tables import (
+    response_facets,
+    session_costs,
+    session_facets,
+    session_figures,
+)
+
+#: Names that are declared elsewhere, and asked for here.
+__all__ = ["metadata", "response_facets", "session_costs", "session_facets", "session_figures"]
 
 # `sqlite_with_rowid=False`: the primary key is the table, so that a commit of a few rows writes
 # half as many pages.
 
-
-#: Compared byte by byte, so that a prefix is a range of the index on PostgreSQL too.
-VALUE = String(512).with_variant(String(512, collation="C"), "postgresql")
-_KEY = Text().with_variant(Text(collation="C"), "postgresql")
-
-
-def _session() -> Column[str]:
-    return Column("session_id", String(128), primary_key=True)
-
-
 streams = Table(
     "streams",
     metadata,
-    _session(),
+    session_id(),
     Column("head_seq", BigInteger, nullable=False),
     Column("opened_at", BigInteger, nullable=False),
     Column("last_at", BigInteger),
@@ -64,7 +62,7 @@ streams = Table(
 events = Table(
     "events",
     metadata,
-    _session(),
+    session_id(),
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
     Column("at", BigInteger),
     Column("direction", String(6), nullable=False),
@@ -73,7 +71,7 @@ events = Table(
     Column("audio_offset", Integer),
     Column("audio_bytes", Integer),
     # What loading a state finds it by, null where it does not read it: see projection/parts.py.
-    Column("load_key", _KEY),
+    Column("load_key", KEY),
     Column("audio", LargeBinary),
     Index(
         "events_load_key",
@@ -90,7 +88,7 @@ events = Table(
 segments = Table(
     "segments",
     metadata,
-    _session(),
+    session_id(),
     Column("first_seq", BigInteger, primary_key=True, autoincrement=False),
     Column("last_seq", BigInteger, nullable=False),
     Column("first_at", BigInteger),
@@ -106,7 +104,7 @@ segments = Table(
 erasures = Table(
     "erasures",
     metadata,
-    _session(),
+    session_id(),
     Column("at", BigInteger, primary_key=True, autoincrement=False),
     Column("what", String(16), nullable=False),
     Column("reason", Text),
@@ -123,7 +121,7 @@ erasures = Table(
 left_bytes = Table(
     "left_bytes",
     metadata,
-    _session(),
+    session_id(),
     Column("location", Text, primary_key=True),
     sqlite_with_rowid=False,
 )
@@ -132,7 +130,7 @@ left_bytes = Table(
 projection_failures = Table(
     "projection_failures",
     metadata,
-    _session(),
+    session_id(),
     # What was tried: up to which event, and by which version of the projector.
     Column("seq", BigInteger, nullable=False),
     Column("projector_version", Integer, nullable=False),
@@ -148,7 +146,7 @@ projection_failures = Table(
 session_keys = Table(
     "session_keys",
     metadata,
-    _session(),
+    session_id(),
     Column("key", LargeBinary(32)),
     Column("made_at", BigInteger, nullable=False),
     # Its session was erased: no other key is made for it.
@@ -177,7 +175,7 @@ key_stores = Table(
 sessions = Table(
     "sessions",
     metadata,
-    _session(),
+    session_id(),
     Column("at", BigInteger, nullable=False),
     Column("model", String(256)),
     Column("closed", SmallInteger, nullable=False),
@@ -209,7 +207,7 @@ sessions = Table(
 session_metadata = Table(
     "session_metadata",
     metadata,
-    _session(),
+    session_id(),
     Column("key", String(64), primary_key=True),
     Column("value", VALUE, nullable=False),
     Column("at", BigInteger, nullable=False),
@@ -220,7 +218,7 @@ session_metadata = Table(
 conversations = Table(
     "conversations",
     metadata,
-    _session(),
+    session_id(),
     Column("position", Integer, primary_key=True, autoincrement=False),
     Column("conversation_id", String(128)),
     Index("conversations_id", "conversation_id"),
@@ -230,7 +228,7 @@ conversations = Table(
 items = Table(
     "items",
     metadata,
-    _session(),
+    session_id(),
     Column("item_id", String(128), primary_key=True),
     Column("conversation", Integer),
     Column("position", Integer),
@@ -250,7 +248,7 @@ items = Table(
 responses = Table(
     "responses",
     metadata,
-    _session(),
+    session_id(),
     Column("response_id", String(128), primary_key=True),
     Column("at", BigInteger, nullable=False),
     Column("seq", BigInteger, nullable=False),
@@ -273,6 +271,9 @@ responses = Table(
     Column("output_tokens", BigInteger, nullable=False),
     Column("total_tokens", BigInteger, nullable=False),
     Column("resource", Text, nullable=False),
+    # How long it was waited for, and how long it took; -1 where that is not known.
+    Column("answer_us", BigInteger),
+    Column("duration_us", BigInteger),
     Index("responses_at", "at", "session_id", "response_id"),
     Index("responses_id", "response_id"),
     Index("responses_status", "status", "at", "session_id", "response_id"),
@@ -288,13 +289,16 @@ responses = Table(
     Index("responses_model", "model", "at", "session_id", "response_id"),
     Index("responses_voice", "voice", "at", "session_id", "response_id"),
     Index("responses_conversation", "conversation_id", "at", "session_id", "response_id"),
+    Index("responses_answer", "answer_us", "at", "session_id", "response_id"),
+    Index("responses_duration", "duration_us", "at", "session_id", "response_id"),
+    Index("responses_tokens", "total_tokens", "at", "session_id", "response_id"),
     sqlite_with_rowid=False,
 )
 
 response_metadata = Table(
     "response_metadata",
     metadata,
-    _session(),
+    session_id(),
     Column("response_id", String(128), primary_key=True),
     Column("key", String(64), primary_key=True),
     Column("value", VALUE, primary_key=True),
@@ -308,7 +312,7 @@ response_metadata = Table(
 usage = Table(
     "usage",
     metadata,
-    _session(),
+    session_id(),
     Column("usage_id", String(160), primary_key=True),
     Column("kind", String(16), nullable=False),
     Column("response_id", String(128)),
@@ -343,10 +347,13 @@ NOT_OF_SESSIONS = (*KEYS, store_ids)
 #: Tables that a projection writes, in the order of their writing.
 READ_MODELS = (
     sessions,
+    session_figures,
+    session_facets,
     session_metadata,
     conversations,
     items,
     responses,
     response_metadata,
+    response_facets,
     usage,
 )

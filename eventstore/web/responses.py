@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from eventstore.realtime.dialects import Dialect
-from eventstore.store.filters import MAX_LIMIT, Status
+from eventstore.store.filters import MAX_LIMIT, ResponseSort, Status
 from eventstore.store.query_responses import Page
 from eventstore.web.documents import (
     CREATED,
@@ -39,9 +39,16 @@ Text = Annotated[str | None, Query(min_length=1, max_length=512)]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Entries of a page.")]
 After = Annotated[str | None, Query(max_length=512, description="`last_id` of the page before.")]
 Before = Annotated[str | None, Query(max_length=512, description="`first_id` of the page behind.")]
-Order = Annotated[Literal["asc", "desc"], Query(description="By time.")]
+Order = Annotated[Literal["asc", "desc"], Query(description="By what it is sorted by.")]
+Number = Annotated[int | None, Query(ge=0, le=2**62)]
+Amount = Annotated[float | None, Query(ge=0, le=1e12, allow_inf_nan=False)]
 # How often a page is asked for again.
 _SHORTER = 10
+
+
+def given(**filters: Any) -> dict[str, Any]:
+    """Return the filters that were given."""
+    return {name: value for name, value in filters.items() if value is not None}
 
 
 async def response_filters(
@@ -53,21 +60,30 @@ async def response_filters(
     modality: Literal["text", "audio"] | None = None,
     conversation: Text = None,
     session: Text = None,
-    min_tokens: Annotated[int | None, Query(ge=0, le=2**62)] = None,
+    tool: Annotated[Text, Query(description="It called it.")] = None,
+    language: Annotated[Text, Query(description="The turn that it answers is in it.")] = None,
+    min_tokens: Number = None,
+    min_latency: Annotated[
+        Amount, Query(description="Seconds until its first sound or text.")
+    ] = None,
+    min_duration: Annotated[Amount, Query(description="In seconds.")] = None,
 ) -> dict[str, Any]:
     """What responses and usage are chosen by."""
     deep = deep_objects(request, "metadata", "created")
-    given = {
-        "status": status,
-        "reason": reason,
-        "model": model,
-        "voice": voice,
-        "modality": modality,
-        "conversation": conversation,
-        "session": session,
-        "min_tokens": min_tokens,
-    }
-    filters = {name: value for name, value in given.items() if value is not None}
+    filters = given(
+        status=status,
+        reason=reason,
+        model=model,
+        voice=voice,
+        modality=modality,
+        conversation=conversation,
+        session=session,
+        tool=tool,
+        language=language,
+        min_tokens=min_tokens,
+        min_latency=min_latency,
+        min_duration=min_duration,
+    )
     return {**filters, "metadata": deep["metadata"], **created_range(deep["created"])}
 
 
@@ -89,6 +105,9 @@ def list_responses(
     filters: Filters,
     q: Annotated[Text, Query(description='Words said; `"a phrase"`, `pre*`.')] = None,
     dialect: Dialect = "wire",
+    sort: Annotated[
+        ResponseSort, Query(description="What is not known counts as less than anything.")
+    ] = "created",
     limit: Limit = 20,
     after: After = None,
     before: Before = None,
@@ -102,6 +121,7 @@ def list_responses(
             after=after,
             before=before,
             order=order,
+            sort=sort,
             dialect=dialect,
             text=q,
             **filters,

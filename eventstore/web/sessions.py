@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from eventstore.errors import NotFoundError
 from eventstore.realtime.dialects import Dialect
-from eventstore.store.filters import SessionStatus
+from eventstore.store.filters import SessionSort, SessionStatus
 from eventstore.web.documents import (
     CREATED,
     METADATA,
@@ -22,7 +22,7 @@ from eventstore.web.documents import (
 )
 from eventstore.web.paths import IdRoute
 from eventstore.web.requests import MayErase, Seen, created_range, deep_objects, scoped, stores_of
-from eventstore.web.responses import After, Before, Limit, Order, Text
+from eventstore.web.responses import After, Amount, Before, Limit, Number, Order, Text, given
 
 router = APIRouter(prefix="/v1/realtime/sessions", tags=["sessions"], route_class=IdRoute)
 
@@ -65,6 +65,20 @@ def list_sessions(
     ] = None,
     model: Text = None,
     q: Annotated[Text, Query(description='Words said; `"a phrase"`, `pre*`.')] = None,
+    tool: Annotated[Text, Query(description="It was called.")] = None,
+    reason: Annotated[
+        Text, Query(description="A response ended for it, or an error has this code.")
+    ] = None,
+    language: Annotated[Text, Query(description="A transcript is in it.")] = None,
+    min_duration: Annotated[Amount, Query(description="In seconds.")] = None,
+    max_duration: Annotated[Amount, Query(description="In seconds.")] = None,
+    min_cost: Annotated[Amount, Query(description="US dollars that have a known price.")] = None,
+    min_latency: Annotated[Amount, Query(description="Seconds of the slowest answer.")] = None,
+    min_turns: Number = None,
+    min_interruptions: Number = None,
+    sort: Annotated[
+        SessionSort, Query(description="What is not known counts as less than anything.")
+    ] = "started",
     live: Annotated[
         bool, Query(description="Only those that are open, and what goes on in them.")
     ] = False,
@@ -79,13 +93,26 @@ def list_sessions(
     """Every filter must hold. With `live`, each says who has the floor and what was said last."""
     deep = deep_objects(request, "metadata", "created")
     filters: dict[str, Any] = created_range(deep["created"])
-    given = {"status": status, "model": model, "text": q}
-    filters |= {name: value for name, value in given.items() if value is not None}
+    filters |= given(
+        status=status,
+        model=model,
+        text=q,
+        tool=tool,
+        reason=reason,
+        language=language,
+        min_duration=min_duration,
+        max_duration=max_duration,
+        min_cost=min_cost,
+        min_latency=min_latency,
+        min_turns=min_turns,
+        min_interruptions=min_interruptions,
+    )
     page = queries.sessions(
         limit=limit,
         after=after,
         before=before,
         order=order,
+        sort=sort,
         live=live,
         summary=summary,
         metadata=deep["metadata"],

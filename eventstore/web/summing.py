@@ -1,10 +1,10 @@
-"""Keep sums by day while the API is served, in a thread beside it."""
+"""Keep costs of sessions and sums by day while the API is served, in a thread beside it."""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from eventstore import unforeseen
@@ -20,7 +20,7 @@ _PATIENCE = 5.0
 
 @contextmanager
 def summing(store: EventStore, each: float = EACH) -> Iterator[None]:
-    """Sum up days that are over, at once and again and again, until the block ends.
+    """Price sessions and sum up days that are over, again and again, until the block ends.
 
     An error of the database is logged as one line, and all is tried again with the next look.
 
@@ -39,18 +39,28 @@ def summing(store: EventStore, each: float = EACH) -> Iterator[None]:
 
 
 def _run(store: EventStore, each: float, stop: threading.Event) -> None:
+    works: dict[str, Callable[[], Iterable[object]]] = {
+        "sum days": store.sum_days,
+        "price sessions": store.price_sessions,
+    }
     while not stop.is_set():
-        try:
-            for _ in store.sum_days():
-                if stop.is_set():
-                    return
-        except SomeFailedError as error:
-            for failure in error.failures:
-                LOGGER.warning(json.dumps({"task": "sum days", "error": line_of(failure)}))
-                unforeseen.count("sum days")
-        except EventStoreError as error:
-            if not stop.is_set():
-                LOGGER.warning(json.dumps({"task": "sum days", "error": str(error)}))
-        except Exception as error:  # the thread goes on
-            note_fault("sum days", error)
+        for task, work in works.items():
+            _do(task, work, stop)
         stop.wait(each)
+
+
+def _do(task: str, work: Callable[[], Iterable[object]], stop: threading.Event) -> None:
+    """Do a task until its end, or until it is stopped. What fails is logged."""
+    try:
+        for _ in work():
+            if stop.is_set():
+                return
+    except SomeFailedError as error:
+        for failure in error.failures:
+            LOGGER.warning(json.dumps({"task": task, "error": line_of(failure)}))
+            unforeseen.count(task)
+    except EventStoreError as error:
+        if not stop.is_set():
+            LOGGER.warning(json.dumps({"task": task, "error": str(error)}))
+    except Exception as error:  # the thread goes on
+        note_fault(task, error)

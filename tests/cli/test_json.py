@@ -156,6 +156,13 @@ SESSIONS: list[tuple[str, dict[str, Any]]] = [
     ("--status live", {"status": "live"}),
     ("--status interrupted --summary", {"status": "interrupted", "summary": True}),
     ("--text sunny --summary", {"text": "sunny", "summary": True}),
+    ("--tool weather --sort cost", {"tool": "weather", "sort": "cost"}),
+    ("--reason turn_detected", {"reason": "turn_detected"}),
+    ("--language de", {"language": "de"}),
+    ("--min-duration 0.1 --max-duration 9", {"min_duration": 0.1, "max_duration": 9}),
+    ("--min-cost 0.001 --min-latency 0.001", {"min_cost": 0.001, "min_latency": 0.001}),
+    ("--min-turns 3 --min-interruptions 1", {"min_turns": 3, "min_interruptions": 1}),
+    ("--sort turns --order asc", {"sort": "turns", "order": "asc"}),
 ]
 
 
@@ -166,6 +173,30 @@ def test_sessions(
     listed = terminal("sessions", *options.split(), "--json").json
     assert listed == recorded.sessions(**keywords).as_list()
     assert set(listed) == {"object", "data", "first_id", "last_id", "has_more"}
+
+
+@pytest.mark.parametrize(
+    ("options", "keywords"),
+    [
+        ("--tool weather", {"tool": "weather"}),
+        ("--language de", {"language": "de"}),
+        ("--min-latency 0.004 --sort latency", {"min_latency": 0.004, "sort": "latency"}),
+        ("--min-duration 0.02 --sort duration", {"min_duration": 0.02, "sort": "duration"}),
+        ("--sort tokens --order asc", {"sort": "tokens", "order": "asc"}),
+    ],
+)
+def test_responses_by_figures(
+    terminal: Terminal, recorded: EventStore, options: str, keywords: dict[str, Any]
+) -> None:
+    listed = terminal("responses", *options.split(), "--json").json
+    assert listed == recorded.responses(**keywords).as_list()
+
+
+@pytest.mark.parametrize(
+    "options", ["--sort created", "--min-cost -1", "--min-turns x", "--min-duration soon"]
+)
+def test_a_bad_figure_is_wrong_usage(terminal: Terminal, options: str) -> None:
+    assert terminal("sessions", *options.split()).code == 2
 
 
 def test_metadata(terminal: Terminal, recorded: EventStore) -> None:
@@ -338,7 +369,7 @@ def test_rebuild(terminal: Terminal, recorded: EventStore) -> None:
 
 def test_project(terminal: Terminal, recorded: EventStore) -> None:
     done = terminal("project", "--json").json
-    counts = {"sessions": 0, "events": 0, "summed_days": 1, "errors": []}
+    counts = {"sessions": 0, "events": 0, "summed_days": 1, "priced_sessions": 2, "errors": []}
     assert done == {"object": "eventstore.project", **counts}
 
 

@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 from support.calls import SAMPLE_STREAMS
 from support.events import Call, audio_part, message
 from support.examples import examples
+from support.figure_calls import figure_calls, in_order, known_sessions, record
 from support.rows import read_model_rows
 from support.secret_call import secret_call, words
 from support.strategies import delivered_twice, streams
 
-from eventstore import EventStore
+from eventstore import EventStore, InvalidInputError
 from eventstore.demo import call_lines
-from eventstore.encryption.read_models import TEXTS
+from eventstore.encryption.read_models import TEXTS, WITHOUT
 from eventstore.realtime.frames import Frame
 from eventstore.store import tables
 from eventstore.store.encrypted_rows import decrypted_rows
@@ -64,6 +65,7 @@ def check_alike(keyed: EventStore, plain: EventStore, session_id: str) -> None:
     assert verified.protection == (head, 0, 0)
     assert verified._replace(protection=None) == plain.verify(session_id)
     plain_rows = {n: r for n, r in read_model_rows(plain.engine, session_id).items() if n != "said"}
+    plain_rows |= {name: [] for name in WITHOUT}
     assert without_times(rows_of(keyed, session_id)) == without_times(plain_rows)
 
 
@@ -92,6 +94,23 @@ def test_any_stream_reads_as_from_a_plain_store(keyed: EventStore, plain: EventS
         check_alike(keyed, plain, session_id)
 
     holds()
+
+
+def test_figures_are_asked_for_and_facets_are_not(keyed: EventStore) -> None:
+    calls = figure_calls()
+    record(keyed, calls)
+    known = known_sessions(keyed, calls)
+    for sort in ("duration", "cost", "latency", "turns", "interruptions"):
+        found = keyed.sessions(sort=sort, limit=100).data
+        assert [(one["id"],) for one in found] == [o.key for o in in_order(known, sort, "desc")]
+    for filters in ({"tool": "weather"}, {"language": "de"}, {"reason": "server_error"}):
+        with pytest.raises(InvalidInputError, match="encrypted here"):
+            keyed.sessions(**filters)
+    with pytest.raises(InvalidInputError, match="encrypted here"):
+        keyed.responses(tool="weather", sort="tokens")
+    with keyed.engine.connect() as connection:
+        for table in WITHOUT:
+            assert not connection.exec_driver_sql(f"SELECT * FROM {table}").fetchall()
 
 
 def test_every_verb_reads_an_encrypted_session(

@@ -93,7 +93,7 @@ def _of_all() -> Iterator[tuple[str, ...]]:
     for name in ("init", "status", "sessions", "responses", "usage", "latency", "context"):
         yield (name,)
         yield (name, "--json")
-    yield ("sessions", "--live", "--summary")
+    yield ("sessions", "--live", "--summary", "--sort", "cost", "--min-duration", "0.1")
     yield ("sessions", "--summary", "--json", "--status", "errors")
     for by in ("session", "model", "day", "day,model", "metadata:customer", "metadata:é", "x"):
         for name in ("usage", "latency"):

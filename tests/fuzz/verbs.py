@@ -31,6 +31,16 @@ FILTERS: tuple[dict[str, Any], ...] = (
     {"since": "1e9999999"},
     {"until": 0.5},
     {"since": -62135596800},
+    {"tool": "weather", "language": "en"},
+    {"min_latency": 0.001, "min_duration": 1e-9},
+    {"sort": "duration", "order": "asc"},
+    {"sort": "latency"},
+)
+#: Those of sessions alone.
+OF_SESSIONS: tuple[dict[str, Any], ...] = (
+    *({"sort": sort} for sort in ("cost", "turns", "interruptions")),
+    {"min_cost": 0.001, "sort": "started", "text": "Hello"},
+    {"reason": "server_error", "max_duration": 1e9, "sort": "cost", "order": "asc"},
 )
 
 #: Verbs that give events, lines or cues one by one.
@@ -41,6 +51,7 @@ WRITING = frozenset(
         *("append", "append_together", "archive", "close", "copy", "erase", "import_file", "init"),
         *(
             "offload",
+            "price_sessions",
             "project",
             "rebuild",
             "repair",
@@ -117,6 +128,8 @@ def _of_all(store: EventStore, ids: Ids) -> Iterator[tuple[str, Asked]]:
     for prefix in ("", "c", "\0", "\ud83d"):
         yield "metadata_keys", lambda p=prefix: store.metadata_keys(p)
         yield "metadata_values", lambda p=prefix: store.metadata_values("customer", p)
+    for given in OF_SESSIONS:
+        yield "sessions", lambda g=given: store.sessions(**g)
     for given in FILTERS:
         yield "sessions", lambda g=given: store.sessions(**g)
         yield "session_ids", lambda g=given: store.session_ids(**g)

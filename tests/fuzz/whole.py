@@ -46,6 +46,7 @@ def check_store(tally: Tally, places: Places, form: Form, written: list[Session]
             )
             ask_to_erase(tally, client, ids)
         tally.ask("writes", "sum_days", opened.store.sum_days)
+        tally.ask("writes", "price_sessions", opened.store.price_sessions)
         tally.ask("verbs", "usage", lambda: opened.store.usage("day"))
 
 

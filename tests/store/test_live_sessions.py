@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from eventstore import EventStore, Frame
 from eventstore.store.activity import doing
-from eventstore.store.filters import Paging, SessionFilter, checked
+from eventstore.store.filters import SessionFilter, SessionPaging, checked
 from eventstore.store.session_pages import sessions_sql
 from eventstore.store.transaction import read
 
@@ -65,7 +65,7 @@ def test_the_plan_reads_no_closed_session(
 ) -> None:
     page = full.sessions(live=True, **filters, **paging)  # type: ignore[arg-type]
     assert [entry["id"] for entry in page.data] == ["open"]
-    wanted, asked = checked(SessionFilter, filters), checked(Paging, paging)
+    wanted, asked = checked(SessionFilter, filters), checked(SessionPaging, paging)
     with read(full.engine) as tx:
         sql, parameters = sessions_sql(tx, wanted, asked, live=True)
         explain = "EXPLAIN " if tx.postgresql else "EXPLAIN QUERY PLAN "

@@ -37,8 +37,8 @@ from eventstore.store import (
 from eventstore.store import engine as engines
 from eventstore.store.appender import append
 from eventstore.store.connections import close_all
-from eventstore.store.filters import Paging, ResponseFilter
-from eventstore.store.project import project_session
+from eventstore.store.filters import ResponseFilter, ResponsePaging
+from eventstore.store.project import catch_up, project_session
 from eventstore.store.query_responses import query_responses
 from eventstore.store.read_stream import read_events
 from eventstore.store.state_cache import StateCache
@@ -122,6 +122,8 @@ def test_an_older_schema_is_upgraded_with_what_it_holds(engine: Engine) -> None:
         assert schema.upgrade(engine) == ("0001", schema.HEAD)
     schema.ensure(engine)
     assert schema.revision(engine) == schema.HEAD
+    # What lists are sorted by came with a later schema, and is made of the log.
+    assert [done.session_id for done in catch_up(engine)] == [SESSION]
     assert read_model_rows(engine, SESSION) == before
 
 
@@ -133,7 +135,7 @@ def test_what_was_indexed_before_is_found_as_before(engine: Engine) -> None:
         config.attributes["connection"] = connection
         command.downgrade(config, "0010")
     schema.upgrade(engine)
-    assert query_responses(engine, ResponseFilter(text='"sunny in oslo"'), Paging()).data
+    assert query_responses(engine, ResponseFilter(text='"sunny in oslo"'), ResponsePaging()).data
 
 
 def test_the_head_is_the_last_migration() -> None:

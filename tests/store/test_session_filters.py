@@ -25,7 +25,7 @@ from support.examples import examples
 
 from eventstore import EventStore, InvalidInputError
 from eventstore.queries import Queries
-from eventstore.store.filters import Paging, SessionFilter, checked
+from eventstore.store.filters import SessionFilter, SessionPaging, checked
 from eventstore.store.session_pages import sessions_sql
 from eventstore.store.transaction import read
 
@@ -43,7 +43,7 @@ def full(
 ) -> EventStore:
     """A store with sessions of each status and of two tenants; all is often there, or seldom."""
     if request.param != "seldom":
-        for limit in ("conditions.PROBE", "session_pages.PROBE", "session_pages._FAILURES"):
+        for limit in ("conditions.PROBE", "session_pages.PROBE", "session_conditions._FAILURES"):
             monkeypatch.setattr(f"eventstore.store.{limit}", 1)
     if request.param == "very often":
         monkeypatch.setattr("eventstore.store.conditions._LISTED", 1)
@@ -238,7 +238,7 @@ def test_common_words_are_not_gone_through_for_each_session(
     recorded(store)
     wanted = checked(SessionFilter, {"text": "order"})
     with read(store.engine) as tx:
-        sql, parameters = sessions_sql(tx, wanted, Paging())
+        sql, parameters = sessions_sql(tx, wanted, SessionPaging())
         plan = "\n".join(row[3] for row in tx.rows(f"EXPLAIN QUERY PLAN {sql}", parameters))
     assert "SEARCH w USING PRIMARY KEY (session_id=?)" in plan
     assert "said_rows_docid" not in plan

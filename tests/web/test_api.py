@@ -164,6 +164,32 @@ def test_sessions_are_filtered_and_summed_up(
     assert summed == store.sessions(summary=True, status="ended").data[0]
     assert summed["eventstore"]["summary"]["cost_usd"] > 0.06
     assert "summary" not in listed("status=ended")[0]["eventstore"]
+    for query, keywords in (
+        ("tool=find_order&sort=cost", {"tool": "find_order", "sort": "cost"}),
+        ("reason=turn_detected", {"reason": "turn_detected"}),
+        ("min_duration=0.5&max_duration=60", {"min_duration": 0.5, "max_duration": 60}),
+        ("min_cost=0.06&min_latency=1", {"min_cost": 0.06, "min_latency": 1}),
+        ("min_turns=8&min_interruptions=1", {"min_turns": 8, "min_interruptions": 1}),
+    ):
+        assert listed(query) == store.sessions(**keywords).data
+        assert [one["id"] for one in listed(query)] == [demo], query
+    for query in ("language=de", "tool=none", "min_turns=9", "min_cost=0.07", "min_duration=32"):
+        assert listed(query) == []
+    for sort in ("duration", "cost", "latency", "turns", "interruptions"):
+        assert [one["id"] for one in listed(f"sort={sort}")] == [demo, "open"]
+        assert [one["id"] for one in listed(f"sort={sort}&order=asc")] == ["open", demo]
+        assert [one["id"] for one in listed(f"sort={sort}&after={demo}")] == ["open"]
+
+
+def test_responses_are_sorted_by_figures(api: httpx.Client, store: EventStore, demo: str) -> None:
+    for query, keywords in (
+        ("tool=find_order", {"tool": "find_order"}),
+        ("sort=latency&min_latency=0.4", {"sort": "latency", "min_latency": 0.4}),
+        ("sort=duration&min_duration=1", {"sort": "duration", "min_duration": 1}),
+        ("sort=tokens&order=asc", {"sort": "tokens", "order": "asc"}),
+    ):
+        found = api.get(f"/realtime/responses?{query}").json()["data"]
+        assert found == store.responses(**keywords).data and found, query
 
 
 def test_suggestions(api: httpx.Client, store: EventStore, demo: str) -> None:
@@ -204,6 +230,11 @@ def test_suggestions(api: httpx.Client, store: EventStore, demo: str) -> None:
     [
         ("/realtime/sessions?status=completed", 400, "invalid_value"),
         ("/realtime/sessions?q=?!", 400, "invalid_value"),
+        ("/realtime/sessions?sort=created", 400, "invalid_value"),
+        ("/realtime/sessions?min_cost=-1", 400, "invalid_value"),
+        ("/realtime/sessions?min_duration=nan", 400, "invalid_value"),
+        ("/realtime/sessions?min_turns=1.5", 400, "invalid_value"),
+        ("/realtime/responses?sort=cost", 400, "invalid_value"),
         ("/realtime/responses?metdata[customer]=42", 400, "unknown_parameter"),
         ("/realtime/responses?limit=101", 400, "invalid_value"),
         ("/realtime/responses?status=odd", 400, "invalid_value"),

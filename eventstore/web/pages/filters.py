@@ -17,6 +17,10 @@ from starlette.datastructures import QueryParams
 OPERATORS = {"=": "is", "!=": "is not", "^=": "begins with", "has": "is set"}
 
 
+#: How a list is sorted; both have a default.
+ORDER = {"sort": "sort", "order": "order"}
+
+
 class Row(NamedTuple):
     """A condition of the form."""
 

@@ -7,24 +7,31 @@ from typing import Any, NamedTuple
 from starlette.datastructures import QueryParams
 
 from eventstore.store.query_responses import Page
-from eventstore.web.pages.filters import address
+from eventstore.web.pages.filters import ORDER, address, given
 
 LIMIT = 25
+_BY_TIME = ("started", "created")
 
 
 class Turned(NamedTuple):
-    """The addresses of the pages before and behind; None where there is none."""
+    """The addresses of the pages before and behind; None where there is none.
+
+    Attributes:
+        by_time: whether they are newer and older ones, in this order.
+    """
 
     newer: str | None
     older: str | None
+    by_time: bool = True
 
 
 def paging_of(query: QueryParams) -> dict[str, Any]:
-    """What the store takes; `after` wins over `before`."""
+    """What the store takes, how it is sorted included; `after` wins over `before`."""
     after, before = query.get("after"), query.get("before")
+    found: dict[str, Any] = {"limit": LIMIT, **given(query, ORDER)}
     if after:
-        return {"limit": LIMIT, "after": after}
-    return {"limit": LIMIT, "before": before} if before else {"limit": LIMIT}
+        return found | {"after": after}
+    return found | {"before": before} if before else found
 
 
 def turned(query: QueryParams, found: Page, path: str = "/") -> Turned:
@@ -35,4 +42,5 @@ def turned(query: QueryParams, found: Page, path: str = "/") -> Turned:
     return Turned(
         address(path, query, after=None, before=found.first_id) if newer and found.data else None,
         address(path, query, before=None, after=found.last_id) if older and found.data else None,
+        by_time=query.get("sort", "") in ("", *_BY_TIME) and query.get("order", "") != "asc",
     )

@@ -11,6 +11,7 @@ from eventstore.realtime.mask import mask_value
 from eventstore.store.query_responses import Page
 from eventstore.web.pages.filters import (
     OPERATORS,
+    ORDER,
     Row,
     conditions_of,
     day_range,
@@ -25,9 +26,18 @@ from eventstore.web.requests import Seen
 router = APIRouter(include_in_schema=False, route_class=PlacedRoute)
 
 STATUSES = ("completed", "cancelled", "failed", "incomplete", "in_progress")
+SORTS = {
+    "created": "newest",
+    "latency": "slowest answer",
+    "duration": "longest",
+    "tokens": "most tokens",
+}
 _PLAIN = {
     name: name
-    for name in ("status", "reason", "model", "voice", "modality", "session", "min_tokens")
+    for name in (
+        *("status", "reason", "model", "voice", "modality", "session", "tool", "language"),
+        *("min_tokens", "min_latency", "min_duration"),
+    )
 } | {"q": "text"}
 
 
@@ -46,12 +56,13 @@ def show_responses(request: Request, queries: Seen) -> Response:
         rows=rows,
         operators=OPERATORS,
         statuses=STATUSES,
+        sorts=SORTS,
         models=queries.models(),
         filtered=bool(rows or plain or days),
         responses=found.data,
         of_session={one: mask_value(queries.metadata(one)) for one in _sessions(found)},
         turn=turned(query, found, "/responses"),
-        command=_command(rows, {**plain, **days}),
+        command=_command(rows, {**plain, **days, **given(query, ORDER)}),
     )
 
 

@@ -26,7 +26,26 @@ STATUSES = {
     "interrupted": "interrupted",
     "errors": "with errors",
 }
-_PLAIN = {"model": "model", "status": "status", "q": "text"}
+SORTS = {
+    "started": "newest",
+    "duration": "longest",
+    "cost": "most expensive",
+    "latency": "slowest answer",
+    "turns": "most turns",
+    "interruptions": "most interrupted",
+}
+#: Filters by numbers: what a form calls them, how fine they are, and whether more is asked for.
+NUMBERS = (
+    ("min_duration", "Length from (s)", "any"),
+    ("max_duration", "Length to (s)", "any"),
+    ("min_latency", "Slowest answer from (s)", "any"),
+    ("min_cost", "Cost from ($)", "any"),
+    ("min_turns", "Turns from", "1"),
+    ("min_interruptions", "Interruptions from", "1"),
+)
+_PLAIN = {"model": "model", "status": "status", "q": "text"} | {
+    name: name for name in ("tool", "reason", "language", *(number[0] for number in NUMBERS))
+}
 
 
 @router.get("/")
@@ -44,6 +63,8 @@ def show_sessions(request: Request, queries: Seen) -> Response:
         rows=rows,
         operators=OPERATORS,
         statuses=STATUSES,
+        sorts=SORTS,
+        numbers=NUMBERS,
         models=queries.models(),
         filtered=bool(rows or plain or query.get("from") or query.get("to")),
         sessions=found.data,

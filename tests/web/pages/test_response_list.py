@@ -64,6 +64,12 @@ def test_build_a_query_and_keep_it_as_a_link(served: Served, look: Look, picture
         ({"model": "gpt-realtime", "voice": "marin"}, "model=gpt-realtime&voice=marin"),
         ({"session": SAMPLE}, f"session={SAMPLE}"),
         ({"since": "2026-05-04T09:30:10Z"}, "from=2026-05-04T09:30:10Z"),
+        ({"tool": "find_order"}, "tool=find_order"),
+        ({"min_latency": 0.5, "sort": "latency"}, "min_latency=0.5&sort=latency"),
+        (
+            {"min_duration": 1, "sort": "tokens", "order": "asc"},
+            "min_duration=1&sort=tokens&order=asc",
+        ),
         ({"metadata": ["source!=xai-tool-call"]}, "key=source&op=!%3D&value=xai-tool-call"),
     ],
 )

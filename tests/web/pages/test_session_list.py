@@ -90,6 +90,16 @@ def test_filters_make_a_link(served: Served, look: Look, picture: Picture) -> No
         ({"since": "2026-05-04", "until": "2026-05-05"}, "from=2026-05-04&to=2026-05-04"),
         ({"metadata": ["source^=azure"]}, "key=source&op=%5E%3D&value=azure"),
         ({"metadata": ["source"]}, "key=source&op=has&value="),
+        ({"tool": "find_order", "min_turns": 3}, "tool=find_order&min_turns=3"),
+        ({"reason": "turn_detected"}, "reason=turn_detected"),
+        ({"min_duration": 5, "max_duration": 40}, "min_duration=5&max_duration=40"),
+        ({"min_cost": 0.01, "min_latency": 0.5}, "min_cost=0.01&min_latency=0.5"),
+        (
+            {"min_interruptions": 1, "sort": "interruptions"},
+            "min_interruptions=1&sort=interruptions",
+        ),
+        ({"sort": "cost", "order": "asc"}, "sort=cost&order=asc"),
+        ({"sort": "duration"}, "sort=duration"),
         ({"metadata": ["customer!=42"], "text": "hello"}, "key=customer&op=!%3D&value=42&q=hello"),
     ],
 )
@@ -100,6 +110,25 @@ def test_each_filter_finds_what_the_store_does(
     assert rows(page) == [
         session["id"] for session in served.store.sessions(limit=25, **filters).data
     ]
+
+
+def test_a_form_sorts_and_its_pages_go_on(served: Served, look: Look, picture: Picture) -> None:
+    page = look(served.url)
+    page.get_by_label("Sort").select_option("turns")
+    page.get_by_label("Turns from").fill("1")
+    page.get_by_role("button", name="Show").click()
+    page.wait_for_url("**sort=turns**")
+    assert asked(page) == {"min_turns": ["1"], "sort": ["turns"]}
+    found = served.store.sessions(sort="turns", min_turns=1, limit=100).data
+    assert rows(page) == [session["id"] for session in found[:25]]
+    if len(found) > 25:
+        page.get_by_role("link", name="Behind").click()
+        page.wait_for_url("**after=**")
+        assert rows(page) == [session["id"] for session in found[25:50]]
+        page.get_by_role("link", name="Before").click()
+        page.wait_for_url("**before=**")
+        assert rows(page) == [session["id"] for session in found[:25]]
+    picture(page)
 
 
 def test_live_calls_come_and_go_by_themselves(pages: Callable[..., Served], look: Look) -> None:

@@ -1,0 +1,127 @@
+"""Lists that are chosen and sorted by figures, beside the plain list, over a million responses."""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.databases import Databases, settings_of
+from benchmarks.options import Options
+from benchmarks.query_fill import fill
+from benchmarks.report import Report
+from benchmarks.rounds import progress, settle
+from eventstore import EventStore
+
+TARGET_MS = 50.0
+ASKED = 40
+PAGE = 20
+#: How many pages a walk goes on for.
+WALK = 10
+
+#: What is asked, as the keywords of `EventStore.sessions`.
+SESSIONS: dict[str, dict[str, Any]] = {
+    "newest first": {},
+    **{
+        f"by {sort}": {"sort": sort}
+        for sort in ("duration", "cost", "latency", "turns", "interruptions")
+    },
+    "tool, often": {"tool": "lookup_order"},
+    "tool, seldom": {"tool": "transfer"},
+    "language, often": {"language": "de"},
+    "language, seldom": {"language": "is"},
+    "min_cost, most": {"min_cost": 0.01},
+    "min_cost, none": {"min_cost": 100},
+    "min_latency, few": {"min_latency": 5},
+    "min_duration, half": {"min_duration": 100},
+    "min_duration, few": {"min_duration": 1500},
+    "max_duration, few": {"max_duration": 8},
+    "min_turns, few": {"min_turns": 40},
+    "tool, by cost": {"tool": "cancel_order", "sort": "cost"},
+    "tool, seldom, by cost": {"tool": "transfer", "sort": "cost"},
+    "customer, by cost": {"metadata": {"customer": "customer-00001"}, "sort": "cost"},
+    "language and min_turns, by latency": {"language": "pt", "min_turns": 10, "sort": "latency"},
+    "model and tool, by duration": {
+        "model": "gpt-4o-realtime-preview", "tool": "cancel_order", "sort": "duration"
+    },
+}  # fmt: skip
+#: As the keywords of `EventStore.responses`.
+RESPONSES: dict[str, dict[str, Any]] = {
+    "newest first": {},
+    **{f"by {sort}": {"sort": sort} for sort in ("duration", "latency", "tokens")},
+    "tool, often": {"tool": "lookup_order"},
+    "tool, seldom": {"tool": "transfer"},
+    "min_latency, many": {"min_latency": 0.8},
+    "min_latency, few": {"min_latency": 6},
+    "min_tokens, few": {"min_tokens": 1999},
+    "failed, by latency": {"status": "failed", "sort": "latency"},
+    "customer, by latency": {"metadata": {"customer": "customer-00001"}, "sort": "latency"},
+    "tool, by duration": {"tool": "cancel_order", "sort": "duration"},
+}
+
+
+def run(databases: Databases, options: Options) -> Report:
+    """Measure on each database."""
+    report = Report("lists", "lists: pages of 20 by figures, and as many times the plain list")
+    size = max(2000, options.events(1_000_000))
+    for backend in databases.backends(options.backends):
+        with databases.fresh(backend) as url:
+            fill(databases, backend, url, size)
+            settle()
+            with EventStore(url) as store:
+                report.notes[backend] = settings_of(store.engine)
+                what = f"{size:,}, {backend}"
+                _price(store, report, what)
+                asked = options.rounds(ASKED)
+                _measure(report, f"{what}: sessions", store.sessions, SESSIONS, asked)
+                _measure(report, f"{what}: responses", store.responses, RESPONSES, asked)
+    return report
+
+
+def _price(store: EventStore, report: Report, what: str) -> None:
+    progress(f"lists: {what}, pricing")
+    started = time.perf_counter()
+    number = sum(store.price_sessions())
+    took = time.perf_counter() - started
+    report.add(f"{what}: pricing, seconds", took, sessions=number)
+
+
+def _measure(
+    report: Report,
+    what: str,
+    ask: Callable[..., Any],
+    lists: dict[str, dict[str, Any]],
+    asked: int,
+) -> None:
+    chance = random.Random(3)
+    taken: dict[str, list[float]] = {name: [] for name in lists}
+    for filters in lists.values():
+        ask(limit=PAGE, **filters)
+    for _ in range(asked):
+        # In turns, so that what else the machine does is everybody's.
+        for name, filters in lists.items():
+            order = chance.choice(("asc", "desc"))
+            started = time.perf_counter()
+            ask(limit=PAGE, order=order, **filters)
+            taken[name].append(time.perf_counter() - started)
+    plain = statistics.median(taken["newest first"])
+    for name, filters in lists.items():
+        values = sorted(taken[name])
+        p95 = values[int(len(values) * 0.95) - 1] * 1000
+        page, started = None, time.perf_counter()
+        for _ in range(WALK):
+            after = page.last_id if page is not None else None
+            page = ask(limit=PAGE, after=after, **filters)
+            if not page.has_more:
+                break
+        report.add(
+            f"{what}, {name}: p95, ms",
+            p95,
+            TARGET_MS,
+            at_most=True,
+            times_plain=statistics.median(values) / plain,
+            median_ms=statistics.median(values) * 1000,
+            walk_ms=(time.perf_counter() - started) * 1000,
+        )

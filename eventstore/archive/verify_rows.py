@@ -41,7 +41,7 @@ def row_problem(
         row.seq, row.direction, type_, event, frame, size or 0
     )
     if stored is not None:
-        key = load_key(type_, event)
+        key = load_key(type_, event, row.direction)
         is_marked = again and type_ in SUMMED and stored.load_key is None
         if key != stored.load_key and not is_marked:
             return f"its load_key is {key!r} by its frame, and the log says {stored.load_key!r}"

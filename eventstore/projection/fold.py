@@ -11,7 +11,7 @@ from eventstore.projection.conversation import comes_again
 from eventstore.projection.repeats import GROWING
 from eventstore.projection.state import LogEvent, SessionState
 from eventstore.realtime import catalogue
-from eventstore.realtime.frames import STORE, UNREADABLE
+from eventstore.realtime.frames import CLIENT, STORE, UNREADABLE
 from eventstore.realtime.session_clock import correction
 
 Handler = Callable[[SessionState, LogEvent, dict[str, Any]], None]
@@ -88,7 +88,7 @@ def advance(
         return
     if body is None:
         return
-    if type_ not in GROWING and comes_again(state, event, body):
+    if _is_made_up(state, event) or (type_ not in GROWING and comes_again(state, event, body)):
         return
     if type_ not in _QUIET:
         state.dirty.session = True
@@ -98,6 +98,17 @@ def advance(
         state.fold_errors += 1
         unforeseen.count(unforeseen.FOLD)
         state.diagnose(event, "fold_error", f"{type_}: {type(error).__name__}: {error}")
+
+
+def _is_made_up(state: SessionState, event: LogEvent) -> bool:
+    """Return True if a client says what only servers say: it could make up what answers cost."""
+    if event.direction != CLIENT or event.type in catalogue.CLIENT_TYPES:
+        return False
+    if event.type not in GROWING:
+        state.dirty.session = True
+        told = f"a client sent {event.type}: it counts for nothing"
+        state.diagnose(event, "not_the_clients", told)
+    return True
 
 
 def _correct_clock(state: SessionState, step: int) -> None:

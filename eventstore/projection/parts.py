@@ -6,6 +6,7 @@ from typing import Any
 
 from eventstore.projection.conversation import part_index
 from eventstore.realtime.catalogue import AUDIO_DELTAS, PART_DELTAS, SKIPPED_BY_REBUILD
+from eventstore.realtime.frames import CLIENT
 from eventstore.realtime.values import dumps, identifier, loads
 
 #: What an event is found by that is folded in its turn.
@@ -19,13 +20,16 @@ SUMMED = AUDIO_DELTAS & PART_DELTAS
 AUDIO_KEY, TRANSCRIPT_KEY = "a", "t"
 
 
-def load_key(type_: str, event: dict[str, Any] | None) -> str | None:
+def load_key(type_: str, event: dict[str, Any] | None, direction: str) -> str | None:
     """What to find an event by.
+
+    Args:
+        direction: who sent it: sums pass over audio that a client says to be the server's.
 
     Returns:
         `IN_ORDER`; the key of the part that a delta grows; None for an event that is not read.
     """
-    if type_ in SKIPPED_BY_REBUILD:
+    if type_ in SKIPPED_BY_REBUILD or (type_ in SUMMED and direction == CLIENT):
         return None
     return part_key(type_, event or {}) if type_ in PART_DELTAS else IN_ORDER
 

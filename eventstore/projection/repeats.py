@@ -6,8 +6,8 @@ type and response, or item, until the response is done, and among the last few o
 so a load of a state, which reads no more deltas than it needs, comes to the same answer as a fold
 of every event.
 
-Some servers give all events one id, which then names none: an id that `session.created` has as
-well, or the `response.created` of a delta's response, tells nothing.
+Some servers give several events one id, which then names none: one that came with two texts, or
+that `session.created` has as well, or the `response.created` of a delta's response.
 """
 
 from __future__ import annotations
@@ -31,20 +31,24 @@ _HEARD = "conversation.item.input_audio_transcription.delta"
 _TRANSCRIBED = "conversation.item.input_audio_transcription.completed"
 
 
+#: The hash of the text that came with an id; None where there were several.
+_Texts = dict[str, int | None]
+
+
 @dataclass(slots=True)
 class Repeats:
     """What is remembered of a session's server events, to know one that comes again.
 
     Attributes:
-        deltas: the hashes of those that came, by type and by response or item.
-        recent: the hashes of the last other events, oldest first.
+        deltas: the texts of those that came, by type and by response or item.
+        recent: the texts of the last other events, oldest first.
         created: the id of the event that began a response, and its seq; under "" the session's.
         done: the seq of the event that ended a response.
         last: the seq of the last event that came again; 0 for none.
     """
 
-    deltas: dict[tuple[str, str], set[int]] = field(default_factory=dict)
-    recent: dict[int, None] = field(default_factory=dict)
+    deltas: dict[tuple[str, str], _Texts] = field(default_factory=dict)
+    recent: _Texts = field(default_factory=dict)
     created: dict[str, tuple[str, int]] = field(default_factory=dict)
     done: dict[str, int] = field(default_factory=dict)
     last: int = 0
@@ -95,18 +99,14 @@ class Repeats:
         of = identifier(body.get("response_id")) or identifier(body.get("item_id")) or ""
         if self.done.get(of, seq) < seq or self._is_shared(seq, event_id, of):
             return False
-        seen = self.deltas.get((type_, of))
-        if seen is None:
-            self.deltas[type_, of] = {hashed}
-            return False
-        before = len(seen)
-        seen.add(hashed)
-        return len(seen) == before
+        texts = self.deltas.get((type_, of))
+        if texts is None:
+            texts = self.deltas[type_, of] = {}
+        return _comes_again(texts, event_id, hashed)
 
     def _is_recent(self, seq: int, type_: str, event_id: str, hashed: int) -> bool:
-        if hashed in self.recent:
+        if _comes_again(self.recent, event_id, hashed):
             return type_ == "session.created" or not self._is_shared(seq, event_id, "")
-        self.recent[hashed] = None
         if len(self.recent) > MAX_RECENT:
             del self.recent[next(iter(self.recent))]
         return False
@@ -134,3 +134,13 @@ class Repeats:
             self.done.setdefault(id_, seq)
             for growing in TEXT_DELTAS | AUDIO_DELTAS:
                 self.deltas.pop((growing, id_), None)
+
+
+def _comes_again(texts: _Texts, event_id: str, hashed: int) -> bool:
+    if event_id not in texts:
+        texts[event_id] = hashed
+        return False
+    if texts[event_id] == hashed:
+        return True
+    texts[event_id] = None
+    return False

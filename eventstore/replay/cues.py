@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from eventstore.projection.repeats import Repeats
-from eventstore.realtime.catalogue import RENAMED, canonical
-from eventstore.realtime.frames import UNREADABLE, parse
+from eventstore.realtime.catalogue import CLIENT_TYPES, RENAMED, canonical
+from eventstore.realtime.frames import CLIENT, UNREADABLE, parse
 from eventstore.realtime.outcomes import failure_of
 from eventstore.realtime.session_clock import SessionClock
 from eventstore.realtime.values import count, mapping, sequence, text
@@ -89,6 +89,8 @@ def _cues_of(stage: _Stage, event: StoredEvent) -> _Found:
         return
     handler = _HANDLERS.get(canonical(event.type))
     if handler is None or not isinstance(event.text, str):
+        return
+    if event.direction == CLIENT and event.type not in CLIENT_TYPES:
         return
     body = parse(event.text)
     if body is not None and not stage.repeats.is_repeated(

@@ -140,7 +140,7 @@ def decoded_rows(
         if state is not None and state.repeats.last == seq and type_ in SUMMED:
             key = None  # see audio_parts.py
         else:
-            key = load_key(type_, event)
+            key = load_key(type_, event, direction)
         if cipher is not None:
             row = StoredRow(seq, at, direction, type_, frame, offset, length, audio)
             frame, offset, audio = encrypted_row(cipher, row)

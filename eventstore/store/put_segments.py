@@ -168,7 +168,7 @@ def _columns(session_id: str, row: Row, cipher: Cipher | None) -> tuple[Any, ...
     seq, at, direction, type_, frame, offset, size, audio = row
     event = None if type_ == UNREADABLE else parse_stored(frame, offset, audio)
     length = size if offset is not None and offset >= 0 else None
-    key = load_key(type_, event)
+    key = load_key(type_, event, direction)
     if cipher is not None:
         frame, offset, audio = encrypted_row(cipher, row._replace(audio_bytes=length))
     return session_id, seq, at, direction, type_, frame, offset, length, key, audio

@@ -95,12 +95,12 @@ def test_a_delta_without_an_id_is_another_one(type_: str, delta: str, event_id: 
     assert part.audio is None or part.audio.chunks == 2
 
 
-def test_the_same_id_with_another_text_is_another_event() -> None:
+def test_an_id_that_came_with_two_texts_names_none() -> None:
     call = begun()
     for delta in ("one ", "two ", "one "):
         type_ = "response.output_audio_transcript.delta"
         call.server(type_, event_id="event_9", delta=delta, **IDS)
-    assert call.state.items["item_1"].parts[0].transcript_so_far() == "one two "
+    assert call.state.items["item_1"].parts[0].transcript_so_far() == "one two one "
 
 
 def test_what_the_client_sends_twice_was_asked_twice() -> None:

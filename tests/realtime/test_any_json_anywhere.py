@@ -45,7 +45,7 @@ def taken_apart(text: str) -> None:
     assert isinstance(decoded.type, str)
     # repr, since a NaN is not equal to itself.
     assert repr(parse_stored(*stored)) == repr(decoded.event)
-    key = load_key(decoded.type, decoded.event)
+    key = load_key(decoded.type, decoded.event, "server")
     assert key is None or "\0" not in key
     assert direction_of(decoded.event) in DIRECTIONS
     needs_input_bytes(SessionState("sess_1"), decoded.event)

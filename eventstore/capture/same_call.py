@@ -1,16 +1,20 @@
 """Recordings of one call by several connections, of which each billed thing is counted once.
 
 A relay records the connection of a call, and a sideband that joined it is recorded as well; or both
-are imported. The server tells both the same session's id, and the same responses. What was opened
-first counts; each of the others gets a note in its log, which says where its usage is counted,
-and what it alone has. By that note alone, usage of a session is left out: see
+are imported. The server tells both the same session's id and the same responses, at the same time,
+and each connection has something that the other has not: the client's audio, say. What was opened
+first counts; each of the others gets a note in its log, which says where its usage is counted, and
+what it alone has. By that note alone, usage of a session is left out: see
 `projection/session_billing.py`.
+
+A copy of a recording under another id, frame for frame, is a session of its own, as is a call that
+a server with ids of its own making, such as a replay server, answers again later.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,10 +23,13 @@ from eventstore.capture import notes
 from eventstore.errors import ErasedError, NotFoundError
 from eventstore.projection.session_billing import usage_ids
 from eventstore.projection.state import SessionState
+from eventstore.realtime.frames import STORE
 from eventstore.store.appender import append
 from eventstore.store.project import project_session
 from eventstore.store.query_sessions import state_at
+from eventstore.store.read_stream import read_events
 from eventstore.store.recordings_of_call import sessions_alike, stream_of
+from eventstore.store.sessions import find_head
 from eventstore.store.transaction import read
 
 if TYPE_CHECKING:
@@ -51,19 +58,29 @@ def note_same_calls(store: EventStore, session_id: str) -> str | None:
     Raises:
         DatabaseUnavailableError: what was not noted is noted the next time.
     """
-    recordings = sorted(_recordings(store, session_id), key=itemgetter(0, 1))
-    counted: set[str] = set()
-    first = recordings[0].session_id if len(recordings) > 1 else session_id
-    for recording in recordings:
-        state, ids = recording.state, usage_ids(recording.state)
-        only_here = frozenset(ids - counted)
-        counted |= ids
-        told = state.same_call == first and state.only_here == only_here
-        if recording.session_id != first and recording.is_closed and not told:
-            note = notes.same_call(first, only_here)
-            append(store.engine, None, recording.session_id, [note])
-            project_session(store.engine, recording.session_id)
-    return None if first == session_id else first
+    own = _recording(store, session_id)
+    if own is None:
+        return None
+    others = list(_others(store, own))
+    counting = sorted((r for r in others if r.state.same_call is None), key=itemgetter(0, 1))
+    if not counting:
+        return own.state.same_call
+    if counting[0][:2] < own[:2]:
+        first = counting[0].session_id
+        _note(store, own, first, [r for r in others if r[:2] < own[:2]])
+        return first
+    for other in counting:  # they ended before this one did
+        _note(store, other, session_id, [own, *(r for r in counting if r[:2] < other[:2])])
+    return None
+
+
+def _note(store: EventStore, own: _Recording, first: str, before: Iterable[_Recording]) -> None:
+    """Note in a recording's log that it is one of the call that another counts."""
+    counted = (r.state.only_here if r.state.same_call else usage_ids(r.state) for r in before)
+    only_here = frozenset(usage_ids(own.state).difference(*counted))
+    if own.is_closed and (own.state.same_call, own.state.only_here) != (first, only_here):
+        append(store.engine, None, own.session_id, [notes.same_call(first, only_here)])
+        project_session(store.engine, own.session_id)
 
 
 def note_ended(store: EventStore, session_id: str | None) -> None:
@@ -80,19 +97,50 @@ def note_ended(store: EventStore, session_id: str | None) -> None:
         unforeseen.note(_LOGGER, "looking for other recordings of a call", error)
 
 
-def _recordings(store: EventStore, session_id: str) -> Iterator[_Recording]:
-    """The recordings of one call, a session's own first; none where there are no others."""
+def _recording(store: EventStore, session_id: str) -> _Recording | None:
     with read(store.engine) as tx:
-        others = sessions_alike(tx, session_id)
-    server_id = None
-    for name in (session_id, *others) if others else ():
-        with read(store.engine) as tx:
-            stream = stream_of(tx, name)
-        try:
-            state = state_at(store.engine, name)
-        except (NotFoundError, ErasedError):
-            continue
-        server_id = state.server_id if name == session_id else server_id
+        stream = stream_of(tx, session_id)
+    try:
+        state = state_at(store.engine, session_id)
+    except (NotFoundError, ErasedError):
+        return None
+    if stream is None:
+        return None
+    return _Recording(stream.opened_at, session_id, stream.closed_at is not None, state)
+
+
+def _others(store: EventStore, own: _Recording) -> Iterator[_Recording]:
+    """Other recordings of the same call; none where it is a copy of one that counts."""
+    with read(store.engine) as tx:
+        names = sessions_alike(tx, own.session_id) if own.state.server_id else []
+    found = []
+    for other in filter(None, (_recording(store, name) for name in names)):
         # Responses of other calls may have equal ids, where servers do not make them unique.
-        if stream is not None and server_id is not None and state.server_id == server_id:
-            yield _Recording(stream.opened_at, name, stream.closed_at is not None, state)
+        if other.state.server_id != own.state.server_id or not _at_once(own.state, other.state):
+            continue
+        if other.state.same_call is None and _is_copy(store, own.session_id, other.session_id):
+            return
+        found.append(other)
+    yield from found
+
+
+def _at_once(one: SessionState, other: SessionState) -> bool:
+    """Whether two sessions were at the same time, as far as that is known."""
+    times = one.first_at, one.last_at, other.first_at, other.last_at
+    begun, ended, other_begun, other_ended = times
+    if begun is None or ended is None or other_begun is None or other_ended is None:
+        return True
+    return begun <= other_ended and other_begun <= ended
+
+
+def _is_copy(store: EventStore, one: str, other: str) -> bool:
+    """Whether two sessions have the same frames, as far as both go."""
+    both = (
+        (
+            (event.direction, event.text)
+            for event in read_events(store.engine, name, 1, find_head(store.engine, name) or 0)
+            if event.direction != STORE
+        )
+        for name in (one, other)
+    )
+    return all(first == second for first, second in zip(*both, strict=False))

@@ -145,7 +145,9 @@ def _warn(name: str, imported: list[Imported]) -> None:
 
 
 def _entry(name: str, imported: Imported, redact: bool) -> dict[str, Any]:
-    taken_out = {"redacted": imported.redacted} if redact else {}
+    told: dict[str, Any] = {"redacted": imported.redacted} if redact else {}
+    if imported.same_call is not None:
+        told["same_call"] = imported.same_call
     return {
         "session_id": imported.session_id,
         "events": imported.events,
@@ -153,8 +155,7 @@ def _entry(name: str, imported: Imported, redact: bool) -> dict[str, Any]:
         "added": imported.added,
         "status": "imported" if imported.added else "exists",
         "skipped_lines": imported.skipped_lines,
-        "same_call": imported.same_call,
-        **taken_out,
+        **told,
         "file": name,
         "format": imported.format,
         "warnings": list(imported.warnings),
@@ -173,7 +174,7 @@ def _print_imported(done: list[dict[str, Any]], failed: int, files: int) -> None
 
 def _remark(entry: dict[str, Any]) -> str:
     remark = "imported" if entry["added"] else "was there already; nothing added"
-    if entry["same_call"]:
+    if entry.get("same_call"):
         remark += f"; the same call as {entry['same_call']}, where its usage is counted"
     if entry["skipped_lines"]:
         remark += f"; {entry['skipped_lines']} unreadable lines left out"

@@ -61,6 +61,7 @@ def test_what_both_heard_counts_once(
 ) -> None:
     with Recorder(database_url, spool=tmp_path / "spool") as recorder:
         relayed, joined = opened(recorder), opened(recorder)
+        relayed.record("client", '{"type":"response.create"}')
         answer("resp_1", relayed, joined)
         answer("resp_2", relayed, joined)
         answer("resp_3", joined)  # the first one's connection was lost before
@@ -79,6 +80,7 @@ def test_what_both_heard_counts_once(
 def test_one_that_is_erased_takes_its_usage_with_it(database_url: str, tmp_path: Path) -> None:
     with Recorder(database_url, spool=tmp_path / "spool") as recorder:
         relayed, joined = opened(recorder), opened(recorder)
+        relayed.record("client", '{"type":"response.create"}')
         answer("resp_1", relayed, joined)
         end(relayed, joined)
     with EventStore(database_url) as store:

@@ -68,9 +68,10 @@ def input_format(session: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _rate_of_pcm16(session: dict[str, Any]) -> int | None:
-    """What `pcm16` means to a server that calls PCM at 24 kHz by a name of its own."""
+    """What `pcm16` means to Qwen's servers, which are told by a model or by a name of their own."""
     formats = (session.get("input_audio_format"), session.get("output_audio_format"))
-    return _QWEN_RATE if _QWEN_PCM in formats else None
+    is_qwen = _QWEN_PCM in formats or (text(session.get("model")) or "").lower().startswith("qwen")
+    return _QWEN_RATE if is_qwen else None
 
 
 def output_format(session: dict[str, Any]) -> dict[str, Any] | None:

@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 # Some tests wait most of their time: half as many again as there are cores keep those busy.
 WORKERS ?= $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )))
 
+# Tests run hundreds of commands; where no bytecode is kept, each of them compiles the package anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test check format bench endurance docs vendor pictures demo-call clean
 
 demo: $(VENV)/.installed

@@ -9,14 +9,12 @@ from __future__ import annotations
 import logging
 import os
 import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from itertools import count
-from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Condition, Lock, Thread
@@ -24,6 +22,7 @@ from typing import Any
 
 from eventstore.capture.message_unpacking import Message, size_of
 from eventstore.capture.recorder import MEMORY, Counters
+from eventstore.capture.recorder_start import start_child
 from eventstore.capture.recorder_words import AT_ONCE_SIZE, OVERHEAD, in_bounds, size_of_word
 from eventstore.capture.remote_session import RemoteSession
 from eventstore.errors import EventStoreError
@@ -250,18 +249,9 @@ class RecorderProcess:
             self._put("gap", session.number, "overflow", {"frames": session.missed})
             session.missed = {}
 
-    # The other process
-
     def _start(self) -> tuple[Connection, subprocess.Popen[bytes], Path]:
-        ours, theirs = Pipe()
+        ours, process = start_child()
         # The database's URL may hold a password: it goes over the pipe.
-        process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "eventstore.capture.recorder_child", str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": _path()},
-        )
-        theirs.close()
         ours.send(self._asked)
         try:
             # It may log, of what others have left in the spool, before it is ready.
@@ -407,9 +397,3 @@ class RecorderProcess:
 def _faults(before: Counters, there: Counters) -> tuple[int, ...]:
     """The last three counters, of all processes."""
     return tuple(map(sum, zip(before[-3:], there[-3:], strict=True)))
-
-
-def _path() -> str:
-    """Where the other process finds this package: where this one did."""
-    here = str(Path(__file__).parents[2])
-    return os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))

@@ -10,9 +10,10 @@ from contextlib import asynccontextmanager, suppress
 
 from eventstore.capture.recorder import Recorder
 from eventstore.capture.recorder_process import RecorderProcess
-from eventstore.capture.relay_connection import Connection, OnEvent, Shared
+from eventstore.capture.relay_connection import Connection
 from eventstore.capture.relay_metrics import Counts
 from eventstore.capture.relay_request import parse_upstream
+from eventstore.capture.relay_shared import OnEvent, Shared
 from eventstore.capture.unpacking_thread import UnpackingThread
 from eventstore.hosts import Visitors, parse_origin
 

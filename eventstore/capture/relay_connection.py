@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from http import HTTPStatus
 
 from eventstore import unforeseen
-from eventstore.capture.recorder import Recorder
-from eventstore.capture.recorder_process import RecorderProcess
 from eventstore.capture.relay_metadata import read_metadata, session_notes, shown_query
-from eventstore.capture.relay_metrics import Counts, exposition, health
+from eventstore.capture.relay_metrics import exposition, health
 from eventstore.capture.relay_passing import LINGER, Passing
 from eventstore.capture.relay_pipe import HIGH_WATER, Deadline, Side
 from eventstore.capture.relay_request import (
@@ -29,67 +26,17 @@ from eventstore.capture.relay_request import (
     request_head,
     upstream_target,
 )
+from eventstore.capture.relay_shared import Shared
 from eventstore.capture.relay_tee import Tee
-from eventstore.capture.unpacking_thread import UnpackingThread
-from eventstore.hosts import Visitors
 from eventstore.realtime.frames import CLIENT, SERVER
-from eventstore.realtime.unfinished import Unfinished
 
 _LOGGER = logging.getLogger("eventstore.relay")
-#: Told what happens in words, with the connection's number.
-OnEvent = Callable[[int, str], None]
 
 # Seconds for a client to send its request, and for a refused one to read why.
 _HEAD_TIMEOUT, _ANSWER_TIMEOUT = 30.0, 2.0
 _OWN_PATHS = ("/healthz", "/metrics")
 # Connections without one to the upstream: that have not asked yet, or read why they are refused.
 _WAITING = 256
-
-
-@dataclass
-class Shared:
-    """What all connections of a relay share.
-
-    Attributes:
-        tls: for the upstream; None where that has none.
-        connect_timeout: seconds for the upstream to answer a handshake.
-        durable: pass messages on only once they are committed.
-        metadata: set on every session.
-        unpacking: unpacks large messages.
-        visitors: who may ask.
-        max_calls: how many connections may have one to the upstream at once.
-        unfinished: counts the bytes of unfinished messages.
-        live: the connections under way.
-        calls: those of them that have one to the upstream, or are about to.
-        waiting: those that have not asked for one, the oldest first.
-        idle: set while there are none.
-        connections: how many there have been.
-        draining: whether no more are taken.
-    """
-
-    recorder: Recorder | RecorderProcess
-    upstream: Upstream
-    tls: ssl.SSLContext | None
-    connect_timeout: float
-    durable: bool
-    metadata: Mapping[str, str]
-    on_event: OnEvent
-    unpacking: UnpackingThread
-    visitors: Visitors
-    max_calls: int
-    unfinished: Unfinished = field(default_factory=Unfinished)
-    counts: Counts = field(default_factory=Counts)
-    live: set[Connection] = field(default_factory=set)
-    calls: set[Connection] = field(default_factory=set)
-    waiting: dict[Connection, None] = field(default_factory=dict)
-    idle: asyncio.Event = field(default_factory=asyncio.Event)
-    connections: int = 0
-    draining: bool = False
-
-    @property
-    def sessions(self) -> int:
-        """How many sessions are under way."""
-        return sum(connection.tee is not None for connection in self.live)
 
 
 class Connection:

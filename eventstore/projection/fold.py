@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from eventstore import unforeseen
-from eventstore.projection import conversation, responses, session, speech, transcription
+from eventstore.projection import conversation, playback, responses, session, speech, transcription
 from eventstore.projection.conversation import comes_again
 from eventstore.projection.repeats import GROWING
 from eventstore.projection.state import LogEvent, SessionState
@@ -23,6 +23,7 @@ HANDLERS: dict[str, Handler] = {
     **conversation.HANDLERS,
     **transcription.HANDLERS,
     **responses.HANDLERS,
+    **playback.HANDLERS,
 }
 
 # Both names of each type, so that the hot loop looks up once.

@@ -76,7 +76,8 @@ def _growing_response(state: SessionState, event: LogEvent, response_id: str) ->
     return response
 
 
-def _response_of(state: SessionState, event: LogEvent, body: dict[str, Any]) -> Response | None:
+def response_of(state: SessionState, event: LogEvent, body: dict[str, Any]) -> Response | None:
+    """The response that an event names; None where it names none."""
     response_id = identifier(body.get("response_id"))
     return None if response_id is None else _growing_response(state, event, response_id)
 
@@ -304,10 +305,11 @@ def _audio_delta(state: SessionState, event: LogEvent, body: dict[str, Any]) -> 
         touch(state, item)
     response = state.responses.get(item.response_id or "")
     if response is not None and response.first_audio_seq is None:
-        _first_audio(state, event, response)
+        first_audio(state, event, response)
 
 
-def _first_audio(state: SessionState, event: LogEvent, response: Response) -> None:
+def first_audio(state: SessionState, event: LogEvent, response: Response) -> None:
+    """Note when the first sound of a response came, and what the user had said before."""
     response.first_audio_at, response.first_audio_seq = event.at, event.seq
     response.speech_ended_at, state.speech_ended_at = state.speech_ended_at, None
     response.speech_ended_seq = state.speech_ended_seq
@@ -353,30 +355,6 @@ def _arguments_done(state: SessionState, event: LogEvent, body: dict[str, Any]) 
         item.call_seq = event.seq
 
 
-def _playback_started(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
-    response = _response_of(state, event, body)
-    if response is None:
-        return
-    response.playback_started_at = event.at
-    # Over WebRTC and SIP the audio itself never crosses this connection.
-    if response.first_audio_seq is None:
-        _first_audio(state, event, response)
-
-
-def _playback_stopped(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
-    response = _response_of(state, event, body)
-    if response is not None:
-        response.playback_stopped_at = event.at
-
-
-def _playback_cleared(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
-    response = _response_of(state, event, body)
-    if response is not None:
-        response.playback_stopped_at = event.at
-        response.cleared_seq = event.seq
-        state.interrupted.add(response.id)
-
-
 HANDLERS = {
     "response.create": _create,
     "response.created": _created,
@@ -396,7 +374,4 @@ HANDLERS = {
     "response.function_call_arguments.done": _arguments_done,
     "response.mcp_call_arguments.delta": _arguments_delta,
     "response.mcp_call_arguments.done": _arguments_done,
-    "output_audio_buffer.started": _playback_started,
-    "output_audio_buffer.stopped": _playback_stopped,
-    "output_audio_buffer.cleared": _playback_cleared,
 }

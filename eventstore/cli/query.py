@@ -43,6 +43,9 @@ from eventstore.store.filters import ResponseSort, SessionSort, SessionStatus
 from eventstore.store.query_responses import Page
 from eventstore.times import now
 
+#: What lists are sorted by and only a summary shows.
+_SUMMED = ("cost", "latency", "turns")
+
 
 @click.command()
 @click.option("--live", is_flag=True, help="Only those that are open, and what goes on in them.")
@@ -82,7 +85,7 @@ def sessions(
       eventstore sessions --metadata customer=42
       eventstore sessions --since 2026-05-01 --model gpt-realtime --json
       eventstore sessions --text '"my order"' --status interrupted --summary
-      eventstore sessions --tool cancel_order --min-duration 60 --sort cost --summary
+      eventstore sessions --tool cancel_order --min-duration 60 --sort cost
       eventstore sessions --live
     """
     with open_store(url) as store:
@@ -93,7 +96,7 @@ def sessions(
             order=order,
             sort=sort,
             live=live,
-            summary=summary,
+            summary=summary or (sort in _SUMMED and not as_json),
             **given(filters),
         )
         if live and not as_json and has_screen():

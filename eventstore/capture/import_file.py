@@ -273,7 +273,8 @@ def _import_part(
         told = chain(redaction.with_note(frames), noted)
         done = store.append(session_id, told, expected_seq=0, close=True)
         added = 0 if done.repeated else done.last_seq
-    same_call = note_same_calls(store, session_id)
+    # What a store exported is the same session here, event for event.
+    same_call = None if part.is_exported else note_same_calls(store, session_id)
     responses = count_responses(store.engine, session_id)
     redacted = redaction.secrets - before
     return Imported(

@@ -27,6 +27,7 @@ class Part(NamedTuple):
         metadata: what the store's notes in it say.
         made_id: an id made of its contents.
         responses: the ids of its responses, a thousand at most.
+        is_exported: a store exported it, with all that is to be noted of it.
     """
 
     first: int
@@ -35,6 +36,7 @@ class Part(NamedTuple):
     metadata: dict[str, str]
     made_id: str
     responses: frozenset[str]
+    is_exported: bool
 
 
 @dataclass
@@ -49,6 +51,7 @@ class _Survey:
     digest: Any = field(default_factory=hashlib.sha256)
     digest_behind: Any = field(default_factory=hashlib.sha256)
     responses: set[str] = field(default_factory=set)
+    is_exported: bool = False
 
     def part(self, last: int) -> Part:
         """The connection, ending at a frame."""
@@ -56,7 +59,8 @@ class _Survey:
             self.digest.update(self.digest_behind.digest())
         made = made_id(self.digest.hexdigest())
         id_ = self.stored_as or self.server_id or made
-        return Part(self.first, last, id_, self.metadata, made, frozenset(self.responses))
+        responses = frozenset(self.responses)
+        return Part(self.first, last, id_, self.metadata, made, responses, self.is_exported)
 
 
 def survey(recording: Recording, keep_going: bool, redaction: Redaction) -> tuple[list[Part], int]:
@@ -91,6 +95,7 @@ def survey(recording: Recording, keep_going: bool, redaction: Redaction) -> tupl
                 part = _Survey(index)
             if index == part.first:
                 part.stored_as = place.session_id
+                part.is_exported = True
         elif kind == "created" and _is_another(named, part.server_id, part.closed_at is not None):
             last = part.closed_at if part.closed_at is not None else index - 1
             behind, part.digest_behind = part.digest_behind, hashlib.sha256()

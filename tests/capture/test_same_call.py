@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.rows import read_model_rows
 
-from eventstore import EventStore, Recorder
+from eventstore import EventStore, Frame, Recorder
 from eventstore.capture.session_recorder import SessionRecorder
 from eventstore.times import now
 
@@ -88,3 +90,20 @@ def test_one_that_is_erased_takes_its_usage_with_it(database_url: str, tmp_path:
         assert responses_of(store) == {}
         (left,) = store.stream_ids()
         assert store.session(left)["eventstore"]["same_call"] == "sess_1"
+
+
+def test_what_was_exported_is_the_same_elsewhere(
+    store: EventStore, tmp_path: Path, sqlite_template: Path
+) -> None:
+    for name, asked in (("one", "{}"), ("other", '{"type":"response.create"}')):
+        created = {"type": "session.created", "session": {"id": "sess_1"}}
+        done = {"type": "response.done", "response": {"id": "resp_1", "usage": USAGE}}
+        texts = (json.dumps(created), asked, json.dumps(done))
+        store.append(name, [Frame("server", text) for text in texts], close=True)
+    shutil.copyfile(sqlite_template, tmp_path / "elsewhere.db")
+    with EventStore(f"sqlite:///{tmp_path}/elsewhere.db") as elsewhere:
+        for name in ("one", "other"):
+            content = b"".join(store.export(name))
+            (found,) = elsewhere.import_file(io.BytesIO(content))
+            assert found.same_call is None
+            assert b"".join(elsewhere.export(name)) == content

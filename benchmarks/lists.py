@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.databases import Databases, settings_of
+from benchmarks.databases import Databases
+from benchmarks.filled import filled_stores
 from benchmarks.options import Options
-from benchmarks.query_fill import fill
 from benchmarks.report import Report
-from benchmarks.rounds import progress, settle
+from benchmarks.rounds import progress
 from eventstore import EventStore
 
 TARGET_MS = 50.0
@@ -66,17 +66,11 @@ def run(databases: Databases, options: Options) -> Report:
     """Measure on each database."""
     report = Report("lists", "lists: pages of 20 by figures, and as many times the plain list")
     size = max(2000, options.events(1_000_000))
-    for backend in databases.backends(options.backends):
-        with databases.fresh(backend) as url:
-            fill(databases, backend, url, size)
-            settle()
-            with EventStore(url) as store:
-                report.notes[backend] = settings_of(store.engine)
-                what = f"{size:,}, {backend}"
-                _price(store, report, what)
-                asked = options.rounds(ASKED)
-                _measure(report, f"{what}: sessions", store.sessions, SESSIONS, asked)
-                _measure(report, f"{what}: responses", store.responses, RESPONSES, asked)
+    for store, _, what, _ in filled_stores(databases, options, report, size):
+        _price(store, report, what)
+        asked = options.rounds(ASKED)
+        _measure(report, f"{what}: sessions", store.sessions, SESSIONS, asked)
+        _measure(report, f"{what}: responses", store.responses, RESPONSES, asked)
     return report
 
 

@@ -6,11 +6,12 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.databases import SQLITE, Databases, settings_of
+from benchmarks.databases import SQLITE, Databases
+from benchmarks.filled import filled_stores
 from benchmarks.options import Options
-from benchmarks.query_fill import Filled, fill
+from benchmarks.query_fill import Filled
 from benchmarks.report import Report
-from benchmarks.rounds import in_turns, progress, ratio, settle
+from benchmarks.rounds import in_turns, progress, ratio
 from eventstore import EventStore
 from eventstore.store.filters import ResponseFilter, ResponsePaging, checked
 from eventstore.store.query_responses import responses_sql
@@ -46,13 +47,8 @@ def run(databases: Databases, options: Options) -> Report:
     report = Report("query", "query: a page of 20 by metadata, in lookups by primary key")
     for count in (10_000, 1_000_000):
         size = max(2000, options.events(count))
-        for backend in databases.backends(options.backends):
-            with databases.fresh(backend) as url:
-                filled = fill(databases, backend, url, size)
-                settle()
-                with EventStore(url) as store:
-                    report.notes[backend] = settings_of(store.engine)
-                    _measure(store, options, report, f"{size:,}, {backend}", filled)
+        for store, _, what, filled in filled_stores(databases, options, report, size):
+            _measure(store, options, report, what, filled)
     return report
 
 

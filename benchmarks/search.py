@@ -11,11 +11,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-from benchmarks.databases import SQLITE, Databases, settings_of, warm
+from benchmarks.databases import SQLITE, Databases, warm
+from benchmarks.filled import filled_stores
 from benchmarks.options import Options
-from benchmarks.query_fill import fill
 from benchmarks.report import Report
-from benchmarks.rounds import progress, settle, timed
+from benchmarks.rounds import progress, timed
 from eventstore import EventStore
 from eventstore.realtime.values import loads
 from eventstore.store.transaction import Transaction, read
@@ -82,14 +82,9 @@ def run(databases: Databases, options: Options) -> Report:
     """Ask for each kind of words on each database."""
     report = Report("search", "search: 95th percentile of a page of 20, by what is looked for")
     size = max(2000, options.events(1_000_000))
-    for backend in databases.backends(options.backends):
-        with databases.fresh(backend) as url:
-            fill(databases, backend, url, size, is_mixed=True)
-            settle()
-            with EventStore(url) as store:
-                warm(url)
-                report.notes[backend] = settings_of(store.engine)
-                _measure(store, report, f"{size:,}, {backend}")
+    for store, url, what, _ in filled_stores(databases, options, report, size, is_mixed=True):
+        warm(url)
+        _measure(store, report, what)
     return report
 
 

@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.databases import Databases, driver_connection, settings_of
+from benchmarks.databases import Databases, driver_connection
+from benchmarks.filled import filled_stores
 from benchmarks.options import Options
-from benchmarks.query_fill import fill
 from benchmarks.report import Report
-from benchmarks.rounds import progress, settle
+from benchmarks.rounds import progress
 from eventstore import EventStore
 
 TARGET_MS = 300.0
@@ -34,13 +34,8 @@ def run(databases: Databases, options: Options) -> Report:
     """Measure on each database: from rows, then from sums, then with the last day's from rows."""
     report = Report("usage", "usage: p95 of what a page of usage asks, in process")
     size = options.events(1_000_000)
-    for backend in databases.backends(options.backends):
-        with databases.fresh(backend) as url:
-            fill(databases, backend, url, size)
-            settle()
-            with EventStore(url) as store:
-                report.notes[backend] = settings_of(store.engine)
-                _measure(store, url, report, f"{size:,}, {backend}")
+    for store, url, what, _ in filled_stores(databases, options, report, size):
+        _measure(store, url, report, what)
     return report
 
 

@@ -7,7 +7,9 @@ masked.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+from sqlalchemy import Engine
 
 from eventstore.conversations import Conversations
 from eventstore.errors import DatabaseUnavailableError
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from eventstore.replay.cues import Cue
     from eventstore.replay.reseed import AssistantAs, Reseed
 
+Found = TypeVar("Found")
+
 
 class LogQueries(Conversations):
     """The verbs that read one session's log: for `Queries`, which see a scope."""
@@ -42,6 +46,13 @@ class LogQueries(Conversations):
             raise no_session(session_id)
         if self.scope is not None and not is_in_scope(self.engine, session_id, self.scope):
             raise no_session(session_id)
+
+    def _found(self, session_id: str, find: Callable[[Engine, str], Found | None]) -> Found:
+        self._see(session_id)
+        found = find(self.engine, session_id)
+        if found is None:
+            raise no_session(session_id)
+        return found
 
     def metadata(self, session_id: str) -> dict[str, str]:
         """The metadata that was set on a session."""
@@ -54,11 +65,7 @@ class LogQueries(Conversations):
         Raises:
             NotFoundError: there is no such session. ErasedError: it was erased.
         """
-        self._see(session_id)
-        head = find_head(self.engine, session_id)
-        if head is None:
-            raise no_session(session_id)
-        return head
+        return self._found(session_id, find_head)
 
     def version(self, session_id: str) -> Version:
         """Another one, and what was made of a session before is void.
@@ -66,11 +73,7 @@ class LogQueries(Conversations):
         Raises:
             NotFoundError: there is no such session. ErasedError: it was erased.
         """
-        self._see(session_id)
-        version = find_version(self.engine, session_id)
-        if version is None:
-            raise no_session(session_id)
-        return version
+        return self._found(session_id, find_version)
 
     def events(
         self,

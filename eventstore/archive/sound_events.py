@@ -8,9 +8,10 @@ from eventstore.archive import input_events, output_events
 from eventstore.archive.audio_formats import decode_base64
 from eventstore.archive.session_sound import Json, SessionSound
 from eventstore.projection.repeats import Repeats
-from eventstore.realtime.catalogue import AUDIO_DELTAS, CLIENT_TYPES, INPUT_AUDIO, canonical
-from eventstore.realtime.frames import CLIENT, parse
+from eventstore.realtime.catalogue import AUDIO_DELTAS, INPUT_AUDIO, canonical
+from eventstore.realtime.frames import parse
 from eventstore.realtime.values import mapping
+from eventstore.store.counted_events import counted_body
 from eventstore.store.read_stream import StoredEvent
 
 #: Metadata may be set long after the call.
@@ -25,14 +26,8 @@ def collect(events: Iterable[StoredEvent]) -> SessionSound:
             continue
         sound.now = (sound.clock.moment(event.at), sound.live_end + sound.shift)
         handler = _HANDLERS.get(canonical(event.type))
-        if handler is None or not isinstance(event.text, str):
-            continue
-        if event.direction == CLIENT and event.type not in CLIENT_TYPES:
-            continue
-        body = parse(event.text)
-        if body is not None and not repeats.is_repeated(
-            event.seq, event.direction, event.type, body, event.text
-        ):
+        body = counted_body(repeats, event) if handler is not None else None
+        if handler is not None and body is not None:
             handler(sound, event, body)
     return sound
 

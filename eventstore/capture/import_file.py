@@ -309,6 +309,7 @@ def _compare(store: EventStore, session_id: str, frames: Iterator[Frame], count:
     Metadata that was set on the stored session later does not count.
     """
     same = 0
+    kind = InvalidInputError
     stored = store.events(session_id)
     event = None
     for frame in frames:
@@ -325,8 +326,7 @@ def _compare(store: EventStore, session_id: str, frames: Iterator[Frame], count:
     elif event is None or event.direction == STORE:
         what = f"this one goes on behind its {same}"
     else:
-        what = f"it differs at event {same + 1}"
-    kind = AnotherSessionError if what.startswith("it differs") else InvalidInputError
+        kind, what = AnotherSessionError, f"it differs at event {same + 1}"
     raise kind(
         f"another session is stored as {session_id} ({what});"
         " import this one under an id of its own: --session-id NEW_ID"

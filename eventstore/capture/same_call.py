@@ -14,21 +14,22 @@ a server with ids of its own making, such as a replay server, answers again late
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from eventstore import unforeseen
 from eventstore.capture import notes
-from eventstore.errors import ErasedError, NotFoundError
+from eventstore.errors import EventStoreError
 from eventstore.projection.session_billing import usage_ids
 from eventstore.projection.state import SessionState
 from eventstore.realtime.frames import STORE
 from eventstore.store.appender import append
+from eventstore.store.outages import is_outage
 from eventstore.store.project import project_session
 from eventstore.store.query_sessions import state_at
 from eventstore.store.read_stream import read_events
-from eventstore.store.recordings_of_call import sessions_alike, stream_of
+from eventstore.store.recordings_of_call import notes_of, sessions_alike, stream_of
 from eventstore.store.sessions import find_head
 from eventstore.store.transaction import read
 
@@ -58,10 +59,13 @@ def note_same_calls(store: EventStore, session_id: str) -> str | None:
     Raises:
         DatabaseUnavailableError: what was not noted is noted the next time.
     """
-    own = _recording(store, session_id)
-    if own is None:
-        return None
-    others = list(_others(store, own))
+    with read(store.engine) as tx:
+        told = notes_of(tx, session_id)
+        alike = sessions_alike(tx, session_id, told.get("server_id"))
+    own = _recording(store, session_id) if alike else None
+    if own is None:  # nearly always
+        return told.get("same_call")
+    others = _others(store, own, alike)
     counting = sorted((r for r in others if r.state.same_call is None), key=itemgetter(0, 1))
     if not counting:
         return own.state.same_call
@@ -102,26 +106,30 @@ def _recording(store: EventStore, session_id: str) -> _Recording | None:
         stream = stream_of(tx, session_id)
     try:
         state = state_at(store.engine, session_id)
-    except (NotFoundError, ErasedError):
+    except EventStoreError as error:  # erased meanwhile, or damaged: that is no other's trouble
+        if is_outage(error):
+            raise
         return None
     if stream is None:
         return None
     return _Recording(stream.opened_at, session_id, stream.closed_at is not None, state)
 
 
-def _others(store: EventStore, own: _Recording) -> Iterator[_Recording]:
-    """Other recordings of the same call; none where it is a copy of one that counts."""
-    with read(store.engine) as tx:
-        names = sessions_alike(tx, own.session_id) if own.state.server_id else []
+def _others(store: EventStore, own: _Recording, alike: Iterable[str]) -> list[_Recording]:
+    """Other recordings of the same call; none where it is a copy of one that counts.
+
+    Args:
+        alike: the sessions that may be some.
+    """
     found = []
-    for other in filter(None, (_recording(store, name) for name in names)):
-        # Responses of other calls may have equal ids, where servers do not make them unique.
+    for other in filter(None, (_recording(store, name) for name in alike)):
+        # What lists tell of a server's id may be cut.
         if other.state.server_id != own.state.server_id or not _at_once(own.state, other.state):
             continue
         if other.state.same_call is None and _is_copy(store, own.session_id, other.session_id):
-            return
+            return []
         found.append(other)
-    yield from found
+    return found
 
 
 def _at_once(one: SessionState, other: SessionState) -> bool:

@@ -11,7 +11,7 @@ from eventstore.projection.conversation import comes_again
 from eventstore.projection.repeats import GROWING
 from eventstore.projection.state import LogEvent, SessionState
 from eventstore.realtime import catalogue
-from eventstore.realtime.frames import CLIENT, STORE, UNREADABLE
+from eventstore.realtime.frames import STORE, UNREADABLE
 from eventstore.realtime.session_clock import correction
 
 Handler = Callable[[SessionState, LogEvent, dict[str, Any]], None]
@@ -102,8 +102,8 @@ def advance(
 
 
 def _is_made_up(state: SessionState, event: LogEvent) -> bool:
-    """Return True if a client says what only servers say: it could make up what answers cost."""
-    if event.direction != CLIENT or event.type in catalogue.CLIENT_TYPES:
+    """Return True if a client says what only servers say, and note that."""
+    if not catalogue.is_made_up(event.direction, event.type):
         return False
     if event.type not in GROWING:
         state.dirty.session = True

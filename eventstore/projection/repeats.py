@@ -27,6 +27,7 @@ EVENT_ID = '"event_id"'
 #: Deltas of a response or item: where one has no effect when it comes, it may have when it comes
 #: again. Those of a translation are of neither, and are known as other events are.
 GROWING = DELTAS - {"session.output_audio.delta"}
+_OF_RESPONSES = TEXT_DELTAS | AUDIO_DELTAS
 _HEARD = "conversation.item.input_audio_transcription.delta"
 _TRANSCRIBED = "conversation.item.input_audio_transcription.completed"
 
@@ -132,7 +133,7 @@ class Repeats:
                 self.created.setdefault(id_, (event_id, seq))
                 return
             self.done.setdefault(id_, seq)
-            for growing in TEXT_DELTAS | AUDIO_DELTAS:
+            for growing in _OF_RESPONSES:
                 self.deltas.pop((growing, id_), None)
 
 

@@ -226,6 +226,11 @@ def is_known(type_: str) -> bool:
     return canonical(type_) in FOLDED or type_ in NO_EFFECT
 
 
+def is_made_up(direction: str, type_: str) -> bool:
+    """Whether a client says what only servers say: it could make up answers, and their cost."""
+    return direction == CLIENT and type_ not in CLIENT_TYPES
+
+
 def direction_of(event: dict[str, Any] | None) -> str:
     """Who sends an event, by its type; the server where it cannot be told."""
     type_ = event.get("type") if event is not None else None

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from eventstore.projection.repeats import Repeats
-from eventstore.realtime.catalogue import CLIENT_TYPES, RENAMED, canonical
-from eventstore.realtime.frames import CLIENT, UNREADABLE, parse
+from eventstore.realtime.catalogue import RENAMED, canonical
+from eventstore.realtime.frames import UNREADABLE
 from eventstore.realtime.outcomes import failure_of
 from eventstore.realtime.session_clock import SessionClock
 from eventstore.realtime.values import count, mapping, sequence, text
+from eventstore.store.counted_events import counted_body
 from eventstore.store.read_stream import StoredEvent
 
 Kind = Literal[
@@ -88,14 +89,8 @@ def _cues_of(stage: _Stage, event: StoredEvent) -> _Found:
         yield "unreadable", None, f"a frame of {size} characters that is no event", None
         return
     handler = _HANDLERS.get(canonical(event.type))
-    if handler is None or not isinstance(event.text, str):
-        return
-    if event.direction == CLIENT and event.type not in CLIENT_TYPES:
-        return
-    body = parse(event.text)
-    if body is not None and not stage.repeats.is_repeated(
-        event.seq, event.direction, event.type, body, event.text
-    ):
+    body = counted_body(stage.repeats, event) if handler is not None else None
+    if handler is not None and body is not None:
         yield from handler(stage, body)
 
 

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from eventstore.errors import ClosedError, ForkError
 from eventstore.store import forks, inherited
 from eventstore.store.driver_errors import unavailable
-from eventstore.store.drivers import error_classes
+from eventstore.store.drivers import driver_errors, error_classes
 from eventstore.store.engine_options import keys_of
 
 #: Name of the engine's option that holds its `Connections`.
@@ -102,7 +102,7 @@ class Connections:
             pass
         try:
             proxy = engine.raw_connection()
-        except error_classes(SQLAlchemyError, sqlite3.Error, "Error") as error:
+        except driver_errors(SQLAlchemyError) as error:
             raise unavailable(error) from error
         return Held(proxy, proxy.driver_connection)
 

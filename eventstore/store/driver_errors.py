@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from eventstore.errors import DatabaseUnavailableError, EventStoreError, TimeLimitError
-from eventstore.store.drivers import error_classes
+from eventstore.store.drivers import driver_errors, error_classes
 from eventstore.store.undecodable import SAID
 
 
@@ -20,7 +19,7 @@ def translated() -> Iterator[None]:
         yield
     except EventStoreError:
         raise
-    except error_classes(SQLAlchemyError, sqlite3.Error, "Error") as error:
+    except driver_errors(SQLAlchemyError) as error:
         raise unavailable(error) from error
 
 

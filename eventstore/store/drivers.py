@@ -29,6 +29,6 @@ def error_classes(*named: type[Exception] | str) -> Classes:
     return tuple(found)
 
 
-def driver_errors() -> Classes:
-    """Return the classes that all errors of the loaded drivers are of."""
-    return error_classes(sqlite3.Error, "Error")
+def driver_errors(*more: type[Exception]) -> Classes:
+    """Return the classes that all errors of the loaded drivers are of, and more classes."""
+    return error_classes(sqlite3.Error, "Error", *more)

@@ -150,7 +150,8 @@ def _fold_unsealed(
 
 def mark_repeats(tx: Transaction, session_id: str, seq: int) -> None:
     """Mark deltas of audio that were delivered twice, where rows up to a seq were written anew."""
-    _fold_unsealed(tx, session_id, seq, folded=0, projects=True)
+    if may_repeat(tx, session_id, 0, seq):
+        mark_repeated(tx, session_id, _fold_on(tx, SessionState(session_id), seq))
 
 
 def catch_up_state(tx: Transaction, state: SessionState, seq: int) -> None:

@@ -15,7 +15,6 @@ from eventstore.projection.parts import load_key
 from eventstore.realtime.frames import UNREADABLE, parse_stored
 from eventstore.segments.rows import Row
 from eventstore.store.append_to_stream import insert_events
-from eventstore.store.audio_parts import may_repeat
 from eventstore.store.erasures import count_erasures, refuse_erased
 from eventstore.store.left_bytes import note_left, note_moved
 from eventstore.store.load_state import mark_repeats
@@ -121,8 +120,7 @@ def put_events(
         note_left(tx, session_id)
         tx.run(DELETE_SEGMENTS, (session_id, 1))
         tx.run(SET_SEALED, (None, session_id))
-        if may_repeat(tx, session_id, 0, sealed_seq):
-            mark_repeats(tx, session_id, sealed_seq)
+        mark_repeats(tx, session_id, sealed_seq)
 
 
 def put_bytes(engine: Engine, session_id: str, placed: Iterable[Placed]) -> None:

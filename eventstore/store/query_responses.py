@@ -28,7 +28,7 @@ from eventstore.store.joins import looked_up
 from eventstore.store.look_through import look_through
 from eventstore.store.metadata import Condition
 from eventstore.store.page_bytes import fitting, light
-from eventstore.store.ranked_responses import is_ranked, ranked_keys
+from eventstore.store.ranked_responses import EQUAL, LEAST, is_ranked, ranked_keys
 from eventstore.store.search_tokens import Term
 from eventstore.store.searched_text import searched_text
 from eventstore.store.transaction import Row, Transaction, read
@@ -218,26 +218,13 @@ def add_response_conditions(
         counted: of metadata, only pairs that responses count for: see `answers_for`.
     """
     add_scope(where, wanted.scope, "r")
-    for name, value in (
-        ("status", wanted.status),
-        ("status_reason", wanted.reason),
-        ("model", wanted.model),
-        ("voice", wanted.voice),
-        ("conversation_id", wanted.conversation),
-        ("session_id", wanted.session),
-    ):
-        if value is not None:
-            where.add(f"r.{name} = ?", value)
+    for compare, columns in (("=", EQUAL), (">=", LEAST)):
+        for name, column in columns.items():
+            if (value := getattr(wanted, name)) is not None:
+                where.add(f"r.{column} {compare} ?", value)
     if wanted.modality is not None:
         where.add("r.modalities IN (?, 'audio,text')", wanted.modality)
     add_facets(where, tx, "response_facets", "r", _IDS, wanted.facets())
-    for column, least in (
-        ("total_tokens", wanted.min_tokens),
-        ("answer_us", wanted.min_latency),
-        ("duration_us", wanted.min_duration),
-    ):
-        if least is not None:
-            where.add(f"r.{column} >= ?", least)
     add_time(where, f"{time}.at", wanted.since, wanted.until)
     for condition in wanted.metadata:
         if condition is not start:

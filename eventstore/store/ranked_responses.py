@@ -10,18 +10,15 @@ from typing import Any
 
 from eventstore.store import search
 from eventstore.store.conditions import (
-    PROBE,
     Where,
-    add_time,
     few_that_say,
-    key_condition,
     listed,
     lists_at_once,
-    probe,
 )
 from eventstore.store.filters import ResponseFilter, ResponsePaging
 from eventstore.store.find_response import find_response
 from eventstore.store.joins import looked_up
+from eventstore.store.narrowing import Narrowing, narrowest, narrowing
 from eventstore.store.transaction import Transaction
 
 _IDS = ("session_id", "response_id")
@@ -37,8 +34,8 @@ _INDEXES = {
     "latency": "responses_answer",
     "tokens": "responses_tokens",
 }
-#: Filters that an index leads to, and their columns.
-_EQUAL = {
+#: Filters that columns of `responses` answer: which have a value, and which at least so much.
+EQUAL = {
     "status": "status",
     "reason": "status_reason",
     "model": "model",
@@ -46,8 +43,8 @@ _EQUAL = {
     "conversation": "conversation_id",
     "session": "session_id",
 }
-_LEAST = {"min_tokens": "total_tokens", "min_latency": "answer_us", "min_duration": "duration_us"}
-_FIGURES = {"tool", "language", *_LEAST}
+LEAST = {"min_tokens": "total_tokens", "min_latency": "answer_us", "min_duration": "duration_us"}
+_FIGURES = {"tool", "language", *LEAST}
 _VALUE = "SELECT {} FROM responses WHERE session_id = ? AND response_id = ?"
 
 
@@ -103,32 +100,15 @@ def ranked_keys(
     return sql, [*where.parameters, paging.limit + 1], order("k")
 
 
-def _lead(tx: Transaction, wanted: ResponseFilter) -> tuple[str, list[Any]] | None:
+def _lead(tx: Transaction, wanted: ResponseFilter) -> Narrowing | None:
     """Return the condition that leaves the fewest responses, if that is few enough."""
-    least, lead = PROBE, None
-    for found, parameters in _narrowing(wanted):
-        number = probe(tx, found, parameters)
-        if number < least:
-            sql = f"(SELECT DISTINCT x.session_id, x.response_id FROM {found})"
-            least, lead = number, (sql, parameters)
-    return lead
+    return narrowest(tx, _narrowing(wanted), _IDS)
 
 
-def _narrowing(wanted: ResponseFilter) -> Iterator[tuple[str, list[Any]]]:
+def _narrowing(wanted: ResponseFilter) -> Iterator[Narrowing]:
     """Yield each condition that an index knows, as a source `x` of the responses that pass it."""
-    # A session's pairs are among those of its responses.
-    scope = (wanted.scope,) if wanted.scope is not None else ()
-    for condition in (*wanted.metadata, *scope):
-        if condition.operator != "!=":
-            test, values = key_condition(condition)
-            yield f"response_metadata x WHERE {test}", list(values)
-    for facet in wanted.facets():
-        yield "response_facets x WHERE x.facet = ? AND x.value = ?", list(facet)
-    for compare, names in (("=", _EQUAL), (">=", _LEAST)):
+    yield from narrowing(wanted, "response", "responses")
+    for compare, names in (("=", EQUAL), (">=", LEAST)):
         for name, column in names.items():
             if (value := getattr(wanted, name)) is not None:
                 yield f"responses x WHERE x.{column} {compare} ?", [value]
-    span = Where([], [])
-    add_time(span, "x.at", wanted.since, wanted.until)
-    if span.conditions:
-        yield f"responses x{span.sql()}", span.parameters

@@ -11,19 +11,17 @@ from typing import Any, NamedTuple
 
 from eventstore.store import search
 from eventstore.store.conditions import (
-    PROBE,
     Where,
     add_facets,
     add_metadata_condition,
     add_scope,
     add_time,
     few_that_say,
-    key_condition,
     listed,
-    probe,
 )
 from eventstore.store.filters import SessionFilter, SessionPaging
 from eventstore.store.joins import one_by_one
+from eventstore.store.narrowing import Narrowing, narrowest, narrowing
 from eventstore.store.session_conditions import (
     LIVE,
     SESSION_ID,
@@ -226,25 +224,13 @@ def _add_cost(where: Where, tx: Transaction, least: float, costs: Costs) -> None
 
 def _lead(tx: Transaction, wanted: SessionFilter, live: bool, costs: Costs | None) -> _Lead | None:
     """Return the condition that leaves the fewest sessions, if that is few enough."""
-    least, lead = PROBE, None
-    for found, parameters in _narrowing(wanted, live, costs):
-        number = probe(tx, found, parameters)
-        if number < least:
-            least, lead = number, _Lead(f"(SELECT DISTINCT x.session_id FROM {found})", parameters)
-    return lead
+    found = narrowest(tx, _narrowing(wanted, live, costs), SESSION_ID)
+    return None if found is None else _Lead(*found)
 
 
-def _narrowing(
-    wanted: SessionFilter, live: bool, costs: Costs | None
-) -> Iterator[tuple[str, list[Any]]]:
+def _narrowing(wanted: SessionFilter, live: bool, costs: Costs | None) -> Iterator[Narrowing]:
     """Yield each condition that an index knows, as a source `x` of the sessions that pass it."""
-    scope = (wanted.scope,) if wanted.scope is not None else ()
-    for condition in (*wanted.metadata, *scope):
-        if condition.operator != "!=":
-            test, values = key_condition(condition)
-            yield f"session_metadata x WHERE {test}", list(values)
-    for facet in wanted.facets():
-        yield "session_facets x WHERE x.facet = ? AND x.value = ?", list(facet)
+    yield from narrowing(wanted, "session", "session_figures")
     if wanted.model is not None:
         yield "sessions x WHERE x.model = ?", [wanted.model]
     if live:
@@ -252,10 +238,6 @@ def _narrowing(
     if wanted.status == "interrupted":
         yield "session_figures x WHERE x.interruptions > 0", []
     yield from _narrowing_figures(wanted)
-    span = Where([], [])
-    add_time(span, "x.at", wanted.since, wanted.until)
-    if span.conditions:
-        yield f"session_figures x{span.sql()}", span.parameters
     if wanted.min_cost is not None and costs is not None:
         priced = "SELECT session_id FROM session_costs WHERE prices = ? AND usd >= ?"
         found, values = listed([(id_,) for id_ in costs.pending], SESSION_ID)
@@ -265,7 +247,7 @@ def _narrowing(
         )
 
 
-def _narrowing_figures(wanted: SessionFilter) -> Iterator[tuple[str, list[Any]]]:
+def _narrowing_figures(wanted: SessionFilter) -> Iterator[Narrowing]:
     figures = "session_figures x WHERE"
     for name, column in _LEAST.items():
         if (value := getattr(wanted, name)) is not None:

@@ -13,6 +13,7 @@ from support.rows import read_model_rows
 
 from eventstore import EventStore, Frame, Recorder
 from eventstore.capture.session_recorder import SessionRecorder
+from eventstore.store.transaction import write
 from eventstore.times import now
 
 USAGE = {"total_tokens": 30, "input_tokens": 20, "output_tokens": 10}
@@ -107,3 +108,16 @@ def test_what_was_exported_is_the_same_elsewhere(
             (found,) = elsewhere.import_file(io.BytesIO(content))
             assert found.same_call is None
             assert b"".join(elsewhere.export(name)) == content
+
+
+def test_another_sessions_damage_keeps_no_recording_out(store: EventStore) -> None:
+    def lines(asked: str) -> io.BytesIO:
+        created = {"type": "session.created", "session": {"id": "sess_1"}}
+        done = {"type": "response.done", "response": {"id": "resp_1", "usage": USAGE}}
+        return io.BytesIO("\n".join((json.dumps(created), asked, json.dumps(done))).encode())
+
+    store.import_file(lines('{"type":"response.create"}'), session_id="one")
+    with write(store.engine) as tx:
+        tx.run("UPDATE sessions SET notes = 'broken' WHERE session_id = 'one'")
+    (found,) = store.import_file(lines('{"type":"response.cancel"}'), session_id="other")
+    assert (found.session_id, found.same_call) == ("other", None)

@@ -69,8 +69,7 @@ def full(
 ) -> EventStore:
     """A store whose sessions have costs, none yet, or some that are of before."""
     if request.param != "led":
-        for room in ("ranked_sessions", "ranked_responses"):
-            monkeypatch.setattr(f"eventstore.store.{room}.PROBE", 3)
+        monkeypatch.setattr("eventstore.store.narrowing.PROBE", 3)
     calls = figure_calls()
     if request.param == "priced before":
         record(store, dict(list(calls.items())[:9]))

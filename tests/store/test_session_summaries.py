@@ -9,11 +9,11 @@ import pytest
 from store.test_query_calls import calls, database_url, recorded, shared_postgres_url, store
 from support.calls import beta_tool_call, cut_off_call, voice_call
 from support.events import Call
+from support.figure_calls import waited_ms
 from support.recordings import frames
 
 from eventstore import EventStore
 from eventstore.store.transaction import read
-from eventstore.times import from_value
 
 __all__ = ["database_url", "shared_postgres_url", "store"]
 
@@ -29,7 +29,7 @@ def expected(store: EventStore, id_: str) -> Json:
         for item in conversation["items"]
         if item["type"] == "message" and item.get("role") in ("user", "assistant")
     ]
-    waited = [ms for response in shown["responses"] if (ms := wait(response)) is not None]
+    waited = [ms for response in shown["responses"] if (ms := waited_ms(response)) is not None]
     usage = shown["usage"]
     return {
         "turns": len(turns),
@@ -38,15 +38,6 @@ def expected(store: EventStore, id_: str) -> Json:
         "unpriced": usage["unpriced"]["models"] != [],
         "slowest_ms": max(waited, default=None),
     }
-
-
-def wait(response: Json) -> float | None:
-    notes = response["eventstore"]
-    if notes["speech_to_first_audio_ms"] is not None:
-        return float(notes["speech_to_first_audio_ms"])
-    first = from_value(notes["first_audio_at"] or notes["first_text_at"])
-    created = from_value(notes["created_at"])
-    return None if first is None or created is None else (first - created) / 1000
 
 
 def check(store: EventStore, ids: list[str]) -> list[Json]:

@@ -212,7 +212,7 @@ def _responses(store: EventStore, id_: str) -> Iterable[Figures]:
         }
         figures = {
             "duration": _seconds(notes["duration_ms"]),
-            "latency": _seconds(waited(response)),
+            "latency": _seconds(waited_ms(response)),
             "tokens": (response["usage"] or {}).get("total_tokens", 0),
         }
         at = seen[notes["seq"]]
@@ -221,7 +221,7 @@ def _responses(store: EventStore, id_: str) -> Iterable[Figures]:
         yield Figures(at, key, response | tenant, facets, figures)
 
 
-def waited(response: Json) -> float | None:
+def waited_ms(response: Json) -> float | None:
     """How long a response was waited for, in milliseconds."""
     notes = response["eventstore"]
     if notes["speech_to_first_audio_ms"] is not None:

@@ -166,6 +166,9 @@ class EventStore(Upkeep):
         redact: bool = False,
         failures: list[Failure] | None = None,
         format: str | None = None,
+        *,
+        input_rate: int | None = None,
+        output_rate: int | None = None,
     ) -> list[Imported]:
         """Import a recording, of ours or of another tool: a session for each connection in it.
 
@@ -183,16 +186,20 @@ class EventStore(Upkeep):
                 at the end.
             format: `jsonl`, `har`, `csv` and so on (docs/import-and-export.md has all); None to
                 tell it by what is in the file.
+            input_rate, output_rate: samples a second of the user's and of the model's PCM, 8000 to
+                48000, where the server does not say them, or says them wrongly. Noted in the log.
 
         Raises:
-            InvalidInputError: a line that cannot be read, or another session under the same id.
+            InvalidInputError: a line that cannot be read, a rate out of bounds, or another session
+                under the same id.
             SomeFailedError: several connections could not be stored; all others are.
         """
-        from eventstore.capture.import_file import import_file
+        from eventstore.capture.import_file import check_rates, import_file
 
         pairs = check_metadata(metadata or {})
+        rates = check_rates(input_rate, output_rate)
         return import_file(
-            self, path, session_id, pairs, keep_going, progress, redact, failures, format
+            self, path, session_id, pairs, keep_going, progress, redact, failures, format, rates
         )
 
     def audio(

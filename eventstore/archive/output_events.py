@@ -8,7 +8,7 @@ from typing import Literal
 from eventstore.archive.audio_formats import decode_base64
 from eventstore.archive.session_sound import Chunks, Json, Reply, SessionSound
 from eventstore.projection.conversation import part_index
-from eventstore.realtime.audio import UNKNOWN, bytes_per_ms, output_format
+from eventstore.realtime.audio import UNKNOWN, at_rate, bytes_per_ms, output_format
 from eventstore.realtime.catalogue import AUDIO_DELTAS, canonical
 from eventstore.realtime.values import count, identifier, mapping
 from eventstore.store.read_stream import StoredEvent
@@ -17,7 +17,7 @@ from eventstore.store.read_stream import StoredEvent
 def _reply(sound: SessionSound, response_id: str | None, wire: Json) -> Reply | None:
     if response_id is None:
         return None
-    format_ = output_format(wire) or sound.output_format()
+    format_ = at_rate(output_format(wire), sound.rates.output) or sound.output_format()
     return sound.replies.setdefault(response_id, Reply(format_, sound.now))
 
 

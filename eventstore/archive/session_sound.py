@@ -12,7 +12,13 @@ from typing import Any
 
 from eventstore.archive.call_clock import CallClock
 from eventstore.projection.pending import Create, Pending
-from eventstore.realtime.audio import UNKNOWN, stated_input_format, stated_output_format
+from eventstore.realtime.audio import (
+    UNKNOWN,
+    UNTOLD,
+    Rates,
+    stated_input_format,
+    stated_output_format,
+)
 
 Json = dict[str, Any]
 Moment = tuple[float, float]
@@ -110,6 +116,7 @@ class SessionSound:
     now: Moment = (0.0, 0.0)
     session: Json = field(default_factory=dict)
     requested: Json = field(default_factory=dict)
+    rates: Rates = UNTOLD
     zero: float | None = None
     shift: float = 0.0
     answered: float = 0.0
@@ -122,11 +129,11 @@ class SessionSound:
 
     def input_format(self) -> Json | None:
         """What the user's audio comes in now; None where it cannot be decoded."""
-        return self._known(stated_input_format(self.session or self.requested), "input")
+        return self._known(stated_input_format(self.session or self.requested, self.rates), "input")
 
     def output_format(self) -> Json:
         """What the model's audio comes in now."""
-        return stated_output_format(self.session or self.requested)
+        return stated_output_format(self.session or self.requested, self.rates)
 
     def _known(self, format_: Json, side: str) -> Json | None:
         if format_ == UNKNOWN:

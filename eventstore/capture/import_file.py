@@ -8,13 +8,14 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from itertools import chain, islice
+from itertools import chain, filterfalse, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from eventstore.capture.import_formats.recording import Recording, open_recording
 from eventstore.capture.import_survey import Part, survey
 from eventstore.capture.jsonl import BOM, MAX_LINE, TOO_LONG, BadLine
+from eventstore.capture.notes import SAMPLE_RATES, sample_rates
 from eventstore.capture.redaction import Redaction
 from eventstore.capture.same_call import note_same_calls
 from eventstore.errors import (
@@ -24,9 +25,11 @@ from eventstore.errors import (
     InvalidInputError,
     SomeFailedError,
 )
+from eventstore.realtime.audio import HIGHEST_RATE, LOWEST_RATE, UNTOLD, Rates, told_rate
 from eventstore.realtime.frames import STORE, Frame
 from eventstore.store.metadata import check_metadata
 from eventstore.store.outages import attempt
+from eventstore.store.read_stream import StoredEvent
 from eventstore.store.recordings_of_call import response_ids
 from eventstore.store.sessions import (
     check_session_id,
@@ -84,6 +87,7 @@ def import_file(
     redact: bool = False,
     failures: list[Failure] | None = None,
     format: str | None = None,
+    rates: Rates = UNTOLD,
 ) -> list[Imported]:
     """Import a recording, read twice: first whether it is sound, then into the log.
 
@@ -98,6 +102,7 @@ def import_file(
         redact: take secrets out of frames before they are written.
         failures: takes those of several connections that cannot be stored; None to raise them.
         format: the name of its format; None to tell it by what is in the file.
+        rates: samples a second of its PCM, where its server does not say them, or wrongly.
 
     Returns:
         One entry for each connection in the file that is stored.
@@ -111,7 +116,7 @@ def import_file(
     """
     if session_id is not None:
         check_session_id(session_id)
-    wish = _Wish(session_id, metadata or {}, keep_going, redact, progress, format)
+    wish = _Wish(session_id, metadata or {}, keep_going, redact, progress, format, rates)
     bring_in = partial(_import, store, wish=wish, failures=failures)
     if not isinstance(path, str | Path):
         with _spooled(path, "standard input") as spool:
@@ -160,6 +165,7 @@ class _Wish(NamedTuple):
     redact: bool
     progress: Progress | None
     format: str | None
+    rates: Rates
 
 
 def _import(
@@ -192,9 +198,7 @@ def _import_recording(
     others: list[Part] = []
 
     def bring_in(part: Part, target: str, passing: Iterator[Frame], redaction: Redaction) -> None:
-        bringing = partial(
-            _import_part, store, target, part, passing, wish.metadata, skipped, redaction
-        )
+        bringing = partial(_import_part, store, target, part, passing, wish, skipped, redaction)
         done = attempt(f"session {target}", bringing)
         if isinstance(done, AnotherSessionError) and _is_same_call(store, target, part, wish):
             others.append(part)
@@ -254,23 +258,23 @@ def _import_part(
     session_id: str,
     part: Part,
     frames: Iterator[Frame],
-    metadata: Mapping[str, str],
+    wish: _Wish,
     skipped: int,
     redaction: Redaction,
 ) -> Imported:
     _check_id(session_id)
-    before = redaction.secrets
-    count = part.last - part.first + 1
+    metadata, before = wish.metadata, redaction.secrets
     added = 0
     if _is_stored(store, session_id):
-        _compare(store, session_id, frames, count)
+        _check_rates(store, session_id, wish.rates)
+        _compare(store, session_id, frames)
         if any(store.metadata(session_id).get(key) != metadata[key] for key in metadata):
             store.set_metadata(session_id, metadata)
             added = 1
     else:
         # Without a time, so that of two imports at once the second finds its own frames there.
         noted = [metadata_frame(metadata, None)] if metadata else []
-        told = chain(redaction.with_note(frames), noted)
+        told = chain(redaction.with_note(_with_rates(frames, wish.rates)), noted)
         done = store.append(session_id, told, expected_seq=0, close=True)
         added = 0 if done.repeated else done.last_seq
     # What a store exported is the same session here, event for event.
@@ -303,26 +307,73 @@ def _check_id(session_id: str) -> None:
         raise InvalidInputError(f"{error}; name one with --session-id") from error
 
 
-def _compare(store: EventStore, session_id: str, frames: Iterator[Frame], count: int) -> None:
+def check_rates(input_rate: int | None, output_rate: int | None) -> Rates:
+    """Return the rates that were told.
+
+    Raises:
+        InvalidInputError: one is not between 8000 and 48000 samples a second.
+    """
+    rates = Rates(input_rate, output_rate)
+    for side, rate in rates._asdict().items():
+        if rate is not None and told_rate(rate) is None:
+            raise InvalidInputError(
+                f"{side} rate {rate}: use {LOWEST_RATE} to {HIGHEST_RATE} samples a second"
+            )
+    return rates
+
+
+def _with_rates(frames: Iterator[Frame], rates: Rates) -> Iterator[Frame]:
+    """The frames behind the note of the rates that were told, if any were."""
+    first = next(frames, None)
+    if first is None:
+        return
+    if rates != UNTOLD:
+        yield sample_rates(rates, first.at)
+    yield first
+    yield from frames
+
+
+def _check_rates(store: EventStore, session_id: str, rates: Rates) -> None:
+    """Raise InvalidInputError where a session is stored with other rates than are told now."""
+    if rates == UNTOLD:
+        return
+    told = sample_rates(rates, None).text
+    first = next(store.events(session_id, last=1), None)
+    if first is None or first.text != told:
+        raise InvalidInputError(
+            f"{session_id} is stored already, without these sample rates; store it once more"
+            " with them under another id: --session-id NEW_ID"
+        )
+
+
+def _tells_rates(frame: Frame | StoredEvent) -> bool:
+    return frame.direction == STORE and SAMPLE_RATES in str(frame.text)
+
+
+def _compare(store: EventStore, session_id: str, frames: Iterator[Frame]) -> None:
     """Raise InvalidInputError unless the session's events are these frames.
 
-    Metadata that was set on the stored session later does not count.
+    Neither metadata that was set on the stored session later counts, nor sample rates that were
+    told when it was imported.
     """
-    same = 0
+    same, is_same = 0, True
     kind = InvalidInputError
-    stored = store.events(session_id)
+    stored = filterfalse(_tells_rates, store.events(session_id))
     event = None
-    for frame in frames:
+    for frame in filterfalse(_tells_rates, frames):
         event = next(stored, None)
-        if event is None or (event.direction, event.text) != (frame.direction, frame.text):
+        is_same = event is not None and (
+            (event.direction, event.text) == (frame.direction, frame.text)
+        )
+        if not is_same:
             break
         same += 1
     for _ in frames:
         pass
-    if same == count:
+    if is_same:
         if all(later.direction == STORE for later in stored):
             return
-        what = f"the stored one goes on behind its first {count}"
+        what = f"the stored one goes on behind its first {same}"
     elif event is None or event.direction == STORE:
         what = f"this one goes on behind its {same}"
     else:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from eventstore.realtime.audio import Rates
 from eventstore.realtime.frames import STORE, Frame
-from eventstore.realtime.values import dumps
+from eventstore.realtime.values import dumps, stated
 
 OPENED = "eventstore.session.opened"
 GAP = "eventstore.session.gap"
@@ -14,6 +15,7 @@ CLOSED = "eventstore.session.closed"
 CLOCK = "eventstore.session.clock"
 REDACTED = "eventstore.session.redacted"
 SAME_CALL = "eventstore.session.same_call"
+SAMPLE_RATES = "eventstore.session.sample_rates"
 
 
 def opened(key: str, metadata: Mapping[str, str], notes: Mapping[str, Any], at: int) -> Frame:
@@ -49,6 +51,16 @@ def clock(jump: int, at: int) -> Frame:
 def redacted(secrets: int, at: int | None) -> Frame:
     """Return the note that so many secrets were taken out of the frames before it."""
     return Frame(STORE, dumps({"type": REDACTED, "secrets": secrets}), at)
+
+
+def sample_rates(rates: Rates, at: int | None) -> Frame:
+    """Return the note that the session's PCM has these rates, whatever its server says.
+
+    Args:
+        rates: what was told; one that is None is left out.
+        at: when the session's first frame came.
+    """
+    return Frame(STORE, dumps({"type": SAMPLE_RATES, **stated(rates._asdict())}), at)
 
 
 def same_call(session_id: str, only_here: Iterable[str]) -> Frame:

@@ -52,7 +52,8 @@ def _print_session(session: dict[str, Any]) -> None:
     notes = session["eventstore"]
     state = "closed" if notes["closed"] else "open"
     length = seconds(notes["duration_ms"]) or "no times recorded"
-    echo(f"session {clean(session['id'])} · {clean(str(session.get('model')))} · {state}")
+    model = clean(str(session.get("model") or "no model named"))
+    echo(f"session {clean(session['id'])} · {model} · {state}")
     echo(
         f"{counted(notes['events'], 'event')} · {notes['opened_at'] or ''} {length}"
         f" · {counted(notes['responses'], 'response')}"
@@ -63,6 +64,8 @@ def _print_session(session: dict[str, Any]) -> None:
         echo(f"metadata {clean(pairs)}")
     if other := notes.get("same_call"):
         echo(f"the same call as {clean(other)}, where its usage is counted")
+    for side, rate in (notes.get("sample_rates") or {}).items():
+        echo(f"{side} PCM at {rate} Hz, as its importer told")
     unseen = mapping(notes.get("opened")).get("unseen")
     for what in unseen if isinstance(unseen, list) else ():
         echo(f"not recorded: {clean(str(what))}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ from eventstore.cli.failures import tell
 from eventstore.cli.options import db_option, json_option, open_store, parse_metadata
 from eventstore.cli.output import counted, print_json, print_line, print_table, progress_bar, say
 from eventstore.errors import EventStoreError, Failure, InvalidInputError, line_of
-from eventstore.event_store import EventStore
+from eventstore.realtime.audio import HIGHEST_RATE, LOWEST_RATE
 from eventstore.store.outages import attempt
+
+_RATE = click.IntRange(LOWEST_RATE, HIGHEST_RATE)
 
 
 @click.command()
@@ -51,6 +54,13 @@ def init(url: str, as_json: bool) -> None:
     type=click.Choice(list(FORMATS)),
     help="Read it as this; by default what is in the file says what it is.",
 )
+@click.option(
+    "--input-rate",
+    type=_RATE,
+    metavar="HZ",
+    help="What rate the user's PCM has, where the server does not say it.",
+)
+@click.option("--output-rate", type=_RATE, metavar="HZ", help="Likewise, the model's PCM.")
 @db_option
 @json_option
 @click.pass_context
@@ -62,6 +72,8 @@ def import_(
     keep_going: bool,
     redact: bool,
     format_: str | None,
+    input_rate: int | None,
+    output_rate: int | None,
     url: str,
     as_json: bool,
 ) -> None:
@@ -78,6 +90,7 @@ def import_(
       eventstore import call.jsonl --metadata customer=42
       eventstore import calls/*.jsonl.gz
       eventstore import api.openai.com.har
+      eventstore import call.jsonl --input-rate 16000
       psql --csv -c "SELECT time, direction, frame FROM log" | eventstore import -
     """
     pairs = parse_metadata(metadata)
@@ -90,8 +103,18 @@ def import_(
             if len(files) > 1:
                 say(f"[{position}/{len(files)}] {name}")
             of_file: list[Failure] = []
-            wish = (store, name, session_id, pairs, keep_going, redact, of_file, format_)
-            imported = attempt(name, partial(_import_one, *wish))
+            bring_in = partial(
+                store.import_file,
+                session_id=session_id,
+                metadata=pairs,
+                keep_going=keep_going,
+                redact=redact,
+                failures=of_file,
+                format=format_,
+                input_rate=input_rate,
+                output_rate=output_rate,
+            )
+            imported = attempt(name, partial(_import_one, bring_in, name))
             if isinstance(imported, EventStoreError):
                 failures.append(Failure(name, imported))
             else:
@@ -106,20 +129,9 @@ def import_(
     context.exit(1 if failed else 0)
 
 
-def _import_one(
-    store: EventStore,
-    name: str,
-    session_id: str | None,
-    metadata: dict[str, str],
-    keep_going: bool,
-    redact: bool,
-    failures: list[Failure],
-    format_: str | None,
-) -> list[Imported]:
+def _import_one(bring_in: Callable[..., list[Imported]], name: str) -> list[Imported]:
     if name == "-":
-        return store.import_file(
-            sys.stdin.buffer, session_id, metadata, keep_going, None, redact, failures, format_
-        )
+        return bring_in(sys.stdin.buffer)
     path = Path(name)
     try:
         size = path.stat().st_size
@@ -133,9 +145,7 @@ def _import_one(
             if bar is not None:
                 bar.update(bar.task_ids[0], completed=read)
 
-        return store.import_file(
-            path, session_id, metadata, keep_going, progress, redact, failures, format_
-        )
+        return bring_in(path, progress=progress)
 
 
 def _warn(name: str, imported: list[Imported]) -> None:

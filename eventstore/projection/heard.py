@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from eventstore.projection.state import Item, Part, Response, Timed
-from eventstore.realtime.audio import bytes_per_ms, output_format
+from eventstore.realtime.audio import at_rate, bytes_per_ms, output_format
 from eventstore.realtime.scripts import is_unspaced
 
 # A hundred and fifty words a minute, each with its space; and what a character is beside that
@@ -76,8 +76,13 @@ def _text(part: Part, deltas: bool) -> str:
 def _duration_ms(part: Part, response: Response | None) -> float | None:
     if response is None or part.audio is None or not part.audio.bytes:
         return None
+    return part.audio.bytes / output_bytes_per_ms(response)
+
+
+def output_bytes_per_ms(response: Response) -> float:
+    """Return how many bytes a millisecond of a response's audio takes."""
     format_ = output_format(response.wire) or output_format(response.session)
-    return part.audio.bytes / bytes_per_ms(format_)
+    return bytes_per_ms(at_rate(format_, response.rates.output))
 
 
 def _leading_words(said: str, letters: float) -> str:

@@ -52,6 +52,7 @@ def ensure_response(state: SessionState, event: LogEvent, response_id: str) -> R
             event.at,
             conversation=name_conversation(state, None),
             session=state.wire,
+            rates=state.rates,
         )
         state.dirty.session = True
     state.dirty.responses.add(response_id)

@@ -18,6 +18,7 @@ from eventstore.projection.state import (
     LogEvent,
     SessionState,
 )
+from eventstore.realtime.audio import Rates, told_rate
 from eventstore.realtime.values import (
     count,
     identifier,
@@ -109,6 +110,12 @@ def _gap(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
 
 def _redacted(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     state.redacted += count(body.get("secrets"))
+    state.dirty.session = True
+
+
+def _sample_rates(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    """Whoever imported the session knows better than its server at what rates its sound is."""
+    state.rates = Rates(told_rate(body.get("input")), told_rate(body.get("output")))
     state.dirty.session = True
 
 
@@ -237,6 +244,7 @@ HANDLERS = {
     "eventstore.session.gap": _gap,
     "eventstore.session.redacted": _redacted,
     "eventstore.session.same_call": _same_call,
+    "eventstore.session.sample_rates": _sample_rates,
     "conversation.created": _conversation_created,
     "error": _error,
     "warning": _warning,

@@ -14,8 +14,8 @@ from eventstore.projection.bounded import (
 )
 from eventstore.projection.state import SessionState
 from eventstore.projection.view import length_ms, span
-from eventstore.realtime.audio import bytes_per_ms, output_format
-from eventstore.realtime.values import column
+from eventstore.realtime.audio import at_rate, bytes_per_ms, output_format
+from eventstore.realtime.values import column, stated
 from eventstore.times import to_iso
 
 
@@ -59,6 +59,7 @@ def session_resource(state: SessionState, listed: bool = False) -> dict[str, Any
         notes["clock_shift_ms"] = state.clock_shift / 1000
     seldom = {
         "redacted": state.redacted,
+        "sample_rates": stated(state.rates._asdict()),
         "same_call": state.same_call,
         "rate_limits": state.rate_limits,
         "dtmf": list(state.dtmf),
@@ -90,5 +91,6 @@ def _translation(state: SessionState, listed: bool) -> dict[str, Any]:
         if is_cut:
             shape["cut"] = True
     if state.translation_audio is not None:
-        shape["audio"] = span(state.translation_audio, bytes_per_ms(output_format(state.wire)))
+        format_ = at_rate(output_format(state.wire), state.rates.output)
+        shape["audio"] = span(state.translation_audio, bytes_per_ms(format_))
     return shape

@@ -15,7 +15,7 @@ from eventstore.projection.state import (
     SessionState,
     Speech,
 )
-from eventstore.realtime.audio import input_bytes_per_ms
+from eventstore.realtime.audio import at_rate, bytes_per_ms, input_format
 from eventstore.realtime.values import identifier, integer, mapping, text
 
 
@@ -53,7 +53,8 @@ def _committed(state: SessionState, event: LogEvent, body: dict[str, Any]) -> No
     speech = _speech_of(state, event, body)
     if speech is not None:
         speech.committed_seq, speech.committed_at = event.seq, event.at
-        speech.bytes_per_ms = input_bytes_per_ms(state.wire)
+        format_ = at_rate(input_format(state.wire), state.rates.input)
+        speech.bytes_per_ms = bytes_per_ms(format_)
         if speech.stopped_at is None and speech.end_ms is None:
             speech.bytes = state.input_bytes
             state.speech_ended_at, state.speech_ended_seq = event.at, event.seq

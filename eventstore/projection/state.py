@@ -12,6 +12,7 @@ from eventstore.projection.figures import Figures
 from eventstore.projection.order import Order
 from eventstore.projection.pending import Create, Pending
 from eventstore.projection.repeats import Repeats
+from eventstore.realtime.audio import UNTOLD, Rates
 
 #: Raise it when the fold or the views change: sessions projected by an older one are redone.
 PROJECTOR_VERSION = 5
@@ -201,6 +202,7 @@ class Response:
     speech_ended_seq: int = 0
     request: Request | None = None
     session: dict[str, Any] = field(default_factory=dict)
+    rates: Rates = UNTOLD
     #: The ids of its items in order, and of those that may not be in its conversation yet.
     output: dict[str, None] = field(default_factory=dict)
     unplaced: dict[str, None] = field(default_factory=dict)
@@ -277,6 +279,7 @@ class SessionState:
     """A session after the events 1 to `seq`.
 
     Attributes:
+        rates: the sample rates that whoever imported it told.
         timed_at: the arrival of the last event that the clock goes by: no delta, no note of ours.
         clock_shift: what is added to arrivals, in microseconds, since the wall clock jumped.
         jumps: the events at which it jumped, each with the `clock_shift` from there on.
@@ -325,6 +328,7 @@ class SessionState:
     errors: int = 0
     error_codes: dict[str, None] = field(default_factory=dict)
     redacted: int = 0
+    rates: Rates = UNTOLD
     #: Another recording of the same call, where usage is counted but for what this one alone has.
     same_call: str | None = None
     only_here: frozenset[str] = frozenset()

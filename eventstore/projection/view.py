@@ -10,10 +10,10 @@ from itertools import islice
 from typing import Any
 
 from eventstore.projection.conversation import is_settled
-from eventstore.projection.heard import heard_text, is_by_time_alone
+from eventstore.projection.heard import heard_text, is_by_time_alone, output_bytes_per_ms
 from eventstore.projection.latency import elapsed_ms, moments_of
 from eventstore.projection.state import AudioSpan, Item, Part, Response, SessionState, Timed
-from eventstore.realtime.audio import bytes_per_ms, output_format
+from eventstore.realtime.audio import bytes_per_ms
 from eventstore.realtime.dialects import response_config
 from eventstore.realtime.values import mapping, sequence, text
 from eventstore.times import to_iso
@@ -177,11 +177,9 @@ def _audio(item: Item, response: Response | None) -> list[dict[str, Any]]:
     """Where an item's audio lies in the log, part by part, and how long it is."""
     if item.speech is not None:
         return [_speech_span(item)]
-    format_ = None
-    if response is not None:
-        format_ = output_format(response.wire) or output_format(response.session)
+    per_ms = bytes_per_ms(None) if response is None else output_bytes_per_ms(response)
     return [
-        {"content_index": index, "side": "output", **span(part.audio, bytes_per_ms(format_))}
+        {"content_index": index, "side": "output", **span(part.audio, per_ms)}
         for index, part in sorted(item.parts.items())
         if part.audio is not None
     ]

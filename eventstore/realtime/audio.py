@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 from eventstore.realtime.values import integer, mapping, text
 
 PCM_RATE = 24_000
+#: The lowest and the highest rate that PCM can be told to have, in samples a second.
+LOWEST_RATE, HIGHEST_RATE = 8000, 48_000
+
+
+class Rates(NamedTuple):
+    """Samples a second of a session's PCM as somebody told them, whatever its server says.
+
+    Attributes:
+        input: the user's audio; None where nothing was told.
+        output: the model's audio, likewise.
+    """
+
+    input: int | None = None
+    output: int | None = None
+
+
+#: Nothing was told.
+UNTOLD = Rates()
 
 PCM: dict[str, Any] = {"type": "audio/pcm", "rate": PCM_RATE}
 #: What stands for a format that was named, and is none that we know.
@@ -60,6 +78,19 @@ def bytes_per_ms(format_: dict[str, Any] | None) -> float:
     return 8.0
 
 
+def told_rate(value: Any) -> int | None:
+    """Return a rate as a note tells it; None for one that no PCM has."""
+    rate = integer(value)
+    return rate if rate is not None and LOWEST_RATE <= rate <= HIGHEST_RATE else None
+
+
+def at_rate(format_: dict[str, Any] | None, rate: int | None) -> dict[str, Any] | None:
+    """Return the format, at a rate that was told: PCM, or what is taken for PCM, alone has one."""
+    if rate is None or (format_ or PCM)["type"] != "audio/pcm":
+        return format_
+    return {"type": "audio/pcm", "rate": rate}
+
+
 def input_format(session: dict[str, Any]) -> dict[str, Any] | None:
     """What the user's audio is sent in, by the session's configuration."""
     audio = mapping(mapping(session.get("audio")).get("input"))
@@ -80,20 +111,22 @@ def output_format(session: dict[str, Any]) -> dict[str, Any] | None:
     return format_of(audio.get("format")) or format_of(session.get("output_audio_format"))
 
 
-def stated_input_format(session: dict[str, Any]) -> dict[str, Any]:
-    """What the user's audio comes in: PCM where nothing is said, `UNKNOWN` for what we know not."""
+def stated_input_format(session: dict[str, Any], rates: Rates = UNTOLD) -> dict[str, Any]:
+    """What the user's audio comes in: PCM where nothing is said, `UNKNOWN` for what we know not.
+
+    Args:
+        session: its configuration.
+        rates: what was told of it.
+    """
     audio = mapping(mapping(session.get("audio")).get("input"))
     stated = audio.get("format") or session.get("input_audio_format")
-    return input_format(session) or (UNKNOWN if stated else PCM)
+    format_ = input_format(session) or (UNKNOWN if stated else PCM)
+    return at_rate(format_, rates.input) or format_
 
 
-def stated_output_format(session: dict[str, Any]) -> dict[str, Any]:
+def stated_output_format(session: dict[str, Any], rates: Rates = UNTOLD) -> dict[str, Any]:
     """What the model's audio comes in, likewise."""
     audio = mapping(mapping(session.get("audio")).get("output"))
     stated = audio.get("format") or session.get("output_audio_format")
-    return output_format(session) or (UNKNOWN if stated else PCM)
-
-
-def input_bytes_per_ms(session: dict[str, Any]) -> float:
-    """Bytes in a millisecond of the user's audio."""
-    return bytes_per_ms(input_format(session))
+    format_ = output_format(session) or (UNKNOWN if stated else PCM)
+    return at_rate(format_, rates.output) or format_

@@ -141,6 +141,7 @@ FOLDED = frozenset(
         "eventstore.session.gap",
         "eventstore.session.redacted",
         "eventstore.session.same_call",
+        "eventstore.session.sample_rates",
         "session.created",
         "session.updated",
         "session.update",

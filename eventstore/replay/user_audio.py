@@ -74,7 +74,7 @@ def user_audio(state: SessionState, events: Iterable[StoredEvent]) -> dict[Place
         body = parse(event.text) if isinstance(event.text, str) else None
         if handler is not None and body is not None:
             handler(tape, state, event.seq, body)
-    wanted = stated_input_format(state.wire)
+    wanted = stated_input_format(state.wire, state.rates)
     if wanted == UNKNOWN or wanted.get("rate", PCM_RATE) != PCM_RATE:
         return {}
     return {place: sound for place, (sound, format_) in tape.found.items() if format_ == wanted}
@@ -82,7 +82,7 @@ def user_audio(state: SessionState, events: Iterable[StoredEvent]) -> dict[Place
 
 def _configured(tape: _Tape, state: SessionState, seq: int, body: Json) -> None:
     tape.session = {**tape.session, **mapping(body.get("session"))}
-    format_ = stated_input_format(tape.session)
+    format_ = stated_input_format(tape.session, state.rates)
     if format_ != tape.format:
         # The clock goes on; the bytes of another format are no longer comparable.
         _drop(tape, len(tape.sound))

@@ -101,6 +101,15 @@ def test_formats_by_other_names(terminal: Terminal) -> None:
     assert {span["side"] for span in spans} == {"input", "output"}
 
 
+def test_a_rate_that_the_importer_is_told(terminal: Terminal) -> None:
+    wish = ("--session-id", "told", "--input-rate", "8000")
+    assert terminal("import", str(case("qwen_16k")), *wish).code == 0
+    assert "input PCM at 8000 Hz, as its importer told" in terminal("show", "told").out
+    assert "8000 Hz" in terminal("audio", "told", "--side", "user", "-o", "out.wav").out
+    refused = terminal("import", str(case("qwen_16k")), "--input-rate", "7999")
+    assert refused.code == 2 and "8000<=x<=48000" in refused.err
+
+
 def test_the_model_that_the_address_names(terminal: Terminal, store: EventStore) -> None:
     session_id = imported(terminal, "relay_model_in_url")
     listed = terminal("sessions", "--model", "gpt-realtime", "--json").json["data"]

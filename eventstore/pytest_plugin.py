@@ -28,7 +28,7 @@ _MARKER = (
 )
 # By now, so that pytest's start needs no import; a test compares them with the cassette's own.
 MODES = ("none", "once", "new_episodes", "all")
-RULES = ("strict", "type", "none")
+RULES = ("exact", "strict", "type", "none")
 
 _USED: pytest.StashKey[Cassette] = pytest.StashKey()
 _PASSED: pytest.StashKey[bool] = pytest.StashKey()

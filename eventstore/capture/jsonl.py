@@ -12,10 +12,10 @@ import orjson
 import pybase64
 
 from eventstore.brief import brief
-from eventstore.capture.object_text import member_text
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.catalogue import direction_of
 from eventstore.realtime.frames import DIRECTIONS, Frame
+from eventstore.realtime.object_text import member_text
 from eventstore.realtime.values import dumps, identifier, integer, is_deeper
 from eventstore.store.read_stream import StoredEvent
 from eventstore.times import RelativeTimeError, arrival, to_iso

@@ -43,7 +43,14 @@ async def _run(
     store: EventStore, session_id: str | None, serving: Serving, speed: float | None
 ) -> None:
     step = _stepper() if serving.step else None
-    manner = Manner(None if step else speed, serving.rule, serving.fresh, serving.faults, step)
+    manner = Manner(
+        None if step else speed,
+        serving.rule,
+        serving.fresh,
+        serving.faults,
+        step,
+        linger=serving.linger,
+    )
     address = serving.host, serving.port
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

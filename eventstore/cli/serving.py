@@ -12,6 +12,7 @@ import click
 from eventstore.errors import EventStoreError
 from eventstore.replay.faults import HELP, Fault, parse_fault
 from eventstore.replay.matching import RULES, Rule
+from eventstore.replay.pace import LINGER
 
 _HOST = "127.0.0.1"
 
@@ -59,6 +60,7 @@ class Serving(NamedTuple):
     rule: Rule
     fresh: bool
     faults: tuple[Fault, ...]
+    linger: float
 
 
 def serve_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -71,14 +73,19 @@ def serve_options(command: Callable[..., Any]) -> Callable[..., Any]:
         rule: Rule | None,
         fresh: bool,
         faults: tuple[str, ...],
+        linger: float | None,
         **others: Any,
     ) -> Any:
         if address is None:
-            if step or rule or fresh or faults:
-                raise click.UsageError("--step, --match, --fresh and --fault go with --serve")
+            if step or rule or fresh or faults or linger is not None:
+                raise click.UsageError(
+                    "--step, --match, --fresh, --fault and --linger go with --serve"
+                )
             return command(serving=None, **others)
         parsed = tuple(map(parse_fault, faults))
-        serving = Serving(*parse_address(address, "--serve"), step, rule or "type", fresh, parsed)
+        where = parse_address(address, "--serve")
+        stay = LINGER if linger is None else linger
+        serving = Serving(*where, step, rule or "type", fresh, parsed, stay)
         return command(serving=serving, **others)
 
     for option in reversed(
@@ -92,7 +99,15 @@ def serve_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "rule",
                 type=click.Choice(RULES),
                 help="How a live client's frames are matched with the recorded ones: in order and"
-                " by content, by type (the default), or not at all.",
+                " by content (exact: with what clients make up each time), by type (the default),"
+                " or not at all.",
+            ),
+            click.option(
+                "--linger",
+                type=click.FloatRange(0),
+                metavar="SECONDS",
+                help="Where the recorded client closed, how long a live one may stay"
+                f" (by default {LINGER:.0f}).",
             ),
             click.option("--fresh", is_flag=True, help="New ids and times for each client."),
             click.option("--fault", "faults", multiple=True, metavar="FAULT", help=HELP),

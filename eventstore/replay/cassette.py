@@ -15,7 +15,7 @@ from eventstore.replay.cassette_server import CassetteServer
 from eventstore.replay.connection import Manner
 from eventstore.replay.drift_report import failing, tell
 from eventstore.replay.loop_thread import LoopThread
-from eventstore.replay.matching import RULES, Drift, Rule
+from eventstore.replay.matching import IN_ORDER, RULES, Drift, Rule
 from eventstore.replay.proxy import upstream_url
 from eventstore.replay.recording import Recording, record
 
@@ -183,7 +183,13 @@ class Cassette:
         held, server = len(self._connections), self._server
         if server.refused:
             return [f"one connection too many; {self._name} holds {held}\n{self._advice()}"]
-        if failed or self._told or server.open or server.opened >= held or self._rule != "strict":
+        if (
+            failed
+            or self._told
+            or server.open
+            or server.opened >= held
+            or self._rule not in IN_ORDER
+        ):
             return []
         line = self._connections[server.opened][0].number
         made = f"connection {server.opened + 1} was never made: {self._name}:{line}"

@@ -11,6 +11,7 @@ from eventstore.projection.state import SessionState
 from eventstore.realtime.catalogue import DELTAS, INPUT_AUDIO, canonical
 from eventstore.realtime.frames import CLIENT, SERVER, Frame, decode_columns
 from eventstore.realtime.values import mapping, sequence, text
+from eventstore.replay.input_clock import InputClock
 
 #: Keys whose values are ids, wherever they stand; `id` itself is one only in what is named here.
 ID_KEYS = frozenset(
@@ -45,6 +46,15 @@ _ANSWERS = {
 
 
 _REQUESTS = frozenset({"response.create", "conversation.item.create"})
+#: What the server says of the user's audio by itself, by GA names.
+_HEARS = frozenset(
+    {
+        "input_audio_buffer.speech_started",
+        "input_audio_buffer.speech_stopped",
+        "input_audio_buffer.committed",
+        "input_audio_buffer.timeout_triggered",
+    }
+)
 
 #: Unanswered frames that an answer is looked for among.
 _WAITING = 1000
@@ -66,6 +76,18 @@ class Expected(NamedTuple):
     event: dict[str, Any] | None
 
 
+class Heard(NamedTuple):
+    """How much of the user's audio had come at a moment of the recording.
+
+    Attributes:
+        ms: its length in milliseconds, from the start of the recording.
+        at: when the last of it came, in microseconds since 1970 UTC; None where unknown.
+    """
+
+    ms: float
+    at: int | None
+
+
 @dataclass
 class Script:
     """What a recording tells of the order of things.
@@ -73,6 +95,10 @@ class Script:
     Attributes:
         expected: the client's frames, in order.
         waits: by the seq of a server's frame, that of the client's frame which it answered.
+        hears: by the seq of a server's frame that the user's audio led to, how much of it had come.
+        input_ms: milliseconds of the user's audio that were streamed in all.
+        asked: by a response's id, the seq of the client's frame that asked for it.
+        session: the session as the server described it first.
         made: by the seq of a client's frame, the id that the server gave to the item it created.
         server_ids: ids that the server chose.
         client_ids: ids that the client chose.
@@ -80,6 +106,10 @@ class Script:
 
     expected: list[Expected] = field(default_factory=list)
     waits: dict[int, int] = field(default_factory=dict)
+    hears: dict[int, Heard] = field(default_factory=dict)
+    input_ms: float = 0.0
+    asked: dict[str, int] = field(default_factory=dict)
+    session: dict[str, Any] = field(default_factory=dict)
     made: dict[int, str] = field(default_factory=dict)
     server_ids: set[str] = field(default_factory=set)
     client_ids: set[str] = field(default_factory=set)
@@ -91,6 +121,8 @@ class ScriptWriter:
     def __init__(self) -> None:
         self.script = Script()
         self._state = SessionState("")
+        self._input, self._heard = InputClock(), Heard(0.0, None)
+        self._configured = self._state.wire
         self._waiting: dict[int, Expected] = {}
         # Client's frames that the projection may find an answer to, and those that it just did.
         self._requests: set[int] = set()
@@ -99,7 +131,12 @@ class ScriptWriter:
 
     def add(self, seq: int, frame: Frame) -> str:
         """Take in the recording's next frame; its type."""
-        type_, _, _, _, event = decode_columns(frame.text)
+        type_, _, _, audio, event = decode_columns(frame.text)
+        if type_ in INPUT_AUDIO and frame.direction == CLIENT:
+            self._input.add(audio, event)
+            self._heard = Heard(self._input.ms, frame.at)
+            self.script.input_ms = self._input.ms
+            return type_
         if type_ in INPUT_AUDIO or frame.direction not in (CLIENT, SERVER):
             return type_
         ids = self.script.client_ids if frame.direction == CLIENT else self.script.server_ids
@@ -119,7 +156,16 @@ class ScriptWriter:
                 del self._waiting[next(iter(self._waiting))]
         else:
             self._answer(seq, type_, event or {}, self._requests.intersection(self._taken))
+            if canonical(type_) in _HEARS and seq not in self.script.waits and self._heard.ms:
+                self.script.hears[seq] = self._heard
+            if self._state.wire is not self._configured:
+                self._configure(self._state.wire)
         return type_
+
+    def _configure(self, session: dict[str, Any]) -> None:
+        self._configured = session
+        self._input.configure(session)
+        self.script.session = self.script.session or session
 
     def _answer(self, seq: int, type_: str, event: dict[str, Any], taken: set[int]) -> None:
         """Note what a server's frame answers; `taken` are the requests that it fulfilled."""
@@ -127,8 +173,11 @@ class ScriptWriter:
         if answered is None:
             return
         self.script.waits[seq] = answered
+        response_id = text(mapping(event.get("response")).get("id"))
         for other in taken | {answered}:
-            self._waiting.pop(other, None)
+            waiting = self._waiting.pop(other, None)
+            if response_id and waiting and canonical(waiting.type) == "response.create":
+                self.script.asked.setdefault(response_id, other)
         made = text(mapping(event.get("item")).get("id"))
         if made is not None:
             self.script.made[answered] = made

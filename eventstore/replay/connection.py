@@ -13,10 +13,13 @@ from websockets.exceptions import ConnectionClosed
 
 from eventstore.realtime.frames import parse
 from eventstore.realtime.values import mapping, text
+from eventstore.replay.causality import Heard
 from eventstore.replay.faults import Action, Fault, Faults, error_event
 from eventstore.replay.ids import Ids
-from eventstore.replay.matching import Drift, Matcher, Rule
-from eventstore.replay.pace import Pace
+from eventstore.replay.input_clock import InputClock
+from eventstore.replay.matching import IN_ORDER, Drift, Matcher, Rule, Streamed
+from eventstore.replay.metadata_echo import MetadataEcho
+from eventstore.replay.pace import LINGER, Pace
 from eventstore.replay.recording import Recording
 from eventstore.store.read_stream import StoredEvent
 
@@ -26,7 +29,12 @@ _POLICY_VIOLATION = 1008
 #: Seconds without an awaited frame after which somebody should be told.
 _PATIENCE = 3.0
 #: Seconds for each of the client's last frames to come, once all of the server's are sent.
-_LINGER = 2.0
+_LAST_FRAMES = 2.0
+#: Seconds that a client which streams audio may pause, while more of it is awaited.
+_PAUSE = 10.0
+#: By how much a client's audio may be shorter than the recorded one's: a hundredth of it, and no
+#: more than so many milliseconds.
+_SLACK, _SLACK_MS = 0.01, 40.0
 #: Differences of one connection that are kept; all are told.
 _DRIFT_KEPT = 1000
 _LONE_HALF = re.compile("[\ud800-\udfff]")
@@ -45,6 +53,7 @@ class Manner:
         patience: seconds without any frame of the client's after which it is told that it drifted,
             where one is awaited, or that the recording is at its end; None to wait on.
         clean: applied to a client's frame before it is matched; None matches it as it came.
+        linger: seconds that a client may stay once all is sent, where the recorded client closed.
     """
 
     speed: float | None = 1.0
@@ -54,6 +63,7 @@ class Manner:
     step: Callable[[StoredEvent], Awaitable[None]] | None = None
     patience: float | None = None
     clean: Callable[[str | bytes], str | bytes] | None = None
+    linger: float = LINGER
 
 
 @dataclass
@@ -118,13 +128,16 @@ class _Playing:
         self._pace = Pace(manner.speed, self._clock())
         self._ids = Ids(manner.fresh, script.server_ids, recording.started_at)
         self._matcher = Matcher(script, manner.rule, self._ids)
+        self._echo = MetadataEcho(script)
+        self._input, self._streamed_at = InputClock(), self._clock()
+        self._input.configure(script.session)
         self._faults = Faults(manner.faults)
         self._arrived: dict[int, float] = {}
-        self._heard = self._clock()
+        self._began = self._heard = self._clock()
         self._news = asyncio.Event()
         self._expected = {expected.seq: expected for expected in script.expected}
         self._held: StoredEvent | None = None
-        self._streamed = 0
+        self._came = 0
 
     async def listen(self) -> None:
         """Take in the client's frames, and match them."""
@@ -132,19 +145,22 @@ class _Playing:
             self._heard = self._clock()
             clean = self._manner.clean
             match = self._matcher.receive(frame if clean is None else clean(frame))
-            if match is None:
-                self._streamed += 1
-                self._news.set()
+            self._news.set()
+            if isinstance(match, Streamed):
+                self._input.add(match.audio, match.event)
+                self._streamed_at = self._clock()
                 continue
+            self._came += 1
+            event = mapping(parse(frame)) if isinstance(frame, str) else {}
+            self._input.configure(mapping(event.get("session")))
             if match.drift is not None:
                 self._tell(match.drift)
-                if self._manner.rule == "strict":
-                    event = mapping(parse(frame)) if isinstance(frame, str) else {}
+                if self._manner.rule in IN_ORDER:
                     await self._refuse(match.drift, text(event.get("event_id")))
                     return
             if match.seq is not None:
                 self._arrived[match.seq] = self._clock()
-                self._news.set()
+                self._echo.heard(match.seq, event)
 
     async def _refuse(self, drift: Drift, cause: str | None = None) -> None:
         self.outcome.refused = drift
@@ -154,8 +170,11 @@ class _Playing:
 
     async def send_all(self) -> None:
         """Send the recording's frames, then close as it was closed."""
-        waits = self._recording.script.waits if self._manner.rule != "none" else {}
+        script = self._recording.script
+        waits, hears = (script.waits, script.hears) if self._manner.rule != "none" else ({}, {})
         async for sent in self._recording.sent():
+            if sent.seq in hears:
+                await self._await_audio(hears[sent.seq])
             if sent.seq in waits:
                 cause = waits[sent.seq]
                 if self._held is not None and cause not in self._arrived:
@@ -179,7 +198,7 @@ class _Playing:
     async def _send(self, sent: StoredEvent) -> None:
         frame = sent.text
         if isinstance(frame, str):
-            frame = self._ids.rewrite(frame)
+            frame = self._echo.rewrite(sent, self._ids.rewrite(frame))
             if not frame.isascii():
                 frame = _sendable(frame)
         await self._connection.send(frame)
@@ -231,6 +250,23 @@ class _Playing:
         self._pace.answered(expected.at, self._arrived[seq], self._clock())
         return True
 
+    async def _await_audio(self, heard: Heard) -> None:
+        """Wait until as much of the user's audio has come as was recorded, and count from there.
+
+        A client that streams none, or less, is waited for no longer than it may pause.
+        """
+        patience = _PAUSE if self._input.ms else _PATIENCE
+        began = self._clock() if self._input.ms else self._began
+        is_late, enough = False, heard.ms - min(_SLACK_MS, heard.ms * _SLACK)
+        while self._input.ms < enough:
+            left = max(began, self._streamed_at) + patience - self._clock()
+            if left <= 0:
+                return
+            is_late = True
+            await self._news_within(left)
+        if is_late:
+            self._pace.answered(heard.at, self._streamed_at, self._clock())
+
     def _left(self) -> float | None:
         """Seconds that a client may still be silent; None where it may be for ever."""
         patience = self._manner.patience
@@ -252,23 +288,35 @@ class _Playing:
         closing = self._recording.closing
         if self._manner.speed is not None:
             await self._sleep_until(self._pace.due(closing.at, self._clock()))
-        while closing.by_client and (left := self._left()):
-            # The recorded client left by itself: this one may have something to say until then.
+        if closing.by_client:
+            await self._let_client_close()
+        missing, end = self._missing(), self._clock() + _LAST_FRAMES
+        while any(missing) and (left := end - self._clock()) > 0:
+            await self._news_within(left)
+            # Only what is missing keeps the connection open: a microphone may never end.
+            if self._missing() < missing:
+                missing, end = self._missing(), self._clock() + _LAST_FRAMES
+        await self._connection.close(closing.code, closing.reason)
+
+    async def _let_client_close(self) -> None:
+        """Stay as long as this client does: the recorded one left by itself."""
+        end = self._clock() + self._manner.linger
+        while (left := end - self._clock()) > 0:
+            if (silent := self._left()) is not None:
+                left = min(left, silent)
+            if not left:
+                return
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._connection.wait_closed(), left)
                 return
-        missing, end = self._count_missing(), self._clock() + _LINGER
-        while missing and (left := end - self._clock()) > 0:
-            await self._news_within(left)
-            # Only what is missing keeps the connection open: a microphone may never end.
-            if self._count_missing() < missing:
-                missing, end = self._count_missing(), self._clock() + _LINGER
-        await self._connection.close(closing.code, closing.reason)
 
-    def _count_missing(self) -> int:
+    def _missing(self) -> tuple[int, float]:
+        """How many of the recorded client's frames have not come, and how much of its audio."""
+        script = self._recording.script
+        left = self._matcher.left
         if self._manner.rule == "none":
-            return 0
-        return self._matcher.left + max(0, self._recording.streamed - self._streamed)
+            left = max(0, len(script.expected) - self._came)
+        return left, max(0.0, script.input_ms - self._input.ms)
 
     def tell_missing(self) -> None:
         """Tell which recorded frames never came."""

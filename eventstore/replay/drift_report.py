@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from eventstore.replay.cassette_file import Line
 from eventstore.replay.connection import Outcome
-from eventstore.replay.matching import Drift, Rule
+from eventstore.replay.matching import IN_ORDER, Drift, Rule
 
 _HEADINGS = {
     "differs": "sent a frame that is not the recorded one",
@@ -19,7 +19,7 @@ def failing(outcome: Outcome, rule: Rule) -> list[Drift]:
     """What a connection fails for: the first thing that closed it, or what the rule forbids."""
     if outcome.refused is not None:
         return [outcome.refused]
-    if rule == "strict":
+    if rule in IN_ORDER:
         return outcome.drift
     return [drift for drift in outcome.drift if rule == "type" and drift.kind == "unexpected"]
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+#: Seconds that a client may stay behind the end of a recording whose client closed, by default.
+LINGER = 600.0
+
 
 class Pace:
     """Maps the recording's times to this connection's, in seconds of its own clock.

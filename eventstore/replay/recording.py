@@ -10,7 +10,6 @@ from itertools import islice
 from typing import NamedTuple
 
 from eventstore.errors import EventStoreError
-from eventstore.realtime.catalogue import INPUT_AUDIO
 from eventstore.realtime.frames import CLIENT, SERVER, STORE, Frame, decode_columns, parse
 from eventstore.realtime.session_clock import SessionClock
 from eventstore.realtime.values import integer, text
@@ -48,14 +47,12 @@ class Recording:
         script: which of its frames wait for which.
         started_at: when its first frame came, in microseconds since 1970 UTC; None if unknown.
         closing: how it ended.
-        streamed: how many frames of audio the client streamed.
     """
 
     name: str
     script: Script
     started_at: int | None
     closing: Closing
-    streamed: int
     _kept: list[StoredEvent] | None
     _open: Callable[[], Iterator[StoredEvent]]
 
@@ -102,7 +99,7 @@ def record(
         sent: gives those of the server alone, where that is less work.
     """
     writer, kept, size = ScriptWriter(), [], 0
-    whole, streamed = True, 0
+    whole = True
     started_at = ended_at = None
     closing = Closing(None, _NORMAL_CLOSURE, "")
     clock, shifts = SessionClock(), [(0, 0)]
@@ -114,7 +111,6 @@ def record(
         if frame.direction != STORE and frame.at is not None:
             ended_at = frame.at
             started_at = ended_at if started_at is None else started_at
-        streamed += type_ in INPUT_AUDIO
         if frame.direction == SERVER and whole:
             kept.append(StoredEvent(seq, frame.at, SERVER, type_, frame.text))
             size += len(frame.text)
@@ -125,7 +121,7 @@ def record(
         closing = closing._replace(at=ended_at)
     at_hand = kept if whole else None
     again = partial(_steady, sent or (lambda: _sent(open_())), shifts)
-    return Recording(name, writer.script, started_at, closing, streamed, at_hand, again)
+    return Recording(name, writer.script, started_at, closing, at_hand, again)
 
 
 def _steady(

@@ -96,7 +96,8 @@ def test_what_differs_is_told_place_by_place() -> None:
 def test_what_is_missing_or_more_is_told() -> None:
     recorded = {"type": "response.create", "response": {"metadata": {"a": "1"}}}
     live = {"type": "response.create", "response": {"metadata": {"b": "1"}}}
-    _, drift = told(matcher(recorded), live)
+    assert told(matcher(recorded), live) == (1, "")
+    _, drift = told(matcher(recorded, rule="exact"), live)
     assert '    - "1"\n    + nothing' in drift
     assert '    - nothing\n    + "1"' in drift
 

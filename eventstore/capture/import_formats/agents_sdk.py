@@ -6,10 +6,10 @@ from typing import Any
 
 from eventstore.capture.import_formats.members import first_time, has_wire_type, message_of
 from eventstore.capture.import_formats.reading import Reading, ValueFormat
-from eventstore.capture.object_text import member_text
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.catalogue import direction_of
 from eventstore.realtime.frames import CLIENT, Frame, parse
+from eventstore.realtime.object_text import member_text
 
 _WRAPPERS = ("raw_model_event", "raw_server_event", "raw_client_event", "transport_event")
 _INNER = ("data", "event")

@@ -11,9 +11,9 @@ from eventstore.capture.import_formats.members import (
     read_time,
 )
 from eventstore.capture.import_formats.reading import Reading, ValueFormat
-from eventstore.capture.object_text import member_text
 from eventstore.realtime.catalogue import direction_of, is_known
 from eventstore.realtime.frames import Frame
+from eventstore.realtime.object_text import member_text
 from eventstore.realtime.values import mapping
 
 _SIDES = ("outputs", "inputs")

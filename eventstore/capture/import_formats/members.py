@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
-from eventstore.capture.object_text import member_text
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.frames import CLIENT, SERVER
+from eventstore.realtime.object_text import member_text
 from eventstore.realtime.values import dumps
 from eventstore.times import arrival_in_any_unit
 

@@ -1,4 +1,4 @@
-"""The text of one member of a JSON object, exactly as it stands in the object's text. Pure."""
+"""Where a member stands in the text of a JSON object, and its text exactly as it is. Pure."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def member_text(text: str, key: str, value: dict[str, Any]) -> str:
             if _spells(text[first.end() - 1 : end], value):
                 return text[first.end() - 1 : end]
     found = ""
-    for start, end in _objects_of(text, key):
-        found = text[start:end]  # of a key that is there twice, the last one counts
+    for start, end in member_spans(text, key):
+        found = text[start:end] if text[start] == "{" else found
     return found if found and _spells(found, value) else dumps(value)
 
 
@@ -48,8 +48,13 @@ def _first_member(key: str) -> re.Pattern[str]:
     return re.compile(r'\s*{[^{}\[\]]{0,400}?"' + re.escape(key) + r'"\s*:\s*{')
 
 
-def _objects_of(text: str, key: str) -> Iterator[tuple[int, int]]:
-    """Where the values of an object's own `key` begin and end, where they are objects."""
+def member_spans(text: str, key: str) -> Iterator[tuple[int, int]]:
+    """Yield where the values of an object's own member begin and end; of two, the last one counts.
+
+    Args:
+        text: the text of the object, which is JSON.
+        key: the name of the member.
+    """
     quoted = f'"{key}"'
     depth, start, is_key, named = 0, -1, False, False
     for match in _TOKEN.finditer(text):
@@ -59,18 +64,22 @@ def _objects_of(text: str, key: str) -> Iterator[tuple[int, int]]:
                 named = sign == quoted or ("\\" in sign and json.loads(sign) == key)
                 is_key = False
         elif sign in "{[":
-            if depth == 1 and named and sign == "{":
-                start = match.start()
             depth += 1
             is_key = depth == 1
-            named = named and depth > 1
+        elif sign == ":" and depth == 1 and named:
+            start = match.end()
+        elif depth == 1 and sign != ":":
+            if start >= 0:
+                yield _without_space(text, start, match.start())
+            start, is_key, named = -1, True, False
+            depth -= sign != ","
         elif sign in "}]":
             depth -= 1
-            if depth == 1 and start >= 0:
-                yield start, match.end()
-                start, named = -1, False
-        elif sign == "," and depth == 1:
-            is_key, named = True, False
+
+
+def _without_space(text: str, start: int, end: int) -> tuple[int, int]:
+    value = text[start:end]
+    return start + len(value) - len(value.lstrip()), end - len(value) + len(value.rstrip())
 
 
 def _spells(text: str, value: dict[str, Any]) -> bool:

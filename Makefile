@@ -2,19 +2,25 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+CLIENTS := .venv-clients
 # Some tests wait most of their time: half as many again as there are cores keep those busy.
 WORKERS ?= $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )))
 
 # Tests run hundreds of commands; where no bytecode is kept, each of them compiles the package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check format bench endurance docs vendor pictures demo-call clean
+.PHONY: demo test clients check format bench endurance docs vendor pictures demo-call clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/python -m eventstore.demo
 
 test: $(VENV)/.test $(VENV)/.node
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+# Clients that people use, unmodified, through the relay, the replay server and cassettes. Their
+# packages are 0.8 GB, and have an environment of their own: none of them decides what ours is.
+clients: $(VENV)/.test $(VENV)/.node $(CLIENTS)/.installed
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup tests/clients
 
 check: $(VENV)/.test $(VENV)/.check
 	$(BIN)/ruff check .
@@ -80,6 +86,11 @@ $(VENV)/.node: tests/node/package.json | $(VENV)/bin/python
 	  --no-audit --no-fund || echo "npm failed: the tests with Node's clients are skipped"; fi
 	@touch $@
 
+$(CLIENTS)/.installed: pyproject.toml | $(VENV)/bin/python
+	$(PYTHON) -m venv $(CLIENTS)
+	@$(BIN)/python -m pip --python $(CLIENTS)/bin/python install -q --group clients
+	@touch $@
+
 $(VENV)/.check: $(VENV)/.installed
 	@$(BIN)/python -m pip install -q --group check
 	@touch $@
@@ -89,4 +100,4 @@ $(VENV)/.bench: $(VENV)/.installed
 	@touch $@
 
 clean:
-	rm -rf $(VENV) tests/node/node_modules .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(CLIENTS) tests/node/node_modules .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis

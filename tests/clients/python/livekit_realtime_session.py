@@ -1,0 +1,74 @@
+"""livekit-agents' RealtimeSession: typed turns by `generate_reply()`, one of which calls a tool."""
+
+from __future__ import annotations
+
+import asyncio
+
+import aiohttp
+from livekit.agents import function_tool, llm
+from livekit.plugins import openai
+from telling import arguments, tell
+
+
+@function_tool
+async def get_weather(city: str) -> str:
+    """The weather of a city."""
+    return f"It is sunny in {city}."
+
+
+def told(context: llm.ChatContext) -> list[tuple[str, str]]:
+    """The session's own copy of the conversation."""
+    items = []
+    for item in context.items:
+        if item.type == "message":
+            items.append((item.role, item.text_content or ""))
+        elif item.type == "function_call":
+            items.append(("call", item.name))
+        elif item.type == "function_call_output":
+            items.append(("output", item.output))
+    return items
+
+
+async def reply(session: llm.RealtimeSession) -> None:
+    """Ask for an answer, and answer the functions that it calls."""
+    generation = await session.generate_reply()
+    calls = []
+    async for message in generation.message_stream:
+        async for _ in message.text_stream:
+            pass
+    async for call in generation.function_stream:
+        calls.append(call)
+    context = session.chat_ctx.copy()
+    for call in calls:
+        output = llm.FunctionCallOutput(
+            call_id=call.call_id, name=call.name, output="It is sunny in Paris.", is_error=False
+        )
+        context.items.append(output)
+    if calls:
+        await session.update_chat_ctx(context)
+        await reply(session)
+
+
+async def main() -> None:
+    url = arguments().url
+    async with aiohttp.ClientSession() as http:
+        model = openai.realtime.RealtimeModel(
+            model="gpt-realtime",
+            modalities=["text"],
+            base_url=f"{url}/v1",
+            api_key="sk-none",
+            http_session=http,
+        )
+        session = model.session()
+        await session.update_instructions("Be brief.")
+        await session.update_tools([get_weather])
+        for words in ("Hello there.", "What is the weather?", "Goodbye."):
+            context = session.chat_ctx.copy()
+            context.add_message(role="user", content=words)
+            await session.update_chat_ctx(context)
+            await reply(session)
+        tell(told(session.chat_ctx))
+        await session.aclose()
+
+
+asyncio.run(main())

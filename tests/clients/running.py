@@ -1,0 +1,124 @@
+"""Run real clients, each in a process of its own, and tell what the store has of a session."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eventstore import EventStore
+
+HERE = Path(__file__).resolve().parent
+#: Python with the clients' packages, which `make clients` installs apart from the project's own.
+PYTHON = HERE.parents[1] / ".venv-clients" / "bin" / "python"
+_LIMIT = 60
+
+
+@dataclass(frozen=True)
+class Item:
+    """One item of a conversation.
+
+    Attributes:
+        who: user or assistant; `call` for a function that was called, `output` for what it gave.
+        texts: what was said: as it was generated, and as it was heard.
+    """
+
+    who: str
+    texts: tuple[str, ...]
+
+    def is_told(self, who: str, text: str) -> bool:
+        """Whether a client tells it: of an answer that was cut off, as far as it was heard."""
+        if who != self.who:
+            return False
+        return text in self.texts or (len(self.texts) > 1 and self.texts[0].startswith(text))
+
+
+@dataclass(frozen=True)
+class Driver:
+    """A small program that talks by an unmodified client, and what it is told to do.
+
+    Attributes:
+        tls: whether the client connects by TLS alone.
+        replay_lacks, cassette_lacks: why the replay server, or a cassette, cannot serve it yet.
+    """
+
+    script: str
+    case: str = ""
+    tls: bool = False
+    replay_lacks: str = ""
+    cassette_lacks: str = ""
+
+    @property
+    def name(self) -> str:
+        """What a test of it is called."""
+        return "-".join(filter(None, (Path(self.script).stem, self.case)))
+
+    def run(self, port: int, ca_file: Path) -> list[tuple[str, str]]:
+        """Have the conversation with a server on this port.
+
+        Args:
+            ca_file: whom to trust, where the client connects by TLS.
+
+        Returns:
+            The items as the client has them in the end.
+        """
+        path = HERE / self.script
+        origin = f"http{'s' if self.tls else ''}://127.0.0.1:{port}"
+        command = [*self._program(path), str(path), "--url", origin, "--case", self.case]
+        trust = {"SSL_CERT_FILE": str(ca_file), "NODE_EXTRA_CA_CERTS": str(ca_file)}
+        environment = {**os.environ, "NO_PROXY": "127.0.0.1", **(trust if self.tls else {})}
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_LIMIT, env=environment
+        )
+        assert done.returncode == 0, done.stderr[-4000:]
+        told = json.loads(done.stdout.splitlines()[-1])
+        return [(who, text) for who, text in told["items"]]
+
+    @property
+    def missing(self) -> str | None:
+        """Why it cannot run here; None where it can."""
+        path = HERE / self.script
+        if path.suffix == ".py":
+            return None if PYTHON.exists() else "no .venv-clients: make clients makes it"
+        installed = shutil.which("node") and (path.resolve().parent / "node_modules").is_dir()
+        return None if installed else "no Node, or its packages are not installed"
+
+    def _program(self, path: Path) -> list[str]:
+        if path.suffix == ".py":
+            return [str(PYTHON), "-W", "ignore"]
+        # Where it is no longer an experiment, the option says what is so anyway.
+        return [shutil.which("node") or "node", "--experimental-websocket", "--no-warnings"]
+
+
+def items_of(store: EventStore) -> list[Item]:
+    """The items of the only session of a store."""
+    [session] = store.sessions().data
+    [conversation] = store.show(session["id"])["conversations"]
+    return [_item(item) for item in conversation["items"]]
+
+
+def _item(item: dict[str, Any]) -> Item:
+    if item["type"] == "function_call":
+        return Item("call", (item["name"],))
+    if item["type"] == "function_call_output":
+        return Item("output", (item["output"],))
+    parts = item.get("content") or []
+    said = " ".join(filter(None, (part.get("text") or part.get("transcript") for part in parts)))
+    generated = item["eventstore"].get("generated")
+    return Item(item["role"], (said,) if generated is None else (generated, said))
+
+
+def differences(told: list[tuple[str, str]], items: list[Item]) -> list[str]:
+    """Where a client's items are not those of the store."""
+    found = [
+        f"{place}: the client has {one}, the store {item}"
+        for place, (one, item) in enumerate(zip(told, items, strict=False))
+        if not item.is_told(*one)
+    ]
+    if len(told) != len(items):
+        found.append(f"the client has {len(told)} items, the store {len(items)}: {told}, {items}")
+    return found

@@ -23,6 +23,7 @@ NO_TLS = "no TLS yet"
 NO_ECHO = "a request's metadata do not come back as they are"
 DRIVERS = (
     Driver("python/pydantic_ai_realtime.py"),
+    Driver("python/pydantic_ai_realtime.py", "spoken"),
     Driver("python/livekit_realtime_session.py", replay_lacks=NO_ECHO, cassette_lacks=NO_ECHO),
     Driver("python/pipecat_typed.py"),
     *(

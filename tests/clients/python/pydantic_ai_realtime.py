@@ -14,7 +14,10 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 from pydantic_ai.providers.openai import OpenAIProvider
-from pydantic_ai.realtime import RealtimeSession
+from pydantic_ai.realtime import (
+    RealtimeSession,
+    RealtimeTurnCompleteEvent,
+)
 from pydantic_ai.realtime.openai import OpenAIRealtimeModel, OpenAIRealtimeModelSettings
 from telling import arguments, tell, turn
 
@@ -52,11 +55,41 @@ async def type_turns(session: RealtimeSession) -> None:
 
 
 async def speak_turns(session: RealtimeSession) -> None:
-    for _ in range(2):
+    """Four turns; the third one interrupts the answer to the second."""
+    heard: asyncio.Queue[int] = asyncio.Queue()
+    silenced, complete = asyncio.Event(), asyncio.Semaphore(0)
+
+    async def play() -> None:
+        played = 0
+        async for _ in session.stream_audio():
+            played = played + 1 if heard.empty() else 0
+            if played == 4:
+                heard.put_nowait(played)
+                await silenced.wait()
+
+    async def listen() -> None:
+        async for event in session:
+            if isinstance(event, RealtimeTurnCompleteEvent):
+                complete.release()
+
+    async def speak() -> None:
         for chunk in turn():
             await session.send_audio(chunk)
-        await asyncio.sleep(0.3)
-        await session.wait_for_reply()
+            await asyncio.sleep(0.004)
+
+    tasks = [asyncio.create_task(play()), asyncio.create_task(listen())]
+    await speak()
+    await complete.acquire()
+    await speak()
+    await heard.get()
+    await speak()
+    silenced.set()
+    for _ in ("the story", "the weather"):
+        await complete.acquire()
+    await speak()
+    await complete.acquire()
+    for task in tasks:
+        task.cancel()
 
 
 async def main() -> None:
@@ -66,7 +99,9 @@ async def main() -> None:
     settings = OpenAIRealtimeModelSettings(output_modality="text")
     if asked.case == "spoken":
         settings = OpenAIRealtimeModelSettings()
-    async with agent.realtime(model, model_settings=settings).session() as session:
+    async with agent.realtime(model, model_settings=settings).session(
+        handle_barge_in=asked.case == "spoken"
+    ) as session:
         await (speak_turns if asked.case == "spoken" else type_turns)(session)
     tell(told(session.all_messages()))
 

@@ -17,14 +17,15 @@ import pytest
 if TYPE_CHECKING:
     from eventstore.replay.cassette import Cassette
 
-_MODE, _MATCH, _UPSTREAM = (
+_MODE, _MATCH, _PACE, _UPSTREAM = (
     "--realtime-cassette-mode",
     "--realtime-cassette-match",
+    "--realtime-cassette-pace",
     "--realtime-upstream",
 )
 _MARKER = (
-    "realtime_cassette(path, mode=, match=, upstream=): where the cassette of a test is, in the"
-    " folder `cassettes` beside the test's file, and how it is used"
+    "realtime_cassette(path, mode=, match=, pace=, upstream=): where the cassette of a test is, in"
+    " the folder `cassettes` beside the test's file, and how it is used"
 )
 # By now, so that pytest's start needs no import; a test compares them with the cassette's own.
 MODES = ("none", "once", "new_episodes", "all")
@@ -48,7 +49,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         _MATCH,
         choices=RULES,
         help="how frames are matched with the recorded ones: strict (the default) by their order"
-        " and content, type by their types, none not at all",
+        " and content, exact with what clients make anew each time as well, type by their types,"
+        " none not at all",
+    )
+    group.addoption(
+        _PACE,
+        metavar="PACE",
+        help="how fast frames come: instant (the default), recorded, or a number of times as fast",
     )
     group.addoption(
         _UPSTREAM,
@@ -70,6 +77,7 @@ class _Marked(NamedTuple):
     path: str | Path | None = None
     mode: str | None = None
     match: str | None = None
+    pace: str | float | None = None
     upstream: str | None = None
 
 
@@ -147,6 +155,7 @@ def _arguments(item: pytest.Item) -> dict[str, Any]:
     chosen = {
         "mode": config.getoption(_MODE) or marked.mode,
         "match": config.getoption(_MATCH) or marked.match,
+        "pace": config.getoption(_PACE) or marked.pace,
         "upstream": config.getoption(_UPSTREAM)
         or marked.upstream
         or config.getini("realtime_upstream"),

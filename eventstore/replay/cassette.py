@@ -16,6 +16,7 @@ from eventstore.replay.connection import Manner
 from eventstore.replay.drift_report import failing, tell
 from eventstore.replay.loop_thread import LoopThread
 from eventstore.replay.matching import IN_ORDER, RULES, Drift, Rule
+from eventstore.replay.pace import INSTANT, speed_of
 from eventstore.replay.proxy import upstream_url
 from eventstore.replay.recording import Recording, record
 
@@ -45,7 +46,7 @@ class Cassette:
         url: for the client, as `websocket_base_url`.
 
     Args:
-        path, mode, match, upstream: see `cassette`.
+        path, mode, match, upstream, pace: see `cassette`.
         anew: what a person does to record it anew.
 
     Raises:
@@ -59,6 +60,7 @@ class Cassette:
         mode: Mode = "once",
         match: Rule = "strict",
         upstream: str | None = None,
+        pace: str | float = INSTANT,
         anew: str = 'mode="all"',
     ) -> None:
         if mode not in MODES:
@@ -66,6 +68,7 @@ class Cassette:
         if match not in RULES:
             raise InvalidInputError(f"match {match!r}: use {', '.join(RULES)}")
         self.path, self.mode, self._rule, self._anew = Path(path).absolute(), mode, match, anew
+        self._speed = speed_of(pace)
         self._name = _shown(self.path)
         upstream = upstream or os.environ.get(UPSTREAM_VARIABLE) or OPENAI
         upstream_url(upstream, "")
@@ -93,7 +96,7 @@ class Cassette:
 
     def _make_server(self, upstream: str) -> CassetteServer:
         recordings = [_recording(self._name, lines) for lines in self._connections]
-        manner = Manner(speed=None, rule=self._rule, patience=PATIENCE, clean=_clean)
+        manner = Manner(self._speed, self._rule, patience=PATIENCE, clean=_clean)
         return CassetteServer(self.path, recordings, manner, upstream if self.recording else None)
 
     @property
@@ -219,6 +222,7 @@ def cassette(
     mode: Mode = "once",
     match: Rule = "strict",
     upstream: str | None = None,
+    pace: str | float = INSTANT,
 ) -> Iterator[Cassette]:
     """Record a block's Realtime connections, or replay them.
 
@@ -228,9 +232,11 @@ def cassette(
             `new_episodes` replays the connections that are there, and records those beyond them;
             `all` records anew.
         match: how a client's frames are matched with the recorded ones: `strict` by their order
-            and content, `type` by their types, `none` not at all.
+            and content, `exact` with what clients make anew each time as well, `type` by their
+            types, `none` not at all.
         upstream: what stands for `wss://api.openai.com/v1`; by default that, or what
             EVENTSTORE_CASSETTE_UPSTREAM names.
+        pace: how fast frames come: `instant`, `recorded`, or a number of times as fast as recorded.
 
     Returns:
         The cassette, with its `url` and `api_key` for the client.
@@ -241,7 +247,7 @@ def cassette(
         DriftError: at the block's end: it did otherwise than recorded, or the recording failed.
             Where the block raised itself, that goes on, with this as a note.
     """
-    used = Cassette(path, mode, match, upstream)
+    used = Cassette(path, mode, match, upstream, pace)
     used.start()
     try:
         yield used

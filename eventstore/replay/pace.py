@@ -2,8 +2,38 @@
 
 from __future__ import annotations
 
+from eventstore.errors import InvalidInputError
+
 #: Seconds that a client may stay behind the end of a recording whose client closed, by default.
 LINGER = 600.0
+
+
+#: Names of paces; others are numbers.
+INSTANT, RECORDED = "instant", "recorded"
+_FASTEST = 1000.0
+
+
+def speed_of(pace: str | float) -> float | None:
+    """Return how many times as fast as recorded a pace is; None for at once.
+
+    Args:
+        pace: `instant`, `recorded`, or a number over 0, up to 1000.
+
+    Raises:
+        InvalidInputError: it is none of these.
+    """
+    if pace in (INSTANT, RECORDED):
+        return None if pace == INSTANT else 1.0
+    try:
+        speed = float(pace)
+    except (TypeError, ValueError):
+        speed = 0.0
+    if not 0 < speed <= _FASTEST:
+        told = (
+            f"pace {str(pace)[:40]!r}: use {INSTANT}, {RECORDED}, or a number up to {_FASTEST:.0f}"
+        )
+        raise InvalidInputError(told)
+    return speed
 
 
 class Pace:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 from support.calls import beta_tool_call, voice_call
 from support.cassettes import each_in_turn, openai_talk, websocket_server
+from support.events import Call
 from support.recordings import each_recording
 from support.recordings import frames as recorded_frames
 from support.replaying import one, play_client, sent_by, served
@@ -32,7 +34,7 @@ from eventstore.realtime.frames import CLIENT, SERVER, STORE
 from eventstore.replay import cassette as cassettes
 from eventstore.replay import connection
 from eventstore.replay.cassette import Mode, cassette
-from eventstore.replay.cassette_file import read_cassette
+from eventstore.replay.cassette_file import cassette_line, read_cassette
 from eventstore.replay.connection import Manner
 
 CALL = beta_tool_call().frames
@@ -119,6 +121,26 @@ def test_a_cassette_is_imported_as_the_conversation_that_was_recorded(
     )
     assert one_ == other
     assert one_[0]
+
+
+def test_a_cassette_has_a_pace(path: Path) -> None:
+    """Frames of half a second come at once, or in their time."""
+    call = Call()
+    call.server("session.created", session={"id": "sess_1"})
+    call.server("rate_limits.updated", 500, rate_limits=[])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"".join(cassette_line(seq, f) for seq, f in enumerate(call.frames, 1)))
+
+    def taken(pace: Any) -> float:
+        began = time.monotonic()
+        with cassette(path, mode="none", pace=pace) as used:
+            assert played(used.url, call.frames) == sent_by(call.frames, SERVER)
+        return time.monotonic() - began
+
+    assert taken("recorded") >= 0.5
+    assert taken(4) >= 0.125
+    with pytest.raises(InvalidInputError, match="pace 'slow': use instant"):
+        taken("slow")
 
 
 # Modes

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.examples import examples
 
-from eventstore.replay.pace import Pace
+from eventstore.errors import InvalidInputError
+from eventstore.replay.pace import Pace, speed_of
 
 SECOND = 1_000_000
 
@@ -65,3 +67,17 @@ def test_nothing_is_due_before_now(times: list[int | None], speed: float | None)
         due = pace.due(at, now)
         assert due >= now
         now = due
+
+
+@pytest.mark.parametrize(
+    ("pace", "speed"),
+    [("instant", None), ("recorded", 1.0), ("4", 4.0), (0.5, 0.5), (1000, 1000.0)],
+)
+def test_paces_have_names_and_numbers(pace: str | float, speed: float | None) -> None:
+    assert speed_of(pace) == speed
+
+
+@pytest.mark.parametrize("pace", ["", "fast", "0", -1, "nan", "inf", 1001, "1e400"])
+def test_other_paces_are_refused(pace: str | float) -> None:
+    with pytest.raises(InvalidInputError, match="use instant, recorded, or a number up to 1000"):
+        speed_of(pace)

@@ -283,7 +283,9 @@ def test_the_marker_names_the_cassette_and_the_command_line_goes_first(
     run().assert_outcomes(passed=1)
 
 
-@pytest.mark.parametrize("wrong", ["paht='a'", "mode='any'", "match='any'", "upstream='any'"])
+@pytest.mark.parametrize(
+    "wrong", ["paht='a'", "mode='any'", "match='any'", "pace='any'", "upstream='any'"]
+)
 def test_a_wrong_marker_is_told(project: pytest.Pytester, run: Run, wrong: str) -> None:
     project.makepyfile(
         f"""
@@ -294,7 +296,11 @@ def test_a_wrong_marker_is_told(project: pytest.Pytester, run: Run, wrong: str) 
     )
     result = run()
     result.assert_outcomes(errors=1)
-    said = "*realtime_cassette(path, mode=, match=, upstream=)*" if "paht" in wrong else "*'any'*"
+    said = (
+        "*realtime_cassette(path, mode=, match=, pace=, upstream=)*"
+        if "paht" in wrong
+        else "*'any'*"
+    )
     result.stdout.fnmatch_lines([said])
 
 

@@ -7,12 +7,10 @@ from typing import Any
 from eventstore.projection.pending import add_create, take_create
 from eventstore.projection.session import name_conversation
 from eventstore.projection.state import (
-    MAX_TIMED,
     Item,
     LogEvent,
     Part,
     SessionState,
-    Timed,
     Truncation,
 )
 from eventstore.realtime.values import count, identifier, mapping, one_of, sequence, text
@@ -265,12 +263,6 @@ def _deleted(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None
     item = ensure_item(state, event, item_id)
     unplace(state, item)
     item.deleted_seq = event.seq
-
-
-def add_timed(part: Part, timed: Timed) -> None:
-    """Add words that have a time of their own, up to a bound."""
-    if len(part.timed) < MAX_TIMED and 0 <= timed.start_ms <= timed.end_ms:
-        part.timed.append(timed)
 
 
 def _mcp(kind: str, progress: str) -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from eventstore.projection.state import Item, Part, Response, Timed
+from eventstore.projection.state import Item, Part, Response
+from eventstore.projection.timed import Timed, in_order
 from eventstore.realtime.audio import at_rate, bytes_per_ms, output_format
 from eventstore.realtime.scripts import is_unspaced
 
@@ -35,7 +36,7 @@ def _heard_part(item: Item, index: int, response: Response | None, deltas: bool)
     if cut.audio_end_ms <= 0:
         return ""
     if part.timed:
-        return _words_until(said, part.timed, cut.audio_end_ms)
+        return _words_until(said, in_order(part.timed), cut.audio_end_ms)
     duration = _duration_ms(part, response)
     if duration is None:
         return _leading_words(said, cut.audio_end_ms * _LETTERS_PER_MS)
@@ -63,6 +64,9 @@ def _words_until(said: str, timed: list[Timed], end_ms: int) -> str:
         found = said.find(words.text.strip(), end)
         if found >= 0:
             end = found + len(words.text.strip())
+    # Servers tell words without the signs behind them.
+    while 0 < end < len(said) and not said[end].isalnum() and not said[end].isspace():
+        end += 1
     return said[:end].rstrip()
 
 

@@ -8,7 +8,6 @@ from eventstore.projection.conversation import (
     accepts_arguments,
     accepts_text,
     accepts_transcript,
-    add_timed,
     announce,
     comes_again,
     ensure_item,
@@ -29,8 +28,8 @@ from eventstore.projection.state import (
     Request,
     Response,
     SessionState,
-    Timed,
 )
+from eventstore.projection.timed import Timed, add_timed
 from eventstore.realtime.audio import output_format
 from eventstore.realtime.catalogue import canonical
 from eventstore.realtime.values import identifier, mapping, number, sequence, text
@@ -325,7 +324,7 @@ def _word_timed(state: SessionState, event: LogEvent, body: dict[str, Any]) -> N
     said = text(body.get("text"))
     start, lasts = number(body.get("audio_offset_ms")), number(body.get("audio_duration_ms"))
     if item is not None and said is not None and start is not None and lasts is not None:
-        add_timed(ensure_part(item, event, body), Timed(said, start, start + lasts))
+        add_timed(ensure_part(item, event, body).timed, Timed(said, start, start + lasts))
         if item.truncation is not None or is_settled(state, item):
             touch(state, item)
 

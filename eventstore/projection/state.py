@@ -12,10 +12,11 @@ from eventstore.projection.figures import Figures
 from eventstore.projection.order import Order
 from eventstore.projection.pending import Create, Pending
 from eventstore.projection.repeats import Repeats
+from eventstore.projection.timed import Key, Timed, in_order
 from eventstore.realtime.audio import UNTOLD, Rates
 
 #: Raise it when the fold or the views change: sessions projected by an older one are redone.
-PROJECTOR_VERSION = 5
+PROJECTOR_VERSION = 6
 
 MAX_DIAGNOSTICS = 100
 #: How many names of unknown types, and how many pressed keys, a session's notes hold; what comes
@@ -24,9 +25,6 @@ MAX_UNKNOWN_TYPES = 100
 MAX_DTMF = 1000
 #: How many pairs of metadata a session has at most, however many notes set some.
 MAX_METADATA = 256
-#: How many stretches of a part's words have a time of their own.
-MAX_TIMED = 5000
-MAX_LANGUAGES = 20
 #: How many codes of errors a session is found by.
 MAX_ERROR_CODES = 20
 #: How many of an account's limits a session's notes hold.
@@ -67,20 +65,6 @@ class AudioSpan:
     chunks: int = 0
 
 
-class Timed(NamedTuple):
-    """Some words of a part, and when the server says they are said, in milliseconds.
-
-    Attributes:
-        start_ms, end_ms: on the part's own audio.
-        speaker: whom the server tells from others; None where it does not.
-    """
-
-    text: str
-    start_ms: float
-    end_ms: float
-    speaker: str | None = None
-
-
 @dataclass(slots=True)
 class Part:
     """A content part: what was generated, as far as its own events tell."""
@@ -94,7 +78,7 @@ class Part:
     transcript_deltas: list[str] = field(default_factory=list)
     heard_deltas: list[str] = field(default_factory=list)
     partial: str | None = None
-    timed: list[Timed] = field(default_factory=list)
+    timed: dict[Key, Timed] = field(default_factory=dict)
     languages: list[str] = field(default_factory=list)
     audio: AudioSpan | None = None
     error: dict[str, Any] | None = None
@@ -106,7 +90,7 @@ class Part:
             return self.partial
         deltas = self.heard_deltas + self.transcript_deltas
         if not deltas and self.type == "input_audio":
-            return " ".join(timed.text.strip() for timed in self.timed) or None
+            return " ".join(timed.text.strip() for timed in in_order(self.timed)) or None
         return "".join(deltas) if deltas else None
 
     def text_so_far(self) -> str | None:

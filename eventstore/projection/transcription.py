@@ -6,7 +6,6 @@ from typing import Any
 
 from eventstore.projection.conversation import (
     accepts_heard,
-    add_timed,
     announce,
     comes_again,
     ensure_item,
@@ -18,15 +17,15 @@ from eventstore.projection.conversation import (
 )
 from eventstore.projection.session import name_conversation
 from eventstore.projection.state import (
-    MAX_LANGUAGES,
     Billed,
     Item,
     LogEvent,
+    Part,
     Response,
     SessionState,
-    Timed,
 )
-from eventstore.realtime.values import identifier, mapping, number, sequence, text
+from eventstore.projection.timed import Timed, add_timed, languages_of, words_of_phrases
+from eventstore.realtime.values import identifier, mapping, number, text
 
 
 def _transcription_delta(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
@@ -58,16 +57,11 @@ def _segment(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None
     """Take over when some of the user's words were said, and by whom."""
     item, said = _heard_item(state, event, body), text(body.get("text"))
     start, end = number(body.get("start")), number(body.get("end"))
-    if item is None or said is None or start is None or end is None:
+    if item is None or said is None or start is None:
         return
-    speaker = text(body.get("speaker")) or None
-    add_timed(ensure_part(item, event, body), Timed(said, start * 1000, end * 1000, speaker))
-
-
-def _languages(told: Any) -> list[str]:
-    """The codes of the languages that a transcript is in."""
-    codes = (text(mapping(one).get("code")) or text(one) for one in sequence(told))
-    return list(dict.fromkeys(filter(None, codes)))[:MAX_LANGUAGES]
+    end = start if end is None else end
+    timed = Timed(said, start * 1000, end * 1000, text(body.get("speaker")) or None)
+    add_timed(ensure_part(item, event, body).timed, timed, text(body.get("id")) or "")
 
 
 def _heard_item(state: SessionState, event: LogEvent, body: dict[str, Any]) -> Item | None:
@@ -122,7 +116,8 @@ def _transcribed(state: SessionState, event: LogEvent, body: dict[str, Any]) -> 
     if transcript is not None:
         finish(part, transcript=transcript)
         part.error = None
-    part.languages = _languages(body.get("languages")) or part.languages
+    part.languages = languages_of(body) or part.languages
+    _take_phrases(part, body)
     usage = body.get("usage")
     part.usage = usage if isinstance(usage, dict) else part.usage
     # The last one of a part wins: servers repeat them.
@@ -133,6 +128,16 @@ def _transcribed(state: SessionState, event: LogEvent, body: dict[str, Any]) -> 
         event.seq, event.at, item_id, key[1], transcription_model(state.wire), part.usage
     )
     state.dirty.billed.add(key)
+
+
+def _take_phrases(part: Part, body: dict[str, Any]) -> None:
+    """Take over the times of a transcript's words; segments that tell speakers apart stay."""
+    words = words_of_phrases(body.get("phrases"))
+    if not words or any(timed.speaker for timed in part.timed.values()):
+        return
+    part.timed = {}
+    for timed in words:
+        add_timed(part.timed, timed)
 
 
 def _transcription_failed(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:

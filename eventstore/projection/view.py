@@ -12,7 +12,8 @@ from typing import Any
 from eventstore.projection.conversation import is_settled
 from eventstore.projection.heard import heard_text, is_by_time_alone, output_bytes_per_ms
 from eventstore.projection.latency import elapsed_ms, moments_of
-from eventstore.projection.state import AudioSpan, Item, Part, Response, SessionState, Timed
+from eventstore.projection.state import AudioSpan, Item, Part, Response, SessionState
+from eventstore.projection.timed import Timed, in_order, on_own_audio
 from eventstore.realtime.audio import bytes_per_ms
 from eventstore.realtime.dialects import response_config
 from eventstore.realtime.values import mapping, sequence, text
@@ -156,7 +157,7 @@ def _item_notes(state: SessionState, item: Item, deltas: bool) -> dict[str, Any]
     audio = _audio(item, response) if deltas else []
     if audio:
         notes["audio"] = audio
-    timed = [_timed(one) for _, part in sorted(item.parts.items()) for one in part.timed]
+    timed = [_timed(one) for _, part in sorted(item.parts.items()) for one in _words(item, part)]
     if timed and (deltas or response is None):
         notes["timed_words"] = timed
     languages = [code for part in item.parts.values() for code in part.languages]
@@ -166,6 +167,14 @@ def _item_notes(state: SessionState, item: Item, deltas: bool) -> dict[str, Any]
     if errors:
         notes["transcription_error"] = errors[-1]
     return notes
+
+
+def _words(item: Item, part: Part) -> list[Timed]:
+    """When a part's words are said on its audio, as the server told."""
+    words = in_order(part.timed)
+    if item.speech is None:
+        return words
+    return on_own_audio(words, item.speech.start_ms, item.speech.end_ms)
 
 
 def _timed(timed: Timed) -> dict[str, Any]:

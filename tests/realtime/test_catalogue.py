@@ -56,9 +56,13 @@ OPENAI_TYPES = [
     for type_ in sorted(types_of(union))
 ]
 
-#: Azure Voice Live's, by the classes of its package and by its lists of names.
+#: Azure Voice Live's, by the classes of its package and by its lists of names,
+#: and those that only its voice agents have, which the package for projects lists.
 VOICE_LIVE_TYPES = sorted(
-    {(str(type_), CLIENT) for type_ in ClientEvent.__mapping__}
+    {("response.system_tool_arguments.done", SERVER)}
+    | {("session.end_conversation.completed", SERVER)}
+    | {(f"session.subagent.{phase}", SERVER) for phase in ("started", "completed", "aborted")}
+    | {(str(type_), CLIENT) for type_ in ClientEvent.__mapping__}
     | {(type_.value, CLIENT) for type_ in ClientEventType}
     | {(str(type_), SERVER) for type_ in ServerEvent.__mapping__}
     | {(type_.value, SERVER) for type_ in ServerEventType}

@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from eventstore.archive.parquet_columns import ITEM_COLUMNS, RESPONSE_COLUMNS, USAGE_COLUMNS
 from eventstore.archive.parquet_file import TableFile
+from eventstore.archive.parquet_words import languages_of, words_of
 from eventstore.errors import EventStoreError, Failure
 from eventstore.pricing.prices import Prices
 from eventstore.projection.usage import Tokens
@@ -192,10 +193,13 @@ def _items(tx: Transaction, ids: Sequence[str]) -> Iterator[Row]:
     for rows in read_tables.pieces(tx, read_tables.ITEMS, "item_id", ids):
         for *columns, resource in rows:
             columns[3] = places.get((columns[0], columns[1]))
-            item = mapping(loads(resource))
+            # What is made of words is made of masked ones: a secret may be of several words.
+            clean = mask_frame(resource).text
+            item = mapping(loads(clean))
             heard = mapping(item.get("eventstore")).get("heard")
             stated = (heard, item.get("name"), item.get("call_id"))
-            yield _masked((*columns, *map(_storable, stated), resource))
+            timed = (languages_of(item), *words_of(item))
+            yield _masked((*columns, *map(_storable, stated), *timed, clean))
 
 
 def _usage(prices: Prices, tx: Transaction, ids: Sequence[str]) -> Iterator[Row]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-ColumnType = Literal["text", "texts", "integer", "number", "flag", "time", "pairs"]
+ColumnType = Literal["text", "texts", "integer", "number", "flag", "time", "pairs", "words"]
 Columns = tuple[tuple[str, ColumnType], ...]
 
 RESPONSE_COLUMNS: Columns = (
@@ -51,6 +51,9 @@ ITEM_COLUMNS: Columns = (
     ("heard", "text"),
     ("name", "text"),
     ("call_id", "text"),
+    ("languages", "texts"),
+    ("words", "words"),
+    ("words_from", "text"),
     ("resource", "text"),
 )
 

@@ -14,6 +14,8 @@ from eventstore.store.transaction import Row
 #: A row group has so many rows, or so many characters of JSON, whichever comes first.
 GROUP_ROWS = 20_000
 GROUP_CHARACTERS = 16 * 1024 * 1024
+# What an entry of a list counts as: a word with its times takes some hundred bytes of memory.
+_ENTRY = 50
 
 
 class TableFile:
@@ -52,7 +54,7 @@ class TableFile:
         """Add rows; a full row group is written."""
         for row in rows:
             self._held.append(row)
-            self._characters += len(row[-1]) if isinstance(row[-1], str) else 0
+            self._characters += _size(row)
             if len(self._held) >= GROUP_ROWS or self._characters >= GROUP_CHARACTERS:
                 self._write_group()
 
@@ -81,11 +83,23 @@ class TableFile:
         self._held, self._characters = [], 0
 
 
+def _size(row: Row) -> int:
+    """About how large a row is: its largest text, and what its lists have beside it."""
+    text = len(row[-1]) if isinstance(row[-1], str) else 0
+    return text + sum(_ENTRY * len(value) for value in row if isinstance(value, list))
+
+
 def _schema(columns: Columns) -> Any:
     try:
         import pyarrow
     except ImportError as error:
         raise MissingExtraError("pyarrow", "parquet") from error
+    word = [
+        ("text", pyarrow.string()),
+        ("start_ms", pyarrow.float64()),
+        ("end_ms", pyarrow.float64()),
+        ("speaker", pyarrow.string()),
+    ]
     types = {
         "text": pyarrow.string(),
         "texts": pyarrow.list_(pyarrow.string()),
@@ -94,5 +108,6 @@ def _schema(columns: Columns) -> Any:
         "flag": pyarrow.bool_(),
         "time": pyarrow.timestamp("us", tz="UTC"),
         "pairs": pyarrow.map_(pyarrow.string(), pyarrow.string()),
+        "words": pyarrow.list_(pyarrow.struct(word)),
     }
     return pyarrow.schema([(name, types[kind]) for name, kind in columns])

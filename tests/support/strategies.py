@@ -105,6 +105,13 @@ def usages() -> st.SearchStrategy[Json]:
     )
 
 
+def _phrases() -> st.SearchStrategy[Json]:
+    """A phrase of a transcription, with the times of its words."""
+    timed = {"text": _SAID, "offset_milliseconds": _MS, "duration_milliseconds": _MS}
+    words = st.lists(_mostly(_object(timed)), max_size=3)
+    return _object({**timed, "words": words, "locale": _one("en-US", "\ud83d", None)})
+
+
 def parts() -> st.SearchStrategy[Json]:
     """A content part."""
     return _object({"type": _CONTENT, "text": _SAID, "transcript": _SAID, "audio": _AUDIO})
@@ -220,6 +227,9 @@ _VALUES: dict[str, st.SearchStrategy[Any]] = {
     "speaker": _one("A", "B", None),
     "audio_offset_ms": _MS,
     "audio_duration_ms": _MS,
+    "id": _one("seg_1", "seg_2", ""),
+    "language": _one("zh", None),
+    "phrases": st.lists(_mostly(_phrases()), max_size=2),
     "languages": st.lists(_mostly(_one("en", {"code": "de"})), max_size=2),
     "url": _one("wss://a.example/v1/realtime?model=gpt-realtime", "?deployment=", "//[", None),
     "name": _one("weather", ""),
@@ -260,8 +270,11 @@ _FIELDS: tuple[tuple[str, tuple[str, ...]], ...] = (
 _PAYLOADS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("audio.delta", ("audio_delta",)),
     ("transcript.done", ("transcript",)),
-    ("transcription.completed", ("transcript", "usage", "languages")),
-    ("transcription.segment", ("text", "start", "end", "speaker")),
+    (
+        "transcription.completed",
+        ("transcript", "usage", "languages", "language", "phrases"),
+    ),
+    ("transcription.segment", ("text", "start", "end", "speaker", "id")),
     ("audio_timestamp.delta", ("text", "audio_offset_ms", "audio_duration_ms")),
     (".delta", ("delta",)),
     ("transcription.updated", ("transcript",)),

@@ -28,6 +28,8 @@ from eventstore.times import from_value
 
 Json = dict[str, Any]
 
+SEGMENT = "conversation.item.input_audio_transcription.segment"
+COMPLETED = "conversation.item.input_audio_transcription.completed"
 FILES = ["items.parquet", "responses.parquet", "usage.parquet"]
 
 
@@ -97,6 +99,68 @@ def test_items_are_those_of_the_store(store: EventStore, folder: Path) -> None:
                 assert row["call_id"] == item.get("call_id")
                 assert row["heard"] == kept["eventstore"].get("heard")
                 assert micros(row, "at") == from_value(item["eventstore"]["at"])
+
+
+def told_call() -> Call:
+    """A call in which one server tells when words were said, by whom and in which language."""
+    call = Call().spoken("item_1", 1000, 4000)
+    for number, (said, start, speaker) in enumerate(
+        (("Hello?", 0.1, "A"), ("Hi, it is me.", 1, "B"))
+    ):
+        times = {"start": start, "end": start + 0.5}
+        heard = {"item_id": "item_1", "id": f"seg_{number}", "text": said, "speaker": speaker}
+        call.server(SEGMENT, **heard, **times)
+    call.server(
+        COMPLETED, item_id="item_1", transcript="Hello? Hi, it is me.", languages=[{"code": "en"}]
+    )
+    call.created("resp_1").begins_speech("resp_1", "item_2").sounds("resp_1", "item_2", 2000)
+    ids = {"response_id": "resp_1", "item_id": "item_2", "content_index": 0}
+    for number, word in enumerate(("Good", "day")):
+        times = {"audio_offset_ms": number * 900, "audio_duration_ms": 400}
+        call.server("response.audio_timestamp.delta", text=word, **ids, **times)
+    call.says("resp_1", "item_2", "Good day.").done("resp_1")
+    call.answers("resp_2", "item_3", "Nobody told when.")
+    return call.typed("item_4", "Typed.")
+
+
+def test_words_have_times_speakers_and_languages(store: EventStore, folder: Path) -> None:
+    store.append("sess_1", told_call().frames, close=True)
+    write_parquet(store, ["sess_1"], folder)
+    rows = by_key(table(folder, "items"), "item_id")
+    heard, told, estimated, typed = (rows["sess_1", f"item_{n}"] for n in range(1, 5))
+    assert heard["words"] == [
+        {"text": "Hello?", "start_ms": 100.0, "end_ms": 600.0, "speaker": "A"},
+        {"text": "Hi, it is me.", "start_ms": 1000.0, "end_ms": 1500.0, "speaker": "B"},
+    ]
+    assert (heard["words_from"], heard["languages"]) == ("server", ["en"])
+    assert [(word["text"], word["start_ms"]) for word in told["words"]] == [
+        ("Good", 0),
+        ("day", 900),
+    ]
+    assert (told["words_from"], told["languages"]) == ("server", None)
+    assert estimated["words_from"] == "estimate"
+    assert [word["text"] for word in estimated["words"]] == ["Nobody", "told", "when."]
+    starts = [word["start_ms"] for word in estimated["words"]]
+    assert starts == sorted(starts) and starts[0] == 0 and estimated["words"][-1]["end_ms"] > 0
+    assert (typed["words"], typed["words_from"]) == (None, None)
+    found = duckdb.sql(
+        f"SELECT word.speaker, word.start_ms FROM (SELECT unnest(words) AS word"
+        f" FROM '{folder}/items.parquet' WHERE list_contains(languages, 'en')) ORDER BY 2"
+    ).fetchall()
+    assert found == [("A", 100.0), ("B", 1000.0)]
+
+
+def test_no_word_tells_a_secret(store: EventStore, folder: Path) -> None:
+    secret = "sk-proj-0123456789abcdefghijklmnopqrstuv"
+    call = Call().spoken("item_1", 0, 2000)
+    call.server(SEGMENT, item_id="item_1", id="s", text=secret, start=0, end=1)
+    call.spoken("item_2", 3000, 5000)
+    call.server(COMPLETED, item_id="item_2", transcript=f"My key is {secret} now")
+    store.append("sess_1", call.frames, close=True)
+    write_parquet(store, ["sess_1"], folder)
+    assert secret not in json.dumps(table(folder, "items"), default=str)
+    rows = by_key(table(folder, "items"), "item_id")
+    assert [row["words_from"] for row in rows.values()] == ["server", "estimate"]
 
 
 def test_usage_sums_up_to_what_the_store_says(store: EventStore, folder: Path) -> None:
@@ -183,6 +247,16 @@ def test_row_groups_are_bounded(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["t.parquet"]
 
 
+def test_row_groups_of_many_words_are_bounded(tmp_path: Path) -> None:
+    word = {"text": "a", "start_ms": 0.0, "end_ms": 1.0, "speaker": None}
+    with TableFile(tmp_path / "t.parquet", (("words", "words"), ("text", "text"))) as file:
+        file.write_all(([word] * 5000, "x") for _ in range(70))
+        file.finish()
+        file.publish()
+    groups = pq.ParquetFile(tmp_path / "t.parquet").metadata
+    assert [groups.row_group(index).num_rows for index in range(2)] == [68, 2]
+
+
 def test_columns_are_typed(store: EventStore, folder: Path) -> None:
     write_parquet(store, [], folder)
     schema = pq.read_schema(folder / "responses.parquet")
@@ -190,6 +264,8 @@ def test_columns_are_typed(store: EventStore, folder: Path) -> None:
     assert str(schema.field("at").type) == "timestamp[us, tz=UTC]"
     assert str(schema.field("metadata").type).startswith("map<string, string")
     assert str(schema.field("total_tokens").type) == "int64"
+    words = pq.read_schema(folder / "items.parquet").field("words").type
+    assert words.value_type.names == ["text", "start_ms", "end_ms", "speaker"]
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -6,10 +6,12 @@ heard: the model's next turn answers that, not what was generated.
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from eventstore.archive.speakers import has_several_speakers, stretches
 from eventstore.realtime.session_tools import ga_tools
 from eventstore.realtime.values import mapping, one_of, sequence, storable_json, text
 
@@ -20,6 +22,8 @@ UNANSWERED = "function calls without an output"
 ORPHANS = "function outputs without a call"
 FOREIGN = "items that chat has no shape for"
 
+# What chat takes as the name of somebody who says something.
+_NO_NAME, _NAME = re.compile(r"[^A-Za-z0-9_-]"), 64
 _DETAILS = frozenset({"auto", "low", "high"})
 
 
@@ -53,9 +57,10 @@ def chat(shown: Json) -> Chat:
     """
     session = mapping(shown.get("session"))
     left_out: Counter[str] = Counter()
+    named = has_several_speakers(shown)
     lines = []
     for conversation in shown["conversations"]:
-        turns = _turns(conversation["items"], left_out)
+        turns = _turns(conversation["items"], left_out, named)
         messages = [message for turn in turns for message in _messages_of(turn)]
         if messages:
             made = _line(session, conversation["id"], messages)
@@ -94,7 +99,7 @@ def _tool(tool: Json) -> Json:
 # Turns
 
 
-def _turns(items: list[Json], left_out: Counter[str]) -> list[_Turn]:
+def _turns(items: list[Json], left_out: Counter[str], named: bool) -> list[_Turn]:
     turns: list[_Turn] = []
     waiting: dict[str, deque[tuple[_Turn, int]]] = defaultdict(deque)
     previous = None
@@ -110,7 +115,7 @@ def _turns(items: list[Json], left_out: Counter[str]) -> list[_Turn]:
             else:
                 left_out[ORPHANS] += 1
         elif kind == "message":
-            _add_message(turns, item, left_out)
+            _add_message(turns, item, left_out, named)
         else:
             left_out[FOREIGN] += 1
         previous = kind
@@ -121,7 +126,7 @@ def _turns(items: list[Json], left_out: Counter[str]) -> list[_Turn]:
     return [turn for turn in turns if turn.message.get("content") or turn.calls]
 
 
-def _add_message(turns: list[_Turn], item: Json, left_out: Counter[str]) -> None:
+def _add_message(turns: list[_Turn], item: Json, left_out: Counter[str], named: bool) -> None:
     response_id = item["eventstore"].get("response_id")
     # A response's messages are the assistant's, also where the event that says so was missed.
     role = text(item.get("role")) or ("assistant" if response_id else None)
@@ -129,10 +134,21 @@ def _add_message(turns: list[_Turn], item: Json, left_out: Counter[str]) -> None
         left_out[FOREIGN] += 1
         return
     content = _user_content(item) if role == "user" else words(item)
-    if content:
+    speakers = list(stretches(item)) if named and isinstance(content, str) else []
+    if len(speakers) == 1:
+        speakers = [(speakers[0][0], str(content))]
+    if speakers:
+        turns += [_Turn(_spoken_by(*told, role)) for told in speakers if told[1]]
+    elif content:
         turns.append(_Turn({"role": role, "content": content}, response_id))
     else:
         left_out[SILENT] += 1
+
+
+def _spoken_by(speaker: str | None, said: str, role: str) -> Json:
+    """A message of one of several speakers, by the name that chat takes for it."""
+    name = _NO_NAME.sub("_", speaker or "")[:_NAME]
+    return {"role": role, "content": said} | ({"name": name} if name else {})
 
 
 def _add_call(

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import groupby
-from operator import itemgetter
 from typing import Any, NamedTuple
 
+from eventstore.archive.speakers import has_several_speakers, stretches
 from eventstore.pricing.prices import Prices, published_prices
 from eventstore.pricing.rates import Cost
 from eventstore.projection.usage import read_usage
@@ -33,6 +32,7 @@ class Turn(NamedTuple):
         notes: short facts: latency, tokens, cost, how it ended.
         item_id, response_id: what it is; None where it is neither.
         done_seq: of the event that says what a response took, where the notes tell of it.
+        words: the text alone, where `text` names its speakers.
     """
 
     seq: int
@@ -45,6 +45,7 @@ class Turn(NamedTuple):
     item_id: str | None = None
     response_id: str | None = None
     done_seq: int | None = None
+    words: str | None = None
 
 
 def turns(shown: Json, errors: Iterable[StoredEvent], prices: Prices | None = None) -> list[Turn]:
@@ -59,8 +60,9 @@ def turns(shown: Json, errors: Iterable[StoredEvent], prices: Prices | None = No
     start = _start(shown)
     responses = {text(entry.get("id")): entry for entry in shown["responses"]}
     noted: set[str] = set()
+    name = _named if has_several_speakers(shown) else _unnamed
     spoken = [
-        _item_turn(item, start, responses, noted, prices)
+        name(_item_turn(item, start, responses, noted, prices), item)
         for conversation in shown["conversations"]
         for item in conversation["items"]
     ]
@@ -155,9 +157,6 @@ def _item_turn(
 
 def _said(item: Json, notes: Json) -> tuple[str, str]:
     """What was heard, and what was generated beyond it."""
-    speakers = _by_speaker(notes)
-    if speakers:
-        return speakers, ""
     heard, generated = notes.get("heard"), notes.get("generated")
     if not isinstance(heard, str) or not isinstance(generated, str):
         return _content(item), ""
@@ -166,19 +165,19 @@ def _said(item: Json, notes: Json) -> tuple[str, str]:
     return heard, "" if heard else generated
 
 
-def _by_speaker(notes: Json) -> str:
-    """What several speakers said in one item, as the server told them apart; else nothing."""
-    told = [
-        (text(one.get("speaker")), text(one.get("text")) or "")
-        for one in map(mapping, sequence(notes.get("timed_words")))
-    ]
-    if len({speaker for speaker, _ in told}) < 2:
-        return ""
-    turns = (
-        f"[{speaker or '?'}] {' '.join(said.strip() for _, said in stretch)}"
-        for speaker, stretch in groupby(told, key=itemgetter(0))
-    )
-    return " ".join(turns)
+def _named(turn: Turn, item: Json) -> Turn:
+    """Name the speakers of a turn, as the server told them apart."""
+    told = list(stretches(item))
+    if not told:
+        return turn
+    if len(told) == 1:
+        return turn._replace(text=f"[{told[0][0]}] {turn.text}", words=turn.text)
+    named = " ".join(f"[{speaker or '?'}] {said}" for speaker, said in told)
+    return turn._replace(text=named, words=" ".join(said for _, said in told))
+
+
+def _unnamed(turn: Turn, _: Json) -> Turn:
+    return turn
 
 
 def _content(item: Json) -> str:

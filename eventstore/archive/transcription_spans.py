@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from eventstore.archive import span_content
 from eventstore.archive.spans import (
+    Attributes,
     Span,
     child,
     common,
@@ -18,7 +19,9 @@ from eventstore.archive.spans import (
 from eventstore.projection import view
 from eventstore.projection.latency import Moment
 from eventstore.projection.state import Billed, Item, SessionState
+from eventstore.projection.timed import in_order
 from eventstore.projection.usage import tokens_of
+from eventstore.realtime.values import storable
 
 
 def transcriptions(state: SessionState, content: bool) -> Iterator[Span]:
@@ -63,9 +66,20 @@ def _transcription(
             ),
             "gen_ai.request.model": model,
             "gen_ai.output.type": "text",
+            **_told_of(item, index),
             **(usage_attributes(tokens_of(usage, writes_text=True)) if usage else {}),
         }
     )
     name = f"transcription {model or ''}".strip()
     times = min(start, end), end
     return child(state, "transcription", f"{item_id}\0{index}", name, times, attributes)
+
+
+def _told_of(item: Item | None, index: int) -> Attributes:
+    """The languages and the speakers that the server told of a transcript."""
+    part = item.parts.get(index) if item is not None else None
+    if part is None:
+        return {}
+    speakers = dict.fromkeys(one.speaker for one in in_order(part.timed) if one.speaker)
+    told = {"eventstore.languages": part.languages, "eventstore.speakers": list(speakers)}
+    return {name: list(map(storable, values)) for name, values in told.items() if values}

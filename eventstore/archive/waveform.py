@@ -56,7 +56,11 @@ def waveform(queries: Queries, session_id: str, check: Check = lambda: None) -> 
     loudness, start, end = _loudness(queries, session_id, timeline, check)
     per_second = len(loudness[0]) / (end - start) if end > start and len(loudness[0]) else 1.0
     marks = list(_marks(queries, session_id, shown, check))
-    said = {turn.item_id: turn.text for turn in turns(shown, ()) if turn.item_id is not None}
+    said = {
+        turn.item_id: turn.text if turn.words is None else turn.words
+        for turn in turns(shown, ())
+        if turn.item_id is not None
+    }
     timed = _timed_words(shown)
     told = _told(timeline, said, timed, loudness, start, per_second, check)
     duration = shown["session"]["eventstore"]["duration_ms"] or 0

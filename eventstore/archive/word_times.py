@@ -81,8 +81,10 @@ def word_times(
     shares = np.array(list(begins)) / sum(letters) * voiced[-1]
     places = np.minimum(np.searchsorted(voiced, shares, side="right"), len(moments) - 1)
     # A word begins behind a pause, not in it.
-    sounding = np.append(np.flatnonzero(weights > _PAUSE), len(moments) - 1)
-    places = np.maximum(places, sounding[np.searchsorted(sounding[:-1], places)])
+    sounding = np.flatnonzero(weights > _PAUSE)
+    if len(sounding):
+        sounding = np.append(sounding, len(moments) - 1)
+        places = np.maximum(places, sounding[np.searchsorted(sounding[:-1], places)])
     return [float(moments[place]) for place in places]
 
 

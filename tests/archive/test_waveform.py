@@ -15,6 +15,7 @@ from hypothesis import given
 from support.events import Call
 from support.examples import examples
 from support.strategies import streams
+from support.told_call import told_call
 
 from eventstore import EventStore, Frame, NotFoundError
 from eventstore.archive.call_audio import sound_reader
@@ -45,6 +46,18 @@ def test_the_sample_call(store: EventStore) -> None:
     (call,) = drawn["marks"]
     assert (call["kind"], call["text"][:10]) == ("tool_call", "find_order")
     assert drawn["start"] < call["at"] < call["until"] < drawn["end"]
+
+
+def test_words_are_where_the_server_told(store: EventStore) -> None:
+    store.append("sess_1", told_call().frames, close=True)
+    turns = {turn["item_id"]: turn for turn in store.waveform("sess_1")["turns"]}
+    sources = {item: turn["words_from"] for item, turn in turns.items()}
+    assert sources == {"item_1": "server", "item_2": "server", "item_3": "estimate"}
+    # The names of speakers, which the transcript has between the words, take no time.
+    heard = turns["item_1"]
+    after = [round(at - heard["start"], 2) for at, _ in heard["words"]]
+    assert [word for _, word in heard["words"]] == ["Hello?", "Hi,", "it", "is", "me."]
+    assert after[:2] == [0.1, 1.0] and after == sorted(after)
 
 
 def test_every_recording(store: EventStore) -> None:

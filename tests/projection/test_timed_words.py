@@ -61,6 +61,20 @@ def test_a_transcript_tells_speakers_apart() -> None:
     assert "in en" in turn.notes
 
 
+def test_turns_of_one_speaker_each_are_told_apart() -> None:
+    call = Call()
+    for item, speaker in (("item_1", "A"), ("item_2", "B")):
+        call.server(SEGMENT, item_id=item, text="well", start=0.0, end=1.0, speaker=speaker)
+        call.server(COMPLETED, item_id=item, transcript="Well.")
+    told = turns(state_resources(call.state), ())
+    assert [turn.text for turn in told] == ["[A] Well.", "[B] Well."]
+    assert [turn.words for turn in told] == ["Well.", "Well."]
+    # One speaker alone needs no name.
+    alone = segments(Call(), ("Hello?", 0.1, 0.5, "A"))
+    (turn,) = turns(state_resources(alone.state), ())
+    assert (turn.text, turn.words) == ("Hello?", None)
+
+
 def test_odd_times_are_left_out() -> None:
     call = segments(Call(), ("a", 2.0, 1.0, "A"), ("b", -1.0, 1.0, "A"), ("c", 0.0, 1.0, "A"))
     assert [one["text"] for one in call.notes("item_1")["timed_words"]] == ["c"]

@@ -17,6 +17,7 @@ from support.events import Call, message, text_part
 from support.examples import examples
 from support.recordings import each_recording, frames
 from support.strategies import any_text, streams
+from support.told_call import COMPLETED, SEGMENT, told_call
 
 from eventstore import EventStore, Frame
 from eventstore.archive.export_chat import FOREIGN, ORPHANS, SILENT, UNANSWERED, Chat, chat
@@ -132,6 +133,23 @@ def test_what_was_interrupted_is_there_as_far_as_it_was_heard() -> None:
         {"role": "assistant", "content": "And tomorrow"},
     ]
     assert made.left_out == {SILENT: 1}  # the user's second turn, which was not transcribed
+
+
+def test_speakers_that_the_server_tells_apart_have_names() -> None:
+    messages = messages_of(told_call())
+    assert messages[:2] == [
+        {"role": "user", "content": "Hello?", "name": "A"},
+        {"role": "user", "content": "Hi, it is me.", "name": "B"},
+    ]
+    assert "name" not in messages[2] and "name" not in messages[-1]
+    # Turns of one speaker each have their transcripts; a name is such as chat takes.
+    call = Call()
+    for number, speaker in enumerate(("Anna Maria", "B")):
+        item = f"item_{number}"
+        call.server(SEGMENT, item_id=item, text="well", start=0, end=1, speaker=speaker)
+        call.server(COMPLETED, item_id=item, transcript="Well.")
+    assert [one["name"] for one in messages_of(call)] == ["Anna_Maria", "B"]
+    assert [one["content"] for one in messages_of(call)] == ["Well.", "Well."]
 
 
 def test_metadata_of_the_session_is_there() -> None:

@@ -26,6 +26,7 @@ from support.events import START, Call, message
 from support.examples import examples
 from support.recordings import each_recording, frames
 from support.strategies import streams
+from support.told_call import told_call
 
 from eventstore import EventStore, Frame, InvalidInputError
 from eventstore.archive.export_otel import read_spans, session_spans
@@ -168,6 +169,12 @@ def test_a_tool_call_without_output_has_no_length() -> None:
     call = Call().created("resp_1").added(item).server("conversation.item.done", item=item)
     span = named(spans_of(call), "execute_tool x")
     assert span.start == span.end
+
+
+def test_languages_and_speakers_of_a_transcription() -> None:
+    span = named(spans_of(told_call()), "transcription")
+    assert span.attributes["eventstore.languages"] == ["en"]
+    assert span.attributes["eventstore.speakers"] == ["A", "B"]
 
 
 def test_what_failed_is_the_span_s_status() -> None:

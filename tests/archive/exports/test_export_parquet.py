@@ -18,6 +18,7 @@ from support.calls import voice_call
 from support.events import Call
 from support.examples import examples
 from support.strategies import streams
+from support.told_call import COMPLETED, SEGMENT, told_call
 
 from eventstore import EventStore, Frame, NotFoundError
 from eventstore.archive.export_parquet import write_parquet
@@ -28,8 +29,6 @@ from eventstore.times import from_value
 
 Json = dict[str, Any]
 
-SEGMENT = "conversation.item.input_audio_transcription.segment"
-COMPLETED = "conversation.item.input_audio_transcription.completed"
 FILES = ["items.parquet", "responses.parquet", "usage.parquet"]
 
 
@@ -99,28 +98,6 @@ def test_items_are_those_of_the_store(store: EventStore, folder: Path) -> None:
                 assert row["call_id"] == item.get("call_id")
                 assert row["heard"] == kept["eventstore"].get("heard")
                 assert micros(row, "at") == from_value(item["eventstore"]["at"])
-
-
-def told_call() -> Call:
-    """A call in which one server tells when words were said, by whom and in which language."""
-    call = Call().spoken("item_1", 1000, 4000)
-    for number, (said, start, speaker) in enumerate(
-        (("Hello?", 0.1, "A"), ("Hi, it is me.", 1, "B"))
-    ):
-        times = {"start": start, "end": start + 0.5}
-        heard = {"item_id": "item_1", "id": f"seg_{number}", "text": said, "speaker": speaker}
-        call.server(SEGMENT, **heard, **times)
-    call.server(
-        COMPLETED, item_id="item_1", transcript="Hello? Hi, it is me.", languages=[{"code": "en"}]
-    )
-    call.created("resp_1").begins_speech("resp_1", "item_2").sounds("resp_1", "item_2", 2000)
-    ids = {"response_id": "resp_1", "item_id": "item_2", "content_index": 0}
-    for number, word in enumerate(("Good", "day")):
-        times = {"audio_offset_ms": number * 900, "audio_duration_ms": 400}
-        call.server("response.audio_timestamp.delta", text=word, **ids, **times)
-    call.says("resp_1", "item_2", "Good day.").done("resp_1")
-    call.answers("resp_2", "item_3", "Nobody told when.")
-    return call.typed("item_4", "Typed.")
 
 
 def test_words_have_times_speakers_and_languages(store: EventStore, folder: Path) -> None:

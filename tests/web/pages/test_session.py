@@ -13,6 +13,7 @@ from support import recordings
 from support.calls import voice_call
 from support.events import message, text_part
 from support.hostile import EVIL, hostile_call
+from support.told_call import told_call
 from web.pages.conftest import PHONE, Look, Served
 
 from eventstore import Frame
@@ -65,6 +66,19 @@ def test_what_was_not_heard_is_shown_as_such(served: Served, look: Look) -> None
     expect(turn.locator("del")).to_contain_text("ridden outside")
     expect(turn).to_contain_text("0.49 s to first audio")
     expect(turn).to_contain_text("interrupted")
+
+
+def test_who_told_when_words_were_said(served: Served, look: Look, picture: Picture) -> None:
+    served.store.append("sess_told", told_call().frames, close=True)
+    page = opened(look, served, "sess_told")
+    heard, told, estimated = (page.locator(".turn .words").nth(number) for number in range(3))
+    expect(heard).to_have_text("[A] Hello? [B] Hi, it is me.")
+    expect(page.locator(".turn").first).to_contain_text("in en")
+    expect(heard.locator(".word")).to_have_count(5)
+    for words, source in ((heard, "server"), (told, "server"), (estimated, "estimate")):
+        expect(words).to_have_attribute("data-words-from", source)
+    expect(estimated).to_have_attribute("title", "When each word was said is an estimate")
+    picture(page)
 
 
 def test_click_a_word_to_hear_it(served: Served, look: Look, picture: Picture) -> None:

@@ -90,6 +90,10 @@ function place() {
     }
     const said = entry.querySelector(".words");
     const words = said ? markWords(said, turn.words) : [];
+    if (words.length) {
+      said.dataset.wordsFrom = turn.words_from;
+      said.title = turn.words_from === "server" ? "The server told when each word was said" : "When each word was said is an estimate";
+    }
     spoken.push({ moment: turn.start, turn: entry, word: null });
     for (const word of words) spoken.push({ moment: Number(word.dataset.moment), turn: entry, word });
   }

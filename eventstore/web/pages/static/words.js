@@ -1,4 +1,4 @@
-// Words of the transcript, each with the moment at which it is estimated to begin.
+// Words of the transcript, each with the moment at which it begins, told by the server or estimated.
 
 import { element } from "./common.js";
 

@@ -37,3 +37,11 @@ def stretches(item: Json) -> Iterator[tuple[str | None, str]]:
     if any(speaker is not None for speaker, _ in told):
         for speaker, words in groupby(told, key=itemgetter(0)):
             yield speaker, " ".join(said for _, said in words)
+
+
+def with_names(item: Json, said: str) -> str:
+    """Return what was said in an item with the names of its speakers: `[A] Hello? [B] Hi.`"""
+    told = list(stretches(item))
+    if len(told) == 1:
+        return f"[{told[0][0]}] {said}"
+    return " ".join(f"[{speaker or '?'}] {words}" for speaker, words in told) or said

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from eventstore.archive.speakers import has_several_speakers, stretches
+from eventstore.archive.speakers import has_several_speakers, stretches, with_names
 from eventstore.pricing.prices import Prices, published_prices
 from eventstore.pricing.rates import Cost
 from eventstore.projection.usage import read_usage
@@ -170,10 +170,8 @@ def _named(turn: Turn, item: Json) -> Turn:
     told = list(stretches(item))
     if not told:
         return turn
-    if len(told) == 1:
-        return turn._replace(text=f"[{told[0][0]}] {turn.text}", words=turn.text)
-    named = " ".join(f"[{speaker or '?'}] {said}" for speaker, said in told)
-    return turn._replace(text=named, words=" ".join(said for _, said in told))
+    words = turn.text if len(told) == 1 else " ".join(said for _, said in told)
+    return turn._replace(text=with_names(item, turn.text), words=words)
 
 
 def _unnamed(turn: Turn, _: Json) -> Turn:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from eventstore.archive.speakers import has_several_speakers, with_names
 from eventstore.cli.cues import STYLES
 from eventstore.cli.output import clean, console, counted, echo, print_table, seconds
 from eventstore.cli.query import print_usage, summary
@@ -37,10 +38,11 @@ def print_conversations(shown: dict[str, Any]) -> None:
         shown: what `EventStore.show` returns.
     """
     _print_session(shown["session"])
+    several = has_several_speakers(shown)
     for conversation in shown["conversations"]:
         echo(f"\nconversation {conversation['id'] or '(unnamed)'}")
         for item in conversation["items"]:
-            _print_item(console(), item)
+            _print_item(console(), item, several)
     outside = [r for r in shown["responses"] if not r["eventstore"]["in_conversation"]]
     if outside:
         echo("\noutside the conversation")
@@ -90,7 +92,7 @@ def _limit(limit: dict[str, Any]) -> str:
     return " ".join(filter(None, told)) + f" (event {limit['seq']})"
 
 
-def _print_item(out: Console, item: dict[str, Any]) -> None:
+def _print_item(out: Console, item: dict[str, Any], several: bool) -> None:
     kind, notes = item.get("type"), item.get("eventstore", {})
     if kind in ("function_call", "mcp_call"):
         call = f"{item.get('name')}({' '.join(str(item.get('arguments')).split())})"
@@ -103,13 +105,15 @@ def _print_item(out: Console, item: dict[str, Any]) -> None:
     elif kind == "function_call_output":
         _print_line(out, "tool", "tool", str(item.get("output")))
     elif kind == "message":
-        _print_message(out, item, notes)
+        _print_message(out, item, notes, several)
     else:
         words = " ".join(filter(None, (text(item.get("server_label")), failure_of(item))))
         _print_line(out, "system", str(kind), words)
 
 
-def _print_message(out: Console, item: dict[str, Any], notes: dict[str, Any]) -> None:
+def _print_message(
+    out: Console, item: dict[str, Any], notes: dict[str, Any], several: bool
+) -> None:
     role = str(item.get("role") or "?")
     generated, heard = notes.get("generated"), notes.get("heard")
     if notes.get("truncated") and isinstance(generated, str) and isinstance(heard, str):
@@ -119,6 +123,8 @@ def _print_message(out: Console, item: dict[str, Any], notes: dict[str, Any]) ->
         return
     parts = [part for part in item.get("content") or [] if isinstance(part, dict)]
     words = " ".join(str(part.get("text") or part.get("transcript") or "") for part in parts)
+    if several:
+        words = with_names(item, words)
     if not words.strip():
         kinds = ", ".join(str(part.get("type")) for part in parts) or item.get("status") or "empty"
         words = f"({kinds})"

@@ -9,6 +9,7 @@ import pytest
 from cli.terminal import Output, Terminal
 from support.calls import beta_tool_call, voice_call
 from support.events import log_events
+from support.told_call import told_call
 
 from eventstore import EventStore
 from eventstore.projection import view
@@ -49,6 +50,15 @@ def test_show_at_seconds_is_show_at_the_last_event_until_then(
     shown = terminal("show", "voice", "--at", f"+{seconds}", "--json").json
     assert shown == terminal("show", "voice", "--at", str(seq), "--json").json
     assert shown["session"]["eventstore"]["events"] == seq
+
+
+def test_show_names_the_speakers_that_the_server_tells_apart(
+    terminal: Terminal, store: EventStore
+) -> None:
+    store.append("told", told_call().frames)
+    assert "user       [A] Hello? [B] Hi, it is me." in terminal("show", "told").out
+    store.append("voice", voice_call().frames)
+    assert "[A]" not in terminal("show", "voice").out
 
 
 def noted(told: Output) -> str:

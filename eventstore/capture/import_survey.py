@@ -27,7 +27,8 @@ class Part(NamedTuple):
         metadata: what the store's notes in it say.
         made_id: an id made of its contents.
         responses: the ids of its responses, a thousand at most.
-        is_exported: a store exported it, with all that is to be noted of it.
+        is_exported: a store exported it, with all that is to be noted of it. Other tools number
+            their lines as well; only a store's export has exactly its members, and no gap.
     """
 
     first: int
@@ -103,6 +104,8 @@ def survey(recording: Recording, keep_going: bool, redaction: Redaction) -> tupl
             part = _Survey(last + 1, digest=behind)
         if part.server_id is None and named is not None:
             part.server_id = named
+        expected = index - part.first + 1
+        part.is_exported = part.is_exported and place.is_exported and place.seq == expected
         _digest(part, frame)
         _note_response(part, frame)
         if kind == "closed":

@@ -34,6 +34,9 @@ _TOO_DEEP = (
     f"nested too deeply, in more than {MAX_LINE_DEPTH} levels: give such an event as the text of"
     " an envelope's frame"
 )
+# What an exported line has beside its frame, and the members of which one holds that.
+_EXPORTED = {"seq", "at", "direction"}
+_FRAME_MEMBERS = ("frame", "frame_base64", "frame_utf8_base64")
 BOM = b"\xef\xbb\xbf"
 _SPACE = re.compile(r"\s*")
 _HALVES = re.compile("[\ud800-\udbff][\udc00-\udfff]")
@@ -57,10 +60,17 @@ def read_frames(stream: BinaryIO) -> Iterator[tuple[int, Frame | BadLine]]:
 
 
 class Place(NamedTuple):
-    """Where a line says that its frame was stored: exported lines do."""
+    """Where a line says that its frame was stored.
+
+    Attributes:
+        seq: its number in the session; other tools than the store number their lines, too.
+        session_id: the id under which it was stored.
+        is_exported: whether the line is exactly as a store exports it.
+    """
 
     seq: int | None = None
     session_id: str | None = None
+    is_exported: bool = False
 
 
 def read_numbered(stream: BinaryIO) -> Iterator[tuple[int, Frame | BadLine, Place]]:
@@ -190,8 +200,9 @@ def frame_of(value: dict[str, Any], text: bytes) -> tuple[Frame, Place]:
         InvalidInputError: it is neither, or its time or its direction is none.
     """
     if "direction" in value or ("type" not in value and ("event" in value or "frame" in value)):
-        place = Place(integer(value.get("seq")), identifier(value.get("session_id")))
-        return _from_envelope(value, text), place
+        seq, session_id = integer(value.get("seq")), identifier(value.get("session_id"))
+        frame = _from_envelope(value, text)
+        return frame, Place(seq, session_id, seq is not None and _is_exported(value, frame.at))
     if not isinstance(value.get("type"), str):
         raise InvalidInputError(
             "neither an event with a type nor an envelope with a direction"
@@ -253,6 +264,13 @@ def _from_envelope(value: dict[str, Any], text: bytes) -> Frame:
 def event_text(line: bytes, event: dict[str, Any]) -> str:
     """Return the text of an envelope's event, as it stands in the line."""
     return member_text(line.decode("utf-8"), "event", event)
+
+
+def _is_exported(value: dict[str, Any], at: int | None) -> bool:
+    """Return True if an envelope has just the members that `envelope` writes, and such a time."""
+    frames = value.keys() - _EXPORTED - {"session_id"}
+    is_ours = value.keys() >= _EXPORTED and len(frames) == 1 and frames.pop() in _FRAME_MEMBERS
+    return is_ours and value["at"] == to_iso(at)
 
 
 def envelope_line(event: StoredEvent, session_id: str | None = None) -> bytes:

@@ -1,4 +1,4 @@
-"""Read gzip and zstd files as what is packed in them, told by their first bytes."""
+"""Read gzip, zstd and zlib files as what is packed in them, told by their first bytes."""
 
 from __future__ import annotations
 
@@ -32,12 +32,25 @@ def _gzip(stream: BinaryIO) -> Any:
     return gzip.GzipFile(fileobj=stream, mode="rb")
 
 
-class _Zstd:
-    """Reads what is packed in zstd frames; the package's own reader takes a cut one for whole."""
+def _zstd(stream: BinaryIO) -> Any:
+    # The package's own reader takes a frame that is cut off for whole.
+    return _Frames(stream, zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW).decompressobj)
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self._unpacking = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
+
+def _zlib(stream: BinaryIO) -> Any:
+    return _Frames(stream, zlib.decompressobj)
+
+
+class _Frames:
+    """Reads what is packed in frames, one behind the other.
+
+    Args:
+        stream: the file.
+        begin: makes what unpacks the next frame.
+    """
+
+    def __init__(self, stream: BinaryIO, begin: Callable[[], Any]) -> None:
+        self._stream, self._begin = stream, begin
         self._frame: Any = None
         self._behind = b""  # what was read behind a frame's end
         self._held, self._at = b"", 0
@@ -47,7 +60,7 @@ class _Zstd:
 
         Raises:
             EOFError: the file ends within a frame.
-            ZstdError: it is damaged.
+            ZstdError, zlib.error: it is damaged.
         """
         while self._at == len(self._held):
             piece = self._behind or self._stream.read(_SIP)
@@ -57,7 +70,7 @@ class _Zstd:
                     raise EOFError("it ends too early")
                 return b""
             if self._frame is None:
-                self._frame = self._unpacking.decompressobj()
+                self._frame = self._begin()
             self._held, self._at = self._frame.decompress(piece), 0
             if self._frame.eof:
                 self._behind, self._frame = self._frame.unused_data, None
@@ -68,7 +81,9 @@ class _Zstd:
 
 _PACKINGS = (
     _Packing("gzip", b"\x1f\x8b", _gzip, "zcat"),
-    _Packing("zstd", b"\x28\xb5\x2f\xfd", _Zstd, "zstdcat"),
+    _Packing("zstd", b"\x28\xb5\x2f\xfd", _zstd, "zstdcat"),
+    # As mitmproxy packs the HAR files that are called .zhar, at the highest level.
+    _Packing("zlib", b"\x78\xda", _zlib, "pigz -dc <"),
 )
 
 

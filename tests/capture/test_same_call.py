@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from capture.files import Json, created, imported, jsonl
+from capture.import_formats.written import har, har_entry
 from support.rows import read_model_rows
 
 from eventstore import EventStore, Frame, Recorder
@@ -108,6 +110,48 @@ def test_what_was_exported_is_the_same_elsewhere(
             (found,) = elsewhere.import_file(io.BytesIO(content))
             assert found.same_call is None
             assert b"".join(elsewhere.export(name)) == content
+
+
+def joined(store: EventStore) -> list[Json]:
+    """Store a call as a relay recorded it, and return what a connection that joined it heard."""
+    done = {"type": "response.done", "response": {"id": "resp_1", "usage": USAGE}}
+    events = [created("sess_1"), done]
+    imported(store, jsonl(events[0], {"type": "response.create"}, done))
+    return events
+
+
+def numbered(events: list[Json], **fields: Any) -> list[Json]:
+    """Lines as other tools number them, with other members in place of their events."""
+    lines = [{"seq": n, "at": None, "direction": "server"} for n in range(1, 1 + len(events))]
+    return [
+        {**line, "frame": json.dumps(event)} | fields
+        for line, event in zip(lines, events, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"level": "info"}, {"at": 1_780_000_000}, {"at": "2026-05-28T20:26:40Z"}, {"event": {}}],
+    ids=str,
+)
+def test_lines_that_another_tool_numbered_are_a_recording_of_the_call(
+    store: EventStore, fields: Json
+) -> None:
+    (found,) = imported(store, jsonl(*numbered(joined(store), **fields)))
+    assert found.same_call == "sess_1" and found.events == 3
+    check(store, [1])
+
+
+def test_an_export_with_a_gap_is_a_recording_of_the_call(store: EventStore) -> None:
+    first, last = numbered(joined(store))
+    (found,) = imported(store, jsonl(first, {**last, "seq": 3}))
+    assert found.same_call == "sess_1"
+
+
+def test_a_har_is_a_recording_of_the_call(store: EventStore) -> None:
+    frames = [Frame("server", json.dumps(event), now()) for event in joined(store)]
+    (found,) = imported(store, har(har_entry(frames)))
+    assert found.same_call == "sess_1"
 
 
 def test_another_sessions_damage_keeps_no_recording_out(store: EventStore) -> None:

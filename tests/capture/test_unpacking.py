@@ -1,9 +1,10 @@
-"""Integration: gzip and zstd files are read as what is in them, whatever they are called."""
+"""Integration: gzip, zstd and zlib files are read as what is in them, whatever they are called."""
 
 from __future__ import annotations
 
 import gzip
 import io
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +19,15 @@ from eventstore.capture.unpacking import unpacked
 
 CALL = jsonl(created("sess_1"), *answer("resp_1"))
 _zstd = zstandard.ZstdCompressor(write_checksum=True).compress
-each_packing = pytest.mark.parametrize("pack", [gzip.compress, _zstd], ids=["gzip", "zstd"])
+
+
+def _zlib(content: bytes) -> bytes:
+    return zlib.compress(content, 9)
+
+
+each_packing = pytest.mark.parametrize(
+    "pack", [gzip.compress, _zstd, _zlib], ids=["gzip", "zstd", "zlib"]
+)
 Pack = Callable[[bytes], bytes]
 
 

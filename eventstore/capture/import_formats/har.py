@@ -1,4 +1,6 @@
-"""HAR files of Chrome, Firefox and proxies: `_webSocketMessages` of each websocket in it.
+"""HAR files of Chrome, Playwright and proxies: `_webSocketMessages` of each websocket in it.
+
+Firefox writes a websocket's address into its HAR files, and none of its messages.
 
 The request of a websocket may stand behind its messages, so connections are told apart first.
 """
@@ -23,10 +25,19 @@ NOTHING = (
     "it is a HAR file without messages of a Realtime websocket: open the browser's network panel"
     " before the call, and export with content; a call by WebRTC sends none of its events there"
 )
+_SILENT = (
+    "it is a HAR file that names a websocket ({address}), and has none of its messages: Firefox"
+    " never writes them; export the HAR from Chrome, or by mitmdump --set hardump=FILE.har, or"
+    " record calls with: eventstore record"
+)
 
 
 def messages(stream: BinaryIO) -> Iterator[Message]:
-    """Yield the messages of every websocket in the file, and what each one is called."""
+    """Yield the messages of every websocket in the file, and what each one is called.
+
+    Raises:
+        InvalidInputError: there are websockets, and no message of any.
+    """
     first_byte(stream)
     walk = _Walk(JsonCursor(stream))
     try:
@@ -34,6 +45,9 @@ def messages(stream: BinaryIO) -> Iterator[Message]:
     except BrokenJsonError as error:
         number = walk.number + 1
         yield Message("", number, BadLine(number, f"{error}; what follows it cannot be read"))
+        return
+    if walk.silent and not walk.number:
+        raise InvalidInputError(_SILENT.format(address=walk.silent))
 
 
 class _Walk:
@@ -41,15 +55,17 @@ class _Walk:
 
     Attributes:
         number: how many messages came so far.
+        silent: the address of the first websocket without a message; empty for none such.
     """
 
     def __init__(self, cursor: JsonCursor) -> None:
         self.number, self._entry, self._cursor = 0, 0, cursor
+        self.silent = ""
 
     def object(self, level: int = 0) -> Iterator[Message]:
         """Yield the messages in the next object: the file (0), its log (1), an entry (2)."""
         cursor, entry, before = self._cursor, str(self._entry), self.number
-        address = ""
+        address, is_told = "", False
         for name in cursor.members():
             sign = cursor.peek()
             if name == "log" and sign == "{" and level == 0:
@@ -57,6 +73,7 @@ class _Walk:
             elif name == "entries" and sign == "[" and level < 2:
                 yield from self._entries()
             elif name == "_webSocketMessages" and sign == "[":
+                is_told = True
                 yield from self._messages(entry)
             elif name == "request" and sign == "{":
                 address = _address(cursor.value()[0])
@@ -64,6 +81,8 @@ class _Walk:
                 cursor.value()
         if level == 2 and self.number > before:
             yield Message(entry, self.number, None, label=address)
+        elif address.startswith(("ws:", "wss:")) and not is_told:
+            self.silent = self.silent or address
 
     def _entries(self) -> Iterator[Message]:
         for _ in self._cursor.items():

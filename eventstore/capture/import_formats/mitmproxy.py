@@ -1,4 +1,8 @@
-"""What `mitmdump --flow-detail 4` prints of websockets: a line a message, its text indented."""
+"""What `mitmdump --flow-detail 4` prints of websockets: a line a message, its text indented.
+
+Its first lines say where it listens and who connects, each behind a time of day in brackets. The
+messages have no times there: the HAR files that it writes have them, and are read by `har.py`.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +20,23 @@ from eventstore.realtime.frames import Frame
 NAME = "mitmproxy"
 WHAT = "a log of mitmdump"
 NOTHING = (
-    "it is a log of mitmdump without messages of a Realtime websocket: it has their contents with"
-    " mitmdump --flow-detail 4, as a saved flow file has: mitmdump -nr FILE --flow-detail 4"
+    "it is a log of mitmdump without the texts of a Realtime websocket's messages: let mitmdump"
+    " write them into a HAR file, which has their times as well (--set hardump=FILE.har; of a saved"
+    " flow file: mitmdump -nr FLOWS --set hardump=FILE.har), or print them with --flow-detail 4 and"
+    " without -v, which takes them out again"
+)
+HINT = (
+    "a log of mitmdump has neither times nor binary messages; a HAR file has both: mitmdump --set"
+    " hardump=FILE.har, or of a saved flow file mitmdump -nr FLOWS --set hardump=FILE.har"
 )
 
 _MESSAGE = re.compile(
     r"\s{0,8}(?:\[(?P<time>[^\]]{1,40})\]\s{1,8})?(?P<client>\S{1,100})\s(?P<arrow>->|<-)"
     r"\sWebSocket\s(?P<kind>\w{1,20})\smessage\s(?:->|<-)\s(?P<server>\S.*)"
+)
+# What it says itself on its first lines.
+_SAID = re.compile(
+    r"\[\d\d:\d\d:\d\d\.\d{3}\](\[[^\]]{1,100}\] client connect| .{0,200} listening at .*)"
 )
 _INDENT = "    "
 _LINE = 64  # bytes that a line takes beside its text
@@ -32,6 +46,11 @@ _CUT_OFF = "(cut off)"
 def looks_like(head: str) -> bool:
     """Return True if a websocket's message stands on one of a text's first lines."""
     return any(_MESSAGE.fullmatch(without_colours(line)) for line in head.splitlines())
+
+
+def says_so(head: str) -> bool:
+    """Return True if a text begins with what mitmdump says when it is started."""
+    return any(_SAID.fullmatch(without_colours(line)) for line in head.splitlines()[:5])
 
 
 def messages(stream: BinaryIO) -> Iterator[Message]:

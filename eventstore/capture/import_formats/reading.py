@@ -65,6 +65,7 @@ class Notes:
         repeats: how many messages were counted by whoever wrote the file, and not written.
         broken: how many frames are no JSON objects.
         left_out: the other connections that were left out.
+        hints: what to do for more than the file has.
     """
 
     frames: int = 0
@@ -74,6 +75,7 @@ class Notes:
     repeats: int = 0
     broken: int = 0
     left_out: list[str] = field(default_factory=list)
+    hints: list[str] = field(default_factory=list)
     _example: str = ""
 
     def add_own(self, frame: Frame) -> None:
@@ -116,6 +118,7 @@ class Notes:
             told.append(f"entries that hold no message were left out: {self.without_frame:,}")
         if self.repeats:
             told.append(f"messages that the file counts and does not hold: {self.repeats:,}")
+        told += self.hints
         told += [f"left out: {connection}" for connection in self.left_out[:_MOST_NAMED]]
         if len(self.left_out) > _MOST_NAMED:
             told.append(f"left out: {len(self.left_out) - _MOST_NAMED:,} more connections")

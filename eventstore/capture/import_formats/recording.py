@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -43,6 +44,8 @@ from eventstore.errors import InvalidInputError
 
 _HEAD = 1 << 20
 _SAMPLE = 100
+# A log's time in brackets, as no array of JSON begins: `[06:20:05.342]`, `[2026-05-28T20:26:40Z]`.
+_TIME_IN_BRACKETS = re.compile(rb"\[\d{1,4}[-:/]\d")
 
 _Entries = Iterator[Entry]
 
@@ -91,7 +94,7 @@ def _opened(stream: BinaryIO, name: str | None) -> Recording:
     head = stream.read(_HEAD)
     stream.seek(0)
     refuse_other_kinds(head)
-    sign = head.removeprefix(BOM).lstrip()[:1]
+    sign = _sign(head.removeprefix(BOM).lstrip())
     text = head.removeprefix(BOM).decode("utf-8", "replace")
     if name is None and sign == b"{" and is_har(stream):
         name = har.NAME
@@ -101,12 +104,19 @@ def _opened(stream: BinaryIO, name: str | None) -> Recording:
         return _of_connections(name, "message", _from_start(har.messages, stream), har.NOTHING)
     if name == mitmproxy.NAME:
         messages = _from_start(mitmproxy.messages, stream)
-        return _of_connections(name, "line", messages, mitmproxy.NOTHING)
+        recording = _of_connections(name, "line", messages, mitmproxy.NOTHING)
+        recording.notes.hints.append(mitmproxy.HINT)
+        return recording
     if name in (csv_rows.NAME, wscat.NAME):
         read = csv_rows.read if name == csv_rows.NAME else wscat.read
         unit = "row" if name == csv_rows.NAME else "line"
         return Recording(name, unit, notes, lambda: _noted(_from_start(read, stream), notes))
     return _of_values(stream, name, sign, text)
+
+
+def _sign(head: bytes) -> bytes:
+    """Return the first byte that says something, as far as it tells JSON: `{` or `[`."""
+    return b"text" if _TIME_IN_BRACKETS.match(head) else head[:1]
 
 
 def _text_format(text: str) -> str | None:
@@ -115,7 +125,9 @@ def _text_format(text: str) -> str | None:
         return mitmproxy.NAME
     if wscat.looks_like(text):
         return wscat.NAME
-    return csv_rows.NAME if csv_rows.looks_like(text) else None
+    if csv_rows.looks_like(text):
+        return csv_rows.NAME
+    return mitmproxy.NAME if mitmproxy.says_so(text) else None
 
 
 def _from_start(read: Callable[[BinaryIO], Iterator[Any]], stream: BinaryIO) -> Iterator[Any]:

@@ -12,7 +12,7 @@ from eventstore.errors import InvalidInputError
 
 _UNPACK = "unpack it, and import what is in it"
 _KINDS = (
-    (rb"\x1f\x8b|\x28\xb5\x2f\xfd", "a file that is packed twice", _UNPACK),
+    (rb"\x1f\x8b|\x28\xb5\x2f\xfd|\x78\xda", "a file that is packed twice", _UNPACK),
     (rb"PK\x03\x04", "a ZIP archive", _UNPACK),
     (rb"\xfd7zXZ\x00", "an xz file", "xzcat FILE | eventstore import -"),
     (rb"BZh[1-9]", "a bzip2 file", "bzcat FILE | eventstore import -"),
@@ -36,7 +36,7 @@ _KINDS = (
     (
         rb"\d{1,12}:\d{1,3}:[a-z]",
         "a flow file of mitmproxy",
-        "mitmdump -nr FILE --flow-detail 4 | eventstore import -",
+        "make a HAR file of it, and import that: mitmdump -nr FILE --set hardump=FILE.har",
     ),
     (rb"(?i)\s*<(!|html|\?xml)", "HTML or XML", "import the events themselves"),
 )

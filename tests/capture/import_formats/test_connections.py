@@ -9,6 +9,7 @@ from capture.files import answer, created, imported, jsonl, session_ids, texts
 from capture.import_formats.written import CALL, har, har_entry, mitmproxy, read, refused
 
 from eventstore import EventStore, InvalidInputError
+from eventstore.capture.import_formats.mitmproxy import HINT
 from eventstore.realtime.frames import CLIENT, SERVER, Frame
 
 AT = 1_780_000_000_000_000
@@ -63,6 +64,14 @@ def test_a_har_without_realtime_is_refused(store: EventStore) -> None:
     assert session_ids(store) == set()
 
 
+def test_a_har_of_firefox_names_websockets_and_has_no_messages() -> None:
+    entry = har_entry([], "wss://api.example/v1/realtime?key=secret")
+    del entry["_webSocketMessages"]
+    told = refused(har(entry, entry))
+    assert "names a websocket (wss://api.example/v1/realtime)" in told and "Firefox" in told
+    assert read(har(entry, har_entry(CALL))).frames == CALL
+
+
 def test_a_har_that_is_cut_off_is_told_and_nothing_imported(store: EventStore) -> None:
     content = har(har_entry(call("sess_1")))
     with pytest.raises(InvalidInputError, match=r"message \d+: .*nothing was imported"):
@@ -107,7 +116,41 @@ def test_connections_of_mitmproxy_are_told_apart(store: EventStore) -> None:
     )
     done = imported(store, mixed)
     assert [(entry.session_id, entry.events) for entry in done] == [("sess_1", 4), ("sess_2", 4)]
-    assert done[0].format == "mitmproxy" and done[0].warnings == ()
+    assert done[0].format == "mitmproxy" and done[0].warnings == (HINT,)
+
+
+def test_a_log_of_mitmdump_begins_with_where_it_listens(store: EventStore) -> None:
+    client = "127.0.0.1:41644"
+    content = (
+        b"[06:20:05.342] reverse proxy to https://api.example listening at 127.0.0.1:9944.\n"
+        b"[06:20:05.459][127.0.0.1:41644] client connect\n"
+        b"[06:20:05.460][127.0.0.1:41644] server connect api.example:443\n"
+        b"127.0.0.1:41644: GET https://api.example/v1/r?model=m\n"
+        b"    Authorization: Bearer sk-secret\n\n    model: m\n\n"
+        b" << 101 Switching Protocols 0b\n    Upgrade: websocket\n\n"
+        + mitmproxy(call("sess_1"), client)
+        + b"127.0.0.1:41644 -> WebSocket binary message -> api.example:443/v1/r\n\n    .. x\n\n"
+        b"[06:20:06.246][127.0.0.1:41644] server disconnect api.example:443\n"
+        b"WebSocket connection closed by client: 1000 \n"
+    )
+    (done,) = imported(store, content)
+    assert (done.format, done.session_id, done.events) == ("mitmproxy", "sess_1", 4)
+    assert [event.direction for event in store.events("sess_1")][:2] == [SERVER, CLIENT]
+    assert not [text for text in texts(store, "sess_1") if "sk-secret" in text]
+
+
+@pytest.mark.parametrize("connected", [b"[06:20:05.459][127.0.0.1:41644] client connect\n", b""])
+def test_a_log_of_mitmdump_without_the_texts_of_messages_is_refused(connected: bytes) -> None:
+    said = b"[06:20:05.342] HTTP(S) proxy listening at *:8080.\n" + connected
+    message = b"127.0.0.1:41644 <- WebSocket text message <- api.example:443/v1/r\n"
+    for content in (said, said + message, message * 3):
+        told = refused(content)
+        assert "--set hardump=FILE.har" in told and "without -v" in told
+
+
+def test_a_log_of_wscat_may_begin_with_a_time_in_brackets() -> None:
+    found = read(b'[2026-05-28T20:26:40Z] < {"type":"session.created","session":{}}\n')
+    assert (found.format, len(found.frames)) == ("wscat", 1)
 
 
 def test_a_message_that_mitmproxy_cut_off_is_told() -> None:

@@ -41,7 +41,7 @@ def is_one_line(reason: str) -> None:
 def test_a_call_is_read_as_it_was(written: Written, call: list[Frame]) -> None:
     found = read(written.write(call))
     assert found.format == written.format
-    assert found.bad == [] and found.warnings == []
+    assert found.bad == [] and found.warnings == list(written.hints)
     assert [seen(frame, written) for frame in found.frames] == expected(call, written)
 
 

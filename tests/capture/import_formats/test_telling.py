@@ -310,7 +310,7 @@ def test_yaml_is_plain_data_and_its_aliases_cost_what_they_stand_for() -> None:
         ("< {}".encode("utf-16"), "text in UTF-16"),
         (b"RIFF\0\0\0\0WAVEfmt ", "a sound file"),
         (b"\xd4\xc3\xb2\xa1\x02\0", "a packet capture"),
-        (b"5421:9:websocket;", "a flow file of mitmproxy"),
+        (b"5421:9:websocket;", "mitmdump -nr FILE --set hardump=FILE.har"),
         (b"<!DOCTYPE html>", "HTML"),
         (b"Dear diary,\nnothing happened\n", "it begins with 'Dear diary,'"),
         (b"INFO: started\nERROR: stopped\n", "name its format with --format"),

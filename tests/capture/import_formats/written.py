@@ -13,6 +13,7 @@ import yaml
 from hypothesis import strategies as st
 from support.strategies import json_values
 
+from eventstore.capture.import_formats.mitmproxy import HINT
 from eventstore.capture.import_formats.recording import open_recording
 from eventstore.capture.jsonl import BadLine
 from eventstore.errors import InvalidInputError
@@ -73,12 +74,14 @@ class Written(NamedTuple):
         write: writes frames as the tool does.
         times: whether it has times.
         exact: whether it has the frames' own texts, or the events that they are.
+        hints: what import says for more than it has.
     """
 
     format: str
     write: Callable[[list[Frame]], bytes]
     times: bool = True
     exact: bool = True
+    hints: tuple[str, ...] = ()
 
 
 def _event(frame: Frame) -> Any:
@@ -248,7 +251,7 @@ WRITTEN = {
     "langsmith": Written("langsmith", _langsmith, exact=False),
     "csv": Written("csv", _csv),
     "wscat": Written("wscat", _wscat, times=False),
-    "mitmproxy": Written("mitmproxy", mitmproxy, times=False, exact=False),
+    "mitmproxy": Written("mitmproxy", mitmproxy, False, False, (HINT,)),
     "pretty": Written("jsonl", _pretty, times=False, exact=False),
 }
 

@@ -142,6 +142,20 @@ def arrival_in_any_unit(value: Any) -> int | None:
     raise ValueError(f"not a time: {brief(value)}")
 
 
+def count_from_elsewhere(value: Any) -> Decimal | int | None:
+    """Return the number that a time is which does not count from 1970; None where it is no such.
+
+    It is an integer where it was written as one: a float that is whole, 2.0, is none.
+    """
+    try:
+        number = _number(value)
+    except ValueError:
+        return None
+    if number is None or not 0 <= number < RELATIVE_SECONDS:
+        return None
+    return int(number) if isinstance(value, str) and value.strip().isdecimal() else number
+
+
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _AGE = re.compile(r"([0-9]{1,6})([smhdw])")
 

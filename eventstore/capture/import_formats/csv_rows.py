@@ -13,6 +13,7 @@ from eventstore.capture.import_formats.members import (
     MESSAGE_KEYS,
     TIME_KEYS,
     direction_word,
+    is_offset_name,
     read_time,
 )
 from eventstore.capture.import_formats.reading import Reading
@@ -37,6 +38,7 @@ class _Columns(NamedTuple):
     frame: int
     direction: int | None
     time: int | None
+    time_name: str = ""
 
 
 def looks_like(head: str) -> bool:
@@ -68,7 +70,9 @@ def _named(headings: list[str], rows: list[list[str]]) -> _Columns | None:
         frame = places.get(name)
         if frame is not None and all(_has_json(row, frame) for row in rows):
             rest = {name: place for name, place in places.items() if place != frame}
-            return _Columns(frame, _first(rest, _DIRECTION_NAMES), _first(rest, _TIME_NAMES))
+            names = (*_TIME_NAMES, *(name for name in rest if is_offset_name(name[:40])))
+            time = next((name for name in names if name in rest), "")
+            return _Columns(frame, _first(rest, _DIRECTION_NAMES), rest.get(time), time)
     return None
 
 
@@ -150,5 +154,5 @@ def _reading(row: list[str], columns: _Columns) -> Reading:
         return Reading(None)
     said = _cell(row, columns.direction)
     direction = STORE if said == STORE else direction_word(said)
-    time = read_time(_cell(row, columns.time))
+    time = read_time(_cell(row, columns.time), columns.time_name)
     return Reading(Frame(direction or direction_of(parse(text)), text, time.at), time.unread)

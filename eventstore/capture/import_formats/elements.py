@@ -6,9 +6,10 @@ Each comes as its number and its text, as `jsonl.lines` gives them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from io import BytesIO
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from eventstore.capture.import_formats.members import MESSAGE_KEYS
 from eventstore.capture.json_cursor import BrokenJsonError, JsonCursor
@@ -110,6 +111,21 @@ def _values(stream: BinaryIO) -> Elements:
             return
         yield number, text.encode("utf-8", "surrogateescape")
         cursor.take(",")
+
+
+def beside_list(stream: BinaryIO) -> Iterator[tuple[str, Any]]:
+    """Yield what a file that is one object holds beside its list of messages, by its names."""
+    if first_byte(stream) != b"{" or _list_name(stream) is None:
+        return
+    from_start(stream)
+    cursor = JsonCursor(stream)
+    with suppress(BrokenJsonError):
+        for name in cursor.members():
+            if cursor.peek() != "[":
+                yield name, cursor.value()[0]
+                continue
+            for _ in cursor.items():
+                cursor.value()
 
 
 def _listed(stream: BinaryIO, name: str) -> Elements:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from eventstore.errors import InvalidInputError
 from eventstore.realtime.frames import CLIENT, SERVER
 from eventstore.realtime.object_text import member_text
 from eventstore.realtime.values import dumps
-from eventstore.times import arrival_in_any_unit
+from eventstore.times import arrival_in_any_unit, count_from_elsewhere
 
 #: Members that hold the direction of a message.
 DIRECTION_KEYS = (
@@ -28,6 +29,18 @@ _TIME_NAME = re.compile(
     r"((?<!run)(?<!real)(?<!up)time(_?stamp)?|(created|received|sent|logged|recorded)_?at"
     r"|(^|_)ts|(^|_)date)(_?(ms|us|ns|utc|iso|millis|seconds))?$",
     re.IGNORECASE,
+)
+# Those that count from the start of the recording by their name: offset_ms, elapsedSeconds, t.
+_OFFSET_NAME = re.compile(
+    r"(t|(time_?)?(offset|elapsed)|rel(ative)?|since_?start|ms|seconds)"
+    r"(_?(time|at))?(_?(ms|s|millis(econds)?|secs?|seconds))?",
+    re.IGNORECASE,
+)
+# How names end which say the unit of a number; other units than these two are not understood.
+_UNIT_NAMES = (
+    (re.compile(r"(ms|millis(econds)?)$", re.IGNORECASE), 1_000),
+    (re.compile(r"(_s|secs?|seconds)$", re.IGNORECASE), 1_000_000),
+    (re.compile(r"([a-z_](us|ns)|micros(econds)?|nanos(econds)?)$", re.IGNORECASE), None),
 )
 _MEMBERS, _LONGEST_NAME = 50, 40
 #: Members that hold the message itself.
@@ -65,44 +78,79 @@ def has_wire_type(value: Mapping[str, Any]) -> bool:
     return isinstance(type_, str) and "." in type_
 
 
+class Offset(NamedTuple):
+    """A time that counts from the start of the recording, or from where a clock began.
+
+    Attributes:
+        value: as it stands in the file.
+        number: how much it counts.
+        unit: microseconds of one, where its name says it; None where the whole file has to tell.
+    """
+
+    value: Any
+    number: Decimal | int
+    unit: int | None
+
+
 class Time(NamedTuple):
     """A time that a file has.
 
     Attributes:
         at: in microseconds since 1970 UTC; None where there is none, or none that is understood.
-        unread: the value that was not understood; None where there is no such.
+        unread: the value that was not understood, an Offset where it counts from elsewhere than
+            1970; None where there is no such.
     """
 
     at: int | None
     unread: Any = None
 
 
-def read_time(value: Any) -> Time:
-    """Read a time of another tool: ISO 8601, or a number since 1970 in whatever unit."""
+def read_time(value: Any, name: str = "") -> Time:
+    """Read a time of another tool: ISO 8601, or a number since 1970 in whatever unit.
+
+    Args:
+        value: the time.
+        name: what it is called, which may say its unit.
+    """
     if value is None or value == "":
         return Time(None)
     try:
         return Time(arrival_in_any_unit(value))
     except ValueError:
-        return Time(None, value)
+        return Time(None, _offset(value, name))
+
+
+def _offset(value: Any, name: str) -> Any:
+    """Return a time that is not understood as the offset that it is; as it is where it is none."""
+    number = count_from_elsewhere(value)
+    named = next((unit for ending, unit in _UNIT_NAMES if ending.search(name)), 0)
+    if number is None or named is None:
+        return value
+    return Offset(value, number, named or None)
 
 
 def time_keys(value: Mapping[str, Any]) -> Iterator[str]:
     """Yield the names of an entry's members that hold a time, by their names: the usual first."""
     yield from (key for key in TIME_KEYS if key in value)
-    for key in islice(value, _MEMBERS):
-        if key not in TIME_KEYS and len(key) <= _LONGEST_NAME and _TIME_NAME.search(key):
-            yield key
+    names = [key for key in islice(value, _MEMBERS) if len(key) <= _LONGEST_NAME]
+    yield from (key for key in names if key not in TIME_KEYS and _TIME_NAME.search(key))
+    yield from (key for key in names if is_offset_name(key) and not _TIME_NAME.search(key))
+
+
+def is_offset_name(name: str) -> bool:
+    """Return True if what is called so counts from the start of a recording."""
+    return _OFFSET_NAME.fullmatch(name) is not None
 
 
 def first_time(value: Mapping[str, Any]) -> Time:
-    """Return the time of an entry: the first that is understood, under whichever key."""
+    """Return the time of an entry: the first that is understood, else an offset, by any name."""
     unread = None
     for key in time_keys(value):
-        time = read_time(value.get(key))
+        time = read_time(value.get(key), key)
         if time.at is not None:
             return time
-        unread = time.unread if unread is None else unread
+        if unread is None or (isinstance(time.unread, Offset) and not isinstance(unread, Offset)):
+            unread = time.unread
     return Time(None, unread)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from eventstore.capture.import_formats.members import first_direction, message_key
+from eventstore.capture.import_formats.offsets import start_in
 from eventstore.capture.jsonl import BadLine
 
 _LISTS = ("events", "messages", "frames", "interactions")
@@ -23,12 +24,14 @@ class Entry(NamedTuple):
         text: the object's text, where the file has one for it alone.
         begins: True for the first message of a connection, False for those behind it; None in
             files whose connections are told apart by their events.
+        started_at: when its connection started, where that says so.
     """
 
     number: int
     value: Any
     text: str | None
     begins: bool | None = None
+    started_at: int | None = None
 
 
 def messages_of(entries: Iterable[Entry]) -> Iterator[Entry]:
@@ -39,10 +42,11 @@ def messages_of(entries: Iterable[Entry]) -> Iterator[Entry]:
             is_read = isinstance(entry.value, dict | BadLine)
             yield entry if is_read else entry._replace(value=_no_object(entry.number))
             continue
+        started_at = start_in(entry.value) if isinstance(entry.value, dict) else None
         for place, value in enumerate(inner):
             is_object = isinstance(value, dict)
             told = value if is_object else _no_object(entry.number)
-            yield Entry(entry.number, told, None, place == 0)
+            yield Entry(entry.number, told, None, place == 0, started_at)
 
 
 def _list_of(value: Any) -> list[Any] | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from eventstore.brief import brief
+from eventstore.capture.import_formats.members import Offset
 from eventstore.capture.jsonl import Place
 from eventstore.realtime.catalogue import is_known
 from eventstore.realtime.frames import Frame, parse
@@ -19,11 +20,14 @@ class Reading(NamedTuple):
 
     Attributes:
         frame: the message; None where the entry holds none.
-        unread_time: the entry's time where it has one that is not understood, else None.
+        unread_time: the entry's time where it has one that is not understood, else None; an
+            `Offset` where it counts from the start of the recording.
         place: where the frame was stored, as exported lines say it.
         repeats: how many more messages the entry stands for, which are not in the file.
         connection: which of a file's connections it belongs to, in formats that mix them.
         also: what else the entry holds, where it holds two messages.
+        started_at: when the recording, or this connection of it, started, as the file says.
+        is_offset: whether the frame's time comes of an offset: see offsets.py.
     """
 
     frame: Frame | None
@@ -32,6 +36,8 @@ class Reading(NamedTuple):
     repeats: int = 0
     connection: str = ""
     also: Reading | None = None
+    started_at: int | None = None
+    is_offset: bool = False
 
 
 class ValueFormat(NamedTuple):
@@ -61,6 +67,8 @@ class Notes:
         frames: how many frames it has.
         known: whether one of them is an event of a type that is known.
         unread_times: how many times were not understood.
+        offsets: how many times count from the start of the recording, and were placed.
+        offsets_told: how they were.
         without_frame: how many entries hold no frame.
         repeats: how many messages were counted by whoever wrote the file, and not written.
         broken: how many frames are no JSON objects.
@@ -71,6 +79,8 @@ class Notes:
     frames: int = 0
     known: bool = False
     unread_times: int = 0
+    offsets: int = 0
+    offsets_told: str = ""
     without_frame: int = 0
     repeats: int = 0
     broken: int = 0
@@ -91,9 +101,12 @@ class Notes:
             return
         self.add_own(reading.frame)
         self.broken += is_broken(reading.frame)
-        if reading.unread_time is not None:
+        self.offsets += reading.is_offset
+        unread = reading.unread_time
+        if unread is not None:
             self.unread_times += 1
-            self._example = self._example or brief(reading.unread_time)
+            said = unread.value if isinstance(unread, Offset) else unread
+            self._example = self._example or brief(said)
 
     def warnings(self) -> list[str]:
         """Return what somebody who imports the file should know, a line each."""
@@ -103,6 +116,8 @@ class Notes:
                 "no event has a known type: the file may be in a format that is not understood;"
                 " look at what was imported, or name its format with --format"
             )
+        if self.offsets:
+            told.append(f"{self.offsets:,} of {self.frames:,} times {self.offsets_told}")
         if self.unread_times:
             told.append(
                 f"{self.unread_times:,} of {self.frames:,} times are not understood, such as"

@@ -20,8 +20,15 @@ from eventstore.capture.import_formats import (
     yaml_values,
 )
 from eventstore.capture.import_formats.connections import Connections, Message, Numbered
-from eventstore.capture.import_formats.elements import Layout, from_start, is_har, layout_of
+from eventstore.capture.import_formats.elements import (
+    Layout,
+    beside_list,
+    from_start,
+    is_har,
+    layout_of,
+)
 from eventstore.capture.import_formats.nested import Entry, messages_of
+from eventstore.capture.import_formats.offsets import offsets_of, start_in, written_at
 from eventstore.capture.import_formats.reading import Notes, Reading, ValueFormat
 from eventstore.capture.import_formats.registry import FORMATS, format_of, value_format
 from eventstore.capture.import_formats.unreadable import (
@@ -44,8 +51,9 @@ from eventstore.errors import InvalidInputError
 
 _HEAD = 1 << 20
 _SAMPLE = 100
-# A log's time in brackets, as no array of JSON begins: `[06:20:05.342]`, `[2026-05-28T20:26:40Z]`.
-_TIME_IN_BRACKETS = re.compile(rb"\[\d{1,4}[-:/]\d")
+# A log's time in brackets, as no array of JSON begins: `[06:20:05.342]`, `[2026-05-28T20:26:40Z]`,
+# `[0.500] <`.
+_TIME_IN_BRACKETS = re.compile(rb"\[(\d{1,4}[-:/]\d|[\d.]{1,20}\][ \t]{1,8}\S)")
 
 _Entries = Iterator[Entry]
 
@@ -81,15 +89,14 @@ def open_recording(stream: BinaryIO, name: str | None = None) -> Iterator[Record
     """
     if name is not None and name not in FORMATS:
         raise InvalidInputError(f"no format {brief(name)}: use one of {', '.join(FORMATS)}")
-    recording = _opened(unpacked(stream), name)
+    recording = _opened(unpacked(stream), name, written_at(stream))
     try:
         yield recording
     finally:
         recording.close()
 
 
-def _opened(stream: BinaryIO, name: str | None) -> Recording:
-    notes = Notes()
+def _opened(stream: BinaryIO, name: str | None, at: int) -> Recording:
     stream.seek(0)
     head = stream.read(_HEAD)
     stream.seek(0)
@@ -110,8 +117,8 @@ def _opened(stream: BinaryIO, name: str | None) -> Recording:
     if name in (csv_rows.NAME, wscat.NAME):
         read = csv_rows.read if name == csv_rows.NAME else wscat.read
         unit = "row" if name == csv_rows.NAME else "line"
-        return Recording(name, unit, notes, lambda: _noted(_from_start(read, stream), notes))
-    return _of_values(stream, name, sign, text)
+        return _of_readings(name, unit, partial(_from_start, read, stream), lambda: (), at)
+    return _of_values(stream, name, sign, text, at)
 
 
 def _sign(head: bytes) -> bytes:
@@ -135,8 +142,8 @@ def _from_start(read: Callable[[BinaryIO], Iterator[Any]], stream: BinaryIO) -> 
     yield from read(stream)
 
 
-def _of_values(stream: BinaryIO, name: str | None, sign: bytes, text: str) -> Recording:
-    """Open a file of objects: JSON in one of its layouts, or YAML."""
+def _of_values(stream: BinaryIO, name: str | None, sign: bytes, text: str, at: int) -> Recording:
+    """Open a file of objects, written at some time: JSON in one of its layouts, or YAML."""
     notes = Notes()
     is_yaml = sign not in (b"{", b"[", b"") and yaml_values.looks_like(text)
     if sign not in (b"{", b"[", b"") and not is_yaml:
@@ -150,7 +157,32 @@ def _of_values(stream: BinaryIO, name: str | None, sign: bytes, text: str) -> Re
     unit = "line" if layout is lines and not is_yaml else "entry"
     if one.mixes:
         return _of_connections(one.name, unit, _messages(entries(), one), None, ordered=False)
-    return Recording(one.name, unit, notes, lambda: _noted(_readings(entries(), one), notes))
+    beside = partial(_from_start, yaml_values.beside_lists if is_yaml else beside_list, stream)
+    return _of_readings(one.name, unit, lambda: _readings(entries(), one), beside, at)
+
+
+def _of_readings(
+    name: str,
+    unit: str,
+    read: Callable[[], Iterator[tuple[int, Reading | BadLine]]],
+    beside: Callable[[], Iterable[tuple[str, Any]]],
+    at: int,
+) -> Recording:
+    """Open a file whose messages stand in their order; offsets among their times are placed.
+
+    Args:
+        name: its format.
+        unit: what its numbers count.
+        read: reads its entries.
+        beside: reads what it holds beside them.
+        at: when it was written.
+    """
+    notes = Notes()
+    offsets = offsets_of(read, beside, at)
+    if offsets is None:
+        return Recording(name, unit, notes, lambda: _noted(read(), notes))
+    notes.offsets_told = offsets.told
+    return Recording(name, unit, notes, lambda: _noted(offsets.placed(read()), notes))
 
 
 def _entries(stream: BinaryIO, layout: Layout | None) -> _Entries:
@@ -196,7 +228,7 @@ def _sample(entries: _Entries) -> Iterator[dict[str, Any]]:
 def _readings(entries: _Entries, one: ValueFormat) -> Iterator[tuple[int, Reading | BadLine]]:
     """Read the objects of a file in its format; what is our own among them is read as that."""
     seq = 0
-    for number, value, text, begins in entries:
+    for number, value, text, begins, started_at in entries:
         if isinstance(value, BadLine):
             yield number, value
             continue
@@ -206,6 +238,9 @@ def _readings(entries: _Entries, one: ValueFormat) -> Iterator[tuple[int, Readin
         except InvalidInputError as error:
             yield number, BadLine(number, str(error))
             continue
+        if reading.frame is None and started_at is None:
+            started_at = start_in(value)  # a header, say
+        reading = reading._replace(started_at=started_at)
         if begins is not None:
             seq = (0 if begins else seq) + (reading.frame is not None)
             reading = reading._replace(place=Place(seq))

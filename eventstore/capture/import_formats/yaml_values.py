@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from io import BytesIO
+from itertools import islice
 from typing import Any, BinaryIO, NamedTuple
 
 from eventstore.capture.jsonl import MAX_LINE, TOO_LONG, BadLine, first_byte
@@ -53,6 +55,20 @@ def values(stream: BinaryIO) -> Iterator[tuple[int, Any | BadLine]]:
     except (yaml.YAMLError, InvalidInputError, *_NO_SCALAR) as error:
         told = " ".join(str(error).split())[:200] or "a value that its tag is not for"
         yield number + 1, BadLine(number + 1, f"no YAML ({told}); what follows it cannot be read")
+
+
+def beside_lists(stream: BinaryIO) -> Iterator[tuple[str, Any]]:
+    """Yield what a YAML file that is one mapping holds beside its lists, by its names."""
+    import yaml
+
+    first_byte(stream)
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    bounded = _Bounded(stream)
+    with suppress(yaml.YAMLError, InvalidInputError, *_NO_SCALAR):
+        for member in _Builder(yaml, yaml.parse(bounded, Loader=loader)).beside_lists():
+            bounded.left = MAX_LINE
+            if member is not None:
+                yield member
 
 
 class _Bounded:
@@ -101,6 +117,21 @@ class _Builder:
                 yield from self._elements()
             elif isinstance(event, yaml.MappingStartEvent):
                 yield from self._lists()
+
+    def beside_lists(self) -> Iterator[tuple[str, Any] | None]:
+        """Yield the members of the file's mapping; None for each element of a list among them."""
+        yaml = self._yaml
+        if not any(isinstance(event, yaml.MappingStartEvent) for event in islice(self._events, 3)):
+            return
+        for event in self._events:
+            if isinstance(event, yaml.MappingEndEvent):
+                return
+            name = str(self._build(event).value)[:100]
+            event = next(self._events)
+            if isinstance(event, yaml.SequenceStartEvent):
+                yield from (None for _ in self._elements())
+            else:
+                yield name, self._build(event).value
 
     def _elements(self) -> Iterator[Any]:
         for event in self._events:

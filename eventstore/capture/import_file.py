@@ -278,7 +278,9 @@ def _import_part(
         done = store.append(session_id, told, expected_seq=0, close=True)
         added = 0 if done.repeated else done.last_seq
     # What a store exported is the same session here, event for event.
-    same_call = None if part.is_exported else note_same_calls(store, session_id)
+    same_call = None
+    if not part.is_exported:
+        same_call = note_same_calls(store, session_id, part.is_dated)
     responses = count_responses(store.engine, session_id)
     redacted = redaction.secrets - before
     return Imported(

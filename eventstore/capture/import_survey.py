@@ -29,6 +29,7 @@ class Part(NamedTuple):
         responses: the ids of its responses, a thousand at most.
         is_exported: a store exported it, with all that is to be noted of it. Other tools number
             their lines as well; only a store's export has exactly its members, and no gap.
+        is_dated: its times are not at a date that import has assumed.
     """
 
     first: int
@@ -38,6 +39,7 @@ class Part(NamedTuple):
     made_id: str
     responses: frozenset[str]
     is_exported: bool
+    is_dated: bool = True
 
 
 @dataclass
@@ -112,7 +114,8 @@ def survey(recording: Recording, keep_going: bool, redaction: Redaction) -> tupl
             part.closed_at = index
     if index >= part.first:
         parts.append(part.part(index))
-    return parts, skipped
+    is_dated = not recording.notes.dates_assumed
+    return [one._replace(is_dated=is_dated) for one in parts], skipped
 
 
 # A store's notes that set a session's metadata.

@@ -47,11 +47,17 @@ class _Recording(NamedTuple):
     state: SessionState
 
 
-def note_same_calls(store: EventStore, session_id: str) -> str | None:
+def note_same_calls(store: EventStore, session_id: str, is_dated: bool = True) -> str | None:
     """Look for other recordings of a session's call, and note which of them counts.
 
     It may be called again, and by several processes at once: what is noted stays as it is, or is
     noted anew where more is known. A session that is still open is left alone.
+
+    Args:
+        store: the store.
+        session_id: the session.
+        is_dated: False where the date of the session's times is assumed, so that they do not say
+            whether another recording was made at the same time.
 
     Returns:
         The session that counts this one's usage; None where that is this one.
@@ -65,7 +71,7 @@ def note_same_calls(store: EventStore, session_id: str) -> str | None:
     own = _recording(store, session_id) if alike else None
     if own is None:  # nearly always
         return told.get("same_call")
-    others = _others(store, own, alike)
+    others = _others(store, own, alike, is_dated)
     counting = sorted((r for r in others if r.state.same_call is None), key=itemgetter(0, 1))
     if not counting:
         return own.state.same_call
@@ -115,16 +121,21 @@ def _recording(store: EventStore, session_id: str) -> _Recording | None:
     return _Recording(stream.opened_at, session_id, stream.closed_at is not None, state)
 
 
-def _others(store: EventStore, own: _Recording, alike: Iterable[str]) -> list[_Recording]:
+def _others(
+    store: EventStore, own: _Recording, alike: Iterable[str], is_dated: bool
+) -> list[_Recording]:
     """Other recordings of the same call; none where it is a copy of one that counts.
 
     Args:
         alike: the sessions that may be some.
+        is_dated: whether its times say when it was.
     """
     found = []
     for other in filter(None, (_recording(store, name) for name in alike)):
         # What lists tell of a server's id may be cut.
-        if other.state.server_id != own.state.server_id or not _at_once(own.state, other.state):
+        if other.state.server_id != own.state.server_id:
+            continue
+        if is_dated and not _at_once(own.state, other.state):
             continue
         if other.state.same_call is None and _is_copy(store, own.session_id, other.session_id):
             return []

@@ -154,6 +154,15 @@ def test_a_har_is_a_recording_of_the_call(store: EventStore) -> None:
     assert found.same_call == "sess_1"
 
 
+def test_an_assumed_date_does_not_say_that_it_was_another_call(store: EventStore) -> None:
+    call = [created("sess_1"), {"type": "response.done", "response": {"id": "resp_1"}}]
+    at = {"at": "2026-05-28T20:26:40Z", "direction": "server"}
+    imported(store, jsonl(*({**at, "event": event} for event in call)))
+    heard = ({"direction": "received", "at": n, "data": e} for n, e in enumerate(call))
+    (found,) = imported(store, jsonl({"direction": "sent", "at": 0, "data": {}}, *heard))
+    assert found.same_call == "sess_1"
+
+
 def test_another_sessions_damage_keeps_no_recording_out(store: EventStore) -> None:
     def lines(asked: str) -> io.BytesIO:
         created = {"type": "session.created", "session": {"id": "sess_1"}}

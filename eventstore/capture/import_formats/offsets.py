@@ -49,12 +49,14 @@ class Offsets(NamedTuple):
         zero: when the recording started, in microseconds since 1970.
         unit: microseconds of one, where an offset's name does not say it.
         first: what is taken off each offset: a clock may not have begun with the recording.
+        is_assumed: whether the file does not say when the recording started.
         told: what is said of it to whoever imports the file.
     """
 
     zero: int
     unit: int
     first: int
+    is_assumed: bool
     told: str
 
     def placed(self, readings: Readings) -> Readings:
@@ -178,7 +180,7 @@ def _anchored(measured: _Measured, started_at: int | None, written_at: int) -> O
         f"count from the start of the recording, in {names[least.unit or unit]}; their spacing is"
         f" kept, from {to_iso(zero)} on, {why}"
     )
-    return Offsets(zero, unit, first, told)
+    return Offsets(zero, unit, first, started_at is None, told)
 
 
 def start_in(value: Mapping[str, Any]) -> int | None:

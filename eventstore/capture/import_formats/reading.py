@@ -69,6 +69,7 @@ class Notes:
         unread_times: how many times were not understood.
         offsets: how many times count from the start of the recording, and were placed.
         offsets_told: how they were.
+        dates_assumed: whether their date is not the file's.
         without_frame: how many entries hold no frame.
         repeats: how many messages were counted by whoever wrote the file, and not written.
         broken: how many frames are no JSON objects.
@@ -81,6 +82,7 @@ class Notes:
     unread_times: int = 0
     offsets: int = 0
     offsets_told: str = ""
+    dates_assumed: bool = False
     without_frame: int = 0
     repeats: int = 0
     broken: int = 0

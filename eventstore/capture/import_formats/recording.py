@@ -181,7 +181,7 @@ def _of_readings(
     offsets = offsets_of(read, beside, at)
     if offsets is None:
         return Recording(name, unit, notes, lambda: _noted(read(), notes))
-    notes.offsets_told = offsets.told
+    notes.offsets_told, notes.dates_assumed = offsets.told, offsets.is_assumed
     return Recording(name, unit, notes, lambda: _noted(offsets.placed(read()), notes))
 
 

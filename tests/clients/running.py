@@ -43,12 +43,14 @@ class Driver:
 
     Attributes:
         tls: whether the client connects by TLS alone.
+        by_clock: whether it cuts an answer where the wall clock says, otherwise in each run.
         replay_lacks, cassette_lacks: why the replay server, or a cassette, cannot serve it yet.
     """
 
     script: str
     case: str = ""
     tls: bool = False
+    by_clock: bool = False
     replay_lacks: str = ""
     cassette_lacks: str = ""
 
@@ -122,3 +124,15 @@ def differences(told: list[tuple[str, str]], items: list[Item]) -> list[str]:
     if len(told) != len(items):
         found.append(f"the client has {len(told)} items, the store {len(items)}: {told}, {items}")
     return found
+
+
+def changes(driver: Driver, one: list[tuple[str, str]], other: list[tuple[str, str]]) -> list[str]:
+    """Where a run's items are not those of another; how much was heard, a clock may decide."""
+    if driver.by_clock and len(one) == len(other):
+        pairs = zip(one, other, strict=True)
+        return [f"{a}, {b}" for a, b in pairs if a[0] != b[0] or not _are_one_text(a[1], b[1])]
+    return [] if one == other else [f"{one}", f"{other}"]
+
+
+def _are_one_text(one: str, other: str) -> bool:
+    return one.startswith(other) or other.startswith(one)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 
-from loguru import logger
-from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
 from pipecat.adapters.llm.schemas.tools_schema import ToolsSchema
 from pipecat.frames.frames import EndFrame, LLMContextFrame, LLMMessagesAppendFrame
 from pipecat.pipeline.pipeline import Pipeline
@@ -16,33 +13,11 @@ from pipecat.processors.aggregators.llm_response_universal import (
     AssistantTurnStoppedMessage,
     LLMContextAggregatorPair,
 )
-from pipecat.services.llm_service import FunctionCallParams
 from pipecat.services.openai.realtime import events
 from pipecat.services.openai.realtime.llm import OpenAIRealtimeLLMService
 from pipecat.workers.runner import WorkerRunner
+from pipecat_common import TOOL, get_weather, told
 from telling import arguments, tell
-
-logger.remove()
-logger.add(sys.stderr, level="WARNING")
-
-TOOL = FunctionSchema("get_weather", "The weather.", {"city": {"type": "string"}}, ["city"])
-
-
-async def get_weather(call: FunctionCallParams) -> None:
-    await call.result_callback(f"It is sunny in {call.arguments['city']}.")
-
-
-def told(context: LLMContext) -> list[tuple[str, str]]:
-    """The context that the pipeline keeps."""
-    items = []
-    for message in context.get_messages():
-        if message["role"] == "tool":
-            items.append(("output", message["content"]))
-        elif message.get("tool_calls"):
-            items += [("call", call["function"]["name"]) for call in message["tool_calls"]]
-        else:
-            items.append((message["role"], message["content"]))
-    return items
 
 
 async def main() -> None:

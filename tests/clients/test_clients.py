@@ -26,6 +26,7 @@ DRIVERS = (
     Driver("python/pydantic_ai_realtime.py"),
     Driver("python/pydantic_ai_realtime.py", "spoken"),
     Driver("python/livekit_realtime_session.py", replay_lacks=NO_ECHO, cassette_lacks=NO_ECHO),
+    Driver("python/livekit_agent_session.py", replay_lacks=NO_ECHO, cassette_lacks=NO_ECHO),
     Driver("python/pipecat_typed.py"),
     Driver("python/pipecat_spoken.py", by_clock=True),
     *(

@@ -7,6 +7,7 @@ import asyncio
 import aiohttp
 from livekit.agents import function_tool, llm
 from livekit.plugins import openai
+from livekit_common import told
 from telling import arguments, tell
 
 
@@ -14,19 +15,6 @@ from telling import arguments, tell
 async def get_weather(city: str) -> str:
     """The weather of a city."""
     return f"It is sunny in {city}."
-
-
-def told(context: llm.ChatContext) -> list[tuple[str, str]]:
-    """The session's own copy of the conversation."""
-    items = []
-    for item in context.items:
-        if item.type == "message":
-            items.append((item.role, item.text_content or ""))
-        elif item.type == "function_call":
-            items.append(("call", item.name))
-        elif item.type == "function_call_output":
-            items.append(("output", item.output))
-    return items
 
 
 async def reply(session: llm.RealtimeSession) -> None:

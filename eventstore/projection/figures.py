@@ -7,6 +7,7 @@ the state alone: a rebuild, which reads all at once, finds the same.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ _CALLS = ("function_call", "mcp_call")
 _SPEAKERS = ("user", "assistant")
 #: As long as the column is.
 _LONGEST = 512
+# What a language stands before in a code, and its script or region behind.
+_REGION = re.compile("[-_]")
 
 
 class Facet(NamedTuple):
@@ -133,7 +136,10 @@ def _role(item: Item) -> Any:
 def _facets_of(item: Item) -> frozenset[Facet]:
     """Return the facets that an item gives its session, and its response or the one behind it."""
     named: list[tuple[str, Any]] = [
-        ("language", code) for part in item.parts.values() for code in part.languages
+        ("language", named)
+        for part in item.parts.values()
+        for code in part.languages
+        for named in _with_its_language(code)
     ]
     if item.wire.get("type") in _CALLS:
         named.append(("tool", item.wire.get("name")))
@@ -142,6 +148,11 @@ def _facets_of(item: Item) -> frozenset[Facet]:
     of_session = _facets(None, named)
     response_id = identifier(item.response_id or item.answered_by)
     return of_session if response_id is None else of_session | _facets(response_id, named)
+
+
+def _with_its_language(code: str) -> set[str]:
+    """Return a language's code, and the language alone where the code has a region: en-US, en."""
+    return {code, _REGION.split(code, maxsplit=1)[0]}
 
 
 def _facets(response_id: str | None, named: Iterable[tuple[str, Any]]) -> frozenset[Facet]:

@@ -14,7 +14,7 @@ from support.calls import SESSION_CONFIG, USAGE
 from support.events import Call, Json, audio_part, message, text_part
 
 TOOLS = ("weather", "cancel_order", "möchte_%'\"")
-LANGUAGES = ("en", "de", "pt-BR")
+LANGUAGES = ("en", "de", "pt-BR", "en-US")
 CODES = ("rate_limit_exceeded", "turn_detected", "server_error")
 MODELS = ("gpt-realtime", "unheard-of", "gpt-realtime-mini")
 ORDERS = ("asc", "desc")
@@ -160,7 +160,7 @@ def _session(store: EventStore, id_: str, listed: Json) -> Figures:
     facets = {
         "tool": {item["name"] for item in items if item.get("type") == "function_call"},
         "reason": reasons | {error["code"] for error in errors},
-        "language": _languages(items),
+        "language": _languages(_all_items(store, id_)),
     }
     figures = {
         "duration": _seconds(notes["duration_ms"]),
@@ -182,9 +182,18 @@ def _at(store: EventStore, id_: str) -> int:
     return at
 
 
+def _all_items(store: EventStore, id_: str) -> list[Json]:
+    """A session's items, those that were deleted as well, which stay what they were."""
+    with store.engine.connect() as connection:
+        sql = f"SELECT resource FROM items WHERE session_id = '{id_}'"
+        found = connection.exec_driver_sql(sql).scalars().all()
+    return [json.loads(one) if isinstance(one, str) else one for one in found]
+
+
 def _languages(items: Iterable[Json]) -> set[str]:
     found = (item.get("eventstore", {}).get("languages", ()) for item in items)
-    return {code for codes in found for code in codes}
+    codes = {code for codes in found for code in codes}
+    return codes | {code.partition("-")[0] for code in codes}
 
 
 def _seconds(ms: float | None) -> float:
@@ -199,7 +208,7 @@ def known_responses(store: EventStore, ids: Iterable[str]) -> list[Figures]:
 def _responses(store: EventStore, id_: str) -> Iterable[Figures]:
     shown = store.show(id_)
     tenant = {"tenant": shown["session"]["eventstore"]["metadata"]["tenant"]}
-    items = [item for c in shown["conversations"] for item in c["items"]]
+    items = _all_items(store, id_)
     opened, seen = _at(store, id_), {event.seq: event.at for event in store.events(id_)}
     for response in shown["responses"]:
         notes = response["eventstore"]

@@ -16,6 +16,7 @@ import pytest
 
 if TYPE_CHECKING:
     from eventstore.replay.cassette import Cassette
+    from eventstore.tls import Certificate
 
 _MODE, _MATCH, _PACE, _UPSTREAM = (
     "--realtime-cassette-mode",
@@ -23,9 +24,10 @@ _MODE, _MATCH, _PACE, _UPSTREAM = (
     "--realtime-cassette-pace",
     "--realtime-upstream",
 )
+_CERT, _KEY = "--realtime-cassette-cert", "--realtime-cassette-key"
 _MARKER = (
-    "realtime_cassette(path, mode=, match=, pace=, upstream=): where the cassette of a test is, in"
-    " the folder `cassettes` beside the test's file, and how it is used"
+    "realtime_cassette(path, mode=, match=, pace=, upstream=, tls=): where the cassette of a test is,"
+    " in the folder `cassettes` beside the test's file, and how it is used"
 )
 # By now, so that pytest's start needs no import; a test compares them with the cassette's own.
 MODES = ("none", "once", "new_episodes", "all")
@@ -63,6 +65,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="where recordings are made (wss://api.openai.com/v1; also EVENTSTORE_CASSETTE_UPSTREAM"
         " and realtime_upstream in the ini file)",
     )
+    group.addoption(
+        _CERT,
+        metavar="FILE",
+        help="a certificate (PEM) for 127.0.0.1, for tests that are marked tls=True, instead of"
+        " one that is made for each",
+    )
+    group.addoption(_KEY, metavar="FILE", help="its key, unless that is in the same file")
     parser.addini("realtime_upstream", "where cassettes of Realtime connections are recorded")
 
 
@@ -79,6 +88,7 @@ class _Marked(NamedTuple):
     match: str | None = None
     pace: str | float | None = None
     upstream: str | None = None
+    tls: bool = False
 
 
 @pytest.fixture
@@ -159,11 +169,22 @@ def _arguments(item: pytest.Item) -> dict[str, Any]:
         "upstream": config.getoption(_UPSTREAM)
         or marked.upstream
         or config.getini("realtime_upstream"),
+        "tls": marked.tls and _certificate(config),
     }
     return {
         "path": _folder(item) / (marked.path or _default_name(item)),
         **{name: value for name, value in chosen.items() if value},
     }
+
+
+def _certificate(config: pytest.Config) -> Certificate | bool:
+    """What tests that ask for TLS listen with; True for a certificate that is made."""
+    from eventstore.tls import Certificate
+
+    files = [config.getoption(name) for name in (_CERT, _KEY)]
+    if not any(files):
+        return True
+    return Certificate(*(config.invocation_params.dir / file if file else None for file in files))
 
 
 def _folder(item: pytest.Item) -> Path:

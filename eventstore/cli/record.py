@@ -8,6 +8,8 @@ import click
 
 from eventstore.cli.options import db_option, keys_url, parse_metadata, spool_option
 from eventstore.cli.serving import parse_address
+from eventstore.cli.tls_options import tls_options
+from eventstore.tls import Certificate
 
 _FILE = click.Path(path_type=Path)
 
@@ -27,8 +29,7 @@ _FILE = click.Path(path_type=Path)
     metavar="URL",
     help="The provider's server, by default from EVENTSTORE_UPSTREAM.",
 )
-@click.option("--cert", type=_FILE, metavar="FILE", help="Listen with TLS: its certificate (PEM).")
-@click.option("--key", type=_FILE, metavar="FILE", help="Its key, unless that is in --cert.")
+@tls_options
 @click.option("--ca", type=_FILE, metavar="FILE", help="Whom to trust for the upstream (PEM).")
 @click.option(
     "--grace",
@@ -64,8 +65,7 @@ _FILE = click.Path(path_type=Path)
 def record(
     address: str,
     upstream: str | None,
-    cert: Path | None,
-    key: Path | None,
+    tls: Certificate | None,
     ca: Path | None,
     grace: float,
     redact: bool,
@@ -93,8 +93,6 @@ def record(
     """
     if upstream is None:
         raise click.UsageError("name the provider: --upstream wss://api.openai.com")
-    if key is not None and cert is None:
-        raise click.UsageError("--key goes with --cert")
     # asyncio, TLS and the recorder, which other commands do without.
     from eventstore.cli.relaying import Relaying, run
 
@@ -106,8 +104,7 @@ def record(
             host=host,
             port=port,
             upstream=upstream,
-            cert=cert,
-            key=key,
+            tls=tls,
             ca=ca,
             grace=grace,
             redact=redact,

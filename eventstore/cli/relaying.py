@@ -20,8 +20,10 @@ from eventstore.capture.relay_request import parse_upstream
 from eventstore.cli.log_lines import say_what_is_logged
 from eventstore.cli.output import counted, say
 from eventstore.cli.serving import listening, place
+from eventstore.cli.tls_options import say_whom_to_trust
 from eventstore.errors import InvalidInputError
 from eventstore.hosts import is_loopback_address, parse_origin
+from eventstore.tls import Certificate, Secured, secured
 
 # Files that a relay opens beside its connections: those that have not asked yet, the spool, …
 _OTHER_FILES = 400
@@ -34,6 +36,7 @@ class Relaying(NamedTuple):
     """What `record` asks for.
 
     Attributes:
+        tls: to listen with, for `run`; None for no TLS.
         grace: seconds for calls to end when the relay is stopped.
         origins: whose browser pages may connect.
         max_connections: how many connections are relayed at once; None for the usual number.
@@ -45,8 +48,7 @@ class Relaying(NamedTuple):
     port: int
     upstream: str
     spool: Path | None = None
-    cert: Path | None = None
-    key: Path | None = None
+    tls: Certificate | None = None
     ca: Path | None = None
     grace: float = 20.0
     durable: bool = False
@@ -68,9 +70,10 @@ def run(url: str, keys: str | None, asked: Relaying) -> None:
         EventStoreError: the address cannot be listened on.
         SchemaError: the database's schema is missing, or another than this code's.
         InvalidInputError: the upstream, a certificate or a key cannot be used.
+        MissingExtraError: no certificate can be made, because the extra `tls` is not installed.
     """
-    with recorder_for(asked, url, keys) as recorder:
-        asyncio.run(_run(recorder, asked))
+    with secured(asked.tls, asked.host) as listen, recorder_for(asked, url, keys) as recorder:
+        asyncio.run(_run(recorder, asked, listen))
 
 
 @contextmanager
@@ -84,7 +87,6 @@ def recorder_for(asked: Relaying, url: str, keys: str | None) -> Iterator[Record
     for origin in asked.origins:
         parse_origin(origin)
     room_for_connections(asked.max_connections)
-    _listen_tls(asked)
     _upstream_tls(asked)
     say_what_is_logged()
     recorder = RecorderProcess(url, asked.spool, keys=keys, redact=asked.redact)
@@ -137,20 +139,6 @@ def room_for_connections(wanted: int | None) -> int:
     return fit
 
 
-def _listen_tls(asked: Relaying) -> ssl.SSLContext | None:
-    if asked.cert is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        # No password is asked for: there may be nobody to type it.
-        context.load_cert_chain(asked.cert, asked.key, password="")
-    except (OSError, ValueError) as error:
-        missing = isinstance(error, FileNotFoundError)
-        why = "it or its --key is not there" if missing else "no certificate with its key"
-        raise InvalidInputError(f"--cert {asked.cert}: {why}") from error
-    return context
-
-
 def _upstream_tls(asked: Relaying) -> ssl.SSLContext | None:
     if asked.ca is None:
         return None
@@ -161,19 +149,25 @@ def _upstream_tls(asked: Relaying) -> ssl.SSLContext | None:
         raise InvalidInputError(f"--ca {asked.ca}: {why}") from error
 
 
-async def _run(recorder: RecorderProcess, asked: Relaying) -> None:
+async def _run(recorder: RecorderProcess, asked: Relaying, listen: Secured) -> None:
     stop, hurry = signals()
     unforeseen.watch_threads(_LOGGER)
     unforeseen.watch_loop(_LOGGER, asyncio.get_running_loop())
-    async with relaying(recorder, asked) as running:
-        say(f"Recording on {told(asked, running)}; Ctrl-C ends it.")
+    async with relaying(recorder, asked, listen.context) as running:
+        say_whom_to_trust(listen.ca_file)
+        say(f"Recording on {told(asked, running, listen)}; Ctrl-C ends it.")
         await stop.wait()
         await drain(running, asked.grace, hurry)
 
 
 @asynccontextmanager
-async def relaying(recorder: RecorderProcess, asked: Relaying) -> AsyncIterator[Relay]:
+async def relaying(
+    recorder: RecorderProcess, asked: Relaying, listen_tls: ssl.SSLContext | None
+) -> AsyncIterator[Relay]:
     """The relay, until the block is left; what happens to calls is said.
+
+    Args:
+        listen_tls: to listen with; None for no TLS.
 
     Raises:
         EventStoreError: the address cannot be listened on.
@@ -186,7 +180,7 @@ async def relaying(recorder: RecorderProcess, asked: Relaying) -> AsyncIterator[
                     asked.upstream,
                     asked.host,
                     asked.port,
-                    listen_tls=_listen_tls(asked),
+                    listen_tls=listen_tls,
                     upstream_tls=_upstream_tls(asked),
                     durable=asked.durable,
                     metadata=asked.metadata,
@@ -198,9 +192,9 @@ async def relaying(recorder: RecorderProcess, asked: Relaying) -> AsyncIterator[
         yield running
 
 
-def told(asked: Relaying, running: Relay) -> str:
+def told(asked: Relaying, running: Relay, listen: Secured) -> str:
     """Where a relay listens, and for whom."""
-    scheme = "wss" if asked.cert else "ws"
+    scheme = "wss" if listen.context else "ws"
     upstream = parse_upstream(asked.upstream).shown
     return f"{scheme}://{place(asked.host, running.port)} for {upstream}"
 

@@ -13,12 +13,14 @@ from websockets.asyncio.server import Server
 
 from eventstore.cli.output import counted, say
 from eventstore.cli.serving import Serving, listening, place
+from eventstore.cli.tls_options import say_whom_to_trust
 from eventstore.event_store import EventStore
 from eventstore.replay.connection import Manner, Outcome
 from eventstore.replay.matching import Drift
 from eventstore.replay.recording import Recording
 from eventstore.replay.server import Watcher, recordings_of, replay_server
 from eventstore.store.read_stream import StoredEvent
+from eventstore.tls import Secured, secured
 
 EVERY_SESSION = "every session, by ?session=ID, ?model=NAME or ?metadata[KEY]=VALUE"
 
@@ -32,15 +34,24 @@ def serve(store: EventStore, session_id: str | None, serving: Serving, speed: fl
     Raises:
         EventStoreError: the address cannot be listened on.
         NotFoundError: there is no such session.
+        InvalidInputError: the certificate or its key cannot be used.
+        MissingExtraError: no certificate can be made, because the extra `tls` is not installed.
     """
     if session_id is not None:
         store.head(session_id)
-    with listening(serving.host, serving.port):
-        asyncio.run(_run(store, session_id, serving, speed))
+    with (
+        secured(serving.tls, serving.host) as listen,
+        listening(serving.host, serving.port),
+    ):
+        asyncio.run(_run(store, session_id, serving, speed, listen))
 
 
 async def _run(
-    store: EventStore, session_id: str | None, serving: Serving, speed: float | None
+    store: EventStore,
+    session_id: str | None,
+    serving: Serving,
+    speed: float | None,
+    listen: Secured,
 ) -> None:
     step = _stepper() if serving.step else None
     manner = Manner(
@@ -57,15 +68,18 @@ async def _run(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     watcher = Watcher(_opened, _drift, _closed)
-    async with replay_server(recordings_of(store, session_id), manner, *address, watcher) as server:
+    recordings = recordings_of(store, session_id)
+    async with replay_server(recordings, manner, *address, watcher, tls=listen.context) as server:
         what = session_id or EVERY_SESSION
-        say(f"Serving {what} on {replay_url(server)}; Ctrl-C ends it.")
+        say_whom_to_trust(listen.ca_file)
+        say(f"Serving {what} on {replay_url(server, listen)}; Ctrl-C ends it.")
         await stop.wait()
 
 
-def replay_url(server: Server) -> str:
+def replay_url(server: Server, listen: Secured) -> str:
     """What clients of a replay server connect to."""
-    return f"ws://{place(*server.sockets[0].getsockname()[:2])}/v1/realtime"
+    scheme = "wss" if listen.context else "ws"
+    return f"{scheme}://{place(*server.sockets[0].getsockname()[:2])}/v1/realtime"
 
 
 def _stepper() -> Callable[[StoredEvent], Awaitable[None]]:

@@ -10,6 +10,8 @@ import click
 from eventstore.cli.options import db_option, keys_url, spool_option
 from eventstore.cli.price_options import prices_file, prices_option
 from eventstore.cli.serving import parse_address
+from eventstore.cli.tls_options import tls_options
+from eventstore.tls import Certificate
 
 
 @click.command()
@@ -61,6 +63,7 @@ from eventstore.cli.serving import parse_address
     metavar="URL",
     help="The provider's server, by default from EVENTSTORE_UPSTREAM.",
 )
+@tls_options
 @click.option("--log", is_flag=True, help="A line of JSON on standard error for each request.")
 @spool_option
 @prices_option()
@@ -73,6 +76,7 @@ def serve(
     replay: str | None,
     record: str | None,
     upstream: str | None,
+    tls: Certificate | None,
     log: bool,
     folder: Path | None,
     url: str,
@@ -81,7 +85,8 @@ def serve(
 
     A single key is taken from EVENTSTORE_API_KEY; --api-keys names a file of several. The document
     of the API is at /v1/openapi.json. With --replay and --record the same process replays sessions
-    to live clients, as `replay --serve` does, and records calls, as `record` does. Ctrl-C ends it.
+    to live clients, as `replay --serve` does, and records calls, as `record` does. With --tls or
+    --cert all of them listen with TLS. Ctrl-C ends it.
 
     \b
     Examples:
@@ -106,7 +111,7 @@ def serve(
     if log:
         log_to_standard_error()
     service = Service(
-        url, keys_url(), prices_file(), host, port, keys, time_limit, max_body * 1024 * 1024
+        url, keys_url(), prices_file(), host, port, keys, time_limit, max_body * 1024 * 1024, tls
     )
     replaying = None if replay is None else parse_address(replay, "--replay")
     relaying = None

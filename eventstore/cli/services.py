@@ -18,12 +18,14 @@ from eventstore.cli.output import counted, say
 from eventstore.cli.relaying import Relaying, drain, recorder_for, relaying, signals, told
 from eventstore.cli.replay_server import EVERY_SESSION, replay_url
 from eventstore.cli.serving import listening, place
+from eventstore.cli.tls_options import say_whom_to_trust
 from eventstore.hosts import is_loopback
 from eventstore.queries import Queries
 from eventstore.replay.connection import Manner
 from eventstore.replay.handshake import RefusedError, api_key
 from eventstore.replay.server import recordings_of, replay_server
 from eventstore.store.engine_options import prices_of
+from eventstore.tls import Secured, secured
 from eventstore.web.access import digest
 from eventstore.web.app import make_app
 from eventstore.web.requests import Stores, scoped
@@ -48,42 +50,58 @@ def run(service: Service, beside: Beside) -> None:
     """Serve until SIGINT or SIGTERM: requests are answered, calls may end, what is left is written.
 
     Raises:
-        InvalidInputError: without keys, an address that others could read at; a bad upstream.
+        InvalidInputError: without keys, an address that others could read at; a bad upstream; a
+            certificate or its key that cannot be used.
+        MissingExtraError: no certificate can be made, because the extra `tls` is not installed.
         EventStoreError: an address cannot be listened on.
         SchemaError: the database's schema is missing, or another than this code's.
     """
     for host in (service.host, *(beside.replay or ())[:1]):
         check_host(host, service.keys)
     with ExitStack() as stack:
+        listen = stack.enter_context(secured(service.tls, *_hosts(service, beside)))
         stores = stack.enter_context(open_stores(service))
         recorder = None
         if beside.relaying is not None:
             recorder = stack.enter_context(
                 recorder_for(beside.relaying, service.url, service.encryption_keys)
             )
-        asyncio.run(_run(service, beside, stores, recorder))
+        asyncio.run(_run(service, beside, stores, recorder, listen))
+
+
+def _hosts(service: Service, beside: Beside) -> list[str]:
+    """Where it listens."""
+    hosts = [service.host, *(beside.replay or ())[:1]]
+    return hosts if beside.relaying is None else [*hosts, beside.relaying.host]
 
 
 async def _run(
-    service: Service, beside: Beside, stores: Stores, recorder: RecorderProcess | None
+    service: Service,
+    beside: Beside,
+    stores: Stores,
+    recorder: RecorderProcess | None,
+    listen: Secured,
 ) -> None:
     stop, hurry = signals()
     unforeseen.watch_threads(_LOGGER)
     unforeseen.watch_loop(_LOGGER, asyncio.get_running_loop())
     async with AsyncExitStack() as stack:
         replay = running = None
+        say_whom_to_trust(listen.ca_file)
         if beside.replay is not None:
-            replay = await _replay(stack, stores, *beside.replay)
+            replay = await _replay(stack, stores, listen, *beside.replay)
         if beside.relaying is not None and recorder is not None:
-            running = await stack.enter_async_context(relaying(recorder, beside.relaying))
+            running = await stack.enter_async_context(
+                relaying(recorder, beside.relaying, listen.context)
+            )
             open_ = (
                 "" if is_loopback(place(beside.relaying.host, 0)) else ", for whoever reaches it"
             )
-            say(f"Recording on {told(beside.relaying, running)}{open_}")
+            say(f"Recording on {told(beside.relaying, running, listen)}{open_}")
         app = make_app(stores, service.body_bytes, replay)
         stack.callback(app.state.sounds.close)
-        config = configuration(app, service.host, service.port)
-        server = Server(config, lambda port: _say_api(service, port))
+        config = configuration(app, service.host, service.port, listen.context)
+        server = Server(config, lambda port: _say_api(service, listen, port))
         _settle(stores)
         grace = beside.relaying.grace if beside.relaying else 0.0
         ending = asyncio.create_task(_end(server, running, grace, stop, hurry))
@@ -105,7 +123,9 @@ def _settle(stores: Stores) -> None:
     gc.freeze()
 
 
-async def _replay(stack: AsyncExitStack, stores: Stores, host: str, port: int) -> str:
+async def _replay(
+    stack: AsyncExitStack, stores: Stores, listen: Secured, host: str, port: int
+) -> str:
     """Start the replay server: its URL."""
 
     def seen_by(request: Request) -> Queries:
@@ -116,9 +136,9 @@ async def _replay(stack: AsyncExitStack, stores: Stores, host: str, port: int) -
     recordings = recordings_of(stores.writing, seen_by=seen_by if keyed else None)
     with listening(host, port):
         server = await stack.enter_async_context(
-            replay_server(recordings, Manner(), host, port, keyed=keyed)
+            replay_server(recordings, Manner(), host, port, keyed=keyed, tls=listen.context)
         )
-    url = replay_url(server)
+    url = replay_url(server, listen)
     say(f"Replaying {EVERY_SESSION} on {url}")
     return url
 
@@ -139,11 +159,12 @@ def _seen(stores: Stores, request: Request) -> Queries:
     return scoped(stores.writing, access)
 
 
-def _say_api(service: Service, port: int) -> None:
+def _say_api(service: Service, listen: Secured, port: int) -> None:
     who = "everybody on this machine"
     if service.keys is not None:
         who = f"holders of {counted(len(service.keys), 'API key')}"
-    say(f"Serving on http://{place(service.host, port)} for {who}; Ctrl-C ends it.")
+    scheme = "https" if listen.context else "http"
+    say(f"Serving on {scheme}://{place(service.host, port)} for {who}; Ctrl-C ends it.")
 
 
 async def _end(

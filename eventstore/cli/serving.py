@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 
 import click
 
+from eventstore.cli.tls_options import tls_options
 from eventstore.errors import EventStoreError
 from eventstore.replay.faults import HELP, Fault, parse_fault
 from eventstore.replay.matching import RULES, Rule
 from eventstore.replay.pace import LINGER
+from eventstore.tls import Certificate
 
 _HOST = "127.0.0.1"
 
@@ -61,6 +63,7 @@ class Serving(NamedTuple):
     fresh: bool
     faults: tuple[Fault, ...]
     linger: float
+    tls: Certificate | None
 
 
 def serve_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -74,18 +77,19 @@ def serve_options(command: Callable[..., Any]) -> Callable[..., Any]:
         fresh: bool,
         faults: tuple[str, ...],
         linger: float | None,
+        tls: Certificate | None,
         **others: Any,
     ) -> Any:
         if address is None:
-            if step or rule or fresh or faults or linger is not None:
+            if step or rule or fresh or faults or tls or linger is not None:
                 raise click.UsageError(
-                    "--step, --match, --fresh, --fault and --linger go with --serve"
+                    "--step, --match, --fresh, --fault, --linger, --tls and --cert go with --serve"
                 )
             return command(serving=None, **others)
         parsed = tuple(map(parse_fault, faults))
         where = parse_address(address, "--serve")
         stay = LINGER if linger is None else linger
-        serving = Serving(*where, step, rule or "type", fresh, parsed, stay)
+        serving = Serving(*where, step, rule or "type", fresh, parsed, stay, tls)
         return command(serving=serving, **others)
 
     for option in reversed(
@@ -111,6 +115,7 @@ def serve_options(command: Callable[..., Any]) -> Callable[..., Any]:
             ),
             click.option("--fresh", is_flag=True, help="New ids and times for each client."),
             click.option("--fault", "faults", multiple=True, metavar="FAULT", help=HELP),
+            tls_options,
         )
     ):
         gathered = option(gathered)

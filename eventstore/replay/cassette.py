@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +19,7 @@ from eventstore.replay.matching import IN_ORDER, RULES, Drift, Rule
 from eventstore.replay.pace import INSTANT, speed_of
 from eventstore.replay.proxy import upstream_url
 from eventstore.replay.recording import Recording, record
+from eventstore.tls import Certificate, Secured, secured
 
 Mode = Literal["none", "once", "new_episodes", "all"]
 MODES: tuple[Mode, ...] = ("none", "once", "new_episodes", "all")
@@ -43,10 +44,11 @@ class Cassette:
         recording: whether connections go through to the real server, all or those beyond the
             cassette's.
         api_key: for the client: the environment's where it records, else one that is none.
-        url: for the client, as `websocket_base_url`.
+        url, endpoint: for the client, as `websocket_base_url` or as an address of HTTP.
+        ca_file: what the client is to trust, if the cassette listens with TLS.
 
     Args:
-        path, mode, match, upstream, pace: see `cassette`.
+        path, mode, match, upstream, pace, tls: see `cassette`.
         anew: what a person does to record it anew.
 
     Raises:
@@ -62,6 +64,7 @@ class Cassette:
         upstream: str | None = None,
         pace: str | float = INSTANT,
         anew: str = 'mode="all"',
+        tls: bool | Certificate = False,
     ) -> None:
         if mode not in MODES:
             raise InvalidInputError(f"mode {mode!r}: use {', '.join(MODES)}")
@@ -86,6 +89,8 @@ class Cassette:
             records = False
         self.recording = records
         self.api_key = key if records and key else NO_KEY
+        self._certificate = _certificate(tls)
+        self._listen, self._securing = Secured(), ExitStack()
         self._server = self._make_server(upstream)
         self._thread = LoopThread(self._server.serving)
         self._told: set[str] = set()
@@ -105,6 +110,26 @@ class Cassette:
         return self._server.url
 
     @property
+    def endpoint(self) -> str:
+        """The same server for clients that take an address of HTTP, such as those of Azure.
+
+        It has no path: `https://127.0.0.1:43210`, with `http` where there is no TLS.
+        """
+        return f"http{self.url.removeprefix('ws').removesuffix('/v1')}"
+
+    @property
+    def ca_file(self) -> str:
+        """The file that a client is to trust: of the authority that was made, or one's own.
+
+        Raises:
+            InvalidInputError: there is no TLS.
+        """
+        wanted = self._certificate
+        if wanted is None:
+            raise InvalidInputError("this cassette listens without TLS: ask for it with tls=True")
+        return str(wanted.cert or self._listen.ca_file)
+
+    @property
     def drift(self) -> list[Drift]:
         """What connections that are over did otherwise than recorded, forgiven or not."""
         return [drift for _, done in sorted(self._server.outcomes.items()) for drift in done.drift]
@@ -114,7 +139,11 @@ class Cassette:
 
         Raises:
             OSError: no port can be listened on.
+            InvalidInputError: the certificate or its key cannot be used.
+            MissingExtraError: none can be made, because the extra `tls` is not installed.
         """
+        self._listen = self._securing.enter_context(secured(self._certificate, _LOOPBACK))
+        self._server.tls = self._listen.context
         self._thread.start()
         # Clients would ask a proxy of the environment's for this very machine.
         for name in _NO_PROXY:
@@ -141,6 +170,7 @@ class Cassette:
             What is wrong and was not told before.
         """
         self._thread.stop()
+        self._securing.close()
         for name, before in self._proxies.items():
             if before is None:
                 os.environ.pop(name, None)
@@ -202,6 +232,14 @@ class Cassette:
         return f"If the change is meant, record it anew with {self._anew}"
 
 
+def _certificate(tls: bool | Certificate) -> Certificate | None:
+    """What to listen with; None for no TLS."""
+    if isinstance(tls, bool):
+        return Certificate() if tls else None
+    # A test may change its folder.
+    return Certificate(*(None if file is None else Path(file).absolute() for file in tls))
+
+
 def _shown(path: Path) -> str:
     """A path as people read it: from here, where it is below."""
     here = Path.cwd()
@@ -223,6 +261,7 @@ def cassette(
     match: Rule = "strict",
     upstream: str | None = None,
     pace: str | float = INSTANT,
+    tls: bool | Certificate = False,
 ) -> Iterator[Cassette]:
     """Record a block's Realtime connections, or replay them.
 
@@ -237,6 +276,9 @@ def cassette(
         upstream: what stands for `wss://api.openai.com/v1`; by default that, or what
             EVENTSTORE_CASSETTE_UPSTREAM names.
         pace: how fast frames come: `instant`, `recorded`, or a number of times as fast as recorded.
+        tls: True to listen with TLS, with a certificate that is made for the block: the client is
+            to trust the cassette's `ca_file`. It needs the extra `tls`. A certificate of one's own
+            must be for 127.0.0.1.
 
     Returns:
         The cassette, with its `url` and `api_key` for the client.
@@ -244,10 +286,11 @@ def cassette(
     Raises:
         InvalidInputError: an argument or the file cannot be used, or recording lacks a key.
         NotFoundError: there is no cassette to replay.
+        MissingExtraError: a certificate cannot be made, because the extra `tls` is not installed.
         DriftError: at the block's end: it did otherwise than recorded, or the recording failed.
             Where the block raised itself, that goes on, with this as a note.
     """
-    used = Cassette(path, mode, match, upstream, pace)
+    used = Cassette(path, mode, match, upstream, pace, tls=tls)
     used.start()
     try:
         yield used

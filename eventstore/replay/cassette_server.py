@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -20,7 +21,13 @@ from eventstore.replay.bounded_connection import bounded_connections
 from eventstore.replay.cassette_file import Part
 from eventstore.replay.connection import Manner, Outcome, serve_connection
 from eventstore.replay.handshake import ASKED_BY, header, refusal, subprotocol
-from eventstore.replay.proxy import CLOSE_TIMEOUT, MAX_MESSAGE, connect_upstream, pass_on
+from eventstore.replay.proxy import (
+    CLOSE_TIMEOUT,
+    MAX_MESSAGE,
+    connect_upstream,
+    pass_on,
+    trusting_upstream,
+)
 from eventstore.replay.recording import Recording
 
 _HOST = "127.0.0.1"
@@ -37,6 +44,7 @@ class CassetteServer:
         recordings: its connections; the nth client gets the nth.
         manner: how they are served.
         upstream: where clients beyond them are passed on to; None to refuse them.
+        tls: certificate and key to listen with; None for no TLS.
         url: the base that an OpenAI client takes as `websocket_base_url`.
         opened: how many clients connected.
         refused: how many were one too many.
@@ -48,6 +56,7 @@ class CassetteServer:
     recordings: Sequence[Recording]
     manner: Manner
     upstream: str | None
+    tls: ssl.SSLContext | None = None
     url: str = ""
     opened: int = 0
     refused: int = 0
@@ -56,11 +65,15 @@ class CassetteServer:
     _chosen: dict[object, tuple[int, Recording | ClientConnection]] = field(default_factory=dict)
     _arrived: int = 0
     _parts: dict[int, Part] = field(default_factory=dict)
+    _upstream_tls: ssl.SSLContext | None = None
     _serving: dict[ServerConnection, asyncio.Task[None]] = field(default_factory=dict)
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[CassetteServer]:
         """Serve on a free port of loopback until the block is left; then all connections end."""
+        if self.upstream is not None:
+            # Made now: the app may be told soon, in this process, to trust nobody but our own.
+            self._upstream_tls = trusting_upstream(self.upstream)
         server = await serve(
             self._play,
             _HOST,
@@ -75,8 +88,10 @@ class CassetteServer:
             open_timeout=None,
             ping_interval=None,
             close_timeout=CLOSE_TIMEOUT,
+            ssl=self.tls,
         )
-        self.url = f"ws://{_HOST}:{server.sockets[0].getsockname()[1]}/v1"
+        scheme = "ws" if self.tls is None else "wss"
+        self.url = f"{scheme}://{_HOST}:{server.sockets[0].getsockname()[1]}/v1"
         try:
             yield self
         finally:
@@ -107,7 +122,9 @@ class CassetteServer:
 
     async def _handshake(self, connection: ServerConnection, request: Request) -> Response | None:
         headers = request.headers
-        refused = Visitors(_HOST).refusal(*(header(headers, name) for name in ASKED_BY))
+        refused = Visitors(_HOST, self.tls is not None).refusal(
+            *(header(headers, name) for name in ASKED_BY)
+        )
         if refused is not None:
             return refusal(HTTPStatus.FORBIDDEN, refused)
         source: Recording | ClientConnection | Response
@@ -120,7 +137,7 @@ class CassetteServer:
             held = f"the cassette holds {len(self.recordings)} of them: {self.cassette}"
             return refusal(HTTPStatus.NOT_FOUND, f"one connection too many; {held}")
         else:
-            source = await connect_upstream(self.upstream, request)
+            source = await connect_upstream(self.upstream, request, self._upstream_tls)
         if isinstance(source, Response):
             return source
         self.opened += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
@@ -83,8 +84,19 @@ def upstream_url(base: str, target: str) -> str:
     return urlunsplit((_SCHEMES[there.scheme], there.netloc, path, query, ""))
 
 
-async def connect_upstream(base: str, request: Request) -> ClientConnection | Response:
+def trusting_upstream(base: str) -> ssl.SSLContext | None:
+    """Whom to trust for an upstream, by the environment as it is now; None where it has no TLS."""
+    secure = _SCHEMES[urlsplit(base).scheme] == "wss"
+    return ssl.create_default_context() if secure else None
+
+
+async def connect_upstream(
+    base: str, request: Request, tls: ssl.SSLContext | None
+) -> ClientConnection | Response:
     """Ask the real server for what a client asked for.
+
+    Args:
+        tls: see `trusting_upstream`.
 
     Returns:
         The connection; where it was refused, the answer to refuse the client with.
@@ -100,6 +112,7 @@ async def connect_upstream(base: str, request: Request) -> ClientConnection | Re
             compression=None,
             max_size=MAX_MESSAGE,
             close_timeout=CLOSE_TIMEOUT,
+            ssl=tls,
         )
     except InvalidStatus as error:
         refused = error.response

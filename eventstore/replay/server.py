@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -37,6 +38,8 @@ _FAULTS = logging.getLogger("eventstore.replay")
 #: Clients that are played to at once, unless another number is named.
 MAX_REPLAYS = 1000
 _MAX_FRAME = 32 * 1024 * 1024
+# Seconds for a client's TLS handshake.
+_TLS_TIMEOUT = 10.0
 
 
 class Watcher(NamedTuple):
@@ -82,6 +85,7 @@ async def replay_server(
     watcher: Watcher | None = None,
     keyed: bool = False,
     most: int = MAX_REPLAYS,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Server]:
     """A server that plays recordings to whoever connects, until the block is left.
 
@@ -91,13 +95,14 @@ async def replay_server(
         watcher: who is told what clients do; None for nobody.
         keyed: `open_` asks for a key, which no page sends unasked; so pages of all hosts may.
         most: how many clients are played to at once; more are refused with 503.
+        tls: certificate and key to listen with; None for no TLS.
 
     Raises:
         OSError: the address cannot be listened on.
     """
     chosen: WeakKeyDictionary[ServerConnection, Recording] = WeakKeyDictionary()
     numbers = count(1)
-    visitors = Visitors(host)
+    visitors = Visitors(host, tls=tls is not None)
     opening: set[ServerConnection] = set()
 
     async def handshake(connection: ServerConnection, request: Request) -> Response | None:
@@ -147,6 +152,8 @@ async def replay_server(
         max_size=_MAX_FRAME,
         server_header=None,
         logger=_LOGGER,
+        ssl=tls,
+        ssl_handshake_timeout=_TLS_TIMEOUT if tls else None,
     ) as server:
         looking = None
         if isinstance(open_, StoredRecordings):

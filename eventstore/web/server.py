@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import ssl
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from eventstore.errors import EventStoreError, InvalidInputError
 from eventstore.event_store import EventStore
 from eventstore.hosts import is_loopback
 from eventstore.small_files import read_small
+from eventstore.tls import Certificate
 from eventstore.web.access import AccessKeys, one_key, parse_keys
 from eventstore.web.connections import MOST, Connection
 from eventstore.web.requests import Stores
@@ -36,6 +38,7 @@ class Service(NamedTuple):
         keys: that requests come with; None where all of this machine are let in.
         time_limit: seconds that a query may take.
         body_bytes: that a request may have.
+        tls: the certificate to listen with; None for no TLS.
     """
 
     url: str
@@ -46,6 +49,7 @@ class Service(NamedTuple):
     keys: AccessKeys | None
     time_limit: float
     body_bytes: int
+    tls: Certificate | None = None
 
 
 def read_keys(file: Path | None, one: str | None) -> AccessKeys | None:
@@ -97,8 +101,10 @@ def check_host(host: str, keys: AccessKeys | None) -> None:
         )
 
 
-def configuration(app: FastAPI, host: str, port: int) -> uvicorn.Config:
-    """How the application is served."""
+def configuration(
+    app: FastAPI, host: str, port: int, tls: ssl.SSLContext | None = None
+) -> uvicorn.Config:
+    """How the application is served; with TLS, if there is something to listen with."""
     return uvicorn.Config(
         app,
         host=host,
@@ -111,6 +117,7 @@ def configuration(app: FastAPI, host: str, port: int) -> uvicorn.Config:
         http=Connection,
         limit_concurrency=MOST,
         timeout_graceful_shutdown=10,
+        ssl_context_factory=None if tls is None else lambda *_: tls,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ class Served:
     """A running server, and what it told of its clients."""
 
     port: int
+    tls: bool = False
     drift: list[Drift] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     ended: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
@@ -33,7 +35,7 @@ class Served:
     @property
     def url(self) -> str:
         """The base that an OpenAI client takes as `websocket_base_url`."""
-        return f"ws://127.0.0.1:{self.port}/v1"
+        return f"{'wss' if self.tls else 'ws'}://127.0.0.1:{self.port}/v1"
 
     def outcome(self) -> Outcome:
         """What the next connection came to, once it is over."""
@@ -49,7 +51,10 @@ def one(frames: Sequence[Frame], name: str = "recording") -> Open:
 
 @contextmanager
 def served(
-    open_: Open | StoredRecordings, manner: Manner = INSTANT, most: int = MAX_REPLAYS
+    open_: Open | StoredRecordings,
+    manner: Manner = INSTANT,
+    most: int = MAX_REPLAYS,
+    tls: ssl.SSLContext | None = None,
 ) -> Iterator[Served]:
     """A replay server on a free port, ended with the block."""
     ready, done = threading.Event(), threading.Event()
@@ -64,14 +69,15 @@ def served(
             ready.set()
 
     async def serve() -> None:
-        state = Served(0)
+        state = Served(0, tls is not None)
 
         def closed(number: int, recording: object, outcome: Outcome) -> None:
             state.outcomes.append(outcome)
             state.ended.release()
 
         watcher = Watcher(lambda *_: None, lambda _, drift: state.drift.append(drift), closed)
-        async with replay_server(open_, manner, "127.0.0.1", 0, watcher, most=most) as server:
+        address = "127.0.0.1", 0
+        async with replay_server(open_, manner, *address, watcher, most=most, tls=tls) as server:
             state.port = server.sockets[0].getsockname()[1]
             running.append(state)
             ready.set()

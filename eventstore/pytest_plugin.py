@@ -107,7 +107,7 @@ def realtime_cassette(request: pytest.FixtureRequest) -> Iterator[Cassette]:
         used.start()
     except EventStoreError as error:
         unusable = str(error)
-    if used is None:
+    if unusable or used is None:
         # Here, where no other exception is shown with it.
         pytest.fail(unusable, pytrace=False)
     item.stash[_USED] = used

@@ -168,4 +168,7 @@ class _Work:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2 or not sys.argv[1].isdigit():
+        sys.stderr.write("Error: a recorder starts this by itself; there is nothing to run here\n")
+        sys.exit(2)
     main(int(sys.argv[1]))

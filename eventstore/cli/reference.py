@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
@@ -34,5 +33,12 @@ def reference() -> str:
     return "\n".join(sections)
 
 
+@click.command()
+@click.argument("page", type=click.Path(path_type=Path, dir_okay=False))
+def main(page: Path) -> None:
+    """Write the commands' help as a page."""
+    page.write_text(reference(), encoding="utf-8")
+
+
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(reference(), encoding="utf-8")
+    main()

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import sys
 from pathlib import Path
+
+import click
 
 from eventstore.cli.main import run
 from eventstore.demo import call_lines
 
 FOLDER = Path(".demo")
+CALL, DATABASE = "call.jsonl", "demo.db"
+# What a run leaves in its folder: the call, and the files of an SQLite database.
+_OWN = frozenset({CALL, DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal"})
 SESSION = "sess_Demo0wh8M7iLQ5xcsWTic"
 SPEED = "6"
 
@@ -19,7 +23,7 @@ SPEED = "6"
 STEPS = (
     (
         "Record: import a call of half a minute, every frame exactly as it crossed the wire.",
-        "import .demo/call.jsonl --metadata customer=42",
+        f"import {FOLDER}/{CALL} --metadata customer=42",
     ),
     ("List the sessions.", "sessions"),
     ("Show the conversation: what was said, and what nobody heard.", f"show {SESSION}"),
@@ -33,25 +37,61 @@ STEPS = (
 )
 
 
-def main() -> int:
-    """Run the steps in a fresh folder .demo; the first failing exit code, or 0."""
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir()
-    with (FOLDER / "call.jsonl").open("w", encoding="utf-8") as file:
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Show the main job on a sample call, command by command.
+
+    It works in a folder .demo here. What an earlier demo left there is made anew; a folder of that
+    name that holds anything else is refused, and nothing in it is touched.
+    """
+    _begin_anew()
+    with (FOLDER / CALL).open("w", encoding="utf-8") as file:
         file.writelines(line + "\n" for line in call_lines())
-    os.environ["EVENTSTORE_URL"] = f"sqlite:///{FOLDER}/demo.db"
+    os.environ["EVENTSTORE_URL"] = f"sqlite:///{FOLDER}/{DATABASE}"
     for why, command in STEPS:
-        print(f"\n# {why}\n$ eventstore {command}", flush=True)
+        click.echo(f"\n# {why}\n$ eventstore {command}")
+        sys.stdout.flush()
         code = run(shlex.split(command))
         if code:
-            return code
-    print(
-        f"\nThe store is {FOLDER}/demo.db. Go on with, for one:"
-        f"\n  .venv/bin/eventstore show {SESSION} --at +20 --db sqlite:///{FOLDER}/demo.db"
-        f"\nor look at it in a browser:\n  .venv/bin/eventstore serve --db sqlite:///{FOLDER}/demo.db"
+            sys.exit(code)
+    database = f"--db sqlite:///{FOLDER}/{DATABASE}"
+    click.echo(
+        f"\nThe store is {FOLDER}/{DATABASE}. Go on with, for one:"
+        f"\n  .venv/bin/eventstore show {SESSION} --at +20 {database}"
+        f"\nor look at it in a browser:\n  .venv/bin/eventstore serve {database}"
     )
-    return 0
+
+
+def _begin_anew() -> None:
+    """Make an empty folder, in the place of the one that an earlier demo left.
+
+    Raises:
+        click.ClickException: there is something that no demo has made.
+    """
+    if FOLDER.is_symlink() or (FOLDER.exists() and not FOLDER.is_dir()):
+        raise click.ClickException(f"{FOLDER} is no folder of a demo: move it away")
+    FOLDER.mkdir(exist_ok=True)
+    found = sorted(FOLDER.iterdir())
+    for path in found:
+        if path.name not in _OWN or path.is_symlink() or not path.is_file():
+            raise click.ClickException(f"{path} was made by no demo: move it, or {FOLDER}, away")
+    if found and not _is_sample(FOLDER / CALL):
+        raise click.ClickException(f"{FOLDER} has not the sample call in it: move it away")
+    if found:
+        click.echo(f"Making {FOLDER} anew.")
+    for path in found:
+        path.unlink()
+
+
+def _is_sample(path: Path) -> bool:
+    """Return True if a file begins as the sample call does."""
+    first = next(call_lines()).encode()
+    try:
+        with path.open("rb") as file:
+            return file.read(len(first)) == first
+    except OSError:
+        return False
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -9,8 +9,9 @@ import lzma
 import random
 from pathlib import Path
 
+import click
+
 from eventstore.demo import replies, script, turns, voices
-from eventstore.demo.check import check
 from eventstore.demo.replies import Reply, Spoken
 from eventstore.demo.script import Line
 from eventstore.demo.tokens import Ledger, pieces
@@ -117,8 +118,11 @@ def _summary(call: Call, at: float) -> float:
     return replies.write(call, reply, script.SUMMARY)
 
 
+@click.command()
 def main() -> None:
-    """Compose, check, write."""
+    """Compose the sample call anew, check it, and write it into the package."""
+    from eventstore.demo.check import check
+
     lines = compose()
     check(lines)
     text = "".join(line + "\n" for line in lines)

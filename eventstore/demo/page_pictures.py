@@ -9,10 +9,11 @@ import io
 import json
 import random
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+
+import click
 
 from eventstore.demo import call_lines
 from eventstore.demo.__main__ import SESSION
@@ -96,17 +97,19 @@ def take(url: str, folder: Path) -> None:
         browser.close()
 
 
-def main(folder: str) -> None:
-    """Make a store, serve it, and look at it."""
-    Path(folder).mkdir(parents=True, exist_ok=True)
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+def main(folder: Path) -> None:
+    """Write the pictures of the pages into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as scratch,
         EventStore(f"sqlite:///{scratch}/calls.db") as store,
     ):
         fill(store)
         with serving(store) as url:
-            take(url, Path(folder))
+            take(url, folder)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 import tempfile
 from io import StringIO
 from pathlib import Path
 
+import click
 from rich.console import Console
 
 from eventstore.cli.main import run
@@ -22,9 +22,11 @@ PICTURES = {
 }
 
 
-def main(folder: str) -> None:
-    """Write the pictures into a folder."""
-    Path(folder).mkdir(parents=True, exist_ok=True)
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+def main(folder: Path) -> None:
+    """Write the pictures of commands into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         call = Path(scratch, "call.jsonl")
         call.write_text("".join(line + "\n" for line in call_lines()), encoding="utf-8")
@@ -36,9 +38,9 @@ def main(folder: str) -> None:
             )
             with printing_to(console):
                 run(shlex.split(command))
-            console.save_svg(str(Path(folder, name)), title=f"eventstore {command}")
-        run(["audio", SESSION, "--plot", str(Path(folder, "audio.png"))])
+            console.save_svg(str(folder / name), title=f"eventstore {command}")
+        run(["audio", SESSION, "--plot", str(folder / "audio.png")])
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

@@ -4,7 +4,6 @@ import base64
 from typing import Any
 
 import numpy as np
-from hibari import Hibari  # type: ignore[import-not-found,import-untyped,unused-ignore]
 from numpy.typing import NDArray
 
 from eventstore.demo.script import RATE
@@ -26,6 +25,8 @@ MAX_PEAK = 32767
 
 def voice() -> Any:
     """The synthesizer, loaded once."""
+    from hibari import Hibari  # type: ignore[import-not-found,import-untyped,unused-ignore]
+
     return Hibari()
 
 

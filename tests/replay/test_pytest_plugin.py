@@ -10,6 +10,7 @@ from pathlib import Path
 
 import openai
 import pytest
+import trustme
 from replay.shown import sample_frames
 from support.calls import beta_tool_call
 from support.replaying import Served, one, served
@@ -283,6 +284,48 @@ def test_the_marker_names_the_cassette_and_the_command_line_goes_first(
     run().assert_outcomes(passed=1)
 
 
+TLS_TEST = """
+    import pytest
+    from agent import *
+    @pytest.mark.realtime_cassette(tls=True)
+    def test_ask(realtime_cassette, monkeypatch):
+        assert realtime_cassette.url.startswith("wss://")
+        monkeypatch.setenv("SSL_CERT_FILE", realtime_cassette.ca_file)
+        ask(realtime_cassette)
+"""
+
+
+def test_a_test_that_is_marked_so_has_tls(
+    project: pytest.Pytester, run: Run, upstream: Served
+) -> None:
+    project.makepyfile(test_agent=TLS_TEST)
+    run(of_upstream(upstream)).assert_outcomes(passed=1)
+    run("--realtime-cassette-mode=none").assert_outcomes(passed=1)
+
+
+def test_the_command_line_names_a_certificate_for_tests_with_tls(
+    project: pytest.Pytester, run: Run, upstream: Served
+) -> None:
+    leaf = trustme.CA().issue_cert("127.0.0.1")
+    for blob, name in ((leaf.cert_chain_pems[0], "cert.pem"), (leaf.private_key_pem, "key.pem")):
+        blob.write_to_path(project.path / name)
+    project.makepyfile(
+        test_agent="""
+        import pytest
+        @pytest.mark.realtime_cassette(tls=True)
+        def test_ask(realtime_cassette):
+            assert realtime_cassette.ca_file.endswith("cert.pem")
+        def test_plain(realtime_cassette):
+            assert realtime_cassette.url.startswith("ws://")
+        """
+    )
+    files = ("--realtime-cassette-cert=cert.pem", "--realtime-cassette-key=key.pem")
+    run(of_upstream(upstream), *files).assert_outcomes(passed=2)
+    result = run(of_upstream(upstream), *files[1:])
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["key *key.pem: name its certificate as well"])
+
+
 @pytest.mark.parametrize(
     "wrong", ["paht='a'", "mode='any'", "match='any'", "pace='any'", "upstream='any'"]
 )
@@ -297,7 +340,7 @@ def test_a_wrong_marker_is_told(project: pytest.Pytester, run: Run, wrong: str) 
     result = run()
     result.assert_outcomes(errors=1)
     said = (
-        "*realtime_cassette(path, mode=, match=, pace=, upstream=)*"
+        "*realtime_cassette(path, mode=, match=, pace=, upstream=, tls=)*"
         if "paht" in wrong
         else "*'any'*"
     )

@@ -12,13 +12,16 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import click
+
 from eventstore.web.pages.assets import FOLDER
 
 VENDOR = FOLDER / "vendor"
 
 
+@click.command()
 def main() -> None:
-    """Replace each library's files by those of its package."""
+    """Replace the files of the pages' libraries by those of their packages, by npm."""
     listed: dict[str, Any] = json.loads((VENDOR / "vendor.json").read_text("utf-8"))
     for name, package in listed.items():
         with tempfile.TemporaryDirectory() as scratch:

@@ -84,6 +84,7 @@ def test_the_demo_makes_anew_what_a_demo_left(show: Callable[[], Result]) -> Non
 
 def theirs(folder: Path) -> None:
     (folder / "notes.txt").write_text("mine")
+    (folder / "call.jsonl").write_text("\n".join(call_lines()))
 
 
 def another_call(folder: Path) -> None:

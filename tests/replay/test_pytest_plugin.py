@@ -312,6 +312,9 @@ def test_the_command_line_names_a_certificate_for_tests_with_tls(
     project.makepyfile(
         test_agent="""
         import pytest
+        @pytest.fixture(autouse=True)
+        def elsewhere(monkeypatch, tmp_path):
+            monkeypatch.chdir(tmp_path)
         @pytest.mark.realtime_cassette(tls=True)
         def test_ask(realtime_cassette):
             assert realtime_cassette.ca_file.endswith("cert.pem")

@@ -26,8 +26,8 @@ _MODE, _MATCH, _PACE, _UPSTREAM = (
 )
 _CERT, _KEY = "--realtime-cassette-cert", "--realtime-cassette-key"
 _MARKER = (
-    "realtime_cassette(path, mode=, match=, pace=, upstream=, tls=): where the cassette of a test is,"
-    " in the folder `cassettes` beside the test's file, and how it is used"
+    "realtime_cassette(path, mode=, match=, pace=, upstream=, tls=): where the cassette of a test"
+    " is, in the folder `cassettes` beside the test's file, and how it is used"
 )
 # By now, so that pytest's start needs no import; a test compares them with the cassette's own.
 MODES = ("none", "once", "new_episodes", "all")

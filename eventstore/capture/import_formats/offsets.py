@@ -33,7 +33,8 @@ _SAMPLE = 100
 _LONGEST_CALL_S = 7200
 # Frames of a call follow each other faster than this; what is slower as seconds is milliseconds.
 _LONGEST_MEAN_GAP_S, _SHORT_CALL_S = 10, 60
-_MOST_MEMBERS = 50
+_MOST_MEMBERS, _LONGEST_NAME = 50, 40
+_LONGEST_TIME, _MOST_TIME = 64, 10**20
 # The names of a recording's start, the surest first.
 _STARTS = tuple(
     re.compile(rf"({names})(_?(at|on|time|date|timestamp))?(_?(ms|utc|iso))?", re.IGNORECASE)
@@ -154,10 +155,32 @@ def offsets_of(
     for _, reading in read():
         if isinstance(reading, Reading):
             measured.add(reading)
-    started_at = start_in(dict(islice(beside(), _MOST_MEMBERS)))
+    started_at = _start_beside(beside())
     return _anchored(
         measured, measured.started_at if started_at is None else started_at, written_at
     )
+
+
+def _start_beside(members: Iterable[tuple[str, Any]]) -> int | None:
+    """Return the start that a file tells beside its messages, holding one of its members at once.
+
+    Any of them may be as long as a line. Of an object its start is kept, and else what is short.
+    """
+    plain: dict[str, Any] = {}
+    within = None
+    for name, value in islice(members, _MOST_MEMBERS):
+        if isinstance(value, dict):
+            within = _start_among(value) if within is None else within
+        elif len(name) <= _LONGEST_NAME and _is_short(value):
+            plain[name] = value
+    found = _start_among(plain)
+    return within if found is None else found
+
+
+def _is_short(value: Any) -> bool:
+    if isinstance(value, str):
+        return len(value) <= _LONGEST_TIME
+    return isinstance(value, int | float) and 0 <= value < _MOST_TIME
 
 
 def _anchored(measured: _Measured, started_at: int | None, written_at: int) -> Offsets | None:
@@ -195,7 +218,7 @@ def start_in(value: Mapping[str, Any]) -> int | None:
 
 
 def _start_among(value: Mapping[str, Any]) -> int | None:
-    names = [name for name in islice(value, _MOST_MEMBERS) if len(name) <= 40]
+    names = [name for name in islice(value, _MOST_MEMBERS) if len(name) <= _LONGEST_NAME]
     ordered = [name for start in _STARTS for name in names if start.fullmatch(name)]
     ordered += [name for name in _PLAIN_STARTS if name in value]
     times = (read_time(value[name]).at for name in ordered)

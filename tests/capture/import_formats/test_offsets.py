@@ -108,6 +108,7 @@ def test_units_that_are_too_small_are_not_understood(key: str) -> None:
         {"metadata": {"recording_started_at": STARTED}},
         {"timestamp": STARTED},
         {"created_at": 1, "recorded": STARTED},
+        {"a": "x" * 99, "created": 10**30, "b": [{}], "x" * 99: 1, "recorded": STARTED},
         {"date": "2030-01-01T00:00:00Z", "created": "2029-01-01T00:00:00Z", "start": STARTED},
     ],
 )

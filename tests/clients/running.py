@@ -43,6 +43,7 @@ class Driver:
 
     Attributes:
         tls: whether the client connects by TLS alone.
+        base: what a cassette's upstream ends with; Azure's clients ask for a whole path.
         by_clock: whether it cuts an answer where the wall clock says, otherwise in each run.
         replay_lacks, cassette_lacks: why the replay server, or a cassette, cannot serve it yet.
     """
@@ -51,6 +52,7 @@ class Driver:
     case: str = ""
     tls: bool = False
     by_clock: bool = False
+    base: str = "/v1"
     replay_lacks: str = ""
     cassette_lacks: str = ""
 

@@ -21,24 +21,26 @@ from eventstore.replay.matching import Rule
 from eventstore.replay.server import recordings_of
 
 NO_TLS = "no TLS yet"
-NO_ECHO = "a request's metadata do not come back as they are"
+TLS = {"tls": True, "replay_lacks": NO_TLS, "cassette_lacks": NO_TLS}
+AZURE = {"base": ""}
 DRIVERS = (
     Driver("python/pydantic_ai_realtime.py"),
     Driver("python/pydantic_ai_realtime.py", "spoken"),
-    Driver("python/livekit_realtime_session.py", replay_lacks=NO_ECHO, cassette_lacks=NO_ECHO),
-    Driver("python/livekit_agent_session.py", replay_lacks=NO_ECHO, cassette_lacks=NO_ECHO),
+    Driver("python/pydantic_ai_realtime.py", "azure", **AZURE, **TLS),
+    Driver("python/livekit_realtime_session.py"),
+    Driver("python/livekit_realtime_session.py", "azure", **AZURE),
+    Driver("python/livekit_realtime_session.py", "azure-preview", **AZURE),
+    Driver("python/livekit_agent_session.py"),
     Driver("python/pipecat_typed.py"),
+    Driver("python/pipecat_typed.py", "azure", **AZURE),
     Driver("python/pipecat_spoken.py", by_clock=True),
-    *(
-        Driver(
-            "../node/openai_realtime.mjs",
-            case,
-            tls=True,
-            replay_lacks=NO_TLS,
-            cassette_lacks=NO_TLS,
-        )
-        for case in ("ws", "websocket", "azure")
-    ),
+    Driver("python/azure_voicelive.py", **AZURE),
+    Driver("python/semantic_kernel_realtime.py"),
+    Driver("python/semantic_kernel_realtime.py", "azure", **AZURE, **TLS),
+    Driver("python/langsmith_realtime.py"),
+    Driver("../node/openai_realtime.mjs", "ws", **TLS),
+    Driver("../node/openai_realtime.mjs", "websocket", **TLS),
+    Driver("../node/openai_realtime.mjs", "azure", **AZURE, **TLS),
 )
 
 
@@ -128,7 +130,7 @@ def test_it_runs_in_a_cassette(recorded: Recorded, tls: Tls, tmp_path: Path) -> 
     runs = []
     match: Rule = "type" if recorded.driver.by_clock else "strict"
     with scripted_server() as server:
-        upstream = f"{server.origin}/v1"
+        upstream = f"{server.origin}{recorded.driver.base}"
         for _ in range(2):
             with cassette(tmp_path / "call.jsonl", match=match, upstream=upstream) as used:
                 port = int(used.url.rpartition(":")[2].partition("/")[0])

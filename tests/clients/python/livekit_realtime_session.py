@@ -1,4 +1,7 @@
-"""livekit-agents' RealtimeSession: typed turns by `generate_reply()`, one of which calls a tool."""
+"""livekit-agents' RealtimeSession: typed turns by `generate_reply()`, one of which calls a tool.
+
+Cases: OpenAI's server; azure; azure-preview, which has the shape of before the GA.
+"""
 
 from __future__ import annotations
 
@@ -37,17 +40,19 @@ async def reply(session: llm.RealtimeSession) -> None:
         await reply(session)
 
 
+def model_of(url: str, case: str, http: aiohttp.ClientSession) -> openai.realtime.RealtimeModel:
+    common = {"modalities": ["text"], "api_key": "sk-none", "http_session": http}
+    if case.startswith("azure"):
+        version = {"api_version": "2025-04-01-preview"} if case == "azure-preview" else {}
+        there = {"azure_deployment": "gpt-realtime", "base_url": f"{url}/openai"}
+        return openai.realtime.RealtimeModel.with_azure(**there, **common, **version)
+    return openai.realtime.RealtimeModel(model="gpt-realtime", base_url=f"{url}/v1", **common)
+
+
 async def main() -> None:
-    url = arguments().url
+    asked = arguments()
     async with aiohttp.ClientSession() as http:
-        model = openai.realtime.RealtimeModel(
-            model="gpt-realtime",
-            modalities=["text"],
-            base_url=f"{url}/v1",
-            api_key="sk-none",
-            http_session=http,
-        )
-        session = model.session()
+        session = model_of(asked.url, asked.case, http).session()
         await session.update_instructions("Be brief.")
         await session.update_tools([get_weather])
         for words in ("Hello there.", "What is the weather?", "Goodbye."):

@@ -1,4 +1,7 @@
-"""pipecat-ai's OpenAIRealtimeLLMService: typed turns in a pipeline, one of which calls a tool."""
+"""pipecat-ai's OpenAIRealtimeLLMService: typed turns in a pipeline, one of which calls a tool.
+
+Cases: OpenAI's server, and azure.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from pipecat.processors.aggregators.llm_response_universal import (
     AssistantTurnStoppedMessage,
     LLMContextAggregatorPair,
 )
+from pipecat.services.azure.realtime.llm import AzureRealtimeLLMService
 from pipecat.services.openai.realtime import events
 from pipecat.services.openai.realtime.llm import OpenAIRealtimeLLMService
 from pipecat.workers.runner import WorkerRunner
@@ -21,11 +25,15 @@ from telling import arguments, tell
 
 
 async def main() -> None:
-    url = arguments().url.replace("http:", "ws:")
-    llm = OpenAIRealtimeLLMService(
+    asked = arguments()
+    url = asked.url.replace("http:", "ws:")
+    kind, path = OpenAIRealtimeLLMService, "/v1/realtime"
+    if asked.case == "azure":
+        kind, path = AzureRealtimeLLMService, "/openai/v1/realtime"
+    llm = kind(
         api_key="sk-none",
-        base_url=f"{url}/v1/realtime",
-        settings=OpenAIRealtimeLLMService.Settings(
+        base_url=f"{url}{path}",
+        settings=kind.Settings(
             model="gpt-realtime",
             system_instruction="Be brief.",
             session_properties=events.SessionProperties(output_modalities=["text"]),

@@ -13,11 +13,13 @@ from pydantic_ai.messages import (
     ToolReturnPart,
     UserPromptPart,
 )
+from pydantic_ai.providers.azure import AzureProvider
 from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.realtime import (
     RealtimeSession,
     RealtimeTurnCompleteEvent,
 )
+from pydantic_ai.realtime.azure import AzureRealtimeModel
 from pydantic_ai.realtime.openai import OpenAIRealtimeModel, OpenAIRealtimeModelSettings
 from telling import arguments, tell, turn
 
@@ -94,8 +96,12 @@ async def speak_turns(session: RealtimeSession) -> None:
 
 async def main() -> None:
     asked = arguments()
-    provider = OpenAIProvider(base_url=f"{asked.url}/v1", api_key="sk-none")
-    model = OpenAIRealtimeModel("gpt-realtime", provider=provider)
+    if asked.case == "azure":
+        azure = {"azure_endpoint": asked.url, "api_key": "sk-none", "api_version": "v1"}
+        model = AzureRealtimeModel("gpt-realtime", provider=AzureProvider(**azure))
+    else:
+        provider = OpenAIProvider(base_url=f"{asked.url}/v1", api_key="sk-none")
+        model = OpenAIRealtimeModel("gpt-realtime", provider=provider)
     settings = OpenAIRealtimeModelSettings(output_modality="text")
     if asked.case == "spoken":
         settings = OpenAIRealtimeModelSettings()

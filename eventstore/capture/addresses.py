@@ -13,7 +13,8 @@ OPENAI = "wss://api.openai.com/v1"
 HARMLESS = frozenset(
     {
         *("model", "call_id", "intent", "version", "api-version", "deployment", "agent_id"),
-        *("agent-id", "agent-name", "agent-version", "agent-project-name", "project-id"),
+        *("agent-id", "agent-name", "agent-version", "agent-project-name", "project-name"),
+        *("project-id", "project_id"),
     }
 )
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}

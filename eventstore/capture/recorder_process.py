@@ -19,6 +19,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Condition, Lock, Thread
 from typing import Any
+from weakref import WeakValueDictionary
 
 from eventstore.capture.message_unpacking import Message, size_of
 from eventstore.capture.recorder import MEMORY, Counters
@@ -83,6 +84,7 @@ class RecorderProcess:
         self._urgent = self._closing = self._gone = self._left = False
         self._sessions: dict[int, RemoteSession] = {}
         self._ending: dict[int, RemoteSession] = {}
+        self._unnamed = WeakValueDictionary[int, RemoteSession]()
         self._tickets: dict[int, Future[None]] = {}
         self._numbers = count(1)
         self._accepted = self._sent = self._missed = 0
@@ -127,7 +129,7 @@ class RecorderProcess:
         begun = (pairs, session_id, dict(notes or {}), now())
         with self._lock:
             session = RemoteSession(self, next(self._numbers), begun)
-            self._sessions[session.number] = session
+            self._sessions[session.number] = self._unnamed[session.number] = session
             self._put("open", session.number, *begun)
         return session
 
@@ -280,10 +282,9 @@ class RecorderProcess:
         if kind == "log":
             _LOGGER.log(*what)
         elif kind == "named":
-            number, session_id = what
-            session = self._sessions.get(number)
+            session = self._unnamed.pop(what[0], None)
             if session is not None:
-                session.session_id = session_id
+                session.session_id = what[1]
         elif kind == "committed":
             ticket, error = what
             future = self._tickets.pop(ticket, None)

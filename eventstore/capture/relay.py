@@ -65,6 +65,8 @@ class Relay:
         for connection in list(self._shared.live):
             connection.abort()
         await self._idle(_CLOSING)
+        if self._shared.telling:
+            await asyncio.wait(self._shared.telling)
 
     async def _stop_listening(self) -> None:
         if self._shared.draining:

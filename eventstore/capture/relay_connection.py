@@ -34,6 +34,8 @@ _LOGGER = logging.getLogger("eventstore.relay")
 
 # Seconds for a client to send its request, and for a refused one to read why.
 _HEAD_TIMEOUT, _ANSWER_TIMEOUT = 30.0, 2.0
+# Seconds to wait for the id of a session that has ended.
+_NAMING = 2.0
 _OWN_PATHS = ("/healthz", "/metrics")
 # Connections without one to the upstream: that have not asked yet, or read why they are refused.
 _WAITING = 256
@@ -323,7 +325,9 @@ class Connection:
             shared.idle.set()
         if self.tee is not None:
             self.tee.end()
-            shared.on_event(self._number, self.tee.told())
+            task = asyncio.get_running_loop().create_task(_tell(shared, self._number, self.tee))
+            shared.telling.add(task)
+            task.add_done_callback(shared.telling.discard)
 
     def _forget(self) -> None:
         """Let go of everything, so that no memory waits for the garbage collector."""
@@ -332,6 +336,15 @@ class Connection:
         self._read = {self.client: _ignore, self._server: _ignore}
         self._passing = self._task = None
         self._early = self._held = b""
+
+
+async def _tell(shared: Shared, number: int, tee: Tee) -> None:
+    """Say how a session went, once its id is known; where the database is away, without it."""
+    if tee.named is not None:
+        named = asyncio.wrap_future(tee.named)
+        named.add_done_callback(lambda done: done.cancelled() or done.exception())
+        await asyncio.wait({named}, timeout=_NAMING)
+    shared.on_event(number, tee.told())
 
 
 def _ignore(data: bytes) -> None:

@@ -10,11 +10,11 @@ from urllib.parse import parse_qsl, unquote_plus
 
 from eventstore.capture.addresses import HARMLESS
 from eventstore.errors import InvalidInputError
+from eventstore.realtime.request_target import read_target
 from eventstore.realtime.values import METADATA_PAIRS
 from eventstore.store.metadata import check_metadata
 
 _HEADER = b"x-eventstore-metadata"
-_PARAMETER = re.compile(r"metadata\[(.*)\]", re.DOTALL)
 _REMOVED = "[removed]"
 _SECRET_PROTOCOL = re.compile(r"key|secret|token", re.IGNORECASE)
 _SHOWN = 256
@@ -37,18 +37,13 @@ def is_metadata_header(name: bytes) -> bool:
     return name.lower() == _HEADER
 
 
-def is_metadata(piece: str) -> bool:
-    """Whether a piece of a query, `name=value`, is meant for the relay."""
-    return _PARAMETER.fullmatch(unquote_plus(piece.partition("=")[0])) is not None
-
-
 def read_metadata(
     target: str, headers: Iterable[tuple[bytes, bytes]], own: dict[str, str]
 ) -> Metadata:
-    """The metadata of a request: of its headers `X-Eventstore-Metadata`, then of its query.
+    """The metadata of a request: of its headers `X-Eventstore-Metadata`, then of path and query.
 
     Args:
-        target: its path and query; `metadata[key]=value` is a pair.
+        target: its path and query: see `read_target`.
         headers: a value is a JSON object of texts, or `key=value&key2=value2`.
         own: pairs of whoever runs the relay, which no request replaces.
     """
@@ -80,14 +75,9 @@ def _stated(
                 yield from _header_pairs(value)
             except ValueError:
                 refused.append("the header is no JSON object of texts, nor key=value")
-    for piece in target.partition("?")[2].split("&"):
-        if is_metadata(piece):
-            key, _, value_ = piece.partition("=")
-            try:
-                named = _PARAMETER.fullmatch(unquote_plus(key, errors="strict"))
-                yield named[1] if named else "", unquote_plus(value_, errors="strict")
-            except UnicodeDecodeError:
-                refused.append("the query is no UTF-8")
+    read = read_target(target)
+    yield from read.metadata
+    refused += read.unread
 
 
 def _header_pairs(value: bytes) -> Iterable[tuple[str, Any]]:

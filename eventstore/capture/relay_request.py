@@ -13,8 +13,9 @@ import h11
 
 from eventstore.capture.addresses import HARMLESS
 from eventstore.capture.message_unpacking import Compression
-from eventstore.capture.relay_metadata import is_metadata, is_metadata_header
+from eventstore.capture.relay_metadata import is_metadata_header
 from eventstore.errors import InvalidInputError
+from eventstore.realtime.request_target import read_target, without_prefix
 
 #: A header's name, spelled as it came, and its value.
 Header = tuple[bytes, bytes]
@@ -218,11 +219,13 @@ def upstream_target(upstream: Upstream, request: Request) -> str:
     """The path and query to ask an upstream for.
 
     Where the upstream's path ends as the request's begins (`/openai/v1` and `/v1/realtime`), that
-    part is there once. Metadata is taken off a websocket's query; all else stays as it is.
+    part is there once. Metadata is taken off the path, and off a websocket's query: that of another
+    request may mean something to the upstream. All else stays as it is.
     """
     path, _, query = request.target.partition("?")
+    path = without_prefix(path)
     if request.is_websocket:
-        query = "&".join(piece for piece in query.split("&") if not is_metadata(piece))
+        query = read_target(request.target).query
     query = "&".join(filter(None, (upstream.query, query)))
     path = _joined(upstream.path, path)
     return f"{path}?{query}" if query else path

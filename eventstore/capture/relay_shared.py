@@ -40,6 +40,7 @@ class Shared:
         calls: those of them that have one to the upstream, or are about to.
         waiting: those that have not asked for one, the oldest first.
         idle: set while there are none.
+        telling: the tasks that say how sessions went.
         connections: how many there have been.
         draining: whether no more are taken.
     """
@@ -60,6 +61,7 @@ class Shared:
     calls: set[Connection] = field(default_factory=set)
     waiting: dict[Connection, None] = field(default_factory=dict)
     idle: asyncio.Event = field(default_factory=asyncio.Event)
+    telling: set[asyncio.Task[None]] = field(default_factory=set)
     connections: int = 0
     draining: bool = False
 

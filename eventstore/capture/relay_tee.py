@@ -79,6 +79,7 @@ class Tee:
         closed: whether both sides sent a close frame.
         frames: how many were recorded.
         problem: the first error of the recorder. The call goes on without it.
+        named: done once the session's id is known, if it was not when the session ended.
         held: bytes of whole messages that wait to be unpacked.
     """
 
@@ -102,6 +103,7 @@ class Tee:
         self.closed = False
         self.frames = 0
         self.problem: Exception | None = None
+        self.named: Future[None] | None = None
         self._counts = counts
         self._thread = unpacking
         self._unpackers = {
@@ -324,6 +326,8 @@ class Tee:
         self._unfinished.release(self)
         closing = self.closing or Closing("recorder", _CUT_OFF, "the relay was stopped")
         self.closing = closing
+        if self.session.session_id is None:
+            self.named = self.committed()
         try:
             self.session.close(*closing)
         except Exception as error:

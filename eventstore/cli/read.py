@@ -158,7 +158,8 @@ def replay(
 
     With --serve, serve it to real clients over the Realtime websocket: each of the server's frames
     as it was, when it is due and the live client has sent what it answered. Without SESSION, a
-    client names the session: ?session=ID, ?model=NAME or ?metadata[KEY]=VALUE.
+    client names the session (?session=ID), or gets the newest that is like what it asks for
+    (?model=NAME, ?metadata[KEY]=VALUE) and that it was not served yet.
 
     \b
     Examples:
@@ -171,6 +172,8 @@ def replay(
     """
     if serving is not None and (interactive or as_json):
         raise click.UsageError("--serve goes with neither --interactive nor --json")
+    if serving is not None and serving.once and session_id is None:
+        raise click.UsageError("--once goes with a SESSION; of a whole store, each is served once")
     if interactive:
         _check_interactive(instant, as_json)
     with open_store(url) as store:

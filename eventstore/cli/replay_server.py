@@ -67,8 +67,14 @@ async def _run(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    watcher = Watcher(_opened, _drift, _closed)
-    recordings = recordings_of(store, session_id)
+
+    def closed(number: int, recording: Recording, outcome: Outcome) -> None:
+        _closed(number, recording, outcome)
+        if serving.once:
+            stop.set()
+
+    watcher = Watcher(_opened, _drift, closed)
+    recordings = recordings_of(store, session_id, once=serving.once)
     async with replay_server(recordings, manner, *address, watcher, tls=listen.context) as server:
         what = session_id or EVERY_SESSION
         say_whom_to_trust(listen.ca_file)

@@ -54,7 +54,11 @@ def listening(host: str, port: int) -> Iterator[None]:
 
 
 class Serving(NamedTuple):
-    """What `--serve` and its companions ask for."""
+    """What `--serve` and its companions ask for.
+
+    Attributes:
+        once: play to one client, and end.
+    """
 
     host: str
     port: int
@@ -64,6 +68,7 @@ class Serving(NamedTuple):
     faults: tuple[Fault, ...]
     linger: float
     tls: Certificate | None
+    once: bool
 
 
 def serve_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -78,18 +83,20 @@ def serve_options(command: Callable[..., Any]) -> Callable[..., Any]:
         faults: tuple[str, ...],
         linger: float | None,
         tls: Certificate | None,
+        once: bool,
         **others: Any,
     ) -> Any:
         if address is None:
-            if step or rule or fresh or faults or tls or linger is not None:
+            if step or rule or fresh or faults or tls or linger is not None or once:
                 raise click.UsageError(
-                    "--step, --match, --fresh, --fault, --linger, --tls and --cert go with --serve"
+                    "--step, --match, --fresh, --fault, --linger, --once, --tls and --cert go with"
+                    " --serve"
                 )
             return command(serving=None, **others)
         parsed = tuple(map(parse_fault, faults))
         where = parse_address(address, "--serve")
         stay = LINGER if linger is None else linger
-        serving = Serving(*where, step, rule or "type", fresh, parsed, stay, tls)
+        serving = Serving(*where, step, rule or "type", fresh, parsed, stay, tls, once)
         return command(serving=serving, **others)
 
     for option in reversed(
@@ -115,6 +122,9 @@ def serve_options(command: Callable[..., Any]) -> Callable[..., Any]:
             ),
             click.option("--fresh", is_flag=True, help="New ids and times for each client."),
             click.option("--fault", "faults", multiple=True, metavar="FAULT", help=HELP),
+            click.option(
+                "--once", is_flag=True, help="Serve SESSION to one client, and end with its replay."
+            ),
             tls_options,
         )
     ):

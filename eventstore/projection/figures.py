@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from eventstore.projection.address import names_of_session
 from eventstore.projection.latency import answer_us
 from eventstore.realtime.outcomes import reason_of
 from eventstore.realtime.values import column, identifier
@@ -33,8 +34,8 @@ class Facet(NamedTuple):
 
     Attributes:
         response_id: whose it is; None for the session's.
-        name: `tool`, `language` or `reason`.
-        value: the tool's name, the language's code, or the reason.
+        name: `tool`, `language`, `reason`, or what an address names: see projection/address.py.
+        value: the tool's name, the language's code, the reason, or what the address names.
     """
 
     response_id: str | None
@@ -63,6 +64,7 @@ class Figures:
     changed: set[Facet] = field(default_factory=set)
     row: tuple[Any, ...] | None = None
     _codes: int = 0
+    _address: tuple[Any, ...] = ()
     _answers: dict[str, int] = field(default_factory=dict)
     _found: dict[tuple[str, str], frozenset[Facet]] = field(default_factory=dict)
 
@@ -85,6 +87,17 @@ class Figures:
             self._codes = len(state.error_codes)
             codes = [("reason", code) for code in state.error_codes]
             self._find(("session", ""), _facets(None, codes))
+        self._see_address(state)
+
+    def _see_address(self, state: SessionState) -> None:
+        """Read what the session's address names, if what tells that is another object now."""
+        read = (state.notes, state.wire, len(state.unknown_types))
+        known = self._address
+        if known and known[0] is read[0] and known[1] is read[1] and known[2] == read[2]:
+            return
+        self._address = read
+        names = names_of_session(*read[:2], state.unknown_types)
+        self._find(("address", ""), _facets(None, names))
 
     def _find(self, by: tuple[str, str], facets: frozenset[Facet]) -> None:
         before = self._found.get(by, _NONE)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
 from eventstore import unforeseen
@@ -24,7 +25,7 @@ from eventstore.replay.connection import Manner, Outcome, serve_connection
 from eventstore.replay.handshake import ASKED_BY, RefusedError, header, refusal, subprotocol
 from eventstore.replay.matching import Drift
 from eventstore.replay.recording import Recording
-from eventstore.replay.stored_recordings import StoredRecordings
+from eventstore.replay.stored_recordings import SERVED_ONCE, StoredRecordings
 
 #: Gives the recording that a handshake asks for; raises EventStoreError where there is none.
 Open = Callable[[Request], Recording]
@@ -63,6 +64,7 @@ def recordings_of(
     store: Queries,
     session_id: str | None = None,
     seen_by: Callable[[Request], Queries] | None = None,
+    once: bool = False,
 ) -> StoredRecordings:
     """Recordings out of a store, one that was served a moment ago being at hand.
 
@@ -71,9 +73,10 @@ def recordings_of(
             names.
         seen_by: what of the store a client sees, by its handshake; raises RefusedError. None for
             all of it.
+        once: play to one client, and refuse those behind it.
     """
 
-    return StoredRecordings(store, session_id, seen_by)
+    return StoredRecordings(store, session_id, seen_by, once)
 
 
 @asynccontextmanager
@@ -104,22 +107,21 @@ async def replay_server(
     numbers = count(1)
     visitors = Visitors(host, tls=tls is not None)
     opening: set[ServerConnection] = set()
+    stored = open_ if isinstance(open_, StoredRecordings) else None
 
     async def handshake(connection: ServerConnection, request: Request) -> Response | None:
         headers = request.headers
         refused = visitors.refusal(*(header(headers, name) for name in ASKED_BY))
         if refused is not None and not keyed:
             return refusal(HTTPStatus.FORBIDDEN, refused)
+        if not _asks_for_websocket(request):
+            return None  # it is refused, and takes no session from a client
         if len(connection.server.connections) + len(opening) >= most:
             told = f"there are {most:,} replays, and no more at once"
             return refusal(HTTPStatus.SERVICE_UNAVAILABLE, told)
         opening.add(connection)
         try:
-            # In a thread: to read a long recording must not hold up those that play.
-            if isinstance(open_, StoredRecordings):
-                chosen[connection] = await open_.find(request)
-            else:
-                chosen[connection] = await asyncio.to_thread(open_, request)
+            chosen[connection] = await _opened(open_, request)
         except Exception as error:
             return _refused(error)
         finally:
@@ -127,8 +129,11 @@ async def replay_server(
         return None
 
     async def play(connection: ServerConnection) -> None:
-        recording, number = chosen.pop(connection), next(numbers)
-        told = watcher or _NOBODY
+        recording = chosen.pop(connection)
+        if stored is not None and not stored.begins():
+            await connection.close(CloseCode.POLICY_VIOLATION, SERVED_ONCE)
+            return
+        number, told = next(numbers), watcher or _NOBODY
         told.opened(number, recording)
 
         def on_drift(drift: Drift) -> None:
@@ -139,6 +144,8 @@ async def replay_server(
         except Exception as error:
             outcome = Outcome()
             await connection.close(_INTERNAL_ERROR, _reason(error))
+        if stored is not None:
+            stored.ended(recording)
         told.closed(number, recording, outcome)
 
     async with serve(
@@ -155,14 +162,24 @@ async def replay_server(
         ssl=tls,
         ssl_handshake_timeout=_TLS_TIMEOUT if tls else None,
     ) as server:
-        looking = None
-        if isinstance(open_, StoredRecordings):
-            looking = asyncio.create_task(open_.look())
+        looking = None if stored is None else asyncio.create_task(stored.look())
         try:
             yield server
         finally:
             if looking is not None:
                 looking.cancel()
+
+
+async def _opened(open_: Open | StoredRecordings, request: Request) -> Recording:
+    if isinstance(open_, StoredRecordings):
+        return await open_.find(request)
+    # In a thread: to read a long recording must not hold up those that play.
+    return await asyncio.to_thread(open_, request)
+
+
+def _asks_for_websocket(request: Request) -> bool:
+    upgrade = header(request.headers, "Upgrade") or ""
+    return upgrade.strip().lower() == "websocket" and "Sec-WebSocket-Key" in request.headers
 
 
 def _refused(error: Exception) -> Response:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
@@ -18,17 +18,21 @@ from weakref import WeakValueDictionary
 from websockets.http11 import Request
 
 from eventstore import unforeseen
-from eventstore.errors import EventStoreError
+from eventstore.errors import DatabaseUnavailableError, EventStoreError, NotFoundError
 from eventstore.queries import Queries
 from eventstore.realtime.frames import SERVER, Frame
-from eventstore.replay.choose import choose_session, wish_of
+from eventstore.replay.choose import Wish, choose_session, wish_of
+from eventstore.replay.reconnects import Reconnects
 from eventstore.replay.recording import Recording, record
+from eventstore.replay.served_sessions import ServedSessions
 from eventstore.store.read_stream import StoredEvent, read_events
-from eventstore.store.sessions import Version, versions
+from eventstore.store.sessions import Version, check_session_id, versions
 
 _LOGGER = logging.getLogger("eventstore.replay")
 #: Seconds between two looks for sessions that were erased, and that a look may take.
 LOOK_EACH, LOOK_PATIENCE = 2.0, 5.0
+#: Why a client behind the first is refused by `once`.
+SERVED_ONCE = "the session was served once, and is not served again"
 _KEPT = 4
 # Long recordings that are read at once; who plays one reads it in other threads.
 _READ_AT_ONCE = 4
@@ -41,8 +45,19 @@ class Known(NamedTuple):
     version: Version
 
 
+def _known(seen: Queries, session_id: str) -> Known:
+    return Known(session_id, seen.version(session_id))
+
+
+def _next(seen: Queries, wish: Wish, served: Collection[str]) -> Known:
+    return _known(seen, choose_session(seen, wish, served))
+
+
 class StoredRecordings:
     """Finds the recording that a handshake asks for. Its methods are called on one event loop.
+
+    A session that is named is served as often as it is asked for, but not faster than
+    `Reconnects` lets it. Who asks for any that is like something gets the next one each time.
 
     Args:
         store: to read from.
@@ -50,6 +65,7 @@ class StoredRecordings:
             names.
         seen_by: what of the store a client sees, by its handshake; raises RefusedError. None for
             all of it.
+        once: play to one client, and refuse those behind it.
     """
 
     def __init__(
@@ -57,8 +73,11 @@ class StoredRecordings:
         store: Queries,
         session_id: str | None = None,
         seen_by: Callable[[Request], Queries] | None = None,
+        once: bool = False,
     ) -> None:
         self._store, self._session_id, self._seen_by = store, session_id, seen_by
+        self._once, self._has_begun = once, False
+        self._served, self._reconnects = ServedSessions(), Reconnects()
         self._kept: OrderedDict[Known, Recording] = OrderedDict()
         self._reading: dict[Known, asyncio.Future[Recording]] = {}
         # Those above, and those that somebody still plays.
@@ -71,7 +90,31 @@ class StoredRecordings:
         Raises:
             RefusedError, EventStoreError: there is none for this client.
         """
-        known = await asyncio.to_thread(self._wanted, request)
+        if self._once and self._has_begun:
+            raise NotFoundError(SERVED_ONCE)
+        seen, wish = await asyncio.to_thread(self._asked, request)
+        if wish.session is not None:
+            await asyncio.sleep(self._reconnects.wait(wish.session))
+            return await self._recording(await asyncio.to_thread(_known, seen, wish.session))
+        by = seen.scope, wish
+        known = await self._served.next(by, partial(_next, seen, wish))
+        try:
+            return await self._recording(known)
+        except DatabaseUnavailableError:
+            self._served.give_back(by, known.session_id)
+            raise
+
+    def begins(self) -> bool:
+        """Return True if a client may be played to, which is about to begin."""
+        may = not (self._once and self._has_begun)
+        self._has_begun = True
+        return may
+
+    def ended(self, recording: Recording) -> None:
+        """Note that a replay ended."""
+        self._reconnects.ended(recording.name)
+
+    async def _recording(self, known: Known) -> Recording:
         found = self._alive.get(known)
         if found is None:
             reading = self._reading.get(known)
@@ -106,10 +149,17 @@ class StoredRecordings:
                 if version != known.version:
                     self._kept.pop(known, None)
 
-    def _wanted(self, request: Request) -> Known:
+    def _asked(self, request: Request) -> tuple[Queries, Wish]:
+        """Return what of the store a client sees, and what it asks for; a session that is named
+        is there."""
         seen = self._store if self._seen_by is None else self._seen_by(request)
-        chosen = self._session_id or choose_session(seen, wish_of(request.path))
-        return Known(chosen, seen.version(chosen))
+        if self._session_id is not None:
+            return seen, Wish(self._session_id, None, (), ())
+        wish = wish_of(request.path)
+        if wish.session is not None:
+            check_session_id(wish.session)
+            seen.head(wish.session)
+        return seen, wish
 
     def _read(self, known: Known) -> Recording:
         chosen, (head, _) = known

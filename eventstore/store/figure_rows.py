@@ -51,7 +51,7 @@ def changed_figures(state: SessionState, opened_at: int) -> FigureRows:
         return FigureRows(
             rows["session_figures"][0],
             rows,
-            all=state.seq > 0 and bool(state.responses or state.items),
+            all=state.seq > 0 and bool(state.responses or state.items or state.notes or state.wire),
         )
     if known.row is not None and not (dirty.session or dirty.items or dirty.responses):
         return FigureRows(known.row, {})

@@ -57,8 +57,15 @@ def _at(value: Any) -> Any:
         ) from error
 
 
+def _names(value: Any) -> Any:
+    if value is not None and any("\0" in text for name in value for text in name):
+        raise ValueError("it holds a NUL character")
+    return value
+
+
 Time = Annotated[int | None, BeforeValidator(_at)]
 Conditions = Annotated[tuple[Condition, ...], BeforeValidator(_conditions)]
+Names = Annotated[tuple[tuple[str, str], ...], BeforeValidator(_names)]
 
 
 class Paging(BaseModel):
@@ -136,7 +143,7 @@ class SessionFilter(BasicFilter):
     #: Those that rows of figures are looked at for.
     FIGURES: ClassVar[tuple[str, ...]] = (
         *("tool", "reason", "language", "min_duration", "max_duration", "min_cost"),
-        *("min_latency", "min_turns", "min_interruptions"),
+        *("min_latency", "min_turns", "min_interruptions", "address"),
     )
     status: SessionStatus | None = None
     text: str | None = None
@@ -149,10 +156,13 @@ class SessionFilter(BasicFilter):
     min_latency: Seconds = None
     min_turns: Number = None
     min_interruptions: Number = None
+    #: Names that the session's address has: see realtime/request_target.py.
+    address: Names | None = None
 
     def facets(self) -> list[tuple[str, str]]:
         """Return the facets that sessions must have: name and value."""
-        return _facets(tool=self.tool, reason=self.reason, language=self.language)
+        named = _facets(tool=self.tool, reason=self.reason, language=self.language)
+        return named + list(self.address or ())
 
 
 class ResponseFilter(BasicFilter):

@@ -34,6 +34,7 @@ from websockets.typing import Subprotocol
 from eventstore import EventStore, Frame
 from eventstore.realtime.frames import CLIENT, SERVER
 from eventstore.replay.handshake import refusal
+from eventstore.replay.server import recordings_of
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 pytestmark = on_sqlite
@@ -358,3 +359,47 @@ def test_live_sessions_are_told_to_go_away(store: EventStore) -> None:
             asyncio.run(talk(relayed.url, relayed.drain))
     assert seen == [(1001, "the relay is going away")] * 2
     assert closing(store) == ("recorder", 1001, "the relay is going away")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/metadata/customer=%C3%A9%2F1/v1/realtime?model=gpt-realtime",
+        "/v1/realtime?metadata[customer]=%C3%A9/1?model=gpt-realtime",
+    ],
+)
+def test_what_a_recording_was_tagged_with_finds_it_again(store: EventStore, target: str) -> None:
+    seen: list[str] = []
+    source = voice_call().frames
+
+    def note(connection: ServerConnection, request: Request) -> None:
+        seen.append(request.path)
+
+    async def say(connection: ServerConnection) -> None:
+        await connection.send(source[0].text)
+
+    with (
+        websocket_server(say, process_request=note) as upstream,
+        relaying(store, upstream) as relayed,
+    ):
+        base = relayed.url.removesuffix("/v1")
+        asyncio.run(play_client(base + target, []))
+        relayed.ended()
+    assert seen == ["/v1/realtime?model=gpt-realtime"]
+    (listed,) = store.sessions().data
+    assert listed["eventstore"]["metadata"] == {"customer": "é/1"}
+    with served(recordings_of(store)) as server:
+        came, _, _ = asyncio.run(play_client(server.url.removesuffix("/v1") + target, []))
+        assert came == [source[0].text]
+
+
+def test_a_short_calls_end_is_told_with_its_id(store: EventStore) -> None:
+    async def say(connection: ServerConnection) -> None:
+        await connection.send('{"type": "session.created", "session": {"id": "sess_1"}}')
+
+    with websocket_server(say) as upstream, relaying(store, upstream) as relayed:
+        asyncio.run(play_client(f"{relayed.url}/realtime", []))
+        asyncio.run(play_client(f"{relayed.url}/realtime", []))
+        first, second = relayed.ended(2)
+    assert first.startswith("1: sess_1: ends: ")
+    assert second.startswith("2: sess_") and ": ends: " in second

@@ -246,6 +246,7 @@ def test_metadata(values: list[bytes], query: str, pairs: dict[str, str]) -> Non
         (b'{"a": "\\u0000"}', "", "NUL"),
         (b'{"' + b"k" * 65 + b'": "v"}', "", "65 characters"),
         (b"", "metadata[]=1", "0 characters"),
+        (b"", "x=1?model=m&metadata[]=1", "0 characters"),
         (b"", "metadata[a]=%FF", "no UTF-8"),
     ],
 )
@@ -263,3 +264,24 @@ def test_metadata_beyond_sixteen_pairs_is_left_out() -> None:
     assert metadata.pairs["k19"] == "own"  # whoever runs the relay has said it
     assert "a key is set by the relay" in metadata.refused
     assert "16 pairs" in metadata.refused and "secret" not in metadata.refused
+
+
+def test_metadata_before_the_path_is_taken_off_every_request() -> None:
+    upstream = parse_upstream("wss://h/openai")
+    target = "/metadata/customer=42/v1/realtime?model=m&metadata[a]=1"
+    assert upstream_target(upstream, asked(target)) == "/openai/v1/realtime?model=m"
+    plain = Request("POST", target, "1.1", [(b"host", b"h")])
+    assert upstream_target(upstream, plain) == "/openai/v1/realtime?model=m&metadata[a]=1"
+    assert read_metadata(target, [(NAME, b"customer=1&b=2")], {}) == (
+        {"customer": "42", "b": "2", "a": "1"},
+        "",
+    )
+
+
+def test_bad_metadata_before_the_path_is_taken_off_and_left_out() -> None:
+    target = "/metadata/a=%FF/=1/" + "k" * 65 + "=1/good=1/v1/realtime?metadata[b]=2?model=m"
+    assert upstream_target(parse_upstream("wss://h"), asked(target)) == "/v1/realtime?model=m"
+    metadata = read_metadata(target, [], {})
+    assert metadata.pairs == {"good": "1", "b": "2"}
+    for told in ("the path is no UTF-8", "0 characters", "65 characters"):
+        assert told in metadata.refused

@@ -79,6 +79,8 @@ def test_a_call_is_recorded_until_the_process_is_stopped(
     begins, ends = told
     base = server.url.removesuffix("/v1")
     assert begins == (f"1: begins: {base}/v1/realtime?model=gpt-realtime&api-key=[removed]")
+    (kept,) = store.sessions().data
+    assert ends.startswith(f"1: {kept['eventstore']['session_id']}: ends: ")
     assert f"ends: {len(sent_by(FRAMES, SERVER)) + len(sent_by(FRAMES, CLIENT))} frames" in ends
     assert both_sides(store) == (sent_by(FRAMES, CLIENT), sent_by(FRAMES, SERVER))
     assert notes(store)[0]["metadata"] == {"env": "prod"}

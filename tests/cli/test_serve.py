@@ -60,6 +60,19 @@ def test_the_store_is_served_to_clients_that_name_a_session(store: EventStore) -
 
 
 @on_sqlite
+def test_a_session_is_served_once_and_the_process_ends(store: EventStore) -> None:
+    store.append("sess_1", FRAMES, close=True)
+    url = store.engine.url.render_as_string(hide_password=False)
+    with serving(url, "sess_1", "--serve", "0", "--instant", "--once") as (process, at):
+        came, code, _ = asyncio.run(play_client(at, FRAMES))
+        assert (came, code) == (sent_by(FRAMES, SERVER), 1000)
+        _, told = process.communicate(timeout=30)
+    assert process.returncode == 0
+    count = len(sent_by(FRAMES, SERVER))
+    assert told.splitlines() == ["1: sess_1 begins", f"1: sess_1: {count} frames, to its end"]
+
+
+@on_sqlite
 def test_drift_is_told_in_words(store: EventStore) -> None:
     store.append("sess_1", FRAMES, close=True)
     url = store.engine.url.render_as_string(hide_password=False)
@@ -119,6 +132,8 @@ def test_a_port_that_is_taken_is_one_line(terminal: Terminal, store: EventStore)
         (["--serve", "no.such.host.invalid:0"], 1, "cannot listen on no.such.host.invalid:0"),
         (["--serve", "0", "--json"], 2, "neither --interactive nor --json"),
         (["--fresh"], 2, "go with --serve"),
+        (["sess_1", "--once"], 2, "go with --serve"),
+        (["--serve", "0", "--once"], 2, "--once goes with a SESSION"),
         ([], 2, "name a session"),
     ],
 )

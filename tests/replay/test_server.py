@@ -148,7 +148,7 @@ def test_the_handshake_names_the_session(calls: EventStore, target: str, session
         ("/v1/realtime?session=sess_9", 404, "no session sess_9"),
         ("/v1/realtime?model=gpt-9", 404, "no session is like that"),
         ("/v1/realtime?metadata[customer]=9", 404, "no session is like that"),
-        ("/v1/realtime?metadata[customer]=%00", 400, "metadata filter"),
+        ("/v1/realtime?metadata[customer]=%00", 400, "holds a NUL character"),
         ("/v1/realtime?model=%00", 400, "a NUL character"),
         ("/v1/realtime?session=%00", 400, "no control characters"),
     ],

@@ -87,8 +87,8 @@ def test_a_call_is_recorded_listed_and_replayed_by_one_process(
         assert asyncio.run(play_client(replayed, FRAMES))[0] == sent_by(FRAMES, SERVER)
         exit_code, told = ended(process, number)
     assert exit_code == 0
-    begun, over = told  # the session's id, too, where the recorder has said it by then
-    assert ": begins: " in begun and " ends: " in over
+    begun, over = told
+    assert ": begins: " in begun and f"1: {listed[0]['eventstore']['session_id']}: ends: " in over
     kept = list(store.events(listed[0]["id"]))
     for side in (CLIENT, SERVER):
         assert [event.text for event in kept if event.direction == side] == sent_by(FRAMES, side)
@@ -132,12 +132,12 @@ def test_a_replay_takes_a_key_and_gives_its_tenants_sessions(
         assert status_of(berta, **bearer("k" * 30)) == 401
         assert status_of(berta, **bearer("")) == 401
         assert status_of(berta, **bearer(WRITER)) == 403
-        for send in (bearer, as_page):
+        for send, like in ((bearer, "model=m"), (as_page, "metadata[tenant]=anna")):
             assert status_of(berta, **send(ALL)) == 101
             assert status_of(berta, **send(ANNA)) == 404
             assert status_of(f"{url}/berta_1", **send(ANNA)) == 404
             assert status_of(f"{url}?metadata[tenant]=berta", **send(ANNA)) == 404
-            newest = asyncio.run(first_of(f"{url}?model=m", **send(ANNA)))
+            newest = asyncio.run(first_of(f"{url}?{like}", **send(ANNA)))
             assert newest["session"]["id"] == "sess_anna"
         # What another key has just opened is at hand, and hidden all the same.
         assert status_of(berta, **bearer(ANNA)) == 404

@@ -84,7 +84,7 @@ class RecorderProcess:
         self._urgent = self._closing = self._gone = self._left = False
         self._sessions: dict[int, RemoteSession] = {}
         self._ending: dict[int, RemoteSession] = {}
-        self._unnamed = WeakValueDictionary[int, RemoteSession]()
+        self._begun = WeakValueDictionary[int, RemoteSession]()
         self._tickets: dict[int, Future[None]] = {}
         self._numbers = count(1)
         self._accepted = self._sent = self._missed = 0
@@ -129,7 +129,7 @@ class RecorderProcess:
         begun = (pairs, session_id, dict(notes or {}), now())
         with self._lock:
             session = RemoteSession(self, next(self._numbers), begun)
-            self._sessions[session.number] = self._unnamed[session.number] = session
+            self._sessions[session.number] = self._begun[session.number] = session
             self._put("open", session.number, *begun)
         return session
 
@@ -282,7 +282,7 @@ class RecorderProcess:
         if kind == "log":
             _LOGGER.log(*what)
         elif kind == "named":
-            session = self._unnamed.pop(what[0], None)
+            session = self._begun.get(what[0])
             if session is not None:
                 session.session_id = what[1]
         elif kind == "committed":

@@ -2,7 +2,7 @@
 
 What an address names is an index's (`session_facets`), so that one call is found among millions.
 An encrypted store has no such rows: there the newest sessions are looked through, and no more of
-them than `LOOKED_THROUGH` (docs/adr/0032).
+them than `LOOKED_THROUGH` (docs/adr/0035).
 """
 
 from __future__ import annotations

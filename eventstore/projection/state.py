@@ -16,7 +16,7 @@ from eventstore.projection.timed import Key, Timed, in_order
 from eventstore.realtime.audio import UNTOLD, Rates
 
 #: Raise it when the fold or the views change: sessions projected by an older one are redone.
-PROJECTOR_VERSION = 6
+PROJECTOR_VERSION = 7
 
 MAX_DIAGNOSTICS = 100
 #: How many names of unknown types, and how many pressed keys, a session's notes hold; what comes

@@ -163,7 +163,6 @@ def test_a_name_that_no_longer_holds_goes(store: EventStore) -> None:
     store.append("changed", call_of("changed", "gpt-mini-2025-12-15", url=url).frames[:2])
     # Another process goes on with the session.
     with EventStore(store.engine.url.render_as_string(hide_password=False)) as other:
-        other.append("changed", Call().server("session.updated", session={"model": "m"}).frames)
         update = {"session": {"model": "gpt-mini"}}
         other.append("changed", Call().server("session.updated", **update).frames)
     with read(store.engine) as tx:

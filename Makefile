@@ -20,7 +20,7 @@ test: $(VENV)/.test $(VENV)/.node
 # Clients that people use, unmodified, through the relay, the replay server and cassettes. Their
 # packages are 0.8 GB, and have an environment of their own: none of them decides what ours is.
 clients: $(VENV)/.test $(VENV)/.node $(CLIENTS)/.installed
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup tests/clients
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal tests/clients
 
 check: $(VENV)/.test $(VENV)/.check
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -36,8 +37,13 @@ class Scripted:
 
 
 @contextmanager
-def scripted_server(utterances: Sequence[str] = UTTERANCES) -> Iterator[Scripted]:
-    """Serve a new session to each client, until the block is left."""
+def scripted_server(utterances: Sequence[str] = UTTERANCES, pause: float = 0) -> Iterator[Scripted]:
+    """Serve a new session to each client, until the block is left.
+
+    Args:
+        utterances: what users' turns are written down as.
+        pause: seconds before each answer.
+    """
     state = Scripted()
 
     async def converse(connection: ServerConnection) -> None:
@@ -56,6 +62,8 @@ def scripted_server(utterances: Sequence[str] = UTTERANCES) -> Iterator[Scripted
                 state.faults.append(f"{message[:300]!r}: {error!r}")
                 raise
             for event in events:
+                if pause and event["type"] == "response.created":
+                    await asyncio.sleep(pause)
                 await connection.send(json.dumps(event))
 
     def chosen(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:

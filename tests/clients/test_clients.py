@@ -5,23 +5,25 @@ from __future__ import annotations
 import shutil
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import pytest
 import trustme
-from clients.running import Driver, Item, changes, differences, items_of
+from clients.running import Driver, changes, differences, items_of
 from clients.scripted_server import scripted_server
 from support.relaying import relaying
-from support.replaying import INSTANT, served
+from support.replaying import served
 
 from eventstore import EventStore
 from eventstore.replay.cassette import cassette
-from eventstore.replay.matching import Rule
+from eventstore.replay.connection import Manner
 from eventstore.replay.server import recordings_of
 
-NO_TLS = "no TLS yet"
-TLS = {"tls": True, "replay_lacks": NO_TLS, "cassette_lacks": NO_TLS}
+#: Seconds before an answer, for clients whose own clock counts; others are answered at once.
+PAUSE = 0.3
+TLS = {"tls": True}
 AZURE = {"base": ""}
 DRIVERS = (
     Driver("python/pydantic_ai_realtime.py"),
@@ -44,38 +46,10 @@ DRIVERS = (
 )
 
 
-def each_driver(lacks: str = "") -> pytest.MarkDecorator:
-    """Runs a test once for each; those that lack something are known to fail."""
-    parameters = [
-        pytest.param(driver, id=driver.name, marks=_marks(driver, lacks)) for driver in DRIVERS
-    ]
-    return pytest.mark.parametrize("recorded", parameters, indirect=True)
+each_driver = pytest.mark.parametrize("driver", DRIVERS, ids=lambda driver: driver.name)
 
 
-def _marks(driver: Driver, lacks: str) -> list[pytest.MarkDecorator]:
-    # Its tests share a recording.
-    marks = [pytest.mark.xdist_group(driver.script + driver.case)]
-    reason = getattr(driver, lacks) if lacks else ""
-    return [*marks, pytest.mark.xfail(reason=reason)] if reason else marks
-
-
-@dataclass
-class Recorded:
-    """A client's call, recorded through the relay.
-
-    Attributes:
-        told: the items that the client had in the end.
-        items: those that the store has.
-    """
-
-    driver: Driver
-    store: EventStore
-    told: list[tuple[str, str]]
-    items: list[Item]
-
-
-@dataclass
-class Tls:
+class Tls(NamedTuple):
     """What servers listen with, and the authority that clients are to trust."""
 
     context: ssl.SSLContext
@@ -92,50 +66,46 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
     return Tls(context, ca_file)
 
 
-@pytest.fixture(scope="module")
-def recorded(
-    request: pytest.FixtureRequest,
-    sqlite_template: Path,
-    tls: Tls,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Recorded]:
-    driver: Driver = request.param
-    if driver.missing:
-        pytest.skip(driver.missing)
-    path = tmp_path_factory.mktemp("recorded") / "calls.db"
+@pytest.fixture
+def store(sqlite_template: Path, tmp_path: Path) -> Iterator[EventStore]:
+    path = tmp_path / "calls.db"
     shutil.copyfile(sqlite_template, path)
+    with EventStore(f"sqlite:///{path}") as opened:
+        yield opened
+
+
+@each_driver
+def test_it_is_recorded_by_the_relay_and_served_the_recording(
+    driver: Driver, store: EventStore, tls: Tls
+) -> None:
+    driver.skip_where_it_is_missing()
     listen = tls.context if driver.tls else None
-    with EventStore(f"sqlite:///{path}") as store, scripted_server() as server:
+    with scripted_server(pause=PAUSE if driver.by_clock else 0) as server:
         with relaying(store, server.origin, listen_tls=listen) as relay:
             told = driver.run(relay.port, tls.ca_file)
         assert server.faults == []
-        yield Recorded(driver, store, told, items_of(store))
-
-
-@each_driver()
-def test_it_is_recorded_by_the_relay(recorded: Recorded) -> None:
-    assert differences(recorded.told, recorded.items) == []
-
-
-@each_driver("replay_lacks")
-def test_it_is_served_the_recording(recorded: Recorded, tls: Tls) -> None:
-    with served(recordings_of(recorded.store), INSTANT) as server:
-        told = recorded.driver.run(server.port, tls.ca_file)
+    items = items_of(store)
+    assert differences(told, items) == []
+    manner = Manner(speed=1.0 if driver.by_clock else None)
+    with served(recordings_of(store), manner, tls=listen) as server:
+        again = driver.run(server.port, tls.ca_file)
         assert server.outcome().whole
-    assert differences(told, recorded.items) == []
+    assert differences(again, items) == []
 
 
-@each_driver("cassette_lacks")
-def test_it_runs_in_a_cassette(recorded: Recorded, tls: Tls, tmp_path: Path) -> None:
-    runs = []
-    match: Rule = "type" if recorded.driver.by_clock else "strict"
-    with scripted_server() as server:
-        upstream = f"{server.origin}{recorded.driver.base}"
+@each_driver
+def test_it_runs_in_a_cassette(driver: Driver, store: EventStore, tmp_path: Path) -> None:
+    driver.skip_where_it_is_missing()
+    path, runs = tmp_path / "call.jsonl", []
+    with scripted_server(pause=PAUSE if driver.by_clock else 0) as server:
+        how = {"upstream": f"{server.origin}{driver.base}", "tls": driver.tls}
+        how["pace"] = "recorded" if driver.by_clock else "instant"
         for _ in range(2):
-            with cassette(tmp_path / "call.jsonl", match=match, upstream=upstream) as used:
-                port = int(used.url.rpartition(":")[2].partition("/")[0])
-                runs.append(recorded.driver.run(port, tls.ca_file))
+            with cassette(path, **how) as used:
+                ca_file = Path(used.ca_file) if driver.tls else None
+                runs.append(driver.run(urlsplit(used.endpoint).port, ca_file))
         assert len(server.asked) == 1
     first, second = runs
-    assert changes(recorded.driver, first, second) == []
-    assert differences(second, recorded.items) == []
+    assert changes(driver, first, second) == []
+    store.import_file(path)
+    assert differences(second, items_of(store)) == []

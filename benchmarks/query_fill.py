@@ -11,6 +11,7 @@ from benchmarks import sessions
 from benchmarks.databases import SQLITE, Databases, driver_connection
 from benchmarks.rounds import progress
 from eventstore import EventStore
+from eventstore.projection.figures import step_us
 from eventstore.realtime.values import dumps
 from eventstore.store.index_words import WORDS, vector_of, words_of
 from eventstore.store.tables import metadata
@@ -253,8 +254,8 @@ def _figures(chance: random.Random, session: str, at: int, changed: dict[str, An
     """The row of what a session is sorted by."""
     turns = min(60, 2 + round(chance.expovariate(0.15)))
     slowest, length = chance.lognormvariate(14, 0.4), chance.lognormvariate(18.5, 0.8)
-    length_of_closed = round(length) if changed["closed"] else None
-    return session, at, turns, changed["interruptions"], round(slowest), at, length_of_closed
+    lengths = (round(length), None) if changed["closed"] else (None, step_us(EVERY_US))
+    return session, at, turns, changed["interruptions"], round(slowest), at, *lengths
 
 
 def _row(

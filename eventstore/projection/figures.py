@@ -27,6 +27,8 @@ _SPEAKERS = ("user", "assistant")
 _LONGEST = 512
 # What a language stands before in a code, and its script or region behind.
 _REGION = re.compile("[-_]")
+#: Steps of lengths: 2 ** 20 microseconds apart at least, and told apart by so many binary digits.
+_LEAST_BITS, _STEP_BITS = 20, 6
 
 
 class Facet(NamedTuple):
@@ -131,6 +133,16 @@ def length_us(state: SessionState) -> int | None:
     if state.first_at is None or state.last_at is None:
         return None
     return max(0, state.last_at - state.first_at + state.clock_shift)
+
+
+def step_us(length: int) -> int:
+    """Return the step that a length has reached: the greatest one that is not above it.
+
+    Steps are a second apart at first and a thirty-second part of a length later, so that a session
+    of an hour takes 250 of them.
+    """
+    lower_bits = max(_LEAST_BITS, length.bit_length() - _STEP_BITS)
+    return length >> lower_bits << lower_bits
 
 
 def _is_turn(item: Item) -> bool:

@@ -30,6 +30,7 @@ from eventstore.store.append_to_stream import (
 from eventstore.store.encrypted_rows import encrypted_rows
 from eventstore.store.engine_options import keys_of
 from eventstore.store.erasures import refuse_erased
+from eventstore.store.figure_rows import is_longer
 from eventstore.store.heads import tell_broken_head
 from eventstore.store.load_state import catch_up_state, load_state
 from eventstore.store.put_rows import put_clauses, put_parameters
@@ -247,7 +248,7 @@ def _append_one(
 def _move_with(
     engine: Engine, keys: Row, event: Row, cached: Cached | None, cipher: Cipher | None
 ) -> bool:
-    if cached is None or not cached.state.dirty:
+    if cached is None or not (cached.state.dirty or is_longer(cached.state)):
         with autocommit(engine) as tx:
             return tx.run(APPEND_ONE_LOG if cached is None else APPEND_ONE, (*keys, *event)) == 1
     state, opened_at = cached

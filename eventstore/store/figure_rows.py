@@ -8,7 +8,8 @@ from typing import NamedTuple
 from eventstore.projection.figures import Facet, Figures
 from eventstore.projection.state import SessionState
 from eventstore.store.put_rows import Rows
-from eventstore.store.rows import figures_row
+from eventstore.store import tables
+from eventstore.store.rows import figures_row, reached_us
 from eventstore.store.transaction import Row, Transaction
 
 DELETE_ALL = (
@@ -20,6 +21,8 @@ DELETE_OF_RESPONSE = (
     "DELETE FROM response_facets WHERE session_id = ? AND response_id = ? AND facet = ?"
     " AND value = ?"
 )
+
+_REACHED = list(tables.session_figures.columns.keys()).index("reached_us")
 
 
 class FigureRows(NamedTuple):
@@ -54,7 +57,8 @@ def changed_figures(state: SessionState, opened_at: int) -> FigureRows:
             all=state.seq > 0 and bool(state.responses or state.items or state.notes or state.wire),
         )
     if known.row is not None and not (dirty.session or dirty.items or dirty.responses):
-        return FigureRows(known.row, {})
+        if not is_longer(state):
+            return FigureRows(known.row, {})
     known.see(
         state,
         [state.items[id_] for id_ in dirty.items],
@@ -68,6 +72,16 @@ def changed_figures(state: SessionState, opened_at: int) -> FigureRows:
         known.row = row
         rows["session_figures"] = [row]
     return FigureRows(row, rows, gone)
+
+
+def is_longer(state: SessionState) -> bool:
+    """Return True if an open session has reached another step of lengths than its row says.
+
+    Audio changes nothing else of the row: so it is written some hundred times an hour, and not with
+    each append.
+    """
+    known = state.figures
+    return known is None or known.row is None or known.row[_REACHED] != reached_us(state)
 
 
 def all_figures(state: SessionState, opened_at: int) -> Rows:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Float, Index, String, Table
+from sqlalchemy import BigInteger, Column, Float, Index, String, Table, text
 
 from eventstore.store.columns import VALUE, metadata, session_id
 
@@ -23,11 +23,20 @@ session_figures = Table(
     Column("counts_from", BigInteger),
     # Null while it is open: its stream knows when its last event came.
     Column("duration_us", BigInteger),
+    # While it is open: its length is this much, and less than the next step of `step_us`.
+    Column("reached_us", BigInteger),
     Index("session_figures_at", "at", "session_id"),
     Index("session_figures_turns", "turns", "at", "session_id"),
     Index("session_figures_interruptions", "interruptions", "at", "session_id"),
     Index("session_figures_slowest", "slowest_us", "at", "session_id"),
     Index("session_figures_duration", "duration_us", "at", "session_id"),
+    Index(
+        "session_figures_reached",
+        "reached_us",
+        "session_id",
+        sqlite_where=text("reached_us IS NOT NULL"),
+        postgresql_where=text("reached_us IS NOT NULL"),
+    ),
     sqlite_with_rowid=False,
 )
 

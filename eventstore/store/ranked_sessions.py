@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from eventstore.projection.figures import step_us
 from eventstore.store import search
 from eventstore.store.conditions import (
     Where,
@@ -33,8 +34,10 @@ from eventstore.store.session_conditions import (
 from eventstore.store.session_costs import Costs
 from eventstore.store.transaction import Transaction
 
+# How long a session is that goes on, to the microsecond. Where its events are not projected yet,
+# it is the step that it had reached, since that is what it is found by.
 _OPEN_LENGTH = (
-    "(SELECT CASE WHEN f.counts_from IS NULL OR o.last_at IS NULL THEN -1"
+    "(SELECT CASE WHEN o.projected_seq < o.head_seq OR o.last_at IS NULL THEN f.reached_us"
     " WHEN o.last_at < f.counts_from THEN 0 ELSE o.last_at - f.counts_from END"
     " FROM streams o WHERE o.session_id = f.session_id)"
 )
@@ -69,12 +72,14 @@ class _Arm(NamedTuple):
         source: a FROM clause, with `session_figures f`.
         where: its conditions; parameters of the clause come first.
         value, by: what it is sorted by, and the alias that has time and id of its sessions.
+        steps: an indexed column that rises with the value, which has no index; None for none.
     """
 
     source: str
     where: Where
     value: str
     by: str = "f"
+    steps: str | None = None
 
 
 class _Lead(NamedTuple):
@@ -122,6 +127,8 @@ def ranked_sql(
             add_text(where, tx, terms, few, "f")
         if place is not None:
             where.add(f"({', '.join(names)}) {compare} (?, ?, ?)", *place)
+        if arm.steps is not None:
+            _add_steps(where, tx, source, arm.steps, paging, place)
         order = ", ".join(f"{name} {direction}" for name in dict.fromkeys(names))
         statements.append(
             f"SELECT {names[0]} AS v, {names[1]} AS at, {names[2]} AS session_id"
@@ -156,18 +163,64 @@ def _arms(tx: Transaction, sort: str, lead: _Lead | None, costs: Costs | None) -
                 others.parameters.extend(lead.parameters)
             yield _Arm(f"{found} p {joined(tx, 'p', ('f',))}", others, "p.usd")
         return
-    # An open session's length is not in the index.
-    kinds = (("NULL", _OPEN_LENGTH), ("NOT NULL", "f.duration_us")) if sort == "duration" else ()
-    for null, value in kinds or (("", VALUES[sort]),):
-        where = Where([], [])
-        if lead is None:
-            by_index = _by_index(tx, f"session_figures_{_INDEXES[sort]}")
-            source = f"session_figures f{by_index}"
-        else:
-            source = _led(tx, lead, where, ("f",))
-        if null:
-            where.add(f"f.duration_us IS {null}")
-        yield _Arm(source, where, value)
+    if sort == "duration":
+        yield _arm_of_figures(tx, lead, "f.duration_us", "duration", "f.duration_us")
+        # An open session's length is in no index: its stream knows it, and its row about.
+        yield _arm_of_figures(tx, lead, _OPEN_LENGTH, "reached", "f.reached_us", by_steps=True)
+    else:
+        yield _arm_of_figures(tx, lead, VALUES[sort], _INDEXES[sort])
+
+
+def _arm_of_figures(
+    tx: Transaction,
+    lead: _Lead | None,
+    value: str,
+    index: str,
+    known: str | None = None,
+    by_steps: bool = False,
+) -> _Arm:
+    """Return sessions in the order of an index of `session_figures`, or those that a lead has.
+
+    Args:
+        known: a column that they must have a value of.
+        by_steps: the index is of steps of the value.
+    """
+    where = Where([], [])
+    if lead is None:
+        source = f"session_figures f{_by_index(tx, f'session_figures_{index}')}"
+    else:
+        source = _led(tx, lead, where, ("f",))
+    if known is not None:
+        where.add(f"{known} IS NOT NULL")
+    return _Arm(source, where, value, steps=known if by_steps and lead is None else None)
+
+
+def _add_steps(
+    where: Where,
+    tx: Transaction,
+    source: str,
+    steps: str,
+    paging: SessionPaging,
+    place: tuple[Any, int, str] | None,
+) -> None:
+    """Add the condition that rows are of the steps that a page can have any of.
+
+    All of a step come before all of the next. So the page ends within the step of its last row in
+    the order of steps, and the values of no others need be looked up.
+
+    Args:
+        where: all other conditions on the rows; so those of the page's cursor as well.
+        place: the place of the page's cursor; None where there is none.
+    """
+    direction, beyond, within = ("ASC", ">=", "<=") if paging.ascends else ("DESC", "<=", ">=")
+    if place is not None:
+        where.add(f"{steps} {beyond} ?", step_us(place[0]))
+    last = tx.row(
+        f"SELECT {steps} FROM {source}{where.sql()} ORDER BY {steps} {direction} LIMIT 1 OFFSET ?",
+        [*where.parameters, paging.limit],
+    )
+    if last is not None:
+        where.add(f"{steps} {within} ?", last[0])
 
 
 def _led(tx: Transaction, lead: _Lead, where: Where, names: tuple[str, ...]) -> str:
@@ -252,10 +305,15 @@ def _narrowing_figures(wanted: SessionFilter) -> Iterator[Narrowing]:
     for name, column in _LEAST.items():
         if (value := getattr(wanted, name)) is not None:
             yield f"{figures} x.{column} >= ?", [value]
-    # Of open sessions, no index knows how long they are.
     for value, compare in ((wanted.min_duration, ">= ?"), (wanted.max_duration, "BETWEEN 0 AND ?")):
         if value is not None:
-            yield f"{figures} (x.duration_us {compare} OR x.duration_us IS NULL)", [value]
+            passing = "SELECT session_id FROM session_figures WHERE"
+            # Open sessions that may pass; how long they are to the microsecond is looked up.
+            yield (
+                f"({passing} duration_us {compare}"
+                f" UNION ALL {passing} reached_us {compare}) x",
+                [value, step_us(value)],
+            )
 
 
 def _place(

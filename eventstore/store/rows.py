@@ -7,7 +7,7 @@ from typing import Any
 
 from eventstore.projection import view
 from eventstore.projection.conversation import is_settled
-from eventstore.projection.figures import Figures, length_us
+from eventstore.projection.figures import Figures, length_us, step_us
 from eventstore.projection.latency import answer_us, answered_from
 from eventstore.projection.session_billing import (
     USAGE_OF_SESSION,
@@ -142,6 +142,8 @@ def _microseconds(ms: float | None) -> int:
 
 def figures_row(state: SessionState, figures: Figures, opened_at: int) -> Row:
     """Return the row of `session_figures`."""
+    length = length_us(state)
+    is_going_on = length is not None and not state.closed
     return (
         state.session_id,
         _sort_at(state.first_at, opened_at),
@@ -149,8 +151,15 @@ def figures_row(state: SessionState, figures: Figures, opened_at: int) -> Row:
         len(state.interrupted),
         _known(figures.slowest_us),
         state.first_at - state.clock_shift if state.first_at is not None else None,
-        _known(length_us(state)) if state.closed else None,
+        None if is_going_on else _known(length),
+        reached_us(state),
     )
+
+
+def reached_us(state: SessionState) -> int | None:
+    """Return the step that an open session's length has reached; None where it has none."""
+    length = length_us(state)
+    return None if length is None or state.closed else step_us(length)
 
 
 def metadata_of(state: SessionState, response: Response) -> Pairs:

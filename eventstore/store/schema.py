@@ -11,7 +11,7 @@ from eventstore.store.connections import pooled
 from eventstore.store.driver_errors import translated
 
 #: The migration that this code needs.
-HEAD = "0012"
+HEAD = "0013"
 
 
 def migrations_folder() -> Path:

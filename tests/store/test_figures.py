@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -70,6 +71,8 @@ def full(
     """A store whose sessions have costs, none yet, or some that are of before."""
     if request.param != "led":
         monkeypatch.setattr("eventstore.store.narrowing.PROBE", 3)
+    # Lengths of these calls are then on many steps, and of several calls on one.
+    monkeypatch.setattr("eventstore.projection.figures._LEAST_BITS", 16)
     calls = figure_calls()
     if request.param == "priced before":
         record(store, dict(list(calls.items())[:9]))
@@ -189,6 +192,42 @@ def test_a_page_goes_on_where_the_cursor_is_now(store: EventStore, sort: str) ->
     listed = [id_ for id_ in ids_of_sessions(behind) if id_ != ("late",)]
     assert not set(listed) & set(ids_of_sessions(page))
     assert len(listed) + len(page.data) == len(calls)
+
+
+def test_lengths_of_open_sessions_go_on_with_audio(
+    store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eventstore.projection.figures._LEAST_BITS", 14)
+    calls = {id_: call for id_, (call, _) in figure_calls().items() if call.frames[0].at}
+    for id_, call in calls.items():
+        store.append(id_, call.frames)
+    chance = random.Random(2)
+    for _ in range(60):
+        id_ = chance.choice(list(calls))
+        call = calls[id_].client("input_audio_buffer.append", after=37, audio="AAAA")
+        store.append(id_, call.frames[-1:])
+    listed = store.sessions(limit=100).data
+    lengths = {(one["id"],): one["eventstore"]["duration_ms"] for one in listed}
+    found = walked(store.sessions, ids_of_sessions, "after", sort="duration", limit=3)
+    assert [lengths[key] for key in found] == sorted(lengths.values(), reverse=True)
+    assert all(done.changed == 0 for done in store.rebuild())
+
+
+def test_no_session_is_missed_that_goes_on_before_it_is_projected(
+    store: EventStore, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eventstore.projection.figures._LEAST_BITS", 14)
+    calls = figure_calls()
+    record(store, calls)
+    with EventStore(database_url, projection="deferred") as log:
+        for number, (id_, (call, closes)) in enumerate(calls.items()):
+            call.client("input_audio_buffer.append", after=number * 99 % 1000, audio="AAAA")
+            if not closes:
+                log.append(id_, call.frames[-1:])
+    for order in ORDERS:
+        options = {"sort": "duration", "order": order, "limit": 3}
+        found = walked(store.sessions, ids_of_sessions, "after", **options)
+        assert sorted(found) == sorted((id_,) for id_ in calls)
 
 
 def test_a_cursor_of_another_tenant_is_none(store: EventStore) -> None:

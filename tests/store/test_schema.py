@@ -127,6 +127,21 @@ def test_an_older_schema_is_upgraded_with_what_it_holds(engine: Engine) -> None:
     assert read_model_rows(engine, SESSION) == before
 
 
+def test_open_sessions_get_the_steps_of_their_lengths(engine: Engine) -> None:
+    append(engine, StateCache(), SESSION, SAMPLE_STREAMS[0])
+    append(engine, StateCache(), "untimed", [Frame("server", '{"type": "session.created"}', None)])
+    append(engine, StateCache(), "closed", SAMPLE_STREAMS[0], close=True)
+    ids = (SESSION, "untimed", "closed")
+    before = [read_model_rows(engine, id_) for id_ in ids]
+    config = Config()
+    config.set_main_option("script_location", str(schema.migrations_folder()))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0012")
+    schema.upgrade(engine)
+    assert [read_model_rows(engine, id_) for id_ in ids] == before
+
+
 def test_what_was_indexed_before_is_found_as_before(engine: Engine) -> None:
     append(engine, StateCache(), SESSION, voice_call().frames)
     config = Config()

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 import statistics
 import time
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.databases import Databases
+from benchmarks.databases import Databases, driver_connection
 from benchmarks.filled import filled_stores
 from benchmarks.options import Options
 from benchmarks.report import Report
 from benchmarks.rounds import progress
 from eventstore import EventStore
+from eventstore.projection.figures import step_us
 
 TARGET_MS = 50.0
 ASKED = 40
@@ -47,6 +49,20 @@ SESSIONS: dict[str, dict[str, Any]] = {
         "model": "gpt-4o-realtime-preview", "tool": "cancel_order", "sort": "duration"
     },
 }  # fmt: skip
+#: Those that look at how long a session is, where all sessions go on.
+OF_OPEN = {
+    name: filters
+    for name, filters in SESSIONS.items()
+    if name == "newest first" or "duration" in name
+}
+CLOSED = "SELECT session_id, duration_us FROM session_figures WHERE duration_us IS NOT NULL"
+OPEN_ALL = (
+    "UPDATE streams SET closed_at = NULL, last_at = (SELECT f.counts_from + f.duration_us"
+    " FROM session_figures f WHERE f.session_id = streams.session_id AND f.duration_us IS NOT NULL)"
+    " WHERE closed_at IS NOT NULL",
+    "UPDATE sessions SET closed = 0 WHERE closed = 1",
+    "UPDATE session_figures SET duration_us = NULL WHERE duration_us IS NOT NULL",
+)
 #: As the keywords of `EventStore.responses`.
 RESPONSES: dict[str, dict[str, Any]] = {
     "newest first": {},
@@ -66,12 +82,32 @@ def run(databases: Databases, options: Options) -> Report:
     """Measure on each database."""
     report = Report("lists", "lists: pages of 20 by figures, and as many times the plain list")
     size = max(2000, options.events(1_000_000))
-    for store, _, what, _ in filled_stores(databases, options, report, size):
+    for store, url, what, _ in filled_stores(databases, options, report, size):
         _price(store, report, what)
         asked = options.rounds(ASKED)
         _measure(report, f"{what}: sessions", store.sessions, SESSIONS, asked)
         _measure(report, f"{what}: responses", store.responses, RESPONSES, asked)
+        with driver_connection(url) as connection:
+            open_all(connection)
+        _measure(report, f"{what}: sessions, all open", store.sessions, OF_OPEN, asked)
     return report
+
+
+def open_all(connection: Any) -> None:
+    """Make all sessions open ones, as long as they are, and analyse."""
+    sqlite = isinstance(connection, sqlite3.Connection)
+    if sqlite:
+        connection.execute("BEGIN IMMEDIATE")
+    rows = connection.execute(CLOSED).fetchall()
+    cursor, mark = connection.cursor(), "?" if sqlite else "%s"
+    reached = f"UPDATE session_figures SET reached_us = {mark} WHERE session_id = {mark}"
+    cursor.executemany(reached, [(step_us(length), id_) for id_, length in rows])
+    for statement in OPEN_ALL:
+        cursor.execute(statement)
+    connection.commit()
+    if not sqlite:
+        connection.autocommit = True
+    connection.execute("ANALYZE" if sqlite else "VACUUM ANALYZE session_figures, streams, sessions")
 
 
 def _price(store: EventStore, report: Report, what: str) -> None:

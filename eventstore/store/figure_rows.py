@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from eventstore.projection.figures import Facet, Figures
 from eventstore.projection.state import SessionState
-from eventstore.store.put_rows import Rows
 from eventstore.store import tables
+from eventstore.store.put_rows import Rows
 from eventstore.store.rows import figures_row, reached_us
 from eventstore.store.transaction import Row, Transaction
 
@@ -56,9 +56,9 @@ def changed_figures(state: SessionState, opened_at: int) -> FigureRows:
             rows,
             all=state.seq > 0 and bool(state.responses or state.items or state.notes or state.wire),
         )
-    if known.row is not None and not (dirty.session or dirty.items or dirty.responses):
-        if not is_longer(state):
-            return FigureRows(known.row, {})
+    is_touched = dirty.session or dirty.items or dirty.responses or is_longer(state)
+    if known.row is not None and not is_touched:
+        return FigureRows(known.row, {})
     known.see(
         state,
         [state.items[id_] for id_ in dirty.items],

@@ -310,8 +310,7 @@ def _narrowing_figures(wanted: SessionFilter) -> Iterator[Narrowing]:
             passing = "SELECT session_id FROM session_figures WHERE"
             # Open sessions that may pass; how long they are to the microsecond is looked up.
             yield (
-                f"({passing} duration_us {compare}"
-                f" UNION ALL {passing} reached_us {compare}) x",
+                f"({passing} duration_us {compare} UNION ALL {passing} reached_us {compare}) x",
                 [value, step_us(value)],
             )
 

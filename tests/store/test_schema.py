@@ -128,9 +128,9 @@ def test_an_older_schema_is_upgraded_with_what_it_holds(engine: Engine) -> None:
 
 
 def test_open_sessions_get_the_steps_of_their_lengths(engine: Engine) -> None:
-    append(engine, StateCache(), SESSION, SAMPLE_STREAMS[0])
+    append(engine, StateCache(), SESSION, voice_call().frames[:40])
     append(engine, StateCache(), "untimed", [Frame("server", '{"type": "session.created"}', None)])
-    append(engine, StateCache(), "closed", SAMPLE_STREAMS[0], close=True)
+    append(engine, StateCache(), "closed", voice_call().frames, close=True)
     ids = (SESSION, "untimed", "closed")
     before = [read_model_rows(engine, id_) for id_ in ids]
     config = Config()

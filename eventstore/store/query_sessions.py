@@ -24,7 +24,7 @@ from eventstore.store.moments import seq_after
 from eventstore.store.page_bytes import fitting, light
 from eventstore.store.query_responses import Page
 from eventstore.store.session_conditions import no_session
-from eventstore.store.session_costs import Costs, costs_at_hand
+from eventstore.store.session_costs import Costs, answer_with_costs, costs_at_hand
 from eventstore.store.session_pages import session_rows
 from eventstore.store.session_summaries import add_summaries
 from eventstore.store.transaction import Row, Transaction, read
@@ -61,20 +61,25 @@ def query_sessions(
 
     Raises:
         NotFoundError: `after` names no session.
-        InvalidInputError: the text to search names no word.
+        InvalidInputError: the text to search names no word; or costs are asked for, and too many
+            sessions have none.
     """
-    with read(engine) as tx:
-        columns = light(tx, ["s.wire", "s.notes"]) + _COLUMNS
-        costs = costs_for(tx, engine, wanted, paging)
-        rows = session_rows(tx, wanted, paging, live, columns, costs)
-        page, more = fitting(paging, rows, lambda row: int(row[2]))
-        data = [_resource(tx, row) for row in page]
-        if live:
-            add_activities(tx, data)
-        if summary:
-            add_summaries(tx, data, prices_of(engine))
-    first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
-    return Page(data, first, last, more)
+
+    def ask() -> Page:
+        with read(engine) as tx:
+            columns = light(tx, ["s.wire", "s.notes"]) + _COLUMNS
+            costs = costs_for(tx, engine, wanted, paging)
+            rows = session_rows(tx, wanted, paging, live, columns, costs)
+            page, more = fitting(paging, rows, lambda row: int(row[2]))
+            data = [_resource(tx, row) for row in page]
+            if live:
+                add_activities(tx, data)
+            if summary:
+                add_summaries(tx, data, prices_of(engine))
+        first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
+        return Page(data, first, last, more)
+
+    return answer_with_costs(engine, ask)
 
 
 def session_ids(engine: Engine, wanted: SessionFilter) -> Iterator[str]:
@@ -84,10 +89,14 @@ def session_ids(engine: Engine, wanted: SessionFilter) -> Iterator[str]:
         InvalidInputError: the text to search names no word.
     """
     paging = SessionPaging(limit=MAX_LIMIT, order="asc")
-    while True:
+
+    def ask() -> list[str]:
         with read(engine) as tx:
             costs = costs_for(tx, engine, wanted, paging)
-            found = [row[-1] for row in session_rows(tx, wanted, paging, costs=costs)]
+            return [row[-1] for row in session_rows(tx, wanted, paging, costs=costs)]
+
+    while True:
+        found = answer_with_costs(engine, ask)
         yield from found[: paging.limit]
         if len(found) <= paging.limit:
             return
@@ -100,7 +109,7 @@ def costs_for(
     """Return what sessions cost, if they are chosen or sorted by it.
 
     Raises:
-        InvalidInputError: many sessions have no cost by the engine's prices yet.
+        UnpricedError: many sessions have no cost by the engine's prices yet.
     """
     if wanted.min_cost is None and paging.sort != "cost":
         return None

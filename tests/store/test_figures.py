@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -261,24 +262,51 @@ def test_too_many_without_a_cost_are_told(
     store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("eventstore.store.session_costs.MOST_PENDING", 5)
+    monkeypatch.setattr("eventstore.store.session_costs.PATIENCE", -1)
+    monkeypatch.setattr("eventstore.store.session_costs._BATCH", 1)
     record(store, figure_calls())
     for asked in ({"sort": "cost"}, {"min_cost": 0.01}):
-        with pytest.raises(InvalidInputError, match="run: eventstore project"):
+        with pytest.raises(InvalidInputError, match="run once: eventstore project"):
             store.sessions(**asked)
     assert store.sessions(sort="turns").data
     list(store.price_sessions())
     assert store.sessions(sort="cost").data
 
 
+def test_new_sessions_are_priced_by_who_asks_first(
+    store: EventStore, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eventstore.store.session_costs.MOST_PENDING", 5)
+    monkeypatch.setattr("eventstore.store.session_costs._BATCH", 3)
+    calls = figure_calls()
+    record(store, calls)
+    known = known_sessions(store, calls)
+    found = walked(store.sessions, ids_of_sessions, "after", sort="cost", limit=9)
+    assert found == [one.key for one in in_order(known, "cost", "desc")]
+    assert list(store.price_sessions()) == []
+    dear = [one.key[0] for one in known if one.holds({"min_cost": 0.001})]
+    assert sorted(store.session_ids(min_cost=0.001)) == sorted(dear)
+    # By other prices they are not new: what others ask by stays.
+    refused = pytest.raises(InvalidInputError, match="run once: eventstore project")
+    with EventStore(database_url, prices=own_prices(tmp_path)) as own, refused:
+        own.sessions(sort="cost")
+    assert list(store.price_sessions()) == []
+
+
+def own_prices(folder: Path) -> Path:
+    """A file of other prices than those that are published."""
+    prices = folder / "prices.toml"
+    prices.write_text('[[price]]\nmodel = "unheard-of"\ninput_text = 9\noutput_text = 9\n')
+    return prices
+
+
 def test_costs_of_other_prices_are_never_taken(
-    store: EventStore, database_url: str, tmp_path: Any
+    store: EventStore, database_url: str, tmp_path: Path
 ) -> None:
     calls = figure_calls()
     record(store, calls)
     list(store.price_sessions())
-    prices = tmp_path / "prices.toml"
-    prices.write_text('[[price]]\nmodel = "unheard-of"\ninput_text = 9\noutput_text = 9\n')
-    with EventStore(database_url, prices=prices) as own:
+    with EventStore(database_url, prices=own_prices(tmp_path)) as own:
         known = known_sessions(own, calls)
         for wanted in ("desc", "asc"):
             found = walked(

@@ -13,7 +13,7 @@ from eventstore.store.transaction import Row, Transaction
 
 #: How many rows of a metadata index are worth counting to choose where to start.
 PROBE = 1000
-_LISTED = 200_000
+_LISTED = 20_000
 
 
 class Where(NamedTuple):
@@ -202,7 +202,7 @@ def few_that_say(tx: Transaction, terms: list[Term], names: tuple[str, ...]) -> 
 
 
 def lists_at_once(tx: Transaction, terms: list[Term]) -> bool:
-    """Whether all that say the terms are listed sooner than a hundred are looked up one by one."""
+    """Whether all that say the terms are listed sooner than a thousand are looked at one by one."""
     return not tx.postgresql and probe(tx, *search.matches(terms), _LISTED) < _LISTED
 
 

@@ -71,16 +71,17 @@ def response_says(
     """A condition on a response `r`: one of its items says the terms.
 
     Args:
-        at_once: on SQLite, find all that say them first; else each item is looked up in its turn.
+        at_once: on SQLite, find all that say them first; else each item is looked at in its turn.
     """
     of_response = "i.session_id = r.session_id AND i.response_id = r.response_id"
     if postgresql:
         return _one_says(of_response, terms)
+    says, values = _row_says(terms, at_once)
     sql = (
         "EXISTS (SELECT 1 FROM items i CROSS JOIN said_rows w ON w.session_id = i.session_id"
-        f" AND w.item_id = i.item_id WHERE {of_response} AND {_MATCHES[at_once]})"
+        f" AND w.item_id = i.item_id WHERE {of_response} AND {says})"
     )
-    return sql, [_fts_query(terms)]
+    return sql, values
 
 
 def session_says(
@@ -94,16 +95,23 @@ def session_says(
     """
     if postgresql:
         return _one_says(f"i.session_id = {alias}.session_id", terms)
+    says, values = _row_says(terms, at_once)
     of_session = f"said_rows w WHERE w.session_id = {alias}.session_id"
-    return f"EXISTS (SELECT 1 FROM {of_session} AND {_MATCHES[at_once]})", [_fts_query(terms)]
+    return f"EXISTS (SELECT 1 FROM {of_session} AND {says})", values
 
 
-# A row `w` of `said_rows` says it: looked up by itself, or among all that do.
-# The plus keeps SQLite from going through all that do for each session.
-_MATCHES = (
-    "EXISTS (SELECT 1 FROM said f WHERE f.rowid = w.docid AND f.said MATCH ?)",
-    "+w.docid IN (SELECT f.rowid FROM said f WHERE f.said MATCH ?)",
-)
+def _row_says(terms: list[Term], at_once: bool) -> tuple[str, list[str]]:
+    """SQLite: a condition on a row `w` of `said_rows`, and its parameters.
+
+    One row is looked at by its tokens, which are stored with spaces between them. The index would
+    put together all rows that have a prefix again for each row: a second for one letter.
+    """
+    if at_once:
+        # The plus keeps SQLite from going through all that do for each session.
+        return "+w.docid IN (SELECT f.rowid FROM said f WHERE f.said MATCH ?)", [_fts_query(terms)]
+    found = " AND ".join(["INSTR(' ' || f.text || ' ', ?)"] * len(terms))
+    texts = [f" {' '.join(term.tokens)}{'' if term.prefix else ' '}" for term in terms]
+    return f"EXISTS (SELECT 1 FROM said f WHERE f.rowid = w.docid AND {found})", texts
 
 
 # The type of the parameter is named, so that PostgreSQL reads it as it is.

@@ -32,6 +32,8 @@ CHUNK = 20_000
 STATUSES = (("completed", 92), ("cancelled", 5), ("failed", 2), ("incomplete", 1))
 MODELS = (("gpt-realtime", 70), ("gpt-realtime-mini", 25), ("gpt-4o-realtime-preview", 5))
 CALLED = (("lookup_order", 30), ("cancel_order", 3), ("transfer", 0.05))
+#: How usage is told, as `Reported` has it: with audio, of text alone, not told apart, large.
+REPORTED = (65, 65, 65, 65, 65, 65, 1, 1, 67, 81)
 LANGUAGES = (("en", 80), ("de", 15), ("pt", 4.9), ("is", 0.1))
 SYLLABLES = [a + b for a in "bdfgklmnprstvz" for b in ("a", "e", "i", "o", "u")]
 KANJI = [chr(0x4E00 + number * 7) for number in range(400)]
@@ -171,7 +173,8 @@ def _rows(
                                 if chance.random() * 100 < share],
             "items": [_row(template, "items", replaced, session_id=session, item_id=item,
                            response_id=response, said=said, at=at)],
-            "usage": [_row(template, "usage", replaced, **same, usage_id=f"response/{response}")],
+            "usage": [_row(template, "usage", replaced, **same, usage_id=f"response/{response}",
+                           reported=REPORTED[number % len(REPORTED)])],
             "response_metadata": [
                 (session, response, key, value, 1, at)
                 for key, value in (

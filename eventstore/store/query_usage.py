@@ -40,12 +40,18 @@ from eventstore.times import DAY, date_of
 # Tokens and seconds have prices of their own, and are not summed into one.
 IN_SECONDS = "CASE WHEN u.total_tokens = 0 AND u.audio_ms > 0 THEN 1 ELSE 0 END"
 _SUMS = ", ".join(f"SUM(u.{name})" for name in Tokens._fields)
-_ROW = f"u.model, u.kind, u.reported, u.at, {IN_SECONDS} AS unit, 1 AS number, " + ", ".join(
-    f"u.{name}" for name in Tokens._fields
+_ROW = (
+    f"u.model, u.kind, u.reported, u.at AS since, u.at, {IN_SECONDS} AS unit, 1 AS number, "
+    + ", ".join(f"u.{name}" for name in Tokens._fields)
 )
 _DAYS_SUM = (
-    "s.model, s.kind, s.reported, s.max_at AS at, s.in_seconds AS unit, s.number AS number, "
+    f"s.model, s.kind, s.reported, s.day * {DAY} AS since, s.max_at AS at,"
+    " s.in_seconds AS unit, s.number AS number, "
     + ", ".join(f"s.{name}" for name in Tokens._fields)
+)
+SPANS_OF_DAYS = (
+    f"SELECT model, MIN(day) * {DAY}, MAX(max_at) FROM usage_days WHERE day >= ? AND day <= ?"
+    " GROUP BY model"
 )
 VALUE_DAYS = "SELECT day, names, numbers FROM value_days WHERE key = ? AND day >= ? AND day <= ?"
 
@@ -77,12 +83,10 @@ class Billed(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A part of an answer: what to select its rows by, and what to select their models by."""
+    """A part of an answer: what to select its rows by."""
 
     sql: str
     parameters: list[Any]
-    models: str
-    models_parameters: list[Any]
 
 
 class ByValue(NamedTuple):
@@ -153,29 +157,23 @@ def _parts(
 
 def _of_rows(source: Source, by: str | None) -> Part:
     group, values = group_of(by)
-    found, parameters = f"{source.sql}{source.where.sql()}", source.where.parameters
+    found = f"{source.sql}{source.where.sql()}"
     return Part(
-        f"SELECT {group} AS grouped, {_ROW} FROM {found}",
-        [*values, *parameters],
-        f"SELECT u.model FROM {found}",
-        parameters,
+        f"SELECT {group} AS grouped, {_ROW} FROM {found}", [*values, *source.where.parameters]
     )
 
 
 def _of_sums(days: tuple[int, int], by: str | None, key: str | None, model: str | None) -> Part:
     """The sums of days; by a key of metadata, of those days on which nothing has the key."""
     found, parameters = of_days("usage_days", days, model)
-    models = f"SELECT s.model FROM {found}"
     group = {None: "NULL", "model": "s.model"}.get(by, "s.day")
     if key is None:
-        return Part(
-            f"SELECT {group} AS grouped, {_DAYS_SUM} FROM {found}", parameters, models, parameters
-        )
+        return Part(f"SELECT {group} AS grouped, {_DAYS_SUM} FROM {found}", parameters)
     without = (
         f"SELECT NULL AS grouped, {_DAYS_SUM} FROM {found} AND NOT EXISTS"
         " (SELECT 1 FROM value_days k WHERE k.key = ? AND k.day = s.day)"
     )
-    return Part(without, [*parameters, key], models, parameters)
+    return Part(without, [*parameters, key])
 
 
 def _sums(
@@ -183,28 +181,66 @@ def _sums(
 ) -> list[Billed]:
     if not parts:
         return []
-    models = tx.rows(
-        " UNION ".join(part.models for part in parts),
-        [p for part in parts for p in part.models_parameters],
-    )
-    boundaries = prices.boundaries(row[0] for row in models if row[0] is not None)
-    period = _period(len(boundaries))
+    # Prices of what was used seldom change while it is used: that is seen by the sums themselves.
+    rows = _grouped(tx, parts, [])
+    spans = [(row[1], *row[_NAMES : _NAMES + 2]) for row in rows]
+    for some in by_value:
+        spans += tx.rows(SPANS_OF_DAYS, some.days)
+    boundaries = _boundaries(prices, spans)
+    if boundaries:
+        rows = _grouped(tx, parts, boundaries)
     merged: dict[Row, list[int]] = {}
-    # Each part is grouped by itself: a union of rows would be written down first.
-    for part in parts:
-        rows = tx.rows(
-            f"SELECT u.grouped, u.model, u.kind, u.reported, {period}, u.unit, MAX(u.at),"
-            f" SUM(u.number), {_SUMS} FROM ({part.sql}) u GROUP BY 1, 2, 3, 4, 5, 6"
-            f" LIMIT {answer_lines.MOST + 1}",
-            [*boundaries, *part.parameters],
-        )
-        answer_lines.check(rows, answer_lines.MOST)
-        for row in rows:
-            _merge(merged, row[:_NAMES], list(map(int, row[_NAMES:])))
+    for row in rows:
+        _merge(merged, row[:_NAMES], list(map(int, row[_NAMES + 1 :])))
     for some in by_value:
         for row in _of_values(tx, some, boundaries):
             _merge(merged, row[:_NAMES], list(row[_NAMES:]))
     return [_billed(prices, name, *sums) for name, sums in merged.items()]
+
+
+def _grouped(tx: Transaction, parts: list[Part], boundaries: list[int]) -> list[Row]:
+    """Return sums by group, model, kind, reported, period of prices and unit.
+
+    Each part is grouped by itself: a union of rows would be written down first.
+
+    Args:
+        boundaries: when prices change. PostgreSQL cannot tell how few periods there are, and sorts
+            all rows in place of hashing them where there is any boundary.
+
+    Returns:
+        What names each sum, its first and last time, how many, and tokens.
+    """
+    period, found = _period(len(boundaries)), []
+    for part in parts:
+        rows = tx.rows(
+            f"SELECT u.grouped, u.model, u.kind, u.reported, {period}, u.unit, MIN(u.since),"
+            f" MAX(u.at), SUM(u.number), {_SUMS} FROM ({part.sql}) u GROUP BY 1, 2, 3, 4, 5, 6"
+            f" LIMIT {answer_lines.MOST + 1}",
+            [*boundaries, *part.parameters],
+        )
+        answer_lines.check(rows, answer_lines.MOST)
+        found += rows
+    return found
+
+
+def _boundaries(prices: Prices, spans: Iterable[Row]) -> list[int]:
+    """Return when prices of models change within the time in which they are used.
+
+    Args:
+        spans: models, each with the first and the last time of its usage.
+    """
+    used: dict[str, tuple[int, int]] = {}
+    for model, since, at in spans:
+        if model is not None:
+            first, last = used.get(model, (since, at))
+            used[model] = min(first, since), max(last, at)
+    changes = {
+        moment
+        for model, (first, last) in used.items()
+        for moment in prices.boundaries([model])
+        if first < moment <= last
+    }
+    return sorted(changes)
 
 
 def _period(boundaries: int) -> str:

@@ -24,12 +24,13 @@ from store.test_query_calls import (
     transcriber_of,
 )
 from store.test_query_responses import filters
-from support.calls import beta_tool_call, cut_off_call, voice_call
+from support.calls import USAGE, beta_tool_call, cut_off_call, voice_call
 from support.events import START, Call
 from support.examples import examples
 from support.recordings import each_recording
 
 from eventstore import EventStore, InvalidInputError
+from eventstore.store.transaction import Transaction
 
 __all__ = ["database_url", "shared_postgres_url", "store"]
 
@@ -252,6 +253,25 @@ def _own_hold(entry: Billed, own: dict[str, Any]) -> bool:
         and own.get("model", entry.model) == entry.model
         and round(since * 10**6) <= entry.at < round(until * 10**6)
     )
+
+
+def test_an_answer_reads_few_rows_however_much_was_billed(
+    store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = Call()
+    for number in range(30):
+        call.created(f"resp_{number}").done(f"resp_{number}", usage=USAGE)
+    store.append("sess_many", call.frames)
+    read, plain = list[int](), Transaction.rows
+
+    def rows(tx: Transaction, *asked: Any) -> Any:
+        found = plain(tx, *asked)
+        read.append(len(found))
+        return found
+
+    monkeypatch.setattr(Transaction, "rows", rows)
+    assert store.usage()["total"]["responses"] == 30
+    assert sum(read) < 5
 
 
 def test_time_is_when_a_response_was_done(store: EventStore) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from collections.abc import Mapping
+from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from eventstore.errors import InvalidInputError
 
@@ -17,6 +18,10 @@ HARMLESS = frozenset(
         *("project-id", "project_id"),
     }
 )
+#: Endings of Azure's hosts.
+_AZURE = (".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com")
+_OPENAI_HOST = "api.openai.com"
+_MOST_PARAMETERS = 100
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 
 
@@ -29,10 +34,11 @@ def public_url(url: str) -> str:
 
 
 def call_url(upstream: str, call_id: str) -> str:
-    """Where a call is joined.
+    """Return the address where a call is joined.
 
     Args:
-        upstream: what stands for `wss://api.openai.com/v1`.
+        upstream: what stands for `wss://api.openai.com/v1`. Where it has no path, the provider's
+            usual one is taken: `/v1`, and for Azure `/openai/v1`.
         call_id: the call's, `rtc_…`.
 
     Raises:
@@ -50,5 +56,64 @@ def call_url(upstream: str, call_id: str) -> str:
         told = repr(upstream) if "@" not in upstream and "?" not in upstream else "that was given"
         raise InvalidInputError(f"upstream {told}: use an address like wss://api.openai.com/v1")
     query = "&".join(filter(None, (parts.query, f"call_id={quote(call_id, safe='')}")))
-    path = f"{parts.path.rstrip('/')}/realtime"
+    path = f"{_root(parts.path, is_azure(parts.hostname))}/realtime"
     return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, path, query, ""))
+
+
+def _root(path: str, azure: bool) -> str:
+    """Return the path that stands before `/realtime`, also where the path given ends with that."""
+    path = path.rstrip("/").removesuffix("/realtime")
+    if not path:
+        return "/openai/v1" if azure else "/v1"
+    return "/openai/v1" if azure and path == "/openai" else path
+
+
+def call_at(address: str) -> tuple[str, str] | None:
+    """Return the upstream and the call that a whole address names; None where it is none.
+
+    Such an address is `wss://NAME.openai.azure.com/openai/v1/realtime?call_id=rtc_123`.
+    """
+    try:
+        parts = urlsplit(address)
+        named = parse_qs(parts.query, max_num_fields=_MOST_PARAMETERS).get("call_id", [])
+    except ValueError:
+        return None
+    if parts.scheme not in _SCHEMES or len(named) != 1:
+        return None
+    pieces = parts.query.split("&")
+    query = "&".join(piece for piece in pieces if not piece.startswith("call_id="))
+    return urlunsplit(parts._replace(query=query, fragment="")), named[0]
+
+
+def is_azure(host: str | None) -> bool:
+    """Return True if a host is one of Azure's, which take a key in the header `api-key`."""
+    return (host or "").lower().endswith(_AZURE)
+
+
+def key_header(host: str | None, key: str) -> dict[str, str]:
+    """Return the header in which a host takes a key."""
+    return {"api-key": key} if is_azure(host) else {"Authorization": f"Bearer {key}"}
+
+
+def key_for(host: str | None, environment: Mapping[str, str]) -> str | None:
+    """Return the key that the environment has for a host that was named; None for no key.
+
+    Args:
+        host: of the upstream.
+        environment: with AZURE_OPENAI_API_KEY for Azure's hosts, and OPENAI_API_KEY.
+    """
+    own = environment.get("AZURE_OPENAI_API_KEY") if is_azure(host) else None
+    return own or environment.get("OPENAI_API_KEY") or None
+
+
+def providers_key(host: str, environment: Mapping[str, str]) -> str | None:
+    """Return the key that the environment has for the provider whose host this is, or None.
+
+    No other host gets it: whoever may ask a relay chooses when it is sent.
+    """
+    if is_azure(host):
+        return environment.get("AZURE_OPENAI_API_KEY") or None
+    host = host.lower()
+    if host == _OPENAI_HOST or host.endswith(f".{_OPENAI_HOST}"):
+        return environment.get("OPENAI_API_KEY") or None
+    return None

@@ -24,8 +24,13 @@ class RemoteSession:
         self.session_id: str | None = None
         self.missed: dict[str, int] = {}
 
-    def record(self, direction: str, text: str | bytes, at: int) -> None:
-        """Hand over a frame: `client` or `server`, its text, and when it came (microseconds)."""
+    def record(self, direction: str, text: str | bytes, at: int | None = None) -> None:
+        """Hand over a frame, as `SessionRecorder.record` does."""
+        if at is None:
+            at = self.clock.now()
+            jump = self.clock.jumped(at)
+            if jump is not None:
+                self.clock_jumped(jump, at)
         self._recorder.hand_over(self, direction, text, at)
 
     def record_pieces(self, direction: str, pieces: list[str] | list[bytes], at: int) -> None:

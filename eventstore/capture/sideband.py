@@ -5,22 +5,39 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import ssl
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidStatus,
+    InvalidURI,
+    WebSocketException,
+)
 
-from eventstore.capture.addresses import OPENAI, call_url, public_url
+from eventstore.capture.addresses import (
+    OPENAI,
+    call_url,
+    is_azure,
+    key_for,
+    key_header,
+    public_url,
+)
 from eventstore.capture.frame_scanner import MESSAGE_LIMIT
 from eventstore.capture.recorder import Recorder
+from eventstore.capture.recorder_process import RecorderProcess
+from eventstore.capture.remote_session import RemoteSession
 from eventstore.capture.session_recorder import SessionRecorder
 from eventstore.capture.wire import Ending, ending
 from eventstore.errors import EventStoreError, InvalidInputError
 from eventstore.realtime.frames import SERVER
-from eventstore.realtime.values import mapping, text
+from eventstore.realtime.values import METADATA_PAIRS, METADATA_VALUE, mapping, text
+from eventstore.store.metadata import check_metadata
 
 #: What no sideband can see, as its sessions' logs say.
 UNSEEN = (
@@ -35,6 +52,22 @@ _PAUSES = (0.5, 1.0, 2.0, 4.0)
 #: Seconds for the server to answer when the call is left.
 _CLOSE_TIMEOUT = 2.0
 _LEFT = Ending("recorder", 1000, "")
+#: Seconds between two attempts to join a call that is not there yet: the first, and at most.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 2.0
+#: Refusals that do not change by waiting.
+_FINAL = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.GONE})
+#: Seconds until another look whether the recorder has room, and for the database at a call's end.
+_REST, _PATIENCE = 0.005, 2.0
+#: Characters that are told of why a server refuses a call.
+_SAID = 300
+
+
+#: The key of metadata that a joined call is found by, as `?call_id=` of the replay server does.
+CALL_ID = "call_id"
+
+AnyRecorder = Recorder | RecorderProcess
+AnySession = SessionRecorder | RemoteSession
+OnJoin = Callable[[AnySession], None]
 
 
 class JoinedCall(NamedTuple):
@@ -45,19 +78,34 @@ class JoinedCall(NamedTuple):
         ending: how the connection ended.
     """
 
-    session: SessionRecorder
+    session: AnySession
     ending: Ending
 
 
+class Address(NamedTuple):
+    """Where and how a call is joined.
+
+    Attributes:
+        url: of the websocket.
+        headers: of its handshake, the key among them.
+        tls: whom to trust; None for whom the system trusts.
+    """
+
+    url: str
+    headers: Mapping[str, str]
+    tls: ssl.SSLContext | None = None
+
+
 async def record_call(
-    recorder: Recorder,
+    recorder: AnyRecorder,
     call_id: str,
     *,
     upstream: str = OPENAI,
     api_key: str | None = None,
     headers: Mapping[str, str] | None = None,
     metadata: Mapping[str, str] | None = None,
-    on_join: Callable[[SessionRecorder], None] | None = None,
+    on_join: OnJoin | None = None,
+    wait: float = 0.0,
 ) -> JoinedCall:
     """Join a call and record each event of the server until it ends; nothing is sent.
 
@@ -67,33 +115,79 @@ async def record_call(
     Args:
         call_id: the call's, `rtc_…`.
         upstream: what stands for `wss://api.openai.com/v1`.
-        api_key: by default from OPENAI_API_KEY.
+        api_key: by default from OPENAI_API_KEY; for Azure from AZURE_OPENAI_API_KEY, if it is set.
         headers: more headers of the handshake. With Authorization or api-key, no key is needed.
-        metadata: pairs to set on the session.
+        metadata: pairs to set on the session, beside its `call_id`.
         on_join: told once the call is joined.
+        wait: seconds to try again in while the server does not know the call: a SIP call, say,
+            that nobody has accepted yet.
 
     Raises:
-        InvalidInputError: no key, or an upstream that is no address.
+        InvalidInputError: no key, an upstream that is no address, or metadata beyond OpenAI's
+            limits.
         EventStoreError: the call cannot be joined.
     """
-    url, sent = call_url(upstream, call_id), _headers(api_key, headers or {})
+    address = call_address(upstream, call_id, api_key, headers)
+    return await record_at(
+        recorder, call_id, address, metadata=metadata, on_join=on_join, wait=wait
+    )
+
+
+def call_address(
+    upstream: str,
+    call_id: str,
+    api_key: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Address:
+    """Return where a call is joined. Args and Raises: as for `record_call`."""
+    url, headers = call_url(upstream, call_id), headers or {}
+    if {name.lower() for name in headers} & {"authorization", "api-key"}:
+        return Address(url, dict(headers))
+    host = urlsplit(url).hostname
+    key = api_key or key_for(host, os.environ)
+    if not key:
+        also = "AZURE_OPENAI_API_KEY or " if is_azure(host) else ""
+        raise InvalidInputError(f"no key to join the call with: set {also}OPENAI_API_KEY")
+    return Address(url, {**headers, **key_header(host, key)})
+
+
+async def record_at(
+    recorder: AnyRecorder,
+    call_id: str,
+    address: Address,
+    *,
+    metadata: Mapping[str, str] | None = None,
+    on_join: OnJoin | None = None,
+    wait: float = 0.0,
+    notes: Mapping[str, str] | None = None,
+) -> JoinedCall:
+    """Do what `record_call` does, where the address is known.
+
+    Args:
+        notes: more for the log to say of how the call is recorded.
+    """
+    pairs = check_metadata(metadata or {})
+    if len(pairs) < METADATA_PAIRS and len(call_id) <= METADATA_VALUE:
+        pairs.setdefault(CALL_ID, call_id)
+    connection = await _join_within(call_id, address, wait)
+    noted = {"call_id": call_id, "url": public_url(address.url), **(notes or {})}
     try:
-        connection = await _Join(url, sent)
-    except (OSError, ValueError, WebSocketException) as error:
-        raise EventStoreError(f"cannot join {call_id}: {_why(error)}") from error
-    notes = {"call_id": call_id, "url": public_url(url), "unseen": list(UNSEEN)}
-    session = recorder.session(metadata, notes={"by": "sideband", **notes})
+        session = recorder.session(pairs, notes={"by": "sideband", **noted, "unseen": list(UNSEEN)})
+    except BaseException:
+        await connection.close()
+        raise
     ended = _LEFT
     try:
         if on_join is not None:
             on_join(session)
         ended = await _listen(connection, session)
         for _ in range(_REJOINS):
-            again = None if ended.by == SERVER else await _join_again(url, sent)
+            again = None if ended.by == SERVER else await _join_again(address)
             if again is None:
                 break
             session.gap("rejoined", code=ended.code)
             ended = await _listen(again, session)
+        await _named(session)
     except asyncio.CancelledError:
         ended = _LEFT
         raise
@@ -102,38 +196,68 @@ async def record_call(
     return JoinedCall(session, ended)
 
 
-async def _listen(connection: ClientConnection, session: SessionRecorder) -> Ending:
+async def _join_within(call_id: str, address: Address, wait: float) -> ClientConnection:
+    """Join a call, which the server may not know yet.
+
+    Raises:
+        EventStoreError: it cannot be joined, or not in time.
+    """
+    loop = asyncio.get_running_loop()
+    until, pause = loop.time() + wait, _FIRST_PAUSE
+    while True:
+        try:
+            return await _Join(address)
+        except (OSError, ValueError, WebSocketException) as error:
+            left = until - loop.time()
+            if left <= 0 or not _may_come(error):
+                waited = f" within {wait:g} s" if wait and _may_come(error) else ""
+                raise EventStoreError(f"cannot join {call_id}{waited}: {_why(error)}") from error
+        await asyncio.sleep(min(pause, left))
+        pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def _may_come(error: Exception) -> bool:
+    """Return True if a server that refused a call now may know it in a while."""
+    if isinstance(error, InvalidStatus):
+        status = error.response.status_code
+        return status >= HTTPStatus.BAD_REQUEST and status not in _FINAL
+    return isinstance(error, OSError | WebSocketException) and not isinstance(error, InvalidURI)
+
+
+async def _listen(connection: ClientConnection, session: AnySession) -> Ending:
     """Record a connection until it is over, and close it where this is cancelled."""
     try:
         with suppress(ConnectionClosed):
             async for message in connection:
                 session.record(SERVER, message)
+                while session.is_pressed():
+                    await asyncio.sleep(_REST)
     finally:
         await connection.close()
     return ending(connection.protocol)
 
 
-async def _join_again(url: str, headers: Mapping[str, str]) -> ClientConnection | None:
+async def _named(session: AnySession) -> None:
+    """Wait a while until what came is written, and the session has its id.
+
+    A recorder in another process tells the id of no session that is closed.
+    """
+    with suppress(EventStoreError, RuntimeError, TimeoutError):
+        await asyncio.wait_for(asyncio.wrap_future(session.committed()), _PATIENCE)
+
+
+async def _join_again(address: Address) -> ClientConnection | None:
     """Join a call once more; None where it is over, or nobody answers."""
     for pause in _PAUSES:
         await asyncio.sleep(pause)
         try:
-            return await _Join(url, headers)
+            return await _Join(address)
         except InvalidStatus as refused:
             if refused.response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
                 return None
         except (OSError, WebSocketException):
             continue
     return None
-
-
-def _headers(api_key: str | None, headers: Mapping[str, str]) -> dict[str, str]:
-    if {name.lower() for name in headers} & {"authorization", "api-key"}:
-        return dict(headers)
-    key = api_key or os.environ.get("OPENAI_API_KEY")
-    if not key:
-        raise InvalidInputError("no key to join the call with: set OPENAI_API_KEY")
-    return {**headers, "Authorization": f"Bearer {key}"}
 
 
 def _why(error: Exception) -> str:
@@ -144,20 +268,22 @@ def _why(error: Exception) -> str:
     said = (answer.body or b"").decode(errors="replace")
     with suppress(ValueError, RecursionError):
         said = text(mapping(mapping(json.loads(said)).get("error")).get("message")) or said
-    phrase = f"{answer.status_code} {answer.reason_phrase}"
-    return f"{phrase}: {said.strip()}" if said.strip() else phrase
+    phrase, said = f"{answer.status_code} {answer.reason_phrase}", said.strip()[:_SAID]
+    return f"{phrase}: {said}" if said else phrase
 
 
 class _Join(connect):
     """Connects to where it was told to and nowhere else: a key is for one server."""
 
-    def __init__(self, url: str, headers: Mapping[str, str]) -> None:
+    def __init__(self, address: Address) -> None:
+        secure = address.url.startswith("wss:")
         super().__init__(
-            url,
-            additional_headers=headers,
+            address.url,
+            additional_headers=address.headers,
             compression=None,
             max_size=MESSAGE_LIMIT,
             close_timeout=_CLOSE_TIMEOUT,
+            ssl=(address.tls or True) if secure else None,
         )
 
     def process_redirect(self, exc: Exception) -> Exception | str:

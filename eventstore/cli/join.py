@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from eventstore.capture.addresses import OPENAI
+from eventstore.capture.addresses import OPENAI, call_at
 from eventstore.cli.options import db_option, json_option, open_store, parse_metadata
 from eventstore.cli.output import counted, print_json, say
 
@@ -18,26 +18,40 @@ from eventstore.cli.output import counted, print_json, say
     metavar="URL",
     help="What stands for it: Azure, another server.",
 )
+@click.option(
+    "--wait",
+    type=click.FloatRange(0, 3600),
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Try again so long while the call is not there yet.",
+)
 @click.option("--metadata", multiple=True, metavar="K=V", help="Set on the session; repeat it.")
 @db_option
 @json_option
-def join(call_id: str, upstream: str, metadata: tuple[str, ...], url: str, as_json: bool) -> None:
+def join(
+    call_id: str, upstream: str, wait: float, metadata: tuple[str, ...], url: str, as_json: bool
+) -> None:
     """Join a WebRTC or SIP call by its id, and record the server's events until it ends.
 
-    The key is read from OPENAI_API_KEY. Nothing is sent to the call; Ctrl-C leaves it. A sideband
-    sees neither the call's audio nor what the caller's own data channel sends, nor events before
-    it joined; the session's log says so.
+    The key is read from OPENAI_API_KEY; for Azure from AZURE_OPENAI_API_KEY, if it is set, and
+    sent as `api-key`. The whole address that names the call does as well as its id. Nothing is sent
+    to the call; Ctrl-C leaves it. A sideband sees neither the call's audio nor what the caller's
+    own data channel sends, nor events before it joined; the session's log says so.
 
     \b
     Examples:
       eventstore join rtc_123
-      eventstore join rtc_123 --metadata customer=42
+      eventstore join rtc_123 --metadata customer=42 --wait 60
+      eventstore join rtc_123 --upstream https://my-resource.openai.azure.com
+      eventstore join 'wss://my-resource.openai.azure.com/openai/v1/realtime?call_id=rtc_123'
     """
     from eventstore.cli.join_call import join_call  # asyncio and websockets take a while
 
+    upstream, call_id = call_at(call_id) or (upstream, call_id)
     pairs = parse_metadata(metadata)
     with open_store(url) as store:
-        session_id, ended = join_call(store, call_id, upstream, pairs)
+        session_id, ended = join_call(store, call_id, upstream, pairs, wait)
         events = store.head(session_id)
     if ended is None:
         how = "was left"

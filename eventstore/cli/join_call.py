@@ -9,17 +9,22 @@ from contextlib import suppress
 import click
 
 from eventstore.capture.recorder import Recorder
-from eventstore.capture.session_recorder import SessionRecorder
-from eventstore.capture.sideband import record_call
+from eventstore.capture.sideband import AnySession, record_call
 from eventstore.capture.wire import Ending
 from eventstore.cli.output import say
 from eventstore.event_store import EventStore
 
+# Seconds until it is said that the call is not there yet.
+_QUIET = 1.0
+
 
 def join_call(
-    store: EventStore, call_id: str, upstream: str, metadata: dict[str, str]
+    store: EventStore, call_id: str, upstream: str, metadata: dict[str, str], wait: float
 ) -> tuple[str, Ending | None]:
     """Record a call until it ends; SIGINT and SIGTERM leave it.
+
+    Args:
+        wait: seconds in which the call may come to be.
 
     Returns:
         The recorded session's id, and how it ended: None where it was left.
@@ -28,19 +33,30 @@ def join_call(
         EventStoreError: the call cannot be joined.
         click.Abort: it was left before it was joined.
     """
-    joined: list[SessionRecorder] = []
+    joined: list[AnySession] = []
 
-    def on_join(session: SessionRecorder) -> None:
+    def on_join(session: AnySession) -> None:
         joined.append(session)
         say(f"Joined {call_id}; Ctrl-C leaves it.")
+
+    def tell_waiting() -> None:
+        if not joined:
+            say(f"{call_id} is not there yet; trying again for {wait:g} s.")
 
     async def run() -> Ending | None:
         async with Recorder(store) as recorder:
             work = asyncio.create_task(
                 record_call(
-                    recorder, call_id, upstream=upstream, metadata=metadata, on_join=on_join
+                    recorder,
+                    call_id,
+                    upstream=upstream,
+                    metadata=metadata,
+                    on_join=on_join,
+                    wait=wait,
                 )
             )
+            if wait > _QUIET:
+                asyncio.get_running_loop().call_later(_QUIET, tell_waiting)
             for number in (signal.SIGINT, signal.SIGTERM):
                 asyncio.get_running_loop().add_signal_handler(number, work.cancel)
             with suppress(asyncio.CancelledError):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from eventstore import InvalidInputError
-from eventstore.capture.addresses import call_url, public_url
+from eventstore.capture.addresses import call_at, call_url, providers_key, public_url
+from eventstore.capture.sideband import call_address
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,19 @@ def test_an_address_is_shown_without_what_may_be_secret(url: str, shown: str) ->
         ("wss://api.openai.com/v1", "wss://api.openai.com/v1/realtime?call_id=rtc_1"),
         ("https://a.example/openai/v1/", "wss://a.example/openai/v1/realtime?call_id=rtc_1"),
         ("http://127.0.0.1:8/v1?a=b", "ws://127.0.0.1:8/v1/realtime?a=b&call_id=rtc_1"),
+        ("wss://api.openai.com", "wss://api.openai.com/v1/realtime?call_id=rtc_1"),
+        ("wss://a.example/mine/realtime", "wss://a.example/mine/realtime?call_id=rtc_1"),
+        *(
+            (f"https://a{azure}", f"wss://a{host}/openai/v1/realtime?call_id=rtc_1")
+            for host in (".openai.azure.com", ".services.ai.azure.com", ".OpenAI.Azure.com")
+            for azure in (
+                host,
+                f"{host}/openai",
+                f"{host}/openai/v1",
+                f"{host}/openai/v1/",
+                f"{host}/openai/v1/realtime",
+            )
+        ),
     ],
 )
 def test_where_a_call_is_joined(upstream: str, url: str) -> None:
@@ -65,3 +79,53 @@ def test_a_refusal_tells_no_key() -> None:
 def test_a_call_needs_an_id() -> None:
     with pytest.raises(InvalidInputError, match="rtc_"):
         call_url("ws://a", " ")
+
+
+@pytest.mark.parametrize(
+    ("address", "found"),
+    [
+        (
+            "wss://a.openai.azure.com/openai/v1/realtime?call_id=rtc_1",
+            ("wss://a.openai.azure.com/openai/v1/realtime", "rtc_1"),
+        ),
+        (
+            "https://a.example/v1/realtime?a=b&call_id=x%26y&c=d#e",
+            ("https://a.example/v1/realtime?a=b&c=d", "x&y"),
+        ),
+        ("rtc_1", None),
+        ("wss://a.example/v1/realtime", None),
+        ("wss://a.example/v1/realtime?call_id=a&call_id=b", None),
+        ("ftp://a.example/?call_id=a", None),
+        ("wss://[", None),
+    ],
+)
+def test_a_whole_address_names_a_call(address: str, found: tuple[str, str] | None) -> None:
+    assert call_at(address) == found
+
+
+def test_a_key_is_for_its_own_provider() -> None:
+    keys = {"OPENAI_API_KEY": "openai", "AZURE_OPENAI_API_KEY": "azure"}
+    assert providers_key("api.openai.com", keys) == "openai"
+    assert providers_key("eu.api.openai.com", keys) == "openai"
+    assert providers_key("a.openai.azure.com", keys) == "azure"
+    for other in ("127.0.0.1", "api.x.ai", "api.openai.com.example", "xapi.openai.com"):
+        assert providers_key(other, keys) is None
+    assert providers_key("a.openai.azure.com", {"OPENAI_API_KEY": "openai"}) is None
+
+
+def test_azure_takes_its_key_in_a_header_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "openai-secret")
+    azure = "https://a.openai.azure.com"
+    assert call_address(azure, "rtc_1").headers == {"api-key": "openai-secret"}
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "azure-secret")
+    assert call_address(azure, "rtc_1").headers == {"api-key": "azure-secret"}
+    assert call_address(azure, "rtc_1", "given").headers == {"api-key": "given"}
+    entra = {"Authorization": "Bearer entra"}
+    assert call_address(azure, "rtc_1", headers=entra).headers == entra
+    # Whose name only begins like Azure's gets neither key in that way.
+    for elsewhere in ("wss://api.openai.com", "wss://a.openai.azure.com.example"):
+        assert call_address(elsewhere, "rtc_1").headers == {"Authorization": "Bearer openai-secret"}
+    monkeypatch.delenv("AZURE_OPENAI_API_KEY")
+    monkeypatch.delenv("OPENAI_API_KEY")
+    with pytest.raises(InvalidInputError, match="AZURE_OPENAI_API_KEY or OPENAI_API_KEY"):
+        call_address(azure, "rtc_1")

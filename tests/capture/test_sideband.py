@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.call_server import CAME, call_server
 from support.calls import voice_call
 from support.cassettes import websocket_server
 from support.recordings import MISSING, folder, frames
@@ -16,6 +17,7 @@ from websockets.asyncio.server import ServerConnection
 
 from eventstore import EventStore, EventStoreError, InvalidInputError
 from eventstore.capture.recorder import Recorder
+from eventstore.capture.recorder_process import RecorderProcess
 from eventstore.capture.sideband import UNSEEN, JoinedCall, record_call
 from eventstore.realtime.frames import SERVER
 
@@ -66,12 +68,12 @@ def test_the_log_says_what_a_sideband_cannot_see_and_holds_no_key(store: EventSt
         "call_id": "rtc_1",
         "url": f"{server.url}/realtime?call_id=rtc_1",
         "unseen": list(UNSEEN),
-        "metadata": {"customer": "42"},
+        "metadata": {"customer": "42", "call_id": "rtc_1"},
     }
     assert not any(KEY in str(event.text) for event in store.events(session.id))
     notes = store.show(session.id)["session"]["eventstore"]
     assert notes["opened"]["unseen"] == list(UNSEEN)
-    assert notes["metadata"] == {"customer": "42"}
+    assert notes["metadata"] == {"customer": "42", "call_id": "rtc_1"}
 
 
 def test_it_is_joined_by_its_id_with_the_key_and_whatever_headers(store: EventStore) -> None:
@@ -153,6 +155,75 @@ def test_a_key_does_not_follow_a_redirect(store: EventStore) -> None:
         ):
             join(recorder, url)
     assert came == []
+
+
+# Waiting for a call
+
+
+def test_a_call_that_is_accepted_late_is_waited_for(store: EventStore) -> None:
+    async def accept_late(url: str) -> JoinedCall:
+        work = asyncio.create_task(record_call(recorder, "rtc_1", upstream=url, wait=60))
+        while server.asked["rtc_1"] < 2:
+            await asyncio.sleep(0.01)
+        assert server.accepted is not None
+        server.accepted.add("rtc_1")
+        return await work
+
+    with call_server(accepted=set()) as server, Recorder(store) as recorder:
+        asyncio.run(asyncio.wait_for(accept_late(server.url), 60))
+    [session] = kept(store)
+    assert session.came == CAME
+    assert session.ending == ("server", 1000, "over")
+
+
+def test_a_call_that_nobody_accepts_is_given_up(store: EventStore) -> None:
+    with (
+        call_server(accepted=set()) as server,
+        Recorder(store) as recorder,
+        pytest.raises(EventStoreError) as given_up,
+    ):
+        join(recorder, server.url, wait=0.4)
+    assert str(given_up.value) == "cannot join rtc_1 within 0.4 s: 404 Not Found: No call rtc_1."
+    assert server.asked["rtc_1"] > 1
+    assert kept(store) == []
+
+
+@pytest.mark.parametrize("status", [401, 403, 410])
+def test_a_refusal_that_stays_one_is_not_waited_for(store: EventStore, status: int) -> None:
+    with (
+        call_server(accepted=set(), status=status) as server,
+        Recorder(store) as recorder,
+        pytest.raises(EventStoreError, match=f"cannot join rtc_1: {status}"),
+    ):
+        join(recorder, server.url, wait=3600)
+    assert server.asked["rtc_1"] == 1
+
+
+def test_a_recorder_in_another_process_records_it_as_well(
+    store: EventStore, tmp_path: Path
+) -> None:
+    url = store.engine.url.render_as_string(hide_password=False)
+    recorder = RecorderProcess(url, tmp_path / "spool")
+    try:
+        with call_server() as server:
+            record = record_call(recorder, "rtc_1", upstream=server.url)
+            joined = asyncio.run(asyncio.wait_for(record, 60))
+    finally:
+        recorder.close()
+    [session] = kept(store)
+    assert session.came == CAME
+    assert joined.session.session_id == session.id
+    assert session.ending == joined.ending == ("server", 1000, "over")
+
+
+def test_metadata_beyond_the_limits_joins_nothing(store: EventStore) -> None:
+    with call_server() as server, Recorder(store) as recorder:
+        with pytest.raises(InvalidInputError, match="at most 16"):
+            join(recorder, server.url, metadata={str(n): "" for n in range(17)})
+        assert server.asked == {}
+        join(recorder, server.url, metadata={str(n): "" for n in range(16)})
+    [session] = kept(store)
+    assert "call_id" not in session.opened["metadata"]
 
 
 # Joining again

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from cli.terminal import Terminal
+from support.call_server import CAME, call_server
 from support.calls import voice_call
 from support.cassettes import websocket_server
 from support.replaying import one, sent_by
@@ -48,7 +49,7 @@ def test_a_call_is_recorded_until_it_ends(
         f"rtc_1 was ended by the server (1000 done): {count} events in {session.id}",
     ]
     assert session.came == sent_by(FRAMES, SERVER)
-    assert session.opened["metadata"] == {"customer": "42"}
+    assert session.opened["metadata"] == {"customer": "42", "call_id": "rtc_1"}
 
 
 def test_json_is_one_document(terminal: Terminal, store: EventStore, upstream: str) -> None:
@@ -107,9 +108,25 @@ def test_a_refusal_is_one_line(terminal: Terminal, store: EventStore) -> None:
     async def nothing(connection: ServerConnection) -> None: ...
 
     with websocket_server(nothing, process_request=refuse) as url:
-        said = terminal.apart("join", "rtc_1", "--upstream", url).error(1)
+        said = terminal.apart("join", "rtc_1", "--upstream", url, "--wait", "0").error(1)
     assert said == "cannot join rtc_1: 404 Not Found: No call with id rtc_1."
     assert kept(store) == []
+
+
+def test_a_call_that_is_not_there_yet_is_waited_for(terminal: Terminal, store: EventStore) -> None:
+    with call_server(accepted=set()) as server:
+        address = f"{server.url}/realtime?call_id=rtc_1"
+        process = terminal.start("join", address, "--wait", "60", start_new_session=True)
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        assert line == b"rtc_1 is not there yet; trying again for 60 s.\n"
+        assert server.accepted is not None
+        server.accepted.add("rtc_1")
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 0
+    [session] = kept(store)
+    assert session.came == CAME
+    assert "rtc_1 was ended by the server (1000 over): " in err.decode()
 
 
 @pytest.mark.parametrize(

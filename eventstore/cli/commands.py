@@ -48,6 +48,11 @@ PLACES = {
             "Join a WebRTC or SIP call by its id, and record the server's events until it ends.",
         ),
         (
+            "calls",
+            "calls",
+            "Record each SIP call that OpenAI's webhooks tell of, by a sideband.",
+        ),
+        (
             "show",
             "read",
             "Show a session: its conversations, responses and usage, now or at any moment.",

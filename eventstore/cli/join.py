@@ -46,24 +46,17 @@ def join(
       eventstore join rtc_123 --upstream https://my-resource.openai.azure.com
       eventstore join 'wss://my-resource.openai.azure.com/openai/v1/realtime?call_id=rtc_123'
     """
-    from eventstore.cli.join_call import join_call  # asyncio and websockets take a while
+    # asyncio and websockets, which take a while.
+    from eventstore.cli.join_call import ending_facts, how_ended, join_call
 
     upstream, call_id = call_at(call_id) or (upstream, call_id)
     pairs = parse_metadata(metadata)
     with open_store(url) as store:
         session_id, ended = join_call(store, call_id, upstream, pairs, wait)
         events = store.head(session_id)
-    if ended is None:
-        how = "was left"
-    elif ended.by is None:
-        how = f"was cut off ({ended.code})"
-    else:
-        how = f"was ended by the {ended.by} ({f'{ended.code} {ended.reason}'.strip()})"
-    say(f"{call_id} {how}: {counted(events, 'event')} in {session_id}")
+    say(f"{call_id} {how_ended(ended)}: {counted(events, 'event')} in {session_id}")
     if as_json:
-        closed = (
-            {"by": "recorder", "code": 1000, "reason": ""} if ended is None else ended._asdict()
-        )
+        closed = ending_facts(ended)
         print_json(
             {"session_id": session_id, "call_id": call_id, "events": events, "closed": closed}
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from contextlib import suppress
+from typing import Any
 
 import click
 
@@ -67,3 +68,19 @@ def join_call(
     if not joined:
         raise click.Abort
     return str(joined[0].session_id), ended
+
+
+def how_ended(ending: Ending | None) -> str:
+    """Say in words how a call ended; None where it was left."""
+    if ending is None:
+        return "was left"
+    if ending.by is None:
+        return f"was cut off ({ending.code})"
+    return f"was ended by the {ending.by} ({f'{ending.code} {ending.reason}'.strip()})"
+
+
+def ending_facts(ending: Ending | None) -> dict[str, Any]:
+    """Return how a call ended as JSON has it; None where it was left."""
+    if ending is None:
+        return {"by": "recorder", "code": 1000, "reason": ""}
+    return ending._asdict()

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from eventstore.capture.addresses import OPENAI
+from eventstore.cli.call_options import header_option, parse_headers, webhook_secret
 from eventstore.cli.options import db_option, keys_url, spool_option
 from eventstore.cli.price_options import prices_file, prices_option
 from eventstore.cli.serving import parse_address
@@ -58,6 +60,13 @@ from eventstore.tls import Certificate
     help="Relay calls to --upstream there; record them.",
 )
 @click.option(
+    "--calls",
+    "with_calls",
+    is_flag=True,
+    help="Record the SIP calls that OpenAI's webhooks to /v1/webhooks/openai tell of.",
+)
+@header_option
+@click.option(
     "--upstream",
     envvar="EVENTSTORE_UPSTREAM",
     metavar="URL",
@@ -75,6 +84,8 @@ def serve(
     max_body: int,
     replay: str | None,
     record: str | None,
+    with_calls: bool,
+    headers: tuple[str, ...],
     upstream: str | None,
     tls: Certificate | None,
     log: bool,
@@ -86,7 +97,8 @@ def serve(
     A single key is taken from EVENTSTORE_API_KEY; --api-keys names a file of several. The document
     of the API is at /v1/openapi.json. With --replay and --record the same process replays sessions
     to live clients, as `replay --serve` does, and records calls, as `record` does. With --tls or
-    --cert all of them listen with TLS. Ctrl-C ends it.
+    --cert all of them listen with TLS. With --calls it takes OpenAI's webhooks, as `calls` does:
+    their signature is checked in place of a key. Ctrl-C ends it.
 
     \b
     Examples:
@@ -95,13 +107,18 @@ def serve(
       eventstore serve --listen 0.0.0.0:8000 --api-keys keys.toml
       eventstore serve --prices prices.toml
       eventstore serve --replay 8765 --record 8080 --upstream wss://api.openai.com
+      EVENTSTORE_WEBHOOK_SECRET=whsec_… eventstore serve --calls --header X-Customer=customer
     """
     named = click.get_current_context().get_parameter_source("upstream")
-    if record is None and named is click.core.ParameterSource.COMMANDLINE:
-        raise click.UsageError("--upstream goes with --record")
+    from_line = named is click.core.ParameterSource.COMMANDLINE
+    if record is None and not with_calls and from_line:
+        raise click.UsageError("--upstream goes with --record or --calls")
+    if headers and not with_calls:
+        raise click.UsageError("--header goes with --calls")
     if record is not None and upstream is None:
         raise click.UsageError("name the provider: --upstream wss://api.openai.com")
     # FastAPI, uvicorn and the recorder, which other commands do without.
+    from eventstore.cli.calling import Calling
     from eventstore.cli.relaying import Relaying
     from eventstore.cli.services import Beside, run
     from eventstore.web.server import Service, log_to_standard_error, read_keys
@@ -117,7 +134,12 @@ def serve(
     relaying = None
     if record is not None and upstream is not None:
         relaying = Relaying(*parse_address(record, "--record"), upstream, folder)
-    run(service, Beside(replaying, relaying))
+    calling = None
+    if with_calls:
+        wanted = parse_headers(headers, {})
+        server = upstream or OPENAI
+        calling = Calling(webhook_secret(), server, headers=wanted, spool=folder)
+    run(service, Beside(replaying, relaying, calling))
 
 
 COMMANDS = (serve,)

@@ -14,6 +14,8 @@ from websockets.http11 import Request
 from eventstore import unforeseen
 from eventstore.capture.recorder_process import RecorderProcess
 from eventstore.capture.relay import Relay
+from eventstore.cli.calling import Calling, check_calling, incoming_calls, recording
+from eventstore.cli.calling import told as calls_told
 from eventstore.cli.output import counted, say
 from eventstore.cli.relaying import Relaying, drain, recorder_for, relaying, signals, told
 from eventstore.cli.replay_server import EVERY_SESSION, replay_url
@@ -40,10 +42,12 @@ class Beside(NamedTuple):
     Attributes:
         replay: host and port of the replay server; None for none.
         relaying: what the relay is asked for; None for none.
+        calling: what is asked for of calls that webhooks tell of; None for none.
     """
 
     replay: tuple[str, int] | None = None
     relaying: Relaying | None = None
+    calling: Calling | None = None
 
 
 def run(service: Service, beside: Beside) -> None:
@@ -58,14 +62,16 @@ def run(service: Service, beside: Beside) -> None:
     """
     for host in (service.host, *(beside.replay or ())[:1]):
         check_host(host, service.keys)
+    if beside.calling is not None:
+        check_calling(beside.calling)
     with ExitStack() as stack:
         listen = stack.enter_context(secured(service.tls, *_hosts(service, beside)))
         stores = stack.enter_context(open_stores(service))
-        recorder = None
+        recorder, at = None, (service.url, service.encryption_keys)
         if beside.relaying is not None:
-            recorder = stack.enter_context(
-                recorder_for(beside.relaying, service.url, service.encryption_keys)
-            )
+            recorder = stack.enter_context(recorder_for(beside.relaying, *at))
+        elif beside.calling is not None:
+            recorder = stack.enter_context(recording(*at, beside.calling.spool))
         asyncio.run(_run(service, beside, stores, recorder, listen))
 
 
@@ -98,10 +104,14 @@ async def _run(
                 "" if is_loopback(place(beside.relaying.host, 0)) else ", for whoever reaches it"
             )
             say(f"Recording on {told(beside.relaying, running, listen)}{open_}")
-        app = make_app(stores, service.body_bytes, replay)
+        calls = None
+        if beside.calling is not None and recorder is not None:
+            calls = incoming_calls(recorder, stores.reading, beside.calling)
+            stack.push_async_callback(calls.recordings.leave)
+        app = make_app(stores, service.body_bytes, replay, calls)
         stack.callback(app.state.sounds.close)
         config = configuration(app, service.host, service.port, listen.context)
-        server = Server(config, lambda port: _say_api(service, listen, port))
+        server = Server(config, lambda port: _say_api(service, beside, listen, port))
         _settle(stores)
         grace = beside.relaying.grace if beside.relaying else 0.0
         ending = asyncio.create_task(_end(server, running, grace, stop, hurry))
@@ -159,7 +169,10 @@ def _seen(stores: Stores, request: Request) -> Queries:
     return scoped(stores.writing, access)
 
 
-def _say_api(service: Service, listen: Secured, port: int) -> None:
+def _say_api(service: Service, beside: Beside, listen: Secured, port: int) -> None:
+    if beside.calling is not None:
+        at = place(service.host, port)
+        say(f"Receiving {calls_told(beside.calling, at, listen.context is not None)}")
     who = "everybody on this machine"
     if service.keys is not None:
         who = f"holders of {counted(len(service.keys), 'API key')}"

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 
 import eventstore
+from eventstore.capture.incoming_calls import IncomingCalls
 from eventstore.web import (
     audio,
     conversations,
@@ -18,6 +19,7 @@ from eventstore.web import (
     sessions,
     suggestions,
     usage,
+    webhooks,
 )
 from eventstore.web.documents import answer
 from eventstore.web.errors import add_error_handlers
@@ -53,7 +55,10 @@ _DESCRIPTION = (
 
 
 def make_app(
-    stores: Stores, body_bytes: int = BODY_BYTES, replay_url: str | None = None
+    stores: Stores,
+    body_bytes: int = BODY_BYTES,
+    replay_url: str | None = None,
+    incoming_calls: IncomingCalls | None = None,
 ) -> FastAPI:
     """The application of a store.
 
@@ -62,6 +67,7 @@ def make_app(
         body_bytes: that a request may have.
         replay_url: of the replay server that runs beside, such as
             `ws://127.0.0.1:8765/v1/realtime`; None where none does.
+        incoming_calls: takes OpenAI's webhooks; None where none are taken.
     """
     app = FastAPI(
         title="Realtime event store",
@@ -82,6 +88,9 @@ def make_app(
     app.state.sign_ins = SignIns()
     for module in (*_API, *_PAGES):
         app.include_router(module.router)
+    if incoming_calls is not None:
+        app.state.incoming_calls = incoming_calls
+        app.include_router(webhooks.router)
     app.mount("/static", Assets())
     add_error_handlers(app)
     app.add_middleware(
@@ -89,6 +98,7 @@ def make_app(
         counts=app.state.counts,
         body_bytes=body_bytes,
         loopback_only=stores.keys is None,
+        open_path=None if incoming_calls is None else webhooks.PATH,
     )
     document = answer(openapi(app, stores.keys is not None)).body
 

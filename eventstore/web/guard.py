@@ -67,10 +67,18 @@ class Guard:
         body_bytes: that a request may have.
         loopback_only: no keys are asked for, so that only this machine's own programs and pages
             may ask: a page of another host could otherwise ask by the user's browser.
+        open_path: requests of this path prove themselves, and come from anywhere; None for none.
     """
 
-    def __init__(self, app: ASGIApp, counts: Counts, body_bytes: int, loopback_only: bool) -> None:
-        self._app, self._counts = app, counts
+    def __init__(
+        self,
+        app: ASGIApp,
+        counts: Counts,
+        body_bytes: int,
+        loopback_only: bool,
+        open_path: str | None = None,
+    ) -> None:
+        self._app, self._counts, self._open_path = app, counts, open_path
         self._most, self._loopback_only = body_bytes, loopback_only
         self._bodies = Bodies(body_bytes)
 
@@ -82,11 +90,13 @@ class Guard:
         scope = routable(scope)
         started, status, begun = time.monotonic(), 500, False
         headers, body = Headers(scope=scope), _Body(self._bodies, self._most)
+        is_open = scope["path"] == self._open_path
 
         async def limited() -> Message:
             message = await receive()
             if message.get("body"):
-                body.grow(asker_of(Request(scope)), len(message["body"]))
+                who = self._open_path if is_open else asker_of(Request(scope))
+                body.grow(who, len(message["body"]))
             return message
 
         async def told(message: Message) -> None:
@@ -99,7 +109,7 @@ class Guard:
             await send(message)
 
         try:
-            refused = self._refusal(headers)
+            refused = self._refusal(headers, is_open)
             if refused is not None:
                 await failure(Request(scope), *refused)(scope, receive, told)
                 return
@@ -119,11 +129,11 @@ class Guard:
             body.give_back()
             self._note(scope, status, time.monotonic() - started)
 
-    def _refusal(self, headers: Headers) -> tuple[int, str, str] | None:
+    def _refusal(self, headers: Headers, is_open: bool) -> tuple[int, str, str] | None:
         length = headers.get("content-length", "")
         if length.isascii() and length.isdigit() and int(length) > self._most:
             return 413, f"the body has more than {self._most:,} bytes", "too_large"
-        if not self._loopback_only:
+        if is_open or not self._loopback_only:
             return None
         # A link on another site's page may lead here: its user sees the answer, and nobody else.
         is_followed = headers.get("sec-fetch-dest") == "document"

@@ -211,7 +211,7 @@ def test_a_port_that_is_taken_is_one_line(terminal: Terminal, option: str) -> No
         (["--record", "0"], "--upstream wss://api.openai.com"),
         (["--record", "x", "--upstream", "ws://h"], "--record"),
         (["--record", "0", "--upstream", "h"], "use a URL like wss://api.openai.com"),
-        (["--upstream", "ws://h"], "--upstream goes with --record"),
+        (["--upstream", "ws://h"], "--upstream goes with --record or --calls"),
     ],
 )
 def test_wrong_usage_is_one_line(terminal: Terminal, arguments: list[str], said: str) -> None:

@@ -24,6 +24,7 @@ LEFT_OUT = {
     "record": "it relays calls until it is stopped; the relay has tests of its own",
     "serve": "it serves until it is stopped; its routes are called without it (routes.py)",
     "join": "it needs OpenAI's server",
+    "calls": "it receives webhooks until it is stopped; tests/web/test_webhooks.py sends them",
     "spool": "it reads a folder of a recorder's; tests/capture writes hostile ones",
 }
 #: Those that print a line of JSON for each event, not one document.

@@ -14,8 +14,9 @@ _PROGRAMS = ("/v1/", "/static/", "/healthz", "/readyz", "/metrics")
 
 
 def is_page(request: Request) -> bool:
-    """Whether a person asks, and not a program."""
-    return not request.url.path.startswith(_PROGRAMS)
+    """Whether a person asks, and not a program. An application without a store has no pages."""
+    has_pages = hasattr(request.app.state, "stores")
+    return has_pages and not request.url.path.startswith(_PROGRAMS)
 
 
 def failed_page(request: Request, status: int, message: str) -> Response:

@@ -79,6 +79,11 @@ class CallRecordings:
         self._joined: dict[str, AnySession] = {}
 
     @property
+    def count(self) -> int:
+        """How many calls are joined or waited for."""
+        return len(self._tasks)
+
+    @property
     def live(self) -> int:
         """How many calls are joined."""
         return len(self._joined)

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 
+from eventstore.capture.call_recordings import CallRecordings
 from eventstore.capture.recorder import Recorder
 from eventstore.capture.recorder_process import RecorderProcess
 from eventstore.capture.relay_connection import Connection
@@ -54,17 +55,22 @@ class Relay:
         Args:
             grace: seconds in which they may end by themselves.
         """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + grace
         await self._stop_listening()
         for connection in list(self._shared.live):
             if connection.request is None:
                 connection.go_away()
         await self._idle(grace)
+        await self._shared.created.idle(max(0.0, until - loop.time()))
         for connection in list(self._shared.live):
             connection.go_away()
+        leaving = loop.create_task(self._shared.created.leave())
         await self._idle(_CLOSING)
         for connection in list(self._shared.live):
             connection.abort()
         await self._idle(_CLOSING)
+        await leaving
         if self._shared.telling:
             await asyncio.wait(self._shared.telling)
 
@@ -136,6 +142,7 @@ async def relay(
         unpacking,
         Visitors(host, listen_tls is not None, allowed, "--allow-origin"),
         max_calls,
+        CallRecordings(recorder, max_calls),
     )
     shared.idle.set()
     listening = await asyncio.get_running_loop().create_server(

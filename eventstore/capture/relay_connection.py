@@ -9,6 +9,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 from eventstore import unforeseen
+from eventstore.capture.relay_calls import join_created
 from eventstore.capture.relay_metadata import read_metadata, session_notes, shown_query
 from eventstore.capture.relay_metrics import exposition, health
 from eventstore.capture.relay_passing import LINGER, Passing
@@ -142,7 +143,7 @@ class Connection:
         if request.method == "GET" and path in _OWN_PATHS:
             self._tell(path)
             return
-        if len(shared.calls) >= shared.max_calls:
+        if shared.upstream_connections >= shared.max_calls:
             self._refuse(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 f"the relay has {shared.max_calls:,} connections, and takes no more at once",
@@ -207,8 +208,29 @@ class Connection:
         self._server.write(request_head(upstream, request))
         if not request.is_websocket:
             self._pass_on()
+            if request.creates_call:
+                self._watch_answer(request)
             if self._client_ended:
                 self.ended(self.client)
+
+    def _watch_answer(self, request: Request) -> None:
+        """Of what creates a call: read a copy of the answer's head, and join the call."""
+        pass_on, reader = self._read[self._server], self._answer
+
+        def watched(data: bytes) -> None:
+            pass_on(data)
+            try:
+                reader.feed(data)
+                if reader.status is None:
+                    return
+                join_created(self._shared, self._number, request, reader)
+            except Exception as error:  # whatever it is, the call must not suffer
+                if not isinstance(error, ValueError):
+                    unforeseen.note(_LOGGER, "joining a call that was created", error)
+            if self._read[self._server] is watched:
+                self._read[self._server] = pass_on
+
+        self._read[self._server] = watched
 
     def _late(self) -> None:
         self._cancel()

@@ -83,6 +83,12 @@ class Request(NamedTuple):
             and b"upgrade" in _options(self.headers, b"connection")
         )
 
+    @property
+    def creates_call(self) -> bool:
+        """Whether it asks for a call over WebRTC."""
+        path = self.target.partition("?")[0]
+        return self.method == "POST" and path.rstrip("/").endswith("/realtime/calls")
+
 
 class BadRequestError(Exception):
     """A request that cannot be passed on; `status` is what to answer."""
@@ -219,12 +225,13 @@ def upstream_target(upstream: Upstream, request: Request) -> str:
     """The path and query to ask an upstream for.
 
     Where the upstream's path ends as the request's begins (`/openai/v1` and `/v1/realtime`), that
-    part is there once. Metadata is taken off the path, and off a websocket's query: that of another
-    request may mean something to the upstream. All else stays as it is.
+    part is there once. Metadata is taken off the path, and off the query of a websocket and of what
+    creates a call: that of another request may mean something to the upstream. All else stays as it
+    is.
     """
     path, _, query = request.target.partition("?")
     path = without_prefix(path)
-    if request.is_websocket:
+    if request.is_websocket or request.creates_call:
         query = read_target(request.target).query
     query = "&".join(filter(None, (upstream.query, query)))
     path = _joined(upstream.path, path)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from eventstore.capture.call_recordings import CallRecordings
 from eventstore.capture.recorder import Recorder
 from eventstore.capture.recorder_process import RecorderProcess
 from eventstore.capture.relay_metrics import Counts
@@ -35,6 +36,7 @@ class Shared:
         unpacking: unpacks large messages.
         visitors: who may ask.
         max_calls: how many connections may have one to the upstream at once.
+        created: records the calls that the upstream says it has created.
         unfinished: counts the bytes of unfinished messages.
         live: the connections under way.
         calls: those of them that have one to the upstream, or are about to.
@@ -43,6 +45,7 @@ class Shared:
         telling: the tasks that say how sessions went.
         connections: how many there have been.
         draining: whether no more are taken.
+        told_client_secret: whether it was told that a client secret may join no call.
     """
 
     recorder: Recorder | RecorderProcess
@@ -55,6 +58,7 @@ class Shared:
     unpacking: UnpackingThread
     visitors: Visitors
     max_calls: int
+    created: CallRecordings
     unfinished: Unfinished = field(default_factory=Unfinished)
     counts: Counts = field(default_factory=Counts)
     live: set[Connection] = field(default_factory=set)
@@ -64,8 +68,15 @@ class Shared:
     telling: set[asyncio.Task[None]] = field(default_factory=set)
     connections: int = 0
     draining: bool = False
+    told_client_secret: bool = False
+
+    @property
+    def upstream_connections(self) -> int:
+        """How many connections to the upstream there are, sidebands among them."""
+        return len(self.calls) + self.created.count
 
     @property
     def sessions(self) -> int:
         """How many sessions are under way."""
-        return sum(connection.tee is not None for connection in self.live)
+        relayed = sum(connection.tee is not None for connection in self.live)
+        return relayed + self.created.live

@@ -2,9 +2,10 @@
 
 A relay records the connection of a call, and a sideband that joined it is recorded as well; or both
 are imported. The server tells both the same session's id and the same responses, at the same time,
-and each connection has something that the other has not: the client's audio, say. What was opened
-first counts; each of the others gets a note in its log, which says where its usage is counted, and
-what it alone has. By that note alone, usage of a session is left out: see
+and each connection has something that the other has not: the client's audio, say. Sidebands of one
+call hear the same and may never be told the session's id, but their recorders know the call's. What
+was opened first counts; each of the others gets a note in its log, which says where its usage is
+counted, and what it alone has. By that note alone, usage of a session is left out: see
 `projection/session_billing.py`.
 
 A copy of a recording under another id, frame for frame, is a session of its own, as is a call that
@@ -29,7 +30,12 @@ from eventstore.store.outages import is_outage
 from eventstore.store.project import project_session
 from eventstore.store.query_sessions import state_at
 from eventstore.store.read_stream import read_events
-from eventstore.store.recordings_of_call import notes_of, sessions_alike, stream_of
+from eventstore.store.recordings_of_call import (
+    call_of,
+    notes_of,
+    sessions_alike,
+    stream_of,
+)
 from eventstore.store.sessions import find_head
 from eventstore.store.transaction import read
 
@@ -67,7 +73,7 @@ def note_same_calls(store: EventStore, session_id: str, is_dated: bool = True) -
     """
     with read(store.engine) as tx:
         told = notes_of(tx, session_id)
-        alike = sessions_alike(tx, session_id, told.get("server_id"))
+        alike = sessions_alike(tx, session_id, told)
     own = _recording(store, session_id) if alike else None
     if own is None:  # nearly always
         return told.get("same_call")
@@ -132,15 +138,22 @@ def _others(
     """
     found = []
     for other in filter(None, (_recording(store, name) for name in alike)):
-        # What lists tell of a server's id may be cut.
-        if other.state.server_id != own.state.server_id:
+        # What lists tell of an id may be cut.
+        if not _is_one_call(own.state, other.state):
             continue
         if is_dated and not _at_once(own.state, other.state):
             continue
-        if other.state.same_call is None and _is_copy(store, own.session_id, other.session_id):
+        if other.state.same_call is None and _is_copy(store, own, other):
             return []
         found.append(other)
     return found
+
+
+def _is_one_call(one: SessionState, other: SessionState) -> bool:
+    """Whether their servers gave two sessions the same id, or their recorders joined one call."""
+    if one.server_id is not None and one.server_id == other.server_id:
+        return True
+    return call_of(one.notes) is not None and call_of(one.notes) == call_of(other.notes)
 
 
 def _at_once(one: SessionState, other: SessionState) -> bool:
@@ -152,14 +165,23 @@ def _at_once(one: SessionState, other: SessionState) -> bool:
     return begun <= other_ended and other_begun <= ended
 
 
-def _is_copy(store: EventStore, one: str, other: str) -> bool:
-    """Whether two sessions have the same frames, as far as both go."""
+def _is_copy(store: EventStore, one: _Recording, other: _Recording) -> bool:
+    """Whether two sessions have the same frames, as far as both go.
+
+    Two sidebands of one call hear the same, and are none: a copy has the first note of its
+    original, with the name of that recording.
+    """
+    names = one.state.notes.get("recording"), other.state.notes.get("recording")
+    if None not in names and names[0] != names[1]:
+        joined = call_of(one.state.notes), call_of(other.state.notes)
+        if joined[0] is not None and joined[0] == joined[1]:
+            return False
     both = (
         (
             (event.direction, event.text)
             for event in read_events(store.engine, name, 1, find_head(store.engine, name) or 0)
             if event.direction != STORE
         )
-        for name in (one, other)
+        for name in (one.session_id, other.session_id)
     )
     return all(first == second for first, second in zip(*both, strict=False))

@@ -1,13 +1,16 @@
 """Find sessions that may be recordings of one call.
 
-They have responses of the same ids, and the same session's id by their servers.
+They have responses of the same ids, and the same session's id by their servers, or the same call's
+id by their recorders: a sideband that joins in mid-call may never be told the session's.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from eventstore.errors import EventStoreError
+from eventstore.projection.address import names_of_session
 from eventstore.realtime.values import loads, mapping
 from eventstore.store.encrypted_rows import decrypted_texts
 from eventstore.store.outages import is_outage
@@ -34,17 +37,34 @@ class Stream(NamedTuple):
     closed_at: int | None
 
 
-def sessions_alike(tx: Transaction, session_id: str, server_id: str | None) -> list[str]:
+def sessions_alike(tx: Transaction, session_id: str, told: Mapping[str, Any]) -> list[str]:
     """The ids of other sessions, fifty at most, that have one of a session's last responses.
 
     Args:
-        server_id: the session's id by its server, as its notes have it: responses of other calls
-            may have equal ids, where servers do not make them unique.
+        told: the session's notes, with its id by its server: responses of other calls may have
+            equal ids, where servers do not make them unique.
     """
-    if server_id is None:
+    ids = told.get("server_id"), call_of(mapping(told.get("opened")))
+    if ids == (None, None):
         return []
     names = [row[0] for row in tx.rows(OTHERS, (session_id, session_id))]
-    return [name for name in names if notes_of(tx, name).get("server_id") == server_id]
+    return [name for name in names if _is_alike(notes_of(tx, name), *ids)]
+
+
+def _is_alike(notes: Mapping[str, Any], server_id: str | None, call_id: str | None) -> bool:
+    if server_id is not None and notes.get("server_id") == server_id:
+        return True
+    return call_id is not None and call_of(mapping(notes.get("opened"))) == call_id
+
+
+def call_of(opened: Mapping[str, Any]) -> str | None:
+    """Return the id of the call that a recording joined, or whose address it connected to.
+
+    Args:
+        opened: how it is recorded, as its first note says.
+    """
+    names = names_of_session(opened, {}, ())
+    return next((value for name, value in names if name == "call_id"), None)
 
 
 def notes_of(tx: Transaction, session_id: str) -> dict[str, Any]:

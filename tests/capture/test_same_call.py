@@ -82,6 +82,47 @@ def test_what_both_heard_counts_once(
         assert "same_call" not in store.session("sess_2")["eventstore"]
 
 
+def joined(recorder: Recorder, notes: dict[str, Any]) -> SessionRecorder:
+    """A sideband's recording, which is never told the session's id."""
+    session = recorder.session(notes={"by": "sideband", **notes})
+    tell(session, "rate_limits.updated")
+    session.committed().result(10)
+    return session
+
+
+def test_sidebands_that_joined_one_call_count_once(database_url: str, tmp_path: Path) -> None:
+    url = "wss://api.openai.com/v1/realtime?call_id=rtc_1"
+    with Recorder(database_url, spool=tmp_path / "spool") as recorder:
+        first = joined(recorder, {"call_id": "rtc_1"})
+        second = joined(recorder, {"call_id": "rtc_1"})  # which hears the very same
+        relayed = joined(recorder, {"url": url})
+        answer("resp_1", first, second, relayed)
+        answer("resp_2", first, second)
+        end(second, first, relayed)
+        other = joined(recorder, {"call_id": "rtc_2"})
+        unknown = joined(recorder, {})
+        answer("resp_1", other, unknown)
+        end(other, unknown)
+    with EventStore(database_url) as store:
+        check(store, [1, 1, 2])
+        for one in (second, relayed):
+            notes = store.session(str(one.session_id))["eventstore"]
+            assert notes["same_call"] == first.session_id
+
+
+def test_a_copy_of_a_sidebands_recording_counts(store: EventStore, tmp_path: Path) -> None:
+    with Recorder(store, spool=tmp_path / "spool") as recorder:
+        first = joined(recorder, {"call_id": "rtc_1"})
+        answer("resp_1", first)
+        end(first)
+    content = b"".join(store.export(str(first.session_id)))
+    lines = [{k: v for k, v in json.loads(x).items() if k != "seq"} for x in content.splitlines()]
+    copied = "\n".join(json.dumps({**line, "at": None}) for line in lines).encode()
+    (found,) = store.import_file(io.BytesIO(copied), session_id="copy")
+    assert found.same_call is None
+    check(store, [1, 1])
+
+
 def test_one_that_is_erased_takes_its_usage_with_it(database_url: str, tmp_path: Path) -> None:
     with Recorder(database_url, spool=tmp_path / "spool") as recorder:
         relayed, joined = opened(recorder), opened(recorder)

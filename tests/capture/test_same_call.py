@@ -82,7 +82,7 @@ def test_what_both_heard_counts_once(
         assert "same_call" not in store.session("sess_2")["eventstore"]
 
 
-def joined(recorder: Recorder, notes: dict[str, Any]) -> SessionRecorder:
+def sideband(recorder: Recorder, notes: dict[str, Any]) -> SessionRecorder:
     """A sideband's recording, which is never told the session's id."""
     session = recorder.session(notes={"by": "sideband", **notes})
     tell(session, "rate_limits.updated")
@@ -93,14 +93,14 @@ def joined(recorder: Recorder, notes: dict[str, Any]) -> SessionRecorder:
 def test_sidebands_that_joined_one_call_count_once(database_url: str, tmp_path: Path) -> None:
     url = "wss://api.openai.com/v1/realtime?call_id=rtc_1"
     with Recorder(database_url, spool=tmp_path / "spool") as recorder:
-        first = joined(recorder, {"call_id": "rtc_1"})
-        second = joined(recorder, {"call_id": "rtc_1"})  # which hears the very same
-        relayed = joined(recorder, {"url": url})
+        first = sideband(recorder, {"call_id": "rtc_1"})
+        second = sideband(recorder, {"call_id": "rtc_1"})  # which hears the very same
+        relayed = sideband(recorder, {"url": url})
         answer("resp_1", first, second, relayed)
         answer("resp_2", first, second)
         end(second, first, relayed)
-        other = joined(recorder, {"call_id": "rtc_2"})
-        unknown = joined(recorder, {})
+        other = sideband(recorder, {"call_id": "rtc_2"})
+        unknown = sideband(recorder, {})
         answer("resp_1", other, unknown)
         end(other, unknown)
     with EventStore(database_url) as store:
@@ -112,7 +112,7 @@ def test_sidebands_that_joined_one_call_count_once(database_url: str, tmp_path: 
 
 def test_a_copy_of_a_sidebands_recording_counts(store: EventStore, tmp_path: Path) -> None:
     with Recorder(store, spool=tmp_path / "spool") as recorder:
-        first = joined(recorder, {"call_id": "rtc_1"})
+        first = sideband(recorder, {"call_id": "rtc_1"})
         answer("resp_1", first)
         end(first)
     content = b"".join(store.export(str(first.session_id)))

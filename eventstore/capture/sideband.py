@@ -176,7 +176,7 @@ async def record_at(
     except BaseException:
         await connection.close()
         raise
-    ended = _LEFT
+    ended, is_over = _LEFT, False
     try:
         if on_join is not None:
             on_join(session)
@@ -187,9 +187,11 @@ async def record_at(
                 break
             session.gap("rejoined", code=ended.code)
             ended = await _listen(again, session)
+        is_over = True
         await _named(session)
     except asyncio.CancelledError:
-        ended = _LEFT
+        if not is_over:
+            ended = _LEFT
         raise
     finally:
         session.close(*ended)

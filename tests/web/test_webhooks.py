@@ -176,14 +176,19 @@ def test_other_events_are_answered_and_ignored(store: EventStore) -> None:
     assert server.asked == {} and at.news == [] and at.refused == []
 
 
-def test_a_webhook_that_is_too_large_is_refused(store: EventStore) -> None:
+@pytest.mark.parametrize("is_beside", [False, True])
+def test_a_webhook_that_is_too_large_is_refused(store: EventStore, is_beside: bool) -> None:
     body = body_of(data={"call_id": "rtc_1", "more": "x" * BODY_BYTES})
 
     def pieces() -> Iterator[bytes]:
         yield body[:1000]
         yield body[1000:]
 
-    with call_server() as server, receiving(store, server) as at:
+    def beside(calls: IncomingCalls) -> Any:
+        return make_app(Stores(store, store, None), incoming_calls=calls)
+
+    options: dict[str, Any] = {"app": beside} if is_beside else {}
+    with call_server() as server, receiving(store, server, **options) as at:
         assert post(at.url, body) == 413
         assert httpx.post(at.url, content=pieces(), headers=signed(body)).status_code == 413
     assert server.asked == {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -23,9 +24,11 @@ from eventstore.cli.log_lines import say_what_is_logged
 from eventstore.cli.output import print_json, say
 from eventstore.cli.relaying import signals
 from eventstore.cli.serving import place
+from eventstore.cli.tls_options import say_whom_to_trust
 from eventstore.errors import EventStoreError
 from eventstore.event_store import EventStore
 from eventstore.queries import Queries
+from eventstore.tls import Certificate, secured
 from eventstore.web.server import Server, configuration
 from eventstore.web.webhooks import PATH, make_webhook_app
 
@@ -57,7 +60,15 @@ class Calling(NamedTuple):
     as_json: bool = False
 
 
-def run(url: str, keys: str | None, asked: Calling, host: str, port: int) -> None:
+class Place(NamedTuple):
+    """Where webhooks are received, and with which certificate; None for no TLS."""
+
+    host: str
+    port: int
+    tls: Certificate | None = None
+
+
+def run(url: str, keys: str | None, asked: Calling, at: Place) -> None:
     """Receive webhooks and record calls until SIGINT or SIGTERM, and write what is left.
 
     Args:
@@ -67,14 +78,17 @@ def run(url: str, keys: str | None, asked: Calling, host: str, port: int) -> Non
     Raises:
         EventStoreError: the address cannot be listened on.
         SchemaError: the database's schema is missing, or another than this code's.
-        InvalidInputError: the secret, the upstream or its key cannot be used.
+        InvalidInputError: the secret, the upstream, its key or the certificate cannot be used.
+        MissingExtraError: no certificate can be made, because the extra `tls` is not installed.
     """
     check_calling(asked)
     with (
+        secured(at.tls, at.host) as listen,
         recording(url, keys, asked.spool) as recorder,
         EventStore(url, check_schema=False, keys=keys, time_limit=_LOOK) as reading,
     ):
-        asyncio.run(_run(recorder, reading, asked, host, port))
+        say_whom_to_trust(listen.ca_file)
+        asyncio.run(_run(recorder, reading, asked, at, listen.context))
 
 
 def check_calling(asked: Calling) -> None:
@@ -135,7 +149,11 @@ def _finder(store: Queries) -> FindSession:
 
 
 async def _run(
-    recorder: RecorderProcess, reading: EventStore, asked: Calling, host: str, port: int
+    recorder: RecorderProcess,
+    reading: EventStore,
+    asked: Calling,
+    at: Place,
+    tls: ssl.SSLContext | None,
 ) -> None:
     stop, _ = signals()
     unforeseen.watch_threads(_LOGGER)
@@ -144,9 +162,9 @@ async def _run(
     app = make_webhook_app(calls, lambda: health(calls.recordings.live, recorder))
 
     def ready(port: int) -> None:
-        say(f"Receiving {told(asked, place(host, port), is_tls=False)}; Ctrl-C ends it.")
+        say(f"Receiving {told(asked, place(at.host, port), tls is not None)}; Ctrl-C ends it.")
 
-    server = Server(configuration(app, host, port), ready)
+    server = Server(configuration(app, at.host, at.port, tls), ready)
 
     async def end() -> None:
         await stop.wait()

@@ -10,6 +10,8 @@ from eventstore.capture.addresses import OPENAI
 from eventstore.cli.call_options import header_option, parse_headers, webhook_secret
 from eventstore.cli.options import db_option, keys_url, parse_metadata, spool_option
 from eventstore.cli.serving import parse_address
+from eventstore.cli.tls_options import tls_options
+from eventstore.tls import Certificate
 
 
 @click.command()
@@ -47,6 +49,7 @@ from eventstore.cli.serving import parse_address
     metavar="N",
     help="Record so many at once; OpenAI is asked to send others' webhooks again.",
 )
+@tls_options
 @spool_option
 @db_option
 @click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each call.")
@@ -57,6 +60,7 @@ def calls(
     headers: tuple[str, ...],
     metadata: tuple[str, ...],
     max_calls: int,
+    tls: Certificate | None,
     folder: Path | None,
     url: str,
     as_json: bool,
@@ -73,10 +77,11 @@ def calls(
     Examples:
       eventstore calls --listen 8090
       eventstore calls --header X-Customer=customer --metadata env=prod
+      eventstore calls --listen 0.0.0.0:443 --cert cert.pem --key key.pem
       eventstore responses --metadata from=sip:+15550100@sip.example.com
     """
     # FastAPI, uvicorn and the recorder, which other commands do without.
-    from eventstore.cli.calling import Calling, run
+    from eventstore.cli.calling import Calling, Place, run
 
     pairs = parse_metadata(metadata)
     asked = Calling(
@@ -90,7 +95,7 @@ def calls(
         as_json,
     )
     host, port = parse_address(address, "--listen")
-    run(url, keys_url(), asked, host, port)
+    run(url, keys_url(), asked, Place(host, port, tls))
 
 
 COMMANDS = (calls,)

@@ -1,4 +1,4 @@
-"""Options of the commands that listen with TLS: `record`, `replay --serve` and `serve`."""
+"""Options of the commands that listen with TLS: `record`, `replay --serve`, `serve`, `calls`."""
 
 from __future__ import annotations
 

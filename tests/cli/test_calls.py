@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import ssl
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from cli.terminal import COMMAND, Terminal, environment, told_by
 from support.call_server import CAME, CallServer, call_server
 from support.relaying import eventually
 from support.taps import kept
-from support.webhooks import SECRET, incoming, post
+from support.webhooks import SECRET, incoming, post, signed
 
 from eventstore import EventStore
 
@@ -49,7 +50,7 @@ def receiving(
         while not told or not told[-1].startswith(wanted):
             told.append(told_by(process))
             assert told[-1], told
-        found = re.search(r"http://127\S+openai", "".join(told))
+        found = re.search(r"https?://127\S+openai", "".join(told))
         assert found is not None, told
         yield process, found[0], told
     finally:
@@ -92,6 +93,17 @@ def test_a_call_is_recorded_and_told_by_line(store: EventStore) -> None:
     assert session.came == CAME
     assert session.opened["metadata"] == {"customer": "42", "call_id": "rtc_1"}
     assert health["status"] == "ok" and health["sessions_live"] == 0
+
+
+def test_it_listens_with_tls(store: EventStore) -> None:
+    with call_server() as server, receiving(store, *calls(server, "--tls")) as (process, url, told):
+        (ca_file,) = set(re.findall(r"=(\S+ca\.pem)", told[0]))
+        context = ssl.create_default_context(cafile=ca_file)
+        body = incoming()
+        answer = httpx.post(url, content=body, headers=signed(body), verify=context, timeout=20)
+        assert answer.status_code == 204
+        assert "was ended by the server" in [told_by(process) for _ in range(3)][2]
+    assert url.startswith("https://127.0.0.1:")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -63,8 +63,8 @@ class IncomingCalls:
     tell: Callable[[CallNews], None]
     tell_refused: Callable[[str], None]
     find: FindSession | None = None
-    _seen: OrderedDict[str, None] = field(default_factory=OrderedDict)
-    _told: dict[str, float] = field(default_factory=dict)
+    _seen: OrderedDict[str, None] = field(default_factory=OrderedDict, init=False)
+    _told: dict[str, float] = field(default_factory=dict, init=False)
 
     def receive(self, headers: Mapping[str, str], body: bytes) -> None:
         """Take a webhook. One that came before, or that tells of no call, is done with.

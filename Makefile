@@ -2,7 +2,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-CLIENTS := .venv-clients
 # Some tests wait most of their time: half as many again as there are cores keep those busy.
 WORKERS ?= $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )))
 
@@ -18,8 +17,8 @@ test: $(VENV)/.test $(VENV)/.node
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 # Clients that people use, unmodified, through the relay, the replay server and cassettes. Their
-# packages are 0.8 GB, and have an environment of their own: none of them decides what ours is.
-clients: $(VENV)/.test $(VENV)/.node $(CLIENTS)/.installed
+# packages are 2 GB, and have environments of their own: none of them decides what ours is.
+clients: $(VENV)/.test $(VENV)/.node .venv-clients/.installed .venv-litellm/.installed $(VENV)/.livekit
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal tests/clients
 
 check: $(VENV)/.test $(VENV)/.check
@@ -86,9 +85,14 @@ $(VENV)/.node: tests/node/package.json | $(VENV)/bin/python
 	  --no-audit --no-fund || echo "npm failed: the tests with Node's clients are skipped"; fi
 	@touch $@
 
-$(CLIENTS)/.installed: pyproject.toml | $(VENV)/bin/python
-	$(PYTHON) -m venv $(CLIENTS)
-	@$(BIN)/python -m pip --python $(CLIENTS)/bin/python install -q --group clients
+.venv-clients/.installed .venv-litellm/.installed: .venv-%/.installed: pyproject.toml | $(VENV)/bin/python
+	$(PYTHON) -m venv .venv-$*
+	@$(BIN)/python -m pip --python .venv-$*/bin/python install -q --group $*
+	@touch $@
+
+$(VENV)/.livekit: tests/clients/node/package.json | $(VENV)/bin/python
+	@if command -v npm > /dev/null; then cd tests/clients/node && npm install --silent --no-package-lock \
+	  --no-audit --no-fund || echo "npm failed: the tests with Node's clients are skipped"; fi
 	@touch $@
 
 $(VENV)/.check: $(VENV)/.installed
@@ -100,4 +104,4 @@ $(VENV)/.bench: $(VENV)/.installed
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(CLIENTS) tests/node/node_modules .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-clients .venv-litellm tests/node/node_modules tests/clients/node/node_modules .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis

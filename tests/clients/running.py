@@ -6,7 +6,9 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,7 @@ import pytest
 from eventstore import EventStore
 
 HERE = Path(__file__).resolve().parent
-#: Python with the clients' packages, which `make clients` installs apart from the project's own.
-PYTHON = HERE.parents[1] / ".venv-clients" / "bin" / "python"
+_ROOT = HERE.parents[1]
 _LIMIT = 60
 
 
@@ -44,16 +45,23 @@ class Driver:
     """A small program that talks by an unmodified client, and what it is told to do.
 
     Attributes:
+        package: what a Python driver imports; those that the project's own tests have run
+            without `make clients`.
+        venv: the environment that `make clients` makes for it, apart from the project's own.
         tls: whether the client connects by TLS alone.
+        without: what the client's own history has no items for.
         base: what a cassette's upstream ends with; Azure's clients ask for a whole path.
         by_clock: whether it cuts an answer where the wall clock says, otherwise in each run.
     """
 
     script: str
     case: str = ""
+    package: str = ""
+    venv: str = ".venv-clients"
     tls: bool = False
     by_clock: bool = False
     base: str = "/v1"
+    without: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -85,20 +93,28 @@ class Driver:
     def skip_where_it_is_missing(self) -> None:
         """Skip a test whose client is not installed."""
         path = HERE / self.script
-        if path.suffix == ".py" and not PYTHON.exists():
-            pytest.skip("no .venv-clients: make clients makes it")
+        if path.suffix == ".py" and self._python is None:
+            pytest.skip(f"no {self.venv}: make clients makes it")
         node_modules = path.resolve().parent / "node_modules"
         if path.suffix == ".mjs" and not (shutil.which("node") and node_modules.is_dir()):
             pytest.skip("no Node, or its packages are not installed")
 
+    @property
+    def _python(self) -> str | None:
+        """An interpreter that has the client; None where none has."""
+        apart = _ROOT / self.venv / "bin" / "python"
+        if apart.exists():
+            return str(apart)
+        return sys.executable if self.package and find_spec(self.package) else None
+
     def _program(self, path: Path) -> list[str]:
         if path.suffix == ".py":
-            return [str(PYTHON), "-W", "ignore"]
+            return [self._python or "python", "-W", "ignore"]
         # Where it is no longer an experiment, the option says what is so anyway.
         return [shutil.which("node") or "node", "--experimental-websocket", "--no-warnings"]
 
 
-def items_of(store: EventStore) -> list[Item]:
+def _items_of(store: EventStore) -> list[Item]:
     """The items of the only session of a store."""
     [session] = store.sessions().data
     [conversation] = store.show(session["id"])["conversations"]
@@ -116,8 +132,9 @@ def _item(item: dict[str, Any]) -> Item:
     return Item(item["role"], (said,) if generated is None else (generated, said))
 
 
-def differences(told: list[tuple[str, str]], items: list[Item]) -> list[str]:
-    """Where a client's items are not those of the store."""
+def differences(driver: Driver, told: list[tuple[str, str]], store: EventStore) -> list[str]:
+    """Where a client's items are not those of the only session of a store."""
+    items = [item for item in _items_of(store) if item.who not in driver.without]
     found = [
         f"{place}: the client has {one}, the store {item}"
         for place, (one, item) in enumerate(zip(told, items, strict=False))

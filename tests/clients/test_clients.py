@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import trustme
-from clients.running import Driver, changes, differences, items_of
+from clients.running import Driver, changes, differences
 from clients.scripted_server import scripted_server
 from support.relaying import relaying
 from support.replaying import served
@@ -25,10 +25,12 @@ from eventstore.replay.server import recordings_of
 PAUSE = 0.3
 TLS = {"tls": True}
 AZURE = {"base": ""}
+CALLS = frozenset({"call", "output"})
 DRIVERS = (
-    Driver("python/pydantic_ai_realtime.py"),
-    Driver("python/pydantic_ai_realtime.py", "spoken"),
+    Driver("python/pydantic_ai_realtime.py", package="pydantic_ai"),
+    Driver("python/pydantic_ai_realtime.py", "spoken", package="pydantic_ai"),
     Driver("python/pydantic_ai_realtime.py", "azure", **AZURE, **TLS),
+    Driver("python/openai_agents_runner.py", package="agents", without=CALLS),
     Driver("python/livekit_realtime_session.py"),
     Driver("python/livekit_realtime_session.py", "azure", **AZURE),
     Driver("python/livekit_realtime_session.py", "azure-preview", **AZURE),
@@ -36,13 +38,17 @@ DRIVERS = (
     Driver("python/pipecat_typed.py"),
     Driver("python/pipecat_typed.py", "azure", **AZURE),
     Driver("python/pipecat_spoken.py", by_clock=True),
-    Driver("python/azure_voicelive.py", **AZURE),
+    Driver("python/azure_voicelive.py", package="azure.ai.voicelive", **AZURE),
     Driver("python/semantic_kernel_realtime.py"),
     Driver("python/semantic_kernel_realtime.py", "azure", **AZURE, **TLS),
     Driver("python/langsmith_realtime.py"),
+    Driver("python/litellm_proxy.py", venv=".venv-litellm"),
     Driver("../node/openai_realtime.mjs", "ws", **TLS),
     Driver("../node/openai_realtime.mjs", "websocket", **TLS),
     Driver("../node/openai_realtime.mjs", "azure", **AZURE, **TLS),
+    Driver("../node/openai_agents_session.mjs", without=CALLS),
+    Driver("node/livekit_realtime_session.mjs"),
+    Driver("node/livekit_realtime_session.mjs", "azure", **AZURE),
 )
 
 
@@ -84,13 +90,12 @@ def test_it_is_recorded_by_the_relay_and_served_the_recording(
         with relaying(store, server.origin, listen_tls=listen) as relay:
             told = driver.run(relay.port, tls.ca_file)
         assert server.faults == []
-    items = items_of(store)
-    assert differences(told, items) == []
+    assert differences(driver, told, store) == []
     manner = Manner(speed=1.0 if driver.by_clock else None)
     with served(recordings_of(store), manner, tls=listen) as server:
         again = driver.run(server.port, tls.ca_file)
         assert server.outcome().whole
-    assert differences(again, items) == []
+    assert differences(driver, again, store) == []
 
 
 @each_driver
@@ -108,4 +113,4 @@ def test_it_runs_in_a_cassette(driver: Driver, store: EventStore, tmp_path: Path
     first, second = runs
     assert changes(driver, first, second) == []
     store.import_file(path)
-    assert differences(second, items_of(store)) == []
+    assert differences(driver, second, store) == []

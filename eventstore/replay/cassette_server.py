@@ -20,7 +20,7 @@ from eventstore.hosts import Visitors
 from eventstore.replay.bounded_connection import bounded_connections
 from eventstore.replay.cassette_file import Part
 from eventstore.replay.connection import Manner, Outcome, serve_connection
-from eventstore.replay.handshake import ASKED_BY, header, refusal, subprotocol
+from eventstore.replay.handshake import ASKED_BY, asks_for_websocket, header, refusal, subprotocol
 from eventstore.replay.proxy import (
     CLOSE_TIMEOUT,
     MAX_MESSAGE,
@@ -127,6 +127,8 @@ class CassetteServer:
         )
         if refused is not None:
             return refusal(HTTPStatus.FORBIDDEN, refused)
+        if not asks_for_websocket(headers):
+            return None  # it is refused, and takes no connection from the cassette
         source: Recording | ClientConnection | Response
         self._arrived += 1
         arrived = self._arrived

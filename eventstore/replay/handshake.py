@@ -36,6 +36,12 @@ def header(headers: Headers, name: str) -> str | None:
     return ", ".join(headers.get_all(name)) if name in headers else None
 
 
+def asks_for_websocket(headers: Headers) -> bool:
+    """Whether a request is for a websocket: gateways also ask servers for their models first."""
+    upgrade = header(headers, "Upgrade") or ""
+    return upgrade.strip().lower() == "websocket" and "Sec-WebSocket-Key" in headers
+
+
 def api_key(headers: Headers) -> str | None:
     """The key of a handshake: a bearer's, or a subprotocol's as browsers send it."""
     for value in headers.get_all("Authorization"):

@@ -22,7 +22,14 @@ from eventstore.hosts import Visitors
 from eventstore.queries import Queries
 from eventstore.replay.bounded_connection import bounded_connections
 from eventstore.replay.connection import Manner, Outcome, serve_connection
-from eventstore.replay.handshake import ASKED_BY, RefusedError, header, refusal, subprotocol
+from eventstore.replay.handshake import (
+    ASKED_BY,
+    RefusedError,
+    asks_for_websocket,
+    header,
+    refusal,
+    subprotocol,
+)
 from eventstore.replay.matching import Drift
 from eventstore.replay.recording import Recording
 from eventstore.replay.stored_recordings import SERVED_ONCE, StoredRecordings
@@ -114,7 +121,7 @@ async def replay_server(
         refused = visitors.refusal(*(header(headers, name) for name in ASKED_BY))
         if refused is not None and not keyed:
             return refusal(HTTPStatus.FORBIDDEN, refused)
-        if not _asks_for_websocket(request):
+        if not asks_for_websocket(request.headers):
             return None  # it is refused, and takes no session from a client
         if len(connection.server.connections) + len(opening) >= most:
             told = f"there are {most:,} replays, and no more at once"
@@ -175,11 +182,6 @@ async def _opened(open_: Open | StoredRecordings, request: Request) -> Recording
         return await open_.find(request)
     # In a thread: to read a long recording must not hold up those that play.
     return await asyncio.to_thread(open_, request)
-
-
-def _asks_for_websocket(request: Request) -> bool:
-    upgrade = header(request.headers, "Upgrade") or ""
-    return upgrade.strip().lower() == "websocket" and "Sec-WebSocket-Key" in request.headers
 
 
 def _refused(error: Exception) -> Response:

@@ -10,6 +10,8 @@ import subprocess
 import sys
 import textwrap
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -178,6 +180,16 @@ def test_a_connection_too_many_is_refused_and_told(path: Path, mode: Mode) -> No
 
     with pytest.raises(DriftError, match=r"one connection too many; .* holds 1"):
         one_too_many()
+
+
+def test_a_request_for_no_websocket_takes_no_connection(path: Path) -> None:
+    with served(one(CALL)) as server:
+        for _ in range(2):
+            with cassette(path, upstream=server.url) as used:
+                with pytest.raises(urllib.error.HTTPError, match="426"):
+                    urllib.request.urlopen(f"{used.endpoint}/v1/models", timeout=30)
+                assert played(used.url, CALL) == sent_by(CALL, SERVER)
+    assert wire(path) == [sides(CALL)]
 
 
 def test_new_episodes_are_recorded_behind_those_that_are_there(path: Path) -> None:

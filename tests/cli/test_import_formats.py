@@ -23,12 +23,12 @@ def clocked(time: str = "8:26:41 PM") -> bytes:
 def test_what_a_file_lacks_is_a_warning_and_in_json(
     terminal: Terminal, own_folder: Path, store: EventStore
 ) -> None:
-    Path("call.log").write_bytes(clocked())
+    Path("call.log").write_bytes(clocked("soon"))
     told = terminal("import", "call.log", "--json")
     (entry,) = told.json["data"]
     assert entry["format"] == "timestamped" and entry["events"] == 3
     (warning,) = entry["warnings"]
-    assert "3 of 3 times are not understood, such as '8:26:41 PM'" in warning
+    assert "3 of 3 times are not understood, such as 'soon'" in warning
     assert told.err == f"Warning: call.log: {warning}\n"
     assert store.events("sess_1").__next__().at is None
 

@@ -42,6 +42,11 @@ _UNIT_NAMES = (
     (re.compile(r"(_s|secs?|seconds)$", re.IGNORECASE), 1_000_000),
     (re.compile(r"([a-z_](us|ns)|micros(econds)?|nanos(econds)?)$", re.IGNORECASE), None),
 )
+# A time without its date: 8:26:41 PM, 20:26:41.250.
+_TIME_OF_DAY = re.compile(
+    r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(:(?P<second>\d\d([.,]\d{1,9})?))?(\s?(?P<half>[ap])\.?m\.?)?",
+    re.IGNORECASE | re.ASCII,
+)
 _MEMBERS, _LONGEST_NAME = 50, 40
 #: Members that hold the message itself.
 MESSAGE_KEYS = ("data", "event", "frame", "message", "payload", "body", "content", "raw", "json")
@@ -85,11 +90,13 @@ class Offset(NamedTuple):
         value: as it stands in the file.
         number: how much it counts.
         unit: microseconds of one, where its name says it; None where the whole file has to tell.
+        is_of_day: whether it counts from a midnight.
     """
 
     value: Any
     number: Decimal | int
     unit: int | None
+    is_of_day: bool = False
 
 
 class Time(NamedTuple):
@@ -122,11 +129,29 @@ def read_time(value: Any, name: str = "") -> Time:
 
 def _offset(value: Any, name: str) -> Any:
     """Return a time that is not understood as the offset that it is; as it is where it is none."""
+    of_day = _seconds_of_day(value)
+    if of_day is not None:
+        return Offset(value, of_day, 1_000_000, is_of_day=True)
     number = count_from_elsewhere(value)
     named = next((unit for ending, unit in _UNIT_NAMES if ending.search(name)), 0)
     if number is None or named is None:
         return value
     return Offset(value, number, named or None)
+
+
+def _seconds_of_day(value: Any) -> Decimal | None:
+    """Return the seconds since midnight of a time without its date; None for what is none."""
+    found = _TIME_OF_DAY.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        return None
+    hour, minute = int(found["hour"]), int(found["minute"])
+    second = Decimal((found["second"] or "0").replace(",", "."))
+    half = (found["half"] or "").lower()
+    if hour > (12 if half else 23) or (half and not hour) or minute > 59 or second >= 60:
+        return None
+    if half:
+        hour = hour % 12 + (12 if half == "p" else 0)
+    return (hour * 60 + minute) * 60 + second
 
 
 def time_keys(value: Mapping[str, Any]) -> Iterator[str]:
@@ -143,15 +168,22 @@ def is_offset_name(name: str) -> bool:
 
 
 def first_time(value: Mapping[str, Any]) -> Time:
-    """Return the time of an entry: the first that is understood, else an offset, by any name."""
+    """Return the time of an entry: the first that is understood, else an offset, by any name.
+
+    An offset from the start is surer than a time of day, which is often in whole seconds.
+    """
     unread = None
     for key in time_keys(value):
         time = read_time(value.get(key), key)
         if time.at is not None:
             return time
-        if unread is None or (isinstance(time.unread, Offset) and not isinstance(unread, Offset)):
+        if unread is None or _sureness(time.unread) > _sureness(unread):
             unread = time.unread
     return Time(None, unread)
+
+
+def _sureness(unread: Any) -> int:
+    return 2 - unread.is_of_day if isinstance(unread, Offset) else 0
 
 
 def message_key(value: Mapping[str, Any]) -> str | None:

@@ -1,5 +1,7 @@
 """Times of other tools that count from the start of a recording: `"at": 0.5`, `"offset_ms": 500`.
 
+Times of day without their date count from a midnight: `"8:26:41 PM"`.
+
 Their spacing is what pauses, latencies and the pace of a replay follow from. So it is kept, and
 put where the recording was: at the start that the file tells, else by the session's own expiry,
 else so that the last message came when the file was written. Only the first of these is known, and
@@ -28,6 +30,8 @@ Readings = Iterator[tuple[int, Reading | BadLine]]
 
 _MILLISECOND, _SECOND = 1_000, 1_000_000
 _HOUR = 3600 * _SECOND
+# Times of day that are further apart, in seconds, are on two sides of a midnight.
+_HALF_A_DAY, _DAY = 12 * 3600, 24 * 3600
 _SAMPLE = 100
 # A call of Realtime ends within an hour; what takes longer as seconds counts milliseconds.
 _LONGEST_CALL_S = 7200
@@ -50,6 +54,7 @@ class Offsets(NamedTuple):
         zero: when the recording started, in microseconds since 1970.
         unit: microseconds of one, where an offset's name does not say it.
         first: what is taken off each offset: a clock may not have begun with the recording.
+        day: the first time of day, which others are within half a day of; None without such.
         is_assumed: whether the file does not say when the recording started.
         told: what is said of it to whoever imports the file.
     """
@@ -57,6 +62,7 @@ class Offsets(NamedTuple):
     zero: int
     unit: int
     first: int
+    day: Offset | None
     is_assumed: bool
     told: str
 
@@ -70,10 +76,19 @@ class Offsets(NamedTuple):
         if not isinstance(offset, Offset) or reading.frame is None:
             return reading
         zero = self.zero if reading.started_at is None else reading.started_at
-        at = zero + _microseconds(offset, self.unit) - self.first
+        at = zero + _microseconds(_near(offset, self.day), self.unit) - self.first
         return reading._replace(
             frame=reading.frame._replace(at=at), unread_time=None, is_offset=True
         )
+
+
+def _near(offset: Offset, day: Offset | None) -> Offset:
+    """Return a time of day as it counts in a recording that may go on over a midnight."""
+    if day is None or not offset.is_of_day:
+        return offset
+    apart = offset.number - day.number
+    later = _DAY * ((apart < -_HALF_A_DAY) - (apart > _HALF_A_DAY))
+    return offset._replace(number=offset.number + later)
 
 
 def _microseconds(offset: Offset, unit: int) -> int:
@@ -88,6 +103,7 @@ class _Measured:
         self.least: Offset | None = None
         self.most: Offset | None = None
         self.is_whole = True
+        self.day: Offset | None = None
         self.started_at: int | None = None
         self.expires_at: int | None = None
 
@@ -102,6 +118,9 @@ class _Measured:
             self.expires_at = _expiry(frame)
         if not isinstance(offset, Offset):
             return
+        if self.day is None and offset.is_of_day:
+            self.day = offset
+        offset = _near(offset, self.day)
         self.count += 1
         self.is_whole = self.is_whole and not isinstance(offset.number, Decimal)
         if self.least is None or offset.number < self.least.number:
@@ -188,7 +207,7 @@ def _anchored(measured: _Measured, started_at: int | None, written_at: int) -> O
     if least is None or most is None:
         return None
     first = _microseconds(least, unit)
-    if first <= _HOUR:
+    if first <= _HOUR and measured.day is None:
         first = 0
     if started_at is not None:
         zero, why = started_at, "which is when the file says that it started"
@@ -199,11 +218,10 @@ def _anchored(measured: _Measured, started_at: int | None, written_at: int) -> O
         zero = written_at - _microseconds(most, unit) + first
         why = "an assumed date: so the last message came when the file was written or imported"
     names = {_MILLISECOND: "milliseconds", _SECOND: "seconds"}
-    told = (
-        f"count from the start of the recording, in {names[least.unit or unit]}; their spacing is"
-        f" kept, from {to_iso(zero)} on, {why}"
-    )
-    return Offsets(zero, unit, first, started_at is None, told)
+    count = f"count from the start of the recording, in {names[least.unit or unit]}"
+    what = count if measured.day is None else "are times of day without their date"
+    told = f"{what}; their spacing is kept, from {to_iso(zero)} on, {why}"
+    return Offsets(zero, unit, first, measured.day, started_at is None, told)
 
 
 def start_in(value: Mapping[str, Any]) -> int | None:

@@ -96,6 +96,30 @@ def test_units_that_are_too_small_are_not_understood(key: str) -> None:
     assert "times are not understood" in found.warnings[0]
 
 
+# Times of day
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        (["8:26:41 PM", "8:26:41.5 pm", "20:26:44"], [0, 500, 3000]),
+        (["12:00 AM", "12:00:01 a.m.", "0:01"], [0, 1000, 60_000]),
+        (["11:59:59,5 PM", "12:00:00 AM", "12:00:01 AM"], [0, 500, 1500]),
+        (["00:00:01", "23:59:59", "00:00:02"], [0, -2000, 1000]),
+        (["11:59 AM", "12:00 PM", "12:01 PM"], [0, 60_000, 120_000]),
+    ],
+)
+def test_times_of_day_keep_their_spacing_over_a_midnight(
+    times: list[str], expected: list[int]
+) -> None:
+    found = read(jsonl(*messages(*times)))
+    (told,) = found.warnings
+    assert "3 of 3 times are times of day without their date; their spacing is kept" in told
+    assert since_first(found) == expected
+    started = read(jsonl({"version": 1, "started_at": STARTED}, *messages(*times)))
+    assert min(frame.at or 0 for frame in started.frames) == START
+
+
 # The start
 
 

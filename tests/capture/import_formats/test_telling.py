@@ -48,7 +48,22 @@ def test_a_time_is_understood_in_any_unit(time: Any) -> None:
 
 @pytest.mark.parametrize(
     "time",
-    ["8:26:41 PM", "20:26:40", "2026-05-28", -0.5, -1780000000, 1e30, True, {}, "soon", "NaN"],
+    [
+        "8:26:61 PM",
+        "24:26:40",
+        "0:10 AM",
+        "13:00 pm",
+        "8 PM",
+        "1:2",
+        "2026-05-28",
+        -0.5,
+        -1780000000,
+        1e30,
+        True,
+        {},
+        "soon",
+        "NaN",
+    ],
 )
 def test_a_time_that_is_not_understood_is_told_and_left_out(time: Any) -> None:
     with pytest.raises(ValueError):

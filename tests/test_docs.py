@@ -23,10 +23,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from cli.terminal import COMMAND, environment
+from support.doc_examples import Block, Step, blocks, is_shown, steps
 from websockets.asyncio import client as asynchronous
 from websockets.sync import client as sync
 
@@ -40,63 +41,10 @@ PACKAGE = Path(eventstore.__file__).resolve().parent
 COMMANDS_PAGE = ROOT / "docs" / "commands.md"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
+# Those of clients are run with the clients' packages, by `tests/clients/test_pages.py`.
+RUN_HERE = [page for page in PAGES if page.parent.name != "clients"]
+
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-
-
-class Block(NamedTuple):
-    """A fenced block of a page."""
-
-    language: str
-    line: int
-    text: str
-
-
-class Step(NamedTuple):
-    """A command of a console block, and what is shown below it."""
-
-    command: str
-    shown: list[str]
-
-
-def blocks(page: Path) -> Iterator[Block]:
-    """The fenced blocks of a page."""
-    fence, start, kept = "", 0, []
-    for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
-        opening = re.fullmatch(r"(`{3,})(\w*)", line.strip())
-        if not fence and opening:
-            fence, start, kept = opening[1], number, [opening[2]]
-        elif fence and line.strip() == fence:
-            yield Block(kept[0], start, "\n".join(kept[1:]) + "\n")
-            fence = ""
-        elif fence:
-            kept.append(line)
-    assert not fence, f"{page}: the block of line {start} has no end"
-
-
-def steps(text: str) -> list[Step]:
-    """The commands of a console block."""
-    found: list[Step] = []
-    for line in text.splitlines():
-        if found and found[-1].command.endswith("\\"):
-            found[-1] = Step(found[-1].command[:-1] + line.strip(), [])
-        elif line.startswith("$ "):
-            found.append(Step(line[2:], []))
-        else:
-            assert found, f"{line!r} is shown before any command"
-            found[-1].shown.append(line)
-    return found
-
-
-def is_shown(shown: list[str], printed: str) -> bool:
-    """Whether what is shown stands for what was printed."""
-    lines = [line.rstrip() for line in printed.splitlines()]
-    pattern = "".join(
-        r"(?:.*\n)*?"
-        if line.strip() == "…"
-        else re.escape(line.rstrip()).replace("…", ".*") + r"\n"
-        for line in shown
-    )
-    return re.fullmatch(pattern, "".join(f"{line}\n" for line in lines)) is not None
 
 
 def printed_by(command: str) -> tuple[int, str]:
@@ -137,7 +85,7 @@ def check_console(block: Block, name: str) -> None:
             pytest.fail(f"{name}: {step.command}\nshown:\n{wanted}\nprinted:\n{printed}")
 
 
-@each_page
+@pytest.mark.parametrize("page", RUN_HERE, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_examples_of_a_page_do_what_it_says(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,8 @@ Event = dict[str, Any]
 
 #: Words of a user for an answer that goes on until it is interrupted, and for a call of a tool.
 LONG, CALLS = "story", "weather"
+#: What the pages of docs/clients ask, and the answer.
+ORDER, LEFT = "4417", "It left our shop this morning."
 #: What a tool is called with.
 ARGUMENTS = {"city": "Paris"}
 _MS_OF_A_WORD = 100
@@ -48,6 +50,8 @@ def answer_to(items: Sequence[dict[str, Any]], request: Event, tools: Sequence[A
     words = said(last)
     if tools and CALLS in words:
         return Answer("", function=str(tools[0]["name"]))
+    if ORDER in words:
+        return Answer(LEFT)
     if LONG in words:
         return Answer(_TALE, ends=False)
     return Answer(f"You said: {words}")

@@ -1,0 +1,69 @@
+"""Acceptance: who follows a page of docs/clients, with its packages, gets what it says."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from clients.pages import reading
+from clients.running import PYTHON
+from clients.scripted_server import scripted_server
+
+from eventstore import EventStore
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted((ROOT / "docs" / "clients").glob("*.md"))
+NODE = ROOT / "tests" / "node" / "node_modules"
+#: Pages that the ordinary test environment has the packages of.
+NODE_PAGES = {"openai-agents-js", "openai-node"}
+ORDINARY = {*NODE_PAGES, "azure-openai", "openai-agents", "twilio", "voice-live", "websockets"}
+SAID = ("Where is my order 4417?",) * 20
+
+
+class Traces(BaseHTTPRequestHandler):
+    """Takes all that LangSmith's client sends."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    do_GET = do_POST  # noqa: N815
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def traces() -> Iterator[str]:
+    """Where traces of LangSmith go."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Traces)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_who_follows_a_page_gets_what_it_says(page: Path, tmp_path: Path, traces: str) -> None:
+    programs = Path(sys.executable if page.stem in ORDINARY else PYTHON).parent
+    if not (programs / "eventstore").exists():
+        pytest.skip("no .venv-clients: make clients makes it")
+    if page.stem in NODE_PAGES:
+        if not (shutil.which("node") and NODE.is_dir()):
+            pytest.skip("no Node, or its packages are not installed")
+        (tmp_path / "node_modules").symlink_to(NODE)
+    told = {"LANGSMITH_ENDPOINT": traces, "LANGSMITH_API_KEY": "none"}
+    with (
+        scripted_server(SAID) as server,
+        reading(tmp_path, programs, server.origin, **told) as reader,
+    ):
+        reader.follow(page)
+        assert server.faults == []
+        with EventStore(f"sqlite:///{tmp_path / 'eventstore.db'}") as store:
+            assert store.sessions(metadata=["customer=42"]).data, "no metadata came"

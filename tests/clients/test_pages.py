@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from clients.pages import reading
-from clients.running import PYTHON
 from clients.scripted_server import scripted_server
 
 from eventstore import EventStore
@@ -19,6 +18,8 @@ from eventstore import EventStore
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "docs" / "clients").glob("*.md"))
 NODE = ROOT / "tests" / "node" / "node_modules"
+#: Where a page's packages are that the project's own tests do without.
+VENVS = {"litellm": ".venv-litellm"}
 #: Pages that the ordinary test environment has the packages of.
 NODE_PAGES = {"openai-agents-js", "openai-node"}
 ORDINARY = {*NODE_PAGES, "azure-openai", "openai-agents", "twilio", "voice-live", "websockets"}
@@ -51,9 +52,11 @@ def traces() -> Iterator[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_who_follows_a_page_gets_what_it_says(page: Path, tmp_path: Path, traces: str) -> None:
-    programs = Path(sys.executable if page.stem in ORDINARY else PYTHON).parent
+    programs = Path(sys.executable).parent
+    if page.stem not in ORDINARY:
+        programs = ROOT / VENVS.get(page.stem, ".venv-clients") / "bin"
     if not (programs / "eventstore").exists():
-        pytest.skip("no .venv-clients: make clients makes it")
+        pytest.skip(f"no {programs}/eventstore: make clients makes it")
     if page.stem in NODE_PAGES:
         if not (shutil.which("node") and NODE.is_dir()):
             pytest.skip("no Node, or its packages are not installed")

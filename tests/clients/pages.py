@@ -15,12 +15,14 @@ from __future__ import annotations
 import os
 import random
 import re
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 from support.doc_examples import Step, blocks, pattern_of, steps
@@ -85,12 +87,16 @@ class Reader:
             self.serving.append(Serving(step, process, output))
             self.wait_until_it_listens(self.serving[-1])
             return
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_LIMIT, check=False, **options
-        )
-        printed = f"{done.stdout}{done.stderr}"
-        assert done.returncode == 0, f"{command[-1]}\n{printed}{self.told()}"
-        self.compare(step, done.stdout)
+        with subprocess.Popen(
+            command, stdout=PIPE, stderr=PIPE, text=True, start_new_session=True, **options
+        ) as process:
+            try:
+                out, err = process.communicate(timeout=_LIMIT)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                out, err = process.communicate()
+        assert process.returncode == 0, f"{command[-1]}\n{out}{err}{self.told()}"
+        self.compare(step, out)
 
     def wait_until_it_listens(self, served: Serving) -> None:
         """Wait for what a page shows of it."""
@@ -174,6 +180,7 @@ def reading(folder: Path, programs: Path, origin: str, **more: str) -> Iterator[
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
         "OPENAI_API_KEY": "sk-none",
         "AZURE_OPENAI_API_KEY": "none",
+        "AZURE_VOICELIVE_API_KEY": "none",
         "EVENTSTORE_CASSETTE_UPSTREAM": f"{origin}/v1",
         "COLUMNS": "140",
         "NO_PROXY": "127.0.0.1",

@@ -22,7 +22,14 @@ NODE = ROOT / "tests" / "node" / "node_modules"
 VENVS = {"litellm": ".venv-litellm"}
 #: Pages that the ordinary test environment has the packages of.
 NODE_PAGES = {"openai-agents-js", "openai-node"}
-ORDINARY = {*NODE_PAGES, "azure-openai", "openai-agents", "twilio", "voice-live", "websockets"}
+ORDINARY = {
+    *NODE_PAGES,
+    "azure-openai",
+    "azure-voice-live",
+    "openai-agents",
+    "twilio",
+    "websockets",
+}
 SAID = ("Where is my order 4417?",) * 20
 
 

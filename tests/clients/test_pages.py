@@ -25,7 +25,6 @@ NODE_PAGES = {"openai-agents-js", "openai-node"}
 ORDINARY = {
     *NODE_PAGES,
     "azure-openai",
-    "azure-voice-live",
     "openai-agents",
     "twilio",
     "websockets",

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from eventstore import EventStore
+from eventstore.replay.matching import Rule
 
 HERE = Path(__file__).resolve().parent
 _ROOT = HERE.parents[1]
@@ -49,6 +50,7 @@ class Driver:
             without `make clients`.
         venv: the environment that `make clients` makes for it, apart from the project's own.
         tls: whether the client connects by TLS alone.
+        match: by what rule its frames match those of a cassette.
         without: what the client's own history has no items for.
         base: what a cassette's upstream ends with; Azure's clients ask for a whole path.
         by_clock: whether it cuts an answer where the wall clock says, otherwise in each run.
@@ -61,12 +63,15 @@ class Driver:
     tls: bool = False
     by_clock: bool = False
     base: str = "/v1"
+    match: Rule = "strict"
     without: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
         """What a test of it is called."""
-        return "-".join(filter(None, (Path(self.script).stem, self.case)))
+        path = Path(self.script)
+        kind = "node" if path.suffix == ".mjs" else ""
+        return "-".join(filter(None, (path.stem, kind, self.case)))
 
     def run(self, port: int, ca_file: Path | None) -> list[tuple[str, str]]:
         """Have the conversation with a server on this port.

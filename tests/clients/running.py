@@ -73,11 +73,12 @@ class Driver:
         kind = "node" if path.suffix == ".mjs" else ""
         return "-".join(filter(None, (path.stem, kind, self.case)))
 
-    def run(self, port: int, ca_file: Path | None) -> list[tuple[str, str]]:
+    def run(self, port: int, ca_file: Path | None, chunk_ms: int = 20) -> list[tuple[str, str]]:
         """Have the conversation with a server on this port.
 
         Args:
             ca_file: whom to trust, where the client connects by TLS.
+            chunk_ms: how long the pieces are in which its microphone gives sound.
 
         Returns:
             The items as the client has them in the end.
@@ -85,7 +86,7 @@ class Driver:
         path = HERE / self.script
         origin = f"{'https' if self.tls else 'http'}://127.0.0.1:{port}"
         command = [*self._program(path), str(path), "--url", origin, "--case", self.case]
-        environment = {**os.environ, "NO_PROXY": "127.0.0.1"}
+        environment = {**os.environ, "NO_PROXY": "127.0.0.1", "CHUNK_MS": str(chunk_ms)}
         if self.tls:
             environment |= {"SSL_CERT_FILE": str(ca_file), "NODE_EXTRA_CA_CERTS": str(ca_file)}
         done = subprocess.run(

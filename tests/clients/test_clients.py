@@ -34,7 +34,8 @@ DRIVERS = (
     Driver("python/livekit_realtime_session.py"),
     Driver("python/livekit_realtime_session.py", "azure", **AZURE),
     Driver("python/livekit_realtime_session.py", "azure-preview", **AZURE),
-    Driver("python/livekit_agent_session.py"),
+    # Whether it still cancels an answer that the server has cut off is a race.
+    Driver("python/livekit_agent_session.py", match="type"),
     Driver("python/pipecat_typed.py"),
     Driver("python/pipecat_typed.py", "azure", **AZURE),
     Driver("python/pipecat_spoken.py", by_clock=True),
@@ -94,7 +95,8 @@ def test_it_is_recorded_by_the_relay_and_served_the_recording(
     assert differences(driver, told, store) == []
     manner = Manner(speed=1.0 if driver.by_clock else None)
     with served(recordings_of(store), manner, tls=listen) as server:
-        again = driver.run(server.port, tls.ca_file)
+        # A microphone of another make: the same sound in other pieces.
+        again = driver.run(server.port, tls.ca_file, chunk_ms=50)
         assert server.outcome().whole
     assert differences(driver, again, store) == []
 

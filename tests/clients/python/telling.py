@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import sys
 from array import array
 from collections.abc import Iterator
 
 #: Samples a second, and the length of a chunk of a microphone.
-RATE, CHUNK_MS = 24000, 20
+RATE, CHUNK_MS = 24000, int(os.environ.get("CHUNK_MS", "20"))
 
 
 def arguments() -> argparse.Namespace:

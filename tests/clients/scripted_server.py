@@ -42,7 +42,7 @@ def scripted_server(utterances: Sequence[str] = UTTERANCES, pause: float = 0) ->
 
     Args:
         utterances: what users' turns are written down as.
-        pause: seconds before each answer.
+        pause: seconds before each answer and before its end.
     """
     state = Scripted()
 
@@ -62,7 +62,7 @@ def scripted_server(utterances: Sequence[str] = UTTERANCES, pause: float = 0) ->
                 state.faults.append(f"{message[:300]!r}: {error!r}")
                 raise
             for event in events:
-                if pause and event["type"] == "response.created":
+                if pause and event["type"] in ("response.created", "response.done"):
                     await asyncio.sleep(pause)
                 await connection.send(json.dumps(event))
 

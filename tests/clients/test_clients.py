@@ -21,7 +21,8 @@ from eventstore.replay.cassette import cassette
 from eventstore.replay.connection import Manner
 from eventstore.replay.server import recordings_of
 
-#: Seconds before an answer, for clients whose own clock counts; others are answered at once.
+#: Seconds before an answer and its end, for clients whose own clock counts; others are answered
+#: at once.
 PAUSE = 0.3
 TLS = {"tls": True}
 AZURE = {"base": ""}
@@ -34,8 +35,8 @@ DRIVERS = (
     Driver("python/livekit_realtime_session.py"),
     Driver("python/livekit_realtime_session.py", "azure", **AZURE),
     Driver("python/livekit_realtime_session.py", "azure-preview", **AZURE),
-    # Whether it still cancels an answer that the server has cut off is a race.
-    Driver("python/livekit_agent_session.py", match="type"),
+    # Whether it cancels an answer that the server cuts off depends on when it hears of that.
+    Driver("python/livekit_agent_session.py", by_clock=True),
     Driver("python/pipecat_typed.py"),
     Driver("python/pipecat_typed.py", "azure", **AZURE),
     Driver("python/pipecat_spoken.py", by_clock=True),

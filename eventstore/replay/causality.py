@@ -30,6 +30,8 @@ _NO_IDS = frozenset({"", "root"})
 _USERS_OWN = frozenset({"metadata", "parameters"})
 _WITH_IDS = frozenset({"session", "conversation", "response", "item", "output", "input"})
 
+CANCEL = "response.cancel"
+
 #: What the server answers a client's frame with, by GA names. Items and responses are matched by
 #: the projection, which knows more.
 _ANSWERS = {
@@ -40,7 +42,7 @@ _ANSWERS = {
     "conversation.item.retrieved": "conversation.item.retrieve",
     "conversation.item.truncated": "conversation.item.truncate",
     "conversation.item.deleted": "conversation.item.delete",
-    "response.done": "response.cancel",
+    "response.done": CANCEL,
     "session.closed": "session.close",
 }
 
@@ -98,6 +100,9 @@ class Script:
         hears: by the seq of a server's frame that the user's audio led to, how much of it had come.
         input_ms: milliseconds of the user's audio that were streamed in all.
         asked: by a response's id, the seq of the client's frame that asked for it.
+        idle: the seqs of the client's cancels that ended no answer: it was over, or the user cut it
+            off. Whether a client sends such a one is a race.
+        cut_off: the ids of responses that the user cut off, as the server's turn detection heard.
         session: the session as the server described it first.
         made: by the seq of a client's frame, the id that the server gave to the item it created.
         server_ids: ids that the server chose.
@@ -109,6 +114,8 @@ class Script:
     hears: dict[int, Heard] = field(default_factory=dict)
     input_ms: float = 0.0
     asked: dict[str, int] = field(default_factory=dict)
+    idle: set[int] = field(default_factory=set)
+    cut_off: set[str] = field(default_factory=set)
     session: dict[str, Any] = field(default_factory=dict)
     made: dict[int, str] = field(default_factory=dict)
     server_ids: set[str] = field(default_factory=set)
@@ -152,6 +159,8 @@ class ScriptWriter:
             self._waiting[seq] = expected
             if canonical(type_) in _REQUESTS:
                 self._requests.add(seq)
+            if type_ == CANCEL:
+                self.script.idle.add(seq)
             if len(self._waiting) > _WAITING:
                 del self._waiting[next(iter(self._waiting))]
         else:
@@ -174,6 +183,8 @@ class ScriptWriter:
             return
         self.script.waits[seq] = answered
         response_id = text(mapping(event.get("response")).get("id"))
+        if type_ != "error":
+            self.script.idle.discard(answered)
         for other in taken | {answered}:
             waiting = self._waiting.pop(other, None)
             if response_id and waiting and canonical(waiting.type) == "response.create":
@@ -189,8 +200,7 @@ class ScriptWriter:
         asking = _ANSWERS.get(type_)
         if asking is None:
             return None
-        response = mapping(event.get("response"))
-        if asking == "response.cancel" and response.get("status") != "cancelled":
+        if asking == CANCEL and not self._is_cancelled(mapping(event.get("response"))):
             return None
         item = event.get("item_id") or mapping(event.get("item")).get("id")
         for seq, waiting in self._waiting.items():
@@ -198,6 +208,15 @@ class ScriptWriter:
             if canonical(waiting.type) == asking and wanted.get("item_id") in (None, item):
                 return seq
         return None
+
+    def _is_cancelled(self, response: dict[str, Any]) -> bool:
+        """Whether a response that is over was ended by the client."""
+        if response.get("status") != "cancelled":
+            return False
+        if mapping(response.get("status_details")).get("reason") != "turn_detected":
+            return True
+        self.script.cut_off.update(filter(None, (text(response.get("id")),)))
+        return False
 
     def _refused(self, event: dict[str, Any]) -> int | None:
         """The frame that an error names; where it names none, the last that waits for an answer."""

@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed
 
 from eventstore.realtime.frames import parse
 from eventstore.realtime.values import mapping, text
-from eventstore.replay.causality import Heard
+from eventstore.replay.causality import CANCEL, Heard
 from eventstore.replay.faults import Action, Fault, Faults, error_event
 from eventstore.replay.ids import Ids
 from eventstore.replay.input_clock import InputClock
@@ -138,6 +138,7 @@ class _Playing:
         self._expected = {expected.seq: expected for expected in script.expected}
         self._held: StoredEvent | None = None
         self._came = 0
+        self._answering: set[str] = set()
 
     async def listen(self) -> None:
         """Take in the client's frames, and match them."""
@@ -153,10 +154,11 @@ class _Playing:
             self._came += 1
             event = mapping(parse(frame)) if isinstance(frame, str) else {}
             self._input.configure(mapping(event.get("session")))
-            if match.drift is not None:
-                self._tell(match.drift)
+            drift = match.drift
+            if drift is not None and not (drift.type == CANCEL and self._has_ended_by_itself()):
+                self._tell(drift)
                 if self._manner.rule in IN_ORDER:
-                    await self._refuse(match.drift, text(event.get("event_id")))
+                    await self._refuse(drift, text(event.get("event_id")))
                     return
             if match.seq is not None:
                 self._arrived[match.seq] = self._clock()
@@ -177,6 +179,8 @@ class _Playing:
                 await self._await_audio(hears[sent.seq])
             if sent.seq in waits:
                 cause = waits[sent.seq]
+                if cause in script.idle and cause not in self._arrived:
+                    continue  # an error for who sent what this client did not
                 if self._held is not None and cause not in self._arrived:
                     # The client may wait for the very frame that a fault holds back.
                     await self._send_held()
@@ -203,6 +207,16 @@ class _Playing:
                 frame = _sendable(frame)
         await self._connection.send(frame)
         self.outcome.sent += 1
+        if sent.type in ("response.created", "response.done"):
+            response = mapping(mapping(parse(str(sent.text))).get("response"))
+            alter = (
+                self._answering.add if sent.type.endswith("created") else self._answering.discard
+            )
+            alter(text(response.get("id")) or "")
+
+    def _has_ended_by_itself(self) -> bool:
+        """Whether there is no answer that a client could cancel: see `Script.idle`."""
+        return self._answering <= self._recording.script.cut_off
 
     async def _send_held(self) -> None:
         if self._held is not None:

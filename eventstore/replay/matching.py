@@ -11,7 +11,7 @@ from eventstore.realtime.catalogue import INPUT_AUDIO, canonical
 from eventstore.realtime.frames import decode_columns
 from eventstore.realtime.secret_names import REMOVED
 from eventstore.realtime.values import dumps, mapping, text
-from eventstore.replay.causality import Expected, Script, is_id
+from eventstore.replay.causality import CANCEL, Expected, Script, is_id
 from eventstore.replay.ids import Ids
 
 Rule = Literal["exact", "strict", "type", "none"]
@@ -24,6 +24,7 @@ _MISSING = object()
 _CLIENTS_OWN = frozenset({"event_id", "item.id"})
 #: What clients make anew each time: counts and random marks, and how much of an answer they played.
 _EACH_TIME = frozenset({"response.metadata", "audio_end_ms"})
+_CONFIGURES = "session.update"
 _SHOWN = 300
 #: Differences of one frame that are told, and frames of a type to look for one without any.
 _TOLD, _AHEAD = 20, 32
@@ -115,7 +116,7 @@ class Matcher:
     def __init__(self, script: Script, rule: Rule, ids: Ids) -> None:
         self._script, self._rule, self._ids = script, rule, ids
         self._queues: dict[str, deque[Expected]] = {}
-        self.left = 0 if rule == "none" else len(script.expected)
+        self.left = 0 if rule == "none" else len(script.expected) - len(script.idle)
         self._passed = frozenset() if rule == "exact" else _EACH_TIME
         for expected in script.expected:
             if rule != "none" or canonical(expected.type) == "response.create":
@@ -131,6 +132,8 @@ class Matcher:
             asked = self._queues.get(canonical(type_))
             return Match(asked.popleft().seq if asked else None)
         queue = self._queues.get(self._queue_of(type_))
+        while queue and queue[0].seq in self._script.idle and type_ != CANCEL:
+            queue.popleft()
         if not queue:
             return Match(None, Drift("unexpected", None, type_))
         if canonical(queue[0].type) != canonical(type_):
@@ -139,7 +142,7 @@ class Matcher:
         place, differences = self._nearest(queue, event)
         expected = queue[place]
         del queue[place]
-        self.left -= 1
+        self.left -= expected.seq not in self._script.idle
         self._learn(expected, mapping(event))
         drift = Drift("differs", expected.seq, type_, tuple(differences)) if differences else None
         return Match(expected.seq, drift)
@@ -154,15 +157,19 @@ class Matcher:
         """The first frame of a queue without a difference, else the first.
 
         Looked for among those that were sent before the first one's next answer: the recorded
-        client did not wait for one to send the other.
+        client did not wait for one to send the other. Where the order counts, that of updates of
+        the session, one right behind the other, does not: some clients send them as it happens.
         """
         first = self._differences(queue[0], event)
-        if not first or self._rule in IN_ORDER:
+        if not first or (self._rule in IN_ORDER and canonical(queue[0].type) != _CONFIGURES):
             return 0, first
         after = bisect_right(self._answers, queue[0].seq)
         until = self._answers[after] if after < len(self._answers) else None
         for place, expected in enumerate(islice(queue, 1, _AHEAD), 1):
-            if until is not None and expected.seq > until:
+            if self._rule in IN_ORDER:
+                if canonical(expected.type) != _CONFIGURES:
+                    break
+            elif until is not None and expected.seq > until:
                 break
             if not self._differences(expected, event):
                 return place, []
@@ -173,7 +180,11 @@ class Matcher:
         if self._rule == "none":
             return []
         left = sorted(chain.from_iterable(self._queues.values()), key=lambda expected: expected.seq)
-        return [Drift("missing", expected.seq, expected.type) for expected in left]
+        return [
+            Drift("missing", expected.seq, expected.type)
+            for expected in left
+            if expected.seq not in self._script.idle
+        ]
 
     def _differences(self, expected: Expected, event: dict[str, Any] | None) -> list[Difference]:
         found: list[Difference] = []

@@ -286,7 +286,7 @@ def test_a_strict_replay_refuses_what_differs() -> None:
 def test_by_type_what_differs_is_told_and_served() -> None:
     item = message("item_1", "user", text_part("Goodbye", "input_text"))
     live = asking(
-        {"type": "response.cancel"},
+        {"type": "input_audio_buffer.clear"},
         {"type": "conversation.item.create", "item": item},
         {"type": "response.create"},
     )
@@ -294,7 +294,10 @@ def test_by_type_what_differs_is_told_and_served() -> None:
         came, _, _ = played(server.url, live)
         assert len(came) == len(sent_by(turn().frames, SERVER))
         kinds = [(drift.kind, drift.type) for drift in server.outcome().drift]
-        assert kinds == [("unexpected", "response.cancel"), ("differs", "conversation.item.create")]
+        assert kinds == [
+            ("unexpected", "input_audio_buffer.clear"),
+            ("differs", "conversation.item.create"),
+        ]
 
 
 def test_what_never_came_is_told() -> None:

@@ -57,9 +57,12 @@ def answer_to(items: Sequence[dict[str, Any]], request: Event, tools: Sequence[A
     return Answer(f"You said: {words}")
 
 
-def _sound(words: str) -> str:
-    """A tone as long as it takes to say this, as base64 of PCM."""
-    count = 24 * _MS_OF_A_WORD * len(words.split())
+def _sound(words: str, ulaw: bool) -> str:
+    """A tone as long as it takes to say this, as base64 of PCM, or of mu-law on a telephone."""
+    ms = _MS_OF_A_WORD * len(words.split())
+    if ulaw:
+        return base64.b64encode(bytes((0x1C, 0x1C, 0x9C, 0x9C)) * (2 * ms)).decode()
+    count = 24 * ms
     wave = array("h", (3000 if place // 55 % 2 else -3000 for place in range(count)))
     return base64.b64encode(wave.tobytes()).decode()
 
@@ -72,13 +75,20 @@ class Speaking:
         item: the item that the answer makes, without content.
         previous: the id of the item before it.
         spoken: whether it comes as audio.
+        ulaw: whether that is G.711's mu-law.
     """
 
     def __init__(
-        self, response: Event, item: Event, previous: str | None, answer: Answer, spoken: bool
+        self,
+        response: Event,
+        item: Event,
+        previous: str | None,
+        answer: Answer,
+        spoken: bool,
+        ulaw: bool = False,
     ) -> None:
         self.response, self.item, self._previous = response, item, previous
-        self._answer, self._spoken = answer, spoken
+        self._answer, self._spoken, self._ulaw = answer, spoken, ulaw
 
     def begin(self) -> list[Event]:
         """Up to the answer's last delta."""
@@ -110,7 +120,7 @@ class Speaking:
             words = "".join(pieces[start : start + 4])
             events.append({**self._named(f"response.{self._stream}.delta"), "delta": words})
             if self._spoken:
-                sound = {"delta": _sound(words)}
+                sound = {"delta": _sound(words, self._ulaw)}
                 events.append({**self._named("response.output_audio.delta"), **sound})
         return events
 

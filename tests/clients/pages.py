@@ -3,7 +3,8 @@
 A fenced block whose first line is a comment with a file's name (`# agent.py`, `// agent.mjs`) is
 that file. Commands of `console` blocks are run by bash, and what the page shows below them is
 compared as `support.doc_examples` says. A command that serves (`SERVES`) goes on until the page
-ends; what it shows is what it begins with. What differs on a reader's machine is replaced:
+ends, or until it is started again; what it shows is what it begins with. What differs on a reader's
+machine is replaced:
 
 - ports, by free ones, and the providers' addresses, by a scripted server's
 - keys that are written as `sk-…`
@@ -15,6 +16,7 @@ from __future__ import annotations
 import os
 import random
 import re
+import secrets
 import signal
 import socket
 import subprocess
@@ -29,10 +31,12 @@ from support.doc_examples import Step, blocks, pattern_of, steps
 from support.relaying import eventually
 
 FILE = re.compile(r"(?:#|//) (\w+\.\w+)")
-SERVES = re.compile(r"eventstore (record|replay .*--serve)|^python bridge\.py|\blitellm --config")
+SERVES = re.compile(r"eventstore record|eventstore replay|python bridge\.py|litellm --config")
 VARIES = re.compile(r"\bsess_\w+|/tmp/eventstore-tls-\w+")
 PORTS = re.compile(r"\b(?:8080|8081|4000|5050)\b")
-UPSTREAMS = re.compile(r"wss://(?:api\.openai\.com|NAME[\w.-]*\.azure\.com)")
+UPSTREAMS = re.compile(r"(?:wss|https)://(?:api\.openai\.com|NAME[\w.-]*\.azure\.com)")
+#: A key of this run: LiteLLM wants one that nobody guesses.
+KEY = f"sk-{secrets.token_hex(32)}"
 _LIMIT = 90
 
 
@@ -61,11 +65,14 @@ class Reader:
     folder: Path
     environment: dict[str, str]
     origin: str
-    names: dict[str, str] = field(default_factory=lambda: {"sk-…": "sk-none"})
+    names: dict[str, str] = field(default_factory=lambda: {"sk-…": KEY})
     serving: list[Serving] = field(default_factory=list)
 
     def follow(self, page: Path) -> None:
-        """Do all that a page says, in order."""
+        """Do all that a page says, in order, with the files beside it that it links to."""
+        for linked in re.findall(r"\]\((\w+\.py)\)", page.read_text(encoding="utf-8")):
+            text = (page.parent / linked).read_text(encoding="utf-8")
+            (self.folder / linked).write_text(self.translated(text), encoding="utf-8")
         for block in blocks(page):
             named = FILE.match(block.text)
             if block.language == "console":
@@ -79,8 +86,10 @@ class Reader:
         """Run a command, and compare what it prints unless it goes on."""
         command = ["bash", "-c", f"set -o pipefail; {self.translated(step.command)}"]
         options: dict[str, Any] = {"cwd": self.folder, "env": self.environment}
-        if SERVES.search(step.command):
-            command[-1] = command[-1].replace("; ", "; exec ", 1)
+        serves = SERVES.search(step.command)
+        if serves:
+            self.end(serves[0])
+            command[-1] = command[-1].replace("; ", "; exec env ", 1)
             output = self.folder / f"server-{len(self.serving)}.txt"
             with output.open("wb") as file:
                 process = subprocess.Popen(command, stdout=file, stderr=file, **options)
@@ -97,6 +106,13 @@ class Reader:
                 out, err = process.communicate()
         assert process.returncode == 0, f"{command[-1]}\n{out}{err}{self.told()}"
         self.compare(step, out)
+
+    def end(self, program: str) -> None:
+        """End one that serves, as who starts it again has done."""
+        for served in self.serving:
+            if program in served.step.command:
+                served.process.kill()
+                served.process.wait()
 
     def wait_until_it_listens(self, served: Serving) -> None:
         """Wait for what a page shows of it."""
@@ -178,11 +194,12 @@ def reading(folder: Path, programs: Path, origin: str, **more: str) -> Iterator[
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith("EVENTSTORE_")},
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
-        "OPENAI_API_KEY": "sk-none",
+        "OPENAI_API_KEY": KEY,
         "AZURE_OPENAI_API_KEY": "none",
         "AZURE_VOICELIVE_API_KEY": "none",
         "EVENTSTORE_CASSETTE_UPSTREAM": f"{origin}/v1",
         "COLUMNS": "140",
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         "NO_PROXY": "127.0.0.1",
         "PYTHONWARNINGS": "ignore",
         **more,

@@ -11,9 +11,12 @@ import secrets
 from collections.abc import Callable, Sequence
 from itertools import count
 
+import numpy as np
 from clients.answers import Event, Speaking, answer_to, flat
 from clients.hearing import Hearing
 from clients.settings import Settings
+
+from eventstore.archive.audio_formats import G711
 
 #: What users say, turn after turn, to servers that are told nothing else.
 UTTERANCES = ("Hello there.", "Tell me a story.", "What is the weather?", "Goodbye.")
@@ -117,7 +120,10 @@ class ScriptedSession:
         return [{"type": "conversation.item.retrieved", "item": item}]
 
     def _append(self, event: Event) -> list[Event]:
-        found = self._hearing.hear(base64.b64decode(event["audio"]))
+        audio = base64.b64decode(event["audio"])
+        if self._settings.is_ulaw("input"):
+            audio = G711["audio/pcmu"][np.frombuffer(audio, np.uint8)].tobytes()
+        found = self._hearing.hear(audio)
         if self._settings.detection is None:
             return []
         events = []
@@ -191,7 +197,8 @@ class ScriptedSession:
             call = {"name": answer.function, "call_id": self._id("call"), "arguments": ""}
             item |= {"type": "function_call", **call}
         previous = self._items[-1]["id"] if self._items else None
-        self._speaking = Speaking(response, item, previous, answer, spoken)
+        ulaw = self._settings.is_ulaw("output")
+        self._speaking = Speaking(response, item, previous, answer, spoken, ulaw)
         self._items.append(self._speaking.item_done())
         events = self._speaking.begin()
         return events + self._finish() if answer.ends else events

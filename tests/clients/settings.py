@@ -88,9 +88,17 @@ class Settings:
         key = "input_audio_transcription"
         return bool(self.told[key] if self._flat else self._input["transcription"])
 
+    def is_ulaw(self, way: str) -> bool:
+        """Whether audio of a way, input or output, is G.711's mu-law, as on a telephone."""
+        if self._flat:
+            return bool(self.told[f"{way}_audio_format"] == "g711_ulaw")
+        return bool(self.told["audio"][way]["format"]["type"] == "audio/pcmu")
+
     @property
     def rate(self) -> int:
         """Samples a second of the audio that comes."""
+        if self.is_ulaw("input"):
+            return 8000
         if self._flat:
             return int(self.told.get("input_audio_sampling_rate") or 24000)
         return int(self._input["format"].get("rate") or 24000)
@@ -103,7 +111,7 @@ class Settings:
 
 def _merge(into: dict[str, Any], more: dict[str, Any]) -> None:
     for key, value in more.items():
-        if isinstance(value, dict) and isinstance(into.get(key), dict):
+        if key != "format" and isinstance(value, dict) and isinstance(into.get(key), dict):
             _merge(into[key], value)
         else:
             into[key] = value

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 import sys
 import threading
+import tomllib
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -29,6 +32,8 @@ ORDINARY = {
     "twilio",
     "websockets",
 }
+#: A voice on the telephone, in mu-law, and what it says.
+QUESTION = bytes((0x1C, 0x1C, 0x9C, 0x9C)) * 1000
 SAID = ("Where is my order 4417?",) * 20
 
 
@@ -67,6 +72,7 @@ def test_who_follows_a_page_gets_what_it_says(page: Path, tmp_path: Path, traces
         if not (shutil.which("node") and NODE.is_dir()):
             pytest.skip("no Node, or its packages are not installed")
         (tmp_path / "node_modules").symlink_to(NODE)
+    (tmp_path / "question.ulaw").write_bytes(QUESTION)
     told = {"LANGSMITH_ENDPOINT": traces, "LANGSMITH_API_KEY": "none"}
     with (
         scripted_server(SAID) as server,
@@ -76,3 +82,24 @@ def test_who_follows_a_page_gets_what_it_says(page: Path, tmp_path: Path, traces
         assert server.faults == []
         with EventStore(f"sqlite:///{tmp_path / 'eventstore.db'}") as store:
             assert store.sessions(metadata=["customer=42"]).data, "no metadata came"
+
+
+def pinned(page: Path) -> dict[str, str]:
+    """The versions of packages that a page's code is run with, where these are fixed."""
+    if page.stem in NODE_PAGES:
+        found: dict[str, str] = json.loads((NODE.parent / "package.json").read_text())[
+            "dependencies"
+        ]
+        return found
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    text = "\n".join([*groups["clients"], *groups["litellm"]])
+    return dict(re.findall(r"(?m)^([\w-]+)(?:\[\w+\])?==(\S+)$", text))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_names_the_versions_that_it_is_run_with(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    named = dict(re.findall(r"`([@\w/-]+)(?:\[\w+\])?` (\d+(?:\.\d+)+)", text))
+    assert named
+    pins = pinned(page)
+    assert named == {name: pins.get(name, version) for name, version in named.items()}

@@ -139,6 +139,7 @@ class _Playing:
         self._held: StoredEvent | None = None
         self._came = 0
         self._answering: set[str] = set()
+        self._errors: dict[int, StoredEvent] = {}
 
     async def listen(self) -> None:
         """Take in the client's frames, and match them."""
@@ -163,6 +164,8 @@ class _Playing:
             if match.seq is not None:
                 self._arrived[match.seq] = self._clock()
                 self._echo.heard(match.seq, event)
+                if match.seq in self._errors:
+                    await self._send(self._errors.pop(match.seq))
 
     async def _refuse(self, drift: Drift, cause: str | None = None) -> None:
         self.outcome.refused = drift
@@ -180,7 +183,8 @@ class _Playing:
             if sent.seq in waits:
                 cause = waits[sent.seq]
                 if cause in script.idle and cause not in self._arrived:
-                    continue  # an error for who sent what this client did not
+                    self._errors[cause] = sent  # for who sends what this client may not send
+                    continue
                 if self._held is not None and cause not in self._arrived:
                     # The client may wait for the very frame that a fault holds back.
                     await self._send_held()

@@ -29,6 +29,7 @@ ORDINARY = {
     *NODE_PAGES,
     "azure-openai",
     "openai-agents",
+    "pydantic-ai",
     "twilio",
     "websockets",
 }

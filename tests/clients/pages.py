@@ -78,7 +78,8 @@ class Reader:
             if block.language == "console":
                 for step in steps(block.text):
                     self.run(step)
-            elif named:
+            else:
+                assert named, f"{page.name}:{block.line}: no command, and no file that has a name"
                 text = self.translated(block.text)
                 (self.folder / named[1]).write_text(text, encoding="utf-8")
 

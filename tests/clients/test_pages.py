@@ -13,8 +13,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from clients.pages import reading
+from clients.pages import Reader, reading
 from clients.scripted_server import scripted_server
+from support.doc_examples import Step
 
 from eventstore import EventStore
 
@@ -104,3 +105,41 @@ def test_a_page_names_the_versions_that_it_is_run_with(page: Path) -> None:
     assert named
     pins = pinned(page)
     assert named == {name: pins.get(name, version) for name, version in named.items()}
+
+
+# That these tests can fail
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> Iterator[Reader]:
+    with reading(tmp_path, Path(sys.executable).parent, "ws://127.0.0.1:1") as made:
+        yield made
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        Step("echo one", ["two"]),
+        Step("echo one; false", ["one"]),
+        Step("echo sess_1 sess_2", ["sess_abc sess_abc"]),
+    ],
+)
+def test_a_command_that_does_otherwise_fails(reader: Reader, step: Step) -> None:
+    with pytest.raises(AssertionError, match=re.escape(step.command)):
+        reader.run(step)
+
+
+def test_a_server_that_ends_fails(reader: Reader) -> None:
+    with pytest.raises(AssertionError, match="No such option"):
+        reader.run(Step("eventstore record --no-such", ["Ctrl-C ends it."]))
+
+
+def test_what_varies_is_known_from_then_on(reader: Reader) -> None:
+    reader.run(Step("echo sess_1 at ws://127.0.0.1:1", ["sess_abc at wss://api.openai.com"]))
+    reader.run(Step("echo sess_abc 8080", ["sess_1 8080"]))
+
+
+def test_a_block_that_would_not_be_run_fails(reader: Reader, tmp_path: Path) -> None:
+    (tmp_path / "page.md").write_text("```py\nprint(1)\n```\n", encoding="utf-8")
+    with pytest.raises(AssertionError, match=r"page\.md:1"):
+        reader.follow(tmp_path / "page.md")

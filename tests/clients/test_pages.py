@@ -16,6 +16,7 @@ import pytest
 from clients.pages import Reader, reading
 from clients.scripted_server import scripted_server
 from support.doc_examples import Step
+from support.relaying import eventually
 
 from eventstore import EventStore
 
@@ -83,7 +84,7 @@ def test_who_follows_a_page_gets_what_it_says(page: Path, tmp_path: Path, traces
         reader.follow(page)
         assert server.faults == []
         with EventStore(f"sqlite:///{tmp_path / 'eventstore.db'}") as store:
-            assert store.sessions(metadata=["customer=42"]).data, "no metadata came"
+            eventually(lambda: store.sessions(metadata=["customer=42"]).data)
 
 
 def pinned(page: Path) -> dict[str, str]:

@@ -24,7 +24,6 @@ _MISSING = object()
 _CLIENTS_OWN = frozenset({"event_id", "item.id"})
 #: What clients make anew each time: counts and random marks, and how much of an answer they played.
 _EACH_TIME = frozenset({"response.metadata", "audio_end_ms"})
-_CONFIGURES = "session.update"
 _SHOWN = 300
 #: Differences of one frame that are told, and frames of a type to look for one without any.
 _TOLD, _AHEAD = 20, 32
@@ -157,19 +156,15 @@ class Matcher:
         """The first frame of a queue without a difference, else the first.
 
         Looked for among those that were sent before the first one's next answer: the recorded
-        client did not wait for one to send the other. Where the order counts, that of updates of
-        the session, one right behind the other, does not: some clients send them as it happens.
+        client did not wait for one to send the other.
         """
         first = self._differences(queue[0], event)
-        if not first or (self._rule in IN_ORDER and canonical(queue[0].type) != _CONFIGURES):
+        if not first or self._rule in IN_ORDER:
             return 0, first
         after = bisect_right(self._answers, queue[0].seq)
         until = self._answers[after] if after < len(self._answers) else None
         for place, expected in enumerate(islice(queue, 1, _AHEAD), 1):
-            if self._rule in IN_ORDER:
-                if canonical(expected.type) != _CONFIGURES:
-                    break
-            elif until is not None and expected.seq > until:
+            if until is not None and expected.seq > until:
                 break
             if not self._differences(expected, event):
                 return place, []

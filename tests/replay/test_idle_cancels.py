@@ -97,18 +97,3 @@ def test_a_cancel_that_ended_an_answer_counts(rule: Rule) -> None:
     with served(one(went_on.frames), manner) as server:
         asyncio.run(play_client(f"{server.url}/realtime", live))
         assert [drift.type for drift in server.outcome().drift][:1] == ["response.cancel"]
-
-
-def test_updates_of_the_session_may_come_in_either_order() -> None:
-    """Some clients send two at their start, as it happens; of items, the order counts."""
-    updates = [{"type": "session.update", "session": {name: "auto"}} for name in ("a", "b")]
-    items = [{"type": "conversation.item.create", "item": {"name": name}} for name in ("a", "b")]
-    manner = Manner(speed=None, rule="strict")
-    for sent, is_same in ((updates, True), (items, False)):
-        call = Call().server("session.created", session={"id": "sess_1"})
-        for event in sent:
-            call.frame(CLIENT, json.dumps(event))
-        swapped = [call.frames[0], call.frames[2], call.frames[1]]
-        with served(one(call.frames), manner) as server:
-            asyncio.run(play_client(f"{server.url}/realtime", swapped))
-            assert (server.outcome().drift == []) == is_same

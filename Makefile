@@ -87,7 +87,8 @@ $(VENV)/.node: tests/node/package.json | $(VENV)/bin/python
 
 .venv-clients/.installed .venv-litellm/.installed: .venv-%/.installed: pyproject.toml | $(VENV)/bin/python
 	$(PYTHON) -m venv .venv-$*
-	@$(BIN)/python -m pip --python .venv-$*/bin/python install -q --group $* pytest -e '.[tls]'
+	@$(BIN)/python -m pip --python .venv-$*/bin/python install -q --group $*
+	@test $* = litellm || $(BIN)/python -m pip --python .venv-$*/bin/python install -q pytest -e '.[tls]'
 	@touch $@
 
 $(VENV)/.livekit: tests/clients/node/package.json | $(VENV)/bin/python

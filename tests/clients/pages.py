@@ -196,7 +196,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def reading(folder: Path, programs: Path, origin: str, **more: str) -> Iterator[Reader]:
+def reading(folder: Path, programs: list[Path], origin: str, **more: str) -> Iterator[Reader]:
     """A reader with an empty folder, whose servers are killed with the block if it fails.
 
     Args:
@@ -204,7 +204,7 @@ def reading(folder: Path, programs: Path, origin: str, **more: str) -> Iterator[
     """
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith("EVENTSTORE_")},
-        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "PATH": os.pathsep.join([*map(str, programs), os.environ["PATH"]]),
         "OPENAI_API_KEY": KEY,
         "AZURE_OPENAI_API_KEY": "none",
         "AZURE_VOICELIVE_API_KEY": "none",

@@ -23,13 +23,13 @@ from eventstore import EventStore
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "docs" / "clients").glob("*.md"))
 NODE = ROOT / "tests" / "node" / "node_modules"
-#: Where a page's packages are that the project's own tests do without.
-VENVS = {"litellm": ".venv-litellm"}
+CLIENTS, LITELLM = ROOT / ".venv-clients" / "bin", ROOT / ".venv-litellm" / "bin"
 #: Pages that the ordinary test environment has the packages of.
 NODE_PAGES = {"openai-agents-js", "openai-node"}
 ORDINARY = {
     *NODE_PAGES,
     "azure-openai",
+    "litellm",
     "openai-agents",
     "pydantic-ai",
     "twilio",
@@ -66,11 +66,11 @@ def traces() -> Iterator[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_who_follows_a_page_gets_what_it_says(page: Path, tmp_path: Path, traces: str) -> None:
-    programs = Path(sys.executable).parent
-    if page.stem not in ORDINARY:
-        programs = ROOT / VENVS.get(page.stem, ".venv-clients") / "bin"
+    programs = Path(sys.executable).parent if page.stem in ORDINARY else CLIENTS
     if not (programs / "eventstore").exists():
         pytest.skip(f"no {programs}/eventstore: make clients makes it")
+    if page.stem == "litellm" and not LITELLM.exists():
+        pytest.skip("no .venv-litellm: make clients makes it")
     if page.stem in NODE_PAGES:
         if not (shutil.which("node") and NODE.is_dir()):
             pytest.skip("no Node, or its packages are not installed")
@@ -79,7 +79,7 @@ def test_who_follows_a_page_gets_what_it_says(page: Path, tmp_path: Path, traces
     told = {"LANGSMITH_ENDPOINT": traces, "LANGSMITH_API_KEY": "none"}
     with (
         scripted_server(SAID) as server,
-        reading(tmp_path, programs, server.origin, **told) as reader,
+        reading(tmp_path, [programs, LITELLM], server.origin, **told) as reader,
     ):
         reader.follow(page)
         assert server.faults == []
@@ -113,7 +113,7 @@ def test_a_page_names_the_versions_that_it_is_run_with(page: Path) -> None:
 
 @pytest.fixture
 def reader(tmp_path: Path) -> Iterator[Reader]:
-    with reading(tmp_path, Path(sys.executable).parent, "ws://127.0.0.1:1") as made:
+    with reading(tmp_path, [Path(sys.executable).parent], "ws://127.0.0.1:1") as made:
         yield made
 
 

@@ -17,6 +17,9 @@ from eventstore.times import from_value
 
 Json = dict[str, Any]
 
+# What stands in a turn for what has no words.
+_AN_IMAGE, _NO_TRANSCRIPT = "[an image]", "[speech without a transcript]"
+
 
 class Turn(NamedTuple):
     """One thing of the transcript.
@@ -178,6 +181,12 @@ def _unnamed(turn: Turn, _: Json) -> Turn:
     return turn
 
 
+def words_of(turn: Turn) -> str:
+    """Return what was said in a turn, without what stands for an image or a missing transcript."""
+    said = turn.text if turn.words is None else turn.words
+    return said.replace(_AN_IMAGE, "").replace(_NO_TRANSCRIPT, "")
+
+
 def _content(item: Json) -> str:
     words = []
     for part in map(mapping, sequence(item.get("content"))):
@@ -185,9 +194,9 @@ def _content(item: Json) -> str:
         if said:
             words.append(said)
         elif part.get("type") in ("input_image", "image"):
-            words.append("[an image]")
+            words.append(_AN_IMAGE)
         elif part.get("type") in ("input_audio", "audio", "output_audio"):
-            words.append("[speech without a transcript]")
+            words.append(_NO_TRANSCRIPT)
     return " ".join(words)
 
 

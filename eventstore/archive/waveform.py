@@ -12,7 +12,7 @@ from eventstore.archive.call_audio import notes_on, sound_reader
 from eventstore.archive.peaks import peaks
 from eventstore.archive.selection import select
 from eventstore.archive.timeline import SIDES, Timeline, Turn, build
-from eventstore.archive.transcript import moment, turns
+from eventstore.archive.transcript import moment, turns, words_of
 from eventstore.archive.word_times import told_times, word_times
 from eventstore.errors import NotFoundError
 from eventstore.realtime.values import mapping, text
@@ -56,11 +56,7 @@ def waveform(queries: Queries, session_id: str, check: Check = lambda: None) -> 
     loudness, start, end = _loudness(queries, session_id, timeline, check)
     per_second = len(loudness[0]) / (end - start) if end > start and len(loudness[0]) else 1.0
     marks = list(_marks(queries, session_id, shown, check))
-    said = {
-        turn.item_id: turn.text if turn.words is None else turn.words
-        for turn in turns(shown, ())
-        if turn.item_id is not None
-    }
+    said = {turn.item_id: words_of(turn) for turn in turns(shown, ()) if turn.item_id is not None}
     timed = _timed_words(shown)
     told = _told(timeline, said, timed, loudness, start, per_second, check)
     duration = shown["session"]["eventstore"]["duration_ms"] or 0

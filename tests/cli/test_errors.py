@@ -25,6 +25,7 @@ COMMANDS = {
     "import": "call.jsonl",
     "record": "--upstream ws://127.0.0.1:1 --listen 0",
     "export": "sess_a",
+    "calls": "--listen 0",
     "join": "rtc_1 --upstream ws://127.0.0.1:9/v1",
     "audio": "sess_a -o call.wav",
     "show": "sess_a",
@@ -52,6 +53,13 @@ COMMANDS = {
     "serve": "--listen 0",
     "spool": "",
 }
+
+
+@pytest.fixture(autouse=True)
+def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `calls` wants before it looks at the database."""
+    monkeypatch.setenv("EVENTSTORE_WEBHOOK_SECRET", "whsec_" + "c2VjcmV0" * 4)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
 
 
 @pytest.fixture
@@ -91,8 +99,8 @@ def test_a_bad_or_unreachable_database_is_told(
     assert said in bare_terminal("sessions", "--db", url, "--json").error(code)
 
 
-# A relay begins all the same: see test_record.py.
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "record"])
+# Recorders of live calls begin all the same: see test_record.py.
+@pytest.mark.parametrize("name", sorted(COMMANDS.keys() - {"record", "calls"}))
 def test_every_command_tells_that_the_database_is_away(
     bare_terminal: Terminal, own_folder: Path, name: str
 ) -> None:

@@ -83,7 +83,7 @@ def test_the_server_ends_while_clients_wait(manner: Manner) -> None:
 def test_a_strict_refusal_ends_the_replay() -> None:
     async def misbehave(connection: ClientConnection) -> None:
         await connection.recv()
-        await connection.send('{"type":"response.cancel"}')
+        await connection.send('{"type":"input_audio_buffer.clear"}')
         await connection.wait_closed()
 
     with served(one(GAP), Manner(rule="strict")) as server:
@@ -106,7 +106,7 @@ def test_a_microphone_keeps_no_connection_open() -> None:
         await connection.wait_closed()
         talking.cancel()
 
-    call = Call().server("session.created").client("response.cancel")
+    call = Call().server("session.created").client("input_audio_buffer.clear")
     with served(one(call.frames)) as server:
         session(server, talk)
         assert [drift.kind for drift in server.outcome().drift] == ["missing"]

@@ -116,9 +116,6 @@ _VOICE_LIVE = {
     # Of voice agents in Azure's Foundry, which speak the same protocol.
     "response.system_tool_arguments.done": "a tool of the server's own; the log has it",
     "session.end_conversation.completed": "an agent hangs up; the session's end says when",
-    "session.subagent.started": "an agent asks another; the call has its item",
-    "session.subagent.completed": "an agent asks another; the call has its item",
-    "session.subagent.aborted": "an agent asks another; the call has its item",
 }
 
 #: Known types without effect on state, and why.

@@ -61,7 +61,6 @@ OPENAI_TYPES = [
 VOICE_LIVE_TYPES = sorted(
     {("response.system_tool_arguments.done", SERVER)}
     | {("session.end_conversation.completed", SERVER)}
-    | {(f"session.subagent.{phase}", SERVER) for phase in ("started", "completed", "aborted")}
     | {(str(type_), CLIENT) for type_ in ClientEvent.__mapping__}
     | {(type_.value, CLIENT) for type_ in ClientEventType}
     | {(str(type_), SERVER) for type_ in ServerEvent.__mapping__}

@@ -43,7 +43,7 @@ DRIVERS = (
     Driver("python/pipecat_typed.py"),
     Driver("python/pipecat_typed.py", "azure", **AZURE),
     Driver("python/pipecat_spoken.py", by_clock=True),
-    Driver("python/azure_voicelive.py", **AZURE),
+    Driver("python/azure_voicelive.py", package="azure.ai.voicelive", **AZURE),
     Driver("python/semantic_kernel_realtime.py"),
     Driver("python/semantic_kernel_realtime.py", "azure", **AZURE, **TLS),
     Driver("python/langsmith_realtime.py"),

@@ -76,9 +76,10 @@ def test_a_turn_begins_once_as_much_was_said(size: int, rule: Rule) -> None:
     assert heard[0] >= 960 and heard[1] >= 1960
 
 
-def test_without_a_rule_nothing_is_waited_for() -> None:
+def test_without_a_rule_nothing_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "_PATIENCE", 600)
     with served(one(barge_in().frames), Manner(speed=None, rule="none")) as server:
-        assert asyncio.run(talk(server.url, [10], 2)) == [0, 0]
+        assert asyncio.run(talk(server.url, [], 2)) == [0, 0]
 
 
 def test_an_agent_has_said_as_much_when_it_is_cut_short() -> None:

@@ -273,11 +273,11 @@ class _Playing:
 
         A client that streams none, or less, is waited for no longer than it may pause.
         """
-        patience = _PAUSE if self._input.ms else _PATIENCE
-        began = self._clock() if self._input.ms else self._began
+        since = self._clock() if self._input.ms else self._began
         is_late, enough = False, heard.ms - min(_SLACK_MS, heard.ms * _SLACK)
         while self._input.ms < enough:
-            left = max(began, self._streamed_at) + patience - self._clock()
+            patience = _PAUSE if self._input.ms else _PATIENCE
+            left = max(since, self._streamed_at) + patience - self._clock()
             if left <= 0:
                 return
             is_late = True

@@ -45,7 +45,7 @@ def done(id_: str, details: Any = None) -> dict[str, Any]:
 
 def replayed(recorded: Call, live: Call, rule: Rule) -> tuple[list[str], list[str]]:
     """The types that a client is sent that does what another one did, and what is told of it."""
-    manner = Manner(speed=None, rule=rule, patience=5)
+    manner = Manner(speed=None, rule=rule, patience=30)
     frames = [frame for frame in live.frames if '"error"' not in str(frame.text)]
     with served(one(recorded.frames), manner) as server:
         came, _, _ = asyncio.run(play_client(f"{server.url}/realtime", frames))
@@ -92,7 +92,7 @@ def test_a_cancel_that_ended_an_answer_counts(rule: Rule) -> None:
     went_on.created("resp_1").frame(CLIENT, json.dumps(TRUNCATE))
     went_on.server("conversation.item.truncated", item_id="item_1", audio_end_ms=300)
     went_on.server("response.done", response=done("resp_1"))
-    manner = Manner(speed=None, rule=rule, patience=5)
+    manner = Manner(speed=None, rule=rule, patience=30)
     live = [*went_on.frames[:2], Frame(CLIENT, json.dumps(CANCEL)), *went_on.frames[2:]]
     with served(one(went_on.frames), manner) as server:
         asyncio.run(play_client(f"{server.url}/realtime", live))

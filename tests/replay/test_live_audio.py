@@ -114,7 +114,7 @@ def test_who_streams_less_or_nothing_is_served_after_a_while(
     streams: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "_PAUSE", 0.2)
-    monkeypatch.setattr(connections, "_PATIENCE", 0.2)
+    monkeypatch.setattr(connections, "_PATIENCE", 600 if streams else 0.2)
     with served(one(barge_in().frames)) as server:
         sizes = [10.0] if streams else []
         assert asyncio.run(talk(server.url, sizes, 2)) == [sum(sizes)] * 2

@@ -127,7 +127,7 @@ def test_without_a_rule_requests_are_paired_by_their_order() -> None:
     call = Call()
     call.server("session.created", session={"id": "sess_1"})
     call.frame(CLIENT, json.dumps(ask({"n": "1"})))
-    call.server("response.created", 300, response={"id": "resp_1", "metadata": {"n": "1"}})
+    call.server("response.created", 2000, response={"id": "resp_1", "metadata": {"n": "1"}})
     assert replayed(call, {"n": "2"}, Manner(rule="none")) == [{"n": "2"}]
 
 

@@ -245,7 +245,8 @@ def _is_same(expected: Any, came: Any) -> bool:
 
 
 def _is_nothing(value: Any) -> bool:
-    return value is None or value is _MISSING
+    """Return True for what says nothing; an empty list or object says no more than none does."""
+    return value is _MISSING or value in (None, [], {})
 
 
 def _shown(value: Any) -> str:

@@ -46,6 +46,15 @@ def test_order_of_keys_nulls_and_event_ids_do_not_count() -> None:
     assert told(matcher(recorded), live) == (1, "")
 
 
+def test_an_empty_list_is_as_good_as_none() -> None:
+    """Some clients name their tools, of which they have none, or not, as it happens."""
+    recorded = {"type": "session.update", "session": {"a": [], "b": 1, "d": {}}}
+    live = {"type": "session.update", "session": {"b": 1, "c": {}, "d": None}}
+    assert told(matcher(recorded), live) == (1, "")
+    assert "session.a" in told(matcher(recorded), {**live, "session": {"b": 1, "a": ["tool"]}})[1]
+    assert "session.b" in told(matcher(recorded), {**live, "session": {"b": 0}})[1]
+
+
 def test_beta_and_ga_names_are_one() -> None:
     beta = {"type": "transcription_session.update", "session": {}}
     ga = {"type": "session.update", "session": {}}

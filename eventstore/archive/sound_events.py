@@ -8,7 +8,7 @@ from eventstore.archive import input_events, output_events
 from eventstore.archive.audio_formats import decode_base64
 from eventstore.archive.session_sound import Json, SessionSound
 from eventstore.projection.repeats import Repeats
-from eventstore.realtime.audio import Rates, told_rate
+from eventstore.realtime.audio import told_rates
 from eventstore.realtime.catalogue import AUDIO_DELTAS, INPUT_AUDIO, canonical
 from eventstore.realtime.frames import parse
 from eventstore.realtime.values import mapping
@@ -60,7 +60,7 @@ def _requested(sound: SessionSound, event: StoredEvent, body: Json) -> None:
 
 
 def _sample_rates(sound: SessionSound, event: StoredEvent, body: Json) -> None:
-    sound.rates = Rates(told_rate(body.get("input")), told_rate(body.get("output")))
+    sound.rates = told_rates(body)
 
 
 _HANDLERS: dict[str, Callable[[SessionSound, StoredEvent, Json], None]] = {

@@ -18,7 +18,7 @@ from eventstore.projection.state import (
     LogEvent,
     SessionState,
 )
-from eventstore.realtime.audio import Rates, told_rate
+from eventstore.realtime.audio import told_rates
 from eventstore.realtime.values import (
     count,
     identifier,
@@ -115,7 +115,7 @@ def _redacted(state: SessionState, event: LogEvent, body: dict[str, Any]) -> Non
 
 def _sample_rates(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     """Whoever imported the session knows better than its server at what rates its sound is."""
-    state.rates = Rates(told_rate(body.get("input")), told_rate(body.get("output")))
+    state.rates = told_rates(body)
     state.dirty.session = True
 
 

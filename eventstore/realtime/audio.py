@@ -84,6 +84,11 @@ def told_rate(value: Any) -> int | None:
     return rate if rate is not None and LOWEST_RATE <= rate <= HIGHEST_RATE else None
 
 
+def told_rates(note: dict[str, Any]) -> Rates:
+    """Return the rates that a store's note tells: see `capture.notes.sample_rates`."""
+    return Rates(told_rate(note.get("input")), told_rate(note.get("output")))
+
+
 def at_rate(format_: dict[str, Any] | None, rate: int | None) -> dict[str, Any] | None:
     """Return the format, at a rate that was told: PCM, or what is taken for PCM, alone has one."""
     if rate is None or (format_ or PCM)["type"] != "audio/pcm":

@@ -178,11 +178,14 @@ class ScriptWriter:
 
     def _answer(self, seq: int, type_: str, event: dict[str, Any], taken: set[int]) -> None:
         """Note what a server's frame answers; `taken` are the requests that it fulfilled."""
+        response = mapping(event.get("response"))
+        response_id = text(response.get("id"))
+        if response_id and _ended_as(response) == "turn_detected":
+            self.script.cut_off.add(response_id)
         answered = max(taken) if taken else self._asked(canonical(type_), event)
         if answered is None:
             return
         self.script.waits[seq] = answered
-        response_id = text(mapping(event.get("response")).get("id"))
         if type_ != "error":
             self.script.idle.discard(answered)
         for other in taken | {answered}:
@@ -200,7 +203,7 @@ class ScriptWriter:
         asking = _ANSWERS.get(type_)
         if asking is None:
             return None
-        if asking == CANCEL and not self._is_cancelled(mapping(event.get("response"))):
+        if asking == CANCEL and _ended_as(mapping(event.get("response"))) != "cancelled":
             return None
         item = event.get("item_id") or mapping(event.get("item")).get("id")
         for seq, waiting in self._waiting.items():
@@ -209,15 +212,6 @@ class ScriptWriter:
                 return seq
         return None
 
-    def _is_cancelled(self, response: dict[str, Any]) -> bool:
-        """Whether a response that is over was ended by the client."""
-        if response.get("status") != "cancelled":
-            return False
-        if mapping(response.get("status_details")).get("reason") != "turn_detected":
-            return True
-        self.script.cut_off.update(filter(None, (text(response.get("id")),)))
-        return False
-
     def _refused(self, event: dict[str, Any]) -> int | None:
         """The frame that an error names; where it names none, the last that waits for an answer."""
         cause = mapping(event.get("error")).get("event_id")
@@ -225,6 +219,14 @@ class ScriptWriter:
             if cause is None or mapping(waiting.event).get("event_id") == cause:
                 return seq
         return None
+
+
+def _ended_as(response: dict[str, Any]) -> str | None:
+    """Return how an answer was cut short: turn_detected by the user, cancelled by the client."""
+    if response.get("status") != "cancelled":
+        return None
+    reason = mapping(response.get("status_details")).get("reason")
+    return "turn_detected" if reason == "turn_detected" else "cancelled"
 
 
 def write_script(frames: Iterable[Frame]) -> Script:

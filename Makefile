@@ -13,12 +13,13 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: $(VENV)/.installed
 	@$(BIN)/python -m eventstore.demo
 
-test: $(VENV)/.test $(VENV)/.node
+test: $(VENV)/.test $(VENV)/.node .venv-voice/.installed
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 # Clients that people use, unmodified, through the relay, the replay server and cassettes. Their
 # packages are 2 GB, and have environments of their own: none of them decides what ours is.
-clients: $(VENV)/.test $(VENV)/.node .venv-clients/.installed .venv-litellm/.installed $(VENV)/.livekit
+clients: $(VENV)/.test $(VENV)/.node .venv-voice/.installed .venv-clients/.installed \
+    .venv-litellm/.installed $(VENV)/.livekit
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal tests/clients
 
 check: $(VENV)/.test $(VENV)/.check
@@ -85,10 +86,14 @@ $(VENV)/.node: tests/node/package.json | $(VENV)/bin/python
 	  --no-audit --no-fund || echo "npm failed: the tests with Node's clients are skipped"; fi
 	@touch $@
 
-.venv-clients/.installed .venv-litellm/.installed: .venv-%/.installed: pyproject.toml | $(VENV)/bin/python
-	$(PYTHON) -m venv .venv-$*
-	@$(BIN)/python -m pip --python .venv-$*/bin/python install -q --group $*
-	@test $* = litellm || $(BIN)/python -m pip --python .venv-$*/bin/python install -q pytest -e '.[tls]'
+# uv takes a sixth of pip's time, but knows nothing of a registry that only pip's configuration names.
+.venv-voice/.installed .venv-clients/.installed .venv-litellm/.installed: .venv-%/.installed: \
+    pyproject.toml | $(VENV)/bin/python
+	@$(BIN)/python -m pip install -q uv
+	@$(PYTHON) -m venv --without-pip .venv-$*
+	@$(BIN)/uv pip install -q --compile-bytecode --python .venv-$*/bin/python --group $* || \
+	  $(BIN)/python -m pip --python .venv-$*/bin/python install -q --group $*
+	@test $* != clients || $(BIN)/python -m pip --python .venv-$*/bin/python install -q pytest -e '.[tls]'
 	@touch $@
 
 $(VENV)/.livekit: tests/clients/node/package.json | $(VENV)/bin/python
@@ -105,4 +110,4 @@ $(VENV)/.bench: $(VENV)/.installed
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .venv-clients .venv-litellm tests/node/node_modules tests/clients/node/node_modules .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-voice .venv-clients .venv-litellm tests/node/node_modules tests/clients/node/node_modules .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis

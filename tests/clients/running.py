@@ -48,7 +48,8 @@ class Driver:
     Attributes:
         package: what a Python driver imports; those that the project's own tests have run
             without `make clients`.
-        venv: the environment that `make clients` makes for it, apart from the project's own.
+        venv: the environment that has it, apart from the project's own: `make test` makes
+            `.venv-voice`, `make clients` the others.
         tls: whether the client connects by TLS alone.
         match: by what rule its frames match those of a cassette.
         without: what the client's own history has no items for.
@@ -100,7 +101,7 @@ class Driver:
         """Skip a test whose client is not installed."""
         path = HERE / self.script
         if path.suffix == ".py" and self._python is None:
-            pytest.skip(f"no {self.venv}: make clients makes it")
+            pytest.skip(f"no {self.venv}: make clients installs it")
         node_modules = path.resolve().parent / "node_modules"
         if path.suffix == ".mjs" and not (shutil.which("node") and node_modules.is_dir()):
             pytest.skip("no Node, or its packages are not installed")

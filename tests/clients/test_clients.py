@@ -29,20 +29,22 @@ PAUSE = 0.3
 REPLAYS = int(os.environ.get("REPLAYS", "1"))
 TLS = {"tls": True}
 AZURE = {"base": ""}
+#: The clients that most people use: `make test` installs these apart from its own environment.
+VOICE = ".venv-voice"
 CALLS = frozenset({"call", "output"})
 DRIVERS = (
     Driver("python/pydantic_ai_realtime.py", package="pydantic_ai"),
     Driver("python/pydantic_ai_realtime.py", "spoken", package="pydantic_ai"),
     Driver("python/pydantic_ai_realtime.py", "azure", **AZURE, **TLS),
     Driver("python/openai_agents_runner.py", package="agents", without=CALLS),
-    Driver("python/livekit_realtime_session.py"),
+    Driver("python/livekit_realtime_session.py", venv=VOICE),
     Driver("python/livekit_realtime_session.py", "azure", **AZURE),
     Driver("python/livekit_realtime_session.py", "azure-preview", **AZURE),
     # Whether it cancels an answer that the server cuts off depends on when it hears of that.
-    Driver("python/livekit_agent_session.py", by_clock=True),
-    Driver("python/pipecat_typed.py"),
+    Driver("python/livekit_agent_session.py", venv=VOICE, by_clock=True),
+    Driver("python/pipecat_typed.py", venv=VOICE),
     Driver("python/pipecat_typed.py", "azure", **AZURE),
-    Driver("python/pipecat_spoken.py", by_clock=True),
+    Driver("python/pipecat_spoken.py", venv=VOICE, by_clock=True),
     Driver("python/azure_voicelive.py", package="azure.ai.voicelive", **AZURE),
     Driver("python/semantic_kernel_realtime.py"),
     Driver("python/semantic_kernel_realtime.py", "azure", **AZURE, **TLS),

@@ -95,7 +95,8 @@ def pinned(page: Path) -> dict[str, str]:
         ]
         return found
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
-    text = "\n".join([*groups["clients"], *groups["litellm"]])
+    lines = [line for name in ("voice", "clients", "litellm") for line in groups[name]]
+    text = "\n".join(line for line in lines if isinstance(line, str))
     return dict(re.findall(r"(?m)^([\w-]+)(?:\[\w+\])?==(\S+)$", text))
 
 

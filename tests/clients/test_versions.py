@@ -20,7 +20,8 @@ _BESIDE = frozenset({"@livekit/rtc-node", "ws", "zod"})
 def pinned() -> dict[str, str]:
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
     found = {}
-    for line in (*groups["clients"], *groups["litellm"]):
+    lines = [line for name in ("voice", "clients", "litellm") for line in groups[name]]
+    for line in filter(lambda one: isinstance(one, str), lines):
         name, version = re.sub(r"\[.*\]", "", line).split("==")
         found[name] = version
     for package in ("tests/node", "tests/clients/node"):

@@ -47,6 +47,7 @@ class Calling(NamedTuple):
         metadata: pairs to set on each session.
         headers: the key of metadata for each SIP header, by its name.
         max_calls: how many are recorded at once.
+        redact: take secrets out of frames before they are written.
         as_json: print a line for each call on standard output.
     """
 
@@ -57,6 +58,7 @@ class Calling(NamedTuple):
     headers: dict[str, str] | None = None
     max_calls: int = MAX_CALLS
     spool: Path | None = None
+    redact: bool = False
     as_json: bool = False
 
 
@@ -84,7 +86,7 @@ def run(url: str, keys: str | None, asked: Calling, at: Place) -> None:
     check_calling(asked)
     with (
         secured(at.tls, at.host) as listen,
-        recording(url, keys, asked.spool) as recorder,
+        recording(url, keys, asked) as recorder,
         EventStore(url, check_schema=False, keys=keys, time_limit=_LOOK) as reading,
     ):
         say_whom_to_trust(listen.ca_file)
@@ -102,14 +104,14 @@ def check_calling(asked: Calling) -> None:
 
 
 @contextmanager
-def recording(url: str, keys: str | None, spool: Path | None) -> Iterator[RecorderProcess]:
+def recording(url: str, keys: str | None, asked: Calling) -> Iterator[RecorderProcess]:
     """The recorder of calls; what is left is written behind the block.
 
     Raises:
         SchemaError: the database's schema is missing, or another than this code's.
     """
     say_what_is_logged()
-    recorder = RecorderProcess(url, spool, keys=keys)
+    recorder = RecorderProcess(url, asked.spool, keys=keys, redact=asked.redact)
     try:
         if recorder.trouble is not None:
             _say(f"{recorder.trouble}; until then, frames go to the spool {recorder.spool}")

@@ -8,7 +8,7 @@ import click
 
 from eventstore.capture.addresses import OPENAI
 from eventstore.cli.call_options import header_option, parse_headers, webhook_secret
-from eventstore.cli.options import db_option, keys_url, parse_metadata, spool_option
+from eventstore.cli.options import db_option, keys_url, parse_metadata, redact_option, spool_option
 from eventstore.cli.serving import parse_address
 from eventstore.cli.tls_options import tls_options
 from eventstore.tls import Certificate
@@ -49,6 +49,7 @@ from eventstore.tls import Certificate
     metavar="N",
     help="Record so many at once; OpenAI is asked to send others' webhooks again.",
 )
+@redact_option
 @tls_options
 @spool_option
 @db_option
@@ -60,6 +61,7 @@ def calls(
     headers: tuple[str, ...],
     metadata: tuple[str, ...],
     max_calls: int,
+    redact: bool,
     tls: Certificate | None,
     folder: Path | None,
     url: str,
@@ -92,6 +94,7 @@ def calls(
         parse_headers(headers, pairs),
         max_calls,
         folder,
+        redact,
         as_json,
     )
     host, port = parse_address(address, "--listen")

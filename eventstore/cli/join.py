@@ -5,7 +5,13 @@ from __future__ import annotations
 import click
 
 from eventstore.capture.addresses import OPENAI, call_at
-from eventstore.cli.options import db_option, json_option, open_store, parse_metadata
+from eventstore.cli.options import (
+    db_option,
+    json_option,
+    open_store,
+    parse_metadata,
+    redact_option,
+)
 from eventstore.cli.output import counted, print_json, say
 
 
@@ -27,10 +33,17 @@ from eventstore.cli.output import counted, print_json, say
     help="Try again so long while the call is not there yet.",
 )
 @click.option("--metadata", multiple=True, metavar="K=V", help="Set on the session; repeat it.")
+@redact_option
 @db_option
 @json_option
 def join(
-    call_id: str, upstream: str, wait: float, metadata: tuple[str, ...], url: str, as_json: bool
+    call_id: str,
+    upstream: str,
+    wait: float,
+    metadata: tuple[str, ...],
+    redact: bool,
+    url: str,
+    as_json: bool,
 ) -> None:
     """Join a WebRTC or SIP call by its id, and record the server's events until it ends.
 
@@ -52,7 +65,7 @@ def join(
     upstream, call_id = call_at(call_id) or (upstream, call_id)
     pairs = parse_metadata(metadata)
     with open_store(url) as store:
-        session_id, ended = join_call(store, call_id, upstream, pairs, wait)
+        session_id, ended = join_call(store, call_id, upstream, pairs, wait, redact)
         events = store.head(session_id)
     say(f"{call_id} {how_ended(ended)}: {counted(events, 'event')} in {session_id}")
     if as_json:

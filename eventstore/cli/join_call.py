@@ -20,12 +20,18 @@ _QUIET = 1.0
 
 
 def join_call(
-    store: EventStore, call_id: str, upstream: str, metadata: dict[str, str], wait: float
+    store: EventStore,
+    call_id: str,
+    upstream: str,
+    metadata: dict[str, str],
+    wait: float,
+    redact: bool,
 ) -> tuple[str, Ending | None]:
     """Record a call until it ends; SIGINT and SIGTERM leave it.
 
     Args:
         wait: seconds in which the call may come to be.
+        redact: take secrets out of frames before they are written.
 
     Returns:
         The recorded session's id, and how it ended: None where it was left.
@@ -45,7 +51,7 @@ def join_call(
             say(f"{call_id} is not there yet; trying again for {wait:g} s.")
 
     async def run() -> Ending | None:
-        async with Recorder(store) as recorder:
+        async with Recorder(store, redact=redact) as recorder:
             work = asyncio.create_task(
                 record_call(
                     recorder,

@@ -44,6 +44,9 @@ spool_option = click.option(
     metavar="DIR",
     help="The spool's folder; by default beside an SQLite file, else under ~/.local/state.",
 )
+redact_option = click.option(
+    "--redact", is_flag=True, help="Take secrets out of frames before they are written."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 by_option = click.option(
     "--by", metavar="GROUP", help="session, model, day or metadata:KEY; or day,model."

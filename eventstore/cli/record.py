@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from eventstore.cli.options import db_option, keys_url, parse_metadata, spool_option
+from eventstore.cli.options import db_option, keys_url, parse_metadata, redact_option, spool_option
 from eventstore.cli.serving import parse_address
 from eventstore.cli.tls_options import tls_options
 from eventstore.tls import Certificate
@@ -39,7 +39,7 @@ _FILE = click.Path(path_type=Path)
     metavar="SECONDS",
     help="When stopped: time for calls to end by themselves.",
 )
-@click.option("--redact", is_flag=True, help="Take secrets out of frames before they are written.")
+@redact_option
 @click.option("--durable", is_flag=True, help="Pass each message on only once it is committed.")
 @click.option("--metadata", multiple=True, metavar="K=V", help="Set on each session; repeat it.")
 @click.option(

@@ -9,7 +9,7 @@ import click
 
 from eventstore.capture.addresses import OPENAI
 from eventstore.cli.call_options import header_option, parse_headers, webhook_secret
-from eventstore.cli.options import db_option, keys_url, spool_option
+from eventstore.cli.options import db_option, keys_url, redact_option, spool_option
 from eventstore.cli.price_options import prices_file, prices_option
 from eventstore.cli.serving import parse_address
 from eventstore.cli.tls_options import tls_options
@@ -72,6 +72,7 @@ from eventstore.tls import Certificate
     metavar="URL",
     help="The provider's server, by default from EVENTSTORE_UPSTREAM.",
 )
+@redact_option
 @tls_options
 @click.option("--log", is_flag=True, help="A line of JSON on standard error for each request.")
 @spool_option
@@ -87,6 +88,7 @@ def serve(
     with_calls: bool,
     headers: tuple[str, ...],
     upstream: str | None,
+    redact: bool,
     tls: Certificate | None,
     log: bool,
     folder: Path | None,
@@ -115,6 +117,8 @@ def serve(
         raise click.UsageError("--upstream goes with --record or --calls")
     if headers and not with_calls:
         raise click.UsageError("--header goes with --calls")
+    if redact and record is None and not with_calls:
+        raise click.UsageError("--redact goes with --record or --calls")
     if record is not None and upstream is None:
         raise click.UsageError("name the provider: --upstream wss://api.openai.com")
     # FastAPI, uvicorn and the recorder, which other commands do without.
@@ -133,12 +137,12 @@ def serve(
     replaying = None if replay is None else parse_address(replay, "--replay")
     relaying = None
     if record is not None and upstream is not None:
-        relaying = Relaying(*parse_address(record, "--record"), upstream, folder)
+        relaying = Relaying(*parse_address(record, "--record"), upstream, folder, redact=redact)
     calling = None
     if with_calls:
         wanted = parse_headers(headers, {})
         server = upstream or OPENAI
-        calling = Calling(webhook_secret(), server, headers=wanted, spool=folder)
+        calling = Calling(webhook_secret(), server, headers=wanted, spool=folder, redact=redact)
     run(service, Beside(replaying, relaying, calling))
 
 

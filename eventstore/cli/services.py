@@ -71,7 +71,7 @@ def run(service: Service, beside: Beside) -> None:
         if beside.relaying is not None:
             recorder = stack.enter_context(recorder_for(beside.relaying, *at))
         elif beside.calling is not None:
-            recorder = stack.enter_context(recording(*at, beside.calling.spool))
+            recorder = stack.enter_context(recording(*at, beside.calling))
         asyncio.run(_run(service, beside, stores, recorder, listen))
 
 

@@ -13,7 +13,13 @@ import click
 from eventstore.capture.import_file import Imported
 from eventstore.capture.import_formats.registry import FORMATS
 from eventstore.cli.failures import tell
-from eventstore.cli.options import db_option, json_option, open_store, parse_metadata
+from eventstore.cli.options import (
+    db_option,
+    json_option,
+    open_store,
+    parse_metadata,
+    redact_option,
+)
 from eventstore.cli.output import counted, print_json, print_line, print_table, progress_bar, say
 from eventstore.errors import EventStoreError, Failure, InvalidInputError, line_of
 from eventstore.realtime.audio import HIGHEST_RATE, LOWEST_RATE
@@ -47,7 +53,7 @@ def init(url: str, as_json: bool) -> None:
 @click.option("--session-id", metavar="ID", help="Store it under this id.")
 @click.option("--metadata", multiple=True, metavar="K=V", help="Set on each session; repeat it.")
 @click.option("--keep-going", is_flag=True, help="Leave out lines that cannot be read.")
-@click.option("--redact", is_flag=True, help="Take secrets out of frames before they are written.")
+@redact_option
 @click.option(
     "--format",
     "format_",

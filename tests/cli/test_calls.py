@@ -22,6 +22,9 @@ from eventstore import EventStore
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 KEY = "sk-very-secret"
+#: A secret that a frame tells.
+TOLD_KEY = "sk-proj-Ab3dEf6hIj9kLm2nOp5q"
+TOLD = json.dumps({"type": "error", "error": {"message": f"Incorrect key: {TOLD_KEY}"}})
 
 
 @pytest.fixture(autouse=True)
@@ -93,6 +96,18 @@ def test_a_call_is_recorded_and_told_by_line(store: EventStore) -> None:
     assert session.came == CAME
     assert session.opened["metadata"] == {"customer": "42", "call_id": "rtc_1"}
     assert health["status"] == "ok" and health["sessions_live"] == 0
+
+
+@pytest.mark.parametrize("command", [("calls",), ("serve", "--calls")], ids=["calls", "serve"])
+def test_secrets_are_taken_out(store: EventStore, command: tuple[str, ...]) -> None:
+    with (
+        call_server(came=[*CAME, TOLD]) as server,
+        receiving(store, *command, "--upstream", server.url, "--redact") as (process, url, _),
+    ):
+        assert post(url, incoming("rtc_1")) == 204
+        assert [told_by(process) for _ in range(3)][-1].startswith("rtc_1 was ended")
+    [session] = kept(store)
+    assert session.came == [*CAME, TOLD.replace(TOLD_KEY, "[removed]")]
 
 
 def test_it_listens_with_tls(store: EventStore) -> None:

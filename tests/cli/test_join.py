@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Iterator
 from typing import Any
@@ -50,6 +51,15 @@ def test_a_call_is_recorded_until_it_ends(
     ]
     assert session.came == sent_by(FRAMES, SERVER)
     assert session.opened["metadata"] == {"customer": "42", "call_id": "rtc_1"}
+
+
+def test_secrets_are_taken_out(terminal: Terminal, store: EventStore) -> None:
+    secret = "sk-proj-Ab3dEf6hIj9kLm2nOp5q"
+    frame = json.dumps({"type": "error", "error": {"message": f"Incorrect key: {secret}"}})
+    with call_server(came=[*CAME, frame]) as server:
+        told = terminal.apart("join", "rtc_1", "--upstream", server.url, "--redact")
+    [session] = kept(store)
+    assert (told.code, session.came) == (0, [*CAME, frame.replace(secret, "[removed]")])
 
 
 def test_json_is_one_document(terminal: Terminal, store: EventStore, upstream: str) -> None:

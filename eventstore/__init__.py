@@ -2,20 +2,19 @@
 
 from typing import TYPE_CHECKING, Any
 
-from eventstore.errors import (
-    AmbiguousError,
-    ConflictError,
-    DatabaseUnavailableError,
-    DriftError,
-    ErasedError,
-    EventStoreError,
-    InvalidInputError,
-    NotFoundError,
-    SchemaError,
-)
-
 if TYPE_CHECKING:
     from eventstore.capture.recorder import Recorder
+    from eventstore.errors import (
+        AmbiguousError,
+        ConflictError,
+        DatabaseUnavailableError,
+        DriftError,
+        ErasedError,
+        EventStoreError,
+        InvalidInputError,
+        NotFoundError,
+        SchemaError,
+    )
     from eventstore.event_store import EventStore
     from eventstore.realtime.frames import Frame
 
@@ -39,7 +38,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # On first use: pytest imports the package at every start, for its plugin.
+    # Each name is imported when it is first used: pytest imports the package at every start, for
+    # its plugin, and the command line before it knows which command was given.
     if name == "EventStore":
         from eventstore.event_store import EventStore
 
@@ -52,4 +52,8 @@ def __getattr__(name: str) -> Any:
         from eventstore.capture.recorder import Recorder
 
         return Recorder
+    if name in __all__:
+        from eventstore import errors
+
+        return getattr(errors, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,8 @@
-"""`eventstore`: the command line's entry. Exit codes: 0 done, 1 failed, 2 wrong usage."""
+"""`eventstore`: the command line's entry. Exit codes: 0 done, 1 failed, 2 wrong usage.
+
+This module imports click and little else, so that `--version`, `--help` and the completion of a
+word answer at once. What only a command needs, or only an error, is imported there.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +15,7 @@ import click
 
 import eventstore
 from eventstore.cli.commands import CommandGroup, Commands
-from eventstore.cli.log_lines import say_what_is_logged
-from eventstore.cli.output import clean
 from eventstore.cli.price_options import prices_option
-from eventstore.errors import EventStoreError, InvalidInputError
-from eventstore.realtime.mask import mask_words
-from eventstore.unforeseen import foreseen
 
 
 @click.group(
@@ -46,6 +45,8 @@ def cli(url: str | None, keys: str | None) -> None:
       eventstore responses --metadata customer=42 --status completed
       eventstore replay sess_123 --speed 2
     """
+    from eventstore.cli.log_lines import say_what_is_logged
+
     say_what_is_logged()
 
 
@@ -76,14 +77,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _fail(error.format_message(), 1)
     except (click.Abort, KeyboardInterrupt):
         return _fail("stopped", 130)
-    except EventStoreError as error:
-        return _fail(str(error), 2 if isinstance(error, InvalidInputError) else 1)
     except BrokenPipeError:
         return _without_reader()
     except OSError as error:
         return _fail(f"{error.strerror or error}: {error.filename or 'output'}", 1)
-    except Exception as error:  # its own message may hold what was said
-        return _fail(str(foreseen("the command", error)), 1)
+    except Exception as error:
+        return _fail_by(error)
 
 
 def _is_text(argument: str) -> bool:
@@ -100,7 +99,19 @@ def _without_reader() -> int:
     return 0
 
 
+def _fail_by(error: Exception) -> int:
+    """Tell an error of the store, or a fault; the message of a fault may hold what was said."""
+    from eventstore.errors import InvalidInputError
+    from eventstore.unforeseen import foreseen
+
+    told = foreseen("the command", error)
+    return _fail(str(told), 2 if isinstance(told, InvalidInputError) else 1)
+
+
 def _fail(message: str, code: int, hint: click.Context | None = None) -> int:
+    from eventstore.cli.output import clean
+    from eventstore.realtime.mask import mask_words
+
     help_ = f" (see: {hint.command_path} --help)" if hint is not None else ""
     click.echo(f"Error: {clean(mask_words(' '.join(message.split())))}{help_}", err=True)
     return code

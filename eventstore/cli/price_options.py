@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -14,8 +16,8 @@ _PRICES = "eventstore.prices"
 
 
 def _remember_prices(
-    context: click.Context, parameter: click.Parameter, value: Path | None
-) -> Path | None:
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> str | None:
     """Keep the file for `open_store`; one given as an option goes before the environment's."""
     source = context.get_parameter_source(parameter.name or "")
     if value is not None and (
@@ -35,7 +37,7 @@ def prices_option(envvar: str | None = "EVENTSTORE_PRICES") -> Callable[[Command
         "--prices",
         "prices",
         envvar=envvar,
-        type=click.Path(path_type=Path, dir_okay=False),
+        type=click.Path(dir_okay=False),
         metavar="FILE",
         expose_value=False,
         callback=_remember_prices,
@@ -45,5 +47,8 @@ def prices_option(envvar: str | None = "EVENTSTORE_PRICES") -> Callable[[Command
 
 def prices_file() -> Path | None:
     """Return the file of prices that was named, before or behind the command."""
+    from pathlib import Path  # not before a command asks: main.py has this option, too
+
     context = click.get_current_context(silent=True)
-    return context.meta.get(_PRICES) if context is not None else None
+    named = context.meta.get(_PRICES) if context is not None else None
+    return None if named is None else Path(named)

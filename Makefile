@@ -51,21 +51,21 @@ endurance: $(VENV)/.test $(VENV)/.bench
 
 # Writes the commands' help into docs/commands.md.
 docs: $(VENV)/.test
-	$(BIN)/python -m eventstore.cli.reference docs/commands.md
+	$(BIN)/python -m tools.command_reference docs/commands.md
 
 # Takes the pages' libraries anew from their registry, in the versions that vendor.json names.
 vendor: $(VENV)/bin/python
-	$(BIN)/python -m eventstore.web.pages.vendor
+	$(BIN)/python -m tools.vendor
 
 # Makes the pictures of README.md and docs/ anew.
 pictures: $(VENV)/.test
-	$(BIN)/python -m eventstore.demo.pictures docs/images
-	$(BIN)/python -m eventstore.demo.page_pictures docs/images
+	$(BIN)/python -m tools.pictures docs/images
+	$(BIN)/python -m tools.page_pictures docs/images
 
 # Makes the sample call anew (speech synthesis; the result is in the repository).
 demo-call: $(VENV)/.installed
 	$(BIN)/python -m pip install -q --group demo-call
-	$(BIN)/python -m eventstore.demo.make_call
+	$(BIN)/python -m tools.sample_call.make_call
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

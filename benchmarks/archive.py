@@ -21,7 +21,7 @@ from eventstore import EventStore
 from eventstore.archive.seal import Sealed
 from eventstore.errors import EventStoreError
 from eventstore.realtime.frames import CLIENT, SERVER, Frame, decode_columns
-from eventstore.store.workers import work_in_bulk
+from eventstore.store.database.workers import work_in_bulk
 
 SESSION = "sess_benchmark"
 OF_JSONL, OF_GZIP, OF_ZSTD, OF_FLAC, OF_TEXT = 0.38, 0.65, 0.75, 1.015, 0.15

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from benchmarks.databases import SQLITE, Databases, driver_connection
 from eventstore.realtime.frames import Frame
-from eventstore.store.append_to_stream import decoded_rows
+from eventstore.store.log.insert_events import decoded_rows
 
 Row = tuple[Any, ...]
 

@@ -28,7 +28,11 @@ from benchmarks.rounds import progress, settle, timed
 from eventstore import EventStore
 from eventstore.projection.state import SessionState
 from eventstore.realtime.frames import Frame, decode
-from eventstore.store import append_to_stream, appender, project, read_models, transaction
+from eventstore.store.database import transaction
+from eventstore.store.log import insert_events as append_to_stream
+from eventstore.store.readmodels import write_read_models as read_models
+from eventstore.store.sessions import append as appender
+from eventstore.store.sessions import project
 
 WRAPPED = {
     "lock (SELECT streams)": (appender, "lock_stream"),

@@ -13,9 +13,9 @@ from typing import Any
 from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
 
-from eventstore.store import engine as engines
-from eventstore.store import schema
-from eventstore.store.connections import close_all
+from eventstore.store.database import engine as engines
+from eventstore.store.database import schema
+from eventstore.store.database.connections.pool import close_all
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from support import postgres

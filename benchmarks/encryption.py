@@ -13,7 +13,7 @@ from benchmarks.report import Report
 from benchmarks.rounds import in_slices, in_turns, progress, ratio, settle
 from eventstore import EventStore
 from eventstore.realtime.frames import Frame
-from eventstore.store.workers import work_in_bulk
+from eventstore.store.database.workers import work_in_bulk
 
 SESSION = "sess_0"
 _SECONDS = 120

@@ -23,17 +23,17 @@ from benchmarks.query_fill import EVERY_US, MODELS, Filled, fill
 from benchmarks.report import Report
 from benchmarks.rounds import progress, settle, timed
 from eventstore import EventStore
-from eventstore.store.day_tables import DAY
-from eventstore.store.filters import (
+from eventstore.store.database.tables.day_tables import DAY
+from eventstore.store.database.transaction import Transaction, read
+from eventstore.store.filters.filters import (
     ResponseFilter,
     ResponsePaging,
     SessionFilter,
     SessionPaging,
     checked,
 )
-from eventstore.store.query_responses import responses_sql
-from eventstore.store.session_pages import sessions_sql
-from eventstore.store.transaction import Transaction, read
+from eventstore.store.queries.query_responses import responses_sql
+from eventstore.store.queries.session_pages import sessions_sql
 from eventstore.times import now
 
 TARGET_MS = 300.0

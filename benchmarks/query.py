@@ -13,9 +13,9 @@ from benchmarks.query_fill import Filled
 from benchmarks.report import Report
 from benchmarks.rounds import in_turns, progress, ratio
 from eventstore import EventStore
-from eventstore.store.filters import ResponseFilter, ResponsePaging, checked
-from eventstore.store.query_responses import responses_sql
-from eventstore.store.transaction import Transaction, read
+from eventstore.store.database.transaction import Transaction, read
+from eventstore.store.filters.filters import ResponseFilter, ResponsePaging, checked
+from eventstore.store.queries.query_responses import responses_sql
 
 TARGET = 5.0
 PAGE = 20

@@ -13,8 +13,8 @@ from benchmarks.rounds import progress
 from eventstore import EventStore
 from eventstore.projection.figures import step_us
 from eventstore.realtime.values import dumps
-from eventstore.store.index_words import WORDS, vector_of, words_of
-from eventstore.store.tables import metadata
+from eventstore.store.database.tables.declared import metadata
+from eventstore.store.readmodels.words.index_words import WORDS, vector_of, words_of
 
 TABLES = (
     *("streams", "sessions", "session_metadata", "conversations", "items", "responses"),

@@ -18,7 +18,7 @@ from benchmarks.report import Report
 from benchmarks.rounds import progress, timed
 from eventstore import EventStore
 from eventstore.realtime.values import loads
-from eventstore.store.transaction import Transaction, read
+from eventstore.store.database.transaction import Transaction, read
 
 TARGET_MS = 300.0
 ASKED = 40

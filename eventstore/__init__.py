@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from eventstore.capture.recorder import Recorder
+    from eventstore.capture.recorder.recorder import Recorder
     from eventstore.errors import (
         AmbiguousError,
         ConflictError,
@@ -49,7 +49,7 @@ def __getattr__(name: str) -> Any:
 
         return Frame
     if name == "Recorder":
-        from eventstore.capture.recorder import Recorder
+        from eventstore.capture.recorder.recorder import Recorder
 
         return Recorder
     if name in __all__:

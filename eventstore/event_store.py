@@ -15,23 +15,23 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NoReturn
 from eventstore.errors import Failure
 from eventstore.pricing.prices import prices_from
 from eventstore.realtime.frames import Frame
-from eventstore.store import engine as engines
-from eventstore.store import schema
-from eventstore.store.appender import Append, Appended, append, append_together
-from eventstore.store.connections import close_for_good
-from eventstore.store.engine_options import without_limit
-from eventstore.store.metadata import check_metadata
-from eventstore.store.sessions import check_session_id, metadata_frame
-from eventstore.store.state_cache import StateCache
-from eventstore.store.wal import Checkpointer
+from eventstore.store.database import engine as engines
+from eventstore.store.database import schema
+from eventstore.store.database.connections.pool import close_for_good
+from eventstore.store.database.connections.wal import Checkpointer
+from eventstore.store.database.engine_options import without_limit
+from eventstore.store.filters.metadata import check_metadata
+from eventstore.store.log.session_facts import check_session_id, metadata_frame
+from eventstore.store.readmodels.states.state_cache import StateCache
+from eventstore.store.sessions.append import Append, Appended, append, append_together
 from eventstore.times import now
-from eventstore.upkeep import Upkeep
+from eventstore.verbs.upkeep import Upkeep
 
 if TYPE_CHECKING:
-    from eventstore.archive.call_audio import AudioWritten
-    from eventstore.archive.plot import PlotFormat
-    from eventstore.archive.sound_writer import AudioFormat
-    from eventstore.capture.import_file import Imported
+    from eventstore.capture.files.import_file import Imported
+    from eventstore.sound.call_audio import AudioWritten
+    from eventstore.sound.plot import PlotFormat
+    from eventstore.sound.sound_writer import AudioFormat
 
 
 class EventStore(Upkeep):
@@ -194,7 +194,7 @@ class EventStore(Upkeep):
                 under the same id.
             SomeFailedError: several connections could not be stored; all others are.
         """
-        from eventstore.capture.import_file import check_rates, import_file
+        from eventstore.capture.files.import_file import check_rates, import_file
 
         pairs = check_metadata(metadata or {})
         rates = check_rates(input_rate, output_rate)
@@ -221,7 +221,7 @@ class EventStore(Upkeep):
             NotFoundError: no such session, or no sound of it. InvalidInputError: a bad argument.
             OSError: the target cannot be written.
         """
-        from eventstore.archive.call_audio import write_audio  # numpy takes long to load
+        from eventstore.sound.call_audio import write_audio  # numpy takes long to load
 
         path = Path(target) if isinstance(target, str) else target
         return write_audio(self, session_id, path, format, **selected)
@@ -244,7 +244,7 @@ class EventStore(Upkeep):
             NotFoundError, OSError: as for `audio`.
             InvalidInputError: a bad argument. EventStoreError: matplotlib is not installed.
         """
-        from eventstore.archive.plot import plot_audio
+        from eventstore.sound.plot import plot_audio
 
         path = Path(target) if isinstance(target, str) else target
         plot_audio(self, session_id, path, format, **selected)

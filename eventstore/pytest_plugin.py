@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 if TYPE_CHECKING:
-    from eventstore.replay.cassette import Cassette
-    from eventstore.tls import Certificate
+    from eventstore.common.tls import Certificate
+    from eventstore.replay.cassette.cassette import Cassette
 
 _MODE, _MATCH, _PACE, _UPSTREAM = (
     "--realtime-cassette-mode",
@@ -99,7 +99,7 @@ def realtime_cassette(request: pytest.FixtureRequest) -> Iterator[Cassette]:
     the real server where the cassette is recorded, and to the recording afterwards.
     """
     from eventstore.errors import EventStoreError
-    from eventstore.replay.cassette import Cassette
+    from eventstore.replay.cassette.cassette import Cassette
 
     item, used, unusable = request.node, None, ""
     try:
@@ -179,7 +179,7 @@ def _arguments(item: pytest.Item) -> dict[str, Any]:
 
 def _certificate(config: pytest.Config) -> Certificate | bool:
     """What tests that ask for TLS listen with; True for a certificate that is made."""
-    from eventstore.tls import Certificate
+    from eventstore.common.tls import Certificate
 
     files = [config.getoption(name) for name in (_CERT, _KEY)]
     if not any(files):

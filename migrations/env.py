@@ -5,8 +5,8 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import Connection, create_engine
 
-from eventstore.store import day_tables  # noqa: F401  (declares tables)
-from eventstore.store.tables import metadata
+from eventstore.store.database.tables import day_tables  # noqa: F401  (declares tables)
+from eventstore.store.database.tables.declared import metadata
 
 
 def run(connection: Connection) -> None:

@@ -15,10 +15,10 @@ from sqlalchemy import Engine, event
 from support import recordings as recorded
 from support.postgres import PostgresServer, running_server
 
-from eventstore import unforeseen
-from eventstore.store import engine as engines
-from eventstore.store import schema
-from eventstore.store.connections import close_all
+from eventstore.common import unforeseen
+from eventstore.store.database import engine as engines
+from eventstore.store.database import schema
+from eventstore.store.database.connections.pool import close_all
 
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eventstore.common.hosts import Visitors, is_loopback, netloc_of, parse_origin
 from eventstore.errors import InvalidInputError
-from eventstore.hosts import Visitors, is_loopback, netloc_of, parse_origin
 
 APP = frozenset({"https://app.example"})
 

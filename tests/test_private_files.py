@@ -14,15 +14,15 @@ import pytest
 from cli.terminal import Terminal, environment
 
 from eventstore import EventStore, InvalidInputError, Recorder
-from eventstore.capture.recover import look
-from eventstore.capture.spool_file import (
+from eventstore.capture.recorder.spool.recover import look
+from eventstore.capture.recorder.spool.spool_format import (
     MAGIC,
     Destination,
     Entry,
     encode_destination,
     encode_entries,
 )
-from eventstore.private_files import check_folder, make_file, private
+from eventstore.common.private_files import check_folder, make_file, private
 from eventstore.realtime.frames import CLIENT, Frame
 
 MAKES_ALL = """
@@ -30,8 +30,8 @@ import os, sys
 os.umask(int(sys.argv[1], 8))
 from pathlib import Path
 from eventstore import EventStore, Recorder
-from eventstore.capture.spool import Spool
-from eventstore.capture.spool_file import Destination, Entry
+from eventstore.capture.recorder.spool.spool import Spool
+from eventstore.capture.recorder.spool.spool_format import Destination, Entry
 from eventstore.realtime.frames import Frame
 here = Path(sys.argv[2])
 url = f"sqlite:///{here}/calls.db"

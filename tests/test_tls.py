@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 import trustme
 
+from eventstore.common.tls import VALID_FOR, Certificate, secured
 from eventstore.errors import InvalidInputError, MissingExtraError
-from eventstore.tls import VALID_FOR, Certificate, secured
 
 
 def greet(server: ssl.SSLContext, client: ssl.SSLContext, name: str) -> dict[str, object]:

@@ -16,13 +16,14 @@ from web.conftest import Serve, serve, store
 from web.test_access import client
 from web.test_live import following, until
 
-from eventstore import EventStore, Recorder, unforeseen
+from eventstore import EventStore, Recorder
+from eventstore.common import unforeseen
 from eventstore.errors import DatabaseUnavailableError, EventStoreError, InvalidInputError
 from eventstore.projection import fold
-from eventstore.queries import Queries
 from eventstore.realtime.frames import SERVER
-from eventstore.store.driver_errors import unavailable
-from eventstore.store.transaction import write
+from eventstore.store.database.connections.driver_errors import unavailable
+from eventstore.store.database.transaction import write
+from eventstore.verbs.queries import Queries
 from eventstore.web.summing import summing
 
 __all__ = ["serve", "store"]
@@ -199,7 +200,7 @@ def test_a_recorder_logs_and_counts_what_it_did_not_foresee(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(
-        "eventstore.store.appender.changes_of", lambda *_: fail_with(KeyError(SECRET))
+        "eventstore.store.sessions.append.changes_of", lambda *_: fail_with(KeyError(SECRET))
     )
     with Recorder(store, spool=f"{tmp_path}/spool") as recorder:
         session = recorder.session(session_id="sess_1")

@@ -16,7 +16,14 @@ from eventstore.errors import (
     NotFoundError,
 )
 from eventstore.realtime.frames import Frame
-from eventstore.store.copy_stream import (
+from eventstore.store.database.engine_options import keys_of
+from eventstore.store.database.identity import identity
+from eventstore.store.database.outages import attempt
+from eventstore.store.database.transaction import Transaction, read, write
+from eventstore.store.log.read_events import read_events, read_rows, rows_in
+from eventstore.store.log.segments.read_segments import segments, start_behind
+from eventstore.store.maintenance.scrub import delete_left_bytes
+from eventstore.store.sessions.copy_session import (
     Facts,
     delete_session,
     put_session,
@@ -24,13 +31,6 @@ from eventstore.store.copy_stream import (
     read_facts,
     stored_segments,
 )
-from eventstore.store.engine_options import keys_of
-from eventstore.store.identity import identity
-from eventstore.store.outages import attempt
-from eventstore.store.read_segments import segments, start_behind
-from eventstore.store.read_stream import read_events, read_rows, rows_in
-from eventstore.store.scrub import delete_left_bytes
-from eventstore.store.transaction import Transaction, read, write
 
 Status = Literal["copied", "continued", "exists"]
 

@@ -15,12 +15,12 @@ from eventstore.errors import (
     NotFoundError,
     SomeFailedError,
 )
-from eventstore.store.choose_sessions import Choice, Chosen, choose_sessions, find_session
-from eventstore.store.engine_options import keys_of
-from eventstore.store.erase_session import Erased, erase_session
-from eventstore.store.filters import BasicFilter, checked
-from eventstore.store.outages import attempt
-from eventstore.store.transaction import read
+from eventstore.store.database.engine_options import keys_of
+from eventstore.store.database.outages import attempt
+from eventstore.store.database.transaction import read
+from eventstore.store.filters.choose_sessions import Choice, Chosen, choose_sessions, find_session
+from eventstore.store.filters.filters import BasicFilter, checked
+from eventstore.store.sessions.erase_session import Erased, erase_session
 
 MAX_REASON = 500
 

@@ -12,19 +12,24 @@ from eventstore.encryption.events import encrypted_row
 from eventstore.errors import DamagedError, InvalidInputError
 from eventstore.projection.state import PROJECTOR_VERSION
 from eventstore.realtime.frames import ENCRYPTIONS
-from eventstore.realtime.without_audio import Texts, without_audio
+from eventstore.realtime.text.without_audio import Texts, without_audio
 from eventstore.segments.digest import BEGINNING
 from eventstore.segments.rows import Row
-from eventstore.store.append_to_stream import lock_stream
-from eventstore.store.encrypted_rows import decrypted_events
-from eventstore.store.erase_session import COUNT_RESPONSES, Erased, lock_to_erase, session_digest
-from eventstore.store.erasures import AUDIO, locations_of, note_erasure, refuse_erased
-from eventstore.store.load_state import load_state
-from eventstore.store.project import SET_PROJECTED
-from eventstore.store.put_segments import NewSegment, encrypted, replace_segments
-from eventstore.store.read_models import write_all
-from eventstore.store.read_segments import sealed_events
-from eventstore.store.transaction import Transaction, write
+from eventstore.store.database.transaction import Transaction, write
+from eventstore.store.log.insert_events import lock_stream
+from eventstore.store.log.segments.read_segments import sealed_events
+from eventstore.store.log.tombstones import AUDIO, locations_of, note_erasure, refuse_erased
+from eventstore.store.readmodels.encrypted_rows import decrypted_events
+from eventstore.store.readmodels.states.load_state import load_state
+from eventstore.store.readmodels.write_read_models import write_all
+from eventstore.store.sessions.erase_session import (
+    COUNT_RESPONSES,
+    Erased,
+    lock_to_erase,
+    session_digest,
+)
+from eventstore.store.sessions.project import SET_PROJECTED
+from eventstore.store.sessions.put_segments import NewSegment, encrypted, replace_segments
 from eventstore.times import now
 
 TEXTS = (

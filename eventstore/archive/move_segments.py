@@ -10,14 +10,14 @@ from typing import IO, NamedTuple
 from sqlalchemy import Engine
 
 from eventstore.errors import EventStoreError, InvalidInputError, NotFoundError
-from eventstore.store import locations
-from eventstore.store.engine_options import allowed_locations_of
-from eventstore.store.identity import own_folder
-from eventstore.store.outages import attempt
-from eventstore.store.put_segments import Placed, put_bytes
-from eventstore.store.read_segments import Place, bytes_of, packed_segment, places
-from eventstore.store.sessions import find_head
-from eventstore.store.transaction import read, write
+from eventstore.store.database.engine_options import allowed_locations_of
+from eventstore.store.database.identity import own_folder
+from eventstore.store.database.outages import attempt
+from eventstore.store.database.transaction import read, write
+from eventstore.store.log.segments import segment_bytes as locations
+from eventstore.store.log.segments.read_segments import Place, bytes_of, packed_segment, places
+from eventstore.store.log.session_facts import find_head
+from eventstore.store.sessions.put_segments import Placed, put_bytes
 
 # Bytes on their way back that are held in memory; more wait in a temporary file.
 _IN_MEMORY = 64 * 1024 * 1024

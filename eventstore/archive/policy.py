@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from eventstore.archive.erase import check_reason
+from eventstore.common.small_files import read_small
 from eventstore.errors import InvalidInputError
-from eventstore.small_files import read_small
-from eventstore.store.filters import Conditions
+from eventstore.store.filters.filters import Conditions
 
 _AGE = re.compile(r"([0-9]{1,6})([mhdw])")
 _MICROSECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}

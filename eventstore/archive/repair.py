@@ -8,12 +8,12 @@ from sqlalchemy import Engine
 
 from eventstore.projection.state import PROJECTOR_VERSION
 from eventstore.realtime.frames import STORE
-from eventstore.store.erasures import refuse_erased
-from eventstore.store.heads import Fault, Log, Stream, faults_of, find_stream, look_at_log
-from eventstore.store.load_state import load_state
-from eventstore.store.project import SET_PROJECTED
-from eventstore.store.read_models import write_all
-from eventstore.store.transaction import Transaction, read, write
+from eventstore.store.database.transaction import Transaction, read, write
+from eventstore.store.log.heads import Fault, Log, Stream, faults_of, find_stream, look_at_log
+from eventstore.store.log.tombstones import refuse_erased
+from eventstore.store.readmodels.states.load_state import load_state
+from eventstore.store.readmodels.write_read_models import write_all
+from eventstore.store.sessions.project import SET_PROJECTED
 
 LAST_AT = (
     "SELECT at FROM events WHERE session_id = ? AND at IS NOT NULL AND direction <> ?"

@@ -12,14 +12,14 @@ from eventstore.archive.erase import erase_one
 from eventstore.archive.policy import Policy, Rule
 from eventstore.archive.seal import seal_session
 from eventstore.errors import ErasedError, EventStoreError
-from eventstore.store.choose_sessions import (
+from eventstore.store.database.outages import attempt
+from eventstore.store.filters.choose_sessions import (
     NOT_SEALED,
     WITH_AUDIO,
     Choice,
     choose_sessions,
 )
-from eventstore.store.filters import BasicFilter
-from eventstore.store.outages import attempt
+from eventstore.store.filters.filters import BasicFilter
 
 _UNDONE = {"archive": NOT_SEALED, "erase": None, "erase-audio": WITH_AUDIO}
 

@@ -12,12 +12,12 @@ from eventstore.errors import DamagedError, EventStoreError, InvalidInputError, 
 from eventstore.segments.container import SegmentError
 from eventstore.segments.digest import Digest, extended
 from eventstore.segments.rows import Row
-from eventstore.store.erasures import count_erasures, refuse_erased
-from eventstore.store.put_segments import NewSegment, encrypted, put_events, put_segments
-from eventstore.store.read_segments import segments, start_behind
-from eventstore.store.read_stream import read_rows
-from eventstore.store.transaction import read, write
-from eventstore.store.workers import for_each
+from eventstore.store.database.transaction import read, write
+from eventstore.store.database.workers import for_each
+from eventstore.store.log.read_events import read_rows
+from eventstore.store.log.segments.read_segments import segments, start_behind
+from eventstore.store.log.tombstones import count_erasures, refuse_erased
+from eventstore.store.sessions.put_segments import NewSegment, encrypted, put_events, put_segments
 
 STREAM = "SELECT head_seq, closed_at, sealed_seq, erased_at FROM streams WHERE session_id = ?"
 # Packed segments that are held in memory; more wait in a temporary file.

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from eventstore.errors import DamagedError, EventStoreError
 from eventstore.segments.digest import Digest, extended
 from eventstore.segments.rows import Row
-from eventstore.store.read_segments import Segment, Start
+from eventstore.store.log.segments.read_segments import Segment, Start
 
 
 class BrokenLogError(EventStoreError):

@@ -15,13 +15,12 @@ from eventstore.projection.repeats import Repeats
 from eventstore.realtime.frames import BOUND, ENCRYPTED, STORE
 from eventstore.segments.digest import BEGINNING, Digest, digest_of, extended
 from eventstore.segments.rows import Row
-from eventstore.store.derived_columns import DerivedColumns
-from eventstore.store.encrypted_rows import plain_rows
-from eventstore.store.engine_options import keys_of
-from eventstore.store.erasures import audio_erased_at, check_not_erased, tombstone_faults
-from eventstore.store.heads import faults_of, find_stream, look_at_log
-from eventstore.store.orphans import tables_of
-from eventstore.store.read_segments import (
+from eventstore.store.database.engine_options import keys_of
+from eventstore.store.database.transaction import Transaction, read
+from eventstore.store.log.derived_columns import DerivedColumns
+from eventstore.store.log.heads import faults_of, find_stream, look_at_log
+from eventstore.store.log.read_events import read_rows, read_stored_rows
+from eventstore.store.log.segments.read_segments import (
     Packed,
     Segment,
     bytes_of,
@@ -30,8 +29,9 @@ from eventstore.store.read_segments import (
     segments,
     start_behind,
 )
-from eventstore.store.read_stream import read_rows, read_stored_rows
-from eventstore.store.transaction import Transaction, read
+from eventstore.store.log.tombstones import audio_erased_at, check_not_erased, tombstone_faults
+from eventstore.store.maintenance.orphans import tables_of
+from eventstore.store.readmodels.encrypted_rows import plain_rows
 
 STREAM = "SELECT head_seq, sealed_seq, last_at, erased_at FROM streams WHERE session_id = ?"
 BESIDE_SEGMENTS = "SELECT MIN(seq), MAX(seq) FROM events WHERE session_id = ? AND seq <= ?"

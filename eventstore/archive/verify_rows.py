@@ -7,7 +7,7 @@ from eventstore.projection.repeats import Repeats
 from eventstore.realtime.frames import decode_columns, restore
 from eventstore.segments.rows import Row, is_erased
 from eventstore.segments.wrong_column import wrong_column
-from eventstore.store.derived_columns import Derived
+from eventstore.store.log.derived_columns import Derived
 
 
 def row_problem(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from eventstore.cli.output import say
+from eventstore.cli.terminal.output import say
 from eventstore.errors import Failure, line_of
 
 #: Failures of a run, as `--json` shows them.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 
-from eventstore.cli.output import say
+from eventstore.cli.terminal.output import say
 
 
 class _Said(logging.Handler):

@@ -14,7 +14,7 @@ from typing import Any, cast
 import click
 
 import eventstore
-from eventstore.cli.commands import CommandGroup, Commands
+from eventstore.cli.lazy_commands import CommandGroup, Commands
 from eventstore.cli.price_options import prices_option
 
 
@@ -101,16 +101,16 @@ def _without_reader() -> int:
 
 def _fail_by(error: Exception) -> int:
     """Tell an error of the store, or a fault; the message of a fault may hold what was said."""
+    from eventstore.common.unforeseen import foreseen
     from eventstore.errors import InvalidInputError
-    from eventstore.unforeseen import foreseen
 
     told = foreseen("the command", error)
     return _fail(str(told), 2 if isinstance(told, InvalidInputError) else 1)
 
 
 def _fail(message: str, code: int, hint: click.Context | None = None) -> int:
-    from eventstore.cli.output import clean
-    from eventstore.realtime.mask import mask_words
+    from eventstore.cli.terminal.output import clean
+    from eventstore.realtime.masking.mask import mask_words
 
     help_ = f" (see: {hint.command_path} --help)" if hint is not None else ""
     click.echo(f"Error: {clean(mask_words(' '.join(message.split())))}{help_}", err=True)

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event
 
-from eventstore.cli.output import say
+from eventstore.cli.terminal.output import say
 from eventstore.errors import ClosedError, DatabaseUnavailableError, ForkError, MissingKeyError
-from eventstore.store.outages import is_outage
+from eventstore.store.database.outages import is_outage
 
 #: Seconds between two tries, at most.
 LONGEST = 30.0

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from eventstore.cli.harmless import harmless_json
+from eventstore.cli.terminal.harmless import harmless_json
 
 
 class _Terminal:

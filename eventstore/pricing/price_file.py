@@ -19,9 +19,9 @@ from pydantic import (
     model_validator,
 )
 
+from eventstore.common.small_files import read_small
 from eventstore.errors import InvalidInputError
 from eventstore.pricing.rates import Rates
-from eventstore.small_files import read_small
 
 #: Far more than any list of prices has.
 _MOST_CHARACTERS = 1024 * 1024

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from eventstore.pricing import published
 from eventstore.pricing.rates import UNKNOWN, Cost, Rates, cost_of
-from eventstore.projection.usage import Tokens
+from eventstore.projection.views.usage import Tokens
 
 if TYPE_CHECKING:
     from eventstore.pricing.price_file import PriceFile, PriceRule

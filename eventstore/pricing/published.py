@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from eventstore.pricing.rates import Rates
-from eventstore.projection.usage import LARGE_INPUT
+from eventstore.projection.views.usage import LARGE_INPUT
 from eventstore.times import to_datetime
 
 _MTOK = 1_000_000

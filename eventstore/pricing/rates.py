@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import NamedTuple
 
-from eventstore.projection.usage import HUGE_INPUT, LARGE_INPUT, Reported, Tokens, open_tokens
+from eventstore.projection.views.usage import HUGE_INPUT, LARGE_INPUT, Reported, Tokens, open_tokens
 
 #: The least and the most that something costs, in US dollars; both are the same where it is known.
 Span = tuple[Decimal, Decimal]

@@ -1,7 +1,8 @@
 """What a session is found by that a client asks for again: read off the address it was opened at.
 
 `names_of_session` is called for each session's facets (projection/figures.py), and where a store
-is encrypted and has none, for the sessions that are looked through (store/requested_sessions.py).
+is encrypted and has none, for the sessions that are looked through
+(store/queries/requested_sessions.py).
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eventstore.projection.address import names_of_session
 from eventstore.projection.latency import answer_us
-from eventstore.realtime.outcomes import reason_of
+from eventstore.realtime.resources.outcomes import reason_of
 from eventstore.realtime.values import column, identifier
 
 if TYPE_CHECKING:

@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from eventstore import unforeseen
-from eventstore.projection import conversation, playback, responses, session, speech, transcription
-from eventstore.projection.conversation import comes_again
+from eventstore.common import unforeseen
+from eventstore.projection.handlers import (
+    conversation,
+    playback,
+    responses,
+    session,
+    speech,
+    transcription,
+)
+from eventstore.projection.handlers.conversation import comes_again
 from eventstore.projection.repeats import GROWING
 from eventstore.projection.state import LogEvent, SessionState
 from eventstore.realtime import catalogue

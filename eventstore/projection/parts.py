@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from eventstore.projection.conversation import part_index
+from eventstore.projection.handlers.conversation import part_index
 from eventstore.realtime.catalogue import AUDIO_DELTAS, PART_DELTAS, SKIPPED_BY_REBUILD
 from eventstore.realtime.frames import CLIENT
 from eventstore.realtime.values import dumps, identifier, loads

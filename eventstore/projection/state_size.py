@@ -1,4 +1,4 @@
-"""How many bytes of memory a session's state takes. store/state_cache.py keeps states by it."""
+"""How many bytes of memory a session's state takes: state_cache.py keeps states by it."""
 
 from __future__ import annotations
 

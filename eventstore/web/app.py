@@ -7,12 +7,11 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 
 import eventstore
-from eventstore.capture.incoming_calls import IncomingCalls
-from eventstore.web import (
+from eventstore.capture.calls.incoming_calls import IncomingCalls
+from eventstore.web.api import (
     audio,
     conversations,
     events,
-    health,
     live,
     playback,
     responses,
@@ -21,16 +20,17 @@ from eventstore.web import (
     usage,
     webhooks,
 )
-from eventstore.web.documents import answer
-from eventstore.web.errors import add_error_handlers
-from eventstore.web.guard import Guard
 from eventstore.web.pages import response_list, session, session_list, sign_in
 from eventstore.web.pages import usage as usage_page
 from eventstore.web.pages.assets import Assets
-from eventstore.web.places import server_places
-from eventstore.web.requests import Stores
-from eventstore.web.sign_ins import SignIns
-from eventstore.web.sound_cache import SoundCache
+from eventstore.web.server import health
+from eventstore.web.server.documents import answer
+from eventstore.web.server.errors import add_error_handlers
+from eventstore.web.server.guard import Guard
+from eventstore.web.server.places import server_places
+from eventstore.web.server.requests import Stores
+from eventstore.web.server.sign_ins import SignIns
+from eventstore.web.sound.sound_cache import SoundCache
 
 _API = (
     responses,

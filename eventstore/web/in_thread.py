@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from queue import Queue
 
 from eventstore.event_store import EventStore
-from eventstore.web.access import AccessKeys
 from eventstore.web.app import BODY_BYTES, make_app
-from eventstore.web.requests import Stores
-from eventstore.web.server import Server, configuration
+from eventstore.web.running import Server, configuration
+from eventstore.web.server.access import AccessKeys
+from eventstore.web.server.requests import Stores
 
 
 @contextmanager

@@ -7,10 +7,10 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from eventstore import unforeseen
+from eventstore.common import unforeseen
 from eventstore.errors import EventStoreError, SomeFailedError, line_of
 from eventstore.event_store import EventStore
-from eventstore.web.log import LOGGER, note_fault
+from eventstore.web.server.log import LOGGER, note_fault
 
 #: Seconds between two looks.
 EACH = 60.0

@@ -12,7 +12,7 @@ from typing import Any
 from alembic import op
 from sqlalchemy import Connection
 
-from eventstore.store.search_tokens import index_tokens
+from eventstore.store.readmodels.words.search_tokens import index_tokens
 
 revision = "0011"
 down_revision = "0010"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventstore.archive.audio_formats import (
+from eventstore.sound.audio_formats import (
     G711,
     decode_base64,
     rate,

@@ -39,7 +39,6 @@ from support.sound import (
 from support.strategies import streams
 
 from eventstore import EventStore, Frame
-from eventstore.archive.call_audio import DRIFT_BOUND_MS
 from eventstore.demo import call_lines
 from eventstore.errors import (
     ErasedError,
@@ -48,6 +47,7 @@ from eventstore.errors import (
     NotFoundError,
 )
 from eventstore.realtime.catalogue import AUDIO_DELTAS, INPUT_AUDIO
+from eventstore.sound.call_audio import DRIFT_BOUND_MS
 from eventstore.times import from_value
 
 HALF_HOUR = 1800.0

@@ -12,9 +12,9 @@ from support.events import SESSION
 from eventstore import EventStore, EventStoreError
 from eventstore.cli.main import run as run_command
 from eventstore.errors import DamagedError, ErasedError, SomeFailedError
-from eventstore.store.erasures import tombstone_faults
-from eventstore.store.project import Projected
-from eventstore.store.transaction import Row, read, write
+from eventstore.store.database.transaction import Row, read, write
+from eventstore.store.log.tombstones import tombstone_faults
+from eventstore.store.sessions.project import Projected
 
 FRAMES = [
     frame._replace(at=1_760_000_000_000_000 + n) for n, frame in enumerate(voice_call().frames)

@@ -11,12 +11,12 @@ from support.calls import voice_call
 from support.events import SESSION
 
 from eventstore import EventStore
-from eventstore.capture.recorder import Recorder
+from eventstore.capture.recorder.recorder import Recorder
 from eventstore.cli.main import run as run_command
 from eventstore.errors import BrokenHeadError, ErasedError, NotFoundError
 from eventstore.realtime.frames import Frame
-from eventstore.store.appender import Append
-from eventstore.store.transaction import write
+from eventstore.store.database.transaction import write
+from eventstore.store.sessions.append import Append
 
 FRAMES = voice_call().frames
 LAST = len(FRAMES)

@@ -29,15 +29,15 @@ from eventstore.archive.seal import seal_session, unseal_session
 from eventstore.demo import call_lines
 from eventstore.errors import ConflictError, DamagedError, InvalidInputError, NotFoundError
 from eventstore.projection.fold import fold
-from eventstore.projection.session import close
+from eventstore.projection.handlers.session import close
 from eventstore.realtime.frames import CLIENT, Frame
 from eventstore.segments import digest
-from eventstore.store.appender import append
-from eventstore.store.load_state import load_state
-from eventstore.store.project import project_session
-from eventstore.store.read_stream import read_events
-from eventstore.store.state_cache import StateCache
-from eventstore.store.transaction import read, write
+from eventstore.store.database.transaction import read, write
+from eventstore.store.log.read_events import read_events
+from eventstore.store.readmodels.states.load_state import load_state
+from eventstore.store.readmodels.states.state_cache import StateCache
+from eventstore.store.sessions.append import append
+from eventstore.store.sessions.project import project_session
 
 SEALS = int(os.environ.get("KILLS", "4"))
 TESTS = Path(__file__).parents[1]

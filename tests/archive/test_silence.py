@@ -12,7 +12,7 @@ import soundfile
 from support.sound import append, opened, with_clicks
 
 from eventstore import EventStore, InvalidInputError
-from eventstore.archive.call_audio import SoundLimit, write_shortened
+from eventstore.sound.call_audio import SoundLimit, write_shortened
 
 HOURS = 12
 LIMIT = SoundLimit(3600.0, 1024**3)

@@ -27,9 +27,9 @@ from support.sound import (
 from support.strategies import streams
 
 from eventstore import Frame
-from eventstore.archive.call_clock import LONGEST_CALL, LONGEST_PAUSE, CallClock
-from eventstore.archive.sample_clock import SLEW, place
-from eventstore.archive.timeline import Stretch, Timeline, Turn, build
+from eventstore.sound.timeline.call_clock import LONGEST_CALL, LONGEST_PAUSE, CallClock
+from eventstore.sound.timeline.sample_clock import SLEW, place
+from eventstore.sound.timeline.timeline import Stretch, Timeline, Turn, build
 
 SECOND = with_clicks(1000)
 

@@ -16,10 +16,10 @@ from eventstore.archive.verify import Problem, Verified, verify_session
 from eventstore.errors import InvalidInputError, NotFoundError
 from eventstore.realtime.frames import CLIENT, SERVER, Frame
 from eventstore.segments import digest
-from eventstore.store.appender import append
-from eventstore.store.read_stream import read_events
-from eventstore.store.state_cache import StateCache
-from eventstore.store.transaction import write
+from eventstore.store.database.transaction import write
+from eventstore.store.log.read_events import read_events
+from eventstore.store.readmodels.states.state_cache import StateCache
+from eventstore.store.sessions.append import append
 
 FLIPS = int(os.environ.get("FLIPS", "10000")) // 50
 FRAMES = [

@@ -16,14 +16,14 @@ from eventstore.cli.main import run as run_command
 from eventstore.errors import ErasedError, NotFoundError
 from eventstore.segments import digest
 from eventstore.segments.digest import BEGINNING
-from eventstore.store.appender import StateCache, append
-from eventstore.store.erase_session import erase_session
-from eventstore.store.erasures import doubtful_tombstones
-from eventstore.store.orphans import sessions_without_stream
-from eventstore.store.project import project_session
-from eventstore.store.put_segments import replace_segments
-from eventstore.store.read_stream import rows_in
-from eventstore.store.transaction import read, write
+from eventstore.store.database.transaction import read, write
+from eventstore.store.log.read_events import rows_in
+from eventstore.store.log.tombstones import doubtful_tombstones
+from eventstore.store.maintenance.orphans import sessions_without_stream
+from eventstore.store.sessions.append import StateCache, append
+from eventstore.store.sessions.erase_session import erase_session
+from eventstore.store.sessions.project import project_session
+from eventstore.store.sessions.put_segments import replace_segments
 
 FRAMES = voice_call().frames
 

@@ -18,11 +18,11 @@ from support.strategies import streams
 from support.told_call import told_call
 
 from eventstore import EventStore, Frame, NotFoundError
-from eventstore.archive.call_audio import sound_reader
-from eventstore.archive.peaks import peaks
-from eventstore.archive.rendering import chunks
-from eventstore.archive.selection import select
-from eventstore.archive.timeline import Stretch, build
+from eventstore.sound.call_audio import sound_reader
+from eventstore.sound.peaks import peaks
+from eventstore.sound.rendering import chunks
+from eventstore.sound.selection import select
+from eventstore.sound.timeline.timeline import Stretch, build
 
 SIDES = ("user", "assistant")
 

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventstore.archive.word_times import told_times, word_times
+from eventstore.exports.word_times import told_times, word_times
 
 words = st.lists(st.text(min_size=1, max_size=12), max_size=40)
 lengths = st.floats(0, 20, allow_subnormal=False)

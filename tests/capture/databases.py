@@ -12,7 +12,7 @@ from sqlalchemy.engine import make_url
 from support.postgres import PostgresServer
 
 from eventstore import EventStore
-from eventstore.store.tables import metadata
+from eventstore.store.database.tables.declared import metadata
 
 DATABASES = ("sqlite", "postgresql")
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from eventstore import EventStore
-from eventstore.capture.import_file import Imported
+from eventstore.capture.files.import_file import Imported
 from eventstore.realtime.frames import Frame
-from eventstore.store.read_stream import StoredEvent
+from eventstore.store.log.read_events import StoredEvent
 
 Json = dict[str, Any]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from eventstore import InvalidInputError
-from eventstore.capture.addresses import call_at, call_url, providers_key, public_url
-from eventstore.capture.sideband import call_address
+from eventstore.capture.calls.sideband import call_address
+from eventstore.realtime.addresses import call_at, call_url, providers_key, public_url
 
 
 @pytest.mark.parametrize(

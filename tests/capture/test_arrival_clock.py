@@ -8,8 +8,8 @@ from pathlib import Path
 from capture.test_recorder import created, noted
 
 from eventstore import EventStore, Recorder
-from eventstore.capture.arrival_clock import ArrivalClock
-from eventstore.capture.recorder_process import RecorderProcess
+from eventstore.capture.recorder.arrival_clock import ArrivalClock
+from eventstore.capture.recorder.recorder_process import RecorderProcess
 
 START = 1_780_000_000_000_000
 SECOND = 1_000_000

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from eventstore import EventStore, InvalidInputError
-from eventstore.capture import import_file, jsonl
-from eventstore.capture.jsonl import BadLine, event_text, read_frames
+from eventstore.capture.files import import_file
+from eventstore.realtime import recording_lines as jsonl
 from eventstore.realtime.frames import SERVER, Frame
+from eventstore.realtime.recording_lines import BadLine, event_text, read_frames
 
 LINE = b'{"type":"ping"}\n'
 

@@ -17,8 +17,8 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
-from eventstore.capture.frame_scanner import CloseFrame, Found, FrameScanner
-from eventstore.capture.message_unpacking import PIECE, Gap, Payload, Unpacker, joined
+from eventstore.capture.messages.frame_scanner import CloseFrame, Found, FrameScanner
+from eventstore.capture.messages.message_unpacking import PIECE, Gap, Payload, Unpacker, joined
 from eventstore.realtime.unfinished import Unfinished
 
 CONTROL = (Opcode.PING, Opcode.PONG)

@@ -23,10 +23,10 @@ from capture.files import (
 )
 
 from eventstore import EventStore, InvalidInputError
-from eventstore.capture.import_file import Imported
+from eventstore.capture.files.import_file import Imported
 from eventstore.errors import Failure, SomeFailedError
-from eventstore.store import appender
-from eventstore.store.append_to_stream import open_stream
+from eventstore.store.log.insert_events import open_stream
+from eventstore.store.sessions import append as appender
 
 CALL = jsonl(created("sess_1"), SESSION_UPDATE, *answer("resp_1"))
 OTHER = jsonl(created("sess_1"), SESSION_UPDATE, *answer("resp_2"))

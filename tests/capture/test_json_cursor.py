@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from support.examples import examples
 from support.strategies import json_values
 
-from eventstore.capture import json_cursor, jsonl
-from eventstore.capture.json_cursor import BrokenJsonError, JsonCursor
+from eventstore.capture.files import json_cursor
+from eventstore.capture.files.json_cursor import BrokenJsonError, JsonCursor
+from eventstore.realtime import recording_lines as jsonl
 
 
 def cursor(text: str) -> JsonCursor:

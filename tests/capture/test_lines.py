@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from support.examples import examples
 from support.strategies import any_text, json_values
 
-from eventstore.capture.jsonl import MAX_LINE_DEPTH, BadLine, envelope_line, read_frames
 from eventstore.realtime.frames import CLIENT, DIRECTIONS, SERVER, STORE, Frame
-from eventstore.store.read_stream import StoredEvent
+from eventstore.realtime.recording_lines import MAX_LINE_DEPTH, BadLine, envelope_line, read_frames
+from eventstore.store.log.read_events import StoredEvent
 from eventstore.times import RELATIVE_SECONDS
 
 # 2026-05-04T09:30:00.25Z
@@ -225,7 +225,7 @@ def test_the_text_of_an_arrays_elements_is_kept() -> None:
 
 
 def test_an_array_is_read_whatever_its_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eventstore.capture.jsonl._ARRAY_PIECE", 7)
+    monkeypatch.setattr("eventstore.realtime.recording_lines._ARRAY_PIECE", 7)
     values = [{"type": "x", "text": "}]é," * number} for number in range(20)]
     content = json.dumps(values, ensure_ascii=False).encode()
     assert [json.loads(frame.text) for frame in frames(content)] == values

@@ -19,9 +19,9 @@ from support.odd_json import ODD_TEXTS
 from support.strategies import any_text
 
 from eventstore import EventStore, InvalidInputError
-from eventstore.capture.recorder import Counters, Recorder
+from eventstore.capture.recorder.recorder import Counters, Recorder
 from eventstore.realtime.frames import CLIENT, SERVER, STORE
-from eventstore.store.read_stream import StoredEvent
+from eventstore.store.log.read_events import StoredEvent
 
 
 def created(id_: str) -> str:

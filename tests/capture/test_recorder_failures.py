@@ -36,13 +36,13 @@ from support.relaying import (
 from websockets.frames import Frame, Opcode
 
 from eventstore import EventStore, Recorder
-from eventstore.capture import leftovers
-from eventstore.capture.recover import recover
-from eventstore.capture.session_recorder import SessionRecorder
-from eventstore.capture.spool import Spool
+from eventstore.capture.recorder.session_recorder import SessionRecorder
+from eventstore.capture.recorder.spool import orphaned_spools as leftovers
+from eventstore.capture.recorder.spool.recover import recover
+from eventstore.capture.recorder.spool.spool import Spool
 from eventstore.errors import EventStoreError
 from eventstore.realtime.frames import CLIENT, SERVER
-from eventstore.store import append_to_stream
+from eventstore.store.log import insert_events as append_to_stream
 
 NO_DATABASE = b"no database" * 100
 

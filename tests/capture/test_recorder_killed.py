@@ -22,7 +22,7 @@ from sqlalchemy.engine import make_url
 from support.recording_process import created, text_of
 
 from eventstore import EventStore
-from eventstore.capture.recorder import Recorder
+from eventstore.capture.recorder.recorder import Recorder
 from eventstore.realtime.frames import STORE
 
 KILLS = int(os.environ.get("KILLS", "5"))
@@ -97,7 +97,7 @@ def test_what_was_acknowledged_outlives_a_kill(database_url: str, tmp_path: Path
 
 _UNNAMED = """
 import sys, time
-from eventstore.capture.recorder import Recorder
+from eventstore.capture.recorder.recorder import Recorder
 session = Recorder(*sys.argv[1:]).session({"customer": "42"})
 session.record("client", '{"type":"session.update","session":{}}')
 print("ready", flush=True)

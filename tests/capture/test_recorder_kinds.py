@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from eventstore import EventStore, InvalidInputError, Recorder, unforeseen
+from eventstore import EventStore, InvalidInputError, Recorder
+from eventstore.common import unforeseen
 from eventstore.realtime.frames import CLIENT
 
 

@@ -11,10 +11,10 @@ from support.calls import voice_call
 from support.planted import planted_call
 
 from eventstore import EventStore
-from eventstore.capture.jsonl import envelope_line
-from eventstore.capture.recorder import Recorder
+from eventstore.capture.recorder.recorder import Recorder
 from eventstore.realtime.frames import STORE, Frame
-from eventstore.store.read_stream import StoredEvent
+from eventstore.realtime.recording_lines import envelope_line
+from eventstore.store.log.read_events import StoredEvent
 
 SECRET = "q7ZplantedSecret123"
 

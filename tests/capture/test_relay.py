@@ -33,8 +33,8 @@ from websockets.typing import Subprotocol
 
 from eventstore import EventStore, Frame
 from eventstore.realtime.frames import CLIENT, SERVER
-from eventstore.replay.handshake import refusal
-from eventstore.replay.server import recordings_of
+from eventstore.replay.server.server import recordings_of
+from eventstore.replay.serving.handshake import refusal
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 pytestmark = on_sqlite

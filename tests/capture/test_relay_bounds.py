@@ -36,9 +36,10 @@ from websockets.frames import Frame, Opcode
 from websockets.sync.client import connect
 
 from eventstore import EventStore
-from eventstore.capture import recorder_process, relay_connection
-from eventstore.capture.message_unpacking import INFLATED_LIMIT, Unpacking
-from eventstore.capture.recorder_process import RecorderProcess
+from eventstore.capture.messages.message_unpacking import INFLATED_LIMIT, Unpacking
+from eventstore.capture.recorder import recorder_process
+from eventstore.capture.recorder.recorder_process import RecorderProcess
+from eventstore.capture.relay import relay_connection
 from eventstore.realtime.frames import CLIENT, SERVER
 from eventstore.realtime.unfinished import Unfinished
 from eventstore.times import now
@@ -360,8 +361,8 @@ def test_closing_amid_an_unpacking_loses_nothing(
 
 def test_the_loop_is_not_needed_any_more(blocked: threading.Event) -> None:
     """What is unpacked once the relay has ended is nobody's."""
-    from eventstore.capture.message_unpacking import Payload, Unpacker
-    from eventstore.capture.unpacking_thread import UnpackingThread
+    from eventstore.capture.messages.message_unpacking import Payload, Unpacker
+    from eventstore.capture.messages.unpacking_thread import UnpackingThread
 
     async def begin() -> UnpackingThread:
         thread = UnpackingThread(asyncio.get_running_loop())

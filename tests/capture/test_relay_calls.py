@@ -25,8 +25,8 @@ from support.relaying import (
 from support.taps import kept
 
 from eventstore import EventStore
-from eventstore.capture.relay_calls import created_call, sideband_address
-from eventstore.capture.relay_request import AnswerReader, Request, parse_upstream
+from eventstore.capture.relay.relay_calls import created_call, sideband_address
+from eventstore.capture.relay.relay_request import AnswerReader, Request, parse_upstream
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 SDP = b"v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\n"

@@ -25,10 +25,11 @@ from support.relaying import (
 from websockets.asyncio.server import ServerConnection
 from websockets.sync.client import connect
 
-from eventstore import EventStore, unforeseen
-from eventstore.capture import unpacking_thread
-from eventstore.capture.message_unpacking import PIECE, Payload, Unpacker, Unpacking
-from eventstore.capture.relay_request import AnswerReader
+from eventstore import EventStore
+from eventstore.capture.messages import unpacking_thread
+from eventstore.capture.messages.message_unpacking import PIECE, Payload, Unpacker, Unpacking
+from eventstore.capture.relay.relay_request import AnswerReader
+from eventstore.common import unforeseen
 from eventstore.realtime.frames import CLIENT
 from eventstore.realtime.unfinished import Unfinished
 

@@ -14,15 +14,15 @@ from websockets.frames import Close, Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from eventstore.capture.arrival_clock import ArrivalClock
-from eventstore.capture.frame_scanner import FrameScanner
-from eventstore.capture.message_unpacking import Compression
-from eventstore.capture.recorder import SessionRecorder
-from eventstore.capture.relay_metrics import Counts
-from eventstore.capture.relay_passing import Passing
-from eventstore.capture.relay_pipe import Deadline, Side
-from eventstore.capture.relay_tee import Tee
-from eventstore.capture.unpacking_thread import UnpackingThread
+from eventstore.capture.messages.frame_scanner import FrameScanner
+from eventstore.capture.messages.message_unpacking import Compression
+from eventstore.capture.messages.unpacking_thread import UnpackingThread
+from eventstore.capture.recorder.arrival_clock import ArrivalClock
+from eventstore.capture.recorder.recorder import SessionRecorder
+from eventstore.capture.relay.relay_metrics import Counts
+from eventstore.capture.relay.relay_passing import Passing
+from eventstore.capture.relay.relay_pipe import Deadline, Side
+from eventstore.capture.relay.relay_tee import Tee
 from eventstore.realtime.frames import CLIENT, SERVER
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventstore.capture.relay_metadata import read_metadata, session_notes, shown_query
-from eventstore.capture.relay_request import (
+from eventstore.capture.relay.relay_metadata import read_metadata, session_notes, shown_query
+from eventstore.capture.relay.relay_request import (
     AnswerReader,
     BadRequestError,
     Request,

@@ -34,8 +34,8 @@ from websockets.exceptions import InvalidStatus
 from websockets.frames import Close, Frame, Opcode
 
 from eventstore import EventStore
-from eventstore.capture import relay_connection, relay_passing
-from eventstore.capture.recorder import Recorder, SessionRecorder
+from eventstore.capture.recorder.recorder import Recorder, SessionRecorder
+from eventstore.capture.relay import relay_connection, relay_passing
 from eventstore.realtime.frames import CLIENT, SERVER, STORE
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -14,8 +14,8 @@ from capture.import_formats.written import har, har_entry
 from support.rows import read_model_rows
 
 from eventstore import EventStore, Frame, Recorder
-from eventstore.capture.session_recorder import SessionRecorder
-from eventstore.store.transaction import write
+from eventstore.capture.recorder.session_recorder import SessionRecorder
+from eventstore.store.database.transaction import write
 from eventstore.times import now
 
 USAGE = {"total_tokens": 30, "input_tokens": 20, "output_tokens": 10}

@@ -16,9 +16,9 @@ from support.taps import Line, kept
 from websockets.asyncio.server import ServerConnection
 
 from eventstore import EventStore, EventStoreError, InvalidInputError
-from eventstore.capture.recorder import Recorder
-from eventstore.capture.recorder_process import RecorderProcess
-from eventstore.capture.sideband import UNSEEN, JoinedCall, record_call
+from eventstore.capture.calls.sideband import UNSEEN, JoinedCall, record_call
+from eventstore.capture.recorder.recorder import Recorder
+from eventstore.capture.recorder.recorder_process import RecorderProcess
 from eventstore.realtime.frames import SERVER
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.strategies import any_text, json_values
 
-from eventstore.capture.spool_file import (
+from eventstore.capture.recorder.spool.spool_format import (
     MAGIC,
     Destination,
     Entry,

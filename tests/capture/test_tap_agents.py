@@ -27,8 +27,8 @@ from support.taps import Line, kept
 from websockets.asyncio.server import ServerConnection
 
 from eventstore import EventStore
-from eventstore.capture.recorder import Recorder
-from eventstore.capture.tap_agents import recorded_model
+from eventstore.capture.recorder.recorder import Recorder
+from eventstore.capture.taps.tap_agents import recorded_model
 from eventstore.realtime.frames import SERVER
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -178,8 +178,8 @@ def test_each_run_of_a_model_is_a_session_that_names_the_one_before(store: Event
 def test_taps_need_neither_package_until_they_are_used(tmp_path: Path) -> None:
     script = (
         "import sys; sys.modules['openai'] = sys.modules['agents'] = None\n"
-        "import eventstore.capture.tap_openai, eventstore.capture.sideband\n"
-        "from eventstore.capture.tap_agents import recorded_model\n"
+        "import eventstore.capture.taps.tap_openai, eventstore.capture.calls.sideband\n"
+        "from eventstore.capture.taps.tap_agents import recorded_model\n"
         "try: recorded_model(None)\n"
         "except ImportError as error: print(error)\n"
     )

@@ -22,8 +22,8 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError
 
 from eventstore import EventStore
-from eventstore.capture.recorder import Recorder, SessionRecorder
-from eventstore.capture.tap_openai import tap
+from eventstore.capture.recorder.recorder import Recorder, SessionRecorder
+from eventstore.capture.taps.tap_openai import tap
 from eventstore.realtime.frames import SERVER
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -10,7 +10,7 @@ import pybase64
 import pytest
 
 from eventstore import EventStore, InvalidInputError
-from eventstore.archive.timeline import build
+from eventstore.sound.timeline.timeline import build
 
 #: Half a second of speech at 16 kHz, and a whole second of an answer at 8 kHz.
 SPOKEN, ANSWERED = b"\1\0" * 8000, b"\2\0" * 8000

@@ -13,9 +13,9 @@ import zstandard
 from capture.files import answer, created, imported, jsonl
 
 from eventstore import EventStore, InvalidInputError
-from eventstore.capture import unpacking
-from eventstore.capture.import_file import Imported
-from eventstore.capture.unpacking import unpacked
+from eventstore.capture.files import unpacking
+from eventstore.capture.files.import_file import Imported
+from eventstore.capture.files.unpacking import unpacked
 
 CALL = jsonl(created("sess_1"), *answer("resp_1"))
 _zstd = zstandard.ZstdCompressor(write_checksum=True).compress

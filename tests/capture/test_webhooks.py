@@ -13,7 +13,7 @@ from openai import InvalidWebhookSignatureError, OpenAI
 from support.webhooks import SECRET, body_of, incoming, signed
 
 from eventstore import InvalidInputError
-from eventstore.capture.webhooks import (
+from eventstore.capture.calls.webhooks import (
     BadWebhookError,
     IncomingCall,
     call_metadata,
@@ -22,7 +22,7 @@ from eventstore.capture.webhooks import (
     read_call,
     signature,
 )
-from eventstore.store.metadata import check_metadata
+from eventstore.store.filters.metadata import check_metadata
 
 KEY = parse_secret(SECRET)
 CLIENT = OpenAI(api_key="none", webhook_secret=SECRET)

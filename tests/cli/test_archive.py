@@ -9,7 +9,7 @@ from cli.terminal import Terminal
 
 from eventstore import EventStore
 from eventstore.realtime.frames import CLIENT, Frame
-from eventstore.store.transaction import write
+from eventstore.store.database.transaction import write
 
 FRAMES = [Frame(CLIENT, f'{{"type":"ping","n":{n}}}', 10**15 + n) for n in range(30)]
 

@@ -12,20 +12,19 @@ from pathlib import Path
 
 import pytest
 
-import eventstore.cli
 from eventstore import EventStore
-from eventstore.cli.commands import PLACES
+from eventstore.cli import commands
+from eventstore.cli.lazy_commands import PLACES
 from eventstore.cli.main import cli
 
 
 def test_every_command_is_listed() -> None:
     modules = (
-        import_module(f"eventstore.cli.{m.name}")
-        for m in pkgutil.iter_modules(eventstore.cli.__path__)
-        if m.name != "commands"
+        import_module(m.name)
+        for m in pkgutil.walk_packages(commands.__path__, f"{commands.__name__}.")
     )
     there = {c.name: m.__name__ for m in modules for c in getattr(m, "COMMANDS", ())}
-    assert there == {name: f"eventstore.cli.{place.module}" for name, place in PLACES.items()}
+    assert there == {name: f"{commands.__name__}.{place.module}" for name, place in PLACES.items()}
 
 
 @pytest.mark.parametrize("name", PLACES)

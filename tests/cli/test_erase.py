@@ -13,9 +13,9 @@ from support.calls import beta_tool_call, voice_call
 
 from eventstore import EventStore
 from eventstore.realtime.frames import CLIENT, Frame
-from eventstore.store.scrub import is_vacuum_due
-from eventstore.store.sessions import metadata_frame
-from eventstore.store.transaction import read
+from eventstore.store.database.transaction import read
+from eventstore.store.log.session_facts import metadata_frame
+from eventstore.store.maintenance.scrub import is_vacuum_due
 
 EVENTS = len(voice_call().frames)
 
@@ -169,8 +169,8 @@ def test_a_store_that_is_erased_from_goes_on(terminal: Terminal, calls: EventSto
 def test_where_somebody_holds_the_files_it_is_to_be_done_again(
     terminal: Terminal, calls: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eventstore.store.vacuum_postgresql.LOCK_WAIT", "100ms")
-    monkeypatch.setattr("eventstore.store.vacuum._PATIENCE", 0.1)
+    monkeypatch.setattr("eventstore.store.maintenance.vacuum_postgresql.LOCK_WAIT", "100ms")
+    monkeypatch.setattr("eventstore.store.maintenance.vacuum._PATIENCE", 0.1)
     with read(calls.engine) as tx:
         tx.rows("SELECT COUNT(*) FROM events")
         told = terminal("erase", "a1", "--yes")
@@ -230,7 +230,7 @@ def test_retain_vacuums_what_was_left(
         assert terminal("retain", "--policy", "policy.toml").code == 0
         assert not is_vacuum_due(calls.engine)
         # Nothing is left to do: the files are not written again.
-        monkeypatch.setattr("eventstore.cli.retain.scrubbed", None)
+        monkeypatch.setattr("eventstore.cli.commands.keep.retain.scrubbed", None)
 
 
 def test_a_session_that_cannot_be_sealed_is_told(terminal: Terminal, calls: EventStore) -> None:

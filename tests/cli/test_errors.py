@@ -207,7 +207,7 @@ def test_a_read_only_database_can_be_read(bare_terminal: Terminal, own_folder: P
 def test_a_locked_database_is_told(
     bare_terminal: Terminal, own_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eventstore.store.engine.SQLITE_BUSY_MS", 50)
+    monkeypatch.setattr("eventstore.store.database.engine.SQLITE_BUSY_MS", 50)
     Path("call.jsonl").write_bytes(jsonl(CALL))
     bare_terminal("init")
     holder = sqlite3.connect("eventstore.db", isolation_level=None)

@@ -21,9 +21,9 @@ from support.postgres import PostgresServer
 from support.shut_database import shut
 
 from eventstore import EventStore, Frame, NotFoundError
-from eventstore.cli.stopping import stopped_by_signals
-from eventstore.replay.cues import Cue
-from eventstore.store.follow import RETRY
+from eventstore.cli.terminal.stopping import stopped_by_signals
+from eventstore.replay.player.cues import Cue
+from eventstore.store.log.follow import RETRY
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 

@@ -17,7 +17,7 @@ from support.taps import Line, kept
 from websockets.asyncio.server import ServerConnection
 
 from eventstore import EventStore
-from eventstore.capture.sideband import UNSEEN
+from eventstore.capture.calls.sideband import UNSEEN
 from eventstore.realtime.frames import SERVER
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -25,7 +25,7 @@ from eventstore import EventStore
 from eventstore.cli import outlasting
 from eventstore.errors import ClosedError
 from eventstore.projection.state import PROJECTOR_VERSION
-from eventstore.store import tables
+from eventstore.store.database.tables import declared as tables
 
 CALLS = {"voice": voice_call, "tools": beta_tool_call, "cut": cut_off_call}
 PATIENCE = 30.0

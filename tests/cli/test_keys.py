@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.examples import examples
 
-from eventstore.cli.keys import read_keys
+from eventstore.cli.terminal.keys import read_keys
 
 
 @pytest.mark.parametrize(

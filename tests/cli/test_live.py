@@ -18,8 +18,8 @@ from support.calls import beta_tool_call, cut_off_call, voice_call
 from support.events import Call
 
 from eventstore import EventStore, Frame
-from eventstore.cli.live_sessions import Seen, screen_rows
-from eventstore.cli.live_table import ago
+from eventstore.cli.terminal.live_sessions import Seen, screen_rows
+from eventstore.cli.terminal.live_table import ago
 from eventstore.times import now, to_iso
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

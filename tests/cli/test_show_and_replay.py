@@ -12,11 +12,11 @@ from support.events import log_events
 from support.told_call import told_call
 
 from eventstore import EventStore
-from eventstore.projection import view
 from eventstore.projection.fold import fold
-from eventstore.projection.session_view import session_resource
-from eventstore.replay.player import paced
-from eventstore.store.query_sessions import conversations
+from eventstore.projection.views import view
+from eventstore.projection.views.session_view import session_resource
+from eventstore.replay.player.player import paced
+from eventstore.store.queries.query_sessions import conversations
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ class Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
         timed = partial(paced, clock=lambda: self.now, sleep=self.sleep)
-        monkeypatch.setattr("eventstore.cli.read.paced", timed)
+        monkeypatch.setattr("eventstore.cli.commands.ask.read.paced", timed)
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds

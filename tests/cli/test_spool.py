@@ -12,8 +12,8 @@ from cli.terminal import Terminal
 from sqlalchemy import text
 
 from eventstore import EventStore, Recorder
-from eventstore.capture import spool_file
-from eventstore.capture.spool_file import Destination, Entry
+from eventstore.capture.recorder.spool import spool_format as spool_file
+from eventstore.capture.recorder.spool.spool_format import Destination, Entry
 from eventstore.cli.main import run
 from eventstore.realtime.frames import CLIENT, SERVER, Frame
 

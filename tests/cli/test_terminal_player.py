@@ -23,14 +23,14 @@ from support.examples import examples
 from support.strategies import streams
 
 from eventstore import EventStore, Frame
-from eventstore.cli.cues import play
-from eventstore.cli.player_rows import status_row, transcript_rows
-from eventstore.cli.terminal_player import View, press
+from eventstore.cli.terminal.cues import play
+from eventstore.cli.terminal.player_rows import status_row, transcript_rows
+from eventstore.cli.terminal.terminal_player import View, press
 from eventstore.errors import NotFoundError
 from eventstore.realtime.frames import decode
-from eventstore.replay import playhead
-from eventstore.replay.cues import Cue, cues
-from eventstore.store.read_stream import StoredEvent
+from eventstore.replay.player import playhead
+from eventstore.replay.player.cues import Cue, cues
+from eventstore.store.log.read_events import StoredEvent
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -202,8 +202,8 @@ def test_the_terminal_is_left_as_it_was(
 
 def test_a_failure_leaves_the_terminal_as_it_was() -> None:
     code = (
-        "from eventstore.cli.terminal_player import play_interactively as play\n"
-        "from eventstore.replay.cues import Cue\n"
+        "from eventstore.cli.terminal.terminal_player import play_interactively as play\n"
+        "from eventstore.replay.player.cues import Cue\n"
         "play([Cue(1, None, None, 'said', 'user', 'Hello')], 1.0, lambda seq: 1 // 0)\n"
     )
     with in_terminal(sys.executable, "-c", code) as screen:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from eventstore import EventStore
-from eventstore.replay.matching import Rule
+from eventstore.replay.serving.matching import Rule
 
 HERE = Path(__file__).resolve().parent
 _ROOT = HERE.parents[1]

@@ -13,7 +13,7 @@ from clients.scripted_session import UTTERANCES, ScriptedSession
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.typing import Subprotocol
 
-from eventstore.replay.loop_thread import LoopThread
+from eventstore.replay.cassette.loop_thread import LoopThread
 
 
 @dataclass

@@ -16,7 +16,7 @@ from clients.answers import Event, Speaking, answer_to, flat
 from clients.hearing import Hearing
 from clients.settings import Settings
 
-from eventstore.archive.audio_formats import G711
+from eventstore.sound.audio_formats import G711
 
 #: What users say, turn after turn, to servers that are told nothing else.
 UTTERANCES = ("Hello there.", "Tell me a story.", "What is the weather?", "Goodbye.")

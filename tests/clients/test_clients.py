@@ -18,9 +18,9 @@ from support.relaying import relaying
 from support.replaying import served
 
 from eventstore import EventStore
-from eventstore.replay.cassette import cassette
-from eventstore.replay.connection import Manner
-from eventstore.replay.server import recordings_of
+from eventstore.replay.cassette.cassette import cassette
+from eventstore.replay.server.server import recordings_of
+from eventstore.replay.serving.connection import Manner
 
 #: Seconds before an answer and its end, for clients whose own clock counts; others are answered
 #: at once.

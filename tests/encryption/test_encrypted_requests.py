@@ -6,8 +6,8 @@ import pytest
 from replay.test_requested_sessions import TARGETS, fill, found
 
 from eventstore import EventStore
-from eventstore.store import requested_sessions
-from eventstore.store.transaction import read
+from eventstore.store.database.transaction import read
+from eventstore.store.queries import requested_sessions
 
 
 def test_what_a_client_asks_for_is_found_in_an_encrypted_store(

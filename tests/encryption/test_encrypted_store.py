@@ -24,12 +24,12 @@ from eventstore import EventStore, InvalidInputError
 from eventstore.demo import call_lines
 from eventstore.encryption.read_models import TEXTS, WITHOUT
 from eventstore.realtime.frames import Frame
-from eventstore.store import tables
-from eventstore.store.encrypted_rows import decrypted_rows
-from eventstore.store.engine_options import keys_of
-from eventstore.store.keys import KeyRing
-from eventstore.store.read_models import READ
-from eventstore.store.transaction import read
+from eventstore.store.database.engine_options import keys_of
+from eventstore.store.database.keys import KeyRing
+from eventstore.store.database.tables import declared as tables
+from eventstore.store.database.transaction import read
+from eventstore.store.readmodels.encrypted_rows import decrypted_rows
+from eventstore.store.readmodels.write_read_models import READ
 
 _names = (f"sess_{number}" for number in count())
 
@@ -282,6 +282,6 @@ def test_keys_are_held_for_a_while_only(keyed: EventStore, monkeypatch: Any) -> 
     ring = keys_of(keyed.engine)
     assert isinstance(ring, KeyRing)
     assert ring.at_hand("anna")[1] is not None
-    monkeypatch.setattr("eventstore.store.keys._HELD", -1.0)
+    monkeypatch.setattr("eventstore.store.database.keys._HELD", -1.0)
     assert ring.at_hand("anna") == (False, None)
     assert list(keyed.events("anna"))

@@ -21,7 +21,7 @@ from eventstore.encryption.read_models import (
 from eventstore.encryption.segments import OLD_MARK, decrypt_segment, encrypt_segment
 from eventstore.realtime.frames import BOUND, ENCRYPTED, decode_columns, restore
 from eventstore.segments.rows import Row
-from eventstore.store import tables
+from eventstore.store.database.tables import declared as tables
 
 KEY = new_key()
 CIPHER = Cipher("sess_1", KEY)

@@ -20,7 +20,7 @@ from support.secret_call import secret_call
 from eventstore import EventStore
 from eventstore.archive import erase_audio, seal
 from eventstore.archive.erase import erase_one
-from eventstore.capture.recorder import Recorder
+from eventstore.capture.recorder.recorder import Recorder
 from eventstore.errors import (
     DamagedError,
     DatabaseUnavailableError,
@@ -29,9 +29,9 @@ from eventstore.errors import (
     MissingExtraError,
     MissingKeyError,
 )
-from eventstore.store.engine_options import keys_of
-from eventstore.store.keys import INSERT_NAME, NAME
-from eventstore.store.transaction import read, write
+from eventstore.store.database.engine_options import keys_of
+from eventstore.store.database.keys import INSERT_NAME, NAME
+from eventstore.store.database.transaction import read, write
 
 FRAMES = secret_call("anna").frames
 

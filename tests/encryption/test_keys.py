@@ -20,8 +20,8 @@ from support.secret_call import secret_call
 
 from eventstore import EventStore
 from eventstore.archive.erase import erase_one
-from eventstore.capture.recorder import Recorder
-from eventstore.capture.recorder_process import RecorderProcess
+from eventstore.capture.recorder.recorder import Recorder
+from eventstore.capture.recorder.recorder_process import RecorderProcess
 from eventstore.errors import (
     DatabaseUnavailableError,
     ErasedError,
@@ -31,8 +31,8 @@ from eventstore.errors import (
     SchemaError,
 )
 from eventstore.realtime.frames import SERVER, Frame
-from eventstore.store.engine_options import keys_of
-from eventstore.store.transaction import read
+from eventstore.store.database.engine_options import keys_of
+from eventstore.store.database.transaction import read
 
 #: What is filtered on stays readable: metadata, and ids.
 READABLE = {f"{end}{place}" for end in ("", "end of ") for place in ("metadata", "tag", "item")}

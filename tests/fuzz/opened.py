@@ -17,8 +17,8 @@ from sqlalchemy.engine import make_url
 
 from eventstore import EventStore
 from eventstore.errors import EventStoreError
-from eventstore.store.tables import metadata
-from eventstore.store.transaction import read
+from eventstore.store.database.tables.declared import metadata
+from eventstore.store.database.transaction import read
 
 
 class Ids(NamedTuple):

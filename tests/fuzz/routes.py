@@ -24,11 +24,12 @@ from starlette.testclient import TestClient
 
 from eventstore import EventStore
 from eventstore.realtime.values import dumps
-from eventstore.web import errors, events, live
-from eventstore.web.access import AccessKeys
+from eventstore.web.api import events, live
 from eventstore.web.app import make_app
-from eventstore.web.errors import flat_routes
-from eventstore.web.requests import Stores
+from eventstore.web.server import errors
+from eventstore.web.server.access import AccessKeys
+from eventstore.web.server.errors import flat_routes
+from eventstore.web.server.requests import Stores
 
 ODD = ("nothing", "a\0b", "\ud83d", "a/b", "..", "x" * 400)
 #: Values of a query's parameters by their names; an id's are those of the store.

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 import eventstore
-from eventstore import unforeseen
+from eventstore.common import unforeseen
 from eventstore.errors import (
     DamagedError,
     DatabaseUnavailableError,

@@ -17,7 +17,7 @@ from fuzz.streams import TENANT, TENANTS, Session
 from fuzz.tally import Tally
 from starlette.testclient import TestClient
 
-from eventstore.web.access import parse_keys
+from eventstore.web.server.access import parse_keys
 
 _OWN, _OTHER = TENANTS
 _KEYS = {"whole": "a-key-with-every-right", "reader": "a-key-that-reads-alone"}

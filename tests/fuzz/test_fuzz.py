@@ -23,9 +23,10 @@ from hypothesis import strategies as st
 
 from eventstore import EventStore
 from eventstore.cli.main import cli
-from eventstore.web import requests, sessions
+from eventstore.web.api import sessions
 from eventstore.web.app import make_app
-from eventstore.web.requests import Stores
+from eventstore.web.server import requests
+from eventstore.web.server.requests import Stores
 
 __all__ = ["shared_postgres_url"]
 

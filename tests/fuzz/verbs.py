@@ -11,10 +11,10 @@ from fuzz.pages import check_page
 from fuzz.tally import Tally, is_json, strict_json
 
 from eventstore import EventStore
-from eventstore.archive.export_chat import chat
-from eventstore.archive.export_html import write_html
-from eventstore.archive.export_otel import read_spans
-from eventstore.archive.otlp_json import otlp_lines
+from eventstore.exports.chat import chat
+from eventstore.exports.html import write_html
+from eventstore.exports.otel.export import read_spans
+from eventstore.exports.otel.otlp_json import otlp_lines
 
 Asked = Callable[[], Any]
 NO_IDS = ("nothing", "a\0b", "\ud83d", "x" * 300)

@@ -12,9 +12,9 @@ from fuzz.tally import Tally
 from fuzz.tenants import check_tenants
 from fuzz.verbs import ask_exports, ask_verbs
 
-from eventstore.archive import export_html
-from eventstore.archive.call_audio import SoundLimit
-from eventstore.web import audio
+from eventstore.exports import html as export_html
+from eventstore.sound.call_audio import SoundLimit
+from eventstore.web.api import audio
 
 
 def check_store(tally: Tally, places: Places, form: Form, written: list[Session]) -> None:

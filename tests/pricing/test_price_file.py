@@ -15,7 +15,7 @@ from eventstore import InvalidInputError
 from eventstore.pricing.price_file import PriceFile, parse_prices, read_prices
 from eventstore.pricing.prices import Prices
 from eventstore.pricing.rates import Rates
-from eventstore.projection.usage import Reported, Tokens
+from eventstore.projection.views.usage import Reported, Tokens
 from eventstore.times import DAY
 
 FILE = """

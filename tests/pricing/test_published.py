@@ -15,7 +15,7 @@ from support.examples import examples
 
 from eventstore.pricing.prices import Prices
 from eventstore.pricing.rates import Cost
-from eventstore.projection.usage import Tokens, read_usage
+from eventstore.projection.views.usage import Tokens, read_usage
 from eventstore.realtime.values import mapping
 from eventstore.times import DAY
 

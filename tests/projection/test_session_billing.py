@@ -6,7 +6,7 @@ from typing import Any
 
 from support.events import Call
 
-from eventstore.projection.session_billing import billed_session
+from eventstore.projection.handlers.session_billing import billed_session
 
 TRANSLATION = {"id": "sess_1", "type": "translation", "model": "gpt-realtime-translate"}
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from support.events import Call, audio_part, message
 
-from eventstore.archive.transcript import turns
-from eventstore.store.query_sessions import state_resources
+from eventstore.exports.transcript import turns
+from eventstore.store.queries.query_sessions import state_resources
 
 SEGMENT = "conversation.item.input_audio_transcription.segment"
 COMPLETED = "conversation.item.input_audio_transcription.completed"

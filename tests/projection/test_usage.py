@@ -10,7 +10,7 @@ from support.calls import SESSION_CONFIG, USAGE
 from support.events import Call
 from support.strategies import json_values, usages
 
-from eventstore.projection.usage import Reported, Tokens, open_tokens, read_usage, tokens_of
+from eventstore.projection.views.usage import Reported, Tokens, open_tokens, read_usage, tokens_of
 from eventstore.realtime.values import MAX_INTEGER
 
 

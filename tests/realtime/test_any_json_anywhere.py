@@ -11,18 +11,23 @@ import pytest
 from support.calls import SAMPLE_STREAMS
 from support.odd_json import ODD_TEXTS, with_each_value
 
-from eventstore.capture.connections import session_event
-from eventstore.capture.frame_scanner import FrameScanner
+from eventstore.capture.messages.frame_scanner import FrameScanner
+from eventstore.capture.recording.connections import session_event
+from eventstore.projection.handlers.speech import needs_input_bytes
 from eventstore.projection.parts import load_key
-from eventstore.projection.speech import needs_input_bytes
 from eventstore.projection.state import SessionState
 from eventstore.realtime.catalogue import direction_of
-from eventstore.realtime.conversation_items import conversation_item
-from eventstore.realtime.dialects import DIALECTS, render_item, render_response, response_config
 from eventstore.realtime.frames import DIRECTIONS, Frame, decode, parse_stored, restore
-from eventstore.realtime.session_config import session_update
+from eventstore.realtime.resources.conversation_items import conversation_item
+from eventstore.realtime.resources.dialects import (
+    DIALECTS,
+    render_item,
+    render_response,
+    response_config,
+)
+from eventstore.realtime.resources.session_config import session_update
+from eventstore.realtime.text.without_audio import Texts, without_audio
 from eventstore.realtime.values import dumps, loads
-from eventstore.realtime.without_audio import Texts, without_audio
 
 #: Bytes of audio: none, within what is parsed whole, around that, and far beyond it.
 SIZES = (0, 150, 430, 460, 3000)

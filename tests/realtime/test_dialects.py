@@ -19,10 +19,10 @@ from support.examples import examples
 from support.recordings import each_recording, frames
 from support.strategies import items, json_values, responses
 
-from eventstore.projection import view
 from eventstore.projection.fold import fold
 from eventstore.projection.state import SessionState
-from eventstore.realtime.dialects import (
+from eventstore.projection.views import view
+from eventstore.realtime.resources.dialects import (
     Dialect,
     render_item,
     render_items,

@@ -12,9 +12,9 @@ from support.recordings import frames as recorded_frames
 from support.recordings import live_streams, streams
 from support.strategies import any_text, frames, json_values
 
-from eventstore.realtime.mask import mask_frame, mask_value, mask_words
-from eventstore.realtime.mask_session import SessionMask
-from eventstore.realtime.secret_names import REMOVED
+from eventstore.realtime.masking.mask import mask_frame, mask_value, mask_words
+from eventstore.realtime.masking.mask_session import SessionMask
+from eventstore.realtime.masking.secret_names import REMOVED
 
 
 def clean_of(text: str | bytes) -> str | bytes:

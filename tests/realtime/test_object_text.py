@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.examples import examples
 
-from eventstore.realtime.object_text import member_spans
+from eventstore.realtime.text.object_text import member_spans
 
 _KEYS = st.sampled_from(["a", "metadata", 'me"ta', "m\u00e9", "\\", "{", ","])
 _VALUES = st.recursive(

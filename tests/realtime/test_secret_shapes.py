@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from eventstore.realtime.mask import mask_frame, mask_value, mask_words
+from eventstore.realtime.masking.mask import mask_frame, mask_value, mask_words
 
 S = "q7Zplant3dSecretABC"
 HOOK = "https://hooks.slack.com/services/T0001/B0001"

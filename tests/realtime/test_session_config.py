@@ -15,7 +15,7 @@ from support.recordings import each_recording, frames
 from support.strategies import json_values
 
 from eventstore.projection.fold import fold
-from eventstore.realtime.session_config import (
+from eventstore.realtime.resources.session_config import (
     CLIENT_DIALECTS,
     ClientDialect,
     is_translation,

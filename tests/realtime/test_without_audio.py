@@ -12,7 +12,7 @@ from support.strategies import frames
 
 from eventstore.realtime.catalogue import AUDIO_DELTAS
 from eventstore.realtime.frames import Frame, decode, parse, restore
-from eventstore.realtime.without_audio import Texts, without_audio
+from eventstore.realtime.text.without_audio import Texts, without_audio
 
 APPEND, DELTA = "input_audio_buffer.append", "response.output_audio.delta"
 KEPT_BELOW = {"metadata", "tools", "parameters", "variables"}

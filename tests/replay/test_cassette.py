@@ -33,11 +33,11 @@ from websockets.sync.client import connect
 from eventstore import DriftError, EventStore, Frame, InvalidInputError, NotFoundError
 from eventstore.demo import call_lines
 from eventstore.realtime.frames import CLIENT, SERVER, STORE
-from eventstore.replay import cassette as cassettes
-from eventstore.replay import connection
-from eventstore.replay.cassette import Mode, cassette
-from eventstore.replay.cassette_file import cassette_line, read_cassette
-from eventstore.replay.connection import Manner
+from eventstore.replay.cassette import cassette as cassettes
+from eventstore.replay.cassette.cassette import Mode, cassette
+from eventstore.replay.cassette.cassette_file import cassette_line, read_cassette
+from eventstore.replay.serving import connection
+from eventstore.replay.serving.connection import Manner
 
 CALL = beta_tool_call().frames
 OTHER = voice_call().frames
@@ -503,7 +503,7 @@ def test_what_crossed_the_wire_before_a_kill_is_kept(path: Path) -> None:
     program = """
         import sys
         from websockets.sync.client import connect
-        from eventstore.replay.cassette import cassette
+        from eventstore.replay.cassette.cassette import cassette
         with cassette(sys.argv[1], upstream=sys.argv[2]) as used:
             with connect(used.url + "/realtime") as client:
                 print(client.recv(), flush=True)

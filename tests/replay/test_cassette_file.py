@@ -16,9 +16,14 @@ from support.strategies import START, any_text, frames
 
 from eventstore import EventStore, Frame, InvalidInputError
 from eventstore.realtime.frames import CLIENT, DIRECTIONS, SERVER
-from eventstore.realtime.mask import mask_frame
-from eventstore.replay import cassette_file
-from eventstore.replay.cassette_file import Part, cassette_line, read_cassette, write_cassette
+from eventstore.realtime.masking.mask import mask_frame
+from eventstore.replay.cassette import cassette_file
+from eventstore.replay.cassette.cassette_file import (
+    Part,
+    cassette_line,
+    read_cassette,
+    write_cassette,
+)
 
 
 def write(path: Path, *connections: Sequence[Frame]) -> None:

@@ -13,7 +13,7 @@ from support.strategies import streams
 from eventstore import Frame
 from eventstore.realtime.catalogue import INPUT_AUDIO
 from eventstore.realtime.frames import CLIENT, SERVER, decode
-from eventstore.replay.causality import Script, write_script
+from eventstore.replay.serving.causality import Script, write_script
 
 ITEM = message("item_1", "user", text_part("Hello", "input_text"))
 

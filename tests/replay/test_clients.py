@@ -16,7 +16,7 @@ from support.replaying import Served, one, sent_by, served
 
 from eventstore import EventStore, Frame
 from eventstore.realtime.frames import CLIENT, SERVER, parse
-from eventstore.replay.connection import Manner
+from eventstore.replay.serving.connection import Manner
 
 BETA = frozenset({"openai-beta-interrupted"})
 TRANSLATION = frozenset({"openai-translation"})

@@ -12,9 +12,9 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedOK
 
 from eventstore.realtime.frames import CLIENT
-from eventstore.replay import connection as connections
-from eventstore.replay.connection import Manner
-from eventstore.replay.matching import Rule
+from eventstore.replay.serving import connection as connections
+from eventstore.replay.serving.connection import Manner
+from eventstore.replay.serving.matching import Rule
 
 
 def call(closed_by: str | None) -> Call:

@@ -11,9 +11,9 @@ from support.events import Call
 from support.replaying import one, play_client, served
 
 from eventstore.realtime.frames import CLIENT, Frame
-from eventstore.replay.causality import write_script
-from eventstore.replay.connection import Manner
-from eventstore.replay.matching import Rule
+from eventstore.replay.serving.causality import write_script
+from eventstore.replay.serving.connection import Manner
+from eventstore.replay.serving.matching import Rule
 
 CANCEL = {"type": "response.cancel", "event_id": "event_cancel"}
 TRUNCATE = {"type": "conversation.item.truncate", "item_id": "item_1", "audio_end_ms": 300}

@@ -16,11 +16,11 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from eventstore.realtime.frames import CLIENT
-from eventstore.replay import connection as connections
-from eventstore.replay.causality import write_script
-from eventstore.replay.connection import Manner
-from eventstore.replay.input_clock import InputClock
-from eventstore.replay.matching import Rule
+from eventstore.replay.serving import connection as connections
+from eventstore.replay.serving.causality import write_script
+from eventstore.replay.serving.connection import Manner
+from eventstore.replay.serving.input_clock import InputClock
+from eventstore.replay.serving.matching import Rule
 
 PCM16, ULAW, PCM8 = 48, 8, 16
 

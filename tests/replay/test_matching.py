@@ -13,9 +13,9 @@ from support.examples import examples
 from support.strategies import any_text
 
 from eventstore.realtime.frames import CLIENT
-from eventstore.replay.causality import write_script
-from eventstore.replay.ids import Ids
-from eventstore.replay.matching import Matcher, Rule
+from eventstore.replay.serving.causality import write_script
+from eventstore.replay.serving.ids import Ids
+from eventstore.replay.serving.matching import Matcher, Rule
 
 
 def item(text: str = "Hello", id_: str | None = "item_1") -> dict[str, Any]:

@@ -13,9 +13,9 @@ from support.replaying import INSTANT, one, play_client, served
 from websockets.asyncio.client import connect
 
 from eventstore.realtime.frames import CLIENT, SERVER, Frame
-from eventstore.replay.cassette import cassette
-from eventstore.replay.connection import Manner
-from eventstore.replay.matching import Rule
+from eventstore.replay.cassette.cassette import cassette
+from eventstore.replay.serving.connection import Manner
+from eventstore.replay.serving.matching import Rule
 
 Json = dict[str, Any]
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from support.examples import examples
 
 from eventstore.errors import InvalidInputError
-from eventstore.replay.pace import Pace, speed_of
+from eventstore.replay.serving.pace import Pace, speed_of
 
 SECOND = 1_000_000
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.examples import examples
 
-from eventstore.replay.cues import Cue
-from eventstore.replay.player import paced
+from eventstore.replay.player.cues import Cue
+from eventstore.replay.player.player import paced
 
 
 class Clock:

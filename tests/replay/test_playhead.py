@@ -16,11 +16,11 @@ from support.examples import examples
 from eventstore import Frame
 from eventstore.demo import call_lines
 from eventstore.realtime.frames import decode
-from eventstore.replay import playhead
-from eventstore.replay.cues import Cue, cues
-from eventstore.replay.lines import pieces
-from eventstore.replay.playhead import Playhead, Track
-from eventstore.store.read_stream import StoredEvent
+from eventstore.replay.player import playhead
+from eventstore.replay.player.cues import Cue, cues
+from eventstore.replay.player.lines import pieces
+from eventstore.replay.player.playhead import Playhead, Track
+from eventstore.store.log.read_events import StoredEvent
 from eventstore.times import from_value
 
 KINDS = ("said", "saying", "speaking", "tool_call", "interrupted", "truncated", "error", "closed")

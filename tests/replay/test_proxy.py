@@ -17,9 +17,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.http11 import Request, Response
 
 from eventstore import DriftError, InvalidInputError
-from eventstore.replay.cassette import cassette
-from eventstore.replay.cassette_file import read_cassette
-from eventstore.replay.proxy import upstream_url
+from eventstore.replay.cassette.cassette import cassette
+from eventstore.replay.cassette.cassette_file import read_cassette
+from eventstore.replay.cassette.proxy import upstream_url
 
 
 @pytest.fixture

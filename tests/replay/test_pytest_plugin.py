@@ -16,9 +16,9 @@ from support.calls import beta_tool_call
 from support.replaying import Served, one, served
 
 from eventstore import pytest_plugin
-from eventstore.replay import cassette as cassettes
-from eventstore.replay.cassette_file import read_cassette
-from eventstore.replay.connection import Manner
+from eventstore.replay.cassette import cassette as cassettes
+from eventstore.replay.cassette.cassette_file import read_cassette
+from eventstore.replay.serving.connection import Manner
 
 pytest_plugins = ("pytester",)
 

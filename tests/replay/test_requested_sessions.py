@@ -16,11 +16,11 @@ from websockets.exceptions import InvalidStatus
 
 from eventstore import EventStore
 from eventstore.errors import DatabaseUnavailableError, InvalidInputError, NotFoundError
-from eventstore.replay import reconnects, served_sessions, stored_recordings
-from eventstore.replay.choose import choose_session, wish_of
-from eventstore.replay.reconnects import AT_ONCE, EACH, Reconnects
-from eventstore.replay.server import recordings_of
-from eventstore.store.transaction import read
+from eventstore.replay.server import reconnects, served_sessions, stored_recordings
+from eventstore.replay.server.reconnects import AT_ONCE, EACH, Reconnects
+from eventstore.replay.server.requested_session import choose_session, wish_of
+from eventstore.replay.server.server import recordings_of
+from eventstore.store.database.transaction import read
 
 VOICE_LIVE = "wss://x.services.ai.azure.com/voice-live/realtime?api-version=1"
 AZURE = "wss://x.openai.azure.com/openai/realtime?api-version=1"

@@ -27,11 +27,11 @@ from support.strategies import mutated, streams
 
 from eventstore import EventStore, Frame, InvalidInputError
 from eventstore.demo import call_lines
-from eventstore.projection import view
 from eventstore.projection.fold import apply, fold
 from eventstore.projection.state import SessionState
-from eventstore.realtime.session_config import CLIENT_DIALECTS, ClientDialect
-from eventstore.replay.reseed import Reseed, reseed
+from eventstore.projection.views import view
+from eventstore.realtime.resources.session_config import CLIENT_DIALECTS, ClientDialect
+from eventstore.replay.reseed.reseed import Reseed, reseed
 
 both = pytest.mark.parametrize("dialect", CLIENT_DIALECTS)
 

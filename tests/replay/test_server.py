@@ -21,11 +21,11 @@ from eventstore import EventStore, Frame
 from eventstore.demo import call_lines
 from eventstore.realtime.frames import CLIENT, SERVER
 from eventstore.realtime.unfinished import Unfinished
-from eventstore.replay import bounded_connection
-from eventstore.replay import recording as recordings
-from eventstore.replay.connection import Manner
-from eventstore.replay.faults import parse_fault
-from eventstore.replay.server import recordings_of
+from eventstore.replay.server.server import recordings_of
+from eventstore.replay.serving import bounded_connection
+from eventstore.replay.serving import recording as recordings
+from eventstore.replay.serving.connection import Manner
+from eventstore.replay.serving.faults import parse_fault
 
 STRICT = Manner(speed=None, rule="strict")
 

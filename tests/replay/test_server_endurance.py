@@ -16,8 +16,8 @@ from websockets.http11 import Request
 
 from eventstore import Frame
 from eventstore.realtime.frames import CLIENT, SERVER
-from eventstore.replay.connection import Manner
-from eventstore.replay.faults import parse_fault
+from eventstore.replay.serving.connection import Manner
+from eventstore.replay.serving.faults import parse_fault
 
 MINUTE = 60_000_000
 GAP = [Frame(SERVER, '{"type":"a"}', 0), Frame(SERVER, '{"type":"b"}', MINUTE)]
@@ -251,8 +251,8 @@ def test_a_close_reason_of_any_kind() -> None:
 
 
 def test_a_path_that_is_no_url_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
-    from eventstore.replay.choose import wish_of
-    from eventstore.replay.recording import Recording
+    from eventstore.replay.server.requested_session import wish_of
+    from eventstore.replay.serving.recording import Recording
 
     def open_(request: Request) -> Recording:
         wish_of(request.path)

@@ -14,10 +14,11 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.frames import Close
 
-from eventstore import EventStoreError, unforeseen
-from eventstore.replay import connection as connections
-from eventstore.replay.cassette_server import CassetteServer
-from eventstore.replay.loop_thread import LoopThread
+from eventstore import EventStoreError
+from eventstore.common import unforeseen
+from eventstore.replay.cassette.cassette_server import CassetteServer
+from eventstore.replay.cassette.loop_thread import LoopThread
+from eventstore.replay.serving import connection as connections
 
 SECRET = "my card is 4111 1111 1111 1111"
 

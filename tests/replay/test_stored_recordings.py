@@ -14,10 +14,10 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
 from eventstore import EventStore
-from eventstore.replay import stored_recordings
-from eventstore.replay.connection import Manner
-from eventstore.replay.server import recordings_of
-from eventstore.store.sessions import versions
+from eventstore.replay.server import stored_recordings
+from eventstore.replay.server.server import recordings_of
+from eventstore.replay.serving.connection import Manner
+from eventstore.store.log.session_facts import versions
 
 AT_ONCE, PACED = Manner(speed=None, rule="none"), Manner(speed=1.0, rule="none")
 

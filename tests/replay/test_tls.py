@@ -26,12 +26,12 @@ from websockets.exceptions import InvalidMessage
 from websockets.sync.client import connect
 
 from eventstore import InvalidInputError
+from eventstore.common.tls import Certificate, Secured, secured
 from eventstore.errors import MissingExtraError
 from eventstore.realtime.frames import SERVER, STORE, parse
-from eventstore.replay.cassette import Cassette, cassette
-from eventstore.replay.cassette_file import read_cassette
-from eventstore.replay.connection import Manner
-from eventstore.tls import Certificate, Secured, secured
+from eventstore.replay.cassette.cassette import Cassette, cassette
+from eventstore.replay.cassette.cassette_file import read_cassette
+from eventstore.replay.serving.connection import Manner
 
 FRAMES = [frame for frame in voice_call().frames if frame.direction != STORE]
 SENT = sent_by(FRAMES, SERVER)

@@ -26,12 +26,12 @@ from support.writers import SHARED, Written, batch, in_processes
 from eventstore import EventStore
 from eventstore.errors import ConflictError, InvalidInputError
 from eventstore.realtime.frames import CLIENT, DIRECTIONS, SERVER, UNREADABLE, Frame
-from eventstore.store import read_stream
-from eventstore.store.append_to_stream import COPY_FROM
-from eventstore.store.appender import Appended, append
-from eventstore.store.project import project_session
-from eventstore.store.read_stream import StoredEvent, read_events
-from eventstore.store.state_cache import StateCache
+from eventstore.store.log import read_events as read_stream
+from eventstore.store.log.insert_events import COPY_FROM
+from eventstore.store.log.read_events import StoredEvent, read_events
+from eventstore.store.readmodels.states.state_cache import StateCache
+from eventstore.store.sessions.append import Appended, append
+from eventstore.store.sessions.project import project_session
 
 TESTS = Path(__file__).resolve().parents[1]
 PROCESSES = 4

@@ -16,12 +16,12 @@ from support.events import Call
 from support.examples import examples
 
 from eventstore import EventStore, InvalidInputError
-from eventstore.archive.export_otel import read_spans
-from eventstore.archive.export_parquet import _responses
-from eventstore.capture.jsonl import envelope_line
-from eventstore.store import schema
-from eventstore.store.read_stream import StoredEvent
-from eventstore.store.transaction import read
+from eventstore.exports.otel.export import read_spans
+from eventstore.exports.parquet.export import _responses
+from eventstore.realtime.recording_lines import envelope_line
+from eventstore.store.database import schema
+from eventstore.store.database.transaction import read
+from eventstore.store.log.read_events import StoredEvent
 
 __all__ = ["database_url", "shared_postgres_url", "store"]
 

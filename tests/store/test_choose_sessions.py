@@ -9,10 +9,10 @@ import pytest
 from capture.databases import database_url, shared_postgres_url, store
 
 from eventstore import EventStore, Frame
-from eventstore.store.appender import append
-from eventstore.store.choose_sessions import Choice, choose_sessions
-from eventstore.store.filters import SessionFilter, checked
-from eventstore.store.sessions import metadata_frame
+from eventstore.store.filters.choose_sessions import Choice, choose_sessions
+from eventstore.store.filters.filters import SessionFilter, checked
+from eventstore.store.log.session_facts import metadata_frame
+from eventstore.store.sessions.append import append
 
 __all__ = ["database_url", "shared_postgres_url", "store"]
 
@@ -25,7 +25,7 @@ ALL = range(COUNT)
 @pytest.fixture
 def full(store: EventStore, monkeypatch: pytest.MonkeyPatch) -> EventStore:
     """A store with sessions a second apart, each fifth of them open; and an erased one."""
-    monkeypatch.setattr("eventstore.store.choose_sessions._PAGE", 3)
+    monkeypatch.setattr("eventstore.store.filters.choose_sessions._PAGE", 3)
     for number in [*ALL, COUNT]:
         at = START + number * SECOND
         session = {"id": f"s{number:02}", "model": f"model-{number % 2}"}

@@ -18,11 +18,11 @@ from support.examples import examples
 from support.recordings import folder
 
 from eventstore import EventStore
-from eventstore.archive.export_otel import read_spans, session_spans
+from eventstore.exports.otel.export import read_spans, session_spans
 from eventstore.projection.fold import fold
 from eventstore.realtime.frames import Frame
-from eventstore.replay.player import paced
-from eventstore.replay.recording import record
+from eventstore.replay.player.player import paced
+from eventstore.replay.serving.recording import record
 
 CASE = "clock_goes_back"
 SECOND = 1_000_000

@@ -21,11 +21,11 @@ from support.events import SESSION
 from eventstore import EventStore
 from eventstore.errors import ClosedError, DatabaseUnavailableError, TimeLimitError
 from eventstore.realtime.frames import Frame
-from eventstore.store import forks
-from eventstore.store.appender import Append, append
-from eventstore.store.connections import CONNECTIONS, close_all
-from eventstore.store.state_cache import StateCache
-from eventstore.store.transaction import Transaction, read, write
+from eventstore.store.database.connections import forks
+from eventstore.store.database.connections.pool import CONNECTIONS, close_all
+from eventstore.store.database.transaction import Transaction, read, write
+from eventstore.store.readmodels.states.state_cache import StateCache
+from eventstore.store.sessions.append import Append, append
 
 
 def resting(engine: Engine) -> int:

@@ -28,9 +28,10 @@ from support.examples import examples
 from support.summing_processes import DAYS, SECRET, all_at_once
 
 from eventstore import EventStore, Frame
-from eventstore.store import day_tables, sum_days
-from eventstore.store.day_sums import KEYS_OF_DAY, VALUES_OF_KEY
-from eventstore.store.day_tables import DAY
+from eventstore.store.database.tables import day_tables
+from eventstore.store.database.tables.day_tables import DAY
+from eventstore.store.usage.daily import refresh as sum_days
+from eventstore.store.usage.daily.compute import KEYS_OF_DAY, VALUES_OF_KEY
 
 __all__ = ["database_url", "shared_postgres_url", "store"]
 

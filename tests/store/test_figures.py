@@ -30,7 +30,7 @@ from support.figure_calls import (
 )
 
 from eventstore import EventStore, InvalidInputError, NotFoundError
-from eventstore.store.query_responses import Page
+from eventstore.store.queries.query_responses import Page
 
 __all__ = ["database_url", "shared_postgres_url", "store"]
 
@@ -71,7 +71,7 @@ def full(
 ) -> EventStore:
     """A store whose sessions have costs, none yet, or some that are of before."""
     if request.param != "led":
-        monkeypatch.setattr("eventstore.store.narrowing.PROBE", 3)
+        monkeypatch.setattr("eventstore.store.filters.narrowing.PROBE", 3)
     # Lengths of these calls are then on many steps, and of several calls on one.
     monkeypatch.setattr("eventstore.projection.figures._LEAST_BITS", 16)
     calls = figure_calls()
@@ -261,9 +261,9 @@ def test_what_is_billed_later_is_priced_again(store: EventStore) -> None:
 def test_too_many_without_a_cost_are_told(
     store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eventstore.store.session_costs.MOST_PENDING", 5)
-    monkeypatch.setattr("eventstore.store.session_costs.PATIENCE", -1)
-    monkeypatch.setattr("eventstore.store.session_costs._BATCH", 1)
+    monkeypatch.setattr("eventstore.store.usage.session_costs.MOST_PENDING", 5)
+    monkeypatch.setattr("eventstore.store.usage.session_costs.PATIENCE", -1)
+    monkeypatch.setattr("eventstore.store.usage.session_costs._BATCH", 1)
     record(store, figure_calls())
     for asked in ({"sort": "cost"}, {"min_cost": 0.01}):
         with pytest.raises(InvalidInputError, match="run once: eventstore project"):
@@ -276,8 +276,8 @@ def test_too_many_without_a_cost_are_told(
 def test_new_sessions_are_priced_by_who_asks_first(
     store: EventStore, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eventstore.store.session_costs.MOST_PENDING", 5)
-    monkeypatch.setattr("eventstore.store.session_costs._BATCH", 3)
+    monkeypatch.setattr("eventstore.store.usage.session_costs.MOST_PENDING", 5)
+    monkeypatch.setattr("eventstore.store.usage.session_costs._BATCH", 3)
     calls = figure_calls()
     record(store, calls)
     known = known_sessions(store, calls)

@@ -8,7 +8,7 @@ import pytest
 from support.calls import voice_call
 
 from eventstore import EventStore, InvalidInputError
-from eventstore.store import answer_lines
+from eventstore.store.usage import answer_lines
 
 VERBS = ("sessions", "responses", "usage", "latency", "context")
 TOO_MUCH: list[dict[str, Any]] = [

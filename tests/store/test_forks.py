@@ -24,10 +24,10 @@ from support.forking import Child, fork
 from eventstore import EventStore
 from eventstore.errors import ForkError
 from eventstore.realtime.frames import Frame
-from eventstore.store import forks
-from eventstore.store.append_to_stream import ADVANCE_LOG, INSERT_EVENT, OPEN_STREAM
-from eventstore.store.transaction import Transaction, read, write
-from eventstore.store.wal import Checkpointer
+from eventstore.store.database.connections import forks
+from eventstore.store.database.connections.wal import Checkpointer
+from eventstore.store.database.transaction import Transaction, read, write
+from eventstore.store.log.insert_events import ADVANCE_LOG, INSERT_EVENT, OPEN_STREAM
 
 FRAMES = voice_call().frames
 NOTE = Frame("client", '{"type": "input_audio_buffer.clear"}', None)
@@ -230,8 +230,8 @@ def test_a_child_that_closes_leaves_its_parent_alone(database_url: str) -> None:
 ENDS = """
 import os, sys
 from eventstore import EventStore
-from eventstore.store.wal import Checkpointer
-from eventstore.store.transaction import Transaction, read, write
+from eventstore.store.database.connections.wal import Checkpointer
+from eventstore.store.database.transaction import Transaction, read, write
 store = EventStore(sys.argv[1])
 with read(store.engine) as reading, write(store.engine) as tx:
     reading.rows("SELECT 1")

@@ -10,15 +10,17 @@ from support.counting import CountedId, counting, with_counted_ids
 from support.crafted_streams import STREAMS
 from support.events import SESSION, log_events
 
-from eventstore.archive.export_chat import chat
-from eventstore.archive.export_otel import session_spans
-from eventstore.archive.transcript import turns
-from eventstore.projection import conversation, session, session_view, state, view
+from eventstore.exports.chat import chat
+from eventstore.exports.otel.export import session_spans
+from eventstore.exports.transcript import turns
+from eventstore.projection import state
 from eventstore.projection.fold import apply, fold
+from eventstore.projection.handlers import conversation, session
 from eventstore.projection.state import LogEvent, SessionState
-from eventstore.replay.reseed import reseed
-from eventstore.store.query_sessions import state_resources
-from eventstore.store.read_models import changes_of, mark_written
+from eventstore.projection.views import session_view, view
+from eventstore.replay.reseed.reseed import reseed
+from eventstore.store.queries.query_sessions import state_resources
+from eventstore.store.readmodels.write_read_models import changes_of, mark_written
 
 FEW = 150
 #: Twice is linear; four times would be looking through all that came before.

@@ -7,10 +7,10 @@ from capture.databases import database_url, shared_postgres_url, store
 from sqlalchemy import text
 
 from eventstore import EventStore, Frame
-from eventstore.store.activity import doing
-from eventstore.store.filters import SessionFilter, SessionPaging, checked
-from eventstore.store.session_pages import sessions_sql
-from eventstore.store.transaction import read
+from eventstore.store.database.transaction import read
+from eventstore.store.filters.filters import SessionFilter, SessionPaging, checked
+from eventstore.store.queries.activity import doing
+from eventstore.store.queries.session_pages import sessions_sql
 
 __all__ = ["database_url", "shared_postgres_url", "store"]
 

@@ -16,14 +16,14 @@ from support.rows import views
 from support.strategies import delivered_twice, mutated, streams
 
 from eventstore.projection.fold import apply, fold
-from eventstore.projection.session import close
+from eventstore.projection.handlers.session import close
 from eventstore.projection.state import LogEvent, SessionState
 from eventstore.realtime.catalogue import TEXT_DELTAS
 from eventstore.realtime.frames import Frame
-from eventstore.store import load_state as module
-from eventstore.store.appender import append
-from eventstore.store.load_state import load_state
-from eventstore.store.transaction import read
+from eventstore.store.database.transaction import read
+from eventstore.store.readmodels.states import load_state as module
+from eventstore.store.readmodels.states.load_state import load_state
+from eventstore.store.sessions.append import append
 
 _numbers = itertools.count(1)
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventstore.errors import EventStoreError
-from eventstore.projection.usage import Tokens
-from eventstore.store.packed_sums import PackedDay, add_up, pack
+from eventstore.projection.views.usage import Tokens
+from eventstore.store.usage.daily.packed import PackedDay, add_up, pack
 
 NUMBERS = st.tuples(*[st.integers(0, 2**50)] * (2 + len(Tokens._fields)))
 LINES = st.tuples(

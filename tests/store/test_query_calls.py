@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from support.events import START, Call, audio_part, message, text_part
 
 from eventstore import EventStore, Frame
-from eventstore.realtime.outcomes import reason_of
+from eventstore.realtime.resources.outcomes import reason_of
 
 __all__ = ["database_url", "shared_postgres_url", "store"]
 

@@ -8,7 +8,7 @@ import pytest
 from support.events import Call
 
 from eventstore import EventStore, InvalidInputError, NotFoundError
-from eventstore.store import page_bytes
+from eventstore.store.filters import page_bytes
 
 COUNT = 25
 

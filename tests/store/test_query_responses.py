@@ -32,7 +32,7 @@ from support.events import Call
 from support.examples import examples
 
 from eventstore import AmbiguousError, EventStore, EventStoreError, InvalidInputError, NotFoundError
-from eventstore.store.query_responses import Page
+from eventstore.store.queries.query_responses import Page
 
 __all__ = ["database_url", "shared_postgres_url", "store"]
 
@@ -161,7 +161,7 @@ def test_each_filter_alone_finds_what_plain_python_finds(store: EventStore) -> N
 def test_any_mix_of_filters_finds_what_plain_python_finds(
     store: EventStore, order: Any, probe: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eventstore.store.conditions.PROBE", probe)
+    monkeypatch.setattr("eventstore.store.filters.sql_conditions.PROBE", probe)
     known = everything(recorded(store), order)
 
     @given(options=filters(), limit=st.integers(1, 9))

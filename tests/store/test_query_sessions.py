@@ -24,11 +24,11 @@ from support.events import Call, log_events
 from support.examples import examples
 
 from eventstore import AmbiguousError, EventStore, InvalidInputError, NotFoundError
-from eventstore.projection import view
 from eventstore.projection.fold import fold
-from eventstore.projection.session_view import session_resource
-from eventstore.store.query_responses import Page
-from eventstore.store.query_sessions import conversations
+from eventstore.projection.views import view
+from eventstore.projection.views.session_view import session_resource
+from eventstore.store.queries.query_responses import Page
+from eventstore.store.queries.query_sessions import conversations
 
 __all__ = ["database_url", "shared_postgres_url", "store"]
 

@@ -30,7 +30,7 @@ from support.examples import examples
 from support.recordings import each_recording
 
 from eventstore import EventStore, InvalidInputError
-from eventstore.store.transaction import Transaction
+from eventstore.store.database.transaction import Transaction
 
 __all__ = ["database_url", "shared_postgres_url", "store"]
 

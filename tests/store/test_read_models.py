@@ -17,14 +17,14 @@ from support.rows import counts_of_said, head_of, read_model_rows, searchable, v
 from support.strategies import delivered_twice, mutated, streams
 
 from eventstore.projection.fold import fold
-from eventstore.projection.session import close
+from eventstore.projection.handlers.session import close
 from eventstore.realtime.frames import Frame
-from eventstore.store import tables
-from eventstore.store.appender import append
-from eventstore.store.load_state import load_state
-from eventstore.store.project import behind, catch_up, project_session, rebuild
-from eventstore.store.state_cache import StateCache
-from eventstore.store.transaction import read
+from eventstore.store.database.tables import declared as tables
+from eventstore.store.database.transaction import read
+from eventstore.store.readmodels.states.load_state import load_state
+from eventstore.store.readmodels.states.state_cache import StateCache
+from eventstore.store.sessions.append import append
+from eventstore.store.sessions.project import behind, catch_up, project_session, rebuild
 
 _numbers = itertools.count(1)
 

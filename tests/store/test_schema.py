@@ -21,28 +21,26 @@ from support.rows import head_of, read_model_rows, views
 from eventstore.errors import SchemaError
 from eventstore.projection.fold import fold
 from eventstore.realtime.frames import Frame
-from eventstore.store import (
-    append_to_stream,
-    appender,
-    day_tables,
-    load_state,
-    project,
-    put_rows,
-    read_models,
-    read_stream,
-    schema,
-    search_index,
-    tables,
-)
-from eventstore.store import engine as engines
-from eventstore.store.appender import append
-from eventstore.store.connections import close_all
-from eventstore.store.filters import ResponseFilter, ResponsePaging
-from eventstore.store.project import catch_up, project_session
-from eventstore.store.query_responses import query_responses
-from eventstore.store.read_stream import read_events
-from eventstore.store.state_cache import StateCache
-from eventstore.store.transaction import read
+from eventstore.store.database import engine as engines
+from eventstore.store.database import schema
+from eventstore.store.database.connections.pool import close_all
+from eventstore.store.database.tables import day_tables
+from eventstore.store.database.tables import declared as tables
+from eventstore.store.database.transaction import read
+from eventstore.store.filters.filters import ResponseFilter, ResponsePaging
+from eventstore.store.log import insert_events as append_to_stream
+from eventstore.store.log import read_events as read_stream
+from eventstore.store.log.read_events import read_events
+from eventstore.store.queries.query_responses import query_responses
+from eventstore.store.readmodels import upsert as put_rows
+from eventstore.store.readmodels import write_read_models as read_models
+from eventstore.store.readmodels.states import load_state
+from eventstore.store.readmodels.states.state_cache import StateCache
+from eventstore.store.readmodels.words import search_index
+from eventstore.store.sessions import append as appender
+from eventstore.store.sessions import project
+from eventstore.store.sessions.append import append
+from eventstore.store.sessions.project import catch_up, project_session
 
 #: What one database alone has: SQLite's full-text tables, PostgreSQL's column of words, its index.
 UNDECLARED = re.compile(r"said(_.*)?|items_said")

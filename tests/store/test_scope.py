@@ -10,8 +10,8 @@ from support.events import Call
 
 from eventstore import EventStore
 from eventstore.errors import EventStoreError, InvalidInputError, NotFoundError
-from eventstore.queries import Queries
-from eventstore.store.filters import ResponseFilter
+from eventstore.store.filters.filters import ResponseFilter
+from eventstore.verbs.queries import Queries
 
 
 def call(tenant: str, number: int) -> Call:

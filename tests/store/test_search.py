@@ -22,9 +22,9 @@ from support.events import Call, audio_part, message, text_part
 from support.examples import examples
 
 from eventstore import EventStore, InvalidInputError
-from eventstore.store.search import parse_terms
-from eventstore.store.search_tokens import Term
-from eventstore.store.searched_text import Searched
+from eventstore.store.filters.search import parse_terms
+from eventstore.store.readmodels.words.search_tokens import Term
+from eventstore.store.readmodels.words.searched_text import Searched
 
 __all__ = ["database_url", "shared_postgres_url", "store"]
 
@@ -182,7 +182,7 @@ def test_words_phrases_and_prefixes_find_what_plain_python_finds(
     store: EventStore, limits: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, limit in limits.items():  # as if all were said often, and very often
-        monkeypatch.setattr(f"eventstore.store.conditions.{name}", limit)
+        monkeypatch.setattr(f"eventstore.store.filters.sql_conditions.{name}", limit)
     known = everything(recorded(store))
     for query in QUERIES:
         page = store.responses(text=query, limit=100)

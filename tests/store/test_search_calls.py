@@ -15,8 +15,8 @@ from support.events import Call
 from support.examples import examples
 
 from eventstore import EventStore
-from eventstore.store.search import parse_terms
-from eventstore.store.searched_text import Searched, searched_text
+from eventstore.store.filters.search import parse_terms
+from eventstore.store.readmodels.words.searched_text import Searched, searched_text
 
 __all__ = ["database_url", "shared_postgres_url", "store"]
 
@@ -133,7 +133,7 @@ def test_a_call_is_found(
     store: EventStore, query: str, limits: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, limit in limits.items():
-        monkeypatch.setattr(f"eventstore.store.conditions.{name}", limit)
+        monkeypatch.setattr(f"eventstore.store.filters.sql_conditions.{name}", limit)
     call_tool(store, call_item("get_weather", {"city": "Oslo", "arrivesAt": "\u6771\u4eac\u90fd"}))
     call_tool(store, call_item("end_call", {}), "other")
     assert sessions(store, query) == {"sess"}

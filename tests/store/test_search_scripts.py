@@ -13,9 +13,14 @@ from support.examples import examples
 from support.rows import counts_of_said
 
 from eventstore import EventStore
-from eventstore.store.search import parse_terms
-from eventstore.store.search_tokens import MOST_TOKENS, find, index_tokens, query_tokens
-from eventstore.store.searched_text import Searched
+from eventstore.store.filters.search import parse_terms
+from eventstore.store.readmodels.words.search_tokens import (
+    MOST_TOKENS,
+    find,
+    index_tokens,
+    query_tokens,
+)
+from eventstore.store.readmodels.words.searched_text import Searched
 
 __all__ = ["database_url", "shared_postgres_url", "store"]
 
@@ -146,7 +151,7 @@ def test_what_plain_python_finds_is_found(
     store: EventStore, limits: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, limit in limits.items():  # as if all were said often, and very often
-        monkeypatch.setattr(f"eventstore.store.conditions.{name}", limit)
+        monkeypatch.setattr(f"eventstore.store.filters.sql_conditions.{name}", limit)
     said: dict[str, str] = {}
 
     def look(query: str) -> None:

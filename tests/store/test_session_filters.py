@@ -24,10 +24,10 @@ from support.events import Call
 from support.examples import examples
 
 from eventstore import EventStore, InvalidInputError
-from eventstore.queries import Queries
-from eventstore.store.filters import SessionFilter, SessionPaging, checked
-from eventstore.store.session_pages import sessions_sql
-from eventstore.store.transaction import read
+from eventstore.store.database.transaction import read
+from eventstore.store.filters.filters import SessionFilter, SessionPaging, checked
+from eventstore.store.queries.session_pages import sessions_sql
+from eventstore.verbs.queries import Queries
 
 __all__ = ["database_url", "shared_postgres_url", "store"]
 
@@ -46,7 +46,7 @@ def full(
         for limit in ("conditions.PROBE", "session_pages.PROBE", "session_conditions._FAILURES"):
             monkeypatch.setattr(f"eventstore.store.{limit}", 1)
     if request.param == "very often":
-        monkeypatch.setattr("eventstore.store.conditions._LISTED", 1)
+        monkeypatch.setattr("eventstore.store.filters.sql_conditions._LISTED", 1)
     store.append("apart", Call().typed("item_1", "hello").frames)
     recorded(store)
     for number in range(3):
@@ -234,7 +234,7 @@ def test_a_text_without_words_is_told(store: EventStore, text: str) -> None:
 def test_common_words_are_not_gone_through_for_each_session(
     store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eventstore.store.conditions.PROBE", 1)
+    monkeypatch.setattr("eventstore.store.filters.sql_conditions.PROBE", 1)
     recorded(store)
     wanted = checked(SessionFilter, {"text": "order"})
     with read(store.engine) as tx:

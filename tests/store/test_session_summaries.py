@@ -13,7 +13,7 @@ from support.figure_calls import waited_ms
 from support.recordings import frames
 
 from eventstore import EventStore
-from eventstore.store.transaction import read
+from eventstore.store.database.transaction import read
 
 __all__ = ["database_url", "shared_postgres_url", "store"]
 

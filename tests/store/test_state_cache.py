@@ -12,9 +12,9 @@ from support.rows import read_model_rows
 from eventstore.projection.fold import fold
 from eventstore.projection.state_size import state_size
 from eventstore.realtime.frames import SERVER, Frame
-from eventstore.store.appender import append
-from eventstore.store.project import project_session
-from eventstore.store.state_cache import Cached, StateCache
+from eventstore.store.readmodels.states.state_cache import Cached, StateCache
+from eventstore.store.sessions.append import append
+from eventstore.store.sessions.project import project_session
 
 MB = 1_000_000
 #: A call that goes on.

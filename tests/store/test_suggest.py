@@ -21,7 +21,7 @@ from support.events import Call
 from support.examples import examples
 
 from eventstore import EventStore, InvalidInputError
-from eventstore.store.transaction import read
+from eventstore.store.database.transaction import read
 
 __all__ = ["database_url", "shared_postgres_url", "store"]
 

@@ -12,8 +12,8 @@ from support.events import SESSION
 
 from eventstore import EventStore
 from eventstore.realtime.frames import Frame
-from eventstore.store import wal
-from eventstore.store.engine import SQLITE_CHECKPOINT_PAGES, SQLITE_PAGE_SIZE
+from eventstore.store.database.connections import wal
+from eventstore.store.database.engine import SQLITE_CHECKPOINT_PAGES, SQLITE_PAGE_SIZE
 
 AUDIO = [Frame("client", '{"type": "input_audio_buffer.append", "audio": "' + "A" * 8000 + '"}')]
 

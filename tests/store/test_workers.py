@@ -7,8 +7,8 @@ from sqlalchemy import Engine
 from support.poison import length_or_death
 
 from eventstore.errors import EventStoreError, UnforeseenError, WorkerDiedError
-from eventstore.store import workers
-from eventstore.store.workers import for_each
+from eventstore.store.database import workers
+from eventstore.store.database.workers import for_each
 
 
 def test_a_worker_that_is_killed_takes_no_other_session_with_it(engine: Engine) -> None:

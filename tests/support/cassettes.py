@@ -11,9 +11,9 @@ import openai
 from websockets.asyncio.server import Server, ServerConnection, serve
 
 from eventstore.realtime.frames import CLIENT, SERVER, Frame, parse
-from eventstore.replay.loop_thread import LoopThread
-from eventstore.replay.recording import record
-from eventstore.replay.server import Open
+from eventstore.replay.cassette.loop_thread import LoopThread
+from eventstore.replay.server.server import Open
+from eventstore.replay.serving.recording import record
 
 Handler = Callable[[ServerConnection], Awaitable[None]]
 

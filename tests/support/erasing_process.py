@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from eventstore import EventStore
-from eventstore.store.scrub import scrub
+from eventstore.store.maintenance.scrub import scrub
 
 
 def erase_until_killed(url: str) -> None:

@@ -7,10 +7,10 @@ import json
 from collections.abc import Iterable
 from typing import Any, Self
 
-from eventstore.projection import view
 from eventstore.projection.fold import fold
-from eventstore.projection.session_view import session_resource
 from eventstore.projection.state import LogEvent, SessionState
+from eventstore.projection.views import view
+from eventstore.projection.views.session_view import session_resource
 from eventstore.realtime.frames import CLIENT, SERVER, STORE, Frame, decode
 
 SESSION = "sess_test"

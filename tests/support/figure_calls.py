@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from eventstore import EventStore
-from eventstore.realtime.outcomes import reason_of
+from eventstore.realtime.resources.outcomes import reason_of
 from eventstore.times import from_value
 from support.calls import SESSION_CONFIG, USAGE
 from support.events import Call, Json, audio_part, message, text_part

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 
 from sqlalchemy.engine import make_url
 
-from eventstore.replay.loop_thread import LoopThread
+from eventstore.replay.cassette.loop_thread import LoopThread
 
 
 class Gate:

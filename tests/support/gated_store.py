@@ -6,7 +6,7 @@ import threading
 from typing import Any
 
 from eventstore import EventStore
-from eventstore.queries import Queries
+from eventstore.verbs.queries import Queries
 
 
 class GatedQueries(Queries):

@@ -11,8 +11,8 @@ import sys
 import threading
 import time
 
-from eventstore.capture.recorder import Recorder
-from eventstore.capture.session_recorder import SessionRecorder
+from eventstore.capture.recorder.recorder import Recorder
+from eventstore.capture.recorder.session_recorder import SessionRecorder
 from eventstore.realtime.frames import CLIENT, SERVER
 
 #: Some wait for each frame's acknowledgement, the others only make load.

@@ -15,11 +15,11 @@ from typing import Any
 from websockets.utils import accept_key
 
 from eventstore import EventStore
-from eventstore.capture.recorder import Recorder
-from eventstore.capture.relay import Relay, relay
-from eventstore.capture.relay_passing import LINGER
+from eventstore.capture.recorder.recorder import Recorder
+from eventstore.capture.relay.relay import Relay, relay
+from eventstore.capture.relay.relay_passing import LINGER
 from eventstore.realtime.frames import CLIENT, SERVER, STORE, parse
-from eventstore.replay.loop_thread import LoopThread
+from eventstore.replay.cassette.loop_thread import LoopThread
 
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
 PATIENCE = 20.0

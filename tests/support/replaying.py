@@ -13,11 +13,11 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from eventstore.realtime.frames import CLIENT, SERVER, Frame
-from eventstore.replay.connection import Manner, Outcome
-from eventstore.replay.matching import Drift
-from eventstore.replay.recording import record
-from eventstore.replay.server import MAX_REPLAYS, Open, Watcher, replay_server
-from eventstore.replay.stored_recordings import StoredRecordings
+from eventstore.replay.server.server import MAX_REPLAYS, Open, Watcher, replay_server
+from eventstore.replay.server.stored_recordings import StoredRecordings
+from eventstore.replay.serving.connection import Manner, Outcome
+from eventstore.replay.serving.matching import Drift
+from eventstore.replay.serving.recording import record
 
 INSTANT = Manner(speed=None)
 

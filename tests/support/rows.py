@@ -6,12 +6,12 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from eventstore.projection import view
-from eventstore.projection.session_view import session_resource
 from eventstore.projection.state import SessionState
-from eventstore.store import tables
-from eventstore.store.index_words import words_of
-from eventstore.store.transaction import Transaction, read
+from eventstore.projection.views import view
+from eventstore.projection.views.session_view import session_resource
+from eventstore.store.database.tables import declared as tables
+from eventstore.store.database.transaction import Transaction, read
+from eventstore.store.readmodels.words.index_words import words_of
 
 Row = tuple[Any, ...]
 

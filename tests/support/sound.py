@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from eventstore import Frame
 from eventstore.realtime.frames import decode
-from eventstore.store.read_stream import StoredEvent
+from eventstore.store.log.read_events import StoredEvent
 
 #: When a session's first event comes.
 START = 1_700_000_000_000_000

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 from eventstore import EventStore
 from eventstore.realtime.frames import CLIENT, SERVER, STORE
-from eventstore.replay.connection import Manner
-from eventstore.replay.faults import parse_fault
-from eventstore.replay.matching import Rule
-from eventstore.replay.server import Open
+from eventstore.replay.server.server import Open
+from eventstore.replay.serving.connection import Manner
+from eventstore.replay.serving.faults import parse_fault
+from eventstore.replay.serving.matching import Rule
 from support.replaying import Served, served
 
 

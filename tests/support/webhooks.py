@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from eventstore.capture.webhooks import parse_secret, signature
+from eventstore.capture.calls.webhooks import parse_secret, signature
 
 SECRET = "whsec_" + b64encode(bytes(range(32))).decode()
 _ids = count(1)

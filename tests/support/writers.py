@@ -10,10 +10,10 @@ from multiprocessing import get_context
 from typing import Any, NamedTuple
 
 from eventstore.realtime.frames import SERVER, Frame
-from eventstore.store import engine as engines
-from eventstore.store.appender import append
-from eventstore.store.connections import close_all
-from eventstore.store.state_cache import StateCache
+from eventstore.store.database import engine as engines
+from eventstore.store.database.connections.pool import close_all
+from eventstore.store.readmodels.states.state_cache import StateCache
+from eventstore.store.sessions.append import append
 
 SHARED = "shared"
 

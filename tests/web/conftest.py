@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from eventstore import EventStore
-from eventstore.web.access import AccessKeys
 from eventstore.web.in_thread import serving
+from eventstore.web.server.access import AccessKeys
 
 Serve = Callable[..., str]
 

@@ -11,7 +11,7 @@ from web.conftest import Serve
 
 from eventstore import EventStore
 from eventstore.errors import InvalidInputError
-from eventstore.web.access import RIGHTS, digest, one_key, parse_keys
+from eventstore.web.server.access import RIGHTS, digest, one_key, parse_keys
 
 ALL, READER, ANNA, WRITER = ("k" * 20 + name for name in ("all", "reader", "anna", "writer"))
 FILE = f"""

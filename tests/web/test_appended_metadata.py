@@ -7,7 +7,7 @@ import pytest
 from web.conftest import Serve
 
 from eventstore import EventStore
-from eventstore.web.access import parse_keys
+from eventstore.web.server.access import parse_keys
 
 KEY = "the-key-of-anna-is-long"
 ACCESS = parse_keys(

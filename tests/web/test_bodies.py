@@ -8,10 +8,10 @@ from support.relaying import bare_client, eventually, read_head
 from web.conftest import Serve
 
 from eventstore import EventStore
-from eventstore.web import bodies
-from eventstore.web.access import parse_keys
-from eventstore.web.bodies import Bodies
-from eventstore.web.places import BusyError
+from eventstore.web.server import bodies
+from eventstore.web.server.access import parse_keys
+from eventstore.web.server.bodies import Bodies
+from eventstore.web.server.places import BusyError
 
 KEYS = {name: f"the-key-of-{name}-is-long" for name in ("greedy", "neighbour")}
 ACCESS = parse_keys(

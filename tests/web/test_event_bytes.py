@@ -9,7 +9,7 @@ import pytest
 from web.conftest import Serve
 
 from eventstore import EventStore, Frame
-from eventstore.web import events
+from eventstore.web.api import events
 
 FRAMES = [
     Frame("client", json.dumps({"type": "x", "pad": "y" * 600, "n": n}), None) for n in range(7)

@@ -11,8 +11,9 @@ from support.events import SESSION
 from support.relaying import bare_client, eventually, read_all, read_head
 from web.conftest import Serve
 
-from eventstore import EventStore, unforeseen
-from eventstore.store.transaction import write
+from eventstore import EventStore
+from eventstore.common import unforeseen
+from eventstore.store.database.transaction import write
 
 EVENTS = f"/v1/realtime/sessions/{SESSION}/events"
 

@@ -12,7 +12,7 @@ from web.test_access import ALL, FILE
 
 from eventstore import EventStore
 from eventstore.demo import call_lines
-from eventstore.web.access import parse_keys
+from eventstore.web.server.access import parse_keys
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

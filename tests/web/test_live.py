@@ -19,9 +19,9 @@ from web.test_access import ALL, ANNA, FILE, WRITER, client
 
 from eventstore import EventStore
 from eventstore.realtime.values import dumps
-from eventstore.store.appender import Append
-from eventstore.web.access import parse_keys
-from eventstore.web.live import endings, news
+from eventstore.store.sessions.append import Append
+from eventstore.web.api.live import endings, news
+from eventstore.web.server.access import parse_keys
 
 Events = Iterator[tuple[str, Any]]
 

@@ -14,11 +14,11 @@ from support.sound import append, opened
 
 from eventstore import EventStore
 from eventstore.web import app
-from eventstore.web.access import parse_keys
-from eventstore.web.file_response import asked_span
 from eventstore.web.in_thread import serving
-from eventstore.web.paths import PlacedRoute
-from eventstore.web.places import BusyError, Places
+from eventstore.web.server.access import parse_keys
+from eventstore.web.server.paths import PlacedRoute
+from eventstore.web.server.places import BusyError, Places
+from eventstore.web.sound.file_response import asked_span
 
 KEYS = {name: f"the-key-of-{name}-is-long" for name in ("greedy", "neighbour")}
 ACCESS = parse_keys(

@@ -12,7 +12,7 @@ from support.events import Call
 
 from eventstore import EventStore, InvalidInputError
 from eventstore.web.in_thread import serving
-from eventstore.web.server import Service, open_stores
+from eventstore.web.running import Service, open_stores
 
 PRICES = """
 [deployments]

@@ -9,7 +9,7 @@ from support.planted import planted_call
 from web.conftest import Serve
 
 from eventstore import EventStore
-from eventstore.web.access import parse_keys
+from eventstore.web.server.access import parse_keys
 
 SECRET = "q7ZplantedSecret123"
 READER, RAW = "k" * 20 + "reader", "k" * 20 + "raw"

@@ -11,8 +11,9 @@ from support.relaying import bare_client, eventually, read_all, read_head
 from web.conftest import Serve
 
 from eventstore import EventStore, Frame
-from eventstore.web import connections, server
+from eventstore.web import running as server
 from eventstore.web.in_thread import serving
+from eventstore.web.server import connections
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 

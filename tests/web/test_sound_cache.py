@@ -13,12 +13,12 @@ from archive.exports.calls_to_export import put_sample
 from support.sound import opened
 
 from eventstore import ErasedError, EventStore, NotFoundError
-from eventstore.queries import Queries
-from eventstore.web import sound_cache
-from eventstore.web.errors import ApiError
-from eventstore.web.places import BusyError, Places
-from eventstore.web.sound_cache import Check, Make, SoundCache, Wanted
-from eventstore.web.sound_files import NamelessFile
+from eventstore.verbs.queries import Queries
+from eventstore.web.server.errors import ApiError
+from eventstore.web.server.places import BusyError, Places
+from eventstore.web.sound import sound_cache
+from eventstore.web.sound.sound_cache import Check, Make, SoundCache, Wanted
+from eventstore.web.sound.sound_files import NamelessFile
 
 
 @pytest.fixture
@@ -186,7 +186,7 @@ def test_what_is_erased_while_it_is_made_is_given_to_nobody(store: EventStore) -
 
 
 def test_what_takes_too_long_is_ended(store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eventstore.web.sound_cache.TIME_LIMIT", 0.0)
+    monkeypatch.setattr("eventstore.web.sound.sound_cache.TIME_LIMIT", 0.0)
     call = put_sample(store)
 
     async def work(cache: SoundCache) -> None:

@@ -28,12 +28,12 @@ from support.tenants import MARKS, TENANTS, seeds
 from web.tenant_requests import Request, requests
 
 from eventstore import EventStore
-from eventstore.store.tables import metadata
-from eventstore.store.transaction import write
-from eventstore.web.access import parse_keys
+from eventstore.store.database.tables.declared import metadata
+from eventstore.store.database.transaction import write
 from eventstore.web.app import make_app, openapi
-from eventstore.web.requests import Stores
-from eventstore.web.server import Server, configuration
+from eventstore.web.running import Server, configuration
+from eventstore.web.server.access import parse_keys
+from eventstore.web.server.requests import Stores
 
 KEYS = {tenant: f"{tenant}-has-a-long-key" for tenant in TENANTS}
 ACCESS = parse_keys(

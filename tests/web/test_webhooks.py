@@ -18,15 +18,15 @@ from support.taps import kept
 from support.webhooks import SECRET, body_of, incoming, post, signed
 
 from eventstore import EventStore
-from eventstore.capture.call_recordings import MAX_CALLS, CallNews, CallRecordings
-from eventstore.capture.incoming_calls import IncomingCalls
-from eventstore.capture.recorder import Recorder
-from eventstore.capture.webhooks import BODY_BYTES, parse_secret
-from eventstore.web.access import one_key
+from eventstore.capture.calls.call_recordings import MAX_CALLS, CallNews, CallRecordings
+from eventstore.capture.calls.incoming_calls import IncomingCalls
+from eventstore.capture.calls.webhooks import BODY_BYTES, parse_secret
+from eventstore.capture.recorder.recorder import Recorder
+from eventstore.web.api.webhooks import PATH, make_webhook_app
 from eventstore.web.app import make_app
-from eventstore.web.requests import Stores
-from eventstore.web.server import Server, configuration
-from eventstore.web.webhooks import PATH, make_webhook_app
+from eventstore.web.running import Server, configuration
+from eventstore.web.server.access import one_key
+from eventstore.web.server.requests import Stores
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 KEY = "sk-very-secret"

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from starlette.datastructures import QueryParams
 
-from eventstore.store.query_responses import Page
+from eventstore.store.queries.query_responses import Page
 from eventstore.web.pages.filters import ORDER, address, given
 
 LIMIT = 25

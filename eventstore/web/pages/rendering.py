@@ -10,7 +10,7 @@ from urllib.parse import quote
 from fastapi import Request, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from eventstore.realtime.outcomes import reason_of
+from eventstore.realtime.resources.outcomes import reason_of
 from eventstore.realtime.values import storable
 from eventstore.web.pages import formats
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from eventstore.realtime.mask import mask_value
-from eventstore.store.query_responses import Page
+from eventstore.realtime.masking.mask import mask_value
+from eventstore.store.queries.query_responses import Page
 from eventstore.web.pages.filters import (
     OPERATORS,
     ORDER,
@@ -20,8 +20,8 @@ from eventstore.web.pages.filters import (
 )
 from eventstore.web.pages.paging import paging_of, turned
 from eventstore.web.pages.rendering import page
-from eventstore.web.paths import PlacedRoute
-from eventstore.web.requests import Seen
+from eventstore.web.server.paths import PlacedRoute
+from eventstore.web.server.requests import Seen
 
 router = APIRouter(include_in_schema=False, route_class=PlacedRoute)
 

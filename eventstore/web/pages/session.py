@@ -8,8 +8,8 @@ from fastapi import APIRouter, Request, Response
 
 from eventstore.realtime.values import mapping
 from eventstore.web.pages.rendering import page
-from eventstore.web.paths import IdRoute
-from eventstore.web.requests import MayRead, Seen, may_raw
+from eventstore.web.server.paths import IdRoute
+from eventstore.web.server.requests import MayRead, Seen, may_raw
 
 router = APIRouter(include_in_schema=False, route_class=IdRoute)
 

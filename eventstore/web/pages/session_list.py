@@ -15,8 +15,8 @@ from eventstore.web.pages.filters import (
 )
 from eventstore.web.pages.paging import paging_of, turned
 from eventstore.web.pages.rendering import page
-from eventstore.web.paths import PlacedRoute
-from eventstore.web.requests import Seen
+from eventstore.web.server.paths import PlacedRoute
+from eventstore.web.server.requests import Seen
 
 router = APIRouter(include_in_schema=False, route_class=PlacedRoute)
 

@@ -7,10 +7,10 @@ from urllib.parse import parse_qs, quote
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from eventstore.hosts import netloc_of
-from eventstore.web.access import digest
+from eventstore.common.hosts import netloc_of
 from eventstore.web.pages.rendering import page
-from eventstore.web.sign_ins import HOURS, cookie_of
+from eventstore.web.server.access import digest
+from eventstore.web.server.sign_ins import HOURS, cookie_of
 
 router = APIRouter(include_in_schema=False)
 

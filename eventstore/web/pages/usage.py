@@ -8,9 +8,9 @@ from fastapi import APIRouter, Request, Response
 from markupsafe import Markup
 from starlette.datastructures import QueryParams
 
-from eventstore.queries import Queries
 from eventstore.realtime.values import script_json
 from eventstore.times import DAY, from_value, now, to_iso, within_calendar
+from eventstore.verbs.queries import Queries
 from eventstore.web.pages.filters import (
     OPERATORS,
     address,
@@ -19,8 +19,8 @@ from eventstore.web.pages.filters import (
     rows_of,
 )
 from eventstore.web.pages.rendering import page
-from eventstore.web.paths import PlacedRoute
-from eventstore.web.requests import Seen
+from eventstore.web.server.paths import PlacedRoute
+from eventstore.web.server.requests import Seen
 
 router = APIRouter(include_in_schema=False, route_class=PlacedRoute)
 

@@ -32,18 +32,19 @@ from eventstore.errors import (
 )
 from eventstore.realtime.frames import CLIENT, SERVER, Frame
 from eventstore.segments.digest import BEGINNING, Digest
-from eventstore.store import day_tables, tables
-from eventstore.store.appender import Append, append
-from eventstore.store.delete_rows import TABLES
-from eventstore.store.erase_session import erase_session, session_digest
-from eventstore.store.follow import follow_events
-from eventstore.store.project import project_session
-from eventstore.store.projection_failures import note_failure
-from eventstore.store.put_segments import put_segments
-from eventstore.store.read_stream import read_events, read_rows
-from eventstore.store.sessions import find_head
-from eventstore.store.state_cache import StateCache
-from eventstore.store.transaction import read, write
+from eventstore.store.database.tables import day_tables
+from eventstore.store.database.tables import declared as tables
+from eventstore.store.database.transaction import read, write
+from eventstore.store.log.follow import follow_events
+from eventstore.store.log.read_events import read_events, read_rows
+from eventstore.store.log.session_facts import find_head
+from eventstore.store.readmodels.states.state_cache import StateCache
+from eventstore.store.sessions.append import Append, append
+from eventstore.store.sessions.delete_rows import TABLES
+from eventstore.store.sessions.erase_session import erase_session, session_digest
+from eventstore.store.sessions.project import project_session
+from eventstore.store.sessions.projection_failures import note_failure
+from eventstore.store.sessions.put_segments import put_segments
 
 MORE = Frame(CLIENT, '{"type":"response.create"}')
 _numbers = itertools.count(1)
@@ -254,7 +255,7 @@ def test_a_session_that_cannot_be_read_can_be_erased(store: EventStore) -> None:
 
 
 def test_who_reads_it_meanwhile_is_told(store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eventstore.store.read_stream.PIECE_BYTES", 1)
+    monkeypatch.setattr("eventstore.store.log.read_events.PIECE_BYTES", 1)
     store.append("a", voice_call().frames)
     reading = read_events(store.engine, "a", 1, store.head("a"))
     assert next(reading).seq == 1
@@ -315,8 +316,8 @@ def test_a_recorder_goes_on_when_one_of_its_sessions_is_erased(
 
 def test_what_is_spooled_for_an_erased_session_is_let_go(store: EventStore, tmp_path: Path) -> None:
     """Also by a recorder that finds the spool of one that was killed."""
-    from eventstore.capture import leftovers
-    from eventstore.capture.recover import recover
+    from eventstore.capture.recorder.spool import orphaned_spools as leftovers
+    from eventstore.capture.recorder.spool.recover import recover
 
     url = store.engine.url.render_as_string(hide_password=False)
     spool = tmp_path / "spool"

@@ -24,11 +24,11 @@ from eventstore.segments.digest import BEGINNING, digest_of
 from eventstore.segments.pack import pack_segment
 from eventstore.segments.rows import Row
 from eventstore.segments.unpack import unpack_segment
-from eventstore.store import tables
-from eventstore.store.erase_session import session_digest
-from eventstore.store.read_segments import segments
-from eventstore.store.read_stream import read_rows
-from eventstore.store.transaction import read
+from eventstore.store.database.tables import declared as tables
+from eventstore.store.database.transaction import read
+from eventstore.store.log.read_events import read_rows
+from eventstore.store.log.segments.read_segments import segments
+from eventstore.store.sessions.erase_session import session_digest
 
 MORE = Frame(CLIENT, '{"type":"input_audio_buffer.append","audio":"QUJDQUJD"}')
 _numbers = itertools.count(1)

@@ -15,9 +15,9 @@ from eventstore.archive.policy import Policy, read_policy
 from eventstore.archive.retain import retain
 from eventstore.errors import EventStoreError, InvalidInputError
 from eventstore.realtime.frames import STORE, Frame
-from eventstore.store import tables
-from eventstore.store.sessions import metadata_frame
-from eventstore.store.transaction import read
+from eventstore.store.database.tables import declared as tables
+from eventstore.store.database.transaction import read
+from eventstore.store.log.session_facts import metadata_frame
 
 DAY = 86_400 * 1_000_000
 NOW = START + 400 * DAY
@@ -132,7 +132,7 @@ def test_what_an_earlier_rule_erases_is_not_counted_again(
 def test_more_sessions_than_a_page_has(
     store: EventStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eventstore.store.choose_sessions._PAGE", 3)
+    monkeypatch.setattr("eventstore.store.filters.choose_sessions._PAGE", 3)
     for number in range(10):
         closed(store, f"s{number}", 31)
     rules = policy('{"rule": [{"older_than": "1d", "do": "erase"}]}', tmp_path, "policy.json")

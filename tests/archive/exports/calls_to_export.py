@@ -12,9 +12,9 @@ from support.events import log_events
 from eventstore import EventStore, Frame
 from eventstore.demo import call_lines
 from eventstore.projection.fold import fold
-from eventstore.projection.session import close
+from eventstore.projection.handlers.session import close
 from eventstore.projection.state import SessionState
-from eventstore.store.query_sessions import state_resources
+from eventstore.store.queries.query_sessions import state_resources
 
 SAMPLE = "sess_Demo0wh8M7iLQ5xcsWTic"
 

@@ -20,7 +20,7 @@ from support.strategies import any_text, streams
 from support.told_call import COMPLETED, SEGMENT, told_call
 
 from eventstore import EventStore, Frame
-from eventstore.archive.export_chat import FOREIGN, ORPHANS, SILENT, UNANSWERED, Chat, chat
+from eventstore.exports.chat import FOREIGN, ORPHANS, SILENT, UNANSWERED, Chat, chat
 from eventstore.realtime.values import dumps
 
 Json = dict[str, Any]

@@ -23,9 +23,10 @@ from support.hostile import EVIL, hostile_call
 from support.strategies import any_text, streams
 
 from eventstore import EventStore, Frame, NotFoundError
-from eventstore.archive import long_silence, transcript
-from eventstore.archive.export_html import FRAME_CHARACTERS, write_html
-from eventstore.store.read_stream import StoredEvent
+from eventstore.exports import transcript
+from eventstore.exports.html import FRAME_CHARACTERS, write_html
+from eventstore.sound import long_silence
+from eventstore.store.log.read_events import StoredEvent
 
 #: What a page is made of; anything else came in by a text.
 TAGS = {

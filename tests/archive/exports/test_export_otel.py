@@ -29,11 +29,11 @@ from support.strategies import streams
 from support.told_call import told_call
 
 from eventstore import EventStore, Frame, InvalidInputError
-from eventstore.archive.export_otel import read_spans, session_spans
-from eventstore.archive.otlp_http import Endpoint
-from eventstore.archive.otlp_json import BATCH, otlp_lines
-from eventstore.archive.spans import Span
 from eventstore.errors import EventStoreError
+from eventstore.exports.otel.export import read_spans, session_spans
+from eventstore.exports.otel.otlp_http import Endpoint
+from eventstore.exports.otel.otlp_json import BATCH, otlp_lines
+from eventstore.exports.otel.spans import Span
 
 Json = dict[str, Any]
 

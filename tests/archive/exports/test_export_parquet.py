@@ -21,9 +21,9 @@ from support.strategies import streams
 from support.told_call import COMPLETED, SEGMENT, told_call
 
 from eventstore import EventStore, Frame, NotFoundError
-from eventstore.archive.export_parquet import write_parquet
-from eventstore.archive.parquet_columns import RESPONSE_COLUMNS
-from eventstore.archive.parquet_file import GROUP_CHARACTERS, GROUP_ROWS, TableFile
+from eventstore.exports.parquet.columns import RESPONSE_COLUMNS
+from eventstore.exports.parquet.export import write_parquet
+from eventstore.exports.parquet.file import GROUP_CHARACTERS, GROUP_ROWS, TableFile
 from eventstore.realtime.values import loads, metadata_pairs
 from eventstore.times import from_value
 

@@ -20,11 +20,11 @@ from eventstore import EventStore
 from eventstore.errors import DamagedError, DatabaseUnavailableError
 from eventstore.realtime.frames import Frame
 from eventstore.realtime.values import dumps
-from eventstore.store import locations
-from eventstore.store.allowed_locations import VARIABLE, AllowedLocations
-from eventstore.store.identity import own_folder
-from eventstore.store.scrub import is_left_outside
-from eventstore.store.transaction import read, write
+from eventstore.store.database.allowed_locations import VARIABLE, AllowedLocations
+from eventstore.store.database.identity import own_folder
+from eventstore.store.database.transaction import read, write
+from eventstore.store.log.segments import segment_bytes as locations
+from eventstore.store.maintenance.scrub import is_left_outside
 
 PORTS_OF = ("ftp", "http", "https", "webhdfs", "s3", "sftp", "smb", "github", "hdfs")
 NAME = f"aa/{'a' * 64}.segment"

@@ -21,7 +21,7 @@ from eventstore.archive import copy_sessions as module
 from eventstore.archive.copy_sessions import Copied
 from eventstore.errors import EventStoreError, InvalidInputError
 from eventstore.realtime.frames import Frame
-from eventstore.store.transaction import Transaction, write
+from eventstore.store.database.transaction import Transaction, write
 
 _names = (f"sess_{number}" for number in itertools.count(1))
 

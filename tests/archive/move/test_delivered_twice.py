@@ -6,7 +6,7 @@ import pytest
 from support.events import Call, audio
 
 from eventstore import EventStore, Frame
-from eventstore.store.transaction import write
+from eventstore.store.database.transaction import write
 
 MARK = "UPDATE events SET load_key = NULL WHERE session_id = 'sess_1' AND seq = ?"
 

@@ -23,9 +23,9 @@ from eventstore.errors import (
     EventStoreError,
     InvalidInputError,
 )
-from eventstore.store import locations
-from eventstore.store.allowed_locations import AllowedLocations, base_url
-from eventstore.store.transaction import read, write
+from eventstore.store.database.allowed_locations import AllowedLocations, base_url
+from eventstore.store.database.transaction import read, write
+from eventstore.store.log.segments import segment_bytes as locations
 
 _numbers = itertools.count(1)
 HAS_S3 = all(find_spec(name) for name in ("s3fs", "boto3", "moto"))

@@ -8,8 +8,9 @@ from support.rows import read_model_rows
 
 from eventstore import EventStore
 from eventstore.realtime.frames import Frame
-from eventstore.store import day_tables, tables
-from eventstore.store.transaction import read
+from eventstore.store.database.tables import day_tables
+from eventstore.store.database.tables import declared as tables
+from eventstore.store.database.transaction import read
 
 NOT_OF_SESSIONS = (*tables.NOT_OF_SESSIONS, *day_tables.OF_THE_STORE)
 ALL_TABLES = [t.name for t in tables.metadata.tables.values() if t not in NOT_OF_SESSIONS]

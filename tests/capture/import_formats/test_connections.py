@@ -9,7 +9,7 @@ from capture.files import answer, created, imported, jsonl, session_ids, texts
 from capture.import_formats.written import CALL, har, har_entry, mitmproxy, read, refused
 
 from eventstore import EventStore, InvalidInputError
-from eventstore.capture.import_formats.mitmproxy import HINT
+from eventstore.capture.files.formats.readers.mitmproxy import HINT
 from eventstore.realtime.frames import CLIENT, SERVER, Frame
 
 AT = 1_780_000_000_000_000

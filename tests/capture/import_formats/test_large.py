@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from capture.import_formats.written import WRITTEN, Written
 
-from eventstore.capture.import_formats.recording import open_recording
+from eventstore.capture.files.formats.recording import open_recording
 from eventstore.realtime.frames import SERVER, Frame
 
 _MESSAGES, _SIZE = 300, 100_000

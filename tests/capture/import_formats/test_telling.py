@@ -9,7 +9,7 @@ import pytest
 from capture.files import jsonl
 from capture.import_formats.written import CALL, WRITTEN, read, refused
 
-from eventstore.capture.import_formats.members import direction_word
+from eventstore.capture.files.formats.members import direction_word
 from eventstore.realtime.frames import CLIENT, SERVER, STORE, Frame
 from eventstore.times import arrival_in_any_unit
 

@@ -13,11 +13,11 @@ import yaml
 from hypothesis import strategies as st
 from support.strategies import json_values
 
-from eventstore.capture.import_formats.mitmproxy import HINT
-from eventstore.capture.import_formats.recording import open_recording
-from eventstore.capture.jsonl import BadLine
+from eventstore.capture.files.formats.readers.mitmproxy import HINT
+from eventstore.capture.files.formats.recording import open_recording
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.frames import CLIENT, SERVER, Frame
+from eventstore.realtime.recording_lines import BadLine
 from eventstore.times import to_iso
 
 Json = dict[str, Any]

@@ -18,8 +18,8 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response
 from support.browser import CHROMIUM
 
 from eventstore import EventStore, Frame
-from eventstore.web.access import AccessKeys
 from eventstore.web.in_thread import serving
+from eventstore.web.server.access import AccessKeys
 
 #: The machine's Chromium, without what it asks of the network.
 FLAGS = (

@@ -15,7 +15,7 @@ from support.events import Call
 from web.pages.conftest import LAPTOP, PHONE, Look, Served
 
 from eventstore import Frame
-from eventstore.web.access import parse_keys
+from eventstore.web.server.access import parse_keys
 
 START = 1_780_000_000_000_000
 IDS = (

@@ -12,7 +12,7 @@ from support.calls import voice_call
 from web.pages.conftest import Look, Served
 
 from eventstore import Frame
-from eventstore.web.access import AccessKeys, parse_keys
+from eventstore.web.server.access import AccessKeys, parse_keys
 
 WHOLE, TENANT, WRITER = "a-key-for-everything", "a-key-of-customer-42", "a-key-that-appends"
 KEYS = f"""

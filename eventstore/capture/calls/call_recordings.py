@@ -1,0 +1,159 @@
+"""Records calls by sidebands, each in a task of its own, and so many at once.
+
+Called by the receiver of webhooks (`incoming_calls.py`) and by the relay (`relay_calls.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import NamedTuple
+
+from eventstore.capture.calls.sideband import Address, AnyRecorder, AnySession, record_at
+from eventstore.capture.taps.websocket_watch import Ending
+from eventstore.common import unforeseen
+from eventstore.errors import EventStoreError
+
+#: Calls that are recorded at once, unless another number is named.
+MAX_CALLS = 200
+_LOGGER = logging.getLogger("eventstore.calls")
+# Seconds for sidebands to close once they are told to.
+_LEAVING = 10.0
+
+
+class TooManyCallsError(Exception):
+    """As many calls are recorded at once as may be."""
+
+
+class CallNews(NamedTuple):
+    """What happened to a call.
+
+    Attributes:
+        kind: `incoming`, `joined`, `ended`, `left` (the recorder was stopped) or `failed`.
+        session_id: of its recording, where it is known.
+        ending: how it ended; None where it did not.
+        why: it is not recorded; empty where it is.
+    """
+
+    call_id: str
+    kind: str
+    session_id: str | None = None
+    ending: Ending | None = None
+    why: str = ""
+
+
+class CallToRecord(NamedTuple):
+    """A call to be recorded.
+
+    Attributes:
+        address: where it is joined.
+        metadata: pairs to set on its session.
+        wait: seconds to try in, while it is not accepted yet.
+        notes: more for the log to say of how it is recorded.
+    """
+
+    call_id: str
+    address: Address
+    metadata: Mapping[str, str]
+    wait: float
+    notes: Mapping[str, str] | None = None
+
+
+Tell = Callable[[CallNews], None]
+#: Says in which session a call is recorded already; None where it is in none.
+FindSession = Callable[[str], Awaitable[str | None]]
+
+
+class CallRecordings:
+    """The calls that are recorded, of one event loop.
+
+    Args:
+        recorder: gets their events.
+        most: how many are recorded at once.
+    """
+
+    def __init__(self, recorder: AnyRecorder, most: int = MAX_CALLS) -> None:
+        self._recorder, self._most = recorder, most
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._joined: dict[str, AnySession] = {}
+
+    @property
+    def count(self) -> int:
+        """How many calls are joined or waited for."""
+        return len(self._tasks)
+
+    @property
+    def live(self) -> int:
+        """How many calls are joined."""
+        return len(self._joined)
+
+    def start(self, call: CallToRecord, tell: Tell, find: FindSession | None = None) -> bool:
+        """Begin to record a call, unless it is one of those that are recorded.
+
+        Args:
+            tell: told what happens to it.
+            find: asked first whether it was recorded before.
+
+        Returns:
+            Whether it was begun.
+
+        Raises:
+            TooManyCallsError: as many are recorded as may be.
+        """
+        if call.call_id in self._tasks:
+            return False
+        if len(self._tasks) >= self._most:
+            raise TooManyCallsError
+        task = asyncio.get_running_loop().create_task(self._record(call, tell, find))
+        self._tasks[call.call_id] = task
+        task.add_done_callback(lambda _: self._tasks.pop(call.call_id, None))
+        return True
+
+    async def _record(self, call: CallToRecord, tell: Tell, find: FindSession | None) -> None:
+        """Record a call to its end. What goes wrong is told, and ends no other call."""
+        try:
+            found = None if find is None else await find(call.call_id)
+            if found is not None:
+                tell(CallNews(call.call_id, "failed", found, why=f"it is recorded in {found}"))
+                return
+            tell(await self._to_its_end(call, tell))
+        except EventStoreError as error:
+            tell(CallNews(call.call_id, "failed", why=str(error)))
+        except asyncio.CancelledError:
+            session = self._joined.get(call.call_id)
+            name = None if session is None else session.session_id
+            tell(CallNews(call.call_id, "left", name))
+            raise
+        except Exception as error:
+            unforeseen.note(_LOGGER, "recording a call", error)
+            tell(CallNews(call.call_id, "failed", why=type(error).__name__))
+        finally:
+            self._joined.pop(call.call_id, None)
+
+    async def _to_its_end(self, call: CallToRecord, tell: Tell) -> CallNews:
+        def on_join(session: AnySession) -> None:
+            self._joined[call.call_id] = session
+            tell(CallNews(call.call_id, "joined"))
+
+        joined = await record_at(
+            self._recorder,
+            call.call_id,
+            call.address,
+            metadata=call.metadata,
+            on_join=on_join,
+            wait=call.wait,
+            notes=call.notes,
+        )
+        return CallNews(call.call_id, "ended", joined.session.session_id, joined.ending)
+
+    async def idle(self, seconds: float) -> None:
+        """Wait so long until no call is recorded or waited for."""
+        if self._tasks:
+            await asyncio.wait(list(self._tasks.values()), timeout=seconds)
+
+    async def leave(self) -> None:
+        """Leave all calls: their sessions are closed."""
+        for task in list(self._tasks.values()):
+            task.cancel()
+        await self.idle(_LEAVING)

@@ -1,0 +1,293 @@
+"""Join a WebRTC or SIP call by its id, and record what the server tells there: a sideband."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import ssl
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from http import HTTPStatus
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidStatus,
+    InvalidURI,
+    WebSocketException,
+)
+
+from eventstore.capture.messages.frame_scanner import MESSAGE_LIMIT
+from eventstore.capture.recorder.recorder import Recorder
+from eventstore.capture.recorder.recorder_process import RecorderProcess
+from eventstore.capture.recorder.remote_session import RemoteSession
+from eventstore.capture.recorder.session_recorder import SessionRecorder
+from eventstore.capture.taps.websocket_watch import Ending, ending
+from eventstore.errors import EventStoreError, InvalidInputError
+from eventstore.realtime.addresses import (
+    OPENAI,
+    call_url,
+    is_azure,
+    key_for,
+    key_header,
+    public_url,
+)
+from eventstore.realtime.frames import SERVER
+from eventstore.realtime.values import METADATA_PAIRS, METADATA_VALUE, mapping, text
+from eventstore.store.filters.metadata import check_metadata
+
+#: What no sideband can see, as its sessions' logs say.
+UNSEEN = (
+    "the call's audio, in both directions: it goes by WebRTC or SIP",
+    "events before it joined",
+    "client events that the caller's own data channel sent: only their effects show",
+)
+
+#: How often a call is joined again, and seconds to wait before each attempt at that.
+_REJOINS = 5
+_PAUSES = (0.5, 1.0, 2.0, 4.0)
+#: Seconds for the server to answer when the call is left.
+_CLOSE_TIMEOUT = 2.0
+_LEFT = Ending("recorder", 1000, "")
+#: Seconds between two attempts to join a call that is not there yet: the first, and at most.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 2.0
+#: Refusals that do not change by waiting.
+_FINAL = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.GONE})
+#: Seconds until another look whether the recorder has room, and for the database at a call's end.
+_REST, _PATIENCE = 0.005, 2.0
+#: Characters that are told of why a server refuses a call.
+_SAID = 300
+
+
+#: The key of metadata that a joined call is found by, as `?call_id=` of the replay server does.
+CALL_ID = "call_id"
+
+AnyRecorder = Recorder | RecorderProcess
+AnySession = SessionRecorder | RemoteSession
+OnJoin = Callable[[AnySession], None]
+
+
+class JoinedCall(NamedTuple):
+    """A call that was joined.
+
+    Attributes:
+        session: its recorded session.
+        ending: how the connection ended.
+    """
+
+    session: AnySession
+    ending: Ending
+
+
+class Address(NamedTuple):
+    """Where and how a call is joined.
+
+    Attributes:
+        url: of the websocket.
+        headers: of its handshake, the key among them.
+        tls: whom to trust; None for whom the system trusts.
+    """
+
+    url: str
+    headers: Mapping[str, str]
+    tls: ssl.SSLContext | None = None
+
+
+async def record_call(
+    recorder: AnyRecorder,
+    call_id: str,
+    *,
+    upstream: str = OPENAI,
+    api_key: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    metadata: Mapping[str, str] | None = None,
+    on_join: OnJoin | None = None,
+    wait: float = 0.0,
+) -> JoinedCall:
+    """Join a call and record each event of the server until it ends; nothing is sent.
+
+    Cancel it to leave the call. Where the connection breaks, the call is joined again a few times,
+    and the log says that events may be missing there.
+
+    Args:
+        call_id: the call's, `rtc_…`.
+        upstream: what stands for `wss://api.openai.com/v1`.
+        api_key: by default from OPENAI_API_KEY; for Azure from AZURE_OPENAI_API_KEY, if it is set.
+        headers: more headers of the handshake. With Authorization or api-key, no key is needed.
+        metadata: pairs to set on the session, beside its `call_id`.
+        on_join: told once the call is joined.
+        wait: seconds to try again in while the server does not know the call: a SIP call, say,
+            that nobody has accepted yet.
+
+    Raises:
+        InvalidInputError: no key, an upstream that is no address, or metadata beyond OpenAI's
+            limits.
+        EventStoreError: the call cannot be joined.
+    """
+    address = call_address(upstream, call_id, api_key, headers)
+    return await record_at(
+        recorder, call_id, address, metadata=metadata, on_join=on_join, wait=wait
+    )
+
+
+def call_address(
+    upstream: str,
+    call_id: str,
+    api_key: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Address:
+    """Return where a call is joined. Args and Raises: as for `record_call`."""
+    url, headers = call_url(upstream, call_id), headers or {}
+    if {name.lower() for name in headers} & {"authorization", "api-key"}:
+        return Address(url, dict(headers))
+    host = urlsplit(url).hostname
+    key = api_key or key_for(host, os.environ)
+    if not key:
+        also = "AZURE_OPENAI_API_KEY or " if is_azure(host) else ""
+        raise InvalidInputError(f"no key to join the call with: set {also}OPENAI_API_KEY")
+    return Address(url, {**headers, **key_header(host, key)})
+
+
+async def record_at(
+    recorder: AnyRecorder,
+    call_id: str,
+    address: Address,
+    *,
+    metadata: Mapping[str, str] | None = None,
+    on_join: OnJoin | None = None,
+    wait: float = 0.0,
+    notes: Mapping[str, str] | None = None,
+) -> JoinedCall:
+    """Do what `record_call` does, where the address is known.
+
+    Args:
+        notes: more for the log to say of how the call is recorded.
+    """
+    pairs = check_metadata(metadata or {})
+    if len(pairs) < METADATA_PAIRS and len(call_id) <= METADATA_VALUE:
+        pairs.setdefault(CALL_ID, call_id)
+    connection = await _join_within(call_id, address, wait)
+    noted = {"call_id": call_id, "url": public_url(address.url), **(notes or {})}
+    try:
+        session = recorder.session(pairs, notes={"by": "sideband", **noted, "unseen": list(UNSEEN)})
+    except BaseException:
+        await connection.close()
+        raise
+    ended, is_over = _LEFT, False
+    try:
+        if on_join is not None:
+            on_join(session)
+        ended = await _listen(connection, session)
+        for _ in range(_REJOINS):
+            again = None if ended.by == SERVER else await _join_again(address)
+            if again is None:
+                break
+            session.gap("rejoined", code=ended.code)
+            ended = await _listen(again, session)
+        is_over = True
+        await _named(session)
+    except asyncio.CancelledError:
+        if not is_over:
+            ended = _LEFT
+        raise
+    finally:
+        session.close(*ended)
+    return JoinedCall(session, ended)
+
+
+async def _join_within(call_id: str, address: Address, wait: float) -> ClientConnection:
+    """Join a call, which the server may not know yet.
+
+    Raises:
+        EventStoreError: it cannot be joined, or not in time.
+    """
+    loop = asyncio.get_running_loop()
+    until, pause = loop.time() + wait, _FIRST_PAUSE
+    while True:
+        try:
+            return await _Join(address)
+        except (OSError, ValueError, WebSocketException) as error:
+            left = until - loop.time()
+            if left <= 0 or not _may_come(error):
+                waited = f" within {wait:g} s" if wait and _may_come(error) else ""
+                raise EventStoreError(f"cannot join {call_id}{waited}: {_why(error)}") from error
+        await asyncio.sleep(min(pause, left))
+        pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def _may_come(error: Exception) -> bool:
+    """Return True if a server that refused a call now may know it in a while."""
+    if isinstance(error, InvalidStatus):
+        status = error.response.status_code
+        return status >= HTTPStatus.BAD_REQUEST and status not in _FINAL
+    return isinstance(error, OSError | WebSocketException) and not isinstance(error, InvalidURI)
+
+
+async def _listen(connection: ClientConnection, session: AnySession) -> Ending:
+    """Record a connection until it is over, and close it where this is cancelled."""
+    try:
+        with suppress(ConnectionClosed):
+            async for message in connection:
+                session.record(SERVER, message)
+                while session.is_pressed():
+                    await asyncio.sleep(_REST)
+    finally:
+        await connection.close()
+    return ending(connection.protocol)
+
+
+async def _named(session: AnySession) -> None:
+    """Wait a while until what came is written, and the session has its id.
+
+    A recorder in another process tells the id of no session that is closed.
+    """
+    with suppress(EventStoreError, RuntimeError, TimeoutError):
+        await asyncio.wait_for(asyncio.wrap_future(session.committed()), _PATIENCE)
+
+
+async def _join_again(address: Address) -> ClientConnection | None:
+    """Join a call once more; None where it is over, or nobody answers."""
+    for pause in _PAUSES:
+        await asyncio.sleep(pause)
+        try:
+            return await _Join(address)
+        except InvalidStatus as refused:
+            if refused.response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
+                return None
+        except (OSError, WebSocketException):
+            continue
+    return None
+
+
+def _why(error: Exception) -> str:
+    """Why a call could not be joined, in the server's own words where it has any."""
+    if not isinstance(error, InvalidStatus):
+        return str(error) or type(error).__name__
+    answer = error.response
+    said = (answer.body or b"").decode(errors="replace")
+    with suppress(ValueError, RecursionError):
+        said = text(mapping(mapping(json.loads(said)).get("error")).get("message")) or said
+    phrase, said = f"{answer.status_code} {answer.reason_phrase}", said.strip()[:_SAID]
+    return f"{phrase}: {said}" if said else phrase
+
+
+class _Join(connect):
+    """Connects to where it was told to and nowhere else: a key is for one server."""
+
+    def __init__(self, address: Address) -> None:
+        secure = address.url.startswith("wss:")
+        super().__init__(
+            address.url,
+            additional_headers=address.headers,
+            compression=None,
+            max_size=MESSAGE_LIMIT,
+            close_timeout=_CLOSE_TIMEOUT,
+            ssl=(address.tls or True) if secure else None,
+        )
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """Follow no redirect."""
+        return exc

@@ -1,0 +1,171 @@
+"""OpenAI's webhooks: whether one is genuine and new, and what it says of an incoming call. Pure.
+
+They are signed as Standard Webhooks has it: `webhook-signature` holds `v1,` and the base64 of the
+HMAC-SHA256 over the id, the time and the body, joined by dots. Several signatures are separated by
+spaces. Called by `incoming_calls.py`.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from eventstore.errors import InvalidInputError
+from eventstore.realtime.masking.mask import mask_words
+from eventstore.realtime.values import METADATA_VALUE, loads, mapping, sequence
+
+#: Seconds that a webhook may be old, or ahead.
+TOLERANCE = 300
+#: Bytes that a webhook may have. OpenAI's have a few thousand.
+BODY_BYTES = 64 * 1024
+#: The names of a call's SIP headers that become metadata, unless they are asked for otherwise.
+FROM, TO = "from", "to"
+
+_INCOMING = "realtime.call.incoming"
+_PREFIX = "whsec_"
+_SHORTEST = 16
+_TIME = re.compile("[0-9]{1,12}")
+_ID = re.compile("[!-~]{1,256}")
+_CALL_ID = re.compile("[A-Za-z0-9_.:-]{1,128}")
+#: Signatures and SIP headers of one webhook that are looked at.
+_SIGNATURES, _HEADERS = 16, 256
+#: SIP's short names.
+_LONG_NAMES = {"f": FROM, "t": TO}
+#: Headers that hold the address of somebody: `"Alice" <sip:+1555@example.com>;tag=a`.
+_ADDRESSES = frozenset({FROM, TO})
+_NAME = re.compile(r'^\s*"(?:[^"\\]|\\.)*"')
+_ADDRESS = re.compile(r"<([^<>]*)>")
+_PASSWORD = re.compile(r"^(sips?:[^:@]*):[^@]*@", re.IGNORECASE)
+
+
+class BadWebhookError(Exception):
+    """A webhook that is refused; the message says why, in a few fixed words."""
+
+
+class IncomingCall(NamedTuple):
+    """A call that waits to be accepted.
+
+    Attributes:
+        call_id: `rtc_…`.
+        headers: of its SIP INVITE, in order: names in lower case, and values.
+    """
+
+    call_id: str
+    headers: tuple[tuple[str, str], ...]
+
+
+def parse_secret(text: str) -> bytes:
+    """Return the key of a webhook's secret, such as `whsec_…`.
+
+    Raises:
+        InvalidInputError: it is none. The secret is not told.
+    """
+    text = text.strip()
+    try:
+        encoded = text.removeprefix(_PREFIX)
+        key = b64decode(encoded, validate=True) if text.startswith(_PREFIX) else text.encode()
+    except ValueError:  # halves of characters, too
+        key = b""
+    if len(key) < _SHORTEST:
+        raise InvalidInputError(
+            "the webhook's secret is none: use the whsec_… that OpenAI showed when you made it"
+        )
+    return key
+
+
+def signature(key: bytes, webhook_id: str, timestamp: str, body: bytes) -> str:
+    """Return the signature of a webhook, as its header has it."""
+    signed = f"{webhook_id}.{timestamp}.".encode() + body
+    return f"v1,{b64encode(hmac.digest(key, signed, 'sha256')).decode()}"
+
+
+def check(key: bytes, headers: Mapping[str, str], body: bytes, now: float) -> str:
+    """See that a webhook is genuine and not old, and return its id.
+
+    Args:
+        key: of the secret.
+        headers: its names are in lower case, or case does not matter to it.
+        now: in seconds since 1970 UTC.
+
+    Raises:
+        BadWebhookError: it is not.
+    """
+    webhook_id, timestamp, given = (
+        headers.get(f"webhook-{name}", "") for name in ("id", "timestamp", "signature")
+    )
+    if not (given and _ID.fullmatch(webhook_id) and _TIME.fullmatch(timestamp)):
+        raise BadWebhookError("it has no signature with an id and a time")
+    expected = signature(key, webhook_id, timestamp, body).encode()
+    found = given.split(maxsplit=_SIGNATURES)[:_SIGNATURES]
+    # All are compared, each in constant time: how long it takes tells nothing.
+    matches = [hmac.compare_digest(expected, one.encode("utf-8", "replace")) for one in found]
+    if not any(matches):
+        raise BadWebhookError("its signature is not that of this secret")
+    if abs(now - int(timestamp)) > TOLERANCE:
+        raise BadWebhookError("its time is more than 5 minutes off")
+    return webhook_id
+
+
+def read_call(body: bytes) -> IncomingCall | None:
+    """Return the call that a webhook tells of; None where it tells of something else.
+
+    Raises:
+        BadWebhookError: it cannot be read.
+    """
+    try:
+        event = mapping(loads(body))
+    except (ValueError, RecursionError) as error:
+        raise BadWebhookError("its body is no JSON") from error
+    if event.get("type") != _INCOMING:
+        return None
+    data = mapping(event.get("data"))
+    call_id = data.get("call_id")
+    if not isinstance(call_id, str) or not _CALL_ID.fullmatch(call_id):
+        raise BadWebhookError("its call has no id")
+    told = (mapping(one) for one in sequence(data.get("sip_headers"))[:_HEADERS])
+    pairs = ((one.get("name"), one.get("value")) for one in told)
+    return IncomingCall(
+        call_id,
+        tuple(
+            (_LONG_NAMES.get(name.lower(), name.lower()), value)
+            for name, value in pairs
+            if isinstance(name, str) and isinstance(value, str)
+        ),
+    )
+
+
+def call_metadata(headers: Iterable[tuple[str, str]], wanted: Mapping[str, str]) -> dict[str, str]:
+    """Return the metadata of a call's SIP headers, within OpenAI's limits.
+
+    Args:
+        headers: names in lower case, and values, which the caller may have written.
+        wanted: the key of metadata for each header's name. Of a header that is there more than
+            once, the first counts.
+    """
+    found: dict[str, str] = {}
+    for name, value in headers:
+        key = wanted.get(name)
+        shown = _address(value) if name in _ADDRESSES else value
+        shown = _plain(shown)
+        if key is not None and key not in found and shown:
+            found[key] = shown
+    return found
+
+
+def _address(value: str) -> str:
+    """Return the address of a header without the name beside it and without its parameters."""
+    # A name in quotes may hold anything, an address among it.
+    value = _NAME.sub("", value[: 4 * METADATA_VALUE])
+    named = _ADDRESS.search(value)
+    address = named[1] if named else value
+    return _PASSWORD.sub(r"\1@", address.partition(";")[0].strip())
+
+
+def _plain(value: str) -> str:
+    """Return a text that is safe to keep and to show: no controls, no keys, and not long."""
+    value = value[: 4 * METADATA_VALUE]
+    plain = "".join(c if c.isprintable() else " " for c in value)
+    return mask_words(plain).strip()[:METADATA_VALUE]

@@ -1,0 +1,173 @@
+"""Files in which the messages of several connections stand among each other, or out of order.
+
+They are copied to a temporary file, which then gives connection after connection, each in the
+order of its times where the format has them in any order.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import BinaryIO, NamedTuple
+
+from eventstore.capture.files.formats.reading import Notes, Reading, is_broken, is_realtime_event
+from eventstore.errors import InvalidInputError
+from eventstore.realtime.frames import Frame
+from eventstore.realtime.recording_lines import BadLine, Place, envelope_line, parse_object
+from eventstore.realtime.recording_lines import frame_of as frame_of_line
+from eventstore.store.log.read_events import StoredEvent
+
+#: Messages that one such file may hold: some thirty bytes of memory each say where they are.
+MOST_MESSAGES = 5_000_000
+MOST_CONNECTIONS = 100_000
+_MOST_BAD = 10_000
+
+
+class Message(NamedTuple):
+    """One message of a file, or what a connection in it is called.
+
+    Attributes:
+        connection: which connection it belongs to.
+        number: where it stands in the file.
+        reading: what it holds; None where it only names the connection.
+        label: what the connection is called, for people.
+    """
+
+    connection: str
+    number: int
+    reading: Reading | BadLine | None
+    label: str = ""
+
+
+def _numbers() -> array[int]:
+    return array("q")
+
+
+@dataclass
+class _Connection:
+    """A connection, and of each of its messages the time, the number, and where its copy is."""
+
+    label: str = ""
+    times: array[int] = field(default_factory=_numbers)
+    numbers: array[int] = field(default_factory=_numbers)
+    offsets: array[int] = field(default_factory=_numbers)
+    bad: list[BadLine] = field(default_factory=list)
+    broken: int = 0
+    known: bool = False
+
+    def sort(self) -> None:
+        """Sort by time; where the newest stand first, messages of one time are turned round."""
+        count = len(self.times)
+        newest_first = count > 0 and self.times[0] > self.times[-1]
+        places = range(count - 1, -1, -1) if newest_first else range(count)
+        order = sorted(places, key=self.times.__getitem__)
+        self.numbers = array("q", (self.numbers[place] for place in order))
+        self.offsets = array("q", (self.offsets[place] for place in order))
+
+
+Numbered = tuple[int, Frame | BadLine, Place]
+
+
+class Connections:
+    """The connections of a file, told apart.
+
+    Args:
+        messages: all of the file's.
+        notes: takes what is noticed.
+        ordered: False to put the messages of each connection in the order of their times.
+
+    Raises:
+        InvalidInputError: there are too many messages, or no room for the copy.
+    """
+
+    def __init__(self, messages: Iterable[Message], notes: Notes, ordered: bool) -> None:
+        self._spool: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115
+        self._connections: dict[str, _Connection] = {}
+        try:
+            self._copy(messages, notes)
+        except BaseException as error:
+            self._spool.close()
+            if isinstance(error, OSError):
+                raise InvalidInputError(f"no room to sort it: {error.strerror or error}") from error
+            raise
+        if not ordered:
+            for connection in self._connections.values():
+                connection.sort()
+        if self.known:
+            self._leave_out(notes)
+
+    def _leave_out(self, notes: Notes) -> None:
+        """Leave out the connections of other protocols, beside one that is Realtime's."""
+        for key, one in list(self._connections.items()):
+            if not (one.known or one.bad):
+                del self._connections[key]
+                count = len(one.numbers)
+                notes.frames -= count
+                notes.broken -= one.broken
+                if count:
+                    told = f"{count:,} messages that are no Realtime events"
+                    notes.left_out.append(f"{one.label or 'a connection'} ({told})")
+
+    def _copy(self, messages: Iterable[Message], notes: Notes) -> None:
+        offset = bad = 0
+        for count, message in enumerate(messages, 1):
+            if count > MOST_MESSAGES or len(self._connections) > MOST_CONNECTIONS:
+                raise InvalidInputError(
+                    f"more than {MOST_MESSAGES:,} messages, or {MOST_CONNECTIONS:,} connections;"
+                    " split the file"
+                )
+            connection = self._connections.get(message.connection)
+            if connection is None:
+                connection = self._connections[message.connection] = _Connection()
+            connection.label = connection.label or message.label
+            reading = message.reading
+            if isinstance(reading, BadLine):
+                connection.bad.append(reading)
+                bad += 1
+                if bad > _MOST_BAD:
+                    raise InvalidInputError(f"more than {_MOST_BAD:,} messages cannot be read")
+            if not isinstance(reading, Reading):
+                continue
+            notes.add(reading)
+            if reading.frame is None:
+                continue
+            connection.broken += is_broken(reading.frame)
+            connection.known = connection.known or is_realtime_event(reading.frame)
+            before = connection.times[-1] if connection.times else 0
+            at = reading.frame.at
+            connection.times.append(before if at is None else at)
+            connection.numbers.append(message.number)
+            connection.offsets.append(offset)
+            offset += self._spool.write(_line(reading.frame))
+
+    @property
+    def known(self) -> bool:
+        """Whether one of them is a Realtime connection."""
+        return any(one.known for one in self._connections.values())
+
+    @property
+    def damaged(self) -> bool:
+        """Whether a message of one of them cannot be read."""
+        return any(one.bad for one in self._connections.values())
+
+    def read(self) -> Iterator[Numbered]:
+        """Yield the frames of connection after connection; each that is named begins at 1."""
+        for key, connection in self._connections.items():
+            for bad in connection.bad:
+                yield bad.number, bad, Place()
+            places = zip(connection.numbers, connection.offsets, strict=True)
+            for seq, (number, offset) in enumerate(places, 1):
+                self._spool.seek(offset)
+                line = self._spool.readline().strip()
+                frame, _ = frame_of_line(parse_object(line), line)
+                yield number, frame, Place(seq if key else None)
+
+    def close(self) -> None:
+        """Remove the copy."""
+        self._spool.close()
+
+
+def _line(frame: Frame) -> bytes:
+    return envelope_line(StoredEvent(1, frame.at, frame.direction, "", frame.text))

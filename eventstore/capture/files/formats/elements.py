@@ -1,0 +1,147 @@
+"""The JSON objects in a file: on lines, in an array, one behind the other, or in an object's list.
+
+Each comes as its number and its text, as `jsonl.lines` gives them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from io import BytesIO
+from typing import Any, BinaryIO
+
+from eventstore.capture.files.formats.members import MESSAGE_KEYS
+from eventstore.capture.files.json_cursor import BrokenJsonError, JsonCursor
+from eventstore.realtime.recording_lines import BadLine, array_elements, first_byte, lines
+
+Elements = Iterator[tuple[int, bytes | BadLine]]
+Layout = Callable[[BinaryIO], Elements]
+
+#: Members of a file that is one object which hold its messages.
+_LISTS = (
+    *("interactions", "recorded_interactions", "websocket_interactions", "websocket_messages"),
+    *("messages", "events", "frames", "runs", "logs", "log", "loggedEvents", "realtimeEvents"),
+    *("records", "entries"),
+)
+# An object with one of these is a message itself, whatever lists it holds.
+_OF_MESSAGES = frozenset({"type", "direction", "source", "run_type", "eventName", *MESSAGE_KEYS})
+
+
+def from_start(stream: BinaryIO) -> bytes:
+    """Go to the start of a file, behind any mark, and return its first byte that says something."""
+    stream.seek(0)
+    return first_byte(stream)
+
+
+def is_har(stream: BinaryIO) -> bool:
+    """Return True if a file is one object that begins as HAR files do."""
+    from_start(stream)
+    cursor = JsonCursor(stream)
+    try:
+        for name in cursor.members():
+            if (name, cursor.peek()) in (("log", "{"), ("_webSocketMessages", "[")):
+                return True
+            if name in _OF_MESSAGES or name in _LISTS:
+                return False
+            cursor.value()
+    except BrokenJsonError:
+        pass
+    return False
+
+
+def layout_of(stream: BinaryIO) -> Layout:
+    """Tell where the objects of a file stand; the file begins with `{` or `[`."""
+    if from_start(stream) == b"[":
+        return array_elements
+    if (name := _list_name(stream)) is not None:
+        return partial(_listed, name=name)
+    from_start(stream)
+    return lines if _first_line_is_whole(stream) or not _has_value(stream) else _values
+
+
+def _list_name(stream: BinaryIO) -> str | None:
+    """Return the name of the list that a file holds which is one object; None where it is not."""
+    from_start(stream)
+    cursor = JsonCursor(stream)
+    try:
+        for name in cursor.members():
+            if name in _LISTS and cursor.peek() == "[":
+                return name
+            if name in _OF_MESSAGES:
+                return None
+            cursor.value()
+    except BrokenJsonError:
+        pass
+    return None
+
+
+def _first_line_is_whole(stream: BinaryIO) -> bool:
+    for _, line in lines(stream):
+        if isinstance(line, BadLine):
+            return False
+        if line.strip():
+            cursor = JsonCursor(BytesIO(line))
+            try:
+                cursor.value()
+            except BrokenJsonError:
+                return False
+            return not cursor.peek()
+    return False
+
+
+def _has_value(stream: BinaryIO) -> bool:
+    from_start(stream)
+    try:
+        value, _ = JsonCursor(stream).value()
+    except BrokenJsonError:
+        return False
+    return isinstance(value, dict)
+
+
+def _values(stream: BinaryIO) -> Elements:
+    """Values one behind the other, each on as many lines as it likes."""
+    cursor, number = JsonCursor(stream), 0
+    while cursor.peek():
+        number += 1
+        try:
+            _, text = cursor.value()
+        except BrokenJsonError as error:
+            yield number, _broken(number, error)
+            return
+        yield number, text.encode("utf-8", "surrogateescape")
+        cursor.take(",")
+
+
+def beside_list(stream: BinaryIO) -> Iterator[tuple[str, Any]]:
+    """Yield what a file that is one object holds beside its list of messages, by its names."""
+    if first_byte(stream) != b"{" or _list_name(stream) is None:
+        return
+    from_start(stream)
+    cursor = JsonCursor(stream)
+    with suppress(BrokenJsonError):
+        for name in cursor.members():
+            if cursor.peek() != "[":
+                yield name, cursor.value()[0]
+                continue
+            for _ in cursor.items():
+                cursor.value()
+
+
+def _listed(stream: BinaryIO, name: str) -> Elements:
+    """The elements of one member of the file's object."""
+    cursor, number = JsonCursor(stream), 0
+    try:
+        for key in cursor.members():
+            if key != name or cursor.peek() != "[":
+                cursor.value()
+                continue
+            for number in cursor.items():
+                _, text = cursor.value()
+                yield number, text.encode("utf-8", "surrogateescape")
+    except BrokenJsonError as error:
+        yield number + 1, _broken(number + 1, error)
+
+
+def _broken(number: int, error: BrokenJsonError) -> BadLine:
+    return BadLine(number, f"{error}; what follows it cannot be read")

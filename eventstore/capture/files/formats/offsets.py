@@ -1,0 +1,253 @@
+"""Times of other tools that count from the start of a recording: `"at": 0.5`, `"offset_ms": 500`.
+
+Times of day without their date count from a midnight: `"8:26:41 PM"`.
+
+Their spacing is what pauses, latencies and the pace of a replay follow from. So it is kept, and
+put where the recording was: at the start that the file tells, else by the session's own expiry,
+else so that the last message came when the file was written. Only the first of these is known, and
+a warning says which it was. `recording.py` calls it; ADR 0032 has the reasons.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from decimal import Decimal
+from itertools import islice
+from typing import Any, BinaryIO, NamedTuple
+
+from eventstore.capture.files.formats.members import Offset, read_time
+from eventstore.capture.files.formats.reading import Reading
+from eventstore.capture.recording.connections import NAMING_TYPES
+from eventstore.realtime.frames import CLIENT, Frame, parse
+from eventstore.realtime.recording_lines import BadLine
+from eventstore.realtime.values import mapping
+from eventstore.times import RELATIVE_SECONDS, now, to_iso
+
+Readings = Iterator[tuple[int, Reading | BadLine]]
+
+_MILLISECOND, _SECOND = 1_000, 1_000_000
+_HOUR = 3600 * _SECOND
+# Times of day that are further apart, in seconds, are on two sides of a midnight.
+_HALF_A_DAY, _DAY = 12 * 3600, 24 * 3600
+_SAMPLE = 100
+# A call of Realtime ends within an hour; what takes longer as seconds counts milliseconds.
+_LONGEST_CALL_S = 7200
+# Frames of a call follow each other faster than this; what is slower as seconds is milliseconds.
+_LONGEST_MEAN_GAP_S, _SHORT_CALL_S = 10, 60
+_MOST_MEMBERS, _LONGEST_NAME = 50, 40
+_LONGEST_TIME, _MOST_TIME = 64, 10**20
+# The names of a recording's start, the surest first.
+_STARTS = tuple(
+    re.compile(rf"({names})(_?(at|on|time|date|timestamp))?(_?(ms|utc|iso))?", re.IGNORECASE)
+    for names in ("(recording_?)?(start(ed)?|began|begun)", "recorded", "opened", "created")
+)
+_PLAIN_STARTS = ("timestamp", "time", "date", "datetime")
+
+
+class Offsets(NamedTuple):
+    """Where the times of a file that count from its start are put.
+
+    Attributes:
+        zero: when the recording started, in microseconds since 1970.
+        unit: microseconds of one, where an offset's name does not say it.
+        first: what is taken off each offset: a clock may not have begun with the recording.
+        day: the first time of day, which others are within half a day of; None without such.
+        is_assumed: whether the file does not say when the recording started.
+        told: what is said of it to whoever imports the file.
+    """
+
+    zero: int
+    unit: int
+    first: int
+    day: Offset | None
+    is_assumed: bool
+    told: str
+
+    def placed(self, readings: Readings) -> Readings:
+        """Yield readings with the times that their offsets stand for."""
+        for number, reading in readings:
+            yield number, self._placed(reading) if isinstance(reading, Reading) else reading
+
+    def _placed(self, reading: Reading) -> Reading:
+        offset = reading.unread_time
+        if not isinstance(offset, Offset) or reading.frame is None:
+            return reading
+        zero = self.zero if reading.started_at is None else reading.started_at
+        at = zero + _microseconds(_near(offset, self.day), self.unit) - self.first
+        return reading._replace(
+            frame=reading.frame._replace(at=at), unread_time=None, is_offset=True
+        )
+
+
+def _near(offset: Offset, day: Offset | None) -> Offset:
+    """Return a time of day as it counts in a recording that may go on over a midnight."""
+    if day is None or not offset.is_of_day:
+        return offset
+    apart = offset.number - day.number
+    later = _DAY * ((apart < -_HALF_A_DAY) - (apart > _HALF_A_DAY))
+    return offset._replace(number=offset.number + later)
+
+
+def _microseconds(offset: Offset, unit: int) -> int:
+    return round(offset.number * (offset.unit or unit))
+
+
+class _Measured:
+    """What all offsets of a file say together, and what else it says of its start."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.least: Offset | None = None
+        self.most: Offset | None = None
+        self.is_whole = True
+        self.day: Offset | None = None
+        self.started_at: int | None = None
+        self.expires_at: int | None = None
+
+    def add(self, reading: Reading) -> None:
+        """Count a reading in."""
+        offset, frame = reading.unread_time, reading.frame
+        if self.started_at is None:
+            self.started_at = reading.started_at
+        if frame is None:
+            return
+        if self.expires_at is None:
+            self.expires_at = _expiry(frame)
+        if not isinstance(offset, Offset):
+            return
+        if self.day is None and offset.is_of_day:
+            self.day = offset
+        offset = _near(offset, self.day)
+        self.count += 1
+        self.is_whole = self.is_whole and not isinstance(offset.number, Decimal)
+        if self.least is None or offset.number < self.least.number:
+            self.least = offset
+        if self.most is None or offset.number > self.most.number:
+            self.most = offset
+
+    def unit(self) -> int:
+        """Return the microseconds of one: of a second, or of a millisecond.
+
+        Whole numbers are milliseconds, as clocks of browsers and of Node.js count; fractions are
+        seconds, unless no call could be as long, or as slow.
+        """
+        if self.least is None or self.most is None:
+            return _SECOND
+        span = self.most.number - self.least.number
+        is_slow = span > max(_SHORT_CALL_S, _LONGEST_MEAN_GAP_S * self.count)
+        too_long = span > _LONGEST_CALL_S
+        return _MILLISECOND if self.is_whole or is_slow or too_long else _SECOND
+
+
+def _expiry(frame: Frame) -> int | None:
+    """Return when a session ends at the latest, as the server says when it opens it."""
+    text = frame.text
+    if isinstance(text, bytes) or frame.direction == CLIENT or "expires_at" not in text:
+        return None
+    event = parse(text) or {}
+    if event.get("type") not in NAMING_TYPES:
+        return None
+    return read_time(mapping(event.get("session")).get("expires_at")).at
+
+
+def offsets_of(
+    read: Callable[[], Readings],
+    beside: Callable[[], Iterable[tuple[str, Any]]],
+    written_at: int,
+) -> Offsets | None:
+    """Measure the offsets of a file; None where its first entries have none.
+
+    Args:
+        read: reads what the entries of the file hold, from its start.
+        beside: reads what the file holds beside its list of entries.
+        written_at: when the file was written, or is imported.
+    """
+    if not any(
+        isinstance(reading, Reading) and isinstance(reading.unread_time, Offset)
+        for _, reading in islice(read(), _SAMPLE)
+    ):
+        return None
+    measured = _Measured()
+    for _, reading in read():
+        if isinstance(reading, Reading):
+            measured.add(reading)
+    started_at = _start_beside(beside())
+    return _anchored(
+        measured, measured.started_at if started_at is None else started_at, written_at
+    )
+
+
+def _start_beside(members: Iterable[tuple[str, Any]]) -> int | None:
+    """Return the start that a file tells beside its messages, holding one of its members at once.
+
+    Any of them may be as long as a line. Of an object its start is kept, and else what is short.
+    """
+    plain: dict[str, Any] = {}
+    within = None
+    for name, value in islice(members, _MOST_MEMBERS):
+        if isinstance(value, dict):
+            within = _start_among(value) if within is None else within
+        elif len(name) <= _LONGEST_NAME and _is_short(value):
+            plain[name] = value
+    found = _start_among(plain)
+    return within if found is None else found
+
+
+def _is_short(value: Any) -> bool:
+    if isinstance(value, str):
+        return len(value) <= _LONGEST_TIME
+    return isinstance(value, int | float) and 0 <= value < _MOST_TIME
+
+
+def _anchored(measured: _Measured, started_at: int | None, written_at: int) -> Offsets | None:
+    least, most, unit = measured.least, measured.most, measured.unit()
+    if least is None or most is None:
+        return None
+    first = _microseconds(least, unit)
+    if first <= _HOUR and measured.day is None:
+        first = 0
+    if started_at is not None:
+        zero, why = started_at, "which is when the file says that it started"
+    elif measured.expires_at is not None:
+        zero = measured.expires_at - _HOUR
+        why = "an assumed date: an hour before the session's expires_at"
+    else:
+        zero = written_at - _microseconds(most, unit) + first
+        why = "an assumed date: so the last message came when the file was written or imported"
+    names = {_MILLISECOND: "milliseconds", _SECOND: "seconds"}
+    count = f"count from the start of the recording, in {names[least.unit or unit]}"
+    what = count if measured.day is None else "are times of day without their date"
+    told = f"{what}; their spacing is kept, from {to_iso(zero)} on, {why}"
+    return Offsets(zero, unit, first, measured.day, started_at is None, told)
+
+
+def start_in(value: Mapping[str, Any]) -> int | None:
+    """Return the time at which a recording says that it started; None where it says none.
+
+    Args:
+        value: what is beside its messages; that may be within one object there, `metadata` say.
+    """
+    found = _start_among(value)
+    inner = (mapping(one) for one in islice(value.values(), _MOST_MEMBERS))
+    return next(filter(None, map(_start_among, inner)), None) if found is None else found
+
+
+def _start_among(value: Mapping[str, Any]) -> int | None:
+    names = [name for name in islice(value, _MOST_MEMBERS) if len(name) <= _LONGEST_NAME]
+    ordered = [name for start in _STARTS for name in names if start.fullmatch(name)]
+    ordered += [name for name in _PLAIN_STARTS if name in value]
+    times = (read_time(value[name]).at for name in ordered)
+    return next((at for at in times if at is not None), None)
+
+
+def written_at(stream: BinaryIO) -> int:
+    """Return when a file was written, and now for one that is no file, or says what cannot be."""
+    moment = now()
+    try:
+        at = os.fstat(stream.fileno()).st_mtime_ns // 1000
+    except (OSError, AttributeError, io.UnsupportedOperation):
+        return moment
+    return at if RELATIVE_SECONDS * _SECOND <= at <= moment else moment

@@ -1,0 +1,1 @@
+"""Readers of recordings that other tools wrote: a module for each format."""

@@ -1,0 +1,28 @@
+"""`{direction, eventName, eventData}`: the event log of OpenAI's realtime-agents demo."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eventstore.capture.files.formats.members import direction_word, first_time, message_of
+from eventstore.capture.files.formats.reading import Reading, ValueFormat
+from eventstore.realtime.catalogue import direction_of
+from eventstore.realtime.frames import Frame
+
+
+def looks_like(value: dict[str, Any]) -> bool:
+    """Return True if an object is an entry of the demo's log."""
+    return "eventName" in value and "eventData" in value
+
+
+def read(value: dict[str, Any], text: str | None) -> Reading:
+    """Read an entry. The demo logs steps of its own as well, which are no events of the wire."""
+    event = value.get("eventData")
+    if not isinstance(event, dict) or not isinstance(event.get("type"), str):
+        return Reading(None)
+    time = first_time(value)
+    direction = direction_word(value.get("direction")) or direction_of(event)
+    return Reading(Frame(direction, message_of(value, "eventData", text), time.at), time.unread)
+
+
+FORMAT = ValueFormat("agents-demo", "a log of OpenAI's realtime-agents demo", looks_like, read)

@@ -1,0 +1,116 @@
+"""HAR files of Chrome, Playwright and proxies: `_webSocketMessages` of each websocket in it.
+
+Firefox writes a websocket's address into its HAR files, and none of its messages.
+
+The request of a websocket may stand behind its messages, so connections are told apart first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+from urllib.parse import urlsplit
+
+from eventstore.capture.files.formats.connections import Message
+from eventstore.capture.files.formats.readers import har_message
+from eventstore.capture.files.formats.reading import Reading
+from eventstore.capture.files.json_cursor import BrokenJsonError, JsonCursor
+from eventstore.errors import InvalidInputError
+from eventstore.realtime.recording_lines import BadLine, first_byte
+from eventstore.realtime.values import mapping
+
+NAME = "har"
+WHAT = "a HAR file"
+NOTHING = (
+    "it is a HAR file without messages of a Realtime websocket: open the browser's network panel"
+    " before the call, and export with content; a call by WebRTC sends none of its events there"
+)
+_SILENT = (
+    "it is a HAR file that names a websocket ({address}), and has none of its messages: Firefox"
+    " never writes them; export the HAR from Chrome, or by mitmdump --set hardump=FILE.har, or"
+    " record calls with: eventstore record"
+)
+
+
+def messages(stream: BinaryIO) -> Iterator[Message]:
+    """Yield the messages of every websocket in the file, and what each one is called.
+
+    Raises:
+        InvalidInputError: there are websockets, and no message of any.
+    """
+    first_byte(stream)
+    walk = _Walk(JsonCursor(stream))
+    try:
+        yield from walk.object()
+    except BrokenJsonError as error:
+        number = walk.number + 1
+        yield Message("", number, BadLine(number, f"{error}; what follows it cannot be read"))
+        return
+    if walk.silent and not walk.number:
+        raise InvalidInputError(_SILENT.format(address=walk.silent))
+
+
+class _Walk:
+    """The way through a HAR: log, entries, and of each its messages and its address.
+
+    Attributes:
+        number: how many messages came so far.
+        silent: the address of the first websocket without a message; empty for none such.
+    """
+
+    def __init__(self, cursor: JsonCursor) -> None:
+        self.number, self._entry, self._cursor = 0, 0, cursor
+        self.silent = ""
+
+    def object(self, level: int = 0) -> Iterator[Message]:
+        """Yield the messages in the next object: the file (0), its log (1), an entry (2)."""
+        cursor, entry, before = self._cursor, str(self._entry), self.number
+        address, is_told = "", False
+        for name in cursor.members():
+            sign = cursor.peek()
+            if name == "log" and sign == "{" and level == 0:
+                yield from self.object(1)
+            elif name == "entries" and sign == "[" and level < 2:
+                yield from self._entries()
+            elif name == "_webSocketMessages" and sign == "[":
+                is_told = True
+                yield from self._messages(entry)
+            elif name == "request" and sign == "{":
+                address = _address(cursor.value()[0])
+            else:
+                cursor.value()
+        if level == 2 and self.number > before:
+            yield Message(entry, self.number, None, label=address)
+        elif address.startswith(("ws:", "wss:")) and not is_told:
+            self.silent = self.silent or address
+
+    def _entries(self) -> Iterator[Message]:
+        for _ in self._cursor.items():
+            self._entry += 1
+            if self._cursor.peek() == "{":
+                yield from self.object(2)
+            else:
+                self._cursor.value()
+
+    def _messages(self, entry: str) -> Iterator[Message]:
+        for _ in self._cursor.items():
+            value, _ = self._cursor.value()
+            self.number += 1
+            yield Message(entry, self.number, _read(value, self.number))
+
+
+def _read(value: Any, number: int) -> Reading | BadLine:
+    try:
+        return har_message.read(mapping(value))
+    except InvalidInputError as error:
+        return BadLine(number, str(error))
+
+
+def _address(request: Any) -> str:
+    """The address of a request without its query: that may hold keys."""
+    url = mapping(request).get("url")
+    try:
+        parts = urlsplit(url if isinstance(url, str) else "")
+        return f"{parts.scheme}://{parts.hostname}{parts.path}"[:200] if parts.hostname else ""
+    except ValueError:
+        return ""

@@ -1,0 +1,68 @@
+"""Entries of a file that are connections, each with a list of its messages.
+
+Cassettes of opencode's http-recorder and of Ruby's simple-websocket-vcr are like this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from eventstore.capture.files.formats.members import first_direction, message_key
+from eventstore.capture.files.formats.offsets import start_in
+from eventstore.realtime.recording_lines import BadLine
+
+_LISTS = ("events", "messages", "frames", "interactions")
+
+
+class Entry(NamedTuple):
+    """One entry of a file.
+
+    Attributes:
+        number: where it stands in the file.
+        value: the object that it is, or what is wrong with it.
+        text: the object's text, where the file has one for it alone.
+        begins: True for the first message of a connection, False for those behind it; None in
+            files whose connections are told apart by their events.
+        started_at: when its connection started, where that says so.
+    """
+
+    number: int
+    value: Any
+    text: str | None
+    begins: bool | None = None
+    started_at: int | None = None
+
+
+def messages_of(entries: Iterable[Entry]) -> Iterator[Entry]:
+    """Yield the entries of a file; those that are connections as the messages in them."""
+    for entry in entries:
+        inner = _list_of(entry.value)
+        if inner is None:
+            is_read = isinstance(entry.value, dict | BadLine)
+            yield entry if is_read else entry._replace(value=_no_object(entry.number))
+            continue
+        started_at = start_in(entry.value) if isinstance(entry.value, dict) else None
+        for place, value in enumerate(inner):
+            is_object = isinstance(value, dict)
+            told = value if is_object else _no_object(entry.number)
+            yield Entry(entry.number, told, None, place == 0, started_at)
+
+
+def _list_of(value: Any) -> list[Any] | None:
+    """Return the messages of an entry that is a connection, else None."""
+    if isinstance(value, list):
+        return value if _holds_messages(value) else None
+    if not isinstance(value, dict) or first_direction(value) is not None:
+        return None
+    return next((value[key] for key in _LISTS if _holds_messages(value.get(key))), None)
+
+
+def _holds_messages(value: Any) -> bool:
+    if not isinstance(value, list) or not value or not isinstance(value[0], dict):
+        return False
+    return first_direction(value[0]) is not None and message_key(value[0]) is not None
+
+
+def _no_object(number: int) -> BadLine:
+    return BadLine(number, "not a JSON object")

@@ -1,0 +1,165 @@
+"""What a reader makes of one entry of a file, and what there is to say of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from eventstore.capture.files.formats.members import Offset
+from eventstore.common.brief import brief
+from eventstore.realtime.catalogue import is_known
+from eventstore.realtime.frames import Frame, parse
+from eventstore.realtime.recording_lines import Place
+
+_MOST_NAMED = 10
+
+
+class Reading(NamedTuple):
+    """What one entry of a file holds.
+
+    Attributes:
+        frame: the message; None where the entry holds none.
+        unread_time: the entry's time where it has one that is not understood, else None; an
+            `Offset` where it counts from the start of the recording.
+        place: where the frame was stored, as exported lines say it.
+        repeats: how many more messages the entry stands for, which are not in the file.
+        connection: which of a file's connections it belongs to, in formats that mix them.
+        also: what else the entry holds, where it holds two messages.
+        started_at: when the recording, or this connection of it, started, as the file says.
+        is_offset: whether the frame's time comes of an offset: see offsets.py.
+    """
+
+    frame: Frame | None
+    unread_time: Any = None
+    place: Place = Place()
+    repeats: int = 0
+    connection: str = ""
+    also: Reading | None = None
+    started_at: int | None = None
+    is_offset: bool = False
+
+
+class ValueFormat(NamedTuple):
+    """A format in which each message is a JSON object.
+
+    Attributes:
+        name: what `--format` calls it.
+        what: what it is, for people.
+        looks_like: returns True if an object is one of the format's.
+        read: returns what an object holds; its text is None where the file is no JSON. It raises
+            InvalidInputError where the object is damaged.
+        mixes: True if the messages of several connections stand among each other, in any order.
+    """
+
+    name: str
+    what: str
+    looks_like: Callable[[dict[str, Any]], bool]
+    read: Callable[[dict[str, Any], str | None], Reading]
+    mixes: bool = False
+
+
+@dataclass
+class Notes:
+    """What was noticed while a file was read.
+
+    Attributes:
+        frames: how many frames it has.
+        known: whether one of them is an event of a type that is known.
+        unread_times: how many times were not understood.
+        offsets: how many times count from the start of the recording, and were placed.
+        offsets_told: how they were.
+        dates_assumed: whether their date is not the file's.
+        without_frame: how many entries hold no frame.
+        repeats: how many messages were counted by whoever wrote the file, and not written.
+        broken: how many frames are no JSON objects.
+        left_out: the other connections that were left out.
+        hints: what to do for more than the file has.
+    """
+
+    frames: int = 0
+    known: bool = False
+    unread_times: int = 0
+    offsets: int = 0
+    offsets_told: str = ""
+    dates_assumed: bool = False
+    without_frame: int = 0
+    repeats: int = 0
+    broken: int = 0
+    left_out: list[str] = field(default_factory=list)
+    hints: list[str] = field(default_factory=list)
+    _example: str = ""
+
+    def add_own(self, frame: Frame) -> None:
+        """Count a frame of our own format, which keeps what is no JSON as it is."""
+        self.frames += 1
+        self.known = self.known or is_known_event(frame)
+
+    def add(self, reading: Reading) -> None:
+        """Count an entry of another format."""
+        self.repeats += reading.repeats
+        if reading.frame is None:
+            self.without_frame += 1
+            return
+        self.add_own(reading.frame)
+        self.broken += is_broken(reading.frame)
+        self.offsets += reading.is_offset
+        unread = reading.unread_time
+        if unread is not None:
+            self.unread_times += 1
+            said = unread.value if isinstance(unread, Offset) else unread
+            self._example = self._example or brief(said)
+
+    def warnings(self) -> list[str]:
+        """Return what somebody who imports the file should know, a line each."""
+        told = []
+        if self.frames and not self.known:
+            told.append(
+                "no event has a known type: the file may be in a format that is not understood;"
+                " look at what was imported, or name its format with --format"
+            )
+        if self.offsets:
+            told.append(f"{self.offsets:,} of {self.frames:,} times {self.offsets_told}")
+        if self.unread_times:
+            told.append(
+                f"{self.unread_times:,} of {self.frames:,} times are not understood, such as"
+                f" {self._example}: a time needs its date, or to count from 1970; these frames"
+                " have none"
+            )
+        if self.broken:
+            told.append(
+                f"messages that are no JSON objects, as where a file is cut off: {self.broken:,};"
+                " they are kept as they are"
+            )
+        if self.without_frame:
+            told.append(f"entries that hold no message were left out: {self.without_frame:,}")
+        if self.repeats:
+            told.append(f"messages that the file counts and does not hold: {self.repeats:,}")
+        told += self.hints
+        told += [f"left out: {connection}" for connection in self.left_out[:_MOST_NAMED]]
+        if len(self.left_out) > _MOST_NAMED:
+            told.append(f"left out: {len(self.left_out) - _MOST_NAMED:,} more connections")
+        return told
+
+
+def is_known_event(frame: Frame) -> bool:
+    """Return True if a frame is an event of a type that is known."""
+    type_ = _type(frame)
+    return type_ is not None and is_known(type_)
+
+
+def is_broken(frame: Frame) -> bool:
+    """Return True if a frame is text, and no JSON object."""
+    return isinstance(frame.text, str) and parse(frame.text) is None
+
+
+def is_realtime_event(frame: Frame) -> bool:
+    """Return True if a frame shows that its connection is Realtime's: others send `ping`, too."""
+    type_ = _type(frame)
+    return type_ is not None and "." in type_ and is_known(type_)
+
+
+def _type(frame: Frame) -> str | None:
+    event = parse(frame.text) if isinstance(frame.text, str) else None
+    type_ = event.get("type") if event is not None else None
+    return type_ if isinstance(type_, str) else None

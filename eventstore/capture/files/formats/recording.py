@@ -1,0 +1,284 @@
+"""Open a recording in whichever format it is, told by what is in it, and read it twice."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from io import BytesIO
+from itertools import islice
+from typing import Any, BinaryIO, NamedTuple
+
+from eventstore.capture.files.formats import yaml_values
+from eventstore.capture.files.formats.connections import Connections, Message, Numbered
+from eventstore.capture.files.formats.elements import (
+    Layout,
+    beside_list,
+    from_start,
+    is_har,
+    layout_of,
+)
+from eventstore.capture.files.formats.offsets import offsets_of, start_in, written_at
+from eventstore.capture.files.formats.readers import csv_rows, har, mitmproxy, own, wscat
+from eventstore.capture.files.formats.readers.nested import Entry, messages_of
+from eventstore.capture.files.formats.reading import Notes, Reading, ValueFormat
+from eventstore.capture.files.formats.registry import FORMATS, format_of, value_format
+from eventstore.capture.files.formats.unreadable import (
+    refuse_objects,
+    refuse_other_kinds,
+    refuse_text,
+)
+from eventstore.capture.files.json_cursor import BrokenJsonError, JsonCursor
+from eventstore.capture.files.unpacking import unpacked
+from eventstore.common.brief import brief
+from eventstore.errors import InvalidInputError
+from eventstore.realtime.recording_lines import (
+    BOM,
+    BadLine,
+    Place,
+    array_elements,
+    lines,
+    parse_object,
+    read_numbered,
+)
+
+_HEAD = 1 << 20
+_SAMPLE = 100
+# A log's time in brackets, as no array of JSON begins: `[06:20:05.342]`, `[2026-05-28T20:26:40Z]`,
+# `[0.500] <`.
+_TIME_IN_BRACKETS = re.compile(rb"\[(\d{1,4}[-:/]\d|[\d.]{1,20}\][ \t]{1,8}\S)")
+
+_Entries = Iterator[Entry]
+
+
+class Recording(NamedTuple):
+    """A recording that is open.
+
+    Attributes:
+        format: the name of its format.
+        unit: what its numbers count.
+        notes: takes what is noticed while it is read.
+        read: gives its frames, or what is wrong with an entry, as often as it is called.
+        close: lets go of it.
+    """
+
+    format: str
+    unit: str
+    notes: Notes
+    read: Callable[[], Iterator[Numbered]]
+    close: Callable[[], None] = lambda: None
+
+
+@contextmanager
+def open_recording(stream: BinaryIO, name: str | None = None) -> Iterator[Recording]:
+    """Open a recording.
+
+    Args:
+        stream: a file that can go back to its start; gzip and zstd are unpacked.
+        name: its format, one of `FORMATS`; None to tell it by what is in the file.
+
+    Raises:
+        InvalidInputError: no such format, or the file is another kind of file.
+    """
+    if name is not None and name not in FORMATS:
+        raise InvalidInputError(f"no format {brief(name)}: use one of {', '.join(FORMATS)}")
+    recording = _opened(unpacked(stream), name, written_at(stream))
+    try:
+        yield recording
+    finally:
+        recording.close()
+
+
+def _opened(stream: BinaryIO, name: str | None, at: int) -> Recording:
+    stream.seek(0)
+    head = stream.read(_HEAD)
+    stream.seek(0)
+    refuse_other_kinds(head)
+    sign = _sign(head.removeprefix(BOM).lstrip())
+    text = head.removeprefix(BOM).decode("utf-8", "replace")
+    if name is None and sign == b"{" and is_har(stream):
+        name = har.NAME
+    if name is None and sign not in (b"{", b"[", b""):
+        name = _text_format(text)
+    if name == har.NAME:
+        return _of_connections(name, "message", _from_start(har.messages, stream), har.NOTHING)
+    if name == mitmproxy.NAME:
+        messages = _from_start(mitmproxy.messages, stream)
+        recording = _of_connections(name, "line", messages, mitmproxy.NOTHING)
+        recording.notes.hints.append(mitmproxy.HINT)
+        return recording
+    if name in (csv_rows.NAME, wscat.NAME):
+        read = csv_rows.read if name == csv_rows.NAME else wscat.read
+        unit = "row" if name == csv_rows.NAME else "line"
+        return _of_readings(name, unit, partial(_from_start, read, stream), lambda: (), at)
+    return _of_values(stream, name, sign, text, at)
+
+
+def _sign(head: bytes) -> bytes:
+    """Return the first byte that says something, as far as it tells JSON: `{` or `[`."""
+    return b"text" if _TIME_IN_BRACKETS.match(head) else head[:1]
+
+
+def _text_format(text: str) -> str | None:
+    """Return the format of a text that is no JSON; None where it is none of these."""
+    if mitmproxy.looks_like(text):
+        return mitmproxy.NAME
+    if wscat.looks_like(text):
+        return wscat.NAME
+    if csv_rows.looks_like(text):
+        return csv_rows.NAME
+    return mitmproxy.NAME if mitmproxy.says_so(text) else None
+
+
+def _from_start(read: Callable[[BinaryIO], Iterator[Any]], stream: BinaryIO) -> Iterator[Any]:
+    stream.seek(0)
+    yield from read(stream)
+
+
+def _of_values(stream: BinaryIO, name: str | None, sign: bytes, text: str, at: int) -> Recording:
+    """Open a file of objects, written at some time: JSON in one of its layouts, or YAML."""
+    notes = Notes()
+    is_yaml = sign not in (b"{", b"[", b"") and yaml_values.looks_like(text)
+    if sign not in (b"{", b"[", b"") and not is_yaml:
+        refuse_text(text)
+    layout = layout_of(stream) if sign in (b"{", b"[") else lines
+    entries = partial(_entries, stream, None if is_yaml else layout)
+    refuse_objects(_sample(entries()))
+    one = value_format(name) if name is not None else format_of(_sample(entries()))
+    if one is own.FORMAT and not is_yaml and layout in (lines, array_elements):
+        return Recording(one.name, "line", notes, lambda: _own(stream, notes))
+    unit = "line" if layout is lines and not is_yaml else "entry"
+    if one.mixes:
+        return _of_connections(one.name, unit, _messages(entries(), one), None, ordered=False)
+    beside = partial(_from_start, yaml_values.beside_lists if is_yaml else beside_list, stream)
+    return _of_readings(one.name, unit, lambda: _readings(entries(), one), beside, at)
+
+
+def _of_readings(
+    name: str,
+    unit: str,
+    read: Callable[[], Iterator[tuple[int, Reading | BadLine]]],
+    beside: Callable[[], Iterable[tuple[str, Any]]],
+    at: int,
+) -> Recording:
+    """Open a file whose messages stand in their order; offsets among their times are placed.
+
+    Args:
+        name: its format.
+        unit: what its numbers count.
+        read: reads its entries.
+        beside: reads what it holds beside them.
+        at: when it was written.
+    """
+    notes = Notes()
+    offsets = offsets_of(read, beside, at)
+    if offsets is None:
+        return Recording(name, unit, notes, lambda: _noted(read(), notes))
+    notes.offsets_told, notes.dates_assumed = offsets.told, offsets.is_assumed
+    return Recording(name, unit, notes, lambda: _noted(offsets.placed(read()), notes))
+
+
+def _entries(stream: BinaryIO, layout: Layout | None) -> _Entries:
+    """Yield the entries of a file of objects, from its start; of YAML where it has no layout."""
+    return messages_of(_yaml_entries(stream) if layout is None else _json_entries(layout, stream))
+
+
+def _json_entries(layout: Layout, stream: BinaryIO) -> _Entries:
+    from_start(stream)
+    for number, line in layout(stream):
+        if isinstance(line, BadLine):
+            yield Entry(number, line, None)
+        elif text := line.strip():
+            try:
+                yield Entry(number, *_parsed(text))
+            except InvalidInputError as error:
+                yield Entry(number, BadLine(number, str(error)), None)
+
+
+def _parsed(text: bytes) -> tuple[Any, str | None]:
+    if text.startswith(b"["):
+        with suppress(BrokenJsonError):
+            return JsonCursor(BytesIO(text)).value()[0], None
+    return parse_object(text), text.decode("utf-8", "surrogateescape")
+
+
+def _yaml_entries(stream: BinaryIO) -> _Entries:
+    for number, value in _from_start(yaml_values.values, stream):
+        yield Entry(number, value, None)
+
+
+def _sample(entries: _Entries) -> Iterator[dict[str, Any]]:
+    """Yield the first objects of a file, as many as fit in what its beginning is."""
+    seen = 0
+    for entry in islice(entries, _SAMPLE):
+        if isinstance(entry.value, dict):
+            yield entry.value
+        seen += len(entry.text or "")
+        if seen > _HEAD:
+            return
+
+
+def _readings(entries: _Entries, one: ValueFormat) -> Iterator[tuple[int, Reading | BadLine]]:
+    """Read the objects of a file in its format; what is our own among them is read as that."""
+    seq = 0
+    for number, value, text, begins, started_at in entries:
+        if isinstance(value, BadLine):
+            yield number, value
+            continue
+        is_own = not one.looks_like(value) and own.looks_like(value)
+        try:
+            reading = (own.FORMAT if is_own else one).read(value, text)
+        except InvalidInputError as error:
+            yield number, BadLine(number, str(error))
+            continue
+        if reading.frame is None and started_at is None:
+            started_at = start_in(value)  # a header, say
+        reading = reading._replace(started_at=started_at)
+        if begins is not None:
+            seq = (0 if begins else seq) + (reading.frame is not None)
+            reading = reading._replace(place=Place(seq))
+        yield number, reading
+        if reading.also is not None:
+            yield number, reading.also
+
+
+def _noted(readings: Iterable[tuple[int, Reading | BadLine]], notes: Notes) -> Iterator[Numbered]:
+    for number, reading in readings:
+        if isinstance(reading, BadLine):
+            yield number, reading, Place()
+            continue
+        notes.add(reading)
+        if reading.frame is not None:
+            yield number, reading.frame, reading.place
+
+
+def _own(stream: BinaryIO, notes: Notes) -> Iterator[Numbered]:
+    stream.seek(0)
+    for number, frame, place in read_numbered(stream):
+        if not isinstance(frame, BadLine):
+            notes.add_own(frame)
+        yield number, frame, place
+
+
+def _messages(entries: _Entries, one: ValueFormat) -> Iterator[Message]:
+    for number, reading in _readings(entries, one):
+        connection = reading.connection if isinstance(reading, Reading) else ""
+        label = f"trace {connection}" if connection else ""
+        yield Message(connection, number, reading, label)
+
+
+def _of_connections(
+    name: str, unit: str, messages: Iterator[Message], nothing: str | None, ordered: bool = True
+) -> Recording:
+    """Open a file in which several connections are mixed.
+
+    Raises:
+        InvalidInputError: none of them is a Realtime connection, where `nothing` says so.
+    """
+    notes = Notes()
+    connections = Connections(messages, notes, ordered)
+    if nothing is not None and not connections.known and not connections.damaged:
+        connections.close()
+        raise InvalidInputError(nothing)
+    return Recording(name, unit, notes, connections.read, connections.close)

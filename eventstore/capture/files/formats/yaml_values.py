@@ -1,0 +1,212 @@
+"""The objects in a YAML file, one at a time: those of a list, or of a list in its one mapping.
+
+Nothing but plain data is made of it. An alias counts as much as what it stands for: a few of them,
+one within another, could stand for more than any memory holds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from io import BytesIO
+from itertools import islice
+from typing import Any, BinaryIO, NamedTuple
+
+from eventstore.errors import InvalidInputError
+from eventstore.realtime.recording_lines import MAX_LINE, TOO_LONG, BadLine, first_byte
+
+#: Values that one object may have, those of its aliases included.
+MOST_VALUES = 1_000_000
+_NAMED_VALUES = 100_000  # anchors of a file
+_DEEPEST = 200  # levels: of a frame that is nested deeper, nothing is made
+# What PyYAML raises at a scalar whose tag is not for it: `!!bool maybe`, `!!int ""`.
+_NO_SCALAR = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+
+# As cassettes begin: what is wrong with such a file is told as what is wrong with its YAML.
+_LIKELY = re.compile(r"---|%YAML|- |version:|interactions:")
+_FIRST_LINE = re.compile(r"(---|%YAML)\b.*|- ?[\w\"'{-].*|[\w\"' -]{1,60}:( .*)?", re.DOTALL)
+
+
+def looks_like(head: str) -> bool:
+    """Return True if a text begins as a YAML file does that has objects to read."""
+    plain = (line for line in head.splitlines() if line.strip() and not line.startswith("#"))
+    first = next(plain, "").rstrip()
+    if _FIRST_LINE.fullmatch(first) is None:
+        return False
+    _, value = next(values(BytesIO(head.encode("utf-8", "replace"))), (0, None))
+    return isinstance(value, dict) or (value is not None and _LIKELY.match(first) is not None)
+
+
+def values(stream: BinaryIO) -> Iterator[tuple[int, Any | BadLine]]:
+    """Yield the objects by their numbers."""
+    import yaml  # few files are YAML
+
+    first_byte(stream)
+    number = 0
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    bounded = _Bounded(stream)
+    try:
+        events = yaml.parse(bounded, Loader=loader)
+        for value in _Builder(yaml, events).objects():
+            number += 1
+            bounded.left = MAX_LINE
+            yield number, value
+    except (yaml.YAMLError, InvalidInputError, *_NO_SCALAR) as error:
+        told = " ".join(str(error).split())[:200] or "a value that its tag is not for"
+        yield number + 1, BadLine(number + 1, f"no YAML ({told}); what follows it cannot be read")
+
+
+def beside_lists(stream: BinaryIO) -> Iterator[tuple[str, Any]]:
+    """Yield what a YAML file that is one mapping holds beside its lists, by its names."""
+    import yaml
+
+    first_byte(stream)
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    bounded = _Bounded(stream)
+    with suppress(yaml.YAMLError, InvalidInputError, *_NO_SCALAR):
+        for member in _Builder(yaml, yaml.parse(bounded, Loader=loader)).beside_lists():
+            bounded.left = MAX_LINE
+            if member is not None:
+                yield member
+
+
+class _Bounded:
+    """A stream of which no more is read for one object than a line may be long.
+
+    Attributes:
+        left: bytes that may still be read for it.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.left = MAX_LINE
+        self._stream = stream
+
+    def read(self, size: int) -> bytes:
+        """Read on."""
+        piece = self._stream.read(size)
+        self.left -= len(piece)
+        if self.left < 0:
+            raise InvalidInputError(TOO_LONG)
+        return piece
+
+
+class _Built(NamedTuple):
+    value: Any
+    size: int
+
+
+class _Builder:
+    """Makes values of the events of a YAML file.
+
+    Args:
+        yaml: the module.
+        events: what it reads, in order.
+    """
+
+    def __init__(self, yaml: Any, events: Iterator[Any]) -> None:
+        self._yaml, self._events = yaml, events
+        self._scalars = yaml.SafeLoader("")
+        self._named: dict[str, _Built] = {}
+
+    def objects(self) -> Iterator[Any]:
+        """Yield what the lists in the file hold: the file's own, or those in its mapping."""
+        yaml = self._yaml
+        for event in self._events:
+            if isinstance(event, yaml.SequenceStartEvent):
+                yield from self._elements()
+            elif isinstance(event, yaml.MappingStartEvent):
+                yield from self._lists()
+
+    def beside_lists(self) -> Iterator[tuple[str, Any] | None]:
+        """Yield the members of the file's mapping; None for each element of a list among them."""
+        yaml = self._yaml
+        if not any(isinstance(event, yaml.MappingStartEvent) for event in islice(self._events, 3)):
+            return
+        for event in self._events:
+            if isinstance(event, yaml.MappingEndEvent):
+                return
+            name = str(self._build(event).value)[:100]
+            event = next(self._events)
+            if isinstance(event, yaml.SequenceStartEvent):
+                yield from (None for _ in self._elements())
+            else:
+                yield name, self._build(event).value
+
+    def _elements(self) -> Iterator[Any]:
+        for event in self._events:
+            if isinstance(event, self._yaml.SequenceEndEvent):
+                return
+            yield self._build(event).value
+
+    def _lists(self) -> Iterator[Any]:
+        yaml = self._yaml
+        for event in self._events:
+            if isinstance(event, yaml.MappingEndEvent):
+                return
+            self._build(event)  # the name
+            event = next(self._events)
+            if isinstance(event, yaml.SequenceStartEvent):
+                yield from self._elements()
+            else:
+                self._build(event)
+
+    def _build(self, event: Any, depth: int = 0) -> _Built:
+        """Make the value that begins with an event."""
+        yaml = self._yaml
+        if isinstance(event, yaml.AliasEvent):
+            built = self._named.get(event.anchor)
+            if built is None:
+                raise InvalidInputError(f"an alias of nothing: {event.anchor[:40]}")
+            return built
+        if depth > _DEEPEST:
+            raise InvalidInputError(f"nested in more than {_DEEPEST} levels")
+        if isinstance(event, yaml.ScalarEvent):
+            built = _Built(self._scalar(event), 1 + len(event.value) // 100)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            built = self._sequence(depth)
+        else:
+            built = self._mapping(depth)
+        if event.anchor is not None and len(self._named) < _NAMED_VALUES:
+            self._named[event.anchor] = built
+        return built
+
+    def _sequence(self, depth: int) -> _Built:
+        made, size = [], 1
+        for event in self._events:
+            if isinstance(event, self._yaml.SequenceEndEvent):
+                break
+            value, more = self._build(event, depth + 1)
+            size = _grown(size, more)
+            made.append(value)
+        return _Built(made, size)
+
+    def _mapping(self, depth: int) -> _Built:
+        made: dict[str, Any] = {}
+        size = 1
+        for event in self._events:
+            if isinstance(event, self._yaml.MappingEndEvent):
+                break
+            key = self._build(event, depth + 1).value
+            value, more = self._build(next(self._events), depth + 1)
+            size = _grown(size, more)
+            made[key if isinstance(key, str) else str(key)[:100]] = value
+        return _Built(made, size)
+
+    def _scalar(self, event: Any) -> Any:
+        """Return a scalar; a date stays its text, as it would be in JSON."""
+        node_type = self._yaml.ScalarNode
+        tag = event.tag
+        if tag is None or tag == "!":
+            tag = self._scalars.resolve(node_type, event.value, event.implicit)
+        if tag.endswith((":str", ":timestamp", ":value", ":merge")):
+            return event.value
+        value = self._scalars.construct_object(node_type(tag, event.value), deep=True)
+        self._scalars.constructed_objects.clear()  # it keeps all that it has made
+        return value
+
+
+def _grown(size: int, more: int) -> int:
+    if size + more > MOST_VALUES:
+        raise InvalidInputError(f"more than {MOST_VALUES:,} values in one object")
+    return size + more

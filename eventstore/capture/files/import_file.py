@@ -1,0 +1,386 @@
+"""Import recordings: one session a connection, each whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from itertools import chain, filterfalse, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+from eventstore.capture.files.formats.recording import Recording, open_recording
+from eventstore.capture.files.import_survey import Part, survey
+from eventstore.capture.files.redaction import Redaction
+from eventstore.capture.recording.notes import SAMPLE_RATES, sample_rates
+from eventstore.capture.recording.same_call import note_same_calls
+from eventstore.errors import (
+    ErasedError,
+    EventStoreError,
+    Failure,
+    InvalidInputError,
+    SomeFailedError,
+)
+from eventstore.realtime.audio import HIGHEST_RATE, LOWEST_RATE, UNTOLD, Rates, told_rate
+from eventstore.realtime.frames import STORE, Frame
+from eventstore.realtime.recording_lines import BOM, MAX_LINE, TOO_LONG, BadLine
+from eventstore.store.database.outages import attempt
+from eventstore.store.database.transaction import read
+from eventstore.store.filters.metadata import check_metadata
+from eventstore.store.log.read_events import StoredEvent
+from eventstore.store.log.session_facts import (
+    check_session_id,
+    count_responses,
+    find_head,
+    metadata_frame,
+)
+from eventstore.store.queries.recordings_of_call import response_ids
+
+if TYPE_CHECKING:
+    from eventstore.event_store import EventStore
+
+Progress = Callable[[int], None]
+
+_PIECE = 1 << 20
+
+
+class Imported(NamedTuple):
+    """What an import did for one session.
+
+    Attributes:
+        session_id: the session.
+        events: its events in the log.
+        responses: its responses.
+        added: how many events this import added; 0 where the session was there already.
+        skipped_lines: lines that could not be read and were left out.
+        redacted: secrets that were taken out of its frames.
+        format: the format that the file was read in.
+        warnings: what was noticed in the file, a line each: times that are not understood, say.
+        same_call: another session that is a recording of the same call, and counts its usage.
+    """
+
+    session_id: str
+    events: int
+    responses: int
+    added: int
+    skipped_lines: int = 0
+    redacted: int = 0
+    format: str = "jsonl"
+    warnings: tuple[str, ...] = ()
+    same_call: str | None = None
+
+
+class AnotherSessionError(InvalidInputError):
+    """A session is stored under the id of another one, whose frames differ."""
+
+
+def import_file(
+    store: EventStore,
+    path: str | Path | BinaryIO,
+    session_id: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+    keep_going: bool = False,
+    progress: Progress | None = None,
+    redact: bool = False,
+    failures: list[Failure] | None = None,
+    format: str | None = None,
+    rates: Rates = UNTOLD,
+) -> list[Imported]:
+    """Import a recording, read twice: first whether it is sound, then into the log.
+
+    Of several connections, one that cannot be stored stops no other.
+
+    Args:
+        path: a file in one of the formats of import_formats/registry.py, or a binary stream of one.
+        session_id: the id to store it under, where the file holds one connection.
+        metadata: pairs to set on each of its sessions.
+        keep_going: leave out lines that cannot be read.
+        progress: called with the bytes of the file read so far in the second reading.
+        redact: take secrets out of frames before they are written.
+        failures: takes those of several connections that cannot be stored; None to raise them.
+        format: the name of its format; None to tell it by what is in the file.
+        rates: samples a second of its PCM, where its server does not say them, or wrongly.
+
+    Returns:
+        One entry for each connection in the file that is stored.
+
+    Raises:
+        InvalidInputError: a line that cannot be read (named; nothing is imported), no events,
+            a session id for several connections, or another session under the same id.
+        ErasedError: the session was erased.
+        SomeFailedError: at the end, where several connections could not be stored.
+        DatabaseUnavailableError: the database failed; sessions are whole or not there.
+    """
+    if session_id is not None:
+        check_session_id(session_id)
+    wish = _Wish(session_id, metadata or {}, keep_going, redact, progress, format, rates)
+    bring_in = partial(_import, store, wish=wish, failures=failures)
+    if not isinstance(path, str | Path):
+        with _spooled(path, "standard input") as spool:
+            return bring_in(spool)
+    try:
+        with Path(path).open("rb") as stream:
+            kind = os.fstat(stream.fileno()).st_mode
+            if stat.S_ISREG(kind):
+                return bring_in(stream)
+            if not stat.S_ISFIFO(kind):
+                raise InvalidInputError(f"{path} is no file of a recording, but a device")
+            with _spooled(stream, str(path)) as spool:
+                return bring_in(spool)
+    except OSError as error:
+        raise InvalidInputError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def _spooled(stream: BinaryIO, name: str) -> Iterator[BinaryIO]:
+    """A copy of a stream that can be read twice; one that is one line without end is refused.
+
+    Raises:
+        InvalidInputError: its first line is too long, or there is no room for the copy.
+    """
+    with tempfile.TemporaryFile() as spool:
+        has_lines = False
+        try:
+            while piece := stream.read(_PIECE):
+                # An array may be one line, of many elements.
+                is_array = not spool.tell() and piece.removeprefix(BOM).lstrip()[:1] == b"["
+                has_lines = has_lines or is_array or b"\n" in piece
+                spool.write(piece)
+                if not has_lines and spool.tell() > MAX_LINE:
+                    raise InvalidInputError(f"line 1: {TOO_LONG}; nothing was imported")
+        except OSError as error:
+            raise InvalidInputError(f"cannot read {name}: {error.strerror or error}") from error
+        yield spool
+
+
+class _Wish(NamedTuple):
+    """How a recording is to be imported: see `import_file`."""
+
+    session_id: str | None
+    metadata: Mapping[str, str]
+    keep_going: bool
+    redact: bool
+    progress: Progress | None
+    format: str | None
+    rates: Rates
+
+
+def _import(
+    store: EventStore, stream: BinaryIO, wish: _Wish, failures: list[Failure] | None
+) -> list[Imported]:
+    with open_recording(stream, wish.format) as recording:
+        return _import_recording(store, stream, recording, wish, failures)
+
+
+def _import_recording(
+    store: EventStore,
+    stream: BinaryIO,
+    recording: Recording,
+    wish: _Wish,
+    failures: list[Failure] | None,
+) -> list[Imported]:
+    parts, skipped = survey(recording, wish.keep_going, Redaction(wish.redact))
+    warnings = tuple(recording.notes.warnings())
+    if not parts:
+        raise InvalidInputError("no events in it")
+    if wish.session_id is not None and len(parts) > 1:
+        raise InvalidInputError(
+            f"it holds {len(parts)} connections; leave out --session-id, or split the file"
+        )
+    for part in parts:
+        check_metadata({**part.metadata, **wish.metadata})
+    frames, redaction = _frames(recording, wish.redact)
+    results: list[Imported] = []
+    failed: list[Failure] = []
+    others: list[Part] = []
+
+    def bring_in(part: Part, target: str, passing: Iterator[Frame], redaction: Redaction) -> None:
+        bringing = partial(_import_part, store, target, part, passing, wish, skipped, redaction)
+        done = attempt(f"session {target}", bringing)
+        if isinstance(done, AnotherSessionError) and _is_same_call(store, target, part, wish):
+            others.append(part)
+        elif isinstance(done, EventStoreError):
+            failed.append(Failure(target, done))
+        else:
+            results.append(done._replace(format=recording.format, warnings=warnings))
+
+    for part in parts:
+        passing = _take(frames, part.last - part.first + 1, stream, wish.progress)
+        bring_in(part, wish.session_id or part.session_id, passing, redaction)
+        for _ in passing:
+            pass  # what was not read of one that failed stands before the next
+    for part in tuple(others):
+        # Another connection of a call that is stored: it gets an id of its own, and is read again.
+        frames, redaction = _frames(recording, wish.redact)
+        bring_in(part, part.made_id, islice(frames, part.first - 1, part.last), redaction)
+    if failures is not None and len(parts) > 1:
+        failures += failed
+    elif failed:
+        raise failed[0].error if len(failed) == 1 else SomeFailedError(failed)
+    return results
+
+
+def _frames(recording: Recording, redact: bool) -> tuple[Iterator[Frame], Redaction]:
+    """The frames of a recording that can be read, and what takes secrets out of them."""
+    redaction = Redaction(redact)
+    read = (frame for _, frame, _ in recording.read() if not isinstance(frame, BadLine))
+    return map(redaction.take_out, read), redaction
+
+
+def _is_same_call(store: EventStore, session_id: str, part: Part, wish: _Wish) -> bool:
+    """Return True if a session that is stored is another connection of the same call.
+
+    The server gave it the same id, and a response that both have.
+    """
+    if wish.session_id is not None or session_id == part.made_id:
+        return False
+    with read(store.engine) as tx:
+        return not part.responses.isdisjoint(response_ids(tx, session_id))
+
+
+def _take(
+    frames: Iterator[Frame], count: int, stream: BinaryIO, progress: Progress | None
+) -> Iterator[Frame]:
+    for taken in range(count):
+        frame = next(frames, None)
+        if frame is None:
+            raise InvalidInputError("the file changed while it was read; import it again")
+        if progress is not None and taken % 256 == 0:
+            progress(stream.tell())
+        yield frame
+
+
+def _import_part(
+    store: EventStore,
+    session_id: str,
+    part: Part,
+    frames: Iterator[Frame],
+    wish: _Wish,
+    skipped: int,
+    redaction: Redaction,
+) -> Imported:
+    _check_id(session_id)
+    metadata, before = wish.metadata, redaction.secrets
+    added = 0
+    if _is_stored(store, session_id):
+        _check_rates(store, session_id, wish.rates)
+        _compare(store, session_id, frames)
+        if any(store.metadata(session_id).get(key) != metadata[key] for key in metadata):
+            store.set_metadata(session_id, metadata)
+            added = 1
+    else:
+        # Without a time, so that of two imports at once the second finds its own frames there.
+        noted = [metadata_frame(metadata, None)] if metadata else []
+        told = chain(redaction.with_note(_with_rates(frames, wish.rates)), noted)
+        done = store.append(session_id, told, expected_seq=0, close=True)
+        added = 0 if done.repeated else done.last_seq
+    # What a store exported is the same session here, event for event.
+    same_call = None
+    if not part.is_exported:
+        same_call = note_same_calls(store, session_id, part.is_dated)
+    responses = count_responses(store.engine, session_id)
+    redacted = redaction.secrets - before
+    return Imported(
+        session_id,
+        store.head(session_id),
+        responses,
+        added,
+        skipped,
+        redacted,
+        same_call=same_call,
+    )
+
+
+def _is_stored(store: EventStore, session_id: str) -> bool:
+    try:
+        return bool(find_head(store.engine, session_id))
+    except ErasedError as error:
+        advice = "; where it is to be stored all the same, name another id: --session-id NEW_ID"
+        raise ErasedError(session_id, error.at, error.reason, advice) from error
+
+
+def _check_id(session_id: str) -> None:
+    try:
+        check_session_id(session_id)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{error}; name one with --session-id") from error
+
+
+def check_rates(input_rate: int | None, output_rate: int | None) -> Rates:
+    """Return the rates that were told.
+
+    Raises:
+        InvalidInputError: one is not between 8000 and 48000 samples a second.
+    """
+    rates = Rates(input_rate, output_rate)
+    for side, rate in rates._asdict().items():
+        if rate is not None and told_rate(rate) is None:
+            raise InvalidInputError(
+                f"{side} rate {rate}: use {LOWEST_RATE} to {HIGHEST_RATE} samples a second"
+            )
+    return rates
+
+
+def _with_rates(frames: Iterator[Frame], rates: Rates) -> Iterator[Frame]:
+    """The frames behind the note of the rates that were told, if any were."""
+    first = next(frames, None)
+    if first is None:
+        return
+    if rates != UNTOLD:
+        yield sample_rates(rates, first.at)
+    yield first
+    yield from frames
+
+
+def _check_rates(store: EventStore, session_id: str, rates: Rates) -> None:
+    """Raise InvalidInputError where a session is stored with other rates than are told now."""
+    if rates == UNTOLD:
+        return
+    told = sample_rates(rates, None).text
+    first = next(store.events(session_id, last=1), None)
+    if first is None or first.text != told:
+        raise InvalidInputError(
+            f"{session_id} is stored already, without these sample rates; store it once more"
+            " with them under another id: --session-id NEW_ID"
+        )
+
+
+def _tells_rates(frame: Frame | StoredEvent) -> bool:
+    return frame.direction == STORE and SAMPLE_RATES in str(frame.text)
+
+
+def _compare(store: EventStore, session_id: str, frames: Iterator[Frame]) -> None:
+    """Raise InvalidInputError unless the session's events are these frames.
+
+    Neither metadata that was set on the stored session later counts, nor sample rates that were
+    told when it was imported.
+    """
+    same, is_same = 0, True
+    kind = InvalidInputError
+    stored = filterfalse(_tells_rates, store.events(session_id))
+    event = None
+    for frame in filterfalse(_tells_rates, frames):
+        event = next(stored, None)
+        is_same = event is not None and (
+            (event.direction, event.text) == (frame.direction, frame.text)
+        )
+        if not is_same:
+            break
+        same += 1
+    for _ in frames:
+        pass
+    if is_same:
+        if all(later.direction == STORE for later in stored):
+            return
+        what = f"the stored one goes on behind its first {same}"
+    elif event is None or event.direction == STORE:
+        what = f"this one goes on behind its {same}"
+    else:
+        kind, what = AnotherSessionError, f"it differs at event {same + 1}"
+    raise kind(
+        f"another session is stored as {session_id} ({what});"
+        " import this one under an id of its own: --session-id NEW_ID"
+    )

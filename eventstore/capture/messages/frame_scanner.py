@@ -1,0 +1,233 @@
+"""Find messages in a copy of one direction of a websocket (RFC 6455 and 7692). Pure.
+
+What is compressed or large is found here and unpacked elsewhere: see message_unpacking.py.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from eventstore.capture.messages.message_unpacking import PIECE, Gap, Payload
+from eventstore.realtime.unfinished import Unfinished
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:
+    from websockets.utils import apply_mask
+
+#: Bytes of a message on the wire beyond which it is passed over.
+MESSAGE_LIMIT = 64 * 1024 * 1024
+
+_TEXT, _BINARY, _CLOSE, _PING, _PONG = 1, 2, 8, 9, 10
+_FIN, _RSV1, _RSV2_3, _OPCODE, _MASKED, _LENGTH = 0x80, 0x40, 0x30, 0x0F, 0x80, 0x7F
+_CONTROL_LIMIT = 125
+_NO_CODE = 1005
+# Roughly what a piece of a message takes beside its bytes.
+_OVERHEAD = 64
+
+#: What was found: a small message, the payload of another, or a place where none could be read.
+Found = str | bytes | Payload | Gap
+
+
+class CloseFrame(NamedTuple):
+    """What a close frame said: 1005 where it had no code."""
+
+    code: int
+    reason: str
+
+
+class _NotAFrameError(Exception):
+    """Bytes that no websocket frame consists of."""
+
+
+class FrameScanner:
+    """Finds the messages in one direction's bytes, wherever these are cut into chunks.
+
+    Args:
+        masked: whether it is the client's direction.
+        deflate: whether permessage-deflate was agreed on.
+        limit: a message of more bytes is passed over.
+        unfinished: counts the bytes of messages that are not whole.
+
+    Attributes:
+        close: the first close frame.
+        failed: whether something came that is no frame; what follows is not read.
+        pending: how many of the last bytes belong to a frame that is not complete.
+        behind: some of the last bytes are not looked at yet: feed it again.
+        held: bytes of memory that the unfinished message takes.
+    """
+
+    def __init__(
+        self,
+        masked: bool,
+        deflate: bool = False,
+        limit: int = MESSAGE_LIMIT,
+        unfinished: Unfinished | None = None,
+    ) -> None:
+        self.close: CloseFrame | None = None
+        self.failed = self.behind = False
+        self.pending = self.held = 0
+        self._masked, self._limit, self._deflate = masked, limit, deflate
+        self._unfinished = unfinished or Unfinished()
+        self._unread = b""  # the beginning of a header, or what is not looked at yet
+        # The frame that is being read.
+        self._in_frame, self._opcode, self._final = False, 0, False
+        self._left, self._mask, self._control = 0, b"", b""
+        # The message that is being read.
+        self._in_message, self._is_text, self._compressed = False, False, False
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._given_up: str | None = None
+
+    def feed(self, data: bytes, most: int | None = None) -> list[Found]:
+        """Take the next bytes.
+
+        Args:
+            most: how many frames to look at; the rest waits for the next call (`behind`). None
+                for all of them.
+
+        Returns:
+            What they complete, in order: small messages as text, or as bytes (a text that is no
+            UTF-8, too); the payloads of others; and what could not be read. Never raises.
+        """
+        found: list[Found] = []
+        if self.failed:
+            return found
+        self.pending += len(data)
+        try:
+            self._scan(self._unread + data if self._unread else data, found, most)
+        except _NotAFrameError as error:
+            self.failed, self.behind, self._unread = True, False, b""
+            self.forget()
+            found.append(Gap("protocol_error", {"detail": str(error)}))
+        return found
+
+    def forget(self) -> None:
+        """Let go of the unfinished message: nothing more will come."""
+        self._parts = []
+        self._unfinished.release(self)
+
+    def give_up(self) -> None:
+        """Pass the rest of the unfinished message over: all of them together are too large."""
+        self._parts, self._given_up = [], "overflow"
+
+    def _scan(self, data: bytes, found: list[Found], most: int | None) -> None:
+        position, end, frames = 0, len(data), 0
+        self.behind = False
+        while True:
+            if not self._in_frame:
+                if frames == most:
+                    self.behind = position < end
+                    break
+                size = self._begin_frame(data, position, end)
+                if size == 0:
+                    break
+                position += size
+                frames += 1
+            if self._left:
+                piece = data[position : position + self._left]
+                position += len(piece)
+                self._left -= len(piece)
+                self._take(piece)
+                if self._left:
+                    break
+            self._in_frame = False
+            self.pending = end - position
+            self._end_frame(found)
+        self._unread = data[position:]
+
+    def _begin_frame(self, data: bytes, start: int, end: int) -> int:
+        """Read a frame's header; how long it is, 0 where not all of it is there."""
+        if end - start < 2:
+            return 0
+        first, second = data[start], data[start + 1]
+        opcode, length = first & _OPCODE, second & _LENGTH
+        self._check(first, second)
+        behind = start + (2 if length < 126 else 4 if length == 126 else 10)
+        size = behind - start + (4 if self._masked else 0)
+        if end - start < size:
+            return 0
+        if length >= 126:
+            length = int.from_bytes(data[start + 2 : behind], "big")
+            if length >> 63:
+                raise _NotAFrameError("a length of more than 63 bits")
+        if self._masked:
+            self._mask = data[behind : behind + 4]
+        self._in_frame, self._opcode, self._final = True, opcode, bool(first & _FIN)
+        self._left = length
+        if opcode in (_TEXT, _BINARY):
+            self._in_message, self._is_text = True, opcode == _TEXT
+            self._compressed = bool(first & _RSV1)
+        return size
+
+    def _check(self, first: int, second: int) -> None:
+        opcode = first & _OPCODE
+        if bool(second & _MASKED) != self._masked:
+            raise _NotAFrameError(f"a frame {'without' if self._masked else 'with'} a mask")
+        if first & _RSV2_3 or (
+            first & _RSV1 and not (self._deflate and opcode in (_TEXT, _BINARY))
+        ):
+            raise _NotAFrameError("reserved bits are set")
+        if opcode >= _CLOSE:
+            if opcode > _PONG:
+                raise _NotAFrameError(f"opcode {opcode}")
+            if not first & _FIN or second & _LENGTH > _CONTROL_LIMIT:
+                raise _NotAFrameError("a control frame that is long or in fragments")
+        elif opcode > _BINARY:
+            raise _NotAFrameError(f"opcode {opcode}")
+        elif (opcode != 0) == self._in_message:
+            problem = "a message within another" if opcode else "a continuation of nothing"
+            raise _NotAFrameError(problem)
+
+    def _take(self, piece: bytes) -> None:
+        """Some of the frame's payload."""
+        if self._masked:
+            mask, turned = self._mask, len(piece) % 4
+            if self._left and turned:
+                self._mask = mask[turned:] + mask[:turned]
+            piece = apply_mask(piece, mask)
+        if self._opcode >= _CLOSE:
+            self._control += piece
+            return
+        self._size += len(piece)
+        if self._given_up is None and self._size > self._limit:
+            self._given_up = "message_too_large"
+            self.forget()
+        if self._given_up is None:
+            self._parts.append(piece)
+            if self._left or not self._final:  # else it is whole in a moment
+                self._unfinished.add(self, len(piece) + _OVERHEAD)
+
+    def _end_frame(self, found: list[Found]) -> None:
+        if self._opcode >= _CLOSE:
+            if self._opcode == _CLOSE and self.close is None:
+                self.close = _close_frame(self._control)
+            self._control = b""
+            return
+        if self._final:
+            self._in_message = False
+            found.append(self._end_message())
+
+    def _end_message(self) -> Found:
+        parts, size, given_up = self._parts, self._size, self._given_up
+        self._parts, self._size, self._given_up = [], 0, None
+        if given_up is not None:
+            return Gap(given_up, {"bytes": size}, self._compressed)
+        self._unfinished.release(self)
+        if self._compressed or size > PIECE:
+            return Payload(parts, size, self._is_text, self._compressed)
+        payload = parts[0] if len(parts) == 1 else b"".join(parts)
+        return _decoded(payload) if self._is_text else payload
+
+
+def _decoded(payload: bytes) -> str | bytes:
+    try:
+        return payload.decode()
+    except UnicodeDecodeError:
+        return payload
+
+
+def _close_frame(payload: bytes) -> CloseFrame:
+    if len(payload) < 2:
+        return CloseFrame(_NO_CODE, "")
+    return CloseFrame(int.from_bytes(payload[:2], "big"), payload[2:].decode(errors="replace"))

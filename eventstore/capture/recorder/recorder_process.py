@@ -1,0 +1,405 @@
+"""A recorder in a process of its own, for programs that must not wait for the interpreter.
+
+Appending to a database takes the interpreter's lock for milliseconds at a time; a relay has other
+things to do with it. Here frames go over a pipe to a process that records them: docs/adr/0010.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import time
+from collections import deque
+from collections.abc import Mapping
+from concurrent.futures import Future
+from contextlib import suppress
+from itertools import count
+from multiprocessing.connection import Connection
+from pathlib import Path
+from threading import Condition, Lock, Thread
+from typing import Any
+from weakref import WeakValueDictionary
+
+from eventstore.capture.messages.message_unpacking import Message, size_of
+from eventstore.capture.recorder.recorder import MEMORY, Counters
+from eventstore.capture.recorder.recorder_start import start_child
+from eventstore.capture.recorder.recorder_words import (
+    AT_ONCE_SIZE,
+    OVERHEAD,
+    in_bounds,
+    size_of_word,
+)
+from eventstore.capture.recorder.remote_session import RemoteSession
+from eventstore.errors import EventStoreError
+from eventstore.store.database.connections import forks
+from eventstore.store.filters.metadata import check_metadata
+from eventstore.store.log.session_facts import check_session_id
+from eventstore.times import now
+
+_LOGGER = logging.getLogger("eventstore.recorder")
+#: Seconds in which what is handed over is gathered for one message.
+_GATHER = 0.004
+#: Seconds until a process is started again that ended by itself.
+_RESTART = 1.0
+#: Words that are said at once, and seconds after which nobody is waited for that takes none.
+_AT_ONCE, _STUCK = 500, 1.0
+#: The share of the memory that is for sessions that hold less than that: one in so many.
+_RESERVE = 16
+# Where so much of the memory is full, a session may hold so much of it and go on. What usual calls
+# hold is far below, while the recorder keeps up with them.
+_MAY = ((3 / 4, 1 / 256), (7 / 8, 1 / 8192))
+
+
+class RecorderProcess:
+    """Records live sessions as `Recorder` does, in another process.
+
+    Where that process ends by itself, it is started again: the sessions in progress go on as new
+    ones, whose logs say so.
+
+    Args:
+        url: the database's.
+        spool: the folder of the spool, as for `Recorder`.
+        memory: bytes of frames that are held here at most, and as many there.
+        keys: the URL of the database of keys, as for `EventStore`.
+        redact: take secrets out of frames before they are written, as for `Recorder`.
+
+    Attributes:
+        spool: the folder.
+        trouble: why frames are not in the database, None where all is well.
+
+    Raises:
+        InvalidInputError, SchemaError: as for `Recorder` and its `check`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        spool: Path | str | None = None,
+        memory: int = MEMORY,
+        keys: str | None = None,
+        redact: bool = False,
+    ) -> None:
+        self._asked, self._memory = (url, spool, keys, redact), memory
+        self._lock = Lock()
+        self._changed = Condition(self._lock)
+        self._queue: deque[tuple[Any, ...]] = deque()
+        self._held = 0
+        self._held_by: dict[int, int] = {}
+        self._urgent = self._closing = self._gone = self._left = False
+        self._sessions: dict[int, RemoteSession] = {}
+        self._ending: dict[int, RemoteSession] = {}
+        self._begun = WeakValueDictionary[int, RemoteSession]()
+        self._tickets: dict[int, Future[None]] = {}
+        self._numbers = count(1)
+        self._accepted = self._sent = self._missed = 0
+        self._sent_at = time.monotonic()
+        self._before = self._there = Counters(0, 0, 0, 0, 0)
+        self.trouble: str | None = None
+        self._pipe, self._process, self.spool = self._start()
+        self._sender = Thread(target=self._send, name="eventstore-sender", daemon=True)
+        self._sender.start()
+        forks.renew_in_children(self)
+
+    def renew(self) -> None:
+        """Leave the process that records to the parent, in a forked child: it takes nothing here.
+
+        The pipe is cut off: its other end would else wait for this process, too, to end.
+        """
+        self._lock = Lock()
+        self._changed = Condition(self._lock)
+        self._left, self._queue = True, deque()
+        self._sessions.clear()
+        self._ending.clear()
+        self._tickets.clear()
+        with Path(os.devnull).open("r+b") as nowhere, suppress(OSError):
+            os.dup2(nowhere.fileno(), self._pipe.fileno(), inheritable=False)
+
+    def session(
+        self,
+        metadata: Mapping[str, str] | None = None,
+        session_id: str | None = None,
+        notes: Mapping[str, Any] | None = None,
+    ) -> RemoteSession:
+        """Begin to record a session: see `Recorder.session`.
+
+        Raises:
+            InvalidInputError: metadata beyond OpenAI's limits, or a bad session id.
+            EventStoreError: this process was forked off the one that made the recorder.
+        """
+        self._check_ours()
+        pairs = check_metadata(metadata or {})
+        if session_id is not None:
+            check_session_id(session_id)
+        begun = (pairs, session_id, dict(notes or {}), now())
+        with self._lock:
+            session = RemoteSession(self, next(self._numbers), begun)
+            self._sessions[session.number] = self._begun[session.number] = session
+            self._put("open", session.number, *begun)
+        return session
+
+    def _check_ours(self) -> None:
+        if self._left:
+            raise EventStoreError("the recorder is another process's: make one in each process")
+
+    @property
+    def pid(self) -> int:
+        """Of the process that records."""
+        return self._process.pid
+
+    def is_pressed(self, number: int) -> bool:
+        """Return True if a session should hand over less: memory fills, but frames do get away.
+
+        From half of the memory on, that is so for those that hold the average or more: it is they
+        who fill it, and the others' calls must not be slowed by them. The fuller it gets, the less
+        one may hold.
+        """
+        held, own, memory = self._held, self._held_by.get(number, 0), self._memory
+        if 2 * held <= memory:
+            return False
+        is_large = own * len(self._held_by) >= held
+        if not is_large and not any(
+            held > full * memory and own > may * memory for full, may in _MAY
+        ):
+            return False
+        return time.monotonic() - self._sent_at < _STUCK
+
+    def counters(self) -> Counters:
+        """What was taken, and where it is."""
+        with self._lock:
+            before, there = self._before, self._there
+            written = before.written + there.written
+            missed = self._missed + before.missed + there.missed
+            behind = max(0, self._accepted - written - before.missed - there.missed)
+            spooled = before.spooled + there.spooled
+            return Counters(
+                self._accepted, written, spooled, behind, missed, *_faults(before, there)
+            )
+
+    def close(self, timeout: float = 10.0) -> None:
+        """Note the end of all sessions, write what is left, and end the process.
+
+        Args:
+            timeout: seconds to wait for the database: see `Recorder.close`.
+        """
+        if self._left:
+            return
+        with self._lock:
+            self._put("stop", timeout)
+            self._closing = self._urgent = True
+            self._changed.notify()
+        self._sender.join(timeout + 10)
+        try:
+            self._process.wait(timeout + 10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+        self._listener.join(5)
+        self._fail_tickets()
+        self._pipe.close()
+
+    # For the sessions
+
+    def hand_over(self, session: RemoteSession, direction: str, text: Message, at: int) -> None:
+        """Take a frame, or miss it where there is no room."""
+        size = size_of(text) + OVERHEAD
+        with self._lock:
+            if session.number not in self._sessions:
+                return
+            held = self._held_by.get(session.number, 0)
+            # The last of the room is for those who hold little: a flood is not to take all of it.
+            reserve = self._memory // _RESERVE
+            if self._held + size > self._memory - (reserve if held + size > reserve else 0):
+                session.missed[direction] = session.missed.get(direction, 0) + 1
+                self._missed += 1
+                return
+            self._tell_missed(session)
+            self._held += size
+            self._held_by[session.number] = held + size
+            self._accepted += 1
+            self._put("record", session.number, direction, text, at)
+
+    def say(self, *what: Any) -> None:
+        """Pass on a word about a session."""
+        if self._left:
+            return
+        with self._lock:
+            self._put(*what)
+
+    def commit(self, session: RemoteSession) -> Future[None]:
+        """Ask for the commit of all that a session has handed over."""
+        future: Future[None] = Future()
+        if self._left:
+            future.set_exception(EventStoreError("the recorder is another process's"))
+            return future
+        with self._lock:
+            ticket = next(self._numbers)
+            self._tickets[ticket] = future
+            self._put("commit", session.number, ticket)
+            self._urgent = True
+        return future
+
+    def end(self, session: RemoteSession, *how: Any) -> None:
+        """End a session, once."""
+        with self._lock:
+            if self._sessions.pop(session.number, None) is not None:
+                self._tell_missed(session)
+                self._ending[session.number] = session
+                self._put("close", session.number, *how)
+
+    def _put(self, *what: Any) -> None:
+        self._queue.append(what)
+        if len(self._queue) == 1:
+            self._changed.notify()
+
+    def _tell_missed(self, session: RemoteSession) -> None:
+        if session.missed:
+            self._put("gap", session.number, "overflow", {"frames": session.missed})
+            session.missed = {}
+
+    def _start(self) -> tuple[Connection, subprocess.Popen[bytes], Path]:
+        ours, process = start_child()
+        # The database's URL may hold a password: it goes over the pipe.
+        ours.send(self._asked)
+        try:
+            # It may log, of what others have left in the spool, before it is ready.
+            while (told := ours.recv())[0] == "log":
+                self._hear(*told)
+        except (EOFError, OSError) as error:
+            raise EventStoreError("the recorder's process does not start") from error
+        if told[0] == "failed":
+            process.wait()
+            raise told[1]
+        _, spool, self.trouble = told
+        self._listener = Thread(target=self._listen, args=(ours,), daemon=True)
+        self._listener.start()
+        return ours, process, spool
+
+    def _listen(self, pipe: Connection) -> None:
+        try:
+            while True:
+                self._hear(*pipe.recv())
+        except (EOFError, OSError):
+            with self._lock:
+                self._gone = True
+                self._changed.notify()
+
+    def _hear(self, kind: str, *what: Any) -> None:
+        if kind == "log":
+            _LOGGER.log(*what)
+        elif kind == "named":
+            session = self._begun.get(what[0])
+            if session is not None:
+                session.session_id = what[1]
+        elif kind == "committed":
+            ticket, error = what
+            future = self._tickets.pop(ticket, None)
+            if future is not None and future.set_running_or_notify_cancel():
+                if error is None:
+                    future.set_result(None)
+                else:
+                    future.set_exception(RuntimeError(error))
+        else:
+            with self._lock:
+                self._there = Counters(*what[0])
+                self.trouble = what[1] if kind == "status" else None
+
+    def _send(self) -> None:
+        while True:
+            queue = self._next()
+            if queue is None:
+                if not self._start_again():
+                    return
+                continue
+            try:
+                for words in in_bounds(queue):
+                    self._pipe.send(words)
+            except OSError:
+                with self._lock:
+                    self._queue.extendleft(reversed(queue))
+                    self._gone = True
+                continue
+            if self._count_sent(queue):
+                return
+
+    def _next(self) -> list[tuple[Any, ...]] | None:
+        """What is to be said next, gathered for a while; None where nobody is there."""
+        with self._lock:
+            self._changed.wait_for(lambda: self._queue or self._gone)
+            self._changed.wait_for(lambda: self._urgent or self._gone, _GATHER)
+            if self._gone:
+                return None
+            queue: list[tuple[Any, ...]] = []
+            size = 0
+            while self._queue and len(queue) < _AT_ONCE:
+                size += size_of_word(self._queue[0])
+                if queue and size > AT_ONCE_SIZE:
+                    break
+                queue.append(self._queue.popleft())
+            # What is left has waited for its turn already.
+            self._urgent = bool(self._queue)
+            return queue
+
+    def _count_sent(self, queue: list[tuple[Any, ...]]) -> bool:
+        """Note that something was said; whether it was the last."""
+        self._sent_at = time.monotonic()
+        with self._lock:
+            for what in queue:
+                if what[0] == "record":
+                    self._release(what[1], size_of_word(what))
+                    self._sent += 1
+                elif what[0] == "close":
+                    self._ending.pop(what[1], None)
+                elif what[0] == "stop":
+                    return True
+        return False
+
+    def _release(self, number: int, size: int) -> None:
+        self._held -= size
+        left = self._held_by.pop(number) - size
+        if left:
+            self._held_by[number] = left
+
+    def _start_again(self) -> bool:
+        """Start the process anew, and go on with all sessions; False where the end has come."""
+        self._fail_tickets()
+        self._process.wait()
+        while True:
+            if self._closing:
+                return False
+            _LOGGER.error("the recorder's process ended; it is started again")
+            time.sleep(_RESTART)
+            with suppress(EventStoreError, OSError):
+                self._pipe, self._process, _ = self._start()
+                break
+        with self._lock:
+            self._gone = False
+            self._before, self._there = self._total(), Counters(0, 0, 0, 0, 0)
+            asked = {what[1] for what in self._queue if what[0] == "open"}
+            again: list[tuple[Any, ...]] = []
+            for session in [*self._ending.values(), *self._sessions.values()]:
+                if session.number not in asked:
+                    again.append(("open", session.number, *session.begun))
+                    facts = {"previous": session.session_id}
+                    again.append(("gap", session.number, "recorder_restarted", facts))
+            self._queue.extendleft(reversed(again))
+        return True
+
+    def _fail_tickets(self) -> None:
+        with self._lock:
+            tickets, self._tickets = self._tickets, {}
+        for future in tickets.values():
+            if future.set_running_or_notify_cancel():
+                future.set_exception(RuntimeError("the recorder's process ended"))
+
+    def _total(self) -> Counters:
+        """The counters of all processes that have ended; what is not known to be written counts."""
+        before, there = self._before, self._there
+        written = before.written + there.written
+        missed = self._sent - written
+        spooled = before.spooled + there.spooled
+        return Counters(self._sent, written, spooled, 0, missed, *_faults(before, there))
+
+
+def _faults(before: Counters, there: Counters) -> tuple[int, ...]:
+    """The last three counters, of all processes."""
+    return tuple(map(sum, zip(before[-3:], there[-3:], strict=True)))

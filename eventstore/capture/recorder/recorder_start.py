@@ -1,0 +1,33 @@
+"""Start the process that records for another one: see recorder_child.py."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+
+def start_child() -> tuple[Connection, subprocess.Popen[bytes]]:
+    """Start the process; what it is to do is said over the pipe.
+
+    Returns:
+        This side of the pipe, and the process.
+    """
+    ours, theirs = Pipe()
+    process = subprocess.Popen(  # noqa: S603
+        [sys.executable, "-m", "eventstore.capture.recorder.recorder_child", str(theirs.fileno())],
+        pass_fds=[theirs.fileno()],
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": _path()},
+    )
+    theirs.close()
+    return ours, process
+
+
+def _path() -> str:
+    """Where the other process finds this package: where this one did."""
+    here = str(Path(__file__).parents[3])
+    return os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))

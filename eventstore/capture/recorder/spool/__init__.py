@@ -1,0 +1,1 @@
+"""The spool: frames on disk while the database is away or slow."""

@@ -1,0 +1,1 @@
+"""What a recording says of itself: its notes, its connections, and other recordings of its call."""

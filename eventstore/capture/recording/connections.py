@@ -1,0 +1,58 @@
+"""What a recording says of the connections in it: where one opens and closes, its id."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from eventstore.realtime.frames import CLIENT, STORE, Frame, parse
+from eventstore.realtime.recording_lines import envelope_line
+from eventstore.realtime.values import identifier, mapping
+from eventstore.store.log.read_events import StoredEvent
+
+_CREATED = ("session.created", "transcription_session.created")
+_UPDATED = ("session.updated", "transcription_session.updated")
+
+#: Events that name a session's id.
+NAMING_TYPES = _CREATED + _UPDATED
+
+_MADE_ID = re.compile("sess_[0-9a-f]{24}")
+
+
+def made_id(digest: str) -> str:
+    """The id of a session that names none, from the SHA-256 of its frames."""
+    return f"sess_{digest[:24]}"
+
+
+def session_event(frame: Frame) -> tuple[str | None, str | None]:
+    """Whether a frame opened, updated or closed a session, and the id that it names."""
+    text = frame.text
+    if isinstance(text, bytes) or frame.direction == CLIENT or "session." not in text:
+        return None, None
+    event = parse(text) or {}
+    type_ = event.get("type")
+    if type_ in _CREATED:
+        return "created", identifier(mapping(event.get("session")).get("id"))
+    if type_ in _UPDATED:
+        return "updated", identifier(mapping(event.get("session")).get("id"))
+    if type_ == "session.closed" or (
+        type_ == "eventstore.session.closed" and frame.direction == STORE
+    ):
+        return "closed", None
+    return None, None
+
+
+def export_lines(
+    session_id: str, events: Iterable[StoredEvent], naming: Iterable[StoredEvent]
+) -> Iterator[bytes]:
+    """A session's events as lines that import under the same id.
+
+    Args:
+        naming: those that may name the session's id. Where they name another, or none, the first
+            line says under which it was stored.
+    """
+    named = (session_event(Frame(event.direction, event.text, event.at))[1] for event in naming)
+    server_id = next(filter(None, named), None)
+    chosen = session_id != server_id and not (server_id is None and _MADE_ID.fullmatch(session_id))
+    for event in events:
+        yield envelope_line(event, session_id if chosen and event.seq == 1 else None)

@@ -1,0 +1,187 @@
+"""Recordings of one call by several connections, of which each billed thing is counted once.
+
+A relay records the connection of a call, and a sideband that joined it is recorded as well; or both
+are imported. The server tells both the same session's id and the same responses, at the same time,
+and each connection has something that the other has not: the client's audio, say. Sidebands of one
+call hear the same and may never be told the session's id, but their recorders know the call's. What
+was opened first counts; each of the others gets a note in its log, which says where its usage is
+counted, and what it alone has. By that note alone, usage of a session is left out: see
+`projection/handlers/session_billing.py`.
+
+A copy of a recording under another id, frame for frame, is a session of its own, as is a call that
+a server with ids of its own making, such as a replay server, answers again later.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from operator import itemgetter
+from typing import TYPE_CHECKING, NamedTuple
+
+from eventstore.capture.recording import notes
+from eventstore.common import unforeseen
+from eventstore.errors import EventStoreError
+from eventstore.projection.handlers.session_billing import usage_ids
+from eventstore.projection.state import SessionState
+from eventstore.realtime.frames import STORE
+from eventstore.store.database.outages import is_outage
+from eventstore.store.database.transaction import read
+from eventstore.store.log.read_events import read_events
+from eventstore.store.log.session_facts import find_head
+from eventstore.store.queries.query_sessions import state_at
+from eventstore.store.queries.recordings_of_call import (
+    call_of,
+    notes_of,
+    sessions_alike,
+    stream_of,
+)
+from eventstore.store.sessions.append import append
+from eventstore.store.sessions.project import project_session
+
+if TYPE_CHECKING:
+    from eventstore.event_store import EventStore
+
+
+_LOGGER = logging.getLogger("eventstore.recorder")
+
+
+class _Recording(NamedTuple):
+    opened_at: int
+    session_id: str
+    is_closed: bool
+    state: SessionState
+
+
+def note_same_calls(store: EventStore, session_id: str, is_dated: bool = True) -> str | None:
+    """Look for other recordings of a session's call, and note which of them counts.
+
+    It may be called again, and by several processes at once: what is noted stays as it is, or is
+    noted anew where more is known. A session that is still open is left alone.
+
+    Args:
+        store: the store.
+        session_id: the session.
+        is_dated: False where the date of the session's times is assumed, so that they do not say
+            whether another recording was made at the same time.
+
+    Returns:
+        The session that counts this one's usage; None where that is this one.
+
+    Raises:
+        DatabaseUnavailableError: what was not noted is noted the next time.
+    """
+    with read(store.engine) as tx:
+        told = notes_of(tx, session_id)
+        alike = sessions_alike(tx, session_id, told)
+    own = _recording(store, session_id) if alike else None
+    if own is None:  # nearly always
+        return told.get("same_call")
+    others = _others(store, own, alike, is_dated)
+    counting = sorted((r for r in others if r.state.same_call is None), key=itemgetter(0, 1))
+    if not counting:
+        return own.state.same_call
+    if counting[0][:2] < own[:2]:
+        first = counting[0].session_id
+        _note(store, own, first, [r for r in others if r[:2] < own[:2]])
+        return first
+    for other in counting:  # they ended before this one did
+        _note(store, other, session_id, [own, *(r for r in counting if r[:2] < other[:2])])
+    return None
+
+
+def _note(store: EventStore, own: _Recording, first: str, before: Iterable[_Recording]) -> None:
+    """Note in a recording's log that it is one of the call that another counts."""
+    counted = (r.state.only_here if r.state.same_call else usage_ids(r.state) for r in before)
+    only_here = frozenset(usage_ids(own.state).difference(*counted))
+    if own.is_closed and (own.state.same_call, own.state.only_here) != (first, only_here):
+        append(store.engine, None, own.session_id, [notes.same_call(first, only_here)])
+        project_session(store.engine, own.session_id)
+
+
+def note_ended(store: EventStore, session_id: str | None) -> None:
+    """Do the same for a session that was just recorded to its end; never fails.
+
+    Args:
+        session_id: None where nothing of it was written.
+    """
+    if session_id is None:
+        return
+    try:
+        note_same_calls(store, session_id)
+    except Exception as error:  # what was recorded is written, and what is not noted counts twice
+        unforeseen.note(_LOGGER, "looking for other recordings of a call", error)
+
+
+def _recording(store: EventStore, session_id: str) -> _Recording | None:
+    with read(store.engine) as tx:
+        stream = stream_of(tx, session_id)
+    try:
+        state = state_at(store.engine, session_id)
+    except EventStoreError as error:  # erased meanwhile, or damaged: that is no other's trouble
+        if is_outage(error):
+            raise
+        return None
+    if stream is None:
+        return None
+    return _Recording(stream.opened_at, session_id, stream.closed_at is not None, state)
+
+
+def _others(
+    store: EventStore, own: _Recording, alike: Iterable[str], is_dated: bool
+) -> list[_Recording]:
+    """Other recordings of the same call; none where it is a copy of one that counts.
+
+    Args:
+        alike: the sessions that may be some.
+        is_dated: whether its times say when it was.
+    """
+    found = []
+    for other in filter(None, (_recording(store, name) for name in alike)):
+        # What lists tell of an id may be cut.
+        if not _is_one_call(own.state, other.state):
+            continue
+        if is_dated and not _at_once(own.state, other.state):
+            continue
+        if other.state.same_call is None and _is_copy(store, own, other):
+            return []
+        found.append(other)
+    return found
+
+
+def _is_one_call(one: SessionState, other: SessionState) -> bool:
+    """Whether their servers gave two sessions the same id, or their recorders joined one call."""
+    if one.server_id is not None and one.server_id == other.server_id:
+        return True
+    return call_of(one.notes) is not None and call_of(one.notes) == call_of(other.notes)
+
+
+def _at_once(one: SessionState, other: SessionState) -> bool:
+    """Whether two sessions were at the same time, as far as that is known."""
+    times = one.first_at, one.last_at, other.first_at, other.last_at
+    begun, ended, other_begun, other_ended = times
+    if begun is None or ended is None or other_begun is None or other_ended is None:
+        return True
+    return begun <= other_ended and other_begun <= ended
+
+
+def _is_copy(store: EventStore, one: _Recording, other: _Recording) -> bool:
+    """Whether two sessions have the same frames, as far as both go.
+
+    Two sidebands of one call hear the same, and are none: a copy has the first note of its
+    original, with the name of that recording.
+    """
+    names = one.state.notes.get("recording"), other.state.notes.get("recording")
+    if None not in names and names[0] != names[1]:
+        joined = call_of(one.state.notes), call_of(other.state.notes)
+        if joined[0] is not None and joined[0] == joined[1]:
+            return False
+    both = (
+        (
+            (event.direction, event.text)
+            for event in read_events(store.engine, name, 1, find_head(store.engine, name) or 0)
+            if event.direction != STORE
+        )
+        for name in (one.session_id, other.session_id)
+    )
+    return all(first == second for first, second in zip(*both, strict=False))

@@ -1,0 +1,163 @@
+"""The relay: an app connects to it in place of the provider, and its calls are recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+
+from eventstore.capture.calls.call_recordings import CallRecordings
+from eventstore.capture.messages.unpacking_thread import UnpackingThread
+from eventstore.capture.recorder.recorder import Recorder
+from eventstore.capture.recorder.recorder_process import RecorderProcess
+from eventstore.capture.relay.relay_connection import Connection
+from eventstore.capture.relay.relay_metrics import Counts
+from eventstore.capture.relay.relay_request import parse_upstream
+from eventstore.capture.relay.relay_shared import OnEvent, Shared
+from eventstore.common.hosts import Visitors, parse_origin
+
+CONNECT_TIMEOUT = 30.0
+_BACKLOG = 1024
+# Seconds for a client's TLS handshake.
+_TLS_TIMEOUT = 10.0
+#: Connections that are relayed at once, unless another number is named.
+MAX_CALLS = 1000
+# Seconds for connections to close once they have been told to; behind that they are cut off.
+_CLOSING = 5.0
+
+
+class Relay:
+    """A relay that listens.
+
+    Attributes:
+        sockets: where it listens.
+        counts: what it has counted.
+    """
+
+    def __init__(self, server: asyncio.Server, shared: Shared) -> None:
+        self._server, self._shared = server, shared
+        self.sockets: Sequence[socket.socket] = tuple(server.sockets)
+        self.counts: Counts = shared.counts
+        self.port: int = self.sockets[0].getsockname()[1]
+
+    @property
+    def live(self) -> int:
+        """How many sessions are under way."""
+        return self._shared.sessions
+
+    async def drain(self, grace: float = 0.0) -> None:
+        """Take no more connections, and end those that there are.
+
+        Another call meanwhile, with no grace, ends the grace of the first.
+
+        Args:
+            grace: seconds in which they may end by themselves.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + grace
+        await self._stop_listening()
+        for connection in list(self._shared.live):
+            if connection.request is None:
+                connection.go_away()
+        await self._idle(grace)
+        await self._shared.created.idle(max(0.0, until - loop.time()))
+        for connection in list(self._shared.live):
+            connection.go_away()
+        leaving = loop.create_task(self._shared.created.leave())
+        await self._idle(_CLOSING)
+        for connection in list(self._shared.live):
+            connection.abort()
+        await self._idle(_CLOSING)
+        await leaving
+        if self._shared.telling:
+            await asyncio.wait(self._shared.telling)
+
+    async def _stop_listening(self) -> None:
+        if self._shared.draining:
+            return
+        self._shared.draining = True
+        # A connection that is just being accepted would be lost, and left open, if its server
+        # were closed first.
+        for listening in self.sockets:
+            asyncio.get_running_loop().remove_reader(listening.fileno())
+        await asyncio.sleep(0)
+        self._server.close()
+
+    async def _idle(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._shared.idle.wait(), seconds)
+
+
+@asynccontextmanager
+async def relay(
+    recorder: Recorder | RecorderProcess,
+    upstream: str,
+    host: str,
+    port: int,
+    *,
+    listen_tls: ssl.SSLContext | None = None,
+    upstream_tls: ssl.SSLContext | None = None,
+    connect_timeout: float = CONNECT_TIMEOUT,
+    durable: bool = False,
+    metadata: Mapping[str, str] | None = None,
+    on_event: OnEvent | None = None,
+    origins: Iterable[str] = (),
+    max_calls: int = MAX_CALLS,
+) -> AsyncIterator[Relay]:
+    """Relay websockets to an upstream and record them, until the block is left.
+
+    Args:
+        recorder: gets the messages of every session.
+        upstream: URL of the server, such as `wss://api.openai.com`; its path stands before the
+            requests' own.
+        host, port: where to listen; port 0 for any that is free.
+        listen_tls: certificate and key to listen with; None for no TLS.
+        upstream_tls: whom to trust; None for whom the system trusts.
+        connect_timeout: seconds for the upstream to answer a handshake.
+        durable: pass a message on only once it is committed.
+        metadata: set on every session.
+        on_event: told what happens in words, with the connection's number.
+        origins: browser pages of these may connect, such as `https://app.example`; `*` for all.
+            Those of this machine always may.
+        max_calls: how many connections are relayed at once; more are refused with 503.
+
+    Raises:
+        InvalidInputError: the upstream is no such URL, or an origin is none.
+        OSError: the address cannot be listened on.
+    """
+    server = parse_upstream(upstream)
+    tls = (upstream_tls or ssl.create_default_context()) if server.tls else None
+    allowed = frozenset(map(parse_origin, origins))
+    unpacking = UnpackingThread(asyncio.get_running_loop())
+    shared = Shared(
+        recorder,
+        server,
+        tls,
+        connect_timeout,
+        durable,
+        metadata or {},
+        on_event or (lambda number, words: None),
+        unpacking,
+        Visitors(host, listen_tls is not None, allowed, "--allow-origin"),
+        max_calls,
+        CallRecordings(recorder, max_calls),
+    )
+    shared.idle.set()
+    listening = await asyncio.get_running_loop().create_server(
+        lambda: Connection(shared).client,
+        host,
+        port,
+        ssl=listen_tls,
+        backlog=_BACKLOG,
+        ssl_handshake_timeout=_TLS_TIMEOUT if listen_tls else None,
+    )
+    running = Relay(listening, shared)
+    try:
+        yield running
+    finally:
+        try:
+            await running.drain()
+        finally:
+            unpacking.close()

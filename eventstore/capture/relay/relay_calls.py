@@ -1,0 +1,131 @@
+"""The calls that a relay sees created, over WebRTC: it joins them by a sideband, and records them.
+
+An app asks for a call by `POST /v1/realtime/calls`, which the relay passes on; the `Location` of
+the answer names the call. Called by `relay_connection.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+from collections.abc import Callable
+from urllib.parse import unquote_plus, urlsplit
+
+from eventstore.capture.calls.call_recordings import CallNews, CallToRecord, TooManyCallsError
+from eventstore.capture.calls.sideband import Address
+from eventstore.capture.relay.relay_metadata import read_metadata
+from eventstore.capture.relay.relay_request import (
+    AnswerReader,
+    Request,
+    Upstream,
+    header,
+    upstream_target,
+)
+from eventstore.capture.relay.relay_shared import Shared
+from eventstore.capture.relay.relay_tee import Closing
+from eventstore.capture.taps.websocket_watch import Ending
+from eventstore.realtime.addresses import key_header, providers_key, public_url
+
+#: Seconds to wait until a call that was just created can be joined.
+_WAIT = 30.0
+_CREATED = re.compile(r".*/realtime/calls/([A-Za-z0-9_.:-]{1,128})/?")
+#: What of a request says who asks; a sideband is joined with the same.
+_CREDENTIALS = ("authorization", "api-key", "openai-organization", "openai-project")
+_PARAMETERS = frozenset({"api-version", "api-key"})
+_CLIENT_SECRET = re.compile(r"bearer\s+ek_", re.IGNORECASE)
+_USER_AGENT = 256
+_LOST = {1006: "the connection was lost"}
+
+
+def join_created(shared: Shared, number: int, request: Request, reader: AnswerReader) -> None:
+    """Join the call that an answer says was created, if it does.
+
+    Args:
+        number: of the connection, to tell.
+        request: that asked for the call.
+        reader: of the answer, whose head has come.
+    """
+    call_id = created_call(reader)
+    if call_id is None:
+        return
+    metadata = read_metadata(request.target, request.headers, dict(shared.metadata))
+    agent = header(request.headers, b"user-agent") or ""
+    notes = {"user_agent": agent[:_USER_AGENT], "metadata_refused": metadata.refused}
+    address = sideband_address(shared.upstream, request, call_id, shared.tls)
+    told = {name: value for name, value in notes.items() if value}
+    call = CallToRecord(call_id, address, metadata.pairs, _WAIT, told)
+    is_client_secret = _CLIENT_SECRET.match(address.headers.get("authorization", "")) is not None
+    try:
+        shared.created.start(call, _teller(shared, number, address, is_client_secret))
+    except TooManyCallsError:
+        shared.on_event(number, f"{call_id} is not recorded: there are too many at once")
+
+
+def created_call(reader: AnswerReader) -> str | None:
+    """Return the id of the call that an answer says was created; None where it says of none."""
+    if reader.status is None or not 200 <= reader.status < 300:
+        return None
+    try:
+        path = urlsplit(header(reader.headers, b"location") or "").path
+    except ValueError:
+        return None
+    # Whatever host it names: the relay has one upstream, and the key is for that.
+    found = _CREATED.fullmatch(path)
+    return found[1] if found else None
+
+
+def sideband_address(
+    upstream: Upstream, request: Request, call_id: str, tls: ssl.SSLContext | None
+) -> Address:
+    """Return where the call that a request created is joined, with the request's credentials.
+
+    A client secret may be good for no sideband. In its place goes the key that the relay's own
+    environment has for this provider, if it has one.
+    """
+    path, _, query = request.target.partition("?")
+    path = path.rstrip("/").removesuffix("/calls")
+    pieces = [p for p in query.split("&") if _name_of(p) in _PARAMETERS]
+    target = f"{path}?{'&'.join([*pieces, f'call_id={call_id}'])}"
+    joining = Request("GET", target, "1.1", [])
+    scheme = "wss" if upstream.tls else "ws"
+    url = f"{scheme}://{upstream.authority}{upstream_target(upstream, joining)}"
+    headers = {
+        name: value
+        for name in _CREDENTIALS
+        if (value := header(request.headers, name.encode())) is not None
+    }
+    if "authorization" not in headers and upstream.authorization is not None:
+        headers["authorization"] = upstream.authorization.decode("latin-1")
+    own = providers_key(upstream.host, os.environ)
+    if own is not None and _CLIENT_SECRET.match(headers.get("authorization", "")):
+        headers = key_header(upstream.host, own)
+    return Address(url, headers, tls)
+
+
+def _name_of(piece: str) -> str:
+    return unquote_plus(piece.partition("=")[0]).lower()
+
+
+def _teller(
+    shared: Shared, number: int, address: Address, is_client_secret: bool
+) -> Callable[[CallNews], None]:
+    """Return what says in words what happens to a call."""
+
+    def tell(news: CallNews) -> None:
+        name = f"{news.session_id}: " if news.session_id else ""
+        if news.kind == "joined":
+            shared.counts.sessions += 1
+            shared.on_event(number, f"begins: {public_url(address.url)}")
+        elif news.kind == "failed":
+            why = news.why
+            if is_client_secret and not shared.told_client_secret:
+                shared.told_client_secret = True
+                why += "; a client secret may join no call: set OPENAI_API_KEY for the relay"
+            shared.on_event(number, f"{news.call_id} is not recorded: {why}")
+        else:
+            by, code, reason = news.ending or Ending("recorder", 1000, "")
+            closing = Closing(by or "server", code, reason or _LOST.get(code, ""))
+            shared.on_event(number, f"{name}ends: {news.call_id}, {closing}")
+
+    return tell

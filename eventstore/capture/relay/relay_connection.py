@@ -1,0 +1,389 @@
+"""One client's connection to the relay: its request, and the upstream's answer to that."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Callable
+from http import HTTPStatus
+
+from eventstore.capture.relay.relay_calls import join_created
+from eventstore.capture.relay.relay_metadata import read_metadata, session_notes, shown_query
+from eventstore.capture.relay.relay_metrics import exposition, health
+from eventstore.capture.relay.relay_passing import LINGER, Passing
+from eventstore.capture.relay.relay_pipe import HIGH_WATER, Deadline, Side
+from eventstore.capture.relay.relay_request import (
+    AnswerReader,
+    BadRequestError,
+    Request,
+    RequestReader,
+    Upstream,
+    answer,
+    compression,
+    header,
+    refusal,
+    request_head,
+    upstream_target,
+)
+from eventstore.capture.relay.relay_shared import Shared
+from eventstore.capture.relay.relay_tee import Tee
+from eventstore.common import unforeseen
+from eventstore.realtime.frames import CLIENT, SERVER
+
+_LOGGER = logging.getLogger("eventstore.relay")
+
+# Seconds for a client to send its request, and for a refused one to read why.
+_HEAD_TIMEOUT, _ANSWER_TIMEOUT = 30.0, 2.0
+# Seconds to wait for the id of a session that has ended.
+_NAMING = 2.0
+_OWN_PATHS = ("/healthz", "/metrics")
+# Connections without one to the upstream: that have not asked yet, or read why they are refused.
+_WAITING = 256
+
+
+class Connection:
+    """A client's connection, and the one to the upstream that belongs to it.
+
+    Attributes:
+        client: its side for the event loop.
+        request: what the client asked for, once that is whole.
+        tee: of the session under way; None where there is none.
+    """
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self.client, self._server = Side(CLIENT, self), Side(SERVER, self)
+        self.client.other, self._server.other = self._server, self.client
+        self.request: Request | None = None
+        self.tee: Tee | None = None
+        self._read: dict[Side, Callable[[bytes], None]] = {
+            self.client: self._take_request,
+            self._server: self._take_answer,
+        }
+        self._reader, self._answer = RequestReader(), AnswerReader()
+        self._early = b""  # from the client, before the upstream can take it
+        self._held = b""  # of the upstream's answer, while its head is not whole
+        self._client_ended = False
+        self._passing: Passing | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._deadline = Deadline()
+        self._number = 0
+
+    # What the event loop tells of the sides.
+
+    def connected(self, side: Side) -> None:
+        """A side's transport is there."""
+        if side is self._server:
+            if not self.client.alive:
+                side.abort()
+            return
+        shared = self._shared
+        shared.connections += 1
+        self._number = shared.connections
+        shared.live.add(self)
+        shared.idle.clear()
+        self._deadline.set(_HEAD_TIMEOUT, self._close)
+        if shared.draining:
+            self._close()
+            return
+        # Who opens connections and asks for nothing keeps nobody out: the oldest of them goes.
+        if len(shared.waiting) >= _WAITING:
+            shared.counts.refused[HTTPStatus.REQUEST_TIMEOUT] += 1
+            oldest = next(iter(shared.waiting))
+            del shared.waiting[oldest]
+            oldest.abort()
+        shared.waiting[self] = None
+
+    def received(self, side: Side, data: bytes) -> None:
+        """Bytes came."""
+        self._read[side](data)
+
+    def ended(self, side: Side) -> None:
+        """A side sends no more."""
+        if self._passing is not None:
+            self._passing.ended(side)
+        elif side is self._server:
+            self._end_answer()
+        elif self._task is not None and self.request and not self.request.is_websocket:
+            self._client_ended = True  # it may well wait for the answer
+        else:
+            self._close()
+
+    def lost(self, side: Side, error: Exception | None) -> None:
+        """A side is gone."""
+        if self._passing is not None:
+            self._passing.lost(side, error)
+        elif side is self._server:
+            self._end_answer()
+        else:
+            self._cancel()
+            self._server.close()
+        if not self.client.open and not self._server.open:
+            self._finish()
+
+    # The client's request.
+
+    def _take_request(self, data: bytes) -> None:
+        try:
+            request = self._reader.feed(data)
+        except BadRequestError as error:
+            self._refuse(error.status, str(error))
+            return
+        if request is None:
+            return
+        self.request, self._early = request, self._reader.rest
+        shared = self._shared
+        names = (b"host", b"origin", b"sec-fetch-site")
+        refused = shared.visitors.refusal(*(header(request.headers, name) for name in names))
+        if refused is not None:
+            self._refuse(HTTPStatus.FORBIDDEN, refused)
+            return
+        path = request.target.partition("?")[0]
+        if request.method == "GET" and path in _OWN_PATHS:
+            self._tell(path)
+            return
+        if shared.upstream_connections >= shared.max_calls:
+            self._refuse(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                f"the relay has {shared.max_calls:,} connections, and takes no more at once",
+            )
+            return
+        shared.waiting.pop(self, None)
+        shared.calls.add(self)
+        self._read[self.client] = self._take_early
+        self._deadline.set(self._shared.connect_timeout, self._late)
+        self._task = asyncio.get_running_loop().create_task(self._connect(request))
+
+    def _take_early(self, data: bytes) -> None:
+        self._early += data
+        if len(self._early) > HIGH_WATER:
+            self.client.hold("early")
+
+    def _tell(self, path: str) -> None:
+        shared = self._shared
+        recorder = shared.recorder
+        if path == "/healthz":
+            self._answer_with(answer(200, health(shared.sessions, recorder)))
+        else:
+            self._answer_with(answer(200, *exposition(shared.counts, shared.sessions, recorder)))
+
+    def _refuse(self, status: int, message: str) -> None:
+        """Answer with an error of the relay's own."""
+        if self.client.alive:
+            self._shared.on_event(self._number, f"{status}: {message}")
+            self._shared.counts.refused[status] += 1
+            self._answer_with(refusal(status, message))
+
+    def _answer_with(self, whole: bytes) -> None:
+        # What still comes is read: to close with bytes unread would reset the connection, and the
+        # answer might never be seen.
+        self._task = None
+        self._read = {self.client: _ignore, self._server: _ignore}
+        self.client.release("early")
+        self.client.write(whole)
+        self.client.end()
+        self._deadline.set(_ANSWER_TIMEOUT, self._close)
+        self._server.abort()
+
+    # The upstream.
+
+    async def _connect(self, request: Request) -> None:
+        shared = self._shared
+        upstream = shared.upstream
+        try:
+            await asyncio.get_running_loop().create_connection(
+                lambda: self._server,
+                upstream.host,
+                upstream.port,
+                ssl=shared.tls,
+                server_hostname=upstream.host if shared.tls else None,
+            )
+        except (OSError, ValueError) as error:
+            status = HTTPStatus.BAD_GATEWAY
+            if isinstance(error, TimeoutError):
+                status = HTTPStatus.GATEWAY_TIMEOUT
+            self._refuse(status, f"cannot connect to {upstream.shown}: {_why(error)}")
+            return
+        self._server.write(request_head(upstream, request))
+        if not request.is_websocket:
+            self._pass_on()
+            if request.creates_call:
+                self._watch_answer(request)
+            if self._client_ended:
+                self.ended(self.client)
+
+    def _watch_answer(self, request: Request) -> None:
+        """Of what creates a call: read a copy of the answer's head, and join the call."""
+        pass_on, reader = self._read[self._server], self._answer
+
+        def watched(data: bytes) -> None:
+            pass_on(data)
+            try:
+                reader.feed(data)
+                if reader.status is None:
+                    return
+                join_created(self._shared, self._number, request, reader)
+            except Exception as error:  # whatever it is, the call must not suffer
+                if not isinstance(error, ValueError):
+                    unforeseen.note(_LOGGER, "joining a call that was created", error)
+            if self._read[self._server] is watched:
+                self._read[self._server] = pass_on
+
+        self._read[self._server] = watched
+
+    def _late(self) -> None:
+        self._cancel()
+        upstream = self._shared.upstream.shown
+        self._refuse(HTTPStatus.GATEWAY_TIMEOUT, f"{upstream} did not answer in time")
+
+    def _take_answer(self, data: bytes) -> None:
+        """Of a handshake: pass it on byte for byte, from when it is known to be one."""
+        reader, known = self._answer, self._answer.status
+        self._held += data
+        try:
+            reader.feed(data)
+        except ValueError:
+            self._end_answer("answered with what is no HTTP")
+            return
+        if reader.status is None:
+            return
+        if reader.status == HTTPStatus.SWITCHING_PROTOCOLS and self.request is not None:
+            self._begin_session(self.request)
+            return
+        if known is None:
+            self._shared.counts.refused[reader.status] += 1
+            self._shared.on_event(self._number, f"the upstream refused it with {reader.status}")
+        held, self._held = self._held, b""
+        self.client.write(held)
+        self._deadline.set(LINGER, self._close)
+        if reader.ended:
+            self._close()
+
+    def _end_answer(self, why: str = "closed the connection unasked") -> None:
+        """The upstream's answer ends here, whole or not."""
+        if self._read[self._server] == self._take_answer and self._answer.status is None:
+            self._refuse(HTTPStatus.BAD_GATEWAY, f"{self._shared.upstream.shown} {why}")
+        elif self._read[self._server] == self._take_answer:
+            self._close()
+
+    def _begin_session(self, request: Request) -> None:
+        shared, reader = self._shared, self._answer
+        metadata = read_metadata(request.target, request.headers, dict(shared.metadata))
+        url = _shown_url(shared.upstream, request)
+        notes = session_notes(
+            url,
+            header(request.headers, b"user-agent"),
+            header(reader.headers, b"sec-websocket-protocol"),
+            header(reader.headers, b"x-request-id"),
+            metadata.refused,
+        )
+        try:
+            session = shared.recorder.session(metadata.pairs or None, None, notes)
+        except Exception as error:  # whatever it is, the call must not suffer
+            unforeseen.note(_LOGGER, "beginning to record a call", error)
+            shared.on_event(self._number, f"is not recorded: {type(error).__name__}: {url}")
+        else:
+            agreed = compression(reader.headers)
+            self.tee = Tee(session, agreed, shared.counts, shared.unpacking, shared.unfinished)
+            shared.counts.sessions += 1
+            shared.on_event(self._number, f"begins: {url}")
+        head, frames = self._held, reader.rest
+        self._held = b""
+        self.client.write(head[: len(head) - len(frames)])
+        self._pass_on()
+        if frames:
+            self.received(self._server, frames)
+
+    def _pass_on(self) -> None:
+        """From here on bytes pass both ways."""
+        self._deadline.clear()
+        durable = self._shared.durable
+        passing = Passing(self.client, self._server, self.tee, durable, self._deadline)
+        self._passing = passing
+        self._read = {side: passing.reader(side) for side in (self.client, self._server)}
+        self.client.release("early")
+        early, self._early = self._early, b""
+        if early:
+            self.received(self.client, early)
+
+    # The end.
+
+    def go_away(self) -> None:
+        """Close the connection, in order where it is a session."""
+        if self._passing is None:
+            self._close()
+            return
+        passing = self._passing
+        self._read = {side: passing.going_reader(side) for side in (self.client, self._server)}
+        passing.go_away()
+
+    def abort(self) -> None:
+        """Cut both sides off."""
+        self._cancel()
+        self.client.abort()
+        self._server.abort()
+
+    def _close(self) -> None:
+        self._cancel()
+        self._deadline.set(LINGER, self.abort)
+        self.client.close()
+        self._server.close()
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    def _finish(self) -> None:
+        shared = self._shared
+        if self not in shared.live or (self.tee and not self.tee.settle(self._finish)):
+            return
+        shared.live.discard(self)
+        shared.calls.discard(self)
+        shared.waiting.pop(self, None)
+        self._deadline.clear()
+        self._forget()
+        if not shared.live:
+            shared.idle.set()
+        if self.tee is not None:
+            self.tee.end()
+            task = asyncio.get_running_loop().create_task(_tell(shared, self._number, self.tee))
+            shared.telling.add(task)
+            task.add_done_callback(shared.telling.discard)
+
+    def _forget(self) -> None:
+        """Let go of everything, so that no memory waits for the garbage collector."""
+        self.client.forget()
+        self._server.forget()
+        self._read = {self.client: _ignore, self._server: _ignore}
+        self._passing = self._task = None
+        self._early = self._held = b""
+
+
+async def _tell(shared: Shared, number: int, tee: Tee) -> None:
+    """Say how a session went, once its id is known; where the database is away, without it."""
+    if tee.named is not None:
+        named = asyncio.wrap_future(tee.named)
+        named.add_done_callback(lambda done: done.cancelled() or done.exception())
+        await asyncio.wait({named}, timeout=_NAMING)
+    shared.on_event(number, tee.told())
+
+
+def _ignore(data: bytes) -> None:
+    """Bytes that nobody wants."""
+
+
+def _shown_url(upstream: Upstream, request: Request) -> str:
+    path, mark, query = upstream_target(upstream, request).partition("?")
+    scheme = "wss" if upstream.tls else "ws"
+    return f"{scheme}://{upstream.authority}{path}{mark}{shown_query(query)}"
+
+
+def _why(error: OSError | ValueError) -> str:
+    """What went wrong, in the words of the system."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {error.reason or type(error).__name__}"
+    told = error.strerror if isinstance(error, OSError) else None
+    return told or str(error) or type(error).__name__

@@ -1,0 +1,135 @@
+"""What a relayed request says of its session: metadata, and notes without secrets. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, unquote_plus
+
+from eventstore.errors import InvalidInputError
+from eventstore.realtime.addresses import HARMLESS
+from eventstore.realtime.request_target import read_target
+from eventstore.realtime.values import METADATA_PAIRS
+from eventstore.store.filters.metadata import check_metadata
+
+_HEADER = b"x-eventstore-metadata"
+_REMOVED = "[removed]"
+_SECRET_PROTOCOL = re.compile(r"key|secret|token", re.IGNORECASE)
+_SHOWN = 256
+
+
+class Metadata(NamedTuple):
+    """A session's metadata.
+
+    Attributes:
+        pairs: those within OpenAI's limits.
+        refused: why others were left out, in words; empty where none was.
+    """
+
+    pairs: dict[str, str]
+    refused: str
+
+
+def is_metadata_header(name: bytes) -> bool:
+    """Whether a header is meant for the relay."""
+    return name.lower() == _HEADER
+
+
+def read_metadata(
+    target: str, headers: Iterable[tuple[bytes, bytes]], own: dict[str, str]
+) -> Metadata:
+    """The metadata of a request: of its headers `X-Eventstore-Metadata`, then of path and query.
+
+    Args:
+        target: its path and query: see `read_target`.
+        headers: a value is a JSON object of texts, or `key=value&key2=value2`.
+        own: pairs of whoever runs the relay, which no request replaces.
+    """
+    pairs, refused = dict(own), list[str]()
+    for key, value in _stated(target, headers, refused):
+        try:
+            checked = check_metadata([(key, value)])
+            _ = (key + value).encode()
+        except InvalidInputError as error:
+            refused.append(str(error))
+        except UnicodeEncodeError:
+            refused.append("a pair is no text")
+        else:
+            if own.get(key, value) != value:
+                refused.append("a key is set by the relay")
+            elif len({**pairs, **checked}) > METADATA_PAIRS:
+                refused.append(f"there are more than {METADATA_PAIRS} pairs")
+            else:
+                pairs.update(checked)
+    return Metadata(pairs, "; ".join(dict.fromkeys(refused)))
+
+
+def _stated(
+    target: str, headers: Iterable[tuple[bytes, bytes]], refused: list[str]
+) -> Iterator[tuple[str, Any]]:
+    for name, value in headers:
+        if is_metadata_header(name):
+            try:
+                yield from _header_pairs(value)
+            except ValueError:
+                refused.append("the header is no JSON object of texts, nor key=value")
+    read = read_target(target)
+    yield from read.metadata
+    refused += read.unread
+
+
+def _header_pairs(value: bytes) -> Iterable[tuple[str, Any]]:
+    text = value.decode().strip()
+    if not text.startswith("{"):
+        return parse_qsl(text, keep_blank_values=True, strict_parsing=True, errors="strict")
+    try:
+        return list(dict(json.loads(text)).items())
+    except RecursionError as error:
+        raise ValueError("too deep") from error
+
+
+def shown_query(query: str) -> str:
+    """A query with the values of all parameters removed that are not known to be harmless."""
+    return "&".join(map(_shown_piece, filter(None, query.split("&"))))
+
+
+def _shown_piece(piece: str) -> str:
+    name, equals, _ = piece.partition("=")
+    if not equals:
+        return _REMOVED
+    return piece if unquote_plus(name).lower() in HARMLESS else f"{name}={_REMOVED}"
+
+
+def shown_subprotocol(chosen: str | None) -> str | None:
+    """The subprotocol that a server chose, unless it carries a key."""
+    if chosen is None or _SECRET_PROTOCOL.search(chosen):
+        return None
+    return chosen[:_SHOWN]
+
+
+def session_notes(
+    url: str,
+    user_agent: str | None,
+    subprotocol: str | None,
+    request_id: str | None,
+    refused: str,
+) -> dict[str, str]:
+    """What a session's opened event says of how it was recorded.
+
+    Args:
+        url: of the upstream, without secrets.
+        subprotocol: that the server chose.
+        request_id: of the upstream's answer.
+        refused: why metadata was left out.
+    """
+    notes = {
+        "by": "relay",
+        "url": url,
+        "user_agent": user_agent and user_agent[:_SHOWN],
+        "subprotocol": shown_subprotocol(subprotocol),
+        "request_id": request_id and request_id[:_SHOWN],
+        "metadata_refused": refused,
+    }
+    return {name: value for name, value in notes.items() if value}

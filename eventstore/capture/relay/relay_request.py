@@ -1,0 +1,327 @@
+"""The relay's HTTP: what a client asks for, and how that is put to the upstream. Pure."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from http import HTTPStatus
+from typing import NamedTuple
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import h11
+
+from eventstore.capture.messages.message_unpacking import Compression
+from eventstore.capture.relay.relay_metadata import is_metadata_header
+from eventstore.errors import InvalidInputError
+from eventstore.realtime.addresses import HARMLESS
+from eventstore.realtime.request_target import read_target, without_prefix
+
+#: A header's name, spelled as it came, and its value.
+Header = tuple[bytes, bytes]
+
+_TLS = {"ws": False, "http": False, "wss": True, "https": True}
+_PORTS = {False: 80, True: 443}
+_HEAD_LIMIT = 64 * 1024
+_ANSWER_LIMIT = 256 * 1024
+# Parts of an answer that are looked at: interim answers and chunks of a body may have no end.
+_ANSWER_PARTS = 1000
+# Headers that are for the next hop alone (RFC 9110, 7.6.1). Bodies pass as they are, so
+# Transfer-Encoding does too.
+_HOP_BY_HOP = frozenset(
+    {b"keep-alive", b"proxy-authorization", b"proxy-connection", b"te", b"upgrade"}
+)
+_REPLACED = frozenset({b"host", b"connection"})
+# Offers of other extensions are left out: a copy of what they make of frames could not be read.
+_DEFLATE = b"permessage-deflate"
+
+
+class Upstream(NamedTuple):
+    """The server behind the relay.
+
+    Attributes:
+        authority: the value of Host.
+        path: stands before the requests' own, without a slash at its end.
+        query: stands before the requests' own.
+        authorization: for requests that have none, from the URL's user.
+    """
+
+    tls: bool
+    host: str
+    port: int
+    authority: str
+    path: str
+    query: str
+    authorization: bytes | None
+
+    @property
+    def shown(self) -> str:
+        """Its URL without what may be secret."""
+        return f"{'wss' if self.tls else 'ws'}://{self.authority}{self.path}"
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether its URL holds what may be a key, which each relayed request then comes with."""
+        names = (name.lower() for name, _ in parse_qsl(self.query, keep_blank_values=True))
+        return self.authorization is not None or any(name not in HARMLESS for name in names)
+
+
+class Request(NamedTuple):
+    """The head of a client's request; the names of headers are spelled as they came."""
+
+    method: str
+    target: str
+    version: str
+    headers: list[Header]
+
+    @property
+    def is_websocket(self) -> bool:
+        """Whether it asks for a websocket."""
+        return (
+            self.method == "GET"
+            and b"websocket" in _options(self.headers, b"upgrade")
+            and b"upgrade" in _options(self.headers, b"connection")
+        )
+
+    @property
+    def creates_call(self) -> bool:
+        """Whether it asks for a call over WebRTC."""
+        path = self.target.partition("?")[0]
+        return self.method == "POST" and path.rstrip("/").endswith("/realtime/calls")
+
+
+class BadRequestError(Exception):
+    """A request that cannot be passed on; `status` is what to answer."""
+
+    def __init__(self, status: int, message: str) -> None:
+        self.status = status
+        super().__init__(message)
+
+
+def parse_upstream(url: str) -> Upstream:
+    """The server of a URL such as `wss://api.openai.com`.
+
+    Raises:
+        InvalidInputError: it is no such URL.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+        usable = parts.scheme in _TLS and parts.hostname and port != 0 and url.isascii()
+    except ValueError:
+        usable = False
+    if not usable or not parts.hostname or not _is_visible(url):
+        # A key may stand in its user or its query.
+        told = repr(url) if "@" not in url and "?" not in url else "that was given"
+        raise InvalidInputError(f"upstream {told}: use a URL like wss://api.openai.com")
+    tls = _TLS[parts.scheme]
+    authority = parts.netloc.rpartition("@")[2]
+    user = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
+    basic = b"Basic " + b64encode(user.encode()) if "@" in parts.netloc else None
+    path = parts.path.rstrip("/")
+    at = parts.hostname, port or _PORTS[tls]
+    return Upstream(tls, *at, authority, path, parts.query, basic)
+
+
+def _is_visible(url: str) -> bool:
+    return all("!" <= character <= "~" for character in url)
+
+
+class RequestReader:
+    """Reads the head of the first request that a client sends.
+
+    Attributes:
+        rest: what came behind it.
+    """
+
+    def __init__(self) -> None:
+        self._parser = h11.Connection(h11.SERVER, max_incomplete_event_size=_HEAD_LIMIT)
+        self.rest = b""
+
+    def feed(self, data: bytes) -> Request | None:
+        """Take the next bytes; the request, once its head is whole.
+
+        Raises:
+            BadRequestError: it is no HTTP, or too long.
+        """
+        try:
+            self._parser.receive_data(data)
+            event = self._parser.next_event()
+        except h11.RemoteProtocolError as error:
+            raise BadRequestError(error.error_status_hint, str(error)) from error
+        if not isinstance(event, h11.Request):
+            return None
+        self.rest = self._parser.trailing_data[0]
+        target = event.target.decode()
+        if not target.startswith("/") and "://" in target:  # as clients of proxies write it
+            target = "/" + target.partition("://")[2].partition("/")[2]
+        if not target.startswith("/"):
+            raise BadRequestError(HTTPStatus.BAD_REQUEST, "the request's target is no path")
+        headers = [(bytes(name), bytes(value)) for name, value in event.headers.raw_items()]
+        return Request(event.method.decode(), target, event.http_version.decode(), headers)
+
+
+class AnswerReader:
+    """Reads a copy of an upstream's answer to a handshake.
+
+    Attributes:
+        status: of the answer; None until its head is whole.
+        headers: names in lower case.
+        ended: whether all of the answer, its body too, has come.
+        rest: what came behind a 101.
+    """
+
+    def __init__(self) -> None:
+        self._parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=_ANSWER_LIMIT)
+        asked = [("Host", "upstream"), ("Connection", "Upgrade"), ("Upgrade", "websocket")]
+        self._parser.send(h11.Request(method="GET", target="/", headers=asked))
+        self._parser.send(h11.EndOfMessage())
+        self._bytes = self._parts = 0
+        self.status: int | None = None
+        self.headers: list[Header] = []
+        self.ended = False
+        self.rest = b""
+        self._broken = False
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes. Of a body that is no HTTP, or very long, the end is never known.
+
+        Raises:
+            ValueError: the head is no HTTP, or does not come to its end.
+        """
+        if self._broken:
+            return
+        self._bytes += len(data)
+        try:
+            self._parser.receive_data(data)
+            while not self.ended:
+                event = self._parser.next_event()
+                if event is h11.NEED_DATA or event is h11.PAUSED:
+                    break
+                self._take(event)
+                self._parts += 1
+                if self._parts > _ANSWER_PARTS:
+                    raise h11.RemoteProtocolError("the answer has too many parts")
+            if self.status is None and self._bytes > _ANSWER_LIMIT:
+                raise h11.RemoteProtocolError("the answer's head is too long")
+        except h11.RemoteProtocolError as error:
+            self._broken = True
+            if self.status is None:
+                raise ValueError(str(error)) from error
+
+    def _take(self, event: h11.Event | type) -> None:
+        if isinstance(event, h11.InformationalResponse) and event.status_code != 101:
+            return
+        if isinstance(event, h11.Response | h11.InformationalResponse):
+            self.status, self.headers = event.status_code, list(event.headers)
+        if isinstance(event, h11.InformationalResponse):
+            self.rest = self._parser.trailing_data[0]
+            self.ended = True
+        elif isinstance(event, h11.EndOfMessage | h11.ConnectionClosed):
+            self.ended = True
+
+
+def upstream_target(upstream: Upstream, request: Request) -> str:
+    """The path and query to ask an upstream for.
+
+    Where the upstream's path ends as the request's begins (`/openai/v1` and `/v1/realtime`), that
+    part is there once. Metadata is taken off the path, and off the query of a websocket and of what
+    creates a call: that of another request may mean something to the upstream. All else stays as it
+    is.
+    """
+    path, _, query = request.target.partition("?")
+    path = without_prefix(path)
+    if request.is_websocket or request.creates_call:
+        query = read_target(request.target).query
+    query = "&".join(filter(None, (upstream.query, query)))
+    path = _joined(upstream.path, path)
+    return f"{path}?{query}" if query else path
+
+
+def _joined(base: str, path: str) -> str:
+    ours, theirs = base.split("/")[1:], path.split("/")[1:]
+    for length in range(min(len(ours), len(theirs)), 0, -1):
+        if ours[-length:] == theirs[:length]:
+            return "".join(f"/{segment}" for segment in ours + theirs[length:])
+    return base + path
+
+
+def request_head(upstream: Upstream, request: Request) -> bytes:
+    """The head of the request to put to the upstream."""
+    target = upstream_target(upstream, request)
+    lines = [f"{request.method} {target} HTTP/{request.version}".encode()]
+    lines += (b": ".join(header) for header in _passed_on(upstream, request))
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def _passed_on(upstream: Upstream, request: Request) -> Iterator[Header]:
+    websocket = request.is_websocket
+    replaced = {
+        b"host": upstream.authority.encode(),
+        b"connection": b"Upgrade" if websocket else b"close",
+    }
+    dropped = _HOP_BY_HOP | _options(request.headers, b"connection")
+    if websocket:
+        dropped -= {b"upgrade"}
+    for name, value in request.headers:
+        lowered = name.lower()
+        if lowered in _REPLACED:
+            if lowered in replaced:
+                yield name, replaced.pop(lowered)
+        elif lowered == b"sec-websocket-extensions":
+            offers = [offer for offer in value.split(b",") if _extension(offer) == _DEFLATE]
+            if offers:
+                yield name, b",".join(offers).strip()
+        elif lowered not in dropped and not is_metadata_header(name):
+            yield name, value
+    yield from ((name.title(), value) for name, value in replaced.items())
+    if upstream.authorization and not header(request.headers, b"authorization"):
+        yield b"Authorization", upstream.authorization
+
+
+def compression(answer: Iterable[Header]) -> Compression:
+    """What an answer agrees on about permessage-deflate."""
+    for piece in (header(answer, b"sec-websocket-extensions") or "").encode().split(b","):
+        if _extension(piece) == _DEFLATE:
+            options = {option.strip().lower() for option in piece.split(b";")[1:]}
+            return Compression(
+                True,
+                b"client_no_context_takeover" not in options,
+                b"server_no_context_takeover" not in options,
+            )
+    return Compression()
+
+
+def _extension(offer: bytes) -> bytes:
+    return offer.partition(b";")[0].strip().lower()
+
+
+def header(headers: Iterable[Header], name: bytes) -> str | None:
+    """The values of a header, joined; None where there is none.
+
+    Args:
+        name: in lower case.
+    """
+    values = [value for key, value in headers if key.lower() == name]
+    return b", ".join(values).decode("latin-1") if values else None
+
+
+def _options(headers: Iterable[Header], name: bytes) -> frozenset[bytes]:
+    value = header(headers, name) or ""
+    return frozenset(option.strip().lower().encode("latin-1") for option in value.split(","))
+
+
+def answer(status: int, body: bytes, content_type: str = "application/json") -> bytes:
+    """A whole answer, behind which the connection is closed."""
+    head = (
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: {content_type}\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def refusal(status: int, message: str) -> bytes:
+    """An answer that says what went wrong, in the shape of OpenAI's errors."""
+    kind = "invalid_request_error" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error"
+    error = {"message": message, "type": kind, "param": None, "code": None}
+    return answer(status, json.dumps({"error": error}).encode())

@@ -1,0 +1,1 @@
+"""Taps: a client that records its own connection."""

@@ -1,0 +1,248 @@
+"""Watch a client's websocket: each message both ways as it is on the wire, and how it ended.
+
+What is watched is what the `websockets` package documents: the methods of its protocol object
+(each byte of a connection goes through them), or `recv` and `close` of its connection object.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from inspect import iscoroutinefunction
+from typing import Any, NamedTuple
+
+from websockets.asyncio.client import ClientConnection
+from websockets.client import ClientProtocol
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Response
+from websockets.protocol import Protocol, State
+from websockets.sync.client import ClientConnection as SyncClientConnection
+
+from eventstore.capture.recorder.recorder import Recorder
+from eventstore.capture.recorder.session_recorder import SessionRecorder
+from eventstore.common import unforeseen
+from eventstore.realtime.addresses import public_url
+from eventstore.realtime.frames import CLIENT, SERVER
+
+#: Begins to record a connection to an address.
+Begin = Callable[[str], SessionRecorder]
+AnyConnection = ClientConnection | SyncClientConnection
+
+_LOGGER = logging.getLogger("eventstore.capture")
+_CUT_OFF = 1006
+
+
+class Ending(NamedTuple):
+    """How a connection ended.
+
+    Attributes:
+        by: who closed it, client or server; None where it was cut off without a word.
+        code, reason: of the close frame; 1006 where there was none.
+    """
+
+    by: str | None
+    code: int
+    reason: str
+
+
+def ending(protocol: Protocol) -> Ending:
+    """How a client's connection, which is over, ended."""
+    sent, rcvd = protocol.close_sent, protocol.close_rcvd
+    if sent is not None and not protocol.close_rcvd_then_sent:
+        return Ending(CLIENT, sent.code, sent.reason)
+    if rcvd is not None:
+        return Ending(SERVER, rcvd.code, rcvd.reason)
+    return Ending(None, _CUT_OFF, "")
+
+
+def sessions(
+    recorder: Recorder,
+    notes: Mapping[str, Any],
+    metadata: Mapping[str, str] | None,
+    session_id: str | None,
+) -> Begin:
+    """Begin a session for each websocket of one client, since each is a session of the server's.
+
+    Args:
+        notes: what each says of how it was recorded; its address is added without secrets, and
+            behind the first the `previous` recording, as that session's `opened` note names it.
+        session_id: of the first.
+    """
+    begun: list[SessionRecorder] = []
+
+    def begin(url: str) -> SessionRecorder:
+        noted = {**notes, "url": public_url(url)}
+        if begun:
+            noted["previous"] = begun[-1].recording
+        begun.append(recorder.session(metadata, None if begun else session_id, noted))
+        del begun[:-1]
+        return begun[0]
+
+    return begin
+
+
+def watch_from_the_start(connection: AnyConnection, begin: Begin) -> None:
+    """Record a connection that has not yet made its handshake; one that is refused is no session.
+
+    All that arrives is recorded when it does, whether or not anybody reads it.
+    """
+    protocol, wire = connection.protocol, _Wire(connection.protocol, begin)
+    messages = _Messages()
+    events_received, receive_eof = protocol.events_received, protocol.receive_eof
+
+    def watched_events() -> list[Any]:
+        events = events_received()
+        for event in events:
+            if isinstance(event, Response) and protocol.handshake_exc is None:
+                wire.open()
+            elif isinstance(event, Frame):
+                wire.record(SERVER, messages.add(event.opcode, event.data, event.fin))
+        return events
+
+    def watched_eof() -> None:
+        receive_eof()
+        wire.end()
+
+    protocol.events_received = watched_events  # type: ignore[method-assign]
+    protocol.receive_eof = watched_eof  # type: ignore[method-assign]
+    _watch_sending(protocol, wire)
+
+
+def watch_from_here(connection: AnyConnection, begin: Begin) -> None:
+    """Record a connection that is open: what arrives as it is read, since some has come before.
+
+    It has ended once its reader comes to the end, or when it is closed from here.
+    """
+    wire = _Wire(connection.protocol, begin)
+    wire.open()
+    _watch_sending(connection.protocol, wire)
+    receive: Any = connection.recv
+    close: Any = connection.close
+    watched = _watch_async if iscoroutinefunction(receive) else _watch_sync
+    connection.recv, connection.close = watched(receive, close, wire)  # type: ignore[method-assign]
+
+
+def _watch_sync(receive: Any, close: Any, wire: _Wire) -> tuple[Any, Any]:
+    def watched_recv(*args: Any, **options: Any) -> Any:
+        try:
+            message = receive(*args, **options)
+        except ConnectionClosed:
+            wire.end()
+            raise
+        wire.record(SERVER, _as_text(message))
+        return message
+
+    def watched_close(*args: Any, **options: Any) -> None:
+        try:
+            close(*args, **options)
+        finally:
+            wire.end()
+
+    return watched_recv, watched_close
+
+
+def _watch_async(receive: Any, close: Any, wire: _Wire) -> tuple[Any, Any]:
+    async def watched_recv(*args: Any, **options: Any) -> Any:
+        try:
+            message = await receive(*args, **options)
+        except ConnectionClosed:
+            wire.end()
+            raise
+        wire.record(SERVER, _as_text(message))
+        return message
+
+    async def watched_close(*args: Any, **options: Any) -> None:
+        try:
+            await close(*args, **options)
+        finally:
+            wire.end()
+
+    return watched_recv, watched_close
+
+
+def _watch_sending(protocol: ClientProtocol, wire: _Wire) -> None:
+    """Record what goes out, in the moment in which it does."""
+    messages = _Messages()
+
+    def watched(send: Any, opcode: Opcode) -> Any:
+        def watched_send(data: Any, fin: bool = True) -> None:
+            send(data, fin)
+            wire.record(CLIENT, messages.add(opcode, data, fin))
+
+        return watched_send
+
+    protocol.send_text = watched(protocol.send_text, Opcode.TEXT)  # type: ignore[method-assign]
+    protocol.send_binary = watched(protocol.send_binary, Opcode.BINARY)  # type: ignore[method-assign]
+    protocol.send_continuation = watched(protocol.send_continuation, Opcode.CONT)  # type: ignore[method-assign]
+
+
+class _Messages:
+    """Puts together the fragments of messages that go one way."""
+
+    def __init__(self) -> None:
+        self._fragments: list[bytes] = []
+        self._is_text = True
+
+    def add(self, opcode: Opcode, data: Any, fin: bool) -> str | bytes | None:
+        """Take a frame; the message that it ends, if it does."""
+        if opcode not in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+            return None
+        if opcode is not Opcode.CONT:
+            self._is_text = opcode is Opcode.TEXT
+        self._fragments.append(bytes(data))
+        if not fin:
+            return None
+        whole, self._fragments = b"".join(self._fragments), []
+        return _as_text(whole) if self._is_text else whole
+
+
+def _as_text(message: str | bytes) -> str | bytes:
+    """A message as the text that it is; one that is none stays as it is."""
+    if isinstance(message, str):
+        return message
+    try:
+        return message.decode()
+    except UnicodeDecodeError:
+        return message
+
+
+class _Wire:
+    """Hands over what is on one connection, and never lets that disturb the connection."""
+
+    def __init__(self, protocol: ClientProtocol, begin: Begin) -> None:
+        self._protocol, self._begin = protocol, begin
+        self._session: SessionRecorder | None = None
+
+    def open(self) -> None:
+        """The connection is open."""
+        self._try(self._open)
+
+    def record(self, direction: str, message: str | bytes | None) -> None:
+        """A message; None is none."""
+        session = self._session  # another thread may end it meanwhile
+        if session is not None and message is not None:
+            self._try(session.record, direction, message)
+
+    def end(self) -> None:
+        """The connection may be over."""
+        session = self._session
+        if session is not None and self._protocol.state is State.CLOSED:
+            self._session = None
+            self._try(session.close, *ending(self._protocol))
+
+    def _open(self) -> None:
+        uri = self._protocol.uri
+        host = f"[{uri.host}]" if ":" in uri.host else uri.host
+        standard = uri.port == (443 if uri.secure else 80)
+        place = host if standard else f"{host}:{uri.port}"
+        scheme = "wss" if uri.secure else "ws"
+        self._session = self._begin(f"{scheme}://{place}{uri.resource_name}")
+
+    def _try(self, action: Callable[..., Any], *args: Any) -> None:
+        try:
+            action(*args)
+        except Exception as error:
+            # A log with a hole that it does not tell of is worse than one that ends.
+            self._session = None
+            unforeseen.note(_LOGGER, "recording a connection, which goes on unrecorded,", error)

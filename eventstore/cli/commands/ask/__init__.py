@@ -1,0 +1,1 @@
+"""Commands that ask: lists, one session, its sound, exports; and import."""

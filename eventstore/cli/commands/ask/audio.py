@@ -1,0 +1,114 @@
+"""The command that makes a session heard, and seen: audio."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from eventstore.cli.options import db_option, given, json_option, open_store
+from eventstore.cli.terminal.output import print_json, print_line, progress_bar, say
+from eventstore.event_store import EventStore
+
+_FORMATS = ("wav", "flac", "ogg")
+_PICTURES = ("png", "svg")
+
+
+@click.command()
+@click.argument("session_id", metavar="SESSION")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The sound: a name that ends with .wav, .flac or .ogg.",
+)
+@click.option("--item", metavar="ID", help="One item alone, in one channel.")
+@click.option("--response", metavar="ID", help="One response alone, in one channel.")
+@click.option("--side", type=click.Choice(("user", "assistant")), help="One side, in one channel.")
+@click.option("--from", "start", type=float, metavar="SECONDS", help="Since the first event.")
+@click.option("--to", "end", type=float, metavar="SECONDS", help="Since the first event.")
+@click.option("--rate", type=int, metavar="HZ", help="By default the highest of what sounds.")
+@click.option(
+    "--plot",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="A picture of it: .png or .svg (needs matplotlib).",
+)
+@db_option
+@json_option
+def audio(
+    session_id: str,
+    output: Path | None,
+    rate: int | None,
+    plot: Path | None,
+    url: str,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Write what was heard in a session as a sound file.
+
+    Stereo, the user left, the assistant right, in true time: each side when it sounded, the
+    assistant's speech cut where it was interrupted. With --plot, a picture of both waveforms with
+    the turns and the interruptions.
+
+    \b
+    Examples:
+      eventstore audio sess_123 -o call.wav
+      eventstore audio sess_123 -o answer.flac --response resp_456
+      eventstore audio sess_123 -o part.ogg --side user --from 60 --to 90
+      eventstore audio sess_123 --plot call.png
+    """
+    if output is None and plot is None:
+        raise click.UsageError("name a file with -o, or with --plot")
+    selected = given(options)
+    for path, formats in ((output, _FORMATS), (plot, _PICTURES)):
+        if path is not None and _format(path) not in formats:
+            raise click.BadParameter(f"{path}: use a name that ends with .{', .'.join(formats)}")
+    written: dict[str, Any] = {}
+    with open_store(url) as store:
+        if output is not None:
+            written = _write(store, session_id, output, {**selected, **given({"rate": rate})})
+        if plot is not None:
+            store.plot(session_id, plot, _format(plot), **selected)  # type: ignore[arg-type]
+            written["plot"] = str(plot)
+    if as_json:
+        print_json({"object": "eventstore.audio", "session_id": session_id, **written})
+        return
+    for line in _lines(written):
+        print_line(line)
+
+
+def _format(path: Path) -> str:
+    return path.suffix.lower().removeprefix(".")
+
+
+def _write(
+    store: EventStore, session_id: str, path: Path, options: dict[str, Any]
+) -> dict[str, Any]:
+    with progress_bar(path.name, 0) as bar:
+
+        def progress(done: float, total: float) -> None:
+            if bar is not None:
+                bar.update(bar.task_ids[0], completed=done, total=total)
+
+        done = store.audio(session_id, path, _format(path), progress=progress, **options)  # type: ignore[arg-type]
+    return {"file": str(path), **done._asdict()}
+
+
+def _lines(written: dict[str, Any]) -> list[str]:
+    lines = []
+    if "file" in written:
+        channels = "stereo" if written["channels"] == 2 else "mono"
+        lines.append(
+            f"{written['file']}: {written['seconds']:.1f} s, {channels}, {written['rate']} Hz"
+        )
+        for note in written["notes"]:
+            say(f"note: {note}")
+    if "plot" in written:
+        lines.append(f"{written['plot']}: drawn")
+    return lines
+
+
+COMMANDS = (audio,)

@@ -1,0 +1,280 @@
+"""The command that takes sessions out of a store, in its own format or in those of others."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from typing import Any, BinaryIO, TypeVar
+
+import click
+
+from eventstore.cli.failures import tell
+from eventstore.cli.options import db_option, given, open_store, session_filters
+from eventstore.cli.output_file import output_stream
+from eventstore.cli.price_options import prices_option
+from eventstore.cli.terminal.output import counted, counter, say
+from eventstore.errors import ErasedError, EventStoreError, Failure
+from eventstore.event_store import EventStore
+from eventstore.realtime.values import dumps
+from eventstore.store.database.outages import attempt
+
+FORMATS = ("jsonl", "parquet", "chat", "html", "otel")
+
+Progress = Callable[[int], None]
+Result = TypeVar("Result")
+
+# Bytes of one session of several that are held in memory; more wait in a temporary file.
+_IN_MEMORY, _PIECE = 16 * 1024 * 1024, 1024 * 1024
+
+
+@click.command()
+@click.argument("sessions", nargs=-1, metavar="[SESSION…]")
+@click.option("--format", "format_", type=click.Choice(FORMATS), default="jsonl", show_default=True)
+@click.option("--all", "everything", is_flag=True, help="All sessions.")
+@session_filters
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(),
+    help="A file, else standard output; for parquet a directory.",
+)
+@click.option("--endpoint", metavar="URL", help="otel: send to this OTLP/HTTP endpoint.")
+@click.option("--content", is_flag=True, help="otel: with what was said, and tools' data.")
+@prices_option()
+@db_option
+@click.pass_context
+def export(
+    context: click.Context,
+    /,
+    sessions: tuple[str, ...],
+    format_: str,
+    everything: bool,
+    output: str | None,
+    endpoint: str | None,
+    content: bool,
+    url: str,
+    **filters: Any,
+) -> None:
+    """Write sessions to a file: those named, those that match the filters, or all.
+
+    Of several, one that cannot be read is left out whole, and told at the end.
+
+    \b
+    jsonl    seq, at, direction and the exact frame; importing it gives equal sessions
+    parquet  responses, items and usage, for DuckDB and pandas
+    chat     a conversation a line in OpenAI's chat format, for evaluation and fine-tuning
+    html     one call as a page that needs no network: transcript, audio, events
+    otel     OpenTelemetry traces as OTLP's JSON lines, or sent to --endpoint
+
+    \b
+    Examples:
+      eventstore export sess_123 -o call.jsonl
+      eventstore export sess_123 | gzip > call.jsonl.gz
+      eventstore export --all --format parquet -o tables
+      eventstore export --metadata topic=returns --format chat -o training.jsonl
+      eventstore export sess_123 --format html -o call.html
+      eventstore export --since 2026-05-01 --format otel --endpoint http://localhost:4318
+    """
+    chosen = given(filters)
+    _check(sessions, chosen, everything, format_)
+    _check_targets(format_, output, endpoint, content)
+    with open_store(url) as store:
+        for session_id in sessions:
+            # All of them are there before anything is written; what was erased is told at the end.
+            with suppress(*((ErasedError,) if len(sessions) > 1 else ())):
+                store.head(session_id)
+        wanted = iter(sessions) if sessions else store.session_ids(**chosen)
+        several = Several(len(sessions) == 1)
+        with counter("session") as progress:
+            if format_ == "parquet":
+                _write_parquet(store, wanted, str(output), progress, several)
+            elif endpoint is not None:
+                _send(store, _counted(wanted, progress), endpoint, content, several)
+            else:
+                with output_stream(output) as stream:
+                    _write(store, _counted(wanted, progress), format_, content, stream, several)
+    context.exit(1 if tell(several.failures) else 0)
+
+
+class Several:
+    """What is done with each of several sessions: one that fails stops no other.
+
+    Args:
+        alone: there is only one, whose failure is that of the command.
+
+    Attributes:
+        failures: of those that could not be read, in order.
+    """
+
+    def __init__(self, alone: bool) -> None:
+        self.alone = alone
+        self.failures: list[Failure] = []
+
+    def read(
+        self, session_ids: Iterable[str], work: Callable[[str], Result]
+    ) -> Iterator[tuple[str, Result]]:
+        """Yield what is read of each session, but of those that cannot be read."""
+        for session_id in session_ids:
+            if self.alone:
+                yield session_id, work(session_id)
+                continue
+            found = attempt(f"session {session_id}", partial(work, session_id))
+            if isinstance(found, EventStoreError):
+                self.failures.append(Failure(session_id, found))
+            else:
+                yield session_id, found
+
+
+def _check(
+    sessions: tuple[str, ...], chosen: dict[str, Any], everything: bool, format_: str
+) -> None:
+    """Whether it is said, once, which sessions are wanted."""
+    ways = bool(sessions) + bool(chosen) + everything
+    if not ways:
+        raise click.UsageError("Missing argument: name sessions, or give filters, or --all")
+    if ways > 1:
+        raise click.UsageError("name sessions, or give filters, or --all: one of these")
+    if format_ == "html" and len(sessions) != 1:
+        raise click.UsageError("--format html takes the name of one session")
+
+
+def _check_targets(format_: str, output: str | None, endpoint: str | None, content: bool) -> None:
+    if format_ != "otel" and (endpoint is not None or content):
+        raise click.UsageError("--endpoint and --content go with --format otel")
+    if output is not None and endpoint is not None:
+        raise click.UsageError("--endpoint and --output: use one of them")
+    if format_ == "parquet" and output is None:
+        raise click.UsageError("--format parquet writes into a directory: name it with --output")
+    is_folder = output is not None and Path(output).is_dir()
+    if is_folder and format_ != "parquet":
+        raise click.UsageError(f"--output {output} is a directory; name a file")
+    if output is not None and format_ == "parquet" and Path(output).exists() and not is_folder:
+        raise click.UsageError(f"--output {output} is a file; name a directory")
+
+
+def _counted(session_ids: Iterable[str], progress: Progress) -> Iterator[str]:
+    for number, session_id in enumerate(session_ids, 1):
+        progress(number)
+        yield session_id
+
+
+def _write(
+    store: EventStore,
+    wanted: Iterator[str],
+    format_: str,
+    content: bool,
+    stream: BinaryIO,
+    several: Several,
+) -> None:
+    if format_ == "jsonl":
+        _write_jsonl(store, wanted, stream, several)
+    elif format_ == "chat":
+        _write_chat(store, wanted, stream, several)
+    elif format_ == "otel":
+        _write_otel(store, wanted, content, stream, several)
+    else:
+        # Not everybody who exports makes pages.
+        from eventstore.exports.html import write_html
+
+        write_html(store, next(wanted), stream)
+
+
+def _write_jsonl(
+    store: EventStore, wanted: Iterator[str], stream: BinaryIO, several: Several
+) -> None:
+    if several.alone:
+        for session_id in wanted:
+            stream.writelines(store.export(session_id))
+        return
+
+    def whole(session_id: str) -> BinaryIO:
+        # A session is in the output whole or not at all.
+        kept: BinaryIO = SpooledTemporaryFile(_IN_MEMORY)  # type: ignore[assignment]  # noqa: SIM115
+        try:
+            kept.writelines(store.export(session_id))
+            kept.seek(0)
+        except BaseException:
+            kept.close()
+            raise
+        return kept
+
+    for _, kept in several.read(wanted, whole):
+        with kept:
+            shutil.copyfileobj(kept, stream, _PIECE)
+
+
+def _write_chat(
+    store: EventStore, wanted: Iterator[str], stream: BinaryIO, several: Several
+) -> None:
+    from eventstore.exports.chat import chat
+
+    written = 0
+    left_out: Counter[str] = Counter()
+    for _, made in several.read(wanted, lambda session_id: chat(store.show(session_id))):
+        left_out += made.left_out
+        for conversation in made.conversations:
+            stream.write(f"{dumps(conversation)}\n".encode())
+            written += 1
+    say(f"Exported {counted(written, 'conversation')}.")
+    if left_out:
+        reasons = ", ".join(f"{reason} ({number:,})" for reason, number in left_out.most_common())
+        say(f"Left out: {reasons}.")
+
+
+def _write_otel(
+    store: EventStore, wanted: Iterator[str], content: bool, stream: BinaryIO, several: Several
+) -> None:
+    from eventstore.exports.otel.export import read_spans
+    from eventstore.exports.otel.otlp_json import otlp_lines
+
+    sizes = []
+    for _, spans in several.read(wanted, lambda id_: read_spans(store, id_, content)):
+        sizes.append(len(spans))
+        stream.writelines(f"{line}\n".encode() for line in otlp_lines(spans))
+    _say_spans("Exported", sizes)
+
+
+def _send(
+    store: EventStore, wanted: Iterator[str], url: str, content: bool, several: Several
+) -> None:
+    from eventstore.exports.otel.export import read_spans
+    from eventstore.exports.otel.otlp_http import Endpoint
+
+    endpoint = Endpoint(url)
+    sizes = []
+    try:
+        for _, spans in several.read(wanted, lambda id_: read_spans(store, id_, content)):
+            sizes.append(len(spans))
+            endpoint.send(spans)
+    finally:
+        endpoint.close()
+    _say_spans("Sent", sizes)
+
+
+def _say_spans(done: str, sizes: list[int]) -> None:
+    """Tell how many spans there were in each session."""
+    traces = sum(1 for size in sizes if size)
+    say(f"{done} {counted(traces, 'trace')} with {counted(sum(sizes), 'span')}.")
+    if traces < len(sizes):
+        left_out = counted(len(sizes) - traces, "session")
+        say(f"Left out: {left_out} recorded without times, which traces need.")
+
+
+def _write_parquet(
+    store: EventStore, wanted: Iterator[str], folder: str, progress: Progress, several: Several
+) -> None:
+    from eventstore.exports.parquet.export import write_parquet
+
+    failures = None if several.alone else several.failures
+    written = write_parquet(store, wanted, Path(folder), progress, failures)
+    tables = (counted(written.responses, "response"), counted(written.items, "item"))
+    sessions = counted(written.sessions, "session")
+    say(f"Exported {', '.join(tables)} and {counted(written.usage, 'usage row')} of {sessions}.")
+
+
+COMMANDS = (export,)

@@ -1,0 +1,45 @@
+"""The command that lists which metadata there are, to filter by."""
+
+from __future__ import annotations
+
+import click
+
+from eventstore.cli.options import db_option, json_option, open_store
+from eventstore.cli.terminal.output import echo, print_json, say
+from eventstore.store.queries.suggest import KEY, VALUE, suggestions
+
+
+@click.command()
+@click.argument("key", required=False)
+@click.option("--prefix", default="", metavar="TEXT", help="Only those that begin so.")
+@click.option("--limit", type=click.IntRange(1, 999), default=50, show_default=True)
+@db_option
+@json_option
+def metadata(key: str | None, prefix: str, limit: int, url: str, as_json: bool) -> None:
+    """List the keys of metadata, or the values of one key.
+
+    Those of sessions and of responses, in the order of their characters' numbers.
+
+    \b
+    Examples:
+      eventstore metadata
+      eventstore metadata customer --prefix 4
+      eventstore metadata topic --json
+    """
+    with open_store(url) as store:
+        if key is None:
+            page = suggestions(KEY, store.metadata_keys(prefix, limit + 1), limit)
+        else:
+            page = suggestions(VALUE, store.metadata_values(key, prefix, limit + 1), limit)
+    if as_json:
+        print_json(page.as_list())
+        return
+    if not page.data:
+        say("No metadata match.")
+    for entry in page.data:
+        echo(entry["id"])
+    if page.has_more:
+        say("There are more: narrow them by --prefix, or raise --limit.")
+
+
+COMMANDS = (metadata,)

@@ -1,0 +1,363 @@
+"""Commands that ask: sessions, responses, response, usage."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, get_args
+
+import click
+
+from eventstore.cli.options import (
+    by_option,
+    db_option,
+    dialect_option,
+    figure_filters,
+    given,
+    json_option,
+    list_options,
+    open_store,
+    response_filters,
+    session_filters,
+    sort_option,
+    text_option,
+)
+from eventstore.cli.price_options import prices_option
+from eventstore.cli.terminal.live_table import live_rows
+from eventstore.cli.terminal.output import (
+    clean,
+    console,
+    counted,
+    dollars,
+    group_name,
+    has_screen,
+    pairs,
+    print_json,
+    print_table,
+    say,
+    seconds,
+    short_time,
+)
+from eventstore.realtime.resources.dialects import Dialect
+from eventstore.realtime.resources.outcomes import status_words
+from eventstore.store.filters.filters import ResponseSort, SessionSort, SessionStatus
+from eventstore.store.queries.query_responses import Page
+from eventstore.times import now
+
+#: What lists are sorted by and only a summary shows.
+_SUMMED = ("cost", "latency", "turns")
+
+
+@click.command()
+@click.option("--live", is_flag=True, help="Only those that are open, and what goes on in them.")
+@click.option("--summary", is_flag=True, help="With turns, money and the slowest answer of each.")
+@click.option(
+    "--status",
+    type=click.Choice(get_args(SessionStatus)),
+    help="errors: its own, or responses that failed.",
+)
+@text_option
+@session_filters
+@figure_filters
+@sort_option(get_args(SessionSort), "Of latency, the slowest answer's.")
+@list_options
+@prices_option()
+@db_option
+@json_option
+def sessions(
+    live: bool,
+    summary: bool,
+    limit: int,
+    after: str | None,
+    order: Any,
+    sort: Any,
+    url: str,
+    as_json: bool,
+    **filters: Any,
+) -> None:
+    """List sessions, newest first; every filter must hold.
+
+    With --sort, those with the most come first (--order asc: with the least), and what is not
+    known counts as less than anything. With --live on a terminal, the list is shown anew each
+    second until q or Ctrl-C.
+
+    \b
+    Examples:
+      eventstore sessions --metadata customer=42
+      eventstore sessions --since 2026-05-01 --model gpt-realtime --json
+      eventstore sessions --text '"my order"' --status interrupted --summary
+      eventstore sessions --tool cancel_order --min-duration 60 --sort cost
+      eventstore sessions --live
+    """
+    with open_store(url) as store:
+        ask = partial(
+            store.sessions,
+            limit=limit,
+            after=after,
+            order=order,
+            sort=sort,
+            live=live,
+            summary=summary or (sort in _SUMMED and not as_json),
+            **given(filters),
+        )
+        if live and not as_json and has_screen():
+            # Not everywhere that the rest runs can a program read single keys.
+            from eventstore.cli.terminal.live_sessions import watch_sessions
+
+            watch_sessions(ask)
+            return
+        page = ask()
+    if as_json:
+        print_json(page.as_list())
+    elif live and page.data:
+        for row in live_rows(page, now(), console()):
+            console().print(row, soft_wrap=True)
+        _say_more(page)
+    else:
+        _print_sessions(page)
+
+
+def _print_sessions(page: Page) -> None:
+    headings: tuple[str, ...] = (
+        "SESSION",
+        "OPENED",
+        ">LENGTH",
+        "MODEL",
+        ">EVENTS",
+        ">RESPONSES",
+    )
+    summed = any("summary" in entry["eventstore"] for entry in page.data)
+    if summed:
+        headings += (">TURNS", ">COST", ">SLOWEST")
+    rows = [
+        (
+            *_session_row(entry, entry["eventstore"]),
+            *(_summary_row(entry["eventstore"]) if summed else ()),
+            pairs(entry["eventstore"]["metadata"]),
+        )
+        for entry in page.data
+    ]
+    _print_page(page, (*headings, "METADATA"), rows, "sessions")
+
+
+def _session_row(entry: dict[str, Any], notes: dict[str, Any]) -> tuple[Any, ...]:
+    return (
+        entry["id"],
+        short_time(notes["opened_at"]),
+        seconds(notes["duration_ms"]),
+        entry.get("model"),
+        notes["events"],
+        notes["responses"],
+    )
+
+
+def _summary_row(notes: dict[str, Any]) -> tuple[Any, ...]:
+    summed = notes["summary"]
+    cost = dollars(summed["cost_usd"], summed["unpriced"])
+    if notes.get("same_call") and not summed["cost_usd"]:
+        cost = "elsewhere"
+    return summed["turns"], cost, seconds(summed["slowest_ms"])
+
+
+@click.command()
+@response_filters
+@sort_option(get_args(ResponseSort), "Of latency, how long it was waited for.")
+@list_options
+@dialect_option
+@db_option
+@json_option
+def responses(
+    limit: int,
+    after: str | None,
+    order: Any,
+    sort: Any,
+    dialect: Dialect,
+    url: str,
+    as_json: bool,
+    **filters: Any,
+) -> None:
+    """List responses, newest first; every filter must hold.
+
+    Metadata of a session counts for each of its responses. K!=V also takes responses
+    without K.
+
+    \b
+    Examples:
+      eventstore responses --metadata customer=42 --metadata topic
+      eventstore responses --status cancelled --min-tokens 500 --json
+      eventstore responses --text "where is my order"
+      eventstore responses --tool lookup_order --min-latency 2 --sort latency
+    """
+    with open_store(url) as store:
+        page = store.responses(
+            limit=limit, after=after, order=order, sort=sort, dialect=dialect, **given(filters)
+        )
+    if as_json:
+        print_json(page.as_list())
+        return
+    _print_page(
+        page,
+        ("RESPONSE", "CREATED", "STATUS", ">TOKENS", ">FIRST AUDIO", "SAID"),
+        [_response_row(entry) for entry in page.data],
+        "responses",
+    )
+
+
+def _response_row(entry: dict[str, Any]) -> tuple[Any, ...]:
+    notes, usage = entry["eventstore"], entry.get("usage")
+    first = notes["speech_to_first_audio_ms"] or notes["time_to_first_audio_ms"]
+    tokens = usage.get("total_tokens") if isinstance(usage, dict) else None
+    match = notes.get("match")
+    said = f"{match[0]['role'] or 'call'}: {match[0]['text']}" if match else summary(entry)
+    status = status_words(entry)
+    if notes["interrupted"]:
+        status = f"{entry['status']} (interrupted)"  # which says why
+    return entry["id"], short_time(notes["created_at"]), status, tokens, seconds(first), said
+
+
+def summary(response: dict[str, Any]) -> str:
+    """What a response says, in a line."""
+    words = []
+    for item in response.get("output") or []:
+        if not isinstance(item, dict):
+            continue
+        if item.get("type") in ("function_call", "mcp_call"):
+            words.append(f"{item.get('name')}({' '.join(str(item.get('arguments')).split())})")
+        for part in item.get("content") or []:
+            if isinstance(part, dict):
+                words.append(part.get("text") or part.get("transcript") or "")
+    line = " ".join(word for word in words if isinstance(word, str) and word)
+    return line if len(line) <= 90 else line[:89] + "…"
+
+
+@click.command()
+@click.argument("response_id", metavar="ID")
+@click.option("--session", metavar="ID", help="Its session, where several have this id.")
+@dialect_option
+@db_option
+@json_option
+def response(
+    response_id: str, session: str | None, dialect: Dialect, url: str, as_json: bool
+) -> None:
+    """Show one response as a `realtime.response` resource.
+
+    \b
+    Examples:
+      eventstore response resp_123
+      eventstore response resp_123 --dialect beta --json
+    """
+    with open_store(url) as store:
+        resource = store.response(response_id, session, dialect)
+    if as_json:
+        print_json(resource)
+        return
+    import json
+
+    for line in json.dumps(resource, indent=2, ensure_ascii=False, default=str).splitlines():
+        indent = len(line) - len(line.lstrip())
+        click.echo(" " * indent + clean(line.lstrip()))
+
+
+@click.command()
+@by_option
+@response_filters
+@prices_option()
+@db_option
+@json_option
+def usage(by: str | None, url: str, as_json: bool, **filters: Any) -> None:
+    """Sum tokens and money, transcriptions included.
+
+    Cached tokens are part of the input tokens. What has no known price is counted apart, never as
+    nothing; --prices names a file of your own prices, and of which model a deployment is. By
+    `day,model`, each line is of a day and a model.
+
+    \b
+    Examples:
+      eventstore usage --by model
+      eventstore usage --by day,model
+      eventstore usage --by metadata:customer --since 2026-05-01
+      eventstore usage --by model --prices prices.toml
+    """
+    with open_store(url) as store:
+        summed = store.usage(by, **given(filters))
+    if as_json:
+        print_json(summed)
+        return
+    print_usage([*summed["data"], summed["total"] | {"key": "total"}])
+
+
+#: The columns of usage: heading and field. The seldom one stands only where something is in it.
+_USAGE_COLUMNS = {
+    ">RESPONSES": "responses",
+    ">TRANSCRIPTS": "transcriptions",
+    ">INPUT": "input_tokens",
+    ">CACHED": "cached_tokens",
+    ">TEXT IN": "input_text",
+    ">AUDIO IN": "input_audio",
+    ">OUTPUT": "output_tokens",
+    ">TEXT OUT": "output_text",
+    ">AUDIO OUT": "output_audio",
+}
+_SELDOM_COLUMNS = {">TIME": "audio_ms"}
+
+
+def print_usage(entries: list[dict[str, Any]]) -> None:
+    """A table of usage entries, and what has no price."""
+    seldom = {
+        heading: field
+        for heading, field in _SELDOM_COLUMNS.items()
+        if any(entry[field] for entry in entries)
+    }
+    columns = _USAGE_COLUMNS | seldom
+    print_table(
+        ("", *columns, ">COST"),
+        [
+            (
+                group_name(entry),
+                *(_usage_cell(entry, field) for field in columns.values()),
+                dollars(entry["cost_usd"], bool(entry["unpriced"]["models"])),
+            )
+            for entry in entries
+        ],
+    )
+    _say_unpriced(entries[-1])
+
+
+def _usage_cell(entry: dict[str, Any], field: str) -> Any:
+    return seconds(entry[field] or None) if field == "audio_ms" else entry[field]
+
+
+def _say_unpriced(total: dict[str, Any]) -> None:
+    """Say what is not in the cost, and within which limits that is known."""
+    unpriced = total["unpriced"]
+    if not unpriced["models"]:
+        return
+    things = [counted(unpriced["responses"], "response")]
+    things += [counted(unpriced["transcriptions"], "transcription")]
+    if unpriced["sessions"]:
+        things.append(counted(unpriced["sessions"], "session"))
+    listed = ", ".join(things[:-1]) + f" and {things[-1]}"
+    say(f"Not in the cost: {listed} without a known price ({', '.join(unpriced['models'])}).")
+    between = total["unpriced_between_usd"]
+    if between is not None:
+        say(
+            "Where tokens of text and audio are not told apart, they cost between"
+            f" {dollars(between[0])} and {dollars(between[1])}."
+        )
+
+
+def _print_page(
+    page: Page, headings: tuple[str, ...], rows: list[tuple[Any, ...]], what: str
+) -> None:
+    if not rows:
+        say(f"No {what} match.")
+        return
+    print_table(headings, rows)
+    _say_more(page)
+
+
+def _say_more(page: Page) -> None:
+    if page.has_more:
+        say(f"More follow: --after {page.last_id}")
+
+
+COMMANDS = (sessions, responses, response, usage)

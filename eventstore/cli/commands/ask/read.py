@@ -1,0 +1,208 @@
+"""Commands that read one session: show, events, replay."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import pybase64
+
+from eventstore.cli.commands.serve.serving import Serving, serve_options
+from eventstore.cli.options import db_option, dialect_option, json_option, open_store
+from eventstore.cli.price_options import prices_option
+from eventstore.cli.terminal.cues import cue_json, play
+from eventstore.cli.terminal.follow import follow as follow_session
+from eventstore.cli.terminal.harmless import json_line
+from eventstore.cli.terminal.output import clean, console, has_screen, print_json, say
+from eventstore.cli.terminal.state import print_state
+from eventstore.errors import InvalidInputError
+from eventstore.event_store import EventStore
+from eventstore.realtime.frames import STORE, UNREADABLE, decode, parse
+from eventstore.realtime.resources.dialects import Dialect
+from eventstore.replay.player.player import paced
+from eventstore.store.log.read_events import StoredEvent
+from eventstore.times import to_iso
+
+
+@click.command()
+@click.argument("session_id", metavar="SESSION")
+@click.option("--at", metavar="SEQ|+SECONDS", help="The state at an event, or at a moment.")
+@click.option(
+    "--follow", is_flag=True, help="The conversation, as it happens, until the session is closed."
+)
+@dialect_option
+@prices_option()
+@db_option
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document; with --follow, a line a cue."
+)
+def show(
+    session_id: str, at: str | None, follow: bool, dialect: Dialect, url: str, as_json: bool
+) -> None:
+    """Show a session: its conversations, responses and usage, now or at any moment.
+
+    With --follow, what was said so far, as replay tells it, and then what is said while the call
+    runs. Ctrl-C ends it.
+
+    \b
+    Examples:
+      eventstore show sess_123
+      eventstore show sess_123 --at +12.5
+      eventstore show sess_123 --at 240 --json
+      eventstore show sess_123 --prices prices.toml
+      eventstore show sess_123 --follow
+    """
+    if follow and (at is not None or dialect != "wire"):
+        raise click.UsageError("--follow goes with neither --at nor --dialect")
+    with open_store(url) as store:
+        if follow:
+            follow_session(store, session_id, as_json)
+            return
+        shown = store.show(session_id, at, dialect)
+        if at is not None:
+            _check_moment(store, session_id, at.strip(), shown["session"]["eventstore"])
+    if as_json:
+        print_json(shown)
+        return
+    print_state(shown)
+
+
+def _check_moment(store: EventStore, session_id: str, at: str, notes: dict[str, Any]) -> None:
+    """Say it where a moment lies outside the session, whose state then is another moment's."""
+    events, length = notes["events"], (notes["duration_ms"] or 0) / 1000
+    if not at.startswith("+"):
+        behind = int(at) > store.head(session_id)
+        if int(at) == 0:
+            raise InvalidInputError("--at 0: events are counted from 1")
+    else:
+        # What the recorder noted later, such as metadata, is no part of the call.
+        later = (event for event in store.events(session_id, events + 1))
+        behind = float(at) > length and all(event.direction == STORE for event in later)
+    if behind:
+        offset = f" (+{length:.3f} s)" if notes["duration_ms"] is not None else ""
+        say(f"the session ends at event {events}{offset}: showing its end")
+
+
+@click.command()
+@click.argument("session_id", metavar="SESSION")
+@click.option("--type", "glob", metavar="GLOB", help="Only these types, such as 'response.*'.")
+@click.option("--from", "first", type=click.IntRange(1), default=1, metavar="SEQ")
+@click.option("--to", "last", type=click.IntRange(1), metavar="SEQ")
+@db_option
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON line an event.")
+def events(
+    session_id: str, glob: str | None, first: int, last: int | None, url: str, as_json: bool
+) -> None:
+    """List a session's events, each frame exactly as it was received.
+
+    \b
+    Examples:
+      eventstore events sess_123 --type 'response.*'
+      eventstore events sess_123 --from 100 --to 120 --json
+    """
+    with open_store(url) as store:
+        for event in store.events(session_id, first, last, glob):
+            click.echo(_event_json(event) if as_json else _event_line(event))
+
+
+def _event_json(event: StoredEvent) -> str:
+    """One event as a line; `event` is null where the frame cannot be read."""
+    text = event.text
+    line = {
+        "seq": event.seq,
+        "at": to_iso(event.at),
+        "direction": event.direction,
+        "type": None if event.type == UNREADABLE else event.type,
+        "frame": text if isinstance(text, str) else None,
+        "event": parse(text) if isinstance(text, str) else None,
+    }
+    if isinstance(text, bytes):
+        line["frame_base64"] = pybase64.b64encode_as_string(text)
+    return json_line(line)
+
+
+def _event_line(event: StoredEvent) -> str:
+    time = (to_iso(event.at) or "")[11:23]
+    arrow = {"client": "→", "server": "←", "store": "·"}[event.direction]
+    kept = decode(event.text)
+    frame = kept.frame if kept.audio_offset is None or kept.audio_offset >= 0 else str(event.text)
+    audio = f" [{len(kept.audio)} bytes of audio]" if kept.audio and kept.audio_offset else ""
+    line = clean(frame)
+    shown = line if len(line) <= 140 else line[:139] + "…"
+    return f"{event.seq:>6} {time:<12} {arrow} {clean(event.type)}{audio} {shown}"
+
+
+@click.command()
+@click.argument("session_id", metavar="[SESSION]", required=False)
+@click.option("--speed", type=click.FloatRange(0.01, 10_000), default=1.0, show_default=True)
+@click.option("--instant", is_flag=True, help="All at once.")
+@click.option(
+    "--interactive",
+    "-i",
+    is_flag=True,
+    help="Pause, step, jump and look at the state by keys; ? shows them.",
+)
+@serve_options
+@db_option
+@json_option
+def replay(
+    session_id: str | None,
+    speed: float,
+    instant: bool,
+    interactive: bool,
+    serving: Serving | None,
+    url: str,
+    as_json: bool,
+) -> None:
+    """Replay a conversation as it happened, at its own pace or faster.
+
+    With --serve, serve it to real clients over the Realtime websocket: each of the server's frames
+    as it was, when it is due and the live client has sent what it answered. Without SESSION, a
+    client names the session (?session=ID), or gets the newest that is like what it asks for
+    (?model=NAME, ?metadata[KEY]=VALUE) and that it was not served yet.
+
+    \b
+    Examples:
+      eventstore replay sess_123
+      eventstore replay sess_123 --speed 4
+      eventstore replay sess_123 --interactive
+      eventstore replay sess_123 --serve 8080
+      eventstore replay --serve 8080 --instant --match strict
+      eventstore replay sess_123 --serve 8080 --fault 'drop@response.done#2'
+    """
+    if serving is not None and (interactive or as_json):
+        raise click.UsageError("--serve goes with neither --interactive nor --json")
+    if serving is not None and serving.once and session_id is None:
+        raise click.UsageError("--once goes with a SESSION; of a whole store, each is served once")
+    if interactive:
+        _check_interactive(instant, as_json)
+    with open_store(url) as store:
+        if serving is not None:
+            from eventstore.cli.commands.serve.replay_server import (
+                serve,
+            )  # asyncio and websockets take a while
+
+            serve(store, session_id, serving, None if instant else speed)
+            return
+        if session_id is None:
+            raise click.UsageError("name a session, or serve all of them with --serve")
+        cues = store.replay(session_id)
+        if as_json:
+            print_json({"object": "list", "data": [cue_json(cue) for cue in cues]})
+        elif interactive:
+            # Not everywhere that the rest runs can a program read single keys.
+            from eventstore.cli.terminal.terminal_player import play_interactively
+
+            play_interactively(cues, speed, lambda seq: store.show(session_id, seq))
+        elif not play(console(), paced(cues, None if instant else speed), stream=not instant):
+            say("This session was recorded without times, so it was shown at once.")
+
+
+def _check_interactive(instant: bool, as_json: bool) -> None:
+    if instant or as_json:
+        raise click.UsageError("--interactive goes with neither --instant nor --json")
+    if not has_screen():
+        raise click.UsageError("--interactive needs a terminal; leave it out, or use --instant")
+
+
+COMMANDS = (show, events, replay)

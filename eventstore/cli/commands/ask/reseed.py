@@ -1,0 +1,70 @@
+"""The command that rebuilds a conversation elsewhere: reseed."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import click
+
+from eventstore.cli.options import db_option, json_option, open_store
+from eventstore.cli.terminal.harmless import json_line
+from eventstore.cli.terminal.output import print_json, say
+from eventstore.realtime.resources.session_config import CLIENT_DIALECTS, ClientDialect
+from eventstore.replay.reseed.reseed import AssistantAs
+
+
+@click.command()
+@click.argument("session_id", metavar="SESSION")
+@click.option("--at", metavar="SEQ|+SECONDS", help="As it stood at an event, or at a moment.")
+@click.option(
+    "--dialect",
+    type=click.Choice(CLIENT_DIALECTS),
+    default="ga",
+    show_default=True,
+    help="Shape of the events, whichever the server spoke.",
+)
+@click.option("--audio", is_flag=True, help="Send the user's speech itself where the log has it.")
+@click.option("--max-items", type=click.IntRange(1), metavar="N", help="The last N items at most.")
+@click.option(
+    "--assistant-as",
+    type=click.Choice(get_args(AssistantAs)),
+    default="text",
+    show_default=True,
+    help="What the assistant said as its own text, or as notes in system messages.",
+)
+@db_option
+@json_option
+def reseed(
+    session_id: str,
+    at: str | None,
+    dialect: ClientDialect,
+    audio: bool,
+    max_items: int | None,
+    assistant_as: AssistantAs,
+    url: str,
+    as_json: bool,
+) -> None:
+    """Print the client events that rebuild a conversation in a new session.
+
+    One JSON event a line, to be sent in order: session.update, then conversation.item.create for
+    each item, with what was heard of the assistant's speech. What is left out is told on standard
+    error; with --json it is under "skipped".
+
+    \b
+    Examples:
+      eventstore reseed sess_123
+      eventstore reseed sess_123 --at +90 --max-items 40
+      eventstore reseed sess_123 --audio --dialect beta
+    """
+    with open_store(url) as store:
+        made = store.reseed(session_id, at, dialect, audio, max_items, assistant_as)
+    if as_json:
+        print_json({"object": "list", "data": made.events, "skipped": made.skipped})
+        return
+    for event in made.events:
+        click.echo(json_line(event))
+    for entry in made.skipped:
+        say(f"left out {entry['item_id'] or session_id}: {entry['reason']}")
+
+
+COMMANDS = (reseed,)

@@ -1,0 +1,284 @@
+"""Commands that pack sessions and prove them: archive, unseal, verify."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from eventstore.archive import digest_file
+from eventstore.archive.seal import Sealed
+from eventstore.archive.verify import SegmentDigest, Verified
+from eventstore.cli.failures import tell
+from eventstore.cli.options import (
+    chosen_sessions,
+    db_option,
+    given,
+    json_option,
+    open_store,
+    session_filters,
+)
+from eventstore.cli.terminal.output import counted, print_json, print_line, progress_bar, say, size
+from eventstore.errors import EventStoreError, Failure, InvalidInputError
+from eventstore.store.database.outages import attempt
+from eventstore.store.database.workers import work_in_bulk
+from eventstore.store.log.tombstones import doubtful_tombstones
+from eventstore.store.maintenance.orphans import sessions_without_stream
+
+# Characters of a line of digests: those of a session of a million segments.
+_DIGEST_LINE = 128 * 1024 * 1024
+
+_workers_option = click.option(
+    "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes."
+)
+
+
+@click.command()
+@click.argument("session_ids", nargs=-1, metavar="[SESSION…]")
+@click.option("--all", "everything", is_flag=True, help="Every closed session.")
+@click.option("--older-than", metavar="AGE", help="Closed so long ago: 7d, 12h, 2w.")
+@session_filters
+@_workers_option
+@click.option("--dry-run", is_flag=True, help="Only list the sessions.")
+@click.option("--vacuum", is_flag=True, help="Give the space back that SQLite's file has left.")
+@db_option
+@json_option
+@click.pass_context
+def archive(
+    context: click.Context,
+    /,
+    session_ids: tuple[str, ...],
+    everything: bool,
+    older_than: str | None,
+    workers: int,
+    dry_run: bool,
+    vacuum: bool,
+    url: str,
+    as_json: bool,
+    **filters: Any,
+) -> None:
+    """Seal closed sessions: pack their events into segments, which every command reads as before.
+
+    Each session is sealed in one transaction, after its segments were read again and compared
+    frame by frame. Sealing again packs what has come since.
+
+    \b
+    Examples:
+      eventstore archive sess_123
+      eventstore archive --older-than 7d --workers 2
+      eventstore archive --metadata customer=42 --dry-run
+    """
+    chosen = given({**filters, "older_than": older_than})
+    with open_store(url) as store:
+        ids = chosen_sessions(store, session_ids, everything, chosen)
+        if dry_run:
+            _print_chosen(ids, as_json)
+            return
+        work_in_bulk()
+        done, failures = [], []
+        with progress_bar("archive", len(ids)) as bar:
+            for session_id, result in zip(ids, store.archive(ids, workers), strict=True):
+                if isinstance(result, Sealed):
+                    done.append(result)
+                else:
+                    failures.append(Failure(session_id, result))
+                if bar is not None:
+                    bar.advance(bar.task_ids[0])
+        failed = tell(failures)
+        if vacuum:
+            store.vacuum()
+    if as_json:
+        data = [_sealed(one) for one in done]
+        print_json({"object": "list", "data": data, "errors": failed})
+    else:
+        _print_sealed(done)
+    context.exit(1 if failed else 0)
+
+
+def _print_chosen(ids: list[str], as_json: bool) -> None:
+    if as_json:
+        data = [{"session_id": session_id} for session_id in ids]
+        print_json({"object": "list", "data": data})
+        return
+    for session_id in ids:
+        print_line(str(session_id))
+    say(f"{counted(len(ids), 'session')}; nothing was changed")
+
+
+def _sealed(one: Sealed) -> dict[str, Any]:
+    return {**one._asdict(), "sha256": one.sha256.hex()}
+
+
+def _print_sealed(done: list[Sealed]) -> None:
+    events, frames = sum(one.events for one in done), sum(one.frame_bytes for one in done)
+    packed = sum(one.packed_bytes for one in done)
+    sealed = sum(one.events > 0 for one in done)
+    if sealed:
+        what = f"{counted(sealed, 'session')} with {counted(events, 'event')}"
+        print_line(f"Sealed {what}: {size(frames)} of frames in {size(packed)}.")
+    if not done:
+        print_line("There is no such session to seal.")
+    elif sealed < len(done):
+        print_line(f"Nothing to seal in {counted(len(done) - sealed, 'session')}.")
+
+
+@click.command()
+@click.argument("session_ids", nargs=-1, required=True, metavar="SESSION…")
+@db_option
+@json_option
+@click.pass_context
+def unseal(context: click.Context, session_ids: tuple[str, ...], url: str, as_json: bool) -> None:
+    """Turn sealed sessions' segments into events again, as they were.
+
+    \b
+    Example:
+      eventstore unseal sess_123
+    """
+    with open_store(url) as store:
+        done, failures = {}, []
+        for session_id in session_ids:
+            result = attempt(f"session {session_id}", partial(store.unseal, session_id))
+            if isinstance(result, EventStoreError):
+                failures.append(Failure(session_id, result))
+            else:
+                done[session_id] = result
+    failed = tell(failures)
+    if as_json:
+        data = [{"session_id": session_id, "events": events} for session_id, events in done.items()]
+        print_json({"object": "list", "data": data, "errors": failed})
+    elif done or not failed:
+        events = counted(sum(done.values()), "event")
+        print_line(f"Unsealed {counted(len(done), 'session')} with {events}.")
+    context.exit(1 if failed else 0)
+
+
+@click.command()
+@click.argument("session_ids", nargs=-1, metavar="[SESSION…]")
+@click.option("--all", "everything", is_flag=True, help="Every session.")
+@click.option(
+    "--write",
+    "written",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the digests to a file, a session a line.",
+)
+@click.option(
+    "--against",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Compare with the digests of a file that --write made.",
+)
+@db_option
+@json_option
+@click.pass_context
+def verify(
+    context: click.Context,
+    session_ids: tuple[str, ...],
+    everything: bool,
+    written: Path | None,
+    against: Path | None,
+    url: str,
+    as_json: bool,
+) -> None:
+    """Recompute sessions' digests from the log, and name what is changed, missing or added.
+
+    A sealed session proves itself. One that is not is compared with digests that were kept
+    elsewhere: --write makes them, --against compares, also with a copy in another store.
+
+    \b
+    Examples:
+      eventstore verify sess_123
+      eventstore verify --all --write digests.jsonl
+      eventstore verify --against digests.jsonl --db sqlite:///copy.db
+    """
+    expected = _expected(against)
+    if everything == bool(session_ids) and not (against and not session_ids and not everything):
+        raise click.UsageError("name sessions, or give --all or --against")
+    with open_store(url) as store:
+        ids = list(session_ids) or list(store.stream_ids() if everything else expected)
+        if everything:
+            ids += [*doubtful_tombstones(store.engine), *sessions_without_stream(store.engine)]
+        found, missing = [], []
+        with progress_bar("verify", len(ids)) as bar:
+            for session_id in ids:
+                verifying = partial(store.verify, session_id, expected.get(session_id))
+                result = attempt(f"session {session_id}", verifying)
+                if isinstance(result, EventStoreError):
+                    missing.append({"session_id": session_id, "error": str(result)})
+                else:
+                    found.append(result)
+                if bar is not None:
+                    bar.advance(bar.task_ids[0])
+    if written is not None:
+        written.write_text("".join(digest_file.lines(found)))
+    if as_json:
+        data = [_verified(one, one.session_id in expected) for one in found]
+        print_json({"object": "list", "data": data, "errors": missing})
+    else:
+        _print_verified(found, missing, set(expected))
+    context.exit(1 if missing or any(one.problems for one in found) else 0)
+
+
+def _expected(against: Path | None) -> dict[str, list[SegmentDigest]]:
+    if against is None:
+        return {}
+    try:
+        with against.open(encoding="utf-8") as stream:
+            # A line of a file that is none of ours may have no end.
+            return digest_file.read_lines(iter(partial(stream.readline, _DIGEST_LINE), ""))
+    except OSError as error:
+        raise InvalidInputError(f"cannot read {against}: {error.strerror}") from error
+    except (InvalidInputError, UnicodeDecodeError) as error:
+        raise InvalidInputError(f"{against}: {error}") from error
+
+
+def _verified(one: Verified, compared: bool) -> dict[str, Any]:
+    problems = [problem._asdict() for problem in one.problems]
+    proved = one.events if compared else one.sealed
+    return {
+        **digest_file.entry(one),
+        "ok": not problems,
+        "proved_events": proved,
+        **({"protection": one.protection._asdict()} if one.protection is not None else {}),
+        "problems": problems,
+    }
+
+
+def _print_verified(
+    found: Iterable[Verified], missing: Iterable[dict[str, str]], compared: set[str]
+) -> None:
+    for line in _lines(found, missing, compared):
+        print_line(line)
+
+
+def _lines(
+    found: Iterable[Verified], missing: Iterable[dict[str, str]], compared: set[str]
+) -> Iterator[str]:
+    good = unproved = plain = old = 0
+    for one in found:
+        plain += one.protection is not None and one.protection.plain > 0
+        old += one.protection is not None and one.protection.old > 0
+        for first, last, problem in one.problems:
+            where = f"event {first}" if first == last else f"events {first} to {last}"
+            yield f"{one.session_id}: {where}: {problem}"
+        good += not one.problems
+        unproved += one.session_id not in compared and one.sealed < one.events
+    for entry in missing:
+        yield f"{entry['session_id']}: {entry['error']}"
+    yield f"{counted(good, 'session')} verified."
+    if plain:
+        yield f"{counted(plain, 'session')} with events that are not encrypted."
+    if old:
+        yield (
+            f"{counted(old, 'session')} encrypted by an older version, in which times, directions"
+            " and types are not bound to what they are of: seal or unseal to renew it."
+        )
+    if unproved:
+        yield (
+            f"{counted(unproved, 'session')} not sealed, or not wholly: only digests that were"
+            " kept elsewhere (--write, --against) can prove those frames."
+        )
+
+
+COMMANDS = (archive, unseal, verify)

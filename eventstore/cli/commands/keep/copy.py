@@ -1,0 +1,190 @@
+"""Commands that move sessions: to another store, or their bytes out of the database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from eventstore.archive.copy_sessions import Copied
+from eventstore.archive.move_segments import Moved
+from eventstore.cli.failures import tell
+from eventstore.cli.options import (
+    chosen_sessions,
+    db_option,
+    given,
+    json_option,
+    open_store,
+    session_filters,
+)
+from eventstore.cli.terminal.output import counted, print_json, print_line, progress_bar, say, size
+from eventstore.errors import EventStoreError, Failure
+from eventstore.event_store import EventStore
+from eventstore.store.database.allowed_locations import VARIABLE, base_url
+from eventstore.store.database.engine import parse_url
+from eventstore.store.database.engine_options import allowed_locations_of
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+Done = TypeVar("Done", Copied, Moved)
+Failed = list[dict[str, str]]
+
+
+def _chosen_by(command: Command) -> Command:
+    for option in (
+        session_filters,
+        click.option("--older-than", metavar="AGE", help="Closed so long ago: 7d, 12h, 2w."),
+        click.option("--all", "everything", is_flag=True, help="Every closed session."),
+        click.argument("session_ids", nargs=-1, metavar="[SESSION…]"),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@_chosen_by
+@click.option("--to", "target", required=True, metavar="URL", help="The other database.")
+@click.option("--then-delete", is_flag=True, help="Delete what the other database has.")
+@click.option("--dry-run", is_flag=True, help="Change nothing; say what would be done.")
+@db_option
+@json_option
+@click.pass_context
+def copy(
+    context: click.Context,
+    /,
+    session_ids: tuple[str, ...],
+    everything: bool,
+    older_than: str | None,
+    target: str,
+    then_delete: bool,
+    dry_run: bool,
+    url: str,
+    as_json: bool,
+    **filters: Any,
+) -> None:
+    """Copy closed sessions to another database, or move them there.
+
+    Each is copied in one transaction, in which the other database is read again: it is there
+    whole or not at all. What is there already is left alone, so that a copy that was stopped
+    goes on when it is run again. The other one opens with every command.
+
+    \b
+    Examples:
+      eventstore copy --to sqlite:///may.db --since 2026-05-01 --until 2026-06-01
+      eventstore copy sess_123 --to postgresql://user@host/archive
+      eventstore copy --to sqlite:///old.db --older-than 90d --then-delete
+    """
+    chosen = given({**filters, "older_than": older_than})
+    with open_store(url) as store, _open_target(target, dry_run) as to:
+        ids = chosen_sessions(store, session_ids, everything, chosen)
+        done, failed = _results("copy", ids, store.copy(ids, to, then_delete, dry_run))
+    if as_json:
+        print_json({"object": "list", "data": [one._asdict() for one in done], "errors": failed})
+    else:
+        _print_copied(done, failed, dry_run)
+    context.exit(1 if failed else 0)
+
+
+def _open_target(url: str, dry_run: bool) -> EventStore:
+    parsed = parse_url(url)
+    if dry_run and parsed.drivername == "sqlite" and not Path(parsed.database or "").exists():
+        return open_store("sqlite://")  # as empty as the file would be
+    return open_store(url)
+
+
+def _results(
+    label: str, ids: list[str], results: Iterable[Done | EventStoreError]
+) -> tuple[list[Done], Failed]:
+    """What was done, and what failed; each failure is told at the end."""
+    done: list[Done] = []
+    failures: list[Failure] = []
+    with progress_bar(label, len(ids)) as bar:
+        for session_id, result in zip(ids, results, strict=True):
+            if isinstance(result, EventStoreError):
+                failures.append(Failure(session_id, result))
+            else:
+                done.append(result)
+            if bar is not None:
+                bar.advance(bar.task_ids[0])
+    return done, tell(failures)
+
+
+def _print_copied(done: list[Copied], failed: Failed, dry_run: bool) -> None:
+    new = [one for one in done if one.status != "exists"]
+    events, there = sum(one.events for one in new), len(done) - len(new)
+    verb = "Would copy" if dry_run else "Copied"
+    line = f"{verb} {counted(len(new), 'session')} with {counted(events, 'event')}"
+    if there:
+        line += f"; {counted(there, 'session')} there already"
+    deleted = sum(one.deleted for one in done)
+    if deleted:
+        line += f"; deleted {counted(deleted, 'session')} here"
+    print_line(f"{line}; {len(failed):,} failed." if failed else f"{line}.")
+
+
+@click.command()
+@_chosen_by
+@click.option("--to", "target", metavar="URL|DIR", help="Where: a folder, s3://bucket/calls, …")
+@click.option("--back", is_flag=True, help="Back into the database.")
+@db_option
+@json_option
+@click.pass_context
+def offload(
+    context: click.Context,
+    /,
+    session_ids: tuple[str, ...],
+    everything: bool,
+    older_than: str | None,
+    target: str | None,
+    back: bool,
+    url: str,
+    as_json: bool,
+    **filters: Any,
+) -> None:
+    """Move the bytes of sealed sessions to files or object storage, and back.
+
+    The database keeps their place and their digests, and every command reads them from there:
+    from below the folder of an SQLite database, and from the places that EVENTSTORE_SEGMENTS
+    names. Each database has a folder of its own there. Object storage is reached by fsspec
+    (pip install 'realtime-eventstore[objects]'), which has credentials of its own: none belong
+    in the URL.
+
+    \b
+    Examples:
+      eventstore offload --to /srv/calls --older-than 30d
+      eventstore offload --to s3://bucket/calls --all
+      eventstore offload --back sess_123
+    """
+    if back == (target is not None):
+        raise click.UsageError("give --to, or --back")
+    chosen = given({**filters, "older_than": older_than})
+    with open_store(url) as store:
+        ids = chosen_sessions(store, session_ids, everything, chosen)
+        done, failed = _results("offload", ids, store.offload(ids, target))
+        if target is not None:
+            _tell_where(store, target)
+    if as_json:
+        print_json({"object": "list", "data": [one._asdict() for one in done], "errors": failed})
+    else:
+        _print_moved(done, failed)
+    context.exit(1 if failed else 0)
+
+
+def _tell_where(store: EventStore, target: str) -> None:
+    """Say so where other commands would not read what was moved."""
+    base = base_url(target)
+    if not allowed_locations_of(store.engine).is_configured(base):
+        say(f"Commands that read these bytes need it in their environment: {VARIABLE}={base}")
+
+
+def _print_moved(done: list[Moved], failed: Failed) -> None:
+    segments, moved = sum(one.segments for one in done), sum(one.bytes for one in done)
+    sessions = sum(one.segments > 0 for one in done)
+    line = f"Moved {counted(segments, 'segment')} of {counted(sessions, 'session')}: {size(moved)}"
+    if sessions < len(done):
+        line += f"; {counted(len(done) - sessions, 'session')} had nothing to move"
+    print_line(f"{line}; {len(failed):,} failed." if failed else f"{line}.")
+
+
+COMMANDS = (copy, offload)

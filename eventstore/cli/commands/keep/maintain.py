@@ -1,0 +1,259 @@
+"""Commands that keep read models in step: rebuild, project, status."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import islice
+from types import FrameType
+from typing import Any, TypeVar
+
+import click
+
+from eventstore.cli import failures, outlasting
+from eventstore.cli.options import db_option, json_option, open_store
+from eventstore.cli.price_options import prices_option
+from eventstore.cli.terminal.output import clean, counted, print_json, print_line, progress_bar, say
+from eventstore.errors import Failure, InvalidInputError, SomeFailedError
+from eventstore.event_store import EventStore
+
+Done = TypeVar("Done")
+
+# Sessions that are named on one line for people; --json has a hundred.
+_MOST_NAMED = 10
+# Seconds between two looks for days to sum up, with --follow.
+_SUMS_EACH = 60.0
+
+
+@click.command()
+@click.argument("session_ids", nargs=-1, metavar="[SESSION…]")
+@click.option("--all", "everything", is_flag=True, help="Every session.")
+@click.option(
+    "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes."
+)
+@db_option
+@json_option
+@click.pass_context
+def rebuild(
+    context: click.Context,
+    session_ids: tuple[str, ...],
+    everything: bool,
+    workers: int,
+    url: str,
+    as_json: bool,
+) -> None:
+    """Rebuild read models from the log, each session in one transaction.
+
+    Readers see a session's old rows or its new ones, never a mixture. Rows that are right are
+    left alone, so that it tells as well whether they were. A session that cannot be rebuilt is
+    told at the end, and stops no other. With --all, sums by day are made anew by the next
+    `eventstore project`.
+
+    \b
+    Examples:
+      eventstore rebuild sess_123
+      eventstore rebuild --all --workers 2
+    """
+    if everything == bool(session_ids):
+        raise click.UsageError("name the sessions, or give --all")
+    with open_store(url) as store:
+        total = store.status()["sessions"] if everything else len(session_ids)
+        started = time.monotonic()
+        sessions = events = changed = 0
+        failed: list[Failure] = []
+        with progress_bar("rebuild", total) as bar, failing(failed):
+            for done in store.rebuild(None if everything else session_ids, workers):
+                sessions, events = sessions + 1, events + done.seq
+                changed += done.changed
+                if bar is not None:
+                    bar.advance(bar.task_ids[0])
+    took = time.monotonic() - started
+    errors = failures.tell(failed)
+    if as_json:
+        numbers = {"changed_rows": changed, "seconds": round(took, 3), "errors": errors}
+        print_json(_done("eventstore.rebuild", sessions, events) | numbers)
+    else:
+        what = f"{counted(sessions, 'session')} with {counted(events, 'event')}"
+        found = f"{counted(changed, 'row')} changed" if changed else "every row was right"
+        print_line(f"Rebuilt {what} in {took:.1f} s; {found}.")
+    context.exit(1 if failed else 0)
+
+
+@contextmanager
+def failing(failed: list[Failure]) -> Iterator[None]:
+    """Collect what failed within the block, which had gone on with everything else."""
+    try:
+        yield
+    except SomeFailedError as error:
+        failed += error.failures
+
+
+@click.command()
+@click.option("--follow", is_flag=True, help="Keep going until stopped.")
+@click.option(
+    "--interval",
+    type=click.FloatRange(0.01),
+    default=0.5,
+    show_default=True,
+    help="Seconds between looks, with --follow.",
+)
+@prices_option()
+@db_option
+@json_option
+@click.pass_context
+def project(context: click.Context, follow: bool, interval: float, url: str, as_json: bool) -> None:
+    """Project sessions that are behind their log, or were projected by an older version.
+
+    Needed where sessions are appended with projection="deferred", and after an upgrade. Then it
+    keeps sums of days that are over, so that usage is answered soon, and what each session costs,
+    so that `sessions` is sorted by it; with --follow each minute.
+    A session that cannot be projected stops no other: it is told, and named by `eventstore
+    status`. With --follow it is tried again, with pauses that grow up to ten minutes; and where
+    the whole database goes away, it waits until it is back.
+
+    \b
+    Examples:
+      eventstore project
+      eventstore project --follow
+    """
+    stop = threading.Event()
+    work = _Projecting(stop, follow)
+    with open_store(url) as store:
+        if follow:
+            _stop_on_signal(stop)
+            outlasting.run(partial(work.look, store), stop, interval)
+        else:
+            work.look(store)
+    errors = [] if follow else work.tell()
+    if as_json:
+        done = _done("eventstore.project", work.sessions, work.events)
+        kept = {"summed_days": work.days, "priced_sessions": work.priced}
+        print_json(done | kept | {"errors": errors})
+    else:
+        what = f"{counted(work.sessions, 'session')} with {counted(work.events, 'event')}"
+        priced = f"; priced {counted(work.priced, 'session')}" if work.priced else ""
+        print_line(f"Projected {what}; summed up {counted(work.days, 'day')}{priced}.")
+    context.exit(1 if errors else 0)
+
+
+class _Projecting:
+    """Projects what is behind, and counts what was done.
+
+    Args:
+        stop: is set when it shall end.
+        follow: it goes on: what fails is told as it comes, and waits until it is tried again.
+    """
+
+    def __init__(self, stop: threading.Event, follow: bool) -> None:
+        self._stop, self._follow = stop, follow
+        self.sessions = self.events = self.days = self.priced = 0
+        self._next_sums = 0.0
+        self._failed: list[Failure] = []
+        self._failed_days: list[Failure] = []
+
+    def look(self, store: EventStore) -> None:
+        """Project what is behind, and sum up days where that is due."""
+        try:
+            with failing(self._failed):
+                for done in until(self._stop, store.project(waits=self._follow)):
+                    self.sessions, self.events = self.sessions + 1, self.events + done.seq
+                    if self._follow:
+                        say(f"projected {done.session_id} up to {done.seq}")
+            if time.monotonic() >= self._next_sums and not self._stop.is_set():
+                with failing(self._failed_days):
+                    for _ in until(self._stop, store.sum_days()):
+                        self.days += 1
+                self._price(store)
+                self._next_sums = time.monotonic() + _SUMS_EACH
+        finally:
+            if self._follow:  # `status` knows what is left
+                self.tell()
+
+    def _price(self, store: EventStore) -> None:
+        """Price sessions; without prices that can be used, all else is done."""
+        try:
+            with failing(self._failed):
+                for number in until(self._stop, store.price_sessions()):
+                    self.priced += number
+        except InvalidInputError as error:
+            say(f"Sessions are not priced: {error}")
+
+    def tell(self) -> failures.Told:
+        """Tell what failed since it was told last."""
+        told = failures.tell(self._failed) + failures.tell(self._failed_days, "day")
+        self._failed, self._failed_days = [], []
+        return told
+
+
+def until(stop: threading.Event, done: Iterator[Done]) -> Iterator[Done]:
+    """Yield what is done, until it is stopped."""
+    for one in done:
+        yield one
+        if stop.is_set():
+            return
+
+
+def _stop_on_signal(stop: threading.Event) -> None:
+    def handle(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, handle)
+    signal.signal(signal.SIGINT, handle)
+
+
+def _done(kind: str, sessions: int, events: int) -> dict[str, Any]:
+    return {"object": kind, "sessions": sessions, "events": events}
+
+
+@click.command()
+@db_option
+@json_option
+def status(url: str, as_json: bool) -> None:
+    """Say what the store holds, and whether its read models are in step.
+
+    \b
+    Example:
+      eventstore status --json
+    """
+    with open_store(url) as store:
+        found = store.status()
+    if as_json:
+        print_json(found)
+        return
+    print_line(f"database   {found['database']} (schema {found['schema']})")
+    for name in ("sessions", "events", "responses"):
+        print_line(f"{name:<10} {found[name]:,}")
+    print_line(f"sealed     {counted(found['sealed_sessions'], 'session')}")
+    if found["key_store"]:
+        print_line(f"encrypted  by the keys in {found['key_store']}")
+    if found["erased_sessions"] or found["erased_audio"]:
+        sessions = counted(found["erased_sessions"], "session")
+        print_line(f"erased     {sessions}, and the audio of {found['erased_audio']:,}")
+    behind = found["behind"]
+    advice = "; run: eventstore project" if behind else ""
+    print_line(f"behind     {counted(behind, 'session')}{advice}")
+    if found["failed_projections"]:
+        named = _named(f"{e['session_id']} ({e['error']})" for e in found["failed"])
+        number = counted(found["failed_projections"], "session")
+        print_line(f"failed     {number} could not be projected: {named}")
+    if found["fold_errors"]:
+        named = _named(e["session_id"] for e in found["with_fold_errors"])
+        number = counted(found["fold_errors"], "event")
+        print_line(f"unfolded   {number} could not be read by a fault of the fold: {named}")
+    if found["open_to_others"]:
+        files = clean(" ".join(found["open_to_others"]))
+        print_line(f"open       other users may read or write it; run: chmod 600 {files}")
+
+
+def _named(names: Iterable[str]) -> str:
+    """The first names, and whether there are more."""
+    first = list(islice(names, _MOST_NAMED + 1))
+    more = ", …" if len(first) > _MOST_NAMED else ""
+    return clean(", ".join(first[:_MOST_NAMED]) + more)
+
+
+COMMANDS = (rebuild, project, status)

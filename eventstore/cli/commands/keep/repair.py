@@ -1,0 +1,70 @@
+"""The command that mends a session whose head and log contradict each other: repair."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+
+from eventstore.archive.repair import Repaired
+from eventstore.cli.options import db_option, json_option, open_store
+from eventstore.cli.terminal.output import counted, print_json, print_line
+from eventstore.store.log.heads import Fault
+
+
+@click.command()
+@click.argument("session_id", metavar="SESSION")
+@click.option("--dry-run", is_flag=True, help="Change nothing; say what would be done.")
+@db_option
+@json_option
+@click.pass_context
+def repair(context: click.Context, session_id: str, dry_run: bool, url: str, as_json: bool) -> None:
+    """Set a session's head behind its last event, and project the session anew.
+
+    Needed where an append says that events stand behind the head: processes that shared a
+    connection left it so. It mends what the log can prove: the head, sealed_seq and
+    projected_seq. Events that are missing are not made up; it names them and changes nothing.
+
+    \b
+    Examples:
+      eventstore repair sess_123 --dry-run
+      eventstore repair sess_123
+    """
+    with open_store(url) as store:
+        done = store.repair(session_id, dry_run)
+    if as_json:
+        lists = {
+            name: [fault._asdict() for fault in found]
+            for name, found in (("mended", done.mended), ("unmended", done.unmended))
+        }
+        print_json({"object": "eventstore.repair", "dry_run": dry_run, **done._asdict(), **lists})
+    else:
+        for line in _lines(done, dry_run):
+            print_line(line)
+    context.exit(1 if done.unmended else 0)
+
+
+def _lines(done: Repaired, dry_run: bool) -> Iterator[str]:
+    for fault in (*done.mended, *done.unmended):
+        yield f"{done.session_id}: {_where(fault)}: {fault.problem}"
+    if done.unmended:
+        yield (
+            f"{done.session_id} is not repaired, and nothing was changed: the log does not say"
+            " what is right; bring back what is missing from a copy (eventstore verify)"
+        )
+    elif not done.mended:
+        yield f"{done.session_id} needs no repair: its head is {done.head}."
+    elif dry_run:
+        yield f"{done.session_id} would be repaired: its head would be {done.head}."
+    else:
+        rows = counted(done.changed_rows, "row")
+        yield f"{done.session_id} is repaired: its head is {done.head}; {rows} changed."
+
+
+def _where(fault: Fault) -> str:
+    if fault.first_seq == fault.last_seq:
+        return f"event {fault.first_seq}"
+    return f"events {fault.first_seq} to {fault.last_seq}"
+
+
+COMMANDS = (repair,)

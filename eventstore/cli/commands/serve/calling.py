@@ -1,0 +1,219 @@
+"""Run the receiver of webhooks until it is stopped, and say what happens to calls."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from eventstore.capture.calls.call_recordings import (
+    MAX_CALLS,
+    CallNews,
+    CallRecordings,
+    FindSession,
+)
+from eventstore.capture.calls.incoming_calls import WAIT, IncomingCalls
+from eventstore.capture.calls.sideband import CALL_ID, call_address
+from eventstore.capture.calls.webhooks import parse_secret
+from eventstore.capture.recorder.recorder_process import RecorderProcess
+from eventstore.capture.relay.relay_metrics import health
+from eventstore.cli.commands.serve.join_call import ending_facts, how_ended
+from eventstore.cli.commands.serve.relaying import signals
+from eventstore.cli.commands.serve.serving import place
+from eventstore.cli.commands.serve.tls_options import say_whom_to_trust
+from eventstore.cli.log_lines import say_what_is_logged
+from eventstore.cli.terminal.output import print_json, say
+from eventstore.common import unforeseen
+from eventstore.common.tls import Certificate, secured
+from eventstore.errors import EventStoreError
+from eventstore.event_store import EventStore
+from eventstore.realtime.addresses import OPENAI, public_url
+from eventstore.verbs.queries import Queries
+from eventstore.web.api.webhooks import PATH, make_webhook_app
+from eventstore.web.running import Server, configuration
+
+_LOGGER = logging.getLogger("eventstore.calls")
+# Seconds that the store may take to say whether a call was recorded before.
+_LOOK = 5.0
+
+
+class Calling(NamedTuple):
+    """What `calls` asks for.
+
+    Attributes:
+        secret: of the webhooks.
+        upstream: the server of the calls.
+        wait: seconds to wait for a call's accept.
+        metadata: pairs to set on each session.
+        headers: the key of metadata for each SIP header, by its name.
+        max_calls: how many are recorded at once.
+        redact: take secrets out of frames before they are written.
+        as_json: print a line for each call on standard output.
+    """
+
+    secret: str
+    upstream: str = OPENAI
+    wait: float = WAIT
+    metadata: dict[str, str] | None = None
+    headers: dict[str, str] | None = None
+    max_calls: int = MAX_CALLS
+    spool: Path | None = None
+    redact: bool = False
+    as_json: bool = False
+
+
+class Place(NamedTuple):
+    """Where webhooks are received, and with which certificate; None for no TLS."""
+
+    host: str
+    port: int
+    tls: Certificate | None = None
+
+
+def run(url: str, keys: str | None, asked: Calling, at: Place) -> None:
+    """Receive webhooks and record calls until SIGINT or SIGTERM, and write what is left.
+
+    Args:
+        url: of the database.
+        keys: the URL of the database of its sessions' keys; None for not encrypted.
+
+    Raises:
+        EventStoreError: the address cannot be listened on.
+        SchemaError: the database's schema is missing, or another than this code's.
+        InvalidInputError: the secret, the upstream, its key or the certificate cannot be used.
+        MissingExtraError: no certificate can be made, because the extra `tls` is not installed.
+    """
+    check_calling(asked)
+    with (
+        secured(at.tls, at.host) as listen,
+        recording(url, keys, asked) as recorder,
+        EventStore(url, check_schema=False, keys=keys, time_limit=_LOOK) as reading,
+    ):
+        say_whom_to_trust(listen.ca_file)
+        asyncio.run(_run(recorder, reading, asked, at, listen.context))
+
+
+def check_calling(asked: Calling) -> None:
+    """See that webhooks can be checked and calls be joined.
+
+    Raises:
+        InvalidInputError: the secret or the upstream is none, or there is no key.
+    """
+    parse_secret(asked.secret)
+    call_address(asked.upstream, "rtc_")
+
+
+@contextmanager
+def recording(url: str, keys: str | None, asked: Calling) -> Iterator[RecorderProcess]:
+    """The recorder of calls; what is left is written behind the block.
+
+    Raises:
+        SchemaError: the database's schema is missing, or another than this code's.
+    """
+    say_what_is_logged()
+    recorder = RecorderProcess(url, asked.spool, keys=keys, redact=asked.redact)
+    try:
+        if recorder.trouble is not None:
+            _say(f"{recorder.trouble}; until then, frames go to the spool {recorder.spool}")
+        yield recorder
+    finally:
+        recorder.close()
+
+
+def incoming_calls(recorder: RecorderProcess, store: Queries, asked: Calling) -> IncomingCalls:
+    """What takes webhooks; what happens to calls is said.
+
+    Args:
+        store: tells whether a call was recorded before.
+    """
+    return IncomingCalls(
+        parse_secret(asked.secret),
+        CallRecordings(recorder, asked.max_calls),
+        asked.upstream,
+        asked.wait,
+        asked.metadata or {},
+        asked.headers or {},
+        partial(_tell, as_json=asked.as_json),
+        lambda why: _say(f"A webhook is refused: {why}."),
+        _finder(store),
+    )
+
+
+def _finder(store: Queries) -> FindSession:
+    def find(call_id: str) -> str | None:
+        # What is not known, since the database is away, is recorded: the frames wait in the spool.
+        with suppress(EventStoreError):
+            for found in store.sessions(metadata={CALL_ID: call_id}, limit=1).data:
+                return str(found["id"])
+        return None
+
+    return lambda call_id: asyncio.to_thread(find, call_id)
+
+
+async def _run(
+    recorder: RecorderProcess,
+    reading: EventStore,
+    asked: Calling,
+    at: Place,
+    tls: ssl.SSLContext | None,
+) -> None:
+    stop, _ = signals()
+    unforeseen.watch_threads(_LOGGER)
+    unforeseen.watch_loop(_LOGGER, asyncio.get_running_loop())
+    calls = incoming_calls(recorder, reading, asked)
+    app = make_webhook_app(calls, lambda: health(calls.recordings.live, recorder))
+
+    def ready(port: int) -> None:
+        say(f"Receiving {told(asked, place(at.host, port), tls is not None)}; Ctrl-C ends it.")
+
+    server = Server(configuration(app, at.host, at.port, tls), ready)
+
+    async def end() -> None:
+        await stop.wait()
+        server.should_exit = True
+
+    ending = asyncio.create_task(end())
+    try:
+        await server.serve()
+    finally:
+        ending.cancel()
+        await calls.recordings.leave()
+
+
+def told(asked: Calling, at: str, is_tls: bool) -> str:
+    """Say where webhooks are received, and the calls of which server are recorded.
+
+    Args:
+        at: host and port.
+    """
+    scheme = "https" if is_tls else "http"
+    return f"webhooks on {scheme}://{at}{PATH}, recording calls of {public_url(asked.upstream)}"
+
+
+def _tell(news: CallNews, as_json: bool) -> None:
+    """Say what happened to a call; of its end, a line of JSON as well."""
+    where = "" if news.session_id is None else f": {news.session_id}"
+    words = {
+        "incoming": "comes in; waiting until it is accepted",
+        "joined": "begins",
+        "ended": f"{how_ended(news.ending)}{where}",
+        "left": f"was left{where}",
+        "failed": f"is not recorded: {news.why}",
+    }
+    _say(f"{news.call_id} {words[news.kind]}")
+    if as_json and news.kind in ("ended", "left", "failed"):
+        facts = {"session_id": news.session_id, "call_id": news.call_id}
+        closed = None if news.kind == "failed" else ending_facts(news.ending)
+        why = {"error": news.why} if news.why else {}
+        with suppress(OSError):
+            print_json({**facts, "closed": closed, **why})
+
+
+def _say(line: str) -> None:
+    with suppress(OSError):  # who read along may have gone
+        say(line)

@@ -1,0 +1,92 @@
+"""`join`: record a call from its sideband until it ends, or the process is told to leave it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import suppress
+from typing import Any
+
+import click
+
+from eventstore.capture.calls.sideband import AnySession, record_call
+from eventstore.capture.recorder.recorder import Recorder
+from eventstore.capture.taps.websocket_watch import Ending
+from eventstore.cli.terminal.output import say
+from eventstore.event_store import EventStore
+
+# Seconds until it is said that the call is not there yet.
+_QUIET = 1.0
+
+
+def join_call(
+    store: EventStore,
+    call_id: str,
+    upstream: str,
+    metadata: dict[str, str],
+    wait: float,
+    redact: bool,
+) -> tuple[str, Ending | None]:
+    """Record a call until it ends; SIGINT and SIGTERM leave it.
+
+    Args:
+        wait: seconds in which the call may come to be.
+        redact: take secrets out of frames before they are written.
+
+    Returns:
+        The recorded session's id, and how it ended: None where it was left.
+
+    Raises:
+        EventStoreError: the call cannot be joined.
+        click.Abort: it was left before it was joined.
+    """
+    joined: list[AnySession] = []
+
+    def on_join(session: AnySession) -> None:
+        joined.append(session)
+        say(f"Joined {call_id}; Ctrl-C leaves it.")
+
+    def tell_waiting() -> None:
+        if not joined:
+            say(f"{call_id} is not there yet; trying again for {wait:g} s.")
+
+    async def run() -> Ending | None:
+        async with Recorder(store, redact=redact) as recorder:
+            work = asyncio.create_task(
+                record_call(
+                    recorder,
+                    call_id,
+                    upstream=upstream,
+                    metadata=metadata,
+                    on_join=on_join,
+                    wait=wait,
+                )
+            )
+            if wait > _QUIET:
+                asyncio.get_running_loop().call_later(_QUIET, tell_waiting)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(number, work.cancel)
+            with suppress(asyncio.CancelledError):
+                return (await work).ending
+            return None
+
+    ended = asyncio.run(run())
+    if not joined:
+        raise click.Abort
+    return str(joined[0].session_id), ended
+
+
+def how_ended(ending: Ending | None) -> str:
+    """Say in words how a call ended; None where it was left."""
+    if ending is None:
+        return "was left"
+    if ending.by is None:
+        return f"was cut off ({ending.code})"
+    return f"was ended by the {ending.by} ({f'{ending.code} {ending.reason}'.strip()})"
+
+
+def ending_facts(ending: Ending | None) -> dict[str, Any]:
+    """Return how a call ended as JSON has it; None where it was left."""
+    if ending is None:
+        return {"by": "recorder", "code": 1000, "reason": ""}
+    return ending._asdict()

@@ -1,0 +1,233 @@
+"""Run the relay until it is stopped, and say what happens."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import resource
+import signal
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from eventstore.capture.recorder.recorder_process import RecorderProcess
+from eventstore.capture.relay.relay import MAX_CALLS, Relay, relay
+from eventstore.capture.relay.relay_request import parse_upstream
+from eventstore.cli.commands.serve.serving import listening, place
+from eventstore.cli.commands.serve.tls_options import say_whom_to_trust
+from eventstore.cli.log_lines import say_what_is_logged
+from eventstore.cli.terminal.output import counted, say
+from eventstore.common import unforeseen
+from eventstore.common.hosts import is_loopback_address, parse_origin
+from eventstore.common.tls import Certificate, Secured, secured
+from eventstore.errors import InvalidInputError
+
+# Files that a relay opens beside its connections: those that have not asked yet, the spool, …
+_OTHER_FILES = 400
+
+
+_LOGGER = logging.getLogger("eventstore.relay")
+
+
+class Relaying(NamedTuple):
+    """What `record` asks for.
+
+    Attributes:
+        tls: to listen with, for `run`; None for no TLS.
+        grace: seconds for calls to end when the relay is stopped.
+        origins: whose browser pages may connect.
+        max_connections: how many connections are relayed at once; None for the usual number.
+        redact: take secrets out of frames before they are written.
+        share_credentials: whoever reaches the relay may use what the upstream's URL holds.
+    """
+
+    host: str
+    port: int
+    upstream: str
+    spool: Path | None = None
+    tls: Certificate | None = None
+    ca: Path | None = None
+    grace: float = 20.0
+    durable: bool = False
+    metadata: dict[str, str] | None = None
+    origins: tuple[str, ...] = ()
+    max_connections: int | None = None
+    share_credentials: bool = False
+    redact: bool = False
+
+
+def run(url: str, keys: str | None, asked: Relaying) -> None:
+    """Relay and record until SIGINT or SIGTERM, and write what is left.
+
+    Args:
+        url: of the database.
+        keys: the URL of the database of its sessions' keys; None for not encrypted.
+
+    Raises:
+        EventStoreError: the address cannot be listened on.
+        SchemaError: the database's schema is missing, or another than this code's.
+        InvalidInputError: the upstream, a certificate or a key cannot be used.
+        MissingExtraError: no certificate can be made, because the extra `tls` is not installed.
+    """
+    with secured(asked.tls, asked.host) as listen, recorder_for(asked, url, keys) as recorder:
+        asyncio.run(_run(recorder, asked, listen))
+
+
+@contextmanager
+def recorder_for(asked: Relaying, url: str, keys: str | None) -> Iterator[RecorderProcess]:
+    """The recorder of a relay; what is left is written behind the block.
+
+    Args, Raises: as for `run`.
+    """
+    # What is wrong with these is told before anything is started.
+    _check_upstream(asked)
+    for origin in asked.origins:
+        parse_origin(origin)
+    room_for_connections(asked.max_connections)
+    _upstream_tls(asked)
+    say_what_is_logged()
+    recorder = RecorderProcess(url, asked.spool, keys=keys, redact=asked.redact)
+    try:
+        if recorder.trouble is not None:
+            _say(f"{recorder.trouble}; until then, frames go to the spool {recorder.spool}")
+        gc.freeze()  # a collection of all that was imported would hold calls up for 50 ms
+        yield recorder
+    finally:
+        recorder.close()
+
+
+def _check_upstream(asked: Relaying) -> None:
+    """See that nobody uses the upstream's credentials unasked."""
+    upstream = parse_upstream(asked.upstream)
+    if asked.share_credentials or is_loopback_address(asked.host):
+        return
+    if upstream.has_credentials:
+        raise InvalidInputError(
+            f"the upstream's URL holds credentials, and whoever reaches {asked.host} would use"
+            " them: listen on 127.0.0.1, or say `record --share-credentials`"
+        )
+
+
+def room_for_connections(wanted: int | None) -> int:
+    """Have the system let this process open two sockets for each connection.
+
+    Args:
+        wanted: how many connections; None for the usual number, or fewer where the system lets
+            a process open fewer files.
+
+    Returns:
+        How many connections there is room for.
+
+    Raises:
+        InvalidInputError: there is no room for as many as are wanted.
+    """
+    files = 2 * (wanted or MAX_CALLS) + _OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= files:
+        return wanted or MAX_CALLS
+    most = files if hard == resource.RLIM_INFINITY else min(files, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    fit = max(1, (most - _OTHER_FILES) // 2)
+    if wanted is not None and fit < wanted:
+        raise InvalidInputError(
+            f"--max-connections {wanted}: the system lets a process open {most:,} files, enough"
+            f" for {fit:,}; raise that (ulimit -n {files}), or name fewer"
+        )
+    return fit
+
+
+def _upstream_tls(asked: Relaying) -> ssl.SSLContext | None:
+    if asked.ca is None:
+        return None
+    try:
+        return ssl.create_default_context(cafile=str(asked.ca))
+    except (OSError, ValueError) as error:
+        why = "not there" if isinstance(error, FileNotFoundError) else "no certificates in PEM"
+        raise InvalidInputError(f"--ca {asked.ca}: {why}") from error
+
+
+async def _run(recorder: RecorderProcess, asked: Relaying, listen: Secured) -> None:
+    stop, hurry = signals()
+    unforeseen.watch_threads(_LOGGER)
+    unforeseen.watch_loop(_LOGGER, asyncio.get_running_loop())
+    async with relaying(recorder, asked, listen.context) as running:
+        say_whom_to_trust(listen.ca_file)
+        say(f"Recording on {told(asked, running, listen)}; Ctrl-C ends it.")
+        await stop.wait()
+        await drain(running, asked.grace, hurry)
+
+
+@asynccontextmanager
+async def relaying(
+    recorder: RecorderProcess, asked: Relaying, listen_tls: ssl.SSLContext | None
+) -> AsyncIterator[Relay]:
+    """The relay, until the block is left; what happens to calls is said.
+
+    Args:
+        listen_tls: to listen with; None for no TLS.
+
+    Raises:
+        EventStoreError: the address cannot be listened on.
+    """
+    async with AsyncExitStack() as stack:
+        with listening(asked.host, asked.port):
+            running = await stack.enter_async_context(
+                relay(
+                    recorder,
+                    asked.upstream,
+                    asked.host,
+                    asked.port,
+                    listen_tls=listen_tls,
+                    upstream_tls=_upstream_tls(asked),
+                    durable=asked.durable,
+                    metadata=asked.metadata,
+                    on_event=_tell,
+                    origins=asked.origins,
+                    max_calls=room_for_connections(asked.max_connections),
+                )
+            )
+        yield running
+
+
+def told(asked: Relaying, running: Relay, listen: Secured) -> str:
+    """Where a relay listens, and for whom."""
+    scheme = "wss" if listen.context else "ws"
+    upstream = parse_upstream(asked.upstream).shown
+    return f"{scheme}://{place(asked.host, running.port)} for {upstream}"
+
+
+def signals() -> tuple[asyncio.Event, asyncio.Event]:
+    """Set by the first signal to stop, and by the second."""
+    stop, hurry = asyncio.Event(), asyncio.Event()
+
+    def signalled() -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, signalled)
+    return stop, hurry
+
+
+async def drain(running: Relay, grace: float, hurry: asyncio.Event) -> None:
+    """End a relay's calls, which have some seconds to do so by themselves, unless in a hurry."""
+    if running.live:
+        _say(f"Stopping: {counted(running.live, 'call')} may end within {grace:g} s.")
+    draining = asyncio.create_task(running.drain(grace))
+    hurried = asyncio.create_task(hurry.wait())
+    await asyncio.wait({draining, hurried}, return_when=asyncio.FIRST_COMPLETED)
+    if not draining.done():
+        await running.drain()
+    hurried.cancel()
+    await draining
+
+
+def _tell(number: int, words: str) -> None:
+    _say(f"{number}: {words}")
+
+
+def _say(line: str) -> None:
+    with suppress(OSError):  # who read along may have gone
+        say(line)

@@ -1,0 +1,131 @@
+"""`replay --serve`: run the replay server until it is stopped, and say what clients do."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from threading import Thread
+
+from websockets.asyncio.server import Server
+
+from eventstore.cli.commands.serve.serving import Serving, listening, place
+from eventstore.cli.commands.serve.tls_options import say_whom_to_trust
+from eventstore.cli.terminal.output import counted, say
+from eventstore.common.tls import Secured, secured
+from eventstore.event_store import EventStore
+from eventstore.replay.server.server import Watcher, recordings_of, replay_server
+from eventstore.replay.serving.connection import Manner, Outcome
+from eventstore.replay.serving.matching import Drift
+from eventstore.replay.serving.recording import Recording
+from eventstore.store.log.read_events import StoredEvent
+
+EVERY_SESSION = "every session, by ?session=ID, ?model=NAME or ?metadata[KEY]=VALUE"
+
+
+def serve(store: EventStore, session_id: str | None, serving: Serving, speed: float | None) -> None:
+    """Serve a session, or the whole store, until SIGINT or SIGTERM.
+
+    Args:
+        speed: 1 for the recorded pace; None for at once.
+
+    Raises:
+        EventStoreError: the address cannot be listened on.
+        NotFoundError: there is no such session.
+        InvalidInputError: the certificate or its key cannot be used.
+        MissingExtraError: no certificate can be made, because the extra `tls` is not installed.
+    """
+    if session_id is not None:
+        store.head(session_id)
+    with (
+        secured(serving.tls, serving.host) as listen,
+        listening(serving.host, serving.port),
+    ):
+        asyncio.run(_run(store, session_id, serving, speed, listen))
+
+
+async def _run(
+    store: EventStore,
+    session_id: str | None,
+    serving: Serving,
+    speed: float | None,
+    listen: Secured,
+) -> None:
+    step = _stepper() if serving.step else None
+    manner = Manner(
+        None if step else speed,
+        serving.rule,
+        serving.fresh,
+        serving.faults,
+        step,
+        linger=serving.linger,
+    )
+    address = serving.host, serving.port
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+
+    def closed(number: int, recording: Recording, outcome: Outcome) -> None:
+        _closed(number, recording, outcome)
+        if serving.once:
+            stop.set()
+
+    watcher = Watcher(_opened, _drift, closed)
+    recordings = recordings_of(store, session_id, once=serving.once)
+    async with replay_server(recordings, manner, *address, watcher, tls=listen.context) as server:
+        what = session_id or EVERY_SESSION
+        say_whom_to_trust(listen.ca_file)
+        say(f"Serving {what} on {replay_url(server, listen)}; Ctrl-C ends it.")
+        await stop.wait()
+
+
+def replay_url(server: Server, listen: Secured) -> str:
+    """What clients of a replay server connect to."""
+    scheme = "wss" if listen.context else "ws"
+    return f"{scheme}://{place(*server.sockets[0].getsockname()[:2])}/v1/realtime"
+
+
+def _stepper() -> Callable[[StoredEvent], Awaitable[None]]:
+    """Lets a frame pass for each line that is typed; all of them at the end of the input."""
+    turn, lines = asyncio.Lock(), asyncio.Queue[str]()
+    loop = asyncio.get_running_loop()
+
+    def read() -> None:
+        with suppress(RuntimeError):  # the server has ended
+            while line := sys.stdin.readline():
+                loop.call_soon_threadsafe(lines.put_nowait, line)
+            loop.call_soon_threadsafe(lines.put_nowait, "")
+
+    # A daemon: the server ends without waiting for one more line.
+    Thread(target=read, daemon=True).start()
+
+    async def step(sent: StoredEvent) -> None:
+        async with turn:
+            _tell(f"next: {sent.seq} {sent.type} [Enter]")
+            if not await lines.get():
+                lines.put_nowait("")
+
+    return step
+
+
+def _opened(number: int, recording: Recording) -> None:
+    _tell(f"{number}: {recording.name} begins")
+
+
+def _drift(number: int, drift: Drift) -> None:
+    for line in str(drift).splitlines():
+        _tell(f"{number}: {line}")
+
+
+def _closed(number: int, recording: Recording, outcome: Outcome) -> None:
+    end = "to its end" if outcome.whole else "not to its end"
+    drift = f", {counted(len(outcome.drift), 'difference')}" if outcome.drift else ""
+    _tell(f"{number}: {recording.name}: {counted(outcome.sent, 'frame')}, {end}{drift}")
+
+
+def _tell(line: str) -> None:
+    with suppress(OSError):  # who read along may have gone
+        say(line)

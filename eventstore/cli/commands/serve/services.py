@@ -1,0 +1,203 @@
+"""What `serve` runs in one process: the HTTP API, and beside it the replay server and the relay."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+from contextlib import AsyncExitStack, ExitStack
+from http import HTTPStatus
+from typing import NamedTuple
+
+from websockets.http11 import Request
+
+from eventstore.capture.recorder.recorder_process import RecorderProcess
+from eventstore.capture.relay.relay import Relay
+from eventstore.cli.commands.serve.calling import Calling, check_calling, incoming_calls, recording
+from eventstore.cli.commands.serve.calling import told as calls_told
+from eventstore.cli.commands.serve.relaying import (
+    Relaying,
+    drain,
+    recorder_for,
+    relaying,
+    signals,
+    told,
+)
+from eventstore.cli.commands.serve.replay_server import EVERY_SESSION, replay_url
+from eventstore.cli.commands.serve.serving import listening, place
+from eventstore.cli.commands.serve.tls_options import say_whom_to_trust
+from eventstore.cli.terminal.output import counted, say
+from eventstore.common import unforeseen
+from eventstore.common.hosts import is_loopback
+from eventstore.common.tls import Secured, secured
+from eventstore.replay.server.server import recordings_of, replay_server
+from eventstore.replay.serving.connection import Manner
+from eventstore.replay.serving.handshake import RefusedError, api_key
+from eventstore.store.database.engine_options import prices_of
+from eventstore.verbs.queries import Queries
+from eventstore.web.app import make_app
+from eventstore.web.running import Server, Service, check_host, configuration, open_stores
+from eventstore.web.server.access import digest
+from eventstore.web.server.requests import Stores, scoped
+
+_LOGGER = logging.getLogger("eventstore.serve")
+
+
+class Beside(NamedTuple):
+    """What is served beside the API.
+
+    Attributes:
+        replay: host and port of the replay server; None for none.
+        relaying: what the relay is asked for; None for none.
+        calling: what is asked for of calls that webhooks tell of; None for none.
+    """
+
+    replay: tuple[str, int] | None = None
+    relaying: Relaying | None = None
+    calling: Calling | None = None
+
+
+def run(service: Service, beside: Beside) -> None:
+    """Serve until SIGINT or SIGTERM: requests are answered, calls may end, what is left is written.
+
+    Raises:
+        InvalidInputError: without keys, an address that others could read at; a bad upstream; a
+            certificate or its key that cannot be used.
+        MissingExtraError: no certificate can be made, because the extra `tls` is not installed.
+        EventStoreError: an address cannot be listened on.
+        SchemaError: the database's schema is missing, or another than this code's.
+    """
+    for host in (service.host, *(beside.replay or ())[:1]):
+        check_host(host, service.keys)
+    if beside.calling is not None:
+        check_calling(beside.calling)
+    with ExitStack() as stack:
+        listen = stack.enter_context(secured(service.tls, *_hosts(service, beside)))
+        stores = stack.enter_context(open_stores(service))
+        recorder, at = None, (service.url, service.encryption_keys)
+        if beside.relaying is not None:
+            recorder = stack.enter_context(recorder_for(beside.relaying, *at))
+        elif beside.calling is not None:
+            recorder = stack.enter_context(recording(*at, beside.calling))
+        asyncio.run(_run(service, beside, stores, recorder, listen))
+
+
+def _hosts(service: Service, beside: Beside) -> list[str]:
+    """Where it listens."""
+    hosts = [service.host, *(beside.replay or ())[:1]]
+    return hosts if beside.relaying is None else [*hosts, beside.relaying.host]
+
+
+async def _run(
+    service: Service,
+    beside: Beside,
+    stores: Stores,
+    recorder: RecorderProcess | None,
+    listen: Secured,
+) -> None:
+    stop, hurry = signals()
+    unforeseen.watch_threads(_LOGGER)
+    unforeseen.watch_loop(_LOGGER, asyncio.get_running_loop())
+    async with AsyncExitStack() as stack:
+        replay = running = None
+        say_whom_to_trust(listen.ca_file)
+        if beside.replay is not None:
+            replay = await _replay(stack, stores, listen, *beside.replay)
+        if beside.relaying is not None and recorder is not None:
+            running = await stack.enter_async_context(
+                relaying(recorder, beside.relaying, listen.context)
+            )
+            open_ = (
+                "" if is_loopback(place(beside.relaying.host, 0)) else ", for whoever reaches it"
+            )
+            say(f"Recording on {told(beside.relaying, running, listen)}{open_}")
+        calls = None
+        if beside.calling is not None and recorder is not None:
+            calls = incoming_calls(recorder, stores.reading, beside.calling)
+            stack.push_async_callback(calls.recordings.leave)
+        app = make_app(stores, service.body_bytes, replay, calls)
+        stack.callback(app.state.sounds.close)
+        config = configuration(app, service.host, service.port, listen.context)
+        server = Server(config, lambda port: _say_api(service, beside, listen, port))
+        _settle(stores)
+        grace = beside.relaying.grace if beside.relaying else 0.0
+        ending = asyncio.create_task(_end(server, running, grace, stop, hurry))
+        hurrying = asyncio.create_task(_hurry(server, hurry))
+        stack.callback(ending.cancel)
+        stack.callback(hurrying.cancel)
+        await server.serve()
+        await ending
+
+
+def _settle(stores: Stores) -> None:
+    """Load what is loaded late, and leave it out of garbage collections: each took 100 ms.
+
+    Raises:
+        InvalidInputError: the file of prices that EVENTSTORE_PRICES names cannot be used.
+    """
+    prices_of(stores.reading.engine).boundaries(["gpt-realtime"])
+    gc.collect()
+    gc.freeze()
+
+
+async def _replay(
+    stack: AsyncExitStack, stores: Stores, listen: Secured, host: str, port: int
+) -> str:
+    """Start the replay server: its URL."""
+
+    def seen_by(request: Request) -> Queries:
+        return _seen(stores, request)
+
+    keyed = stores.keys is not None
+    # Reading a long recording may take its time.
+    recordings = recordings_of(stores.writing, seen_by=seen_by if keyed else None)
+    with listening(host, port):
+        server = await stack.enter_async_context(
+            replay_server(recordings, Manner(), host, port, keyed=keyed, tls=listen.context)
+        )
+    url = replay_url(server, listen)
+    say(f"Replaying {EVERY_SESSION} on {url}")
+    return url
+
+
+def _seen(stores: Stores, request: Request) -> Queries:
+    """What the key of a handshake may read.
+
+    Raises:
+        RefusedError: no key of this store, or it may not read.
+    """
+    access = (stores.keys or {}).get(digest(api_key(request.headers) or ""))
+    if access is None:
+        raise RefusedError(HTTPStatus.UNAUTHORIZED, "connect with an API key of this store")
+    # A replay gives frames as they are.
+    for right in ("read", "raw"):
+        if right not in access.rights:
+            raise RefusedError(HTTPStatus.FORBIDDEN, f"this key has no right to {right}")
+    return scoped(stores.writing, access)
+
+
+def _say_api(service: Service, beside: Beside, listen: Secured, port: int) -> None:
+    if beside.calling is not None:
+        at = place(service.host, port)
+        say(f"Receiving {calls_told(beside.calling, at, listen.context is not None)}")
+    who = "everybody on this machine"
+    if service.keys is not None:
+        who = f"holders of {counted(len(service.keys), 'API key')}"
+    scheme = "https" if listen.context else "http"
+    say(f"Serving on {scheme}://{place(service.host, port)} for {who}; Ctrl-C ends it.")
+
+
+async def _end(
+    server: Server, running: Relay | None, grace: float, stop: asyncio.Event, hurry: asyncio.Event
+) -> None:
+    """End the API and the relay together at the first signal."""
+    await stop.wait()
+    server.should_exit = True
+    if running is not None:
+        await drain(running, grace, hurry)
+
+
+async def _hurry(server: Server, hurry: asyncio.Event) -> None:
+    """At the second signal, wait for no request."""
+    await hurry.wait()
+    server.force_exit = True

@@ -1,0 +1,132 @@
+"""Addresses, and options of `replay --serve`. The server itself is imported where it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, NamedTuple
+
+import click
+
+from eventstore.cli.commands.serve.tls_options import tls_options
+from eventstore.common.tls import Certificate
+from eventstore.errors import EventStoreError
+from eventstore.replay.serving.faults import HELP, Fault, parse_fault
+from eventstore.replay.serving.matching import RULES, Rule
+from eventstore.replay.serving.pace import LINGER
+
+_HOST = "127.0.0.1"
+
+
+def parse_address(value: str, option: str) -> tuple[str, int]:
+    """Host and port of `[HOST:]PORT`; loopback where no host is named.
+
+    Args:
+        option: that it was given for.
+
+    Raises:
+        click.BadParameter: it is neither.
+    """
+    host, _, port = value.rpartition(":")
+    if not (port.isascii() and port.isdigit() and int(port) < 65536):
+        raise click.BadParameter(f"{value!r}: use [HOST:]PORT", param_hint=option)
+    return host.strip("[]") or _HOST, int(port)
+
+
+def place(host: str, port: int) -> str:
+    """Where something listens, as a URL has it."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+@contextmanager
+def listening(host: str, port: int) -> Iterator[None]:
+    """Tell the failure to listen, in one line.
+
+    Raises:
+        EventStoreError: the block raised an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        why = str(error.strerror or error).split(": ")[-1]
+        raise EventStoreError(f"cannot listen on {host}:{port}: {why}") from error
+
+
+class Serving(NamedTuple):
+    """What `--serve` and its companions ask for.
+
+    Attributes:
+        once: play to one client, and end.
+    """
+
+    host: str
+    port: int
+    step: bool
+    rule: Rule
+    fresh: bool
+    faults: tuple[Fault, ...]
+    linger: float
+    tls: Certificate | None
+    once: bool
+
+
+def serve_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of the replay server, given to the command as `serving`, None without `--serve`."""
+
+    @wraps(command)
+    def gathered(
+        address: str | None,
+        step: bool,
+        rule: Rule | None,
+        fresh: bool,
+        faults: tuple[str, ...],
+        linger: float | None,
+        tls: Certificate | None,
+        once: bool,
+        **others: Any,
+    ) -> Any:
+        if address is None:
+            if step or rule or fresh or faults or tls or linger is not None or once:
+                raise click.UsageError(
+                    "--step, --match, --fresh, --fault, --linger, --once, --tls and --cert go with"
+                    " --serve"
+                )
+            return command(serving=None, **others)
+        parsed = tuple(map(parse_fault, faults))
+        where = parse_address(address, "--serve")
+        stay = LINGER if linger is None else linger
+        serving = Serving(*where, step, rule or "type", fresh, parsed, stay, tls, once)
+        return command(serving=serving, **others)
+
+    for option in reversed(
+        (
+            click.option(
+                "--serve", "address", metavar="[HOST:]PORT", help="Serve it to live clients."
+            ),
+            click.option("--step", is_flag=True, help="Send a frame for each Enter."),
+            click.option(
+                "--match",
+                "rule",
+                type=click.Choice(RULES),
+                help="How a live client's frames are matched with the recorded ones: in order and"
+                " by content (exact: with what clients make up each time), by type (the default),"
+                " or not at all.",
+            ),
+            click.option(
+                "--linger",
+                type=click.FloatRange(0),
+                metavar="SECONDS",
+                help="Where the recorded client closed, how long a live one may stay"
+                f" (by default {LINGER:.0f}).",
+            ),
+            click.option("--fresh", is_flag=True, help="New ids and times for each client."),
+            click.option("--fault", "faults", multiple=True, metavar="FAULT", help=HELP),
+            click.option(
+                "--once", is_flag=True, help="Serve SESSION to one client, and end with its replay."
+            ),
+            tls_options,
+        )
+    ):
+        gathered = option(gathered)
+    return gathered

@@ -1,0 +1,58 @@
+"""Options of the commands that listen with TLS: `record`, `replay --serve`, `serve`, `calls`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from eventstore.cli.terminal.output import say
+from eventstore.common.tls import TRUST_VARIABLES, Certificate
+
+_FILE = click.Path(path_type=Path)
+
+
+def tls_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --tls, --cert and --key, given to the command as `tls`; None where TLS is not asked for.
+
+    Raises:
+        click.UsageError: they contradict each other.
+    """
+
+    @wraps(command)
+    def gathered(made: bool, cert: Path | None, key: Path | None, **others: Any) -> Any:
+        if key is not None and cert is None:
+            raise click.UsageError("--key goes with --cert")
+        if made and cert is not None:
+            raise click.UsageError("--tls makes a certificate and --cert names one: give either")
+        wanted = Certificate(cert, key) if made or cert is not None else None
+        return command(tls=wanted, **others)
+
+    for option in reversed(
+        (
+            click.option(
+                "--tls",
+                "made",
+                is_flag=True,
+                help="Listen with TLS, with a certificate for this run; says how apps trust it.",
+            ),
+            click.option(
+                "--cert", type=_FILE, metavar="FILE", help="Listen with TLS: its certificate (PEM)."
+            ),
+            click.option(
+                "--key", type=_FILE, metavar="FILE", help="Its key, unless that is in --cert."
+            ),
+        )
+    ):
+        gathered = option(gathered)
+    return gathered
+
+
+def say_whom_to_trust(ca_file: Path | None) -> None:
+    """Tell the variables that an app is to be started with, if a certificate was made for it."""
+    if ca_file is not None:
+        pairs = " ".join(f"{name}={ca_file}" for name in TRUST_VARIABLES)
+        say(f"For apps to trust this run's certificate: export {pairs}")

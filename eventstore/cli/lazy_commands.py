@@ -1,0 +1,171 @@
+"""Which commands there are. Each is imported when it is asked for: none waits for the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
+from typing import NamedTuple
+
+import click
+
+
+class Place(NamedTuple):
+    """Where a command is.
+
+    Attributes:
+        module: in `eventstore.cli.commands`; its `COMMANDS` are all that it has.
+        summary: the first sentence of the command's help, for the list of all.
+    """
+
+    module: str
+    summary: str
+
+
+PLACES = {
+    name: Place(module, summary)
+    for name, module, summary in (
+        ("init", "ask.transfer", "Create the schema, or upgrade it to what this version needs."),
+        (
+            "import",
+            "ask.transfer",
+            "Import recordings: JSON lines, HAR files of browsers, logs and cassettes of other"
+            " tools.",
+        ),
+        (
+            "export",
+            "ask.export",
+            "Write sessions to a file: those named, those that match the filters, or all.",
+        ),
+        (
+            "record",
+            "serve.record",
+            "Relay calls to a provider, and record them: an app changes its base URL, and nothing"
+            " else.",
+        ),
+        (
+            "join",
+            "serve.join",
+            "Join a WebRTC or SIP call by its id, and record the server's events until it ends.",
+        ),
+        (
+            "calls",
+            "serve.calls",
+            "Record each SIP call that OpenAI's webhooks tell of, by a sideband.",
+        ),
+        (
+            "show",
+            "ask.read",
+            "Show a session: its conversations, responses and usage, now or at any moment.",
+        ),
+        ("events", "ask.read", "List a session's events, each frame exactly as it was received."),
+        ("replay", "ask.read", "Replay a conversation as it happened, at its own pace or faster."),
+        ("audio", "ask.audio", "Write what was heard in a session as a sound file."),
+        (
+            "reseed",
+            "ask.reseed",
+            "Print the client events that rebuild a conversation in a new session.",
+        ),
+        ("sessions", "ask.query", "List sessions, newest first; every filter must hold."),
+        ("responses", "ask.query", "List responses, newest first; every filter must hold."),
+        ("response", "ask.query", "Show one response as a `realtime.response` resource."),
+        ("usage", "ask.query", "Sum tokens and money, transcriptions included."),
+        ("metadata", "ask.metadata", "List the keys of metadata, or the values of one key."),
+        (
+            "latency",
+            "ask.latency",
+            "Tell how fast answers came: half of them within P50, nine of ten within P90.",
+        ),
+        (
+            "context",
+            "ask.latency",
+            "Tell how contexts grow: mean tokens of each session's first response, its second, ….",
+        ),
+        (
+            "archive",
+            "keep.archive",
+            "Seal closed sessions: pack their events into segments, which every command reads as"
+            " before.",
+        ),
+        (
+            "unseal",
+            "keep.archive",
+            "Turn sealed sessions' segments into events again, as they were.",
+        ),
+        (
+            "verify",
+            "keep.archive",
+            "Recompute sessions' digests from the log, and name what is changed, missing or added.",
+        ),
+        (
+            "repair",
+            "keep.repair",
+            "Set a session's head behind its last event, and project the session anew.",
+        ),
+        ("copy", "keep.copy", "Copy closed sessions to another database, or move them there."),
+        (
+            "offload",
+            "keep.copy",
+            "Move the bytes of sealed sessions to files or object storage, and back.",
+        ),
+        (
+            "erase",
+            "keep.erase",
+            "Erase sessions for good: their frames, and all that was made of them.",
+        ),
+        (
+            "retain",
+            "keep.retain",
+            "Archive and erase closed sessions by their age, as a policy says.",
+        ),
+        (
+            "serve",
+            "serve.serve",
+            "Serve pages to look at calls, and an HTTP API in OpenAI's shapes.",
+        ),
+        (
+            "rebuild",
+            "keep.maintain",
+            "Rebuild read models from the log, each session in one transaction.",
+        ),
+        (
+            "project",
+            "keep.maintain",
+            "Project sessions that are behind their log, or were projected by an older version.",
+        ),
+        (
+            "status",
+            "keep.maintain",
+            "Say what the store holds, and whether its read models are in step.",
+        ),
+        ("spool", "serve.spool", "Write what recorders that have ended left in the spool."),
+    )
+}
+
+
+class Commands(Mapping[str, click.Command]):
+    """All commands by name; to get one imports it."""
+
+    def __getitem__(self, name: str) -> click.Command:
+        module = import_module(f"eventstore.cli.commands.{PLACES[name].module}")
+        commands: Sequence[click.Command] = module.COMMANDS
+        return next(command for command in commands if command.name == name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(PLACES)
+
+    def __len__(self) -> int:
+        return len(PLACES)
+
+
+class CommandGroup(click.Group):
+    """The group of all commands, whose help imports none of them."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands."""
+        limit = formatter.width - 6 - max(map(len, PLACES))
+        rows = [
+            (name, click.Command(name, help=PLACES[name].summary).get_short_help_str(limit))
+            for name in sorted(PLACES)
+        ]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)

@@ -1,0 +1,100 @@
+"""How cues are printed: when, who or what, and the words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from eventstore.cli.terminal.output import clean
+from eventstore.replay.player.cues import Cue
+from eventstore.replay.player.lines import Piece, pieces
+from eventstore.times import to_iso
+
+STYLES = {
+    "user": "bold cyan",
+    "assistant": "bold green",
+    "aside": "bold magenta",
+    "tool": "bold yellow",
+    "system": "bold blue",
+}
+_MARKS = {
+    "opened": ("●", "dim"),
+    "closed": ("■", "dim"),
+    "metadata": ("#", "dim"),
+    "interrupted": ("✂", "bold red"),
+    "truncated": ("✂", "red"),
+    "response_ended": ("!", "red"),
+    "deleted": ("-", "red"),
+    "error": ("!", "bold red"),
+    "unreadable": ("?", "red"),
+}
+_NAMES = {"tool_call": "calls", "tool_result": "tool"}
+
+
+def play(out: Console, cues: Iterable[Cue], stream: bool) -> bool:
+    """Print cues as they come.
+
+    Args:
+        stream: print each piece of speech when it comes, not line by line.
+
+    Returns:
+        Whether any of them had a time.
+    """
+    line: Text | None = None
+    number = -1
+    timed = False
+    for piece in pieces(cues):
+        timed = timed or piece.cue.offset_ms is not None
+        if line is not None and piece.line != number:
+            out.print("" if stream else line, soft_wrap=True)
+            line = None
+        said = words(piece.cue)
+        if line is None:
+            said = label(piece) + said
+        if piece.cue.kind != "saying":
+            out.print(said, soft_wrap=True)
+            continue
+        if stream:
+            out.print(said, end="", soft_wrap=True)
+        line = said if line is None else line.append_text(said)
+        number = piece.line
+    if line is not None:
+        out.print("" if stream else line, soft_wrap=True)
+    return timed
+
+
+def cue_json(cue: Cue) -> dict[str, Any]:
+    """A cue for scripts."""
+    return cue._asdict() | {"at": to_iso(cue.at)}
+
+
+def words(cue: Cue) -> Text:
+    """What a cue adds to its line."""
+    return Text("speaks …", "dim") if cue.kind == "speaking" else Text(clean(cue.text))
+
+
+def label(piece: Piece) -> Text:
+    """How a line begins: its time, and who speaks or what happened."""
+    return Text().append(clock(piece.cue.offset_ms), style="dim") + name(piece)
+
+
+def name(piece: Piece) -> Text:
+    """Who speaks, or what happened, with a space behind it."""
+    cue = piece.cue
+    mark = _MARKS.get(cue.kind)
+    if mark is not None:
+        return Text(f"{mark[0]} {cue.kind.replace('_', ' ')} ", style=mark[1])
+    speaker = cue.speaker or ""
+    shown = "…" if piece.again else clean(_NAMES.get(cue.kind, speaker))
+    return Text(f"{shown:<10} ", style=STYLES.get(speaker, "bold"))
+
+
+def clock(offset_ms: float | None) -> str:
+    """A moment of the session, in a column of nine."""
+    if offset_ms is None:
+        return " " * 9
+    tenths = max(0, round(offset_ms / 100))
+    return f"{tenths // 600:>3}:{tenths % 600 / 10:04.1f}  "

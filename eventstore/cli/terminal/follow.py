@@ -1,0 +1,50 @@
+"""Follow a session on the terminal, or as lines of JSON."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+
+import click
+
+from eventstore.cli.terminal.cues import cue_json, play
+from eventstore.cli.terminal.harmless import json_line
+from eventstore.cli.terminal.output import console, say
+from eventstore.cli.terminal.stopping import stopped_by_signals
+from eventstore.errors import DatabaseUnavailableError
+from eventstore.event_store import EventStore
+from eventstore.replay.player.cues import Cue
+
+
+def follow(store: EventStore, session_id: str, as_json: bool) -> None:
+    """Print a session's cues as they happen, until it is closed or a signal ends it.
+
+    Raises:
+        NotFoundError: there is no such session.
+    """
+    reasons: list[str] = []
+    with stopped_by_signals() as stopped:
+        cues = _noting_closes(store.follow(session_id, stopped, _say_away), reasons)
+        if as_json:
+            for cue in cues:
+                click.echo(json_line(cue_json(cue)))
+        else:
+            play(console(), cues, stream=True)
+        if stopped():
+            say(f"Stopped; follow it again with: eventstore show {session_id} --follow")
+        else:
+            reason = next(filter(None, reversed(reasons)), None)
+            say(f"The session is closed{f': {reason}' if reason else ''}.")
+
+
+def _noting_closes(cues: Iterable[Cue], reasons: list[str]) -> Iterator[Cue]:
+    for cue in cues:
+        if cue.kind == "closed":
+            reasons.append(cue.text)
+        yield cue
+
+
+def _say_away(error: DatabaseUnavailableError) -> None:
+    if sys.stderr.isatty():
+        click.echo(err=True)  # behind words that are not at their line's end
+    say(f"{error}; trying again")

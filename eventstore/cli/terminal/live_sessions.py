@@ -1,0 +1,88 @@
+"""The open sessions on a terminal's screen, read anew each second."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.text import Text
+
+from eventstore.cli.terminal.drawing import Drawing
+from eventstore.cli.terminal.keys import read_keys
+from eventstore.cli.terminal.live_table import live_rows
+from eventstore.cli.terminal.output import clean, console, counted
+from eventstore.cli.terminal.raw_terminal import RawTerminal
+from eventstore.cli.terminal.stopping import stopped_by_signals
+from eventstore.errors import DatabaseUnavailableError
+from eventstore.store.queries.query_responses import Page
+from eventstore.times import now
+
+_SECONDS = 1.0
+
+
+class Seen(NamedTuple):
+    """What was read last.
+
+    Attributes:
+        at: when, in microseconds since 1970 UTC.
+        error: why it could not be read since; empty where it was.
+    """
+
+    page: Page
+    at: int
+    error: str = ""
+
+
+def watch_sessions(ask: Callable[[], Page]) -> None:
+    """Show the open sessions until q, Ctrl-C or SIGTERM.
+
+    Args:
+        ask: reads them.
+    """
+    seen = Seen(ask(), now())  # what is wrong with a filter is told before the screen is taken
+    due = time.monotonic() + _SECONDS
+    screen = RawTerminal()
+    # The screen ends its block by KeyboardInterrupt, and hands the signal on behind it.
+    with stopped_by_signals() as stopped, suppress(KeyboardInterrupt), screen.taken():
+        drawing = Drawing(screen, console())
+        while not stopped():
+            _, height = drawing.size()
+            drawing.draw(screen_rows(seen, drawing.console, height))
+            typed, suspend = screen.wait(max(0.0, due - time.monotonic()))
+            if typed is None or "q" in read_keys(typed, whole=True)[0]:
+                return
+            if suspend:
+                screen.suspend()
+            if time.monotonic() >= due:
+                seen = _read(ask, seen)
+                due = time.monotonic() + _SECONDS
+
+
+def _read(ask: Callable[[], Page], before: Seen) -> Seen:
+    try:
+        return Seen(ask(), now())
+    except DatabaseUnavailableError as error:
+        return before._replace(error=clean(" ".join(str(error).split())))
+
+
+def screen_rows(seen: Seen, out: Console, height: int) -> list[Text]:
+    """All rows of the screen, the status line the last.
+
+    Args:
+        out: whose width counts.
+        height: how many rows.
+    """
+    room = max(0, height - 1)
+    rows: list[Text] = []
+    if seen.page.data:
+        rows = live_rows(seen.page, seen.at, out)
+    if len(rows) > room:
+        rows = [*rows[: max(0, room - 1)], Text("…", "dim")][:room]
+    more = "more than " if seen.page.has_more else ""
+    told = f" {more}{counted(len(seen.page.data), 'session')} open · {seen.error or 'q quits'}"
+    status = Text(told, style="reverse")
+    status.truncate(out.width, overflow="ellipsis", pad=True)
+    return [*rows, *[Text()] * (room - len(rows)), status]

@@ -1,0 +1,167 @@
+"""How a session's state is printed: its conversations, responses and usage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from eventstore.cli.commands.ask.query import print_usage, summary
+from eventstore.cli.terminal.cues import STYLES
+from eventstore.cli.terminal.output import clean, console, counted, echo, print_table, seconds
+from eventstore.exports.speakers import has_several_speakers, with_names
+from eventstore.realtime.resources.outcomes import failure_of, status_words
+from eventstore.realtime.values import mapping, text
+
+
+def print_state(shown: dict[str, Any]) -> None:
+    """Print all of a session.
+
+    Args:
+        shown: what `EventStore.show` returns.
+    """
+    print_conversations(shown)
+    if shown["responses"]:
+        echo()
+        _print_responses(shown["responses"])
+        echo()
+        print_usage([shown["usage"] | {"key": "usage"}])
+
+
+def print_conversations(shown: dict[str, Any]) -> None:
+    """Print the session and what was said in it, without the tables of responses and usage.
+
+    Args:
+        shown: what `EventStore.show` returns.
+    """
+    _print_session(shown["session"])
+    several = has_several_speakers(shown)
+    for conversation in shown["conversations"]:
+        echo(f"\nconversation {conversation['id'] or '(unnamed)'}")
+        for item in conversation["items"]:
+            _print_item(console(), item, several)
+    outside = [r for r in shown["responses"] if not r["eventstore"]["in_conversation"]]
+    if outside:
+        echo("\noutside the conversation")
+        for response in outside:
+            _print_line(console(), "aside", "aside", summary(response))
+
+
+def _print_session(session: dict[str, Any]) -> None:
+    notes = session["eventstore"]
+    state = "closed" if notes["closed"] else "open"
+    length = seconds(notes["duration_ms"]) or "no times recorded"
+    model = clean(str(session.get("model") or "no model named"))
+    echo(f"session {clean(session['id'])} · {model} · {state}")
+    echo(
+        f"{counted(notes['events'], 'event')} · {notes['opened_at'] or ''} {length}"
+        f" · {counted(notes['responses'], 'response')}"
+        f" · {counted(notes['interruptions'], 'interruption')}"
+    )
+    if notes["metadata"]:
+        pairs = " ".join(f"{key}={value}" for key, value in notes["metadata"].items())
+        echo(f"metadata {clean(pairs)}")
+    if other := notes.get("same_call"):
+        echo(f"the same call as {clean(other)}, where its usage is counted")
+    for side, rate in (notes.get("sample_rates") or {}).items():
+        echo(f"{side} PCM at {rate} Hz, as its importer told")
+    unseen = mapping(notes.get("opened")).get("unseen")
+    for what in unseen if isinstance(unseen, list) else ():
+        echo(f"not recorded: {clean(str(what))}")
+    for side, words in notes.get("translation", {}).items():
+        if isinstance(words, str):
+            echo(f"translation {side}: {clean(words)}")
+    if notes["unknown_types"]:
+        counts = ", ".join(f"{clean(t)} ×{n}" for t, n in notes["unknown_types"].items())
+        if others := notes.get("events_of_other_unknown_types"):
+            counts += f", others ×{others}"
+        echo(f"events of unknown types: {counts}")
+    for limit in notes.get("rate_limits", ()):
+        echo(f"limit of {clean(limit['name'])}: {_limit(limit)}")
+    for diagnostic in notes["diagnostics"]:
+        echo(f"! event {diagnostic['seq']}: {diagnostic['code']}: {clean(diagnostic['message'])}")
+
+
+def _limit(limit: dict[str, Any]) -> str:
+    left, all_, reset = (limit[name] for name in ("remaining", "limit", "reset_seconds"))
+    told = [f"{left:,.0f} left" if left is not None else "", f"of {all_:,.0f}" if all_ else ""]
+    told.append(f"anew in {reset:.1f} s" if reset is not None else "")
+    return " ".join(filter(None, told)) + f" (event {limit['seq']})"
+
+
+def _print_item(out: Console, item: dict[str, Any], several: bool) -> None:
+    kind, notes = item.get("type"), item.get("eventstore", {})
+    if kind in ("function_call", "mcp_call"):
+        call = f"{item.get('name')}({' '.join(str(item.get('arguments')).split())})"
+        _print_line(out, "assistant", "calls", call)
+        failure = failure_of(item)
+        if failure is not None:
+            _print_line(out, "error", "! tool", failure)
+        elif kind == "mcp_call" and item.get("output") is not None:
+            _print_line(out, "tool", "tool", str(item["output"]))
+    elif kind == "function_call_output":
+        _print_line(out, "tool", "tool", str(item.get("output")))
+    elif kind == "message":
+        _print_message(out, item, notes, several)
+    else:
+        words = " ".join(filter(None, (text(item.get("server_label")), failure_of(item))))
+        _print_line(out, "system", str(kind), words)
+
+
+def _print_message(
+    out: Console, item: dict[str, Any], notes: dict[str, Any], several: bool
+) -> None:
+    role = str(item.get("role") or "?")
+    generated, heard = notes.get("generated"), notes.get("heard")
+    if notes.get("truncated") and isinstance(generated, str) and isinstance(heard, str):
+        unheard = generated.removeprefix(heard).strip()
+        by_time = mapping(notes["truncated"]).get("estimated_by") == "time"
+        _print_line(out, role, role, heard, unheard, "likely not heard" if by_time else "not heard")
+        return
+    parts = [part for part in item.get("content") or [] if isinstance(part, dict)]
+    words = " ".join(str(part.get("text") or part.get("transcript") or "") for part in parts)
+    if several:
+        words = with_names(item, words)
+    if not words.strip():
+        kinds = ", ".join(str(part.get("type")) for part in parts) or item.get("status") or "empty"
+        words = f"({kinds})"
+    if item.get("status") == "incomplete":
+        words += " …"
+    _print_line(out, role, role, words)
+
+
+def _print_line(
+    out: Console, style: str, label: str, words: str, unheard: str = "", how: str = "not heard"
+) -> None:
+    said = Text(clean(words))
+    if unheard:
+        said.append(f" [{how}: {clean(unheard)}]", style="dim italic")
+    # A grid, so that long turns stay in their column.
+    row = Table.grid(padding=(0, 1))
+    row.add_column(width=12, no_wrap=True)
+    row.add_column(overflow="fold")
+    row.add_row(Text(f"  {clean(label)[:10]}", style=STYLES.get(style, "bold")), said)
+    out.print(row)
+
+
+def _print_responses(responses: Iterable[dict[str, Any]]) -> None:
+    rows = []
+    for response in responses:
+        notes, usage = response["eventstore"], response.get("usage")
+        rows.append(
+            (
+                response["id"],
+                status_words(response),
+                notes["trigger"],
+                seconds(notes["speech_to_first_audio_ms"]),
+                seconds(notes["time_to_first_audio_ms"]),
+                usage.get("total_tokens") if isinstance(usage, dict) else None,
+                " ".join(f"{k}={v}" for k, v in mapping(response.get("metadata")).items()),
+            )
+        )
+    print_table(
+        ("RESPONSE", "STATUS", "BY", ">SPEECH→AUDIO", ">ASKED→AUDIO", ">TOKENS", "METADATA"), rows
+    )

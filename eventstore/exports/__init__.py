@@ -1,0 +1,1 @@
+"""Sessions for other people and tools: transcripts, chat files, pages, traces and tables."""

@@ -1,0 +1,226 @@
+"""Conversations in OpenAI's chat format, for evaluation and fine-tuning.
+
+A line holds `messages`, `tools` and `metadata`. What a user interrupted is there as far as it was
+heard: the model's next turn answers that, not what was generated.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict, deque
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from eventstore.exports.speakers import has_several_speakers, stretches
+from eventstore.realtime.resources.session_tools import ga_tools
+from eventstore.realtime.values import mapping, one_of, sequence, storable_json, text
+
+Json = dict[str, Any]
+
+SILENT = "items that say nothing"
+UNANSWERED = "function calls without an output"
+ORPHANS = "function outputs without a call"
+FOREIGN = "items that chat has no shape for"
+
+# What chat takes as the name of somebody who says something.
+_NO_NAME, _NAME = re.compile(r"[^A-Za-z0-9_-]"), 64
+_DETAILS = frozenset({"auto", "low", "high"})
+
+
+class Chat(NamedTuple):
+    """A session in chat format.
+
+    Attributes:
+        conversations: an object for each conversation in which something is said.
+        left_out: how many items were left out, by reason.
+    """
+
+    conversations: list[dict[str, Any]]
+    left_out: Counter[str]
+
+
+@dataclass
+class _Turn:
+    """A message in the making: an assistant's may still get calls, and calls their outputs."""
+
+    message: Json
+    response_id: str | None = None
+    calls: list[Json] = field(default_factory=list)
+    outputs: dict[int, str] = field(default_factory=dict)
+
+
+def chat(shown: Json) -> Chat:
+    """The conversations of a session.
+
+    Args:
+        shown: the session whole, as `EventStore.show` gives it.
+    """
+    session = mapping(shown.get("session"))
+    left_out: Counter[str] = Counter()
+    named = has_several_speakers(shown)
+    lines = []
+    for conversation in shown["conversations"]:
+        turns = _turns(conversation["items"], left_out, named)
+        messages = [message for turn in turns for message in _messages_of(turn)]
+        if messages:
+            made = _line(session, conversation["id"], messages)
+            lines.append(storable_json(made))
+    return Chat(lines, +left_out)
+
+
+def _line(session: Json, conversation_id: str | None, messages: list[Json]) -> Json:
+    instructions = text(session.get("instructions"))
+    if instructions and instructions.strip():
+        messages = [{"role": "system", "content": instructions}, *messages]
+    notes = session["eventstore"]
+    ours = {
+        "session_id": notes["session_id"],
+        "conversation_id": conversation_id,
+        "model": text(session.get("model")),
+    }
+    line: Json = {"messages": messages}
+    tools = [_tool(tool) for tool in ga_tools(session) if tool["type"] == "function"]
+    if tools:
+        line["tools"] = tools
+        parallel = session.get("parallel_tool_calls")
+        if isinstance(parallel, bool):
+            line["parallel_tool_calls"] = parallel
+    stated = {key: value for key, value in ours.items() if value}
+    return line | {"metadata": {**notes["metadata"], **stated}}
+
+
+def _tool(tool: Json) -> Json:
+    return {
+        "type": "function",
+        "function": {key: value for key, value in tool.items() if key != "type"},
+    }
+
+
+# Turns
+
+
+def _turns(items: list[Json], left_out: Counter[str], named: bool) -> list[_Turn]:
+    turns: list[_Turn] = []
+    waiting: dict[str, deque[tuple[_Turn, int]]] = defaultdict(deque)
+    previous = None
+    for item in items:
+        kind = text(item.get("type"))
+        if kind == "function_call":
+            _add_call(turns, waiting, item, previous == "function_call", left_out)
+        elif kind == "function_call_output":
+            call_id = text(item.get("call_id"))
+            if call_id and waiting[call_id]:
+                turn, index = waiting[call_id].popleft()
+                turn.outputs[index] = text(item.get("output")) or ""
+            else:
+                left_out[ORPHANS] += 1
+        elif kind == "message":
+            _add_message(turns, item, left_out, named)
+        else:
+            left_out[FOREIGN] += 1
+        previous = kind
+    for turn in turns[:-1]:
+        _drop_unanswered(turn, left_out)
+    if turns and turns[-1].outputs:
+        _drop_unanswered(turns[-1], left_out)
+    return [turn for turn in turns if turn.message.get("content") or turn.calls]
+
+
+def _add_message(turns: list[_Turn], item: Json, left_out: Counter[str], named: bool) -> None:
+    response_id = item["eventstore"].get("response_id")
+    # A response's messages are the assistant's, also where the event that says so was missed.
+    role = text(item.get("role")) or ("assistant" if response_id else None)
+    if role not in ("user", "assistant", "system"):
+        left_out[FOREIGN] += 1
+        return
+    content = _user_content(item) if role == "user" else words(item)
+    speakers = list(stretches(item)) if named and isinstance(content, str) else []
+    if len(speakers) == 1:
+        speakers = [(speakers[0][0], str(content))]
+    if speakers:
+        turns += [_Turn(_spoken_by(*told, role)) for told in speakers if told[1]]
+    elif content:
+        turns.append(_Turn({"role": role, "content": content}, response_id))
+    else:
+        left_out[SILENT] += 1
+
+
+def _spoken_by(speaker: str | None, said: str, role: str) -> Json:
+    """A message of one of several speakers, by the name that chat takes for it."""
+    name = _NO_NAME.sub("_", speaker or "")[:_NAME]
+    return {"role": role, "content": said} | ({"name": name} if name else {})
+
+
+def _add_call(
+    turns: list[_Turn],
+    waiting: dict[str, deque[tuple[_Turn, int]]],
+    item: Json,
+    adjacent: bool,
+    left_out: Counter[str],
+) -> None:
+    """Add a call to the assistant's turn that it is part of, or as a turn of its own."""
+    call_id, name = text(item.get("call_id")), text(item.get("name"))
+    if not call_id or not name:
+        left_out[FOREIGN] += 1
+        return
+    response_id = item["eventstore"].get("response_id")
+    last = turns[-1] if turns and turns[-1].message["role"] == "assistant" else None
+    same = last is not None and last.response_id == response_id
+    if last is None or not same or (response_id is None and not adjacent):
+        last = _Turn({"role": "assistant"}, response_id)
+        turns.append(last)
+    function = {"name": name, "arguments": text(item.get("arguments")) or "{}"}
+    waiting[call_id].append((last, len(last.calls)))
+    last.calls.append({"id": call_id, "type": "function", "function": function})
+
+
+def _drop_unanswered(turn: _Turn, left_out: Counter[str]) -> None:
+    """Chat wants an output behind each call; only the last turn's may be still to come."""
+    answered = sorted(turn.outputs)
+    left_out[UNANSWERED] += len(turn.calls) - len(answered)
+    turn.calls = [turn.calls[index] for index in answered]
+    turn.outputs = dict(enumerate(turn.outputs[index] for index in answered))
+
+
+def _messages_of(turn: _Turn) -> list[Json]:
+    if not turn.calls:
+        return [turn.message]
+    tools = [
+        {"role": "tool", "tool_call_id": call["id"], "content": turn.outputs[index]}
+        for index, call in enumerate(turn.calls)
+        if index in turn.outputs
+    ]
+    return [{**turn.message, "tool_calls": turn.calls}, *tools]
+
+
+# What is said
+
+
+def words(item: Json) -> str:
+    """What an item says, as far as it was heard."""
+    heard = mapping(item.get("eventstore")).get("heard")
+    if isinstance(heard, str):
+        return heard if heard.strip() else ""
+    parts = map(mapping, sequence(item.get("content")))
+    return " ".join(said for said in map(_said, parts) if said)
+
+
+def _said(part: Json) -> str:
+    said = text(part.get("text")) or text(part.get("transcript")) or ""
+    return said if said.strip() else ""
+
+
+def _user_content(item: Json) -> str | list[Json]:
+    """Text alone where there is no image, as chat has it."""
+    parts: list[Json] = []
+    for part in map(mapping, sequence(item.get("content"))):
+        url = text(part.get("image_url")) if part.get("type") == "input_image" else None
+        if url:
+            detail = one_of(part.get("detail"), _DETAILS)
+            image = {"url": url} | ({"detail": detail} if detail else {})
+            parts.append({"type": "image_url", "image_url": image})
+        elif _said(part):
+            parts.append({"type": "text", "text": _said(part)})
+    if any(part["type"] == "image_url" for part in parts):
+        return parts
+    return " ".join(part["text"] for part in parts)

@@ -1,0 +1,249 @@
+"""A session's trace: its spans, made of its state by the conventions for generative AI."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+
+from eventstore.exports.otel import span_content
+from eventstore.exports.otel.spans import (
+    ServerError,
+    Span,
+    Value,
+    child,
+    clean,
+    common,
+    fail,
+    first_moment,
+    first_time,
+    seconds_between,
+    span_id,
+    stated,
+    trace_id,
+    usage_attributes,
+    without_secrets,
+)
+from eventstore.exports.otel.transcription_spans import transcriptions
+from eventstore.projection.latency import Moment, Moments, moments_of
+from eventstore.projection.state import Item, Response, SessionState
+from eventstore.projection.views import view
+from eventstore.projection.views.usage import tokens_of
+from eventstore.realtime.frames import parse
+from eventstore.realtime.resources.dialects import response_config
+from eventstore.realtime.values import mapping, metadata_pairs, text
+from eventstore.store.log.read_events import StoredEvent, read_events
+from eventstore.store.queries.query_sessions import state_at
+from eventstore.verbs.queries import Queries
+
+
+def read_spans(store: Queries, session_id: str, content: bool = False) -> list[Span]:
+    """The spans of a session of the store, its root first; none where nothing has a time.
+
+    Args:
+        content: with what was said, and what tools were given and gave.
+
+    Raises:
+        NotFoundError: there is no such session.
+    """
+    state = state_at(store.engine, session_id)
+    told = read_events(store.engine, session_id, 1, state.seq, ["error"])
+    errors = (_server_error(state, event) for event in told)
+    return session_spans(state, filter(None, errors), content)
+
+
+def _server_error(state: SessionState, event: StoredEvent) -> ServerError | None:
+    body = parse(event.text) if isinstance(event.text, str) else None
+    at = state.steady(event.at, event.seq)
+    if at is None or body is None:
+        return None
+    error = mapping(body.get("error"))
+    type_ = text(error.get("code")) or text(error.get("type")) or "error"
+    return ServerError(at, clean(type_), clean(text(error.get("message")) or "", 1000))
+
+
+def session_spans(
+    state: SessionState, exceptions: Iterable[ServerError] = (), content: bool = False
+) -> list[Span]:
+    """The spans of a session, its root first; none where nothing in it has a time.
+
+    Args:
+        exceptions: errors that the server told.
+        content: with what was said, and what tools were given and gave.
+    """
+    told = sorted(exceptions)
+    inputs = span_content.inputs(state) if content else {}
+    outputs = _outputs(state)
+    spans = [
+        *filter(None, (_response(state, r, inputs) for r in state.responses.values())),
+        *filter(None, (_tool(state, i, outputs, content) for i in state.items.values())),
+        *transcriptions(state, content),
+    ]
+    spans.sort(key=lambda span: (span.start, span.end, span.span_id))
+    ends = state.first_at, state.steady(state.last_at, state.seq)
+    times = [t for t in ends if t is not None]
+    times += [t for span in spans for t in (span.start, span.end)]
+    times += [error.at for error in told]
+    if not times:
+        return []
+    return [without_secrets(span) for span in (_root(state, times, told, content), *spans)]
+
+
+def _root(state: SessionState, times: list[int], told: list[ServerError], content: bool) -> Span:
+    attributes = common(state, "invoke_agent") | stated(
+        {
+            "gen_ai.conversation.id": next((c.id for c in state.conversations if c.id), None),
+            "gen_ai.request.model": text(state.wire.get("model")),
+            "eventstore.interruptions": len(state.interrupted),
+            **{f"eventstore.metadata.{key}": value for key, value in state.metadata.items()},
+        }
+    )
+    if content:
+        attributes |= span_content.of_session(state)
+    session_id = state.session_id
+    ids = trace_id(session_id), span_id(session_id, "session"), None
+    return Span("invoke_agent", "internal", *ids, min(times), max(times), attributes, None, told)
+
+
+# Responses
+
+
+def _response(
+    state: SessionState, response: Response, inputs: dict[str, list[Item]]
+) -> Span | None:
+    moments = moments_of(response)
+    begun = _first_known(
+        moments.asked, moments.created, Moment(response.seen_at, response.seen_seq)
+    )
+    start = first_moment(state, begun)
+    if start is None:
+        return None
+    end = first_moment(state, moments.done, Moment(state.last_at, state.seq)) or start
+    model = text(response.session.get("model"))
+    tokens = tokens_of(response.usage)
+    reasons = finish_reasons(state, response)
+    attributes = common(state, "chat") | stated(
+        {
+            "gen_ai.conversation.id": view.conversation_id(state, response.conversation),
+            "gen_ai.request.model": model,
+            "gen_ai.response.model": text(response.wire.get("model")) or model,
+            "gen_ai.response.id": response.id,
+            "gen_ai.response.finish_reasons": reasons,
+            "gen_ai.response.time_to_first_chunk": seconds_between(
+                state, begun, _first_output(moments)
+            ),
+            **_configuration(response),
+            **(usage_attributes(tokens) if response.usage else {}),
+            "eventstore.interrupted": response.id in state.interrupted,
+            "eventstore.speech_to_first_audio": seconds_between(
+                state, moments.speech_ended, moments.first_audio
+            ),
+            **_metadata(state, response),
+        }
+    )
+    if response.id in inputs:
+        attributes |= span_content.of_response(state, response, inputs[response.id], reasons)
+    span = child(state, "response", response.id, f"chat {model or ''}".strip(), (start, end), {})
+    if text(response.wire.get("status")) == "failed":
+        error = mapping(mapping(response.wire.get("status_details")).get("error"))
+        fail(span, attributes, error)
+    span.attributes = attributes
+    return span
+
+
+def _configuration(response: Response) -> dict[str, Value | None]:
+    body = response.request.body if response.request is not None else {}
+    config = response_config(response.wire, body, response.session)
+    modalities, limit = config["modalities"], config["max_output_tokens"]
+    speech = "speech" if "audio" in (modalities or ()) else "text"
+    return {
+        "gen_ai.output.type": speech if modalities else None,
+        "gen_ai.request.max_tokens": limit if isinstance(limit, int) else None,
+        "gen_ai.request.temperature": config["temperature"],
+    }
+
+
+def _metadata(state: SessionState, response: Response) -> dict[str, Value | None]:
+    """A response's pairs; of a key that its session has too, the session's: docs/adr/0019."""
+    pairs = metadata_pairs(response.wire.get("metadata"))
+    return {
+        f"eventstore.metadata.{key}": state.metadata.get(key, value) for key, value in pairs.items()
+    }
+
+
+def finish_reasons(state: SessionState, response: Response) -> list[str] | None:
+    """Why a response ended, in the words of the conventions; None while it goes on."""
+    if response.done_seq is None:
+        return None
+    status = text(response.wire.get("status"))
+    reason = text(mapping(response.wire.get("status_details")).get("reason"))
+    if status == "completed":
+        kinds = (state.items[id_].wire.get("type") for id_ in response.output)
+        return ["tool_call" if any(kind == "function_call" for kind in kinds) else "stop"]
+    if status == "incomplete" and reason == "max_output_tokens":
+        return ["length"]
+    if status in ("cancelled", "incomplete"):
+        return [clean(reason or status, 64)]
+    return ["error"]
+
+
+def _first_output(moments: Moments) -> Moment:
+    found = [m for m in (moments.first_text, moments.first_audio) if m.at is not None]
+    return min(found, key=lambda moment: moment.seq, default=Moment(None, 0))
+
+
+def _first_known(*moments: Moment) -> Moment:
+    return next((moment for moment in moments if moment.at is not None), moments[-1])
+
+
+# Tool calls
+
+
+def _tool(
+    state: SessionState, item: Item, outputs: dict[str, list[Item]], content: bool
+) -> Span | None:
+    """A call, from when its arguments were whole to when its output came."""
+    kind = item.wire.get("type")
+    if kind not in ("function_call", "mcp_call"):
+        return None
+    output = _output_of(item, outputs) if kind == "function_call" else None
+    seen, done = Moment(item.seen_at, item.seen_seq), Moment(item.done_at, item.done_seq)
+    start = first_moment(state, done if kind == "function_call" else seen, seen)
+    if start is None:
+        return None
+    if kind == "function_call":
+        done = Moment(output.seen_at, output.seen_seq) if output is not None else Moment(None, 0)
+    end = first_time(first_moment(state, done), start) or start
+    name = text(item.wire.get("name"))
+    attributes = common(state, "execute_tool") | stated(
+        {
+            "gen_ai.conversation.id": view.conversation_id(state, item.conversation),
+            "gen_ai.tool.name": name,
+            "gen_ai.tool.call.id": text(item.wire.get("call_id")) or item.id,
+            "gen_ai.tool.type": "function" if kind == "function_call" else "extension",
+        }
+    )
+    if content:
+        attributes |= span_content.of_tool(item, output)
+    span = child(state, "tool", item.id, f"execute_tool {name or ''}".strip(), (start, end), {})
+    error = item.wire.get("error")
+    if error:
+        fail(span, attributes, mapping(error))
+    span.attributes = attributes
+    return span
+
+
+def _outputs(state: SessionState) -> dict[str, list[Item]]:
+    """Outputs of function calls, by the call's id, in the order of their coming."""
+    found: dict[str, list[Item]] = {}
+    for item in sorted(state.items.values(), key=lambda item: item.seen_seq):
+        call_id = text(item.wire.get("call_id"))
+        if item.wire.get("type") == "function_call_output" and call_id is not None:
+            found.setdefault(call_id, []).append(item)
+    return found
+
+
+def _output_of(call: Item, outputs: dict[str, list[Item]]) -> Item | None:
+    """The first output of a call behind it."""
+    given = outputs.get(text(call.wire.get("call_id")) or "", [])
+    place = bisect_left(given, call.seen_seq, key=lambda item: item.seen_seq)
+    return given[place] if place < len(given) else None

@@ -1,0 +1,132 @@
+"""Send spans to an OTLP endpoint over HTTP, by OpenTelemetry's own exporter.
+
+Needs the extra `otel`. Headers (keys among them), certificates, compression and the time limit are
+OpenTelemetry's own environment variables, such as OTEL_EXPORTER_OTLP_HEADERS.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import eventstore
+from eventstore.errors import EventStoreError, InvalidInputError, MissingExtraError
+from eventstore.exports.otel.otlp_json import SCOPE, SERVICE, batches, nanoseconds
+from eventstore.exports.otel.spans import Span
+
+_SAMPLED = 1
+_PATH = "/v1/traces"
+
+
+class Endpoint:
+    """Where spans are sent to.
+
+    Args:
+        url: of the endpoint; where it has no path, that of traces is added.
+
+    Raises:
+        InvalidInputError: the URL is none.
+        MissingExtraError: OpenTelemetry's packages are not installed.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        except ImportError as error:
+            raise MissingExtraError("opentelemetry-exporter-otlp-proto-http", "otel") from error
+        self.url = _traces_url(url)
+        self._exporter: Any = OTLPSpanExporter(endpoint=self.url)
+
+    def send(self, spans: Sequence[Span]) -> None:
+        """Send spans, trying again for a while where the endpoint is busy.
+
+        Raises:
+            EventStoreError: the endpoint did not take them.
+        """
+        from opentelemetry.sdk.trace.export import SpanExportResult
+
+        for batch in batches(spans):
+            with _Told() as told:
+                done = self._exporter.export([_readable(span) for span in batch])
+            if done is not SpanExportResult.SUCCESS:
+                raise EventStoreError(f"{self.url} did not take the spans: {told.reason}")
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._exporter.shutdown()
+
+
+def _traces_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise InvalidInputError(f"endpoint {url!r}: use a URL such as http://localhost:4318")
+    return parts._replace(path=_PATH).geturl() if parts.path in ("", "/") else url
+
+
+class _Told(logging.Handler):
+    """What the exporter logs first meanwhile: its only way to say why it failed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reason = ""
+        self._logger = logging.getLogger("opentelemetry")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the first message: later ones say that it was tried in vain."""
+        self.reason = self.reason or " ".join(record.getMessage().split())[:500]
+
+    def __enter__(self) -> _Told:
+        self._propagated, self._logger.propagate = self._logger.propagate, False
+        self._logger.addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._logger.removeHandler(self)
+        self._logger.propagate = self._propagated
+
+
+def _readable(span: Span) -> Any:
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import Event, ReadableSpan
+    from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+    from opentelemetry.trace import SpanKind
+    from opentelemetry.trace.status import Status, StatusCode
+
+    status = Status(StatusCode.UNSET)
+    if span.error is not None:
+        status = Status(StatusCode.ERROR, span.error)
+    events = [
+        Event(
+            "exception",
+            {"exception.type": error.type, "exception.message": error.message},
+            nanoseconds(error.at),
+        )
+        for error in span.exceptions
+    ]
+    return ReadableSpan(
+        name=span.name,
+        context=_context(span, span.span_id),
+        parent=_context(span, span.parent_id) if span.parent_id is not None else None,
+        resource=Resource({"service.name": SERVICE}),
+        attributes=span.attributes,
+        events=events,
+        kind=SpanKind.CLIENT if span.kind == "client" else SpanKind.INTERNAL,
+        status=status,
+        start_time=nanoseconds(span.start),
+        end_time=nanoseconds(span.end),
+        instrumentation_scope=InstrumentationScope(SCOPE, eventstore.__version__),
+    )
+
+
+def _context(span: Span, span_id: bytes) -> Any:
+    from opentelemetry.trace import SpanContext, TraceFlags
+
+    trace_id = int.from_bytes(span.trace_id)
+    flags = TraceFlags(_SAMPLED)
+    return SpanContext(trace_id, int.from_bytes(span_id), False, flags)

@@ -1,0 +1,88 @@
+"""OTLP in JSON: a line is an export request, as the collector's file exporter writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import eventstore
+from eventstore.exports.otel.spans import Attributes, Span, Value
+from eventstore.realtime.values import dumps
+
+Json = dict[str, Any]
+
+#: Spans in one line, or one request.
+BATCH = 500
+
+SERVICE = "eventstore"
+SCOPE = "eventstore.export"
+_KINDS = {"internal": 1, "client": 3}
+_ERROR = 2
+_MAX_TIME = 2**64 - 1
+
+
+def otlp_lines(spans: Sequence[Span]) -> Iterator[str]:
+    """Export requests of spans, each on a line of its own, without the line's end."""
+    for batch in batches(spans):
+        yield dumps(otlp_request(batch))
+
+
+def batches(spans: Sequence[Span]) -> Iterator[Sequence[Span]]:
+    """The spans in as many requests as they take."""
+    for start in range(0, len(spans), BATCH):
+        yield spans[start : start + BATCH]
+
+
+def otlp_request(spans: Sequence[Span]) -> Json:
+    """An export request."""
+    scope = {"name": SCOPE, "version": eventstore.__version__}
+    scope_spans = {"scope": scope, "spans": [_span(span) for span in spans]}
+    resource = {"attributes": _attributes({"service.name": SERVICE})}
+    return {"resourceSpans": [{"resource": resource, "scopeSpans": [scope_spans]}]}
+
+
+def _span(span: Span) -> Json:
+    shape: Json = {
+        "traceId": span.trace_id.hex(),
+        "spanId": span.span_id.hex(),
+        "parentSpanId": span.parent_id.hex() if span.parent_id else "",
+        "name": span.name,
+        "kind": _KINDS[span.kind],
+        "startTimeUnixNano": str(nanoseconds(span.start)),
+        "endTimeUnixNano": str(nanoseconds(span.end)),
+        "attributes": _attributes(span.attributes),
+        "status": {"code": _ERROR, "message": span.error} if span.error is not None else {},
+    }
+    if span.exceptions:
+        shape["events"] = [
+            {
+                "timeUnixNano": str(nanoseconds(error.at)),
+                "name": "exception",
+                "attributes": _attributes(
+                    {"exception.type": error.type, "exception.message": error.message}
+                ),
+            }
+            for error in span.exceptions
+        ]
+    return shape
+
+
+def nanoseconds(at: int) -> int:
+    """A time in the range that OTLP has: from 1970 to 2554."""
+    return min(max(at, 0) * 1000, _MAX_TIME)
+
+
+def _attributes(attributes: Attributes) -> list[Json]:
+    return [{"key": key, "value": _value(value)} for key, value in attributes.items()]
+
+
+def _value(value: Value) -> Json:
+    if isinstance(value, bool):
+        return {"boolValue": value}
+    if isinstance(value, int):
+        return {"intValue": str(value)}
+    if isinstance(value, float):
+        return {"doubleValue": value}
+    if isinstance(value, list):
+        return {"arrayValue": {"values": [_value(entry) for entry in value]}}
+    return {"stringValue": value}

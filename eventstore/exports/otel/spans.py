@@ -1,0 +1,211 @@
+"""Spans: a trace of one session by OpenTelemetry's conventions for generative AI. Pure.
+
+A root span for the session, and below it one for each response, tool call and transcription.
+Ids are hashes of the session's ids, so that a session exported again gives the same trace.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+from urllib.parse import urlsplit
+
+from eventstore.projection.latency import Moment, is_jump_between
+from eventstore.projection.state import SessionState
+from eventstore.projection.views.usage import Tokens
+from eventstore.realtime.masking.mask import mask_entry, mask_words
+from eventstore.realtime.resources.dialects import voice_of
+from eventstore.realtime.values import mapping, storable, text
+
+_MILLION = 1_000_000
+
+Value = str | bool | int | float | list[str]
+Attributes = dict[str, Value]
+Kind = Literal["internal", "client"]
+
+
+class ServerError(NamedTuple):
+    """An error that the server told in the session: when, its type, and what it said."""
+
+    at: int
+    type: str
+    message: str
+
+
+@dataclass(slots=True)
+class Span:
+    """A span, its times in microseconds since 1970 UTC, by a clock that never jumps.
+
+    Attributes:
+        parent_id: None for the root.
+        error: what failed; None where nothing did.
+    """
+
+    name: str
+    kind: Kind
+    trace_id: bytes
+    span_id: bytes
+    parent_id: bytes | None
+    start: int
+    end: int
+    attributes: Attributes
+    error: str | None = None
+    exceptions: list[ServerError] = field(default_factory=list)
+
+
+def trace_id(session_id: str) -> bytes:
+    """The id of a session's trace."""
+    return _digest("trace", session_id)[:16]
+
+
+def span_id(session_id: str, kind: str, id_: str = "") -> bytes:
+    """The id of a span of a session: its root, or what it is about."""
+    return _digest("span", session_id, kind, id_)[:8]
+
+
+def _digest(*names: str) -> bytes:
+    joined = "\0".join(storable(name) for name in names)
+    return hashlib.sha256(joined.encode()).digest()
+
+
+def child(
+    state: SessionState,
+    kind: str,
+    id_: str,
+    name: str,
+    times: tuple[int, int],
+    attributes: Attributes,
+) -> Span:
+    """A span below the session's root.
+
+    Args:
+        kind: what it is about, which with its id makes the span's id.
+        times: its start, and its end, which is never before it.
+    """
+    session_id = state.session_id
+    return Span(
+        clean(name),
+        "internal" if kind == "tool" else "client",
+        trace_id(session_id),
+        span_id(session_id, kind, id_),
+        span_id(session_id, "session"),
+        times[0],
+        max(times),
+        attributes,
+    )
+
+
+def clean(value: str, limit: int = 256) -> str:
+    """A name: text that every backend takes, cut at a limit."""
+    return storable(value)[:limit]
+
+
+def common(state: SessionState, operation: str) -> Attributes:
+    """What each span of a session says."""
+    return {
+        "gen_ai.operation.name": operation,
+        "gen_ai.provider.name": provider(state),
+        "eventstore.session.id": state.session_id,
+    } | _server(state)
+
+
+def stated(attributes: dict[str, Value | None]) -> Attributes:
+    """The attributes that are known; their texts such as every backend takes."""
+    return {
+        storable(key): storable(value) if isinstance(value, str) else value
+        for key, value in attributes.items()
+        if value is not None
+    }
+
+
+def provider(state: SessionState) -> str:
+    """Who serves the session, by its address, its model or its voice; OpenAI where none tells."""
+    host = _host(state)
+    model = text(state.wire.get("model")) or ""
+    if host.endswith(".x.ai") or model.startswith("grok"):
+        return "x_ai"
+    voice = mapping(state.wire.get("voice"))
+    kind = text(voice.get("type")) or ""
+    if host.endswith(".azure.com") or (kind.startswith("azure") and voice_of(voice)):
+        return "azure.ai.openai"
+    return "openai"
+
+
+def _server(state: SessionState) -> Attributes:
+    try:
+        parts = urlsplit(text(state.notes.get("url")) or "")
+        port = parts.port or (443 if parts.scheme in ("wss", "https") else 80)
+    except ValueError:
+        return {}
+    return {"server.address": clean(_host(state)), "server.port": port} if _host(state) else {}
+
+
+def _host(state: SessionState) -> str:
+    try:
+        return urlsplit(text(state.notes.get("url")) or "").hostname or ""
+    except ValueError:
+        return ""
+
+
+def usage_attributes(tokens: Tokens) -> dict[str, Value | None]:
+    """Tokens by modality, cached ones apart; what does not apply is left out."""
+    applicable = {
+        "text.input_tokens": tokens.input_text,
+        "audio.input_tokens": tokens.input_audio,
+        "image.input_tokens": tokens.input_image,
+        "cache_read.input_tokens": tokens.cached_tokens,
+        "text.cache_read.input_tokens": tokens.cached_text,
+        "audio.cache_read.input_tokens": tokens.cached_audio,
+        "image.cache_read.input_tokens": tokens.cached_image,
+        "text.output_tokens": tokens.output_text,
+        "audio.output_tokens": tokens.output_audio,
+    }
+    return {
+        "gen_ai.usage.input_tokens": tokens.input_tokens,
+        "gen_ai.usage.output_tokens": tokens.output_tokens,
+        **{f"gen_ai.usage.{name}": value or None for name, value in applicable.items()},
+    }
+
+
+def fail(span: Span, attributes: Attributes, error: dict[str, Any]) -> None:
+    """Note what failed: the error's type in the attributes, its message as the status."""
+    type_ = text(error.get("code")) or text(error.get("type")) or "_OTHER"
+    attributes["error.type"] = clean(type_, 128)
+    span.error = clean(text(error.get("message")) or type_, 1000)
+
+
+def without_secrets(span: Span) -> Span:
+    """Return the same span, with "[removed]" in place of secrets in its texts."""
+    span.name = mask_words(span.name)
+    span.error = None if span.error is None else mask_words(span.error)
+    span.exceptions = [
+        error._replace(message=mask_words(error.message)) for error in span.exceptions
+    ]
+    for name, value in span.attributes.items():
+        if isinstance(value, str):
+            span.attributes[name] = mask_entry(name, value)
+        elif isinstance(value, list):
+            span.attributes[name] = [mask_words(entry) for entry in value]
+    return span
+
+
+def first_time(*times: int | None) -> int | None:
+    """The first of these times that is known."""
+    return next((time for time in times if time is not None), None)
+
+
+def first_moment(state: SessionState, *moments: Moment) -> int | None:
+    """The first of these moments that is known, as a clock that never jumps would have told it."""
+    return first_time(*(state.steady(moment.at, moment.seq) for moment in moments))
+
+
+def seconds_between(state: SessionState, start: Moment, end: Moment) -> float | None:
+    """Seconds from one moment to another.
+
+    Returns:
+        None where one is unknown, they are out of order, or the clock jumped between them.
+    """
+    if start.at is None or end.at is None or end.at < start.at:
+        return None
+    return None if is_jump_between(state, start, end) else (end.at - start.at) / _MILLION

@@ -1,0 +1,85 @@
+"""Spans of input transcriptions: from the end of the user's speech to its transcript."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from eventstore.exports.otel import span_content
+from eventstore.exports.otel.spans import (
+    Attributes,
+    Span,
+    child,
+    common,
+    fail,
+    first_moment,
+    first_time,
+    stated,
+    usage_attributes,
+)
+from eventstore.projection.latency import Moment
+from eventstore.projection.state import Billed, Item, SessionState
+from eventstore.projection.timed import in_order
+from eventstore.projection.views import view
+from eventstore.projection.views.usage import tokens_of
+from eventstore.realtime.values import storable
+
+
+def transcriptions(state: SessionState, content: bool) -> Iterator[Span]:
+    """The spans of a session's input transcriptions, failed ones too."""
+    for (item_id, index), billed in state.billed.items():
+        item = state.items.get(item_id)
+        span = _transcription(state, item, item_id, index, billed)
+        if span is not None:
+            if content and item is not None:
+                span.attributes |= span_content.of_transcription(item, index)
+            yield span
+    for item in state.items.values():
+        for index, part in item.parts.items():
+            if part.error and (item.id, index) not in state.billed:
+                span = _transcription(state, item, item.id, index, None)
+                if span is not None:
+                    fail(span, span.attributes, part.error)
+                    yield span
+
+
+def _transcription(
+    state: SessionState, item: Item | None, item_id: str, index: int, billed: Billed | None
+) -> Span | None:
+    """From the end of the user's speech to its transcript; a failure has no time of its own."""
+    speech = item.speech if item is not None else None
+    moments = []
+    if speech is not None:
+        moments.append(Moment(speech.committed_at, speech.committed_seq or 0))
+    if item is not None:
+        moments.append(Moment(item.seen_at, item.seen_seq))
+    ended = Moment(billed.at, billed.seq) if billed is not None else Moment(None, 0)
+    start = first_moment(state, *moments, ended)
+    if start is None:
+        return None
+    end = first_time(first_moment(state, ended), start) or start
+    model = billed.model if billed is not None else None
+    usage = billed.usage if billed is not None else None
+    attributes = common(state, "transcription") | stated(
+        {
+            "gen_ai.conversation.id": view.conversation_id(
+                state, item.conversation if item is not None else None
+            ),
+            "gen_ai.request.model": model,
+            "gen_ai.output.type": "text",
+            **_told_of(item, index),
+            **(usage_attributes(tokens_of(usage, writes_text=True)) if usage else {}),
+        }
+    )
+    name = f"transcription {model or ''}".strip()
+    times = min(start, end), end
+    return child(state, "transcription", f"{item_id}\0{index}", name, times, attributes)
+
+
+def _told_of(item: Item | None, index: int) -> Attributes:
+    """The languages and the speakers that the server told of a transcript."""
+    part = item.parts.get(index) if item is not None else None
+    if part is None:
+        return {}
+    speakers = dict.fromkeys(one.speaker for one in in_order(part.timed) if one.speaker)
+    told = {"eventstore.languages": part.languages, "eventstore.speakers": list(speakers)}
+    return {name: list(map(storable, values)) for name, values in told.items() if values}

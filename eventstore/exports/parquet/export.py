@@ -1,0 +1,212 @@
+"""Parquet files for DuckDB, pandas and the like: responses, items and usage of sessions.
+
+The read models' rows, with typed columns; the resource whole as JSON text. Needs `pyarrow`,
+which the extra `parquet` brings.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
+
+from eventstore.errors import EventStoreError, Failure
+from eventstore.exports.parquet.columns import ITEM_COLUMNS, RESPONSE_COLUMNS, USAGE_COLUMNS
+from eventstore.exports.parquet.file import TableFile
+from eventstore.exports.parquet.words import languages_of, words_of
+from eventstore.pricing.prices import Prices
+from eventstore.projection.views.usage import Tokens
+from eventstore.realtime.masking.mask import mask_entry, mask_frame, mask_words
+from eventstore.realtime.values import loads, mapping, storable
+from eventstore.store.database.engine_options import prices_of
+from eventstore.store.database.outages import attempt
+from eventstore.store.database.transaction import Row, Transaction, read
+from eventstore.store.queries import read_tables
+
+if TYPE_CHECKING:
+    from eventstore.verbs.queries import Queries
+
+#: Sessions that are read in one transaction, so that the three files agree about each.
+_TOGETHER = 100
+# Bytes of their rows that are held in memory until all of them are read; more wait in a file.
+_IN_MEMORY = 16 * 1024 * 1024
+_FIRST_TOKENS = 8
+
+
+class Written(NamedTuple):
+    """How many rows each file has, and of how many sessions."""
+
+    sessions: int
+    responses: int
+    items: int
+    usage: int
+
+
+class Found(NamedTuple):
+    """What is read of some sessions.
+
+    Attributes:
+        sessions: how many.
+        numbers: of rows of responses, items and usage.
+        rows: all of them, behind each other.
+    """
+
+    sessions: int
+    numbers: list[int]
+    rows: IO[bytes]
+
+
+def write_parquet(
+    store: Queries,
+    session_ids: Iterable[str],
+    folder: Path,
+    progress: Callable[[int], None] | None = None,
+    failures: list[Failure] | None = None,
+) -> Written:
+    """Write `responses.parquet`, `items.parquet` and `usage.parquet`; all of them, or none.
+
+    Args:
+        session_ids: read as they are needed, so that they may be all of a large store.
+        folder: made where there is none.
+        progress: called with the number of sessions so far.
+        failures: takes those that cannot be read, and are left out; None to fail with the first.
+
+    Raises:
+        NotFoundError: there is no such session.
+        MissingExtraError: pyarrow is not installed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    sessions = 0
+    with ExitStack() as stack:
+        responses, items, usage = (
+            stack.enter_context(TableFile(folder / f"{name}.parquet", columns))
+            for name, columns in (
+                ("responses", RESPONSE_COLUMNS),
+                ("items", ITEM_COLUMNS),
+                ("usage", USAGE_COLUMNS),
+            )
+        )
+        for ids in _batches(session_ids):
+            for found in _found(store, ids, failures):
+                with found.rows as rows:
+                    for file, number in zip((responses, items, usage), found.numbers, strict=True):
+                        file.write_all(_kept(rows, number))
+                sessions += found.sessions
+            if progress is not None:
+                progress(sessions)
+        for file in (responses, items, usage):
+            file.finish()
+        for file in (responses, items, usage):
+            file.publish()
+    return Written(sessions, responses.rows, items.rows, usage.rows)
+
+
+def _batches(session_ids: Iterable[str]) -> Iterator[list[str]]:
+    iterator = iter(session_ids)
+    while ids := list(islice(iterator, _TOGETHER)):
+        yield ids
+
+
+def _found(store: Queries, ids: Sequence[str], failures: list[Failure] | None) -> Iterator[Found]:
+    """The rows of sessions: of all together, or one by one where some cannot be read."""
+    if failures is None:
+        yield _read(store, ids)
+        return
+    together = attempt("sessions", partial(_read, store, ids))
+    if not isinstance(together, EventStoreError):
+        yield together
+        return
+    for session_id in ids:
+        found = attempt(f"session {session_id}", partial(_read, store, [session_id]))
+        if isinstance(found, EventStoreError):
+            failures.append(Failure(session_id, found))
+        else:
+            yield found
+
+
+def _read(store: Queries, ids: Sequence[str]) -> Found:
+    rows = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
+    try:
+        with read(store.engine) as tx:
+            read_tables.check_sessions(tx, ids)
+            usage = partial(_usage, prices_of(store.engine))
+            numbers = [_keep(rows, make(tx, ids)) for make in (_responses, _items, usage)]
+    except BaseException:
+        rows.close()
+        raise
+    rows.seek(0)
+    return Found(len(ids), numbers, rows)
+
+
+def _keep(file: IO[bytes], rows: Iterable[Row]) -> int:
+    number = 0
+    for row in rows:
+        pickle.dump(row, file)
+        number += 1
+    return number
+
+
+def _kept(file: IO[bytes], number: int) -> Iterator[Row]:
+    for _ in range(number):
+        row: Row = pickle.load(file)  # noqa: S301 (written above, to a file without a name)
+        yield row
+
+
+def _responses(tx: Transaction, ids: Sequence[str]) -> Iterator[Row]:
+    for rows in read_tables.pieces(tx, read_tables.RESPONSES, "response_id", ids):
+        metadata = read_tables.metadata_of(tx, rows)
+        for row in rows:
+            *columns, resource = row
+            modalities = columns[8].split(",") if columns[8] else None
+            notes = mapping(mapping(loads(resource)).get("eventstore"))
+            pairs = list(metadata.get((row[0], row[1]), {}).items())
+            columns[8], columns[13] = modalities, bool(columns[13])
+            yield _masked((*columns, _storable(notes.get("heard")), pairs, resource))
+
+
+def _masked(row: Row) -> Row:
+    """A row without secrets; its last column is the resource as JSON, pairs are metadata."""
+    *columns, resource = row
+    clean = [mask_words(value) if isinstance(value, str) else value for value in columns]
+    clean = [_masked_pairs(value) if isinstance(value, list) else value for value in clean]
+    return (*clean, mask_frame(resource).text)
+
+
+def _masked_pairs(values: list[Any]) -> list[Any]:
+    return [
+        (mask_words(value[0]), mask_entry(*value)) if isinstance(value, tuple) else value
+        for value in values
+    ]
+
+
+def _storable(value: Any) -> str | None:
+    return storable(value) if isinstance(value, str) else None
+
+
+def _items(tx: Transaction, ids: Sequence[str]) -> Iterator[Row]:
+    places = read_tables.places_of_items(tx, ids)
+    for rows in read_tables.pieces(tx, read_tables.ITEMS, "item_id", ids):
+        for *columns, resource in rows:
+            columns[3] = places.get((columns[0], columns[1]))
+            # What is made of words is made of masked ones: a secret may be of several words.
+            clean = mask_frame(resource).text
+            item = mapping(loads(clean))
+            heard = mapping(item.get("eventstore")).get("heard")
+            stated = (heard, item.get("name"), item.get("call_id"))
+            timed = (languages_of(item), *words_of(item))
+            yield _masked((*columns, *map(_storable, stated), *timed, clean))
+
+
+def _usage(prices: Prices, tx: Transaction, ids: Sequence[str]) -> Iterator[Row]:
+    for rows in read_tables.pieces(tx, read_tables.USAGE, "usage_id", ids):
+        for row in rows:
+            _, _, kind, response_id, item_id, at, model, reported = row[:_FIRST_TOKENS]
+            tokens = Tokens(*row[_FIRST_TOKENS:])
+            cost = prices.cost(model, tokens, reported, at).usd
+            stated = (row[0], kind, response_id, item_id, at, model, bool(reported))
+            yield (*stated, *tokens, None if cost is None else float(cost))

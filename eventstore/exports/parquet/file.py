@@ -1,0 +1,113 @@
+"""A Parquet file in the making: rows become row groups, and the file is there when it is whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from eventstore.errors import MissingExtraError
+from eventstore.exports.parquet.columns import Columns
+from eventstore.store.database.transaction import Row
+
+#: A row group has so many rows, or so many characters of JSON, whichever comes first.
+GROUP_ROWS = 20_000
+GROUP_CHARACTERS = 16 * 1024 * 1024
+# What an entry of a list counts as: a word with its times takes some hundred bytes of memory.
+_ENTRY = 50
+
+
+class TableFile:
+    """Written beside its place, and put there by `publish`.
+
+    Args:
+        columns: the last one is the largest text of a row, by which memory is bounded.
+
+    Raises:
+        MissingExtraError: pyarrow is not installed.
+    """
+
+    def __init__(self, path: Path, columns: Columns) -> None:
+        self.rows = 0
+        self._path, self._partial = path, path.with_name(path.name + ".partial")
+        self._schema = _schema(columns)
+        self._held: list[Row] = []
+        self._characters = 0
+
+    def __enter__(self) -> Self:
+        from pyarrow.parquet import ParquetWriter
+
+        self._writer = ParquetWriter(self._partial, self._schema, compression="zstd")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._writer.close()
+        self._partial.unlink(missing_ok=True)
+
+    def write_all(self, rows: Iterable[Row]) -> None:
+        """Add rows; a full row group is written."""
+        for row in rows:
+            self._held.append(row)
+            self._characters += _size(row)
+            if len(self._held) >= GROUP_ROWS or self._characters >= GROUP_CHARACTERS:
+                self._write_group()
+
+    def finish(self) -> None:
+        """Write what is held; nothing can be added any more."""
+        self._write_group()
+        self._writer.close()
+
+    def publish(self) -> None:
+        """Put the finished file in its place."""
+        self._partial.replace(self._path)
+
+    def _write_group(self) -> None:
+        if not self._held:
+            return
+        import pyarrow
+
+        columns = zip(*self._held, strict=True)
+        arrays = [
+            pyarrow.array(values, field.type)
+            for values, field in zip(columns, self._schema, strict=True)
+        ]
+        batch = pyarrow.record_batch(arrays, schema=self._schema)
+        self._writer.write_batch(batch, row_group_size=len(self._held))
+        self.rows += len(self._held)
+        self._held, self._characters = [], 0
+
+
+def _size(row: Row) -> int:
+    """About how large a row is: its largest text, and what its lists have beside it."""
+    text = len(row[-1]) if isinstance(row[-1], str) else 0
+    return text + sum(_ENTRY * len(value) for value in row if isinstance(value, list))
+
+
+def _schema(columns: Columns) -> Any:
+    try:
+        import pyarrow
+    except ImportError as error:
+        raise MissingExtraError("pyarrow", "parquet") from error
+    word = [
+        ("text", pyarrow.string()),
+        ("start_ms", pyarrow.float64()),
+        ("end_ms", pyarrow.float64()),
+        ("speaker", pyarrow.string()),
+    ]
+    types = {
+        "text": pyarrow.string(),
+        "texts": pyarrow.list_(pyarrow.string()),
+        "integer": pyarrow.int64(),
+        "number": pyarrow.float64(),
+        "flag": pyarrow.bool_(),
+        "time": pyarrow.timestamp("us", tz="UTC"),
+        "pairs": pyarrow.map_(pyarrow.string(), pyarrow.string()),
+        "words": pyarrow.list_(pyarrow.struct(word)),
+    }
+    return pyarrow.schema([(name, types[kind]) for name, kind in columns])

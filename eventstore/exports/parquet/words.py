@@ -1,0 +1,87 @@
+"""The words of an item, each with its time, as a row of `items.parquet` has them. Pure."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from eventstore.exports.word_times import word_times
+from eventstore.projection.timed import MAX_TIMED
+from eventstore.realtime.values import mapping, number, sequence, storable, text
+
+Json = dict[str, Any]
+# How finely an estimate looks at a turn's audio.
+_PER_SECOND = 100.0
+_SILENT = np.zeros(0, np.float32)
+
+
+def words_of(item: Json) -> tuple[list[Json] | None, str | None]:
+    """The words of an item, and who says when they were said.
+
+    Args:
+        item: the resource, as the read model has it.
+
+    Returns:
+        Words with `text`, `start_ms` and `end_ms` on the item's own audio, and `speaker`; and
+        `server`, or `estimate` where no server told and the words are spread over the audio by
+        their letters. Nothing of either where an item has no words or no audio of known length.
+    """
+    notes = mapping(item.get("eventstore"))
+    told = [_word(mapping(one)) for one in sequence(notes.get("timed_words"))]
+    if told:
+        return told, "server"
+    estimated = _estimated(_spoken(item, notes).split(), _duration_ms(notes))
+    return (estimated, "estimate") if estimated else (None, None)
+
+
+def languages_of(item: Json) -> list[str] | None:
+    """The codes of the languages that the server heard in an item."""
+    told = sequence(mapping(item.get("eventstore")).get("languages"))
+    return [code for code in map(_text, told) if code] or None
+
+
+def _word(told: Json) -> Json:
+    return {
+        "text": _text(told.get("text")),
+        "start_ms": number(told.get("start_ms")),
+        "end_ms": number(told.get("end_ms")),
+        "speaker": _text(told.get("speaker")),
+    }
+
+
+def _text(value: Any) -> str | None:
+    """A text as a file can hold it: half a character is replaced."""
+    return storable(value) if isinstance(value, str) else None
+
+
+def _spoken(item: Json, notes: Json) -> str:
+    """What the item's audio says; nothing where several parts share the item."""
+    generated = text(notes.get("generated"))
+    if generated:
+        return generated
+    parts = [mapping(part) for part in sequence(item.get("content"))]
+    return (text(parts[0].get("transcript")) or "") if len(parts) == 1 else ""
+
+
+def _duration_ms(notes: Json) -> float:
+    audio = sequence(notes.get("audio"))
+    return (number(mapping(audio[0]).get("duration_ms")) or 0.0) if len(audio) == 1 else 0.0
+
+
+def _estimated(words: list[str], duration_ms: float) -> list[Json]:
+    if not words or duration_ms <= 0:
+        return []
+    begins = word_times(words, [(0.0, duration_ms / 1000)], _SILENT, _PER_SECOND)
+    ends = [*begins[1:], duration_ms / 1000]
+    timed = islice(zip(words, begins, ends, strict=False), MAX_TIMED)
+    return [
+        {
+            "text": storable(word),
+            "start_ms": round(start * 1000, 1),
+            "end_ms": round(end * 1000, 1),
+            "speaker": None,
+        }
+        for word, start, end in timed
+    ]

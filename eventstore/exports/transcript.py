@@ -1,0 +1,315 @@
+"""A call as people read it: its turns, in order, and what is to be said of each. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from eventstore.exports.speakers import has_several_speakers, stretches, with_names
+from eventstore.pricing.prices import Prices, published_prices
+from eventstore.pricing.rates import Cost
+from eventstore.projection.views.usage import read_usage
+from eventstore.realtime.frames import parse
+from eventstore.realtime.resources.outcomes import failure_of
+from eventstore.realtime.values import mapping, number, sequence, text
+from eventstore.store.log.read_events import StoredEvent
+from eventstore.times import from_value
+
+Json = dict[str, Any]
+
+# What stands in a turn for what has no words.
+_AN_IMAGE, _NO_TRANSCRIPT = "[an image]", "[speech without a transcript]"
+
+
+class Turn(NamedTuple):
+    """One thing of the transcript.
+
+    Attributes:
+        seq: the event that it begins with.
+        speaker: user, assistant, system, tool, aside (a response outside the conversation) or
+            server.
+        kind: said, call, result or error.
+        at: seconds since the call's first event; None where unknown.
+        text: what was said and heard.
+        unheard: what was generated beyond that.
+        notes: short facts: latency, tokens, cost, how it ended.
+        item_id, response_id: what it is; None where it is neither.
+        done_seq: of the event that says what a response took, where the notes tell of it.
+        words: the text alone, where `text` names its speakers.
+    """
+
+    seq: int
+    speaker: str
+    kind: str
+    at: float | None
+    text: str
+    unheard: str
+    notes: list[str]
+    item_id: str | None = None
+    response_id: str | None = None
+    done_seq: int | None = None
+    words: str | None = None
+
+
+def turns(shown: Json, errors: Iterable[StoredEvent], prices: Prices | None = None) -> list[Turn]:
+    """The transcript, in conversation order; what is outside it by its place in the log.
+
+    Args:
+        shown: the session whole, as `EventStore.show` gives it.
+        errors: the server's, as events.
+        prices: what responses are priced by; None for published prices.
+    """
+    prices = prices or published_prices()
+    start = _start(shown)
+    responses = {text(entry.get("id")): entry for entry in shown["responses"]}
+    noted: set[str] = set()
+    name = _named if has_several_speakers(shown) else _unnamed
+    spoken = [
+        name(_item_turn(item, start, responses, noted, prices), item)
+        for conversation in shown["conversations"]
+        for item in conversation["items"]
+    ]
+    beside = [
+        *_asides(shown["responses"], start, prices),
+        *_translation(shown["session"]),
+        *(
+            Turn(error.seq, "server", "error", _offset(error.at, start), error_text(error), "", [])
+            for error in errors
+        ),
+        *_without_items(shown["responses"], start, noted, prices),
+    ]
+    return _merged(spoken, sorted(beside, key=lambda turn: turn.seq))
+
+
+def _merged(spoken: list[Turn], beside: list[Turn]) -> list[Turn]:
+    """Both, what is beside put before the first turn that came later."""
+    merged: list[Turn] = []
+    waiting = iter(beside)
+    next_ = next(waiting, None)
+    for turn in spoken:
+        while next_ is not None and next_.seq < turn.seq:
+            merged.append(next_)
+            next_ = next(waiting, None)
+        merged.append(turn)
+    return merged + [turn for turn in (next_, *waiting) if turn is not None]
+
+
+def moment(shown: Json, at: int | None) -> float | None:
+    """Seconds since a session's first event of a time in microseconds; None where unknown."""
+    return _offset(at, _start(shown))
+
+
+def error_text(event: StoredEvent) -> str:
+    """What the server says in an error."""
+    body = parse(event.text) if isinstance(event.text, str) else None
+    error = mapping((body or {}).get("error"))
+    return text(error.get("message")) or text(error.get("code")) or "an error without a message"
+
+
+def _start(shown: Json) -> int | None:
+    return _micros(shown["session"]["eventstore"].get("opened_at"))
+
+
+def _micros(value: Any) -> int | None:
+    try:
+        return from_value(value)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _offset(at: int | None, start: int | None) -> float | None:
+    return None if at is None or start is None else max(0.0, (at - start) / 1_000_000)
+
+
+# Items
+
+
+def _item_turn(
+    item: Json,
+    start: int | None,
+    responses: dict[str | None, Json],
+    noted: set[str],
+    prices: Prices,
+) -> Turn:
+    notes = item["eventstore"]
+    response = responses.get(notes.get("response_id"), {})
+    at = _offset(_micros(notes.get("at")), start)
+    kind = text(item.get("type")) or ""
+    item_id, response_id = text(item.get("id")), text(notes.get("response_id"))
+    facts: list[str] = []
+    done_seq = None
+    if response and notes["response_id"] not in noted:
+        noted.add(notes["response_id"])
+        facts, done_seq = response_facts(response, prices), response["eventstore"].get("done_seq")
+    about = item_id, response_id, done_seq
+    if kind == "function_call_output":
+        said = text(item.get("output")) or ""
+        return Turn(notes["seq"], "tool", "result", at, said, "", facts, *about)
+    if kind != "message":
+        called = _call_text(item, kind)
+        return Turn(notes["seq"], "assistant", "call", at, called, "", facts, *about)
+    role = text(item.get("role")) or ("assistant" if response else "user")
+    if role == "assistant":
+        first_audio = mapping(response.get("eventstore")).get("first_audio_at")
+        heard_at = _offset(_micros(first_audio), start)
+        at = at if heard_at is None or not notes.get("audio") else heard_at
+    said, unheard = _said(item, notes)
+    facts += _item_facts(notes)
+    return Turn(notes["seq"], role, "said", at, said, unheard, facts, *about)
+
+
+def _said(item: Json, notes: Json) -> tuple[str, str]:
+    """What was heard, and what was generated beyond it."""
+    heard, generated = notes.get("heard"), notes.get("generated")
+    if not isinstance(heard, str) or not isinstance(generated, str):
+        return _content(item), ""
+    if generated.startswith(heard):
+        return heard, generated[len(heard) :].strip()
+    return heard, "" if heard else generated
+
+
+def _named(turn: Turn, item: Json) -> Turn:
+    """Name the speakers of a turn, as the server told them apart."""
+    told = list(stretches(item))
+    if not told:
+        return turn
+    words = turn.text if len(told) == 1 else " ".join(said for _, said in told)
+    return turn._replace(text=with_names(item, turn.text), words=words)
+
+
+def _unnamed(turn: Turn, _: Json) -> Turn:
+    return turn
+
+
+def words_of(turn: Turn) -> str:
+    """Return what was said in a turn, without what stands for an image or a missing transcript."""
+    said = turn.text if turn.words is None else turn.words
+    return said.replace(_AN_IMAGE, "").replace(_NO_TRANSCRIPT, "")
+
+
+def _content(item: Json) -> str:
+    words = []
+    for part in map(mapping, sequence(item.get("content"))):
+        said = text(part.get("text")) or text(part.get("transcript"))
+        if said:
+            words.append(said)
+        elif part.get("type") in ("input_image", "image"):
+            words.append(_AN_IMAGE)
+        elif part.get("type") in ("input_audio", "audio", "output_audio"):
+            words.append(_NO_TRANSCRIPT)
+    return " ".join(words)
+
+
+def _call_text(item: Json, kind: str) -> str:
+    if kind in ("function_call", "mcp_call"):
+        call = f"{text(item.get('name')) or '?'}({text(item.get('arguments')) or ''})"
+        output = failure_of(item) or text(item.get("output"))
+        return f"{call} → {output}" if output else call
+    return " ".join(filter(None, (kind or "an item of no type", failure_of(item))))
+
+
+def _item_facts(notes: Json) -> list[str]:
+    cut = mapping(notes.get("truncated"))
+    played = number(cut.get("audio_end_ms"))
+    facts = [f"cut off after {played / 1000:.1f} s"] if played is not None else []
+    if cut.get("estimated_by") == "time":
+        facts.append("what was heard is estimated by time")
+    languages = [code for code in map(text, sequence(notes.get("languages"))) if code]
+    if languages:
+        facts.append(f"in {', '.join(languages)}")
+    if notes.get("transcription_error"):
+        facts.append("the transcription failed")
+    return facts
+
+
+# Responses
+
+
+def response_facts(response: Json, prices: Prices) -> list[str]:
+    """How fast a response came, how it ended, and what it took."""
+    notes = response["eventstore"]
+    facts = []
+    for name, what in (
+        ("speech_to_first_audio_ms", "to first audio"),
+        ("time_to_first_audio_ms", "to first audio"),
+        ("time_to_first_text_ms", "to first text"),
+    ):
+        taken = number(notes.get(name))
+        if taken is not None:
+            facts.append(f"{taken / 1000:.2f} s {what}")
+            break
+    facts += _ending(response)
+    usage = mapping(response.get("usage"))
+    tokens, reported = read_usage(usage)
+    if usage:
+        facts.append(f"{tokens.total_tokens:,} tokens")
+        at = _micros(notes.get("done_at"))
+        if at is not None:
+            facts.append(_cost(prices.cost(text(notes.get("model")), tokens, reported, at)))
+    return facts
+
+
+def _cost(cost: Cost) -> str:
+    """Return what a response cost, or that it is not known."""
+    if cost.usd is not None:
+        return f"${float(cost.usd):.4f}"
+    if cost.between is not None:
+        least, most = map(float, cost.between)
+        return f"${least:.4f} to ${most:.4f}"
+    return "cost unknown"
+
+
+def _ending(response: Json) -> list[str]:
+    status = text(response.get("status"))
+    if response["eventstore"].get("interrupted"):
+        return ["interrupted"]
+    if status in ("completed", None):
+        return []
+    details = mapping(response.get("status_details"))
+    why = text(mapping(details.get("error")).get("message")) or text(details.get("reason"))
+    ended = "unfinished" if status == "in_progress" else status
+    return [f"{ended}: {why}" if why else ended]
+
+
+def _asides(responses: list[Json], start: int | None, prices: Prices) -> Iterator[Turn]:
+    """What responses outside the conversation said."""
+    for response in responses:
+        notes = response["eventstore"]
+        if notes.get("in_conversation") is not False:
+            continue
+        words = []
+        for item in map(mapping, sequence(response.get("output"))):
+            kind = text(item.get("type")) or ""
+            words.append(_content(item) if kind == "message" else _call_text(item, kind))
+        at = _offset(_micros(notes.get("created_at")), start)
+        said = " ".join(filter(None, words))
+        facts, about = (
+            response_facts(response, prices),
+            (None, text(response.get("id")), notes.get("done_seq")),
+        )
+        yield Turn(notes["seq"], "aside", "said", at, said, "", facts, *about)
+
+
+def _without_items(
+    responses: list[Json], start: int | None, noted: set[str], prices: Prices
+) -> Iterator[Turn]:
+    """Responses that said nothing, such as those that failed."""
+    for response in responses:
+        notes = response["eventstore"]
+        if notes.get("in_conversation") is False or text(response.get("id")) in noted:
+            continue
+        at = _offset(_micros(notes.get("created_at")), start)
+        facts, about = (
+            response_facts(response, prices),
+            (None, text(response.get("id")), notes.get("done_seq")),
+        )
+        yield Turn(notes["seq"], "assistant", "said", at, "", "", facts, *about)
+
+
+def _translation(session: Json) -> Iterator[Turn]:
+    """What a translation session heard and said, which has no turns."""
+    translation = mapping(session["eventstore"].get("translation"))
+    for side, speaker in (("input", "user"), ("output", "assistant")):
+        said = text(translation.get(side))
+        if said:
+            yield Turn(0, speaker, "said", None, said, "", [])

@@ -1,0 +1,166 @@
+"""What a player of a call draws: loudness of both sides, turns, words and marks on one axis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventstore.errors import NotFoundError
+from eventstore.exports.transcript import moment, turns, words_of
+from eventstore.exports.word_times import told_times, word_times
+from eventstore.realtime.values import mapping, text
+from eventstore.sound.call_audio import notes_on, sound_reader
+from eventstore.sound.peaks import peaks
+from eventstore.sound.selection import select
+from eventstore.sound.timeline.timeline import SIDES, Timeline, Turn, build
+
+if TYPE_CHECKING:
+    from eventstore.verbs.queries import Queries
+
+Json = dict[str, Any]
+#: Some words, and where they begin and end on their audio, in milliseconds.
+TimedWords = tuple[str, float, float]
+T = TypeVar("T")
+#: Called again and again while a waveform is made; what it raises ends the work.
+Check = Callable[[], None]
+
+#: Values a second of a side, and how many at most.
+_PER_SECOND, _MOST = 50, 60_000
+_LOUDEST = 100
+_MARKS = ("tool_call", "tool_result", "error", "response_ended")
+_MARK_TEXT = 200
+# Events between two checks.
+_CHECK_EACH = 100
+
+
+def waveform(queries: Queries, session_id: str, check: Check = lambda: None) -> Json:
+    """A session's waveform.
+
+    Args:
+        check: called again and again. What it raises ends the work.
+
+    Returns:
+        `start` and `end` in seconds since the first event; `per_second` values of loudness from
+        `start` on, 0 to 100, for `user` and `assistant`, empty where no sound is in the log;
+        `turns` with `words`, each with the second at which it begins: as the server told where
+        `words_from` is `server`, else estimated; `marks`.
+
+    Raises:
+        NotFoundError: there is no such session.
+    """
+    shown = queries.show(session_id)
+    timeline = build(_checked(queries.events(session_id), check))
+    loudness, start, end = _loudness(queries, session_id, timeline, check)
+    per_second = len(loudness[0]) / (end - start) if end > start and len(loudness[0]) else 1.0
+    marks = list(_marks(queries, session_id, shown, check))
+    said = {turn.item_id: words_of(turn) for turn in turns(shown, ()) if turn.item_id is not None}
+    timed = _timed_words(shown)
+    told = _told(timeline, said, timed, loudness, start, per_second, check)
+    duration = shown["session"]["eventstore"]["duration_ms"] or 0
+    return {
+        "object": "eventstore.waveform",
+        "session_id": session_id,
+        "start": start,
+        "end": max([end, duration / 1000, *(turn["end"] for turn in told)]),
+        "timed": timeline.timed,
+        "per_second": per_second,
+        **{side: _whole(values) for side, values in zip(SIDES, loudness, strict=True)},
+        "turns": told,
+        "marks": marks,
+        "notes": notes_on(timeline),
+    }
+
+
+def _checked(entries: Iterable[T], check: Check) -> Iterator[T]:
+    for number, entry in enumerate(entries):
+        if number % _CHECK_EACH == 0:
+            check()
+        yield entry
+
+
+def _loudness(
+    queries: Queries, session_id: str, timeline: Timeline, check: Check
+) -> tuple[list[NDArray[np.float32]], float, float]:
+    """Both sides' loudness, and the span that it is of."""
+    try:
+        chosen = select(timeline)
+    except NotFoundError:
+        nothing = np.zeros(0, np.float32)
+        return [nothing, nothing], 0.0, 0.0
+    columns = min(_MOST, max(1, round((chosen.end - chosen.start) * _PER_SECOND)))
+    found = peaks(chosen, columns, sound_reader(queries, session_id), check)
+    return list(np.abs(found).max(axis=2)), chosen.start, chosen.end
+
+
+def _whole(values: NDArray[np.float32]) -> list[int]:
+    loud: list[int] = np.rint(np.clip(values, 0, 1) * _LOUDEST).astype(int).tolist()
+    return loud
+
+
+def _told(
+    timeline: Timeline,
+    said: dict[str, str],
+    timed: dict[str, list[TimedWords]],
+    loudness: list[NDArray[np.float32]],
+    start: float,
+    per_second: float,
+    check: Check,
+) -> list[Json]:
+    """Turns in order of time; an item's words are with the first of its."""
+    of_item: dict[str, list[Turn]] = {}
+    for turn in timeline.turns:
+        if turn.item_id is not None:
+            of_item.setdefault(turn.item_id, []).append(turn)
+    found = []
+    for turn in timeline.turns:
+        check()
+        words: list[list[Any]] = []
+        of_server = timed.get(turn.item_id or "", [])
+        own = of_item.get(turn.item_id or "", [])
+        if own and own[0] is turn:
+            spans = [(one.start - start, one.end - start) for one in own]
+            spoken = said.get(turn.item_id or "", "").split()
+            if of_server:
+                times = told_times(spoken, spans, of_server)
+            else:
+                side = loudness[SIDES.index(turn.side)]
+                # Where no sound is known, values a second are only a measure.
+                pace = per_second if len(side) else float(_PER_SECOND)
+                times = word_times(spoken, spans, side, pace)
+            words = [[round(at + start, 3), w] for at, w in zip(times, spoken, strict=False)]
+        source = "server" if of_server else "estimate"
+        found.append({**turn._asdict(), "words": words, "words_from": source})
+    return found
+
+
+def _timed_words(shown: Json) -> dict[str, list[TimedWords]]:
+    """What the server told of the times of words, by item."""
+    found: dict[str, list[TimedWords]] = {}
+    for conversation in shown["conversations"]:
+        for item in conversation["items"]:
+            for one in map(mapping, item["eventstore"].get("timed_words", ())):
+                words = text(one.get("text")) or "", one["start_ms"], one["end_ms"]
+                found.setdefault(str(item.get("id")), []).append(words)
+    return found
+
+
+def _marks(queries: Queries, session_id: str, shown: Json, check: Check) -> Iterator[Json]:
+    """Tool calls, until their result where there is one, and errors; those with a time."""
+    cues = [cue for cue in _checked(queries.replay(session_id), check) if cue.kind in _MARKS]
+    calls = {
+        text(item.get("id")): text(item.get("call_id"))
+        for conversation in shown["conversations"]
+        for item in conversation["items"]
+    }
+    results = {calls.get(cue.id): cue.at for cue in cues if cue.kind == "tool_result"}
+    for cue in cues:
+        at = moment(shown, cue.at)
+        if at is None or cue.kind == "tool_result":
+            continue
+        result = results.get(calls[cue.id]) if calls.get(cue.id) is not None else None
+        told = cue.text[:_MARK_TEXT]
+        until = moment(shown, result)
+        yield {"kind": cue.kind, "seq": cue.seq, "at": at, "until": until, "text": told}

@@ -1,0 +1,297 @@
+"""Conversations: items in their true order, their parts, transcriptions, truncation, deletion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eventstore.projection.handlers.session import name_conversation
+from eventstore.projection.pending import add_create, take_create
+from eventstore.projection.state import (
+    Item,
+    LogEvent,
+    Part,
+    SessionState,
+    Truncation,
+)
+from eventstore.realtime.values import count, identifier, mapping, one_of, sequence, text
+
+MAX_PART = 1000
+TEXT_PARTS = frozenset({"text", "output_text", "input_text"})
+AUDIO_PARTS = frozenset({"audio", "output_audio", "input_audio"})
+CALLS = frozenset({"function_call", "mcp_call"})
+
+
+def ensure_item(state: SessionState, event: LogEvent, item_id: str) -> Item:
+    """The item of this id, made where this is the first that is heard of it; marked changed."""
+    item = state.items.get(item_id)
+    if item is None:
+        item = state.items[item_id] = Item(item_id, event.seq, event.at)
+        state.dirty.session = True
+    touch(state, item)
+    return item
+
+
+def touch(state: SessionState, item: Item) -> None:
+    """Mark an item, and the response that it is part of, as changed."""
+    state.dirty.items.add(item.id)
+    if item.response_id is not None:
+        state.dirty.responses.add(item.response_id)
+
+
+def is_settled(state: SessionState, item: Item) -> bool:
+    """Whether no more is to come of an item: it, its response or the session is over.
+
+    Until then, read models leave out what its deltas say, so that a delta changes no row.
+    """
+    if item.done or state.closed:
+        return True
+    response = state.responses.get(item.response_id or "")
+    return response is not None and response.done_seq is not None
+
+
+def grow_text(state: SessionState, item: Item, deltas: list[str], delta: str) -> None:
+    """Add a delta to an item's text so far."""
+    deltas.append(delta)
+    if is_settled(state, item):
+        touch(state, item)
+
+
+def part_index(body: dict[str, Any]) -> int:
+    """The `content_index` of an event; 0 where it names none."""
+    return min(count(body.get("content_index")), MAX_PART)
+
+
+def ensure_part(item: Item, event: LogEvent, body: dict[str, Any]) -> Part:
+    """The content part that an event names, made where this is the first of it."""
+    index = part_index(body)
+    part = item.parts.get(index)
+    if part is None:
+        part = item.parts[index] = Part(event.seq)
+    return part
+
+
+def accepts_text(part: Part | None, seq: int) -> bool:
+    """Whether a text delta at `seq` adds to the part: announced as text, and not finished."""
+    return (
+        part is not None and part.type in TEXT_PARTS and part.text is None and seq > part.typed_seq
+    )
+
+
+def accepts_transcript(part: Part | None, seq: int) -> bool:
+    """Whether a transcript delta at `seq` adds to it: announced as audio, and not finished."""
+    return part is not None and accepts_heard(part) and seq > part.typed_seq
+
+
+def accepts_heard(part: Part) -> bool:
+    """Whether deltas of the user's transcribed speech add to it, also those that came before it."""
+    return part.type in AUDIO_PARTS and part.transcript is None
+
+
+def accepts_arguments(item: Item, seq: int) -> bool:
+    """Whether an arguments delta at `seq` adds to it: announced as a call, and not finished."""
+    return item.arguments is None and item.call_seq is not None and seq > item.call_seq
+
+
+def announce(state: SessionState, item: Item, index: int, event: LogEvent, type_: Any) -> None:
+    """Note a part's type, the first one that an event names."""
+    part = item.parts[index]
+    if part.type is None and isinstance(type_, str):
+        part.type, part.typed_seq = type_, event.seq
+        if state.early_transcripts and accepts_heard(part):
+            part.heard_deltas += state.early_transcripts.pop((item.id, index), [])
+
+
+def see_item(state: SessionState, event: LogEvent, wire: dict[str, Any]) -> Item | None:
+    """Take over what the server says of an item, its last word being kept."""
+    item_id = identifier(wire.get("id"))
+    if item_id is None:
+        state.diagnose(event, "item_without_id", f"{event.type} names no item")
+        return None
+    item = ensure_item(state, event, item_id)
+    if not wire.get("content") and item.wire.get("content"):
+        wire = {**wire, "content": item.wire["content"]}
+    item.wire = state.merged(event, item.wire, wire)
+    is_call = one_of(item.wire.get("type"), CALLS) is not None
+    if item.call_seq is None and is_call:
+        item.call_seq = event.seq
+    for index, content in enumerate(sequence(wire.get("content"))[:MAX_PART]):
+        _see_content(state, item, event, index, mapping(content))
+    if is_call and event.type.endswith(".done"):
+        item.arguments = text(wire.get("arguments")) or item.arguments
+    return item
+
+
+def _see_content(
+    state: SessionState, item: Item, event: LogEvent, index: int, content: dict[str, Any]
+) -> None:
+    part = item.parts.get(index)
+    if part is None:
+        part = item.parts[index] = Part(event.seq)
+    announce(state, item, index, event, content.get("type"))
+    said = text(content.get("text"))
+    if said:
+        finish(part, text=said)
+    transcript = text(content.get("transcript"))
+    if transcript:
+        finish(part, transcript=transcript)
+
+
+def comes_again(state: SessionState, event: LogEvent, body: dict[str, Any]) -> bool:
+    """Return True if an event was delivered, and had its effect, before; remember it."""
+    return state.repeats.is_repeated(
+        event.seq, event.direction, event.type, body, event.text, event.audio_bytes
+    )
+
+
+def finish(part: Part, text: str | None = None, transcript: str | None = None) -> None:
+    """Take over a part's final text, which wins over its deltas."""
+    if text is not None:
+        part.text = text
+        part.text_deltas.clear()
+    if transcript is not None:
+        part.transcript = transcript
+        part.partial = None
+        part.transcript_deltas.clear()
+        part.heard_deltas.clear()
+
+
+def place(state: SessionState, item: Item, previous: str | None, at_start: bool = False) -> None:
+    """Put an item into its conversation, behind `previous` or at the end.
+
+    A null or unknown predecessor means the end: some servers send null in mid-conversation.
+    """
+    if item.conversation is None:
+        index = None
+        if item.response_id is not None:
+            index = state.responses[item.response_id].conversation
+        item.conversation = name_conversation(state, None) if index is None else index
+    order = state.conversations[item.conversation].order
+    if not order:
+        state.dirty.conversations.add(item.conversation)
+    if at_start:
+        moved = order.insert(item.id, None)
+    elif previous is not None and previous in order:
+        moved = order.insert(item.id, previous)
+    else:
+        moved = order.append(item.id)
+    item.linked = True
+    state.placed += 1
+    state.dirty.items.update(moved)
+
+
+def unplace(state: SessionState, item: Item) -> None:
+    """Take an item out of its conversation's order."""
+    if item.linked and item.conversation is not None:
+        state.conversations[item.conversation].order.remove(item.id)
+        state.placed -= 1
+        item.linked = item.guessed = False
+
+
+def _create(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    # Only the place is of use later, and only where the server does not say it.
+    item = mapping(body.get("item"))
+    create = {
+        "seq": event.seq,
+        "id": identifier(item.get("id")),
+        "event_id": text(body.get("event_id")),
+        "type": text(item.get("type")),
+        "role": text(item.get("role")),
+        "call_id": text(item.get("call_id")),
+        "previous_item_id": text(body.get("previous_item_id")),
+    }
+    add_create(state.creates, event.seq, create)
+
+
+def _added(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    wire = mapping(body.get("item"))
+    item = see_item(state, event, wire)
+    if item is None:
+        return
+    create = {} if item.response_id is not None else take_create(state.creates, wire)
+    item.create_seq = create.get("seq", item.create_seq)
+    if item.guessed:
+        unplace(state, item)
+    if item.linked:
+        return
+    item.deleted_seq = None
+    previous = identifier(body.get("previous_item_id"))
+    asked = create.get("previous_item_id")
+    if previous is None and asked is not None and asked != "root":
+        previous = identifier(asked)
+    place(
+        state, item, previous, at_start=previous == "root" or (previous is None and asked == "root")
+    )
+    if item.response_id is None and item.wire.get("role") == "user":
+        state.unanswered[item.id] = None
+
+
+def _done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    item = see_item(state, event, mapping(body.get("item")))
+    if item is None:
+        return
+    item.done, item.done_at, item.done_seq = True, event.at, event.seq
+    previous = identifier(body.get("previous_item_id"))
+    if item.guessed and previous is not None:
+        unplace(state, item)
+    if not item.linked and item.deleted_seq is None:
+        place(state, item, previous)
+
+
+def _retrieved(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    item = see_item(state, event, mapping(body.get("item")))
+    if item is not None and not item.linked and item.deleted_seq is None:
+        place(state, item, None)
+
+
+def _truncated(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    item_id = identifier(body.get("item_id"))
+    if item_id is None:
+        return
+    item = ensure_item(state, event, item_id)
+    item.truncation = Truncation(
+        event.seq, event.at, count(body.get("content_index")), count(body.get("audio_end_ms"))
+    )
+    if item.response_id is not None:
+        state.responses[item.response_id].truncated = True
+        state.interrupted.add(item.response_id)
+
+
+def _deleted(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    item_id = identifier(body.get("item_id"))
+    if item_id is None:
+        return
+    item = ensure_item(state, event, item_id)
+    unplace(state, item)
+    item.deleted_seq = event.seq
+
+
+def _mcp(kind: str, progress: str) -> Any:
+    def handler(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+        item_id = identifier(body.get("item_id"))
+        if item_id is None:
+            return
+        item = ensure_item(state, event, item_id)
+        item.wire = {"type": kind, **item.wire}
+        if progress == "failed" and item.progress != progress:
+            state.errors += 1
+            name = text(item.wire.get("name")) or text(item.wire.get("server_label"))
+            state.diagnose(event, f"{kind}_failed", name or f"see item {item_id}")
+        item.progress = progress
+
+    return handler
+
+
+HANDLERS = {
+    "conversation.item.create": _create,
+    "conversation.item.added": _added,
+    "conversation.item.done": _done,
+    "conversation.item.retrieved": _retrieved,
+    "conversation.item.truncated": _truncated,
+    "conversation.item.deleted": _deleted,
+    "response.mcp_call.in_progress": _mcp("mcp_call", "in_progress"),
+    "response.mcp_call.completed": _mcp("mcp_call", "completed"),
+    "response.mcp_call.failed": _mcp("mcp_call", "failed"),
+    "mcp_list_tools.in_progress": _mcp("mcp_list_tools", "in_progress"),
+    "mcp_list_tools.completed": _mcp("mcp_list_tools", "completed"),
+    "mcp_list_tools.failed": _mcp("mcp_list_tools", "failed"),
+}

@@ -1,0 +1,377 @@
+"""Responses: what asked for them, their output as it grows, how they ended, their times."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eventstore.projection.handlers.conversation import (
+    accepts_arguments,
+    accepts_text,
+    accepts_transcript,
+    announce,
+    comes_again,
+    ensure_item,
+    ensure_part,
+    finish,
+    grow_text,
+    is_settled,
+    part_index,
+    place,
+    see_item,
+    touch,
+)
+from eventstore.projection.handlers.requests import add_request, take_request
+from eventstore.projection.handlers.session import grow, name_conversation
+from eventstore.projection.state import (
+    Item,
+    LogEvent,
+    Request,
+    Response,
+    SessionState,
+)
+from eventstore.projection.timed import Timed, add_timed
+from eventstore.realtime.audio import output_format
+from eventstore.realtime.catalogue import canonical
+from eventstore.realtime.values import identifier, mapping, number, sequence, text
+
+#: The type of item that the arguments of a call belong to.
+_CALLED_BY = {
+    "response.function_call_arguments.done": "function_call",
+    "response.mcp_call_arguments.done": "mcp_call",
+}
+
+
+def ensure_response(state: SessionState, event: LogEvent, response_id: str) -> Response:
+    """The response of this id, made where this is the first that is heard of it."""
+    response = state.responses.get(response_id)
+    if response is None:
+        response = state.responses[response_id] = Response(
+            response_id,
+            event.seq,
+            event.at,
+            conversation=name_conversation(state, None),
+            session=state.wire,
+            rates=state.rates,
+        )
+        state.dirty.session = True
+    state.dirty.responses.add(response_id)
+    return response
+
+
+def _answer(state: SessionState, response: Response) -> None:
+    """Note that a response of the conversation answers what the user said since the last one."""
+    if response.conversation is None:
+        return
+    for item_id in state.unanswered:
+        state.items[item_id].answered_by = response.id
+        state.dirty.items.add(item_id)
+    state.unanswered.clear()
+
+
+def _growing_response(state: SessionState, event: LogEvent, response_id: str) -> Response:
+    """The response that an event is part of; where its beginning was not seen, it begins here."""
+    response = ensure_response(state, event, response_id)
+    if not response.created_seq:
+        _answer(state, response)
+    return response
+
+
+def response_of(state: SessionState, event: LogEvent, body: dict[str, Any]) -> Response | None:
+    """The response that an event names; None where it names none."""
+    response_id = identifier(body.get("response_id"))
+    return None if response_id is None else _growing_response(state, event, response_id)
+
+
+def _item_of(state: SessionState, event: LogEvent, body: dict[str, Any]) -> Item | None:
+    """The item that a response's event names, tied to that response on first sight."""
+    item_id = identifier(body.get("item_id"))
+    if item_id is None:
+        return None
+    item = ensure_item(state, event, item_id)
+    _tie(state, event, item, body)
+    _settle(state, item)
+    return item
+
+
+def _tie(state: SessionState, event: LogEvent, item: Item, body: dict[str, Any]) -> None:
+    response_id = identifier(body.get("response_id"))
+    if item.response_id is None and response_id is not None and item.id not in state.unanswered:
+        item.response_id, item.tied_seq = response_id, event.seq
+    if item.response_id is not None:
+        response = _growing_response(state, event, item.response_id)
+        if item.id not in response.output:
+            response.output[item.id] = None
+            if not item.linked:
+                response.unplaced[item.id] = None
+
+
+def _create(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    asked = mapping(body.get("response"))
+    add_request(state, Request(event.seq, event.at, "client", text(body.get("event_id")), asked))
+
+
+def _created(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    wire = mapping(body.get("response"))
+    response_id = identifier(wire.get("id"))
+    if response_id is None:
+        state.diagnose(event, "response_without_id", f"{event.type} names no response")
+        return
+    response = ensure_response(state, event, response_id)
+    _describe(state, event, response, wire)
+    if response.created_at is None:
+        response.created_at, response.created_seq = event.at, event.seq
+    if response.request is None:
+        response.request = take_request(state, wire)
+    _join_conversation(state, response)
+    _answer(state, response)
+
+
+def _describe(
+    state: SessionState, event: LogEvent, response: Response, wire: dict[str, Any]
+) -> None:
+    """Take over what the server says of a response."""
+    before = output_format(response.wire)
+    response.wire = state.merged(event, response.wire, wire)
+    if output_format(response.wire) != before:
+        # Sound that came before is as long as the response's format says.
+        state.dirty.items.update(response.output)
+
+
+def _join_conversation(state: SessionState, response: Response) -> None:
+    if "conversation_id" in response.wire:
+        id_ = text(response.wire["conversation_id"]) or None
+        outside = id_ is None
+    else:
+        id_ = None
+        outside = response.request is not None and (
+            response.request.body.get("conversation") == "none"
+        )
+    response.conversation = None if outside else name_conversation(state, id_)
+
+
+def _done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    wire = mapping(body.get("response"))
+    response_id = identifier(wire.get("id")) or identifier(body.get("response_id"))
+    if response_id is None:
+        state.diagnose(event, "response_without_id", f"{event.type} names no response")
+        return
+    response = ensure_response(state, event, response_id)
+    _describe(state, event, response, wire)
+    if response.done_seq is None:
+        response.done_seq, response.done_at = event.seq, event.at
+        state.dirty.items.update(response.output)
+    # xAI reports usage beside the response, not in it.
+    usage = mapping(wire.get("usage")) or mapping(body.get("usage"))
+    response.usage = usage or response.usage
+    state.awaiting_text.discard(response_id)
+    details = mapping(response.wire.get("status_details"))
+    if response.wire.get("status") == "cancelled" and details.get("reason") == "turn_detected":
+        state.interrupted.add(response_id)
+    if response.created_at is None and "conversation_id" in wire:
+        _join_conversation(state, response)
+    if not response.created_seq:
+        _answer(state, response)
+    for entry in sequence(wire.get("output")):
+        # An item that no event of its own named, in recordings of the main events alone.
+        if identifier(mapping(entry).get("id")) not in state.items:
+            _output_item(state, event, {"response_id": response_id, "item": entry})
+    if response.conversation is not None:
+        for item_id in response.unplaced:
+            touch(state, state.items[item_id])
+            _settle(state, state.items[item_id])
+        response.unplaced.clear()
+
+
+def _settle(state: SessionState, item: Item) -> None:
+    """Place an output item that the conversation's own events have not named, until they do."""
+    response = state.responses.get(item.response_id or "")
+    inside = response is not None and response.conversation is not None
+    if inside and not item.linked and item.deleted_seq is None:
+        place(state, item, None)
+        item.guessed = True
+
+
+def _output_item(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    item = see_item(state, event, mapping(body.get("item")))
+    if item is None:
+        return
+    _tie(state, event, item, body)
+    if event.type.endswith(".done"):
+        item.done, item.done_at, item.done_seq = True, event.at, event.seq
+
+
+def _part_added(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    item = _item_of(state, event, body)
+    if item is None:
+        return
+    ensure_part(item, event, body)
+    announce(state, item, part_index(body), event, mapping(body.get("part")).get("type"))
+    response = state.responses.get(item.response_id or "")
+    if response is not None and response.first_text_at is None and response.done_seq is None:
+        state.awaiting_text.add(response.id)
+
+
+def _part_done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    item = _item_of(state, event, body)
+    if item is None:
+        return
+    part = ensure_part(item, event, body)
+    wire = mapping(body.get("part"))
+    announce(state, item, part_index(body), event, wire.get("type"))
+    # Some servers close a part with an empty text after its own event gave it.
+    said, transcript = text(wire.get("text")), text(wire.get("transcript"))
+    finish(
+        part,
+        text=said if said and part.text is None else None,
+        transcript=transcript if transcript and part.transcript is None else None,
+    )
+
+
+def _first_text(state: SessionState, event: LogEvent, response_id: str | None) -> None:
+    response = state.responses.get(response_id or "")
+    if response is not None and response.id in state.awaiting_text:
+        response.first_text_at, response.first_text_seq = event.at, event.seq
+        state.awaiting_text.discard(response.id)
+        state.dirty.responses.add(response.id)
+
+
+def _open_item(state: SessionState, event: LogEvent, body: dict[str, Any]) -> Item | None:
+    """The known item that a delta grows, None where its response is over.
+
+    Judged by seqs, so that a rebuild, which reads deltas last, comes to the same answer.
+    """
+    item = state.items.get(identifier(body.get("item_id")) or "")
+    response = state.responses.get(item.response_id or "") if item is not None else None
+    if item is None or response is None or event.seq <= item.tied_seq:
+        return None
+    return item if response.done_seq is None or event.seq < response.done_seq else None
+
+
+def _text_delta(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    _first_text(state, event, identifier(body.get("response_id")))
+    item, delta = _open_item(state, event, body), text(body.get("delta"))
+    if item is None or delta is None:
+        return
+    part = item.parts.get(part_index(body))
+    if part is None or not accepts_text(part, event.seq):
+        return
+    if not comes_again(state, event, body):
+        grow_text(state, item, part.text_deltas, delta)
+
+
+def _transcript_delta(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    _first_text(state, event, identifier(body.get("response_id")))
+    item, delta = _open_item(state, event, body), text(body.get("delta"))
+    if item is None or delta is None:
+        return
+    part = item.parts.get(part_index(body))
+    if part is None or not accepts_transcript(part, event.seq):
+        return
+    if not comes_again(state, event, body):
+        grow_text(state, item, part.transcript_deltas, delta)
+
+
+def _text_done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    item = _item_of(state, event, body)
+    said = text(body.get("text"))
+    if item is None or said is None:
+        return
+    _first_text(state, event, item.response_id)
+    finish(ensure_part(item, event, body), text=said)
+
+
+def _transcript_done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    item = _item_of(state, event, body)
+    said = text(body.get("transcript"))
+    if item is None or said is None:
+        return
+    _first_text(state, event, item.response_id)
+    finish(ensure_part(item, event, body), transcript=said)
+
+
+def _audio_delta(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    item = state.items.get(identifier(body.get("item_id")) or "")
+    if item is None or item.response_id is None:
+        item = _item_of(state, event, body)
+        if item is None:
+            return
+    if comes_again(state, event, body):
+        return
+    is_new = part_index(body) not in item.parts
+    part = ensure_part(item, event, body)
+    part.audio = grow(part.audio, event)
+    # How long the audio is decides what was heard of it, once it is cut.
+    if is_new or item.truncation is not None or is_settled(state, item):
+        touch(state, item)
+    response = state.responses.get(item.response_id or "")
+    if response is not None and response.first_audio_seq is None:
+        first_audio(state, event, response)
+
+
+def first_audio(state: SessionState, event: LogEvent, response: Response) -> None:
+    """Note when the first sound of a response came, and what the user had said before."""
+    response.first_audio_at, response.first_audio_seq = event.at, event.seq
+    response.speech_ended_at, state.speech_ended_at = state.speech_ended_at, None
+    response.speech_ended_seq = state.speech_ended_seq
+    state.dirty.responses.add(response.id)
+
+
+def _word_timed(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    """Take over where a word lies in a part's audio, as Azure Voice Live tells."""
+    item = state.items.get(identifier(body.get("item_id")) or "")
+    if item is None or item.response_id is None:
+        item = _item_of(state, event, body)
+    said = text(body.get("text"))
+    start, lasts = number(body.get("audio_offset_ms")), number(body.get("audio_duration_ms"))
+    if item is not None and said is not None and start is not None and lasts is not None:
+        add_timed(ensure_part(item, event, body).timed, Timed(said, start, start + lasts))
+        if item.truncation is not None or is_settled(state, item):
+            touch(state, item)
+
+
+def _audio_done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    _item_of(state, event, body)
+
+
+def _arguments_delta(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    item, delta = _open_item(state, event, body), text(body.get("delta"))
+    if item is None or delta is None or not accepts_arguments(item, event.seq):
+        return
+    if not comes_again(state, event, body):
+        grow_text(state, item, item.argument_deltas, delta)
+
+
+def _arguments_done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    item = _item_of(state, event, body)
+    arguments = text(body.get("arguments"))
+    if item is None or arguments is None:
+        return
+    item.arguments = arguments
+    item.argument_deltas.clear()
+    told = {name: body[name] for name in ("call_id", "name") if text(body.get(name))}
+    # Recordings of the main events alone name a call by this one.
+    item.wire = {"type": _CALLED_BY[canonical(event.type)], **told, **item.wire}
+    if item.call_seq is None:
+        item.call_seq = event.seq
+
+
+HANDLERS = {
+    "response.create": _create,
+    "response.created": _created,
+    "response.done": _done,
+    "response.output_item.added": _output_item,
+    "response.output_item.done": _output_item,
+    "response.content_part.added": _part_added,
+    "response.content_part.done": _part_done,
+    "response.output_text.delta": _text_delta,
+    "response.output_text.done": _text_done,
+    "response.output_audio.delta": _audio_delta,
+    "response.output_audio.done": _audio_done,
+    "response.output_audio_transcript.delta": _transcript_delta,
+    "response.output_audio_transcript.done": _transcript_done,
+    "response.audio_timestamp.delta": _word_timed,
+    "response.function_call_arguments.delta": _arguments_delta,
+    "response.function_call_arguments.done": _arguments_done,
+    "response.mcp_call_arguments.delta": _arguments_delta,
+    "response.mcp_call_arguments.done": _arguments_done,
+}

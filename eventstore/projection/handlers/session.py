@@ -1,0 +1,252 @@
+"""Session events: configuration, what the recorder notes, translation sessions, errors."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from itertools import islice
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from eventstore.projection.handlers.session_billing import see_configuration, see_end, see_usage
+from eventstore.projection.pending import refuse_creates
+from eventstore.projection.state import (
+    MAX_ERROR_CODES,
+    MAX_LIMITS,
+    MAX_METADATA,
+    AudioSpan,
+    Conversation,
+    LogEvent,
+    SessionState,
+)
+from eventstore.realtime.audio import told_rates
+from eventstore.realtime.values import (
+    count,
+    identifier,
+    mapping,
+    metadata_pairs,
+    number,
+    sequence,
+    text,
+)
+
+_MAX_PARAMETERS = 100
+_FIGURES = ("limit", "remaining", "reset_seconds")
+
+
+def _created(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    config = mapping(body.get("session"))
+    # A new object each time: responses keep the configuration that they started under.
+    state.wire = state.merged(event, state.wire, config)
+    if state.server_id is None:
+        state.server_id = text(config.get("id"))
+    see_configuration(state)
+
+
+def _update(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    state.requested = state.merged(event, state.requested, mapping(body.get("session")))
+
+
+def _closed_by_server(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    state.closed_at = event.at
+    close(state)
+    see_usage(state, event, body)
+    see_end(state)
+
+
+def close(state: SessionState) -> None:
+    """Note that nothing more will come: what was left unfinished now counts as it is."""
+    if not state.closed:
+        state.closed = state.dirty.session = True
+        for item in state.items.values():
+            state.dirty.items.add(item.id)
+            if item.response_id is not None:
+                state.dirty.responses.add(item.response_id)
+
+
+def _opened(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    state.notes = {key: value for key, value in body.items() if key not in ("type", "metadata")}
+    _set_metadata(state, event, body)
+    model = _model_asked_for(text(body.get("url")))
+    if model is not None and "model" not in state.wire:
+        # Servers that do not say which model answers were asked for it in the address.
+        state.wire = state.merged(event, state.wire, {"model": model})
+
+
+def _model_asked_for(url: str | None) -> str | None:
+    """The model that an address names, or the deployment that Azure's does."""
+    with suppress(ValueError):
+        query = parse_qs(urlsplit(url or "").query, max_num_fields=_MAX_PARAMETERS)
+        for name in ("model", "deployment"):
+            if query.get(name):
+                return query[name][0]
+    return None
+
+
+def _set_metadata(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    metadata = mapping(body.get("metadata"))
+    merged = {**state.metadata, **metadata_pairs(metadata)}
+    for key, value in metadata.items():
+        if value is None:
+            merged.pop(key, None)
+    if len(merged) > MAX_METADATA:
+        state.diagnose(event, "too_much_metadata", f"no more than {MAX_METADATA} pairs are kept")
+        merged = dict(islice(merged.items(), MAX_METADATA))
+    if merged != state.metadata:
+        state.metadata = merged
+        state.dirty.metadata = True
+
+
+def _closed(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    state.closed_at = event.at
+    close(state)
+    state.close_reason = text(body.get("reason"))
+    see_end(state)
+
+
+def _gap(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    reason = text(body.get("reason")) or "unknown"
+    state.diagnose(event, "gap", f"frames are missing here: {reason}")
+
+
+def _redacted(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    state.redacted += count(body.get("secrets"))
+    state.dirty.session = True
+
+
+def _sample_rates(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    """Whoever imported the session knows better than its server at what rates its sound is."""
+    state.rates = told_rates(body)
+    state.dirty.session = True
+
+
+def _same_call(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    """Another recording of the same call counts its usage, but for what this one alone has."""
+    other = identifier(body.get("session"))
+    if other is None or other == state.session_id:
+        return
+    state.same_call = other
+    state.only_here = frozenset(filter(None, map(text, sequence(body.get("only_here")))))
+    state.dirty.usage = True
+
+
+def _conversation_created(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    name_conversation(state, text(mapping(body.get("conversation")).get("id")) or None)
+
+
+def _error(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    error = mapping(body.get("error"))
+    state.errors += 1
+    code = text(error.get("code")) or text(error.get("type")) or "error"
+    state.diagnose(event, code, text(error.get("message")) or "the server sent an error")
+    if len(state.error_codes) < MAX_ERROR_CODES:
+        state.error_codes[code] = None
+    cause = text(error.get("event_id"))
+    failed = None
+    if cause is not None:
+        failed = state.requests.first(("event", cause))
+    elif code == "conversation_already_has_active_response" or (
+        state.requests.count("client") == 1 and not state.creates
+    ):
+        failed = state.requests.first("client")
+    if failed is not None:
+        state.requests.pop(failed)
+    refuse_creates(state.creates, cause)
+
+
+def _rate_limits(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    """Take over how much of the account's limits was left: the last word of each counts."""
+    known = {limit["name"]: limit for limit in state.rate_limits}
+    for told in map(mapping, sequence(body.get("rate_limits"))):
+        name = (text(told.get("name")) or "")[:64]
+        if name and (name in known or len(known) < MAX_LIMITS):
+            figures = {key: number(told.get(key)) for key in _FIGURES}
+            known[name] = {"name": name, **figures, "seq": event.seq}
+    state.rate_limits = list(known.values())
+
+
+def _warning(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    warning = mapping(body.get("warning"))
+    code = text(warning.get("code")) or "warning"
+    state.diagnose(event, code, text(warning.get("message")) or "the server sent a warning")
+
+
+def _translated(side: str) -> Any:
+    def handler(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+        delta = text(body.get("delta"))
+        if delta is not None:
+            state.dirty.session_billed |= side not in state.translation
+            state.translation.setdefault(side, []).append(delta)
+
+    return handler
+
+
+def _translated_audio(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    state.dirty.session_billed |= state.translation_audio is None
+    state.translation_audio = grow(state.translation_audio, event)
+
+
+def grow(span: AudioSpan | None, event: LogEvent) -> AudioSpan:
+    """The span with the audio of one more delta."""
+    if span is None:
+        span = AudioSpan(event.seq, event.seq)
+    span.last_seq = event.seq
+    span.bytes += event.audio_bytes
+    span.chunks += 1
+    return span
+
+
+def name_conversation(state: SessionState, id_: str | None) -> int:
+    """Index of the conversation with this id; one that has no name yet takes it.
+
+    A null id gives the session's current conversation.
+    """
+    conversations = state.conversations
+    if not conversations:
+        conversations.append(Conversation(id_))
+        return _named(state, id_)
+    if id_ is None:
+        return len(conversations) - 1
+    index = state.conversation_indexes.get(id_)
+    if index is not None:
+        return index
+    if conversations[-1].id is not None:
+        conversations.append(Conversation(id_))
+        return _named(state, id_)
+    conversations[-1].id = id_
+    index = _named(state, id_)
+    # The id shows in each item and response of the conversation.
+    state.dirty.items.update(i.id for i in state.items.values() if i.conversation == index)
+    state.dirty.responses.update(r.id for r in state.responses.values() if r.conversation == index)
+    return index
+
+
+def _named(state: SessionState, id_: str | None) -> int:
+    """Note that the last conversation is new, or has its id; return its index."""
+    index = len(state.conversations) - 1
+    state.dirty.conversations.add(index)
+    if id_ is not None:
+        state.conversation_indexes[id_] = index
+    return index
+
+
+HANDLERS = {
+    "session.created": _created,
+    "session.updated": _created,
+    "session.update": _update,
+    "session.closed": _closed_by_server,
+    "session.usage.updated": see_usage,
+    "session.input_transcript.delta": _translated("input"),
+    "session.output_transcript.delta": _translated("output"),
+    "session.output_audio.delta": _translated_audio,
+    "eventstore.session.opened": _opened,
+    "eventstore.session.metadata": _set_metadata,
+    "eventstore.session.closed": _closed,
+    "eventstore.session.gap": _gap,
+    "eventstore.session.redacted": _redacted,
+    "eventstore.session.same_call": _same_call,
+    "eventstore.session.sample_rates": _sample_rates,
+    "conversation.created": _conversation_created,
+    "error": _error,
+    "warning": _warning,
+    "rate_limits.updated": _rate_limits,
+}

@@ -1,0 +1,116 @@
+"""The input buffer (the user's speech) and playback of output audio."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eventstore.projection.handlers.conversation import announce, ensure_item
+from eventstore.projection.handlers.requests import add_request
+from eventstore.projection.state import (
+    MAX_DTMF,
+    Item,
+    LogEvent,
+    Part,
+    Request,
+    SessionState,
+    Speech,
+)
+from eventstore.realtime.audio import at_rate, bytes_per_ms, input_format
+from eventstore.realtime.values import identifier, integer, mapping, text
+
+
+def _speech_of(state: SessionState, event: LogEvent, body: dict[str, Any]) -> Speech | None:
+    item_id = identifier(body.get("item_id"))
+    if item_id is None:
+        return None
+    item = ensure_item(state, event, item_id)
+    if item.speech is None:
+        item.speech = Speech(first_seq=state.commit_seq + 1)
+        # Its transcript may come before the item itself.
+        if 0 not in item.parts:
+            item.parts[0] = Part(event.seq)
+            announce(state, item, 0, event, "input_audio")
+    return item.speech
+
+
+def _started(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    state.speech_ended_at = None
+    speech = _speech_of(state, event, body)
+    if speech is not None:
+        speech.start_ms = integer(body.get("audio_start_ms"))
+        speech.started_at = event.at
+
+
+def _stopped(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    state.speech_ended_at, state.speech_ended_seq = event.at, event.seq
+    speech = _speech_of(state, event, body)
+    if speech is not None:
+        speech.end_ms = integer(body.get("audio_end_ms"))
+        speech.stopped_at = event.at
+
+
+def _committed(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    speech = _speech_of(state, event, body)
+    if speech is not None:
+        speech.committed_seq, speech.committed_at = event.seq, event.at
+        format_ = at_rate(input_format(state.wire), state.rates.input)
+        speech.bytes_per_ms = bytes_per_ms(format_)
+        if speech.stopped_at is None and speech.end_ms is None:
+            speech.bytes = state.input_bytes
+            state.speech_ended_at, state.speech_ended_seq = event.at, event.seq
+        else:
+            _trigger_by_vad(state, event)
+    state.commit_seq, state.input_bytes = event.seq, 0
+
+
+def _trigger_by_vad(state: SessionState, event: LogEvent) -> None:
+    audio = mapping(mapping(state.wire.get("audio")).get("input"))
+    detection = audio.get("turn_detection", state.wire.get("turn_detection"))
+    if mapping(detection).get("create_response") is False:
+        return
+    # Only the latest turn can be waiting for its response.
+    for seq in state.requests.all("vad"):
+        state.requests.pop(seq)
+    add_request(state, Request(event.seq, event.at, "vad"))
+
+
+def _cleared(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    state.commit_seq, state.input_bytes = event.seq, 0
+
+
+def _timeout(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    speech = _speech_of(state, event, body)
+    if speech is not None:
+        speech.start_ms = integer(body.get("audio_start_ms"))
+        speech.end_ms = integer(body.get("audio_end_ms"))
+    _trigger_by_vad(state, event)
+
+
+def _dtmf(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    key = text(body.get("event"))
+    if key is None:
+        return
+    if len(state.dtmf) < MAX_DTMF:
+        state.dtmf.append(key[:16])
+    else:
+        state.dtmf_left_out += 1
+
+
+def needs_input_bytes(state: SessionState, body: dict[str, Any] | None) -> bool:
+    """Whether a committed event's span comes from the bytes since the last commit.
+
+    A rebuild, which reads no input audio, asks before it applies the event.
+    """
+    item: Item | None = state.items.get(identifier((body or {}).get("item_id")) or "")
+    speech = item.speech if item is not None else None
+    return speech is None or (speech.stopped_at is None and speech.end_ms is None)
+
+
+HANDLERS = {
+    "input_audio_buffer.speech_started": _started,
+    "input_audio_buffer.speech_stopped": _stopped,
+    "input_audio_buffer.committed": _committed,
+    "input_audio_buffer.cleared": _cleared,
+    "input_audio_buffer.timeout_triggered": _timeout,
+    "input_audio_buffer.dtmf_event_received": _dtmf,
+}

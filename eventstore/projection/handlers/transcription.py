@@ -1,0 +1,167 @@
+"""Transcriptions of the user's speech, and the items that nothing else tells of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eventstore.projection.handlers.conversation import (
+    accepts_heard,
+    announce,
+    comes_again,
+    ensure_item,
+    ensure_part,
+    finish,
+    grow_text,
+    part_index,
+    place,
+)
+from eventstore.projection.handlers.session import name_conversation
+from eventstore.projection.state import (
+    Billed,
+    Item,
+    LogEvent,
+    Part,
+    Response,
+    SessionState,
+)
+from eventstore.projection.timed import Timed, add_timed, languages_of, words_of_phrases
+from eventstore.realtime.values import identifier, mapping, number, text
+
+
+def _transcription_delta(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    item_id, delta = identifier(body.get("item_id")), text(body.get("delta"))
+    if item_id is None or delta is None:
+        return
+    index = part_index(body)
+    item = state.items.get(item_id)
+    part = item.parts.get(index) if item is not None else None
+    if item is None or part is None or part.type is None:
+        # It often comes before its item does.
+        if not comes_again(state, event, body):
+            state.early_transcripts.setdefault((item_id, index), []).append(delta)
+    elif accepts_heard(part) and not comes_again(state, event, body):
+        grow_text(state, item, part.heard_deltas, delta)
+
+
+def _transcript_so_far(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    """Take over what was understood up to now; servers send it anew each time, as xAI's do."""
+    item, transcript = _heard_item(state, event, body), text(body.get("transcript"))
+    if item is None or transcript is None:
+        return
+    part = ensure_part(item, event, body)
+    if part.transcript is None:
+        part.partial = transcript
+
+
+def _segment(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    """Take over when some of the user's words were said, and by whom."""
+    item, said = _heard_item(state, event, body), text(body.get("text"))
+    start, end = number(body.get("start")), number(body.get("end"))
+    if item is None or said is None or start is None:
+        return
+    end = start if end is None else end
+    timed = Timed(said, start * 1000, end * 1000, text(body.get("speaker")) or None)
+    add_timed(ensure_part(item, event, body).timed, timed, text(body.get("id")) or "")
+
+
+def _heard_item(state: SessionState, event: LogEvent, body: dict[str, Any]) -> Item | None:
+    """The user's item that an event of its transcription names.
+
+    Who joins a call in the middle of a turn hears of it by nothing else: it is placed, until an
+    event of its own says where it belongs.
+    """
+    item_id = identifier(body.get("item_id"))
+    if item_id is None:
+        return None
+    item = ensure_item(state, event, item_id)
+    ensure_part(item, event, body)
+    announce(state, item, part_index(body), event, "input_audio")
+    if not item.linked and item.deleted_seq is None and item.response_id is None:
+        _place_before_answer(state, item)
+    return item
+
+
+def _place_before_answer(state: SessionState, item: Item) -> None:
+    """Place a user's item that no event has placed: before the answer that was there first."""
+    answer = _late_answer(state)
+    first = next(iter(answer.output), None) if answer is not None else None
+    conversation = name_conversation(state, None)
+    order = state.conversations[conversation].order
+    if first is not None and first in order:
+        before = order.before[first]
+        place(state, item, before, at_start=before is None)
+    else:
+        place(state, item, None)
+    item.guessed = True
+    if answer is None:
+        state.unanswered[item.id] = None
+    else:
+        item.answered_by = answer.id
+
+
+def _late_answer(state: SessionState) -> Response | None:
+    """The response in progress, where its beginning was not seen."""
+    response = next(reversed(state.responses.values()), None)
+    if response is None or response.created_seq or response.done_seq is not None:
+        return None
+    return response if response.conversation is not None else None
+
+
+def _transcribed(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    item = _heard_item(state, event, body)
+    if item is None:
+        return
+    item_id, part = item.id, ensure_part(item, event, body)
+    transcript = text(body.get("transcript"))
+    if transcript is not None:
+        finish(part, transcript=transcript)
+        part.error = None
+    part.languages = languages_of(body) or part.languages
+    _take_phrases(part, body)
+    usage = body.get("usage")
+    part.usage = usage if isinstance(usage, dict) else part.usage
+    # The last one of a part wins: servers repeat them.
+    key = (item_id, part_index(body))
+    if key in state.billed:
+        state.dirty.unbilled.add(state.billed[key].at)
+    state.billed[key] = Billed(
+        event.seq, event.at, item_id, key[1], transcription_model(state.wire), part.usage
+    )
+    state.dirty.billed.add(key)
+
+
+def _take_phrases(part: Part, body: dict[str, Any]) -> None:
+    """Take over the times of a transcript's words; segments that tell speakers apart stay."""
+    words = words_of_phrases(body.get("phrases"))
+    if not words or any(timed.speaker for timed in part.timed.values()):
+        return
+    part.timed = {}
+    for timed in words:
+        add_timed(part.timed, timed)
+
+
+def _transcription_failed(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    item = _heard_item(state, event, body)
+    if item is None:
+        return
+    error = mapping(body.get("error"))
+    ensure_part(item, event, body).error = error
+    state.diagnose(
+        event, "transcription_failed", text(error.get("message")) or "the transcription failed"
+    )
+
+
+def transcription_model(session: dict[str, Any]) -> str | None:
+    """The model that transcribes the user's audio, by the session's configuration."""
+    audio = mapping(mapping(session.get("audio")).get("input"))
+    settings = audio.get("transcription") or session.get("input_audio_transcription")
+    return text(mapping(settings).get("model"))
+
+
+HANDLERS = {
+    "conversation.item.input_audio_transcription.delta": _transcription_delta,
+    "conversation.item.input_audio_transcription.updated": _transcript_so_far,
+    "conversation.item.input_audio_transcription.segment": _segment,
+    "conversation.item.input_audio_transcription.completed": _transcribed,
+    "conversation.item.input_audio_transcription.failed": _transcription_failed,
+}

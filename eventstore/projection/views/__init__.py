@@ -1,0 +1,1 @@
+"""What is shown of the state of a session: resources, usage, what was heard. Pure."""

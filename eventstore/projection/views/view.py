@@ -1,0 +1,333 @@
+"""What people read of a state: item, response, conversation and session resources.
+
+Wire truth first: a resource is what the server said last, completed with what other events
+prove where it is silent. What we add is under one key, `eventstore`.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+from eventstore.projection.handlers.conversation import is_settled
+from eventstore.projection.latency import elapsed_ms, moments_of
+from eventstore.projection.state import AudioSpan, Item, Part, Response, SessionState
+from eventstore.projection.timed import Timed, in_order, on_own_audio
+from eventstore.projection.views.heard import heard_text, is_by_time_alone, output_bytes_per_ms
+from eventstore.realtime.audio import bytes_per_ms
+from eventstore.realtime.resources.dialects import response_config
+from eventstore.realtime.values import mapping, sequence, text
+from eventstore.times import to_iso
+
+#: How many entries of a response's output its row has; a state shows all.
+MAX_OUTPUT = 128
+
+
+def conversation_id(state: SessionState, index: int | None) -> str | None:
+    """The id of a conversation of the session, None where no event named it."""
+    return None if index is None else state.conversations[index].id
+
+
+def part_text(part: Part, deltas: bool = True) -> str | None:
+    """What a part says: its final text, else its deltas so far where they are wanted."""
+    if part.text is not None:
+        return part.text
+    if part.transcript is not None:
+        return part.transcript
+    return (part.text_so_far() or part.transcript_so_far()) if deltas else None
+
+
+def spoken(item: Item, deltas: bool = True) -> str:
+    """All that an item says, generated or typed, parts joined by a space.
+
+    Args:
+        deltas: with what parts that are not finished say so far.
+    """
+    texts = [part_text(part, deltas) for _, part in sorted(item.parts.items())]
+    return " ".join(said for said in texts if said)
+
+
+def item_resource(state: SessionState, item: Item, live: bool = True) -> dict[str, Any]:
+    """An item of a conversation as it stands there: truncated speech has no transcript.
+
+    Args:
+        live: with what its deltas say so far, before it is settled.
+    """
+    deltas = live or is_settled(state, item)
+    resource = _item(state, item, deltas)
+    cut = item.truncation
+    contents = resource.get("content")
+    if cut is not None and isinstance(contents, list):
+        # The server removes the transcript of what it truncates; we keep it apart.
+        resource["content"] = [
+            _without_transcript(content) if index == cut.content_index else content
+            for index, content in enumerate(contents)
+        ]
+    return resource | {"eventstore": _item_notes(state, item, deltas)}
+
+
+def _without_transcript(content: Any) -> Any:
+    if not isinstance(content, dict):
+        return content
+    return {key: value for key, value in content.items() if key != "transcript"}
+
+
+def _item(state: SessionState, item: Item, deltas: bool) -> dict[str, Any]:
+    """The server's last word on an item, completed from its other events."""
+    resource = dict(item.wire)
+    resource.setdefault("id", item.id)
+    kind = resource.setdefault("type", "message")
+    if resource.get("status") == "in_progress" and _is_cut_off(state, item):
+        resource["status"] = "incomplete"
+    if kind == "message":
+        if any(part.type == "input_audio" for part in item.parts.values()):
+            resource.setdefault("role", "user")
+        contents = resource["content"] = _content(item, resource.get("content"), deltas)
+        for index, part in item.parts.items():
+            # The last completed transcript wins, also over what the item came with.
+            heard = part.type == "input_audio" and part.transcript is not None
+            if heard and index < len(contents) and isinstance(contents[index], dict):
+                contents[index]["transcript"] = part.transcript
+    elif kind in ("function_call", "mcp_call") and not resource.get("arguments"):
+        arguments = item.arguments or ("".join(item.argument_deltas) if deltas else "")
+        if arguments:
+            resource["arguments"] = arguments
+    return resource
+
+
+def _is_cut_off(state: SessionState, item: Item) -> bool:
+    """Whether an item ended without a word of its own, as its response did."""
+    response = state.responses.get(item.response_id or "")
+    if response is None or response.done_seq is None:
+        return False
+    return not item.done and response.wire.get("status") != "completed"
+
+
+def _content(item: Item, wire: Any, deltas: bool) -> list[Any]:
+    contents = [dict(part) if isinstance(part, dict) else part for part in sequence(wire)]
+    for index, part in sorted(item.parts.items()):
+        if index > len(contents):
+            break
+        if index == len(contents):
+            contents.append({"type": part.type} if part.type else {})
+        content = contents[index]
+        if not isinstance(content, dict):
+            continue
+        said, transcript = part.text, part.transcript
+        if deltas:
+            said = said if said is not None else part.text_so_far()
+            transcript = transcript if transcript is not None else part.transcript_so_far()
+        if content.get("text") in (None, "") and said is not None:
+            content["text"] = said
+        if content.get("transcript") in (None, "") and transcript is not None:
+            content["transcript"] = transcript
+    return contents
+
+
+def _item_notes(state: SessionState, item: Item, deltas: bool) -> dict[str, Any]:
+    response = state.responses.get(item.response_id or "")
+    notes: dict[str, Any] = {
+        "session_id": state.session_id,
+        "conversation_id": conversation_id(state, item.conversation),
+        "response_id": item.response_id,
+        "seq": item.seen_seq,
+        "at": to_iso(item.seen_at),
+        "done_at": to_iso(item.done_at),
+    }
+    if item.answered_by is not None:
+        notes["answered_by"] = item.answered_by
+    if item.deleted_seq is not None:
+        notes["deleted_seq"] = item.deleted_seq
+    if item.progress is not None:
+        notes["progress"] = item.progress
+    if response is not None:
+        generated = spoken(item, deltas)
+        if generated:
+            notes["generated"] = generated
+            notes["heard"] = heard_text(item, response, deltas)
+    if item.truncation is not None:
+        notes["truncated"] = {
+            "seq": item.truncation.seq,
+            "at": to_iso(item.truncation.at),
+            "content_index": item.truncation.content_index,
+            "audio_end_ms": item.truncation.audio_end_ms,
+        }
+        if is_by_time_alone(item, response):
+            notes["truncated"]["estimated_by"] = "time"
+    audio = _audio(item, response) if deltas else []
+    if audio:
+        notes["audio"] = audio
+    timed = [_timed(one) for _, part in sorted(item.parts.items()) for one in _words(item, part)]
+    if timed and (deltas or response is None):
+        notes["timed_words"] = timed
+    languages = [code for part in item.parts.values() for code in part.languages]
+    if languages:
+        notes["languages"] = list(dict.fromkeys(languages))
+    errors = [part.error for part in item.parts.values() if part.error]
+    if errors:
+        notes["transcription_error"] = errors[-1]
+    return notes
+
+
+def _words(item: Item, part: Part) -> list[Timed]:
+    """When a part's words are said on its audio, as the server told."""
+    words = in_order(part.timed)
+    if item.speech is None:
+        return words
+    return on_own_audio(words, item.speech.start_ms, item.speech.end_ms)
+
+
+def _timed(timed: Timed) -> dict[str, Any]:
+    told = {"text": timed.text, "start_ms": timed.start_ms, "end_ms": timed.end_ms}
+    return told if timed.speaker is None else {**told, "speaker": timed.speaker}
+
+
+def _audio(item: Item, response: Response | None) -> list[dict[str, Any]]:
+    """Where an item's audio lies in the log, part by part, and how long it is."""
+    if item.speech is not None:
+        return [_speech_span(item)]
+    per_ms = bytes_per_ms(None) if response is None else output_bytes_per_ms(response)
+    return [
+        {"content_index": index, "side": "output", **span(part.audio, per_ms)}
+        for index, part in sorted(item.parts.items())
+        if part.audio is not None
+    ]
+
+
+def span(audio: AudioSpan, per_ms: float) -> dict[str, Any]:
+    """A span of output audio: the first and last event that carry it, bytes, duration."""
+    return {
+        "first_seq": audio.first_seq,
+        "last_seq": audio.last_seq,
+        "chunks": audio.chunks,
+        "bytes": audio.bytes,
+        "duration_ms": round(audio.bytes / per_ms, 3),
+    }
+
+
+def _speech_span(item: Item) -> dict[str, Any]:
+    """The user's speech: a stretch of the input clock, within the events named."""
+    speech = item.speech
+    if speech is None:
+        return {}
+    duration: float | None = None
+    if speech.start_ms is not None and speech.end_ms is not None:
+        duration = float(max(0, speech.end_ms - speech.start_ms))
+    elif speech.bytes and speech.bytes_per_ms:
+        duration = round(speech.bytes / speech.bytes_per_ms, 3)
+    return {
+        "content_index": 0,
+        "side": "input",
+        "first_seq": speech.first_seq,
+        "last_seq": speech.committed_seq,
+        "start_ms": speech.start_ms,
+        "end_ms": speech.end_ms,
+        "duration_ms": duration,
+    }
+
+
+def response_resource(state: SessionState, response: Response, live: bool = True) -> dict[str, Any]:
+    """A response as `realtime.response`, with our notes under `eventstore`.
+
+    Args:
+        live: with what its deltas say so far, before it is done, and with its whole output.
+    """
+    deltas = live or state.closed or response.done_seq is not None
+    resource = dict(response.wire)
+    resource.setdefault("object", "realtime.response")
+    if not text(resource.get("id")):
+        resource["id"] = response.id  # some servers name it beside the response alone
+    resource.setdefault("status", "in_progress")
+    resource.setdefault("status_details", None)
+    shown = list(response.output if live else islice(response.output, MAX_OUTPUT))
+    output = _output(state, response, [state.items[item_id] for item_id in shown], deltas)
+    resource["output"] = output if live else output[:MAX_OUTPUT]
+    resource.setdefault("conversation_id", conversation_id(state, response.conversation))
+    if "metadata" not in resource:
+        asked = response.request.body.get("metadata") if response.request else None
+        resource["metadata"] = asked if isinstance(asked, dict) else None
+    if not resource.get("usage"):
+        resource["usage"] = response.usage
+    notes = resource["eventstore"] = _response_notes(state, response, shown, deltas)
+    left_out = max(len(response.output) - len(shown), len(output) - len(resource["output"]))
+    if left_out:
+        notes["output_left_out"] = left_out
+    return resource
+
+
+def _output(state: SessionState, response: Response, items: list[Item], deltas: bool) -> list[Any]:
+    wire = response.wire.get("output")
+    if response.done_seq is None or not isinstance(wire, list):
+        return [_item(state, item, deltas or is_settled(state, item)) for item in items]
+    by_id = {item.wire.get("id"): item for item in items}
+    output: list[Any] = []
+    for entry in wire:
+        item = by_id.get(text(mapping(entry).get("id")))
+        if item is None or not isinstance(entry, dict):
+            output.append(entry)
+        else:
+            output.append(_completed(entry, item))
+    return output
+
+
+def _completed(entry: dict[str, Any], item: Item) -> dict[str, Any]:
+    """An output item as `response.done` has it, its empty fields filled."""
+    if entry.get("type", "message") == "message":
+        return {**entry, "content": _content(item, entry.get("content"), True)}
+    return entry
+
+
+def length_ms(start: int | None, end: int | None, shift_ms: float) -> float | None:
+    """Milliseconds that a session took; None where its times are unknown.
+
+    Args:
+        start, end: its first and last arrival.
+        shift_ms: what is added to arrivals at its end, since the wall clock jumped.
+    """
+    if not (type(start) is type(end) is int):  # a damaged or foreign store may hold anything
+        return None
+    return max(0.0, (end - start) / 1000 + shift_ms)
+
+
+def _response_notes(
+    state: SessionState, response: Response, item_ids: list[str], deltas: bool
+) -> dict[str, Any]:
+    request = response.request
+    moments = moments_of(response)
+    body = request.body if request is not None else {}
+    audio = [
+        {"item_id": item_id, **entry}
+        for item_id in item_ids
+        for entry in _audio(state.items[item_id], response)
+        if deltas
+    ]
+    return {
+        "session_id": state.session_id,
+        "model": text(response.session.get("model")),
+        "seq": response.seen_seq,
+        "done_seq": response.done_seq,
+        "in_conversation": response.conversation is not None,
+        "finished": response.done_seq is not None,
+        "interrupted": response.id in state.interrupted,
+        "trigger": request.kind if request is not None else None,
+        "request_seq": request.seq if request is not None else None,
+        "requested_at": to_iso(request.at) if request is not None else None,
+        "created_at": to_iso(response.created_at),
+        "first_text_at": to_iso(response.first_text_at),
+        "first_audio_at": to_iso(response.first_audio_at),
+        "done_at": to_iso(response.done_at),
+        "speech_ended_at": to_iso(response.speech_ended_at),
+        "time_to_first_text_ms": elapsed_ms(state, moments.asked, moments.first_text),
+        "time_to_first_audio_ms": elapsed_ms(state, moments.asked, moments.first_audio),
+        "speech_to_first_audio_ms": elapsed_ms(state, moments.speech_ended, moments.first_audio),
+        "duration_ms": elapsed_ms(state, moments.created, moments.done),
+        "playback_started_at": to_iso(response.playback_started_at),
+        "playback_stopped_at": to_iso(response.playback_stopped_at),
+        "config": response_config(response.wire, body, response.session),
+        "audio": audio,
+        "heard": " ".join(
+            said
+            for said in (heard_text(state.items[item_id], response, deltas) for item_id in item_ids)
+            if said
+        ),
+    }

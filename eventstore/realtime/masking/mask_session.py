@@ -1,0 +1,150 @@
+"""Mask the frames of a session in their order: also secrets that come in pieces, as deltas.
+
+Each delta of a text or of a tool's arguments is looked at with what came before it. Nothing is
+held back: of a key that is known by its shape alone, a few first characters may have passed before
+it is known. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+
+from eventstore.realtime.frames import parse
+from eventstore.realtime.masking.mask import Masked, mask_frame, secret_spans, with_delta
+from eventstore.realtime.masking.secret_names import REMOVED, plain
+from eventstore.realtime.masking.secrets import (
+    ASSIGNED,
+    QUOTED,
+    Span,
+    begun_at_end,
+    closing,
+    is_assigned_secret,
+)
+from eventstore.realtime.values import text as text_of
+
+# Texts that are streamed at once, and characters of each that are looked at again.
+_MOST, _TAIL, _CONTEXT = 64, 1500, 200
+# A long frame with `audio.delta` near its beginning is sound.
+_LONG, _HEAD = 2000, 400
+# What ends a secret is no longer than this: an escaped quote.
+_MARK = 16
+_BRACKETS = {"{": "}", "[": "]"}
+
+
+class SessionMask:
+    """Masks the frames of one session, which come in their order."""
+
+    def __init__(self) -> None:
+        self._streamed: OrderedDict[tuple[str, ...], _Streamed] = OrderedDict()
+
+    def mask(self, text: str | bytes) -> Masked:
+        """Mask the secrets of the next frame: see `mask_frame`."""
+        masked = mask_frame(text)
+        if not isinstance(text, str) or not isinstance(masked.text, str):
+            return masked
+        if '.delta"' not in text or (len(text) > _LONG and "audio.delta" in text[:_HEAD]):
+            return masked
+        event = parse(text)
+        if str((event or {}).get("type")).endswith("audio.delta"):
+            return masked
+        delta = text_of((event or {}).get("delta"))
+        if event is None or not delta:
+            return masked
+        names = ("type", "response_id", "item_id", "content_index", "output_index")
+        streamed = self._of(tuple(str(event.get(name)) for name in names))
+        if not streamed.feed(delta):
+            return masked
+        return Masked(with_delta(masked.text, REMOVED), max(1, masked.secrets))
+
+    def _of(self, key: tuple[str, ...]) -> _Streamed:
+        found = self._streamed.pop(key, None) or _Streamed()
+        self._streamed[key] = found
+        if len(self._streamed) > _MOST:
+            self._streamed.popitem(last=False)
+        return found
+
+
+class _Streamed:
+    """A text that comes in pieces, as far as it is remembered."""
+
+    def __init__(self) -> None:
+        self._tail = ""
+        self._kept = ""  # the end of what is known of the secret that is open
+        self._ends: re.Pattern[str] | None = None  # what ends the secret that is open
+        self._depth = 0  # of containers, where all that is in them is secret
+
+    def feed(self, piece: str) -> bool:
+        """Take the next piece; return True if some of it is secret."""
+        begin = 0
+        if self._ends is not None:
+            kept = len(self._kept)
+            end = self._end_of(self._kept + piece, 0, kept)
+            if end < 0:
+                self._kept = (self._kept + piece)[-_MARK:]
+                return True
+            begin = max(0, end - kept)
+            self._tail = ""
+        text, base = self._tail + piece[begin:], len(self._tail)
+        spans = secret_spans(text)
+        touched = any(stop > base for _, stop in [*spans, *begun_at_end(text)])
+        touched = self._look(text, base) or touched
+        self._tail = _shortened(text, spans)
+        return touched or begin > 0
+
+    def _end_of(self, text: str, start: int, known: int) -> int:
+        """Where the secret that is open ends; -1 where it goes on behind the text.
+
+        Args:
+            start: where to look from.
+            known: up to where it is known not to end.
+        """
+        assert self._ends is not None  # noqa: S101
+        for found in self._ends.finditer(text, start):
+            if found.end() <= known:
+                continue
+            if self._depth and found[0] in _BRACKETS:
+                self._depth += 1
+                continue
+            self._depth = max(0, self._depth - 1)
+            if not self._depth:
+                self._ends = None
+                return found.start()
+        return -1
+
+    def _look(self, text: str, base: int) -> bool:
+        """Look for quotes and brackets that are secret: behind `base`, or open at the end."""
+        place, touched = 0, False
+        while (found := ASSIGNED.search(text, place)) is not None:
+            place = found.end()
+            is_headers = plain(found[1]).endswith("headers")
+            if not (is_headers or is_assigned_secret(text, found)):
+                continue
+            quote = QUOTED.match(text, place)
+            opening = text[place : place + 1]
+            if quote is not None:
+                self._ends = closing(quote[0])
+                place = quote.end()
+                if self._ends is None:
+                    continue
+            elif opening in _BRACKETS:
+                self._ends, self._depth = re.compile(r"[{}\[\]]"), 1
+                place += 1
+            else:
+                continue
+            start, place = place, self._end_of(text, place, place)
+            if place < 0:
+                self._kept = text[max(start, len(text) - _MARK) :]
+                return touched or len(text) > max(base, start)
+            touched = touched or place > max(base, start)
+        return touched
+
+
+def _shortened(text: str, spans: list[Span]) -> str:
+    """What is kept of a text to look at the next piece with: its end, and how a secret began."""
+    if len(text) <= _TAIL:
+        return text
+    begin = spans[-1][0] if spans and spans[-1][1] == len(text) else len(text)
+    if max(0, begin - _CONTEXT) >= len(text) - _TAIL:
+        return text[-_TAIL:]
+    return text[max(0, begin - _CONTEXT) : begin + _CONTEXT] + text[-_CONTEXT:]

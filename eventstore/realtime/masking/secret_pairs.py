@@ -1,0 +1,100 @@
+"""Secrets whose name is a value beside them: `{"name": "api_key", "value": …}`, `["--token", …]`.
+
+Used by `mask.py`, for parsed values and for JSON texts that it reads token by token. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+from eventstore.realtime.masking.secret_names import is_secret_name, plain
+from eventstore.realtime.masking.secrets import looks_random
+
+_NAMES = frozenset(
+    {
+        *("name", "key", "k", "header", "headername", "field", "fieldname", "variable", "param"),
+        *("parameter", "parametername", "envvar"),
+    }
+)
+_VALUES = frozenset({"value", "values", "val", "v"})
+_LONGEST_NAME = 64
+_NAME = re.compile(r"-{0,2}[A-Za-z0-9_\-]{2,64}+:?")
+
+
+@lru_cache(maxsize=10_000)
+def part_of(key: str) -> str:
+    """Return `name` or `value`, as which a key of an object is known, or an empty text."""
+    found = plain(key)
+    return "name" if found in _NAMES else "value" if found in _VALUES else ""
+
+
+def is_name_of_secret(text: str) -> bool:
+    """Return True if a whole text is the name of a secret."""
+    return len(text) <= _LONGEST_NAME and _NAME.fullmatch(text) is not None and is_secret_name(text)
+
+
+def has_secret_name(inner: dict[str, Any]) -> bool:
+    """Return True if what an object says under its `value` is secret by its `name`."""
+    return any(
+        isinstance(entry, str) and part_of(name) == "name" and is_name_of_secret(entry)
+        for name, entry in inner.items()
+    )
+
+
+def is_named_before(before: Any, text: Any) -> bool:
+    """Return True if a text of a list is secret by the text before it: `["X-Api-Key", …]`.
+
+    Lists of names are usual, so that what follows has to look like a secret.
+    """
+    return (
+        isinstance(before, str)
+        and isinstance(text, str)
+        and is_name_of_secret(before)
+        and looks_random(text)
+    )
+
+
+class Container:
+    """An object or a list of a JSON text that is open while it is read.
+
+    Args:
+        bits: what is known of all in it.
+
+    Attributes:
+        below: what is known of what stands under the key that is open in it.
+        last: the text of a list that was read last.
+    """
+
+    __slots__ = ("_held", "_is_named", "_part", "below", "bits", "is_object", "last")
+
+    def __init__(self, bits: int, is_object: bool) -> None:
+        self.bits = self.below = bits
+        self.is_object = is_object
+        self.last = self._part = ""
+        self._is_named = False
+        self._held: tuple[int, int] | None = None
+
+    def begins_secret(self, key: str) -> bool:
+        """Open a key; return True if what stands under it is secret by the object's name."""
+        self._part = part_of(key)
+        return self._is_named and self._part == "value"
+
+    def reads(self, raw: str, span: tuple[int, int]) -> tuple[int, int] | None:
+        """Take a text that was read, as it is escaped.
+
+        Args:
+            span: where it stands.
+
+        Returns:
+            Where the object's value stands, if this text says that it was secret.
+        """
+        if not self.is_object:
+            self.last = raw if len(raw) <= _LONGEST_NAME else ""
+        elif self._part == "value":
+            self._held = span
+        elif self._part == "name" and is_name_of_secret(raw):
+            self._is_named = True
+            return self._held
+        return None

@@ -1,0 +1,294 @@
+"""Secrets in words: keys by their shape, and what is assigned to a name. Pure.
+
+`mask.py` uses it for frames, resources and words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from eventstore.realtime.masking.secret_addresses import addresses_in
+from eventstore.realtime.masking.secret_names import has_digit, is_mixed, is_secret_name, plain
+
+Span = tuple[int, int]
+
+# A frame that has none of these has no secret; to look for them takes a fraction of the time.
+_HINTS = (
+    *("key", "token", "secret", "pass", "pwd", "credential", "cookie", "auth", "jwt", "bearer"),
+    *("headers", "connection", "sk-", "sk_", "ek_", "ek-", "://", "basic", "eyj", "-----begin"),
+    *("\\u00", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "_pat_", "glpat-", "hf_", "gsk_", "xai-"),
+    *("xox", "xapp-", "npm_", "pypi-", "whsec_", "shpat_", "rk_live_", "sg.", "aiza", "ya29."),
+    *("tvly-", "r8_", "akia", "asia", "dop_v1_", "pplx-", "lin_api_", "ntn_", "sq0atp-", "glptt-"),
+    *("rk_test_", "dapi", "hvs.", "dp.st.", "csrf", "-u ", "--user"),
+)
+
+# Signs of an assignment, and those of them that also stand between words.
+_SIGNS = ("=", ":", "\uff1d", "\uff1a", "%3")
+_COLONS = (":", "\uff1a", "%3A", "%3a")
+
+
+def may_hold(text: str) -> bool:
+    """Return False if a text has no secret for sure."""
+    lowered = text.lower()
+    return any(hint in lowered for hint in _HINTS)
+
+
+# Shapes. Each expression begins where a run of signs begins and takes all of it, so that none
+# looks at a sign more than a few times, whatever the text is.
+
+_RUN = re.compile(r"[A-Za-z0-9_.\-]{9,}+")
+_OWN_PREFIXES = ("sk-", "sk_", "ek_", "ek-")
+_PREFIXES = (
+    *("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "hf_", "gsk_", "xai-"),
+    *("xoxb-", "xoxp-", "xoxa-", "xoxe-", "xoxe.", "xoxs-", "xapp-", "npm_", "pypi-", "glptt-"),
+    *("dckr_pat_", "whsec_", "shpat_", "dop_v1_", "pplx-", "lin_api_", "ntn_", "sq0atp-"),
+    *("rk_live_", "rk_test_", "SG.", "AIza", "ya29.", "tvly-", "r8_", "dapi", "hvs.", "dp.st."),
+)
+_AWS_KEY = re.compile("A[KS]IA[A-Z0-9]{16}")
+#: A subprotocol that carries a key is named so.
+_SUBPROTOCOL = "api-key."
+# At the end of a text that goes on: a run, and what may be the password of an address.
+_LAST_RUN = re.compile(r"(?<![A-Za-z0-9_.\-])[A-Za-z0-9_.\-]{8,}+\Z")
+_LAST_USER = re.compile(r"://[^\s/@:\"'\\<>]{1,100}+:([^\s/@\"'\\<>]++)\Z")
+_LONGEST_RUN = 1000
+_SCHEME = re.compile(r"\b(bearer|basic)(?:\s|%20|\+){1,4}([A-Za-z0-9._~+/=\-]{8,}+)", re.IGNORECASE)
+#: A name with what stands between it and its value, and the quotes before that.
+ASSIGNED = re.compile(
+    r"(?<![\w\-])([A-Za-z0-9_\-]{2,40}+)[\"'\\]{0,8}[ \t]{0,8}"
+    r"(=>|:=|={1,3}|[:\uff1d\uff1a]|%3[DdAa])\s{0,8}"
+)
+QUOTED = re.compile(r"[\"'\\]{1,8}")
+_LAST_QUOTE = re.compile(r"\\*[\"']\Z")
+_WORD_BEFORE = re.compile(r"([A-Za-z]{2,14}) \Z")
+_SAID = re.compile(
+    r"\b(?:password|passcode|passphrase|token|secret|credential"
+    r"|(?:api|access|secret|auth|private|subscription)[ _\-]?key)s?\s{1,2}(?:is|are|was)\s{1,2}"
+    r"[\"'`\u201c]?([^\s\"'`\u201d\\,;{}\[\]()<>]{8,}+)",
+    re.IGNORECASE,
+)
+_OPTION = re.compile(
+    r"(?<![\w\-])--?([A-Za-z][A-Za-z0-9_\-]{1,40}+)\s{1,4}[\"'\\]{0,4}([^\s\"'\\\-][^\s\"'\\]{3,}+)"
+)
+_USER = re.compile(
+    r"(?<![\w\-])(?:-u|--user|--proxy-user)[\s=]{1,2}[\"'\\]{0,4}"
+    r"([^\s:\"'\\]{1,80}+:(?!//)[^\s\"'\\]++)"
+)
+_ELEMENT = re.compile(
+    r"<(?:[\w.\-]{1,40}:)?([A-Za-z][\w.\-]{1,40}+)(?:\s[^<>]{0,200}+)?>([^<>]{4,}+)(?:</|\Z)"
+)
+_FIELD = re.compile(
+    r"\b(?:name|id|key)=[\"'\\]{1,4}([\w.\-]{2,40}+)[\"'\\]{1,4}"
+    r"[^<>]{0,100}?\bvalue=[\"'\\]{1,4}([^\"'\\<>]{4,}+)"
+)
+_VALUE = re.compile(r"[^\s\"'\\&,;{}\[\]()<>]++")
+_PERCENT_VALUE = re.compile(r"(?:[^\s\"'\\&,;{}\[\]()<>%]|%(?!2[36]))++")
+_COOKIES = re.compile(r"[^\"'\\\r\n{}\[\]<>]++")
+# Schemes of an Authorization header whose credentials have commas and quotes in them.
+_SCHEMES = re.compile(r"(?:digest|aws4|hawk|oauth|signature)\b", re.IGNORECASE)
+_LINE = re.compile(r"[^\r\n]++")
+_SENTENCE = re.compile(r"[^\"'\\\r\n,;{}\[\]<>]++")
+_PEM, _PEM_KEYS, _PEM_END = (
+    "-----BEGIN ",
+    ("PRIVATE KEY-----", "PRIVATE KEY BLOCK-----"),
+    "-----END ",
+)
+_SHORT, _LONG, _FOREIGN = 6, 12, 20
+_FEW, _SOME = 4, 8
+_LONGEST_QUOTED = 4000
+
+
+def secrets_in(text: str, is_json: bool = False) -> Iterator[Span]:
+    """Yield where secrets stand in words: keys by their shape, passwords of addresses, and so on.
+
+    Spans may overlap and come in any order.
+
+    Args:
+        is_json: the text is JSON, whose names and values somebody else looks at.
+    """
+    yield from _keys(text)
+    for found in _SCHEME.finditer(text):
+        if _is_credential(found[1].lower(), found[2]):
+            yield found.span(2)
+    if any(sign in text for sign in _SIGNS):
+        yield from _assigned(text, is_json)
+    for found in _SAID.finditer(text):
+        if is_mixed(found[1]):
+            yield found.span(1)
+    if " -" in text or text.startswith("-"):
+        yield from _of_options(text)
+    if ">" in text or "value=" in text:
+        yield from _of_elements(text)
+    if "://" in text:
+        yield from addresses_in(text)
+    if _PEM in text:
+        yield from _pem_keys(text)
+
+
+def begun_at_end(text: str) -> Iterator[Span]:
+    """Yield what may be the beginning of a secret at the end of a text that goes on.
+
+    That is a password in an address, which only the `@` behind it tells, and a key of a known kind.
+    """
+    for run in _LAST_RUN.finditer(text, max(0, len(text) - _LONGEST_RUN)):
+        known = next((len(one) for one in _PREFIXES if run[0].startswith(one)), len(text))
+        if len(run[0]) >= known + _FEW and is_mixed(run[0][known:]):
+            yield run.span()
+    for user in _LAST_USER.finditer(text, max(0, len(text) - _LONGEST_RUN)):
+        if not user[1].isdigit():
+            yield user.span(1)
+
+
+def _keys(text: str) -> Iterator[Span]:
+    for run in _RUN.finditer(text):
+        if is_key(run[0]):
+            yield run.span()
+        elif "." in run[0]:
+            yield from _behind_dots(run[0], run.start())
+
+
+def is_key(run: str) -> bool:
+    """Return True if letters, digits and signs without a space have the shape of a key."""
+    run = run.lstrip("._-")
+    if run.startswith(_OWN_PREFIXES):
+        rest = run[3:]
+        return len(rest) >= _LONG or (len(rest) >= _SHORT and is_mixed(rest))
+    if _AWS_KEY.fullmatch(run):
+        return True
+    if run.startswith("eyJ"):
+        return run.count(".") >= 1 and len(run) >= _FOREIGN
+    return run.startswith(_PREFIXES) and len(run) >= _FOREIGN + 4 and is_mixed(run)
+
+
+def looks_random(value: str) -> bool:
+    """Return True if a text looks like a password or a key, and not like words or a name."""
+    return len(value) >= _SOME and " " not in value and has_digit(value) and is_mixed(value)
+
+
+def _is_credential(scheme: str, value: str) -> bool:
+    return is_mixed(value) or "=" in value or (scheme == "bearer" and len(value) >= _FOREIGN)
+
+
+def _behind_dots(run: str, start: int) -> Iterator[Span]:
+    """Yield a key that stands behind a dot, as in the name of a subprotocol."""
+    begin = run.find(_SUBPROTOCOL) + len(_SUBPROTOCOL)
+    if begin < len(_SUBPROTOCOL):
+        places = (run.find(f".{prefix}") + 1 for prefix in _OWN_PREFIXES)
+        begin = min((place for place in places if place and is_key(run[place:])), default=-1)
+    if begin >= 0 and len(run) - begin >= _SOME:
+        yield start + begin, start + len(run)
+
+
+def _of_elements(text: str) -> Iterator[Span]:
+    """Yield what elements of XML and fields of HTML say: `<apiKey>VALUE</apiKey>`."""
+    for found in (*_ELEMENT.finditer(text), *_FIELD.finditer(text)):
+        if is_secret_name(found[1]):
+            yield found.span(2)
+
+
+def _of_options(text: str) -> Iterator[Span]:
+    """Yield what options of a command say: `--api-key VALUE`, `-u user:password`."""
+    for found in _OPTION.finditer(text):
+        if is_secret_name(found[1]) and is_mixed(found[2]):
+            yield found.span(2)
+    for found in _USER.finditer(text):
+        yield found.span(1)
+
+
+def is_assigned_secret(text: str, found: re.Match[str]) -> bool:
+    """Return True if a match of `ASSIGNED` in a text names a secret, as `API key:` does, too."""
+    if is_secret_name(found[1]):
+        return True
+    if plain(found[1]) not in ("key", "keys"):
+        return False
+    start = found.start()
+    word = _WORD_BEFORE.search(text, max(0, start - 16), start)
+    return word is not None and is_secret_name(f"{word[1]}key")
+
+
+def closing(quote: str) -> re.Pattern[str] | None:
+    """Return what ends a text that begins with these quotes; None where nothing does.
+
+    Args:
+        quote: a match of `QUOTED`: quotes, which may be escaped.
+    """
+    last = _LAST_QUOTE.search(quote)
+    if last is None or quote == last[0] * 2:
+        return None
+    return re.compile(rf"(?<!\\){re.escape(last[0])}")
+
+
+def _assigned(text: str, is_json: bool) -> Iterator[Span]:
+    """Yield the values of `name=value`, `name: value` and `'name': 'value'`."""
+    place = 0
+    # Up to where values, by what ends them, are known to be words: what ends there is, too.
+    words: dict[re.Pattern[str], int] = {}
+    while (found := ASSIGNED.search(text, place)) is not None:
+        place = found.end()
+        if not is_assigned_secret(text, found):
+            continue
+        quote = QUOTED.match(text, place)
+        if quote is not None and is_json and '"' in quote[0] and found[2] == ":":
+            continue
+        if quote is not None and (end := _end_of_quoted(text, quote)) is not None:
+            if end - quote.end() >= _FEW:
+                yield quote.end(), end
+                place = end
+            continue
+        header = plain(found[1]).endswith(("authorization", "cookie"))
+        start = quote.end() if quote is not None else place
+        kind = _kind_of_value(text, found, start, quote is not None)
+        is_spoken = quote is None and found[2] in _COLONS
+        if is_spoken and start < words.get(kind, 0):
+            continue
+        value = kind.match(text, start)
+        if value is None:
+            continue
+        if _is_meant(value[0], is_spoken, header):
+            yield value.span()
+            place = value.end()
+        elif is_spoken:
+            words[kind] = value.end()
+
+
+def _end_of_quoted(text: str, quote: re.Match[str]) -> int | None:
+    """Where a quoted value ends; None where it has no end that is near."""
+    ends = closing(quote[0])
+    if ends is None:
+        # Two of the same are a text and its end.
+        return quote.end() if _LAST_QUOTE.search(quote[0]) else None
+    found = ends.search(text, quote.end(), quote.end() + _LONGEST_QUOTED)
+    return None if found is None else found.start()
+
+
+def _kind_of_value(text: str, found: re.Match[str], start: int, is_quoted: bool) -> re.Pattern[str]:
+    """What a value without an end of its own goes up to."""
+    name = plain(found[1])
+    if name.endswith("cookie"):
+        return _COOKIES
+    if name.endswith("authorization"):
+        is_within = text[found.start() - 1 : found.start()] in ('"', "'")
+        return _LINE if not is_within and _SCHEMES.match(text, start) else _SENTENCE
+    if is_quoted:
+        return _SENTENCE
+    return _PERCENT_VALUE if found[2].startswith("%") else _VALUE
+
+
+def _is_meant(value: str, is_spoken: bool, is_header: bool) -> bool:
+    """Return True if a value is a secret: words behind a colon are mostly speech."""
+    if not is_spoken:
+        return len(value) >= _FEW
+    return len(value) >= _SOME and (is_mixed(value) or (is_header and "=" in value))
+
+
+def _pem_keys(text: str) -> Iterator[Span]:
+    place = text.find(_PEM)
+    while place >= 0:
+        stop = text.find("-----", place + len(_PEM))
+        begin = stop + 5 if stop >= 0 else len(text)
+        if text[place:begin].endswith(_PEM_KEYS):
+            end = text.find(_PEM_END, begin)
+            end = len(text) if end < 0 else end
+            yield begin, end
+            begin = end
+        place = text.find(_PEM, begin)

@@ -1,0 +1,301 @@
+"""A session's configuration as a client may send it: `session.update` in the beta or GA shape.
+
+Sources are untrusted wire objects in either shape, or in both at once. What a shape cannot
+express is left out, and so is what a new session has without being told: null and empty lists,
+save a turn detection that is turned off. The model is left out, since no update can change it, and
+so are credentials. Shapes: `openai.types.realtime` and `openai.types.beta.realtime`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from eventstore.realtime.audio import (
+    GA_FORMATS,
+    PCM_RATE,
+    beta_name,
+    input_format,
+    output_format,
+)
+from eventstore.realtime.resources.dialects import response_config, voice_of
+from eventstore.realtime.resources.session_tools import (
+    beta_tool_choice,
+    beta_tools,
+    ga_tool_choice,
+    ga_tools,
+)
+from eventstore.realtime.values import (
+    integer,
+    mapping,
+    number,
+    one_of,
+    sequence,
+    stated,
+    text,
+    texts,
+)
+
+#: The dialects that a client can speak.
+ClientDialect = Literal["beta", "ga"]
+CLIENT_DIALECTS: tuple[ClientDialect, ...] = ("beta", "ga")
+
+_DETECTIONS = frozenset({"server_vad", "semantic_vad"})
+_EAGERNESS = frozenset({"low", "medium", "high", "auto"})
+_NOISE = frozenset({"near_field", "far_field"})
+_EFFORTS = frozenset({"minimal", "low", "medium", "high", "xhigh"})
+_LOGPROBS = "item.input_audio_transcription.logprobs"
+_DELAYS = frozenset({"minimal", "low", "medium", "high", "xhigh"})
+_BETA_TRANSCRIBERS = frozenset({"gpt-4o-transcribe", "gpt-4o-mini-transcribe", "whisper-1"})
+
+Json = dict[str, Any]
+
+
+def is_translation(session: Json) -> bool:
+    """Whether it is a translation session, which has no conversation and events of its own."""
+    return session.get("type") == "translation"
+
+
+def session_update(session: Json, dialect: ClientDialect) -> Json | None:
+    """The event that gives a new session the configuration of another.
+
+    Args:
+        session: the session as a server described it, or as a client asked for it.
+        dialect: the shape of the event.
+
+    Returns:
+        The event; None where nothing is known that a client could send.
+    """
+    if is_translation(session):
+        return None
+    transcribes = session.get("type") == "transcription" or (
+        session.get("object") == "realtime.transcription_session"
+    )
+    type_ = "session.update"
+    if dialect == "beta":
+        config = _beta_transcription(session) if transcribes else _beta(session)
+        type_ = "transcription_session.update" if transcribes else type_
+    else:
+        config = _ga_transcription(session) if transcribes else _ga(session)
+    if not config:
+        return None
+    kind = {"type": "transcription" if transcribes else "realtime"} if dialect == "ga" else {}
+    return {"type": type_, "session": {**kind, **config}}
+
+
+def _side(session: Json, side: str) -> Json:
+    return mapping(mapping(session.get("audio")).get(side))
+
+
+# GA
+
+
+def _ga(session: Json) -> Json:
+    config = response_config(session)
+    modalities = sequence(config["modalities"])
+    output = {
+        "format": _ga_format(output_format(session)),
+        "voice": _ga_voice(session, config["voice"]),
+        "speed": _speed(session),
+    }
+    parallel = session.get("parallel_tool_calls")
+    return stated(
+        {
+            "instructions": text(session.get("instructions")),
+            "output_modalities": ["audio"] if "audio" in modalities else modalities,
+            "audio": stated({"input": _ga_input(session), "output": stated(output)}),
+            "tools": ga_tools(session),
+            "tool_choice": ga_tool_choice(session),
+            "parallel_tool_calls": parallel if isinstance(parallel, bool) else None,
+            "max_output_tokens": _limit(config["max_output_tokens"]),
+            "reasoning": stated(
+                {"effort": one_of(mapping(session.get("reasoning")).get("effort"), _EFFORTS)}
+            ),
+            "prompt": _prompt(mapping(session.get("prompt"))),
+            "tracing": _tracing(session.get("tracing")),
+            "truncation": _truncation(session.get("truncation")),
+            "include": _ga_include(session),
+        }
+    )
+
+
+def _ga_transcription(session: Json) -> Json:
+    audio = stated({"input": _ga_input(session)})
+    return stated({"audio": audio, "include": _ga_include(session)})
+
+
+def _ga_include(session: Json) -> list[str]:
+    return [_LOGPROBS] if _LOGPROBS in sequence(session.get("include")) else []
+
+
+def _ga_input(session: Json) -> Json:
+    fields = {
+        "format": _ga_format(input_format(session)),
+        "transcription": _ga_transcriber(_transcription(session)),
+        "noise_reduction": stated(
+            {**_noise_reduction(session), "strength": number(_noise(session).get("strength"))}
+        ),
+    }
+    return stated(fields) | _turn_detection(session, "ga")
+
+
+def _ga_format(format_: Json | None) -> Json | None:
+    """The format, without a rate that the shape cannot express."""
+    if format_ is not None and format_.get("rate") not in (None, PCM_RATE):
+        return {"type": format_["type"]}
+    return format_
+
+
+def _ga_voice(session: Json, name: str | None) -> str | Json | None:
+    """A voice by its name; one of the user's own goes by its id."""
+    voice = _side(session, "output").get("voice")
+    if voice_of(voice) is None:
+        voice = session.get("voice")
+    custom = text(mapping(voice).get("id"))
+    return {"id": custom} if custom and text(mapping(voice).get("name")) is None else name
+
+
+def _ga_transcriber(transcription: Json) -> Json:
+    return stated(
+        {
+            "model": text(transcription.get("model")),
+            "language": text(transcription.get("language")),
+            "languages": texts(transcription.get("languages")),
+            "prompt": text(transcription.get("prompt")),
+            "keywords": texts(transcription.get("keywords")),
+            "delay": one_of(transcription.get("delay"), _DELAYS),
+        }
+    )
+
+
+def _prompt(prompt: Json) -> Json | None:
+    """A prompt template by its id; variables that are texts, as nearly all are."""
+    id_ = text(prompt.get("id"))
+    if not id_:
+        return None
+    given = mapping(prompt.get("variables"))
+    variables = {key: value for key, value in given.items() if isinstance(value, str)}
+    return {"id": id_} | stated({"version": text(prompt.get("version")), "variables": variables})
+
+
+def _truncation(value: Any) -> str | Json | None:
+    ratio = number(mapping(value).get("retention_ratio"))
+    if ratio is None:
+        return one_of(value, frozenset({"auto", "disabled"}))
+    limits = mapping(mapping(value).get("token_limits"))
+    limit = stated({"post_instructions": integer(limits.get("post_instructions"))})
+    return {"type": "retention_ratio", "retention_ratio": ratio} | stated({"token_limits": limit})
+
+
+# Beta
+
+
+def _beta(session: Json) -> Json:
+    config = response_config(session)
+    modalities = sequence(config["modalities"])
+    temperature = config["temperature"]
+    return stated(
+        {
+            "modalities": ["text", "audio"] if "audio" in modalities else modalities,
+            "instructions": text(session.get("instructions")),
+            "voice": config["voice"],
+            "input_audio_format": _beta_format(input_format(session)),
+            "output_audio_format": beta_name(output_format(session)),
+            "input_audio_transcription": _beta_transcriber(_transcription(session)),
+            "input_audio_noise_reduction": _noise_reduction(session),
+            "tools": beta_tools(session),
+            "tool_choice": beta_tool_choice(session),
+            "temperature": temperature if 0.6 <= (temperature or 0) <= 1.2 else None,
+            "max_response_output_tokens": _limit(config["max_output_tokens"]),
+            "speed": _speed(session),
+            "tracing": _tracing(session.get("tracing")),
+        }
+    ) | _turn_detection(session, "beta")
+
+
+def _beta_transcription(session: Json) -> Json:
+    transcriber = _beta_transcriber(_transcription(session))
+    if transcriber.get("model") not in _BETA_TRANSCRIBERS:
+        transcriber.pop("model", None)
+    return stated(
+        {
+            "input_audio_format": _beta_format(input_format(session)),
+            "input_audio_transcription": transcriber,
+            "input_audio_noise_reduction": _noise_reduction(session),
+            "include": texts(session.get("include")),
+        }
+    ) | _turn_detection(session, "beta")
+
+
+def _beta_format(format_: Json | None) -> str | None:
+    return None if format_ is None else GA_FORMATS[format_["type"]]
+
+
+def _beta_transcriber(transcription: Json) -> Json:
+    keys = ("model", "language", "prompt")
+    return stated({key: text(transcription.get(key)) for key in keys})
+
+
+# Both
+
+
+def _turn_detection(session: Json, dialect: ClientDialect) -> Json:
+    """The field, with null where detection is turned off; no field where that is not known."""
+    heard = _side(session, "input")
+    source = heard if "turn_detection" in heard else session
+    if "turn_detection" not in source:
+        return {}
+    detection = mapping(source["turn_detection"])
+    # xAI says `{"type": null}` for none.
+    if source["turn_detection"] is None or ("type" in detection and detection["type"] is None):
+        return {"turn_detection": None}
+    kind = one_of(detection.get("type"), _DETECTIONS)
+    if kind is None:
+        return {}
+    fields: Json = {"type": kind}
+    for key in ("create_response", "interrupt_response"):
+        fields[key] = detection.get(key) if isinstance(detection.get(key), bool) else None
+    if kind == "semantic_vad":
+        fields["eagerness"] = one_of(detection.get("eagerness"), _EAGERNESS)
+    else:
+        fields["threshold"] = number(detection.get("threshold"))
+        fields["prefix_padding_ms"] = integer(detection.get("prefix_padding_ms"))
+        fields["silence_duration_ms"] = integer(detection.get("silence_duration_ms"))
+        if dialect == "ga":
+            fields["idle_timeout_ms"] = integer(detection.get("idle_timeout_ms"))
+    return {"turn_detection": stated(fields)}
+
+
+def _transcription(session: Json) -> Json:
+    heard = mapping(_side(session, "input").get("transcription"))
+    return heard or mapping(session.get("input_audio_transcription"))
+
+
+def _noise(session: Json) -> Json:
+    heard = mapping(_side(session, "input").get("noise_reduction"))
+    return heard or mapping(session.get("input_audio_noise_reduction"))
+
+
+def _noise_reduction(session: Json) -> Json:
+    return stated({"type": one_of(_noise(session).get("type"), _NOISE)})
+
+
+def _speed(session: Json) -> float | None:
+    speed = number(_side(session, "output").get("speed"))
+    return speed if speed is not None else number(session.get("speed"))
+
+
+def _limit(limit: Any) -> int | str | None:
+    return limit if limit == "inf" or (isinstance(limit, int) and limit > 0) else None
+
+
+def _tracing(value: Any) -> str | Json | None:
+    if value == "auto":
+        return "auto"
+    tracing = mapping(value)
+    return stated(
+        {
+            "workflow_name": text(tracing.get("workflow_name")),
+            "group_id": text(tracing.get("group_id")),
+            "metadata": mapping(tracing.get("metadata")),
+        }
+    )

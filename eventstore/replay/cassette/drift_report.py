@@ -1,0 +1,56 @@
+"""What a person reads when a test no longer does what its cassette holds. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from eventstore.replay.cassette.cassette_file import Line
+from eventstore.replay.serving.connection import Outcome
+from eventstore.replay.serving.matching import IN_ORDER, Drift, Rule
+
+_HEADINGS = {
+    "differs": "sent a frame that is not the recorded one",
+    "unexpected": "sent a frame that was not recorded",
+    "missing": "did not send a frame that was recorded",
+}
+
+
+def failing(outcome: Outcome, rule: Rule) -> list[Drift]:
+    """What a connection fails for: the first thing that closed it, or what the rule forbids."""
+    if outcome.refused is not None:
+        return [outcome.refused]
+    if rule in IN_ORDER:
+        return outcome.drift
+    return [drift for drift in outcome.drift if rule == "type" and drift.kind == "unexpected"]
+
+
+def tell(name: str, connection: int, lines: Sequence[Line], drifts: Sequence[Drift]) -> str:
+    """What one connection did otherwise: the place in the cassette, and the difference.
+
+    Args:
+        name: the cassette's file.
+        connection: its number in the cassette, from 1.
+        lines: its lines.
+        drifts: what it did otherwise, at least one.
+    """
+    first = drifts[0]
+    place = name
+    if first.seq is not None:
+        place += f":{lines[first.seq - 1].number}"
+    told = [f"connection {connection} {_HEADINGS.get(first.kind, first.kind)}: {place}"]
+    for drift in drifts:
+        told += _difference(drift, lines)
+    return "\n".join(told)
+
+
+def _difference(drift: Drift, lines: Sequence[Line]) -> list[str]:
+    line = f"line {lines[drift.seq - 1].number}" if drift.seq is not None else "no line"
+    if drift.kind == "missing":
+        return [f"  {line}: {drift.type} never came"]
+    if drift.kind == "unexpected":
+        recorded = [f", but {line} has {where.expected}" for where in drift.differences]
+        return [f"  {drift.type} came{''.join(recorded) or ', which no line is left for'}"]
+    told = [f"  {line}: {drift.type}"]
+    for path, expected, came in drift.differences:
+        told += [f"    {path}", f"      expected: {expected}", f"      came:     {came}"]
+    return told

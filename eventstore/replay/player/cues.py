@@ -1,0 +1,241 @@
+"""Cues: a session's events as a play's script, in the order and at the times they happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from eventstore.projection.repeats import Repeats
+from eventstore.realtime.catalogue import RENAMED, canonical
+from eventstore.realtime.frames import UNREADABLE
+from eventstore.realtime.resources.outcomes import failure_of
+from eventstore.realtime.session_clock import SessionClock
+from eventstore.realtime.values import count, mapping, sequence, text
+from eventstore.store.log.counted_events import counted_body
+from eventstore.store.log.read_events import StoredEvent
+
+Kind = Literal[
+    "opened",
+    "said",
+    "saying",
+    "speaking",
+    "tool_call",
+    "tool_result",
+    "interrupted",
+    "truncated",
+    "response_ended",
+    "deleted",
+    "error",
+    "unreadable",
+    "metadata",
+    "closed",
+]
+
+
+class Cue(NamedTuple):
+    """One thing that happened.
+
+    Attributes:
+        seq: the event that says so.
+        at: when, in microseconds since 1970 UTC; None where unknown.
+        offset_ms: when, in milliseconds since the session's first cue with a time; never falls.
+        kind: what. `saying` is a piece of speech as it was generated, `said` a whole turn.
+        speaker: user, assistant, system or tool; None for what nobody says.
+        text: the words, or what a person should read.
+        id: the item or response that it is about.
+    """
+
+    seq: int
+    at: int | None
+    offset_ms: float | None
+    kind: Kind
+    speaker: str | None
+    text: str
+    id: str | None = None
+
+
+@dataclass
+class _Stage:
+    """What the script must remember from one event to the next."""
+
+    clock: SessionClock = field(default_factory=SessionClock)
+    repeats: Repeats = field(default_factory=Repeats)
+    streamed: dict[str, str] = field(default_factory=dict)
+    seen: set[str] = field(default_factory=set)
+    outside: set[str] = field(default_factory=set)
+
+
+METADATA = "eventstore.session.metadata"
+
+_Found = Iterator[tuple[Kind, str | None, str, str | None]]
+
+
+def cues(events: Iterable[StoredEvent]) -> Iterator[Cue]:
+    """The cues of a session's events, in order. Holds no more than the items' ids."""
+    stage = _Stage()
+    for event in events:
+        # Metadata may be set long after the call.
+        at = None if event.type == METADATA else event.at
+        moment = stage.clock.moment(at)
+        offset = None if at is None else moment / 1000
+        for kind, speaker, words, id_ in _cues_of(stage, event):
+            yield Cue(event.seq, event.at, offset, kind, speaker, words, id_)
+
+
+def _cues_of(stage: _Stage, event: StoredEvent) -> _Found:
+    if event.type == UNREADABLE:
+        size = len(event.text)
+        yield "unreadable", None, f"a frame of {size} characters that is no event", None
+        return
+    handler = _HANDLERS.get(canonical(event.type))
+    body = counted_body(stage.repeats, event) if handler is not None else None
+    if handler is not None and body is not None:
+        yield from handler(stage, body)
+
+
+def _opened(stage: _Stage, body: dict[str, Any]) -> _Found:
+    session = mapping(body.get("session"))
+    if "opened" not in stage.seen:
+        stage.seen.add("opened")
+        id_ = text(session.get("id"))
+        yield "opened", None, " ".join(filter(None, (id_, text(session.get("model"))))), id_
+
+
+def _metadata(stage: _Stage, body: dict[str, Any]) -> _Found:
+    pairs = mapping(body.get("metadata"))
+    if pairs:
+        yield "metadata", None, ", ".join(f"{key}={value}" for key, value in pairs.items()), None
+
+
+def _closed(stage: _Stage, body: dict[str, Any]) -> _Found:
+    yield "closed", None, text(body.get("reason")) or "", None
+
+
+def _error(stage: _Stage, body: dict[str, Any]) -> _Found:
+    error = mapping(body.get("error"))
+    yield "error", None, text(error.get("message")) or text(error.get("code")) or "error", None
+
+
+def _speech_started(stage: _Stage, body: dict[str, Any]) -> _Found:
+    yield "speaking", "user", "", text(body.get("item_id"))
+
+
+def _transcribed(stage: _Stage, body: dict[str, Any]) -> _Found:
+    words = text(body.get("transcript"))
+    if words is not None:
+        yield "said", "user", words.strip(), text(body.get("item_id"))
+
+
+def _item(stage: _Stage, body: dict[str, Any]) -> _Found:
+    """Items that come whole: typed text and tool results. The rest has events of its own."""
+    item = mapping(body.get("item"))
+    id_ = text(item.get("id"))
+    if id_ is None or id_ in stage.seen:
+        return
+    if item.get("type") == "function_call_output":
+        stage.seen.add(id_)
+        yield "tool_result", "tool", text(item.get("output")) or "", id_
+    elif item.get("type") == "message" and item.get("status") != "in_progress":
+        said = [text(mapping(part).get("text")) for part in sequence(item.get("content"))]
+        words = " ".join(word for word in said if word)
+        if words and id_ not in stage.streamed:
+            stage.seen.add(id_)
+            yield "said", text(item.get("role")) or "user", words, id_
+
+
+def _saying(stage: _Stage, body: dict[str, Any]) -> _Found:
+    id_, delta = text(body.get("item_id")) or "", text(body.get("delta"))
+    if delta:
+        stage.streamed[id_] = ""
+        outside = text(body.get("response_id")) in stage.outside
+        yield "saying", "aside" if outside else "assistant", delta, id_
+
+
+def _heard(stage: _Stage, body: dict[str, Any]) -> _Found:
+    delta = text(body.get("delta"))
+    if delta:
+        yield "saying", "user", delta, None
+
+
+def _said(stage: _Stage, body: dict[str, Any]) -> _Found:
+    id_ = text(body.get("item_id")) or ""
+    words = text(body.get("text")) or text(body.get("transcript"))
+    if words:
+        stage.streamed[id_] = ""
+        outside = text(body.get("response_id")) in stage.outside
+        yield "said", "aside" if outside else "assistant", words, id_
+
+
+def _called(stage: _Stage, body: dict[str, Any]) -> _Found:
+    item = mapping(body.get("item"))
+    id_ = text(item.get("id"))
+    if item.get("type") in ("function_call", "mcp_call") and id_ not in stage.seen:
+        stage.seen.add(id_ or "")
+        arguments = " ".join((text(item.get("arguments")) or "").split())
+        yield "tool_call", "assistant", f"{text(item.get('name')) or '?'}({arguments})", id_
+        failure = failure_of(item)
+        if failure is not None:
+            yield "error", "tool", f"{text(item.get('name')) or '?'} {failure}", id_
+
+
+def _listing_failed(stage: _Stage, body: dict[str, Any]) -> _Found:
+    id_ = text(body.get("item_id"))
+    yield "error", "tool", f"the listing of tools failed ({id_ or '?'})", id_
+
+
+def _response_created(stage: _Stage, body: dict[str, Any]) -> _Found:
+    response = mapping(body.get("response"))
+    if "conversation_id" in response and response["conversation_id"] is None:
+        stage.outside.add(text(response.get("id")) or "")
+    yield from ()
+
+
+def _response_done(stage: _Stage, body: dict[str, Any]) -> _Found:
+    response = mapping(body.get("response"))
+    id_, status = text(response.get("id")), text(response.get("status"))
+    details = mapping(response.get("status_details"))
+    reason = text(details.get("reason")) or text(mapping(details.get("error")).get("message"))
+    if status == "cancelled" and details.get("reason") == "turn_detected":
+        yield "interrupted", "user", "the user spoke while it was answering", id_
+    elif status not in ("completed", None):
+        yield "response_ended", None, " ".join(filter(None, (status, reason))), id_
+
+
+def _truncated(stage: _Stage, body: dict[str, Any]) -> _Found:
+    seconds = count(body.get("audio_end_ms")) / 1000
+    yield "truncated", None, f"heard only the first {seconds:.1f} s", text(body.get("item_id"))
+
+
+def _deleted(stage: _Stage, body: dict[str, Any]) -> _Found:
+    yield "deleted", None, text(body.get("item_id")) or "", text(body.get("item_id"))
+
+
+_HANDLERS: dict[str, Callable[[_Stage, dict[str, Any]], _Found]] = {
+    "session.created": _opened,
+    "session.updated": _opened,
+    METADATA: _metadata,
+    "eventstore.session.closed": _closed,
+    "session.closed": _closed,
+    "error": _error,
+    "input_audio_buffer.speech_started": _speech_started,
+    "conversation.item.input_audio_transcription.completed": _transcribed,
+    "conversation.item.added": _item,
+    "conversation.item.truncated": _truncated,
+    "conversation.item.deleted": _deleted,
+    "response.created": _response_created,
+    "response.output_text.delta": _saying,
+    "response.output_audio_transcript.delta": _saying,
+    "response.output_text.done": _said,
+    "response.output_audio_transcript.done": _said,
+    "response.output_item.done": _called,
+    "mcp_list_tools.failed": _listing_failed,
+    "response.done": _response_done,
+    "session.input_transcript.delta": _heard,
+    "session.output_transcript.delta": _saying,
+}
+
+#: Types that make cues, in every dialect: a replay reads no others.
+CUE_TYPES = sorted(
+    {*_HANDLERS, UNREADABLE, *(beta for beta, ga in RENAMED.items() if ga in _HANDLERS)}
+)

@@ -1,0 +1,1 @@
+"""Reseed: a session's conversation as client events, to go on from it in a new session."""

@@ -1,0 +1,40 @@
+"""The images that a client put into a conversation, which servers' copies of its items lack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from eventstore.projection.state import Item, SessionState
+from eventstore.realtime.frames import parse
+from eventstore.realtime.values import mapping, sequence, text
+from eventstore.store.log.read_events import StoredEvent
+
+Place = tuple[str, int]
+
+
+def client_images(
+    state: SessionState, read: Callable[[int], Iterable[StoredEvent]]
+) -> dict[Place, str]:
+    """The addresses of images by item and content part, as the client gave them.
+
+    Args:
+        read: gives the event at a seq.
+    """
+    found: dict[Place, str] = {}
+    for item in state.items.values():
+        if item.create_seq is None or not _lacks_images(item):
+            continue
+        for event in read(item.create_seq):
+            frame = parse(event.text) if isinstance(event.text, str) else None
+            created = mapping(mapping(frame).get("item"))
+            for index, part in enumerate(map(mapping, sequence(created.get("content")))):
+                url = text(part.get("image_url"))
+                if part.get("type") == "input_image" and url:
+                    found[item.id, index] = url
+    return found
+
+
+def _lacks_images(item: Item) -> bool:
+    parts: list[dict[str, Any]] = [mapping(part) for part in sequence(item.wire.get("content"))]
+    return any(part.get("type") == "input_image" and not part.get("image_url") for part in parts)

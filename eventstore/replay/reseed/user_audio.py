@@ -1,0 +1,201 @@
+"""The user's audio, item by item, from a session's log.
+
+An item's audio is in its own content, where a client created it whole or a server gave it back.
+Else it is speech: with turn detection a stretch of the session's input clock, which counts all
+audio that was appended; without it, all that was appended since the last turn.
+"""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pybase64
+
+from eventstore.projection.pending import (
+    Create,
+    Pending,
+    add_create,
+    refuse_creates,
+    take_create,
+)
+from eventstore.projection.state import SessionState, Speech
+from eventstore.realtime.audio import PCM, PCM_RATE, UNKNOWN, bytes_per_ms, stated_input_format
+from eventstore.realtime.catalogue import INPUT_AUDIO, RENAMED, canonical
+from eventstore.realtime.frames import parse
+from eventstore.realtime.values import identifier, mapping, sequence, text
+from eventstore.store.log.read_events import StoredEvent
+
+Json = dict[str, Any]
+Place = tuple[str, int]
+
+
+@dataclass
+class _Tape:
+    """What was appended and is not yet part of a turn, and what was found.
+
+    Attributes:
+        session: its configuration so far.
+        format: what the sound is in.
+        whole: whether it runs from the connection's start, where the input clock begins.
+        starts_at_ms: the input clock where this format began.
+        starts_at: the bytes of this format that came before the sound.
+        creates: items that the client made and the server has not yet added.
+    """
+
+    session: Json = field(default_factory=dict)
+    format: Json = field(default_factory=lambda: PCM)
+    whole: bool = False
+    starts_at_ms: float = 0.0
+    starts_at: int = 0
+    sound: bytearray = field(default_factory=bytearray)
+    creates: Pending[Create] = field(default_factory=Pending)
+    found: dict[Place, tuple[bytes, Json]] = field(default_factory=dict)
+
+
+def user_audio(state: SessionState, events: Iterable[StoredEvent]) -> dict[Place, bytes]:
+    """The audio of the user's items, as far as it can be found for certain.
+
+    Audio in another format than the session's last one is left out, and so is PCM at a rate that
+    no client can state: a new session would take it for noise.
+
+    Args:
+        state: the session at the moment that is wanted.
+        events: those of `USER_AUDIO_TYPES` up to that moment, in order.
+
+    Returns:
+        The bytes by item and content part.
+    """
+    tape = _Tape()
+    for event in events:
+        handler = _HANDLERS.get(canonical(event.type))
+        body = parse(event.text) if isinstance(event.text, str) else None
+        if handler is not None and body is not None:
+            handler(tape, state, event.seq, body)
+    wanted = stated_input_format(state.wire, state.rates)
+    if wanted == UNKNOWN or wanted.get("rate", PCM_RATE) != PCM_RATE:
+        return {}
+    return {place: sound for place, (sound, format_) in tape.found.items() if format_ == wanted}
+
+
+def _configured(tape: _Tape, state: SessionState, seq: int, body: Json) -> None:
+    tape.session = {**tape.session, **mapping(body.get("session"))}
+    format_ = stated_input_format(tape.session, state.rates)
+    if format_ != tape.format:
+        # The clock goes on; the bytes of another format are no longer comparable.
+        _drop(tape, len(tape.sound))
+        tape.starts_at_ms += tape.starts_at / bytes_per_ms(tape.format)
+        tape.starts_at, tape.format = 0, format_
+
+
+def _opened(tape: _Tape, state: SessionState, seq: int, body: Json) -> None:
+    if tape.whole:
+        # Another connection, whose clock begins anew.
+        tape.sound.clear()
+        tape.starts_at, tape.starts_at_ms = 0, 0.0
+    tape.whole = True
+    _configured(tape, state, seq, body)
+
+
+def _appended(tape: _Tape, state: SessionState, seq: int, body: Json) -> None:
+    tape.sound += _decoded(body.get("audio"))
+
+
+def _cleared(tape: _Tape, state: SessionState, seq: int, body: Json) -> None:
+    _drop(tape, len(tape.sound))
+
+
+def _committed(tape: _Tape, state: SessionState, seq: int, body: Json) -> None:
+    item = state.items.get(identifier(body.get("item_id")) or "")
+    start, end = _stretch(tape, item.speech if item is not None else None)
+    if item is not None and start < end <= len(tape.sound):
+        tape.found[(item.id, 0)] = (bytes(tape.sound[start:end]), tape.format)
+    # What came behind the turn's end, while the server made up its mind, is the next turn's.
+    _drop(tape, min(end, len(tape.sound)))
+
+
+def _stretch(tape: _Tape, speech: Speech | None) -> tuple[int, int]:
+    """Where a turn begins and ends on the tape; an empty stretch where that is not known."""
+    end = len(tape.sound)
+    if speech is None or (speech.start_ms is None and speech.end_ms is None):
+        return 0, end
+    start_ms, end_ms = speech.start_ms, speech.end_ms
+    if start_ms is None or start_ms < tape.starts_at_ms or not tape.whole:
+        return 0, 0
+    # The padding before a turn can reach into the last one, which has that audio.
+    start = max(0, _position(tape, start_ms))
+    return start, end if end_ms is None else max(0, _position(tape, end_ms))
+
+
+def _position(tape: _Tape, ms: int) -> int:
+    """Where a moment of the input clock is on the tape, at the start of a sample."""
+    width = 2 if tape.format["type"] == "audio/pcm" else 1
+    samples = round((ms - tape.starts_at_ms) * bytes_per_ms(tape.format) / width)
+    return samples * width - tape.starts_at
+
+
+def _drop(tape: _Tape, count: int) -> None:
+    del tape.sound[:count]
+    tape.starts_at += count
+
+
+def _created(tape: _Tape, state: SessionState, seq: int, body: Json) -> None:
+    item = mapping(body.get("item"))
+    create = {
+        "id": identifier(item.get("id")),
+        "type": text(item.get("type")),
+        "role": text(item.get("role")),
+        "call_id": text(item.get("call_id")),
+        "event_id": text(body.get("event_id")),
+        "content": item.get("content"),
+    }
+    add_create(tape.creates, seq, create)
+
+
+def _refused(tape: _Tape, state: SessionState, seq: int, body: Json) -> None:
+    refuse_creates(tape.creates, text(mapping(body.get("error")).get("event_id")))
+
+
+def _added(tape: _Tape, state: SessionState, seq: int, body: Json) -> None:
+    wire = mapping(body.get("item"))
+    _keep_content(tape, wire, take_create(tape.creates, wire).get("content"))
+    _keep_content(tape, wire, wire.get("content"))
+
+
+def _shown(tape: _Tape, state: SessionState, seq: int, body: Json) -> None:
+    wire = mapping(body.get("item"))
+    _keep_content(tape, wire, wire.get("content"))
+
+
+def _keep_content(tape: _Tape, wire: Json, content: Any) -> None:
+    item_id = identifier(wire.get("id"))
+    for index, part in enumerate(map(mapping, sequence(content))):
+        sound = _decoded(part.get("audio")) if part.get("type") == "input_audio" else b""
+        if item_id is not None and sound:
+            tape.found[(item_id, index)] = (sound, tape.format)
+
+
+def _decoded(audio: Any) -> bytes:
+    try:
+        return pybase64.b64decode(text(audio) or "", validate=False)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+_HANDLERS = {
+    "session.created": _opened,
+    "session.updated": _configured,
+    "input_audio_buffer.committed": _committed,
+    "input_audio_buffer.cleared": _cleared,
+    "error": _refused,
+    "conversation.item.create": _created,
+    "conversation.item.added": _added,
+    "conversation.item.done": _shown,
+    "conversation.item.retrieved": _shown,
+    **dict.fromkeys(INPUT_AUDIO, _appended),
+}
+
+#: Types of events that hold the user's audio or say what it is, in every dialect.
+USER_AUDIO_TYPES = sorted({*_HANDLERS, *(beta for beta, ga in RENAMED.items() if ga in _HANDLERS)})

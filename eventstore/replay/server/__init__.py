@@ -1,0 +1,1 @@
+"""The replay server: it finds the recording that a client asks for, and serves it."""

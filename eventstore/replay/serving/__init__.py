@@ -1,0 +1,1 @@
+"""Serving a recording to one live client: causes, matching, pace, ids and faults."""

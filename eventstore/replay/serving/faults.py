@@ -1,0 +1,151 @@
+"""Faults: what a client may meet on its worst day, at a chosen place of a replay. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from typing import Literal, NamedTuple
+
+from eventstore.errors import InvalidInputError
+from eventstore.store.log.read_events import StoredEvent
+
+Kind = Literal["drop", "close", "delay", "repeat", "swap", "lose", "error"]
+
+HELP = (
+    "KIND@PLACE[=VALUE]. PLACE: an event's seq, or a glob of types (the first; #3 the third, #*"
+    " all). KIND: drop (cut the connection), close[=CODE], delay=SECONDS, repeat[=TIMES],"
+    " swap (with the next), lose, error[=MESSAGE]."
+)
+_SPEC = re.compile(
+    r"(?P<kind>[a-z]+)@(?P<place>[^=#]+)(?:#(?P<nth>\d+|\*))?(?:=(?P<value>.*))?", re.DOTALL
+)
+_MAX_DELAY, _MAX_TIMES = 3600.0, 1000
+
+
+class Fault(NamedTuple):
+    """One fault and its place.
+
+    Attributes:
+        kind: what goes wrong.
+        seq: at this event of the recording, 0 where a type is named.
+        glob: at an event of such a type.
+        nth: at the nth of them, counted from 1; 0 for each.
+        value: seconds, times, a close code or a message, by kind.
+    """
+
+    kind: Kind
+    seq: int
+    glob: str
+    nth: int
+    value: str
+
+
+class Action(NamedTuple):
+    """What to do instead of sending a frame.
+
+    Attributes:
+        delay: seconds to wait before.
+        before: frames to send before it.
+        times: how often to send it.
+        swap: send it behind the next one.
+        close: cut or close the connection before it: a close code, 0 to cut it off.
+    """
+
+    delay: float = 0.0
+    before: tuple[str, ...] = ()
+    times: int = 1
+    swap: bool = False
+    close: int | None = None
+
+
+def parse_fault(spec: str) -> Fault:
+    """A fault from its description; `HELP` says how it is written.
+
+    Raises:
+        InvalidInputError: it is none.
+    """
+    match = _SPEC.fullmatch(spec.strip())
+    if match is None:
+        raise InvalidInputError(f"fault {spec!r}: write {HELP}")
+    kind, place, nth, value = match["kind"], match["place"], match["nth"], match["value"] or ""
+    seq = int(place) if place.isascii() and place.isdigit() else 0
+    times = 0 if nth == "*" else int(nth or 1)
+    if (seq == 0 and place.isdigit()) or (nth is not None and (seq or nth == "0")):
+        raise InvalidInputError(f"fault {spec!r}: events count from 1, and #N goes with types")
+    if not _is_sound(kind, value):
+        raise InvalidInputError(f"fault {spec!r}: write {HELP}")
+    return Fault(kind, seq, "" if seq else place, times, value)  # type: ignore[arg-type]
+
+
+def _is_sound(kind: str, value: str) -> bool:
+    if kind in ("drop", "swap", "lose"):
+        return not value
+    if kind == "delay":
+        return re.fullmatch(r"\d+(\.\d+)?", value) is not None and float(value) <= _MAX_DELAY
+    if kind == "repeat":
+        return not value or (
+            re.fullmatch(r"\d{1,4}", value) is not None and int(value) <= _MAX_TIMES
+        )
+    if kind == "close":
+        return (
+            not value or re.fullmatch(r"1000|1001|1008|1011|1012|1013|[34]\d{3}", value) is not None
+        )
+    return kind == "error"
+
+
+class Faults:
+    """The faults of one connection, found as its frames pass."""
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self._faults = tuple(faults)
+        self._seen = [0] * len(self._faults)
+
+    def at(self, sent: StoredEvent) -> Action | None:
+        """What to do at a frame, None to send it as it is."""
+        action = None
+        for place, fault in enumerate(self._faults):
+            if fault.seq:
+                hit = fault.seq == sent.seq
+            else:
+                matches = fnmatchcase(sent.type, fault.glob)
+                self._seen[place] += matches
+                hit = matches and fault.nth in (0, self._seen[place])
+            if hit:
+                action = _with(action or Action(), fault)
+        return action
+
+
+def _with(action: Action, fault: Fault) -> Action:
+    value = fault.value
+    if fault.kind == "drop":
+        return action._replace(close=0)
+    if fault.kind == "close":
+        return action._replace(close=int(value or 1011))
+    if fault.kind == "delay":
+        return action._replace(delay=action.delay + float(value))
+    if fault.kind == "repeat":
+        return action._replace(times=int(value or 2))
+    if fault.kind == "swap":
+        return action._replace(swap=True)
+    if fault.kind == "lose":
+        return action._replace(times=0)
+    return action._replace(before=(*action.before, error_event("server_error", value)))
+
+
+def error_event(code: str, message: str, event_id: str | None = None) -> str:
+    """An `error` event as the server sends it, GA and beta alike.
+
+    Args:
+        event_id: that of the client's event which it is about.
+    """
+    kind = "server_error" if code == "server_error" else "invalid_request_error"
+    error = {
+        "type": kind,
+        "code": code,
+        "message": message or "The server had an error while processing your request.",
+        "param": None,
+        "event_id": event_id,
+    }
+    return json.dumps({"type": "error", "event_id": "event_eventstore", "error": error})

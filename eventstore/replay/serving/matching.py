@@ -1,0 +1,256 @@
+"""Match a live client's frames with the recorded ones, and tell where they differ."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+from itertools import chain, islice
+from typing import Any, Literal, NamedTuple
+
+from eventstore.realtime.catalogue import INPUT_AUDIO, canonical
+from eventstore.realtime.frames import decode_columns
+from eventstore.realtime.masking.secret_names import REMOVED
+from eventstore.realtime.values import dumps, mapping, text
+from eventstore.replay.serving.causality import CANCEL, Expected, Script, is_id
+from eventstore.replay.serving.ids import Ids
+
+Rule = Literal["exact", "strict", "type", "none"]
+RULES: tuple[Rule, ...] = ("exact", "strict", "type", "none")
+#: The rules that take the recorded frames in their order alone.
+IN_ORDER = frozenset({"exact", "strict"})
+
+_MISSING = object()
+#: Ids that a client may give or leave out, as it likes.
+_CLIENTS_OWN = frozenset({"event_id", "item.id"})
+#: What clients make anew each time: counts and random marks, and how much of an answer they played.
+_EACH_TIME = frozenset({"response.metadata", "audio_end_ms"})
+_SHOWN = 300
+#: Differences of one frame that are told, and frames of a type to look for one without any.
+_TOLD, _AHEAD = 20, 32
+
+
+class Difference(NamedTuple):
+    """One place where a frame is not the recorded one.
+
+    Attributes:
+        path: where, such as `item.content[0].text`.
+        expected: what was recorded, as JSON; "nothing" where there was none.
+        came: what came.
+    """
+
+    path: str
+    expected: str
+    came: str
+
+
+class Drift(NamedTuple):
+    """What a live client did otherwise than the recorded one.
+
+    Attributes:
+        kind: `differs`, `unexpected`, `missing`, or `waiting` where nothing has come yet.
+        seq: the recorded client's frame, None where there is none.
+        type: the type of the frame.
+        differences: where it differs.
+    """
+
+    kind: Literal["differs", "unexpected", "missing", "waiting"]
+    seq: int | None
+    type: str
+    differences: tuple[Difference, ...] = ()
+
+    def __str__(self) -> str:
+        """What a person reads: a line, and three for each difference."""
+        place = f"{self.type} (event {self.seq} of the recording)"
+        if self.kind == "missing":
+            return f"expected {place}, which never came"
+        if self.kind == "waiting":
+            return f"waiting for {place}"
+        if self.kind == "unexpected":
+            other = "".join(
+                f"; expected {where.expected} (event {self.seq} of the recording)"
+                for where in self.differences
+            )
+            return f"unexpected {self.type}{other}"
+        lines = [f"{place} came otherwise:"]
+        for where in self.differences:
+            lines += [f"  {where.path}", f"    - {where.expected}", f"    + {where.came}"]
+        return "\n".join(lines)
+
+
+class Match(NamedTuple):
+    """What a live client's frame is.
+
+    Attributes:
+        seq: the recorded frame that it stands for, None where it stands for none.
+        drift: in what it is other than that.
+    """
+
+    seq: int | None
+    drift: Drift | None = None
+
+
+class Streamed(NamedTuple):
+    """Audio that a live client streamed: any may come.
+
+    Attributes:
+        audio: its sound, where that was cut out of the frame.
+        event: the parsed frame, which has it else.
+    """
+
+    audio: bytes | None
+    event: dict[str, Any] | None
+
+
+class Matcher:
+    """Matches the frames of one connection, in the order in which they come.
+
+    Args:
+        rule: `strict` takes the recorded frames in their order alone, and `exact` minds the
+            metadata of requests and the moments of truncations, too; `type` takes the next one of
+            the same type, rather one without a difference; `none` matches nothing, but requests for
+            responses with each other by their order.
+        ids: learns the ids that the live client chose.
+    """
+
+    def __init__(self, script: Script, rule: Rule, ids: Ids) -> None:
+        self._script, self._rule, self._ids = script, rule, ids
+        self._queues: dict[str, deque[Expected]] = {}
+        self.left = 0 if rule == "none" else len(script.expected) - len(script.idle)
+        self._passed = frozenset() if rule == "exact" else _EACH_TIME
+        for expected in script.expected:
+            if rule != "none" or canonical(expected.type) == "response.create":
+                self._queues.setdefault(self._queue_of(expected.type), deque()).append(expected)
+        self._answers = sorted(script.waits)
+
+    def receive(self, frame: str | bytes) -> Match | Streamed:
+        """What a frame is."""
+        type_, _, _, audio, event = decode_columns(frame)
+        if type_ in INPUT_AUDIO:
+            return Streamed(audio, event)
+        if self._rule == "none":
+            asked = self._queues.get(canonical(type_))
+            return Match(asked.popleft().seq if asked else None)
+        queue = self._queues.get(self._queue_of(type_))
+        while queue and queue[0].seq in self._script.idle and type_ != CANCEL:
+            queue.popleft()
+        if not queue:
+            return Match(None, Drift("unexpected", None, type_))
+        if canonical(queue[0].type) != canonical(type_):
+            other = Difference("type", _shown(queue[0].type), _shown(type_))
+            return Match(None, Drift("unexpected", queue[0].seq, type_, (other,)))
+        place, differences = self._nearest(queue, event)
+        expected = queue[place]
+        del queue[place]
+        self.left -= expected.seq not in self._script.idle
+        self._learn(expected, mapping(event))
+        drift = Drift("differs", expected.seq, type_, tuple(differences)) if differences else None
+        return Match(expected.seq, drift)
+
+    def _queue_of(self, type_: str) -> str:
+        """Frames of one type stand in a queue; where the order counts, all of them in one."""
+        return "" if self._rule in IN_ORDER else canonical(type_)
+
+    def _nearest(
+        self, queue: deque[Expected], event: dict[str, Any] | None
+    ) -> tuple[int, list[Difference]]:
+        """The first frame of a queue without a difference, else the first.
+
+        Looked for among those that were sent before the first one's next answer: the recorded
+        client did not wait for one to send the other.
+        """
+        first = self._differences(queue[0], event)
+        if not first or self._rule in IN_ORDER:
+            return 0, first
+        after = bisect_right(self._answers, queue[0].seq)
+        until = self._answers[after] if after < len(self._answers) else None
+        for place, expected in enumerate(islice(queue, 1, _AHEAD), 1):
+            if until is not None and expected.seq > until:
+                break
+            if not self._differences(expected, event):
+                return place, []
+        return 0, first
+
+    def missing(self) -> list[Drift]:
+        """Recorded frames that have not come; none where nothing is matched."""
+        if self._rule == "none":
+            return []
+        left = sorted(chain.from_iterable(self._queues.values()), key=lambda expected: expected.seq)
+        return [
+            Drift("missing", expected.seq, expected.type)
+            for expected in left
+            if expected.seq not in self._script.idle
+        ]
+
+    def _differences(self, expected: Expected, event: dict[str, Any] | None) -> list[Difference]:
+        found: list[Difference] = []
+        self._compare(expected.event, event, "", "", found)
+        return found
+
+    def _compare(
+        self, expected: Any, came: Any, path: str, holder: str, found: list[Difference]
+    ) -> None:
+        if len(found) >= _TOLD:
+            return
+        if isinstance(expected, dict) and isinstance(came, dict):
+            for key in (*expected, *(key for key in came if key not in expected)):
+                inner = f"{path}.{key}" if path else key
+                one, other = expected.get(key, _MISSING), came.get(key, _MISSING)
+                if inner in self._passed:
+                    continue
+                if is_id(key, holder):
+                    self._compare_ids(one, other, inner, found)
+                elif not (key == "audio" and isinstance(one, str) and isinstance(other, str)):
+                    self._compare(one, other, inner, key, found)
+        elif isinstance(expected, list) and isinstance(came, list):
+            for place in range(max(len(expected), len(came))):
+                one = expected[place] if place < len(expected) else _MISSING
+                other = came[place] if place < len(came) else _MISSING
+                self._compare(one, other, f"{path}[{place}]", holder, found)
+        elif not _is_same(expected, came):
+            found.append(Difference(path[:_SHOWN] or "the frame", _shown(expected), _shown(came)))
+
+    def _compare_ids(self, expected: Any, came: Any, path: str, found: list[Difference]) -> None:
+        """Ids that the client chose may be others; those that the server chose are known."""
+        both = isinstance(expected, str) and isinstance(came, str)
+        chosen = path in _CLIENTS_OWN or (both and expected in self._script.client_ids)
+        if not chosen or "root" in (expected, came):
+            known = self._ids.now(expected) if isinstance(expected, str) else expected
+            if known != came and not (_is_nothing(known) and _is_nothing(came)):
+                found.append(Difference(path[:_SHOWN], _shown(known), _shown(came)))
+
+    def _learn(self, expected: Expected, event: dict[str, Any]) -> None:
+        """Note the ids that the live client chose in place of the recorded ones."""
+        recorded = mapping(expected.event)
+        for one, other in (
+            (recorded.get("event_id"), event.get("event_id")),
+            *(
+                (mapping(recorded.get("item")).get(key), mapping(event.get("item")).get(key))
+                for key in ("id", "call_id")
+            ),
+        ):
+            if isinstance(one, str) and isinstance(other, str) and one in self._script.client_ids:
+                self._ids.learn(one, other)
+        chosen = text(mapping(event.get("item")).get("id"))
+        if chosen is not None and mapping(recorded.get("item")).get("id") is None:
+            made = self._script.made.get(expected.seq)
+            if made is not None:
+                self._ids.learn(made, chosen)
+
+
+def _is_same(expected: Any, came: Any) -> bool:
+    if expected == REMOVED or (_is_nothing(expected) and _is_nothing(came)):
+        return True
+    # Python takes true for 1.
+    return bool(expected == came) and isinstance(expected, bool) == isinstance(came, bool)
+
+
+def _is_nothing(value: Any) -> bool:
+    """Return True for what says nothing; an empty list or object says no more than none does."""
+    return value is _MISSING or value in (None, [], {})
+
+
+def _shown(value: Any) -> str:
+    if value is _MISSING:
+        return "nothing"
+    line = dumps(value)
+    return line if len(line) <= _SHOWN else line[: _SHOWN - 1] + "…"

@@ -1,0 +1,77 @@
+"""Responses carry the metadata of the live requests that they answer, as a real server's do. Pure.
+
+Some clients put a value of their own into each request's metadata, and wait for the response that
+brings it back.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eventstore.realtime.frames import parse
+from eventstore.realtime.text.object_text import member_spans
+from eventstore.realtime.values import dumps, is_deeper, mapping, text
+from eventstore.replay.serving.causality import Script
+from eventstore.store.log.read_events import StoredEvent
+
+# Metadata are texts by name: what nests deeper is none, and is not sent back.
+_LEVELS = 4
+
+
+class MetadataEcho:
+    """Puts live metadata where the recorded responses have those of the recorded requests.
+
+    Args:
+        script: says which response answered which request.
+    """
+
+    def __init__(self, script: Script) -> None:
+        self._asked = script.asked
+        asked_for = set(script.asked.values())
+        self._recorded = {
+            expected.seq: _metadata(mapping(expected.event).get("response"))
+            for expected in script.expected
+            if expected.seq in asked_for
+        }
+        self._live: dict[int, Any] = {}
+
+    def heard(self, seq: int, event: dict[str, Any]) -> None:
+        """Take in a live request.
+
+        Args:
+            seq: the recorded frame that it stands for.
+            event: what came.
+        """
+        metadata = _metadata(event.get("response"))
+        if metadata != self._recorded.get(seq, metadata) and not is_deeper(metadata, _LEVELS):
+            self._live[seq] = metadata
+
+    def rewrite(self, sent: StoredEvent, frame: str) -> str:
+        """Return a server's frame with the live request's metadata, otherwise as it is.
+
+        Args:
+            sent: the frame as it was recorded.
+            frame: the frame as it would be sent.
+        """
+        if not self._live or '"metadata"' not in frame or not sent.type.startswith("response."):
+            return frame
+        response = mapping(mapping(parse(str(sent.text))).get("response"))
+        seq = self._asked.get(text(response.get("id")) or "")
+        if seq not in self._live or _metadata(response) != self._recorded[seq]:
+            return frame
+        return _with_metadata(frame, self._live[seq])
+
+
+def _metadata(response: Any) -> dict[str, Any]:
+    """The metadata of a response or of a request for one; none at all are an empty object."""
+    return mapping(mapping(response).get("metadata"))
+
+
+def _with_metadata(frame: str, metadata: dict[str, Any]) -> str:
+    *_, (start, end) = member_spans(frame, "response")
+    inner = list(member_spans(frame[start:end], "metadata"))
+    if not inner:
+        return frame
+    first, last = inner[-1]
+    told = dumps(metadata) if metadata else "null"
+    return frame[: start + first] + told + frame[start + last :]

@@ -1,0 +1,161 @@
+"""A recording to serve again: its script, and the server's frames to send."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import NamedTuple
+
+from eventstore.errors import EventStoreError
+from eventstore.realtime.frames import CLIENT, SERVER, STORE, Frame, decode_columns, parse
+from eventstore.realtime.session_clock import SessionClock
+from eventstore.realtime.values import integer, text
+from eventstore.replay.serving.causality import Script, ScriptWriter
+from eventstore.store.log.read_events import StoredEvent
+
+#: Characters of a recording's frames that are kept at hand; of a longer one they are read anew for
+#: each connection, in pieces.
+KEPT = 64 * 1024 * 1024
+_PIECE = 256
+_NORMAL_CLOSURE, _REASON_BYTES = 1000, 123
+
+
+class Closing(NamedTuple):
+    """How a recorded connection ended.
+
+    Attributes:
+        at: when, in microseconds since 1970 UTC, by a clock that never jumps; None where unknown.
+        code, reason: of the close frame.
+        by_client: whether it is known that the client closed it.
+    """
+
+    at: int | None
+    code: int
+    reason: str
+    by_client: bool = False
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One recorded connection.
+
+    Attributes:
+        name: what people know it by: the session's id, the cassette's file.
+        script: which of its frames wait for which.
+        started_at: when its first frame came, in microseconds since 1970 UTC; None if unknown.
+        closing: how it ended.
+    """
+
+    name: str
+    script: Script
+    started_at: int | None
+    closing: Closing
+    _kept: list[StoredEvent] | None
+    _open: Callable[[], Iterator[StoredEvent]]
+
+    def forget(self) -> None:
+        """Let go of the frames at hand, since the session was erased; who plays them is cut off."""
+        if self._kept is not None:
+            self._kept.clear()
+
+    async def sent(self) -> AsyncIterator[StoredEvent]:
+        """The server's frames in order."""
+        if self._kept is not None:
+            had_some = bool(self._kept)
+            for sent in self._kept:
+                yield sent
+            if had_some and not self._kept:
+                raise EventStoreError("the session was erased")
+            return
+        frames = self._open()
+
+        def next_piece() -> list[StoredEvent]:
+            return list(islice(frames, _PIECE))
+
+        # The next piece is read while this one is sent.
+        reading = asyncio.create_task(asyncio.to_thread(next_piece))
+        try:
+            while piece := await reading:
+                reading = asyncio.create_task(asyncio.to_thread(next_piece))
+                for sent in piece:
+                    yield sent
+        finally:
+            reading.cancel()
+
+
+def record(
+    name: str,
+    open_: Callable[[], Iterable[Frame]],
+    sent: Callable[[], Iterator[StoredEvent]] | None = None,
+) -> Recording:
+    """Read a recording once, for its script; its frames are kept where they are few.
+
+    Args:
+        name: what people know it by.
+        open_: gives its frames from the first one on, each time anew.
+        sent: gives those of the server alone, where that is less work.
+    """
+    writer, kept, size = ScriptWriter(), [], 0
+    whole = True
+    started_at = ended_at = None
+    closing = Closing(None, _NORMAL_CLOSURE, "")
+    clock, shifts = SessionClock(), [(0, 0)]
+    for seq, arrived in enumerate(open_(), 1):
+        frame = arrived._replace(at=clock.steady(arrived.at))
+        if clock.shift != shifts[-1][1]:
+            shifts.append((seq, clock.shift))
+        type_ = writer.add(seq, frame)
+        if frame.direction != STORE and frame.at is not None:
+            ended_at = frame.at
+            started_at = ended_at if started_at is None else started_at
+        if frame.direction == SERVER and whole:
+            kept.append(StoredEvent(seq, frame.at, SERVER, type_, frame.text))
+            size += len(frame.text)
+            whole = size <= KEPT
+        elif frame.direction == STORE:
+            closing = _closing(frame) or closing
+    if closing.at is None:
+        closing = closing._replace(at=ended_at)
+    at_hand = kept if whole else None
+    again = partial(_steady, sent or (lambda: _sent(open_())), shifts)
+    return Recording(name, writer.script, started_at, closing, at_hand, again)
+
+
+def _steady(
+    sent: Callable[[], Iterator[StoredEvent]], shifts: list[tuple[int, int]]
+) -> Iterator[StoredEvent]:
+    """Frames with the arrivals that a clock which never jumps would have told.
+
+    Args:
+        shifts: from which seq on so much is added to arrivals, in microseconds.
+    """
+    place = 0
+    for event in sent():
+        while place + 1 < len(shifts) and shifts[place + 1][0] <= event.seq:
+            place += 1
+        shift = shifts[place][1]
+        yield event if event.at is None else event._replace(at=event.at + shift)
+
+
+def _sent(frames: Iterable[Frame]) -> Iterator[StoredEvent]:
+    for seq, frame in enumerate(frames, 1):
+        if frame.direction == SERVER:
+            type_ = decode_columns(frame.text)[0]
+            yield StoredEvent(seq, frame.at, SERVER, type_, frame.text)
+
+
+def _closing(frame: Frame) -> Closing | None:
+    """How the connection was closed, by the recorder's note."""
+    event = parse(frame.text) if isinstance(frame.text, str) else None
+    if event is None or event.get("type") != "eventstore.session.closed":
+        return None
+    code = integer(event.get("code"))
+    # Codes that no close frame carries, such as 1006, come from what was cut off.
+    sendable = code is not None and (code in (1000, 1001, 1003) or 1007 <= code <= 1014)
+    private = code is not None and 3000 <= code <= 4999
+    reason = (text(event.get("reason")) or "").encode(errors="replace")[:_REASON_BYTES]
+    told = code if code and (sendable or private) else _NORMAL_CLOSURE
+    return Closing(frame.at, told, reason.decode(errors="ignore"), event.get("by") == CLIENT)

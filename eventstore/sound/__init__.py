@@ -1,0 +1,1 @@
+"""Sound: what was heard in a session, as files and pictures."""

@@ -1,0 +1,94 @@
+"""What of a call is wanted: everything, or an item, a response, a side, a span of time. Pure."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from eventstore.errors import InvalidInputError, NotFoundError
+from eventstore.sound.timeline.timeline import SIDES, Side, Stretch, Timeline, Turn
+
+Track = list[Stretch]
+
+
+class Selection(NamedTuple):
+    """What is to be heard.
+
+    Attributes:
+        sides: whose each channel is.
+        channels: the tracks of each; all of them sound at once.
+        start, end: seconds on the call's clock.
+    """
+
+    sides: tuple[Side, ...]
+    channels: list[list[Track]]
+    start: float
+    end: float
+
+
+def select(
+    timeline: Timeline,
+    *,
+    item: str | None = None,
+    response: str | None = None,
+    side: Side | None = None,
+    start: float | None = None,
+    end: float | None = None,
+) -> Selection:
+    """Choose from a timeline; an item, a response or a side is one channel.
+
+    Raises:
+        NotFoundError: there is no sound of it.
+        InvalidInputError: a bad argument, or several that contradict each other.
+    """
+    if sum(one is not None for one in (item, response, side)) > 1:
+        raise InvalidInputError("choose an item, a response or a side, one of them")
+    if not (timeline.streamed or timeline.created or timeline.output):
+        raise NotFoundError(
+            "no sound in the log of this session; over WebRTC and SIP it goes another way"
+        )
+    user, assistant = [timeline.streamed, timeline.created], [timeline.output]
+    whole = Selection(SIDES, [user, assistant], min(0.0, timeline.start), timeline.end)
+    if side is not None:
+        if side not in SIDES:
+            raise InvalidInputError(f"no side {side!r}: use user or assistant")
+        channels = [user if side == "user" else assistant]
+        chosen = whole._replace(sides=(side,), channels=channels)
+    elif item is not None:
+        chosen = _of_item(timeline, item)
+    elif response is not None:
+        turns = [turn for turn in timeline.turns if turn.response_id == response]
+        track = [one for one in timeline.output if one.response_id == response]
+        chosen = _spanning(turns, track, f"response {response}")
+    else:
+        chosen = whole
+    return _within(chosen, start, end)
+
+
+def _of_item(timeline: Timeline, item: str) -> Selection:
+    turns = [turn for turn in timeline.turns if turn.item_id == item]
+    own = [one for one in (*timeline.created, *timeline.output) if one.item_id == item]
+    if not own and any(turn.side == "user" for turn in turns):
+        own = timeline.streamed
+    return _spanning(turns, own, f"item {item}")
+
+
+def _spanning(turns: list[Turn], track: Track, what: str) -> Selection:
+    start = min((turn.start for turn in turns), default=0.0)
+    end = max((turn.end for turn in turns), default=0.0)
+    if not track or start >= end:
+        raise NotFoundError(f"nothing was heard of {what}; list items with: eventstore show")
+    return Selection((turns[0].side,), [[track]], start, end)
+
+
+def _within(chosen: Selection, start: float | None, end: float | None) -> Selection:
+    for moment in (start, end):
+        if moment is not None and not math.isfinite(moment):
+            raise InvalidInputError(f"no moment in seconds: {moment}")
+    begins = chosen.start if start is None else max(start, chosen.start)
+    ends = chosen.end if end is None else min(end, chosen.end)
+    if begins >= ends:
+        raise InvalidInputError(
+            f"no sound in that span: it is from {chosen.start:.3f} to {chosen.end:.3f} seconds"
+        )
+    return chosen._replace(start=begins, end=ends)

@@ -1,0 +1,73 @@
+"""Read what a session's events say of its sound, and the sound itself. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from eventstore.projection.repeats import Repeats
+from eventstore.realtime.audio import told_rates
+from eventstore.realtime.catalogue import AUDIO_DELTAS, INPUT_AUDIO, canonical
+from eventstore.realtime.frames import parse
+from eventstore.realtime.values import mapping
+from eventstore.sound.audio_formats import decode_base64
+from eventstore.sound.timeline import input_events, output_events
+from eventstore.sound.timeline.session_sound import Json, SessionSound
+from eventstore.store.log.counted_events import counted_body
+from eventstore.store.log.read_events import StoredEvent
+
+#: Metadata may be set long after the call.
+_METADATA = "eventstore.session.metadata"
+
+
+def collect(events: Iterable[StoredEvent]) -> SessionSound:
+    """Read a session's events, in order."""
+    sound, repeats = SessionSound(), Repeats()
+    for event in events:
+        if event.type == _METADATA:
+            continue
+        sound.now = (sound.clock.moment(event.at), sound.live_end + sound.shift)
+        handler = _HANDLERS.get(canonical(event.type))
+        body = counted_body(repeats, event) if handler is not None else None
+        if handler is not None and body is not None:
+            handler(sound, event, body)
+    return sound
+
+
+def sounds_in(event: StoredEvent) -> list[bytes]:
+    """The audio of an event: one sound, or one for each content part of an item."""
+    body = (parse(event.text) if isinstance(event.text, str) else None) or {}
+    if event.type in INPUT_AUDIO:
+        return [decode_base64(body.get("audio"))]
+    if event.type in AUDIO_DELTAS:
+        return [decode_base64(body.get("delta"))]
+    return list(input_events.item_sounds(mapping(body.get("item"))))
+
+
+def _configured(sound: SessionSound, event: StoredEvent, body: Json) -> None:
+    sound.session = {**sound.session, **mapping(body.get("session"))}
+
+
+def _opened(sound: SessionSound, event: StoredEvent, body: Json) -> None:
+    if sound.zero is not None:
+        sound.zero = sound.turn_start = sound.live_end  # another connection counts anew
+    else:
+        sound.zero = 0.0
+    _configured(sound, event, body)
+
+
+def _requested(sound: SessionSound, event: StoredEvent, body: Json) -> None:
+    sound.requested = {**sound.requested, **mapping(body.get("session"))}
+
+
+def _sample_rates(sound: SessionSound, event: StoredEvent, body: Json) -> None:
+    sound.rates = told_rates(body)
+
+
+_HANDLERS: dict[str, Callable[[SessionSound, StoredEvent, Json], None]] = {
+    "session.created": _opened,
+    "session.updated": _configured,
+    "session.update": _requested,
+    "eventstore.session.sample_rates": _sample_rates,
+    **input_events.HANDLERS,
+    **output_events.HANDLERS,
+}

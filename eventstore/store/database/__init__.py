@@ -1,0 +1,1 @@
+"""The database: its engine, connections, transactions, tables and schema."""

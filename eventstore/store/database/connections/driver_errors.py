@@ -1,0 +1,62 @@
+"""Errors of the databases' drivers, as one line that says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from eventstore.errors import DatabaseUnavailableError, EventStoreError, TimeLimitError
+from eventstore.store.database.connections.drivers import driver_errors, error_classes
+from eventstore.store.database.connections.undecodable import SAID
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the drivers' errors into one line that says what to do."""
+    try:
+        yield
+    except EventStoreError:
+        raise
+    except driver_errors(SQLAlchemyError) as error:
+        raise unavailable(error) from error
+
+
+def unavailable(error: BaseException) -> DatabaseUnavailableError:
+    """The error to show for a driver's error, or SQLAlchemy's."""
+    if isinstance(error, DBAPIError):
+        error = error.orig or error
+    message = _message(error)
+    if isinstance(error, error_classes("QueryCanceled")) or message == "interrupted":
+        return TimeLimitError("it takes too long; narrow it by metadata, session or time")
+    for sign, advice in _ADVICE:
+        if sign in message:
+            return DatabaseUnavailableError(f"the database failed: {message}; {advice}")
+    return DatabaseUnavailableError(f"the database failed: {message}")
+
+
+def _message(error: BaseException) -> str:
+    """A driver's message, without the values that PostgreSQL shows of the row or text at fault."""
+    if isinstance(error, error_classes("DataError")):
+        sqlstate = getattr(error, "sqlstate", None)
+        return f"it refuses a value: {type(error).__name__} (SQLSTATE {sqlstate})"
+    if str(error).startswith(SAID):
+        return SAID  # the text itself may be what was said
+    diagnosis = getattr(error, "diag", None)  # psycopg's errors have one
+    primary = diagnosis.message_primary if diagnosis is not None else None
+    return " ".join((primary or str(error)).split()) or type(error).__name__
+
+
+_ADVICE = (
+    ("full", "nothing was written; free some space and try again"),
+    ("No space left", "nothing was written; free some space and try again"),
+    ("disk I/O error", "nothing was written; check the disk and try again"),
+    ("readonly", "the file or its folder cannot be written"),
+    ("unable to open", "check the path, and that its folder exists and can be written"),
+    ("not a database", "the file is no SQLite database; name another"),
+    ("locked", "another process or thread holds it; try again"),
+    ("connection", "check that the server runs and the URL is right"),
+    ("no such table", "run: eventstore init"),
+    ("does not exist", "check the URL, or run: eventstore init"),
+)

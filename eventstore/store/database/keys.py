@@ -1,0 +1,336 @@
+"""Sessions' keys, in a database of their own: dropping one erases the session from every copy.
+
+The database of the keys has the store's schema, of which it uses two tables: `session_keys`, and
+`key_stores` with the name that the stores whose keys it has know it by.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from uuid import uuid4
+
+from sqlalchemy import Engine
+
+from eventstore.encryption.cipher import Cipher, new_key
+from eventstore.errors import (
+    DatabaseUnavailableError,
+    ErasedError,
+    MissingKeyError,
+    MissingSessionKeyError,
+    SchemaError,
+)
+from eventstore.store.database import schema
+from eventstore.store.database.connections import forks
+from eventstore.store.database.identity import identity
+from eventstore.store.database.transaction import Transaction, read, write
+from eventstore.times import now
+
+NAME = "SELECT id FROM key_stores ORDER BY id LIMIT 1"
+INSERT_NAME = "INSERT INTO key_stores (id) VALUES (?) ON CONFLICT (id) DO NOTHING"
+KEY = "SELECT key, dropped_at, from_seq FROM session_keys WHERE session_id = ?"
+INSERT_KEY = (
+    "INSERT INTO session_keys (session_id, key, made_at, from_seq) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT (session_id) DO NOTHING"
+)
+# Two statements: with one node a session, an append is routed by each.
+LAST_EVENT = "SELECT MAX(seq) FROM events WHERE session_id = ?"
+LAST_SEALED = "SELECT MAX(last_seq) FROM segments WHERE session_id = ?"
+DROP_KEY = (
+    "INSERT INTO session_keys (session_id, made_at, dropped_at) VALUES (?, ?, ?)"
+    " ON CONFLICT (session_id) DO UPDATE SET key = NULL, dropped_at = excluded.dropped_at"
+    " WHERE session_keys.key IS NOT NULL"
+)
+DROPPED = (
+    "SELECT session_id FROM session_keys WHERE dropped_at IS NOT NULL AND session_id > ?"
+    " ORDER BY session_id LIMIT ?"
+)
+
+#: Seconds that a key is held in memory: so long after it was dropped, a process may know it.
+_HELD = 60.0
+_MOST_HELD = 10_000
+_PAGE = 500
+
+
+class KeyRing:
+    """The keys of a store's sessions. One for an engine; safe to share between threads.
+
+    Args:
+        engine: of the keys' database; None for a store that is opened without keys.
+    """
+
+    def __init__(self, engine: Engine | None) -> None:
+        self.engine = engine
+        self.renew()
+        forks.renew_in_children(self)
+        self._name: str | None = None
+        self._fits = self._is_ready = False
+
+    def renew(self) -> None:
+        """Hold no keys: a forked child reads those that it needs by itself."""
+        self._held: dict[str, Cipher] = {}
+        self._since = time.monotonic()
+
+    def to_write(self, tx: Transaction, session_id: str) -> Cipher | None:
+        """What to encrypt a session's content with; its key is made where there is none.
+
+        Args:
+            tx: of the store, which is marked as encrypted with its first key.
+
+        Returns:
+            None where the store is not encrypted.
+
+        Raises:
+            MissingKeyError: it is, and its keys are in another database, or not named.
+            ErasedError: the session's key was dropped.
+        """
+        if not self._fits:
+            self._fits = self.check(tx)
+            if not self._fits and self._name is not None:
+                self._check_name(_first_name(tx, self._name))
+        if self.engine is None:
+            return None
+        return self._find(session_id) or self._make(session_id, _first_encrypted(tx, session_id))
+
+    def at_hand(self, session_id: str) -> tuple[bool, Cipher | None]:
+        """`to_write`, as far as it can be told without a look: whether it can, and what."""
+        if self.engine is None or not self._fits:
+            return self._fits, None
+        cipher = self._remembered(session_id)
+        return cipher is not None, cipher
+
+    def fit(self, tx: Transaction) -> None:
+        """Look once whether these are the keys of a store: another's may know the same sessions.
+
+        Raises:
+            MissingKeyError: they are another store's.
+        """
+        if self.engine is not None and not self._fits:
+            self._fits = self.check(tx)
+
+    def to_read(self, session_id: str) -> Cipher:
+        """What a session's content is decrypted with. See `fit` first.
+
+        Raises:
+            MissingKeyError: its key is not here. ErasedError: it was dropped.
+        """
+        if self.engine is None:
+            raise MissingKeyError(f"session {session_id} is encrypted; {_ADVICE}")
+        cipher = self._find(session_id)
+        if cipher is None:
+            raise MissingSessionKeyError(
+                f"session {session_id} is encrypted, and its key is not in the database of keys"
+                " that was named"
+            )
+        return cipher
+
+    def known(self, tx: Transaction, session_id: str) -> Cipher | None:
+        """Return a session's cipher where the store is encrypted and the session has a key.
+
+        Args:
+            tx: of the store.
+        """
+        self.fit(tx)
+        return self._find(session_id) if self.engine is not None and self._fits else None
+
+    def drop(self, session_ids: Iterable[str]) -> None:
+        """Drop keys for good: nothing that is encrypted with them can be read again, anywhere.
+
+        Raises:
+            DatabaseUnavailableError: none was dropped.
+        """
+        if self.engine is None:
+            return
+        with self._writing(self.engine) as tx:
+            if not tx.postgresql:
+                tx.run("PRAGMA secure_delete=ON")
+            at = now()
+            for session_id in session_ids:
+                tx.run(DROP_KEY, (session_id, at, at))
+                self._held.pop(session_id, None)
+
+    def refuse_dropped(self, session_id: str) -> None:
+        """Look anew whether a session's key is there: another process may have dropped it.
+
+        Raises:
+            ErasedError: it was dropped.
+        """
+        if self.engine is not None:
+            self._held.pop(session_id, None)
+            self._find(session_id)
+
+    def dropped_of(self, session_ids: Iterable[str]) -> set[str]:
+        """Return those of some sessions whose keys were dropped; they are not held any more."""
+        if self.engine is None:
+            return set()
+        found = set()
+        with self._reading(self.engine) as tx:
+            for session_id in session_ids:
+                row = tx.row(KEY, (session_id,))
+                if row is not None and row[0] is None:
+                    found.add(session_id)
+                    self._held.pop(session_id, None)
+        return found
+
+    def dropped(self) -> Iterator[str]:
+        """The sessions whose keys were dropped, in order."""
+        last = ""
+        while self.engine is not None:
+            with self._reading(self.engine) as tx:
+                rows = tx.rows(DROPPED, (last, _PAGE))
+            yield from (row[0] for row in rows)
+            if len(rows) < _PAGE:
+                return
+            last = rows[-1][0]
+
+    def name(self, tx: Transaction) -> str | None:
+        """The name of the key store that a store's keys are in; None where it has none."""
+        row = tx.row(NAME)
+        return str(row[0]) if row is not None else None
+
+    def check(self, tx: Transaction) -> bool:
+        """Look whether these are the keys of a store, or it has none.
+
+        Args:
+            tx: of the store.
+
+        Returns:
+            False where it is to be marked with their name.
+
+        Raises:
+            MissingKeyError: its keys are in another database, or not named.
+        """
+        marked = self.name(tx)
+        if self.engine is None:
+            if marked is not None:
+                raise MissingKeyError(f"the database is encrypted; {_ADVICE}")
+            return True
+        if self._name is None:
+            self._check_apart(tx, self.engine)
+            self._name = self._own_name(self.engine)
+        if marked is None:
+            return False
+        self._check_name(marked)
+        return True
+
+    def _check_apart(self, tx: Transaction, engine: Engine) -> None:
+        """The URLs may be two of one database."""
+        with self._reading(engine) as keys:
+            is_same = identity(keys) == identity(tx)
+        if is_same:
+            raise MissingKeyError("keys are kept apart: name another database for them")
+
+    def _check_name(self, marked: str) -> None:
+        if marked != self._name:
+            raise MissingKeyError(
+                f"the database's keys are in key store {marked}, and {self._name} was named;"
+                " check --keys or EVENTSTORE_KEYS"
+            )
+
+    def _own_name(self, engine: Engine) -> str:
+        with self._writing(engine) as tx:
+            return self.name(tx) or _first_name(tx, f"keys_{uuid4().hex}")
+
+    def _find(self, session_id: str) -> Cipher | None:
+        cipher = self._remembered(session_id)
+        if cipher is not None or self.engine is None:
+            return cipher
+        with self._reading(self.engine) as tx:
+            row = tx.row(KEY, (session_id,))
+        return self._remember(session_id, *row) if row is not None else None
+
+    def _make(self, session_id: str, from_seq: int) -> Cipher | None:
+        if self.engine is None:
+            return None
+        with self._writing(self.engine) as tx:
+            tx.run(INSERT_KEY, (session_id, new_key(), now(), from_seq))
+            # Another process may have made one.
+            row = tx.rows(KEY, (session_id,))[0]
+        return self._remember(session_id, *row)
+
+    @contextmanager
+    def _reading(self, engine: Engine) -> Iterator[Transaction]:
+        with self._told(engine), read(engine) as tx:
+            yield tx
+
+    @contextmanager
+    def _writing(self, engine: Engine) -> Iterator[Transaction]:
+        with self._told(engine), write(engine) as tx:
+            yield tx
+
+    @contextmanager
+    def _told(self, engine: Engine) -> Iterator[None]:
+        """The keys' database, with its schema."""
+        with _told_apart():
+            if not self._is_ready:
+                _keep_private(engine)
+                schema.ensure(engine)
+                self._is_ready = True
+            yield
+
+    def _remember(
+        self, session_id: str, key: bytes | None, dropped_at: int | None, from_seq: int | None
+    ) -> Cipher:
+        if key is None:
+            raise ErasedError(session_id, dropped_at or 0, "its key was dropped", _DROPPED)
+        cipher = Cipher(session_id, bytes(key), from_seq)
+        self._held[session_id] = cipher
+        return cipher
+
+    def _remembered(self, session_id: str) -> Cipher | None:
+        if time.monotonic() - self._since > _HELD or len(self._held) > _MOST_HELD:
+            self._held, self._since = {}, time.monotonic()
+        return self._held.get(session_id)
+
+
+def _first_encrypted(tx: Transaction, session_id: str) -> int:
+    """The first event of a session that is written after its key is made."""
+    ends = (tx.rows(sql, (session_id,))[0][0] or 0 for sql in (LAST_EVENT, LAST_SEALED))
+    return 1 + max(ends)
+
+
+def upgrade(engine: Engine) -> None:
+    """Create or upgrade the schema of a database of keys.
+
+    Raises:
+        SchemaError: it is newer than this code's.
+    """
+    with _told_apart():
+        _keep_private(engine)
+        schema.upgrade(engine)
+
+
+@contextmanager
+def _told_apart() -> Iterator[None]:
+    """Errors say that it is the database of the keys."""
+    try:
+        yield
+    except DatabaseUnavailableError as error:
+        raise DatabaseUnavailableError(f"the database of keys: {error}") from error
+    except SchemaError as error:
+        raise SchemaError(f"the database of keys: {error}") from error
+
+
+def _keep_private(engine: Engine) -> None:
+    """Make the file of a new SQLite database so that only its owner may read it."""
+    path = engine.url.database if engine.dialect.name == "sqlite" else None
+    if path and not path.startswith((":memory:", "file:")):
+        with suppress(OSError):  # it is there; or else SQLite says what is wrong
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def _first_name(tx: Transaction, name: str) -> str:
+    """The name that a database without one has from now on: another's, where that was faster."""
+    if tx.postgresql:
+        tx.run("LOCK TABLE key_stores IN SHARE ROW EXCLUSIVE MODE")
+    row = tx.row(NAME)
+    if row is not None:
+        return str(row[0])
+    tx.run(INSERT_NAME, (name,))
+    return name
+
+
+_DROPPED = "; where a backup brought it back, run: eventstore erase --without-key"
+_ADVICE = "name the database of its keys by --keys or EVENTSTORE_KEYS"

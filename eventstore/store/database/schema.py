@@ -1,0 +1,92 @@
+"""Create and upgrade the schema by its migrations, and tell whether it fits this code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, inspect, text
+
+from eventstore.errors import SchemaError
+from eventstore.store.database.connections.driver_errors import translated
+from eventstore.store.database.connections.pool import pooled
+
+#: The migration that this code needs.
+HEAD = "0013"
+
+
+def migrations_folder() -> Path:
+    """Where the migrations are: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parents[2]
+    installed = package / "migrations"
+    return installed if installed.is_dir() else package.parent / "migrations"
+
+
+def revision(engine: Engine) -> str | None:
+    """The migration that the database is at, None where it holds no schema of ours."""
+    with translated(), pooled(engine), engine.connect() as connection:
+        return _revision(connection)
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def ensure(engine: Engine) -> None:
+    """Check that the schema fits; create or upgrade it where the database is SQLite.
+
+    Raises:
+        SchemaError: no schema, an older one (PostgreSQL), or one newer than this code.
+    """
+    found = revision(engine)
+    if found == HEAD:
+        return
+    if engine.dialect.name == "sqlite":
+        upgrade(engine)
+        return
+    _refuse_newer(found)
+    state = "has no eventstore schema" if found is None else f"is at schema {found}"
+    raise SchemaError(f"the database {state}; run: eventstore init")
+
+
+def upgrade(engine: Engine) -> tuple[str | None, str]:
+    """Bring the schema to what this code needs. Safe to run again, and by several at once.
+
+    Returns:
+        The migration before and the one after.
+
+    Raises:
+        SchemaError: the schema is newer than this code.
+    """
+    from alembic import command  # slow to import, and seldom needed
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(migrations_folder()))
+    with translated(), pooled(engine), engine.connect() as connection:
+        _lock(connection)
+        before = _revision(connection)
+        _refuse_newer(before)
+        if before != HEAD:
+            config.attributes["connection"] = connection
+            command.upgrade(config, HEAD)
+        connection.commit()
+    return before, HEAD
+
+
+def _lock(connection: Connection) -> None:
+    """One upgrade at a time: a second process waits and then finds nothing to do."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        # Only makes a race polite; the migration's own transaction keeps it correct.
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7305119)")
+
+
+def _refuse_newer(found: str | None) -> None:
+    if found is not None and found > HEAD:
+        raise SchemaError(
+            f"the database is at schema {found}, newer than this code knows ({HEAD});"
+            " upgrade the package: pip install -U realtime-eventstore"
+        )

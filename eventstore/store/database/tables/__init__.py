@@ -1,0 +1,1 @@
+"""The tables, as declared. Migrations create them; a test compares the two."""

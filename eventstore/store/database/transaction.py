@@ -1,0 +1,329 @@
+"""Transactions on the driver's own connection: the hot path's way to the database.
+
+SQL is written once, with `?` for parameters; PostgreSQL's driver gets `%s`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import lru_cache
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Engine
+
+from eventstore.errors import InvalidInputError
+from eventstore.store.database.connections import forks
+from eventstore.store.database.connections.driver_errors import unavailable
+from eventstore.store.database.connections.drivers import driver_errors, error_classes
+from eventstore.store.database.connections.pool import (
+    CONNECTIONS,
+    Connections,
+    Held,
+    LeftConnection,
+)
+from eventstore.store.database.connections.undecodable import read_again
+from eventstore.store.database.engine_options import ALLOWED, KEYS, TIME_LIMIT
+
+if TYPE_CHECKING:
+    from eventstore.encryption.cipher import Cipher
+    from eventstore.store.database.allowed_locations import AllowedLocations
+    from eventstore.store.database.keys import KeyRing
+
+Row = tuple[Any, ...]
+
+
+class Transaction(forks.User):
+    """One open transaction. Use `write` or `read` to get one.
+
+    Attributes:
+        keys: of the store's sessions.
+        allowed: where bytes outside of the database may be read.
+        left: whether it was left to the process that this one was forked off.
+    """
+
+    def __init__(self, dialect: str, keys: KeyRing, allowed: AllowedLocations) -> None:
+        super().__init__(is_local=dialect != "postgresql")
+        self.dialect = dialect
+        self.connection: Any = None
+        self.keys = keys
+        self.allowed = allowed
+        self.postgresql = dialect == "postgresql"
+        self.left = False
+
+    def cipher(self, session_id: str) -> Cipher | None:
+        """What to encrypt a session's content with: see `KeyRing.to_write`."""
+        return self.keys.to_write(self, session_id)
+
+    def decipher(self, session_id: str) -> Cipher:
+        """What to decrypt a session's content with: see `KeyRing.to_read`."""
+        self.keys.fit(self)
+        return self.keys.to_read(session_id)
+
+    # Each call is marked as one, since a fork waits for its end: a child could not go on in it.
+
+    def run(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        """Execute; the number of rows changed."""
+        self.begin_call()
+        try:
+            return int(self.connection.execute(self._sql(sql), parameters).rowcount)
+        finally:
+            self.calling = False
+
+    def insert(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        """SQLite: insert a row; its number."""
+        self.begin_call()
+        try:
+            return int(self.connection.execute(sql, parameters).lastrowid)
+        finally:
+            self.calling = False
+
+    def run_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Execute once for each row."""
+        self.begin_call()
+        try:
+            self.connection.cursor().executemany(self._sql(sql), rows)
+        finally:
+            self.calling = False
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        """All rows of a query."""
+        self.begin_call()
+        try:
+            found: list[Row] = self.connection.execute(self._sql(sql), parameters).fetchall()
+        except sqlite3.OperationalError as error:
+            found = read_again(self.connection, sql, parameters, error)
+        finally:
+            self.calling = False
+        return found
+
+    def rows_with_bytes(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        """`rows`, with columns of bytes: PostgreSQL sends them as they are, not as text."""
+        if not self.postgresql:
+            return self.rows(sql, parameters)
+        self.begin_call()
+        try:
+            cursor = self.connection.execute(_percent(sql), parameters, binary=True)
+            found: list[Row] = cursor.fetchall()
+        finally:
+            self.calling = False
+        return found
+
+    def row(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
+        """The first row of a query, None where it has none."""
+        self.begin_call()
+        try:
+            found: Row | None = self.connection.execute(self._sql(sql), parameters).fetchone()
+        except sqlite3.OperationalError as error:
+            found = read_again(self.connection, sql, parameters, error)[0]
+        finally:
+            self.calling = False
+        return found
+
+    def begin_call(self) -> None:
+        """Mark that a call begins, unless another thread forks: then wait first."""
+        self.calling = True
+        if forks.pending is not None:
+            forks.wait(self)
+
+    def leave(self) -> None:
+        """Leave the transaction to the parent process, in a forked child."""
+        self.left, self.connection = True, LeftConnection()
+
+    def _sql(self, sql: str) -> str:
+        return _percent(sql) if self.postgresql else sql
+
+
+@lru_cache(maxsize=1024)
+def _percent(sql: str) -> str:
+    return sql.replace("%", "%%").replace("?", "%s")
+
+
+def write(engine: Engine) -> AbstractContextManager[Transaction]:
+    """A transaction that commits at the end, or rolls back where the block raises.
+
+    Raises:
+        DatabaseUnavailableError: the database is away, full, locked or read-only.
+        InvalidInputError: a value that no database keeps, such as text with a NUL character.
+    """
+    # psycopg begins by itself, with the first statement.
+    begin = None if engine.dialect.name == "postgresql" else "BEGIN IMMEDIATE"
+    return _Using(engine, begin, commits=True)
+
+
+def read(engine: Engine) -> AbstractContextManager[Transaction]:
+    """A transaction that sees one state of the database throughout.
+
+    Raises:
+        DatabaseUnavailableError: the database is away or locked.
+    """
+    postgresql = engine.dialect.name == "postgresql"
+    begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if postgresql else "BEGIN"
+    return _Using(engine, begin, commits=False, limited=True)
+
+
+@contextmanager
+def autocommit(engine: Engine) -> Iterator[Transaction]:
+    """A transaction of one statement, which commits itself: PostgreSQL's shortest way.
+
+    Raises:
+        DatabaseUnavailableError: the database is away, full or read-only.
+    """
+    with _Using(engine, None, commits=False, ends=False) as tx:
+        tx.connection.autocommit = True
+        try:
+            yield tx
+        finally:
+            # Amid a statement that was interrupted it cannot be set; that connection is dropped.
+            with suppress(*error_classes("ProgrammingError")):
+                tx.connection.autocommit = False
+
+
+class _Using:
+    """A connection for one transaction. A class, since generators cost microseconds."""
+
+    __slots__ = (
+        "_begin",
+        "_commits",
+        "_connections",
+        "_ends",
+        "_engine",
+        "_held",
+        "_lock",
+        "_options",
+        "_seconds",
+        "_tx",
+    )
+
+    def __init__(
+        self,
+        engine: Engine,
+        begin: str | None,
+        commits: bool,
+        ends: bool = True,
+        limited: bool = False,
+    ) -> None:
+        self._engine, self._begin, self._commits, self._ends = engine, begin, commits, ends
+        self._options = options = engine.get_execution_options()
+        self._connections: Connections = options[CONNECTIONS]
+        self._seconds = options[TIME_LIMIT] if limited else None
+        self._held: Held | None = None
+
+    def __enter__(self) -> Transaction:
+        options, connections = self._options, self._connections
+        # A database in memory is one connection: its transactions wait for each other.
+        self._lock = connections.lock or (connections.writing if self._commits else None)
+        if self._lock is not None and not self._lock.acquire(timeout=_LONGEST_WAIT):
+            raise unavailable(TimeoutError("database is locked"))
+        tx = self._tx = Transaction(self._engine.dialect.name, options[KEYS], options[ALLOWED])
+        try:
+            forks.enter(tx)
+            tx.begin_call()
+            held = self._held = connections.take(self._engine)
+            tx.connection = held.connection
+            begin = self._begin
+            if self._seconds is not None:
+                begin = _limit(held.connection, begin, self._seconds, tx.postgresql)
+            if begin is not None:
+                held.connection.execute(begin)
+        except BaseException as error:  # Ctrl-C as well
+            self._give_up(error)
+            if isinstance(error, driver_errors()):
+                raise unavailable(error) from error
+            raise
+        tx.calling = False
+        return tx
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        tx = self._tx
+        if tx.left:
+            self._end()
+            if error is None and self._commits:
+                tx.connection.commit()  # which says why it cannot be
+            return
+        try:
+            tx.begin_call()
+            connection = tx.connection
+            if error is None and self._commits:
+                try:
+                    connection.commit()
+                except driver_errors() as failed:
+                    error = failed
+            if self._seconds is not None and not tx.postgresql:
+                connection.set_progress_handler(None, 0)
+            if self._ends and (error is not None or not self._commits):
+                try:
+                    connection.rollback()
+                except driver_errors():
+                    pass  # the first error is the one to tell
+        except BaseException as interrupt:  # Ctrl-C: who knows how far it came
+            self._give_up(interrupt)
+            raise
+        self._release(error)
+        if error is None:
+            return
+        if _is_refusal(error):
+            raise InvalidInputError(_REFUSAL) from error
+        if isinstance(error, driver_errors()):
+            raise unavailable(error) from error
+
+    def _give_up(self, error: BaseException) -> None:
+        """Give the connection back as one that nobody shall use again, if there is one."""
+        try:
+            if self._held is not None:
+                self._connections.drop(self._held, error)
+        finally:
+            self._end()
+
+    def _release(self, error: BaseException | None) -> None:
+        try:
+            if self._held is not None:
+                self._connections.give_back(self._held, error)
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        self._tx.calling = False
+        forks.leave(self._tx)
+        if self._lock is not None:
+            self._lock.release()
+
+
+_REFUSAL = (
+    "a value that was given is none that a database keeps: it holds a NUL character or half a"
+    " character, or is too large a number"
+)
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Return True if a driver refused a parameter for its value, so that trying again is no use.
+
+    psycopg says so by a DataError, sqlite3 by the errors of Python's own conversions.
+    """
+    if isinstance(error, OverflowError):
+        return "SQLite" in str(error)
+    return isinstance(error, error_classes(UnicodeEncodeError, "DataError"))
+
+
+# Seconds that a transaction waits for those of other threads: longer than SQLite's own patience.
+_LONGEST_WAIT = 60.0
+
+# Steps of SQLite's machine between two looks at the clock: about a millisecond.
+_STEPS = 20_000
+
+
+def _limit(connection: Any, begin: str | None, seconds: float, postgresql: bool) -> str | None:
+    """Limit the time of the transaction that is about to begin; what to begin it with."""
+    if postgresql:
+        return f"{begin}; SET LOCAL statement_timeout = {max(1, int(seconds * 1000))}"
+    end = time.monotonic() + seconds
+    connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
+    return begin

@@ -1,0 +1,1 @@
+"""Filters of lists: how they are checked, and the SQL of their conditions."""

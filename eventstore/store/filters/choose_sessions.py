@@ -1,0 +1,121 @@
+"""Choose sessions to do something with, page by page: from the log, projected or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Engine
+
+from eventstore.store.database.transaction import Row, Transaction, read
+from eventstore.store.filters.filters import BasicFilter
+from eventstore.store.filters.sql_conditions import (
+    Where,
+    add_metadata_condition,
+    add_scope,
+    add_time,
+)
+
+_COLUMNS = (
+    "t.session_id, t.head_seq,"
+    " (SELECT COUNT(*) FROM responses r WHERE r.session_id = t.session_id), t.erased_at"
+)
+STREAM = f"SELECT {_COLUMNS} FROM streams t WHERE t.session_id = ?"
+NOT_SEALED = "COALESCE(t.sealed_seq, 0) < t.head_seq"
+WITH_AUDIO = (
+    "NOT EXISTS (SELECT 1 FROM erasures e WHERE e.session_id = t.session_id AND e.what = 'audio'"
+    " AND e.events = t.head_seq)"
+)
+_PAGE = 500
+
+
+class Choice(NamedTuple):
+    """Which sessions, of those that are not erased.
+
+    Attributes:
+        wanted: their metadata, model and time.
+        closed: closed ones alone.
+        closed_before: closed before that time alone.
+        undone: a condition on streams `t` that holds for those with something left to do.
+    """
+
+    wanted: BasicFilter = BasicFilter()
+    closed: bool = False
+    closed_before: int | None = None
+    undone: str | None = None
+
+
+class Chosen(NamedTuple):
+    """A session.
+
+    Attributes:
+        session_id: its id.
+        events, responses: how many it has; of one that was erased, how many events it had.
+        erased_at: when it was erased; None where it was not.
+    """
+
+    session_id: str
+    events: int
+    responses: int
+    erased_at: int | None
+
+
+def choose_sessions(
+    engine: Engine, choice: Choice, besides: Sequence[Choice] = ()
+) -> Iterator[Chosen]:
+    """The sessions of a choice, in the order of their ids; none is held but those of one page.
+
+    Args:
+        besides: leave out what these choose.
+    """
+    last = ""
+    while True:
+        with read(engine) as tx:
+            rows = _page(tx, choice, besides, last)
+        yield from map(Chosen._make, rows)
+        if len(rows) < _PAGE:
+            return
+        last = rows[-1][0]
+
+
+def find_session(engine: Engine, session_id: str) -> Chosen | None:
+    """One session, also where it was erased; None where there is none."""
+    with read(engine) as tx:
+        row = tx.row(STREAM, (session_id,))
+    return Chosen(*row) if row is not None else None
+
+
+def _page(tx: Transaction, choice: Choice, besides: Sequence[Choice], last: str) -> list[Row]:
+    where = Where([], [])
+    where.add("t.session_id > ? AND t.erased_at IS NULL", last)
+    _add_choice(where, tx, choice)
+    for other in besides:
+        inner = Where([], [])
+        _add_choice(inner, tx, other)
+        where.add(f"NOT ({' AND '.join(inner.conditions)})", *inner.parameters)
+    sql = f"SELECT {_COLUMNS} FROM streams t{where.sql()} ORDER BY t.session_id LIMIT {_PAGE}"
+    return tx.rows(sql, where.parameters)
+
+
+def _add_choice(where: Where, tx: Transaction, choice: Choice) -> None:
+    if choice.closed:
+        where.add("t.closed_at IS NOT NULL")
+    if choice.closed_before is not None:
+        where.add("COALESCE(t.closed_at < ?, FALSE)", choice.closed_before)
+    _add_read_model(where, choice.wanted)
+    add_scope(where, choice.wanted.scope, "t")
+    for condition in choice.wanted.metadata:
+        add_metadata_condition(where, tx, condition, "session_metadata", "t", (), timed=False)
+    if choice.undone is not None:
+        where.add(choice.undone)
+
+
+def _add_read_model(where: Where, wanted: BasicFilter) -> None:
+    """Add conditions on sessions' own rows; one that has none fits no filter."""
+    inner = Where(["s.session_id = t.session_id"], [])
+    if wanted.model is not None:
+        inner.add("s.model = ?", wanted.model)
+    add_time(inner, "s.at", wanted.since, wanted.until)
+    # What has metadata has a row; what lacks some may have none.
+    if inner.parameters or any(condition.operator == "!=" for condition in wanted.metadata):
+        where.add(f"EXISTS (SELECT 1 FROM sessions s{inner.sql()})", *inner.parameters)

@@ -1,0 +1,53 @@
+"""Which condition of a filter leaves the fewest rows: a page is read from those."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal
+
+from eventstore.store.database.transaction import Transaction
+from eventstore.store.filters.filters import ResponseFilter, SessionFilter
+from eventstore.store.filters.sql_conditions import PROBE, Where, add_time, key_condition, probe
+
+#: A FROM clause whose rows `x` pass a condition, with that condition, and its parameters.
+Narrowing = tuple[str, list[Any]]
+
+
+def narrowing(
+    wanted: SessionFilter | ResponseFilter, of: Literal["session", "response"], timed: str
+) -> Iterator[Narrowing]:
+    """Yield the conditions on metadata, facets and time, each with the index that knows it.
+
+    Args:
+        of: whose tables of metadata and facets.
+        timed: the table whose index is by time.
+    """
+    # A session's pairs are among those of its responses.
+    scope = (wanted.scope,) if wanted.scope is not None else ()
+    for condition in (*wanted.metadata, *scope):
+        if condition.operator != "!=":
+            test, values = key_condition(condition)
+            yield f"{of}_metadata x WHERE {test}", list(values)
+    for facet in wanted.facets():
+        yield f"{of}_facets x WHERE x.facet = ? AND x.value = ?", list(facet)
+    span = Where([], [])
+    add_time(span, "x.at", wanted.since, wanted.until)
+    if span.conditions:
+        yield f"{timed} x{span.sql()}", span.parameters
+
+
+def narrowest(
+    tx: Transaction, conditions: Iterable[Narrowing], keys: tuple[str, ...]
+) -> Narrowing | None:
+    """Return a source of the keys that pass the condition with the fewest rows.
+
+    Returns:
+        The source in brackets, and its parameters; None where each leaves too many.
+    """
+    least, lead = PROBE, None
+    for found, parameters in conditions:
+        number = probe(tx, found, parameters)
+        if number < least:
+            columns = ", ".join(f"x.{key}" for key in keys)
+            least, lead = number, (f"(SELECT DISTINCT {columns} FROM {found})", parameters)
+    return lead

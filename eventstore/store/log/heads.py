@@ -1,0 +1,189 @@
+"""Whether a stream's row fits the events that the log has of it.
+
+A stream says how far its events go (`head_seq`), how far its segments go (`sealed_seq`) and how far
+its read models are (`projected_seq`). An append keeps them in step; what wrote around it may not
+have: processes that shared one connection, or a copy that was restored in part.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from sqlalchemy import Engine
+
+from eventstore.errors import BrokenHeadError, DamagedError, NotFoundError
+from eventstore.store.database.connections.drivers import error_classes
+from eventstore.store.database.transaction import Transaction, read
+from eventstore.store.log.segments.read_segments import segments
+
+STREAM = (
+    "SELECT head_seq, COALESCE(sealed_seq, 0), projected_seq, opened_at, closed_at, erased_at"
+    " FROM streams WHERE session_id = ?"
+)
+ROWS = (
+    "SELECT COALESCE(MIN(seq), 0), COALESCE(MAX(seq), 0), COUNT(*) FROM events WHERE session_id = ?"
+)
+COUNT_EVENTS = (
+    "SELECT (SELECT COUNT(*) FROM events WHERE session_id = ? AND seq <= ?)"
+    " + (SELECT COALESCE(SUM(last_seq - first_seq + 1), 0) FROM segments"
+    " WHERE session_id = ? AND last_seq <= ?)"
+)
+FIRST_GAP = (
+    "SELECT e.seq, (SELECT MIN(n.seq) FROM events n WHERE n.session_id = e.session_id"
+    " AND n.seq > e.seq) FROM events e WHERE e.session_id = ? AND NOT EXISTS ("
+    "SELECT 1 FROM events f WHERE f.session_id = e.session_id AND f.seq = e.seq + 1)"
+    " ORDER BY e.seq LIMIT 1"
+)
+HEAD_AND_LAST = (
+    "SELECT head_seq, (SELECT MAX(seq) FROM events e WHERE e.session_id = s.session_id)"
+    " FROM streams s WHERE s.session_id = ?"
+)
+
+
+class Stream(NamedTuple):
+    """What a stream's row says.
+
+    Attributes:
+        head, sealed, projected: how far its events, its segments and its read models go.
+        opened_at, closed_at, erased_at: in microseconds since 1970 UTC.
+    """
+
+    head: int
+    sealed: int
+    projected: int
+    opened_at: int
+    closed_at: int | None
+    erased_at: int | None
+
+
+class Fault(NamedTuple):
+    """Where a stream's row and its log contradict each other.
+
+    Attributes:
+        first_seq, last_seq: the events that it concerns.
+        problem: in words.
+        mendable: whether the log says what is right.
+    """
+
+    first_seq: int
+    last_seq: int
+    problem: str
+    mendable: bool
+
+
+class Log(NamedTuple):
+    """How far the log of a session really goes.
+
+    Attributes:
+        sealed: the last event of its segments.
+        last: the last event of all.
+        faults: what is wrong in the log itself, which nothing but a copy can mend.
+    """
+
+    sealed: int
+    last: int
+    faults: list[Fault]
+
+
+def find_stream(tx: Transaction, session_id: str, lock: bool = False) -> Stream:
+    """What a stream's row says.
+
+    Args:
+        lock: keep others from changing it until the transaction ends.
+
+    Raises:
+        NotFoundError: there is no such session.
+        DamagedError: its row holds what is no number, which SQLite's columns take.
+    """
+    row = tx.row(STREAM + (" FOR UPDATE" if lock and tx.postgresql else ""), (session_id,))
+    if row is None:
+        raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
+    if not all(one is None or type(one) is int for one in row):
+        raise DamagedError(session_id, 1, 1, "its stream's row holds what is no number")
+    return Stream(*row)
+
+
+def look_at_log(tx: Transaction, session_id: str) -> Log:
+    """Look how far a session's log goes, and whether anything is missing in it.
+
+    Raises:
+        DamagedError: a segment's row, or an event's seq, is none.
+    """
+    faults: list[Fault] = []
+    end = 0
+    for segment in segments(tx, session_id):
+        if segment.first_seq > end + 1:
+            faults.append(_lost(end + 1, segment.first_seq - 1, "segments are missing"))
+        elif segment.first_seq <= end:
+            faults.append(_lost(segment.first_seq, end, "segments overlap"))
+        end = max(end, segment.last_seq)
+    first, last, count = tx.rows(ROWS, (session_id,))[0]
+    if not count:
+        return Log(end, end, faults)
+    if not type(first) is type(last) is int:
+        raise DamagedError(session_id, 1, 1, "the seq of an event is no number")
+    if first <= end:
+        problem = "rows stand beside the segments of these events"
+        faults.append(_lost(first, min(last, end), problem))
+    elif first > end + 1:
+        faults.append(_lost(end + 1, first - 1, "events are missing"))
+    if count != last - first + 1:
+        before, behind = tx.rows(FIRST_GAP, (session_id,))[0]
+        faults.append(_lost(before + 1, behind - 1, "events are missing"))
+    return Log(end, max(end, last), faults)
+
+
+def check_whole(tx: Transaction, session_id: str, head: int) -> None:
+    """Look whether the log has as many events as a session's head says.
+
+    Raises:
+        DamagedError: it has fewer.
+    """
+    if int(tx.rows(COUNT_EVENTS, (session_id, head) * 2)[0][0]) >= head:
+        return
+    log = look_at_log(tx, session_id)
+    for fault in [*log.faults, _lost(log.last + 1, head, "events are missing")]:
+        raise DamagedError(session_id, fault.first_seq, fault.last_seq, fault.problem)
+
+
+def faults_of(stream: Stream, log: Log) -> Iterator[Fault]:
+    """Where a stream's row and its log contradict each other, in words."""
+    yield from log.faults
+    if log.last > stream.head:
+        what = f"events stand behind the head, which is {stream.head}"
+        yield Fault(stream.head + 1, log.last, what, not log.faults)
+    elif log.last < stream.head:
+        what = f"events are missing: the head is {stream.head}, and the last event {log.last}"
+        yield _lost(log.last + 1, stream.head, what)
+    if log.sealed != stream.sealed:
+        first, last = sorted((log.sealed, stream.sealed))
+        what = f"sealed_seq is {stream.sealed}, and the segments go up to {log.sealed}"
+        yield Fault(first + 1, last, what, not log.faults and log.last >= stream.sealed)
+    if stream.projected > max(stream.head, log.last):
+        what = f"projected_seq is {stream.projected}, and the last event {log.last}"
+        yield Fault(log.last + 1, stream.projected, what, not log.faults)
+
+
+def tell_broken_head(engine: Engine, session_ids: Iterable[str], error: Exception) -> None:
+    """Say which session cannot be appended to, where that is why an append failed.
+
+    Args:
+        error: what the append failed with; nothing is looked up unless a key was there already.
+
+    Raises:
+        BrokenHeadError: events stand behind the head of one of the sessions.
+    """
+    duplicate = error_classes(sqlite3.IntegrityError, "UniqueViolation")
+    if not isinstance(error.__cause__, duplicate):
+        return
+    with read(engine) as tx:
+        for session_id in session_ids:
+            row = tx.row(HEAD_AND_LAST, (session_id,))
+            if row is not None and row[1] is not None and row[1] > row[0]:
+                raise BrokenHeadError(session_id, *row) from error
+
+
+def _lost(first: int, last: int, problem: str) -> Fault:
+    return Fault(first, last, problem, mendable=False)

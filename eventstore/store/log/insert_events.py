@@ -1,0 +1,191 @@
+"""Append to a stream: one transaction, guarded by `expected_seq`, gapless `seq` from 1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from eventstore.encryption.cipher import Cipher
+from eventstore.encryption.events import encrypted_row
+from eventstore.errors import ConflictError, InvalidInputError
+from eventstore.projection.fold import advance
+from eventstore.projection.parts import SUMMED, load_key
+from eventstore.projection.state import PROJECTOR_VERSION, SessionState
+from eventstore.realtime.frames import DIRECTIONS, Frame, decode_columns
+from eventstore.segments.rows import Row as StoredRow
+from eventstore.store.database.transaction import Row, Transaction
+from eventstore.store.log.read_events import rows_in
+from eventstore.times import MAX_AT, MIN_AT
+
+# The hot statements. Each carries session_id, so that each touches one node of a shard.
+ADVANCE_LOG = (
+    "UPDATE streams SET head_seq = ?, last_at = COALESCE(?, last_at)"
+    " WHERE session_id = ? AND head_seq = ? AND erased_at IS NULL"
+)
+ADVANCE = (
+    "UPDATE streams SET head_seq = ?, last_at = COALESCE(?, last_at), projected_seq = ?"
+    " WHERE session_id = ? AND head_seq = ? AND projected_seq = head_seq"
+    f" AND projector_version = {PROJECTOR_VERSION} AND closed_at IS NULL AND erased_at IS NULL"
+)
+OPEN_STREAM = (
+    "INSERT INTO streams (session_id, head_seq, opened_at, projected_seq, projector_version)"
+    " VALUES (?, 0, ?, 0, ?) ON CONFLICT (session_id) DO NOTHING"
+)
+LOCK_STREAM = (
+    "SELECT head_seq, projected_seq, projector_version, opened_at, closed_at, erased_at"
+    " FROM streams WHERE session_id = ?"
+)
+INSERT_EVENT = (
+    "INSERT INTO events (session_id, seq, at, direction, type, frame, audio_offset, audio_bytes,"
+    " load_key, audio) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+# PostgreSQL: the head moved and one event inserted, or neither, in one round trip.
+MOVED_LOG = f"WITH moved AS ({ADVANCE_LOG} RETURNING session_id)"
+MOVED = f"WITH moved AS ({ADVANCE} RETURNING session_id)"
+INSERT_MOVED = (
+    "INSERT INTO events (session_id, seq, at, direction, type, frame, audio_offset, audio_bytes,"
+    " load_key, audio)"
+    " SELECT session_id, ?::bigint, ?::bigint, ?::text, ?::text, ?::text, ?::integer,"
+    " ?::integer, ?::text, ?::bytea"
+    " FROM moved"
+)
+COPY_EVENTS = (
+    "COPY events (session_id, seq, at, direction, type, frame, audio_offset, audio_bytes,"
+    " load_key, audio) FROM STDIN (FORMAT BINARY)"
+)
+_COPY_TYPES = (
+    "varchar",
+    "int8",
+    "int8",
+    "varchar",
+    "varchar",
+    "text",
+    "int4",
+    "int4",
+    "text",
+    "bytea",
+)
+# What the fold keeps of an event beside its text, in bytes.
+_OF_EVENT = 100
+
+#: Below this, one INSERT after the other is faster than starting a COPY.
+COPY_FROM = 8
+_BATCH_ROWS, _BATCH_BYTES = 500, 1_000_000
+
+
+class Head(NamedTuple):
+    """Where a stream stands.
+
+    Attributes:
+        seq: the last event's seq, 0 for a stream without events.
+        projected_seq: how far the read models are.
+        projector_version: the projector that wrote them.
+        opened_at: when the stream was opened, in microseconds since 1970 UTC.
+        closed_at: when it was closed, None while more may come.
+        erased_at: when it was erased, None where it was not.
+    """
+
+    seq: int
+    projected_seq: int
+    projector_version: int
+    opened_at: int
+    closed_at: int | None
+    erased_at: int | None
+
+
+def lock_stream(tx: Transaction, session_id: str) -> Head | None:
+    """The stream's head, locked until the transaction ends; None where there is no stream."""
+    sql = LOCK_STREAM + (" FOR UPDATE" if tx.postgresql else "")
+    row = tx.row(sql, (session_id,))
+    return Head(*row) if row is not None else None
+
+
+def open_stream(tx: Transaction, session_id: str, at: int, version: int) -> Head:
+    """Make the stream where there is none, and lock it."""
+    tx.run(OPEN_STREAM, (session_id, at, version))
+    head = lock_stream(tx, session_id)
+    if head is None:
+        raise ConflictError(session_id, 0, -1)
+    return head
+
+
+def decoded_rows(
+    session_id: str,
+    base: int,
+    frames: Iterable[Frame],
+    state: SessionState | None,
+    cipher: Cipher | None,
+) -> Iterator[Row]:
+    """Rows to insert behind seq `base`, each decoded, and folded into the state, when asked for.
+
+    Args:
+        cipher: what to encrypt them with; None for not.
+    """
+    seq = base
+    for direction, text, at in frames:
+        seq += 1
+        # Times are checked as `is_time` does: a call for each frame would show.
+        if direction not in DIRECTIONS or not (
+            at is None or (type(at) is int and MIN_AT <= at <= MAX_AT)
+        ):
+            raise InvalidInputError(
+                f"frame {seq - base}: direction {direction!r} and time {at!r}; use client, server"
+                " or store, and microseconds since 1970 UTC or None"
+            )
+        type_, frame, offset, audio, event = decode_columns(text)
+        length = len(audio) if audio is not None and offset is not None and offset >= 0 else None
+        if state is not None:
+            state.folded += len(frame) + _OF_EVENT
+            advance(state, seq, at, direction, type_, event, length or 0, frame)
+        if state is not None and state.repeats.last == seq and type_ in SUMMED:
+            key = None  # see audio_parts.py
+        else:
+            key = load_key(type_, event, direction)
+        if cipher is not None:
+            row = StoredRow(seq, at, direction, type_, frame, offset, length, audio)
+            frame, offset, audio = encrypted_row(cipher, row)
+        yield session_id, seq, at, direction, type_, frame, offset, length, key, audio
+
+
+def insert_events(tx: Transaction, rows: Iterable[Row], few: bool) -> None:
+    """Write event rows: by executemany on SQLite, COPY on PostgreSQL; a few one by one."""
+    if few:
+        for row in rows:
+            tx.run(INSERT_EVENT, row)
+    elif not tx.postgresql:
+        for batch in _batches(rows):
+            tx.run_many(INSERT_EVENT, batch)
+    else:
+        with tx.connection.cursor().copy(COPY_EVENTS) as copy:
+            copy.set_types(_COPY_TYPES)
+            for row in rows:
+                copy.write_row(row)
+
+
+def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """Rows in lists: what makes them may take its time, and may fork, between two calls."""
+    batch: list[Row] = []
+    size = 0
+    for row in rows:
+        batch.append(row)
+        size += len(row[5] or "") + len(row[9] or b"")
+        if len(batch) == _BATCH_ROWS or size > _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def is_repeated(tx: Transaction, session_id: str, base: int, frames: Sequence[Frame]) -> bool:
+    """Whether the events behind `base` are these frames: the same append, tried again."""
+    found = list(rows_in(tx, session_id, base + 1, base + len(frames)))
+    return len(found) == len(frames) and all(
+        _is_same(row, frame) for row, frame in zip(found, frames, strict=True)
+    )
+
+
+def _is_same(row: StoredRow, frame: Frame) -> bool:
+    if row.direction != frame.direction or (frame.at is not None and frame.at != row.at):
+        return False
+    _, kept, cut_at, cut, _ = decode_columns(frame.text)
+    return (row.frame, row.audio_offset, row.audio) == (kept, cut_at, cut)

@@ -1,0 +1,53 @@
+"""Which event of a session is the last one at a moment of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from eventstore.realtime.frames import STORE
+from eventstore.realtime.session_clock import SessionClock
+from eventstore.store.database.transaction import Transaction
+from eventstore.store.log.segments.read_segments import sealed_events
+
+ARRIVALS = (
+    "SELECT seq, at, direction, type FROM events WHERE session_id = ? AND seq > ? AND seq <= ?"
+    " ORDER BY seq LIMIT ?"
+)
+_PIECE = 5000
+_METADATA = "eventstore.session.metadata"
+
+_Arrival = tuple[int, int | None, str, str]
+
+
+def seq_after(tx: Transaction, session_id: str, head: int, seconds: float) -> int | None:
+    """The last event that had happened when so much of a session had passed.
+
+    Args:
+        head: the session's last event.
+        seconds: since its first event whose arrival is known.
+
+    Returns:
+        None where no arrival is known.
+    """
+    clock, end, found = SessionClock(), round(seconds * 1_000_000), 0
+    for seq, at, direction, type_ in _arrivals(tx, session_id, head):
+        if direction == STORE and type_ == _METADATA:
+            continue  # metadata may be set long after the call, and are no part of its time
+        if clock.moment(at) > end:
+            return found
+        found = seq
+    return found if clock.timed else None
+
+
+def _arrivals(tx: Transaction, session_id: str, head: int) -> Iterator[_Arrival]:
+    """The seq, arrival, direction and type of each event, in order."""
+    seq = 0
+    for sealed in sealed_events(tx, session_id, 1, head, sound=False):
+        seq = sealed.seq
+        yield seq, sealed.at, sealed.direction, sealed.type
+    while seq < head:
+        piece = tx.rows(ARRIVALS, (session_id, seq, head, _PIECE))
+        if not piece:
+            return
+        yield from piece
+        seq = piece[-1][0]

@@ -1,0 +1,205 @@
+"""Read a stream: in order, in pieces bounded by bytes, with no transaction held between them.
+
+A piece is a segment, where the events are sealed, or rows of the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
+from functools import partial
+from typing import NamedTuple
+
+from sqlalchemy import Engine
+
+from eventstore.errors import DamagedError
+from eventstore.realtime.frames import restore
+from eventstore.realtime.values import dumps
+from eventstore.segments.rows import Row
+from eventstore.segments.wrong_column import wrong_column
+from eventstore.store.database.transaction import Transaction, read
+from eventstore.store.log.segments.read_segments import events_in, packed_segment, sealed_events
+from eventstore.store.log.tombstones import check_not_erased
+from eventstore.store.readmodels.encrypted_rows import decrypted_events
+
+#: Bytes of frames and audio that one piece holds at most, unless one frame alone is larger.
+PIECE_BYTES = 4 * 1024 * 1024
+_PIECE_ROWS = 2000
+_LISTED_TYPES = 100
+
+SIZES = (
+    "SELECT seq, OCTET_LENGTH(frame) + COALESCE(OCTET_LENGTH(audio), 0) FROM events"
+    " WHERE session_id = ? AND seq >= ? AND seq <= ?{which} ORDER BY seq LIMIT ?"
+)
+PIECE = (
+    "SELECT seq, at, direction, type, frame, audio_offset,"
+    " COALESCE(audio_bytes, OCTET_LENGTH(audio)), audio FROM events"
+    " WHERE session_id = ? AND seq >= ? AND seq <= ?{which} ORDER BY seq"
+)
+
+
+class StoredEvent(NamedTuple):
+    """One event of the log.
+
+    Attributes:
+        seq: its place in the session, from 1.
+        at: arrival in microseconds since 1970 UTC, None where unknown.
+        direction: client, server or store.
+        type: its type on the wire; `eventstore.unreadable` where it has none.
+        text: the frame exactly as received; bytes for a binary message.
+    """
+
+    seq: int
+    at: int | None
+    direction: str
+    type: str
+    text: str | bytes
+
+
+def read_events(
+    engine: Engine,
+    session_id: str,
+    first: int,
+    last: int,
+    types: Sequence[str] | str | None = None,
+    direction: str | None = None,
+) -> Iterator[StoredEvent]:
+    """A session's events from `first` to `last`, both included, in order.
+
+    Args:
+        types: only these types, or those that a glob such as `response.*` matches; None for all.
+        direction: only those of one side; None for all.
+
+    Raises:
+        DamagedError: events that cannot be read.
+        ErasedError: the session was erased, maybe while it was read.
+        MissingKeyError: they are encrypted, and the session's key is not at hand.
+    """
+    for seq, at, of_row, type_, frame, offset, _, audio in read_rows(
+        engine, session_id, first, last, types, direction
+    ):
+        try:
+            text = restore(frame, offset, audio)
+        except ValueError as error:
+            raise DamagedError(session_id, seq, seq, str(error)) from error
+        yield StoredEvent(seq, at, of_row, type_, text)
+
+
+def read_rows(
+    engine: Engine,
+    session_id: str,
+    first: int,
+    last: int,
+    types: Sequence[str] | str | None = None,
+    direction: str | None = None,
+) -> Iterator[Row]:
+    """`read_events`, with the columns that frames are stored in."""
+    rows = read_stored_rows(engine, session_id, first, last, types, direction)
+    return _checked(session_id, rows)
+
+
+def read_stored_rows(
+    engine: Engine,
+    session_id: str,
+    first: int,
+    last: int,
+    types: Sequence[str] | str | None = None,
+    direction: str | None = None,
+) -> Iterator[Row]:
+    """`read_rows`, and rows that hold what no event does as they are, for who tells of them."""
+    while first <= last:
+        with read(engine) as tx:
+            packed = packed_segment(tx, session_id, first)
+            if packed is None:
+                which, filters = _condition(tx, session_id, types, direction)
+                piece = _read_piece(tx, session_id, first, last, which, filters)
+        if packed is None:
+            if not piece:
+                with read(engine) as tx:
+                    check_not_erased(tx, session_id)  # what came before may be half of it
+                return
+            yield from piece
+            first = piece[-1].seq + 1
+            continue
+        wanted = None if types is direction is None else partial(_is_wanted, types, direction)
+        rows = events_in(packed, wanted)
+        if first > packed.first_seq or last < packed.last_seq:
+            rows = (row for row in rows if first <= row.seq <= last)
+        yield from rows
+        first = packed.last_seq + 1
+
+
+def rows_in(tx: Transaction, session_id: str, first: int, last: int) -> Iterator[Row]:
+    """`read_rows`, in a transaction of the caller's."""
+    for row in sealed_events(tx, session_id, first, last):
+        yield row
+        first = row.seq + 1
+    while first <= last:
+        piece = _read_piece(tx, session_id, first, last, "", ())
+        if not piece:
+            return
+        yield from _checked(session_id, piece)
+        first = piece[-1].seq + 1
+
+
+def _checked(session_id: str, rows: Iterable[Row]) -> Iterator[Row]:
+    """Rows that hold what an event's do; raises DamagedError at the first other one."""
+    for row in rows:
+        wrong = wrong_column(row)
+        if wrong is not None:
+            raise DamagedError(session_id, row.seq, row.seq, wrong)
+        yield row
+
+
+def _is_wanted(
+    types: Sequence[str] | str | None, direction: str | None, of_row: str, type_: str
+) -> bool:
+    if direction is not None and of_row != direction:
+        return False
+    if isinstance(types, str):
+        return fnmatchcase(type_, types)
+    return types is None or type_ in types
+
+
+def _condition(
+    tx: Transaction, session_id: str, types: Sequence[str] | str | None, direction: str | None
+) -> tuple[str, tuple[str, ...]]:
+    if isinstance(types, str):
+        rows = tx.rows("SELECT DISTINCT type FROM events WHERE session_id = ?", (session_id,))
+        types = [row[0] for row in rows if fnmatchcase(row[0], types)]
+    which, filters = "", tuple(types or ())
+    if types is not None and len(types) > _LISTED_TYPES:
+        # A statement takes no more parameters than some ten thousands.
+        listed = "SELECT value FROM json_each(?)"
+        if tx.postgresql:
+            listed = "SELECT jsonb_array_elements_text(?::jsonb)"
+        which, filters = f" AND type IN ({listed})", (dumps(filters),)
+    elif types is not None:
+        # A glob that matches nothing still asks for something: for no event.
+        which = f" AND type IN ({', '.join('?' * len(types))})" if types else " AND 1 = 0"
+    if direction is not None:
+        which, filters = f"{which} AND direction = ?", (*filters, direction)
+    return which, filters
+
+
+def _read_piece(
+    tx: Transaction, session_id: str, first: int, last: int, which: str, filters: tuple[str, ...]
+) -> list[Row]:
+    sizes_sql = _in_bytes(tx, SIZES.format(which=which))
+    sizes = tx.rows(sizes_sql, (session_id, first, last, *filters, _PIECE_ROWS))
+    if not sizes:
+        return []
+    total, end = 0, sizes[0][0]
+    for seq, size in sizes:
+        total += size
+        if total > PIECE_BYTES and seq != sizes[0][0]:
+            break
+        end = seq
+    sql = _in_bytes(tx, PIECE.format(which=which))
+    rows = tx.rows_with_bytes(sql, (session_id, first, end, *filters))
+    return decrypted_events(tx, session_id, list(map(Row._make, rows)))
+
+
+def _in_bytes(tx: Transaction, sql: str) -> str:
+    # SQLite 3.40 has no OCTET_LENGTH; LENGTH counts a blob's bytes and a text's characters.
+    return sql if tx.postgresql else sql.replace("OCTET_LENGTH", "LENGTH")

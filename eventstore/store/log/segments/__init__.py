@@ -1,0 +1,1 @@
+"""Sealed events: segments in the database, and their bytes in other places."""

@@ -1,0 +1,231 @@
+"""Read segments: those of a session, and their events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from eventstore.encryption.cipher import CipherError
+from eventstore.encryption.segments import decrypt_segment, is_encrypted
+from eventstore.errors import DamagedError
+from eventstore.segments.container import SegmentError, read_container
+from eventstore.segments.digest import BEGINNING, is_full
+from eventstore.segments.rows import Row
+from eventstore.store.database.allowed_locations import AllowedLocations
+from eventstore.store.database.keys import KeyRing
+from eventstore.store.database.transaction import Transaction
+from eventstore.store.log.segments import segment_bytes as locations
+
+if TYPE_CHECKING:
+    from eventstore.segments.unpack import Wanted
+
+SEALED_SEQ = "SELECT sealed_seq FROM streams WHERE session_id = ?"
+SEGMENTS = (
+    "SELECT first_seq, last_seq, frame_bytes, sha256, previous_sha256 FROM segments"
+    " WHERE session_id = ? ORDER BY first_seq"
+)
+SEGMENT_WITH = (
+    "SELECT first_seq, last_seq, first_at, least_at, frame_bytes, sha256, previous_sha256,"
+    " location, data FROM segments"
+    " WHERE session_id = ? AND first_seq <= ? AND last_seq >= ? ORDER BY first_seq DESC LIMIT 1"
+)
+PLACES = "SELECT first_seq, sha256, location FROM segments WHERE session_id = ? ORDER BY first_seq"
+
+
+class Segment(NamedTuple):
+    """What is known of a segment beside its events.
+
+    Attributes:
+        first_seq, last_seq: of its events.
+        frame_bytes: what its frames took on the wire.
+        sha256, previous_sha256: its digest, and that of the segment before.
+    """
+
+    first_seq: int
+    last_seq: int
+    frame_bytes: int
+    sha256: bytes
+    previous_sha256: bytes
+
+
+class Start(NamedTuple):
+    """Where a digest begins: at a seq, behind a digest."""
+
+    first: int = 1
+    previous: bytes = BEGINNING
+
+
+def start_behind(segments: Sequence[Segment], head: int) -> Start:
+    """Where the digest of the events begins that a session's segments do not cover.
+
+    A last segment that is not full goes on with what came behind it.
+    """
+    if not segments:
+        return Start()
+    last = segments[-1]
+    if last.last_seq < head and not is_full(last.last_seq - last.first_seq + 1, last.frame_bytes):
+        return Start(last.first_seq, last.previous_sha256)
+    return Start(last.last_seq + 1, last.sha256)
+
+
+class Place(NamedTuple):
+    """Where a segment's bytes are.
+
+    Attributes:
+        first_seq, sha256: the segment's.
+        location: None for in the database.
+    """
+
+    first_seq: int
+    sha256: bytes
+    location: str | None
+
+
+class Packed(NamedTuple):
+    """A segment's bytes, or where they are, and which events they are.
+
+    Attributes:
+        first_seq, last_seq, first_at, least_at, frame_bytes, sha256, previous_sha256: as in
+            `NewSegment`.
+        location, data: one of them, and None.
+        keys: those of the store's sessions; the bytes may be encrypted.
+        allowed: where bytes outside of the database may be read.
+    """
+
+    session_id: str
+    first_seq: int
+    last_seq: int
+    first_at: int | None
+    least_at: int | None
+    frame_bytes: int
+    sha256: bytes
+    previous_sha256: bytes
+    location: str | None
+    data: bytes | None
+    keys: KeyRing
+    allowed: AllowedLocations
+
+
+def sealed_seq(tx: Transaction, session_id: str) -> int:
+    """Up to which seq a session's events are in segments; 0 for none."""
+    row = tx.row(SEALED_SEQ, (session_id,))
+    return int(row[0] or 0) if row is not None else 0
+
+
+def segments(tx: Transaction, session_id: str) -> list[Segment]:
+    """A session's segments, in order.
+
+    Raises:
+        DamagedError: a row holds what no segment's does.
+    """
+    found = [Segment(*row) for row in tx.rows(SEGMENTS, (session_id,))]
+    for one in found:
+        numbers = (one.first_seq, one.last_seq, one.frame_bytes)
+        _check_row(session_id, *numbers, (one.sha256, one.previous_sha256), (), ())
+    return found
+
+
+def places(tx: Transaction, session_id: str) -> list[Place]:
+    """Where the bytes of a session's segments are, in order."""
+    return [Place(*row) for row in tx.rows(PLACES, (session_id,))]
+
+
+def packed_segment(tx: Transaction, session_id: str, seq: int) -> Packed | None:
+    """The segment that an event is in; None where it is in none.
+
+    Raises:
+        DamagedError: its row holds what no segment's does.
+    """
+    rows = tx.rows_with_bytes(SEGMENT_WITH, (session_id, seq, seq))
+    if not rows:
+        return None
+    first, last, first_at, least_at, frame_bytes, *digests, location, data = rows[0]
+    _check_row(session_id, first, last, frame_bytes, digests, (first_at, least_at), (data,))
+    if location is not None and type(location) is not str:
+        raise DamagedError(session_id, first, last, "its place is no text")
+    tx.keys.fit(tx)
+    return Packed._make((session_id, *rows[0], tx.keys, tx.allowed))
+
+
+def _check_row(
+    session_id: str,
+    first: object,
+    last: object,
+    frame_bytes: object,
+    digests: Iterable[object],
+    times: Iterable[object],
+    data: Iterable[object],
+) -> None:
+    """Raise DamagedError where a row holds what no segment's does: SQLite's columns take any."""
+    if not (type(first) is type(last) is int and 1 <= first <= last):
+        raise DamagedError(session_id, 1, 1, "a segment of it has no such events")
+    if not (type(frame_bytes) is int and frame_bytes >= 0):
+        raise DamagedError(session_id, first, last, "it has no such number of bytes")
+    if not all(type(one) is bytes and len(one) == len(BEGINNING) for one in digests):
+        raise DamagedError(session_id, first, last, "its digest is none")
+    if not all(one is None or type(one) is int for one in times):
+        raise DamagedError(session_id, first, last, "its times are none")
+    if not all(one is None or type(one) is bytes for one in data):
+        raise DamagedError(session_id, first, last, "its bytes are none")
+
+
+def bytes_of(packed: Packed) -> bytes:
+    """A segment's bytes, read from where they are: best while no transaction waits.
+
+    Raises:
+        DamagedError: they are missing, others than were put there, or where nothing is opened.
+        DatabaseUnavailableError: they cannot be reached.
+    """
+    if packed.data is not None:
+        return packed.data
+    try:
+        if packed.location is None:
+            raise locations.BytesError("its bytes are missing")
+        return locations.get(packed.location, packed.allowed)
+    except locations.BytesError as error:
+        raise _damaged(packed, error) from error
+
+
+def _damaged(packed: Packed, error: Exception) -> DamagedError:
+    sound = error.sound if isinstance(error, SegmentError) else None
+    return DamagedError(packed.session_id, packed.first_seq, packed.last_seq, str(error), sound)
+
+
+def events_in(packed: Packed, wanted: Wanted | None = None, sound: bool = True) -> Iterator[Row]:
+    """A segment's events, in order: see `unpack_container`.
+
+    Raises:
+        DamagedError: it cannot be read.
+        DatabaseUnavailableError: its bytes are elsewhere, and cannot be reached.
+        MissingKeyError: it is encrypted, and the session's key is not at hand.
+    """
+    # Reading sound takes numpy, which takes longer to load than most commands run.
+    from eventstore.segments.unpack import unpack_container
+
+    data = bytes_of(packed)
+    try:
+        if is_encrypted(data):
+            data = decrypt_segment(packed.keys.to_read(packed.session_id), packed[1:8], data)
+        events = packed.last_seq - packed.first_seq + 1
+        container = read_container(data)
+        if (container.first, container.events) != (packed.first_seq, events):
+            raise SegmentError("it holds other events")
+        yield from unpack_container(container, wanted, sound, packed.frame_bytes)
+    except (SegmentError, CipherError) as error:
+        raise _damaged(packed, error) from error
+
+
+def sealed_events(
+    tx: Transaction, session_id: str, first: int, last: int, sound: bool = True
+) -> Iterator[Row]:
+    """The events from `first` to `last` that are in segments, in order.
+
+    Raises:
+        DamagedError: a segment cannot be read.
+    """
+    while first <= last:
+        packed = packed_segment(tx, session_id, first)
+        if packed is None:
+            return
+        yield from (row for row in events_in(packed, sound=sound) if first <= row.seq <= last)
+        first = packed.last_seq + 1

@@ -1,0 +1,297 @@
+"""Bytes outside of the database: in a folder, or in an object storage by fsspec.
+
+Their name is made of their SHA-256, so that whoever reads them knows whether they are the ones.
+What a location says is no secret: a URL without password or query.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import stat
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+from uuid import uuid4
+
+from eventstore.common.folders import sync_folder
+from eventstore.common.private_files import make_folder, private
+from eventstore.errors import (
+    DatabaseUnavailableError,
+    InvalidInputError,
+    StorageUnavailableError,
+)
+from eventstore.store.database.allowed_locations import VARIABLE, AllowedLocations, local_path
+
+#: The file in a folder of segments that names stores which may delete there.
+OWNER = "OWNER"
+
+_NAME = re.compile(r"/[0-9a-f]{2}/([0-9a-f]{64})\.segment")
+_NO_PATH = re.compile(r"[?#]|::")
+_NAME_LENGTH = 2 + 1 + 64 + len(".segment")
+# Making a folder there would make a bucket of whatever name was mistyped.
+_WITHOUT_FOLDERS = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"}
+
+
+class BytesError(Exception):
+    """Bytes that are missing, others than their location names, or not to be opened or deleted.
+
+    The text says where.
+    """
+
+
+def put(base: str, data: bytes) -> str:
+    """Write bytes so that they are there whole or not at all, and read them again.
+
+    Args:
+        base: what `allowed_locations.base_url` gave, and the name of the store's own folder.
+
+    Returns:
+        Their location.
+
+    Raises:
+        DatabaseUnavailableError: they cannot be written.
+        InvalidInputError: what the URL needs is not installed.
+    """
+    name = hashlib.sha256(data).hexdigest()
+    location = f"{base}/{name[:2]}/{name}.segment"
+    path = local_path(location)
+    try:
+        if path is not None:
+            _write_file(path, data)
+        else:
+            _write_object(location, data)
+        if _read(location) != data:
+            raise OSError(errno.EIO, "it gave back other bytes")
+    except InvalidInputError:
+        raise
+    except Exception as error:  # each kind of storage has errors of its own
+        raise _unavailable("write", location, error) from error
+    return location
+
+
+def get(location: str, allowed: AllowedLocations) -> bytes:
+    """Return the bytes of a location.
+
+    Args:
+        allowed: what may be opened.
+
+    Raises:
+        BytesError: they are missing, or others, or where nothing is to be opened.
+        DatabaseUnavailableError: they cannot be reached.
+        InvalidInputError: what the URL needs is not installed.
+    """
+    _check_allowed(location, allowed)
+    named = _named(location)
+    try:
+        data = _read(location)
+    except InvalidInputError:
+        raise
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise BytesError(f"its bytes are missing at {shown(location)}") from error
+    except Exception as error:  # each kind of storage has errors of its own
+        raise _unavailable("read", location, error, StorageUnavailableError) from error
+    if hashlib.sha256(data).hexdigest() != named:
+        raise BytesError(f"the bytes at {shown(location)} are others than were put there")
+    return data
+
+
+def delete(location: str, allowed: AllowedLocations, own: str) -> None:
+    """Delete the bytes of a location if they are this store's own; do nothing if there are none.
+
+    Two sessions' segments may be the same bytes: ask the database first. They are the store's own
+    where the folder that they were put into has its name, or a file `OWNER` in that folder does.
+
+    Args:
+        allowed: what may be opened.
+        own: the name of the store's own folder: see identity.py.
+
+    Raises:
+        BytesError: they are left, since they may be another store's, or are nowhere that may be
+            opened; or the location is none that `put` gave.
+        DatabaseUnavailableError: they cannot be deleted.
+        InvalidInputError: what the URL needs is not installed.
+    """
+    _check_allowed(location, allowed)
+    folder = location[: -_NAME_LENGTH - 1]
+    try:
+        if not _exists(location):
+            return
+        if folder.rpartition("/")[2] != own and own not in _owners(folder):
+            where = shown(folder)
+            raise BytesError(
+                f"{shown(location)} is left: other stores may use it. If none does, write the line"
+                f" {own} into {where}/{OWNER}, and run the same command again"
+            )
+        _delete(location)
+    except (InvalidInputError, BytesError):
+        raise
+    except Exception as error:  # each kind of storage has errors of its own
+        raise _unavailable("delete", location, error) from error
+
+
+def is_location(text: object) -> bool:
+    """Return True if it can be a segment's location; no store has put bytes to any other place."""
+    return isinstance(text, str) and _named(text) is not None
+
+
+def is_same(one: str, other: str) -> bool:
+    """Return True if two locations are of the same bytes: a place can be written in many ways."""
+    paths = local_path(one), local_path(other)
+    if paths[0] is None or paths[1] is None:
+        # Schemes of one storage have several names: s3 and s3a.
+        return one == other or _without_scheme(one) == _without_scheme(other)
+    return os.path.realpath(paths[0]) == os.path.realpath(paths[1])
+
+
+def _without_scheme(location: str) -> str:
+    return location.partition("://")[2]
+
+
+def shown(location: str) -> str:
+    """A location for people: without what may be a secret, whoever wrote it."""
+    parts = _split(location)
+    if parts is None:
+        return "its location"
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}"
+
+
+def _check_allowed(location: str, allowed: AllowedLocations) -> None:
+    """Raise BytesError where a location is no segment's, or is not to be opened."""
+    if _named(location) is None:
+        raise BytesError(f"{shown(location)} is no location of a segment")
+    if not allowed.allows(location):
+        folder = shown(location[: -_NAME_LENGTH - 1])
+        raise BytesError(
+            f"its bytes are at {shown(location)}, where nothing is opened unless you allow it:"
+            f" {VARIABLE}={folder}"
+        )
+
+
+def _named(location: str) -> str | None:
+    """The SHA-256 of a location's bytes, by its name; None where it is no segment's."""
+    named = _NAME.fullmatch(location[-_NAME_LENGTH - 1 :])
+    # What stands behind a `?` or a `#` is no part of the path that would be opened. Some storages
+    # leave out control characters, so that what is left is another path than was looked at.
+    if named is None or _split(location) is None or _NO_PATH.search(location):
+        return None
+    if not location.isprintable():
+        return None
+    return named[1]
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  whether it is a number
+    except ValueError:
+        return None
+    return parts if parts.scheme else None
+
+
+def _owners(folder: str) -> list[str]:
+    """The names of the stores that a folder's file `OWNER` says it belongs to."""
+    try:
+        return _read(f"{folder}/{OWNER}").decode("utf-8", "replace").split()
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _read(location: str) -> bytes:
+    path = local_path(location)
+    if path is not None:
+        # Opening a pipe would wait for whoever writes to it.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError(errno.EINVAL, "it is no file")
+            return file.read()
+    files, place = _storage(location)
+    data: bytes = files.cat_file(place)
+    return data
+
+
+def _exists(location: str) -> bool:
+    path = local_path(location)
+    if path is not None:
+        return path.exists()
+    files, place = _storage(location)
+    return bool(files.exists(place))
+
+
+def _delete(location: str) -> None:
+    path = local_path(location)
+    if path is not None:
+        path.unlink(missing_ok=True)
+        return
+    files, place = _storage(location)
+    with suppress(FileNotFoundError):
+        files.rm_file(place)
+
+
+def _write_file(path: Path, data: bytes) -> None:
+    folder = path.parent
+    made = not folder.is_dir()
+    make_folder(folder)
+    # Two processes may write the same bytes at once.
+    partial = path.with_name(f"{path.name}.{uuid4().hex}.partial")
+    try:
+        with open(partial, "xb", opener=private) as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    sync_folder(folder)
+    if made:
+        sync_folder(folder.parent)
+        sync_folder(folder.parent.parent)
+
+
+def _write_object(location: str, data: bytes) -> None:
+    files, place = _storage(location)
+    if urlsplit(location).scheme not in _WITHOUT_FOLDERS:
+        files.makedirs(place.rpartition("/")[0], exist_ok=True)
+    partial = f"{place}.{uuid4().hex}.partial"
+    try:
+        files.pipe_file(partial, data)
+        files.mv(partial, place)
+    except BaseException:
+        with suppress(Exception):  # the first error is the one to tell
+            files.rm_file(partial)
+        raise
+
+
+def _storage(location: str) -> tuple[Any, str]:
+    """The file system of a URL, and the path in it."""
+    try:
+        from fsspec.core import url_to_fs
+    except ImportError as error:
+        raise InvalidInputError(
+            f"{shown(location)} needs fsspec; run: pip install 'realtime-eventstore[objects]'"
+        ) from error
+    try:
+        files, place = url_to_fs(location)
+    except (ImportError, ValueError) as error:
+        kind = urlsplit(location).scheme
+        raise InvalidInputError(f"fsspec cannot use {kind}:// here: {error}") from error
+    return files, str(place)
+
+
+def _unavailable(
+    verb: str,
+    location: str,
+    error: Exception,
+    kind: type[DatabaseUnavailableError] = DatabaseUnavailableError,
+) -> DatabaseUnavailableError:
+    # A storage's own message may hold a signed URL: its kind says enough.
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else None
+    return kind(
+        f"cannot {verb} {shown(location)}: {reason or type(error).__name__};"
+        " check that the storage is there and that this account may use it"
+    )

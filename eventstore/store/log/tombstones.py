@@ -1,0 +1,163 @@
+"""What is left of what was erased: when, what and why; and the refusal that comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from sqlalchemy import Engine
+
+from eventstore.errors import ErasedError
+from eventstore.realtime.values import dumps
+from eventstore.segments.digest import BEGINNING
+from eventstore.store.database.transaction import Transaction, read
+from eventstore.store.log.segments.left_bytes import DELETE as DELETE_LEFT
+from eventstore.store.log.segments.left_bytes import left_of
+from eventstore.times import is_time
+
+SESSION, AUDIO = "session", "audio"
+
+ERASED_AT = "SELECT erased_at FROM streams WHERE session_id = ?"
+REASON = "SELECT reason FROM erasures WHERE session_id = ? AND what = 'session'"
+COUNT_OF_SESSION = "SELECT COUNT(*) FROM erasures WHERE session_id = ?"
+AUDIO_ERASED_AT = "SELECT MAX(at) FROM erasures WHERE session_id = ? AND what = 'audio'"
+INSERT_ERASURE = (
+    "INSERT INTO erasures (session_id, at, what, reason, events, sha256, locations)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
+LOCATIONS = "SELECT location FROM segments WHERE session_id = ? AND location IS NOT NULL"
+COUNT_BY_WHAT = "SELECT what, COUNT(DISTINCT session_id) FROM erasures GROUP BY what"
+STREAM = "SELECT head_seq, erased_at FROM streams WHERE session_id = ?"
+NOTED = "SELECT what, at, events, sha256, reason FROM erasures WHERE session_id = ?"
+HAS_ROWS = " UNION ".join(
+    f"SELECT '{table}' FROM {table} WHERE session_id = ?"
+    for table in ("events", "segments", "sessions", "items", "responses")
+)
+DOUBTFUL = (
+    "SELECT s.session_id FROM streams s WHERE s.erased_at IS NOT NULL AND (NOT EXISTS ("
+    "SELECT 1 FROM erasures e WHERE e.session_id = s.session_id AND e.what = 'session'"
+    " AND e.at = s.erased_at AND e.events = s.head_seq AND LENGTH(e.sha256) = 32)"
+    " OR EXISTS (SELECT 1 FROM events e WHERE e.session_id = s.session_id)"
+    " OR EXISTS (SELECT 1 FROM segments e WHERE e.session_id = s.session_id)"
+    " OR EXISTS (SELECT 1 FROM sessions e WHERE e.session_id = s.session_id)"
+    ") ORDER BY s.session_id"
+)
+LAST_AT = "SELECT MAX(at) FROM erasures WHERE session_id = ?"
+
+
+def refuse_erased(
+    tx: Transaction, session_id: str, erased_at: int | None, advice: str = ""
+) -> None:
+    """Raise ErasedError where the session's stream says that it was erased.
+
+    Args:
+        erased_at: as the stream has it; None for not.
+        advice: what to do, behind the reason.
+    """
+    if erased_at is not None:
+        row = tx.row(REASON, (session_id,))
+        raise ErasedError(session_id, erased_at, row[0] if row is not None else None, advice)
+
+
+def check_not_erased(tx: Transaction, session_id: str) -> None:
+    """`refuse_erased`, looking the stream up."""
+    row = tx.row(ERASED_AT, (session_id,))
+    refuse_erased(tx, session_id, row[0] if row is not None else None)
+
+
+def count_erasures(tx: Transaction, session_id: str) -> int:
+    """How often something of a session was erased: what was read before the last is void."""
+    return int(tx.rows(COUNT_OF_SESSION, (session_id,))[0][0])
+
+
+def audio_erased_at(tx: Transaction, session_id: str) -> int | None:
+    """When a session's audio was erased last, None where it was not."""
+    row = tx.row(AUDIO_ERASED_AT, (session_id,))
+    return row[0] if row is not None else None
+
+
+def locations_of(tx: Transaction, session_id: str) -> list[str]:
+    """Where bytes of a session's segments are, and were, outside of the database.
+
+    What is no text is no place that anything was put to: SQLite's columns take any value.
+    """
+    named = [row[0] for row in tx.rows(LOCATIONS, (session_id,)) if isinstance(row[0], str)]
+    return list(dict.fromkeys((*named, *left_of(tx, session_id))))
+
+
+def note_erasure(
+    tx: Transaction,
+    session_id: str,
+    at: int,
+    what: str,
+    reason: str | None,
+    events: int,
+    sha256: bytes,
+    locations: Sequence[str],
+) -> int:
+    """Leave a tombstone.
+
+    Args:
+        locations: bytes outside of the database that are to be deleted: see scrub.py.
+
+    Returns:
+        Its time: a microsecond behind the one before it, where the clock says less.
+    """
+    row = tx.row(LAST_AT, (session_id,))
+    if row is not None and isinstance(row[0], int):
+        at = max(at, row[0] + 1)
+    listed = dumps(list(locations)) if locations else None
+    tx.run(INSERT_ERASURE, (session_id, at, what, reason, events, sha256, listed))
+    tx.run(DELETE_LEFT, (session_id,))  # which the tombstone lists from now on
+    return at
+
+
+def count_erased(tx: Transaction) -> dict[str, int]:
+    """How many sessions something was erased of: by what."""
+    found = {what: int(count) for what, count in tx.rows(COUNT_BY_WHAT)}
+    return {what: found.get(what, 0) for what in (SESSION, AUDIO)}
+
+
+def tombstone_faults(tx: Transaction, session_id: str) -> Iterator[str]:
+    """Say where a session's stream and what is noted of its erasure contradict each other.
+
+    An erasure sets the stream's time and notes it, in one transaction that leaves no other row.
+    """
+    row = tx.row(STREAM, (session_id,))
+    if row is None:
+        return
+    head, erased_at = row
+    notes = tx.rows(NOTED, (session_id,))
+    if not all(_is_note(head, *note) for note in notes):
+        yield "what is noted of an erasure is nothing that an erasure notes"
+    noted = [note[1:3] for note in notes if note[0] == SESSION]
+    if erased_at is None:
+        if noted:
+            yield "it is noted that it was erased, and it is there"
+        return
+    if (erased_at, head) not in noted:
+        yield "its stream says that it was erased, and no such erasure was noted"
+    tables = {name for (name,) in tx.rows(HAS_ROWS, (session_id,) * 5)}
+    if tables:
+        yield f"its stream says that it was erased, and there are {', '.join(sorted(tables))} of it"
+
+
+def _is_note(
+    head: object, what: object, at: object, events: object, sha256: object, reason: object
+) -> bool:
+    """Return True if an erasure can have noted this: SQLite's columns take values of any kind."""
+    return (
+        what in (SESSION, AUDIO)
+        and is_time(at)
+        and type(events) is type(head) is int
+        and 0 <= events <= head
+        and isinstance(sha256, bytes | memoryview)
+        and len(sha256) == len(BEGINNING)
+        and (reason is None or (isinstance(reason, str) and reason.isprintable()))
+    )
+
+
+def doubtful_tombstones(engine: Engine) -> Iterator[str]:
+    """The sessions that are said to be erased, and were not, in order."""
+    with read(engine) as tx:
+        found = tx.rows(DOUBTFUL)
+    return (row[0] for row in found)

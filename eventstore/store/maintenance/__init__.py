@@ -1,0 +1,1 @@
+"""The database as a whole: what it holds, and giving back or overwriting what was deleted."""

@@ -1,0 +1,33 @@
+"""Rows of sessions that have no stream: nothing that the store does leaves any.
+
+An append, an erasure and a copy write a session's stream in the transaction of its rows. So such
+rows were put there, or their stream was taken away, by somebody else; lists and sums show them.
+Called by verify.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Engine
+
+from eventstore.store.database.transaction import Transaction, read
+from eventstore.store.sessions.delete_rows import TABLES
+
+_NO_STREAM = "NOT EXISTS (SELECT 1 FROM streams s WHERE s.session_id = t.session_id)"
+SESSIONS = (
+    " UNION ".join(f"SELECT t.session_id FROM {table} t WHERE {_NO_STREAM}" for table in TABLES)
+    + " ORDER BY 1"
+)
+OF_SESSION = " UNION ".join(
+    f"SELECT '{table}' FROM {table} WHERE session_id = ?" for table in TABLES
+)
+
+
+def sessions_without_stream(engine: Engine) -> list[str]:
+    """Return the ids of sessions that have rows and no stream, in order."""
+    with read(engine) as tx:
+        return [row[0] for row in tx.rows(SESSIONS)]
+
+
+def tables_of(tx: Transaction, session_id: str) -> list[str]:
+    """Return the tables that have rows of a session, beside its stream and its tombstones."""
+    return sorted(row[0] for row in tx.rows(OF_SESSION, (session_id,) * len(TABLES)))

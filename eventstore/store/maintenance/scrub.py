@@ -1,0 +1,167 @@
+"""Scrub the files of a database: no byte of what was deleted is left in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Engine
+
+from eventstore.errors import DatabaseUnavailableError, InvalidInputError
+from eventstore.realtime.values import dumps, loads
+from eventstore.store.database.connections.driver_errors import unavailable
+from eventstore.store.database.connections.drivers import driver_errors
+from eventstore.store.database.engine_options import allowed_locations_of, keys_of
+from eventstore.store.database.identity import own_folder
+from eventstore.store.database.tables import day_tables
+from eventstore.store.database.tables import declared as tables
+from eventstore.store.database.transaction import Transaction, read, write
+from eventstore.store.log.segments import segment_bytes as locations
+from eventstore.store.log.segments.left_bytes import DELETE_ONE, left_of
+from eventstore.store.maintenance.vacuum import alone
+from eventstore.store.sessions.delete_rows import TABLES
+from eventstore.times import now
+
+# The index keeps the words of deleted texts until what it has of them is merged.
+MERGE_SAID = "INSERT INTO said (said) VALUES ('optimize')"
+ERASED = "SELECT session_id FROM erasures WHERE what = 'session' AND vacuumed_at IS NULL"
+NOT_VACUUMED = "SELECT 1 FROM erasures WHERE vacuumed_at IS NULL LIMIT 1"
+LEFT_OUTSIDE = "SELECT 1 FROM erasures WHERE locations IS NOT NULL LIMIT 1"
+OUTSIDE = "SELECT session_id, at, locations FROM erasures WHERE locations IS NOT NULL"
+NAMED = "SELECT location FROM segments WHERE location LIKE ?"
+SET_OUTSIDE = "UPDATE erasures SET locations = ? WHERE session_id = ? AND at = ?"
+SET_VACUUMED = "UPDATE erasures SET vacuumed_at = ? WHERE vacuumed_at IS NULL AND at <= ?"
+
+
+def is_vacuum_due(engine: Engine) -> bool:
+    """Whether something was erased since the files were written anew."""
+    with read(engine) as tx:
+        return tx.row(NOT_VACUUMED) is not None
+
+
+def is_left_outside(engine: Engine) -> bool:
+    """Return True if bytes outside of the database are still to be deleted."""
+    with read(engine) as tx:
+        return tx.row(LEFT_OUTSIDE) is not None
+
+
+def scrub(engine: Engine, vacuum: bool = True) -> None:
+    """Drop the keys of what was erased, delete its bytes outside of the database, and overwrite
+    what deleted rows left in the database's files, and in those of the keys.
+
+    SQLite: the search index is merged, the write-ahead log emptied. With `vacuum` the file is
+    written anew, so that nothing is left of what was deleted or replaced before, either.
+    PostgreSQL: only with `vacuum`; it locks one table after the other while it writes it anew.
+
+    Raises:
+        DatabaseUnavailableError: somebody holds a lock, the disk is full, or bytes outside cannot
+            be deleted, or may be another store's; do it again.
+        MissingKeyError: sessions were erased, and the store's keys are not named.
+    """
+    began = now()
+    keys = keys_of(engine)
+    with read(engine) as tx:
+        erased = [row[0] for row in tx.rows(ERASED)]
+        if erased:
+            keys.check(tx)  # other keys may be of equal ids, and these would never be dropped
+    keys.drop(erased)
+    left = _delete_outside(engine)
+    try:
+        _scrub(engine, vacuum, (*TABLES, *(table.name for table in day_tables.SUMS)))
+        if keys.engine is not None and erased:
+            _scrub(keys.engine, vacuum, (tables.session_keys.name,))
+    except driver_errors() as error:
+        raise unavailable(error) from error
+    if vacuum:
+        with write(engine) as tx:
+            tx.run(SET_VACUUMED, (now(), began))
+    if left:
+        more = f" (and {len(left) - 1:,} more)" if len(left) > 1 else ""
+        raise DatabaseUnavailableError(f"{left[0]}{more}")
+
+
+def delete_left_bytes(engine: Engine, session_id: str) -> None:
+    """Delete the bytes outside of the database that a session left which was moved away.
+
+    What cannot be deleted, or may be another store's, stays noted.
+    """
+    with write(engine) as tx:
+        left = left_of(tx, session_id)
+        own = own_folder(tx) if left else ""
+    for location in filter(locations.is_location, left):
+        if not _is_left(engine, location, own, []):
+            with write(engine) as tx:
+                tx.run(DELETE_ONE, (session_id, location))
+
+
+def _delete_outside(engine: Engine) -> list[str]:
+    """Delete the bytes of erased segments that are outside of the database.
+
+    Returns:
+        For each that had to be left, why. They stay listed, and are tried again the next time.
+    """
+    with read(engine) as tx:
+        erased = tx.rows(OUTSIDE)
+    if not erased:
+        return []
+    with write(engine) as tx:
+        own = own_folder(tx)
+    problems: list[str] = []
+    for session_id, at, listed in erased:
+        left = [place for place in _listed(listed) if _is_left(engine, place, own, problems)]
+        with write(engine) as tx:
+            tx.run(SET_OUTSIDE, (dumps(left) if left else None, session_id, at))
+    return problems
+
+
+def _listed(text: object) -> list[str]:
+    """The locations that a tombstone lists, without what somebody else has written there."""
+    try:
+        found = loads(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError):
+        return []
+    return list(filter(locations.is_location, found)) if isinstance(found, list) else []
+
+
+def _is_left(engine: Engine, location: str, own: str, problems: list[str]) -> bool:
+    """Delete the bytes of a location; return True, and note why, where they had to be left."""
+    with read(engine) as tx:
+        if _is_named(tx, location):
+            return False  # equal bytes may be another session's, too
+    try:
+        locations.delete(location, allowed_locations_of(engine), own)
+    except (locations.BytesError, DatabaseUnavailableError, InvalidInputError) as error:
+        problems.append(str(error))
+        return True
+    return False
+
+
+def _is_named(tx: Transaction, location: str) -> bool:
+    """Return True if a segment names these bytes, in whatever way it writes their place."""
+    named = tx.rows(NAMED, (f"%/{location.rpartition('/')[2]}",))
+    return any(isinstance(one, str) and locations.is_same(one, location) for (one,) in named)
+
+
+def _scrub(engine: Engine, vacuum: bool, of_tables: Sequence[str]) -> None:
+    if engine.dialect.name == "sqlite":
+        _scrub_sqlite(engine, vacuum)
+    elif vacuum:
+        from eventstore.store.maintenance.vacuum_postgresql import (
+            vacuum_tables,
+        )  # psycopg takes long to load
+
+        vacuum_tables(engine, of_tables)
+
+
+def _scrub_sqlite(engine: Engine, vacuum: bool) -> None:
+    with write(engine) as tx:
+        tx.run("PRAGMA secure_delete=ON")
+        tx.run(MERGE_SAID)
+    with alone(engine) as found:
+        if vacuum:
+            found.execute("VACUUM")
+        is_empty = found.empty_log()
+    if not is_empty:
+        raise DatabaseUnavailableError(
+            "the write-ahead log still holds what was erased, since another process reads;"
+            " run the same command again"
+        )

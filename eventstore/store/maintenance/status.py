@@ -1,0 +1,120 @@
+"""What a store holds, as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sqlalchemy import Engine
+
+from eventstore.common.private_files import is_open_to_others
+from eventstore.projection.state import PROJECTOR_VERSION
+from eventstore.store.database.engine import sqlite_file
+from eventstore.store.database.engine_options import KEYS
+from eventstore.store.database.keys import KeyRing
+from eventstore.store.database.schema import revision
+from eventstore.store.database.transaction import Transaction, read
+from eventstore.store.log.tombstones import AUDIO, SESSION, count_erased
+from eventstore.store.sessions.project import count_behind
+from eventstore.store.sessions.projection_failures import Noted, count_failures, list_failures
+from eventstore.times import to_iso
+
+COUNTS = (
+    "SELECT COUNT(*), COALESCE(SUM(head_seq), 0),"
+    " COUNT(CASE WHEN sealed_seq = head_seq THEN 1 END) FROM streams WHERE erased_at IS NULL"
+)
+ANY = "SELECT head_seq FROM streams LIMIT 1"
+COUNT_RESPONSES = "SELECT COUNT(*) FROM responses"
+FOLD_ERRORS = "SELECT COUNT(*), COALESCE(SUM(fold_errors), 0) FROM sessions WHERE fold_errors > 0"
+WITH_FOLD_ERRORS = (
+    "SELECT session_id, fold_errors FROM sessions WHERE fold_errors > 0 ORDER BY session_id LIMIT ?"
+)
+#: Sessions that are named, of those that something is wrong with.
+MOST_NAMED = 100
+
+
+class Troubles(NamedTuple):
+    """What is wrong with a store's read models, in numbers.
+
+    Attributes:
+        behind: sessions that are behind their log.
+        failed: sessions that could not be projected, by the name of the error's class.
+        fold_errors: events that the fold could not make sense of by a fault of its own.
+    """
+
+    behind: int
+    failed: dict[str, int]
+    fold_errors: int
+
+
+def troubles(engine: Engine) -> Troubles:
+    """Return what is wrong with the read models, without the names of sessions."""
+    behind = count_behind(engine)
+    with read(engine) as tx:
+        return Troubles(behind, count_failures(tx), int(tx.rows(FOLD_ERRORS)[0][1]))
+
+
+def see_that_it_answers(engine: Engine) -> None:
+    """Ask the database for a row of the log; what a session holds is not looked at.
+
+    Raises:
+        DatabaseUnavailableError: it does not answer.
+    """
+    with read(engine) as tx:
+        tx.row(ANY)
+
+
+def status(engine: Engine) -> dict[str, Any]:
+    """Schema, sessions, events, responses, what is behind, and what went wrong.
+
+    A session is sealed when all of its events are.
+    """
+    with read(engine) as tx:
+        sessions, events, sealed = tx.rows(COUNTS)[0]
+        responses = tx.rows(COUNT_RESPONSES)[0][0]
+        erased = count_erased(tx)
+        key_store = tx.keys.name(tx)
+        wrong = _wrong(tx)
+    return {
+        "object": "eventstore.status",
+        "database": engine.url.render_as_string(hide_password=True),
+        "schema": revision(engine),
+        "projector_version": PROJECTOR_VERSION,
+        "sessions": int(sessions),
+        "events": int(events),
+        "responses": int(responses),
+        "sealed_sessions": int(sealed),
+        "key_store": key_store,
+        "erased_sessions": erased[SESSION],
+        "erased_audio": erased[AUDIO],
+        "behind": count_behind(engine),
+        "open_to_others": [str(path) for path in _files(engine) if is_open_to_others(path)],
+        **wrong,
+    }
+
+
+def _wrong(tx: Transaction) -> dict[str, Any]:
+    """The sessions that could not be projected, and those with events that could not be folded."""
+    failed = sum(count_failures(tx).values())
+    with_errors, fold_errors = tx.rows(FOLD_ERRORS)[0]
+    named = tx.rows(WITH_FOLD_ERRORS, (MOST_NAMED,)) if with_errors else []
+    return {
+        "failed_projections": failed,
+        "failed": [_failed(one) for one in list_failures(tx, MOST_NAMED)] if failed else [],
+        "fold_errors": int(fold_errors),
+        "with_fold_errors": [{"session_id": id_, "fold_errors": n} for id_, n in named],
+    }
+
+
+def _failed(noted: Noted) -> dict[str, Any]:
+    return {**noted._asdict(), "failed_at": to_iso(noted.failed_at)}
+
+
+def _files(engine: Engine) -> Iterator[Path]:
+    """The files of a store and of its keys, where these are SQLite's."""
+    keys: KeyRing = engine.get_execution_options()[KEYS]
+    for one in (engine, keys.engine):
+        file = None if one is None else sqlite_file(one.url)
+        if file is not None:
+            yield from (file, file.with_name(f"{file.name}-wal"))

@@ -1,0 +1,89 @@
+"""Give space back that deleted rows have left."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import NamedTuple
+
+from sqlalchemy import Engine
+from sqlalchemy.pool import StaticPool
+
+from eventstore.store.database.connections import forks
+from eventstore.store.database.connections.driver_errors import translated
+from eventstore.store.database.connections.pool import CONNECTIONS, Connections, pooled
+from eventstore.store.database.transaction import autocommit
+
+CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)"
+# Seconds that readers and writers in other processes are waited for.
+_PATIENCE, _LOOK_AGAIN = 30.0, 0.01
+
+
+class Alone(NamedTuple):
+    """A connection of SQLite, and who uses it."""
+
+    connection: sqlite3.Connection
+    user: forks.User
+
+    def execute(self, sql: str) -> None:
+        """Execute a statement."""
+        self.connection.execute(sql)
+
+    def empty_log(self) -> bool:
+        """Empty the write-ahead log, and return True; False where somebody reads all the time.
+
+        It waits between its tries and not within SQLite: readers in other threads may wait for a
+        fork, which waits for whoever is inside SQLite's library.
+        """
+        self.connection.execute("PRAGMA busy_timeout=0")
+        end = time.monotonic() + _PATIENCE
+        while self.connection.execute(CHECKPOINT).fetchone()[0]:
+            if time.monotonic() > end:
+                return False
+            self.user.pause(_LOOK_AGAIN)
+        return True
+
+
+def vacuum(engine: Engine) -> None:
+    """Rewrite the database's files without what was deleted.
+
+    PostgreSQL locks a table while it rewrites it.
+
+    Raises:
+        DatabaseUnavailableError: the disk is full, or the database is locked.
+    """
+    if engine.dialect.name == "postgresql":
+        with autocommit(engine) as tx:
+            for table in ("events", "segments"):
+                tx.run(f"VACUUM FULL {table}")
+        return
+    with translated(), alone(engine) as found:
+        found.execute("VACUUM")
+        found.empty_log()
+
+
+@contextmanager
+def alone(engine: Engine) -> Iterator[Alone]:
+    """A connection that is closed afterwards, whose temporary data are in a file.
+
+    Other threads of this process do not write meanwhile: they would be waited for in SQLite.
+    """
+    memory = isinstance(engine.pool, StaticPool)
+    connections: Connections = engine.get_execution_options()[CONNECTIONS]
+    with connections.lock or connections.writing or nullcontext(), pooled(engine) as user:
+        proxy = engine.raw_connection()
+        connection = proxy.driver_connection
+        if not isinstance(connection, sqlite3.Connection):
+            raise TypeError("no connection of SQLite")
+        try:
+            if not memory:
+                # VACUUM makes a copy there, which may be larger than memory.
+                connection.execute("PRAGMA temp_store=FILE")
+            yield Alone(connection, user)
+        finally:
+            if memory:
+                proxy.close()
+            else:
+                proxy.invalidate()

@@ -1,0 +1,1 @@
+"""Lists of sessions, responses and conversations, page by page, and single ones."""

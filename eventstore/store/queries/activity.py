@@ -1,0 +1,69 @@
+"""What goes on in open sessions: who has the floor, and what was said last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from eventstore.projection.parts import IN_ORDER
+from eventstore.store.database.transaction import Row, Transaction
+from eventstore.store.readmodels.encrypted_rows import decrypted_texts
+
+Doing = Literal["user_speaking", "answering", "waiting"]
+
+#: How many events back a session's last turn is looked for; deltas and input audio don't count.
+_EVENTS = 64
+_LAST_TYPES = (
+    "SELECT session_id, seq, type FROM events"
+    f" WHERE session_id = ? AND load_key = '{IN_ORDER}' ORDER BY seq DESC LIMIT {_EVENTS}"
+)
+_LAST_WORDS = (
+    "SELECT session_id, role, item_id, said, resource FROM items"
+    " WHERE session_id = ? AND said <> '' ORDER BY seq DESC LIMIT 1"
+)
+_SPEECH = {
+    "input_audio_buffer.speech_started": True,
+    "input_audio_buffer.speech_stopped": False,
+    "input_audio_buffer.committed": False,
+    "input_audio_buffer.cleared": False,
+    "input_audio_buffer.timeout_triggered": False,
+}
+_ANSWER = {"response.created": True, "response.done": False}
+
+
+def add_activities(tx: Transaction, sessions: list[dict[str, Any]]) -> None:
+    """Add to sessions' resources, under `eventstore`, what goes on in each.
+
+    `doing` is who has the floor, as the server's events tell it; `last_words` the role and the
+    text of the last finished turn, None where nobody said anything.
+    """
+    ids = [session["id"] for session in sessions]
+    types: dict[str, list[tuple[int, str]]] = {}
+    for session_id, seq, type_ in _for_each(tx, _LAST_TYPES, ids):
+        types.setdefault(session_id, []).append((seq, type_))
+    words = {
+        session_id: {"role": role, "text": decrypted_texts(tx, "items", session_id, *said)[0]}
+        for session_id, role, *said in _for_each(tx, _LAST_WORDS, ids)
+    }
+    for session in sessions:
+        found = sorted(types.get(session["id"], ()))
+        notes = session["eventstore"]
+        notes["doing"] = doing(type_ for _, type_ in found)
+        notes["last_words"] = words.get(session["id"])
+
+
+def doing(types: Iterable[str]) -> Doing:
+    """Who has the floor, by the types of a session's last events, in order."""
+    speaking = answering = False
+    for type_ in types:
+        speaking = _SPEECH.get(type_, speaking)
+        answering = _ANSWER.get(type_, answering)
+    return "user_speaking" if speaking else "answering" if answering else "waiting"
+
+
+def _for_each(tx: Transaction, sql: str, ids: list[str]) -> list[Row]:
+    """The rows of a query of one session, for several sessions, in one trip."""
+    if not ids:
+        return []
+    # SQLite takes an ORDER BY within a union only in brackets of their own.
+    return tx.rows(" UNION ALL ".join([f"SELECT * FROM ({sql}) x"] * len(ids)), ids)

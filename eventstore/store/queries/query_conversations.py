@@ -1,0 +1,158 @@
+"""Query conversations: one whole, a page of its items, one of its items."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from sqlalchemy import Engine
+
+from eventstore.errors import AmbiguousError, NotFoundError
+from eventstore.realtime.values import identifier, loads
+from eventstore.store.database.transaction import Row, Transaction, read
+from eventstore.store.filters.filters import Paging
+from eventstore.store.filters.metadata import Condition
+from eventstore.store.filters.page_bytes import fitting, light
+from eventstore.store.filters.sql_conditions import Where, add_scope
+from eventstore.store.queries.query_responses import Page
+from eventstore.store.readmodels.encrypted_rows import decrypted_texts
+
+_ALL = (
+    "SELECT item_id, said, resource FROM items WHERE session_id = ? AND conversation = ?"
+    " ORDER BY position"
+)
+_ONE = (
+    "SELECT position, said, resource FROM items"
+    " WHERE session_id = ? AND conversation = ? AND item_id = ?"
+)
+_TEXTS = "SELECT said, resource FROM items WHERE session_id = ? AND item_id = ?"
+
+
+class Place(NamedTuple):
+    """Where a conversation is: its session, and its number there."""
+
+    session_id: str
+    number: int
+
+
+class Chosen(NamedTuple):
+    """Which conversation is wanted.
+
+    Attributes:
+        conversation_id: its id.
+        session: its session, where several have a conversation of this id.
+        scope: a pair of its session's metadata; others do not exist.
+    """
+
+    conversation_id: str
+    session: str | None = None
+    scope: Condition | None = None
+
+
+def find_conversation(engine: Engine, chosen: Chosen) -> str:
+    """Return the id of a conversation's session.
+
+    Raises:
+        NotFoundError, AmbiguousError: none, or several sessions' have the id.
+    """
+    with read(engine) as tx:
+        return _place(tx, chosen).session_id
+
+
+def read_conversation(engine: Engine, chosen: Chosen) -> dict[str, Any]:
+    """Return one conversation with all its items, in order.
+
+    Raises:
+        NotFoundError, AmbiguousError: none, or several sessions' have the id.
+    """
+    with read(engine) as tx:
+        place = _place(tx, chosen)
+        items = [_item(tx, place, row) for row in tx.rows(_ALL, place)]
+    return {
+        "id": chosen.conversation_id,
+        "object": "realtime.conversation",
+        "session_id": place.session_id,
+        "items": items,
+    }
+
+
+def query_items(engine: Engine, chosen: Chosen, paging: Paging) -> Page:
+    """Return a page of a conversation's items, by their order in it.
+
+    Raises:
+        NotFoundError: there is no such conversation, or `after` names no item of it.
+        AmbiguousError: several sessions' have the id.
+    """
+    with read(engine) as tx:
+        place = _place(tx, chosen)
+        where = Where([], [])
+        where.add("session_id = ? AND conversation = ?", *place)
+        if paging.cursor is not None:
+            position = _named(tx, place, paging.cursor)[0]
+            where.add(f"position {'>' if paging.ascends else '<'} ?", position)
+        columns = light(tx, ["said", "resource"])
+        order = "ASC" if paging.ascends else "DESC"
+        rows = tx.rows(
+            f"SELECT item_id, {columns} FROM items{where.sql()} ORDER BY position {order} LIMIT ?",
+            [*where.parameters, paging.limit + 1],
+        )
+        page, more = fitting(paging, rows, lambda row: int(row[-1]))
+        data = [_listed(tx, place, row) for row in page]
+    first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
+    return Page(data, first, last, more)
+
+
+def read_item(engine: Engine, chosen: Chosen, item_id: str) -> dict[str, Any]:
+    """Return one item of a conversation.
+
+    Raises:
+        NotFoundError: there is no such conversation or item.
+        AmbiguousError: several sessions have a conversation of this id.
+    """
+    with read(engine) as tx:
+        place = _place(tx, chosen)
+        _, *texts = _named(tx, place, item_id)
+        return _item(tx, place, (_key(item_id), *texts))
+
+
+def _place(tx: Transaction, chosen: Chosen) -> Place:
+    where = Where([], [])
+    where.add("c.conversation_id = ?", _key(chosen.conversation_id))
+    if chosen.session is not None:
+        where.add("c.session_id = ?", chosen.session)
+    add_scope(where, chosen.scope, "c")
+    sql = f"SELECT c.session_id, c.position FROM conversations c{where.sql()}"
+    found = tx.rows(f"{sql} ORDER BY c.session_id LIMIT 6", where.parameters)
+    if not found:
+        raise NotFoundError(f"no conversation {chosen.conversation_id}")
+    if len(found) > 1:
+        sessions = ", ".join(row[0] for row in found[:5])
+        raise AmbiguousError(
+            f"conversation {chosen.conversation_id} is in several sessions ({sessions});"
+            " name the session"
+        )
+    return Place(*found[0])
+
+
+def _named(tx: Transaction, place: Place, item_id: str) -> Row:
+    """The position and the texts of an item."""
+    row = tx.row(_ONE, (*place, _key(item_id)))
+    if row is None:
+        raise NotFoundError(f"no item {item_id} in this conversation")
+    return row
+
+
+def _key(id_: str) -> str:
+    return identifier(id_) or id_
+
+
+def _listed(tx: Transaction, place: Place, row: Row) -> dict[str, Any]:
+    item_id, said, resource, _ = row
+    if resource is None:
+        said, resource = tx.rows(_TEXTS, (place.session_id, item_id))[0]
+    return _item(tx, place, (item_id, said, resource))
+
+
+def _item(tx: Transaction, place: Place, row: Row) -> dict[str, Any]:
+    _, resource = decrypted_texts(tx, "items", place.session_id, *row)
+    item: dict[str, Any] = loads(resource)
+    return item

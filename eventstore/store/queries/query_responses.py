@@ -1,0 +1,291 @@
+"""Query responses: any mix of filters, keyset pages that neither skip nor repeat."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from sqlalchemy import Engine
+
+from eventstore.errors import NotFoundError
+from eventstore.realtime.values import loads
+from eventstore.store.database.transaction import Row, Transaction, read
+from eventstore.store.filters import search
+from eventstore.store.filters.filters import BasicFilter, ResponseFilter, ResponsePaging
+from eventstore.store.filters.find_response import cursor_of, find_response
+from eventstore.store.filters.forced_joins import looked_up
+from eventstore.store.filters.metadata import Condition
+from eventstore.store.filters.page_bytes import fitting, light
+from eventstore.store.filters.scan_encrypted import look_through
+from eventstore.store.filters.sql_conditions import (
+    Where,
+    add_facets,
+    add_metadata_condition,
+    add_scope,
+    add_time,
+    choose_start,
+    few_that_say,
+    key_condition,
+    listed,
+    lists_at_once,
+)
+from eventstore.store.queries.ranked_responses import EQUAL, LEAST, is_ranked, ranked_keys
+from eventstore.store.readmodels.encrypted_rows import decrypted_texts
+from eventstore.store.readmodels.words.search_tokens import Term
+from eventstore.store.readmodels.words.searched_text import searched_text
+
+_ALL = "responses r"
+_IDS = ("session_id", "response_id")
+RESOURCE = "SELECT resource FROM responses WHERE session_id = ? AND response_id = ?"
+
+
+class Page(NamedTuple):
+    """A part of a list.
+
+    Attributes:
+        data: the resources.
+        first_id, last_id: the ids of the first and the last; None where there is none.
+        has_more: whether more follow behind `last_id`.
+    """
+
+    data: list[dict[str, Any]]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+    def as_list(self) -> dict[str, Any]:
+        """The page in OpenAI's list shape."""
+        return {
+            "object": "list",
+            "data": self.data,
+            "first_id": self.first_id,
+            "last_id": self.last_id,
+            "has_more": self.has_more,
+        }
+
+
+def query_responses(engine: Engine, wanted: ResponseFilter, paging: ResponsePaging) -> Page:
+    """A page of responses, by time.
+
+    Raises:
+        NotFoundError: `after` names no response.
+        AmbiguousError: `after` names responses of several sessions.
+        InvalidInputError: the text to search names no word.
+    """
+    terms = search.parse_terms(wanted.text) if wanted.text is not None else []
+    with read(engine) as tx:
+        if terms and tx.keys.name(tx) is not None:
+            untold = wanted.model_copy(update={"text": None})
+            rows = look_through(
+                paging,
+                lambda page: tx.rows(*responses_sql(tx, untold, page)),
+                lambda row: bool(_matches(tx, row[0], row[1], terms)),
+                lambda row: cursor_of(tx, row, wanted.scope),
+            )
+        else:
+            rows = tx.rows(*responses_sql(tx, wanted, paging))
+        page, more = fitting(paging, rows, lambda row: int(row[3]))
+        data = [_listed(tx, row) for row in page]
+        if terms:
+            for row, resource in zip(page, data, strict=True):
+                resource["eventstore"]["match"] = _matches(tx, row[0], row[1], terms)
+        first = cursor_of(tx, page[0], wanted.scope) if page else None
+        last = cursor_of(tx, page[-1], wanted.scope) if page else None
+    return Page(data, first, last, more)
+
+
+def responses_sql(
+    tx: Transaction, wanted: ResponseFilter, paging: ResponsePaging
+) -> tuple[str, list[Any]]:
+    """The statement of a page: session_id, response_id, resource where it is light, its bytes."""
+    if is_ranked(wanted, paging):
+        return _ranked_page(tx, wanted, paging)
+    # A session's pairs are in the index of its responses: a scope's own leads to them in order.
+    scope = (wanted.scope,) if wanted.scope is not None else ()
+    start = choose_start(tx, wanted.metadata + scope)
+    terms = search.parse_terms(wanted.text) if wanted.text is not None else []
+    few = few_that_say(tx, terms, _IDS) if terms else None
+    where = Where([], [])
+    time = "r"
+    if few is not None and (start is None or start.operator != "="):
+        found, values = listed(few, _IDS)
+        source, start, terms = _by_ids(tx, wanted, found), None, []
+        where.add("r.at IS NOT NULL")
+        where.parameters.extend(values)
+    elif start is None:
+        source = _ALL
+    elif start.operator == "=":
+        # The index has the pages in order already; a lookup behind it keeps that order.
+        narrowed, values = _narrowed(tx, wanted)
+        source = f"response_metadata m {narrowed} {_looked_up(tx, 'm')}"
+        where.parameters.extend(values)
+        where.add("m.key = ? AND m.value = ?", start.key, start.value)
+        time = "m"
+    else:
+        condition, values = key_condition(start)
+        by_index = "" if tx.postgresql else " INDEXED BY response_metadata_value"
+        source = (
+            f"(SELECT DISTINCT session_id, response_id FROM response_metadata x{by_index}"
+            f" WHERE {condition}) d {_looked_up(tx, 'd')}"
+        )
+        where.parameters.extend(values)
+    add_response_conditions(where, tx, wanted, start, time)
+    if terms and few is not None:
+        found, values = listed(few, _IDS)
+        where.add(f"(r.session_id, r.response_id) IN {found}", *values)
+    elif terms:
+        at_once = lists_at_once(tx, terms)
+        condition, values = search.response_says(terms, tx.postgresql, at_once)
+        where.add(condition, *values)
+    direction, compare = ("ASC", ">") if paging.ascends else ("DESC", "<")
+    if paging.cursor is not None:
+        place = find_response(tx, paging.cursor, wanted.session, wanted.scope)
+        where.add(f"({time}.at, {time}.session_id, {time}.response_id) {compare} (?, ?, ?)", *place)
+    order = _order(time, direction)
+    columns = f"r.session_id, r.response_id, {light(tx, ['r.resource'])}"
+    if time == "r":
+        # Conditions are met on the index; only the page's rows are then read.
+        keys = "SELECT r.at, r.session_id, r.response_id"
+        found = f"{keys} FROM {source}{where.sql()} ORDER BY {order} LIMIT ?"
+        source, order = f"({found}) k {_looked_up(tx, 'k')}", _order("k", direction)
+        sql = f"SELECT {columns} FROM {source} ORDER BY {order}"
+    else:
+        sql = f"SELECT {columns} FROM {source}{where.sql()} ORDER BY {order} LIMIT ?"
+    return sql, [*where.parameters, paging.limit + 1]
+
+
+def _ranked_page(
+    tx: Transaction, wanted: ResponseFilter, paging: ResponsePaging
+) -> tuple[str, list[Any]]:
+    where = Where([], [])
+    add_response_conditions(where, tx, wanted)
+    keys, parameters, order = ranked_keys(tx, wanted, paging, where)
+    columns = f"r.session_id, r.response_id, {light(tx, ['r.resource'])}"
+    return f"SELECT {columns} FROM ({keys}) k {_looked_up(tx, 'k')} ORDER BY {order}", parameters
+
+
+def _by_ids(tx: Transaction, wanted: ResponseFilter, found: str) -> str:
+    """A source of responses `r` by a source of their ids."""
+    light = {*BasicFilter.model_fields, "session", "text"} - {"model"}
+    if wanted.model_dump(exclude=light, exclude_none=True):
+        return f"{found} d {_looked_up(tx, 'd')}"
+    # No more than their times is asked for, which their metadata have as well, in smaller rows.
+    same = "x.session_id = d.session_id AND x.response_id = d.response_id"
+    times = ", ".join(
+        f"(SELECT x.at FROM {table} x WHERE {same} LIMIT 1)"
+        for table in ("response_metadata", "responses")
+    )
+    return f"(SELECT d.session_id, d.response_id, COALESCE({times}) AS at FROM {found} d) r"
+
+
+def _narrowed(tx: Transaction, wanted: ResponseFilter) -> tuple[str, list[str]]:
+    """A join by which SQLite leaves out of a pair's responses `m` those that fail a filter.
+
+    It is made on the filter's index: rows of responses are large, and far from each other.
+    """
+    for name, index, value in (
+        ("conversation_id", "responses_conversation", wanted.conversation),
+        ("status_reason", "responses_reason", wanted.reason),
+        ("status", "responses_status", wanted.status),
+        ("voice", "responses_voice", wanted.voice),
+        ("model", "responses_model", wanted.model),
+    ):
+        if value is not None and not tx.postgresql:
+            same = " AND ".join(f"n.{key} = m.{key}" for key in ("at", "session_id", "response_id"))
+            return f"CROSS JOIN responses n INDEXED BY {index} ON n.{name} = ? AND {same}", [value]
+    return "", []
+
+
+def _order(alias: str, direction: str) -> str:
+    return ", ".join(f"{alias}.{name} {direction}" for name in ("at", "session_id", "response_id"))
+
+
+def _looked_up(tx: Transaction, by: str) -> str:
+    """A join of `responses r`."""
+    return looked_up(tx, "responses", "r", by, _IDS)
+
+
+def add_response_conditions(
+    where: Where,
+    tx: Transaction,
+    wanted: ResponseFilter,
+    start: Condition | None = None,
+    time: str = "r",
+    counted: bool = False,
+) -> None:
+    """Add every condition of the filter on `responses r`, but for its text and the start.
+
+    Args:
+        counted: of metadata, only pairs that responses count for: see `answers_for`.
+    """
+    add_scope(where, wanted.scope, "r")
+    for compare, columns in (("=", EQUAL), (">=", LEAST)):
+        for name, column in columns.items():
+            if (value := getattr(wanted, name)) is not None:
+                where.add(f"r.{column} {compare} ?", value)
+    if wanted.modality is not None:
+        where.add("r.modalities IN (?, 'audio,text')", wanted.modality)
+    add_facets(where, tx, "response_facets", "r", _IDS, wanted.facets())
+    add_time(where, f"{time}.at", wanted.since, wanted.until)
+    for condition in wanted.metadata:
+        if condition is not start:
+            table, keys = "response_metadata", ("response_id",)
+            add_metadata_condition(where, tx, condition, table, "r", keys, counted=counted)
+
+
+def add_text_condition(where: Where, tx: Transaction, terms: list[Term]) -> None:
+    """Add the condition that something in a response `r`, or in its turn, says the terms."""
+    found, parameters = search.items_that_say(terms, tx.postgresql)
+    found = f"SELECT i.session_id, i.response_id FROM {found}"
+    where.add(f"(r.session_id, r.response_id) IN ({found})", *parameters)
+
+
+def read_response(
+    engine: Engine, id_: str, session: str | None = None, scope: Condition | None = None
+) -> dict[str, Any]:
+    """One response's resource.
+
+    Args:
+        session, scope: as for `find_response`.
+
+    Raises:
+        NotFoundError, AmbiguousError: none, or several sessions' have the id.
+    """
+    with read(engine) as tx:
+        _, session_id, response_id = find_response(tx, id_, session, scope)
+        row = tx.row(RESOURCE, (session_id, response_id))
+        if row is None:
+            raise NotFoundError(f"no response {id_}; list them with: eventstore responses")
+        return _resource(tx, session_id, response_id, row[0])
+
+
+def _listed(tx: Transaction, row: Row) -> dict[str, Any]:
+    session_id, response_id, text, _ = row
+    if text is None:
+        (text,) = tx.rows(RESOURCE, (session_id, response_id))[0]
+    return _resource(tx, session_id, response_id, text)
+
+
+def _resource(tx: Transaction, session_id: str, response_id: str, text: str) -> dict[str, Any]:
+    (text,) = decrypted_texts(tx, "responses", session_id, response_id, text)
+    resource: dict[str, Any] = loads(text)
+    if not isinstance(resource.get("id"), str):
+        resource["id"] = response_id  # as rows of projector version 1 may have it
+    return resource
+
+
+def _matches(
+    tx: Transaction, session_id: str, response_id: str, terms: list[Term]
+) -> list[dict[str, str | None]]:
+    """What was said or called that matches, in the response and in the turn that it answers."""
+    rows = tx.rows(
+        "SELECT item_id, role, type, said, resource FROM items"
+        " WHERE session_id = ? AND response_id = ? ORDER BY seq",
+        (session_id, response_id),
+    )
+    matches = []
+    for item_id, role, type_, *texts in rows:
+        said, resource = decrypted_texts(tx, "items", session_id, item_id, *texts)
+        found = searched_text(type_, said, resource).shown(terms)
+        if found is not None:
+            matches.append({"item_id": item_id, "role": role, "text": found})
+    return matches

@@ -1,0 +1,233 @@
+"""Query sessions, and show one: its resource, conversations, responses and usage."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Engine
+
+from eventstore.errors import InvalidInputError
+from eventstore.pricing.prices import Prices, published_prices
+from eventstore.projection.state import SessionState
+from eventstore.projection.views import view
+from eventstore.projection.views.session_view import session_resource
+from eventstore.realtime.values import loads
+from eventstore.store.database.engine_options import prices_of
+from eventstore.store.database.transaction import Row, Transaction, read
+from eventstore.store.filters.filters import MAX_LIMIT, SessionFilter, SessionPaging
+from eventstore.store.filters.page_bytes import fitting, light
+from eventstore.store.filters.session_conditions import no_session
+from eventstore.store.log.moments import seq_after
+from eventstore.store.log.tombstones import audio_erased_at, refuse_erased
+from eventstore.store.queries.activity import add_activities
+from eventstore.store.queries.query_responses import Page
+from eventstore.store.queries.session_pages import session_rows
+from eventstore.store.readmodels.encrypted_rows import decrypted_texts
+from eventstore.store.readmodels.states.load_state import load_state
+from eventstore.store.usage.session_costs import Costs, answer_with_costs, costs_at_hand
+from eventstore.store.usage.session_summaries import add_summaries
+from eventstore.times import to_iso
+
+_COLUMNS = (
+    ", s.at, t.head_seq, t.last_at, (SELECT MAX(e.at) FROM erasures e"
+    " WHERE e.session_id = s.session_id AND e.what = 'audio'), s.session_id"
+)
+RESOURCE = "SELECT wire, notes FROM sessions WHERE session_id = ?"
+OPENED_AT = "SELECT opened_at FROM streams WHERE session_id = ?"
+STREAM = "SELECT head_seq, closed_at, erased_at FROM streams WHERE session_id = ?"
+# The last event that is not behind the moment; times come from clients and need not rise.
+
+# No longer than numbers that Python reads.
+_AT = re.compile(
+    r"(?P<seq>[0-9]{1,1000})|\+(?P<seconds>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e\+?[0-9]+)?)",
+    re.IGNORECASE,
+)
+
+
+def query_sessions(
+    engine: Engine,
+    wanted: SessionFilter,
+    paging: SessionPaging,
+    live: bool = False,
+    summary: bool = False,
+) -> Page:
+    """A page of sessions, by the time of their first event.
+
+    Args:
+        live: only those that are open, each with what goes on in it.
+        summary: each with what it adds up to.
+
+    Raises:
+        NotFoundError: `after` names no session.
+        InvalidInputError: the text to search names no word; or costs are asked for, and too many
+            sessions have none.
+    """
+
+    def ask() -> Page:
+        with read(engine) as tx:
+            columns = light(tx, ["s.wire", "s.notes"]) + _COLUMNS
+            costs = costs_for(tx, engine, wanted, paging)
+            rows = session_rows(tx, wanted, paging, live, columns, costs)
+            page, more = fitting(paging, rows, lambda row: int(row[2]))
+            data = [_resource(tx, row) for row in page]
+            if live:
+                add_activities(tx, data)
+            if summary:
+                add_summaries(tx, data, prices_of(engine))
+        first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
+        return Page(data, first, last, more)
+
+    return answer_with_costs(engine, ask)
+
+
+def session_ids(engine: Engine, wanted: SessionFilter) -> Iterator[str]:
+    """The ids of all sessions that match, oldest first; read page by page.
+
+    Raises:
+        InvalidInputError: the text to search names no word.
+    """
+    paging = SessionPaging(limit=MAX_LIMIT, order="asc")
+
+    def ask() -> list[str]:
+        with read(engine) as tx:
+            costs = costs_for(tx, engine, wanted, paging)
+            return [row[-1] for row in session_rows(tx, wanted, paging, costs=costs)]
+
+    while True:
+        found = answer_with_costs(engine, ask)
+        yield from found[: paging.limit]
+        if len(found) <= paging.limit:
+            return
+        paging = paging.model_copy(update={"after": found[paging.limit - 1]})
+
+
+def costs_for(
+    tx: Transaction, engine: Engine, wanted: SessionFilter, paging: SessionPaging
+) -> Costs | None:
+    """Return what sessions cost, if they are chosen or sorted by it.
+
+    Raises:
+        UnpricedError: many sessions have no cost by the engine's prices yet.
+    """
+    if wanted.min_cost is None and paging.sort != "cost":
+        return None
+    return costs_at_hand(tx, prices_of(engine))
+
+
+def _resource(tx: Transaction, row: Row) -> dict[str, Any]:
+    *texts, _, at, head_seq, last_at, erased_at, session_id = row
+    if texts[0] is None:
+        texts = list(tx.rows(RESOURCE, (session_id,))[0])
+    wire, kept = decrypted_texts(tx, "sessions", session_id, "", *texts)
+    resource: dict[str, Any] = loads(wire)
+    notes: dict[str, Any] = loads(kept)
+    # What the stream's own row knows is not repeated in the read model.
+    notes["events"], notes["last_at"] = head_seq, to_iso(last_at)
+    notes["duration_ms"] = view.length_ms(
+        at if notes["opened_at"] else None, last_at, notes.get("clock_shift_ms", 0)
+    )
+    if erased_at is not None:
+        notes["audio_erased_at"] = to_iso(erased_at)
+    return {**resource, "eventstore": notes}
+
+
+def read_session(engine: Engine, session_id: str) -> dict[str, Any]:
+    """One session's resource.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    session: dict[str, Any] = show_session(engine, session_id)["session"]
+    return session
+
+
+def show_session(engine: Engine, session_id: str, at: str | int | None = None) -> dict[str, Any]:
+    """A session with its conversations, responses and usage.
+
+    Args:
+        at: as for `state_at`.
+
+    Raises:
+        NotFoundError: there is no such session.
+        InvalidInputError: a bad `at`, or the session's events carry no times.
+    """
+    state = state_at(engine, session_id, at)
+    with read(engine) as tx:
+        erased_at = audio_erased_at(tx, session_id)
+        opened = tx.row(OPENED_AT, (session_id,))
+    shown = state_resources(state, prices_of(engine), None if opened is None else opened[0])
+    if erased_at is not None:
+        shown["session"]["eventstore"]["audio_erased_at"] = to_iso(erased_at)
+    return shown
+
+
+def state_at(engine: Engine, session_id: str, at: str | int | None = None) -> SessionState:
+    """A session's state.
+
+    Args:
+        at: None for now; a seq; or `+SECONDS` since the session's first event.
+
+    Raises:
+        NotFoundError: there is no such session. ErasedError: it was erased.
+        InvalidInputError: `at` is none of these, or the session's events carry no times.
+    """
+    with read(engine) as tx:
+        row = tx.row(STREAM, (session_id,))
+        if row is None:
+            raise no_session(session_id)
+        refuse_erased(tx, session_id, row[2])
+        seq = row[0] if at is None else resolve_at(tx, session_id, row[0], at)
+        closed = seq == row[0] and row[1] is not None
+        return load_state(tx, session_id, seq, closed)
+
+
+def state_resources(
+    state: SessionState, prices: Prices | None = None, opened_at: int | None = None
+) -> dict[str, Any]:
+    """All resources of a state: session, conversations with items, responses, usage.
+
+    Args:
+        prices: what usage is priced by; None for published prices.
+        opened_at: when the session was opened here, for a recording without times.
+    """
+    from eventstore.store.usage.query_usage import usage_of_state
+
+    return {
+        "session": session_resource(state),
+        "conversations": conversations(state),
+        "responses": [view.response_resource(state, r) for r in state.responses.values()],
+        "usage": usage_of_state(state, prices or published_prices(), opened_at),
+    }
+
+
+def conversations(state: SessionState) -> list[dict[str, Any]]:
+    """The conversations of a state, their items in order."""
+    return [
+        {
+            "id": conversation.id,
+            "object": "realtime.conversation",
+            "items": [view.item_resource(state, state.items[id_]) for id_ in conversation.order],
+        }
+        for conversation in state.conversations
+        if conversation.id is not None or conversation.order
+    ]
+
+
+def resolve_at(tx: Transaction, session_id: str, head_seq: int, at: str | int) -> int:
+    """The seq that `SEQ` or `+SECONDS` names; what lies behind the end names the last one.
+
+    Raises:
+        InvalidInputError: it is neither, or the events carry no times.
+    """
+    text = str(at).strip()
+    given = _AT.fullmatch(text)
+    if given is None:
+        raise InvalidInputError(f"--at {text!r}: use a seq (120) or +SECONDS (+12.5)")
+    if given["seq"] is not None:
+        return min(int(given["seq"]), head_seq)
+    seq = seq_after(tx, session_id, head_seq, min(float(given["seconds"]), 1e9))
+    if seq is None:
+        raise InvalidInputError(f"session {session_id} was recorded without times; use a seq")
+    return seq

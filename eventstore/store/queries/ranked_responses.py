@@ -1,0 +1,114 @@
+"""Pages of responses by their figures: chosen by tokens, waits, lengths, tools, and sorted by them.
+
+A page is read off the index of its order, or, where a condition leaves few responses, from those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from eventstore.store.database.transaction import Transaction
+from eventstore.store.filters import search
+from eventstore.store.filters.filters import ResponseFilter, ResponsePaging
+from eventstore.store.filters.find_response import find_response
+from eventstore.store.filters.forced_joins import looked_up
+from eventstore.store.filters.narrowing import Narrowing, narrowest, narrowing
+from eventstore.store.filters.sql_conditions import (
+    Where,
+    few_that_say,
+    listed,
+    lists_at_once,
+)
+
+_IDS = ("session_id", "response_id")
+_COLUMNS = {
+    "created": "at",
+    "duration": "duration_us",
+    "latency": "answer_us",
+    "tokens": "total_tokens",
+}
+_INDEXES = {
+    "created": "responses_at",
+    "duration": "responses_duration",
+    "latency": "responses_answer",
+    "tokens": "responses_tokens",
+}
+#: Filters that columns of `responses` answer: which have a value, and which at least so much.
+EQUAL = {
+    "status": "status",
+    "reason": "status_reason",
+    "model": "model",
+    "voice": "voice",
+    "conversation": "conversation_id",
+    "session": "session_id",
+}
+LEAST = {"min_tokens": "total_tokens", "min_latency": "answer_us", "min_duration": "duration_us"}
+_FIGURES = {"tool", "language", *LEAST}
+_VALUE = "SELECT {} FROM responses WHERE session_id = ? AND response_id = ?"
+
+
+def is_ranked(wanted: ResponseFilter, paging: ResponsePaging) -> bool:
+    """Return True if a page is chosen or sorted by more than what is told of each response."""
+    figures = wanted.model_dump(include=_FIGURES, exclude_none=True)
+    return paging.sort != "created" or bool(figures)
+
+
+def ranked_keys(
+    tx: Transaction, wanted: ResponseFilter, paging: ResponsePaging, where: Where
+) -> tuple[str, list[Any], str]:
+    """Return the statement of the keys of a page, its parameters, and its order by `k`.
+
+    Args:
+        where: conditions on `responses r`, but for the text's.
+
+    Raises:
+        NotFoundError, AmbiguousError: the cursor names none, or several.
+    """
+    terms = search.parse_terms(wanted.text) if wanted.text is not None else []
+    few = few_that_say(tx, terms, _IDS) if terms else None
+    lead = listed(few, _IDS) if few is not None else _lead(tx, wanted)
+    if lead is not None:
+        source = f"{lead[0]} d {looked_up(tx, 'responses', 'r', 'd', _IDS)}"
+        where = Where(where.conditions, [*lead[1], *where.parameters])
+    else:
+        by_index = "" if tx.postgresql else f" INDEXED BY {_INDEXES[paging.sort]}"
+        source = f"responses r{by_index}"
+    if terms and few is None:
+        at_once = lists_at_once(tx, terms)
+        condition, values = search.response_says(terms, tx.postgresql, at_once)
+        where.add(condition, *values)
+    column = _COLUMNS[paging.sort]
+    direction, compare = ("ASC", ">") if paging.ascends else ("DESC", "<")
+    names = list(dict.fromkeys((column, "at", *_IDS)))
+    if paging.cursor is not None:
+        at, *ids = find_response(tx, paging.cursor, wanted.session, wanted.scope)
+        place = dict(zip(("at", *_IDS), (at, *ids), strict=True))
+        row = tx.row(_VALUE.format(column), ids)
+        place[column] = row[0] if row is not None else at
+        marks = ", ".join("?" * len(names))
+        columns = ", ".join(f"r.{name}" for name in names)
+        where.add(f"({columns}) {compare} ({marks})", *(place[name] for name in names))
+
+    def order(alias: str) -> str:
+        return ", ".join(f"{alias}.{name} {direction}" for name in names)
+
+    sql = (
+        f"SELECT {', '.join(f'r.{name}' for name in names)} FROM {source}{where.sql()}"
+        f" ORDER BY {order('r')} LIMIT ?"
+    )
+    return sql, [*where.parameters, paging.limit + 1], order("k")
+
+
+def _lead(tx: Transaction, wanted: ResponseFilter) -> Narrowing | None:
+    """Return the condition that leaves the fewest responses, if that is few enough."""
+    return narrowest(tx, _narrowing(wanted), _IDS)
+
+
+def _narrowing(wanted: ResponseFilter) -> Iterator[Narrowing]:
+    """Yield each condition that an index knows, as a source `x` of the responses that pass it."""
+    yield from narrowing(wanted, "response", "responses")
+    for compare, names in (("=", EQUAL), (">=", LEAST)):
+        for name, column in names.items():
+            if (value := getattr(wanted, name)) is not None:
+                yield f"responses x WHERE x.{column} {compare} ?", [value]

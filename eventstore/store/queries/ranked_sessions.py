@@ -1,0 +1,332 @@
+"""Pages of sessions by their figures: chosen by what they add up to, and sorted by it.
+
+The rows of `session_figures` are small, and have an index for each order. A page is read off the
+index of its order, or, where a condition leaves few sessions, from those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from eventstore.projection.figures import step_us
+from eventstore.store.database.transaction import Transaction
+from eventstore.store.filters import search
+from eventstore.store.filters.filters import SessionFilter, SessionPaging
+from eventstore.store.filters.forced_joins import one_by_one
+from eventstore.store.filters.narrowing import Narrowing, narrowest, narrowing
+from eventstore.store.filters.session_conditions import (
+    LIVE,
+    SESSION_ID,
+    add_status,
+    add_text,
+    joined,
+    no_session,
+)
+from eventstore.store.filters.sql_conditions import (
+    Where,
+    add_facets,
+    add_metadata_condition,
+    add_scope,
+    add_time,
+    few_that_say,
+    listed,
+)
+from eventstore.store.usage.session_costs import Costs
+
+# How long a session is that goes on, to the microsecond. Where its events are not projected yet,
+# it is the step that it had reached, since that is what it is found by.
+_OPEN_LENGTH = (
+    "(SELECT CASE WHEN o.projected_seq < o.head_seq OR o.last_at IS NULL THEN f.reached_us"
+    " WHEN o.last_at < f.counts_from THEN 0 ELSE o.last_at - f.counts_from END"
+    " FROM streams o WHERE o.session_id = f.session_id)"
+)
+_LENGTH = f"COALESCE(f.duration_us, {_OPEN_LENGTH})"
+#: What a list is sorted by, of a row `f` of `session_figures`.
+VALUES = {
+    "started": "f.at",
+    "duration": _LENGTH,
+    "latency": "f.slowest_us",
+    "turns": "f.turns",
+    "interruptions": "f.interruptions",
+}
+_INDEXES = {
+    "started": "at",
+    "duration": "duration",
+    "latency": "slowest",
+    "turns": "turns",
+    "interruptions": "interruptions",
+}
+#: Filters of the least number of a column.
+_LEAST = {
+    "min_turns": "turns",
+    "min_interruptions": "interruptions",
+    "min_latency": "slowest_us",
+}
+
+
+class _Arm(NamedTuple):
+    """A part of all sessions, in an order of its own.
+
+    Attributes:
+        source: a FROM clause, with `session_figures f`.
+        where: its conditions; parameters of the clause come first.
+        value, by: what it is sorted by, and the alias that has time and id of its sessions.
+        steps: an indexed column that rises with the value, which has no index; None for none.
+    """
+
+    source: str
+    where: Where
+    value: str
+    by: str = "f"
+    steps: str | None = None
+
+
+class _Lead(NamedTuple):
+    """A source of few sessions, which are all that pass a condition."""
+
+    sql: str
+    parameters: list[Any]
+
+
+def is_ranked(wanted: SessionFilter, paging: SessionPaging) -> bool:
+    """Return True if a page needs more than times, models and metadata of sessions."""
+    return paging.sort != "started" or any(
+        value is not None for value in wanted.model_dump(include=set(wanted.FIGURES)).values()
+    )
+
+
+def ranked_sql(
+    tx: Transaction,
+    wanted: SessionFilter,
+    paging: SessionPaging,
+    live: bool,
+    columns: str,
+    costs: Costs | None,
+) -> tuple[str, list[Any]]:
+    """Return the statement of a page, and its parameters.
+
+    Args:
+        costs: where they are asked for.
+
+    Raises:
+        NotFoundError: `after` names no session.
+        InvalidInputError: the text to search names no word.
+    """
+    terms = search.parse_terms(wanted.text) if wanted.text is not None else []
+    few = few_that_say(tx, terms, SESSION_ID) if terms else None
+    lead = _Lead(*listed(few, SESSION_ID)) if few is not None else _lead(tx, wanted, live, costs)
+    direction, compare = ("ASC", ">") if paging.ascends else ("DESC", "<")
+    place = _place(tx, wanted, paging, costs) if paging.cursor is not None else None
+    statements, parameters = [], []
+    for arm in _arms(tx, paging.sort, lead, costs):
+        names = [arm.value, f"{arm.by}.at", f"{arm.by}.session_id"]
+        where = arm.where
+        source = arm.source + _add_conditions(where, tx, wanted, live, costs)
+        if terms and few is None:
+            add_text(where, tx, terms, few, "f")
+        if place is not None:
+            where.add(f"({', '.join(names)}) {compare} (?, ?, ?)", *place)
+        if arm.steps is not None:
+            _add_steps(where, tx, source, arm.steps, paging, place)
+        order = ", ".join(f"{name} {direction}" for name in dict.fromkeys(names))
+        statements.append(
+            f"SELECT {names[0]} AS v, {names[1]} AS at, {names[2]} AS session_id"
+            f" FROM {source}{where.sql()} ORDER BY {order} LIMIT ?"
+        )
+        parameters += [*where.parameters, paging.limit + 1]
+    order = ", ".join(f"k.{name} {direction}" for name in ("v", "at", "session_id"))
+    keys = " UNION ALL ".join(f"SELECT * FROM ({sql}) a" for sql in statements)
+    if len(statements) > 1:
+        keys = f"SELECT * FROM ({keys}) k ORDER BY {order} LIMIT ?"
+        parameters.append(paging.limit + 1)
+    sql = f"SELECT {columns} FROM ({keys}) k {joined(tx, 'k')} ORDER BY {order}"
+    return sql, parameters
+
+
+def _arms(tx: Transaction, sort: str, lead: _Lead | None, costs: Costs | None) -> Iterator[_Arm]:
+    if sort == "cost" and costs is not None:
+        priced = Where([], [])
+        if lead is None:
+            source = (
+                f"session_costs c{_by_index(tx, 'session_costs_usd')} {joined(tx, 'c', ('f',))}"
+            )
+        else:
+            source = _led(tx, lead, priced, ("f", "c"))
+        priced.add("c.prices = ?", costs.prices)
+        yield _Arm(source, priced, "c.usd", "c")
+        if costs.pending:
+            found, values = listed(list(costs.pending.items()), ("session_id", "usd"))
+            others = Where([], list(values))
+            if lead is not None:
+                others.add(f"f.session_id IN (SELECT session_id FROM {lead.sql} d)")
+                others.parameters.extend(lead.parameters)
+            yield _Arm(f"{found} p {joined(tx, 'p', ('f',))}", others, "p.usd")
+        return
+    if sort == "duration":
+        yield _arm_of_figures(tx, lead, "f.duration_us", "duration", "f.duration_us")
+        # An open session's length is in no index: its stream knows it, and its row about.
+        yield _arm_of_figures(tx, lead, _OPEN_LENGTH, "reached", "f.reached_us", by_steps=True)
+    else:
+        yield _arm_of_figures(tx, lead, VALUES[sort], _INDEXES[sort])
+
+
+def _arm_of_figures(
+    tx: Transaction,
+    lead: _Lead | None,
+    value: str,
+    index: str,
+    known: str | None = None,
+    by_steps: bool = False,
+) -> _Arm:
+    """Return sessions in the order of an index of `session_figures`, or those that a lead has.
+
+    Args:
+        known: a column that they must have a value of.
+        by_steps: the index is of steps of the value.
+    """
+    where = Where([], [])
+    if lead is None:
+        source = f"session_figures f{_by_index(tx, f'session_figures_{index}')}"
+    else:
+        source = _led(tx, lead, where, ("f",))
+    if known is not None:
+        where.add(f"{known} IS NOT NULL")
+    return _Arm(source, where, value, steps=known if by_steps and lead is None else None)
+
+
+def _add_steps(
+    where: Where,
+    tx: Transaction,
+    source: str,
+    steps: str,
+    paging: SessionPaging,
+    place: tuple[Any, int, str] | None,
+) -> None:
+    """Add the condition that rows are of the steps that a page can have any of.
+
+    All of a step come before all of the next. So the page ends within the step of its last row in
+    the order of steps, and the values of no others need be looked up.
+
+    Args:
+        where: all other conditions on the rows; so those of the page's cursor as well.
+        place: the place of the page's cursor; None where there is none.
+    """
+    direction, beyond, within = ("ASC", ">=", "<=") if paging.ascends else ("DESC", "<=", ">=")
+    if place is not None:
+        where.add(f"{steps} {beyond} ?", step_us(place[0]))
+    last = tx.row(
+        f"SELECT {steps} FROM {source}{where.sql()} ORDER BY {steps} {direction} LIMIT 1 OFFSET ?",
+        [*where.parameters, paging.limit],
+    )
+    if last is not None:
+        where.add(f"{steps} {within} ?", last[0])
+
+
+def _led(tx: Transaction, lead: _Lead, where: Where, names: tuple[str, ...]) -> str:
+    where.parameters.extend(lead.parameters)
+    return f"{lead.sql} d {joined(tx, 'd', names)}"
+
+
+def _by_index(tx: Transaction, name: str) -> str:
+    return "" if tx.postgresql else f" INDEXED BY {name}"
+
+
+def _add_conditions(
+    where: Where, tx: Transaction, wanted: SessionFilter, live: bool, costs: Costs | None
+) -> str:
+    """Add all conditions but the text's; return the joins that they need behind `f`."""
+    needs = []
+    if live or wanted.status is not None or wanted.model is not None:
+        needs.append("s")
+    if live or wanted.status == "ended":
+        needs.append("t")
+    if wanted.model is not None:
+        where.add("s.model = ?", wanted.model)
+    if live:
+        where.add(LIVE)
+    add_status(where, tx, wanted.status)
+    add_time(where, "f.at", wanted.since, wanted.until)
+    for condition in wanted.metadata:
+        add_metadata_condition(where, tx, condition, "session_metadata", "f", ())
+    add_scope(where, wanted.scope, "f")
+    add_facets(where, tx, "session_facets", "f", SESSION_ID, wanted.facets())
+    for name, column in _LEAST.items():
+        least = getattr(wanted, name)
+        if least is not None:
+            where.add(f"f.{column} >= ?", least)
+    if wanted.min_duration is not None:
+        where.add(f"{_LENGTH} >= ?", wanted.min_duration)
+    if wanted.max_duration is not None:
+        where.add(f"{_LENGTH} BETWEEN 0 AND ?", wanted.max_duration)
+    if wanted.min_cost is not None and costs is not None:
+        _add_cost(where, tx, wanted.min_cost, costs)
+    return f" {joined(tx, 'f', tuple(needs))}" if needs else ""
+
+
+def _add_cost(where: Where, tx: Transaction, least: float, costs: Costs) -> None:
+    priced = (
+        "EXISTS (SELECT 1 FROM session_costs y WHERE y.session_id = f.session_id"
+        f" AND y.prices = ? AND y.usd >= ?{one_by_one(tx)})"
+    )
+    found, values = listed(
+        [(id_,) for id_, usd in costs.pending.items() if usd >= least], SESSION_ID
+    )
+    where.add(f"({priced} OR f.session_id IN {found})", costs.prices, least, *values)
+
+
+def _lead(tx: Transaction, wanted: SessionFilter, live: bool, costs: Costs | None) -> _Lead | None:
+    """Return the condition that leaves the fewest sessions, if that is few enough."""
+    found = narrowest(tx, _narrowing(wanted, live, costs), SESSION_ID)
+    return None if found is None else _Lead(*found)
+
+
+def _narrowing(wanted: SessionFilter, live: bool, costs: Costs | None) -> Iterator[Narrowing]:
+    """Yield each condition that an index knows, as a source `x` of the sessions that pass it."""
+    yield from narrowing(wanted, "session", "session_figures")
+    if wanted.model is not None:
+        yield "sessions x WHERE x.model = ?", [wanted.model]
+    if live:
+        yield "sessions x WHERE x.closed = 0", []
+    if wanted.status == "interrupted":
+        yield "session_figures x WHERE x.interruptions > 0", []
+    yield from _narrowing_figures(wanted)
+    if wanted.min_cost is not None and costs is not None:
+        priced = "SELECT session_id FROM session_costs WHERE prices = ? AND usd >= ?"
+        found, values = listed([(id_,) for id_ in costs.pending], SESSION_ID)
+        yield (
+            f"({priced} UNION ALL SELECT session_id FROM {found} p) x",
+            [costs.prices, wanted.min_cost, *values],
+        )
+
+
+def _narrowing_figures(wanted: SessionFilter) -> Iterator[Narrowing]:
+    figures = "session_figures x WHERE"
+    for name, column in _LEAST.items():
+        if (value := getattr(wanted, name)) is not None:
+            yield f"{figures} x.{column} >= ?", [value]
+    for value, compare in ((wanted.min_duration, ">= ?"), (wanted.max_duration, "BETWEEN 0 AND ?")):
+        if value is not None:
+            passing = "SELECT session_id FROM session_figures WHERE"
+            # Open sessions that may pass; how long they are to the microsecond is looked up.
+            yield (
+                f"({passing} duration_us {compare} UNION ALL {passing} reached_us {compare}) x",
+                [value, step_us(value)],
+            )
+
+
+def _place(
+    tx: Transaction, wanted: SessionFilter, paging: SessionPaging, costs: Costs | None
+) -> tuple[Any, int, str]:
+    """Return the place of the page's cursor in the order: value, time and id."""
+    cursor = paging.cursor or ""
+    where = Where([], [])
+    where.add("f.session_id = ?", cursor)
+    add_scope(where, wanted.scope, "f")
+    value = "(SELECT c.usd FROM session_costs c WHERE c.session_id = f.session_id)"
+    value = VALUES.get(paging.sort, value)
+    row = tx.row(f"SELECT {value}, f.at FROM session_figures f{where.sql()}", where.parameters)
+    if row is None or row[0] is None:
+        raise no_session(cursor)
+    usd = costs.pending.get(cursor) if costs is not None and paging.sort == "cost" else None
+    return row[0] if usd is None else usd, row[1], cursor

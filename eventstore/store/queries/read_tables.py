@@ -1,0 +1,112 @@
+"""Read the rows of read models for many sessions: whole, in order, in pieces of bounded size."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from eventstore.store.database.transaction import Row, Transaction
+from eventstore.store.filters.session_conditions import no_session
+from eventstore.store.log.tombstones import refuse_erased
+from eventstore.store.readmodels.encrypted_rows import decrypted_texts
+
+_PIECE_ROWS = 1000
+
+RESPONSES = (
+    "SELECT session_id, response_id, at, seq, status, status_reason, model, voice, modalities,"
+    " audio_format, temperature, max_output_tokens, conversation_id, interrupted, created_at,"
+    " first_text_at, first_audio_at, done_at, speech_ended_at, input_tokens, output_tokens,"
+    " total_tokens, resource FROM responses t"
+)
+ITEMS = (
+    "SELECT t.session_id, t.item_id, c.conversation_id, t.position, t.type, t.role, t.status,"
+    " t.response_id, t.seq, t.at, t.deleted_seq, t.said, t.resource FROM items t"
+    " LEFT JOIN conversations c ON c.session_id = t.session_id AND c.position = t.conversation"
+)
+USAGE = (
+    "SELECT session_id, usage_id, kind, response_id, item_id, at, model, reported, input_tokens,"
+    " output_tokens, total_tokens, input_text, input_audio, input_image, cached_tokens,"
+    " cached_text, cached_audio, cached_image, output_text, output_audio, audio_ms FROM usage t"
+)
+IN_ORDER = (
+    "SELECT session_id, item_id, conversation FROM items"
+    " WHERE session_id IN ({}) AND position IS NOT NULL ORDER BY session_id, conversation, position"
+)
+_TEXTS = {RESPONSES: (1, "responses"), ITEMS: (2, "items")}
+METADATA = "SELECT session_id, response_id, key, value, own FROM response_metadata t"
+
+
+def check_sessions(tx: Transaction, session_ids: Sequence[str]) -> None:
+    """Raises NotFoundError where one of the sessions is not there, ErasedError where it
+    was erased.
+    """
+    sql = f"SELECT session_id, erased_at FROM streams WHERE session_id IN ({_marks(session_ids)})"
+    found = {row[0]: row[1] for row in tx.rows(sql, session_ids)}
+    for session_id in session_ids:
+        if session_id not in found:
+            raise no_session(session_id)
+        refuse_erased(tx, session_id, found[session_id])
+
+
+def pieces(
+    tx: Transaction, select: str, key: str, session_ids: Sequence[str]
+) -> Iterator[list[Row]]:
+    """The rows of sessions, in the order of the table's key.
+
+    Args:
+        select: the statement, of a table `t`; its first columns are the session and the key.
+        key: the second column of the table's key.
+    """
+    sessions = f"t.session_id IN ({_marks(session_ids)})"
+    order = f"ORDER BY t.session_id, t.{key} LIMIT {_PIECE_ROWS}"
+    behind, place = "", ()
+    while True:
+        rows = tx.rows(f"{select} WHERE {sessions}{behind} {order}", (*session_ids, *place))
+        rows = [_decrypted(tx, select, row) for row in rows]
+        if rows:
+            yield rows
+        if len(rows) < _PIECE_ROWS:
+            return
+        behind, place = f" AND (t.session_id, t.{key}) > (?, ?)", rows[-1][:2]
+
+
+def places_of_items(tx: Transaction, session_ids: Sequence[str]) -> dict[tuple[str, str], int]:
+    """Return the place of each item in its conversation, from 0, by its session and its id.
+
+    The numbers in the table have gaps: they tell the order alone.
+    """
+    found: dict[tuple[str, str], int] = {}
+    counts: Counter[tuple[str, int | None]] = Counter()
+    for session_id, item_id, conversation in tx.rows(
+        IN_ORDER.format(_marks(session_ids)), session_ids
+    ):
+        found[session_id, item_id] = counts[session_id, conversation]
+        counts[session_id, conversation] += 1
+    return found
+
+
+def metadata_of(tx: Transaction, responses: Sequence[Row]) -> dict[tuple[str, str], dict[str, str]]:
+    """The metadata that each response of a piece answers to; its session's wins over its own."""
+    session_ids = list(dict.fromkeys(row[0] for row in responses))
+    rows = tx.rows(
+        f"{METADATA} WHERE t.session_id IN ({_marks(session_ids)})"
+        " AND (t.session_id, t.response_id) >= (?, ?) AND (t.session_id, t.response_id) <= (?, ?)"
+        " ORDER BY own DESC",
+        (*session_ids, *responses[0][:2], *responses[-1][:2]),
+    )
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for session_id, response_id, key, value, _ in rows:
+        found.setdefault((session_id, response_id), {})[key] = value
+    return found
+
+
+def _decrypted(tx: Transaction, select: str, row: Row) -> Row:
+    """A row whose last columns are its table's texts, decrypted."""
+    count, table = _TEXTS.get(select, (0, ""))
+    if not count:
+        return row
+    return row[:-count] + decrypted_texts(tx, table, row[0], row[1], *row[-count:])
+
+
+def _marks(values: Sequence[str]) -> str:
+    return ", ".join("?" * len(values))

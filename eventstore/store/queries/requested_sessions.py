@@ -1,0 +1,78 @@
+"""The session that a client of the replay server asks for: the newest that it was not served yet.
+
+What an address names is an index's (`session_facets`), so that one call is found among millions.
+An encrypted store has no such rows: there the newest sessions are looked through, and no more of
+them than `LOOKED_THROUGH` (docs/adr/0035).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from typing import NamedTuple
+
+from sqlalchemy import Engine
+
+from eventstore.projection.address import names_of_session
+from eventstore.realtime.values import column, loads, mapping
+from eventstore.store.database.transaction import Row, Transaction, read
+from eventstore.store.filters.filters import MAX_LIMIT, SessionFilter, SessionPaging
+from eventstore.store.queries.session_pages import sessions_sql
+from eventstore.store.readmodels.encrypted_rows import decrypted_texts
+
+#: How many of an encrypted store's sessions are looked through for what an address names.
+LOOKED_THROUGH = 1000
+
+
+class Requested(NamedTuple):
+    """What was found.
+
+    Attributes:
+        session_id: the newest session that is not left out; None where there is none.
+        left_out: how many sessions match that are left out, as far as was looked.
+    """
+
+    session_id: str | None
+    left_out: int
+
+
+def requested_session(
+    engine: Engine, wanted: Iterable[SessionFilter], left_out: Collection[str]
+) -> Requested:
+    """Find the newest session that passes one of some filters, and is not left out."""
+    found, seen = list[Row](), set[str]()
+    with read(engine) as tx:
+        for one in wanted:
+            for row in _newest_first(tx, one):
+                if row[-1] not in left_out:
+                    found.append(row[-2:])
+                    break
+                seen.add(row[-1])
+    newest = max(found, default=None)
+    return Requested(None if newest is None else str(newest[1]), len(seen))
+
+
+def _newest_first(tx: Transaction, wanted: SessionFilter) -> Iterator[Row]:
+    """Yield time and id, the last of their columns, of all sessions that pass a filter."""
+    names = wanted.address or ()
+    looks = bool(names) and tx.keys.name(tx) is not None
+    columns = "s.at, s.session_id"
+    if looks:
+        wanted, columns = wanted.model_copy(update={"address": None}), f"s.wire, s.notes, {columns}"
+    paging = SessionPaging(limit=MAX_LIMIT)
+    pages = LOOKED_THROUGH // MAX_LIMIT if looks else None
+    while pages is None or pages > 0:
+        rows = tx.rows(*sessions_sql(tx, wanted, paging, columns=columns))
+        page = rows[:MAX_LIMIT]
+        yield from (row for row in page if not looks or _has_names(tx, row, names))
+        if len(rows) <= MAX_LIMIT:
+            return
+        paging = paging.model_copy(update={"after": page[-1][-1]})
+        pages = None if pages is None else pages - 1
+
+
+def _has_names(tx: Transaction, row: Row, names: tuple[tuple[str, str], ...]) -> bool:
+    *texts, _, session_id = row
+    wire, notes = map(loads, decrypted_texts(tx, "sessions", session_id, "", *texts))
+    opened, types = mapping(notes.get("opened")), mapping(notes.get("unknown_types"))
+    has = {(name, column(value, 512)) for name, value in names_of_session(opened, wire, types)}
+    return has.issuperset(names)

@@ -1,0 +1,209 @@
+"""Which sessions a page of them has: any mix of filters, read in order of time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from eventstore.store.database.transaction import Row, Transaction
+from eventstore.store.filters import search
+from eventstore.store.filters.filters import SessionFilter, SessionPaging
+from eventstore.store.filters.metadata import Condition
+from eventstore.store.filters.scan_encrypted import look_through
+from eventstore.store.filters.session_conditions import (
+    LIVE,
+    SESSION_ID,
+    add_status,
+    add_text,
+    joined,
+    no_session,
+)
+from eventstore.store.filters.sql_conditions import (
+    PROBE,
+    Where,
+    add_metadata_condition,
+    add_scope,
+    add_time,
+    choose_start,
+    few_that_say,
+    key_condition,
+    listed,
+    probe_condition,
+)
+from eventstore.store.queries.ranked_sessions import is_ranked, ranked_sql
+from eventstore.store.readmodels.encrypted_rows import decrypted_texts
+from eventstore.store.readmodels.words.search_tokens import Term
+from eventstore.store.readmodels.words.searched_text import searched_text
+from eventstore.store.usage.session_costs import Costs
+
+
+def session_rows(
+    tx: Transaction,
+    wanted: SessionFilter,
+    paging: SessionPaging,
+    live: bool = False,
+    columns: str = "s.session_id",
+    costs: Costs | None = None,
+) -> list[Row]:
+    """A page's rows in the order in which they are read, and one more where more follow.
+
+    Args:
+        live: only open ones.
+        columns: of `sessions s` and `streams t`; the session's id is the last of them.
+        costs: what sessions cost, where they are chosen or sorted by it.
+
+    Raises:
+        NotFoundError: `after` names no session.
+        InvalidInputError: the text to search names no word.
+    """
+    terms = search.parse_terms(wanted.text) if wanted.text is not None else []
+    if not terms or tx.keys.name(tx) is None:
+        return tx.rows(*sessions_sql(tx, wanted, paging, live, columns, costs))
+    untold = wanted.model_copy(update={"text": None})
+    return look_through(
+        paging,
+        lambda page: tx.rows(*sessions_sql(tx, untold, page, live, columns, costs)),
+        lambda row: _says(tx, row[-1], terms),
+        lambda row: str(row[-1]),
+    )
+
+
+def _says(tx: Transaction, session_id: str, terms: list[Term]) -> bool:
+    """Return True if an item of a session whose rows are encrypted says the terms."""
+    sql = (
+        "SELECT type, item_id, said, resource FROM items WHERE session_id = ?"
+        " AND (said <> '' OR type <> 'message')"
+    )
+    return any(
+        searched_text(type_, *decrypted_texts(tx, "items", session_id, *row)).snippet(terms)
+        is not None
+        for type_, *row in tx.rows(sql, (session_id,))
+    )
+
+
+def sessions_sql(
+    tx: Transaction,
+    wanted: SessionFilter,
+    paging: SessionPaging,
+    live: bool = False,
+    columns: str = "s.session_id",
+    costs: Costs | None = None,
+) -> tuple[str, list[Any]]:
+    """The statement of a page, and its parameters.
+
+    Raises:
+        NotFoundError: `after` names no session.
+        InvalidInputError: the text to search names no word.
+    """
+    live = live or wanted.status == "live"
+    if is_ranked(wanted, paging):
+        return ranked_sql(tx, wanted, paging, live, columns, costs)
+    terms = search.parse_terms(wanted.text) if wanted.text is not None else []
+    few = few_that_say(tx, terms, SESSION_ID) if terms else None
+    source = _source(tx, wanted, live, few)
+    time = source.time
+    where = Where([], [*source.parameters])
+    _add_conditions(where, tx, wanted, source)
+    if live:
+        where.add(LIVE)
+    add_status(where, tx, wanted.status)
+    if terms and not source.says:
+        add_text(where, tx, terms, few, source.lead)
+    direction, compare = ("ASC", ">") if paging.ascends else ("DESC", "<")
+    if paging.cursor is not None:
+        at = _time_of(tx, paging.cursor, wanted.scope)
+        where.add(f"({time}.at, {time}.session_id) {compare} (?, ?)", at, paging.cursor)
+    # Only the page's own sessions are read whole.
+    keys = (
+        f"SELECT {time}.at, {time}.session_id FROM {source.sql}{where.sql()}"
+        f" ORDER BY {time}.at {direction}, {time}.session_id {direction} LIMIT ?"
+    )
+    sql = (
+        f"SELECT {columns} FROM ({keys}) k {joined(tx, 'k')}"
+        f" ORDER BY k.at {direction}, k.session_id {direction}"
+    )
+    return sql, [*where.parameters, paging.limit + 1]
+
+
+class _Source(NamedTuple):
+    """Where sessions come from.
+
+    Attributes:
+        sql: a FROM clause, with `sessions s` and `streams t` where they are asked for something.
+        parameters: of the clause.
+        lead: the alias that has the session's id first.
+        time: the alias whose time they come in the order of.
+        start: the condition that the clause meets.
+        says: whether they all say the terms.
+    """
+
+    sql: str
+    parameters: Sequence[Any] = ()
+    lead: str = "s"
+    time: str = "s"
+    start: Condition | None = None
+    says: bool = False
+
+
+def _source(tx: Transaction, wanted: SessionFilter, live: bool, few: list[Row] | None) -> _Source:
+    if live:
+        # They are few. SQLite keeps no count of the closed ones, and would look through all of a
+        # model's.
+        by_index = "" if tx.postgresql else " INDEXED BY sessions_open"
+        return _Source(f"sessions s{by_index} JOIN streams t ON t.session_id = s.session_id")
+    streams = ("t",) if wanted.status == "ended" else ()
+    if few is not None:
+        found, values = listed(few, SESSION_ID)
+        sql = f"{found} d {joined(tx, 'd', ('s', *streams))}"
+        return _Source(sql, values, lead="d", says=True)
+    start = _start(tx, wanted)
+    if start is None:
+        return _Source(f"sessions s {joined(tx, 's', streams)}")
+    condition, values = key_condition(start)
+    by_index = "" if tx.postgresql else " INDEXED BY session_metadata_value"
+    if start.operator == "=":
+        # The index has the pages in order already; a lookup behind it keeps that order.
+        sessions = ("s",) if wanted.status is not None or wanted.model is not None else ()
+        sql = f"session_metadata m{by_index} {joined(tx, 'm', (*sessions, *streams))}"
+        return _Source(sql, lead="m", time="m", start=start)
+    found = f"session_metadata x{by_index} WHERE {condition}"
+    distinct = f"(SELECT DISTINCT x.session_id FROM {found}) d"
+    sql = f"{distinct} {joined(tx, 'd', ('s', *streams))}"
+    return _Source(sql, values, lead="d", start=start)
+
+
+def _start(tx: Transaction, wanted: SessionFilter) -> Condition | None:
+    """The pair or key to start from; a tenant's own pair is one like others."""
+    scope = (wanted.scope,) if wanted.scope is not None else ()
+    start = choose_start(tx, wanted.metadata + scope, "session_metadata")
+    if start is None or wanted.model is None:
+        return start
+    # Beside a common pair, the model's own index is shorter, and in order as well.
+    rare = probe_condition(tx, start, "session_metadata") < PROBE
+    return start if rare else None
+
+
+def _add_conditions(where: Where, tx: Transaction, wanted: SessionFilter, source: _Source) -> None:
+    """Add the conditions on a session's model, time and metadata."""
+    start, time = source.start, source.time
+    if start is not None and time == "m":
+        where.add("m.key = ? AND m.value = ?", start.key, start.value)
+    if wanted.model is not None:
+        where.add("s.model = ?", wanted.model)
+    add_time(where, f"{time}.at", wanted.since, wanted.until)
+    for condition in wanted.metadata:
+        if condition is not start:
+            timed = source.lead != "d"
+            add_metadata_condition(where, tx, condition, "session_metadata", source.lead, (), timed)
+    if wanted.scope is not start:
+        add_scope(where, wanted.scope, source.lead)
+
+
+def _time_of(tx: Transaction, session_id: str, scope: Condition | None) -> int:
+    where = Where([], [])
+    where.add("s.session_id = ?", session_id)
+    add_scope(where, scope, "s")
+    row = tx.row(f"SELECT s.at FROM sessions s{where.sql()}", where.parameters)
+    if row is None:
+        raise no_session(session_id)
+    return int(row[0])

@@ -1,0 +1,142 @@
+"""Suggestions for filters: keys and values of metadata, and models, of what is stored.
+
+Each is found by a skip scan: from one value of an index straight to the next, so that a million
+rows of one value cost no more than one.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlalchemy import Engine
+
+from eventstore.store.database.transaction import Transaction, read
+from eventstore.store.filters.filters import Beginning
+from eventstore.store.filters.forced_joins import ordered_join
+from eventstore.store.filters.metadata import Condition
+from eventstore.store.filters.sql_conditions import Where, after_prefix
+from eventstore.store.queries.query_responses import Page
+
+#: How many values of a column are looked at where the database's order is not that of code points.
+_STEPS = 10_000
+#: Of a tenant's sessions, the newest so many are looked at, and so many rows of theirs.
+_SESSIONS = 1000
+_ROWS = 50_000
+
+#: What suggestions are, as resources.
+KEY, VALUE, MODEL = (f"eventstore.{kind}" for kind in ("metadata_key", "metadata_value", "model"))
+
+
+class _Column(NamedTuple):
+    """A column, and an index that has it in order."""
+
+    table: str
+    name: str
+    by_index: str
+
+
+_METADATA = ("session_metadata", "response_metadata")
+_KEYS = tuple(_Column(table, "key", f"{table}_value") for table in _METADATA)
+_VALUES = tuple(_Column(table, "value", f"{table}_value") for table in _METADATA)
+_MODELS = tuple(_Column(table, "model", f"{table}_model") for table in ("sessions", "responses"))
+
+
+def metadata_keys(engine: Engine, wanted: Beginning, scope: Condition | None) -> list[str]:
+    """Keys of metadata, in the order of code points.
+
+    Args:
+        scope: a pair of sessions' metadata; of those that have it, the newest are looked at.
+    """
+    return _suggested(engine, _KEYS, Where([], []), wanted, scope)
+
+
+def metadata_values(engine: Engine, wanted: Beginning, scope: Condition | None) -> list[str]:
+    """Values of a key of metadata, in the order of code points.
+
+    Args:
+        scope: as for `metadata_keys`.
+    """
+    return _suggested(engine, _VALUES, Where(["x.key = ?"], [wanted.key]), wanted, scope)
+
+
+def models(engine: Engine, wanted: Beginning, scope: Condition | None) -> list[str]:
+    """Models of sessions and of responses, in the order of code points.
+
+    Args:
+        scope: as for `metadata_keys`.
+    """
+    return _suggested(engine, _MODELS, Where([], []), wanted, scope)
+
+
+def suggestions(kind: str, found: list[str], limit: int) -> Page:
+    """Suggestions as resources in a page.
+
+    Args:
+        kind: `KEY`, `VALUE` or `MODEL`.
+        found: what is suggested; one more than the limit where there are more.
+        limit: how many the page has at most.
+    """
+    data = [{"id": value, "object": kind} for value in found[:limit]]
+    first, last = (found[0], data[-1]["id"]) if data else (None, None)
+    return Page(data, first, last, len(found) > limit)
+
+
+def _suggested(
+    engine: Engine,
+    columns: tuple[_Column, ...],
+    where: Where,
+    wanted: Beginning,
+    scope: Condition | None,
+) -> list[str]:
+    found: set[str] = set()
+    with read(engine) as tx:
+        for column in columns:
+            if scope is None:
+                found.update(_distinct(tx, column, where, wanted))
+            else:
+                found.update(_of_tenant(tx, column, where, scope))
+    return sorted(value for value in found if value.startswith(wanted.prefix))[: wanted.limit]
+
+
+def _distinct(tx: Transaction, column: _Column, where: Where, wanted: Beginning) -> list[str]:
+    """The first values of a column that begins an index, or follows what `where` fixes."""
+    table, name, by_index = column
+    # On PostgreSQL, only metadata's values are surely in the order of code points.
+    ordered = name == "value" or not tx.postgresql
+    last = after_prefix(wanted.prefix) if ordered else None
+    within = Where([*where.conditions], [*where.parameters])
+    if last is not None:
+        within.add(f"x.{name} < ?", last)
+    # One bound below each: with two of them, SQLite may begin at the lower one each time.
+    begin = f"x.{name} >= ?"
+    parameters = [*within.parameters, wanted.prefix if ordered else ""]
+    indexed = "" if tx.postgresql else f" INDEXED BY {by_index}"
+
+    def step(bound: str) -> str:
+        conditions = " AND ".join([*within.conditions, bound])
+        source = f"{table} x{indexed} WHERE {conditions}"
+        return f"(SELECT x.{name} FROM {source} ORDER BY x.{name} LIMIT 1)"
+
+    sql = (
+        f"WITH RECURSIVE d(found, number) AS (SELECT {step(begin)}, 1"
+        f" UNION ALL SELECT {step(f'x.{name} > d.found')}, d.number + 1"
+        " FROM d WHERE d.found IS NOT NULL AND d.number < ?"
+        ") SELECT found FROM d WHERE found IS NOT NULL"
+    )
+    steps = wanted.limit if ordered else _STEPS
+    return [row[0] for row in tx.rows(sql, [*parameters, *within.parameters, steps])]
+
+
+def _of_tenant(tx: Transaction, column: _Column, where: Where, scope: Condition) -> list[str]:
+    """The values of a column in a tenant's newest sessions."""
+    newest = (
+        "SELECT m.session_id FROM session_metadata m WHERE m.key = ? AND m.value = ?"
+        f" ORDER BY m.at DESC, m.session_id DESC LIMIT {_SESSIONS}"
+    )
+    on = " AND ".join(["x.session_id = n.session_id", *where.conditions])
+    rows = (
+        f"SELECT x.{column.name} AS found FROM ({newest}) n {ordered_join(tx)} {column.table} x"
+        f" ON {on} WHERE x.{column.name} IS NOT NULL LIMIT {_ROWS}"
+    )
+    sql = f"SELECT DISTINCT found FROM ({rows}) f"
+    return [row[0] for row in tx.rows(sql, [scope.key, scope.value, *where.parameters])]

@@ -1,0 +1,142 @@
+"""Rows of encrypted sessions: events of the log, and rows of read models."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from operator import attrgetter
+
+from eventstore.encryption import read_models
+from eventstore.encryption.cipher import Cipher, CipherError
+from eventstore.encryption.events import decrypt_row
+from eventstore.encryption.read_models import TEXTS, WITHOUT
+from eventstore.errors import EventStoreError
+from eventstore.realtime.frames import ENCRYPTIONS
+from eventstore.segments.rows import Row as Event
+from eventstore.store.database.tables import declared as tables
+from eventstore.store.database.transaction import Row, Transaction
+from eventstore.store.readmodels.upsert import Rows
+
+_OFFSET = attrgetter("audio_offset")
+_ENCRYPTIONS = frozenset(ENCRYPTIONS)
+
+#: Where in a table's row its texts are.
+_PLACES = {
+    name: [list(tables.metadata.tables[name].columns.keys()).index(column) for column in columns]
+    for name, columns in TEXTS.items()
+}
+
+_WITH_SEQ = {name for name in TEXTS if "seq" in tables.metadata.tables[name].columns}
+_PLAIN = {
+    name: f"SELECT COUNT(*) FROM {name} WHERE session_id = ? AND SUBSTR({columns[-1]}, 1, 1) <> ?"
+    + (" AND seq >= ?" if name in _WITH_SEQ else "")
+    for name, columns in TEXTS.items()
+}
+
+
+def decrypted_events(tx: Transaction, session_id: str, rows: list[Event]) -> list[Event]:
+    """Events, those of them decrypted that are encrypted.
+
+    One that was changed is left as it is: its columns contradict each other, as those of any row
+    that is damaged.
+
+    Raises:
+        MissingKeyError: the session's key is not at hand. ErasedError: it was dropped.
+    """
+    if _ENCRYPTIONS.isdisjoint(map(_OFFSET, rows)):  # nearly always
+        return rows
+    cipher = tx.decipher(session_id)
+    return [_decrypted(cipher, row) for row in rows]
+
+
+def _decrypted(cipher: Cipher, row: Event) -> Event:
+    with suppress(CipherError):
+        return decrypt_row(cipher, row)
+    return row
+
+
+def decrypted_texts(
+    tx: Transaction, table: str, session_id: str, key: str, *texts: str
+) -> tuple[str, ...]:
+    """The texts of a read model's row, decrypted where they are encrypted.
+
+    Args:
+        key: of the row, within the session; empty for the session's own.
+        texts: what its columns of texts hold, in their order: see encryption/read_models.py.
+
+    Raises:
+        EventStoreError: they were changed.
+        MissingKeyError: the session's key is not at hand. ErasedError: it was dropped.
+    """
+    if not read_models.is_encrypted(texts):
+        return texts
+    try:
+        return read_models.decrypt_texts(tx.decipher(session_id), table, key, texts)
+    except CipherError as error:
+        raise EventStoreError(
+            f"session {session_id}: a row of {table} was changed, and cannot be decrypted;"
+            f" run: eventstore rebuild {session_id}"
+        ) from error
+
+
+def plain_rows(tx: Transaction, session_id: str, begun: int) -> dict[str, int]:
+    """Count rows of a session's read models that are not encrypted and should be, by table.
+
+    Args:
+        begun: the event from which on the session is encrypted. A row that was made before it may
+            not have been written again since.
+    """
+    found = {}
+    for table, sql in _PLAIN.items():
+        of_table = (begun,) if table in _WITH_SEQ else ()
+        if of_table or begun == 1:
+            ((count,),) = tx.rows(sql, (session_id, read_models.SIGN, *of_table))
+            found[table] = int(count)
+    return {table: count for table, count in found.items() if count}
+
+
+def encrypted_rows(cipher: Cipher, rows: Rows) -> Rows:
+    """Rows of read models as they are stored, by table."""
+    return {
+        table: [_encrypted_row(cipher, table, row) for row in some] if table in TEXTS else some
+        for table, some in rows.items()
+        if table not in WITHOUT
+    }
+
+
+def decrypted_rows(cipher: Cipher, rows: Rows) -> Rows:
+    """Rows of read models as they were encrypted, by table; what was changed stays as it is.
+
+    A row that is not encrypted is given with other texts than any row has, so that whoever compares
+    it with the row that should be there puts that one in its place.
+    """
+    return {
+        table: [_decrypted_row(cipher, table, row) for row in some] if table in TEXTS else some
+        for table, some in rows.items()
+    }
+
+
+def _encrypted_row(cipher: Cipher, table: str, row: Row) -> Row:
+    texts = tuple(row[place] for place in _PLACES[table])
+    encrypted = read_models.encrypt_texts(cipher, table, _key(table, row), texts)
+    return _with_texts(table, row, encrypted)
+
+
+def _decrypted_row(cipher: Cipher, table: str, row: Row) -> Row:
+    texts = tuple(row[place] for place in _PLACES[table])
+    if not read_models.is_encrypted(texts):
+        return _with_texts(table, row, (read_models.SIGN,) * len(texts))
+    with suppress(CipherError):
+        found = read_models.decrypt_texts(cipher, table, _key(table, row), texts)
+        return _with_texts(table, row, found)
+    return row
+
+
+def _key(table: str, row: Row) -> str:
+    return "" if table == "sessions" else str(row[1])
+
+
+def _with_texts(table: str, row: Row, texts: tuple[str, ...]) -> Row:
+    changed = list(row)
+    for place, text in zip(_PLACES[table], texts, strict=True):
+        changed[place] = text
+    return tuple(changed)

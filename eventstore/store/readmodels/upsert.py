@@ -1,0 +1,185 @@
+"""Put rows into a read model: insert them, or update what is there, touching few indexes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+import orjson
+from sqlalchemy import Table
+
+from eventstore.store.database.tables import declared as tables
+from eventstore.store.database.tables.day_tables import day_marks
+from eventstore.store.database.transaction import Row, Transaction
+from eventstore.store.readmodels.words.index_words import WORDS, vector_of
+
+Rows = dict[str, list[Row]]
+
+#: PostgreSQL: columns that a search index is of, which tables.py does not declare.
+INDEXED = {"items": [WORDS]}
+
+#: Columns that never change once a row is there.
+_FIXED = {"responses": {"at", "seq"}, "response_metadata": {"at"}}
+
+#: Indexed columns that seldom change. A row where they are as they were is updated without them,
+#: so that SQLite leaves their indexes alone. A session's time is its first event's, which may come
+#: behind its row.
+_SELDOM = {
+    "sessions": ("at", "model"),
+    "items": ("response_id",),
+    "responses": ("model", "voice", "conversation_id", "answer_us", "duration_us", "total_tokens"),
+    "usage": ("at",),
+}
+
+
+def insert_sql(table: Table) -> str:
+    """The statement that inserts a row of all columns."""
+    names = [c.name for c in table.columns]
+    return f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
+
+
+def _upsert(table: Table) -> str:
+    return f"{insert_sql(table)} {_on_conflict(table)}"
+
+
+def _on_conflict(table: Table, further: Sequence[str] = ()) -> str:
+    keys = ", ".join(c.name for c in table.primary_key.columns)
+    sets = ", ".join(f"{name} = excluded.{name}" for name in (*_changing(table), *further))
+    return f"ON CONFLICT ({keys}) DO {f'UPDATE SET {sets}' if sets else 'NOTHING'}"
+
+
+def _changing(table: Table) -> list[str]:
+    """The columns that can differ from one writing of a row to the next."""
+    kept = {c.name for c in table.primary_key.columns} | _FIXED.get(table.name, set())
+    return [c.name for c in table.columns if c.name not in kept]
+
+
+@lru_cache(maxsize=256)
+def put_clauses(names: tuple[str, ...], condition: str = "") -> str:
+    """PostgreSQL: clauses of a WITH that put the rows of `put_parameters` into tables.
+
+    One statement for all of them, since each one more is a trip to the server.
+
+    Args:
+        names: the tables.
+        condition: where to take another relation from, whose rows decide whether anything is put.
+    """
+    clauses = []
+    for table in (tables.metadata.tables[name] for name in names):
+        columns = [c.name for c in table.columns] + INDEXED.get(table.name, [])
+        taken = ", ".join(f"r.{name}" for name in columns)
+        clauses.append(
+            f"put_{table.name} AS (INSERT INTO {table.name} ({', '.join(columns)}) SELECT {taken}"
+            f" FROM {condition}json_populate_recordset(NULL::{table.name}, ?::json) r"
+            f" {_on_conflict(table, INDEXED.get(table.name, []))})"
+        )
+    return ", ".join(clauses)
+
+
+def _often(table: Table) -> list[str]:
+    """The columns that an update sets."""
+    return [name for name in _changing(table) if name not in _SELDOM[table.name]]
+
+
+def _update(table: Table) -> str:
+    sets = ", ".join(f"{name} = ?" for name in _often(table))
+    where = " AND ".join(f"{c.name} = ?" for c in table.primary_key.columns)
+    return f"UPDATE {table.name} SET {sets} WHERE {where}"
+
+
+_PUT = (*tables.READ_MODELS, day_marks, tables.session_costs)
+
+UPSERT = {table.name: _upsert(table) for table in _PUT}
+UPDATE = {name: _update(tables.metadata.tables[name]) for name in _SELDOM}
+
+
+_COLUMNS = {table.name: [str(c.name) for c in table.columns] for table in _PUT}
+
+
+#: Takes the primary key from a table's row: the columns that it begins with.
+KEY: dict[str, Callable[[Row], Row]] = {
+    table.name: itemgetter(slice(0, len(table.primary_key.columns))) for table in tables.READ_MODELS
+}
+
+
+class _Take(NamedTuple):
+    """How to take parts of a table's row: what seldom changes, an update's parameters."""
+
+    seldom: Callable[[Row], Row]
+    parameters: Callable[[Row], Row]
+
+
+def _take(table: Table) -> _Take:
+    columns = [c.name for c in table.columns]
+    keys = [c.name for c in table.primary_key.columns]
+
+    def taker(*names: str) -> Callable[[Row], Row]:
+        places = [columns.index(name) for name in names]
+        return itemgetter(*places) if len(places) > 1 else lambda row: (row[places[0]],)
+
+    return _Take(taker(*_SELDOM[table.name]), taker(*_often(table), *keys))
+
+
+_TAKE = {name: _take(tables.metadata.tables[name]) for name in _SELDOM}
+
+
+def put_rows(
+    tx: Transaction, rows: Rows, written: dict[tuple[str, Row], Row] | None = None
+) -> None:
+    """Insert rows, or replace those that are there.
+
+    Args:
+        rows: by table.
+        written: by table and key, the seldom changed columns of rows that are surely there.
+    """
+    if tx.postgresql:
+        names, parameters = put_parameters(rows)
+        if names:
+            tx.run(f"WITH {put_clauses(names)} SELECT 1", parameters)
+        return
+    for table, some in rows.items():
+        if written is not None and table in UPDATE:
+            _put_known(tx, table, some, written)
+        else:
+            _run(tx, UPSERT[table], some)
+
+
+def put_parameters(rows: Rows) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """PostgreSQL: the tables that have rows, and each one's rows as a JSON array of objects."""
+    names = tuple(name for name, some in rows.items() if some)
+    return names, tuple(
+        orjson.dumps([_as_object(name, row) for row in rows[name]]).decode() for name in names
+    )
+
+
+def _as_object(table: str, row: Row) -> dict[str, Any]:
+    made = dict(zip(_COLUMNS[table], row, strict=True))
+    if table in INDEXED:
+        made[WORDS] = vector_of(row)
+    return made
+
+
+def _put_known(
+    tx: Transaction, table: str, rows: list[Row], written: dict[tuple[str, Row], Row]
+) -> None:
+    """Update a row in place where its seldom changed columns are as they were written last."""
+    take = _TAKE[table]
+    new, there = [], []
+    for row in rows:
+        name, values = (table, KEY[table](row)), take.seldom(row)
+        if written.get(name) == values:
+            there.append(take.parameters(row))
+        else:
+            written[name] = values
+            new.append(row)
+    _run(tx, UPSERT[table], new)
+    _run(tx, UPDATE[table], there)
+
+
+def _run(tx: Transaction, sql: str, rows: list[Row]) -> None:
+    if len(rows) == 1:
+        tx.run(sql, rows[0])
+    elif rows:
+        tx.run_many(sql, rows)

@@ -1,0 +1,89 @@
+"""Keep the search index in step with rows of items, in the caller's transaction.
+
+PostgreSQL has an item's words in a column of its row, which is put with the row; a rebuild puts
+right what it holds of rows that are right otherwise. SQLite has them in an FTS5 table `said`, which
+knows its rows by number only; `said_rows` says which number is which item.
+"""
+
+from __future__ import annotations
+
+from operator import itemgetter
+
+from eventstore.projection.state import SessionState
+from eventstore.realtime.values import dumps
+from eventstore.store.database.tables import declared as tables
+from eventstore.store.database.transaction import Row, Transaction
+from eventstore.store.readmodels.words.index_words import vector_of, words_of
+
+# A number that was damaged into another item's is left to that one.
+DELETE_SAID = (
+    "DELETE FROM said WHERE rowid IN"
+    " (SELECT docid FROM said_rows s WHERE session_id = ? AND item_id = ?"
+    " AND NOT EXISTS (SELECT 1 FROM said_rows o WHERE o.docid = s.docid"
+    " AND (o.session_id <> s.session_id OR o.item_id <> s.item_id)))"
+)
+DELETE_SAID_ROW = "DELETE FROM said_rows WHERE session_id = ? AND item_id = ?"
+SAID = (
+    "SELECT r.item_id, f.text FROM said_rows r LEFT JOIN said f ON f.rowid = r.docid"
+    " WHERE r.session_id = ?"
+)
+INSERT_SAID = "INSERT INTO said (text) VALUES (?)"
+INSERT_SAID_ROW = "INSERT INTO said_rows (session_id, item_id, docid) VALUES (?, ?, ?)"
+SET_WORDS = (
+    "UPDATE items SET said_words = v.said_words"
+    " FROM json_to_recordset(?::json) AS v (item_id text, said_words tsvector)"
+    " WHERE items.session_id = ? AND items.item_id = v.item_id"
+    " AND items.said_words IS DISTINCT FROM v.said_words"
+)
+FORGET_WORDS = "UPDATE items SET said_words = NULL WHERE session_id = ? AND said_words IS NOT NULL"
+
+_ID = itemgetter(list(tables.items.columns.keys()).index("item_id"))
+
+
+def index_all(tx: Transaction, state: SessionState, rows: list[Row]) -> None:
+    """Make the index fit all of a session's rows of items, whatever it holds of the session.
+
+    Args:
+        rows: those to find: all that are not encrypted.
+    """
+    if not tx.postgresql:
+        _index_all_sqlite(tx, state, rows)
+    elif rows:
+        words = dumps([{"item_id": _ID(row), "said_words": vector_of(row)} for row in rows])
+        tx.run(SET_WORDS, (words, state.session_id))
+    else:
+        tx.run(FORGET_WORDS, (state.session_id,))
+
+
+def _index_all_sqlite(tx: Transaction, state: SessionState, rows: list[Row]) -> None:
+    wanted = {_ID(row): words_of(row) for row in rows}
+    for item in state.items.values():
+        item.indexed = ""
+    # What is wrong goes first: a number that becomes free is given to another text.
+    for item_id, text in tx.rows(SAID, (state.session_id,)):
+        if text and text == wanted.get(item_id):
+            state.items[item_id].indexed = text
+        else:
+            tx.run(DELETE_SAID, (state.session_id, item_id))
+            tx.run(DELETE_SAID_ROW, (state.session_id, item_id))
+    for item_id, words in wanted.items():
+        _index(tx, state, item_id, words)
+
+
+def index_changes(tx: Transaction, state: SessionState, rows: list[Row]) -> None:
+    """SQLite: index the words of rows of items that were written."""
+    for row in rows:
+        _index(tx, state, _ID(row), words_of(row))
+
+
+def _index(tx: Transaction, state: SessionState, item_id: str, words: str) -> None:
+    item = state.items[item_id]
+    if words == item.indexed:
+        return
+    if item.indexed != "":
+        tx.run(DELETE_SAID, (state.session_id, item.id))
+        tx.run(DELETE_SAID_ROW, (state.session_id, item.id))
+    item.indexed = words
+    if words:
+        docid = tx.insert(INSERT_SAID, (words,))
+        tx.run(INSERT_SAID_ROW, (state.session_id, item.id, docid))

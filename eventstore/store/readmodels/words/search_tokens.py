@@ -1,0 +1,230 @@
+"""Words of a text as the search index has them, the same on either database. Pure.
+
+In a script with spaces, a word is a run of letters and digits. In a script without spaces, and in
+Korean, whose particles cling to words, each run is cut into pairs of neighbouring characters, and
+ends with its last character alone:
+
+    東京は晴れ, said Ann  →  東京 京は は晴 晴れ れ said ann
+
+A pair is followed by the next pair of its run or by the run's last character. So a row of pairs
+that follow each other is found where, and only where, their characters stand side by side.
+
+`index_tokens` makes what is stored of a text, `query_tokens` what is looked for, and `find` says
+where a text has it. Used by the writing of the index, and by queries.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import pairwise
+from typing import NamedTuple
+from unicodedata import category, is_normalized, normalize
+
+from eventstore.realtime.text.scripts import is_hangul, is_unspaced
+
+#: PostgreSQL tells the places of words apart up to 16,383; a text is searched at its start.
+MOST_TOKENS = 16_000
+_MOST_CHARACTERS = 100_000
+#: PostgreSQL stores no word of more than 2,046 bytes.
+_LONGEST = 256
+
+_ASCII = re.compile(r"[a-z0-9]+")
+_LETTER, _UNSPACED, _MARK, _SIGN = "lum "
+_RUN = re.compile(f"{_LETTER}[{_LETTER}{_MARK}]*|{_UNSPACED}[{_UNSPACED}{_MARK}]*")
+# What is not seen (soft hyphens, joiners, zero-width spaces, variation selectors) parts no word.
+_UNSEEN = "\u200b"
+_IS_UNSEEN = re.compile("[\u00ad\u200b-\u200d\u2060\ufe00-\ufe0f\ufeff\U000e0100-\U000e01ef]")
+# Sound marks of kana, and vowels and ends of Korean syllables that are written in parts.
+_CLINGING = re.compile("[\u3099\u309a\uff9e\uff9f\u1160-\u11ff]")
+_NAME = re.compile(r"[A-Za-z0-9]+")
+_PART_OF_NAME = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_LONGEST_NAME = 64
+
+#: A token: what it says, and from where to where in the text.
+Token = tuple[str, int, int]
+
+
+class Term(NamedTuple):
+    """What a query looks for: tokens that follow each other.
+
+    Attributes:
+        tokens: at least one.
+        prefix: the last token is the beginning of one.
+    """
+
+    tokens: list[str]
+    prefix: bool
+
+
+def index_tokens(text: str, is_call: bool = False) -> list[str]:
+    """Return the tokens to store of a text, in order.
+
+    Args:
+        is_call: the text tells a call of a tool: names such as `getWeather` are also found by their
+            parts, which come last.
+    """
+    return [token for token, _, _ in _tokens(text, is_call)]
+
+
+def query_tokens(text: str, prefix: bool = False) -> Term | None:
+    """Return what a word or a phrase of a query looks for; None where it has no letter or digit.
+
+    A run of a script without spaces may begin and end within a run of what was said.
+
+    Args:
+        prefix: its last word is the beginning of one.
+    """
+    words = index_tokens(text)
+    if not words:
+        return None
+    if not is_cut(words[-1]):
+        return Term(words, prefix)
+    if len(words) > 1 and is_cut(words[-2]) and len(words[-2]) == 2:
+        # A pair says the last character as well, which stands alone only where a run ends.
+        return Term(words[:-1], False)
+    return Term(words, True)
+
+
+def find(text: str, wanted: Term, is_call: bool = False) -> tuple[int, int] | None:
+    """Return from where to where a text first has what a query looks for; None for nowhere.
+
+    Args:
+        is_call: as for `index_tokens`.
+    """
+    tokens = list(_tokens(text, is_call))
+    *whole, last = wanted.tokens
+    for place in range(len(tokens) - len(whole)):
+        end = tokens[place + len(whole)]
+        if not (end[0].startswith(last) if wanted.prefix else end[0] == last):
+            continue
+        if all(tokens[place + number][0] == token for number, token in enumerate(whole)):
+            is_first_of_pair = wanted.prefix and is_cut(last) and len(end[0]) > len(last)
+            stop = _first_end(text, end[1], end[2]) if is_first_of_pair else end[2]
+            return tokens[place][1], stop
+    return None
+
+
+def is_cut(token: str) -> bool:
+    """Return True if a token is of a script that is cut into pairs."""
+    return _CLASSES[ord(token[0])] == _UNSPACED
+
+
+class _Classes(dict[int, str]):
+    """What a character is, by its code: filled as characters are met."""
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        if char.isalnum():
+            found = _UNSPACED if is_unspaced(char) or is_hangul(char) else _LETTER
+        elif category(char) in ("Mn", "Mc"):
+            found = _UNSPACED if is_unspaced(char) else _MARK
+        else:
+            found = _SIGN
+        self[code] = found
+        return found
+
+
+class _Seen(dict[int, str]):
+    """A character itself where words have it, else a space; one mark for all that is not seen."""
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        if _IS_UNSEEN.match(char):
+            self[code] = _UNSEEN
+        else:
+            self[code] = " " if _CLASSES[code] == _SIGN else char
+        return self[code]
+
+
+_CLASSES = _Classes()
+_SEEN = _Seen()
+
+
+def _tokens(text: str, is_call: bool) -> Iterator[Token]:
+    """Yield the tokens of a text, and where in it each stands."""
+    text = text[:_MOST_CHARACTERS]
+    count = 0
+    for count, token in enumerate(_words(text), 1):
+        yield token
+        if count == MOST_TOKENS:
+            return
+    if not is_call:
+        return
+    for name in _NAME.finditer(text):
+        parts = list(_PART_OF_NAME.finditer(name[0])) if len(name[0]) <= _LONGEST_NAME else []
+        for part in parts if len(parts) > 1 else []:
+            if count == MOST_TOKENS:
+                return
+            count += 1
+            yield part[0].lower(), name.start() + part.start(), name.start() + part.end()
+
+
+def _words(text: str) -> Iterator[Token]:
+    if text.isascii():
+        for word in _ASCII.finditer(text.lower()):
+            yield word[0][:_LONGEST], word.start(), word.end()
+        return
+    folded, places = _folded(text)
+    classes = folded.translate(_CLASSES)
+    for run in _RUN.finditer(classes):
+        start, stop = run.span()
+        if classes[start] == _LETTER:
+            yield folded[start : min(stop, start + _LONGEST)], *_span(places, start, stop)
+            continue
+        # Marks of other scripts that stand on such characters are passed over.
+        chars = [place for place in range(start, stop) if classes[place] == _UNSPACED]
+        for first, second in pairwise(chars):
+            yield folded[first] + folded[second], *_span(places, first, second + 1)
+        yield folded[chars[-1]], *_span(places, chars[-1], chars[-1] + 1)
+
+
+#: Where each character of a folded text begins and ends in the text; None for in the same place.
+_Places = Sequence[tuple[int, int]] | None
+
+
+def _span(places: _Places, start: int, stop: int) -> tuple[int, int]:
+    return (start, stop) if places is None else (places[start][0], places[stop - 1][1])
+
+
+def _folded(text: str) -> tuple[str, _Places]:
+    """Return a text without case and forms of width, each sign a space, and where it stood."""
+    seen = text.translate(_SEEN)
+    folded = seen.casefold()
+    if len(folded) == len(seen) and _UNSEEN not in seen and is_normalized("NFKC", seen):
+        return folded, None
+    pieces: list[str] = []
+    places: list[tuple[int, int]] = []
+    start = 0
+    while start < len(seen):
+        stop = start + 1
+        while stop < len(seen) and _clings(seen[stop]):
+            stop += 1
+        piece = _folded_cluster(seen[start:stop])
+        pieces.append(piece)
+        places.extend([(start, stop)] * len(piece))
+        start = stop
+    return "".join(pieces)[:_MOST_CHARACTERS], places
+
+
+@lru_cache(maxsize=10_000)
+def _folded_cluster(cluster: str) -> str:
+    """Return a character, and what clings to it, as an index has them."""
+    return normalize("NFKC", cluster.replace(_UNSEEN, "")).casefold()
+
+
+def _clings(char: str) -> bool:
+    """Return True if a character changes the one before it, and is nothing by itself."""
+    code = ord(char)
+    if code < 0x300:
+        return False
+    return char == _UNSEEN or _CLASSES[code] == _MARK or _CLINGING.match(char) is not None
+
+
+def _first_end(text: str, start: int, stop: int) -> int:
+    """Return where the first character of a pair ends, with what clings to it."""
+    end = start + 1
+    while end < stop and _clings(text[end].translate(_SEEN)):
+        end += 1
+    return end

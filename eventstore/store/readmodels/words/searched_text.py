@@ -1,0 +1,115 @@
+"""What a search looks at in an item: what was said, and which tool was called with what.
+
+Secrets among the arguments of a call are left out, so that nobody finds them by guessing. Used by
+the writing of the index, by the matches that a search shows, and where rows are encrypted and each
+is looked at in its turn. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from eventstore.realtime.masking.mask import mask_value, mask_words
+from eventstore.realtime.masking.secret_names import REMOVED
+from eventstore.realtime.values import loads, mapping, storable
+from eventstore.store.readmodels.words.search_tokens import Term, find, index_tokens
+
+_PARTS_OF_A_CALL = ("server_label", "name", "arguments")
+_INSTEAD = "…"
+_CONTEXT = 60
+
+
+class Searched(NamedTuple):
+    """The text of an item that is searched.
+
+    Attributes:
+        text: the text.
+        is_call: it tells a call of a tool, not what somebody said.
+    """
+
+    text: str
+    is_call: bool = False
+
+    def tokens(self) -> list[str]:
+        """Return the tokens that the index stores of it."""
+        return index_tokens(self.text, self.is_call)
+
+    def snippet(self, wanted: Sequence[Term]) -> str | None:
+        """Return the words around the first match, the match in brackets.
+
+        Returns:
+            None where it does not have all that is looked for.
+        """
+        places = []
+        for one in wanted:
+            place = find(self.text, one, self.is_call)
+            if place is None:
+                return None
+            places.append(place)
+        if not places:
+            return None
+        first, last = min(places)
+        start, end = max(0, first - _CONTEXT), min(len(self.text), last + _CONTEXT)
+        before, after = self.text[start:first], self.text[last:end]
+        lead, trail = "…" if start else "", "…" if end < len(self.text) else ""
+        return f"{lead}{before}[{self.text[first:last]}]{after}{trail}"
+
+    def shown(self, wanted: Sequence[Term]) -> str | None:
+        """Return the snippet to show to others: one that only a secret makes says no more."""
+        found = self._replace(text=mask_words(self.text)).snippet(wanted)
+        if found is None and self.snippet(wanted) is not None:
+            return REMOVED
+        return found
+
+
+def searched_text(type_: Any, said: str, resource: str) -> Searched:
+    """Return what is searched of an item's row.
+
+    Args:
+        type_: of the item.
+        said: what was said in it; empty for nothing.
+        resource: its JSON, decrypted.
+    """
+    if said or type_ == "message" or ('"name":' not in resource and '"arguments":' not in resource):
+        return Searched(said)
+    try:
+        call = mapping(loads(resource))
+    except (ValueError, RecursionError):  # a damaged row
+        return Searched("")
+    return Searched(_call_text(call), is_call=True)
+
+
+def _call_text(call: dict[str, Any]) -> str:
+    """Return a call in words: `get_weather city: Oslo days: 3`; nothing where it is none."""
+    parts = {name: call[name] for name in _PARTS_OF_A_CALL if isinstance(call.get(name), str)}
+    if "name" not in parts and "arguments" not in parts:
+        return ""
+    masked = mask_value(parts)
+    words = [masked[name] for name in ("server_label", "name") if name in masked]
+    words += _words_of(masked.get("arguments", ""))
+    return storable(" ".join(words).replace(REMOVED, _INSTEAD))
+
+
+def _words_of(arguments: str) -> Iterator[str]:
+    """Yield the names and values of a call's arguments, in order; broken JSON as it is."""
+    try:
+        value = loads(arguments)
+    except (ValueError, RecursionError):
+        yield arguments
+        return
+    left: list[tuple[str, Any]] = [("", value)]
+    while left:
+        name, value = left.pop()
+        lead = f"{name}:" if name else ""
+        if isinstance(value, dict):
+            inner = [(str(key), entry) for key, entry in value.items()]
+        elif isinstance(value, list):
+            inner = [("", entry) for entry in value]
+        else:
+            inner = []
+            if value is not None and not isinstance(value, bool):
+                lead = f"{lead} {value}" if lead else str(value)
+        if lead:
+            yield lead
+        left.extend(reversed(inner))

@@ -1,0 +1,224 @@
+"""Read models: rows made from a session's state, written in the caller's transaction.
+
+`write_changes` writes what changed since the last write, `write_all` replaces a session's rows
+at once. Both make rows by the same functions, so a rebuild equals what appends wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from eventstore.encryption.read_models import WITHOUT
+from eventstore.projection.state import Response, SessionState
+from eventstore.store.database.tables import declared as tables
+from eventstore.store.database.transaction import Row, Transaction
+from eventstore.store.readmodels.cost_rows import HAS_COST, PRICED, is_repriced, reset_cost
+from eventstore.store.readmodels.day_invalidation import MARKS, marks_of_changes, marks_of_rebuild
+from eventstore.store.readmodels.encrypted_rows import decrypted_rows, encrypted_rows
+from eventstore.store.readmodels.figure_rows import (
+    FigureRows,
+    all_figures,
+    changed_figures,
+    delete_facets,
+)
+from eventstore.store.readmodels.rows_of_state import (
+    Pairs,
+    conversation_rows,
+    item_rows,
+    metadata_of,
+    response_metadata_rows,
+    response_row,
+    response_usage_rows,
+    session_metadata_rows,
+    session_row,
+    session_usage_rows,
+    transcription_rows,
+)
+from eventstore.store.readmodels.upsert import KEY, Rows, put_rows
+from eventstore.store.readmodels.words.search_index import index_all, index_changes
+
+#: Responses, each with the metadata that it answers to.
+Tags = list[tuple[Response, Pairs]]
+
+READ = {
+    table.name: f"SELECT {', '.join(c.name for c in table.columns)} FROM {table.name}"
+    " WHERE session_id = ?"
+    for table in tables.READ_MODELS
+}
+DELETE_ROW = {
+    table.name: f"DELETE FROM {table.name} WHERE "
+    + " AND ".join(f"{c.name} = ?" for c in table.primary_key.columns)
+    for table in tables.READ_MODELS
+}
+DELETE_SESSION_METADATA = "DELETE FROM session_metadata WHERE session_id = ?"
+DELETE_USAGE = "DELETE FROM usage WHERE session_id = ?"
+DELETE_RESPONSE_METADATA = "DELETE FROM response_metadata WHERE session_id = ? AND response_id = ?"
+
+
+class Changes(NamedTuple):
+    """What a state's last events make of its read models.
+
+    Attributes:
+        rows: those to put, by table.
+        figures: what lists are sorted by; its rows are among `rows`.
+        tags: the responses that answer to other metadata than their rows say.
+        metadata: whether the session's metadata are others, so that old rows go.
+        usage: whether all of its usage is counted anew, so that old rows go.
+    """
+
+    rows: Rows
+    figures: FigureRows
+    tags: Tags
+    metadata: bool
+    usage: bool
+
+    def only_puts(self) -> bool:
+        """Whether the rows are all that is to be written: none goes."""
+        if self.metadata or self.usage or self.figures.deletes():
+            return False
+        return all(response.indexed == frozenset() for response, _ in self.tags)
+
+
+def changes_of(state: SessionState, opened_at: int) -> Changes:
+    """What changed since the state's last write."""
+    dirty = state.dirty
+    touched = state.responses if dirty.metadata else dirty.responses
+    tags = [(r, pairs) for r, pairs in _tags(state, touched) if r.indexed != pairs]
+    before = state.figures.row if state.figures is not None else None
+    figures = changed_figures(state, opened_at)
+    rows = _changed_rows(state, opened_at, tags) | figures.rows
+    if dirty.usage or is_repriced(before, figures.row, rows["usage"]):
+        rows |= reset_cost(figures.row)
+    return Changes(rows, figures, tags, dirty.metadata, dirty.usage)
+
+
+def write_changes(tx: Transaction, state: SessionState, changes: Changes) -> None:
+    """Write what changed since the state's last write, and mark it written."""
+    if changes.metadata:
+        tx.run(DELETE_SESSION_METADATA, (state.session_id,))
+    if changes.usage:
+        tx.run(DELETE_USAGE, (state.session_id,))
+    for response, _ in changes.tags:
+        if response.indexed != frozenset():
+            tx.run(DELETE_RESPONSE_METADATA, (state.session_id, response.id))
+    delete_facets(tx, state.session_id, changes.figures)
+    cipher = tx.cipher(state.session_id)
+    rows = changes.rows if cipher is None else encrypted_rows(cipher, changes.rows)
+    put_rows(tx, rows, state.written)
+    if cipher is None and not tx.postgresql:
+        index_changes(tx, state, rows["items"])
+    mark_written(state, changes.tags)
+
+
+def _changed_rows(state: SessionState, opened_at: int, tags: Tags) -> Rows:
+    dirty = state.dirty
+    responses = [state.responses[id_] for id_ in dirty.responses]
+    rows: Rows = {}
+    if dirty.metadata or dirty.session:
+        rows["sessions"] = [session_row(state, opened_at)]
+    if dirty.metadata:
+        rows["session_metadata"] = session_metadata_rows(state, opened_at)
+    if dirty.conversations:
+        rows["conversations"] = conversation_rows(state, sorted(dirty.conversations))
+    rows["items"] = item_rows(state, [state.items[item_id] for item_id in dirty.items])
+    rows["responses"] = [response_row(state, r, opened_at) for r in responses]
+    rows["response_metadata"] = _tag_rows(state, tags, opened_at)
+    if dirty.usage:
+        rows["usage"] = _all_usage(state, opened_at)
+    else:
+        billed = (state.billed[key] for key in dirty.billed)
+        rows["usage"] = response_usage_rows(state, responses, opened_at)
+        rows["usage"] += transcription_rows(state, billed, opened_at)
+        if dirty.session_billed:
+            rows["usage"] += session_usage_rows(state, opened_at)
+    if rows["usage"] or dirty.metadata or dirty.usage:  # seldom
+        rows[MARKS] = marks_of_changes(state, opened_at, rows["usage"])
+    return rows
+
+
+def mark_written(state: SessionState, tags: Tags) -> None:
+    """Note that what changed in the state is in the read models now."""
+    for response, pairs in tags:
+        response.indexed = pairs
+    state.dirty.clear()
+
+
+def _tags(state: SessionState, response_ids: Iterable[str]) -> Tags:
+    responses = [state.responses[id_] for id_ in response_ids]
+    return [(response, metadata_of(state, response)) for response in responses]
+
+
+def _tag_rows(state: SessionState, tags: Tags, opened_at: int) -> list[Row]:
+    return [
+        row
+        for response, pairs in tags
+        for row in response_metadata_rows(state, response, pairs, opened_at)
+    ]
+
+
+def write_all(tx: Transaction, state: SessionState, opened_at: int) -> int:
+    """Make a session's rows those of the state. What is right is left alone.
+
+    Returns:
+        How many rows were wrong, missing or too many.
+    """
+    cipher = tx.cipher(state.session_id)
+    there = {name: tx.rows(sql, (state.session_id,)) for name, sql in READ.items()}
+    if cipher is not None:
+        there = decrypted_rows(cipher, there)
+    tags = _tags(state, state.responses)
+    wanted = _all_rows(state, opened_at, tags)
+    if cipher is not None:
+        wanted |= {name: [] for name in WITHOUT}
+    missing, stale = differences(there, wanted)
+    for name, keys in stale.items():
+        if keys:
+            tx.run_many(DELETE_ROW[name], keys)
+    put_rows(tx, missing if cipher is None else encrypted_rows(cipher, missing))
+    changed = {name for name in missing if missing[name] or stale[name]}
+    put_rows(tx, {MARKS: marks_of_rebuild(state.session_id, there, wanted, changed)})
+    if not changed.isdisjoint(PRICED) or tx.row(HAS_COST, (state.session_id,)) is None:
+        put_rows(tx, reset_cost(wanted["session_figures"][0]))
+    # What is encrypted is in no index, and what was before it was encrypted no longer.
+    index_all(tx, state, wanted["items"] if cipher is None else [])
+    state.written.clear()
+    mark_written(state, tags)
+    return sum(
+        len({KEY[name](row) for row in missing[name]}.union(stale[name])) for name in missing
+    )
+
+
+def _all_rows(state: SessionState, opened_at: int, tags: Tags) -> Rows:
+    responses = list(state.responses.values())
+    return {
+        "sessions": [session_row(state, opened_at)],
+        **all_figures(state, opened_at),
+        "session_metadata": session_metadata_rows(state, opened_at),
+        "conversations": conversation_rows(state, range(len(state.conversations))),
+        "items": item_rows(state, state.items.values()),
+        "responses": [response_row(state, r, opened_at) for r in responses],
+        "response_metadata": _tag_rows(state, tags, opened_at),
+        "usage": _all_usage(state, opened_at),
+    }
+
+
+def _all_usage(state: SessionState, opened_at: int) -> list[Row]:
+    rows = response_usage_rows(state, list(state.responses.values()), opened_at)
+    rows += transcription_rows(state, state.billed.values(), opened_at)
+    return rows + session_usage_rows(state, opened_at)
+
+
+def differences(there: Rows, wanted: Rows) -> tuple[Rows, Rows]:
+    """What makes the rows that are there the wanted ones.
+
+    Returns:
+        The rows to put, and the keys of those to delete before.
+    """
+    missing, stale = {}, {}
+    for name, rows in wanted.items():
+        old = {KEY[name](row): row for row in there[name]}
+        new = {KEY[name](row): row for row in rows}
+        missing[name] = [row for key, row in new.items() if old.get(key) != row]
+        stale[name] = [key for key, row in old.items() if new.get(key) != row]
+    return missing, stale

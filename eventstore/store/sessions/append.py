@@ -1,0 +1,376 @@
+"""Append and project in one transaction, with the states of sessions in progress at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Engine
+
+from eventstore.encryption.cipher import Cipher
+from eventstore.errors import ConflictError, DatabaseUnavailableError
+from eventstore.projection.figures import Figures
+from eventstore.projection.handlers.session import close as close_state
+from eventstore.projection.state import PROJECTOR_VERSION, Dirty, SessionState
+from eventstore.realtime.frames import STORE, Frame
+from eventstore.store.database.engine_options import keys_of
+from eventstore.store.database.transaction import Row, Transaction, autocommit, write
+from eventstore.store.log.heads import tell_broken_head
+from eventstore.store.log.insert_events import (
+    ADVANCE,
+    ADVANCE_LOG,
+    COPY_FROM,
+    INSERT_MOVED,
+    MOVED,
+    MOVED_LOG,
+    Head,
+    decoded_rows,
+    insert_events,
+    is_repeated,
+    lock_stream,
+    open_stream,
+)
+from eventstore.store.log.tombstones import refuse_erased
+from eventstore.store.readmodels.encrypted_rows import encrypted_rows
+from eventstore.store.readmodels.figure_rows import is_longer
+from eventstore.store.readmodels.states.load_state import catch_up_state, load_state
+from eventstore.store.readmodels.states.state_cache import Cached, StateCache
+from eventstore.store.readmodels.upsert import put_clauses, put_parameters
+from eventstore.store.readmodels.write_read_models import (
+    Changes,
+    changes_of,
+    mark_written,
+    write_all,
+    write_changes,
+)
+from eventstore.times import is_time, now
+
+# PostgreSQL: the head moved and one event inserted, or neither, in one trip.
+APPEND_ONE_LOG = f"{MOVED_LOG} {INSERT_MOVED}"
+APPEND_ONE = f"{MOVED} {INSERT_MOVED}"
+SET_HEAD = (
+    "UPDATE streams SET head_seq = ?, last_at = COALESCE(?, last_at), projected_seq = ?,"
+    " projector_version = ?, closed_at = COALESCE(?, closed_at) WHERE session_id = ?"
+)
+
+
+_ANOTHER_ID = "; its id is not used again: take another session id"
+
+
+class Appended(NamedTuple):
+    """What an append did.
+
+    Attributes:
+        session_id: the stream.
+        first_seq: the seq of the first frame.
+        last_seq: the seq of the last frame; one less than `first_seq` where there was none.
+        repeated: the frames were there already, from the same append made before.
+    """
+
+    session_id: str
+    first_seq: int
+    last_seq: int
+    repeated: bool = False
+
+
+class Append(NamedTuple):
+    """One append: see `append`."""
+
+    session_id: str
+    frames: Iterable[Frame]
+    expected_seq: int | None = None
+    close: bool = False
+
+
+def append(
+    engine: Engine,
+    states: StateCache | None,
+    session_id: str,
+    frames: Iterable[Frame],
+    expected_seq: int | None = None,
+    close: bool = False,
+) -> Appended:
+    """Append frames in one transaction, and project them where `states` is given.
+
+    Args:
+        states: states of sessions in progress; None leaves the projecting to a worker.
+        frames: a sequence, or an iterator, which is read once and never held whole.
+        expected_seq: the head that the stream must have; None appends at any.
+        close: no more will come: note that in the stream.
+
+    Raises:
+        ConflictError: the head is another, and this is no repetition of an earlier append.
+        ErasedError: the session was erased.
+        InvalidInputError: a frame with an unknown direction or a time that is no integer.
+        BrokenHeadError: events stand behind the head: see `eventstore repair`.
+        DatabaseUnavailableError: the database failed, and nothing was written.
+    """
+    try:
+        return _append_to_one(engine, states, Append(session_id, frames, expected_seq, close))
+    except DatabaseUnavailableError as error:
+        tell_broken_head(engine, [session_id], error)
+        raise
+
+
+def _append_to_one(engine: Engine, states: StateCache | None, one: Append) -> Appended:
+    session_id, frames, expected_seq, close = one
+    cached = states.take(session_id) if states is not None else None
+    inline = states is not None
+    appended = None
+    if engine.dialect.name == "postgresql" and isinstance(frames, Sequence) and len(frames) == 1:
+        known = None if close else _known_head(inline, cached, expected_seq)
+        is_known, cipher = keys_of(engine).at_hand(session_id)
+        if known is not None and is_known:
+            appended = _append_one(engine, session_id, known, frames, cached, cipher)
+            if appended is None:
+                cached = None  # folded an event that was not written
+    if appended is None:
+        with write(engine) as tx:
+            appended, cached = _append(tx, inline, cached, one)
+    if states is not None and cached is not None:
+        states.put(cached)
+    return appended
+
+
+def append_together(
+    engine: Engine, states: StateCache | None, appends: Sequence[Append]
+) -> list[Appended]:
+    """Append to several streams in one transaction, one append to each; all of them, or none.
+
+    Many short appends cost less this way: what a commit costs, they pay once.
+
+    Raises:
+        ConflictError: a stream's head is another; nothing was written to any.
+        ErasedError, InvalidInputError, BrokenHeadError, DatabaseUnavailableError: as for `append`.
+    """
+    try:
+        return _append_to_all(engine, states, appends)
+    except DatabaseUnavailableError as error:
+        tell_broken_head(engine, [one.session_id for one in appends], error)
+        raise
+
+
+def _append_to_all(
+    engine: Engine, states: StateCache | None, appends: Sequence[Append]
+) -> list[Appended]:
+    results: dict[str, Appended] = {}
+    done: list[Cached | None] = []
+    with write(engine) as tx:
+        # In one order everywhere: two that lock streams wait for each other at the first.
+        for one in sorted(appends, key=lambda one: one.session_id):
+            cached = states.take(one.session_id) if states is not None else None
+            results[one.session_id], cached = _append(tx, states is not None, cached, one)
+            done.append(cached)
+    if states is not None:
+        for cached in filter(None, done):
+            states.put(cached)
+    return [results[one.session_id] for one in appends]
+
+
+def _append(
+    tx: Transaction, inline: bool, cached: Cached | None, append: Append
+) -> tuple[Appended, Cached | None]:
+    """Append within a transaction, by the shortest way that there is."""
+    session_id, frames, expected_seq, close = append
+    if isinstance(frames, Sequence) and frames and not close:
+        known = _known_head(inline, cached, expected_seq)
+        if known is not None and _append_at_known_head(tx, session_id, known, frames, cached):
+            return Appended(session_id, known + 1, known + len(frames)), cached
+    return _append_at_head(tx, inline, cached, session_id, frames, expected_seq, close)
+
+
+def _known_head(inline: bool, cached: Cached | None, expected_seq: int | None) -> int | None:
+    """The head that the stream should have, as far as can be told without a look."""
+    head = expected_seq
+    if inline:
+        head = cached.state.seq if cached is not None else None
+        if expected_seq is not None and expected_seq != head:
+            return None
+    return head or None
+
+
+def _append_at_known_head(
+    tx: Transaction,
+    session_id: str,
+    head: int,
+    frames: Sequence[Frame],
+    cached: Cached | None,
+) -> bool:
+    """Append where the head is still the one known; False, and nothing written, where it moved."""
+    keys = _moving(session_id, head, frames, cached)
+    if tx.run(ADVANCE if cached is not None else ADVANCE_LOG, keys) != 1:
+        return False
+    changes: list[Changes] = []
+    state = cached.state if cached is not None else None
+    rows = decoded_rows(session_id, head, frames, state, tx.cipher(session_id))
+    insert_events(tx, _with_changes(rows, cached, changes), few=len(frames) < COPY_FROM)
+    if cached is not None:
+        write_changes(tx, cached.state, *changes)
+    return True
+
+
+def _moving(session_id: str, head: int, frames: Sequence[Frame], cached: Cached | None) -> Row:
+    """The parameters that move a head."""
+    last, at = head + len(frames), _last_at(frames)
+    moving = (last, at) if cached is None else (last, at, last)
+    return (*moving, session_id, head)
+
+
+def _with_changes(
+    rows: Iterator[Row], cached: Cached | None, changes: list[Changes]
+) -> Iterator[Row]:
+    """The rows; behind the last, while PostgreSQL still takes rows in, note what they change."""
+    yield from rows
+    if cached is not None:
+        changes.append(changes_of(*cached))
+
+
+def _append_one(
+    engine: Engine,
+    session_id: str,
+    head: int,
+    frames: Sequence[Frame],
+    cached: Cached | None,
+    cipher: Cipher | None,
+) -> Appended | None:
+    """PostgreSQL: append one event, its read models included, in one trip where that is possible.
+
+    Returns:
+        What was done; None, and nothing written, where the head was not the one known.
+    """
+    keys = _moving(session_id, head, frames, cached)
+    state = cached.state if cached is not None else None
+    event = next(decoded_rows(session_id, head, frames, state, cipher))[1:]
+    moved = _move_with(engine, keys, event, cached, cipher)
+    return Appended(session_id, head + 1, head + 1) if moved else None
+
+
+def _move_with(
+    engine: Engine, keys: Row, event: Row, cached: Cached | None, cipher: Cipher | None
+) -> bool:
+    if cached is None or not (cached.state.dirty or is_longer(cached.state)):
+        with autocommit(engine) as tx:
+            return tx.run(APPEND_ONE_LOG if cached is None else APPEND_ONE, (*keys, *event)) == 1
+    state, opened_at = cached
+    changes = changes_of(state, opened_at)
+    if changes.only_puts():
+        rows = changes.rows if cipher is None else encrypted_rows(cipher, changes.rows)
+        names, put = put_parameters(rows)
+        with autocommit(engine) as tx:
+            clauses = f", {put_clauses(names, 'moved, ')}" if names else ""
+            moved = tx.run(f"{MOVED}{clauses} {INSERT_MOVED}", (*keys, *put, *event)) == 1
+        mark_written(state, changes.tags)
+        return moved
+    with write(engine) as tx:
+        moved = tx.run(APPEND_ONE, (*keys, *event)) == 1
+        if moved:
+            write_changes(tx, state, changes)
+    return moved
+
+
+def _last_at(frames: Sequence[Frame]) -> int | None:
+    """The last known time of a frame that crossed the wire."""
+    for frame in reversed(frames):
+        if frame.at is not None and frame.direction != STORE:
+            # The rows are checked one by one; this one is used before they are.
+            return frame.at if is_time(frame.at) else None
+    return None
+
+
+def _append_at_head(
+    tx: Transaction,
+    inline: bool,
+    cached: Cached | None,
+    session_id: str,
+    frames: Iterable[Frame],
+    expected_seq: int | None,
+    close: bool,
+) -> tuple[Appended, Cached | None]:
+    """Append at whatever head the stream has, locked first."""
+    head = lock_stream(tx, session_id)
+    if head is not None:
+        refuse_erased(tx, session_id, head.erased_at, _ANOTHER_ID)
+    if expected_seq is not None and expected_seq != (head.seq if head else 0):
+        return _repeated(tx, session_id, head, expected_seq, list(frames)), None
+    if head is None:
+        head = open_stream(tx, session_id, now(), PROJECTOR_VERSION)
+        refuse_erased(tx, session_id, head.erased_at, _ANOTHER_ID)
+        # Another writer may have opened it, and appended, since the look above.
+        if expected_seq is not None and expected_seq != head.seq:
+            return _repeated(tx, session_id, head, expected_seq, list(frames)), None
+    state = _state_at(tx, cached, session_id, head) if inline else None
+    last_seq, last_at = _insert(tx, session_id, head.seq, frames, state)
+    projected, version = head.projected_seq, head.projector_version
+    if state is not None:
+        if close:
+            close_state(state)
+        current = projected == head.seq and version == PROJECTOR_VERSION
+        if current:
+            write_changes(tx, state, changes_of(state, head.opened_at))
+        else:
+            write_all(tx, state, head.opened_at)
+        projected, version = last_seq, PROJECTOR_VERSION
+    elif close or last_seq == 0:
+        # For a worker to see that it is closed, or that it is there.
+        projected = min(projected, last_seq - 1)
+    closed_at = (last_at or now()) if close else None
+    tx.run(SET_HEAD, (last_seq, last_at, projected, version, closed_at, session_id))
+    result = Appended(session_id, head.seq + 1, last_seq)
+    return result, None if state is None else Cached(state, head.opened_at)
+
+
+def _repeated(
+    tx: Transaction,
+    session_id: str,
+    head: Head | None,
+    expected_seq: int,
+    frames: list[Frame],
+) -> Appended:
+    """The answer to an append that was made before and whose answer was lost."""
+    last_seq = expected_seq + len(frames)
+    within = head is not None and expected_seq >= 0 and last_seq <= head.seq
+    if within and frames and is_repeated(tx, session_id, expected_seq, frames):
+        return Appended(session_id, expected_seq + 1, last_seq, repeated=True)
+    raise ConflictError(session_id, expected_seq, head.seq if head else 0)
+
+
+def _state_at(tx: Transaction, cached: Cached | None, session_id: str, head: Head) -> SessionState:
+    closed = head.closed_at is not None
+    if cached is not None and cached.state.seq <= head.seq and cached.state.closed >= closed:
+        if cached.state.seq < head.seq:
+            catch_up_state(tx, cached.state, head.seq)
+        return cached.state
+    if head.seq == 0:
+        dirty = Dirty(session=True)
+        return SessionState(session_id, closed=closed, dirty=dirty, figures=Figures())
+    return load_state(tx, session_id, head.seq, closed, projects=True)
+
+
+def _insert(
+    tx: Transaction,
+    session_id: str,
+    base: int,
+    frames: Iterable[Frame],
+    state: SessionState | None,
+) -> tuple[int, int | None]:
+    """Insert, and fold into the state where there is one.
+
+    Returns:
+        The last seq, and the last known time of a frame that crossed the wire.
+    """
+    decoded = decoded_rows(session_id, base, frames, state, tx.cipher(session_id))
+    if isinstance(frames, Sequence):
+        insert_events(tx, decoded, few=len(frames) < COPY_FROM)
+        return base + len(frames), _last_at(frames)
+    last_seq, last_at = base, None
+
+    def passing() -> Iterator[Row]:
+        nonlocal last_seq, last_at
+        for row in decoded:
+            last_seq = row[1]
+            if row[2] is not None and row[3] != STORE:
+                last_at = row[2]
+            yield row
+
+    insert_events(tx, passing(), few=False)
+    return last_seq, last_at

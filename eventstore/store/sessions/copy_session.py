@@ -1,0 +1,146 @@
+"""Take a session out of one database, and put it into another whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from sqlalchemy import Engine
+
+from eventstore.projection.state import PROJECTOR_VERSION
+from eventstore.realtime.frames import Frame
+from eventstore.store.database.transaction import Row, Transaction, read
+from eventstore.store.log.insert_events import decoded_rows, insert_events
+from eventstore.store.log.segments.left_bytes import note_left
+from eventstore.store.log.segments.read_segments import Packed, bytes_of
+from eventstore.store.readmodels.states.load_state import load_state
+from eventstore.store.readmodels.write_read_models import write_all
+from eventstore.store.sessions.delete_rows import delete_rows
+from eventstore.store.sessions.put_segments import NewSegment, insert_segments
+
+STREAM = (
+    "SELECT head_seq, opened_at, last_at, closed_at, sealed_seq, erased_at FROM streams"
+    " WHERE session_id = ?"
+)
+ERASURES = "SELECT at, what, reason, events, sha256 FROM erasures WHERE session_id = ? ORDER BY at"
+NEXT_SEGMENT = (
+    "SELECT first_seq, last_seq, first_at, least_at, frame_bytes, sha256, previous_sha256,"
+    " location, data FROM segments WHERE session_id = ? AND first_seq >= ? AND last_seq <= ?"
+    " ORDER BY first_seq LIMIT 1"
+)
+INSERT_STREAM = (
+    "INSERT INTO streams (head_seq, opened_at, last_at, closed_at, sealed_seq, erased_at,"
+    " projected_seq, projector_version, session_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT (session_id) DO NOTHING"
+)
+INSERT_ERASURE = (
+    "INSERT INTO erasures (at, what, reason, events, sha256, session_id) VALUES (?, ?, ?, ?, ?, ?)"
+)
+DELETE_ERASURES = "DELETE FROM erasures WHERE session_id = ?"
+SET_PROJECTED = "UPDATE streams SET projected_seq = ? WHERE session_id = ?"
+DELETE_STREAM = "DELETE FROM streams WHERE session_id = ?"
+
+
+class Facts(NamedTuple):
+    """What a store knows of a session beside its events.
+
+    Attributes:
+        head_seq: its last event.
+        opened_at, last_at, closed_at, erased_at: in microseconds since 1970 UTC.
+        sealed_seq: up to which seq its events are in segments; None for none.
+        erasures: rows that say what was erased of it.
+    """
+
+    head_seq: int
+    opened_at: int
+    last_at: int | None
+    closed_at: int | None
+    sealed_seq: int | None
+    erased_at: int | None
+    erasures: tuple[Row, ...]
+
+
+def read_facts(tx: Transaction, session_id: str, lock: bool = False) -> Facts | None:
+    """A session's facts; None where there is no such session.
+
+    Args:
+        lock: until the transaction ends, nobody else changes the session.
+    """
+    for_update = " FOR UPDATE" if lock and tx.postgresql else ""
+    row = tx.row(STREAM + for_update, (session_id,))
+    if row is None:
+        return None
+    return Facts._make((*row, read_erasures(tx, session_id)))
+
+
+def read_erasures(tx: Transaction, session_id: str) -> tuple[Row, ...]:
+    """What was erased of a session, whether it is there or not."""
+    return tuple(tx.rows(ERASURES, (session_id,)))
+
+
+def stored_segments(engine: Engine, session_id: str, last: int) -> Iterator[NewSegment]:
+    """A session's segments up to a seq, with their bytes as they are, wherever they are.
+
+    Raises:
+        DamagedError: the bytes are missing.
+        DatabaseUnavailableError: they cannot be reached.
+    """
+    first = 1
+    while first <= last:
+        with read(engine) as tx:
+            row = tx.row(NEXT_SEGMENT, (session_id, first, last))
+        if row is None:
+            return
+        known = row[:-2]
+        packed = Packed._make((session_id, *row, tx.keys, tx.allowed))
+        segment = NewSegment._make((*known, bytes_of(packed)))
+        yield segment
+        first = segment.last_seq + 1
+
+
+def put_session(
+    tx: Transaction,
+    session_id: str,
+    facts: Facts,
+    segments: Iterable[NewSegment],
+    tail: Iterable[Frame],
+) -> bool:
+    """Put a session where there is none of its id, and project it.
+
+    Args:
+        tail: the frames behind its segments.
+
+    Returns:
+        False, and nothing was put, where somebody else has put one meanwhile.
+    """
+    *stream, erasures = facts
+    made = (*stream, 0, PROJECTOR_VERSION, session_id)
+    if tx.run(INSERT_STREAM, made) != 1:
+        return False
+    _delete_all_but_stream(tx, session_id)
+    for erasure in erasures:
+        tx.run(INSERT_ERASURE, (*erasure, session_id))
+    cipher = tx.cipher(session_id)
+    insert_segments(tx, session_id, segments)
+    rows = decoded_rows(session_id, facts.sealed_seq or 0, tail, None, cipher)
+    insert_events(tx, rows, few=False)
+    closed = facts.closed_at is not None
+    state = load_state(tx, session_id, facts.head_seq, closed, projects=True)
+    write_all(tx, state, facts.opened_at)
+    tx.run(SET_PROJECTED, (facts.head_seq, session_id))
+    return True
+
+
+def delete_session(tx: Transaction, session_id: str) -> None:
+    """Delete all that is there of a session. Lock it before.
+
+    Its bytes outside of the database are noted: see `scrub.delete_left_bytes`.
+    """
+    note_left(tx, session_id)
+    _delete_all_but_stream(tx, session_id)
+    tx.run(DELETE_STREAM, (session_id,))
+
+
+def _delete_all_but_stream(tx: Transaction, session_id: str) -> None:
+    delete_rows(tx, session_id)
+    tx.run(DELETE_ERASURES, (session_id,))

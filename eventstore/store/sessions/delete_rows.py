@@ -1,0 +1,35 @@
+"""Delete the rows of a session: its events, segments and read models."""
+
+from __future__ import annotations
+
+from eventstore.store.database.tables import declared as tables
+from eventstore.store.database.transaction import Transaction
+from eventstore.store.readmodels.day_invalidation import drop_days
+
+_TABLES = (
+    tables.events,
+    tables.segments,
+    tables.projection_failures,
+    *tables.READ_MODELS,
+    tables.session_costs,
+)
+#: Tables with rows of a session, beside its stream and its tombstones.
+TABLES = tuple(table.name for table in _TABLES)
+DELETE = tuple(f"DELETE FROM {table} WHERE session_id = ?" for table in TABLES)
+# A number that was damaged into another session's is left to that one.
+DELETE_SAID = (
+    "DELETE FROM said WHERE rowid IN (SELECT docid FROM said_rows s WHERE session_id = ?"
+    " AND NOT EXISTS (SELECT 1 FROM said_rows o WHERE o.docid = s.docid"
+    " AND o.session_id <> s.session_id))"
+)
+DELETE_SAID_ROWS = "DELETE FROM said_rows WHERE session_id = ?"
+
+
+def delete_rows(tx: Transaction, session_id: str) -> None:
+    """Delete all rows of a session but its stream and its tombstones. Lock it before."""
+    if not tx.postgresql:
+        tx.run(DELETE_SAID, (session_id,))
+        tx.run(DELETE_SAID_ROWS, (session_id,))
+    drop_days(tx, session_id)
+    for sql in DELETE:
+        tx.run(sql, (session_id,))

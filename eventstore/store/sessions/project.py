@@ -1,0 +1,223 @@
+"""Project what is behind, and rebuild: each session in a transaction of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from sqlalchemy import Engine
+
+from eventstore.errors import (
+    ErasedError,
+    EventStoreError,
+    Failure,
+    NotFoundError,
+    SomeFailedError,
+)
+from eventstore.projection.state import PROJECTOR_VERSION
+from eventstore.store.database.outages import attempt
+from eventstore.store.database.transaction import read, write
+from eventstore.store.database.workers import for_each
+from eventstore.store.log.heads import check_whole
+from eventstore.store.log.insert_events import lock_stream
+from eventstore.store.log.tombstones import refuse_erased
+from eventstore.store.readmodels.day_invalidation import drop_all_days
+from eventstore.store.readmodels.states.load_state import load_state
+from eventstore.store.readmodels.write_read_models import write_all
+from eventstore.store.sessions.projection_failures import (
+    COUNTS_STILL,
+    clear_failure,
+    due,
+    note_failure,
+)
+
+_OF = "SELECT s.session_id FROM streams s WHERE s.erased_at IS NULL AND s.session_id > ?"
+# Two parts, each of which has an index.
+BEHIND = (
+    f"{_OF} AND s.projected_seq < s.head_seq UNION {_OF} AND s.projector_version < ?"
+    " ORDER BY 1 LIMIT ?"
+)
+_NOT_FAILED = (
+    " AND NOT EXISTS (SELECT 1 FROM projection_failures f"
+    f" WHERE f.session_id = s.session_id AND {COUNTS_STILL})"
+)
+BEHIND_NOT_FAILED = (
+    f"{_OF} AND s.projected_seq < s.head_seq{_NOT_FAILED}"
+    f" UNION {_OF} AND s.projector_version < ?{_NOT_FAILED} ORDER BY 1 LIMIT ?"
+)
+COUNT_BEHIND = (
+    "SELECT COUNT(*) FROM (SELECT session_id FROM streams"
+    " WHERE projected_seq < head_seq AND erased_at IS NULL UNION SELECT session_id FROM streams"
+    " WHERE projector_version < ? AND erased_at IS NULL) b"
+)
+SET_PROJECTED = "UPDATE streams SET projected_seq = ?, projector_version = ? WHERE session_id = ?"
+SESSION_IDS = (
+    "SELECT session_id FROM streams WHERE session_id > ? AND erased_at IS NULL"
+    " ORDER BY session_id LIMIT ?"
+)
+
+_BATCH = 500
+#: Sessions that failed before and are tried again in one look, behind all that did not.
+_RETRIES = 20
+
+
+class Projected(NamedTuple):
+    """One session projected.
+
+    Attributes:
+        session_id: the session.
+        seq: its head.
+        changed: how many of its rows were wrong, missing or too many.
+    """
+
+    session_id: str
+    seq: int
+    changed: int
+
+
+def project_session(engine: Engine, session_id: str, only_stale: bool = False) -> Projected | None:
+    """Replace a session's rows by those of its log; readers see the old or the new.
+
+    Args:
+        only_stale: leave a session alone whose rows are current.
+
+    Returns:
+        What was projected, None where nothing needed to be.
+
+    Raises:
+        NotFoundError: there is no such session. ErasedError: it was erased.
+        DamagedError: it was projected before, and the log lacks events that it had then: the rows
+            know more than the log does now, and stay.
+    """
+    with write(engine) as tx:
+        head = lock_stream(tx, session_id)
+        if head is None:
+            raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
+        if head.erased_at is not None and only_stale:
+            return None
+        refuse_erased(tx, session_id, head.erased_at)
+        current = head.projected_seq == head.seq and head.projector_version >= PROJECTOR_VERSION
+        if only_stale and current:
+            return None
+        if head.projected_seq > 0:
+            check_whole(tx, session_id, head.seq)
+        state = load_state(tx, session_id, head.seq, head.closed_at is not None, projects=True)
+        changed = write_all(tx, state, head.opened_at)
+        if not current or head.projector_version != PROJECTOR_VERSION:
+            tx.run(SET_PROJECTED, (head.seq, PROJECTOR_VERSION, session_id))
+            clear_failure(tx, session_id)
+    return Projected(session_id, head.seq, changed)
+
+
+def behind(engine: Engine, limit: int = _BATCH, after: str = "", failed: bool = True) -> list[str]:
+    """Sessions whose rows are behind their log, or were made by an older projector, by their ids.
+
+    Args:
+        limit: how many at most.
+        after: only those behind this id.
+        failed: also those that could not be projected when it was tried last.
+    """
+    sql = BEHIND if failed else BEHIND_NOT_FAILED
+    with read(engine) as tx:
+        return [row[0] for row in tx.rows(sql, (after, after, PROJECTOR_VERSION, limit))]
+
+
+def count_behind(engine: Engine) -> int:
+    """How many sessions `behind` would list in the end."""
+    with read(engine) as tx:
+        row = tx.row(COUNT_BEHIND, (PROJECTOR_VERSION,))
+    return int(row[0]) if row is not None else 0
+
+
+def catch_up(engine: Engine, waits: bool = False) -> Iterator[Projected]:
+    """Project every session that is behind, until none is; those that fail stop no other.
+
+    Args:
+        waits: leave those alone that failed before, until their pause is over; then a few of them
+            are tried again, behind all others. For who calls it again and again.
+
+    Raises:
+        SomeFailedError: at the end, with each session that could not be projected.
+    """
+    failures: dict[str, Failure] = {}
+    while True:
+        found = False
+        for session_id in _waiting(engine, failed=not waits):
+            if session_id in failures:
+                continue
+            found = True
+            yield from _catch_up_one(engine, session_id, failures)
+        if not found:
+            break
+    for session_id in due(engine, _RETRIES) if waits else ():
+        if session_id not in failures:
+            yield from _catch_up_one(engine, session_id, failures)
+    if failures:
+        raise SomeFailedError(list(failures.values()))
+
+
+def _waiting(engine: Engine, failed: bool) -> Iterator[str]:
+    after = ""
+    while found := behind(engine, after=after, failed=failed):
+        yield from found
+        after = found[-1]
+
+
+def _catch_up_one(
+    engine: Engine, session_id: str, failures: dict[str, Failure]
+) -> Iterator[Projected]:
+    done = attempt(
+        f"session {session_id}", lambda: project_session(engine, session_id, only_stale=True)
+    )
+    if isinstance(done, EventStoreError):
+        note_failure(engine, session_id, done)
+        failures[session_id] = Failure(session_id, done)
+    elif done is not None:
+        yield done
+
+
+def session_ids(engine: Engine) -> Iterator[str]:
+    """The ids of all sessions that are not erased, in order."""
+    last = ""
+    while True:
+        with read(engine) as tx:
+            rows = tx.rows(SESSION_IDS, (last, _BATCH))
+        yield from (row[0] for row in rows)
+        if len(rows) < _BATCH:
+            return
+        last = rows[-1][0]
+
+
+def rebuild(
+    engine: Engine, ids: list[str], workers: int = 1, named: bool = True
+) -> Iterator[Projected]:
+    """Rebuild sessions, each atomically, as they get done; those that fail stop no other.
+
+    Where it is all of them, sums by day are dropped at the end: they would go on saying what rows
+    said that were wrong, or what somebody wrote there.
+
+    Args:
+        workers: processes to share the work; each has its own connection.
+        named: somebody asked for these, so that one that is erased is a failure.
+
+    Raises:
+        SomeFailedError: at the end, with each session that could not be rebuilt.
+        EventStoreError: the only one could not be.
+    """
+    failures: list[Failure] = []
+    done = for_each(engine, project_session, ids, workers)
+    for session_id, result in zip(ids, done, strict=True):
+        if isinstance(result, ErasedError) and not named:
+            continue  # meanwhile
+        if isinstance(result, EventStoreError):
+            note_failure(engine, session_id, result)
+            failures.append(Failure(session_id, result))
+        elif result is not None:
+            yield result
+    if not named:
+        with write(engine) as tx:
+            drop_all_days(tx)
+    if failures and named and len(ids) == 1:
+        raise failures[0].error
+    if failures:
+        raise SomeFailedError(failures)

@@ -1,0 +1,182 @@
+"""Put segments in the place of a session's events, and back; and their bytes elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from sqlalchemy import Engine
+
+from eventstore.encryption.cipher import Cipher
+from eventstore.encryption.events import encrypted_row
+from eventstore.encryption.segments import encrypt_segment
+from eventstore.errors import ConflictError, NotFoundError
+from eventstore.projection.parts import load_key
+from eventstore.realtime.frames import UNREADABLE, parse_stored
+from eventstore.segments.rows import Row
+from eventstore.store.database.transaction import Transaction, write
+from eventstore.store.log.insert_events import insert_events
+from eventstore.store.log.segments.left_bytes import note_left, note_moved
+from eventstore.store.log.tombstones import count_erasures, refuse_erased
+from eventstore.store.readmodels.states.load_state import mark_repeats
+
+LOCK = "SELECT sealed_seq, erased_at FROM streams WHERE session_id = ?"
+INSERT_SEGMENT = (
+    "INSERT INTO segments (session_id, first_seq, last_seq, first_at, least_at, frame_bytes,"
+    " sha256, previous_sha256, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+DELETE_SEGMENTS = "DELETE FROM segments WHERE session_id = ? AND first_seq >= ?"
+DELETE_EVENTS = "DELETE FROM events WHERE session_id = ? AND seq <= ?"
+PLACE_SEGMENT = (
+    "UPDATE segments SET location = ?, data = ?"
+    " WHERE session_id = ? AND first_seq = ? AND sha256 = ?"
+)
+SET_SEALED = "UPDATE streams SET sealed_seq = ? WHERE session_id = ?"
+
+
+class NewSegment(NamedTuple):
+    """A segment to put.
+
+    Attributes:
+        first_seq, last_seq: of its events.
+        first_at, least_at: the time of the first event, and the earliest; None where none is known.
+        frame_bytes: what its frames took on the wire.
+        sha256, previous_sha256: its digest, and that of the segment before.
+        data: packed.
+    """
+
+    first_seq: int
+    last_seq: int
+    first_at: int | None
+    least_at: int | None
+    frame_bytes: int
+    sha256: bytes
+    previous_sha256: bytes
+    data: bytes
+
+
+class Placed(NamedTuple):
+    """Where a segment's bytes are from now on.
+
+    Attributes:
+        first_seq, sha256: the segment's.
+        location, data: one of them, and None.
+    """
+
+    first_seq: int
+    sha256: bytes
+    location: str | None
+    data: bytes | None
+
+
+def put_segments(
+    engine: Engine,
+    session_id: str,
+    sealed_seq: int,
+    erasures: int,
+    first: int,
+    last: int,
+    made: Iterable[NewSegment],
+) -> None:
+    """Put segments in the place of the events that they were made of.
+
+    Args:
+        sealed_seq: up to which seq the session was sealed when they were made.
+        erasures: how often something of it had been erased then.
+        first: segments from this seq on are replaced as well.
+        last: the last seq of the new ones.
+        made: the segments, in order.
+
+    Raises:
+        ConflictError: somebody else has sealed, unsealed or erased it meanwhile.
+        DatabaseUnavailableError: nothing was changed.
+    """
+    with write(engine) as tx:
+        _lock(tx, session_id, sealed_seq, erasures)
+        # First, so that the segments take the space that the events had.
+        tx.run(DELETE_EVENTS, (session_id, last))
+        replace_segments(tx, session_id, first, made)
+        tx.run(SET_SEALED, (last, session_id))
+
+
+def put_events(
+    engine: Engine, session_id: str, sealed_seq: int, erasures: int, rows: Iterable[Row]
+) -> None:
+    """Put events in the place of a session's segments.
+
+    Args:
+        sealed_seq: up to which seq it is sealed.
+        erasures: how often something of it had been erased when they were read.
+        rows: its events from 1 to there.
+
+    Raises:
+        ConflictError: somebody else has sealed, unsealed or erased it meanwhile.
+        DatabaseUnavailableError: nothing was changed.
+    """
+    with write(engine) as tx:
+        _lock(tx, session_id, sealed_seq, erasures)
+        cipher = tx.cipher(session_id)
+        insert_events(tx, (_columns(session_id, row, cipher) for row in rows), few=False)
+        note_left(tx, session_id)
+        tx.run(DELETE_SEGMENTS, (session_id, 1))
+        tx.run(SET_SEALED, (None, session_id))
+        mark_repeats(tx, session_id, sealed_seq)
+
+
+def put_bytes(engine: Engine, session_id: str, placed: Iterable[Placed]) -> None:
+    """Put the bytes of a session's segments elsewhere, or into the database.
+
+    Raises:
+        NotFoundError: the session was unsealed, or deleted, meanwhile.
+        DatabaseUnavailableError: nothing was changed.
+    """
+    with write(engine) as tx:
+        for first, sha256, location, data in placed:
+            note_moved(tx, session_id, first, location)
+            if tx.run(PLACE_SEGMENT, (location, data, session_id, first, sha256)) != 1:
+                problem = f"session {session_id} was sealed or unsealed meanwhile; run it again"
+                raise NotFoundError(problem)
+
+
+def replace_segments(
+    tx: Transaction, session_id: str, first: int, made: Iterable[NewSegment]
+) -> None:
+    """Put segments in the place of those from a seq on."""
+    note_left(tx, session_id, first)
+    tx.run(DELETE_SEGMENTS, (session_id, first))
+    insert_segments(tx, session_id, made)
+
+
+def insert_segments(tx: Transaction, session_id: str, made: Iterable[NewSegment]) -> None:
+    """Put segments, encrypted where the store is."""
+    cipher = tx.cipher(session_id)
+    for segment in made:
+        tx.run(INSERT_SEGMENT, (session_id, *encrypted(cipher, segment)))
+
+
+def encrypted(cipher: Cipher | None, segment: NewSegment) -> NewSegment:
+    """A segment as it is stored: encrypted, where there is a cipher and it is not already."""
+    if cipher is None:
+        return segment
+    return segment._replace(data=encrypt_segment(cipher, segment[:-1], segment.data))
+
+
+def _columns(session_id: str, row: Row, cipher: Cipher | None) -> tuple[Any, ...]:
+    """A row of the table; decoding the frame anew would not know what was erased of it."""
+    seq, at, direction, type_, frame, offset, size, audio = row
+    event = None if type_ == UNREADABLE else parse_stored(frame, offset, audio)
+    length = size if offset is not None and offset >= 0 else None
+    key = load_key(type_, event, direction)
+    if cipher is not None:
+        frame, offset, audio = encrypted_row(cipher, row._replace(audio_bytes=length))
+    return session_id, seq, at, direction, type_, frame, offset, length, key, audio
+
+
+def _lock(tx: Transaction, session_id: str, sealed_seq: int, erasures: int) -> None:
+    row = tx.row(LOCK + (" FOR UPDATE" if tx.postgresql else ""), (session_id,))
+    if row is None:
+        raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
+    refuse_erased(tx, session_id, row[1])
+    # What was read before something was erased must not come back.
+    if (row[0] or 0) != sealed_seq or count_erasures(tx, session_id) != erasures:
+        raise ConflictError(session_id, sealed_seq, row[0] or 0)

@@ -1,0 +1,1 @@
+"""Usage, money, latency and context growth, summed over sessions."""

@@ -1,0 +1,36 @@
+"""How contexts grow: the usage of each session's first response, its second, and so on."""
+
+from __future__ import annotations
+
+from eventstore.store.database.transaction import Row, Transaction
+from eventstore.store.usage.usage_sources import Source
+
+#: Responses behind it are counted as this one.
+LAST_TURN = 200
+SUMS = ("input_tokens", "cached_tokens", "output_tokens")
+
+_OF_ROW = ", ".join(f"u.{name}" for name in SUMS)
+_SUMMED = ", ".join(f"SUM(u.{name})" for name in SUMS)
+_TURN = f"CASE WHEN t.turn > {LAST_TURN} THEN {LAST_TURN} ELSE t.turn END"
+
+
+def sum_turns(tx: Transaction, source: Source) -> list[Row]:
+    """Rows of model, turn, number of responses and sums of their tokens.
+
+    A response's turn is its place among all of its session, whether they are done or not: it stays
+    what it is. One whose tokens were not told (the first flag of `Reported`) is left out.
+
+    Args:
+        source: usage `u` of responses `r`.
+    """
+    return tx.rows(
+        f"WITH chosen AS (SELECT u.session_id, u.response_id, u.model, {_OF_ROW}"
+        f" FROM {source.sql}{source.where.sql()} AND u.reported % 2 = 1),"
+        " turns AS (SELECT p.session_id, p.response_id, ROW_NUMBER() OVER"
+        " (PARTITION BY p.session_id ORDER BY p.seq, p.response_id) AS turn FROM responses p"
+        " WHERE p.session_id IN (SELECT session_id FROM chosen))"
+        f" SELECT u.model, {_TURN}, COUNT(*), {_SUMMED} FROM chosen u JOIN turns t"
+        " ON t.session_id = u.session_id AND t.response_id = u.response_id"
+        f" GROUP BY u.model, {_TURN}",
+        source.where.parameters,
+    )

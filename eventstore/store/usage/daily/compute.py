@@ -1,0 +1,177 @@
+"""What a day's rows sum up to, as the rows of its sums."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from eventstore.projection.views.usage import Tokens
+from eventstore.store.database.transaction import Row, Transaction
+from eventstore.store.filters.filters import ResponseFilter
+from eventstore.store.filters.forced_joins import ordered_join
+from eventstore.store.filters.sql_conditions import Where
+from eventstore.store.usage.context_growth import sum_turns
+from eventstore.store.usage.latency_buckets import count_answers
+from eventstore.store.usage.query_usage import IN_SECONDS
+from eventstore.store.usage.usage_sources import responses_of
+from eventstore.times import DAY
+
+#: A key that has more values within a day gets no sums: ids, say.
+VALUES_OF_KEY = 1_000
+#: All keys of a day together; those with fewer values go first.
+VALUES_OF_DAY = 10_000
+#: A day with more keys than this gets no sums by keys.
+KEYS_OF_DAY = 1_000
+
+_LINE = f"u.model, u.kind, u.reported, {IN_SECONDS} AS unit"
+_MEASURED = ", ".join(("MAX(u.at)", "COUNT(*)", *(f"SUM(u.{name})" for name in Tokens._fields)))
+_APART = (
+    "SELECT m.session_id FROM day_marks m JOIN streams t ON t.session_id = m.session_id"
+    " WHERE (t.closed_at IS NULL OR t.closed_at >= ?)"
+)
+_LINES = 4
+_MAX_AT = _LINES
+_OF_RESPONSE = "x.session_id = u.session_id AND x.response_id = u.response_id"
+
+
+class DaySums(NamedTuple):
+    """A day's rows, by table, and the keys that were left out: a list, or true for all."""
+
+    rows: dict[str, list[Row]]
+    left_out: list[str] | bool
+
+
+def sum_day(tx: Transaction, day: int, before: int | None = None) -> DaySums:
+    """Sum a day's rows up.
+
+    Args:
+        before: leave out what `apart` names.
+    """
+    from eventstore.store.usage.daily.packed import pack  # slow to import
+
+    within = _within(day, before)
+    totals = tx.rows(
+        f"SELECT {_LINE}, {_MEASURED} FROM usage u{within.sql()}"
+        " GROUP BY u.model, u.kind, u.reported, unit",
+        within.parameters,
+    )
+    whole = [_whole(row) for row in totals]
+    keys, left_out = _keys(tx, within)
+    by_keys = _by_keys(tx, within, keys, whole) if keys else {}
+    source = responses_of(tx, ResponseFilter(**_span(day)))
+    _add_apart(source.where, day, before)
+    answers = [
+        (model, number, count)
+        for (_, model), counts in count_answers(tx, source, "NULL", []).items()
+        for number, count in counts.items()
+    ]
+    turns = [(row[0], *map(int, row[1:])) for row in sum_turns(tx, source)]
+    return DaySums(
+        {
+            "usage_days": [(day, line, *row) for line, row in enumerate(whole)],
+            "value_days": [(key, day, *pack(rows)) for key, rows in by_keys.items()],
+            "latency_days": [(day, line, *row) for line, row in enumerate(answers)],
+            "turn_days": [(day, line, *row) for line, row in enumerate(turns)],
+        },
+        left_out,
+    )
+
+
+def sessions_of(tx: Transaction, day: int, before: int) -> list[str]:
+    """The sessions whose rows `sum_day` sums up."""
+    within = _within(day, before)
+    sql = f"SELECT DISTINCT u.session_id FROM usage u{within.sql()}"
+    return [row[0] for row in tx.rows(sql, within.parameters)]
+
+
+def apart(tx: Transaction, day: int, before: int) -> set[str]:
+    """The sessions that go on changing a day: with marks, and not closed before a moment."""
+    return {row[0] for row in tx.rows(f"{_APART} AND m.day = ?", (before, day))}
+
+
+def _within(day: int, before: int | None) -> Where:
+    where = Where(["u.at >= ?", "u.at < ?"], [day * DAY, (day + 1) * DAY])
+    _add_apart(where, day, before)
+    return where
+
+
+def _add_apart(where: Where, day: int, before: int | None) -> None:
+    if before is not None:
+        of_day = f"{_APART} AND m.day = ? AND m.session_id = u.session_id"
+        where.add(f"NOT EXISTS ({of_day})", before, day)
+
+
+def _span(day: int) -> dict[str, Any]:
+    # Filters take seconds.
+    return {"since": day * DAY // 1_000_000, "until": (day + 1) * DAY // 1_000_000}
+
+
+def _whole(row: Row) -> Row:
+    """A row of the database's own sums, which may be decimals, as integers."""
+    return (*row[:2], *map(int, row[2:]))
+
+
+def _pairs(tx: Transaction, within: Where, keys: Sequence[str] = ()) -> tuple[str, list[Any]]:
+    """A day's usage with each pair that it is grouped by: what `group_of` says, of all keys."""
+    where = Where([*within.conditions], [*within.parameters])
+    if keys:
+        where.add(f"x.key IN ({', '.join('?' * len(keys))})", *keys)
+    join = ordered_join(tx)
+    own = where.sql() + (
+        " AND x.own = 1 AND NOT EXISTS (SELECT 1 FROM session_metadata o"
+        " WHERE o.session_id = x.session_id AND o.key = x.key)"
+    )
+    sql = (
+        f"SELECT x.key, x.value, u.* FROM usage u {join} response_metadata x ON {_OF_RESPONSE}{own}"
+        f" UNION ALL SELECT x.key, x.value, u.* FROM usage u {join} session_metadata x"
+        f" ON x.session_id = u.session_id{where.sql()}"
+    )
+    return sql, where.parameters * 2
+
+
+def _keys(tx: Transaction, within: Where) -> tuple[list[str], list[str] | bool]:
+    """The keys to sum by, and those to leave out."""
+    pairs, parameters = _pairs(tx, within)
+    counted = tx.rows(
+        f"SELECT u.key, COUNT(DISTINCT u.value) AS number FROM ({pairs}) u"
+        f" GROUP BY u.key ORDER BY number, u.key LIMIT {KEYS_OF_DAY + 1}",
+        parameters,
+    )
+    if len(counted) > KEYS_OF_DAY:
+        return [], True
+    keys: list[str] = []
+    left_out: list[str] = []
+    values = 0
+    for key, number in counted:
+        values += number
+        fits = number <= VALUES_OF_KEY and values <= VALUES_OF_DAY
+        (keys if fits else left_out).append(key)
+    return keys, left_out
+
+
+def _by_keys(
+    tx: Transaction, within: Where, keys: list[str], totals: list[Row]
+) -> dict[str, list[Row]]:
+    """Sums by each value of each key, and of what has no value of it."""
+    pairs, parameters = _pairs(tx, within, keys)
+    found = tx.rows(
+        f"SELECT u.key, u.value, {_LINE}, {_MEASURED} FROM ({pairs}) u"
+        " GROUP BY u.key, u.value, u.model, u.kind, u.reported, unit",
+        parameters,
+    )
+    rest = {(key, total[:_LINES]): total for key in keys for total in totals}
+    sums: dict[str, list[Row]] = {key: [] for key in keys}
+    for key, value, *row in found:
+        summed = _whole(tuple(row))
+        sums[key].append((value, *summed))
+        rest[key, summed[:_LINES]] = _without(rest[key, summed[:_LINES]], summed)
+    for (key, _), left in rest.items():
+        if left[_MAX_AT + 1]:
+            sums[key].append((None, *left))
+    return sums
+
+
+def _without(row: Row, part: Row) -> Row:
+    """What is left of a sum; its time is the whole's, which is the same day's."""
+    pairs = zip(row[_MAX_AT + 1 :], part[_MAX_AT + 1 :], strict=True)
+    return (*row[: _MAX_AT + 1], *(whole - some for whole, some in pairs))

@@ -1,0 +1,139 @@
+"""Which days of a span are answered by their sums, and what of it by rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+from typing import NamedTuple
+
+from eventstore.realtime.values import loads
+from eventstore.store.database.transaction import Transaction
+from eventstore.store.filters.filters import ResponseFilter
+from eventstore.times import DAY
+
+#: Times before the second day are no times of calls, and never summed.
+FIRST_DAY = 1
+_END = 2**62
+
+#: Days that have rows of usage, by one look at its index for each of them.
+DAYS_WITH_USAGE = (
+    "WITH RECURSIVE d(at) AS (SELECT MAX(u.at) FROM usage u WHERE u.at >= ? AND u.at < ?"
+    " UNION ALL SELECT (SELECT MAX(u.at) FROM usage u WHERE u.at >= ?"
+    f" AND u.at < d.at / {DAY} * {DAY}) FROM d WHERE d.at IS NOT NULL)"
+    f" SELECT at / {DAY} FROM d WHERE at IS NOT NULL"
+)
+#: Days that have sums, whether these are of all sessions, and whether they hold.
+SUMMED = (
+    "SELECT s.day, s.left_out, s.whole, s.left_out IS NOT NULL"
+    " AND NOT EXISTS (SELECT 1 FROM day_marks m WHERE m.day = s.day AND (s.whole = 1 OR"
+    " EXISTS (SELECT 1 FROM summed_sessions c WHERE c.session_id = m.session_id"
+    " AND c.day = m.day)))"
+    " FROM summed_days s WHERE s.day >= ? AND s.day <= ?"
+)
+# Beyond these, a query of so many parts is no gain.
+_MOST_SPANS = 100
+
+
+class Cover(NamedTuple):
+    """A span of time, in parts.
+
+    Attributes:
+        live: from when until when rows are to be read; None for without a bound.
+        days: from which day to which, both included, sums are.
+        begun: of these, the days whose sums lack the sessions that have marks.
+    """
+
+    live: list[tuple[int | None, int | None]]
+    days: list[tuple[int, int]]
+    begun: list[int]
+
+
+class _Day(NamedTuple):
+    number: int
+    summed: bool
+
+
+def is_summable(wanted: ResponseFilter) -> bool:
+    """Whether sums by day know all that a filter asks for."""
+    return not wanted.metadata and not wanted.model_dump(
+        exclude={"metadata", "since", "until", "model"}, exclude_none=True
+    )
+
+
+def cover(tx: Transaction, since: int | None, until: int | None, key: str | None = None) -> Cover:
+    """Divide a span: whole days that have sums which hold, and the rest.
+
+    Sums hold where no session that they contain marked their day since. Sums, marks and rows are
+    those of one transaction, which must see one state of the database.
+
+    Args:
+        key: of metadata, that the sums must be by.
+    """
+    start, end = max(since or 0, FIRST_DAY * DAY), _END if until is None else until
+    whole = range(-(-start // DAY), end // DAY)
+    summed = tx.rows(SUMMED, (start // DAY, end // DAY))
+    held = {day: bool(holds) and not _leaves_out(left, key) for day, left, _, holds in summed}
+    if not any(held.values()):
+        return Cover([(since, until)], [], [])
+    numbers = {row[0] for row in tx.rows(DAYS_WITH_USAGE, (start, end, start))} | held.keys()
+    days = (_Day(n, n in whole and held.get(n, False)) for n in sorted(numbers))
+    found = _spans(days, start, end)
+    if len(found.live) > _MOST_SPANS:
+        return Cover([(since, until)], [], [])
+    found.begun.extend(day for day, _, all_, _ in summed if not all_ and held[day] and day in whole)
+    if since is None or since < start:
+        found.live.append((since, start))
+    return found
+
+
+def _leaves_out(left_out: str | None, key: str | None) -> bool:
+    if key is None or left_out in (None, "[]"):
+        return False
+    found = loads(left_out)
+    return found is True or key in found
+
+
+def _spans(days: Iterable[_Day], start: int, end: int) -> Cover:
+    found = Cover([], [], [])
+    for summed, some in groupby(days, key=lambda day: day.summed):
+        numbers = [day.number for day in some]
+        if summed:
+            found.days.append((numbers[0], numbers[-1]))
+        else:
+            found.live.append((max(start, numbers[0] * DAY), min(end, (numbers[-1] + 1) * DAY)))
+    return found
+
+
+class Live(NamedTuple):
+    """A part that is read from rows.
+
+    Attributes:
+        day: only of sessions with marks that this day's sums lack; None for all.
+    """
+
+    wanted: ResponseFilter
+    day: int | None
+
+
+def live_parts(wanted: ResponseFilter, found: Cover) -> list[Live]:
+    """What is to be read from rows."""
+
+    def within(since: int | None, until: int | None) -> ResponseFilter:
+        return wanted.model_copy(update={"since": since, "until": until})
+
+    begun = [Live(within(day * DAY, (day + 1) * DAY), day) for day in found.begun]
+    return [Live(within(since, until), None) for since, until in found.live] + begun
+
+
+def of_days(table: str, days: tuple[int, int], model: str | None) -> tuple[str, list[object]]:
+    """FROM and WHERE of the sums `s` of days.
+
+    Args:
+        days: from which to which.
+        model: that they must be of; None for any.
+    """
+    parameters: list[object] = [*days]
+    sql = f"{table} s WHERE s.day >= ? AND s.day <= ?"
+    if model is not None:
+        sql, parameters = f"{sql} AND s.model = ?", [*parameters, model]
+    return sql, parameters

@@ -1,0 +1,174 @@
+"""Keep sums by day: sum up days that have no sums that hold.
+
+A day is read in one transaction, which sees one state of the database, and written in another, so
+that appends wait for the writing alone. Between them rows may change; then a mark is there that was
+not read, or another one in its place, and the sums do not hold. Only marks that were read are
+deleted. The day's version tells whether somebody else wrote or dropped its sums meanwhile: what was
+read is thrown away then.
+
+A day that goes on is summed up without the sessions that go on: those keep their marks, and are
+read from their rows. It is summed up again when enough of them were closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import NamedTuple
+
+from sqlalchemy import Engine
+
+from eventstore.errors import EventStoreError, Failure, SomeFailedError
+from eventstore.realtime.values import dumps
+from eventstore.store.database.outages import attempt
+from eventstore.store.database.tables.day_tables import SUMS, summed_sessions
+from eventstore.store.database.transaction import Row, Transaction, read, write
+from eventstore.store.readmodels.day_invalidation import DELETE_SUMMED_SESSIONS, new_number
+from eventstore.store.readmodels.upsert import insert_sql
+from eventstore.store.usage.daily.compute import DaySums, apart, sessions_of, sum_day
+from eventstore.store.usage.daily.coverage import DAYS_WITH_USAGE, FIRST_DAY, SUMMED
+from eventstore.times import DAY, date_of, now
+
+#: How long a day must be over, in microseconds, to be summed up as a whole.
+_OVER = 3_600_000_000
+#: How long a session must be closed: metadata often come behind its end.
+_SETTLED = 600_000_000
+# Of a day that goes on: rows that are worth sums, sessions that are worth new ones, and how much
+# more of them than before.
+_ROWS, _SESSIONS, _SHARE = 2000, 20, 20
+
+VERSION = "SELECT version FROM summed_days WHERE day = ?"
+FEW_ROWS = f"SELECT COUNT(*) FROM (SELECT 1 FROM usage WHERE at >= ? AND at < ? LIMIT {_ROWS}) u"
+SETTLED = (
+    "SELECT COUNT(*) FROM day_marks m JOIN streams t ON t.session_id = m.session_id"
+    " WHERE m.day = ? AND t.closed_at < ?"
+)
+CONTAINED = "SELECT COUNT(*) FROM summed_sessions WHERE day = ?"
+MARKS = "SELECT session_id, mark FROM day_marks WHERE day = ?"
+MARKED_DAYS = "SELECT DISTINCT day FROM day_marks WHERE day >= ? AND day <= ?"
+NEW_VERSION = (
+    "INSERT INTO summed_days (day, version, left_out, whole) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT (day) DO NOTHING"
+)
+NEXT_VERSION = (
+    "UPDATE summed_days SET version = ?, left_out = ?, whole = ? WHERE day = ? AND version = ?"
+)
+DELETE_MARK = "DELETE FROM day_marks WHERE day = ? AND session_id = ? AND mark = ?"
+
+
+class DayRead(NamedTuple):
+    """A day as it was read.
+
+    Attributes:
+        version: of its sums; None where it had none.
+        marks: those of what was summed up, in order of sessions.
+        contained: the sessions that were summed up; None for all.
+    """
+
+    day: int
+    version: int | None
+    marks: list[Row]
+    contained: list[str] | None
+    sums: DaySums
+
+
+def sum_days(engine: Engine, moment: int | None = None) -> Iterator[int]:
+    """Sum up each day that has rows to sum up, newest first; yields those that are done.
+
+    A day is its number since 1970, in UTC. Several processes may do it at once.
+
+    A day that cannot be summed up stops no other.
+
+    Args:
+        moment: up to when, in microseconds since 1970; None for now.
+
+    Raises:
+        SomeFailedError: at the end, with each day that could not be.
+    """
+    moment = now() if moment is None else moment
+    over = (moment - _OVER) // DAY
+    failures = []
+    for day in days_to_sum(engine, moment):
+        before = None if day < over else moment - _SETTLED
+        date = date_of(day)
+        done = attempt(f"day {date}", partial(_sum_day, engine, day, before))
+        if isinstance(done, EventStoreError):
+            failures.append(Failure(date, done))
+        elif done:
+            yield day
+    if failures:
+        raise SomeFailedError(failures)
+
+
+def _sum_day(engine: Engine, day: int, before: int | None) -> bool:
+    return write_day(engine, read_day(engine, day, before))
+
+
+def days_to_sum(engine: Engine, moment: int) -> list[int]:
+    """The days up to a moment that have no sums that hold, newest first.
+
+    Of those that go on, the ones of which enough is settled.
+    """
+    first, end = FIRST_DAY, (moment - _OVER) // DAY
+    with read(engine) as tx:
+        used = tx.rows(DAYS_WITH_USAGE, (first * DAY, end * DAY, first * DAY))
+        marked = tx.rows(MARKED_DAYS, (first, end - 1))
+        summed = tx.rows(SUMMED, (first, end - 1))
+        going_on = [day for day in range(end, moment // DAY + 1) if _is_due(tx, day, moment)]
+    # A day whose rows went has sums to lose.
+    wanted = {row[0] for row in (*used, *marked, *summed)}
+    wanted -= {day for day, _, whole, holds in summed if whole and holds}
+    return sorted(wanted | set(going_on), reverse=True)
+
+
+def _is_due(tx: Transaction, day: int, moment: int) -> bool:
+    """Whether so much of a day that goes on is settled that sums are worth it."""
+    if not any(row[3] for row in tx.rows(SUMMED, (day, day))):
+        return _number(tx, FEW_ROWS, day * DAY, (day + 1) * DAY) == _ROWS
+    contained = _number(tx, CONTAINED, day)
+    return _number(tx, SETTLED, day, moment - _SETTLED) > max(_SESSIONS, contained // _SHARE)
+
+
+def _number(tx: Transaction, sql: str, *parameters: int) -> int:
+    return int(tx.rows(sql, parameters)[0][0])
+
+
+def read_day(engine: Engine, day: int, before: int | None = None) -> DayRead:
+    """Sum a day's rows up, with the marks that they answer to.
+
+    Args:
+        before: without sessions that go on: marked, and not closed before this time, in
+            microseconds; None for all.
+    """
+    with read(engine) as tx:
+        version = tx.row(VERSION, (day,))
+        left = set() if before is None else apart(tx, day, before)
+        # In the order of appends to several sessions, which hold some of these as well.
+        marks = sorted(mark for mark in tx.rows(MARKS, (day,)) if mark[0] not in left)
+        contained = None if before is None else sessions_of(tx, day, before)
+        sums = sum_day(tx, day, before)
+    return DayRead(day, None if version is None else version[0], marks, contained, sums)
+
+
+def write_day(engine: Engine, found: DayRead) -> bool:
+    """Replace a day's sums; False, and nothing written, where somebody else has meanwhile."""
+    contained = [(session_id, found.day) for session_id in found.contained or ()]
+    with write(engine) as tx:
+        if not _take(tx, found):
+            return False
+        for table in SUMS:
+            tx.run(f"DELETE FROM {table.name} WHERE day = ?", (found.day,))
+            tx.run_many(insert_sql(table), found.sums.rows[table.name])
+        tx.run(DELETE_SUMMED_SESSIONS, (found.day,))
+        tx.run_many(insert_sql(summed_sessions), contained)
+        tx.run_many(DELETE_MARK, [(found.day, *mark) for mark in found.marks])
+    return True
+
+
+def _take(tx: Transaction, found: DayRead) -> bool:
+    """Lock the day, if it is as it was read."""
+    left_out, version = dumps(found.sums.left_out), new_number()
+    whole = int(found.contained is None)
+    if found.version is None:
+        return tx.run(NEW_VERSION, (found.day, version, left_out, whole)) == 1
+    return tx.run(NEXT_VERSION, (version, left_out, whole, found.day, found.version)) == 1

@@ -1,0 +1,43 @@
+"""How contexts grow from one response of a session to the next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Engine
+
+from eventstore.store.database.transaction import Row, Transaction, read
+from eventstore.store.filters.filters import ResponseFilter
+from eventstore.store.usage.context_growth import SUMS, sum_turns
+from eventstore.store.usage.daily.coverage import cover, is_summable, live_parts, of_days
+from eventstore.store.usage.usage_sources import responses_of
+
+
+def query_context(engine: Engine, wanted: ResponseFilter) -> dict[str, Any]:
+    """The mean usage of the first response of a session, of its second, and so on."""
+    turns: dict[int, list[int]] = {}
+    with read(engine) as tx:
+        for _, turn, *sums in _rows(tx, wanted):
+            before = turns.get(turn, [0] * len(sums))
+            turns[turn] = [a + int(b) for a, b in zip(before, sums, strict=True)]
+    return {"object": "list", "data": [_entry(turn, *turns[turn]) for turn in sorted(turns)]}
+
+
+def _rows(tx: Transaction, wanted: ResponseFilter) -> list[Row]:
+    if not is_summable(wanted):
+        return sum_turns(tx, responses_of(tx, wanted))
+    found = cover(tx, wanted.since, wanted.until)
+    rows = []
+    for live in live_parts(wanted, found):
+        rows += sum_turns(tx, responses_of(tx, live.wanted, live.day))
+    sums = ", ".join(f"SUM(s.{name})" for name in SUMS)
+    for days in found.days:
+        source, parameters = of_days("turn_days", days, wanted.model)
+        sql = f"SELECT NULL, s.turn, SUM(s.number), {sums} FROM {source} GROUP BY s.turn"
+        rows += tx.rows(sql, parameters)
+    return rows
+
+
+def _entry(turn: int, number: int, *sums: int) -> dict[str, Any]:
+    means = {name: round(total / number, 1) for name, total in zip(SUMS, sums, strict=True)}
+    return {"object": "realtime.context", "turn": turn, "responses": number, **means}

@@ -1,0 +1,80 @@
+"""How fast answers came, by session, model, day or metadata key."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Engine
+
+from eventstore.store.database.transaction import Transaction, read
+from eventstore.store.filters.filters import ResponseFilter
+from eventstore.store.usage.daily.coverage import cover, is_summable, live_parts, of_days
+from eventstore.store.usage.latency_buckets import Counts, count_answers, quantile
+from eventstore.store.usage.query_usage import in_order, label
+from eventstore.store.usage.usage_sources import DAY_AND_MODEL, group_of, metadata_key, responses_of
+
+_SHARES = {"p50_ms": 0.5, "p90_ms": 0.9, "p99_ms": 0.99}
+
+
+def query_latency(engine: Engine, by: str | None, wanted: ResponseFilter) -> dict[str, Any]:
+    """Quantiles of the times of answers, in groups and in total.
+
+    Args:
+        by: `session`, `model`, `day` (UTC), `day,model` or `metadata:KEY`; None for the total
+            alone.
+
+    Raises:
+        InvalidInputError: another grouping.
+    """
+    group_of(by)
+    groups: dict[tuple[Any, ...], Counter[int]] = {}
+    total: Counter[int] = Counter()
+    with read(engine) as tx:
+        for found in _counts(tx, by, wanted):
+            for (key, model), counts in found.items():
+                name = (key, model) if by == DAY_AND_MODEL else (key,)
+                groups.setdefault(name, Counter()).update(counts)
+                total.update(counts)
+    data = [] if by is None else [_group_entry(n, by, groups[n]) for n in in_order(groups)]
+    return {"object": "list", "by": by, "data": data, "total": _entry(total)}
+
+
+def _counts(tx: Transaction, by: str | None, wanted: ResponseFilter) -> Iterable[Counts]:
+    group, values = group_of(by)
+    if not is_summable(wanted) or by == "session" or metadata_key(by) is not None:
+        return [count_answers(tx, responses_of(tx, wanted), group, values)]
+    found = cover(tx, wanted.since, wanted.until)
+    counts = [
+        count_answers(tx, responses_of(tx, live.wanted, live.day), group, values)
+        for live in live_parts(wanted, found)
+    ]
+    return counts + [_summed(tx, days, by, wanted.model) for days in found.days]
+
+
+def _summed(tx: Transaction, days: tuple[int, int], by: str | None, model: str | None) -> Counts:
+    found, parameters = of_days("latency_days", days, model)
+    group = {None: "0", "model": "s.model"}.get(by, "s.day")
+    rows = tx.rows(
+        f"SELECT {group}, s.model, s.bucket, SUM(s.number) FROM {found}"
+        " GROUP BY 1, s.model, s.bucket",
+        parameters,
+    )
+    counts: Counts = {}
+    for key, of_model, bucket, number in rows:
+        counts.setdefault((None if by is None else key, of_model), Counter())[bucket] += int(number)
+    return counts
+
+
+def _group_entry(name: tuple[Any, ...], by: str, counts: Mapping[int, int]) -> dict[str, Any]:
+    entry = _entry(counts)
+    named: dict[str, Any] = {"object": entry.pop("object"), "key": label(name[0], by)}
+    if by == DAY_AND_MODEL:
+        named["model"] = name[1]
+    return named | entry
+
+
+def _entry(counts: Mapping[int, int]) -> dict[str, Any]:
+    quantiles = {name: quantile(counts, share) for name, share in _SHARES.items()}
+    return {"object": "realtime.latency", "answers": sum(counts.values()), **quantiles}

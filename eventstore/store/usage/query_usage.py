@@ -1,0 +1,370 @@
+"""Usage summed by session, model, day or metadata key: tokens by modality, and money."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from operator import add
+from typing import Any, NamedTuple
+
+from sqlalchemy import Engine
+
+from eventstore.pricing.prices import Prices
+from eventstore.pricing.rates import Cost, Span
+from eventstore.projection.handlers.session_billing import (
+    USAGE_OF_SESSION,
+    billed_session,
+    is_counted,
+    usage_id_of_response,
+    usage_id_of_transcription,
+)
+from eventstore.projection.state import SessionState
+from eventstore.projection.views.usage import Tokens, Usage, read_usage
+from eventstore.realtime.values import text
+from eventstore.store.database.engine_options import prices_of
+from eventstore.store.database.transaction import Row, Transaction, read
+from eventstore.store.filters.filters import ResponseFilter
+from eventstore.store.filters.sql_conditions import Where
+from eventstore.store.usage import answer_lines
+from eventstore.store.usage.daily.coverage import cover, is_summable, live_parts, of_days
+from eventstore.store.usage.usage_sources import (
+    DAY_AND_MODEL,
+    Source,
+    group_of,
+    metadata_key,
+    sources_of,
+)
+from eventstore.times import DAY, date_of
+
+# Tokens and seconds have prices of their own, and are not summed into one.
+IN_SECONDS = "CASE WHEN u.total_tokens = 0 AND u.audio_ms > 0 THEN 1 ELSE 0 END"
+_SUMS = ", ".join(f"SUM(u.{name})" for name in Tokens._fields)
+_ROW = (
+    f"u.model, u.kind, u.reported, u.at AS since, u.at, {IN_SECONDS} AS unit, 1 AS number, "
+    + ", ".join(f"u.{name}" for name in Tokens._fields)
+)
+_DAYS_SUM = (
+    f"s.model, s.kind, s.reported, s.day * {DAY} AS since, s.max_at AS at,"
+    " s.in_seconds AS unit, s.number AS number, "
+    + ", ".join(f"s.{name}" for name in Tokens._fields)
+)
+SPANS_OF_DAYS = (
+    f"SELECT model, MIN(day) * {DAY}, MAX(max_at) FROM usage_days WHERE day >= ? AND day <= ?"
+    " GROUP BY model"
+)
+VALUE_DAYS = "SELECT day, names, numbers FROM value_days WHERE key = ? AND day >= ? AND day <= ?"
+
+#: What is billed, and the field of an answer that counts it.
+COUNTED = {
+    "response": "responses",
+    "transcription": "transcriptions",
+    "session": "sessions",
+}
+
+# How many columns name a group: what it is grouped by, model, kind, reported, period and unit.
+_NAMES = 6
+
+
+class Billed(NamedTuple):
+    """Usage of one model in one group, within one price.
+
+    Attributes:
+        reported: the flags of `Reported` that all of it has.
+    """
+
+    key: str | None
+    model: str | None
+    kind: str
+    reported: int
+    number: int
+    tokens: Tokens
+    cost: Cost
+
+
+class Part(NamedTuple):
+    """A part of an answer: what to select its rows by."""
+
+    sql: str
+    parameters: list[Any]
+
+
+class ByValue(NamedTuple):
+    """A part of an answer: packed sums by the values of a key, of days from one to another."""
+
+    key: str
+    days: tuple[int, int]
+    model: str | None
+
+
+def query_usage(engine: Engine, by: str | None, wanted: ResponseFilter) -> dict[str, Any]:
+    """Usage in groups, and in total.
+
+    Args:
+        by: `session`, `model`, `day` (UTC), `day,model` or `metadata:KEY`; None for the total
+            alone.
+
+    Raises:
+        InvalidInputError: another grouping.
+    """
+    group_of(by)
+    prices = prices_of(engine)
+    with read(engine) as tx:
+        rows = _sums(tx, prices, *_parts(tx, by, wanted))
+    groups: dict[tuple[str | None, ...], list[Billed]] = {}
+    for row in rows:
+        name = (row.key, row.model) if by == DAY_AND_MODEL else (row.key,)
+        groups.setdefault(name, []).append(row)
+    data = [] if by is None else [_group_entry(name, by, groups[name]) for name in in_order(groups)]
+    return {"object": "list", "by": by, "data": data, "total": _entry(rows)}
+
+
+def usage_of_sessions(
+    tx: Transaction, session_ids: Sequence[str], prices: Prices
+) -> dict[str, dict[str, Any]]:
+    """Each session's usage as one entry, by its id."""
+    where = Where([], [])
+    where.add(f"u.session_id IN ({', '.join('?' * len(session_ids))})", *session_ids)
+    groups: dict[str | None, list[Billed]] = {id_: [] for id_ in session_ids}
+    for row in _sums(tx, prices, [_of_rows(Source("usage u", where), "session")]):
+        groups[row.key].append(row)
+    return {id_: _entry(groups[id_]) for id_ in session_ids}
+
+
+def in_order(names: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Names of groups in order; what has none comes last."""
+    return sorted(
+        names, key=lambda name: [(part is None, "" if part is None else part) for part in name]
+    )
+
+
+def _parts(
+    tx: Transaction, by: str | None, wanted: ResponseFilter
+) -> tuple[list[Part], list[ByValue]]:
+    if not is_summable(wanted) or by == "session":
+        return [_of_rows(source, by) for source in sources_of(tx, wanted)], []
+    key = metadata_key(by)
+    found = cover(tx, wanted.since, wanted.until, key)
+    parts = [
+        _of_rows(source, by)
+        for live in live_parts(wanted, found)
+        for source in sources_of(tx, live.wanted, live.day)
+    ]
+    parts += [_of_sums(days, by, key, wanted.model) for days in found.days]
+    by_value = [] if key is None else [ByValue(key, days, wanted.model) for days in found.days]
+    return parts, by_value
+
+
+def _of_rows(source: Source, by: str | None) -> Part:
+    group, values = group_of(by)
+    found = f"{source.sql}{source.where.sql()}"
+    return Part(
+        f"SELECT {group} AS grouped, {_ROW} FROM {found}", [*values, *source.where.parameters]
+    )
+
+
+def _of_sums(days: tuple[int, int], by: str | None, key: str | None, model: str | None) -> Part:
+    """The sums of days; by a key of metadata, of those days on which nothing has the key."""
+    found, parameters = of_days("usage_days", days, model)
+    group = {None: "NULL", "model": "s.model"}.get(by, "s.day")
+    if key is None:
+        return Part(f"SELECT {group} AS grouped, {_DAYS_SUM} FROM {found}", parameters)
+    without = (
+        f"SELECT NULL AS grouped, {_DAYS_SUM} FROM {found} AND NOT EXISTS"
+        " (SELECT 1 FROM value_days k WHERE k.key = ? AND k.day = s.day)"
+    )
+    return Part(without, [*parameters, key])
+
+
+def _sums(
+    tx: Transaction, prices: Prices, parts: list[Part], by_value: Sequence[ByValue] = ()
+) -> list[Billed]:
+    if not parts:
+        return []
+    # Prices of what was used seldom change while it is used: that is seen by the sums themselves.
+    rows = _grouped(tx, parts, [])
+    spans = [(row[1], *row[_NAMES : _NAMES + 2]) for row in rows]
+    for some in by_value:
+        spans += tx.rows(SPANS_OF_DAYS, some.days)
+    boundaries = _boundaries(prices, spans)
+    if boundaries:
+        rows = _grouped(tx, parts, boundaries)
+    merged: dict[Row, list[int]] = {}
+    for row in rows:
+        _merge(merged, row[:_NAMES], list(map(int, row[_NAMES + 1 :])))
+    for some in by_value:
+        for row in _of_values(tx, some, boundaries):
+            _merge(merged, row[:_NAMES], list(row[_NAMES:]))
+    return [_billed(prices, name, *sums) for name, sums in merged.items()]
+
+
+def _grouped(tx: Transaction, parts: list[Part], boundaries: list[int]) -> list[Row]:
+    """Return sums by group, model, kind, reported, period of prices and unit.
+
+    Each part is grouped by itself: a union of rows would be written down first.
+
+    Args:
+        boundaries: when prices change. PostgreSQL cannot tell how few periods there are, and sorts
+            all rows in place of hashing them where there is any boundary.
+
+    Returns:
+        What names each sum, its first and last time, how many, and tokens.
+    """
+    period, found = _period(len(boundaries)), []
+    for part in parts:
+        rows = tx.rows(
+            f"SELECT u.grouped, u.model, u.kind, u.reported, {period}, u.unit, MIN(u.since),"
+            f" MAX(u.at), SUM(u.number), {_SUMS} FROM ({part.sql}) u GROUP BY 1, 2, 3, 4, 5, 6"
+            f" LIMIT {answer_lines.MOST + 1}",
+            [*boundaries, *part.parameters],
+        )
+        answer_lines.check(rows, answer_lines.MOST)
+        found += rows
+    return found
+
+
+def _boundaries(prices: Prices, spans: Iterable[Row]) -> list[int]:
+    """Return when prices of models change within the time in which they are used.
+
+    Args:
+        spans: models, each with the first and the last time of its usage.
+    """
+    used: dict[str, tuple[int, int]] = {}
+    for model, since, at in spans:
+        if model is not None:
+            first, last = used.get(model, (since, at))
+            used[model] = min(first, since), max(last, at)
+    changes = {
+        moment
+        for model, (first, last) in used.items()
+        for moment in prices.boundaries([model])
+        if first < moment <= last
+    }
+    return sorted(changes)
+
+
+def _period(boundaries: int) -> str:
+    """Return SQL for the number of the period of prices that usage is in, of as many parameters.
+
+    The terms are added up in groups: SQLite takes no expression that is nested 1,000 levels deep.
+    """
+    terms = ["CASE WHEN u.at >= ? THEN 1 ELSE 0 END"] * boundaries
+    groups = [" + ".join(terms[n : n + 50]) for n in range(0, boundaries, 50)]
+    return " + ".join(f"({group})" for group in groups) or "0"
+
+
+def _of_values(tx: Transaction, wanted: ByValue, boundaries: list[int]) -> list[Row]:
+    from eventstore.store.usage.daily.packed import Packed, PackedDay, add_up  # slow to import
+
+    # Prices change at midnights: a day has one period.
+    days = (
+        PackedDay(bisect_right(boundaries, day * DAY), Packed(names, numbers))
+        for day, names, numbers in tx.rows_with_bytes(VALUE_DAYS, (wanted.key, *wanted.days))
+    )
+    return add_up(days, wanted.model)
+
+
+def _merge(merged: dict[Row, list[int]], name: Row, sums: list[int]) -> None:
+    known = merged.get(name)
+    if known is not None:
+        sums = [max(known[0], sums[0]), *map(add, known[1:], sums[1:])]
+    merged[name] = sums
+
+
+def _billed(prices: Prices, name: Row, at: int, number: int, *sums: int) -> Billed:
+    key, model, kind, reported, *_ = name
+    tokens = Tokens(*sums)
+    return Billed(
+        key, model, kind, reported, number, tokens, prices.cost(model, tokens, reported, at)
+    )
+
+
+def _group_entry(name: tuple[str | None, ...], by: str, rows: list[Billed]) -> dict[str, Any]:
+    entry = _entry(rows)
+    named: dict[str, Any] = {"object": entry.pop("object"), "key": label(name[0], by)}
+    if by == DAY_AND_MODEL:
+        named["model"] = name[1]
+    return named | entry
+
+
+def _entry(rows: Sequence[Billed]) -> dict[str, Any]:
+    """One line of usage: counts, tokens, money, and what has no price."""
+    unpriced = [row for row in rows if row.cost.usd is None]
+    counts = _counts(rows)
+    sums = Tokens(*map(sum, zip(*(row.tokens for row in rows), strict=True)))
+    known = sum((row.cost.usd for row in rows if row.cost.usd is not None), Decimal(0))
+    sessions = counts.pop("sessions")
+    return {
+        "object": "realtime.usage",
+        **counts,
+        **sums._asdict(),
+        # Never zero for what has no price: null where that is all there is.
+        "cost_usd": None if unpriced and len(unpriced) == len(rows) else float(known),
+        "unpriced": {
+            **_counts(unpriced),
+            "models": sorted({row.model or "unknown" for row in unpriced}),
+            "without_usage": sum(row.number for row in rows if not row.reported),
+        },
+        "sessions": sessions,
+        "unpriced_between_usd": _between([row.cost.between for row in unpriced]),
+    }
+
+
+def _counts(rows: Iterable[Billed]) -> dict[str, int]:
+    counts = dict.fromkeys(COUNTED.values(), 0)
+    for row in rows:
+        counts[COUNTED[row.kind]] += row.number
+    return counts
+
+
+def _between(spans: Iterable[Span | None]) -> list[float] | None:
+    """Return the least and the most that costs what kinds of tokens are not told apart of."""
+    known = [span for span in spans if span is not None]
+    if not known:
+        return None
+    return [float(sum((span[side] for span in known), Decimal(0))) for side in (0, 1)]
+
+
+def label(key: Any, by: str) -> str | None:
+    """A group's name as people read it."""
+    if key is None:
+        return None
+    if by not in ("day", DAY_AND_MODEL):
+        return str(key)
+    return date_of(int(key))
+
+
+def usage_of_state(
+    state: SessionState, prices: Prices, opened_at: int | None = None
+) -> dict[str, Any]:
+    """A session's usage as one entry, from its state.
+
+    Args:
+        opened_at: when the session was opened here: the time of what has none of its own.
+    """
+    at = next((t for t in (opened_at, state.last_at, state.first_at) if t is not None), 0)
+
+    def billed(kind: str, model: str | None, when: int | None, found: Usage) -> Billed:
+        moment = at if when is None else when
+        cost = prices.cost(model, *found, moment)
+        return Billed(None, model, kind, int(found.reported), 1, found.tokens, cost)
+
+    rows = [
+        billed(
+            "response",
+            text(response.session.get("model")),
+            response.done_at,
+            read_usage(response.usage),
+        )
+        for response in state.responses.values()
+        if response.done_seq is not None and is_counted(state, usage_id_of_response(response))
+    ]
+    rows += [
+        billed("transcription", one.model, one.at, read_usage(one.usage, writes_text=True))
+        for one in state.billed.values()
+        if is_counted(state, usage_id_of_transcription(one))
+    ]
+    session = billed_session(state)
+    if session is not None and is_counted(state, USAGE_OF_SESSION):
+        rows.append(billed("session", session.model, session.at, read_usage(session.usage)))
+    return _entry(rows)

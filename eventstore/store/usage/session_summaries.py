@@ -1,0 +1,46 @@
+"""What sessions add up to: turns, tokens, money, and the slowest answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eventstore.pricing.prices import Prices
+from eventstore.store.database.transaction import Transaction
+from eventstore.store.usage.latency_buckets import ANSWER_US
+from eventstore.store.usage.query_usage import usage_of_sessions
+
+_TURNS = (
+    "SELECT session_id, COUNT(*) FROM items WHERE session_id IN ({}) AND type = 'message'"
+    " AND role IN ('user', 'assistant') AND conversation IS NOT NULL AND deleted_seq IS NULL"
+    " GROUP BY session_id"
+)
+_SLOWEST = (
+    f"SELECT r.session_id, MAX({ANSWER_US}) FROM responses r"
+    " WHERE r.session_id IN ({}) GROUP BY r.session_id"
+)
+
+
+def add_summaries(tx: Transaction, sessions: list[dict[str, Any]], prices: Prices) -> None:
+    """Add to sessions' resources, under `eventstore`, the `summary` of each.
+
+    `turns` are messages of user and assistant in conversations; `cost_usd` is None where nothing
+    has a known price, `unpriced` whether anything has none; `slowest_ms` is the longest that
+    anybody waited for an answer, in milliseconds, None where that is not known.
+    """
+    ids = [session["id"] for session in sessions]
+    if not ids:
+        return
+    marks = ", ".join("?" * len(ids))
+    turns: dict[str, int] = dict(tx.rows(_TURNS.format(marks), ids))
+    slowest: dict[str, int | None] = dict(tx.rows(_SLOWEST.format(marks), ids))
+    usage = usage_of_sessions(tx, ids, prices)
+    for session in sessions:
+        id_ = session["id"]
+        micros, used = slowest.get(id_), usage[id_]
+        session["eventstore"]["summary"] = {
+            "turns": turns.get(id_, 0),
+            **{name: used[name] for name in ("input_tokens", "cached_tokens", "output_tokens")},
+            "cost_usd": used["cost_usd"],
+            "unpriced": bool(used["unpriced"]["models"]),
+            "slowest_ms": None if micros is None else micros / 1000,
+        }

@@ -1,0 +1,160 @@
+"""Where usage is found: rows of `usage`, as a filter chooses and a grouping groups them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from eventstore.errors import InvalidInputError
+from eventstore.realtime.values import METADATA_KEY, storable
+from eventstore.store.database.tables.day_tables import day_of
+from eventstore.store.database.transaction import Transaction
+from eventstore.store.filters.filters import ResponseFilter
+from eventstore.store.filters.forced_joins import ordered_join
+from eventstore.store.filters.search import parse_terms
+from eventstore.store.filters.sql_conditions import (
+    Where,
+    add_metadata_condition,
+    add_scope,
+    add_time,
+    answers_for,
+    choose_start,
+)
+from eventstore.store.queries.query_responses import add_response_conditions, add_text_condition
+
+#: A grouping by two things.
+DAY_AND_MODEL = "day,model"
+OF_RESPONSE = "JOIN responses r ON r.session_id = u.session_id AND r.response_id = u.response_id"
+_OF_METADATA = "metadata:"
+
+
+class Source(NamedTuple):
+    """Where rows of `usage u` come from: a FROM clause, and conditions."""
+
+    sql: str
+    where: Where
+
+
+def sources_of(tx: Transaction, wanted: ResponseFilter, day: int | None = None) -> list[Source]:
+    """The usage that a filter asks for.
+
+    Transcriptions, and sessions that are billed by time, answer to their session's metadata.
+
+    Args:
+        day: only of sessions that this day's sums lack, of a filter that sums know; None for all.
+    """
+    about_responses = wanted.model_dump(
+        exclude={"scope", "metadata", "since", "until", "session", "model"}, exclude_none=True
+    )
+    if not about_responses and not wanted.metadata:
+        where = _conditions(wanted)
+        return [Source(_usage(tx, where, day), where)]
+    sources = [responses_of(tx, wanted)]
+    if not about_responses:
+        sources.append(_of_others(tx, wanted))
+    return sources
+
+
+def _conditions(wanted: ResponseFilter) -> Where:
+    """Conditions that hold for whatever is billed, responses and others."""
+    where = Where([], [])
+    add_time(where, "u.at", wanted.since, wanted.until)
+    if wanted.session is not None:
+        where.add("u.session_id = ?", wanted.session)
+    if wanted.model is not None:
+        where.add("u.model = ?", wanted.model)
+    add_scope(where, wanted.scope, "u")
+    return where
+
+
+def _usage(tx: Transaction, where: Where, day: int | None) -> str:
+    """Rows of `usage u`: all, or of the sessions with marks that a day's sums lack."""
+    if day is None:
+        return "usage u"
+    where.add("k.day = ?", day)
+    where.add(
+        "NOT EXISTS (SELECT 1 FROM summed_sessions c"
+        " WHERE c.session_id = k.session_id AND c.day = k.day)"
+    )
+    return f"day_marks k {ordered_join(tx)} usage u ON u.session_id = k.session_id"
+
+
+def responses_of(tx: Transaction, wanted: ResponseFilter, day: int | None = None) -> Source:
+    """The usage of responses that a filter asks for, with their rows as `r`.
+
+    Args:
+        day: as for `sources_of`.
+    """
+    where = _conditions(wanted)
+    start = choose_start(tx, wanted.metadata)
+    if start is not None and start.operator == "=":
+        # From the few rows of the pair to their usage, by its key.
+        sql = (
+            f"response_metadata m {ordered_join(tx)} usage u ON u.session_id = m.session_id"
+            f" AND u.usage_id = 'response/' || m.response_id {OF_RESPONSE}"
+        )
+        where.add(f"m.key = ? AND m.value = ? AND {answers_for('m')}", start.key, start.value)
+    else:
+        start, sql = None, f"{_usage(tx, where, day)} {OF_RESPONSE}"
+    where.add("u.kind = 'response'")
+    narrowed = wanted.model_copy(
+        update=dict.fromkeys(("scope", "since", "until", "session", "model"))
+    )
+    add_response_conditions(where, tx, narrowed, start, counted=True)
+    if wanted.text is not None:
+        if tx.keys.name(tx) is not None:
+            raise InvalidInputError(
+                "what was said is encrypted here, and no usage is summed up by it; choose by"
+                " metadata, or list the responses: eventstore responses --text …"
+            )
+        add_text_condition(where, tx, parse_terms(wanted.text))
+    return Source(sql, where)
+
+
+def _of_others(tx: Transaction, wanted: ResponseFilter) -> Source:
+    where = _conditions(wanted)
+    start = next((c for c in wanted.metadata if c.operator == "="), None)
+    sql = "usage u"
+    if start is not None:
+        sql = f"session_metadata m {ordered_join(tx)} usage u ON u.session_id = m.session_id"
+        where.add("m.key = ? AND m.value = ?", start.key, start.value)
+    where.add("u.kind <> 'response'")
+    for condition in wanted.metadata:
+        if condition is not start:
+            add_metadata_condition(where, tx, condition, "session_metadata", "u", (), timed=False)
+    return Source(sql, where)
+
+
+def metadata_key(by: str | None) -> str | None:
+    """The key of a grouping by metadata, None for another grouping."""
+    if by is None or not by.startswith(_OF_METADATA):
+        return None
+    return by.removeprefix(_OF_METADATA)
+
+
+def group_of(by: str | None) -> tuple[str, list[Any]]:
+    """The expression to group rows of `usage u` by, and its parameters.
+
+    Raises:
+        InvalidInputError: another grouping.
+    """
+    if by is None:
+        return "NULL", []
+    if by == "session":
+        return "u.session_id", []
+    if by == "model":
+        return "u.model", []
+    if by in ("day", DAY_AND_MODEL):
+        return day_of("u.at"), []
+    key = metadata_key(by)
+    if key is not None and 0 < len(key) <= METADATA_KEY and key == storable(key):
+        # A session's value wins over a response's own: see `answers_for`.
+        return (
+            "COALESCE((SELECT y.value FROM session_metadata y WHERE y.session_id = u.session_id"
+            " AND y.key = ?), (SELECT x.value FROM response_metadata x"
+            " WHERE x.session_id = u.session_id AND x.response_id = u.response_id"
+            " AND x.key = ? AND x.own = 1))",
+            [key, key],
+        )
+    raise InvalidInputError(
+        f"--by {by!r}: use session, model, day or metadata:KEY, or day,model for both"
+    )

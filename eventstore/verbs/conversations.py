@@ -1,0 +1,88 @@
+"""What can be asked of a store about conversations."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from eventstore.realtime.masking.mask import mask_value
+from eventstore.store.filters.filters import Paging, checked
+from eventstore.store.queries import query_conversations
+from eventstore.store.queries.query_conversations import Chosen
+from eventstore.store.queries.query_responses import Page
+from eventstore.verbs.analytics import Totals
+
+
+class Conversations(Totals):
+    """Conversations and their items: for `Queries`, which see a scope."""
+
+    def conversation(self, conversation_id: str, session: str | None = None) -> dict[str, Any]:
+        """A conversation with its items in order.
+
+        Args:
+            session: its session, where several have a conversation of this id.
+
+        Raises:
+            NotFoundError, AmbiguousError: none, or several sessions' have the id.
+        """
+        chosen = Chosen(conversation_id, session, self.scope)
+        found: dict[str, Any] = mask_value(
+            query_conversations.read_conversation(self.engine, chosen)
+        )
+        return found
+
+    def conversation_session(self, conversation_id: str, session: str | None = None) -> str:
+        """The id of the session that a conversation is in.
+
+        Args:
+            session: where several have a conversation of this id.
+
+        Raises:
+            NotFoundError, AmbiguousError: none, or several sessions' have the id.
+        """
+        chosen = Chosen(conversation_id, session, self.scope)
+        return query_conversations.find_conversation(self.engine, chosen)
+
+    def conversation_items(
+        self,
+        conversation_id: str,
+        session: str | None = None,
+        *,
+        limit: int = 20,
+        after: str | None = None,
+        order: Literal["asc", "desc"] = "desc",
+    ) -> Page:
+        """A page of a conversation's items, the last one first.
+
+        Args:
+            session: its session, where several have a conversation of this id.
+            limit: 1 to 100.
+            after: the `last_id` of the page before.
+            order: `desc`, or `asc` as they are in the conversation.
+
+        Raises:
+            InvalidInputError: a bad argument.
+            NotFoundError: there is no such conversation, or `after` names no item of it.
+            AmbiguousError: several sessions have a conversation of this id.
+        """
+        paging = checked(Paging, {"limit": limit, "after": after, "order": order})
+        chosen = Chosen(conversation_id, session, self.scope)
+        page = query_conversations.query_items(self.engine, chosen, paging)
+        return page._replace(data=mask_value(page.data))
+
+    def conversation_item(
+        self, conversation_id: str, item_id: str, session: str | None = None
+    ) -> dict[str, Any]:
+        """An item of a conversation.
+
+        Args:
+            session: its session, where several have a conversation of this id.
+
+        Raises:
+            NotFoundError: there is no such conversation or item.
+            AmbiguousError: several sessions have a conversation of this id.
+        """
+        chosen = Chosen(conversation_id, session, self.scope)
+        item: dict[str, Any] = mask_value(
+            query_conversations.read_item(self.engine, chosen, item_id)
+        )
+        return item

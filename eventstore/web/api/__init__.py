@@ -1,0 +1,1 @@
+"""The HTTP API's routes, in the shape of OpenAI's."""

@@ -1,0 +1,95 @@
+"""The route of a session's sound: made once, and served in ranges as players ask for it."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, BinaryIO, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+
+from eventstore.errors import ErasedError
+from eventstore.verbs.queries import Queries
+from eventstore.web.api.responses import Text
+from eventstore.web.server.documents import documented
+from eventstore.web.server.paths import IdRoute, leave_place
+from eventstore.web.server.requests import Seen, asker_of, deep_objects, stores_of
+from eventstore.web.sound.file_response import NamelessFileResponse
+from eventstore.web.sound.sound_cache import Check, Make, SoundCache, Wanted
+
+router = APIRouter(prefix="/v1/realtime/sessions", tags=["audio"], route_class=IdRoute)
+
+_KINDS = {"wav": "audio/wav", "flac": "audio/flac", "ogg": "audio/ogg"}
+Seconds = Annotated[float | None, Query(ge=0, le=1e6)]
+
+
+#: What may be asked for at once: two hours, and a gigabyte before compression.
+LIMIT_SECONDS, LIMIT_BYTES = 7200.0, 1024**3
+
+
+async def made_once(
+    request: Request, queries: Queries, session_id: str, kind: str, media_type: str, make: Make
+) -> Response:
+    """Answer with a file that is made of a session, or was: see `SoundCache`.
+
+    Args:
+        queries: which see the session.
+        kind: what is made of it.
+        make: writes it.
+
+    Raises:
+        NotFoundError: they see no such session. ErasedError: it was erased.
+    """
+    cache: SoundCache = request.app.state.sounds
+    try:
+        version = await run_in_threadpool(queries.version, session_id)
+    except ErasedError:
+        cache.forget(session_id)
+        raise
+    leave_place(request)  # making it takes a place of another kind
+    wanted = Wanted(session_id, version, kind)
+    file = await cache.get(queries, wanted, asker_of(request), make)
+    tag = hashlib.sha256(repr(wanted).encode("utf-8", "surrogatepass")).hexdigest()[:40]
+    return NamelessFileResponse(file, media_type, tag)
+
+
+@router.get(
+    "/{session_id}/audio",
+    summary="Listen to a session",
+    response_class=Response,
+    responses=documented(
+        {"type": "string", "format": "binary"},
+        "RIFF…",
+        404,
+        410,
+        416,
+        kind="audio/wav",
+        others=("audio/flac", "audio/ogg"),
+    ),
+)
+async def read_audio(
+    request: Request,
+    queries: Seen,
+    session_id: str,
+    format: Literal["wav", "flac", "ogg"] = "wav",
+    item: Text = None,
+    response: Text = None,
+    side: Literal["user", "assistant"] | None = None,
+    start: Annotated[Seconds, Query(description="Seconds since the first event.")] = None,
+    end: Seconds = None,
+) -> Response:
+    """The user left, the assistant right, in true time; ranges are answered."""
+    deep_objects(request)
+    selected = {"item": item, "response": response, "side": side, "start": start, "end": end}
+    store = stores_of(request).writing  # reading a long call may take its time
+
+    def make(stream: BinaryIO, check: Check) -> None:
+        from eventstore.sound.call_audio import SoundLimit  # numpy takes long to load
+
+        limit = SoundLimit(LIMIT_SECONDS, LIMIT_BYTES)
+        store.audio(
+            session_id, stream, format, **selected, progress=lambda *_: check(), limit=limit
+        )
+
+    kind = repr((format, selected))
+    return await made_once(request, queries, session_id, kind, _KINDS[format], make)

@@ -1,0 +1,118 @@
+"""The route that follows the open sessions: who begins, what goes on, who has ended."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Set
+from functools import partial
+from itertools import chain
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
+
+from eventstore.errors import EventStoreError
+from eventstore.realtime.values import dumps
+from eventstore.store.filters.filters import MAX_LIMIT
+from eventstore.store.queries.query_responses import Page
+from eventstore.web.api.responses import Text
+from eventstore.web.api.sessions import EXAMPLE
+from eventstore.web.server.documents import METADATA, SENT_EVENT, documented, parameters
+from eventstore.web.server.log import note_fault
+from eventstore.web.server.paths import PlacedRoute
+from eventstore.web.server.requests import Seen, deep_objects, goes_on
+from eventstore.web.server.streams import Stream, in_turn, take_stream
+
+router = APIRouter(prefix="/v1/realtime", tags=["sessions"], route_class=PlacedRoute)
+
+_SECOND, _PING = 1.0, 15.0
+#: Digests of sessions as they were told, by their ids.
+Told = dict[str, bytes]
+
+
+@router.get(
+    "/live",
+    summary="Follow the open sessions",
+    response_class=StreamingResponse,
+    responses=documented(
+        SENT_EVENT, f"event: session\ndata: {dumps(EXAMPLE)}\n\n", kind="text/event-stream"
+    ),
+    openapi_extra=parameters(METADATA),
+)
+async def follow_sessions(request: Request, queries: Seen, model: Text = None) -> Response:
+    """Server-sent events: all open sessions first, then what changes, once a second at most.
+
+    `session` has the resource of one that is open, as `live=true` lists it; `ended` has the id of
+    one that is not any more. A client that connects again forgets those that it had.
+    """
+    filters: dict[str, Any] = {"metadata": deep_objects(request, "metadata")["metadata"]}
+    if model is not None:
+        filters["model"] = model
+
+    def read(after: str | None) -> Page:
+        return queries.sessions(live=True, order="asc", limit=MAX_LIMIT, after=after, **filters)
+
+    first = await in_turn(request, lambda: read(None))
+    told = _follow(request, read, first)
+    return Stream(told, "text/event-stream", await take_stream(request))
+
+
+def news(told: Told, sessions: Iterable[dict[str, Any]]) -> Iterator[bytes]:
+    """What to tell a client of open sessions, which is noted as told."""
+    for session in sessions:
+        resource = dumps(session)
+        digest = hashlib.sha256(resource.encode("utf-8", "replace")).digest()
+        if told.get(session["id"]) != digest:
+            yield _event("session", resource)
+            told[session["id"]] = digest
+
+
+def endings(told: Told, open_: Set[str]) -> Iterator[bytes]:
+    """What to tell a client of sessions that are not open any more; they are forgotten."""
+    for session_id in told.keys() - open_:
+        yield _event("ended", dumps({"id": session_id}))
+        del told[session_id]
+
+
+def _event(name: str, data: str) -> bytes:
+    return f"event: {name}\ndata: {data}\n\n".encode("utf-8", "replace")
+
+
+async def _follow(
+    request: Request, read: Callable[[str | None], Page], page: Page
+) -> AsyncIterator[bytes]:
+    # One page is held at a time: open sessions may be many, and large.
+    told: Told = {}
+    open_: set[str] = set()
+    quiet = time.monotonic()
+    while await goes_on(request):
+        open_.update(session["id"] for session in page.data)
+        after = page.last_id if page.has_more else None
+        for event in chain(news(told, page.data), [] if after else endings(told, open_)):
+            yield event
+            quiet = time.monotonic()
+        if after is None:
+            open_.clear()
+            if time.monotonic() - quiet >= _PING:
+                yield b": nothing new\n\n"
+                quiet = time.monotonic()
+            await asyncio.sleep(_SECOND)
+        page = await _next_page(request, read, after)
+
+
+async def _next_page(
+    request: Request, read: Callable[[str | None], Page], after: str | None
+) -> Page:
+    """The page behind an id; where it cannot be read, the first one, later."""
+    while await goes_on(request):
+        try:
+            return await in_turn(request, partial(read, after))
+        except EventStoreError:
+            pass  # the database is away, or the page's last was erased: it is asked again
+        except Exception as error:  # of one session, say: the others are told again
+            note_fault("following the open sessions", error)
+        after = None
+        await asyncio.sleep(_SECOND)
+    return Page([], None, None, has_more=True)

@@ -1,0 +1,132 @@
+"""Routes of what players need: a session's transcript, its waveform, and how to go on from it."""
+
+from __future__ import annotations
+
+from typing import Any, BinaryIO, Literal
+
+from fastapi import APIRouter, Request, Response
+
+from eventstore.realtime.resources.session_config import ClientDialect
+from eventstore.realtime.values import dumps
+from eventstore.web.api.audio import made_once
+from eventstore.web.api.sessions import At
+from eventstore.web.server.documents import a_list, an_object, answer, documented
+from eventstore.web.server.paths import IdRoute
+from eventstore.web.server.requests import MayRead, Seen, deep_objects, scoped, stores_of
+from eventstore.web.sound.sound_cache import Check
+
+router = APIRouter(prefix="/v1/realtime/sessions", tags=["playback"], route_class=IdRoute)
+
+TURN: dict[str, Any] = {
+    "type": "object",
+    "required": ["id", "object", "seq", "speaker", "kind", "at", "text", "unheard", "notes"],
+    "properties": {"object": {"const": "eventstore.turn"}, "seq": {"type": "integer"}},
+}
+_TURN_EXAMPLE = {
+    "id": "464",
+    "object": "eventstore.turn",
+    "seq": 464,
+    "speaker": "assistant",
+    "kind": "said",
+    "at": 14.729,
+    "text": "You can send it back within thirty days",
+    "unheard": "if it has not been ridden.",
+    "notes": ["0.49 s to first audio", "interrupted"],
+    "item_id": "item_123",
+    "response_id": "resp_123",
+    "done_seq": 730,
+}
+
+
+@router.get(
+    "/{session_id}/transcript",
+    summary="Read a session",
+    responses=documented(
+        a_list(TURN),
+        {
+            "object": "list",
+            "data": [_TURN_EXAMPLE],
+            "first_id": "464",
+            "last_id": "464",
+            "has_more": False,
+        },
+        404,
+        410,
+    ),
+)
+def read_transcript(request: Request, queries: Seen, session_id: str) -> Response:
+    """What was said and heard, called and answered, in order; all of it."""
+    deep_objects(request)
+    data = [
+        {"id": str(turn.seq), "object": "eventstore.turn", **turn._asdict()}
+        for turn in queries.transcript(session_id)
+    ]
+    ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"]} if data else {}
+    nothing = {"first_id": None, "last_id": None}
+    return answer({"object": "list", "data": data, **nothing, **ends, "has_more": False})
+
+
+@router.get(
+    "/{session_id}/waveform",
+    summary="Draw a session",
+    response_class=Response,
+    responses=documented(
+        an_object("eventstore.waveform", "start", "end", "user", "assistant", "turns", "marks"),
+        {
+            "object": "eventstore.waveform",
+            "session_id": "sess_123",
+            "start": 0.0,
+            "end": 0.1,
+            "timed": True,
+            "per_second": 50.0,
+            "user": [0, 3, 40, 41, 2],
+            "assistant": [0, 0, 0, 0, 0],
+            "turns": [],
+            "marks": [],
+            "notes": [],
+        },
+        404,
+        410,
+    ),
+)
+async def read_waveform(request: Request, access: MayRead, session_id: str) -> Response:
+    """Loudness of both sides, turns with the estimated seconds of their words, and marks."""
+    deep_objects(request)
+    queries = scoped(stores_of(request).writing, access)  # reading a long call may take its time
+
+    def make(stream: BinaryIO, check: Check) -> None:
+        stream.write(dumps(queries.waveform(session_id, check)).encode())
+
+    return await made_once(request, queries, session_id, "waveform", "application/json", make)
+
+
+@router.get(
+    "/{session_id}/reseed",
+    summary="Go on from a session",
+    responses=documented(
+        {
+            "type": "object",
+            "required": ["object", "data", "skipped"],
+            "properties": {"object": {"const": "list"}},
+        },
+        {
+            "object": "list",
+            "data": [{"type": "session.update", "session": {"type": "realtime"}}],
+            "skipped": [{"item_id": "item_123", "reason": "speech without a transcript"}],
+        },
+        404,
+        410,
+    ),
+)
+def read_reseed(
+    request: Request,
+    queries: Seen,
+    session_id: str,
+    at: At = None,
+    dialect: ClientDialect = "ga",
+    assistant_as: Literal["text", "system"] = "text",
+) -> Response:
+    """The client events that rebuild the conversation in a new session, and what they lack."""
+    deep_objects(request)
+    made = queries.reseed(session_id, at, dialect, assistant_as=assistant_as)
+    return answer({"object": "list", "data": made.events, "skipped": made.skipped})

@@ -1,0 +1,163 @@
+"""Routes of responses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from eventstore.realtime.resources.dialects import Dialect
+from eventstore.store.filters.filters import MAX_LIMIT, ResponseSort, Status
+from eventstore.store.queries.query_responses import Page
+from eventstore.web.server.documents import (
+    CREATED,
+    METADATA,
+    a_list,
+    an_object,
+    answer,
+    answer_page,
+    documented,
+    page_of,
+    parameters,
+)
+from eventstore.web.server.paths import IdRoute
+from eventstore.web.server.requests import Seen, created_range, deep_objects
+
+router = APIRouter(prefix="/v1/realtime", tags=["responses"], route_class=IdRoute)
+
+RESPONSE = an_object("realtime.response", "id", "eventstore")
+EXAMPLE: dict[str, Any] = {
+    "id": "resp_123",
+    "object": "realtime.response",
+    "status": "completed",
+    "metadata": {"customer": "42"},
+    "eventstore": {"session_id": "sess_123"},
+}
+
+Text = Annotated[str | None, Query(min_length=1, max_length=512)]
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Entries of a page.")]
+After = Annotated[str | None, Query(max_length=512, description="`last_id` of the page before.")]
+Before = Annotated[str | None, Query(max_length=512, description="`first_id` of the page behind.")]
+Order = Annotated[Literal["asc", "desc"], Query(description="By what it is sorted by.")]
+Number = Annotated[int | None, Query(ge=0, le=2**62)]
+Amount = Annotated[float | None, Query(ge=0, le=1e12, allow_inf_nan=False)]
+# How often a page is asked for again.
+_SHORTER = 10
+
+
+def given(**filters: Any) -> dict[str, Any]:
+    """Return the filters that were given."""
+    return {name: value for name, value in filters.items() if value is not None}
+
+
+async def response_filters(
+    request: Request,
+    status: Status | None = None,
+    reason: Annotated[Text, Query(description="Why it ended, or an error's code.")] = None,
+    model: Text = None,
+    voice: Text = None,
+    modality: Literal["text", "audio"] | None = None,
+    conversation: Text = None,
+    session: Text = None,
+    tool: Annotated[Text, Query(description="It called it.")] = None,
+    language: Annotated[Text, Query(description="The turn that it answers is in it.")] = None,
+    min_tokens: Number = None,
+    min_latency: Annotated[
+        Amount, Query(description="Seconds until its first sound or text.")
+    ] = None,
+    min_duration: Annotated[Amount, Query(description="In seconds.")] = None,
+) -> dict[str, Any]:
+    """What responses and usage are chosen by."""
+    deep = deep_objects(request, "metadata", "created")
+    filters = given(
+        status=status,
+        reason=reason,
+        model=model,
+        voice=voice,
+        modality=modality,
+        conversation=conversation,
+        session=session,
+        tool=tool,
+        language=language,
+        min_tokens=min_tokens,
+        min_latency=min_latency,
+        min_duration=min_duration,
+    )
+    return {**filters, "metadata": deep["metadata"], **created_range(deep["created"])}
+
+
+Filters = Annotated[dict[str, Any], Depends(response_filters)]
+
+
+@router.get(
+    "/responses",
+    summary="List responses, newest first",
+    responses=documented(
+        a_list(RESPONSE),
+        page_of(EXAMPLE),
+        404,
+    ),
+    openapi_extra=parameters(METADATA, CREATED),
+)
+def list_responses(
+    queries: Seen,
+    filters: Filters,
+    q: Annotated[Text, Query(description='Words said; `"a phrase"`, `pre*`.')] = None,
+    dialect: Dialect = "wire",
+    sort: Annotated[
+        ResponseSort, Query(description="What is not known counts as less than anything.")
+    ] = "created",
+    limit: Limit = 20,
+    after: After = None,
+    before: Before = None,
+    order: Order = "desc",
+) -> Response:
+    """Every filter must hold; a session's metadata count for each of its responses."""
+
+    def ask(most: int) -> Page:
+        return queries.responses(
+            limit=most,
+            after=after,
+            before=before,
+            order=order,
+            sort=sort,
+            dialect=dialect,
+            text=q,
+            **filters,
+        )
+
+    return answer_page(_ending_with_one_sessions(ask, limit, backwards=before is not None))
+
+
+def _ending_with_one_sessions(ask: Callable[[int], Page], limit: int, backwards: bool) -> Page:
+    """A page, shorter where its end is an id that several sessions have.
+
+    Clients go on from the last entry's id, which must name one response; `last_id` does always.
+    """
+    whole = page = ask(limit)
+    for _ in range(_SHORTER):
+        end, cursor = (0, page.first_id) if backwards else (-1, page.last_id)
+        if not page.has_more or cursor == page.data[end]["id"]:
+            return page
+        if len(page.data) == 1:
+            break
+        page = ask(len(page.data) - 1)
+    return whole
+
+
+@router.get(
+    "/responses/{response_id}",
+    summary="Retrieve a response",
+    responses=documented(RESPONSE, EXAMPLE, 404),
+)
+def read_response(
+    request: Request,
+    queries: Seen,
+    response_id: str,
+    session: Annotated[Text, Query(description="Where several sessions have it.")] = None,
+    dialect: Dialect = "wire",
+) -> Response:
+    """The `realtime.response` resource; what the store adds is under `eventstore`."""
+    deep_objects(request)
+    return answer(queries.response(response_id, session, dialect))

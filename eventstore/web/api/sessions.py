@@ -1,0 +1,205 @@
+"""Routes of sessions: list, retrieve, the state at a moment, usage, and erasing."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+
+from eventstore.errors import NotFoundError
+from eventstore.realtime.resources.dialects import Dialect
+from eventstore.store.filters.filters import SessionSort, SessionStatus
+from eventstore.web.api.responses import After, Amount, Before, Limit, Number, Order, Text, given
+from eventstore.web.server.documents import (
+    CREATED,
+    METADATA,
+    a_list,
+    an_object,
+    answer,
+    answer_page,
+    documented,
+    page_of,
+    parameters,
+)
+from eventstore.web.server.paths import IdRoute
+from eventstore.web.server.requests import (
+    MayErase,
+    Seen,
+    created_range,
+    deep_objects,
+    scoped,
+    stores_of,
+)
+
+router = APIRouter(prefix="/v1/realtime/sessions", tags=["sessions"], route_class=IdRoute)
+
+SESSION = an_object("realtime.session", "id", "eventstore")
+EXAMPLE: dict[str, Any] = {
+    "id": "sess_123",
+    "object": "realtime.session",
+    "model": "gpt-realtime",
+    "eventstore": {"metadata": {"customer": "42"}, "events": 1204},
+}
+At = Annotated[
+    str | None,
+    Query(
+        pattern=r"^([0-9]{1,18}|\+[0-9]{1,9}(\.[0-9]{1,6})?)$",
+        description="A seq, or `+SECONDS` since the first event; by default now.",
+    ),
+]
+STATE = {
+    "type": "object",
+    "required": ["session", "conversations", "responses", "usage"],
+    "properties": {"session": {"type": "object"}, "conversations": {"type": "array"}},
+}
+
+
+@router.get(
+    "",
+    summary="List sessions, newest first",
+    responses=documented(
+        a_list(SESSION),
+        page_of(EXAMPLE),
+        404,
+    ),
+    openapi_extra=parameters(METADATA, CREATED),
+)
+def list_sessions(
+    request: Request,
+    queries: Seen,
+    status: Annotated[
+        SessionStatus | None, Query(description="`errors`: of its own, or of its responses.")
+    ] = None,
+    model: Text = None,
+    q: Annotated[Text, Query(description='Words said; `"a phrase"`, `pre*`.')] = None,
+    tool: Annotated[Text, Query(description="It was called.")] = None,
+    reason: Annotated[
+        Text, Query(description="A response ended for it, or an error has this code.")
+    ] = None,
+    language: Annotated[Text, Query(description="A transcript is in it.")] = None,
+    min_duration: Annotated[Amount, Query(description="In seconds.")] = None,
+    max_duration: Annotated[Amount, Query(description="In seconds.")] = None,
+    min_cost: Annotated[Amount, Query(description="US dollars that have a known price.")] = None,
+    min_latency: Annotated[Amount, Query(description="Seconds of the slowest answer.")] = None,
+    min_turns: Number = None,
+    min_interruptions: Number = None,
+    sort: Annotated[
+        SessionSort, Query(description="What is not known counts as less than anything.")
+    ] = "started",
+    live: Annotated[
+        bool, Query(description="Only those that are open, and what goes on in them.")
+    ] = False,
+    summary: Annotated[
+        bool, Query(description="What each adds up to: turns, tokens, money, slowest answer.")
+    ] = False,
+    limit: Limit = 20,
+    after: After = None,
+    before: Before = None,
+    order: Order = "desc",
+) -> Response:
+    """Every filter must hold. With `live`, each says who has the floor and what was said last."""
+    deep = deep_objects(request, "metadata", "created")
+    filters: dict[str, Any] = created_range(deep["created"])
+    filters |= given(
+        status=status,
+        model=model,
+        text=q,
+        tool=tool,
+        reason=reason,
+        language=language,
+        min_duration=min_duration,
+        max_duration=max_duration,
+        min_cost=min_cost,
+        min_latency=min_latency,
+        min_turns=min_turns,
+        min_interruptions=min_interruptions,
+    )
+    page = queries.sessions(
+        limit=limit,
+        after=after,
+        before=before,
+        order=order,
+        sort=sort,
+        live=live,
+        summary=summary,
+        metadata=deep["metadata"],
+        **filters,
+    )
+    return answer_page(page)
+
+
+@router.get(
+    "/{session_id}",
+    summary="Retrieve a session",
+    responses=documented(SESSION, EXAMPLE, 404, 410),
+)
+def read_session(request: Request, queries: Seen, session_id: str) -> Response:
+    """The `realtime.session` resource; what the store adds is under `eventstore`."""
+    deep_objects(request)
+    return answer(queries.session(session_id))
+
+
+@router.get(
+    "/{session_id}/state",
+    summary="Retrieve the state of a session at a moment",
+    responses=documented(
+        STATE, {"session": EXAMPLE, "conversations": [], "responses": [], "usage": {}}, 404, 410
+    ),
+)
+def read_state(
+    request: Request,
+    queries: Seen,
+    session_id: str,
+    at: At = None,
+    dialect: Dialect = "wire",
+) -> Response:
+    """Session, conversations with their items, responses and usage."""
+    deep_objects(request)
+    return answer(queries.show(session_id, at, dialect))
+
+
+@router.get(
+    "/{session_id}/usage",
+    summary="Sum a session's usage up",
+    tags=["usage"],
+    responses=documented(
+        {"type": "object", "required": ["object", "total"]},
+        {"object": "list", "by": None, "data": [], "total": {"responses": 6}},
+        404,
+        410,
+    ),
+)
+def read_session_usage(request: Request, queries: Seen, session_id: str) -> Response:
+    """Tokens by modality, cached ones apart, and money."""
+    deep_objects(request)
+    queries.head(session_id)
+    return answer(queries.usage(session=session_id))
+
+
+@router.delete(
+    "/{session_id}",
+    summary="Erase a session",
+    responses=documented(
+        an_object("realtime.session.deleted", "id", "deleted"),
+        {"id": "sess_123", "object": "realtime.session.deleted", "deleted": True},
+        404,
+        410,
+    ),
+)
+def erase_session(
+    request: Request,
+    access: MayErase,
+    session_id: str,
+    audio_only: Annotated[bool, Query(description="Only the audio; the events stay.")] = False,
+    reason: Annotated[str | None, Query(min_length=1, max_length=500)] = None,
+) -> Response:
+    """For good. The database's files are written anew by `eventstore erase` or `retain`."""
+    deep_objects(request)
+    writing = stores_of(request).writing
+    scoped(writing, access).head(session_id)
+    done = writing.erase(session_id, audio_only, reason, vacuum=False)
+    request.app.state.sounds.forget(session_id)
+    if not done:
+        raise NotFoundError(f"no session {session_id}")
+    deleted = {"id": session_id, "object": "realtime.session.deleted", "deleted": not audio_only}
+    return answer(deleted | {"events": done[0].events, "sha256": done[0].sha256.hex()})

@@ -1,0 +1,65 @@
+"""Routes of suggestions for filters: keys and values of metadata, and models."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+
+from eventstore.realtime.values import METADATA_KEY, METADATA_VALUE
+from eventstore.store.queries.suggest import KEY, MODEL, VALUE, suggestions
+from eventstore.web.api.responses import Limit
+from eventstore.web.server.documents import a_list, an_object, answer_page, documented, page_of
+from eventstore.web.server.paths import PlacedRoute
+from eventstore.web.server.requests import Seen, deep_objects
+
+router = APIRouter(prefix="/v1/realtime", tags=["suggestions"], route_class=PlacedRoute)
+
+Prefix = Annotated[str, Query(max_length=METADATA_VALUE, description="What they begin with.")]
+
+
+def _documented(kind: str, example: str) -> Any:
+    entry = {"id": example, "object": kind}
+    return documented(a_list(an_object(kind, "id")), page_of(entry))
+
+
+@router.get(
+    "/metadata",
+    summary="List keys of metadata",
+    responses=_documented(KEY, "customer"),
+)
+def list_keys(request: Request, queries: Seen, prefix: Prefix = "", limit: Limit = 50) -> Response:
+    """In the order of code points. Where there are more, ask for a longer prefix."""
+    deep_objects(request)
+    found = queries.metadata_keys(prefix, limit + 1)
+    return answer_page(suggestions(KEY, found, limit))
+
+
+@router.get(
+    "/metadata/values",
+    summary="List values of a key of metadata",
+    responses=_documented(VALUE, "42"),
+)
+def list_values(
+    request: Request,
+    queries: Seen,
+    key: Annotated[str, Query(min_length=1, max_length=METADATA_KEY)],
+    prefix: Prefix = "",
+    limit: Limit = 20,
+) -> Response:
+    """In the order of code points. Where there are more, ask for a longer prefix."""
+    deep_objects(request)
+    found = queries.metadata_values(key, prefix, limit + 1)
+    return answer_page(suggestions(VALUE, found, limit))
+
+
+@router.get(
+    "/models",
+    summary="List models",
+    responses=_documented(MODEL, "gpt-realtime"),
+)
+def list_models(request: Request, queries: Seen) -> Response:
+    """Those of sessions and responses, in the order of code points."""
+    deep_objects(request)
+    found = queries.models()
+    return answer_page(suggestions(MODEL, found, len(found)))

@@ -1,0 +1,72 @@
+"""The route that takes OpenAI's webhooks, and the application of `eventstore calls` around it.
+
+A webhook proves itself by its signature: it needs no API key, and may come by any name of the host,
+as it does through a tunnel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastapi import APIRouter, FastAPI, Request, Response
+
+from eventstore.capture.calls.call_recordings import TooManyCallsError
+from eventstore.capture.calls.incoming_calls import IncomingCalls
+from eventstore.capture.calls.webhooks import BODY_BYTES, BadWebhookError
+from eventstore.web.server.errors import ApiError, add_error_handlers
+from eventstore.web.server.guard import Guard
+from eventstore.web.server.health import Counts
+
+#: Where webhooks are sent to.
+PATH = "/v1/webhooks/openai"
+# Seconds after which a webhook may come again whose call found no room.
+_LATER = 10
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.post(PATH)
+async def take_webhook(request: Request) -> Response:
+    """Take a webhook: it is answered before its call is recorded."""
+    calls: IncomingCalls = request.app.state.incoming_calls
+    body = await _body(request)
+    try:
+        calls.receive(request.headers, body)
+    except BadWebhookError as error:
+        raise ApiError(400, f"the webhook is refused: {error}", "invalid_webhook") from error
+    except TooManyCallsError as error:
+        later = {"Retry-After": str(_LATER)}
+        raise ApiError(503, "too many calls at once", "too_many_calls", None, later) from error
+    return Response(status_code=204)
+
+
+async def _body(request: Request) -> bytes:
+    """Return the body, of which no more is read than a webhook may have."""
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > BODY_BYTES:
+            message = f"a webhook has at most {BODY_BYTES:,} bytes"
+            raise ApiError(413, message, "too_large")
+    return body
+
+
+def make_webhook_app(calls: IncomingCalls, health: Callable[[], bytes]) -> FastAPI:
+    """Return an application that takes webhooks, and tells its health at `/healthz`.
+
+    Args:
+        health: returns that, as JSON.
+    """
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app.state.incoming_calls, app.state.stopping = calls, False
+    app.include_router(router)
+    add_error_handlers(app)
+    app.add_middleware(
+        Guard, counts=Counts(), body_bytes=BODY_BYTES, loopback_only=False, open_path=PATH
+    )
+
+    @app.get("/healthz")
+    async def tell_health() -> Response:
+        return Response(health(), media_type="application/json")
+
+    return app

@@ -1,0 +1,179 @@
+"""Errors in OpenAI's shape: `{"error": {"message", "type", "param", "code"}}`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match
+
+from eventstore.errors import (
+    AmbiguousError,
+    ConflictError,
+    DamagedError,
+    DatabaseUnavailableError,
+    ErasedError,
+    ErasedMeanwhileError,
+    EventStoreError,
+    InvalidInputError,
+    NotFoundError,
+    TimeLimitError,
+)
+from eventstore.realtime.masking.mask import mask_words
+from eventstore.realtime.values import dumps
+from eventstore.web.pages.failed import failed_page, is_page
+
+#: By kind, the first that fits: status and code.
+_KINDS: tuple[tuple[type[EventStoreError], int, str], ...] = (
+    (NotFoundError, 404, "not_found"),
+    (ErasedError, 410, "erased"),
+    (ErasedMeanwhileError, 503, "changed"),
+    (ConflictError, 409, "conflict"),
+    (AmbiguousError, 400, "ambiguous_id"),
+    (InvalidInputError, 400, "invalid_value"),
+    (DamagedError, 500, "damaged"),
+    (TimeLimitError, 503, "time_limit"),
+    (DatabaseUnavailableError, 503, "database_unavailable"),
+    (EventStoreError, 500, "server_error"),
+)
+#: Instead of what only whoever runs the store shall read: paths, hosts, SQL.
+PRIVATE = {503: "the database cannot be reached; try again", 500: "the server failed"}
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["message", "type", "param", "code"],
+            "properties": {
+                "message": {"type": "string"},
+                "type": {"type": "string"},
+                "param": {"type": ["string", "null"]},
+                "code": {"type": ["string", "null"]},
+            },
+        }
+    },
+}
+
+
+class ApiError(Exception):
+    """A request that is refused.
+
+    Attributes:
+        status: HTTP's.
+        code: for programs.
+        param: which parameter is at fault.
+        headers: that the answer has besides.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        code: str,
+        param: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status, self.code, self.param = status, code, param
+        self.headers = headers or {}
+
+
+def error_body(status: int, message: str, code: str | None, param: str | None = None) -> bytes:
+    """The body of an answer that is an error."""
+    kind = "server_error" if status >= 500 else "invalid_request_error"
+    error = {"message": mask_words(message), "type": kind, "param": param, "code": code}
+    return dumps({"error": error}).encode("utf-8", "replace")
+
+
+def error_response(
+    status: int, message: str, code: str | None, param: str | None = None
+) -> Response:
+    """An answer that is an error."""
+    headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None
+    body = error_body(status, message, code, param)
+    return Response(body, status, headers, "application/json")
+
+
+def failure(
+    request: Request, status: int, message: str, code: str | None, param: str | None = None
+) -> Response:
+    """An answer that is an error: to a program in OpenAI's shape, to a person as a page."""
+    if is_page(request):
+        return failed_page(request, status, mask_words(message))
+    return error_response(status, message, code, param)
+
+
+def _allowed(app: FastAPI, request: Request) -> list[str]:
+    """The methods of a path, which several routes can share."""
+    fitting = (
+        route
+        for route in flat_routes(app.routes)
+        if route.matches(request.scope)[0] is not Match.NONE
+    )
+    return sorted({method for route in fitting for method in getattr(route, "methods", None) or ()})
+
+
+def flat_routes(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
+    """Return every route of an application, those of its included routers among them.
+
+    FastAPI keeps an included router as one route, which holds the router.
+    """
+    for route in routes:
+        router = getattr(route, "original_router", None)
+        if router is None:
+            yield route
+        else:
+            yield from flat_routes(router.routes)
+
+
+def _damage(error: DamagedError) -> str:
+    """Tell what cannot be read, without the problem: that names places of the server's own."""
+    events = f"events {error.first_seq} to {error.last_seq}"
+    return (
+        f"session {error.session_id}: {events} cannot be read;"
+        f" on the server, this says why: eventstore verify {error.session_id}"
+    )
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Answer every failure in one shape, and tell nothing of the server's own.
+
+    The handlers are asynchronous so that they need no thread: an error is answered at any load.
+    """
+
+    @app.exception_handler(EventStoreError)
+    async def of_store(request: Request, error: EventStoreError) -> Response:
+        status, code = next(kind[1:] for kind in _KINDS if isinstance(error, kind[0]))
+        message = str(error)
+        if isinstance(error, DamagedError):
+            message = _damage(error)
+        elif status in PRIVATE and not isinstance(error, TimeLimitError | ErasedMeanwhileError):
+            message = PRIVATE[status]
+        return failure(request, status, message, code)
+
+    @app.exception_handler(ApiError)
+    async def of_api(request: Request, error: ApiError) -> Response:
+        answer = failure(request, error.status, str(error), error.code, error.param)
+        answer.headers.update(error.headers)
+        return answer
+
+    @app.exception_handler(RequestValidationError)
+    async def of_input(request: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        param = ".".join(str(part) for part in first["loc"][1:]) or None
+        message = f"{param or 'the body'}: {first['msg']}"
+        return failure(request, 400, message, "invalid_value", param)
+
+    @app.exception_handler(HTTPException)
+    async def of_http(request: Request, error: HTTPException) -> Response:
+        answer = failure(request, error.status_code, str(error.detail), None)
+        answer.headers.update(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            answer.headers["Allow"] = ", ".join(_allowed(app, request))
+        return answer

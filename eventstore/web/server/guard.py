@@ -1,0 +1,161 @@
+"""What stands before every route: limits, headers, who may ask from where, and the log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from eventstore.common.hosts import Visitors
+from eventstore.errors import EventStoreError
+from eventstore.realtime.values import dumps
+from eventstore.web.server.bodies import Bodies
+from eventstore.web.server.errors import PRIVATE, failure
+from eventstore.web.server.health import Counts
+from eventstore.web.server.log import LOGGER, note_fault
+from eventstore.web.server.paths import routable
+from eventstore.web.server.requests import asker_of
+
+_THIS_MACHINE = Visitors("localhost")
+# The log's status of a request whose client hung up before it had sent all of it, as nginx has it.
+_GONE = 499
+
+#: Of an answer: nothing of it is framed, guessed at, kept by others, or run.
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "private, no-store",
+}
+
+
+class TooLargeError(Exception):
+    """A body of more bytes than are taken."""
+
+
+class _Body:
+    """What has come of a request's body."""
+
+    def __init__(self, bodies: Bodies, most: int) -> None:
+        self._bodies, self._most = bodies, most
+        self._who: Hashable = None
+        self._size = 0
+
+    def grow(self, who: Hashable, size: int) -> None:
+        """Note that more of it has come. Raises TooLargeError or BusyError if it is too much."""
+        if self._size + size > self._most:
+            raise TooLargeError
+        self._bodies.take(who, size)
+        self._who, self._size = who, self._size + size
+
+    def give_back(self) -> None:
+        """Note that it is not held any more."""
+        self._bodies.give_back(self._who, self._size)
+
+
+class Guard:
+    """Middleware around the application.
+
+    Args:
+        counts: of answers.
+        body_bytes: that a request may have.
+        loopback_only: no keys are asked for, so that only this machine's own programs and pages
+            may ask: a page of another host could otherwise ask by the user's browser.
+        open_path: requests of this path prove themselves, and come from anywhere; None for none.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        counts: Counts,
+        body_bytes: int,
+        loopback_only: bool,
+        open_path: str | None = None,
+    ) -> None:
+        self._app, self._counts, self._open_path = app, counts, open_path
+        self._most, self._loopback_only = body_bytes, loopback_only
+        self._bodies = Bodies(body_bytes)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        scope = routable(scope)
+        started, status, begun = time.monotonic(), 500, False
+        headers, body = Headers(scope=scope), _Body(self._bodies, self._most)
+        is_open = scope["path"] == self._open_path
+
+        async def limited() -> Message:
+            message = await receive()
+            if message.get("body"):
+                who = self._open_path if is_open else asker_of(Request(scope))
+                body.grow(who, len(message["body"]))
+            return message
+
+        async def told(message: Message) -> None:
+            nonlocal status, begun
+            if message["type"] == "http.response.start":
+                status, begun = message["status"], True
+                found = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    found.setdefault(name, value)
+            await send(message)
+
+        try:
+            refused = self._refusal(headers, is_open)
+            if refused is not None:
+                await failure(Request(scope), *refused)(scope, receive, told)
+                return
+            await self._app(scope, limited, told)
+        except TooLargeError:
+            message = f"the body has more than {self._most:,} bytes"
+            await failure(Request(scope), 413, message, "too_large")(scope, receive, told)
+        except ClientDisconnect:
+            status = _GONE
+        except Exception as error:
+            # Not raised again: the server would log its message, which may hold what was said.
+            _note_unforeseen(error, begun)
+            if not begun:
+                answer = failure(Request(scope), 500, PRIVATE[500], "server_error")
+                await answer(scope, receive, told)
+        finally:
+            body.give_back()
+            self._note(scope, status, time.monotonic() - started)
+
+    def _refusal(self, headers: Headers, is_open: bool) -> tuple[int, str, str] | None:
+        length = headers.get("content-length", "")
+        if length.isascii() and length.isdigit() and int(length) > self._most:
+            return 413, f"the body has more than {self._most:,} bytes", "too_large"
+        if is_open or not self._loopback_only:
+            return None
+        # A link on another site's page may lead here: its user sees the answer, and nobody else.
+        is_followed = headers.get("sec-fetch-dest") == "document"
+        site = None if is_followed else headers.get("sec-fetch-site")
+        origin = ", ".join(headers.getlist("origin")) if "origin" in headers else None
+        if _THIS_MACHINE.refusal(headers.get("host", ""), origin, site) is not None:
+            return 403, "without API keys, only this machine's own may ask", "other_host"
+        return None
+
+    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "none")
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        self._counts.add(method, route, status, seconds)
+        line = {"method": method, "route": route, "status": status, "ms": round(seconds * 1000, 1)}
+        key = scope.get("state", {}).get("key_name")
+        LOGGER.info(dumps(line if key is None else {**line, "key": key}))
+
+
+def _note_unforeseen(error: Exception, begun: bool) -> None:
+    """Note a fault; it is none where a session was erased while it was sent, say."""
+    if not (begun and isinstance(error.__cause__, EventStoreError)):
+        note_fault("a request", error)
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH"})

@@ -1,0 +1,156 @@
+"""How many requests may work at once, shared out so that one API key never takes all places.
+
+Every route that does its work in a thread takes a place first: see `paths.py` and `streams.py`.
+The places of a kind are fewer than the threads and database connections that the server has, so
+that health checks, files of pages and the event loop always find some.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, OrderedDict, deque
+from collections.abc import Hashable
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from eventstore.web.server.errors import ApiError
+
+#: Seconds after which a refused client should ask again.
+RETRY_AFTER = 2
+
+
+class BusyError(ApiError):
+    """Too many requests of one key wait already."""
+
+    def __init__(self) -> None:
+        message = "too many of your requests are under way; wait for their answers, then try again"
+        super().__init__(503, message, "busy", headers={"Retry-After": str(RETRY_AFTER)})
+
+
+class Place:
+    """A place that a request holds until it leaves. Use it in a `with` block, or call `leave`."""
+
+    def __init__(self, places: Places, who: Hashable) -> None:
+        self._places: Places | None = places
+        self._who = who
+
+    def leave(self) -> None:
+        """Give the place back. A second call does nothing."""
+        places, self._places = self._places, None
+        if places is not None:
+            places._give_back(self._who)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.leave()
+
+
+class Places:
+    """A number of places. All methods are called on the event loop.
+
+    An asker gets a place while more places are free than it holds already. So one asker alone holds
+    half of them at most, a second one half of the rest, and a newcomer finds a free place at once.
+    Askers that wait are served in turns: each gets one place before any gets another.
+
+    Args:
+        places: how many there are; 2 at least.
+        waiting: how many requests of one asker may wait for a place; the next one is refused.
+    """
+
+    def __init__(self, places: int, waiting: int) -> None:
+        self._free, self._most_waiting = places, waiting
+        self._held: Counter[Hashable] = Counter()
+        self._queues: OrderedDict[Hashable, deque[asyncio.Future[None]]] = OrderedDict()
+
+    async def take(self, who: Hashable) -> Place:
+        """Wait for a place.
+
+        Args:
+            who: asks: the tenant, or the key.
+
+        Raises:
+            BusyError: too many requests of this asker wait already.
+        """
+        queue = self._queues.get(who)
+        if not queue and self._may_enter(who):
+            self._enter(who)
+            return Place(self, who)
+        if len(queue or ()) >= self._most_waiting:
+            raise BusyError
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queues.setdefault(who, deque()).append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._give_back(who)  # its turn came at the same moment
+            else:
+                self._forget(who, turn)
+            raise
+        return Place(self, who)
+
+    def _may_enter(self, who: Hashable) -> bool:
+        return self._free > self._held[who]
+
+    def _enter(self, who: Hashable) -> None:
+        self._free -= 1
+        self._held[who] += 1
+
+    def _give_back(self, who: Hashable) -> None:
+        self._free += 1
+        self._held[who] -= 1
+        if not self._held[who]:
+            del self._held[who]
+        while (lucky := next(filter(self._may_enter, self._queues), None)) is not None:
+            self._queues.move_to_end(lucky)
+            turn = self._queues[lucky][0]
+            self._forget(lucky, turn)
+            if not turn.done():
+                self._enter(lucky)
+                turn.set_result(None)
+
+    def _forget(self, who: Hashable, turn: asyncio.Future[None]) -> None:
+        queue = self._queues[who]
+        queue.remove(turn)
+        if not queue:
+            del self._queues[who]
+
+
+class ServerPlaces(NamedTuple):
+    """The places of a server, by the kind of work.
+
+    Attributes:
+        reading: requests that read, whose queries have a time limit.
+        writing: requests that append or erase.
+        sound: sound files and waveforms in the making.
+        streams: answers that go on: event streams, and exports as JSON lines.
+        stream_reads: looks into the database for these.
+    """
+
+    reading: Places
+    writing: Places
+    sound: Places
+    streams: Places
+    stream_reads: Places
+
+
+def server_places() -> ServerPlaces:
+    """Make the places of a server.
+
+    All kinds of work together have fewer places than there are threads (40) and, for each of the
+    two stores, connections (25).
+    """
+    return ServerPlaces(
+        reading=Places(16, 64),
+        writing=Places(8, 64),
+        sound=Places(4, 16),
+        streams=Places(256, 0),
+        stream_reads=Places(4, 256),
+    )

@@ -1,0 +1,160 @@
+"""What a request asks for: its key's access, and parameters that FastAPI does not read.
+
+`metadata[customer]=42` and `created[gte]=…` are deep objects, as OpenAPI calls them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Hashable, Iterator
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+
+from eventstore.event_store import EventStore
+from eventstore.times import from_value, is_time, to_iso
+from eventstore.verbs.queries import Queries
+from eventstore.web.server.access import Access, AccessKeys, Right, digest
+from eventstore.web.server.errors import ApiError
+from eventstore.web.server.sign_ins import SignIns, cookie_of
+
+# `since` is inclusive and `until` exclusive, in microseconds.
+_SIDES = {"gte": ("since", 0), "gt": ("since", 1), "lt": ("until", 0), "lte": ("until", 1)}
+_DEEP = re.compile(r"([a-z_]+)\[(.*)\]", re.DOTALL)
+
+
+class Stores:
+    """The store as the API uses it.
+
+    Attributes:
+        reading: for queries, whose time is limited.
+        writing: for appends and erasures.
+        keys: that requests come with; None where all are let in.
+    """
+
+    def __init__(self, reading: EventStore, writing: EventStore, keys: AccessKeys | None) -> None:
+        self.reading, self.writing, self.keys = reading, writing, keys
+
+
+def stores_of(request: Request) -> Stores:
+    """The stores of the application."""
+    stores: Stores = request.app.state.stores
+    return stores
+
+
+async def goes_on(request: Request) -> bool:
+    """Whether a stream without an end still has a client, and a server."""
+    return not (request.app.state.stopping or await request.is_disconnected())
+
+
+def find_access(request: Request) -> Access | None:
+    """Return what the request's key opens, or None if it has no key that is known."""
+    keys = stores_of(request).keys
+    if keys is None:
+        return Access("everybody")
+    given = request.headers.get("authorization")
+    if given is None:
+        signed_in: SignIns = request.app.state.sign_ins
+        return signed_in.find(request.cookies.get(cookie_of(request), ""))
+    scheme, _, key = given.partition(" ")
+    return keys.get(digest(key.strip())) if scheme.lower() == "bearer" else None
+
+
+def asker_of(request: Request) -> Hashable:
+    """Return who shares places with others: the request's tenant, or else the name of its key."""
+    access = find_access(request)
+    return None if access is None else access.scope or access.name
+
+
+def _access(request: Request) -> Access:
+    found = find_access(request)
+    if found is None:
+        message = "send an API key of this store: Authorization: Bearer KEY"
+        raise ApiError(401, message, "invalid_api_key")
+    request.state.key_name = found.name
+    return found
+
+
+def _with_right(right: Right) -> Callable[[Request], Awaitable[Access]]:
+    async def checked(request: Request) -> Access:
+        access = _access(request)
+        if right not in access.rights:
+            raise ApiError(403, f"this key has no right to {right}", "missing_right")
+        return access
+
+    return checked
+
+
+def may_raw(access: Access) -> bool:
+    """Return True if frames may be read as they are, with the secrets in them."""
+    return "raw" in access.rights
+
+
+MayRead = Annotated[Access, Depends(_with_right("read"))]
+MayAppend = Annotated[Access, Depends(_with_right("append"))]
+MayErase = Annotated[Access, Depends(_with_right("erase"))]
+
+
+async def _queries(request: Request, access: MayRead) -> Queries:
+    return scoped(stores_of(request).reading, access)
+
+
+def scoped(store: EventStore, access: Access) -> Queries:
+    """What a key sees of a store."""
+    return store if access.scope is None else store.scoped(access.scope.key, access.scope.value)
+
+
+#: What the request's key may see.
+Seen = Annotated[Queries, Depends(_queries)]
+
+
+def deep_objects(request: Request, *names: str) -> dict[str, dict[str, str]]:
+    """The deep objects of a query, by name; any other parameter must be one that is declared.
+
+    Raises:
+        ApiError: a parameter that is not known, which a filter must not be deaf to.
+    """
+    declared = set(_declared(request.scope["route"].dependant))
+    found: dict[str, dict[str, str]] = {name: {} for name in names}
+    for name, value in request.query_params.multi_items():
+        if name in declared:
+            continue
+        deep = _DEEP.fullmatch(name)
+        if deep is None or deep[1] not in found:
+            raise ApiError(400, f"unknown parameter {name[:80]}", "unknown_parameter", name[:80])
+        if deep[2] in found[deep[1]]:
+            raise ApiError(400, f"{name[:80]} is given twice", "invalid_value", name[:80])
+        found[deep[1]][deep[2]] = value
+    return found
+
+
+def _declared(dependant: Any) -> Iterator[str]:
+    """The parameters of a route and of what it depends on."""
+    yield from (field.alias for field in dependant.query_params)
+    for other in dependant.dependencies:
+        yield from _declared(other)
+
+
+def created_range(given: dict[str, str]) -> dict[str, Any]:
+    """`since` and `until` of `created[gte]`, `[gt]`, `[lt]` and `[lte]`.
+
+    Raises:
+        ApiError: another operator, two of one side, or no time.
+    """
+    found: dict[str, str | None] = {}
+    for operator, value in given.items():
+        param = f"created[{operator[:20]}]"
+        if operator not in _SIDES or _SIDES[operator][0] in found:
+            message = f"{param}: use one of gte and gt, and one of lt and lte"
+            raise ApiError(400, message, "invalid_value", param)
+        side, behind = _SIDES[operator]
+        try:
+            at = from_value(value)
+        except ValueError as error:
+            message = f"{param}: use ISO 8601 or epoch seconds"
+            raise ApiError(400, message, "invalid_value", param) from error
+        if at is not None and is_time(at + behind):
+            found[side] = to_iso(at + behind)
+        elif at is not None and side == "since":
+            raise ApiError(400, f"{param}: no time is later", "invalid_value", param)
+    return found

@@ -1,0 +1,66 @@
+"""Answers that go on: event streams, and exports of sessions as JSON lines."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import islice
+from typing import ParamSpec, TypeVar
+
+from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from eventstore.web.server.paths import places_of
+from eventstore.web.server.places import Place
+from eventstore.web.server.requests import asker_of
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# Lines, and bytes, that are read and sent together.
+_LINES, _BYTES = 500, 256 * 1024
+
+
+class Stream(StreamingResponse):
+    """An answer that holds one of the places of streams until it ends."""
+
+    def __init__(self, content: AsyncIterator[bytes], media_type: str, place: Place) -> None:
+        super().__init__(content, media_type=media_type)
+        self._place = place
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the answer."""
+        with self._place:
+            await super().__call__(scope, receive, send)
+
+
+async def take_stream(request: Request) -> Place:
+    """Take one of the places of streams.
+
+    Raises:
+        BusyError: the request's asker has as many streams as it may have.
+    """
+    return await places_of(request).streams.take(asker_of(request))
+
+
+async def in_turn(request: Request, read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a function in a thread, for a stream; streams have few threads, and take turns."""
+    with await places_of(request).stream_reads.take(asker_of(request)):
+        return await run_in_threadpool(read, *args, **kwargs)
+
+
+async def piecewise(request: Request, lines: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Read lines some at a time, so that a client that reads slowly holds no thread."""
+
+    def piece() -> bytes:
+        found, size = [], 0
+        for line in islice(lines, _LINES):
+            found.append(line)
+            size += len(line)
+            if size >= _BYTES:
+                break
+        return b"".join(found)
+
+    while some := await in_turn(request, piece):
+        yield some

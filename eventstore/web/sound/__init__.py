@@ -1,0 +1,1 @@
+"""What was made of sessions' sound: kept in files without a name, and served in ranges."""

@@ -1,0 +1,89 @@
+"""Answers from files without a name, whole or in the range that a player asks for."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from fastapi import Response
+from fastapi.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.types import Receive, Scope, Send
+
+from eventstore.web.sound.sound_files import NamelessFile
+
+_RANGE = re.compile(r"\s*bytes\s*=\s*([0-9]{0,18})-([0-9]{0,18})\s*")
+# Bytes that are read and sent together.
+_PIECE = 256 * 1024
+
+
+class Span(NamedTuple):
+    """Bytes of a file, from `first` up to the one before `end`."""
+
+    first: int
+    end: int
+
+
+def asked_span(header: str | None, size: int) -> Span | None:
+    """Return the span that a `Range` header asks for.
+
+    Args:
+        header: such as `bytes=0-499`, `bytes=500-` or `bytes=-500`; None for none.
+        size: of the file.
+
+    Returns:
+        The whole file where the header is none, several ranges, or cannot be read, as HTTP has it;
+        None where no byte of the file is in the range.
+    """
+    found = _RANGE.fullmatch(header or "")
+    if found is None or found[1] == found[2] == "":
+        return Span(0, size)
+    if found[1] == "":
+        first, end = max(0, size - int(found[2])), size
+    else:
+        first = int(found[1])
+        end = min(size, int(found[2]) + 1) if found[2] else size
+        if found[2] and int(found[2]) < first:
+            return Span(0, size)
+    return Span(first, end) if first < end else None
+
+
+class NamelessFileResponse(Response):
+    """A file's bytes. Where it is emptied meanwhile, the connection ends early.
+
+    Args:
+        tag: another one for each content.
+    """
+
+    def __init__(self, file: NamelessFile, media_type: str, tag: str) -> None:
+        super().__init__(media_type=media_type)
+        self._file, self._size = file, file.size
+        self.headers["Accept-Ranges"] = "bytes"
+        self.headers["ETag"] = f'"{tag}"'
+        self.headers["Content-Length"] = str(self._size)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the answer."""
+        asked = Headers(scope=scope)
+        wanted = asked.get("range")
+        if asked.get("if-range", self.headers["ETag"]) != self.headers["ETag"]:
+            wanted = None
+        span = asked_span(wanted, self._size)
+        if span is None:
+            self.status_code = 416
+            self.headers["Content-Range"] = f"bytes */{self._size}"
+            span = Span(0, 0)
+        elif span != (0, self._size):
+            self.status_code = 206
+            self.headers["Content-Range"] = f"bytes {span.first}-{span.end - 1}/{self._size}"
+        self.headers["Content-Length"] = str(span.end - span.first)
+        start = {"type": "http.response.start", "status": self.status_code}
+        await send({**start, "headers": self.raw_headers})
+        place = span.first
+        while place < span.end:
+            piece = await run_in_threadpool(self._file.read, place, min(_PIECE, span.end - place))
+            if not piece:
+                return
+            place += len(piece)
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -1,0 +1,1 @@
+"""The sample call: what is said in it, and how its frames are composed."""

@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli.terminal import COMMAND, environment
 from support.doc_examples import Block, Step, blocks, is_shown, steps
+from support.terminal import COMMAND, environment
 from websockets.asyncio import client as asynchronous
 from websockets.sync import client as sync
 

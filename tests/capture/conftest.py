@@ -1,5 +1,5 @@
 """Stores to import into and export from."""
 
-from capture.databases import database_url, elsewhere, shared_postgres_url, store
+from support.databases import database_url, elsewhere, shared_postgres_url, store
 
 __all__ = ["database_url", "elsewhere", "shared_postgres_url", "store"]

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from capture.databases import database_url, shared_postgres_url, store
-from cli.terminal import Terminal
+from support.databases import database_url, shared_postgres_url, store
 from support.postgres import PostgresServer
+from support.terminal import Terminal
 
 from eventstore import EventStore
 from eventstore.demo import call_lines

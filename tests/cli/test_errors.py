@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from cli.terminal import Output, Terminal, jsonl
 from sqlalchemy import Engine, text
 from support.calls import beta_tool_call, voice_call
+from support.terminal import Output, Terminal, jsonl
 
 from eventstore import EventStore
 from eventstore.cli.main import cli

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli.terminal import Terminal
 from support.calls import beta_tool_call, voice_call
 from support.events import Call
+from support.terminal import Terminal
 
 import eventstore
 from eventstore import EventStore

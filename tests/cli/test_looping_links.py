@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from cli.terminal import Terminal
 from support.sound import append, opened
+from support.terminal import Terminal
 
 from eventstore import EventStore
 

@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from cli.terminal import Output, Terminal
 from support.calls import voice_call
+from support.terminal import Output, Terminal
 
 from eventstore import EventStore
 

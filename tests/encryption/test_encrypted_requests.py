@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from replay.test_requested_sessions import TARGETS, fill, found
+from replay.server.test_requested_sessions import TARGETS, fill, found
 
 from eventstore import EventStore
 from eventstore.store.database.transaction import read

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 from archive.erase.test_erase_bytes import found_in
-from cli.terminal import Terminal
 from encryption.test_keys import READABLE, keys_in
 from sqlalchemy.engine import make_url
 from support.postgres import PostgresServer
 from support.secret_call import secret_call
+from support.terminal import Terminal
 
 from eventstore import EventStore
 from eventstore.archive import erase_audio, seal

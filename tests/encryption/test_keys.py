@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from archive.erase.test_erase_bytes import files, found_in
 from archive.move.whole import frames_of
-from cli.terminal import Terminal
 from sqlalchemy.engine import make_url
 from support.postgres import PostgresServer
 from support.secret_call import secret_call
+from support.terminal import Terminal
 
 from eventstore import EventStore
 from eventstore.archive.erase import erase_one

@@ -14,17 +14,17 @@ from pathlib import Path
 from typing import NamedTuple
 from unittest import mock
 
-from cli.terminal import Output, Terminal
 from fuzz.opened import Ids, Opened
 from fuzz.pages import check_page
 from fuzz.tally import Tally, place_of, strict_json
+from support.terminal import Output, Terminal
 
 #: Commands that run until they are stopped, or need a server elsewhere.
 LEFT_OUT = {
     "record": "it relays calls until it is stopped; the relay has tests of its own",
     "serve": "it serves until it is stopped; its routes are called without it (routes.py)",
     "join": "it needs OpenAI's server",
-    "calls": "it receives webhooks until it is stopped; tests/web/test_webhooks.py sends them",
+    "calls": "it receives webhooks until it is stopped; tests/web/api/test_webhooks.py sends them",
     "spool": "it reads a folder of a recorder's; tests/capture writes hostile ones",
 }
 #: Those that print a line of JSON for each event, not one document.

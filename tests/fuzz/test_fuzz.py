@@ -10,7 +10,6 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from capture.databases import shared_postgres_url
 from fuzz.commands import LEFT_OUT, changing, reading
 from fuzz.opened import Ids, Places
 from fuzz.routes import Route, client_of, requests_of, routes_of
@@ -20,6 +19,7 @@ from fuzz.verbs import WRITING, asked_of
 from fuzz.whole import check_store
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.databases import shared_postgres_url
 
 from eventstore import EventStore
 from eventstore.cli.main import cli

@@ -1,5 +1,5 @@
 """Stores to erase from."""
 
-from capture.databases import database_url, shared_postgres_url, store
+from support.databases import database_url, shared_postgres_url, store
 
 __all__ = ["database_url", "shared_postgres_url", "store"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from capture.test_recorder import created, wait_until
+from capture.recorder.test_recorder import created, wait_until
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text

@@ -14,10 +14,10 @@ from typing import Any
 
 import psycopg
 import pytest
-from cli.terminal import Terminal
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from support.secret_call import loose, secret_call, sound, words
+from support.terminal import Terminal
 
 from eventstore import EventStore
 from eventstore.archive.seal import seal_session

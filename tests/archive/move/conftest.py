@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from capture.databases import database_url, elsewhere, shared_postgres_url, store
+from support.databases import database_url, elsewhere, shared_postgres_url, store
 
 from eventstore.segments import digest
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
-from archive.exports.calls_to_export import put_everything
+from exports.calls_to_export import put_everything
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, sync_playwright
 from support.browser import CHROMIUM
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from archive.exports.calls_to_export import SAMPLE
+from exports.calls_to_export import SAMPLE
 from playwright.sync_api import Browser, Page, expect
 from support import recordings
 from web.pages.conftest import LAPTOP, PHONE, Look, Served

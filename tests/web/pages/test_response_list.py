@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from archive.exports.calls_to_export import SAMPLE
+from exports.calls_to_export import SAMPLE
 from playwright.sync_api import Page, expect
 from support import recordings
 from web.pages.conftest import PHONE, Look, Served

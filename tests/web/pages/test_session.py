@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from archive.exports.calls_to_export import SAMPLE
+from exports.calls_to_export import SAMPLE
 from playwright.sync_api import Page, expect
 from support import recordings
 from support.calls import voice_call

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from archive.exports.calls_to_export import SAMPLE
+from exports.calls_to_export import SAMPLE
 from playwright.sync_api import Page, expect
 from support import recordings
 from support.calls import voice_call

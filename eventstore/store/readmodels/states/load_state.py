@@ -4,7 +4,7 @@ Input audio and events without effect are skipped, and so are text deltas, since
 `…done` says the same. They are read only where the fold depends on them: the first text of
 a response, and the text of parts that never finished. Of a part's audio deltas the first is
 folded, and all are summed up by the database. The result equals folding every event
-(tests/store/test_load_state.py).
+(tests/store/readmodels/test_load_state.py).
 """
 
 from __future__ import annotations

@@ -1,5 +1,0 @@
-"""A store on each database."""
-
-from capture.databases import database_url, elsewhere, shared_postgres_url, store
-
-__all__ = ["database_url", "elsewhere", "shared_postgres_url", "store"]

@@ -1,0 +1,66 @@
+"""Empty databases, quickly: PostgreSQL's is one that is emptied, not one that is made anew."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy.engine import make_url
+
+from eventstore import EventStore
+from eventstore.store.database.tables.declared import metadata
+from support.postgres import PostgresServer
+
+DATABASES = ("sqlite", "postgresql")
+
+
+@pytest.fixture(scope="session")
+def shared_postgres_url(postgres: PostgresServer, postgres_template: str) -> Iterator[str]:
+    """A PostgreSQL database with the schema, for one test after the other."""
+    name = postgres.create_database(postgres_template)
+    yield postgres.url(name)
+    postgres.drop_database(name)
+
+
+def _emptied(url: str) -> str:
+    dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    deletes = "; ".join(f"DELETE FROM {table}" for table in metadata.tables)
+    with psycopg.connect(dsn, options="-c lock_timeout=10s") as connection:
+        connection.execute(deletes.encode())
+    return url
+
+
+def _copied(request: pytest.FixtureRequest, path: Path) -> str:
+    shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture(params=DATABASES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database with the schema, on SQLite and on PostgreSQL."""
+    if request.param == "sqlite":
+        return _copied(request, tmp_path / "eventstore.db")
+    return _emptied(request.getfixturevalue("shared_postgres_url"))
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[EventStore]:
+    """An empty store."""
+    with EventStore(database_url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def elsewhere(
+    request: pytest.FixtureRequest, database_url: str, tmp_path: Path
+) -> Iterator[EventStore]:
+    """An empty store on the other kind of database."""
+    if database_url.startswith("sqlite"):
+        url = _emptied(request.getfixturevalue("shared_postgres_url"))
+    else:
+        url = _copied(request, tmp_path / "elsewhere.db")
+    with EventStore(url) as opened:
+        yield opened

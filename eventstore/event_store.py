@@ -1,7 +1,8 @@
 """`EventStore`: the store's verbs for Python. Each CLI command is a thin call of one of them.
 
 What a verb needs beyond the store itself is imported when it is called, here and in the classes
-below: a command that lists sessions loads neither the archive nor what reads files.
+below: a command that lists sessions loads neither what appends, nor the archive, nor what reads
+files.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NoReturn
 
 from eventstore.errors import Failure
 from eventstore.pricing.prices import prices_from
-from eventstore.realtime.frames import Frame
 from eventstore.store.database import engine as engines
 from eventstore.store.database import schema
 from eventstore.store.database.connections.pool import close_for_good
@@ -23,15 +23,16 @@ from eventstore.store.database.engine_options import without_limit
 from eventstore.store.filters.metadata import check_metadata
 from eventstore.store.log.session_facts import check_session_id, metadata_frame
 from eventstore.store.readmodels.states.state_cache import StateCache
-from eventstore.store.sessions.append import Append, Appended, append, append_together
 from eventstore.times import now
 from eventstore.verbs.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from eventstore.capture.files.import_file import Imported
+    from eventstore.realtime.frames import Frame
     from eventstore.sound.call_audio import AudioWritten
     from eventstore.sound.plot import PlotFormat
     from eventstore.sound.sound_writer import AudioFormat
+    from eventstore.store.sessions.append import Append, Appended
 
 
 class EventStore(Upkeep):
@@ -123,6 +124,8 @@ class EventStore(Upkeep):
             InvalidInputError: a bad session id, direction or time.
             DatabaseUnavailableError: nothing was written.
         """
+        from eventstore.store.sessions.append import append
+
         check_session_id(session_id)
         done = append(self.engine, self._states, session_id, frames, expected_seq, close)
         if self._checkpointer is not None:
@@ -139,6 +142,8 @@ class EventStore(Upkeep):
             ConflictError, ErasedError, InvalidInputError, DatabaseUnavailableError: as for
                 `append`.
         """
+        from eventstore.store.sessions.append import append_together
+
         for one in appends:
             check_session_id(one.session_id)
         done = append_together(self.engine, self._states, appends)

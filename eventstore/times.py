@@ -76,6 +76,18 @@ def date_of(day: int) -> str:
     return to_datetime(day * DAY).date().isoformat()
 
 
+def length_ms(start: int | None, end: int | None, shift_ms: float) -> float | None:
+    """Milliseconds that a session took; None where its times are unknown.
+
+    Args:
+        start, end: its first and last arrival.
+        shift_ms: what is added to arrivals at its end, since the wall clock jumped.
+    """
+    if not (type(start) is type(end) is int):  # a damaged or foreign store may hold anything
+        return None
+    return max(0.0, (end - start) / 1000 + shift_ms)
+
+
 def from_value(value: Any) -> int | None:
     """Read a time: ISO 8601 text (UTC where it names no zone) or seconds since 1970.
 

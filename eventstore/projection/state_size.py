@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
 from sys import getsizeof
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from eventstore.projection.state import SessionState
+if TYPE_CHECKING:
+    from eventstore.projection.state import SessionState
 
 # A state is measured again when what was folded since is as large as it was, and at least this.
 _WORTH_MEASURING = 1 << 20

@@ -1,4 +1,7 @@
-"""What a store sums up over sessions, and what it suggests to ask for."""
+"""What a store sums up over sessions, and what it suggests to ask for.
+
+Each verb imports its queries when it is called: a list of sessions waits for none of them.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,6 @@ from eventstore.store.filters.filters import (
     checked,
 )
 from eventstore.store.filters.metadata import Condition
-from eventstore.store.queries import suggest
-from eventstore.store.usage import query_context, query_latency, query_usage
 
 
 def _masked(by: str | None, summed: dict[str, Any]) -> dict[str, Any]:
@@ -62,6 +63,8 @@ class Totals:
         Raises:
             InvalidInputError: a bad grouping or filter, or the file of prices cannot be used.
         """
+        from eventstore.store.usage import query_usage
+
         summed = query_usage.query_usage(self.engine, by, self._checked(ResponseFilter, filters))
         return _masked(by, summed)
 
@@ -83,6 +86,8 @@ class Totals:
         Raises:
             InvalidInputError: a bad grouping or filter.
         """
+        from eventstore.store.usage import query_latency
+
         told = query_latency.query_latency(self.engine, by, self._checked(ResponseFilter, filters))
         return _masked(by, told)
 
@@ -99,6 +104,8 @@ class Totals:
         Raises:
             InvalidInputError: a bad filter.
         """
+        from eventstore.store.usage import query_context
+
         return query_context.query_context(self.engine, self._checked(ResponseFilter, filters))
 
     def metadata_keys(self, prefix: str = "", limit: int = 50) -> list[str]:
@@ -113,6 +120,8 @@ class Totals:
         Raises:
             InvalidInputError: a bad argument.
         """
+        from eventstore.store.queries import suggest
+
         wanted = checked(Beginning, {"prefix": prefix, "limit": limit})
         found = suggest.metadata_keys(self.engine, wanted, self.scope)
         return list(dict.fromkeys(map(mask_words, found)))
@@ -123,10 +132,14 @@ class Totals:
         Raises:
             InvalidInputError: a bad argument.
         """
+        from eventstore.store.queries import suggest
+
         wanted = checked(Beginning, {"key": key, "prefix": prefix, "limit": limit})
         found = suggest.metadata_values(self.engine, wanted, self.scope)
         return list(dict.fromkeys(mask_entry(key, value) for value in found))
 
     def models(self) -> list[str]:
         """The models of sessions and responses, a thousand at most, as `metadata_keys`."""
+        from eventstore.store.queries import suggest
+
         return suggest.models(self.engine, Beginning(limit=MAX_SUGGESTIONS), self.scope)

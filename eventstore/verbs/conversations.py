@@ -1,15 +1,18 @@
-"""What can be asked of a store about conversations."""
+"""What can be asked of a store about conversations.
+
+Each verb imports its queries when it is called: a list of sessions does not wait for them.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from eventstore.realtime.masking.mask import mask_value
 from eventstore.store.filters.filters import Paging, checked
-from eventstore.store.queries import query_conversations
-from eventstore.store.queries.query_conversations import Chosen
-from eventstore.store.queries.query_responses import Page
 from eventstore.verbs.analytics import Totals
+
+if TYPE_CHECKING:
+    from eventstore.store.queries.query_responses import Page
 
 
 class Conversations(Totals):
@@ -24,7 +27,9 @@ class Conversations(Totals):
         Raises:
             NotFoundError, AmbiguousError: none, or several sessions' have the id.
         """
-        chosen = Chosen(conversation_id, session, self.scope)
+        from eventstore.store.queries import query_conversations
+
+        chosen = query_conversations.Chosen(conversation_id, session, self.scope)
         found: dict[str, Any] = mask_value(
             query_conversations.read_conversation(self.engine, chosen)
         )
@@ -39,7 +44,9 @@ class Conversations(Totals):
         Raises:
             NotFoundError, AmbiguousError: none, or several sessions' have the id.
         """
-        chosen = Chosen(conversation_id, session, self.scope)
+        from eventstore.store.queries import query_conversations
+
+        chosen = query_conversations.Chosen(conversation_id, session, self.scope)
         return query_conversations.find_conversation(self.engine, chosen)
 
     def conversation_items(
@@ -64,8 +71,10 @@ class Conversations(Totals):
             NotFoundError: there is no such conversation, or `after` names no item of it.
             AmbiguousError: several sessions have a conversation of this id.
         """
+        from eventstore.store.queries import query_conversations
+
         paging = checked(Paging, {"limit": limit, "after": after, "order": order})
-        chosen = Chosen(conversation_id, session, self.scope)
+        chosen = query_conversations.Chosen(conversation_id, session, self.scope)
         page = query_conversations.query_items(self.engine, chosen, paging)
         return page._replace(data=mask_value(page.data))
 
@@ -81,7 +90,9 @@ class Conversations(Totals):
             NotFoundError: there is no such conversation or item.
             AmbiguousError: several sessions have a conversation of this id.
         """
-        chosen = Chosen(conversation_id, session, self.scope)
+        from eventstore.store.queries import query_conversations
+
+        chosen = query_conversations.Chosen(conversation_id, session, self.scope)
         item: dict[str, Any] = mask_value(
             query_conversations.read_item(self.engine, chosen, item_id)
         )

@@ -1,7 +1,7 @@
 """What can be asked of a session's log: its events, their replay, and whether they are whole.
 
 Only `events` and `export` give frames exactly as they are: in what all others give, secrets are
-masked.
+masked. Each verb imports what it needs when it is called, as those of `EventStore` do.
 """
 
 from __future__ import annotations
@@ -12,13 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 from sqlalchemy import Engine
 
 from eventstore.errors import DatabaseUnavailableError
-from eventstore.realtime.masking.mask_session import SessionMask
-from eventstore.realtime.resources.session_config import ClientDialect
 from eventstore.realtime.values import is_storable
 from eventstore.store.filters.session_conditions import no_session
-from eventstore.store.log.follow import follow_events
-from eventstore.store.log.masked_events import mask_amid, masked
-from eventstore.store.log.read_events import StoredEvent, read_events
 from eventstore.store.log.session_facts import (
     Version,
     find_head,
@@ -26,13 +21,14 @@ from eventstore.store.log.session_facts import (
     is_in_scope,
     read_metadata,
 )
-from eventstore.store.queries import query_sessions
 from eventstore.verbs.conversations import Conversations
 
 if TYPE_CHECKING:
     from eventstore.archive.verify import SegmentDigest, Verified
+    from eventstore.realtime.resources.session_config import ClientDialect
     from eventstore.replay.player.cues import Cue
     from eventstore.replay.reseed.reseed import AssistantAs, Reseed
+    from eventstore.store.log.read_events import StoredEvent
 
 Found = TypeVar("Found")
 
@@ -91,6 +87,8 @@ class LogQueries(Conversations):
         Raises:
             NotFoundError: there is no such session.
         """
+        from eventstore.store.log.read_events import read_events
+
         head = self.head(session_id)
         end = head if last is None else min(last, head)
         return read_events(self.engine, session_id, max(1, first), end, type)
@@ -107,6 +105,8 @@ class LogQueries(Conversations):
         Raises:
             NotFoundError: there is no such session.
         """
+        from eventstore.store.log.masked_events import mask_amid, masked
+
         mask = mask_amid(self.engine, session_id, min(first - 1, self.head(session_id)))
         return masked(self.events(session_id, first, last, type), mask)
 
@@ -119,6 +119,7 @@ class LogQueries(Conversations):
             NotFoundError: there is no such session.
         """
         from eventstore.capture.recording.connections import NAMING_TYPES, export_lines
+        from eventstore.store.log.read_events import read_events
 
         naming = read_events(self.engine, session_id, 1, self.head(session_id), NAMING_TYPES)
         return export_lines(session_id, self.events(session_id), naming)
@@ -129,7 +130,10 @@ class LogQueries(Conversations):
         Raises:
             NotFoundError: there is no such session.
         """
+        from eventstore.realtime.masking.mask_session import SessionMask
         from eventstore.replay.player.cues import CUE_TYPES, cues
+        from eventstore.store.log.masked_events import masked
+        from eventstore.store.log.read_events import read_events
 
         events = read_events(self.engine, session_id, 1, self.head(session_id), CUE_TYPES)
         return cues(masked(events, SessionMask()))
@@ -153,7 +157,10 @@ class LogQueries(Conversations):
         Raises:
             NotFoundError: there is no such session.
         """
+        from eventstore.realtime.masking.mask_session import SessionMask
         from eventstore.replay.player.cues import CUE_TYPES, cues
+        from eventstore.store.log.follow import follow_events
+        from eventstore.store.log.masked_events import masked
 
         self.head(session_id)
         events = follow_events(
@@ -189,9 +196,11 @@ class LogQueries(Conversations):
         from eventstore.replay.reseed.client_images import client_images
         from eventstore.replay.reseed.reseed import reseed
         from eventstore.replay.reseed.user_audio import USER_AUDIO_TYPES, user_audio
+        from eventstore.store.log.read_events import read_events
+        from eventstore.store.queries.query_sessions import state_at
 
         self._see(session_id)
-        state = query_sessions.state_at(self.engine, session_id, at)
+        state = state_at(self.engine, session_id, at)
         heard = read_events(self.engine, session_id, 1, state.seq, USER_AUDIO_TYPES)
         sound = user_audio(state, heard) if audio else None
         images = client_images(state, lambda seq: read_events(self.engine, session_id, seq, seq))

@@ -1,4 +1,7 @@
-"""What can be asked of a store: the verbs of `EventStore` that write nothing. They mask secrets."""
+"""What can be asked of a store: the verbs of `EventStore` that write nothing. They mask secrets.
+
+Each verb imports its queries when it is called, so that one command does not load those of all.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.masking.mask import mask_value
-from eventstore.realtime.resources.dialects import Dialect, render_item, render_response
 from eventstore.store.database.engine_options import prices_of
-from eventstore.store.filters.choose_sessions import Choice, choose_sessions
 from eventstore.store.filters.filters import (
     BasicFilter,
     ResponseFilter,
@@ -20,13 +21,13 @@ from eventstore.store.filters.filters import (
     SessionSort,
     checked,
 )
-from eventstore.store.queries import query_responses, query_sessions
-from eventstore.store.queries.query_responses import Page
 from eventstore.times import now, parse_age
 from eventstore.verbs.log_queries import LogQueries
 
 if TYPE_CHECKING:
     from eventstore.exports.transcript import Turn
+    from eventstore.realtime.resources.dialects import Dialect
+    from eventstore.store.queries.query_responses import Page
 
 
 class Queries(LogQueries):
@@ -88,6 +89,8 @@ class Queries(LogQueries):
                 by these prices yet: see `price_sessions`.
             NotFoundError: `after` or `before` names no session.
         """
+        from eventstore.store.queries import query_sessions
+
         given = {"limit": limit, "after": after, "before": before, "order": order, "sort": sort}
         paging = checked(SessionPaging, given)
         wanted = self._checked(SessionFilter, filters)
@@ -100,6 +103,8 @@ class Queries(LogQueries):
         Raises:
             InvalidInputError: a bad filter.
         """
+        from eventstore.store.queries import query_sessions
+
         return query_sessions.session_ids(self.engine, self._checked(SessionFilter, filters))
 
     def session(self, session_id: str) -> dict[str, Any]:
@@ -108,6 +113,8 @@ class Queries(LogQueries):
         Raises:
             NotFoundError: there is no such session.
         """
+        from eventstore.store.queries import query_sessions
+
         self._see(session_id)
         session: dict[str, Any] = mask_value(query_sessions.read_session(self.engine, session_id))
         return session
@@ -124,6 +131,9 @@ class Queries(LogQueries):
         Raises:
             NotFoundError: there is no such session. InvalidInputError: a bad `at`.
         """
+        from eventstore.realtime.resources.dialects import render_item, render_response
+        from eventstore.store.queries import query_sessions
+
         self._see(session_id)
         shown: dict[str, Any] = mask_value(query_sessions.show_session(self.engine, session_id, at))
         if dialect != "wire":
@@ -195,6 +205,9 @@ class Queries(LogQueries):
             InvalidInputError: a bad filter.
             NotFoundError, AmbiguousError: `after` or `before` names none, or several.
         """
+        from eventstore.realtime.resources.dialects import render_response
+        from eventstore.store.queries import query_responses
+
         given = {"limit": limit, "after": after, "before": before, "order": order, "sort": sort}
         paging = checked(ResponsePaging, given)
         wanted = self._checked(ResponseFilter, filters)
@@ -216,6 +229,9 @@ class Queries(LogQueries):
         Raises:
             NotFoundError, AmbiguousError: none, or several sessions' have the id.
         """
+        from eventstore.realtime.resources.dialects import render_response
+        from eventstore.store.queries import query_responses
+
         resource = query_responses.read_response(self.engine, response_id, session, self.scope)
         return render_response(mask_value(resource), dialect)
 
@@ -229,6 +245,8 @@ class Queries(LogQueries):
         Raises:
             InvalidInputError: a bad age or filter.
         """
+        from eventstore.store.filters.choose_sessions import Choice, choose_sessions
+
         try:
             before = None if older_than is None else now() - parse_age(older_than)
         except ValueError as error:

@@ -13,10 +13,10 @@ from eventstore.projection.views.bounded import (
     bounded,
     configuration,
 )
-from eventstore.projection.views.view import length_ms, span
+from eventstore.projection.views.view import span
 from eventstore.realtime.audio import at_rate, bytes_per_ms, output_format
 from eventstore.realtime.values import column, stated
-from eventstore.times import to_iso
+from eventstore.times import length_ms, to_iso
 
 
 def session_resource(state: SessionState, listed: bool = False) -> dict[str, Any]:

@@ -277,18 +277,6 @@ def _completed(entry: dict[str, Any], item: Item) -> dict[str, Any]:
     return entry
 
 
-def length_ms(start: int | None, end: int | None, shift_ms: float) -> float | None:
-    """Milliseconds that a session took; None where its times are unknown.
-
-    Args:
-        start, end: its first and last arrival.
-        shift_ms: what is added to arrivals at its end, since the wall clock jumped.
-    """
-    if not (type(start) is type(end) is int):  # a damaged or foreign store may hold anything
-        return None
-    return max(0.0, (end - start) / 1000 + shift_ms)
-
-
 def _response_notes(
     state: SessionState, response: Response, item_ids: list[str], deltas: bool
 ) -> dict[str, Any]:

@@ -1,34 +1,32 @@
-"""Query sessions, and show one: its resource, conversations, responses and usage."""
+"""Query sessions, and show one: its resource, conversations, responses and usage.
+
+Lists are made of rows. What folds events, which showing one session needs, is imported for that.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine
 
 from eventstore.errors import InvalidInputError
-from eventstore.pricing.prices import Prices, published_prices
-from eventstore.projection.state import SessionState
-from eventstore.projection.views import view
-from eventstore.projection.views.session_view import session_resource
 from eventstore.realtime.values import loads
 from eventstore.store.database.engine_options import prices_of
 from eventstore.store.database.transaction import Row, Transaction, read
 from eventstore.store.filters.filters import MAX_LIMIT, SessionFilter, SessionPaging
 from eventstore.store.filters.page_bytes import fitting, light
 from eventstore.store.filters.session_conditions import no_session
-from eventstore.store.log.moments import seq_after
-from eventstore.store.log.tombstones import audio_erased_at, refuse_erased
-from eventstore.store.queries.activity import add_activities
 from eventstore.store.queries.query_responses import Page
 from eventstore.store.queries.session_pages import session_rows
 from eventstore.store.readmodels.encrypted_rows import decrypted_texts
-from eventstore.store.readmodels.states.load_state import load_state
 from eventstore.store.usage.session_costs import Costs, answer_with_costs, costs_at_hand
-from eventstore.store.usage.session_summaries import add_summaries
-from eventstore.times import to_iso
+from eventstore.times import length_ms, to_iso
+
+if TYPE_CHECKING:
+    from eventstore.pricing.prices import Prices
+    from eventstore.projection.state import SessionState
 
 _COLUMNS = (
     ", s.at, t.head_seq, t.last_at, (SELECT MAX(e.at) FROM erasures e"
@@ -73,8 +71,12 @@ def query_sessions(
             page, more = fitting(paging, rows, lambda row: int(row[2]))
             data = [_resource(tx, row) for row in page]
             if live:
+                from eventstore.store.queries.activity import add_activities
+
                 add_activities(tx, data)
             if summary:
+                from eventstore.store.usage.session_summaries import add_summaries
+
                 add_summaries(tx, data, prices_of(engine))
         first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
         return Page(data, first, last, more)
@@ -125,7 +127,7 @@ def _resource(tx: Transaction, row: Row) -> dict[str, Any]:
     notes: dict[str, Any] = loads(kept)
     # What the stream's own row knows is not repeated in the read model.
     notes["events"], notes["last_at"] = head_seq, to_iso(last_at)
-    notes["duration_ms"] = view.length_ms(
+    notes["duration_ms"] = length_ms(
         at if notes["opened_at"] else None, last_at, notes.get("clock_shift_ms", 0)
     )
     if erased_at is not None:
@@ -153,6 +155,8 @@ def show_session(engine: Engine, session_id: str, at: str | int | None = None) -
         NotFoundError: there is no such session.
         InvalidInputError: a bad `at`, or the session's events carry no times.
     """
+    from eventstore.store.log.tombstones import audio_erased_at
+
     state = state_at(engine, session_id, at)
     with read(engine) as tx:
         erased_at = audio_erased_at(tx, session_id)
@@ -173,6 +177,9 @@ def state_at(engine: Engine, session_id: str, at: str | int | None = None) -> Se
         NotFoundError: there is no such session. ErasedError: it was erased.
         InvalidInputError: `at` is none of these, or the session's events carry no times.
     """
+    from eventstore.store.log.tombstones import refuse_erased
+    from eventstore.store.readmodels.states.load_state import load_state
+
     with read(engine) as tx:
         row = tx.row(STREAM, (session_id,))
         if row is None:
@@ -192,6 +199,9 @@ def state_resources(
         prices: what usage is priced by; None for published prices.
         opened_at: when the session was opened here, for a recording without times.
     """
+    from eventstore.pricing.prices import published_prices
+    from eventstore.projection.views import view
+    from eventstore.projection.views.session_view import session_resource
     from eventstore.store.usage.query_usage import usage_of_state
 
     return {
@@ -204,6 +214,8 @@ def state_resources(
 
 def conversations(state: SessionState) -> list[dict[str, Any]]:
     """The conversations of a state, their items in order."""
+    from eventstore.projection.views import view
+
     return [
         {
             "id": conversation.id,
@@ -221,6 +233,8 @@ def resolve_at(tx: Transaction, session_id: str, head_seq: int, at: str | int) -
     Raises:
         InvalidInputError: it is neither, or the events carry no times.
     """
+    from eventstore.store.log.moments import seq_after
+
     text = str(at).strip()
     given = _AT.fullmatch(text)
     if given is None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from eventstore.projection.figures import step_us
 from eventstore.store.database.transaction import Transaction
 from eventstore.store.filters import search
 from eventstore.store.filters.filters import SessionFilter, SessionPaging
@@ -214,6 +213,8 @@ def _add_steps(
     """
     direction, beyond, within = ("ASC", ">=", "<=") if paging.ascends else ("DESC", "<=", ">=")
     if place is not None:
+        from eventstore.projection.figures import step_us
+
         where.add(f"{steps} {beyond} ?", step_us(place[0]))
     last = tx.row(
         f"SELECT {steps} FROM {source}{where.sql()} ORDER BY {steps} {direction} LIMIT 1 OFFSET ?",
@@ -307,6 +308,8 @@ def _narrowing_figures(wanted: SessionFilter) -> Iterator[Narrowing]:
             yield f"{figures} x.{column} >= ?", [value]
     for value, compare in ((wanted.min_duration, ">= ?"), (wanted.max_duration, "BETWEEN 0 AND ?")):
         if value is not None:
+            from eventstore.projection.figures import step_us
+
             passing = "SELECT session_id FROM session_figures WHERE"
             # Open sessions that may pass; how long they are to the microsecond is looked up.
             yield (

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
 from operator import attrgetter
+from typing import TYPE_CHECKING
 
 from eventstore.encryption import read_models
 from eventstore.encryption.cipher import Cipher, CipherError
@@ -12,25 +15,30 @@ from eventstore.encryption.read_models import TEXTS, WITHOUT
 from eventstore.errors import EventStoreError
 from eventstore.realtime.frames import ENCRYPTIONS
 from eventstore.segments.rows import Row as Event
-from eventstore.store.database.tables import declared as tables
 from eventstore.store.database.transaction import Row, Transaction
-from eventstore.store.readmodels.upsert import Rows
+
+if TYPE_CHECKING:
+    from eventstore.store.readmodels.upsert import Rows
 
 _OFFSET = attrgetter("audio_offset")
 _ENCRYPTIONS = frozenset(ENCRYPTIONS)
 
-#: Where in a table's row its texts are.
-_PLACES = {
-    name: [list(tables.metadata.tables[name].columns.keys()).index(column) for column in columns]
-    for name, columns in TEXTS.items()
-}
 
-_WITH_SEQ = {name for name in TEXTS if "seq" in tables.metadata.tables[name].columns}
-_PLAIN = {
-    name: f"SELECT COUNT(*) FROM {name} WHERE session_id = ? AND SUBSTR({columns[-1]}, 1, 1) <> ?"
-    + (" AND seq >= ?" if name in _WITH_SEQ else "")
-    for name, columns in TEXTS.items()
-}
+@cache
+def _columns(table: str) -> list[str]:
+    """Return the names of a table's columns, in their order.
+
+    The declarations are imported here: whoever reads rows of a plain session needs none of them.
+    """
+    from eventstore.store.database.tables import declared as tables
+
+    return [column.name for column in tables.metadata.tables[table].columns]
+
+
+@cache
+def _places(table: str) -> Sequence[int]:
+    """Return where in a table's row its texts are."""
+    return [_columns(table).index(column) for column in TEXTS[table]]
 
 
 def decrypted_events(tx: Transaction, session_id: str, rows: list[Event]) -> list[Event]:
@@ -86,8 +94,12 @@ def plain_rows(tx: Transaction, session_id: str, begun: int) -> dict[str, int]:
             not have been written again since.
     """
     found = {}
-    for table, sql in _PLAIN.items():
-        of_table = (begun,) if table in _WITH_SEQ else ()
+    for table, columns in TEXTS.items():
+        of_table = (begun,) if "seq" in _columns(table) else ()
+        sql = (
+            f"SELECT COUNT(*) FROM {table} WHERE session_id = ?"
+            f" AND SUBSTR({columns[-1]}, 1, 1) <> ?{' AND seq >= ?' if of_table else ''}"
+        )
         if of_table or begun == 1:
             ((count,),) = tx.rows(sql, (session_id, read_models.SIGN, *of_table))
             found[table] = int(count)
@@ -116,13 +128,13 @@ def decrypted_rows(cipher: Cipher, rows: Rows) -> Rows:
 
 
 def _encrypted_row(cipher: Cipher, table: str, row: Row) -> Row:
-    texts = tuple(row[place] for place in _PLACES[table])
+    texts = tuple(row[place] for place in _places(table))
     encrypted = read_models.encrypt_texts(cipher, table, _key(table, row), texts)
     return _with_texts(table, row, encrypted)
 
 
 def _decrypted_row(cipher: Cipher, table: str, row: Row) -> Row:
-    texts = tuple(row[place] for place in _PLACES[table])
+    texts = tuple(row[place] for place in _places(table))
     if not read_models.is_encrypted(texts):
         return _with_texts(table, row, (read_models.SIGN,) * len(texts))
     with suppress(CipherError):
@@ -137,6 +149,6 @@ def _key(table: str, row: Row) -> str:
 
 def _with_texts(table: str, row: Row, texts: tuple[str, ...]) -> Row:
     changed = list(row)
-    for place, text in zip(_PLACES[table], texts, strict=True):
+    for place, text in zip(_places(table), texts, strict=True):
         changed[place] = text
     return tuple(changed)

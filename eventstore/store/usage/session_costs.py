@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from sqlalchemy import Engine
 
@@ -21,12 +21,12 @@ from eventstore.errors import (
     InvalidInputError,
     SomeFailedError,
 )
-from eventstore.pricing.prices import Prices
 from eventstore.store.database.engine_options import prices_of
 from eventstore.store.database.outages import attempt
 from eventstore.store.database.transaction import Row, Transaction, read, write
-from eventstore.store.readmodels.rows_of_state import UNKNOWN
-from eventstore.store.usage.query_usage import usage_of_sessions
+
+if TYPE_CHECKING:
+    from eventstore.pricing.prices import Prices
 
 #: How many sessions that have no cost yet an answer computes itself.
 MOST_PENDING = 1000
@@ -60,6 +60,9 @@ class UnpricedError(InvalidInputError):
 
 def cost_of(entry: dict[str, object]) -> float:
     """Return what an entry of usage costs as far as that is known, or `UNKNOWN`."""
+    # Imported here, as below: most lists of sessions need no costs.
+    from eventstore.store.readmodels.rows_of_state import UNKNOWN
+
     usd = entry["cost_usd"]
     return float(usd) if isinstance(usd, int | float) else UNKNOWN
 
@@ -124,6 +127,8 @@ def _compute(
     engine: Engine, ids: list[str], prices: Prices, failures: list[Failure]
 ) -> dict[str, float]:
     """Return what sessions cost: all at once, or each by itself if that fails."""
+    from eventstore.store.readmodels.rows_of_state import UNKNOWN
+
     found = attempt("sessions", lambda: _read_costs(engine, ids, prices))
     if not isinstance(found, EventStoreError):
         return found
@@ -141,6 +146,8 @@ def _read_costs(engine: Engine, ids: list[str], prices: Prices) -> dict[str, flo
 
 def costs_of(tx: Transaction, ids: list[str], prices: Prices) -> dict[str, float]:
     """Return what sessions cost as far as that is known, or `UNKNOWN`."""
+    from eventstore.store.usage.query_usage import usage_of_sessions
+
     usage = usage_of_sessions(tx, ids, prices) if ids else {}
     return {id_: cost_of(usage[id_]) for id_ in ids}
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from threading import Lock
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from eventstore.projection.state import SessionState
 from eventstore.projection.state_size import state_size
 from eventstore.store.database.connections import forks
+
+if TYPE_CHECKING:
+    from eventstore.projection.state import SessionState
 
 
 class Cached(NamedTuple):

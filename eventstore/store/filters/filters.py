@@ -63,6 +63,9 @@ def _names(value: Any) -> Any:
     return value
 
 
+#: A filter's validator is made when the filter is first used: a command uses one or two of them.
+_CONFIG = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
 Time = Annotated[int | None, BeforeValidator(_at)]
 Conditions = Annotated[tuple[Condition, ...], BeforeValidator(_conditions)]
 Names = Annotated[tuple[tuple[str, str], ...], BeforeValidator(_names)]
@@ -74,7 +77,7 @@ class Paging(BaseModel):
     `limit` entries behind `after`, or those that end before `before`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = _CONFIG
     limit: int = Field(20, ge=1, le=MAX_LIMIT)
     after: str | None = None
     before: str | None = None
@@ -128,7 +131,7 @@ Number = Annotated[int | None, Field(ge=0, le=2**62)]
 class BasicFilter(BaseModel):
     """What sessions and responses have alike. Times are microseconds; `until` is exclusive."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = _CONFIG
     #: A pair of a session's metadata: all others do not exist for who asks.
     scope: Condition | None = None
     metadata: Conditions = ()
@@ -193,7 +196,7 @@ def _facets(**values: str | None) -> list[tuple[str, str]]:
 class Beginning(BaseModel):
     """What suggestions begin with, and how many there are at most."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = _CONFIG
     key: str | None = None
     prefix: str = ""
     limit: int = Field(50, ge=1, le=MAX_SUGGESTIONS)

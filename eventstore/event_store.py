@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NoReturn
 
 from eventstore.errors import Failure
 from eventstore.pricing.prices import prices_from
+from eventstore.realtime.metadata import check_metadata
 from eventstore.store.database import engine as engines
 from eventstore.store.database import schema
 from eventstore.store.database.connections.pool import close_for_good
 from eventstore.store.database.connections.wal import Checkpointer
 from eventstore.store.database.engine_options import without_limit
-from eventstore.store.filters.metadata import check_metadata
 from eventstore.store.log.session_facts import check_session_id, metadata_frame
 from eventstore.store.readmodels.states.state_cache import StateCache
 from eventstore.times import now

@@ -16,8 +16,8 @@ from eventstore.errors import (
     NotFoundError,
 )
 from eventstore.realtime.frames import Frame
-from eventstore.store.database.engine_options import keys_of
 from eventstore.store.database.identity import identity
+from eventstore.store.database.keys import keys_of
 from eventstore.store.database.outages import attempt
 from eventstore.store.database.transaction import Transaction, read, write
 from eventstore.store.log.read_events import read_events, read_rows, rows_in

@@ -15,7 +15,7 @@ from eventstore.errors import (
     NotFoundError,
     SomeFailedError,
 )
-from eventstore.store.database.engine_options import keys_of
+from eventstore.store.database.keys import keys_of
 from eventstore.store.database.outages import attempt
 from eventstore.store.database.transaction import read
 from eventstore.store.filters.choose_sessions import Choice, Chosen, choose_sessions, find_session

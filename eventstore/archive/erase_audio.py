@@ -11,15 +11,15 @@ from eventstore.archive.seal import packed
 from eventstore.encryption.events import encrypted_row
 from eventstore.errors import DamagedError, InvalidInputError
 from eventstore.projection.state import PROJECTOR_VERSION
+from eventstore.realtime.events import EventRow
 from eventstore.realtime.frames import ENCRYPTIONS
 from eventstore.realtime.text.without_audio import Texts, without_audio
 from eventstore.segments.digest import BEGINNING
-from eventstore.segments.rows import Row
 from eventstore.store.database.transaction import Transaction, write
+from eventstore.store.log.decrypted_events import decrypted_events
 from eventstore.store.log.insert_events import lock_stream
 from eventstore.store.log.segments.read_segments import sealed_events
 from eventstore.store.log.tombstones import AUDIO, locations_of, note_erasure, refuse_erased
-from eventstore.store.readmodels.encrypted_rows import decrypted_events
 from eventstore.store.readmodels.states.load_state import load_state
 from eventstore.store.readmodels.write_read_models import write_all
 from eventstore.store.sessions.erase_session import (
@@ -101,7 +101,7 @@ def _repack(tx: Transaction, session_id: str, sealed: int) -> None:
         replace_segments(tx, session_id, 1, segments())
 
 
-def _silent(row: Row) -> Row:
+def _silent(row: EventRow) -> EventRow:
     """An event without its audio, which is known by its size."""
     if row.audio_offset is not None and row.audio_offset >= 0:
         row = row._replace(audio=b"")
@@ -116,7 +116,7 @@ def _empty_texts(tx: Transaction, session_id: str) -> None:
     """Take the audio out of the texts of events that are not sealed."""
     last, cipher = 0, tx.cipher(session_id)
     while True:
-        stored = list(map(Row._make, tx.rows(TEXTS, (session_id, last, _PIECE_ROWS))))
+        stored = list(map(EventRow._make, tx.rows(TEXTS, (session_id, last, _PIECE_ROWS))))
         for old, row in zip(stored, decrypted_events(tx, session_id, stored), strict=True):
             if row.audio_offset in ENCRYPTIONS:
                 raise DamagedError(session_id, row.seq, row.seq, "it cannot be decrypted")
@@ -132,7 +132,7 @@ def _empty_texts(tx: Transaction, session_id: str) -> None:
         last = stored[-1].seq
 
 
-def _texts(row: Row) -> Texts:
+def _texts(row: EventRow) -> Texts:
     whole = row.audio_offset is not None and row.audio_offset < 0
     return Texts(row.frame, row.audio_offset, row.audio if whole else None)
 

@@ -9,9 +9,9 @@ from typing import NamedTuple
 from sqlalchemy import Engine
 
 from eventstore.errors import DamagedError, EventStoreError, InvalidInputError, NotFoundError
+from eventstore.realtime.events import EventRow
 from eventstore.segments.container import SegmentError
 from eventstore.segments.digest import Digest, extended
-from eventstore.segments.rows import Row
 from eventstore.store.database.transaction import read, write
 from eventstore.store.database.workers import for_each
 from eventstore.store.log.read_events import read_rows
@@ -140,7 +140,7 @@ def _start(engine: Engine, session_id: str) -> _Start:
 
 
 def packed(
-    session_id: str, rows: Iterable[Row], first: int, last: int, previous: bytes
+    session_id: str, rows: Iterable[EventRow], first: int, last: int, previous: bytes
 ) -> Iterator[NewSegment]:
     """Segments of rows, each unpacked and compared.
 
@@ -169,7 +169,7 @@ def packed(
         raise InvalidInputError(f"session {session_id} lacks event {expected}; not sealed")
 
 
-def _segment(session_id: str, group: list[Row], digest: Digest, previous: bytes) -> NewSegment:
+def _segment(session_id: str, group: list[EventRow], digest: Digest, previous: bytes) -> NewSegment:
     # Packing sound takes numpy, which takes longer to load than most commands run.
     from eventstore.segments.pack import pack_segment
     from eventstore.segments.unpack import unpack_segment

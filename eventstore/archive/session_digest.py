@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from eventstore.errors import DamagedError, EventStoreError
+from eventstore.realtime.events import EventRow
 from eventstore.segments.digest import Digest, extended
-from eventstore.segments.rows import Row
 from eventstore.store.log.segments.read_segments import Segment, Start
 
 
@@ -16,7 +16,7 @@ class BrokenLogError(EventStoreError):
 
 def session_digest(
     session_id: str,
-    rows: Iterable[Row],
+    rows: Iterable[EventRow],
     last: int,
     known: Sequence[Segment] = (),
     start: Start | None = None,

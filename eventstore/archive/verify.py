@@ -12,10 +12,10 @@ from eventstore.encryption.cipher import Cipher
 from eventstore.encryption.segments import is_bound, is_encrypted
 from eventstore.errors import DamagedError, NotFoundError
 from eventstore.projection.repeats import Repeats
+from eventstore.realtime.events import EventRow
 from eventstore.realtime.frames import BOUND, ENCRYPTED, STORE
 from eventstore.segments.digest import BEGINNING, Digest, digest_of, extended
-from eventstore.segments.rows import Row
-from eventstore.store.database.engine_options import keys_of
+from eventstore.store.database.keys import keys_of
 from eventstore.store.database.transaction import Transaction, read
 from eventstore.store.log.derived_columns import DerivedColumns
 from eventstore.store.log.heads import faults_of, find_stream, look_at_log
@@ -180,7 +180,7 @@ class _Look:
         self._derived = DerivedColumns(engine, session_id)
         self._repeats = Repeats()
 
-    def problem(self, row: Row, is_sealed: bool) -> str | None:
+    def problem(self, row: EventRow, is_sealed: bool) -> str | None:
         """Look at the next event; say what is wrong with its columns, or return None."""
         if row.at is not None and row.direction != STORE:
             self.last_at = row.at

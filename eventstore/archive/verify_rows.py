@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from eventstore.projection.parts import SUMMED, load_key
 from eventstore.projection.repeats import Repeats
+from eventstore.realtime.events import EventRow, is_erased
 from eventstore.realtime.frames import decode_columns, restore
-from eventstore.segments.rows import Row, is_erased
 from eventstore.segments.wrong_column import wrong_column
 from eventstore.store.log.derived_columns import Derived
 
 
 def row_problem(
-    row: Row, stored: Derived | None, audio_was_erased: bool, repeats: Repeats
+    row: EventRow, stored: Derived | None, audio_was_erased: bool, repeats: Repeats
 ) -> str | None:
     """Say what is wrong with an event's columns, or return None.
 

@@ -11,8 +11,8 @@ import click
 from eventstore.cli.price_options import prices_file
 from eventstore.errors import InvalidInputError
 from eventstore.event_store import EventStore
+from eventstore.realtime.metadata import check_metadata
 from eventstore.realtime.resources.dialects import DIALECTS
-from eventstore.store.filters.metadata import check_metadata
 
 DEFAULT_URL = "sqlite:///eventstore.db"
 

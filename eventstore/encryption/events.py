@@ -11,8 +11,8 @@ from __future__ import annotations
 import struct
 
 from eventstore.encryption.cipher import Cipher, CipherError
+from eventstore.realtime.events import EventRow
 from eventstore.realtime.frames import BOUND, ENCRYPTIONS
-from eventstore.segments.rows import Row
 
 # Where the audio was cut out (see realtime/frames.py), and the bytes of the frame's text; and the
 # size of the audio, which is known where the audio itself was erased.
@@ -21,7 +21,7 @@ _WHOLE = -(2**31)
 _NO_SIZE = -1
 
 
-def encrypted_row(cipher: Cipher, row: Row) -> tuple[str, int, bytes]:
+def encrypted_row(cipher: Cipher, row: EventRow) -> tuple[str, int, bytes]:
     """Return `frame`, `audio_offset` and `audio` as the table has them, of an event to encrypt."""
     text = row.frame.encode()
     offset = _WHOLE if row.audio_offset is None else row.audio_offset
@@ -30,7 +30,7 @@ def encrypted_row(cipher: Cipher, row: Row) -> tuple[str, int, bytes]:
     return "", BOUND, cipher.encrypt(plain, _place(*row[:4]))
 
 
-def decrypt_row(cipher: Cipher, row: Row) -> Row:
+def decrypt_row(cipher: Cipher, row: EventRow) -> EventRow:
     """An event, decrypted; one that is not encrypted is left as it is.
 
     Raises:
@@ -53,11 +53,11 @@ def decrypt_row(cipher: Cipher, row: Row) -> Row:
         raise CipherError("it is shorter than it says")
     text = plain[begin:end].decode()
     if offset == _WHOLE:
-        return Row(seq, at, direction, type_, text, None, None, None)
+        return EventRow(seq, at, direction, type_, text, None, None, None)
     audio = plain[end:]
     if offset < 0:
         size = len(audio)
-    return Row(seq, at, direction, type_, text, offset, size, audio)
+    return EventRow(seq, at, direction, type_, text, offset, size, audio)
 
 
 def _place(seq: int, at: int | None, direction: str, type_: str) -> str:

@@ -17,12 +17,12 @@ from markupsafe import Markup
 from eventstore.errors import InvalidInputError, NotFoundError
 from eventstore.exports import call_page, transcript
 from eventstore.realtime.catalogue import AUDIO_DELTAS, INPUT_AUDIO
+from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.values import dumps, script_json, storable
 from eventstore.sound.call_audio import AudioWritten, SoundLimit, write_shortened
 from eventstore.sound.erased_meanwhile import check_not_erased_since
 from eventstore.sound.long_silence import Gap
 from eventstore.store.database.engine_options import prices_of
-from eventstore.store.log.read_events import StoredEvent
 
 if TYPE_CHECKING:
     from eventstore.event_store import EventStore

@@ -9,10 +9,10 @@ from eventstore.exports.speakers import has_several_speakers, stretches, with_na
 from eventstore.pricing.prices import Prices, published_prices
 from eventstore.pricing.rates import Cost
 from eventstore.projection.views.usage import read_usage
+from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import parse
 from eventstore.realtime.resources.outcomes import failure_of
 from eventstore.realtime.values import mapping, number, sequence, text
-from eventstore.store.log.read_events import StoredEvent
 from eventstore.times import from_value
 
 Json = dict[str, Any]

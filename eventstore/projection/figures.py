@@ -1,6 +1,6 @@
 """What lists are chosen and sorted by, read off a session's state.
 
-Turns, the slowest answer, and facets: tools, languages and reasons. `Figures.see` reads what
+Turns, the slowest answer, and facets: tools, languages and reasons. `see` reads what
 changed since the last time, so that the work grows with what came. What it knows is a function of
 the state alone: a rebuild, which reads all at once, finds the same.
 """
@@ -8,18 +8,15 @@ the state alone: a rebuild, which reads all at once, finds the same.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from eventstore.projection.address import names_of_session
+from eventstore.projection.facets import NONE, Facet, Figures
 from eventstore.projection.latency import answer_us
+from eventstore.projection.state import Item, Response, SessionState
 from eventstore.realtime.resources.outcomes import reason_of
 from eventstore.realtime.values import column, identifier
-
-if TYPE_CHECKING:
-    from eventstore.projection.state import Item, Response, SessionState
 
 _CALLS = ("function_call", "mcp_call")
 _SPEAKERS = ("user", "assistant")
@@ -31,98 +28,48 @@ _REGION = re.compile("[-_]")
 _LEAST_BITS, _STEP_BITS = 20, 6
 
 
-class Facet(NamedTuple):
-    """Something that a session or a response is found by.
+def see(
+    figures: Figures, state: SessionState, items: Iterable[Item], responses: Iterable[Response]
+) -> None:
+    """Read items and responses that are new, or have changed."""
+    for item in items:
+        if _is_turn(item):
+            figures.turns.add(item.id)
+        else:
+            figures.turns.discard(item.id)
+        figures.find(("item", item.id), _facets_of(item))
+    for response in responses:
+        _see_answer(figures, state, response)
+        reason = reason_of(response.wire)
+        facets = NONE if reason is None else _facets(None, [("reason", reason)])
+        figures.find(("response", response.id), facets)
+    if len(state.error_codes) != figures.codes:
+        figures.codes = len(state.error_codes)
+        codes = [("reason", code) for code in state.error_codes]
+        figures.find(("session", ""), _facets(None, codes))
+    _see_address(figures, state)
 
-    Attributes:
-        response_id: whose it is; None for the session's.
-        name: `tool`, `language`, `reason`, or what an address names: see projection/address.py.
-        value: the tool's name, the language's code, the reason, or what the address names.
-    """
 
-    response_id: str | None
-    name: str
-    value: str
-
-
-_NONE: frozenset[Facet] = frozenset()
+def _see_address(figures: Figures, state: SessionState) -> None:
+    """Read what the session's address names, if what tells that is another object now."""
+    read = (state.notes, state.wire, len(state.unknown_types))
+    known = figures.address
+    if known and known[0] is read[0] and known[1] is read[1] and known[2] == read[2]:
+        return
+    figures.address = read
+    names = names_of_session(*read[:2], state.unknown_types)
+    figures.find(("address", ""), _facets(None, names))
 
 
-@dataclass(slots=True)
-class Figures:
-    """The figures of a session.
-
-    Attributes:
-        turns: ids of the messages of user and assistant that are in conversations.
-        slowest_us: the longest that an answer was waited for; None where that is not known.
-        facets: the facets that there are, each with how often it is found.
-        changed: those that are new or gone since `changed` was cleared.
-        row: what the store was given last; None for nothing yet.
-    """
-
-    turns: set[str] = field(default_factory=set)
-    slowest_us: int | None = None
-    facets: Counter[Facet] = field(default_factory=Counter)
-    changed: set[Facet] = field(default_factory=set)
-    row: tuple[Any, ...] | None = None
-    _codes: int = 0
-    _address: tuple[Any, ...] = ()
-    _answers: dict[str, int] = field(default_factory=dict)
-    _found: dict[tuple[str, str], frozenset[Facet]] = field(default_factory=dict)
-
-    def see(
-        self, state: SessionState, items: Iterable[Item], responses: Iterable[Response]
-    ) -> None:
-        """Read items and responses that are new, or have changed."""
-        for item in items:
-            if _is_turn(item):
-                self.turns.add(item.id)
-            else:
-                self.turns.discard(item.id)
-            self._find(("item", item.id), _facets_of(item))
-        for response in responses:
-            self._see_answer(state, response)
-            reason = reason_of(response.wire)
-            facets = _NONE if reason is None else _facets(None, [("reason", reason)])
-            self._find(("response", response.id), facets)
-        if len(state.error_codes) != self._codes:
-            self._codes = len(state.error_codes)
-            codes = [("reason", code) for code in state.error_codes]
-            self._find(("session", ""), _facets(None, codes))
-        self._see_address(state)
-
-    def _see_address(self, state: SessionState) -> None:
-        """Read what the session's address names, if what tells that is another object now."""
-        read = (state.notes, state.wire, len(state.unknown_types))
-        known = self._address
-        if known and known[0] is read[0] and known[1] is read[1] and known[2] == read[2]:
+def _see_answer(figures: Figures, state: SessionState, response: Response) -> None:
+    took, before = answer_us(state, response), figures.answers.pop(response.id, None)
+    if took is not None:
+        figures.answers[response.id] = took
+        if figures.slowest_us is None or took >= figures.slowest_us:
+            figures.slowest_us = took
             return
-        self._address = read
-        names = names_of_session(*read[:2], state.unknown_types)
-        self._find(("address", ""), _facets(None, names))
-
-    def _find(self, by: tuple[str, str], facets: frozenset[Facet]) -> None:
-        before = self._found.get(by, _NONE)
-        if facets == before:
-            return
-        self._found[by] = facets
-        for facet in facets - before:
-            self.facets[facet] += 1
-        for facet in before - facets:
-            self.facets[facet] -= 1
-            if not self.facets[facet]:
-                del self.facets[facet]
-        self.changed |= facets ^ before
-
-    def _see_answer(self, state: SessionState, response: Response) -> None:
-        took, before = answer_us(state, response), self._answers.pop(response.id, None)
-        if took is not None:
-            self._answers[response.id] = took
-            if self.slowest_us is None or took >= self.slowest_us:
-                self.slowest_us = took
-                return
-        if before is not None and before == self.slowest_us:
-            self.slowest_us = max(self._answers.values(), default=None)
+    if before is not None and before == figures.slowest_us:
+        figures.slowest_us = max(figures.answers.values(), default=None)
 
 
 def length_us(state: SessionState) -> int | None:
@@ -169,7 +116,7 @@ def _facets_of(item: Item) -> frozenset[Facet]:
     if item.wire.get("type") in _CALLS:
         named.append(("tool", item.wire.get("name")))
     if not named:  # nearly always
-        return _NONE
+        return NONE
     of_session = _facets(None, named)
     response_id = identifier(item.response_id or item.answered_by)
     return of_session if response_id is None else of_session | _facets(response_id, named)

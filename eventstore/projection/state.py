@@ -8,7 +8,7 @@ from itertools import islice
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from eventstore.projection.figures import Figures
+from eventstore.projection.facets import Figures
 from eventstore.projection.order import Order
 from eventstore.projection.pending import Create, Pending
 from eventstore.projection.repeats import Repeats

@@ -14,10 +14,10 @@ import pybase64
 from eventstore.common.brief import brief
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.catalogue import direction_of
+from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import DIRECTIONS, Frame
 from eventstore.realtime.text.object_text import member_text
 from eventstore.realtime.values import dumps, identifier, integer, is_deeper
-from eventstore.store.log.read_events import StoredEvent
 from eventstore.times import RelativeTimeError, arrival, to_iso
 
 #: Bytes of a line, or of an element of an array, beyond which it is refused: twice as many as a

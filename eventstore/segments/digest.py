@@ -11,8 +11,8 @@ import hashlib
 import struct
 from collections.abc import Iterable
 
+from eventstore.realtime.events import EventRow
 from eventstore.realtime.frames import DIRECTIONS, RAW_BINARY, restore_bytes
-from eventstore.segments.rows import Row
 
 #: What the first segment's digest covers in place of the one before.
 BEGINNING = bytes(32)
@@ -38,7 +38,7 @@ class Digest:
         self._hash = hashlib.sha256(previous)
         self.events = self.frame_bytes = 0
 
-    def add(self, row: Row) -> None:
+    def add(self, row: EventRow) -> None:
         """Take an event.
 
         Raises:
@@ -61,7 +61,7 @@ class Digest:
         return self._hash.digest()
 
 
-def extended(digest: Digest, row: Row) -> Digest:
+def extended(digest: Digest, row: EventRow) -> Digest:
     """A digest with one event more: the next segment's where its own is full.
 
     Raises:
@@ -78,7 +78,7 @@ def is_full(events: int, frame_bytes: int) -> bool:
     return events >= SEGMENT_EVENTS or frame_bytes >= SEGMENT_BYTES
 
 
-def digest_of(previous: bytes, rows: Iterable[Row]) -> bytes:
+def digest_of(previous: bytes, rows: Iterable[EventRow]) -> bytes:
     """The digest of a segment.
 
     Raises:

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from eventstore.realtime.events import EventRow, is_erased
 from eventstore.segments import audio_codec
 from eventstore.segments.chunks import begin_samples, join
 from eventstore.segments.container import Block, write_container
 from eventstore.segments.numbers import differences, pack_numbers
-from eventstore.segments.rows import Row, is_erased
 from eventstore.segments.text_columns import SEPARATOR, Skeleton, cut, is_constant, is_random
 
 #: What a column is: among the values, among the ids, or one value for all rows.
@@ -46,7 +46,7 @@ class _Packing:
         self.sizes: list[list[int]] = []
         self._known: dict[str, _Known] = {}
 
-    def add(self, row: Row) -> None:
+    def add(self, row: EventRow) -> None:
         _, _, direction, type_, frame, offset, size, audio = row
         known = self._known.get(type_)
         like = frame, offset, direction
@@ -80,7 +80,7 @@ class _Packing:
         return number
 
 
-def pack_segment(rows: Sequence[Row]) -> bytes:
+def pack_segment(rows: Sequence[EventRow]) -> bytes:
     """A run of events, packed.
 
     Args:
@@ -102,7 +102,7 @@ def pack_segment(rows: Sequence[Row]) -> bytes:
     return write_container(rows[0].seq, len(rows), blocks)
 
 
-def _numbers(rows: Sequence[Row], packing: _Packing) -> bytes:
+def _numbers(rows: Sequence[EventRow], packing: _Packing) -> bytes:
     times = [row.at for row in rows if row.at is not None]
     return b"".join(
         (

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from eventstore.realtime.events import EventRow
 from eventstore.realtime.frames import DIRECTIONS, MAX_TYPE, RAW_BINARY
 from eventstore.segments import audio_codec
 from eventstore.segments.chunks import split
@@ -16,7 +17,7 @@ from eventstore.segments.container import Container, SegmentError, read_containe
 from eventstore.segments.limits import MAX_INT, MAX_SIZE, check_room, room_for
 from eventstore.segments.numbers import unpack_numbers
 from eventstore.segments.pack import CONSTANT, RANDOM
-from eventstore.segments.rows import Kind, Row
+from eventstore.segments.rows import Kind
 from eventstore.segments.text_columns import SEPARATOR, joined
 
 #: Whether rows of a direction and a type are wanted.
@@ -28,7 +29,7 @@ def unpack_segment(
     wanted: Wanted | None = None,
     sound: bool = True,
     frame_bytes: int | None = None,
-) -> Iterator[Row]:
+) -> Iterator[EventRow]:
     """`unpack_container`, of what `pack_segment` gave, or of anything else."""
     return unpack_container(read_container(data), wanted, sound, frame_bytes)
 
@@ -38,7 +39,7 @@ def unpack_container(
     wanted: Wanted | None = None,
     sound: bool = True,
     frame_bytes: int | None = None,
-) -> Iterator[Row]:
+) -> Iterator[EventRow]:
     """A segment's events, in order.
 
     Args:
@@ -58,7 +59,9 @@ def unpack_container(
         raise SegmentError(f"its blocks contradict each other: {error}") from error
 
 
-def _rows(container: Container, wanted: Wanted | None, sound: bool, room: int) -> Iterator[Row]:
+def _rows(
+    container: Container, wanted: Wanted | None, sound: bool, room: int
+) -> Iterator[EventRow]:
     sounds = [place for place, block in enumerate(container.blocks) if block.name == "sound"]
     kinds = [_kind(len(sounds), *kind) for kind in orjson.loads(_read(container, "kinds", room))]
     if not len(sounds) <= len(kinds) <= container.events:
@@ -97,7 +100,7 @@ def _rows(container: Container, wanted: Wanted | None, sound: bool, room: int) -
     rows: Iterator[tuple[Any, ...]] = map(next, map(of_kinds.__getitem__, numbers))
     if not all(taken):
         rows = compress(rows, map(taken.__getitem__, numbers))
-    return map(tuple.__new__, repeat(Row), rows)
+    return map(tuple.__new__, repeat(EventRow), rows)
 
 
 def _kind(

@@ -5,14 +5,14 @@ Called by whoever reads rows of the log, and by verify.
 
 from __future__ import annotations
 
+from eventstore.realtime.events import EventRow
 from eventstore.realtime.frames import DIRECTIONS
 from eventstore.segments.limits import MAX_INT
-from eventstore.segments.rows import Row
 
 _WRONG = "its {} is none that an event can have"
 
 
-def wrong_column(row: Row) -> str | None:
+def wrong_column(row: EventRow) -> str | None:
     """Say which column holds what no event's does; SQLite's columns take values of any type."""
     seq, at, direction, type_, frame, offset, _, audio = row
     if type(seq) is not int:

@@ -19,7 +19,7 @@ from eventstore.store.filters.filters import (
     ResponseFilter,
     checked,
 )
-from eventstore.store.filters.metadata import Condition
+from eventstore.store.filters.metadata_conditions import Condition
 
 
 def _masked(by: str | None, summed: dict[str, Any]) -> dict[str, Any]:

@@ -18,17 +18,17 @@ from eventstore.store.log.session_facts import (
     Version,
     find_head,
     find_version,
-    is_in_scope,
+    has_pair,
     read_metadata,
 )
 from eventstore.verbs.conversations import Conversations
 
 if TYPE_CHECKING:
     from eventstore.archive.verify import SegmentDigest, Verified
+    from eventstore.realtime.events import StoredEvent
     from eventstore.realtime.resources.session_config import ClientDialect
     from eventstore.replay.player.cues import Cue
     from eventstore.replay.reseed.reseed import AssistantAs, Reseed
-    from eventstore.store.log.read_events import StoredEvent
 
 Found = TypeVar("Found")
 
@@ -40,7 +40,8 @@ class LogQueries(Conversations):
         """Raises NotFoundError where a session is out of scope, or its id is none that is kept."""
         if not is_storable(session_id):
             raise no_session(session_id)
-        if self.scope is not None and not is_in_scope(self.engine, session_id, self.scope):
+        scope = self.scope
+        if scope is not None and not has_pair(self.engine, session_id, scope.key, scope.value):
             raise no_session(session_id)
 
     def _found(self, session_id: str, find: Callable[[Engine, str], Found | None]) -> Found:

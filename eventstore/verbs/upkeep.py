@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine
 
-from eventstore.store.database.engine_options import keys_of, without_limit
+from eventstore.store.database.engine_options import without_limit
+from eventstore.store.database.keys import keys_of
 from eventstore.times import date_of
 from eventstore.verbs.queries import Queries
 

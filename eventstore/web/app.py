@@ -23,6 +23,7 @@ from eventstore.web.api import (
 from eventstore.web.pages import response_list, session, session_list, sign_in
 from eventstore.web.pages import usage as usage_page
 from eventstore.web.pages.assets import Assets
+from eventstore.web.pages.failed import failed_page
 from eventstore.web.server import health
 from eventstore.web.server.documents import answer
 from eventstore.web.server.errors import add_error_handlers
@@ -86,6 +87,7 @@ def make_app(
     app.state.places = server_places()
     app.state.sounds = SoundCache(stores.reading.engine, app.state.places.sound)
     app.state.sign_ins = SignIns()
+    app.state.failed_page = failed_page
     for module in (*_API, *_PAGES):
         app.include_router(module.router)
     if incoming_calls is not None:

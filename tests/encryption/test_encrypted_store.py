@@ -24,8 +24,7 @@ from eventstore import EventStore, InvalidInputError
 from eventstore.demo import call_lines
 from eventstore.encryption.read_models import TEXTS, WITHOUT
 from eventstore.realtime.frames import Frame
-from eventstore.store.database.engine_options import keys_of
-from eventstore.store.database.keys import KeyRing
+from eventstore.store.database.keys import KeyRing, keys_of
 from eventstore.store.database.tables import declared as tables
 from eventstore.store.database.transaction import read
 from eventstore.store.readmodels.encrypted_rows import decrypted_rows

@@ -19,8 +19,8 @@ from eventstore.encryption.read_models import (
     is_encrypted,
 )
 from eventstore.encryption.segments import OLD_MARK, decrypt_segment, encrypt_segment
+from eventstore.realtime.events import EventRow
 from eventstore.realtime.frames import BOUND, ENCRYPTED, decode_columns, restore
-from eventstore.segments.rows import Row
 from eventstore.store.database.tables import declared as tables
 
 KEY = new_key()
@@ -28,10 +28,10 @@ CIPHER = Cipher("sess_1", KEY)
 STORABLE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 
 
-def encrypted(text: str | bytes, seq: int = 7) -> Row:
+def encrypted(text: str | bytes, seq: int = 7) -> EventRow:
     type_, frame, offset, audio, _ = decode_columns(text)
     size = len(audio) if audio is not None and offset is not None and offset >= 0 else None
-    plain = Row(seq, 5, "server", type_, frame, offset, size, audio)
+    plain = EventRow(seq, 5, "server", type_, frame, offset, size, audio)
     empty, kind, data = encrypted_row(CIPHER, plain)
     assert (empty, kind) == ("", BOUND)
     return plain._replace(frame="", audio_offset=kind, audio=data)
@@ -96,7 +96,7 @@ def test_another_place_session_or_key_does_not_fit() -> None:
 def test_what_older_versions_encrypted_is_read() -> None:
     frame, audio = b'{"type":"x"}', b"sound"
     plain = struct.pack("<iI", 9, len(frame)) + frame + audio
-    row = Row(7, 5, "server", "x", "", ENCRYPTED, 5, CIPHER.encrypt(plain, "event 7"))
+    row = EventRow(7, 5, "server", "x", "", ENCRYPTED, 5, CIPHER.encrypt(plain, "event 7"))
     assert decrypt_row(CIPHER, row) == row._replace(
         frame=frame.decode(), audio_offset=9, audio=audio, audio_bytes=5
     )

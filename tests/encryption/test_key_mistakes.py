@@ -29,8 +29,7 @@ from eventstore.errors import (
     MissingExtraError,
     MissingKeyError,
 )
-from eventstore.store.database.engine_options import keys_of
-from eventstore.store.database.keys import INSERT_NAME, NAME
+from eventstore.store.database.keys import INSERT_NAME, NAME, keys_of
 from eventstore.store.database.transaction import read, write
 
 FRAMES = secret_call("anna").frames

@@ -31,7 +31,7 @@ from eventstore.errors import (
     SchemaError,
 )
 from eventstore.realtime.frames import SERVER, Frame
-from eventstore.store.database.engine_options import keys_of
+from eventstore.store.database.keys import keys_of
 from eventstore.store.database.transaction import read
 
 #: What is filtered on stays readable: metadata, and ids.

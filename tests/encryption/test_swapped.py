@@ -11,8 +11,7 @@ from eventstore import EventStore
 from eventstore.encryption.events import _HEAD, _WHOLE
 from eventstore.encryption.read_models import SIGN, TEXTS
 from eventstore.errors import EventStoreError
-from eventstore.store.database.engine_options import keys_of
-from eventstore.store.database.keys import KeyRing
+from eventstore.store.database.keys import KeyRing, keys_of
 from eventstore.store.database.transaction import Transaction, read, write
 
 FRAMES = voice_call().frames

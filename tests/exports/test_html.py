@@ -25,8 +25,8 @@ from support.strategies import any_text, streams
 from eventstore import EventStore, Frame, NotFoundError
 from eventstore.exports import transcript
 from eventstore.exports.html import FRAME_CHARACTERS, write_html
+from eventstore.realtime.events import StoredEvent
 from eventstore.sound import long_silence
-from eventstore.store.log.read_events import StoredEvent
 
 #: What a page is made of; anything else came in by a text.
 TAGS = {

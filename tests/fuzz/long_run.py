@@ -33,11 +33,11 @@ from fuzz.whole import check_store
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from support.postgres import PostgresServer, running_server
 
+from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.recording_lines import envelope_line
 from eventstore.store.database import engine as engines
 from eventstore.store.database import schema
 from eventstore.store.database.connections.pool import close_all
-from eventstore.store.log.read_events import StoredEvent
 
 #: Seconds that one answer may take: far more than any should, on a busy machine too.
 SECONDS = 60.0

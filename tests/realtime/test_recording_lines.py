@@ -13,9 +13,9 @@ from support.examples import examples
 from support.import_files import jsonl
 from support.strategies import any_text, json_values
 
+from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import CLIENT, DIRECTIONS, SERVER, STORE, Frame
 from eventstore.realtime.recording_lines import MAX_LINE_DEPTH, BadLine, envelope_line, read_frames
-from eventstore.store.log.read_events import StoredEvent
 from eventstore.times import RELATIVE_SECONDS
 
 # 2026-05-04T09:30:00.25Z

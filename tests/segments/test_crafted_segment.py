@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from support.calls import voice_call
 from support.crafted import bombs, crafted, kind, plain
 
+from eventstore.realtime.events import EventRow
 from eventstore.realtime.frames import Frame, decode_columns
 from eventstore.segments import audio_codec
 from eventstore.segments.container import (
@@ -31,7 +32,6 @@ from eventstore.segments.container import (
 )
 from eventstore.segments.limits import room_for
 from eventstore.segments.pack import pack_segment
-from eventstore.segments.rows import Row
 from eventstore.segments.unpack import unpack_segment
 
 FUZZED = int(os.environ.get("FUZZED", "3000"))
@@ -51,12 +51,12 @@ JSON = st.recursive(
 )
 
 
-def rows_of(frames: list[Frame]) -> list[Row]:
+def rows_of(frames: list[Frame]) -> list[EventRow]:
     rows = []
     for seq, (direction, text, at) in enumerate(frames, 1):
         type_, frame, offset, audio, _ = decode_columns(text)
         size = None if audio is None else len(audio)
-        rows.append(Row(seq, at, direction, type_, frame, offset, size, audio))
+        rows.append(EventRow(seq, at, direction, type_, frame, offset, size, audio))
     return rows
 
 
@@ -70,7 +70,7 @@ def read_whole(data: bytes, frame_bytes: int | None = None) -> int | None:
     """How many rows a reader gets; None where it gets the one error instead."""
     try:
         for row in unpack_segment(data, frame_bytes=frame_bytes):
-            assert isinstance(row, Row)
+            assert isinstance(row, EventRow)
         found = sum(1 for _ in unpack_segment(data, lambda *kind: kind[0] == "client", sound=False))
     except SegmentError:
         return None

@@ -15,6 +15,7 @@ from support.calls import SAMPLE_STREAMS
 from support.strategies import any_text, streams
 
 from eventstore.demo import call_lines
+from eventstore.realtime.events import EventRow
 from eventstore.realtime.frames import DIRECTIONS, Frame, decode_columns, restore, restore_bytes
 from eventstore.segments import audio_codec
 from eventstore.segments.chunks import begin_samples, join, split
@@ -27,7 +28,6 @@ from eventstore.segments.container import (
 from eventstore.segments.digest import BEGINNING, Digest, digest_of, extended
 from eventstore.segments.numbers import differences, pack_numbers, sums, unpack_numbers
 from eventstore.segments.pack import pack_segment
-from eventstore.segments.rows import Row
 from eventstore.segments.text_columns import cut, joined
 from eventstore.segments.unpack import unpack_segment
 from eventstore.times import from_value
@@ -41,22 +41,22 @@ ROOM = 1 << 20
 FLIPS = int(os.environ.get("FLIPS", "4000"))
 
 
-def rows_of(frames: Sequence[Frame], first: int = 1) -> list[Row]:
+def rows_of(frames: Sequence[Frame], first: int = 1) -> list[EventRow]:
     """Frames as the log has them."""
     rows = []
     for seq, (direction, text, at) in enumerate(frames, first):
         type_, frame, offset, audio, _ = decode_columns(text)
         size = None if audio is None else len(audio)
-        rows.append(Row(seq, at, direction, type_, frame, offset, size, audio))
+        rows.append(EventRow(seq, at, direction, type_, frame, offset, size, audio))
     return rows
 
 
-def demo_rows() -> list[Row]:
+def demo_rows() -> list[EventRow]:
     lines = [json.loads(line) for line in call_lines()]
     return rows_of([Frame(x["direction"], x["frame"], from_value(x["at"])) for x in lines])
 
 
-def is_exact(rows: list[Row]) -> None:
+def is_exact(rows: list[EventRow]) -> None:
     data = pack_segment(rows)
     assert list(unpack_segment(data)) == rows
     silent = [row if (row.audio_offset or 0) < 0 else row._replace(audio=None) for row in rows]
@@ -149,7 +149,7 @@ def test_telephone_sound_is_known_by_how_it_packs(codec: str) -> None:
 # Damage
 
 
-def segment() -> tuple[list[Row], bytes]:
+def segment() -> tuple[list[EventRow], bytes]:
     rows = demo_rows()[:300]
     return rows, pack_segment(rows)
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from support.sound import ULAW, append, opened, server
 
+from eventstore.realtime.events import StoredEvent
 from eventstore.sound.timeline import timeline
 from eventstore.sound.timeline.sample_clock import place
-from eventstore.store.log.read_events import StoredEvent
 
 PCM = {"type": "audio/pcm", "rate": 24_000}
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from eventstore import EventStore
 from eventstore.capture.files.import_file import Imported
+from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import Frame
-from eventstore.store.log.read_events import StoredEvent
 
 Json = dict[str, Any]
 

@@ -15,8 +15,8 @@ import soundfile
 from numpy.typing import NDArray
 
 from eventstore import Frame
+from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import decode
-from eventstore.store.log.read_events import StoredEvent
 
 #: When a session's first event comes.
 START = 1_700_000_000_000_000

@@ -36,8 +36,8 @@ from eventstore.realtime.addresses import (
     public_url,
 )
 from eventstore.realtime.frames import SERVER
+from eventstore.realtime.metadata import check_metadata
 from eventstore.realtime.values import METADATA_PAIRS, METADATA_VALUE, mapping, text
-from eventstore.store.filters.metadata import check_metadata
 
 #: What no sideband can see, as its sessions' logs say.
 UNSEEN = (

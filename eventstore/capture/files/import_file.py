@@ -25,12 +25,12 @@ from eventstore.errors import (
     SomeFailedError,
 )
 from eventstore.realtime.audio import HIGHEST_RATE, LOWEST_RATE, UNTOLD, Rates, told_rate
+from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import STORE, Frame
+from eventstore.realtime.metadata import check_metadata
 from eventstore.realtime.recording_lines import BOM, MAX_LINE, TOO_LONG, BadLine
 from eventstore.store.database.outages import attempt
 from eventstore.store.database.transaction import read
-from eventstore.store.filters.metadata import check_metadata
-from eventstore.store.log.read_events import StoredEvent
 from eventstore.store.log.session_facts import (
     check_session_id,
     count_responses,

@@ -10,8 +10,9 @@ from eventstore.capture.recorder.spool.spool_format import Destination, Entry
 from eventstore.capture.recording import notes
 from eventstore.errors import ConflictError, DatabaseUnavailableError
 from eventstore.event_store import EventStore
+from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import STORE, Frame, parse
-from eventstore.store.log.read_events import StoredEvent, read_events
+from eventstore.store.log.read_events import read_events
 from eventstore.store.log.session_facts import find_head
 from eventstore.store.sessions.append import Append, append
 

@@ -32,9 +32,9 @@ from eventstore.capture.recorder.writer import Writer
 from eventstore.capture.recording.notes import closed, opened
 from eventstore.common import unforeseen
 from eventstore.event_store import EventStore
+from eventstore.realtime.metadata import check_metadata
 from eventstore.store.database import schema
 from eventstore.store.database.transaction import read
-from eventstore.store.filters.metadata import check_metadata
 from eventstore.store.log.session_facts import check_session_id
 from eventstore.times import now
 

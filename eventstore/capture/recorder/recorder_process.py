@@ -32,8 +32,8 @@ from eventstore.capture.recorder.recorder_words import (
 )
 from eventstore.capture.recorder.remote_session import RemoteSession
 from eventstore.errors import EventStoreError
+from eventstore.realtime.metadata import check_metadata
 from eventstore.store.database.connections import forks
-from eventstore.store.filters.metadata import check_metadata
 from eventstore.store.log.session_facts import check_session_id
 from eventstore.times import now
 

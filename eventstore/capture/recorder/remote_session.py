@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+from eventstore.capture.messages.message_unpacking import Message
 from eventstore.capture.recorder.arrival_clock import ArrivalClock
 
-if TYPE_CHECKING:
-    from eventstore.capture.recorder.recorder_process import RecorderProcess
+
+class FrameTaker(Protocol):
+    """What a remote session asks of its recorder: `RecorderProcess` has it all."""
+
+    def hand_over(self, session: RemoteSession, direction: str, text: Message, at: int) -> None:
+        """Take a frame."""
+
+    def say(self, *what: Any) -> None:
+        """Note something in the log of the session with this number."""
+
+    def is_pressed(self, number: int) -> bool:
+        """Return True if the session with this number should hand over less."""
+
+    def commit(self, session: RemoteSession) -> Future[None]:
+        """Return a future that is done once all that was handed over is in the database."""
+
+    def end(self, session: RemoteSession, *how: Any) -> None:
+        """Take no more of a session."""
 
 
 class RemoteSession:
@@ -18,7 +35,7 @@ class RemoteSession:
         clock: what its frames are stamped by.
     """
 
-    def __init__(self, recorder: RecorderProcess, number: int, begun: tuple[Any, ...]) -> None:
+    def __init__(self, recorder: FrameTaker, number: int, begun: tuple[Any, ...]) -> None:
         self.clock = ArrivalClock()
         self._recorder, self.number, self.begun = recorder, number, begun
         self.session_id: str | None = None

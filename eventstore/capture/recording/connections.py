@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import CLIENT, STORE, Frame, parse
 from eventstore.realtime.recording_lines import envelope_line
 from eventstore.realtime.values import identifier, mapping
-from eventstore.store.log.read_events import StoredEvent
 
 _CREATED = ("session.created", "transcription_session.created")
 _UPDATED = ("session.updated", "transcription_session.updated")

@@ -10,9 +10,9 @@ from urllib.parse import parse_qsl, unquote_plus
 
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.addresses import HARMLESS
+from eventstore.realtime.metadata import check_metadata
 from eventstore.realtime.request_target import read_target
 from eventstore.realtime.values import METADATA_PAIRS
-from eventstore.store.filters.metadata import check_metadata
 
 _HEADER = b"x-eventstore-metadata"
 _REMOVED = "[removed]"

@@ -6,22 +6,33 @@ import asyncio
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from eventstore.capture.calls.call_recordings import CallRecordings
 from eventstore.capture.messages.unpacking_thread import UnpackingThread
 from eventstore.capture.recorder.recorder import Recorder
 from eventstore.capture.recorder.recorder_process import RecorderProcess
 from eventstore.capture.relay.relay_metrics import Counts
-from eventstore.capture.relay.relay_request import Upstream
+from eventstore.capture.relay.relay_request import Request, Upstream
+from eventstore.capture.relay.relay_tee import Tee
 from eventstore.common.hosts import Visitors
 from eventstore.realtime.unfinished import Unfinished
 
-if TYPE_CHECKING:
-    from eventstore.capture.relay.relay_connection import Connection
-
 #: Told what happens in words, with the connection's number.
 OnEvent = Callable[[int, str], None]
+
+
+class LiveConnection(Protocol):
+    """What all connections know of each other: `relay_connection.Connection` has it all."""
+
+    request: Request | None
+    tee: Tee | None
+
+    def go_away(self) -> None:
+        """End the connection, as a server does that is stopped."""
+
+    def abort(self) -> None:
+        """End the connection at once."""
 
 
 @dataclass
@@ -61,9 +72,9 @@ class Shared:
     created: CallRecordings
     unfinished: Unfinished = field(default_factory=Unfinished)
     counts: Counts = field(default_factory=Counts)
-    live: set[Connection] = field(default_factory=set)
-    calls: set[Connection] = field(default_factory=set)
-    waiting: dict[Connection, None] = field(default_factory=dict)
+    live: set[LiveConnection] = field(default_factory=set)
+    calls: set[LiveConnection] = field(default_factory=set)
+    waiting: dict[LiveConnection, None] = field(default_factory=dict)
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     telling: set[asyncio.Task[None]] = field(default_factory=set)
     connections: int = 0

@@ -28,10 +28,11 @@ from eventstore.projection.latency import Moment, Moments, moments_of
 from eventstore.projection.state import Item, Response, SessionState
 from eventstore.projection.views import view
 from eventstore.projection.views.usage import tokens_of
+from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import parse
 from eventstore.realtime.resources.dialects import response_config
 from eventstore.realtime.values import mapping, metadata_pairs, text
-from eventstore.store.log.read_events import StoredEvent, read_events
+from eventstore.store.log.read_events import read_events
 from eventstore.store.queries.query_sessions import state_at
 from eventstore.verbs.queries import Queries
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from eventstore.errors import InvalidInputError
+from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import STORE, Frame
 from eventstore.realtime.masking.mask import mask_frame
 from eventstore.realtime.recording_lines import BadLine, envelope_line, read_frames, read_numbered
 from eventstore.realtime.values import dumps
-from eventstore.store.log.read_events import StoredEvent
 from eventstore.times import now, to_iso
 
 _numbers = count(1)

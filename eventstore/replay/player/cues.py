@@ -8,12 +8,12 @@ from typing import Any, Literal, NamedTuple
 
 from eventstore.projection.repeats import Repeats
 from eventstore.realtime.catalogue import RENAMED, canonical
+from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import UNREADABLE
 from eventstore.realtime.resources.outcomes import failure_of
 from eventstore.realtime.session_clock import SessionClock
 from eventstore.realtime.values import count, mapping, sequence, text
 from eventstore.store.log.counted_events import counted_body
-from eventstore.store.log.read_events import StoredEvent
 
 Kind = Literal[
     "opened",

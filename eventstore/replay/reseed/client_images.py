@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from eventstore.projection.state import Item, SessionState
+from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import parse
 from eventstore.realtime.values import mapping, sequence, text
-from eventstore.store.log.read_events import StoredEvent
 
 Place = tuple[str, int]
 

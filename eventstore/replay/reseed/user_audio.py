@@ -24,9 +24,9 @@ from eventstore.projection.pending import (
 from eventstore.projection.state import SessionState, Speech
 from eventstore.realtime.audio import PCM, PCM_RATE, UNKNOWN, bytes_per_ms, stated_input_format
 from eventstore.realtime.catalogue import INPUT_AUDIO, RENAMED, canonical
+from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import parse
 from eventstore.realtime.values import identifier, mapping, sequence, text
-from eventstore.store.log.read_events import StoredEvent
 
 Json = dict[str, Any]
 Place = tuple[str, int]

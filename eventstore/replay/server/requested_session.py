@@ -7,10 +7,10 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from eventstore.errors import InvalidInputError, NotFoundError
+from eventstore.realtime.metadata import check_metadata
 from eventstore.realtime.request_target import Name, names_of, parameters, read_target
 from eventstore.realtime.values import column
 from eventstore.store.filters.filters import SessionFilter, checked
-from eventstore.store.filters.metadata import check_metadata
 from eventstore.store.queries.requested_sessions import requested_session
 from eventstore.verbs.queries import Queries
 

@@ -19,12 +19,13 @@ from websockets.http11 import Request
 
 from eventstore.common import unforeseen
 from eventstore.errors import DatabaseUnavailableError, EventStoreError, NotFoundError
+from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import SERVER, Frame
 from eventstore.replay.server.reconnects import Reconnects
 from eventstore.replay.server.requested_session import Wish, choose_session, wish_of
 from eventstore.replay.server.served_sessions import ServedSessions
 from eventstore.replay.serving.recording import Recording, record
-from eventstore.store.log.read_events import StoredEvent, read_events
+from eventstore.store.log.read_events import read_events
 from eventstore.store.log.session_facts import Version, check_session_id, versions
 from eventstore.verbs.queries import Queries
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
+from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import parse
 from eventstore.realtime.values import mapping, text
 from eventstore.replay.serving.causality import CANCEL, Heard
@@ -21,7 +22,6 @@ from eventstore.replay.serving.matching import IN_ORDER, Drift, Matcher, Rule, S
 from eventstore.replay.serving.metadata_echo import MetadataEcho
 from eventstore.replay.serving.pace import LINGER, Pace
 from eventstore.replay.serving.recording import Recording
-from eventstore.store.log.read_events import StoredEvent
 
 #: Told what a client did otherwise than the recorded one.
 OnDrift = Callable[[Drift], None]

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Literal, NamedTuple
 
 from eventstore.errors import InvalidInputError
-from eventstore.store.log.read_events import StoredEvent
+from eventstore.realtime.events import StoredEvent
 
 Kind = Literal["drop", "close", "delay", "repeat", "swap", "lose", "error"]
 

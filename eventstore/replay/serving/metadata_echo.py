@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import parse
 from eventstore.realtime.text.object_text import member_spans
 from eventstore.realtime.values import dumps, is_deeper, mapping, text
 from eventstore.replay.serving.causality import Script
-from eventstore.store.log.read_events import StoredEvent
 
 # Metadata are texts by name: what nests deeper is none, and is not sent back.
 _LEVELS = 4

@@ -10,11 +10,11 @@ from itertools import islice
 from typing import NamedTuple
 
 from eventstore.errors import EventStoreError
+from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import CLIENT, SERVER, STORE, Frame, decode_columns, parse
 from eventstore.realtime.session_clock import SessionClock
 from eventstore.realtime.values import integer, text
 from eventstore.replay.serving.causality import Script, ScriptWriter
-from eventstore.store.log.read_events import StoredEvent
 
 #: Characters of a recording's frames that are kept at hand; of a longer one they are read anew for
 #: each connection, in pieces.

@@ -8,10 +8,10 @@ from typing import Any
 from eventstore.projection.pending import add_create, refuse_creates, take_create
 from eventstore.realtime.audio import bytes_per_ms
 from eventstore.realtime.catalogue import INPUT_AUDIO
+from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.values import count, identifier, mapping, sequence, text
 from eventstore.sound.audio_formats import decode_base64
 from eventstore.sound.timeline.session_sound import Chunks, Json, SessionSound, Spoken
-from eventstore.store.log.read_events import StoredEvent
 
 _LONGEST_MS = 86_400_000
 

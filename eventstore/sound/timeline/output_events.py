@@ -8,10 +8,10 @@ from typing import Literal
 from eventstore.projection.handlers.conversation import part_index
 from eventstore.realtime.audio import UNKNOWN, at_rate, bytes_per_ms, output_format
 from eventstore.realtime.catalogue import AUDIO_DELTAS, canonical
+from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.values import count, identifier, mapping
 from eventstore.sound.audio_formats import decode_base64
 from eventstore.sound.timeline.session_sound import Chunks, Json, Reply, SessionSound
-from eventstore.store.log.read_events import StoredEvent
 
 
 def _reply(sound: SessionSound, response_id: str | None, wire: Json) -> Reply | None:

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable
 from eventstore.projection.repeats import Repeats
 from eventstore.realtime.audio import told_rates
 from eventstore.realtime.catalogue import AUDIO_DELTAS, INPUT_AUDIO, canonical
+from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import parse
 from eventstore.realtime.values import mapping
 from eventstore.sound.audio_formats import decode_base64
 from eventstore.sound.timeline import input_events, output_events
 from eventstore.sound.timeline.session_sound import Json, SessionSound
 from eventstore.store.log.counted_events import counted_body
-from eventstore.store.log.read_events import StoredEvent
 
 #: Metadata may be set long after the call.
 _METADATA = "eventstore.session.metadata"

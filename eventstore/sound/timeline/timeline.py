@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventstore.realtime.audio import bytes_per_ms
+from eventstore.realtime.events import StoredEvent
 from eventstore.sound.timeline.playback import Played, play
 from eventstore.sound.timeline.sample_clock import Placed, place
 from eventstore.sound.timeline.session_sound import Chunks, SessionSound
 from eventstore.sound.timeline.sound_events import collect
-from eventstore.store.log.read_events import StoredEvent
 
 Side = Literal["user", "assistant"]
 SIDES: tuple[Side, ...] = ("user", "assistant")

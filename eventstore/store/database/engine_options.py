@@ -10,7 +10,6 @@ from sqlalchemy import Engine
 if TYPE_CHECKING:
     from eventstore.pricing.prices import Prices
     from eventstore.store.database.allowed_locations import AllowedLocations
-    from eventstore.store.database.keys import KeyRing
 
 #: Name of the engine's option with the seconds that a query may take, or None.
 TIME_LIMIT = "eventstore_time_limit"
@@ -32,10 +31,10 @@ def without_limit(engine: Engine) -> Engine:
     return engine.execution_options(**{TIME_LIMIT: None})
 
 
-def keys_of(engine: Engine) -> KeyRing:
-    """The keys of the sessions in an engine's database."""
-    keys: KeyRing = engine.get_execution_options()[KEYS]
-    return keys
+def keys_engine_of(engine: Engine) -> Engine | None:
+    """Return the engine of the database of the sessions' keys; None where there is none."""
+    found: Engine | None = engine.get_execution_options()[KEYS].engine
+    return found
 
 
 def allowed_locations_of(engine: Engine) -> AllowedLocations:

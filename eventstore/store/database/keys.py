@@ -24,6 +24,7 @@ from eventstore.errors import (
 )
 from eventstore.store.database import schema
 from eventstore.store.database.connections import forks
+from eventstore.store.database.engine_options import KEYS
 from eventstore.store.database.identity import identity
 from eventstore.store.database.transaction import Transaction, read, write
 from eventstore.times import now
@@ -52,6 +53,12 @@ DROPPED = (
 _HELD = 60.0
 _MOST_HELD = 10_000
 _PAGE = 500
+
+
+def keys_of(engine: Engine) -> KeyRing:
+    """Return the keys of the sessions in an engine's database."""
+    keys: KeyRing = engine.get_execution_options()[KEYS]
+    return keys
 
 
 class KeyRing:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import lru_cache
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import Engine
 
@@ -31,9 +31,30 @@ from eventstore.store.database.engine_options import ALLOWED, KEYS, TIME_LIMIT
 if TYPE_CHECKING:
     from eventstore.encryption.cipher import Cipher
     from eventstore.store.database.allowed_locations import AllowedLocations
-    from eventstore.store.database.keys import KeyRing
 
 Row = tuple[Any, ...]
+
+
+class SessionKeys(Protocol):
+    """What a transaction asks of the keys of a store's sessions: `keys.KeyRing` has it all."""
+
+    def to_write(self, tx: Transaction, session_id: str) -> Cipher | None:
+        """Return what a session is encrypted with; None where the store is not encrypted."""
+
+    def to_read(self, session_id: str) -> Cipher:
+        """Return what a session is decrypted with."""
+
+    def known(self, tx: Transaction, session_id: str) -> Cipher | None:
+        """Return a session's cipher where the store is encrypted and the session has a key."""
+
+    def fit(self, tx: Transaction) -> None:
+        """Look once whether these are the keys of the store."""
+
+    def check(self, tx: Transaction) -> bool:
+        """Look whether these are the keys of the store, or it has none."""
+
+    def name(self, tx: Transaction) -> str | None:
+        """Return the name of the database of keys that the store names; None where it has none."""
 
 
 class Transaction(forks.User):
@@ -45,7 +66,7 @@ class Transaction(forks.User):
         left: whether it was left to the process that this one was forked off.
     """
 
-    def __init__(self, dialect: str, keys: KeyRing, allowed: AllowedLocations) -> None:
+    def __init__(self, dialect: str, keys: SessionKeys, allowed: AllowedLocations) -> None:
         super().__init__(is_local=dialect != "postgresql")
         self.dialect = dialect
         self.connection: Any = None

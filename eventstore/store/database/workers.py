@@ -17,7 +17,8 @@ from sqlalchemy import Engine
 from eventstore.errors import EventStoreError, WorkerDiedError
 from eventstore.store.database import engine as engines
 from eventstore.store.database.connections.pool import CONNECTIONS, Connections
-from eventstore.store.database.engine_options import allowed_locations_of, keys_of
+from eventstore.store.database.engine_options import allowed_locations_of
+from eventstore.store.database.keys import keys_of
 from eventstore.store.database.outages import attempt
 
 Result = TypeVar("Result")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from eventstore.errors import AmbiguousError, NotFoundError
 from eventstore.realtime.values import identifier
 from eventstore.store.database.transaction import Row, Transaction
-from eventstore.store.filters.metadata import Condition
+from eventstore.store.filters.metadata_conditions import Condition
 from eventstore.store.filters.sql_conditions import Where, add_scope
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from eventstore.projection.repeats import Repeats
 from eventstore.realtime.catalogue import is_made_up
+from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import parse
-from eventstore.store.log.read_events import StoredEvent
 
 
 def counted_body(repeats: Repeats, event: StoredEvent) -> dict[str, Any] | None:

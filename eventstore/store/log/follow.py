@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from sqlalchemy import Engine
 
 from eventstore.errors import DatabaseUnavailableError, MissingKeyError, NotFoundError
+from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import STORE
 from eventstore.store.database.transaction import read
-from eventstore.store.log.read_events import StoredEvent, read_events
+from eventstore.store.log.read_events import read_events
 from eventstore.store.log.tombstones import refuse_erased
 
 #: Seconds between looks: the fewest behind news, more the longer there are none.

@@ -11,8 +11,8 @@ from eventstore.errors import ConflictError, InvalidInputError
 from eventstore.projection.fold import advance
 from eventstore.projection.parts import SUMMED, load_key
 from eventstore.projection.state import PROJECTOR_VERSION, SessionState
+from eventstore.realtime.events import EventRow
 from eventstore.realtime.frames import DIRECTIONS, Frame, decode_columns
-from eventstore.segments.rows import Row as StoredRow
 from eventstore.store.database.transaction import Row, Transaction
 from eventstore.store.log.read_events import rows_in
 from eventstore.times import MAX_AT, MIN_AT
@@ -142,7 +142,7 @@ def decoded_rows(
         else:
             key = load_key(type_, event, direction)
         if cipher is not None:
-            row = StoredRow(seq, at, direction, type_, frame, offset, length, audio)
+            row = EventRow(seq, at, direction, type_, frame, offset, length, audio)
             frame, offset, audio = encrypted_row(cipher, row)
         yield session_id, seq, at, direction, type_, frame, offset, length, key, audio
 
@@ -184,7 +184,7 @@ def is_repeated(tx: Transaction, session_id: str, base: int, frames: Sequence[Fr
     )
 
 
-def _is_same(row: StoredRow, frame: Frame) -> bool:
+def _is_same(row: EventRow, frame: Frame) -> bool:
     if row.direction != frame.direction or (frame.at is not None and frame.at != row.at):
         return False
     _, kept, cut_at, cut, _ = decode_columns(frame.text)

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 from sqlalchemy import Engine
 
 from eventstore.realtime.catalogue import STREAMED_TEXTS
+from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.masking.mask import mask_words
 from eventstore.realtime.masking.mask_session import SessionMask
-from eventstore.store.log.read_events import StoredEvent, read_events
+from eventstore.store.log.read_events import read_events
 
 # How many events before a piece of a text are looked at for its beginning.
 _BEFORE, _FARTHEST = 500, 16_000

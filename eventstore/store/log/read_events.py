@@ -8,19 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
-from typing import NamedTuple
 
 from sqlalchemy import Engine
 
 from eventstore.errors import DamagedError
+from eventstore.realtime.events import EventRow, StoredEvent
 from eventstore.realtime.frames import restore
 from eventstore.realtime.values import dumps
-from eventstore.segments.rows import Row
 from eventstore.segments.wrong_column import wrong_column
 from eventstore.store.database.transaction import Transaction, read
+from eventstore.store.log.decrypted_events import decrypted_events
 from eventstore.store.log.segments.read_segments import events_in, packed_segment, sealed_events
 from eventstore.store.log.tombstones import check_not_erased
-from eventstore.store.readmodels.encrypted_rows import decrypted_events
 
 #: Bytes of frames and audio that one piece holds at most, unless one frame alone is larger.
 PIECE_BYTES = 4 * 1024 * 1024
@@ -36,24 +35,6 @@ PIECE = (
     " COALESCE(audio_bytes, OCTET_LENGTH(audio)), audio FROM events"
     " WHERE session_id = ? AND seq >= ? AND seq <= ?{which} ORDER BY seq"
 )
-
-
-class StoredEvent(NamedTuple):
-    """One event of the log.
-
-    Attributes:
-        seq: its place in the session, from 1.
-        at: arrival in microseconds since 1970 UTC, None where unknown.
-        direction: client, server or store.
-        type: its type on the wire; `eventstore.unreadable` where it has none.
-        text: the frame exactly as received; bytes for a binary message.
-    """
-
-    seq: int
-    at: int | None
-    direction: str
-    type: str
-    text: str | bytes
 
 
 def read_events(
@@ -92,7 +73,7 @@ def read_rows(
     last: int,
     types: Sequence[str] | str | None = None,
     direction: str | None = None,
-) -> Iterator[Row]:
+) -> Iterator[EventRow]:
     """`read_events`, with the columns that frames are stored in."""
     rows = read_stored_rows(engine, session_id, first, last, types, direction)
     return _checked(session_id, rows)
@@ -105,7 +86,7 @@ def read_stored_rows(
     last: int,
     types: Sequence[str] | str | None = None,
     direction: str | None = None,
-) -> Iterator[Row]:
+) -> Iterator[EventRow]:
     """`read_rows`, and rows that hold what no event does as they are, for who tells of them."""
     while first <= last:
         with read(engine) as tx:
@@ -129,7 +110,7 @@ def read_stored_rows(
         first = packed.last_seq + 1
 
 
-def rows_in(tx: Transaction, session_id: str, first: int, last: int) -> Iterator[Row]:
+def rows_in(tx: Transaction, session_id: str, first: int, last: int) -> Iterator[EventRow]:
     """`read_rows`, in a transaction of the caller's."""
     for row in sealed_events(tx, session_id, first, last):
         yield row
@@ -142,7 +123,7 @@ def rows_in(tx: Transaction, session_id: str, first: int, last: int) -> Iterator
         first = piece[-1].seq + 1
 
 
-def _checked(session_id: str, rows: Iterable[Row]) -> Iterator[Row]:
+def _checked(session_id: str, rows: Iterable[EventRow]) -> Iterator[EventRow]:
     """Rows that hold what an event's do; raises DamagedError at the first other one."""
     for row in rows:
         wrong = wrong_column(row)
@@ -184,7 +165,7 @@ def _condition(
 
 def _read_piece(
     tx: Transaction, session_id: str, first: int, last: int, which: str, filters: tuple[str, ...]
-) -> list[Row]:
+) -> list[EventRow]:
     sizes_sql = _in_bytes(tx, SIZES.format(which=which))
     sizes = tx.rows(sizes_sql, (session_id, first, last, *filters, _PIECE_ROWS))
     if not sizes:
@@ -197,7 +178,7 @@ def _read_piece(
         end = seq
     sql = _in_bytes(tx, PIECE.format(which=which))
     rows = tx.rows_with_bytes(sql, (session_id, first, end, *filters))
-    return decrypted_events(tx, session_id, list(map(Row._make, rows)))
+    return decrypted_events(tx, session_id, list(map(EventRow._make, rows)))
 
 
 def _in_bytes(tx: Transaction, sql: str) -> str:

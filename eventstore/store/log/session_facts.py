@@ -9,9 +9,8 @@ from sqlalchemy import Engine
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.frames import STORE, Frame
 from eventstore.realtime.values import MAX_KEY_BYTES, dumps
-from eventstore.store.database.engine_options import keys_of
+from eventstore.store.database.keys import keys_of
 from eventstore.store.database.transaction import read
-from eventstore.store.filters.metadata import Condition
 from eventstore.store.log.tombstones import count_erasures, refuse_erased
 
 #: The seq of a session's last event, and how often something of it was erased. What was made of a
@@ -77,10 +76,10 @@ def is_known(engine: Engine, session_id: str) -> bool:
         return tx.row(HEAD, (session_id,)) is not None
 
 
-def is_in_scope(engine: Engine, session_id: str, scope: Condition) -> bool:
-    """Whether a pair was set on a session."""
+def has_pair(engine: Engine, session_id: str, key: str, value: str) -> bool:
+    """Return True if a pair of metadata was set on a session."""
     with read(engine) as tx:
-        return tx.row(HAS_PAIR, (session_id, scope.key, scope.value)) is not None
+        return tx.row(HAS_PAIR, (session_id, key, value)) is not None
 
 
 def is_closed(engine: Engine, session_id: str) -> bool:

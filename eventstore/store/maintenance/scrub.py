@@ -10,8 +10,9 @@ from eventstore.errors import DatabaseUnavailableError, InvalidInputError
 from eventstore.realtime.values import dumps, loads
 from eventstore.store.database.connections.driver_errors import unavailable
 from eventstore.store.database.connections.drivers import driver_errors
-from eventstore.store.database.engine_options import allowed_locations_of, keys_of
+from eventstore.store.database.engine_options import allowed_locations_of
 from eventstore.store.database.identity import own_folder
+from eventstore.store.database.keys import keys_of
 from eventstore.store.database.tables import day_tables
 from eventstore.store.database.tables import declared as tables
 from eventstore.store.database.transaction import Transaction, read, write

@@ -13,28 +13,24 @@ from eventstore.store.filters import search
 from eventstore.store.filters.filters import BasicFilter, ResponseFilter, ResponsePaging
 from eventstore.store.filters.find_response import cursor_of, find_response
 from eventstore.store.filters.forced_joins import looked_up
-from eventstore.store.filters.metadata import Condition
+from eventstore.store.filters.metadata_conditions import Condition
 from eventstore.store.filters.page_bytes import fitting, light
+from eventstore.store.filters.response_conditions import IDS, add_response_conditions
 from eventstore.store.filters.scan_encrypted import look_through
 from eventstore.store.filters.sql_conditions import (
     Where,
-    add_facets,
-    add_metadata_condition,
-    add_scope,
-    add_time,
     choose_start,
     few_that_say,
     key_condition,
     listed,
     lists_at_once,
 )
-from eventstore.store.queries.ranked_responses import EQUAL, LEAST, is_ranked, ranked_keys
+from eventstore.store.queries.ranked_responses import is_ranked, ranked_keys
 from eventstore.store.readmodels.encrypted_rows import decrypted_texts
 from eventstore.store.readmodels.words.search_tokens import Term
 from eventstore.store.readmodels.words.searched_text import searched_text
 
 _ALL = "responses r"
-_IDS = ("session_id", "response_id")
 RESOURCE = "SELECT resource FROM responses WHERE session_id = ? AND response_id = ?"
 
 
@@ -103,11 +99,11 @@ def responses_sql(
     scope = (wanted.scope,) if wanted.scope is not None else ()
     start = choose_start(tx, wanted.metadata + scope)
     terms = search.parse_terms(wanted.text) if wanted.text is not None else []
-    few = few_that_say(tx, terms, _IDS) if terms else None
+    few = few_that_say(tx, terms, IDS) if terms else None
     where = Where([], [])
     time = "r"
     if few is not None and (start is None or start.operator != "="):
-        found, values = listed(few, _IDS)
+        found, values = listed(few, IDS)
         source, start, terms = _by_ids(tx, wanted, found), None, []
         where.add("r.at IS NOT NULL")
         where.parameters.extend(values)
@@ -130,7 +126,7 @@ def responses_sql(
         where.parameters.extend(values)
     add_response_conditions(where, tx, wanted, start, time)
     if terms and few is not None:
-        found, values = listed(few, _IDS)
+        found, values = listed(few, IDS)
         where.add(f"(r.session_id, r.response_id) IN {found}", *values)
     elif terms:
         at_once = lists_at_once(tx, terms)
@@ -201,42 +197,7 @@ def _order(alias: str, direction: str) -> str:
 
 def _looked_up(tx: Transaction, by: str) -> str:
     """A join of `responses r`."""
-    return looked_up(tx, "responses", "r", by, _IDS)
-
-
-def add_response_conditions(
-    where: Where,
-    tx: Transaction,
-    wanted: ResponseFilter,
-    start: Condition | None = None,
-    time: str = "r",
-    counted: bool = False,
-) -> None:
-    """Add every condition of the filter on `responses r`, but for its text and the start.
-
-    Args:
-        counted: of metadata, only pairs that responses count for: see `answers_for`.
-    """
-    add_scope(where, wanted.scope, "r")
-    for compare, columns in (("=", EQUAL), (">=", LEAST)):
-        for name, column in columns.items():
-            if (value := getattr(wanted, name)) is not None:
-                where.add(f"r.{column} {compare} ?", value)
-    if wanted.modality is not None:
-        where.add("r.modalities IN (?, 'audio,text')", wanted.modality)
-    add_facets(where, tx, "response_facets", "r", _IDS, wanted.facets())
-    add_time(where, f"{time}.at", wanted.since, wanted.until)
-    for condition in wanted.metadata:
-        if condition is not start:
-            table, keys = "response_metadata", ("response_id",)
-            add_metadata_condition(where, tx, condition, table, "r", keys, counted=counted)
-
-
-def add_text_condition(where: Where, tx: Transaction, terms: list[Term]) -> None:
-    """Add the condition that something in a response `r`, or in its turn, says the terms."""
-    found, parameters = search.items_that_say(terms, tx.postgresql)
-    found = f"SELECT i.session_id, i.response_id FROM {found}"
-    where.add(f"(r.session_id, r.response_id) IN ({found})", *parameters)
+    return looked_up(tx, "responses", "r", by, IDS)
 
 
 def read_response(

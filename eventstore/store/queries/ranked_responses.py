@@ -14,6 +14,7 @@ from eventstore.store.filters.filters import ResponseFilter, ResponsePaging
 from eventstore.store.filters.find_response import find_response
 from eventstore.store.filters.forced_joins import looked_up
 from eventstore.store.filters.narrowing import Narrowing, narrowest, narrowing
+from eventstore.store.filters.response_conditions import EQUAL, LEAST
 from eventstore.store.filters.sql_conditions import (
     Where,
     few_that_say,
@@ -34,16 +35,6 @@ _INDEXES = {
     "latency": "responses_answer",
     "tokens": "responses_tokens",
 }
-#: Filters that columns of `responses` answer: which have a value, and which at least so much.
-EQUAL = {
-    "status": "status",
-    "reason": "status_reason",
-    "model": "model",
-    "voice": "voice",
-    "conversation": "conversation_id",
-    "session": "session_id",
-}
-LEAST = {"min_tokens": "total_tokens", "min_latency": "answer_us", "min_duration": "duration_us"}
 _FIGURES = {"tool", "language", *LEAST}
 _VALUE = "SELECT {} FROM responses WHERE session_id = ? AND response_id = ?"
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from eventstore.store.database.transaction import Row, Transaction
 from eventstore.store.filters import search
 from eventstore.store.filters.filters import SessionFilter, SessionPaging
-from eventstore.store.filters.metadata import Condition
+from eventstore.store.filters.metadata_conditions import Condition
 from eventstore.store.filters.scan_encrypted import look_through
 from eventstore.store.filters.session_conditions import (
     LIVE,

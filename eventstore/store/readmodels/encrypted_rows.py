@@ -1,27 +1,20 @@
-"""Rows of encrypted sessions: events of the log, and rows of read models."""
+"""Rows of read models of encrypted sessions: how they are encrypted, and read again."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
-from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from eventstore.encryption import read_models
 from eventstore.encryption.cipher import Cipher, CipherError
-from eventstore.encryption.events import decrypt_row
 from eventstore.encryption.read_models import TEXTS, WITHOUT
 from eventstore.errors import EventStoreError
-from eventstore.realtime.frames import ENCRYPTIONS
-from eventstore.segments.rows import Row as Event
 from eventstore.store.database.transaction import Row, Transaction
 
 if TYPE_CHECKING:
     from eventstore.store.readmodels.upsert import Rows
-
-_OFFSET = attrgetter("audio_offset")
-_ENCRYPTIONS = frozenset(ENCRYPTIONS)
 
 
 @cache
@@ -39,27 +32,6 @@ def _columns(table: str) -> list[str]:
 def _places(table: str) -> Sequence[int]:
     """Return where in a table's row its texts are."""
     return [_columns(table).index(column) for column in TEXTS[table]]
-
-
-def decrypted_events(tx: Transaction, session_id: str, rows: list[Event]) -> list[Event]:
-    """Events, those of them decrypted that are encrypted.
-
-    One that was changed is left as it is: its columns contradict each other, as those of any row
-    that is damaged.
-
-    Raises:
-        MissingKeyError: the session's key is not at hand. ErasedError: it was dropped.
-    """
-    if _ENCRYPTIONS.isdisjoint(map(_OFFSET, rows)):  # nearly always
-        return rows
-    cipher = tx.decipher(session_id)
-    return [_decrypted(cipher, row) for row in rows]
-
-
-def _decrypted(cipher: Cipher, row: Event) -> Event:
-    with suppress(CipherError):
-        return decrypt_row(cipher, row)
-    return row
 
 
 def decrypted_texts(

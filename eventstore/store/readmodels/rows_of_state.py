@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from eventstore.projection.figures import Figures, length_us, step_us
+from eventstore.projection.facets import Figures
+from eventstore.projection.figures import length_us, step_us
 from eventstore.projection.handlers.conversation import is_settled
 from eventstore.projection.handlers.session_billing import (
     USAGE_OF_SESSION,

@@ -9,11 +9,11 @@ from sqlalchemy import Engine
 
 from eventstore.encryption.cipher import Cipher
 from eventstore.errors import ConflictError, DatabaseUnavailableError
-from eventstore.projection.figures import Figures
+from eventstore.projection.facets import Figures
 from eventstore.projection.handlers.session import close as close_state
 from eventstore.projection.state import PROJECTOR_VERSION, Dirty, SessionState
 from eventstore.realtime.frames import STORE, Frame
-from eventstore.store.database.engine_options import keys_of
+from eventstore.store.database.keys import keys_of
 from eventstore.store.database.transaction import Row, Transaction, autocommit, write
 from eventstore.store.log.heads import tell_broken_head
 from eventstore.store.log.insert_events import (

@@ -12,8 +12,8 @@ from eventstore.encryption.events import encrypted_row
 from eventstore.encryption.segments import encrypt_segment
 from eventstore.errors import ConflictError, NotFoundError
 from eventstore.projection.parts import load_key
+from eventstore.realtime.events import EventRow
 from eventstore.realtime.frames import UNREADABLE, parse_stored
-from eventstore.segments.rows import Row
 from eventstore.store.database.transaction import Transaction, write
 from eventstore.store.log.insert_events import insert_events
 from eventstore.store.log.segments.left_bytes import note_left, note_moved
@@ -100,7 +100,7 @@ def put_segments(
 
 
 def put_events(
-    engine: Engine, session_id: str, sealed_seq: int, erasures: int, rows: Iterable[Row]
+    engine: Engine, session_id: str, sealed_seq: int, erasures: int, rows: Iterable[EventRow]
 ) -> None:
     """Put events in the place of a session's segments.
 
@@ -161,7 +161,7 @@ def encrypted(cipher: Cipher | None, segment: NewSegment) -> NewSegment:
     return segment._replace(data=encrypt_segment(cipher, segment[:-1], segment.data))
 
 
-def _columns(session_id: str, row: Row, cipher: Cipher | None) -> tuple[Any, ...]:
+def _columns(session_id: str, row: EventRow, cipher: Cipher | None) -> tuple[Any, ...]:
     """A row of the table; decoding the frame anew would not know what was erased of it."""
     seq, at, direction, type_, frame, offset, size, audio = row
     event = None if type_ == UNREADABLE else parse_stored(frame, offset, audio)

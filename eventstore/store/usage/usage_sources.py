@@ -10,6 +10,7 @@ from eventstore.store.database.tables.day_tables import day_of
 from eventstore.store.database.transaction import Transaction
 from eventstore.store.filters.filters import ResponseFilter
 from eventstore.store.filters.forced_joins import ordered_join
+from eventstore.store.filters.response_conditions import add_response_conditions, add_text_condition
 from eventstore.store.filters.search import parse_terms
 from eventstore.store.filters.sql_conditions import (
     Where,
@@ -19,7 +20,6 @@ from eventstore.store.filters.sql_conditions import (
     answers_for,
     choose_start,
 )
-from eventstore.store.queries.query_responses import add_response_conditions, add_text_condition
 
 #: A grouping by two things.
 DAY_AND_MODEL = "day,model"

@@ -11,13 +11,13 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from eventstore.errors import ConflictError
+from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import STORE, Frame
+from eventstore.realtime.metadata import check_metadata
 from eventstore.realtime.recording_lines import BadLine, envelope, envelope_line, read_frames
 from eventstore.realtime.values import dumps, loads
 from eventstore.store.filters.filters import MAX_LIMIT
-from eventstore.store.filters.metadata import check_metadata
 from eventstore.store.filters.page_bytes import PAGE_BYTES
-from eventstore.store.log.read_events import StoredEvent
 from eventstore.store.log.session_facts import (
     check_session_id,
     find_head,

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from eventstore.errors import InvalidInputError
 from eventstore.store.filters.filters import BasicFilter, checked
-from eventstore.store.filters.metadata import Condition
+from eventstore.store.filters.metadata_conditions import Condition
 
 Right = Literal["read", "raw", "append", "erase"]
 #: `read` sees secrets masked; with `raw` beside it, frames are read as they are.

@@ -25,7 +25,6 @@ from eventstore.errors import (
 )
 from eventstore.realtime.masking.mask import mask_words
 from eventstore.realtime.values import dumps
-from eventstore.web.pages.failed import failed_page, is_page
 
 #: By kind, the first that fits: status and code.
 _KINDS: tuple[tuple[type[EventStoreError], int, str], ...] = (
@@ -59,6 +58,9 @@ SCHEMA: dict[str, Any] = {
         }
     },
 }
+
+#: Paths that programs ask for. All others are pages.
+_PROGRAMS = ("/v1/", "/static/", "/healthz", "/readyz", "/metrics")
 
 
 class ApiError(Exception):
@@ -104,8 +106,11 @@ def failure(
     request: Request, status: int, message: str, code: str | None, param: str | None = None
 ) -> Response:
     """An answer that is an error: to a program in OpenAI's shape, to a person as a page."""
-    if is_page(request):
-        return failed_page(request, status, mask_words(message))
+    # Pages are a floor above: the application that has them hands in how they show a failure.
+    failed_page = getattr(request.app.state, "failed_page", None)
+    if failed_page is not None and not request.url.path.startswith(_PROGRAMS):
+        shown: Response = failed_page(request, status, mask_words(message))
+        return shown
     return error_response(status, message, code, param)
 
 

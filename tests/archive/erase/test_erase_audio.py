@@ -19,10 +19,10 @@ from support.strategies import mutated
 from eventstore import EventStore
 from eventstore.archive.seal import seal_session, unseal_session
 from eventstore.errors import DamagedError, InvalidInputError
+from eventstore.realtime.events import EventRow
 from eventstore.realtime.frames import CLIENT, Frame, decode
 from eventstore.segments.digest import BEGINNING, digest_of
 from eventstore.segments.pack import pack_segment
-from eventstore.segments.rows import Row
 from eventstore.segments.unpack import unpack_segment
 from eventstore.store.database.tables import declared as tables
 from eventstore.store.database.transaction import read
@@ -47,7 +47,7 @@ def quiet(value: Any) -> Any:
     }
 
 
-def rows(store: EventStore, session_id: str) -> list[Row]:
+def rows(store: EventStore, session_id: str) -> list[EventRow]:
     return list(read_rows(store.engine, session_id, 1, store.head(session_id)))
 
 
@@ -195,7 +195,7 @@ def test_what_is_known_of_a_session_stays(engine: Engine, data: st.DataObject) -
 def test_erased_sound_is_packed_by_its_size(chunks: list[tuple[bytes, bool]]) -> None:
     frame = '{"type":"input_audio_buffer.append","audio":""}'
     group = [
-        Row(seq, None, CLIENT, "a", frame, 45, len(chunk), b"" if erased else chunk)
+        EventRow(seq, None, CLIENT, "a", frame, 45, len(chunk), b"" if erased else chunk)
         for seq, (chunk, erased) in enumerate(chunks, 5)
     ]
     data = pack_segment(group)

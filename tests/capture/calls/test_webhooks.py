@@ -22,7 +22,7 @@ from eventstore.capture.calls.webhooks import (
     read_call,
     signature,
 )
-from eventstore.store.filters.metadata import check_metadata
+from eventstore.realtime.metadata import check_metadata
 
 KEY = parse_secret(SECRET)
 CLIENT = OpenAI(api_key="none", webhook_secret=SECRET)

@@ -12,9 +12,9 @@ from support.planted import planted_call
 
 from eventstore import EventStore
 from eventstore.capture.recorder.recorder import Recorder
+from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import STORE, Frame
 from eventstore.realtime.recording_lines import envelope_line
-from eventstore.store.log.read_events import StoredEvent
 
 SECRET = "q7ZplantedSecret123"
 

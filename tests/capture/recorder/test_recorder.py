@@ -20,8 +20,8 @@ from support.strategies import any_text
 
 from eventstore import EventStore, InvalidInputError
 from eventstore.capture.recorder.recorder import Counters, Recorder
+from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import CLIENT, SERVER, STORE
-from eventstore.store.log.read_events import StoredEvent
 
 
 def created(id_: str) -> str:

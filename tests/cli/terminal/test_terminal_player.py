@@ -27,10 +27,10 @@ from eventstore.cli.terminal.cues import play
 from eventstore.cli.terminal.player_rows import status_row, transcript_rows
 from eventstore.cli.terminal.terminal_player import View, press
 from eventstore.errors import NotFoundError
+from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import decode
 from eventstore.replay.player import playhead
 from eventstore.replay.player.cues import Cue, cues
-from eventstore.store.log.read_events import StoredEvent
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 

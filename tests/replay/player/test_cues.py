@@ -18,10 +18,10 @@ from support.strategies import streams
 from eventstore import EventStore, Frame
 from eventstore.demo import call_lines
 from eventstore.realtime.catalogue import RENAMED
+from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import decode
 from eventstore.realtime.session_clock import SessionClock
 from eventstore.replay.player.cues import CUE_TYPES, METADATA, Cue, cues
-from eventstore.store.log.read_events import StoredEvent
 
 
 def script(played: Iterable[Frame]) -> list[Cue]:

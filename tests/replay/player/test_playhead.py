@@ -15,12 +15,12 @@ from support.examples import examples
 
 from eventstore import Frame
 from eventstore.demo import call_lines
+from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import decode
 from eventstore.replay.player import playhead
 from eventstore.replay.player.cues import Cue, cues
 from eventstore.replay.player.lines import pieces
 from eventstore.replay.player.playhead import Playhead, Track
-from eventstore.store.log.read_events import StoredEvent
 from eventstore.times import from_value
 
 KINDS = ("said", "saying", "speaking", "tool_call", "interrupted", "truncated", "error", "closed")

@@ -15,9 +15,9 @@ from support.strategies import streams
 from eventstore import EventStore, Frame
 from eventstore.demo import call_lines
 from eventstore.projection.fold import fold
+from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import decode
 from eventstore.replay.reseed.user_audio import USER_AUDIO_TYPES, user_audio
-from eventstore.store.log.read_events import StoredEvent
 
 #: Bytes in a millisecond of PCM16 at 24 kHz.
 MS = 48

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from support.examples import examples
 
 from eventstore import InvalidInputError
+from eventstore.realtime.events import StoredEvent
 from eventstore.replay.serving.faults import Fault, Faults, error_event, parse_fault
-from eventstore.store.log.read_events import StoredEvent
 
 
 @pytest.mark.parametrize(

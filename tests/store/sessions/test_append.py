@@ -25,10 +25,11 @@ from support.writers import SHARED, Written, batch, in_processes
 
 from eventstore import EventStore
 from eventstore.errors import ConflictError, InvalidInputError
+from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import CLIENT, DIRECTIONS, SERVER, UNREADABLE, Frame
 from eventstore.store.log import read_events as read_stream
 from eventstore.store.log.insert_events import COPY_FROM
-from eventstore.store.log.read_events import StoredEvent, read_events
+from eventstore.store.log.read_events import read_events
 from eventstore.store.readmodels.states.state_cache import StateCache
 from eventstore.store.sessions.append import Appended, append
 from eventstore.store.sessions.project import project_session

@@ -18,10 +18,10 @@ from support.examples import examples
 from eventstore import EventStore, InvalidInputError
 from eventstore.exports.otel.export import read_spans
 from eventstore.exports.parquet.export import _responses
+from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.recording_lines import envelope_line
 from eventstore.store.database import schema
 from eventstore.store.database.transaction import read
-from eventstore.store.log.read_events import StoredEvent
 
 __all__ = ["database_url", "shared_postgres_url", "store"]
 

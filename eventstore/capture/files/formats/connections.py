@@ -14,10 +14,10 @@ from typing import BinaryIO, NamedTuple
 
 from eventstore.capture.files.formats.reading import Notes, Reading, is_broken, is_realtime_event
 from eventstore.errors import InvalidInputError
+from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import Frame
 from eventstore.realtime.recording_lines import BadLine, Place, envelope_line, parse_object
 from eventstore.realtime.recording_lines import frame_of as frame_of_line
-from eventstore.store.log.read_events import StoredEvent
 
 #: Messages that one such file may hold: some thirty bytes of memory each say where they are.
 MOST_MESSAGES = 5_000_000

@@ -17,10 +17,10 @@ from eventstore.cli.terminal.output import clean, console, has_screen, print_jso
 from eventstore.cli.terminal.state import print_state
 from eventstore.errors import InvalidInputError
 from eventstore.event_store import EventStore
+from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import STORE, UNREADABLE, decode, parse
 from eventstore.realtime.resources.dialects import Dialect
 from eventstore.replay.player.player import paced
-from eventstore.store.log.read_events import StoredEvent
 from eventstore.times import to_iso
 
 

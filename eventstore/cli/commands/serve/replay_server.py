@@ -16,11 +16,11 @@ from eventstore.cli.commands.serve.tls_options import say_whom_to_trust
 from eventstore.cli.terminal.output import counted, say
 from eventstore.common.tls import Secured, secured
 from eventstore.event_store import EventStore
+from eventstore.realtime.events import StoredEvent
 from eventstore.replay.server.server import Watcher, recordings_of, replay_server
 from eventstore.replay.serving.connection import Manner, Outcome
 from eventstore.replay.serving.matching import Drift
 from eventstore.replay.serving.recording import Recording
-from eventstore.store.log.read_events import StoredEvent
 
 EVERY_SESSION = "every session, by ?session=ID, ?model=NAME or ?metadata[KEY]=VALUE"
 

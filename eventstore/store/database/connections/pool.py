@@ -17,7 +17,7 @@ from eventstore.errors import ClosedError, ForkError
 from eventstore.store.database.connections import forks, inherited
 from eventstore.store.database.connections.driver_errors import unavailable
 from eventstore.store.database.connections.drivers import driver_errors, error_classes
-from eventstore.store.database.engine_options import keys_of
+from eventstore.store.database.engine_options import keys_engine_of
 
 #: Name of the engine's option that holds its `Connections`.
 CONNECTIONS = "eventstore_connections"
@@ -251,14 +251,14 @@ def close_all(engine: Engine) -> None:
     """Close the engine's connections that no transaction holds, and those of its keys."""
     connections: Connections = engine.get_execution_options()[CONNECTIONS]
     connections.close_idle()
-    keys = keys_of(engine).engine
+    keys = keys_engine_of(engine)
     if keys is not None:
         close_all(keys)
 
 
 def close_for_good(engine: Engine) -> None:
     """Close all connections, those in use once their transaction ends; none is opened again."""
-    for one in filter(None, (engine, keys_of(engine).engine)):
+    for one in filter(None, (engine, keys_engine_of(engine))):
         connections: Connections = one.get_execution_options()[CONNECTIONS]
         connections.closed = True
     close_all(engine)

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from eventstore.encryption.cipher import CipherError
 from eventstore.encryption.segments import decrypt_segment, is_encrypted
 from eventstore.errors import DamagedError
+from eventstore.realtime.events import EventRow
 from eventstore.segments.container import SegmentError, read_container
 from eventstore.segments.digest import BEGINNING, is_full
-from eventstore.segments.rows import Row
 from eventstore.store.database.allowed_locations import AllowedLocations
-from eventstore.store.database.keys import KeyRing
-from eventstore.store.database.transaction import Transaction
+from eventstore.store.database.transaction import SessionKeys, Transaction
 from eventstore.store.log.segments import segment_bytes as locations
 
 if TYPE_CHECKING:
@@ -102,7 +101,7 @@ class Packed(NamedTuple):
     previous_sha256: bytes
     location: str | None
     data: bytes | None
-    keys: KeyRing
+    keys: SessionKeys
     allowed: AllowedLocations
 
 
@@ -191,7 +190,9 @@ def _damaged(packed: Packed, error: Exception) -> DamagedError:
     return DamagedError(packed.session_id, packed.first_seq, packed.last_seq, str(error), sound)
 
 
-def events_in(packed: Packed, wanted: Wanted | None = None, sound: bool = True) -> Iterator[Row]:
+def events_in(
+    packed: Packed, wanted: Wanted | None = None, sound: bool = True
+) -> Iterator[EventRow]:
     """A segment's events, in order: see `unpack_container`.
 
     Raises:
@@ -217,7 +218,7 @@ def events_in(packed: Packed, wanted: Wanted | None = None, sound: bool = True) 
 
 def sealed_events(
     tx: Transaction, session_id: str, first: int, last: int, sound: bool = True
-) -> Iterator[Row]:
+) -> Iterator[EventRow]:
     """The events from `first` to `last` that are in segments, in order.
 
     Raises:

@@ -11,8 +11,8 @@ import orjson
 
 from eventstore.encryption.cipher import Cipher, CipherError
 from eventstore.encryption.events import decrypt_row
+from eventstore.realtime.events import EventRow
 from eventstore.realtime.frames import ENCRYPTIONS, UNREADABLE, parse_stored
-from eventstore.segments.rows import Row as Event
 from eventstore.store.database.transaction import Row, Transaction
 
 #: How many rows are read at once.
@@ -71,7 +71,7 @@ def _decrypted_row(cipher: Cipher, row: Row) -> Row:
     seq, at, direction, type_, frame, offset, raw, *rest = row
     if offset in _ENCRYPTIONS:
         with suppress(CipherError):  # folded as what cannot be read
-            stored = Event(seq, at, direction, type_, frame, offset, rest[0], raw)
+            stored = EventRow(seq, at, direction, type_, frame, offset, rest[0], raw)
             found = decrypt_row(cipher, stored)
             frame, offset, raw = found.frame, found.audio_offset, found.audio
             raw = raw if offset is not None and offset < 0 else None

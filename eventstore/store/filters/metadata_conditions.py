@@ -1,13 +1,12 @@
-"""Metadata of sessions and responses: what may be set, and conditions on it."""
+"""Conditions on metadata of sessions and responses, as filters have them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
 from eventstore.common.brief import brief
 from eventstore.errors import InvalidInputError
-from eventstore.realtime.values import METADATA_KEY, METADATA_PAIRS, METADATA_VALUE
+from eventstore.realtime.values import METADATA_KEY, METADATA_VALUE
 
 Operator = Literal["=", "!=", "^=", "has"]
 
@@ -52,31 +51,3 @@ def within_limits(condition: Condition, text: str) -> Condition:
             f" {METADATA_KEY} characters and a value of at most {METADATA_VALUE}"
         )
     return condition
-
-
-def check_metadata(pairs: Mapping[str, str] | Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Metadata to store, within OpenAI's limits.
-
-    Raises:
-        InvalidInputError: more than 16 pairs, a key of over 64 or a value of over 512 characters.
-    """
-    metadata = dict(pairs)
-    if len(metadata) > METADATA_PAIRS:
-        raise InvalidInputError(
-            f"metadata has {len(metadata)} pairs; at most {METADATA_PAIRS} are allowed"
-        )
-    for key, value in metadata.items():
-        if not isinstance(key, str) or not isinstance(value, str):
-            raise InvalidInputError(f"metadata {key!r}: keys and values are text")
-        if not 0 < len(key) <= METADATA_KEY:
-            raise InvalidInputError(
-                f"metadata key {key[:20]!r}… has {len(key)} characters; use 1 to {METADATA_KEY}"
-            )
-        if len(value) > METADATA_VALUE:
-            raise InvalidInputError(
-                f"metadata value of {key!r} has {len(value)} characters;"
-                f" at most {METADATA_VALUE} are allowed"
-            )
-        if "\0" in key or "\0" in value:
-            raise InvalidInputError(f"metadata {key!r} holds a NUL character")
-    return metadata

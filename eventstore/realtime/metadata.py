@@ -1,0 +1,36 @@
+"""Metadata of sessions and responses: what may be set, within OpenAI's limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from eventstore.errors import InvalidInputError
+from eventstore.realtime.values import METADATA_KEY, METADATA_PAIRS, METADATA_VALUE
+
+
+def check_metadata(pairs: Mapping[str, str] | Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Metadata to store, within OpenAI's limits.
+
+    Raises:
+        InvalidInputError: more than 16 pairs, a key of over 64 or a value of over 512 characters.
+    """
+    metadata = dict(pairs)
+    if len(metadata) > METADATA_PAIRS:
+        raise InvalidInputError(
+            f"metadata has {len(metadata)} pairs; at most {METADATA_PAIRS} are allowed"
+        )
+    for key, value in metadata.items():
+        if not isinstance(key, str) or not isinstance(value, str):
+            raise InvalidInputError(f"metadata {key!r}: keys and values are text")
+        if not 0 < len(key) <= METADATA_KEY:
+            raise InvalidInputError(
+                f"metadata key {key[:20]!r}… has {len(key)} characters; use 1 to {METADATA_KEY}"
+            )
+        if len(value) > METADATA_VALUE:
+            raise InvalidInputError(
+                f"metadata value of {key!r} has {len(value)} characters;"
+                f" at most {METADATA_VALUE} are allowed"
+            )
+        if "\0" in key or "\0" in value:
+            raise InvalidInputError(f"metadata {key!r} holds a NUL character")
+    return metadata

@@ -1,0 +1,64 @@
+"""Conditions on responses that lists and sums share."""
+
+from __future__ import annotations
+
+from eventstore.store.database.transaction import Transaction
+from eventstore.store.filters import search
+from eventstore.store.filters.filters import ResponseFilter
+from eventstore.store.filters.metadata_conditions import Condition
+from eventstore.store.filters.sql_conditions import (
+    Where,
+    add_facets,
+    add_metadata_condition,
+    add_scope,
+    add_time,
+)
+from eventstore.store.readmodels.words.search_tokens import Term
+
+#: Filters that columns of `responses` answer: which have a value, and which at least so much.
+EQUAL = {
+    "status": "status",
+    "reason": "status_reason",
+    "model": "model",
+    "voice": "voice",
+    "conversation": "conversation_id",
+    "session": "session_id",
+}
+LEAST = {"min_tokens": "total_tokens", "min_latency": "answer_us", "min_duration": "duration_us"}
+#: The key of `responses`.
+IDS = ("session_id", "response_id")
+
+
+def add_response_conditions(
+    where: Where,
+    tx: Transaction,
+    wanted: ResponseFilter,
+    start: Condition | None = None,
+    time: str = "r",
+    counted: bool = False,
+) -> None:
+    """Add every condition of the filter on `responses r`, but for its text and the start.
+
+    Args:
+        counted: of metadata, only pairs that responses count for: see `answers_for`.
+    """
+    add_scope(where, wanted.scope, "r")
+    for compare, columns in (("=", EQUAL), (">=", LEAST)):
+        for name, column in columns.items():
+            if (value := getattr(wanted, name)) is not None:
+                where.add(f"r.{column} {compare} ?", value)
+    if wanted.modality is not None:
+        where.add("r.modalities IN (?, 'audio,text')", wanted.modality)
+    add_facets(where, tx, "response_facets", "r", IDS, wanted.facets())
+    add_time(where, f"{time}.at", wanted.since, wanted.until)
+    for condition in wanted.metadata:
+        if condition is not start:
+            table, keys = "response_metadata", ("response_id",)
+            add_metadata_condition(where, tx, condition, table, "r", keys, counted=counted)
+
+
+def add_text_condition(where: Where, tx: Transaction, terms: list[Term]) -> None:
+    """Add the condition that something in a response `r`, or in its turn, says the terms."""
+    found, parameters = search.items_that_say(terms, tx.postgresql)
+    found = f"SELECT i.session_id, i.response_id FROM {found}"
+    where.add(f"(r.session_id, r.response_id) IN ({found})", *parameters)

@@ -3,11 +3,11 @@
 The examples of a page are run in order, in a new folder that holds `call.jsonl`, the sample call
 (`eventstore.demo.call_lines`). Two kinds of fenced blocks are examples; all others are text.
 
-`console`: a line `$ eventstore …` is run, as are lines that a `\\` joins to it; pipes and `>` go
-through bash. What stands below it, up to the next `$`, is what it prints (standard output and
-error, in a window of 140 columns, without spaces at the ends of lines). There, `…` stands for
-anything within its line, and a line that is `…` alone for any number of lines. Where nothing
-stands below, nothing is compared. A command must succeed, unless an `Error:` is shown.
+`console`: a line `$ eventstore …` or `$ python …` is run, as are lines that a `\\` joins to it;
+pipes, `>` and Python go through bash. What stands below it, up to the next `$`, is what it prints
+(standard output and error, in a window of 140 columns, without spaces at the ends of lines). There,
+`…` stands for anything within its line, and a line that is `…` alone for any number of lines. Where
+nothing stands below, nothing is compared. A command must succeed, unless an `Error:` is shown.
 
 `python`: the block is executed. The blocks of a page share their variables.
 """
@@ -50,8 +50,8 @@ each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.rel
 def printed_by(command: str) -> tuple[int, str]:
     """A command's exit code, and all that it prints."""
     words = shlex.split(command)
-    assert words[0] == "eventstore", f"only eventstore commands are examples, not: {command}"
-    if set(shlex.shlex(command, punctuation_chars="|<>&;")) & set("|<>&;"):
+    assert words[0] in {"eventstore", "python"}, f"no command that is an example: {command}"
+    if words[0] == "python" or set(shlex.shlex(command, punctuation_chars="|<>&;")) & set("|<>&;"):
         return _in_bash(command)
     stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
     with redirect_stdout(stream), redirect_stderr(stream):
@@ -61,9 +61,10 @@ def printed_by(command: str) -> tuple[int, str]:
 
 
 def _in_bash(command: str) -> tuple[int, str]:
-    function = f'eventstore() {{ {shlex.join(COMMAND)} "$@"; }}'
+    programs = {"eventstore": COMMAND, "python": [sys.executable]}
+    functions = [f'{name}() {{ {shlex.join(words)} "$@"; }}' for name, words in programs.items()]
     done = subprocess.run(
-        ["bash", "-c", f"set -o pipefail; {function}; {command}"],
+        ["bash", "-c", "; ".join(["set -o pipefail", *functions, command])],
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -112,10 +113,30 @@ def test_the_readme_has_examples_of_both_kinds() -> None:
 
 @each_page
 def test_links_of_a_page_lead_somewhere(page: Path) -> None:
+    assert [
+        link for link in links(page) if not (page.parent / link.partition("#")[0]).exists()
+    ] == []
+
+
+@each_page
+def test_links_to_a_part_of_a_page_lead_to_it(page: Path) -> None:
+    parts = [link.partition("#") for link in links(page) if "#" in link]
+    found = [(page.parent / name if name else page, anchor) for name, _, anchor in parts]
+    assert [anchor for target, anchor in found if anchor not in anchors(target)] == []
+
+
+def links(page: Path) -> list[str]:
+    """The links of a page to pages of ours."""
     text = re.sub(r"```.*?```|`[^`\n]*`", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
-    targets = [target.partition("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", text)]
-    local = [target for target in targets if target and "://" not in target]
-    assert [target for target in local if not (page.parent / target).exists()] == []
+    return [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
+
+
+def anchors(page: Path) -> set[str]:
+    """What links can name in a page: its headings, as GitHub makes anchors of them, and ids."""
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    headings = re.findall(r"(?m)^#+ (.+)$", text)
+    made = {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in headings}
+    return made | set(re.findall(r'<a id="([^"]+)">', text))
 
 
 @each_page

@@ -250,19 +250,17 @@ def _find_value(text: str) -> int:
         if key < 0 and text.find("audio.delta", 0, limit) >= 0:
             key = text.find('"delta":', 0, limit)
         if key >= 0:
-            return key + 9 if text[key + 8 : key + 9] == '"' else _value_start(text, key + 8)
+            return key + 9 if text[key + 8 : key + 9] == '"' else _behind_quote(text, key + 7)
     for name in ('"audio"', '"delta"'):
         position = text.find(name)
         if position >= 0:
-            match = _SPACED.match(text, position + len(name))
-            return match.end() if match is not None else -1
+            return _behind_quote(text, position + len(name))
     return -1
 
 
-def _value_start(text: str, position: int) -> int:
-    while text[position : position + 1] in (" ", "\t", "\n", "\r"):
-        position += 1
-    return position + 1 if text[position : position + 1] == '"' else -1
+def _behind_quote(text: str, position: int) -> int:
+    match = _SPACED.match(text, position)
+    return match.end() if match is not None else -1
 
 
 def _cut_item(text: str, start: int, end: int) -> Columns | None:

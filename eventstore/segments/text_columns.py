@@ -11,8 +11,10 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
 
+from eventstore.realtime.json_scanner import NUMBER, STRING
+
 #: A value behind a colon: a string or a number.
-_VALUE = re.compile(r'(?<=:)(\s?(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"|-?[0-9][0-9.eE+-]*+))', re.DOTALL)
+_VALUE = re.compile(rf"(?<=:)(\s?(?:{STRING}|{NUMBER}))", re.DOTALL)
 # A longer text is one value: it is no event's frame, and may be made to take time.
 _LONGEST = 256 * 1024
 SEPARATOR = "\0"

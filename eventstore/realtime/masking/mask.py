@@ -9,12 +9,12 @@ read to a bound. Pure.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from eventstore.realtime.frames import decode_columns
+from eventstore.realtime.json_scanner import NAME, NUMERAL, TEXT, tokens, unescaped
 from eventstore.realtime.masking.mask_names import (
     ADDRESS,
     HEADERS,
@@ -32,10 +32,8 @@ from eventstore.realtime.masking.secret_pairs import (
     part_of,
 )
 from eventstore.realtime.masking.secrets import Span, is_key, may_hold, secrets_in
+from eventstore.realtime.text.object_text import member_spans
 
-_TOKEN = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"?|[{}\[\]:,]|(-?[0-9][0-9.eE+\-]*+)', re.DOTALL)
-_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
-_ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 _OPENING = re.compile(r'[{\[]\s*+["{\[]|\A\s*+"')
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{256,}+={0,2}")
 #: Texts within texts are read so deep; what goes deeper is no data that anybody reads.
@@ -148,22 +146,8 @@ def secret_spans(text: str) -> list[Span]:
 
 def with_delta(text: str, instead: str) -> str:
     """Return the text of an event with another text as its `delta`."""
-    depth, at_key, name = 0, False, ""
-    for token in _TOKEN.finditer(text):
-        mark, raw = token[0], token[1]
-        if mark in ("{", "["):
-            depth += 1
-            at_key = mark == "{"
-        elif mark in ("}", "]"):
-            depth -= 1
-        elif mark in (":", ","):
-            at_key = mark == ","
-        elif depth == 1 and raw is not None:
-            if at_key:
-                name, _ = _unescaped(raw)
-            elif name == "delta":
-                return _with(text, [_Found(*token.span(1), instead)])
-    return text
+    spans = [span for span in member_spans(text, "delta") if text[span[0]] == '"']
+    return _with(text, [_Found(start + 1, stop - 1, instead) for start, stop in spans])
 
 
 def mask_entry(name: str, text: str) -> str:
@@ -207,50 +191,45 @@ def _in_json(text: str, level: int) -> Iterator[_Found]:
         level: how many texts this one stands in.
     """
     outer: list[Container] = []
-    here, at_key = Container(0, is_object=False), False
-    for token in _TOKEN.finditer(text):
-        raw = token[1]
-        if raw is not None:
-            start = token.start(1)
-            if at_key:
-                name, _ = _unescaped(raw)
-                here.below = SECRET if here.begins_secret(name) else below_of(here.bits, name)
+    here = Container(0, is_object=False)
+    for kind, start, end in tokens(text):
+        if kind == NAME:
+            raw = text[start:end]
+            name, _ = unescaped(raw)
+            here.below = SECRET if here.begins_secret(name) else below_of(here.bits, name)
+            if end - start >= _SHORTEST:
                 yield from _in_text(raw, start, 0, level)
-            elif not is_secret(here.below, here.bits) and not _is_named(here, raw):
-                yield from _in_text(raw, start, here.below, level)
-                if (held := here.reads(raw, token.span(1))) is not None:
+        elif kind == TEXT:
+            raw = text[start:end]
+            if not is_secret(here.below, here.bits) and not _is_named(here, raw):
+                if end - start >= _SHORTEST:
+                    yield from _in_text(raw, start, here.below, level)
+                if (held := here.reads(raw, (start, end))) is not None:
                     yield _Found(*held)
             elif raw and raw != REMOVED:
-                yield _Found(start, token.end(1))
-            continue
-        mark = token[0]
-        if mark in ("{", "["):
+                yield _Found(start, end)
+        elif kind == NUMERAL:
+            if _is_secret_number(here, end - start):
+                # Within a text, quotes would have to be escaped as that text is.
+                yield _Found(start, end, "0" if level else f'"{REMOVED}"')
+        elif kind in "{[":
             outer.append(here)
-            here = Container(here.below, is_object=mark == "{")
-            at_key = here.is_object
-        elif mark in ("}", "]"):
+            here = Container(here.below, is_object=kind == "{")
+        else:
             here = outer.pop() if outer else Container(0, is_object=False)
-            at_key = False
-        elif mark == ":":
-            at_key = False
-        elif mark == ",":
-            at_key = here.is_object
-        elif _is_secret_number(here, mark):
-            # Within a text, quotes would have to be escaped as that text is.
-            yield _Found(*token.span(), "0" if level else f'"{REMOVED}"')
 
 
-def _is_secret_number(here: Container, mark: str) -> bool:
+def _is_secret_number(here: Container, digits: int) -> bool:
     """Whether a number stands right under the name that says that it is secret."""
     is_fresh = is_secret(here.below, here.bits) > here.bits & SECRET
-    return here.is_object and is_fresh and len(mark) >= _FEW_DIGITS
+    return here.is_object and is_fresh and digits >= _FEW_DIGITS
 
 
 def _is_named(here: Container, raw: str) -> bool:
     """Whether a text in a list is secret by the text before it."""
     if here.is_object or here.bits & NO_PAIRS or not here.last:
         return False
-    return is_named_before(here.last, _unescaped(raw)[0])
+    return is_named_before(here.last, unescaped(raw)[0])
 
 
 def _in_text(raw: str, start: int, bits: int, level: int) -> Iterator[_Found]:
@@ -261,9 +240,7 @@ def _in_text(raw: str, start: int, bits: int, level: int) -> Iterator[_Found]:
         start: where it stands.
         bits: what is known of it.
     """
-    if len(raw) < _SHORTEST:
-        return
-    content, place = _unescaped(raw)
+    content, place = unescaped(raw)
     for found in _in_words(content, bits, level + 1):
         yield _Found(start + place(found.start), start + place(found.stop), found.instead)
 
@@ -287,30 +264,6 @@ def _in_words(text: str, bits: int, level: int) -> Iterator[_Found]:
     begin = opening.start()
     for found in _in_json(text[begin:] if begin else text, level):
         yield _Found(found.start + begin, found.stop + begin, found.instead)
-
-
-def _unescaped(raw: str) -> tuple[str, Callable[[int], int]]:
-    """Return what a text of JSON says, and where each character of that stands in the text."""
-    if "\\" not in raw:
-        return raw, int
-    pieces: list[str] = []
-    ours, theirs = [0], [0]
-    length = end = 0
-    for escape in _ESCAPE.finditer(raw):
-        code, sign = escape.groups()
-        before = raw[end : escape.start()]
-        pieces += [before, chr(int(code, 16)) if code else _ESCAPED.get(sign, sign)]
-        end = escape.end()
-        length += len(before) + 1
-        ours += [length - 1, length]
-        theirs += [escape.start(), end]
-    pieces.append(raw[end:])
-
-    def place(position: int) -> int:
-        index = bisect_right(ours, position) - 1
-        return theirs[index] + position - ours[index]
-
-    return "".join(pieces), place
 
 
 def _merged(found: Iterator[_Found]) -> list[_Found]:

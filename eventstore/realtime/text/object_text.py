@@ -11,9 +11,10 @@ from typing import Any
 
 import orjson
 
+from eventstore.realtime.json_scanner import NAME, tokens, unescaped
 from eventstore.realtime.values import dumps
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"|[{}\[\],:]', re.DOTALL)
+_COLON = re.compile(r"\s*:\s*")
 
 
 def member_text(text: str, key: str, value: dict[str, Any]) -> str:
@@ -55,31 +56,17 @@ def member_spans(text: str, key: str) -> Iterator[tuple[int, int]]:
         text: the text of the object, which is JSON.
         key: the name of the member.
     """
-    quoted = f'"{key}"'
-    depth, start, is_key, named = 0, -1, False, False
-    for match in _TOKEN.finditer(text):
-        sign = match.group()
-        if sign[0] == '"':
-            if depth == 1 and is_key:
-                named = sign == quoted or ("\\" in sign and json.loads(sign) == key)
-                is_key = False
-        elif sign in "{[":
-            depth += 1
-            is_key = depth == 1
-        elif sign == ":" and depth == 1 and named:
-            start = match.end()
-        elif depth == 1 and sign != ":":
+    depth, start = 0, -1
+    for kind, begin, end in tokens(text):
+        if depth == 1 and kind in (NAME, "}"):
             if start >= 0:
-                yield _without_space(text, start, match.start())
-            start, is_key, named = -1, True, False
-            depth -= sign != ","
-        elif sign in "}]":
-            depth -= 1
-
-
-def _without_space(text: str, start: int, end: int) -> tuple[int, int]:
-    value = text[start:end]
-    return start + len(value) - len(value.lstrip()), end - len(value) + len(value.rstrip())
+                value = text[start : begin - (kind == NAME)].rstrip().removesuffix(",").rstrip()
+                yield start, start + len(value)
+            start = -1
+            if kind == NAME and unescaped(text[begin:end])[0] == key:
+                colon = _COLON.match(text, end + 1)
+                start = -1 if colon is None else colon.end()
+        depth += (kind in "{[") - (kind in "}]")
 
 
 def _spells(text: str, value: dict[str, Any]) -> bool:

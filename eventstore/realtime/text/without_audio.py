@@ -6,16 +6,15 @@ audio in base64 that is not canonical, a second part's, and whole frames that ar
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from eventstore.realtime.catalogue import AUDIO_DELTAS
 from eventstore.realtime.frames import RAW_BINARY, RAW_TEXT, parse
+from eventstore.realtime.json_scanner import NAME, TEXT, tokens, unescaped
 
-_QUOTES = 2
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"|[{}\[\],:]', re.DOTALL)
+# How many containers are open within the outermost object, with what is around it.
+_OUTERMOST = 2
 # What has an entry of this name holds what people named, not sound.
 _NAMED_BY_PEOPLE = frozenset({"metadata", "tools", "parameters", "variables"})
 
@@ -75,26 +74,17 @@ def _audio_values(text: str, delta: bool) -> Iterator[tuple[int, int]]:
         delta: with that of the object's own `delta`.
     """
     # For each container that is open: whether it is an object, and below what people named.
-    open_: list[tuple[bool, bool]] = []
-    key, is_value = "", False
-    for match in _TOKEN.finditer(text):
-        sign = match.group()
-        in_object, named = open_[-1] if open_ else (False, False)
-        if sign[0] == '"':
-            if in_object and not is_value:
-                key = sign[1:-1] if "\\" not in sign else str(json.loads(sign, strict=False))
-            elif (
-                in_object
-                and not named
-                and len(sign) > _QUOTES
-                and (key == "audio" or (delta and key == "delta" and len(open_) == 1))
-            ):
-                yield match.start() + 1, match.end() - 1
-        elif sign in "{[":
-            named = named or (in_object and key in _NAMED_BY_PEOPLE)
-            open_.append((sign == "{", named))
-            is_value = sign == "["
-        elif sign in "}]":
+    open_ = [(False, False)]
+    key = ""
+    for kind, start, end in tokens(text):
+        in_object, named = open_[-1]
+        if kind == NAME:
+            key, _ = unescaped(text[start:end])
+        elif kind == TEXT:
+            own_delta = delta and key == "delta" and len(open_) == _OUTERMOST
+            if in_object and not named and start < end and (key == "audio" or own_delta):
+                yield start, end
+        elif kind in "{[":
+            open_.append((kind == "{", named or (in_object and key in _NAMED_BY_PEOPLE)))
+        elif kind in "}]":
             open_.pop()
-        else:
-            is_value = sign == ":" or not in_object

@@ -85,7 +85,7 @@ def _memory() -> tuple[float, float]:
             status = (process / "status").read_text()
         except OSError:
             continue
-        if b"record" in command or b"eventstore.capture.recorder.recorder_child" in command:
+        if b"record" in command or b"eventstore.capture.recorder.process.recorder_child" in command:
             lines = dict(line.split(":", 1) for line in status.splitlines())
             if not _is_ours(process):
                 continue

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from eventstore.common.version import VERSION
+
 if TYPE_CHECKING:
     from eventstore.capture.recorder.recorder import Recorder
     from eventstore.errors import (
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from eventstore.event_store import EventStore
     from eventstore.realtime.frames import Frame
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = [
     "AmbiguousError",

@@ -16,7 +16,7 @@ from eventstore.demo import call_lines
 
 PACKAGE = Path(eventstore.__file__).parent
 #: Started by other code, with a pipe; it is no program for people.
-PART = "eventstore.capture.recorder.recorder_child"
+PART = "eventstore.capture.recorder.process.recorder_child"
 
 
 def programs() -> list[str]:

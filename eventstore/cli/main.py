@@ -13,9 +13,9 @@ from typing import Any, cast
 
 import click
 
-import eventstore
 from eventstore.cli.lazy_commands import CommandGroup, Commands
 from eventstore.cli.price_options import prices_option
+from eventstore.common.version import VERSION
 
 
 @click.group(
@@ -23,7 +23,7 @@ from eventstore.cli.price_options import prices_option
     commands=cast(Any, Commands()),  # click changes nothing of it
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(eventstore.__version__, prog_name="eventstore")
+@click.version_option(VERSION, prog_name="eventstore")
 @click.option("--db", "url", metavar="URL", help="The database, for the command that follows.")
 @click.option(
     "--keys",

@@ -6,8 +6,8 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 
-import eventstore
 from eventstore.capture.calls.incoming_calls import IncomingCalls
+from eventstore.common.version import VERSION
 from eventstore.web.api import (
     audio,
     conversations,
@@ -72,7 +72,7 @@ def make_app(
     """
     app = FastAPI(
         title="Realtime event store",
-        version=eventstore.__version__,
+        version=VERSION,
         description=_DESCRIPTION,
         openapi_url=None,
         docs_url=None,  # its page loads scripts from elsewhere

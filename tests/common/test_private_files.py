@@ -14,7 +14,7 @@ import pytest
 from support.terminal import Terminal, environment
 
 from eventstore import EventStore, InvalidInputError, Recorder
-from eventstore.capture.recorder.spool.recover import look
+from eventstore.capture.recorder.recover import look
 from eventstore.capture.recorder.spool.spool_format import (
     MAGIC,
     Destination,

@@ -20,8 +20,8 @@ from support.terminal import Terminal
 
 from eventstore import EventStore
 from eventstore.archive.erase import erase_one
+from eventstore.capture.recorder.process.recorder_process import RecorderProcess
 from eventstore.capture.recorder.recorder import Recorder
-from eventstore.capture.recorder.recorder_process import RecorderProcess
 from eventstore.errors import (
     DatabaseUnavailableError,
     ErasedError,

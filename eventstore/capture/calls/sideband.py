@@ -21,9 +21,9 @@ from websockets.exceptions import (
 )
 
 from eventstore.capture.messages.frame_scanner import MESSAGE_LIMIT
+from eventstore.capture.recorder.process.recorder_process import RecorderProcess
+from eventstore.capture.recorder.process.remote_session import RemoteSession
 from eventstore.capture.recorder.recorder import Recorder
-from eventstore.capture.recorder.recorder_process import RecorderProcess
-from eventstore.capture.recorder.remote_session import RemoteSession
 from eventstore.capture.recorder.session_recorder import SessionRecorder
 from eventstore.capture.taps.websocket_watch import Ending, ending
 from eventstore.errors import EventStoreError, InvalidInputError

@@ -27,7 +27,7 @@ from eventstore.capture.recorder.session_recorder import SessionRecorder, checke
 from eventstore.capture.recorder.spool.orphaned_spools import names
 from eventstore.capture.recorder.spool.spool import Spool, default_folder
 from eventstore.capture.recorder.spool.spool_format import KEY_LENGTH, Destination
-from eventstore.capture.recorder.spool.spool_thread import Spooler
+from eventstore.capture.recorder.spool_thread import Spooler
 from eventstore.capture.recorder.writer import Writer
 from eventstore.capture.recording.notes import closed, opened
 from eventstore.common import unforeseen

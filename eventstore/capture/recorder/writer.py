@@ -12,8 +12,8 @@ from eventstore.capture.recorder.deliver import deliver_together
 from eventstore.capture.recorder.deliver_always import deliver_always, is_outage
 from eventstore.capture.recorder.pending_frames import fail
 from eventstore.capture.recorder.recorder_state import LOGGER, Flow, by_recording
+from eventstore.capture.recorder.recover import recover_next
 from eventstore.capture.recorder.spool import orphaned_spools as leftovers
-from eventstore.capture.recorder.spool.recover import recover_next
 from eventstore.capture.recorder.spool.spool_format import Destination, Entry
 from eventstore.capture.recording.same_call import note_ended
 from eventstore.common import unforeseen

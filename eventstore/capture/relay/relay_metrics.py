@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from eventstore.capture.recorder.process.recorder_process import RecorderProcess
 from eventstore.capture.recorder.recorder import Recorder
-from eventstore.capture.recorder.recorder_process import RecorderProcess
 from eventstore.common import unforeseen
 from eventstore.realtime.values import dumps
 

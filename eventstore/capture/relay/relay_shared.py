@@ -10,8 +10,8 @@ from typing import Protocol
 
 from eventstore.capture.calls.call_recordings import CallRecordings
 from eventstore.capture.messages.unpacking_thread import UnpackingThread
+from eventstore.capture.recorder.process.recorder_process import RecorderProcess
 from eventstore.capture.recorder.recorder import Recorder
-from eventstore.capture.recorder.recorder_process import RecorderProcess
 from eventstore.capture.relay.relay_metrics import Counts
 from eventstore.capture.relay.relay_request import Request, Upstream
 from eventstore.capture.relay.relay_tee import Tee

@@ -22,7 +22,7 @@ from eventstore.capture.messages.message_unpacking import (
     Unpacking,
 )
 from eventstore.capture.messages.unpacking_thread import UnpackingThread
-from eventstore.capture.recorder.remote_session import RemoteSession
+from eventstore.capture.recorder.process.remote_session import RemoteSession
 from eventstore.capture.recorder.session_recorder import SessionRecorder
 from eventstore.capture.relay.relay_metrics import Counts
 from eventstore.common import unforeseen

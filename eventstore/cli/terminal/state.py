@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from eventstore.cli.commands.ask.query import print_usage, summary
 from eventstore.cli.terminal.cues import STYLES
 from eventstore.cli.terminal.output import clean, console, counted, echo, print_table, seconds
+from eventstore.cli.terminal.usage_table import print_usage
 from eventstore.exports.speakers import has_several_speakers, with_names
 from eventstore.realtime.resources.outcomes import failure_of, status_words
 from eventstore.realtime.values import mapping, text
@@ -165,3 +165,18 @@ def _print_responses(responses: Iterable[dict[str, Any]]) -> None:
     print_table(
         ("RESPONSE", "STATUS", "BY", ">SPEECH→AUDIO", ">ASKED→AUDIO", ">TOKENS", "METADATA"), rows
     )
+
+
+def summary(response: dict[str, Any]) -> str:
+    """What a response says, in a line."""
+    words = []
+    for item in response.get("output") or []:
+        if not isinstance(item, dict):
+            continue
+        if item.get("type") in ("function_call", "mcp_call"):
+            words.append(f"{item.get('name')}({' '.join(str(item.get('arguments')).split())})")
+        for part in item.get("content") or []:
+            if isinstance(part, dict):
+                words.append(part.get("text") or part.get("transcript") or "")
+    line = " ".join(word for word in words if isinstance(word, str) and word)
+    return line if len(line) <= 90 else line[:89] + "…"

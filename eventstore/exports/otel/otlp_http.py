@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-import eventstore
+from eventstore.common.version import VERSION
 from eventstore.errors import EventStoreError, InvalidInputError, MissingExtraError
 from eventstore.exports.otel.otlp_json import SCOPE, SERVICE, batches, nanoseconds
 from eventstore.exports.otel.spans import Span
@@ -120,7 +120,7 @@ def _readable(span: Span) -> Any:
         status=status,
         start_time=nanoseconds(span.start),
         end_time=nanoseconds(span.end),
-        instrumentation_scope=InstrumentationScope(SCOPE, eventstore.__version__),
+        instrumentation_scope=InstrumentationScope(SCOPE, VERSION),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import eventstore
+from eventstore.common.version import VERSION
 from eventstore.exports.otel.spans import Attributes, Span, Value
 from eventstore.realtime.values import dumps
 
@@ -35,7 +35,7 @@ def batches(spans: Sequence[Span]) -> Iterator[Sequence[Span]]:
 
 def otlp_request(spans: Sequence[Span]) -> Json:
     """An export request."""
-    scope = {"name": SCOPE, "version": eventstore.__version__}
+    scope = {"name": SCOPE, "version": VERSION}
     scope_spans = {"scope": scope, "spans": [_span(span) for span in spans]}
     resource = {"attributes": _attributes({"service.name": SERVICE})}
     return {"resourceSpans": [{"resource": resource, "scopeSpans": [scope_spans]}]}

@@ -30,6 +30,7 @@ from eventstore.store.usage import answer_lines
 from eventstore.store.usage.daily.coverage import cover, is_summable, live_parts, of_days
 from eventstore.store.usage.usage_sources import (
     DAY_AND_MODEL,
+    IN_SECONDS,
     Source,
     group_of,
     metadata_key,
@@ -37,8 +38,6 @@ from eventstore.store.usage.usage_sources import (
 )
 from eventstore.times import DAY, date_of
 
-# Tokens and seconds have prices of their own, and are not summed into one.
-IN_SECONDS = "CASE WHEN u.total_tokens = 0 AND u.audio_ms > 0 THEN 1 ELSE 0 END"
 _SUMS = ", ".join(f"SUM(u.{name})" for name in Tokens._fields)
 _ROW = (
     f"u.model, u.kind, u.reported, u.at AS since, u.at, {IN_SECONDS} AS unit, 1 AS number, "

@@ -26,6 +26,9 @@ DAY_AND_MODEL = "day,model"
 OF_RESPONSE = "JOIN responses r ON r.session_id = u.session_id AND r.response_id = u.response_id"
 _OF_METADATA = "metadata:"
 
+# Tokens and seconds have prices of their own, and are not summed into one.
+IN_SECONDS = "CASE WHEN u.total_tokens = 0 AND u.audio_ms > 0 THEN 1 ELSE 0 END"
+
 
 class Source(NamedTuple):
     """Where rows of `usage u` come from: a FROM clause, and conditions."""

@@ -316,8 +316,8 @@ def test_a_recorder_goes_on_when_one_of_its_sessions_is_erased(
 
 def test_what_is_spooled_for_an_erased_session_is_let_go(store: EventStore, tmp_path: Path) -> None:
     """Also by a recorder that finds the spool of one that was killed."""
+    from eventstore.capture.recorder.recover import recover
     from eventstore.capture.recorder.spool import orphaned_spools as leftovers
-    from eventstore.capture.recorder.spool.recover import recover
 
     url = store.engine.url.render_as_string(hide_password=False)
     spool = tmp_path / "spool"

@@ -17,8 +17,8 @@ from websockets.asyncio.server import ServerConnection
 
 from eventstore import EventStore, EventStoreError, InvalidInputError
 from eventstore.capture.calls.sideband import UNSEEN, JoinedCall, record_call
+from eventstore.capture.recorder.process.recorder_process import RecorderProcess
 from eventstore.capture.recorder.recorder import Recorder
-from eventstore.capture.recorder.recorder_process import RecorderProcess
 from eventstore.realtime.frames import SERVER
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -9,7 +9,7 @@ from capture.recorder.test_recorder import created, noted
 
 from eventstore import EventStore, Recorder
 from eventstore.capture.recorder.arrival_clock import ArrivalClock
-from eventstore.capture.recorder.recorder_process import RecorderProcess
+from eventstore.capture.recorder.process.recorder_process import RecorderProcess
 
 START = 1_780_000_000_000_000
 SECOND = 1_000_000

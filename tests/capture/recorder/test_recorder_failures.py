@@ -45,9 +45,9 @@ from support.terminal import ended
 from websockets.frames import Frame, Opcode
 
 from eventstore import EventStore, Recorder
+from eventstore.capture.recorder.recover import recover
 from eventstore.capture.recorder.session_recorder import SessionRecorder
 from eventstore.capture.recorder.spool import orphaned_spools as leftovers
-from eventstore.capture.recorder.spool.recover import recover
 from eventstore.capture.recorder.spool.spool import Spool
 from eventstore.errors import EventStoreError
 from eventstore.realtime.frames import CLIENT, SERVER

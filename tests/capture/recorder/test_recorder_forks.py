@@ -11,7 +11,7 @@ from support.forking import fork
 from support.relaying import eventually
 
 from eventstore import EventStore, Recorder
-from eventstore.capture.recorder.recorder_process import RecorderProcess
+from eventstore.capture.recorder.process.recorder_process import RecorderProcess
 from eventstore.errors import EventStoreError
 from eventstore.realtime.frames import CLIENT, STORE
 from eventstore.times import now

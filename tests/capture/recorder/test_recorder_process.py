@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from eventstore import EventStore, InvalidInputError, SchemaError
+from eventstore.capture.recorder.process.recorder_process import RecorderProcess
 from eventstore.capture.recorder.recorder import Counters
-from eventstore.capture.recorder.recorder_process import RecorderProcess
 from eventstore.realtime.frames import CLIENT, SERVER, STORE
 from eventstore.times import now
 
@@ -154,7 +154,7 @@ def test_sessions_go_on_where_the_process_is_killed(database_url: str, spool: Pa
 
 PROGRAM = """
 import sys, time
-from eventstore.capture.recorder.recorder_process import RecorderProcess
+from eventstore.capture.recorder.process.recorder_process import RecorderProcess
 recorder = RecorderProcess(sys.argv[1], sys.argv[2])
 session = recorder.session(None, "sess_a")
 for number in range(1000):

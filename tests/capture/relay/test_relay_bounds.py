@@ -37,8 +37,8 @@ from websockets.sync.client import connect
 
 from eventstore import EventStore
 from eventstore.capture.messages.message_unpacking import INFLATED_LIMIT, Unpacking
-from eventstore.capture.recorder import recorder_process
-from eventstore.capture.recorder.recorder_process import RecorderProcess
+from eventstore.capture.recorder.process import recorder_process
+from eventstore.capture.recorder.process.recorder_process import RecorderProcess
 from eventstore.capture.relay import relay_connection
 from eventstore.realtime.frames import CLIENT, SERVER
 from eventstore.realtime.unfinished import Unfinished

@@ -26,9 +26,7 @@ from eventstore.cli.terminal.live_table import live_rows
 from eventstore.cli.terminal.output import (
     clean,
     console,
-    counted,
     dollars,
-    group_name,
     has_screen,
     pairs,
     print_json,
@@ -37,6 +35,8 @@ from eventstore.cli.terminal.output import (
     seconds,
     short_time,
 )
+from eventstore.cli.terminal.state import summary
+from eventstore.cli.terminal.usage_table import print_usage
 from eventstore.realtime.resources.dialects import Dialect
 from eventstore.realtime.resources.outcomes import status_words
 from eventstore.store.filters.filters import ResponseSort, SessionSort, SessionStatus
@@ -214,21 +214,6 @@ def _response_row(entry: dict[str, Any]) -> tuple[Any, ...]:
     return entry["id"], short_time(notes["created_at"]), status, tokens, seconds(first), said
 
 
-def summary(response: dict[str, Any]) -> str:
-    """What a response says, in a line."""
-    words = []
-    for item in response.get("output") or []:
-        if not isinstance(item, dict):
-            continue
-        if item.get("type") in ("function_call", "mcp_call"):
-            words.append(f"{item.get('name')}({' '.join(str(item.get('arguments')).split())})")
-        for part in item.get("content") or []:
-            if isinstance(part, dict):
-                words.append(part.get("text") or part.get("transcript") or "")
-    line = " ".join(word for word in words if isinstance(word, str) and word)
-    return line if len(line) <= 90 else line[:89] + "…"
-
-
 @click.command()
 @click.argument("response_id", metavar="ID")
 @click.option("--session", metavar="ID", help="Its session, where several have this id.")
@@ -286,65 +271,6 @@ def usage(by: str | None, url: str, as_json: bool, **filters: Any) -> None:
 
 
 #: The columns of usage: heading and field. The seldom one stands only where something is in it.
-_USAGE_COLUMNS = {
-    ">RESPONSES": "responses",
-    ">TRANSCRIPTS": "transcriptions",
-    ">INPUT": "input_tokens",
-    ">CACHED": "cached_tokens",
-    ">TEXT IN": "input_text",
-    ">AUDIO IN": "input_audio",
-    ">OUTPUT": "output_tokens",
-    ">TEXT OUT": "output_text",
-    ">AUDIO OUT": "output_audio",
-}
-_SELDOM_COLUMNS = {">TIME": "audio_ms"}
-
-
-def print_usage(entries: list[dict[str, Any]]) -> None:
-    """A table of usage entries, and what has no price."""
-    seldom = {
-        heading: field
-        for heading, field in _SELDOM_COLUMNS.items()
-        if any(entry[field] for entry in entries)
-    }
-    columns = _USAGE_COLUMNS | seldom
-    print_table(
-        ("", *columns, ">COST"),
-        [
-            (
-                group_name(entry),
-                *(_usage_cell(entry, field) for field in columns.values()),
-                dollars(entry["cost_usd"], bool(entry["unpriced"]["models"])),
-            )
-            for entry in entries
-        ],
-    )
-    _say_unpriced(entries[-1])
-
-
-def _usage_cell(entry: dict[str, Any], field: str) -> Any:
-    return seconds(entry[field] or None) if field == "audio_ms" else entry[field]
-
-
-def _say_unpriced(total: dict[str, Any]) -> None:
-    """Say what is not in the cost, and within which limits that is known."""
-    unpriced = total["unpriced"]
-    if not unpriced["models"]:
-        return
-    things = [counted(unpriced["responses"], "response")]
-    things += [counted(unpriced["transcriptions"], "transcription")]
-    if unpriced["sessions"]:
-        things.append(counted(unpriced["sessions"], "session"))
-    listed = ", ".join(things[:-1]) + f" and {things[-1]}"
-    say(f"Not in the cost: {listed} without a known price ({', '.join(unpriced['models'])}).")
-    between = total["unpriced_between_usd"]
-    if between is not None:
-        say(
-            "Where tokens of text and audio are not told apart, they cost between"
-            f" {dollars(between[0])} and {dollars(between[1])}."
-        )
-
-
 def _print_page(
     page: Page, headings: tuple[str, ...], rows: list[tuple[Any, ...]], what: str
 ) -> None:

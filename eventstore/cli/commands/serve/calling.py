@@ -20,7 +20,7 @@ from eventstore.capture.calls.call_recordings import (
 from eventstore.capture.calls.incoming_calls import WAIT, IncomingCalls
 from eventstore.capture.calls.sideband import CALL_ID, call_address
 from eventstore.capture.calls.webhooks import parse_secret
-from eventstore.capture.recorder.recorder_process import RecorderProcess
+from eventstore.capture.recorder.process.recorder_process import RecorderProcess
 from eventstore.capture.relay.relay_metrics import health
 from eventstore.cli.commands.serve.join_call import ending_facts, how_ended
 from eventstore.cli.commands.serve.relaying import signals

@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, supp
 from pathlib import Path
 from typing import NamedTuple
 
-from eventstore.capture.recorder.recorder_process import RecorderProcess
+from eventstore.capture.recorder.process.recorder_process import RecorderProcess
 from eventstore.capture.relay.relay import MAX_CALLS, Relay, relay
 from eventstore.capture.relay.relay_request import parse_upstream
 from eventstore.cli.commands.serve.serving import listening, place

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from websockets.http11 import Request
 
-from eventstore.capture.recorder.recorder_process import RecorderProcess
+from eventstore.capture.recorder.process.recorder_process import RecorderProcess
 from eventstore.capture.relay.relay import Relay
 from eventstore.cli.commands.serve.calling import Calling, check_calling, incoming_calls, recording
 from eventstore.cli.commands.serve.calling import told as calls_told

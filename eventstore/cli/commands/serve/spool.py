@@ -72,7 +72,7 @@ def spool(
 
 
 def _look(folder: Path) -> list[dict[str, Any]]:
-    from eventstore.capture.recorder.spool.recover import look
+    from eventstore.capture.recorder.recover import look
 
     return [
         _entry(one.name, "ended" if one.ended else "recording", one.frames, one.sessions, [])
@@ -81,8 +81,8 @@ def _look(folder: Path) -> list[dict[str, Any]]:
 
 
 def _recover(url: str, folder: Path, failures: list[Failure]) -> list[dict[str, Any]]:
+    from eventstore.capture.recorder.recover import look, recover
     from eventstore.capture.recorder.spool import orphaned_spools as leftovers
-    from eventstore.capture.recorder.spool.recover import look, recover
 
     waiting = look(folder)
     found = []

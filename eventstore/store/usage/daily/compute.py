@@ -12,8 +12,7 @@ from eventstore.store.filters.forced_joins import ordered_join
 from eventstore.store.filters.sql_conditions import Where
 from eventstore.store.usage.context_growth import sum_turns
 from eventstore.store.usage.latency_buckets import count_answers
-from eventstore.store.usage.query_usage import IN_SECONDS
-from eventstore.store.usage.usage_sources import responses_of
+from eventstore.store.usage.usage_sources import IN_SECONDS, responses_of
 from eventstore.times import DAY
 
 #: A key that has more values within a day gets no sums: ids, say.

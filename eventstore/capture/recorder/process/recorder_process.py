@@ -22,15 +22,15 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from eventstore.capture.messages.message_unpacking import Message, size_of
-from eventstore.capture.recorder.recorder import MEMORY, Counters
-from eventstore.capture.recorder.recorder_start import start_child
-from eventstore.capture.recorder.recorder_words import (
+from eventstore.capture.recorder.process.recorder_start import start_child
+from eventstore.capture.recorder.process.recorder_words import (
     AT_ONCE_SIZE,
     OVERHEAD,
     in_bounds,
     size_of_word,
 )
-from eventstore.capture.recorder.remote_session import RemoteSession
+from eventstore.capture.recorder.process.remote_session import RemoteSession
+from eventstore.capture.recorder.recorder import MEMORY, Counters
 from eventstore.errors import EventStoreError
 from eventstore.realtime.metadata import check_metadata
 from eventstore.store.database.connections import forks

@@ -18,7 +18,12 @@ def start_child() -> tuple[Connection, subprocess.Popen[bytes]]:
     """
     ours, theirs = Pipe()
     process = subprocess.Popen(  # noqa: S603
-        [sys.executable, "-m", "eventstore.capture.recorder.recorder_child", str(theirs.fileno())],
+        [
+            sys.executable,
+            "-m",
+            "eventstore.capture.recorder.process.recorder_child",
+            str(theirs.fileno()),
+        ],
         pass_fds=[theirs.fileno()],
         stdin=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": _path()},
@@ -29,5 +34,5 @@ def start_child() -> tuple[Connection, subprocess.Popen[bytes]]:
 
 def _path() -> str:
     """Where the other process finds this package: where this one did."""
-    here = str(Path(__file__).parents[3])
+    here = str(Path(__file__).parents[4])
     return os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))

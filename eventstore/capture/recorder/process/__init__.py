@@ -1,0 +1,1 @@
+"""A recorder in a process of its own, and what is said between the two processes."""

@@ -102,8 +102,8 @@ def store_writer(
                 append(SESSION, frames[at : min(at + batch, end)], expected_seq=at)
 
         yield write
-        if store.head(SESSION) != len(frames):
-            raise RuntimeError(f"{store.head(SESSION)} events are there, not {len(frames)}")
+        if store.last_seq(SESSION) != len(frames):
+            raise RuntimeError(f"{store.last_seq(SESSION)} events are there, not {len(frames)}")
 
 
 def _median(values: list[float]) -> float:

@@ -84,7 +84,7 @@ def _check(
         ids = [one["eventstore"]["session_id"] for one in store.sessions(limit=100).data]
         directions = Counter(event.direction for id_ in ids for event in store.events(id_))
         holes = sum(
-            [event.seq for event in store.events(id_)] != list(range(1, store.head(id_) + 1))
+            [event.seq for event in store.events(id_)] != list(range(1, store.last_seq(id_) + 1))
             for id_ in ids
         )
         changed = sum(done.changed for done in store.rebuild())

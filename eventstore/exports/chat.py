@@ -53,7 +53,7 @@ def chat(shown: Json) -> Chat:
     """The conversations of a session.
 
     Args:
-        shown: the session whole, as `EventStore.show` gives it.
+        shown: the session whole, as `EventStore.state` gives it.
     """
     session = mapping(shown.get("session"))
     left_out: Counter[str] = Counter()

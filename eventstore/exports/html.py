@@ -43,8 +43,8 @@ def write_html(store: EventStore, session_id: str, stream: BinaryIO) -> None:
         NotFoundError: there is no such session.
         ErasedError, ErasedMeanwhileError: the session, or its audio, was erased meanwhile.
     """
-    version = store.version(session_id)
-    shown = store.show(session_id)
+    version = store.revision(session_id)
+    shown = store.state(session_id)
     errors = store.masked_events(session_id, type="error")
     told = transcript.turns(shown, errors, prices_of(store.engine))
     style, script = _asset("call.css"), _asset("call.js")

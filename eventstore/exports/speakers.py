@@ -16,7 +16,7 @@ def has_several_speakers(shown: Json) -> bool:
     """Return True if the server told several speakers apart in a session.
 
     Args:
-        shown: the session whole, as `EventStore.show` gives it.
+        shown: the session whole, as `EventStore.state` gives it.
     """
     told = {
         speaker

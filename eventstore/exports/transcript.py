@@ -55,7 +55,7 @@ def turns(shown: Json, errors: Iterable[StoredEvent], prices: Prices | None = No
     """The transcript, in conversation order; what is outside it by its place in the log.
 
     Args:
-        shown: the session whole, as `EventStore.show` gives it.
+        shown: the session whole, as `EventStore.state` gives it.
         errors: the server's, as events.
         prices: what responses are priced by; None for published prices.
     """

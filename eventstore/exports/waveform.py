@@ -51,7 +51,7 @@ def waveform(queries: Queries, session_id: str, check: Check = lambda: None) -> 
     Raises:
         NotFoundError: there is no such session.
     """
-    shown = queries.show(session_id)
+    shown = queries.state(session_id)
     timeline = build(_checked(queries.events(session_id), check))
     loudness, start, end = _loudness(queries, session_id, timeline, check)
     per_second = len(loudness[0]) / (end - start) if end > start and len(loudness[0]) else 1.0

@@ -102,7 +102,7 @@ def write_audio(
         InvalidInputError: a bad argument, more than a WAV file holds, or more than the limit.
         OSError: the target cannot be written.
     """
-    version = store.version(session_id)
+    version = store.revision(session_id)
     timeline = build(store.events(session_id))
     chosen = select(timeline, item=item, response=response, side=side, start=start, end=end)
     rate = _checked_rate(rate, chosen)

@@ -6,15 +6,15 @@ Called where sound, pictures and pages are made, before they are put in their pl
 from __future__ import annotations
 
 from eventstore.errors import ErasedMeanwhileError
-from eventstore.store.log.session_facts import Version
+from eventstore.store.log.session_facts import Revision
 from eventstore.verbs.queries import Queries
 
 
-def check_not_erased_since(store: Queries, session_id: str, version: Version) -> None:
+def check_not_erased_since(store: Queries, session_id: str, version: Revision) -> None:
     """Look whether anything of a session was erased since it had a version.
 
     Raises:
         ErasedError: the session was erased since. ErasedMeanwhileError: some of it was.
     """
-    if store.version(session_id)[1] != version[1]:
+    if store.revision(session_id)[1] != version[1]:
         raise ErasedMeanwhileError(session_id)

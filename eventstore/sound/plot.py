@@ -62,7 +62,7 @@ def plot_audio(
         OSError: the target cannot be written.
     """
     figures = _matplotlib()
-    version = store.version(session_id)
+    version = store.revision(session_id)
     timeline = build(store.events(session_id))
     chosen = select(timeline, item=item, response=response, side=side, start=start, end=end)
     loudness = _peaks(chosen, store, session_id)
@@ -106,7 +106,7 @@ def _turns(timeline: Timeline, chosen: Selection) -> list[Turn]:
 def _words(store: EventStore, session_id: str) -> dict[str, str]:
     """What was heard in each item."""
     words = {}
-    for conversation in store.show(session_id)["conversations"]:
+    for conversation in store.state(session_id)["conversations"]:
         for item in conversation["items"]:
             parts = map(mapping, sequence(item.get("content")))
             said = [text(part.get("transcript")) or text(part.get("text")) for part in parts]

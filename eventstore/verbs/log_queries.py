@@ -15,9 +15,9 @@ from eventstore.errors import DatabaseUnavailableError
 from eventstore.realtime.values import is_storable
 from eventstore.store.filters.session_conditions import no_session
 from eventstore.store.log.session_facts import (
-    Version,
+    Revision,
     find_head,
-    find_version,
+    find_revision,
     has_pair,
     read_metadata,
 )
@@ -56,21 +56,23 @@ class LogQueries(Conversations):
         self._see(session_id)
         return read_metadata(self.engine, session_id)
 
-    def head(self, session_id: str) -> int:
-        """The seq of a session's last event.
+    def last_seq(self, session_id: str) -> int:
+        """Return the sequence number of the session's last event, or 0 if it has no events.
 
         Raises:
             NotFoundError: there is no such session. ErasedError: it was erased.
         """
         return self._found(session_id, find_head)
 
-    def version(self, session_id: str) -> Version:
-        """Another one, and what was made of a session before is void.
+    def revision(self, session_id: str) -> Revision:
+        """Return a token that changes whenever events are added to a session or erased from it.
+
+        Compare it to decide whether something that was made of the session is still valid.
 
         Raises:
             NotFoundError: there is no such session. ErasedError: it was erased.
         """
-        return self._found(session_id, find_version)
+        return self._found(session_id, find_revision)
 
     def events(
         self,
@@ -90,7 +92,7 @@ class LogQueries(Conversations):
         """
         from eventstore.store.log.read_events import read_events
 
-        head = self.head(session_id)
+        head = self.last_seq(session_id)
         end = head if last is None else min(last, head)
         return read_events(self.engine, session_id, max(1, first), end, type)
 
@@ -108,7 +110,7 @@ class LogQueries(Conversations):
         """
         from eventstore.store.log.masked_events import mask_amid, masked
 
-        mask = mask_amid(self.engine, session_id, min(first - 1, self.head(session_id)))
+        mask = mask_amid(self.engine, session_id, min(first - 1, self.last_seq(session_id)))
         return masked(self.events(session_id, first, last, type), mask)
 
     def export(self, session_id: str) -> Iterator[bytes]:
@@ -122,7 +124,7 @@ class LogQueries(Conversations):
         from eventstore.capture.recording.connections import NAMING_TYPES, export_lines
         from eventstore.store.log.read_events import read_events
 
-        naming = read_events(self.engine, session_id, 1, self.head(session_id), NAMING_TYPES)
+        naming = read_events(self.engine, session_id, 1, self.last_seq(session_id), NAMING_TYPES)
         return export_lines(session_id, self.events(session_id), naming)
 
     def replay(self, session_id: str) -> Iterator[Cue]:
@@ -136,7 +138,7 @@ class LogQueries(Conversations):
         from eventstore.store.log.masked_events import masked
         from eventstore.store.log.read_events import read_events
 
-        events = read_events(self.engine, session_id, 1, self.head(session_id), CUE_TYPES)
+        events = read_events(self.engine, session_id, 1, self.last_seq(session_id), CUE_TYPES)
         return cues(masked(events, SessionMask()))
 
     def follow(
@@ -163,7 +165,7 @@ class LogQueries(Conversations):
         from eventstore.store.log.follow import follow_events
         from eventstore.store.log.masked_events import masked
 
-        self.head(session_id)
+        self.last_seq(session_id)
         events = follow_events(
             self.engine,
             session_id,

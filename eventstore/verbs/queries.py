@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
+from typing_extensions import deprecated
+
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.masking.mask import mask_value
 from eventstore.store.database.engine_options import prices_of
@@ -119,7 +121,7 @@ class Queries(LogQueries):
         session: dict[str, Any] = mask_value(query_sessions.read_session(self.engine, session_id))
         return session
 
-    def show(
+    def state(
         self, session_id: str, at: str | int | None = None, dialect: Dialect = "wire"
     ) -> dict[str, Any]:
         """A session whole: `session`, `conversations` with items, `responses`, `usage`.
@@ -143,6 +145,13 @@ class Queries(LogQueries):
             shown["responses"] = [render_response(r, dialect) for r in shown["responses"]]
         return shown
 
+    @deprecated("show() has a new name: state()")
+    def show(
+        self, session_id: str, at: str | int | None = None, dialect: Dialect = "wire"
+    ) -> dict[str, Any]:
+        """Return what `state` returns. This is its old name, and goes with the next release."""
+        return self.state(session_id, at, dialect)
+
     def transcript(self, session_id: str) -> list[Turn]:
         """A session as people read it: what was said and heard, called and answered, in order.
 
@@ -152,7 +161,7 @@ class Queries(LogQueries):
         from eventstore.exports.transcript import turns
 
         errors = self.masked_events(session_id, type="error")
-        return turns(self.show(session_id), errors, prices_of(self.engine))
+        return turns(self.state(session_id), errors, prices_of(self.engine))
 
     def waveform(self, session_id: str, check: Callable[[], None] = lambda: None) -> dict[str, Any]:
         """What a player draws of a session: loudness, turns, words and marks on one axis.

@@ -213,7 +213,7 @@ def test_a_state_of_odd_columns_is_damage_that_names_its_event(
         store.append(SESSION, FRAMES)
         damage(store, f"UPDATE events SET {column} = ? WHERE seq = 3", (value,))
         with pytest.raises(DamagedError, match="event 3 is damaged"):
-            store.show(SESSION, len(FRAMES))
+            store.state(SESSION, len(FRAMES))
 
 
 def test_an_id_that_is_no_text_stops_no_other(

@@ -67,9 +67,9 @@ def test_what_the_log_can_tell_is_mended(store: EventStore, database_url: str, d
     harm(store)
     problems = [p.problem for p in store.verify(SESSION).problems]
     assert any(told in problem and "eventstore repair" in problem for problem in problems)
-    before = store.status(), store.show(SESSION)
+    before = store.status(), store.state(SESSION)
     dry = store.repair(SESSION, dry_run=True)
-    assert (store.status(), store.show(SESSION)) == before
+    assert (store.status(), store.state(SESSION)) == before
     done = store.repair(SESSION)
     assert done._replace(changed_rows=0) == dry
     assert (done.head, done.unmended) == (LAST, [])
@@ -153,7 +153,7 @@ def test_an_append_that_meets_it_names_the_command(store: EventStore, database_u
                 one.append_together([Append("sess_other", [NOTE]), Append(SESSION, [NOTE])])
         with pytest.raises(BrokenHeadError, match=told):
             deferred.append(SESSION, [NOTE], expected_seq=1)
-    assert store.head("sess_other") == 1
+    assert store.last_seq("sess_other") == 1
     store.repair(SESSION)
     store.append(SESSION, [NOTE])
     check_whole(store, LAST + 1)

@@ -131,8 +131,8 @@ def sound(store: EventStore, session_id: str) -> bytes:
 
 def everything(store: EventStore, session_id: str) -> list[Any]:
     """All that the store's verbs say of a session."""
-    head = store.head(session_id)
-    shown = [store.show(session_id), store.show(session_id, "+3.5"), store.show(session_id, 50)]
+    head = store.last_seq(session_id)
+    shown = [store.state(session_id), store.state(session_id, "+3.5"), store.state(session_id, 50)]
     return [
         list(store.events(session_id)),
         list(store.events(session_id, type="response.*")),
@@ -155,13 +155,13 @@ def test_every_verb_reads_a_sealed_session(database_url: str, tmp_path: Path) ->
         session_id = imported.session_id
         before = everything(store, session_id)
         (done,) = store.archive([session_id])
-        assert done.events == store.head(session_id)  # type: ignore[union-attr]
+        assert done.events == store.last_seq(session_id)  # type: ignore[union-attr]
         assert everything(store, session_id) == before
         (again,) = store.archive([session_id])
         assert again == done._replace(events=0, frame_bytes=0, packed_bytes=0)  # type: ignore
         (repeated,) = store.import_file(path)
         assert repeated.added == 0
-        assert store.unseal(session_id) == store.head(session_id)
+        assert store.unseal(session_id) == store.last_seq(session_id)
         assert everything(store, session_id) == before
 
 

@@ -68,7 +68,7 @@ def test_import_says_what_it_did_with_each_session(terminal: Terminal, own_folde
 def test_import_reads_standard_input(terminal: Terminal, store: EventStore) -> None:
     found = terminal("import", "-", "--json", stdin=lines(CALL).encode()).json
     assert [entry["file"] for entry in found["data"]] == ["-"]
-    assert store.head("sess_1") == 3
+    assert store.last_seq("sess_1") == 3
 
 
 def test_import_of_many_files_goes_on_after_a_bad_one(terminal: Terminal, own_folder: Path) -> None:
@@ -105,7 +105,7 @@ def test_import_under_another_id(terminal: Terminal, store: EventStore, own_fold
     assert refused.code == 1
     assert "--session-id" in json.loads(refused.out)["errors"][0]["error"]
     (entry,) = terminal("import", "b.jsonl", "--session-id", "mine", "--json").json["data"]
-    assert (entry["session_id"], store.head("mine")) == ("mine", 2)
+    assert (entry["session_id"], store.last_seq("mine")) == ("mine", 2)
 
 
 def test_export_writes_what_import_reads(
@@ -113,7 +113,9 @@ def test_export_writes_what_import_reads(
 ) -> None:
     written = terminal("export", "sess_a")
     assert written.out.encode() == b"".join(recorded.export("sess_a"))
-    assert [line["seq"] for line in written.lines] == list(range(1, recorded.head("sess_a") + 1))
+    assert [line["seq"] for line in written.lines] == list(
+        range(1, recorded.last_seq("sess_a") + 1)
+    )
     assert terminal("export", "sess_a", "sess_b", "-o", "both.jsonl") == (0, "", "")
     assert Path("both.jsonl").read_text() == written.out + terminal("export", "sess_b").out
     assert [path.name for path in own_folder.iterdir() if "db" not in path.name] == ["both.jsonl"]
@@ -141,7 +143,7 @@ def test_show(
 ) -> None:
     shown = terminal("show", "sess_a", *options.split(), "--json").json
     assert set(shown) == {"session", "conversations", "responses", "usage"}
-    assert shown == recorded.show("sess_a", **keywords)
+    assert shown == recorded.state("sess_a", **keywords)
 
 
 SESSIONS: list[tuple[str, dict[str, Any]]] = [
@@ -354,7 +356,7 @@ def test_replay(terminal: Terminal, recorded: EventStore) -> None:
 
 
 def test_rebuild(terminal: Terminal, recorded: EventStore) -> None:
-    events = recorded.head("sess_a") + recorded.head("sess_b")
+    events = recorded.last_seq("sess_a") + recorded.last_seq("sess_b")
     done = terminal("rebuild", "--all", "--json").json
     assert done.pop("seconds") >= 0
     assert done == {
@@ -377,7 +379,7 @@ def test_status(terminal: Terminal, recorded: EventStore) -> None:
     found = terminal("status", "--json").json
     assert found == recorded.status()
     assert (found["sessions"], found["behind"]) == (2, 0)
-    assert found["events"] == recorded.head("sess_a") + recorded.head("sess_b")
+    assert found["events"] == recorded.last_seq("sess_a") + recorded.last_seq("sess_b")
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

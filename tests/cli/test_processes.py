@@ -31,7 +31,7 @@ def test_export_goes_through_a_pipe_into_import(terminal: Terminal, store: Event
     store.append("sess_1", voice_call().frames)
     to = "--db sqlite:///elsewhere.db --session-id sess_1 --json"
     told = terminal.shell(f"eventstore export sess_1 | eventstore import - {to}")
-    assert told.json["data"][0]["added"] == store.head("sess_1")
+    assert told.json["data"][0]["added"] == store.last_seq("sess_1")
 
 
 @pytest.fixture
@@ -84,14 +84,14 @@ def test_a_full_disk_is_told_and_nothing_half_done(
     terminal: Terminal, store: EventStore, database_url: str, sample_call: Path
 ) -> None:
     store.append("before", voice_call().frames)
-    whole = store.show("before")
+    whole = store.state("before")
     store.close()
     limited = {"preexec_fn": lambda: _limited_to(600_000)}
     said = terminal.apart("import", str(sample_call), "--json", **limited).error()
     assert "nothing was written" in said
     with EventStore(database_url) as again:
         assert [entry["id"] for entry in again.sessions().data] == ["before"]
-        assert again.show("before") == whole
+        assert again.state("before") == whole
     assert terminal("status", "--json").json["behind"] == 0
     # With space again, it goes on as if nothing had been.
     assert terminal("import", str(sample_call), "--json").json["data"][0]["added"] == 1204
@@ -125,10 +125,10 @@ def test_several_imports_of_the_same_file_at_once_store_it_once(
     started = [terminal.start("import", str(sample_call), "--json") for _ in range(2)]
     told = [entry.json["data"][0] for entry in _together(started)]
     assert {(entry["session_id"], entry["events"]) for entry in told} == {(SAMPLE, 1204)}
-    assert store.head(SAMPLE) == 1204
-    shown = store.show(SAMPLE)
+    assert store.last_seq(SAMPLE) == 1204
+    shown = store.state(SAMPLE)
     list(store.rebuild())
-    assert store.show(SAMPLE) == shown
+    assert store.state(SAMPLE) == shown
 
 
 def test_several_first_uses_at_once_make_one_schema(

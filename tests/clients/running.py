@@ -124,7 +124,7 @@ class Driver:
 def _items_of(store: EventStore) -> list[Item]:
     """The items of the only session of a store."""
     [session] = store.sessions().data
-    [conversation] = store.show(session["id"])["conversations"]
+    [conversation] = store.state(session["id"])["conversations"]
     return [_item(item) for item in conversation["items"]]
 
 

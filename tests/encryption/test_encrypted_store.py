@@ -51,11 +51,11 @@ def without_times(rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
 
 
 def check_alike(keyed: EventStore, plain: EventStore, session_id: str) -> None:
-    head = plain.head(session_id)
+    head = plain.last_seq(session_id)
     assert list(keyed.export(session_id)) == list(plain.export(session_id))
     assert list(keyed.events(session_id)) == list(plain.events(session_id))
     for seq in range(0, head + 1, 5):
-        assert keyed.show(session_id, seq) == plain.show(session_id, seq)
+        assert keyed.state(session_id, seq) == plain.state(session_id, seq)
     assert keyed.session(session_id) == plain.session(session_id)
     page = {"session": session_id, "limit": 100}
     assert keyed.responses(**page).data == plain.responses(**page).data
@@ -126,7 +126,7 @@ def test_every_verb_reads_an_encrypted_session(
     assert [done.changed for done in keyed.rebuild(workers=2)] == [0]
     (session,) = keyed.sessions(metadata={"customer": "42"}).data
     assert session["instructions"]
-    conversation = plain.show(imported.session_id)["conversations"][0]
+    conversation = plain.state(imported.session_id)["conversations"][0]
     assert keyed.conversation(conversation["id"]) == plain.conversation(conversation["id"])
     for response in plain.responses().data:
         assert keyed.response(response["id"]) == response
@@ -243,7 +243,7 @@ def test_audio_is_erased_of_an_encrypted_session(keyed: EventStore, plain: Event
         assert len(store.erase(names, audio_only=True)) == 2
     for name in names:
         assert list(keyed.export(name)) == list(plain.export(name))
-        assert words(name)["said"] in str(keyed.show(name))
+        assert words(name)["said"] in str(keyed.state(name))
         assert keyed.verify(name).problems == []
         assert [done.changed for done in keyed.rebuild([name])] == [0]
 

@@ -51,7 +51,7 @@ def refused(store: EventStore) -> Iterator[str]:
     """What a store says that cannot read nor write a session that it has."""
     for verb in (
         lambda: list(store.events("anna")),
-        lambda: store.show("anna"),
+        lambda: store.state("anna"),
         lambda: store.responses(),
         lambda: store.sessions(),
         lambda: store.append("anna", FRAMES[:1]),
@@ -76,7 +76,7 @@ def test_without_its_keys_nothing_is_read_or_written(keyed: EventStore, database
         # What needs no content needs no key.
         assert store.status()["key_store"]
         assert store.usage()["total"]["responses"] == 2
-    assert keyed.head("anna") == len(FRAMES)
+    assert keyed.last_seq("anna") == len(FRAMES)
     assert list(keys_in(keyed)) == ["anna", "closed"]
 
 
@@ -103,8 +103,8 @@ def test_other_keys_that_know_the_session_are_refused(
     for verb in (
         lambda s: list(s.events("anna")),
         lambda s: list(s.events("sealed")),
-        lambda s: s.show("anna"),
-        lambda s: s.show("sealed"),
+        lambda s: s.state("anna"),
+        lambda s: s.state("sealed"),
         lambda s: s.responses(),
         lambda s: s.verify("sealed"),
         lambda s: list(s.rebuild(["anna"])),
@@ -217,7 +217,7 @@ def test_a_dropped_key_erases_every_backup(
     with EventStore(url, keys=keys_url) as brought_back:
         for verb in (
             lambda: list(brought_back.events("anna")),
-            lambda: brought_back.show("anna"),
+            lambda: brought_back.state("anna"),
             lambda: brought_back.responses(session="anna"),
             lambda: brought_back.append("anna", FRAMES),
         ):
@@ -249,7 +249,7 @@ def test_erased_audio_keeps_the_key(keyed: EventStore) -> None:
     keyed.append("anna", FRAMES, close=True)
     keyed.erase("anna", audio_only=True)
     assert keys_in(keyed)["anna"] is not None
-    assert keyed.show("anna")
+    assert keyed.state("anna")
 
 
 # Writers

@@ -76,7 +76,7 @@ def test_no_column_of_a_segment_is_another_rows(keyed: EventStore, column: str) 
 
 def conversation_of(store: EventStore) -> str:
     """The id of a session's first conversation, as the log has it."""
-    return str(store.show("a")["conversations"][0]["id"])
+    return str(store.state("a")["conversations"][0]["id"])
 
 
 READERS = {

@@ -44,7 +44,7 @@ def state_of(frames: Iterable[Frame], session_id: str = "sess_test") -> SessionS
 
 
 def shown(frames: Iterable[Frame], closed: bool = False) -> dict[str, Any]:
-    """A session whole, as `EventStore.show` gives it."""
+    """A session whole, as `EventStore.state` gives it."""
     state = state_of(frames)
     if closed:
         close(state)

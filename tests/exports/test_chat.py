@@ -263,7 +263,7 @@ def test_recordings(recording: Path) -> None:
 
 
 def test_the_sample_call(store: EventStore) -> None:
-    made = chat(store.show(put_sample(store, customer="42")))
+    made = chat(store.state(put_sample(store, customer="42")))
     (line,) = made.conversations
     check(line)
     assert len(line["messages"]) == 11 and not made.left_out
@@ -274,7 +274,7 @@ def test_all_sessions_of_a_store(store: EventStore) -> None:
     ids = put_everything(store)
     assert sorted(store.session_ids()) == sorted(ids)
     assert (
-        sum(len(chat(store.show(session_id)).conversations) for session_id in ids) >= len(ids) - 2
+        sum(len(chat(store.state(session_id)).conversations) for session_id in ids) >= len(ids) - 2
     )
 
 

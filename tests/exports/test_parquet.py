@@ -87,7 +87,7 @@ def test_items_are_those_of_the_store(store: EventStore, folder: Path) -> None:
     rows = by_key(table(folder, "items"), "item_id")
     assert len(rows) == written.items
     for session_id in ids:
-        for conversation in store.show(session_id)["conversations"]:
+        for conversation in store.state(session_id)["conversations"]:
             for place, item in enumerate(conversation["items"]):
                 row = rows[session_id, item["id"]]
                 kept = loads(row["resource"])

@@ -138,7 +138,7 @@ def _check_kept(tally: Tally, store: EventStore, session: Session) -> None:
     verified = tally.ask("verbs", "verify", lambda: store.verify(id_))
     if verified is not None and verified.problems:
         tally.fail("verify", "a sound session is told to be damaged", repr(verified.problems))
-    shown = tally.ask("verbs", "show", lambda: store.show(id_))
+    shown = tally.ask("verbs", "state", lambda: store.state(id_))
     for noted in shown["session"]["eventstore"]["diagnostics"] if shown else ():
         if "fold_error" in str(noted):
             tally.fail("fold", f"fold_error: {str(noted)[:150]}", repr(noted))

@@ -115,6 +115,7 @@ def test_every_verb_is_asked(sqlite_template: Path) -> None:
     with EventStore(f"sqlite:///{sqlite_template}") as store:
         asked = {name for name, _ in asked_of(store, IDS)}
     verbs = {name for name in dir(EventStore) if not name.startswith("_")}
+    verbs = {name for name in verbs if not hasattr(getattr(EventStore, name), "__deprecated__")}
     assert verbs - asked - WRITING - {"plot"} == set()  # `audio --plot` draws
 
 

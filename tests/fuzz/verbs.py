@@ -65,8 +65,8 @@ WRITING = frozenset(
 
 
 def _of_session(store: EventStore, id_: str) -> Iterator[tuple[str, Asked]]:
-    yield "head", lambda: store.head(id_)
-    yield "version", lambda: store.version(id_)
+    yield "last_seq", lambda: store.last_seq(id_)
+    yield "revision", lambda: store.revision(id_)
     yield "metadata", lambda: store.metadata(id_)
     yield "session", lambda: store.session(id_)
     yield "events", lambda: store.events(id_, 2, 5)
@@ -79,9 +79,9 @@ def _of_session(store: EventStore, id_: str) -> Iterator[tuple[str, Asked]]:
     yield "export", lambda: store.export(id_)
     yield "verify", lambda: store.verify(id_)
     for dialect in DIALECTS:
-        yield "show", lambda d=dialect: store.show(id_, dialect=d)
+        yield "state", lambda d=dialect: store.state(id_, dialect=d)
     for at in (0, 1, 3, "+0.02", "+1e400", "10" * 40, "x"):
-        yield "show", lambda a=at: store.show(id_, a)
+        yield "state", lambda a=at: store.state(id_, a)
     for shape in ("beta", "ga"):
         yield "reseed", lambda d=shape: store.reseed(id_, dialect=d, audio=True)
     yield "reseed", lambda: store.reseed(id_, "+0.1", max_items=1, assistant_as="system")
@@ -202,7 +202,7 @@ def _ask_formats(tally: Tally, store: EventStore, id_: str) -> None:
     tally.ask("exports", "html", lambda: write_html(store, id_, page))
     if page.getvalue():
         tally.ask("checks", "an exported page", lambda: check_page(page.getvalue().decode()))
-    made = tally.ask("exports", "chat", lambda: chat(store.show(id_)))
+    made = tally.ask("exports", "chat", lambda: chat(store.state(id_)))
     if made is not None:
         tally.ask("checks", "chat as JSON", lambda: is_json(made.conversations))
     for content in (False, True):

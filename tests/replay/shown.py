@@ -25,7 +25,7 @@ def shown(
     """
     store.append("sess_shown", recorded, close=True)
     told = []
-    for conversation in store.show("sess_shown")["conversations"]:
+    for conversation in store.state("sess_shown")["conversations"]:
         for item in conversation["items"]:
             if item["type"] not in without:
                 parts = item.get("content") or []

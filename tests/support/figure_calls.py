@@ -151,7 +151,7 @@ def known_sessions(store: EventStore, ids: Iterable[str]) -> list[Figures]:
 
 
 def _session(store: EventStore, id_: str, listed: Json) -> Figures:
-    shown, notes = store.show(id_), listed["eventstore"]
+    shown, notes = store.state(id_), listed["eventstore"]
     summary = notes["summary"]
     errors = [json.loads(event.text)["error"] for event in store.events(id_, type="error")]
     reasons = {reason for r in shown["responses"] if (reason := reason_of(r))}
@@ -210,7 +210,7 @@ def known_responses(store: EventStore, ids: Iterable[str]) -> list[Figures]:
 
 
 def _responses(store: EventStore, id_: str) -> Iterable[Figures]:
-    shown = store.show(id_)
+    shown = store.state(id_)
     tenant = {"tenant": shown["session"]["eventstore"]["metadata"]["tenant"]}
     items = _all_items(store, id_)
     opened, seen = _at(store, id_), {event.seq: event.at for event in store.events(id_)}

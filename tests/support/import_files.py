@@ -80,4 +80,4 @@ def session_ids(store: EventStore) -> set[str]:
 
 def everything(store: EventStore, ids: Iterable[str]) -> dict[str, Any]:
     """What a store holds of sessions: their events, and what `show` says of them."""
-    return {id_: (events_of(store, id_), store.show(id_)) for id_ in ids}
+    return {id_: (events_of(store, id_), store.state(id_)) for id_ in ids}

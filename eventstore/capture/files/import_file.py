@@ -285,7 +285,7 @@ def _import_part(
     redacted = redaction.secrets - before
     return Imported(
         session_id,
-        store.head(session_id),
+        store.last_seq(session_id),
         responses,
         added,
         skipped,

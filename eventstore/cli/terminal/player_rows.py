@@ -87,7 +87,7 @@ def state_rows(shown: dict[str, Any] | None, console: Console, height: int) -> l
     """A session's state: how it stands, and the last of its items.
 
     Args:
-        shown: what `EventStore.show` returns; None where nothing has happened yet.
+        shown: what `EventStore.state` returns; None where nothing has happened yet.
     """
     if shown is None:
         return [Text("Nothing has happened yet. Any key goes back.")]

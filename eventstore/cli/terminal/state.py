@@ -21,7 +21,7 @@ def print_state(shown: dict[str, Any]) -> None:
     """Print all of a session.
 
     Args:
-        shown: what `EventStore.show` returns.
+        shown: what `EventStore.state` returns.
     """
     print_conversations(shown)
     if shown["responses"]:
@@ -35,7 +35,7 @@ def print_conversations(shown: dict[str, Any]) -> None:
     """Print the session and what was said in it, without the tables of responses and usage.
 
     Args:
-        shown: what `EventStore.show` returns.
+        shown: what `EventStore.state` returns.
     """
     _print_session(shown["session"])
     several = has_several_speakers(shown)

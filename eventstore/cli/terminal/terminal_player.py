@@ -38,7 +38,7 @@ class View:
 
     Attributes:
         page: the call, or what lies over it until a key is pressed.
-        state: what `EventStore.show` said, where that is the page.
+        state: what `EventStore.state` said, where that is the page.
         resume: whether it plays on when the page is the call again.
         entry: the moment typed so far, None where none is asked for.
         note: what there is to say about the last key.

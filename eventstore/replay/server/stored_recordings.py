@@ -26,7 +26,7 @@ from eventstore.replay.server.requested_session import Wish, choose_session, wis
 from eventstore.replay.server.served_sessions import ServedSessions
 from eventstore.replay.serving.recording import Recording, record
 from eventstore.store.log.read_events import read_events
-from eventstore.store.log.session_facts import Version, check_session_id, versions
+from eventstore.store.log.session_facts import Revision, check_session_id, revisions
 from eventstore.verbs.queries import Queries
 
 _LOGGER = logging.getLogger("eventstore.replay")
@@ -43,11 +43,11 @@ class Known(NamedTuple):
     """A session as it was at a time."""
 
     session_id: str
-    version: Version
+    version: Revision
 
 
 def _known(seen: Queries, session_id: str) -> Known:
-    return Known(session_id, seen.version(session_id))
+    return Known(session_id, seen.revision(session_id))
 
 
 def _next(seen: Queries, wish: Wish, served: Collection[str]) -> Known:
@@ -135,7 +135,7 @@ class StoredRecordings:
             if not alive:
                 continue
             sessions = {known.session_id for known, _ in alive}
-            ask = partial(versions, self._store.engine, sessions)
+            ask = partial(revisions, self._store.engine, sessions)
             try:
                 now = await asyncio.wait_for(asyncio.to_thread(ask), LOOK_PATIENCE)
             except (EventStoreError, TimeoutError):
@@ -159,7 +159,7 @@ class StoredRecordings:
         wish = wish_of(request.path)
         if wish.session is not None:
             check_session_id(wish.session)
-            seen.head(wish.session)
+            seen.last_seq(wish.session)
         return seen, wish
 
     def _read(self, known: Known) -> Recording:

@@ -15,7 +15,7 @@ from eventstore.store.log.tombstones import count_erasures, refuse_erased
 
 #: The seq of a session's last event, and how often something of it was erased. What was made of a
 #: session while it had another version is void.
-Version = tuple[int, int]
+Revision = tuple[int, int]
 
 HEAD = "SELECT head_seq, erased_at FROM streams WHERE session_id = ?"
 CLOSED_AT = "SELECT closed_at FROM streams WHERE session_id = ?"
@@ -38,7 +38,7 @@ def find_head(engine: Engine, session_id: str) -> int | None:
     return int(row[0])
 
 
-def find_version(engine: Engine, session_id: str) -> Version | None:
+def find_revision(engine: Engine, session_id: str) -> Revision | None:
     """The seq of a session's last event, and how often something of it was erased.
 
     Raises:
@@ -53,13 +53,13 @@ def find_version(engine: Engine, session_id: str) -> Version | None:
         return int(row[0]), count_erasures(tx, session_id)
 
 
-def versions(engine: Engine, session_ids: Iterable[str]) -> dict[str, Version]:
-    """Return the versions of several sessions, without those that were erased or do not exist.
+def revisions(engine: Engine, session_ids: Iterable[str]) -> dict[str, Revision]:
+    """Return the revisions of several sessions, without those that were erased or do not exist.
 
     A session whose key was dropped counts as erased: that is how an erase reaches other copies of
     a store.
     """
-    found: dict[str, Version] = {}
+    found: dict[str, Revision] = {}
     with read(engine) as tx:
         for session_id in session_ids:
             row = tx.row(HEAD, (session_id,))

@@ -42,7 +42,7 @@ async def made_once(
     """
     cache: SoundCache = request.app.state.sounds
     try:
-        version = await run_in_threadpool(queries.version, session_id)
+        version = await run_in_threadpool(queries.revision, session_id)
     except ErasedError:
         cache.forget(session_id)
         raise

@@ -131,11 +131,11 @@ async def list_events(
     read = queries.events if raw else queries.masked_events
     if stream:
         after = _last_event_id(request, after)
-        await run_in_threadpool(queries.head, session_id)
+        await run_in_threadpool(queries.last_seq, session_id)
         told = _follow(request, queries, read, session_id, after, type)
         return Stream(told, "text/event-stream", await take_stream(request))
     if format == "jsonl":
-        head = await run_in_threadpool(queries.head, session_id)
+        head = await run_in_threadpool(queries.last_seq, session_id)
         if not raw:
             raise ApiError(403, "this key has no right to raw frames", "missing_right")
         lines = _lines(queries, session_id, after + 1, head, type)
@@ -292,7 +292,7 @@ def _expected_in_scope(
     """What a scoped key's append expects: a session of its own, or none of the id at all."""
     queries = scoped(stores_of(request).writing, access)
     if is_known(queries.engine, session_id):
-        queries.head(session_id)  # raises where it is another's, or was
+        queries.last_seq(session_id)  # raises where it is another's, or was
         return expected
     if expected:
         raise ConflictError(session_id, expected, 0)

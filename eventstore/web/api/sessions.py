@@ -155,7 +155,7 @@ def read_state(
 ) -> Response:
     """Session, conversations with their items, responses and usage."""
     deep_objects(request)
-    return answer(queries.show(session_id, at, dialect))
+    return answer(queries.state(session_id, at, dialect))
 
 
 @router.get(
@@ -172,7 +172,7 @@ def read_state(
 def read_session_usage(request: Request, queries: Seen, session_id: str) -> Response:
     """Tokens by modality, cached ones apart, and money."""
     deep_objects(request)
-    queries.head(session_id)
+    queries.last_seq(session_id)
     return answer(queries.usage(session=session_id))
 
 
@@ -196,7 +196,7 @@ def erase_session(
     """For good. The database's files are written anew by `eventstore erase` or `retain`."""
     deep_objects(request)
     writing = stores_of(request).writing
-    scoped(writing, access).head(session_id)
+    scoped(writing, access).last_seq(session_id)
     done = writing.erase(session_id, audio_only, reason, vacuum=False)
     request.app.state.sounds.forget(session_id)
     if not done:

@@ -20,7 +20,7 @@ KINDS = {"call": "calls a tool", "result": "answers", "error": "error"}
 @router.get("/sessions/{session_id}")
 def show_session(request: Request, queries: Seen, access: MayRead, session_id: str) -> Response:
     """One call."""
-    shown = queries.show(session_id)
+    shown = queries.state(session_id)
     session, usage = shown["session"], shown["usage"]
     return page(
         request,

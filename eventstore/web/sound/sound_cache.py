@@ -20,7 +20,7 @@ import anyio
 from sqlalchemy import Engine
 
 from eventstore.errors import EventStoreError
-from eventstore.store.log.session_facts import Version, versions
+from eventstore.store.log.session_facts import Revision, revisions
 from eventstore.verbs.queries import Queries
 from eventstore.web.server.errors import ApiError
 from eventstore.web.server.log import note_fault
@@ -47,7 +47,7 @@ class Wanted(NamedTuple):
     """What is wanted: of which session, as it was when, and what."""
 
     session_id: str
-    version: Version
+    version: Revision
     kind: str
 
 
@@ -145,7 +145,7 @@ class SoundCache:
             if is_erased(wanted):
                 making.stop.set()
 
-    def _let_go(self, now: Mapping[str, Version]) -> None:
+    def _let_go(self, now: Mapping[str, Revision]) -> None:
         """Keep no files of sessions that have gone on; who is being sent one gets all of it."""
         for wanted in list(self._files):
             if now.get(wanted.session_id, wanted.version) != wanted.version:
@@ -192,7 +192,7 @@ class SoundCache:
             try:
                 async with asyncio.timeout(LOOK_PATIENCE):
                     now = await anyio.to_thread.run_sync(
-                        partial(versions, self._engine, known),
+                        partial(revisions, self._engine, known),
                         limiter=self._look_thread,
                         abandon_on_cancel=True,
                     )
@@ -203,14 +203,14 @@ class SoundCache:
                 now = {}
             self._compare(known, now)
 
-    def _compare(self, known: Collection[str], now: Mapping[str, Version]) -> None:
+    def _compare(self, known: Collection[str], now: Mapping[str, Revision]) -> None:
         """Drop what is no more as it was; `known` are the sessions that were looked for."""
         with self._lock:
             self._erase(lambda one: one.session_id in known and _is_erased(one, now))
             self._let_go(now)
 
 
-def _is_erased(wanted: Wanted, now: Mapping[str, Version]) -> bool:
+def _is_erased(wanted: Wanted, now: Mapping[str, Revision]) -> bool:
     """Whether a session, or some of it, was erased since something was made of it."""
     version = now.get(wanted.session_id)
     return version is None or version[1] != wanted.version[1]
@@ -242,5 +242,5 @@ def _made(queries: Queries, wanted: Wanted, make: Make, stop: Event) -> Nameless
 
 def _check_not_erased(queries: Queries, wanted: Wanted) -> None:
     """Raises ErasedError where the session was erased, ApiError where only its audio was."""
-    if queries.version(wanted.session_id)[1] != wanted.version[1]:
+    if queries.revision(wanted.session_id)[1] != wanted.version[1]:
         raise ApiError(503, _CHANGED, "changed")

@@ -104,10 +104,10 @@ def reads(store: EventStore) -> list[Callable[[], Any]]:
         lambda: list(store.follow("gone")),
         lambda: list(follow_events(engine, "gone", ["x"], lambda: False, lambda error: None)),
         lambda: list(read_rows(engine, "gone", 1, 5)),
-        lambda: store.show("gone"),
+        lambda: store.state("gone"),
         lambda: store.session("gone"),
         lambda: store.reseed("gone"),
-        lambda: store.head("gone"),
+        lambda: store.last_seq("gone"),
         lambda: list(store.rebuild(["gone"])),
         lambda: seal_session(engine, "gone"),
         lambda: unseal_session(engine, "gone"),
@@ -203,7 +203,7 @@ def test_a_reason_is_one_line(store: EventStore, reason: str) -> None:
     store.append("a", [MORE])
     with pytest.raises(InvalidInputError, match="one line"):
         store.erase("a", reason=reason)
-    assert store.head("a") == 1
+    assert store.last_seq("a") == 1
 
 
 # The digest
@@ -212,7 +212,7 @@ def test_a_reason_is_one_line(store: EventStore, reason: str) -> None:
 def chain(store: EventStore, session_id: str, monkeypatch: pytest.MonkeyPatch) -> bytes:
     """A session's digest by its frames, as segments/digest.py says."""
     value, current = BEGINNING, Digest(BEGINNING)
-    for row in read_rows(store.engine, session_id, 1, store.head(session_id)):
+    for row in read_rows(store.engine, session_id, 1, store.last_seq(session_id)):
         current.add(row)
         if current.is_full():
             value, current = current.value(), Digest(current.value())
@@ -257,7 +257,7 @@ def test_a_session_that_cannot_be_read_can_be_erased(store: EventStore) -> None:
 def test_who_reads_it_meanwhile_is_told(store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("eventstore.store.log.read_events.PIECE_BYTES", 1)
     store.append("a", voice_call().frames)
-    reading = read_events(store.engine, "a", 1, store.head("a"))
+    reading = read_events(store.engine, "a", 1, store.last_seq("a"))
     assert next(reading).seq == 1
     store.erase("a")
     with pytest.raises(ErasedError):
@@ -343,7 +343,7 @@ def whole(store: EventStore, session_id: str) -> dict[str, Any]:
     """Everything about a session."""
     return {
         "events": list(store.events(session_id)),
-        "show": store.show(session_id),
+        "show": store.state(session_id),
         "rows": read_model_rows(store.engine, session_id),
         "digest": digest(store.engine, session_id),
         "usage": store.usage(session=session_id),

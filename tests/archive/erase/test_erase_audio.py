@@ -48,7 +48,7 @@ def quiet(value: Any) -> Any:
 
 
 def rows(store: EventStore, session_id: str) -> list[EventRow]:
-    return list(read_rows(store.engine, session_id, 1, store.head(session_id)))
+    return list(read_rows(store.engine, session_id, 1, store.last_seq(session_id)))
 
 
 def is_silent(store: EventStore, session_id: str) -> bool:
@@ -74,7 +74,7 @@ def test_no_audio_is_left_in_any_place(store: EventStore, sealed: str) -> None:
     store.append("a", call.frames[15:])
     if sealed == "all":
         seal_session(store.engine, "a")
-    before, shown = rows(store, "a"), store.show("a")
+    before, shown = rows(store, "a"), store.state("a")
     (done,) = store.erase("a", audio_only=True, reason="not needed")
     assert (done.what, done.events, done.responses) == ("audio", len(call.frames), 1)
     kept = b"".join(parts_of(store, "a"))
@@ -89,7 +89,7 @@ def test_no_audio_is_left_in_any_place(store: EventStore, sealed: str) -> None:
     assert {row.seq: row.audio_bytes for row in cut}.items() <= {
         row.seq: row.audio_bytes for row in after
     }.items()
-    assert quiet(store.show("a")) == quiet(shown)
+    assert quiet(store.state("a")) == quiet(shown)
     assert store.verify("a").problems == []
     assert b"quuxasaidzanzibar" in kept and b"quuxaargumentszanzibar" in kept
 
@@ -98,7 +98,7 @@ def test_a_client_sees_that_it_is_without_audio(store: EventStore) -> None:
     for name in "ab":
         store.append(name, voice_call().frames, close=True)
     store.erase("a", audio_only=True)
-    for session in (store.session("a"), store.show("a")["session"]):
+    for session in (store.session("a"), store.state("a")["session"]):
         assert session["eventstore"]["audio_erased_at"].startswith("20")
     listed = {s["id"]: s["eventstore"].get("audio_erased_at") for s in store.sessions().data}
     assert listed["a"] is not None and listed["b"] is None
@@ -172,7 +172,7 @@ def test_what_is_known_of_a_session_stays(engine: Engine, data: st.DataObject) -
             seal_session(engine, name)
         if frames[first:]:
             store.append(name, frames[first:])
-        shown, before = store.show(name), rows(store, name)
+        shown, before = store.state(name), rows(store, name)
         for step in data.draw(st.permutations(["erase", "seal", "unseal", "erase"])):
             if step == "erase":
                 store.erase(name, audio_only=True, vacuum=False)
@@ -181,14 +181,14 @@ def test_what_is_known_of_a_session_stays(engine: Engine, data: st.DataObject) -
             else:
                 unseal_session(engine, name)
         assert is_silent(store, name)
-        assert quiet(store.show(name)) == quiet(shown)
+        assert quiet(store.state(name)) == quiet(shown)
         kept = read_model_rows(engine, name)
         assert [done.changed for done in store.rebuild([name])] == [0]
         assert read_model_rows(engine, name) == kept
         after = rows(store, name)
         assert [row[:4] for row in after] == [row[:4] for row in before]
         for at in range(1, len(after), 7):
-            assert store.show(name, at)["session"]["eventstore"]["events"] == at
+            assert store.state(name, at)["session"]["eventstore"]["events"] == at
 
 
 @given(st.lists(st.tuples(st.binary(max_size=6), st.booleans()), min_size=1))

@@ -90,7 +90,7 @@ def check(store: EventStore, name: str, what: str, before: dict, said: bool) -> 
     elif what == "session":
         assert left == {"streams": 1, "erasures": 1}
         with pytest.raises(ErasedError, match="killed or not"):
-            store.show(name)
+            store.state(name)
     else:
         assert is_silent(store, name)
-        assert quiet(store.show(name)) == quiet(before["show"])
+        assert quiet(store.state(name)) == quiet(before["show"])

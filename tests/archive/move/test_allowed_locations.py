@@ -221,7 +221,7 @@ def test_no_reader_connects_to_where_a_database_says(
         tx.run("UPDATE segments SET data = NULL, location = ?", (location,))
     for use in (
         lambda: list(store.events("a")),
-        lambda: store.show("a", at=5),
+        lambda: store.state("a", at=5),
         lambda: store.unseal("a"),
         lambda: list(store.rebuild(["a"])),
     ):

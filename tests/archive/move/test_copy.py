@@ -98,7 +98,7 @@ def test_whole_calls_go_and_come_back(
 def test_a_session_without_events_is_copied(store: EventStore, elsewhere: EventStore) -> None:
     store.append("empty", [], close=True)
     assert copy(store, elsewhere, "empty", move=True) == [Copied("empty", "copied", 0, True)]
-    assert elsewhere.head("empty") == 0 and tables_with(store, "empty") == []
+    assert elsewhere.last_seq("empty") == 0 and tables_with(store, "empty") == []
 
 
 def test_what_was_erased_comes_along(store: EventStore, elsewhere: EventStore) -> None:
@@ -107,7 +107,7 @@ def test_what_was_erased_comes_along(store: EventStore, elsewhere: EventStore) -
         erasure(tx, "s")
     copy(store, elsewhere, "s")
     assert whole(elsewhere, "s") == whole(store, "s")
-    assert copy(store, elsewhere, "s") == [Copied("s", "exists", store.head("s"))]
+    assert copy(store, elsewhere, "s") == [Copied("s", "exists", store.last_seq("s"))]
 
 
 def erasure(tx: Transaction, session_id: str) -> None:
@@ -293,7 +293,7 @@ def test_a_session_that_grows_before_it_is_deleted_is_kept(
 
     def digest_and_grow(*arguments: object, **named: object) -> bytes:
         found: bytes = really(*arguments, **named)  # type: ignore[arg-type]
-        if arguments[0] is elsewhere.engine and store.head(name) == 30:
+        if arguments[0] is elsewhere.engine and store.last_seq(name) == 30:
             store.append(name, frames[30:])
         return found
 

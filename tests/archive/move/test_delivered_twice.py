@@ -30,7 +30,7 @@ def twice_delivered() -> tuple[list[Frame], int]:
 
 def check(store: EventStore) -> None:
     """Three seconds, whoever asks; and nothing is wrong."""
-    (conversation,) = store.show("sess_1")["conversations"]
+    (conversation,) = store.state("sess_1")["conversations"]
     (sound,) = conversation["items"][0]["eventstore"]["audio"]
     assert (sound["duration_ms"], sound["chunks"]) == (3000, 3)
     assert store.verify("sess_1").problems == []
@@ -45,7 +45,7 @@ def test_sealed_unsealed_and_copied(
     with EventStore(database_url, projection=projection) as store:  # type: ignore[arg-type]
         store.append("sess_1", frames[: first + 1])
         if projection == "deferred":
-            (conversation,) = store.show("sess_1")["conversations"]
+            (conversation,) = store.state("sess_1")["conversations"]
             assert conversation["items"][0]["eventstore"]["audio"][0]["chunks"] == 1
         store.append("sess_1", frames[first + 1 :], close=True)
         list(store.project())

@@ -82,9 +82,9 @@ def everything(store: EventStore, name: str) -> list[Any]:
     return [
         frames_of(store, name),
         [event.seq for event in store.events(name, type="response.*")],
-        store.show(name),
-        store.show(name, at=20),
-        store.show(name, at="+0.3"),
+        store.state(name),
+        store.state(name, at=20),
+        store.state(name, at="+0.3"),
         list(store.export(name)),
         list(store.replay(name)),
         store.verify(name),

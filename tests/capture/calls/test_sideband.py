@@ -71,7 +71,7 @@ def test_the_log_says_what_a_sideband_cannot_see_and_holds_no_key(store: EventSt
         "metadata": {"customer": "42", "call_id": "rtc_1"},
     }
     assert not any(KEY in str(event.text) for event in store.events(session.id))
-    notes = store.show(session.id)["session"]["eventstore"]
+    notes = store.state(session.id)["session"]["eventstore"]
     assert notes["opened"]["unseen"] == list(UNSEEN)
     assert notes["metadata"] == {"customer": "42", "call_id": "rtc_1"}
 

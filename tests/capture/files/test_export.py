@@ -188,4 +188,4 @@ def test_any_stream_of_events_comes_back_equal(store: EventStore, frames: list[F
 
 def _named(store: EventStore, session_id: str) -> str:
     """What `show` says, whatever the session is called."""
-    return json.dumps(store.show(session_id)).replace(json.dumps(session_id), '"ID"')
+    return json.dumps(store.state(session_id)).replace(json.dumps(session_id), '"ID"')

@@ -63,7 +63,7 @@ def test_told_rates_count_in_each_reader(
     store: EventStore, session: dict[str, Any], at: float | None
 ) -> None:
     store.import_file(recording(session, at), input_rate=16_000, output_rate=8000)
-    spoken, answer = store.show("sess_1")["conversations"][0]["items"]
+    spoken, answer = store.state("sess_1")["conversations"][0]["items"]
     assert spoken["eventstore"]["audio"][0]["duration_ms"] == 500
     assert answer["eventstore"]["audio"][0]["duration_ms"] == 1000
     assert answer["eventstore"]["heard"] == "one two"

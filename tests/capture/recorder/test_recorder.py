@@ -235,7 +235,7 @@ def check(store: EventStore, count: int, frames: int) -> None:
     for number in range(count):
         texts = [text for _, text in wire(store, f"sess_{number}")]
         assert texts == [created(f"sess_{number}"), *map(str, range(frames))]
-        head = store.head(f"sess_{number}")
+        head = store.last_seq(f"sess_{number}")
         assert [event.seq for event in store.events(f"sess_{number}")] == list(range(1, head + 1))
     is_in_step(store)
 

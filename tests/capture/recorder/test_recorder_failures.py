@@ -442,7 +442,7 @@ def test_answers_that_are_lost_double_nothing(
         for number in range(3):
             assert texts(store, f"sess_{number}") == [created(f"sess_{number}"), "x"]
             assert len(noted(store, f"sess_{number}", "closed")) == 1
-            assert store.head(f"sess_{number}") == 4
+            assert store.last_seq(f"sess_{number}") == 4
         counters = recorder.counters()
         assert (counters.accepted, counters.written, counters.behind) == (6, 6, 0)
         is_in_step(store)
@@ -597,7 +597,7 @@ def test_several_recordings_and_metadata_of_one_session(
             expected = [f"{number}:{count}" for count in range(150)]
             assert [text for text in came if text.startswith(f"{number}:")] == expected
         assert len(came) == 600
-        head = store.head("shared")
+        head = store.last_seq("shared")
         assert [event.seq for event in store.events("shared")] == list(range(1, head + 1))
         assert noted(store, "shared", "gap") == []
         is_in_step(store)

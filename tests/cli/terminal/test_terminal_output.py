@@ -97,4 +97,4 @@ def test_a_pipe_gets_the_exact_lines(terminal: Terminal, store: EventStore) -> N
     call = Call().server("session.created", session={"id": "sess", "instructions": "a\u202e\x7fb"})
     store.append("sess", call.frames)
     assert terminal("export", "sess").out == b"".join(store.export("sess")).decode()
-    assert json.loads(terminal("show", "sess", "--json").out) == store.show("sess")
+    assert json.loads(terminal("show", "sess", "--json").out) == store.state("sess")

@@ -307,7 +307,7 @@ def test_it_shows_the_state_here_and_help(recorded: EventStore) -> None:
     with player("sample") as screen:
         screen.type(" g12.5\rs")
         lines = screen.shows("any key goes back", "find_order")
-        told = recorded.show("sample", 390)["session"]["eventstore"]
+        told = recorded.state("sample", 390)["session"]["eventstore"]
         assert f"{told['events']} events" in lines[1]
         assert "thirty days" not in "\n".join(lines)
         screen.type("x")

@@ -117,7 +117,7 @@ def test_a_cassette_is_imported_as_the_conversation_that_was_recorded(
     one_, other = (
         [
             [(item["type"], item.get("content")) for item in conversation["items"]]
-            for conversation in store.show(id_)["conversations"]
+            for conversation in store.state(id_)["conversations"]
         ]
         for id_ in (session.session_id, "sess_first_hand")
     )

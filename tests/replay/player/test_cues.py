@@ -252,7 +252,7 @@ def test_a_recording_says_all_that_its_items_say(store: EventStore, recording: P
     told = list(store.replay(only.session_id))
     words = {cue.text.strip() for cue in told if cue.kind == "said"}
     spoken = "".join(cue.text for cue in told if cue.kind == "saying")
-    shown = store.show(only.session_id)
+    shown = store.state(only.session_id)
     for conversation in shown["conversations"]:
         for item in conversation["items"]:
             said = item["eventstore"].get("generated", "").strip()

@@ -240,7 +240,7 @@ def test_the_sample_calls_turns_are_found_whole(store: EventStore) -> None:
     ]
     spans = [
         span
-        for conversation in store.show("sess")["conversations"]
+        for conversation in store.state("sess")["conversations"]
         for item in conversation["items"]
         for span in item["eventstore"].get("audio", [])
         if span["side"] == "input"

@@ -169,8 +169,8 @@ def verbs() -> list[Callable[[EventStore], object]]:
         lambda store: store.status(),
         lambda store: store.init(),
         lambda store: store.metadata(SESSION),
-        lambda store: store.head(SESSION),
-        lambda store: store.version(SESSION),
+        lambda store: store.last_seq(SESSION),
+        lambda store: store.revision(SESSION),
         lambda store: list(store.export(SESSION)),
         lambda store: list(store.replay(SESSION)),
         lambda store: list(store.follow(SESSION)),
@@ -179,7 +179,7 @@ def verbs() -> list[Callable[[EventStore], object]]:
         lambda store: store.sessions(),
         lambda store: list(store.session_ids()),
         lambda store: store.session(SESSION),
-        lambda store: store.show(SESSION),
+        lambda store: store.state(SESSION),
         lambda store: store.transcript(SESSION),
         lambda store: store.waveform(SESSION),
         lambda store: store.conversation("conv_1"),
@@ -244,7 +244,7 @@ def test_a_database_in_memory_is_shared_by_threads() -> None:
         def work(number: int) -> int:
             for _ in range(40):
                 store.append(f"sess_{number}", voice_call().frames[:3])
-            return store.head(f"sess_{number}")
+            return store.last_seq(f"sess_{number}")
 
         assert list(pool.map(work, range(8))) == [120] * 8
 
@@ -315,7 +315,7 @@ def test_a_database_in_memory_outlives_queries_that_fail() -> None:
             )
         with pytest.raises(DatabaseUnavailableError), write(store.engine) as tx:
             tx.run("UPDATE nothing SET x = 1")
-        assert store.head(SESSION) == len(voice_call().frames)
+        assert store.last_seq(SESSION) == len(voice_call().frames)
 
 
 def test_a_store_that_is_sent_to_another_process_says_what_to_do(database_url: str) -> None:

@@ -90,7 +90,7 @@ def test_the_fork_is_amid_a_transaction_of_the_parent(database_url: str) -> None
             tx.run(INSERT_EVENT, (SESSION, 2, None, "client", "?", "?", None, None, None, None))
         child.said()
     with EventStore(database_url) as store:
-        assert (store.head(SESSION), store.head("sess_other")) == (2, 21)
+        assert (store.last_seq(SESSION), store.last_seq("sess_other")) == (2, 21)
         assert [event.text for event in store.events(SESSION)][1] == "?"
 
 
@@ -317,16 +317,16 @@ def test_many_forks_beside_threads_that_append(database_url: str) -> None:
 
 def test_a_database_in_memory_is_copied() -> None:
     def child() -> str:
-        assert store.head(SESSION) == len(FRAMES)
+        assert store.last_seq(SESSION) == len(FRAMES)
         store.append(SESSION, [NOTE] * 3)
         with read(store.engine) as tx:
             assert tx.rows("SELECT COUNT(*) FROM streams WHERE session_id = 'open'") == [(0,)]
-        return str(store.head(SESSION))
+        return str(store.last_seq(SESSION))
 
     with EventStore("sqlite://") as store:
         store.append(SESSION, FRAMES)
         assert fork(child).said() == str(len(FRAMES) + 3)
-        assert store.head(SESSION) == len(FRAMES)
+        assert store.last_seq(SESSION) == len(FRAMES)
         with write(store.engine) as tx:
             tx.run(OPEN_STREAM, ("open", 0, 1))
             assert fork(child).said() == str(len(FRAMES) + 3)
@@ -379,7 +379,7 @@ def _append_in_worker(name: str) -> int:
     assert _store is not None
     for _ in range(10):
         _store.append(name, [NOTE])
-    return _store.head(name)
+    return _store.last_seq(name)
 
 
 @pytest.mark.parametrize("executor", [False, True])

@@ -48,7 +48,7 @@ def test_many_appends_are_copied_into_the_database_file(path: Path) -> None:
         append_megabytes(store, 5, "another")
     assert checkpoint_threads() == []
     with EventStore(f"sqlite:///{path}") as store:
-        assert (store.head(SESSION), store.head("another")) == (3400, 850)
+        assert (store.last_seq(SESSION), store.last_seq("another")) == (3400, 850)
         assert {event.text for event in store.events(SESSION)} == {AUDIO[0].text}
 
 
@@ -58,7 +58,7 @@ def test_a_checkpoint_that_fails_fails_no_append(
     monkeypatch.setattr(wal, "CHECKPOINT", "PRAGMA no such pragma at all")
     with EventStore(f"sqlite:///{path}") as store:
         append_megabytes(store, 10)
-        assert store.head(SESSION) == 1700
+        assert store.last_seq(SESSION) == 1700
 
 
 def test_a_closed_store_can_be_closed_again(path: Path) -> None:
@@ -82,7 +82,7 @@ def test_appends_of_a_forked_child_go_on_without_the_thread(path: Path) -> None:
             os._exit(1)
     assert os.waitpid(child, 0)[1] == 0
     with EventStore(f"sqlite:///{path}") as store:
-        assert store.head("child") == 2550
+        assert store.last_seq("child") == 2550
 
 
 def test_memory_has_no_log() -> None:

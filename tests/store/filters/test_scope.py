@@ -79,7 +79,7 @@ def test_usage_counts_its_own_alone(anna: Queries, store: EventStore) -> None:
 
 
 VERBS: list[Callable[[Queries, str], Any]] = [
-    lambda q, s: q.head(s),
+    lambda q, s: q.last_seq(s),
     lambda q, s: q.metadata(s),
     lambda q, s: list(q.export(s)),
     lambda q, s: list(q.replay(s)),
@@ -87,7 +87,7 @@ VERBS: list[Callable[[Queries, str], Any]] = [
     lambda q, s: q.reseed(s),
     lambda q, s: list(q.events(s)),
     lambda q, s: q.session(s),
-    lambda q, s: q.show(s),
+    lambda q, s: q.state(s),
     lambda q, s: q.verify(s),
     lambda q, s: q.response("resp_1", s),
     lambda q, s: q.conversation("conv_1", s),

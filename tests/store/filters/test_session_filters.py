@@ -74,7 +74,7 @@ class Known:
     """A session as folding its events gives it."""
 
     def __init__(self, store: EventStore, id_: str) -> None:
-        shown = store.show(id_)
+        shown = store.state(id_)
         self.id, self.notes = id_, shown["session"]["eventstore"]
         self.at = next(store.events(id_)).at or 0
         self.model = shown["session"].get("model")

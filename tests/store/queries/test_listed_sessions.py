@@ -32,7 +32,7 @@ def test_lists_are_small_and_say_what_is_left_out(database_url: str) -> None:
         assert listed["instructions"] == LONG[:1000] + "…" and "tools" not in listed
         assert notes["opened"]["url"] == "wss://host/" and len(notes["opened"]["note"]) == 1001
         assert notes["translation"]["cut"] and len(notes["close_reason"]) == 1000
-        shown = store.show("sess_1")["session"]
+        shown = store.state("sess_1")["session"]
         assert shown["instructions"] == LONG and len(shown["tools"]) == 99
         assert len(shown["eventstore"]["translation"]["output"]) == 5000 * 6 - 1
         assert len(shown["eventstore"]["opened"]["note"]) == 50_000

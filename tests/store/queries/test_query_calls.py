@@ -229,7 +229,7 @@ def everything(store: EventStore, order: str = "desc") -> list[Known]:
 
 
 def _known(store: EventStore, session_id: str) -> Iterator[Known]:
-    shown = store.show(session_id)
+    shown = store.state(session_id)
     metadata = shown["session"]["eventstore"]["metadata"]
     items = [item for conversation in shown["conversations"] for item in conversation["items"]]
     for resource in shown["responses"]:

@@ -37,7 +37,7 @@ Json = dict[str, Any]
 
 def everything(store: EventStore, order: str = "desc") -> list[Json]:
     """All sessions as folding each one's events gives them, by the time of their first event."""
-    shown = [(calls()[id_][0].at or 0, id_, store.show(id_)["session"]) for id_ in calls()]
+    shown = [(calls()[id_][0].at or 0, id_, store.state(id_)["session"]) for id_ in calls()]
     return [session for *_, session in sorted(shown, reverse=order == "desc")]
 
 
@@ -178,7 +178,7 @@ def test_show_at_a_seq_is_the_fold_of_the_events_up_to_it(store: EventStore, cal
     frames = call().frames
     store.append("sess", frames)
     for seq in range(1, len(frames) + 1):
-        shown = store.show("sess", seq)
+        shown = store.state("sess", seq)
         state = fold("sess", log_events(frames[:seq]))
         assert shown["session"] == session_resource(state)
         assert shown["conversations"] == conversations(state)
@@ -189,15 +189,15 @@ def test_show_at_a_seq_is_the_fold_of_the_events_up_to_it(store: EventStore, cal
 
 def test_before_the_first_event_nothing_is_known(store: EventStore) -> None:
     store.append("sess", voice_call().frames)
-    assert store.show("sess", 0)["session"] == session_resource(fold("sess", []))
+    assert store.state("sess", 0)["session"] == session_resource(fold("sess", []))
 
 
 def test_show_at_the_last_seq_is_show(store: EventStore) -> None:
     frames = voice_call().frames
     store.append("sess", frames)
-    whole = store.show("sess")
+    whole = store.state("sess")
     for at in (len(frames), str(len(frames)), 10**9, "+1000000", "+1e9"):
-        assert store.show("sess", at) == whole
+        assert store.state("sess", at) == whole
 
 
 @pytest.mark.parametrize("seconds", ["0", "0.0005", "0.01", "0.2", "1.5"])
@@ -206,7 +206,7 @@ def test_show_at_seconds_is_the_state_of_that_moment(store: EventStore, seconds:
     store.append("sess", frames)
     end = (frames[0].at or 0) + float(seconds) * 10**6
     seq = sum((frame.at or 0) <= end for frame in frames)
-    assert store.show("sess", f"+{seconds}") == store.show("sess", seq)
+    assert store.state("sess", f"+{seconds}") == store.state("sess", seq)
 
 
 def test_show_at_seconds_goes_by_the_order_of_events(store: EventStore) -> None:
@@ -214,20 +214,20 @@ def test_show_at_seconds_goes_by_the_order_of_events(store: EventStore) -> None:
     frames = voice_call().frames
     frames[5] = frames[5]._replace(at=frames[0].at)
     store.append("sess", frames)
-    assert store.show("sess", "+0") == store.show("sess", 1)
+    assert store.state("sess", "+0") == store.state("sess", 1)
 
 
 @pytest.mark.parametrize("at", ["", "x", "-1", "1.5", "+", "+x", "+nan", "+inf", "٣x"])
 def test_a_bad_moment_is_told(store: EventStore, at: str) -> None:
     store.append("sess", voice_call().frames)
     with pytest.raises(InvalidInputError, match=r"use a seq \(120\) or \+SECONDS"):
-        store.show("sess", at)
+        store.state("sess", at)
 
 
 def test_seconds_of_a_session_without_times_are_told(store: EventStore) -> None:
     store.append("sess", [frame._replace(at=None) for frame in voice_call().frames])
     with pytest.raises(InvalidInputError, match="without times; use a seq"):
-        store.show("sess", "+1")
+        store.state("sess", "+1")
 
 
 @pytest.mark.parametrize("verb", ["show", "session", "events", "export", "replay", "head"])
@@ -242,7 +242,7 @@ def test_a_conversation_has_its_items_in_order(store: EventStore) -> None:
     conversation = store.conversation("conv_1")
     assert [item["id"] for item in conversation["items"]] == call.order()
     assert conversation["session_id"] == "sess"
-    (shown,) = store.show("sess")["conversations"]
+    (shown,) = store.state("sess")["conversations"]
     assert conversation["items"] == shown["items"]
 
 

@@ -47,13 +47,13 @@ def test_a_clock_that_goes_back_in_a_call(
             store.append(id_, [], close=True)
             list(store.archive([id_]))
         listed = store.sessions().data[0]["eventstore"]["duration_ms"]
-        shown = store.show(id_)
+        shown = store.state(id_)
         assert listed == shown["session"]["eventstore"]["duration_ms"]
         assert listed == pytest.approx(3530, abs=1)
-        early = store.show(id_, "+2")
+        early = store.state(id_, "+2")
         assert [len(early["responses"]), early["session"]["eventstore"]["events"]] == [1, 21]
-        assert store.show(id_, "+0")["session"]["eventstore"]["events"] == 1
-        assert len(store.show(id_, "+3.6")["responses"]) == 2
+        assert store.state(id_, "+0")["session"]["eventstore"]["events"] == 1
+        assert len(store.state(id_, "+3.6")["responses"]) == 2
         cues = list(store.replay(id_))
         times = [cue.offset_ms for cue in cues if cue.offset_ms is not None]
         assert times == sorted(times)
@@ -92,7 +92,7 @@ def test_no_figure_of_time_is_negative(
         store.append(SESSION, frames[:split])
         store.append(SESSION, frames[split:])
         assert not any(done.changed for done in store.rebuild())
-        shown = store.show(SESSION)
+        shown = store.state(SESSION)
         listed = store.sessions(summary=True).data[0]
         assert listed["eventstore"]["duration_ms"] == shown["session"]["eventstore"]["duration_ms"]
         for resource in (listed, shown["session"], *shown["responses"]):
@@ -102,7 +102,7 @@ def test_no_figure_of_time_is_negative(
         assert all(moment >= 0 for moment in times)
         seqs = (
             [
-                store.show(SESSION, f"+{seconds}")["session"]["eventstore"]["events"]
+                store.state(SESSION, f"+{seconds}")["session"]["eventstore"]["events"]
                 for seconds in (0, 1, 5, 100, 10**8)
             ]
             if frames[0].at is not None
@@ -169,7 +169,7 @@ def test_a_latency_over_a_clock_that_was_set_back_is_not_known(database_url: str
     later = [frame._replace(at=(frame.at or 0) + 5 * SECOND) for frame in frames[5:]]
     with EventStore(database_url) as store:
         store.append(SESSION, [*frames[:5], *later])
-        (response,) = store.show(SESSION)["responses"]
+        (response,) = store.state(SESSION)["responses"]
         notes = response["eventstore"]
         for name in ("time_to_first_audio_ms", "speech_to_first_audio_ms", "duration_ms"):
             assert notes[name] is None, name

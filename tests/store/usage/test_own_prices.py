@@ -127,7 +127,7 @@ def test_each_place_that_shows_money_knows_the_users_prices(
 ) -> None:
     put_calls(store)
     with opened(database_url, prices) as own:
-        shown = own.show("our-voice_1")["usage"]
+        shown = own.state("our-voice_1")["usage"]
         assert shown["cost_usd"] == pytest.approx(FIRST)
         assert shown == own.usage(session="our-voice_1")["total"]
         listed = {entry["id"]: entry for entry in own.sessions(summary=True).data}

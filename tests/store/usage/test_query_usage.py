@@ -462,7 +462,7 @@ def test_each_moment_has_its_price(store: EventStore) -> None:
 def test_what_show_says_is_what_usage_of_the_session_says(store: EventStore, call: Any) -> None:
     store.append("sess", call().frames)
     store.append("other", voice_call().frames)
-    shown, asked = store.show("sess")["usage"], store.usage(session="sess")["total"]
+    shown, asked = store.state("sess")["usage"], store.usage(session="sess")["total"]
     assert shown.pop("cost_usd") == pytest.approx(asked.pop("cost_usd"))
     assert shown == asked
 
@@ -473,7 +473,7 @@ def test_a_recordings_usage_is_the_sum_of_its_responses(store: EventStore, recor
     total = store.usage()["total"]
     responses = [r for r in store.responses(limit=100).data if r["eventstore"]["finished"]]
     assert total["responses"] == len(responses)
-    assert total == store.show(only.session_id)["usage"]
+    assert total == store.state(only.session_id)["usage"]
     tokens = sum((r["usage"] or {}).get("total_tokens", 0) for r in responses)
     assert total["total_tokens"] >= tokens
     assert total["transcriptions"] or total["total_tokens"] == tokens

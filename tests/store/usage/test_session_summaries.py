@@ -22,7 +22,7 @@ Json = dict[str, Any]
 
 def expected(store: EventStore, id_: str) -> Json:
     """A session's summary by its state, in plain Python."""
-    shown = store.show(id_)
+    shown = store.state(id_)
     turns = [
         item
         for conversation in shown["conversations"]

@@ -94,7 +94,7 @@ def test_a_walk_passes_ids_that_several_sessions_share(
 def test_a_stock_client_reads_a_calls_items(
     api: httpx.Client, store: EventStore, demo: str
 ) -> None:
-    (conversation,) = store.show(demo)["conversations"]
+    (conversation,) = store.state(demo)["conversations"]
     client = stock(api)
     found = client.conversations.retrieve(conversation["id"])
     assert (found.id, found.created_at) == (conversation["id"], 1777887000)
@@ -117,7 +117,7 @@ def test_the_types_accept_each_item_of_each_recording(
         store.append(f"sess_{number}", recorded_frames(path))
     seen = set()
     for number in range(len(recordings)):
-        for conversation in store.show(f"sess_{number}")["conversations"]:
+        for conversation in store.state(f"sess_{number}")["conversations"]:
             if conversation["id"] is None:
                 continue
             path = f"/conversations/{conversation['id']}/items"
@@ -260,7 +260,7 @@ def test_a_session_at_any_moment(api: httpx.Client, store: EventStore, demo: str
     assert api.get(path).json() == store.session(demo)
     for at in ("120", "+3.5"):
         state = api.get(f"{path}/state", params={"at": at}).json()
-        assert state == json.loads(json.dumps(store.show(demo, at)))
+        assert state == json.loads(json.dumps(store.state(demo, at)))
     assert api.get(f"{path}/usage").json() == store.usage(session=demo)
     for at in ("0x1", "+", "1e9", "-1"):
         error_of(api.get(f"{path}/state", params={"at": at}), 400)

@@ -79,8 +79,8 @@ NO_TEXTS = ["a\0", "\ud83d"]
 def test_every_verb_refuses_what_cannot_exist(store: EventStore, text: str) -> None:
     store.append("sess_1", Call().typed("item_1", "Hello").created("resp_1").frames)
     verbs: dict[str, Any] = {
-        "head": lambda: store.head(text),
-        "version": lambda: store.version(text),
+        "last_seq": lambda: store.last_seq(text),
+        "revision": lambda: store.revision(text),
         "metadata": lambda: store.metadata(text),
         "session": lambda: store.session(text),
         "events": lambda: list(store.events(text)),
@@ -127,7 +127,7 @@ def test_a_response_without_an_id_of_its_own_has_the_one_beside_it(
     behind = api.get("realtime/responses", params={"after": listed["last_id"]}).json()
     assert [response["id"] for response in behind["data"]] == ["resp_1"]
     assert store.response("resp_1")["id"] == "resp_1"
-    assert {response["id"] for response in store.show("sess_1")["responses"]} == {
+    assert {response["id"] for response in store.state("sess_1")["responses"]} == {
         "resp_1",
         "resp_2",
     }

@@ -124,7 +124,7 @@ def test_the_state_at_the_cursor_is_the_stores(served: Served, look: Look) -> No
     for _ in range(3):
         page.keyboard.press("ArrowRight")
     assert moment(page) == 15.0
-    shown = served.store.show(SAMPLE, "+15")
+    shown = served.store.state(SAMPLE, "+15")
     items = [item for c in shown["conversations"] for item in c["items"]]
     expect(page.locator("#state .state-items li")).to_have_count(len(items))
     expect(page.locator("#state")).to_contain_text(

@@ -54,7 +54,7 @@ async def get(
     cache: SoundCache, queries: Queries, call: str, kind: str, text: str | Make
 ) -> NamelessFile:
     make = writing(text) if isinstance(text, str) else text
-    wanted = Wanted(call, queries.version(call), kind)
+    wanted = Wanted(call, queries.revision(call), kind)
     return await cache.get(queries, wanted, "somebody", make)
 
 
@@ -155,7 +155,7 @@ def test_files_go_where_a_look_fails(store: EventStore, monkeypatch: pytest.Monk
 
     async def work(cache: SoundCache) -> None:
         heard = await get(cache, store, call, "wav", "heard")
-        monkeypatch.setattr(sound_cache, "versions", fail)
+        monkeypatch.setattr(sound_cache, "revisions", fail)
         await until(lambda: heard.is_emptied)
 
     run(store, work)
@@ -209,7 +209,7 @@ def test_one_asker_makes_two_files_at_once_and_a_few_wait(store: EventStore) -> 
         await until(lambda: sum(task.done() for task in asked) == 1)
         with pytest.raises(BusyError):
             await next(task for task in asked if task.done())
-        wanted = Wanted(call, store.version(call), "another's")
+        wanted = Wanted(call, store.revision(call), "another's")
         neighbour = asyncio.create_task(cache.get(store, wanted, "neighbour", make))
         for _ in range(3):
             await asyncio.to_thread(begun.acquire)

@@ -87,7 +87,7 @@ def export(
         for session_id in sessions:
             # All of them are there before anything is written; what was erased is told at the end.
             with suppress(*((ErasedError,) if len(sessions) > 1 else ())):
-                store.head(session_id)
+                store.last_seq(session_id)
         wanted = iter(sessions) if sessions else store.session_ids(**chosen)
         several = Several(len(sessions) == 1)
         with counter("session") as progress:
@@ -215,7 +215,7 @@ def _write_chat(
 
     written = 0
     left_out: Counter[str] = Counter()
-    for _, made in several.read(wanted, lambda session_id: chat(store.show(session_id))):
+    for _, made in several.read(wanted, lambda session_id: chat(store.state(session_id))):
         left_out += made.left_out
         for conversation in made.conversations:
             stream.write(f"{dumps(conversation)}\n".encode())

@@ -58,7 +58,7 @@ def show(
         if follow:
             follow_session(store, session_id, as_json)
             return
-        shown = store.show(session_id, at, dialect)
+        shown = store.state(session_id, at, dialect)
         if at is not None:
             _check_moment(store, session_id, at.strip(), shown["session"]["eventstore"])
     if as_json:
@@ -71,7 +71,7 @@ def _check_moment(store: EventStore, session_id: str, at: str, notes: dict[str, 
     """Say it where a moment lies outside the session, whose state then is another moment's."""
     events, length = notes["events"], (notes["duration_ms"] or 0) / 1000
     if not at.startswith("+"):
-        behind = int(at) > store.head(session_id)
+        behind = int(at) > store.last_seq(session_id)
         if int(at) == 0:
             raise InvalidInputError("--at 0: events are counted from 1")
     else:
@@ -193,7 +193,7 @@ def replay(
             # Not everywhere that the rest runs can a program read single keys.
             from eventstore.cli.terminal.terminal_player import play_interactively
 
-            play_interactively(cues, speed, lambda seq: store.show(session_id, seq))
+            play_interactively(cues, speed, lambda seq: store.state(session_id, seq))
         elif not play(console(), paced(cues, None if instant else speed), stream=not instant):
             say("This session was recorded without times, so it was shown at once.")
 

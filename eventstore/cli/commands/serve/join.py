@@ -66,7 +66,7 @@ def join(
     pairs = parse_metadata(metadata)
     with open_store(url) as store:
         session_id, ended = join_call(store, call_id, upstream, pairs, wait, redact)
-        events = store.head(session_id)
+        events = store.last_seq(session_id)
     say(f"{call_id} {how_ended(ended)}: {counted(events, 'event')} in {session_id}")
     if as_json:
         closed = ending_facts(ended)

@@ -38,7 +38,7 @@ def serve(store: EventStore, session_id: str | None, serving: Serving, speed: fl
         MissingExtraError: no certificate can be made, because the extra `tls` is not installed.
     """
     if session_id is not None:
-        store.head(session_id)
+        store.last_seq(session_id)
     with (
         secured(serving.tls, serving.host) as listen,
         listening(serving.host, serving.port),

@@ -268,5 +268,5 @@ def test_messages_without_an_offset_among_others_have_no_time() -> None:
 def test_a_replay_goes_by_offsets(store: EventStore) -> None:
     lines = call(0.0, 1.0, 2.5, 3.0)
     imported(store, jsonl(*lines))
-    assert store.show("sess_1", at="+2.6")["responses"][0]["status"] == "in_progress"
-    assert store.show("sess_1", at="+3.1")["responses"][0]["status"] == "completed"
+    assert store.state("sess_1", at="+2.6")["responses"][0]["status"] == "in_progress"
+    assert store.state("sess_1", at="+3.1")["responses"][0]["status"] == "completed"

@@ -125,7 +125,7 @@ def test_json_is_a_line_a_cue_at_once(terminal: Terminal, store: EventStore) -> 
     store.append("sess", frames[:40])
     with following(terminal, "sess", "--json") as follower:
         for end in (40, 50, len(frames)):
-            store.append("sess", frames[store.head("sess") : end])
+            store.append("sess", frames[store.last_seq("sess") : end])
             wanted = terminal("replay", "sess", "--json").json["data"]
             until(lambda wanted=wanted: follower.out.count("\n") == len(wanted))
             assert [json.loads(line) for line in follower.out.splitlines()] == wanted
@@ -273,7 +273,7 @@ def test_it_goes_on_when_the_database_is_back(
             time.sleep(3 * RETRY)
             shut(postgres, own_postgres_url, False)
             with EventStore(own_postgres_url) as store:
-                store.append("sess", frames[store.head("sess") : end], close=end == len(frames))
+                store.append("sess", frames[store.last_seq("sess") : end], close=end == len(frames))
         assert follower.ends() == 0
     assert follower.out == replayed(bare_terminal, "sess")
     # One note for each time, however often it is tried.

@@ -20,7 +20,7 @@ def calls(store: EventStore) -> dict[str, int]:
         store.append(name, frames, close=True)
         store.set_metadata(name, {"customer": name[-1]})
     store.append("open", frames)
-    return {name: store.head(name) for name in ("call_1", "call_2")}
+    return {name: store.last_seq(name) for name in ("call_1", "call_2")}
 
 
 def entry(name: str, calls: dict[str, int], status: str, deleted: bool = False) -> dict[str, Any]:

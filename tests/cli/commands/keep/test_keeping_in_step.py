@@ -93,7 +93,7 @@ def test_project_catches_up_with_deferred_appends(terminal: Terminal, recorded: 
     assert "1 session; run: eventstore project" in terminal("status").out
     assert recorded.responses(session="later").data == []
     done = terminal("project", "--json").json
-    assert (done["sessions"], done["events"]) == (1, recorded.head("later"))
+    assert (done["sessions"], done["events"]) == (1, recorded.last_seq("later"))
     assert [r["id"] for r in recorded.responses(session="later").data] == ["resp_2", "resp_1"]
     assert terminal("status", "--json").json["behind"] == 0
     assert terminal("project", "--json").json["sessions"] == 0
@@ -313,7 +313,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def test_status_tells_what_is_there(terminal: Terminal, recorded: EventStore) -> None:
-    events = sum(recorded.head(name) for name in CALLS)
+    events = sum(recorded.last_seq(name) for name in CALLS)
     told = dict(line.split(None, 1) for line in terminal("status").out.splitlines())
     assert told["sessions"] == "3"
     assert told["events"] == str(events)

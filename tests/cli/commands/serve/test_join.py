@@ -44,7 +44,7 @@ def test_a_call_is_recorded_until_it_ends(
     told = terminal.apart("join", "rtc_1", "--upstream", upstream, "--metadata", "customer=42")
     [session] = kept(store)
     assert (told.code, told.out) == (0, "")
-    count = store.head(session.id)
+    count = store.last_seq(session.id)
     assert told.err.splitlines() == [
         "Joined rtc_1; Ctrl-C leaves it.",
         f"rtc_1 was ended by the server (1000 done): {count} events in {session.id}",
@@ -68,7 +68,7 @@ def test_json_is_one_document(terminal: Terminal, store: EventStore, upstream: s
     assert told.json == {
         "session_id": session.id,
         "call_id": "rtc_1",
-        "events": store.head(session.id),
+        "events": store.last_seq(session.id),
         "closed": {"by": "server", "code": 1000, "reason": "done"},
     }
 

@@ -43,7 +43,7 @@ def run(databases: Databases, options: Options) -> Report:
             lines = b"".join(store.export(SESSION))
             if number == 0:
                 _sizes(report, lines, _seal(store).packed_bytes, frames)
-                store.unseal(SESSION)
+                store.unseal(SESSION).raise_for_errors()
             _speed(report, options, backend, store, len(lines))
     with databases.fresh(databases.backends(options.backends)[0]) as url, EventStore(url) as store:
         store.append(SESSION, sessions.text(_TEXT_EVENTS), close=True)
@@ -54,7 +54,7 @@ def run(databases: Databases, options: Options) -> Report:
 
 
 def _seal(store: EventStore) -> Sealed:
-    (done,) = store.archive([SESSION])
+    (done,) = store.seal([SESSION]).done
     if isinstance(done, EventStoreError):
         raise done
     return done
@@ -103,7 +103,7 @@ def _speed(report: Report, options: Options, backend: str, store: EventStore, si
         rates.append(size / 1e6 / seconds)
         of_core.append(size / 1e6 / (time.process_time() - cpu))
         read["sealed"].append(timed(whole))
-        store.unseal(SESSION)
+        store.unseal(SESSION).raise_for_errors()
     report.add(
         f"{backend}: sealed a second of its core, verified",
         statistics.median(of_core),

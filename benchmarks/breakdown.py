@@ -137,9 +137,9 @@ def of_rebuild(made: Databases, backend: str, frames: Sequence[Frame]) -> None:
     with made.fresh(backend) as url, EventStore(url, "deferred") as store:
         for at in range(0, len(frames), 1000):
             store.append(SESSION, frames[at : at + 1000], expected_seq=at)
-        list(store.rebuild([SESSION]))
+        store.rebuild([SESSION]).raise_for_errors()
         with _wrapped(clock):
-            total = timed(lambda: list(store.rebuild([SESSION])))
+            total = timed(lambda: store.rebuild([SESSION]).done)
     _table(f"rebuild, {backend}", clock, total, 0.0, frames, len(frames))
 
 

@@ -79,9 +79,9 @@ def _read(store: EventStore) -> None:
 
 
 def _rebuild(store: EventStore) -> None:
-    list(store.rebuild([SESSION]))
+    store.rebuild([SESSION]).raise_for_errors()
 
 
 def _seal(store: EventStore) -> None:
-    list(store.archive([SESSION]))
-    store.unseal(SESSION)
+    store.seal([SESSION])
+    store.unseal(SESSION).raise_for_errors()

@@ -113,7 +113,7 @@ def open_all(connection: Any) -> None:
 def _price(store: EventStore, report: Report, what: str) -> None:
     progress(f"lists: {what}, pricing")
     started = time.perf_counter()
-    number = sum(store.price_sessions())
+    number = len(store.price_sessions().done)
     took = time.perf_counter() - started
     report.add(f"{what}: pricing, seconds", took, sessions=number)
 

@@ -87,7 +87,7 @@ def _check(
             [event.seq for event in store.events(id_)] != list(range(1, store.last_seq(id_) + 1))
             for id_ in ids
         )
-        changed = sum(done.changed for done in store.rebuild())
+        changed = sum(done.changed for done in store.rebuild().done)
     lost = 2 * load["sent"] - directions[CLIENT] - directions[SERVER]
     facts = {"frames": 2 * load["sent"], "sessions": len(ids), "holes": holes, "stale": changed}
     report.add("frames lost", float(lost), 0.0, at_most=True, unit="", **facts)

@@ -216,7 +216,7 @@ def run(databases: Databases, options: Options) -> Report:
             filled = fill(databases, backend, url, size, until=(now() // DAY + 1) * DAY)
             settle()
             with EventStore(url) as store:
-                days = len(list(store.sum_days()))
+                days = len(store.sum_days().done)
                 progress(f"pages: {backend}, {days} days summed up")
                 warm(url)
                 report.notes[backend] = settings_of(store.engine)

@@ -53,7 +53,7 @@ def _measure(
                 orjson.loads(text)
 
         def rebuild() -> None:
-            (done,) = store.rebuild([SESSION])
+            (done,) = store.rebuild([SESSION]).done
             if done.seq != len(frames):
                 raise RuntimeError(f"rebuilt up to {done.seq} of {len(frames)}")
 

@@ -169,15 +169,20 @@ class WorkerDiedError(EventStoreError):
 
 
 class Failure(NamedTuple):
-    """What could not be done with one of several things.
+    """What could not be done with one of several sessions, days or files.
 
     Attributes:
-        name: of the session, day or file.
-        error: why.
+        name: The session's id, the day's date, or the file's name.
+        error: The error that says why.
     """
 
     name: str
     error: EventStoreError
+
+    @property
+    def session_id(self) -> str:
+        """The session's id, where it is a session that failed: the same as `name`."""
+        return self.name
 
     @property
     def kind(self) -> str:

@@ -13,7 +13,6 @@ from eventstore.errors import (
     Failure,
     InvalidInputError,
     NotFoundError,
-    SomeFailedError,
 )
 from eventstore.store.database.keys import keys_of
 from eventstore.store.database.outages import attempt
@@ -73,33 +72,26 @@ def erase_one(
     return erase_session(engine, session_id, reason)
 
 
-def erase_all(
+def erase_each(
     engine: Engine, session_ids: Sequence[str], audio_only: bool, reason: str | None
-) -> list[Erased]:
-    """Erase sessions, or their audio; one that cannot be stops no other.
+) -> Iterator[Erased | Failure]:
+    """Erase sessions, or their audio; one that cannot be erased stops no other.
 
-    Returns:
-        What was erased; what had been before is left out.
-
-    Raises:
-        SomeFailedError: at the end, with those that could not be erased.
-        EventStoreError: the only one could not be.
+    Yields:
+        What was erased, or why it could not be; nothing for a session that was erased before.
     """
-    check_reason(reason)
-    erased, failures = [], []
     for session_id in session_ids:
         erasing = partial(erase_one, engine, session_id, audio_only, reason)
         done = attempt(f"session {session_id}", erasing)
         if isinstance(done, EventStoreError):
-            failures.append(Failure(session_id, done))
+            yield Failure(session_id, done)
         elif done is not None:
-            erased.append(done)
-    if failures:
-        raise failures[0].error if len(session_ids) == 1 else SomeFailedError(failures)
-    return erased
+            yield done
 
 
 def check_reason(reason: str | None) -> None:
     """Raises InvalidInputError where a text cannot be the reason of an erasure."""
-    if reason is not None and not (reason.isprintable() and 0 < len(reason) <= MAX_REASON):
+    if reason is None:
+        return
+    if not (isinstance(reason, str) and reason.isprintable() and 0 < len(reason) <= MAX_REASON):
         raise InvalidInputError(f"a reason is one line of 1 to {MAX_REASON} characters")

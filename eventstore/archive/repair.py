@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine
 
+from eventstore.errors import DamagedError, Failure
 from eventstore.projection.state import PROJECTOR_VERSION
 from eventstore.realtime.frames import STORE
 from eventstore.store.database.transaction import Transaction, read, write
@@ -67,6 +68,15 @@ def repair_session(engine: Engine, session_id: str, dry_run: bool = False) -> Re
             return Repaired(session_id, stream.head, stream.head, [], faults, 0)
         changed = 0 if dry_run else _mend(tx, session_id, stream, log)
     return Repaired(session_id, stream.head, log.last, faults, [], changed)
+
+
+def not_repaired(done: Repaired) -> Failure | None:
+    """Return what a session could not be repaired for, or None if nothing of it is wrong now."""
+    if not done.unmended:
+        return None
+    fault = done.unmended[0]
+    error = DamagedError(done.session_id, fault.first_seq, fault.last_seq, fault.problem)
+    return Failure(done.session_id, error)
 
 
 def _mend(tx: Transaction, session_id: str, stream: Stream, log: Log) -> int:

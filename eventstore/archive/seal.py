@@ -42,6 +42,18 @@ class Sealed(NamedTuple):
     sha256: bytes
 
 
+class Unsealed(NamedTuple):
+    """A session that was unsealed.
+
+    Attributes:
+        session_id: The session.
+        events: How many events were in segments; 0 if none was.
+    """
+
+    session_id: str
+    events: int
+
+
 class _Start(NamedTuple):
     """Where sealing goes on: from a seq, behind a digest."""
 

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from eventstore.archive.verify_rows import row_problem
 from eventstore.encryption.cipher import Cipher
 from eventstore.encryption.segments import is_bound, is_encrypted
-from eventstore.errors import DamagedError, NotFoundError
+from eventstore.errors import DamagedError, Failure, NotFoundError
 from eventstore.projection.repeats import Repeats
 from eventstore.realtime.events import EventRow
 from eventstore.realtime.frames import BOUND, ENCRYPTED, STORE
@@ -99,6 +99,15 @@ class Verified(NamedTuple):
     def sha256(self) -> bytes:
         """The session's digest."""
         return self.segments[-1].sha256 if self.segments else BEGINNING
+
+
+def not_whole(verified: Verified) -> Failure | None:
+    """Return what is wrong with a session that was verified, or None if it is whole."""
+    if not verified.problems:
+        return None
+    first = verified.problems[0]
+    error = DamagedError(verified.session_id, first.first_seq, first.last_seq, first.problem)
+    return Failure(verified.session_id, error)
 
 
 def verify_session(

@@ -6,12 +6,12 @@ masked. Each verb imports what it needs when it is called, as those of `EventSto
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import Engine
 
-from eventstore.errors import DatabaseUnavailableError
+from eventstore.errors import DatabaseUnavailableError, Failure
 from eventstore.realtime.values import is_storable
 from eventstore.store.filters.session_conditions import no_session
 from eventstore.store.log.session_facts import (
@@ -22,6 +22,7 @@ from eventstore.store.log.session_facts import (
     read_metadata,
 )
 from eventstore.verbs.conversations import Conversations
+from eventstore.verbs.results import Results, attempted, collected, ids_of
 
 if TYPE_CHECKING:
     from eventstore.archive.verify import SegmentDigest, Verified
@@ -209,17 +210,48 @@ class LogQueries(Conversations):
         images = client_images(state, lambda seq: read_events(self.engine, session_id, seq, seq))
         return reseed(state, dialect, sound, max_items, assistant_as, images)
 
-    def verify(self, session_id: str, expected: Sequence[SegmentDigest] | None = None) -> Verified:
-        """Recompute a session's digest from its log, and find what is changed, missing or added.
+    def verify(
+        self,
+        session_ids: str | Iterable[str],
+        expected: Mapping[str, Sequence[SegmentDigest]] | None = None,
+    ) -> Results[Verified]:
+        """Recompute the digests of sessions, and find what is changed, missing or added.
 
         Args:
-            expected: digests that were kept elsewhere, to compare with. Where the session is not
-                sealed, only these can tell a changed frame.
+            session_ids: One session id, or several.
+            expected: For sessions by their ids, the `segments` that `verify` gave before and that
+                were kept elsewhere, to compare with. If a session is not sealed, only these can
+                tell a changed frame.
+
+        Returns:
+            For each session, its digests and its `problems`. A session with problems is in `done`,
+            with what was found, and in `failed`. So is a session that does not exist in `failed`.
 
         Raises:
-            NotFoundError: there is no such session.
+            InvalidInputError: `session_ids` is neither an id nor several.
+            DatabaseUnavailableError: The database cannot be reached.
+        """
+        from eventstore.archive.verify import not_whole
+
+        return collected(self.iter_verify(session_ids, expected), not_whole)
+
+    def iter_verify(
+        self,
+        session_ids: str | Iterable[str],
+        expected: Mapping[str, Sequence[SegmentDigest]] | None = None,
+    ) -> Iterator[Verified | Failure]:
+        """Verify sessions as `verify` does, and yield each session as it is done.
+
+        Yields:
+            What was found, with its `problems`, or the `Failure` that says why a session could not
+            be read.
         """
         from eventstore.archive.verify import verify_session
 
-        self._see(session_id)
-        return verify_session(self.engine, session_id, expected)
+        kept = expected or {}
+
+        def verified(session_id: str) -> Verified:
+            self._see(session_id)
+            return verify_session(self.engine, session_id, kept.get(session_id))
+
+        return attempted(ids_of(session_ids), verified)

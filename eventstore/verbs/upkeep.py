@@ -1,4 +1,9 @@
-"""The verbs that keep a store in order: project, seal, move, copy, erase, repair."""
+"""The verbs that keep a store in order: project, seal, move, copy, erase, repair.
+
+A verb that works on several sessions has two forms. `seal(ids)` does its work when it is called
+and returns `Results`: what is `done`, and what has `failed`. `iter_seal(ids)` yields the same, one
+after the other, as the work gets done: for progress, and for more sessions than fit into memory.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +11,26 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine
+from typing_extensions import deprecated
 
+from eventstore.errors import EventStoreError, Failure, InvalidInputError
 from eventstore.store.database.engine_options import without_limit
 from eventstore.store.database.keys import keys_of
 from eventstore.times import date_of
 from eventstore.verbs.queries import Queries
+from eventstore.verbs.results import Results, attempted, collected, ids_of, with_names
 
 if TYPE_CHECKING:
     from eventstore.archive.copy_sessions import Copied
     from eventstore.archive.move_segments import Moved
     from eventstore.archive.repair import Repaired
-    from eventstore.archive.seal import Sealed
-    from eventstore.errors import EventStoreError
+    from eventstore.archive.seal import Sealed, Unsealed
     from eventstore.store.readmodels.states.state_cache import StateCache
     from eventstore.store.sessions.erase_session import Erased
     from eventstore.store.sessions.project import Projected
+
+#: One session id, or several.
+Ids = str | Iterable[str]
 
 
 class Upkeep(Queries):
@@ -31,172 +41,300 @@ class Upkeep(Queries):
     #: States of sessions that are being appended to; None where appends do not project.
     _states: StateCache | None
 
-    def rebuild(
-        self, session_ids: Iterable[str] | None = None, workers: int = 1
-    ) -> Iterator[Projected]:
-        """Rebuild read models from the log, each session atomically; yields each as it is done.
+    def rebuild(self, session_ids: Ids | None = None, workers: int = 1) -> Results[Projected]:
+        """Rebuild the read models of sessions from their logs, each session in one transaction.
 
-        One that fails stops no other. Where it is all, sums by day are made anew: by `sum_days`.
+        Rows that are right already are left alone. If all sessions are rebuilt, sums by day are
+        dropped as well; `sum_days` makes them anew.
 
         Args:
-            session_ids: which; None for all.
-            workers: processes to share the work.
+            session_ids: One session id, or several; None for all sessions.
+            workers: How many processes share the work.
+
+        Returns:
+            For each session, its last sequence number and how many of its rows were wrong. A
+            session that does not exist, was erased or is damaged is in `failed`.
 
         Raises:
-            SomeFailedError: at the end, with each session that could not be rebuilt.
-            NotFoundError, ErasedError, DamagedError: the only one does not exist, or no more, or
-                is damaged.
+            InvalidInputError: An argument is wrong.
+            DatabaseUnavailableError: The database cannot be reached. What was done before stays.
+        """
+        return collected(self.iter_rebuild(session_ids, workers))
+
+    def iter_rebuild(
+        self, session_ids: Ids | None = None, workers: int = 1
+    ) -> Iterator[Projected | Failure]:
+        """Rebuild read models as `rebuild` does, and yield each session as it is done.
+
+        Yields:
+            What was done with a session, or the `Failure` that says why it could not be.
         """
         from eventstore.store.sessions import project
 
         named = session_ids is not None
-        ids = project.session_ids(self._work) if session_ids is None else session_ids
-        return project.rebuild(self._work, list(ids), workers, named)
+        ids = list(project.session_ids(self._work)) if session_ids is None else ids_of(session_ids)
+        return project.rebuild(self._work, ids, _checked_workers(workers), named)
 
-    def archive(
-        self, session_ids: Iterable[str], workers: int = 1
-    ) -> Iterator[Sealed | EventStoreError]:
-        """Seal closed sessions: their events become segments, which read as before.
+    def seal(self, session_ids: Ids, workers: int = 1) -> Results[Sealed]:
+        """Seal closed sessions: pack their events into segments, which read as the events did.
 
-        Each session is sealed in one transaction, after its segments were read again and compared.
+        Each session is sealed in one transaction, after its segments were read again and compared
+        with the events. Sealing again packs what has come since.
 
         Args:
-            session_ids: which; `closed_sessions` finds them.
-            workers: processes to share the work.
+            session_ids: One session id, or several; `closed_sessions` finds them.
+            workers: How many processes share the work.
 
         Returns:
-            For each session what was done, or why it cannot be: it is open, say.
+            For each session, how many events were packed and how many bytes they took and take. A
+            session that is open, does not exist or is damaged is in `failed`.
+
+        Raises:
+            InvalidInputError: An argument is wrong.
+            DatabaseUnavailableError: The database cannot be reached. What was done before stays.
+        """
+        return collected(self.iter_seal(session_ids, workers))
+
+    def iter_seal(self, session_ids: Ids, workers: int = 1) -> Iterator[Sealed | Failure]:
+        """Seal sessions as `seal` does, and yield each session as it is done.
+
+        Yields:
+            What was done with a session, or the `Failure` that says why it could not be.
         """
         from eventstore.archive.seal import seal_sessions
 
-        return seal_sessions(self._work, list(session_ids), workers)
+        ids = ids_of(session_ids)
+        return with_names(ids, seal_sessions(self._work, ids, _checked_workers(workers)))
 
-    def unseal(self, session_id: str) -> int:
-        """Turn a session's segments into events again; how many.
+    @deprecated("archive() has new names: seal(), or iter_seal() to see what is done as it is done")
+    def archive(
+        self, session_ids: Iterable[str], workers: int = 1
+    ) -> Iterator[Sealed | EventStoreError]:
+        """Yield what `iter_seal` yields, but errors alone. This goes with the next release."""
+        done = self.iter_seal(session_ids, workers)
+        return (one.error if isinstance(one, Failure) else one for one in done)
+
+    def unseal(self, session_ids: Ids) -> Results[Unsealed]:
+        """Turn the segments of sealed sessions into events again, each session in one transaction.
+
+        Args:
+            session_ids: One session id, or several.
+
+        Returns:
+            For each session, how many events were unpacked. A session that does not exist or has a
+            segment that cannot be read is in `failed`, and is as it was.
 
         Raises:
-            NotFoundError: there is no such session.
-            DamagedError: a segment cannot be read; nothing was changed.
+            InvalidInputError: `session_ids` is neither an id nor several.
+            DatabaseUnavailableError: The database cannot be reached. What was done before stays.
         """
-        from eventstore.archive.seal import unseal_session
+        return collected(self.iter_unseal(session_ids))
 
-        return unseal_session(self._work, session_id)
+    def iter_unseal(self, session_ids: Ids) -> Iterator[Unsealed | Failure]:
+        """Unseal sessions as `unseal` does, and yield each session as it is done.
 
-    def repair(self, session_id: str, dry_run: bool = False) -> Repaired:
-        """Set a session's head behind its last event, and project the session anew.
+        Yields:
+            What was done with a session, or the `Failure` that says why it could not be.
+        """
+        from eventstore.archive.seal import Unsealed, unseal_session
+
+        return attempted(
+            ids_of(session_ids), lambda id_: Unsealed(id_, unseal_session(self._work, id_))
+        )
+
+    def repair(self, session_ids: Ids, dry_run: bool = False) -> Results[Repaired]:
+        """Set the head of sessions to their last event, and project these sessions anew.
 
         An append that meets events behind the head raises a `BrokenHeadError`, which names this.
 
-        With `dry_run`, nothing is changed; it says what would be.
+        Args:
+            session_ids: One session id, or several.
+            dry_run: Change nothing; return what would be done.
 
         Returns:
-            What was mended, and what cannot be: where events are missing, nothing is changed.
+            For each session, what was `mended` and what is `unmended`. A session in which events
+            are missing is left as it is: it is in `done`, with what was found, and in `failed`. So
+            is a session that does not exist, was erased or is damaged in `failed`.
 
         Raises:
-            NotFoundError, ErasedError, DamagedError: nothing was changed.
+            InvalidInputError: `session_ids` is neither an id nor several.
+            DatabaseUnavailableError: The database cannot be reached. What was done before stays.
+        """
+        from eventstore.archive.repair import not_repaired
+
+        return collected(self.iter_repair(session_ids, dry_run), not_repaired)
+
+    def iter_repair(self, session_ids: Ids, dry_run: bool = False) -> Iterator[Repaired | Failure]:
+        """Repair sessions as `repair` does, and yield each session as it is done.
+
+        Yields:
+            What was found and done, or the `Failure` that says why nothing could be. What could not
+            be mended is `unmended` in what was found.
         """
         from eventstore.archive.repair import repair_session
 
-        return repair_session(self._work, session_id, dry_run)
+        return attempted(ids_of(session_ids), lambda id_: repair_session(self._work, id_, dry_run))
 
     def copy(
-        self,
-        session_ids: Iterable[str],
-        to: Upkeep,
-        then_delete: bool = False,
-        dry_run: bool = False,
-    ) -> Iterator[Copied | EventStoreError]:
+        self, session_ids: Ids, to: Upkeep, then_delete: bool = False, dry_run: bool = False
+    ) -> Results[Copied]:
         """Copy closed sessions to another store, each in one transaction, and read them again.
 
+        What the other store has already is left alone.
+
         Args:
-            session_ids: which; `closed_sessions` finds them. What is there already is left alone.
-            to: the other store.
-            then_delete: delete each from this store once the other has it.
-            dry_run: change nothing; say what would be done.
+            session_ids: One session id, or several; `closed_sessions` finds them.
+            to: The other store, opened.
+            then_delete: Delete each session from this store once the other one has it.
+            dry_run: Change nothing; return what would be done.
 
         Returns:
-            For each session what was done, or why it cannot be: it is open, or damaged, say.
+            For each session, whether it was `copied`, was `continued` or `exists` already. A
+            session that is open, damaged or another one in the other store is in `failed`.
 
         Raises:
-            InvalidInputError: it is the same store.
+            InvalidInputError: Both are the same store, or an argument is wrong.
+            DatabaseUnavailableError: A database cannot be reached. What was done before stays.
+        """
+        return collected(self.iter_copy(session_ids, to, then_delete, dry_run))
+
+    def iter_copy(
+        self, session_ids: Ids, to: Upkeep, then_delete: bool = False, dry_run: bool = False
+    ) -> Iterator[Copied | Failure]:
+        """Copy sessions as `copy` does, and yield each session as it is done.
+
+        Yields:
+            What was done with a session, or the `Failure` that says why it could not be.
         """
         from eventstore.archive.copy_sessions import copy_sessions
 
-        there = without_limit(to.engine)
-        return copy_sessions(self._work, there, session_ids, then_delete, dry_run)
+        if not isinstance(to, Upkeep):
+            raise InvalidInputError("`to` is no store; open one: EventStore(url)")
+        ids, there = ids_of(session_ids), without_limit(to.engine)
+        return with_names(ids, copy_sessions(self._work, there, ids, then_delete, dry_run))
 
-    def offload(
-        self, session_ids: Iterable[str], to: str | None
-    ) -> Iterator[Moved | EventStoreError]:
-        """Move the bytes of sealed sessions out of the database, and back; every read finds them.
+    def offload(self, session_ids: Ids, to: str | None) -> Results[Moved]:
+        """Move the bytes of sealed sessions out of the database, or back into it.
+
+        Every read finds them there. The bytes go into a folder of this store's own. This store
+        reads them from there at once; others that open the database do so if the place is beside
+        the SQLite file, or is named by EVENTSTORE_SEGMENTS.
 
         Args:
-            session_ids: which; `closed_sessions` finds them.
-            to: a folder, or a URL of fsspec's (`s3://bucket/calls`) without credentials; None
-                for back into the database. Bytes go into a folder there that is this store's own.
-                This store reads them from there at once; others that open it do where the place
-                is beside the SQLite database, or named by EVENTSTORE_SEGMENTS.
+            session_ids: One session id, or several; `closed_sessions` finds them.
+            to: A folder, or a URL of fsspec's (`s3://bucket/calls`) without credentials; None to
+                move bytes back into the database.
 
         Returns:
-            For each session what was moved, or why it cannot be.
+            For each session, how many segments and bytes were moved. A session that does not
+            exist, or whose bytes cannot be read, is in `failed`.
+
+        Raises:
+            InvalidInputError: The place cannot be used, or what its URL needs is not installed.
+            DatabaseUnavailableError: The database or the place cannot be reached. What was done
+                before stays.
+        """
+        return collected(self.iter_offload(session_ids, to))
+
+    def iter_offload(self, session_ids: Ids, to: str | None) -> Iterator[Moved | Failure]:
+        """Move the bytes of sessions as `offload` does, and yield each session as it is done.
+
+        Yields:
+            What was moved of a session, or the `Failure` that says why it could not be.
         """
         from eventstore.archive.move_segments import move_segments
         from eventstore.store.database.allowed_locations import base_url
 
-        base = None if to is None else base_url(to)
-        return move_segments(self._work, session_ids, base)
+        ids, base = ids_of(session_ids), None if to is None else base_url(to)
+        return with_names(ids, move_segments(self._work, ids, base))
 
     def vacuum(self) -> None:
         """Give the space back that deleted rows have left in the database's files.
 
-        It rewrites them: SQLite needs as much room again meanwhile.
+        The database rewrites its files: SQLite needs as much room again meanwhile.
+
+        Raises:
+            DatabaseUnavailableError: The database cannot be reached, or is in use.
         """
         from eventstore.store.maintenance.vacuum import vacuum
 
         vacuum(self._work)
 
-    def project(self, waits: bool = False) -> Iterator[Projected]:
+    def project(self, waits: bool = False) -> Results[Projected]:
         """Project every session that is behind its log or was projected by an older version.
 
-        One that fails stops no other, and `status` names it until it works.
+        `status` names each session that could not be projected, until it can be.
 
         Args:
-            waits: leave those alone that failed before, until their pause is over: for a worker
-                that calls this again and again.
+            waits: Leave those sessions alone that failed before, until their pause is over: for a
+                worker that calls this again and again.
+
+        Returns:
+            For each session that was projected, its last sequence number and how many of its rows
+            changed; in `failed` those that could not be projected.
 
         Raises:
-            SomeFailedError: at the end, with each session that could not be projected.
+            DatabaseUnavailableError: The database cannot be reached. What was done before stays.
+        """
+        return collected(self.iter_project(waits))
+
+    def iter_project(self, waits: bool = False) -> Iterator[Projected | Failure]:
+        """Project sessions as `project` does, and yield each session as it is done.
+
+        Yields:
+            What was done with a session, or the `Failure` that says why it could not be.
         """
         from eventstore.store.sessions.project import catch_up
 
         return catch_up(self._work, waits)
 
-    def sum_days(self) -> Iterator[str]:
-        """Keep sums of days that are over, so that usage is answered soon; yields each day summed.
+    def sum_days(self) -> Results[str]:
+        """Keep sums of the days that are over, so that `usage` and `latency` answer soon.
 
-        Answers are the same without them: a day without sums, or that was appended to since, is
-        summed from its rows when it is asked for. Several processes may do it at once.
+        Answers are the same without these sums: a day that has none, or that was appended to since,
+        is summed up from its rows when it is asked for. Several processes may do this at once.
+
+        Returns:
+            The dates of the days that were summed up, such as `2026-05-04`, in UTC. A day that
+            could not be is in `failed`; its `name` is the date.
 
         Raises:
-            SomeFailedError: at the end, with each day that could not be summed up.
+            DatabaseUnavailableError: The database cannot be reached. What was done before stays.
+        """
+        return collected(self.iter_sum_days())
+
+    def iter_sum_days(self) -> Iterator[str | Failure]:
+        """Keep sums of days as `sum_days` does, and yield each day as it is done.
+
+        Yields:
+            The date of a day, or the `Failure` that says why it could not be summed up.
         """
         from eventstore.store.usage.daily.refresh import sum_days
 
-        return (date_of(day) for day in sum_days(self._work))
+        days = sum_days(self._work)
+        return (day if isinstance(day, Failure) else date_of(day) for day in days)
 
-    def price_sessions(self) -> Iterator[int]:
-        """Compute what sessions cost by this store's prices, so that lists are sorted by it.
+    def price_sessions(self) -> Results[str]:
+        """Compute what sessions cost by this store's prices, so that lists can be sorted by it.
 
-        Needed where `sessions` says that many have no cost yet. What was computed by other prices
-        is computed again. Several processes may do it at once.
+        It is needed where `sessions` says that many sessions have no cost yet. What was computed by
+        other prices is computed again. Several processes may do this at once.
 
-        Yields:
-            How many sessions were priced, batch by batch.
+        Returns:
+            The ids of the sessions that were priced. A session whose usage cannot be added up is in
+            `failed`, and its cost is unknown.
 
         Raises:
-            SomeFailedError: at the end, with each session whose usage cannot be added up; its cost
-                is unknown.
-            InvalidInputError: the prices cannot be used.
+            InvalidInputError: The prices cannot be used.
+            DatabaseUnavailableError: The database cannot be reached. What was done before stays.
+        """
+        return collected(self.iter_price_sessions())
+
+    def iter_price_sessions(self) -> Iterator[str | Failure]:
+        """Price sessions as `price_sessions` does, and yield each session as it is done.
+
+        Yields:
+            The id of a session, or the `Failure` that says why its usage cannot be added up.
         """
         from eventstore.store.usage.session_costs import price_sessions
 
@@ -204,35 +342,61 @@ class Upkeep(Queries):
 
     def erase(
         self,
-        session_ids: str | Iterable[str],
+        session_ids: Ids,
         audio_only: bool = False,
         reason: str | None = None,
         vacuum: bool = True,
-    ) -> list[Erased]:
-        """Erase sessions, or their audio, each in one transaction; nothing of it can be read again.
+    ) -> Results[Erased]:
+        """Erase sessions, or their audio, for good, each session in one transaction.
+
+        What stays is a note that the session was erased, when and why.
 
         Args:
-            session_ids: which.
-            audio_only: only the audio of closed sessions; their events stay.
-            reason: why, which is kept.
-            vacuum: write the database's files anew, so that no byte is left in them. PostgreSQL
-                locks tables meanwhile, SQLite its file.
+            session_ids: One session id, or several.
+            audio_only: Erase only the audio of closed sessions; their events stay.
+            reason: Why, in one line of at most 500 characters. It is kept.
+            vacuum: Rewrite the database's files, so that no byte is left in them. PostgreSQL locks
+                tables meanwhile, SQLite locks its file.
 
         Returns:
-            What was erased; what had been before is left out.
+            For each session, when it was erased and what it held; without those that had been
+            erased before. A session that does not exist, or that is open while only its audio
+            should go, is in `failed`.
 
         Raises:
-            NotFoundError: there is no such session, where only one was named.
-            InvalidInputError: audio of a session that is open, where only one was named.
-            SomeFailedError: some of several could not be erased; all others are.
-            DatabaseUnavailableError: not all was done; do it again.
+            InvalidInputError: An argument is wrong.
+            DatabaseUnavailableError: Not everything was done; call it again.
         """
-        from eventstore.archive.erase import erase_all
+        return collected(self.iter_erase(session_ids, audio_only, reason, vacuum))
+
+    def iter_erase(
+        self,
+        session_ids: Ids,
+        audio_only: bool = False,
+        reason: str | None = None,
+        vacuum: bool = True,
+    ) -> Iterator[Erased | Failure]:
+        """Erase sessions as `erase` does, and yield each session as it is done.
+
+        The database's files are rewritten at the end, also if you stop before it: close the
+        iterator then.
+
+        Yields:
+            What was erased, or the `Failure` that says why it could not be.
+        """
+        from eventstore.archive.erase import check_reason
+
+        check_reason(reason)
+        return self._erasing(ids_of(session_ids), audio_only, reason, vacuum)
+
+    def _erasing(
+        self, ids: list[str], audio_only: bool, reason: str | None, vacuum: bool
+    ) -> Iterator[Erased | Failure]:
+        from eventstore.archive.erase import erase_each
         from eventstore.store.maintenance.scrub import scrub
 
-        ids = [session_ids] if isinstance(session_ids, str) else list(session_ids)
         try:
-            return erase_all(self._work, ids, audio_only, reason)
+            yield from erase_each(self._work, ids, audio_only, reason)
         finally:
             if self._states is not None:
                 for session_id in ids:
@@ -240,25 +404,36 @@ class Upkeep(Queries):
             scrub(self._work, vacuum)
 
     def stream_ids(self) -> Iterator[str]:
-        """The ids of all sessions in the log, projected or not, in order."""
+        """Yield the ids of all sessions in the log, in order, whether they are projected or not.
+
+        Sessions that were erased are left out.
+        """
         from eventstore.store.sessions.project import session_ids
 
         return session_ids(self._work)
 
     def status(self) -> dict[str, Any]:
-        """What the store holds: schema, sessions, events, responses, and what is behind.
+        """Return what the store holds: its schema, sessions, events, responses, what is behind.
 
-        A session is sealed when all of its events are.
+        A session counts as sealed when all of its events are.
+
+        Raises:
+            DatabaseUnavailableError: The database cannot be reached.
         """
         from eventstore.store.maintenance.status import status
 
         return status(self.engine)
 
     def init(self) -> tuple[str | None, str]:
-        """Create or upgrade the schema, and that of the keys; the migration before, and after.
+        """Create or upgrade the schema of the database, and that of the database of keys.
+
+        Returns:
+            The name of the migration that the database had before (None if it had none), and of the
+            one that it has now.
 
         Raises:
-            SchemaError: the schema is newer than this code.
+            SchemaError: The schema is newer than this code.
+            DatabaseUnavailableError: The database cannot be reached.
         """
         from eventstore.store.database import keys as session_keys
         from eventstore.store.database import schema
@@ -267,3 +442,9 @@ class Upkeep(Queries):
         if keys is not None:
             session_keys.upgrade(keys)
         return schema.upgrade(self._work)
+
+
+def _checked_workers(workers: int) -> int:
+    if not isinstance(workers, int) or workers < 1:
+        raise InvalidInputError("workers is a number of processes, 1 or more")
+    return workers

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from eventstore.common import unforeseen
-from eventstore.errors import EventStoreError, SomeFailedError, line_of
+from eventstore.errors import EventStoreError, line_of
 from eventstore.event_store import EventStore
 from eventstore.web.server.log import LOGGER, note_fault
 
@@ -40,8 +40,8 @@ def summing(store: EventStore, each: float = EACH) -> Iterator[None]:
 
 def _run(store: EventStore, each: float, stop: threading.Event) -> None:
     works: dict[str, Callable[[], Iterable[object]]] = {
-        "sum days": store.sum_days,
-        "price sessions": store.price_sessions,
+        "sum days": store.iter_sum_days,
+        "price sessions": store.iter_price_sessions,
     }
     while not stop.is_set():
         for task, work in works.items():
@@ -52,13 +52,12 @@ def _run(store: EventStore, each: float, stop: threading.Event) -> None:
 def _do(task: str, work: Callable[[], Iterable[object]], stop: threading.Event) -> None:
     """Do a task until its end, or until it is stopped. What fails is logged."""
     try:
-        for _ in work():
+        for done in work():
+            if isinstance(done, Failure):
+                LOGGER.warning(json.dumps({"task": task, "error": line_of(done)}))
+                unforeseen.count(task)
             if stop.is_set():
                 return
-    except SomeFailedError as error:
-        for failure in error.failures:
-            LOGGER.warning(json.dumps({"task": task, "error": line_of(failure)}))
-            unforeseen.count(task)
     except EventStoreError as error:
         if not stop.is_set():
             LOGGER.warning(json.dumps({"task": task, "error": str(error)}))

@@ -47,13 +47,13 @@ def read_all(store: EventStore) -> None:
 
 def copied(store: EventStore) -> None:
     with EventStore("sqlite://") as target:
-        (done,) = store.copy([SESSION], target)
+        (done,) = store.copy([SESSION], target).done
         if isinstance(done, EventStoreError):
             raise done
 
 
 def sealed(store: EventStore) -> None:
-    (done,) = store.archive([SESSION])
+    (done,) = store.seal([SESSION]).done
     if isinstance(done, EventStoreError):
         raise done
 
@@ -78,7 +78,7 @@ def test_a_value_of_another_kind_is_damage_that_names_its_event(
         )
         with pytest.raises(DamagedError, match=f"event {seq} is damaged: its .* is none that"):
             use(store)
-        (problem,) = store.verify(SESSION).problems
+        (problem,) = store.verify(SESSION).done[0].problems
         assert problem.first_seq == seq
 
 
@@ -89,7 +89,7 @@ def test_a_session_with_such_a_value_is_erased(database_url: str, column: str) -
     with EventStore(database_url) as store:
         store.append(SESSION, FRAMES)
         damage(store, f"UPDATE events SET {column} = ? WHERE seq = 5", (WRONG[column],))
-        (erased,) = store.erase([SESSION])
+        (erased,) = store.erase([SESSION]).done
         assert (erased.events, erased.sha256) == (len(FRAMES), bytes(32))
         with read(store.engine) as tx:
             assert tx.rows("SELECT COUNT(*) FROM events") == [(0,)]
@@ -101,7 +101,7 @@ def test_a_session_whose_segments_row_is_damaged_is_erased(database_url: str, co
         store.append(SESSION, FRAMES, close=True)
         sealed(store)
         damage(store, f"UPDATE segments SET {column} = ?", (b"short",))
-        (erased,) = store.erase([SESSION])
+        (erased,) = store.erase([SESSION]).done
         assert (erased.events, erased.sha256) == (len(FRAMES), bytes(32))
         with read(store.engine) as tx:
             assert tx.rows("SELECT COUNT(*) FROM segments") == [(0,)]
@@ -128,14 +128,14 @@ def test_a_rebuild_keeps_what_the_log_does_not_know_any_more(
         damage(store, gone, (SESSION,))
         done: list[Projected] = []
         with pytest.raises(SomeFailedError) as failed:
-            done.extend(store.rebuild())
+            done.extend(store.rebuild().done)
         assert [one.session_id for one in done] == [OTHER]
         (failure,) = failed.value.failures
         assert isinstance(failure.error, DamagedError)
         assert (failure.error.first_seq, failure.error.last_seq) == missing
         assert rows_of(store) == before
         with pytest.raises(DamagedError):
-            list(store.rebuild([SESSION]))
+            store.rebuild([SESSION]).raise_for_errors()
 
 
 def test_a_session_that_was_never_projected_is_projected_as_far_as_it_is_there(
@@ -144,20 +144,20 @@ def test_a_session_that_was_never_projected_is_projected_as_far_as_it_is_there(
     with EventStore(database_url, projection="deferred") as store:
         store.append(SESSION, FRAMES)
         damage(store, "DELETE FROM events WHERE seq = 7")
-        assert [done.seq for done in store.project()] == [len(FRAMES)]
+        assert [done.seq for done in store.project().done] == [len(FRAMES)]
 
 
 def test_what_is_only_said_to_be_erased_is_erased(database_url: str) -> None:
     with EventStore(database_url) as store:
         store.append(SESSION, FRAMES)
         damage(store, "UPDATE streams SET erased_at = 5")
-        (erased,) = store.erase([SESSION])
+        (erased,) = store.erase([SESSION]).done
         assert erased.events == len(FRAMES)
         with read(store.engine) as tx:
             assert tx.rows("SELECT COUNT(*) FROM events") == [(0,)]
             assert tx.rows("SELECT COUNT(*) FROM responses") == [(0,)]
             assert list(tombstone_faults(tx, SESSION)) == []
-        assert store.erase([SESSION]) == []
+        assert store.erase([SESSION]).done == []
 
 
 @pytest.mark.parametrize("is_sealed", [False, True])
@@ -172,11 +172,11 @@ def test_a_stream_that_holds_no_number_is_a_problem_and_is_erased(
         if is_sealed:
             sealed(store)
         damage(store, f"UPDATE streams SET {column} = ? WHERE session_id = ?", (value, SESSION))
-        assert store.verify(SESSION).problems != []
+        assert store.verify(SESSION).done[0].problems != []
         with pytest.raises(DamagedError, match="no number"):
-            store.repair(SESSION)
+            store.repair(SESSION).raise_for_errors()
         assert len(store.sessions().data) == 2
-        assert [done.session_id for done in store.erase([SESSION], vacuum=False)] == [SESSION]
+        assert [done.session_id for done in store.erase([SESSION], vacuum=False).done] == [SESSION]
         with read(store.engine) as tx:
             assert tx.rows("SELECT DISTINCT session_id FROM events") == [(OTHER,)]
 
@@ -186,8 +186,8 @@ def test_a_seq_that_is_no_number_is_a_problem_and_is_erased(tmp_path: Path, valu
     with EventStore(f"sqlite:///{tmp_path / 'calls.db'}") as store:
         store.append(SESSION, FRAMES, close=True)
         damage(store, "UPDATE events SET seq = ? WHERE seq = 5", (value,))
-        assert store.verify(SESSION).problems != []
-        assert [done.session_id for done in store.erase([SESSION], vacuum=False)] == [SESSION]
+        assert store.verify(SESSION).done[0].problems != []
+        assert [done.session_id for done in store.erase([SESSION], vacuum=False).done] == [SESSION]
         with read(store.engine) as tx:
             assert tx.rows("SELECT COUNT(*) FROM events") == [(0,)]
 
@@ -196,7 +196,7 @@ def test_one_odd_row_keeps_no_list_from_being_shown(tmp_path: Path) -> None:
     with EventStore(f"sqlite:///{tmp_path / 'calls.db'}") as store:
         for session_id in (SESSION, OTHER):
             store.append(session_id, FRAMES, close=True)
-        store.erase(SESSION, audio_only=True, vacuum=False)
+        store.erase(SESSION, audio_only=True, vacuum=False).raise_for_errors()
         damage(store, "UPDATE erasures SET at = 'x'")
         damage(store, "UPDATE streams SET last_at = 'x', erased_at = NULL")
         assert len(store.sessions().data) == 2

@@ -46,10 +46,10 @@ def store(database_url: str) -> Iterator[EventStore]:
 
 
 def check_whole(store: EventStore, last: int = LAST) -> None:
-    found = store.verify(SESSION)
+    found = store.verify(SESSION).done[0]
     assert (found.events, found.problems) == (last, [])
-    assert store.repair(SESSION) == (SESSION, last, last, [], [], 0)
-    assert not any(done.changed for done in store.rebuild())
+    assert store.repair(SESSION).done[0] == (SESSION, last, last, [], [], 0)
+    assert not any(done.changed for done in store.rebuild().done)
 
 
 MENDABLE = {
@@ -65,12 +65,12 @@ MENDABLE = {
 def test_what_the_log_can_tell_is_mended(store: EventStore, database_url: str, damage: str) -> None:
     harm, told = MENDABLE[damage]
     harm(store)
-    problems = [p.problem for p in store.verify(SESSION).problems]
+    problems = [p.problem for p in store.verify(SESSION).done[0].problems]
     assert any(told in problem and "eventstore repair" in problem for problem in problems)
     before = store.status(), store.state(SESSION)
-    dry = store.repair(SESSION, dry_run=True)
+    dry = store.repair(SESSION, dry_run=True).done[0]
     assert (store.status(), store.state(SESSION)) == before
-    done = store.repair(SESSION)
+    done = store.repair(SESSION).done[0]
     assert done._replace(changed_rows=0) == dry
     assert (done.head, done.unmended) == (LAST, [])
     assert [told in fault.problem for fault in done.mended] == [True]
@@ -83,10 +83,10 @@ def test_what_the_log_can_tell_is_mended(store: EventStore, database_url: str, d
 
 def test_what_stands_behind_the_head_is_named_once(store: EventStore) -> None:
     set_stream(head_seq=LAST - 3, projected_seq=LAST - 3)(store)
-    (problem,) = store.verify(SESSION).problems
+    (problem,) = store.verify(SESSION).done[0].problems
     assert problem[:2] == (LAST - 2, LAST)
     lose(f"seq = {LAST - 1}")(store)
-    behind, missing = store.verify(SESSION).problems
+    behind, missing = store.verify(SESSION).done[0].problems
     assert missing == (LAST - 1, LAST - 1, "events are missing")
     assert behind == (LAST - 2, LAST, "events stand behind the head")
 
@@ -110,21 +110,21 @@ UNMENDABLE = {
 def test_what_is_missing_is_named_and_nothing_is_changed(store: EventStore, damage: str) -> None:
     harm, where = UNMENDABLE[damage]
     harm(store)
-    before = store.verify(SESSION)
-    done = store.repair(SESSION)
+    before = store.verify(SESSION).done[0]
+    done = store.repair(SESSION).done[0]
     assert done.mended == []
     assert where in [(fault.first_seq, fault.last_seq) for fault in done.unmended]
     assert (done.head_before, done.head, done.changed_rows) == (before.events, before.events, 0)
-    assert store.verify(SESSION) == before
+    assert store.verify(SESSION).done[0] == before
     assert before.problems
 
 
 def test_a_sealed_session(store: EventStore) -> None:
     store.append(SESSION, [], close=True)
-    assert list(store.archive([SESSION]))
+    assert store.seal([SESSION]).done
     store.append(SESSION, [NOTE] * 3)
     set_stream(sealed_seq=2, head_seq=LAST)(store)
-    done = store.repair(SESSION)
+    done = store.repair(SESSION).done[0]
     assert len(done.mended) == 2
     assert done.unmended == []
     check_whole(store, LAST + 3)
@@ -134,10 +134,10 @@ def test_a_sealed_session(store: EventStore) -> None:
         f"INSERT INTO events (session_id, {copied}) SELECT session_id, 2, at, direction, type,"
         f" frame, audio_offset, audio_bytes, load_key, audio FROM events WHERE seq = {LAST + 1}",
     )
-    done = store.repair(SESSION)
+    done = store.repair(SESSION).done[0]
     assert any("beside the segments" in fault.problem for fault in done.unmended)
     change(store, "DELETE FROM events WHERE seq = 2", "DELETE FROM segments")
-    assert (1, LAST) in [(f.first_seq, f.last_seq) for f in store.repair(SESSION).unmended]
+    assert (1, LAST) in [(f.first_seq, f.last_seq) for f in store.repair(SESSION).done[0].unmended]
 
 
 def test_an_append_that_meets_it_names_the_command(store: EventStore, database_url: str) -> None:
@@ -154,7 +154,7 @@ def test_an_append_that_meets_it_names_the_command(store: EventStore, database_u
         with pytest.raises(BrokenHeadError, match=told):
             deferred.append(SESSION, [NOTE], expected_seq=1)
     assert store.last_seq("sess_other") == 1
-    store.repair(SESSION)
+    store.repair(SESSION).raise_for_errors()
     store.append(SESSION, [NOTE])
     check_whole(store, LAST + 1)
 
@@ -167,16 +167,16 @@ def test_a_recorder_repairs_it(store: EventStore, database_url: str, tmp_path: P
         other.record("client", "two")
         session.committed().result(30)
         other.committed().result(30)
-    assert store.verify(SESSION).problems == []
+    assert store.verify(SESSION).done[0].problems == []
     assert "one" in [event.text for event in store.events(SESSION, LAST + 1)]
 
 
 def test_what_cannot_be_repaired(store: EventStore) -> None:
     with pytest.raises(NotFoundError):
-        store.repair("sess_none")
-    store.erase(SESSION)
+        store.repair("sess_none").raise_for_errors()
+    store.erase(SESSION).raise_for_errors()
     with pytest.raises(ErasedError):
-        store.repair(SESSION)
+        store.repair(SESSION).raise_for_errors()
 
 
 def test_the_command(
@@ -218,6 +218,6 @@ def test_an_event_that_was_committed_without_its_head(database_url: str) -> None
         )
         with pytest.raises(BrokenHeadError):
             store.append(SESSION, [NOTE])
-        assert store.repair(SESSION).head == 2
+        assert store.repair(SESSION).done[0].head == 2
         assert store.append(SESSION, [NOTE]).last_seq == 3
         check_whole(store, 3)

@@ -154,14 +154,14 @@ def test_every_verb_reads_a_sealed_session(database_url: str, tmp_path: Path) ->
         (imported,) = store.import_file(path)
         session_id = imported.session_id
         before = everything(store, session_id)
-        (done,) = store.archive([session_id])
+        (done,) = store.seal([session_id]).done
         assert done.events == store.last_seq(session_id)  # type: ignore[union-attr]
         assert everything(store, session_id) == before
-        (again,) = store.archive([session_id])
+        (again,) = store.seal([session_id]).done
         assert again == done._replace(events=0, frame_bytes=0, packed_bytes=0)  # type: ignore
         (repeated,) = store.import_file(path)
         assert repeated.added == 0
-        assert store.unseal(session_id) == store.last_seq(session_id)
+        assert store.unseal(session_id).done[0].events == store.last_seq(session_id)
         assert everything(store, session_id) == before
 
 
@@ -249,8 +249,8 @@ def test_a_kill_leaves_the_events_or_the_segments(database_url: str) -> None:
             process.wait()
             for name in ("a", "b"):
                 assert frames_of(store.engine, name, len(frames)) == frames
-                assert store.verify(name).problems == []
-        assert sum(done.changed for done in store.rebuild()) == 0
+                assert store.verify(name).done[0].problems == []
+        assert sum(done.changed for done in store.rebuild().done) == 0
 
 
 def test_two_that_seal_one_session_leave_it_sealed_once(database_url: str) -> None:
@@ -276,5 +276,5 @@ def test_two_that_seal_one_session_leave_it_sealed_once(database_url: str) -> No
             assert process.wait() in (0, 1)  # one that was late says so
         for name in names:
             assert frames_of(store.engine, name, len(frames)) == frames
-            found = store.verify(name)
+            found = store.verify(name).done[0]
             assert (found.problems, found.sealed) == ([], len(frames))

@@ -127,7 +127,7 @@ def test_several_imports_of_the_same_file_at_once_store_it_once(
     assert {(entry["session_id"], entry["events"]) for entry in told} == {(SAMPLE, 1204)}
     assert store.last_seq(SAMPLE) == 1204
     shown = store.state(SAMPLE)
-    list(store.rebuild())
+    store.rebuild().raise_for_errors()
     assert store.state(SAMPLE) == shown
 
 

@@ -60,9 +60,9 @@ def check_alike(keyed: EventStore, plain: EventStore, session_id: str) -> None:
     page = {"session": session_id, "limit": 100}
     assert keyed.responses(**page).data == plain.responses(**page).data
     assert keyed.usage(session=session_id) == plain.usage(session=session_id)
-    verified = keyed.verify(session_id)
+    verified = keyed.verify(session_id).done[0]
     assert verified.protection == (head, 0, 0)
-    assert verified._replace(protection=None) == plain.verify(session_id)
+    assert verified._replace(protection=None) == plain.verify(session_id).done[0]
     plain_rows = {n: r for n, r in read_model_rows(plain.engine, session_id).items() if n != "said"}
     plain_rows |= {name: [] for name in WITHOUT}
     assert without_times(rows_of(keyed, session_id)) == without_times(plain_rows)
@@ -83,13 +83,13 @@ def test_any_stream_reads_as_from_a_plain_store(keyed: EventStore, plain: EventS
                 store.append(session_id, frames[start : start + step])
             store.append(session_id, [], close=True)
         check_alike(keyed, plain, session_id)
-        assert [done.changed for done in keyed.rebuild([session_id])] == [0]
+        assert [done.changed for done in keyed.rebuild([session_id]).done] == [0]
         for store in (keyed, plain):
-            assert [done.events for done in store.archive([session_id])] == [len(frames)]
+            assert [done.events for done in store.seal([session_id]).done] == [len(frames)]
         check_alike(keyed, plain, session_id)
-        assert [done.changed for done in keyed.rebuild([session_id])] == [0]
+        assert [done.changed for done in keyed.rebuild([session_id]).done] == [0]
         for store in (keyed, plain):
-            assert store.unseal(session_id) == len(frames)
+            assert store.unseal(session_id).done[0].events == len(frames)
         check_alike(keyed, plain, session_id)
 
     holds()
@@ -121,9 +121,9 @@ def test_every_verb_reads_an_encrypted_session(
         (imported,) = store.import_file(path, metadata={"customer": "42"})
     wanted = everything(plain, imported.session_id)
     assert everything(keyed, imported.session_id) == wanted
-    assert len(list(keyed.archive([imported.session_id], workers=2))) == 1
+    assert len(keyed.seal([imported.session_id], workers=2).done) == 1
     assert everything(keyed, imported.session_id) == wanted
-    assert [done.changed for done in keyed.rebuild(workers=2)] == [0]
+    assert [done.changed for done in keyed.rebuild(workers=2).done] == [0]
     (session,) = keyed.sessions(metadata={"customer": "42"}).data
     assert session["instructions"]
     conversation = plain.state(imported.session_id)["conversations"][0]
@@ -200,7 +200,7 @@ def test_words_of_any_script_and_calls_are_found(keyed: EventStore, plain: Event
         with keyed.engine.connect() as connection:
             held = connection.exec_driver_sql(index[connection.dialect.name]).scalars().all()
         assert not any(held)
-        list(keyed.rebuild())
+        keyed.rebuild().raise_for_errors()
 
 
 def test_live_sessions_say_their_last_words(keyed: EventStore) -> None:
@@ -228,11 +228,11 @@ def key_of(store: EventStore, session_id: str) -> bytes:
 
 def test_offloaded_segments_hold_nothing_that_was_said(keyed: EventStore, tmp_path: Path) -> None:
     recorded(keyed)
-    (moved,) = keyed.offload(["sealedgone"], str(tmp_path / "segments"))
+    (moved,) = keyed.offload(["sealedgone"], str(tmp_path / "segments")).done
     assert moved.segments > 1
     data = {p.name: p.read_bytes() for p in (tmp_path / "segments").rglob("*.segment")}
     assert found_in(data, "sealedgone") == {}
-    assert keyed.verify("sealedgone").problems == []
+    assert keyed.verify("sealedgone").done[0].problems == []
 
 
 def test_audio_is_erased_of_an_encrypted_session(keyed: EventStore, plain: EventStore) -> None:
@@ -240,12 +240,12 @@ def test_audio_is_erased_of_an_encrypted_session(keyed: EventStore, plain: Event
     recorded(plain)
     names = ("gone", "sealedgone")
     for store in (keyed, plain):
-        assert len(store.erase(names, audio_only=True)) == 2
+        assert len(store.erase(names, audio_only=True).done) == 2
     for name in names:
         assert list(keyed.export(name)) == list(plain.export(name))
         assert words(name)["said"] in str(keyed.state(name))
-        assert keyed.verify(name).problems == []
-        assert [done.changed for done in keyed.rebuild([name])] == [0]
+        assert keyed.verify(name).done[0].problems == []
+        assert [done.changed for done in keyed.rebuild([name]).done] == [0]
 
 
 @pytest.mark.parametrize("table", sorted(TEXTS))
@@ -256,14 +256,14 @@ def test_a_changed_row_is_told_and_a_rebuild_mends_it(keyed: EventStore, table: 
         name = TEXTS[table][-1]
         connection.exec_driver_sql(f"UPDATE {table} SET {name} = {name} || 'AAAA'")
     assert rows_of(keyed, "anna") != before
-    (done,) = keyed.rebuild(["anna"])
+    (done,) = keyed.rebuild(["anna"]).done
     assert done.changed > 0
     assert rows_of(keyed, "anna") == before
 
 
 def test_changed_and_exchanged_events_are_named(keyed: EventStore) -> None:
     keyed.append("anna", secret_call("anna").frames, close=True)
-    assert keyed.verify("anna").problems == []
+    assert keyed.verify("anna").done[0].problems == []
     with read(keyed.engine) as tx:
         data = dict(tx.rows_with_bytes("SELECT seq, audio FROM events WHERE seq IN (3, 5, 9)"))
     mark = "%s" if keyed.engine.dialect.name == "postgresql" else "?"
@@ -271,7 +271,7 @@ def test_changed_and_exchanged_events_are_named(keyed: EventStore) -> None:
     with keyed.engine.begin() as connection:
         connection.exec_driver_sql(update, (data[9], 3))
         connection.exec_driver_sql(update, (data[5][:-1] + bytes([data[5][-1] ^ 1]), 5))
-    problems = keyed.verify("anna").problems
+    problems = keyed.verify("anna").done[0].problems
     assert [(p.first_seq, p.last_seq) for p in problems] == [(3, 3), (5, 5)]
     assert "cannot be decrypted" in problems[0].problem
 

@@ -109,17 +109,17 @@ def test_what_was_erased_keeps_its_key_in_no_other_database(
     keyed.append("anna", FRAMES, close=True)
     erase_one(keyed.engine, "anna")  # and there it was stopped
     with EventStore(database_url) as store, pytest.raises(MissingKeyError):
-        store.erase([])
+        store.erase([]).raise_for_errors()
     with EventStore(f"sqlite:///{tmp_path}/b.db", keys=f"sqlite:///{tmp_path}/a.db") as other:
         other.append("anna", FRAMES)
         with (
             EventStore(database_url, keys=f"sqlite:///{tmp_path}/a.db") as store,
             pytest.raises(MissingKeyError, match="was named"),
         ):
-            store.erase([])
+            store.erase([]).raise_for_errors()
         assert keys_in(other)["anna"] is not None
     assert keys_in(keyed)["anna"] is not None
-    keyed.erase([])
+    keyed.erase([]).raise_for_errors()
     assert keys_in(keyed)["anna"] is None
 
 
@@ -157,7 +157,7 @@ def test_workers_tell_of_dropped_keys(keyed: EventStore) -> None:
     for name in ids:
         keyed.append(name, FRAMES, close=True)
     keys_of(keyed.engine).drop(["berta"])
-    done = list(keyed.archive(ids, workers=2))
+    done = keyed.seal(ids, workers=2).done
     assert [isinstance(one, ErasedError) for one in done] == [False, True, False]
     assert "--without-key" in str(done[1])
 
@@ -176,7 +176,7 @@ def test_an_event_that_was_changed_is_not_sealed(keyed: EventStore) -> None:
     with keyed.engine.begin() as connection:
         changed = "UPDATE events SET audio = NULL WHERE session_id = 'anna' AND seq = 5"
         connection.exec_driver_sql(changed)
-    damaged, sealed = keyed.archive(["anna", "berta"])
+    damaged, sealed = keyed.seal(["anna", "berta"]).done
     assert isinstance(damaged, DamagedError) and damaged.first_seq == 5
     assert not isinstance(sealed, EventStoreError)
 
@@ -195,9 +195,9 @@ def test_what_waits_in_a_file_is_encrypted(
     for module in (seal, erase_audio):
         monkeypatch.setattr(module, "_IN_MEMORY", 1)
     keyed.append("anna", FRAMES, close=True)
-    assert [done.events for done in keyed.archive(["anna"])] == [len(FRAMES)]
+    assert [done.events for done in keyed.seal(["anna"]).done] == [len(FRAMES)]
     packed = len(held)
-    keyed.erase("anna", audio_only=True)
+    keyed.erase("anna", audio_only=True).raise_for_errors()
     assert 0 < packed < len(held)
     assert set(found_in(held, "anna")) <= READABLE
-    assert keyed.verify("anna").problems == []
+    assert keyed.verify("anna").done[0].problems == []

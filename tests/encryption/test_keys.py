@@ -56,7 +56,7 @@ def refused(store: EventStore) -> Iterator[str]:
         lambda: store.sessions(),
         lambda: store.append("anna", FRAMES[:1]),
         lambda: store.append("new", FRAMES[:1]),
-        lambda: store.erase("anna"),
+        lambda: store.erase("anna").raise_for_errors(),
     ):
         with pytest.raises(MissingKeyError) as caught:
             verb()
@@ -66,7 +66,7 @@ def refused(store: EventStore) -> Iterator[str]:
 def test_without_its_keys_nothing_is_read_or_written(keyed: EventStore, database_url: str) -> None:
     keyed.append("anna", FRAMES)
     keyed.append("closed", FRAMES, close=True)
-    list(keyed.archive(["closed"]))
+    keyed.seal(["closed"])
     for projection in ("inline", "deferred"):
         with EventStore(database_url, projection) as store:
             assert all("--keys or EVENTSTORE_KEYS" in said for said in refused(store))
@@ -93,7 +93,7 @@ def test_other_keys_that_know_the_session_are_refused(
     """A test store beside a live one has sessions of the same ids."""
     keyed.append("anna", FRAMES, close=True)
     keyed.append("sealed", FRAMES, close=True)
-    list(keyed.archive(["sealed"]))
+    keyed.seal(["sealed"])
     other = f"sqlite:///{tmp_path}/other.db"
     url = plain.engine.url.render_as_string(hide_password=False)
     with EventStore(url, keys=other) as store:
@@ -106,8 +106,8 @@ def test_other_keys_that_know_the_session_are_refused(
         lambda s: s.state("anna"),
         lambda s: s.state("sealed"),
         lambda s: s.responses(),
-        lambda s: s.verify("sealed"),
-        lambda s: list(s.rebuild(["anna"])),
+        lambda s: s.verify("sealed").raise_for_errors(),
+        lambda s: s.rebuild(["anna"]).raise_for_errors(),
     ):
         with (
             EventStore(mine, keys=other) as store,
@@ -157,7 +157,7 @@ def test_keys_on_postgresql(database_url: str, postgres: PostgresServer) -> None
             store.append("berta", FRAMES, close=True)
             held = keys_in(store)
             assert any(held["anna"] or b"" in data for data in files(url).values())
-            store.erase("anna")
+            store.erase("anna").raise_for_errors()
             assert keys_in(store) == {"anna": None, "berta": held["berta"]}
             assert not any((held["anna"] or b"") in data for data in files(url).values())
             assert frames_of(store, "berta") == FRAMES
@@ -203,11 +203,11 @@ def test_a_dropped_key_erases_every_backup(
         for name in ("anna", "kept"):
             store.append(name, secret_call(name).frames, close=True)
         if sealed:
-            list(store.archive(["anna"]))
+            store.seal(["anna"])
     url = backup(database_url, postgres, tmp_path)
     with EventStore(database_url, keys=keys_url) as store:
         key = keys_in(store)["anna"]
-        (done,) = store.erase("anna", reason="asked for it")
+        (done,) = store.erase("anna", reason="asked for it").done
         assert done.sha256 != bytes(32)
         assert keys_in(store)["anna"] is None
         with pytest.raises(ErasedError, match="asked for it"):
@@ -239,15 +239,15 @@ def test_a_key_that_a_stopped_erase_left_is_dropped_by_the_next(keyed: EventStor
     keyed.append("berta", FRAMES, close=True)
     assert erase_one(keyed.engine, "anna") is not None  # and there it was stopped
     assert keys_in(keyed)["anna"] is not None
-    keyed.erase("berta", vacuum=False)
+    keyed.erase("berta", vacuum=False).raise_for_errors()
     assert keys_in(keyed) == {"anna": None, "berta": None}
-    keyed.erase([])
+    keyed.erase([]).raise_for_errors()
     assert keys_in(keyed) == {"anna": None, "berta": None}
 
 
 def test_erased_audio_keeps_the_key(keyed: EventStore) -> None:
     keyed.append("anna", FRAMES, close=True)
-    keyed.erase("anna", audio_only=True)
+    keyed.erase("anna", audio_only=True).raise_for_errors()
     assert keys_in(keyed)["anna"] is not None
     assert keyed.state("anna")
 
@@ -303,20 +303,20 @@ def test_a_recorder_without_the_keys_fails_at_once(
 def test_a_copy_has_the_same_key(keyed: EventStore, keys_url: str, elsewhere_url: str) -> None:
     for name in ("anna", "sealed"):
         keyed.append(name, secret_call(name).frames, close=True)
-    list(keyed.archive(["sealed"]))
+    keyed.seal(["sealed"])
     with (
         EventStore(elsewhere_url) as other,
         pytest.raises(InvalidInputError, match="needs keys"),
     ):
         keyed.copy(["anna"], other)
     with EventStore(elsewhere_url, keys=keys_url) as other:
-        done = list(keyed.copy(["anna", "sealed"], other, then_delete=True))
+        done = keyed.copy(["anna", "sealed"], other, then_delete=True).done
         assert not [one for one in done if isinstance(one, EventStoreError)]
         for name in ("anna", "sealed"):
             assert frames_of(other, name) == secret_call(name).frames
-            assert other.verify(name).problems == []
+            assert other.verify(name).done[0].problems == []
             assert set(found_in(files(elsewhere_url), name)) <= READABLE
-        other.erase("sealed")
+        other.erase("sealed").raise_for_errors()
         assert keys_in(keyed)["sealed"] is None
 
 
@@ -325,9 +325,9 @@ def test_copying_encrypts_what_was_plain(
 ) -> None:
     for name in ("anna", "sealed"):
         plain.append(name, secret_call(name).frames, close=True)
-    list(plain.archive(["sealed"]))
+    plain.seal(["sealed"])
     with EventStore(elsewhere_url, keys=keys_url) as other:
-        done = list(plain.copy(["anna", "sealed"], other))
+        done = plain.copy(["anna", "sealed"], other).done
         assert not [one for one in done if isinstance(one, EventStoreError)]
         for name in ("anna", "sealed"):
             assert frames_of(other, name) == secret_call(name).frames
@@ -340,6 +340,6 @@ def test_a_store_that_was_plain_encrypts_from_now_on(database_url: str, keys_url
     with EventStore(database_url, keys=keys_url) as later:
         later.append("anna", FRAMES[10:])
         assert frames_of(later, "anna") == FRAMES
-        assert [done.changed for done in later.rebuild(["anna"])] == [0]
+        assert [done.changed for done in later.rebuild(["anna"]).done] == [0]
         assert len(later.responses(text="quuxannasaid*").data) == 1
     assert "said" not in found_in(files(database_url), "anna")

@@ -214,7 +214,7 @@ def test_what_was_erased_meanwhile_is_in_no_file(
 
     def then_erased(*given: Any, **named: Any) -> None:
         step(*given, **named)
-        store.erase("call", audio_only=audio_only, vacuum=False)
+        store.erase("call", audio_only=audio_only, vacuum=False).raise_for_errors()
 
     monkeypatch.setattr(f"eventstore.archive.{last_step}", then_erased)
     with pytest.raises((ErasedError, ErasedMeanwhileError)):

@@ -14,7 +14,9 @@ def erase_until_killed(url: str) -> None:
         print("ready", flush=True)
         for line in sys.stdin:
             what, name = line.split()
-            store.erase(name, audio_only=what == "audio", reason="killed or not", vacuum=False)
+            store.erase(
+                name, audio_only=what == "audio", reason="killed or not", vacuum=False
+            ).raise_for_errors()
             print(name, flush=True)
         scrub(store.engine)
 

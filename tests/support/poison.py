@@ -20,7 +20,7 @@ def poison(store: EventStore, session_id: str, mend: bool = False) -> None:
     """Seal a session and damage its segment; or mend that."""
     if not mend:
         store.append(session_id, [], close=True)
-        list(store.archive([session_id]))
+        store.seal([session_id])
     with store.engine.begin() as connection:
         sql = _BACK if mend else _FLIP[store.engine.dialect.name]
         connection.execute(text(sql), {"s": session_id})

@@ -62,8 +62,8 @@ def erase_from_days(url: str, name: str, times: int) -> None:
             for part in range(3):
                 store.append(session, _answer(chance, f"resp_{part}", SECRET))
             if number:
-                store.erase(f"gone_{name}_{number - 1}", vacuum=False)
-        store.erase(f"gone_{name}_{times - 1}", vacuum=False)
+                store.erase(f"gone_{name}_{number - 1}", vacuum=False).raise_for_errors()
+        store.erase(f"gone_{name}_{times - 1}", vacuum=False).raise_for_errors()
 
 
 def sum_until_done(url: str) -> int:
@@ -72,7 +72,7 @@ def sum_until_done(url: str) -> int:
     with EventStore(url) as store:
         _start.wait(timeout=60)
         while not _done.is_set():
-            days += sum(1 for _ in store.sum_days())
+            days += sum(1 for _ in store.sum_days().done)
     return days
 
 

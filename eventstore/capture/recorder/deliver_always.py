@@ -79,7 +79,7 @@ def _deliver_repaired(
         return False
     _LOGGER.error("recording %s: %s", destination.key, error)
     try:
-        if store.repair(error.session_id).unmended:
+        if store.repair(error.session_id).failed:
             return False
         deliver_missing(store, destination, entries)
     except Exception as again:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from eventstore.cli.terminal.cues import STYLES
 from eventstore.cli.terminal.output import clean, console, counted, echo, print_table, seconds
+from eventstore.cli.terminal.response_line import response_line
 from eventstore.cli.terminal.usage_table import print_usage
 from eventstore.exports.speakers import has_several_speakers, with_names
 from eventstore.realtime.resources.outcomes import failure_of, status_words
@@ -47,7 +48,7 @@ def print_conversations(shown: dict[str, Any]) -> None:
     if outside:
         echo("\noutside the conversation")
         for response in outside:
-            _print_line(console(), "aside", "aside", summary(response))
+            _print_line(console(), "aside", "aside", response_line(response))
 
 
 def _print_session(session: dict[str, Any]) -> None:
@@ -165,18 +166,3 @@ def _print_responses(responses: Iterable[dict[str, Any]]) -> None:
     print_table(
         ("RESPONSE", "STATUS", "BY", ">SPEECH→AUDIO", ">ASKED→AUDIO", ">TOKENS", "METADATA"), rows
     )
-
-
-def summary(response: dict[str, Any]) -> str:
-    """What a response says, in a line."""
-    words = []
-    for item in response.get("output") or []:
-        if not isinstance(item, dict):
-            continue
-        if item.get("type") in ("function_call", "mcp_call"):
-            words.append(f"{item.get('name')}({' '.join(str(item.get('arguments')).split())})")
-        for part in item.get("content") or []:
-            if isinstance(part, dict):
-                words.append(part.get("text") or part.get("transcript") or "")
-    line = " ".join(word for word in words if isinstance(word, str) and word)
-    return line if len(line) <= 90 else line[:89] + "…"

@@ -12,7 +12,6 @@ from eventstore.errors import (
     EventStoreError,
     Failure,
     NotFoundError,
-    SomeFailedError,
 )
 from eventstore.projection.state import PROJECTOR_VERSION
 from eventstore.store.database.outages import attempt
@@ -129,31 +128,29 @@ def count_behind(engine: Engine) -> int:
     return int(row[0]) if row is not None else 0
 
 
-def catch_up(engine: Engine, waits: bool = False) -> Iterator[Projected]:
+def catch_up(engine: Engine, waits: bool = False) -> Iterator[Projected | Failure]:
     """Project every session that is behind, until none is; those that fail stop no other.
 
     Args:
         waits: leave those alone that failed before, until their pause is over; then a few of them
             are tried again, behind all others. For who calls it again and again.
 
-    Raises:
-        SomeFailedError: at the end, with each session that could not be projected.
+    Yields:
+        Each session that was projected, or why it could not be.
     """
-    failures: dict[str, Failure] = {}
+    failed: set[str] = set()
     while True:
         found = False
         for session_id in _waiting(engine, failed=not waits):
-            if session_id in failures:
+            if session_id in failed:
                 continue
             found = True
-            yield from _catch_up_one(engine, session_id, failures)
+            yield from _catch_up_one(engine, session_id, failed)
         if not found:
             break
     for session_id in due(engine, _RETRIES) if waits else ():
-        if session_id not in failures:
-            yield from _catch_up_one(engine, session_id, failures)
-    if failures:
-        raise SomeFailedError(list(failures.values()))
+        if session_id not in failed:
+            yield from _catch_up_one(engine, session_id, failed)
 
 
 def _waiting(engine: Engine, failed: bool) -> Iterator[str]:
@@ -164,14 +161,15 @@ def _waiting(engine: Engine, failed: bool) -> Iterator[str]:
 
 
 def _catch_up_one(
-    engine: Engine, session_id: str, failures: dict[str, Failure]
-) -> Iterator[Projected]:
+    engine: Engine, session_id: str, failed: set[str]
+) -> Iterator[Projected | Failure]:
     done = attempt(
         f"session {session_id}", lambda: project_session(engine, session_id, only_stale=True)
     )
     if isinstance(done, EventStoreError):
         note_failure(engine, session_id, done)
-        failures[session_id] = Failure(session_id, done)
+        failed.add(session_id)
+        yield Failure(session_id, done)
     elif done is not None:
         yield done
 
@@ -190,7 +188,7 @@ def session_ids(engine: Engine) -> Iterator[str]:
 
 def rebuild(
     engine: Engine, ids: list[str], workers: int = 1, named: bool = True
-) -> Iterator[Projected]:
+) -> Iterator[Projected | Failure]:
     """Rebuild sessions, each atomically, as they get done; those that fail stop no other.
 
     Where it is all of them, sums by day are dropped at the end: they would go on saying what rows
@@ -200,24 +198,18 @@ def rebuild(
         workers: processes to share the work; each has its own connection.
         named: somebody asked for these, so that one that is erased is a failure.
 
-    Raises:
-        SomeFailedError: at the end, with each session that could not be rebuilt.
-        EventStoreError: the only one could not be.
+    Yields:
+        Each session that was rebuilt, or why it could not be.
     """
-    failures: list[Failure] = []
     done = for_each(engine, project_session, ids, workers)
     for session_id, result in zip(ids, done, strict=True):
         if isinstance(result, ErasedError) and not named:
             continue  # meanwhile
         if isinstance(result, EventStoreError):
             note_failure(engine, session_id, result)
-            failures.append(Failure(session_id, result))
+            yield Failure(session_id, result)
         elif result is not None:
             yield result
     if not named:
         with write(engine) as tx:
             drop_all_days(tx)
-    if failures and named and len(ids) == 1:
-        raise failures[0].error
-    if failures:
-        raise SomeFailedError(failures)

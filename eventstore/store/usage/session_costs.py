@@ -19,7 +19,6 @@ from eventstore.errors import (
     EventStoreError,
     Failure,
     InvalidInputError,
-    SomeFailedError,
 )
 from eventstore.store.database.engine_options import prices_of
 from eventstore.store.database.outages import attempt
@@ -82,14 +81,14 @@ def answer_with_costs(engine: Engine, ask: Callable[[], _Answer]) -> _Answer:
     except UnpricedError:
         end = time.monotonic() + PATIENCE
         # Whoever may not write is told what to do by the error.
-        with suppress(SomeFailedError, DatabaseUnavailableError):
+        with suppress(DatabaseUnavailableError):
             for _ in price_sessions(engine, _NEW):
                 if time.monotonic() > end:
                     break
         return ask()
 
 
-def price_sessions(engine: Engine, which: tuple[str, ...] = _OTHER) -> Iterator[int]:
+def price_sessions(engine: Engine, which: tuple[str, ...] = _OTHER) -> Iterator[str | Failure]:
     """Compute what sessions cost that have no cost by the engine's prices.
 
     Several processes may do it at once: a row is set if nothing was billed since it was read. What
@@ -99,28 +98,28 @@ def price_sessions(engine: Engine, which: tuple[str, ...] = _OTHER) -> Iterator[
         which: conditions on the rows to compute.
 
     Yields:
-        How many were computed, batch by batch.
+        Each session whose cost was set, and each whose usage cannot be added up.
 
     Raises:
-        SomeFailedError: at the end, with each session whose usage cannot be added up.
         InvalidInputError: the prices cannot be used.
     """
     prices = prices_of(engine)
-    failures: list[Failure] = []
-    done = 1
+    done = [""]
     while done:
+        failures: list[Failure] = []
         with read(engine) as tx:
             rows = pending_rows(tx, prices, _BATCH, which)
         costs = _compute(engine, [row[0] for row in rows], prices, failures)
-        done = 0
         with write(engine) as tx:
             # In one order everywhere: two that lock rows wait for each other at the first.
-            for id_, mark in rows:
-                done += tx.run(SET_COST, (prices.fingerprint, costs[id_], id_, mark))
-        if done:
-            yield done
-    if failures:
-        raise SomeFailedError(failures)
+            done = [
+                id_
+                for id_, mark in rows
+                if tx.run(SET_COST, (prices.fingerprint, costs[id_], id_, mark))
+            ]
+        yield from failures
+        failed = {failure.name for failure in failures}
+        yield from (id_ for id_ in done if id_ not in failed)
 
 
 def _compute(

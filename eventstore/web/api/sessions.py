@@ -197,9 +197,12 @@ def erase_session(
     deep_objects(request)
     writing = stores_of(request).writing
     scoped(writing, access).last_seq(session_id)
-    done = writing.erase(session_id, audio_only, reason, vacuum=False)
+    erased = writing.erase(session_id, audio_only, reason, vacuum=False)
     request.app.state.sounds.forget(session_id)
-    if not done:
+    if erased.failed:
+        raise erased.failed[0].error
+    if not erased.done:
         raise NotFoundError(f"no session {session_id}")
+    done = erased.done[0]
     deleted = {"id": session_id, "object": "realtime.session.deleted", "deleted": not audio_only}
-    return answer(deleted | {"events": done[0].events, "sha256": done[0].sha256.hex()})
+    return answer(deleted | {"events": done.events, "sha256": done.sha256.hex()})

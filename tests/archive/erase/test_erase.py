@@ -55,7 +55,7 @@ def erased(store: EventStore) -> EventStore:
     """A store with a call that was erased, and one that was not."""
     store.append("gone", secret_call("gone").frames, close=True)
     store.append("kept", secret_call("kept").frames, close=True)
-    (done,) = store.erase("gone", reason="asked for it")
+    (done,) = store.erase("gone", reason="asked for it").done
     assert (done.session_id, done.what, done.responses) == ("gone", "session", 1)
     return store
 
@@ -108,10 +108,10 @@ def reads(store: EventStore) -> list[Callable[[], Any]]:
         lambda: store.session("gone"),
         lambda: store.reseed("gone"),
         lambda: store.last_seq("gone"),
-        lambda: list(store.rebuild(["gone"])),
+        lambda: store.rebuild(["gone"]).raise_for_errors(),
         lambda: seal_session(engine, "gone"),
         lambda: unseal_session(engine, "gone"),
-        lambda: store.erase("gone", audio_only=True),
+        lambda: store.erase("gone", audio_only=True).raise_for_errors(),
     ]
 
 
@@ -128,7 +128,7 @@ def test_it_is_in_no_list_and_in_no_sum(erased: EventStore) -> None:
     assert erased.responses(text="quuxgonesaidzanzibar").data == []
     assert len(erased.responses(text="quuxkeptsaidzanzibar").data) == 1
     assert [line["key"] for line in erased.usage(by="session")["data"]] == ["kept"]
-    assert [done.session_id for done in erased.rebuild()] == ["kept"]
+    assert [done.session_id for done in erased.rebuild().done] == ["kept"]
     assert project_session(erased.engine, "gone", only_stale=True) is None
     status = erased.status()
     assert (status["sessions"], status["events"]) == (1, len(secret_call("kept").frames))
@@ -141,7 +141,7 @@ def test_a_newer_projector_leaves_it_alone(erased: EventStore) -> None:
     with erased.engine.begin() as connection:
         connection.execute(tables.streams.update().values(projector_version=0))
     assert erased.status()["behind"] == 1
-    assert [done.session_id for done in erased.project()] == ["kept"]
+    assert [done.session_id for done in erased.project().done] == ["kept"]
 
 
 def appends(store: EventStore, head: int) -> list[Callable[[], Any]]:
@@ -179,30 +179,30 @@ def test_a_process_that_has_its_state_at_hand_cannot_append(
     with EventStore(database_url) as other, deferred:
         head = other.append("gone", [MORE]).last_seq
         head = other.append("gone", [MORE], expected_seq=head).last_seq
-        store.erase("gone")
+        store.erase("gone").raise_for_errors()
         for frames in ([MORE], [MORE] * 20):
             for writer in (other, deferred):
                 with pytest.raises(ErasedError):
                     writer.append("gone", frames)
                 with pytest.raises(ErasedError):
                     writer.append("gone", frames, expected_seq=head)
-        assert list(other.project()) == []
+        assert other.project().done == []
     assert counts(store.engine, "gone") == {"streams": 1, "erasures": 1}
 
 
 def test_erasing_it_again_changes_nothing(erased: EventStore) -> None:
-    assert erased.erase(["gone"], reason="again") == []
+    assert erased.erase(["gone"], reason="again").done == []
     with read(erased.engine) as tx:
         assert tx.rows("SELECT reason FROM erasures") == [("asked for it",)]
     with pytest.raises(NotFoundError):
-        erased.erase("nowhere")
+        erased.erase("nowhere").raise_for_errors()
 
 
 @pytest.mark.parametrize("reason", ["", "two\nlines", "\0", "x" * 501])
 def test_a_reason_is_one_line(store: EventStore, reason: str) -> None:
     store.append("a", [MORE])
     with pytest.raises(InvalidInputError, match="one line"):
-        store.erase("a", reason=reason)
+        store.erase("a", reason=reason).raise_for_errors()
     assert store.last_seq("a") == 1
 
 
@@ -232,7 +232,7 @@ def test_the_tombstone_has_the_digest_that_it_had(
     store.append("a", frames[events:])
     expected = chain(store, "a", monkeypatch)
     assert digest(store.engine, "a") == expected
-    (done,) = store.erase("a")
+    (done,) = store.erase("a").done
     assert done.sha256 == expected
     assert (done.sha256 == BEGINNING) == (not frames)
 
@@ -247,7 +247,7 @@ def test_a_session_that_cannot_be_read_can_be_erased(store: EventStore) -> None:
         connection.execute(
             tables.events.update().where(tables.events.c.session_id == "rows").values(audio=None)
         )
-    assert [done.sha256 for done in store.erase(["sealed", "rows"])] == [BEGINNING] * 2
+    assert [done.sha256 for done in store.erase(["sealed", "rows"]).done] == [BEGINNING] * 2
     assert counts(store.engine, "sealed") == {"streams": 1, "erasures": 1}
 
 
@@ -259,7 +259,7 @@ def test_who_reads_it_meanwhile_is_told(store: EventStore, monkeypatch: pytest.M
     store.append("a", voice_call().frames)
     reading = read_events(store.engine, "a", 1, store.last_seq("a"))
     assert next(reading).seq == 1
-    store.erase("a")
+    store.erase("a").raise_for_errors()
     with pytest.raises(ErasedError):
         list(reading)
 
@@ -278,7 +278,7 @@ def test_a_recording_is_not_imported_again(
     store.append("a", voice_call().frames, close=True)
     path = tmp_path / "a.jsonl"
     path.write_bytes(b"".join(store.export("a")))
-    store.erase("a", reason="asked for it")
+    store.erase("a", reason="asked for it").raise_for_errors()
     with pytest.raises(ErasedError, match=r"\(asked for it\); .*--session-id"):
         store.import_file(path)
     with pytest.raises(ErasedError, match="--session-id"):
@@ -295,7 +295,7 @@ def test_a_recorder_goes_on_when_one_of_its_sessions_is_erased(
         for session in sessions:
             session.record(SERVER, created("x"))
             session.committed().result(20)
-        store.erase("gone")
+        store.erase("gone").raise_for_errors()
         for number in range(50):
             for session in sessions:
                 session.record(CLIENT, f'{{"type":"number {number}"}}')
@@ -328,7 +328,7 @@ def test_what_is_spooled_for_an_erased_session_is_let_go(store: EventStore, tmp_
     wait_until(lambda: any(leftovers.segments(spool, n) for n in leftovers.names(spool)))
     away.close(timeout=0.1)
     store.append("gone", [MORE])
-    store.erase("gone")
+    store.erase("gone").raise_for_errors()
     with EventStore(url) as other:
         for name in list(leftovers.names(spool)):
             recover(other, spool, name)
@@ -370,7 +370,7 @@ def test_erasing_one_of_several_leaves_the_others(engine: Engine, data: st.DataO
         before = {name: whole(store, name) for name in kept}
         assert erase_session(store.engine, gone) is not None
         if data.draw(st.booleans()):
-            store.erase([])
+            store.erase([]).raise_for_errors()
         for name in kept:
             for what, after in whole(store, name).items():
                 assert after == before[name][what], (name, what)
@@ -391,7 +391,7 @@ def test_a_call_of_each_shape_has_rows_to_erase(store: EventStore) -> None:
         connection.execute(text("UPDATE streams SET projector_version = 0"))
     note_failure(store.engine, "a", EventStoreError("some fault"))
     assert set(counts(store.engine, "a")) >= OF_SESSIONS - {"segments", "erasures", "left_bytes"}
-    store.erase(["a", "b", "c"])
+    store.erase(["a", "b", "c"]).raise_for_errors()
     for name in "abc":
         assert counts(store.engine, name) == {"streams": 1, "erasures": 1}
 
@@ -408,16 +408,16 @@ def test_bytes_outside_of_the_database_go_too(
         store.append("same", [Frame(CLIENT, "x")], close=True)
         store.append("equal", [Frame(CLIENT, "x")], close=True)
         ids = ["gone", "kept", "same", "equal"]
-        assert not any(isinstance(done, Exception) for done in store.archive(ids))
-        assert not any(isinstance(done, Exception) for done in store.offload(ids, str(outside)))
+        assert store.seal(ids).failed == []
+        assert store.offload(ids, str(outside)).failed == []
         files = set(outside.rglob("*.segment"))
         assert len(files) == 3  # equal bytes are there once
-        store.erase(["gone", "same"], audio_only=audio_only)
+        store.erase(["gone", "same"], audio_only=audio_only).raise_for_errors()
         left = set(outside.rglob("*.segment"))
         assert len(left) == 2
         assert len(list(store.events("kept"))) == 9
         assert [event.text for event in store.events("equal")] == ["x"]
-        store.erase("equal", audio_only=audio_only)
+        store.erase("equal", audio_only=audio_only).raise_for_errors()
         assert len(set(outside.rglob("*.segment"))) == 1
 
 
@@ -433,19 +433,19 @@ def test_a_segment_whose_place_is_none_keeps_nobody_from_erasing(
     with EventStore(database_url) as store:
         for name in ("a", "b"):
             store.append(name, voice_call().frames, close=True)
-        assert not any(isinstance(done, Exception) for done in store.archive(["a", "b"]))
+        assert store.seal(["a", "b"]).failed == []
         with write(store.engine) as tx:
             of_a = "WHERE session_id = 'a'"
             tx.run(f"UPDATE segments SET data = NULL, location = {as_text} {of_a}", (location,))
-        assert store.verify("a").problems != []
-        assert [done.session_id for done in store.erase("a", vacuum=False)] == ["a"]
+        assert store.verify("a").done[0].problems != []
+        assert [done.session_id for done in store.erase("a", vacuum=False).done] == ["a"]
         assert counts(store.engine, "a") == {"streams": 1, "erasures": 1}
         for listed in (location, "[" * 9999, "7", "null"):
             with write(store.engine) as tx:
                 value = as_text if listed is location else "?"
                 tx.run(f"UPDATE erasures SET locations = {value}", (listed,))
-            store.erase([], vacuum=False)
-        assert [done.session_id for done in store.erase("b", vacuum=False)] == ["b"]
+            store.erase([], vacuum=False).raise_for_errors()
+        assert [done.session_id for done in store.erase("b", vacuum=False).done] == ["b"]
 
 
 def test_what_is_no_text_is_not_told(tmp_path: Path) -> None:
@@ -460,9 +460,9 @@ def test_what_is_no_text_is_not_told(tmp_path: Path) -> None:
         with pytest.raises(DamagedError) as told:
             list(store.events("a"))
         assert "4111" not in str(told.value)
-        assert [problem.first_seq for problem in store.verify("a").problems] == [3]
+        assert [problem.first_seq for problem in store.verify("a").done[0].problems] == [3]
         assert len(list(store.stream_ids())) == 2
-        (done,) = store.erase("a", vacuum=False)
+        (done,) = store.erase("a", vacuum=False).done
         assert done.session_id == "a"
 
 
@@ -471,7 +471,7 @@ def test_equal_bytes_are_kept_however_their_place_is_written(
 ) -> None:
     for name in ("a", "b", "c"):
         store.append(name, voice_call().frames, close=True)
-    assert not any(isinstance(done, Exception) for done in store.archive(["a", "b", "c"]))
+    assert store.seal(["a", "b", "c"]).failed == []
     outside, link = tmp_path / "segments", tmp_path / "link"
     outside.mkdir()
     link.symlink_to(outside)
@@ -480,41 +480,41 @@ def test_equal_bytes_are_kept_however_their_place_is_written(
         ("b", f"file://localhost{outside}"),
         ("c", f"file://{link}"),
     ):
-        (moved,) = store.offload([name], place)
+        (moved,) = store.offload([name], place).done
         assert not isinstance(moved, Exception)
     assert len(list(outside.rglob("*.segment"))) == 1
     for gone, kept in (("a", "bc"), ("c", "b")):
-        store.erase(gone, vacuum=False)
+        store.erase(gone, vacuum=False).raise_for_errors()
         for name in kept:
             assert len(list(store.events(name))) == len(voice_call().frames)
-    store.erase("b", vacuum=False)
+    store.erase("b", vacuum=False).raise_for_errors()
     assert list(outside.rglob("*.segment")) == []
 
 
 def _back(store: EventStore, folder: Path) -> None:
-    list(store.offload(["a"], None))
+    store.offload(["a"], None)
 
 
 def _elsewhere(store: EventStore, folder: Path) -> None:
-    list(store.offload(["a"], str(folder / "second")))
+    store.offload(["a"], str(folder / "second"))
 
 
 def _unsealed(store: EventStore, folder: Path) -> None:
-    store.unseal("a")
+    store.unseal("a").raise_for_errors()
 
 
 def _sealed_anew(store: EventStore, folder: Path) -> None:
     store.append("a", [MORE], close=True)
-    list(store.archive(["a"]))
+    store.seal(["a"])
 
 
 def _silent(store: EventStore, folder: Path) -> None:
-    store.erase("a", audio_only=True, vacuum=False)
+    store.erase("a", audio_only=True, vacuum=False).raise_for_errors()
 
 
 def _moved(store: EventStore, folder: Path) -> None:
     with EventStore("sqlite://") as other:
-        assert not any(isinstance(x, Exception) for x in store.copy(["a"], other, then_delete=True))
+        assert store.copy(["a"], other, then_delete=True).failed == []
 
 
 @pytest.mark.parametrize("how", [_back, _elsewhere, _unsealed, _sealed_anew, _silent, _moved])
@@ -524,11 +524,11 @@ def test_bytes_that_a_session_has_left_behind_go_with_it(
     for name in ("a", "b"):
         frames = [*voice_call().frames, Frame(CLIENT, f'{{"type":"{name}"}}')]
         store.append(name, frames, close=True)
-    assert not any(isinstance(done, Exception) for done in store.archive(["a", "b"]))
-    assert not any(isinstance(done, Exception) for done in store.offload(["a", "b"], str(tmp_path)))
+    assert store.seal(["a", "b"]).failed == []
+    assert store.offload(["a", "b"], str(tmp_path)).failed == []
     how(store, tmp_path)
     if how is not _moved:
-        store.erase("a", vacuum=False)
+        store.erase("a", vacuum=False).raise_for_errors()
         assert counts(store.engine, "a").keys() == {"streams", "erasures"}
     assert len(list(tmp_path.rglob("*.segment"))) == 1
     assert len(list(store.events("b"))) == len(voice_call().frames) + 1

@@ -75,7 +75,7 @@ def test_no_audio_is_left_in_any_place(store: EventStore, sealed: str) -> None:
     if sealed == "all":
         seal_session(store.engine, "a")
     before, shown = rows(store, "a"), store.state("a")
-    (done,) = store.erase("a", audio_only=True, reason="not needed")
+    (done,) = store.erase("a", audio_only=True, reason="not needed").done
     assert (done.what, done.events, done.responses) == ("audio", len(call.frames), 1)
     kept = b"".join(parts_of(store, "a"))
     for number in range(10):
@@ -90,14 +90,14 @@ def test_no_audio_is_left_in_any_place(store: EventStore, sealed: str) -> None:
         row.seq: row.audio_bytes for row in after
     }.items()
     assert quiet(store.state("a")) == quiet(shown)
-    assert store.verify("a").problems == []
+    assert store.verify("a").done[0].problems == []
     assert b"quuxasaidzanzibar" in kept and b"quuxaargumentszanzibar" in kept
 
 
 def test_a_client_sees_that_it_is_without_audio(store: EventStore) -> None:
     for name in "ab":
         store.append(name, voice_call().frames, close=True)
-    store.erase("a", audio_only=True)
+    store.erase("a", audio_only=True).raise_for_errors()
     for session in (store.session("a"), store.state("a")["session"]):
         assert session["eventstore"]["audio_erased_at"].startswith("20")
     listed = {s["id"]: s["eventstore"].get("audio_erased_at") for s in store.sessions().data}
@@ -109,7 +109,7 @@ def test_a_client_sees_that_it_is_without_audio(store: EventStore) -> None:
 def test_an_open_session_keeps_its_audio(store: EventStore) -> None:
     store.append("a", voice_call().frames)
     with pytest.raises(InvalidInputError, match="is open; erase its audio once it is closed"):
-        store.erase("a", audio_only=True)
+        store.erase("a", audio_only=True).raise_for_errors()
     assert not is_silent(store, "a")
 
 
@@ -119,18 +119,18 @@ def test_damaged_segments_are_left_alone(store: EventStore) -> None:
     with store.engine.begin() as connection:
         connection.execute(tables.segments.update().values(data=b"damaged"))
     with pytest.raises(DamagedError):
-        store.erase("a", audio_only=True)
+        store.erase("a", audio_only=True).raise_for_errors()
     assert store.status()["erased_audio"] == 0
 
 
 def test_what_comes_later_has_its_audio_until_it_is_erased_too(store: EventStore) -> None:
     store.append("a", voice_call().frames, close=True)
-    store.erase("a", audio_only=True)
+    store.erase("a", audio_only=True).raise_for_errors()
     store.append("a", [MORE])
     seal_session(store.engine, "a")
     *old, new = rows(store, "a")
     assert new.audio == b"ABCABC" and not any(row.audio for row in old)
-    store.erase("a", audio_only=True)
+    store.erase("a", audio_only=True).raise_for_errors()
     assert is_silent(store, "a")
     assert rows(store, "a")[-1].audio_bytes == 6
     with read(store.engine) as tx:
@@ -141,7 +141,7 @@ def test_segments_are_linked_anew(store: EventStore, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("eventstore.segments.digest.SEGMENT_EVENTS", 10)
     store.append("a", voice_call().frames[:35], close=True)
     before = seal_session(store.engine, "a")
-    (done,) = store.erase("a", audio_only=True)
+    (done,) = store.erase("a", audio_only=True).done
     assert before is not None and done.sha256 == before.sha256
     with read(store.engine) as tx:
         chain = segments(tx, "a")
@@ -175,7 +175,7 @@ def test_what_is_known_of_a_session_stays(engine: Engine, data: st.DataObject) -
         shown, before = store.state(name), rows(store, name)
         for step in data.draw(st.permutations(["erase", "seal", "unseal", "erase"])):
             if step == "erase":
-                store.erase(name, audio_only=True, vacuum=False)
+                store.erase(name, audio_only=True, vacuum=False).raise_for_errors()
             elif step == "seal":
                 seal_session(engine, name)
             else:
@@ -183,7 +183,7 @@ def test_what_is_known_of_a_session_stays(engine: Engine, data: st.DataObject) -
         assert is_silent(store, name)
         assert quiet(store.state(name)) == quiet(shown)
         kept = read_model_rows(engine, name)
-        assert [done.changed for done in store.rebuild([name])] == [0]
+        assert [done.changed for done in store.rebuild([name]).done] == [0]
         assert read_model_rows(engine, name) == kept
         after = rows(store, name)
         assert [row[:4] for row in after] == [row[:4] for row in before]
@@ -209,6 +209,6 @@ def test_erased_sound_is_packed_by_its_size(chunks: list[tuple[bytes, bool]]) ->
 
 def test_the_frames_of_an_erased_call_are_what_they_were_but_for_audio(store: EventStore) -> None:
     store.append("a", voice_call().frames, close=True)
-    store.erase("a", audio_only=True)
+    store.erase("a", audio_only=True).raise_for_errors()
     for frame, event in zip(voice_call().frames, store.events("a"), strict=True):
         assert event.text == decode(frame.text).frame

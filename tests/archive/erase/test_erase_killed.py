@@ -70,9 +70,9 @@ def test_each_session_is_whole_or_gone_after_a_kill(database_url: str) -> None:
             whats |= lines
             # Whoever goes on does what is left.
             for name, what in lines.items():
-                store.erase(name, audio_only=what == "audio", vacuum=False)
-        store.erase([])
-        assert sum(done.changed for done in store.rebuild()) == 0
+                store.erase(name, audio_only=what == "audio", vacuum=False).raise_for_errors()
+        store.erase([]).raise_for_errors()
+        assert sum(done.changed for done in store.rebuild().done) == 0
         assert whole(store, "kept") == kept
     held = files(database_url)
     for name, what in whats.items():

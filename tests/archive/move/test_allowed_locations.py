@@ -33,7 +33,7 @@ NAME = f"aa/{'a' * 64}.segment"
 def sealed(store: EventStore, *names: str) -> None:
     for name in names:
         store.append(name, frames(name), close=True)
-    list(store.archive(names))
+    store.seal(names)
 
 
 def frames(name: str) -> list[Frame]:
@@ -44,7 +44,7 @@ def frames(name: str) -> list[Frame]:
 def offloaded(store: EventStore, to: Path, *names: str) -> set[Path]:
     """Move sessions' bytes to a folder; the files that are new there."""
     before = set(to.rglob("*.segment"))
-    for done in store.offload(names, str(to)):
+    for done in store.offload(names, str(to)).done:
         assert not isinstance(done, Exception), done
     return set(to.rglob("*.segment")) - before
 
@@ -75,14 +75,14 @@ def test_two_stores_that_share_a_folder_erase_only_their_own(
 ) -> None:
     shared = tmp_path / "shared"
     sealed(store, "a")
-    list(store.copy(["a"], elsewhere))
+    store.copy(["a"], elsewhere)
     first, second = offloaded(store, shared, "a"), offloaded(elsewhere, shared, "a")
     assert len(first) == len(second) > 1
-    store.erase("a")
+    store.erase("a").raise_for_errors()
     assert set(shared.rglob("*.segment")) == second
     assert frames_of(elsewhere, "a") == frames("a")
     check_right(elsewhere, "a")
-    elsewhere.erase("a")
+    elsewhere.erase("a").raise_for_errors()
     assert set(shared.rglob("*.segment")) == set()
 
 
@@ -95,23 +95,23 @@ def test_a_copied_database_deletes_no_bytes_of_the_first(
         files = offloaded(store, shared, "a", "bb")
     with copy_of(database_url, tmp_path, postgres) as second_url:
         with EventStore(second_url) as copied:
-            list(copied.offload([], str(shared)))
-            assert not any(isinstance(x, Exception) for x in copied.offload(["bb"], None))
+            copied.offload([], str(shared))
+            assert copied.offload(["bb"], None).failed == []
             own = offloaded(copied, shared, "bb")
             assert own and not own & files
             with pytest.raises(DatabaseUnavailableError, match="is left: other stores may use it"):
-                copied.erase("a")
+                copied.erase("a").raise_for_errors()
             copied.append("c", [Frame("client", "x")], close=True)
             assert files <= set(shared.rglob("*.segment"))
         with EventStore(database_url) as store:
-            list(store.offload([], str(shared)))
+            store.offload([], str(shared))
             assert frames_of(store, "a") == frames("a")
-            store.erase("a")
+            store.erase("a").raise_for_errors()
             assert frames_of(store, "bb") == frames("bb")
             left = set(shared.rglob("*.segment"))
             assert own < left
         with EventStore(second_url) as copied:
-            list(copied.offload([], str(shared)))
+            copied.offload([], str(shared))
             assert frames_of(copied, "bb") == frames("bb")
             copied.erase("bb")  # what the first time was left of `a` is gone by now, too
             assert set(shared.rglob("*.segment")) == left - own
@@ -135,10 +135,10 @@ def test_bytes_of_an_older_layout_are_read_and_deleted_when_their_owner_says_so(
             )
     assert frames_of(store, "a") == frames("a")
     with pytest.raises(DatabaseUnavailableError, match=own):
-        store.erase("a")
+        store.erase("a").raise_for_errors()
     assert len(list(shared.rglob("*.segment"))) > 1
     (shared / locations.OWNER).write_text(f"{own}\n")
-    store.erase([])
+    store.erase([]).raise_for_errors()
     assert list(shared.rglob("*.segment")) == []
 
 
@@ -158,16 +158,16 @@ def test_a_tombstone_from_elsewhere_deletes_nothing_of_ours(
         "no location",
     ]
     elsewhere.append("bb", voice_call().frames, close=True)
-    elsewhere.erase("bb")
-    list(elsewhere.offload([], str(tmp_path)))  # it may read there
+    elsewhere.erase("bb").raise_for_errors()
+    elsewhere.offload([], str(tmp_path))  # it may read there
     for text in (dumps(listed), "no JSON", '{"a": 1}', "[1, null]"):
         with write(elsewhere.engine) as tx:
             tx.run("UPDATE erasures SET locations = ?", (text,))
         if text == dumps(listed):
             with pytest.raises(DatabaseUnavailableError, match=r"and \d+ more"):
-                elsewhere.erase([])
+                elsewhere.erase([]).raise_for_errors()
         else:
-            elsewhere.erase([])
+            elsewhere.erase([]).raise_for_errors()
     assert files == set(ours.rglob("*.segment"))
     assert precious.exists()
 
@@ -176,7 +176,7 @@ def test_what_is_missing_is_named(store: EventStore, tmp_path: Path) -> None:
     sealed(store, "a")
     gone = min(offloaded(store, tmp_path / "shared", "a"))
     gone.unlink()
-    (problem,) = store.verify("a").problems
+    (problem,) = store.verify("a").done[0].problems
     assert gone.name in problem.problem and "missing" in problem.problem
 
 
@@ -222,16 +222,16 @@ def test_no_reader_connects_to_where_a_database_says(
     for use in (
         lambda: list(store.events("a")),
         lambda: store.state("a", at=5),
-        lambda: store.unseal("a"),
-        lambda: list(store.rebuild(["a"])),
+        lambda: store.unseal("a").raise_for_errors(),
+        lambda: store.rebuild(["a"]).raise_for_errors(),
     ):
         with pytest.raises(DamagedError, match=rf"{VARIABLE}={scheme}://127.0.0.1:{port}/calls"):
             use()
-    assert all(VARIABLE in problem.problem for problem in store.verify("a").problems)
-    for results in (store.copy(["a"], elsewhere), store.offload(["a"], None)):
+    assert all(VARIABLE in problem.problem for problem in store.verify("a").done[0].problems)
+    for results in (store.copy(["a"], elsewhere).done, store.offload(["a"], None).done):
         assert [type(one) for one in results] == [DamagedError]
     with pytest.raises(DatabaseUnavailableError, match=VARIABLE):
-        store.erase("a")
+        store.erase("a").raise_for_errors()
     # A port that was connected to would know it by now: the kernel has accepted before `connect`.
     with socket.create_connection(("127.0.0.1", port)):
         pass
@@ -326,7 +326,7 @@ def test_another_process_opens_what_the_environment_names(
     with EventStore(database_url) as store:
         sealed(store, "a", "bb")
         offloaded(store, place, "a", "bb")
-        assert [done.changed for done in store.rebuild(workers=2)] == [0, 0]
+        assert [done.changed for done in store.rebuild(workers=2).done] == [0, 0]
     with EventStore(database_url) as store:
         with pytest.raises(DamagedError, match=f"{VARIABLE}={place.as_uri()}"):
             frames_of(store, "a")

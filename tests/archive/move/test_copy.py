@@ -28,14 +28,14 @@ _names = (f"sess_{number}" for number in itertools.count(1))
 
 def copy(store: EventStore, to: EventStore, *names: str, move: bool = False) -> list[Copied]:
     """Copy sessions, of which none may fail."""
-    done = list(store.copy(names, to, then_delete=move))
+    done = store.copy(names, to, then_delete=move).done
     assert all(isinstance(one, Copied) for one in done), done
     return [one for one in done if isinstance(one, Copied)]
 
 
 def failure(store: EventStore, to: EventStore, name: str, move: bool = False) -> str:
     """Why a session cannot be copied."""
-    (done,) = store.copy([name], to, then_delete=move)
+    (done,) = store.copy([name], to, then_delete=move).done
     assert isinstance(done, EventStoreError), done
     return str(done)
 
@@ -46,7 +46,7 @@ def made(store: EventStore, frames: list[Frame], sealed: int) -> str:
     begin = sealed or len(frames)
     store.append(name, frames[:begin], close=True)
     if sealed:
-        list(store.archive([name]))
+        store.seal([name])
     if begin < len(frames):
         store.append(name, frames[begin:])
     return name
@@ -124,9 +124,9 @@ def test_what_is_there_is_left_alone(store: EventStore, elsewhere: EventStore) -
     copy(store, elsewhere, name)
     assert copy(store, elsewhere, name) == [Copied(name, "exists", len(frames))]
     # However it is kept: it has the same frames.
-    list(store.archive([name]))
+    store.seal([name])
     assert copy(store, elsewhere, name) == [Copied(name, "exists", len(frames))]
-    elsewhere.unseal(name)
+    elsewhere.unseal(name).raise_for_errors()
     assert copy(store, elsewhere, name, move=True) == [Copied(name, "exists", len(frames), True)]
     assert copy(store, elsewhere, name, move=True) == [Copied(name, "exists", len(frames))]
     assert frames_of(elsewhere, name) == frames
@@ -154,7 +154,7 @@ def test_another_session_of_the_same_id_is_an_error(
         elsewhere.append(name, others, close=True)
     store.append("d", frames, close=True)
     kept = [whole(elsewhere, name) for name in "abc"]
-    *failed, done = store.copy("abcd", elsewhere, then_delete=True)
+    *failed, done = store.copy("abcd", elsewhere, then_delete=True).done
     for name, error in zip("abc", failed, strict=True):
         assert f"session {name} has other contents" in str(error)
     assert done == Copied("d", "copied", len(frames), True)
@@ -215,7 +215,7 @@ def test_a_damaged_session_is_named_and_kept(
     with write(store.engine) as tx:
         damage(tx, damaged, what)
     before = whole(store, damaged)
-    error, done = store.copy([damaged, sound], elsewhere, then_delete=True)
+    error, done = store.copy([damaged, sound], elsewhere, then_delete=True).done
     assert isinstance(error, EventStoreError)
     assert f"session {damaged}" in str(error) and f"eventstore verify {damaged}" in str(error)
     assert done == Copied(sound, "copied", len(frames), True)
@@ -275,7 +275,7 @@ def test_a_dry_run_changes_nothing(store: EventStore, elsewhere: EventStore) -> 
     frames = voice_call().frames
     name = made(store, frames, 20)
     for _ in range(2):
-        (done,) = store.copy([name], elsewhere, then_delete=True, dry_run=True)
+        (done,) = store.copy([name], elsewhere, then_delete=True, dry_run=True).done
         assert done == Copied(name, "copied", len(frames))
     assert tables_with(elsewhere, name) == []
     assert frames_of(store, name) == frames
@@ -321,7 +321,7 @@ def test_several_copies_at_once_leave_one(
 ) -> None:
     frames = voice_call().frames
     names = [made(store, frames, 20) for _ in range(8)]
-    work = [store.copy(names, elsewhere, then_delete=move) for _ in range(3)]
+    work = [store.copy(names, elsewhere, then_delete=move).done for _ in range(3)]
     done = at_once(work)
     assert len(done) == 24
     assert [one for one in done if isinstance(one, Copied) and one.status == "copied"] != []
@@ -342,13 +342,13 @@ def test_a_session_that_is_sealed_and_unsealed_meanwhile_is_copied_whole(
     def disturb() -> None:
         while not stop.is_set():
             for name in names:
-                list(store.archive([name]))
-                store.unseal(name)
+                store.seal([name])
+                store.unseal(name).raise_for_errors()
 
     thread = threading.Thread(target=disturb)
     thread.start()
     try:
-        for name, done in zip(names, store.copy(names, elsewhere), strict=True):
+        for name, done in zip(names, store.copy(names, elsewhere).done, strict=True):
             if isinstance(done, Copied):
                 assert frames_of(elsewhere, name) == frames
                 check_right(elsewhere, name)

@@ -30,7 +30,7 @@ from eventstore import EventStore
 from eventstore.segments import digest
 digest.SEGMENT_EVENTS = 7
 source, target = EventStore(sys.argv[1]), EventStore(sys.argv[2])
-for done in source.copy(source.closed_sessions(), target, then_delete=sys.argv[3] == "move"):
+for done in source.copy(source.closed_sessions(), target, then_delete=sys.argv[3] == "move").done:
     print(done.status, flush=True)
 """
 
@@ -70,7 +70,7 @@ def test_a_kill_loses_nothing(store: EventStore, elsewhere: EventStore, how: str
     names = [f"sess_{number:02}" for number in range(SESSIONS)]
     for number, name in enumerate(names):
         store.append(name, frames[: 20 + number], close=True)
-        list(store.archive([name]))
+        store.seal([name])
         store.append(name, frames[20 + number :])
     source, target = store, elsewhere
     for _ in range(KILLS):
@@ -79,10 +79,10 @@ def test_a_kill_loses_nothing(store: EventStore, elsewhere: EventStore, how: str
             here, there = has(source, name, frames), has(target, name, frames)
             assert here or (there and how == "move")
         left = [name for name in names if how == "move" or not has(target, name, frames)]
-        list(source.copy(left, target, then_delete=how == "move"))
+        source.copy(left, target, then_delete=how == "move")
         assert all(has(target, name, frames) for name in names)
         assert any(tables_with(source, name) for name in names) == (how == "copy")
         if how == "move":
             source, target = target, source
         else:
-            list(target.copy(names, source, then_delete=True))
+            target.copy(names, source, then_delete=True)

@@ -65,7 +65,7 @@ def base(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 def sealed(store: EventStore, name: str = "s") -> str:
     frames = voice_call().frames
     store.append(name, frames[:30], close=True)
-    list(store.archive([name]))
+    store.seal([name])
     store.append(name, frames[30:])
     return name
 
@@ -87,39 +87,39 @@ def everything(store: EventStore, name: str) -> list[Any]:
         store.state(name, at="+0.3"),
         list(store.export(name)),
         list(store.replay(name)),
-        store.verify(name),
+        store.verify(name).done[0],
     ]
 
 
 def test_what_is_outside_reads_as_before_and_comes_back(store: EventStore, base: str) -> None:
     name = sealed(store)
     before, rows = everything(store, name), whole(store, name)
-    assert moved(store.offload([name], base)) == 5
-    assert moved(store.offload([name], base)) == 0
+    assert moved(store.offload([name], base).done) == 5
+    assert moved(store.offload([name], base).done) == 0
     with read(store.engine) as tx:
         kept = tx.rows("SELECT location, data FROM segments")
     assert all(data is None and at.startswith(f"{base}/") for at, data in kept)
     assert everything(store, name) == before
     check_right(store, name)
-    assert moved(store.offload([name], None)) == 5
-    assert moved(store.offload([name], None)) == 0
+    assert moved(store.offload([name], None).done) == 5
+    assert moved(store.offload([name], None).done) == 0
     assert whole(store, name) == rows
 
 
 def test_sealing_goes_on_behind_what_is_outside(store: EventStore, base: str) -> None:
     name = sealed(store)
-    moved(store.offload([name], base))
-    list(store.archive([name]))
+    moved(store.offload([name], base).done)
+    store.seal([name])
     assert frames_of(store, name) == voice_call().frames
     check_right(store, name)
-    store.unseal(name)
+    store.unseal(name).raise_for_errors()
     assert frames_of(store, name) == voice_call().frames
 
 
 def test_it_moves_from_one_place_to_another(store: EventStore, base: str, tmp_path: Path) -> None:
     name = sealed(store)
-    moved(store.offload([name], base))
-    assert moved(store.offload([name], str(tmp_path / "other"))) == 5
+    moved(store.offload([name], base).done)
+    assert moved(store.offload([name], str(tmp_path / "other")).done) == 5
     assert len(list((tmp_path / "other").rglob("*.segment"))) == 5
     assert frames_of(store, name) == voice_call().frames
 
@@ -127,17 +127,17 @@ def test_it_moves_from_one_place_to_another(store: EventStore, base: str, tmp_pa
 def test_a_copy_takes_the_bytes_along(store: EventStore, elsewhere: EventStore, base: str) -> None:
     name = sealed(store)
     rows = whole(store, name)
-    moved(store.offload([name], base))
-    list(store.copy([name], elsewhere, then_delete=True))
+    moved(store.offload([name], base).done)
+    store.copy([name], elsewhere, then_delete=True)
     assert whole(elsewhere, name) == rows
     check_right(elsewhere, name)
 
 
 def test_sessions_of_the_same_bytes_share_them(store: EventStore, tmp_path: Path) -> None:
     names = [sealed(store, name) for name in ("a", "b")]
-    assert moved(store.offload(names, str(tmp_path / "segments"))) == 10
+    assert moved(store.offload(names, str(tmp_path / "segments")).done) == 10
     assert len(list((tmp_path / "segments").rglob("*.segment"))) == 5
-    assert moved(store.offload(["a"], None)) == 5
+    assert moved(store.offload(["a"], None).done) == 5
     assert [frames_of(store, name) for name in names] == [voice_call().frames] * 2
 
 
@@ -150,8 +150,8 @@ def test_bytes_that_are_not_there_are_named(
 ) -> None:
     bad, good = sealed(store), "good"
     store.append(good, list(SAMPLE_STREAMS[1]), close=True)
-    list(store.archive([good]))
-    moved(store.offload([bad, good], str(tmp_path / "segments")))
+    store.seal([good])
+    moved(store.offload([bad, good], str(tmp_path / "segments")).done)
     with read(store.engine) as tx:
         row = tx.row("SELECT location FROM segments WHERE session_id = ? AND first_seq = 8", (bad,))
     assert row is not None
@@ -164,12 +164,12 @@ def test_bytes_that_are_not_there_are_named(
     with pytest.raises(DamagedError, match=f"events 8 to 14.*{path.name}"):
         frames_of(store, bad)
     assert [event.seq for event in store.events(bad, 15, 20)] == [15, 16, 17, 18, 19, 20]
-    (problem,) = store.verify(bad).problems
+    (problem,) = store.verify(bad).done[0].problems
     assert (problem.first_seq, problem.last_seq) == (8, 14)
-    error, _ = store.copy([bad, good], elsewhere, then_delete=True)
+    error, _ = store.copy([bad, good], elsewhere, then_delete=True).done
     assert isinstance(error, DamagedError)
     assert frames_of(elsewhere, good) == list(SAMPLE_STREAMS[1])
-    (error,) = store.offload([bad], None)
+    (error,) = store.offload([bad], None).done
     assert isinstance(error, DamagedError)
     path.write_bytes(data)
     assert frames_of(store, bad) == voice_call().frames
@@ -206,7 +206,7 @@ def test_a_storage_that_cannot_be_written_changes_nothing(
     rows = whole(store, name)
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(DatabaseUnavailableError, match=r"cannot write .*/file/"):
-        list(store.offload([name], str(tmp_path / "file")))
+        store.offload([name], str(tmp_path / "file"))
     assert whole(store, name) == rows
 
 
@@ -271,5 +271,5 @@ def test_a_file_that_is_no_segment_is_never_deleted(tmp_path: Path) -> None:
 def test_a_bucket_that_is_not_there_is_not_made(store: EventStore, s3: str) -> None:
     name = sealed(store)
     with pytest.raises(DatabaseUnavailableError, match="cannot write s3://mistyped/"):
-        list(store.offload([name], "s3://mistyped"))
+        store.offload([name], "s3://mistyped")
     check_right(store, name)

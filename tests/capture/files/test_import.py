@@ -499,7 +499,7 @@ def test_a_connection_that_is_refused_stops_none_behind_it(store: EventStore) ->
 def test_several_that_are_refused_are_told_at_the_end(store: EventStore) -> None:
     imported(store, jsonl(created("sess_1")))
     imported(store, jsonl(*SECOND))
-    store.erase("sess_2", vacuum=False)
+    store.erase("sess_2", vacuum=False).raise_for_errors()
     with pytest.raises(SomeFailedError) as told:
         imported(store, jsonl(*FIRST, *SECOND, *THIRD))
     assert [failure.name for failure in told.value.failures] == ["sess_1", "sess_2"]

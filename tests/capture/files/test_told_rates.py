@@ -69,7 +69,7 @@ def test_told_rates_count_in_each_reader(
     assert answer["eventstore"]["heard"] == "one two"
     notes = store.session("sess_1")["eventstore"]
     assert notes["sample_rates"] == {"input": 16_000, "output": 8000}
-    assert [one.changed for one in store.rebuild(["sess_1"])] == [0]
+    assert [one.changed for one in store.rebuild(["sess_1"]).done] == [0]
 
     timeline = build(store.events("sess_1"))
     assert {stretch.format["rate"] for stretch in timeline.streamed} == {16_000}

@@ -48,7 +48,7 @@ def wait_until(true: Callable[[], bool], seconds: float = 30) -> None:
 
 def is_in_step(store: EventStore) -> None:
     """Read models are what a rebuild makes."""
-    assert [done.changed for done in store.rebuild()] == [0] * store.status()["sessions"]
+    assert [done.changed for done in store.rebuild().done] == [0] * store.status()["sessions"]
 
 
 @pytest.fixture

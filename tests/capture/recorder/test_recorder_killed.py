@@ -92,7 +92,7 @@ def test_what_was_acknowledged_outlives_a_kill(database_url: str, tmp_path: Path
         assert set(acknowledged) <= set(ids)
         for session_id in ids:
             check_session(store, session_id, acknowledged.get(session_id, 0))
-        assert sum(done.changed for done in store.rebuild()) == 0
+        assert sum(done.changed for done in store.rebuild().done) == 0
 
 
 _UNNAMED = """

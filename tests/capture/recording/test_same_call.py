@@ -56,7 +56,7 @@ def check(store: EventStore, expected: list[int]) -> None:
     assert sorted(responses_of(store).values()) == expected
     for session_id in store.stream_ids():
         before = read_model_rows(store.engine, session_id)
-        assert [one.changed for one in store.rebuild([session_id])] == [0]
+        assert [one.changed for one in store.rebuild([session_id]).done] == [0]
         assert read_model_rows(store.engine, session_id) == before
 
 
@@ -130,7 +130,7 @@ def test_one_that_is_erased_takes_its_usage_with_it(database_url: str, tmp_path:
         answer("resp_1", relayed, joined)
         end(relayed, joined)
     with EventStore(database_url) as store:
-        store.erase("sess_1", vacuum=False)
+        store.erase("sess_1", vacuum=False).raise_for_errors()
         assert responses_of(store) == {}
         (left,) = store.stream_ids()
         assert store.session(left)["eventstore"]["same_call"] == "sess_1"

@@ -70,7 +70,7 @@ def test_every_recording(store: EventStore) -> None:
 def test_a_sealed_call_is_drawn_alike(store: EventStore) -> None:
     session_id = put_sample(store)
     before = store.waveform(session_id)
-    list(store.archive([session_id]))
+    store.seal([session_id])
     assert store.waveform(session_id) == before
 
 

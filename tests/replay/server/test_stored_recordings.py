@@ -39,9 +39,9 @@ async def sounds(url: str) -> list[str]:
 def test_erased_audio_is_not_replayed_from_memory(store: EventStore) -> None:
     with served(recordings_of(store), AT_ONCE) as server:
         assert asyncio.run(sounds(server.url)) == ["c2FpZA=="]
-        store.erase("call", audio_only=True, vacuum=False)
+        store.erase("call", audio_only=True, vacuum=False).raise_for_errors()
         assert asyncio.run(sounds(server.url)) == [""]
-        store.erase("call", vacuum=False)
+        store.erase("call", vacuum=False).raise_for_errors()
         with pytest.raises(InvalidStatus):
             asyncio.run(sounds(server.url))
 
@@ -84,7 +84,7 @@ def test_a_look_that_fails_is_not_the_last_one(
     with served(recordings, AT_ONCE) as server:
         asyncio.run(sounds(server.url))
         eventually(lambda: len(looked) > 1)
-        store.erase("call", vacuum=False)
+        store.erase("call", vacuum=False).raise_for_errors()
         eventually(lambda: not recordings._kept)
 
 

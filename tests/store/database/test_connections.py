@@ -126,7 +126,7 @@ def test_a_time_limit_is_of_one_query(database_url: str) -> None:
         assert store.sessions().data
         time.sleep(0.55)
         store.vacuum()
-        assert [done.changed for done in store.rebuild()] == [0]
+        assert [done.changed for done in store.rebuild().done] == [0]
         busy(store.engine, write)
         busy(store._work, read)
         with pytest.raises(TimeLimitError, match="too long"):
@@ -144,14 +144,14 @@ def verbs() -> list[Callable[[EventStore], object]]:
         lambda store: store.set_metadata(SESSION, {"a": "b"}),
         lambda store: store.import_file(BytesIO(b'{"type": "session.created"}\n')),
         lambda store: store.audio(SESSION, BytesIO()),
-        lambda store: list(store.rebuild()),
-        lambda store: list(store.rebuild([SESSION])),
-        lambda store: list(store.rebuild([SESSION, "sess_2"], workers=2)),
-        lambda store: list(store.archive([SESSION])),
-        lambda store: list(store.archive([SESSION, "sess_2"], workers=2)),
-        lambda store: list(store.copy([SESSION], EventStore("sqlite://"))),
-        lambda store: list(store.offload([SESSION], None)),
-        lambda store: store.repair(SESSION),
+        lambda store: store.rebuild().raise_for_errors(),
+        lambda store: store.rebuild([SESSION]).raise_for_errors(),
+        lambda store: store.rebuild([SESSION, "sess_2"], workers=2).raise_for_errors(),
+        lambda store: store.seal([SESSION]).raise_for_errors(),
+        lambda store: store.seal([SESSION, "sess_2"], workers=2).raise_for_errors(),
+        lambda store: store.copy([SESSION], EventStore("sqlite://")).raise_for_errors(),
+        lambda store: store.offload([SESSION], None).raise_for_errors(),
+        lambda store: store.repair(SESSION).raise_for_errors(),
         lambda store: store.plot(SESSION, BytesIO()),
         lambda store: list(store.masked_events(SESSION)),
         lambda store: store.latency(),
@@ -160,11 +160,11 @@ def verbs() -> list[Callable[[EventStore], object]]:
         lambda store: store.metadata_keys(),
         lambda store: store.metadata_values("a"),
         lambda store: store.conversation_items("conv_1"),
-        lambda store: store.unseal(SESSION),
+        lambda store: store.unseal(SESSION).raise_for_errors(),
         lambda store: store.vacuum(),
-        lambda store: list(store.project()),
-        lambda store: list(store.sum_days()),
-        lambda store: store.erase(SESSION),
+        lambda store: store.project().raise_for_errors(),
+        lambda store: store.sum_days().raise_for_errors(),
+        lambda store: store.erase(SESSION).raise_for_errors(),
         lambda store: list(store.stream_ids()),
         lambda store: store.status(),
         lambda store: store.init(),
@@ -186,7 +186,7 @@ def verbs() -> list[Callable[[EventStore], object]]:
         lambda store: store.responses(),
         lambda store: store.response("resp_1"),
         lambda store: list(store.closed_sessions()),
-        lambda store: store.verify(SESSION),
+        lambda store: store.verify(SESSION).raise_for_errors(),
         lambda store: store.usage(),
         lambda store: store.scoped("a", "b").sessions(),
     ]
@@ -196,7 +196,7 @@ def test_a_closed_store_refuses_each_verb(database_url: str, tmp_path: Path) -> 
     store = EventStore(database_url, keys=f"sqlite:///{tmp_path / 'keys.db'}")
     for _ in range(20):
         store.append(SESSION, voice_call().frames)
-    begun = [store.stream_ids(), store.project(), store.session_ids(), store.replay(SESSION)]
+    begun = [store.stream_ids(), store.project().done, store.session_ids(), store.replay(SESSION)]
     store.close()
     store.close()
     for verb in verbs():
@@ -226,7 +226,7 @@ def test_closing_lets_transactions_end(database_url: str) -> None:
     with pytest.raises(ClosedError):
         store.append(SESSION, voice_call().frames)
     with EventStore(database_url) as again:
-        assert again.verify(SESSION).problems == []
+        assert again.verify(SESSION).done[0].problems == []
 
 
 def test_all_can_be_closed(engine: Engine) -> None:

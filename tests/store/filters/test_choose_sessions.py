@@ -32,7 +32,7 @@ def full(store: EventStore, monkeypatch: pytest.MonkeyPatch) -> EventStore:
         created = json.dumps({"type": "session.created", "session": session})
         tagged = metadata_frame({"customer": str(number % 3)}, at)
         store.append(f"s{number:02}", [Frame("server", created, at), tagged], close=number % 5 != 0)
-    assert len(store.erase(f"s{COUNT}", vacuum=False)) == 1
+    assert len(store.erase(f"s{COUNT}", vacuum=False).done) == 1
     return store
 
 

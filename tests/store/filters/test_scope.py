@@ -88,7 +88,7 @@ VERBS: list[Callable[[Queries, str], Any]] = [
     lambda q, s: list(q.events(s)),
     lambda q, s: q.session(s),
     lambda q, s: q.state(s),
-    lambda q, s: q.verify(s),
+    lambda q, s: q.verify(s).raise_for_errors(),
     lambda q, s: q.response("resp_1", s),
     lambda q, s: q.conversation("conv_1", s),
     lambda q, s: q.sessions(after=s),
@@ -102,7 +102,7 @@ def test_others_sessions_do_not_exist(anna: Queries, store: EventStore, verb: in
     VERBS[verb](anna, "anna_1")
     with pytest.raises(NotFoundError) as hidden:
         VERBS[verb](anna, "berta_1")
-    store.erase("berta_1")
+    store.erase("berta_1").raise_for_errors()
     with pytest.raises(NotFoundError) as erased:
         VERBS[verb](anna, "berta_1")
     with pytest.raises(EventStoreError) as missing:

@@ -148,7 +148,7 @@ def test_what_was_said_instead_is_searched(store: EventStore) -> None:
     store.append("voice", Call().transcribed("item_1", "Bye, is it raining?").frames)
     assert matches(store, "how weather") == []
     assert matches(store, "raining") == ["Bye, is it [raining]?"]
-    list(store.rebuild())
+    store.rebuild().raise_for_errors()
     assert matches(store, "how weather") == []
     assert matches(store, "raining") == ["Bye, is it [raining]?"]
 

@@ -170,7 +170,7 @@ def test_arguments_are_found_once_they_are_whole(store: EventStore) -> None:
     call.server("response.output_item.done", response_id="resp_1", item=whole)
     store.append("sess", call.frames)
     assert (sessions(store, "weather"), sessions(store, "oslo")) == ({"sess"}, {"sess"})
-    list(store.rebuild())
+    store.rebuild().raise_for_errors()
     assert sessions(store, "oslo") == {"sess"}
 
 

@@ -213,7 +213,7 @@ def test_a_long_turn_is_searched_at_its_start(store: EventStore) -> None:
 def test_what_is_erased_is_found_no_longer(store: EventStore) -> None:
     for id_ in ("gone", "kept"):
         say(store, "東京は晴れです", id_)
-    store.erase("gone")
+    store.erase("gone").raise_for_errors()
     assert sessions(store, "東京") == {"kept"}
     if store.engine.dialect.name == "sqlite":
         assert counts_of_said(store.engine) == (1, 1)
@@ -241,5 +241,5 @@ def test_a_rebuild_makes_words_anew(store: EventStore, column: str) -> None:
         connection.exec_driver_sql("UPDATE streams SET projector_version = 3")
     assert sessions(store, "東京") == set()
     assert store.status()["behind"] == 1
-    list(store.project() if column == "said" else store.rebuild())
+    list(store.project().done if column == "said" else store.rebuild().done)
     assert sessions(store, "東京") == sessions(store, '"my order"') == {"sess"}

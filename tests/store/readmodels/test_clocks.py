@@ -45,7 +45,7 @@ def test_a_clock_that_goes_back_in_a_call(
         id_ = f"sess_{CASE}"
         if sealed:
             store.append(id_, [], close=True)
-            list(store.archive([id_]))
+            store.seal([id_])
         listed = store.sessions().data[0]["eventstore"]["duration_ms"]
         shown = store.state(id_)
         assert listed == shown["session"]["eventstore"]["duration_ms"]
@@ -60,7 +60,7 @@ def test_a_clock_that_goes_back_in_a_call(
         assert 3000 < times[-1] < 4000
         for response in shown["responses"]:
             assert 0 <= response["eventstore"]["duration_ms"] < 1000
-        assert not any(done.changed for done in store.rebuild())
+        assert not any(done.changed for done in store.rebuild().done)
         audio = store.audio(id_, BytesIO())
         assert 2.0 < audio.seconds < 6.0
         waits: list[float] = []
@@ -91,7 +91,7 @@ def test_no_figure_of_time_is_negative(
     with EventStore("sqlite://") as store:
         store.append(SESSION, frames[:split])
         store.append(SESSION, frames[split:])
-        assert not any(done.changed for done in store.rebuild())
+        assert not any(done.changed for done in store.rebuild().done)
         shown = store.state(SESSION)
         listed = store.sessions(summary=True).data[0]
         assert listed["eventstore"]["duration_ms"] == shown["session"]["eventstore"]["duration_ms"]
@@ -175,7 +175,7 @@ def test_a_latency_over_a_clock_that_was_set_back_is_not_known(database_url: str
             assert notes[name] is None, name
         assert store.latency()["total"]["answers"] == 0
         assert notes["first_audio_at"] and notes["speech_ended_at"]
-        assert not any(done.changed for done in store.rebuild())
+        assert not any(done.changed for done in store.rebuild().done)
         spans = read_spans(store, SESSION)
         (span,) = (span for span in spans if span.name.startswith("chat"))
         assert not {name for name in span.attributes if "first" in name}

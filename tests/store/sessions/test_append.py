@@ -406,5 +406,5 @@ def test_the_state_of_a_session_that_is_erased_is_not_kept(database_url: str) ->
         store.append("call", [Frame("server", '{"type":"session.created"}')])
         states = store._states
         assert states is not None and "call" in states._states
-        store.erase("call", vacuum=False)
+        store.erase("call", vacuum=False).raise_for_errors()
         assert "call" not in states._states

@@ -121,7 +121,7 @@ def test_answers_are_the_same_by_sums_by_rows_and_by_both(store: EventStore) -> 
         drop_sums(store)
         by_rows = answers(store, **options)
         assert by_both == by_rows
-        list(store.sum_days())
+        store.sum_days().raise_for_errors()
         assert answers(store, **options) == by_rows
         drop_sums(store, f"day - day / {some} * {some} = 0")
         assert answers(store, **options) == by_rows
@@ -246,7 +246,7 @@ def test_what_is_left_out_of_a_days_sums_is_found_in_its_rows(store: EventStore)
     store.append("many", call.frames)
     groups = ("metadata:call", "metadata:topic", "metadata:key_1_1")
     by_rows = [store.usage(by) for by in groups]
-    assert len(list(store.sum_days())) == 4
+    assert len(store.sum_days().done) == 4
     with store.engine.connect() as connection:
         left = dict(connection.execute(text("SELECT day, left_out FROM summed_days")).fetchall())
     assert [json.loads(left[day]) for day in sorted(left)] == [[], ["call"], [], True]
@@ -258,7 +258,7 @@ def test_sums_are_what_is_read(store: EventStore) -> None:
     recorded(store)
     call = Call().created("resp").begins_speech("resp", "item").sounds("resp", "item", 20)
     store.append("heard", call.done("resp", usage={"input_tokens": 5}).frames)
-    list(store.sum_days())
+    store.sum_days().raise_for_errors()
     before = answers(store)
     falsify(store)
     wrong = answers(store)
@@ -271,7 +271,7 @@ def test_sums_are_what_is_read(store: EventStore) -> None:
         drop = answers(store, **options)
         drop_sums(store)
         assert answers(store, **options) == drop
-        list(store.sum_days())
+        store.sum_days().raise_for_errors()
         falsify(store)
 
 
@@ -282,7 +282,7 @@ def test_sums_are_what_is_read(store: EventStore) -> None:
 def summed(store: EventStore) -> Iterator[EventStore]:
     """A store whose days are all summed; answers of its end are compared with its rows."""
     recorded(store)
-    list(store.sum_days())
+    store.sum_days().raise_for_errors()
     assert counts(store)["day_marks"] == 0
     yield store
     found = answers(store)
@@ -303,7 +303,7 @@ def test_an_append_to_a_day_marks_it_and_it_is_summed_again(summed: EventStore) 
     summed.append("late", spoken(0))
     assert summed.usage()["total"]["responses"] == before["responses"] + 1
     assert counts(summed)["day_marks"] == 1
-    assert len(list(summed.sum_days())) == 1
+    assert len(summed.sum_days().done) == 1
     assert counts(summed)["day_marks"] == 0
     assert summed.usage()["total"]["input_tokens"] == before["input_tokens"] + 5
 
@@ -316,7 +316,7 @@ def test_an_append_that_bills_nothing_marks_nothing(summed: EventStore) -> None:
 
 def test_new_metadata_of_a_session_mark_all_its_days(summed: EventStore) -> None:
     summed.append("late", spoken(0, "resp_0") + spoken(2, "resp_2"))
-    list(summed.sum_days())
+    summed.sum_days().raise_for_errors()
     assert counts(summed)["day_marks"] == 0
     summed.set_metadata("late", {"customer": "new"})
     assert counts(summed)["day_marks"] == 2
@@ -328,7 +328,7 @@ def test_what_is_billed_again_on_another_day_marks_both(summed: EventStore) -> N
     call = Call().spoken("item_1", 0, 10)
     call.transcribed("item_1", "Hello", usage={"type": "tokens", "input_tokens": 7})
     summed.append("late", call.frames)
-    list(summed.sum_days())
+    summed.sum_days().raise_for_errors()
     by_day = [line["transcriptions"] for line in summed.usage("day")["data"]]
     call = Call()
     call.ms = DAY_MS
@@ -343,30 +343,30 @@ def test_a_rebuild_of_all_makes_sums_anew_that_somebody_changed(summed: EventSto
     before = answers(summed)
     falsify(summed)
     assert answers(summed) != before
-    assert not any(done.changed for done in summed.rebuild())
+    assert not any(done.changed for done in summed.rebuild().done)
     assert answers(summed) == before
-    assert list(summed.sum_days()) and answers(summed) == before
+    assert summed.sum_days().done and answers(summed) == before
 
 
 def test_a_rebuild_that_finds_rows_wrong_marks_their_days(summed: EventStore) -> None:
-    list(summed.rebuild())
+    summed.rebuild().raise_for_errors()
     assert counts(summed)["day_marks"] == 0
     right = answers(summed)
     with summed.engine.begin() as connection:
         connection.execute(text("UPDATE usage SET input_tokens = 1, at = at + 100000000000"))
-    list(summed.rebuild())
+    summed.rebuild().raise_for_errors()
     assert counts(summed)["day_marks"] > 0
     assert answers(summed) == right
 
 
 def test_erasing_drops_the_sums_of_its_days(summed: EventStore) -> None:
     summed.append("late", spoken(0, metadata={"customer": "a secret"}))
-    list(summed.sum_days())
+    summed.sum_days().raise_for_errors()
     with summed.engine.connect() as connection:
         secrets = text("SELECT COUNT(*) FROM value_days WHERE names LIKE '%a secret%'")
         assert connection.execute(secrets).scalar_one() == 1
     kept = summed.usage("day")["data"][1]
-    summed.erase("late", vacuum=False)
+    summed.erase("late", vacuum=False).raise_for_errors()
     with summed.engine.connect() as connection:
         assert connection.execute(secrets).scalar_one() == 0
         assert set(connection.execute(text("SELECT DISTINCT day FROM usage_days")).scalars()) == {
@@ -374,7 +374,7 @@ def test_erasing_drops_the_sums_of_its_days(summed: EventStore) -> None:
             FIRST + 2,
         }
     assert summed.usage("day")["data"][1] == kept
-    assert len(list(summed.sum_days())) == 1
+    assert len(summed.sum_days().done) == 1
 
 
 def test_what_was_read_before_an_erasure_is_not_written(summed: EventStore) -> None:
@@ -384,7 +384,7 @@ def test_what_was_read_before_an_erasure_is_not_written(summed: EventStore) -> N
         if not known:
             drop_sums(summed)
         found = sum_days.read_day(summed.engine, FIRST)
-        summed.erase(name, vacuum=False)
+        summed.erase(name, vacuum=False).raise_for_errors()
         assert not sum_days.write_day(summed.engine, found)
         assert counts(summed)["day_marks"] == 0
         assert sum_days.FIRST_DAY not in sum_days.days_to_sum(summed.engine, FIRST * DAY)
@@ -414,9 +414,9 @@ def test_a_day_is_summed_once_it_is_over_by_an_hour(
     store.append("sess", spoken(0))
     end = (FIRST + 1) * DAY
     monkeypatch.setattr(sum_days, "now", lambda: end + 3_600_000_000 - 1)
-    assert list(store.sum_days()) == []
+    assert store.sum_days().done == []
     monkeypatch.setattr(sum_days, "now", lambda: end + 3_600_000_000)
-    assert list(store.sum_days()) == ["2023-11-14"]
+    assert store.sum_days().done == ["2023-11-14"]
 
 
 def test_processes_append_and_erase_while_others_sum(store: EventStore, database_url: str) -> None:
@@ -430,7 +430,7 @@ def test_processes_append_and_erase_while_others_sum(store: EventStore, database
         names = connection.execute(text("SELECT names FROM value_days")).scalars().all()
         assert names and not any(SECRET in name for name in names)
     by_both = answers(store)
-    assert len(list(store.sum_days())) + kept == DAYS
+    assert len(store.sum_days().done) + kept == DAYS
     by_sums = answers(store)
     drop_sums(store)
     assert answers(store) == by_sums == by_both
@@ -479,7 +479,7 @@ def test_times_of_answers_are_theirs_to_a_few_percent(store: EventStore) -> None
                 exact = _nearest(times[line["key"]], share)
                 assert line[name] == pytest.approx(exact, rel=0.022, abs=1)
         assert told["total"]["answers"] == sum(map(len, times.values()))
-        list(store.sum_days())
+        store.sum_days().raise_for_errors()
 
 
 def test_latency_of_no_answers_is_not_known(store: EventStore) -> None:
@@ -515,7 +515,7 @@ def test_context_is_the_mean_of_each_turn(store: EventStore) -> None:
     ]
     assert len(expected) > 2
     assert store.context() == {"object": "list", "data": expected}
-    list(store.sum_days())
+    store.sum_days().raise_for_errors()
     assert store.context() == {"object": "list", "data": expected}
 
 

@@ -91,7 +91,7 @@ def test_a_days_sums_are_priced_by_the_file_of_whoever_asks(
 ) -> None:
     url = request.getfixturevalue("database_url")
     put_calls(store)
-    assert list(store.sum_days()) == ["2026-05-03", "2026-05-02", "2026-05-01"]
+    assert store.sum_days().done == ["2026-05-03", "2026-05-02", "2026-05-01"]
     assert costs(store, "model") == {"our-voice": None, "swedish": None}
     with opened(url, prices) as own:
         assert costs(own, "model") == {
@@ -118,7 +118,7 @@ def test_sums_and_rows_are_priced_alike(store: EventStore, prices: Path, databas
     with opened(database_url, prices) as own:
         groups = ("model", "day", "day,model", "metadata:customer")
         by_rows = [own.usage(by) for by in groups]
-        list(own.sum_days())
+        own.sum_days().raise_for_errors()
         assert [own.usage(by) for by in groups] == by_rows
 
 

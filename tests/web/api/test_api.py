@@ -404,7 +404,7 @@ def test_sound_that_was_erased_is_not_kept(api: httpx.Client, store: EventStore,
     assert api.get(f"{path}/audio").status_code == 200
     assert api.get(f"{path}/waveform").json()["user"]
     # By another process, as `eventstore erase` does it.
-    store.erase(demo, audio_only=True, vacuum=False)
+    store.erase(demo, audio_only=True, vacuum=False).raise_for_errors()
     error_of(api.get(f"{path}/audio"), 404)
     assert api.get(f"{path}/waveform").json()["user"] == []
 

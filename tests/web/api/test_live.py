@@ -73,7 +73,7 @@ def test_sessions_begin_change_and_end(store: EventStore, serve: Serve) -> None:
         until(events, "session", last_words=words)
         store.append("early", [], close=True)
         assert until(events, "ended") == {"id": "early"}
-        store.erase("late")
+        store.erase("late").raise_for_errors()
         assert until(events, "ended") == {"id": "late"}
 
 

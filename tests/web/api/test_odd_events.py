@@ -86,7 +86,7 @@ def test_every_verb_refuses_what_cannot_exist(store: EventStore, text: str) -> N
         "events": lambda: list(store.events(text)),
         "events by type": lambda: list(store.events("sess_1", type=f"{text}*")),
         "export": lambda: list(store.export(text)),
-        "verify": lambda: store.verify(text),
+        "verify": lambda: store.verify(text).raise_for_errors(),
         "response": lambda: store.response(text),
         "response of session": lambda: store.response("resp_1", text),
         "conversation": lambda: store.conversation(text),
@@ -98,10 +98,10 @@ def test_every_verb_refuses_what_cannot_exist(store: EventStore, text: str) -> N
         "keys": lambda: store.metadata_keys(text),
         "values": lambda: store.metadata_values(text, text),
         "scoped": lambda: store.scoped("a", text),
-        "rebuild": lambda: list(store.rebuild([text])),
-        "archive": lambda: list(store.archive([text])),
-        "unseal": lambda: store.unseal(text),
-        "erase": lambda: store.erase(text, vacuum=False),
+        "rebuild": lambda: store.rebuild([text]).raise_for_errors(),
+        "archive": lambda: store.seal([text]).raise_for_errors(),
+        "unseal": lambda: store.unseal(text).raise_for_errors(),
+        "erase": lambda: store.erase(text, vacuum=False).raise_for_errors(),
         "append": lambda: store.append(text, []),
     }
     for name, verb in verbs.items():
@@ -208,8 +208,8 @@ def test_what_is_damaged_is_told_without_the_servers_own_places(
     api: httpx.Client, store: EventStore, tmp_path: Path
 ) -> None:
     store.append("sess_1", Call().typed("item_1", "Hello").frames, close=True)
-    list(store.archive(["sess_1"]))
-    list(store.offload(["sess_1"], str(tmp_path / "segments")))
+    store.seal(["sess_1"])
+    store.offload(["sess_1"], str(tmp_path / "segments"))
     for path in (tmp_path / "segments").rglob("*"):
         if path.is_file():
             path.unlink()

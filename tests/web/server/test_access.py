@@ -123,7 +123,7 @@ def test_a_tenant_sees_and_touches_its_own_alone(serve: Serve, two: EventStore) 
         append = {"events": EVENTS}
         assert anna.post("/sessions/berta_1/events", json=append).status_code == 404
         assert anna.delete("/sessions/berta_1").status_code == 404
-        two.erase("berta_0", reason="a secret of berta's")
+        two.erase("berta_0", reason="a secret of berta's").raise_for_errors()
         erased = anna.post("/sessions/berta_0/events", json=append)
         assert erased.status_code == 404 and "secret" not in erased.text
         # What it begins is its own, whatever it says.

@@ -60,7 +60,7 @@ def test_a_session_that_is_erased_while_it_is_followed_is_no_fault(
     with httpx.stream("GET", f"{url}{EVENTS}?stream=true", timeout=20) as told:
         pieces = told.iter_raw()
         next(pieces)
-        store.erase(SESSION, vacuum=False)
+        store.erase(SESSION, vacuum=False).raise_for_errors()
         with suppress(httpx.HTTPError):  # it ends early, as it should
             b"".join(pieces)
     assert httpx.get(f"{url}{EVENTS}").status_code == 410

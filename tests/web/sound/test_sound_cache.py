@@ -108,10 +108,10 @@ def test_nothing_is_left_of_what_was_erased(store: EventStore) -> None:
 
     async def work(cache: SoundCache) -> None:
         heard = await get(cache, store, call, "wav", "heard")
-        store.erase(call, audio_only=True, vacuum=False)
+        store.erase(call, audio_only=True, vacuum=False).raise_for_errors()
         silent = await get(cache, store, call, "wav", "silent")
         assert content(silent) == "silent" and heard.size == 0
-        store.erase(call, vacuum=False)
+        store.erase(call, vacuum=False).raise_for_errors()
         with pytest.raises(ErasedError):
             await get(cache, store, call, "wav", "again")
 
@@ -128,7 +128,7 @@ def test_what_somebody_else_erased_is_dropped_unasked(store: EventStore, audio_o
         heard = await get(cache, store, call, "wav", "heard")
         kept = await get(cache, store, other, "wav", "kept")
         with EventStore(str(store.engine.url)) as elsewhere:
-            elsewhere.erase(call, audio_only=audio_only, vacuum=False)
+            elsewhere.erase(call, audio_only=audio_only, vacuum=False).raise_for_errors()
         await until(lambda: heard.size == 0)
         assert content(kept) == "kept"
 
@@ -175,7 +175,7 @@ def test_what_is_erased_while_it_is_made_is_given_to_nobody(store: EventStore) -
     async def work(cache: SoundCache) -> None:
         asked = asyncio.create_task(get(cache, store, call, "wav", make))
         await until(begun.is_set)
-        store.erase(call, vacuum=False)
+        store.erase(call, vacuum=False).raise_for_errors()
         cache.forget(call)
         erased.set()
         with pytest.raises(ErasedError):

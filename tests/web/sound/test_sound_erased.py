@@ -70,11 +70,11 @@ def test_an_erase_by_another_process_empties_its_files(store: EventStore, folder
     with serving(store) as (process, client):
         assert ask(client) == [200] * 4
         assert held(process, folder) > 1_000_000 and list(folder.iterdir()) == []
-        store.erase(SAMPLE, audio_only=True, vacuum=False)
+        store.erase(SAMPLE, audio_only=True, vacuum=False).raise_for_errors()
         eventually(lambda: held(process, folder) == 0, 60)
         assert ask(client) == [404, 404, 200, 404]
         assert held(process, folder) > 1_000
-        store.erase(SAMPLE, vacuum=False)
+        store.erase(SAMPLE, vacuum=False).raise_for_errors()
         eventually(lambda: held(process, folder) == 0, 60)
         assert ask(client) == [410] * 4
 

@@ -35,7 +35,7 @@ from eventstore.cli.terminal.output import (
     seconds,
     short_time,
 )
-from eventstore.cli.terminal.state import summary
+from eventstore.cli.terminal.response_line import response_line
 from eventstore.cli.terminal.usage_table import print_usage
 from eventstore.realtime.resources.dialects import Dialect
 from eventstore.realtime.resources.outcomes import status_words
@@ -207,7 +207,7 @@ def _response_row(entry: dict[str, Any]) -> tuple[Any, ...]:
     first = notes["speech_to_first_audio_ms"] or notes["time_to_first_audio_ms"]
     tokens = usage.get("total_tokens") if isinstance(usage, dict) else None
     match = notes.get("match")
-    said = f"{match[0]['role'] or 'call'}: {match[0]['text']}" if match else summary(entry)
+    said = f"{match[0]['role'] or 'call'}: {match[0]['text']}" if match else response_line(entry)
     status = status_words(entry)
     if notes["interrupted"]:
         status = f"{entry['status']} (interrupted)"  # which says why

@@ -22,8 +22,7 @@ from eventstore.cli.options import (
     session_filters,
 )
 from eventstore.cli.terminal.output import counted, print_json, print_line, progress_bar, say, size
-from eventstore.errors import EventStoreError, Failure, InvalidInputError
-from eventstore.store.database.outages import attempt
+from eventstore.errors import Failure, InvalidInputError
 from eventstore.store.database.workers import work_in_bulk
 from eventstore.store.log.tombstones import doubtful_tombstones
 from eventstore.store.maintenance.orphans import sessions_without_stream
@@ -80,11 +79,11 @@ def archive(
         work_in_bulk()
         done, failures = [], []
         with progress_bar("archive", len(ids)) as bar:
-            for session_id, result in zip(ids, store.archive(ids, workers), strict=True):
-                if isinstance(result, Sealed):
-                    done.append(result)
+            for result in store.iter_seal(ids, workers):
+                if isinstance(result, Failure):
+                    failures.append(result)
                 else:
-                    failures.append(Failure(session_id, result))
+                    done.append(result)
                 if bar is not None:
                     bar.advance(bar.task_ids[0])
         failed = tell(failures)
@@ -138,19 +137,13 @@ def unseal(context: click.Context, session_ids: tuple[str, ...], url: str, as_js
       eventstore unseal sess_123
     """
     with open_store(url) as store:
-        done, failures = {}, []
-        for session_id in session_ids:
-            result = attempt(f"session {session_id}", partial(store.unseal, session_id))
-            if isinstance(result, EventStoreError):
-                failures.append(Failure(session_id, result))
-            else:
-                done[session_id] = result
-    failed = tell(failures)
+        results = store.unseal(session_ids)
+    done, failed = results.done, tell(results.failed)
     if as_json:
-        data = [{"session_id": session_id, "events": events} for session_id, events in done.items()]
+        data = [one._asdict() for one in done]
         print_json({"object": "list", "data": data, "errors": failed})
     elif done or not failed:
-        events = counted(sum(done.values()), "event")
+        events = counted(sum(one.events for one in done), "event")
         print_line(f"Unsealed {counted(len(done), 'session')} with {events}.")
     context.exit(1 if failed else 0)
 
@@ -201,11 +194,9 @@ def verify(
             ids += [*doubtful_tombstones(store.engine), *sessions_without_stream(store.engine)]
         found, missing = [], []
         with progress_bar("verify", len(ids)) as bar:
-            for session_id in ids:
-                verifying = partial(store.verify, session_id, expected.get(session_id))
-                result = attempt(f"session {session_id}", verifying)
-                if isinstance(result, EventStoreError):
-                    missing.append({"session_id": session_id, "error": str(result)})
+            for result in store.iter_verify(ids, expected):
+                if isinstance(result, Failure):
+                    missing.append({"session_id": result.name, "error": str(result.error)})
                 else:
                     found.append(result)
                 if bar is not None:

@@ -20,7 +20,7 @@ from eventstore.cli.options import (
     session_filters,
 )
 from eventstore.cli.terminal.output import counted, print_json, print_line, progress_bar, say, size
-from eventstore.errors import EventStoreError, Failure
+from eventstore.errors import Failure
 from eventstore.event_store import EventStore
 from eventstore.store.database.allowed_locations import VARIABLE, base_url
 from eventstore.store.database.engine import parse_url
@@ -78,7 +78,7 @@ def copy(
     chosen = given({**filters, "older_than": older_than})
     with open_store(url) as store, _open_target(target, dry_run) as to:
         ids = chosen_sessions(store, session_ids, everything, chosen)
-        done, failed = _results("copy", ids, store.copy(ids, to, then_delete, dry_run))
+        done, failed = _results("copy", ids, store.iter_copy(ids, to, then_delete, dry_run))
     if as_json:
         print_json({"object": "list", "data": [one._asdict() for one in done], "errors": failed})
     else:
@@ -94,15 +94,15 @@ def _open_target(url: str, dry_run: bool) -> EventStore:
 
 
 def _results(
-    label: str, ids: list[str], results: Iterable[Done | EventStoreError]
+    label: str, ids: list[str], results: Iterable[Done | Failure]
 ) -> tuple[list[Done], Failed]:
     """What was done, and what failed; each failure is told at the end."""
     done: list[Done] = []
     failures: list[Failure] = []
     with progress_bar(label, len(ids)) as bar:
-        for session_id, result in zip(ids, results, strict=True):
-            if isinstance(result, EventStoreError):
-                failures.append(Failure(session_id, result))
+        for result in results:
+            if isinstance(result, Failure):
+                failures.append(result)
             else:
                 done.append(result)
             if bar is not None:
@@ -161,7 +161,7 @@ def offload(
     chosen = given({**filters, "older_than": older_than})
     with open_store(url) as store:
         ids = chosen_sessions(store, session_ids, everything, chosen)
-        done, failed = _results("offload", ids, store.offload(ids, target))
+        done, failed = _results("offload", ids, store.iter_offload(ids, target))
         if target is not None:
             _tell_where(store, target)
     if as_json:

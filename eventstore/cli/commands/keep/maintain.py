@@ -6,7 +6,6 @@ import signal
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from types import FrameType
@@ -18,7 +17,7 @@ from eventstore.cli import failures, outlasting
 from eventstore.cli.options import db_option, json_option, open_store
 from eventstore.cli.price_options import prices_option
 from eventstore.cli.terminal.output import clean, counted, print_json, print_line, progress_bar, say
-from eventstore.errors import Failure, InvalidInputError, SomeFailedError
+from eventstore.errors import Failure, InvalidInputError
 from eventstore.event_store import EventStore
 
 Done = TypeVar("Done")
@@ -65,8 +64,9 @@ def rebuild(
         started = time.monotonic()
         sessions = events = changed = 0
         failed: list[Failure] = []
-        with progress_bar("rebuild", total) as bar, failing(failed):
-            for done in store.rebuild(None if everything else session_ids, workers):
+        with progress_bar("rebuild", total) as bar:
+            wanted = None if everything else session_ids
+            for done in succeeding(store.iter_rebuild(wanted, workers), failed):
                 sessions, events = sessions + 1, events + done.seq
                 changed += done.changed
                 if bar is not None:
@@ -83,13 +83,13 @@ def rebuild(
     context.exit(1 if failed else 0)
 
 
-@contextmanager
-def failing(failed: list[Failure]) -> Iterator[None]:
-    """Collect what failed within the block, which had gone on with everything else."""
-    try:
-        yield
-    except SomeFailedError as error:
-        failed += error.failures
+def succeeding(outcomes: Iterable[Done | Failure], failed: list[Failure]) -> Iterator[Done]:
+    """Yield what was done, and collect what failed."""
+    for outcome in outcomes:
+        if isinstance(outcome, Failure):
+            failed.append(outcome)
+        else:
+            yield outcome
 
 
 @click.command()
@@ -158,15 +158,14 @@ class _Projecting:
     def look(self, store: EventStore) -> None:
         """Project what is behind, and sum up days where that is due."""
         try:
-            with failing(self._failed):
-                for done in until(self._stop, store.project(waits=self._follow)):
-                    self.sessions, self.events = self.sessions + 1, self.events + done.seq
-                    if self._follow:
-                        say(f"projected {done.session_id} up to {done.seq}")
+            projected = until(self._stop, store.iter_project(waits=self._follow))
+            for done in succeeding(projected, self._failed):
+                self.sessions, self.events = self.sessions + 1, self.events + done.seq
+                if self._follow:
+                    say(f"projected {done.session_id} up to {done.seq}")
             if time.monotonic() >= self._next_sums and not self._stop.is_set():
-                with failing(self._failed_days):
-                    for _ in until(self._stop, store.sum_days()):
-                        self.days += 1
+                days = until(self._stop, store.iter_sum_days())
+                self.days += sum(1 for _ in succeeding(days, self._failed_days))
                 self._price(store)
                 self._next_sums = time.monotonic() + _SUMS_EACH
         finally:
@@ -176,9 +175,8 @@ class _Projecting:
     def _price(self, store: EventStore) -> None:
         """Price sessions; without prices that can be used, all else is done."""
         try:
-            with failing(self._failed):
-                for number in until(self._stop, store.price_sessions()):
-                    self.priced += number
+            priced = until(self._stop, store.iter_price_sessions())
+            self.priced += sum(1 for _ in succeeding(priced, self._failed))
         except InvalidInputError as error:
             say(f"Sessions are not priced: {error}")
 

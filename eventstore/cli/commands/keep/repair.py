@@ -9,6 +9,7 @@ import click
 from eventstore.archive.repair import Repaired
 from eventstore.cli.options import db_option, json_option, open_store
 from eventstore.cli.terminal.output import counted, print_json, print_line
+from eventstore.errors import Failure
 from eventstore.store.log.heads import Fault
 
 
@@ -31,7 +32,9 @@ def repair(context: click.Context, session_id: str, dry_run: bool, url: str, as_
       eventstore repair sess_123
     """
     with open_store(url) as store:
-        done = store.repair(session_id, dry_run)
+        (done,) = store.iter_repair(session_id, dry_run)
+    if isinstance(done, Failure):
+        raise done.error
     if as_json:
         lists = {
             name: [fault._asdict() for fault in found]

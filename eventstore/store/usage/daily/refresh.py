@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine
 
-from eventstore.errors import EventStoreError, Failure, SomeFailedError
+from eventstore.errors import EventStoreError, Failure
 from eventstore.realtime.values import dumps
 from eventstore.store.database.outages import attempt
 from eventstore.store.database.tables.day_tables import SUMS, summed_sessions
@@ -72,7 +72,7 @@ class DayRead(NamedTuple):
     sums: DaySums
 
 
-def sum_days(engine: Engine, moment: int | None = None) -> Iterator[int]:
+def sum_days(engine: Engine, moment: int | None = None) -> Iterator[int | Failure]:
     """Sum up each day that has rows to sum up, newest first; yields those that are done.
 
     A day is its number since 1970, in UTC. Several processes may do it at once.
@@ -82,22 +82,19 @@ def sum_days(engine: Engine, moment: int | None = None) -> Iterator[int]:
     Args:
         moment: up to when, in microseconds since 1970; None for now.
 
-    Raises:
-        SomeFailedError: at the end, with each day that could not be.
+    Yields:
+        Each day that was summed up, or why it could not be.
     """
     moment = now() if moment is None else moment
     over = (moment - _OVER) // DAY
-    failures = []
     for day in days_to_sum(engine, moment):
         before = None if day < over else moment - _SETTLED
         date = date_of(day)
         done = attempt(f"day {date}", partial(_sum_day, engine, day, before))
         if isinstance(done, EventStoreError):
-            failures.append(Failure(date, done))
+            yield Failure(date, done)
         elif done:
             yield day
-    if failures:
-        raise SomeFailedError(failures)
 
 
 def _sum_day(engine: Engine, day: int, before: int | None) -> bool:

@@ -35,7 +35,7 @@ def test_every_report_tells_of_every_day(
 ) -> None:
     for summed in (False, True):
         if summed:
-            list(store.sum_days())
+            store.sum_days().raise_for_errors()
         for report in REPORTS:
             assert terminal(*report.split()).code == 0, report
             assert terminal(*report.split(), "--json").json, report

@@ -79,13 +79,13 @@ def test_a_session_is_live_until_it_is_closed(store: EventStore, projection: Any
     with EventStore(store.engine.url.render_as_string(False), projection=projection) as writer:
         for session_id in ("whole", "noted"):
             writer.append(session_id, frames[:-1])
-        list(store.project())
+        store.project().raise_for_errors()
         assert ids(store.sessions(live=True)) == ["whole", "noted"]
         writer.append("whole", [], close=True)
         # No worker is needed for this one, whose writer said so.
         assert ids(store.sessions(live=True)) == ["noted"]
         writer.append("noted", frames[-1:])
-        list(store.project())
+        store.project().raise_for_errors()
         assert ids(store.sessions(live=True)) == []
 
 

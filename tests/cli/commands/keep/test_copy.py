@@ -97,7 +97,7 @@ def test_what_fails_is_told_and_stops_nothing(terminal: Terminal, calls: dict[st
 def test_wrong_usage(
     terminal: Terminal, store: EventStore, calls: dict[str, int], arguments: tuple[str, ...]
 ) -> None:
-    list(store.archive(["call_1"]))
+    store.seal(["call_1"])
     assert "secret" not in terminal(*arguments).error(2)
 
 

@@ -23,7 +23,7 @@ def three(store: EventStore) -> EventStore:
     """Sealed calls a, b and c, of which b cannot be read."""
     for name, call in (("a", voice_call), ("b", voice_call), ("c", beta_tool_call)):
         store.append(name, call().frames, close=True)
-    list(store.archive(["a", "c"]))
+    store.seal(["a", "c"])
     poison(store, BAD)
     return store
 
@@ -60,7 +60,7 @@ def test_verify_goes_on_behind_what_was_erased_since(
     poison(three, BAD, mend=True)
     digests = str(tmp_path / "digests.jsonl")
     assert terminal("verify", "--all", "--write", digests).code == 0
-    three.erase("a", vacuum=False)
+    three.erase("a", vacuum=False).raise_for_errors()
     output = terminal("verify", "--against", digests, "--json")
     assert output.code == 1
     found = json.loads(output.out)
@@ -88,7 +88,7 @@ def test_export_leaves_out_whole_what_cannot_be_read(
 
 def test_erasing_several_goes_on(three: EventStore) -> None:
     with pytest.raises(SomeFailedError) as failed:
-        three.erase(["a", "nowhere", "c"], vacuum=False)
+        three.erase(["a", "nowhere", "c"], vacuum=False).raise_for_errors()
     assert [failure.name for failure in failed.value.failures] == ["nowhere"]
     assert set(three.stream_ids()) == {BAD}
 
@@ -97,7 +97,7 @@ def test_erasing_several_goes_on(three: EventStore) -> None:
 def test_export_of_named_sessions_goes_on_behind_one_that_was_erased(
     terminal: Terminal, three: EventStore, tmp_path: Path, format_: str
 ) -> None:
-    three.erase(BAD, vacuum=False)
+    three.erase(BAD, vacuum=False).raise_for_errors()
     out = tmp_path / "out"
     output = terminal("export", "a", BAD, "c", "--format", format_, "-o", str(out))
     assert output.code == 1 and out.exists()
@@ -115,10 +115,10 @@ def test_an_import_goes_on_behind_a_session_that_was_erased(
     poison(three, BAD, mend=True)
     file = tmp_path / "three.jsonl"
     file.write_bytes(b"".join(line for name in "abc" for line in three.export(name)))
-    three.erase(BAD, vacuum=False)
+    three.erase(BAD, vacuum=False).raise_for_errors()
     with EventStore(f"sqlite:///{tmp_path / 'again.db'}") as again:
         again.append(BAD, voice_call().frames)
-        again.erase(BAD, vacuum=False)
+        again.erase(BAD, vacuum=False).raise_for_errors()
     output = terminal("import", str(file), "--json", "--db", f"sqlite:///{tmp_path / 'again.db'}")
     assert output.code == 1
     found = json.loads(output.out)

@@ -137,7 +137,7 @@ def test_project_follows_appends_of_other_processes_until_it_is_stopped(
     assert out.count(b"\n") == 1 and b'"sessions"' in out
     assert b"projected tools up to" in err and b"Traceback" not in err
     projected = read_model_rows(store.engine, "voice")
-    list(store.rebuild())
+    store.rebuild().raise_for_errors()
     assert read_model_rows(store.engine, "voice") == projected
 
 

@@ -201,7 +201,7 @@ def test_what_is_logged_of_a_crafted_file_steers_no_terminal(tmp_path: Path) -> 
     url, folder = f"sqlite:///{tmp_path}/calls.db", tmp_path / "spool"
     with EventStore(url) as store:
         store.append("gone", [Frame(CLIENT, "x")])
-        store.erase("gone", vacuum=False)
+        store.erase("gone", vacuum=False).raise_for_errors()
     folder.mkdir(mode=0o700)
     begun = Destination(key, "gone", True)
     entry = Entry(key, 1, Frame(CLIENT, "hello", 1), closing=True)

@@ -1,0 +1,20 @@
+"""A response in a line: what it says and what it calls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def response_line(response: dict[str, Any]) -> str:
+    """What a response says, in a line."""
+    words = []
+    for item in response.get("output") or []:
+        if not isinstance(item, dict):
+            continue
+        if item.get("type") in ("function_call", "mcp_call"):
+            words.append(f"{item.get('name')}({' '.join(str(item.get('arguments')).split())})")
+        for part in item.get("content") or []:
+            if isinstance(part, dict):
+                words.append(part.get("text") or part.get("transcript") or "")
+    line = " ".join(word for word in words if isinstance(word, str) and word)
+    return line if len(line) <= 90 else line[:89] + "…"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from eventstore.common import unforeseen
-from eventstore.errors import EventStoreError, line_of
+from eventstore.errors import EventStoreError, Failure, line_of
 from eventstore.event_store import EventStore
 from eventstore.web.server.log import LOGGER, note_fault
 

@@ -13,6 +13,7 @@ import pytest
 from archive.erase.test_erase_bytes import found_in
 from encryption.test_keys import READABLE, keys_in
 from sqlalchemy.engine import make_url
+from support.only import only
 from support.postgres import PostgresServer
 from support.secret_call import secret_call
 from support.terminal import Terminal
@@ -109,14 +110,14 @@ def test_what_was_erased_keeps_its_key_in_no_other_database(
     keyed.append("anna", FRAMES, close=True)
     erase_one(keyed.engine, "anna")  # and there it was stopped
     with EventStore(database_url) as store, pytest.raises(MissingKeyError):
-        store.erase([]).raise_for_errors()
+        only(store.erase([]))
     with EventStore(f"sqlite:///{tmp_path}/b.db", keys=f"sqlite:///{tmp_path}/a.db") as other:
         other.append("anna", FRAMES)
         with (
             EventStore(database_url, keys=f"sqlite:///{tmp_path}/a.db") as store,
             pytest.raises(MissingKeyError, match="was named"),
         ):
-            store.erase([]).raise_for_errors()
+            only(store.erase([]))
         assert keys_in(other)["anna"] is not None
     assert keys_in(keyed)["anna"] is not None
     keyed.erase([]).raise_for_errors()
@@ -157,9 +158,11 @@ def test_workers_tell_of_dropped_keys(keyed: EventStore) -> None:
     for name in ids:
         keyed.append(name, FRAMES, close=True)
     keys_of(keyed.engine).drop(["berta"])
-    done = keyed.seal(ids, workers=2).done
-    assert [isinstance(one, ErasedError) for one in done] == [False, True, False]
-    assert "--without-key" in str(done[1])
+    sealed = keyed.seal(ids, workers=2)
+    assert [one.session_id for one in sealed.done] == ["anna", "carla"]
+    (failed,) = sealed.failed
+    assert isinstance(failed.error, ErasedError) and failed.session_id == "berta"
+    assert "--without-key" in str(failed.error)
 
 
 @pytest.mark.parametrize(
@@ -176,9 +179,10 @@ def test_an_event_that_was_changed_is_not_sealed(keyed: EventStore) -> None:
     with keyed.engine.begin() as connection:
         changed = "UPDATE events SET audio = NULL WHERE session_id = 'anna' AND seq = 5"
         connection.exec_driver_sql(changed)
-    damaged, sealed = keyed.seal(["anna", "berta"]).done
-    assert isinstance(damaged, DamagedError) and damaged.first_seq == 5
-    assert not isinstance(sealed, EventStoreError)
+    sealed = keyed.seal(["anna", "berta"])
+    (damaged,) = sealed.failed
+    assert isinstance(damaged.error, DamagedError) and damaged.error.first_seq == 5
+    assert [one.session_id for one in sealed.done] == ["berta"]
 
 
 def test_what_waits_in_a_file_is_encrypted(

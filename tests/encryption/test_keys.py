@@ -14,6 +14,7 @@ import pytest
 from archive.erase.test_erase_bytes import files, found_in
 from archive.move.whole import frames_of
 from sqlalchemy.engine import make_url
+from support.only import only
 from support.postgres import PostgresServer
 from support.secret_call import secret_call
 from support.terminal import Terminal
@@ -56,7 +57,7 @@ def refused(store: EventStore) -> Iterator[str]:
         lambda: store.sessions(),
         lambda: store.append("anna", FRAMES[:1]),
         lambda: store.append("new", FRAMES[:1]),
-        lambda: store.erase("anna").raise_for_errors(),
+        lambda: only(store.erase("anna")),
     ):
         with pytest.raises(MissingKeyError) as caught:
             verb()
@@ -106,8 +107,8 @@ def test_other_keys_that_know_the_session_are_refused(
         lambda s: s.state("anna"),
         lambda s: s.state("sealed"),
         lambda s: s.responses(),
-        lambda s: s.verify("sealed").raise_for_errors(),
-        lambda s: s.rebuild(["anna"]).raise_for_errors(),
+        lambda s: only(s.verify("sealed")),
+        lambda s: only(s.rebuild(["anna"])),
     ):
         with (
             EventStore(mine, keys=other) as store,

@@ -16,7 +16,6 @@ from fuzz.tally import Tally
 from sqlalchemy.engine import make_url
 
 from eventstore import EventStore
-from eventstore.errors import EventStoreError
 from eventstore.store.database.tables.declared import metadata
 from eventstore.store.database.transaction import read
 
@@ -108,8 +107,8 @@ def write(tally: Tally, opened: Opened, form: Form, written: list[Session]) -> N
             )
     tally.ask("writes", "project", store.project)
     for session in written:
-        done = tally.ask("writes", "rebuild", lambda s=session: store.rebuild([s.session_id]))
-        for one in done or ():
+        done = tally.ask("writes", "rebuild", lambda s=session: store.rebuild(s.session_id))
+        for one in done.done if done else ():
             if one.changed:
                 tally.fail("rebuild", "rows of appends differ from a rebuild's", repr(one))
         _check_kept(tally, store, session)
@@ -119,9 +118,9 @@ def write(tally: Tally, opened: Opened, form: Form, written: list[Session]) -> N
                 "writes", "close", lambda s=session: store.append(s.session_id, [], close=True)
             )
         ids = [session.session_id for session in written]
-        for result in tally.ask("writes", "archive", lambda: store.archive(ids)) or ():
-            if isinstance(result, EventStoreError):
-                tally.fail("archive", "a closed session cannot be sealed", str(result))
+        sealed = tally.ask("writes", "seal", lambda: store.seal(ids))
+        for failure in sealed.failed if sealed else ():
+            tally.fail("seal", "a closed session cannot be sealed", str(failure.error))
         for session in written:
             _check_kept(tally, store, session)
 
@@ -136,8 +135,8 @@ def _check_kept(tally: Tally, store: EventStore, session: Session) -> None:
     if kept[max(0, begins) : max(0, begins) + len(sent)] != sent:
         tally.fail("events", "frames are not as they came", f"{sent!r}\n{kept!r}")
     verified = tally.ask("verbs", "verify", lambda: store.verify(id_))
-    if verified is not None and verified.problems:
-        tally.fail("verify", "a sound session is told to be damaged", repr(verified.problems))
+    if verified is not None and verified.failed:
+        tally.fail("verify", "a sound session is told to be damaged", repr(verified))
     shown = tally.ask("verbs", "state", lambda: store.state(id_))
     for noted in shown["session"]["eventstore"]["diagnostics"] if shown else ():
         if "fold_error" in str(noted):

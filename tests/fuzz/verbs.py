@@ -48,7 +48,7 @@ STREAMED = frozenset({"events", "masked_events", "export", "replay"})
 #: The verbs that write: the fuzzer of stores calls them (opened.py, writes.py).
 WRITING = frozenset(
     {
-        *("append", "append_together", "archive", "close", "copy", "erase", "import_file", "init"),
+        *("append", "append_together", "seal", "close", "copy", "erase", "import_file", "init"),
         *(
             "offload",
             "price_sessions",
@@ -78,6 +78,7 @@ def _of_session(store: EventStore, id_: str) -> Iterator[tuple[str, Asked]]:
     yield "waveform", lambda: store.waveform(id_)
     yield "export", lambda: store.export(id_)
     yield "verify", lambda: store.verify(id_)
+    yield "iter_verify", lambda: store.iter_verify(id_)
     for dialect in DIALECTS:
         yield "state", lambda d=dialect: store.state(id_, dialect=d)
     for at in (0, 1, 3, "+0.02", "+1e400", "10" * 40, "x"):

@@ -15,6 +15,7 @@ from sqlalchemy import Engine, text
 from support.calls import SAMPLE_STREAMS, SHORT_STREAMS, beta_tool_call, voice_call
 from support.events import Call
 from support.examples import examples
+from support.only import only
 from support.rows import read_model_rows
 from support.secret_call import secret_call
 from support.strategies import mutated
@@ -108,10 +109,10 @@ def reads(store: EventStore) -> list[Callable[[], Any]]:
         lambda: store.session("gone"),
         lambda: store.reseed("gone"),
         lambda: store.last_seq("gone"),
-        lambda: store.rebuild(["gone"]).raise_for_errors(),
+        lambda: only(store.rebuild(["gone"])),
         lambda: seal_session(engine, "gone"),
         lambda: unseal_session(engine, "gone"),
-        lambda: store.erase("gone", audio_only=True).raise_for_errors(),
+        lambda: only(store.erase("gone", audio_only=True)),
     ]
 
 
@@ -195,14 +196,14 @@ def test_erasing_it_again_changes_nothing(erased: EventStore) -> None:
     with read(erased.engine) as tx:
         assert tx.rows("SELECT reason FROM erasures") == [("asked for it",)]
     with pytest.raises(NotFoundError):
-        erased.erase("nowhere").raise_for_errors()
+        only(erased.erase("nowhere"))
 
 
 @pytest.mark.parametrize("reason", ["", "two\nlines", "\0", "x" * 501])
 def test_a_reason_is_one_line(store: EventStore, reason: str) -> None:
     store.append("a", [MORE])
     with pytest.raises(InvalidInputError, match="one line"):
-        store.erase("a", reason=reason).raise_for_errors()
+        only(store.erase("a", reason=reason))
     assert store.last_seq("a") == 1
 
 

@@ -14,6 +14,7 @@ import pytest
 from archive.move.whole import check_right, frames_of
 from sqlalchemy import make_url
 from support.calls import voice_call
+from support.only import only
 from support.postgres import PostgresServer
 
 from eventstore import EventStore
@@ -44,8 +45,7 @@ def frames(name: str) -> list[Frame]:
 def offloaded(store: EventStore, to: Path, *names: str) -> set[Path]:
     """Move sessions' bytes to a folder; the files that are new there."""
     before = set(to.rglob("*.segment"))
-    for done in store.offload(names, str(to)).done:
-        assert not isinstance(done, Exception), done
+    store.offload(names, str(to)).raise_for_errors()
     return set(to.rglob("*.segment")) - before
 
 
@@ -222,14 +222,14 @@ def test_no_reader_connects_to_where_a_database_says(
     for use in (
         lambda: list(store.events("a")),
         lambda: store.state("a", at=5),
-        lambda: store.unseal("a").raise_for_errors(),
-        lambda: store.rebuild(["a"]).raise_for_errors(),
+        lambda: only(store.unseal("a")),
+        lambda: only(store.rebuild(["a"])),
     ):
         with pytest.raises(DamagedError, match=rf"{VARIABLE}={scheme}://127.0.0.1:{port}/calls"):
             use()
     assert all(VARIABLE in problem.problem for problem in store.verify("a").done[0].problems)
-    for results in (store.copy(["a"], elsewhere).done, store.offload(["a"], None).done):
-        assert [type(one) for one in results] == [DamagedError]
+    for results in (store.copy("a", elsewhere), store.offload("a", None)):
+        assert [type(failed.error) for failed in results.failed] == [DamagedError]
     with pytest.raises(DatabaseUnavailableError, match=VARIABLE):
         store.erase("a").raise_for_errors()
     # A port that was connected to would know it by now: the kernel has accepted before `connect`.

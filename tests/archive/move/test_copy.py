@@ -19,7 +19,7 @@ from support.strategies import mutated, streams
 from eventstore import EventStore
 from eventstore.archive import copy_sessions as module
 from eventstore.archive.copy_sessions import Copied
-from eventstore.errors import EventStoreError, InvalidInputError
+from eventstore.errors import Failure, InvalidInputError
 from eventstore.realtime.frames import Frame
 from eventstore.store.database.transaction import Transaction, write
 
@@ -28,16 +28,14 @@ _names = (f"sess_{number}" for number in itertools.count(1))
 
 def copy(store: EventStore, to: EventStore, *names: str, move: bool = False) -> list[Copied]:
     """Copy sessions, of which none may fail."""
-    done = store.copy(names, to, then_delete=move).done
-    assert all(isinstance(one, Copied) for one in done), done
-    return [one for one in done if isinstance(one, Copied)]
+    return store.copy(names, to, then_delete=move).raise_for_errors().done
 
 
 def failure(store: EventStore, to: EventStore, name: str, move: bool = False) -> str:
     """Why a session cannot be copied."""
-    (done,) = store.copy([name], to, then_delete=move).done
-    assert isinstance(done, EventStoreError), done
-    return str(done)
+    (failed,) = store.copy(name, to, then_delete=move).failed
+    assert failed.session_id == name
+    return str(failed.error)
 
 
 def made(store: EventStore, frames: list[Frame], sealed: int) -> str:
@@ -154,10 +152,10 @@ def test_another_session_of_the_same_id_is_an_error(
         elsewhere.append(name, others, close=True)
     store.append("d", frames, close=True)
     kept = [whole(elsewhere, name) for name in "abc"]
-    *failed, done = store.copy("abcd", elsewhere, then_delete=True).done
-    for name, error in zip("abc", failed, strict=True):
-        assert f"session {name} has other contents" in str(error)
-    assert done == Copied("d", "copied", len(frames), True)
+    results = store.copy(list("abcd"), elsewhere, then_delete=True)
+    for name, failed in zip("abc", results.failed, strict=True):
+        assert f"session {name} has other contents" in str(failed.error)
+    assert results.done == [Copied("d", "copied", len(frames), True)]
     assert [whole(elsewhere, name) for name in "abc"] == kept
     assert [frames_of(store, name) for name in "abc"] == [frames] * 3
 
@@ -215,10 +213,10 @@ def test_a_damaged_session_is_named_and_kept(
     with write(store.engine) as tx:
         damage(tx, damaged, what)
     before = whole(store, damaged)
-    error, done = store.copy([damaged, sound], elsewhere, then_delete=True).done
-    assert isinstance(error, EventStoreError)
-    assert f"session {damaged}" in str(error) and f"eventstore verify {damaged}" in str(error)
-    assert done == Copied(sound, "copied", len(frames), True)
+    results = store.copy([damaged, sound], elsewhere, then_delete=True)
+    error = str(results.failed[0].error)
+    assert f"session {damaged}" in error and f"eventstore verify {damaged}" in error
+    assert results.done == [Copied(sound, "copied", len(frames), True)]
     assert whole(store, damaged) == before
     assert tables_with(elsewhere, damaged) == []
 
@@ -305,8 +303,8 @@ def test_a_session_that_grows_before_it_is_deleted_is_kept(
     assert frames_of(elsewhere, name) == frames
 
 
-def at_once(work: list[Iterator[Copied | EventStoreError]]) -> list[Copied | EventStoreError]:
-    done: list[Copied | EventStoreError] = []
+def at_once(work: list[Iterator[Copied | Failure]]) -> list[Copied | Failure]:
+    done: list[Copied | Failure] = []
     threads = [threading.Thread(target=lambda w=one: done.extend(w)) for one in work]
     for thread in threads:
         thread.start()
@@ -321,7 +319,7 @@ def test_several_copies_at_once_leave_one(
 ) -> None:
     frames = voice_call().frames
     names = [made(store, frames, 20) for _ in range(8)]
-    work = [store.copy(names, elsewhere, then_delete=move).done for _ in range(3)]
+    work = [store.iter_copy(names, elsewhere, then_delete=move) for _ in range(3)]
     done = at_once(work)
     assert len(done) == 24
     assert [one for one in done if isinstance(one, Copied) and one.status == "copied"] != []
@@ -348,7 +346,7 @@ def test_a_session_that_is_sealed_and_unsealed_meanwhile_is_copied_whole(
     thread = threading.Thread(target=disturb)
     thread.start()
     try:
-        for name, done in zip(names, store.copy(names, elsewhere).done, strict=True):
+        for name, done in zip(names, store.iter_copy(names, elsewhere), strict=True):
             if isinstance(done, Copied):
                 assert frames_of(elsewhere, name) == frames
                 check_right(elsewhere, name)

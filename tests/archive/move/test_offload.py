@@ -166,11 +166,11 @@ def test_bytes_that_are_not_there_are_named(
     assert [event.seq for event in store.events(bad, 15, 20)] == [15, 16, 17, 18, 19, 20]
     (problem,) = store.verify(bad).done[0].problems
     assert (problem.first_seq, problem.last_seq) == (8, 14)
-    error, _ = store.copy([bad, good], elsewhere, then_delete=True).done
-    assert isinstance(error, DamagedError)
+    (failed,) = store.copy([bad, good], elsewhere, then_delete=True).failed
+    assert isinstance(failed.error, DamagedError)
     assert frames_of(elsewhere, good) == list(SAMPLE_STREAMS[1])
-    (error,) = store.offload([bad], None).done
-    assert isinstance(error, DamagedError)
+    (failed,) = store.offload(bad, None).failed
+    assert isinstance(failed.error, DamagedError)
     path.write_bytes(data)
     assert frames_of(store, bad) == voice_call().frames
 

@@ -17,6 +17,7 @@ import pytest
 from sqlalchemy import Engine
 from support.calls import voice_call
 from support.events import SESSION
+from support.only import only
 
 from eventstore import EventStore
 from eventstore.errors import ClosedError, DatabaseUnavailableError, TimeLimitError
@@ -144,14 +145,14 @@ def verbs() -> list[Callable[[EventStore], object]]:
         lambda store: store.set_metadata(SESSION, {"a": "b"}),
         lambda store: store.import_file(BytesIO(b'{"type": "session.created"}\n')),
         lambda store: store.audio(SESSION, BytesIO()),
-        lambda store: store.rebuild().raise_for_errors(),
-        lambda store: store.rebuild([SESSION]).raise_for_errors(),
-        lambda store: store.rebuild([SESSION, "sess_2"], workers=2).raise_for_errors(),
-        lambda store: store.seal([SESSION]).raise_for_errors(),
-        lambda store: store.seal([SESSION, "sess_2"], workers=2).raise_for_errors(),
-        lambda store: store.copy([SESSION], EventStore("sqlite://")).raise_for_errors(),
-        lambda store: store.offload([SESSION], None).raise_for_errors(),
-        lambda store: store.repair(SESSION).raise_for_errors(),
+        lambda store: only(store.rebuild()),
+        lambda store: only(store.rebuild([SESSION])),
+        lambda store: only(store.rebuild([SESSION, "sess_2"], workers=2)),
+        lambda store: only(store.seal([SESSION])),
+        lambda store: only(store.seal([SESSION, "sess_2"], workers=2)),
+        lambda store: only(store.copy([SESSION], EventStore("sqlite://"))),
+        lambda store: only(store.offload([SESSION], None)),
+        lambda store: only(store.repair(SESSION)),
         lambda store: store.plot(SESSION, BytesIO()),
         lambda store: list(store.masked_events(SESSION)),
         lambda store: store.latency(),
@@ -160,11 +161,11 @@ def verbs() -> list[Callable[[EventStore], object]]:
         lambda store: store.metadata_keys(),
         lambda store: store.metadata_values("a"),
         lambda store: store.conversation_items("conv_1"),
-        lambda store: store.unseal(SESSION).raise_for_errors(),
+        lambda store: only(store.unseal(SESSION)),
         lambda store: store.vacuum(),
-        lambda store: store.project().raise_for_errors(),
-        lambda store: store.sum_days().raise_for_errors(),
-        lambda store: store.erase(SESSION).raise_for_errors(),
+        lambda store: only(store.project()),
+        lambda store: only(store.sum_days()),
+        lambda store: only(store.erase(SESSION)),
         lambda store: list(store.stream_ids()),
         lambda store: store.status(),
         lambda store: store.init(),
@@ -186,7 +187,7 @@ def verbs() -> list[Callable[[EventStore], object]]:
         lambda store: store.responses(),
         lambda store: store.response("resp_1"),
         lambda store: list(store.closed_sessions()),
-        lambda store: store.verify(SESSION).raise_for_errors(),
+        lambda store: only(store.verify(SESSION)),
         lambda store: store.usage(),
         lambda store: store.scoped("a", "b").sessions(),
     ]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from support.events import Call
+from support.only import only
 
 from eventstore import EventStore
 from eventstore.errors import EventStoreError, InvalidInputError, NotFoundError
@@ -88,7 +89,7 @@ VERBS: list[Callable[[Queries, str], Any]] = [
     lambda q, s: list(q.events(s)),
     lambda q, s: q.session(s),
     lambda q, s: q.state(s),
-    lambda q, s: q.verify(s).raise_for_errors(),
+    lambda q, s: only(q.verify(s)),
     lambda q, s: q.response("resp_1", s),
     lambda q, s: q.conversation("conv_1", s),
     lambda q, s: q.sessions(after=s),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qs, parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from eventstore.errors import InvalidInputError
 
@@ -23,6 +23,32 @@ _AZURE = (".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azu
 _OPENAI_HOST = "api.openai.com"
 _MOST_PARAMETERS = 100
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
+
+
+def split_upstream(url: str, example: str = OPENAI) -> SplitResult:
+    """Return the parts of an upstream's address, which has a host, and `ws` or `wss` as its scheme.
+
+    Args:
+        url: the address; its scheme may be `http` or `https`, too.
+        example: an address to name in the error.
+
+    Raises:
+        InvalidInputError: it is no websocket's address.
+    """
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in _SCHEMES and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise bad_upstream(url, example)
+    return parts._replace(scheme=_SCHEMES[parts.scheme])
+
+
+def bad_upstream(url: str, example: str) -> InvalidInputError:
+    """Return the error that says that this is no upstream, without what may be a key in it."""
+    told = repr(url) if "@" not in url and "?" not in url else "that was given"
+    return InvalidInputError(f"upstream {told}: use an address like {example}")
 
 
 def public_url(url: str) -> str:
@@ -46,18 +72,10 @@ def call_url(upstream: str, call_id: str) -> str:
     """
     if not call_id.strip():
         raise InvalidInputError("name the call by its id, rtc_…")
-    try:
-        parts = urlsplit(upstream)
-        usable = parts.scheme in _SCHEMES and parts.hostname and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        # A key may stand in its user or its query.
-        told = repr(upstream) if "@" not in upstream and "?" not in upstream else "that was given"
-        raise InvalidInputError(f"upstream {told}: use an address like wss://api.openai.com/v1")
+    parts = split_upstream(upstream)
     query = "&".join(filter(None, (parts.query, f"call_id={quote(call_id, safe='')}")))
     path = f"{_root(parts.path, is_azure(parts.hostname))}/realtime"
-    return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, path, query, ""))
+    return urlunsplit((parts.scheme, parts.netloc, path, query, ""))
 
 
 def _root(path: str, azure: bool) -> str:

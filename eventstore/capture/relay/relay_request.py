@@ -7,20 +7,19 @@ from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from typing import NamedTuple
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 import h11
 
 from eventstore.capture.messages.message_unpacking import Compression
 from eventstore.capture.relay.relay_metadata import is_metadata_header
-from eventstore.errors import InvalidInputError
-from eventstore.realtime.addresses import HARMLESS
+from eventstore.realtime.addresses import HARMLESS, bad_upstream, split_upstream
 from eventstore.realtime.request_target import read_target, without_prefix
 
 #: A header's name, spelled as it came, and its value.
 Header = tuple[bytes, bytes]
 
-_TLS = {"ws": False, "http": False, "wss": True, "https": True}
+_EXAMPLE = "wss://api.openai.com"
 _PORTS = {False: 80, True: 443}
 _HEAD_LIMIT = 64 * 1024
 _ANSWER_LIMIT = 256 * 1024
@@ -104,27 +103,17 @@ def parse_upstream(url: str) -> Upstream:
     Raises:
         InvalidInputError: it is no such URL.
     """
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-        usable = parts.scheme in _TLS and parts.hostname and port != 0 and url.isascii()
-    except ValueError:
-        usable = False
-    if not usable or not parts.hostname or not _is_visible(url):
-        # A key may stand in its user or its query.
-        told = repr(url) if "@" not in url and "?" not in url else "that was given"
-        raise InvalidInputError(f"upstream {told}: use a URL like wss://api.openai.com")
-    tls = _TLS[parts.scheme]
+    parts = split_upstream(url, _EXAMPLE)
+    # It is written into the heads of requests.
+    if not parts.hostname or not all("!" <= character <= "~" for character in url):
+        raise bad_upstream(url, _EXAMPLE)
+    tls = parts.scheme == "wss"
     authority = parts.netloc.rpartition("@")[2]
     user = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
     basic = b"Basic " + b64encode(user.encode()) if "@" in parts.netloc else None
     path = parts.path.rstrip("/")
-    at = parts.hostname, port or _PORTS[tls]
+    at = parts.hostname, parts.port or _PORTS[tls]
     return Upstream(tls, *at, authority, path, parts.query, basic)
-
-
-def _is_visible(url: str) -> bool:
-    return all("!" <= character <= "~" for character in url)
 
 
 class RequestReader:

@@ -19,6 +19,7 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from eventstore.errors import InvalidInputError
+from eventstore.realtime.addresses import public_url, split_upstream
 from eventstore.realtime.frames import CLIENT, SERVER
 from eventstore.replay.serving.handshake import refusal, response
 
@@ -31,7 +32,6 @@ CLOSE_TIMEOUT = 2.0
 MAX_MESSAGE = 64 * 1024 * 1024
 
 _ROOT = "/v1"
-_SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 _NORMAL, _NO_CODE, _CUT_OFF = 1000, 1005, 1006
 # Headers that belong to one connection alone (RFC 9110, 7.6.1), and those that are made anew.
 _HOP_BY_HOP = frozenset(
@@ -70,24 +70,15 @@ def upstream_url(base: str, target: str) -> str:
     Raises:
         InvalidInputError: the base is no websocket's address.
     """
-    try:
-        there, asked = urlsplit(base), urlsplit(target)
-        usable = there.scheme in _SCHEMES and there.hostname and there.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        # A key may stand in its user or its query.
-        told = repr(base) if "@" not in base and "?" not in base else "that was given"
-        raise InvalidInputError(f"upstream {told}: use an address like wss://api.openai.com/v1")
+    there, asked = split_upstream(base), urlsplit(target)
     path = there.path.rstrip("/") + asked.path.removeprefix(_ROOT)
     query = "&".join(filter(None, (there.query, asked.query)))
-    return urlunsplit((_SCHEMES[there.scheme], there.netloc, path, query, ""))
+    return urlunsplit((there.scheme, there.netloc, path, query, ""))
 
 
 def trusting_upstream(base: str) -> ssl.SSLContext | None:
     """Whom to trust for an upstream, by the environment as it is now; None where it has no TLS."""
-    secure = _SCHEMES[urlsplit(base).scheme] == "wss"
-    return ssl.create_default_context() if secure else None
+    return ssl.create_default_context() if split_upstream(base).scheme == "wss" else None
 
 
 async def connect_upstream(
@@ -120,13 +111,7 @@ async def connect_upstream(
         return response(refused.status_code, refused.reason_phrase, headers, bytes(refused.body))
     except (OSError, ValueError, WebSocketException, InvalidInputError) as error:
         status, why = HTTPStatus.BAD_GATEWAY, type(error).__name__
-        return refusal(status, f"cannot connect to {_shown(base)}: {error or why}")
-
-
-def _shown(base: str) -> str:
-    """An upstream without its user and its query, where a key may stand."""
-    there = urlsplit(base)
-    return f"{there.scheme}://{there.netloc.rpartition('@')[2]}{there.path}"
+        return refusal(status, f"cannot connect to {public_url(base)}: {error or why}")
 
 
 def _passed_on(headers: Headers) -> Headers:

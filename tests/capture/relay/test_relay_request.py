@@ -86,7 +86,7 @@ def test_upstreams(url: str, tls: bool, host: str, port: int, authority: str) ->
     ["", "h", "h:80", "ftp://h", "ws://", "ws://h:x", "ws://h:0", "ws://h:70000", "ws://h/a b"],
 )
 def test_what_is_no_upstream(url: str) -> None:
-    with pytest.raises(InvalidInputError, match=r"use a URL like wss://api\.openai\.com"):
+    with pytest.raises(InvalidInputError, match=r"use an address like wss://api\.openai\.com"):
         parse_upstream(url)
 
 

@@ -210,7 +210,7 @@ def test_a_port_that_is_taken_is_one_line(terminal: Terminal) -> None:
     ("arguments", "said"),
     [
         ([], "--upstream wss://api.openai.com"),
-        (["--upstream", "api.openai.com"], "use a URL like wss://api.openai.com"),
+        (["--upstream", "api.openai.com"], "use an address like wss://api.openai.com"),
         (["--upstream", "ws://h", "--listen", "x"], "--listen"),
         (["--upstream", "ws://h", "--key", "KEY"], "--key goes with --cert"),
         (["--upstream", "ws://h", "--cert", "KEY"], "no certificate in PEM"),

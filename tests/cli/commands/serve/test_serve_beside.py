@@ -210,7 +210,7 @@ def test_a_port_that_is_taken_is_one_line(terminal: Terminal, option: str) -> No
         (["--replay", "x"], "--replay"),
         (["--record", "0"], "--upstream wss://api.openai.com"),
         (["--record", "x", "--upstream", "ws://h"], "--record"),
-        (["--record", "0", "--upstream", "h"], "use a URL like wss://api.openai.com"),
+        (["--record", "0", "--upstream", "h"], "use an address like wss://api.openai.com"),
         (["--upstream", "ws://h"], "--upstream goes with --record or --calls"),
     ],
 )

@@ -172,15 +172,15 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _AGE = re.compile(r"([0-9]{1,6})([smhdw])")
 
 
-def parse_age(text: str) -> int:
-    """Microseconds from `30s`, `15m`, `12h`, `7d` or `2w`.
+def parse_age(value: Any) -> int:
+    """Return the microseconds of an age: `30s`, `15m`, `12h`, `7d` or `2w`.
 
     Raises:
-        ValueError: the text is none of these.
+        ValueError: the value is none of these.
     """
-    match = _AGE.fullmatch(text.strip())
+    match = _AGE.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
-        raise ValueError(f"not an age: {brief(text)}; use 30s, 15m, 12h, 7d or 2w")
+        raise ValueError(f"not an age: {brief(value)}; use 30s, 15m, 12h, 7d or 2w")
     return int(match[1]) * _UNITS[match[2]] * 1_000_000
 
 

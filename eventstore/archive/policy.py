@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -14,17 +13,7 @@ from eventstore.archive.erase import check_reason
 from eventstore.common.small_files import read_small
 from eventstore.errors import InvalidInputError
 from eventstore.store.filters.filters import Conditions
-
-_AGE = re.compile(r"([0-9]{1,6})([mhdw])")
-_MICROSECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
-
-
-def _age(value: Any) -> int:
-    """An age in microseconds."""
-    found = _AGE.fullmatch(value) if isinstance(value, str) else None
-    if found is None:
-        raise ValueError(f"{value!r} is no age; use 90m, 12h, 30d or 52w")
-    return int(found[1]) * _MICROSECONDS[found[2]] * 1_000_000
+from eventstore.times import parse_age
 
 
 def _reason(value: str | None) -> str | None:
@@ -46,7 +35,7 @@ class Rule(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    older_than: Annotated[int, BeforeValidator(_age)]
+    older_than: Annotated[int, BeforeValidator(parse_age)]
     metadata: Conditions = ()
     do: Literal["archive", "erase", "erase-audio"]
     reason: Annotated[str | None, AfterValidator(_reason)] = None

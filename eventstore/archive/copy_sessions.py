@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from sqlalchemy import Engine
 
-from eventstore.archive.session_digest import BrokenLogError, session_digest
+from eventstore.archive.session_digest import BrokenLogError, checked_digest
 from eventstore.errors import (
     DamagedError,
     EventStoreError,
@@ -181,7 +181,7 @@ def _digest(engine: Engine, session_id: str, last: int, trust: bool = False) -> 
         known = segments(tx, session_id)
     start = start_behind(known, last) if trust else None
     rows = read_rows(engine, session_id, start.first if start else 1, last)
-    return session_digest(session_id, rows, last, known, start)
+    return checked_digest(session_id, rows, last, known, start)
 
 
 def _put(
@@ -211,7 +211,7 @@ def _put(
 
 def _read_again(tx: Transaction, session_id: str, last: int) -> bytes:
     rows = rows_in(tx, session_id, 1, last)
-    return session_digest(session_id, rows, last, segments(tx, session_id))
+    return checked_digest(session_id, rows, last, segments(tx, session_id))
 
 
 def _delete(source: Engine, target: Engine, session_id: str) -> bool:

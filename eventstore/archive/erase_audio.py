@@ -25,8 +25,8 @@ from eventstore.store.readmodels.write_read_models import write_all
 from eventstore.store.sessions.erase_session import (
     COUNT_RESPONSES,
     Erased,
+    digest_to_keep,
     lock_to_erase,
-    session_digest,
 )
 from eventstore.store.sessions.project import SET_PROJECTED
 from eventstore.store.sessions.put_segments import NewSegment, encrypted, replace_segments
@@ -70,7 +70,7 @@ def erase_audio(engine: Engine, session_id: str, reason: str | None = None) -> E
                 f"session {session_id} is open; erase its audio once it is closed"
             )
         responses = int(tx.rows(COUNT_RESPONSES, (session_id,))[0][0])
-        sha256 = session_digest(tx, session_id, stream.head)
+        sha256 = digest_to_keep(tx, session_id, stream.head)
         outside = locations_of(tx, session_id)
         if stream.sealed:
             _repack(tx, session_id, stream.sealed)

@@ -14,14 +14,14 @@ class BrokenLogError(EventStoreError):
     """A session whose log has holes, or rows that contradict themselves."""
 
 
-def session_digest(
+def checked_digest(
     session_id: str,
     rows: Iterable[EventRow],
     last: int,
     known: Sequence[Segment] = (),
     start: Start | None = None,
 ) -> bytes:
-    """The digest of a session's events up to `last`.
+    """Return the digest of a session's events up to `last`, if they are whole.
 
     Args:
         rows: the events from the start to `last`.

@@ -73,6 +73,22 @@ def extended(digest: Digest, row: EventRow) -> Digest:
     return digest
 
 
+def session_digest(previous: bytes, rows: Iterable[EventRow]) -> bytes:
+    """Return the digest of a session.
+
+    Args:
+        previous: the digest of the session's segments before these events; BEGINNING for none.
+        rows: all events behind those segments.
+
+    Raises:
+        ValueError: an event's columns contradict each other.
+    """
+    digest = Digest(previous)
+    for row in rows:
+        digest = extended(digest, row)
+    return digest.value() if digest.events else previous
+
+
 def is_full(events: int, frame_bytes: int) -> bool:
     """Whether a segment of so many events and bytes takes no more."""
     return events >= SEGMENT_EVENTS or frame_bytes >= SEGMENT_BYTES

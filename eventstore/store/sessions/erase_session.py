@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import Engine
 
 from eventstore.errors import DamagedError, ErasedError, MissingKeyError, NotFoundError
-from eventstore.segments.digest import BEGINNING, Digest, extended
+from eventstore.segments.digest import BEGINNING, session_digest
 from eventstore.store.database.transaction import Transaction, write
 from eventstore.store.log.read_events import rows_in
 from eventstore.store.log.segments.read_segments import segments, start_behind
@@ -94,7 +94,7 @@ def erase_session(engine: Engine, session_id: str, reason: str | None = None) ->
         if stream.erased_at is not None and next(tombstone_faults(tx, session_id), None) is None:
             return None
         responses = int(tx.rows(COUNT_RESPONSES, (session_id,))[0][0])
-        sha256 = session_digest(tx, session_id, stream.head)
+        sha256 = digest_to_keep(tx, session_id, stream.head)
         outside = locations_of(tx, session_id)
         delete_rows(tx, session_id)
         at = note_erasure(tx, session_id, now(), SESSION, reason, stream.head, sha256, outside)
@@ -102,13 +102,10 @@ def erase_session(engine: Engine, session_id: str, reason: str | None = None) ->
     return Erased(session_id, SESSION, at, stream.head, responses, sha256)
 
 
-def session_digest(tx: Transaction, session_id: str, head: int) -> bytes:
-    """A session's digest: see segments/digest.py. Zeros where its log cannot be read."""
+def digest_to_keep(tx: Transaction, session_id: str, head: int) -> bytes:
+    """Return the digest of a session that goes; zeros where its log cannot be read."""
     try:
-        first, previous = start_behind(segments(tx, session_id), head)
-        digest = Digest(previous)
-        for row in rows_in(tx, session_id, first, head):
-            digest = extended(digest, row)
+        start = start_behind(segments(tx, session_id), head)
+        return session_digest(start.previous, rows_in(tx, session_id, start.first, head))
     except (DamagedError, MissingKeyError, ErasedError, ValueError, TypeError):
         return BEGINNING  # what is damaged, or has no key any more, shall go all the same
-    return digest.value() if digest.events else previous

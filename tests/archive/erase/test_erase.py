@@ -42,7 +42,7 @@ from eventstore.store.log.session_facts import find_head
 from eventstore.store.readmodels.states.state_cache import StateCache
 from eventstore.store.sessions.append import Append, append
 from eventstore.store.sessions.delete_rows import TABLES
-from eventstore.store.sessions.erase_session import erase_session, session_digest
+from eventstore.store.sessions.erase_session import digest_to_keep, erase_session
 from eventstore.store.sessions.project import project_session
 from eventstore.store.sessions.projection_failures import note_failure
 from eventstore.store.sessions.put_segments import put_segments
@@ -78,7 +78,7 @@ def counts(engine: Engine, session_id: str) -> dict[str, int]:
 
 def digest(engine: Engine, session_id: str) -> bytes:
     with read(engine) as tx:
-        return session_digest(tx, session_id, find_head(engine, session_id) or 0)
+        return digest_to_keep(tx, session_id, find_head(engine, session_id) or 0)
 
 
 def test_nothing_is_left_but_the_numbers_and_a_tombstone(erased: EventStore) -> None:

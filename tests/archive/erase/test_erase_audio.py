@@ -29,7 +29,7 @@ from eventstore.store.database.tables import declared as tables
 from eventstore.store.database.transaction import read
 from eventstore.store.log.read_events import read_rows
 from eventstore.store.log.segments.read_segments import segments
-from eventstore.store.sessions.erase_session import session_digest
+from eventstore.store.sessions.erase_session import digest_to_keep
 
 MORE = Frame(CLIENT, '{"type":"input_audio_buffer.append","audio":"QUJDQUJD"}')
 _numbers = itertools.count(1)
@@ -146,7 +146,7 @@ def test_segments_are_linked_anew(store: EventStore, monkeypatch: pytest.MonkeyP
     assert before is not None and done.sha256 == before.sha256
     with read(store.engine) as tx:
         chain = segments(tx, "a")
-        value = session_digest(tx, "a", 35)
+        value = digest_to_keep(tx, "a", 35)
     previous = BEGINNING
     for segment in chain:
         assert segment.previous_sha256 == previous
@@ -156,7 +156,7 @@ def test_segments_are_linked_anew(store: EventStore, monkeypatch: pytest.MonkeyP
     assert len(chain) == 4 and value == previous != before.sha256
     assert unseal_session(store.engine, "a") == 35
     with read(store.engine) as tx:
-        assert session_digest(tx, "a", 35) == value
+        assert digest_to_keep(tx, "a", 35) == value
 
 
 @examples(20)

@@ -8,34 +8,28 @@ files.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 from eventstore.errors import Failure
 from eventstore.pricing.prices import prices_from
 from eventstore.realtime.metadata import check_metadata
 from eventstore.store.database import engine as engines
 from eventstore.store.database import schema
-from eventstore.store.database.connections.pool import close_for_good
-from eventstore.store.database.connections.wal import Checkpointer
 from eventstore.store.database.engine_options import without_limit
-from eventstore.store.log.session_facts import check_session_id, metadata_frame
-from eventstore.store.readmodels.states.state_cache import StateCache
-from eventstore.times import now
+from eventstore.store.sessions.log import Projection, WritableLog
 from eventstore.verbs.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from eventstore.capture.files.import_file import Imported
-    from eventstore.realtime.frames import Frame
     from eventstore.sound.call_audio import AudioWritten
     from eventstore.sound.plot import PlotFormat
     from eventstore.sound.sound_writer import AudioFormat
-    from eventstore.store.sessions.append import Append, Appended
 
 
-class EventStore(Upkeep):
+class EventStore(Upkeep, WritableLog):
     """A conversation store on SQLite or PostgreSQL. Safe to share between threads.
 
     In a forked process it has connections and threads of its own; a database in memory is copied.
@@ -62,17 +56,16 @@ class EventStore(Upkeep):
     def __init__(
         self,
         url: str = "sqlite:///eventstore.db",
-        projection: Literal["inline", "deferred"] = "inline",
+        projection: Projection = "inline",
         check_schema: bool = True,
         keys: str | None = None,
         time_limit: float | None = None,
         prices: str | Path | None = None,
     ) -> None:
         keys = keys or os.environ.get("EVENTSTORE_KEYS")
-        super().__init__(engines.create(url, keys, time_limit, prices_from(prices)))
+        engine = engines.create(url, keys, time_limit, prices_from(prices))
+        WritableLog.__init__(self, engine, projection)
         self._work = without_limit(self.engine)
-        self._states = StateCache() if projection == "inline" else None
-        self._checkpointer = Checkpointer(self.engine) if engines.has_wal(self.engine) else None
         if check_schema:
             schema.ensure(self.engine)
 
@@ -89,77 +82,6 @@ class EventStore(Upkeep):
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a store is not sent to another process: open it there, by its URL")
-
-    def close(self) -> None:
-        """Close all connections. Whoever uses the store afterwards gets a `ClosedError`.
-
-        Transactions that other threads are in come to their end. Closing again does nothing.
-        """
-        if self._checkpointer is not None:
-            self._checkpointer.close()
-        close_for_good(self.engine)
-
-    def append(
-        self,
-        session_id: str,
-        frames: Iterable[Frame],
-        expected_seq: int | None = None,
-        close: bool = False,
-    ) -> Appended:
-        """Append frames to a session in one transaction; all of them, or none.
-
-        Args:
-            session_id: the session, made where there is none.
-            frames: a sequence, or an iterator, which is read once and never held whole.
-            expected_seq: the seq that the session's last event must have (0: no events yet).
-                The same append made again, after a lost answer, succeeds and adds nothing.
-            close: no more will come.
-
-        Returns:
-            The seqs of the first and last frame, and whether they were there already.
-
-        Raises:
-            ConflictError: the session's head is another. ErasedError: it was erased.
-            BrokenHeadError: events stand behind the head: see `repair`.
-            InvalidInputError: a bad session id, direction or time.
-            DatabaseUnavailableError: nothing was written.
-        """
-        from eventstore.store.sessions.append import append
-
-        check_session_id(session_id)
-        done = append(self.engine, self._states, session_id, frames, expected_seq, close)
-        if self._checkpointer is not None:
-            self._checkpointer.appended(done.last_seq - done.first_seq + 1)
-        return done
-
-    def append_together(self, appends: Sequence[Append]) -> list[Appended]:
-        """Append to several sessions in one transaction; all of it, or nothing.
-
-        Args:
-            appends: one for each session: its id, frames, `expected_seq` and `close`.
-
-        Raises:
-            ConflictError, ErasedError, InvalidInputError, DatabaseUnavailableError: as for
-                `append`.
-        """
-        from eventstore.store.sessions.append import append_together
-
-        for one in appends:
-            check_session_id(one.session_id)
-        done = append_together(self.engine, self._states, appends)
-        if self._checkpointer is not None:
-            self._checkpointer.appended(sum(one.last_seq - one.first_seq + 1 for one in done))
-        return done
-
-    def set_metadata(self, session_id: str, metadata: Mapping[str, str]) -> Appended:
-        """Set metadata pairs of a session, noted in its log as `eventstore.session.metadata`.
-
-        Raises:
-            InvalidInputError: more than 16 pairs in all, keys over 64 or values over 512
-                characters.
-        """
-        check_metadata({**self.metadata(session_id), **check_metadata(metadata)})
-        return self.append(session_id, [metadata_frame(metadata, now())])
 
     def import_file(
         self,

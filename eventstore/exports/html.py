@@ -25,7 +25,8 @@ from eventstore.sound.long_silence import Gap
 from eventstore.store.database.engine_options import prices_of
 
 if TYPE_CHECKING:
-    from eventstore.event_store import EventStore
+    from eventstore.store.queries.masked_state import masked_state
+from eventstore.store.sessions.log import Log
 
 #: What a frame on the page is cut at, in characters; its audio is left out before.
 FRAME_CHARACTERS = 4000
@@ -36,20 +37,20 @@ _SOUND = SoundLimit(seconds=3 * 3600, size=4 * 1024**3)
 _FOLDER = "templates"
 
 
-def write_html(store: EventStore, session_id: str, stream: BinaryIO) -> None:
+def write_html(log: Log, session_id: str, stream: BinaryIO) -> None:
     """Write a session as a page.
 
     Raises:
         NotFoundError: there is no such session.
         ErasedError, ErasedMeanwhileError: the session, or its audio, was erased meanwhile.
     """
-    version = store.revision(session_id)
-    shown = store.state(session_id)
-    errors = store.masked_events(session_id, type="error")
-    told = transcript.turns(shown, errors, prices_of(store.engine))
+    version = log.revision(session_id)
+    shown = masked_state(log, session_id)
+    errors = log.masked_events(session_id, type="error")
+    told = transcript.turns(shown, errors, prices_of(log.engine))
     style, script = _asset("call.css"), _asset("call.js")
     with tempfile.TemporaryFile() as sound:
-        written, gaps, silent = _write_audio(store, session_id, sound)
+        written, gaps, silent = _write_audio(log, session_id, sound)
         template = _environment().get_template("call.html")
         pieces = template.generate(
             session_id=session_id,
@@ -63,14 +64,14 @@ def write_html(store: EventStore, session_id: str, stream: BinaryIO) -> None:
             silent=silent,
             gaps=dumps(gaps),
             audio=_base64(sound),
-            events=_event_lines(store.masked_events(session_id)),
+            events=_event_lines(log.masked_events(session_id)),
             clock=call_page.clock,
             pretty=call_page.pretty,
             long=call_page.LONG,
         )
         for piece in pieces:
             stream.write(piece.encode())
-        check_not_erased_since(store, session_id, version)
+        check_not_erased_since(log, session_id, version)
 
 
 @cache
@@ -106,7 +107,7 @@ def _hash(source: str) -> str:
 
 
 def _write_audio(
-    store: EventStore, session_id: str, target: BinaryIO
+    log: Log, session_id: str, target: BinaryIO
 ) -> tuple[AudioWritten | None, list[Gap], str | None]:
     """Write the call as OGG, if it has sound and a page can hold it.
 
@@ -115,7 +116,7 @@ def _write_audio(
         where there is sound that it lacks.
     """
     try:
-        return *write_shortened(store, session_id, target, _SOUND), None
+        return *write_shortened(log, session_id, target, _SOUND), None
     except NotFoundError:
         return None, [], None
     except InvalidInputError:

@@ -18,7 +18,9 @@ from eventstore.sound.selection import select
 from eventstore.sound.timeline.timeline import SIDES, Timeline, Turn, build
 
 if TYPE_CHECKING:
-    from eventstore.verbs.queries import Queries
+    from eventstore.replay.player.session_cues import session_cues
+from eventstore.store.queries.masked_state import masked_state
+from eventstore.store.sessions.log import Log
 
 Json = dict[str, Any]
 #: Some words, and where they begin and end on their audio, in milliseconds.
@@ -36,7 +38,7 @@ _MARK_TEXT = 200
 _CHECK_EACH = 100
 
 
-def waveform(queries: Queries, session_id: str, check: Check = lambda: None) -> Json:
+def waveform(log: Log, session_id: str, check: Check = lambda: None) -> Json:
     """A session's waveform.
 
     Args:
@@ -51,11 +53,11 @@ def waveform(queries: Queries, session_id: str, check: Check = lambda: None) -> 
     Raises:
         NotFoundError: there is no such session.
     """
-    shown = queries.state(session_id)
-    timeline = build(_checked(queries.events(session_id), check))
-    loudness, start, end = _loudness(queries, session_id, timeline, check)
+    shown = masked_state(log, session_id)
+    timeline = build(_checked(log.events(session_id), check))
+    loudness, start, end = _loudness(log, session_id, timeline, check)
     per_second = len(loudness[0]) / (end - start) if end > start and len(loudness[0]) else 1.0
-    marks = list(_marks(queries, session_id, shown, check))
+    marks = list(_marks(log, session_id, shown, check))
     said = {turn.item_id: words_of(turn) for turn in turns(shown, ()) if turn.item_id is not None}
     timed = _timed_words(shown)
     told = _told(timeline, said, timed, loudness, start, per_second, check)
@@ -82,7 +84,7 @@ def _checked(entries: Iterable[T], check: Check) -> Iterator[T]:
 
 
 def _loudness(
-    queries: Queries, session_id: str, timeline: Timeline, check: Check
+    log: Log, session_id: str, timeline: Timeline, check: Check
 ) -> tuple[list[NDArray[np.float32]], float, float]:
     """Both sides' loudness, and the span that it is of."""
     try:
@@ -91,7 +93,7 @@ def _loudness(
         nothing = np.zeros(0, np.float32)
         return [nothing, nothing], 0.0, 0.0
     columns = min(_MOST, max(1, round((chosen.end - chosen.start) * _PER_SECOND)))
-    found = peaks(chosen, columns, sound_reader(queries, session_id), check)
+    found = peaks(chosen, columns, sound_reader(log, session_id), check)
     return list(np.abs(found).max(axis=2)), chosen.start, chosen.end
 
 
@@ -147,9 +149,9 @@ def _timed_words(shown: Json) -> dict[str, list[TimedWords]]:
     return found
 
 
-def _marks(queries: Queries, session_id: str, shown: Json, check: Check) -> Iterator[Json]:
+def _marks(log: Log, session_id: str, shown: Json, check: Check) -> Iterator[Json]:
     """Tool calls, until their result where there is one, and errors; those with a time."""
-    cues = [cue for cue in _checked(queries.replay(session_id), check) if cue.kind in _MARKS]
+    cues = [cue for cue in _checked(session_cues(log, session_id), check) if cue.kind in _MARKS]
     calls = {
         text(item.get("id")): text(item.get("call_id"))
         for conversation in shown["conversations"]

@@ -1,11 +1,22 @@
-"""Metadata of sessions and responses: what may be set, within OpenAI's limits."""
+"""Metadata: what may be set on sessions and responses, and conditions on it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Literal, NamedTuple
 
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.values import METADATA_KEY, METADATA_PAIRS, METADATA_VALUE
+
+Operator = Literal["=", "!=", "^=", "has"]
+
+
+class Condition(NamedTuple):
+    """A condition on metadata: the key has the value, another one, a prefix, or any."""
+
+    key: str
+    operator: Operator
+    value: str = ""
 
 
 def check_metadata(pairs: Mapping[str, str] | Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -20,8 +20,7 @@ from eventstore.sound.timeline.sound_events import sounds_in
 from eventstore.sound.timeline.timeline import Side, Timeline, build
 
 if TYPE_CHECKING:
-    from eventstore.event_store import EventStore
-    from eventstore.verbs.queries import Queries
+    from eventstore.store.sessions.log import Log
 
 FORMATS: tuple[AudioFormat, ...] = ("wav", "flac", "ogg")
 
@@ -69,7 +68,7 @@ class AudioWritten(NamedTuple):
 
 
 def write_audio(
-    store: EventStore,
+    log: Log,
     session_id: str,
     target: Path | BinaryIO,
     format: AudioFormat,
@@ -102,8 +101,8 @@ def write_audio(
         InvalidInputError: a bad argument, more than a WAV file holds, or more than the limit.
         OSError: the target cannot be written.
     """
-    version = store.revision(session_id)
-    timeline = build(store.events(session_id))
+    version = log.revision(session_id)
+    timeline = build(log.events(session_id))
     chosen = select(timeline, item=item, response=response, side=side, start=start, end=end)
     rate = _checked_rate(rate, chosen)
     frames = math.ceil((chosen.end - chosen.start) * rate)
@@ -112,10 +111,10 @@ def write_audio(
         _check_limit(chosen, layout, limit)
     if format == "wav" and layout.uncompressed > WAV_BYTES:
         raise InvalidInputError("a WAV file holds 4 GB at most; write .flac, or a shorter span")
-    blocks = blocks_of(chosen, rate, sound_reader(store, session_id))
+    blocks = blocks_of(chosen, rate, sound_reader(log, session_id))
     with _opened(target) as stream:
         write_samples(stream, layout, blocks, _progress_of(layout, progress))
-        check_not_erased_since(store, session_id, version)
+        check_not_erased_since(log, session_id, version)
     bound = DRIFT_BOUND_MS if timeline.timed else None
     return AudioWritten(
         frames / rate, rate, len(chosen.channels), chosen.start, timeline.timed, bound,
@@ -124,7 +123,7 @@ def write_audio(
 
 
 def write_shortened(
-    store: Queries, session_id: str, target: BinaryIO, limit: SoundLimit
+    log: Log, session_id: str, target: BinaryIO, limit: SoundLimit
 ) -> tuple[AudioWritten, list[Gap]]:
     """Write a session's sound as OGG without its long silence.
 
@@ -138,11 +137,11 @@ def write_shortened(
         NotFoundError: there is no such session, or no sound of it in the log.
         InvalidInputError: what is left is more than the limit.
     """
-    timeline = build(store.events(session_id))
+    timeline = build(log.events(session_id))
     chosen = select(timeline)
     rate = _checked_rate(None, chosen)
     gaps: list[Gap] = []
-    blocks = blocks_of(chosen, rate, sound_reader(store, session_id))
+    blocks = blocks_of(chosen, rate, sound_reader(log, session_id))
     blocks = without_long_silence(blocks, rate, chosen.start, gaps)
     frames = math.ceil((chosen.end - chosen.start) * rate)
     layout = Layout("ogg", rate, len(chosen.channels), frames)
@@ -202,7 +201,7 @@ def _checked_rate(rate: int | None, chosen: Selection) -> int:
     return rate
 
 
-def sound_reader(store: Queries, session_id: str) -> ReadSounds:
+def sound_reader(log: Log, session_id: str) -> ReadSounds:
     """A reader of a session's chunks from the log, and of little beside them."""
 
     def read(seqs: Sequence[int], parts: Sequence[int]) -> Iterator[bytes]:
@@ -210,17 +209,17 @@ def sound_reader(store: Queries, session_id: str) -> ReadSounds:
         for last in range(1, len(seqs) + 1):
             if last < len(seqs) and seqs[last] - seqs[last - 1] <= _READ_ALONG:
                 continue
-            yield from _read_run(store, session_id, seqs[first:last], parts[first:last])
+            yield from _read_run(log, session_id, seqs[first:last], parts[first:last])
             first = last
 
     return read
 
 
 def _read_run(
-    store: Queries, session_id: str, seqs: Sequence[int], parts: Sequence[int]
+    log: Log, session_id: str, seqs: Sequence[int], parts: Sequence[int]
 ) -> Iterator[bytes]:
     i = 0
-    for event in store.events(session_id, seqs[0], seqs[-1]):
+    for event in log.events(session_id, seqs[0], seqs[-1]):
         sounds = sounds_in(event) if event.seq >= seqs[i] else []
         while i < len(seqs) and seqs[i] <= event.seq:
             found = seqs[i] == event.seq and parts[i] < len(sounds)

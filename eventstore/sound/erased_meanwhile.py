@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from eventstore.errors import ErasedMeanwhileError
 from eventstore.store.log.session_facts import Revision
-from eventstore.verbs.queries import Queries
+from eventstore.store.sessions.log import Log
 
 
-def check_not_erased_since(store: Queries, session_id: str, version: Revision) -> None:
+def check_not_erased_since(log: Log, session_id: str, version: Revision) -> None:
     """Look whether anything of a session was erased since it had a version.
 
     Raises:
         ErasedError: the session was erased since. ErasedMeanwhileError: some of it was.
     """
-    if store.revision(session_id)[1] != version[1]:
+    if log.revision(session_id)[1] != version[1]:
         raise ErasedMeanwhileError(session_id)

@@ -19,7 +19,8 @@ from eventstore.sound.selection import Selection, select
 from eventstore.sound.timeline.timeline import Side, Timeline, Turn, build
 
 if TYPE_CHECKING:
-    from eventstore.event_store import EventStore
+    from eventstore.store.queries.masked_state import masked_state
+from eventstore.store.sessions.log import Log
 
 PlotFormat = Literal["png", "svg"]
 PLOT_FORMATS: tuple[PlotFormat, ...] = ("png", "svg")
@@ -35,7 +36,7 @@ _CHARACTERS = 215
 
 
 def plot_audio(
-    store: EventStore,
+    log: Log,
     session_id: str,
     target: Path | BinaryIO,
     format: PlotFormat,
@@ -62,17 +63,17 @@ def plot_audio(
         OSError: the target cannot be written.
     """
     figures = _matplotlib()
-    version = store.revision(session_id)
-    timeline = build(store.events(session_id))
+    version = log.revision(session_id)
+    timeline = build(log.events(session_id))
     chosen = select(timeline, item=item, response=response, side=side, start=start, end=end)
-    loudness = _peaks(chosen, store, session_id)
+    loudness = _peaks(chosen, log, session_id)
     figure = figures.Figure(figsize=_INCHES, dpi=150, layout="constrained")
-    _draw(figure, chosen, loudness, _turns(timeline, chosen), _words(store, session_id))
+    _draw(figure, chosen, loudness, _turns(timeline, chosen), _words(log, session_id))
     picture = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of letters that the font does not have
         figure.savefig(picture, format=format)
-    check_not_erased_since(store, session_id, version)
+    check_not_erased_since(log, session_id, version)
     if isinstance(target, Path):
         target.write_bytes(picture.getvalue())
     else:
@@ -89,8 +90,8 @@ def _matplotlib() -> Any:
     return matplotlib.figure
 
 
-def _peaks(chosen: Selection, store: EventStore, session_id: str) -> Peaks:
-    return peaks(chosen, _COLUMNS, sound_reader(store, session_id))
+def _peaks(chosen: Selection, log: Log, session_id: str) -> Peaks:
+    return peaks(chosen, _COLUMNS, sound_reader(log, session_id))
 
 
 def _turns(timeline: Timeline, chosen: Selection) -> list[Turn]:
@@ -103,10 +104,10 @@ def _turns(timeline: Timeline, chosen: Selection) -> list[Turn]:
     return sorted(longest, key=lambda turn: turn.start)
 
 
-def _words(store: EventStore, session_id: str) -> dict[str, str]:
+def _words(log: Log, session_id: str) -> dict[str, str]:
     """What was heard in each item."""
     words = {}
-    for conversation in store.state(session_id)["conversations"]:
+    for conversation in masked_state(log, session_id)["conversations"]:
         for item in conversation["items"]:
             parts = map(mapping, sequence(item.get("content")))
             said = [text(part.get("transcript")) or text(part.get("text")) for part in parts]

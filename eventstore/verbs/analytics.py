@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Engine
-
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.masking.mask import mask_entry, mask_words
 from eventstore.store.filters.filters import (
@@ -19,7 +17,7 @@ from eventstore.store.filters.filters import (
     ResponseFilter,
     checked,
 )
-from eventstore.store.filters.metadata_conditions import Condition
+from eventstore.store.sessions.log import Log
 
 
 def _masked(by: str | None, summed: dict[str, Any]) -> dict[str, Any]:
@@ -31,16 +29,8 @@ def _masked(by: str | None, summed: dict[str, Any]) -> dict[str, Any]:
     return summed
 
 
-class Totals:
-    """Usage, latency and growth of contexts, and suggestions: for `Queries`, which see a scope.
-
-    Args:
-        engine: of the database.
-        scope: a pair of sessions' metadata: those without it do not exist.
-    """
-
-    def __init__(self, engine: Engine, scope: Condition | None = None) -> None:
-        self.engine, self.scope = engine, scope
+class Totals(Log):
+    """Usage, latency and growth of contexts, and suggestions: for `Queries`, which see a scope."""
 
     def _checked(self, kind: type[Filter], filters: Mapping[str, Any]) -> Filter:
         if "scope" in filters:

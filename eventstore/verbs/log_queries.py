@@ -9,24 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy import Engine
-
 from eventstore.errors import DatabaseUnavailableError, Failure
-from eventstore.realtime.values import is_storable
-from eventstore.store.filters.session_conditions import no_session
-from eventstore.store.log.session_facts import (
-    Revision,
-    find_head,
-    find_revision,
-    has_pair,
-    read_metadata,
-)
 from eventstore.verbs.conversations import Conversations
 from eventstore.verbs.results import Results, attempted, collected, ids_of
 
 if TYPE_CHECKING:
     from eventstore.archive.verify import SegmentDigest, Verified
-    from eventstore.realtime.events import StoredEvent
     from eventstore.realtime.resources.session_config import ClientDialect
     from eventstore.replay.player.cues import Cue
     from eventstore.replay.reseed.reseed import AssistantAs, Reseed
@@ -36,83 +24,6 @@ Found = TypeVar("Found")
 
 class LogQueries(Conversations):
     """The verbs that read one session's log: for `Queries`, which see a scope."""
-
-    def _see(self, session_id: str) -> None:
-        """Raises NotFoundError where a session is out of scope, or its id is none that is kept."""
-        if not is_storable(session_id):
-            raise no_session(session_id)
-        scope = self.scope
-        if scope is not None and not has_pair(self.engine, session_id, scope.key, scope.value):
-            raise no_session(session_id)
-
-    def _found(self, session_id: str, find: Callable[[Engine, str], Found | None]) -> Found:
-        self._see(session_id)
-        found = find(self.engine, session_id)
-        if found is None:
-            raise no_session(session_id)
-        return found
-
-    def metadata(self, session_id: str) -> dict[str, str]:
-        """The metadata that was set on a session."""
-        self._see(session_id)
-        return read_metadata(self.engine, session_id)
-
-    def last_seq(self, session_id: str) -> int:
-        """Return the sequence number of the session's last event, or 0 if it has no events.
-
-        Raises:
-            NotFoundError: there is no such session. ErasedError: it was erased.
-        """
-        return self._found(session_id, find_head)
-
-    def revision(self, session_id: str) -> Revision:
-        """Return a token that changes whenever events are added to a session or erased from it.
-
-        Compare it to decide whether something that was made of the session is still valid.
-
-        Raises:
-            NotFoundError: there is no such session. ErasedError: it was erased.
-        """
-        return self._found(session_id, find_revision)
-
-    def events(
-        self,
-        session_id: str,
-        first: int = 1,
-        last: int | None = None,
-        type: str | None = None,
-    ) -> Iterator[StoredEvent]:
-        """A session's events in order, each frame exactly as it was received.
-
-        Args:
-            first, last: seqs, both included; None for the last there is.
-            type: a glob of types, such as `response.*`.
-
-        Raises:
-            NotFoundError: there is no such session.
-        """
-        from eventstore.store.log.read_events import read_events
-
-        head = self.last_seq(session_id)
-        end = head if last is None else min(last, head)
-        return read_events(self.engine, session_id, max(1, first), end, type)
-
-    def masked_events(
-        self,
-        session_id: str,
-        first: int = 1,
-        last: int | None = None,
-        type: str | None = None,
-    ) -> Iterator[StoredEvent]:
-        """A session's events as `events` gives them, with "[removed]" in place of secrets.
-
-        Raises:
-            NotFoundError: there is no such session.
-        """
-        from eventstore.store.log.masked_events import mask_amid, masked
-
-        mask = mask_amid(self.engine, session_id, min(first - 1, self.last_seq(session_id)))
-        return masked(self.events(session_id, first, last, type), mask)
 
     def export(self, session_id: str) -> Iterator[bytes]:
         """A session as lines of JSON: `seq`, `at`, `direction`, `frame`. Import gives it back.
@@ -134,13 +45,9 @@ class LogQueries(Conversations):
         Raises:
             NotFoundError: there is no such session.
         """
-        from eventstore.realtime.masking.mask_session import SessionMask
-        from eventstore.replay.player.cues import CUE_TYPES, cues
-        from eventstore.store.log.masked_events import masked
-        from eventstore.store.log.read_events import read_events
+        from eventstore.replay.player.session_cues import session_cues
 
-        events = read_events(self.engine, session_id, 1, self.last_seq(session_id), CUE_TYPES)
-        return cues(masked(events, SessionMask()))
+        return session_cues(self, session_id)
 
     def follow(
         self,
@@ -203,7 +110,7 @@ class LogQueries(Conversations):
         from eventstore.store.log.read_events import read_events
         from eventstore.store.queries.query_sessions import state_at
 
-        self._see(session_id)
+        self.check_seen(session_id)
         state = state_at(self.engine, session_id, at)
         heard = read_events(self.engine, session_id, 1, state.seq, USER_AUDIO_TYPES)
         sound = user_audio(state, heard) if audio else None
@@ -251,7 +158,7 @@ class LogQueries(Conversations):
         kept = expected or {}
 
         def verified(session_id: str) -> Verified:
-            self._see(session_id)
+            self.check_seen(session_id)
             return verify_session(self.engine, session_id, kept.get(session_id))
 
         return attempted(ids_of(session_ids), verified)

@@ -117,7 +117,7 @@ class Queries(LogQueries):
         """
         from eventstore.store.queries import query_sessions
 
-        self._see(session_id)
+        self.check_seen(session_id)
         session: dict[str, Any] = mask_value(query_sessions.read_session(self.engine, session_id))
         return session
 
@@ -134,10 +134,9 @@ class Queries(LogQueries):
             NotFoundError: there is no such session. InvalidInputError: a bad `at`.
         """
         from eventstore.realtime.resources.dialects import render_item, render_response
-        from eventstore.store.queries import query_sessions
+        from eventstore.store.queries.masked_state import masked_state
 
-        self._see(session_id)
-        shown: dict[str, Any] = mask_value(query_sessions.show_session(self.engine, session_id, at))
+        shown = masked_state(self, session_id, at)
         if dialect != "wire":
             for conversation in shown["conversations"]:
                 items = (render_item(item, dialect) for item in conversation["items"])

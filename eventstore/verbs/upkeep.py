@@ -23,11 +23,11 @@ from eventstore.verbs.results import Results, attempted, collected, ids_of, with
 if TYPE_CHECKING:
     from eventstore.archive.copy_sessions import Copied
     from eventstore.archive.move_segments import Moved
-    from eventstore.archive.repair import Repaired
     from eventstore.archive.seal import Sealed, Unsealed
     from eventstore.store.readmodels.states.state_cache import StateCache
     from eventstore.store.sessions.erase_session import Erased
     from eventstore.store.sessions.project import Projected
+    from eventstore.store.sessions.repair import Repaired
 
 #: One session id, or several.
 Ids = str | Iterable[str]
@@ -160,7 +160,7 @@ class Upkeep(Queries):
             InvalidInputError: `session_ids` is neither an id nor several.
             DatabaseUnavailableError: The database cannot be reached. What was done before stays.
         """
-        from eventstore.archive.repair import not_repaired
+        from eventstore.store.sessions.repair import not_repaired
 
         return collected(self.iter_repair(session_ids, dry_run), not_repaired)
 
@@ -171,7 +171,7 @@ class Upkeep(Queries):
             What was found and done, or the `Failure` that says why nothing could be. What could not
             be mended is `unmended` in what was found.
         """
-        from eventstore.archive.repair import repair_session
+        from eventstore.store.sessions.repair import repair_session
 
         return attempted(ids_of(session_ids), lambda id_: repair_session(self._work, id_, dry_run))
 

@@ -40,7 +40,7 @@ from eventstore.store.log.session_facts import (
 from eventstore.store.queries.recordings_of_call import response_ids
 
 if TYPE_CHECKING:
-    from eventstore.event_store import EventStore
+    from eventstore.store.sessions.log import WritableLog
 
 Progress = Callable[[int], None]
 
@@ -78,7 +78,7 @@ class AnotherSessionError(InvalidInputError):
 
 
 def import_file(
-    store: EventStore,
+    log: WritableLog,
     path: str | Path | BinaryIO,
     session_id: str | None = None,
     metadata: Mapping[str, str] | None = None,
@@ -117,7 +117,7 @@ def import_file(
     if session_id is not None:
         check_session_id(session_id)
     wish = _Wish(session_id, metadata or {}, keep_going, redact, progress, format, rates)
-    bring_in = partial(_import, store, wish=wish, failures=failures)
+    bring_in = partial(_import, log, wish=wish, failures=failures)
     if not isinstance(path, str | Path):
         with _spooled(path, "standard input") as spool:
             return bring_in(spool)
@@ -169,14 +169,14 @@ class _Wish(NamedTuple):
 
 
 def _import(
-    store: EventStore, stream: BinaryIO, wish: _Wish, failures: list[Failure] | None
+    log: WritableLog, stream: BinaryIO, wish: _Wish, failures: list[Failure] | None
 ) -> list[Imported]:
     with open_recording(stream, wish.format) as recording:
-        return _import_recording(store, stream, recording, wish, failures)
+        return _import_recording(log, stream, recording, wish, failures)
 
 
 def _import_recording(
-    store: EventStore,
+    log: WritableLog,
     stream: BinaryIO,
     recording: Recording,
     wish: _Wish,
@@ -198,9 +198,9 @@ def _import_recording(
     others: list[Part] = []
 
     def bring_in(part: Part, target: str, passing: Iterator[Frame], redaction: Redaction) -> None:
-        bringing = partial(_import_part, store, target, part, passing, wish, skipped, redaction)
+        bringing = partial(_import_part, log, target, part, passing, wish, skipped, redaction)
         done = attempt(f"session {target}", bringing)
-        if isinstance(done, AnotherSessionError) and _is_same_call(store, target, part, wish):
+        if isinstance(done, AnotherSessionError) and _is_same_call(log, target, part, wish):
             others.append(part)
         elif isinstance(done, EventStoreError):
             failed.append(Failure(target, done))
@@ -230,14 +230,14 @@ def _frames(recording: Recording, redact: bool) -> tuple[Iterator[Frame], Redact
     return map(redaction.take_out, read), redaction
 
 
-def _is_same_call(store: EventStore, session_id: str, part: Part, wish: _Wish) -> bool:
+def _is_same_call(log: WritableLog, session_id: str, part: Part, wish: _Wish) -> bool:
     """Return True if a session that is stored is another connection of the same call.
 
     The server gave it the same id, and a response that both have.
     """
     if wish.session_id is not None or session_id == part.made_id:
         return False
-    with read(store.engine) as tx:
+    with read(log.engine) as tx:
         return not part.responses.isdisjoint(response_ids(tx, session_id))
 
 
@@ -254,7 +254,7 @@ def _take(
 
 
 def _import_part(
-    store: EventStore,
+    log: WritableLog,
     session_id: str,
     part: Part,
     frames: Iterator[Frame],
@@ -265,27 +265,27 @@ def _import_part(
     _check_id(session_id)
     metadata, before = wish.metadata, redaction.secrets
     added = 0
-    if _is_stored(store, session_id):
-        _check_rates(store, session_id, wish.rates)
-        _compare(store, session_id, frames)
-        if any(store.metadata(session_id).get(key) != metadata[key] for key in metadata):
-            store.set_metadata(session_id, metadata)
+    if _is_stored(log, session_id):
+        _check_rates(log, session_id, wish.rates)
+        _compare(log, session_id, frames)
+        if any(log.metadata(session_id).get(key) != metadata[key] for key in metadata):
+            log.set_metadata(session_id, metadata)
             added = 1
     else:
         # Without a time, so that of two imports at once the second finds its own frames there.
         noted = [metadata_frame(metadata, None)] if metadata else []
         told = chain(redaction.with_note(_with_rates(frames, wish.rates)), noted)
-        done = store.append(session_id, told, expected_seq=0, close=True)
+        done = log.append(session_id, told, expected_seq=0, close=True)
         added = 0 if done.repeated else done.last_seq
     # What a store exported is the same session here, event for event.
     same_call = None
     if not part.is_exported:
-        same_call = note_same_calls(store, session_id, part.is_dated)
-    responses = count_responses(store.engine, session_id)
+        same_call = note_same_calls(log, session_id, part.is_dated)
+    responses = count_responses(log.engine, session_id)
     redacted = redaction.secrets - before
     return Imported(
         session_id,
-        store.last_seq(session_id),
+        log.last_seq(session_id),
         responses,
         added,
         skipped,
@@ -294,9 +294,9 @@ def _import_part(
     )
 
 
-def _is_stored(store: EventStore, session_id: str) -> bool:
+def _is_stored(log: WritableLog, session_id: str) -> bool:
     try:
-        return bool(find_head(store.engine, session_id))
+        return bool(find_head(log.engine, session_id))
     except ErasedError as error:
         advice = "; where it is to be stored all the same, name another id: --session-id NEW_ID"
         raise ErasedError(session_id, error.at, error.reason, advice) from error
@@ -335,12 +335,12 @@ def _with_rates(frames: Iterator[Frame], rates: Rates) -> Iterator[Frame]:
     yield from frames
 
 
-def _check_rates(store: EventStore, session_id: str, rates: Rates) -> None:
+def _check_rates(log: WritableLog, session_id: str, rates: Rates) -> None:
     """Raise InvalidInputError where a session is stored with other rates than are told now."""
     if rates == UNTOLD:
         return
     told = sample_rates(rates, None).text
-    first = next(store.events(session_id, last=1), None)
+    first = next(log.events(session_id, last=1), None)
     if first is None or first.text != told:
         raise InvalidInputError(
             f"{session_id} is stored already, without these sample rates; store it once more"
@@ -352,7 +352,7 @@ def _tells_rates(frame: Frame | StoredEvent) -> bool:
     return frame.direction == STORE and SAMPLE_RATES in str(frame.text)
 
 
-def _compare(store: EventStore, session_id: str, frames: Iterator[Frame]) -> None:
+def _compare(log: WritableLog, session_id: str, frames: Iterator[Frame]) -> None:
     """Raise InvalidInputError unless the session's events are these frames.
 
     Neither metadata that was set on the stored session later counts, nor sample rates that were
@@ -360,7 +360,7 @@ def _compare(store: EventStore, session_id: str, frames: Iterator[Frame]) -> Non
     """
     same, is_same = 0, True
     kind = InvalidInputError
-    stored = filterfalse(_tells_rates, store.events(session_id))
+    stored = filterfalse(_tells_rates, log.events(session_id))
     event = None
     for frame in filterfalse(_tells_rates, frames):
         event = next(stored, None)

@@ -9,17 +9,17 @@ from itertools import islice
 from eventstore.capture.recorder.spool.spool_format import Destination, Entry
 from eventstore.capture.recording import notes
 from eventstore.errors import ConflictError, DatabaseUnavailableError
-from eventstore.event_store import EventStore
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import STORE, Frame, parse
 from eventstore.store.log.read_events import read_events
 from eventstore.store.log.session_facts import find_head
 from eventstore.store.sessions.append import Append, append
+from eventstore.store.sessions.log import WritableLog
 
 _TRIES = 10
 
 
-def deliver(store: EventStore, destination: Destination, entries: Sequence[Entry]) -> None:
+def deliver(log: WritableLog, destination: Destination, entries: Sequence[Entry]) -> None:
     """Append entries behind those that this process has delivered before.
 
     Raises:
@@ -29,17 +29,17 @@ def deliver(store: EventStore, destination: Destination, entries: Sequence[Entry
     frames = [entry.frame for entry in entries]
     for session_id, seq in _guesses(destination):
         try:
-            done = store.append(session_id, frames, seq, close=entries[-1].closing)
+            done = log.append(session_id, frames, seq, close=entries[-1].closing)
         except ConflictError:
             continue  # another session has the id, or somebody else appended to this one
         destination.session_id, destination.seq = session_id, done.last_seq
         destination.reached = entries[-1].number, done.last_seq
         return
-    deliver_missing(store, destination, entries)
+    deliver_missing(log, destination, entries)
 
 
 def deliver_together(
-    store: EventStore, groups: Sequence[tuple[Destination, Sequence[Entry]]]
+    log: WritableLog, groups: Sequence[tuple[Destination, Sequence[Entry]]]
 ) -> None:
     """`deliver` for recordings that have their session ids, in one transaction; all, or nothing.
 
@@ -47,7 +47,7 @@ def deliver_together(
         ConflictError, ErasedError: somebody else appended to one of the sessions, or erased it.
         DatabaseUnavailableError: whether they were written is not known.
     """
-    done = store.append_together(
+    done = log.append_together(
         [
             Append(str(to.session_id), [e.frame for e in entries], to.seq, entries[-1].closing)
             for to, entries in groups
@@ -68,7 +68,7 @@ def _guesses(destination: Destination) -> list[tuple[str, int]]:
 
 
 def deliver_missing(
-    store: EventStore, destination: Destination, entries: Sequence[Entry], projects: bool = True
+    log: WritableLog, destination: Destination, entries: Sequence[Entry], projects: bool = True
 ) -> None:
     """Append those of the entries that are not in the stream yet.
 
@@ -88,10 +88,10 @@ def deliver_missing(
         return
     # Equal frames may stand before what was appended last: those are others.
     first = seq + 1 if number else entries[0].number
-    write = store.append if projects else partial(append, store.engine, None)
+    write = log.append if projects else partial(append, log.engine, None)
     for _ in range(_TRIES):
-        session_id, head = place(store, destination)
-        missing = _missing(store, session_id, first, head, entries)
+        session_id, head = place(log, destination)
+        missing = _missing(log, session_id, first, head, entries)
         frames = [entry.frame for entry in missing]
         lost = _lost_before(destination, missing, head)
         if lost:
@@ -119,31 +119,31 @@ def _lost_before(destination: Destination, missing: Sequence[Entry], head: int) 
 
 
 def _missing(
-    store: EventStore, session_id: str, first: int, head: int, entries: Sequence[Entry]
+    log: WritableLog, session_id: str, first: int, head: int, entries: Sequence[Entry]
 ) -> Sequence[Entry]:
     # Others may have appended in between; an entry's seq is never less than its number.
     there = 0
-    for event in read_events(store.engine, session_id, first, head):
+    for event in read_events(log.engine, session_id, first, head):
         if there < len(entries) and _is_same(entries[there].frame, event):
             there += 1
     return entries[there:]
 
 
-def place(store: EventStore, destination: Destination) -> tuple[str, int]:
+def place(log: WritableLog, destination: Destination) -> tuple[str, int]:
     """Where a recording goes that may have been begun before: its session's id, and the head."""
     if destination.session_id is not None:
-        return destination.session_id, find_head(store.engine, destination.session_id) or 0
+        return destination.session_id, find_head(log.engine, destination.session_id) or 0
     if destination.wanted is not None:
-        head = find_head(store.engine, destination.wanted) or 0
-        if not head or destination.chosen or _is_begun(store, destination):
+        head = find_head(log.engine, destination.wanted) or 0
+        if not head or destination.chosen or _is_begun(log, destination):
             return destination.wanted, head
     made = _made_id(destination)
-    return made, find_head(store.engine, made) or 0
+    return made, find_head(log.engine, made) or 0
 
 
-def _is_begun(store: EventStore, destination: Destination) -> bool:
+def _is_begun(log: WritableLog, destination: Destination) -> bool:
     """Whether the session of the wanted id is this recording's own."""
-    first = next(islice(read_events(store.engine, str(destination.wanted), 1, 1), 1), None)
+    first = next(islice(read_events(log.engine, str(destination.wanted), 1, 1), 1), None)
     if first is None or first.direction != STORE or isinstance(first.text, bytes):
         return False
     return (parse(first.text) or {}).get("recording") == destination.key

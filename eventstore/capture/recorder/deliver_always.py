@@ -18,9 +18,10 @@ from eventstore.errors import (
     ForkError,
     SchemaError,
 )
-from eventstore.event_store import EventStore
 from eventstore.store.database.connections.drivers import error_classes
+from eventstore.store.sessions.log import WritableLog
 from eventstore.store.sessions.projection_failures import note_failure
+from eventstore.store.sessions.repair import repair_session
 
 _LOGGER = logging.getLogger("eventstore.recorder")
 # The database is there and will never take it: no reason to wait for it.
@@ -41,7 +42,7 @@ def is_outage(error: Exception) -> bool:
 
 
 def deliver_always(
-    store: EventStore, destination: Destination, entries: Sequence[Entry], sure: bool = False
+    log: WritableLog, destination: Destination, entries: Sequence[Entry], sure: bool = False
 ) -> list[Entry]:
     """Append entries; where one cannot be, without read models, and at last without that one.
 
@@ -58,7 +59,7 @@ def deliver_always(
     if destination.erased:
         return list(entries)
     try:
-        (deliver if sure else deliver_missing)(store, destination, entries)
+        (deliver if sure else deliver_missing)(log, destination, entries)
     except ErasedError as error:
         destination.erased = True
         _LOGGER.error("recording %s: %s; what comes is lost", destination.key, error)
@@ -66,22 +67,22 @@ def deliver_always(
     except Exception as error:
         if is_outage(error):
             raise
-        if not _deliver_repaired(store, destination, entries, error):
-            _deliver_log_only(store, destination, entries, error)
+        if not _deliver_repaired(log, destination, entries, error):
+            _deliver_log_only(log, destination, entries, error)
     return [entry for entry in entries if entry.number in destination.refused]
 
 
 def _deliver_repaired(
-    store: EventStore, destination: Destination, entries: Sequence[Entry], error: Exception
+    log: WritableLog, destination: Destination, entries: Sequence[Entry], error: Exception
 ) -> bool:
     """Where events stand behind the session's head, repair that, and append entries."""
     if not isinstance(error, BrokenHeadError):
         return False
     _LOGGER.error("recording %s: %s", destination.key, error)
     try:
-        if store.repair(error.session_id).failed:
+        if repair_session(log.engine, error.session_id).unmended:
             return False
-        deliver_missing(store, destination, entries)
+        deliver_missing(log, destination, entries)
     except Exception as again:
         if is_outage(again):
             raise
@@ -91,27 +92,27 @@ def _deliver_repaired(
 
 
 def _deliver_log_only(
-    store: EventStore, destination: Destination, entries: Sequence[Entry], error: Exception
+    log: WritableLog, destination: Destination, entries: Sequence[Entry], error: Exception
 ) -> None:
     """The truth first: a fault in projecting keeps no frame out of the log."""
     try:
-        deliver_missing(store, destination, entries, projects=False)
+        deliver_missing(log, destination, entries, projects=False)
     except Exception as again:
         if is_outage(again):
             raise
         for entry in entries:
-            _deliver_one(store, destination, entry)
+            _deliver_one(log, destination, entry)
         return
     unforeseen.count(unforeseen.NOT_PROJECTED, len(entries))
     unforeseen.note(_LOGGER, "projecting what came", error)
     if destination.session_id is not None:
         failed = unforeseen.foreseen(f"session {destination.session_id}", error)
-        note_failure(store.engine, destination.session_id, failed)
+        note_failure(log.engine, destination.session_id, failed)
 
 
-def _deliver_one(store: EventStore, destination: Destination, entry: Entry) -> None:
+def _deliver_one(log: WritableLog, destination: Destination, entry: Entry) -> None:
     """Append one entry, or a note of its refusal in its place."""
-    refusal = _try(store, destination, entry)
+    refusal = _try(log, destination, entry)
     if refusal is None:
         return
     destination.refused.add(entry.number)
@@ -120,18 +121,18 @@ def _deliver_one(store: EventStore, destination: Destination, entry: Entry) -> N
     unforeseen.note(_LOGGER, "storing a frame", refusal)
     facts = {"frames": {entry.frame.direction: 1}, "error": name}
     note = notes.gap("refused", facts, entry.frame.at)
-    refusal = _try(store, destination, entry._replace(frame=note))
+    refusal = _try(log, destination, entry._replace(frame=note))
     if refusal is not None:
         name = type(refusal.__cause__ or refusal).__name__
         _LOGGER.error("recording %s: nor can a note of that: %s", destination.key, name)
 
 
-def _try(store: EventStore, destination: Destination, entry: Entry) -> Exception | None:
+def _try(log: WritableLog, destination: Destination, entry: Entry) -> Exception | None:
     """Append one entry, with or without read models; why that cannot be."""
     refusal = None
     for projects in (True, False):
         try:
-            deliver_missing(store, destination, [entry], projects)
+            deliver_missing(log, destination, [entry], projects)
         except Exception as error:
             if is_outage(error):
                 raise

@@ -31,11 +31,11 @@ from eventstore.capture.recorder.spool_thread import Spooler
 from eventstore.capture.recorder.writer import Writer
 from eventstore.capture.recording.notes import closed, opened
 from eventstore.common import unforeseen
-from eventstore.event_store import EventStore
 from eventstore.realtime.metadata import check_metadata
 from eventstore.store.database import schema
 from eventstore.store.database.transaction import read
 from eventstore.store.log.session_facts import check_session_id
+from eventstore.store.sessions.log import WritableLog, open_log
 from eventstore.times import now
 
 MEMORY = 64 * 1024 * 1024
@@ -91,7 +91,7 @@ class Recorder:
 
     def __init__(
         self,
-        store: EventStore | str = "sqlite:///eventstore.db",
+        store: WritableLog | str = "sqlite:///eventstore.db",
         spool: Path | str | None = None,
         interval: float = 0.05,
         memory: int = MEMORY,
@@ -101,7 +101,7 @@ class Recorder:
     ) -> None:
         self._ours, self._redact = isinstance(store, str), redact
         if isinstance(store, str):
-            store = EventStore(store, check_schema=False, keys=keys)
+            store = open_log(store, keys)
         self._store = store
         self._fits = not self._ours
         folder = Path(spool) if spool is not None else default_folder(_url_of(self._store))
@@ -267,7 +267,7 @@ class Recorder:
         self._outbox.leave()
         self._flow.spool.leave()
 
-    def _open(self) -> EventStore:
+    def _open(self) -> WritableLog:
         if not self._fits:
             schema.ensure(self._store.engine)
             self._fits = True
@@ -289,5 +289,5 @@ _MADE: weakref.WeakSet[Recorder] = weakref.WeakSet()
 os.register_at_fork(after_in_child=_leave_all)
 
 
-def _url_of(store: EventStore) -> str:
+def _url_of(store: WritableLog) -> str:
     return store.engine.url.render_as_string(hide_password=False)

@@ -19,9 +19,9 @@ from eventstore.capture.recording import notes
 from eventstore.capture.recording.same_call import note_ended
 from eventstore.common import unforeseen
 from eventstore.errors import ErasedError, EventStoreError, Failure
-from eventstore.event_store import EventStore
 from eventstore.store.database.outages import attempt, is_outage
 from eventstore.store.log.session_facts import is_closed
+from eventstore.store.sessions.log import WritableLog
 
 _LOGGER = logging.getLogger("eventstore.recorder")
 # What is appended at once: so many entries, and so many characters of theirs.
@@ -80,7 +80,7 @@ def look(folder: Path) -> list[Waiting]:
     return found
 
 
-def recover_next(store: EventStore, folder: Path) -> Recovered | None:
+def recover_next(log: WritableLog, folder: Path) -> Recovered | None:
     """Recover the oldest process that has ended, if there is one.
 
     Raises:
@@ -88,7 +88,7 @@ def recover_next(store: EventStore, folder: Path) -> Recovered | None:
     """
     for name in leftovers.names(folder):
         try:
-            found = recover(store, folder, name)
+            found = recover(log, folder, name)
         except Exception as error:  # one's damage stops no other's, and no recording
             if is_outage(error):
                 raise
@@ -105,7 +105,7 @@ def recover_next(store: EventStore, folder: Path) -> Recovered | None:
 
 
 def recover(
-    store: EventStore, folder: Path, name: str, progress: Callable[[int], None] | None = None
+    log: WritableLog, folder: Path, name: str, progress: Callable[[int], None] | None = None
 ) -> Recovered | None:
     """Append what a process has spooled, and close the sessions that it had not.
 
@@ -122,7 +122,7 @@ def recover(
     if lock is None:
         return None
     with lock:
-        recovery = _Recovery(store, folder, name)
+        recovery = _Recovery(log, folder, name)
         for path in leftovers.segments(folder, name):
             recovery.append(path, progress)
         sessions = list(recovery.close())
@@ -139,8 +139,8 @@ class _Recovery:
         damaged: files with damage in them, which are kept under another name.
     """
 
-    def __init__(self, store: EventStore, folder: Path, name: str) -> None:
-        self._store, self._folder, self._name = store, folder, name
+    def __init__(self, log: WritableLog, folder: Path, name: str) -> None:
+        self._store, self._folder, self._name = log, folder, name
         self._begun, self._ended = leftovers.begun_by(folder, name)
         self._failures: dict[str, EventStoreError] = {}
         self._refused: Counter[str] = Counter()
@@ -216,19 +216,19 @@ def _next_piece(entries: Iterator[Entry | None]) -> list[Entry | None]:
     return piece
 
 
-def _close(store: EventStore, destination: Destination) -> str | None:
+def _close(log: WritableLog, destination: Destination) -> str | None:
     """Close a session that was cut off; its id, or None where that is done."""
     try:
-        session_id, head = place(store, destination)
+        session_id, head = place(log, destination)
     except ErasedError:
         return None
-    if head and is_closed(store.engine, session_id):
+    if head and is_closed(log.engine, session_id):
         return None
     frames = [notes.closed("recorder", None, _CUT_OFF, None)]
     if not head and destination.opened is not None:
         frames.insert(0, destination.opened)  # not one of its frames was written
     entries = [Entry(destination.key, head + n, frame) for n, frame in enumerate(frames, 1)]
     entries[-1] = entries[-1]._replace(closing=True)
-    deliver_always(store, destination, entries)
-    note_ended(store, session_id)
+    deliver_always(log, destination, entries)
+    note_ended(log, session_id)
     return session_id

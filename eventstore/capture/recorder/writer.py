@@ -18,7 +18,7 @@ from eventstore.capture.recorder.spool.spool_format import Destination, Entry
 from eventstore.capture.recording.same_call import note_ended
 from eventstore.common import unforeseen
 from eventstore.errors import DatabaseUnavailableError, SchemaError
-from eventstore.event_store import EventStore
+from eventstore.store.sessions.log import WritableLog
 
 #: Bytes that are read out of the spool at once.
 _PIECE = 4 * 1024 * 1024
@@ -39,7 +39,7 @@ class Writer:
         open_store: gives the store; called until it succeeds.
     """
 
-    def __init__(self, flow: Flow, open_store: Callable[[], EventStore]) -> None:
+    def __init__(self, flow: Flow, open_store: Callable[[], WritableLog]) -> None:
         self._flow, self._open = flow, open_store
         self._taken_at = 0.0
         self._retry_at, self._retry = 0.0, _RETRY

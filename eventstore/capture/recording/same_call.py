@@ -40,7 +40,7 @@ from eventstore.store.sessions.append import append
 from eventstore.store.sessions.project import project_session
 
 if TYPE_CHECKING:
-    from eventstore.event_store import EventStore
+    from eventstore.store.sessions.log import WritableLog
 
 
 _LOGGER = logging.getLogger("eventstore.recorder")
@@ -53,14 +53,14 @@ class _Recording(NamedTuple):
     state: SessionState
 
 
-def note_same_calls(store: EventStore, session_id: str, is_dated: bool = True) -> str | None:
+def note_same_calls(log: WritableLog, session_id: str, is_dated: bool = True) -> str | None:
     """Look for other recordings of a session's call, and note which of them counts.
 
     It may be called again, and by several processes at once: what is noted stays as it is, or is
     noted anew where more is known. A session that is still open is left alone.
 
     Args:
-        store: the store.
+        log: the store.
         session_id: the session.
         is_dated: False where the date of the session's times is assumed, so that they do not say
             whether another recording was made at the same time.
@@ -71,35 +71,35 @@ def note_same_calls(store: EventStore, session_id: str, is_dated: bool = True) -
     Raises:
         DatabaseUnavailableError: what was not noted is noted the next time.
     """
-    with read(store.engine) as tx:
+    with read(log.engine) as tx:
         told = notes_of(tx, session_id)
         alike = sessions_alike(tx, session_id, told)
-    own = _recording(store, session_id) if alike else None
+    own = _recording(log, session_id) if alike else None
     if own is None:  # nearly always
         return told.get("same_call")
-    others = _others(store, own, alike, is_dated)
+    others = _others(log, own, alike, is_dated)
     counting = sorted((r for r in others if r.state.same_call is None), key=itemgetter(0, 1))
     if not counting:
         return own.state.same_call
     if counting[0][:2] < own[:2]:
         first = counting[0].session_id
-        _note(store, own, first, [r for r in others if r[:2] < own[:2]])
+        _note(log, own, first, [r for r in others if r[:2] < own[:2]])
         return first
     for other in counting:  # they ended before this one did
-        _note(store, other, session_id, [own, *(r for r in counting if r[:2] < other[:2])])
+        _note(log, other, session_id, [own, *(r for r in counting if r[:2] < other[:2])])
     return None
 
 
-def _note(store: EventStore, own: _Recording, first: str, before: Iterable[_Recording]) -> None:
+def _note(log: WritableLog, own: _Recording, first: str, before: Iterable[_Recording]) -> None:
     """Note in a recording's log that it is one of the call that another counts."""
     counted = (r.state.only_here if r.state.same_call else usage_ids(r.state) for r in before)
     only_here = frozenset(usage_ids(own.state).difference(*counted))
     if own.is_closed and (own.state.same_call, own.state.only_here) != (first, only_here):
-        append(store.engine, None, own.session_id, [notes.same_call(first, only_here)])
-        project_session(store.engine, own.session_id)
+        append(log.engine, None, own.session_id, [notes.same_call(first, only_here)])
+        project_session(log.engine, own.session_id)
 
 
-def note_ended(store: EventStore, session_id: str | None) -> None:
+def note_ended(log: WritableLog, session_id: str | None) -> None:
     """Do the same for a session that was just recorded to its end; never fails.
 
     Args:
@@ -108,16 +108,16 @@ def note_ended(store: EventStore, session_id: str | None) -> None:
     if session_id is None:
         return
     try:
-        note_same_calls(store, session_id)
+        note_same_calls(log, session_id)
     except Exception as error:  # what was recorded is written, and what is not noted counts twice
         unforeseen.note(_LOGGER, "looking for other recordings of a call", error)
 
 
-def _recording(store: EventStore, session_id: str) -> _Recording | None:
-    with read(store.engine) as tx:
+def _recording(log: WritableLog, session_id: str) -> _Recording | None:
+    with read(log.engine) as tx:
         stream = stream_of(tx, session_id)
     try:
-        state = state_at(store.engine, session_id)
+        state = state_at(log.engine, session_id)
     except EventStoreError as error:  # erased meanwhile, or damaged: that is no other's trouble
         if is_outage(error):
             raise
@@ -128,7 +128,7 @@ def _recording(store: EventStore, session_id: str) -> _Recording | None:
 
 
 def _others(
-    store: EventStore, own: _Recording, alike: Iterable[str], is_dated: bool
+    log: WritableLog, own: _Recording, alike: Iterable[str], is_dated: bool
 ) -> list[_Recording]:
     """Other recordings of the same call; none where it is a copy of one that counts.
 
@@ -137,13 +137,13 @@ def _others(
         is_dated: whether its times say when it was.
     """
     found = []
-    for other in filter(None, (_recording(store, name) for name in alike)):
+    for other in filter(None, (_recording(log, name) for name in alike)):
         # What lists tell of an id may be cut.
         if not _is_one_call(own.state, other.state):
             continue
         if is_dated and not _at_once(own.state, other.state):
             continue
-        if other.state.same_call is None and _is_copy(store, own, other):
+        if other.state.same_call is None and _is_copy(log, own, other):
             return []
         found.append(other)
     return found
@@ -165,7 +165,7 @@ def _at_once(one: SessionState, other: SessionState) -> bool:
     return begun <= other_ended and other_begun <= ended
 
 
-def _is_copy(store: EventStore, one: _Recording, other: _Recording) -> bool:
+def _is_copy(log: WritableLog, one: _Recording, other: _Recording) -> bool:
     """Whether two sessions have the same frames, as far as both go.
 
     Two sidebands of one call hear the same, and are none: a copy has the first note of its
@@ -179,7 +179,7 @@ def _is_copy(store: EventStore, one: _Recording, other: _Recording) -> bool:
     both = (
         (
             (event.direction, event.text)
-            for event in read_events(store.engine, name, 1, find_head(store.engine, name) or 0)
+            for event in read_events(log.engine, name, 1, find_head(log.engine, name) or 0)
             if event.direction != STORE
         )
         for name in (one.session_id, other.session_id)

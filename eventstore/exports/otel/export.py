@@ -34,10 +34,10 @@ from eventstore.realtime.resources.dialects import response_config
 from eventstore.realtime.values import mapping, metadata_pairs, text
 from eventstore.store.log.read_events import read_events
 from eventstore.store.queries.query_sessions import state_at
-from eventstore.verbs.queries import Queries
+from eventstore.store.sessions.log import Log
 
 
-def read_spans(store: Queries, session_id: str, content: bool = False) -> list[Span]:
+def read_spans(log: Log, session_id: str, content: bool = False) -> list[Span]:
     """The spans of a session of the store, its root first; none where nothing has a time.
 
     Args:
@@ -46,8 +46,8 @@ def read_spans(store: Queries, session_id: str, content: bool = False) -> list[S
     Raises:
         NotFoundError: there is no such session.
     """
-    state = state_at(store.engine, session_id)
-    told = read_events(store.engine, session_id, 1, state.seq, ["error"])
+    state = state_at(log.engine, session_id)
+    told = read_events(log.engine, session_id, 1, state.seq, ["error"])
     errors = (_server_error(state, event) for event in told)
     return session_spans(state, filter(None, errors), content)
 

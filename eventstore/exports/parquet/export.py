@@ -29,7 +29,7 @@ from eventstore.store.database.transaction import Row, Transaction, read
 from eventstore.store.queries import read_tables
 
 if TYPE_CHECKING:
-    from eventstore.verbs.queries import Queries
+    from eventstore.store.sessions.log import Log
 
 #: Sessions that are read in one transaction, so that the three files agree about each.
 _TOGETHER = 100
@@ -62,7 +62,7 @@ class Found(NamedTuple):
 
 
 def write_parquet(
-    store: Queries,
+    log: Log,
     session_ids: Iterable[str],
     folder: Path,
     progress: Callable[[int], None] | None = None,
@@ -92,7 +92,7 @@ def write_parquet(
             )
         )
         for ids in _batches(session_ids):
-            for found in _found(store, ids, failures):
+            for found in _found(log, ids, failures):
                 with found.rows as rows:
                     for file, number in zip((responses, items, usage), found.numbers, strict=True):
                         file.write_all(_kept(rows, number))
@@ -112,29 +112,29 @@ def _batches(session_ids: Iterable[str]) -> Iterator[list[str]]:
         yield ids
 
 
-def _found(store: Queries, ids: Sequence[str], failures: list[Failure] | None) -> Iterator[Found]:
+def _found(log: Log, ids: Sequence[str], failures: list[Failure] | None) -> Iterator[Found]:
     """The rows of sessions: of all together, or one by one where some cannot be read."""
     if failures is None:
-        yield _read(store, ids)
+        yield _read(log, ids)
         return
-    together = attempt("sessions", partial(_read, store, ids))
+    together = attempt("sessions", partial(_read, log, ids))
     if not isinstance(together, EventStoreError):
         yield together
         return
     for session_id in ids:
-        found = attempt(f"session {session_id}", partial(_read, store, [session_id]))
+        found = attempt(f"session {session_id}", partial(_read, log, [session_id]))
         if isinstance(found, EventStoreError):
             failures.append(Failure(session_id, found))
         else:
             yield found
 
 
-def _read(store: Queries, ids: Sequence[str]) -> Found:
+def _read(log: Log, ids: Sequence[str]) -> Found:
     rows = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
     try:
-        with read(store.engine) as tx:
+        with read(log.engine) as tx:
             read_tables.check_sessions(tx, ids)
-            usage = partial(_usage, prices_of(store.engine))
+            usage = partial(_usage, prices_of(log.engine))
             numbers = [_keep(rows, make(tx, ids)) for make in (_responses, _items, usage)]
     except BaseException:
         rows.close()

@@ -12,7 +12,7 @@ from eventstore.realtime.request_target import Name, names_of, parameters, read_
 from eventstore.realtime.values import column
 from eventstore.store.filters.filters import SessionFilter, checked
 from eventstore.store.queries.requested_sessions import requested_session
-from eventstore.verbs.queries import Queries
+from eventstore.store.sessions.log import Log
 
 _ROOTS = tuple(
     f"{before}{root}"
@@ -90,7 +90,7 @@ def _session_of(path: str) -> tuple[str | None, str]:
     return session, path
 
 
-def choose_session(store: Queries, wish: Wish, served: Collection[str] = ()) -> str:
+def choose_session(log: Log, wish: Wish, served: Collection[str] = ()) -> str:
     """The session that a client asks for: the newest of those that match.
 
     Args:
@@ -104,7 +104,7 @@ def choose_session(store: Queries, wish: Wish, served: Collection[str] = ()) -> 
         raise NotFoundError(
             "name a session: /v1/realtime?session=ID, ?model=MODEL or ?metadata[KEY]=VALUE"
         )
-    found = requested_session(store.engine, list(_filters(store, wish)), served)
+    found = requested_session(log.engine, list(_filters(log, wish)), served)
     if found.session_id is not None:
         return found.session_id
     if found.left_out:
@@ -115,9 +115,9 @@ def choose_session(store: Queries, wish: Wish, served: Collection[str] = ()) -> 
     raise NotFoundError("no session is like that; list them with: eventstore sessions")
 
 
-def _filters(store: Queries, wish: Wish) -> Iterator[SessionFilter]:
+def _filters(log: Log, wish: Wish) -> Iterator[SessionFilter]:
     """Yield filters of which a session that matches passes at least one."""
-    both = {"metadata": dict(wish.metadata), "scope": store.scope}
+    both = {"metadata": dict(wish.metadata), "scope": log.scope}
     yield checked(SessionFilter, {**both, "model": wish.model, "address": wish.address or None})
     if wish.model is not None:
         # Azure's deployments have names of their own, and a server may answer to a model's short

@@ -32,7 +32,7 @@ from eventstore.replay.serving.handshake import (
 )
 from eventstore.replay.serving.matching import Drift
 from eventstore.replay.serving.recording import Recording
-from eventstore.verbs.queries import Queries
+from eventstore.store.sessions.log import Log
 
 #: Gives the recording that a handshake asks for; raises EventStoreError where there is none.
 Open = Callable[[Request], Recording]
@@ -68,9 +68,9 @@ _NOBODY = Watcher(lambda *_: None, lambda *_: None, lambda *_: None)
 
 
 def recordings_of(
-    store: Queries,
+    log: Log,
     session_id: str | None = None,
-    seen_by: Callable[[Request], Queries] | None = None,
+    seen_by: Callable[[Request], Log] | None = None,
     once: bool = False,
 ) -> StoredRecordings:
     """Recordings out of a store, one that was served a moment ago being at hand.
@@ -83,7 +83,7 @@ def recordings_of(
         once: play to one client, and refuse those behind it.
     """
 
-    return StoredRecordings(store, session_id, seen_by, once)
+    return StoredRecordings(log, session_id, seen_by, once)
 
 
 @asynccontextmanager

@@ -27,7 +27,7 @@ from eventstore.replay.server.served_sessions import ServedSessions
 from eventstore.replay.serving.recording import Recording, record
 from eventstore.store.log.read_events import read_events
 from eventstore.store.log.session_facts import Revision, check_session_id, revisions
-from eventstore.verbs.queries import Queries
+from eventstore.store.sessions.log import Log
 
 _LOGGER = logging.getLogger("eventstore.replay")
 #: Seconds between two looks for sessions that were erased, and that a look may take.
@@ -46,11 +46,11 @@ class Known(NamedTuple):
     version: Revision
 
 
-def _known(seen: Queries, session_id: str) -> Known:
+def _known(seen: Log, session_id: str) -> Known:
     return Known(session_id, seen.revision(session_id))
 
 
-def _next(seen: Queries, wish: Wish, served: Collection[str]) -> Known:
+def _next(seen: Log, wish: Wish, served: Collection[str]) -> Known:
     return _known(seen, choose_session(seen, wish, served))
 
 
@@ -61,7 +61,7 @@ class StoredRecordings:
     `Reconnects` lets it. Who asks for any that is like something gets the next one each time.
 
     Args:
-        store: to read from.
+        log: to read from.
         session_id: serve this one, whatever clients ask for; None for what their path or query
             names.
         seen_by: what of the store a client sees, by its handshake; raises RefusedError. None for
@@ -71,12 +71,12 @@ class StoredRecordings:
 
     def __init__(
         self,
-        store: Queries,
+        log: Log,
         session_id: str | None = None,
-        seen_by: Callable[[Request], Queries] | None = None,
+        seen_by: Callable[[Request], Log] | None = None,
         once: bool = False,
     ) -> None:
-        self._store, self._session_id, self._seen_by = store, session_id, seen_by
+        self._store, self._session_id, self._seen_by = log, session_id, seen_by
         self._once, self._has_begun = once, False
         self._served, self._reconnects = ServedSessions(), Reconnects()
         self._kept: OrderedDict[Known, Recording] = OrderedDict()
@@ -150,7 +150,7 @@ class StoredRecordings:
                 if version != known.version:
                     self._kept.pop(known, None)
 
-    def _asked(self, request: Request) -> tuple[Queries, Wish]:
+    def _asked(self, request: Request) -> tuple[Log, Wish]:
         """Return what of the store a client sees, and what it asks for; a session that is named
         is there."""
         seen = self._store if self._seen_by is None else self._seen_by(request)

@@ -17,7 +17,8 @@ from pydantic_core import PydanticSerializationError
 
 from eventstore.common.brief import brief
 from eventstore.errors import InvalidInputError
-from eventstore.store.filters.metadata_conditions import Condition, parse_condition, within_limits
+from eventstore.realtime.metadata import Condition
+from eventstore.store.filters.metadata_conditions import parse_condition, within_limits
 from eventstore.times import from_value
 
 MAX_LIMIT = 100

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from eventstore.errors import AmbiguousError, NotFoundError
+from eventstore.realtime.metadata import Condition
 from eventstore.realtime.values import identifier
 from eventstore.store.database.transaction import Row, Transaction
-from eventstore.store.filters.metadata_conditions import Condition
 from eventstore.store.filters.sql_conditions import Where, add_scope
 
 

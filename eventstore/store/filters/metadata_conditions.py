@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
-
 from eventstore.common.brief import brief
 from eventstore.errors import InvalidInputError
+from eventstore.realtime.metadata import Condition
 from eventstore.realtime.values import METADATA_KEY, METADATA_VALUE
-
-Operator = Literal["=", "!=", "^=", "has"]
-
-
-class Condition(NamedTuple):
-    """A condition on metadata: the key has the value, another one, a prefix, or any."""
-
-    key: str
-    operator: Operator
-    value: str = ""
 
 
 def parse_condition(text: str) -> Condition:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from eventstore.realtime.metadata import Condition
 from eventstore.store.database.transaction import Transaction
 from eventstore.store.filters import search
 from eventstore.store.filters.filters import ResponseFilter
-from eventstore.store.filters.metadata_conditions import Condition
 from eventstore.store.filters.sql_conditions import (
     Where,
     add_facets,

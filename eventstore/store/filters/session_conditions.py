@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from eventstore.errors import NotFoundError
 from eventstore.store.database.transaction import Row, Transaction
 from eventstore.store.filters import search
 from eventstore.store.filters.forced_joins import looked_up
@@ -52,8 +51,3 @@ def add_text(
         at_once = lists_at_once(tx, terms)
         condition, values = search.session_says(terms, tx.postgresql, at_once, lead)
         where.add(condition, *values)
-
-
-def no_session(session_id: str) -> NotFoundError:
-    """The error that says that there is no such session."""
-    return NotFoundError(f"no session {session_id}; list them with: eventstore sessions")

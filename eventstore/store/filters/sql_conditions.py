@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from eventstore.errors import InvalidInputError
+from eventstore.realtime.metadata import Condition
 from eventstore.store.database.transaction import Row, Transaction
 from eventstore.store.filters import search
 from eventstore.store.filters.forced_joins import one_by_one
-from eventstore.store.filters.metadata_conditions import Condition
 from eventstore.store.readmodels.words.search_tokens import Term
 
 #: How many rows of a metadata index are worth counting to choose where to start.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Engine
 
-from eventstore.errors import InvalidInputError
+from eventstore.errors import InvalidInputError, NotFoundError
 from eventstore.realtime.frames import STORE, Frame
 from eventstore.realtime.values import MAX_KEY_BYTES, dumps
 from eventstore.store.database.keys import keys_of
@@ -122,3 +122,8 @@ def metadata_frame(metadata: Mapping[str, str], at: int | None) -> Frame:
     """The store's own event that sets a session's metadata."""
     event = {"type": "eventstore.session.metadata", "metadata": dict(metadata)}
     return Frame(STORE, dumps(event), at)
+
+
+def no_session(session_id: str) -> NotFoundError:
+    """Return the error that says that there is no such session."""
+    return NotFoundError(f"no session {session_id}; list them with: eventstore sessions")

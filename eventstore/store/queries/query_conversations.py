@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import Engine
 
 from eventstore.errors import AmbiguousError, NotFoundError
+from eventstore.realtime.metadata import Condition
 from eventstore.realtime.values import identifier, loads
 from eventstore.store.database.transaction import Row, Transaction, read
 from eventstore.store.filters.filters import Paging
-from eventstore.store.filters.metadata_conditions import Condition
 from eventstore.store.filters.page_bytes import fitting, light
 from eventstore.store.filters.sql_conditions import Where, add_scope
 from eventstore.store.queries.query_responses import Page

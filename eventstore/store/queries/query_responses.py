@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 from sqlalchemy import Engine
 
 from eventstore.errors import NotFoundError
+from eventstore.realtime.metadata import Condition
 from eventstore.realtime.values import loads
 from eventstore.store.database.transaction import Row, Transaction, read
 from eventstore.store.filters import search
 from eventstore.store.filters.filters import BasicFilter, ResponseFilter, ResponsePaging
 from eventstore.store.filters.find_response import cursor_of, find_response
 from eventstore.store.filters.forced_joins import looked_up
-from eventstore.store.filters.metadata_conditions import Condition
 from eventstore.store.filters.page_bytes import fitting, light
 from eventstore.store.filters.response_conditions import IDS, add_response_conditions
 from eventstore.store.filters.scan_encrypted import look_through

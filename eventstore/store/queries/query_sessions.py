@@ -17,7 +17,7 @@ from eventstore.store.database.engine_options import prices_of
 from eventstore.store.database.transaction import Row, Transaction, read
 from eventstore.store.filters.filters import MAX_LIMIT, SessionFilter, SessionPaging
 from eventstore.store.filters.page_bytes import fitting, light
-from eventstore.store.filters.session_conditions import no_session
+from eventstore.store.log.session_facts import no_session
 from eventstore.store.queries.query_responses import Page
 from eventstore.store.queries.session_pages import session_rows
 from eventstore.store.readmodels.encrypted_rows import decrypted_texts

@@ -20,7 +20,6 @@ from eventstore.store.filters.session_conditions import (
     add_status,
     add_text,
     joined,
-    no_session,
 )
 from eventstore.store.filters.sql_conditions import (
     Where,
@@ -31,6 +30,7 @@ from eventstore.store.filters.sql_conditions import (
     few_that_say,
     listed,
 )
+from eventstore.store.log.session_facts import no_session
 from eventstore.store.usage.session_costs import Costs
 
 # How long a session is that goes on, to the microsecond. Where its events are not projected yet,

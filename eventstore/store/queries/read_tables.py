@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from eventstore.store.database.transaction import Row, Transaction
-from eventstore.store.filters.session_conditions import no_session
+from eventstore.store.log.session_facts import no_session
 from eventstore.store.log.tombstones import refuse_erased
 from eventstore.store.readmodels.encrypted_rows import decrypted_texts
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from eventstore.realtime.metadata import Condition
 from eventstore.store.database.transaction import Row, Transaction
 from eventstore.store.filters import search
 from eventstore.store.filters.filters import SessionFilter, SessionPaging
-from eventstore.store.filters.metadata_conditions import Condition
 from eventstore.store.filters.scan_encrypted import look_through
 from eventstore.store.filters.session_conditions import (
     LIVE,
@@ -16,7 +16,6 @@ from eventstore.store.filters.session_conditions import (
     add_status,
     add_text,
     joined,
-    no_session,
 )
 from eventstore.store.filters.sql_conditions import (
     PROBE,
@@ -30,6 +29,7 @@ from eventstore.store.filters.sql_conditions import (
     listed,
     probe_condition,
 )
+from eventstore.store.log.session_facts import no_session
 from eventstore.store.queries.ranked_sessions import is_ranked, ranked_sql
 from eventstore.store.readmodels.encrypted_rows import decrypted_texts
 from eventstore.store.readmodels.words.search_tokens import Term

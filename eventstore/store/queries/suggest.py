@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine
 
+from eventstore.realtime.metadata import Condition
 from eventstore.store.database.transaction import Transaction, read
 from eventstore.store.filters.filters import Beginning
 from eventstore.store.filters.forced_joins import ordered_join
-from eventstore.store.filters.metadata_conditions import Condition
 from eventstore.store.filters.sql_conditions import Where, after_prefix
 from eventstore.store.queries.query_responses import Page
 

@@ -40,7 +40,7 @@ def rows_of(query: QueryParams) -> list[Row]:
 
 def conditions_of(rows: Iterable[Row]) -> list[Any]:
     """What the store takes."""
-    from eventstore.store.filters.metadata_conditions import Condition
+    from eventstore.realtime.metadata import Condition
 
     return [
         Condition(row.key, row.op, "" if row.op == "has" else row.value)  # type: ignore[arg-type]

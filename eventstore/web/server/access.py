@@ -19,8 +19,8 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from eventstore.errors import InvalidInputError
+from eventstore.realtime.metadata import Condition
 from eventstore.store.filters.filters import BasicFilter, checked
-from eventstore.store.filters.metadata_conditions import Condition
 
 Right = Literal["read", "raw", "append", "erase"]
 #: `read` sees secrets masked; with `raw` beside it, frames are read as they are.

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import click
 
-from eventstore.archive.repair import Repaired
 from eventstore.cli.options import db_option, json_option, open_store
 from eventstore.cli.terminal.output import counted, print_json, print_line
 from eventstore.errors import Failure
 from eventstore.store.log.heads import Fault
+from eventstore.store.sessions.repair import Repaired
 
 
 @click.command()

@@ -1,0 +1,21 @@
+"""The cues of a stored session, without secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from eventstore.realtime.masking.mask_session import SessionMask
+from eventstore.replay.player.cues import CUE_TYPES, Cue, cues
+from eventstore.store.log.masked_events import masked
+from eventstore.store.log.read_events import read_events
+from eventstore.store.sessions.log import Log
+
+
+def session_cues(log: Log, session_id: str) -> Iterator[Cue]:
+    """Yield what was said, called and cut off in a session, in the order in which it happened.
+
+    Raises:
+        NotFoundError: There is no such session.
+    """
+    events = read_events(log.engine, session_id, 1, log.last_seq(session_id), CUE_TYPES)
+    return cues(masked(events, SessionMask()))

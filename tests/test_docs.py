@@ -146,6 +146,13 @@ def test_tests_that_a_page_names_are_there(page: Path) -> None:
     assert [name for name in named if not any(path.endswith(f"/{name}") for path in there)] == []
 
 
+def test_the_glossary_is_in_alphabetical_order() -> None:
+    text = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    words = [word.lower() for word in re.findall(r"(?m)^\| [^|]*?\*\*(.+?)\*\*", text)]
+    assert len(words) > 60
+    assert words == sorted(set(words))
+
+
 # The commands' page
 
 

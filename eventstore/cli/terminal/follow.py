@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 
 import click
 
+from eventstore.cli.stopping import stopped_by_signals
 from eventstore.cli.terminal.cues import cue_json, play
 from eventstore.cli.terminal.harmless import json_line
 from eventstore.cli.terminal.output import console, say
-from eventstore.cli.terminal.stopping import stopped_by_signals
 from eventstore.errors import DatabaseUnavailableError
 from eventstore.event_store import EventStore
 from eventstore.replay.player.cues import Cue

@@ -10,12 +10,12 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.text import Text
 
+from eventstore.cli.stopping import stopped_by_signals
 from eventstore.cli.terminal.drawing import Drawing
 from eventstore.cli.terminal.keys import read_keys
 from eventstore.cli.terminal.live_table import live_rows
 from eventstore.cli.terminal.output import clean, console, counted
 from eventstore.cli.terminal.raw_terminal import RawTerminal
-from eventstore.cli.terminal.stopping import stopped_by_signals
 from eventstore.errors import DatabaseUnavailableError
 from eventstore.store.queries.query_responses import Page
 from eventstore.times import now

@@ -21,7 +21,7 @@ from support.shut_database import shut
 from support.terminal import COMMAND, Terminal
 
 from eventstore import EventStore, Frame, NotFoundError
-from eventstore.cli.terminal.stopping import stopped_by_signals
+from eventstore.cli.stopping import stopped_by_signals
 from eventstore.replay.player.cues import Cue
 from eventstore.store.log.follow import RETRY
 

@@ -264,7 +264,7 @@ def test_a_block_is_taken_apart() -> None:
     "text",
     [
         "$ eventstore sessions\nSESSION\n",
-        "$ eventstore show nowhere\n",
+        "$ eventstore state nowhere\n",
         "$ eventstore sessions\nError: no\n",
         "$ eventstore export nowhere | cat\n",
         "$ ls\n",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from eventstore.cli.lazy_commands import ALIASES, another_name
 from eventstore.cli.main import cli
 
 HEADER = """# Commands
@@ -13,7 +14,7 @@ HEADER = """# Commands
 Made from the commands' own help by `make docs`; a test compares the two.
 
 Each command takes `--db URL` (or `EVENTSTORE_URL`), and most take `--json`: then standard output
-is exactly one JSON document (for `events` one JSON line an event, for `show --follow` one a cue).
+is exactly one JSON document (for `events` one JSON line an event, for `state --follow` one a cue).
 Progress and notes go to standard error. Exit codes: 0 done, 1 the answer is no or the work failed,
 2 wrong usage.
 """
@@ -30,6 +31,8 @@ def reference() -> str:
             **cli.context_settings,
         )
         sections.append(f"## eventstore {name}\n\n```text\n{command.get_help(context)}\n```\n")
+    for alias in ALIASES:
+        sections.append(f"## eventstore {alias}\n\n{another_name(alias)}\n")
     return "\n".join(sections)
 
 

@@ -17,7 +17,7 @@ from eventstore.demo import call_lines
 from eventstore.demo.__main__ import SESSION
 
 PICTURES = {
-    "show.svg": (f"show {SESSION}", 140),
+    "state.svg": (f"state {SESSION}", 140),
     "replay.svg": (f"replay {SESSION} --instant", 196),
 }
 

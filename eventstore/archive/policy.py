@@ -37,7 +37,7 @@ class Rule(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     older_than: Annotated[int, BeforeValidator(parse_age)]
     metadata: Conditions = ()
-    do: Literal["archive", "erase", "erase-audio"]
+    do: Literal["seal", "archive", "erase", "erase-audio"]
     reason: Annotated[str | None, AfterValidator(_reason)] = None
 
 

@@ -21,7 +21,7 @@ from eventstore.store.filters.choose_sessions import (
 )
 from eventstore.store.filters.filters import BasicFilter
 
-_UNDONE = {"archive": NOT_SEALED, "erase": None, "erase-audio": WITH_AUDIO}
+_UNDONE = {"seal": NOT_SEALED, "archive": NOT_SEALED, "erase": None, "erase-audio": WITH_AUDIO}
 
 
 class Applied(NamedTuple):
@@ -84,7 +84,7 @@ def retain(
 
 
 def _apply(engine: Engine, rule: Rule, session_id: str) -> None:
-    if rule.do == "archive":
+    if rule.do in ("seal", "archive"):
         seal_session(engine, session_id)
     else:
         erase_one(engine, session_id, rule.do == "erase-audio", rule.reason)

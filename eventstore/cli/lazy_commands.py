@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from importlib import import_module
 from typing import NamedTuple
 
@@ -53,7 +54,7 @@ PLACES = {
             "Record each SIP call that OpenAI's webhooks tell of, by a sideband.",
         ),
         (
-            "show",
+            "state",
             "ask.read",
             "Show a session: its conversations, responses and usage, now or at any moment.",
         ),
@@ -81,7 +82,7 @@ PLACES = {
             "Tell how contexts grow: mean tokens of each session's first response, its second, ….",
         ),
         (
-            "archive",
+            "seal",
             "keep.archive",
             "Seal closed sessions: pack their events into segments, which every command reads as"
             " before.",
@@ -115,7 +116,7 @@ PLACES = {
         (
             "retain",
             "keep.retain",
-            "Archive and erase closed sessions by their age, as a policy says.",
+            "Seal and erase closed sessions by their age, as a policy says.",
         ),
         (
             "serve",
@@ -141,11 +142,18 @@ PLACES = {
     )
 }
 
+#: Old names of commands, which scripts may go on using, and the names that these have now.
+ALIASES = {"archive": "seal", "show": "state"}
+
 
 class Commands(Mapping[str, click.Command]):
-    """All commands by name; to get one imports it."""
+    """All commands by name; to get one imports it. Old names get them, and are not listed."""
 
     def __getitem__(self, name: str) -> click.Command:
+        if name in ALIASES:
+            command = copy(self[ALIASES[name]])
+            command.epilog = another_name(name)
+            return command
         module = import_module(f"eventstore.cli.commands.{PLACES[name].module}")
         commands: Sequence[click.Command] = module.COMMANDS
         return next(command for command in commands if command.name == name)
@@ -155,6 +163,11 @@ class Commands(Mapping[str, click.Command]):
 
     def __len__(self) -> int:
         return len(PLACES)
+
+
+def another_name(alias: str) -> str:
+    """Return the sentence by which help marks an old name."""
+    return f"The old name of `eventstore {ALIASES[alias]}`; both do the same."
 
 
 class CommandGroup(click.Group):
@@ -167,5 +180,6 @@ class CommandGroup(click.Group):
             (name, click.Command(name, help=PLACES[name].summary).get_short_help_str(limit))
             for name in sorted(PLACES)
         ]
+        rows += [(alias, another_name(alias)) for alias in sorted(ALIASES)]
         with formatter.section("Commands"):
             formatter.write_dl(rows)

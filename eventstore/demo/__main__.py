@@ -26,7 +26,7 @@ STEPS = (
         f"import {FOLDER}/{CALL} --metadata customer=42",
     ),
     ("List the sessions.", "sessions"),
-    ("Show the conversation: what was said, and what nobody heard.", f"show {SESSION}"),
+    ("Show the conversation: what was said, and what nobody heard.", f"state {SESSION}"),
     (
         "Query responses by metadata, their own or their session's.",
         "responses --metadata customer=42 --metadata topic=delivery",
@@ -57,7 +57,7 @@ def main() -> None:
     database = f"--db sqlite:///{FOLDER}/{DATABASE}"
     click.echo(
         f"\nThe store is {FOLDER}/{DATABASE}. Go on with, for one:"
-        f"\n  .venv/bin/eventstore show {SESSION} --at +20 {database}"
+        f"\n  .venv/bin/eventstore state {SESSION} --at +20 {database}"
         f"\nor look at it in a browser:\n  .venv/bin/eventstore serve {database}"
     )
 

@@ -77,7 +77,7 @@ def _spanning(turns: list[Turn], track: Track, what: str) -> Selection:
     start = min((turn.start for turn in turns), default=0.0)
     end = max((turn.end for turn in turns), default=0.0)
     if not track or start >= end:
-        raise NotFoundError(f"nothing was heard of {what}; list items with: eventstore show")
+        raise NotFoundError(f"nothing was heard of {what}; list items with: eventstore state")
     return Selection((turns[0].side,), [[track]], start, end)
 
 

@@ -219,7 +219,7 @@ def test_an_id_that_is_no_text_stops_no_other(
             store.append(session_id, FRAMES, close=True)
         no_text = "UPDATE streams SET session_id = CAST(X'FF' AS TEXT) WHERE session_id = ?"
         damage(store, no_text, (SESSION,))
-    for line in ("archive --all --dry-run", "rebuild --all", "archive --all", "verify --all"):
+    for line in ("seal --all --dry-run", "rebuild --all", "seal --all", "verify --all"):
         run_command([*line.split(), "--db", url])
         assert "unforeseen" not in capfd.readouterr().err, line
     with EventStore(url) as store, read(store.engine) as tx:

@@ -261,7 +261,7 @@ def test_two_that_seal_one_session_leave_it_sealed_once(database_url: str) -> No
             store.append(name, frames, close=True)
         processes = [
             subprocess.Popen(
-                [sys.executable, "-m", "eventstore.cli.main", "archive", *names, "--json"],
+                [sys.executable, "-m", "eventstore.cli.main", "seal", *names, "--json"],
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 env={

@@ -14,8 +14,8 @@ import pytest
 
 from eventstore import EventStore
 from eventstore.cli import commands
-from eventstore.cli.lazy_commands import PLACES
-from eventstore.cli.main import cli
+from eventstore.cli.lazy_commands import ALIASES, PLACES
+from eventstore.cli.main import cli, run
 
 
 def test_every_command_is_listed() -> None:
@@ -67,3 +67,18 @@ def test_a_list_imports_what_lists_need(tmp_path: Path) -> None:
     assert _LARGE & modules == {"sqlalchemy"}
     rooms = {".".join(name.split(".")[:2]) for name in modules if name.startswith("eventstore.")}
     assert not {"eventstore.archive", "eventstore.capture", "eventstore.replay"} & rooms
+
+
+@pytest.mark.parametrize(("alias", "name"), ALIASES.items())
+def test_an_old_name_does_the_same_and_is_marked_as_old(
+    alias: str, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.commands[alias].callback is cli.commands[name].callback
+    assert alias not in list(cli.commands)
+    assert run([alias, "--help"]) == 0
+    told = capsys.readouterr().out
+    assert f"Usage: eventstore {alias}" in told and f"old name of `eventstore {name}`" in told
+    assert run([name, "--help"]) == 0
+    assert "old name" not in capsys.readouterr().out
+    assert run(["--help"]) == 0
+    assert f"old name of `eventstore {name}`" in capsys.readouterr().out

@@ -28,7 +28,7 @@ COMMANDS = {
     "calls": "--listen 0",
     "join": "rtc_1 --upstream ws://127.0.0.1:9/v1",
     "audio": "sess_a -o call.wav",
-    "show": "sess_a",
+    "state": "sess_a",
     "events": "sess_a",
     "replay": "sess_a --instant",
     "reseed": "sess_a",
@@ -39,7 +39,7 @@ COMMANDS = {
     "latency": "",
     "context": "",
     "metadata": "",
-    "archive": "--all",
+    "seal": "--all",
     "unseal": "sess_a",
     "repair": "sess_a",
     "copy": "--all --to sqlite:///other.db",
@@ -221,7 +221,7 @@ def test_a_locked_database_is_told(
 # Things that are not there, or there twice
 
 
-@pytest.mark.parametrize("name", ["show", "events", "replay", "reseed", "export", "rebuild"])
+@pytest.mark.parametrize("name", ["state", "events", "replay", "reseed", "export", "rebuild"])
 def test_a_missing_session_is_told(terminal: Terminal, name: str) -> None:
     said = terminal(name, "nowhere").error()
     assert said == "no session nowhere; list them with: eventstore sessions"
@@ -257,9 +257,9 @@ def test_an_ambiguous_response_is_told_with_its_sessions(
 
 WRONG_USAGE = [
     ("unheard-of", "No such command"),
-    ("show", "Missing argument 'SESSION'"),
-    ("show sess_a sess_b", "unexpected extra argument"),
-    ("show sess_a --dialect alpha", "'alpha' is not one of"),
+    ("state", "Missing argument 'SESSION'"),
+    ("state sess_a sess_b", "unexpected extra argument"),
+    ("state sess_a --dialect alpha", "'alpha' is not one of"),
     ("events sess_a --from 0", "--from"),
     ("events sess_a --to x", "--to"),
     ("replay sess_a --speed 0", "--speed"),
@@ -314,20 +314,20 @@ BAD_FILTERS = [
     ("responses --text ?!", "search '?!' names no word"),
     ("usage --by week", "--by 'week': use session, model, day or metadata:KEY"),
     ("usage --since noon --by day", "'noon' is no time"),
-    ("show sess_a --at noon", "--at 'noon': use a seq (120) or +SECONDS (+12.5)"),
-    ("show sess_a --at -1", "use a seq (120) or +SECONDS"),
-    ("show sess_a --at 0", "--at 0: events are counted from 1"),
-    ("show sess_a --at 000", "--at 0: events are counted from 1"),
-    ("show sess_a --at ٣", "use a seq (120) or +SECONDS"),
-    (f"show sess_a --at {'9' * 5000}", "use a seq (120) or +SECONDS"),
-    ("show sess_a --at 57.0", "use a seq (120) or +SECONDS"),
-    ("show sess_a --at +", "use a seq (120) or +SECONDS"),
-    ("show sess_a --at +-1", "--at '+-1': use a seq (120) or +SECONDS (+12.5)"),
-    ("show sess_a --at +1_0", "use a seq (120) or +SECONDS"),
-    ("show sess_a --at +.", "use a seq (120) or +SECONDS"),
-    ("show sess_a --at ++1", "use a seq (120) or +SECONDS"),
-    ("show sess_a --at +inf", "use a seq (120) or +SECONDS"),
-    ("show sess_a --at +nan", "use a seq (120) or +SECONDS"),
+    ("state sess_a --at noon", "--at 'noon': use a seq (120) or +SECONDS (+12.5)"),
+    ("state sess_a --at -1", "use a seq (120) or +SECONDS"),
+    ("state sess_a --at 0", "--at 0: events are counted from 1"),
+    ("state sess_a --at 000", "--at 0: events are counted from 1"),
+    ("state sess_a --at ٣", "use a seq (120) or +SECONDS"),
+    (f"state sess_a --at {'9' * 5000}", "use a seq (120) or +SECONDS"),
+    ("state sess_a --at 57.0", "use a seq (120) or +SECONDS"),
+    ("state sess_a --at +", "use a seq (120) or +SECONDS"),
+    ("state sess_a --at +-1", "--at '+-1': use a seq (120) or +SECONDS (+12.5)"),
+    ("state sess_a --at +1_0", "use a seq (120) or +SECONDS"),
+    ("state sess_a --at +.", "use a seq (120) or +SECONDS"),
+    ("state sess_a --at ++1", "use a seq (120) or +SECONDS"),
+    ("state sess_a --at +inf", "use a seq (120) or +SECONDS"),
+    ("state sess_a --at +nan", "use a seq (120) or +SECONDS"),
 ]
 
 
@@ -344,7 +344,7 @@ def test_seconds_of_a_session_without_times_are_told(
     terminal: Terminal, recorded: EventStore
 ) -> None:
     terminal("import", "call.jsonl")
-    assert "without times; use a seq" in terminal("show", "sess_1", "--at", "+1").error(2)
+    assert "without times; use a seq" in terminal("state", "sess_1", "--at", "+1").error(2)
 
 
 # Files
@@ -482,7 +482,7 @@ def test_a_database_named_before_the_command_goes_before_the_environment(
 @pytest.mark.parametrize(
     "line",
     [
-        "show \udcff",
+        "state \udcff",
         "sessions --model \udcff",
         "sessions --metadata k=\udcff",
         "responses --text a\udcff",
@@ -511,6 +511,6 @@ def test_a_fault_that_nobody_foresaw_is_one_line_without_content(
     def failing(*_: object) -> None:
         raise KeyError("the card is 4111")
 
-    monkeypatch.setattr(EventStore, "show", failing)
-    said = terminal("show", "sess_a").error()
+    monkeypatch.setattr(EventStore, "state", failing)
+    said = terminal("state", "sess_a").error()
     assert "unforeseen KeyError at " in said and "4111" not in said

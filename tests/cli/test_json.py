@@ -123,8 +123,8 @@ def test_export_writes_what_import_reads(
     terminal("export", "sess_a", "-o", "a.jsonl")
     terminal("import", "a.jsonl", "--session-id", "sess_a", *elsewhere)
     assert (
-        terminal("show", "sess_a", "--json", *elsewhere).json["responses"]
-        == terminal("show", "sess_a", "--json").json["responses"]
+        terminal("state", "sess_a", "--json", *elsewhere).json["responses"]
+        == terminal("state", "sess_a", "--json").json["responses"]
     )
 
 
@@ -141,7 +141,7 @@ SHOWN: list[tuple[str, dict[str, Any]]] = [
 def test_show(
     terminal: Terminal, recorded: EventStore, options: str, keywords: dict[str, Any]
 ) -> None:
-    shown = terminal("show", "sess_a", *options.split(), "--json").json
+    shown = terminal("state", "sess_a", *options.split(), "--json").json
     assert set(shown) == {"session", "conversations", "responses", "usage"}
     assert shown == recorded.state("sess_a", **keywords)
 

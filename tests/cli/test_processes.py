@@ -20,7 +20,7 @@ SAMPLE = "sess_Demo0wh8M7iLQ5xcsWTic"
 
 @on_sqlite
 def test_the_exit_code_is_that_of_the_process(terminal: Terminal) -> None:
-    assert "no session nowhere" in terminal.apart("show", "nowhere").error(1)
+    assert "no session nowhere" in terminal.apart("state", "nowhere").error(1)
 
 
 # Pipes

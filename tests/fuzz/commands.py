@@ -47,12 +47,12 @@ class Line(NamedTuple):
 
 def _of_session(id_: str) -> Iterator[tuple[str, ...]]:
     name = ("--", id_)
-    yield ("show", *name)
+    yield ("state", *name)
     for dialect in ("beta", "ga"):
-        yield ("show", "--dialect", dialect, "--json", *name)
+        yield ("state", "--dialect", dialect, "--json", *name)
     for at in ("1", "+0.02", "+1e400", "x"):
-        yield ("show", "--at", at, *name)
-        yield ("show", "--at", at, "--json", *name)
+        yield ("state", "--at", at, *name)
+        yield ("state", "--at", at, "--json", *name)
     yield ("events", *name)
     yield ("events", "--json", "--type", "response.*", *name)
     yield ("events", "--json", "--from", "2", "--to", "4", *name)
@@ -72,7 +72,7 @@ def _of_session(id_: str) -> Iterator[tuple[str, ...]]:
     yield ("export", *name)
     yield ("export", "--format", "chat", *name)
     yield ("export", "--format", "otel", "--content", *name)
-    yield ("archive", "--dry-run", "--json", *name)
+    yield ("seal", "--dry-run", "--json", *name)
     yield ("erase", "--dry-run", "--json", *name)
 
 
@@ -138,18 +138,18 @@ def changing(ids: Ids, content: bytes, elsewhere_url: str) -> Iterator[Line]:
     yield Line(("import", "-", "--session-id", "imported", "--metadata", "customer=a"), content)
     yield Line(("import", "-", "--keep-going", "--json"), content.replace(b'"frame"', b'"event"'))
     yield Line(("import", "-", "--json"), b"[" + content.replace(b"}\n", b"},\n") + b"{}]")
-    yield Line(("archive", "--all", "--json"))
+    yield Line(("seal", "--all", "--json"))
     yield Line(("offload", "--all", "--to", "segments", "--json"))
     yield Line(("verify", "--all", "--json"))
     yield Line(("offload", "--all", "--back", "--json"))
     for id_ in ids.sessions:
         yield Line(("unseal", "--json", "--", id_))
-        yield Line(("archive", "--json", "--", id_))
+        yield Line(("seal", "--json", "--", id_))
     yield Line(("copy", "--all", "--to", elsewhere_url, "--json"))
     for id_ in ids.sessions:
         yield Line(("erase", "--audio-only", "--yes", "--no-vacuum", "--json", "--", id_))
         yield Line(("erase", "--yes", "--no-vacuum", "--json", "--reason", "asked", "--", id_))
-        yield Line(("show", "--json", "--", id_))
+        yield Line(("state", "--json", "--", id_))
         yield Line(("export", "--", id_))
     yield Line(("status", "--json"))
 

@@ -31,7 +31,7 @@ def follow(store: EventStore, session_id: str, as_json: bool) -> None:
         else:
             play(console(), cues, stream=True)
         if stopped():
-            say(f"Stopped; follow it again with: eventstore show {session_id} --follow")
+            say(f"Stopped; follow it again with: eventstore state {session_id} --follow")
         else:
             reason = next(filter(None, reversed(reasons)), None)
             say(f"The session is closed{f': {reason}' if reason else ''}.")

@@ -25,7 +25,7 @@ NOW = START + 400 * DAY
 POLICY = """
 [[rule]]
 older_than = "30d"
-do = "archive"
+do = "seal"
 
 [[rule]]
 older_than = "12w"
@@ -91,7 +91,7 @@ def test_each_rule_is_applied_to_what_it_fits(store: EventStore, tmp_path: Path)
     rules = policy(POLICY, tmp_path)
     would = apply(store, rules, dry_run=True)
     assert not any(any(pair) for pair in state(store).values())
-    assert would == [("archive", 6, 0), ("erase-audio", 2, 0), ("erase", 2, 0)]
+    assert would == [("seal", 6, 0), ("erase-audio", 2, 0), ("erase", 2, 0)]
     assert apply(store, rules) == would
     assert state(store) == {
         "new": (False, False),
@@ -109,7 +109,7 @@ def test_each_rule_is_applied_to_what_it_fits(store: EventStore, tmp_path: Path)
         ("year42", "audio", "agreed with 42"),
         ("year42", "session", "a year is over"),
     ]
-    assert apply(store, rules) == [("archive", 0, 0), ("erase-audio", 0, 0), ("erase", 0, 0)]
+    assert apply(store, rules) == [("seal", 0, 0), ("erase-audio", 0, 0), ("erase", 0, 0)]
     assert sum(done.changed for done in store.rebuild().done) == 0
 
 
@@ -120,11 +120,11 @@ def test_what_an_earlier_rule_erases_is_not_counted_again(
     closed(store, "b", 31)
     rules = policy(
         '[[rule]]\nolder_than="1d"\nmetadata=["customer=42"]\ndo="erase"\n'
-        '[[rule]]\nolder_than="1d"\ndo="erase-audio"\n[[rule]]\nolder_than="1h"\ndo="archive"',
+        '[[rule]]\nolder_than="1d"\ndo="erase-audio"\n[[rule]]\nolder_than="1h"\ndo="seal"',
         tmp_path,
     )
     would = apply(store, rules, dry_run=True)
-    assert would == [("erase", 1, 0), ("erase-audio", 1, 0), ("archive", 1, 0)]
+    assert would == [("erase", 1, 0), ("erase-audio", 1, 0), ("seal", 1, 0)]
     assert apply(store, rules) == would
     assert state(store) == {"b": (True, True)}
 
@@ -146,8 +146,8 @@ def test_one_that_cannot_be_done_keeps_no_other(store: EventStore, tmp_path: Pat
     with store.engine.begin() as connection:
         hole = (tables.events.c.session_id == "b") & (tables.events.c.seq == 3)
         connection.execute(tables.events.delete().where(hole))
-    rules = policy('[[rule]]\nolder_than="1d"\ndo="archive"', tmp_path)
-    assert apply(store, rules) == [("archive", 2, 1)]
+    rules = policy('[[rule]]\nolder_than="1d"\ndo="seal"', tmp_path)
+    assert apply(store, rules) == [("seal", 2, 1)]
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_one_that_cannot_be_done_keeps_no_other(store: EventStore, tmp_path: Pat
         ('[[rule]]\nolder_than="1 day"\ndo="erase"', "rule 1 older_than: not an age: '1 day'"),
         ('[[rule]]\nolder_than=30\ndo="erase"', "rule 1 older_than: not an age: 30"),
         ('[[rule]]\nolder_than="-1d"\ndo="erase"', "rule 1 older_than: not an age: '-1d'"),
-        ('[[rule]]\nolder_than="1d"\ndo="delete"', "rule 1 do: Input should be 'archive'"),
+        ('[[rule]]\nolder_than="1d"\ndo="delete"', "rule 1 do: Input should be 'seal'"),
         ('[[rule]]\nolder_than="1d"\ndo="erase"\nmodel="x"', "rule 1 model: Extra inputs"),
         ('[[rule]]\nolder_than="1d"\ndo="erase"\nreason="a\\nb"', "rule 1 reason: a reason is"),
         ('[[rule]]\nolder_than="1d"\ndo="erase"\nmetadata="=x"', "metadata filter '=x'"),

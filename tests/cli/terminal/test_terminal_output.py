@@ -58,9 +58,9 @@ def on_a_terminal(*arguments: str) -> str:
 
 
 JSON_LINES = (
-    "show sess --json", "sessions --json", "responses --json", "response resp_1 --json",
+    "state sess --json", "sessions --json", "responses --json", "response resp_1 --json",
     "replay sess --json", "reseed sess", "reseed sess --json", "events sess --json",
-    "show sess --follow --json", "export sess", "export sess --format chat",
+    "state sess --follow --json", "export sess", "export sess --format chat",
     "export sess --format otel --content",
 )  # fmt: skip
 
@@ -74,8 +74,8 @@ def test_json_on_a_terminal_is_escaped(calls: str, line: str) -> None:
 
 
 WORDS = (
-    *("show sess", "sessions", "responses", "response resp_1", "events sess", "status"),
-    *("replay sess --instant", "show sess --follow", "export sess --format html", "verify sess"),
+    *("state sess", "sessions", "responses", "response resp_1", "events sess", "status"),
+    *("replay sess --instant", "state sess --follow", "export sess --format html", "verify sess"),
 )
 
 
@@ -97,4 +97,4 @@ def test_a_pipe_gets_the_exact_lines(terminal: Terminal, store: EventStore) -> N
     call = Call().server("session.created", session={"id": "sess", "instructions": "a\u202e\x7fb"})
     store.append("sess", call.frames)
     assert terminal("export", "sess").out == b"".join(store.export("sess")).decode()
-    assert json.loads(terminal("show", "sess", "--json").out) == store.state("sess")
+    assert json.loads(terminal("state", "sess", "--json").out) == store.state("sess")

@@ -76,14 +76,14 @@ QUIET = [
     "status",
     "rebuild sess",
     # Errors that tell what was given
-    f"show x{SHORT}",
+    f"state x{SHORT}",
     f"response x{SHORT}",
     f"responses --since x{SHORT}",
     f"responses --metadata =x{SHORT}",
     f"responses --status x{SHORT}",
     f"responses --text ?{SHORT}",
     f"usage --by x{SHORT}",
-    f"show sess --at x{SHORT}",
+    f"state sess --at x{SHORT}",
     f"x{SHORT}",
     f"status --x{SHORT}",
     f"status --db x{SHORT}",
@@ -94,8 +94,8 @@ QUIET = [
     f"export sess -o missing/x{SHORT}",
 ]
 LOUD = [
-    "show sess",
-    "show sess --at 12",
+    "state sess",
+    "state sess --at 12",
     "responses --limit 1",
     "usage",
     "usage --by model",
@@ -107,7 +107,7 @@ LOUD = [
     f"usage --by metadata:k{SHORT}",
     "replay sess --instant",
     "replay sess --speed 10000",
-    "show sess --follow",
+    "state sess --follow",
     f"import x{SHORT}",
     f"import x{SHORT} y",
 ]
@@ -123,14 +123,14 @@ def test_nothing_that_is_printed_steers_the_terminal(
 
 
 def test_the_rest_of_the_text_is_printed_as_it_is(terminal: Terminal, hostile: EventStore) -> None:
-    for line in ("show sess", "replay sess --instant", "responses --text needle"):
+    for line in ("state sess", "replay sess --instant", "responses --text needle"):
         told = "".join(terminal(*line.split()).out.split())
         assert "[boldred]x[/]" in told, line
     assert "[link=a]:smile:" in terminal("replay", "sess", "--instant").out
 
 
 def test_json_escapes_what_would_steer(terminal: Terminal, hostile: EventStore) -> None:
-    for line in ("show sess", "sessions", "responses", "usage --by model", "replay sess"):
+    for line in ("state sess", "sessions", "responses", "usage --by model", "replay sess"):
         told = terminal(*line.split(), "--json")
         assert told.json
         assert not set(told.out[:-1]) & {chr(code) for code in range(0x20)}
@@ -161,7 +161,7 @@ def test_colours_are_ours_alone(
 
 @pytest.mark.parametrize(
     "line",
-    ["events sess", "responses", "sessions", "sessions --live", "show sess", "replay sess"],
+    ["events sess", "responses", "sessions", "sessions --live", "state sess", "replay sess"],
 )
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_any_stream_can_be_printed(terminal: Terminal, store: EventStore, line: str) -> None:
@@ -186,5 +186,5 @@ def test_metadata_of_any_kind_can_be_printed(
     response = {"id": "resp_1", "status": "completed", "metadata": metadata}
     event = {"type": "response.done", "response": response}
     store.append("sess_1", [Frame("server", json.dumps(event))])
-    for line in ("show sess_1", "responses", "response resp_1", "usage"):
+    for line in ("state sess_1", "responses", "response resp_1", "usage"):
         assert terminal(*line.split()).code == 0

@@ -230,7 +230,7 @@ def test_seconds_of_a_session_without_times_are_told(store: EventStore) -> None:
         store.state("sess", "+1")
 
 
-@pytest.mark.parametrize("verb", ["show", "session", "events", "export", "replay", "head"])
+@pytest.mark.parametrize("verb", ["state", "session", "events", "export", "replay", "last_seq"])
 def test_a_missing_session_is_an_error(store: EventStore, verb: str) -> None:
     with pytest.raises(NotFoundError, match="no session nowhere"):
         getattr(store, verb)("nowhere")

@@ -36,7 +36,7 @@ from eventstore.times import to_iso
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document; with --follow, a line a cue."
 )
-def show(
+def state(
     session_id: str, at: str | None, follow: bool, dialect: Dialect, url: str, as_json: bool
 ) -> None:
     """Show a session: its conversations, responses and usage, now or at any moment.
@@ -46,11 +46,11 @@ def show(
 
     \b
     Examples:
-      eventstore show sess_123
-      eventstore show sess_123 --at +12.5
-      eventstore show sess_123 --at 240 --json
-      eventstore show sess_123 --prices prices.toml
-      eventstore show sess_123 --follow
+      eventstore state sess_123
+      eventstore state sess_123 --at +12.5
+      eventstore state sess_123 --at 240 --json
+      eventstore state sess_123 --prices prices.toml
+      eventstore state sess_123 --follow
     """
     if follow and (at is not None or dialect != "wire"):
         raise click.UsageError("--follow goes with neither --at nor --dialect")
@@ -205,4 +205,4 @@ def _check_interactive(instant: bool, as_json: bool) -> None:
         raise click.UsageError("--interactive needs a terminal; leave it out, or use --instant")
 
 
-COMMANDS = (show, events, replay)
+COMMANDS = (state, events, replay)

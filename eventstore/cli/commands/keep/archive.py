@@ -1,4 +1,4 @@
-"""Commands that pack sessions and prove them: archive, unseal, verify."""
+"""Commands that pack sessions and prove them: seal, unseal, verify."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _workers_option = click.option(
 @db_option
 @json_option
 @click.pass_context
-def archive(
+def seal(
     context: click.Context,
     /,
     session_ids: tuple[str, ...],
@@ -66,9 +66,9 @@ def archive(
 
     \b
     Examples:
-      eventstore archive sess_123
-      eventstore archive --older-than 7d --workers 2
-      eventstore archive --metadata customer=42 --dry-run
+      eventstore seal sess_123
+      eventstore seal --older-than 7d --workers 2
+      eventstore seal --metadata customer=42 --dry-run
     """
     chosen = given({**filters, "older_than": older_than})
     with open_store(url) as store:
@@ -78,7 +78,7 @@ def archive(
             return
         work_in_bulk()
         done, failures = [], []
-        with progress_bar("archive", len(ids)) as bar:
+        with progress_bar("seal", len(ids)) as bar:
             for result in store.iter_seal(ids, workers):
                 if isinstance(result, Failure):
                     failures.append(result)
@@ -272,4 +272,4 @@ def _lines(
         )
 
 
-COMMANDS = (archive, unseal, verify)
+COMMANDS = (seal, unseal, verify)

@@ -36,10 +36,10 @@ _MOST_ERRORS = 100
 def retain_(
     context: click.Context, path: Path, dry_run: bool, no_vacuum: bool, url: str, as_json: bool
 ) -> None:
-    """Archive and erase closed sessions by their age, as a policy says.
+    """Seal and erase closed sessions by their age, as a policy says.
 
     A policy has a [[rule]] for each thing to do, with older_than = "30d" (m, h, d, w; since the
-    session was closed), do = "archive", "erase" or "erase-audio", and maybe metadata and a reason.
+    session was closed), do = "seal", "erase" or "erase-audio", and maybe metadata and a reason.
     Each rule is applied to all that it fits, in order. It can be run again at any time.
 
     \b

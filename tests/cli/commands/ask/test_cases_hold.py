@@ -100,7 +100,7 @@ def _told(item: dict[str, Any]) -> str:
 def test_a_stream_is_read_as_it_always_was(terminal: Terminal, name: str) -> None:
     turns, cost = HOLDS[name]
     imported = terminal("import", str(case(name)), "--json").json["data"]
-    shown = [terminal("show", one["session_id"], "--json").json for one in imported]
+    shown = [terminal("state", one["session_id"], "--json").json for one in imported]
     items = [item for one in shown for part in one["conversations"] for item in part["items"]]
     assert [_told(item) for item in items] == turns
     costs = [one["usage"]["cost_usd"] for one in shown]

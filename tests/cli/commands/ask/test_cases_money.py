@@ -45,7 +45,7 @@ def test_a_stream_costs_what_its_reporter_expected(terminal: Terminal, name: str
     (entry,) = terminal("sessions", "--summary", "--json").json["data"]
     summary = entry["eventstore"]["summary"]
     assert (summary["cost_usd"], summary["unpriced"]) == (total["cost_usd"], bool(unpriced))
-    assert terminal("show", entry["id"], "--json").json["usage"] == total
+    assert terminal("state", entry["id"], "--json").json["usage"] == total
 
 
 def test_a_translation_is_a_session_that_is_billed(terminal: Terminal) -> None:

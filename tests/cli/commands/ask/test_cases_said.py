@@ -22,7 +22,7 @@ def imported(terminal: Terminal, name: str) -> str:
 
 def turns(terminal: Terminal, session_id: str) -> list[tuple[Any, ...]]:
     """Who said what, or called what, in each conversation."""
-    shown = terminal("show", session_id, "--json").json
+    shown = terminal("state", session_id, "--json").json
     found = []
     for conversation in shown["conversations"]:
         for item in conversation["items"]:
@@ -37,7 +37,7 @@ def turns(terminal: Terminal, session_id: str) -> list[tuple[Any, ...]]:
 
 def test_heard_where_no_audio_is_in_the_log(terminal: Terminal) -> None:
     session_id = imported(terminal, "webrtc_truncated_no_audio")
-    shown = terminal("show", session_id).out
+    shown = terminal("state", session_id).out
     assert "The museum opens at nine and [likely not heard: closes at five" in shown
     reseeded = terminal("reseed", session_id).out
     assert "opens at nine" in reseeded and "closes at five" not in reseeded
@@ -57,21 +57,21 @@ def test_who_joins_in_the_middle_of_a_turn(terminal: Terminal) -> None:
 def test_a_call_that_one_event_tells_of(terminal: Terminal) -> None:
     session_id = imported(terminal, "function_done_only")
     assert ("function_call", "get_weather", '{"city":"Oslo"}') in turns(terminal, session_id)
-    shown = terminal("show", session_id, "--json").json
+    shown = terminal("state", session_id, "--json").json
     items = [item for one in shown["conversations"] for item in one["items"]]
     assert [item["call_id"] for item in items if item["type"] == "function_call"] == ["call_1"]
-    assert 'get_weather({"city":"Oslo"})' in terminal("show", session_id).out
+    assert 'get_weather({"city":"Oslo"})' in terminal("state", session_id).out
 
 
 def test_a_transcript_so_far(terminal: Terminal) -> None:
     session_id = imported(terminal, "xai_partials")
     assert turns(terminal, session_id) == [("user", "I would like to return")]
-    assert "unknown types" not in terminal("show", session_id).out
+    assert "unknown types" not in terminal("state", session_id).out
 
 
 def test_tools_that_failed(terminal: Terminal) -> None:
     session_id = imported(terminal, "mcp_failed_shown")
-    shown = terminal("show", session_id).out
+    shown = terminal("state", session_id).out
     assert "failed: 502 bad gateway" in shown and "mcp_list_tools_failed" in shown
     replayed = terminal("replay", session_id, "--instant").out
     assert "search failed: 502 bad gateway" in replayed
@@ -83,7 +83,7 @@ def test_tools_that_failed(terminal: Terminal) -> None:
 @pytest.mark.parametrize("name", ["cancelled_empty_output", "truncated_before_audio"])
 def test_no_item_of_a_response_that_ended_goes_on(terminal: Terminal, name: str) -> None:
     session_id = imported(terminal, name)
-    shown = terminal("show", session_id, "--json").json
+    shown = terminal("state", session_id, "--json").json
     items = [item for one in shown["conversations"] for item in one["items"]]
     assert "incomplete" in {item["status"] for item in items}
     assert "in_progress" not in {item["status"] for item in items}
@@ -91,11 +91,11 @@ def test_no_item_of_a_response_that_ended_goes_on(terminal: Terminal, name: str)
 
 def test_formats_by_other_names(terminal: Terminal) -> None:
     session_id = imported(terminal, "voicelive_16k_output")
-    assert "The whole trip takes four [not heard: hours by" in terminal("show", session_id).out
+    assert "The whole trip takes four [not heard: hours by" in terminal("state", session_id).out
     assert "16000 Hz" in terminal("audio", session_id, "-o", "out.wav").out
     beta = json.loads(terminal("reseed", session_id, "--dialect", "beta").out.splitlines()[0])
     assert beta["session"]["output_audio_format"] == "pcm16_16000hz"
-    shown = terminal("show", imported(terminal, "qwen_16k"), "--json").json
+    shown = terminal("state", imported(terminal, "qwen_16k"), "--json").json
     items = [item for one in shown["conversations"] for item in one["items"]]
     spans = [span for item in items for span in item["eventstore"].get("audio", [])]
     assert {span["side"] for span in spans} == {"input", "output"}
@@ -104,7 +104,7 @@ def test_formats_by_other_names(terminal: Terminal) -> None:
 def test_a_rate_that_the_importer_is_told(terminal: Terminal) -> None:
     wish = ("--session-id", "told", "--input-rate", "8000")
     assert terminal("import", str(case("qwen_16k")), *wish).code == 0
-    assert "input PCM at 8000 Hz, as its importer told" in terminal("show", "told").out
+    assert "input PCM at 8000 Hz, as its importer told" in terminal("state", "told").out
     assert "8000 Hz" in terminal("audio", "told", "--side", "user", "-o", "out.wav").out
     refused = terminal("import", str(case("qwen_16k")), "--input-rate", "7999")
     assert refused.code == 2 and "8000<=x<=48000" in refused.err
@@ -121,7 +121,7 @@ def test_the_model_that_the_address_names(terminal: Terminal, store: EventStore)
 
 def test_why_responses_failed(terminal: Terminal) -> None:
     session_id = imported(terminal, "failed_quota")
-    for shown in (terminal("show", session_id).out, terminal("responses").out):
+    for shown in (terminal("state", session_id).out, terminal("responses").out):
         for words in (
             "failed insufficient_quota",
             "incomplete content_filter",
@@ -135,9 +135,9 @@ def test_reasons_are_found_and_limits_are_seen(terminal: Terminal) -> None:
     found = terminal("responses", "--reason", "insufficient_quota", "--json").json["data"]
     assert [one["id"] for one in found] == ["resp_1"]
     assert terminal("responses", "--reason", "unheard_of", "--json").json["data"] == []
-    assert "limit of tokens: 120 left of 40,000 anew in 55.2 s" in terminal("show", session_id).out
+    assert "limit of tokens: 120 left of 40,000 anew in 55.2 s" in terminal("state", session_id).out
     session_id = imported(terminal, "rate_limits_seen")
-    notes = terminal("show", session_id, "--json").json["session"]["eventstore"]
+    notes = terminal("state", session_id, "--json").json["session"]["eventstore"]
     assert notes["rate_limits"]
 
 
@@ -189,7 +189,7 @@ def test_what_a_proxy_delivers_twice_counts_once(
     terminal: Terminal, name: str, heard: str, lasts: int
 ) -> None:
     session_id = imported(terminal, name)
-    shown = terminal("show", session_id, "--json").json
+    shown = terminal("state", session_id, "--json").json
     assert shown["conversations"][0]["items"][-1]["eventstore"]["heard"] == heard
     (part,) = shown["conversations"][0]["items"][-1]["eventstore"]["audio"]
     assert part["duration_ms"] == lasts
@@ -198,10 +198,10 @@ def test_what_a_proxy_delivers_twice_counts_once(
     sound = terminal("audio", session_id, "-o", "call.wav", "--json").json
     assert sound["seconds"] < 5  # with 1.5 s of the user before
     assert terminal("rebuild", session_id, "--json").json["changed_rows"] == 0
-    assert terminal("show", session_id, "--json").json == shown
-    sealed = terminal("archive", session_id, "--json")
+    assert terminal("state", session_id, "--json").json == shown
+    sealed = terminal("seal", session_id, "--json")
     assert sealed.code == 0, sealed
-    assert terminal("show", session_id, "--json").json["conversations"] == shown["conversations"]
+    assert terminal("state", session_id, "--json").json["conversations"] == shown["conversations"]
 
 
 @pytest.mark.parametrize("ids", [("", ""), ("sess_a", "sess_b")])
@@ -221,7 +221,7 @@ def test_two_recordings_of_one_call_count_once(
     assert [entry.get("same_call") for entry in stored] == [None, first]
     total = terminal("usage", "--json").json["total"]
     assert (total["responses"], total["transcriptions"]) == (1, 1)
-    assert f"the same call as {first}, where its usage is counted" in terminal("show", second).out
+    assert f"the same call as {first}, where its usage is counted" in terminal("state", second).out
     assert "elsewhere" in terminal("sessions", "--summary").out
     for name in files if not any(ids) else ():
         again = terminal("import", str(case(name)), "--json").json["data"]

@@ -61,9 +61,9 @@ def test_every_session_is_shown_played_and_handed_on(
 ) -> None:
     for sealed in (False, True):
         if sealed:
-            assert terminal("archive", "--all").code == 0
+            assert terminal("seal", "--all").code == 0
         for session_id in calls:
-            for command in ("show", "events", "export", "replay --instant", "reseed"):
+            for command in ("state", "events", "export", "replay --instant", "reseed"):
                 assert terminal(*command.split(), session_id).code == 0, (command, session_id)
         for format_ in ("otel", "chat", "parquet"):
             out = tmp_path / f"{format_}-{sealed}"

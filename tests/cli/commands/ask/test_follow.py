@@ -73,7 +73,7 @@ class Follower:
 
 @contextmanager
 def following(terminal: Terminal, *arguments: str) -> Iterator[Follower]:
-    follower = Follower(terminal.start("show", "--follow", *arguments))
+    follower = Follower(terminal.start("state", "--follow", *arguments))
     try:
         yield follower
     finally:
@@ -135,7 +135,7 @@ def test_json_is_a_line_a_cue_at_once(terminal: Terminal, store: EventStore) -> 
 
 def test_a_closed_session_is_printed_whole(terminal: Terminal, store: EventStore) -> None:
     store.append("sess", cut_off_call().frames, close=True)
-    told = terminal("show", "sess", "--follow")
+    told = terminal("state", "sess", "--follow")
     assert (told.code, told.err) == (0, "The session is closed.\n")
     assert told.out == replayed(terminal, "sess") != ""
 
@@ -160,7 +160,7 @@ def test_what_follows_a_close_by_the_server_is_printed(
 @on_sqlite
 def test_a_close_by_the_server_alone_ends_it(terminal: Terminal, store: EventStore) -> None:
     store.append("sess", Call().typed("item_1", "Hello").server("session.closed").frames)
-    told = terminal("show", "sess", "--follow")
+    told = terminal("state", "sess", "--follow")
     assert (told.code, told.err) == (0, "The session is closed.\n")
     assert "Hello" in told.out and "■ closed" in told.out
 
@@ -192,7 +192,7 @@ def test_a_signal_ends_it_in_order(
         follower.process.send_signal(number)
         assert follower.ends() == 0
     assert follower.out.endswith("\n")
-    assert follower.err == "Stopped; follow it again with: eventstore show sess --follow\n"
+    assert follower.err == "Stopped; follow it again with: eventstore state sess --follow\n"
     if not options:
         assert follower.out == replayed(terminal, "sess")
 
@@ -200,7 +200,7 @@ def test_a_signal_ends_it_in_order(
 @on_sqlite
 def test_ctrl_c_leaves_the_terminal_in_order(terminal: Terminal, store: EventStore) -> None:
     store.append("sess", cut_off_call().frames)
-    with in_terminal(*COMMAND, "show", "sess", "--follow") as screen:
+    with in_terminal(*COMMAND, "state", "sess", "--follow") as screen:
         screen.shows("Hello to")
         screen.type(CTRL_C)
         assert screen.ends() == 0
@@ -214,18 +214,18 @@ def test_ctrl_c_leaves_the_terminal_in_order(terminal: Terminal, store: EventSto
 @on_sqlite
 def test_a_reader_that_goes_is_no_failure(terminal: Terminal, store: EventStore) -> None:
     store.append("sess", voice_call().frames, close=True)
-    told = terminal.shell("eventstore show sess --follow | head -1")
+    told = terminal.shell("eventstore state sess --follow | head -1")
     assert told.code == 0 and told.out.count("\n") == 1 and "Error" not in told.err
 
 
 def test_an_unknown_session_is_an_error(terminal: Terminal) -> None:
-    assert "no session nowhere" in terminal("show", "--follow", "nowhere").error()
+    assert "no session nowhere" in terminal("state", "--follow", "nowhere").error()
 
 
 @on_sqlite
 @pytest.mark.parametrize("options", [["--at", "5"], ["--dialect", "ga"]])
 def test_it_goes_with_no_moment_and_no_dialect(terminal: Terminal, options: list[str]) -> None:
-    told = terminal("show", "sess", "--follow", *options).error(2)
+    told = terminal("state", "sess", "--follow", *options).error(2)
     assert "--follow goes with neither --at nor --dialect" in told
 
 

@@ -39,7 +39,7 @@ def call(store: EventStore) -> None:
     store.append("sess_1", call.frames, close=True)
 
 
-SHOWN = ("usage", "show sess_1", "sessions --summary", "export sess_1 --format html")
+SHOWN = ("usage", "state sess_1", "sessions --summary", "export sess_1 --format html")
 
 
 @pytest.mark.parametrize("line", SHOWN)

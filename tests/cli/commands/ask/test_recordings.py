@@ -29,7 +29,7 @@ def test_a_recording_comes_out_as_conversations_and_responses(
     (entry,) = terminal("import", str(recording), "--metadata", "a=b", "--json").json["data"]
     session_id = entry["session_id"]
     for dialect in ("beta", "ga"):
-        shown = terminal("show", session_id, "--dialect", dialect, "--json").json
+        shown = terminal("state", session_id, "--dialect", dialect, "--json").json
         listed = terminal("responses", "--metadata", "a=b", "--dialect", dialect, "--json").json
         assert len(shown["responses"]) == len(listed["data"]) == entry["responses"]
         for response in [*shown["responses"], *listed["data"]]:
@@ -44,7 +44,7 @@ def test_a_recording_comes_out_as_conversations_and_responses(
 def test_a_recording_can_be_read_by_people(terminal: Terminal, recording: Path) -> None:
     (entry,) = terminal("import", str(recording), "--json").json["data"]
     session_id = entry["session_id"]
-    for line in (f"show {session_id}", f"replay {session_id}", "sessions", f"events {session_id}"):
+    for line in (f"state {session_id}", f"replay {session_id}", "sessions", f"events {session_id}"):
         told = terminal(*line.split())
         assert told.code == 0 and told.out.strip()
         assert len(told.out.splitlines()) > (0 if line == "sessions" else 2)
@@ -61,7 +61,7 @@ def test_an_export_through_files_is_an_equal_session(
     elsewhere = ("--db", "sqlite:///elsewhere.db")
     assert terminal("import", "call.jsonl", *elsewhere).code == 0
     for line in (
-        f"show {session_id} --json",
+        f"state {session_id} --json",
         f"export {session_id}",
         f"events {session_id} --json",
     ):

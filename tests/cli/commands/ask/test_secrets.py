@@ -18,8 +18,8 @@ from eventstore.realtime.masking.secret_names import REMOVED
 
 SECRETS = st.text(string.ascii_letters + string.digits, min_size=12).map(lambda s: f"q7Z{s[:40]}")
 HANDED_ON = (
-    "show {0}", "show {0} --json", "show {0} --at +0.01 --json", "show {0} --follow",
-    "show {0} --follow --json", "sessions", "sessions --json", "sessions --summary --json",
+    "state {0}", "state {0} --json", "state {0} --at +0.01 --json", "state {0} --follow",
+    "state {0} --follow --json", "sessions", "sessions --json", "sessions --summary --json",
     "sessions --text key --json", "responses", "responses --json", "responses --text key --json",
     "responses --dialect ga --json", "response resp_1 --session {0}",
     "response resp_1 --session {0} --json", "usage --by metadata:token --json",

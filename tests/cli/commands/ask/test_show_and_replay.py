@@ -31,7 +31,7 @@ def recorded(store: EventStore) -> EventStore:
 def test_show_at_a_seq_is_the_fold_of_the_events_up_to_it(
     terminal: Terminal, recorded: EventStore, seq: int
 ) -> None:
-    shown = terminal("show", "voice", "--at", str(seq), "--json").json
+    shown = terminal("state", "voice", "--at", str(seq), "--json").json
     state = fold("voice", log_events(voice_call().frames[:seq]))
     assert shown["session"] == session_resource(state)
     assert shown["conversations"] == conversations(state)
@@ -47,8 +47,8 @@ def test_show_at_seconds_is_show_at_the_last_event_until_then(
     frames = voice_call().frames
     end = (frames[0].at or 0) + float(seconds) * 10**6
     seq = sum((frame.at or 0) <= end for frame in frames)
-    shown = terminal("show", "voice", "--at", f"+{seconds}", "--json").json
-    assert shown == terminal("show", "voice", "--at", str(seq), "--json").json
+    shown = terminal("state", "voice", "--at", f"+{seconds}", "--json").json
+    assert shown == terminal("state", "voice", "--at", str(seq), "--json").json
     assert shown["session"]["eventstore"]["events"] == seq
 
 
@@ -56,9 +56,9 @@ def test_show_names_the_speakers_that_the_server_tells_apart(
     terminal: Terminal, store: EventStore
 ) -> None:
     store.append("told", told_call().frames)
-    assert "user       [A] Hello? [B] Hi, it is me." in terminal("show", "told").out
+    assert "user       [A] Hello? [B] Hi, it is me." in terminal("state", "told").out
     store.append("voice", voice_call().frames)
-    assert "[A]" not in terminal("show", "voice").out
+    assert "[A]" not in terminal("state", "voice").out
 
 
 def noted(told: Output) -> str:
@@ -71,7 +71,7 @@ def noted(told: Output) -> str:
 def test_show_at_a_moment_of_the_session_notes_nothing(
     terminal: Terminal, recorded: EventStore, at: str
 ) -> None:
-    told = terminal("show", "voice", f"--at={at}")
+    told = terminal("state", "voice", f"--at={at}")
     assert (told.code, noted(told)) == (0, "") and "session voice" in told.out
 
 
@@ -79,30 +79,30 @@ def test_show_at_a_moment_of_the_session_notes_nothing(
 def test_show_behind_the_end_says_that_it_shows_the_end(
     terminal: Terminal, recorded: EventStore, at: str
 ) -> None:
-    told = terminal("show", "voice", "--at", at)
+    told = terminal("state", "voice", "--at", at)
     # The recorder's own last event, a millisecond later, is no part of the call.
     note = "the session ends at event 66 (+0.444 s): showing its end\n"
     assert (told.code, noted(told)) == (0, note)
-    assert told.out == terminal("show", "voice").out
-    assert terminal("show", "voice", "--at", at, "--json").err == note
+    assert told.out == terminal("state", "voice").out
+    assert terminal("state", "voice", "--at", at, "--json").err == note
 
 
 def test_metadata_set_later_moves_no_end(terminal: Terminal, store: EventStore) -> None:
     call = voice_call()
     call.ms += 10**7
     store.append("sess", call.store("metadata", metadata={"a": "b"}).frames)
-    told = terminal("show", "sess", "--at", "+60")
+    told = terminal("state", "sess", "--at", "+60")
     assert noted(told) == "the session ends at event 66 (+0.444 s): showing its end\n"
 
 
 def test_the_end_of_a_session_without_times_has_none(terminal: Terminal, store: EventStore) -> None:
     store.append("sess", [frame._replace(at=None) for frame in voice_call().frames[:5]])
-    told = terminal("show", "sess", "--at", "6")
+    told = terminal("state", "sess", "--at", "6")
     assert told.err == "the session ends at event 5: showing its end\n"
 
 
 def test_show_keeps_what_nobody_heard_apart(terminal: Terminal, recorded: EventStore) -> None:
-    shown = terminal("show", "voice").out
+    shown = terminal("state", "voice").out
     assert "user       Hi, how is the weather?" in shown
     assert "assistant  It is sunny in Oslo today\n" in " \n".join(
         line.rstrip() + "\n" for line in shown.splitlines()
@@ -114,7 +114,7 @@ def test_show_keeps_what_nobody_heard_apart(terminal: Terminal, recorded: EventS
 
 
 def test_show_tells_calls_and_results_of_tools(terminal: Terminal, recorded: EventStore) -> None:
-    shown = terminal("show", "tools").out
+    shown = terminal("state", "tools").out
     assert 'weather({"city":"Oslo"})' in shown
     assert [line for line in shown.splitlines() if line.split()[:2] == ["tool", "sunny"]]
 
@@ -188,7 +188,7 @@ def test_replay_says_that_a_recording_has_no_times(terminal: Terminal, store: Ev
 
 def test_the_sample_call_is_shown_and_replayed(terminal: Terminal, sample_call: Path) -> None:
     (entry,) = terminal("import", str(sample_call), "--json").json["data"]
-    shown = terminal("show", entry["session_id"])
+    shown = terminal("state", entry["session_id"])
     assert shown.code == 0 and "not heard" in shown.out and "outside the conversation" in shown.out
     told = terminal("replay", entry["session_id"], "--instant")
     for sign in ("● opened", "speaks …", "calls", "tool", "✂ interrupted", "✂ truncated", "aside"):

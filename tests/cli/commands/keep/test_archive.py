@@ -29,13 +29,13 @@ def damage(store: EventStore, session_id: str) -> None:
 
 def test_sessions_are_sealed_and_unsealed(filled: Terminal, store: EventStore) -> None:
     before = [list(store.events(name)) for name in "ab"]
-    out = filled("archive", "a", "--json").json
+    out = filled("seal", "a", "--json").json
     (entry,) = out["data"]
     assert (entry["session_id"], entry["events"]) == ("a", 31)
     assert entry["packed_bytes"] > 0
     assert len(entry["sha256"]) == 64
     assert out["errors"] == []
-    out = filled("archive", "--all", "--workers", "2", "--json").json
+    out = filled("seal", "--all", "--workers", "2", "--json").json
     assert [(entry["session_id"], entry["events"]) for entry in out["data"]] == [
         ("a", 0),
         ("b", 31),
@@ -47,7 +47,7 @@ def test_sessions_are_sealed_and_unsealed(filled: Terminal, store: EventStore) -
 
 def test_sessions_are_chosen_by_age_and_metadata(filled: Terminal) -> None:
     def chosen(*arguments: str) -> list[str]:
-        data = filled("archive", "--dry-run", "--json", *arguments).json["data"]
+        data = filled("seal", "--dry-run", "--json", *arguments).json["data"]
         return [entry["session_id"] for entry in data]
 
     assert chosen("--all") == ["a", "b"]
@@ -56,7 +56,7 @@ def test_sessions_are_chosen_by_age_and_metadata(filled: Terminal) -> None:
     assert chosen("--older-than", "2000w") == []
     assert chosen("--since", "1e9") == chosen("--all")
     assert chosen("--until", "1e9") == []
-    assert "nothing was changed" in filled("archive", "--all", "--dry-run").err
+    assert "nothing was changed" in filled("seal", "--all", "--dry-run").err
 
 
 def test_the_status_says_how_many_sessions_are_sealed(filled: Terminal, store: EventStore) -> None:
@@ -66,7 +66,7 @@ def test_the_status_says_how_many_sessions_are_sealed(filled: Terminal, store: E
 
     assert sealed() == 0
     assert "sealed     0 sessions\n" in filled("status").out
-    filled("archive", "--all")
+    filled("seal", "--all")
     assert sealed() == 2
     assert "sealed     2 sessions\n" in filled("status").out
     store.append("a", FRAMES[:1])
@@ -76,18 +76,18 @@ def test_the_status_says_how_many_sessions_are_sealed(filled: Terminal, store: E
 
 
 def test_what_cannot_be_sealed_stops_no_other(filled: Terminal) -> None:
-    output = filled("archive", "open", "a")
+    output = filled("seal", "open", "a")
     assert output.code == 1
     assert "Sealed 1 session with 31 events" in output.out
     assert "open is open" in output.err
-    assert filled("archive", "nowhere").code == 1
+    assert filled("seal", "nowhere").code == 1
     for wrong in ((), ("a", "--all"), ("--all", "--older-than", "7d"), ("--older-than", "soon")):
-        assert filled("archive", *wrong).error(2)
+        assert filled("seal", *wrong).error(2)
 
 
 def test_vacuum_gives_the_space_back(filled: Terminal, store: EventStore) -> None:
     store.append("long", [Frame(CLIENT, "x" * 10_000)] * 500, close=True)
-    filled("archive", "long", "--vacuum")
+    filled("seal", "long", "--vacuum")
     if store.engine.url.database and store.engine.dialect.name == "sqlite":
         assert Path(store.engine.url.database).stat().st_size < 2_000_000
     assert len(list(store.events("long"))) == 500
@@ -99,7 +99,7 @@ def test_digests_prove_sessions_here_and_elsewhere(
     kept = tmp_path / "digests.jsonl"
     output = filled("verify", "--all", "--write", str(kept))
     assert output.out.startswith("3 sessions verified.\n3 sessions not sealed")
-    filled("archive", "a")
+    filled("seal", "a")
     output = filled("verify", "--against", str(kept))
     assert output.out == "3 sessions verified.\n"
     found = filled("verify", "a", "b", "--json").json["data"]
@@ -119,7 +119,7 @@ def test_damage_and_missing_sessions_are_named(
     filled: Terminal, store: EventStore, tmp_path: Path
 ) -> None:
     kept = tmp_path / "digests.jsonl"
-    filled("archive", "a")
+    filled("seal", "a")
     filled("verify", "--all", "--write", str(kept))
     damage(store, "a")
     output = filled("verify", "a", "--json")

@@ -117,7 +117,7 @@ def test_bytes_go_to_a_folder_and_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     exported = terminal("export", "call_1").out
-    terminal("archive", "call_1")
+    terminal("seal", "call_1")
     moved = terminal("offload", "--to", "segments", "--all", "--json")
     if database_url.startswith("postgresql"):  # it has no folder of its own
         told = moved.err.strip().rpartition(" ")[2]

@@ -58,10 +58,10 @@ def test_sessions_by_name(terminal: Terminal, calls: EventStore) -> None:
     events = EVENTS + 1 + len(beta_tool_call().frames)
     assert told.out == f"Erased 2 sessions with {events} events and 4 responses.\n"
     assert left(calls) == {"a2", "b1"}
-    for command in ("show", "events", "export", "replay", "rebuild", "reseed"):
+    for command in ("state", "events", "export", "replay", "rebuild", "reseed"):
         error = terminal(command, "a1").error()
         assert error.startswith("session a1 was erased on 20") and "(asked for it)" in error
-    assert terminal("show", "a1", "--follow").error().startswith("session a1 was erased")
+    assert terminal("state", "a1", "--follow").error().startswith("session a1 was erased")
     again = terminal("erase", "a1", "--yes").out
     assert again.splitlines()[1] == "1 session had been erased before."
     assert "erased     2 sessions, and the audio of 0" in terminal("status").out

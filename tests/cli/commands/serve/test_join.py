@@ -78,11 +78,11 @@ def test_people_are_shown_what_was_not_recorded(
 ) -> None:
     assert terminal.apart("join", "rtc_1", "--upstream", upstream).code == 0
     [session] = kept(store)
-    shown = terminal("show", session.id)
+    shown = terminal("state", session.id)
     assert [line for line in shown.out.splitlines() if line.startswith("not recorded: ")] == [
         f"not recorded: {what}" for what in UNSEEN
     ]
-    notes = terminal("show", session.id, "--json").json["session"]["eventstore"]
+    notes = terminal("state", session.id, "--json").json["session"]["eventstore"]
     assert notes["opened"]["unseen"] == list(UNSEEN)
 
 

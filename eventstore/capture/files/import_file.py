@@ -94,7 +94,7 @@ def import_file(
     Of several connections, one that cannot be stored stops no other.
 
     Args:
-        path: a file in one of the formats of import_formats/registry.py, or a binary stream of one.
+        path: a file in one of the formats of formats/registry.py, or a binary stream of one.
         session_id: the id to store it under, where the file holds one connection.
         metadata: pairs to set on each of its sessions.
         keep_going: leave out lines that cannot be read.

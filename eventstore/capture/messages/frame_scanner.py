@@ -1,6 +1,7 @@
 """Find messages in a copy of one direction of a websocket (RFC 6455 and 7692). Pure.
 
 What is compressed or large is found here and unpacked elsewhere: see message_unpacking.py.
+Why the parser of `websockets` does not do this: docs/adr/0037.
 """
 
 from __future__ import annotations

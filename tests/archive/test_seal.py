@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import random
@@ -20,6 +19,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 from support.calls import SAMPLE_STREAMS, SHORT_STREAMS
 from support.events import log_events
+from support.everything import everything
 from support.examples import examples
 from support.rows import read_model_rows, views
 from support.strategies import mutated, streams
@@ -121,30 +121,6 @@ def test_sound_before_its_response_is_as_long_as_that_says(engine: Engine) -> No
 def test_whole_calls_are_sealed(engine: Engine) -> None:
     for stream in SAMPLE_STREAMS:
         check(engine, list(stream), len(stream), 1)
-
-
-def sound(store: EventStore, session_id: str) -> bytes:
-    stream = io.BytesIO()
-    store.audio(session_id, stream)
-    return stream.getvalue()
-
-
-def everything(store: EventStore, session_id: str) -> list[Any]:
-    """All that the store's verbs say of a session."""
-    head = store.last_seq(session_id)
-    shown = [store.state(session_id), store.state(session_id, "+3.5"), store.state(session_id, 50)]
-    return [
-        list(store.events(session_id)),
-        list(store.events(session_id, type="response.*")),
-        list(store.events(session_id, 20, 40)),
-        list(store.events(session_id, head, head)),
-        b"".join(store.export(session_id)),
-        list(store.replay(session_id)),
-        list(store.follow(session_id)),
-        store.reseed(session_id, audio=True),
-        sound(store, session_id),
-        *shown,
-    ]
 
 
 def test_every_verb_reads_a_sealed_session(database_url: str, tmp_path: Path) -> None:

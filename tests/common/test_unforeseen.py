@@ -10,11 +10,11 @@ from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import create_engine, text
+from support.api_keys import client
+from support.api_serving import Serve, serve, store
 from support.events import Call
 from support.forking import fork
-from web.api.test_live import following, until
-from web.conftest import Serve, serve, store
-from web.server.test_access import client
+from support.live_streams import following, until
 
 from eventstore import EventStore, Recorder
 from eventstore.common import unforeseen
@@ -162,7 +162,7 @@ def test_the_thread_that_sums_days_goes_on_behind_a_fault(
         tried.release()
         fail_with(KeyError(SECRET))
 
-    monkeypatch.setattr(EventStore, "sum_days", failing)
+    monkeypatch.setattr(EventStore, "iter_sum_days", failing)
     with summing(store, each=0.01):
         assert all(tried.acquire(timeout=20) for _ in range(3))
     assert "4111" not in caplog.text and "in fail_with" in caplog.text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from replay.server.test_requested_sessions import TARGETS, fill, found
+from support.request_targets import TARGETS, fill, found
 
 from eventstore import EventStore
 from eventstore.store.database.transaction import read

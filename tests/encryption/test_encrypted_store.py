@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from archive.erase.test_erase_bytes import files, found_in, recorded
-from archive.test_seal import everything
-from encryption.test_keys import READABLE
 from hypothesis import given
 from hypothesis import strategies as st
 from support.calls import SAMPLE_STREAMS
+from support.database_files import files, found_in, recorded
+from support.encrypted import READABLE
 from support.events import Call, audio_part, message
+from support.everything import everything
 from support.examples import examples
 from support.figure_calls import figure_calls, in_order, known_sessions, record
 from support.rows import read_model_rows

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from archive.erase.test_erase_bytes import found_in
-from encryption.test_keys import READABLE, keys_in
 from sqlalchemy.engine import make_url
+from support.database_files import found_in
+from support.encrypted import READABLE, keys_in
 from support.only import only
 from support.postgres import PostgresServer
 from support.secret_call import secret_call

@@ -11,9 +11,10 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-from archive.erase.test_erase_bytes import files, found_in
 from archive.move.whole import frames_of
 from sqlalchemy.engine import make_url
+from support.database_files import files, found_in
+from support.encrypted import READABLE, keys_in
 from support.only import only
 from support.postgres import PostgresServer
 from support.secret_call import secret_call
@@ -32,20 +33,8 @@ from eventstore.errors import (
     SchemaError,
 )
 from eventstore.realtime.frames import SERVER, Frame
-from eventstore.store.database.keys import keys_of
-from eventstore.store.database.transaction import read
 
-#: What is filtered on stays readable: metadata, and ids.
-READABLE = {f"{end}{place}" for end in ("", "end of ") for place in ("metadata", "tag", "item")}
 FRAMES = secret_call("anna").frames
-DROPPED = "SELECT session_id, key, dropped_at IS NOT NULL FROM session_keys ORDER BY session_id"
-
-
-def keys_in(store: EventStore) -> dict[str, bytes | None]:
-    engine = keys_of(store.engine).engine
-    assert engine is not None
-    with read(engine) as tx:
-        return {name: key and bytes(key) for name, key, _ in tx.rows_with_bytes(DROPPED)}
 
 
 def refused(store: EventStore) -> Iterator[str]:

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from capture.recorder.test_recorder import created, wait_until
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 from support.calls import SAMPLE_STREAMS, SHORT_STREAMS, beta_tool_call, voice_call
+from support.erased_rows import OF_SESSIONS, counts, digest, whole
 from support.events import Call
 from support.examples import examples
 from support.only import only
-from support.rows import read_model_rows
+from support.recorder_calls import created, wait_until
 from support.secret_call import secret_call
 from support.strategies import mutated
 
@@ -33,16 +33,14 @@ from eventstore.errors import (
 )
 from eventstore.realtime.frames import CLIENT, SERVER, Frame
 from eventstore.segments.digest import BEGINNING, Digest
-from eventstore.store.database.tables import day_tables
 from eventstore.store.database.tables import declared as tables
 from eventstore.store.database.transaction import read, write
 from eventstore.store.log.follow import follow_events
 from eventstore.store.log.read_events import read_events, read_rows
-from eventstore.store.log.session_facts import find_head
 from eventstore.store.readmodels.states.state_cache import StateCache
 from eventstore.store.sessions.append import Append, append
 from eventstore.store.sessions.delete_rows import TABLES
-from eventstore.store.sessions.erase_session import digest_to_keep, erase_session
+from eventstore.store.sessions.erase_session import erase_session
 from eventstore.store.sessions.project import project_session
 from eventstore.store.sessions.projection_failures import note_failure
 from eventstore.store.sessions.put_segments import put_segments
@@ -59,26 +57,6 @@ def erased(store: EventStore) -> EventStore:
     (done,) = store.erase("gone", reason="asked for it").done
     assert (done.session_id, done.what, done.responses) == ("gone", "session", 1)
     return store
-
-
-#: Tables with rows of sessions.
-OF_SESSIONS = set(tables.metadata.tables) - {
-    table.name for table in (*tables.NOT_OF_SESSIONS, *day_tables.OF_THE_STORE)
-}
-
-
-def counts(engine: Engine, session_id: str) -> dict[str, int]:
-    """How many rows of a session there are, by table."""
-    with read(engine) as tx:
-        names = sorted(OF_SESSIONS) + ([] if tx.postgresql else ["said_rows"])
-        sql = "SELECT COUNT(*) FROM {} WHERE session_id = ?"
-        found = {name: tx.rows(sql.format(name), (session_id,))[0][0] for name in names}
-    return {name: count for name, count in found.items() if count}
-
-
-def digest(engine: Engine, session_id: str) -> bytes:
-    with read(engine) as tx:
-        return digest_to_keep(tx, session_id, find_head(engine, session_id) or 0)
 
 
 def test_nothing_is_left_but_the_numbers_and_a_tombstone(erased: EventStore) -> None:
@@ -338,19 +316,6 @@ def test_what_is_spooled_for_an_erased_session_is_let_go(store: EventStore, tmp_
 
 
 # Everything about the others stays
-
-
-def whole(store: EventStore, session_id: str) -> dict[str, Any]:
-    """Everything about a session."""
-    return {
-        "events": list(store.events(session_id)),
-        "show": store.state(session_id),
-        "rows": read_model_rows(store.engine, session_id),
-        "digest": digest(store.engine, session_id),
-        "usage": store.usage(session=session_id),
-        "responses": store.responses(session=session_id, limit=100).data,
-        "found": store.responses(session=session_id, text="weather", limit=100).data,
-    }
 
 
 @examples(15)

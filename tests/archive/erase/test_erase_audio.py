@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,6 +14,7 @@ from support.examples import examples
 from support.only import only
 from support.rows import read_model_rows
 from support.secret_call import loose, secret_call, sound
+from support.silenced import is_silent, quiet, rows
 from support.strategies import mutated
 
 from eventstore import EventStore
@@ -33,32 +33,6 @@ from eventstore.store.sessions.erase_session import digest_to_keep
 
 MORE = Frame(CLIENT, '{"type":"input_audio_buffer.append","audio":"QUJDQUJD"}')
 _numbers = itertools.count(1)
-
-
-def quiet(value: Any) -> Any:
-    """A resource without the audio that came within items, and without the note that it went."""
-    if isinstance(value, list):
-        return [quiet(entry) for entry in value]
-    if not isinstance(value, dict):
-        return value
-    return {
-        key: "" if key == "audio" and isinstance(entry, str) else quiet(entry)
-        for key, entry in value.items()
-        if key != "audio_erased_at"
-    }
-
-
-def rows(store: EventStore, session_id: str) -> list[EventRow]:
-    return list(read_rows(store.engine, session_id, 1, store.last_seq(session_id)))
-
-
-def is_silent(store: EventStore, session_id: str) -> bool:
-    """Whether no event has a byte of audio."""
-    return not any(
-        row.audio
-        for row in rows(store, session_id)
-        if row.audio_offset is None or row.audio_offset >= 0
-    )
 
 
 def parts_of(store: EventStore, session_id: str) -> list[bytes]:

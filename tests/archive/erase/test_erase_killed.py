@@ -14,10 +14,10 @@ import time
 from pathlib import Path
 
 import pytest
-from archive.erase.test_erase import counts, whole
-from archive.erase.test_erase_audio import is_silent, quiet
-from archive.erase.test_erase_bytes import files, found_in, sounds
+from support.database_files import files, found_in, sounds
+from support.erased_rows import counts, whole
 from support.secret_call import secret_call
+from support.silenced import is_silent, quiet
 
 from eventstore import EventStore
 from eventstore.archive.seal import seal_session

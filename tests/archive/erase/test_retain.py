@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from archive.erase.test_erase_audio import is_silent
 from support.calls import voice_call
 from support.events import START
+from support.silenced import is_silent
 
 from eventstore import EventStore
 from eventstore.archive.policy import Policy, read_policy

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from capture.recorder.test_recorder import created, noted
+from support.recorder_calls import created, noted
 
 from eventstore import EventStore, Recorder
 from eventstore.capture.recorder.arrival_clock import ArrivalClock

@@ -17,21 +17,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from capture.recorder.test_recorder import (
-    created,
-    is_in_step,
-    locked,
-    noted,
-    say,
-    talk,
-    wait_until,
-    wire,
-)
-from cli.commands.serve.test_record import port_of, recording
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from support.disks import Disk, small_disk
 from support.gate import gate_to_database
+from support.record_command import port_of, recording
+from support.recorder_calls import created, is_in_step, locked, noted, say, talk, wait_until, wire
 from support.relaying import (
     asking,
     bare_client,

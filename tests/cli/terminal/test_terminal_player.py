@@ -11,13 +11,13 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from cli.terminal.test_untrusted_text import hostile_call
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 from support.calls import voice_call
 from support.events import Call
 from support.examples import examples
+from support.hostile_terminal import hostile_call
 from support.pty_terminal import PtyTerminal, in_terminal
 from support.strategies import streams
 from support.terminal import COMMAND, Terminal

@@ -11,21 +11,16 @@ from pathlib import Path
 import pytest
 from replay.shown import sample_frames, shown
 from support.agents_runner import outputs
+from support.node import NODE
 from support.recordings import each_recording, frames
 from support.replaying import one, served
 
 from eventstore import EventStore, Frame
 from eventstore.realtime.frames import parse
 
-NODE = Path(__file__).resolve().parents[2] / "node"
 #: What it does not speak: the beta's names, translation sessions, xAI's items without content
 #: (they end the process), Voice Live's user items.
 NOT_ITS_DIALECT = ("openai-beta-", "openai-translation", "xai-", "azure-voice-live-")
-
-pytestmark = pytest.mark.skipif(
-    shutil.which("node") is None or not (NODE / "node_modules").is_dir(),
-    reason="no Node, or its packages are not installed: make test does so where npm is",
-)
 
 
 def check(store: EventStore, recorded: Sequence[Frame], told: Path) -> None:

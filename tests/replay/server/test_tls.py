@@ -17,10 +17,10 @@ from typing import Any
 import openai
 import pytest
 import trustme
-from replay.server.test_node_client import NODE
-from replay.server.test_node_client import pytestmark as with_node
 from support.calls import voice_call
 from support.cassettes import openai_talk
+from support.node import NODE
+from support.node import pytestmark as with_node
 from support.replaying import one, play_client, sent_by, served
 from websockets.exceptions import InvalidMessage
 from websockets.sync.client import connect

@@ -6,25 +6,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from support.events import Call
 from support.only import only
+from support.scoped_calls import call
 
 from eventstore import EventStore
 from eventstore.errors import EventStoreError, InvalidInputError, NotFoundError
 from eventstore.store.filters.filters import ResponseFilter
 from eventstore.verbs.queries import Queries
-
-
-def call(tenant: str, number: int) -> Call:
-    """A call of a tenant's, whose response claims to be the other's, with ids that both use."""
-    other = "berta" if tenant == "anna" else "anna"
-    begun = Call().server("session.created", session={"id": f"sess_{tenant}", "model": "m"})
-    begun.store("metadata", metadata={"tenant": tenant, "queue": "vip"})
-    begun.server("conversation.created", conversation={"id": "conv_1"})
-    begun.typed("item_1", f"{tenant} asks {number}").created("resp_1", metadata={"tenant": other})
-    begun.begins_speech("resp_1", "item_2").says("resp_1", "item_2", f"answer to {tenant}")
-    usage = {"total_tokens": 3, "input_tokens": 1, "output_tokens": 2}
-    return begun.done("resp_1", usage=usage, metadata={"tenant": other})
 
 
 @pytest.fixture

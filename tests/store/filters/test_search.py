@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from store.queries.test_query_calls import (
+from support.calls import beta_tool_call, voice_call
+from support.events import Call, message, text_part
+from support.examples import examples
+from support.query_calls import (
     SENTENCES,
     database_url,
     everything,
@@ -17,9 +19,7 @@ from store.queries.test_query_calls import (
     shared_postgres_url,
     store,
 )
-from support.calls import beta_tool_call, voice_call
-from support.events import Call, audio_part, message, text_part
-from support.examples import examples
+from support.searching import matches, say, sessions
 
 from eventstore import EventStore, InvalidInputError
 from eventstore.store.filters.search import parse_terms
@@ -27,26 +27,6 @@ from eventstore.store.readmodels.words.search_tokens import Term
 from eventstore.store.readmodels.words.searched_text import Searched
 
 __all__ = ["database_url", "shared_postgres_url", "store"]
-
-
-def say(store: EventStore, text: str, session_id: str = "sess") -> None:
-    """A session in which one response says this."""
-    item = message("item_1", "assistant", audio_part(text))
-    call = Call().created("resp_1")
-    call.server("response.output_item.done", response_id="resp_1", item=item)
-    store.append(session_id, call.done("resp_1", output=[item]).frames)
-
-
-def matches(store: EventStore, query: str, **options: Any) -> list[str]:
-    """The matches that the responses of a search show."""
-    page = store.responses(text=query, limit=100, **options)
-    return [match["text"] for entry in page.data for match in entry["eventstore"]["match"]]
-
-
-def sessions(store: EventStore, query: str) -> set[str]:
-    """The sessions whose response a search finds."""
-    page = store.responses(text=query, limit=100)
-    return {entry["eventstore"]["session_id"] for entry in page.data}
 
 
 def word(*tokens: str) -> Term:

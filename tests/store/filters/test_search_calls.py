@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from store.filters.test_search import matches, sessions
-from store.queries.test_query_calls import database_url, shared_postgres_url, store
 from support.calls import beta_tool_call
 from support.events import Call
 from support.examples import examples
+from support.query_calls import database_url, shared_postgres_url, store
+from support.searching import matches, sessions
 
 from eventstore import EventStore
 from eventstore.store.filters.search import parse_terms

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from store.filters.test_search import matches, say, sessions
-from store.queries.test_query_calls import database_url, shared_postgres_url, store
 from support.examples import examples
+from support.query_calls import database_url, shared_postgres_url, store
 from support.rows import counts_of_said
+from support.searching import matches, say, sessions
 
 from eventstore import EventStore
 from eventstore.store.filters.search import parse_terms

@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from store.queries.test_query_calls import (
+from support.calls import voice_call
+from support.events import Call
+from support.examples import examples
+from support.query_calls import (
     MODELS,
     calls,
     database_url,
@@ -18,10 +21,7 @@ from store.queries.test_query_calls import (
     shared_postgres_url,
     store,
 )
-from store.queries.test_query_responses import TEXTS, conditions
-from support.calls import voice_call
-from support.events import Call
-from support.examples import examples
+from support.response_filters import TEXTS, conditions
 
 from eventstore import EventStore, InvalidInputError
 from eventstore.store.database.transaction import read

@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from store.queries.test_query_calls import (
+from support.calls import beta_tool_call, cut_off_call, voice_call
+from support.events import Call, log_events
+from support.examples import examples
+from support.query_calls import (
     MODELS,
     VALUES,
     calls,
@@ -18,10 +21,7 @@ from store.queries.test_query_calls import (
     shared_postgres_url,
     store,
 )
-from store.queries.test_query_responses import conditions
-from support.calls import beta_tool_call, cut_off_call, voice_call
-from support.events import Call, log_events
-from support.examples import examples
+from support.response_filters import conditions
 
 from eventstore import AmbiguousError, EventStore, InvalidInputError, NotFoundError
 from eventstore.projection.fold import fold

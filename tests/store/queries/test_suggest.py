@@ -7,7 +7,9 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from store.queries.test_query_calls import (
+from support.events import Call
+from support.examples import examples
+from support.query_calls import (
     KEYS,
     VALUES,
     calls,
@@ -17,8 +19,6 @@ from store.queries.test_query_calls import (
     shared_postgres_url,
     store,
 )
-from support.events import Call
-from support.examples import examples
 
 from eventstore import EventStore, InvalidInputError
 from eventstore.store.database.transaction import read

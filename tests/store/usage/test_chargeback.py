@@ -10,10 +10,10 @@ from alembic.config import Config
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
-from store.queries.test_query_calls import database_url, shared_postgres_url, store
-from store.usage.test_day_sums import counts, drop_sums
+from support.day_sums import counts, drop_sums
 from support.events import Call
 from support.examples import examples
+from support.query_calls import database_url, shared_postgres_url, store
 
 from eventstore import EventStore, InvalidInputError
 from eventstore.exports.otel.export import read_spans

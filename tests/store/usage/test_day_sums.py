@@ -13,7 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
-from store.queries.test_query_calls import (
+from support import strategies
+from support.calls import SAMPLE_STREAMS
+from support.day_sums import counts, drop_sums
+from support.events import START, Call
+from support.examples import examples
+from support.query_calls import (
     calls,
     database_url,
     everything,
@@ -21,14 +26,9 @@ from store.queries.test_query_calls import (
     shared_postgres_url,
     store,
 )
-from support import strategies
-from support.calls import SAMPLE_STREAMS
-from support.events import START, Call
-from support.examples import examples
 from support.summing_processes import DAYS, SECRET, all_at_once
 
 from eventstore import EventStore, Frame
-from eventstore.store.database.tables import day_tables
 from eventstore.store.database.tables.day_tables import DAY
 from eventstore.store.usage.daily import refresh as sum_days
 from eventstore.store.usage.daily.compute import KEYS_OF_DAY, VALUES_OF_KEY
@@ -47,27 +47,10 @@ FIRST = START // DAY
 LATER = 2**61
 
 
-def drop_sums(store: EventStore, some: str = "1 = 1") -> None:
-    """Make days those that were never summed."""
-    with store.engine.begin() as connection:
-        for table in day_tables.OF_THE_STORE:
-            connection.exec_driver_sql(f"DELETE FROM {table.name} WHERE {some}")
-
-
 def answers(store: EventStore, **filters: Any) -> list[Json]:
     """What is answered by sums."""
     grouped = [verb(by, **filters) for verb in (store.usage, store.latency) for by in GROUPS]
     return [*grouped, store.context(**filters)]
-
-
-def counts(store: EventStore) -> dict[str, int]:
-    """How many rows the tables of sums have, and how many marks there are."""
-    tables = (*day_tables.OF_THE_STORE, day_tables.day_marks)
-    with store.engine.connect() as connection:
-        return {
-            t.name: connection.exec_driver_sql(f"SELECT COUNT(*) FROM {t.name}").scalar_one()
-            for t in tables
-        }
 
 
 def falsify(store: EventStore) -> None:

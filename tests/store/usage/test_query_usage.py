@@ -9,7 +9,10 @@ from typing import Any, NamedTuple
 import pytest
 from genai_prices import Usage, calc_price, data_snapshot
 from hypothesis import given
-from store.queries.test_query_calls import (
+from support.calls import USAGE, beta_tool_call, cut_off_call, voice_call
+from support.events import START, Call
+from support.examples import examples
+from support.query_calls import (
     KEYS,
     Known,
     calls,
@@ -23,11 +26,8 @@ from store.queries.test_query_calls import (
     store,
     transcriber_of,
 )
-from store.queries.test_query_responses import filters
-from support.calls import USAGE, beta_tool_call, cut_off_call, voice_call
-from support.events import START, Call
-from support.examples import examples
 from support.recordings import each_recording
+from support.response_filters import filters
 
 from eventstore import EventStore, InvalidInputError
 from eventstore.store.database.transaction import Transaction

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from store.queries.test_query_calls import calls, database_url, recorded, shared_postgres_url, store
 from support.calls import beta_tool_call, cut_off_call, voice_call
 from support.events import Call
 from support.figure_calls import waited_ms
+from support.query_calls import calls, database_url, recorded, shared_postgres_url, store
 from support.recordings import frames
 
 from eventstore import EventStore

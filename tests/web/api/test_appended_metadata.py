@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from web.conftest import Serve
+from support.api_serving import Serve
 
 from eventstore import EventStore
 from eventstore.web.server.access import parse_keys

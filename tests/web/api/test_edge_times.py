@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import httpx
 import pytest
+from support.api_serving import Serve
 from support.edge_times import put_edge_calls
-from web.conftest import Serve
 
 from eventstore import EventStore
 

@@ -6,7 +6,7 @@ import json
 
 import httpx
 import pytest
-from web.conftest import Serve
+from support.api_serving import Serve
 
 from eventstore import EventStore, Frame
 from eventstore.web.api import events

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from web.conftest import Serve
-from web.server.test_access import ALL, FILE
+from support.api_keys import ALL, FILE
+from support.api_serving import Serve
 
 from eventstore import EventStore
 from eventstore.demo import call_lines

@@ -2,57 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import chain
-from typing import Any
 
 import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from store.filters.test_scope import call
+from support.api_keys import ALL, ANNA, FILE, WRITER, client
+from support.api_serving import Serve
 from support.events import Call
-from web.conftest import Serve
-from web.server.test_access import ALL, ANNA, FILE, WRITER, client
+from support.live_streams import events_of, following, until
+from support.scoped_calls import call
 
 from eventstore import EventStore
 from eventstore.realtime.values import dumps
 from eventstore.store.sessions.append import Append
 from eventstore.web.api.live import endings, news
 from eventstore.web.server.access import parse_keys
-
-Events = Iterator[tuple[str, Any]]
-
-
-@contextmanager
-def following(asking: httpx.Client, **filters: str) -> Iterator[Events]:
-    """The events of the stream, as they come."""
-    with asking.stream("GET", "/live", params=filters) as answer:
-        assert answer.status_code == 200
-        assert answer.headers["content-type"].startswith("text/event-stream")
-        yield events_of(answer.iter_lines())
-
-
-def events_of(lines: Iterator[str]) -> Events:
-    name = ""
-    for line in lines:
-        assert not line.startswith(":"), "nothing came"
-        field, _, value = line.partition(": ")
-        if field == "event":
-            name = value
-        elif field == "data":
-            yield name, json.loads(value)
-
-
-def until(told: Events, name: str, **notes: Any) -> dict[str, Any]:
-    """The first event of a name with these notes."""
-    for found, data in told:
-        if found == name and notes.items() <= data.get("eventstore", {}).items():
-            assert isinstance(data, dict)
-            return data
-    raise AssertionError("the stream has ended")
 
 
 def test_sessions_begin_change_and_end(store: EventStore, serve: Serve) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import httpx
 import pytest
+from support.api_serving import Serve
 from support.events import Call
 from support.planted import planted_call
-from web.conftest import Serve
 
 from eventstore import EventStore
 from eventstore.web.server.access import parse_keys

@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from exports.calls_to_export import put_everything
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, sync_playwright
 from support.browser import CHROMIUM
+from support.page_serving import LAPTOP, PHONE, Look, Served
 
 from eventstore import EventStore, Frame
 from eventstore.web.in_thread import serving
@@ -27,18 +28,6 @@ FLAGS = (
     *("--disable-background-networking", "--disable-component-update"),
     "--autoplay-policy=no-user-gesture-required",
 )
-PHONE = {"width": 390, "height": 844}
-LAPTOP = {"width": 1280, "height": 800}
-
-
-class Served(NamedTuple):
-    """A store, and where its pages are."""
-
-    store: EventStore
-    url: str
-
-
-Look = Callable[..., Page]
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import expect
 from support.calls import voice_call
 from support.events import Call
-from web.pages.conftest import LAPTOP, PHONE, Look, Served
+from support.page_serving import LAPTOP, PHONE, Look, Served
 
 from eventstore import Frame
 from eventstore.web.server.access import parse_keys

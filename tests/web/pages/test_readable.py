@@ -6,7 +6,7 @@ import pytest
 from exports.calls_to_export import SAMPLE
 from playwright.sync_api import Browser, Page, expect
 from support import recordings
-from web.pages.conftest import LAPTOP, PHONE, Look, Served
+from support.page_serving import LAPTOP, PHONE, Look, Served
 
 PATHS = ("/", "/responses", "/usage?span=all", f"/sessions/{SAMPLE}", "/sign-in")
 #: Texts whose contrast is below WCAG's 4.5, in shadow trees too.

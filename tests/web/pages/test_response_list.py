@@ -13,7 +13,7 @@ import pytest
 from exports.calls_to_export import SAMPLE
 from playwright.sync_api import Page, expect
 from support import recordings
-from web.pages.conftest import PHONE, Look, Served
+from support.page_serving import PHONE, Look, Served
 
 Picture = Callable[[Page], None]
 

@@ -13,8 +13,8 @@ from support import recordings
 from support.calls import voice_call
 from support.events import message, text_part
 from support.hostile import EVIL, hostile_call
+from support.page_serving import PHONE, Look, Served
 from support.told_call import told_call
-from web.pages.conftest import PHONE, Look, Served
 
 from eventstore import Frame
 from eventstore.times import now

@@ -12,7 +12,7 @@ from exports.calls_to_export import SAMPLE
 from playwright.sync_api import Page, expect
 from support import recordings
 from support.calls import voice_call
-from web.pages.conftest import PHONE, Look, Served
+from support.page_serving import PHONE, Look, Served
 
 from eventstore import Frame
 from eventstore.times import now

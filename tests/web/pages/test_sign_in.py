@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 from sqlalchemy import text
 from support.calls import voice_call
-from web.pages.conftest import Look, Served
+from support.page_serving import Look, Served
 
 from eventstore import Frame
 from eventstore.web.server.access import AccessKeys, parse_keys

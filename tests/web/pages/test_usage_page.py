@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 from support import recordings
-from web.pages.conftest import PHONE, Look, Served
+from support.page_serving import PHONE, Look, Served
 
 Picture = Callable[[Page], None]
 CHARTS = ("money", "tokens", "values", "latency", "context")

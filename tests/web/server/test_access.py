@@ -6,32 +6,14 @@ from typing import Any
 
 import httpx
 import pytest
-from store.filters.test_scope import call
-from web.conftest import Serve
+from support.api_keys import ALL, ANNA, FILE, READER, WRITER, client
+from support.api_serving import Serve
+from support.scoped_calls import call
 
 from eventstore import EventStore
 from eventstore.errors import InvalidInputError
 from eventstore.web.server.access import RIGHTS, digest, one_key, parse_keys
 
-ALL, READER, ANNA, WRITER = ("k" * 20 + name for name in ("all", "reader", "anna", "writer"))
-FILE = f"""
-[[key]]
-name = "all"
-key = "{ALL}"
-rights = ["read", "raw", "append", "erase"]
-[[key]]
-name = "reader"
-sha256 = "{digest(READER).hex()}"
-[[key]]
-name = "anna"
-key = "{ANNA}"
-rights = ["read", "raw", "append", "erase"]
-metadata = {{ tenant = "anna" }}
-[[key]]
-name = "writer"
-key = "{WRITER}"
-rights = ["append"]
-"""
 EVENTS = [{"type": "session.created", "session": {"id": "sess_x"}}]
 
 
@@ -42,11 +24,6 @@ def two(store: EventStore) -> EventStore:
         for number in range(2):
             store.append(f"{tenant}_{number}", call(tenant, number).frames)
     return store
-
-
-def client(url: str, key: str | None) -> httpx.Client:
-    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-    return httpx.Client(base_url=f"{url}/v1/realtime", headers=headers, timeout=20)
 
 
 def test_a_file_of_keys() -> None:

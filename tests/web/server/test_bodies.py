@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import httpx
 import pytest
+from support.api_serving import Serve
 from support.relaying import bare_client, eventually, read_head
-from web.conftest import Serve
 
 from eventstore import EventStore
 from eventstore.web.server import bodies

@@ -6,10 +6,10 @@ from contextlib import suppress
 
 import httpx
 import pytest
+from support.api_serving import Serve
 from support.calls import voice_call
 from support.events import SESSION
 from support.relaying import bare_client, eventually, read_all, read_head
-from web.conftest import Serve
 
 from eventstore import EventStore
 from eventstore.common import unforeseen

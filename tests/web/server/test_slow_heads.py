@@ -7,8 +7,8 @@ from contextlib import ExitStack
 
 import httpx
 import pytest
+from support.api_serving import Serve
 from support.relaying import bare_client, eventually, read_all, read_head
-from web.conftest import Serve
 
 from eventstore import EventStore, Frame
 from eventstore.web import running as server

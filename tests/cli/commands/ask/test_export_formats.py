@@ -9,9 +9,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from exports.calls_to_export import put_sample
-from exports.test_otel import Collector, collecting, parsed, protos
 from support.calls import beta_tool_call, voice_call
 from support.events import Call
+from support.otel_collector import Collector, collecting, parsed, protos
 from support.terminal import Terminal
 
 from eventstore import EventStore

@@ -10,10 +10,10 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from cli.terminal.test_untrusted_text import hostile_call, steers
 from rich.console import Console
 from support.calls import beta_tool_call, cut_off_call, voice_call
 from support.events import Call
+from support.hostile_terminal import hostile_call, steers
 from support.pty_terminal import PtyTerminal, in_terminal
 from support.terminal import COMMAND, Terminal
 

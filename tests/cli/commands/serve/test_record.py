@@ -11,9 +11,6 @@ import ssl
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 from urllib.request import urlopen
@@ -21,6 +18,7 @@ from urllib.request import urlopen
 import pytest
 import trustme
 from support.calls import voice_call
+from support.record_command import HELLO, answer_close, hang, port_of, recording
 from support.recordings import frames
 from support.relaying import (
     asking,
@@ -32,34 +30,16 @@ from support.relaying import (
     notes,
     read_all,
     read_head,
-    switching,
 )
 from support.replaying import one, play_client, sent_by, served
-from support.terminal import COMMAND, Terminal, ended, environment, service, told_by
+from support.terminal import COMMAND, Terminal, ended, environment
 from websockets.asyncio.client import connect
-from websockets.frames import Frame, Opcode
 
 from eventstore import EventStore
 from eventstore.realtime.frames import CLIENT, SERVER
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 FRAMES = voice_call().frames
-HELLO = Frame(Opcode.TEXT, b"hello").serialize(mask=False)
-
-
-@contextmanager
-def recording(store: EventStore, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The process, and where it listens."""
-    url = store.engine.url.render_as_string(hide_password=False)
-    with service("record", "--listen", "0", "--db", url, *arguments) as process:
-        told = told_by(process)
-        found = re.search(r"wss?://127[^\s;]+", told)
-        assert found is not None, told
-        yield process, found[0]
-
-
-def port_of(at: str) -> int:
-    return int(at.rpartition(":")[2])
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -84,17 +64,6 @@ def test_a_call_is_recorded_until_the_process_is_stopped(
     assert f"ends: {len(sent_by(FRAMES, SERVER)) + len(sent_by(FRAMES, CLIENT))} frames" in ends
     assert both_sides(store) == (sent_by(FRAMES, CLIENT), sent_by(FRAMES, SERVER))
     assert notes(store)[0]["metadata"] == {"env": "prod"}
-
-
-def hang(connection: socket.socket, head: bytes) -> None:
-    connection.sendall(switching(head) + HELLO)
-    read_all(connection)
-
-
-def answer_close(connection: socket.socket, head: bytes) -> None:
-    connection.sendall(switching(head) + HELLO)
-    time.sleep(0.7)
-    connection.sendall(b"\x88\x02\x03\xe8")
 
 
 def is_stopping(port: int) -> bool:

@@ -15,14 +15,14 @@ from typing import Any
 
 import httpx
 import pytest
-from cli.commands.serve.test_record import HELLO, answer_close, hang
 from openai import AsyncOpenAI
-from store.filters.test_scope import call
+from support.api_keys import ALL, ANNA, FILE, WRITER
 from support.calls import voice_call
+from support.record_command import HELLO, answer_close, hang
 from support.relaying import asking, bare_client, bare_server, closing, read_all, read_head
 from support.replaying import one, play_client, sent_by, served
+from support.scoped_calls import call
 from support.terminal import Terminal, ended, service, told_by
-from web.server.test_access import ALL, ANNA, FILE, WRITER
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -23,9 +23,7 @@ from eventstore.sound.call_audio import AudioWritten, SoundLimit, write_shortene
 from eventstore.sound.erased_meanwhile import check_not_erased_since
 from eventstore.sound.long_silence import Gap
 from eventstore.store.database.engine_options import prices_of
-
-if TYPE_CHECKING:
-    from eventstore.store.queries.masked_state import masked_state
+from eventstore.store.queries.masked_state import masked_state
 from eventstore.store.sessions.log import Log
 
 #: What a frame on the page is cut at, in characters; its audio is left out before.

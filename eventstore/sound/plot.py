@@ -6,7 +6,7 @@ import heapq
 import io
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
@@ -17,9 +17,7 @@ from eventstore.sound.erased_meanwhile import check_not_erased_since
 from eventstore.sound.peaks import Peaks, peaks
 from eventstore.sound.selection import Selection, select
 from eventstore.sound.timeline.timeline import Side, Timeline, Turn, build
-
-if TYPE_CHECKING:
-    from eventstore.store.queries.masked_state import masked_state
+from eventstore.store.queries.masked_state import masked_state
 from eventstore.store.sessions.log import Log
 
 PlotFormat = Literal["png", "svg"]

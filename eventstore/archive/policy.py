@@ -12,7 +12,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from eventstore.archive.erase import check_reason
 from eventstore.common.small_files import read_small
 from eventstore.errors import InvalidInputError
-from eventstore.store.filters.filters import Conditions
+from eventstore.realtime.metadata import Condition
+from eventstore.store.filters.filters import read_conditions
 from eventstore.times import parse_age
 
 
@@ -36,7 +37,7 @@ class Rule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     older_than: Annotated[int, BeforeValidator(parse_age)]
-    metadata: Conditions = ()
+    metadata: Annotated[tuple[Condition, ...], BeforeValidator(read_conditions)] = ()
     do: Literal["seal", "archive", "erase", "erase-audio"]
     reason: Annotated[str | None, AfterValidator(_reason)] = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from eventstore.store.database.transaction import Row
@@ -28,8 +29,7 @@ def look_through(
         The page's rows, and one more where more follow.
     """
     found: list[Row] = []
-    page = paging.model_copy(update={"limit": MAX_LIMIT})
-    side = "after" if paging.before is None else "before"
+    page = replace(paging, limit=MAX_LIMIT)
     while True:
         rows = read_page(page)
         for row in rows[:MAX_LIMIT]:
@@ -39,4 +39,5 @@ def look_through(
                     return found
         if len(rows) <= MAX_LIMIT:
             return found
-        page = page.model_copy(update={side: cursor_of(rows[MAX_LIMIT - 1])})
+        last = cursor_of(rows[MAX_LIMIT - 1])
+        page = replace(page, after=last) if paging.before is None else replace(page, before=last)

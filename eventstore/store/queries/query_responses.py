@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from sqlalchemy import Engine
@@ -11,7 +12,7 @@ from eventstore.realtime.metadata import Condition
 from eventstore.realtime.values import loads
 from eventstore.store.database.transaction import Row, Transaction, read
 from eventstore.store.filters import search
-from eventstore.store.filters.filters import BasicFilter, ResponseFilter, ResponsePaging
+from eventstore.store.filters.filters import ResponseFilter, ResponsePaging
 from eventstore.store.filters.find_response import cursor_of, find_response
 from eventstore.store.filters.forced_joins import looked_up
 from eventstore.store.filters.page_bytes import fitting, light
@@ -70,7 +71,7 @@ def query_responses(engine: Engine, wanted: ResponseFilter, paging: ResponsePagi
     terms = search.parse_terms(wanted.text) if wanted.text is not None else []
     with read(engine) as tx:
         if terms and tx.keys.name(tx) is not None:
-            untold = wanted.model_copy(update={"text": None})
+            untold = replace(wanted, text=None)
             rows = look_through(
                 paging,
                 lambda page: tx.rows(*responses_sql(tx, untold, page)),
@@ -161,8 +162,7 @@ def _ranked_page(
 
 def _by_ids(tx: Transaction, wanted: ResponseFilter, found: str) -> str:
     """A source of responses `r` by a source of their ids."""
-    light = {*BasicFilter.model_fields, "session", "text"} - {"model"}
-    if wanted.model_dump(exclude=light, exclude_none=True):
+    if wanted.named() - {"scope", "metadata", "since", "until", "session", "text"}:
         return f"{found} d {_looked_up(tx, 'd')}"
     # No more than their times is asked for, which their metadata have as well, in smaller rows.
     same = "x.session_id = d.session_id AND x.response_id = d.response_id"

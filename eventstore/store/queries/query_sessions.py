@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine
@@ -102,7 +103,7 @@ def session_ids(engine: Engine, wanted: SessionFilter) -> Iterator[str]:
         yield from found[: paging.limit]
         if len(found) <= paging.limit:
             return
-        paging = paging.model_copy(update={"after": found[paging.limit - 1]})
+        paging = replace(paging, after=found[paging.limit - 1])
 
 
 def costs_for(

@@ -41,8 +41,7 @@ _VALUE = "SELECT {} FROM responses WHERE session_id = ? AND response_id = ?"
 
 def is_ranked(wanted: ResponseFilter, paging: ResponsePaging) -> bool:
     """Return True if a page is chosen or sorted by more than what is told of each response."""
-    figures = wanted.model_dump(include=_FIGURES, exclude_none=True)
-    return paging.sort != "created" or bool(figures)
+    return paging.sort != "created" or not wanted.named().isdisjoint(_FIGURES)
 
 
 def ranked_keys(

@@ -8,6 +8,7 @@ them than `LOOKED_THROUGH` (docs/adr/0035).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 from sqlalchemy import Engine
@@ -57,7 +58,7 @@ def _newest_first(tx: Transaction, wanted: SessionFilter) -> Iterator[Row]:
     looks = bool(names) and tx.keys.name(tx) is not None
     columns = "s.at, s.session_id"
     if looks:
-        wanted, columns = wanted.model_copy(update={"address": None}), f"s.wire, s.notes, {columns}"
+        wanted, columns = replace(wanted, address=None), f"s.wire, s.notes, {columns}"
     paging = SessionPaging(limit=MAX_LIMIT)
     pages = LOOKED_THROUGH // MAX_LIMIT if looks else None
     while pages is None or pages > 0:
@@ -66,7 +67,7 @@ def _newest_first(tx: Transaction, wanted: SessionFilter) -> Iterator[Row]:
         yield from (row for row in page if not looks or _has_names(tx, row, names))
         if len(rows) <= MAX_LIMIT:
             return
-        paging = paging.model_copy(update={"after": page[-1][-1]})
+        paging = replace(paging, after=page[-1][-1])
         pages = None if pages is None else pages - 1
 
 

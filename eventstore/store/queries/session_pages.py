@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from eventstore.realtime.metadata import Condition
@@ -59,7 +60,7 @@ def session_rows(
     terms = search.parse_terms(wanted.text) if wanted.text is not None else []
     if not terms or tx.keys.name(tx) is None:
         return tx.rows(*sessions_sql(tx, wanted, paging, live, columns, costs))
-    untold = wanted.model_copy(update={"text": None})
+    untold = replace(wanted, text=None)
     return look_through(
         paging,
         lambda page: tx.rows(*sessions_sql(tx, untold, page, live, columns, costs)),

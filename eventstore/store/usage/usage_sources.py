@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from eventstore.errors import InvalidInputError
@@ -45,9 +46,8 @@ def sources_of(tx: Transaction, wanted: ResponseFilter, day: int | None = None) 
     Args:
         day: only of sessions that this day's sums lack, of a filter that sums know; None for all.
     """
-    about_responses = wanted.model_dump(
-        exclude={"scope", "metadata", "since", "until", "session", "model"}, exclude_none=True
-    )
+    of_all = {"scope", "metadata", "since", "until", "session", "model"}
+    about_responses = wanted.named() - of_all
     if not about_responses and not wanted.metadata:
         where = _conditions(wanted)
         return [Source(_usage(tx, where, day), where)]
@@ -99,9 +99,7 @@ def responses_of(tx: Transaction, wanted: ResponseFilter, day: int | None = None
     else:
         start, sql = None, f"{_usage(tx, where, day)} {OF_RESPONSE}"
     where.add("u.kind = 'response'")
-    narrowed = wanted.model_copy(
-        update=dict.fromkeys(("scope", "since", "until", "session", "model"))
-    )
+    narrowed = replace(wanted, scope=None, since=None, until=None, session=None, model=None)
     add_response_conditions(where, tx, narrowed, start, counted=True)
     if wanted.text is not None:
         if tx.keys.name(tx) is not None:

@@ -43,7 +43,11 @@ def full(
 ) -> EventStore:
     """A store with sessions of each status and of two tenants; all is often there, or seldom."""
     if request.param != "seldom":
-        for limit in ("conditions.PROBE", "session_pages.PROBE", "session_conditions._FAILURES"):
+        for limit in (
+            "filters.sql_conditions.PROBE",
+            "queries.session_pages.PROBE",
+            "filters.session_conditions._FAILURES",
+        ):
             monkeypatch.setattr(f"eventstore.store.{limit}", 1)
     if request.param == "very often":
         monkeypatch.setattr("eventstore.store.filters.sql_conditions._LISTED", 1)

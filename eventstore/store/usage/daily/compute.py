@@ -101,8 +101,7 @@ def _add_apart(where: Where, day: int, before: int | None) -> None:
 
 
 def _span(day: int) -> dict[str, Any]:
-    # Filters take seconds.
-    return {"since": day * DAY // 1_000_000, "until": (day + 1) * DAY // 1_000_000}
+    return {"since": day * DAY, "until": (day + 1) * DAY}
 
 
 def _whole(row: Row) -> Row:

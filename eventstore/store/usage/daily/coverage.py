@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import groupby
 from typing import NamedTuple
 
@@ -55,9 +56,7 @@ class _Day(NamedTuple):
 
 def is_summable(wanted: ResponseFilter) -> bool:
     """Whether sums by day know all that a filter asks for."""
-    return not wanted.metadata and not wanted.model_dump(
-        exclude={"metadata", "since", "until", "model"}, exclude_none=True
-    )
+    return not wanted.named() - {"since", "until", "model"}
 
 
 def cover(tx: Transaction, since: int | None, until: int | None, key: str | None = None) -> Cover:
@@ -119,7 +118,7 @@ def live_parts(wanted: ResponseFilter, found: Cover) -> list[Live]:
     """What is to be read from rows."""
 
     def within(since: int | None, until: int | None) -> ResponseFilter:
-        return wanted.model_copy(update={"since": since, "until": until})
+        return replace(wanted, since=since, until=until)
 
     begun = [Live(within(day * DAY, (day + 1) * DAY), day) for day in found.begun]
     return [Live(within(since, until), None) for since, until in found.live] + begun

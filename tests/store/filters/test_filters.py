@@ -1,0 +1,74 @@
+"""Filters are read of what comes from outside, and what cannot be read is told in a line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from eventstore import InvalidInputError
+from eventstore.realtime.metadata import Condition
+from eventstore.store.filters.filters import (
+    Beginning,
+    Paging,
+    ResponseFilter,
+    SessionFilter,
+    SessionPaging,
+    checked,
+)
+
+READ: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"since": "1970-01-01T00:00:02Z", "until": 3}, {"since": 2_000_000, "until": 3_000_000}),
+    ({"min_duration": "1.5", "min_latency": 0}, {"min_duration": 1_500_000, "min_latency": 0}),
+    ({"min_turns": "3", "min_cost": "0.5"}, {"min_turns": 3, "min_cost": 0.5}),
+    ({"metadata": {"a": 1}}, {"metadata": (Condition("a", "=", "1"),)}),
+    ({"metadata": "a"}, {"metadata": (Condition("a", "has"),)}),
+    ({"metadata": None, "model": None, "since": None}, {}),
+    ({"scope": Condition("a", "=", "1")}, {"scope": Condition("a", "=", "1")}),
+    ({"address": [["user", "7"]]}, {"address": (("user", "7"),)}),
+]
+REFUSED: list[tuple[Any, dict[str, Any], str]] = [
+    (Paging, {"limit": 0}, "bad filter limit: 0 is no whole number from 1 to 100"),
+    (Paging, {"limit": 101}, "bad filter limit: 101 is not from 0 to 100"),
+    (Paging, {"limit": 1.5}, "bad filter limit: 1.5 is no whole number from 1 to 100"),
+    (Paging, {"limit": None}, "bad filter limit: None is no number"),
+    (Paging, {"limit": "many"}, "bad filter limit: 'many' is no number"),
+    (Paging, {"after": "a", "before": "b"}, "give after or before, not both"),
+    (Paging, {"after": 7}, "bad filter after: 7 is no text"),
+    (SessionPaging, {"order": "up"}, "bad filter order: 'up' is none of asc, desc"),
+    (SessionPaging, {"sort": ["cost"]}, "bad filter sort: ['cost'] is none of started, "),
+    (Beginning, {"limit": 1001}, "bad filter limit: 1001 is not from 0 to 1000"),
+    (SessionFilter, {"colour": "red"}, "bad filter 'colour': there is none of this name"),
+    (SessionFilter, {"since": "soon"}, "bad filter since: 'soon' is no time; use ISO 8601"),
+    (SessionFilter, {"min_cost": float("nan")}, "bad filter min_cost: nan is not from 0 to"),
+    (SessionFilter, {"min_cost": float("inf")}, "bad filter min_cost: inf is not from 0 to"),
+    (SessionFilter, {"min_turns": -1}, "bad filter min_turns: -1 is not from 0 to"),
+    (SessionFilter, {"min_duration": 1e300}, "bad filter min_duration: 1e+300 is not from 0 to"),
+    (SessionFilter, {"metadata": 7}, "bad filter metadata: 'int' object is not iterable"),
+    (SessionFilter, {"metadata": [7]}, "bad filter metadata: 7 is no condition on metadata"),
+    (SessionFilter, {"metadata": "=x"}, "metadata filter '=x': use K=V"),
+    (SessionFilter, {"metadata": "k=\ud800"}, "a filter is no text: it holds half a character"),
+    (SessionFilter, {"address": [("a", "\ud800")]}, "a filter is no text: it holds half"),
+    (SessionFilter, {"text": "a\0b"}, "a filter holds a NUL character"),
+    (SessionFilter, {"address": [("a", "\0")]}, "a filter holds a NUL character"),
+    (ResponseFilter, {"modality": "smell"}, "bad filter modality: 'smell' is none of text, audio"),
+    (ResponseFilter, {"min_tokens": "9" * 10_000}, "bad filter min_tokens: "),
+]
+
+
+@pytest.mark.parametrize(("given", "read"), READ, ids=lambda value: next(iter(value), "none"))
+def test_values_from_outside_are_read(given: dict[str, Any], read: dict[str, Any]) -> None:
+    assert checked(SessionFilter, given) == SessionFilter(**read)
+
+
+@pytest.mark.parametrize(("kind", "given", "told"), REFUSED, ids=lambda value: str(value)[:30])
+def test_what_cannot_be_read_is_told_in_a_line(kind: Any, given: Any, told: str) -> None:
+    with pytest.raises(InvalidInputError) as error:
+        checked(kind, given)
+    assert str(error.value).startswith(told)
+    assert len(str(error.value)) < 200
+
+
+def test_conditions_that_there_are_have_names() -> None:
+    wanted = checked(ResponseFilter, {"min_tokens": 0, "metadata": (), "voice": "ash"})
+    assert wanted.named() == {"min_tokens", "voice"}

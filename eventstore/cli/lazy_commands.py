@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from importlib import import_module
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 class Place(NamedTuple):
@@ -172,6 +175,18 @@ def another_name(alias: str) -> str:
 
 class CommandGroup(click.Group):
     """The group of all commands, whose help imports none of them."""
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return commands and options that begin with what is typed."""
+        from click.shell_completion import CompletionItem  # seldom asked for
+
+        named = [
+            CompletionItem(name, help=PLACES[name].summary)
+            for name in sorted(PLACES)
+            if name.startswith(incomplete)
+        ]
+        # click's own group would import each command to ask for its help.
+        return [*named, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands."""

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from eventstore.cli import completion
 from eventstore.cli.price_options import prices_file
 from eventstore.errors import InvalidInputError
 from eventstore.event_store import EventStore
@@ -98,10 +99,11 @@ def session_filters(command: Command) -> Command:
             click.option(
                 "--metadata",
                 multiple=True,
+                shell_complete=completion.metadata,
                 metavar="FILTER",
                 help="K=V, K (has it), K^=PREFIX or K!=V; again: and.",
             ),
-            click.option("--model", metavar="NAME"),
+            click.option("--model", metavar="NAME", shell_complete=completion.models),
             click.option("--since", metavar="TIME", help="ISO 8601 or epoch seconds."),
             click.option("--until", metavar="TIME", help="Exclusive."),
         )
@@ -158,7 +160,7 @@ def response_filters(command: Command) -> Command:
             click.option("--voice", metavar="NAME"),
             click.option("--modality", type=click.Choice(("text", "audio"))),
             click.option("--conversation", metavar="ID"),
-            click.option("--session", metavar="ID"),
+            click.option("--session", metavar="ID", shell_complete=completion.sessions),
             text_option,
             click.option("--tool", metavar="NAME", help="It called it."),
             click.option("--language", metavar="CODE", help="The turn that it answers is in it."),

@@ -68,6 +68,24 @@ def models(engine: Engine, wanted: Beginning, scope: Condition | None) -> list[s
     return _suggested(engine, _MODELS, Where([], []), wanted, scope)
 
 
+def session_ids(engine: Engine, prefix: str, limit: int) -> list[str]:
+    """Return ids of sessions that are not erased, in the database's order.
+
+    Args:
+        prefix: what they begin with.
+        limit: how many at most.
+    """
+    with read(engine) as tx:
+        where = Where(["t.erased_at IS NULL"], [])
+        end = after_prefix(prefix)
+        if tx.postgresql:  # whose order need not be that of code points
+            where.add("starts_with(t.session_id, ?)", prefix)
+        elif end is not None:
+            where.add("t.session_id >= ? AND t.session_id < ?", prefix, end)
+        sql = f"SELECT t.session_id FROM streams t{where.sql()} ORDER BY t.session_id LIMIT ?"
+        return [row[0] for row in tx.rows(sql, [*where.parameters, limit])]
+
+
 def suggestions(kind: str, found: list[str], limit: int) -> Page:
     """Suggestions as resources in a page.
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from eventstore.cli import completion
 from eventstore.cli.options import db_option, given, json_option, open_store
 from eventstore.cli.terminal.output import print_json, print_line, progress_bar, say
 from eventstore.event_store import EventStore
@@ -16,7 +17,7 @@ _PICTURES = ("png", "svg")
 
 
 @click.command()
-@click.argument("session_id", metavar="SESSION")
+@click.argument("session_id", metavar="SESSION", shell_complete=completion.sessions)
 @click.option(
     "-o",
     "--output",

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, TypeVar
 
 import click
 
+from eventstore.cli import completion
 from eventstore.cli.failures import tell
 from eventstore.cli.options import db_option, given, open_store, session_filters
 from eventstore.cli.output_file import output_stream
@@ -33,7 +34,7 @@ _IN_MEMORY, _PIECE = 16 * 1024 * 1024, 1024 * 1024
 
 
 @click.command()
-@click.argument("sessions", nargs=-1, metavar="[SESSION…]")
+@click.argument("sessions", nargs=-1, metavar="[SESSION…]", shell_complete=completion.sessions)
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="jsonl", show_default=True)
 @click.option("--all", "everything", is_flag=True, help="All sessions.")
 @session_filters

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
+from eventstore.cli import completion
 from eventstore.cli.options import db_option, json_option, open_store
 from eventstore.cli.terminal.output import echo, print_json, say
 from eventstore.store.queries.suggest import KEY, VALUE, suggestions
 
 
 @click.command()
-@click.argument("key", required=False)
+@click.argument("key", required=False, shell_complete=completion.keys)
 @click.option("--prefix", default="", metavar="TEXT", help="Only those that begin so.")
 @click.option("--limit", type=click.IntRange(1, 999), default=50, show_default=True)
 @db_option

@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import click
 
+from eventstore.cli import completion
 from eventstore.cli.options import (
     by_option,
     db_option,
@@ -216,7 +217,12 @@ def _response_row(entry: dict[str, Any]) -> tuple[Any, ...]:
 
 @click.command()
 @click.argument("response_id", metavar="ID")
-@click.option("--session", metavar="ID", help="Its session, where several have this id.")
+@click.option(
+    "--session",
+    metavar="ID",
+    help="Its session, where several have this id.",
+    shell_complete=completion.sessions,
+)
 @dialect_option
 @db_option
 @json_option

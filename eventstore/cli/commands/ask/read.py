@@ -7,6 +7,7 @@ from typing import Any
 import click
 import pybase64
 
+from eventstore.cli import completion
 from eventstore.cli.commands.serve.serving import Serving, serve_options
 from eventstore.cli.options import db_option, dialect_option, json_option, open_store
 from eventstore.cli.price_options import prices_option
@@ -25,7 +26,7 @@ from eventstore.times import to_iso
 
 
 @click.command()
-@click.argument("session_id", metavar="SESSION")
+@click.argument("session_id", metavar="SESSION", shell_complete=completion.sessions)
 @click.option("--at", metavar="SEQ|+SECONDS", help="The state at an event, or at a moment.")
 @click.option(
     "--follow", is_flag=True, help="The conversation, as it happens, until the session is closed."
@@ -84,7 +85,7 @@ def _check_moment(store: EventStore, session_id: str, at: str, notes: dict[str, 
 
 
 @click.command()
-@click.argument("session_id", metavar="SESSION")
+@click.argument("session_id", metavar="SESSION", shell_complete=completion.sessions)
 @click.option("--type", "glob", metavar="GLOB", help="Only these types, such as 'response.*'.")
 @click.option("--from", "first", type=click.IntRange(1), default=1, metavar="SEQ")
 @click.option("--to", "last", type=click.IntRange(1), metavar="SEQ")
@@ -133,7 +134,9 @@ def _event_line(event: StoredEvent) -> str:
 
 
 @click.command()
-@click.argument("session_id", metavar="[SESSION]", required=False)
+@click.argument(
+    "session_id", metavar="[SESSION]", required=False, shell_complete=completion.sessions
+)
 @click.option("--speed", type=click.FloatRange(0.01, 10_000), default=1.0, show_default=True)
 @click.option("--instant", is_flag=True, help="All at once.")
 @click.option(

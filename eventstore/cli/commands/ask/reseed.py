@@ -6,6 +6,7 @@ from typing import get_args
 
 import click
 
+from eventstore.cli import completion
 from eventstore.cli.options import db_option, json_option, open_store
 from eventstore.cli.terminal.harmless import json_line
 from eventstore.cli.terminal.output import print_json, say
@@ -14,7 +15,7 @@ from eventstore.replay.reseed.reseed import AssistantAs
 
 
 @click.command()
-@click.argument("session_id", metavar="SESSION")
+@click.argument("session_id", metavar="SESSION", shell_complete=completion.sessions)
 @click.option("--at", metavar="SEQ|+SECONDS", help="As it stood at an event, or at a moment.")
 @click.option(
     "--dialect",

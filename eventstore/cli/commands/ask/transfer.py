@@ -12,6 +12,7 @@ import click
 
 from eventstore.capture.files.formats.registry import FORMATS
 from eventstore.capture.files.import_file import Imported
+from eventstore.cli import completion
 from eventstore.cli.failures import tell
 from eventstore.cli.options import (
     db_option,
@@ -58,7 +59,13 @@ def init(url: str, as_json: bool) -> None:
 @click.command("import")
 @click.argument("files", nargs=-1, required=True, metavar="FILE…|-")
 @click.option("--session-id", metavar="ID", help="Store it under this id.")
-@click.option("--metadata", multiple=True, metavar="K=V", help="Set on each session; repeat it.")
+@click.option(
+    "--metadata",
+    multiple=True,
+    metavar="K=V",
+    help="Set on each session; repeat it.",
+    shell_complete=completion.metadata,
+)
 @click.option("--keep-going", is_flag=True, help="Leave out lines that cannot be read.")
 @redact_option
 @click.option(

@@ -12,6 +12,7 @@ import click
 from eventstore.archive import digest_file
 from eventstore.archive.seal import Sealed
 from eventstore.archive.verify import SegmentDigest, Verified
+from eventstore.cli import completion
 from eventstore.cli.failures import tell
 from eventstore.cli.options import (
     chosen_sessions,
@@ -36,7 +37,7 @@ _workers_option = click.option(
 
 
 @click.command()
-@click.argument("session_ids", nargs=-1, metavar="[SESSION…]")
+@click.argument("session_ids", nargs=-1, metavar="[SESSION…]", shell_complete=completion.sessions)
 @click.option("--all", "everything", is_flag=True, help="Every closed session.")
 @click.option("--older-than", metavar="AGE", help="Closed so long ago: 7d, 12h, 2w.")
 @session_filters
@@ -125,7 +126,9 @@ def _print_sealed(done: list[Sealed]) -> None:
 
 
 @click.command()
-@click.argument("session_ids", nargs=-1, required=True, metavar="SESSION…")
+@click.argument(
+    "session_ids", nargs=-1, required=True, metavar="SESSION…", shell_complete=completion.sessions
+)
 @db_option
 @json_option
 @click.pass_context
@@ -149,7 +152,7 @@ def unseal(context: click.Context, session_ids: tuple[str, ...], url: str, as_js
 
 
 @click.command()
-@click.argument("session_ids", nargs=-1, metavar="[SESSION…]")
+@click.argument("session_ids", nargs=-1, metavar="[SESSION…]", shell_complete=completion.sessions)
 @click.option("--all", "everything", is_flag=True, help="Every session.")
 @click.option(
     "--write",

@@ -10,6 +10,7 @@ import click
 
 from eventstore.archive.copy_sessions import Copied
 from eventstore.archive.move_segments import Moved
+from eventstore.cli import completion
 from eventstore.cli.failures import tell
 from eventstore.cli.options import (
     chosen_sessions,
@@ -36,7 +37,9 @@ def _chosen_by(command: Command) -> Command:
         session_filters,
         click.option("--older-than", metavar="AGE", help="Closed so long ago: 7d, 12h, 2w."),
         click.option("--all", "everything", is_flag=True, help="Every closed session."),
-        click.argument("session_ids", nargs=-1, metavar="[SESSION…]"),
+        click.argument(
+            "session_ids", nargs=-1, metavar="[SESSION…]", shell_complete=completion.sessions
+        ),
     ):
         command = option(command)
     return command

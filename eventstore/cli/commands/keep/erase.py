@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import click
 
 from eventstore.archive.erase import check_reason, erase_one, find_to_erase, find_without_key
+from eventstore.cli import completion
 from eventstore.cli.failures import tell
 from eventstore.cli.options import db_option, json_option, open_store
 from eventstore.cli.terminal.output import counted, echo, print_json, print_line, progress_bar, say
@@ -38,9 +39,10 @@ class Totals(NamedTuple):
 
 
 @click.command()
-@click.argument("session_ids", nargs=-1, metavar="[SESSION…]")
+@click.argument("session_ids", nargs=-1, metavar="[SESSION…]", shell_complete=completion.sessions)
 @click.option(
     "--metadata",
+    shell_complete=completion.metadata,
     multiple=True,
     metavar="FILTER",
     help="K=V, K (has it), K^=PREFIX or K!=V; again: and.",

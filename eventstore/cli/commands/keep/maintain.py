@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
-from eventstore.cli import failures, outlasting
+from eventstore.cli import completion, failures, outlasting
 from eventstore.cli.options import db_option, json_option, open_store
 from eventstore.cli.price_options import prices_option
 from eventstore.cli.terminal.output import clean, counted, print_json, print_line, progress_bar, say
@@ -29,7 +29,7 @@ _SUMS_EACH = 60.0
 
 
 @click.command()
-@click.argument("session_ids", nargs=-1, metavar="[SESSION…]")
+@click.argument("session_ids", nargs=-1, metavar="[SESSION…]", shell_complete=completion.sessions)
 @click.option("--all", "everything", is_flag=True, help="Every session.")
 @click.option(
     "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes."

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import click
 
+from eventstore.cli import completion
 from eventstore.cli.options import db_option, json_option, open_store
 from eventstore.cli.terminal.output import counted, print_json, print_line
 from eventstore.errors import Failure
@@ -14,7 +15,7 @@ from eventstore.store.sessions.repair import Repaired
 
 
 @click.command()
-@click.argument("session_id", metavar="SESSION")
+@click.argument("session_id", metavar="SESSION", shell_complete=completion.sessions)
 @click.option("--dry-run", is_flag=True, help="Change nothing; say what would be done.")
 @db_option
 @json_option

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from eventstore.cli import completion
 from eventstore.cli.commands.serve.call_options import header_option, parse_headers, webhook_secret
 from eventstore.cli.commands.serve.serving import parse_address
 from eventstore.cli.commands.serve.tls_options import tls_options
@@ -40,7 +41,13 @@ from eventstore.realtime.addresses import OPENAI
     help="How long to wait until your app has accepted a call.",
 )
 @header_option
-@click.option("--metadata", multiple=True, metavar="K=V", help="Set on each session; repeat it.")
+@click.option(
+    "--metadata",
+    multiple=True,
+    metavar="K=V",
+    help="Set on each session; repeat it.",
+    shell_complete=completion.metadata,
+)
 @click.option(
     "--max-calls",
     type=click.IntRange(1, 10_000),

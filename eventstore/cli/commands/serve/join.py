@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from eventstore.cli import completion
 from eventstore.cli.options import (
     db_option,
     json_option,
@@ -32,7 +33,13 @@ from eventstore.realtime.addresses import OPENAI, call_at
     metavar="SECONDS",
     help="Try again so long while the call is not there yet.",
 )
-@click.option("--metadata", multiple=True, metavar="K=V", help="Set on the session; repeat it.")
+@click.option(
+    "--metadata",
+    multiple=True,
+    metavar="K=V",
+    help="Set on the session; repeat it.",
+    shell_complete=completion.metadata,
+)
 @redact_option
 @db_option
 @json_option

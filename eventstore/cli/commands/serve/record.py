@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from eventstore.cli import completion
 from eventstore.cli.commands.serve.serving import parse_address
 from eventstore.cli.commands.serve.tls_options import tls_options
 from eventstore.cli.options import db_option, keys_url, parse_metadata, redact_option, spool_option
@@ -41,7 +42,13 @@ _FILE = click.Path(path_type=Path)
 )
 @redact_option
 @click.option("--durable", is_flag=True, help="Pass each message on only once it is committed.")
-@click.option("--metadata", multiple=True, metavar="K=V", help="Set on each session; repeat it.")
+@click.option(
+    "--metadata",
+    multiple=True,
+    metavar="K=V",
+    help="Set on each session; repeat it.",
+    shell_complete=completion.metadata,
+)
 @click.option(
     "--allow-origin",
     "origins",

@@ -12,6 +12,7 @@ from benchmarks.report import COMMIT
 from benchmarks.rounds import progress
 
 NAMES = (
+    "start",
     "append",
     "peer",
     "rebuild",

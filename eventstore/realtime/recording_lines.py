@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from collections.abc import Iterator
@@ -16,17 +15,12 @@ from eventstore.errors import InvalidInputError
 from eventstore.realtime.catalogue import direction_of
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import DIRECTIONS, Frame
+from eventstore.realtime.json_cursor import MAX_LINE, TOO_LONG, BrokenJsonError, JsonCursor
 from eventstore.realtime.text.object_text import member_text
 from eventstore.realtime.values import dumps, identifier, integer, is_deeper
 from eventstore.times import RelativeTimeError, arrival, to_iso
 
-#: Bytes of a line, or of an element of an array, beyond which it is refused: twice as many as a
-#: relay takes for a message (frame_scanner.py), which a line may write with escapes.
-MAX_LINE = 128 * 1024 * 1024
-TOO_LONG = f"longer than {MAX_LINE // 1024 // 1024} MiB: no frame of a call is"
-
 _PIECE = 1 << 16
-_ARRAY_PIECE = 1 << 20
 #: How deep a line may be nested. Parsers give up at about a thousand levels, some at fewer the
 #: deeper they are called; within this limit, none does.
 MAX_LINE_DEPTH = 500
@@ -38,7 +32,6 @@ _TOO_DEEP = (
 _EXPORTED = {"seq", "at", "direction"}
 _FRAME_MEMBERS = ("frame", "frame_base64", "frame_utf8_base64")
 BOM = b"\xef\xbb\xbf"
-_SPACE = re.compile(r"\s*")
 _HALVES = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
 
@@ -116,55 +109,37 @@ def lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | BadLine]]:
 
 
 def array_elements(stream: BinaryIO) -> Iterator[tuple[int, bytes | BadLine]]:
-    """Elements of one JSON array, each as its own text; read in pieces.
+    """Yield the elements of one JSON array, each as its own text; read in pieces.
 
     What is wrong between or behind elements comes as an element that cannot be read.
     """
-    decoder = json.JSONDecoder()
-    reader = io.TextIOWrapper(stream, "utf-8", errors="surrogateescape", newline="")
-    buffer = reader.read(_ARRAY_PIECE)
-    position, number, ended = buffer.index("[") + 1, 0, False
-    try:
-        while True:
-            position = _SPACE.match(buffer, position).end()  # type: ignore[union-attr]
-            if number and buffer[position : position + 1] == ",":
-                position = _SPACE.match(buffer, position + 1).end()  # type: ignore[union-attr]
-                missing = False
-            else:
-                missing = number > 0
-            if buffer[position : position + 1] == "]" and (missing or not number):
-                rest = (buffer[position + 1 :] + reader.read()).strip()
-                if rest:
-                    yield number + 1, b"behind the array: " + _bytes(rest[:100])
-                return
-            try:
-                _, end = decoder.raw_decode(buffer, position)
-                complete, whole = end < len(buffer) or ended, True
-            except (ValueError, RecursionError):
-                complete, whole, end = ended, False, len(buffer)
-            if complete:
-                number += 1
-                cut = "no comma before: " if missing and number > 1 else ""
-                yield number, _bytes(cut + (buffer[position:end] or "the end of the array"))
-                if end == len(buffer) and ended:
-                    if whole:
-                        yield number + 1, b"the array has no end"
-                    return
-                position = end
-                continue
-            if len(buffer) - position > MAX_LINE:
-                yield number + 1, BadLine(number + 1, TOO_LONG)
-                return
-            piece = reader.read(max(_ARRAY_PIECE, len(buffer) - position))
-            ended = not piece
-            # Step back over a comma that was read before its element.
-            buffer = ("," if number and not missing else "") + buffer[position:] + piece
-            position = 0
-    finally:
-        reader.detach()
+    cursor, number = JsonCursor(stream), 0
+    cursor.take("[")
+    while True:
+        no_comma = number > 0 and not cursor.take(",")
+        if (no_comma or number == 0) and cursor.take("]"):
+            if rest := cursor.ahead():
+                yield number + 1, b"behind the array: " + as_bytes(rest)
+            return
+        number += 1
+        if not cursor.peek():
+            yield number, b"the array has no end"
+            return
+        try:
+            _, text = cursor.value()
+        except BrokenJsonError as error:
+            yield number, broken(number, error)
+            return
+        yield number, as_bytes(f"no comma before: {text}" if no_comma else text)
 
 
-def _bytes(text: str) -> bytes:
+def broken(number: int, error: BrokenJsonError) -> BadLine:
+    """Return the line that stands for a value that is no JSON, and for all behind it."""
+    return BadLine(number, f"{error}; what follows it cannot be read")
+
+
+def as_bytes(text: str) -> bytes:
+    """Return the bytes of a text that a `JsonCursor` has read."""
     return text.encode("utf-8", "surrogateescape")
 
 

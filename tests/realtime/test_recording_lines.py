@@ -225,10 +225,33 @@ def test_the_text_of_an_arrays_elements_is_kept() -> None:
 
 
 def test_an_array_is_read_whatever_its_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eventstore.realtime.recording_lines._ARRAY_PIECE", 7)
+    monkeypatch.setattr("eventstore.realtime.json_cursor._PIECE", 7)
     values = [{"type": "x", "text": "}]é," * number} for number in range(20)]
     content = json.dumps(values, ensure_ascii=False).encode()
     assert [json.loads(frame.text) for frame in frames(content)] == values
+
+
+def test_a_number_that_two_pieces_share_hides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eventstore.realtime.json_cursor._PIECE", 7)
+    first, second = read(b'[1500000000.25, {"type":"x"}]')
+    assert isinstance(first[1], BadLine) and isinstance(second[1], Frame)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b'[{"type":"x"}, y]', "what follows it cannot be read"),
+        (b'[{"type":"x"},]', "what follows it cannot be read"),
+        (b'[{"type":"x"}', "not JSON"),
+        (b'[{"type":"x"}\n', "not JSON"),
+        (b'[{"type":"x"} {"type":"y"}]', "not JSON"),
+        (b'[{"type":"x"}] ' + b"z" * 5_000_000, "not JSON"),
+    ],
+)
+def test_what_is_wrong_with_an_array_is_told_by_its_number(content: bytes, reason: str) -> None:
+    (_, good), (number, bad) = read(content)
+    assert isinstance(good, Frame) and isinstance(bad, BadLine)
+    assert number == bad.number == 2 and reason in bad.reason
 
 
 def test_an_empty_array_has_no_frames() -> None:

@@ -27,8 +27,9 @@ from eventstore.errors import (
 from eventstore.realtime.audio import HIGHEST_RATE, LOWEST_RATE, UNTOLD, Rates, told_rate
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import STORE, Frame
+from eventstore.realtime.json_cursor import MAX_LINE, TOO_LONG
 from eventstore.realtime.metadata import check_metadata
-from eventstore.realtime.recording_lines import BOM, MAX_LINE, TOO_LONG, BadLine
+from eventstore.realtime.recording_lines import BOM, BadLine
 from eventstore.store.database.outages import attempt
 from eventstore.store.database.transaction import read
 from eventstore.store.log.session_facts import (

@@ -12,6 +12,7 @@ import pytest
 
 from eventstore import EventStore, InvalidInputError
 from eventstore.capture.files import import_file
+from eventstore.realtime import json_cursor
 from eventstore.realtime import recording_lines as jsonl
 from eventstore.realtime.frames import SERVER, Frame
 from eventstore.realtime.recording_lines import BadLine, event_text, read_frames
@@ -22,8 +23,8 @@ LINE = b'{"type":"ping"}\n'
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> int:
     """Lines are too long early."""
-    monkeypatch.setattr(jsonl, "MAX_LINE", 2_000_000)
-    monkeypatch.setattr(import_file, "MAX_LINE", 2_000_000)
+    for module in (jsonl, json_cursor, import_file):
+        monkeypatch.setattr(module, "MAX_LINE", 2_000_000)
     return 2_000_000
 
 
@@ -42,10 +43,18 @@ def test_a_line_as_long_as_allowed_is_read(short: int) -> None:
         assert frame == Frame(SERVER, line.decode(), None)
 
 
-@pytest.mark.parametrize("content", [b'[{"type":"%s"}]', b'[{"type":"ping"}, %s', b"[%s"])
+@pytest.mark.parametrize("content", [b'[{"type":"%s"}]', b'[{"type":"ping"}, "%s', b'["%s'])
 def test_an_element_that_is_too_long_is_refused(short: int, content: bytes) -> None:
     *_, (_, last) = read_frames(io.BytesIO(content % (b"x" * 9 * short)))
     assert isinstance(last, BadLine) and "longer than" in last.reason
+
+
+@pytest.mark.parametrize("content", [b'[{"type":"ping"}, %s', b"[%s", b"[] %s"])
+def test_what_is_no_element_is_told_before_the_rest_is_read(content: bytes) -> None:
+    stream = io.BytesIO(content % (b"x" * 30_000_000))
+    *_, (_, last) = read_frames(stream)
+    assert isinstance(last, BadLine) and "not JSON" in last.reason
+    assert stream.tell() < 5_000_000
 
 
 @pytest.mark.parametrize("device", ["/dev/zero", "/dev/urandom"])

@@ -12,8 +12,15 @@ from io import BytesIO
 from typing import Any, BinaryIO
 
 from eventstore.capture.files.formats.members import MESSAGE_KEYS
-from eventstore.capture.files.json_cursor import BrokenJsonError, JsonCursor
-from eventstore.realtime.recording_lines import BadLine, array_elements, first_byte, lines
+from eventstore.realtime.json_cursor import BrokenJsonError, JsonCursor
+from eventstore.realtime.recording_lines import (
+    BadLine,
+    array_elements,
+    as_bytes,
+    broken,
+    first_byte,
+    lines,
+)
 
 Elements = Iterator[tuple[int, bytes | BadLine]]
 Layout = Callable[[BinaryIO], Elements]
@@ -36,17 +43,11 @@ def from_start(stream: BinaryIO) -> bytes:
 
 def is_har(stream: BinaryIO) -> bool:
     """Return True if a file is one object that begins as HAR files do."""
-    from_start(stream)
-    cursor = JsonCursor(stream)
-    try:
-        for name in cursor.members():
-            if (name, cursor.peek()) in (("log", "{"), ("_webSocketMessages", "[")):
-                return True
-            if name in _OF_MESSAGES or name in _LISTS:
-                return False
-            cursor.value()
-    except BrokenJsonError:
-        pass
+    for name, sign in _members(stream):
+        if (name, sign) in (("log", "{"), ("_webSocketMessages", "[")):
+            return True
+        if name in _OF_MESSAGES or name in _LISTS:
+            return False
     return False
 
 
@@ -62,18 +63,22 @@ def layout_of(stream: BinaryIO) -> Layout:
 
 def _list_name(stream: BinaryIO) -> str | None:
     """Return the name of the list that a file holds which is one object; None where it is not."""
+    for name, sign in _members(stream):
+        if name in _LISTS and sign == "[":
+            return name
+        if name in _OF_MESSAGES:
+            return None
+    return None
+
+
+def _members(stream: BinaryIO) -> Iterator[tuple[str, str]]:
+    """Yield the names in a file that is one object, and the sign that each value begins with."""
     from_start(stream)
     cursor = JsonCursor(stream)
-    try:
+    with suppress(BrokenJsonError):
         for name in cursor.members():
-            if name in _LISTS and cursor.peek() == "[":
-                return name
-            if name in _OF_MESSAGES:
-                return None
+            yield name, cursor.peek()
             cursor.value()
-    except BrokenJsonError:
-        pass
-    return None
 
 
 def _first_line_is_whole(stream: BinaryIO) -> bool:
@@ -107,9 +112,9 @@ def _values(stream: BinaryIO) -> Elements:
         try:
             _, text = cursor.value()
         except BrokenJsonError as error:
-            yield number, _broken(number, error)
+            yield number, broken(number, error)
             return
-        yield number, text.encode("utf-8", "surrogateescape")
+        yield number, as_bytes(text)
         cursor.take(",")
 
 
@@ -138,10 +143,6 @@ def _listed(stream: BinaryIO, name: str) -> Elements:
                 continue
             for number in cursor.items():
                 _, text = cursor.value()
-                yield number, text.encode("utf-8", "surrogateescape")
+                yield number, as_bytes(text)
     except BrokenJsonError as error:
-        yield number + 1, _broken(number + 1, error)
-
-
-def _broken(number: int, error: BrokenJsonError) -> BadLine:
-    return BadLine(number, f"{error}; what follows it cannot be read")
+        yield number + 1, broken(number + 1, error)

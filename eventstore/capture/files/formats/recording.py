@@ -29,10 +29,10 @@ from eventstore.capture.files.formats.unreadable import (
     refuse_other_kinds,
     refuse_text,
 )
-from eventstore.capture.files.json_cursor import BrokenJsonError, JsonCursor
 from eventstore.capture.files.unpacking import unpacked
 from eventstore.common.brief import brief
 from eventstore.errors import InvalidInputError
+from eventstore.realtime.json_cursor import BrokenJsonError, JsonCursor
 from eventstore.realtime.recording_lines import (
     BOM,
     BadLine,

@@ -14,7 +14,8 @@ from itertools import islice
 from typing import Any, BinaryIO, NamedTuple
 
 from eventstore.errors import InvalidInputError
-from eventstore.realtime.recording_lines import MAX_LINE, TOO_LONG, BadLine, first_byte
+from eventstore.realtime.json_cursor import MAX_LINE, TOO_LONG
+from eventstore.realtime.recording_lines import BadLine, first_byte
 
 #: Values that one object may have, those of its aliases included.
 MOST_VALUES = 1_000_000

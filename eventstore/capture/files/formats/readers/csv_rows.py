@@ -20,7 +20,8 @@ from eventstore.capture.files.formats.reading import Reading
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.catalogue import direction_of
 from eventstore.realtime.frames import STORE, Frame, parse
-from eventstore.realtime.recording_lines import MAX_LINE, TOO_LONG, BadLine, first_byte
+from eventstore.realtime.json_cursor import MAX_LINE, TOO_LONG
+from eventstore.realtime.recording_lines import BadLine, first_byte
 
 NAME = "csv"
 WHAT = "a table (CSV)"

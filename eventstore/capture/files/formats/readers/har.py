@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 from eventstore.capture.files.formats.connections import Message
 from eventstore.capture.files.formats.readers import har_message
 from eventstore.capture.files.formats.reading import Reading
-from eventstore.capture.files.json_cursor import BrokenJsonError, JsonCursor
 from eventstore.errors import InvalidInputError
-from eventstore.realtime.recording_lines import BadLine, first_byte
+from eventstore.realtime.json_cursor import BrokenJsonError, JsonCursor
+from eventstore.realtime.recording_lines import BadLine, broken, first_byte
 from eventstore.realtime.values import mapping
 
 NAME = "har"
@@ -44,7 +44,7 @@ def messages(stream: BinaryIO) -> Iterator[Message]:
         yield from walk.object()
     except BrokenJsonError as error:
         number = walk.number + 1
-        yield Message("", number, BadLine(number, f"{error}; what follows it cannot be read"))
+        yield Message("", number, broken(number, error))
         return
     if walk.silent and not walk.number:
         raise InvalidInputError(_SILENT.format(address=walk.silent))

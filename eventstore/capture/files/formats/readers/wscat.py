@@ -12,7 +12,8 @@ from eventstore.capture.files.formats.members import direction_word, read_time
 from eventstore.capture.files.formats.reading import Reading
 from eventstore.capture.files.formats.text_lines import text_lines, without_colours
 from eventstore.realtime.frames import Frame, parse
-from eventstore.realtime.recording_lines import MAX_LINE, TOO_LONG, BadLine
+from eventstore.realtime.json_cursor import MAX_LINE, TOO_LONG
+from eventstore.realtime.recording_lines import BadLine
 
 NAME = "wscat"
 WHAT = "a log of wscat"

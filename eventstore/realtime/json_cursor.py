@@ -1,4 +1,9 @@
-"""Walk through JSON text of any length, holding one value of it at a time."""
+"""Walk through the JSON text of a file of any length, holding one value of it at a time.
+
+The scanner of json_scanner.py reads a text that is there as a whole. Here the text comes in pieces,
+and a parser's own reader tells where each value ends. Called by recording_lines.py, and by the
+readers of other tools' files.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +13,15 @@ import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from eventstore.realtime import recording_lines as jsonl
+#: Bytes of a line, or of a value in a file, beyond which it is refused: twice as many as a relay
+#: takes for a message (frame_scanner.py), which a line may write with escapes.
+MAX_LINE = 128 * 1024 * 1024
+TOO_LONG = f"longer than {MAX_LINE // 1024 // 1024} MiB: no frame of a call is"
 
 _PIECE = 1 << 20
-_SPACE = re.compile(r"[ \t\r\n]*")
+_SPACE = re.compile(r"\s*")
+# Characters that show what comes next.
+_AHEAD = 100
 # A word or an escape that is cut is shorter than this.
 _CUT = 16
 
@@ -48,6 +58,11 @@ class JsonCursor:
         self._position += 1
         return True
 
+    def ahead(self) -> str:
+        """Return the beginning of what comes next, without taking it; "" at the end."""
+        self.peek()
+        return self._buffer[self._position : self._position + _AHEAD]
+
     def value(self) -> tuple[Any, str]:
         """Take the next whole value.
 
@@ -71,8 +86,8 @@ class JsonCursor:
                     raise BrokenJsonError(f"not JSON ({error.msg})") from error
             except (ValueError, RecursionError) as error:
                 raise BrokenJsonError("a number that is too long, or nested too deeply") from error
-            if len(self._buffer) - self._position > jsonl.MAX_LINE:
-                raise BrokenJsonError(jsonl.TOO_LONG)
+            if len(self._buffer) - self._position > MAX_LINE:
+                raise BrokenJsonError(TOO_LONG)
             self._more()
 
     def members(self) -> Iterator[str]:

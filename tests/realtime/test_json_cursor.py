@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from support.examples import examples
 from support.strategies import json_values
 
-from eventstore.capture.files import json_cursor
-from eventstore.capture.files.json_cursor import BrokenJsonError, JsonCursor
-from eventstore.realtime import recording_lines as jsonl
+from eventstore.realtime import json_cursor
+from eventstore.realtime.json_cursor import BrokenJsonError, JsonCursor
 
 
 def cursor(text: str) -> JsonCursor:
@@ -59,7 +58,7 @@ def test_what_is_no_value_is_told(text: str) -> None:
 
 
 def test_a_value_that_is_too_long_is_told_and_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jsonl, "MAX_LINE", 3_000_000)
+    monkeypatch.setattr(json_cursor, "MAX_LINE", 3_000_000)
     stream = io.BytesIO(b'["' + b"x" * 30_000_000)
     with pytest.raises(BrokenJsonError, match="longer than"):
         JsonCursor(stream).value()

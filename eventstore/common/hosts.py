@@ -12,8 +12,8 @@ from __future__ import annotations
 import re
 from ipaddress import ip_address
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
+from eventstore.common.urls import split_server_url
 from eventstore.errors import InvalidInputError
 
 # As browsers write them. What else a URL may hold, or two of them in one header, is refused.
@@ -83,13 +83,9 @@ def parse_origin(value: str) -> str:
     Raises:
         InvalidInputError: it is neither.
     """
-    try:
-        parts = urlsplit(value)
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-        rest = parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc
-    except ValueError:
-        usable, rest = None, ""
-    if value != ANY and (not usable or rest):
+    parts = split_server_url(value, ("http", "https"))
+    is_bare = parts and not (parts.path.strip("/") or parts.query or parts.fragment)
+    if value != ANY and (parts is None or not is_bare or "@" in parts.netloc):
         raise InvalidInputError(f"origin {value!r}: use one like https://app.example, or *")
     return _normal(value)
 

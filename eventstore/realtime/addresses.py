@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import SplitResult, parse_qs, parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
+from eventstore.common.urls import split_server_url
 from eventstore.errors import InvalidInputError
 
 #: What upstreams stand for.
@@ -35,12 +36,8 @@ def split_upstream(url: str, example: str = OPENAI) -> SplitResult:
     Raises:
         InvalidInputError: it is no websocket's address.
     """
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in _SCHEMES and parts.hostname and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
+    parts = split_server_url(url, _SCHEMES)
+    if parts is None:
         raise bad_upstream(url, example)
     return parts._replace(scheme=_SCHEMES[parts.scheme])
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
+from eventstore.common.urls import split_server_url
 from eventstore.common.version import VERSION
 from eventstore.errors import EventStoreError, InvalidInputError, MissingExtraError
 from eventstore.exports.otel.otlp_json import SCOPE, SERVICE, batches, nanoseconds
@@ -59,12 +59,8 @@ class Endpoint:
 
 
 def _traces_url(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        valid = False
-    if not valid:
+    parts = split_server_url(url, ("http", "https"))
+    if parts is None:
         raise InvalidInputError(f"endpoint {url!r}: use a URL such as http://localhost:4318")
     return parts._replace(path=_PATH).geturl() if parts.path in ("", "/") else url
 

@@ -21,7 +21,7 @@ from eventstore import EventStore
 from eventstore.archive.seal import Sealed
 from eventstore.errors import EventStoreError
 from eventstore.realtime.frames import CLIENT, SERVER, Frame, decode_columns
-from eventstore.store.database.workers import work_in_bulk
+from eventstore.store.database.workers import collect_garbage_seldom
 
 SESSION = "sess_benchmark"
 OF_JSONL, OF_GZIP, OF_ZSTD, OF_FLAC, OF_TEXT = 0.38, 0.65, 0.75, 1.015, 0.15
@@ -36,7 +36,7 @@ def run(databases: Databases, options: Options) -> Report:
     progress("archive: making a call")
     frames = speech.call(_SECONDS / 10 if options.quick else _SECONDS)
     settle()
-    work_in_bulk()  # as the command does
+    collect_garbage_seldom()  # as the command does
     for number, backend in enumerate(databases.backends(options.backends)):
         with databases.fresh(backend) as url, EventStore(url) as store:
             store.append(SESSION, frames, close=True)

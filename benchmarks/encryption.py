@@ -13,7 +13,7 @@ from benchmarks.report import Report
 from benchmarks.rounds import in_slices, in_turns, progress, ratio, settle
 from eventstore import EventStore
 from eventstore.realtime.frames import Frame
-from eventstore.store.database.workers import work_in_bulk
+from eventstore.store.database.workers import collect_garbage_seldom
 
 SESSION = "sess_0"
 _SECONDS = 120
@@ -29,7 +29,7 @@ def run(databases: Databases, options: Options) -> Report:
         "text": sessions.text(_TEXT_EVENTS // 10 if options.quick else _TEXT_EVENTS),
     }
     settle()
-    work_in_bulk()
+    collect_garbage_seldom()
     for backend in databases.backends(options.backends):
         for kind, frames in calls.items():
             progress(f"encryption: {kind}, {backend}")

@@ -30,7 +30,7 @@ from eventstore.store.filters.filters import (
     ResponsePaging,
     SessionFilter,
     SessionPaging,
-    checked,
+    checked_filter,
 )
 from eventstore.store.queries.query_responses import responses_sql
 from eventstore.store.queries.session_pages import sessions_sql
@@ -295,10 +295,10 @@ def _run(tx: Transaction, path: str, parameters: Parameters) -> None:
         elif name not in (*paging, "summary", "live"):
             filters[names.get(name, name)] = value
     if path == RESPONSES:
-        page = checked(ResponsePaging, paging)
-        tx.rows(*responses_sql(tx, checked(ResponseFilter, filters), page))
+        page = checked_filter(ResponsePaging, paging)
+        tx.rows(*responses_sql(tx, checked_filter(ResponseFilter, filters), page))
     else:
         live = "live" in parameters
-        wanted = checked(SessionFilter, filters)
-        page_of_sessions = checked(SessionPaging, paging)
+        wanted = checked_filter(SessionFilter, filters)
+        page_of_sessions = checked_filter(SessionPaging, paging)
         tx.rows(*sessions_sql(tx, wanted, page_of_sessions, live, "s.wire, s.notes, s.session_id"))

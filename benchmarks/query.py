@@ -14,7 +14,7 @@ from benchmarks.report import Report
 from benchmarks.rounds import in_turns, progress, ratio
 from eventstore import EventStore
 from eventstore.store.database.transaction import Transaction, read
-from eventstore.store.filters.filters import ResponseFilter, ResponsePaging, checked
+from eventstore.store.filters.filters import ResponseFilter, ResponsePaging, checked_filter
 from eventstore.store.queries.query_responses import responses_sql
 
 TARGET = 5.0
@@ -97,7 +97,7 @@ def _measure_sql(
     with read(store.engine) as tx:
         statements = {
             customer: responses_sql(
-                tx, checked(ResponseFilter, {"metadata": {"customer": customer}}), paging
+                tx, checked_filter(ResponseFilter, {"metadata": {"customer": customer}}), paging
             )
             for customer in filled.customers
         }
@@ -151,7 +151,7 @@ def _measure_others(
         measure(name, lambda filters=filters: store.responses(limit=PAGE, **filters), 3)
         with read(store.engine) as tx:
             statement = responses_sql(
-                tx, checked(ResponseFilter, filters), ResponsePaging(limit=PAGE)
+                tx, checked_filter(ResponseFilter, filters), ResponsePaging(limit=PAGE)
             )
             plans[name] = plan(tx, *statement)
     measure("usage by model, all", lambda: store.usage(by="model"), 1)

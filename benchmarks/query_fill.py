@@ -14,7 +14,7 @@ from eventstore import EventStore
 from eventstore.projection.figures import step_us
 from eventstore.realtime.values import dumps
 from eventstore.store.database.tables.declared import metadata
-from eventstore.store.readmodels.words.index_words import WORDS, vector_of, words_of
+from eventstore.store.readmodels.words.index_words import WORDS, fts_words, tsvector_of
 
 TABLES = (
     *("streams", "sessions", "session_metadata", "conversations", "items", "responses"),
@@ -185,7 +185,7 @@ def _rows(
         if is_mixed and number % EACH_CALL == 2:
             rows["items"].append(_call(rows["items"][0], chance, words))
         if backend == SQLITE:
-            found = [(row[1], words_of(row)) for row in rows["items"]]
+            found = [(row[1], fts_words(row)) for row in rows["items"]]
             rows["said"] = [(docid, text) for docid, (_, text) in enumerate(found, docids)]
             rows["said_rows"] = [
                 (session, id_, docid) for docid, (id_, _) in enumerate(found, docids)
@@ -279,7 +279,7 @@ def _write(connection: Any, backend: str, table: str, rows: list[tuple[Any, ...]
         names = [column.name for column in metadata.tables[table].columns]
         if table == "items":
             names.append(WORDS)
-            rows = [(*row, vector_of(row)) for row in rows]
+            rows = [(*row, tsvector_of(row)) for row in rows]
         columns = ", ".join(names)
         with connection.cursor().copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
             for row in rows:

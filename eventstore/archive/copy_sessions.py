@@ -16,17 +16,17 @@ from eventstore.errors import (
     NotFoundError,
 )
 from eventstore.realtime.frames import Frame
-from eventstore.store.database.identity import identity
+from eventstore.store.database.identity import database_identity
 from eventstore.store.database.keys import keys_of
 from eventstore.store.database.outages import attempt
 from eventstore.store.database.transaction import Transaction, read, write
 from eventstore.store.log.read_events import read_events, read_rows, rows_in
-from eventstore.store.log.segments.read_segments import segments, start_behind
+from eventstore.store.log.segments.read_segments import digest_start, read_segments
 from eventstore.store.maintenance.scrub import delete_left_bytes
 from eventstore.store.sessions.copy_session import (
-    Facts,
+    SessionFacts,
     delete_session,
-    put_session,
+    insert_session,
     read_erasures,
     read_facts,
     stored_segments,
@@ -99,7 +99,7 @@ def copy_sessions(
 
 def _identity(engine: Engine) -> tuple[object, ...]:
     with read(engine) as tx:
-        return identity(tx)
+        return database_identity(tx)
 
 
 def _take(source: Engine, target: Engine, session_id: str, moves: bool, dry_run: bool) -> Copied:
@@ -140,12 +140,12 @@ def _copy_once(source: Engine, target: Engine, session_id: str, dry_run: bool) -
     return Copied(session_id, status, here.head_seq)
 
 
-def _facts(engine: Engine, session_id: str) -> Facts | None:
+def _facts(engine: Engine, session_id: str) -> SessionFacts | None:
     with read(engine) as tx:
         return read_facts(tx, session_id)
 
 
-def _refuse_erased(target: Engine, session_id: str, here: Facts) -> None:
+def _refuse_erased(target: Engine, session_id: str, here: SessionFacts) -> None:
     """What was erased from the target does not come back by a copy."""
     with read(target) as tx:
         erased = read_erasures(tx, session_id)
@@ -156,7 +156,7 @@ def _refuse_erased(target: Engine, session_id: str, here: Facts) -> None:
 
 
 def _compare(
-    source: Engine, target: Engine, session_id: str, here: Facts, there: Facts | None
+    source: Engine, target: Engine, session_id: str, here: SessionFacts, there: SessionFacts | None
 ) -> Status:
     if there is None:
         return "copied"
@@ -178,8 +178,8 @@ def _digest(engine: Engine, session_id: str, last: int, trust: bool = False) -> 
         trust: take segments' own digests for theirs; else all events are read and compared.
     """
     with read(engine) as tx:
-        known = segments(tx, session_id)
-    start = start_behind(known, last) if trust else None
+        known = read_segments(tx, session_id)
+    start = digest_start(known, last) if trust else None
     rows = read_rows(engine, session_id, start.first if start else 1, last)
     return checked_digest(session_id, rows, last, known, start)
 
@@ -188,8 +188,8 @@ def _put(
     source: Engine,
     target: Engine,
     session_id: str,
-    here: Facts,
-    there: Facts | None,
+    here: SessionFacts,
+    there: SessionFacts | None,
     digest: bytes,
 ) -> None:
     """Put a session into the target, in the place of its beginning, and read it again."""
@@ -202,7 +202,7 @@ def _put(
         if there is not None:
             delete_session(tx, session_id)
         tail = (Frame(event.direction, event.text, event.at) for event in events)
-        if not put_session(tx, session_id, here, packed, tail):
+        if not insert_session(tx, session_id, here, packed, tail):
             raise _changed(session_id)
         if _read_again(tx, session_id, here.head_seq) != digest:
             problem = f"session {session_id}: the target gave back other events; nothing was kept"
@@ -211,7 +211,7 @@ def _put(
 
 def _read_again(tx: Transaction, session_id: str, last: int) -> bytes:
     rows = rows_in(tx, session_id, 1, last)
-    return checked_digest(session_id, rows, last, segments(tx, session_id))
+    return checked_digest(session_id, rows, last, read_segments(tx, session_id))
 
 
 def _delete(source: Engine, target: Engine, session_id: str) -> bool:

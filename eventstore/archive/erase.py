@@ -17,8 +17,13 @@ from eventstore.errors import (
 from eventstore.store.database.keys import keys_of
 from eventstore.store.database.outages import attempt
 from eventstore.store.database.transaction import read
-from eventstore.store.filters.choose_sessions import Choice, Chosen, choose_sessions, find_session
-from eventstore.store.filters.filters import BasicFilter, checked
+from eventstore.store.filters.choose_sessions import (
+    ChosenSession,
+    SessionChoice,
+    choose_sessions,
+    find_session,
+)
+from eventstore.store.filters.filters import BasicFilter, checked_filter
 from eventstore.store.sessions.erase_session import Erased, erase_session
 
 MAX_REASON = 500
@@ -26,7 +31,7 @@ MAX_REASON = 500
 
 def find_to_erase(
     engine: Engine, session_ids: Iterable[str], metadata: Iterable[str] = ()
-) -> Iterator[Chosen]:
+) -> Iterator[ChosenSession]:
     """The sessions that are named, or else those whose metadata fulfil all conditions.
 
     Args:
@@ -36,9 +41,9 @@ def find_to_erase(
         NotFoundError: there is no such session.
         InvalidInputError: a bad condition.
     """
-    wanted = checked(BasicFilter, {"metadata": tuple(metadata)})
+    wanted = checked_filter(BasicFilter, {"metadata": tuple(metadata)})
     if wanted.metadata:
-        yield from choose_sessions(engine, Choice(wanted))
+        yield from choose_sessions(engine, SessionChoice(wanted))
         return
     for session_id in dict.fromkeys(session_ids):
         found = find_session(engine, session_id)
@@ -47,7 +52,7 @@ def find_to_erase(
         yield found
 
 
-def find_without_key(engine: Engine) -> Iterator[Chosen]:
+def find_without_key(engine: Engine) -> Iterator[ChosenSession]:
     """The sessions whose keys were dropped, but which are there: a backup brought them back.
 
     Raises:

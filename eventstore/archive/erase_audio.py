@@ -19,7 +19,12 @@ from eventstore.store.database.transaction import Transaction, write
 from eventstore.store.log.decrypted_events import decrypted_events
 from eventstore.store.log.insert_events import lock_stream
 from eventstore.store.log.segments.read_segments import sealed_events
-from eventstore.store.log.tombstones import AUDIO, locations_of, note_erasure, refuse_erased
+from eventstore.store.log.tombstones import (
+    AUDIO,
+    insert_tombstone,
+    locations_of_session,
+    refuse_erased,
+)
 from eventstore.store.readmodels.states.load_state import load_state
 from eventstore.store.readmodels.write_read_models import write_all
 from eventstore.store.sessions.erase_session import (
@@ -29,7 +34,7 @@ from eventstore.store.sessions.erase_session import (
     lock_to_erase,
 )
 from eventstore.store.sessions.project import SET_PROJECTED
-from eventstore.store.sessions.put_segments import NewSegment, encrypted, replace_segments
+from eventstore.store.sessions.put_segments import NewSegment, encrypted_segment, replace_segments
 from eventstore.times import now
 
 TEXTS = (
@@ -71,13 +76,13 @@ def erase_audio(engine: Engine, session_id: str, reason: str | None = None) -> E
             )
         responses = int(tx.rows(COUNT_RESPONSES, (session_id,))[0][0])
         sha256 = digest_to_keep(tx, session_id, stream.head)
-        outside = locations_of(tx, session_id)
+        outside = locations_of_session(tx, session_id)
         if stream.sealed:
             _repack(tx, session_id, stream.sealed)
         _empty_texts(tx, session_id)
         tx.run(EMPTY_AUDIO, (b"", session_id))
         _project(tx, session_id)
-        at = note_erasure(tx, session_id, now(), AUDIO, reason, stream.head, sha256, outside)
+        at = insert_tombstone(tx, session_id, now(), AUDIO, reason, stream.head, sha256, outside)
     return Erased(session_id, AUDIO, at, stream.head, responses, sha256)
 
 
@@ -89,7 +94,7 @@ def _repack(tx: Transaction, session_id: str, sealed: int) -> None:
         made = []
         rows = map(_silent, sealed_events(tx, session_id, 1, sealed, sound=False))
         for plain in packed(session_id, rows, 1, sealed, BEGINNING):
-            segment = encrypted(cipher, plain)
+            segment = encrypted_segment(cipher, plain)
             kept.write(segment.data)
             made.append((segment._replace(data=b""), len(segment.data)))
         kept.seek(0)

@@ -11,13 +11,18 @@ from sqlalchemy import Engine
 
 from eventstore.errors import EventStoreError, InvalidInputError, NotFoundError
 from eventstore.store.database.engine_options import allowed_locations_of
-from eventstore.store.database.identity import own_folder
+from eventstore.store.database.identity import own_folder_name
 from eventstore.store.database.outages import attempt
 from eventstore.store.database.transaction import read, write
-from eventstore.store.log.segments import segment_bytes as locations
-from eventstore.store.log.segments.read_segments import Place, bytes_of, packed_segment, places
-from eventstore.store.log.session_facts import find_head
-from eventstore.store.sessions.put_segments import Placed, put_bytes
+from eventstore.store.log.segments import segment_bytes
+from eventstore.store.log.segments.read_segments import (
+    SegmentLocation,
+    bytes_of,
+    find_segment,
+    segment_locations,
+)
+from eventstore.store.log.session_facts import find_last_seq
+from eventstore.store.sessions.put_segments import MovedSegment, move_bytes
 
 # Bytes on their way back that are held in memory; more wait in a temporary file.
 _IN_MEMORY = 64 * 1024 * 1024
@@ -56,7 +61,7 @@ def move_segments(
     if base is not None:
         allowed_locations_of(engine).allow(base)
         with write(engine) as tx:
-            base = f"{base}/{own_folder(tx)}"
+            base = f"{base}/{own_folder_name(tx)}"
     for session_id in session_ids:
         moved = attempt(f"session {session_id}", partial(_move, engine, session_id, base))
         if isinstance(moved, InvalidInputError) and base is not None:
@@ -65,12 +70,12 @@ def move_segments(
 
 
 def _move(engine: Engine, session_id: str, base: str | None) -> Moved:
-    if find_head(engine, session_id) is None:
+    if find_last_seq(engine, session_id) is None:
         raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
     with read(engine) as tx:
-        going = [place for place in places(tx, session_id) if not _is_there(place, base)]
+        going = [place for place in segment_locations(tx, session_id) if not _is_there(place, base)]
     size = 0
-    placed: list[tuple[Placed, int]] = []
+    placed: list[tuple[MovedSegment, int]] = []
     with tempfile.SpooledTemporaryFile(_IN_MEMORY) as kept:
         for place in going:
             data = _bytes(engine, session_id, place)
@@ -78,29 +83,31 @@ def _move(engine: Engine, session_id: str, base: str | None) -> Moved:
             if base is None:
                 kept.write(data)
             else:
-                location = locations.put(base, data)
-            placed.append((Placed(place.first_seq, place.sha256, location, None), len(data)))
+                location = segment_bytes.put(base, data)
+            placed.append((MovedSegment(place.first_seq, place.sha256, location, None), len(data)))
             size += len(data)
         kept.seek(0)
         if placed:
-            put_bytes(engine, session_id, _with_bytes(placed, kept))
+            move_bytes(engine, session_id, _with_bytes(placed, kept))
     return Moved(session_id, len(placed), size)
 
 
-def _is_there(place: Place, base: str | None) -> bool:
+def _is_there(place: SegmentLocation, base: str | None) -> bool:
     if base is None or place.location is None:
         return base is None and place.location is None
     return place.location.startswith(f"{base}/")
 
 
-def _bytes(engine: Engine, session_id: str, place: Place) -> bytes:
+def _bytes(engine: Engine, session_id: str, place: SegmentLocation) -> bytes:
     with read(engine) as tx:
-        packed = packed_segment(tx, session_id, place.first_seq)
+        packed = find_segment(tx, session_id, place.first_seq)
     if packed is None:
         raise NotFoundError(f"session {session_id} was unsealed meanwhile; run it again")
     return bytes_of(packed)
 
 
-def _with_bytes(placed: Iterable[tuple[Placed, int]], kept: IO[bytes]) -> Iterator[Placed]:
+def _with_bytes(
+    placed: Iterable[tuple[MovedSegment, int]], kept: IO[bytes]
+) -> Iterator[MovedSegment]:
     for one, size in placed:
         yield one if one.location is not None else one._replace(data=kept.read(size))

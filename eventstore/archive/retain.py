@@ -16,7 +16,7 @@ from eventstore.store.database.outages import attempt
 from eventstore.store.filters.choose_sessions import (
     NOT_SEALED,
     WITH_AUDIO,
-    Choice,
+    SessionChoice,
     choose_sessions,
 )
 from eventstore.store.filters.filters import BasicFilter
@@ -60,10 +60,10 @@ def retain(
     Raises:
         DatabaseUnavailableError: what was done before stays.
     """
-    gone: list[Choice] = []
+    gone: list[SessionChoice] = []
     for rule in policy.rule:
         wanted, before = BasicFilter(metadata=rule.metadata), at - rule.older_than
-        choice = Choice(wanted, closed_before=before, undone=_UNDONE[rule.do])
+        choice = SessionChoice(wanted, closed_before=before, undone=_UNDONE[rule.do])
         sessions = events = responses = failures = 0
         for chosen in choose_sessions(engine, choice, gone):
             session_id = chosen.session_id

@@ -15,9 +15,14 @@ from eventstore.segments.digest import Digest, extended
 from eventstore.store.database.transaction import read, write
 from eventstore.store.database.workers import for_each
 from eventstore.store.log.read_events import read_rows
-from eventstore.store.log.segments.read_segments import segments, start_behind
+from eventstore.store.log.segments.read_segments import digest_start, read_segments
 from eventstore.store.log.tombstones import count_erasures, refuse_erased
-from eventstore.store.sessions.put_segments import NewSegment, encrypted, put_events, put_segments
+from eventstore.store.sessions.put_segments import (
+    NewSegment,
+    encrypted_segment,
+    put_segments,
+    restore_events,
+)
 
 STREAM = "SELECT head_seq, closed_at, sealed_seq, erased_at FROM streams WHERE session_id = ?"
 # Packed segments that are held in memory; more wait in a temporary file.
@@ -88,7 +93,7 @@ def seal_session(engine: Engine, session_id: str) -> Sealed:
         done = Sealed(session_id, 0, 0, 0, start.previous)
         made = []
         for plain in packed(session_id, rows, start.first, start.head, start.previous):
-            segment = encrypted(cipher, plain)
+            segment = encrypted_segment(cipher, plain)
             kept.write(segment.data)
             made.append((segment._replace(data=b""), len(segment.data)))
             done = Sealed(
@@ -128,7 +133,7 @@ def unseal_session(engine: Engine, session_id: str) -> int:
     _, _, sealed, erasures = _stream(engine, session_id)
     if sealed:
         rows = read_rows(engine, session_id, 1, sealed)
-        put_events(engine, session_id, sealed, erasures, rows)
+        restore_events(engine, session_id, sealed, erasures, rows)
     return sealed
 
 
@@ -147,7 +152,7 @@ def _start(engine: Engine, session_id: str) -> _Start:
     if closed_at is None:
         raise InvalidInputError(f"session {session_id} is open; seal it once it is closed")
     with read(engine) as tx:
-        first, previous = start_behind(segments(tx, session_id), head)
+        first, previous = digest_start(read_segments(tx, session_id), head)
     return _Start(head, sealed, erasures, first, previous)
 
 

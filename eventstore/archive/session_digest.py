@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from eventstore.errors import DamagedError, EventStoreError
 from eventstore.realtime.events import EventRow
 from eventstore.segments.digest import Digest, extended
-from eventstore.store.log.segments.read_segments import Segment, Start
+from eventstore.store.log.segments.read_segments import DigestStart, Segment
 
 
 class BrokenLogError(EventStoreError):
@@ -19,7 +19,7 @@ def checked_digest(
     rows: Iterable[EventRow],
     last: int,
     known: Sequence[Segment] = (),
-    start: Start | None = None,
+    start: DigestStart | None = None,
 ) -> bytes:
     """Return the digest of a session's events up to `last`, if they are whole.
 
@@ -31,7 +31,7 @@ def checked_digest(
         DamagedError: a segment's own digest is another.
         BrokenLogError: an event is missing or damaged.
     """
-    start = start or Start()
+    start = start or DigestStart()
     ends = {segment.last_seq: segment for segment in known}
     digest, expected = Digest(start.previous), start.first
     for row in rows:

@@ -18,20 +18,20 @@ from eventstore.segments.digest import BEGINNING, Digest, digest_of, extended
 from eventstore.store.database.keys import keys_of
 from eventstore.store.database.transaction import Transaction, read
 from eventstore.store.log.derived_columns import DerivedColumns
-from eventstore.store.log.heads import faults_of, find_stream, look_at_log
+from eventstore.store.log.heads import find_faults, read_log_extent, read_stream
 from eventstore.store.log.read_events import read_rows, read_stored_rows
 from eventstore.store.log.segments.read_segments import (
-    Packed,
     Segment,
+    StoredSegment,
     bytes_of,
+    digest_start,
     events_in,
-    packed_segment,
-    segments,
-    start_behind,
+    find_segment,
+    read_segments,
 )
 from eventstore.store.log.tombstones import audio_erased_at, check_not_erased, tombstone_faults
-from eventstore.store.maintenance.orphans import tables_of
-from eventstore.store.readmodels.encrypted_rows import plain_rows
+from eventstore.store.maintenance.orphans import tables_with_rows
+from eventstore.store.readmodels.encrypted_rows import count_plain_rows
 
 STREAM = "SELECT head_seq, sealed_seq, last_at, erased_at FROM streams WHERE session_id = ?"
 BESIDE_SEGMENTS = "SELECT MIN(seq), MAX(seq) FROM events WHERE session_id = ? AND seq <= ?"
@@ -127,7 +127,7 @@ def verify_session(
             return _without_stream(tx, session_id)
         tombstone = list(tombstone_faults(tx, session_id))
         try:
-            find_stream(tx, session_id)
+            read_stream(tx, session_id)
         except DamagedError as error:
             said = Problem(error.first_seq, error.last_seq, error.problem)
             return Verified(session_id, 0, 0, [], [said])
@@ -139,9 +139,9 @@ def verify_session(
         return Verified(session_id, head, 0, [], problems)
     try:
         with read(engine) as tx:
-            stored = segments(tx, session_id)
+            stored = read_segments(tx, session_id)
             was_erased = audio_erased_at(tx, session_id) is not None
-            cipher = tx.keys.known(tx, session_id)
+            cipher = tx.keys.known_cipher(tx, session_id)
         look = _Look(engine, session_id, was_erased, cipher)
         found = _verify_log(look, head, sealed, stored, problems)
         problems += look.plain_read_models(head)
@@ -164,7 +164,7 @@ def _without_stream(tx: Transaction, session_id: str) -> Verified:
     Raises:
         NotFoundError: there are none, either.
     """
-    found = tables_of(tx, session_id)
+    found = tables_with_rows(tx, session_id)
     if not found:
         raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
     problem = f"its stream is missing, and there are rows of it in {', '.join(found)}"
@@ -235,7 +235,7 @@ class _Look:
                 return
             begun = plain + 1
         with read(self.engine) as tx:
-            found = plain_rows(tx, self.session_id, begun)
+            found = count_plain_rows(tx, self.session_id, begun)
         for table, count in found.items():
             rows = "a row" if count == 1 else f"{count:,} rows"
             yield Problem(
@@ -256,7 +256,7 @@ def _verify_log(
         problems.append(Problem(reached + 1, sealed, "segments are missing"))
     problems += _rows_beside(engine, session_id, sealed)
     problems += _contradictions_of_stream(engine, session_id)
-    if not problems and start_behind(stored, head).first <= sealed:
+    if not problems and digest_start(stored, head).first <= sealed:
         # Sealed again, the last segment would go on with what came behind it.
         found.pop()
     found += _verify_tail(look, sealed, head, found, problems)
@@ -288,7 +288,7 @@ def _verify_segment(look: _Look, segment: Segment) -> Iterator[Problem]:
     packed = None
     try:
         with read(look.engine) as tx:
-            packed = packed_segment(tx, look.session_id, first)
+            packed = find_segment(tx, look.session_id, first)
         if packed is None:
             yield Problem(first, last, "the segment is gone")
             return
@@ -316,7 +316,7 @@ def _verify_segment(look: _Look, segment: Segment) -> Iterator[Problem]:
         yield Problem(first, last, f"its columns contradict each other: {error}")
 
 
-def _narrowed(packed: Packed | None, error: DamagedError) -> Problem:
+def _narrowed(packed: StoredSegment | None, error: DamagedError) -> Problem:
     """What is damaged, to the events that it is of where it is their sound alone."""
     sound = error.sound
     if packed is None or sound is None:
@@ -337,7 +337,7 @@ def _rows_beside(engine: Engine, session_id: str, sealed: int) -> Iterator[Probl
 def _contradictions_of_stream(engine: Engine, session_id: str) -> Iterator[Problem]:
     """Where the stream's row says other than the log, which `eventstore repair` can mend."""
     with read(engine) as tx:
-        faults = faults_of(find_stream(tx, session_id), look_at_log(tx, session_id))
+        faults = find_faults(read_stream(tx, session_id), read_log_extent(tx, session_id))
         found = [fault for fault in faults if fault.mendable]
     for first, last, problem, _ in found:
         yield Problem(first, last, f"{problem}; run: eventstore repair {session_id}")

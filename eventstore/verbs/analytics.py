@@ -12,10 +12,10 @@ from eventstore.errors import InvalidInputError
 from eventstore.realtime.masking.mask import mask_entry, mask_words
 from eventstore.store.filters.filters import (
     MAX_SUGGESTIONS,
-    Beginning,
     Filter,
     ResponseFilter,
-    checked,
+    SuggestionFilter,
+    checked_filter,
 )
 from eventstore.store.sessions.log import Log
 
@@ -35,7 +35,7 @@ class Totals(Log):
     def _checked(self, kind: type[Filter], filters: Mapping[str, Any]) -> Filter:
         if "scope" in filters:
             raise InvalidInputError("bad filter scope: call scoped() instead")
-        return checked(kind, {**filters, "scope": self.scope})
+        return checked_filter(kind, {**filters, "scope": self.scope})
 
     def usage(self, by: str | None = None, **filters: Any) -> dict[str, Any]:
         """Usage summed: tokens by modality, cached ones apart, transcription included, money.
@@ -112,7 +112,7 @@ class Totals(Log):
         """
         from eventstore.store.queries import suggest
 
-        wanted = checked(Beginning, {"prefix": prefix, "limit": limit})
+        wanted = checked_filter(SuggestionFilter, {"prefix": prefix, "limit": limit})
         found = suggest.metadata_keys(self.engine, wanted, self.scope)
         return list(dict.fromkeys(map(mask_words, found)))
 
@@ -124,7 +124,7 @@ class Totals(Log):
         """
         from eventstore.store.queries import suggest
 
-        wanted = checked(Beginning, {"key": key, "prefix": prefix, "limit": limit})
+        wanted = checked_filter(SuggestionFilter, {"key": key, "prefix": prefix, "limit": limit})
         found = suggest.metadata_values(self.engine, wanted, self.scope)
         return list(dict.fromkeys(mask_entry(key, value) for value in found))
 
@@ -132,4 +132,4 @@ class Totals(Log):
         """The models of sessions and responses, a thousand at most, as `metadata_keys`."""
         from eventstore.store.queries import suggest
 
-        return suggest.models(self.engine, Beginning(limit=MAX_SUGGESTIONS), self.scope)
+        return suggest.models(self.engine, SuggestionFilter(limit=MAX_SUGGESTIONS), self.scope)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from eventstore.realtime.masking.mask import mask_value
-from eventstore.store.filters.filters import Paging, checked
+from eventstore.store.filters.filters import Paging, checked_filter
 from eventstore.verbs.analytics import Totals
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Conversations(Totals):
         """
         from eventstore.store.queries import query_conversations
 
-        chosen = query_conversations.Chosen(conversation_id, session, self.scope)
+        chosen = query_conversations.ConversationChoice(conversation_id, session, self.scope)
         found: dict[str, Any] = mask_value(
             query_conversations.read_conversation(self.engine, chosen)
         )
@@ -46,7 +46,7 @@ class Conversations(Totals):
         """
         from eventstore.store.queries import query_conversations
 
-        chosen = query_conversations.Chosen(conversation_id, session, self.scope)
+        chosen = query_conversations.ConversationChoice(conversation_id, session, self.scope)
         return query_conversations.find_conversation(self.engine, chosen)
 
     def conversation_items(
@@ -73,8 +73,8 @@ class Conversations(Totals):
         """
         from eventstore.store.queries import query_conversations
 
-        paging = checked(Paging, {"limit": limit, "after": after, "order": order})
-        chosen = query_conversations.Chosen(conversation_id, session, self.scope)
+        paging = checked_filter(Paging, {"limit": limit, "after": after, "order": order})
+        chosen = query_conversations.ConversationChoice(conversation_id, session, self.scope)
         page = query_conversations.query_items(self.engine, chosen, paging)
         return page._replace(data=mask_value(page.data))
 
@@ -92,7 +92,7 @@ class Conversations(Totals):
         """
         from eventstore.store.queries import query_conversations
 
-        chosen = query_conversations.Chosen(conversation_id, session, self.scope)
+        chosen = query_conversations.ConversationChoice(conversation_id, session, self.scope)
         item: dict[str, Any] = mask_value(
             query_conversations.read_item(self.engine, chosen, item_id)
         )

@@ -71,7 +71,7 @@ class LogQueries(Conversations):
         from eventstore.realtime.masking.mask_session import SessionMask
         from eventstore.replay.player.cues import CUE_TYPES, cues
         from eventstore.store.log.follow import follow_events
-        from eventstore.store.log.masked_events import masked
+        from eventstore.store.log.masked_events import mask_events
 
         self.last_seq(session_id)
         events = follow_events(
@@ -81,7 +81,7 @@ class LogQueries(Conversations):
             stopped or (lambda: False),
             away or (lambda error: None),
         )
-        return cues(masked(events, SessionMask()))
+        return cues(mask_events(events, SessionMask()))
 
     def reseed(
         self,

@@ -21,7 +21,7 @@ from eventstore.store.filters.filters import (
     SessionFilter,
     SessionPaging,
     SessionSort,
-    checked,
+    checked_filter,
 )
 from eventstore.times import now, parse_age
 from eventstore.verbs.log_queries import LogQueries
@@ -43,7 +43,7 @@ class Queries(LogQueries):
         Raises:
             InvalidInputError: no pair of metadata.
         """
-        (scope,) = checked(BasicFilter, {"metadata": {key: value}}).metadata
+        (scope,) = checked_filter(BasicFilter, {"metadata": {key: value}}).metadata
         return Queries(self.engine, scope)
 
     def sessions(
@@ -94,7 +94,7 @@ class Queries(LogQueries):
         from eventstore.store.queries import query_sessions
 
         given = {"limit": limit, "after": after, "before": before, "order": order, "sort": sort}
-        paging = checked(SessionPaging, given)
+        paging = checked_filter(SessionPaging, given)
         wanted = self._checked(SessionFilter, filters)
         page = query_sessions.query_sessions(self.engine, wanted, paging, live, summary)
         return page._replace(data=mask_value(page.data))
@@ -107,7 +107,9 @@ class Queries(LogQueries):
         """
         from eventstore.store.queries import query_sessions
 
-        return query_sessions.session_ids(self.engine, self._checked(SessionFilter, filters))
+        return query_sessions.matching_session_ids(
+            self.engine, self._checked(SessionFilter, filters)
+        )
 
     def session(self, session_id: str) -> dict[str, Any]:
         """A session's resource, with ours under `eventstore`.
@@ -217,7 +219,7 @@ class Queries(LogQueries):
         from eventstore.store.queries import query_responses
 
         given = {"limit": limit, "after": after, "before": before, "order": order, "sort": sort}
-        paging = checked(ResponsePaging, given)
+        paging = checked_filter(ResponsePaging, given)
         wanted = self._checked(ResponseFilter, filters)
         page = query_responses.query_responses(self.engine, wanted, paging)
         page = page._replace(data=mask_value(page.data))
@@ -253,11 +255,13 @@ class Queries(LogQueries):
         Raises:
             InvalidInputError: a bad age or filter.
         """
-        from eventstore.store.filters.choose_sessions import Choice, choose_sessions
+        from eventstore.store.filters.choose_sessions import SessionChoice, choose_sessions
 
         try:
             before = None if older_than is None else now() - parse_age(older_than)
         except ValueError as error:
             raise InvalidInputError(str(error)) from error
-        choice = Choice(self._checked(BasicFilter, filters), closed=True, closed_before=before)
+        choice = SessionChoice(
+            self._checked(BasicFilter, filters), closed=True, closed_before=before
+        )
         return (chosen.session_id for chosen in choose_sessions(self.engine, choice))

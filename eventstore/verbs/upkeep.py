@@ -72,7 +72,11 @@ class Upkeep(Queries):
         from eventstore.store.sessions import project
 
         named = session_ids is not None
-        ids = list(project.session_ids(self._work)) if session_ids is None else ids_of(session_ids)
+        ids = (
+            list(project.all_session_ids(self._work))
+            if session_ids is None
+            else ids_of(session_ids)
+        )
         return project.rebuild(self._work, ids, _checked_workers(workers), named)
 
     def seal(self, session_ids: Ids, workers: int = 1) -> Results[Sealed]:
@@ -160,9 +164,9 @@ class Upkeep(Queries):
             InvalidInputError: `session_ids` is neither an id nor several.
             DatabaseUnavailableError: The database cannot be reached. What was done before stays.
         """
-        from eventstore.store.sessions.repair import not_repaired
+        from eventstore.store.sessions.repair import repair_failure
 
-        return collected(self.iter_repair(session_ids, dry_run), not_repaired)
+        return collected(self.iter_repair(session_ids, dry_run), repair_failure)
 
     def iter_repair(self, session_ids: Ids, dry_run: bool = False) -> Iterator[Repaired | Failure]:
         """Repair sessions as `repair` does, and yield each session as it is done.
@@ -309,9 +313,9 @@ class Upkeep(Queries):
         Yields:
             The date of a day, or the `Failure` that says why it could not be summed up.
         """
-        from eventstore.store.usage.daily.refresh import sum_days
+        from eventstore.store.usage.daily.refresh import refresh_days
 
-        days = sum_days(self._work)
+        days = refresh_days(self._work)
         return (day if isinstance(day, Failure) else date_of(day) for day in days)
 
     def price_sessions(self) -> Results[str]:
@@ -408,9 +412,9 @@ class Upkeep(Queries):
 
         Sessions that were erased are left out.
         """
-        from eventstore.store.sessions.project import session_ids
+        from eventstore.store.sessions.project import all_session_ids
 
-        return session_ids(self._work)
+        return all_session_ids(self._work)
 
     def status(self) -> dict[str, Any]:
         """Return what the store holds: its schema, sessions, events, responses, what is behind.

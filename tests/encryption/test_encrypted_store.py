@@ -280,7 +280,7 @@ def test_keys_are_held_for_a_while_only(keyed: EventStore, monkeypatch: Any) -> 
     keyed.append("anna", secret_call("anna").frames)
     ring = keys_of(keyed.engine)
     assert isinstance(ring, KeyRing)
-    assert ring.at_hand("anna")[1] is not None
-    monkeypatch.setattr("eventstore.store.database.keys._HELD", -1.0)
-    assert ring.at_hand("anna") == (False, None)
+    assert ring.cached_cipher("anna")[1] is not None
+    monkeypatch.setattr("eventstore.store.database.keys._CACHE_SECONDS", -1.0)
+    assert ring.cached_cipher("anna") == (False, None)
     assert list(keyed.events("anna"))

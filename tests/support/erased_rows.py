@@ -10,7 +10,7 @@ from eventstore import EventStore
 from eventstore.store.database.tables import day_tables
 from eventstore.store.database.tables import declared as tables
 from eventstore.store.database.transaction import read
-from eventstore.store.log.session_facts import find_head
+from eventstore.store.log.session_facts import find_last_seq
 from eventstore.store.sessions.erase_session import digest_to_keep
 from support.rows import read_model_rows
 
@@ -31,7 +31,7 @@ def counts(engine: Engine, session_id: str) -> dict[str, int]:
 
 def digest(engine: Engine, session_id: str) -> bytes:
     with read(engine) as tx:
-        return digest_to_keep(tx, session_id, find_head(engine, session_id) or 0)
+        return digest_to_keep(tx, session_id, find_last_seq(engine, session_id) or 0)
 
 
 def whole(store: EventStore, session_id: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from eventstore.projection.views import view
 from eventstore.projection.views.session_view import session_resource
 from eventstore.store.database.tables import declared as tables
 from eventstore.store.database.transaction import Transaction, read
-from eventstore.store.readmodels.words.index_words import words_of
+from eventstore.store.readmodels.words.index_words import fts_words
 
 Row = tuple[Any, ...]
 
@@ -45,7 +45,7 @@ def _rows(tx: Transaction, table: str, session_id: str) -> list[Row]:
 
 def searchable(rows: dict[str, list[Row]]) -> list[Row]:
     """What the search index should hold, by the items' rows."""
-    found = [(row[1], words_of(row)) for row in rows["items"]]
+    found = [(row[1], fts_words(row)) for row in rows["items"]]
     return sorted([entry for entry in found if entry[1]], key=repr)
 
 

@@ -35,7 +35,7 @@ from eventstore.store.database.transaction import read
 from eventstore.store.log.session_facts import (
     check_session_id,
     count_responses,
-    find_head,
+    find_last_seq,
     metadata_frame,
 )
 from eventstore.store.queries.recordings_of_call import response_ids
@@ -297,7 +297,7 @@ def _import_part(
 
 def _is_stored(log: WritableLog, session_id: str) -> bool:
     try:
-        return bool(find_head(log.engine, session_id))
+        return bool(find_last_seq(log.engine, session_id))
     except ErasedError as error:
         advice = "; where it is to be stored all the same, name another id: --session-id NEW_ID"
         raise ErasedError(session_id, error.at, error.reason, advice) from error

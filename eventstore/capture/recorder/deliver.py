@@ -12,7 +12,7 @@ from eventstore.errors import ConflictError, DatabaseUnavailableError
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import STORE, Frame, parse
 from eventstore.store.log.read_events import read_events
-from eventstore.store.log.session_facts import find_head
+from eventstore.store.log.session_facts import find_last_seq
 from eventstore.store.sessions.append import Append, append
 from eventstore.store.sessions.log import WritableLog
 
@@ -132,13 +132,13 @@ def _missing(
 def place(log: WritableLog, destination: Destination) -> tuple[str, int]:
     """Where a recording goes that may have been begun before: its session's id, and the head."""
     if destination.session_id is not None:
-        return destination.session_id, find_head(log.engine, destination.session_id) or 0
+        return destination.session_id, find_last_seq(log.engine, destination.session_id) or 0
     if destination.wanted is not None:
-        head = find_head(log.engine, destination.wanted) or 0
+        head = find_last_seq(log.engine, destination.wanted) or 0
         if not head or destination.chosen or _is_begun(log, destination):
             return destination.wanted, head
     made = _made_id(destination)
-    return made, find_head(log.engine, made) or 0
+    return made, find_last_seq(log.engine, made) or 0
 
 
 def _is_begun(log: WritableLog, destination: Destination) -> bool:

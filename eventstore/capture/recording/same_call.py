@@ -28,13 +28,13 @@ from eventstore.realtime.frames import STORE
 from eventstore.store.database.outages import is_outage
 from eventstore.store.database.transaction import read
 from eventstore.store.log.read_events import read_events
-from eventstore.store.log.session_facts import find_head
+from eventstore.store.log.session_facts import find_last_seq
 from eventstore.store.queries.query_sessions import state_at
 from eventstore.store.queries.recordings_of_call import (
     call_of,
     notes_of,
-    sessions_alike,
-    stream_of,
+    other_recordings,
+    read_stream_times,
 )
 from eventstore.store.sessions.append import append
 from eventstore.store.sessions.project import project_session
@@ -73,7 +73,7 @@ def note_same_calls(log: WritableLog, session_id: str, is_dated: bool = True) ->
     """
     with read(log.engine) as tx:
         told = notes_of(tx, session_id)
-        alike = sessions_alike(tx, session_id, told)
+        alike = other_recordings(tx, session_id, told)
     own = _recording(log, session_id) if alike else None
     if own is None:  # nearly always
         return told.get("same_call")
@@ -115,7 +115,7 @@ def note_ended(log: WritableLog, session_id: str | None) -> None:
 
 def _recording(log: WritableLog, session_id: str) -> _Recording | None:
     with read(log.engine) as tx:
-        stream = stream_of(tx, session_id)
+        stream = read_stream_times(tx, session_id)
     try:
         state = state_at(log.engine, session_id)
     except EventStoreError as error:  # erased meanwhile, or damaged: that is no other's trouble
@@ -179,7 +179,7 @@ def _is_copy(log: WritableLog, one: _Recording, other: _Recording) -> bool:
     both = (
         (
             (event.direction, event.text)
-            for event in read_events(log.engine, name, 1, find_head(log.engine, name) or 0)
+            for event in read_events(log.engine, name, 1, find_last_seq(log.engine, name) or 0)
             if event.direction != STORE
         )
         for name in (one.session_id, other.session_id)

@@ -158,8 +158,8 @@ def _kept(file: IO[bytes], number: int) -> Iterator[Row]:
 
 
 def _responses(tx: Transaction, ids: Sequence[str]) -> Iterator[Row]:
-    for rows in read_tables.pieces(tx, read_tables.RESPONSES, "response_id", ids):
-        metadata = read_tables.metadata_of(tx, rows)
+    for rows in read_tables.table_pieces(tx, read_tables.RESPONSES, "response_id", ids):
+        metadata = read_tables.read_response_metadata(tx, rows)
         for row in rows:
             *columns, resource = row
             modalities = columns[8].split(",") if columns[8] else None
@@ -189,8 +189,8 @@ def _storable(value: Any) -> str | None:
 
 
 def _items(tx: Transaction, ids: Sequence[str]) -> Iterator[Row]:
-    places = read_tables.places_of_items(tx, ids)
-    for rows in read_tables.pieces(tx, read_tables.ITEMS, "item_id", ids):
+    places = read_tables.item_positions(tx, ids)
+    for rows in read_tables.table_pieces(tx, read_tables.ITEMS, "item_id", ids):
         for *columns, resource in rows:
             columns[3] = places.get((columns[0], columns[1]))
             # What is made of words is made of masked ones: a secret may be of several words.
@@ -203,7 +203,7 @@ def _items(tx: Transaction, ids: Sequence[str]) -> Iterator[Row]:
 
 
 def _usage(prices: Prices, tx: Transaction, ids: Sequence[str]) -> Iterator[Row]:
-    for rows in read_tables.pieces(tx, read_tables.USAGE, "usage_id", ids):
+    for rows in read_tables.table_pieces(tx, read_tables.USAGE, "usage_id", ids):
         for row in rows:
             _, _, kind, response_id, item_id, at, model, reported = row[:_FIRST_TOKENS]
             tokens = Tokens(*row[_FIRST_TOKENS:])

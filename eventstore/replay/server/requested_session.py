@@ -10,7 +10,7 @@ from eventstore.errors import InvalidInputError, NotFoundError
 from eventstore.realtime.metadata import check_metadata
 from eventstore.realtime.request_target import Name, names_of, parameters, read_target
 from eventstore.realtime.values import column
-from eventstore.store.filters.filters import SessionFilter, checked
+from eventstore.store.filters.filters import SessionFilter, checked_filter
 from eventstore.store.queries.requested_sessions import requested_session
 from eventstore.store.sessions.log import Log
 
@@ -118,9 +118,11 @@ def choose_session(log: Log, wish: Wish, served: Collection[str] = ()) -> str:
 def _filters(log: Log, wish: Wish) -> Iterator[SessionFilter]:
     """Yield filters of which a session that matches passes at least one."""
     both = {"metadata": dict(wish.metadata), "scope": log.scope}
-    yield checked(SessionFilter, {**both, "model": wish.model, "address": wish.address or None})
+    yield checked_filter(
+        SessionFilter, {**both, "model": wish.model, "address": wish.address or None}
+    )
     if wish.model is not None:
         # Azure's deployments have names of their own, and a server may answer to a model's short
         # name with its full one.
         asked = ("asked", column(wish.model, _LONGEST) or "")
-        yield checked(SessionFilter, {**both, "address": (*wish.address, asked)})
+        yield checked_filter(SessionFilter, {**both, "address": (*wish.address, asked)})

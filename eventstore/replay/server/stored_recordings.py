@@ -26,7 +26,7 @@ from eventstore.replay.server.requested_session import Wish, choose_session, wis
 from eventstore.replay.server.served_sessions import ServedSessions
 from eventstore.replay.serving.recording import Recording, record
 from eventstore.store.log.read_events import read_events
-from eventstore.store.log.session_facts import Revision, check_session_id, revisions
+from eventstore.store.log.session_facts import Revision, check_session_id, find_revisions
 from eventstore.store.sessions.log import Log
 
 _LOGGER = logging.getLogger("eventstore.replay")
@@ -135,7 +135,7 @@ class StoredRecordings:
             if not alive:
                 continue
             sessions = {known.session_id for known, _ in alive}
-            ask = partial(revisions, self._store.engine, sessions)
+            ask = partial(find_revisions, self._store.engine, sessions)
             try:
                 now = await asyncio.wait_for(asyncio.to_thread(ask), LOOK_PATIENCE)
             except (EventStoreError, TimeoutError):

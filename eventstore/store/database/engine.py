@@ -102,7 +102,7 @@ def _create(
     options: dict[str, Any] = {
         KEYS: keys,
         PRICES: prices,
-        ALLOWED: AllowedLocations(_own_folder(parsed)),
+        ALLOWED: AllowedLocations(_folder_of_file(parsed)),
         TIME_LIMIT: time_limit,
     }
     if parsed.drivername != "sqlite":
@@ -123,7 +123,9 @@ def _create(
         folder = Path(path).parent
         if not folder.is_dir():
             raise InvalidInputError(f"no folder {folder} for the database {path}; make it first")
-    connections = Connections(is_sqlite=True, path=None if memory or path is None else _file(path))
+    connections = Connections(
+        is_sqlite=True, path=None if memory or path is None else _absolute_path(path)
+    )
     engine = create_engine(
         parsed,
         poolclass=StaticPool if memory else QueuePool,
@@ -160,13 +162,13 @@ def sqlite_file(parsed: URL) -> Path | None:
     return None if path in ("", ":memory:") else Path(path)
 
 
-def _own_folder(parsed: URL) -> Path | None:
+def _folder_of_file(parsed: URL) -> Path | None:
     """Return the folder of an SQLite database's file, or None where there is no such file."""
     file = sqlite_file(parsed)
     return None if file is None else Path(os.path.realpath(file)).parent
 
 
-def _file(path: str) -> str:
+def _absolute_path(path: str) -> str:
     """The absolute path of SQLite's file, which may be named by a URI."""
     if path.startswith("file:"):
         path = unquote(urlsplit(path).path)

@@ -30,7 +30,7 @@ INSERT_STORE_ID = "INSERT INTO store_ids (id) VALUES (?) ON CONFLICT (id) DO NOT
 SQLITE_FILE = "SELECT file FROM pragma_database_list WHERE name = 'main'"
 
 
-def identity(tx: Transaction) -> tuple[object, ...]:
+def database_identity(tx: Transaction) -> tuple[object, ...]:
     """What two transactions have in common when they are in one database."""
     if tx.postgresql:
         return tx.rows(POSTGRESQL_IDENTITY)[0]
@@ -41,7 +41,7 @@ def identity(tx: Transaction) -> tuple[object, ...]:
     return status.st_dev, status.st_ino
 
 
-def own_folder(tx: Transaction) -> str:
+def own_folder_name(tx: Transaction) -> str:
     """Return the name of the folder that a store keeps bytes outside of the database in.
 
     It is made of the store's id, which is in the database, and of where that database is: the path
@@ -51,7 +51,7 @@ def own_folder(tx: Transaction) -> str:
     Args:
         tx: a transaction that may write: the id is made where there is none.
     """
-    told = (_store_id(tx), *_where(tx))
+    told = (_store_id(tx), *_place_of_database(tx))
     return hashlib.sha256("\0".join(map(str, told)).encode()).hexdigest()[:32]
 
 
@@ -66,7 +66,7 @@ def _store_id(tx: Transaction) -> str:
     return made
 
 
-def _where(tx: Transaction) -> tuple[object, ...]:
+def _place_of_database(tx: Transaction) -> tuple[object, ...]:
     """What a copy of a database does not have in common with it."""
     if tx.postgresql:
         server = tx.rows(CONTROL)[0] if tx.rows(MAY_CONTROL)[0][0] else ()

@@ -25,7 +25,7 @@ from eventstore.errors import (
 from eventstore.store.database import schema
 from eventstore.store.database.connections import forks
 from eventstore.store.database.engine_options import KEYS
-from eventstore.store.database.identity import identity
+from eventstore.store.database.identity import database_identity
 from eventstore.store.database.transaction import Transaction, read, write
 from eventstore.times import now
 
@@ -50,8 +50,8 @@ DROPPED = (
 )
 
 #: Seconds that a key is held in memory: so long after it was dropped, a process may know it.
-_HELD = 60.0
-_MOST_HELD = 10_000
+_CACHE_SECONDS = 60.0
+_MOST_CACHED = 10_000
 _PAGE = 500
 
 
@@ -73,14 +73,14 @@ class KeyRing:
         self.renew()
         forks.renew_in_children(self)
         self._name: str | None = None
-        self._fits = self._is_ready = False
+        self._matches_store = self._is_ready = False
 
     def renew(self) -> None:
         """Hold no keys: a forked child reads those that it needs by itself."""
-        self._held: dict[str, Cipher] = {}
-        self._since = time.monotonic()
+        self._ciphers: dict[str, Cipher] = {}
+        self._cached_since = time.monotonic()
 
-    def to_write(self, tx: Transaction, session_id: str) -> Cipher | None:
+    def cipher_to_write(self, tx: Transaction, session_id: str) -> Cipher | None:
         """What to encrypt a session's content with; its key is made where there is none.
 
         Args:
@@ -93,31 +93,31 @@ class KeyRing:
             MissingKeyError: it is, and its keys are in another database, or not named.
             ErasedError: the session's key was dropped.
         """
-        if not self._fits:
-            self._fits = self.check(tx)
-            if not self._fits and self._name is not None:
-                self._check_name(_first_name(tx, self._name))
+        if not self._matches_store:
+            self._matches_store = self.check(tx)
+            if not self._matches_store and self._name is not None:
+                self._check_name(_take_name(tx, self._name))
         if self.engine is None:
             return None
-        return self._find(session_id) or self._make(session_id, _first_encrypted(tx, session_id))
+        return self._find(session_id) or self._make(session_id, _next_seq(tx, session_id))
 
-    def at_hand(self, session_id: str) -> tuple[bool, Cipher | None]:
-        """`to_write`, as far as it can be told without a look: whether it can, and what."""
-        if self.engine is None or not self._fits:
-            return self._fits, None
-        cipher = self._remembered(session_id)
+    def cached_cipher(self, session_id: str) -> tuple[bool, Cipher | None]:
+        """`cipher_to_write`, as far as it can be told without a look: whether it can, and what."""
+        if self.engine is None or not self._matches_store:
+            return self._matches_store, None
+        cipher = self._cached(session_id)
         return cipher is not None, cipher
 
-    def fit(self, tx: Transaction) -> None:
+    def check_once(self, tx: Transaction) -> None:
         """Look once whether these are the keys of a store: another's may know the same sessions.
 
         Raises:
             MissingKeyError: they are another store's.
         """
-        if self.engine is not None and not self._fits:
-            self._fits = self.check(tx)
+        if self.engine is not None and not self._matches_store:
+            self._matches_store = self.check(tx)
 
-    def to_read(self, session_id: str) -> Cipher:
+    def cipher_to_read(self, session_id: str) -> Cipher:
         """What a session's content is decrypted with. See `fit` first.
 
         Raises:
@@ -133,14 +133,14 @@ class KeyRing:
             )
         return cipher
 
-    def known(self, tx: Transaction, session_id: str) -> Cipher | None:
+    def known_cipher(self, tx: Transaction, session_id: str) -> Cipher | None:
         """Return a session's cipher where the store is encrypted and the session has a key.
 
         Args:
             tx: of the store.
         """
-        self.fit(tx)
-        return self._find(session_id) if self.engine is not None and self._fits else None
+        self.check_once(tx)
+        return self._find(session_id) if self.engine is not None and self._matches_store else None
 
     def drop(self, session_ids: Iterable[str]) -> None:
         """Drop keys for good: nothing that is encrypted with them can be read again, anywhere.
@@ -156,7 +156,7 @@ class KeyRing:
             at = now()
             for session_id in session_ids:
                 tx.run(DROP_KEY, (session_id, at, at))
-                self._held.pop(session_id, None)
+                self._ciphers.pop(session_id, None)
 
     def refuse_dropped(self, session_id: str) -> None:
         """Look anew whether a session's key is there: another process may have dropped it.
@@ -165,10 +165,10 @@ class KeyRing:
             ErasedError: it was dropped.
         """
         if self.engine is not None:
-            self._held.pop(session_id, None)
+            self._ciphers.pop(session_id, None)
             self._find(session_id)
 
-    def dropped_of(self, session_ids: Iterable[str]) -> set[str]:
+    def dropped_among(self, session_ids: Iterable[str]) -> set[str]:
         """Return those of some sessions whose keys were dropped; they are not held any more."""
         if self.engine is None:
             return set()
@@ -178,7 +178,7 @@ class KeyRing:
                 row = tx.row(KEY, (session_id,))
                 if row is not None and row[0] is None:
                     found.add(session_id)
-                    self._held.pop(session_id, None)
+                    self._ciphers.pop(session_id, None)
         return found
 
     def dropped(self) -> Iterator[str]:
@@ -225,7 +225,7 @@ class KeyRing:
     def _check_apart(self, tx: Transaction, engine: Engine) -> None:
         """The URLs may be two of one database."""
         with self._reading(engine) as keys:
-            is_same = identity(keys) == identity(tx)
+            is_same = database_identity(keys) == database_identity(tx)
         if is_same:
             raise MissingKeyError("keys are kept apart: name another database for them")
 
@@ -238,10 +238,10 @@ class KeyRing:
 
     def _own_name(self, engine: Engine) -> str:
         with self._writing(engine) as tx:
-            return self.name(tx) or _first_name(tx, f"keys_{uuid4().hex}")
+            return self.name(tx) or _take_name(tx, f"keys_{uuid4().hex}")
 
     def _find(self, session_id: str) -> Cipher | None:
-        cipher = self._remembered(session_id)
+        cipher = self._cached(session_id)
         if cipher is not None or self.engine is None:
             return cipher
         with self._reading(self.engine) as tx:
@@ -259,18 +259,18 @@ class KeyRing:
 
     @contextmanager
     def _reading(self, engine: Engine) -> Iterator[Transaction]:
-        with self._told(engine), read(engine) as tx:
+        with self._ready(engine), read(engine) as tx:
             yield tx
 
     @contextmanager
     def _writing(self, engine: Engine) -> Iterator[Transaction]:
-        with self._told(engine), write(engine) as tx:
+        with self._ready(engine), write(engine) as tx:
             yield tx
 
     @contextmanager
-    def _told(self, engine: Engine) -> Iterator[None]:
+    def _ready(self, engine: Engine) -> Iterator[None]:
         """The keys' database, with its schema."""
-        with _told_apart():
+        with _errors_of_key_database():
             if not self._is_ready:
                 _keep_private(engine)
                 schema.ensure(engine)
@@ -283,16 +283,17 @@ class KeyRing:
         if key is None:
             raise ErasedError(session_id, dropped_at or 0, "its key was dropped", _DROPPED)
         cipher = Cipher(session_id, bytes(key), from_seq)
-        self._held[session_id] = cipher
+        self._ciphers[session_id] = cipher
         return cipher
 
-    def _remembered(self, session_id: str) -> Cipher | None:
-        if time.monotonic() - self._since > _HELD or len(self._held) > _MOST_HELD:
-            self._held, self._since = {}, time.monotonic()
-        return self._held.get(session_id)
+    def _cached(self, session_id: str) -> Cipher | None:
+        age = time.monotonic() - self._cached_since
+        if age > _CACHE_SECONDS or len(self._ciphers) > _MOST_CACHED:
+            self._ciphers, self._cached_since = {}, time.monotonic()
+        return self._ciphers.get(session_id)
 
 
-def _first_encrypted(tx: Transaction, session_id: str) -> int:
+def _next_seq(tx: Transaction, session_id: str) -> int:
     """The first event of a session that is written after its key is made."""
     ends = (tx.rows(sql, (session_id,))[0][0] or 0 for sql in (LAST_EVENT, LAST_SEALED))
     return 1 + max(ends)
@@ -304,13 +305,13 @@ def upgrade(engine: Engine) -> None:
     Raises:
         SchemaError: it is newer than this code's.
     """
-    with _told_apart():
+    with _errors_of_key_database():
         _keep_private(engine)
         schema.upgrade(engine)
 
 
 @contextmanager
-def _told_apart() -> Iterator[None]:
+def _errors_of_key_database() -> Iterator[None]:
     """Errors say that it is the database of the keys."""
     try:
         yield
@@ -328,7 +329,7 @@ def _keep_private(engine: Engine) -> None:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
 
 
-def _first_name(tx: Transaction, name: str) -> str:
+def _take_name(tx: Transaction, name: str) -> str:
     """The name that a database without one has from now on: another's, where that was faster."""
     if tx.postgresql:
         tx.run("LOCK TABLE key_stores IN SHARE ROW EXCLUSIVE MODE")

@@ -22,10 +22,10 @@ from eventstore.store.database.connections.drivers import driver_errors, error_c
 from eventstore.store.database.connections.pool import (
     CONNECTIONS,
     Connections,
-    Held,
-    LeftConnection,
+    PooledConnection,
+    UnusableConnection,
 )
-from eventstore.store.database.connections.undecodable import read_again
+from eventstore.store.database.connections.undecodable import read_undecodable
 from eventstore.store.database.engine_options import ALLOWED, KEYS, TIME_LIMIT
 
 if TYPE_CHECKING:
@@ -38,16 +38,16 @@ Row = tuple[Any, ...]
 class SessionKeys(Protocol):
     """What a transaction asks of the keys of a store's sessions: `keys.KeyRing` has it all."""
 
-    def to_write(self, tx: Transaction, session_id: str) -> Cipher | None:
+    def cipher_to_write(self, tx: Transaction, session_id: str) -> Cipher | None:
         """Return what a session is encrypted with; None where the store is not encrypted."""
 
-    def to_read(self, session_id: str) -> Cipher:
+    def cipher_to_read(self, session_id: str) -> Cipher:
         """Return what a session is decrypted with."""
 
-    def known(self, tx: Transaction, session_id: str) -> Cipher | None:
+    def known_cipher(self, tx: Transaction, session_id: str) -> Cipher | None:
         """Return a session's cipher where the store is encrypted and the session has a key."""
 
-    def fit(self, tx: Transaction) -> None:
+    def check_once(self, tx: Transaction) -> None:
         """Look once whether these are the keys of the store."""
 
     def check(self, tx: Transaction) -> bool:
@@ -57,7 +57,7 @@ class SessionKeys(Protocol):
         """Return the name of the database of keys that the store names; None where it has none."""
 
 
-class Transaction(forks.User):
+class Transaction(forks.ConnectionUser):
     """One open transaction. Use `write` or `read` to get one.
 
     Attributes:
@@ -76,13 +76,13 @@ class Transaction(forks.User):
         self.left = False
 
     def cipher(self, session_id: str) -> Cipher | None:
-        """What to encrypt a session's content with: see `KeyRing.to_write`."""
-        return self.keys.to_write(self, session_id)
+        """What to encrypt a session's content with: see `KeyRing.cipher_to_write`."""
+        return self.keys.cipher_to_write(self, session_id)
 
     def decipher(self, session_id: str) -> Cipher:
-        """What to decrypt a session's content with: see `KeyRing.to_read`."""
-        self.keys.fit(self)
-        return self.keys.to_read(session_id)
+        """What to decrypt a session's content with: see `KeyRing.cipher_to_read`."""
+        self.keys.check_once(self)
+        return self.keys.cipher_to_read(session_id)
 
     # Each call is marked as one, since a fork waits for its end: a child could not go on in it.
 
@@ -116,7 +116,7 @@ class Transaction(forks.User):
         try:
             found: list[Row] = self.connection.execute(self._sql(sql), parameters).fetchall()
         except sqlite3.OperationalError as error:
-            found = read_again(self.connection, sql, parameters, error)
+            found = read_undecodable(self.connection, sql, parameters, error)
         finally:
             self.calling = False
         return found
@@ -139,7 +139,7 @@ class Transaction(forks.User):
         try:
             found: Row | None = self.connection.execute(self._sql(sql), parameters).fetchone()
         except sqlite3.OperationalError as error:
-            found = read_again(self.connection, sql, parameters, error)[0]
+            found = read_undecodable(self.connection, sql, parameters, error)[0]
         finally:
             self.calling = False
         return found
@@ -148,11 +148,11 @@ class Transaction(forks.User):
         """Mark that a call begins, unless another thread forks: then wait first."""
         self.calling = True
         if forks.pending is not None:
-            forks.wait(self)
+            forks.wait_for_fork(self)
 
     def leave(self) -> None:
         """Leave the transaction to the parent process, in a forked child."""
-        self.left, self.connection = True, LeftConnection()
+        self.left, self.connection = True, UnusableConnection()
 
     def _sql(self, sql: str) -> str:
         return _percent(sql) if self.postgresql else sql
@@ -172,7 +172,7 @@ def write(engine: Engine) -> AbstractContextManager[Transaction]:
     """
     # psycopg begins by itself, with the first statement.
     begin = None if engine.dialect.name == "postgresql" else "BEGIN IMMEDIATE"
-    return _Using(engine, begin, commits=True)
+    return _TransactionContext(engine, begin, commits=True)
 
 
 def read(engine: Engine) -> AbstractContextManager[Transaction]:
@@ -183,7 +183,7 @@ def read(engine: Engine) -> AbstractContextManager[Transaction]:
     """
     postgresql = engine.dialect.name == "postgresql"
     begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if postgresql else "BEGIN"
-    return _Using(engine, begin, commits=False, limited=True)
+    return _TransactionContext(engine, begin, commits=False, limited=True)
 
 
 @contextmanager
@@ -193,7 +193,7 @@ def autocommit(engine: Engine) -> Iterator[Transaction]:
     Raises:
         DatabaseUnavailableError: the database is away, full or read-only.
     """
-    with _Using(engine, None, commits=False, ends=False) as tx:
+    with _TransactionContext(engine, None, commits=False, ends=False) as tx:
         tx.connection.autocommit = True
         try:
             yield tx
@@ -203,7 +203,7 @@ def autocommit(engine: Engine) -> Iterator[Transaction]:
                 tx.connection.autocommit = False
 
 
-class _Using:
+class _TransactionContext:
     """A connection for one transaction. A class, since generators cost microseconds."""
 
     __slots__ = (
@@ -231,7 +231,7 @@ class _Using:
         self._options = options = engine.get_execution_options()
         self._connections: Connections = options[CONNECTIONS]
         self._seconds = options[TIME_LIMIT] if limited else None
-        self._held: Held | None = None
+        self._held: PooledConnection | None = None
 
     def __enter__(self) -> Transaction:
         options, connections = self._options, self._connections
@@ -241,7 +241,7 @@ class _Using:
             raise unavailable(TimeoutError("database is locked"))
         tx = self._tx = Transaction(self._engine.dialect.name, options[KEYS], options[ALLOWED])
         try:
-            forks.enter(tx)
+            forks.add_user(tx)
             tx.begin_call()
             held = self._held = connections.take(self._engine)
             tx.connection = held.connection
@@ -313,7 +313,7 @@ class _Using:
 
     def _end(self) -> None:
         self._tx.calling = False
-        forks.leave(self._tx)
+        forks.remove_user(self._tx)
         if self._lock is not None:
             self._lock.release()
 

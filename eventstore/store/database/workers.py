@@ -56,14 +56,14 @@ def for_each(
         for session_id in ids:
             yield _attempt(engine, work, session_id)
         return
-    yield from _Sharing(engine, work, workers).results(ids)
+    yield from _SharedWork(engine, work, workers).results(ids)
 
 
 def _attempt(engine: Engine, work: Work[Result], session_id: str) -> Result | EventStoreError:
     return attempt(f"session {session_id}", lambda: work(engine, session_id))
 
 
-class _Sharing(Generic[Result]):
+class _SharedWork(Generic[Result]):
     """One piece of work, and the processes that share it."""
 
     def __init__(self, engine: Engine, work: Work[Result], workers: int) -> None:
@@ -142,13 +142,13 @@ def _url(engine: Engine) -> str:
 
 def _start(url: str, keys: str | None, allowed: list[str]) -> None:
     global _engine
-    work_in_bulk()
+    collect_garbage_seldom()
     _engine = engines.create(url, keys)
     for location in allowed:
         allowed_locations_of(_engine).allow(location)
 
 
-def work_in_bulk() -> None:
+def collect_garbage_seldom() -> None:
     """Look for garbage seldom, in a process that does nothing but work through sessions.
 
     Thousands of rows are in hand at once and no garbage: looking through them took a tenth of the

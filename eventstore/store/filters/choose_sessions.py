@@ -29,7 +29,7 @@ WITH_AUDIO = (
 _PAGE = 500
 
 
-class Choice(NamedTuple):
+class SessionChoice(NamedTuple):
     """Which sessions, of those that are not erased.
 
     Attributes:
@@ -45,7 +45,7 @@ class Choice(NamedTuple):
     undone: str | None = None
 
 
-class Chosen(NamedTuple):
+class ChosenSession(NamedTuple):
     """A session.
 
     Attributes:
@@ -61,8 +61,8 @@ class Chosen(NamedTuple):
 
 
 def choose_sessions(
-    engine: Engine, choice: Choice, besides: Sequence[Choice] = ()
-) -> Iterator[Chosen]:
+    engine: Engine, choice: SessionChoice, besides: Sequence[SessionChoice] = ()
+) -> Iterator[ChosenSession]:
     """The sessions of a choice, in the order of their ids; none is held but those of one page.
 
     Args:
@@ -72,20 +72,22 @@ def choose_sessions(
     while True:
         with read(engine) as tx:
             rows = _page(tx, choice, besides, last)
-        yield from map(Chosen._make, rows)
+        yield from map(ChosenSession._make, rows)
         if len(rows) < _PAGE:
             return
         last = rows[-1][0]
 
 
-def find_session(engine: Engine, session_id: str) -> Chosen | None:
+def find_session(engine: Engine, session_id: str) -> ChosenSession | None:
     """One session, also where it was erased; None where there is none."""
     with read(engine) as tx:
         row = tx.row(STREAM, (session_id,))
-    return Chosen(*row) if row is not None else None
+    return ChosenSession(*row) if row is not None else None
 
 
-def _page(tx: Transaction, choice: Choice, besides: Sequence[Choice], last: str) -> list[Row]:
+def _page(
+    tx: Transaction, choice: SessionChoice, besides: Sequence[SessionChoice], last: str
+) -> list[Row]:
     where = Where([], [])
     where.add("t.session_id > ? AND t.erased_at IS NULL", last)
     _add_choice(where, tx, choice)
@@ -97,7 +99,7 @@ def _page(tx: Transaction, choice: Choice, besides: Sequence[Choice], last: str)
     return tx.rows(sql, where.parameters)
 
 
-def _add_choice(where: Where, tx: Transaction, choice: Choice) -> None:
+def _add_choice(where: Where, tx: Transaction, choice: SessionChoice) -> None:
     if choice.closed:
         where.add("t.closed_at IS NOT NULL")
     if choice.closed_before is not None:

@@ -272,7 +272,7 @@ def _facets(**values: str | None) -> list[tuple[str, str]]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Beginning:
+class SuggestionFilter:
     """What suggestions begin with, and how many there are at most."""
 
     READ: ClassVar[Mapping[str, Read]] = {"limit": _whole(MAX_SUGGESTIONS, least=1)}
@@ -281,10 +281,10 @@ class Beginning:
     limit: int = 50
 
 
-Filter = TypeVar("Filter", bound=Paging | BasicFilter | Beginning)
+Filter = TypeVar("Filter", bound=Paging | BasicFilter | SuggestionFilter)
 
 
-def checked(kind: type[Filter], values: Mapping[str, Any]) -> Filter:
+def checked_filter(kind: type[Filter], values: Mapping[str, Any]) -> Filter:
     """Return a filter of values that come from outside.
 
     None is the value of what is not given, where an attribute may be None. An attribute that its

@@ -53,7 +53,7 @@ def _places(
     return [(at, session_id, response_id) for at, session_id, response_id in rows]
 
 
-def cursor_of(tx: Transaction, row: Row, scope: Condition | None) -> str:
+def response_cursor(tx: Transaction, row: Row, scope: Condition | None) -> str:
     """What to give as `after`: the id, with its session where the id alone is ambiguous.
 
     Args:

@@ -14,7 +14,7 @@ def ordered_join(tx: Transaction) -> str:
     return "JOIN" if tx.postgresql else "CROSS JOIN"
 
 
-def looked_up(
+def lookup_join(
     tx: Transaction, table: str, name: str, by: str, keys: tuple[str, ...] = ("session_id",)
 ) -> str:
     """A join of a table, its rows looked up one by one in the order of what it is joined to.
@@ -32,7 +32,7 @@ def looked_up(
     return f"CROSS JOIN {table} {name} ON {same}"
 
 
-def one_by_one(tx: Transaction) -> str:
+def optimization_fence(tx: Transaction) -> str:
     """Return what keeps PostgreSQL from reading all rows of an EXISTS at once, to look into them.
 
     A page of 20 looks at a few: reading the 300,000 responses that called a tool took 0.8 s.

@@ -7,13 +7,19 @@ from typing import Any, Literal
 
 from eventstore.store.database.transaction import Transaction
 from eventstore.store.filters.filters import ResponseFilter, SessionFilter
-from eventstore.store.filters.sql_conditions import PROBE, Where, add_time, key_condition, probe
+from eventstore.store.filters.sql_conditions import (
+    MOST_COUNTED,
+    Where,
+    add_time,
+    count_up_to,
+    key_condition,
+)
 
 #: A FROM clause whose rows `x` pass a condition, with that condition, and its parameters.
 Narrowing = tuple[str, list[Any]]
 
 
-def narrowing(
+def narrowing_conditions(
     wanted: SessionFilter | ResponseFilter, of: Literal["session", "response"], timed: str
 ) -> Iterator[Narrowing]:
     """Yield the conditions on metadata, facets and time, each with the index that knows it.
@@ -44,9 +50,9 @@ def narrowest(
     Returns:
         The source in brackets, and its parameters; None where each leaves too many.
     """
-    least, lead = PROBE, None
+    least, lead = MOST_COUNTED, None
     for found, parameters in conditions:
-        number = probe(tx, found, parameters)
+        number = count_up_to(tx, found, parameters)
         if number < least:
             columns = ", ".join(f"x.{key}" for key in keys)
             least, lead = number, (f"(SELECT DISTINCT {columns} FROM {found})", parameters)

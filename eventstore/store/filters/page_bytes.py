@@ -17,7 +17,7 @@ PAGE_BYTES = 16 * 1024 * 1024
 _LIGHT = 256 * 1024
 
 
-def light(tx: Transaction, texts: Sequence[str]) -> str:
+def small_texts(tx: Transaction, texts: Sequence[str]) -> str:
     """Return SQL of columns: texts, each NULL where they are large together, and their bytes."""
     # SQLite 3.40 has no OCTET_LENGTH; LENGTH counts a text's characters.
     length = "OCTET_LENGTH" if tx.postgresql else "LENGTH"
@@ -25,7 +25,9 @@ def light(tx: Transaction, texts: Sequence[str]) -> str:
     return ", ".join([*(f"CASE WHEN {size} <= {_LIGHT} THEN {text} END" for text in texts), size])
 
 
-def fitting(paging: Paging, rows: list[Row], size: Callable[[Row], int]) -> tuple[list[Row], bool]:
+def rows_that_fit(
+    paging: Paging, rows: list[Row], size: Callable[[Row], int]
+) -> tuple[list[Row], bool]:
     """Choose the rows of a page.
 
     Args:

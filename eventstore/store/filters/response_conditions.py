@@ -40,7 +40,7 @@ def add_response_conditions(
     """Add every condition of the filter on `responses r`, but for its text and the start.
 
     Args:
-        counted: of metadata, only pairs that responses count for: see `answers_for`.
+        counted: of metadata, only pairs that responses count for: see `counts_for_response`.
     """
     add_scope(where, wanted.scope, "r")
     for compare, columns in (("=", EQUAL), (">=", LEAST)):

@@ -12,7 +12,7 @@ from eventstore.store.filters.filters import MAX_LIMIT, Paging
 AnyPaging = TypeVar("AnyPaging", bound=Paging)
 
 
-def look_through(
+def scan_page(
     paging: AnyPaging,
     read_page: Callable[[AnyPaging], list[Row]],
     passes: Callable[[Row], bool],

@@ -53,7 +53,7 @@ def items_that_say(terms: list[Term], postgresql: bool) -> tuple[str, list[str]]
     return sql, [_fts_query(terms)]
 
 
-def matches(terms: list[Term]) -> tuple[str, list[str]]:
+def fts_matches(terms: list[Term]) -> tuple[str, list[str]]:
     """A source and condition of what says the terms, in SQLite's index alone."""
     return "said f WHERE f.said MATCH ?", [_fts_query(terms)]
 

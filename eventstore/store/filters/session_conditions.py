@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from eventstore.store.database.transaction import Row, Transaction
 from eventstore.store.filters import search
-from eventstore.store.filters.forced_joins import looked_up
-from eventstore.store.filters.sql_conditions import Where, listed, lists_at_once, probe
+from eventstore.store.filters.forced_joins import lookup_join
+from eventstore.store.filters.sql_conditions import Where, count_up_to, is_rare, values_source
 from eventstore.store.readmodels.words.search_tokens import Term
 
 #: The stream knows it first, where a worker writes the read models.
@@ -17,13 +17,13 @@ _FAILED = "responses e WHERE e.status IN ('failed', 'incomplete')"
 _TABLES = {"s": "sessions", "t": "streams", "f": "session_figures", "c": "session_costs"}
 
 
-def joined(tx: Transaction, by: str, names: tuple[str, ...] = ("s", "t")) -> str:
+def session_joins(tx: Transaction, by: str, names: tuple[str, ...] = ("s", "t")) -> str:
     """Return joins of tables of sessions: `sessions s`, `streams t`, `session_figures f` and so on.
 
     Args:
         by: what they are joined to is called so.
     """
-    return " ".join(looked_up(tx, _TABLES[name], name, by) for name in names)
+    return " ".join(lookup_join(tx, _TABLES[name], name, by) for name in names)
 
 
 def add_status(where: Where, tx: Transaction, status: str | None) -> None:
@@ -33,21 +33,21 @@ def add_status(where: Where, tx: Transaction, status: str | None) -> None:
     elif status == "interrupted":
         where.add("s.interruptions > 0")
     elif status == "errors":
-        if probe(tx, _FAILED, [], _FAILURES) < _FAILURES:
+        if count_up_to(tx, _FAILED, [], _FAILURES) < _FAILURES:
             failed = f"s.session_id IN (SELECT e.session_id FROM {_FAILED})"
         else:
             failed = f"EXISTS (SELECT 1 FROM {_FAILED} AND e.session_id = s.session_id)"
         where.add(f"(s.errors > 0 OR {failed})")
 
 
-def add_text(
+def add_session_text(
     where: Where, tx: Transaction, terms: list[Term], few: list[Row] | None, lead: str
 ) -> None:
     """Add the condition that somebody says the terms: one of few, or looked at in its turn."""
     if few is not None:
-        found, values = listed(few, SESSION_ID)
+        found, values = values_source(few, SESSION_ID)
         where.add(f"{lead}.session_id IN {found}", *values)
     else:
-        at_once = lists_at_once(tx, terms)
+        at_once = is_rare(tx, terms)
         condition, values = search.session_says(terms, tx.postgresql, at_once, lead)
         where.add(condition, *values)

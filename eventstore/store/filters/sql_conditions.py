@@ -8,11 +8,11 @@ from eventstore.errors import InvalidInputError
 from eventstore.realtime.metadata import Condition
 from eventstore.store.database.transaction import Row, Transaction
 from eventstore.store.filters import search
-from eventstore.store.filters.forced_joins import one_by_one
+from eventstore.store.filters.forced_joins import optimization_fence
 from eventstore.store.readmodels.words.search_tokens import Term
 
 #: How many rows of a metadata index are worth counting to choose where to start.
-PROBE = 1000
+MOST_COUNTED = 1000
 _LISTED = 20_000
 
 
@@ -76,10 +76,10 @@ def add_facets(
     same = " AND ".join(f"y.{key} = {alias}.{key}" for key in keys)
     for facet in facets:
         sql = f"SELECT 1 FROM {table} y WHERE {same} AND y.facet = ? AND y.value = ?"
-        where.add(f"EXISTS ({sql}{one_by_one(tx)})", *facet)
+        where.add(f"EXISTS ({sql}{optimization_fence(tx)})", *facet)
 
 
-def answers_for(alias: str) -> str:
+def counts_for_response(alias: str) -> str:
     """Return the condition that a row of `response_metadata` says what its response counts for.
 
     What the session's metadata say of a key, whoever runs the store has said: a response's own
@@ -110,12 +110,12 @@ def add_metadata_condition(
     Args:
         keys: what rows and their metadata have in common, beside the session.
         timed: and the time.
-        counted: of responses, only pairs that they count for: see `answers_for`.
+        counted: of responses, only pairs that they count for: see `counts_for_response`.
     """
     joined = " AND ".join(f"x.{key} = {alias}.{key}" for key in ("session_id", *keys))
     test, values = key_condition(condition)
     if counted:
-        test = f"{test} AND {answers_for('x')}"
+        test = f"{test} AND {counts_for_response('x')}"
     if condition.operator != "!=" or not timed:
         negated = "NOT " if condition.operator == "!=" else ""
         where.add(f"{negated}EXISTS (SELECT 1 FROM {table} x WHERE {joined} AND {test})", *values)
@@ -169,44 +169,52 @@ def choose_start(
     if len(equal) == 1:
         return equal[0]
     if equal:
-        return min(equal, key=lambda condition: probe_condition(tx, condition, table))
+        return min(equal, key=lambda condition: count_pairs_up_to(tx, condition, table))
     for condition in conditions:
         # A rare key leads; a common one is met soon enough in order of time.
-        if condition.operator != "!=" and probe_condition(tx, condition, table) < PROBE:
+        if condition.operator != "!=" and count_pairs_up_to(tx, condition, table) < MOST_COUNTED:
             return condition
     return None
 
 
-def probe_condition(tx: Transaction, condition: Condition, table: str) -> int:
-    """How many rows of metadata pass a condition, counted up to `PROBE`."""
+def count_pairs_up_to(tx: Transaction, condition: Condition, table: str) -> int:
+    """How many rows of metadata pass a condition, counted up to `MOST_COUNTED`."""
     test, values = key_condition(condition)
-    return probe(tx, f"{table} x WHERE {test}", values)
+    return count_up_to(tx, f"{table} x WHERE {test}", values)
 
 
-def probe(tx: Transaction, found: str, parameters: list[str], limit: int | None = None) -> int:
-    """How many rows a source and its condition have, counted up to a limit, else `PROBE`."""
+def count_up_to(
+    tx: Transaction, found: str, parameters: list[str], limit: int | None = None
+) -> int:
+    """How many rows a source and its condition have, counted up to a limit, else `MOST_COUNTED`."""
     sql = f"SELECT COUNT(*) FROM (SELECT 1 FROM {found} LIMIT ?) probed"
-    return int(tx.rows(sql, [*parameters, limit or PROBE])[0][0])
+    return int(tx.rows(sql, [*parameters, limit or MOST_COUNTED])[0][0])
 
 
-def few_that_say(tx: Transaction, terms: list[Term], names: tuple[str, ...]) -> list[Row] | None:
+def few_matching_rows(
+    tx: Transaction, terms: list[Term], names: tuple[str, ...]
+) -> list[Row] | None:
     """Columns of the items that say the terms, each once; None where there are many."""
     # SQLite would read each item that is found, to find that there are many.
-    if not tx.postgresql and probe(tx, *search.matches(terms)) >= PROBE:
+    if not tx.postgresql and count_up_to(tx, *search.fts_matches(terms)) >= MOST_COUNTED:
         return None
     say = search.rows_that_say if names == ("session_id",) else search.items_that_say
     found, values = say(terms, tx.postgresql)
     columns = ", ".join(f"i.{name}" for name in names)
-    rows = tx.rows(f"SELECT {columns} FROM {found} LIMIT ?", [*values, PROBE])
-    return None if len(rows) >= PROBE else [row for row in dict.fromkeys(rows) if None not in row]
+    rows = tx.rows(f"SELECT {columns} FROM {found} LIMIT ?", [*values, MOST_COUNTED])
+    return (
+        None
+        if len(rows) >= MOST_COUNTED
+        else [row for row in dict.fromkeys(rows) if None not in row]
+    )
 
 
-def lists_at_once(tx: Transaction, terms: list[Term]) -> bool:
+def is_rare(tx: Transaction, terms: list[Term]) -> bool:
     """Whether all that say the terms are listed sooner than a thousand are looked at one by one."""
-    return not tx.postgresql and probe(tx, *search.matches(terms), _LISTED) < _LISTED
+    return not tx.postgresql and count_up_to(tx, *search.fts_matches(terms), _LISTED) < _LISTED
 
 
-def listed(rows: list[Row], names: tuple[str, ...]) -> tuple[str, list[Any]]:
+def values_source(rows: list[Row], names: tuple[str, ...]) -> tuple[str, list[Any]]:
     """A source of these rows, and its parameters."""
     rows = rows or [(None,) * len(names)]
     columns = ", ".join(f"column{number} AS {name}" for number, name in enumerate(names, 1))

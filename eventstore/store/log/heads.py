@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from eventstore.errors import BrokenHeadError, DamagedError, NotFoundError
 from eventstore.store.database.connections.drivers import error_classes
 from eventstore.store.database.transaction import Transaction, read
-from eventstore.store.log.segments.read_segments import segments
+from eventstore.store.log.segments.read_segments import read_segments
 
 STREAM = (
     "SELECT head_seq, COALESCE(sealed_seq, 0), projected_seq, opened_at, closed_at, erased_at"
@@ -42,7 +42,7 @@ HEAD_AND_LAST = (
 )
 
 
-class Stream(NamedTuple):
+class StreamRow(NamedTuple):
     """What a stream's row says.
 
     Attributes:
@@ -73,7 +73,7 @@ class Fault(NamedTuple):
     mendable: bool
 
 
-class Log(NamedTuple):
+class LogExtent(NamedTuple):
     """How far the log of a session really goes.
 
     Attributes:
@@ -87,7 +87,7 @@ class Log(NamedTuple):
     faults: list[Fault]
 
 
-def find_stream(tx: Transaction, session_id: str, lock: bool = False) -> Stream:
+def read_stream(tx: Transaction, session_id: str, lock: bool = False) -> StreamRow:
     """What a stream's row says.
 
     Args:
@@ -102,10 +102,10 @@ def find_stream(tx: Transaction, session_id: str, lock: bool = False) -> Stream:
         raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
     if not all(one is None or type(one) is int for one in row):
         raise DamagedError(session_id, 1, 1, "its stream's row holds what is no number")
-    return Stream(*row)
+    return StreamRow(*row)
 
 
-def look_at_log(tx: Transaction, session_id: str) -> Log:
+def read_log_extent(tx: Transaction, session_id: str) -> LogExtent:
     """Look how far a session's log goes, and whether anything is missing in it.
 
     Raises:
@@ -113,29 +113,29 @@ def look_at_log(tx: Transaction, session_id: str) -> Log:
     """
     faults: list[Fault] = []
     end = 0
-    for segment in segments(tx, session_id):
+    for segment in read_segments(tx, session_id):
         if segment.first_seq > end + 1:
-            faults.append(_lost(end + 1, segment.first_seq - 1, "segments are missing"))
+            faults.append(_unmendable(end + 1, segment.first_seq - 1, "segments are missing"))
         elif segment.first_seq <= end:
-            faults.append(_lost(segment.first_seq, end, "segments overlap"))
+            faults.append(_unmendable(segment.first_seq, end, "segments overlap"))
         end = max(end, segment.last_seq)
     first, last, count = tx.rows(ROWS, (session_id,))[0]
     if not count:
-        return Log(end, end, faults)
+        return LogExtent(end, end, faults)
     if not type(first) is type(last) is int:
         raise DamagedError(session_id, 1, 1, "the seq of an event is no number")
     if first <= end:
         problem = "rows stand beside the segments of these events"
-        faults.append(_lost(first, min(last, end), problem))
+        faults.append(_unmendable(first, min(last, end), problem))
     elif first > end + 1:
-        faults.append(_lost(end + 1, first - 1, "events are missing"))
+        faults.append(_unmendable(end + 1, first - 1, "events are missing"))
     if count != last - first + 1:
         before, behind = tx.rows(FIRST_GAP, (session_id,))[0]
-        faults.append(_lost(before + 1, behind - 1, "events are missing"))
-    return Log(end, max(end, last), faults)
+        faults.append(_unmendable(before + 1, behind - 1, "events are missing"))
+    return LogExtent(end, max(end, last), faults)
 
 
-def check_whole(tx: Transaction, session_id: str, head: int) -> None:
+def check_complete(tx: Transaction, session_id: str, head: int) -> None:
     """Look whether the log has as many events as a session's head says.
 
     Raises:
@@ -143,12 +143,12 @@ def check_whole(tx: Transaction, session_id: str, head: int) -> None:
     """
     if int(tx.rows(COUNT_EVENTS, (session_id, head) * 2)[0][0]) >= head:
         return
-    log = look_at_log(tx, session_id)
-    for fault in [*log.faults, _lost(log.last + 1, head, "events are missing")]:
+    log = read_log_extent(tx, session_id)
+    for fault in [*log.faults, _unmendable(log.last + 1, head, "events are missing")]:
         raise DamagedError(session_id, fault.first_seq, fault.last_seq, fault.problem)
 
 
-def faults_of(stream: Stream, log: Log) -> Iterator[Fault]:
+def find_faults(stream: StreamRow, log: LogExtent) -> Iterator[Fault]:
     """Where a stream's row and its log contradict each other, in words."""
     yield from log.faults
     if log.last > stream.head:
@@ -156,7 +156,7 @@ def faults_of(stream: Stream, log: Log) -> Iterator[Fault]:
         yield Fault(stream.head + 1, log.last, what, not log.faults)
     elif log.last < stream.head:
         what = f"events are missing: the head is {stream.head}, and the last event {log.last}"
-        yield _lost(log.last + 1, stream.head, what)
+        yield _unmendable(log.last + 1, stream.head, what)
     if log.sealed != stream.sealed:
         first, last = sorted((log.sealed, stream.sealed))
         what = f"sealed_seq is {stream.sealed}, and the segments go up to {log.sealed}"
@@ -166,7 +166,7 @@ def faults_of(stream: Stream, log: Log) -> Iterator[Fault]:
         yield Fault(log.last + 1, stream.projected, what, not log.faults)
 
 
-def tell_broken_head(engine: Engine, session_ids: Iterable[str], error: Exception) -> None:
+def raise_if_head_broken(engine: Engine, session_ids: Iterable[str], error: Exception) -> None:
     """Say which session cannot be appended to, where that is why an append failed.
 
     Args:
@@ -185,5 +185,5 @@ def tell_broken_head(engine: Engine, session_ids: Iterable[str], error: Exceptio
                 raise BrokenHeadError(session_id, *row) from error
 
 
-def _lost(first: int, last: int, problem: str) -> Fault:
+def _unmendable(first: int, last: int, problem: str) -> Fault:
     return Fault(first, last, problem, mendable=False)

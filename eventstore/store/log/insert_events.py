@@ -73,7 +73,7 @@ COPY_FROM = 8
 _BATCH_ROWS, _BATCH_BYTES = 500, 1_000_000
 
 
-class Head(NamedTuple):
+class StreamHead(NamedTuple):
     """Where a stream stands.
 
     Attributes:
@@ -93,14 +93,14 @@ class Head(NamedTuple):
     erased_at: int | None
 
 
-def lock_stream(tx: Transaction, session_id: str) -> Head | None:
+def lock_stream(tx: Transaction, session_id: str) -> StreamHead | None:
     """The stream's head, locked until the transaction ends; None where there is no stream."""
     sql = LOCK_STREAM + (" FOR UPDATE" if tx.postgresql else "")
     row = tx.row(sql, (session_id,))
-    return Head(*row) if row is not None else None
+    return StreamHead(*row) if row is not None else None
 
 
-def open_stream(tx: Transaction, session_id: str, at: int, version: int) -> Head:
+def open_stream(tx: Transaction, session_id: str, at: int, version: int) -> StreamHead:
     """Make the stream where there is none, and lock it."""
     tx.run(OPEN_STREAM, (session_id, at, version))
     head = lock_stream(tx, session_id)
@@ -176,7 +176,7 @@ def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
         yield batch
 
 
-def is_repeated(tx: Transaction, session_id: str, base: int, frames: Sequence[Frame]) -> bool:
+def is_same_append(tx: Transaction, session_id: str, base: int, frames: Sequence[Frame]) -> bool:
     """Whether the events behind `base` are these frames: the same append, tried again."""
     found = list(rows_in(tx, session_id, base + 1, base + len(frames)))
     return len(found) == len(frames) and all(

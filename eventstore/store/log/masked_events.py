@@ -16,7 +16,7 @@ from eventstore.store.log.read_events import read_events
 _BEFORE, _FARTHEST = 500, 16_000
 
 
-def masked(events: Iterable[StoredEvent], mask: SessionMask) -> Iterator[StoredEvent]:
+def mask_events(events: Iterable[StoredEvent], mask: SessionMask) -> Iterator[StoredEvent]:
     """The same events with "[removed]" in place of secrets.
 
     Args:
@@ -27,7 +27,7 @@ def masked(events: Iterable[StoredEvent], mask: SessionMask) -> Iterator[StoredE
         yield event._replace(text=text, type=mask_words(event.type))
 
 
-def mask_amid(engine: Engine, session_id: str, seq: int) -> SessionMask:
+def session_mask_at(engine: Engine, session_id: str, seq: int) -> SessionMask:
     """What masks the events behind a seq: it has seen the texts that may go on there."""
     mask = SessionMask()
     begin = _texts_begin(engine, session_id, seq)

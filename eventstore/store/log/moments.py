@@ -19,7 +19,7 @@ _METADATA = "eventstore.session.metadata"
 _Arrival = tuple[int, int | None, str, str]
 
 
-def seq_after(tx: Transaction, session_id: str, head: int, seconds: float) -> int | None:
+def seq_at_moment(tx: Transaction, session_id: str, head: int, seconds: float) -> int | None:
     """The last event that had happened when so much of a session had passed.
 
     Args:

@@ -18,7 +18,7 @@ from eventstore.realtime.values import dumps
 from eventstore.segments.wrong_column import wrong_column
 from eventstore.store.database.transaction import Transaction, read
 from eventstore.store.log.decrypted_events import decrypted_events
-from eventstore.store.log.segments.read_segments import events_in, packed_segment, sealed_events
+from eventstore.store.log.segments.read_segments import events_in, find_segment, sealed_events
 from eventstore.store.log.tombstones import check_not_erased
 
 #: Bytes of frames and audio that one piece holds at most, unless one frame alone is larger.
@@ -90,7 +90,7 @@ def read_stored_rows(
     """`read_rows`, and rows that hold what no event does as they are, for who tells of them."""
     while first <= last:
         with read(engine) as tx:
-            packed = packed_segment(tx, session_id, first)
+            packed = find_segment(tx, session_id, first)
             if packed is None:
                 which, filters = _condition(tx, session_id, types, direction)
                 piece = _read_piece(tx, session_id, first, last, which, filters)

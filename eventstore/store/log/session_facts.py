@@ -24,7 +24,7 @@ HAS_PAIR = "SELECT 1 FROM session_metadata WHERE session_id = ? AND key = ? AND 
 COUNT_RESPONSES = "SELECT COUNT(*) FROM responses WHERE session_id = ?"
 
 
-def find_head(engine: Engine, session_id: str) -> int | None:
+def find_last_seq(engine: Engine, session_id: str) -> int | None:
     """The seq of a session's last event, None where there is no such session.
 
     Raises:
@@ -53,7 +53,7 @@ def find_revision(engine: Engine, session_id: str) -> Revision | None:
         return int(row[0]), count_erasures(tx, session_id)
 
 
-def revisions(engine: Engine, session_ids: Iterable[str]) -> dict[str, Revision]:
+def find_revisions(engine: Engine, session_ids: Iterable[str]) -> dict[str, Revision]:
     """Return the revisions of several sessions, without those that were erased or do not exist.
 
     A session whose key was dropped counts as erased: that is how an erase reaches other copies of
@@ -65,18 +65,18 @@ def revisions(engine: Engine, session_ids: Iterable[str]) -> dict[str, Revision]
             row = tx.row(HEAD, (session_id,))
             if row is not None and row[1] is None:
                 found[session_id] = int(row[0]), count_erasures(tx, session_id)
-    for session_id in keys_of(engine).dropped_of(found):
+    for session_id in keys_of(engine).dropped_among(found):
         del found[session_id]
     return found
 
 
-def is_known(engine: Engine, session_id: str) -> bool:
+def session_exists(engine: Engine, session_id: str) -> bool:
     """Whether there is a session of an id, or was."""
     with read(engine) as tx:
         return tx.row(HEAD, (session_id,)) is not None
 
 
-def has_pair(engine: Engine, session_id: str, key: str, value: str) -> bool:
+def has_metadata_pair(engine: Engine, session_id: str, key: str, value: str) -> bool:
     """Return True if a pair of metadata was set on a session."""
     with read(engine) as tx:
         return tx.row(HAS_PAIR, (session_id, key, value)) is not None

@@ -11,7 +11,7 @@ from eventstore.realtime.values import dumps
 from eventstore.segments.digest import BEGINNING
 from eventstore.store.database.transaction import Transaction, read
 from eventstore.store.log.segments.left_bytes import DELETE as DELETE_LEFT
-from eventstore.store.log.segments.left_bytes import left_of
+from eventstore.store.log.segments.left_bytes import noted_locations
 from eventstore.times import is_time
 
 SESSION, AUDIO = "session", "audio"
@@ -75,16 +75,16 @@ def audio_erased_at(tx: Transaction, session_id: str) -> int | None:
     return row[0] if row is not None else None
 
 
-def locations_of(tx: Transaction, session_id: str) -> list[str]:
+def locations_of_session(tx: Transaction, session_id: str) -> list[str]:
     """Where bytes of a session's segments are, and were, outside of the database.
 
     What is no text is no place that anything was put to: SQLite's columns take any value.
     """
     named = [row[0] for row in tx.rows(LOCATIONS, (session_id,)) if isinstance(row[0], str)]
-    return list(dict.fromkeys((*named, *left_of(tx, session_id))))
+    return list(dict.fromkeys((*named, *noted_locations(tx, session_id))))
 
 
-def note_erasure(
+def insert_tombstone(
     tx: Transaction,
     session_id: str,
     at: int,
@@ -111,7 +111,7 @@ def note_erasure(
     return at
 
 
-def count_erased(tx: Transaction) -> dict[str, int]:
+def count_erased_sessions(tx: Transaction) -> dict[str, int]:
     """How many sessions something was erased of: by what."""
     found = {what: int(count) for what, count in tx.rows(COUNT_BY_WHAT)}
     return {what: found.get(what, 0) for what in (SESSION, AUDIO)}

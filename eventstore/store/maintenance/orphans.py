@@ -28,6 +28,6 @@ def sessions_without_stream(engine: Engine) -> list[str]:
         return [row[0] for row in tx.rows(SESSIONS)]
 
 
-def tables_of(tx: Transaction, session_id: str) -> list[str]:
+def tables_with_rows(tx: Transaction, session_id: str) -> list[str]:
     """Return the tables that have rows of a session, beside its stream and its tombstones."""
     return sorted(row[0] for row in tx.rows(OF_SESSION, (session_id,) * len(TABLES)))

@@ -11,14 +11,14 @@ from eventstore.realtime.values import dumps, loads
 from eventstore.store.database.connections.driver_errors import unavailable
 from eventstore.store.database.connections.drivers import driver_errors
 from eventstore.store.database.engine_options import allowed_locations_of
-from eventstore.store.database.identity import own_folder
+from eventstore.store.database.identity import own_folder_name
 from eventstore.store.database.keys import keys_of
 from eventstore.store.database.tables import day_tables
 from eventstore.store.database.tables import declared as tables
 from eventstore.store.database.transaction import Transaction, read, write
-from eventstore.store.log.segments import segment_bytes as locations
-from eventstore.store.log.segments.left_bytes import DELETE_ONE, left_of
-from eventstore.store.maintenance.vacuum import alone
+from eventstore.store.log.segments import segment_bytes
+from eventstore.store.log.segments.left_bytes import DELETE_ONE, noted_locations
+from eventstore.store.maintenance.vacuum import exclusive_connection
 from eventstore.store.sessions.delete_rows import TABLES
 from eventstore.times import now
 
@@ -86,9 +86,9 @@ def delete_left_bytes(engine: Engine, session_id: str) -> None:
     What cannot be deleted, or may be another store's, stays noted.
     """
     with write(engine) as tx:
-        left = left_of(tx, session_id)
-        own = own_folder(tx) if left else ""
-    for location in filter(locations.is_location, left):
+        left = noted_locations(tx, session_id)
+        own = own_folder_name(tx) if left else ""
+    for location in filter(segment_bytes.is_location, left):
         if not _is_left(engine, location, own, []):
             with write(engine) as tx:
                 tx.run(DELETE_ONE, (session_id, location))
@@ -105,7 +105,7 @@ def _delete_outside(engine: Engine) -> list[str]:
     if not erased:
         return []
     with write(engine) as tx:
-        own = own_folder(tx)
+        own = own_folder_name(tx)
     problems: list[str] = []
     for session_id, at, listed in erased:
         left = [place for place in _listed(listed) if _is_left(engine, place, own, problems)]
@@ -120,7 +120,7 @@ def _listed(text: object) -> list[str]:
         found = loads(text) if isinstance(text, str) else None
     except (ValueError, RecursionError):
         return []
-    return list(filter(locations.is_location, found)) if isinstance(found, list) else []
+    return list(filter(segment_bytes.is_location, found)) if isinstance(found, list) else []
 
 
 def _is_left(engine: Engine, location: str, own: str, problems: list[str]) -> bool:
@@ -129,8 +129,8 @@ def _is_left(engine: Engine, location: str, own: str, problems: list[str]) -> bo
         if _is_named(tx, location):
             return False  # equal bytes may be another session's, too
     try:
-        locations.delete(location, allowed_locations_of(engine), own)
-    except (locations.BytesError, DatabaseUnavailableError, InvalidInputError) as error:
+        segment_bytes.delete(location, allowed_locations_of(engine), own)
+    except (segment_bytes.BytesError, DatabaseUnavailableError, InvalidInputError) as error:
         problems.append(str(error))
         return True
     return False
@@ -139,7 +139,9 @@ def _is_left(engine: Engine, location: str, own: str, problems: list[str]) -> bo
 def _is_named(tx: Transaction, location: str) -> bool:
     """Return True if a segment names these bytes, in whatever way it writes their place."""
     named = tx.rows(NAMED, (f"%/{location.rpartition('/')[2]}",))
-    return any(isinstance(one, str) and locations.is_same(one, location) for (one,) in named)
+    return any(
+        isinstance(one, str) and segment_bytes.is_same_location(one, location) for (one,) in named
+    )
 
 
 def _scrub(engine: Engine, vacuum: bool, of_tables: Sequence[str]) -> None:
@@ -157,7 +159,7 @@ def _scrub_sqlite(engine: Engine, vacuum: bool) -> None:
     with write(engine) as tx:
         tx.run("PRAGMA secure_delete=ON")
         tx.run(MERGE_SAID)
-    with alone(engine) as found:
+    with exclusive_connection(engine) as found:
         if vacuum:
             found.execute("VACUUM")
         is_empty = found.empty_log()

@@ -15,9 +15,13 @@ from eventstore.store.database.engine_options import KEYS
 from eventstore.store.database.keys import KeyRing
 from eventstore.store.database.schema import revision
 from eventstore.store.database.transaction import Transaction, read
-from eventstore.store.log.tombstones import AUDIO, SESSION, count_erased
+from eventstore.store.log.tombstones import AUDIO, SESSION, count_erased_sessions
 from eventstore.store.sessions.project import count_behind
-from eventstore.store.sessions.projection_failures import Noted, count_failures, list_failures
+from eventstore.store.sessions.projection_failures import (
+    FailedProjection,
+    count_failures,
+    list_failures,
+)
 from eventstore.times import to_iso
 
 COUNTS = (
@@ -55,7 +59,7 @@ def troubles(engine: Engine) -> Troubles:
         return Troubles(behind, count_failures(tx), int(tx.rows(FOLD_ERRORS)[0][1]))
 
 
-def see_that_it_answers(engine: Engine) -> None:
+def ping(engine: Engine) -> None:
     """Ask the database for a row of the log; what a session holds is not looked at.
 
     Raises:
@@ -73,7 +77,7 @@ def status(engine: Engine) -> dict[str, Any]:
     with read(engine) as tx:
         sessions, events, sealed = tx.rows(COUNTS)[0]
         responses = tx.rows(COUNT_RESPONSES)[0][0]
-        erased = count_erased(tx)
+        erased = count_erased_sessions(tx)
         key_store = tx.keys.name(tx)
         wrong = _wrong(tx)
     return {
@@ -107,7 +111,7 @@ def _wrong(tx: Transaction) -> dict[str, Any]:
     }
 
 
-def _failed(noted: Noted) -> dict[str, Any]:
+def _failed(noted: FailedProjection) -> dict[str, Any]:
     return {**noted._asdict(), "failed_at": to_iso(noted.failed_at)}
 
 

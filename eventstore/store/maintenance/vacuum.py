@@ -21,11 +21,11 @@ CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)"
 _PATIENCE, _LOOK_AGAIN = 30.0, 0.01
 
 
-class Alone(NamedTuple):
+class ExclusiveConnection(NamedTuple):
     """A connection of SQLite, and who uses it."""
 
     connection: sqlite3.Connection
-    user: forks.User
+    user: forks.ConnectionUser
 
     def execute(self, sql: str) -> None:
         """Execute a statement."""
@@ -59,13 +59,13 @@ def vacuum(engine: Engine) -> None:
             for table in ("events", "segments"):
                 tx.run(f"VACUUM FULL {table}")
         return
-    with translated(), alone(engine) as found:
+    with translated(), exclusive_connection(engine) as found:
         found.execute("VACUUM")
         found.empty_log()
 
 
 @contextmanager
-def alone(engine: Engine) -> Iterator[Alone]:
+def exclusive_connection(engine: Engine) -> Iterator[ExclusiveConnection]:
     """A connection that is closed afterwards, whose temporary data are in a file.
 
     Other threads of this process do not write meanwhile: they would be waited for in SQLite.
@@ -81,7 +81,7 @@ def alone(engine: Engine) -> Iterator[Alone]:
             if not memory:
                 # VACUUM makes a copy there, which may be larger than memory.
                 connection.execute("PRAGMA temp_store=FILE")
-            yield Alone(connection, user)
+            yield ExclusiveConnection(connection, user)
         finally:
             if memory:
                 proxy.close()

@@ -11,7 +11,7 @@ from eventstore.realtime.metadata import Condition
 from eventstore.realtime.values import identifier, loads
 from eventstore.store.database.transaction import Row, Transaction, read
 from eventstore.store.filters.filters import Paging
-from eventstore.store.filters.page_bytes import fitting, light
+from eventstore.store.filters.page_bytes import rows_that_fit, small_texts
 from eventstore.store.filters.sql_conditions import Where, add_scope
 from eventstore.store.queries.query_responses import Page
 from eventstore.store.readmodels.encrypted_rows import decrypted_texts
@@ -27,14 +27,14 @@ _ONE = (
 _TEXTS = "SELECT said, resource FROM items WHERE session_id = ? AND item_id = ?"
 
 
-class Place(NamedTuple):
+class ConversationPlace(NamedTuple):
     """Where a conversation is: its session, and its number there."""
 
     session_id: str
     number: int
 
 
-class Chosen(NamedTuple):
+class ConversationChoice(NamedTuple):
     """Which conversation is wanted.
 
     Attributes:
@@ -48,7 +48,7 @@ class Chosen(NamedTuple):
     scope: Condition | None = None
 
 
-def find_conversation(engine: Engine, chosen: Chosen) -> str:
+def find_conversation(engine: Engine, chosen: ConversationChoice) -> str:
     """Return the id of a conversation's session.
 
     Raises:
@@ -58,7 +58,7 @@ def find_conversation(engine: Engine, chosen: Chosen) -> str:
         return _place(tx, chosen).session_id
 
 
-def read_conversation(engine: Engine, chosen: Chosen) -> dict[str, Any]:
+def read_conversation(engine: Engine, chosen: ConversationChoice) -> dict[str, Any]:
     """Return one conversation with all its items, in order.
 
     Raises:
@@ -75,7 +75,7 @@ def read_conversation(engine: Engine, chosen: Chosen) -> dict[str, Any]:
     }
 
 
-def query_items(engine: Engine, chosen: Chosen, paging: Paging) -> Page:
+def query_items(engine: Engine, chosen: ConversationChoice, paging: Paging) -> Page:
     """Return a page of a conversation's items, by their order in it.
 
     Raises:
@@ -89,19 +89,19 @@ def query_items(engine: Engine, chosen: Chosen, paging: Paging) -> Page:
         if paging.cursor is not None:
             position = _named(tx, place, paging.cursor)[0]
             where.add(f"position {'>' if paging.ascends else '<'} ?", position)
-        columns = light(tx, ["said", "resource"])
+        columns = small_texts(tx, ["said", "resource"])
         order = "ASC" if paging.ascends else "DESC"
         rows = tx.rows(
             f"SELECT item_id, {columns} FROM items{where.sql()} ORDER BY position {order} LIMIT ?",
             [*where.parameters, paging.limit + 1],
         )
-        page, more = fitting(paging, rows, lambda row: int(row[-1]))
+        page, more = rows_that_fit(paging, rows, lambda row: int(row[-1]))
         data = [_listed(tx, place, row) for row in page]
     first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
     return Page(data, first, last, more)
 
 
-def read_item(engine: Engine, chosen: Chosen, item_id: str) -> dict[str, Any]:
+def read_item(engine: Engine, chosen: ConversationChoice, item_id: str) -> dict[str, Any]:
     """Return one item of a conversation.
 
     Raises:
@@ -114,7 +114,7 @@ def read_item(engine: Engine, chosen: Chosen, item_id: str) -> dict[str, Any]:
         return _item(tx, place, (_key(item_id), *texts))
 
 
-def _place(tx: Transaction, chosen: Chosen) -> Place:
+def _place(tx: Transaction, chosen: ConversationChoice) -> ConversationPlace:
     where = Where([], [])
     where.add("c.conversation_id = ?", _key(chosen.conversation_id))
     if chosen.session is not None:
@@ -130,10 +130,10 @@ def _place(tx: Transaction, chosen: Chosen) -> Place:
             f"conversation {chosen.conversation_id} is in several sessions ({sessions});"
             " name the session"
         )
-    return Place(*found[0])
+    return ConversationPlace(*found[0])
 
 
-def _named(tx: Transaction, place: Place, item_id: str) -> Row:
+def _named(tx: Transaction, place: ConversationPlace, item_id: str) -> Row:
     """The position and the texts of an item."""
     row = tx.row(_ONE, (*place, _key(item_id)))
     if row is None:
@@ -145,14 +145,14 @@ def _key(id_: str) -> str:
     return identifier(id_) or id_
 
 
-def _listed(tx: Transaction, place: Place, row: Row) -> dict[str, Any]:
+def _listed(tx: Transaction, place: ConversationPlace, row: Row) -> dict[str, Any]:
     item_id, said, resource, _ = row
     if resource is None:
         said, resource = tx.rows(_TEXTS, (place.session_id, item_id))[0]
     return _item(tx, place, (item_id, said, resource))
 
 
-def _item(tx: Transaction, place: Place, row: Row) -> dict[str, Any]:
+def _item(tx: Transaction, place: ConversationPlace, row: Row) -> dict[str, Any]:
     _, resource = decrypted_texts(tx, "items", place.session_id, *row)
     item: dict[str, Any] = loads(resource)
     return item

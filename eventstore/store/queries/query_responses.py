@@ -13,20 +13,20 @@ from eventstore.realtime.values import loads
 from eventstore.store.database.transaction import Row, Transaction, read
 from eventstore.store.filters import search
 from eventstore.store.filters.filters import ResponseFilter, ResponsePaging
-from eventstore.store.filters.find_response import cursor_of, find_response
-from eventstore.store.filters.forced_joins import looked_up
-from eventstore.store.filters.page_bytes import fitting, light
+from eventstore.store.filters.find_response import find_response, response_cursor
+from eventstore.store.filters.forced_joins import lookup_join
+from eventstore.store.filters.page_bytes import rows_that_fit, small_texts
 from eventstore.store.filters.response_conditions import IDS, add_response_conditions
-from eventstore.store.filters.scan_encrypted import look_through
+from eventstore.store.filters.scan_encrypted import scan_page
 from eventstore.store.filters.sql_conditions import (
     Where,
     choose_start,
-    few_that_say,
+    few_matching_rows,
+    is_rare,
     key_condition,
-    listed,
-    lists_at_once,
+    values_source,
 )
-from eventstore.store.queries.ranked_responses import is_ranked, ranked_keys
+from eventstore.store.queries.ranked_responses import is_ranked_responses, ranked_keys
 from eventstore.store.readmodels.encrypted_rows import decrypted_texts
 from eventstore.store.readmodels.words.search_tokens import Term
 from eventstore.store.readmodels.words.searched_text import searched_text
@@ -72,21 +72,21 @@ def query_responses(engine: Engine, wanted: ResponseFilter, paging: ResponsePagi
     with read(engine) as tx:
         if terms and tx.keys.name(tx) is not None:
             untold = replace(wanted, text=None)
-            rows = look_through(
+            rows = scan_page(
                 paging,
                 lambda page: tx.rows(*responses_sql(tx, untold, page)),
                 lambda row: bool(_matches(tx, row[0], row[1], terms)),
-                lambda row: cursor_of(tx, row, wanted.scope),
+                lambda row: response_cursor(tx, row, wanted.scope),
             )
         else:
             rows = tx.rows(*responses_sql(tx, wanted, paging))
-        page, more = fitting(paging, rows, lambda row: int(row[3]))
+        page, more = rows_that_fit(paging, rows, lambda row: int(row[3]))
         data = [_listed(tx, row) for row in page]
         if terms:
             for row, resource in zip(page, data, strict=True):
                 resource["eventstore"]["match"] = _matches(tx, row[0], row[1], terms)
-        first = cursor_of(tx, page[0], wanted.scope) if page else None
-        last = cursor_of(tx, page[-1], wanted.scope) if page else None
+        first = response_cursor(tx, page[0], wanted.scope) if page else None
+        last = response_cursor(tx, page[-1], wanted.scope) if page else None
     return Page(data, first, last, more)
 
 
@@ -94,17 +94,17 @@ def responses_sql(
     tx: Transaction, wanted: ResponseFilter, paging: ResponsePaging
 ) -> tuple[str, list[Any]]:
     """The statement of a page: session_id, response_id, resource where it is light, its bytes."""
-    if is_ranked(wanted, paging):
+    if is_ranked_responses(wanted, paging):
         return _ranked_page(tx, wanted, paging)
     # A session's pairs are in the index of its responses: a scope's own leads to them in order.
     scope = (wanted.scope,) if wanted.scope is not None else ()
     start = choose_start(tx, wanted.metadata + scope)
     terms = search.parse_terms(wanted.text) if wanted.text is not None else []
-    few = few_that_say(tx, terms, IDS) if terms else None
+    few = few_matching_rows(tx, terms, IDS) if terms else None
     where = Where([], [])
     time = "r"
     if few is not None and (start is None or start.operator != "="):
-        found, values = listed(few, IDS)
+        found, values = values_source(few, IDS)
         source, start, terms = _by_ids(tx, wanted, found), None, []
         where.add("r.at IS NOT NULL")
         where.parameters.extend(values)
@@ -127,10 +127,10 @@ def responses_sql(
         where.parameters.extend(values)
     add_response_conditions(where, tx, wanted, start, time)
     if terms and few is not None:
-        found, values = listed(few, IDS)
+        found, values = values_source(few, IDS)
         where.add(f"(r.session_id, r.response_id) IN {found}", *values)
     elif terms:
-        at_once = lists_at_once(tx, terms)
+        at_once = is_rare(tx, terms)
         condition, values = search.response_says(terms, tx.postgresql, at_once)
         where.add(condition, *values)
     direction, compare = ("ASC", ">") if paging.ascends else ("DESC", "<")
@@ -138,7 +138,7 @@ def responses_sql(
         place = find_response(tx, paging.cursor, wanted.session, wanted.scope)
         where.add(f"({time}.at, {time}.session_id, {time}.response_id) {compare} (?, ?, ?)", *place)
     order = _order(time, direction)
-    columns = f"r.session_id, r.response_id, {light(tx, ['r.resource'])}"
+    columns = f"r.session_id, r.response_id, {small_texts(tx, ['r.resource'])}"
     if time == "r":
         # Conditions are met on the index; only the page's rows are then read.
         keys = "SELECT r.at, r.session_id, r.response_id"
@@ -156,7 +156,7 @@ def _ranked_page(
     where = Where([], [])
     add_response_conditions(where, tx, wanted)
     keys, parameters, order = ranked_keys(tx, wanted, paging, where)
-    columns = f"r.session_id, r.response_id, {light(tx, ['r.resource'])}"
+    columns = f"r.session_id, r.response_id, {small_texts(tx, ['r.resource'])}"
     return f"SELECT {columns} FROM ({keys}) k {_looked_up(tx, 'k')} ORDER BY {order}", parameters
 
 
@@ -197,7 +197,7 @@ def _order(alias: str, direction: str) -> str:
 
 def _looked_up(tx: Transaction, by: str) -> str:
     """A join of `responses r`."""
-    return looked_up(tx, "responses", "r", by, IDS)
+    return lookup_join(tx, "responses", "r", by, IDS)
 
 
 def read_response(

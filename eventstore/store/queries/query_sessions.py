@@ -17,7 +17,7 @@ from eventstore.realtime.values import loads
 from eventstore.store.database.engine_options import prices_of
 from eventstore.store.database.transaction import Row, Transaction, read
 from eventstore.store.filters.filters import MAX_LIMIT, SessionFilter, SessionPaging
-from eventstore.store.filters.page_bytes import fitting, light
+from eventstore.store.filters.page_bytes import rows_that_fit, small_texts
 from eventstore.store.log.session_facts import no_session
 from eventstore.store.queries.query_responses import Page
 from eventstore.store.queries.session_pages import session_rows
@@ -66,10 +66,10 @@ def query_sessions(
 
     def ask() -> Page:
         with read(engine) as tx:
-            columns = light(tx, ["s.wire", "s.notes"]) + _COLUMNS
+            columns = small_texts(tx, ["s.wire", "s.notes"]) + _COLUMNS
             costs = costs_for(tx, engine, wanted, paging)
             rows = session_rows(tx, wanted, paging, live, columns, costs)
-            page, more = fitting(paging, rows, lambda row: int(row[2]))
+            page, more = rows_that_fit(paging, rows, lambda row: int(row[2]))
             data = [_resource(tx, row) for row in page]
             if live:
                 from eventstore.store.queries.activity import add_activities
@@ -85,7 +85,7 @@ def query_sessions(
     return answer_with_costs(engine, ask)
 
 
-def session_ids(engine: Engine, wanted: SessionFilter) -> Iterator[str]:
+def matching_session_ids(engine: Engine, wanted: SessionFilter) -> Iterator[str]:
     """The ids of all sessions that match, oldest first; read page by page.
 
     Raises:
@@ -207,13 +207,13 @@ def state_resources(
 
     return {
         "session": session_resource(state),
-        "conversations": conversations(state),
+        "conversations": conversation_resources(state),
         "responses": [view.response_resource(state, r) for r in state.responses.values()],
         "usage": usage_of_state(state, prices or published_prices(), opened_at),
     }
 
 
-def conversations(state: SessionState) -> list[dict[str, Any]]:
+def conversation_resources(state: SessionState) -> list[dict[str, Any]]:
     """The conversations of a state, their items in order."""
     from eventstore.projection.views import view
 
@@ -234,7 +234,7 @@ def resolve_at(tx: Transaction, session_id: str, head_seq: int, at: str | int) -
     Raises:
         InvalidInputError: it is neither, or the events carry no times.
     """
-    from eventstore.store.log.moments import seq_after
+    from eventstore.store.log.moments import seq_at_moment
 
     text = str(at).strip()
     given = _AT.fullmatch(text)
@@ -242,7 +242,7 @@ def resolve_at(tx: Transaction, session_id: str, head_seq: int, at: str | int) -
         raise InvalidInputError(f"--at {text!r}: use a seq (120) or +SECONDS (+12.5)")
     if given["seq"] is not None:
         return min(int(given["seq"]), head_seq)
-    seq = seq_after(tx, session_id, head_seq, min(float(given["seconds"]), 1e9))
+    seq = seq_at_moment(tx, session_id, head_seq, min(float(given["seconds"]), 1e9))
     if seq is None:
         raise InvalidInputError(f"session {session_id} was recorded without times; use a seq")
     return seq

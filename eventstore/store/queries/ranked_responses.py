@@ -12,14 +12,14 @@ from eventstore.store.database.transaction import Transaction
 from eventstore.store.filters import search
 from eventstore.store.filters.filters import ResponseFilter, ResponsePaging
 from eventstore.store.filters.find_response import find_response
-from eventstore.store.filters.forced_joins import looked_up
-from eventstore.store.filters.narrowing import Narrowing, narrowest, narrowing
+from eventstore.store.filters.forced_joins import lookup_join
+from eventstore.store.filters.narrowing import Narrowing, narrowest, narrowing_conditions
 from eventstore.store.filters.response_conditions import EQUAL, LEAST
 from eventstore.store.filters.sql_conditions import (
     Where,
-    few_that_say,
-    listed,
-    lists_at_once,
+    few_matching_rows,
+    is_rare,
+    values_source,
 )
 
 _IDS = ("session_id", "response_id")
@@ -39,7 +39,7 @@ _FIGURES = {"tool", "language", *LEAST}
 _VALUE = "SELECT {} FROM responses WHERE session_id = ? AND response_id = ?"
 
 
-def is_ranked(wanted: ResponseFilter, paging: ResponsePaging) -> bool:
+def is_ranked_responses(wanted: ResponseFilter, paging: ResponsePaging) -> bool:
     """Return True if a page is chosen or sorted by more than what is told of each response."""
     return paging.sort != "created" or not wanted.named().isdisjoint(_FIGURES)
 
@@ -56,16 +56,16 @@ def ranked_keys(
         NotFoundError, AmbiguousError: the cursor names none, or several.
     """
     terms = search.parse_terms(wanted.text) if wanted.text is not None else []
-    few = few_that_say(tx, terms, _IDS) if terms else None
-    lead = listed(few, _IDS) if few is not None else _lead(tx, wanted)
+    few = few_matching_rows(tx, terms, _IDS) if terms else None
+    lead = values_source(few, _IDS) if few is not None else _few_responses(tx, wanted)
     if lead is not None:
-        source = f"{lead[0]} d {looked_up(tx, 'responses', 'r', 'd', _IDS)}"
+        source = f"{lead[0]} d {lookup_join(tx, 'responses', 'r', 'd', _IDS)}"
         where = Where(where.conditions, [*lead[1], *where.parameters])
     else:
         by_index = "" if tx.postgresql else f" INDEXED BY {_INDEXES[paging.sort]}"
         source = f"responses r{by_index}"
     if terms and few is None:
-        at_once = lists_at_once(tx, terms)
+        at_once = is_rare(tx, terms)
         condition, values = search.response_says(terms, tx.postgresql, at_once)
         where.add(condition, *values)
     column = _COLUMNS[paging.sort]
@@ -90,14 +90,14 @@ def ranked_keys(
     return sql, [*where.parameters, paging.limit + 1], order("k")
 
 
-def _lead(tx: Transaction, wanted: ResponseFilter) -> Narrowing | None:
+def _few_responses(tx: Transaction, wanted: ResponseFilter) -> Narrowing | None:
     """Return the condition that leaves the fewest responses, if that is few enough."""
     return narrowest(tx, _narrowing(wanted), _IDS)
 
 
 def _narrowing(wanted: ResponseFilter) -> Iterator[Narrowing]:
     """Yield each condition that an index knows, as a source `x` of the responses that pass it."""
-    yield from narrowing(wanted, "response", "responses")
+    yield from narrowing_conditions(wanted, "response", "responses")
     for compare, names in (("=", EQUAL), (">=", LEAST)):
         for name, column in names.items():
             if (value := getattr(wanted, name)) is not None:

@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 from eventstore.store.database.transaction import Transaction
 from eventstore.store.filters import search
 from eventstore.store.filters.filters import SessionFilter, SessionPaging
-from eventstore.store.filters.forced_joins import one_by_one
-from eventstore.store.filters.narrowing import Narrowing, narrowest, narrowing
+from eventstore.store.filters.forced_joins import optimization_fence
+from eventstore.store.filters.narrowing import Narrowing, narrowest, narrowing_conditions
 from eventstore.store.filters.session_conditions import (
     LIVE,
     SESSION_ID,
+    add_session_text,
     add_status,
-    add_text,
-    joined,
+    session_joins,
 )
 from eventstore.store.filters.sql_conditions import (
     Where,
@@ -27,8 +27,8 @@ from eventstore.store.filters.sql_conditions import (
     add_metadata_condition,
     add_scope,
     add_time,
-    few_that_say,
-    listed,
+    few_matching_rows,
+    values_source,
 )
 from eventstore.store.log.session_facts import no_session
 from eventstore.store.usage.session_costs import Costs
@@ -64,7 +64,7 @@ _LEAST = {
 }
 
 
-class _Arm(NamedTuple):
+class _Branch(NamedTuple):
     """A part of all sessions, in an order of its own.
 
     Attributes:
@@ -81,14 +81,14 @@ class _Arm(NamedTuple):
     steps: str | None = None
 
 
-class _Lead(NamedTuple):
+class _FewSessions(NamedTuple):
     """A source of few sessions, which are all that pass a condition."""
 
     sql: str
     parameters: list[Any]
 
 
-def is_ranked(wanted: SessionFilter, paging: SessionPaging) -> bool:
+def is_ranked_sessions(wanted: SessionFilter, paging: SessionPaging) -> bool:
     """Return True if a page needs more than times, models and metadata of sessions."""
     return paging.sort != "started" or not wanted.named().isdisjoint(wanted.FIGURES)
 
@@ -111,17 +111,21 @@ def ranked_sql(
         InvalidInputError: the text to search names no word.
     """
     terms = search.parse_terms(wanted.text) if wanted.text is not None else []
-    few = few_that_say(tx, terms, SESSION_ID) if terms else None
-    lead = _Lead(*listed(few, SESSION_ID)) if few is not None else _lead(tx, wanted, live, costs)
+    few = few_matching_rows(tx, terms, SESSION_ID) if terms else None
+    lead = (
+        _FewSessions(*values_source(few, SESSION_ID))
+        if few is not None
+        else _few_sessions(tx, wanted, live, costs)
+    )
     direction, compare = ("ASC", ">") if paging.ascends else ("DESC", "<")
     place = _place(tx, wanted, paging, costs) if paging.cursor is not None else None
     statements, parameters = [], []
-    for arm in _arms(tx, paging.sort, lead, costs):
+    for arm in _branches(tx, paging.sort, lead, costs):
         names = [arm.value, f"{arm.by}.at", f"{arm.by}.session_id"]
         where = arm.where
         source = arm.source + _add_conditions(where, tx, wanted, live, costs)
         if terms and few is None:
-            add_text(where, tx, terms, few, "f")
+            add_session_text(where, tx, terms, few, "f")
         if place is not None:
             where.add(f"({', '.join(names)}) {compare} (?, ?, ?)", *place)
         if arm.steps is not None:
@@ -137,45 +141,46 @@ def ranked_sql(
     if len(statements) > 1:
         keys = f"SELECT * FROM ({keys}) k ORDER BY {order} LIMIT ?"
         parameters.append(paging.limit + 1)
-    sql = f"SELECT {columns} FROM ({keys}) k {joined(tx, 'k')} ORDER BY {order}"
+    sql = f"SELECT {columns} FROM ({keys}) k {session_joins(tx, 'k')} ORDER BY {order}"
     return sql, parameters
 
 
-def _arms(tx: Transaction, sort: str, lead: _Lead | None, costs: Costs | None) -> Iterator[_Arm]:
+def _branches(
+    tx: Transaction, sort: str, lead: _FewSessions | None, costs: Costs | None
+) -> Iterator[_Branch]:
     if sort == "cost" and costs is not None:
         priced = Where([], [])
         if lead is None:
-            source = (
-                f"session_costs c{_by_index(tx, 'session_costs_usd')} {joined(tx, 'c', ('f',))}"
-            )
+            by_index = _by_index(tx, "session_costs_usd")
+            source = f"session_costs c{by_index} {session_joins(tx, 'c', ('f',))}"
         else:
             source = _led(tx, lead, priced, ("f", "c"))
         priced.add("c.prices = ?", costs.prices)
-        yield _Arm(source, priced, "c.usd", "c")
+        yield _Branch(source, priced, "c.usd", "c")
         if costs.pending:
-            found, values = listed(list(costs.pending.items()), ("session_id", "usd"))
+            found, values = values_source(list(costs.pending.items()), ("session_id", "usd"))
             others = Where([], list(values))
             if lead is not None:
                 others.add(f"f.session_id IN (SELECT session_id FROM {lead.sql} d)")
                 others.parameters.extend(lead.parameters)
-            yield _Arm(f"{found} p {joined(tx, 'p', ('f',))}", others, "p.usd")
+            yield _Branch(f"{found} p {session_joins(tx, 'p', ('f',))}", others, "p.usd")
         return
     if sort == "duration":
-        yield _arm_of_figures(tx, lead, "f.duration_us", "duration", "f.duration_us")
+        yield _branch_of_figures(tx, lead, "f.duration_us", "duration", "f.duration_us")
         # An open session's length is in no index: its stream knows it, and its row about.
-        yield _arm_of_figures(tx, lead, _OPEN_LENGTH, "reached", "f.reached_us", by_steps=True)
+        yield _branch_of_figures(tx, lead, _OPEN_LENGTH, "reached", "f.reached_us", by_steps=True)
     else:
-        yield _arm_of_figures(tx, lead, VALUES[sort], _INDEXES[sort])
+        yield _branch_of_figures(tx, lead, VALUES[sort], _INDEXES[sort])
 
 
-def _arm_of_figures(
+def _branch_of_figures(
     tx: Transaction,
-    lead: _Lead | None,
+    lead: _FewSessions | None,
     value: str,
     index: str,
     known: str | None = None,
     by_steps: bool = False,
-) -> _Arm:
+) -> _Branch:
     """Return sessions in the order of an index of `session_figures`, or those that a lead has.
 
     Args:
@@ -189,7 +194,7 @@ def _arm_of_figures(
         source = _led(tx, lead, where, ("f",))
     if known is not None:
         where.add(f"{known} IS NOT NULL")
-    return _Arm(source, where, value, steps=known if by_steps and lead is None else None)
+    return _Branch(source, where, value, steps=known if by_steps and lead is None else None)
 
 
 def _add_steps(
@@ -222,9 +227,9 @@ def _add_steps(
         where.add(f"{steps} {within} ?", last[0])
 
 
-def _led(tx: Transaction, lead: _Lead, where: Where, names: tuple[str, ...]) -> str:
+def _led(tx: Transaction, lead: _FewSessions, where: Where, names: tuple[str, ...]) -> str:
     where.parameters.extend(lead.parameters)
-    return f"{lead.sql} d {joined(tx, 'd', names)}"
+    return f"{lead.sql} d {session_joins(tx, 'd', names)}"
 
 
 def _by_index(tx: Transaction, name: str) -> str:
@@ -260,29 +265,31 @@ def _add_conditions(
         where.add(f"{_LENGTH} BETWEEN 0 AND ?", wanted.max_duration)
     if wanted.min_cost is not None and costs is not None:
         _add_cost(where, tx, wanted.min_cost, costs)
-    return f" {joined(tx, 'f', tuple(needs))}" if needs else ""
+    return f" {session_joins(tx, 'f', tuple(needs))}" if needs else ""
 
 
 def _add_cost(where: Where, tx: Transaction, least: float, costs: Costs) -> None:
     priced = (
         "EXISTS (SELECT 1 FROM session_costs y WHERE y.session_id = f.session_id"
-        f" AND y.prices = ? AND y.usd >= ?{one_by_one(tx)})"
+        f" AND y.prices = ? AND y.usd >= ?{optimization_fence(tx)})"
     )
-    found, values = listed(
+    found, values = values_source(
         [(id_,) for id_, usd in costs.pending.items() if usd >= least], SESSION_ID
     )
     where.add(f"({priced} OR f.session_id IN {found})", costs.prices, least, *values)
 
 
-def _lead(tx: Transaction, wanted: SessionFilter, live: bool, costs: Costs | None) -> _Lead | None:
+def _few_sessions(
+    tx: Transaction, wanted: SessionFilter, live: bool, costs: Costs | None
+) -> _FewSessions | None:
     """Return the condition that leaves the fewest sessions, if that is few enough."""
     found = narrowest(tx, _narrowing(wanted, live, costs), SESSION_ID)
-    return None if found is None else _Lead(*found)
+    return None if found is None else _FewSessions(*found)
 
 
 def _narrowing(wanted: SessionFilter, live: bool, costs: Costs | None) -> Iterator[Narrowing]:
     """Yield each condition that an index knows, as a source `x` of the sessions that pass it."""
-    yield from narrowing(wanted, "session", "session_figures")
+    yield from narrowing_conditions(wanted, "session", "session_figures")
     if wanted.model is not None:
         yield "sessions x WHERE x.model = ?", [wanted.model]
     if live:
@@ -292,7 +299,7 @@ def _narrowing(wanted: SessionFilter, live: bool, costs: Costs | None) -> Iterat
     yield from _narrowing_figures(wanted)
     if wanted.min_cost is not None and costs is not None:
         priced = "SELECT session_id FROM session_costs WHERE prices = ? AND usd >= ?"
-        found, values = listed([(id_,) for id_ in costs.pending], SESSION_ID)
+        found, values = values_source([(id_,) for id_ in costs.pending], SESSION_ID)
         yield (
             f"({priced} UNION ALL SELECT session_id FROM {found} p) x",
             [costs.prices, wanted.min_cost, *values],

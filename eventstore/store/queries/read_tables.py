@@ -48,7 +48,7 @@ def check_sessions(tx: Transaction, session_ids: Sequence[str]) -> None:
         refuse_erased(tx, session_id, found[session_id])
 
 
-def pieces(
+def table_pieces(
     tx: Transaction, select: str, key: str, session_ids: Sequence[str]
 ) -> Iterator[list[Row]]:
     """The rows of sessions, in the order of the table's key.
@@ -70,7 +70,7 @@ def pieces(
         behind, place = f" AND (t.session_id, t.{key}) > (?, ?)", rows[-1][:2]
 
 
-def places_of_items(tx: Transaction, session_ids: Sequence[str]) -> dict[tuple[str, str], int]:
+def item_positions(tx: Transaction, session_ids: Sequence[str]) -> dict[tuple[str, str], int]:
     """Return the place of each item in its conversation, from 0, by its session and its id.
 
     The numbers in the table have gaps: they tell the order alone.
@@ -85,7 +85,9 @@ def places_of_items(tx: Transaction, session_ids: Sequence[str]) -> dict[tuple[s
     return found
 
 
-def metadata_of(tx: Transaction, responses: Sequence[Row]) -> dict[tuple[str, str], dict[str, str]]:
+def read_response_metadata(
+    tx: Transaction, responses: Sequence[Row]
+) -> dict[tuple[str, str], dict[str, str]]:
     """The metadata that each response of a piece answers to; its session's wins over its own."""
     session_ids = list(dict.fromkeys(row[0] for row in responses))
     rows = tx.rows(

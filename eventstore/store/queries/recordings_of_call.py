@@ -30,14 +30,14 @@ RESPONSE_IDS = "SELECT response_id FROM responses WHERE session_id = ?"
 STREAM = "SELECT opened_at, closed_at FROM streams WHERE session_id = ? AND erased_at IS NULL"
 
 
-class Stream(NamedTuple):
+class StreamTimes(NamedTuple):
     """When a session was opened and closed here, in microseconds since 1970 UTC."""
 
     opened_at: int
     closed_at: int | None
 
 
-def sessions_alike(tx: Transaction, session_id: str, told: Mapping[str, Any]) -> list[str]:
+def other_recordings(tx: Transaction, session_id: str, told: Mapping[str, Any]) -> list[str]:
     """The ids of other sessions, fifty at most, that have one of a session's last responses.
 
     Args:
@@ -88,7 +88,7 @@ def response_ids(tx: Transaction, session_id: str) -> list[str]:
     return [row[0] for row in tx.rows(RESPONSE_IDS, (session_id,))]
 
 
-def stream_of(tx: Transaction, session_id: str) -> Stream | None:
+def read_stream_times(tx: Transaction, session_id: str) -> StreamTimes | None:
     """A session's stream; None where there is none, or it was erased."""
     row = tx.row(STREAM, (session_id,))
-    return None if row is None else Stream(*row)
+    return None if row is None else StreamTimes(*row)

@@ -10,28 +10,28 @@ from eventstore.realtime.metadata import Condition
 from eventstore.store.database.transaction import Row, Transaction
 from eventstore.store.filters import search
 from eventstore.store.filters.filters import SessionFilter, SessionPaging
-from eventstore.store.filters.scan_encrypted import look_through
+from eventstore.store.filters.scan_encrypted import scan_page
 from eventstore.store.filters.session_conditions import (
     LIVE,
     SESSION_ID,
+    add_session_text,
     add_status,
-    add_text,
-    joined,
+    session_joins,
 )
 from eventstore.store.filters.sql_conditions import (
-    PROBE,
+    MOST_COUNTED,
     Where,
     add_metadata_condition,
     add_scope,
     add_time,
     choose_start,
-    few_that_say,
+    count_pairs_up_to,
+    few_matching_rows,
     key_condition,
-    listed,
-    probe_condition,
+    values_source,
 )
 from eventstore.store.log.session_facts import no_session
-from eventstore.store.queries.ranked_sessions import is_ranked, ranked_sql
+from eventstore.store.queries.ranked_sessions import is_ranked_sessions, ranked_sql
 from eventstore.store.readmodels.encrypted_rows import decrypted_texts
 from eventstore.store.readmodels.words.search_tokens import Term
 from eventstore.store.readmodels.words.searched_text import searched_text
@@ -61,7 +61,7 @@ def session_rows(
     if not terms or tx.keys.name(tx) is None:
         return tx.rows(*sessions_sql(tx, wanted, paging, live, columns, costs))
     untold = replace(wanted, text=None)
-    return look_through(
+    return scan_page(
         paging,
         lambda page: tx.rows(*sessions_sql(tx, untold, page, live, columns, costs)),
         lambda row: _says(tx, row[-1], terms),
@@ -97,10 +97,10 @@ def sessions_sql(
         InvalidInputError: the text to search names no word.
     """
     live = live or wanted.status == "live"
-    if is_ranked(wanted, paging):
+    if is_ranked_sessions(wanted, paging):
         return ranked_sql(tx, wanted, paging, live, columns, costs)
     terms = search.parse_terms(wanted.text) if wanted.text is not None else []
-    few = few_that_say(tx, terms, SESSION_ID) if terms else None
+    few = few_matching_rows(tx, terms, SESSION_ID) if terms else None
     source = _source(tx, wanted, live, few)
     time = source.time
     where = Where([], [*source.parameters])
@@ -109,7 +109,7 @@ def sessions_sql(
         where.add(LIVE)
     add_status(where, tx, wanted.status)
     if terms and not source.says:
-        add_text(where, tx, terms, few, source.lead)
+        add_session_text(where, tx, terms, few, source.lead)
     direction, compare = ("ASC", ">") if paging.ascends else ("DESC", "<")
     if paging.cursor is not None:
         at = _time_of(tx, paging.cursor, wanted.scope)
@@ -120,13 +120,13 @@ def sessions_sql(
         f" ORDER BY {time}.at {direction}, {time}.session_id {direction} LIMIT ?"
     )
     sql = (
-        f"SELECT {columns} FROM ({keys}) k {joined(tx, 'k')}"
+        f"SELECT {columns} FROM ({keys}) k {session_joins(tx, 'k')}"
         f" ORDER BY k.at {direction}, k.session_id {direction}"
     )
     return sql, [*where.parameters, paging.limit + 1]
 
 
-class _Source(NamedTuple):
+class _SessionSource(NamedTuple):
     """Where sessions come from.
 
     Attributes:
@@ -146,31 +146,33 @@ class _Source(NamedTuple):
     says: bool = False
 
 
-def _source(tx: Transaction, wanted: SessionFilter, live: bool, few: list[Row] | None) -> _Source:
+def _source(
+    tx: Transaction, wanted: SessionFilter, live: bool, few: list[Row] | None
+) -> _SessionSource:
     if live:
         # They are few. SQLite keeps no count of the closed ones, and would look through all of a
         # model's.
         by_index = "" if tx.postgresql else " INDEXED BY sessions_open"
-        return _Source(f"sessions s{by_index} JOIN streams t ON t.session_id = s.session_id")
+        return _SessionSource(f"sessions s{by_index} JOIN streams t ON t.session_id = s.session_id")
     streams = ("t",) if wanted.status == "ended" else ()
     if few is not None:
-        found, values = listed(few, SESSION_ID)
-        sql = f"{found} d {joined(tx, 'd', ('s', *streams))}"
-        return _Source(sql, values, lead="d", says=True)
+        found, values = values_source(few, SESSION_ID)
+        sql = f"{found} d {session_joins(tx, 'd', ('s', *streams))}"
+        return _SessionSource(sql, values, lead="d", says=True)
     start = _start(tx, wanted)
     if start is None:
-        return _Source(f"sessions s {joined(tx, 's', streams)}")
+        return _SessionSource(f"sessions s {session_joins(tx, 's', streams)}")
     condition, values = key_condition(start)
     by_index = "" if tx.postgresql else " INDEXED BY session_metadata_value"
     if start.operator == "=":
         # The index has the pages in order already; a lookup behind it keeps that order.
         sessions = ("s",) if wanted.status is not None or wanted.model is not None else ()
-        sql = f"session_metadata m{by_index} {joined(tx, 'm', (*sessions, *streams))}"
-        return _Source(sql, lead="m", time="m", start=start)
+        sql = f"session_metadata m{by_index} {session_joins(tx, 'm', (*sessions, *streams))}"
+        return _SessionSource(sql, lead="m", time="m", start=start)
     found = f"session_metadata x{by_index} WHERE {condition}"
     distinct = f"(SELECT DISTINCT x.session_id FROM {found}) d"
-    sql = f"{distinct} {joined(tx, 'd', ('s', *streams))}"
-    return _Source(sql, values, lead="d", start=start)
+    sql = f"{distinct} {session_joins(tx, 'd', ('s', *streams))}"
+    return _SessionSource(sql, values, lead="d", start=start)
 
 
 def _start(tx: Transaction, wanted: SessionFilter) -> Condition | None:
@@ -180,11 +182,13 @@ def _start(tx: Transaction, wanted: SessionFilter) -> Condition | None:
     if start is None or wanted.model is None:
         return start
     # Beside a common pair, the model's own index is shorter, and in order as well.
-    rare = probe_condition(tx, start, "session_metadata") < PROBE
+    rare = count_pairs_up_to(tx, start, "session_metadata") < MOST_COUNTED
     return start if rare else None
 
 
-def _add_conditions(where: Where, tx: Transaction, wanted: SessionFilter, source: _Source) -> None:
+def _add_conditions(
+    where: Where, tx: Transaction, wanted: SessionFilter, source: _SessionSource
+) -> None:
     """Add the conditions on a session's model, time and metadata."""
     start, time = source.start, source.time
     if start is not None and time == "m":

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 
 from eventstore.realtime.metadata import Condition
 from eventstore.store.database.transaction import Transaction, read
-from eventstore.store.filters.filters import Beginning
+from eventstore.store.filters.filters import SuggestionFilter
 from eventstore.store.filters.forced_joins import ordered_join
 from eventstore.store.filters.sql_conditions import Where, after_prefix
 from eventstore.store.queries.query_responses import Page
@@ -41,7 +41,7 @@ _VALUES = tuple(_Column(table, "value", f"{table}_value") for table in _METADATA
 _MODELS = tuple(_Column(table, "model", f"{table}_model") for table in ("sessions", "responses"))
 
 
-def metadata_keys(engine: Engine, wanted: Beginning, scope: Condition | None) -> list[str]:
+def metadata_keys(engine: Engine, wanted: SuggestionFilter, scope: Condition | None) -> list[str]:
     """Keys of metadata, in the order of code points.
 
     Args:
@@ -50,7 +50,7 @@ def metadata_keys(engine: Engine, wanted: Beginning, scope: Condition | None) ->
     return _suggested(engine, _KEYS, Where([], []), wanted, scope)
 
 
-def metadata_values(engine: Engine, wanted: Beginning, scope: Condition | None) -> list[str]:
+def metadata_values(engine: Engine, wanted: SuggestionFilter, scope: Condition | None) -> list[str]:
     """Values of a key of metadata, in the order of code points.
 
     Args:
@@ -59,7 +59,7 @@ def metadata_values(engine: Engine, wanted: Beginning, scope: Condition | None) 
     return _suggested(engine, _VALUES, Where(["x.key = ?"], [wanted.key]), wanted, scope)
 
 
-def models(engine: Engine, wanted: Beginning, scope: Condition | None) -> list[str]:
+def models(engine: Engine, wanted: SuggestionFilter, scope: Condition | None) -> list[str]:
     """Models of sessions and of responses, in the order of code points.
 
     Args:
@@ -103,7 +103,7 @@ def _suggested(
     engine: Engine,
     columns: tuple[_Column, ...],
     where: Where,
-    wanted: Beginning,
+    wanted: SuggestionFilter,
     scope: Condition | None,
 ) -> list[str]:
     found: set[str] = set()
@@ -116,7 +116,9 @@ def _suggested(
     return sorted(value for value in found if value.startswith(wanted.prefix))[: wanted.limit]
 
 
-def _distinct(tx: Transaction, column: _Column, where: Where, wanted: Beginning) -> list[str]:
+def _distinct(
+    tx: Transaction, column: _Column, where: Where, wanted: SuggestionFilter
+) -> list[str]:
     """The first values of a column that begins an index, or follows what `where` fixes."""
     table, name, by_index = column
     # On PostgreSQL, only metadata's values are surely in the order of code points.

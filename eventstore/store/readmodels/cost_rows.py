@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from eventstore.store.database.tables import declared as tables
 from eventstore.store.database.transaction import Row
-from eventstore.store.readmodels.day_invalidation import new_number
+from eventstore.store.readmodels.day_invalidation import random_number
 from eventstore.store.readmodels.rows_of_state import UNKNOWN
 from eventstore.store.readmodels.upsert import Rows
 
@@ -22,10 +22,10 @@ def reset_cost(figures: Row) -> Rows:
     Args:
         figures: the session's row of `session_figures`.
     """
-    return {_NAME: [(figures[0], figures[_AT], "", UNKNOWN, new_number())]}
+    return {_NAME: [(figures[0], figures[_AT], "", UNKNOWN, random_number())]}
 
 
-def is_repriced(before: Row | None, figures: Row, usage: list[Row]) -> bool:
+def needs_new_cost(before: Row | None, figures: Row, usage: list[Row]) -> bool:
     """Return True if a session's cost, or the row that keeps it, is no longer right.
 
     Args:

@@ -34,14 +34,14 @@ DELETE_SUMMED_SESSIONS = "DELETE FROM summed_sessions WHERE day = ?"
 DELETE_MARKS = "DELETE FROM day_marks WHERE session_id = ?"
 
 
-def new_number() -> int:
+def random_number() -> int:
     """A number that none was before, for marks and versions."""
     return randbits(62)
 
 
 def mark_rows(session_id: str, times: Iterable[int]) -> list[Row]:
     """The rows of `day_marks` for changes of what is billed at these times."""
-    return [(session_id, day, new_number()) for day in sorted({at // DAY for at in times})]
+    return [(session_id, day, random_number()) for day in sorted({at // DAY for at in times})]
 
 
 def marks_of_changes(state: SessionState, opened_at: int, usage_rows: list[Row]) -> list[Row]:
@@ -95,7 +95,7 @@ def drop_all_days(tx: Transaction) -> None:
 def _drop(tx: Transaction, days: Iterable[int]) -> None:
     # In one order everywhere: two that lock days wait for each other at the first.
     for day in sorted(days):
-        tx.run(DROP_DAY, (day, new_number()))
+        tx.run(DROP_DAY, (day, random_number()))
         for table in SUMS:
             tx.run(f"DELETE FROM {table.name} WHERE day = ?", (day,))
         tx.run(DELETE_SUMMED_SESSIONS, (day,))

@@ -58,7 +58,7 @@ def decrypted_texts(
         ) from error
 
 
-def plain_rows(tx: Transaction, session_id: str, begun: int) -> dict[str, int]:
+def count_plain_rows(tx: Transaction, session_id: str, begun: int) -> dict[str, int]:
     """Count rows of a session's read models that are not encrypted and should be, by table.
 
     Args:

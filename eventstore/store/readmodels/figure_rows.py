@@ -57,7 +57,7 @@ def changed_figures(state: SessionState, opened_at: int) -> FigureRows:
             rows,
             all=state.seq > 0 and bool(state.responses or state.items or state.notes or state.wire),
         )
-    is_touched = dirty.session or dirty.items or dirty.responses or is_longer(state)
+    is_touched = dirty.session or dirty.items or dirty.responses or is_length_step_due(state)
     if known.row is not None and not is_touched:
         return FigureRows(known.row, {})
     see(
@@ -76,7 +76,7 @@ def changed_figures(state: SessionState, opened_at: int) -> FigureRows:
     return FigureRows(row, rows, gone)
 
 
-def is_longer(state: SessionState) -> bool:
+def is_length_step_due(state: SessionState) -> bool:
     """Return True if an open session has reached another step of lengths than its row says.
 
     Audio changes nothing else of the row: so it is written some hundred times an hour, and not with

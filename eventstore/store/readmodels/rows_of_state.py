@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eventstore.projection.facets import Figures
 from eventstore.projection.figures import length_us, step_us
@@ -23,7 +23,8 @@ from eventstore.projection.views.usage import read_usage, tokens_of
 from eventstore.realtime.resources.outcomes import reason_of
 from eventstore.realtime.values import column, dumps, identifier, mapping, metadata_pairs, storable
 
-Row = tuple[Any, ...]
+if TYPE_CHECKING:
+    from eventstore.store.database.transaction import Row
 
 #: What stands for a figure that is not known.
 UNKNOWN = -1
@@ -163,7 +164,7 @@ def reached_us(state: SessionState) -> int | None:
     return None if length is None or state.closed else step_us(length)
 
 
-def metadata_of(state: SessionState, response: Response) -> Pairs:
+def metadata_pairs_of(state: SessionState, response: Response) -> Pairs:
     """The metadata that a response answers to."""
     wire = response.wire.get("metadata")
     if wire is None and "metadata" not in response.wire and response.request is not None:

@@ -13,7 +13,7 @@ from sqlalchemy import Table
 from eventstore.store.database.tables import declared as tables
 from eventstore.store.database.tables.day_tables import day_marks
 from eventstore.store.database.transaction import Row, Transaction
-from eventstore.store.readmodels.words.index_words import WORDS, vector_of
+from eventstore.store.readmodels.words.index_words import WORDS, tsvector_of
 
 Rows = dict[str, list[Row]]
 
@@ -57,8 +57,8 @@ def _changing(table: Table) -> list[str]:
 
 
 @lru_cache(maxsize=256)
-def put_clauses(names: tuple[str, ...], condition: str = "") -> str:
-    """PostgreSQL: clauses of a WITH that put the rows of `put_parameters` into tables.
+def upsert_clauses(names: tuple[str, ...], condition: str = "") -> str:
+    """PostgreSQL: clauses of a WITH that put the rows of `upsert_parameters` into tables.
 
     One statement for all of them, since each one more is a trip to the server.
 
@@ -89,13 +89,13 @@ def _update(table: Table) -> str:
     return f"UPDATE {table.name} SET {sets} WHERE {where}"
 
 
-_PUT = (*tables.READ_MODELS, day_marks, tables.session_costs)
+_WRITTEN_TABLES = (*tables.READ_MODELS, day_marks, tables.session_costs)
 
-UPSERT = {table.name: _upsert(table) for table in _PUT}
+UPSERT = {table.name: _upsert(table) for table in _WRITTEN_TABLES}
 UPDATE = {name: _update(tables.metadata.tables[name]) for name in _SELDOM}
 
 
-_COLUMNS = {table.name: [str(c.name) for c in table.columns] for table in _PUT}
+_COLUMNS = {table.name: [str(c.name) for c in table.columns] for table in _WRITTEN_TABLES}
 
 
 #: Takes the primary key from a table's row: the columns that it begins with.
@@ -104,14 +104,14 @@ KEY: dict[str, Callable[[Row], Row]] = {
 }
 
 
-class _Take(NamedTuple):
+class _RowParts(NamedTuple):
     """How to take parts of a table's row: what seldom changes, an update's parameters."""
 
     seldom: Callable[[Row], Row]
     parameters: Callable[[Row], Row]
 
 
-def _take(table: Table) -> _Take:
+def _row_parts(table: Table) -> _RowParts:
     columns = [c.name for c in table.columns]
     keys = [c.name for c in table.primary_key.columns]
 
@@ -119,13 +119,13 @@ def _take(table: Table) -> _Take:
         places = [columns.index(name) for name in names]
         return itemgetter(*places) if len(places) > 1 else lambda row: (row[places[0]],)
 
-    return _Take(taker(*_SELDOM[table.name]), taker(*_often(table), *keys))
+    return _RowParts(taker(*_SELDOM[table.name]), taker(*_often(table), *keys))
 
 
-_TAKE = {name: _take(tables.metadata.tables[name]) for name in _SELDOM}
+_ROW_PARTS = {name: _row_parts(tables.metadata.tables[name]) for name in _SELDOM}
 
 
-def put_rows(
+def upsert_rows(
     tx: Transaction, rows: Rows, written: dict[tuple[str, Row], Row] | None = None
 ) -> None:
     """Insert rows, or replace those that are there.
@@ -135,18 +135,18 @@ def put_rows(
         written: by table and key, the seldom changed columns of rows that are surely there.
     """
     if tx.postgresql:
-        names, parameters = put_parameters(rows)
+        names, parameters = upsert_parameters(rows)
         if names:
-            tx.run(f"WITH {put_clauses(names)} SELECT 1", parameters)
+            tx.run(f"WITH {upsert_clauses(names)} SELECT 1", parameters)
         return
     for table, some in rows.items():
         if written is not None and table in UPDATE:
-            _put_known(tx, table, some, written)
+            _update_or_upsert(tx, table, some, written)
         else:
             _run(tx, UPSERT[table], some)
 
 
-def put_parameters(rows: Rows) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def upsert_parameters(rows: Rows) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """PostgreSQL: the tables that have rows, and each one's rows as a JSON array of objects."""
     names = tuple(name for name, some in rows.items() if some)
     return names, tuple(
@@ -157,15 +157,15 @@ def put_parameters(rows: Rows) -> tuple[tuple[str, ...], tuple[str, ...]]:
 def _as_object(table: str, row: Row) -> dict[str, Any]:
     made = dict(zip(_COLUMNS[table], row, strict=True))
     if table in INDEXED:
-        made[WORDS] = vector_of(row)
+        made[WORDS] = tsvector_of(row)
     return made
 
 
-def _put_known(
+def _update_or_upsert(
     tx: Transaction, table: str, rows: list[Row], written: dict[tuple[str, Row], Row]
 ) -> None:
     """Update a row in place where its seldom changed columns are as they were written last."""
-    take = _TAKE[table]
+    take = _ROW_PARTS[table]
     new, there = [], []
     for row in rows:
         name, values = (table, KEY[table](row)), take.seldom(row)

@@ -13,7 +13,7 @@ from eventstore.encryption.read_models import WITHOUT
 from eventstore.projection.state import Response, SessionState
 from eventstore.store.database.tables import declared as tables
 from eventstore.store.database.transaction import Row, Transaction
-from eventstore.store.readmodels.cost_rows import HAS_COST, PRICED, is_repriced, reset_cost
+from eventstore.store.readmodels.cost_rows import HAS_COST, PRICED, needs_new_cost, reset_cost
 from eventstore.store.readmodels.day_invalidation import MARKS, marks_of_changes, marks_of_rebuild
 from eventstore.store.readmodels.encrypted_rows import decrypted_rows, encrypted_rows
 from eventstore.store.readmodels.figure_rows import (
@@ -26,7 +26,7 @@ from eventstore.store.readmodels.rows_of_state import (
     Pairs,
     conversation_rows,
     item_rows,
-    metadata_of,
+    metadata_pairs_of,
     response_metadata_rows,
     response_row,
     response_usage_rows,
@@ -35,11 +35,11 @@ from eventstore.store.readmodels.rows_of_state import (
     session_usage_rows,
     transcription_rows,
 )
-from eventstore.store.readmodels.upsert import KEY, Rows, put_rows
+from eventstore.store.readmodels.upsert import KEY, Rows, upsert_rows
 from eventstore.store.readmodels.words.search_index import index_all, index_changes
 
 #: Responses, each with the metadata that it answers to.
-Tags = list[tuple[Response, Pairs]]
+ResponsePairs = list[tuple[Response, Pairs]]
 
 READ = {
     table.name: f"SELECT {', '.join(c.name for c in table.columns)} FROM {table.name}"
@@ -69,7 +69,7 @@ class Changes(NamedTuple):
 
     rows: Rows
     figures: FigureRows
-    tags: Tags
+    tags: ResponsePairs
     metadata: bool
     usage: bool
 
@@ -88,7 +88,7 @@ def changes_of(state: SessionState, opened_at: int) -> Changes:
     before = state.figures.row if state.figures is not None else None
     figures = changed_figures(state, opened_at)
     rows = _changed_rows(state, opened_at, tags) | figures.rows
-    if dirty.usage or is_repriced(before, figures.row, rows["usage"]):
+    if dirty.usage or needs_new_cost(before, figures.row, rows["usage"]):
         rows |= reset_cost(figures.row)
     return Changes(rows, figures, tags, dirty.metadata, dirty.usage)
 
@@ -105,13 +105,13 @@ def write_changes(tx: Transaction, state: SessionState, changes: Changes) -> Non
     delete_facets(tx, state.session_id, changes.figures)
     cipher = tx.cipher(state.session_id)
     rows = changes.rows if cipher is None else encrypted_rows(cipher, changes.rows)
-    put_rows(tx, rows, state.written)
+    upsert_rows(tx, rows, state.written)
     if cipher is None and not tx.postgresql:
         index_changes(tx, state, rows["items"])
     mark_written(state, changes.tags)
 
 
-def _changed_rows(state: SessionState, opened_at: int, tags: Tags) -> Rows:
+def _changed_rows(state: SessionState, opened_at: int, tags: ResponsePairs) -> Rows:
     dirty = state.dirty
     responses = [state.responses[id_] for id_ in dirty.responses]
     rows: Rows = {}
@@ -137,19 +137,19 @@ def _changed_rows(state: SessionState, opened_at: int, tags: Tags) -> Rows:
     return rows
 
 
-def mark_written(state: SessionState, tags: Tags) -> None:
+def mark_written(state: SessionState, tags: ResponsePairs) -> None:
     """Note that what changed in the state is in the read models now."""
     for response, pairs in tags:
         response.indexed = pairs
     state.dirty.clear()
 
 
-def _tags(state: SessionState, response_ids: Iterable[str]) -> Tags:
+def _tags(state: SessionState, response_ids: Iterable[str]) -> ResponsePairs:
     responses = [state.responses[id_] for id_ in response_ids]
-    return [(response, metadata_of(state, response)) for response in responses]
+    return [(response, metadata_pairs_of(state, response)) for response in responses]
 
 
-def _tag_rows(state: SessionState, tags: Tags, opened_at: int) -> list[Row]:
+def _tag_rows(state: SessionState, tags: ResponsePairs, opened_at: int) -> list[Row]:
     return [
         row
         for response, pairs in tags
@@ -175,11 +175,11 @@ def write_all(tx: Transaction, state: SessionState, opened_at: int) -> int:
     for name, keys in stale.items():
         if keys:
             tx.run_many(DELETE_ROW[name], keys)
-    put_rows(tx, missing if cipher is None else encrypted_rows(cipher, missing))
+    upsert_rows(tx, missing if cipher is None else encrypted_rows(cipher, missing))
     changed = {name for name in missing if missing[name] or stale[name]}
-    put_rows(tx, {MARKS: marks_of_rebuild(state.session_id, there, wanted, changed)})
+    upsert_rows(tx, {MARKS: marks_of_rebuild(state.session_id, there, wanted, changed)})
     if not changed.isdisjoint(PRICED) or tx.row(HAS_COST, (state.session_id,)) is None:
-        put_rows(tx, reset_cost(wanted["session_figures"][0]))
+        upsert_rows(tx, reset_cost(wanted["session_figures"][0]))
     # What is encrypted is in no index, and what was before it was encrypted no longer.
     index_all(tx, state, wanted["items"] if cipher is None else [])
     state.written.clear()
@@ -189,7 +189,7 @@ def write_all(tx: Transaction, state: SessionState, opened_at: int) -> int:
     )
 
 
-def _all_rows(state: SessionState, opened_at: int, tags: Tags) -> Rows:
+def _all_rows(state: SessionState, opened_at: int, tags: ResponsePairs) -> Rows:
     responses = list(state.responses.values())
     return {
         "sessions": [session_row(state, opened_at)],

@@ -15,7 +15,7 @@ from eventstore.projection.state import PROJECTOR_VERSION, Dirty, SessionState
 from eventstore.realtime.frames import STORE, Frame
 from eventstore.store.database.keys import keys_of
 from eventstore.store.database.transaction import Row, Transaction, autocommit, write
-from eventstore.store.log.heads import tell_broken_head
+from eventstore.store.log.heads import raise_if_head_broken
 from eventstore.store.log.insert_events import (
     ADVANCE,
     ADVANCE_LOG,
@@ -23,19 +23,19 @@ from eventstore.store.log.insert_events import (
     INSERT_MOVED,
     MOVED,
     MOVED_LOG,
-    Head,
+    StreamHead,
     decoded_rows,
     insert_events,
-    is_repeated,
+    is_same_append,
     lock_stream,
     open_stream,
 )
 from eventstore.store.log.tombstones import refuse_erased
 from eventstore.store.readmodels.encrypted_rows import encrypted_rows
-from eventstore.store.readmodels.figure_rows import is_longer
+from eventstore.store.readmodels.figure_rows import is_length_step_due
 from eventstore.store.readmodels.states.load_state import catch_up_state, load_state
-from eventstore.store.readmodels.states.state_cache import Cached, StateCache
-from eventstore.store.readmodels.upsert import put_clauses, put_parameters
+from eventstore.store.readmodels.states.state_cache import CachedState, StateCache
+from eventstore.store.readmodels.upsert import upsert_clauses, upsert_parameters
 from eventstore.store.readmodels.write_read_models import (
     Changes,
     changes_of,
@@ -108,7 +108,7 @@ def append(
     try:
         return _append_to_one(engine, states, Append(session_id, frames, expected_seq, close))
     except DatabaseUnavailableError as error:
-        tell_broken_head(engine, [session_id], error)
+        raise_if_head_broken(engine, [session_id], error)
         raise
 
 
@@ -119,7 +119,7 @@ def _append_to_one(engine: Engine, states: StateCache | None, one: Append) -> Ap
     appended = None
     if engine.dialect.name == "postgresql" and isinstance(frames, Sequence) and len(frames) == 1:
         known = None if close else _known_head(inline, cached, expected_seq)
-        is_known, cipher = keys_of(engine).at_hand(session_id)
+        is_known, cipher = keys_of(engine).cached_cipher(session_id)
         if known is not None and is_known:
             appended = _append_one(engine, session_id, known, frames, cached, cipher)
             if appended is None:
@@ -146,7 +146,7 @@ def append_together(
     try:
         return _append_to_all(engine, states, appends)
     except DatabaseUnavailableError as error:
-        tell_broken_head(engine, [one.session_id for one in appends], error)
+        raise_if_head_broken(engine, [one.session_id for one in appends], error)
         raise
 
 
@@ -154,7 +154,7 @@ def _append_to_all(
     engine: Engine, states: StateCache | None, appends: Sequence[Append]
 ) -> list[Appended]:
     results: dict[str, Appended] = {}
-    done: list[Cached | None] = []
+    done: list[CachedState | None] = []
     with write(engine) as tx:
         # In one order everywhere: two that lock streams wait for each other at the first.
         for one in sorted(appends, key=lambda one: one.session_id):
@@ -168,8 +168,8 @@ def _append_to_all(
 
 
 def _append(
-    tx: Transaction, inline: bool, cached: Cached | None, append: Append
-) -> tuple[Appended, Cached | None]:
+    tx: Transaction, inline: bool, cached: CachedState | None, append: Append
+) -> tuple[Appended, CachedState | None]:
     """Append within a transaction, by the shortest way that there is."""
     session_id, frames, expected_seq, close = append
     if isinstance(frames, Sequence) and frames and not close:
@@ -179,7 +179,7 @@ def _append(
     return _append_at_head(tx, inline, cached, session_id, frames, expected_seq, close)
 
 
-def _known_head(inline: bool, cached: Cached | None, expected_seq: int | None) -> int | None:
+def _known_head(inline: bool, cached: CachedState | None, expected_seq: int | None) -> int | None:
     """The head that the stream should have, as far as can be told without a look."""
     head = expected_seq
     if inline:
@@ -194,7 +194,7 @@ def _append_at_known_head(
     session_id: str,
     head: int,
     frames: Sequence[Frame],
-    cached: Cached | None,
+    cached: CachedState | None,
 ) -> bool:
     """Append where the head is still the one known; False, and nothing written, where it moved."""
     keys = _moving(session_id, head, frames, cached)
@@ -209,7 +209,7 @@ def _append_at_known_head(
     return True
 
 
-def _moving(session_id: str, head: int, frames: Sequence[Frame], cached: Cached | None) -> Row:
+def _moving(session_id: str, head: int, frames: Sequence[Frame], cached: CachedState | None) -> Row:
     """The parameters that move a head."""
     last, at = head + len(frames), _last_at(frames)
     moving = (last, at) if cached is None else (last, at, last)
@@ -217,7 +217,7 @@ def _moving(session_id: str, head: int, frames: Sequence[Frame], cached: Cached 
 
 
 def _with_changes(
-    rows: Iterator[Row], cached: Cached | None, changes: list[Changes]
+    rows: Iterator[Row], cached: CachedState | None, changes: list[Changes]
 ) -> Iterator[Row]:
     """The rows; behind the last, while PostgreSQL still takes rows in, note what they change."""
     yield from rows
@@ -230,7 +230,7 @@ def _append_one(
     session_id: str,
     head: int,
     frames: Sequence[Frame],
-    cached: Cached | None,
+    cached: CachedState | None,
     cipher: Cipher | None,
 ) -> Appended | None:
     """PostgreSQL: append one event, its read models included, in one trip where that is possible.
@@ -246,18 +246,18 @@ def _append_one(
 
 
 def _move_with(
-    engine: Engine, keys: Row, event: Row, cached: Cached | None, cipher: Cipher | None
+    engine: Engine, keys: Row, event: Row, cached: CachedState | None, cipher: Cipher | None
 ) -> bool:
-    if cached is None or not (cached.state.dirty or is_longer(cached.state)):
+    if cached is None or not (cached.state.dirty or is_length_step_due(cached.state)):
         with autocommit(engine) as tx:
             return tx.run(APPEND_ONE_LOG if cached is None else APPEND_ONE, (*keys, *event)) == 1
     state, opened_at = cached
     changes = changes_of(state, opened_at)
     if changes.only_puts():
         rows = changes.rows if cipher is None else encrypted_rows(cipher, changes.rows)
-        names, put = put_parameters(rows)
+        names, put = upsert_parameters(rows)
         with autocommit(engine) as tx:
-            clauses = f", {put_clauses(names, 'moved, ')}" if names else ""
+            clauses = f", {upsert_clauses(names, 'moved, ')}" if names else ""
             moved = tx.run(f"{MOVED}{clauses} {INSERT_MOVED}", (*keys, *put, *event)) == 1
         mark_written(state, changes.tags)
         return moved
@@ -280,12 +280,12 @@ def _last_at(frames: Sequence[Frame]) -> int | None:
 def _append_at_head(
     tx: Transaction,
     inline: bool,
-    cached: Cached | None,
+    cached: CachedState | None,
     session_id: str,
     frames: Iterable[Frame],
     expected_seq: int | None,
     close: bool,
-) -> tuple[Appended, Cached | None]:
+) -> tuple[Appended, CachedState | None]:
     """Append at whatever head the stream has, locked first."""
     head = lock_stream(tx, session_id)
     if head is not None:
@@ -316,25 +316,27 @@ def _append_at_head(
     closed_at = (last_at or now()) if close else None
     tx.run(SET_HEAD, (last_seq, last_at, projected, version, closed_at, session_id))
     result = Appended(session_id, head.seq + 1, last_seq)
-    return result, None if state is None else Cached(state, head.opened_at)
+    return result, None if state is None else CachedState(state, head.opened_at)
 
 
 def _repeated(
     tx: Transaction,
     session_id: str,
-    head: Head | None,
+    head: StreamHead | None,
     expected_seq: int,
     frames: list[Frame],
 ) -> Appended:
     """The answer to an append that was made before and whose answer was lost."""
     last_seq = expected_seq + len(frames)
     within = head is not None and expected_seq >= 0 and last_seq <= head.seq
-    if within and frames and is_repeated(tx, session_id, expected_seq, frames):
+    if within and frames and is_same_append(tx, session_id, expected_seq, frames):
         return Appended(session_id, expected_seq + 1, last_seq, repeated=True)
     raise ConflictError(session_id, expected_seq, head.seq if head else 0)
 
 
-def _state_at(tx: Transaction, cached: Cached | None, session_id: str, head: Head) -> SessionState:
+def _state_at(
+    tx: Transaction, cached: CachedState | None, session_id: str, head: StreamHead
+) -> SessionState:
     closed = head.closed_at is not None
     if cached is not None and cached.state.seq <= head.seq and cached.state.closed >= closed:
         if cached.state.seq < head.seq:

@@ -11,8 +11,8 @@ from eventstore.projection.state import PROJECTOR_VERSION
 from eventstore.realtime.frames import Frame
 from eventstore.store.database.transaction import Row, Transaction, read
 from eventstore.store.log.insert_events import decoded_rows, insert_events
-from eventstore.store.log.segments.left_bytes import note_left
-from eventstore.store.log.segments.read_segments import Packed, bytes_of
+from eventstore.store.log.segments.left_bytes import note_locations
+from eventstore.store.log.segments.read_segments import StoredSegment, bytes_of
 from eventstore.store.readmodels.states.load_state import load_state
 from eventstore.store.readmodels.write_read_models import write_all
 from eventstore.store.sessions.delete_rows import delete_rows
@@ -41,7 +41,7 @@ SET_PROJECTED = "UPDATE streams SET projected_seq = ? WHERE session_id = ?"
 DELETE_STREAM = "DELETE FROM streams WHERE session_id = ?"
 
 
-class Facts(NamedTuple):
+class SessionFacts(NamedTuple):
     """What a store knows of a session beside its events.
 
     Attributes:
@@ -60,7 +60,7 @@ class Facts(NamedTuple):
     erasures: tuple[Row, ...]
 
 
-def read_facts(tx: Transaction, session_id: str, lock: bool = False) -> Facts | None:
+def read_facts(tx: Transaction, session_id: str, lock: bool = False) -> SessionFacts | None:
     """A session's facts; None where there is no such session.
 
     Args:
@@ -70,7 +70,7 @@ def read_facts(tx: Transaction, session_id: str, lock: bool = False) -> Facts | 
     row = tx.row(STREAM + for_update, (session_id,))
     if row is None:
         return None
-    return Facts._make((*row, read_erasures(tx, session_id)))
+    return SessionFacts._make((*row, read_erasures(tx, session_id)))
 
 
 def read_erasures(tx: Transaction, session_id: str) -> tuple[Row, ...]:
@@ -92,16 +92,16 @@ def stored_segments(engine: Engine, session_id: str, last: int) -> Iterator[NewS
         if row is None:
             return
         known = row[:-2]
-        packed = Packed._make((session_id, *row, tx.keys, tx.allowed))
+        packed = StoredSegment._make((session_id, *row, tx.keys, tx.allowed))
         segment = NewSegment._make((*known, bytes_of(packed)))
         yield segment
         first = segment.last_seq + 1
 
 
-def put_session(
+def insert_session(
     tx: Transaction,
     session_id: str,
-    facts: Facts,
+    facts: SessionFacts,
     segments: Iterable[NewSegment],
     tail: Iterable[Frame],
 ) -> bool:
@@ -136,7 +136,7 @@ def delete_session(tx: Transaction, session_id: str) -> None:
 
     Its bytes outside of the database are noted: see `scrub.delete_left_bytes`.
     """
-    note_left(tx, session_id)
+    note_locations(tx, session_id)
     _delete_all_but_stream(tx, session_id)
     tx.run(DELETE_STREAM, (session_id,))
 

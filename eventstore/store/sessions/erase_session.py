@@ -10,8 +10,13 @@ from eventstore.errors import DamagedError, ErasedError, MissingKeyError, NotFou
 from eventstore.segments.digest import BEGINNING, session_digest
 from eventstore.store.database.transaction import Transaction, write
 from eventstore.store.log.read_events import rows_in
-from eventstore.store.log.segments.read_segments import segments, start_behind
-from eventstore.store.log.tombstones import SESSION, locations_of, note_erasure, tombstone_faults
+from eventstore.store.log.segments.read_segments import digest_start, read_segments
+from eventstore.store.log.tombstones import (
+    SESSION,
+    insert_tombstone,
+    locations_of_session,
+    tombstone_faults,
+)
 from eventstore.store.sessions.delete_rows import delete_rows
 from eventstore.times import now
 
@@ -24,7 +29,7 @@ SET_ERASED = (
 )
 
 
-class Stream(NamedTuple):
+class LockedStream(NamedTuple):
     """A session's stream, locked.
 
     Attributes:
@@ -59,7 +64,7 @@ class Erased(NamedTuple):
     sha256: bytes
 
 
-def lock_to_erase(tx: Transaction, session_id: str) -> Stream:
+def lock_to_erase(tx: Transaction, session_id: str) -> LockedStream:
     """A session's stream, locked until the transaction ends; what is deleted is overwritten.
 
     Raises:
@@ -72,7 +77,7 @@ def lock_to_erase(tx: Transaction, session_id: str) -> Stream:
     row = tx.row(STREAM + (" FOR UPDATE" if tx.postgresql else ""), (session_id,))
     if row is None:
         raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
-    return Stream(row[0], row[1], row[2] or 0, row[3])
+    return LockedStream(row[0], row[1], row[2] or 0, row[3])
 
 
 def erase_session(engine: Engine, session_id: str, reason: str | None = None) -> Erased | None:
@@ -95,9 +100,9 @@ def erase_session(engine: Engine, session_id: str, reason: str | None = None) ->
             return None
         responses = int(tx.rows(COUNT_RESPONSES, (session_id,))[0][0])
         sha256 = digest_to_keep(tx, session_id, stream.head)
-        outside = locations_of(tx, session_id)
+        outside = locations_of_session(tx, session_id)
         delete_rows(tx, session_id)
-        at = note_erasure(tx, session_id, now(), SESSION, reason, stream.head, sha256, outside)
+        at = insert_tombstone(tx, session_id, now(), SESSION, reason, stream.head, sha256, outside)
         tx.run(SET_ERASED, (at, session_id))
     return Erased(session_id, SESSION, at, stream.head, responses, sha256)
 
@@ -105,7 +110,7 @@ def erase_session(engine: Engine, session_id: str, reason: str | None = None) ->
 def digest_to_keep(tx: Transaction, session_id: str, head: int) -> bytes:
     """Return the digest of a session that goes; zeros where its log cannot be read."""
     try:
-        start = start_behind(segments(tx, session_id), head)
+        start = digest_start(read_segments(tx, session_id), head)
         return session_digest(start.previous, rows_in(tx, session_id, start.first, head))
     except (DamagedError, MissingKeyError, ErasedError, ValueError, TypeError):
         return BEGINNING  # what is damaged, or has no key any more, shall go all the same

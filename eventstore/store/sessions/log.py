@@ -21,9 +21,9 @@ from eventstore.store.database.connections.wal import Checkpointer
 from eventstore.store.log.session_facts import (
     Revision,
     check_session_id,
-    find_head,
+    find_last_seq,
     find_revision,
-    has_pair,
+    has_metadata_pair,
     metadata_frame,
     no_session,
     read_metadata,
@@ -62,7 +62,9 @@ class Log:
         if not is_storable(session_id):
             raise no_session(session_id)
         scope = self.scope
-        if scope is not None and not has_pair(self.engine, session_id, scope.key, scope.value):
+        if scope is not None and not has_metadata_pair(
+            self.engine, session_id, scope.key, scope.value
+        ):
             raise no_session(session_id)
 
     def _found(self, session_id: str, find: Callable[[Engine, str], Found | None]) -> Found:
@@ -83,7 +85,7 @@ class Log:
         Raises:
             NotFoundError: there is no such session. ErasedError: it was erased.
         """
-        return self._found(session_id, find_head)
+        return self._found(session_id, find_last_seq)
 
     def revision(self, session_id: str) -> Revision:
         """Return a token that changes whenever events are added to a session or erased from it.
@@ -129,10 +131,10 @@ class Log:
         Raises:
             NotFoundError: there is no such session.
         """
-        from eventstore.store.log.masked_events import mask_amid, masked
+        from eventstore.store.log.masked_events import mask_events, session_mask_at
 
-        mask = mask_amid(self.engine, session_id, min(first - 1, self.last_seq(session_id)))
-        return masked(self.events(session_id, first, last, type), mask)
+        mask = session_mask_at(self.engine, session_id, min(first - 1, self.last_seq(session_id)))
+        return mask_events(self.events(session_id, first, last, type), mask)
 
 
 class WritableLog(Log):

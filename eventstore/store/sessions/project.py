@@ -17,7 +17,7 @@ from eventstore.projection.state import PROJECTOR_VERSION
 from eventstore.store.database.outages import attempt
 from eventstore.store.database.transaction import read, write
 from eventstore.store.database.workers import for_each
-from eventstore.store.log.heads import check_whole
+from eventstore.store.log.heads import check_complete
 from eventstore.store.log.insert_events import lock_stream
 from eventstore.store.log.tombstones import refuse_erased
 from eventstore.store.readmodels.day_invalidation import drop_all_days
@@ -26,7 +26,7 @@ from eventstore.store.readmodels.write_read_models import write_all
 from eventstore.store.sessions.projection_failures import (
     COUNTS_STILL,
     clear_failure,
-    due,
+    due_sessions,
     note_failure,
 )
 
@@ -99,7 +99,7 @@ def project_session(engine: Engine, session_id: str, only_stale: bool = False) -
         if only_stale and current:
             return None
         if head.projected_seq > 0:
-            check_whole(tx, session_id, head.seq)
+            check_complete(tx, session_id, head.seq)
         state = load_state(tx, session_id, head.seq, head.closed_at is not None, projects=True)
         changed = write_all(tx, state, head.opened_at)
         if not current or head.projector_version != PROJECTOR_VERSION:
@@ -108,7 +108,9 @@ def project_session(engine: Engine, session_id: str, only_stale: bool = False) -
     return Projected(session_id, head.seq, changed)
 
 
-def behind(engine: Engine, limit: int = _BATCH, after: str = "", failed: bool = True) -> list[str]:
+def sessions_behind(
+    engine: Engine, limit: int = _BATCH, after: str = "", failed: bool = True
+) -> list[str]:
     """Sessions whose rows are behind their log, or were made by an older projector, by their ids.
 
     Args:
@@ -148,14 +150,14 @@ def catch_up(engine: Engine, waits: bool = False) -> Iterator[Projected | Failur
             yield from _catch_up_one(engine, session_id, failed)
         if not found:
             break
-    for session_id in due(engine, _RETRIES) if waits else ():
+    for session_id in due_sessions(engine, _RETRIES) if waits else ():
         if session_id not in failed:
             yield from _catch_up_one(engine, session_id, failed)
 
 
 def _waiting(engine: Engine, failed: bool) -> Iterator[str]:
     after = ""
-    while found := behind(engine, after=after, failed=failed):
+    while found := sessions_behind(engine, after=after, failed=failed):
         yield from found
         after = found[-1]
 
@@ -174,7 +176,7 @@ def _catch_up_one(
         yield done
 
 
-def session_ids(engine: Engine) -> Iterator[str]:
+def all_session_ids(engine: Engine) -> Iterator[str]:
     """The ids of all sessions that are not erased, in order."""
     last = ""
     while True:

@@ -56,7 +56,7 @@ COUNT = (
 )
 
 
-class Noted(NamedTuple):
+class FailedProjection(NamedTuple):
     """A session that could not be projected.
 
     Attributes:
@@ -107,7 +107,7 @@ def clear_failure(tx: Transaction, session_id: str) -> None:
     tx.run(CLEAR, (session_id,))
 
 
-def due(engine: Engine, most: int) -> list[str]:
+def due_sessions(engine: Engine, most: int) -> list[str]:
     """Return the sessions that failed and are to be tried again, those due longest first."""
     at = now()
     with read(engine) as tx:
@@ -115,9 +115,9 @@ def due(engine: Engine, most: int) -> list[str]:
         return [row[0] for row in tx.rows(DUE, (at, at + MOST_PAUSE, most))]
 
 
-def list_failures(tx: Transaction, most: int) -> list[Noted]:
+def list_failures(tx: Transaction, most: int) -> list[FailedProjection]:
     """Return sessions that could not be projected, the latest first."""
-    return [Noted(*row) for row in tx.rows(LIST, (most,))]
+    return [FailedProjection(*row) for row in tx.rows(LIST, (most,))]
 
 
 def count_failures(tx: Transaction) -> dict[str, int]:

@@ -16,9 +16,9 @@ from eventstore.realtime.events import EventRow
 from eventstore.realtime.frames import UNREADABLE, parse_stored
 from eventstore.store.database.transaction import Transaction, write
 from eventstore.store.log.insert_events import insert_events
-from eventstore.store.log.segments.left_bytes import note_left, note_moved
+from eventstore.store.log.segments.left_bytes import note_locations, note_old_location
 from eventstore.store.log.tombstones import count_erasures, refuse_erased
-from eventstore.store.readmodels.states.load_state import mark_repeats
+from eventstore.store.readmodels.states.load_state import find_and_mark_repeats
 
 LOCK = "SELECT sealed_seq, erased_at FROM streams WHERE session_id = ?"
 INSERT_SEGMENT = (
@@ -55,7 +55,7 @@ class NewSegment(NamedTuple):
     data: bytes
 
 
-class Placed(NamedTuple):
+class MovedSegment(NamedTuple):
     """Where a segment's bytes are from now on.
 
     Attributes:
@@ -99,7 +99,7 @@ def put_segments(
         tx.run(SET_SEALED, (last, session_id))
 
 
-def put_events(
+def restore_events(
     engine: Engine, session_id: str, sealed_seq: int, erasures: int, rows: Iterable[EventRow]
 ) -> None:
     """Put events in the place of a session's segments.
@@ -117,13 +117,13 @@ def put_events(
         _lock(tx, session_id, sealed_seq, erasures)
         cipher = tx.cipher(session_id)
         insert_events(tx, (_columns(session_id, row, cipher) for row in rows), few=False)
-        note_left(tx, session_id)
+        note_locations(tx, session_id)
         tx.run(DELETE_SEGMENTS, (session_id, 1))
         tx.run(SET_SEALED, (None, session_id))
-        mark_repeats(tx, session_id, sealed_seq)
+        find_and_mark_repeats(tx, session_id, sealed_seq)
 
 
-def put_bytes(engine: Engine, session_id: str, placed: Iterable[Placed]) -> None:
+def move_bytes(engine: Engine, session_id: str, placed: Iterable[MovedSegment]) -> None:
     """Put the bytes of a session's segments elsewhere, or into the database.
 
     Raises:
@@ -132,7 +132,7 @@ def put_bytes(engine: Engine, session_id: str, placed: Iterable[Placed]) -> None
     """
     with write(engine) as tx:
         for first, sha256, location, data in placed:
-            note_moved(tx, session_id, first, location)
+            note_old_location(tx, session_id, first, location)
             if tx.run(PLACE_SEGMENT, (location, data, session_id, first, sha256)) != 1:
                 problem = f"session {session_id} was sealed or unsealed meanwhile; run it again"
                 raise NotFoundError(problem)
@@ -142,7 +142,7 @@ def replace_segments(
     tx: Transaction, session_id: str, first: int, made: Iterable[NewSegment]
 ) -> None:
     """Put segments in the place of those from a seq on."""
-    note_left(tx, session_id, first)
+    note_locations(tx, session_id, first)
     tx.run(DELETE_SEGMENTS, (session_id, first))
     insert_segments(tx, session_id, made)
 
@@ -151,10 +151,10 @@ def insert_segments(tx: Transaction, session_id: str, made: Iterable[NewSegment]
     """Put segments, encrypted where the store is."""
     cipher = tx.cipher(session_id)
     for segment in made:
-        tx.run(INSERT_SEGMENT, (session_id, *encrypted(cipher, segment)))
+        tx.run(INSERT_SEGMENT, (session_id, *encrypted_segment(cipher, segment)))
 
 
-def encrypted(cipher: Cipher | None, segment: NewSegment) -> NewSegment:
+def encrypted_segment(cipher: Cipher | None, segment: NewSegment) -> NewSegment:
     """A segment as it is stored: encrypted, where there is a cipher and it is not already."""
     if cipher is None:
         return segment

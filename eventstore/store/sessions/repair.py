@@ -10,7 +10,14 @@ from eventstore.errors import DamagedError, Failure
 from eventstore.projection.state import PROJECTOR_VERSION
 from eventstore.realtime.frames import STORE
 from eventstore.store.database.transaction import Transaction, read, write
-from eventstore.store.log.heads import Fault, Log, Stream, faults_of, find_stream, look_at_log
+from eventstore.store.log.heads import (
+    Fault,
+    LogExtent,
+    StreamRow,
+    find_faults,
+    read_log_extent,
+    read_stream,
+)
 from eventstore.store.log.tombstones import refuse_erased
 from eventstore.store.readmodels.states.load_state import load_state
 from eventstore.store.readmodels.write_read_models import write_all
@@ -59,10 +66,10 @@ def repair_session(engine: Engine, session_id: str, dry_run: bool = False) -> Re
         DamagedError: an event cannot be read; nothing was changed.
     """
     with read(engine) if dry_run else write(engine) as tx:
-        stream = find_stream(tx, session_id, lock=not dry_run)
+        stream = read_stream(tx, session_id, lock=not dry_run)
         refuse_erased(tx, session_id, stream.erased_at)
-        log = look_at_log(tx, session_id)
-        faults = list(faults_of(stream, log))
+        log = read_log_extent(tx, session_id)
+        faults = list(find_faults(stream, log))
         unmended = [fault for fault in faults if not fault.mendable]
         if unmended or not faults:
             return Repaired(session_id, stream.head, stream.head, [], faults, 0)
@@ -70,7 +77,7 @@ def repair_session(engine: Engine, session_id: str, dry_run: bool = False) -> Re
     return Repaired(session_id, stream.head, log.last, faults, [], changed)
 
 
-def not_repaired(done: Repaired) -> Failure | None:
+def repair_failure(done: Repaired) -> Failure | None:
     """Return what a session could not be repaired for, or None if nothing of it is wrong now."""
     if not done.unmended:
         return None
@@ -79,7 +86,7 @@ def not_repaired(done: Repaired) -> Failure | None:
     return Failure(done.session_id, error)
 
 
-def _mend(tx: Transaction, session_id: str, stream: Stream, log: Log) -> int:
+def _mend(tx: Transaction, session_id: str, stream: StreamRow, log: LogExtent) -> int:
     """Set what the log says, and project; how many rows of the read models were wrong."""
     at = tx.row(LAST_AT, (session_id, STORE)) if log.last > stream.head else None
     sealed = log.sealed or None

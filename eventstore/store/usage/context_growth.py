@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from eventstore.store.database.transaction import Row, Transaction
-from eventstore.store.usage.usage_sources import Source
+from eventstore.store.usage.usage_sources import UsageSource
 
 #: Responses behind it are counted as this one.
 LAST_TURN = 200
@@ -14,7 +14,7 @@ _SUMMED = ", ".join(f"SUM(u.{name})" for name in SUMS)
 _TURN = f"CASE WHEN t.turn > {LAST_TURN} THEN {LAST_TURN} ELSE t.turn END"
 
 
-def sum_turns(tx: Transaction, source: Source) -> list[Row]:
+def sum_turns(tx: Transaction, source: UsageSource) -> list[Row]:
     """Rows of model, turn, number of responses and sums of their tokens.
 
     A response's turn is its place among all of its session, whether they are done or not: it stays

@@ -15,7 +15,7 @@ from typing import Any
 from eventstore.realtime.session_clock import DISORDER_US
 from eventstore.store.database.transaction import Transaction
 from eventstore.store.usage import answer_lines
-from eventstore.store.usage.usage_sources import Source
+from eventstore.store.usage.usage_sources import UsageSource
 
 _IN_OCTAVE = 16
 #: The bucket of what took less than a millisecond.
@@ -35,10 +35,12 @@ ANSWER_US = (
 )
 
 #: How many answers of a group and a model are in each bucket.
-Counts = dict[tuple[Any, str | None], Counter[int]]
+BucketCounts = dict[tuple[Any, str | None], Counter[int]]
 
 
-def count_answers(tx: Transaction, source: Source, group: str, values: list[Any]) -> Counts:
+def count_answers(
+    tx: Transaction, source: UsageSource, group: str, values: list[Any]
+) -> BucketCounts:
     """Count the answers of a source.
 
     Args:
@@ -54,7 +56,7 @@ def count_answers(tx: Transaction, source: Source, group: str, values: list[Any]
         [*values, *source.where.parameters],
     )
     answer_lines.check(rows, answer_lines.MOST_TIMES)
-    counts: Counts = {}
+    counts: BucketCounts = {}
     for key, model, ms, number in rows:
         counts.setdefault((key, model), Counter())[bucket(int(ms))] += number
     return counts

@@ -9,7 +9,12 @@ from sqlalchemy import Engine
 from eventstore.store.database.transaction import Row, Transaction, read
 from eventstore.store.filters.filters import ResponseFilter
 from eventstore.store.usage.context_growth import SUMS, sum_turns
-from eventstore.store.usage.daily.coverage import cover, is_summable, live_parts, of_days
+from eventstore.store.usage.daily.coverage import (
+    find_coverage,
+    is_summable,
+    row_parts,
+    sums_of_days,
+)
 from eventstore.store.usage.usage_sources import responses_of
 
 
@@ -26,13 +31,13 @@ def query_context(engine: Engine, wanted: ResponseFilter) -> dict[str, Any]:
 def _rows(tx: Transaction, wanted: ResponseFilter) -> list[Row]:
     if not is_summable(wanted):
         return sum_turns(tx, responses_of(tx, wanted))
-    found = cover(tx, wanted.since, wanted.until)
+    found = find_coverage(tx, wanted.since, wanted.until)
     rows = []
-    for live in live_parts(wanted, found):
+    for live in row_parts(wanted, found):
         rows += sum_turns(tx, responses_of(tx, live.wanted, live.day))
     sums = ", ".join(f"SUM(s.{name})" for name in SUMS)
     for days in found.days:
-        source, parameters = of_days("turn_days", days, wanted.model)
+        source, parameters = sums_of_days("turn_days", days, wanted.model)
         sql = f"SELECT NULL, s.turn, SUM(s.number), {sums} FROM {source} GROUP BY s.turn"
         rows += tx.rows(sql, parameters)
     return rows

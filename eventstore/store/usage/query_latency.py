@@ -10,9 +10,14 @@ from sqlalchemy import Engine
 
 from eventstore.store.database.transaction import Transaction, read
 from eventstore.store.filters.filters import ResponseFilter
-from eventstore.store.usage.daily.coverage import cover, is_summable, live_parts, of_days
-from eventstore.store.usage.latency_buckets import Counts, count_answers, quantile
-from eventstore.store.usage.query_usage import in_order, label
+from eventstore.store.usage.daily.coverage import (
+    find_coverage,
+    is_summable,
+    row_parts,
+    sums_of_days,
+)
+from eventstore.store.usage.latency_buckets import BucketCounts, count_answers, quantile
+from eventstore.store.usage.query_usage import group_label, sorted_names
 from eventstore.store.usage.usage_sources import DAY_AND_MODEL, group_of, metadata_key, responses_of
 
 _SHARES = {"p50_ms": 0.5, "p90_ms": 0.9, "p99_ms": 0.99}
@@ -37,31 +42,33 @@ def query_latency(engine: Engine, by: str | None, wanted: ResponseFilter) -> dic
                 name = (key, model) if by == DAY_AND_MODEL else (key,)
                 groups.setdefault(name, Counter()).update(counts)
                 total.update(counts)
-    data = [] if by is None else [_group_entry(n, by, groups[n]) for n in in_order(groups)]
+    data = [] if by is None else [_group_entry(n, by, groups[n]) for n in sorted_names(groups)]
     return {"object": "list", "by": by, "data": data, "total": _entry(total)}
 
 
-def _counts(tx: Transaction, by: str | None, wanted: ResponseFilter) -> Iterable[Counts]:
+def _counts(tx: Transaction, by: str | None, wanted: ResponseFilter) -> Iterable[BucketCounts]:
     group, values = group_of(by)
     if not is_summable(wanted) or by == "session" or metadata_key(by) is not None:
         return [count_answers(tx, responses_of(tx, wanted), group, values)]
-    found = cover(tx, wanted.since, wanted.until)
+    found = find_coverage(tx, wanted.since, wanted.until)
     counts = [
         count_answers(tx, responses_of(tx, live.wanted, live.day), group, values)
-        for live in live_parts(wanted, found)
+        for live in row_parts(wanted, found)
     ]
     return counts + [_summed(tx, days, by, wanted.model) for days in found.days]
 
 
-def _summed(tx: Transaction, days: tuple[int, int], by: str | None, model: str | None) -> Counts:
-    found, parameters = of_days("latency_days", days, model)
+def _summed(
+    tx: Transaction, days: tuple[int, int], by: str | None, model: str | None
+) -> BucketCounts:
+    found, parameters = sums_of_days("latency_days", days, model)
     group = {None: "0", "model": "s.model"}.get(by, "s.day")
     rows = tx.rows(
         f"SELECT {group}, s.model, s.bucket, SUM(s.number) FROM {found}"
         " GROUP BY 1, s.model, s.bucket",
         parameters,
     )
-    counts: Counts = {}
+    counts: BucketCounts = {}
     for key, of_model, bucket, number in rows:
         counts.setdefault((None if by is None else key, of_model), Counter())[bucket] += int(number)
     return counts
@@ -69,7 +76,7 @@ def _summed(tx: Transaction, days: tuple[int, int], by: str | None, model: str |
 
 def _group_entry(name: tuple[Any, ...], by: str, counts: Mapping[int, int]) -> dict[str, Any]:
     entry = _entry(counts)
-    named: dict[str, Any] = {"object": entry.pop("object"), "key": label(name[0], by)}
+    named: dict[str, Any] = {"object": entry.pop("object"), "key": group_label(name[0], by)}
     if by == DAY_AND_MODEL:
         named["model"] = name[1]
     return named | entry

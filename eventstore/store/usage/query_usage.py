@@ -27,11 +27,16 @@ from eventstore.store.database.transaction import Row, Transaction, read
 from eventstore.store.filters.filters import ResponseFilter
 from eventstore.store.filters.sql_conditions import Where
 from eventstore.store.usage import answer_lines
-from eventstore.store.usage.daily.coverage import cover, is_summable, live_parts, of_days
+from eventstore.store.usage.daily.coverage import (
+    find_coverage,
+    is_summable,
+    row_parts,
+    sums_of_days,
+)
 from eventstore.store.usage.usage_sources import (
     DAY_AND_MODEL,
     IN_SECONDS,
-    Source,
+    UsageSource,
     group_of,
     metadata_key,
     sources_of,
@@ -65,7 +70,7 @@ COUNTED = {
 _NAMES = 6
 
 
-class Billed(NamedTuple):
+class PricedUsage(NamedTuple):
     """Usage of one model in one group, within one price.
 
     Attributes:
@@ -81,14 +86,14 @@ class Billed(NamedTuple):
     cost: Cost
 
 
-class Part(NamedTuple):
+class UsageSelect(NamedTuple):
     """A part of an answer: what to select its rows by."""
 
     sql: str
     parameters: list[Any]
 
 
-class ByValue(NamedTuple):
+class PackedSumsSelect(NamedTuple):
     """A part of an answer: packed sums by the values of a key, of days from one to another."""
 
     key: str
@@ -110,11 +115,15 @@ def query_usage(engine: Engine, by: str | None, wanted: ResponseFilter) -> dict[
     prices = prices_of(engine)
     with read(engine) as tx:
         rows = _sums(tx, prices, *_parts(tx, by, wanted))
-    groups: dict[tuple[str | None, ...], list[Billed]] = {}
+    groups: dict[tuple[str | None, ...], list[PricedUsage]] = {}
     for row in rows:
         name = (row.key, row.model) if by == DAY_AND_MODEL else (row.key,)
         groups.setdefault(name, []).append(row)
-    data = [] if by is None else [_group_entry(name, by, groups[name]) for name in in_order(groups)]
+    data = (
+        []
+        if by is None
+        else [_group_entry(name, by, groups[name]) for name in sorted_names(groups)]
+    )
     return {"object": "list", "by": by, "data": data, "total": _entry(rows)}
 
 
@@ -124,13 +133,13 @@ def usage_of_sessions(
     """Each session's usage as one entry, by its id."""
     where = Where([], [])
     where.add(f"u.session_id IN ({', '.join('?' * len(session_ids))})", *session_ids)
-    groups: dict[str | None, list[Billed]] = {id_: [] for id_ in session_ids}
-    for row in _sums(tx, prices, [_of_rows(Source("usage u", where), "session")]):
+    groups: dict[str | None, list[PricedUsage]] = {id_: [] for id_ in session_ids}
+    for row in _sums(tx, prices, [_of_rows(UsageSource("usage u", where), "session")]):
         groups[row.key].append(row)
     return {id_: _entry(groups[id_]) for id_ in session_ids}
 
 
-def in_order(names: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+def sorted_names(names: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     """Names of groups in order; what has none comes last."""
     return sorted(
         names, key=lambda name: [(part is None, "" if part is None else part) for part in name]
@@ -139,45 +148,52 @@ def in_order(names: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
 
 def _parts(
     tx: Transaction, by: str | None, wanted: ResponseFilter
-) -> tuple[list[Part], list[ByValue]]:
+) -> tuple[list[UsageSelect], list[PackedSumsSelect]]:
     if not is_summable(wanted) or by == "session":
         return [_of_rows(source, by) for source in sources_of(tx, wanted)], []
     key = metadata_key(by)
-    found = cover(tx, wanted.since, wanted.until, key)
+    found = find_coverage(tx, wanted.since, wanted.until, key)
     parts = [
         _of_rows(source, by)
-        for live in live_parts(wanted, found)
+        for live in row_parts(wanted, found)
         for source in sources_of(tx, live.wanted, live.day)
     ]
     parts += [_of_sums(days, by, key, wanted.model) for days in found.days]
-    by_value = [] if key is None else [ByValue(key, days, wanted.model) for days in found.days]
+    by_value = (
+        [] if key is None else [PackedSumsSelect(key, days, wanted.model) for days in found.days]
+    )
     return parts, by_value
 
 
-def _of_rows(source: Source, by: str | None) -> Part:
+def _of_rows(source: UsageSource, by: str | None) -> UsageSelect:
     group, values = group_of(by)
     found = f"{source.sql}{source.where.sql()}"
-    return Part(
+    return UsageSelect(
         f"SELECT {group} AS grouped, {_ROW} FROM {found}", [*values, *source.where.parameters]
     )
 
 
-def _of_sums(days: tuple[int, int], by: str | None, key: str | None, model: str | None) -> Part:
+def _of_sums(
+    days: tuple[int, int], by: str | None, key: str | None, model: str | None
+) -> UsageSelect:
     """The sums of days; by a key of metadata, of those days on which nothing has the key."""
-    found, parameters = of_days("usage_days", days, model)
+    found, parameters = sums_of_days("usage_days", days, model)
     group = {None: "NULL", "model": "s.model"}.get(by, "s.day")
     if key is None:
-        return Part(f"SELECT {group} AS grouped, {_DAYS_SUM} FROM {found}", parameters)
+        return UsageSelect(f"SELECT {group} AS grouped, {_DAYS_SUM} FROM {found}", parameters)
     without = (
         f"SELECT NULL AS grouped, {_DAYS_SUM} FROM {found} AND NOT EXISTS"
         " (SELECT 1 FROM value_days k WHERE k.key = ? AND k.day = s.day)"
     )
-    return Part(without, [*parameters, key])
+    return UsageSelect(without, [*parameters, key])
 
 
 def _sums(
-    tx: Transaction, prices: Prices, parts: list[Part], by_value: Sequence[ByValue] = ()
-) -> list[Billed]:
+    tx: Transaction,
+    prices: Prices,
+    parts: list[UsageSelect],
+    by_value: Sequence[PackedSumsSelect] = (),
+) -> list[PricedUsage]:
     if not parts:
         return []
     # Prices of what was used seldom change while it is used: that is seen by the sums themselves.
@@ -197,7 +213,7 @@ def _sums(
     return [_billed(prices, name, *sums) for name, sums in merged.items()]
 
 
-def _grouped(tx: Transaction, parts: list[Part], boundaries: list[int]) -> list[Row]:
+def _grouped(tx: Transaction, parts: list[UsageSelect], boundaries: list[int]) -> list[Row]:
     """Return sums by group, model, kind, reported, period of prices and unit.
 
     Each part is grouped by itself: a union of rows would be written down first.
@@ -252,12 +268,12 @@ def _period(boundaries: int) -> str:
     return " + ".join(f"({group})" for group in groups) or "0"
 
 
-def _of_values(tx: Transaction, wanted: ByValue, boundaries: list[int]) -> list[Row]:
-    from eventstore.store.usage.daily.packed import Packed, PackedDay, add_up  # slow to import
+def _of_values(tx: Transaction, wanted: PackedSumsSelect, boundaries: list[int]) -> list[Row]:
+    from eventstore.store.usage.daily.packed import PackedDay, PackedSums, add_up  # slow to import
 
     # Prices change at midnights: a day has one period.
     days = (
-        PackedDay(bisect_right(boundaries, day * DAY), Packed(names, numbers))
+        PackedDay(bisect_right(boundaries, day * DAY), PackedSums(names, numbers))
         for day, names, numbers in tx.rows_with_bytes(VALUE_DAYS, (wanted.key, *wanted.days))
     )
     return add_up(days, wanted.model)
@@ -270,23 +286,23 @@ def _merge(merged: dict[Row, list[int]], name: Row, sums: list[int]) -> None:
     merged[name] = sums
 
 
-def _billed(prices: Prices, name: Row, at: int, number: int, *sums: int) -> Billed:
+def _billed(prices: Prices, name: Row, at: int, number: int, *sums: int) -> PricedUsage:
     key, model, kind, reported, *_ = name
     tokens = Tokens(*sums)
-    return Billed(
+    return PricedUsage(
         key, model, kind, reported, number, tokens, prices.cost(model, tokens, reported, at)
     )
 
 
-def _group_entry(name: tuple[str | None, ...], by: str, rows: list[Billed]) -> dict[str, Any]:
+def _group_entry(name: tuple[str | None, ...], by: str, rows: list[PricedUsage]) -> dict[str, Any]:
     entry = _entry(rows)
-    named: dict[str, Any] = {"object": entry.pop("object"), "key": label(name[0], by)}
+    named: dict[str, Any] = {"object": entry.pop("object"), "key": group_label(name[0], by)}
     if by == DAY_AND_MODEL:
         named["model"] = name[1]
     return named | entry
 
 
-def _entry(rows: Sequence[Billed]) -> dict[str, Any]:
+def _entry(rows: Sequence[PricedUsage]) -> dict[str, Any]:
     """One line of usage: counts, tokens, money, and what has no price."""
     unpriced = [row for row in rows if row.cost.usd is None]
     counts = _counts(rows)
@@ -309,7 +325,7 @@ def _entry(rows: Sequence[Billed]) -> dict[str, Any]:
     }
 
 
-def _counts(rows: Iterable[Billed]) -> dict[str, int]:
+def _counts(rows: Iterable[PricedUsage]) -> dict[str, int]:
     counts = dict.fromkeys(COUNTED.values(), 0)
     for row in rows:
         counts[COUNTED[row.kind]] += row.number
@@ -324,7 +340,7 @@ def _between(spans: Iterable[Span | None]) -> list[float] | None:
     return [float(sum((span[side] for span in known), Decimal(0))) for side in (0, 1)]
 
 
-def label(key: Any, by: str) -> str | None:
+def group_label(key: Any, by: str) -> str | None:
     """A group's name as people read it."""
     if key is None:
         return None
@@ -343,10 +359,10 @@ def usage_of_state(
     """
     at = next((t for t in (opened_at, state.last_at, state.first_at) if t is not None), 0)
 
-    def billed(kind: str, model: str | None, when: int | None, found: Usage) -> Billed:
+    def billed(kind: str, model: str | None, when: int | None, found: Usage) -> PricedUsage:
         moment = at if when is None else when
         cost = prices.cost(model, *found, moment)
-        return Billed(None, model, kind, int(found.reported), 1, found.tokens, cost)
+        return PricedUsage(None, model, kind, int(found.reported), 1, found.tokens, cost)
 
     rows = [
         billed(

@@ -57,7 +57,7 @@ class UnpricedError(InvalidInputError):
     """Too many sessions have no cost for an answer that needs the costs of all."""
 
 
-def cost_of(entry: dict[str, object]) -> float:
+def known_cost(entry: dict[str, object]) -> float:
     """Return what an entry of usage costs as far as that is known, or `UNKNOWN`."""
     # Imported here, as below: most lists of sessions need no costs.
     from eventstore.store.readmodels.rows_of_state import UNKNOWN
@@ -140,15 +140,15 @@ def _compute(
 
 def _read_costs(engine: Engine, ids: list[str], prices: Prices) -> dict[str, float]:
     with read(engine) as tx:
-        return costs_of(tx, ids, prices)
+        return costs_of_sessions(tx, ids, prices)
 
 
-def costs_of(tx: Transaction, ids: list[str], prices: Prices) -> dict[str, float]:
+def costs_of_sessions(tx: Transaction, ids: list[str], prices: Prices) -> dict[str, float]:
     """Return what sessions cost as far as that is known, or `UNKNOWN`."""
     from eventstore.store.usage.query_usage import usage_of_sessions
 
     usage = usage_of_sessions(tx, ids, prices) if ids else {}
-    return {id_: cost_of(usage[id_]) for id_ in ids}
+    return {id_: known_cost(usage[id_]) for id_ in ids}
 
 
 def pending_rows(
@@ -175,4 +175,4 @@ def costs_at_hand(tx: Transaction, prices: Prices) -> Costs:
             f"more than {MOST_PENDING:,} sessions have no cost by these prices yet, so none can be"
             " chosen or sorted by it; with the same prices, run once: eventstore project"
         )
-    return Costs(prices.fingerprint, costs_of(tx, [row[0] for row in rows], prices))
+    return Costs(prices.fingerprint, costs_of_sessions(tx, [row[0] for row in rows], prices))

@@ -18,8 +18,8 @@ from eventstore.store.filters.sql_conditions import (
     add_metadata_condition,
     add_scope,
     add_time,
-    answers_for,
     choose_start,
+    counts_for_response,
 )
 
 #: A grouping by two things.
@@ -31,14 +31,16 @@ _OF_METADATA = "metadata:"
 IN_SECONDS = "CASE WHEN u.total_tokens = 0 AND u.audio_ms > 0 THEN 1 ELSE 0 END"
 
 
-class Source(NamedTuple):
+class UsageSource(NamedTuple):
     """Where rows of `usage u` come from: a FROM clause, and conditions."""
 
     sql: str
     where: Where
 
 
-def sources_of(tx: Transaction, wanted: ResponseFilter, day: int | None = None) -> list[Source]:
+def sources_of(
+    tx: Transaction, wanted: ResponseFilter, day: int | None = None
+) -> list[UsageSource]:
     """The usage that a filter asks for.
 
     Transcriptions, and sessions that are billed by time, answer to their session's metadata.
@@ -50,7 +52,7 @@ def sources_of(tx: Transaction, wanted: ResponseFilter, day: int | None = None) 
     about_responses = wanted.named() - of_all
     if not about_responses and not wanted.metadata:
         where = _conditions(wanted)
-        return [Source(_usage(tx, where, day), where)]
+        return [UsageSource(_usage(tx, where, day), where)]
     sources = [responses_of(tx, wanted)]
     if not about_responses:
         sources.append(_of_others(tx, wanted))
@@ -81,7 +83,7 @@ def _usage(tx: Transaction, where: Where, day: int | None) -> str:
     return f"day_marks k {ordered_join(tx)} usage u ON u.session_id = k.session_id"
 
 
-def responses_of(tx: Transaction, wanted: ResponseFilter, day: int | None = None) -> Source:
+def responses_of(tx: Transaction, wanted: ResponseFilter, day: int | None = None) -> UsageSource:
     """The usage of responses that a filter asks for, with their rows as `r`.
 
     Args:
@@ -95,7 +97,9 @@ def responses_of(tx: Transaction, wanted: ResponseFilter, day: int | None = None
             f"response_metadata m {ordered_join(tx)} usage u ON u.session_id = m.session_id"
             f" AND u.usage_id = 'response/' || m.response_id {OF_RESPONSE}"
         )
-        where.add(f"m.key = ? AND m.value = ? AND {answers_for('m')}", start.key, start.value)
+        where.add(
+            f"m.key = ? AND m.value = ? AND {counts_for_response('m')}", start.key, start.value
+        )
     else:
         start, sql = None, f"{_usage(tx, where, day)} {OF_RESPONSE}"
     where.add("u.kind = 'response'")
@@ -108,10 +112,10 @@ def responses_of(tx: Transaction, wanted: ResponseFilter, day: int | None = None
                 " metadata, or list the responses: eventstore responses --text …"
             )
         add_text_condition(where, tx, parse_terms(wanted.text))
-    return Source(sql, where)
+    return UsageSource(sql, where)
 
 
-def _of_others(tx: Transaction, wanted: ResponseFilter) -> Source:
+def _of_others(tx: Transaction, wanted: ResponseFilter) -> UsageSource:
     where = _conditions(wanted)
     start = next((c for c in wanted.metadata if c.operator == "="), None)
     sql = "usage u"
@@ -122,7 +126,7 @@ def _of_others(tx: Transaction, wanted: ResponseFilter) -> Source:
     for condition in wanted.metadata:
         if condition is not start:
             add_metadata_condition(where, tx, condition, "session_metadata", "u", (), timed=False)
-    return Source(sql, where)
+    return UsageSource(sql, where)
 
 
 def metadata_key(by: str | None) -> str | None:
@@ -148,7 +152,7 @@ def group_of(by: str | None) -> tuple[str, list[Any]]:
         return day_of("u.at"), []
     key = metadata_key(by)
     if key is not None and 0 < len(key) <= METADATA_KEY and key == storable(key):
-        # A session's value wins over a response's own: see `answers_for`.
+        # A session's value wins over a response's own: see `counts_for_response`.
         return (
             "COALESCE((SELECT y.value FROM session_metadata y WHERE y.session_id = u.session_id"
             " AND y.key = ?), (SELECT x.value FROM response_metadata x"

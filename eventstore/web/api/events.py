@@ -20,11 +20,11 @@ from eventstore.store.filters.filters import MAX_LIMIT
 from eventstore.store.filters.page_bytes import PAGE_BYTES
 from eventstore.store.log.session_facts import (
     check_session_id,
-    find_head,
+    find_last_seq,
     is_closed,
-    is_known,
     metadata_frame,
     read_metadata,
+    session_exists,
 )
 from eventstore.times import now
 from eventstore.verbs.queries import Queries
@@ -218,7 +218,7 @@ async def _follow(
 def _ends(queries: Queries, session_id: str) -> tuple[bool, int]:
     """Whether a session is closed, and behind that the seq of its last event."""
     closed = is_closed(queries.engine, session_id)
-    return closed, find_head(queries.engine, session_id) or 0
+    return closed, find_last_seq(queries.engine, session_id) or 0
 
 
 def _told(event: StoredEvent) -> bytes:
@@ -291,7 +291,7 @@ def _expected_in_scope(
 ) -> int | None:
     """What a scoped key's append expects: a session of its own, or none of the id at all."""
     queries = scoped(stores_of(request).writing, access)
-    if is_known(queries.engine, session_id):
+    if session_exists(queries.engine, session_id):
         queries.last_seq(session_id)  # raises where it is another's, or was
         return expected
     if expected:

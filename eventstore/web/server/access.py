@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.metadata import Condition
-from eventstore.store.filters.filters import BasicFilter, checked
+from eventstore.store.filters.filters import BasicFilter, checked_filter
 
 Right = Literal["read", "raw", "append", "erase"]
 #: `read` sees secrets masked; with `raw` beside it, frames are read as they are.
@@ -105,6 +105,6 @@ def parse_keys(text: str) -> AccessKeys:
             raise InvalidInputError(f"the file of keys: {one.name} has the key of another")
         scope = None
         if one.metadata is not None:
-            (scope,) = checked(BasicFilter, {"metadata": one.metadata}).metadata
+            (scope,) = checked_filter(BasicFilter, {"metadata": one.metadata}).metadata
         found[hashed] = Access(one.name, one.rights, scope)
     return found

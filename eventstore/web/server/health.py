@@ -17,7 +17,7 @@ from fastapi import APIRouter, Request, Response
 
 from eventstore.capture.relay.relay_metrics import faults_family
 from eventstore.errors import EventStoreError
-from eventstore.store.maintenance.status import Troubles, see_that_it_answers, troubles
+from eventstore.store.maintenance.status import Troubles, ping, troubles
 from eventstore.web.server.documents import answer
 from eventstore.web.server.errors import ApiError
 from eventstore.web.server.log import note_fault
@@ -79,7 +79,7 @@ class Readiness:
 
     async def _ask(self, stores: Stores) -> None:
         await anyio.to_thread.run_sync(
-            partial(see_that_it_answers, stores.reading.engine),
+            partial(ping, stores.reading.engine),
             limiter=self._thread,
             abandon_on_cancel=True,
         )

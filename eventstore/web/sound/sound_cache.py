@@ -20,7 +20,7 @@ import anyio
 from sqlalchemy import Engine
 
 from eventstore.errors import EventStoreError
-from eventstore.store.log.session_facts import Revision, revisions
+from eventstore.store.log.session_facts import Revision, find_revisions
 from eventstore.verbs.queries import Queries
 from eventstore.web.server.errors import ApiError
 from eventstore.web.server.log import note_fault
@@ -192,7 +192,7 @@ class SoundCache:
             try:
                 async with asyncio.timeout(LOOK_PATIENCE):
                     now = await anyio.to_thread.run_sync(
-                        partial(revisions, self._engine, known),
+                        partial(find_revisions, self._engine, known),
                         limiter=self._look_thread,
                         abandon_on_cancel=True,
                     )

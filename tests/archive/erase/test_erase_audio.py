@@ -28,7 +28,7 @@ from eventstore.segments.unpack import unpack_segment
 from eventstore.store.database.tables import declared as tables
 from eventstore.store.database.transaction import read
 from eventstore.store.log.read_events import read_rows
-from eventstore.store.log.segments.read_segments import segments
+from eventstore.store.log.segments.read_segments import read_segments
 from eventstore.store.sessions.erase_session import digest_to_keep
 
 MORE = Frame(CLIENT, '{"type":"input_audio_buffer.append","audio":"QUJDQUJD"}')
@@ -119,7 +119,7 @@ def test_segments_are_linked_anew(store: EventStore, monkeypatch: pytest.MonkeyP
     (done,) = store.erase("a", audio_only=True).done
     assert before is not None and done.sha256 == before.sha256
     with read(store.engine) as tx:
-        chain = segments(tx, "a")
+        chain = read_segments(tx, "a")
         value = digest_to_keep(tx, "a", 35)
     previous = BEGINNING
     for segment in chain:

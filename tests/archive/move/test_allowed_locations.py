@@ -22,9 +22,9 @@ from eventstore.errors import DamagedError, DatabaseUnavailableError
 from eventstore.realtime.frames import Frame
 from eventstore.realtime.values import dumps
 from eventstore.store.database.allowed_locations import VARIABLE, AllowedLocations
-from eventstore.store.database.identity import own_folder
+from eventstore.store.database.identity import own_folder_name
 from eventstore.store.database.transaction import read, write
-from eventstore.store.log.segments import segment_bytes as locations
+from eventstore.store.log.segments import segment_bytes
 from eventstore.store.maintenance.scrub import is_left_outside
 
 PORTS_OF = ("ftp", "http", "https", "webhdfs", "s3", "sftp", "smb", "github", "hdfs")
@@ -127,7 +127,7 @@ def test_bytes_of_an_older_layout_are_read_and_deleted_when_their_owner_says_so(
         (shared / file.parent.name).mkdir(exist_ok=True)
         file.rename(shared / file.parent.name / file.name)
     with write(store.engine) as tx:
-        own = own_folder(tx)
+        own = own_folder_name(tx)
         for location in places_in(store):
             tx.run(
                 "UPDATE segments SET location = ? WHERE location = ?",
@@ -137,7 +137,7 @@ def test_bytes_of_an_older_layout_are_read_and_deleted_when_their_owner_says_so(
     with pytest.raises(DatabaseUnavailableError, match=own):
         store.erase("a").raise_for_errors()
     assert len(list(shared.rglob("*.segment"))) > 1
-    (shared / locations.OWNER).write_text(f"{own}\n")
+    (shared / segment_bytes.OWNER).write_text(f"{own}\n")
     store.erase([]).raise_for_errors()
     assert list(shared.rglob("*.segment")) == []
 
@@ -271,10 +271,10 @@ def test_no_file_outside_of_a_place_is_opened(sandbox: tuple[Path, Path], at: st
     inside, outside = (folder.as_uri() for folder in sandbox)
     location = at.format(inside=inside, outside=outside, path=sandbox[0])
     places = AllowedLocations(sandbox[0])
-    with pytest.raises(locations.BytesError, match=f"{VARIABLE}=|no location"):
-        locations.get(location, places)
-    with pytest.raises(locations.BytesError, match=f"{VARIABLE}=|no location"):
-        locations.delete(location, places, "aa")
+    with pytest.raises(segment_bytes.BytesError, match=f"{VARIABLE}=|no location"):
+        segment_bytes.get(location, places)
+    with pytest.raises(segment_bytes.BytesError, match=f"{VARIABLE}=|no location"):
+        segment_bytes.delete(location, places, "aa")
     assert (sandbox[1] / NAME).exists()
 
 
@@ -283,7 +283,7 @@ def test_a_pipe_is_not_waited_for(sandbox: tuple[Path, Path]) -> None:
     path.parent.mkdir()
     os.mkfifo(path)
     with pytest.raises(DatabaseUnavailableError, match="cannot read"):
-        locations.get(path.as_uri(), AllowedLocations(sandbox[0]))
+        segment_bytes.get(path.as_uri(), AllowedLocations(sandbox[0]))
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from eventstore.errors import (
 )
 from eventstore.store.database.allowed_locations import AllowedLocations, base_url
 from eventstore.store.database.transaction import read, write
-from eventstore.store.log.segments import segment_bytes as locations
+from eventstore.store.log.segments import segment_bytes
 
 _numbers = itertools.count(1)
 HAS_S3 = all(find_spec(name) for name in ("s3fs", "boto3", "moto"))
@@ -240,21 +240,21 @@ def test_a_folder_is_a_url_as_well(tmp_path: Path) -> None:
 
 def test_bytes_are_put_read_and_deleted(base: str) -> None:
     data = json.dumps("x" * 1000).encode()
-    location = locations.put(base, data)
+    location = segment_bytes.put(base, data)
     name = hashlib.sha256(data).hexdigest()
     assert location == f"{base}/{name[:2]}/{name}.segment"
-    assert locations.put(base, data) == location
+    assert segment_bytes.put(base, data) == location
     places = AllowedLocations(None)
     places.allow(base)
-    assert locations.get(location, places) == data
+    assert segment_bytes.get(location, places) == data
     for _ in range(2):
-        locations.delete(location, places, base.rpartition("/")[2])
-    with pytest.raises(locations.BytesError, match="missing"):
-        locations.get(location, places)
+        segment_bytes.delete(location, places, base.rpartition("/")[2])
+    with pytest.raises(segment_bytes.BytesError, match="missing"):
+        segment_bytes.get(location, places)
 
 
 def test_writing_leaves_nothing_beside(tmp_path: Path) -> None:
-    location = locations.put(tmp_path.as_uri(), b"x")
+    location = segment_bytes.put(tmp_path.as_uri(), b"x")
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert [path.as_uri() for path in files] == [location]
 
@@ -262,8 +262,8 @@ def test_writing_leaves_nothing_beside(tmp_path: Path) -> None:
 def test_a_file_that_is_no_segment_is_never_deleted(tmp_path: Path) -> None:
     path = tmp_path / "precious"
     path.write_text("x")
-    with pytest.raises(locations.BytesError, match="no location"):
-        locations.delete(path.as_uri(), AllowedLocations(tmp_path), "")
+    with pytest.raises(segment_bytes.BytesError, match="no location"):
+        segment_bytes.delete(path.as_uri(), AllowedLocations(tmp_path), "")
     assert path.exists()
 
 

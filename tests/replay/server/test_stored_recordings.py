@@ -17,7 +17,7 @@ from eventstore import EventStore
 from eventstore.replay.server import stored_recordings
 from eventstore.replay.server.server import recordings_of
 from eventstore.replay.serving.connection import Manner
-from eventstore.store.log.session_facts import revisions
+from eventstore.store.log.session_facts import find_revisions
 
 AT_ONCE, PACED = Manner(speed=None, rule="none"), Manner(speed=1.0, rule="none")
 
@@ -76,10 +76,10 @@ def test_a_look_that_fails_is_not_the_last_one(
         looked.append(None)
         if len(looked) == 1:
             raise ValueError("nobody foresaw this")
-        return revisions(*args)
+        return find_revisions(*args)
 
     monkeypatch.setattr(stored_recordings, "LOOK_EACH", 0.01)
-    monkeypatch.setattr(stored_recordings, "revisions", fail_at_first)
+    monkeypatch.setattr(stored_recordings, "find_revisions", fail_at_first)
     recordings = recordings_of(store)
     with served(recordings, AT_ONCE) as server:
         asyncio.run(sounds(server.url))

@@ -30,7 +30,7 @@ from eventstore.store.sessions.append import Append, append
 
 
 def resting(engine: Engine) -> int:
-    return len(engine.get_execution_options()[CONNECTIONS].resting)
+    return len(engine.get_execution_options()[CONNECTIONS].idle)
 
 
 def test_a_connection_is_used_again(engine: Engine) -> None:

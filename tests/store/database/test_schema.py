@@ -257,7 +257,7 @@ def test_hot_statements_name_one_session(module: ModuleType) -> None:
 
 def test_rows_put_at_once_name_their_session() -> None:
     names = tuple(table.name for table in tables.READ_MODELS)
-    clauses = put_rows.put_clauses(names)
+    clauses = put_rows.upsert_clauses(names)
     for name in names:
         assert f"put_{name} AS (INSERT INTO {name} (session_id, " in clauses
     conflicts = re.findall(r"ON CONFLICT \((\w+)", clauses)

@@ -9,8 +9,8 @@ import pytest
 from support.databases import database_url, shared_postgres_url, store
 
 from eventstore import EventStore, Frame
-from eventstore.store.filters.choose_sessions import Choice, choose_sessions
-from eventstore.store.filters.filters import SessionFilter, checked
+from eventstore.store.filters.choose_sessions import SessionChoice, choose_sessions
+from eventstore.store.filters.filters import SessionFilter, checked_filter
 from eventstore.store.log.session_facts import metadata_frame
 from eventstore.store.sessions.append import append
 
@@ -56,17 +56,19 @@ CASES: dict[str, tuple[dict[str, Any], set[int]]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_sessions_are_chosen_by_what_they_are(full: EventStore, case: str) -> None:
     filters, expected = CASES[case]
-    wanted = checked(SessionFilter, filters)
+    wanted = checked_filter(SessionFilter, filters)
 
-    def chosen(choice: Choice, *besides: Choice) -> list[int]:
+    def chosen(choice: SessionChoice, *besides: SessionChoice) -> list[int]:
         return [int(one.session_id[1:]) for one in choose_sessions(full.engine, choice, besides)]
 
     closed = {n for n in ALL if n % 5}
-    assert chosen(Choice(wanted)) == sorted(expected)
-    assert chosen(Choice(wanted, closed=True)) == sorted(expected & closed)
-    before = Choice(wanted, closed_before=START + 10 * SECOND)
+    assert chosen(SessionChoice(wanted)) == sorted(expected)
+    assert chosen(SessionChoice(wanted, closed=True)) == sorted(expected & closed)
+    before = SessionChoice(wanted, closed_before=START + 10 * SECOND)
     assert chosen(before) == sorted(expected & closed & set(range(10)))
-    assert chosen(Choice(), Choice(wanted, closed=True)) == sorted(set(ALL) - (expected & closed))
+    assert chosen(SessionChoice(), SessionChoice(wanted, closed=True)) == sorted(
+        set(ALL) - (expected & closed)
+    )
     assert [int(one[1:]) for one in full.closed_sessions(**filters)] == sorted(expected & closed)
 
 

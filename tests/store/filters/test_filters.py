@@ -9,12 +9,12 @@ import pytest
 from eventstore import InvalidInputError
 from eventstore.realtime.metadata import Condition
 from eventstore.store.filters.filters import (
-    Beginning,
     Paging,
     ResponseFilter,
     SessionFilter,
     SessionPaging,
-    checked,
+    SuggestionFilter,
+    checked_filter,
 )
 
 READ: list[tuple[dict[str, Any], dict[str, Any]]] = [
@@ -37,7 +37,7 @@ REFUSED: list[tuple[Any, dict[str, Any], str]] = [
     (Paging, {"after": 7}, "bad filter after: 7 is no text"),
     (SessionPaging, {"order": "up"}, "bad filter order: 'up' is none of asc, desc"),
     (SessionPaging, {"sort": ["cost"]}, "bad filter sort: ['cost'] is none of started, "),
-    (Beginning, {"limit": 1001}, "bad filter limit: 1001 is not from 0 to 1000"),
+    (SuggestionFilter, {"limit": 1001}, "bad filter limit: 1001 is not from 0 to 1000"),
     (SessionFilter, {"colour": "red"}, "bad filter 'colour': there is none of this name"),
     (SessionFilter, {"since": "soon"}, "bad filter since: 'soon' is no time; use ISO 8601"),
     (SessionFilter, {"min_cost": float("nan")}, "bad filter min_cost: nan is not from 0 to"),
@@ -58,17 +58,17 @@ REFUSED: list[tuple[Any, dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("given", "read"), READ, ids=lambda value: next(iter(value), "none"))
 def test_values_from_outside_are_read(given: dict[str, Any], read: dict[str, Any]) -> None:
-    assert checked(SessionFilter, given) == SessionFilter(**read)
+    assert checked_filter(SessionFilter, given) == SessionFilter(**read)
 
 
 @pytest.mark.parametrize(("kind", "given", "told"), REFUSED, ids=lambda value: str(value)[:30])
 def test_what_cannot_be_read_is_told_in_a_line(kind: Any, given: Any, told: str) -> None:
     with pytest.raises(InvalidInputError) as error:
-        checked(kind, given)
+        checked_filter(kind, given)
     assert str(error.value).startswith(told)
     assert len(str(error.value)) < 200
 
 
 def test_conditions_that_there_are_have_names() -> None:
-    wanted = checked(ResponseFilter, {"min_tokens": 0, "metadata": (), "voice": "ash"})
+    wanted = checked_filter(ResponseFilter, {"min_tokens": 0, "metadata": (), "voice": "ash"})
     assert wanted.named() == {"min_tokens", "voice"}

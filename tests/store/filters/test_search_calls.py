@@ -128,7 +128,9 @@ def test_parts_are_of_names_alone_where_somebody_speaks() -> None:
         "arrives",
     ],
 )
-@pytest.mark.parametrize("limits", [{}, {"PROBE": 1}, {"PROBE": 1, "_LISTED": 1}], ids=str)
+@pytest.mark.parametrize(
+    "limits", [{}, {"MOST_COUNTED": 1}, {"MOST_COUNTED": 1, "_LISTED": 1}], ids=str
+)
 def test_a_call_is_found(
     store: EventStore, query: str, limits: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,7 +25,7 @@ from support.response_filters import TEXTS, conditions
 
 from eventstore import EventStore, InvalidInputError
 from eventstore.store.database.transaction import read
-from eventstore.store.filters.filters import SessionFilter, SessionPaging, checked
+from eventstore.store.filters.filters import SessionFilter, SessionPaging, checked_filter
 from eventstore.store.queries.session_pages import sessions_sql
 from eventstore.verbs.queries import Queries
 
@@ -44,8 +44,8 @@ def full(
     """A store with sessions of each status and of two tenants; all is often there, or seldom."""
     if request.param != "seldom":
         for limit in (
-            "filters.sql_conditions.PROBE",
-            "queries.session_pages.PROBE",
+            "filters.sql_conditions.MOST_COUNTED",
+            "queries.session_pages.MOST_COUNTED",
             "filters.session_conditions._FAILURES",
         ):
             monkeypatch.setattr(f"eventstore.store.{limit}", 1)
@@ -238,9 +238,9 @@ def test_a_text_without_words_is_told(store: EventStore, text: str) -> None:
 def test_common_words_are_not_gone_through_for_each_session(
     store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eventstore.store.filters.sql_conditions.PROBE", 1)
+    monkeypatch.setattr("eventstore.store.filters.sql_conditions.MOST_COUNTED", 1)
     recorded(store)
-    wanted = checked(SessionFilter, {"text": "order"})
+    wanted = checked_filter(SessionFilter, {"text": "order"})
     with read(store.engine) as tx:
         sql, parameters = sessions_sql(tx, wanted, SessionPaging())
         plan = "\n".join(row[3] for row in tx.rows(f"EXPLAIN QUERY PLAN {sql}", parameters))

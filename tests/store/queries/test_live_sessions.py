@@ -8,7 +8,7 @@ from support.databases import database_url, shared_postgres_url, store
 
 from eventstore import EventStore, Frame
 from eventstore.store.database.transaction import read
-from eventstore.store.filters.filters import SessionFilter, SessionPaging, checked
+from eventstore.store.filters.filters import SessionFilter, SessionPaging, checked_filter
 from eventstore.store.queries.activity import doing
 from eventstore.store.queries.session_pages import sessions_sql
 
@@ -65,7 +65,7 @@ def test_the_plan_reads_no_closed_session(
 ) -> None:
     page = full.sessions(live=True, **filters, **paging)  # type: ignore[arg-type]
     assert [entry["id"] for entry in page.data] == ["open"]
-    wanted, asked = checked(SessionFilter, filters), checked(SessionPaging, paging)
+    wanted, asked = checked_filter(SessionFilter, filters), checked_filter(SessionPaging, paging)
     with read(full.engine) as tx:
         sql, parameters = sessions_sql(tx, wanted, asked, live=True)
         explain = "EXPLAIN " if tx.postgresql else "EXPLAIN QUERY PLAN "

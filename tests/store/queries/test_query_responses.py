@@ -111,7 +111,7 @@ def test_each_filter_alone_finds_what_plain_python_finds(store: EventStore) -> N
 def test_any_mix_of_filters_finds_what_plain_python_finds(
     store: EventStore, order: Any, probe: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eventstore.store.filters.sql_conditions.PROBE", probe)
+    monkeypatch.setattr("eventstore.store.filters.sql_conditions.MOST_COUNTED", probe)
     known = everything(recorded(store), order)
 
     @given(options=filters(), limit=st.integers(1, 9))

@@ -28,7 +28,7 @@ from eventstore.projection.fold import fold
 from eventstore.projection.views import view
 from eventstore.projection.views.session_view import session_resource
 from eventstore.store.queries.query_responses import Page
-from eventstore.store.queries.query_sessions import conversations
+from eventstore.store.queries.query_sessions import conversation_resources
 
 __all__ = ["database_url", "shared_postgres_url", "store"]
 
@@ -181,7 +181,7 @@ def test_show_at_a_seq_is_the_fold_of_the_events_up_to_it(store: EventStore, cal
         shown = store.state("sess", seq)
         state = fold("sess", log_events(frames[:seq]))
         assert shown["session"] == session_resource(state)
-        assert shown["conversations"] == conversations(state)
+        assert shown["conversations"] == conversation_resources(state)
         responses = [view.response_resource(state, r) for r in state.responses.values()]
         assert shown["responses"] == responses
         assert shown["usage"]["responses"] == sum(r["eventstore"]["finished"] for r in responses)

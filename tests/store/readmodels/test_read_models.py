@@ -24,7 +24,7 @@ from eventstore.store.database.transaction import read
 from eventstore.store.readmodels.states.load_state import load_state
 from eventstore.store.readmodels.states.state_cache import StateCache
 from eventstore.store.sessions.append import append
-from eventstore.store.sessions.project import behind, catch_up, project_session, rebuild
+from eventstore.store.sessions.project import catch_up, project_session, rebuild, sessions_behind
 
 _numbers = itertools.count(1)
 
@@ -318,7 +318,7 @@ def test_rows_are_projected_to_the_head(engine: Engine) -> None:
     call = voice_call()
     appended(engine, call, 5)
     assert head_of(engine, SESSION) == (len(call.frames), len(call.frames))
-    assert behind(engine) == []
+    assert sessions_behind(engine) == []
 
 
 def test_a_deferred_append_leaves_the_session_behind_until_a_worker_catches_up(
@@ -327,13 +327,13 @@ def test_a_deferred_append_leaves_the_session_behind_until_a_worker_catches_up(
     inline, deferred = beta_tool_call().frames, cut_off_call().frames
     append(engine, StateCache(), "inline", inline)
     append(engine, None, "deferred", deferred)
-    assert behind(engine) == ["deferred"]
+    assert sessions_behind(engine) == ["deferred"]
     assert head_of(engine, "deferred") == (len(deferred), 0)
     assert not any(read_model_rows(engine, "deferred").values())
 
     assert [done.session_id for done in catch_up(engine)] == ["deferred"]
 
-    assert behind(engine) == []
+    assert sessions_behind(engine) == []
     assert head_of(engine, "deferred") == (len(deferred), len(deferred))
     rows = read_model_rows(engine, "deferred")
     project_session(engine, "deferred")

@@ -12,7 +12,7 @@ from support.rows import read_model_rows
 from eventstore.projection.fold import fold
 from eventstore.projection.state_size import state_size
 from eventstore.realtime.frames import SERVER, Frame
-from eventstore.store.readmodels.states.state_cache import Cached, StateCache
+from eventstore.store.readmodels.states.state_cache import CachedState, StateCache
 from eventstore.store.sessions.append import append
 from eventstore.store.sessions.project import project_session
 
@@ -21,10 +21,10 @@ MB = 1_000_000
 OPEN = voice_call().frames[:-1]
 
 
-def huge(session_id: str, size: int = MB) -> Cached:
+def huge(session_id: str, size: int = MB) -> CachedState:
     """The state of a session with instructions of so many bytes."""
     call = Call().server("session.created", session={"instructions": "x" * size})
-    return Cached(fold(session_id, log_events(call.frames)), 0)
+    return CachedState(fold(session_id, log_events(call.frames)), 0)
 
 
 def kept(cache: StateCache, session_ids: list[str]) -> list[str]:
@@ -43,7 +43,7 @@ def test_a_huge_state_is_let_go_before_others() -> None:
     cache = StateCache(most_bytes=5 * MB)
     usual = [f"sess_{number}" for number in range(100)]
     for id_ in usual:
-        cache.put(Cached(fold(id_, log_events(OPEN)), 0))
+        cache.put(CachedState(fold(id_, log_events(OPEN)), 0))
     cache.put(huge("sess_huge", 6 * MB))
     for number in range(9):
         cache.put(huge(f"sess_large_{number}"))

@@ -179,7 +179,7 @@ def test_a_day_that_goes_on_is_summed_as_it_is_worth_it(
     noon = FIRST * DAY + DAY // 2 + 12 * 3_600_000_000
 
     def summed() -> list[int]:
-        return list(sum_days.sum_days(store.engine, noon))
+        return list(sum_days.refresh_days(store.engine, noon))
 
     for number in range(2):
         store.append(f"sess_{number}", spoken(0, f"resp_{number}"), close=True)
@@ -202,7 +202,7 @@ def test_a_day_that_goes_on_is_summed_as_it_is_worth_it(
     assert summed() == [FIRST]
     # Over, it is summed up as a whole.
     over = (FIRST + 1) * DAY + 3_600_000_000
-    assert list(sum_days.sum_days(store.engine, over)) == [FIRST]
+    assert list(sum_days.refresh_days(store.engine, over)) == [FIRST]
     found = counts(store)
     assert (found["summed_sessions"], found["day_marks"]) == (0, 0)
 

@@ -155,7 +155,7 @@ def test_files_go_where_a_look_fails(store: EventStore, monkeypatch: pytest.Monk
 
     async def work(cache: SoundCache) -> None:
         heard = await get(cache, store, call, "wav", "heard")
-        monkeypatch.setattr(sound_cache, "revisions", fail)
+        monkeypatch.setattr(sound_cache, "find_revisions", fail)
         await until(lambda: heard.is_emptied)
 
     run(store, work)

@@ -24,7 +24,7 @@ from eventstore.cli.options import (
 )
 from eventstore.cli.terminal.output import counted, print_json, print_line, progress_bar, say, size
 from eventstore.errors import Failure, InvalidInputError
-from eventstore.store.database.workers import work_in_bulk
+from eventstore.store.database.workers import collect_garbage_seldom
 from eventstore.store.log.tombstones import doubtful_tombstones
 from eventstore.store.maintenance.orphans import sessions_without_stream
 
@@ -77,7 +77,7 @@ def seal(
         if dry_run:
             _print_chosen(ids, as_json)
             return
-        work_in_bulk()
+        collect_garbage_seldom()
         done, failures = [], []
         with progress_bar("seal", len(ids)) as bar:
             for result in store.iter_seal(ids, workers):

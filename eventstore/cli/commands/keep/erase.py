@@ -16,7 +16,7 @@ from eventstore.cli.terminal.output import counted, echo, print_json, print_line
 from eventstore.errors import DatabaseUnavailableError, EventStoreError, Failure
 from eventstore.event_store import EventStore
 from eventstore.store.database.outages import attempt
-from eventstore.store.filters.choose_sessions import Chosen
+from eventstore.store.filters.choose_sessions import ChosenSession
 from eventstore.store.maintenance.scrub import scrub
 from eventstore.store.sessions.erase_session import Erased
 from eventstore.store.sessions.project import count_behind
@@ -86,7 +86,7 @@ def erase(
     check_reason(reason)
     with open_store(url) as store:
 
-        def found() -> Iterator[Chosen]:
+        def found() -> Iterator[ChosenSession]:
             if without_key:
                 return find_without_key(store.engine)
             return find_to_erase(store.engine, session_ids, metadata)
@@ -124,7 +124,7 @@ def scrubbed(store: EventStore, vacuum: bool) -> bool:
     return True
 
 
-def _totals(found: Iterable[Chosen]) -> Totals:
+def _totals(found: Iterable[ChosenSession]) -> Totals:
     sessions = events = responses = erased = 0
     for chosen in found:
         if chosen.erased_at is not None:
@@ -162,7 +162,7 @@ def _confirm(totals: Totals, audio_only: bool) -> None:
         raise click.Abort
 
 
-def _with_progress(found: Iterable[Chosen], total: int) -> Iterator[Chosen]:
+def _with_progress(found: Iterable[ChosenSession], total: int) -> Iterator[ChosenSession]:
     with progress_bar("erase", total) as bar:
         for chosen in found:
             yield chosen
@@ -172,7 +172,7 @@ def _with_progress(found: Iterable[Chosen], total: int) -> Iterator[Chosen]:
 
 def _erase_one(
     store: EventStore,
-    chosen: Chosen,
+    chosen: ChosenSession,
     audio_only: bool,
     reason: str | None,
     done: list[Erased],

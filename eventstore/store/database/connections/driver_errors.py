@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from eventstore.errors import DatabaseUnavailableError, EventStoreError, TimeLimitError
 from eventstore.store.database.connections.drivers import driver_errors, error_classes
-from eventstore.store.database.connections.undecodable import SAID
+from eventstore.store.database.connections.undecodable import DECODE_ERROR
 
 
 @contextmanager
@@ -41,8 +41,8 @@ def _message(error: BaseException) -> str:
     if isinstance(error, error_classes("DataError")):
         sqlstate = getattr(error, "sqlstate", None)
         return f"it refuses a value: {type(error).__name__} (SQLSTATE {sqlstate})"
-    if str(error).startswith(SAID):
-        return SAID  # the text itself may be what was said
+    if str(error).startswith(DECODE_ERROR):
+        return DECODE_ERROR  # the text itself may be what was said
     diagnosis = getattr(error, "diag", None)  # psycopg's errors have one
     primary = diagnosis.message_primary if diagnosis is not None else None
     return " ".join((primary or str(error)).split()) or type(error).__name__

@@ -27,14 +27,14 @@ _PATIENCE = 5.0
 _LOOK_AGAIN = 0.001
 
 
-class Owner(Protocol):
+class Renewable(Protocol):
     """What has connections, locks, threads or caches that a forked child must not share."""
 
     def renew(self) -> None:
         """Take up, in a forked child, what is the child's own."""
 
 
-class User:
+class ConnectionUser:
     """Who uses a connection at the moment.
 
     Attributes:
@@ -55,7 +55,7 @@ class User:
         self.calling = False
         time.sleep(seconds)
         self.calling = True
-        wait(self)
+        wait_for_fork(self)
 
 
 class Fork:
@@ -69,19 +69,19 @@ class Fork:
 pending: Fork | None = None
 _one = Lock()
 # Plain sets: another thread may add to them while they are listed, which a WeakSet does not bear.
-_owners: set[ref[Owner]] = set()
-_users: set[User] = set()
-_interrupted: set[User] = set()
+_owners: set[ref[Renewable]] = set()
+_users: set[ConnectionUser] = set()
+_interrupted: set[ConnectionUser] = set()
 #: Note a user, and that it is one no longer.
-enter, leave = _users.add, _users.discard
+add_user, remove_user = _users.add, _users.discard
 
 
-def renew_in_children(owner: Owner) -> None:
+def renew_in_children(owner: Renewable) -> None:
     """Have an object take up what is its own in each forked child, as long as the object lives."""
     _owners.add(ref(owner, _owners.discard))
 
 
-def wait(user: User) -> None:
+def wait_for_fork(user: ConnectionUser) -> None:
     """Wait before a call, while another thread forks."""
     while (fork := pending) is not None and fork.thread != user.thread:
         user.calling = False
@@ -90,16 +90,16 @@ def wait(user: User) -> None:
 
 
 @contextmanager
-def calling(is_local: bool) -> Iterator[User]:
+def connection_call(is_local: bool) -> Iterator[ConnectionUser]:
     """Use a connection that is no `Transaction`'s, as if it were all one call."""
-    user = User(is_local)
-    enter(user)
+    user = ConnectionUser(is_local)
+    add_user(user)
     user.calling = True
-    wait(user)
+    wait_for_fork(user)
     try:
         yield user
     finally:
-        leave(user)
+        remove_user(user)
 
 
 def interrupted() -> bool:
@@ -117,7 +117,7 @@ def _before() -> None:
     _do_each("prepare_fork")
 
 
-def _in_calls() -> set[User]:
+def _in_calls() -> set[ConnectionUser]:
     """The users of SQLite in other threads that are inside a call of its library."""
     here = get_ident()
     return {u for u in list(_users) if u.calling and u.is_local and u.thread != here}

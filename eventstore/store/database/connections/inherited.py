@@ -31,7 +31,7 @@ _DESCRIPTORS = Path("/dev/fd")
 _MAP_FIXED = 0x10
 
 
-def abandon(connections: Iterable[psycopg.Connection[Any]]) -> None:
+def abandon_postgresql(connections: Iterable[psycopg.Connection[Any]]) -> None:
     """Cut off the parent's connections to PostgreSQL in a forked child."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for connection in connections:
@@ -51,7 +51,7 @@ def close_sqlite(connections: Iterable[sqlite3.Connection], path: str) -> str | 
         Why the child cannot use the file; None where it can.
     """
     for connection in connections:
-        if connection.in_transaction and not _make_private(f"{path}-shm"):
+        if connection.in_transaction and not _make_mapping_private(f"{path}-shm"):
             _never_finalise(connection)
             return "it was forked off amid a transaction"
         connection.close()
@@ -69,7 +69,7 @@ def _never_finalise(connection: object) -> None:
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
 
 
-def _make_private(path: str) -> bool:
+def _make_mapping_private(path: str) -> bool:
     """Have what this process has mapped of a file be a copy of its own."""
     try:
         file = os.open(path, os.O_RDONLY)

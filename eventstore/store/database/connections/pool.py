@@ -23,7 +23,7 @@ from eventstore.store.database.engine_options import keys_engine_of
 CONNECTIONS = "eventstore_connections"
 
 
-class Held(NamedTuple):
+class PooledConnection(NamedTuple):
     """A connection out of the engine's pool."""
 
     proxy: PoolProxiedConnection
@@ -42,7 +42,7 @@ class Connections:
         path: of SQLite's file; None for a database in memory, and for PostgreSQL.
 
     Attributes:
-        resting: connections to be taken by the next transaction. The pool takes ten times as long,
+        idle: connections to be taken by the next transaction. The pool takes ten times as long,
             which is a tenth of an append of one frame.
         lock: what one transaction after the other has to hold where the database is in memory,
             which is one connection; else None.
@@ -55,7 +55,7 @@ class Connections:
     def __init__(self, is_sqlite: bool, path: str | None) -> None:
         self.is_sqlite, self._path = is_sqlite, path
         self.is_memory = is_sqlite and path is None
-        self.resting: list[Held] = []
+        self.idle: list[PooledConnection] = []
         self._make_locks()
         self.closed = False
         self._refused: str | None = None
@@ -88,7 +88,7 @@ class Connections:
                 " or start processes by spawn or forkserver"
             )
 
-    def take(self, engine: Engine) -> Held:
+    def take(self, engine: Engine) -> PooledConnection:
         """Take a connection: one that rests, or one of the engine's pool.
 
         Raises:
@@ -97,16 +97,16 @@ class Connections:
         """
         self.check()
         try:
-            return self.resting.pop()
+            return self.idle.pop()
         except IndexError:
             pass
         try:
             proxy = engine.raw_connection()
         except driver_errors(SQLAlchemyError) as error:
             raise unavailable(error) from error
-        return Held(proxy, proxy.driver_connection)
+        return PooledConnection(proxy, proxy.driver_connection)
 
-    def give_back(self, held: Held, error: BaseException | None) -> None:
+    def give_back(self, held: PooledConnection, error: BaseException | None) -> None:
         """Give a connection back, for others where it can be used on.
 
         Args:
@@ -115,15 +115,15 @@ class Connections:
         if self.closed:
             held.proxy.invalidate()
         elif error is None:
-            if len(self.resting) < _MAX_RESTING:
-                self.resting.append(held)
+            if len(self.idle) < _MAX_IDLE:
+                self.idle.append(held)
                 return
-        elif _spoils(error) or _is_amid_something(held.connection):
+        elif _is_unusable_after(error) or _is_in_transaction(held.connection):
             self.drop(held, error)
             return
         held.proxy.close()
 
-    def drop(self, held: Held, error: BaseException) -> None:
+    def drop(self, held: PooledConnection, error: BaseException) -> None:
         """Close a connection that may be broken: the pool shall not hand it out again."""
         if self.is_memory:  # with it the database would be gone
             with suppress(sqlite3.Error):
@@ -140,7 +140,7 @@ class Connections:
         """Close the connections that nobody uses."""
         with suppress(IndexError):  # another thread takes the last one
             while True:
-                self.resting.pop().proxy.close()
+                self.idle.pop().proxy.close()
         engine = self._engine() if self._engine is not None else None
         if engine is not None:
             engine.dispose()
@@ -157,13 +157,13 @@ class Connections:
         if self.is_memory:
             self._go_on_in_memory(found)
             return
-        self.resting.clear()
+        self.idle.clear()
         self._open = WeakSet()
         engine = self._engine() if self._engine is not None else None
         if engine is not None:
             engine.dispose(close=False)
         if self._path is None:
-            inherited.abandon(found)
+            inherited.abandon_postgresql(found)
         elif forks.interrupted():
             inherited.keep_alive(found)
             self._refused = "it was forked off while another thread was in a query"
@@ -198,7 +198,7 @@ def _writing_lock(path: str) -> Lock:
     return _WRITING.setdefault((os.getpid(), os.path.realpath(path)), Lock())
 
 
-class LeftConnection:
+class UnusableConnection:
     """Stands for the connection of a transaction that a forked child has left to its parent."""
 
     def __getattr__(self, name: str) -> Any:
@@ -208,7 +208,7 @@ class LeftConnection:
         )
 
 
-def _is_amid_something(connection: Any) -> bool:
+def _is_in_transaction(connection: Any) -> bool:
     """Return True if a connection did not come back to rest, though it was rolled back.
 
     A signal's handler may have raised in the middle of a query: a time limit of a task queue, say.
@@ -218,7 +218,7 @@ def _is_amid_something(connection: Any) -> bool:
     return bool(connection.info.transaction_status.name != "IDLE")
 
 
-def _spoils(error: BaseException) -> bool:
+def _is_unusable_after(error: BaseException) -> bool:
     """Return True if a connection is not to be used again after an error.
 
     PostgreSQL's internal errors are among them for one: that its session is read-only, which it
@@ -228,11 +228,11 @@ def _spoils(error: BaseException) -> bool:
     return isinstance(error, spoiling)
 
 
-_MAX_RESTING = 4
+_MAX_IDLE = 4
 
 
 @contextmanager
-def pooled(engine: Engine) -> Iterator[forks.User]:
+def pooled(engine: Engine) -> Iterator[forks.ConnectionUser]:
     """Use connections of the engine's pool by other ways than a `Transaction`.
 
     Returns:
@@ -243,7 +243,7 @@ def pooled(engine: Engine) -> Iterator[forks.User]:
     """
     connections: Connections = engine.get_execution_options()[CONNECTIONS]
     connections.check()
-    with forks.calling(connections.is_sqlite) as user:
+    with forks.connection_call(connections.is_sqlite) as user:
         yield user
 
 

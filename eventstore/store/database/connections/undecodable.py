@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from typing import Any
 
 #: How the driver begins what it says of such a text; the text itself follows.
-SAID = "Could not decode to UTF-8"
+DECODE_ERROR = "Could not decode to UTF-8"
 
 
-def read_again(
+def read_undecodable(
     connection: sqlite3.Connection, sql: str, parameters: Sequence[Any], error: sqlite3.Error
 ) -> list[tuple[Any, ...]]:
     """Return the rows of a query, with bytes in the place of text that is no UTF-8.
@@ -24,7 +24,7 @@ def read_again(
     Args:
         error: what the query failed with, which is raised where it has another reason.
     """
-    if not str(error).startswith(SAID):
+    if not str(error).startswith(DECODE_ERROR):
         raise error
     usual = connection.text_factory
     connection.text_factory = _text

@@ -7,7 +7,7 @@ erased, or when the session itself is moved away.
 
 from __future__ import annotations
 
-from eventstore.store.database.identity import own_folder
+from eventstore.store.database.identity import own_folder_name
 from eventstore.store.database.transaction import Transaction
 
 _OF_SEGMENTS = (
@@ -23,17 +23,17 @@ DELETE = "DELETE FROM left_bytes WHERE session_id = ?"
 DELETE_ONE = "DELETE FROM left_bytes WHERE session_id = ? AND location = ?"
 
 
-def note_left(tx: Transaction, session_id: str, first: int = 1) -> None:
+def note_locations(tx: Transaction, session_id: str, first: int = 1) -> None:
     """Note where the bytes of a session's segments from a seq on are, before the segments go."""
     tx.run(FROM_SEGMENTS, (session_id, first))
 
 
-def note_moved(tx: Transaction, session_id: str, first: int, to: str | None) -> None:
+def note_old_location(tx: Transaction, session_id: str, first: int, to: str | None) -> None:
     """Note where the bytes of one segment are, before it names another place, or none."""
     tx.run(FROM_SEGMENT, (session_id, first, to))
 
 
-def left_of(tx: Transaction, session_id: str) -> list[str]:
+def noted_locations(tx: Transaction, session_id: str) -> list[str]:
     """Return the locations that are noted of a session and are in the store's own folder.
 
     Those of the database that this one was copied from are that one's to delete.
@@ -42,5 +42,5 @@ def left_of(tx: Transaction, session_id: str) -> list[str]:
         tx: a transaction that may write: see `own_folder`.
     """
     noted = [row[0] for row in tx.rows(LOCATIONS, (session_id,)) if isinstance(row[0], str)]
-    own = own_folder(tx) if noted else ""
+    own = own_folder_name(tx) if noted else ""
     return [one for one in noted if one.split("/")[-3:-2] == [own]]

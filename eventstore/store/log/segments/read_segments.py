@@ -13,7 +13,7 @@ from eventstore.segments.container import SegmentError, read_container
 from eventstore.segments.digest import BEGINNING, is_full
 from eventstore.store.database.allowed_locations import AllowedLocations
 from eventstore.store.database.transaction import SessionKeys, Transaction
-from eventstore.store.log.segments import segment_bytes as locations
+from eventstore.store.log.segments import segment_bytes
 
 if TYPE_CHECKING:
     from eventstore.segments.unpack import Wanted
@@ -47,27 +47,27 @@ class Segment(NamedTuple):
     previous_sha256: bytes
 
 
-class Start(NamedTuple):
+class DigestStart(NamedTuple):
     """Where a digest begins: at a seq, behind a digest."""
 
     first: int = 1
     previous: bytes = BEGINNING
 
 
-def start_behind(segments: Sequence[Segment], head: int) -> Start:
+def digest_start(segments: Sequence[Segment], head: int) -> DigestStart:
     """Where the digest of the events begins that a session's segments do not cover.
 
     A last segment that is not full goes on with what came behind it.
     """
     if not segments:
-        return Start()
+        return DigestStart()
     last = segments[-1]
     if last.last_seq < head and not is_full(last.last_seq - last.first_seq + 1, last.frame_bytes):
-        return Start(last.first_seq, last.previous_sha256)
-    return Start(last.last_seq + 1, last.sha256)
+        return DigestStart(last.first_seq, last.previous_sha256)
+    return DigestStart(last.last_seq + 1, last.sha256)
 
 
-class Place(NamedTuple):
+class SegmentLocation(NamedTuple):
     """Where a segment's bytes are.
 
     Attributes:
@@ -80,7 +80,7 @@ class Place(NamedTuple):
     location: str | None
 
 
-class Packed(NamedTuple):
+class StoredSegment(NamedTuple):
     """A segment's bytes, or where they are, and which events they are.
 
     Attributes:
@@ -111,7 +111,7 @@ def sealed_seq(tx: Transaction, session_id: str) -> int:
     return int(row[0] or 0) if row is not None else 0
 
 
-def segments(tx: Transaction, session_id: str) -> list[Segment]:
+def read_segments(tx: Transaction, session_id: str) -> list[Segment]:
     """A session's segments, in order.
 
     Raises:
@@ -124,12 +124,12 @@ def segments(tx: Transaction, session_id: str) -> list[Segment]:
     return found
 
 
-def places(tx: Transaction, session_id: str) -> list[Place]:
+def segment_locations(tx: Transaction, session_id: str) -> list[SegmentLocation]:
     """Where the bytes of a session's segments are, in order."""
-    return [Place(*row) for row in tx.rows(PLACES, (session_id,))]
+    return [SegmentLocation(*row) for row in tx.rows(PLACES, (session_id,))]
 
 
-def packed_segment(tx: Transaction, session_id: str, seq: int) -> Packed | None:
+def find_segment(tx: Transaction, session_id: str, seq: int) -> StoredSegment | None:
     """The segment that an event is in; None where it is in none.
 
     Raises:
@@ -142,8 +142,8 @@ def packed_segment(tx: Transaction, session_id: str, seq: int) -> Packed | None:
     _check_row(session_id, first, last, frame_bytes, digests, (first_at, least_at), (data,))
     if location is not None and type(location) is not str:
         raise DamagedError(session_id, first, last, "its place is no text")
-    tx.keys.fit(tx)
-    return Packed._make((session_id, *rows[0], tx.keys, tx.allowed))
+    tx.keys.check_once(tx)
+    return StoredSegment._make((session_id, *rows[0], tx.keys, tx.allowed))
 
 
 def _check_row(
@@ -168,7 +168,7 @@ def _check_row(
         raise DamagedError(session_id, first, last, "its bytes are none")
 
 
-def bytes_of(packed: Packed) -> bytes:
+def bytes_of(packed: StoredSegment) -> bytes:
     """A segment's bytes, read from where they are: best while no transaction waits.
 
     Raises:
@@ -179,19 +179,19 @@ def bytes_of(packed: Packed) -> bytes:
         return packed.data
     try:
         if packed.location is None:
-            raise locations.BytesError("its bytes are missing")
-        return locations.get(packed.location, packed.allowed)
-    except locations.BytesError as error:
+            raise segment_bytes.BytesError("its bytes are missing")
+        return segment_bytes.get(packed.location, packed.allowed)
+    except segment_bytes.BytesError as error:
         raise _damaged(packed, error) from error
 
 
-def _damaged(packed: Packed, error: Exception) -> DamagedError:
+def _damaged(packed: StoredSegment, error: Exception) -> DamagedError:
     sound = error.sound if isinstance(error, SegmentError) else None
     return DamagedError(packed.session_id, packed.first_seq, packed.last_seq, str(error), sound)
 
 
 def events_in(
-    packed: Packed, wanted: Wanted | None = None, sound: bool = True
+    packed: StoredSegment, wanted: Wanted | None = None, sound: bool = True
 ) -> Iterator[EventRow]:
     """A segment's events, in order: see `unpack_container`.
 
@@ -206,7 +206,7 @@ def events_in(
     data = bytes_of(packed)
     try:
         if is_encrypted(data):
-            data = decrypt_segment(packed.keys.to_read(packed.session_id), packed[1:8], data)
+            data = decrypt_segment(packed.keys.cipher_to_read(packed.session_id), packed[1:8], data)
         events = packed.last_seq - packed.first_seq + 1
         container = read_container(data)
         if (container.first, container.events) != (packed.first_seq, events):
@@ -225,7 +225,7 @@ def sealed_events(
         DamagedError: a segment cannot be read.
     """
     while first <= last:
-        packed = packed_segment(tx, session_id, first)
+        packed = find_segment(tx, session_id, first)
         if packed is None:
             return
         yield from (row for row in events_in(packed, sound=sound) if first <= row.seq <= last)

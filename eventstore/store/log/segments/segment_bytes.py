@@ -85,17 +85,17 @@ def get(location: str, allowed: AllowedLocations) -> bytes:
         InvalidInputError: what the URL needs is not installed.
     """
     _check_allowed(location, allowed)
-    named = _named(location)
+    named = _sha256_in_name(location)
     try:
         data = _read(location)
     except InvalidInputError:
         raise
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise BytesError(f"its bytes are missing at {shown(location)}") from error
+        raise BytesError(f"its bytes are missing at {shown_location(location)}") from error
     except Exception as error:  # each kind of storage has errors of its own
         raise _unavailable("read", location, error, StorageUnavailableError) from error
     if hashlib.sha256(data).hexdigest() != named:
-        raise BytesError(f"the bytes at {shown(location)} are others than were put there")
+        raise BytesError(f"the bytes at {shown_location(location)} are others than were put there")
     return data
 
 
@@ -121,10 +121,10 @@ def delete(location: str, allowed: AllowedLocations, own: str) -> None:
         if not _exists(location):
             return
         if folder.rpartition("/")[2] != own and own not in _owners(folder):
-            where = shown(folder)
+            where = shown_location(folder)
             raise BytesError(
-                f"{shown(location)} is left: other stores may use it. If none does, write the line"
-                f" {own} into {where}/{OWNER}, and run the same command again"
+                f"{shown_location(location)} is left: other stores may use it. If none does, write"
+                f" the line {own} into {where}/{OWNER}, and run the same command again"
             )
         _delete(location)
     except (InvalidInputError, BytesError):
@@ -135,10 +135,10 @@ def delete(location: str, allowed: AllowedLocations, own: str) -> None:
 
 def is_location(text: object) -> bool:
     """Return True if it can be a segment's location; no store has put bytes to any other place."""
-    return isinstance(text, str) and _named(text) is not None
+    return isinstance(text, str) and _sha256_in_name(text) is not None
 
 
-def is_same(one: str, other: str) -> bool:
+def is_same_location(one: str, other: str) -> bool:
     """Return True if two locations are of the same bytes: a place can be written in many ways."""
     paths = local_path(one), local_path(other)
     if paths[0] is None or paths[1] is None:
@@ -151,7 +151,7 @@ def _without_scheme(location: str) -> str:
     return location.partition("://")[2]
 
 
-def shown(location: str) -> str:
+def shown_location(location: str) -> str:
     """A location for people: without what may be a secret, whoever wrote it."""
     parts = _split(location)
     if parts is None:
@@ -162,17 +162,17 @@ def shown(location: str) -> str:
 
 def _check_allowed(location: str, allowed: AllowedLocations) -> None:
     """Raise BytesError where a location is no segment's, or is not to be opened."""
-    if _named(location) is None:
-        raise BytesError(f"{shown(location)} is no location of a segment")
+    if _sha256_in_name(location) is None:
+        raise BytesError(f"{shown_location(location)} is no location of a segment")
     if not allowed.allows(location):
-        folder = shown(location[: -_NAME_LENGTH - 1])
+        folder = shown_location(location[: -_NAME_LENGTH - 1])
         raise BytesError(
-            f"its bytes are at {shown(location)}, where nothing is opened unless you allow it:"
-            f" {VARIABLE}={folder}"
+            f"its bytes are at {shown_location(location)}, where nothing is opened unless you allow"
+            f" it: {VARIABLE}={folder}"
         )
 
 
-def _named(location: str) -> str | None:
+def _sha256_in_name(location: str) -> str | None:
     """The SHA-256 of a location's bytes, by its name; None where it is no segment's."""
     named = _NAME.fullmatch(location[-_NAME_LENGTH - 1 :])
     # What stands behind a `?` or a `#` is no part of the path that would be opened. Some storages
@@ -273,7 +273,8 @@ def _storage(location: str) -> tuple[Any, str]:
         from fsspec.core import url_to_fs
     except ImportError as error:
         raise InvalidInputError(
-            f"{shown(location)} needs fsspec; run: pip install 'realtime-eventstore[objects]'"
+            f"{shown_location(location)} needs fsspec; run:"
+            " pip install 'realtime-eventstore[objects]'"
         ) from error
     try:
         files, place = url_to_fs(location)
@@ -292,6 +293,6 @@ def _unavailable(
     # A storage's own message may hold a signed URL: its kind says enough.
     reason = error.strerror if isinstance(error, OSError) and error.strerror else None
     return kind(
-        f"cannot {verb} {shown(location)}: {reason or type(error).__name__};"
+        f"cannot {verb} {shown_location(location)}: {reason or type(error).__name__};"
         " check that the storage is there and that this account may use it"
     )

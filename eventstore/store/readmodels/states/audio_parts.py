@@ -2,7 +2,7 @@
 
 Of a part's deltas the first is folded, and the others are summed: how many, how long, from where to
 where. That is what folding each comes to, since those that were delivered twice have no load key:
-an append that folds its events writes none, and `mark_repeated` takes it from those that others
+an append that folds its events writes none, and `clear_load_keys` takes it from those that others
 wrote.
 """
 
@@ -21,13 +21,13 @@ from eventstore.store.readmodels.states.state_rows import (
     COLUMNS,
     PART_EVENTS,
     PIECE_ROWS,
-    behind,
-    event_of,
-    pieces,
-    rows_of,
+    parsed_event,
+    prefix_end,
+    read_state_rows,
+    state_row_pieces,
 )
 
-_IS_AUDIO = f"load_key >= '{AUDIO_KEY}' AND load_key < '{behind(AUDIO_KEY)}'"
+_IS_AUDIO = f"load_key >= '{AUDIO_KEY}' AND load_key < '{prefix_end(AUDIO_KEY)}'"
 AUDIO_PARTS = (
     f"SELECT {COLUMNS}, load_key, last_seq, chunks, bytes FROM events JOIN"
     " (SELECT MIN(seq) AS first_seq, MAX(seq) AS last_seq, COUNT(*) AS chunks,"
@@ -50,10 +50,10 @@ def audio_parts(tx: Transaction, session_id: str, seq: int) -> list[Row]:
 
     Deltas of one part can differ in the response that they name, and count as parts of their own.
     """
-    return rows_of(tx, session_id, AUDIO_PARTS, (session_id, seq, session_id))
+    return read_state_rows(tx, session_id, AUDIO_PARTS, (session_id, seq, session_id))
 
 
-def join_span(state: SessionState, audio: dict[tuple[str, int], AudioSpan], row: Row) -> bool:
+def add_audio_span(state: SessionState, audio: dict[tuple[str, int], AudioSpan], row: Row) -> bool:
     """Note where the audio lies that a part's first delta begins; whether the others add no more.
 
     Args:
@@ -62,7 +62,7 @@ def join_span(state: SessionState, audio: dict[tuple[str, int], AudioSpan], row:
         row: of `audio_parts`.
     """
     seq, _, _, type_, frame, offset, raw, _, _, last_seq, chunks, size = row
-    event = event_of(type_, frame, offset, raw) or {}
+    event = parsed_event(type_, frame, offset, raw) or {}
     item = state.items.get(identifier(event.get("item_id")) or "")
     if item is None or item.response_id is None:
         return False
@@ -73,7 +73,9 @@ def join_span(state: SessionState, audio: dict[tuple[str, int], AudioSpan], row:
     return True
 
 
-def remember_open(tx: Transaction, state: SessionState, parts: Iterable[Row], last: int) -> None:
+def remember_open_parts(
+    tx: Transaction, state: SessionState, parts: Iterable[Row], last: int
+) -> None:
     """Let the state know the deltas of responses that go on, as if each had been folded.
 
     Args:
@@ -81,18 +83,18 @@ def remember_open(tx: Transaction, state: SessionState, parts: Iterable[Row], la
         last: the state's seq.
     """
     for row in parts:
-        event = event_of(*row[3:7]) or {}
+        event = parsed_event(*row[3:7]) or {}
         if EVENT_ID not in row[4] or identifier(event.get("response_id")) in state.repeats.done:
             continue
         for seq, _, direction, type_, frame, offset, raw, length in _part(tx, state, row, last):
-            body = event_of(type_, frame, offset, raw)
+            body = parsed_event(type_, frame, offset, raw)
             if body is not None:
                 state.repeats.is_repeated(seq, direction, type_, body, frame, length or 0)
 
 
 def _part(tx: Transaction, state: SessionState, row: Row, last: int) -> Iterator[Row]:
     where = (state.session_id, row[EVENT_COLUMNS])
-    return chain.from_iterable(pieces(tx, PART_EVENTS, where, 0, last))
+    return chain.from_iterable(state_row_pieces(tx, PART_EVENTS, where, 0, last))
 
 
 def may_repeat(tx: Transaction, session_id: str, after: int, last: int) -> bool:
@@ -105,13 +107,15 @@ def may_repeat(tx: Transaction, session_id: str, after: int, last: int) -> bool:
         last: how far to look.
     """
     texts: dict[str, set[int]] = {}
-    for row in chain.from_iterable(pieces(tx, AUDIO_EVENTS, (session_id,), after, last)):
+    for row in chain.from_iterable(state_row_pieces(tx, AUDIO_EVENTS, (session_id,), after, last)):
         frame, key = row[4], row[EVENT_COLUMNS]
         if EVENT_ID not in frame:
             continue
         seen = texts.get(key)
         if seen is None:
-            before = chain.from_iterable(pieces(tx, PART_EVENTS, (session_id, key), 0, after))
+            before = chain.from_iterable(
+                state_row_pieces(tx, PART_EVENTS, (session_id, key), 0, after)
+            )
             seen = texts[key] = {hash(row[4]) for row in before} if after else set()
         if hash(frame) in seen:
             return True
@@ -119,7 +123,7 @@ def may_repeat(tx: Transaction, session_id: str, after: int, last: int) -> bool:
     return False
 
 
-def mark_repeated(tx: Transaction, session_id: str, seqs: Iterable[int]) -> None:
+def clear_load_keys(tx: Transaction, session_id: str, seqs: Iterable[int]) -> None:
     """Take the load key from deltas that were delivered twice."""
     for seq in seqs:
         tx.run(FORGET_KEY, (session_id, seq))

@@ -30,21 +30,21 @@ from eventstore.store.log.read_events import rows_in
 from eventstore.store.log.segments.read_segments import sealed_events
 from eventstore.store.readmodels.states.audio_parts import (
     EVENT_COLUMNS,
+    add_audio_span,
     audio_parts,
-    join_span,
-    mark_repeated,
+    clear_load_keys,
     may_repeat,
-    remember_open,
+    remember_open_parts,
 )
 from eventstore.store.readmodels.states.state_rows import (
     COLUMNS,
     PART_EVENTS,
     PIECE_ROWS,
-    behind,
-    decrypted,
-    event_of,
-    pieces,
-    rows_of,
+    decrypt_state_rows,
+    parsed_event,
+    prefix_end,
+    read_state_rows,
+    state_row_pieces,
 )
 
 _PART_ADDED = "response.content_part.added"
@@ -60,7 +60,7 @@ EVENTS_IN_ORDER = (
 )
 TRANSCRIPT_KEYS = (
     f"SELECT DISTINCT load_key FROM events WHERE session_id = ? AND load_key >= '{TRANSCRIPT_KEY}'"
-    f" AND load_key < '{behind(TRANSCRIPT_KEY)}' AND seq <= ?"
+    f" AND load_key < '{prefix_end(TRANSCRIPT_KEY)}' AND seq <= ?"
 )
 ALL_EVENTS = (
     f"SELECT {COLUMNS} FROM events WHERE session_id = ? AND seq > ? AND seq <= ?"
@@ -105,7 +105,7 @@ def load_state(
     Raises:
         DamagedError: an event's columns hold what none can have.
     """
-    sealed, folded = _where(tx, session_id)
+    sealed, folded = _sealed_and_folded(tx, session_id)
     try:
         if sealed:
             state = SessionState(session_id)
@@ -122,7 +122,7 @@ def load_state(
     return state
 
 
-def _where(tx: Transaction, session_id: str) -> tuple[bool, int]:
+def _sealed_and_folded(tx: Transaction, session_id: str) -> tuple[bool, int]:
     """Whether a session has segments, and up to where its events were folded by this version."""
     row = tx.row(STREAM, (session_id,))
     if row is None:
@@ -140,7 +140,7 @@ def _fold_unsealed(
         state = SessionState(session_id)
         repeated = _fold_on(tx, state, seq)
         if projects:
-            mark_repeated(tx, session_id, repeated)
+            clear_load_keys(tx, session_id, repeated)
     first, last = tx.row(FIRST_AT, (session_id,)), tx.row(LAST_AT, (session_id, seq))
     state.seq = seq
     state.first_at = first[0] if first is not None and seq > 0 else None
@@ -148,10 +148,10 @@ def _fold_unsealed(
     return state
 
 
-def mark_repeats(tx: Transaction, session_id: str, seq: int) -> None:
+def find_and_mark_repeats(tx: Transaction, session_id: str, seq: int) -> None:
     """Mark deltas of audio that were delivered twice, where rows up to a seq were written anew."""
     if may_repeat(tx, session_id, 0, seq):
-        mark_repeated(tx, session_id, _fold_on(tx, SessionState(session_id), seq))
+        clear_load_keys(tx, session_id, _fold_on(tx, SessionState(session_id), seq))
 
 
 def catch_up_state(tx: Transaction, state: SessionState, seq: int) -> None:
@@ -159,7 +159,7 @@ def catch_up_state(tx: Transaction, state: SessionState, seq: int) -> None:
 
     Read models are about to be written of it.
     """
-    mark_repeated(tx, state.session_id, _fold_on(tx, state, seq))
+    clear_load_keys(tx, state.session_id, _fold_on(tx, state, seq))
     state.forget_written()
 
 
@@ -175,7 +175,9 @@ def _fold_on(tx: Transaction, state: SessionState, seq: int) -> list[int]:
         length = size if offset is not None and offset >= 0 else None
         _fold_row(state, (sealed.seq, at, direction, type_, frame, offset, audio, length))
     repeated: list[int] = []
-    for row in chain.from_iterable(pieces(tx, ALL_EVENTS, (state.session_id,), state.seq, seq)):
+    for row in chain.from_iterable(
+        state_row_pieces(tx, ALL_EVENTS, (state.session_id,), state.seq, seq)
+    ):
         _fold_row(state, row)
         if state.repeats.last == row[0] and row[3] in SUMMED:
             repeated.append(row[0])
@@ -193,7 +195,7 @@ def _fold_by_parts(tx: Transaction, session_id: str, seq: int) -> SessionState |
     texts = _FirstTexts(tx, session_id)
 
     def in_order() -> Iterator[Row]:
-        for piece in pieces(tx, EVENTS_IN_ORDER, (session_id,), 0, seq):
+        for piece in state_row_pieces(tx, EVENTS_IN_ORDER, (session_id,), 0, seq):
             texts.read_ahead(piece)
             yield from piece
 
@@ -203,11 +205,11 @@ def _fold_by_parts(tx: Transaction, session_id: str, seq: int) -> SessionState |
         if state.awaiting_text and seq_ > state.seq + 1:
             _read_first_texts(texts, state, seq_)
         if type_ == "input_audio_buffer.committed" and needs_input_bytes(
-            state, event_of(type_, frame, offset, raw)
+            state, parsed_event(type_, frame, offset, raw)
         ):
             state.input_bytes = _input_bytes(tx, state, seq_)
         _fold_row(state, row[:EVENT_COLUMNS])
-        if len(row) > EVENT_COLUMNS and not join_span(state, audio, row):
+        if len(row) > EVENT_COLUMNS and not add_audio_span(state, audio, row):
             return None
     for (item_id, index), span in audio.items():
         state.items[item_id].parts[index].audio = span
@@ -215,7 +217,7 @@ def _fold_by_parts(tx: Transaction, session_id: str, seq: int) -> SessionState |
         _read_first_texts(texts, state, seq + 1)
     _finish_texts(tx, state, seq)
     _finish_transcripts(tx, state, seq)
-    remember_open(tx, state, parts, seq)
+    remember_open_parts(tx, state, parts, seq)
     state.input_bytes = _input_bytes(tx, state, seq + 1)
     return state
 
@@ -231,7 +233,7 @@ def _merged(many: Iterator[Row], few: list[Row]) -> Iterator[Row]:
 
 def _fold_row(state: SessionState, row: Row) -> None:
     seq, at, direction, type_, frame, offset, raw, length = row
-    event = event_of(type_, frame, offset, raw)
+    event = parsed_event(type_, frame, offset, raw)
     advance(state, seq, at, direction, type_, event, length or 0, frame)
 
 
@@ -256,7 +258,7 @@ class _FirstTexts:
         self._ends = [*self._parts[1:], piece[-1][0] + 1]
         where = (self._parts, self._ends, self._session_id)
         rows = self._tx.rows(FIRST_TEXT_DELTAS, where)
-        deltas = decrypted(self._tx, self._session_id, [row[1:] for row in rows])
+        deltas = decrypt_state_rows(self._tx, self._session_id, [row[1:] for row in rows])
         self._found = {row[0]: delta for row, delta in zip(rows, deltas, strict=True)}
 
     def between(self, after: int, before: int) -> Row | None:
@@ -271,7 +273,7 @@ class _FirstTexts:
         if after + 1 >= before:
             return None
         where = (self._session_id, after, before)
-        return next(iter(rows_of(self._tx, self._session_id, NEXT_TEXT_DELTA, where)), None)
+        return next(iter(read_state_rows(self._tx, self._session_id, NEXT_TEXT_DELTA, where)), None)
 
 
 def _read_first_texts(texts: _FirstTexts, state: SessionState, before: int) -> None:
@@ -296,7 +298,7 @@ def _finish_texts(tx: Transaction, state: SessionState, seq: int) -> None:
     for first, last in _delta_ranges(state, unfinished, seq):
         while True:
             where = (state.session_id, first, last)
-            rows = rows_of(tx, state.session_id, TEXT_DELTA_EVENTS, where)
+            rows = read_state_rows(tx, state.session_id, TEXT_DELTA_EVENTS, where)
             for row in rows:
                 _fold_row(state, row)
             if len(rows) < PIECE_ROWS:
@@ -313,7 +315,7 @@ def _finish_transcripts(tx: Transaction, state: SessionState, seq: int) -> None:
         part = item.parts.get(index) if item is not None else None
         if part is None or part.type is None or accepts_heard(part):
             for row in chain.from_iterable(
-                pieces(tx, PART_EVENTS, (state.session_id, key), 0, seq)
+                state_row_pieces(tx, PART_EVENTS, (state.session_id, key), 0, seq)
             ):
                 _fold_row(state, row)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from eventstore.projection.state import SessionState
 
 
-class Cached(NamedTuple):
+class CachedState(NamedTuple):
     """A session's state after its last append by this process."""
 
     state: SessionState
@@ -42,18 +42,18 @@ class StateCache:
 
     def renew(self) -> None:
         """Begin with no states; in a forked child, somebody of the parent's may hold the lock."""
-        self._states: OrderedDict[str, Cached] = OrderedDict()
+        self._states: OrderedDict[str, CachedState] = OrderedDict()
         self._sizes: dict[str, int] = {}
         self._bytes = 0
         self._lock = Lock()
 
-    def take(self, session_id: str) -> Cached | None:
+    def take(self, session_id: str) -> CachedState | None:
         """The session's state, which is then the caller's alone."""
         with self._lock:
             self._bytes -= self._sizes.pop(session_id, 0)
             return self._states.pop(session_id, None)
 
-    def put(self, cached: Cached) -> None:
+    def put(self, cached: CachedState) -> None:
         """Give a state back, after the commit that it belongs to; a closed session's is let go."""
         if cached.state.closed:
             return

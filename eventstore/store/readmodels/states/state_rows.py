@@ -32,12 +32,12 @@ _OFFSET = itemgetter(5)
 _ENCRYPTIONS = frozenset(ENCRYPTIONS)
 
 
-def behind(prefix: str) -> str:
+def prefix_end(prefix: str) -> str:
     """What all texts with the prefix stand before."""
     return prefix[:-1] + chr(ord(prefix[-1]) + 1)
 
 
-def pieces(
+def state_row_pieces(
     tx: Transaction, sql: str, where: tuple[str, ...], after: int, last: int
 ) -> Iterator[list[Row]]:
     """The rows of a query in lists of `PIECE_ROWS` at most.
@@ -47,19 +47,21 @@ def pieces(
         after, last: the seqs that they are between, the first of them exclusive.
     """
     while True:
-        rows = rows_of(tx, where[0], sql, (*where, after, last))
+        rows = read_state_rows(tx, where[0], sql, (*where, after, last))
         yield rows
         if len(rows) < PIECE_ROWS:
             return
         after = rows[-1][0]
 
 
-def rows_of(tx: Transaction, session_id: str, sql: str, parameters: Sequence[Any]) -> list[Row]:
+def read_state_rows(
+    tx: Transaction, session_id: str, sql: str, parameters: Sequence[Any]
+) -> list[Row]:
     """Rows that begin with `COLUMNS`, decrypted."""
-    return decrypted(tx, session_id, tx.rows(sql, parameters))
+    return decrypt_state_rows(tx, session_id, tx.rows(sql, parameters))
 
 
-def decrypted(tx: Transaction, session_id: str, rows: list[Row]) -> list[Row]:
+def decrypt_state_rows(tx: Transaction, session_id: str, rows: list[Row]) -> list[Row]:
     """The same rows, each as it was before it was encrypted, if it was."""
     if _ENCRYPTIONS.isdisjoint(map(_OFFSET, rows)):  # nearly always
         return rows
@@ -78,7 +80,7 @@ def _decrypted_row(cipher: Cipher, row: Row) -> Row:
     return seq, at, direction, type_, frame, offset, raw, *rest
 
 
-def event_of(
+def parsed_event(
     type_: str, frame: str, offset: int | None, raw: bytes | None
 ) -> dict[str, Any] | None:
     """The event as it was parsed when it was appended."""

@@ -13,7 +13,7 @@ from eventstore.projection.state import SessionState
 from eventstore.realtime.values import dumps
 from eventstore.store.database.tables import declared as tables
 from eventstore.store.database.transaction import Row, Transaction
-from eventstore.store.readmodels.words.index_words import vector_of, words_of
+from eventstore.store.readmodels.words.index_words import fts_words, tsvector_of
 
 # A number that was damaged into another item's is left to that one.
 DELETE_SAID = (
@@ -49,14 +49,14 @@ def index_all(tx: Transaction, state: SessionState, rows: list[Row]) -> None:
     if not tx.postgresql:
         _index_all_sqlite(tx, state, rows)
     elif rows:
-        words = dumps([{"item_id": _ID(row), "said_words": vector_of(row)} for row in rows])
+        words = dumps([{"item_id": _ID(row), "said_words": tsvector_of(row)} for row in rows])
         tx.run(SET_WORDS, (words, state.session_id))
     else:
         tx.run(FORGET_WORDS, (state.session_id,))
 
 
 def _index_all_sqlite(tx: Transaction, state: SessionState, rows: list[Row]) -> None:
-    wanted = {_ID(row): words_of(row) for row in rows}
+    wanted = {_ID(row): fts_words(row) for row in rows}
     for item in state.items.values():
         item.indexed = ""
     # What is wrong goes first: a number that becomes free is given to another text.
@@ -73,7 +73,7 @@ def _index_all_sqlite(tx: Transaction, state: SessionState, rows: list[Row]) -> 
 def index_changes(tx: Transaction, state: SessionState, rows: list[Row]) -> None:
     """SQLite: index the words of rows of items that were written."""
     for row in rows:
-        _index(tx, state, _ID(row), words_of(row))
+        _index(tx, state, _ID(row), fts_words(row))
 
 
 def _index(tx: Transaction, state: SessionState, item_id: str, words: str) -> None:

@@ -87,7 +87,7 @@ def query_tokens(text: str, prefix: bool = False) -> Term | None:
     return Term(words, True)
 
 
-def find(text: str, wanted: Term, is_call: bool = False) -> tuple[int, int] | None:
+def find_term(text: str, wanted: Term, is_call: bool = False) -> tuple[int, int] | None:
     """Return from where to where a text first has what a query looks for; None for nowhere.
 
     Args:

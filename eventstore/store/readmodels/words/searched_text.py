@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from eventstore.realtime.masking.mask import mask_value, mask_words
 from eventstore.realtime.masking.secret_names import REMOVED
 from eventstore.realtime.values import loads, mapping, storable
-from eventstore.store.readmodels.words.search_tokens import Term, find, index_tokens
+from eventstore.store.readmodels.words.search_tokens import Term, find_term, index_tokens
 
 _PARTS_OF_A_CALL = ("server_label", "name", "arguments")
 _INSTEAD = "…"
@@ -43,7 +43,7 @@ class Searched(NamedTuple):
         """
         places = []
         for one in wanted:
-            place = find(self.text, one, self.is_call)
+            place = find_term(self.text, one, self.is_call)
             if place is None:
                 return None
             places.append(place)

@@ -76,14 +76,14 @@ def sum_day(tx: Transaction, day: int, before: int | None = None) -> DaySums:
     )
 
 
-def sessions_of(tx: Transaction, day: int, before: int) -> list[str]:
+def settled_sessions(tx: Transaction, day: int, before: int) -> list[str]:
     """The sessions whose rows `sum_day` sums up."""
     within = _within(day, before)
     sql = f"SELECT DISTINCT u.session_id FROM usage u{within.sql()}"
     return [row[0] for row in tx.rows(sql, within.parameters)]
 
 
-def apart(tx: Transaction, day: int, before: int) -> set[str]:
+def unsettled_sessions(tx: Transaction, day: int, before: int) -> set[str]:
     """The sessions that go on changing a day: with marks, and not closed before a moment."""
     return {row[0] for row in tx.rows(f"{_APART} AND m.day = ?", (before, day))}
 

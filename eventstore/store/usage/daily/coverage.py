@@ -35,7 +35,7 @@ SUMMED = (
 _MOST_SPANS = 100
 
 
-class Cover(NamedTuple):
+class Coverage(NamedTuple):
     """A span of time, in parts.
 
     Attributes:
@@ -59,7 +59,9 @@ def is_summable(wanted: ResponseFilter) -> bool:
     return not wanted.named() - {"since", "until", "model"}
 
 
-def cover(tx: Transaction, since: int | None, until: int | None, key: str | None = None) -> Cover:
+def find_coverage(
+    tx: Transaction, since: int | None, until: int | None, key: str | None = None
+) -> Coverage:
     """Divide a span: whole days that have sums which hold, and the rest.
 
     Sums hold where no session that they contain marked their day since. Sums, marks and rows are
@@ -73,12 +75,12 @@ def cover(tx: Transaction, since: int | None, until: int | None, key: str | None
     summed = tx.rows(SUMMED, (start // DAY, end // DAY))
     held = {day: bool(holds) and not _leaves_out(left, key) for day, left, _, holds in summed}
     if not any(held.values()):
-        return Cover([(since, until)], [], [])
+        return Coverage([(since, until)], [], [])
     numbers = {row[0] for row in tx.rows(DAYS_WITH_USAGE, (start, end, start))} | held.keys()
     days = (_Day(n, n in whole and held.get(n, False)) for n in sorted(numbers))
     found = _spans(days, start, end)
     if len(found.live) > _MOST_SPANS:
-        return Cover([(since, until)], [], [])
+        return Coverage([(since, until)], [], [])
     found.begun.extend(day for day, _, all_, _ in summed if not all_ and held[day] and day in whole)
     if since is None or since < start:
         found.live.append((since, start))
@@ -92,8 +94,8 @@ def _leaves_out(left_out: str | None, key: str | None) -> bool:
     return found is True or key in found
 
 
-def _spans(days: Iterable[_Day], start: int, end: int) -> Cover:
-    found = Cover([], [], [])
+def _spans(days: Iterable[_Day], start: int, end: int) -> Coverage:
+    found = Coverage([], [], [])
     for summed, some in groupby(days, key=lambda day: day.summed):
         numbers = [day.number for day in some]
         if summed:
@@ -103,7 +105,7 @@ def _spans(days: Iterable[_Day], start: int, end: int) -> Cover:
     return found
 
 
-class Live(NamedTuple):
+class RowsPart(NamedTuple):
     """A part that is read from rows.
 
     Attributes:
@@ -114,17 +116,17 @@ class Live(NamedTuple):
     day: int | None
 
 
-def live_parts(wanted: ResponseFilter, found: Cover) -> list[Live]:
+def row_parts(wanted: ResponseFilter, found: Coverage) -> list[RowsPart]:
     """What is to be read from rows."""
 
     def within(since: int | None, until: int | None) -> ResponseFilter:
         return replace(wanted, since=since, until=until)
 
-    begun = [Live(within(day * DAY, (day + 1) * DAY), day) for day in found.begun]
-    return [Live(within(since, until), None) for since, until in found.live] + begun
+    begun = [RowsPart(within(day * DAY, (day + 1) * DAY), day) for day in found.begun]
+    return [RowsPart(within(since, until), None) for since, until in found.live] + begun
 
 
-def of_days(table: str, days: tuple[int, int], model: str | None) -> tuple[str, list[object]]:
+def sums_of_days(table: str, days: tuple[int, int], model: str | None) -> tuple[str, list[object]]:
     """FROM and WHERE of the sums `s` of days.
 
     Args:

@@ -26,7 +26,7 @@ _MEASURED = 2 + len(Tokens._fields)
 _LINES = 1 << 32
 
 
-class Packed(NamedTuple):
+class PackedSums(NamedTuple):
     """Sums: values and lines by their places in `names`, and with each pair of them its numbers."""
 
     names: str
@@ -37,10 +37,10 @@ class PackedDay(NamedTuple):
     """A day's sums, and the number of its period of prices."""
 
     period: int
-    sums: Packed
+    sums: PackedSums
 
 
-def pack(rows: Sequence[Row]) -> Packed:
+def pack(rows: Sequence[Row]) -> PackedSums:
     """Pack the sums of a day.
 
     Args:
@@ -56,7 +56,7 @@ def pack(rows: Sequence[Row]) -> Packed:
         numbers[1, place] = lines.setdefault(line, len(lines))
         numbers[2:, place] = rest[_LINE:]
     names = dumps({"values": list(values), "lines": list(lines)})
-    return Packed(names, zstandard.ZstdCompressor().compress(numbers.tobytes()))
+    return PackedSums(names, zstandard.ZstdCompressor().compress(numbers.tobytes()))
 
 
 def add_up(days: Iterable[PackedDay], model: str | None = None) -> list[Row]:
@@ -104,7 +104,7 @@ def _places(names: Iterable[Any], known: dict[Any, int]) -> NDArray[np.int64]:
     return np.array([known.setdefault(name, len(known)) for name in names], np.int64)
 
 
-def _unpack(packed: Packed) -> NDArray[np.int64]:
+def _unpack(packed: PackedSums) -> NDArray[np.int64]:
     """Columns: the value, the line, and what is measured."""
     raw = zstandard.ZstdDecompressor().decompress(packed.numbers)
     return np.frombuffer(raw, "<i8").reshape(2 + _MEASURED, -1).astype(np.int64, copy=False)

@@ -23,9 +23,14 @@ from eventstore.realtime.values import dumps
 from eventstore.store.database.outages import attempt
 from eventstore.store.database.tables.day_tables import SUMS, summed_sessions
 from eventstore.store.database.transaction import Row, Transaction, read, write
-from eventstore.store.readmodels.day_invalidation import DELETE_SUMMED_SESSIONS, new_number
+from eventstore.store.readmodels.day_invalidation import DELETE_SUMMED_SESSIONS, random_number
 from eventstore.store.readmodels.upsert import insert_sql
-from eventstore.store.usage.daily.compute import DaySums, apart, sessions_of, sum_day
+from eventstore.store.usage.daily.compute import (
+    DaySums,
+    settled_sessions,
+    sum_day,
+    unsettled_sessions,
+)
 from eventstore.store.usage.daily.coverage import DAYS_WITH_USAGE, FIRST_DAY, SUMMED
 from eventstore.times import DAY, date_of, now
 
@@ -72,7 +77,7 @@ class DayRead(NamedTuple):
     sums: DaySums
 
 
-def sum_days(engine: Engine, moment: int | None = None) -> Iterator[int | Failure]:
+def refresh_days(engine: Engine, moment: int | None = None) -> Iterator[int | Failure]:
     """Sum up each day that has rows to sum up, newest first; yields those that are done.
 
     A day is its number since 1970, in UTC. Several processes may do it at once.
@@ -90,14 +95,14 @@ def sum_days(engine: Engine, moment: int | None = None) -> Iterator[int | Failur
     for day in days_to_sum(engine, moment):
         before = None if day < over else moment - _SETTLED
         date = date_of(day)
-        done = attempt(f"day {date}", partial(_sum_day, engine, day, before))
+        done = attempt(f"day {date}", partial(_refresh_day, engine, day, before))
         if isinstance(done, EventStoreError):
             yield Failure(date, done)
         elif done:
             yield day
 
 
-def _sum_day(engine: Engine, day: int, before: int | None) -> bool:
+def _refresh_day(engine: Engine, day: int, before: int | None) -> bool:
     return write_day(engine, read_day(engine, day, before))
 
 
@@ -139,10 +144,10 @@ def read_day(engine: Engine, day: int, before: int | None = None) -> DayRead:
     """
     with read(engine) as tx:
         version = tx.row(VERSION, (day,))
-        left = set() if before is None else apart(tx, day, before)
+        left = set() if before is None else unsettled_sessions(tx, day, before)
         # In the order of appends to several sessions, which hold some of these as well.
         marks = sorted(mark for mark in tx.rows(MARKS, (day,)) if mark[0] not in left)
-        contained = None if before is None else sessions_of(tx, day, before)
+        contained = None if before is None else settled_sessions(tx, day, before)
         sums = sum_day(tx, day, before)
     return DayRead(day, None if version is None else version[0], marks, contained, sums)
 
@@ -151,7 +156,7 @@ def write_day(engine: Engine, found: DayRead) -> bool:
     """Replace a day's sums; False, and nothing written, where somebody else has meanwhile."""
     contained = [(session_id, found.day) for session_id in found.contained or ()]
     with write(engine) as tx:
-        if not _take(tx, found):
+        if not _claim_day(tx, found):
             return False
         for table in SUMS:
             tx.run(f"DELETE FROM {table.name} WHERE day = ?", (found.day,))
@@ -162,9 +167,9 @@ def write_day(engine: Engine, found: DayRead) -> bool:
     return True
 
 
-def _take(tx: Transaction, found: DayRead) -> bool:
+def _claim_day(tx: Transaction, found: DayRead) -> bool:
     """Lock the day, if it is as it was read."""
-    left_out, version = dumps(found.sums.left_out), new_number()
+    left_out, version = dumps(found.sums.left_out), random_number()
     whole = int(found.contained is None)
     if found.version is None:
         return tx.run(NEW_VERSION, (found.day, version, left_out, whole)) == 1

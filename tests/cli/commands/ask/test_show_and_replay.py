@@ -16,7 +16,7 @@ from eventstore.projection.fold import fold
 from eventstore.projection.views import view
 from eventstore.projection.views.session_view import session_resource
 from eventstore.replay.player.player import paced
-from eventstore.store.queries.query_sessions import conversations
+from eventstore.store.queries.query_sessions import conversation_resources
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_show_at_a_seq_is_the_fold_of_the_events_up_to_it(
     shown = terminal("state", "voice", "--at", str(seq), "--json").json
     state = fold("voice", log_events(voice_call().frames[:seq]))
     assert shown["session"] == session_resource(state)
-    assert shown["conversations"] == conversations(state)
+    assert shown["conversations"] == conversation_resources(state)
     assert shown["responses"] == [
         view.response_resource(state, response) for response in state.responses.values()
     ]

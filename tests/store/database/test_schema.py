@@ -338,3 +338,9 @@ def test_a_state_is_loaded_from_tables_spread_by_session(partitioned: Engine) ->
     with read(partitioned) as tx:
         loaded = load_state.load_state(tx, SESSION, len(stream), closed=False)
     assert views(loaded) == views(fold(SESSION, log_events(stream)))
+
+
+def test_the_schema_that_the_code_needs_is_the_last_migration() -> None:
+    """What opens a store compares two texts by it, and imports no Alembic."""
+    files = (schema.migrations_folder() / "versions").glob("[0-9]*.py")
+    assert max(file.name.partition("_")[0] for file in files) == schema.HEAD

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from sqlalchemy import Engine
 
 from eventstore.archive.seal import packed
-from eventstore.encryption.events import encrypted_row
+from eventstore.encryption.encrypt_events import encrypted_row
 from eventstore.errors import DamagedError, InvalidInputError
 from eventstore.projection.state import PROJECTOR_VERSION
 from eventstore.realtime.events import EventRow

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from eventstore.archive.verify_rows import row_problem
 from eventstore.encryption.cipher import Cipher
-from eventstore.encryption.segments import is_bound, is_encrypted
+from eventstore.encryption.encrypt_segments import is_bound, is_encrypted
 from eventstore.errors import DamagedError, Failure, NotFoundError
 from eventstore.projection.repeats import Repeats
 from eventstore.realtime.events import EventRow

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eventstore.projection.parts import SUMMED, load_key
+from eventstore.projection.load_keys import SUMMED, load_key
 from eventstore.projection.repeats import Repeats
 from eventstore.realtime.events import EventRow, is_erased
 from eventstore.realtime.frames import decode_columns, restore

@@ -12,7 +12,7 @@ class Facet(NamedTuple):
 
     Attributes:
         response_id: whose it is; None for the session's.
-        name: `tool`, `language`, `reason`, or what an address names: see projection/address.py.
+        name: `tool`, `language`, `reason`, or a name: see projection/session_names.py.
         value: the tool's name, the language's code, the reason, or what the address names.
     """
 

@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from eventstore.projection.address import names_of_session
 from eventstore.projection.facets import NONE, Facet, Figures
 from eventstore.projection.latency import answer_us
+from eventstore.projection.session_names import names_of_session
 from eventstore.projection.state import Item, Response, SessionState
 from eventstore.realtime.resources.outcomes import reason_of
 from eventstore.realtime.values import column, identifier
@@ -100,7 +100,7 @@ def _is_turn(item: Item) -> bool:
 
 
 def _role(item: Item) -> Any:
-    """Return the role that the item's resource has: see `view.item_resource`."""
+    """Return the role that the item's resource has: see `resources.item_resource`."""
     is_spoken = any(part.type == "input_audio" for part in item.parts.values())
     return item.wire.get("role", "user" if is_spoken else None)
 

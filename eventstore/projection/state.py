@@ -12,7 +12,7 @@ from eventstore.projection.facets import Figures
 from eventstore.projection.order import Order
 from eventstore.projection.pending import Create, Pending
 from eventstore.projection.repeats import Repeats
-from eventstore.projection.timed import Key, Timed, in_order
+from eventstore.projection.timed_words import Key, Timed, in_order
 from eventstore.realtime.audio import UNTOLD, Rates
 
 #: Raise it when the fold or the views change: sessions projected by an older one are redone.

@@ -8,7 +8,7 @@ A frame is kept in three columns. `audio_offset` says how they join:
   database's text type cannot hold it (NUL, lone surrogates); `frame` is empty;
 * `RAW_BINARY`: `audio` holds a binary message as it came; `frame` is empty;
 * `BOUND`: `audio` holds the frame and its audio, encrypted, and bound to the row's other columns:
-  see encryption/events.py;
+  see encryption/encrypt_events.py;
 * `ENCRYPTED`: the same as older versions wrote it, bound to the row's place alone.
 
 Cutting is only ever done where encoding the bytes again gives the same characters, so

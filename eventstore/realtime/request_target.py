@@ -2,7 +2,7 @@
 
 The relay and the replay server read requests by the same functions, so that what a recording was
 tagged with finds it again. What a recorded address asked for is read by them, too: see
-projection/address.py.
+projection/session_names.py.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import orjson
 
 from eventstore.realtime.events import EventRow, is_erased
 from eventstore.segments import audio_codec
-from eventstore.segments.chunks import begin_samples, join
+from eventstore.segments.audio_chunks import begin_samples, join
 from eventstore.segments.container import Block, write_container
 from eventstore.segments.numbers import differences, pack_numbers
 from eventstore.segments.text_columns import SEPARATOR, Skeleton, cut, is_constant, is_random

@@ -12,12 +12,12 @@ import orjson
 from eventstore.realtime.events import EventRow
 from eventstore.realtime.frames import DIRECTIONS, MAX_TYPE, RAW_BINARY
 from eventstore.segments import audio_codec
-from eventstore.segments.chunks import split
+from eventstore.segments.audio_chunks import split
 from eventstore.segments.container import Container, SegmentError, read_container
 from eventstore.segments.limits import MAX_INT, MAX_SIZE, check_room, room_for
 from eventstore.segments.numbers import unpack_numbers
 from eventstore.segments.pack import CONSTANT, RANDOM
-from eventstore.segments.rows import Kind
+from eventstore.segments.row_kinds import Kind
 from eventstore.segments.text_columns import SEPARATOR, joined
 
 #: Whether rows of a direction and a type are wanted.

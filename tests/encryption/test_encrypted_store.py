@@ -22,7 +22,7 @@ from support.strategies import delivered_twice, streams
 
 from eventstore import EventStore, InvalidInputError
 from eventstore.demo import call_lines
-from eventstore.encryption.read_models import TEXTS, WITHOUT
+from eventstore.encryption.encrypt_read_models import TEXTS, WITHOUT
 from eventstore.realtime.frames import Frame
 from eventstore.store.database.keys import KeyRing, keys_of
 from eventstore.store.database.tables import declared as tables

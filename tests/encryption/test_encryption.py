@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from support.strategies import any_text
 
 from eventstore.encryption.cipher import Cipher, CipherError, new_key
-from eventstore.encryption.events import decrypt_row, encrypted_row
-from eventstore.encryption.read_models import (
+from eventstore.encryption.encrypt_events import decrypt_row, encrypted_row
+from eventstore.encryption.encrypt_read_models import (
     SIGN,
     TEXTS,
     decrypt_texts,
     encrypt_texts,
     is_encrypted,
 )
-from eventstore.encryption.segments import OLD_MARK, decrypt_segment, encrypt_segment
+from eventstore.encryption.encrypt_segments import OLD_MARK, decrypt_segment, encrypt_segment
 from eventstore.realtime.events import EventRow
 from eventstore.realtime.frames import BOUND, ENCRYPTED, decode_columns, restore
 from eventstore.store.database.tables import declared as tables

@@ -8,8 +8,8 @@ import pytest
 from support.calls import voice_call
 
 from eventstore import EventStore
-from eventstore.encryption.events import _HEAD, _WHOLE
-from eventstore.encryption.read_models import SIGN, TEXTS
+from eventstore.encryption.encrypt_events import _HEAD, _WHOLE
+from eventstore.encryption.encrypt_read_models import SIGN, TEXTS
 from eventstore.errors import EventStoreError
 from eventstore.store.database.keys import KeyRing, keys_of
 from eventstore.store.database.transaction import Transaction, read, write

@@ -14,7 +14,7 @@ from support.odd_json import ODD_TEXTS, with_each_value
 from eventstore.capture.messages.frame_scanner import FrameScanner
 from eventstore.capture.recording.connections import session_event
 from eventstore.projection.handlers.speech import needs_input_bytes
-from eventstore.projection.parts import load_key
+from eventstore.projection.load_keys import load_key
 from eventstore.projection.state import SessionState
 from eventstore.realtime.catalogue import direction_of
 from eventstore.realtime.frames import DIRECTIONS, Frame, decode, parse_stored, restore

@@ -14,7 +14,7 @@ from openai.types.beta import realtime as beta
 from support.recordings import MISSING, each_recording, schema_examples
 
 from eventstore.projection import fold
-from eventstore.projection.parts import load_key
+from eventstore.projection.load_keys import load_key
 from eventstore.realtime import catalogue
 from eventstore.realtime.frames import CLIENT, SERVER, STORE
 

@@ -18,7 +18,7 @@ from eventstore.demo import call_lines
 from eventstore.realtime.events import EventRow
 from eventstore.realtime.frames import DIRECTIONS, Frame, decode_columns, restore, restore_bytes
 from eventstore.segments import audio_codec
-from eventstore.segments.chunks import begin_samples, join, split
+from eventstore.segments.audio_chunks import begin_samples, join, split
 from eventstore.segments.container import (
     Block,
     SegmentError,

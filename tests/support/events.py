@@ -9,8 +9,8 @@ from typing import Any, Self
 
 from eventstore.projection.fold import fold
 from eventstore.projection.state import LogEvent, SessionState
-from eventstore.projection.views import view
-from eventstore.projection.views.session_view import session_resource
+from eventstore.projection.views import resources
+from eventstore.projection.views.session_resource import session_resource
 from eventstore.realtime.frames import CLIENT, SERVER, STORE, Frame, decode
 
 SESSION = "sess_test"
@@ -191,12 +191,12 @@ class Call:
     def item(self, id_: str) -> Json:
         """An item's resource."""
         state = self.state
-        return view.item_resource(state, state.items[id_])
+        return resources.item_resource(state, state.items[id_])
 
     def response(self, id_: str) -> Json:
         """A response's resource."""
         state = self.state
-        return view.response_resource(state, state.responses[id_])
+        return resources.response_resource(state, state.responses[id_])
 
     def notes(self, id_: str) -> Json:
         """What we add to a response or an item."""

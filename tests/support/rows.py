@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import Engine
 
 from eventstore.projection.state import SessionState
-from eventstore.projection.views import view
-from eventstore.projection.views.session_view import session_resource
+from eventstore.projection.views import resources
+from eventstore.projection.views.session_resource import session_resource
 from eventstore.store.database.tables import declared as tables
 from eventstore.store.database.transaction import Transaction, read
 from eventstore.store.readmodels.words.index_words import fts_words
@@ -76,6 +76,8 @@ def views(state: SessionState) -> dict[str, Any]:
         "conversations": [
             (c.id, list(c.order), dict(c.order.numbers)) for c in state.conversations
         ],
-        "items": {id_: view.item_resource(state, item) for id_, item in state.items.items()},
-        "responses": {id_: view.response_resource(state, r) for id_, r in state.responses.items()},
+        "items": {id_: resources.item_resource(state, item) for id_, item in state.items.items()},
+        "responses": {
+            id_: resources.response_resource(state, r) for id_, r in state.responses.items()
+        },
     }

@@ -27,7 +27,9 @@ from eventstore.capture.recorder.recorder import Recorder
 from eventstore.capture.recorder.session_recorder import SessionRecorder
 from eventstore.capture.taps.websocket_watch import Ending, ending
 from eventstore.errors import EventStoreError, InvalidInputError
-from eventstore.realtime.addresses import (
+from eventstore.realtime.frames import SERVER
+from eventstore.realtime.metadata import check_metadata
+from eventstore.realtime.upstream_urls import (
     OPENAI,
     call_url,
     is_azure,
@@ -35,8 +37,6 @@ from eventstore.realtime.addresses import (
     key_header,
     public_url,
 )
-from eventstore.realtime.frames import SERVER
-from eventstore.realtime.metadata import check_metadata
 from eventstore.realtime.values import METADATA_PAIRS, METADATA_VALUE, mapping, text
 
 #: What no sideband can see, as its sessions' logs say.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from eventstore.capture.messages.message_unpacking import PIECE, Gap, Payload
-from eventstore.realtime.unfinished import Unfinished
+from eventstore.realtime.unfinished_messages import Unfinished
 
 try:
     from websockets.speedups import apply_mask

@@ -25,7 +25,7 @@ from eventstore.capture.relay.relay_request import (
 from eventstore.capture.relay.relay_shared import Shared
 from eventstore.capture.relay.relay_tee import Closing
 from eventstore.capture.taps.websocket_watch import Ending
-from eventstore.realtime.addresses import key_header, providers_key, public_url
+from eventstore.realtime.upstream_urls import key_header, providers_key, public_url
 
 #: Seconds to wait until a call that was just created can be joined.
 _WAIT = 30.0

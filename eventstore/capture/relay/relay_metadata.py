@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote_plus
 
 from eventstore.errors import InvalidInputError
-from eventstore.realtime.addresses import HARMLESS
 from eventstore.realtime.metadata import check_metadata
 from eventstore.realtime.request_target import read_target
+from eventstore.realtime.upstream_urls import HARMLESS
 from eventstore.realtime.values import METADATA_PAIRS
 
 _HEADER = b"x-eventstore-metadata"

@@ -13,8 +13,8 @@ import h11
 
 from eventstore.capture.messages.message_unpacking import Compression
 from eventstore.capture.relay.relay_metadata import is_metadata_header
-from eventstore.realtime.addresses import HARMLESS, bad_upstream, split_upstream
 from eventstore.realtime.request_target import read_target, without_prefix
+from eventstore.realtime.upstream_urls import HARMLESS, bad_upstream, split_upstream
 
 #: A header's name, spelled as it came, and its value.
 Header = tuple[bytes, bytes]

@@ -16,7 +16,7 @@ from eventstore.capture.relay.relay_metrics import Counts
 from eventstore.capture.relay.relay_request import Request, Upstream
 from eventstore.capture.relay.relay_tee import Tee
 from eventstore.common.hosts import Visitors
-from eventstore.realtime.unfinished import Unfinished
+from eventstore.realtime.unfinished_messages import Unfinished
 
 #: Told what happens in words, with the connection's number.
 OnEvent = Callable[[int, str], None]

@@ -27,7 +27,7 @@ from eventstore.capture.recorder.session_recorder import SessionRecorder
 from eventstore.capture.relay.relay_metrics import Counts
 from eventstore.common import unforeseen
 from eventstore.realtime.frames import CLIENT, SERVER
-from eventstore.realtime.unfinished import Unfinished
+from eventstore.realtime.unfinished_messages import Unfinished
 
 _LOGGER = logging.getLogger("eventstore.relay")
 #: Bytes that are unpacked on the calls' own way, of each piece that is read.

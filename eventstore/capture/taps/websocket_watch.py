@@ -22,8 +22,8 @@ from websockets.sync.client import ClientConnection as SyncClientConnection
 from eventstore.capture.recorder.recorder import Recorder
 from eventstore.capture.recorder.session_recorder import SessionRecorder
 from eventstore.common import unforeseen
-from eventstore.realtime.addresses import public_url
 from eventstore.realtime.frames import CLIENT, SERVER
+from eventstore.realtime.upstream_urls import public_url
 
 #: Begins to record a connection to an address.
 Begin = Callable[[str], SessionRecorder]

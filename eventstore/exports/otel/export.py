@@ -26,7 +26,7 @@ from eventstore.exports.otel.spans import (
 from eventstore.exports.otel.transcription_spans import transcriptions
 from eventstore.projection.latency import Moment, Moments, moments_of
 from eventstore.projection.state import Item, Response, SessionState
-from eventstore.projection.views import view
+from eventstore.projection.views import resources
 from eventstore.projection.views.usage import tokens_of
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import parse
@@ -124,7 +124,7 @@ def _response(
     reasons = finish_reasons(state, response)
     attributes = common(state, "chat") | stated(
         {
-            "gen_ai.conversation.id": view.conversation_id(state, response.conversation),
+            "gen_ai.conversation.id": resources.conversation_id(state, response.conversation),
             "gen_ai.request.model": model,
             "gen_ai.response.model": text(response.wire.get("model")) or model,
             "gen_ai.response.id": response.id,
@@ -217,7 +217,7 @@ def _tool(
     name = text(item.wire.get("name"))
     attributes = common(state, "execute_tool") | stated(
         {
-            "gen_ai.conversation.id": view.conversation_id(state, item.conversation),
+            "gen_ai.conversation.id": resources.conversation_id(state, item.conversation),
             "gen_ai.tool.name": name,
             "gen_ai.tool.call.id": text(item.wire.get("call_id")) or item.id,
             "gen_ai.tool.type": "function" if kind == "function_call" else "extension",

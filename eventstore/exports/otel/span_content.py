@@ -6,7 +6,7 @@ from typing import Any
 
 from eventstore.exports.otel.spans import Attributes
 from eventstore.projection.state import Item, Response, SessionState
-from eventstore.projection.views import view
+from eventstore.projection.views import resources
 from eventstore.realtime.resources.session_tools import ga_tools
 from eventstore.realtime.values import dumps, loads, storable, storable_json, text
 
@@ -89,7 +89,7 @@ def _message(item: Item) -> Json | None:
         result = text(item.wire.get("output")) or ""
         part = {"type": "tool_call_response", "id": call_id, "response": result}
         return {"role": "tool", "parts": [part]}
-    said = view.spoken(item)
+    said = resources.spoken(item)
     if not said:
         return None
     role = text(item.wire.get("role")) or ("assistant" if item.response_id else "user")

@@ -18,8 +18,8 @@ from eventstore.exports.otel.spans import (
 )
 from eventstore.projection.latency import Moment
 from eventstore.projection.state import Billed, Item, SessionState
-from eventstore.projection.timed import in_order
-from eventstore.projection.views import view
+from eventstore.projection.timed_words import in_order
+from eventstore.projection.views import resources
 from eventstore.projection.views.usage import tokens_of
 from eventstore.realtime.values import storable
 
@@ -61,7 +61,7 @@ def _transcription(
     usage = billed.usage if billed is not None else None
     attributes = common(state, "transcription") | stated(
         {
-            "gen_ai.conversation.id": view.conversation_id(
+            "gen_ai.conversation.id": resources.conversation_id(
                 state, item.conversation if item is not None else None
             ),
             "gen_ai.request.model": model,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from eventstore.exports.word_times import word_times
-from eventstore.projection.timed import MAX_TIMED
+from eventstore.projection.timed_words import MAX_TIMED
 from eventstore.realtime.values import mapping, number, sequence, storable, text
 
 Json = dict[str, Any]

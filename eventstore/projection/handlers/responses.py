@@ -29,7 +29,7 @@ from eventstore.projection.state import (
     Response,
     SessionState,
 )
-from eventstore.projection.timed import Timed, add_timed
+from eventstore.projection.timed_words import Timed, add_timed
 from eventstore.realtime.audio import output_format
 from eventstore.realtime.catalogue import canonical
 from eventstore.realtime.values import identifier, mapping, number, sequence, text

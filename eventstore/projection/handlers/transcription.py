@@ -24,7 +24,7 @@ from eventstore.projection.state import (
     Response,
     SessionState,
 )
-from eventstore.projection.timed import Timed, add_timed, languages_of, words_of_phrases
+from eventstore.projection.timed_words import Timed, add_timed, languages_of, words_of_phrases
 from eventstore.realtime.values import identifier, mapping, number, text
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from eventstore.projection.state import Item, Part, Response
-from eventstore.projection.timed import Timed, in_order
+from eventstore.projection.timed_words import Timed, in_order
 from eventstore.realtime.audio import at_rate, bytes_per_ms, output_format
 from eventstore.realtime.text.scripts import is_unspaced
 

@@ -19,8 +19,8 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from eventstore.errors import InvalidInputError
-from eventstore.realtime.addresses import public_url, split_upstream
 from eventstore.realtime.frames import CLIENT, SERVER
+from eventstore.realtime.upstream_urls import public_url, split_upstream
 from eventstore.replay.serving.handshake import refusal, response
 
 #: Told each frame's direction and text before it is passed on.

@@ -13,7 +13,7 @@ import pybase64
 
 from eventstore.errors import InvalidInputError
 from eventstore.projection.state import Item, SessionState
-from eventstore.projection.views import view
+from eventstore.projection.views import resources
 from eventstore.projection.views.heard import heard_text
 from eventstore.realtime.masking.mask import mask_value
 from eventstore.realtime.resources.session_config import (
@@ -179,7 +179,7 @@ def _last(seeds: list[_Seed], count: int) -> list[_Seed]:
 
 
 def _seed(state: SessionState, item: Item, given: _Given) -> _Seed:
-    resource = view.item_resource(state, item)
+    resource = resources.item_resource(state, item)
     kind = text(resource.get("type")) or ""
     if kind == "message":
         # A response's messages are the assistant's, also where the event that says so was missed.

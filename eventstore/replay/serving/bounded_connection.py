@@ -6,7 +6,7 @@ from typing import Any
 
 from websockets.asyncio.server import ServerConnection
 
-from eventstore.realtime.unfinished import Unfinished
+from eventstore.realtime.unfinished_messages import Unfinished
 
 
 def bounded_connections() -> type[ServerConnection]:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from operator import attrgetter
 
 from eventstore.encryption.cipher import Cipher, CipherError
-from eventstore.encryption.events import decrypt_row
+from eventstore.encryption.encrypt_events import decrypt_row
 from eventstore.realtime.events import EventRow
 from eventstore.realtime.frames import ENCRYPTIONS
 from eventstore.store.database.transaction import Transaction

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from eventstore.encryption.cipher import Cipher
-from eventstore.encryption.events import encrypted_row
+from eventstore.encryption.encrypt_events import encrypted_row
 from eventstore.errors import ConflictError, InvalidInputError
 from eventstore.projection.fold import advance
-from eventstore.projection.parts import SUMMED, load_key
+from eventstore.projection.load_keys import SUMMED, load_key
 from eventstore.projection.state import PROJECTOR_VERSION, SessionState
 from eventstore.realtime.events import EventRow
 from eventstore.realtime.frames import DIRECTIONS, Frame, decode_columns

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from eventstore.projection.parts import IN_ORDER
+from eventstore.projection.load_keys import IN_ORDER
 from eventstore.store.database.transaction import Row, Transaction
 from eventstore.store.readmodels.encrypted_rows import decrypted_texts
 

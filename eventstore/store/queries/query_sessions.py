@@ -201,27 +201,29 @@ def state_resources(
         opened_at: when the session was opened here, for a recording without times.
     """
     from eventstore.pricing.prices import published_prices
-    from eventstore.projection.views import view
-    from eventstore.projection.views.session_view import session_resource
+    from eventstore.projection.views import resources
+    from eventstore.projection.views.session_resource import session_resource
     from eventstore.store.usage.query_usage import usage_of_state
 
     return {
         "session": session_resource(state),
         "conversations": conversation_resources(state),
-        "responses": [view.response_resource(state, r) for r in state.responses.values()],
+        "responses": [resources.response_resource(state, r) for r in state.responses.values()],
         "usage": usage_of_state(state, prices or published_prices(), opened_at),
     }
 
 
 def conversation_resources(state: SessionState) -> list[dict[str, Any]]:
     """The conversations of a state, their items in order."""
-    from eventstore.projection.views import view
+    from eventstore.projection.views import resources
 
     return [
         {
             "id": conversation.id,
             "object": "realtime.conversation",
-            "items": [view.item_resource(state, state.items[id_]) for id_ in conversation.order],
+            "items": [
+                resources.item_resource(state, state.items[id_]) for id_ in conversation.order
+            ],
         }
         for conversation in state.conversations
         if conversation.id is not None or conversation.order

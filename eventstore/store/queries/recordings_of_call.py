@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from eventstore.errors import EventStoreError
-from eventstore.projection.address import names_of_session
+from eventstore.projection.session_names import names_of_session
 from eventstore.realtime.values import loads, mapping
 from eventstore.store.database.outages import is_outage
 from eventstore.store.database.transaction import Transaction

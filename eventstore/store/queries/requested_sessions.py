@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine
 
-from eventstore.projection.address import names_of_session
+from eventstore.projection.session_names import names_of_session
 from eventstore.realtime.values import column, loads, mapping
 from eventstore.store.database.transaction import Row, Transaction, read
 from eventstore.store.filters.filters import MAX_LIMIT, SessionFilter, SessionPaging

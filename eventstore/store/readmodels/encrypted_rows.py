@@ -7,9 +7,9 @@ from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING
 
-from eventstore.encryption import read_models
+from eventstore.encryption import encrypt_read_models
 from eventstore.encryption.cipher import Cipher, CipherError
-from eventstore.encryption.read_models import TEXTS, WITHOUT
+from eventstore.encryption.encrypt_read_models import TEXTS, WITHOUT
 from eventstore.errors import EventStoreError
 from eventstore.store.database.transaction import Row, Transaction
 
@@ -41,16 +41,16 @@ def decrypted_texts(
 
     Args:
         key: of the row, within the session; empty for the session's own.
-        texts: what its columns of texts hold, in their order: see encryption/read_models.py.
+        texts: what its columns of texts hold, in order: see encryption/encrypt_read_models.py.
 
     Raises:
         EventStoreError: they were changed.
         MissingKeyError: the session's key is not at hand. ErasedError: it was dropped.
     """
-    if not read_models.is_encrypted(texts):
+    if not encrypt_read_models.is_encrypted(texts):
         return texts
     try:
-        return read_models.decrypt_texts(tx.decipher(session_id), table, key, texts)
+        return encrypt_read_models.decrypt_texts(tx.decipher(session_id), table, key, texts)
     except CipherError as error:
         raise EventStoreError(
             f"session {session_id}: a row of {table} was changed, and cannot be decrypted;"
@@ -73,7 +73,7 @@ def count_plain_rows(tx: Transaction, session_id: str, begun: int) -> dict[str, 
             f" AND SUBSTR({columns[-1]}, 1, 1) <> ?{' AND seq >= ?' if of_table else ''}"
         )
         if of_table or begun == 1:
-            ((count,),) = tx.rows(sql, (session_id, read_models.SIGN, *of_table))
+            ((count,),) = tx.rows(sql, (session_id, encrypt_read_models.SIGN, *of_table))
             found[table] = int(count)
     return {table: count for table, count in found.items() if count}
 
@@ -101,16 +101,16 @@ def decrypted_rows(cipher: Cipher, rows: Rows) -> Rows:
 
 def _encrypted_row(cipher: Cipher, table: str, row: Row) -> Row:
     texts = tuple(row[place] for place in _places(table))
-    encrypted = read_models.encrypt_texts(cipher, table, _key(table, row), texts)
+    encrypted = encrypt_read_models.encrypt_texts(cipher, table, _key(table, row), texts)
     return _with_texts(table, row, encrypted)
 
 
 def _decrypted_row(cipher: Cipher, table: str, row: Row) -> Row:
     texts = tuple(row[place] for place in _places(table))
-    if not read_models.is_encrypted(texts):
-        return _with_texts(table, row, (read_models.SIGN,) * len(texts))
+    if not encrypt_read_models.is_encrypted(texts):
+        return _with_texts(table, row, (encrypt_read_models.SIGN,) * len(texts))
     with suppress(CipherError):
-        found = read_models.decrypt_texts(cipher, table, _key(table, row), texts)
+        found = encrypt_read_models.decrypt_texts(cipher, table, _key(table, row), texts)
         return _with_texts(table, row, found)
     return row
 

@@ -17,8 +17,8 @@ from eventstore.projection.handlers.session_billing import (
 )
 from eventstore.projection.latency import answer_us, answered_from
 from eventstore.projection.state import Billed, Item, Response, SessionState
-from eventstore.projection.views import view
-from eventstore.projection.views.session_view import session_resource
+from eventstore.projection.views import resources
+from eventstore.projection.views.session_resource import session_resource
 from eventstore.projection.views.usage import read_usage, tokens_of
 from eventstore.realtime.resources.outcomes import reason_of
 from eventstore.realtime.values import column, dumps, identifier, mapping, metadata_pairs, storable
@@ -73,7 +73,7 @@ def item_rows(state: SessionState, changed: Iterable[Item]) -> list[Row]:
 
 
 def _item_row(state: SessionState, item: Item) -> Row:
-    resource = view.item_resource(state, item, live=False)
+    resource = resources.item_resource(state, item, live=False)
     conversation = item.conversation if item.linked else None
     position = None
     if conversation is not None:
@@ -90,14 +90,14 @@ def _item_row(state: SessionState, item: Item) -> Row:
         item.seen_seq,
         item.seen_at,
         item.deleted_seq,
-        storable(view.spoken(item, deltas=is_settled(state, item))),
+        storable(resources.spoken(item, deltas=is_settled(state, item))),
         dumps(resource),
     )
 
 
 def response_row(state: SessionState, response: Response, opened_at: int) -> Row:
     """The row of `responses`: what people filter on, and the resource."""
-    resource = view.response_resource(state, response, live=False)
+    resource = resources.response_resource(state, response, live=False)
     notes = resource["eventstore"]
     config = notes["config"]
     tokens = tokens_of(mapping(resource.get("usage")))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from eventstore.encryption.read_models import WITHOUT
+from eventstore.encryption.encrypt_read_models import WITHOUT
 from eventstore.projection.state import Response, SessionState
 from eventstore.store.database.tables import declared as tables
 from eventstore.store.database.transaction import Row, Transaction

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import Engine
 
 from eventstore.encryption.cipher import Cipher
-from eventstore.encryption.events import encrypted_row
-from eventstore.encryption.segments import encrypt_segment
+from eventstore.encryption.encrypt_events import encrypted_row
+from eventstore.encryption.encrypt_segments import encrypt_segment
 from eventstore.errors import ConflictError, NotFoundError
-from eventstore.projection.parts import load_key
+from eventstore.projection.load_keys import load_key
 from eventstore.realtime.events import EventRow
 from eventstore.realtime.frames import UNREADABLE, parse_stored
 from eventstore.store.database.transaction import Transaction, write

@@ -19,7 +19,7 @@ from websockets.uri import parse_uri
 
 from eventstore.capture.messages.frame_scanner import CloseFrame, Found, FrameScanner
 from eventstore.capture.messages.message_unpacking import PIECE, Gap, Payload, Unpacker, joined
-from eventstore.realtime.unfinished import Unfinished
+from eventstore.realtime.unfinished_messages import Unfinished
 
 CONTROL = (Opcode.PING, Opcode.PONG)
 MESSAGES = st.lists(st.one_of(st.text(max_size=400), st.binary(max_size=400)), max_size=6)

@@ -41,7 +41,7 @@ from eventstore.capture.recorder.process import recorder_process
 from eventstore.capture.recorder.process.recorder_process import RecorderProcess
 from eventstore.capture.relay import relay_connection
 from eventstore.realtime.frames import CLIENT, SERVER
-from eventstore.realtime.unfinished import Unfinished
+from eventstore.realtime.unfinished_messages import Unfinished
 from eventstore.times import now
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

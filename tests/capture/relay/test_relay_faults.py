@@ -31,7 +31,7 @@ from eventstore.capture.messages.message_unpacking import PIECE, Payload, Unpack
 from eventstore.capture.relay.relay_request import AnswerReader
 from eventstore.common import unforeseen
 from eventstore.realtime.frames import CLIENT
-from eventstore.realtime.unfinished import Unfinished
+from eventstore.realtime.unfinished_messages import Unfinished
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"

@@ -21,7 +21,7 @@ from support.strategies import items, json_values, responses
 
 from eventstore.projection.fold import fold
 from eventstore.projection.state import SessionState
-from eventstore.projection.views import view
+from eventstore.projection.views import resources
 from eventstore.realtime.resources.dialects import (
     Dialect,
     render_item,
@@ -64,11 +64,11 @@ def stored(wire: dict[str, Any]) -> dict[str, Any]:
 
 
 def all_items(state: SessionState) -> list[dict[str, Any]]:
-    return [view.item_resource(state, item) for item in state.items.values()]
+    return [resources.item_resource(state, item) for item in state.items.values()]
 
 
 def all_responses(state: SessionState) -> list[dict[str, Any]]:
-    return [view.response_resource(state, response) for response in state.responses.values()]
+    return [resources.response_resource(state, response) for response in state.responses.values()]
 
 
 def test_beta_has_the_thirteen_fields_of_the_reference() -> None:
@@ -98,7 +98,7 @@ def test_the_wire_dialect_is_the_servers_own_word(recording: Path) -> None:
         if event["type"] == "response.done":
             said = event["response"]
             response = state.responses[said["id"]]
-            shown = render_response(view.response_resource(state, response), "wire")
+            shown = render_response(resources.response_resource(state, response), "wire")
             silent = ("usage", "output", "metadata", "conversation_id")
             kept = without(said, *(key for key in silent if said.get(key) in (None, {}, [])))
             assert without(kept, "output").items() <= shown.items()

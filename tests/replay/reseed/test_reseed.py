@@ -29,7 +29,7 @@ from eventstore import EventStore, Frame, InvalidInputError
 from eventstore.demo import call_lines
 from eventstore.projection.fold import apply, fold
 from eventstore.projection.state import SessionState
-from eventstore.projection.views import view
+from eventstore.projection.views import resources
 from eventstore.realtime.resources.session_config import CLIENT_DIALECTS, ClientDialect
 from eventstore.replay.reseed.reseed import Reseed, reseed
 
@@ -440,7 +440,7 @@ def sent(made: Reseed, dialect: ClientDialect) -> Call:
 def shown(state: SessionState) -> list[tuple[str, str]]:
     """What `show` tells of the items that a reseed can hold: who said what, as heard."""
     order = next((c.order for c in reversed(state.conversations) if c.order), [])
-    resources = [view.item_resource(state, state.items[id_]) for id_ in order]
+    resources = [resources.item_resource(state, state.items[id_]) for id_ in order]
     found = []
     for item in resources:
         if item["type"] == "message":

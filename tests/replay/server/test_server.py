@@ -20,7 +20,7 @@ from websockets.protocol import State
 from eventstore import EventStore, Frame
 from eventstore.demo import call_lines
 from eventstore.realtime.frames import CLIENT, SERVER
-from eventstore.realtime.unfinished import Unfinished
+from eventstore.realtime.unfinished_messages import Unfinished
 from eventstore.replay.server.server import recordings_of
 from eventstore.replay.serving import bounded_connection
 from eventstore.replay.serving import recording as recordings

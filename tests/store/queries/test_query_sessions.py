@@ -25,8 +25,8 @@ from support.response_filters import conditions
 
 from eventstore import AmbiguousError, EventStore, InvalidInputError, NotFoundError
 from eventstore.projection.fold import fold
-from eventstore.projection.views import view
-from eventstore.projection.views.session_view import session_resource
+from eventstore.projection.views import resources
+from eventstore.projection.views.session_resource import session_resource
 from eventstore.store.queries.query_responses import Page
 from eventstore.store.queries.query_sessions import conversation_resources
 
@@ -182,7 +182,7 @@ def test_show_at_a_seq_is_the_fold_of_the_events_up_to_it(store: EventStore, cal
         state = fold("sess", log_events(frames[:seq]))
         assert shown["session"] == session_resource(state)
         assert shown["conversations"] == conversation_resources(state)
-        responses = [view.response_resource(state, r) for r in state.responses.values()]
+        responses = [resources.response_resource(state, r) for r in state.responses.values()]
         assert shown["responses"] == responses
         assert shown["usage"]["responses"] == sum(r["eventstore"]["finished"] for r in responses)
 

@@ -17,7 +17,7 @@ from eventstore.projection import state
 from eventstore.projection.fold import apply, fold
 from eventstore.projection.handlers import conversation, session
 from eventstore.projection.state import LogEvent, SessionState
-from eventstore.projection.views import session_view, view
+from eventstore.projection.views import resources, session_resource
 from eventstore.replay.reseed.reseed import reseed
 from eventstore.store.queries.query_sessions import state_resources
 from eventstore.store.readmodels.write_read_models import changes_of, mark_written
@@ -32,12 +32,12 @@ each_stream = pytest.mark.parametrize("name", STREAMS)
 @pytest.fixture(autouse=True)
 def small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bounds that are met by streams as short as these."""
-    monkeypatch.setattr(view, "MAX_OUTPUT", 4)
+    monkeypatch.setattr(resources, "MAX_OUTPUT", 4)
     monkeypatch.setattr(conversation, "MAX_PART", 4)
     monkeypatch.setattr(session, "MAX_METADATA", 4)
     monkeypatch.setattr(state, "MAX_FIELDS", 8)
     monkeypatch.setattr(state, "MAX_DIAGNOSTICS", 4)
-    monkeypatch.setattr(session_view, "TRANSLATION_CHARACTERS", 20)
+    monkeypatch.setattr(session_resource, "TRANSLATION_CHARACTERS", 20)
 
 
 def events_of(name: str, n: int) -> list[LogEvent]:

@@ -32,7 +32,7 @@ from eventstore.common import unforeseen
 from eventstore.common.tls import Certificate, secured
 from eventstore.errors import EventStoreError
 from eventstore.event_store import EventStore
-from eventstore.realtime.addresses import OPENAI, public_url
+from eventstore.realtime.upstream_urls import OPENAI, public_url
 from eventstore.verbs.queries import Queries
 from eventstore.web.api.webhooks import PATH, make_webhook_app
 from eventstore.web.running import Server, configuration

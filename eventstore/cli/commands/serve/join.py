@@ -13,7 +13,7 @@ from eventstore.cli.options import (
     redact_option,
 )
 from eventstore.cli.terminal.output import counted, print_json, say
-from eventstore.realtime.addresses import OPENAI, call_at
+from eventstore.realtime.upstream_urls import OPENAI, call_at
 
 
 @click.command()

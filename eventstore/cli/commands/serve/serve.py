@@ -13,7 +13,7 @@ from eventstore.cli.commands.serve.tls_options import tls_options
 from eventstore.cli.options import db_option, keys_url, redact_option, spool_option
 from eventstore.cli.price_options import prices_file, prices_option
 from eventstore.common.tls import Certificate
-from eventstore.realtime.addresses import OPENAI
+from eventstore.realtime.upstream_urls import OPENAI
 
 
 @click.command()

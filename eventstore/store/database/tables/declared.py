@@ -70,7 +70,7 @@ events = Table(
     Column("frame", Text, nullable=False),
     Column("audio_offset", Integer),
     Column("audio_bytes", Integer),
-    # What loading a state finds it by, null where it does not read it: see projection/parts.py.
+    # What loading a state finds it by, null where it does not read it: see projection/load_keys.py.
     Column("load_key", KEY),
     Column("audio", LargeBinary),
     Index(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from eventstore.encryption.cipher import CipherError
-from eventstore.encryption.segments import decrypt_segment, is_encrypted
+from eventstore.encryption.encrypt_segments import decrypt_segment, is_encrypted
 from eventstore.errors import DamagedError
 from eventstore.realtime.events import EventRow
 from eventstore.segments.container import SegmentError, read_container

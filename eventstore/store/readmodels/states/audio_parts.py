@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from eventstore.projection.handlers.conversation import part_index
-from eventstore.projection.parts import AUDIO_KEY
+from eventstore.projection.load_keys import AUDIO_KEY
 from eventstore.projection.repeats import EVENT_ID
 from eventstore.projection.state import AudioSpan, SessionState
 from eventstore.realtime.values import identifier

@@ -22,7 +22,7 @@ from eventstore.projection.handlers.conversation import (
 )
 from eventstore.projection.handlers.session import close
 from eventstore.projection.handlers.speech import needs_input_bytes
-from eventstore.projection.parts import SUMMED, TRANSCRIPT_KEY, transcript_part
+from eventstore.projection.load_keys import SUMMED, TRANSCRIPT_KEY, transcript_part
 from eventstore.projection.state import PROJECTOR_VERSION, AudioSpan, Item, SessionState
 from eventstore.realtime.catalogue import INPUT_AUDIO, TEXT_DELTAS
 from eventstore.store.database.transaction import Row, Transaction

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from eventstore.encryption.cipher import Cipher, CipherError
-from eventstore.encryption.events import decrypt_row
+from eventstore.encryption.encrypt_events import decrypt_row
 from eventstore.realtime.events import EventRow
 from eventstore.realtime.frames import ENCRYPTIONS, UNREADABLE, parse_stored
 from eventstore.store.database.transaction import Row, Transaction

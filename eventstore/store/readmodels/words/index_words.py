@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from eventstore.encryption import read_models
+from eventstore.encryption import encrypt_read_models
 from eventstore.store.database.tables import declared as tables
 from eventstore.store.readmodels.words.searched_text import searched_text
 
@@ -22,7 +22,7 @@ _TEXTS = itemgetter(*map(_NAMES.index, ("type", "said", "resource")))
 def item_tokens(row: Row) -> list[str]:
     """Return the tokens of an item's row, in order; none where it is encrypted."""
     type_, said, resource = _TEXTS(row)
-    if read_models.is_encrypted((said, resource)):
+    if encrypt_read_models.is_encrypted((said, resource)):
         return []
     return searched_text(type_, said, resource).tokens()
 

@@ -13,8 +13,8 @@ from support.told_call import told_call
 
 from eventstore import EventStore
 from eventstore.projection.fold import fold
-from eventstore.projection.views import view
-from eventstore.projection.views.session_view import session_resource
+from eventstore.projection.views import resources
+from eventstore.projection.views.session_resource import session_resource
 from eventstore.replay.player.player import paced
 from eventstore.store.queries.query_sessions import conversation_resources
 
@@ -36,7 +36,7 @@ def test_show_at_a_seq_is_the_fold_of_the_events_up_to_it(
     assert shown["session"] == session_resource(state)
     assert shown["conversations"] == conversation_resources(state)
     assert shown["responses"] == [
-        view.response_resource(state, response) for response in state.responses.values()
+        resources.response_resource(state, response) for response in state.responses.values()
     ]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from eventstore.projection.handlers.conversation import is_settled
 from eventstore.projection.latency import elapsed_ms, moments_of
 from eventstore.projection.state import AudioSpan, Item, Part, Response, SessionState
-from eventstore.projection.timed import Timed, in_order, on_own_audio
+from eventstore.projection.timed_words import Timed, in_order, on_own_audio
 from eventstore.projection.views.heard import heard_text, is_by_time_alone, output_bytes_per_ms
 from eventstore.realtime.audio import bytes_per_ms
 from eventstore.realtime.resources.dialects import response_config

@@ -13,7 +13,7 @@ from eventstore.projection.views.bounded import (
     bounded,
     configuration,
 )
-from eventstore.projection.views.view import span
+from eventstore.projection.views.resources import span
 from eventstore.realtime.audio import at_rate, bytes_per_ms, output_format
 from eventstore.realtime.values import column, stated
 from eventstore.times import length_ms, to_iso

@@ -6,7 +6,7 @@ import pytest
 
 from eventstore import InvalidInputError
 from eventstore.capture.calls.sideband import call_address
-from eventstore.realtime.addresses import call_at, call_url, providers_key, public_url
+from eventstore.realtime.upstream_urls import call_at, call_url, providers_key, public_url
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from benchmarks.rounds import in_turns, progress, ratio
 from eventstore import EventStore
 from eventstore.demo import call_lines
 from eventstore.realtime.frames import CLIENT, SERVER, Frame
-from eventstore.times import from_value
+from eventstore.times import parse_time
 
 SESSION = "sess_benchmark"
 CALL = "sess_call"
@@ -44,7 +44,7 @@ def run(databases: Databases, options: Options) -> Report:
 
 def _call() -> list[Frame]:
     entries = map(json.loads, call_lines())
-    return [Frame(e["direction"], e["frame"], from_value(e["at"])) for e in entries]
+    return [Frame(e["direction"], e["frame"], parse_time(e["at"])) for e in entries]
 
 
 def _speed(

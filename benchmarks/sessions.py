@@ -11,7 +11,7 @@ import orjson
 
 from eventstore.demo import call_lines
 from eventstore.realtime.frames import CLIENT, Frame
-from eventstore.times import from_value
+from eventstore.times import parse_time
 
 _FRESH = re.compile(r"\b(event|item|resp|call)_Demo")
 _BUFFER_MS = re.compile(r'("type":"input_audio_buffer\.speech_.*"audio_(?:start|end)_ms":)(\d+)')
@@ -22,7 +22,7 @@ _GAP_US = 500_000
 @cache
 def _call() -> tuple[Frame, ...]:
     lines = (orjson.loads(line) for line in call_lines())
-    return tuple(Frame(e["direction"], e["frame"], from_value(e["at"])) for e in lines)
+    return tuple(Frame(e["direction"], e["frame"], parse_time(e["at"])) for e in lines)
 
 
 def voice(events: int) -> list[Frame]:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from eventstore.demo import call_lines
 from eventstore.realtime.frames import CLIENT, SERVER, Frame
-from eventstore.times import from_value
+from eventstore.times import parse_time
 
 Pcm = NDArray[np.int16]
 
@@ -37,7 +37,7 @@ def call(seconds: float) -> list[Frame]:
     folder = os.environ.get("SPEECH")
     if folder is None:
         lines = (orjson.loads(line) for line in call_lines())
-        return [Frame(line["direction"], line["frame"], from_value(line["at"])) for line in lines]
+        return [Frame(line["direction"], line["frame"], parse_time(line["at"])) for line in lines]
     return list(_Call(sorted(Path(folder).glob("*.wav"))).frames(seconds))
 
 

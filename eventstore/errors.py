@@ -202,10 +202,10 @@ class SomeFailedError(EventStoreError):
         self.failures = list(failures)
         first = self.failures[0]
         more = f"; and {len(failures) - 1:,} more failed" if len(failures) > 1 else ""
-        super().__init__(f"{line_of(first)}{more}")
+        super().__init__(f"{failure_line(first)}{more}")
 
 
-def line_of(failure: Failure) -> str:
+def failure_line(failure: Failure) -> str:
     """Return a failure as one line, which names what failed."""
     told = " ".join(str(failure.error).split())
     name = str(failure.name)  # a damaged database's id may be bytes

@@ -21,7 +21,7 @@ _MICROSECOND = timedelta(microseconds=1)
 MIN_AT = (datetime.min.replace(tzinfo=UTC) - EPOCH) // _MICROSECOND
 MAX_AT = (datetime.max.replace(tzinfo=UTC) - EPOCH) // _MICROSECOND
 #: Microseconds of a day. A day's number is its first moment's time by these, in UTC.
-DAY = 86_400_000_000
+DAY_US = 86_400_000_000
 
 # Seconds since 1970 that no number of the calendar has more of.
 _MOST_SECONDS = 10**12
@@ -45,7 +45,7 @@ def is_time(at: object) -> bool:
     return type(at) is int and MIN_AT <= at <= MAX_AT
 
 
-def within_calendar(at: int) -> int:
+def clamp_time(at: int) -> int:
     """The nearest time that can be shown, for sums that may lie outside the years 1 to 9999."""
     return min(max(at, MIN_AT), MAX_AT)
 
@@ -68,12 +68,12 @@ def _to_the_second(seconds: int) -> str:
 
 def to_datetime(at: int) -> datetime:
     """A time as a `datetime` in UTC, exactly; the nearest one where it is outside the calendar."""
-    return EPOCH + timedelta(microseconds=within_calendar(at))
+    return EPOCH + timedelta(microseconds=clamp_time(at))
 
 
 def date_of(day: int) -> str:
     """A day since 1970 as ISO 8601; the nearest one where it is outside the calendar."""
-    return to_datetime(day * DAY).date().isoformat()
+    return to_datetime(day * DAY_US).date().isoformat()
 
 
 def length_ms(start: int | None, end: int | None, shift_ms: float) -> float | None:
@@ -88,7 +88,7 @@ def length_ms(start: int | None, end: int | None, shift_ms: float) -> float | No
     return max(0.0, (end - start) / 1000 + shift_ms)
 
 
-def from_value(value: Any) -> int | None:
+def parse_time(value: Any) -> int | None:
     """Read a time: ISO 8601 text (UTC where it names no zone) or seconds since 1970.
 
     Returns:
@@ -110,7 +110,7 @@ def from_value(value: Any) -> int | None:
     return _bounded((moment - EPOCH) // _MICROSECOND)
 
 
-def arrival(value: Any) -> int | None:
+def parse_arrival(value: Any) -> int | None:
     """Read the time at which a frame arrived, as `from_value` does, from a recording.
 
     Raises:
@@ -123,7 +123,7 @@ def arrival(value: Any) -> int | None:
             "it counts from the start of the recording, not from 1970; add the time at which that"
             " started (seconds since 1970), or leave the times out"
         )
-    return from_value(value)
+    return parse_time(value)
 
 
 # Below each of these, a number of this unit is one of the years 1973 to 5138; in the next smaller
@@ -131,7 +131,7 @@ def arrival(value: Any) -> int | None:
 _EPOCH_UNITS = ((10**11, 10**6), (10**14, 10**3), (10**17, 1), (10**20, Decimal("0.001")))
 
 
-def arrival_in_any_unit(value: Any) -> int | None:
+def parse_arrival_in_any_unit(value: Any) -> int | None:
     """Read the time at which a frame arrived as other tools than the store write it.
 
     A number counts seconds, milliseconds, microseconds or nanoseconds from 1970, whichever gives a
@@ -147,14 +147,14 @@ def arrival_in_any_unit(value: Any) -> int | None:
     if number is None:
         if isinstance(value, str) and len(value.strip()) <= len("2026-05-28"):
             raise ValueError(f"not a time: {brief(value)}")
-        return from_value(value.strip() if isinstance(value, str) else value)
+        return parse_time(value.strip() if isinstance(value, str) else value)
     for limit, factor in _EPOCH_UNITS:
         if RELATIVE_SECONDS <= number < limit:
             return _bounded(round(number * factor))
     raise ValueError(f"not a time: {brief(value)}")
 
 
-def count_from_elsewhere(value: Any) -> Decimal | int | None:
+def relative_count(value: Any) -> Decimal | int | None:
     """Return the number that a time is which does not count from 1970; None where it is no such.
 
     It is an integer where it was written as one: a float that is whole, 2.0, is none.

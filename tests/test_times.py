@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventstore.times import MAX_AT, MIN_AT, from_value, to_iso
+from eventstore.times import MAX_AT, MIN_AT, parse_time, to_iso
 
 
 @given(st.integers(MIN_AT, MAX_AT) | st.sampled_from([MIN_AT, MAX_AT, -1, 0, 1]))
@@ -16,7 +16,7 @@ def test_what_is_shown_is_what_is_read(at: int) -> None:
     shown = to_iso(at)
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at)
     assert shown == moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
-    assert from_value(shown) == at
+    assert parse_time(shown) == at
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_what_is_shown_is_what_is_read(at: int) -> None:
     ],
 )
 def test_values(value: object, at: int | None) -> None:
-    assert from_value(value) == at
+    assert parse_time(value) == at
 
 
 @pytest.mark.parametrize(
@@ -51,4 +51,4 @@ def test_values(value: object, at: int | None) -> None:
 )
 def test_no_times(value: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        from_value(value)
+        parse_time(value)

@@ -18,7 +18,7 @@ import click
 from eventstore.demo import call_lines
 from eventstore.demo.__main__ import SESSION
 from eventstore.event_store import EventStore
-from eventstore.times import DAY, from_value, to_iso
+from eventstore.times import DAY_US, parse_time, to_iso
 from eventstore.web.in_thread import serving
 
 CUSTOMERS = ("Anders Bakery", "Bike & Co", "Corner Books", "Delta Dental", "Elm Street Vet")
@@ -45,13 +45,13 @@ def _put(
     store: EventStore, lines: list[dict[str, Any]], day: int, number: int, chance: random.Random
 ) -> None:
     model = chance.choices(MODELS, (3, 2))[0]
-    begun = from_value(lines[0]["at"]) or 0
-    shift = day * DAY + round(chance.uniform(-5, 6) * 3_600_000_000)
+    begun = parse_time(lines[0]["at"]) or 0
+    shift = day * DAY_US + round(chance.uniform(-5, 6) * 3_600_000_000)
     # The large model gets slower.
     pace = chance.uniform(0.8, 1.2) * (1 + (day + DAYS) / 50 if model == MODELS[0] else 1)
     made = []
     for line in lines[: len(lines) // chance.choice((1, 1, 2))]:
-        at = begun + shift + round(((from_value(line["at"]) or begun) - begun) * pace)
+        at = begun + shift + round(((parse_time(line["at"]) or begun) - begun) * pace)
         frame = line["frame"].replace("Demo", f"D{number:03}").replace(MODELS[0], model)
         made.append(json.dumps({**line, "frame": frame, "at": to_iso(at)}))
     pairs = {"customer": chance.choices(CUSTOMERS, (5, 4, 3, 2, 1))[0]}

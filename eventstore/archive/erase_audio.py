@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from sqlalchemy import Engine
 
 from eventstore.archive.seal import packed
-from eventstore.encryption.encrypt_events import encrypted_row
+from eventstore.encryption.encrypt_events import encrypt_row
 from eventstore.errors import DamagedError, InvalidInputError
 from eventstore.projection.state import PROJECTOR_VERSION
 from eventstore.realtime.events import EventRow
@@ -128,7 +128,7 @@ def _empty_texts(tx: Transaction, session_id: str) -> None:
             silent = _silent(row)
             if cipher is not None and old.audio_offset in ENCRYPTIONS:
                 if silent != row:
-                    columns = encrypted_row(cipher, silent)
+                    columns = encrypt_row(cipher, silent)
                     tx.run(SET_TEXTS, (*columns, session_id, row.seq))
             elif _texts(silent) != _texts(row):
                 tx.run(SET_TEXTS, (*_texts(silent), session_id, row.seq))

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from eventstore.archive.erase import check_reason
-from eventstore.common.small_files import read_small
+from eventstore.common.small_files import read_small_file
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.metadata import Condition
 from eventstore.store.filters.filters import read_conditions
@@ -56,7 +56,7 @@ def read_policy(path: Path) -> Policy:
         InvalidInputError: it cannot be read, or is no policy; says where.
     """
     try:
-        text = read_small(path)
+        text = read_small_file(path)
         value = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
         return Policy.model_validate(value)
     except OSError as error:

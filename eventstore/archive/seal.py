@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from eventstore.errors import DamagedError, EventStoreError, InvalidInputError, NotFoundError
 from eventstore.realtime.events import EventRow
 from eventstore.segments.container import SegmentError
-from eventstore.segments.digest import Digest, extended
+from eventstore.segments.digest import Digest, extend_digest
 from eventstore.store.database.transaction import read, write
 from eventstore.store.database.workers import for_each
 from eventstore.store.log.read_events import read_rows
@@ -176,7 +176,7 @@ def packed(
         expected += 1
         group.append(row)
         try:
-            digest = extended(digest, row)
+            digest = extend_digest(digest, row)
         except ValueError as error:
             raise DamagedError(session_id, row.seq, row.seq, str(error)) from error
         if digest.is_full() or row.seq == last:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from eventstore.errors import DamagedError, EventStoreError
 from eventstore.realtime.events import EventRow
-from eventstore.segments.digest import Digest, extended
+from eventstore.segments.digest import Digest, extend_digest
 from eventstore.store.log.segments.read_segments import DigestStart, Segment
 
 
@@ -38,7 +38,7 @@ def checked_digest(
         if row.seq != expected:
             break
         try:
-            digest = extended(digest, row)
+            digest = extend_digest(digest, row)
         except (ValueError, TypeError, AttributeError) as error:
             problem = f"event {row.seq} is damaged: {error}; see: eventstore verify {session_id}"
             raise BrokenLogError(f"session {session_id}: {problem}") from error

@@ -9,12 +9,12 @@ from sqlalchemy import Engine
 
 from eventstore.archive.verify_rows import row_problem
 from eventstore.encryption.cipher import Cipher
-from eventstore.encryption.encrypt_segments import is_bound, is_encrypted
+from eventstore.encryption.encrypt_segments import is_bound_segment, is_encrypted_segment
 from eventstore.errors import DamagedError, Failure, NotFoundError
 from eventstore.projection.repeats import Repeats
 from eventstore.realtime.events import EventRow
 from eventstore.realtime.frames import BOUND, ENCRYPTED, STORE
-from eventstore.segments.digest import BEGINNING, Digest, digest_of, extended
+from eventstore.segments.digest import BEGINNING, Digest, extend_digest, segment_digest
 from eventstore.store.database.keys import keys_of
 from eventstore.store.database.transaction import Transaction, read
 from eventstore.store.log.derived_columns import DerivedColumns
@@ -294,7 +294,9 @@ def _verify_segment(look: _Look, segment: Segment) -> Iterator[Problem]:
             return
         packed = packed._replace(data=bytes_of(packed))
         data = packed.data or b""
-        problem = look.protect(last, last - first + 1, is_encrypted(data), is_bound(data))
+        problem = look.protect(
+            last, last - first + 1, is_encrypted_segment(data), is_bound_segment(data)
+        )
         if problem is not None:
             yield Problem(first, last, problem)
         digest, times = Digest(segment.previous_sha256), []
@@ -369,7 +371,7 @@ def _verify_tail(
         if problem is not None:
             problems.append(Problem(seq, seq, problem))
             continue
-        digest = extended(digest, event)
+        digest = extend_digest(digest, event)
         if digest.is_full() or seq == head:
             digests.append(SegmentDigest(begin, seq, digest.value()))
             begin = seq + 1
@@ -395,7 +397,7 @@ def _differences(
             yield Problem(max(first, head + 1), last, "events are missing")
         try:
             rows = read_rows(engine, session_id, first, min(last, head))
-            if last <= head and digest_of(previous, rows) != sha256:
+            if last <= head and segment_digest(previous, rows) != sha256:
                 yield Problem(first, last, "the frames are not those that the digest is of")
         except DamagedError:
             pass  # told already

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eventstore.projection.load_keys import SUMMED, load_key
+from eventstore.projection.load_keys import SUMMED_DELTAS, load_key
 from eventstore.projection.repeats import Repeats
 from eventstore.realtime.events import EventRow, is_erased
 from eventstore.realtime.frames import decode_columns, restore
@@ -42,7 +42,7 @@ def row_problem(
     )
     if stored is not None:
         key = load_key(type_, event, row.direction)
-        is_marked = again and type_ in SUMMED and stored.load_key is None
+        is_marked = again and type_ in SUMMED_DELTAS and stored.load_key is None
         if key != stored.load_key and not is_marked:
             return f"its load_key is {key!r} by its frame, and the log says {stored.load_key!r}"
     if is_erased(row):

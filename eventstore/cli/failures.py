@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from eventstore.cli.terminal.output import say
-from eventstore.errors import Failure, line_of
+from eventstore.errors import Failure, failure_line
 
 #: Failures of a run, as `--json` shows them.
 Told = list[dict[str, str]]
@@ -20,7 +20,7 @@ def tell(failures: Iterable[Failure], name: str = "session_id") -> Told:
     """
     told = []
     for failure in failures:
-        line = line_of(failure)
+        line = failure_line(failure)
         if name != "session_id" and not line.startswith(f"{failure.name}: "):
             line = f"{failure.name}: {line}"
         say(f"Error: {line}")

@@ -101,10 +101,10 @@ def _without_reader() -> int:
 
 def _fail_by(error: Exception) -> int:
     """Tell an error of the store, or a fault; the message of a fault may hold what was said."""
-    from eventstore.common.unforeseen import foreseen
+    from eventstore.common.unforeseen import as_store_error
     from eventstore.errors import InvalidInputError
 
-    told = foreseen("the command", error)
+    told = as_store_error("the command", error)
     return _fail(str(told), 2 if isinstance(told, InvalidInputError) else 1)
 
 

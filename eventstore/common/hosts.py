@@ -21,7 +21,7 @@ _NETLOC = r"(\[[0-9a-fA-F:.]+\]|[^\s:/?#@,%\\\[\]]+)(?::[0-9]{0,5})?"
 _HOST = re.compile(_NETLOC)
 _ORIGIN = re.compile(rf"[a-zA-Z][a-zA-Z0-9+.-]*://({_NETLOC})/?")
 #: Allows the pages of every origin.
-ANY = "*"
+ANY_ORIGIN = "*"
 
 
 class Visitors(NamedTuple):
@@ -48,7 +48,7 @@ class Visitors(NamedTuple):
                 they could read the answer to.
             site: its `Sec-Fetch-Site`. Of what a page only loads, as an image, it alone tells.
         """
-        if ANY in self.allowed:
+        if ANY_ORIGIN in self.allowed:
             return None
         is_page = origin is not None or site == "cross-site"
         if is_page and not (origin is not None and self._is_allowed(origin, host)):
@@ -85,7 +85,7 @@ def parse_origin(value: str) -> str:
     """
     parts = split_server_url(value, ("http", "https"))
     is_bare = parts and not (parts.path.strip("/") or parts.query or parts.fragment)
-    if value != ANY and (parts is None or not is_bare or "@" in parts.netloc):
+    if value != ANY_ORIGIN and (parts is None or not is_bare or "@" in parts.netloc):
         raise InvalidInputError(f"origin {value!r}: use one like https://app.example, or *")
     return _normal(value)
 

@@ -19,7 +19,7 @@ _FILE, _FOLDER = 0o600, 0o700
 _OTHERS, _OTHERS_WRITE = 0o077, 0o022
 
 
-def private(path: str, flags: int) -> int:
+def open_private(path: str, flags: int) -> int:
     """Open a private file; for `open(…, opener=private)`. One that is made gets mode 0600.
 
     Raises:
@@ -41,7 +41,7 @@ def private(path: str, flags: int) -> int:
     return descriptor
 
 
-def make_file(path: Path) -> None:
+def make_private_file(path: Path) -> None:
     """Make an empty private file, unless something is there."""
     with suppress(FileExistsError, FileNotFoundError):
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, _FILE)
@@ -49,7 +49,7 @@ def make_file(path: Path) -> None:
         os.close(descriptor)
 
 
-def make_folder(folder: Path) -> None:
+def make_private_folder(folder: Path) -> None:
     """Make a private folder, unless it is there. Folders above it are made as usual.
 
     Raises:
@@ -61,7 +61,7 @@ def make_folder(folder: Path) -> None:
         folder.chmod(_FOLDER)
 
 
-def is_plain(path: Path) -> bool:
+def is_plain_file(path: Path) -> bool:
     """Return True if a file is there, and no link, pipe, device or folder."""
     try:
         return stat.S_ISREG(path.lstat().st_mode)
@@ -77,7 +77,7 @@ def is_open_to_others(path: Path) -> bool:
         return False
 
 
-def check_folder(folder: Path, what: str) -> None:
+def check_private_folder(folder: Path, what: str) -> None:
     """See that nobody else can put files into a folder, or change those in it.
 
     Args:

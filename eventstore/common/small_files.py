@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 #: Bytes beyond which a file is none of these: a device without an end, a recording.
-MOST_BYTES = 64 * 1024 * 1024
+MAX_FILE_BYTES = 64 * 1024 * 1024
 
 
-def read_small(path: Path) -> str:
+def read_small_file(path: Path) -> str:
     """The text of a file that is read whole.
 
     Raises:
@@ -16,7 +16,7 @@ def read_small(path: Path) -> str:
         ValueError: it is no UTF-8, or larger than any file of its kind.
     """
     with path.open("rb") as stream:
-        content = stream.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise ValueError(f"larger than {MOST_BYTES // 1024 // 1024} MiB")
+        content = stream.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise ValueError(f"larger than {MAX_FILE_BYTES // 1024 // 1024} MiB")
     return content.decode("utf-8")

@@ -39,7 +39,7 @@ class Certificate(NamedTuple):
     key: Path | None = None
 
 
-class Secured(NamedTuple):
+class ListenerTls(NamedTuple):
     """How a listener is secured.
 
     Attributes:
@@ -52,7 +52,7 @@ class Secured(NamedTuple):
 
 
 @contextmanager
-def secured(wanted: Certificate | None, *hosts: str) -> Iterator[Secured]:
+def tls_for_listener(wanted: Certificate | None, *hosts: str) -> Iterator[ListenerTls]:
     """Have what a listener needs for TLS, until the block is left.
 
     Args:
@@ -64,9 +64,9 @@ def secured(wanted: Certificate | None, *hosts: str) -> Iterator[Secured]:
         MissingExtraError: none can be made, because the extra `tls` is not installed.
     """
     if wanted is None:
-        yield Secured()
+        yield ListenerTls()
     elif wanted.cert is not None:
-        yield Secured(_load(wanted.cert, wanted.key))
+        yield ListenerTls(_load(wanted.cert, wanted.key))
     elif wanted.key is not None:
         raise InvalidInputError(f"key {wanted.key}: name its certificate as well")
     else:
@@ -75,7 +75,7 @@ def secured(wanted: Certificate | None, *hosts: str) -> Iterator[Secured]:
 
 
 @contextmanager
-def _made(hosts: tuple[str, ...]) -> Iterator[Secured]:
+def _made(hosts: tuple[str, ...]) -> Iterator[ListenerTls]:
     """Make an authority and a certificate. The authority's key is in memory alone.
 
     The certificate's own key is in a file, which OpenSSL wants, while it is loaded.
@@ -98,7 +98,7 @@ def _made(hosts: tuple[str, ...]) -> Iterator[Secured]:
             context.load_cert_chain(path)
         ca_file = Path(folder, "ca.pem")
         ca_file.write_bytes(authority.cert_pem.bytes())
-        yield Secured(context, ca_file)
+        yield ListenerTls(context, ca_file)
 
 
 def _names(hosts: tuple[str, ...]) -> Iterator[str]:

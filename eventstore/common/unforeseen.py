@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 #: while projecting them failed.
 FOLD, NOT_PROJECTED = "fold", "not projected"
 #: How many faults there were in this process, by what it was doing.
-COUNTS: Counter[str] = Counter()
+FAULT_COUNTS: Counter[str] = Counter()
 
 #: Frames of a traceback, exceptions that led to one another, and parts of a group that are told.
 _FRAMES, _CHAIN, _PARTS = 20, 5, 3
@@ -45,14 +45,14 @@ def _begin_anew() -> None:
     """In a forked child: its faults are its own, and a thread of the parent may hold the lock."""
     global _lock
     _lock = Lock()
-    COUNTS.clear()
+    FAULT_COUNTS.clear()
     _told.clear()
 
 
 os.register_at_fork(after_in_child=_begin_anew)
 
 
-def count(task: str, number: int = 1) -> None:
+def count_faults(task: str, number: int = 1) -> None:
     """Count faults that are kept elsewhere, and not logged.
 
     Args:
@@ -60,16 +60,16 @@ def count(task: str, number: int = 1) -> None:
         number: how many there were.
     """
     with _lock:
-        COUNTS[task] += number
+        FAULT_COUNTS[task] += number
 
 
-def counted() -> int:
+def fault_count() -> int:
     """Return how many faults there were in this process, without those that are counted apart."""
     with _lock:
-        return sum(n for task, n in COUNTS.items() if task not in (FOLD, NOT_PROJECTED))
+        return sum(n for task, n in FAULT_COUNTS.items() if task not in (FOLD, NOT_PROJECTED))
 
 
-def note(logger: logging.Logger, task: str, error: BaseException) -> None:
+def log_fault(logger: logging.Logger, task: str, error: BaseException) -> None:
     """Log a fault with its traceback, and count it.
 
     A fault of the same class at the same place is logged once a minute, and counted each time.
@@ -80,8 +80,8 @@ def note(logger: logging.Logger, task: str, error: BaseException) -> None:
             it with.
         error: the fault.
     """
-    if is_news(task, error):
-        logger.error("%s failed: %s", task, "\n".join(described(error)))
+    if should_log(task, error):
+        logger.error("%s failed: %s", task, "\n".join(describe_fault(error)))
 
 
 def watch_threads(logger: logging.Logger) -> None:
@@ -89,7 +89,7 @@ def watch_threads(logger: logging.Logger) -> None:
 
     def ended(told: threading.ExceptHookArgs) -> None:
         if told.exc_value is not None:
-            note(logger, "a thread, which ended", told.exc_value)
+            log_fault(logger, "a thread, which ended", told.exc_value)
 
     threading.excepthook = ended
 
@@ -102,17 +102,17 @@ def watch_loop(logger: logging.Logger, loop: asyncio.AbstractEventLoop) -> None:
         if error is None:
             loop.default_exception_handler(context)
         else:
-            note(logger, "the event loop", error)
+            log_fault(logger, "the event loop", error)
 
     loop.set_exception_handler(raised)
 
 
-def is_news(task: str, error: BaseException) -> bool:
+def should_log(task: str, error: BaseException) -> bool:
     """Count a fault, and return True if it was not logged within the last minute."""
     key = task, type(error).__name__, place_of(error)
     now = time.monotonic()
     with _lock:
-        COUNTS[task] += 1
+        FAULT_COUNTS[task] += 1
         if now - _told.get(key, -_QUIET) < _QUIET:
             return False
         if len(_told) >= _MOST_KINDS:
@@ -121,12 +121,12 @@ def is_news(task: str, error: BaseException) -> bool:
     return True
 
 
-def described(error: BaseException) -> list[str]:
+def describe_fault(error: BaseException) -> list[str]:
     """Describe a fault in lines: the first has its class, the others the places that it was at."""
     return list(_chain(error, _CHAIN))
 
 
-def foreseen(name: str, error: Exception) -> EventStoreError:
+def as_store_error(name: str, error: Exception) -> EventStoreError:
     """Return an error to tell people: the store's own as it is, another by its class and place.
 
     Args:

@@ -21,7 +21,7 @@ _WHOLE = -(2**31)
 _NO_SIZE = -1
 
 
-def encrypted_row(cipher: Cipher, row: EventRow) -> tuple[str, int, bytes]:
+def encrypt_row(cipher: Cipher, row: EventRow) -> tuple[str, int, bytes]:
     """Return `frame`, `audio_offset` and `audio` as the table has them, of an event to encrypt."""
     text = row.frame.encode()
     offset = _WHOLE if row.audio_offset is None else row.audio_offset

@@ -15,14 +15,18 @@ from eventstore.encryption.cipher import Cipher, CipherError
 Row = tuple[Any, ...]
 
 #: What no JSON and nothing that was said begins with: a row is encrypted where its last text does.
-SIGN = "\u0001"
+ENCRYPTED_SIGN = "\u0001"
 _SEPARATOR = "\0"
 
 #: Columns of text, by table; each table's row begins with its key.
-TEXTS = {"sessions": ("wire", "notes"), "items": ("said", "resource"), "responses": ("resource",)}
+TEXT_COLUMNS = {
+    "sessions": ("wire", "notes"),
+    "items": ("said", "resource"),
+    "responses": ("resource",),
+}
 
 #: Tables that have no rows of an encrypted session: they would tell what is in its resources.
-WITHOUT = frozenset({"session_facets", "response_facets"})
+TABLES_WITHOUT_ROWS = frozenset({"session_facets", "response_facets"})
 
 
 def encrypt_texts(cipher: Cipher, table: str, key: str, texts: tuple[str, ...]) -> tuple[str, ...]:
@@ -33,7 +37,7 @@ def encrypt_texts(cipher: Cipher, table: str, key: str, texts: tuple[str, ...]) 
     """
     plain = _SEPARATOR.join(texts).encode()
     data = pybase64.b64encode_as_string(cipher.encrypt(plain, f"{table} {key}"))
-    return (*(SIGN if text else "" for text in texts[:-1]), SIGN + data)
+    return (*(ENCRYPTED_SIGN if text else "" for text in texts[:-1]), ENCRYPTED_SIGN + data)
 
 
 def decrypt_texts(cipher: Cipher, table: str, key: str, texts: tuple[str, ...]) -> tuple[str, ...]:
@@ -43,12 +47,12 @@ def decrypt_texts(cipher: Cipher, table: str, key: str, texts: tuple[str, ...]) 
         CipherError: they cannot be decrypted.
     """
     try:
-        data = pybase64.b64decode(texts[-1][len(SIGN) :], validate=True)
+        data = pybase64.b64decode(texts[-1][len(ENCRYPTED_SIGN) :], validate=True)
     except ValueError as error:
         raise CipherError("it is no base64") from error
     return tuple(cipher.decrypt(data, f"{table} {key}").decode().split(_SEPARATOR))
 
 
-def is_encrypted(texts: tuple[str, ...]) -> bool:
+def has_encrypted_texts(texts: tuple[str, ...]) -> bool:
     """Whether columns hold encrypted texts."""
-    return texts[-1].startswith(SIGN)
+    return texts[-1].startswith(ENCRYPTED_SIGN)

@@ -13,7 +13,7 @@ from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import parse
 from eventstore.realtime.resources.outcomes import failure_of
 from eventstore.realtime.values import mapping, number, sequence, text
-from eventstore.times import from_value
+from eventstore.times import parse_time
 
 Json = dict[str, Any]
 
@@ -112,7 +112,7 @@ def _start(shown: Json) -> int | None:
 
 def _micros(value: Any) -> int | None:
     try:
-        return from_value(value)
+        return parse_time(value)
     except (ValueError, OverflowError):
         return None
 

@@ -19,9 +19,9 @@ from pydantic import (
     model_validator,
 )
 
-from eventstore.common.small_files import read_small
+from eventstore.common.small_files import read_small_file
 from eventstore.errors import InvalidInputError
-from eventstore.pricing.rates import Rates
+from eventstore.pricing.rates import ModelRates
 
 #: Far more than any list of prices has.
 _MOST_CHARACTERS = 1024 * 1024
@@ -30,7 +30,7 @@ _MOST_RULES = 2000
 _MOST_DOLLARS = 1_000_000
 _MTOK = 1_000_000
 _PER_HOUR = {"per_second": 3600, "per_minute": 60}
-_KINDS = Rates._fields[:8]
+_KINDS = ModelRates._fields[:8]
 
 
 def _amount(value: Any) -> Decimal:
@@ -90,9 +90,9 @@ class PriceRule(BaseModel):
             raise ValueError(f"no price is given; use {', '.join((*_KINDS, *_PER_HOUR))}")
         return self
 
-    def rates(self) -> Rates:
+    def rates(self) -> ModelRates:
         """Return what a token of each kind and an hour cost."""
-        tokens = Rates._make([*(_divided(getattr(self, kind)) for kind in _KINDS), None, None])
+        tokens = ModelRates._make([*(_divided(getattr(self, kind)) for kind in _KINDS), None, None])
         hours = [
             amount * number
             for name, number in _PER_HOUR.items()
@@ -157,7 +157,7 @@ def read_prices(path: Path) -> PriceFile:
         InvalidInputError: it cannot be read, or is no list of prices; names the file and the key.
     """
     try:
-        return parse_prices(read_small(path))
+        return parse_prices(read_small_file(path))
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise InvalidInputError(f"cannot read the prices of {path}: {reason}") from error

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eventstore.pricing import published
-from eventstore.pricing.rates import UNKNOWN, Cost, Rates, cost_of
+from eventstore.pricing.rates import UNKNOWN_COST, Cost, ModelRates, cost_of_usage
 from eventstore.projection.views.usage import Tokens
 
 if TYPE_CHECKING:
@@ -64,7 +64,11 @@ class Prices:
             reported: the flags of `Reported` that each of them has.
             at: a moment of the usage, in microseconds since 1970 UTC.
         """
-        return UNKNOWN if model is None else cost_of(self.rates(model, at), tokens, reported)
+        return (
+            UNKNOWN_COST
+            if model is None
+            else cost_of_usage(self.rates(model, at), tokens, reported)
+        )
 
     @cached_property
     def fingerprint(self) -> str:
@@ -76,12 +80,12 @@ class Prices:
         told = (own, _corrections().model_dump_json(), version(_PACKAGE))
         return sha256("\n".join(told).encode()).hexdigest()[:32]
 
-    def rates(self, model: str, at: int) -> Rates | None:
+    def rates(self, model: str, at: int) -> ModelRates | None:
         """Return the rates of a model or deployment at a time, None where they are not known."""
         for rule in self._rules_of(model):
             if rule.holds_at(at):
                 return rule.rates()
-        return published.rates(self._real(model), at)
+        return published.rates_at(self._real(model), at)
 
     def _real(self, model: str) -> str:
         return self._models.get(model.lower(), model)

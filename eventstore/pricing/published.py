@@ -12,7 +12,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from eventstore.pricing.rates import Rates
+from eventstore.pricing.rates import ModelRates
 from eventstore.projection.views.usage import LARGE_INPUT
 from eventstore.times import to_datetime
 
@@ -31,7 +31,7 @@ def boundaries(model: str) -> tuple[int, ...]:
     return _starts(model)
 
 
-def rates(model: str, at: int) -> Rates | None:
+def rates_at(model: str, at: int) -> ModelRates | None:
     """Return a model's rates at a time, None where they are not known.
 
     Args:
@@ -54,7 +54,7 @@ def _starts(model: str) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=1024)
-def _rates(model: str, at: int) -> Rates | None:
+def _rates(model: str, at: int) -> ModelRates | None:
     """Return the rates at the beginning of a period between two changes of prices."""
     known = _find(model)
     moment = to_datetime(at)
@@ -72,7 +72,7 @@ def _rates(model: str, at: int) -> Rates | None:
     return None if found.is_empty() else found
 
 
-def _by_token(price: Any) -> Rates:
+def _by_token(price: Any) -> ModelRates:
     """Return the rates of tokens that a price has. One kind's price stands in for no other's."""
 
     def rate(*names: str) -> Decimal | None:
@@ -87,9 +87,9 @@ def _by_token(price: Any) -> Rates:
         (t.start for v in vars(price).values() for t in getattr(v, "tiers", ())), default=None
     )
     if tier is not None and tier < LARGE_INPUT:
-        return Rates()
+        return ModelRates()
     open_output = any(getattr(price, name) is not None for name in _WITHIN_OUTPUT)
-    return Rates(
+    return ModelRates(
         input_text=rate("input_text_mtok", "input_mtok"),
         input_audio=rate("input_audio_mtok"),
         input_image=rate("input_image_mtok"),

@@ -12,14 +12,14 @@ from typing import NamedTuple
 from eventstore.projection.views.usage import HUGE_INPUT, LARGE_INPUT, Reported, Tokens, open_tokens
 
 #: The least and the most that something costs, in US dollars; both are the same where it is known.
-Span = tuple[Decimal, Decimal]
+CostRange = tuple[Decimal, Decimal]
 
 _ZERO = Decimal(0)
-_FREE: Span = (_ZERO, _ZERO)
+_FREE: CostRange = (_ZERO, _ZERO)
 _MS_PER_HOUR = 3_600_000
 
 
-class Rates(NamedTuple):
+class ModelRates(NamedTuple):
     """What a model costs in US dollars: a token of each kind, an hour; None where it is not known.
 
     Attributes:
@@ -56,13 +56,13 @@ class Cost(NamedTuple):
     """
 
     usd: Decimal | None
-    between: Span | None = None
+    between: CostRange | None = None
 
 
-UNKNOWN = Cost(None)
+UNKNOWN_COST = Cost(None)
 
 
-def cost_of(rates: Rates | None, tokens: Tokens, reported: int) -> Cost:
+def cost_of_usage(rates: ModelRates | None, tokens: Tokens, reported: int) -> Cost:
     """Return what usage costs.
 
     Args:
@@ -71,16 +71,16 @@ def cost_of(rates: Rates | None, tokens: Tokens, reported: int) -> Cost:
         reported: the flags of `Reported`, which all of them have.
     """
     if rates is None or rates.is_empty() or not reported:
-        return UNKNOWN
+        return UNKNOWN_COST
     timed = _by_time(rates, tokens, reported)
     counted = _by_tokens(rates, tokens, reported)
     if timed is None or counted is None:
-        return UNKNOWN
+        return UNKNOWN_COST
     least, most = timed[0] + counted[0], timed[1] + counted[1]
     return Cost(least) if least == most else Cost(None, (least, most))
 
 
-def _by_time(rates: Rates, tokens: Tokens, reported: int) -> Span | None:
+def _by_time(rates: ModelRates, tokens: Tokens, reported: int) -> CostRange | None:
     if rates.hour is None:
         return _FREE
     if not reported & Reported.SECONDS:
@@ -89,7 +89,7 @@ def _by_time(rates: Rates, tokens: Tokens, reported: int) -> Span | None:
     return usd, usd
 
 
-def _by_tokens(rates: Rates, tokens: Tokens, reported: int) -> Span | None:
+def _by_tokens(rates: ModelRates, tokens: Tokens, reported: int) -> CostRange | None:
     if not any(rate is not None for rate in rates.by_token()):
         return _FREE
     if not reported & Reported.TOKENS or reported & Reported.UNSOUND:
@@ -110,7 +110,7 @@ def _largest_input(reported: int) -> float:
     return HUGE_INPUT if reported & Reported.LARGE else LARGE_INPUT
 
 
-def _told_apart(rates: Rates, tokens: Tokens) -> Decimal | None:
+def _told_apart(rates: ModelRates, tokens: Tokens) -> Decimal | None:
     """Return what the tokens cost whose kind is told; None where one of them has no price."""
     numbers = (
         tokens.input_text - tokens.cached_text,
@@ -133,7 +133,7 @@ def _told_apart(rates: Rates, tokens: Tokens) -> Decimal | None:
     return usd
 
 
-def _not_told_apart(rates: Rates, tokens: Tokens) -> Span | None:
+def _not_told_apart(rates: ModelRates, tokens: Tokens) -> CostRange | None:
     """Return what the other tokens cost at least and at most; None where that has no limit.
 
     A cached token is counted as an input token already: what it adds is the difference.

@@ -22,7 +22,7 @@ class Facet(NamedTuple):
 
 
 #: No facets.
-NONE: frozenset[Facet] = frozenset()
+NO_FACETS: frozenset[Facet] = frozenset()
 
 
 @dataclass(slots=True)
@@ -50,7 +50,7 @@ class Figures:
 
     def find(self, by: tuple[str, str], facets: frozenset[Facet]) -> None:
         """Note the facets that one item, response or the session has now."""
-        before = self.found.get(by, NONE)
+        before = self.found.get(by, NO_FACETS)
         if facets == before:
             return
         self.found[by] = facets

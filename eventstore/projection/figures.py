@@ -11,12 +11,12 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from eventstore.projection.facets import NONE, Facet, Figures
+from eventstore.projection.facets import NO_FACETS, Facet, Figures
 from eventstore.projection.latency import answer_us
 from eventstore.projection.session_names import names_of_session
 from eventstore.projection.state import Item, Response, SessionState
 from eventstore.realtime.resources.outcomes import reason_of
-from eventstore.realtime.values import column, identifier
+from eventstore.realtime.values import column_text, identifier
 
 _CALLS = ("function_call", "mcp_call")
 _SPEAKERS = ("user", "assistant")
@@ -28,7 +28,7 @@ _REGION = re.compile("[-_]")
 _LEAST_BITS, _STEP_BITS = 20, 6
 
 
-def see(
+def update_figures(
     figures: Figures, state: SessionState, items: Iterable[Item], responses: Iterable[Response]
 ) -> None:
     """Read items and responses that are new, or have changed."""
@@ -41,7 +41,7 @@ def see(
     for response in responses:
         _see_answer(figures, state, response)
         reason = reason_of(response.wire)
-        facets = NONE if reason is None else _facets(None, [("reason", reason)])
+        facets = NO_FACETS if reason is None else _facets(None, [("reason", reason)])
         figures.find(("response", response.id), facets)
     if len(state.error_codes) != figures.codes:
         figures.codes = len(state.error_codes)
@@ -116,7 +116,7 @@ def _facets_of(item: Item) -> frozenset[Facet]:
     if item.wire.get("type") in _CALLS:
         named.append(("tool", item.wire.get("name")))
     if not named:  # nearly always
-        return NONE
+        return NO_FACETS
     of_session = _facets(None, named)
     response_id = identifier(item.response_id or item.answered_by)
     return of_session if response_id is None else of_session | _facets(response_id, named)
@@ -128,5 +128,5 @@ def _with_its_language(code: str) -> set[str]:
 
 
 def _facets(response_id: str | None, named: Iterable[tuple[str, Any]]) -> frozenset[Facet]:
-    values = ((name, column(value, _LONGEST)) for name, value in named)
+    values = ((name, column_text(value, _LONGEST)) for name, value in named)
     return frozenset(Facet(response_id, name, value) for name, value in values if value)

@@ -14,8 +14,8 @@ from eventstore.projection.handlers import (
     speech,
     transcription,
 )
-from eventstore.projection.handlers.conversation import comes_again
-from eventstore.projection.repeats import GROWING
+from eventstore.projection.handlers.conversation import is_repeated_event
+from eventstore.projection.repeats import ITEM_DELTAS
 from eventstore.projection.state import LogEvent, SessionState
 from eventstore.realtime import catalogue
 from eventstore.realtime.frames import STORE, UNREADABLE
@@ -60,10 +60,10 @@ def apply(state: SessionState, event: LogEvent) -> None:
             effect).
         event: the next event.
     """
-    advance(state, *event)
+    apply_fields(state, *event)
 
 
-def advance(
+def apply_fields(
     state: SessionState,
     seq: int,
     at: int | None,
@@ -96,7 +96,9 @@ def advance(
         return
     if body is None:
         return
-    if _is_made_up(state, event) or (type_ not in GROWING and comes_again(state, event, body)):
+    if _is_made_up(state, event) or (
+        type_ not in ITEM_DELTAS and is_repeated_event(state, event, body)
+    ):
         return
     if type_ not in _QUIET:
         state.dirty.session = True
@@ -104,7 +106,7 @@ def advance(
         handler(state, event, body)
     except Exception as error:  # the log is truth: a fold that meets the unforeseen goes on
         state.fold_errors += 1
-        unforeseen.count(unforeseen.FOLD)
+        unforeseen.count_faults(unforeseen.FOLD)
         state.diagnose(event, "fold_error", f"{type_}: {type(error).__name__}: {error}")
 
 
@@ -112,7 +114,7 @@ def _is_made_up(state: SessionState, event: LogEvent) -> bool:
     """Return True if a client says what only servers say, and note that."""
     if not catalogue.is_made_up(event.direction, event.type):
         return False
-    if event.type not in GROWING:
+    if event.type not in ITEM_DELTAS:
         state.dirty.session = True
         told = f"a client sent {event.type}: it counts for nothing"
         state.diagnose(event, "not_the_clients", told)

@@ -10,38 +10,38 @@ if TYPE_CHECKING:
     from eventstore.projection.state import Response, SessionState
 
 
-class Moment(NamedTuple):
+class EventTime(NamedTuple):
     """When something happened: the arrival of an event, None where unknown, and its seq."""
 
     at: int | None
     seq: int
 
 
-class Moments(NamedTuple):
+class ResponseTimes(NamedTuple):
     """When what belongs to a response happened."""
 
-    asked: Moment
-    created: Moment
-    first_text: Moment
-    first_audio: Moment
-    done: Moment
-    speech_ended: Moment
+    asked: EventTime
+    created: EventTime
+    first_text: EventTime
+    first_audio: EventTime
+    done: EventTime
+    speech_ended: EventTime
 
 
-def moments_of(response: Response) -> Moments:
+def response_times(response: Response) -> ResponseTimes:
     """Return when what belongs to a response happened."""
-    request, created = response.request, Moment(response.created_at, response.created_seq)
-    return Moments(
-        Moment(request.at, request.seq) if request is not None else created,
+    request, created = response.request, EventTime(response.created_at, response.created_seq)
+    return ResponseTimes(
+        EventTime(request.at, request.seq) if request is not None else created,
         created,
-        Moment(response.first_text_at, response.first_text_seq),
-        Moment(response.first_audio_at, response.first_audio_seq or 0),
-        Moment(response.done_at, response.done_seq or 0),
-        Moment(response.speech_ended_at, response.speech_ended_seq),
+        EventTime(response.first_text_at, response.first_text_seq),
+        EventTime(response.first_audio_at, response.first_audio_seq or 0),
+        EventTime(response.done_at, response.done_seq or 0),
+        EventTime(response.speech_ended_at, response.speech_ended_seq),
     )
 
 
-def elapsed_ms(state: SessionState, start: Moment, end: Moment) -> float | None:
+def elapsed_ms(state: SessionState, start: EventTime, end: EventTime) -> float | None:
     """Return the milliseconds between two moments.
 
     Returns:
@@ -78,7 +78,7 @@ def answered_from(state: SessionState, response: Response) -> tuple[int | None, 
     """
     if not state.jumps:  # nearly always
         return response.created_at, response.speech_ended_at
-    moments = moments_of(response)
+    moments = response_times(response)
     first = moments.first_audio if response.first_audio_at is not None else moments.first_text
     created_at, speech_ended_at = (
         None if first.at is not None and is_jump_between(state, start, first) else start.at
@@ -87,7 +87,7 @@ def answered_from(state: SessionState, response: Response) -> tuple[int | None, 
     return created_at, speech_ended_at
 
 
-def is_jump_between(state: SessionState, start: Moment, end: Moment) -> bool:
+def is_jump_between(state: SessionState, start: EventTime, end: EventTime) -> bool:
     """Return True if the clock jumped between two moments, so that they cannot be compared."""
     if not state.jumps:  # nearly always
         return False

@@ -10,11 +10,11 @@ from eventstore.realtime.frames import CLIENT
 from eventstore.realtime.values import dumps, identifier, loads
 
 #: What an event is found by that is folded in its turn.
-IN_ORDER = ""
+FOLDED_IN_ORDER = ""
 
 #: Deltas of which a load reads the first of each part, and sums up all. One that was delivered
 #: twice has no load key.
-SUMMED = AUDIO_DELTAS & PART_DELTAS
+SUMMED_DELTAS = AUDIO_DELTAS & PART_DELTAS
 
 #: What the keys of parts begin with: those of generated audio, and of transcripts of the user's.
 AUDIO_KEY, TRANSCRIPT_KEY = "a", "t"
@@ -29,9 +29,9 @@ def load_key(type_: str, event: dict[str, Any] | None, direction: str) -> str | 
     Returns:
         `IN_ORDER`; the key of the part that a delta grows; None for an event that is not read.
     """
-    if type_ in SKIPPED_BY_REBUILD or (type_ in SUMMED and direction == CLIENT):
+    if type_ in SKIPPED_BY_REBUILD or (type_ in SUMMED_DELTAS and direction == CLIENT):
         return None
-    return part_key(type_, event or {}) if type_ in PART_DELTAS else IN_ORDER
+    return part_key(type_, event or {}) if type_ in PART_DELTAS else FOLDED_IN_ORDER
 
 
 def part_key(type_: str, event: dict[str, Any]) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 from eventstore.realtime.values import identifier, text
 
 T = TypeVar("T")
-Create = dict[str, Any]
+ItemCreate = dict[str, Any]
 
 # Levels of a value that are looked at to tell it from another.
 _LEVELS = 50
@@ -66,7 +66,7 @@ class Pending(Generic[T]):
         return self.values.pop(seq)
 
 
-def add_create(creates: Pending[Create], seq: int, create: Create) -> None:
+def add_create(creates: Pending[ItemCreate], seq: int, create: ItemCreate) -> None:
     """Note that a client asked for an item.
 
     Args:
@@ -82,7 +82,7 @@ def add_create(creates: Pending[Create], seq: int, create: Create) -> None:
     creates.add(seq, create, *keys)
 
 
-def take_create(creates: Pending[Create], wire: dict[str, Any]) -> Create:
+def take_create(creates: Pending[ItemCreate], wire: dict[str, Any]) -> ItemCreate:
     """The client's create that an added item answers, taken out; empty where none does."""
     seq = creates.first(("id", identifier(wire.get("id"))))
     if seq is None:
@@ -99,7 +99,7 @@ def _like(wire: dict[str, Any]) -> list[Hashable]:
     return [("like", told[0], role, told[1]) for role in roles]
 
 
-def refuse_creates(creates: Pending[Create], event_id: str | None) -> list[int]:
+def refuse_creates(creates: Pending[ItemCreate], event_id: str | None) -> list[int]:
     """Take out what an error refuses.
 
     Args:

@@ -22,11 +22,11 @@ from eventstore.realtime.values import identifier, mapping
 #: How many events back one that is no delta is recognised.
 MAX_RECENT = 500
 #: What a text holds that gives its event an id. One that spells the name otherwise has none.
-EVENT_ID = '"event_id"'
+EVENT_ID_MEMBER = '"event_id"'
 
 #: Deltas of a response or item: where one has no effect when it comes, it may have when it comes
 #: again. Those of a translation are of neither, and are known as other events are.
-GROWING = DELTAS - {"session.output_audio.delta"}
+ITEM_DELTAS = DELTAS - {"session.output_audio.delta"}
 _OF_RESPONSES = TEXT_DELTAS | AUDIO_DELTAS
 _HEARD = "conversation.item.input_audio_transcription.delta"
 _TRANSCRIBED = "conversation.item.input_audio_transcription.completed"
@@ -76,10 +76,10 @@ class Repeats:
         if direction != SERVER:
             return False
         event_id = body.get("event_id")
-        if not isinstance(event_id, str) or EVENT_ID not in text:
+        if not isinstance(event_id, str) or EVENT_ID_MEMBER not in text:
             event_id = ""
         hashed = hash((text, audio_bytes)) if event_id else 0
-        if type_ in GROWING:
+        if type_ in ITEM_DELTAS:
             again = event_id != "" and self._is_known_delta(seq, type_, event_id, body, hashed)
         else:
             again = event_id != "" and self._is_recent(seq, type_, event_id, hashed)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-from eventstore.realtime.request_target import LIVE, TRANSCRIPTION, Name, names_of
+from eventstore.realtime.request_target import LIVE, TRANSCRIPTION, SessionName, names_of_url
 from eventstore.realtime.values import mapping, text
 
 #: Events that GPT-Live sessions begin with, and no others.
@@ -21,7 +21,7 @@ _LIVE_BEGINS = frozenset({"session.start", "session.started"})
 
 def names_of_session(
     opened: Mapping[str, Any], wire: Mapping[str, Any], unknown_types: Collection[str]
-) -> list[Name]:
+) -> list[SessionName]:
     """Return the names of a session, without the model that its own row has.
 
     Args:
@@ -29,10 +29,10 @@ def names_of_session(
         wire: its configuration.
         unknown_types: types of its events that the fold knows nothing of.
     """
-    names: list[Name] = []
+    names: list[SessionName] = []
     with suppress(ValueError):
         parts = urlsplit(text(opened.get("url")) or "")
-        names += names_of(parts.path, parts.query)
+        names += names_of_url(parts.path, parts.query)
     if call_id := text(opened.get("call_id")):
         names.append(("call_id", call_id))
     if _transcribes(wire):

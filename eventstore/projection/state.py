@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 from eventstore.projection.facets import Figures
 from eventstore.projection.order import Order
-from eventstore.projection.pending import Create, Pending
+from eventstore.projection.pending import ItemCreate, Pending
 from eventstore.projection.repeats import Repeats
-from eventstore.projection.timed_words import Key, Timed, in_order
-from eventstore.realtime.audio import UNTOLD, Rates
+from eventstore.projection.timed_words import WordTiming, WordTimingKey, by_start_time
+from eventstore.realtime.audio import NO_SAMPLE_RATES, SampleRates
 
 #: Raise it when the fold or the views change: sessions projected by an older one are redone.
 PROJECTOR_VERSION = 7
@@ -66,7 +66,7 @@ class AudioSpan:
 
 
 @dataclass(slots=True)
-class Part:
+class ContentPart:
     """A content part: what was generated, as far as its own events tell."""
 
     seen_seq: int
@@ -78,7 +78,7 @@ class Part:
     transcript_deltas: list[str] = field(default_factory=list)
     heard_deltas: list[str] = field(default_factory=list)
     partial: str | None = None
-    timed: dict[Key, Timed] = field(default_factory=dict)
+    timed: dict[WordTimingKey, WordTiming] = field(default_factory=dict)
     languages: list[str] = field(default_factory=list)
     audio: AudioSpan | None = None
     error: dict[str, Any] | None = None
@@ -90,7 +90,7 @@ class Part:
             return self.partial
         deltas = self.heard_deltas + self.transcript_deltas
         if not deltas and self.type == "input_audio":
-            return " ".join(timed.text.strip() for timed in in_order(self.timed)) or None
+            return " ".join(timed.text.strip() for timed in by_start_time(self.timed)) or None
         return "".join(deltas) if deltas else None
 
     def text_so_far(self) -> str | None:
@@ -142,7 +142,7 @@ class Item:
     done: bool = False
     done_at: int | None = None
     done_seq: int = 0
-    parts: dict[int, Part] = field(default_factory=dict)
+    parts: dict[int, ContentPart] = field(default_factory=dict)
     arguments: str | None = None
     argument_deltas: list[str] = field(default_factory=list)
     progress: str | None = None
@@ -154,7 +154,7 @@ class Item:
 
 
 @dataclass(slots=True)
-class Request:
+class ResponseRequest:
     """A trigger that a response may answer: a client's `response.create`, or the user's turn."""
 
     seq: int
@@ -184,9 +184,9 @@ class Response:
     first_text_seq: int = 0
     speech_ended_at: int | None = None
     speech_ended_seq: int = 0
-    request: Request | None = None
+    request: ResponseRequest | None = None
     session: dict[str, Any] = field(default_factory=dict)
-    rates: Rates = UNTOLD
+    rates: SampleRates = NO_SAMPLE_RATES
     #: The ids of its items in order, and of those that may not be in its conversation yet.
     output: dict[str, None] = field(default_factory=dict)
     unplaced: dict[str, None] = field(default_factory=dict)
@@ -206,7 +206,7 @@ class Conversation:
 
 
 @dataclass(slots=True)
-class Billed:
+class BilledUsage:
     """One billed thing that is no response: an input transcription, or a session by its length."""
 
     seq: int
@@ -296,12 +296,12 @@ class SessionState:
     items: dict[str, Item] = field(default_factory=dict)
     responses: dict[str, Response] = field(default_factory=dict)
     interrupted: set[str] = field(default_factory=set)
-    billed: dict[tuple[str, int], Billed] = field(default_factory=dict)
+    billed: dict[tuple[str, int], BilledUsage] = field(default_factory=dict)
     translates: bool = False
     told_usage: dict[str, Any] | None = None
     ended_at: int | None = None
-    requests: Pending[Request] = field(default_factory=Pending)
-    creates: Pending[Create] = field(default_factory=Pending)
+    requests: Pending[ResponseRequest] = field(default_factory=Pending)
+    creates: Pending[ItemCreate] = field(default_factory=Pending)
     early_transcripts: dict[tuple[str, int], list[str]] = field(default_factory=dict)
     awaiting_text: set[str] = field(default_factory=set)
     unanswered: dict[str, None] = field(default_factory=dict)
@@ -312,7 +312,7 @@ class SessionState:
     errors: int = 0
     error_codes: dict[str, None] = field(default_factory=dict)
     redacted: int = 0
-    rates: Rates = UNTOLD
+    rates: SampleRates = NO_SAMPLE_RATES
     #: Another recording of the same call, where usage is counted but for what this one alone has.
     same_call: str | None = None
     only_here: frozenset[str] = frozenset()

@@ -23,7 +23,7 @@ _MOST_MS = 1e9
 _OVERRUN_MS = 1000
 
 
-class Timed(NamedTuple):
+class WordTiming(NamedTuple):
     """Some words of a part, and when the server says they are said, in milliseconds.
 
     Attributes:
@@ -38,10 +38,10 @@ class Timed(NamedTuple):
 
 
 #: By what words are known that are told again: their segment, or else their time and their text.
-Key = tuple[str, float, str]
+WordTimingKey = tuple[str, float, str]
 
 
-def add_timed(found: dict[Key, Timed], timed: Timed, segment: str = "") -> None:
+def add_timed(found: dict[WordTimingKey, WordTiming], timed: WordTiming, segment: str = "") -> None:
     """Add words that have a time of their own, up to a bound; what is told again counts once.
 
     Args:
@@ -51,7 +51,7 @@ def add_timed(found: dict[Key, Timed], timed: Timed, segment: str = "") -> None:
     """
     if not timed.text.strip() or not 0 <= timed.start_ms <= timed.end_ms < _MOST_MS:
         return
-    key: Key = (segment, -1.0, "") if segment else ("", timed.start_ms, timed.text)
+    key: WordTimingKey = (segment, -1.0, "") if segment else ("", timed.start_ms, timed.text)
     before = found.get(key)
     if segment and before is not None and _lie_apart(before, timed):
         key = (segment, timed.start_ms, "")
@@ -59,18 +59,20 @@ def add_timed(found: dict[Key, Timed], timed: Timed, segment: str = "") -> None:
         found[key] = timed
 
 
-def _lie_apart(one: Timed, other: Timed) -> bool:
+def _lie_apart(one: WordTiming, other: WordTiming) -> bool:
     if one.start_ms == other.start_ms:
         return False
     return one.end_ms <= other.start_ms or other.end_ms <= one.start_ms
 
 
-def in_order(found: dict[Key, Timed]) -> list[Timed]:
+def by_start_time(found: dict[WordTimingKey, WordTiming]) -> list[WordTiming]:
     """The words by the time at which they begin, however they arrived."""
     return sorted(found.values(), key=lambda timed: timed.start_ms)
 
 
-def on_own_audio(words: list[Timed], start_ms: int | None, end_ms: int | None) -> list[Timed]:
+def on_own_audio(
+    words: list[WordTiming], start_ms: int | None, end_ms: int | None
+) -> list[WordTiming]:
     """Return a turn's words by the time on its own audio.
 
     No server documents whether it counts from the beginning of the turn or of the session. Times
@@ -93,7 +95,7 @@ def on_own_audio(words: list[Timed], start_ms: int | None, end_ms: int | None) -
     ]
 
 
-def words_of_phrases(told: Any) -> list[Timed]:
+def words_of_phrases(told: Any) -> list[WordTiming]:
     """The words of a transcription's phrases; a phrase whose words have no times is one of them."""
     found = []
     for phrase in map(mapping, sequence(told)[:MAX_TIMED]):
@@ -108,15 +110,15 @@ def words_of_phrases(told: Any) -> list[Timed]:
     return found
 
 
-def _word(told: dict[str, Any]) -> Timed | None:
+def _word(told: dict[str, Any]) -> WordTiming | None:
     said, start = text(told.get("text")), number(told.get("offset_milliseconds"))
     lasts = number(told.get("duration_milliseconds"))
     if said is None or start is None or lasts is None:
         return None
-    return Timed(said, start, start + lasts)
+    return WordTiming(said, start, start + lasts)
 
 
-def languages_of(body: dict[str, Any]) -> list[str]:
+def transcript_languages(body: dict[str, Any]) -> list[str]:
     """The codes of the languages that a transcript is in, as its event tells them.
 
     OpenAI has `languages`, Azure Voice Live and Qwen a single `language`, and Azure's phrases

@@ -12,7 +12,7 @@ PCM_RATE = 24_000
 LOWEST_RATE, HIGHEST_RATE = 8000, 48_000
 
 
-class Rates(NamedTuple):
+class SampleRates(NamedTuple):
     """Samples a second of a session's PCM as somebody told them, whatever its server says.
 
     Attributes:
@@ -25,15 +25,15 @@ class Rates(NamedTuple):
 
 
 #: Nothing was told.
-UNTOLD = Rates()
+NO_SAMPLE_RATES = SampleRates()
 
-PCM: dict[str, Any] = {"type": "audio/pcm", "rate": PCM_RATE}
+PCM_FORMAT: dict[str, Any] = {"type": "audio/pcm", "rate": PCM_RATE}
 #: What stands for a format that was named, and is none that we know.
-UNKNOWN: dict[str, Any] = {"type": "unknown"}
+UNKNOWN_FORMAT: dict[str, Any] = {"type": "unknown"}
 
 #: Names in the beta shape, and the GA types that they stand for.
-BETA_FORMATS = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}
-GA_FORMATS = {ga: beta for beta, ga in BETA_FORMATS.items()}
+FORMATS_BY_BETA_NAME = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}
+BETA_NAMES_BY_FORMAT = {ga: beta for beta, ga in FORMATS_BY_BETA_NAME.items()}
 # PCM at a rate of its own: Azure Voice Live's names, its older ones, and Qwen's for 24 kHz.
 _PCM_AT_RATE = re.compile(r"pcm16[-_](8000|16000|24000|48000)hz")
 _AZURE_RATES = (8000, 16000)
@@ -42,7 +42,7 @@ _QWEN_PCM = "pcm24"
 _QWEN_RATE = 16_000
 
 
-def format_of(value: Any, rate: int | None = None) -> dict[str, Any] | None:
+def ga_format(value: Any, rate: int | None = None) -> dict[str, Any] | None:
     """An audio format in the GA shape from either shape; None where it names none we know."""
     name = text(mapping(value).get("type")) if isinstance(value, dict) else text(value)
     if name is None:
@@ -51,9 +51,9 @@ def format_of(value: Any, rate: int | None = None) -> dict[str, Any] | None:
     if named is not None:
         return {"type": "audio/pcm", "rate": int(named[1])}
     if name == _QWEN_PCM:
-        return PCM
-    ga = BETA_FORMATS.get(name, name)
-    if ga not in GA_FORMATS:
+        return PCM_FORMAT
+    ga = FORMATS_BY_BETA_NAME.get(name, name)
+    if ga not in BETA_NAMES_BY_FORMAT:
         return None
     if ga != "audio/pcm":
         return {"type": ga}
@@ -66,7 +66,7 @@ def beta_name(format_: dict[str, Any] | None) -> str | None:
     if format_ is None:
         return None
     rate = format_.get("rate", PCM_RATE)
-    return GA_FORMATS[format_["type"]] + (f"_{rate}hz" if rate in _AZURE_RATES else "")
+    return BETA_NAMES_BY_FORMAT[format_["type"]] + (f"_{rate}hz" if rate in _AZURE_RATES else "")
 
 
 def bytes_per_ms(format_: dict[str, Any] | None) -> float:
@@ -78,20 +78,20 @@ def bytes_per_ms(format_: dict[str, Any] | None) -> float:
     return 8.0
 
 
-def told_rate(value: Any) -> int | None:
+def valid_rate(value: Any) -> int | None:
     """Return a rate as a note tells it; None for one that no PCM has."""
     rate = integer(value)
     return rate if rate is not None and LOWEST_RATE <= rate <= HIGHEST_RATE else None
 
 
-def told_rates(note: dict[str, Any]) -> Rates:
+def rates_of_note(note: dict[str, Any]) -> SampleRates:
     """Return the rates that a store's note tells: see `capture.notes.sample_rates`."""
-    return Rates(told_rate(note.get("input")), told_rate(note.get("output")))
+    return SampleRates(valid_rate(note.get("input")), valid_rate(note.get("output")))
 
 
 def at_rate(format_: dict[str, Any] | None, rate: int | None) -> dict[str, Any] | None:
     """Return the format, at a rate that was told: PCM, or what is taken for PCM, alone has one."""
-    if rate is None or (format_ or PCM)["type"] != "audio/pcm":
+    if rate is None or (format_ or PCM_FORMAT)["type"] != "audio/pcm":
         return format_
     return {"type": "audio/pcm", "rate": rate}
 
@@ -100,7 +100,7 @@ def input_format(session: dict[str, Any]) -> dict[str, Any] | None:
     """What the user's audio is sent in, by the session's configuration."""
     audio = mapping(mapping(session.get("audio")).get("input"))
     rate = integer(session.get("input_audio_sampling_rate")) or _rate_of_pcm16(session)
-    return format_of(audio.get("format")) or format_of(session.get("input_audio_format"), rate)
+    return ga_format(audio.get("format")) or ga_format(session.get("input_audio_format"), rate)
 
 
 def _rate_of_pcm16(session: dict[str, Any]) -> int | None:
@@ -113,10 +113,12 @@ def _rate_of_pcm16(session: dict[str, Any]) -> int | None:
 def output_format(session: dict[str, Any]) -> dict[str, Any] | None:
     """What the model's audio comes in, by the session's (or a response's) configuration."""
     audio = mapping(mapping(session.get("audio")).get("output"))
-    return format_of(audio.get("format")) or format_of(session.get("output_audio_format"))
+    return ga_format(audio.get("format")) or ga_format(session.get("output_audio_format"))
 
 
-def stated_input_format(session: dict[str, Any], rates: Rates = UNTOLD) -> dict[str, Any]:
+def stated_input_format(
+    session: dict[str, Any], rates: SampleRates = NO_SAMPLE_RATES
+) -> dict[str, Any]:
     """What the user's audio comes in: PCM where nothing is said, `UNKNOWN` for what we know not.
 
     Args:
@@ -125,13 +127,15 @@ def stated_input_format(session: dict[str, Any], rates: Rates = UNTOLD) -> dict[
     """
     audio = mapping(mapping(session.get("audio")).get("input"))
     stated = audio.get("format") or session.get("input_audio_format")
-    format_ = input_format(session) or (UNKNOWN if stated else PCM)
+    format_ = input_format(session) or (UNKNOWN_FORMAT if stated else PCM_FORMAT)
     return at_rate(format_, rates.input) or format_
 
 
-def stated_output_format(session: dict[str, Any], rates: Rates = UNTOLD) -> dict[str, Any]:
+def stated_output_format(
+    session: dict[str, Any], rates: SampleRates = NO_SAMPLE_RATES
+) -> dict[str, Any]:
     """What the model's audio comes in, likewise."""
     audio = mapping(mapping(session.get("audio")).get("output"))
     stated = audio.get("format") or session.get("output_audio_format")
-    format_ = output_format(session) or (UNKNOWN if stated else PCM)
+    format_ = output_format(session) or (UNKNOWN_FORMAT if stated else PCM_FORMAT)
     return at_rate(format_, rates.output) or format_

@@ -61,7 +61,7 @@ _AUDIO_TYPES = _APPEND_TYPES | _DELTA_TYPES
 _appends: list[tuple[str, int, str, str, dict[str, Any]]] = []
 _APPENDS_KEPT = 2
 
-Columns = tuple[str, str, int | None, bytes | None, dict[str, Any] | None]
+FrameColumns = tuple[str, str, int | None, bytes | None, dict[str, Any] | None]
 
 
 class Frame(NamedTuple):
@@ -98,7 +98,7 @@ def decode(text: str | bytes) -> Decoded:
     return Decoded(*decode_columns(text))
 
 
-def decode_columns(text: str | bytes) -> Columns:
+def decode_columns(text: str | bytes) -> FrameColumns:
     """`decode` for the hot path: the same, as a plain tuple."""
     if isinstance(text, bytes):
         return UNREADABLE, "", RAW_BINARY, text, None
@@ -115,7 +115,7 @@ def decode_columns(text: str | bytes) -> Columns:
     return decoded
 
 
-def _decode_whole(text: str) -> Columns:
+def _decode_whole(text: str) -> FrameColumns:
     event = parse(text)
     if len(text) > _ITEM_AUDIO_MIN and event is not None and '"audio"' in text:
         match = _ITEM_AUDIO.search(text)
@@ -212,7 +212,7 @@ def event_type(event: dict[str, Any] | None) -> str:
     return kept
 
 
-def _cut_delta(text: str) -> Columns | None:
+def _cut_delta(text: str) -> FrameColumns | None:
     """Cut the audio of a buffer append or an audio delta; None where that is not possible."""
     start = _find_value(text)
     if start < 0:
@@ -263,7 +263,7 @@ def _behind_quote(text: str, position: int) -> int:
     return match.end() if match is not None else -1
 
 
-def _cut_item(text: str, start: int, end: int) -> Columns | None:
+def _cut_item(text: str, start: int, end: int) -> FrameColumns | None:
     audio = _canonical(text[start:end])
     frame = text[:start] + text[end:]
     if audio is None or "\0" in frame or not (frame.isascii() or _is_utf8(frame)):

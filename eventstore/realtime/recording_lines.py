@@ -18,7 +18,7 @@ from eventstore.realtime.frames import DIRECTIONS, Frame
 from eventstore.realtime.json_cursor import MAX_LINE, TOO_LONG, BrokenJsonError, JsonCursor
 from eventstore.realtime.text.object_text import member_text
 from eventstore.realtime.values import dumps, identifier, integer, is_deeper
-from eventstore.times import RelativeTimeError, arrival, to_iso
+from eventstore.times import RelativeTimeError, parse_arrival, to_iso
 
 _PIECE = 1 << 16
 #: How deep a line may be nested. Parsers give up at about a thousand levels, some at fewer the
@@ -52,7 +52,7 @@ def read_frames(stream: BinaryIO) -> Iterator[tuple[int, Frame | BadLine]]:
     return ((number, frame) for number, frame, _ in read_numbered(stream))
 
 
-class Place(NamedTuple):
+class StoredPlace(NamedTuple):
     """Where a line says that its frame was stored.
 
     Attributes:
@@ -66,12 +66,12 @@ class Place(NamedTuple):
     is_exported: bool = False
 
 
-def read_numbered(stream: BinaryIO) -> Iterator[tuple[int, Frame | BadLine, Place]]:
+def read_numbered(stream: BinaryIO) -> Iterator[tuple[int, Frame | BadLine, StoredPlace]]:
     """`read_frames`, each with its place in the store that it comes from."""
     first = first_byte(stream)
-    for number, line in array_elements(stream) if first == b"[" else lines(stream):
+    for number, line in array_elements(stream) if first == b"[" else json_lines(stream):
         if isinstance(line, BadLine):
-            yield number, line, Place()
+            yield number, line, StoredPlace()
             continue
         text = line.strip()
         if number == 1:
@@ -81,7 +81,7 @@ def read_numbered(stream: BinaryIO) -> Iterator[tuple[int, Frame | BadLine, Plac
         try:
             yield number, *_frame(text)
         except InvalidInputError as error:
-            yield number, BadLine(number, str(error)), Place()
+            yield number, BadLine(number, str(error)), StoredPlace()
 
 
 def first_byte(stream: BinaryIO) -> bytes:
@@ -95,7 +95,7 @@ def first_byte(stream: BinaryIO) -> bytes:
     return found[:1]
 
 
-def lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | BadLine]]:
+def json_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | BadLine]]:
     """Yield lines by their numbers; one that is too long is passed over without being held."""
     number = 0
     while line := stream.readline(MAX_LINE + 1):
@@ -143,7 +143,7 @@ def as_bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _frame(text: bytes) -> tuple[Frame, Place]:
+def _frame(text: bytes) -> tuple[Frame, StoredPlace]:
     return frame_of(parse_object(text), text)
 
 
@@ -164,7 +164,7 @@ def parse_object(text: bytes) -> dict[str, Any]:
     return value
 
 
-def frame_of(value: dict[str, Any], text: bytes) -> tuple[Frame, Place]:
+def frame_of(value: dict[str, Any], text: bytes) -> tuple[Frame, StoredPlace]:
     """Return the frame of a bare event or of an envelope, and where it was stored.
 
     Args:
@@ -177,13 +177,15 @@ def frame_of(value: dict[str, Any], text: bytes) -> tuple[Frame, Place]:
     if "direction" in value or ("type" not in value and ("event" in value or "frame" in value)):
         seq, session_id = integer(value.get("seq")), identifier(value.get("session_id"))
         frame = _from_envelope(value, text)
-        return frame, Place(seq, session_id, seq is not None and _is_exported(value, frame.at))
+        return frame, StoredPlace(
+            seq, session_id, seq is not None and _is_exported(value, frame.at)
+        )
     if not isinstance(value.get("type"), str):
         raise InvalidInputError(
             "neither an event with a type nor an envelope with a direction"
             f" (its members: {brief(list(value)[:6])})"
         )
-    return Frame(direction_of(value), _decoded(text), None), Place()
+    return Frame(direction_of(value), _decoded(text), None), StoredPlace()
 
 
 def _loads_slowly(text: bytes) -> Any:
@@ -211,7 +213,7 @@ def _from_envelope(value: dict[str, Any], text: bytes) -> Frame:
     if direction not in DIRECTIONS:
         raise InvalidInputError(f"direction {brief(direction)}: use client, server or store")
     try:
-        at = arrival(value.get("at"))
+        at = parse_arrival(value.get("at"))
     except RelativeTimeError as error:
         raise InvalidInputError(f"at {brief(value.get('at'))}: {error}") from error
     except ValueError as error:

@@ -16,7 +16,7 @@ from urllib.parse import unquote, unquote_plus
 #: A name that a session is found by, and its value. `asked` is the model or the deployment that it
 #: was asked for, `call_id` the call that it joined, `agent` a parameter of Voice Live's agents, and
 #: `kind` one of the kinds below.
-Name = tuple[str, str]
+SessionName = tuple[str, str]
 TRANSCRIPTION, LIVE, VOICE_LIVE = "transcription", "live", "voice-live"
 
 _PARAMETER = re.compile(r"metadata\[(.*)\]", re.DOTALL)
@@ -133,18 +133,18 @@ def _names_model(piece: str) -> bool:
     return piece.partition("=")[0] in _MODELS
 
 
-def parameters(query: str) -> dict[str, str]:
+def query_parameters(query: str) -> dict[str, str]:
     """Return a query's parameters by name; of several with one name, the last."""
     pieces = islice((piece.partition("=") for piece in query.split("&")), _PARAMETERS)
     return {unquote_plus(name): unquote_plus(value) for name, _, value in pieces}
 
 
-def names_of(path: str, query: str) -> list[Name]:
+def names_of_url(path: str, query: str) -> list[SessionName]:
     """Return the names that an address has for its session, but for the session's id.
 
     An address that names a call says by that which one it is; what else it names does not count.
     """
-    given = parameters(query)
+    given = query_parameters(query)
     if call_id := given.get("call_id"):
         return [("call_id", call_id)]
     names = [("asked", given[name]) for name in _MODELS if given.get(name)]

@@ -14,7 +14,7 @@ from typing import Protocol
 UNFINISHED_LIMIT = 128 * 1024 * 1024
 
 
-class Holder(Protocol):
+class MessageHolder(Protocol):
     """Something that holds an unfinished message.
 
     Attributes:
@@ -27,7 +27,7 @@ class Holder(Protocol):
         """Drop what is held, and pass the rest of the message over."""
 
 
-class Unfinished:
+class UnfinishedMessages:
     """Counts the bytes that holders hold, and keeps them below a limit.
 
     Args:
@@ -40,9 +40,9 @@ class Unfinished:
     def __init__(self, limit: int = UNFINISHED_LIMIT) -> None:
         self.total = 0
         self._limit = limit
-        self._holders: set[Holder] = set()
+        self._holders: set[MessageHolder] = set()
 
-    def add(self, holder: Holder, size: int) -> None:
+    def add(self, holder: MessageHolder, size: int) -> None:
         """Count more bytes of a holder. Where they are too many, the largest gives its own up."""
         holder.held += size
         self.total += size
@@ -52,14 +52,14 @@ class Unfinished:
             largest.give_up()
             self.release(largest)
 
-    def remove(self, holder: Holder, size: int) -> None:
+    def remove(self, holder: MessageHolder, size: int) -> None:
         """Count so many bytes of a holder no more."""
         holder.held -= size
         self.total -= size
         if not holder.held:
             self._holders.discard(holder)
 
-    def release(self, holder: Holder) -> None:
+    def release(self, holder: MessageHolder) -> None:
         """Count nothing of a holder any more: its message is whole, or given up."""
         if holder.held:
             self.total -= holder.held

@@ -9,10 +9,10 @@ from eventstore.common.urls import split_server_url
 from eventstore.errors import InvalidInputError
 
 #: What upstreams stand for.
-OPENAI = "wss://api.openai.com/v1"
+OPENAI_URL = "wss://api.openai.com/v1"
 
 #: Parameters whose values say what was connected to. Any other may be a key.
-HARMLESS = frozenset(
+PUBLIC_PARAMETERS = frozenset(
     {
         *("model", "call_id", "intent", "version", "api-version", "deployment", "agent_id"),
         *("agent-id", "agent-name", "agent-version", "agent-project-name", "project-name"),
@@ -26,7 +26,7 @@ _MOST_PARAMETERS = 100
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 
 
-def split_upstream(url: str, example: str = OPENAI) -> SplitResult:
+def split_upstream(url: str, example: str = OPENAI_URL) -> SplitResult:
     """Return the parts of an upstream's address, which has a host, and `ws` or `wss` as its scheme.
 
     Args:
@@ -51,7 +51,7 @@ def bad_upstream(url: str, example: str) -> InvalidInputError:
 def public_url(url: str) -> str:
     """An address without its user, its fragment, and all parameters that may hold a secret."""
     parts = urlsplit(url)
-    pairs = [pair for pair in parse_qsl(parts.query) if pair[0].lower() in HARMLESS]
+    pairs = [pair for pair in parse_qsl(parts.query) if pair[0].lower() in PUBLIC_PARAMETERS]
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit((parts.scheme, host, parts.path, urlencode(pairs), ""))
 
@@ -83,7 +83,7 @@ def _root(path: str, azure: bool) -> str:
     return "/openai/v1" if azure and path == "/openai" else path
 
 
-def call_at(address: str) -> tuple[str, str] | None:
+def parse_call_url(address: str) -> tuple[str, str] | None:
     """Return the upstream and the call that a whole address names; None where it is none.
 
     Such an address is `wss://NAME.openai.azure.com/openai/v1/realtime?call_id=rtc_123`.
@@ -110,7 +110,7 @@ def key_header(host: str | None, key: str) -> dict[str, str]:
     return {"api-key": key} if is_azure(host) else {"Authorization": f"Bearer {key}"}
 
 
-def key_for(host: str | None, environment: Mapping[str, str]) -> str | None:
+def api_key_for(host: str | None, environment: Mapping[str, str]) -> str | None:
     """Return the key that the environment has for a host that was named; None for no key.
 
     Args:
@@ -121,7 +121,7 @@ def key_for(host: str | None, environment: Mapping[str, str]) -> str | None:
     return own or environment.get("OPENAI_API_KEY") or None
 
 
-def providers_key(host: str, environment: Mapping[str, str]) -> str | None:
+def api_key_of_provider(host: str, environment: Mapping[str, str]) -> str | None:
     """Return the key that the environment has for the provider whose host this is, or None.
 
     No other host gets it: whoever may ask a relay chooses when it is sent.

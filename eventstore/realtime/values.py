@@ -36,12 +36,12 @@ def text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def texts(value: Any) -> list[str]:
+def text_entries(value: Any) -> list[str]:
     """The texts of an array; none where the value is no array."""
     return [entry for entry in sequence(value) if isinstance(entry, str)]
 
 
-def stated(fields: dict[str, Any]) -> dict[str, Any]:
+def non_empty(fields: dict[str, Any]) -> dict[str, Any]:
     """The fields of an object that say something: no nulls, empty objects or empty arrays."""
     return {key: value for key, value in fields.items() if value not in (None, {}, [])}
 
@@ -64,7 +64,7 @@ def integer(value: Any) -> int | None:
     return None
 
 
-def count(value: Any) -> int:
+def non_negative_integer(value: Any) -> int:
     """The value where it is a whole number from 0, else 0."""
     number = integer(value)
     return number if number is not None and number > 0 else 0
@@ -130,7 +130,7 @@ def storable_json(value: Any) -> Any:
     return value
 
 
-def column(value: Any, limit: int = 256) -> str | None:
+def column_text(value: Any, limit: int = 256) -> str | None:
     """Text for a typed column: storable and cut at `limit` characters."""
     return storable(value)[:limit] if isinstance(value, str) else None
 

@@ -11,7 +11,7 @@ import numpy as np
 _SAMPLE = 1 << 18
 
 
-def join(chunks: Sequence[bytes], apart: bool) -> bytes:
+def join_chunks(chunks: Sequence[bytes], apart: bool) -> bytes:
     """Chunks behind each other.
 
     Args:
@@ -23,7 +23,7 @@ def join(chunks: Sequence[bytes], apart: bool) -> bytes:
     return b"".join(even) + b"".join(chunk[-1:] for chunk in chunks if len(chunk) % 2)
 
 
-def split(data: bytes, sizes: Sequence[int], apart: bool) -> Iterator[bytes]:
+def split_chunks(data: bytes, sizes: Sequence[int], apart: bool) -> Iterator[bytes]:
     """The chunks of these sizes that were joined, as they are asked for.
 
     Raises:
@@ -51,7 +51,7 @@ def begin_samples(chunks: Sequence[bytes]) -> bool:
     """
     if not any(len(chunk) % 2 for chunk in chunks[:-1]):
         return False
-    return _noise(join(chunks, True)) < _noise(join(chunks, False))
+    return _noise(join_chunks(chunks, True)) < _noise(join_chunks(chunks, False))
 
 
 def _noise(data: bytes) -> int:

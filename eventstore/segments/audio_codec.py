@@ -20,7 +20,7 @@ from eventstore.segments.limits import check_room
 
 PLAIN, PCM16, ULAW, ALAW = "zstd", "pcm16", "ulaw", "alaw"
 #: Of sound whose chunks' sizes are known, and nothing else any more.
-ERASED = "erased"
+ERASED_AUDIO = "erased"
 
 # Any rate: FLAC's frames do not depend on it, but the format wants one.
 _RATE = 24_000
@@ -57,25 +57,25 @@ _ORDERS = {ULAW: _ulaw_order(), ALAW: _alaw_order()}
 _CODES = {name: np.argsort(order).astype(np.uint8) for name, order in _ORDERS.items()}
 
 
-def choose(data: bytes) -> str:
+def choose_codec(data: bytes) -> str:
     """The codec that packs the beginning of some sound best."""
     if len(data) < _SHORT:
         return PLAIN
     sample = data[:_SAMPLE]
-    sizes = {PCM16: len(pack(sample, PCM16))}
+    sizes = {PCM16: len(compress(sample, PCM16))}
     if sizes[PCM16] < _SURELY * len(sample):
         return PCM16
-    sizes |= {name: len(pack(sample, name)) for name in (ULAW, ALAW)}
+    sizes |= {name: len(compress(sample, name)) for name in (ULAW, ALAW)}
     best = min(sizes, key=lambda name: sizes[name])
-    return best if sizes[best] < _MIN_GAIN * len(pack(sample, PLAIN)) else PLAIN
+    return best if sizes[best] < _MIN_GAIN * len(compress(sample, PLAIN)) else PLAIN
 
 
-def pack(data: bytes, codec: str) -> bytes:
+def compress(data: bytes, codec: str) -> bytes:
     """Sound packed by a codec."""
     return _PACKERS[codec](data)
 
 
-def unpack(data: bytes | memoryview, codec: str, room: int) -> bytes:
+def decompress(data: bytes | memoryview, codec: str, room: int) -> bytes:
     """The sound that was packed.
 
     Args:

@@ -14,7 +14,7 @@ import orjson
 
 from eventstore.segments.limits import MAX_EVENTS, MAX_INT
 
-MAGIC = b"eventstore segment 1\n"
+SEGMENT_MAGIC = b"eventstore segment 1\n"
 _HEAD = struct.Struct("<II")
 
 
@@ -30,7 +30,7 @@ class SegmentError(Exception):
         self.sound = sound
 
 
-class Block(NamedTuple):
+class SegmentBlock(NamedTuple):
     """A block.
 
     Attributes:
@@ -46,7 +46,7 @@ class Block(NamedTuple):
     apart: bool = False
 
 
-class Container(NamedTuple):
+class SegmentContainer(NamedTuple):
     """A segment's blocks.
 
     Attributes:
@@ -57,28 +57,28 @@ class Container(NamedTuple):
 
     first: int
     events: int
-    blocks: list[Block]
+    blocks: list[SegmentBlock]
     damaged: set[int]
 
 
-def write_container(first: int, events: int, blocks: Sequence[Block]) -> bytes:
+def write_container(first: int, events: int, blocks: Sequence[SegmentBlock]) -> bytes:
     """A segment's bytes."""
     listed = [[b.name, b.codec, len(b.data), zlib.crc32(b.data), b.apart] for b in blocks]
     header = orjson.dumps([first, events, listed])
     head = _HEAD.pack(len(header), zlib.crc32(header))
-    return b"".join((MAGIC, head, header, *(block.data for block in blocks)))
+    return b"".join((SEGMENT_MAGIC, head, header, *(block.data for block in blocks)))
 
 
-def read_container(data: bytes) -> Container:
+def read_container(data: bytes) -> SegmentContainer:
     """The blocks of a segment's bytes, not unpacked.
 
     Raises:
         SegmentError: these are not a segment's bytes, or not all of them.
     """
-    begin = len(MAGIC) + _HEAD.size
-    if len(data) < begin or data[: len(MAGIC)] != MAGIC:
+    begin = len(SEGMENT_MAGIC) + _HEAD.size
+    if len(data) < begin or data[: len(SEGMENT_MAGIC)] != SEGMENT_MAGIC:
         raise SegmentError("it does not begin as a segment does")
-    length, checksum = _HEAD.unpack_from(data, len(MAGIC))
+    length, checksum = _HEAD.unpack_from(data, len(SEGMENT_MAGIC))
     header = data[begin : begin + length]
     if len(header) != length or zlib.crc32(header) != checksum:
         raise SegmentError("its header is damaged")
@@ -92,13 +92,13 @@ def read_container(data: bytes) -> Container:
     except (ValueError, TypeError, RecursionError) as error:
         raise SegmentError(f"its header is none: {error}") from error
     whole, place = memoryview(data), begin + length
-    found = Container(first, events, [], set())
+    found = SegmentContainer(first, events, [], set())
     for number, (name, codec, size, crc, apart) in enumerate(entries):
         block = whole[place : place + size]
         place += size
         if len(block) != size or zlib.crc32(block) != crc:
             found.damaged.add(number)
-        found.blocks.append(Block(name, codec, block, apart))
+        found.blocks.append(SegmentBlock(name, codec, block, apart))
     if place < len(data):
         raise SegmentError("something stands behind its end")
     return found

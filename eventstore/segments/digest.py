@@ -61,7 +61,7 @@ class Digest:
         return self._hash.digest()
 
 
-def extended(digest: Digest, row: EventRow) -> Digest:
+def extend_digest(digest: Digest, row: EventRow) -> Digest:
     """A digest with one event more: the next segment's where its own is full.
 
     Raises:
@@ -85,7 +85,7 @@ def session_digest(previous: bytes, rows: Iterable[EventRow]) -> bytes:
     """
     digest = Digest(previous)
     for row in rows:
-        digest = extended(digest, row)
+        digest = extend_digest(digest, row)
     return digest.value() if digest.events else previous
 
 
@@ -94,7 +94,7 @@ def is_full(events: int, frame_bytes: int) -> bool:
     return events >= SEGMENT_EVENTS or frame_bytes >= SEGMENT_BYTES
 
 
-def digest_of(previous: bytes, rows: Iterable[EventRow]) -> bytes:
+def segment_digest(previous: bytes, rows: Iterable[EventRow]) -> bytes:
     """The digest of a segment.
 
     Raises:

@@ -44,12 +44,12 @@ def unpack_numbers(data: bytes | memoryview, count: int) -> tuple[list[int], int
     return array.tolist(), size
 
 
-def differences(values: Sequence[int]) -> list[int]:
+def successive_differences(values: Sequence[int]) -> list[int]:
     """The first number, then each one's difference to the one before."""
     return [after - before for before, after in zip([0, *values], values, strict=False)]
 
 
-def sums(values: Sequence[int]) -> list[int]:
+def running_sums(values: Sequence[int]) -> list[int]:
     """What `differences` came from."""
     found, total = [], 0
     for value in values:

@@ -15,10 +15,10 @@ import orjson
 
 from eventstore.realtime.events import EventRow, is_erased
 from eventstore.segments import audio_codec
-from eventstore.segments.audio_chunks import begin_samples, join
-from eventstore.segments.container import Block, write_container
-from eventstore.segments.numbers import differences, pack_numbers
-from eventstore.segments.text_columns import SEPARATOR, Skeleton, cut, is_constant, is_random
+from eventstore.segments.audio_chunks import begin_samples, join_chunks
+from eventstore.segments.container import SegmentBlock, write_container
+from eventstore.segments.numbers import pack_numbers, successive_differences
+from eventstore.segments.text_columns import SEPARATOR, Skeleton, cut_text, is_constant, is_random
 
 #: What a column is: among the values, among the ids, or one value for all rows.
 VARYING, RANDOM, CONSTANT = 0, 1, 2
@@ -53,7 +53,7 @@ class _Packing:
         if audio and known is not None and known.row == like:
             _, number, sound, values = known
         else:
-            skeleton, values = cut(frame)
+            skeleton, values = cut_text(frame)
             sound = None
             if audio is not None:
                 sound = self._sound(direction, type_, (offset or 0) < 0, is_erased(row))
@@ -96,7 +96,7 @@ def pack_segment(rows: Sequence[EventRow]) -> bytes:
     ]
     sounds = zip(packing.sounds, packing.chunks, strict=True)
     blocks += [
-        Block("sound", audio_codec.ERASED, b"") if erased else _sound(chunks, is_text)
+        SegmentBlock("sound", audio_codec.ERASED_AUDIO, b"") if erased else _sound(chunks, is_text)
         for (_, _, is_text, erased), chunks in sounds
     ]
     return write_container(rows[0].seq, len(rows), blocks)
@@ -108,13 +108,13 @@ def _numbers(rows: Sequence[EventRow], packing: _Packing) -> bytes:
         (
             pack_numbers(packing.of_rows),
             pack_numbers([row.at is None for row in rows]),
-            pack_numbers(differences(times)),
+            pack_numbers(successive_differences(times)),
             *map(pack_numbers, packing.sizes),
         )
     )
 
 
-def _columns(kinds: list[list[Sequence[str]]]) -> list[Block]:
+def _columns(kinds: list[list[Sequence[str]]]) -> list[SegmentBlock]:
     texts: list[str] = []
     ids: list[str] = []
     marks = bytearray()
@@ -136,17 +136,17 @@ def _columns(kinds: list[list[Sequence[str]]]) -> list[Block]:
     ]
 
 
-def _block(name: str, data: bytes) -> Block:
-    return Block(name, audio_codec.PLAIN, audio_codec.pack(data, audio_codec.PLAIN))
+def _block(name: str, data: bytes) -> SegmentBlock:
+    return SegmentBlock(name, audio_codec.PLAIN, audio_codec.compress(data, audio_codec.PLAIN))
 
 
-def _sound(chunks: list[bytes], is_text: bool) -> Block:
+def _sound(chunks: list[bytes], is_text: bool) -> SegmentBlock:
     """A block of sound; frames that no column of text can hold are packed as text is."""
-    data = join(chunks, False)
+    data = join_chunks(chunks, False)
     if is_text:
         return _block("sound", data)
-    codec = audio_codec.choose(data)
+    codec = audio_codec.choose_codec(data)
     apart = codec == audio_codec.PCM16 and begin_samples(chunks)
     if apart:
-        data = join(chunks, True)
-    return Block("sound", codec, audio_codec.pack(data, codec), apart)
+        data = join_chunks(chunks, True)
+    return SegmentBlock("sound", codec, audio_codec.compress(data, codec), apart)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from eventstore.segments.text_columns import Skeleton
 
 
-class Kind(NamedTuple):
+class RowKind(NamedTuple):
     """What the rows of one skeleton have in common.
 
     Attributes:

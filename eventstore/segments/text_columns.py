@@ -24,7 +24,7 @@ _FEW, _SHORT = 8, 12
 Skeleton = tuple[str, ...]
 
 
-def cut(text: str) -> tuple[Skeleton, Sequence[str]]:
+def cut_text(text: str) -> tuple[Skeleton, Sequence[str]]:
     """A text's skeleton, and the values between its pieces."""
     if len(text) > _LONGEST:
         return ("", ""), (text,)
@@ -49,7 +49,9 @@ def is_constant(column: Sequence[str]) -> bool:
     return column.count(column[0]) == len(column)
 
 
-def joined(skeleton: Skeleton, columns: Sequence[str | Sequence[str]], count: int) -> Iterator[str]:
+def join_columns(
+    skeleton: Skeleton, columns: Sequence[str | Sequence[str]], count: int
+) -> Iterator[str]:
     """The texts of a skeleton, in order, as they are asked for.
 
     Args:

@@ -12,21 +12,21 @@ import orjson
 from eventstore.realtime.events import EventRow
 from eventstore.realtime.frames import DIRECTIONS, MAX_TYPE, RAW_BINARY
 from eventstore.segments import audio_codec
-from eventstore.segments.audio_chunks import split
-from eventstore.segments.container import Container, SegmentError, read_container
+from eventstore.segments.audio_chunks import split_chunks
+from eventstore.segments.container import SegmentContainer, SegmentError, read_container
 from eventstore.segments.limits import MAX_INT, MAX_SIZE, check_room, room_for
 from eventstore.segments.numbers import unpack_numbers
 from eventstore.segments.pack import CONSTANT, RANDOM
-from eventstore.segments.row_kinds import Kind
-from eventstore.segments.text_columns import SEPARATOR, joined
+from eventstore.segments.row_kinds import RowKind
+from eventstore.segments.text_columns import SEPARATOR, join_columns
 
 #: Whether rows of a direction and a type are wanted.
-Wanted = Callable[[str, str], bool]
+WantedRows = Callable[[str, str], bool]
 
 
 def unpack_segment(
     data: bytes,
-    wanted: Wanted | None = None,
+    wanted: WantedRows | None = None,
     sound: bool = True,
     frame_bytes: int | None = None,
 ) -> Iterator[EventRow]:
@@ -35,8 +35,8 @@ def unpack_segment(
 
 
 def unpack_container(
-    container: Container,
-    wanted: Wanted | None = None,
+    container: SegmentContainer,
+    wanted: WantedRows | None = None,
     sound: bool = True,
     frame_bytes: int | None = None,
 ) -> Iterator[EventRow]:
@@ -60,7 +60,7 @@ def unpack_container(
 
 
 def _rows(
-    container: Container, wanted: Wanted | None, sound: bool, room: int
+    container: SegmentContainer, wanted: WantedRows | None, sound: bool, room: int
 ) -> Iterator[EventRow]:
     sounds = [place for place, block in enumerate(container.blocks) if block.name == "sound"]
     kinds = [_kind(len(sounds), *kind) for kind in orjson.loads(_read(container, "kinds", room))]
@@ -69,7 +69,7 @@ def _rows(
     taken = [wanted is None or wanted(kind.direction, kind.type) for kind in kinds]
     numbers, times, sizes = _numbers(container, kinds, len(sounds), room)
     texts = _texts(container, kinds, numbers, taken, room)
-    users: list[list[Kind]] = [[] for _ in sounds]
+    users: list[list[RowKind]] = [[] for _ in sounds]
     for kind, is_taken in zip(kinds, taken, strict=True):
         if is_taken and kind.sound is not None:
             users[kind.sound].append(kind)
@@ -77,7 +77,7 @@ def _rows(
     chunks = []
     for place, of_block, uses in zip(sounds, sizes, users, strict=True):
         chunks.append(_chunks(container, place, uses, of_block, sound, left))
-        left -= sum(of_block) if container.blocks[place].codec != audio_codec.ERASED else 0
+        left -= sum(of_block) if container.blocks[place].codec != audio_codec.ERASED_AUDIO else 0
     lengths = [iter(of_block) for of_block in sizes]
     nothing = repeat(None)
     # All kinds take from the same seqs and times, in the order of the rows.
@@ -110,7 +110,7 @@ def _kind(
     offset: int | None,
     sound: int | None,
     pieces: list[str],
-) -> Kind:
+) -> RowKind:
     """What a line of the list of kinds says, which may be anything.
 
     Args:
@@ -126,11 +126,11 @@ def _kind(
         raise ValueError("a kind of rows has its sound nowhere")
     if not pieces or not all(type(piece) is str for piece in pieces) or "\0" in type_:
         raise ValueError("a kind of rows has no text")
-    return Kind(direction, type_, offset, sound, tuple(pieces))
+    return RowKind(direction, type_, offset, sound, tuple(pieces))
 
 
 def _numbers(
-    container: Container, kinds: list[Kind], sounds: int, room: int
+    container: SegmentContainer, kinds: list[RowKind], sounds: int, room: int
 ) -> tuple[list[int], list[int | None], list[list[int]]]:
     """For each row its kind and its time; for each block of sound the sizes of its chunks."""
     data, place = memoryview(_read(container, "rows", room)), 0
@@ -164,7 +164,11 @@ def _numbers(
 
 
 def _texts(
-    container: Container, kinds: list[Kind], numbers: list[int], taken: list[bool], room: int
+    container: SegmentContainer,
+    kinds: list[RowKind],
+    numbers: list[int],
+    taken: list[bool],
+    room: int,
 ) -> list[Iterator[str]]:
     """For each kind, the frames of its rows; none for those that are not taken."""
     marks = _read(container, "columns", room)
@@ -191,11 +195,11 @@ def _texts(
         # A text that is the same in each row is here once, and a row's each time.
         said += size * count
         check_room(said, room)
-        found.append(joined(kind.skeleton, columns, count) if is_taken else repeat(""))
+        found.append(join_columns(kind.skeleton, columns, count) if is_taken else repeat(""))
     return found
 
 
-def _needed(kinds: list[Kind], counts: Counter[int], marks: bytes) -> tuple[int, int]:
+def _needed(kinds: list[RowKind], counts: Counter[int], marks: bytes) -> tuple[int, int]:
     """How many texts the blocks `values` and `ids` hold, by what the columns are."""
     if sum(len(kind.skeleton) - 1 for kind in kinds) != len(marks):
         raise ValueError("there are other columns than the kinds have")
@@ -233,9 +237,9 @@ class _Column:
 
 
 def _chunks(
-    container: Container,
+    container: SegmentContainer,
     place: int,
-    users: list[Kind],
+    users: list[RowKind],
     sizes: list[int],
     sound: bool,
     room: int,
@@ -245,20 +249,20 @@ def _chunks(
     if not any(sound or (kind.audio_offset or 0) < 0 for kind in users):
         return repeat(None)
     block = container.blocks[place]
-    if block.codec == audio_codec.ERASED:
+    if block.codec == audio_codec.ERASED_AUDIO:
         return repeat(b"")
     if place in container.damaged:
         sound_of = users[0].direction, users[0].type
         raise SegmentError(f"its sound of {' '.join(sound_of)} is damaged", sound_of)
     size = sum(sizes)
     check_room(size, room)
-    return split(audio_codec.unpack(block.data, block.codec, size), sizes, block.apart)
+    return split_chunks(audio_codec.decompress(block.data, block.codec, size), sizes, block.apart)
 
 
-def _read(container: Container, name: str, room: int) -> bytes:
+def _read(container: SegmentContainer, name: str, room: int) -> bytes:
     for place, block in enumerate(container.blocks):
         if block.name == name:
             if place in container.damaged:
                 raise SegmentError(f"its {name} are damaged")
-            return audio_codec.unpack(block.data, block.codec, room)
+            return audio_codec.decompress(block.data, block.codec, room)
     raise SegmentError(f"its {name} are missing")

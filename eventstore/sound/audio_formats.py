@@ -66,7 +66,7 @@ def to_samples(sound: bytes, format_: Json) -> Samples:
     """Samples of mono audio; a byte that is half a sample, at its end, is left out.
 
     Args:
-        format_: as `eventstore.realtime.audio.format_of` gives it.
+        format_: as `eventstore.realtime.audio.ga_format` gives it.
     """
     table = G711.get(format_["type"])
     if table is not None:

@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from starlette.datastructures import State
 
 from eventstore.common.hosts import is_loopback
-from eventstore.common.small_files import read_small
+from eventstore.common.small_files import read_small_file
 from eventstore.common.tls import Certificate
 from eventstore.errors import EventStoreError, InvalidInputError
 from eventstore.event_store import EventStore
@@ -60,7 +60,7 @@ def read_keys(file: Path | None, one: str | None) -> AccessKeys | None:
     """
     if file is not None:
         try:
-            text = read_small(file)
+            text = read_small_file(file)
         except (OSError, ValueError) as error:
             said = "it is no UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
             reason = getattr(error, "strerror", None) or said

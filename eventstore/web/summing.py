@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from eventstore.common import unforeseen
-from eventstore.errors import EventStoreError, Failure, line_of
+from eventstore.errors import EventStoreError, Failure, failure_line
 from eventstore.event_store import EventStore
 from eventstore.web.server.log import LOGGER, note_fault
 
@@ -54,8 +54,8 @@ def _do(task: str, work: Callable[[], Iterable[object]], stop: threading.Event) 
     try:
         for done in work():
             if isinstance(done, Failure):
-                LOGGER.warning(json.dumps({"task": task, "error": line_of(done)}))
-                unforeseen.count(task)
+                LOGGER.warning(json.dumps({"task": task, "error": failure_line(done)}))
+                unforeseen.count_faults(task)
             if stop.is_set():
                 return
     except EventStoreError as error:

@@ -29,7 +29,7 @@ from eventstore.archive.seal import seal_session, unseal_session
 from eventstore.demo import call_lines
 from eventstore.errors import ConflictError, DamagedError, InvalidInputError, NotFoundError
 from eventstore.projection.fold import fold
-from eventstore.projection.handlers.session import close
+from eventstore.projection.handlers.session import close_session
 from eventstore.realtime.frames import CLIENT, Frame
 from eventstore.segments import digest
 from eventstore.store.database.transaction import read, write
@@ -81,7 +81,7 @@ def check(engine: Engine, frames: list[Frame], sealed: int, behind: int) -> None
     assert unseal_session(engine, session_id) == len(frames)
     assert frames_of(engine, session_id, len(frames)) == frames
     whole = fold(session_id, log_events(frames))
-    close(whole)
+    close_session(whole)
     with read(engine) as tx:
         assert views(load_state(tx, session_id, len(frames), True)) == views(whole)
     project_session(engine, session_id)

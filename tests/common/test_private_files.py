@@ -22,7 +22,7 @@ from eventstore.capture.recorder.spool.spool_format import (
     encode_destination,
     encode_entries,
 )
-from eventstore.common.private_files import check_folder, make_file, private
+from eventstore.common.private_files import check_private_folder, make_private_file, open_private
 from eventstore.realtime.frames import CLIENT, Frame
 
 MAKES_ALL = """
@@ -132,7 +132,7 @@ def test_a_spool_of_another_user_is_refused(tmp_path: Path) -> None:
     folder, link = tmp_path / "spool", tmp_path / "link"
     folder.mkdir(mode=0o700)
     link.symlink_to(folder)
-    check_folder(link, "the spool")
+    check_private_folder(link, "the spool")
     os.chown(link, 12345, 12345, follow_symlinks=False)
     os.chown(folder, 12345, 12345)
     for path in (folder, link):
@@ -140,7 +140,7 @@ def test_a_spool_of_another_user_is_refused(tmp_path: Path) -> None:
             Recorder(f"sqlite:///{tmp_path}/calls.db", path)
     os.chown(folder, 0, 0)
     with pytest.raises(InvalidInputError, match="belongs to another user"):
-        check_folder(link, "the spool")
+        check_private_folder(link, "the spool")
 
 
 def test_links_pipes_and_folders_in_the_spool_are_not_opened(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_what_is_no_plain_file_is_not_opened(tmp_path: Path, make: object, flags
     path = tmp_path / "file"
     make(path)  # type: ignore[operator]
     with pytest.raises(OSError):
-        private(str(path), flags)
+        open_private(str(path), flags)
     assert not (tmp_path / "elsewhere").exists()
-    make_file(path)
+    make_private_file(path)
     assert not path.is_file()

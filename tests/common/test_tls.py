@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from eventstore.common.tls import VALID_FOR, Certificate, secured
+from eventstore.common.tls import VALID_FOR, Certificate, tls_for_listener
 from eventstore.errors import InvalidInputError, MissingExtraError
 
 
@@ -49,7 +49,7 @@ def strict(ca_file: Path) -> ssl.SSLContext:
 
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "::1", "relay.example", "10.1.2.3"])
 def test_a_certificate_is_made_for_loopback_and_where_it_listens(name: str) -> None:
-    with secured(Certificate(), "relay.example", "10.1.2.3") as made:
+    with tls_for_listener(Certificate(), "relay.example", "10.1.2.3") as made:
         assert made.context is not None and made.ca_file is not None
         found = greet(made.context, strict(made.ca_file), name)
     left = ssl.cert_time_to_seconds(str(found["notAfter"])) - time.time()
@@ -57,13 +57,13 @@ def test_a_certificate_is_made_for_loopback_and_where_it_listens(name: str) -> N
 
 
 def test_listening_on_all_networks_the_machines_name_is_in_it() -> None:
-    with secured(Certificate(), "0.0.0.0") as made:
+    with tls_for_listener(Certificate(), "0.0.0.0") as made:
         assert made.context is not None and made.ca_file is not None
         assert greet(made.context, strict(made.ca_file), socket.gethostname())
 
 
 def test_two_runs_do_not_trust_each_other() -> None:
-    with secured(Certificate()) as one, secured(Certificate()) as other:
+    with tls_for_listener(Certificate()) as one, tls_for_listener(Certificate()) as other:
         assert one.context is not None and other.ca_file is not None
         client = strict(other.ca_file)
         with pytest.raises(ssl.SSLCertVerificationError):
@@ -71,7 +71,7 @@ def test_two_runs_do_not_trust_each_other() -> None:
 
 
 def test_no_key_is_left_on_disk_and_the_folder_goes() -> None:
-    with secured(Certificate()) as made:
+    with tls_for_listener(Certificate()) as made:
         assert made.ca_file is not None
         folder = made.ca_file.parent
         assert list(folder.iterdir()) == [made.ca_file]
@@ -82,17 +82,17 @@ def test_no_key_is_left_on_disk_and_the_folder_goes() -> None:
 
 def test_a_host_that_no_certificate_can_be_made_for_is_told() -> None:
     with pytest.raises(InvalidInputError, match="no certificate can be made for a b"):
-        secured(Certificate(), "a b").__enter__()
+        tls_for_listener(Certificate(), "a b").__enter__()
 
 
 def test_without_the_extra_a_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "trustme", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'realtime-eventstore\[tls\]'"):
-        secured(Certificate()).__enter__()
+        tls_for_listener(Certificate()).__enter__()
 
 
 def test_without_a_certificate_there_is_no_tls() -> None:
-    with secured(None, "127.0.0.1") as made:
+    with tls_for_listener(None, "127.0.0.1") as made:
         assert made == (None, None)
 
 
@@ -120,7 +120,7 @@ def test_a_pair_is_taken_in_one_file_or_in_two(pair: Pair) -> None:
     client = ssl.create_default_context()
     pair.authority.configure_trust(client)
     for files in ((pair.cert, pair.key), (pair.both, None)):
-        with secured(Certificate(*files)) as own:
+        with tls_for_listener(Certificate(*files)) as own:
             assert own.context is not None and own.ca_file is None
             assert greet(own.context, client, "127.0.0.1")
 
@@ -177,5 +177,5 @@ def test_what_cannot_be_used_is_one_line(
     pair: Pair, wanted: Callable[[Pair], Certificate], said: str
 ) -> None:
     with pytest.raises(InvalidInputError, match=said) as told:
-        secured(wanted(pair)).__enter__()
+        tls_for_listener(wanted(pair)).__enter__()
     assert "\n" not in str(told.value)

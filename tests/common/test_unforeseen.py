@@ -34,10 +34,10 @@ SECRET = "my card is 4111 1111 1111 1111"
 @pytest.fixture(autouse=True)
 def counts() -> Iterator[None]:
     """Nothing was counted before, and nothing told."""
-    unforeseen.COUNTS.clear()
+    unforeseen.FAULT_COUNTS.clear()
     unforeseen._told.clear()
     yield
-    unforeseen.COUNTS.clear()
+    unforeseen.FAULT_COUNTS.clear()
     unforeseen._told.clear()
 
 
@@ -63,23 +63,25 @@ def caught(error: Exception) -> Exception:
     [KeyError(SECRET), InvalidInputError(SECRET), ExceptionGroup(SECRET, [ValueError(SECRET)])],
 )
 def test_a_description_has_classes_and_places_alone(error: Exception) -> None:
-    told = "\n".join(unforeseen.described(caught(error)))
+    told = "\n".join(unforeseen.describe_fault(caught(error)))
     assert "4111" not in told
     assert type(error).__name__ in told and "because of JSONDecodeError" in told
     assert "test_unforeseen.py" in told and "in caught" in told
-    assert "4111" not in str(unforeseen.foreseen("session sess_1", KeyError(SECRET)))
+    assert "4111" not in str(unforeseen.as_store_error("session sess_1", KeyError(SECRET)))
 
 
 def test_our_own_errors_keep_their_message() -> None:
-    assert unforeseen.described(EventStoreError("it is away"))[0] == "EventStoreError: it is away"
+    assert (
+        unforeseen.describe_fault(EventStoreError("it is away"))[0] == "EventStoreError: it is away"
+    )
 
 
 def test_a_fault_is_logged_once_and_counted_each_time(caplog: pytest.LogCaptureFixture) -> None:
     error = caught(KeyError(SECRET))
     for _ in range(5):
-        unforeseen.note(logging.getLogger("eventstore.test"), "testing", error)
-    assert len(caplog.records) == 1 and unforeseen.COUNTS["testing"] == 5
-    assert unforeseen.counted() == 5
+        unforeseen.log_fault(logging.getLogger("eventstore.test"), "testing", error)
+    assert len(caplog.records) == 1 and unforeseen.FAULT_COUNTS["testing"] == 5
+    assert unforeseen.fault_count() == 5
 
 
 def test_threads_and_event_loops_are_watched(
@@ -99,20 +101,20 @@ def test_threads_and_event_loops_are_watched(
 
     asyncio.run(run())
     assert "4111" not in caplog.text and caplog.text.count("in fail_with") == 2
-    assert set(unforeseen.COUNTS) == {"a thread, which ended", "the event loop"}
+    assert set(unforeseen.FAULT_COUNTS) == {"a thread, which ended", "the event loop"}
 
 
 def test_faults_of_a_forked_child_are_its_own() -> None:
     def child() -> tuple[int, int]:
-        counting = threading.Thread(target=unforeseen.count, args=("a task",), daemon=True)
+        counting = threading.Thread(target=unforeseen.count_faults, args=("a task",), daemon=True)
         counting.start()
         counting.join(5)
-        return unforeseen.counted(), counting.is_alive()
+        return unforeseen.fault_count(), counting.is_alive()
 
-    unforeseen.count("a task", 7)
+    unforeseen.count_faults("a task", 7)
     with unforeseen._lock:  # a thread of the parent
         assert fork(child).said() == "(1, False)"
-    assert unforeseen.counted() == 7
+    assert unforeseen.fault_count() == 7
 
 
 def test_a_drivers_message_shows_no_values(database_url: str) -> None:
@@ -166,7 +168,7 @@ def test_the_thread_that_sums_days_goes_on_behind_a_fault(
     with summing(store, each=0.01):
         assert all(tried.acquire(timeout=20) for _ in range(3))
     assert "4111" not in caplog.text and "in fail_with" in caplog.text
-    assert unforeseen.COUNTS["sum days"] >= 2
+    assert unforeseen.FAULT_COUNTS["sum days"] >= 2
 
 
 def test_live_goes_on_behind_a_fault(

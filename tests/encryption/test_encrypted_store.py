@@ -22,7 +22,7 @@ from support.strategies import delivered_twice, streams
 
 from eventstore import EventStore, InvalidInputError
 from eventstore.demo import call_lines
-from eventstore.encryption.encrypt_read_models import TEXTS, WITHOUT
+from eventstore.encryption.encrypt_read_models import TABLES_WITHOUT_ROWS, TEXT_COLUMNS
 from eventstore.realtime.frames import Frame
 from eventstore.store.database.keys import KeyRing, keys_of
 from eventstore.store.database.tables import declared as tables
@@ -64,7 +64,7 @@ def check_alike(keyed: EventStore, plain: EventStore, session_id: str) -> None:
     assert verified.protection == (head, 0, 0)
     assert verified._replace(protection=None) == plain.verify(session_id).done[0]
     plain_rows = {n: r for n, r in read_model_rows(plain.engine, session_id).items() if n != "said"}
-    plain_rows |= {name: [] for name in WITHOUT}
+    plain_rows |= {name: [] for name in TABLES_WITHOUT_ROWS}
     assert without_times(rows_of(keyed, session_id)) == without_times(plain_rows)
 
 
@@ -108,7 +108,7 @@ def test_figures_are_asked_for_and_facets_are_not(keyed: EventStore) -> None:
     with pytest.raises(InvalidInputError, match="encrypted here"):
         keyed.responses(tool="weather", sort="tokens")
     with keyed.engine.connect() as connection:
-        for table in WITHOUT:
+        for table in TABLES_WITHOUT_ROWS:
             assert not connection.exec_driver_sql(f"SELECT * FROM {table}").fetchall()
 
 
@@ -248,12 +248,12 @@ def test_audio_is_erased_of_an_encrypted_session(keyed: EventStore, plain: Event
         assert [done.changed for done in keyed.rebuild([name]).done] == [0]
 
 
-@pytest.mark.parametrize("table", sorted(TEXTS))
+@pytest.mark.parametrize("table", sorted(TEXT_COLUMNS))
 def test_a_changed_row_is_told_and_a_rebuild_mends_it(keyed: EventStore, table: str) -> None:
     keyed.append("anna", secret_call("anna").frames, close=True)
     before = rows_of(keyed, "anna")
     with keyed.engine.begin() as connection:
-        name = TEXTS[table][-1]
+        name = TEXT_COLUMNS[table][-1]
         connection.exec_driver_sql(f"UPDATE {table} SET {name} = {name} || 'AAAA'")
     assert rows_of(keyed, "anna") != before
     (done,) = keyed.rebuild(["anna"]).done

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from support.strategies import any_text
 
 from eventstore.encryption.cipher import Cipher, CipherError, new_key
-from eventstore.encryption.encrypt_events import decrypt_row, encrypted_row
+from eventstore.encryption.encrypt_events import decrypt_row, encrypt_row
 from eventstore.encryption.encrypt_read_models import (
-    SIGN,
-    TEXTS,
+    ENCRYPTED_SIGN,
+    TEXT_COLUMNS,
     decrypt_texts,
     encrypt_texts,
-    is_encrypted,
+    has_encrypted_texts,
 )
 from eventstore.encryption.encrypt_segments import OLD_MARK, decrypt_segment, encrypt_segment
 from eventstore.realtime.events import EventRow
@@ -32,7 +32,7 @@ def encrypted(text: str | bytes, seq: int = 7) -> EventRow:
     type_, frame, offset, audio, _ = decode_columns(text)
     size = len(audio) if audio is not None and offset is not None and offset >= 0 else None
     plain = EventRow(seq, 5, "server", type_, frame, offset, size, audio)
-    empty, kind, data = encrypted_row(CIPHER, plain)
+    empty, kind, data = encrypt_row(CIPHER, plain)
     assert (empty, kind) == ("", BOUND)
     return plain._replace(frame="", audio_offset=kind, audio=data)
 
@@ -108,13 +108,13 @@ def test_nothing_is_encrypted_twice_alike() -> None:
     assert len({CIPHER.encrypt(b"same", "same") for _ in range(1000)}) == 1000
 
 
-@given(st.sampled_from(sorted(TEXTS)), st.data())
+@given(st.sampled_from(sorted(TEXT_COLUMNS)), st.data())
 def test_texts_of_rows_come_back(table: str, drawn: st.DataObject) -> None:
-    texts = tuple(drawn.draw(STORABLE) for _ in TEXTS[table])
+    texts = tuple(drawn.draw(STORABLE) for _ in TEXT_COLUMNS[table])
     held = encrypt_texts(CIPHER, table, "item_1", texts)
-    assert is_encrypted(held)
+    assert has_encrypted_texts(held)
     assert decrypt_texts(CIPHER, table, "item_1", held) == texts
-    assert all(text in ("", SIGN) for text in held[:-1])
+    assert all(text in ("", ENCRYPTED_SIGN) for text in held[:-1])
     with pytest.raises(CipherError):
         decrypt_texts(CIPHER, table, "item_2", held)
 
@@ -127,4 +127,4 @@ def test_every_text_of_what_was_said_is_encrypted() -> None:
         for column in table.columns
         if getattr(column.type, "length", 1) is None
     }
-    assert unlimited == {(table, name) for table, names in TEXTS.items() for name in names}
+    assert unlimited == {(table, name) for table, names in TEXT_COLUMNS.items() for name in names}

@@ -9,7 +9,7 @@ from support.calls import voice_call
 
 from eventstore import EventStore
 from eventstore.encryption.encrypt_events import _HEAD, _WHOLE
-from eventstore.encryption.encrypt_read_models import SIGN, TEXTS
+from eventstore.encryption.encrypt_read_models import ENCRYPTED_SIGN, TEXT_COLUMNS
 from eventstore.errors import EventStoreError
 from eventstore.store.database.keys import KeyRing, keys_of
 from eventstore.store.database.transaction import Transaction, read, write
@@ -184,7 +184,7 @@ def test_a_plain_row_of_a_read_model_is_told_and_a_rebuild_encrypts_it(
     keyed: EventStore, plain: EventStore, table: str
 ) -> None:
     """Readers take it as it is: also one that says what the log says is to be encrypted again."""
-    columns = TEXTS[table]
+    columns = TEXT_COLUMNS[table]
     for store in (keyed, plain):
         filled(store, "a")
     listed, key = ", ".join(columns), "" if table == "sessions" else table[:-1] + "_id"
@@ -201,7 +201,9 @@ def test_a_plain_row_of_a_read_model_is_told_and_a_rebuild_encrypts_it(
     assert done.changed == len(texts)
     assert keyed.verify("a").done[0].problems == []
     with read(keyed.engine) as tx:
-        assert all(row[0][0] == SIGN for row in tx.rows(f"SELECT {columns[-1]} FROM {table}"))
+        assert all(
+            row[0][0] == ENCRYPTED_SIGN for row in tx.rows(f"SELECT {columns[-1]} FROM {table}")
+        )
 
 
 def test_rows_that_were_made_before_there_were_keys_are_no_fault(
@@ -215,7 +217,7 @@ def test_rows_that_were_made_before_there_were_keys_are_no_fault(
     with EventStore(database_url, keys=keys_url) as later:
         later.append("a", FRAMES[-1:], close=True)
         with read(later.engine) as tx:
-            assert all(row[0][0] == SIGN for row in tx.rows(select))
+            assert all(row[0][0] == ENCRYPTED_SIGN for row in tx.rows(select))
         with write(later.engine) as tx:  # as older versions left them
             tx.run_many("UPDATE items SET resource = ?, said = ? WHERE item_id = ?", before)
         assert later.verify("a").done[0].problems == []

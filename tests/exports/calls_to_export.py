@@ -12,7 +12,7 @@ from support.events import log_events
 from eventstore import EventStore, Frame
 from eventstore.demo import call_lines
 from eventstore.projection.fold import fold
-from eventstore.projection.handlers.session import close
+from eventstore.projection.handlers.session import close_session
 from eventstore.projection.state import SessionState
 from eventstore.store.queries.query_sessions import state_resources
 
@@ -47,5 +47,5 @@ def shown(frames: Iterable[Frame], closed: bool = False) -> dict[str, Any]:
     """A session whole, as `EventStore.state` gives it."""
     state = state_of(frames)
     if closed:
-        close(state)
+        close_session(state)
     return state_resources(state)

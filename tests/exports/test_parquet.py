@@ -25,7 +25,7 @@ from eventstore.exports.parquet.columns import RESPONSE_COLUMNS
 from eventstore.exports.parquet.export import write_parquet
 from eventstore.exports.parquet.file import GROUP_CHARACTERS, GROUP_ROWS, TableFile
 from eventstore.realtime.values import loads, metadata_pairs
-from eventstore.times import from_value
+from eventstore.times import parse_time
 
 Json = dict[str, Any]
 
@@ -53,7 +53,7 @@ def by_key(rows: list[Json], key: str) -> dict[tuple[str, str], Json]:
 
 
 def micros(row: Json, name: str) -> int | None:
-    return None if row[name] is None else from_value(row[name].isoformat())
+    return None if row[name] is None else parse_time(row[name].isoformat())
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_responses_are_those_of_the_store(store: EventStore, folder: Path) -> No
         assert row["interrupted"] is notes["interrupted"]
         assert row["modalities"] == (sorted(notes["config"]["modalities"] or ()) or None)
         for name in ("created_at", "first_text_at", "first_audio_at", "done_at"):
-            assert micros(row, name) == from_value(notes[name])
+            assert micros(row, name) == parse_time(notes[name])
         own = metadata_pairs(response["metadata"])
         assert row["metadata"] == store.metadata(notes["session_id"]) | own
 
@@ -97,7 +97,7 @@ def test_items_are_those_of_the_store(store: EventStore, folder: Path) -> None:
                 assert row["name"] == item.get("name")
                 assert row["call_id"] == item.get("call_id")
                 assert row["heard"] == kept["eventstore"].get("heard")
-                assert micros(row, "at") == from_value(item["eventstore"]["at"])
+                assert micros(row, "at") == parse_time(item["eventstore"]["at"])
 
 
 def test_words_have_times_speakers_and_languages(store: EventStore, folder: Path) -> None:

@@ -76,7 +76,7 @@ class Tally:
             self.fail(f"noted: {task}", place_of(error), "".join(traceback.format_exception(error)))
             return False
 
-        with mock.patch.object(unforeseen, "is_news", heard):
+        with mock.patch.object(unforeseen, "should_log", heard):
             yield
 
     @contextmanager

@@ -14,9 +14,9 @@ from support.examples import examples
 from eventstore import InvalidInputError
 from eventstore.pricing.price_file import PriceFile, parse_prices, read_prices
 from eventstore.pricing.prices import Prices
-from eventstore.pricing.rates import Rates
+from eventstore.pricing.rates import ModelRates
 from eventstore.projection.views.usage import Reported, Tokens
-from eventstore.times import DAY
+from eventstore.times import DAY_US
 
 FILE = """
 [[price]]
@@ -38,19 +38,19 @@ per_minute = 0.05
 
 def at(*day: int) -> int:
     """A day's beginning, in microseconds since 1970."""
-    return (date(*day) - date(1970, 1, 1)).days * DAY
+    return (date(*day) - date(1970, 1, 1)).days * DAY_US
 
 
 def test_the_first_rule_that_fits_holds_and_is_the_whole_price() -> None:
     prices = Prices(parse_prices(FILE))
-    first = Rates(
+    first = ModelRates(
         input_text=Decimal("0.000004"),
         input_audio=Decimal("0.0000325"),
         cached_audio=Decimal("0.0000004"),
     )
     assert prices.rates("my-voice", at(2026, 1, 1)) == first
     assert prices.rates("MY-other", at(2026, 7, 1) - 1) == first
-    by_time = Rates(hour=Decimal("3.00"))
+    by_time = ModelRates(hour=Decimal("3.00"))
     assert prices.rates("my-voice", at(2026, 7, 1)) == by_time
     assert prices.rates("my-voice", at(2026, 1, 1) - 1) == by_time
     assert prices.rates("my-other", at(2026, 7, 1)) is None
@@ -64,7 +64,7 @@ def test_a_deployment_has_the_price_of_its_model() -> None:
 
 def test_a_users_price_goes_before_the_published_one() -> None:
     own = Prices(parse_prices('[[price]]\nmodel = "gpt-realtime"\nper_second = 0.001'))
-    assert own.rates("gpt-realtime", 0) == Rates(hour=Decimal("3.600"))
+    assert own.rates("gpt-realtime", 0) == ModelRates(hour=Decimal("3.600"))
     assert own.rates("gpt-realtime-mini", 0) == Prices().rates("gpt-realtime-mini", 0)
 
 

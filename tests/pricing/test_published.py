@@ -17,7 +17,7 @@ from eventstore.pricing.prices import Prices
 from eventstore.pricing.rates import Cost
 from eventstore.projection.views.usage import Tokens, read_usage
 from eventstore.realtime.values import mapping
-from eventstore.times import DAY
+from eventstore.times import DAY_US
 
 Json = dict[str, Any]
 
@@ -328,4 +328,4 @@ def test_the_first_snapshot_keeps_its_price() -> None:
 
 def test_a_day_has_one_price() -> None:
     boundaries = PRICES.boundaries(names())
-    assert boundaries and all(at % DAY == 0 for at in boundaries)
+    assert boundaries and all(at % DAY_US == 0 for at in boundaries)

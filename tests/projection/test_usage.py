@@ -10,12 +10,18 @@ from support.calls import SESSION_CONFIG, USAGE
 from support.events import Call
 from support.strategies import json_values, usages
 
-from eventstore.projection.views.usage import Reported, Tokens, open_tokens, read_usage, tokens_of
+from eventstore.projection.views.usage import (
+    Reported,
+    Tokens,
+    billed_tokens,
+    open_tokens,
+    read_usage,
+)
 from eventstore.realtime.values import MAX_INTEGER
 
 
 def test_ga_usage_is_split_by_modality_cached_tokens_too() -> None:
-    assert tokens_of(USAGE) == Tokens(
+    assert billed_tokens(USAGE) == Tokens(
         input_tokens=100,
         output_tokens=20,
         total_tokens=120,
@@ -93,29 +99,29 @@ def test_large_inputs_are_noted(tokens: int, flag: int) -> None:
 
 
 def test_a_transcription_may_be_billed_by_the_second() -> None:
-    assert tokens_of({"type": "duration", "seconds": 2.5}) == Tokens(audio_ms=2500)
-    assert tokens_of({"billable_audio_seconds": 600}) == Tokens(audio_ms=600_000)
+    assert billed_tokens({"type": "duration", "seconds": 2.5}) == Tokens(audio_ms=2500)
+    assert billed_tokens({"billable_audio_seconds": 600}) == Tokens(audio_ms=600_000)
 
 
 @pytest.mark.parametrize("usage", [None, {}])
 def test_absent_usage_is_nothing(usage: dict[str, Any] | None) -> None:
-    assert tokens_of(usage) == Tokens()
+    assert billed_tokens(usage) == Tokens()
 
 
 @given(usages())
 def test_any_usage_is_read_as_whole_numbers_that_a_column_holds(usage: dict[str, Any]) -> None:
-    tokens = tokens_of(usage)
+    tokens = billed_tokens(usage)
     assert all(type(count) is int and 0 <= count <= MAX_INTEGER for count in tokens)
 
 
 @given(json_values())
 def test_any_json_is_read_as_usage(value: Any) -> None:
     if isinstance(value, dict):
-        tokens_of(value)
+        billed_tokens(value)
 
 
 def test_sums_that_no_column_holds_are_bounded() -> None:
-    tokens = tokens_of({"input_tokens": MAX_INTEGER, "output_tokens": MAX_INTEGER})
+    tokens = billed_tokens({"input_tokens": MAX_INTEGER, "output_tokens": MAX_INTEGER})
     assert tokens.total_tokens <= MAX_INTEGER
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventstore.realtime.request_target import names_of, read_target
+from eventstore.realtime.request_target import names_of_url, read_target
 
 PAIR = [("customer", "42")]
 
@@ -74,7 +74,7 @@ def test_what_is_no_text_is_taken_off_and_told(target: str, told: str) -> None:
 def test_any_target_is_read(target: str) -> None:
     read = read_target(target)
     assert read_target(f"{read.path}?{read.query}").query == read.query
-    names_of(read.path, read.query)
+    names_of_url(read.path, read.query)
 
 
 @pytest.mark.parametrize(
@@ -101,4 +101,4 @@ def test_any_target_is_read(target: str) -> None:
     ],
 )
 def test_what_an_address_names(path: str, query: str, names: list[tuple[str, str]]) -> None:
-    assert names_of(path, query) == names
+    assert names_of_url(path, query) == names

@@ -6,7 +6,12 @@ import pytest
 
 from eventstore import InvalidInputError
 from eventstore.capture.calls.sideband import call_address
-from eventstore.realtime.upstream_urls import call_at, call_url, providers_key, public_url
+from eventstore.realtime.upstream_urls import (
+    api_key_of_provider,
+    call_url,
+    parse_call_url,
+    public_url,
+)
 
 
 @pytest.mark.parametrize(
@@ -100,17 +105,17 @@ def test_a_call_needs_an_id() -> None:
     ],
 )
 def test_a_whole_address_names_a_call(address: str, found: tuple[str, str] | None) -> None:
-    assert call_at(address) == found
+    assert parse_call_url(address) == found
 
 
 def test_a_key_is_for_its_own_provider() -> None:
     keys = {"OPENAI_API_KEY": "openai", "AZURE_OPENAI_API_KEY": "azure"}
-    assert providers_key("api.openai.com", keys) == "openai"
-    assert providers_key("eu.api.openai.com", keys) == "openai"
-    assert providers_key("a.openai.azure.com", keys) == "azure"
+    assert api_key_of_provider("api.openai.com", keys) == "openai"
+    assert api_key_of_provider("eu.api.openai.com", keys) == "openai"
+    assert api_key_of_provider("a.openai.azure.com", keys) == "azure"
     for other in ("127.0.0.1", "api.x.ai", "api.openai.com.example", "xapi.openai.com"):
-        assert providers_key(other, keys) is None
-    assert providers_key("a.openai.azure.com", {"OPENAI_API_KEY": "openai"}) is None
+        assert api_key_of_provider(other, keys) is None
+    assert api_key_of_provider("a.openai.azure.com", {"OPENAI_API_KEY": "openai"}) is None
 
 
 def test_azure_takes_its_key_in_a_header_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,8 +24,8 @@ from eventstore.realtime.events import EventRow
 from eventstore.realtime.frames import Frame, decode_columns
 from eventstore.segments import audio_codec
 from eventstore.segments.container import (
-    Block,
-    Container,
+    SegmentBlock,
+    SegmentContainer,
     SegmentError,
     read_container,
     write_container,
@@ -93,7 +93,7 @@ def put(value: Any, path: tuple[Any, ...], new: Any) -> Any:
     return changed
 
 
-def header(container: Container) -> list[Any]:
+def header(container: SegmentContainer) -> list[Any]:
     listed = [[b.name, b.codec, len(b.data), zlib.crc32(b.data), b.apart] for b in container.blocks]
     return [container.first, container.events, listed]
 
@@ -117,7 +117,7 @@ def test_a_header_may_say_anything(path: tuple[Any, ...], new: Any) -> None:
     read_whole(data)
 
 
-KINDS = orjson.loads(audio_codec.unpack(BLOCKS.blocks[0].data, "zstd", ROOM))
+KINDS = orjson.loads(audio_codec.decompress(BLOCKS.blocks[0].data, "zstd", ROOM))
 PLACES_OF_KINDS = list(places_of(KINDS))
 
 
@@ -139,14 +139,14 @@ def test_bytes_that_are_changed_within_blocks_are_rows_or_an_error() -> None:
         number = chance.randrange(len(blocks))
         name, codec, packed, apart = blocks[number]
         if codec == "zstd" and chance.random() < 0.9:
-            data = bytearray(audio_codec.unpack(packed, codec, ROOM))
+            data = bytearray(audio_codec.decompress(packed, codec, ROOM))
             mutate(chance, data)
-            packed = audio_codec.pack(bytes(data), codec)
+            packed = audio_codec.compress(bytes(data), codec)
         else:
             data = bytearray(packed)
             mutate(chance, data)
             packed = bytes(data)
-        blocks[number] = Block(name, codec, packed, apart)
+        blocks[number] = SegmentBlock(name, codec, packed, apart)
         read += read_whole(write_container(BLOCKS.first, BLOCKS.events, blocks)) is not None
     assert 0 < read < FUZZED
 

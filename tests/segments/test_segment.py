@@ -18,19 +18,24 @@ from eventstore.demo import call_lines
 from eventstore.realtime.events import EventRow
 from eventstore.realtime.frames import DIRECTIONS, Frame, decode_columns, restore, restore_bytes
 from eventstore.segments import audio_codec
-from eventstore.segments.audio_chunks import begin_samples, join, split
+from eventstore.segments.audio_chunks import begin_samples, join_chunks, split_chunks
 from eventstore.segments.container import (
-    Block,
+    SegmentBlock,
     SegmentError,
     read_container,
     write_container,
 )
-from eventstore.segments.digest import BEGINNING, Digest, digest_of, extended
-from eventstore.segments.numbers import differences, pack_numbers, sums, unpack_numbers
+from eventstore.segments.digest import BEGINNING, Digest, extend_digest, segment_digest
+from eventstore.segments.numbers import (
+    pack_numbers,
+    running_sums,
+    successive_differences,
+    unpack_numbers,
+)
 from eventstore.segments.pack import pack_segment
-from eventstore.segments.text_columns import cut, joined
+from eventstore.segments.text_columns import cut_text, join_columns
 from eventstore.segments.unpack import unpack_segment
-from eventstore.times import from_value
+from eventstore.times import parse_time
 
 TIMES = st.one_of(st.none(), st.integers(-(2**55), 2**55))
 FRAMES = st.builds(
@@ -53,7 +58,7 @@ def rows_of(frames: Sequence[Frame], first: int = 1) -> list[EventRow]:
 
 def demo_rows() -> list[EventRow]:
     lines = [json.loads(line) for line in call_lines()]
-    return rows_of([Frame(x["direction"], x["frame"], from_value(x["at"])) for x in lines])
+    return rows_of([Frame(x["direction"], x["frame"], parse_time(x["at"])) for x in lines])
 
 
 def is_exact(rows: list[EventRow]) -> None:
@@ -91,14 +96,14 @@ def test_a_call_takes_a_third_of_its_frames() -> None:
 
 @given(any_text(), st.integers(1, 3))
 def test_a_text_is_its_skeleton_and_its_values(text: str, count: int) -> None:
-    skeleton, values = cut(text)
+    skeleton, values = cut_text(text)
     columns = [[value] * count for value in values]
-    assert list(joined(skeleton, columns, count)) == [text] * count
-    assert list(joined(skeleton, values, count)) == [text] * count
+    assert list(join_columns(skeleton, columns, count)) == [text] * count
+    assert list(join_columns(skeleton, values, count)) == [text] * count
 
 
 def test_values_of_json_are_cut_out() -> None:
-    skeleton, values = cut('{"type":"x","n": -1.5e3, "s":"a\\"b","o":{"p":"100%"},"l":["q"]}')
+    skeleton, values = cut_text('{"type":"x","n": -1.5e3, "s":"a\\"b","o":{"p":"100%"},"l":["q"]}')
     assert values == ['"x"', " -1.5e3", ' "a\\"b"'.strip(), '"100%"']
     assert skeleton[0] == '{"type":'
 
@@ -107,19 +112,19 @@ def test_values_of_json_are_cut_out() -> None:
 def test_numbers_come_back(numbers: list[int]) -> None:
     data = pack_numbers(numbers)
     assert unpack_numbers(data + b"more", len(numbers)) == (numbers, len(data))
-    assert sums(differences(numbers)) == numbers
+    assert running_sums(successive_differences(numbers)) == numbers
 
 
 @given(st.binary(max_size=3000), st.sampled_from(["zstd", "pcm16", "ulaw", "alaw"]))
 def test_every_codec_gives_any_bytes_back(data: bytes, codec: str) -> None:
     if data or codec in ("zstd", "pcm16"):
-        assert audio_codec.unpack(audio_codec.pack(data, codec), codec, len(data)) == data
+        assert audio_codec.decompress(audio_codec.compress(data, codec), codec, len(data)) == data
 
 
 @given(st.lists(st.binary(max_size=9)), st.booleans())
 def test_chunks_come_apart_again(chunks: list[bytes], apart: bool) -> None:
-    data = join(chunks, apart)
-    assert list(split(data, [len(chunk) for chunk in chunks], apart)) == chunks
+    data = join_chunks(chunks, apart)
+    assert list(split_chunks(data, [len(chunk) for chunk in chunks], apart)) == chunks
 
 
 def ramp(samples: int) -> bytes:
@@ -142,8 +147,8 @@ def test_telephone_sound_is_known_by_how_it_packs(codec: str) -> None:
         levels.append(level % 256)
     codes = audio_codec._CODES[order]
     sound = bytes(int(codes[level]) for level in levels)
-    assert audio_codec.choose(sound) == codec
-    assert len(audio_codec.pack(sound, codec)) < len(audio_codec.pack(sound, "zstd"))
+    assert audio_codec.choose_codec(sound) == codec
+    assert len(audio_codec.compress(sound, codec)) < len(audio_codec.compress(sound, "zstd"))
 
 
 # Damage
@@ -185,15 +190,17 @@ def replaced(data: bytes, name: str, change: Callable[[bytes], bytes]) -> bytes:
     first, events, blocks, _ = read_container(data)
     for number, (of_block, codec, packed, apart) in enumerate(blocks):
         if of_block == name:
-            changed = audio_codec.pack(change(audio_codec.unpack(packed, codec, ROOM)), codec)
-            blocks[number] = Block(name, codec, changed, apart)
+            changed = audio_codec.compress(
+                change(audio_codec.decompress(packed, codec, ROOM)), codec
+            )
+            blocks[number] = SegmentBlock(name, codec, changed, apart)
     return write_container(first, events, blocks)
 
 
 def test_blocks_that_contradict_each_other_are_an_error() -> None:
     rows, data = segment()
     assert list(unpack_segment(replaced(data, "values", lambda values: values))) == rows
-    block = audio_codec.unpack(read_container(data).blocks[1].data, "zstd", ROOM)
+    block = audio_codec.decompress(read_container(data).blocks[1].data, "zstd", ROOM)
     kinds, size = unpack_numbers(block, len(rows))
     # As an index, it is the last kind's as well.
     last = kinds.index(max(kinds))
@@ -227,17 +234,22 @@ def test_a_digest_covers_every_frame_time_and_place(
     frames: list[Frame], data: st.DataObject
 ) -> None:
     rows = rows_of(frames)
-    digest = digest_of(BEGINNING, rows)
+    digest = segment_digest(BEGINNING, rows)
     number = data.draw(st.integers(0, len(frames) - 1))
     other = data.draw(FRAMES.filter(lambda frame: frame != frames[number]))
-    assert digest_of(BEGINNING, rows_of([*frames[:number], other, *frames[number + 1 :]])) != digest
-    assert digest_of(BEGINNING, rows[:-1]) != digest
-    assert digest_of(BEGINNING, rows_of(frames, 2)) != digest
-    assert digest_of(bytes(31) + b"\1", rows) != digest
+    assert (
+        segment_digest(BEGINNING, rows_of([*frames[:number], other, *frames[number + 1 :]]))
+        != digest
+    )
+    assert segment_digest(BEGINNING, rows[:-1]) != digest
+    assert segment_digest(BEGINNING, rows_of(frames, 2)) != digest
+    assert segment_digest(bytes(31) + b"\1", rows) != digest
     for one, two in pairwise(range(len(frames))):
         swapped = [*frames]
         swapped[one], swapped[two] = swapped[two], swapped[one]
-        assert (digest_of(BEGINNING, rows_of(swapped)) == digest) == (frames[one] == frames[two])
+        assert (segment_digest(BEGINNING, rows_of(swapped)) == digest) == (
+            frames[one] == frames[two]
+        )
 
 
 def test_a_digest_goes_on_in_the_next_segment_where_one_is_full(
@@ -247,13 +259,13 @@ def test_a_digest_goes_on_in_the_next_segment_where_one_is_full(
     rows = rows_of([Frame("client", f'{{"type":"ping{number}"}}', None) for number in range(7)])
     digest, found = Digest(BEGINNING), []
     for row in rows:
-        digest = extended(digest, row)
+        digest = extend_digest(digest, row)
         found.append((digest.events, digest.value()))
-    first = digest_of(BEGINNING, rows[:3])
-    second = digest_of(first, rows[3:6])
+    first = segment_digest(BEGINNING, rows[:3])
+    second = segment_digest(first, rows[3:6])
     assert [events for events, _ in found] == [1, 2, 3, 1, 2, 3, 1]
     assert (found[2][1], found[5][1]) == (first, second)
-    assert found[6][1] == digest_of(second, rows[6:])
+    assert found[6][1] == segment_digest(second, rows[6:])
 
 
 @given(FRAMES)

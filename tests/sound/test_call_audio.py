@@ -48,7 +48,7 @@ from eventstore.errors import (
 )
 from eventstore.realtime.catalogue import AUDIO_DELTAS, INPUT_AUDIO
 from eventstore.sound.call_audio import DRIFT_BOUND_MS
-from eventstore.times import from_value
+from eventstore.times import parse_time
 
 HALF_HOUR = 1800.0
 
@@ -324,7 +324,7 @@ def test_a_recording_is_heard_or_has_no_sound(
 
 def test_the_sample_calls_words_are_where_they_were_said(store: EventStore, tmp_path: Path) -> None:
     lines = map(json.loads, call_lines())
-    store.append("demo", [Frame(e["direction"], e["frame"], from_value(e["at"])) for e in lines])
+    store.append("demo", [Frame(e["direction"], e["frame"], parse_time(e["at"])) for e in lines])
     store.audio("demo", tmp_path / "call.wav")
     (user, assistant), rate = channels(tmp_path / "call.wav")
     # From the script: the caller speaks at 0.97, half a second behind the first answer, 4.9 s into

@@ -11,7 +11,7 @@ import orjson
 import soundfile
 
 from eventstore.segments import audio_codec
-from eventstore.segments.container import Block, read_container, write_container
+from eventstore.segments.container import SegmentBlock, read_container, write_container
 from eventstore.segments.numbers import pack_numbers
 from eventstore.segments.pack import CONSTANT
 
@@ -27,12 +27,12 @@ def inflating(size: int, byte: bytes = b"x") -> bytes:
     return head + b"".join(found)
 
 
-def plain(name: str, data: bytes) -> Block:
+def plain(name: str, data: bytes) -> SegmentBlock:
     """A block of some bytes, packed as they are."""
-    return Block(name, audio_codec.PLAIN, audio_codec.pack(data, audio_codec.PLAIN))
+    return SegmentBlock(name, audio_codec.PLAIN, audio_codec.compress(data, audio_codec.PLAIN))
 
 
-def crafted(events: int, listed: list[Any], **blocks: Block | list[Block]) -> bytes:
+def crafted(events: int, listed: list[Any], **blocks: SegmentBlock | list[SegmentBlock]) -> bytes:
     """A segment of events that are all of the first kind, but for the blocks that are given."""
     columns = sum(len(kind[4]) - 1 for kind in listed)
     no_times = pack_numbers([1] * events) + pack_numbers([])
@@ -71,37 +71,37 @@ def bombs() -> dict[str, bytes]:
     return {
         **{
             f"{name} that inflate to 6 GB": crafted(
-                1, [kind()], **{name: Block(name, "zstd", inflating(6 << 30))}
+                1, [kind()], **{name: SegmentBlock(name, "zstd", inflating(6 << 30))}
             )
             for name in ("kinds", "rows", "columns", "values", "ids")
         },
         "values that say that they are an exabyte": crafted(
-            1, [kind()], values=Block("values", "zstd", inflating(1 << 17)[:5] + b"\xff" * 8)
+            1, [kind()], values=SegmentBlock("values", "zstd", inflating(1 << 17)[:5] + b"\xff" * 8)
         ),
         "a text that is the same in each row": crafted(many, [kind("x" * 1_000_000)]),
         "a value that is the same in each row": crafted(
             many, [kind("", "")], values=plain("values", b"v" * 1_000_000)
         ),
         "texts of nothing": crafted(
-            1, [kind()], values=Block("values", "zstd", inflating(30 << 20, b"\0"))
+            1, [kind()], values=SegmentBlock("values", "zstd", inflating(30 << 20, b"\0"))
         ),
         "sound that inflates to 6 GB": crafted(
             1,
             [kind(offset=0, sound=0)],
             rows=plain("rows", numbers + pack_numbers([6 << 30])),
-            sounds=[Block("sound", "zstd", inflating(6 << 30))],
+            sounds=[SegmentBlock("sound", "zstd", inflating(6 << 30))],
         ),
         "sound of more than its chunks": crafted(
             1,
             [kind(offset=0, sound=0)],
             rows=plain("rows", numbers + pack_numbers([100])),
-            sounds=[Block("sound", "pcm16", flac)],
+            sounds=[SegmentBlock("sound", "pcm16", flac)],
         ),
         "sound that is a wave": crafted(
             1,
             [kind(offset=0, sound=0)],
             rows=plain("rows", numbers + pack_numbers([100])),
-            sounds=[Block("sound", "pcm16", wave)],
+            sounds=[SegmentBlock("sound", "pcm16", wave)],
         ),
         "more rows than there are": crafted(1, [kind()]).replace(b"[1,1,", b"[1,9,"),
         "rows without end": write_container(1, 2**62, read_container(crafted(1, [kind()])).blocks),

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from eventstore import EventStore, Frame
-from eventstore.times import DAY, MAX_AT, MIN_AT
+from eventstore.times import DAY_US, MAX_AT, MIN_AT
 from support.calls import voice_call
 
 #: When a call begins; None for one whose clock jumps from one end of the calendar to the other.
 STARTS: dict[str, int | None] = {
     "sess_year_1": MIN_AT,
-    "sess_before_1970": -DAY // 2,
+    "sess_before_1970": -DAY_US // 2,
     "sess_1970": 500_000,
-    "sess_day_2": DAY,
+    "sess_day_2": DAY_US,
     "sess_usual": 1_780_000_000_000_000,
     "sess_year_9999": MAX_AT - 60_000_000,
     "sess_last_moment": MAX_AT,

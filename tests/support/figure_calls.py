@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from eventstore import EventStore
 from eventstore.realtime.resources.outcomes import reason_of
-from eventstore.times import from_value
+from eventstore.times import parse_time
 from support.calls import SESSION_CONFIG, USAGE
 from support.events import Call, Json, audio_part, message, text_part
 
@@ -239,6 +239,6 @@ def waited_ms(response: Json) -> float | None:
     notes = response["eventstore"]
     if notes["speech_to_first_audio_ms"] is not None:
         return float(notes["speech_to_first_audio_ms"])
-    first = from_value(notes["first_audio_at"] or notes["first_text_at"])
-    created = from_value(notes["created_at"])
+    first = parse_time(notes["first_audio_at"] or notes["first_text_at"])
+    created = parse_time(notes["created_at"])
     return None if first is None or created is None else (first - created) / 1000

@@ -126,7 +126,7 @@ class CallRecordings:
             tell(CallNews(call.call_id, "left", name))
             raise
         except Exception as error:
-            unforeseen.note(_LOGGER, "recording a call", error)
+            unforeseen.log_fault(_LOGGER, "recording a call", error)
             tell(CallNews(call.call_id, "failed", why=type(error).__name__))
         finally:
             self._joined.pop(call.call_id, None)

@@ -30,10 +30,10 @@ from eventstore.errors import EventStoreError, InvalidInputError
 from eventstore.realtime.frames import SERVER
 from eventstore.realtime.metadata import check_metadata
 from eventstore.realtime.upstream_urls import (
-    OPENAI,
+    OPENAI_URL,
+    api_key_for,
     call_url,
     is_azure,
-    key_for,
     key_header,
     public_url,
 )
@@ -100,7 +100,7 @@ async def record_call(
     recorder: AnyRecorder,
     call_id: str,
     *,
-    upstream: str = OPENAI,
+    upstream: str = OPENAI_URL,
     api_key: str | None = None,
     headers: Mapping[str, str] | None = None,
     metadata: Mapping[str, str] | None = None,
@@ -144,7 +144,7 @@ def call_address(
     if {name.lower() for name in headers} & {"authorization", "api-key"}:
         return Address(url, dict(headers))
     host = urlsplit(url).hostname
-    key = api_key or key_for(host, os.environ)
+    key = api_key or api_key_for(host, os.environ)
     if not key:
         also = "AZURE_OPENAI_API_KEY or " if is_azure(host) else ""
         raise InvalidInputError(f"no key to join the call with: set {also}OPENAI_API_KEY")

@@ -24,7 +24,13 @@ from eventstore.errors import (
     InvalidInputError,
     SomeFailedError,
 )
-from eventstore.realtime.audio import HIGHEST_RATE, LOWEST_RATE, UNTOLD, Rates, told_rate
+from eventstore.realtime.audio import (
+    HIGHEST_RATE,
+    LOWEST_RATE,
+    NO_SAMPLE_RATES,
+    SampleRates,
+    valid_rate,
+)
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import STORE, Frame
 from eventstore.realtime.json_cursor import MAX_LINE, TOO_LONG
@@ -88,7 +94,7 @@ def import_file(
     redact: bool = False,
     failures: list[Failure] | None = None,
     format: str | None = None,
-    rates: Rates = UNTOLD,
+    rates: SampleRates = NO_SAMPLE_RATES,
 ) -> list[Imported]:
     """Import a recording, read twice: first whether it is sound, then into the log.
 
@@ -166,7 +172,7 @@ class _Wish(NamedTuple):
     redact: bool
     progress: Progress | None
     format: str | None
-    rates: Rates
+    rates: SampleRates
 
 
 def _import(
@@ -310,35 +316,35 @@ def _check_id(session_id: str) -> None:
         raise InvalidInputError(f"{error}; name one with --session-id") from error
 
 
-def check_rates(input_rate: int | None, output_rate: int | None) -> Rates:
+def check_rates(input_rate: int | None, output_rate: int | None) -> SampleRates:
     """Return the rates that were told.
 
     Raises:
         InvalidInputError: one is not between 8000 and 48000 samples a second.
     """
-    rates = Rates(input_rate, output_rate)
+    rates = SampleRates(input_rate, output_rate)
     for side, rate in rates._asdict().items():
-        if rate is not None and told_rate(rate) is None:
+        if rate is not None and valid_rate(rate) is None:
             raise InvalidInputError(
                 f"{side} rate {rate}: use {LOWEST_RATE} to {HIGHEST_RATE} samples a second"
             )
     return rates
 
 
-def _with_rates(frames: Iterator[Frame], rates: Rates) -> Iterator[Frame]:
+def _with_rates(frames: Iterator[Frame], rates: SampleRates) -> Iterator[Frame]:
     """The frames behind the note of the rates that were told, if any were."""
     first = next(frames, None)
     if first is None:
         return
-    if rates != UNTOLD:
+    if rates != NO_SAMPLE_RATES:
         yield sample_rates(rates, first.at)
     yield first
     yield from frames
 
 
-def _check_rates(log: WritableLog, session_id: str, rates: Rates) -> None:
+def _check_rates(log: WritableLog, session_id: str, rates: SampleRates) -> None:
     """Raise InvalidInputError where a session is stored with other rates than are told now."""
-    if rates == UNTOLD:
+    if rates == NO_SAMPLE_RATES:
         return
     told = sample_rates(rates, None).text
     first = next(log.events(session_id, last=1), None)

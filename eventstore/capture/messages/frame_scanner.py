@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from eventstore.capture.messages.message_unpacking import PIECE, Gap, Payload
-from eventstore.realtime.unfinished_messages import Unfinished
+from eventstore.realtime.unfinished_messages import UnfinishedMessages
 
 try:
     from websockets.speedups import apply_mask
@@ -63,13 +63,13 @@ class FrameScanner:
         masked: bool,
         deflate: bool = False,
         limit: int = MESSAGE_LIMIT,
-        unfinished: Unfinished | None = None,
+        unfinished: UnfinishedMessages | None = None,
     ) -> None:
         self.close: CloseFrame | None = None
         self.failed = self.behind = False
         self.pending = self.held = 0
         self._masked, self._limit, self._deflate = masked, limit, deflate
-        self._unfinished = unfinished or Unfinished()
+        self._unfinished = unfinished or UnfinishedMessages()
         self._unread = b""  # the beginning of a header, or what is not looked at yet
         # The frame that is being read.
         self._in_frame, self._opcode, self._final = False, 0, False

@@ -91,7 +91,7 @@ class UnpackingThread:
                         return
             except Exception as error:  # the other messages, of all calls, wait for this thread
                 if not isinstance(error, MemoryError):
-                    unforeseen.note(_LOGGER, "unpacking a message", error)
+                    unforeseen.log_fault(_LOGGER, "unpacking a message", error)
                 unpacking.fail(Gap("overflow", {"bytes": size}))
             with self._changed:
                 self._waiting -= size

@@ -103,10 +103,10 @@ def _deliver_log_only(
         for entry in entries:
             _deliver_one(log, destination, entry)
         return
-    unforeseen.count(unforeseen.NOT_PROJECTED, len(entries))
-    unforeseen.note(_LOGGER, "projecting what came", error)
+    unforeseen.count_faults(unforeseen.NOT_PROJECTED, len(entries))
+    unforeseen.log_fault(_LOGGER, "projecting what came", error)
     if destination.session_id is not None:
-        failed = unforeseen.foreseen(f"session {destination.session_id}", error)
+        failed = unforeseen.as_store_error(f"session {destination.session_id}", error)
         note_failure(log.engine, destination.session_id, failed)
 
 
@@ -118,7 +118,7 @@ def _deliver_one(log: WritableLog, destination: Destination, entry: Entry) -> No
     destination.refused.add(entry.number)
     name = type(refusal.__cause__ or refusal).__name__
     _LOGGER.error("recording %s: a frame cannot be stored: %s", destination.key, name)
-    unforeseen.note(_LOGGER, "storing a frame", refusal)
+    unforeseen.log_fault(_LOGGER, "storing a frame", refusal)
     facts = {"frames": {entry.frame.direction: 1}, "error": name}
     note = notes.gap("refused", facts, entry.frame.at)
     refusal = _try(log, destination, entry._replace(frame=note))

@@ -182,9 +182,9 @@ class Recorder:
                 flow.spooled,
                 behind,
                 missed,
-                unforeseen.COUNTS[unforeseen.NOT_PROJECTED],
-                unforeseen.counted(),
-                unforeseen.COUNTS[unforeseen.FOLD],
+                unforeseen.FAULT_COUNTS[unforeseen.NOT_PROJECTED],
+                unforeseen.fault_count(),
+                unforeseen.FAULT_COUNTS[unforeseen.FOLD],
             )
 
     @property

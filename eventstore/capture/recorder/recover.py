@@ -92,7 +92,7 @@ def recover_next(log: WritableLog, folder: Path) -> Recovered | None:
         except Exception as error:  # one's damage stops no other's, and no recording
             if is_outage(error):
                 raise
-            unforeseen.note(_LOGGER, "reading what a recorder left in the spool", error)
+            unforeseen.log_fault(_LOGGER, "reading what a recorder left in the spool", error)
             continue
         if found is not None:
             _LOGGER.warning(

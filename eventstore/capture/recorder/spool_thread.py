@@ -87,5 +87,5 @@ class Spooler:
                 error if isinstance(error, OSError) else type(error).__name__,
             )
             if not isinstance(error, OSError):
-                unforeseen.note(LOGGER, "writing the spool", error)
+                unforeseen.log_fault(LOGGER, "writing the spool", error)
         self._flow.outbox.spool_fails = True

@@ -67,8 +67,8 @@ class Writer:
             else:
                 self._write()
         except Exception as error:  # a fault of ours must not end the recording
-            unforeseen.note(LOGGER, "the recorder's writer", error)
-            self._failed(unforeseen.foreseen("the recorder's writer", error))
+            unforeseen.log_fault(LOGGER, "the recorder's writer", error)
+            self._failed(unforeseen.as_store_error("the recorder's writer", error))
         return True
 
     def _await_work(self) -> bool:

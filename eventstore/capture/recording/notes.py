@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from eventstore.realtime.audio import Rates
+from eventstore.realtime.audio import SampleRates
 from eventstore.realtime.frames import STORE, Frame
-from eventstore.realtime.values import dumps, stated
+from eventstore.realtime.values import dumps, non_empty
 
 OPENED = "eventstore.session.opened"
 GAP = "eventstore.session.gap"
@@ -53,14 +53,14 @@ def redacted(secrets: int, at: int | None) -> Frame:
     return Frame(STORE, dumps({"type": REDACTED, "secrets": secrets}), at)
 
 
-def sample_rates(rates: Rates, at: int | None) -> Frame:
+def sample_rates(rates: SampleRates, at: int | None) -> Frame:
     """Return the note that the session's PCM has these rates, whatever its server says.
 
     Args:
         rates: what was told; one that is None is left out.
         at: when the session's first frame came.
     """
-    return Frame(STORE, dumps({"type": SAMPLE_RATES, **stated(rates._asdict())}), at)
+    return Frame(STORE, dumps({"type": SAMPLE_RATES, **non_empty(rates._asdict())}), at)
 
 
 def same_call(session_id: str, only_here: Iterable[str]) -> Frame:

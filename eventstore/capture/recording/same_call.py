@@ -110,7 +110,7 @@ def note_ended(log: WritableLog, session_id: str | None) -> None:
     try:
         note_same_calls(log, session_id)
     except Exception as error:  # what was recorded is written, and what is not noted counts twice
-        unforeseen.note(_LOGGER, "looking for other recordings of a call", error)
+        unforeseen.log_fault(_LOGGER, "looking for other recordings of a call", error)
 
 
 def _recording(log: WritableLog, session_id: str) -> _Recording | None:

@@ -25,7 +25,7 @@ from eventstore.capture.relay.relay_request import (
 from eventstore.capture.relay.relay_shared import Shared
 from eventstore.capture.relay.relay_tee import Closing
 from eventstore.capture.taps.websocket_watch import Ending
-from eventstore.realtime.upstream_urls import key_header, providers_key, public_url
+from eventstore.realtime.upstream_urls import api_key_of_provider, key_header, public_url
 
 #: Seconds to wait until a call that was just created can be joined.
 _WAIT = 30.0
@@ -97,7 +97,7 @@ def sideband_address(
     }
     if "authorization" not in headers and upstream.authorization is not None:
         headers["authorization"] = upstream.authorization.decode("latin-1")
-    own = providers_key(upstream.host, os.environ)
+    own = api_key_of_provider(upstream.host, os.environ)
     if own is not None and _CLIENT_SECRET.match(headers.get("authorization", "")):
         headers = key_header(upstream.host, own)
     return Address(url, headers, tls)

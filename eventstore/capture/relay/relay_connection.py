@@ -226,7 +226,7 @@ class Connection:
                 join_created(self._shared, self._number, request, reader)
             except Exception as error:  # whatever it is, the call must not suffer
                 if not isinstance(error, ValueError):
-                    unforeseen.note(_LOGGER, "joining a call that was created", error)
+                    unforeseen.log_fault(_LOGGER, "joining a call that was created", error)
             if self._read[self._server] is watched:
                 self._read[self._server] = pass_on
 
@@ -281,7 +281,7 @@ class Connection:
         try:
             session = shared.recorder.session(metadata.pairs or None, None, notes)
         except Exception as error:  # whatever it is, the call must not suffer
-            unforeseen.note(_LOGGER, "beginning to record a call", error)
+            unforeseen.log_fault(_LOGGER, "beginning to record a call", error)
             shared.on_event(self._number, f"is not recorded: {type(error).__name__}: {url}")
         else:
             agreed = compression(reader.headers)

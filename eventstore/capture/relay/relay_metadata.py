@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, unquote_plus
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.metadata import check_metadata
 from eventstore.realtime.request_target import read_target
-from eventstore.realtime.upstream_urls import HARMLESS
+from eventstore.realtime.upstream_urls import PUBLIC_PARAMETERS
 from eventstore.realtime.values import METADATA_PAIRS
 
 _HEADER = b"x-eventstore-metadata"
@@ -99,7 +99,7 @@ def _shown_piece(piece: str) -> str:
     name, equals, _ = piece.partition("=")
     if not equals:
         return _REMOVED
-    return piece if unquote_plus(name).lower() in HARMLESS else f"{name}={_REMOVED}"
+    return piece if unquote_plus(name).lower() in PUBLIC_PARAMETERS else f"{name}={_REMOVED}"
 
 
 def shown_subprotocol(chosen: str | None) -> str | None:

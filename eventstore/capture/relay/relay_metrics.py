@@ -94,6 +94,6 @@ def faults_family() -> Any:
     family = CounterMetricFamily(
         "eventstore_faults", "Errors that nobody foresaw, each logged.", labels=["task"]
     )
-    for task, number in sorted(unforeseen.COUNTS.items()):
+    for task, number in sorted(unforeseen.FAULT_COUNTS.items()):
         family.add_metric([task], number)
     return family

@@ -14,7 +14,7 @@ import h11
 from eventstore.capture.messages.message_unpacking import Compression
 from eventstore.capture.relay.relay_metadata import is_metadata_header
 from eventstore.realtime.request_target import read_target, without_prefix
-from eventstore.realtime.upstream_urls import HARMLESS, bad_upstream, split_upstream
+from eventstore.realtime.upstream_urls import PUBLIC_PARAMETERS, bad_upstream, split_upstream
 
 #: A header's name, spelled as it came, and its value.
 Header = tuple[bytes, bytes]
@@ -62,7 +62,9 @@ class Upstream(NamedTuple):
     def has_credentials(self) -> bool:
         """Whether its URL holds what may be a key, which each relayed request then comes with."""
         names = (name.lower() for name, _ in parse_qsl(self.query, keep_blank_values=True))
-        return self.authorization is not None or any(name not in HARMLESS for name in names)
+        return self.authorization is not None or any(
+            name not in PUBLIC_PARAMETERS for name in names
+        )
 
 
 class Request(NamedTuple):

@@ -16,7 +16,7 @@ from eventstore.capture.relay.relay_metrics import Counts
 from eventstore.capture.relay.relay_request import Request, Upstream
 from eventstore.capture.relay.relay_tee import Tee
 from eventstore.common.hosts import Visitors
-from eventstore.realtime.unfinished_messages import Unfinished
+from eventstore.realtime.unfinished_messages import UnfinishedMessages
 
 #: Told what happens in words, with the connection's number.
 OnEvent = Callable[[int, str], None]
@@ -70,7 +70,7 @@ class Shared:
     visitors: Visitors
     max_calls: int
     created: CallRecordings
-    unfinished: Unfinished = field(default_factory=Unfinished)
+    unfinished: UnfinishedMessages = field(default_factory=UnfinishedMessages)
     counts: Counts = field(default_factory=Counts)
     live: set[LiveConnection] = field(default_factory=set)
     calls: set[LiveConnection] = field(default_factory=set)

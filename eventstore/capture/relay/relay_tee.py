@@ -27,7 +27,7 @@ from eventstore.capture.recorder.session_recorder import SessionRecorder
 from eventstore.capture.relay.relay_metrics import Counts
 from eventstore.common import unforeseen
 from eventstore.realtime.frames import CLIENT, SERVER
-from eventstore.realtime.unfinished_messages import Unfinished
+from eventstore.realtime.unfinished_messages import UnfinishedMessages
 
 _LOGGER = logging.getLogger("eventstore.relay")
 #: Bytes that are unpacked on the calls' own way, of each piece that is read.
@@ -89,11 +89,11 @@ class Tee:
         compression: Compression,
         counts: Counts,
         unpacking: UnpackingThread,
-        unfinished: Unfinished | None = None,
+        unfinished: UnfinishedMessages | None = None,
     ) -> None:
         self.session = session
         self.held = 0
-        self._unfinished = unfinished = unfinished or Unfinished()
+        self._unfinished = unfinished = unfinished or UnfinishedMessages()
         deflate = compression.agreed
         self.scanners = {
             CLIENT: FrameScanner(masked=True, deflate=deflate, unfinished=unfinished),
@@ -284,7 +284,7 @@ class Tee:
     def _fail(self, error: Exception) -> None:
         """Record no more of this call, which goes on; the first error is told at its end."""
         self.problem = self.problem or error
-        unforeseen.note(_LOGGER, "recording a call", error)
+        unforeseen.log_fault(_LOGGER, "recording a call", error)
 
     # The end
 

@@ -245,4 +245,6 @@ class _Wire:
         except Exception as error:
             # A log with a hole that it does not tell of is worse than one that ends.
             self._session = None
-            unforeseen.note(_LOGGER, "recording a connection, which goes on unrecorded,", error)
+            unforeseen.log_fault(
+                _LOGGER, "recording a connection, which goes on unrecorded,", error
+            )

@@ -13,7 +13,7 @@ from eventstore.cli.terminal.output import (
     short_time,
 )
 from eventstore.store.queries.query_responses import Page
-from eventstore.times import from_value
+from eventstore.times import parse_time
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -70,7 +70,7 @@ def ago(iso: str | None, now: int) -> str:
     Args:
         now: the clock, in microseconds since 1970 UTC.
     """
-    at = from_value(iso)
+    at = parse_time(iso)
     if at is None:
         return ""
     # The clock of who wrote it may be ahead of this one.

@@ -24,10 +24,10 @@ from eventstore.exports.otel.spans import (
     without_secrets,
 )
 from eventstore.exports.otel.transcription_spans import transcriptions
-from eventstore.projection.latency import Moment, Moments, moments_of
+from eventstore.projection.latency import EventTime, ResponseTimes, response_times
 from eventstore.projection.state import Item, Response, SessionState
 from eventstore.projection.views import resources
-from eventstore.projection.views.usage import tokens_of
+from eventstore.projection.views.usage import billed_tokens
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import parse
 from eventstore.realtime.resources.dialects import response_config
@@ -111,16 +111,16 @@ def _root(state: SessionState, times: list[int], told: list[ServerError], conten
 def _response(
     state: SessionState, response: Response, inputs: dict[str, list[Item]]
 ) -> Span | None:
-    moments = moments_of(response)
+    moments = response_times(response)
     begun = _first_known(
-        moments.asked, moments.created, Moment(response.seen_at, response.seen_seq)
+        moments.asked, moments.created, EventTime(response.seen_at, response.seen_seq)
     )
     start = first_moment(state, begun)
     if start is None:
         return None
-    end = first_moment(state, moments.done, Moment(state.last_at, state.seq)) or start
+    end = first_moment(state, moments.done, EventTime(state.last_at, state.seq)) or start
     model = text(response.session.get("model"))
-    tokens = tokens_of(response.usage)
+    tokens = billed_tokens(response.usage)
     reasons = finish_reasons(state, response)
     attributes = common(state, "chat") | stated(
         {
@@ -187,12 +187,12 @@ def finish_reasons(state: SessionState, response: Response) -> list[str] | None:
     return ["error"]
 
 
-def _first_output(moments: Moments) -> Moment:
+def _first_output(moments: ResponseTimes) -> EventTime:
     found = [m for m in (moments.first_text, moments.first_audio) if m.at is not None]
-    return min(found, key=lambda moment: moment.seq, default=Moment(None, 0))
+    return min(found, key=lambda moment: moment.seq, default=EventTime(None, 0))
 
 
-def _first_known(*moments: Moment) -> Moment:
+def _first_known(*moments: EventTime) -> EventTime:
     return next((moment for moment in moments if moment.at is not None), moments[-1])
 
 
@@ -207,12 +207,14 @@ def _tool(
     if kind not in ("function_call", "mcp_call"):
         return None
     output = _output_of(item, outputs) if kind == "function_call" else None
-    seen, done = Moment(item.seen_at, item.seen_seq), Moment(item.done_at, item.done_seq)
+    seen, done = EventTime(item.seen_at, item.seen_seq), EventTime(item.done_at, item.done_seq)
     start = first_moment(state, done if kind == "function_call" else seen, seen)
     if start is None:
         return None
     if kind == "function_call":
-        done = Moment(output.seen_at, output.seen_seq) if output is not None else Moment(None, 0)
+        done = (
+            EventTime(output.seen_at, output.seen_seq) if output is not None else EventTime(None, 0)
+        )
     end = first_time(first_moment(state, done), start) or start
     name = text(item.wire.get("name"))
     attributes = common(state, "execute_tool") | stated(

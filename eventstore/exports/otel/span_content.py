@@ -89,7 +89,7 @@ def _message(item: Item) -> Json | None:
         result = text(item.wire.get("output")) or ""
         part = {"type": "tool_call_response", "id": call_id, "response": result}
         return {"role": "tool", "parts": [part]}
-    said = resources.spoken(item)
+    said = resources.item_text(item)
     if not said:
         return None
     role = text(item.wire.get("role")) or ("assistant" if item.response_id else "user")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from eventstore.projection.latency import Moment, is_jump_between
+from eventstore.projection.latency import EventTime, is_jump_between
 from eventstore.projection.state import SessionState
 from eventstore.projection.views.usage import Tokens
 from eventstore.realtime.masking.mask import mask_entry, mask_words
@@ -195,12 +195,12 @@ def first_time(*times: int | None) -> int | None:
     return next((time for time in times if time is not None), None)
 
 
-def first_moment(state: SessionState, *moments: Moment) -> int | None:
+def first_moment(state: SessionState, *moments: EventTime) -> int | None:
     """The first of these moments that is known, as a clock that never jumps would have told it."""
     return first_time(*(state.steady(moment.at, moment.seq) for moment in moments))
 
 
-def seconds_between(state: SessionState, start: Moment, end: Moment) -> float | None:
+def seconds_between(state: SessionState, start: EventTime, end: EventTime) -> float | None:
     """Seconds from one moment to another.
 
     Returns:

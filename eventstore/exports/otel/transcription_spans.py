@@ -16,11 +16,11 @@ from eventstore.exports.otel.spans import (
     stated,
     usage_attributes,
 )
-from eventstore.projection.latency import Moment
-from eventstore.projection.state import Billed, Item, SessionState
-from eventstore.projection.timed_words import in_order
+from eventstore.projection.latency import EventTime
+from eventstore.projection.state import BilledUsage, Item, SessionState
+from eventstore.projection.timed_words import by_start_time
 from eventstore.projection.views import resources
-from eventstore.projection.views.usage import tokens_of
+from eventstore.projection.views.usage import billed_tokens
 from eventstore.realtime.values import storable
 
 
@@ -43,16 +43,16 @@ def transcriptions(state: SessionState, content: bool) -> Iterator[Span]:
 
 
 def _transcription(
-    state: SessionState, item: Item | None, item_id: str, index: int, billed: Billed | None
+    state: SessionState, item: Item | None, item_id: str, index: int, billed: BilledUsage | None
 ) -> Span | None:
     """From the end of the user's speech to its transcript; a failure has no time of its own."""
     speech = item.speech if item is not None else None
     moments = []
     if speech is not None:
-        moments.append(Moment(speech.committed_at, speech.committed_seq or 0))
+        moments.append(EventTime(speech.committed_at, speech.committed_seq or 0))
     if item is not None:
-        moments.append(Moment(item.seen_at, item.seen_seq))
-    ended = Moment(billed.at, billed.seq) if billed is not None else Moment(None, 0)
+        moments.append(EventTime(item.seen_at, item.seen_seq))
+    ended = EventTime(billed.at, billed.seq) if billed is not None else EventTime(None, 0)
     start = first_moment(state, *moments, ended)
     if start is None:
         return None
@@ -67,7 +67,7 @@ def _transcription(
             "gen_ai.request.model": model,
             "gen_ai.output.type": "text",
             **_told_of(item, index),
-            **(usage_attributes(tokens_of(usage, writes_text=True)) if usage else {}),
+            **(usage_attributes(billed_tokens(usage, writes_text=True)) if usage else {}),
         }
     )
     name = f"transcription {model or ''}".strip()
@@ -80,6 +80,6 @@ def _told_of(item: Item | None, index: int) -> Attributes:
     part = item.parts.get(index) if item is not None else None
     if part is None:
         return {}
-    speakers = dict.fromkeys(one.speaker for one in in_order(part.timed) if one.speaker)
+    speakers = dict.fromkeys(one.speaker for one in by_start_time(part.timed) if one.speaker)
     told = {"eventstore.languages": part.languages, "eventstore.speakers": list(speakers)}
     return {name: list(map(storable, values)) for name, values in told.items() if values}

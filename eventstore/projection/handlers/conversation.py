@@ -7,18 +7,25 @@ from typing import Any
 from eventstore.projection.handlers.session import name_conversation
 from eventstore.projection.pending import add_create, take_create
 from eventstore.projection.state import (
+    ContentPart,
     Item,
     LogEvent,
-    Part,
     SessionState,
     Truncation,
 )
-from eventstore.realtime.values import count, identifier, mapping, one_of, sequence, text
+from eventstore.realtime.values import (
+    identifier,
+    mapping,
+    non_negative_integer,
+    one_of,
+    sequence,
+    text,
+)
 
-MAX_PART = 1000
-TEXT_PARTS = frozenset({"text", "output_text", "input_text"})
-AUDIO_PARTS = frozenset({"audio", "output_audio", "input_audio"})
-CALLS = frozenset({"function_call", "mcp_call"})
+MAX_PART_INDEX = 1000
+TEXT_PART_TYPES = frozenset({"text", "output_text", "input_text"})
+AUDIO_PART_TYPES = frozenset({"audio", "output_audio", "input_audio"})
+CALL_TYPES = frozenset({"function_call", "mcp_call"})
 
 
 def ensure_item(state: SessionState, event: LogEvent, item_id: str) -> Item:
@@ -27,11 +34,11 @@ def ensure_item(state: SessionState, event: LogEvent, item_id: str) -> Item:
     if item is None:
         item = state.items[item_id] = Item(item_id, event.seq, event.at)
         state.dirty.session = True
-    touch(state, item)
+    mark_changed(state, item)
     return item
 
 
-def touch(state: SessionState, item: Item) -> None:
+def mark_changed(state: SessionState, item: Item) -> None:
     """Mark an item, and the response that it is part of, as changed."""
     state.dirty.items.add(item.id)
     if item.response_id is not None:
@@ -49,42 +56,45 @@ def is_settled(state: SessionState, item: Item) -> bool:
     return response is not None and response.done_seq is not None
 
 
-def grow_text(state: SessionState, item: Item, deltas: list[str], delta: str) -> None:
+def append_delta(state: SessionState, item: Item, deltas: list[str], delta: str) -> None:
     """Add a delta to an item's text so far."""
     deltas.append(delta)
     if is_settled(state, item):
-        touch(state, item)
+        mark_changed(state, item)
 
 
 def part_index(body: dict[str, Any]) -> int:
     """The `content_index` of an event; 0 where it names none."""
-    return min(count(body.get("content_index")), MAX_PART)
+    return min(non_negative_integer(body.get("content_index")), MAX_PART_INDEX)
 
 
-def ensure_part(item: Item, event: LogEvent, body: dict[str, Any]) -> Part:
+def ensure_part(item: Item, event: LogEvent, body: dict[str, Any]) -> ContentPart:
     """The content part that an event names, made where this is the first of it."""
     index = part_index(body)
     part = item.parts.get(index)
     if part is None:
-        part = item.parts[index] = Part(event.seq)
+        part = item.parts[index] = ContentPart(event.seq)
     return part
 
 
-def accepts_text(part: Part | None, seq: int) -> bool:
+def accepts_text(part: ContentPart | None, seq: int) -> bool:
     """Whether a text delta at `seq` adds to the part: announced as text, and not finished."""
     return (
-        part is not None and part.type in TEXT_PARTS and part.text is None and seq > part.typed_seq
+        part is not None
+        and part.type in TEXT_PART_TYPES
+        and part.text is None
+        and seq > part.typed_seq
     )
 
 
-def accepts_transcript(part: Part | None, seq: int) -> bool:
+def accepts_transcript(part: ContentPart | None, seq: int) -> bool:
     """Whether a transcript delta at `seq` adds to it: announced as audio, and not finished."""
     return part is not None and accepts_heard(part) and seq > part.typed_seq
 
 
-def accepts_heard(part: Part) -> bool:
+def accepts_heard(part: ContentPart) -> bool:
     """Whether deltas of the user's transcribed speech add to it, also those that came before it."""
-    return part.type in AUDIO_PARTS and part.transcript is None
+    return part.type in AUDIO_PART_TYPES and part.transcript is None
 
 
 def accepts_arguments(item: Item, seq: int) -> bool:
@@ -92,7 +102,9 @@ def accepts_arguments(item: Item, seq: int) -> bool:
     return item.arguments is None and item.call_seq is not None and seq > item.call_seq
 
 
-def announce(state: SessionState, item: Item, index: int, event: LogEvent, type_: Any) -> None:
+def note_part_type(
+    state: SessionState, item: Item, index: int, event: LogEvent, type_: Any
+) -> None:
     """Note a part's type, the first one that an event names."""
     part = item.parts[index]
     if part.type is None and isinstance(type_, str):
@@ -101,7 +113,7 @@ def announce(state: SessionState, item: Item, index: int, event: LogEvent, type_
             part.heard_deltas += state.early_transcripts.pop((item.id, index), [])
 
 
-def see_item(state: SessionState, event: LogEvent, wire: dict[str, Any]) -> Item | None:
+def merge_item(state: SessionState, event: LogEvent, wire: dict[str, Any]) -> Item | None:
     """Take over what the server says of an item, its last word being kept."""
     item_id = identifier(wire.get("id"))
     if item_id is None:
@@ -111,10 +123,10 @@ def see_item(state: SessionState, event: LogEvent, wire: dict[str, Any]) -> Item
     if not wire.get("content") and item.wire.get("content"):
         wire = {**wire, "content": item.wire["content"]}
     item.wire = state.merged(event, item.wire, wire)
-    is_call = one_of(item.wire.get("type"), CALLS) is not None
+    is_call = one_of(item.wire.get("type"), CALL_TYPES) is not None
     if item.call_seq is None and is_call:
         item.call_seq = event.seq
-    for index, content in enumerate(sequence(wire.get("content"))[:MAX_PART]):
+    for index, content in enumerate(sequence(wire.get("content"))[:MAX_PART_INDEX]):
         _see_content(state, item, event, index, mapping(content))
     if is_call and event.type.endswith(".done"):
         item.arguments = text(wire.get("arguments")) or item.arguments
@@ -126,24 +138,24 @@ def _see_content(
 ) -> None:
     part = item.parts.get(index)
     if part is None:
-        part = item.parts[index] = Part(event.seq)
-    announce(state, item, index, event, content.get("type"))
+        part = item.parts[index] = ContentPart(event.seq)
+    note_part_type(state, item, index, event, content.get("type"))
     said = text(content.get("text"))
     if said:
-        finish(part, text=said)
+        finish_part(part, text=said)
     transcript = text(content.get("transcript"))
     if transcript:
-        finish(part, transcript=transcript)
+        finish_part(part, transcript=transcript)
 
 
-def comes_again(state: SessionState, event: LogEvent, body: dict[str, Any]) -> bool:
+def is_repeated_event(state: SessionState, event: LogEvent, body: dict[str, Any]) -> bool:
     """Return True if an event was delivered, and had its effect, before; remember it."""
     return state.repeats.is_repeated(
         event.seq, event.direction, event.type, body, event.text, event.audio_bytes
     )
 
 
-def finish(part: Part, text: str | None = None, transcript: str | None = None) -> None:
+def finish_part(part: ContentPart, text: str | None = None, transcript: str | None = None) -> None:
     """Take over a part's final text, which wins over its deltas."""
     if text is not None:
         part.text = text
@@ -155,7 +167,9 @@ def finish(part: Part, text: str | None = None, transcript: str | None = None) -
         part.heard_deltas.clear()
 
 
-def place(state: SessionState, item: Item, previous: str | None, at_start: bool = False) -> None:
+def place_item(
+    state: SessionState, item: Item, previous: str | None, at_start: bool = False
+) -> None:
     """Put an item into its conversation, behind `previous` or at the end.
 
     A null or unknown predecessor means the end: some servers send null in mid-conversation.
@@ -179,7 +193,7 @@ def place(state: SessionState, item: Item, previous: str | None, at_start: bool 
     state.dirty.items.update(moved)
 
 
-def unplace(state: SessionState, item: Item) -> None:
+def unplace_item(state: SessionState, item: Item) -> None:
     """Take an item out of its conversation's order."""
     if item.linked and item.conversation is not None:
         state.conversations[item.conversation].order.remove(item.id)
@@ -204,13 +218,13 @@ def _create(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
 
 def _added(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     wire = mapping(body.get("item"))
-    item = see_item(state, event, wire)
+    item = merge_item(state, event, wire)
     if item is None:
         return
     create = {} if item.response_id is not None else take_create(state.creates, wire)
     item.create_seq = create.get("seq", item.create_seq)
     if item.guessed:
-        unplace(state, item)
+        unplace_item(state, item)
     if item.linked:
         return
     item.deleted_seq = None
@@ -218,7 +232,7 @@ def _added(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     asked = create.get("previous_item_id")
     if previous is None and asked is not None and asked != "root":
         previous = identifier(asked)
-    place(
+    place_item(
         state, item, previous, at_start=previous == "root" or (previous is None and asked == "root")
     )
     if item.response_id is None and item.wire.get("role") == "user":
@@ -226,21 +240,21 @@ def _added(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
 
 
 def _done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
-    item = see_item(state, event, mapping(body.get("item")))
+    item = merge_item(state, event, mapping(body.get("item")))
     if item is None:
         return
     item.done, item.done_at, item.done_seq = True, event.at, event.seq
     previous = identifier(body.get("previous_item_id"))
     if item.guessed and previous is not None:
-        unplace(state, item)
+        unplace_item(state, item)
     if not item.linked and item.deleted_seq is None:
-        place(state, item, previous)
+        place_item(state, item, previous)
 
 
 def _retrieved(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
-    item = see_item(state, event, mapping(body.get("item")))
+    item = merge_item(state, event, mapping(body.get("item")))
     if item is not None and not item.linked and item.deleted_seq is None:
-        place(state, item, None)
+        place_item(state, item, None)
 
 
 def _truncated(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
@@ -249,7 +263,10 @@ def _truncated(state: SessionState, event: LogEvent, body: dict[str, Any]) -> No
         return
     item = ensure_item(state, event, item_id)
     item.truncation = Truncation(
-        event.seq, event.at, count(body.get("content_index")), count(body.get("audio_end_ms"))
+        event.seq,
+        event.at,
+        non_negative_integer(body.get("content_index")),
+        non_negative_integer(body.get("audio_end_ms")),
     )
     if item.response_id is not None:
         state.responses[item.response_id].truncated = True
@@ -261,7 +278,7 @@ def _deleted(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None
     if item_id is None:
         return
     item = ensure_item(state, event, item_id)
-    unplace(state, item)
+    unplace_item(state, item)
     item.deleted_seq = event.seq
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from eventstore.projection.handlers.responses import first_audio, response_of
+from eventstore.projection.handlers.responses import note_first_audio, response_of
 from eventstore.projection.state import LogEvent, SessionState
 
 
@@ -15,7 +15,7 @@ def _playback_started(state: SessionState, event: LogEvent, body: dict[str, Any]
     response.playback_started_at = event.at
     # Over WebRTC and SIP the audio itself never crosses this connection.
     if response.first_audio_seq is None:
-        first_audio(state, event, response)
+        note_first_audio(state, event, response)
 
 
 def _playback_stopped(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:

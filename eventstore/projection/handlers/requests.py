@@ -6,10 +6,10 @@ from collections.abc import Hashable
 from typing import Any
 
 from eventstore.projection.pending import comparable
-from eventstore.projection.state import Request, SessionState
+from eventstore.projection.state import ResponseRequest, SessionState
 
 
-def add_request(state: SessionState, request: Request) -> None:
+def add_request(state: SessionState, request: ResponseRequest) -> None:
     """Note that a response is wanted."""
     metadata = comparable(request.body.get("metadata") or {})
     outside = request.body.get("conversation") == "none"
@@ -25,7 +25,7 @@ def add_request(state: SessionState, request: Request) -> None:
     state.requests.add(request.seq, request, *keys)
 
 
-def take_request(state: SessionState, wire: dict[str, Any]) -> Request | None:
+def take_request(state: SessionState, wire: dict[str, Any]) -> ResponseRequest | None:
     """The trigger that a new response answers: they share no id, so order and metadata tell.
 
     Args:

@@ -8,28 +8,28 @@ from eventstore.projection.handlers.conversation import (
     accepts_arguments,
     accepts_text,
     accepts_transcript,
-    announce,
-    comes_again,
+    append_delta,
     ensure_item,
     ensure_part,
-    finish,
-    grow_text,
+    finish_part,
+    is_repeated_event,
     is_settled,
+    mark_changed,
+    merge_item,
+    note_part_type,
     part_index,
-    place,
-    see_item,
-    touch,
+    place_item,
 )
 from eventstore.projection.handlers.requests import add_request, take_request
-from eventstore.projection.handlers.session import grow, name_conversation
+from eventstore.projection.handlers.session import extend_audio, name_conversation
 from eventstore.projection.state import (
     Item,
     LogEvent,
-    Request,
     Response,
+    ResponseRequest,
     SessionState,
 )
-from eventstore.projection.timed_words import Timed, add_timed
+from eventstore.projection.timed_words import WordTiming, add_timed
 from eventstore.realtime.audio import output_format
 from eventstore.realtime.catalogue import canonical
 from eventstore.realtime.values import identifier, mapping, number, sequence, text
@@ -107,7 +107,9 @@ def _tie(state: SessionState, event: LogEvent, item: Item, body: dict[str, Any])
 
 def _create(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     asked = mapping(body.get("response"))
-    add_request(state, Request(event.seq, event.at, "client", text(body.get("event_id")), asked))
+    add_request(
+        state, ResponseRequest(event.seq, event.at, "client", text(body.get("event_id")), asked)
+    )
 
 
 def _created(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
@@ -177,7 +179,7 @@ def _done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
             _output_item(state, event, {"response_id": response_id, "item": entry})
     if response.conversation is not None:
         for item_id in response.unplaced:
-            touch(state, state.items[item_id])
+            mark_changed(state, state.items[item_id])
             _settle(state, state.items[item_id])
         response.unplaced.clear()
 
@@ -187,12 +189,12 @@ def _settle(state: SessionState, item: Item) -> None:
     response = state.responses.get(item.response_id or "")
     inside = response is not None and response.conversation is not None
     if inside and not item.linked and item.deleted_seq is None:
-        place(state, item, None)
+        place_item(state, item, None)
         item.guessed = True
 
 
 def _output_item(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
-    item = see_item(state, event, mapping(body.get("item")))
+    item = merge_item(state, event, mapping(body.get("item")))
     if item is None:
         return
     _tie(state, event, item, body)
@@ -205,7 +207,7 @@ def _part_added(state: SessionState, event: LogEvent, body: dict[str, Any]) -> N
     if item is None:
         return
     ensure_part(item, event, body)
-    announce(state, item, part_index(body), event, mapping(body.get("part")).get("type"))
+    note_part_type(state, item, part_index(body), event, mapping(body.get("part")).get("type"))
     response = state.responses.get(item.response_id or "")
     if response is not None and response.first_text_at is None and response.done_seq is None:
         state.awaiting_text.add(response.id)
@@ -217,10 +219,10 @@ def _part_done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> No
         return
     part = ensure_part(item, event, body)
     wire = mapping(body.get("part"))
-    announce(state, item, part_index(body), event, wire.get("type"))
+    note_part_type(state, item, part_index(body), event, wire.get("type"))
     # Some servers close a part with an empty text after its own event gave it.
     said, transcript = text(wire.get("text")), text(wire.get("transcript"))
-    finish(
+    finish_part(
         part,
         text=said if said and part.text is None else None,
         transcript=transcript if transcript and part.transcript is None else None,
@@ -255,8 +257,8 @@ def _text_delta(state: SessionState, event: LogEvent, body: dict[str, Any]) -> N
     part = item.parts.get(part_index(body))
     if part is None or not accepts_text(part, event.seq):
         return
-    if not comes_again(state, event, body):
-        grow_text(state, item, part.text_deltas, delta)
+    if not is_repeated_event(state, event, body):
+        append_delta(state, item, part.text_deltas, delta)
 
 
 def _transcript_delta(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
@@ -267,8 +269,8 @@ def _transcript_delta(state: SessionState, event: LogEvent, body: dict[str, Any]
     part = item.parts.get(part_index(body))
     if part is None or not accepts_transcript(part, event.seq):
         return
-    if not comes_again(state, event, body):
-        grow_text(state, item, part.transcript_deltas, delta)
+    if not is_repeated_event(state, event, body):
+        append_delta(state, item, part.transcript_deltas, delta)
 
 
 def _text_done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
@@ -277,7 +279,7 @@ def _text_done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> No
     if item is None or said is None:
         return
     _first_text(state, event, item.response_id)
-    finish(ensure_part(item, event, body), text=said)
+    finish_part(ensure_part(item, event, body), text=said)
 
 
 def _transcript_done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
@@ -286,7 +288,7 @@ def _transcript_done(state: SessionState, event: LogEvent, body: dict[str, Any])
     if item is None or said is None:
         return
     _first_text(state, event, item.response_id)
-    finish(ensure_part(item, event, body), transcript=said)
+    finish_part(ensure_part(item, event, body), transcript=said)
 
 
 def _audio_delta(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
@@ -295,20 +297,20 @@ def _audio_delta(state: SessionState, event: LogEvent, body: dict[str, Any]) -> 
         item = _item_of(state, event, body)
         if item is None:
             return
-    if comes_again(state, event, body):
+    if is_repeated_event(state, event, body):
         return
     is_new = part_index(body) not in item.parts
     part = ensure_part(item, event, body)
-    part.audio = grow(part.audio, event)
+    part.audio = extend_audio(part.audio, event)
     # How long the audio is decides what was heard of it, once it is cut.
     if is_new or item.truncation is not None or is_settled(state, item):
-        touch(state, item)
+        mark_changed(state, item)
     response = state.responses.get(item.response_id or "")
     if response is not None and response.first_audio_seq is None:
-        first_audio(state, event, response)
+        note_first_audio(state, event, response)
 
 
-def first_audio(state: SessionState, event: LogEvent, response: Response) -> None:
+def note_first_audio(state: SessionState, event: LogEvent, response: Response) -> None:
     """Note when the first sound of a response came, and what the user had said before."""
     response.first_audio_at, response.first_audio_seq = event.at, event.seq
     response.speech_ended_at, state.speech_ended_at = state.speech_ended_at, None
@@ -324,9 +326,9 @@ def _word_timed(state: SessionState, event: LogEvent, body: dict[str, Any]) -> N
     said = text(body.get("text"))
     start, lasts = number(body.get("audio_offset_ms")), number(body.get("audio_duration_ms"))
     if item is not None and said is not None and start is not None and lasts is not None:
-        add_timed(ensure_part(item, event, body).timed, Timed(said, start, start + lasts))
+        add_timed(ensure_part(item, event, body).timed, WordTiming(said, start, start + lasts))
         if item.truncation is not None or is_settled(state, item):
-            touch(state, item)
+            mark_changed(state, item)
 
 
 def _audio_done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
@@ -337,8 +339,8 @@ def _arguments_delta(state: SessionState, event: LogEvent, body: dict[str, Any])
     item, delta = _open_item(state, event, body), text(body.get("delta"))
     if item is None or delta is None or not accepts_arguments(item, event.seq):
         return
-    if not comes_again(state, event, body):
-        grow_text(state, item, item.argument_deltas, delta)
+    if not is_repeated_event(state, event, body):
+        append_delta(state, item, item.argument_deltas, delta)
 
 
 def _arguments_done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:

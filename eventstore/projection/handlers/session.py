@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from eventstore.projection.handlers.session_billing import see_configuration, see_end, see_usage
+from eventstore.projection.handlers.session_billing import note_configuration, note_end, note_usage
 from eventstore.projection.pending import refuse_creates
 from eventstore.projection.state import (
     MAX_ERROR_CODES,
@@ -18,12 +18,12 @@ from eventstore.projection.state import (
     LogEvent,
     SessionState,
 )
-from eventstore.realtime.audio import told_rates
+from eventstore.realtime.audio import rates_of_note
 from eventstore.realtime.values import (
-    count,
     identifier,
     mapping,
     metadata_pairs,
+    non_negative_integer,
     number,
     sequence,
     text,
@@ -39,7 +39,7 @@ def _created(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None
     state.wire = state.merged(event, state.wire, config)
     if state.server_id is None:
         state.server_id = text(config.get("id"))
-    see_configuration(state)
+    note_configuration(state)
 
 
 def _update(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
@@ -48,12 +48,12 @@ def _update(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
 
 def _closed_by_server(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     state.closed_at = event.at
-    close(state)
-    see_usage(state, event, body)
-    see_end(state)
+    close_session(state)
+    note_usage(state, event, body)
+    note_end(state)
 
 
-def close(state: SessionState) -> None:
+def close_session(state: SessionState) -> None:
     """Note that nothing more will come: what was left unfinished now counts as it is."""
     if not state.closed:
         state.closed = state.dirty.session = True
@@ -98,9 +98,9 @@ def _set_metadata(state: SessionState, event: LogEvent, body: dict[str, Any]) ->
 
 def _closed(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     state.closed_at = event.at
-    close(state)
+    close_session(state)
     state.close_reason = text(body.get("reason"))
-    see_end(state)
+    note_end(state)
 
 
 def _gap(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
@@ -109,13 +109,13 @@ def _gap(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
 
 
 def _redacted(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
-    state.redacted += count(body.get("secrets"))
+    state.redacted += non_negative_integer(body.get("secrets"))
     state.dirty.session = True
 
 
 def _sample_rates(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     """Whoever imported the session knows better than its server at what rates its sound is."""
-    state.rates = told_rates(body)
+    state.rates = rates_of_note(body)
     state.dirty.session = True
 
 
@@ -182,10 +182,10 @@ def _translated(side: str) -> Any:
 
 def _translated_audio(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     state.dirty.session_billed |= state.translation_audio is None
-    state.translation_audio = grow(state.translation_audio, event)
+    state.translation_audio = extend_audio(state.translation_audio, event)
 
 
-def grow(span: AudioSpan | None, event: LogEvent) -> AudioSpan:
+def extend_audio(span: AudioSpan | None, event: LogEvent) -> AudioSpan:
     """The span with the audio of one more delta."""
     if span is None:
         span = AudioSpan(event.seq, event.seq)
@@ -234,7 +234,7 @@ HANDLERS = {
     "session.updated": _created,
     "session.update": _update,
     "session.closed": _closed_by_server,
-    "session.usage.updated": see_usage,
+    "session.usage.updated": note_usage,
     "session.input_transcript.delta": _translated("input"),
     "session.output_transcript.delta": _translated("output"),
     "session.output_audio.delta": _translated_audio,

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from eventstore.projection.state import Billed, LogEvent, Response, SessionState
+from eventstore.projection.state import BilledUsage, LogEvent, Response, SessionState
 from eventstore.realtime.frames import SERVER
 from eventstore.realtime.values import mapping, text
 
 
-def billed_session(state: SessionState) -> Billed | None:
+def billed_session(state: SessionState) -> BilledUsage | None:
     """Return what is billed of a session as such; None for one that its responses pay for.
 
     It is made of the whole state, since a rebuild learns last when the session began.
@@ -21,16 +21,16 @@ def billed_session(state: SessionState) -> Billed | None:
     if not state.told_usage and not _is_translation(state):
         return None
     usage = state.told_usage or _measured(state)
-    return Billed(0, state.first_at, None, 0, text(state.wire.get("model")), usage)
+    return BilledUsage(0, state.first_at, None, 0, text(state.wire.get("model")), usage)
 
 
-def see_configuration(state: SessionState) -> None:
+def note_configuration(state: SessionState) -> None:
     """Note that another model may be billed, or that the session turns out to be a translation."""
     state.translates |= state.wire.get("type") == "translation"
     state.dirty.session_billed |= bool(state.told_usage) or _is_translation(state)
 
 
-def see_usage(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+def note_usage(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     """Take over the usage that the server tells of the session so far: the last one counts."""
     if event.direction != SERVER:  # a client cannot say what it has to pay
         return
@@ -40,11 +40,11 @@ def see_usage(state: SessionState, event: LogEvent, body: dict[str, Any]) -> Non
         state.dirty.session_billed = True
 
 
-def see_end(state: SessionState) -> None:
+def note_end(state: SessionState) -> None:
     """Note when a session was over first: what is noted later makes it no longer."""
     if state.ended_at is None and state.closed_at is not None:
         state.ended_at = state.closed_at + state.clock_shift
-        see_configuration(state)
+        note_configuration(state)
 
 
 def _is_translation(state: SessionState) -> bool:
@@ -64,7 +64,7 @@ def usage_id_of_response(response: Response) -> str:
     return f"response/{response.id}"
 
 
-def usage_id_of_transcription(billed: Billed) -> str:
+def usage_id_of_transcription(billed: BilledUsage) -> str:
     """The id of a transcription's usage within its session."""
     return f"transcription/{billed.item_id}/{billed.content_index}"
 

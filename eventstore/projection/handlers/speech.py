@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from eventstore.projection.handlers.conversation import announce, ensure_item
+from eventstore.projection.handlers.conversation import ensure_item, note_part_type
 from eventstore.projection.handlers.requests import add_request
 from eventstore.projection.state import (
     MAX_DTMF,
+    ContentPart,
     Item,
     LogEvent,
-    Part,
-    Request,
+    ResponseRequest,
     SessionState,
     Speech,
 )
@@ -28,8 +28,8 @@ def _speech_of(state: SessionState, event: LogEvent, body: dict[str, Any]) -> Sp
         item.speech = Speech(first_seq=state.commit_seq + 1)
         # Its transcript may come before the item itself.
         if 0 not in item.parts:
-            item.parts[0] = Part(event.seq)
-            announce(state, item, 0, event, "input_audio")
+            item.parts[0] = ContentPart(event.seq)
+            note_part_type(state, item, 0, event, "input_audio")
     return item.speech
 
 
@@ -71,7 +71,7 @@ def _trigger_by_vad(state: SessionState, event: LogEvent) -> None:
     # Only the latest turn can be waiting for its response.
     for seq in state.requests.all("vad"):
         state.requests.pop(seq)
-    add_request(state, Request(event.seq, event.at, "vad"))
+    add_request(state, ResponseRequest(event.seq, event.at, "vad"))
 
 
 def _cleared(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:

@@ -6,25 +6,30 @@ from typing import Any
 
 from eventstore.projection.handlers.conversation import (
     accepts_heard,
-    announce,
-    comes_again,
+    append_delta,
     ensure_item,
     ensure_part,
-    finish,
-    grow_text,
+    finish_part,
+    is_repeated_event,
+    note_part_type,
     part_index,
-    place,
+    place_item,
 )
 from eventstore.projection.handlers.session import name_conversation
 from eventstore.projection.state import (
-    Billed,
+    BilledUsage,
+    ContentPart,
     Item,
     LogEvent,
-    Part,
     Response,
     SessionState,
 )
-from eventstore.projection.timed_words import Timed, add_timed, languages_of, words_of_phrases
+from eventstore.projection.timed_words import (
+    WordTiming,
+    add_timed,
+    transcript_languages,
+    words_of_phrases,
+)
 from eventstore.realtime.values import identifier, mapping, number, text
 
 
@@ -37,10 +42,10 @@ def _transcription_delta(state: SessionState, event: LogEvent, body: dict[str, A
     part = item.parts.get(index) if item is not None else None
     if item is None or part is None or part.type is None:
         # It often comes before its item does.
-        if not comes_again(state, event, body):
+        if not is_repeated_event(state, event, body):
             state.early_transcripts.setdefault((item_id, index), []).append(delta)
-    elif accepts_heard(part) and not comes_again(state, event, body):
-        grow_text(state, item, part.heard_deltas, delta)
+    elif accepts_heard(part) and not is_repeated_event(state, event, body):
+        append_delta(state, item, part.heard_deltas, delta)
 
 
 def _transcript_so_far(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
@@ -60,7 +65,7 @@ def _segment(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None
     if item is None or said is None or start is None:
         return
     end = start if end is None else end
-    timed = Timed(said, start * 1000, end * 1000, text(body.get("speaker")) or None)
+    timed = WordTiming(said, start * 1000, end * 1000, text(body.get("speaker")) or None)
     add_timed(ensure_part(item, event, body).timed, timed, text(body.get("id")) or "")
 
 
@@ -75,7 +80,7 @@ def _heard_item(state: SessionState, event: LogEvent, body: dict[str, Any]) -> I
         return None
     item = ensure_item(state, event, item_id)
     ensure_part(item, event, body)
-    announce(state, item, part_index(body), event, "input_audio")
+    note_part_type(state, item, part_index(body), event, "input_audio")
     if not item.linked and item.deleted_seq is None and item.response_id is None:
         _place_before_answer(state, item)
     return item
@@ -89,9 +94,9 @@ def _place_before_answer(state: SessionState, item: Item) -> None:
     order = state.conversations[conversation].order
     if first is not None and first in order:
         before = order.before[first]
-        place(state, item, before, at_start=before is None)
+        place_item(state, item, before, at_start=before is None)
     else:
-        place(state, item, None)
+        place_item(state, item, None)
     item.guessed = True
     if answer is None:
         state.unanswered[item.id] = None
@@ -114,9 +119,9 @@ def _transcribed(state: SessionState, event: LogEvent, body: dict[str, Any]) -> 
     item_id, part = item.id, ensure_part(item, event, body)
     transcript = text(body.get("transcript"))
     if transcript is not None:
-        finish(part, transcript=transcript)
+        finish_part(part, transcript=transcript)
         part.error = None
-    part.languages = languages_of(body) or part.languages
+    part.languages = transcript_languages(body) or part.languages
     _take_phrases(part, body)
     usage = body.get("usage")
     part.usage = usage if isinstance(usage, dict) else part.usage
@@ -124,13 +129,13 @@ def _transcribed(state: SessionState, event: LogEvent, body: dict[str, Any]) -> 
     key = (item_id, part_index(body))
     if key in state.billed:
         state.dirty.unbilled.add(state.billed[key].at)
-    state.billed[key] = Billed(
+    state.billed[key] = BilledUsage(
         event.seq, event.at, item_id, key[1], transcription_model(state.wire), part.usage
     )
     state.dirty.billed.add(key)
 
 
-def _take_phrases(part: Part, body: dict[str, Any]) -> None:
+def _take_phrases(part: ContentPart, body: dict[str, Any]) -> None:
     """Take over the times of a transcript's words; segments that tell speakers apart stay."""
     words = words_of_phrases(body.get("phrases"))
     if not words or any(timed.speaker for timed in part.timed.values()):

@@ -15,7 +15,7 @@ TRANSLATION_CHARACTERS, TEXT_CHARACTERS = 16 * 1024, 1000
 _NAMES, _NAME_CHARACTERS = 100, 64
 
 
-class Bounded(NamedTuple):
+class BoundedFields(NamedTuple):
     """An object of which the largest fields may be missing.
 
     Attributes:
@@ -27,7 +27,7 @@ class Bounded(NamedTuple):
     left_out: list[str]
 
 
-def bounded(fields: dict[str, Any], most: int) -> Bounded:
+def within_bytes(fields: dict[str, Any], most: int) -> BoundedFields:
     """Return an object with the smallest of its fields.
 
     A text that is too long is cut; all else that is too large is left out.
@@ -37,7 +37,7 @@ def bounded(fields: dict[str, Any], most: int) -> Bounded:
     """
     sizes = {key: _size(key) + _size(value) for key, value in fields.items()}
     if sum(sizes.values()) <= most:
-        return Bounded(fields, [])
+        return BoundedFields(fields, [])
     kept, left_out, room = {}, [], most
     for key in sorted(sizes, key=sizes.__getitem__):
         value, size = fields[key], sizes[key]
@@ -50,19 +50,19 @@ def bounded(fields: dict[str, Any], most: int) -> Bounded:
         if size <= room:
             kept[key] = value
             room -= size
-    return Bounded({key: kept[key] for key in fields if key in kept}, left_out[:_NAMES])
+    return BoundedFields({key: kept[key] for key in fields if key in kept}, left_out[:_NAMES])
 
 
 def _size(value: Any) -> int:
     return len(dumps(value).encode())
 
 
-def configuration(state: SessionState) -> Bounded:
+def listed_configuration(state: SessionState) -> BoundedFields:
     """Return what lists show of a session's configuration; it is looked through once."""
     known = state.listed
     if known is None or known[0] is not state.wire:
-        known = state.listed = state.wire, bounded(state.wire, CONFIGURATION_BYTES)
-    found: Bounded = known[1]
+        known = state.listed = state.wire, within_bytes(state.wire, CONFIGURATION_BYTES)
+    found: BoundedFields = known[1]
     return found
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from eventstore.projection.state import Item, Part, Response
-from eventstore.projection.timed_words import Timed, in_order
+from eventstore.projection.state import ContentPart, Item, Response
+from eventstore.projection.timed_words import WordTiming, by_start_time
 from eventstore.realtime.audio import at_rate, bytes_per_ms, output_format
 from eventstore.realtime.text.scripts import is_unspaced
 
@@ -36,7 +36,7 @@ def _heard_part(item: Item, index: int, response: Response | None, deltas: bool)
     if cut.audio_end_ms <= 0:
         return ""
     if part.timed:
-        return _words_until(said, in_order(part.timed), cut.audio_end_ms)
+        return _words_until(said, by_start_time(part.timed), cut.audio_end_ms)
     duration = _duration_ms(part, response)
     if duration is None:
         return _leading_words(said, cut.audio_end_ms * _LETTERS_PER_MS)
@@ -55,7 +55,7 @@ def is_by_time_alone(item: Item, response: Response | None) -> bool:
     return part is not None and not part.timed and _duration_ms(part, response) is None
 
 
-def _words_until(said: str, timed: list[Timed], end_ms: int) -> str:
+def _words_until(said: str, timed: list[WordTiming], end_ms: int) -> str:
     """The beginning of a text, with the words that the server says begin before a moment."""
     end = 0
     for words in timed:
@@ -70,14 +70,14 @@ def _words_until(said: str, timed: list[Timed], end_ms: int) -> str:
     return said[:end].rstrip()
 
 
-def _text(part: Part, deltas: bool) -> str:
+def _text(part: ContentPart, deltas: bool) -> str:
     for said in (part.text, part.transcript):
         if said is not None:
             return said
     return (part.text_so_far() or part.transcript_so_far() or "") if deltas else ""
 
 
-def _duration_ms(part: Part, response: Response | None) -> float | None:
+def _duration_ms(part: ContentPart, response: Response | None) -> float | None:
     if response is None or part.audio is None or not part.audio.bytes:
         return None
     return part.audio.bytes / output_bytes_per_ms(response)

@@ -10,9 +10,9 @@ from itertools import islice
 from typing import Any
 
 from eventstore.projection.handlers.conversation import is_settled
-from eventstore.projection.latency import elapsed_ms, moments_of
-from eventstore.projection.state import AudioSpan, Item, Part, Response, SessionState
-from eventstore.projection.timed_words import Timed, in_order, on_own_audio
+from eventstore.projection.latency import elapsed_ms, response_times
+from eventstore.projection.state import AudioSpan, ContentPart, Item, Response, SessionState
+from eventstore.projection.timed_words import WordTiming, by_start_time, on_own_audio
 from eventstore.projection.views.heard import heard_text, is_by_time_alone, output_bytes_per_ms
 from eventstore.realtime.audio import bytes_per_ms
 from eventstore.realtime.resources.dialects import response_config
@@ -28,7 +28,7 @@ def conversation_id(state: SessionState, index: int | None) -> str | None:
     return None if index is None else state.conversations[index].id
 
 
-def part_text(part: Part, deltas: bool = True) -> str | None:
+def part_text(part: ContentPart, deltas: bool = True) -> str | None:
     """What a part says: its final text, else its deltas so far where they are wanted."""
     if part.text is not None:
         return part.text
@@ -37,7 +37,7 @@ def part_text(part: Part, deltas: bool = True) -> str | None:
     return (part.text_so_far() or part.transcript_so_far()) if deltas else None
 
 
-def spoken(item: Item, deltas: bool = True) -> str:
+def item_text(item: Item, deltas: bool = True) -> str:
     """All that an item says, generated or typed, parts joined by a space.
 
     Args:
@@ -141,7 +141,7 @@ def _item_notes(state: SessionState, item: Item, deltas: bool) -> dict[str, Any]
     if item.progress is not None:
         notes["progress"] = item.progress
     if response is not None:
-        generated = spoken(item, deltas)
+        generated = item_text(item, deltas)
         if generated:
             notes["generated"] = generated
             notes["heard"] = heard_text(item, response, deltas)
@@ -169,15 +169,15 @@ def _item_notes(state: SessionState, item: Item, deltas: bool) -> dict[str, Any]
     return notes
 
 
-def _words(item: Item, part: Part) -> list[Timed]:
+def _words(item: Item, part: ContentPart) -> list[WordTiming]:
     """When a part's words are said on its audio, as the server told."""
-    words = in_order(part.timed)
+    words = by_start_time(part.timed)
     if item.speech is None:
         return words
     return on_own_audio(words, item.speech.start_ms, item.speech.end_ms)
 
 
-def _timed(timed: Timed) -> dict[str, Any]:
+def _timed(timed: WordTiming) -> dict[str, Any]:
     told = {"text": timed.text, "start_ms": timed.start_ms, "end_ms": timed.end_ms}
     return told if timed.speaker is None else {**told, "speaker": timed.speaker}
 
@@ -188,13 +188,13 @@ def _audio(item: Item, response: Response | None) -> list[dict[str, Any]]:
         return [_speech_span(item)]
     per_ms = bytes_per_ms(None) if response is None else output_bytes_per_ms(response)
     return [
-        {"content_index": index, "side": "output", **span(part.audio, per_ms)}
+        {"content_index": index, "side": "output", **audio_span(part.audio, per_ms)}
         for index, part in sorted(item.parts.items())
         if part.audio is not None
     ]
 
 
-def span(audio: AudioSpan, per_ms: float) -> dict[str, Any]:
+def audio_span(audio: AudioSpan, per_ms: float) -> dict[str, Any]:
     """A span of output audio: the first and last event that carry it, bytes, duration."""
     return {
         "first_seq": audio.first_seq,
@@ -281,7 +281,7 @@ def _response_notes(
     state: SessionState, response: Response, item_ids: list[str], deltas: bool
 ) -> dict[str, Any]:
     request = response.request
-    moments = moments_of(response)
+    moments = response_times(response)
     body = request.body if request is not None else {}
     audio = [
         {"item_id": item_id, **entry}

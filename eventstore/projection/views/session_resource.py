@@ -10,12 +10,12 @@ from eventstore.projection.views.bounded import (
     TEXT_CHARACTERS,
     TRANSLATION_CHARACTERS,
     beginning,
-    bounded,
-    configuration,
+    listed_configuration,
+    within_bytes,
 )
-from eventstore.projection.views.resources import span
+from eventstore.projection.views.resources import audio_span
 from eventstore.realtime.audio import at_rate, bytes_per_ms, output_format
-from eventstore.realtime.values import column, stated
+from eventstore.realtime.values import column_text, non_empty
 from eventstore.times import length_ms, to_iso
 
 
@@ -25,7 +25,7 @@ def session_resource(state: SessionState, listed: bool = False) -> dict[str, Any
     Args:
         listed: as lists show it: what is large is cut or left out, and named in `left_out`.
     """
-    wire, left_out = configuration(state) if listed else (state.wire, [])
+    wire, left_out = listed_configuration(state) if listed else (state.wire, [])
     resource: dict[str, Any] = {**wire, "id": state.session_id}
     resource.setdefault("object", "realtime.session")
     notes: dict[str, Any] = {
@@ -54,12 +54,12 @@ def session_resource(state: SessionState, listed: bool = False) -> dict[str, Any
     if left_out:
         notes["left_out"] = left_out
     if state.notes:
-        notes["opened"] = bounded(state.notes, NOTES_BYTES).fields if listed else state.notes
+        notes["opened"] = within_bytes(state.notes, NOTES_BYTES).fields if listed else state.notes
     if state.clock_shift:
         notes["clock_shift_ms"] = state.clock_shift / 1000
     seldom = {
         "redacted": state.redacted,
-        "sample_rates": stated(state.rates._asdict()),
+        "sample_rates": non_empty(state.rates._asdict()),
         "same_call": state.same_call,
         "rate_limits": state.rate_limits,
         "dtmf": list(state.dtmf),
@@ -70,7 +70,7 @@ def session_resource(state: SessionState, listed: bool = False) -> dict[str, Any
         notes["translation"] = _translation(state, listed)
     if listed:
         for key in ("server_id", "close_reason"):
-            notes[key] = column(notes[key], TEXT_CHARACTERS)
+            notes[key] = column_text(notes[key], TEXT_CHARACTERS)
     return resource | {"eventstore": notes}
 
 
@@ -92,5 +92,5 @@ def _translation(state: SessionState, listed: bool) -> dict[str, Any]:
             shape["cut"] = True
     if state.translation_audio is not None:
         format_ = at_rate(output_format(state.wire), state.rates.output)
-        shape["audio"] = span(state.translation_audio, bytes_per_ms(format_))
+        shape["audio"] = audio_span(state.translation_audio, bytes_per_ms(format_))
     return shape

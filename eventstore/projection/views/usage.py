@@ -80,7 +80,7 @@ class Usage(NamedTuple):
     reported: Reported
 
 
-def tokens_of(usage: dict[str, Any] | None, writes_text: bool = False) -> Tokens:
+def billed_tokens(usage: dict[str, Any] | None, writes_text: bool = False) -> Tokens:
     """Return what `read_usage` reads, without how far it can be trusted."""
     return read_usage(usage, writes_text).tokens
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from eventstore.realtime.audio import GA_FORMATS, format_of, output_format
+from eventstore.realtime.audio import BETA_NAMES_BY_FORMAT, ga_format, output_format
 from eventstore.realtime.values import integer, mapping, number, one_of, sequence, text
 
 Dialect = Literal["wire", "beta", "ga"]
@@ -82,12 +82,12 @@ def render_response(resource: dict[str, Any], dialect: Dialect) -> dict[str, Any
         "usage": _usage(resource.get("usage")),
         "max_output_tokens": config.get("max_output_tokens"),
     }
-    format_ = format_of(config.get("audio_format"))
+    format_ = ga_format(config.get("audio_format"))
     if dialect == "beta":
         shape: dict[str, Any] = {
             "modalities": ["text", "audio"] if "audio" in modalities else modalities or None,
             "voice": config.get("voice"),
-            "output_audio_format": GA_FORMATS[format_["type"]] if format_ else None,
+            "output_audio_format": BETA_NAMES_BY_FORMAT[format_["type"]] if format_ else None,
             "temperature": config.get("temperature"),
         }
     else:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from eventstore.realtime.audio import (
-    GA_FORMATS,
+    BETA_NAMES_BY_FORMAT,
     PCM_RATE,
     beta_name,
     input_format,
@@ -27,12 +27,12 @@ from eventstore.realtime.resources.session_tools import (
 from eventstore.realtime.values import (
     integer,
     mapping,
+    non_empty,
     number,
     one_of,
     sequence,
-    stated,
     text,
-    texts,
+    text_entries,
 )
 
 #: The dialects that a client can speak.
@@ -98,16 +98,16 @@ def _ga(session: Json) -> Json:
         "speed": _speed(session),
     }
     parallel = session.get("parallel_tool_calls")
-    return stated(
+    return non_empty(
         {
             "instructions": text(session.get("instructions")),
             "output_modalities": ["audio"] if "audio" in modalities else modalities,
-            "audio": stated({"input": _ga_input(session), "output": stated(output)}),
+            "audio": non_empty({"input": _ga_input(session), "output": non_empty(output)}),
             "tools": ga_tools(session),
             "tool_choice": ga_tool_choice(session),
             "parallel_tool_calls": parallel if isinstance(parallel, bool) else None,
             "max_output_tokens": _limit(config["max_output_tokens"]),
-            "reasoning": stated(
+            "reasoning": non_empty(
                 {"effort": one_of(mapping(session.get("reasoning")).get("effort"), _EFFORTS)}
             ),
             "prompt": _prompt(mapping(session.get("prompt"))),
@@ -119,8 +119,8 @@ def _ga(session: Json) -> Json:
 
 
 def _ga_transcription(session: Json) -> Json:
-    audio = stated({"input": _ga_input(session)})
-    return stated({"audio": audio, "include": _ga_include(session)})
+    audio = non_empty({"input": _ga_input(session)})
+    return non_empty({"audio": audio, "include": _ga_include(session)})
 
 
 def _ga_include(session: Json) -> list[str]:
@@ -131,11 +131,11 @@ def _ga_input(session: Json) -> Json:
     fields = {
         "format": _ga_format(input_format(session)),
         "transcription": _ga_transcriber(_transcription(session)),
-        "noise_reduction": stated(
+        "noise_reduction": non_empty(
             {**_noise_reduction(session), "strength": number(_noise(session).get("strength"))}
         ),
     }
-    return stated(fields) | _turn_detection(session, "ga")
+    return non_empty(fields) | _turn_detection(session, "ga")
 
 
 def _ga_format(format_: Json | None) -> Json | None:
@@ -155,13 +155,13 @@ def _ga_voice(session: Json, name: str | None) -> str | Json | None:
 
 
 def _ga_transcriber(transcription: Json) -> Json:
-    return stated(
+    return non_empty(
         {
             "model": text(transcription.get("model")),
             "language": text(transcription.get("language")),
-            "languages": texts(transcription.get("languages")),
+            "languages": text_entries(transcription.get("languages")),
             "prompt": text(transcription.get("prompt")),
-            "keywords": texts(transcription.get("keywords")),
+            "keywords": text_entries(transcription.get("keywords")),
             "delay": one_of(transcription.get("delay"), _DELAYS),
         }
     )
@@ -174,7 +174,7 @@ def _prompt(prompt: Json) -> Json | None:
         return None
     given = mapping(prompt.get("variables"))
     variables = {key: value for key, value in given.items() if isinstance(value, str)}
-    return {"id": id_} | stated({"version": text(prompt.get("version")), "variables": variables})
+    return {"id": id_} | non_empty({"version": text(prompt.get("version")), "variables": variables})
 
 
 def _truncation(value: Any) -> str | Json | None:
@@ -182,8 +182,10 @@ def _truncation(value: Any) -> str | Json | None:
     if ratio is None:
         return one_of(value, frozenset({"auto", "disabled"}))
     limits = mapping(mapping(value).get("token_limits"))
-    limit = stated({"post_instructions": integer(limits.get("post_instructions"))})
-    return {"type": "retention_ratio", "retention_ratio": ratio} | stated({"token_limits": limit})
+    limit = non_empty({"post_instructions": integer(limits.get("post_instructions"))})
+    return {"type": "retention_ratio", "retention_ratio": ratio} | non_empty(
+        {"token_limits": limit}
+    )
 
 
 # Beta
@@ -193,7 +195,7 @@ def _beta(session: Json) -> Json:
     config = response_config(session)
     modalities = sequence(config["modalities"])
     temperature = config["temperature"]
-    return stated(
+    return non_empty(
         {
             "modalities": ["text", "audio"] if "audio" in modalities else modalities,
             "instructions": text(session.get("instructions")),
@@ -216,23 +218,23 @@ def _beta_transcription(session: Json) -> Json:
     transcriber = _beta_transcriber(_transcription(session))
     if transcriber.get("model") not in _BETA_TRANSCRIBERS:
         transcriber.pop("model", None)
-    return stated(
+    return non_empty(
         {
             "input_audio_format": _beta_format(input_format(session)),
             "input_audio_transcription": transcriber,
             "input_audio_noise_reduction": _noise_reduction(session),
-            "include": texts(session.get("include")),
+            "include": text_entries(session.get("include")),
         }
     ) | _turn_detection(session, "beta")
 
 
 def _beta_format(format_: Json | None) -> str | None:
-    return None if format_ is None else GA_FORMATS[format_["type"]]
+    return None if format_ is None else BETA_NAMES_BY_FORMAT[format_["type"]]
 
 
 def _beta_transcriber(transcription: Json) -> Json:
     keys = ("model", "language", "prompt")
-    return stated({key: text(transcription.get(key)) for key in keys})
+    return non_empty({key: text(transcription.get(key)) for key in keys})
 
 
 # Both
@@ -262,7 +264,7 @@ def _turn_detection(session: Json, dialect: ClientDialect) -> Json:
         fields["silence_duration_ms"] = integer(detection.get("silence_duration_ms"))
         if dialect == "ga":
             fields["idle_timeout_ms"] = integer(detection.get("idle_timeout_ms"))
-    return {"turn_detection": stated(fields)}
+    return {"turn_detection": non_empty(fields)}
 
 
 def _transcription(session: Json) -> Json:
@@ -276,7 +278,7 @@ def _noise(session: Json) -> Json:
 
 
 def _noise_reduction(session: Json) -> Json:
-    return stated({"type": one_of(_noise(session).get("type"), _NOISE)})
+    return non_empty({"type": one_of(_noise(session).get("type"), _NOISE)})
 
 
 def _speed(session: Json) -> float | None:
@@ -292,7 +294,7 @@ def _tracing(value: Any) -> str | Json | None:
     if value == "auto":
         return "auto"
     tracing = mapping(value)
-    return stated(
+    return non_empty(
         {
             "workflow_name": text(tracing.get("workflow_name")),
             "group_id": text(tracing.get("group_id")),

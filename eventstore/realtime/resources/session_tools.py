@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from eventstore.realtime.values import mapping, one_of, sequence, stated, text, texts
+from eventstore.realtime.values import mapping, non_empty, one_of, sequence, text, text_entries
 
 _CHOICES = frozenset({"none", "auto", "required"})
 _CONNECTORS = frozenset(
@@ -46,7 +46,7 @@ def ga_tool_choice(session: Json) -> str | Json | None:
     if choice.get("type") == "function" and name:
         return {"type": "function", "name": name}
     if choice.get("type") == "mcp" and label:
-        return {"type": "mcp", "server_label": label} | stated({"name": name})
+        return {"type": "mcp", "server_label": label} | non_empty({"name": name})
     return one_of(session.get("tool_choice"), _CHOICES)
 
 
@@ -56,7 +56,7 @@ def _function(tool: Json) -> Json | None:
     name = text(function.get("name"))
     if not name or tool.get("type", "function") != "function":
         return None
-    return {"type": "function", "name": name} | stated(
+    return {"type": "function", "name": name} | non_empty(
         {
             "description": text(function.get("description")),
             "parameters": mapping(function.get("parameters")),
@@ -74,8 +74,8 @@ def _mcp_tool(tool: Json) -> Json | None:
     defer = tool.get("defer_loading")
     allowed = tool.get("allowed_tools")
     # An empty list allows none, which is more than silence.
-    listed = {"allowed_tools": texts(allowed)} if isinstance(allowed, list) else {}
-    return {"type": "mcp", "server_label": label, **listed} | stated(
+    listed = {"allowed_tools": text_entries(allowed)} if isinstance(allowed, list) else {}
+    return {"type": "mcp", "server_label": label, **listed} | non_empty(
         {
             "server_url": text(tool.get("server_url")),
             "connector_id": one_of(tool.get("connector_id"), _CONNECTORS),
@@ -83,7 +83,7 @@ def _mcp_tool(tool: Json) -> Json | None:
             "server_description": text(tool.get("server_description")),
             "allowed_tools": _tool_filter(allowed),
             "allowed_callers": callers,
-            "require_approval": one_of(approval, frozenset(filters)) or stated(filters),
+            "require_approval": one_of(approval, frozenset(filters)) or non_empty(filters),
             "defer_loading": defer if isinstance(defer, bool) else None,
         }
     )
@@ -91,9 +91,9 @@ def _mcp_tool(tool: Json) -> Json | None:
 
 def _tool_filter(value: Any) -> Json:
     read_only = mapping(value).get("read_only")
-    return stated(
+    return non_empty(
         {
-            "tool_names": texts(mapping(value).get("tool_names")),
+            "tool_names": text_entries(mapping(value).get("tool_names")),
             "read_only": read_only if isinstance(read_only, bool) else None,
         }
     )

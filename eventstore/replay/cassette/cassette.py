@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Literal
 
-from eventstore.common.tls import Certificate, Secured, secured
+from eventstore.common.tls import Certificate, ListenerTls, tls_for_listener
 from eventstore.errors import DriftError, InvalidInputError, NotFoundError
 from eventstore.realtime.masking.mask import mask_frame
 from eventstore.replay.cassette.cassette_file import Line, read_cassette, write_cassette
@@ -90,7 +90,7 @@ class Cassette:
         self.recording = records
         self.api_key = key if records and key else NO_KEY
         self._certificate = _certificate(tls)
-        self._listen, self._securing = Secured(), ExitStack()
+        self._listen, self._securing = ListenerTls(), ExitStack()
         self._server = self._make_server(upstream)
         self._thread = LoopThread(self._server.serving)
         self._told: set[str] = set()
@@ -142,7 +142,7 @@ class Cassette:
             InvalidInputError: the certificate or its key cannot be used.
             MissingExtraError: none can be made, because the extra `tls` is not installed.
         """
-        self._listen = self._securing.enter_context(secured(self._certificate, _LOOPBACK))
+        self._listen = self._securing.enter_context(tls_for_listener(self._certificate, _LOOPBACK))
         self._server.tls = self._listen.context
         self._thread.start()
         # Clients would ask a proxy of the environment's for this very machine.

@@ -12,7 +12,7 @@ from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import UNREADABLE
 from eventstore.realtime.resources.outcomes import failure_of
 from eventstore.realtime.session_clock import SessionClock
-from eventstore.realtime.values import count, mapping, sequence, text
+from eventstore.realtime.values import mapping, non_negative_integer, sequence, text
 from eventstore.store.log.counted_events import counted_body
 
 Kind = Literal[
@@ -203,7 +203,7 @@ def _response_done(stage: _Stage, body: dict[str, Any]) -> _Found:
 
 
 def _truncated(stage: _Stage, body: dict[str, Any]) -> _Found:
-    seconds = count(body.get("audio_end_ms")) / 1000
+    seconds = non_negative_integer(body.get("audio_end_ms")) / 1000
     yield "truncated", None, f"heard only the first {seconds:.1f} s", text(body.get("item_id"))
 
 

@@ -15,14 +15,20 @@ from typing import Any
 import pybase64
 
 from eventstore.projection.pending import (
-    Create,
+    ItemCreate,
     Pending,
     add_create,
     refuse_creates,
     take_create,
 )
 from eventstore.projection.state import SessionState, Speech
-from eventstore.realtime.audio import PCM, PCM_RATE, UNKNOWN, bytes_per_ms, stated_input_format
+from eventstore.realtime.audio import (
+    PCM_FORMAT,
+    PCM_RATE,
+    UNKNOWN_FORMAT,
+    bytes_per_ms,
+    stated_input_format,
+)
 from eventstore.realtime.catalogue import INPUT_AUDIO, RENAMED, canonical
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import parse
@@ -46,12 +52,12 @@ class _Tape:
     """
 
     session: Json = field(default_factory=dict)
-    format: Json = field(default_factory=lambda: PCM)
+    format: Json = field(default_factory=lambda: PCM_FORMAT)
     whole: bool = False
     starts_at_ms: float = 0.0
     starts_at: int = 0
     sound: bytearray = field(default_factory=bytearray)
-    creates: Pending[Create] = field(default_factory=Pending)
+    creates: Pending[ItemCreate] = field(default_factory=Pending)
     found: dict[Place, tuple[bytes, Json]] = field(default_factory=dict)
 
 
@@ -75,7 +81,7 @@ def user_audio(state: SessionState, events: Iterable[StoredEvent]) -> dict[Place
         if handler is not None and body is not None:
             handler(tape, state, event.seq, body)
     wanted = stated_input_format(state.wire, state.rates)
-    if wanted == UNKNOWN or wanted.get("rate", PCM_RATE) != PCM_RATE:
+    if wanted == UNKNOWN_FORMAT or wanted.get("rate", PCM_RATE) != PCM_RATE:
         return {}
     return {place: sound for place, (sound, format_) in tape.found.items() if format_ == wanted}
 

@@ -8,8 +8,13 @@ from urllib.parse import unquote, urlsplit
 
 from eventstore.errors import InvalidInputError, NotFoundError
 from eventstore.realtime.metadata import check_metadata
-from eventstore.realtime.request_target import Name, names_of, parameters, read_target
-from eventstore.realtime.values import column
+from eventstore.realtime.request_target import (
+    SessionName,
+    names_of_url,
+    query_parameters,
+    read_target,
+)
+from eventstore.realtime.values import column_text
 from eventstore.store.filters.filters import SessionFilter, checked_filter
 from eventstore.store.queries.requested_sessions import requested_session
 from eventstore.store.sessions.log import Log
@@ -37,13 +42,13 @@ class Wish(NamedTuple):
         model: a session of this model, or that was asked for by this name, by `?model=` or Azure's
             `?deployment=`.
         metadata: a session with these pairs: see `read_target`.
-        address: a session whose own address has these names: see `names_of`.
+        address: a session whose own address has these names: see `names_of_url`.
     """
 
     session: str | None
     model: str | None
     metadata: tuple[tuple[str, str], ...]
-    address: tuple[Name, ...]
+    address: tuple[SessionName, ...]
 
 
 def wish_of(target: str) -> Wish:
@@ -62,11 +67,13 @@ def wish_of(target: str) -> Wish:
     if not all(key for key, _ in read.metadata):
         raise InvalidInputError("metadata: a pair has no key")
     metadata = tuple(sorted(check_metadata(read.metadata).items()))
-    given = parameters(read.query)
+    given = query_parameters(read.query)
     session, path = _session_of(read.path)
-    names = names_of(path, read.query)
+    names = names_of_url(path, read.query)
     models = [value for name, value in names if name == "asked"]
-    address = [(name, column(value, _LONGEST) or "") for name, value in names if name != "asked"]
+    address = [
+        (name, column_text(value, _LONGEST) or "") for name, value in names if name != "asked"
+    ]
     if len(names) > 1 or metadata:
         # The endpoint of Voice Live says nothing of a session beside what says more.
         address = [name for name in address if name != ("kind", "voice-live")]
@@ -124,5 +131,5 @@ def _filters(log: Log, wish: Wish) -> Iterator[SessionFilter]:
     if wish.model is not None:
         # Azure's deployments have names of their own, and a server may answer to a model's short
         # name with its full one.
-        asked = ("asked", column(wish.model, _LONGEST) or "")
+        asked = ("asked", column_text(wish.model, _LONGEST) or "")
         yield checked_filter(SessionFilter, {**both, "address": (*wish.address, asked)})

@@ -190,7 +190,7 @@ def _refused(error: Exception) -> Response:
         return refusal(error.status, str(error))
     if isinstance(error, EventStoreError):
         return refusal(_status(error), str(error))
-    unforeseen.note(_FAULTS, "choosing what to replay", error)
+    unforeseen.log_fault(_FAULTS, "choosing what to replay", error)
     return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed, and has logged where")
 
 
@@ -198,7 +198,7 @@ def _reason(error: Exception) -> str:
     """Why a replay ends, for its close frame."""
     if isinstance(error, EventStoreError):
         return str(error).encode("utf-8", "replace")[:_REASON].decode(errors="ignore")
-    unforeseen.note(_FAULTS, "a replay", error)
+    unforeseen.log_fault(_FAULTS, "a replay", error)
     return "the replay failed"
 
 

@@ -141,7 +141,7 @@ class StoredRecordings:
             except (EventStoreError, TimeoutError):
                 continue  # those who play go on while the database is away
             except Exception as error:  # the next look may go well
-                unforeseen.note(_LOGGER, "looking for erased sessions", error)
+                unforeseen.log_fault(_LOGGER, "looking for erased sessions", error)
                 continue
             for known, recording in alive:
                 version = now.get(known.session_id)

@@ -6,14 +6,14 @@ from typing import Any
 
 from websockets.asyncio.server import ServerConnection
 
-from eventstore.realtime.unfinished_messages import Unfinished
+from eventstore.realtime.unfinished_messages import UnfinishedMessages
 
 
 def bounded_connections() -> type[ServerConnection]:
     """The kind of connections for one server, to give to `serve` as `create_connection`."""
 
     class Connection(BoundedConnection):
-        unfinished = Unfinished()
+        unfinished = UnfinishedMessages()
 
     return Connection
 
@@ -29,7 +29,7 @@ class BoundedConnection(ServerConnection):
         held: bytes that came since the last message was received.
     """
 
-    unfinished: Unfinished
+    unfinished: UnfinishedMessages
     held = 0
 
     def data_received(self, data: bytes) -> None:

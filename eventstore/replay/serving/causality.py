@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from eventstore.projection.fold import advance
+from eventstore.projection.fold import apply_fields
 from eventstore.projection.state import SessionState
 from eventstore.realtime.catalogue import DELTAS, INPUT_AUDIO, canonical
 from eventstore.realtime.frames import CLIENT, SERVER, Frame, decode_columns
@@ -152,7 +152,7 @@ class ScriptWriter:
         if type_ in DELTAS:
             return type_
         self._taken.clear()
-        advance(self._state, seq, frame.at, frame.direction, type_, event, 0)
+        apply_fields(self._state, seq, frame.at, frame.direction, type_, event, 0)
         if frame.direction == CLIENT:
             expected = Expected(seq, frame.at, type_, event)
             self.script.expected.append(expected)

@@ -9,7 +9,7 @@ from eventstore.projection.pending import add_create, refuse_creates, take_creat
 from eventstore.realtime.audio import bytes_per_ms
 from eventstore.realtime.catalogue import INPUT_AUDIO
 from eventstore.realtime.events import StoredEvent
-from eventstore.realtime.values import count, identifier, mapping, sequence, text
+from eventstore.realtime.values import identifier, mapping, non_negative_integer, sequence, text
 from eventstore.sound.audio_formats import decode_base64
 from eventstore.sound.timeline.session_sound import Chunks, Json, SessionSound, Spoken
 
@@ -39,7 +39,7 @@ def _appended(sound: SessionSound, event: StoredEvent, body: Json) -> None:
 
 def _position(sound: SessionSound, ms: Any) -> float | None:
     """A moment of the server's input clock on that of the samples in the log."""
-    stated = count(ms)
+    stated = non_negative_integer(ms)
     if ms is None or not sound.live or stated > _LONGEST_MS:
         return None
     # The server has heard it: if it is ahead of the log, frames are missing there.

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Literal
 
 from eventstore.projection.handlers.conversation import part_index
-from eventstore.realtime.audio import UNKNOWN, at_rate, bytes_per_ms, output_format
+from eventstore.realtime.audio import UNKNOWN_FORMAT, at_rate, bytes_per_ms, output_format
 from eventstore.realtime.catalogue import AUDIO_DELTAS, canonical
 from eventstore.realtime.events import StoredEvent
-from eventstore.realtime.values import count, identifier, mapping
+from eventstore.realtime.values import identifier, mapping, non_negative_integer
 from eventstore.sound.audio_formats import decode_base64
 from eventstore.sound.timeline.session_sound import Chunks, Json, Reply, SessionSound
 
@@ -37,7 +37,7 @@ def _audio_delta(sound: SessionSound, event: StoredEvent, body: Json) -> None:
         reply = _reply(sound, response_id, {})
         format_ = sound.output_format() if reply is None else reply.format
         chunks = sound.output[key] = Chunks(format_, item_id, response_id, sound.now, key[2])
-    if chunks.format == UNKNOWN:
+    if chunks.format == UNKNOWN_FORMAT:
         sound.unknown.add("output")
         return
     chunks.add(event.seq, size, sound.now)
@@ -65,7 +65,7 @@ def _truncated(sound: SessionSound, event: StoredEvent, body: Json) -> None:
     if item_id is not None:
         place = (item_id, part_index(body))
         _, told = sound.truncations.get(place, (0, sound.now))
-        sound.truncations[place] = (count(body.get("audio_end_ms")), told)
+        sound.truncations[place] = (non_negative_integer(body.get("audio_end_ms")), told)
 
 
 def _played(what: Literal["started", "stopped", "cleared"]) -> Callable[..., None]:

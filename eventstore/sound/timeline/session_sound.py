@@ -10,11 +10,11 @@ from array import array
 from dataclasses import dataclass, field
 from typing import Any
 
-from eventstore.projection.pending import Create, Pending
+from eventstore.projection.pending import ItemCreate, Pending
 from eventstore.realtime.audio import (
-    UNKNOWN,
-    UNTOLD,
-    Rates,
+    NO_SAMPLE_RATES,
+    UNKNOWN_FORMAT,
+    SampleRates,
     stated_input_format,
     stated_output_format,
 )
@@ -116,7 +116,7 @@ class SessionSound:
     now: Moment = (0.0, 0.0)
     session: Json = field(default_factory=dict)
     requested: Json = field(default_factory=dict)
-    rates: Rates = UNTOLD
+    rates: SampleRates = NO_SAMPLE_RATES
     zero: float | None = None
     shift: float = 0.0
     answered: float = 0.0
@@ -125,7 +125,7 @@ class SessionSound:
     speech_at: Moment = (-1.0, -1.0)
     cancel_at: Moment = (-1.0, -1.0)
     playing: str | None = None
-    creates: Pending[Create] = field(default_factory=Pending)
+    creates: Pending[ItemCreate] = field(default_factory=Pending)
 
     def input_format(self) -> Json | None:
         """What the user's audio comes in now; None where it cannot be decoded."""
@@ -136,7 +136,7 @@ class SessionSound:
         return stated_output_format(self.session or self.requested, self.rates)
 
     def _known(self, format_: Json, side: str) -> Json | None:
-        if format_ == UNKNOWN:
+        if format_ == UNKNOWN_FORMAT:
             self.unknown.add(side)
             return None
         return format_

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from eventstore.projection.repeats import Repeats
-from eventstore.realtime.audio import told_rates
+from eventstore.realtime.audio import rates_of_note
 from eventstore.realtime.catalogue import AUDIO_DELTAS, INPUT_AUDIO, canonical
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import parse
@@ -60,7 +60,7 @@ def _requested(sound: SessionSound, event: StoredEvent, body: Json) -> None:
 
 
 def _sample_rates(sound: SessionSound, event: StoredEvent, body: Json) -> None:
-    sound.rates = told_rates(body)
+    sound.rates = rates_of_note(body)
 
 
 _HANDLERS: dict[str, Callable[[SessionSound, StoredEvent, Json], None]] = {

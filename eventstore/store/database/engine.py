@@ -14,7 +14,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import QueuePool, StaticPool
 
-from eventstore.common.private_files import make_file
+from eventstore.common.private_files import make_private_file
 from eventstore.encryption.cipher import check_installed
 from eventstore.errors import InvalidInputError
 from eventstore.pricing.prices import Prices, published_prices
@@ -147,7 +147,7 @@ def _create(
         def _make_private(*_: Any) -> None:
             # SQLite would make it by the umask, also where a link says; its log and index get the
             # mode of the file.
-            make_file(Path(os.path.realpath(file)))
+            make_private_file(Path(os.path.realpath(file)))
 
     return engine
 

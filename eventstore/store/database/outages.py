@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from eventstore.common.unforeseen import foreseen
+from eventstore.common.unforeseen import as_store_error
 from eventstore.errors import (
     ClosedError,
     DatabaseUnavailableError,
@@ -84,4 +84,4 @@ def attempt(name: str, work: Callable[[], Result]) -> Result | EventStoreError:
     except Exception as error:
         if is_outage(error):
             raise
-        return foreseen(name, error)
+        return as_store_error(name, error)

@@ -17,7 +17,7 @@ from eventstore.common.brief import brief
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.metadata import Condition
 from eventstore.store.filters.metadata_conditions import parse_condition, within_limits
-from eventstore.times import from_value
+from eventstore.times import parse_time
 
 MAX_LIMIT = 100
 MAX_SUGGESTIONS = 1000
@@ -69,7 +69,7 @@ def _condition(value: Any) -> Condition:
 
 def _at(value: Any) -> Any:
     try:
-        return from_value(value)
+        return parse_time(value)
     except ValueError as error:
         raise ValueError(
             f"{brief(value)} is no time; use ISO 8601 (2026-05-04T09:30:00Z) or epoch seconds"

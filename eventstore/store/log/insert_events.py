@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from eventstore.encryption.cipher import Cipher
-from eventstore.encryption.encrypt_events import encrypted_row
+from eventstore.encryption.encrypt_events import encrypt_row
 from eventstore.errors import ConflictError, InvalidInputError
-from eventstore.projection.fold import advance
-from eventstore.projection.load_keys import SUMMED, load_key
+from eventstore.projection.fold import apply_fields
+from eventstore.projection.load_keys import SUMMED_DELTAS, load_key
 from eventstore.projection.state import PROJECTOR_VERSION, SessionState
 from eventstore.realtime.events import EventRow
 from eventstore.realtime.frames import DIRECTIONS, Frame, decode_columns
@@ -136,14 +136,14 @@ def decoded_rows(
         length = len(audio) if audio is not None and offset is not None and offset >= 0 else None
         if state is not None:
             state.folded += len(frame) + _OF_EVENT
-            advance(state, seq, at, direction, type_, event, length or 0, frame)
-        if state is not None and state.repeats.last == seq and type_ in SUMMED:
+            apply_fields(state, seq, at, direction, type_, event, length or 0, frame)
+        if state is not None and state.repeats.last == seq and type_ in SUMMED_DELTAS:
             key = None  # see audio_parts.py
         else:
             key = load_key(type_, event, direction)
         if cipher is not None:
             row = EventRow(seq, at, direction, type_, frame, offset, length, audio)
-            frame, offset, audio = encrypted_row(cipher, row)
+            frame, offset, audio = encrypt_row(cipher, row)
         yield session_id, seq, at, direction, type_, frame, offset, length, key, audio
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from eventstore.projection.load_keys import IN_ORDER
+from eventstore.projection.load_keys import FOLDED_IN_ORDER
 from eventstore.store.database.transaction import Row, Transaction
 from eventstore.store.readmodels.encrypted_rows import decrypted_texts
 
@@ -15,7 +15,7 @@ Doing = Literal["user_speaking", "answering", "waiting"]
 _EVENTS = 64
 _LAST_TYPES = (
     "SELECT session_id, seq, type FROM events"
-    f" WHERE session_id = ? AND load_key = '{IN_ORDER}' ORDER BY seq DESC LIMIT {_EVENTS}"
+    f" WHERE session_id = ? AND load_key = '{FOLDED_IN_ORDER}' ORDER BY seq DESC LIMIT {_EVENTS}"
 )
 _LAST_WORDS = (
     "SELECT session_id, role, item_id, said, resource FROM items"

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from sqlalchemy import Engine
 
 from eventstore.projection.session_names import names_of_session
-from eventstore.realtime.values import column, loads, mapping
+from eventstore.realtime.values import column_text, loads, mapping
 from eventstore.store.database.transaction import Row, Transaction, read
 from eventstore.store.filters.filters import MAX_LIMIT, SessionFilter, SessionPaging
 from eventstore.store.queries.session_pages import sessions_sql
@@ -75,5 +75,5 @@ def _has_names(tx: Transaction, row: Row, names: tuple[tuple[str, str], ...]) ->
     *texts, _, session_id = row
     wire, notes = map(loads, decrypted_texts(tx, "sessions", session_id, "", *texts))
     opened, types = mapping(notes.get("opened")), mapping(notes.get("unknown_types"))
-    has = {(name, column(value, 512)) for name, value in names_of_session(opened, wire, types)}
+    has = {(name, column_text(value, 512)) for name, value in names_of_session(opened, wire, types)}
     return has.issuperset(names)

@@ -15,7 +15,7 @@ from eventstore.store.database.tables import declared as tables
 from eventstore.store.database.tables.day_tables import SUMS, day_marks, day_of
 from eventstore.store.database.transaction import Row, Transaction
 from eventstore.store.readmodels.upsert import Rows
-from eventstore.times import DAY
+from eventstore.times import DAY_US
 
 _AT = list(tables.usage.columns.keys()).index("at")
 # What sums by day are made of.
@@ -41,7 +41,7 @@ def random_number() -> int:
 
 def mark_rows(session_id: str, times: Iterable[int]) -> list[Row]:
     """The rows of `day_marks` for changes of what is billed at these times."""
-    return [(session_id, day, random_number()) for day in sorted({at // DAY for at in times})]
+    return [(session_id, day, random_number()) for day in sorted({at // DAY_US for at in times})]
 
 
 def marks_of_changes(state: SessionState, opened_at: int, usage_rows: list[Row]) -> list[Row]:

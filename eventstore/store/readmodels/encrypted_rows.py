@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from eventstore.encryption import encrypt_read_models
 from eventstore.encryption.cipher import Cipher, CipherError
-from eventstore.encryption.encrypt_read_models import TEXTS, WITHOUT
+from eventstore.encryption.encrypt_read_models import TABLES_WITHOUT_ROWS, TEXT_COLUMNS
 from eventstore.errors import EventStoreError
 from eventstore.store.database.transaction import Row, Transaction
 
@@ -31,7 +31,7 @@ def _columns(table: str) -> list[str]:
 @cache
 def _places(table: str) -> Sequence[int]:
     """Return where in a table's row its texts are."""
-    return [_columns(table).index(column) for column in TEXTS[table]]
+    return [_columns(table).index(column) for column in TEXT_COLUMNS[table]]
 
 
 def decrypted_texts(
@@ -47,7 +47,7 @@ def decrypted_texts(
         EventStoreError: they were changed.
         MissingKeyError: the session's key is not at hand. ErasedError: it was dropped.
     """
-    if not encrypt_read_models.is_encrypted(texts):
+    if not encrypt_read_models.has_encrypted_texts(texts):
         return texts
     try:
         return encrypt_read_models.decrypt_texts(tx.decipher(session_id), table, key, texts)
@@ -66,14 +66,14 @@ def count_plain_rows(tx: Transaction, session_id: str, begun: int) -> dict[str, 
             not have been written again since.
     """
     found = {}
-    for table, columns in TEXTS.items():
+    for table, columns in TEXT_COLUMNS.items():
         of_table = (begun,) if "seq" in _columns(table) else ()
         sql = (
             f"SELECT COUNT(*) FROM {table} WHERE session_id = ?"
             f" AND SUBSTR({columns[-1]}, 1, 1) <> ?{' AND seq >= ?' if of_table else ''}"
         )
         if of_table or begun == 1:
-            ((count,),) = tx.rows(sql, (session_id, encrypt_read_models.SIGN, *of_table))
+            ((count,),) = tx.rows(sql, (session_id, encrypt_read_models.ENCRYPTED_SIGN, *of_table))
             found[table] = int(count)
     return {table: count for table, count in found.items() if count}
 
@@ -81,9 +81,11 @@ def count_plain_rows(tx: Transaction, session_id: str, begun: int) -> dict[str, 
 def encrypted_rows(cipher: Cipher, rows: Rows) -> Rows:
     """Rows of read models as they are stored, by table."""
     return {
-        table: [_encrypted_row(cipher, table, row) for row in some] if table in TEXTS else some
+        table: [_encrypted_row(cipher, table, row) for row in some]
+        if table in TEXT_COLUMNS
+        else some
         for table, some in rows.items()
-        if table not in WITHOUT
+        if table not in TABLES_WITHOUT_ROWS
     }
 
 
@@ -94,7 +96,9 @@ def decrypted_rows(cipher: Cipher, rows: Rows) -> Rows:
     it with the row that should be there puts that one in its place.
     """
     return {
-        table: [_decrypted_row(cipher, table, row) for row in some] if table in TEXTS else some
+        table: [_decrypted_row(cipher, table, row) for row in some]
+        if table in TEXT_COLUMNS
+        else some
         for table, some in rows.items()
     }
 
@@ -107,8 +111,8 @@ def _encrypted_row(cipher: Cipher, table: str, row: Row) -> Row:
 
 def _decrypted_row(cipher: Cipher, table: str, row: Row) -> Row:
     texts = tuple(row[place] for place in _places(table))
-    if not encrypt_read_models.is_encrypted(texts):
-        return _with_texts(table, row, (encrypt_read_models.SIGN,) * len(texts))
+    if not encrypt_read_models.has_encrypted_texts(texts):
+        return _with_texts(table, row, (encrypt_read_models.ENCRYPTED_SIGN,) * len(texts))
     with suppress(CipherError):
         found = encrypt_read_models.decrypt_texts(cipher, table, _key(table, row), texts)
         return _with_texts(table, row, found)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from eventstore.projection.facets import Facet, Figures
-from eventstore.projection.figures import see
+from eventstore.projection.figures import update_figures
 from eventstore.projection.state import SessionState
 from eventstore.store.database.tables import declared as tables
 from eventstore.store.database.transaction import Row, Transaction
@@ -60,7 +60,7 @@ def changed_figures(state: SessionState, opened_at: int) -> FigureRows:
     is_touched = dirty.session or dirty.items or dirty.responses or is_length_step_due(state)
     if known.row is not None and not is_touched:
         return FigureRows(known.row, {})
-    see(
+    update_figures(
         known,
         state,
         [state.items[id_] for id_ in dirty.items],
@@ -89,7 +89,7 @@ def is_length_step_due(state: SessionState) -> bool:
 def all_figures(state: SessionState, opened_at: int) -> Rows:
     """Return all of a session's rows, and take them for written."""
     figures = state.figures = Figures()
-    see(figures, state, state.items.values(), state.responses.values())
+    update_figures(figures, state, state.items.values(), state.responses.values())
     figures.changed.clear()
     figures.row = figures_row(state, figures, opened_at)
     none: Rows = {"session_facets": [], "response_facets": []}

@@ -16,12 +16,19 @@ from eventstore.projection.handlers.session_billing import (
     usage_id_of_transcription,
 )
 from eventstore.projection.latency import answer_us, answered_from
-from eventstore.projection.state import Billed, Item, Response, SessionState
+from eventstore.projection.state import BilledUsage, Item, Response, SessionState
 from eventstore.projection.views import resources
 from eventstore.projection.views.session_resource import session_resource
-from eventstore.projection.views.usage import read_usage, tokens_of
+from eventstore.projection.views.usage import billed_tokens, read_usage
 from eventstore.realtime.resources.outcomes import reason_of
-from eventstore.realtime.values import column, dumps, identifier, mapping, metadata_pairs, storable
+from eventstore.realtime.values import (
+    column_text,
+    dumps,
+    identifier,
+    mapping,
+    metadata_pairs,
+    storable,
+)
 
 if TYPE_CHECKING:
     from eventstore.store.database.transaction import Row
@@ -43,7 +50,7 @@ def session_row(state: SessionState, opened_at: int) -> Row:
     return (
         state.session_id,
         _sort_at(state.first_at, opened_at),
-        column(state.wire.get("model")),
+        column_text(state.wire.get("model")),
         int(state.closed),
         len(state.responses),
         notes["interruptions"],
@@ -83,14 +90,14 @@ def _item_row(state: SessionState, item: Item) -> Row:
         item.id,
         conversation,
         position,
-        column(resource.get("type"), 64),
-        column(resource.get("role"), 64),
-        column(resource.get("status"), 64),
+        column_text(resource.get("type"), 64),
+        column_text(resource.get("role"), 64),
+        column_text(resource.get("status"), 64),
         item.response_id or item.answered_by,
         item.seen_seq,
         item.seen_at,
         item.deleted_seq,
-        storable(resources.spoken(item, deltas=is_settled(state, item))),
+        storable(resources.item_text(item, deltas=is_settled(state, item))),
         dumps(resource),
     )
 
@@ -100,7 +107,7 @@ def response_row(state: SessionState, response: Response, opened_at: int) -> Row
     resource = resources.response_resource(state, response, live=False)
     notes = resource["eventstore"]
     config = notes["config"]
-    tokens = tokens_of(mapping(resource.get("usage")))
+    tokens = billed_tokens(mapping(resource.get("usage")))
     format_ = config["audio_format"]
     limit = config["max_output_tokens"]
     created_at, speech_ended_at = answered_from(state, response)
@@ -109,10 +116,10 @@ def response_row(state: SessionState, response: Response, opened_at: int) -> Row
         response.id,
         _sort_at(response.seen_at, opened_at),
         response.seen_seq,
-        column(resource.get("status"), 64),
-        column(reason_of(resource), 64),
-        column(notes["model"]),
-        column(config["voice"], 128),
+        column_text(resource.get("status"), 64),
+        column_text(reason_of(resource), 64),
+        column_text(notes["model"]),
+        column_text(config["voice"], 128),
         ",".join(sorted(config["modalities"])) if config["modalities"] else None,
         format_["type"] if format_ else None,
         config["temperature"],
@@ -203,7 +210,9 @@ def response_usage_rows(
     ]
 
 
-def transcription_rows(state: SessionState, billed: Iterable[Billed], opened_at: int) -> list[Row]:
+def transcription_rows(
+    state: SessionState, billed: Iterable[BilledUsage], opened_at: int
+) -> list[Row]:
     """The rows of `usage` for input transcriptions."""
     return [
         _usage_row(
@@ -242,7 +251,7 @@ def _usage_row(
     model: Any,
     usage: dict[str, Any] | None,
 ) -> Row:
-    key = (state.session_id, usage_id, kind, response_id, item_id, at, column(model))
+    key = (state.session_id, usage_id, kind, response_id, item_id, at, column_text(model))
     tokens, reported = read_usage(usage, writes_text=kind == "transcription")
     return (*key, int(reported), *tokens)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from eventstore.encryption.encrypt_read_models import WITHOUT
+from eventstore.encryption.encrypt_read_models import TABLES_WITHOUT_ROWS
 from eventstore.projection.state import Response, SessionState
 from eventstore.store.database.tables import declared as tables
 from eventstore.store.database.transaction import Row, Transaction
@@ -170,7 +170,7 @@ def write_all(tx: Transaction, state: SessionState, opened_at: int) -> int:
     tags = _tags(state, state.responses)
     wanted = _all_rows(state, opened_at, tags)
     if cipher is not None:
-        wanted |= {name: [] for name in WITHOUT}
+        wanted |= {name: [] for name in TABLES_WITHOUT_ROWS}
     missing, stale = differences(there, wanted)
     for name, keys in stale.items():
         if keys:

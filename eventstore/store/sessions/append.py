@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from eventstore.encryption.cipher import Cipher
 from eventstore.errors import ConflictError, DatabaseUnavailableError
 from eventstore.projection.facets import Figures
-from eventstore.projection.handlers.session import close as close_state
+from eventstore.projection.handlers.session import close_session as close_state
 from eventstore.projection.state import PROJECTOR_VERSION, Dirty, SessionState
 from eventstore.realtime.frames import STORE, Frame
 from eventstore.store.database.keys import keys_of

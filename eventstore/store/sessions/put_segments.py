@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Engine
 
 from eventstore.encryption.cipher import Cipher
-from eventstore.encryption.encrypt_events import encrypted_row
+from eventstore.encryption.encrypt_events import encrypt_row
 from eventstore.encryption.encrypt_segments import encrypt_segment
 from eventstore.errors import ConflictError, NotFoundError
 from eventstore.projection.load_keys import load_key
@@ -168,7 +168,7 @@ def _columns(session_id: str, row: EventRow, cipher: Cipher | None) -> tuple[Any
     length = size if offset is not None and offset >= 0 else None
     key = load_key(type_, event, direction)
     if cipher is not None:
-        frame, offset, audio = encrypted_row(cipher, row._replace(audio_bytes=length))
+        frame, offset, audio = encrypt_row(cipher, row._replace(audio_bytes=length))
     return session_id, seq, at, direction, type_, frame, offset, length, key, audio
 
 

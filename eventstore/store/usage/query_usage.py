@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Engine
 
 from eventstore.pricing.prices import Prices
-from eventstore.pricing.rates import Cost, Span
+from eventstore.pricing.rates import Cost, CostRange
 from eventstore.projection.handlers.session_billing import (
     USAGE_OF_SESSION,
     billed_session,
@@ -41,7 +41,7 @@ from eventstore.store.usage.usage_sources import (
     metadata_key,
     sources_of,
 )
-from eventstore.times import DAY, date_of
+from eventstore.times import DAY_US, date_of
 
 _SUMS = ", ".join(f"SUM(u.{name})" for name in Tokens._fields)
 _ROW = (
@@ -49,12 +49,12 @@ _ROW = (
     + ", ".join(f"u.{name}" for name in Tokens._fields)
 )
 _DAYS_SUM = (
-    f"s.model, s.kind, s.reported, s.day * {DAY} AS since, s.max_at AS at,"
+    f"s.model, s.kind, s.reported, s.day * {DAY_US} AS since, s.max_at AS at,"
     " s.in_seconds AS unit, s.number AS number, "
     + ", ".join(f"s.{name}" for name in Tokens._fields)
 )
 SPANS_OF_DAYS = (
-    f"SELECT model, MIN(day) * {DAY}, MAX(max_at) FROM usage_days WHERE day >= ? AND day <= ?"
+    f"SELECT model, MIN(day) * {DAY_US}, MAX(max_at) FROM usage_days WHERE day >= ? AND day <= ?"
     " GROUP BY model"
 )
 VALUE_DAYS = "SELECT day, names, numbers FROM value_days WHERE key = ? AND day >= ? AND day <= ?"
@@ -273,7 +273,7 @@ def _of_values(tx: Transaction, wanted: PackedSumsSelect, boundaries: list[int])
 
     # Prices change at midnights: a day has one period.
     days = (
-        PackedDay(bisect_right(boundaries, day * DAY), PackedSums(names, numbers))
+        PackedDay(bisect_right(boundaries, day * DAY_US), PackedSums(names, numbers))
         for day, names, numbers in tx.rows_with_bytes(VALUE_DAYS, (wanted.key, *wanted.days))
     )
     return add_up(days, wanted.model)
@@ -332,7 +332,7 @@ def _counts(rows: Iterable[PricedUsage]) -> dict[str, int]:
     return counts
 
 
-def _between(spans: Iterable[Span | None]) -> list[float] | None:
+def _between(spans: Iterable[CostRange | None]) -> list[float] | None:
     """Return the least and the most that costs what kinds of tokens are not told apart of."""
     known = [span for span in spans if span is not None]
     if not known:

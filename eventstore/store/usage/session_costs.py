@@ -58,7 +58,7 @@ class UnpricedError(InvalidInputError):
 
 
 def known_cost(entry: dict[str, object]) -> float:
-    """Return what an entry of usage costs as far as that is known, or `UNKNOWN`."""
+    """Return what an entry of usage costs as far as that is known, or `UNKNOWN_COST`."""
     # Imported here, as below: most lists of sessions need no costs.
     from eventstore.store.readmodels.rows_of_state import UNKNOWN
 
@@ -144,7 +144,7 @@ def _read_costs(engine: Engine, ids: list[str], prices: Prices) -> dict[str, flo
 
 
 def costs_of_sessions(tx: Transaction, ids: list[str], prices: Prices) -> dict[str, float]:
-    """Return what sessions cost as far as that is known, or `UNKNOWN`."""
+    """Return what sessions cost as far as that is known, or `UNKNOWN_COST`."""
     from eventstore.store.usage.query_usage import usage_of_sessions
 
     usage = usage_of_sessions(tx, ids, prices) if ids else {}

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from eventstore.errors import NotFoundError
 from eventstore.realtime.masking.mask import mask_value
 from eventstore.realtime.resources.conversation_items import conversation_item
-from eventstore.times import from_value
+from eventstore.times import parse_time
 from eventstore.web.api.responses import After, Limit, Order, Text
 from eventstore.web.server.documents import (
     a_list,
@@ -61,7 +61,7 @@ def read_conversation(
     deep_objects(request)
     session_id = queries.conversation_session(conversation_id, session)
     notes = queries.session(session_id)["eventstore"]
-    created_at = (from_value(notes["opened_at"]) or 0) // 1_000_000
+    created_at = (parse_time(notes["opened_at"]) or 0) // 1_000_000
     return answer(
         {
             "id": conversation_id,

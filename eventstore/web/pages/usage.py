@@ -9,7 +9,7 @@ from markupsafe import Markup
 from starlette.datastructures import QueryParams
 
 from eventstore.realtime.values import script_json
-from eventstore.times import DAY, from_value, now, to_iso, within_calendar
+from eventstore.times import DAY_US, clamp_time, now, parse_time, to_iso
 from eventstore.verbs.queries import Queries
 from eventstore.web.pages.filters import (
     OPERATORS,
@@ -99,17 +99,17 @@ def _span(queries: Queries, query: QueryParams) -> Span:
         return Span(None, start, end, days)
     name = query.get("span", _SPAN)
     newest = _newest(queries)
-    end = (newest + 1) * DAY
+    end = (newest + 1) * DAY_US
     if name == "all" or not name.isdigit() or name not in SPANS:
         return Span("all", None, end, {})
-    start = within_calendar((newest - int(name) + 1) * DAY)
+    start = clamp_time((newest - int(name) + 1) * DAY_US)
     return Span(name, start, end, {"since": to_iso(start)})
 
 
 def _time(value: str | None) -> int | None:
     """None for what is none: the store says why when it is asked."""
     try:
-        return from_value(value)
+        return parse_time(value)
     except ValueError:
         return None
 
@@ -119,10 +119,10 @@ def _newest(queries: Queries) -> int:
 
     One whose clock was wrong does not move the page into a future in which nothing else is.
     """
-    tomorrow = to_iso(now() + DAY)
+    tomorrow = to_iso(now() + DAY_US)
     found = queries.sessions(limit=1, until=tomorrow).data or queries.sessions(limit=1).data
-    at = from_value(found[0]["eventstore"]["last_at"]) if found else None
-    return (now() if at is None else at) // DAY
+    at = parse_time(found[0]["eventstore"]["last_at"]) if found else None
+    return (now() if at is None else at) // DAY_US
 
 
 def _slower(queries: Queries, span: Span, filters: dict[str, Any]) -> list[dict[str, Any]]:
@@ -130,7 +130,7 @@ def _slower(queries: Queries, span: Span, filters: dict[str, Any]) -> list[dict[
     if span.start is None or span.end is None or filters["metadata"]:
         return []  # of conditions there are no sums: the chart by day has to do
     # Whole days have sums.
-    half = to_iso(span.start + (span.end - span.start) // DAY // 2 * DAY)
+    half = to_iso(span.start + (span.end - span.start) // DAY_US // 2 * DAY_US)
     before = queries.latency(by="model", **{**filters, "until": half})["data"]
     behind = queries.latency(by="model", **{**filters, "since": half})["data"]
     first = {entry["key"]: entry for entry in before}

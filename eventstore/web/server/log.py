@@ -17,6 +17,6 @@ def note_fault(task: str, error: BaseException) -> None:
         task: what was being done, in a few fixed words.
         error: the fault.
     """
-    if unforeseen.is_news(task, error):
-        kind, *frames = unforeseen.described(error)
+    if unforeseen.should_log(task, error):
+        kind, *frames = unforeseen.describe_fault(error)
         LOGGER.error(dumps({"task": task, "error": kind, "traceback": frames}))

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 
 from eventstore.event_store import EventStore
-from eventstore.times import from_value, is_time, to_iso
+from eventstore.times import is_time, parse_time, to_iso
 from eventstore.verbs.queries import Queries
 from eventstore.web.server.access import Access, AccessKeys, Right, digest
 from eventstore.web.server.errors import ApiError
@@ -149,7 +149,7 @@ def created_range(given: dict[str, str]) -> dict[str, Any]:
             raise ApiError(400, message, "invalid_value", param)
         side, behind = _SIDES[operator]
         try:
-            at = from_value(value)
+            at = parse_time(value)
         except ValueError as error:
             message = f"{param}: use ISO 8601 or epoch seconds"
             raise ApiError(400, message, "invalid_value", param) from error

@@ -19,7 +19,7 @@ from websockets.uri import parse_uri
 
 from eventstore.capture.messages.frame_scanner import CloseFrame, Found, FrameScanner
 from eventstore.capture.messages.message_unpacking import PIECE, Gap, Payload, Unpacker, joined
-from eventstore.realtime.unfinished_messages import Unfinished
+from eventstore.realtime.unfinished_messages import UnfinishedMessages
 
 CONTROL = (Opcode.PING, Opcode.PONG)
 MESSAGES = st.lists(st.one_of(st.text(max_size=400), st.binary(max_size=400)), max_size=6)
@@ -228,7 +228,7 @@ def test_a_message_over_the_limit_is_passed_over(takeover: bool | None, cuts: li
 
 
 def test_what_is_passed_over_is_not_held() -> None:
-    unfinished = Unfinished()
+    unfinished = UnfinishedMessages()
     scanner = FrameScanner(masked=False, limit=1000, unfinished=unfinished)
     scanner.feed(b"\x82\x7f" + (2**40).to_bytes(8, "big"))
     for _ in range(100):
@@ -237,7 +237,7 @@ def test_what_is_passed_over_is_not_held() -> None:
 
 
 def test_the_largest_unfinished_message_is_given_up() -> None:
-    unfinished = Unfinished(limit=10_000)
+    unfinished = UnfinishedMessages(limit=10_000)
     small, large = (FrameScanner(masked=False, unfinished=unfinished) for _ in range(2))
     begun = b"\x02\x7f" + (2**20).to_bytes(8, "big")
     assert small.feed(begun + bytes(3000)) == large.feed(begun + bytes(6000)) == []
@@ -254,7 +254,7 @@ def test_the_largest_unfinished_message_is_given_up() -> None:
 
 
 def test_tiny_fragments_count_for_what_they_take() -> None:
-    unfinished = Unfinished(limit=1_000_000)
+    unfinished = UnfinishedMessages(limit=1_000_000)
     scanner = FrameScanner(masked=False, unfinished=unfinished)
     scanner.feed(b"\x02\x02ab" + b"\x00\x02ab" * 100_000)
     assert scanner._parts == []

@@ -214,7 +214,7 @@ def broken_projector(monkeypatch: pytest.MonkeyPatch) -> None:
             raise RuntimeError("a fault in projecting")
         advance(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(append_to_stream, "advance", raising)
+    monkeypatch.setattr(append_to_stream, "apply_fields", raising)
 
 
 FAULT = json.dumps({"type": "response.create", "event_id": "fault"})

@@ -33,7 +33,7 @@ NO_TIMES = [0.5, True, "1", 10**30, [], {}, float("nan"), b"1"]
 @pytest.fixture(autouse=True)
 def _counts() -> None:
     """Faults of other tests in this process do not count here."""
-    unforeseen.COUNTS.clear()
+    unforeseen.FAULT_COUNTS.clear()
 
 
 def test_what_is_no_frame_is_refused_and_stops_nobody(database_url: str, tmp_path: Path) -> None:

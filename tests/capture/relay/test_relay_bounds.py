@@ -41,7 +41,7 @@ from eventstore.capture.recorder.process import recorder_process
 from eventstore.capture.recorder.process.recorder_process import RecorderProcess
 from eventstore.capture.relay import relay_connection
 from eventstore.realtime.frames import CLIENT, SERVER
-from eventstore.realtime.unfinished_messages import Unfinished
+from eventstore.realtime.unfinished_messages import UnfinishedMessages
 from eventstore.times import now
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -84,7 +84,7 @@ def test_unfinished_messages_of_all_are_bounded(store: EventStore) -> None:
     begun = b"\x82\xff" + (MB).to_bytes(8, "big") + bytes(4)
     with upstream() as url, relaying(store, url) as relayed, ExitStack() as stack:
         shared = relayed.relay._shared
-        shared.unfinished = bound = Unfinished(MB)
+        shared.unfinished = bound = UnfinishedMessages(MB)
         hostile = [stack.enter_context(joined(relayed.port)) for _ in range(6)]
         for client in hostile:
             client.sendall(begun + bytes(400_000))

@@ -31,7 +31,7 @@ from eventstore.capture.messages.message_unpacking import PIECE, Payload, Unpack
 from eventstore.capture.relay.relay_request import AnswerReader
 from eventstore.common import unforeseen
 from eventstore.realtime.frames import CLIENT
-from eventstore.realtime.unfinished_messages import Unfinished
+from eventstore.realtime.unfinished_messages import UnfinishedMessages
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -131,7 +131,7 @@ def test_a_message_that_cannot_be_unpacked_is_a_gap(
         return step(unpacking, most)
 
     monkeypatch.setattr(Unpacking, "step", fail_once)
-    before = unforeseen.counted()
+    before = unforeseen.fault_count()
     with websocket_server(count, max_size=None) as url, relaying(store, url) as relayed:
         with connect(f"{relayed.url}/realtime") as call:
             exchange(call, LARGE, "a", LARGE)
@@ -142,7 +142,7 @@ def test_a_message_that_cannot_be_unpacked_is_a_gap(
     texts = recorded(store, CLIENT)
     assert texts[1] == ["b", LARGE]
     assert "a secret" not in caplog.text
-    assert unforeseen.counted() - before == isinstance(error, ValueError)
+    assert unforeseen.fault_count() - before == isinstance(error, ValueError)
 
 
 @on_sqlite
@@ -164,7 +164,7 @@ def test_what_waits_to_be_unpacked_is_bounded_in_all(
         ExitStack() as stack,
     ):
         shared = relayed.relay._shared
-        shared.unfinished = bound = Unfinished(1_000_000)
+        shared.unfinished = bound = UnfinishedMessages(1_000_000)
         calls = [
             stack.enter_context(connect(f"{relayed.url}/realtime", compression=None))
             for _ in range(4)

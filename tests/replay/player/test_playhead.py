@@ -21,7 +21,7 @@ from eventstore.replay.player import playhead
 from eventstore.replay.player.cues import Cue, cues
 from eventstore.replay.player.lines import pieces
 from eventstore.replay.player.playhead import Playhead, Track
-from eventstore.times import from_value
+from eventstore.times import parse_time
 
 KINDS = ("said", "saying", "speaking", "tool_call", "interrupted", "truncated", "error", "closed")
 SPEAKERS = ("user", "assistant", "aside", "tool", None)
@@ -77,7 +77,7 @@ def sample() -> Track:
     """The sample call."""
     entries = [json.loads(line) for line in call_lines()]
     return playhead.track(
-        script([Frame(e["direction"], e["frame"], from_value(e["at"])) for e in entries])
+        script([Frame(e["direction"], e["frame"], parse_time(e["at"])) for e in entries])
     )
 
 

@@ -20,7 +20,7 @@ from websockets.protocol import State
 from eventstore import EventStore, Frame
 from eventstore.demo import call_lines
 from eventstore.realtime.frames import CLIENT, SERVER
-from eventstore.realtime.unfinished_messages import Unfinished
+from eventstore.realtime.unfinished_messages import UnfinishedMessages
 from eventstore.replay.server.server import recordings_of
 from eventstore.replay.serving import bounded_connection
 from eventstore.replay.serving import recording as recordings
@@ -429,8 +429,8 @@ def test_a_replay_too_many_is_refused() -> None:
 
 
 def test_unfinished_messages_of_all_clients_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    bound = Unfinished(1_000_000)
-    monkeypatch.setattr(bounded_connection, "Unfinished", lambda: bound)
+    bound = UnfinishedMessages(1_000_000)
+    monkeypatch.setattr(bounded_connection, "UnfinishedMessages", lambda: bound)
 
     async def run() -> None:
         async with connect(f"{server.url}/realtime") as small:

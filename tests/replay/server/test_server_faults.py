@@ -25,7 +25,7 @@ SECRET = "my card is 4111 1111 1111 1111"
 
 @pytest.fixture(autouse=True)
 def counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unforeseen, "COUNTS", unforeseen.Counter())
+    monkeypatch.setattr(unforeseen, "FAULT_COUNTS", unforeseen.Counter())
 
 
 def fail(*_: Any) -> Any:
@@ -60,7 +60,7 @@ def test_a_handshake_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> N
     with served(fail) as server:
         assert refusal(server.url) == 500
     assert "in fail" in caplog.text and SECRET not in caplog.text
-    assert unforeseen.counted() == 1
+    assert unforeseen.fault_count() == 1
 
 
 def test_a_replay_that_fails_is_logged(

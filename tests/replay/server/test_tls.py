@@ -26,7 +26,7 @@ from websockets.exceptions import InvalidMessage
 from websockets.sync.client import connect
 
 from eventstore import InvalidInputError
-from eventstore.common.tls import Certificate, Secured, secured
+from eventstore.common.tls import Certificate, ListenerTls, tls_for_listener
 from eventstore.errors import MissingExtraError
 from eventstore.realtime.frames import SERVER, STORE, parse
 from eventstore.replay.cassette.cassette import Cassette, cassette
@@ -39,14 +39,14 @@ TYPES = [parse(str(frame))["type"] for frame in SENT]
 
 
 @pytest.fixture(scope="module")
-def made() -> Iterator[Secured]:
+def made() -> Iterator[ListenerTls]:
     """A certificate for the tests of a module: each takes a while."""
-    with secured(Certificate(), "127.0.0.1") as made:
+    with tls_for_listener(Certificate(), "127.0.0.1") as made:
         yield made
 
 
 @pytest.fixture
-def trusted(made: Secured, monkeypatch: pytest.MonkeyPatch) -> str:
+def trusted(made: ListenerTls, monkeypatch: pytest.MonkeyPatch) -> str:
     """The test's own clients trust it by the environment."""
     monkeypatch.setenv("SSL_CERT_FILE", str(made.ca_file))
     return str(made.ca_file)
@@ -67,7 +67,7 @@ def first_by_azure(endpoint: str) -> str:
         return str(connection.recv_bytes().decode())
 
 
-def test_a_websocket_client_is_given_the_authority(made: Secured) -> None:
+def test_a_websocket_client_is_given_the_authority(made: ListenerTls) -> None:
     trusting = ssl.create_default_context(cafile=str(made.ca_file))
     with served(one(FRAMES), tls=made.context) as server:
         came, code, _ = asyncio.run(play_client(f"{server.url}/realtime", FRAMES, ssl=trusting))
@@ -78,13 +78,13 @@ def test_a_websocket_client_is_given_the_authority(made: Secured) -> None:
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 def test_the_openai_package_trusts_by_the_environment(
-    made: Secured, trusted: str, is_async: bool
+    made: ListenerTls, trusted: str, is_async: bool
 ) -> None:
     with served(one(FRAMES), tls=made.context) as server:
         assert openai_talk(server.url, FRAMES, is_async=is_async) == SENT
 
 
-def test_the_azure_client_of_the_openai_package_connects(made: Secured, trusted: str) -> None:
+def test_the_azure_client_of_the_openai_package_connects(made: ListenerTls, trusted: str) -> None:
     async def first(endpoint: str) -> str:
         client = of_azure(endpoint, is_async=True)
         async with client.realtime.connect(model="gpt-realtime") as connection:
@@ -96,7 +96,7 @@ def test_the_azure_client_of_the_openai_package_connects(made: Secured, trusted:
         assert first_by_azure(endpoint) == asyncio.run(first(endpoint)) == SENT[0]
 
 
-def test_who_does_not_shake_hands_disturbs_nobody(made: Secured, trusted: str) -> None:
+def test_who_does_not_shake_hands_disturbs_nobody(made: ListenerTls, trusted: str) -> None:
     with served(one(FRAMES), tls=made.context) as server:
         with pytest.raises(InvalidMessage):
             connect(f"ws://127.0.0.1:{server.port}/v1/realtime")
@@ -117,7 +117,7 @@ def node(endpoint: str, kind: str, ca_file: str) -> list[str]:
 
 @with_node
 @pytest.mark.parametrize("kind", ["ws", "ws-azure", "websocket", "websocket-azure"])
-def test_the_clients_of_openai_node_connect(made: Secured, kind: str) -> None:
+def test_the_clients_of_openai_node_connect(made: ListenerTls, kind: str) -> None:
     with served(one(FRAMES), Manner(speed=None, rule="none"), tls=made.context) as server:
         assert node(f"https://127.0.0.1:{server.port}", kind, str(made.ca_file)) == TYPES
 
@@ -149,7 +149,7 @@ def test_a_cassette_is_replayed_to_openai_node(path: Path) -> None:
 
 
 def test_clients_of_azure_are_recorded_by_the_endpoint(
-    path: Path, made: Secured, monkeypatch: pytest.MonkeyPatch
+    path: Path, made: ListenerTls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The upstream is asked with the path of Azure, and trusted as before the block."""
     monkeypatch.setenv("SSL_CERT_FILE", str(made.ca_file))

@@ -33,7 +33,7 @@ each_stream = pytest.mark.parametrize("name", STREAMS)
 def small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bounds that are met by streams as short as these."""
     monkeypatch.setattr(resources, "MAX_OUTPUT", 4)
-    monkeypatch.setattr(conversation, "MAX_PART", 4)
+    monkeypatch.setattr(conversation, "MAX_PART_INDEX", 4)
     monkeypatch.setattr(session, "MAX_METADATA", 4)
     monkeypatch.setattr(state, "MAX_FIELDS", 8)
     monkeypatch.setattr(state, "MAX_DIAGNOSTICS", 4)

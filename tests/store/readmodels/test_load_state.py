@@ -16,7 +16,7 @@ from support.rows import views
 from support.strategies import delivered_twice, mutated, streams
 
 from eventstore.projection.fold import apply, fold
-from eventstore.projection.handlers.session import close
+from eventstore.projection.handlers.session import close_session
 from eventstore.projection.state import LogEvent, SessionState
 from eventstore.realtime.catalogue import TEXT_DELTAS
 from eventstore.realtime.frames import Frame
@@ -134,7 +134,7 @@ def test_a_closed_stream(engine: Engine) -> None:
     call = cut_off_call()
     append(engine, None, SESSION, call.frames, close=True)
     expected = fold(SESSION, log_events(call.frames))
-    close(expected)
+    close_session(expected)
     assert views(loaded_at(engine, SESSION, len(call.frames), closed=True)) == views(expected)
 
 
@@ -156,7 +156,7 @@ def test_deltas_of_finished_parts_are_not_read(
         folded.append(str(event[1]))
         advance(state, seq, at, *event)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(module, "advance", noting)
+    monkeypatch.setattr(module, "apply_fields", noting)
     loaded_at(engine, SESSION, len(call.frames))
     deltas = [type_ for type_ in folded if type_ in TEXT_DELTAS]
     written = [event.type for event in log_events(call.frames) if event.type in TEXT_DELTAS]
@@ -233,7 +233,7 @@ def test_audio_deltas_are_not_read_one_by_one(
         folded.append(event)
         advance(*event)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(module, "advance", noting)
+    monkeypatch.setattr(module, "apply_fields", noting)
     audio = loaded_at(engine, SESSION, 51).items["item_1"].parts[0].audio
     assert audio is not None
     assert (audio.first_seq, audio.last_seq, audio.chunks, audio.bytes) == (2, 51, 50, 600)

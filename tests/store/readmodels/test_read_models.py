@@ -17,7 +17,7 @@ from support.rows import counts_of_said, head_of, read_model_rows, searchable, v
 from support.strategies import delivered_twice, mutated, streams
 
 from eventstore.projection.fold import fold
-from eventstore.projection.handlers.session import close
+from eventstore.projection.handlers.session import close_session
 from eventstore.realtime.frames import Frame
 from eventstore.store.database.tables import declared as tables
 from eventstore.store.database.transaction import read
@@ -83,7 +83,7 @@ def check(engine: Engine, written: list[Batch]) -> None:
     expected = fold(session_id, events)
     closed = any(batch.closes for batch in written)
     if closed:
-        close(expected)
+        close_session(expected)
     with read(engine) as tx:
         assert views(load_state(tx, session_id, len(events), closed)) == views(expected)
 

@@ -21,7 +21,7 @@ from support.recordings import frames as recorded_frames
 
 from eventstore import EventStore, Frame
 from eventstore.demo import call_lines
-from eventstore.times import from_value
+from eventstore.times import parse_time
 from eventstore.web.summing import summing
 
 ITEM: TypeAdapter[Any] = TypeAdapter(ConversationItem)
@@ -69,7 +69,7 @@ def test_a_walk_passes_ids_that_several_sessions_share(
         call = Call()
         for response_id in shared:
             call.created(response_id).done(response_id)
-        at = from_value("2026-05-04T09:30:12Z")
+        at = parse_time("2026-05-04T09:30:12Z")
         store.append(copy, [frame._replace(at=at) for frame in call.frames])
 
     def walk(limit: int, order: Literal["asc", "desc"]) -> list[str]:

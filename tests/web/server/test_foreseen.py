@@ -25,12 +25,12 @@ def answers(url: str, status: int) -> int:
 
 
 def test_a_client_that_hangs_up_is_no_fault(serve: Serve) -> None:
-    before, url = unforeseen.counted(), serve()
+    before, url = unforeseen.fault_count(), serve()
     head = f"POST {EVENTS} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
     with bare_client(int(url.rpartition(":")[2]), head.encode()):
         eventually(lambda: answers(url, 200) > 0)
     eventually(lambda: answers(url, 499) == 1)
-    assert unforeseen.counted() == before
+    assert unforeseen.fault_count() == before
 
 
 @pytest.mark.parametrize("answered", [False, True])
@@ -38,7 +38,7 @@ def test_a_body_that_is_no_http_is_no_fault(
     serve: Serve, answered: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It comes with the head, or behind an answer that did not wait for it."""
-    before, url = unforeseen.counted(), serve()
+    before, url = unforeseen.fault_count(), serve()
     lines = ("POST /v1/nothing HTTP/1.1", "Host: localhost", "Transfer-Encoding: chunked", "", "")
     head, body = "\r\n".join(lines).encode(), b"zz\r\n"
     with bare_client(int(url.rpartition(":")[2]), head if answered else head + body) as client:
@@ -48,7 +48,7 @@ def test_a_body_that_is_no_http_is_no_fault(
         with suppress(ConnectionResetError):
             assert not read_all(client).startswith(b"HTTP/1.1 5")
     eventually(lambda: answers(url, 404) == 1)
-    assert unforeseen.counted() == before
+    assert unforeseen.fault_count() == before
     assert "data_received() call failed" not in caplog.text
 
 
@@ -56,7 +56,7 @@ def test_a_session_that_is_erased_while_it_is_followed_is_no_fault(
     serve: Serve, store: EventStore
 ) -> None:
     store.append(SESSION, voice_call().frames)
-    before, url = unforeseen.counted(), serve()
+    before, url = unforeseen.fault_count(), serve()
     with httpx.stream("GET", f"{url}{EVENTS}?stream=true", timeout=20) as told:
         pieces = told.iter_raw()
         next(pieces)
@@ -64,7 +64,7 @@ def test_a_session_that_is_erased_while_it_is_followed_is_no_fault(
         with suppress(httpx.HTTPError):  # it ends early, as it should
             b"".join(pieces)
     assert httpx.get(f"{url}{EVENTS}").status_code == 410
-    assert unforeseen.counted() == before
+    assert unforeseen.fault_count() == before
 
 
 def test_a_session_that_is_damaged_keeps_no_server_from_being_ready(

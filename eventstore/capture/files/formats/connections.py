@@ -16,7 +16,7 @@ from eventstore.capture.files.formats.reading import Notes, Reading, is_broken, 
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import Frame
-from eventstore.realtime.recording_lines import BadLine, Place, envelope_line, parse_object
+from eventstore.realtime.recording_lines import BadLine, StoredPlace, envelope_line, parse_object
 from eventstore.realtime.recording_lines import frame_of as frame_of_line
 
 #: Messages that one such file may hold: some thirty bytes of memory each say where they are.
@@ -67,7 +67,7 @@ class _Connection:
         self.offsets = array("q", (self.offsets[place] for place in order))
 
 
-Numbered = tuple[int, Frame | BadLine, Place]
+Numbered = tuple[int, Frame | BadLine, StoredPlace]
 
 
 class Connections:
@@ -156,13 +156,13 @@ class Connections:
         """Yield the frames of connection after connection; each that is named begins at 1."""
         for key, connection in self._connections.items():
             for bad in connection.bad:
-                yield bad.number, bad, Place()
+                yield bad.number, bad, StoredPlace()
             places = zip(connection.numbers, connection.offsets, strict=True)
             for seq, (number, offset) in enumerate(places, 1):
                 self._spool.seek(offset)
                 line = self._spool.readline().strip()
                 frame, _ = frame_of_line(parse_object(line), line)
-                yield number, frame, Place(seq if key else None)
+                yield number, frame, StoredPlace(seq if key else None)
 
     def close(self) -> None:
         """Remove the copy."""

@@ -1,6 +1,6 @@
 """The JSON objects in a file: on lines, in an array, one behind the other, or in an object's list.
 
-Each comes as its number and its text, as `jsonl.lines` gives them.
+Each comes as its number and its text, as `recording_lines.json_lines` gives them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from eventstore.realtime.recording_lines import (
     as_bytes,
     broken,
     first_byte,
-    lines,
+    json_lines,
 )
 
 Elements = Iterator[tuple[int, bytes | BadLine]]
@@ -58,7 +58,7 @@ def layout_of(stream: BinaryIO) -> Layout:
     if (name := _list_name(stream)) is not None:
         return partial(_listed, name=name)
     from_start(stream)
-    return lines if _first_line_is_whole(stream) or not _has_value(stream) else _values
+    return json_lines if _first_line_is_whole(stream) or not _has_value(stream) else _values
 
 
 def _list_name(stream: BinaryIO) -> str | None:
@@ -82,7 +82,7 @@ def _members(stream: BinaryIO) -> Iterator[tuple[str, str]]:
 
 
 def _first_line_is_whole(stream: BinaryIO) -> bool:
-    for _, line in lines(stream):
+    for _, line in json_lines(stream):
         if isinstance(line, BadLine):
             return False
         if line.strip():

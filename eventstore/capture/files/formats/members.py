@@ -12,7 +12,7 @@ from eventstore.errors import InvalidInputError
 from eventstore.realtime.frames import CLIENT, SERVER
 from eventstore.realtime.text.object_text import member_text
 from eventstore.realtime.values import dumps
-from eventstore.times import arrival_in_any_unit, count_from_elsewhere
+from eventstore.times import parse_arrival_in_any_unit, relative_count
 
 #: Members that hold the direction of a message.
 DIRECTION_KEYS = (
@@ -122,7 +122,7 @@ def read_time(value: Any, name: str = "") -> Time:
     if value is None or value == "":
         return Time(None)
     try:
-        return Time(arrival_in_any_unit(value))
+        return Time(parse_arrival_in_any_unit(value))
     except ValueError:
         return Time(None, _offset(value, name))
 
@@ -132,7 +132,7 @@ def _offset(value: Any, name: str) -> Any:
     of_day = _seconds_of_day(value)
     if of_day is not None:
         return Offset(value, of_day, 1_000_000, is_of_day=True)
-    number = count_from_elsewhere(value)
+    number = relative_count(value)
     named = next((unit for ending, unit in _UNIT_NAMES if ending.search(name)), 0)
     if number is None or named is None:
         return value

@@ -10,7 +10,7 @@ from eventstore.capture.files.formats.members import Offset
 from eventstore.common.brief import brief
 from eventstore.realtime.catalogue import is_known
 from eventstore.realtime.frames import Frame, parse
-from eventstore.realtime.recording_lines import Place
+from eventstore.realtime.recording_lines import StoredPlace
 
 _MOST_NAMED = 10
 
@@ -32,7 +32,7 @@ class Reading(NamedTuple):
 
     frame: Frame | None
     unread_time: Any = None
-    place: Place = Place()
+    place: StoredPlace = StoredPlace()
     repeats: int = 0
     connection: str = ""
     also: Reading | None = None

@@ -36,9 +36,9 @@ from eventstore.realtime.json_cursor import BrokenJsonError, JsonCursor
 from eventstore.realtime.recording_lines import (
     BOM,
     BadLine,
-    Place,
+    StoredPlace,
     array_elements,
-    lines,
+    json_lines,
     parse_object,
     read_numbered,
 )
@@ -142,13 +142,13 @@ def _of_values(stream: BinaryIO, name: str | None, sign: bytes, text: str, at: i
     is_yaml = sign not in (b"{", b"[", b"") and yaml_values.looks_like(text)
     if sign not in (b"{", b"[", b"") and not is_yaml:
         refuse_text(text)
-    layout = layout_of(stream) if sign in (b"{", b"[") else lines
+    layout = layout_of(stream) if sign in (b"{", b"[") else json_lines
     entries = partial(_entries, stream, None if is_yaml else layout)
     refuse_objects(_sample(entries()))
     one = value_format(name) if name is not None else format_of(_sample(entries()))
-    if one is own.FORMAT and not is_yaml and layout in (lines, array_elements):
+    if one is own.FORMAT and not is_yaml and layout in (json_lines, array_elements):
         return Recording(one.name, "line", notes, lambda: _own(stream, notes))
-    unit = "line" if layout is lines and not is_yaml else "entry"
+    unit = "line" if layout is json_lines and not is_yaml else "entry"
     if one.mixes:
         return _of_connections(one.name, unit, _messages(entries(), one), None, ordered=False)
     beside = partial(_from_start, yaml_values.beside_lists if is_yaml else beside_list, stream)
@@ -237,7 +237,7 @@ def _readings(entries: _Entries, one: ValueFormat) -> Iterator[tuple[int, Readin
         reading = reading._replace(started_at=started_at)
         if begins is not None:
             seq = (0 if begins else seq) + (reading.frame is not None)
-            reading = reading._replace(place=Place(seq))
+            reading = reading._replace(place=StoredPlace(seq))
         yield number, reading
         if reading.also is not None:
             yield number, reading.also
@@ -246,7 +246,7 @@ def _readings(entries: _Entries, one: ValueFormat) -> Iterator[tuple[int, Readin
 def _noted(readings: Iterable[tuple[int, Reading | BadLine]], notes: Notes) -> Iterator[Numbered]:
     for number, reading in readings:
         if isinstance(reading, BadLine):
-            yield number, reading, Place()
+            yield number, reading, StoredPlace()
             continue
         notes.add(reading)
         if reading.frame is not None:

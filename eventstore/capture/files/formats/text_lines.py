@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from eventstore.realtime.recording_lines import BadLine, first_byte, lines
+from eventstore.realtime.recording_lines import BadLine, first_byte, json_lines
 
 _COLOUR = re.compile(r"\x1b\[[0-9;?]{0,20}[A-Za-z]")
 
@@ -14,7 +14,7 @@ _COLOUR = re.compile(r"\x1b\[[0-9;?]{0,20}[A-Za-z]")
 def text_lines(stream: BinaryIO) -> Iterator[tuple[int, str | BadLine]]:
     """Yield each line of a file by its number, without its end."""
     first_byte(stream)
-    for number, line in lines(stream):
+    for number, line in json_lines(stream):
         if isinstance(line, BadLine):
             yield number, line
             continue

@@ -125,7 +125,7 @@ class _Work:
                 try:
                     deeds[name](*arguments)
                 except Exception as error:  # one that cannot be recorded must not end the others
-                    unforeseen.note(_LOGGER, "doing what is said of a session", error)
+                    unforeseen.log_fault(_LOGGER, "doing what is said of a session", error)
 
     def tell_status(self) -> None:
         """Tell again and again how it stands."""

@@ -20,7 +20,7 @@ from eventstore.capture.recorder.spool.spool_format import (
     encode_entries,
     read_records,
 )
-from eventstore.common.private_files import is_plain, private
+from eventstore.common.private_files import is_plain_file, open_private
 from eventstore.realtime.frames import STORE, Frame
 from eventstore.times import is_time
 
@@ -34,7 +34,7 @@ _OURS = re.compile(r"([0-9a-f]+-\d+-[0-9a-f]{6})(\.lock|\.journal|\.\d{6,}\.spoo
 def names(folder: Path) -> list[str]:
     """The names of all processes that have files in a folder, the oldest first."""
     with suppress(OSError):
-        ours = (_OURS.fullmatch(path.name) for path in folder.iterdir() if is_plain(path))
+        ours = (_OURS.fullmatch(path.name) for path in folder.iterdir() if is_plain_file(path))
         found = {match[1] for match in ours if match is not None}
         return sorted(found, key=lambda name: (len(name.split("-")[0]), name))
     return []
@@ -47,11 +47,11 @@ def take_over(folder: Path, name: str) -> IO[str] | None:
     """
     path = folder / f"{name}{LOCK}"
     try:
-        lock = os.fdopen(private(str(path), os.O_RDWR), "r+")
+        lock = os.fdopen(open_private(str(path), os.O_RDWR), "r+")
     except FileNotFoundError:
         if name not in names(folder):
             return None  # somebody else was faster; make no lock that nobody deletes
-        lock = os.fdopen(private(str(path), os.O_RDWR | os.O_CREAT), "r+")
+        lock = os.fdopen(open_private(str(path), os.O_RDWR | os.O_CREAT), "r+")
     except OSError:
         return None  # it is no plain file, or another user's
     try:
@@ -70,7 +70,7 @@ def begun_by(folder: Path, name: str) -> tuple[dict[str, Destination], set[str]]
     # What is no plain file says nothing.
     with (
         suppress(OSError),
-        open(path, encoding="utf-8", errors="replace", opener=private) as journal,
+        open(path, encoding="utf-8", errors="replace", opener=open_private) as journal,
     ):
         while line := journal.readline(_LINE):
             # The last line of a killed process, or damage.
@@ -104,7 +104,7 @@ def keep_refused(
         OSError: they cannot be written.
     """
     path = folder / f"{name}{REFUSED}"
-    with open(path, "ab", opener=private) as stream:
+    with open(path, "ab", opener=open_private) as stream:
         if not stream.tell():
             stream.write(MAGIC)
         stream.write(encode_destination(destination))
@@ -115,7 +115,7 @@ def keep_refused(
 
 def segments(folder: Path, name: str) -> list[Path]:
     """A process's files of entries, in order."""
-    return sorted(path for path in folder.glob(f"{name}.*{ENTRIES}") if is_plain(path))
+    return sorted(path for path in folder.glob(f"{name}.*{ENTRIES}") if is_plain_file(path))
 
 
 def entries_of(path: Path, begun: dict[str, Destination]) -> Iterator[Entry | None]:
@@ -126,7 +126,7 @@ def entries_of(path: Path, begun: dict[str, Destination]) -> Iterator[Entry | No
     Args:
         begun: takes the destinations that the file names and the journal does not.
     """
-    with open(path, "rb", opener=private) as stream:
+    with open(path, "rb", opener=open_private) as stream:
         for record, _, cut_off in read_records(stream):
             if isinstance(record, Destination):
                 begun.setdefault(record.key, record)

@@ -33,7 +33,7 @@ from eventstore.capture.recorder.spool.spool_format import (
     read_records,
 )
 from eventstore.common.folders import sync_folder
-from eventstore.common.private_files import check_folder, make_folder, private
+from eventstore.common.private_files import check_private_folder, make_private_folder, open_private
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.values import dumps
 from eventstore.store.database.engine import parse_url
@@ -67,8 +67,8 @@ class Spool:
     def __init__(self, folder: Path, segment: int = SEGMENT) -> None:
         name = f"{time.time_ns() // 1000:x}-{os.getpid()}-{secrets.token_hex(3)}"
         try:
-            make_folder(folder)
-            check_folder(folder, "the spool")
+            make_private_folder(folder)
+            check_private_folder(folder, "the spool")
             self._lock_file = _locked(folder, name)
             self._journal: IO[str] = _writing(folder / f"{name}{JOURNAL}")
         except OSError as error:
@@ -144,7 +144,7 @@ class Spool:
         with self._lock:
             told = [encode_destination(self._open[key]) for key in sorted(new)]
         pieces = [*told, *encode_entries(entries)]
-        with open(segment.path, "r+b", buffering=0, opener=private) as stream:
+        with open(segment.path, "r+b", buffering=0, opener=open_private) as stream:
             try:
                 stream.seek(segment.size)
                 size = _write_all(stream.fileno(), pieces)
@@ -162,7 +162,7 @@ class Spool:
         if not (self.folder / f"{self.name}{LOCK}").exists():
             self._settle_again()
         path = self.folder / f"{self.name}.{self._made + 1:06}{ENTRIES}"
-        with open(path, "wb", opener=private) as stream:
+        with open(path, "wb", opener=open_private) as stream:
             stream.write(MAGIC)
             stream.flush()
             os.fsync(stream.fileno())
@@ -195,7 +195,7 @@ class Spool:
         entries = []
         # Behind damage nothing can be read; what is missing shows in the numbers.
         self._next_at = end
-        with suppress(FileNotFoundError), open(segment.path, "rb", opener=private) as stream:
+        with suppress(FileNotFoundError), open(segment.path, "rb", opener=open_private) as stream:
             stream.seek(self._read_at)
             for record, place, _ in read_records(stream, end):
                 self._next_at = place if record is not None else end
@@ -292,7 +292,7 @@ def _locked(folder: Path, name: str) -> IO[str]:
 
 
 def _writing(path: Path) -> IO[str]:
-    return open(path, "w", encoding="utf-8", opener=private)
+    return open(path, "w", encoding="utf-8", opener=open_private)
 
 
 def _begun(destination: Destination) -> list[object]:

@@ -29,7 +29,7 @@ from eventstore.cli.terminal.output import (
     progress_bar,
     say,
 )
-from eventstore.errors import EventStoreError, Failure, InvalidInputError, line_of
+from eventstore.errors import EventStoreError, Failure, InvalidInputError, failure_line
 from eventstore.realtime.audio import HIGHEST_RATE, LOWEST_RATE
 from eventstore.store.database.outages import attempt
 
@@ -140,7 +140,7 @@ def import_(
             else:
                 _warn(name, imported)
                 done += (_entry(name, one, redact) for one in imported)
-            failures += (Failure(name, EventStoreError(line_of(one))) for one in of_file)
+            failures += (Failure(name, EventStoreError(failure_line(one))) for one in of_file)
     failed = tell(failures, "file")
     if as_json:
         print_json({"object": "list", "data": done, "errors": failed})

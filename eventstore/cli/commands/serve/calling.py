@@ -29,10 +29,10 @@ from eventstore.cli.commands.serve.tls_options import say_whom_to_trust
 from eventstore.cli.log_lines import say_what_is_logged
 from eventstore.cli.terminal.output import print_json, say
 from eventstore.common import unforeseen
-from eventstore.common.tls import Certificate, secured
+from eventstore.common.tls import Certificate, tls_for_listener
 from eventstore.errors import EventStoreError
 from eventstore.event_store import EventStore
-from eventstore.realtime.upstream_urls import OPENAI, public_url
+from eventstore.realtime.upstream_urls import OPENAI_URL, public_url
 from eventstore.verbs.queries import Queries
 from eventstore.web.api.webhooks import PATH, make_webhook_app
 from eventstore.web.running import Server, configuration
@@ -57,7 +57,7 @@ class Calling(NamedTuple):
     """
 
     secret: str
-    upstream: str = OPENAI
+    upstream: str = OPENAI_URL
     wait: float = WAIT
     metadata: dict[str, str] | None = None
     headers: dict[str, str] | None = None
@@ -90,7 +90,7 @@ def run(url: str, keys: str | None, asked: Calling, at: Place) -> None:
     """
     check_calling(asked)
     with (
-        secured(at.tls, at.host) as listen,
+        tls_for_listener(at.tls, at.host) as listen,
         recording(url, keys, asked) as recorder,
         EventStore(url, check_schema=False, keys=keys, time_limit=_LOOK) as reading,
     ):

@@ -12,7 +12,7 @@ from eventstore.cli.commands.serve.serving import parse_address
 from eventstore.cli.commands.serve.tls_options import tls_options
 from eventstore.cli.options import db_option, keys_url, parse_metadata, redact_option, spool_option
 from eventstore.common.tls import Certificate
-from eventstore.realtime.upstream_urls import OPENAI
+from eventstore.realtime.upstream_urls import OPENAI_URL
 
 
 @click.command()
@@ -27,7 +27,7 @@ from eventstore.realtime.upstream_urls import OPENAI
 @click.option(
     "--upstream",
     envvar="EVENTSTORE_UPSTREAM",
-    default=OPENAI,
+    default=OPENAI_URL,
     show_default=True,
     metavar="URL",
     help="The server of the calls, by default from EVENTSTORE_UPSTREAM.",

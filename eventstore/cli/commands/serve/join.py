@@ -13,14 +13,14 @@ from eventstore.cli.options import (
     redact_option,
 )
 from eventstore.cli.terminal.output import counted, print_json, say
-from eventstore.realtime.upstream_urls import OPENAI, call_at
+from eventstore.realtime.upstream_urls import OPENAI_URL, parse_call_url
 
 
 @click.command()
 @click.argument("call_id", metavar="CALL_ID")
 @click.option(
     "--upstream",
-    default=OPENAI,
+    default=OPENAI_URL,
     show_default=True,
     metavar="URL",
     help="What stands for it: Azure, another server.",
@@ -69,7 +69,7 @@ def join(
     # asyncio and websockets, which take a while.
     from eventstore.cli.commands.serve.join_call import ending_facts, how_ended, join_call
 
-    upstream, call_id = call_at(call_id) or (upstream, call_id)
+    upstream, call_id = parse_call_url(call_id) or (upstream, call_id)
     pairs = parse_metadata(metadata)
     with open_store(url) as store:
         session_id, ended = join_call(store, call_id, upstream, pairs, wait, redact)

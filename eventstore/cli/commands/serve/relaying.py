@@ -22,7 +22,7 @@ from eventstore.cli.log_lines import say_what_is_logged
 from eventstore.cli.terminal.output import counted, say
 from eventstore.common import unforeseen
 from eventstore.common.hosts import is_loopback_address, parse_origin
-from eventstore.common.tls import Certificate, Secured, secured
+from eventstore.common.tls import Certificate, ListenerTls, tls_for_listener
 from eventstore.errors import InvalidInputError
 
 # Files that a relay opens beside its connections: those that have not asked yet, the spool, …
@@ -72,7 +72,10 @@ def run(url: str, keys: str | None, asked: Relaying) -> None:
         InvalidInputError: the upstream, a certificate or a key cannot be used.
         MissingExtraError: no certificate can be made, because the extra `tls` is not installed.
     """
-    with secured(asked.tls, asked.host) as listen, recorder_for(asked, url, keys) as recorder:
+    with (
+        tls_for_listener(asked.tls, asked.host) as listen,
+        recorder_for(asked, url, keys) as recorder,
+    ):
         asyncio.run(_run(recorder, asked, listen))
 
 
@@ -149,7 +152,7 @@ def _upstream_tls(asked: Relaying) -> ssl.SSLContext | None:
         raise InvalidInputError(f"--ca {asked.ca}: {why}") from error
 
 
-async def _run(recorder: RecorderProcess, asked: Relaying, listen: Secured) -> None:
+async def _run(recorder: RecorderProcess, asked: Relaying, listen: ListenerTls) -> None:
     stop, hurry = signals()
     unforeseen.watch_threads(_LOGGER)
     unforeseen.watch_loop(_LOGGER, asyncio.get_running_loop())
@@ -192,7 +195,7 @@ async def relaying(
         yield running
 
 
-def told(asked: Relaying, running: Relay, listen: Secured) -> str:
+def told(asked: Relaying, running: Relay, listen: ListenerTls) -> str:
     """Where a relay listens, and for whom."""
     scheme = "wss" if listen.context else "ws"
     upstream = parse_upstream(asked.upstream).shown

@@ -14,7 +14,7 @@ from websockets.asyncio.server import Server
 from eventstore.cli.commands.serve.serving import Serving, listening, place
 from eventstore.cli.commands.serve.tls_options import say_whom_to_trust
 from eventstore.cli.terminal.output import counted, say
-from eventstore.common.tls import Secured, secured
+from eventstore.common.tls import ListenerTls, tls_for_listener
 from eventstore.event_store import EventStore
 from eventstore.realtime.events import StoredEvent
 from eventstore.replay.server.server import Watcher, recordings_of, replay_server
@@ -40,7 +40,7 @@ def serve(store: EventStore, session_id: str | None, serving: Serving, speed: fl
     if session_id is not None:
         store.last_seq(session_id)
     with (
-        secured(serving.tls, serving.host) as listen,
+        tls_for_listener(serving.tls, serving.host) as listen,
         listening(serving.host, serving.port),
     ):
         asyncio.run(_run(store, session_id, serving, speed, listen))
@@ -51,7 +51,7 @@ async def _run(
     session_id: str | None,
     serving: Serving,
     speed: float | None,
-    listen: Secured,
+    listen: ListenerTls,
 ) -> None:
     step = _stepper() if serving.step else None
     manner = Manner(
@@ -82,7 +82,7 @@ async def _run(
         await stop.wait()
 
 
-def replay_url(server: Server, listen: Secured) -> str:
+def replay_url(server: Server, listen: ListenerTls) -> str:
     """What clients of a replay server connect to."""
     scheme = "wss" if listen.context else "ws"
     return f"{scheme}://{place(*server.sockets[0].getsockname()[:2])}/v1/realtime"

@@ -13,7 +13,7 @@ from eventstore.cli.commands.serve.tls_options import tls_options
 from eventstore.cli.options import db_option, keys_url, redact_option, spool_option
 from eventstore.cli.price_options import prices_file, prices_option
 from eventstore.common.tls import Certificate
-from eventstore.realtime.upstream_urls import OPENAI
+from eventstore.realtime.upstream_urls import OPENAI_URL
 
 
 @click.command()
@@ -141,7 +141,7 @@ def serve(
     calling = None
     if with_calls:
         wanted = parse_headers(headers, {})
-        server = upstream or OPENAI
+        server = upstream or OPENAI_URL
         calling = Calling(webhook_secret(), server, headers=wanted, spool=folder, redact=redact)
     run(service, Beside(replaying, relaying, calling))
 

@@ -29,7 +29,7 @@ from eventstore.cli.commands.serve.tls_options import say_whom_to_trust
 from eventstore.cli.terminal.output import counted, say
 from eventstore.common import unforeseen
 from eventstore.common.hosts import is_loopback
-from eventstore.common.tls import Secured, secured
+from eventstore.common.tls import ListenerTls, tls_for_listener
 from eventstore.replay.server.server import recordings_of, replay_server
 from eventstore.replay.serving.connection import Manner
 from eventstore.replay.serving.handshake import RefusedError, api_key
@@ -72,7 +72,7 @@ def run(service: Service, beside: Beside) -> None:
     if beside.calling is not None:
         check_calling(beside.calling)
     with ExitStack() as stack:
-        listen = stack.enter_context(secured(service.tls, *_hosts(service, beside)))
+        listen = stack.enter_context(tls_for_listener(service.tls, *_hosts(service, beside)))
         stores = stack.enter_context(open_stores(service))
         recorder, at = None, (service.url, service.encryption_keys)
         if beside.relaying is not None:
@@ -93,7 +93,7 @@ async def _run(
     beside: Beside,
     stores: Stores,
     recorder: RecorderProcess | None,
-    listen: Secured,
+    listen: ListenerTls,
 ) -> None:
     stop, hurry = signals()
     unforeseen.watch_threads(_LOGGER)
@@ -141,7 +141,7 @@ def _settle(stores: Stores) -> None:
 
 
 async def _replay(
-    stack: AsyncExitStack, stores: Stores, listen: Secured, host: str, port: int
+    stack: AsyncExitStack, stores: Stores, listen: ListenerTls, host: str, port: int
 ) -> str:
     """Start the replay server: its URL."""
 
@@ -176,7 +176,7 @@ def _seen(stores: Stores, request: Request) -> Queries:
     return scoped(stores.writing, access)
 
 
-def _say_api(service: Service, beside: Beside, listen: Secured, port: int) -> None:
+def _say_api(service: Service, beside: Beside, listen: ListenerTls, port: int) -> None:
     if beside.calling is not None:
         at = place(service.host, port)
         say(f"Receiving {calls_told(beside.calling, at, listen.context is not None)}")

@@ -17,7 +17,7 @@ from eventstore.cli.terminal.output import (
     print_table,
     progress_bar,
 )
-from eventstore.common.private_files import check_folder
+from eventstore.common.private_files import check_private_folder
 from eventstore.errors import EventStoreError, Failure
 from eventstore.store.database.outages import attempt
 
@@ -45,7 +45,7 @@ def spool(
     from eventstore.capture.recorder.spool.spool import default_folder
 
     place = folder or default_folder(url)
-    check_folder(place, "the spool")
+    check_private_folder(place, "the spool")
     failures: list[Failure] = []
     found = _look(place) if dry_run else _recover(url, place, failures)
     errors = tell(failures, "recording")

@@ -19,7 +19,7 @@ from sqlalchemy import (
 
 from eventstore.projection.views.usage import Tokens
 from eventstore.store.database.tables.declared import metadata
-from eventstore.times import DAY
+from eventstore.times import DAY_US
 
 
 def day_of(at: str) -> str:
@@ -30,7 +30,7 @@ def day_of(at: str) -> str:
     Args:
         at: SQL of the time.
     """
-    return f"({at} - CASE WHEN {at} < 0 THEN {DAY - 1} ELSE 0 END) / {DAY}"
+    return f"({at} - CASE WHEN {at} < 0 THEN {DAY_US - 1} ELSE 0 END) / {DAY_US}"
 
 
 def _day() -> Column[int]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from eventstore.encryption.cipher import CipherError
-from eventstore.encryption.encrypt_segments import decrypt_segment, is_encrypted
+from eventstore.encryption.encrypt_segments import decrypt_segment, is_encrypted_segment
 from eventstore.errors import DamagedError
 from eventstore.realtime.events import EventRow
 from eventstore.segments.container import SegmentError, read_container
@@ -16,7 +16,7 @@ from eventstore.store.database.transaction import SessionKeys, Transaction
 from eventstore.store.log.segments import segment_bytes
 
 if TYPE_CHECKING:
-    from eventstore.segments.unpack import Wanted
+    from eventstore.segments.unpack import WantedRows
 
 SEALED_SEQ = "SELECT sealed_seq FROM streams WHERE session_id = ?"
 SEGMENTS = (
@@ -191,7 +191,7 @@ def _damaged(packed: StoredSegment, error: Exception) -> DamagedError:
 
 
 def events_in(
-    packed: StoredSegment, wanted: Wanted | None = None, sound: bool = True
+    packed: StoredSegment, wanted: WantedRows | None = None, sound: bool = True
 ) -> Iterator[EventRow]:
     """A segment's events, in order: see `unpack_container`.
 
@@ -205,7 +205,7 @@ def events_in(
 
     data = bytes_of(packed)
     try:
-        if is_encrypted(data):
+        if is_encrypted_segment(data):
             data = decrypt_segment(packed.keys.cipher_to_read(packed.session_id), packed[1:8], data)
         events = packed.last_seq - packed.first_seq + 1
         container = read_container(data)

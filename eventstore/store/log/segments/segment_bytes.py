@@ -18,7 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 from uuid import uuid4
 
 from eventstore.common.folders import sync_folder
-from eventstore.common.private_files import make_folder, private
+from eventstore.common.private_files import make_private_folder, open_private
 from eventstore.errors import (
     DatabaseUnavailableError,
     InvalidInputError,
@@ -235,11 +235,11 @@ def _delete(location: str) -> None:
 def _write_file(path: Path, data: bytes) -> None:
     folder = path.parent
     made = not folder.is_dir()
-    make_folder(folder)
+    make_private_folder(folder)
     # Two processes may write the same bytes at once.
     partial = path.with_name(f"{path.name}.{uuid4().hex}.partial")
     try:
-        with open(partial, "xb", opener=private) as file:
+        with open(partial, "xb", opener=open_private) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

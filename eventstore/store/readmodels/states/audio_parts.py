@@ -13,7 +13,7 @@ from itertools import chain
 
 from eventstore.projection.handlers.conversation import part_index
 from eventstore.projection.load_keys import AUDIO_KEY
-from eventstore.projection.repeats import EVENT_ID
+from eventstore.projection.repeats import EVENT_ID_MEMBER
 from eventstore.projection.state import AudioSpan, SessionState
 from eventstore.realtime.values import identifier
 from eventstore.store.database.transaction import Row, Transaction
@@ -84,7 +84,10 @@ def remember_open_parts(
     """
     for row in parts:
         event = parsed_event(*row[3:7]) or {}
-        if EVENT_ID not in row[4] or identifier(event.get("response_id")) in state.repeats.done:
+        if (
+            EVENT_ID_MEMBER not in row[4]
+            or identifier(event.get("response_id")) in state.repeats.done
+        ):
             continue
         for seq, _, direction, type_, frame, offset, raw, length in _part(tx, state, row, last):
             body = parsed_event(type_, frame, offset, raw)
@@ -109,7 +112,7 @@ def may_repeat(tx: Transaction, session_id: str, after: int, last: int) -> bool:
     texts: dict[str, set[int]] = {}
     for row in chain.from_iterable(state_row_pieces(tx, AUDIO_EVENTS, (session_id,), after, last)):
         frame, key = row[4], row[EVENT_COLUMNS]
-        if EVENT_ID not in frame:
+        if EVENT_ID_MEMBER not in frame:
             continue
         seen = texts.get(key)
         if seen is None:

@@ -13,16 +13,16 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import chain
 
-from eventstore.projection.fold import advance
+from eventstore.projection.fold import apply_fields
 from eventstore.projection.handlers.conversation import (
     accepts_arguments,
     accepts_heard,
     accepts_text,
     accepts_transcript,
 )
-from eventstore.projection.handlers.session import close
+from eventstore.projection.handlers.session import close_session
 from eventstore.projection.handlers.speech import needs_input_bytes
-from eventstore.projection.load_keys import SUMMED, TRANSCRIPT_KEY, transcript_part
+from eventstore.projection.load_keys import SUMMED_DELTAS, TRANSCRIPT_KEY, transcript_part
 from eventstore.projection.state import PROJECTOR_VERSION, AudioSpan, Item, SessionState
 from eventstore.realtime.catalogue import INPUT_AUDIO, TEXT_DELTAS
 from eventstore.store.database.transaction import Row, Transaction
@@ -117,7 +117,7 @@ def load_state(
             pass
         raise
     if closed:
-        close(state)
+        close_session(state)
     state.forget_written()
     return state
 
@@ -179,7 +179,7 @@ def _fold_on(tx: Transaction, state: SessionState, seq: int) -> list[int]:
         state_row_pieces(tx, ALL_EVENTS, (state.session_id,), state.seq, seq)
     ):
         _fold_row(state, row)
-        if state.repeats.last == row[0] and row[3] in SUMMED:
+        if state.repeats.last == row[0] and row[3] in SUMMED_DELTAS:
             repeated.append(row[0])
     return repeated
 
@@ -234,7 +234,7 @@ def _merged(many: Iterator[Row], few: list[Row]) -> Iterator[Row]:
 def _fold_row(state: SessionState, row: Row) -> None:
     seq, at, direction, type_, frame, offset, raw, length = row
     event = parsed_event(type_, frame, offset, raw)
-    advance(state, seq, at, direction, type_, event, length or 0, frame)
+    apply_fields(state, seq, at, direction, type_, event, length or 0, frame)
 
 
 class _FirstTexts:

@@ -22,7 +22,7 @@ _TEXTS = itemgetter(*map(_NAMES.index, ("type", "said", "resource")))
 def item_tokens(row: Row) -> list[str]:
     """Return the tokens of an item's row, in order; none where it is encrypted."""
     type_, said, resource = _TEXTS(row)
-    if encrypt_read_models.is_encrypted((said, resource)):
+    if encrypt_read_models.has_encrypted_texts((said, resource)):
         return []
     return searched_text(type_, said, resource).tokens()
 

@@ -13,7 +13,7 @@ from eventstore.store.filters.sql_conditions import Where
 from eventstore.store.usage.context_growth import sum_turns
 from eventstore.store.usage.latency_buckets import count_answers
 from eventstore.store.usage.usage_sources import IN_SECONDS, responses_of
-from eventstore.times import DAY
+from eventstore.times import DAY_US
 
 #: A key that has more values within a day gets no sums: ids, say.
 VALUES_OF_KEY = 1_000
@@ -89,7 +89,7 @@ def unsettled_sessions(tx: Transaction, day: int, before: int) -> set[str]:
 
 
 def _within(day: int, before: int | None) -> Where:
-    where = Where(["u.at >= ?", "u.at < ?"], [day * DAY, (day + 1) * DAY])
+    where = Where(["u.at >= ?", "u.at < ?"], [day * DAY_US, (day + 1) * DAY_US])
     _add_apart(where, day, before)
     return where
 
@@ -101,7 +101,7 @@ def _add_apart(where: Where, day: int, before: int | None) -> None:
 
 
 def _span(day: int) -> dict[str, Any]:
-    return {"since": day * DAY, "until": (day + 1) * DAY}
+    return {"since": day * DAY_US, "until": (day + 1) * DAY_US}
 
 
 def _whole(row: Row) -> Row:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from eventstore.realtime.values import loads
 from eventstore.store.database.transaction import Transaction
 from eventstore.store.filters.filters import ResponseFilter
-from eventstore.times import DAY
+from eventstore.times import DAY_US
 
 #: Times before the second day are no times of calls, and never summed.
 FIRST_DAY = 1
@@ -20,8 +20,8 @@ _END = 2**62
 DAYS_WITH_USAGE = (
     "WITH RECURSIVE d(at) AS (SELECT MAX(u.at) FROM usage u WHERE u.at >= ? AND u.at < ?"
     " UNION ALL SELECT (SELECT MAX(u.at) FROM usage u WHERE u.at >= ?"
-    f" AND u.at < d.at / {DAY} * {DAY}) FROM d WHERE d.at IS NOT NULL)"
-    f" SELECT at / {DAY} FROM d WHERE at IS NOT NULL"
+    f" AND u.at < d.at / {DAY_US} * {DAY_US}) FROM d WHERE d.at IS NOT NULL)"
+    f" SELECT at / {DAY_US} FROM d WHERE at IS NOT NULL"
 )
 #: Days that have sums, whether these are of all sessions, and whether they hold.
 SUMMED = (
@@ -70,9 +70,9 @@ def find_coverage(
     Args:
         key: of metadata, that the sums must be by.
     """
-    start, end = max(since or 0, FIRST_DAY * DAY), _END if until is None else until
-    whole = range(-(-start // DAY), end // DAY)
-    summed = tx.rows(SUMMED, (start // DAY, end // DAY))
+    start, end = max(since or 0, FIRST_DAY * DAY_US), _END if until is None else until
+    whole = range(-(-start // DAY_US), end // DAY_US)
+    summed = tx.rows(SUMMED, (start // DAY_US, end // DAY_US))
     held = {day: bool(holds) and not _leaves_out(left, key) for day, left, _, holds in summed}
     if not any(held.values()):
         return Coverage([(since, until)], [], [])
@@ -101,7 +101,9 @@ def _spans(days: Iterable[_Day], start: int, end: int) -> Coverage:
         if summed:
             found.days.append((numbers[0], numbers[-1]))
         else:
-            found.live.append((max(start, numbers[0] * DAY), min(end, (numbers[-1] + 1) * DAY)))
+            found.live.append(
+                (max(start, numbers[0] * DAY_US), min(end, (numbers[-1] + 1) * DAY_US))
+            )
     return found
 
 
@@ -122,7 +124,7 @@ def row_parts(wanted: ResponseFilter, found: Coverage) -> list[RowsPart]:
     def within(since: int | None, until: int | None) -> ResponseFilter:
         return replace(wanted, since=since, until=until)
 
-    begun = [RowsPart(within(day * DAY, (day + 1) * DAY), day) for day in found.begun]
+    begun = [RowsPart(within(day * DAY_US, (day + 1) * DAY_US), day) for day in found.begun]
     return [RowsPart(within(since, until), None) for since, until in found.live] + begun
 
 

@@ -32,7 +32,7 @@ from eventstore.store.usage.daily.compute import (
     unsettled_sessions,
 )
 from eventstore.store.usage.daily.coverage import DAYS_WITH_USAGE, FIRST_DAY, SUMMED
-from eventstore.times import DAY, date_of, now
+from eventstore.times import DAY_US, date_of, now
 
 #: How long a day must be over, in microseconds, to be summed up as a whole.
 _OVER = 3_600_000_000
@@ -91,7 +91,7 @@ def refresh_days(engine: Engine, moment: int | None = None) -> Iterator[int | Fa
         Each day that was summed up, or why it could not be.
     """
     moment = now() if moment is None else moment
-    over = (moment - _OVER) // DAY
+    over = (moment - _OVER) // DAY_US
     for day in days_to_sum(engine, moment):
         before = None if day < over else moment - _SETTLED
         date = date_of(day)
@@ -111,12 +111,12 @@ def days_to_sum(engine: Engine, moment: int) -> list[int]:
 
     Of those that go on, the ones of which enough is settled.
     """
-    first, end = FIRST_DAY, (moment - _OVER) // DAY
+    first, end = FIRST_DAY, (moment - _OVER) // DAY_US
     with read(engine) as tx:
-        used = tx.rows(DAYS_WITH_USAGE, (first * DAY, end * DAY, first * DAY))
+        used = tx.rows(DAYS_WITH_USAGE, (first * DAY_US, end * DAY_US, first * DAY_US))
         marked = tx.rows(MARKED_DAYS, (first, end - 1))
         summed = tx.rows(SUMMED, (first, end - 1))
-        going_on = [day for day in range(end, moment // DAY + 1) if _is_due(tx, day, moment)]
+        going_on = [day for day in range(end, moment // DAY_US + 1) if _is_due(tx, day, moment)]
     # A day whose rows went has sums to lose.
     wanted = {row[0] for row in (*used, *marked, *summed)}
     wanted -= {day for day, _, whole, holds in summed if whole and holds}
@@ -126,7 +126,7 @@ def days_to_sum(engine: Engine, moment: int) -> list[int]:
 def _is_due(tx: Transaction, day: int, moment: int) -> bool:
     """Whether so much of a day that goes on is settled that sums are worth it."""
     if not any(row[3] for row in tx.rows(SUMMED, (day, day))):
-        return _number(tx, FEW_ROWS, day * DAY, (day + 1) * DAY) == _ROWS
+        return _number(tx, FEW_ROWS, day * DAY_US, (day + 1) * DAY_US) == _ROWS
     contained = _number(tx, CONTAINED, day)
     return _number(tx, SETTLED, day, moment - _SETTLED) > max(_SESSIONS, contained // _SHARE)
 

@@ -11,7 +11,7 @@ from support.import_files import jsonl
 
 from eventstore.capture.files.formats.members import direction_word
 from eventstore.realtime.frames import CLIENT, SERVER, STORE, Frame
-from eventstore.times import arrival_in_any_unit
+from eventstore.times import parse_arrival_in_any_unit
 
 DONE = {"type": "response.done"}
 CREATE = {"type": "response.create"}
@@ -42,7 +42,7 @@ def one(*values: Any) -> Frame:
     ],
 )
 def test_a_time_is_understood_in_any_unit(time: Any) -> None:
-    assert arrival_in_any_unit(time) == 1_780_000_000_250_000
+    assert parse_arrival_in_any_unit(time) == 1_780_000_000_250_000
     assert one({"timestamp": time, "event": DONE}).at == 1_780_000_000_250_000
 
 
@@ -67,7 +67,7 @@ def test_a_time_is_understood_in_any_unit(time: Any) -> None:
 )
 def test_a_time_that_is_not_understood_is_told_and_left_out(time: Any) -> None:
     with pytest.raises(ValueError):
-        arrival_in_any_unit(time)
+        parse_arrival_in_any_unit(time)
     found = read(jsonl({"timestamp": time, "event": DONE}))
     assert found.frames == [Frame(SERVER, '{"type": "response.done"}', None)]
     (told,) = found.warnings

@@ -15,7 +15,7 @@ from eventstore.capture.files.formats.members import (
 from eventstore.capture.files.formats.reading import Reading, ValueFormat
 from eventstore.realtime.catalogue import direction_of
 from eventstore.realtime.frames import STORE, Frame, parse
-from eventstore.realtime.recording_lines import Place
+from eventstore.realtime.recording_lines import StoredPlace
 from eventstore.realtime.values import dumps, identifier, integer, mapping
 
 # Where a bare event may have one: events of the wire have none of these.
@@ -65,7 +65,7 @@ def read(value: dict[str, Any], text: str | None) -> Reading:
     if direction is None:
         direction = direction_of(_event(value, key))
     time = first_time(value)
-    place = Place(integer(value.get("seq")), identifier(value.get("session_id")))
+    place = StoredPlace(integer(value.get("seq")), identifier(value.get("session_id")))
     return Reading(Frame(direction, message_of(value, key, text), time.at), time.unread, place)
 
 

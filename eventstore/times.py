@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
@@ -89,7 +89,9 @@ def length_ms(start: int | None, end: int | None, shift_ms: float) -> float | No
 
 
 def parse_time(value: Any) -> int | None:
-    """Read a time: ISO 8601 text (UTC where it names no zone) or seconds since 1970.
+    """Read a time: a `datetime`, a `date`, ISO 8601 text, or seconds since 1970.
+
+    What names no time zone is in UTC, and a date is its first moment.
 
     Returns:
         Microseconds since 1970 UTC; None for None.
@@ -102,12 +104,20 @@ def parse_time(value: Any) -> int | None:
     number = _number(value)
     if number is not None:
         return _at(number, value)
-    if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
-        raise ValueError(f"not a time: {brief(value)}")
-    moment = datetime.fromisoformat(value)
+    moment = _moment(value)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return _bounded((moment - EPOCH) // _MICROSECOND)
+
+
+def _moment(value: Any) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day)
+    if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
+        raise ValueError(f"not a time: {brief(value)}")
+    return datetime.fromisoformat(value)
 
 
 def parse_arrival(value: Any) -> int | None:
@@ -170,14 +180,17 @@ def relative_count(value: Any) -> Decimal | int | None:
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _AGE = re.compile(r"([0-9]{1,6})([smhdw])")
+_LONGEST_AGE = timedelta(weeks=999_999)
 
 
 def parse_age(value: Any) -> int:
-    """Return the microseconds of an age: `30s`, `15m`, `12h`, `7d` or `2w`.
+    """Return the microseconds of an age: `30s`, `15m`, `12h`, `7d`, `2w` or a `timedelta`.
 
     Raises:
         ValueError: the value is none of these.
     """
+    if isinstance(value, timedelta) and timedelta(0) <= value <= _LONGEST_AGE:
+        return value // _MICROSECOND
     match = _AGE.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
         raise ValueError(f"not an age: {brief(value)}; use 30s, 15m, 12h, 7d or 2w")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -49,7 +50,7 @@ class _Turn:
     outputs: dict[int, str] = field(default_factory=dict)
 
 
-def chat(shown: Json) -> Chat:
+def chat(shown: Mapping[str, Any]) -> Chat:
     """The conversations of a session.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -12,7 +12,7 @@ from eventstore.realtime.values import mapping, sequence, text
 Json = dict[str, Any]
 
 
-def has_several_speakers(shown: Json) -> bool:
+def has_several_speakers(shown: Mapping[str, Any]) -> bool:
     """Return True if the server told several speakers apart in a session.
 
     Args:
@@ -28,7 +28,7 @@ def has_several_speakers(shown: Json) -> bool:
     return len(told) > 1
 
 
-def stretches(item: Json) -> Iterator[tuple[str | None, str]]:
+def stretches(item: Mapping[str, Any]) -> Iterator[tuple[str | None, str]]:
     """What was said in an item, one speaker after the other; nothing where no speaker is told."""
     told = [
         (text(one.get("speaker")), (text(one.get("text")) or "").strip())
@@ -39,7 +39,7 @@ def stretches(item: Json) -> Iterator[tuple[str | None, str]]:
             yield speaker, " ".join(said for _, said in words)
 
 
-def with_names(item: Json, said: str) -> str:
+def with_names(item: Mapping[str, Any], said: str) -> str:
     """Return what was said in an item with the names of its speakers: `[A] Hello? [B] Hi.`"""
     told = list(stretches(item))
     if len(told) == 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +12,11 @@ from eventstore.errors import NotFoundError
 from eventstore.exports.transcript import moment, turns, words_of
 from eventstore.exports.word_times import told_times, word_times
 from eventstore.realtime.values import mapping, text
+from eventstore.replay.player.session_cues import session_cues
 from eventstore.sound.call_audio import notes_on, sound_reader
 from eventstore.sound.peaks import peaks
 from eventstore.sound.selection import select
 from eventstore.sound.timeline.timeline import SIDES, Timeline, Turn, build
-
-if TYPE_CHECKING:
-    from eventstore.replay.player.session_cues import session_cues
 from eventstore.store.queries.masked_state import masked_state
 from eventstore.store.sessions.log import Log
 

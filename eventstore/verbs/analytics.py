@@ -6,8 +6,11 @@ Each verb imports its queries when it is called: a list of sessions waits for no
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
+from typing_extensions import Unpack
+
+from eventstore.common.brief import brief
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.masking.mask import mask_entry, mask_words
 from eventstore.store.filters.filters import (
@@ -18,6 +21,10 @@ from eventstore.store.filters.filters import (
     checked_filter,
 )
 from eventstore.store.sessions.log import Log
+
+if TYPE_CHECKING:
+    from eventstore.verbs.filter_params import ResponseFilterParams
+    from eventstore.verbs.reports import ContextReport, LatencyReport, UsageReport
 
 
 def _masked(by: str | None, summed: dict[str, Any]) -> dict[str, Any]:
@@ -37,78 +44,88 @@ class Totals(Log):
             raise InvalidInputError("bad filter scope: call scoped() instead")
         return checked_filter(kind, {**filters, "scope": self.scope})
 
-    def usage(self, by: str | None = None, **filters: Any) -> dict[str, Any]:
-        """Usage summed: tokens by modality, cached ones apart, transcription included, money.
+    def usage(self, by: str | None = None, **filters: Unpack[ResponseFilterParams]) -> UsageReport:
+        """Return usage summed up: tokens by modality, cached ones apart, transcriptions, money.
 
         Args:
-            by: `session`, `model`, `day`, `day,model` or `metadata:KEY`; None for the total alone.
-            filters: as for `responses`.
+            by: How to group: `session`, `model`, `day`, `day,model` or `metadata:KEY`; None for the
+                total alone. Days are in UTC.
+            filters: Which responses: see `ResponseFilterParams`.
 
         Returns:
-            `data`, a line a group with its `key`, and `total`. What has no known price is under
-            `unpriced`; where only the kinds of tokens are not told, `unpriced_between_usd` has the
-            least and the most that they cost. By `day,model`, a line has the day as its `key`, and
-            its `model`.
+            `data`, an entry for each group with its `key`, and the `total`. What has no known price
+            is under `unpriced`. If only the kinds of tokens are unknown, `unpriced_between_usd` has
+            the least and the most that they cost. By `day,model`, an entry has the day as its
+            `key`, and its `model`.
 
         Raises:
-            InvalidInputError: a bad grouping or filter, or the file of prices cannot be used.
+            InvalidInputError: The grouping or a filter is wrong, or the file of prices cannot be
+                used.
         """
         from eventstore.store.usage import query_usage
 
-        summed = query_usage.query_usage(self.engine, by, self._checked(ResponseFilter, filters))
-        return _masked(by, summed)
+        wanted = self._checked(ResponseFilter, filters)
+        summed = query_usage.query_usage(self.engine, _checked_by(by), wanted)
+        return cast("UsageReport", _masked(by, summed))
 
-    def latency(self, by: str | None = None, **filters: Any) -> dict[str, Any]:
-        """How fast answers came: half of them within `p50_ms`, and so `p90_ms` and `p99_ms`.
+    def latency(
+        self, by: str | None = None, **filters: Unpack[ResponseFilterParams]
+    ) -> LatencyReport:
+        """Return how fast answers came: half of them within `p50_ms`; also `p90_ms` and `p99_ms`.
 
-        An answer's time is from the end of the user's speech until sound; without speech, from
-        the response's creation until sound or text. Times are counted in buckets, so that they are
-        told to 2.2 %.
+        The time of an answer is from the end of the user's speech to its first sound. Without
+        speech, it is from the response's creation to its first sound or text. Times are counted in
+        buckets, so they are exact to 2.2 %.
 
         Args:
-            by: as for `usage`.
-            filters: as for `responses`; `since` and `until` are about when a response was done.
+            by: How to group, as for `usage`.
+            filters: Which responses: see `ResponseFilterParams`. Here `since` and `until` are about
+                when a response was done.
 
         Returns:
-            `data`, a line a group, and `total`, each with its number of `answers`; where there is
-            none, the times are None.
+            `data`, an entry for each group, and the `total`, each with its number of `answers`. If
+            there is none, the times are None.
 
         Raises:
-            InvalidInputError: a bad grouping or filter.
+            InvalidInputError: The grouping or a filter is wrong.
         """
         from eventstore.store.usage import query_latency
 
-        told = query_latency.query_latency(self.engine, by, self._checked(ResponseFilter, filters))
-        return _masked(by, told)
+        wanted = self._checked(ResponseFilter, filters)
+        told = query_latency.query_latency(self.engine, _checked_by(by), wanted)
+        return cast("LatencyReport", _masked(by, told))
 
-    def context(self, **filters: Any) -> dict[str, Any]:
-        """How contexts grow: mean tokens of the first response of a session, its second, and so on.
+    def context(self, **filters: Unpack[ResponseFilterParams]) -> ContextReport:
+        """Return how contexts grow: mean tokens of each session's first response, its second, ….
 
         Args:
-            filters: as for `latency`.
+            filters: Which responses: see `ResponseFilterParams`. Here `since` and `until` are about
+                when a response was done.
 
         Returns:
-            `data`, a line a `turn`, with the number of `responses` and the means of `input_tokens`,
-            `cached_tokens` and `output_tokens`. The 200th stands for all from there on.
+            `data`, an entry for each `turn`, with its number of `responses` and the means of
+            `input_tokens`, `cached_tokens` and `output_tokens`. The 200th entry stands for all
+            turns from there on.
 
         Raises:
-            InvalidInputError: a bad filter.
+            InvalidInputError: A filter is wrong.
         """
         from eventstore.store.usage import query_context
 
-        return query_context.query_context(self.engine, self._checked(ResponseFilter, filters))
+        told = query_context.query_context(self.engine, self._checked(ResponseFilter, filters))
+        return cast("ContextReport", told)
 
     def metadata_keys(self, prefix: str = "", limit: int = 50) -> list[str]:
-        """Keys of metadata that sessions and responses have, in the order of code points.
+        """Return keys of metadata that sessions and responses have, in the order of code points.
 
         A scoped store looks at its newest thousand sessions.
 
         Args:
-            prefix: what they begin with.
-            limit: 1 to 1000.
+            prefix: What the keys begin with.
+            limit: How many keys at most, 1 to 1000.
 
         Raises:
-            InvalidInputError: a bad argument.
+            InvalidInputError: An argument is wrong.
         """
         from eventstore.store.queries import suggest
 
@@ -117,10 +134,17 @@ class Totals(Log):
         return list(dict.fromkeys(map(mask_words, found)))
 
     def metadata_values(self, key: str, prefix: str = "", limit: int = 20) -> list[str]:
-        """Values of a key of metadata, as `metadata_keys` gives the keys.
+        """Return values that a key of metadata has, in the order of code points.
+
+        A scoped store looks at its newest thousand sessions.
+
+        Args:
+            key: The key.
+            prefix: What the values begin with.
+            limit: How many values at most, 1 to 1000.
 
         Raises:
-            InvalidInputError: a bad argument.
+            InvalidInputError: An argument is wrong.
         """
         from eventstore.store.queries import suggest
 
@@ -129,7 +153,16 @@ class Totals(Log):
         return list(dict.fromkeys(mask_entry(key, value) for value in found))
 
     def models(self) -> list[str]:
-        """The models of sessions and responses, a thousand at most, as `metadata_keys`."""
+        """Return the models of sessions and responses, a thousand at most, in order.
+
+        A scoped store looks at its newest thousand sessions.
+        """
         from eventstore.store.queries import suggest
 
         return suggest.models(self.engine, SuggestionFilter(limit=MAX_SUGGESTIONS), self.scope)
+
+
+def _checked_by(by: object) -> str | None:
+    if by is not None and not isinstance(by, str):
+        raise InvalidInputError(f"cannot group by {brief(by)}; use session, model, day, …")
+    return by

@@ -5,44 +5,50 @@ Each verb imports its queries when it is called: a list of sessions does not wai
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Literal, cast
 
 from eventstore.realtime.masking.mask import mask_value
 from eventstore.store.filters.filters import Paging, checked_filter
 from eventstore.verbs.analytics import Totals
 
 if TYPE_CHECKING:
-    from eventstore.store.queries.query_responses import Page
+    from eventstore.store.queries.pages import Page
+    from eventstore.verbs.resources import ConversationResource, ItemResource
 
 
 class Conversations(Totals):
     """Conversations and their items: for `Queries`, which see a scope."""
 
-    def conversation(self, conversation_id: str, session: str | None = None) -> dict[str, Any]:
-        """A conversation with its items in order.
+    def conversation(
+        self, conversation_id: str, session: str | None = None
+    ) -> ConversationResource:
+        """Return a conversation with its items, in order.
 
         Args:
-            session: its session, where several have a conversation of this id.
+            conversation_id: The conversation's id.
+            session: The id of its session, if several sessions have a conversation of this id.
 
         Raises:
-            NotFoundError, AmbiguousError: none, or several sessions' have the id.
+            NotFoundError: There is no such conversation.
+            AmbiguousError: Several sessions have a conversation of this id.
         """
         from eventstore.store.queries import query_conversations
 
         chosen = query_conversations.ConversationChoice(conversation_id, session, self.scope)
-        found: dict[str, Any] = mask_value(
-            query_conversations.read_conversation(self.engine, chosen)
-        )
-        return found
+        found = mask_value(query_conversations.read_conversation(self.engine, chosen))
+        return cast("ConversationResource", found)
 
     def conversation_session(self, conversation_id: str, session: str | None = None) -> str:
-        """The id of the session that a conversation is in.
+        """Return the id of the session that a conversation is in.
 
         Args:
-            session: where several have a conversation of this id.
+            conversation_id: The conversation's id.
+            session: The id of its session, if several sessions have a conversation of this id.
 
         Raises:
-            NotFoundError, AmbiguousError: none, or several sessions' have the id.
+            NotFoundError: There is no such conversation.
+            AmbiguousError: Several sessions have a conversation of this id.
         """
         from eventstore.store.queries import query_conversations
 
@@ -57,43 +63,49 @@ class Conversations(Totals):
         limit: int = 20,
         after: str | None = None,
         order: Literal["asc", "desc"] = "desc",
-    ) -> Page:
-        """A page of a conversation's items, the last one first.
+    ) -> Page[ItemResource]:
+        """Return a page of a conversation's items, the last one first.
 
         Args:
-            session: its session, where several have a conversation of this id.
-            limit: 1 to 100.
-            after: the `last_id` of the page before.
+            conversation_id: The conversation's id.
+            session: The id of its session, if several sessions have a conversation of this id.
+            limit: How many entries the page has at most, 1 to 100.
+            after: The `last_id` of a page: this one begins behind it.
             order: `desc`, or `asc` as they are in the conversation.
 
+        Returns:
+            A page, which is a sequence of item resources.
+
         Raises:
-            InvalidInputError: a bad argument.
-            NotFoundError: there is no such conversation, or `after` names no item of it.
-            AmbiguousError: several sessions have a conversation of this id.
+            InvalidInputError: An argument is wrong.
+            NotFoundError: There is no such conversation, or `after` names no item of it.
+            AmbiguousError: Several sessions have a conversation of this id.
         """
         from eventstore.store.queries import query_conversations
 
         paging = checked_filter(Paging, {"limit": limit, "after": after, "order": order})
         chosen = query_conversations.ConversationChoice(conversation_id, session, self.scope)
         page = query_conversations.query_items(self.engine, chosen, paging)
-        return page._replace(data=mask_value(page.data))
+        ask = partial(self.conversation_items, conversation_id, session, limit=limit, order=order)
+        items = cast("list[ItemResource]", mask_value(page.data))
+        return page.with_data(items, partial(ask, after=page.last_id))
 
     def conversation_item(
         self, conversation_id: str, item_id: str, session: str | None = None
-    ) -> dict[str, Any]:
-        """An item of a conversation.
+    ) -> ItemResource:
+        """Return an item of a conversation.
 
         Args:
-            session: its session, where several have a conversation of this id.
+            conversation_id: The conversation's id.
+            item_id: The item's id.
+            session: The id of its session, if several sessions have a conversation of this id.
 
         Raises:
-            NotFoundError: there is no such conversation or item.
-            AmbiguousError: several sessions have a conversation of this id.
+            NotFoundError: There is no such conversation or item.
+            AmbiguousError: Several sessions have a conversation of this id.
         """
         from eventstore.store.queries import query_conversations
 
         chosen = query_conversations.ConversationChoice(conversation_id, session, self.scope)
-        item: dict[str, Any] = mask_value(
-            query_conversations.read_item(self.engine, chosen, item_id)
-        )
-        return item
+        item = mask_value(query_conversations.read_item(self.engine, chosen, item_id))
+        return cast("ItemResource", item)

@@ -6,9 +6,11 @@ Each verb imports its queries when it is called, so that one command does not lo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Literal
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, cast
 
-from typing_extensions import deprecated
+from typing_extensions import Unpack, deprecated
 
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.masking.mask import mask_value
@@ -29,19 +31,30 @@ from eventstore.verbs.log_queries import LogQueries
 if TYPE_CHECKING:
     from eventstore.exports.transcript import Turn
     from eventstore.realtime.resources.dialects import Dialect
-    from eventstore.store.queries.query_responses import Page
+    from eventstore.store.queries.pages import Page
+    from eventstore.verbs.filter_params import (
+        LogFilterParams,
+        ResponseFilterParams,
+        SessionFilterParams,
+    )
+    from eventstore.verbs.resources import ResponseResource, SessionResource, WholeSession
 
 
 class Queries(LogQueries):
     """The verbs that read. `EventStore` has them all; make one of those, or call its `scoped`."""
 
     def scoped(self, key: str, value: str) -> Queries:
-        """The same store, of which only sessions with a pair of metadata are seen and counted.
+        """Return the same store, of which only sessions with a pair of metadata are seen.
 
-        A response's own metadata do not make it one of theirs.
+        All other sessions do not exist for it, and count nowhere. The metadata of a response alone
+        do not make it visible.
+
+        Args:
+            key: The key of the pair.
+            value: The value that it must have.
 
         Raises:
-            InvalidInputError: no pair of metadata.
+            InvalidInputError: This cannot be a pair of metadata.
         """
         (scope,) = checked_filter(BasicFilter, {"metadata": {key: value}}).metadata
         return Queries(self.engine, scope)
@@ -56,39 +69,30 @@ class Queries(LogQueries):
         sort: SessionSort = "started",
         live: bool = False,
         summary: bool = False,
-        **filters: Any,
-    ) -> Page:
-        """A page of sessions, newest first; every filter must hold.
+        **filters: Unpack[SessionFilterParams],
+    ) -> Page[SessionResource]:
+        """Return a page of sessions, newest first. Every filter must hold.
 
         Args:
-            live: only those that are open. Each has, under `eventstore`, `doing`
-                (`user_speaking`, `answering` or `waiting`) and `last_words` (`role` and `text` of
-                the last finished turn, or None).
-            summary: each has, under `eventstore`, a `summary`: `turns`, `input_tokens`,
-                `cached_tokens`, `output_tokens`, `cost_usd` (None where nothing has a known
-                price), `unpriced` (whether something has none) and `slowest_ms`, the slowest
-                answer: from the end of the user's speech to its first sound, or else from the
-                response's creation to its first sound or text.
-            limit: 1 to 100.
-            after: the `last_id` of the page before.
-            before: the `first_id` of the page behind; the last entries before it.
+            limit: How many entries the page has at most, 1 to 100.
+            after: The `last_id` of a page: this one begins behind it.
+            before: The `first_id` of a page: this one ends before it.
             order: `desc`, the newest or the most first, or `asc`.
-            sort: by when they `started`, or by `duration`, `cost`, `latency` (the slowest answer),
-                `turns` or `interruptions`, as their resources and summaries tell them. Those of
-                which it is not known come last with `desc`, and first with `asc`; sessions that
-                are alike are in order of time.
-            filters: `metadata` (a mapping, or texts `K=V`, `K`, `K^=PREFIX`, `K!=V`), `model`,
-                `status` (`live`, `ended`, `interrupted`, or `errors`: it has errors, or responses
-                that failed or are incomplete), `text` (somebody said it: words, `"a phrase"`,
-                `pre*`), `since`, `until` (ISO 8601 or epoch seconds); `tool` (it was called),
-                `reason` (a response ended for it, or an error has this code), `language` (a
-                transcript is in it), `min_duration`, `max_duration` and `min_latency` (seconds),
-                `min_cost` (US dollars that have a known price), `min_turns`, `min_interruptions`.
-                What is not known passes none of these.
+            sort: By when sessions `started`, or by `duration`, `cost`, `latency` (the slowest
+                answer), `turns` or `interruptions`. Sessions of which that is not known come last
+                with `desc` and first with `asc`; sessions that are alike are in order of time.
+            live: Only open sessions. Each has, under `eventstore`, what it is `doing` and its
+                `last_words`.
+            summary: Add to each session, under `eventstore`, a `summary` of its turns, tokens, cost
+                and slowest answer.
+            filters: Which sessions: see `SessionFilterParams`.
+
+        Returns:
+            A page, which is a sequence of session resources.
 
         Raises:
-            InvalidInputError: a bad filter; or costs are asked for, and many sessions have none
-                by these prices yet: see `price_sessions`.
+            InvalidInputError: An argument or a filter is wrong; or costs are asked for, and many
+                sessions have none by these prices yet: see `price_sessions`.
             NotFoundError: `after` or `before` names no session.
         """
         from eventstore.store.queries import query_sessions
@@ -97,13 +101,18 @@ class Queries(LogQueries):
         paging = checked_filter(SessionPaging, given)
         wanted = self._checked(SessionFilter, filters)
         page = query_sessions.query_sessions(self.engine, wanted, paging, live, summary)
-        return page._replace(data=mask_value(page.data))
+        ask = partial(self.sessions, limit=limit, order=order, sort=sort, live=live)
+        further = partial(ask, summary=summary, **paging.further(page), **filters)
+        return page.with_data(cast("list[SessionResource]", mask_value(page.data)), further)
 
-    def session_ids(self, **filters: Any) -> Iterator[str]:
-        """The ids of all sessions that match, oldest first; filters as for `sessions`.
+    def session_ids(self, **filters: Unpack[SessionFilterParams]) -> Iterator[str]:
+        """Yield the ids of all sessions that match, oldest first.
+
+        Args:
+            filters: Which sessions: see `SessionFilterParams`.
 
         Raises:
-            InvalidInputError: a bad filter.
+            InvalidInputError: A filter is wrong.
         """
         from eventstore.store.queries import query_sessions
 
@@ -111,29 +120,38 @@ class Queries(LogQueries):
             self.engine, self._checked(SessionFilter, filters)
         )
 
-    def session(self, session_id: str) -> dict[str, Any]:
-        """A session's resource, with ours under `eventstore`.
+    def session(self, session_id: str) -> SessionResource:
+        """Return a session as the server described it last, with what the store adds.
+
+        Args:
+            session_id: The session's id.
 
         Raises:
-            NotFoundError: there is no such session.
+            NotFoundError: There is no such session.
+            ErasedError: The session was erased.
         """
         from eventstore.store.queries import query_sessions
 
         self.check_seen(session_id)
-        session: dict[str, Any] = mask_value(query_sessions.read_session(self.engine, session_id))
-        return session
+        session = mask_value(query_sessions.read_session(self.engine, session_id))
+        return cast("SessionResource", session)
 
     def state(
         self, session_id: str, at: str | int | None = None, dialect: Dialect = "wire"
-    ) -> dict[str, Any]:
-        """A session whole: `session`, `conversations` with items, `responses`, `usage`.
+    ) -> WholeSession:
+        """Return the whole state of a session: itself, its conversations, responses and usage.
 
         Args:
-            at: the state at a seq, or `+SECONDS` since its first event; None for now.
-            dialect: the shape of items and responses.
+            session_id: The session's id.
+            at: The state after the event with this sequence number, or `"+12.5"` for the state so
+                many seconds after the first event; None for the state now.
+            dialect: The shape of items and responses: `wire` as the server had it, or the full
+                `beta` or `ga` shape.
 
         Raises:
-            NotFoundError: there is no such session. InvalidInputError: a bad `at`.
+            NotFoundError: There is no such session.
+            ErasedError: The session was erased.
+            InvalidInputError: `at` or `dialect` is wrong.
         """
         from eventstore.realtime.resources.dialects import render_item, render_response
         from eventstore.store.queries.masked_state import masked_state
@@ -144,40 +162,50 @@ class Queries(LogQueries):
                 items = (render_item(item, dialect) for item in conversation["items"])
                 conversation["items"] = [item for item in items if item is not None]
             shown["responses"] = [render_response(r, dialect) for r in shown["responses"]]
-        return shown
+        return cast("WholeSession", shown)
 
     @deprecated("show() has a new name: state()")
     def show(
         self, session_id: str, at: str | int | None = None, dialect: Dialect = "wire"
-    ) -> dict[str, Any]:
+    ) -> WholeSession:
         """Return what `state` returns. This is its old name, and goes with the next release."""
         return self.state(session_id, at, dialect)
 
     def transcript(self, session_id: str) -> list[Turn]:
-        """A session as people read it: what was said and heard, called and answered, in order.
-
-        Raises:
-            NotFoundError: there is no such session.
-        """
-        from eventstore.exports.transcript import turns
-
-        errors = self.masked_events(session_id, type="error")
-        return turns(self.state(session_id), errors, prices_of(self.engine))
-
-    def waveform(self, session_id: str, check: Callable[[], None] = lambda: None) -> dict[str, Any]:
-        """What a player draws of a session: loudness, turns, words and marks on one axis.
+        """Return a session as people read it: what was said and heard, called and answered.
 
         Args:
-            check: called again and again while it is made. What it raises ends that.
+            session_id: The session's id.
 
         Returns:
-            `start` and `end`, in seconds since the first event; for `user` and `assistant` the
-            loudness from `start` on, 0 to 100, `per_second` values a second, empty where no sound
-            is in the log; `turns` with their `words`, each with the second at which it begins, an
-            estimate; `marks`: tool calls and errors.
+            The turns, in order.
 
         Raises:
-            NotFoundError: there is no such session.
+            NotFoundError: There is no such session.
+            ErasedError: The session was erased.
+        """
+        from eventstore.exports.transcript import turns
+        from eventstore.store.queries.masked_state import masked_state
+
+        errors = self.masked_events(session_id, type="error")
+        return turns(masked_state(self, session_id), errors, prices_of(self.engine))
+
+    def waveform(self, session_id: str, check: Callable[[], None] = lambda: None) -> dict[str, Any]:
+        """Return what a player draws of a session: loudness, turns, words and marks on one axis.
+
+        Args:
+            session_id: The session's id.
+            check: Called again and again while the waveform is made. What it raises ends the work.
+
+        Returns:
+            `start` and `end`, in seconds since the first event. For `user` and `assistant` the
+            loudness from `start` on, 0 to 100, `per_second` values a second; empty if no sound is
+            in the log. `turns` with their `words`, each with the second at which it begins, which
+            is an estimate. `marks`: calls of tools, and errors.
+
+        Raises:
+            NotFoundError: There is no such session.
+            ErasedError: The session was erased.
         """
         from eventstore.exports.waveform import waveform  # numpy takes long to load
 
@@ -192,28 +220,30 @@ class Queries(LogQueries):
         order: Literal["asc", "desc"] = "desc",
         sort: ResponseSort = "created",
         dialect: Dialect = "wire",
-        **filters: Any,
-    ) -> Page:
-        """A page of responses, newest first; every filter must hold.
+        **filters: Unpack[ResponseFilterParams],
+    ) -> Page[ResponseResource]:
+        """Return a page of responses, newest first. Every filter must hold.
 
         Args:
-            limit: 1 to 100.
-            after: the `last_id` of the page before.
-            before: the `first_id` of the page behind; the last entries before it.
+            limit: How many entries the page has at most, 1 to 100.
+            after: The `last_id` of a page: this one begins behind it.
+            before: The `first_id` of a page: this one ends before it.
             order: `desc`, the newest or the most first, or `asc`.
-            sort: by when they were `created`, or by `duration`, `latency` (how long they were
-                waited for) or `tokens` (all of them). Those of which it is not known come last
-                with `desc`, and first with `asc`; responses that are alike are in order of time.
-            dialect: the shape of the resources.
-            filters: `metadata` (a mapping, or texts `K=V`, `K`, `K^=PREFIX`, `K!=V`; a session's
-                own counts for its responses), `status`, `reason`, `model`, `voice`, `modality`,
-                `conversation`, `session`, `text`, `min_tokens`, `since`, `until`; `tool` (it called
-                it), `language` (the turn that it answers is in it), `min_latency` and
-                `min_duration` (seconds).
+            sort: By when responses were `created`, or by `duration`, `latency` (how long they were
+                waited for) or `tokens` (all of them). Responses of which that is not known come
+                last with `desc` and first with `asc`; responses that are alike are in order of
+                time.
+            dialect: The shape of the resources: `wire` as the server had it, or the full `beta` or
+                `ga` shape.
+            filters: Which responses: see `ResponseFilterParams`.
+
+        Returns:
+            A page, which is a sequence of response resources.
 
         Raises:
-            InvalidInputError: a bad filter.
-            NotFoundError, AmbiguousError: `after` or `before` names none, or several.
+            InvalidInputError: An argument or a filter is wrong.
+            NotFoundError: `after` or `before` names no response.
+            AmbiguousError: `after` or `before` names responses of several sessions.
         """
         from eventstore.realtime.resources.dialects import render_response
         from eventstore.store.queries import query_responses
@@ -222,38 +252,49 @@ class Queries(LogQueries):
         paging = checked_filter(ResponsePaging, given)
         wanted = self._checked(ResponseFilter, filters)
         page = query_responses.query_responses(self.engine, wanted, paging)
-        page = page._replace(data=mask_value(page.data))
-        if dialect == "wire":
-            return page
-        return page._replace(data=[render_response(r, dialect) for r in page.data])
+        data = mask_value(page.data)
+        if dialect != "wire":
+            data = [render_response(response, dialect) for response in data]
+        ask = partial(self.responses, limit=limit, order=order, sort=sort, dialect=dialect)
+        further = partial(ask, **paging.further(page), **filters)
+        return page.with_data(cast("list[ResponseResource]", data), further)
 
     def response(
         self, response_id: str, session: str | None = None, dialect: Dialect = "wire"
-    ) -> dict[str, Any]:
-        """A `realtime.response` resource.
+    ) -> ResponseResource:
+        """Return a `realtime.response` resource.
 
         Args:
-            session: its session, where several have a response of this id.
-            dialect: `wire` as its server had it, or the full `beta` or `ga` shape.
+            response_id: The response's id.
+            session: The id of its session, if several sessions have a response of this id.
+            dialect: The shape of the resource: `wire` as the server had it, or the full `beta` or
+                `ga` shape.
 
         Raises:
-            NotFoundError, AmbiguousError: none, or several sessions' have the id.
+            NotFoundError: There is no such response.
+            AmbiguousError: Several sessions have a response of this id.
+            InvalidInputError: `dialect` is wrong.
         """
         from eventstore.realtime.resources.dialects import render_response
         from eventstore.store.queries import query_responses
 
         resource = query_responses.read_response(self.engine, response_id, session, self.scope)
-        return render_response(mask_value(resource), dialect)
+        return cast("ResponseResource", render_response(mask_value(resource), dialect))
 
-    def closed_sessions(self, older_than: str | None = None, **filters: Any) -> Iterator[str]:
-        """The ids of closed sessions, in order; one that is not projected yet fits no filter.
+    def closed_sessions(
+        self, older_than: str | timedelta | None = None, **filters: Unpack[LogFilterParams]
+    ) -> Iterator[str]:
+        """Yield the ids of closed sessions, in the order of the ids.
+
+        A session that is not projected yet fits no filter.
 
         Args:
-            older_than: closed so long ago: `7d`, `12h`, `2w`.
-            filters: `metadata`, `model`, `since` and `until`, as for `sessions`.
+            older_than: Only sessions that were closed at least so long ago: `30s`, `15m`, `12h`,
+                `7d`, `2w`, or a `timedelta`.
+            filters: Which sessions: see `LogFilterParams`.
 
         Raises:
-            InvalidInputError: a bad age or filter.
+            InvalidInputError: The age or a filter is wrong.
         """
         from eventstore.store.filters.choose_sessions import SessionChoice, choose_sessions
 

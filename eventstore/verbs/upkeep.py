@@ -8,7 +8,7 @@ after the other, as the work gets done: for progress, and for more sessions than
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from sqlalchemy import Engine
 from typing_extensions import deprecated
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from eventstore.store.sessions.erase_session import Erased
     from eventstore.store.sessions.project import Projected
     from eventstore.store.sessions.repair import Repaired
+    from eventstore.verbs.reports import StoreStatus
 
 #: One session id, or several.
 Ids = str | Iterable[str]
@@ -416,7 +417,7 @@ class Upkeep(Queries):
 
         return all_session_ids(self._work)
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> StoreStatus:
         """Return what the store holds: its schema, sessions, events, responses, what is behind.
 
         A session counts as sealed when all of its events are.
@@ -426,7 +427,7 @@ class Upkeep(Queries):
         """
         from eventstore.store.maintenance.status import status
 
-        return status(self.engine)
+        return cast("StoreStatus", status(self.engine))
 
     def init(self) -> tuple[str | None, str]:
         """Create or upgrade the schema of the database, and that of the database of keys.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.text import Text
@@ -17,7 +17,7 @@ from eventstore.cli.terminal.live_table import live_rows
 from eventstore.cli.terminal.output import clean, console, counted
 from eventstore.cli.terminal.raw_terminal import RawTerminal
 from eventstore.errors import DatabaseUnavailableError
-from eventstore.store.queries.query_responses import Page
+from eventstore.store.queries.pages import Page
 from eventstore.times import now
 
 _SECONDS = 1.0
@@ -31,12 +31,12 @@ class Seen(NamedTuple):
         error: why it could not be read since; empty where it was.
     """
 
-    page: Page
+    page: Page[Any]
     at: int
     error: str = ""
 
 
-def watch_sessions(ask: Callable[[], Page]) -> None:
+def watch_sessions(ask: Callable[[], Page[Any]]) -> None:
     """Show the open sessions until q, Ctrl-C or SIGTERM.
 
     Args:
@@ -61,7 +61,7 @@ def watch_sessions(ask: Callable[[], Page]) -> None:
                 due = time.monotonic() + _SECONDS
 
 
-def _read(ask: Callable[[], Page], before: Seen) -> Seen:
+def _read(ask: Callable[[], Page[Any]], before: Seen) -> Seen:
     try:
         return Seen(ask(), now())
     except DatabaseUnavailableError as error:

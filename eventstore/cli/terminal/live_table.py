@@ -12,7 +12,7 @@ from eventstore.cli.terminal.output import (
     seconds,
     short_time,
 )
-from eventstore.store.queries.query_responses import Page
+from eventstore.store.queries.pages import Page
 from eventstore.times import parse_time
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _DOING = {"user_speaking": "user speaks", "answering": "answering", "waiting": "
 _UNITS = (("days", 86_400), ("h", 3600), ("min", 60))
 
 
-def live_rows(page: Page, now: int, out: Console) -> list[Text]:
+def live_rows(page: Page[Any], now: int, out: Console) -> list[Text]:
     """A table of open sessions: for each a row, and one of what is known of it and was said.
 
     Args:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import StringIO
 from typing import TYPE_CHECKING, Any
@@ -201,7 +201,7 @@ def size(number: int) -> str:
     return f"{number / 1e6:,.1f} MB" if number >= 100_000 else f"{number / 1e3:,.1f} kB"
 
 
-def group_name(entry: dict[str, Any]) -> str:
+def group_name(entry: Mapping[str, Any]) -> str:
     """The name of a group for a table: its key, and its model where it is of one."""
     names = [entry.get("key"), entry["model"]] if "model" in entry else [entry.get("key")]
     return " ".join(name or "—" for name in names)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -83,7 +83,7 @@ def _line_rows(line: Sequence[Piece], console: Console) -> list[Text]:
     ]
 
 
-def state_rows(shown: dict[str, Any] | None, console: Console, height: int) -> list[Text]:
+def state_rows(shown: Mapping[str, Any] | None, console: Console, height: int) -> list[Text]:
     """A session's state: how it stands, and the last of its items.
 
     Args:

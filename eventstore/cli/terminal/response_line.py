@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 
-def response_line(response: dict[str, Any]) -> str:
+def response_line(response: Mapping[str, Any]) -> str:
     """What a response says, in a line."""
     words = []
     for item in response.get("output") or []:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.console import Console
@@ -18,7 +18,7 @@ from eventstore.realtime.resources.outcomes import failure_of, status_words
 from eventstore.realtime.values import mapping, text
 
 
-def print_state(shown: dict[str, Any]) -> None:
+def print_state(shown: Mapping[str, Any]) -> None:
     """Print all of a session.
 
     Args:
@@ -32,7 +32,7 @@ def print_state(shown: dict[str, Any]) -> None:
         print_usage([shown["usage"] | {"key": "usage"}])
 
 
-def print_conversations(shown: dict[str, Any]) -> None:
+def print_conversations(shown: Mapping[str, Any]) -> None:
     """Print the session and what was said in it, without the tables of responses and usage.
 
     Args:
@@ -51,7 +51,7 @@ def print_conversations(shown: dict[str, Any]) -> None:
             _print_line(console(), "aside", "aside", response_line(response))
 
 
-def _print_session(session: dict[str, Any]) -> None:
+def _print_session(session: Mapping[str, Any]) -> None:
     notes = session["eventstore"]
     state = "closed" if notes["closed"] else "open"
     length = seconds(notes["duration_ms"]) or "no times recorded"
@@ -86,14 +86,14 @@ def _print_session(session: dict[str, Any]) -> None:
         echo(f"! event {diagnostic['seq']}: {diagnostic['code']}: {clean(diagnostic['message'])}")
 
 
-def _limit(limit: dict[str, Any]) -> str:
+def _limit(limit: Mapping[str, Any]) -> str:
     left, all_, reset = (limit[name] for name in ("remaining", "limit", "reset_seconds"))
     told = [f"{left:,.0f} left" if left is not None else "", f"of {all_:,.0f}" if all_ else ""]
     told.append(f"anew in {reset:.1f} s" if reset is not None else "")
     return " ".join(filter(None, told)) + f" (event {limit['seq']})"
 
 
-def _print_item(out: Console, item: dict[str, Any], several: bool) -> None:
+def _print_item(out: Console, item: Mapping[str, Any], several: bool) -> None:
     kind, notes = item.get("type"), item.get("eventstore", {})
     if kind in ("function_call", "mcp_call"):
         call = f"{item.get('name')}({' '.join(str(item.get('arguments')).split())})"
@@ -113,7 +113,7 @@ def _print_item(out: Console, item: dict[str, Any], several: bool) -> None:
 
 
 def _print_message(
-    out: Console, item: dict[str, Any], notes: dict[str, Any], several: bool
+    out: Console, item: Mapping[str, Any], notes: Mapping[str, Any], several: bool
 ) -> None:
     role = str(item.get("role") or "?")
     generated, heard = notes.get("generated"), notes.get("heard")
@@ -148,7 +148,7 @@ def _print_line(
     out.print(row)
 
 
-def _print_responses(responses: Iterable[dict[str, Any]]) -> None:
+def _print_responses(responses: Iterable[Mapping[str, Any]]) -> None:
     rows = []
     for response in responses:
         notes, usage = response["eventstore"], response.get("usage")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -29,7 +29,7 @@ _KEY_SECONDS = 0.1
 _NO_TIMES = "recorded without times: step with → ←, n p"
 _MOMENT = re.compile(r"(?:(\d{1,6}):)?(\d{1,9}(?:\.\d{0,6})?)")
 
-State = dict[str, Any] | None
+State = Mapping[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class View:
 
 
 def play_interactively(
-    cues: Iterable[Cue], speed: float, state_at: Callable[[int], dict[str, Any]]
+    cues: Iterable[Cue], speed: float, state_at: Callable[[int], Mapping[str, Any]]
 ) -> None:
     """Replay a session on the terminal until its viewer quits.
 
@@ -97,7 +97,7 @@ def _suspended(screen: RawTerminal, view: View, now: float) -> View:
     return replace(view, head=playhead.play(head, now) if playing else head)
 
 
-def press(view: View, key: str, now: float, state_at: Callable[[int], dict[str, Any]]) -> View:
+def press(view: View, key: str, now: float, state_at: Callable[[int], Mapping[str, Any]]) -> View:
     """What a key does.
 
     Args:
@@ -178,7 +178,7 @@ def _covered(view: View, now: float, page: Literal["help", "state"], state: Stat
     return View(playhead.pause(head, now), page, state, resume=head.playing)
 
 
-def _state(view: View, now: float, state_at: Callable[[int], dict[str, Any]]) -> View:
+def _state(view: View, now: float, state_at: Callable[[int], Mapping[str, Any]]) -> View:
     head = playhead.advance(view.head, now)
     if not head.position:
         return _covered(view, now, "state")

@@ -5,6 +5,7 @@ A part of speech is its transcript; an item as Realtime has it is under `eventst
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from eventstore.realtime.values import dumps, mapping, one_of, sequence, text
@@ -21,7 +22,7 @@ _ROLES = frozenset({"user", "assistant", "system", "developer"})
 _DETAILS = frozenset({"low", "high", "auto", "original"})
 
 
-def conversation_item(item: Json) -> Json:
+def conversation_item(item: Mapping[str, Any]) -> Json:
     """A Realtime item, as `/v1/conversations/{id}/items` has it.
 
     Args:
@@ -58,7 +59,7 @@ def conversation_item(item: Json) -> Json:
     }
 
 
-def _bare(item: Json) -> Json:
+def _bare(item: Mapping[str, Any]) -> Json:
     return {name: value for name, value in item.items() if name != "eventstore"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from eventstore.realtime.values import mapping, text
@@ -9,7 +10,7 @@ from eventstore.realtime.values import mapping, text
 Json = dict[str, Any]
 
 
-def reason_of(response: Json) -> str | None:
+def reason_of(response: Mapping[str, Any]) -> str | None:
     """Return why a response ended as it did: `turn_detected`, say, or an error's code.
 
     Args:
@@ -20,7 +21,7 @@ def reason_of(response: Json) -> str | None:
     return text(details.get("reason")) or text(error.get("code")) or text(error.get("type"))
 
 
-def status_words(response: Json) -> str:
+def status_words(response: Mapping[str, Any]) -> str:
     """Return a response's status in a few words, with the reason where there is one."""
     words = [text(response.get("status")), reason_of(response)]
     if mapping(response.get("eventstore")).get("interrupted"):
@@ -28,7 +29,7 @@ def status_words(response: Json) -> str:
     return " ".join(filter(None, words))
 
 
-def failure_of(item: Json) -> str | None:
+def failure_of(item: Mapping[str, Any]) -> str | None:
     """Return how a tool's call, or the listing of its tools, failed; None where it did not.
 
     Args:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sized
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Literal, TypeVar, get_args
+from typing import Any, ClassVar, Literal, Protocol, TypeVar, get_args
 
 from eventstore.common.brief import brief
 from eventstore.errors import InvalidInputError
@@ -130,6 +130,18 @@ def _dollars(value: Any) -> float:
     return float(_number(value, _MOST_DOLLARS))
 
 
+class HasEnds(Protocol):
+    """A page: the ids of its first entry and of its last one."""
+
+    @property
+    def first_id(self) -> str | None:
+        """The id of the first entry."""
+
+    @property
+    def last_id(self) -> str | None:
+        """The id of the last entry."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Paging:
     """Which part of a list, newest first or oldest first.
@@ -154,6 +166,12 @@ class Paging:
     def ascends(self) -> bool:
         """Whether rows are read oldest first: what stands before an entry is read backwards."""
         return (self.order == "asc") == (self.before is None)
+
+    def further(self, page: HasEnds) -> dict[str, str | None]:
+        """Return the arguments that ask for what lies behind a page, in the way it was asked."""
+        if self.before is not None:
+            return {"before": page.first_id}
+        return {"after": page.last_id}
 
     @property
     def cursor(self) -> str | None:

@@ -13,7 +13,7 @@ from eventstore.store.database.transaction import Row, Transaction, read
 from eventstore.store.filters.filters import Paging
 from eventstore.store.filters.page_bytes import rows_that_fit, small_texts
 from eventstore.store.filters.sql_conditions import Where, add_scope
-from eventstore.store.queries.query_responses import Page
+from eventstore.store.queries.pages import Page
 from eventstore.store.readmodels.encrypted_rows import decrypted_texts
 
 _ALL = (
@@ -75,7 +75,7 @@ def read_conversation(engine: Engine, chosen: ConversationChoice) -> dict[str, A
     }
 
 
-def query_items(engine: Engine, chosen: ConversationChoice, paging: Paging) -> Page:
+def query_items(engine: Engine, chosen: ConversationChoice, paging: Paging) -> Page[dict[str, Any]]:
     """Return a page of a conversation's items, by their order in it.
 
     Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import Engine
 
@@ -26,6 +26,7 @@ from eventstore.store.filters.sql_conditions import (
     key_condition,
     values_source,
 )
+from eventstore.store.queries.pages import Page
 from eventstore.store.queries.ranked_responses import is_ranked_responses, ranked_keys
 from eventstore.store.readmodels.encrypted_rows import decrypted_texts
 from eventstore.store.readmodels.words.search_tokens import Term
@@ -35,32 +36,9 @@ _ALL = "responses r"
 RESOURCE = "SELECT resource FROM responses WHERE session_id = ? AND response_id = ?"
 
 
-class Page(NamedTuple):
-    """A part of a list.
-
-    Attributes:
-        data: the resources.
-        first_id, last_id: the ids of the first and the last; None where there is none.
-        has_more: whether more follow behind `last_id`.
-    """
-
-    data: list[dict[str, Any]]
-    first_id: str | None
-    last_id: str | None
-    has_more: bool
-
-    def as_list(self) -> dict[str, Any]:
-        """The page in OpenAI's list shape."""
-        return {
-            "object": "list",
-            "data": self.data,
-            "first_id": self.first_id,
-            "last_id": self.last_id,
-            "has_more": self.has_more,
-        }
-
-
-def query_responses(engine: Engine, wanted: ResponseFilter, paging: ResponsePaging) -> Page:
+def query_responses(
+    engine: Engine, wanted: ResponseFilter, paging: ResponsePaging
+) -> Page[dict[str, Any]]:
     """A page of responses, by time.
 
     Raises:

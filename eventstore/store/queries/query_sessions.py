@@ -19,7 +19,7 @@ from eventstore.store.database.transaction import Row, Transaction, read
 from eventstore.store.filters.filters import MAX_LIMIT, SessionFilter, SessionPaging
 from eventstore.store.filters.page_bytes import rows_that_fit, small_texts
 from eventstore.store.log.session_facts import no_session
-from eventstore.store.queries.query_responses import Page
+from eventstore.store.queries.pages import Page
 from eventstore.store.queries.session_pages import session_rows
 from eventstore.store.readmodels.encrypted_rows import decrypted_texts
 from eventstore.store.usage.session_costs import Costs, answer_with_costs, costs_at_hand
@@ -51,7 +51,7 @@ def query_sessions(
     paging: SessionPaging,
     live: bool = False,
     summary: bool = False,
-) -> Page:
+) -> Page[dict[str, Any]]:
     """A page of sessions, by the time of their first event.
 
     Args:
@@ -64,7 +64,7 @@ def query_sessions(
             sessions have none.
     """
 
-    def ask() -> Page:
+    def ask() -> Page[dict[str, Any]]:
         with read(engine) as tx:
             columns = small_texts(tx, ["s.wire", "s.notes"]) + _COLUMNS
             costs = costs_for(tx, engine, wanted, paging)

@@ -6,7 +6,7 @@ rows of one value cost no more than one.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Engine
 
@@ -15,7 +15,7 @@ from eventstore.store.database.transaction import Transaction, read
 from eventstore.store.filters.filters import SuggestionFilter
 from eventstore.store.filters.forced_joins import ordered_join
 from eventstore.store.filters.sql_conditions import Where, after_prefix
-from eventstore.store.queries.query_responses import Page
+from eventstore.store.queries.pages import Page
 
 #: How many values of a column are looked at where the database's order is not that of code points.
 _STEPS = 10_000
@@ -86,7 +86,7 @@ def session_ids(engine: Engine, prefix: str, limit: int) -> list[str]:
         return [row[0] for row in tx.rows(sql, [*where.parameters, limit])]
 
 
-def suggestions(kind: str, found: list[str], limit: int) -> Page:
+def suggestions(kind: str, found: list[str], limit: int) -> Page[dict[str, Any]]:
     """Suggestions as resources in a page.
 
     Args:

@@ -103,7 +103,7 @@ def list_items(
             raise
         queries.conversation_session(conversation_id, session)  # raises if that is not there
         raise ApiError(404, f"no item {after}", "not_found", "after") from error
-    return answer_page(page._replace(data=[conversation_item(item) for item in page.data]))
+    return answer_page(page.with_data([conversation_item(item) for item in page]))
 
 
 @router.get(

@@ -16,7 +16,7 @@ from fastapi.responses import StreamingResponse
 from eventstore.errors import EventStoreError
 from eventstore.realtime.values import dumps
 from eventstore.store.filters.filters import MAX_LIMIT
-from eventstore.store.queries.query_responses import Page
+from eventstore.store.queries.pages import Page
 from eventstore.web.api.responses import Text
 from eventstore.web.api.sessions import EXAMPLE
 from eventstore.web.server.documents import METADATA, SENT_EVENT, documented, parameters
@@ -51,7 +51,7 @@ async def follow_sessions(request: Request, queries: Seen, model: Text = None) -
     if model is not None:
         filters["model"] = model
 
-    def read(after: str | None) -> Page:
+    def read(after: str | None) -> Page[Any]:
         return queries.sessions(live=True, order="asc", limit=MAX_LIMIT, after=after, **filters)
 
     first = await in_turn(request, lambda: read(None))
@@ -81,7 +81,7 @@ def _event(name: str, data: str) -> bytes:
 
 
 async def _follow(
-    request: Request, read: Callable[[str | None], Page], page: Page
+    request: Request, read: Callable[[str | None], Page[Any]], page: Page[Any]
 ) -> AsyncIterator[bytes]:
     # One page is held at a time: open sessions may be many, and large.
     told: Told = {}
@@ -103,8 +103,8 @@ async def _follow(
 
 
 async def _next_page(
-    request: Request, read: Callable[[str | None], Page], after: str | None
-) -> Page:
+    request: Request, read: Callable[[str | None], Page[Any]], after: str | None
+) -> Page[Any]:
     """The page behind an id; where it cannot be read, the first one, later."""
     while await goes_on(request):
         try:

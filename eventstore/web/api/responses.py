@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from eventstore.realtime.resources.dialects import Dialect
 from eventstore.store.filters.filters import MAX_LIMIT, ResponseSort, Status
-from eventstore.store.queries.query_responses import Page
+from eventstore.store.queries.pages import Page
 from eventstore.web.server.documents import (
     CREATED,
     METADATA,
@@ -115,7 +115,7 @@ def list_responses(
 ) -> Response:
     """Every filter must hold; a session's metadata count for each of its responses."""
 
-    def ask(most: int) -> Page:
+    def ask(most: int) -> Page[Any]:
         return queries.responses(
             limit=most,
             after=after,
@@ -130,7 +130,9 @@ def list_responses(
     return answer_page(_ending_with_one_sessions(ask, limit, backwards=before is not None))
 
 
-def _ending_with_one_sessions(ask: Callable[[int], Page], limit: int, backwards: bool) -> Page:
+def _ending_with_one_sessions(
+    ask: Callable[[int], Page[Any]], limit: int, backwards: bool
+) -> Page[Any]:
     """A page, shorter where its end is an id that several sessions have.
 
     Clients go on from the last entry's id, which must name one response; `last_id` does always.

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from starlette.datastructures import QueryParams
 
-from eventstore.store.queries.query_responses import Page
+from eventstore.store.queries.pages import Page
 from eventstore.web.pages.filters import ORDER, address, given
 
 LIMIT = 25
@@ -34,7 +34,7 @@ def paging_of(query: QueryParams) -> dict[str, Any]:
     return found | {"before": before} if before else found
 
 
-def turned(query: QueryParams, found: Page, path: str = "/") -> Turned:
+def turned(query: QueryParams, found: Page[Any], path: str = "/") -> Turned:
     """What lies beside a page that was found."""
     backwards = bool(query.get("before")) and not query.get("after")
     newer = found.has_more if backwards else bool(query.get("after"))

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from eventstore.realtime.masking.mask import mask_value
-from eventstore.store.queries.query_responses import Page
+from eventstore.store.queries.pages import Page
 from eventstore.web.pages.filters import (
     OPERATORS,
     ORDER,
@@ -66,7 +66,7 @@ def show_responses(request: Request, queries: Seen) -> Response:
     )
 
 
-def _sessions(found: Page) -> set[str]:
+def _sessions(found: Page[Any]) -> set[str]:
     return {response["eventstore"]["session_id"] for response in found.data}
 
 

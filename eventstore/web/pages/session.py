@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -39,7 +40,7 @@ def show_session(request: Request, queries: Seen, access: MayRead, session_id: s
     )
 
 
-def _facts(session: dict[str, Any], usage: dict[str, Any]) -> list[tuple[str, Any]]:
+def _facts(session: Mapping[str, Any], usage: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """What the page says of the call, beside its metadata."""
     notes = session["eventstore"]
     unpriced = mapping(usage.get("unpriced")).get("models")

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import Response
 
 from eventstore.realtime.values import dumps
-from eventstore.store.queries.query_responses import Page
+from eventstore.store.queries.pages import Page
 from eventstore.web.server import errors
 
 Json = dict[str, Any]
@@ -19,7 +19,7 @@ def answer(value: Any, status: int = 200) -> Response:
     return Response(dumps(value).encode("utf-8", "replace"), status, media_type="application/json")
 
 
-def answer_page(page: Page) -> Response:
+def answer_page(page: Page[Any]) -> Response:
     """A page of a list, in OpenAI's shape."""
     return answer(page.as_list())
 

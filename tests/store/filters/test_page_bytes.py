@@ -11,7 +11,7 @@ from support.events import Call
 from eventstore import EventStore
 from eventstore.realtime.values import dumps
 from eventstore.store.filters import page_bytes
-from eventstore.store.queries.query_responses import Page
+from eventstore.store.queries.pages import Page
 
 Listed = Callable[..., Page]
 #: Characters of each session's and response's largest text: light, heavy, and more than a page.

@@ -30,7 +30,7 @@ from support.figure_calls import (
 )
 
 from eventstore import EventStore, InvalidInputError, NotFoundError
-from eventstore.store.queries.query_responses import Page
+from eventstore.store.queries.pages import Page
 
 __all__ = ["database_url", "shared_postgres_url", "store"]
 

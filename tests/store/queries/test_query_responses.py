@@ -31,7 +31,7 @@ from support.query_calls import (
 from support.response_filters import _KEYS, filters
 
 from eventstore import AmbiguousError, EventStore, EventStoreError, InvalidInputError, NotFoundError
-from eventstore.store.queries.query_responses import Page
+from eventstore.store.queries.pages import Page
 
 __all__ = ["database_url", "shared_postgres_url", "store"]
 

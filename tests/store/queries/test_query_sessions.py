@@ -27,7 +27,7 @@ from eventstore import AmbiguousError, EventStore, InvalidInputError, NotFoundEr
 from eventstore.projection.fold import fold
 from eventstore.projection.views import resources
 from eventstore.projection.views.session_resource import session_resource
-from eventstore.store.queries.query_responses import Page
+from eventstore.store.queries.pages import Page
 from eventstore.store.queries.query_sessions import conversation_resources
 
 __all__ = ["database_url", "shared_postgres_url", "store"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, get_args
 
@@ -41,7 +42,7 @@ from eventstore.cli.terminal.usage_table import print_usage
 from eventstore.realtime.resources.dialects import Dialect
 from eventstore.realtime.resources.outcomes import status_words
 from eventstore.store.filters.filters import ResponseSort, SessionSort, SessionStatus
-from eventstore.store.queries.query_responses import Page
+from eventstore.store.queries.pages import Page
 from eventstore.times import now
 
 #: What lists are sorted by and only a summary shows.
@@ -117,7 +118,7 @@ def sessions(
         _print_sessions(page)
 
 
-def _print_sessions(page: Page) -> None:
+def _print_sessions(page: Page[Any]) -> None:
     headings: tuple[str, ...] = (
         "SESSION",
         "OPENED",
@@ -203,7 +204,7 @@ def responses(
     )
 
 
-def _response_row(entry: dict[str, Any]) -> tuple[Any, ...]:
+def _response_row(entry: Mapping[str, Any]) -> tuple[Any, ...]:
     notes, usage = entry["eventstore"], entry.get("usage")
     first = notes["speech_to_first_audio_ms"] or notes["time_to_first_audio_ms"]
     tokens = usage.get("total_tokens") if isinstance(usage, dict) else None
@@ -273,12 +274,12 @@ def usage(by: str | None, url: str, as_json: bool, **filters: Any) -> None:
     if as_json:
         print_json(summed)
         return
-    print_usage([*summed["data"], summed["total"] | {"key": "total"}])
+    print_usage([*map(dict, summed["data"]), {**summed["total"], "key": "total"}])
 
 
 #: The columns of usage: heading and field. The seldom one stands only where something is in it.
 def _print_page(
-    page: Page, headings: tuple[str, ...], rows: list[tuple[Any, ...]], what: str
+    page: Page[Any], headings: tuple[str, ...], rows: list[tuple[Any, ...]], what: str
 ) -> None:
     if not rows:
         say(f"No {what} match.")
@@ -287,7 +288,7 @@ def _print_page(
     _say_more(page)
 
 
-def _say_more(page: Page) -> None:
+def _say_more(page: Page[Any]) -> None:
     if page.has_more:
         say(f"More follow: --after {page.last_id}")
 

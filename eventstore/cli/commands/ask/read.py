@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -68,7 +69,7 @@ def state(
     print_state(shown)
 
 
-def _check_moment(store: EventStore, session_id: str, at: str, notes: dict[str, Any]) -> None:
+def _check_moment(store: EventStore, session_id: str, at: str, notes: Mapping[str, Any]) -> None:
     """Say it where a moment lies outside the session, whose state then is another moment's."""
     events, length = notes["events"], (notes["duration_ms"] or 0) / 1000
     if not at.startswith("+"):

@@ -1,0 +1,146 @@
+"""What verbs return that sum up or count, for type checkers: plain dictionaries."""
+
+from __future__ import annotations
+
+from typing import Any, NotRequired
+
+from typing_extensions import TypedDict
+
+
+class UsageEntry(TypedDict):
+    """Usage summed up over a group, or over all: tokens, seconds of audio, and money.
+
+    Attributes:
+        object: `realtime.usage`.
+        key: The group: a session's id, a model, a day, or a value of metadata.
+        model: The model, if it is grouped by day and model.
+        sessions: How many sessions are billed by time.
+        responses: How many responses.
+        transcriptions: How many transcriptions.
+        audio_ms: Milliseconds of audio that are billed by time.
+        cost_usd: US dollars, as far as prices are known; None if none is.
+        unpriced: What has no known price.
+        unpriced_between_usd: The least and the most that it costs, if that is known.
+    """
+
+    object: str
+    key: NotRequired[str | None]
+    model: NotRequired[str | None]
+    sessions: int
+    responses: int
+    transcriptions: int
+    input_tokens: int
+    output_tokens: int
+    total_tokens: int
+    input_text: int
+    input_audio: int
+    input_image: int
+    cached_tokens: int
+    cached_text: int
+    cached_audio: int
+    cached_image: int
+    output_text: int
+    output_audio: int
+    audio_ms: int
+    cost_usd: float | None
+    unpriced: dict[str, Any]
+    unpriced_between_usd: Any
+
+
+class UsageReport(TypedDict):
+    """What `usage` returns: `data` with one entry for each group, and the `total`."""
+
+    object: str
+    by: str | None
+    data: list[UsageEntry]
+    total: UsageEntry
+
+
+class LatencyEntry(TypedDict):
+    """How fast answers came, of a group or of all.
+
+    Attributes:
+        object: `realtime.latency`.
+        key: The group, as for `UsageEntry`.
+        model: The model, if it is grouped by day and model.
+        answers: How many answers were measured.
+        p50_ms: Half of them came within so many milliseconds; None if there is none.
+        p90_ms: Nine of ten came within so many milliseconds.
+        p99_ms: All but one of a hundred came within so many milliseconds.
+    """
+
+    object: str
+    key: NotRequired[str | None]
+    model: NotRequired[str | None]
+    answers: int
+    p50_ms: float | None
+    p90_ms: float | None
+    p99_ms: float | None
+
+
+class LatencyReport(TypedDict):
+    """What `latency` returns: `data` with one entry for each group, and the `total`."""
+
+    object: str
+    by: str | None
+    data: list[LatencyEntry]
+    total: LatencyEntry
+
+
+class ContextEntry(TypedDict):
+    """The mean tokens of the responses that are the same turn of their sessions.
+
+    Attributes:
+        object: `realtime.context`.
+        turn: 1 for the first response of each session, and so on.
+        responses: How many there are.
+    """
+
+    object: str
+    turn: int
+    responses: int
+    input_tokens: float
+    cached_tokens: float
+    output_tokens: float
+
+
+class ContextReport(TypedDict):
+    """What `context` returns: `data` with one entry for each turn."""
+
+    object: str
+    data: list[ContextEntry]
+
+
+class StoreStatus(TypedDict):
+    """What `status` returns: what the store holds, and what is behind.
+
+    Attributes:
+        database: The database's URL, without its password.
+        schema: The name of its last migration.
+        sessions: How many sessions it has.
+        events: How many events.
+        responses: How many responses.
+        sealed_sessions: How many sessions are sealed, with all of their events.
+        behind: How many sessions `project` would project.
+        failed_projections: How many sessions could not be projected; `failed` names them.
+        fold_errors: How many events the fold could not read by a fault of its own.
+        open_to_others: Files of the store that other users may read or write.
+    """
+
+    object: str
+    database: str
+    schema: str | None
+    projector_version: int
+    sessions: int
+    events: int
+    responses: int
+    sealed_sessions: int
+    key_store: str | None
+    erased_sessions: int
+    erased_audio: int
+    behind: int
+    open_to_others: list[str]
+    failed_projections: int
+    failed: list[dict[str, Any]]
+    fold_errors: int
+    with_fold_errors: list[dict[str, Any]]

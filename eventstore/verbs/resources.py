@@ -1,0 +1,320 @@
+"""The resources that verbs return, for type checkers: dictionaries, with what is known of them.
+
+A resource is what the server said last, completed with what other events prove, so it may hold keys
+that are not declared here, of newer models say. What the store adds is under `eventstore`. Keys
+that are always there are required. A test compares these with resources of recorded calls.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired
+
+from typing_extensions import TypedDict
+
+from eventstore.verbs.reports import UsageEntry
+
+
+class SessionSummary(TypedDict):
+    """What a session adds up to, as `sessions(summary=True)` gives it under `eventstore`.
+
+    Attributes:
+        turns: The number of messages of the user and the assistant.
+        input_tokens: Tokens that went in, cached ones included.
+        cached_tokens: Those of them that were cached.
+        output_tokens: Tokens that came out.
+        cost_usd: What it cost in US dollars; None if nothing of it has a known price.
+        unpriced: True if something of it has no known price.
+        slowest_ms: How long the slowest answer was waited for, in milliseconds; None if unknown.
+    """
+
+    turns: int
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+    unpriced: bool
+    slowest_ms: float | None
+
+
+class LastWords(TypedDict):
+    """The last finished turn of a session: who said it, and what."""
+
+    role: str
+    text: str
+
+
+class SessionNotes(TypedDict):
+    """What the store adds to a session. Times are ISO 8601 text in UTC; None if unknown.
+
+    Attributes:
+        session_id: The id under which the session is stored.
+        server_id: The id that the server gave it.
+        metadata: The metadata that was set on it.
+        events: How many events it has.
+        opened_at: When its first event arrived.
+        last_at: When its last event arrived.
+        duration_ms: How long it took, in milliseconds.
+        closed: True if nothing more comes.
+        closed_at: When it was closed.
+        close_reason: Why it was closed.
+        conversations: How many conversations it has.
+        items: How many items they have.
+        responses: How many responses it has.
+        interruptions: How many of these the user interrupted.
+        errors: How many errors the server sent.
+        unreadable_frames: How many frames could not be read. They are kept as they came.
+        unknown_types: How many events of each type that this version does not know.
+        diagnostics: What was odd in its events.
+        diagnostics_count: How many oddities there were, also those not listed.
+        summary: What it adds up to, if that was asked for.
+        doing: What goes on in an open session, if that was asked for.
+        last_words: The last finished turn of an open session, if that was asked for.
+    """
+
+    session_id: str
+    server_id: str | None
+    metadata: dict[str, str]
+    events: int
+    opened_at: str | None
+    last_at: str | None
+    duration_ms: float | None
+    closed: bool
+    closed_at: str | None
+    close_reason: str | None
+    conversations: int
+    items: int
+    responses: int
+    interruptions: int
+    errors: int
+    unreadable_frames: int
+    unknown_types: dict[str, int]
+    diagnostics: list[dict[str, Any]]
+    diagnostics_count: int
+    events_of_other_unknown_types: NotRequired[int]
+    left_out: NotRequired[list[str]]
+    opened: NotRequired[dict[str, Any]]
+    clock_shift_ms: NotRequired[float]
+    redacted: NotRequired[Any]
+    sample_rates: NotRequired[dict[str, int]]
+    same_call: NotRequired[str]
+    rate_limits: NotRequired[list[dict[str, Any]]]
+    dtmf: NotRequired[list[Any]]
+    dtmf_left_out: NotRequired[int]
+    translation: NotRequired[dict[str, Any]]
+    audio_erased_at: NotRequired[str]
+    summary: NotRequired[SessionSummary]
+    doing: NotRequired[Literal["user_speaking", "answering", "waiting"]]
+    last_words: NotRequired[LastWords | None]
+
+
+class SessionResource(TypedDict, total=False):
+    """A session as the server described it last, with the store's notes under `eventstore`.
+
+    Attributes:
+        id: The id under which the session is stored.
+        object: `realtime.session`, or what the server said.
+        model: The model's name.
+        instructions: The instructions of the model.
+        tools: The tools that it may call.
+        voice: The voice, in the beta shape; in the GA shape it is in `audio`.
+        audio: Formats, voice and turn detection, in the GA shape.
+        eventstore: What the store adds.
+    """
+
+    id: str
+    object: str
+    type: str
+    model: str
+    instructions: str
+    tools: list[dict[str, Any]]
+    tool_choice: Any
+    modalities: list[str]
+    output_modalities: list[str]
+    voice: Any
+    audio: dict[str, Any]
+    input_audio_format: Any
+    output_audio_format: Any
+    input_audio_transcription: dict[str, Any] | None
+    turn_detection: dict[str, Any] | None
+    temperature: float
+    max_output_tokens: int | str
+    max_response_output_tokens: int | str
+    expires_at: int
+    prompt: dict[str, Any] | None
+    tracing: Any
+    truncation: Any
+    include: list[str] | None
+    eventstore: SessionNotes
+
+
+class ItemNotes(TypedDict):
+    """What the store adds to an item. Times are ISO 8601 text in UTC; None if unknown.
+
+    Attributes:
+        session_id: The id of its session.
+        conversation_id: The id of its conversation.
+        response_id: The id of the response that made it; None for the user's.
+        seq: The sequence number of the event that it was first seen in.
+        at: When that event arrived.
+        done_at: When it was complete.
+        answered_by: The id of the response that answers it.
+        generated: What the model said, whole.
+        heard: What of that the user heard.
+        truncated: Where it was cut off.
+        audio: Where its audio is in the log.
+    """
+
+    session_id: str
+    conversation_id: str | None
+    response_id: str | None
+    seq: int | None
+    at: str | None
+    done_at: str | None
+    answered_by: NotRequired[str]
+    deleted_seq: NotRequired[int]
+    progress: NotRequired[str]
+    generated: NotRequired[str]
+    heard: NotRequired[str]
+    truncated: NotRequired[dict[str, Any]]
+    audio: NotRequired[list[dict[str, Any]]]
+    timed_words: NotRequired[list[dict[str, Any]]]
+    languages: NotRequired[list[str]]
+    transcription_error: NotRequired[Any]
+
+
+class ItemResource(TypedDict, total=False):
+    """An item of a conversation: a message, a call of a tool, or what the tool returned.
+
+    Attributes:
+        id: The item's id.
+        type: `message`, `function_call`, `function_call_output`, …
+        status: `completed`, `incomplete` or `in_progress`, if the server told it.
+        role: `user`, `assistant` or `system`, of a message.
+        content: The parts of a message.
+        name: The tool's name, of a call.
+        arguments: The arguments of a call, as JSON text.
+        call_id: The id of a call, which its output has, too.
+        output: What the tool returned.
+        eventstore: What the store adds.
+    """
+
+    id: str
+    object: str
+    type: str
+    status: str
+    role: str
+    content: list[Any]
+    name: str | None
+    arguments: str | None
+    call_id: str | None
+    output: str | None
+    error: Any
+    server_label: str
+    eventstore: ItemNotes
+
+
+class ConversationResource(TypedDict):
+    """A conversation with its items, in order.
+
+    Attributes:
+        id: The conversation's id; None if no event named it.
+        object: `realtime.conversation`.
+        session_id: The id of its session, in what `conversation` returns.
+        items: Its items, in the order of the conversation.
+    """
+
+    id: str | None
+    object: str
+    session_id: NotRequired[str]
+    items: list[ItemResource]
+
+
+class ResponseNotes(TypedDict):
+    """What the store adds to a response. Times are ISO 8601 text in UTC; None if unknown.
+
+    Attributes:
+        session_id: The id of its session.
+        model: The model's name.
+        seq: The sequence number of the event that it was first seen in.
+        done_seq: That of the event that ended it; None while it goes on.
+        in_conversation: True if it is part of a conversation.
+        finished: True if it has ended.
+        interrupted: True if the user interrupted it.
+        trigger: What made it: `create` of the client, `vad`, …
+        speech_to_first_audio_ms: Milliseconds from the end of the user's speech to its sound.
+        time_to_first_audio_ms: Milliseconds from when it was asked for to its sound.
+        duration_ms: How long it took, in milliseconds.
+        config: What it was made with: `voice`, `modalities`, `audio_format`, …
+        audio: Where its audio is in the log.
+        heard: What of it the user heard.
+        match: Where the text of a search was found, if one was searched for.
+    """
+
+    session_id: str
+    model: str | None
+    seq: int | None
+    done_seq: int | None
+    in_conversation: bool
+    finished: bool
+    interrupted: bool
+    trigger: str | None
+    request_seq: int | None
+    requested_at: str | None
+    created_at: str | None
+    first_text_at: str | None
+    first_audio_at: str | None
+    done_at: str | None
+    speech_ended_at: str | None
+    time_to_first_text_ms: float | None
+    time_to_first_audio_ms: float | None
+    speech_to_first_audio_ms: float | None
+    duration_ms: float | None
+    playback_started_at: str | None
+    playback_stopped_at: str | None
+    config: dict[str, Any]
+    audio: list[dict[str, Any]]
+    heard: str
+    output_left_out: NotRequired[int]
+    match: NotRequired[Any]
+
+
+class ResponseResource(TypedDict, total=False):
+    """A `realtime.response`, with the store's notes under `eventstore`.
+
+    Attributes:
+        id: The response's id.
+        object: `realtime.response`.
+        status: `completed`, `cancelled`, `failed`, `incomplete` or `in_progress`.
+        status_details: Why it ended so.
+        output: The items that it made.
+        conversation_id: The id of its conversation; None if it is in none.
+        metadata: The metadata that it was asked for with.
+        usage: The tokens that it took, as the server told them.
+        eventstore: What the store adds.
+    """
+
+    id: str
+    object: str
+    status: str
+    status_details: Any
+    output: list[Any]
+    conversation_id: str | None
+    metadata: dict[str, str] | None
+    usage: dict[str, Any] | None
+    modalities: list[str]
+    output_modalities: list[str]
+    voice: Any
+    audio: dict[str, Any]
+    output_audio_format: Any
+    temperature: float | None
+    max_output_tokens: int | str | None
+    eventstore: ResponseNotes
+
+
+class WholeSession(TypedDict):
+    """What `state` returns: a session, its conversations with items, its responses, its usage."""
+
+    session: SessionResource
+    conversations: list[ConversationResource]
+    responses: list[ResponseResource]
+    usage: UsageEntry

@@ -1,61 +1,301 @@
-"""Archive, query and replay OpenAI Realtime sessions: an event store on SQLite and PostgreSQL."""
+"""Archive, query and replay OpenAI Realtime sessions: an event store on SQLite and PostgreSQL.
 
+Every public name is here; docs/python.md describes each. A name is imported when it is first used:
+pytest imports the package at every start, for its plugin, and the command line before it knows
+which command was given.
+"""
+
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from eventstore.common.version import VERSION
 
 if TYPE_CHECKING:
+    from eventstore.archive.copy_sessions import Copied
+    from eventstore.archive.move_segments import Moved
+    from eventstore.archive.seal import Sealed, Unsealed
+    from eventstore.archive.verify import Problem, Protection, SegmentDigest, Verified
+    from eventstore.capture.calls.sideband import record_call
+    from eventstore.capture.files.import_file import Imported
     from eventstore.capture.recorder.recorder import Recorder
+    from eventstore.capture.recorder.session_recorder import SessionRecorder
+    from eventstore.capture.taps.tap_agents import recorded_model
+    from eventstore.capture.taps.tap_openai import tap
     from eventstore.errors import (
         AmbiguousError,
+        BrokenHeadError,
+        ClosedError,
         ConflictError,
+        DamagedError,
         DatabaseUnavailableError,
         DriftError,
         ErasedError,
+        ErasedMeanwhileError,
         EventStoreError,
+        Failure,
+        ForkError,
         InvalidInputError,
+        MissingExtraError,
+        MissingKeyError,
+        MissingSessionKeyError,
         NotFoundError,
         SchemaError,
+        SomeFailedError,
+        StorageUnavailableError,
+        TimeLimitError,
+        UnforeseenError,
+        WorkerDiedError,
     )
     from eventstore.event_store import EventStore
+    from eventstore.exports.chat import Chat, chat
+    from eventstore.exports.html import write_html
+    from eventstore.exports.otel.export import read_spans
+    from eventstore.exports.parquet.export import Written, write_parquet
+    from eventstore.exports.transcript import Turn
+    from eventstore.realtime.events import StoredEvent
     from eventstore.realtime.frames import Frame
+    from eventstore.realtime.metadata import Condition
+    from eventstore.replay.cassette.cassette import Cassette, cassette
+    from eventstore.replay.player.cues import Cue
+    from eventstore.replay.reseed.reseed import Reseed
+    from eventstore.replay.server.server import recordings_of, replay_server
+    from eventstore.replay.serving.connection import Manner
+    from eventstore.sound.call_audio import AudioWritten
+    from eventstore.store.log.heads import Fault
+    from eventstore.store.queries.pages import Page
+    from eventstore.store.sessions.append import Append, Appended
+    from eventstore.store.sessions.erase_session import Erased
+    from eventstore.store.sessions.project import Projected
+    from eventstore.store.sessions.repair import Repaired
+    from eventstore.verbs.filter_params import (
+        LogFilterParams,
+        MetadataConditions,
+        Moment,
+        ResponseFilterParams,
+        SessionFilterParams,
+    )
+    from eventstore.verbs.moments import microseconds
+    from eventstore.verbs.queries import Queries
+    from eventstore.verbs.reports import (
+        ContextEntry,
+        ContextReport,
+        LatencyEntry,
+        LatencyReport,
+        StoreStatus,
+        UsageEntry,
+        UsageReport,
+    )
+    from eventstore.verbs.resources import (
+        ConversationResource,
+        ItemNotes,
+        ItemResource,
+        LastWords,
+        ResponseNotes,
+        ResponseResource,
+        SessionNotes,
+        SessionResource,
+        SessionSummary,
+        WholeSession,
+    )
+    from eventstore.verbs.results import Results
 
 __version__ = VERSION
 
+# The module of each public name.
+_MODULES = {
+    name: module
+    for module, names in {
+        "archive.copy_sessions": ("Copied",),
+        "archive.move_segments": ("Moved",),
+        "archive.seal": ("Sealed", "Unsealed"),
+        "archive.verify": ("Problem", "Protection", "SegmentDigest", "Verified"),
+        "capture.calls.sideband": ("record_call",),
+        "capture.files.import_file": ("Imported",),
+        "capture.recorder.recorder": ("Recorder",),
+        "capture.recorder.session_recorder": ("SessionRecorder",),
+        "capture.taps.tap_agents": ("recorded_model",),
+        "capture.taps.tap_openai": ("tap",),
+        "errors": (
+            "AmbiguousError",
+            "BrokenHeadError",
+            "ClosedError",
+            "ConflictError",
+            "DamagedError",
+            "DatabaseUnavailableError",
+            "DriftError",
+            "ErasedError",
+            "ErasedMeanwhileError",
+            "EventStoreError",
+            "Failure",
+            "ForkError",
+            "InvalidInputError",
+            "MissingExtraError",
+            "MissingKeyError",
+            "MissingSessionKeyError",
+            "NotFoundError",
+            "SchemaError",
+            "SomeFailedError",
+            "StorageUnavailableError",
+            "TimeLimitError",
+            "UnforeseenError",
+            "WorkerDiedError",
+        ),
+        "event_store": ("EventStore",),
+        "exports.chat": ("Chat", "chat"),
+        "exports.html": ("write_html",),
+        "exports.otel.export": ("read_spans",),
+        "exports.parquet.export": ("Written", "write_parquet"),
+        "exports.transcript": ("Turn",),
+        "realtime.events": ("StoredEvent",),
+        "realtime.frames": ("Frame",),
+        "realtime.metadata": ("Condition",),
+        "replay.cassette.cassette": ("Cassette", "cassette"),
+        "replay.player.cues": ("Cue",),
+        "replay.reseed.reseed": ("Reseed",),
+        "replay.server.server": ("recordings_of", "replay_server"),
+        "replay.serving.connection": ("Manner",),
+        "sound.call_audio": ("AudioWritten",),
+        "store.log.heads": ("Fault",),
+        "store.queries.pages": ("Page",),
+        "store.sessions.append": ("Append", "Appended"),
+        "store.sessions.erase_session": ("Erased",),
+        "store.sessions.project": ("Projected",),
+        "store.sessions.repair": ("Repaired",),
+        "verbs.filter_params": (
+            "LogFilterParams",
+            "MetadataConditions",
+            "Moment",
+            "ResponseFilterParams",
+            "SessionFilterParams",
+        ),
+        "verbs.moments": ("microseconds",),
+        "verbs.queries": ("Queries",),
+        "verbs.reports": (
+            "ContextEntry",
+            "ContextReport",
+            "LatencyEntry",
+            "LatencyReport",
+            "StoreStatus",
+            "UsageEntry",
+            "UsageReport",
+        ),
+        "verbs.resources": (
+            "ConversationResource",
+            "ItemNotes",
+            "ItemResource",
+            "LastWords",
+            "ResponseNotes",
+            "ResponseResource",
+            "SessionNotes",
+            "SessionResource",
+            "SessionSummary",
+            "WholeSession",
+        ),
+        "verbs.results": ("Results",),
+    }.items()
+    for name in names
+}
+
 __all__ = [
     "AmbiguousError",
+    "Append",
+    "Appended",
+    "AudioWritten",
+    "BrokenHeadError",
+    "Cassette",
+    "Chat",
+    "ClosedError",
+    "Condition",
     "ConflictError",
+    "ContextEntry",
+    "ContextReport",
+    "ConversationResource",
+    "Copied",
+    "Cue",
+    "DamagedError",
     "DatabaseUnavailableError",
     "DriftError",
+    "Erased",
     "ErasedError",
+    "ErasedMeanwhileError",
     "EventStore",
     "EventStoreError",
+    "Failure",
+    "Fault",
+    "ForkError",
     "Frame",
+    "Imported",
     "InvalidInputError",
+    "ItemNotes",
+    "ItemResource",
+    "LastWords",
+    "LatencyEntry",
+    "LatencyReport",
+    "LogFilterParams",
+    "Manner",
+    "MetadataConditions",
+    "MissingExtraError",
+    "MissingKeyError",
+    "MissingSessionKeyError",
+    "Moment",
+    "Moved",
     "NotFoundError",
+    "Page",
+    "Problem",
+    "Projected",
+    "Protection",
+    "Queries",
     "Recorder",
+    "Repaired",
+    "Reseed",
+    "ResponseFilterParams",
+    "ResponseNotes",
+    "ResponseResource",
+    "Results",
     "SchemaError",
+    "Sealed",
+    "SegmentDigest",
+    "SessionFilterParams",
+    "SessionNotes",
+    "SessionRecorder",
+    "SessionResource",
+    "SessionSummary",
+    "SomeFailedError",
+    "StorageUnavailableError",
+    "StoreStatus",
+    "StoredEvent",
+    "TimeLimitError",
+    "Turn",
+    "UnforeseenError",
+    "Unsealed",
+    "UsageEntry",
+    "UsageReport",
+    "Verified",
+    "WholeSession",
+    "WorkerDiedError",
+    "Written",
     "__version__",
+    "cassette",
+    "chat",
+    "microseconds",
+    "read_spans",
+    "record_call",
+    "recorded_model",
+    "recordings_of",
+    "replay_server",
+    "tap",
+    "write_html",
+    "write_parquet",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    # Each name is imported when it is first used: pytest imports the package at every start, for
-    # its plugin, and the command line before it knows which command was given.
-    if name == "EventStore":
-        from eventstore.event_store import EventStore
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = found
+    return found
 
-        return EventStore
-    if name == "Frame":
-        from eventstore.realtime.frames import Frame
 
-        return Frame
-    if name == "Recorder":
-        from eventstore.capture.recorder.recorder import Recorder
-
-        return Recorder
-    if name in __all__:
-        from eventstore import errors
-
-        return getattr(errors, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -9,13 +9,13 @@ of pydantic would take a fifth of the time in which such a command is done.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable, Iterable, Mapping, Sized
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal, Protocol, TypeVar, get_args
 
 from eventstore.common.brief import brief
 from eventstore.errors import InvalidInputError
-from eventstore.realtime.metadata import Condition
+from eventstore.realtime.metadata import Condition, Operator
 from eventstore.store.filters.metadata_conditions import parse_condition, within_limits
 from eventstore.times import parse_time
 
@@ -52,19 +52,25 @@ def read_conditions(value: Any) -> tuple[Condition, ...]:
     if isinstance(value, Sized) and len(value) > MAX_CONDITIONS:
         raise ValueError(f"at most {MAX_CONDITIONS} conditions on metadata")
     if isinstance(value, Mapping):
-        return tuple(
-            within_limits(Condition(str(key), "=", str(item)), f"{key}={item}")
-            for key, item in value.items()
-        )
+        value = [Condition(key, "=", _written(item)) for key, item in value.items()]
+    if not isinstance(value, Iterable) or isinstance(value, bytes):
+        raise ValueError(f"{brief(value)} is neither a mapping nor texts such as K=V")
     return tuple(map(_condition, value))
+
+
+def _written(value: Any) -> Any:
+    """Return a number as its text: who writes `{"customer": 42}` means "42"."""
+    return str(value) if isinstance(value, int | float) else value
 
 
 def _condition(value: Any) -> Condition:
     if isinstance(value, str):
         return parse_condition(value)
-    if isinstance(value, Condition):
-        return within_limits(value, value.key)
-    raise ValueError(f"{brief(value)} is no condition on metadata")
+    if not isinstance(value, Condition) or value.operator not in get_args(Operator):
+        raise ValueError(f"{brief(value)} is no condition on metadata")
+    if not isinstance(value.key, str) or not isinstance(value.value, str):
+        raise ValueError(f"{brief(value.key)}={brief(value.value)}: keys and values are text")
+    return within_limits(value, f"{value.key}={value.value}")
 
 
 def _at(value: Any) -> Any:

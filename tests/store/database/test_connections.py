@@ -197,7 +197,7 @@ def test_a_closed_store_refuses_each_verb(database_url: str, tmp_path: Path) -> 
     store = EventStore(database_url, keys=f"sqlite:///{tmp_path / 'keys.db'}")
     for _ in range(20):
         store.append(SESSION, voice_call().frames)
-    begun = [store.stream_ids(), store.project().done, store.session_ids(), store.replay(SESSION)]
+    begun = [store.stream_ids(), store.iter_project(), store.session_ids(), store.replay(SESSION)]
     store.close()
     store.close()
     for verb in verbs():

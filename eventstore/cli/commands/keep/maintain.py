@@ -71,6 +71,8 @@ def rebuild(
                 changed += done.changed
                 if bar is not None:
                     bar.advance(bar.task_ids[0])
+    if failed and len(session_ids) == 1:
+        raise failed[0].error
     took = time.monotonic() - started
     errors = failures.tell(failed)
     if as_json:

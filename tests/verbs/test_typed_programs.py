@@ -1,0 +1,140 @@
+"""A user's code is checked by `mypy --strict`: what is right passes, and mistakes are refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+api = pytest.importorskip("mypy.api", reason="mypy is not installed: pip install --group test")
+
+ROOT = Path(__file__).resolve().parents[2]
+
+GOOD = """
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, timedelta
+
+import eventstore
+from eventstore import (
+    Copied, EventStore, Failure, Frame, InvalidInputError, ItemResource, Page, ResponseResource,
+    Results, Sealed, SessionFilterParams, SessionResource, SomeFailedError, UsageReport,
+)
+
+
+def lists(store: EventStore) -> list[str]:
+    page: Page[SessionResource] = store.sessions(
+        metadata={"customer": "42"}, status="errors", since=date(2026, 5, 1), limit=5
+    )
+    store.sessions(metadata="customer=42", until=datetime(2026, 5, 2), min_cost=0.5)
+    store.responses(metadata=["customer=42", "queue"], status="completed", since="2026-05-01")
+    store.responses(since=1_777_000_000, until=1.5, modality="audio", min_tokens=None)
+    wanted: SessionFilterParams = {"model": "gpt-realtime", "min_turns": 2}
+    store.session_ids(**wanted)
+    as_sequence: Sequence[SessionResource] = page
+    first: SessionResource = page[0]
+    ids: list[str] = [session["id"] for session in page.iter_all()]
+    following = page.next_page()
+    if following is not None and following.has_more and following.last_id is not None:
+        ids.append(following.last_id)
+    return [first["model"], *ids, str(len(as_sequence))]
+
+
+def resources(store: EventStore, session_id: str) -> float:
+    response: ResponseResource = store.response("resp_1")
+    items: list[ItemResource] = store.conversation("conv_1")["items"]
+    whole = store.state(session_id, at="+12.5")
+    heard: str = response["eventstore"]["heard"]
+    print(heard, items[0]["eventstore"]["seq"], whole["responses"][0]["status"])
+    usage: UsageReport = store.usage(by="day", since=date(2026, 5, 1))
+    return usage["total"]["cost_usd"] or 0.0
+
+
+def upkeep(store: EventStore, other: EventStore) -> Iterator[str]:
+    done: Results[Sealed] = store.seal("sess_1")
+    store.seal(store.closed_sessions(older_than=timedelta(days=7), metadata="a=b"), workers=2)
+    copied: list[Copied] = store.copy(["a", "b"], other).raise_for_errors().done
+    for one in store.iter_erase(("a", "b"), reason="asked for"):
+        if isinstance(one, Failure):
+            yield f"{one.session_id}: {one.error}"
+        else:
+            yield one.session_id
+    try:
+        store.project().raise_for_errors()
+    except SomeFailedError as error:
+        yield from (failure.name for failure in error.failures)
+    print(done.failed, copied)
+
+
+def appends(store: EventStore) -> int:
+    try:
+        return store.append("s", [Frame("client", "{}")], expected_seq=0).last_seq
+    except InvalidInputError:
+        return eventstore.EventStore().last_seq("s")
+"""
+
+#: Each mistake, and the code with which mypy refuses it.
+BAD = {
+    'store.sessions(metdata={"a": "b"})': "call-arg",
+    'store.responses(metdata={"a": "b"})': "call-arg",
+    'store.usage(metdata="a=b")': "call-arg",
+    'store.sessions(status="complete")': "arg-type",
+    'store.responses(status="complete")': "arg-type",
+    'store.sessions(status="completed")': "arg-type",
+    "store.sessions(since=object())": "arg-type",
+    "store.responses(until=object())": "arg-type",
+    "store.closed_sessions(since=object())": "arg-type",
+    'store.closed_sessions(status="ended")': "call-arg",
+    'store.closed_sessions("7d", text="a")': "call-arg",
+    "store.sessions(metadata={1: 2})": "dict-item",
+    'store.sessions(scope="a=b")': "call-arg",
+    'store.sessions(sort="tokens")': "arg-type",
+    'store.sessions(order="up")': "arg-type",
+    'store.state("s", dialect="alpha")': "arg-type",
+    'store.sessions(modality="audio")': "call-arg",
+    'store.sessions().data[0]["modle"]': "typeddict-item",
+    'store.response("r")["eventstore"]["herd"]': "typeddict-item",
+    'store.usage()["totals"]': "typeddict-item",
+    "store.sessions().next_page().data": "union-attr",
+    "store.seal(5)": "arg-type",
+    "store.seal(None)": "arg-type",
+    'store.copy("s", "sqlite:///b.db")': "arg-type",
+    'store.seal("s")[0]': "index",
+    'next(store.iter_seal("s")).sha256': "union-attr",
+    'store.append("s", [{"type": "x"}])': "list-item",
+    'store.append("s", ["{}"])': "list-item",
+    'EventStore(projection="later")': "arg-type",
+    'store.show("s")': "deprecated",
+    'store.archive(["s"])': "deprecated",
+}
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[int, str]]:
+    """What mypy says of both programs, in one run: the code for each line, by the file's name."""
+    folder = tmp_path_factory.mktemp("programs")
+    (folder / "good.py").write_text(GOOD)
+    head = "from eventstore import EventStore\nstore = EventStore()\n"
+    (folder / "bad.py").write_text(head + "".join(f"{line}\n" for line in BAD))
+    cache = f"--cache-dir={ROOT / '.mypy_cache' / 'programs'}"
+    files = [str(folder / name) for name in ("good.py", "bad.py")]
+    options = ["--strict", "--follow-imports=silent", "--enable-error-code=deprecated"]
+    out, err, _ = api.run([*options, "--config-file=", "--no-error-summary", cache, *files])
+    assert not err, err
+    return {name: dict(errors_of(out, name)) for name in ("good.py", "bad.py")} | {"all": {0: out}}
+
+
+def errors_of(out: str, name: str) -> Iterator[tuple[int, str]]:
+    for line, code in re.findall(rf"{re.escape(name)}:(\d+): error: .*\[([\w-]+)\]$", out, re.M):
+        yield int(line), code
+
+
+def test_a_program_that_is_right_passes(told: dict[str, dict[int, str]]) -> None:
+    assert told["good.py"] == {}, told["all"][0]
+
+
+@pytest.mark.parametrize("line", BAD)
+def test_a_mistake_is_refused(told: dict[str, dict[int, str]], line: str) -> None:
+    number = list(BAD).index(line) + 3
+    assert told["bad.py"].get(number) == BAD[line], told["all"][0]

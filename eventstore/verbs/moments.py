@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from eventstore.errors import InvalidInputError
-from eventstore.times import from_value
+from eventstore.times import parse_time
 from eventstore.verbs.filter_params import Moment
 
 
@@ -18,7 +18,7 @@ def microseconds(moment: Moment) -> int:
         InvalidInputError: It is none of these, or lies outside of the years 1 to 9999.
     """
     try:
-        at = from_value(moment)
+        at = parse_time(moment)
     except ValueError as error:
         raise InvalidInputError(str(error)) from error
     if at is None:

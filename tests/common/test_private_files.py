@@ -14,13 +14,13 @@ import pytest
 from support.terminal import Terminal, environment
 
 from eventstore import EventStore, InvalidInputError, Recorder
-from eventstore.capture.recorder.recover import look
+from eventstore.capture.recorder.recover import spool_status
 from eventstore.capture.recorder.spool.spool_format import (
     MAGIC,
-    Destination,
     Entry,
-    encode_destination,
+    TargetSession,
     encode_entries,
+    encode_target,
 )
 from eventstore.common.private_files import check_private_folder, make_private_file, open_private
 from eventstore.realtime.frames import CLIENT, Frame
@@ -31,7 +31,7 @@ os.umask(int(sys.argv[1], 8))
 from pathlib import Path
 from eventstore import EventStore, Recorder
 from eventstore.capture.recorder.spool.spool import Spool
-from eventstore.capture.recorder.spool.spool_format import Destination, Entry
+from eventstore.capture.recorder.spool.spool_format import TargetSession, Entry
 from eventstore.realtime.frames import Frame
 here = Path(sys.argv[2])
 url = f"sqlite:///{here}/calls.db"
@@ -44,7 +44,7 @@ session.close()
 recorder.close()
 store.seal("sess_a").raise_for_errors()
 spool = Spool(here / "kept" / "spool")
-spool.begin(Destination("k" * 24))
+spool.begin(TargetSession("k" * 24))
 spool.append([Entry("k" * 24, 1, Frame("client", "x", 1))])
 import json
 print(json.dumps([[str(p.relative_to(here)), p.lstat().st_mode & 0o7777] for p in here.rglob("*")]))
@@ -159,12 +159,12 @@ def test_links_pipes_and_folders_in_the_spool_are_not_opened(tmp_path: Path) -> 
             path = folder / f"{letter}-{endings.index(odd)}-abcdef{ending}"
             make(path) if ending == odd else path.write_bytes(MAGIC)
     # The last one is whole.
-    begun = Destination("k" * 24, "sess_a", True)
+    begun = TargetSession("k" * 24, "sess_a", True)
     entry = Entry(begun.key, 1, Frame(CLIENT, "hello", 1), closing=True)
-    whole = MAGIC + encode_destination(begun) + b"".join(encode_entries([entry]))
+    whole = MAGIC + encode_target(begun) + b"".join(encode_entries([entry]))
     (folder / "f-9-abcdef.000001.spool").write_bytes(whole)
     url = f"sqlite:///{tmp_path}/calls.db"
-    assert sum(one.frames for one in look(folder)) == 1
+    assert sum(one.frames for one in spool_status(folder)) == 1
     recorder = Recorder(url, folder)
     recorder.session(None, "sess_b").record(CLIENT, "live")
     recorder.close()

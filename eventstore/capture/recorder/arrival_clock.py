@@ -1,8 +1,9 @@
-"""The clock that the frames of one recorded session are stamped by.
+"""The clock that gives the frames of one recorded session their arrival times.
 
-The wall clock may be set back, or jump, in the middle of a call. So it is looked at once, when the
-session begins; from there on a monotonic clock counts. A jump of the wall clock against it is told,
-so that the log can say why its times differ from those of other logs.
+The wall clock can be set back, or jump, in the middle of a call. So an `ArrivalClock` reads the
+wall clock once, when the session begins, and counts by a monotonic clock from there on. It
+reports jumps of the wall clock, so that the log can say why its times differ from those of other
+logs. Each `SessionRecorder` and `RemoteSession` has one; a sideband reads it too.
 """
 
 from __future__ import annotations
@@ -12,20 +13,20 @@ from collections.abc import Callable
 
 from eventstore.times import now as wall_now
 
-#: A difference that is no jump: clocks are steered by less than this, in microseconds.
+#: Microseconds: a smaller difference is not a jump, because operating systems steer clocks by less.
 _JUMP_US = 1_000_000
-#: How often the wall clock is looked at, in microseconds.
+#: Microseconds from one comparison with the wall clock to the next.
 _LOOK_US = 1_000_000
-#: How many jumps of one session are told at most.
+#: How many jumps of one session are reported at most.
 _MOST_TOLD = 10
 
 
 class ArrivalClock:
-    """Tells the times of one session.
+    """Give the arrival times of one session, which never go back.
 
     Args:
-        wall: gives the wall clock's time, in microseconds since 1970 UTC.
-        steady: gives the time of a clock that never jumps, in nanoseconds.
+        wall: returns the wall clock's time in microseconds since 1970 UTC.
+        steady: returns the time of a monotonic clock in nanoseconds.
     """
 
     __slots__ = ("_ahead", "_began", "_look_at", "_steady", "_told", "_wall", "_zero")
@@ -41,17 +42,18 @@ class ArrivalClock:
         self._look_at = self._began + _LOOK_US
 
     def now(self) -> int:
-        """The time, in microseconds since 1970 UTC; it never goes back."""
+        """Return the time in microseconds since 1970 UTC; it never goes back."""
         return self._began + (self._steady() - self._zero) // 1000
 
     def jumped(self, at: int) -> int | None:
-        """Look, once a second, whether the wall clock has jumped.
+        """Return how far the wall clock has jumped; it is compared at most once a second.
 
         Args:
-            at: what `now` told.
+            at: what `now` returned.
 
         Returns:
-            By how much, in microseconds, since the last jump that was told; None for no jump.
+            Microseconds since the last jump that was reported: positive if the wall clock was set
+            forward, negative if back. None if there was no jump, or enough were reported.
         """
         if at < self._look_at:
             return None

@@ -1,4 +1,8 @@
-"""Bring a recording's entries into its stream: once each, in order, whatever went wrong before."""
+"""Append a recording's entries to its session: once each, in order, after any failure.
+
+`deliver_always` calls this for one recording, and `writer.py` for several in one transaction.
+`recover.py` uses `find_session` for what a process left in the spool.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import islice
 
-from eventstore.capture.recorder.spool.spool_format import Destination, Entry
+from eventstore.capture.recorder.spool.spool_format import Entry, TargetSession
 from eventstore.capture.recording import notes
 from eventstore.errors import ConflictError, DatabaseUnavailableError
 from eventstore.realtime.events import StoredEvent
@@ -16,36 +20,43 @@ from eventstore.store.log.session_facts import find_last_seq
 from eventstore.store.sessions.append import Append, append
 from eventstore.store.sessions.log import WritableLog
 
-_TRIES = 10
+_ATTEMPTS = 10
 
 
-def deliver(log: WritableLog, destination: Destination, entries: Sequence[Entry]) -> None:
-    """Append entries behind those that this process has delivered before.
+def deliver(log: WritableLog, target: TargetSession, entries: Sequence[Entry]) -> None:
+    """Append entries that cannot be in the log yet, behind those that this process has appended.
+
+    If another session has the requested id, or somebody else appended to the session,
+    `deliver_missing` is called instead.
 
     Raises:
-        ErasedError: the session was erased.
-        DatabaseUnavailableError: whether they were written is not known.
+        ErasedError: if the session was erased.
+        DatabaseUnavailableError: if it is not known whether the entries were written.
     """
     frames = [entry.frame for entry in entries]
-    for session_id, seq in _guesses(destination):
+    for session_id, seq in _likely_places(target):
         try:
             done = log.append(session_id, frames, seq, close=entries[-1].closing)
         except ConflictError:
             continue  # another session has the id, or somebody else appended to this one
-        destination.session_id, destination.seq = session_id, done.last_seq
-        destination.reached = entries[-1].number, done.last_seq
+        target.session_id, target.seq = session_id, done.last_seq
+        target.last_written = entries[-1].number, done.last_seq
         return
-    deliver_missing(log, destination, entries)
+    deliver_missing(log, target, entries)
 
 
 def deliver_together(
-    log: WritableLog, groups: Sequence[tuple[Destination, Sequence[Entry]]]
+    log: WritableLog, groups: Sequence[tuple[TargetSession, Sequence[Entry]]]
 ) -> None:
-    """`deliver` for recordings that have their session ids, in one transaction; all, or nothing.
+    """Append the entries of several recordings in one transaction: all of them, or none.
+
+    Args:
+        groups: recordings that have their session ids, each with its next entries.
 
     Raises:
-        ConflictError, ErasedError: somebody else appended to one of the sessions, or erased it.
-        DatabaseUnavailableError: whether they were written is not known.
+        ConflictError: if somebody else appended to one of the sessions.
+        ErasedError: if one of the sessions was erased.
+        DatabaseUnavailableError: if it is not known whether the entries were written.
     """
     done = log.append_together(
         [
@@ -53,47 +64,49 @@ def deliver_together(
             for to, entries in groups
         ]
     )
-    for (destination, entries), appended in zip(groups, done, strict=True):
-        destination.seq = appended.last_seq
-        destination.reached = entries[-1].number, appended.last_seq
+    for (target, entries), appended in zip(groups, done, strict=True):
+        target.seq = appended.last_seq
+        target.last_written = entries[-1].number, appended.last_seq
 
 
-def _guesses(destination: Destination) -> list[tuple[str, int]]:
-    """Where the next append may go, the likeliest first: the session, and its head."""
-    if destination.session_id is not None:
-        return [(destination.session_id, destination.seq)]
-    if destination.chosen:
+def _likely_places(target: TargetSession) -> list[tuple[str, int]]:
+    """Return where the next append may go, the likeliest first: session ids and their heads."""
+    if target.session_id is not None:
+        return [(target.session_id, target.seq)]
+    if target.chosen_by_user:
         return []
-    return [(id_, 0) for id_ in (destination.wanted, _made_id(destination)) if id_ is not None]
+    return [(id_, 0) for id_ in (target.wanted_id, _own_session_id(target)) if id_ is not None]
 
 
 def deliver_missing(
-    log: WritableLog, destination: Destination, entries: Sequence[Entry], projects: bool = True
+    log: WritableLog, target: TargetSession, entries: Sequence[Entry], projects: bool = True
 ) -> None:
-    """Append those of the entries that are not in the stream yet.
+    """Append those of the entries that are not in the session's log yet.
 
-    For entries that may have been written before: by an append whose answer was lost, or by a
-    process that was killed. An append is one transaction, so those that are there come first.
+    It is for entries that may have been written before: by an append whose answer was lost, or by a
+    process that was killed. An append is one transaction, so the entries that are there are the
+    first ones.
 
     Args:
         projects: write read models too, as the store does.
 
     Raises:
-        ErasedError: the session was erased.
-        DatabaseUnavailableError: whether they were written is not known.
+        ErasedError: if the session was erased.
+        DatabaseUnavailableError: if it is not known whether the entries were written, or other
+            processes append to the session all the time.
     """
-    number, seq = destination.reached
+    number, seq = target.last_written
     entries = [entry for entry in entries if entry.number > number]
     if not entries:
         return
-    # Equal frames may stand before what was appended last: those are others.
+    # A frame before the last append may equal one of the entries; it is not that entry.
     first = seq + 1 if number else entries[0].number
     write = log.append if projects else partial(append, log.engine, None)
-    for _ in range(_TRIES):
-        session_id, head = place(log, destination)
+    for _ in range(_ATTEMPTS):
+        session_id, head = find_session(log, target)
         missing = _missing(log, session_id, first, head, entries)
         frames = [entry.frame for entry in missing]
-        lost = _lost_before(destination, missing, head)
+        lost = _count_lost(target, missing, head)
         if lost:
             note = notes.gap("spool_damaged", {"frames": lost}, missing[0].frame.at)
             frames.insert(0, note)
@@ -101,57 +114,62 @@ def deliver_missing(
             if missing:
                 close = missing[-1].closing
                 head = write(session_id, frames, expected_seq=head, close=close).last_seq
-                destination.reached = missing[-1].number, head
+                target.last_written = missing[-1].number, head
         except ConflictError:
             continue  # somebody else appended in between
-        destination.session_id, destination.seq, destination.hole = session_id, head, 0
+        target.session_id, target.seq, target.lost_before = session_id, head, 0
         return
-    raise DatabaseUnavailableError(f"others append to {destination.wanted} all the time")
+    raise DatabaseUnavailableError(f"others append to {target.wanted_id} all the time")
 
 
-def _lost_before(destination: Destination, missing: Sequence[Entry], head: int) -> int:
-    """How many entries were lost before those that are missing in the stream."""
+def _count_lost(target: TargetSession, missing: Sequence[Entry], head: int) -> int:
+    """Return how many entries were lost before those that are missing in the log."""
     if not missing:
         return 0
-    # The numbers are no measure of what a session that it goes on with has.
-    by_numbers = 0 if destination.chosen else missing[0].number - head - 1
-    return destination.hole or max(0, by_numbers)
+    # A session that is continued has other events already, so its seqs and the numbers differ.
+    by_numbers = 0 if target.chosen_by_user else missing[0].number - head - 1
+    return target.lost_before or max(0, by_numbers)
 
 
 def _missing(
     log: WritableLog, session_id: str, first: int, head: int, entries: Sequence[Entry]
 ) -> Sequence[Entry]:
-    # Others may have appended in between; an entry's seq is never less than its number.
+    """Return the entries from the first one on that is not among the session's events."""
+    # Somebody else may have appended in between. An entry's seq is never less than its number.
     there = 0
     for event in read_events(log.engine, session_id, first, head):
-        if there < len(entries) and _is_same(entries[there].frame, event):
+        if there < len(entries) and _is_stored_as(entries[there].frame, event):
             there += 1
     return entries[there:]
 
 
-def place(log: WritableLog, destination: Destination) -> tuple[str, int]:
-    """Where a recording goes that may have been begun before: its session's id, and the head."""
-    if destination.session_id is not None:
-        return destination.session_id, find_last_seq(log.engine, destination.session_id) or 0
-    if destination.wanted is not None:
-        head = find_last_seq(log.engine, destination.wanted) or 0
-        if not head or destination.chosen or _is_begun(log, destination):
-            return destination.wanted, head
-    made = _made_id(destination)
+def find_session(log: WritableLog, target: TargetSession) -> tuple[str, int]:
+    """Return the id and the head of the session that a recording is stored in.
+
+    The recording may have been begun by another process; so the log is asked whether the session of
+    the requested id is this recording's own. The head is 0 if the session has no events yet.
+    """
+    if target.session_id is not None:
+        return target.session_id, find_last_seq(log.engine, target.session_id) or 0
+    if target.wanted_id is not None:
+        head = find_last_seq(log.engine, target.wanted_id) or 0
+        if not head or target.chosen_by_user or _owns_wanted_session(log, target):
+            return target.wanted_id, head
+    made = _own_session_id(target)
     return made, find_last_seq(log.engine, made) or 0
 
 
-def _is_begun(log: WritableLog, destination: Destination) -> bool:
-    """Whether the session of the wanted id is this recording's own."""
-    first = next(islice(read_events(log.engine, str(destination.wanted), 1, 1), 1), None)
+def _owns_wanted_session(log: WritableLog, target: TargetSession) -> bool:
+    """Return True if the session of the requested id was begun by this recording."""
+    first = next(islice(read_events(log.engine, str(target.wanted_id), 1, 1), 1), None)
     if first is None or first.direction != STORE or isinstance(first.text, bytes):
         return False
-    return (parse(first.text) or {}).get("recording") == destination.key
+    return (parse(first.text) or {}).get("recording") == target.key
 
 
-def _made_id(destination: Destination) -> str:
-    return f"sess_{destination.key}"
+def _own_session_id(target: TargetSession) -> str:
+    return f"sess_{target.key}"
 
 
-def _is_same(frame: Frame, event: StoredEvent) -> bool:
+def _is_stored_as(frame: Frame, event: StoredEvent) -> bool:
     return frame == (event.direction, event.text, event.at)

@@ -1,4 +1,8 @@
-"""Deliver what can be delivered: one frame's trouble keeps no other out of the log."""
+"""Append what can be appended: an entry that the database refuses keeps no other out of the log.
+
+The recorder's writer calls `deliver_always`, and so does `recover.py` for spools of other
+processes.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from eventstore.capture.recorder.deliver import deliver, deliver_missing
-from eventstore.capture.recorder.spool.spool_format import Destination, Entry
+from eventstore.capture.recorder.spool.spool_format import Entry, TargetSession
 from eventstore.capture.recording import notes
 from eventstore.common import unforeseen
 from eventstore.errors import (
@@ -24,7 +28,7 @@ from eventstore.store.sessions.projection_failures import note_failure
 from eventstore.store.sessions.repair import repair_session
 
 _LOGGER = logging.getLogger("eventstore.recorder")
-# The database is there and will never take it: no reason to wait for it.
+# The database answers, but will never take such an entry: waiting does not help.
 _REFUSALS = (
     sqlite3.DataError,
     sqlite3.IntegrityError,  # its rows stand behind its head, say: see `eventstore verify`
@@ -35,104 +39,108 @@ _REFUSALS = (
 
 
 def is_outage(error: Exception) -> bool:
-    """Whether it may go well later."""
+    """Return True if the same append may succeed later, because the database is away.
+
+    A database whose schema is missing or old counts as away too.
+    """
     if isinstance(error, DatabaseUnavailableError):
         return not isinstance(error.__cause__, error_classes(*_REFUSALS))
     return isinstance(error, SchemaError | ClosedError | ForkError)
 
 
 def deliver_always(
-    log: WritableLog, destination: Destination, entries: Sequence[Entry], sure: bool = False
+    log: WritableLog, target: TargetSession, entries: Sequence[Entry], sure: bool = False
 ) -> list[Entry]:
-    """Append entries; where one cannot be, without read models, and at last without that one.
+    """Append entries; without read models, or one by one, if they cannot be appended otherwise.
 
     Args:
-        sure: none of them can be there already.
+        sure: none of the entries can be in the log already.
 
     Returns:
-        Those that the database refuses; the log has a note in the place of each, but for a
-        session that was erased: there it has nothing.
+        The entries that the database refuses. The log has a note in the place of each. A session
+        that was erased refuses all entries, and gets no notes.
 
     Raises:
-        DatabaseUnavailableError, SchemaError: whether they were written is not known.
+        DatabaseUnavailableError: if it is not known whether the entries were written.
+        SchemaError: if the database's schema is missing or is not this code's.
     """
-    if destination.erased:
+    if target.erased:
         return list(entries)
     try:
-        (deliver if sure else deliver_missing)(log, destination, entries)
+        (deliver if sure else deliver_missing)(log, target, entries)
     except ErasedError as error:
-        destination.erased = True
-        _LOGGER.error("recording %s: %s; what comes is lost", destination.key, error)
+        target.erased = True
+        _LOGGER.error("recording %s: %s; what comes is lost", target.key, error)
         return list(entries)
     except Exception as error:
         if is_outage(error):
             raise
-        if not _deliver_repaired(log, destination, entries, error):
-            _deliver_log_only(log, destination, entries, error)
-    return [entry for entry in entries if entry.number in destination.refused]
+        if not _deliver_repaired(log, target, entries, error):
+            _deliver_log_only(log, target, entries, error)
+    return [entry for entry in entries if entry.number in target.refused]
 
 
 def _deliver_repaired(
-    log: WritableLog, destination: Destination, entries: Sequence[Entry], error: Exception
+    log: WritableLog, target: TargetSession, entries: Sequence[Entry], error: Exception
 ) -> bool:
-    """Where events stand behind the session's head, repair that, and append entries."""
+    """Repair a session that has events behind its head, and append; return True on success."""
     if not isinstance(error, BrokenHeadError):
         return False
-    _LOGGER.error("recording %s: %s", destination.key, error)
+    _LOGGER.error("recording %s: %s", target.key, error)
     try:
         if repair_session(log.engine, error.session_id).unmended:
             return False
-        deliver_missing(log, destination, entries)
+        deliver_missing(log, target, entries)
     except Exception as again:
         if is_outage(again):
             raise
         return False
-    _LOGGER.warning("recording %s: the session was repaired", destination.key)
+    _LOGGER.warning("recording %s: the session was repaired", target.key)
     return True
 
 
 def _deliver_log_only(
-    log: WritableLog, destination: Destination, entries: Sequence[Entry], error: Exception
+    log: WritableLog, target: TargetSession, entries: Sequence[Entry], error: Exception
 ) -> None:
-    """The truth first: a fault in projecting keeps no frame out of the log."""
+    """Append entries without read models: an error in the projection loses no frame."""
     try:
-        deliver_missing(log, destination, entries, projects=False)
+        deliver_missing(log, target, entries, projects=False)
     except Exception as again:
         if is_outage(again):
             raise
         for entry in entries:
-            _deliver_one(log, destination, entry)
+            _deliver_or_note_refusal(log, target, entry)
         return
     unforeseen.count_faults(unforeseen.NOT_PROJECTED, len(entries))
     unforeseen.log_fault(_LOGGER, "projecting what came", error)
-    if destination.session_id is not None:
-        failed = unforeseen.as_store_error(f"session {destination.session_id}", error)
-        note_failure(log.engine, destination.session_id, failed)
+    if target.session_id is not None:
+        failed = unforeseen.as_store_error(f"session {target.session_id}", error)
+        note_failure(log.engine, target.session_id, failed)
 
 
-def _deliver_one(log: WritableLog, destination: Destination, entry: Entry) -> None:
+def _deliver_or_note_refusal(log: WritableLog, target: TargetSession, entry: Entry) -> None:
     """Append one entry, or a note of its refusal in its place."""
-    refusal = _try(log, destination, entry)
+    refusal = _try_entry(log, target, entry)
     if refusal is None:
         return
-    destination.refused.add(entry.number)
+    target.refused.add(entry.number)
     name = type(refusal.__cause__ or refusal).__name__
-    _LOGGER.error("recording %s: a frame cannot be stored: %s", destination.key, name)
+    _LOGGER.error("recording %s: a frame cannot be stored: %s", target.key, name)
     unforeseen.log_fault(_LOGGER, "storing a frame", refusal)
     facts = {"frames": {entry.frame.direction: 1}, "error": name}
     note = notes.gap("refused", facts, entry.frame.at)
-    refusal = _try(log, destination, entry._replace(frame=note))
+    refusal = _try_entry(log, target, entry._replace(frame=note))
     if refusal is not None:
         name = type(refusal.__cause__ or refusal).__name__
-        _LOGGER.error("recording %s: nor can a note of that: %s", destination.key, name)
+        _LOGGER.error("recording %s: nor can a note of that: %s", target.key, name)
 
 
-def _try(log: WritableLog, destination: Destination, entry: Entry) -> Exception | None:
-    """Append one entry, with or without read models; why that cannot be."""
+def _try_entry(log: WritableLog, target: TargetSession, entry: Entry) -> Exception | None:
+    """Append one entry, with or without read models; return the error if neither is possible."""
     refusal = None
     for projects in (True, False):
         try:
-            deliver_missing(log, destination, [entry], projects)
+            deliver_missing(log, target, [entry], projects)
         except Exception as error:
             if is_outage(error):
                 raise

@@ -1,4 +1,8 @@
-"""What is handed over and not yet written: in memory, in order, bounded."""
+"""The frames in memory that a recorder has accepted and not yet written, in order and bounded.
+
+`SessionRecorder` puts frames in from any thread; the recorder's writer and its spool thread take
+them out.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from threading import Condition, Lock
 
-from eventstore.capture.recorder.spool.spool_format import Destination, Entry
+from eventstore.capture.recorder.spool.spool_format import Entry, TargetSession
 from eventstore.capture.recording import notes
 from eventstore.capture.recording.connections import session_event
 from eventstore.errors import EventStoreError
@@ -16,21 +20,27 @@ from eventstore.realtime.frames import SERVER, STORE, Frame
 from eventstore.store.log.session_facts import is_session_id
 from eventstore.times import now, to_iso
 
-#: Seconds that a session's first frames wait for the server to name its id.
+#: Seconds that a session's first frames wait for the server to name the session's id.
 NAMING_WAIT = 1.0
-# Shares of the room: from one on, entries go to the spool; from the other, less shall come.
-_FILLING, _PRESSED = 0.5, 0.75
-# Roughly what an entry takes beside its text.
-_OVERHEAD = 250
+# Shares of the memory limit: above the first, entries go to the spool; above the second, producers
+# should slow down.
+_SPOOL_SHARE, _SLOW_DOWN_SHARE = 0.5, 0.75
+# About how many bytes an entry takes besides its text.
+_ENTRY_OVERHEAD = 250
 
 
-#: Why nobody is told any more that something is delivered.
-ENDED = "the recorder is closed, and some of the session is not in the database"
+#: The error of futures that a closed recorder can no longer fulfil.
+CLOSED_UNWRITTEN = "the recorder is closed, and some of the session is not in the database"
 
 
 @dataclass
 class _Missed:
-    """Frames that found no room, since the last that did."""
+    """Frames that found no room in memory since the last frame that did.
+
+    Attributes:
+        since, until: arrival of the first and the last of them, in microseconds since 1970 UTC.
+        frames: how many, by direction.
+    """
 
     since: int
     until: int
@@ -38,160 +48,167 @@ class _Missed:
 
 
 @dataclass
-class Live:
-    """A session that is being recorded.
+class ActiveRecording:
+    """A session that is being recorded, or has ended and is not wholly in the database yet.
 
     Attributes:
-        destination: where it goes.
-        number: of the last entry.
-        delivered: the last entry that is in the database, and all before it.
-        refused: the last entry that the database refused.
-        waiting: entries that wait for the session's id; None once that is decided.
-        name_by: when it is decided at the latest, by the monotonic clock.
-        waiters: who is told when an entry is delivered.
-        ended: nothing more comes.
+        target: the session of the store that the recording is written to.
+        number: the number of the last entry.
+        delivered: the number of the entry up to which all are in the database.
+        refused: the number of the last entry that the database refused.
+        waiting: entries that wait until the session's id is decided; None once it is.
+        naming_deadline: when the id is decided at the latest, by the monotonic clock.
+        waiters: numbers of entries, each with a future to resolve when the entry is delivered.
+        ended: whether the session is closed and takes no more entries.
+        missed: the frames that found no room and are not noted in the log yet.
     """
 
-    destination: Destination
+    target: TargetSession
     number: int = 0
     delivered: int = 0
     refused: int = 0
     waiting: list[Entry] | None = None
-    name_by: float = 0.0
+    naming_deadline: float = 0.0
     waiters: list[tuple[int, Future[None]]] = field(default_factory=list)
     ended: bool = False
     missed: _Missed | None = None
 
     def is_finished(self) -> bool:
-        """Whether all of it is in the database."""
+        """Return True if the session is closed and all of it is in the database."""
         return self.ended and self.delivered >= self.number
 
 
 def fail(waiters: Iterable[Future[None]], why: str) -> None:
-    """Tell who waits that it is in vain. Without the lock: they may call back."""
+    """Let futures fail. Call it without the lock, because a future runs its callbacks."""
     for future in waiters:
         if future.set_running_or_notify_cancel():
             future.set_exception(EventStoreError(why))
 
 
 def size_of(entries: Iterable[Entry]) -> int:
-    """About how many bytes of memory entries take."""
-    return sum(_OVERHEAD + len(entry.frame.text) for entry in entries)
+    """Return about how many bytes of memory entries take."""
+    return sum(_ENTRY_OVERHEAD + len(entry.frame.text) for entry in entries)
 
 
-class Outbox:
-    """Takes entries from any thread without blocking; `lock` guards all of it.
+class PendingFrames:
+    """A bounded queue that takes entries from any thread without waiting; `lock` guards all of it.
 
     Args:
-        bound: bytes of entries that are held; what comes beyond is missed, and noted.
+        memory: bytes of entries that it holds at most. Frames beyond are counted as missed, and
+            noted in their session.
 
     Attributes:
-        changed: tells the writer that there is something to do.
-        lives: the sessions in progress, by their recording's key.
-        begun: those that are new, for the journal.
-        held: bytes of entries that are queued or on their way.
-        urgent: somebody waits.
-        spool_fails: not even the disk takes entries.
-        accepted, missed: frames.
-        shut: no session is taken any more.
-        over: nothing is delivered any more.
-        left: this process is forked off the one that delivers.
+        changed: the condition that wakes the writer.
+        recordings: the sessions in progress, by their recording's key.
+        begun: new recordings, which the spool's journal does not name yet.
+        held: bytes of entries that are queued, or being written.
+        urgent: whether somebody waits for a commit.
+        spool_fails: whether the disk does not take entries either.
+        accepted, missed: how many frames were taken, and how many found no room.
+        is_closed: whether no more sessions are accepted.
+        delivery_ended: whether nothing is written to the database any more.
+        in_forked_child: whether this process was forked off the one that writes.
     """
 
-    def __init__(self, bound: int) -> None:
+    def __init__(self, memory: int) -> None:
         self.lock = Lock()
         self.changed = Condition(self.lock)
-        self.lives: dict[str, Live] = {}
-        self.begun: list[Live] = []
+        self.recordings: dict[str, ActiveRecording] = {}
+        self.begun: list[ActiveRecording] = []
         self.held = self.accepted = self.missed = 0
         self.urgent = self.spool_fails = False
-        self.shut = self.over = self.left = False
-        self._bound = bound
+        self.is_closed = self.delivery_ended = self.in_forked_child = False
+        self._memory = memory
         self._queue: list[Entry] = []
-        self._naming: dict[str, Live] = {}
+        self._naming: dict[str, ActiveRecording] = {}
 
     def is_filling(self) -> bool:
-        """Whether half of the room is taken."""
-        return self.held > _FILLING * self._bound
+        """Return True if more than half of the memory limit is in use."""
+        return self.held > _SPOOL_SHARE * self._memory
 
     def is_pressed(self) -> bool:
-        """Whether who can hand over less now should: room gets scarce, but entries do get away."""
-        return self.held > _PRESSED * self._bound and not self.spool_fails
+        """Return True if producers should slow down.
+
+        That is so while more than three quarters of the memory limit are in use and entries are
+        still being written. If nothing can be written, waiting does not help.
+        """
+        return self.held > _SLOW_DOWN_SHARE * self._memory and not self.spool_fails
 
     def __len__(self) -> int:
         return len(self._queue)
 
-    def begin(self, live: Live, opened: Frame) -> None:
-        """Take a session in, with the note that opens it.
+    def begin(self, recording: ActiveRecording, opened: Frame) -> None:
+        """Add a session, with the note that opens it.
 
         Raises:
-            EventStoreError: the outbox is shut.
+            EventStoreError: if the recorder is closed.
         """
         with self.lock:
-            if self.shut:
-                why = "belongs to another process" if self.left else "is closed"
+            if self.is_closed:
+                why = "belongs to another process" if self.in_forked_child else "is closed"
                 raise EventStoreError(f"the recorder {why}; make another one")
-            live.destination.opened = opened
-            self.lives[live.destination.key] = live
-            self.begun.append(live)
-            if not live.destination.chosen:
-                live.waiting = []
-                live.name_by = time.monotonic() + NAMING_WAIT
-                self._naming[live.destination.key] = live
-            self._put(live, opened)
+            recording.target.opened = opened
+            self.recordings[recording.target.key] = recording
+            self.begun.append(recording)
+            if not recording.target.chosen_by_user:
+                recording.waiting = []
+                recording.naming_deadline = time.monotonic() + NAMING_WAIT
+                self._naming[recording.target.key] = recording
+            self._put(recording, opened)
 
-    def put(self, live: Live, frame: Frame) -> None:
-        """Take a frame, or miss it where there is no room."""
+    def put(self, recording: ActiveRecording, frame: Frame) -> None:
+        """Add a frame, or count it as missed if there is no room."""
         with self.lock:
-            if live.ended or self.left:
+            if recording.ended or self.in_forked_child:
                 return
-            if self.held + len(frame.text) > self._bound and frame.direction != STORE:
-                self._miss(live, frame)
+            if self.held + len(frame.text) > self._memory and frame.direction != STORE:
+                self._count_missed(recording, frame)
                 return
-            if live.missed is not None:
-                self._tell_missed(live)
-            self._put(live, frame)
+            if recording.missed is not None:
+                self._note_missed(recording)
+            self._put(recording, frame)
             if frame.direction != STORE:
                 self.accepted += 1
-            if live.waiting is not None and frame.direction == SERVER:
+            if recording.waiting is not None and frame.direction == SERVER:
                 named = session_event(frame)[1]
                 if named is not None:
-                    live.destination.wanted = named if is_session_id(named) else None
-                    self._settle(live)
+                    recording.target.wanted_id = named if is_session_id(named) else None
+                    self._decide_id(recording)
 
-    def end(self, live: Live, note: Frame) -> None:
-        """Take the note that closes a session; a second one does nothing."""
+    def end(self, recording: ActiveRecording, note: Frame) -> None:
+        """Add the note that closes a session; nothing happens if it is closed already."""
         with self.lock:
-            if not live.ended and not self.left:
-                if live.missed is not None:
-                    self._tell_missed(live)
-                self._put(live, note, closing=True)
-                live.ended = True
-                self._settle(live)
+            if not recording.ended and not self.in_forked_child:
+                if recording.missed is not None:
+                    self._note_missed(recording)
+                self._put(recording, note, closing=True)
+                recording.ended = True
+                self._decide_id(recording)
 
-    def leave(self) -> None:
-        """Take nothing any more, in a process that is forked off: whoever held the lock is gone."""
+    def detach_after_fork(self) -> None:
+        """Accept nothing any more, in a forked child: a thread of the parent may hold the lock."""
         self.lock = Lock()
         self.changed = Condition(self.lock)
-        self.shut = self.over = self.left = True
+        self.is_closed = self.delivery_ended = self.in_forked_child = True
 
-    def delivery(self, live: Live) -> Future[None]:
-        """A future for the delivery of all that a session has handed over; it hurries the writer.
+    def delivery(self, recording: ActiveRecording) -> Future[None]:
+        """Return a future that is done once all that a session has handed over is in the database.
 
-        It fails with an error where some of it was missed, or the session was erased.
+        The writer does not wait for the next interval then. The future fails if frames were missed,
+        if the session was erased, or if the recorder is closed before.
         """
         future: Future[None] = Future()
         with self.lock:
-            if live.missed is not None:
+            if recording.missed is not None:
                 future.set_exception(RuntimeError("memory is full, and frames are missed"))
-            elif live.destination.erased:
+            elif recording.target.erased:
                 future.set_exception(EventStoreError("the session was erased"))
-            elif live.delivered >= live.number:
+            elif recording.delivered >= recording.number:
                 future.set_result(None)
-            elif self.over:
-                future.set_exception(EventStoreError(ENDED))
+            elif self.delivery_ended:
+                future.set_exception(EventStoreError(CLOSED_UNWRITTEN))
             else:
-                live.waiters.append((live.number, future))
+                recording.waiters.append((recording.number, future))
                 self.urgent = True
                 self.changed.notify()
         return future
@@ -199,100 +216,108 @@ class Outbox:
     # With the lock held
 
     def take(self) -> list[Entry]:
-        """All that is queued; it counts as held until `release`."""
-        for live in [live for live in self._naming.values() if live.name_by <= time.monotonic()]:
-            self._settle(live)
+        """Remove all queued entries and return them; their bytes count as held until `release`."""
+        for recording in [
+            recording
+            for recording in self._naming.values()
+            if recording.naming_deadline <= time.monotonic()
+        ]:
+            self._decide_id(recording)
         taken, self._queue, self.urgent = self._queue, [], False
         return taken
 
     def put_back(self, entries: list[Entry]) -> None:
-        """Queue again, before all that came later, what was taken."""
+        """Queue entries again that were taken, before all that came later."""
         self._queue[:0] = entries
 
     def release(self, entries: Iterable[Entry]) -> None:
-        """Entries are written, to the database or the spool: they are held no longer."""
+        """Count the bytes of entries as free: they are in the database or in the spool."""
         self.held -= size_of(entries)
 
-    def settle_all(self) -> None:
-        """Wait for no names any more."""
-        for live in list(self._naming.values()):
-            self._settle(live)
+    def decide_all_ids(self) -> None:
+        """Decide the ids of all sessions now, without waiting for the server to name them."""
+        for recording in list(self._naming.values()):
+            self._decide_id(recording)
 
-    def naming_wait(self) -> float | None:
-        """Seconds until a session's id is to be decided; None where all are."""
+    def seconds_to_naming(self) -> float | None:
+        """Return the seconds until the next session's id is decided, or None if all are."""
         if not self._naming:
             return None
-        due = next(iter(self._naming.values())).name_by
+        due = next(iter(self._naming.values())).naming_deadline
         return max(0.0, due - time.monotonic())
 
-    def delivered(self, key: str, number: int) -> list[Future[None]]:
-        """Note that a recording is delivered up to an entry; who waits for that."""
-        live = self.lives.get(key)
-        if live is None:
+    def note_delivered(self, key: str, number: int) -> list[Future[None]]:
+        """Note up to which entry a recording is in the database; return the futures to resolve."""
+        recording = self.recordings.get(key)
+        if recording is None:
             return []
-        live.delivered = max(live.delivered, number)
-        done = [future for wanted, future in live.waiters if wanted <= number]
+        recording.delivered = max(recording.delivered, number)
+        done = [future for wanted, future in recording.waiters if wanted <= number]
         if done:
-            live.waiters = [waiter for waiter in live.waiters if waiter[0] > number]
+            recording.waiters = [waiter for waiter in recording.waiters if waiter[0] > number]
         return done
 
-    def lost(self, key: str, number: int) -> list[Future[None]]:
-        """Note that an entry will not be delivered; who waits for it in vain."""
-        live = self.lives.get(key)
-        if live is None:
+    def note_lost(self, key: str, number: int) -> list[Future[None]]:
+        """Note that an entry will not be delivered; return the futures that must fail."""
+        recording = self.recordings.get(key)
+        if recording is None:
             return []
-        vain = [future for wanted, future in live.waiters if wanted >= number]
-        live.waiters = [waiter for waiter in live.waiters if waiter[0] < number]
-        return vain
+        failed = [future for wanted, future in recording.waiters if wanted >= number]
+        recording.waiters = [waiter for waiter in recording.waiters if waiter[0] < number]
+        return failed
 
     def give_up(self) -> list[Future[None]]:
-        """Deliver no more; who waits in vain."""
-        self.over = True
-        return [future for key in list(self.lives) for future in self.lost(key, 0)]
+        """Note that nothing is written any more; return the futures that must fail."""
+        self.delivery_ended = True
+        return [future for key in list(self.recordings) for future in self.note_lost(key, 0)]
 
     def forget_finished(self, keys: Iterable[str]) -> list[str]:
-        """Forget those of the recordings that are ended and delivered; which they were."""
-        lives = ((key, self.lives.get(key)) for key in keys)
-        finished = [key for key, live in lives if live is not None and live.is_finished()]
+        """Remove those of the recordings that are finished; return their keys."""
+        recordings = ((key, self.recordings.get(key)) for key in keys)
+        finished = [
+            key
+            for key, recording in recordings
+            if recording is not None and recording.is_finished()
+        ]
         for key in finished:
-            del self.lives[key]
+            del self.recordings[key]
         return finished
 
-    def _put(self, live: Live, frame: Frame, closing: bool = False) -> None:
-        live.number += 1
-        entry = Entry(live.destination.key, live.number, frame, closing)
-        self.held += _OVERHEAD + len(frame.text)
-        if live.waiting is not None:
-            live.waiting.append(entry)
-            if len(live.waiting) == 1:
+    def _put(self, recording: ActiveRecording, frame: Frame, closing: bool = False) -> None:
+        recording.number += 1
+        entry = Entry(recording.target.key, recording.number, frame, closing)
+        self.held += _ENTRY_OVERHEAD + len(frame.text)
+        if recording.waiting is not None:
+            recording.waiting.append(entry)
+            if len(recording.waiting) == 1:
                 self.changed.notify()
             return
         self._queue.append(entry)
         if len(self._queue) == 1:
             self.changed.notify()
 
-    def _settle(self, live: Live) -> None:
-        if live.waiting is not None:
-            self._queue += live.waiting
-            live.waiting = None
-            del self._naming[live.destination.key]
+    def _decide_id(self, recording: ActiveRecording) -> None:
+        if recording.waiting is not None:
+            self._queue += recording.waiting
+            recording.waiting = None
+            del self._naming[recording.target.key]
             self.changed.notify()
 
-    def _miss(self, live: Live, frame: Frame) -> None:
+    def _count_missed(self, recording: ActiveRecording, frame: Frame) -> None:
         at = frame.at if frame.at is not None else now()
-        if live.missed is None:
-            live.missed = _Missed(at, at)
-        live.missed.until = at
-        frames = live.missed.frames
+        if recording.missed is None:
+            recording.missed = _Missed(at, at)
+        recording.missed.until = at
+        frames = recording.missed.frames
         frames[frame.direction] = frames.get(frame.direction, 0) + 1
         self.missed += 1
 
-    def _tell_missed(self, live: Live) -> None:
-        missed, live.missed = live.missed, None
+    def _note_missed(self, recording: ActiveRecording) -> None:
+        missed, recording.missed = recording.missed, None
         if missed is not None:
             facts = {
                 "frames": missed.frames,
                 "since": to_iso(missed.since),
                 "until": to_iso(missed.until),
             }
-            self._put(live, notes.gap("overflow", facts, missed.until))
+            self._put(recording, notes.gap("overflow", facts, missed.until))

@@ -1,8 +1,11 @@
-"""The recorder: takes frames of live sessions without blocking, and writes them to a store.
+"""The recorder takes frames of live sessions without blocking, and writes them to a store.
 
-Two threads work. The writer takes what is queued, every interval, and appends it. Where that fails
-or takes too long, the spooler takes over: from then on everything goes to the spool on disk, and
-the writer appends out of the spool, oldest first, until it has caught up. See docs/adr/0009.
+It has two threads. The writer takes the queued entries every interval and appends them. If that
+fails or takes too long, the spool thread takes over: then all entries go to the spool on disk, and
+the writer appends them from the spool, oldest first, until it has caught up. docs/adr/0009 says
+why.
+
+Apps make a `Recorder` for taps; the relay's child process, sidebands and tests use it too.
 """
 
 from __future__ import annotations
@@ -21,13 +24,18 @@ from types import TracebackType
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-from eventstore.capture.recorder.pending_frames import ENDED, Live, Outbox, fail
-from eventstore.capture.recorder.recorder_state import Flow
+from eventstore.capture.recorder.pending_frames import (
+    CLOSED_UNWRITTEN,
+    ActiveRecording,
+    PendingFrames,
+    fail,
+)
+from eventstore.capture.recorder.recorder_state import RecorderState
 from eventstore.capture.recorder.session_recorder import SessionRecorder, checked_time
-from eventstore.capture.recorder.spool.orphaned_spools import names
+from eventstore.capture.recorder.spool.orphaned_spools import process_names
 from eventstore.capture.recorder.spool.spool import Spool, default_folder
-from eventstore.capture.recorder.spool.spool_format import KEY_LENGTH, Destination
-from eventstore.capture.recorder.spool_thread import Spooler
+from eventstore.capture.recorder.spool.spool_format import KEY_LENGTH, TargetSession
+from eventstore.capture.recorder.spool_thread import SpoolThread
 from eventstore.capture.recorder.writer import Writer
 from eventstore.capture.recording.notes import closed, opened
 from eventstore.common import unforeseen
@@ -39,23 +47,23 @@ from eventstore.store.sessions.log import WritableLog, open_log
 from eventstore.times import now
 
 MEMORY = 64 * 1024 * 1024
-#: Seconds that the end of the program waits for the database, at most.
-_AT_EXIT = 2.0
+#: Seconds that a program that ends without `close` waits for the database at most.
+_EXIT_TIMEOUT = 2.0
 _LOGGER = logging.getLogger("eventstore.recorder")
 
 
 class Counters(NamedTuple):
-    """Frames of the client and the server that went through a recorder.
+    """Numbers of frames of clients and servers that went through a recorder.
 
     Attributes:
-        accepted: handed over, and taken.
-        written: in the database.
-        spooled: that went over the spool on disk.
-        behind: accepted and not in the database yet.
-        missed: that found no room, or that the database refused; the log says where.
-        unprojected: in the log, while projecting them failed.
-        faults: errors that nobody foresaw, each logged with its traceback.
-        fold_errors: events that the fold could not make sense of by a fault of its own.
+        accepted: frames that were handed over and taken.
+        written: frames that are in the database.
+        spooled: frames that went through the spool on disk.
+        behind: frames that were accepted and are not in the database yet.
+        missed: frames that found no room, or that the database refused. The log says where.
+        unprojected: frames that are in the log, but whose projection failed.
+        faults: unforeseen errors, each logged with its traceback.
+        fold_errors: events that the projection could not handle because of an error in its code.
     """
 
     accepted: int
@@ -69,24 +77,24 @@ class Counters(NamedTuple):
 
 
 class Recorder:
-    """Records live sessions; one for a process. Use it with `with`, or with `async with`.
+    """Records live sessions. Make one for a process, and use it with `with` or `async with`.
 
-    A process that is forked off makes its own: there, this one takes nothing.
+    A forked child process must make its own: a recorder of its parent takes nothing there.
 
     Args:
         store: a store, or a database's URL. It need not be reachable: frames wait in the spool.
         spool: the folder of the spool; by default EVENTSTORE_SPOOL, or beside an SQLite file, else
             under `~/.local/state/eventstore`.
-        interval: seconds from one group of appends to the next.
+        interval: seconds from one append to the next.
         memory: bytes of frames that are held in memory at most.
         patience: seconds that the database may take before frames go to the spool.
-        keys: with a URL, that of the database of keys, as for `EventStore`.
-        redact: take secrets out of frames before anything is written, the spool included. Each is
-            "[removed]" then, and a note behind its frame, `eventstore.session.redacted`, counts
-            them. All other frames stay exact, and so does audio.
+        keys: the URL of the database of keys, if `store` is a URL; as for `EventStore`.
+        redact: remove secrets from frames before anything is written, also to the spool. Each
+            secret becomes "[removed]", and a note behind its frame, `eventstore.session.redacted`,
+            counts them. All other frames stay exact, and so does audio.
 
     Raises:
-        InvalidInputError: no database URL, or a spool that cannot be written.
+        InvalidInputError: if the URL is not a database's, or the spool cannot be written.
     """
 
     def __init__(
@@ -99,30 +107,30 @@ class Recorder:
         keys: str | None = None,
         redact: bool = False,
     ) -> None:
-        self._ours, self._redact = isinstance(store, str), redact
+        self._owns_store, self._redact = isinstance(store, str), redact
         if isinstance(store, str):
             store = open_log(store, keys)
         self._store = store
-        self._fits = not self._ours
+        self._schema_checked = not self._owns_store
         folder = Path(spool) if spool is not None else default_folder(_url_of(self._store))
-        self._left = False
-        self._outbox = Outbox(memory)
-        self._flow = Flow(self._outbox, Spool(folder), interval, patience)
-        # What a process before has left comes first.
-        self._flow.spooling = any(name != self._flow.spool.name for name in names(folder))
+        self._in_forked_child = False
+        self._pending = PendingFrames(memory)
+        self._state = RecorderState(self._pending, Spool(folder), interval, patience)
+        # Entries that an earlier process left in the spool are written before new ones.
+        self._state.spooling = any(name != self._state.spool.name for name in process_names(folder))
         self._threads = [
             Thread(target=work.run, name=f"eventstore-{name}", daemon=True)
             for name, work in (
-                ("writer", Writer(self._flow, self._open)),
-                ("spooler", Spooler(self._flow)),
+                ("writer", Writer(self._state, self._open)),
+                ("spool", SpoolThread(self._state)),
             )
         ]
         for thread in self._threads:
             thread.start()
-        # A program that ends without `close` still has its frames written, and does not wait long.
-        self._at_exit = partial(_close, weakref.ref(self), _AT_EXIT)
+        # A program may end without `close`: its frames are written then too, without a long wait.
+        self._at_exit = partial(_close, weakref.ref(self), _EXIT_TIMEOUT)
         atexit.register(self._at_exit)
-        _MADE.add(self)
+        _RECORDERS.add(self)
 
     def session(
         self,
@@ -131,55 +139,57 @@ class Recorder:
         notes: Mapping[str, Any] | None = None,
         at: int | None = None,
     ) -> SessionRecorder:
-        """Begin to record a session.
+        """Begin to record a session, and return what takes its frames.
 
         Args:
-            metadata: pairs to set on it.
-            session_id: store it under this id, behind what is there; by default under the
-                server's, where it is free, else under one that is made.
-            notes: what its log shall say of how it was recorded: by, url, …
-            at: when it began, in microseconds since 1970 UTC; now where it is not given.
+            metadata: pairs to set on the session.
+            session_id: the id to store the session under, behind what is there. By default it is
+                the server's id if that is free, else one that the store makes.
+            notes: what the log shall say of how the session was recorded, such as `{"by":
+                "relay"}`.
+            at: when it began, in microseconds since 1970 UTC; by default now.
 
         Raises:
-            InvalidInputError: metadata beyond OpenAI's limits, a bad session id or time.
-            EventStoreError: the recorder is closed, or another process has made it.
+            InvalidInputError: if metadata are beyond OpenAI's limits, or the session id or time is
+                bad.
+            EventStoreError: if the recorder is closed, or another process made it.
         """
         pairs = check_metadata(metadata or {})
         if session_id is not None:
             check_session_id(session_id)
         begun = checked_time(now() if at is None else at)
         key = uuid4().hex[:KEY_LENGTH]
-        live = Live(Destination(key, session_id, session_id is not None))
-        self._outbox.begin(live, opened(key, pairs, notes or {}, begun))
-        self._flow.hurry_journal()
-        return SessionRecorder(self._outbox, live, self._redact)
+        recording = ActiveRecording(TargetSession(key, session_id, session_id is not None))
+        self._pending.begin(recording, opened(key, pairs, notes or {}, begun))
+        self._state.wake_spool_thread()
+        return SessionRecorder(self._pending, recording, self._redact)
 
     def check(self) -> None:
-        """Look whether the database can be written, which recording does not wait for.
+        """Check that the database can be written; recording itself does not wait for that.
 
         Raises:
-            SchemaError: its schema is missing, or another than this code's.
-            DatabaseUnavailableError: it is away.
-            MissingKeyError: it is encrypted, and its keys are not named.
+            SchemaError: if the schema is missing or is not this code's.
+            DatabaseUnavailableError: if the database cannot be reached.
+            MissingKeyError: if the store is encrypted and its database of keys is not named.
         """
         engine = self._open().engine
         with read(engine) as tx:
             tx.keys.check(tx)
 
     def is_pressed(self) -> bool:
-        """Whether who can hand over less now should: memory fills, but frames do get away."""
-        return self._outbox.is_pressed()
+        """Return True if producers should slow down: see `PendingFrames.is_pressed`."""
+        return self._pending.is_pressed()
 
     def counters(self) -> Counters:
-        """What was taken, and where it is."""
-        with self._outbox.lock:
-            flow, accepted = self._flow, self._outbox.accepted
-            behind = accepted - flow.written - flow.lost
-            missed = self._outbox.missed + flow.lost
+        """Return how many frames were taken, and where they are."""
+        with self._pending.lock:
+            state, accepted = self._state, self._pending.accepted
+            behind = accepted - state.written - state.lost
+            missed = self._pending.missed + state.lost
             return Counters(
                 accepted,
-                flow.written,
-                flow.spooled,
+                state.written,
+                state.spooled,
                 behind,
                 missed,
                 unforeseen.FAULT_COUNTS[unforeseen.NOT_PROJECTED],
@@ -189,54 +199,54 @@ class Recorder:
 
     @property
     def spool(self) -> Path:
-        """The spool's folder."""
-        return self._flow.spool.folder
+        """The folder of the spool."""
+        return self._state.spool.folder
 
     @property
     def trouble(self) -> str | None:
-        """Why frames are not in the database; None where all is well."""
-        return self._flow.trouble
+        """Why frames are not in the database, for people; None if all is well."""
+        return self._state.trouble
 
     def close(self, timeout: float = 10.0, reason: str = "the recorder was stopped") -> None:
-        """Note the end of all sessions, write what is left, and end.
+        """End all sessions, write what is left, and stop the threads.
 
-        Who still waits for a commit then is told that it failed. Closing again does nothing.
+        Futures of `committed` that are not done by then fail. Closing again does nothing.
 
         Args:
-            timeout: seconds to wait for the database; what it has not taken then is in the spool,
-                for the next recorder or `eventstore spool`.
+            timeout: seconds to wait for the database. Entries that it has not taken by then stay in
+                the spool, for the next recorder or `eventstore spool`.
             reason: why sessions that are still open end here.
         """
         atexit.unregister(self._at_exit)
-        if self._left:
+        if self._in_forked_child:
             return
-        flow, (writer, spooler) = self._flow, self._threads
-        with self._outbox.lock:
-            self._outbox.shut = True
-            lives = list(self._outbox.lives.values())
-        for live in lives:
-            self._outbox.end(live, closed("recorder", None, reason, now()))
-        with self._outbox.lock:
-            self._outbox.settle_all()
-            flow.stop_by = time.monotonic() + timeout
-            self._outbox.changed.notify()
+        state, (writer, spooling) = self._state, self._threads
+        with self._pending.lock:
+            self._pending.is_closed = True
+            recordings = list(self._pending.recordings.values())
+        for recording in recordings:
+            self._pending.end(recording, closed("recorder", None, reason, now()))
+        with self._pending.lock:
+            self._pending.decide_all_ids()
+            state.stop_deadline = time.monotonic() + timeout
+            self._pending.changed.notify()
         writer.join(timeout + 1)
-        with self._outbox.lock:
-            flow.over = True
-            flow.spool_now.notify()
-        spooler.join()
-        with self._outbox.lock:
-            lost = flow.lose_what_is_left()
-            waiters = self._outbox.give_up()
+        with self._pending.lock:
+            state.writer_ended = True
+            state.spool_wakeup.notify()
+        spooling.join()
+        with self._pending.lock:
+            lost = state.count_rest_as_lost()
+            waiters = self._pending.give_up()
         if lost:
             _LOGGER.error("%s frames are lost: neither database nor spool took them", lost)
-        fail(waiters, ENDED)
+        fail(waiters, CLOSED_UNWRITTEN)
         left = self.counters().behind
         if left:
-            _LOGGER.warning("%s frames are left in the spool %s", left, flow.spool.folder)
-        flow.spool.close()
-        # A writer that still waits for its database keeps it.
-        if self._ours and not writer.is_alive():
+            _LOGGER.warning("%s frames are left in the spool %s", left, state.spool.folder)
+        state.spool.close()
+        # A writer that still waits for its database uses the store.
+        if self._owns_store and not writer.is_alive():
             self._store.close()
 
     def __enter__(self) -> Recorder:
@@ -261,16 +271,16 @@ class Recorder:
     ) -> None:
         await asyncio.to_thread(self.close)
 
-    def _leave(self) -> None:
-        """In a process that is forked off: its threads are not there, and its files not its own."""
-        self._left = True
-        self._outbox.leave()
-        self._flow.spool.leave()
+    def _detach_after_fork(self) -> None:
+        """Detach from the parent in a forked child, where its threads do not run."""
+        self._in_forked_child = True
+        self._pending.detach_after_fork()
+        self._state.spool.detach_after_fork()
 
     def _open(self) -> WritableLog:
-        if not self._fits:
+        if not self._schema_checked:
             schema.ensure(self._store.engine)
-            self._fits = True
+            self._schema_checked = True
         return self._store
 
 
@@ -280,13 +290,13 @@ def _close(recorder: weakref.ref[Recorder], timeout: float) -> None:
         found.close(timeout)
 
 
-def _leave_all() -> None:
-    for recorder in list(_MADE):
-        recorder._leave()
+def _detach_all() -> None:
+    for recorder in list(_RECORDERS):
+        recorder._detach_after_fork()
 
 
-_MADE: weakref.WeakSet[Recorder] = weakref.WeakSet()
-os.register_at_fork(after_in_child=_leave_all)
+_RECORDERS: weakref.WeakSet[Recorder] = weakref.WeakSet()
+os.register_at_fork(after_in_child=_detach_all)
 
 
 def _url_of(store: WritableLog) -> str:

@@ -1,4 +1,7 @@
-"""What the recorder's threads share: where entries are on their way to the database."""
+"""The state that the recorder's two threads share: where entries are on their way to the database.
+
+`recorder.py` makes a `RecorderState`; the writer and the spool thread work on it.
+"""
 
 from __future__ import annotations
 
@@ -10,172 +13,193 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Condition
 
-from eventstore.capture.recorder.pending_frames import Live, Outbox
+from eventstore.capture.recorder.pending_frames import ActiveRecording, PendingFrames
 from eventstore.capture.recorder.spool.spool import Spool
 from eventstore.capture.recorder.spool.spool_format import Entry, frames_in
 
-#: The trouble that there is before the database has said why.
-SLOW = "the database takes long"
+#: The trouble that is reported until the database itself names an error.
+SLOW_DATABASE = "the database takes long"
 LOGGER = logging.getLogger("eventstore.recorder")
-#: Bytes that the spooler takes at once where more comes than the writer could drain beside it, and
-#: seconds that draining waits for the end of that at most.
-_FLOOD, _FLOOD_MOST = 2 * 1024 * 1024, 30.0
+#: The spool thread is flooded if it takes more than so many bytes at once; the writer then does not
+#: read the spool, for so many seconds at most. Both at once would slow each other down.
+_FLOOD_BYTES, _FLOOD_SECONDS = 2 * 1024 * 1024, 30.0
 
 
 @dataclass
-class Flow:
-    """The state of the recorder's two threads, guarded by the outbox's lock.
+class RecorderState:
+    """The state of the recorder's two threads, guarded by the lock of `pending`.
 
     Attributes:
-        outbox: what is handed over.
-        spool: what is on disk.
-        interval: seconds from one group of appends to the next.
-        patience: seconds that a group may take before the spool takes over.
-        spooling: all goes to the spool, and the writer appends out of it.
-        in_flight: what the writer has taken and not appended yet, by recording.
-        since: when it took that, by the monotonic clock.
-        unsure: up to which entry of a recording some may have been written, and we do not know.
-        spooler_busy: the spooler has taken something that is not on disk yet.
-        flood_since: when it began to take much at once, by the monotonic clock; None where it has
-            taken little.
-        stop_by: when all shall be written at the latest, by the monotonic clock; None to go on.
-        over: the writer works no more; what is left is for the spool.
-        trouble: why frames are not in the database, for people; None where all is well.
-        written, spooled, lost: frames.
+        pending: the frames in memory.
+        spool: the entries on disk.
+        interval: seconds from one append to the next.
+        patience: seconds that an append may take before the spool thread takes over.
+        spooling: whether all entries go to the spool, and the writer appends from there.
+        in_flight: entries that the writer has taken and not appended yet, by recording.
+        append_started: when the writer took them, by the monotonic clock.
+        unconfirmed: for each recording, the number of the last entry that may have been written
+            without our knowing.
+        spool_busy: whether the spool thread has entries that are not on disk yet.
+        flood_since: when the spool thread was first flooded, by the monotonic clock; None if it is
+            not.
+        stop_deadline: when the writer shall stop at the latest, by the monotonic clock; None while
+            the recorder is open.
+        writer_ended: whether the writer has stopped; the spool thread takes what is left.
+        trouble: why frames are not in the database, for people; None if all is well.
+        written, spooled, lost: numbers of frames.
     """
 
-    outbox: Outbox
+    pending: PendingFrames
     spool: Spool
     interval: float
     patience: float
     spooling: bool = False
     in_flight: dict[str, list[Entry]] = field(default_factory=dict)
-    since: float | None = None
-    unsure: dict[str, int] = field(default_factory=dict)
-    spooler_busy: bool = False
+    append_started: float | None = None
+    unconfirmed: dict[str, int] = field(default_factory=dict)
+    spool_busy: bool = False
     flood_since: float | None = None
-    stop_by: float | None = None
-    over: bool = False
+    stop_deadline: float | None = None
+    writer_ended: bool = False
     trouble: str | None = None
     written: int = 0
     spooled: int = 0
     lost: int = 0
 
     def __post_init__(self) -> None:
-        self.spool_now = Condition(self.outbox.lock)
+        self.spool_wakeup = Condition(self.pending.lock)
 
-    def journal(self, lives: Iterable[Live]) -> None:
-        """Note on disk that recordings are in progress, so that a crash leaves a trace of each."""
-        for live in lives:
+    def journal(self, recordings: Iterable[ActiveRecording]) -> None:
+        """Note in the spool's journal that recordings are in progress, so that a crash shows."""
+        for recording in recordings:
             with suppress(OSError):
-                self.spool.begin(live.destination)
+                self.spool.begin(recording.target)
 
-    def hurry_journal(self) -> None:
-        """Wake the spooler: a recording has begun."""
-        with self.outbox.lock:
-            self.spool_now.notify()
+    def wake_spool_thread(self) -> None:
+        """Wake the spool thread, because a recording has begun."""
+        with self.pending.lock:
+            self.spool_wakeup.notify()
 
     def start_spooling(self, trouble: str) -> bool:
-        """Send all that is not written yet through the spool; whether that is news.
+        """Send all entries that are not written yet through the spool; return True if that is new.
 
-        With the lock held; so `tell_spooling` is for later: a log may block.
+        Call it with the lock held. `log_spooling` comes later, without it: a log handler may block.
         """
         self.spooling = True
-        # What is on its way may yet be written, or not.
-        self.doubt(self.in_flight)
-        self.spool_now.notify()
+        # The writer's append may still succeed, or not.
+        self.mark_unconfirmed(self.in_flight)
+        self.spool_wakeup.notify()
         return self.note_trouble(trouble)
 
     def note_trouble(self, trouble: str) -> bool:
-        """Note why frames are not in the database; whether that is news. With the lock held."""
-        if trouble == SLOW and self.trouble is not None:
+        """Note why frames are not in the database; return True if it is new. With the lock held."""
+        if trouble == SLOW_DATABASE and self.trouble is not None:
             return False
-        news = self.trouble in (None, SLOW)
+        news = self.trouble in (None, SLOW_DATABASE)
         self.trouble = trouble
         return news
 
-    def tell_spooling(self) -> None:
-        """Log that the spool has taken over. Without the lock."""
+    def log_spooling(self) -> None:
+        """Log that entries go to the spool. Without the lock."""
         LOGGER.warning("frames go to the spool %s: %s", self.spool.folder, self.trouble)
 
     def stop_spooling(self) -> None:
-        """Append directly again, what the spool did not take first. With the lock held."""
-        self.unsure = {}
-        self.doubt(self.in_flight)
-        self.outbox.put_back(flat(self.in_flight))
-        self.in_flight, self.since = {}, None
+        """Append directly again, first what the spool did not take. With the lock held."""
+        self.unconfirmed = {}
+        self.mark_unconfirmed(self.in_flight)
+        self.pending.put_back(flat(self.in_flight))
+        self.in_flight, self.append_started = {}, None
         self.spooling = False
         self.spool.clear()
 
-    def doubt(self, groups: dict[str, list[Entry]]) -> None:
+    def mark_unconfirmed(self, groups: dict[str, list[Entry]]) -> None:
         """Note that entries may have been written. With the lock held."""
-        self.unsure |= {key: entries[-1].number for key, entries in groups.items()}
+        self.unconfirmed |= {key: entries[-1].number for key, entries in groups.items()}
 
-    def is_over_it(self) -> bool:
-        """Whether there was trouble, and now there is none. With the lock held."""
+    def take_recovery(self) -> bool:
+        """Return True if trouble has just ended, and forget the trouble. With the lock held."""
         well = self.trouble is not None and not self.spooling
         if well:
             self.trouble = None
         return well
 
-    def arrived(self, key: str, entries: list[Entry]) -> list[Future[None]]:
-        """Note that entries of a recording are delivered; who waits. With the lock held."""
-        delivered = self.outbox.lives[key].delivered
-        # What the writer brought home while the spooler took a copy is delivered twice.
+    def note_delivered(self, key: str, entries: list[Entry]) -> list[Future[None]]:
+        """Note that entries of a recording are in the database; return the futures to resolve.
+
+        Call it with the lock held.
+        """
+        delivered = self.pending.recordings[key].delivered
+        # If the spool thread took a copy while the writer appended, the same entries are delivered
+        # twice.
         self.written += frames_in(entry for entry in entries if entry.number > delivered)
-        return self.outbox.delivered(key, entries[-1].number)
+        return self.pending.note_delivered(key, entries[-1].number)
 
-    def hole(self, key: str, entries: list[Entry]) -> list[Future[None]]:
-        """Note what was lost before entries; who waits in vain. With the lock held."""
-        live = self.outbox.lives[key]
-        live.destination.hole = max(0, entries[0].number - live.delivered - 1)
-        return self.outbox.lost(key, live.delivered + 1) if live.destination.hole else []
+    def note_lost_before(self, key: str, entries: list[Entry]) -> list[Future[None]]:
+        """Note how many entries were lost before these; return the futures that must fail.
 
-    def refused(self, key: str, entries: list[Entry]) -> list[Future[None]]:
-        """Note, before they arrive, which will never; who waits in vain. With the lock held."""
-        live = self.outbox.lives[key]
-        frames = frames_in(entry for entry in entries if entry.number > live.refused)
+        Call it with the lock held.
+        """
+        recording = self.pending.recordings[key]
+        recording.target.lost_before = max(0, entries[0].number - recording.delivered - 1)
+        return (
+            self.pending.note_lost(key, recording.delivered + 1)
+            if recording.target.lost_before
+            else []
+        )
+
+    def note_refused(self, key: str, entries: list[Entry]) -> list[Future[None]]:
+        """Note which entries the database refuses, before `note_delivered` counts them.
+
+        Call it with the lock held. It returns the futures that must fail.
+        """
+        recording = self.pending.recordings[key]
+        frames = frames_in(entry for entry in entries if entry.number > recording.refused)
         self.lost += frames
         self.written -= frames
-        live.refused = max(live.refused, entries[-1].number)
-        return self.outbox.lost(key, entries[0].number)
+        recording.refused = max(recording.refused, entries[-1].number)
+        return self.pending.note_lost(key, entries[0].number)
 
-    def lose_what_is_left(self) -> int:
-        """At the end: nothing took what is in memory still; how many. With the lock held."""
-        lost = frames_in([*flat(self.in_flight), *self.outbox.take()])
+    def count_rest_as_lost(self) -> int:
+        """Count the frames that are still in memory at the end as lost; return how many. With the
+        lock.
+        """
+        lost = frames_in([*flat(self.in_flight), *self.pending.take()])
         self.in_flight = {}
         self.lost += lost
         return lost
 
     def note_spooled(self, size: int) -> None:
-        """Note how many bytes the spooler has taken at once. With the lock held."""
-        if size < _FLOOD:
+        """Note how many bytes the spool thread has taken at once. With the lock held."""
+        if size < _FLOOD_BYTES:
             self.flood_since = None
         elif self.flood_since is None:
             self.flood_since = time.monotonic()
 
     def is_flooded(self) -> bool:
-        """Whether draining the spool must wait, so that all that comes is taken."""
-        if self.outbox.spool_fails:
+        """Return True if the writer must not read the spool yet, to leave the disk to the other."""
+        if self.pending.spool_fails:
             return False
         since = self.flood_since
-        flooded = since is not None and time.monotonic() - since < _FLOOD_MOST
-        return flooded or self.outbox.is_filling()
+        flooded = since is not None and time.monotonic() - since < _FLOOD_SECONDS
+        return flooded or self.pending.is_filling()
 
     def is_slow(self) -> bool:
-        """Whether the writer has been at one group for too long, or memory fills. With the lock."""
-        if self.outbox.is_filling():
+        """Return True if an append takes too long, or memory fills. With the lock held."""
+        if self.pending.is_filling():
             return True
-        return self.since is not None and time.monotonic() - self.since > self.patience
+        return (
+            self.append_started is not None
+            and time.monotonic() - self.append_started > self.patience
+        )
 
 
 def flat(groups: dict[str, list[Entry]]) -> list[Entry]:
-    """Entries of all recordings, each recording's in order."""
+    """Return the entries of all recordings in one list, each recording's in order."""
     return [entry for entries in groups.values() for entry in entries]
 
 
 def by_recording(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
-    """Entries grouped by recording, in order."""
+    """Return entries grouped by their recording's key, in order."""
     groups: dict[str, list[Entry]] = {}
     for entry in entries:
         groups.setdefault(entry.key, []).append(entry)

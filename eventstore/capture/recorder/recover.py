@@ -1,4 +1,7 @@
-"""Write what a process left in the spool that ended before it could: after a crash, say."""
+"""Write to the database what a process left in the spool that ended too early, such as by a crash.
+
+The writer calls `recover_next` before it reads its own spool; `eventstore spool` calls the rest.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,11 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from eventstore.capture.recorder.deliver import place
+from eventstore.capture.recorder.deliver import find_session
 from eventstore.capture.recorder.deliver_always import deliver_always
 from eventstore.capture.recorder.recorder_state import by_recording
-from eventstore.capture.recorder.spool import orphaned_spools as leftovers
-from eventstore.capture.recorder.spool.spool_format import Destination, Entry, frames_in
+from eventstore.capture.recorder.spool import orphaned_spools
+from eventstore.capture.recorder.spool.spool_format import Entry, TargetSession, frames_in
 from eventstore.capture.recording import notes
 from eventstore.capture.recording.same_call import note_ended
 from eventstore.common import unforeseen
@@ -24,20 +27,20 @@ from eventstore.store.log.session_facts import is_closed
 from eventstore.store.sessions.log import WritableLog
 
 _LOGGER = logging.getLogger("eventstore.recorder")
-# What is appended at once: so many entries, and so many characters of theirs.
-_PIECE, _PIECE_SIZE = 1000, 16 * 1024 * 1024
-_CUT_OFF = "the recorder ended before the session; what came last may be missing"
+# How much is appended at once: entries, and characters of their frames.
+_BATCH_ENTRIES, _BATCH_CHARACTERS = 1000, 16 * 1024 * 1024
+_CLOSE_REASON = "the recorder ended before the session; what came last may be missing"
 
 
 class Recovered(NamedTuple):
-    """What was found of one process.
+    """What was found of one process, and written.
 
     Attributes:
-        name: its files'.
-        frames: in its spool; all are in the database now.
-        sessions: that it recorded and had not ended.
+        name: the name that its files begin with.
+        frames: how many frames were in its spool.
+        sessions: ids of sessions that it had not ended, and that are closed now.
         damaged: files with damage in them, which are kept under another name.
-        failures: recordings that could not be written; what they have is kept beside the spool.
+        failures: recordings that could not be written. Their entries are kept beside the spool.
     """
 
     name: str
@@ -47,14 +50,14 @@ class Recovered(NamedTuple):
     failures: list[Failure]
 
 
-class Waiting(NamedTuple):
+class SpoolStatus(NamedTuple):
     """What one process has in the spool.
 
     Attributes:
-        name: its files'.
-        ended: it has ended, so that it will not write it itself.
-        frames: that are there.
-        sessions: recordings that it has not ended, by key.
+        name: the name that its files begin with.
+        ended: whether the process has ended, so that it will not write the entries itself.
+        frames: how many frames there are.
+        sessions: keys of recordings that it has not ended.
     """
 
     name: str
@@ -63,30 +66,30 @@ class Waiting(NamedTuple):
     sessions: list[str]
 
 
-def look(folder: Path) -> list[Waiting]:
-    """What is in the spool, the oldest first; nothing is changed."""
+def spool_status(folder: Path) -> list[SpoolStatus]:
+    """Return what each process has in the spool, the oldest first; nothing is changed."""
     found = []
-    for name in leftovers.names(folder):
-        begun, ended = leftovers.begun_by(folder, name)
+    for name in orphaned_spools.process_names(folder):
+        begun, ended = orphaned_spools.read_journal(folder, name)
         frames = 0
-        for path in leftovers.segments(folder, name):
+        for path in orphaned_spools.spool_files(folder, name):
             with suppress(OSError):  # its process has written it meanwhile
-                entries = leftovers.entries_of(path, begun)
+                entries = orphaned_spools.read_entries(path, begun)
                 frames += frames_in(entry for entry in entries if entry is not None)
-        lock = leftovers.take_over(folder, name)
+        lock = orphaned_spools.take_over(folder, name)
         if lock is not None:
             lock.close()
-        found.append(Waiting(name, lock is not None, frames, sorted(begun.keys() - ended)))
+        found.append(SpoolStatus(name, lock is not None, frames, sorted(begun.keys() - ended)))
     return found
 
 
 def recover_next(log: WritableLog, folder: Path) -> Recovered | None:
-    """Recover the oldest process that has ended, if there is one.
+    """Recover the oldest process that has ended; return None if there is none.
 
     Raises:
-        DatabaseUnavailableError: it is all still there.
+        DatabaseUnavailableError: if the database is away; nothing in the spool is lost by that.
     """
-    for name in leftovers.names(folder):
+    for name in orphaned_spools.process_names(folder):
         try:
             found = recover(log, folder, name)
         except Exception as error:  # one's damage stops no other's, and no recording
@@ -107,128 +110,128 @@ def recover_next(log: WritableLog, folder: Path) -> Recovered | None:
 def recover(
     log: WritableLog, folder: Path, name: str, progress: Callable[[int], None] | None = None
 ) -> Recovered | None:
-    """Append what a process has spooled, and close the sessions that it had not.
+    """Append the entries that a process has spooled, and close the sessions that it had not closed.
 
     Args:
         progress: called with the number of frames so far.
 
     Returns:
-        What was found; None where the process lives, or another recovers it.
+        What was found; None if the process is alive, or another process recovers it.
 
     Raises:
-        DatabaseUnavailableError: what is not written is all still there.
+        DatabaseUnavailableError: if the database is away; what is not written stays in the spool.
     """
-    lock = leftovers.take_over(folder, name)
+    lock = orphaned_spools.take_over(folder, name)
     if lock is None:
         return None
     with lock:
         recovery = _Recovery(log, folder, name)
-        for path in leftovers.segments(folder, name):
+        for path in orphaned_spools.spool_files(folder, name):
             recovery.append(path, progress)
         sessions = list(recovery.close())
-        leftovers.delete(folder, name)
+        orphaned_spools.delete_files(folder, name)
     failures = list(recovery.failed())
     return Recovered(name, recovery.frames, sessions, recovery.damaged, failures)
 
 
 class _Recovery:
-    """What one process left, on its way into the store: one recording's trouble is no other's.
+    """Moves one process's files into the store; an error in one recording does not stop the others.
 
     Attributes:
-        frames: that were read so far.
+        frames: how many frames were read so far.
         damaged: files with damage in them, which are kept under another name.
     """
 
     def __init__(self, log: WritableLog, folder: Path, name: str) -> None:
         self._store, self._folder, self._name = log, folder, name
-        self._begun, self._ended = leftovers.begun_by(folder, name)
+        self._begun, self._ended = orphaned_spools.read_journal(folder, name)
         self._failures: dict[str, EventStoreError] = {}
         self._refused: Counter[str] = Counter()
         self.frames = 0
         self.damaged: list[Path] = []
 
     def append(self, path: Path, progress: Callable[[int], None] | None) -> None:
-        """Append the entries of a file, keep what cannot be, and delete the file.
+        """Append the entries of a file, keep those that the database refuses, and delete the file.
 
         Raises:
-            DatabaseUnavailableError: the file is still there.
+            DatabaseUnavailableError: if the database is away; the file is still there.
         """
-        entries = leftovers.entries_of(path, self._begun)
-        while piece := _next_piece(entries):
-            whole = [entry for entry in piece if entry is not None]
+        entries = orphaned_spools.read_entries(path, self._begun)
+        while batch := _next_batch(entries):
+            whole = [entry for entry in batch if entry is not None]
             for key, group in by_recording(whole).items():
-                destination = self._begun.setdefault(key, Destination(key))
-                self._append_group(destination, group)
+                target = self._begun.setdefault(key, TargetSession(key))
+                self._append_group(target, group)
             self.frames += frames_in(whole)
             if progress is not None:
                 progress(self.frames)
-            if len(whole) < len(piece):
+            if len(whole) < len(batch):
                 self.damaged.append(path.rename(path.with_suffix(".damaged")))
         path.unlink(missing_ok=True)
 
-    def _append_group(self, destination: Destination, entries: list[Entry]) -> None:
-        key, kept = destination.key, entries
+    def _append_group(self, target: TargetSession, entries: list[Entry]) -> None:
+        key, kept = target.key, entries
         if entries[-1].closing:
             self._ended.add(key)
         if key not in self._failures:
-            appending = partial(deliver_always, self._store, destination, entries)
+            appending = partial(deliver_always, self._store, target, entries)
             done = attempt(f"recording {key}", appending)
             if isinstance(done, EventStoreError):
                 _LOGGER.error("recording %s cannot be written: %s", key, Failure(key, done).kind)
                 self._failures[key] = done
             else:
-                kept = [] if destination.erased else done
+                kept = [] if target.erased else done
                 if entries[-1].closing:
-                    note_ended(self._store, destination.session_id)
+                    note_ended(self._store, target.session_id)
         if kept:
-            leftovers.keep_refused(self._folder, self._name, destination, kept)
+            orphaned_spools.keep_refused(self._folder, self._name, target, kept)
             self._refused[key] += len(kept)
 
     def close(self) -> Iterator[str]:
-        """Close the sessions that were cut off; their ids."""
-        for key, destination in self._begun.items():
+        """Close the sessions that were cut off, and yield their ids."""
+        for key, target in self._begun.items():
             if key in self._ended or key in self._failures:
                 continue
-            closed = attempt(f"recording {key}", partial(_close, self._store, destination))
+            closed = attempt(f"recording {key}", partial(_close, self._store, target))
             if isinstance(closed, EventStoreError):
                 self._failures[key] = closed
             elif closed is not None:
                 yield closed
 
     def failed(self) -> Iterator[Failure]:
-        """The recordings that could not be written, wholly or in part."""
-        where = self._folder / f"{self._name}{leftovers.REFUSED}"
+        """Yield a failure for each recording that could not be written, wholly or in part."""
+        where = self._folder / f"{self._name}{orphaned_spools.REFUSED}"
         for key, number in self._refused.items():
             told = f"the database refuses {number:,} of its frames; they are kept in {where}"
             self._failures.setdefault(key, EventStoreError(told))
         for key, error in self._failures.items():
-            yield Failure(self._begun[key].wanted or key, error)
+            yield Failure(self._begun[key].wanted_id or key, error)
 
 
-def _next_piece(entries: Iterator[Entry | None]) -> list[Entry | None]:
-    """The next entries; none at the end."""
-    piece, size = [], 0
+def _next_batch(entries: Iterator[Entry | None]) -> list[Entry | None]:
+    """Return the entries to append next, or an empty list at the end."""
+    batch, size = [], 0
     for entry in entries:
-        piece.append(entry)
+        batch.append(entry)
         size += 0 if entry is None else len(entry.frame.text)
-        if len(piece) == _PIECE or size > _PIECE_SIZE:
+        if len(batch) == _BATCH_ENTRIES or size > _BATCH_CHARACTERS:
             break
-    return piece
+    return batch
 
 
-def _close(log: WritableLog, destination: Destination) -> str | None:
-    """Close a session that was cut off; its id, or None where that is done."""
+def _close(log: WritableLog, target: TargetSession) -> str | None:
+    """Close a session that was cut off; return its id, or None if it is closed or erased."""
     try:
-        session_id, head = place(log, destination)
+        session_id, head = find_session(log, target)
     except ErasedError:
         return None
     if head and is_closed(log.engine, session_id):
         return None
-    frames = [notes.closed("recorder", None, _CUT_OFF, None)]
-    if not head and destination.opened is not None:
-        frames.insert(0, destination.opened)  # not one of its frames was written
-    entries = [Entry(destination.key, head + n, frame) for n, frame in enumerate(frames, 1)]
+    frames = [notes.closed("recorder", None, _CLOSE_REASON, None)]
+    if not head and target.opened is not None:
+        frames.insert(0, target.opened)  # not one of its frames was written
+    entries = [Entry(target.key, head + n, frame) for n, frame in enumerate(frames, 1)]
     entries[-1] = entries[-1]._replace(closing=True)
-    deliver_always(log, destination, entries)
+    deliver_always(log, target, entries)
     note_ended(log, session_id)
     return session_id

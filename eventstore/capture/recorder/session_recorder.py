@@ -1,4 +1,4 @@
-"""One live session's recording: what taps and the relay hand its frames to."""
+"""What takes the frames of one live session: taps, sidebands and the relay hand them over here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from eventstore.capture.messages.message_unpacking import joined
 from eventstore.capture.recorder.arrival_clock import ArrivalClock
-from eventstore.capture.recorder.pending_frames import Live, Outbox
+from eventstore.capture.recorder.pending_frames import ActiveRecording, PendingFrames
 from eventstore.capture.recording import notes
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.frames import CLIENT, SERVER, Frame
@@ -17,37 +17,42 @@ from eventstore.times import is_time
 
 
 class SessionRecorder:
-    """One live session. All methods may be called from any thread, and none blocks.
+    """Takes the frames of one live session.
+
+    Any thread may call its methods, and none of them blocks.
 
     Attributes:
-        clock: what its frames are stamped by, where no time is given with them.
+        clock: the clock that gives frames their times if they come without one.
     """
 
-    def __init__(self, outbox: Outbox, live: Live, redact: bool = False) -> None:
-        self._outbox, self._live = outbox, live
+    def __init__(
+        self, pending: PendingFrames, recording: ActiveRecording, redact: bool = False
+    ) -> None:
+        self._pending, self._recording = pending, recording
         self.clock = ArrivalClock()
         self._mask, self._masking = SessionMask() if redact else None, Lock()
 
     @property
     def session_id(self) -> str | None:
-        """The id that it is stored under; None until its first frames are written."""
-        return self._live.destination.session_id
+        """The id that the session is stored under; None until its first frames are written."""
+        return self._recording.target.session_id
 
     @property
     def recording(self) -> str:
-        """What its `opened` note is named by, whatever the session's id."""
-        return self._live.destination.key
+        """The recording's key, which its `opened` note names, whatever the session's id is."""
+        return self._recording.target.key
 
     def record(self, direction: str, text: str | bytes, at: int | None = None) -> None:
-        """Hand over a frame. Behind the session's close, frames are ignored.
+        """Hand over a frame. Frames behind the session's close are ignored.
 
         Args:
             direction: `client` or `server`.
-            text: exactly as on the wire; bytes for a binary message.
-            at: arrival in microseconds since 1970 UTC; now, by its `clock`, where it is not given.
+            text: the frame exactly as on the wire; bytes for a binary message.
+            at: arrival in microseconds since 1970 UTC; by default now, by `clock`.
 
         Raises:
-            InvalidInputError: another direction, a time that is none, or neither text nor bytes.
+            InvalidInputError: if the direction or time is bad, or the frame is neither text nor
+                bytes.
         """
         if type(text) is not str and type(text) is not bytes:
             text = _plain(text)
@@ -59,47 +64,48 @@ class SessionRecorder:
         if direction not in (CLIENT, SERVER) or not is_time(at):
             raise InvalidInputError(f"direction {direction!r} at {at!r}: use client or server")
         direction = CLIENT if direction == CLIENT else SERVER
-        # In a forked child nothing is taken, and another thread of the parent may hold the lock.
-        if self._mask is None or self._outbox.left:
-            self._outbox.put(self._live, Frame(direction, text, at))
+        # A forked child records nothing. Another thread of its parent may hold the lock, for ever
+        # here.
+        if self._mask is None or self._pending.in_forked_child:
+            self._pending.put(self._recording, Frame(direction, text, at))
             return
         with self._masking:
             clean, secrets = self._mask.mask(text)
-            self._outbox.put(self._live, Frame(direction, clean, at))
+            self._pending.put(self._recording, Frame(direction, clean, at))
             if secrets:
-                self._outbox.put(self._live, notes.redacted(secrets, at))
+                self._pending.put(self._recording, notes.redacted(secrets, at))
 
     def record_pieces(
         self, direction: str, pieces: list[str] | list[bytes], at: int | None = None
     ) -> None:
-        """Hand over a frame that is in pieces, because it is large: as `record` does."""
+        """Hand over a large frame that comes in pieces, as `record` does."""
         self.record(direction, joined(pieces), at)
 
     def gap(self, reason: str, **facts: Any) -> None:
         """Note in the log that something is missing here, and why.
 
         Args:
-            reason: a word for it.
+            reason: a word for the cause, such as `overflow`.
             facts: what is known of it; values as in JSON.
         """
-        self._outbox.put(self._live, notes.gap(reason, facts, self.clock.now()))
+        self._pending.put(self._recording, notes.gap(reason, facts, self.clock.now()))
 
     def clock_jumped(self, jump: int, at: int) -> None:
-        """Note in the log that the wall clock jumped by so many microseconds, and the log's not."""
-        self._outbox.put(self._live, notes.clock(jump, at))
+        """Note in the log that the wall clock jumped by so many microseconds; the log's did not."""
+        self._pending.put(self._recording, notes.clock(jump, at))
 
     def committed(self) -> Future[None]:
-        """A future that is done once all that was handed over so far is in the database.
+        """Return a future that is done once all frames handed over so far are in the database.
 
-        To await it: `await asyncio.wrap_future(session.committed())`. While the database is away,
-        so long does it wait. It fails with an error where frames had to be missed, or were
-        refused, and where the recorder is closed before they are in the database.
+        Await it by `await asyncio.wrap_future(session.committed())`. It waits for as long as the
+        database is away. It fails if frames were missed or refused, or if the recorder is closed
+        before they are in the database.
         """
-        return self._outbox.delivery(self._live)
+        return self._pending.delivery(self._recording)
 
     def is_pressed(self) -> bool:
-        """Whether who can hand over less now should: memory fills, but frames do get away."""
-        return self._outbox.is_pressed()
+        """Return True if producers should slow down: see `PendingFrames.is_pressed`."""
+        return self._pending.is_pressed()
 
     def close(
         self,
@@ -108,25 +114,25 @@ class SessionRecorder:
         reason: str | None = None,
         at: int | None = None,
     ) -> None:
-        """No more will come. Closing again does nothing.
+        """End the session: no more frames will come. Closing again does nothing.
 
         Args:
             by: who closed the connection: client, server or recorder.
-            code, reason: of its close frame; 1006 where there was none.
-            at: when, in microseconds since 1970 UTC; now where it is not given.
+            code, reason: those of its close frame; 1006 if there was none (RFC 6455, 7.4.1).
+            at: when, in microseconds since 1970 UTC; by default now.
 
         Raises:
-            InvalidInputError: a time that is none.
+            InvalidInputError: if the time is not one.
         """
         at = checked_time(self.clock.now() if at is None else at)
-        self._outbox.end(self._live, notes.closed(by, code, reason, at))
+        self._pending.end(self._recording, notes.closed(by, code, reason, at))
 
 
 def checked_time(at: object) -> int:
-    """Return a time. Another one could be written to no log, and nothing behind it.
+    """Return a time, or refuse what no log could store: it would block all that comes behind it.
 
     Raises:
-        InvalidInputError: it is none.
+        InvalidInputError: if it is not in microseconds since 1970 UTC.
     """
     if not is_time(at):
         raise InvalidInputError(f"time {at!r}: use microseconds since 1970 UTC")
@@ -134,12 +140,12 @@ def checked_time(at: object) -> int:
 
 
 def _plain(text: object) -> str | bytes:
-    """Return a frame as the type that all databases and the spool take.
+    """Return a frame as the plain type that all databases and the spool take.
 
-    What they do not take would stay in the recorder's memory, before the frames of all sessions.
+    A frame that they do not take would stay in the recorder's memory, before all other sessions'.
 
     Raises:
-        InvalidInputError: it is neither text nor bytes.
+        InvalidInputError: if it is neither text nor bytes.
     """
     if isinstance(text, str):
         return str.__str__(text)

@@ -1,4 +1,7 @@
-"""The recorder's thread that appends what is handed over, directly or out of the spool."""
+"""The recorder's thread that appends entries to the database, directly or from the spool.
+
+`recorder.py` starts it beside the spool thread.
+"""
 
 from __future__ import annotations
 
@@ -11,56 +14,57 @@ from itertools import islice
 from eventstore.capture.recorder.deliver import deliver_together
 from eventstore.capture.recorder.deliver_always import deliver_always, is_outage
 from eventstore.capture.recorder.pending_frames import fail
-from eventstore.capture.recorder.recorder_state import LOGGER, Flow, by_recording
+from eventstore.capture.recorder.recorder_state import LOGGER, RecorderState, by_recording
 from eventstore.capture.recorder.recover import recover_next
-from eventstore.capture.recorder.spool import orphaned_spools as leftovers
-from eventstore.capture.recorder.spool.spool_format import Destination, Entry
+from eventstore.capture.recorder.spool import orphaned_spools
+from eventstore.capture.recorder.spool.spool_format import Entry, TargetSession
 from eventstore.capture.recording.same_call import note_ended
 from eventstore.common import unforeseen
 from eventstore.errors import DatabaseUnavailableError, SchemaError
 from eventstore.store.sessions.log import WritableLog
 
-#: Bytes that are read out of the spool at once.
-_PIECE = 4 * 1024 * 1024
-#: Sessions that are appended to in one transaction: a commit's cost is shared, its locks are short.
-_TOGETHER = 50
-#: Groups are further apart, up to so many seconds, where the writer would work for more than one
-#: part in so many of the time: many short appends cost more than a few long ones.
-_SHARE, _PAUSE_MOST = 4, 0.25
+#: Bytes that are read from the spool at once.
+_READ_BYTES = 4 * 1024 * 1024
+#: Sessions that are appended to in one transaction: they share the cost of a commit, and locks are
+#: short.
+_SESSIONS_PER_APPEND = 50
+#: Appends are so far apart that the writer works for at most one part in so many of the time, but
+#: at most so many seconds: many short appends cost more than a few long ones.
+_WORK_SHARE, _LONGEST_PAUSE = 4, 0.25
 #: Seconds from one try to the next while the database is away: at first, and at most.
-_RETRY, _RETRY_MOST = 0.1, 2.0
+_RETRY, _LONGEST_RETRY = 0.1, 2.0
 
 
 class Writer:
-    """Appends to the store; while it cannot, the spooler keeps what comes.
+    """Appends to the store; while it cannot, the spool thread keeps the entries.
 
     Args:
-        flow: shared with the spooler.
-        open_store: gives the store; called until it succeeds.
+        state: shared with the spool thread.
+        open_store: returns the store; it is called again until it succeeds.
     """
 
-    def __init__(self, flow: Flow, open_store: Callable[[], WritableLog]) -> None:
-        self._flow, self._open = flow, open_store
+    def __init__(self, state: RecorderState, open_store: Callable[[], WritableLog]) -> None:
+        self._state, self._open = state, open_store
         self._taken_at = 0.0
         self._retry_at, self._retry = 0.0, _RETRY
-        self._leftovers = True
-        self._pause = flow.interval
+        self._has_orphans = True
+        self._pause = state.interval
 
     def run(self) -> None:
-        """Work until the flow is to stop, and all is written or its time is over."""
-        while self._work():
+        """Work until the recorder stops and all is written, or its deadline has passed."""
+        while self._run_once():
             pass
 
-    def _work(self) -> bool:
-        flow, outbox = self._flow, self._flow.outbox
-        with outbox.lock:
+    def _run_once(self) -> bool:
+        state, pending = self._state, self._state.pending
+        with pending.lock:
             if not self._await_work():
                 return False
-            spooling = flow.spooling
+            spooling = state.spooling
             if not spooling:
                 self._taken_at = time.monotonic()
-                flow.in_flight = by_recording(outbox.take())
-                flow.since = self._taken_at
+                state.in_flight = by_recording(pending.take())
+                state.append_started = self._taken_at
         try:
             if spooling:
                 self._drain()
@@ -68,85 +72,87 @@ class Writer:
                 self._write()
         except Exception as error:  # a fault of ours must not end the recording
             unforeseen.log_fault(LOGGER, "the recorder's writer", error)
-            self._failed(unforeseen.as_store_error("the recorder's writer", error))
+            self._start_spooling(unforeseen.as_store_error("the recorder's writer", error))
         return True
 
     def _await_work(self) -> bool:
-        """Wait, with the lock held, for something to do; False where the end has come."""
-        flow, outbox = self._flow, self._flow.outbox
+        """Wait, with the lock held, for something to do; return False if the recorder stops."""
+        state, pending = self._state, self._state.pending
         while True:
-            clock, stop = time.monotonic(), flow.stop_by
-            if stop is not None and (clock >= stop or not (flow.spooling or len(outbox))):
+            clock, stop = time.monotonic(), state.stop_deadline
+            if stop is not None and (clock >= stop or not (state.spooling or len(pending))):
                 return False
-            if flow.spooling:
+            if state.spooling:
                 due: float | None = self._retry_at
-            elif len(outbox):
-                hurried = outbox.urgent or stop is not None
+            elif len(pending):
+                hurried = pending.urgent or stop is not None
                 due = clock if hurried else self._taken_at + self._pause
             else:
-                waiting = outbox.naming_wait()
+                waiting = pending.seconds_to_naming()
                 due = None if waiting is None else clock + waiting
             if due is not None and due <= clock:
                 return True
-            outbox.changed.wait(None if due is None else due - clock)
+            pending.changed.wait(None if due is None else due - clock)
 
     # Directly
 
     def _write(self) -> None:
-        flow, outbox = self._flow, self._flow.outbox
-        for groups in _portions(flow.in_flight):
-            if flow.spooling:
-                return  # the spooler has taken what is left
+        state, pending = self._state, self._state.pending
+        for groups in _batches(state.in_flight):
+            if state.spooling:
+                return  # the spool thread has taken what is left
             try:
                 self._deliver_groups(groups)
             except (DatabaseUnavailableError, SchemaError) as error:
-                self._failed(error)
+                self._start_spooling(error)
                 return
-            with outbox.lock:
-                told = []
+            with pending.lock:
+                waiters: list[Future[None]] = []
                 for key, entries in groups.items():
-                    if flow.in_flight.pop(key, None) is not None:
-                        outbox.release(entries)
-                    told += flow.arrived(key, entries)
+                    if state.in_flight.pop(key, None) is not None:
+                        pending.release(entries)
+                    waiters += state.note_delivered(key, entries)
                 finished: list[str] = []
-                if not flow.spooling:  # else the spooler may have taken a copy
-                    finished = outbox.forget_finished(groups)
+                if not state.spooling:  # else the spool thread may have taken a copy
+                    finished = pending.forget_finished(groups)
                     for key in groups:
-                        flow.unsure.pop(key, None)
-            self._tell(told, finished)
-        with outbox.lock:
-            flow.since = None
-            over_it = flow.is_over_it()
+                        state.unconfirmed.pop(key, None)
+            self._resolve(waiters, finished)
+        with pending.lock:
+            state.append_started = None
+            recovered = state.take_recovery()
         self._retry = _RETRY
         took = time.monotonic() - self._taken_at
-        self._pause = max(flow.interval, min(_SHARE * took, _PAUSE_MOST))
-        self._tell_all_is_well(over_it)
+        self._pause = max(state.interval, min(_WORK_SHARE * took, _LONGEST_PAUSE))
+        self._log_recovery(recovered)
 
     def _deliver_groups(self, groups: dict[str, list[Entry]]) -> None:
-        flow = self._flow
-        lives = flow.outbox.lives
+        state = self._state
+        recordings = state.pending.recordings
         together = []
         for key, entries in groups.items():
-            destination = lives[key].destination
-            known = destination.session_id is not None and not destination.erased
+            target = recordings[key].target
+            known = target.session_id is not None and not target.erased
             if known and self._is_next(key, entries):
-                together.append((destination, entries))
-        done = {to.key for to, _ in together} if self._deliver_all(together) else set()
+                together.append((target, entries))
+        done = (
+            {to.key for to, _ in together} if self._deliver_in_one_transaction(together) else set()
+        )
         for key, entries in groups.items():
             if key not in done:
-                flow.journal([lives[key]])
-                self._deliver(key, entries, sure=self._is_next(key, entries))
+                state.journal([recordings[key]])
+                self._deliver_recording(key, entries, sure=self._is_next(key, entries))
             if entries[-1].closing:
-                note_ended(self._open(), lives[key].destination.session_id)
+                note_ended(self._open(), recordings[key].target.session_id)
 
     def _is_next(self, key: str, entries: list[Entry]) -> bool:
-        """Whether entries go right behind what is delivered, and none of them is there already."""
-        live = self._flow.outbox.lives[key]
+        """Return True if entries follow the delivered ones and none of them was written already."""
+        recording = self._state.pending.recordings[key]
         first = entries[0].number
-        return first == live.delivered + 1 and first > self._flow.unsure.get(key, 0)
+        return first == recording.delivered + 1 and first > self._state.unconfirmed.get(key, 0)
 
-    def _deliver_all(self, groups: list[tuple[Destination, list[Entry]]]) -> bool:
-        """Append in one transaction; False, and nothing done, where one of them cannot."""
+    def _deliver_in_one_transaction(self, groups: list[tuple[TargetSession, list[Entry]]]) -> bool:
+        """Append in one transaction; return False, with nothing done, if one session refuses."""
         try:
             deliver_together(self._open(), groups)
         except Exception as error:
@@ -155,105 +161,106 @@ class Writer:
             return False  # one session's trouble is no other's
         return True
 
-    def _failed(self, error: Exception) -> None:
-        flow = self._flow
-        with flow.outbox.lock:
-            news = flow.start_spooling(str(error))
-            flow.since = None
-            self._back_off()
+    def _start_spooling(self, error: Exception) -> None:
+        state = self._state
+        with state.pending.lock:
+            news = state.start_spooling(str(error))
+            state.append_started = None
+            self._schedule_retry()
         if news:
-            flow.tell_spooling()
+            state.log_spooling()
 
-    def _back_off(self) -> None:
+    def _schedule_retry(self) -> None:
         self._retry_at = time.monotonic() + self._retry
-        self._retry = min(2 * self._retry, _RETRY_MOST)
+        self._retry = min(2 * self._retry, _LONGEST_RETRY)
 
     # Out of the spool
 
     def _drain(self) -> None:
-        flow, outbox = self._flow, self._flow.outbox
-        if flow.is_flooded():  # the spooler first: it is faster
-            self._retry_at = time.monotonic() + flow.interval
+        state, pending = self._state, self._state.pending
+        if state.is_flooded():  # the spool thread first: it is faster
+            self._retry_at = time.monotonic() + state.interval
             return
         groups: dict[str, list[Entry]] = {}
         try:
-            if self._leftovers:
-                self._leftovers = recover_next(self._open(), flow.spool.folder) is not None
+            if self._has_orphans:
+                self._has_orphans = recover_next(self._open(), state.spool.folder) is not None
                 return
-            groups = by_recording(flow.spool.read(_PIECE))
-            for portion in _portions(groups):
-                self._deliver_groups(portion)
+            groups = by_recording(state.spool.read(_READ_BYTES))
+            for batch in _batches(groups):
+                self._deliver_groups(batch)
         except (DatabaseUnavailableError, SchemaError, OSError) as error:
-            with outbox.lock:
-                flow.doubt(groups)
-                news = flow.note_trouble(str(error))
-                self._back_off()
+            with pending.lock:
+                state.mark_unconfirmed(groups)
+                news = state.note_trouble(str(error))
+                self._schedule_retry()
             if news:
-                flow.tell_spooling()
+                state.log_spooling()
             return
-        lost = flow.spool.advance()
-        with outbox.lock:
-            flow.lost += lost
-            told = []
+        lost = state.spool.advance()
+        with pending.lock:
+            state.lost += lost
+            waiters: list[Future[None]] = []
             for key, entries in groups.items():
-                told += flow.arrived(key, entries)
+                waiters += state.note_delivered(key, entries)
             finished: list[str] = []
-            over_it = False
+            recovered = False
             if groups:
                 self._retry = _RETRY
             else:
-                self._retry_at = time.monotonic() + flow.interval
-                if not flow.spooler_busy and flow.spool.is_drained():
-                    flow.stop_spooling()
-                    # What is not even spooled shows whether the database takes it again.
-                    over_it = not len(outbox) and flow.is_over_it()
-                    finished = outbox.forget_finished(list(outbox.lives))
-        self._tell(told, finished)
+                self._retry_at = time.monotonic() + state.interval
+                if not state.spool_busy and state.spool.is_drained():
+                    state.stop_spooling()
+                    # While entries wait that were not spooled, their append shows whether the
+                    # database is back.
+                    recovered = not len(pending) and state.take_recovery()
+                    finished = pending.forget_finished(list(pending.recordings))
+        self._resolve(waiters, finished)
         if lost:
             LOGGER.error("%s frames are lost: files of the spool are damaged or gone", lost)
-        self._tell_all_is_well(over_it)
+        self._log_recovery(recovered)
 
     # Both
 
-    def _tell_all_is_well(self, over_it: bool) -> None:
-        if over_it:
+    def _log_recovery(self, recovered: bool) -> None:
+        if recovered:
             LOGGER.warning("the spool is written to the database")
 
-    def _deliver(self, key: str, entries: list[Entry], sure: bool) -> None:
-        """Append entries; `sure`: none of them can be there already."""
-        flow = self._flow
-        destination = flow.outbox.lives[key].destination
-        with flow.outbox.lock:
-            lost = flow.hole(key, entries)
+    def _deliver_recording(self, key: str, entries: list[Entry], sure: bool) -> None:
+        """Append entries of one recording; `sure`: none of them can be in the log already."""
+        state = self._state
+        target = state.pending.recordings[key].target
+        with state.pending.lock:
+            lost = state.note_lost_before(key, entries)
         fail(lost, "frames in the spool are lost; the log says where")
-        refused = deliver_always(self._open(), destination, entries, sure)
+        refused = deliver_always(self._open(), target, entries, sure)
         if refused:
-            self._keep(destination, refused)
-            with flow.outbox.lock:
-                waiters = flow.refused(key, refused)
+            self._keep_refused(target, refused)
+            with state.pending.lock:
+                waiters = state.note_refused(key, refused)
             fail(waiters, "the database refused a frame; the log says where")
 
-    def _keep(self, destination: Destination, refused: list[Entry]) -> None:
-        """Keep on disk what the database refuses, but of a session that was erased."""
-        spool = self._flow.spool
-        if destination.erased:
+    def _keep_refused(self, target: TargetSession, refused: list[Entry]) -> None:
+        """Keep entries on disk that the database refuses, unless their session was erased."""
+        spool = self._state.spool
+        if target.erased:
             return
         try:
-            leftovers.keep_refused(spool.folder, spool.name, destination, refused)
+            orphaned_spools.keep_refused(spool.folder, spool.name, target, refused)
         except OSError as error:
             LOGGER.error("%s refused frames cannot be kept: %s", len(refused), error.strerror)
 
-    def _tell(self, told: list[Future[None]], finished: list[str]) -> None:
-        for future in told:
+    def _resolve(self, waiters: list[Future[None]], finished: list[str]) -> None:
+        for future in waiters:
             if future.set_running_or_notify_cancel():
                 future.set_result(None)
         for key in finished:
             with suppress(OSError):
-                self._flow.spool.end(key)
+                self._state.spool.end(key)
 
 
-def _portions(groups: dict[str, list[Entry]]) -> Iterator[dict[str, list[Entry]]]:
-    """Groups that are appended in one transaction."""
+def _batches(groups: dict[str, list[Entry]]) -> Iterator[dict[str, list[Entry]]]:
+    """Yield groups of entries that are appended in one transaction."""
     items = iter(list(groups.items()))
-    while portion := dict(islice(items, _TOGETHER)):
-        yield portion
+    while batch := dict(islice(items, _SESSIONS_PER_APPEND)):
+        yield batch

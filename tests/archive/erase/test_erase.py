@@ -296,7 +296,7 @@ def test_a_recorder_goes_on_when_one_of_its_sessions_is_erased(
 def test_what_is_spooled_for_an_erased_session_is_let_go(store: EventStore, tmp_path: Path) -> None:
     """Also by a recorder that finds the spool of one that was killed."""
     from eventstore.capture.recorder.recover import recover
-    from eventstore.capture.recorder.spool import orphaned_spools as leftovers
+    from eventstore.capture.recorder.spool import orphaned_spools
 
     url = store.engine.url.render_as_string(hide_password=False)
     spool = tmp_path / "spool"
@@ -304,12 +304,16 @@ def test_what_is_spooled_for_an_erased_session_is_let_go(store: EventStore, tmp_
     (tmp_path / "folder").mkdir()
     session = away.session(session_id="gone")
     session.record(CLIENT, "late")
-    wait_until(lambda: any(leftovers.segments(spool, n) for n in leftovers.names(spool)))
+    wait_until(
+        lambda: any(
+            orphaned_spools.spool_files(spool, n) for n in orphaned_spools.process_names(spool)
+        )
+    )
     away.close(timeout=0.1)
     store.append("gone", [MORE])
     store.erase("gone").raise_for_errors()
     with EventStore(url) as other:
-        for name in list(leftovers.names(spool)):
+        for name in list(orphaned_spools.process_names(spool)):
             recover(other, spool, name)
     assert list(spool.iterdir()) == []
     assert counts(store.engine, "gone") == {"streams": 1, "erasures": 1}

@@ -38,7 +38,7 @@ from websockets.frames import Frame, Opcode
 from eventstore import EventStore, Recorder
 from eventstore.capture.recorder.recover import recover
 from eventstore.capture.recorder.session_recorder import SessionRecorder
-from eventstore.capture.recorder.spool import orphaned_spools as leftovers
+from eventstore.capture.recorder.spool import orphaned_spools
 from eventstore.capture.recorder.spool.spool import Spool
 from eventstore.errors import EventStoreError
 from eventstore.realtime.frames import CLIENT, SERVER
@@ -287,7 +287,7 @@ def test_several_recover_the_leftovers_of_several(
         leave(away[0], spool, [str(n) for n in range(50)], f"sess_{number}")
     with EventStore(database_url) as store:
         recorders = [Recorder(store, spool) for _ in range(3)]
-        for name in leftovers.names(spool):
+        for name in orphaned_spools.process_names(spool):
             recover(store, spool, name)
         sessions = [one.session(session_id=f"new{n}") for n, one in enumerate(recorders)]
         for session in sessions:
@@ -308,10 +308,10 @@ def test_a_recorder_that_starts_is_never_taken_for_a_dead_one(tmp_path: Path) ->
 
     def take_over_all() -> None:
         while not over.is_set():
-            for name in leftovers.names(tmp_path):
-                lock = leftovers.take_over(tmp_path, name)
+            for name in orphaned_spools.process_names(tmp_path):
+                lock = orphaned_spools.take_over(tmp_path, name)
                 if lock is not None:
-                    leftovers.delete(tmp_path, name)
+                    orphaned_spools.delete_files(tmp_path, name)
                     lock.close()
 
     thread = threading.Thread(target=take_over_all)
@@ -319,8 +319,8 @@ def test_a_recorder_that_starts_is_never_taken_for_a_dead_one(tmp_path: Path) ->
     try:
         for _ in range(300):
             spool = Spool(tmp_path)
-            assert spool.name in leftovers.names(tmp_path)
-            assert (tmp_path / f"{spool.name}{leftovers.LOCK}").exists()
+            assert spool.name in orphaned_spools.process_names(tmp_path)
+            assert (tmp_path / f"{spool.name}{orphaned_spools.LOCK}").exists()
             spool.close()
     finally:
         over.set()
@@ -550,10 +550,10 @@ def test_thousands_of_sessions_leave_nothing(database_url: str, spool: Path) -> 
                     if number % 2:
                         session.record(SERVER, created(f"sess_{number}"))
                     session.close("client", 1000)
-                wait_until(lambda: not recorder._outbox.lives)
+                wait_until(lambda: not recorder._pending.recordings)
             (journal,) = spool.glob("*.journal")
             assert journal.read_text().count("\n") < 3000
-            assert recorder._outbox.held == 0
+            assert recorder._pending.held == 0
         assert store.status()["sessions"] == 3000
     assert list(spool.iterdir()) == []
 
@@ -793,7 +793,7 @@ recorder = Recorder(sys.argv[1], sys.argv[2])
 session = recorder.session(session_id="a")
 session.record("client", "before")
 session.committed().result(20)
-with recorder._outbox.lock:
+with recorder._pending.lock:
     child = os.fork()
 if child == 0:
     try:

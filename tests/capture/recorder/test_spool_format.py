@@ -13,10 +13,10 @@ from support.strategies import any_text, json_values
 
 from eventstore.capture.recorder.spool.spool_format import (
     MAGIC,
-    Destination,
     Entry,
-    encode_destination,
+    TargetSession,
     encode_entries,
+    encode_target,
     read_records,
 )
 from eventstore.realtime.frames import DIRECTIONS, Frame
@@ -30,21 +30,21 @@ FRAMES = st.builds(
 )
 ENTRIES = st.builds(Entry, KEYS, st.integers(1, 2**40), FRAMES, st.booleans())
 DESTINATIONS = st.builds(
-    Destination, KEYS, st.one_of(st.none(), st.text(max_size=30)), st.booleans()
+    TargetSession, KEYS, st.one_of(st.none(), st.text(max_size=30)), st.booleans()
 )
 
 
-def encoded(*records: Destination | Entry) -> bytes:
+def encoded(*records: TargetSession | Entry) -> bytes:
     return b"".join(
-        encode_destination(record)
-        if isinstance(record, Destination)
+        encode_target(record)
+        if isinstance(record, TargetSession)
         else b"".join(encode_entries([record]))
         for record in records
     )
 
 
 @given(st.lists(st.one_of(ENTRIES, DESTINATIONS)))
-def test_records_come_back(records: list[Destination | Entry]) -> None:
+def test_records_come_back(records: list[TargetSession | Entry]) -> None:
     data = MAGIC + encoded(*records)
     found = list(read_records(io.BytesIO(data)))
     assert [read.record for read in found] == records
@@ -87,7 +87,7 @@ def test_a_changed_byte_is_found(records: list[Entry], data: st.DataObject) -> N
     ),
 )
 def test_a_file_that_was_changed_gives_records_and_no_error(
-    records: list[Destination | Entry], changes: list[tuple[str, int, bytes]]
+    records: list[TargetSession | Entry], changes: list[tuple[str, int, bytes]]
 ) -> None:
     data = bytearray(MAGIC + encoded(*records))
     for kind, place, more in changes:

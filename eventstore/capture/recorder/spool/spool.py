@@ -1,10 +1,12 @@
 """The spool: where a recorder keeps frames on disk while the database is away or slow.
 
-Each process has its own files in the spool's folder, by a name of its own:
+Each process has its own files in the spool's folder, which begin with its own name:
 
 * `NAME.lock` is locked as long as the process lives;
-* `NAME.journal` says which recordings it has begun and ended, a JSON array a line;
-* `NAME.000001.spool` and so on hold entries (see spool_format.py), deleted once they are written.
+* `NAME.journal` says which recordings it has begun and ended, as a JSON array in each line;
+* `NAME.000001.spool` and so on hold entries (see spool_format.py). They are deleted once written.
+
+`RecorderState` holds the `Spool`: the spool thread appends to it, the writer reads from it.
 """
 
 from __future__ import annotations
@@ -22,13 +24,13 @@ from pathlib import Path
 from threading import Lock
 from typing import IO
 
-from eventstore.capture.recorder.spool.orphaned_spools import ENTRIES, JOURNAL, LOCK, delete
+from eventstore.capture.recorder.spool.orphaned_spools import ENTRIES, JOURNAL, LOCK, delete_files
 from eventstore.capture.recorder.spool.spool_format import (
     MAGIC,
-    Destination,
     Entry,
-    encode_destination,
+    TargetSession,
     encode_entries,
+    encode_target,
     frames_in,
     read_records,
 )
@@ -38,15 +40,23 @@ from eventstore.errors import InvalidInputError
 from eventstore.realtime.values import dumps
 from eventstore.store.database.engine import parse_url
 
-#: Bytes after which the next file is begun, so that a drained one gives its space back.
-SEGMENT = 64 * 1024 * 1024
+#: Bytes after which the next file is begun, so that disk space is freed file by file.
+FILE_BYTES = 64 * 1024 * 1024
 _COMPACT_FROM = 2000
-# Pieces for one system call: the least that systems allow (IOV_MAX).
+# Buffers for one system call: the least that systems allow (IOV_MAX).
 _AT_ONCE = 1024
 
 
 @dataclass
-class _Segment:
+class _SpoolFile:
+    """One file of entries.
+
+    Attributes:
+        size: bytes that are written and synced.
+        frames: frames in it that do not count as written to the database.
+        begun: keys of recordings whose target the file names already.
+    """
+
     path: Path
     size: int = 0
     frames: int = 0
@@ -54,148 +64,157 @@ class _Segment:
 
 
 class Spool:
-    """One process's files. One thread appends, another reads what is appended.
+    """One process's files in the spool. One thread appends, another reads.
 
     Args:
-        folder: made where it is missing.
-        segment: bytes after which the next file is begun.
+        folder: made if it does not exist.
+        file_bytes: bytes after which the next file is begun.
 
     Raises:
-        InvalidInputError: the folder cannot be written, or others may write to it.
+        InvalidInputError: if the folder cannot be written, or other users may write to it.
     """
 
-    def __init__(self, folder: Path, segment: int = SEGMENT) -> None:
+    def __init__(self, folder: Path, file_bytes: int = FILE_BYTES) -> None:
         name = f"{time.time_ns() // 1000:x}-{os.getpid()}-{secrets.token_hex(3)}"
         try:
             make_private_folder(folder)
             check_private_folder(folder, "the spool")
-            self._lock_file = _locked(folder, name)
-            self._journal: IO[str] = _writing(folder / f"{name}{JOURNAL}")
+            self._lock_file = _create_lock(folder, name)
+            self._journal: IO[str] = _open_for_writing(folder / f"{name}{JOURNAL}")
         except OSError as error:
             raise InvalidInputError(
                 f"the spool {folder} cannot be written: {error.strerror}; name another folder"
             ) from error
         self.folder, self.name = folder, name
-        self._segment_bytes = segment
-        self._segments: list[_Segment] = []
-        self._made = 0
+        self._file_bytes = file_bytes
+        self._files: list[_SpoolFile] = []
+        self._files_made = 0
         self._read_at = 0
         self._next_at = self._next_frames = 0
-        self._open: dict[str, Destination] = {}
-        self._noted = 0
+        self._open: dict[str, TargetSession] = {}
+        self._journal_lines = 0
         self._lock = Lock()
 
     # What was begun and ended
 
-    def begin(self, destination: Destination) -> None:
-        """Note that a recording is in progress; again where its session's id was decided since.
+    def begin(self, target: TargetSession) -> None:
+        """Note that a recording is in progress; again if its session's id was decided since.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: if the journal cannot be written.
         """
         with self._lock:
-            facts = _begun(destination)
-            if facts != destination.journaled:
-                self._open[destination.key] = destination
-                self._note(facts)
-                destination.journaled = facts
+            facts = _begun_line(target)
+            if facts != target.journal_line:
+                self._open[target.key] = target
+                self._append_line(facts)
+                target.journal_line = facts
 
     def end(self, key: str) -> None:
         """Note that all of a recording is in the database.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: if the journal cannot be written.
         """
         with self._lock:
             if self._open.pop(key, None) is not None:
-                self._note(["ended", key])
-                if self._noted > _COMPACT_FROM + 2 * len(self._open):
-                    self._compact()
+                self._append_line(["ended", key])
+                if self._journal_lines > _COMPACT_FROM + 2 * len(self._open):
+                    self._compact_journal()
 
-    def _note(self, facts: list[object]) -> None:
-        # The page cache outlives the process; a machine that fails loses its last lines.
+    def _append_line(self, facts: list[object]) -> None:
+        # The page cache outlives the process. If the machine fails, the last lines may be lost.
         self._journal.write(dumps(facts) + "\n")
         self._journal.flush()
-        self._noted += 1
+        self._journal_lines += 1
 
-    def _compact(self) -> None:
+    def _compact_journal(self) -> None:
         path = self.folder / f"{self.name}{JOURNAL}"
         shorter = path.with_suffix(".new")
-        made = _writing(shorter)
-        made.writelines(dumps(_begun(one)) + "\n" for one in self._open.values())
+        made = _open_for_writing(shorter)
+        made.writelines(dumps(_begun_line(one)) + "\n" for one in self._open.values())
         made.flush()
         shorter.replace(path)
         self._journal.close()
-        self._journal, self._noted = made, len(self._open)
+        self._journal, self._journal_lines = made, len(self._open)
 
     # Entries
 
     def append(self, entries: Iterable[Entry]) -> None:
-        """Write entries to disk, synced; all of them or, where that fails, none.
+        """Write entries to disk and sync; all of them or, if that fails, none.
 
         Raises:
-            OSError: the disk is full, say.
+            OSError: if they cannot be written, such as on a full disk.
         """
-        segment = self._segments[-1] if self._segments else None
-        if segment is None or segment.size >= self._segment_bytes or not segment.path.exists():
-            segment = self._next_segment()
+        spool_file = self._files[-1] if self._files else None
+        if (
+            spool_file is None
+            or spool_file.size >= self._file_bytes
+            or not spool_file.path.exists()
+        ):
+            spool_file = self._next_file()
         entries = list(entries)
-        new = {entry.key for entry in entries} - segment.begun
+        new = {entry.key for entry in entries} - spool_file.begun
         with self._lock:
-            told = [encode_destination(self._open[key]) for key in sorted(new)]
+            told = [encode_target(self._open[key]) for key in sorted(new)]
         pieces = [*told, *encode_entries(entries)]
-        with open(segment.path, "r+b", buffering=0, opener=open_private) as stream:
+        with open(spool_file.path, "r+b", buffering=0, opener=open_private) as stream:
             try:
-                stream.seek(segment.size)
+                stream.seek(spool_file.size)
                 size = _write_all(stream.fileno(), pieces)
                 os.fsync(stream.fileno())
             except OSError:
                 with suppress(OSError):
-                    stream.truncate(segment.size)
+                    stream.truncate(spool_file.size)
                 raise
-        segment.begun |= new
+        spool_file.begun |= new
         with self._lock:
-            segment.size += size
-            segment.frames += frames_in(entries)
+            spool_file.size += size
+            spool_file.frames += frames_in(entries)
 
-    def _next_segment(self) -> _Segment:
+    def _next_file(self) -> _SpoolFile:
         if not (self.folder / f"{self.name}{LOCK}").exists():
-            self._settle_again()
-        path = self.folder / f"{self.name}.{self._made + 1:06}{ENTRIES}"
+            self._restore_folder()
+        path = self.folder / f"{self.name}.{self._files_made + 1:06}{ENTRIES}"
         with open(path, "wb", opener=open_private) as stream:
             stream.write(MAGIC)
             stream.flush()
             os.fsync(stream.fileno())
         sync_folder(self.folder)
-        segment = _Segment(path, len(MAGIC))
+        spool_file = _SpoolFile(path, len(MAGIC))
         with self._lock:
-            self._made += 1
-            self._segments.append(segment)
-        return segment
+            self._files_made += 1
+            self._files.append(spool_file)
+        return spool_file
 
-    def _settle_again(self) -> None:
-        # Somebody has deleted the folder, or what is in it. Where what it was in is gone as well, a
-        # disk is away: nothing is made in its stead.
+    def _restore_folder(self) -> None:
+        """Make the folder and its files again after somebody deleted them.
+
+        If the folder above is gone too, a disk is away, and nothing is made in its place.
+        """
         self.folder.mkdir(exist_ok=True, mode=0o700)
         with self._lock:
             self._lock_file.close()
-            self._lock_file = _locked(self.folder, self.name)
-            self._compact()
+            self._lock_file = _create_lock(self.folder, self.name)
+            self._compact_journal()
 
     def read(self, most: int) -> list[Entry]:
-        """The next entries that are appended, up to about `most` bytes; none at the end.
+        """Return the next appended entries, up to about `most` bytes; an empty list at the end.
 
-        They count as read once `advance` is called; until then, this gives them again.
+        They count as read once `advance` is called. Until then, `read` returns them again.
         """
         with self._lock:
-            segment = self._segments[0] if self._segments else None
-            end = segment.size if segment is not None else 0
-        if segment is None or self._read_at >= end:
+            spool_file = self._files[0] if self._files else None
+            end = spool_file.size if spool_file is not None else 0
+        if spool_file is None or self._read_at >= end:
             return []
         entries = []
-        # Behind damage nothing can be read; what is missing shows in the numbers.
+        # Nothing behind damage can be read. The numbers of the next entries show what is missing.
         self._next_at = end
-        with suppress(FileNotFoundError), open(segment.path, "rb", opener=open_private) as stream:
+        with (
+            suppress(FileNotFoundError),
+            open(spool_file.path, "rb", opener=open_private) as stream,
+        ):
             stream.seek(self._read_at)
             for record, place, _ in read_records(stream, end):
                 self._next_at = place if record is not None else end
@@ -207,57 +226,57 @@ class Spool:
         return entries
 
     def advance(self) -> int:
-        """Count what was read as written, and delete files that are done with.
+        """Count what was read as written, and delete files that are read to their end.
 
         Returns:
-            How many frames damage has taken, or somebody who deleted a file.
+            How many frames were lost to damage, or to somebody who deleted a file.
         """
         with self._lock:
             lost = 0
-            if self._segments:
-                first = self._segments[0]
+            if self._files:
+                first = self._files[0]
                 first.frames -= self._next_frames
                 self._next_frames = 0
                 if self._next_at >= first.size:
                     lost, first.frames = first.frames, 0
             self._read_at = self._next_at
-            while self._segments and self._read_at >= self._segments[0].size:
-                # The last one is gone on with, while it is short.
-                if len(self._segments) == 1 and self._segments[0].size < self._segment_bytes:
+            while self._files and self._read_at >= self._files[0].size:
+                # The last file is appended to further while it is short.
+                if len(self._files) == 1 and self._files[0].size < self._file_bytes:
                     break
-                self._drop_first()
+                self._delete_first()
             return lost
 
     def is_drained(self) -> bool:
-        """Whether all that was appended counts as written."""
+        """Return True if all that was appended counts as written."""
         with self._lock:
-            return len(self._segments) <= 1 and all(
-                self._read_at >= segment.size for segment in self._segments
+            return len(self._files) <= 1 and all(
+                self._read_at >= spool_file.size for spool_file in self._files
             )
 
     def clear(self) -> None:
-        """Delete what is drained, so that the next entry begins a new file."""
+        """Delete the files that are read to their end, so that the next entry begins a new file."""
         with self._lock:
-            while self._segments and self._read_at >= self._segments[0].size:
-                self._drop_first()
+            while self._files and self._read_at >= self._files[0].size:
+                self._delete_first()
 
-    def _drop_first(self) -> None:
+    def _delete_first(self) -> None:
         with suppress(OSError):
-            self._segments.pop(0).path.unlink()
+            self._files.pop(0).path.unlink()
         self._read_at = self._next_at = 0
 
     def close(self) -> None:
-        """End: what is left is for the next process, and nothing is left where all is written."""
+        """Close the files; entries that are not written stay for the next process."""
         with self._lock:
-            kept = bool(self._segments) or bool(self._open)
+            kept = bool(self._files) or bool(self._open)
             with suppress(OSError):  # on a full disk, what is in its buffer has no room
                 self._journal.close()
             if not kept:
-                delete(self.folder, self.name)
+                delete_files(self.folder, self.name)
             self._lock_file.close()
 
-    def leave(self) -> None:
-        """Let go, in a process that is forked off: the lock and what is unwritten are not its."""
+    def detach_after_fork(self) -> None:
+        """Let go of the files in a forked child: lock and unwritten buffers are the parent's."""
         nowhere = os.open(os.devnull, os.O_WRONLY)
         for stream in (one for one in (self._lock_file, self._journal) if not one.closed):
             os.dup2(nowhere, stream.fileno())
@@ -265,9 +284,9 @@ class Spool:
 
 
 def default_folder(url: str) -> Path:
-    """The spool's folder for a database, unless EVENTSTORE_SPOOL names one.
+    """Return the spool's folder for a database's URL: EVENTSTORE_SPOOL, if that is set.
 
-    It is beside an SQLite file, else with the user's state.
+    Otherwise it is beside an SQLite file, or in the user's state folder.
     """
     if named := os.environ.get("EVENTSTORE_SPOOL"):
         return Path(named)
@@ -282,27 +301,27 @@ def default_folder(url: str) -> Path:
     return Path(state).expanduser() / "eventstore" / re.sub("[^A-Za-z0-9.-]", "_", place)
 
 
-def _locked(folder: Path, name: str) -> IO[str]:
-    # Named only once it is locked: until then it would pass for a dead process's.
+def _create_lock(folder: Path, name: str) -> IO[str]:
+    # It gets its name once it is locked: without a lock it would pass for a dead process's.
     starting = folder / f"{name}.new"
-    lock = _writing(starting)
+    lock = _open_for_writing(starting)
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     starting.rename(folder / f"{name}{LOCK}")
     return lock
 
 
-def _writing(path: Path) -> IO[str]:
+def _open_for_writing(path: Path) -> IO[str]:
     return open(path, "w", encoding="utf-8", opener=open_private)
 
 
-def _begun(destination: Destination) -> list[object]:
-    opened = destination.opened
+def _begun_line(target: TargetSession) -> list[object]:
+    opened = target.opened
     note = None if opened is None else [opened.text, opened.at]
-    return ["begun", destination.key, destination.wanted, destination.chosen, note]
+    return ["begun", target.key, target.wanted_id, target.chosen_by_user, note]
 
 
 def _write_all(descriptor: int, pieces: Sequence[bytes]) -> int:
-    """Write pieces behind each other; how many bytes they are."""
+    """Write buffers one behind the other, and return how many bytes they are."""
     size = 0
     for first in range(0, len(pieces), _AT_ONCE):
         some = pieces[first : first + _AT_ONCE]

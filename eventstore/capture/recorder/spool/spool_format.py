@@ -1,9 +1,9 @@
-"""The spool's files: entries behind each other, each with its length and a checksum. Pure.
+"""The format of the spool's files: entries in order, each with its length and a checksum. Pure.
 
-A file is `MAGIC` and then records: the length of the body, the same with all bits inverted, the
-body's CRC-32 (4 bytes each, little endian), and the body. A body begins with its kind: a
-destination, as JSON, before its first entry in the file; or an entry. So each file can be read
-alone.
+A file is `MAGIC` and then records. A record is the length of its body, the same with all bits
+inverted, the body's CRC-32 (4 bytes each, little endian), and the body. A body begins with its
+kind: a target, as JSON, before its first entry in the file; or an entry. So each file can be read
+without the others.
 """
 
 from __future__ import annotations
@@ -25,53 +25,55 @@ KEY_LENGTH = 24
 
 _HEAD = struct.Struct("<III")
 _ENTRY = struct.Struct(f"<c{KEY_LENGTH}sQqBB")
-_DESTINATION, _FRAME = b"d", b"f"
+_TARGET, _FRAME = b"d", b"f"
 _NO_TIME = -(1 << 63)
 _BINARY, _CLOSING = 1, 2
 _ALL = (1 << 32) - 1
-# Bytes that a record may have, far more than a recorder takes; and that are read at once.
+# Bytes of a record at most, far more than a recorder takes; and bytes that are read at once.
 _MOST, _PIECE = 512 * 1024 * 1024, 1024 * 1024
 
 
 @dataclass
-class Destination:
-    """Where a recording goes.
+class TargetSession:
+    """The session of the store that a recording is written to.
 
     Attributes:
-        key: names the recording, 24 characters.
-        wanted: the session id that it shall have: the server's, or the user's; None for neither.
-        chosen: the user chose it, and it may go on with a session that is there.
-        opened: the note that its first entry is.
-        journaled: what the journal last said of it, None where it says nothing.
-        session_id: what it got, None before its first append.
-        seq: of its stream's last event, as far as this process knows.
-        reached: the last entry that this process appended, and its seq; zeros for none.
-        refused: entries that the database refused; each has a note in its place.
-        erased: the session was erased, and takes no more.
-        hole: how many entries before the next were lost, as far as this process knows.
+        key: the recording's key, 24 characters.
+        wanted_id: the session id that it shall have, the server's or the user's; None if neither
+            named one.
+        chosen_by_user: whether the user chose the id. The recording may then continue a session
+            that exists.
+        opened: the note that is the recording's first entry.
+        journal_line: what the journal last said of it, None if it says nothing.
+        session_id: the id that it got, None before its first append.
+        seq: the seq of the session's last event, as far as this process knows.
+        last_written: number and seq of the last entry that this process appended; zeros if none.
+        refused: numbers of entries that the database refused. Each has a note in its place.
+        erased: whether the session was erased, and takes no more.
+        lost_before: how many entries before the next were lost, as far as this process knows.
     """
 
     key: str
-    wanted: str | None = None
-    chosen: bool = False
+    wanted_id: str | None = None
+    chosen_by_user: bool = False
     session_id: str | None = None
     seq: int = 0
-    reached: tuple[int, int] = (0, 0)
+    last_written: tuple[int, int] = (0, 0)
     refused: set[int] = field(default_factory=set)
     erased: bool = False
-    hole: int = 0
+    lost_before: int = 0
     opened: Frame | None = None
-    journaled: list[object] | None = None
+    journal_line: list[object] | None = None
 
 
 class Entry(NamedTuple):
-    """One frame of a recording.
+    """One frame of a recording, with its number.
 
     Attributes:
-        key: the recording's.
+        key: the recording's key.
         number: its place in the recording, from 1.
-        frame: what came, or what the recorder noted.
-        closing: nothing comes behind it.
+        frame: a frame from the wire, or a note of the recorder.
+        closing: whether it is the recording's last entry.
     """
 
     key: str
@@ -81,34 +83,34 @@ class Entry(NamedTuple):
 
 
 class Read(NamedTuple):
-    """A record of a file.
+    """One record of a file, as it was read.
 
     Attributes:
-        record: a destination or an entry; None for what is no whole record, to the file's end.
-        end: the position behind it, or of what is no record.
-        cut_off: the file ends before this record does, as where its process was killed in the
-            middle of a write; otherwise what is no record is damage.
+        record: a target or an entry; None if there is no whole record up to the file's end.
+        end: the position behind the record, or the position of what is not a record.
+        cut_off: whether the file ends before the record does, as when its process was killed in the
+            middle of a write. Otherwise, if `record` is None, the file is damaged.
     """
 
-    record: Destination | Entry | None
+    record: TargetSession | Entry | None
     end: int
     cut_off: bool = False
 
 
 def frames_in(entries: Iterable[Entry]) -> int:
-    """How many entries crossed the wire."""
+    """Return how many entries are frames from the wire, and not notes of the recorder."""
     return sum(entry.frame.direction != STORE for entry in entries)
 
 
-def encode_destination(destination: Destination) -> bytes:
-    """The record that says where a recording's entries go."""
-    facts = [destination.key, destination.wanted, destination.chosen]
-    body = _DESTINATION + dumps(facts).encode("utf-8", "surrogatepass")
+def encode_target(target: TargetSession) -> bytes:
+    """Return the record that says where a recording's entries go."""
+    facts = [target.key, target.wanted_id, target.chosen_by_user]
+    body = _TARGET + dumps(facts).encode("utf-8", "surrogatepass")
     return _head(len(body), zlib.crc32(body)) + body
 
 
 def encode_entries(entries: Iterable[Entry]) -> Iterator[bytes]:
-    """The records of entries, in pieces: a frame's text is not copied."""
+    """Yield the records of entries in pieces, so that a frame's text is not copied."""
     for entry in entries:
         yield from _encode(entry)
 
@@ -132,9 +134,9 @@ def _head(length: int, checksum: int) -> bytes:
 
 
 def read_records(stream: BinaryIO, end: int | None = None) -> Iterator[Read]:
-    """The records from a stream's position on (0: behind the magic), up to `end` or its end.
+    """Yield the records from a stream's position (0: behind the magic) up to `end` or its end.
 
-    Yields one last `Read` without a record where something is there that is no whole record.
+    If the rest is not a whole record, the last `Read` has no record.
     """
     position = stream.tell()
     if position == 0:
@@ -151,7 +153,7 @@ def read_records(stream: BinaryIO, end: int | None = None) -> Iterator[Read]:
             yield Read(None, position, cut_off=True)
             return
         length, inverted, checksum = _HEAD.unpack(head)
-        # Without the first, a damaged length could pass for a record that is cut off.
+        # Without the inverted length, a damaged length could pass for a record that is cut off.
         is_whole = length ^ inverted == _ALL and length <= _MOST
         body = _read(stream, length) if is_whole else None
         record = _record(body) if body is not None and zlib.crc32(body) == checksum else None
@@ -163,7 +165,7 @@ def read_records(stream: BinaryIO, end: int | None = None) -> Iterator[Read]:
 
 
 def _read(stream: BinaryIO, length: int) -> bytes:
-    """Read so many bytes, or all that there are: no more memory is taken than that."""
+    """Read so many bytes, or all that there are: a damaged length takes no more memory."""
     pieces = []
     while length > 0 and (piece := stream.read(min(length, _PIECE))):
         pieces.append(piece)
@@ -171,35 +173,35 @@ def _read(stream: BinaryIO, length: int) -> bytes:
     return b"".join(pieces)
 
 
-def destination_of(facts: object) -> Destination:
-    """The destination that a file or a journal names.
+def parse_target(facts: object) -> TargetSession:
+    """Return the target that a file or a journal names.
 
     Args:
-        facts: key, wanted and chosen, as JSON has them.
+        facts: key, requested id, and whether the user chose it, as a list from JSON.
 
     Raises:
-        ValueError: these are none.
+        ValueError: if the facts are not a target.
     """
     if not isinstance(facts, list) or len(facts) != 3:
-        raise ValueError("no destination")
+        raise ValueError("no target")
     key, wanted, chosen = facts
     is_key = isinstance(key, str) and len(key) == KEY_LENGTH and key.isascii()
     if not is_key or not isinstance(wanted, str | None) or not isinstance(chosen, bool):
-        raise ValueError("no destination")
-    return Destination(key, wanted, chosen)
+        raise ValueError("no target")
+    return TargetSession(key, wanted, chosen)
 
 
-def _record(body: bytes) -> Destination | Entry | None:
-    """The record of a body; None for what is none, whoever wrote it."""
+def _record(body: bytes) -> TargetSession | Entry | None:
+    """Return the record of a body, or None if it is not one, whoever wrote it."""
     try:
         return _decode(body)
     except (ValueError, LookupError, RecursionError):
         return None
 
 
-def _decode(body: bytes) -> Destination | Entry | None:
-    if body[:1] == _DESTINATION:
-        return destination_of(json.loads(body[1:].decode("utf-8", "surrogatepass")))
+def _decode(body: bytes) -> TargetSession | Entry | None:
+    if body[:1] == _TARGET:
+        return parse_target(json.loads(body[1:].decode("utf-8", "surrogatepass")))
     if body[:1] != _FRAME or len(body) < _ENTRY.size:
         return None
     _, key, number, at, place, flags = _ENTRY.unpack_from(body)

@@ -72,19 +72,19 @@ def spool(
 
 
 def _look(folder: Path) -> list[dict[str, Any]]:
-    from eventstore.capture.recorder.recover import look
+    from eventstore.capture.recorder.recover import spool_status
 
     return [
         _entry(one.name, "ended" if one.ended else "recording", one.frames, one.sessions, [])
-        for one in look(folder)
+        for one in spool_status(folder)
     ]
 
 
 def _recover(url: str, folder: Path, failures: list[Failure]) -> list[dict[str, Any]]:
-    from eventstore.capture.recorder.recover import look, recover
-    from eventstore.capture.recorder.spool import orphaned_spools as leftovers
+    from eventstore.capture.recorder.recover import recover, spool_status
+    from eventstore.capture.recorder.spool import orphaned_spools
 
-    waiting = look(folder)
+    waiting = spool_status(folder)
     found = []
     with open_store(url) as store, progress_bar("spool", sum(o.frames for o in waiting)) as bar:
         done = 0
@@ -105,7 +105,7 @@ def _recover(url: str, folder: Path, failures: list[Failure]) -> list[dict[str, 
                 names = [path.name for path in made.damaged]
                 entry = _entry(one.name, "written", made.frames, made.sessions, names)
                 found.append(entry)
-            elif one.name in leftovers.names(folder):
+            elif one.name in orphaned_spools.process_names(folder):
                 found.append(_entry(one.name, "recording", one.frames, one.sessions, []))
             done += one.frames
     return found

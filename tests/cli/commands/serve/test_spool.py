@@ -13,7 +13,7 @@ from support.terminal import Terminal
 
 from eventstore import EventStore, Recorder
 from eventstore.capture.recorder.spool import spool_format as spool_file
-from eventstore.capture.recorder.spool.spool_format import Destination, Entry
+from eventstore.capture.recorder.spool.spool_format import Entry, TargetSession
 from eventstore.cli.main import run
 from eventstore.realtime.frames import CLIENT, SERVER, Frame
 
@@ -170,8 +170,8 @@ def test_a_session_that_takes_nothing_holds_no_other_and_what_it_has_is_kept(
             connection.execute(text("DELETE FROM events WHERE seq = 2"))
     records = []
     for key, wanted in (("b" * 24, "bad"), ("g" * 24, "good")):
-        to = Destination(key, wanted, chosen=True)
-        records.append(spool_file.encode_destination(to))
+        to = TargetSession(key, wanted, chosen_by_user=True)
+        records.append(spool_file.encode_target(to))
         made = [Entry(key, n, Frame(CLIENT, f"new {n}", None)) for n in (1, 2, 3)]
         records += spool_file.encode_entries(made)
     path = folder / "1-1-000000.000001.spool"
@@ -203,9 +203,9 @@ def test_what_is_logged_of_a_crafted_file_steers_no_terminal(tmp_path: Path) -> 
         store.append("gone", [Frame(CLIENT, "x")])
         store.erase("gone", vacuum=False).raise_for_errors()
     folder.mkdir(mode=0o700)
-    begun = Destination(key, "gone", True)
+    begun = TargetSession(key, "gone", True)
     entry = Entry(key, 1, Frame(CLIENT, "hello", 1), closing=True)
-    records = spool_file.encode_destination(begun) + b"".join(spool_file.encode_entries([entry]))
+    records = spool_file.encode_target(begun) + b"".join(spool_file.encode_entries([entry]))
     (folder / "f-9-abcdef.000001.spool").write_bytes(spool_file.MAGIC + records)
     told = Terminal()("spool", "--spool", str(folder), "--db", url)
     assert "session gone was erased" in told.err

@@ -28,7 +28,7 @@ class _Line(BaseModel):
 _LINE = TypeAdapter(_Line)
 
 
-def entry(verified: Verified) -> dict[str, Any]:
+def digest_entry(verified: Verified) -> dict[str, Any]:
     """A session's digests as JSON has them."""
     return {
         "session_id": verified.session_id,
@@ -41,12 +41,12 @@ def entry(verified: Verified) -> dict[str, Any]:
     }
 
 
-def lines(verified: Iterable[Verified]) -> Iterator[str]:
+def digest_lines(verified: Iterable[Verified]) -> Iterator[str]:
     """A file's lines."""
-    return (dumps(entry(one)) + "\n" for one in verified)
+    return (dumps(digest_entry(one)) + "\n" for one in verified)
 
 
-def read_lines(texts: Iterable[str]) -> dict[str, list[SegmentDigest]]:
+def read_digest_lines(texts: Iterable[str]) -> dict[str, list[SegmentDigest]]:
     """The digests of a file's lines, by session.
 
     Raises:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Engine
 
-from eventstore.archive.seal import packed
+from eventstore.archive.seal import pack_segments
 from eventstore.encryption.encrypt_events import encrypt_row
 from eventstore.errors import DamagedError, InvalidInputError
 from eventstore.projection.state import PROJECTOR_VERSION
@@ -93,7 +93,7 @@ def _repack(tx: Transaction, session_id: str, sealed: int) -> None:
     with tempfile.SpooledTemporaryFile(_IN_MEMORY) as kept:
         made = []
         rows = map(_silent, sealed_events(tx, session_id, 1, sealed, sound=False))
-        for plain in packed(session_id, rows, 1, sealed, BEGINNING):
+        for plain in pack_segments(session_id, rows, 1, sealed, BEGINNING):
             segment = encrypted_segment(cipher, plain)
             kept.write(segment.data)
             made.append((segment._replace(data=b""), len(segment.data)))

@@ -24,7 +24,7 @@ from eventstore.store.filters.filters import BasicFilter
 _UNDONE = {"seal": NOT_SEALED, "archive": NOT_SEALED, "erase": None, "erase-audio": WITH_AUDIO}
 
 
-class Applied(NamedTuple):
+class RuleApplied(NamedTuple):
     """What a rule did.
 
     Attributes:
@@ -40,13 +40,13 @@ class Applied(NamedTuple):
     failed: int
 
 
-def retain(
+def apply_policy(
     engine: Engine,
     policy: Policy,
     at: int,
     failed: Callable[[str, EventStoreError], None],
     dry_run: bool = False,
-) -> Iterator[Applied]:
+) -> Iterator[RuleApplied]:
     """Apply the rules in their order, each to closed sessions that are old enough.
 
     What is erased stays erased, and what is archived stays so without its audio. Applied again,
@@ -78,7 +78,7 @@ def retain(
             sessions += 1
             events += chosen.events
             responses += chosen.responses
-        yield Applied(rule, sessions, events, responses, failures)
+        yield RuleApplied(rule, sessions, events, responses, failures)
         if dry_run and rule.do == "erase":
             gone.append(choice)
 

@@ -59,7 +59,7 @@ class Unsealed(NamedTuple):
     events: int
 
 
-class _Start(NamedTuple):
+class _SealStart(NamedTuple):
     """Where sealing goes on: from a seq, behind a digest."""
 
     head: int
@@ -92,7 +92,7 @@ def seal_session(engine: Engine, session_id: str) -> Sealed:
         rows = read_rows(engine, session_id, start.first, start.head)
         done = Sealed(session_id, 0, 0, 0, start.previous)
         made = []
-        for plain in packed(session_id, rows, start.first, start.head, start.previous):
+        for plain in pack_segments(session_id, rows, start.first, start.head, start.previous):
             segment = encrypted_segment(cipher, plain)
             kept.write(segment.data)
             made.append((segment._replace(data=b""), len(segment.data)))
@@ -147,16 +147,16 @@ def _stream(engine: Engine, session_id: str) -> tuple[int, int | None, int, int]
     return row[0], row[1], row[2] or 0, erasures
 
 
-def _start(engine: Engine, session_id: str) -> _Start:
+def _start(engine: Engine, session_id: str) -> _SealStart:
     head, closed_at, sealed, erasures = _stream(engine, session_id)
     if closed_at is None:
         raise InvalidInputError(f"session {session_id} is open; seal it once it is closed")
     with read(engine) as tx:
         first, previous = digest_start(read_segments(tx, session_id), head)
-    return _Start(head, sealed, erasures, first, previous)
+    return _SealStart(head, sealed, erasures, first, previous)
 
 
-def packed(
+def pack_segments(
     session_id: str, rows: Iterable[EventRow], first: int, last: int, previous: bytes
 ) -> Iterator[NewSegment]:
     """Segments of rows, each unpacked and compared.

@@ -101,7 +101,7 @@ class Verified(NamedTuple):
         return self.segments[-1].sha256 if self.segments else BEGINNING
 
 
-def not_whole(verified: Verified) -> Failure | None:
+def verification_failure(verified: Verified) -> Failure | None:
     """Return what is wrong with a session that was verified, or None if it is whole."""
     if not verified.problems:
         return None

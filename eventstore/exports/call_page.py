@@ -12,7 +12,7 @@ Json = dict[str, Any]
 LONG = 600
 
 
-def facts(session: Json, usage: Json) -> list[tuple[str, str]]:
+def call_facts(session: Json, usage: Json) -> list[tuple[str, str]]:
     """What the page says of the call above the transcript."""
     notes = session["eventstore"]
     duration = number(notes.get("duration_ms"))
@@ -21,7 +21,7 @@ def facts(session: Json, usage: Json) -> list[tuple[str, str]]:
     opened = (text(notes.get("opened_at")) or "").replace("T", " ")[:19]
     stated = (
         ("Started", opened and f"{opened} UTC"),
-        ("Length", clock(duration / 1000) if duration is not None else ""),
+        ("Length", clock_text(duration / 1000) if duration is not None else ""),
         ("Model", text(session.get("model")) or ""),
         ("Responses", str(notes["responses"])),
         ("Interruptions", str(notes["interruptions"] or "")),
@@ -34,14 +34,14 @@ def facts(session: Json, usage: Json) -> list[tuple[str, str]]:
     return [(name, value) for name, value in stated if value]
 
 
-def clock(seconds: float) -> str:
+def clock_text(seconds: float) -> str:
     """Seconds as `1:02` or `1:02:03`."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def pretty(said: str) -> str:
+def indented_json(said: str) -> str:
     """JSON with its lines; other text as it is."""
     import json
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from eventstore.exports.speakers import has_several_speakers, stretches
+from eventstore.exports.speakers import has_several_speakers, speaker_passages
 from eventstore.realtime.resources.session_tools import ga_tools
 from eventstore.realtime.values import mapping, one_of, sequence, storable_json, text
 
@@ -41,7 +41,7 @@ class Chat(NamedTuple):
 
 
 @dataclass
-class _Turn:
+class _ChatTurn:
     """A message in the making: an assistant's may still get calls, and calls their outputs."""
 
     message: Json
@@ -100,9 +100,9 @@ def _tool(tool: Json) -> Json:
 # Turns
 
 
-def _turns(items: list[Json], left_out: Counter[str], named: bool) -> list[_Turn]:
-    turns: list[_Turn] = []
-    waiting: dict[str, deque[tuple[_Turn, int]]] = defaultdict(deque)
+def _turns(items: list[Json], left_out: Counter[str], named: bool) -> list[_ChatTurn]:
+    turns: list[_ChatTurn] = []
+    waiting: dict[str, deque[tuple[_ChatTurn, int]]] = defaultdict(deque)
     previous = None
     for item in items:
         kind = text(item.get("type"))
@@ -127,21 +127,21 @@ def _turns(items: list[Json], left_out: Counter[str], named: bool) -> list[_Turn
     return [turn for turn in turns if turn.message.get("content") or turn.calls]
 
 
-def _add_message(turns: list[_Turn], item: Json, left_out: Counter[str], named: bool) -> None:
+def _add_message(turns: list[_ChatTurn], item: Json, left_out: Counter[str], named: bool) -> None:
     response_id = item["eventstore"].get("response_id")
     # A response's messages are the assistant's, also where the event that says so was missed.
     role = text(item.get("role")) or ("assistant" if response_id else None)
     if role not in ("user", "assistant", "system"):
         left_out[FOREIGN] += 1
         return
-    content = _user_content(item) if role == "user" else words(item)
-    speakers = list(stretches(item)) if named and isinstance(content, str) else []
+    content = _user_content(item) if role == "user" else heard_words(item)
+    speakers = list(speaker_passages(item)) if named and isinstance(content, str) else []
     if len(speakers) == 1:
         speakers = [(speakers[0][0], str(content))]
     if speakers:
-        turns += [_Turn(_spoken_by(*told, role)) for told in speakers if told[1]]
+        turns += [_ChatTurn(_spoken_by(*told, role)) for told in speakers if told[1]]
     elif content:
-        turns.append(_Turn({"role": role, "content": content}, response_id))
+        turns.append(_ChatTurn({"role": role, "content": content}, response_id))
     else:
         left_out[SILENT] += 1
 
@@ -153,8 +153,8 @@ def _spoken_by(speaker: str | None, said: str, role: str) -> Json:
 
 
 def _add_call(
-    turns: list[_Turn],
-    waiting: dict[str, deque[tuple[_Turn, int]]],
+    turns: list[_ChatTurn],
+    waiting: dict[str, deque[tuple[_ChatTurn, int]]],
     item: Json,
     adjacent: bool,
     left_out: Counter[str],
@@ -168,14 +168,14 @@ def _add_call(
     last = turns[-1] if turns and turns[-1].message["role"] == "assistant" else None
     same = last is not None and last.response_id == response_id
     if last is None or not same or (response_id is None and not adjacent):
-        last = _Turn({"role": "assistant"}, response_id)
+        last = _ChatTurn({"role": "assistant"}, response_id)
         turns.append(last)
     function = {"name": name, "arguments": text(item.get("arguments")) or "{}"}
     waiting[call_id].append((last, len(last.calls)))
     last.calls.append({"id": call_id, "type": "function", "function": function})
 
 
-def _drop_unanswered(turn: _Turn, left_out: Counter[str]) -> None:
+def _drop_unanswered(turn: _ChatTurn, left_out: Counter[str]) -> None:
     """Chat wants an output behind each call; only the last turn's may be still to come."""
     answered = sorted(turn.outputs)
     left_out[UNANSWERED] += len(turn.calls) - len(answered)
@@ -183,7 +183,7 @@ def _drop_unanswered(turn: _Turn, left_out: Counter[str]) -> None:
     turn.outputs = dict(enumerate(turn.outputs[index] for index in answered))
 
 
-def _messages_of(turn: _Turn) -> list[Json]:
+def _messages_of(turn: _ChatTurn) -> list[Json]:
     if not turn.calls:
         return [turn.message]
     tools = [
@@ -197,7 +197,7 @@ def _messages_of(turn: _Turn) -> list[Json]:
 # What is said
 
 
-def words(item: Json) -> str:
+def heard_words(item: Json) -> str:
     """What an item says, as far as it was heard."""
     heard = mapping(item.get("eventstore")).get("heard")
     if isinstance(heard, str):

@@ -19,9 +19,9 @@ from eventstore.exports import call_page, transcript
 from eventstore.realtime.catalogue import AUDIO_DELTAS, INPUT_AUDIO
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.values import dumps, script_json, storable
-from eventstore.sound.call_audio import AudioWritten, SoundLimit, write_shortened
+from eventstore.sound.call_audio import AudioWritten, SoundLimit, write_without_long_silence
 from eventstore.sound.erased_meanwhile import check_not_erased_since
-from eventstore.sound.long_silence import Gap
+from eventstore.sound.long_silence import LeftOutSilence
 from eventstore.store.database.engine_options import prices_of
 from eventstore.store.queries.masked_state import masked_state
 from eventstore.store.sessions.log import Log
@@ -45,14 +45,14 @@ def write_html(log: Log, session_id: str, stream: BinaryIO) -> None:
     version = log.revision(session_id)
     shown = masked_state(log, session_id)
     errors = log.masked_events(session_id, type="error")
-    told = transcript.turns(shown, errors, prices_of(log.engine))
+    told = transcript.transcript_turns(shown, errors, prices_of(log.engine))
     style, script = _asset("call.css"), _asset("call.js")
     with tempfile.TemporaryFile() as sound:
         written, gaps, silent = _write_audio(log, session_id, sound)
         template = _environment().get_template("call.html")
         pieces = template.generate(
             session_id=session_id,
-            facts=call_page.facts(shown["session"], shown["usage"]),
+            facts=call_page.call_facts(shown["session"], shown["usage"]),
             turns=told,
             usage=shown["usage"],
             policy=_policy(style, script),
@@ -63,8 +63,8 @@ def write_html(log: Log, session_id: str, stream: BinaryIO) -> None:
             gaps=dumps(gaps),
             audio=_base64(sound),
             events=_event_lines(log.masked_events(session_id)),
-            clock=call_page.clock,
-            pretty=call_page.pretty,
+            clock=call_page.clock_text,
+            pretty=call_page.indented_json,
             long=call_page.LONG,
         )
         for piece in pieces:
@@ -106,7 +106,7 @@ def _hash(source: str) -> str:
 
 def _write_audio(
     log: Log, session_id: str, target: BinaryIO
-) -> tuple[AudioWritten | None, list[Gap], str | None]:
+) -> tuple[AudioWritten | None, list[LeftOutSilence], str | None]:
     """Write the call as OGG, if it has sound and a page can hold it.
 
     Returns:
@@ -114,7 +114,7 @@ def _write_audio(
         where there is sound that it lacks.
     """
     try:
-        return *write_shortened(log, session_id, target, _SOUND), None
+        return *write_without_long_silence(log, session_id, target, _SOUND), None
     except NotFoundError:
         return None, [], None
     except InvalidInputError:

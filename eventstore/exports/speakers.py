@@ -22,13 +22,13 @@ def has_several_speakers(shown: Mapping[str, Any]) -> bool:
         speaker
         for conversation in shown["conversations"]
         for item in conversation["items"]
-        for speaker, _ in stretches(item)
+        for speaker, _ in speaker_passages(item)
         if speaker is not None
     }
     return len(told) > 1
 
 
-def stretches(item: Mapping[str, Any]) -> Iterator[tuple[str | None, str]]:
+def speaker_passages(item: Mapping[str, Any]) -> Iterator[tuple[str | None, str]]:
     """What was said in an item, one speaker after the other; nothing where no speaker is told."""
     told = [
         (text(one.get("speaker")), (text(one.get("text")) or "").strip())
@@ -41,7 +41,7 @@ def stretches(item: Mapping[str, Any]) -> Iterator[tuple[str | None, str]]:
 
 def with_names(item: Mapping[str, Any], said: str) -> str:
     """Return what was said in an item with the names of its speakers: `[A] Hello? [B] Hi.`"""
-    told = list(stretches(item))
+    told = list(speaker_passages(item))
     if len(told) == 1:
         return f"[{told[0][0]}] {said}"
     return " ".join(f"[{speaker or '?'}] {words}" for speaker, words in told) or said

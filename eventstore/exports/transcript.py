@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from eventstore.exports.speakers import has_several_speakers, stretches, with_names
+from eventstore.exports.speakers import has_several_speakers, speaker_passages, with_names
 from eventstore.pricing.prices import Prices, published_prices
 from eventstore.pricing.rates import Cost
 from eventstore.projection.views.usage import read_usage
@@ -51,7 +51,9 @@ class Turn(NamedTuple):
     words: str | None = None
 
 
-def turns(shown: Json, errors: Iterable[StoredEvent], prices: Prices | None = None) -> list[Turn]:
+def transcript_turns(
+    shown: Json, errors: Iterable[StoredEvent], prices: Prices | None = None
+) -> list[Turn]:
     """The transcript, in conversation order; what is outside it by its place in the log.
 
     Args:
@@ -94,7 +96,7 @@ def _merged(spoken: list[Turn], beside: list[Turn]) -> list[Turn]:
     return merged + [turn for turn in (next_, *waiting) if turn is not None]
 
 
-def moment(shown: Json, at: int | None) -> float | None:
+def seconds_since_start(shown: Json, at: int | None) -> float | None:
     """Seconds since a session's first event of a time in microseconds; None where unknown."""
     return _offset(at, _start(shown))
 
@@ -170,7 +172,7 @@ def _said(item: Json, notes: Json) -> tuple[str, str]:
 
 def _named(turn: Turn, item: Json) -> Turn:
     """Name the speakers of a turn, as the server told them apart."""
-    told = list(stretches(item))
+    told = list(speaker_passages(item))
     if not told:
         return turn
     words = turn.text if len(told) == 1 else " ".join(said for _, said in told)
@@ -181,7 +183,7 @@ def _unnamed(turn: Turn, _: Json) -> Turn:
     return turn
 
 
-def words_of(turn: Turn) -> str:
+def spoken_words(turn: Turn) -> str:
     """Return what was said in a turn, without what stands for an image or a missing transcript."""
     said = turn.text if turn.words is None else turn.words
     return said.replace(_AN_IMAGE, "").replace(_NO_TRANSCRIPT, "")

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventstore.errors import NotFoundError
-from eventstore.exports.transcript import moment, turns, words_of
-from eventstore.exports.word_times import told_times, word_times
+from eventstore.exports.transcript import seconds_since_start, spoken_words, transcript_turns
+from eventstore.exports.word_times import estimated_word_times, server_word_times
 from eventstore.realtime.values import mapping, text
 from eventstore.replay.player.session_cues import session_cues
-from eventstore.sound.call_audio import notes_on, sound_reader
+from eventstore.sound.call_audio import sound_reader, timeline_notes
 from eventstore.sound.peaks import peaks
 from eventstore.sound.selection import select
-from eventstore.sound.timeline.timeline import SIDES, Timeline, Turn, build
+from eventstore.sound.timeline.timeline import SIDES, Timeline, TimelineTurn, build_timeline
 from eventstore.store.queries.masked_state import masked_state
 from eventstore.store.sessions.log import Log
 
@@ -52,11 +52,15 @@ def waveform(log: Log, session_id: str, check: Check = lambda: None) -> Json:
         NotFoundError: there is no such session.
     """
     shown = masked_state(log, session_id)
-    timeline = build(_checked(log.events(session_id), check))
+    timeline = build_timeline(_checked(log.events(session_id), check))
     loudness, start, end = _loudness(log, session_id, timeline, check)
     per_second = len(loudness[0]) / (end - start) if end > start and len(loudness[0]) else 1.0
     marks = list(_marks(log, session_id, shown, check))
-    said = {turn.item_id: words_of(turn) for turn in turns(shown, ()) if turn.item_id is not None}
+    said = {
+        turn.item_id: spoken_words(turn)
+        for turn in transcript_turns(shown, ())
+        if turn.item_id is not None
+    }
     timed = _timed_words(shown)
     told = _told(timeline, said, timed, loudness, start, per_second, check)
     duration = shown["session"]["eventstore"]["duration_ms"] or 0
@@ -70,7 +74,7 @@ def waveform(log: Log, session_id: str, check: Check = lambda: None) -> Json:
         **{side: _whole(values) for side, values in zip(SIDES, loudness, strict=True)},
         "turns": told,
         "marks": marks,
-        "notes": notes_on(timeline),
+        "notes": timeline_notes(timeline),
     }
 
 
@@ -110,7 +114,7 @@ def _told(
     check: Check,
 ) -> list[Json]:
     """Turns in order of time; an item's words are with the first of its."""
-    of_item: dict[str, list[Turn]] = {}
+    of_item: dict[str, list[TimelineTurn]] = {}
     for turn in timeline.turns:
         if turn.item_id is not None:
             of_item.setdefault(turn.item_id, []).append(turn)
@@ -124,12 +128,12 @@ def _told(
             spans = [(one.start - start, one.end - start) for one in own]
             spoken = said.get(turn.item_id or "", "").split()
             if of_server:
-                times = told_times(spoken, spans, of_server)
+                times = server_word_times(spoken, spans, of_server)
             else:
                 side = loudness[SIDES.index(turn.side)]
                 # Where no sound is known, values a second are only a measure.
                 pace = per_second if len(side) else float(_PER_SECOND)
-                times = word_times(spoken, spans, side, pace)
+                times = estimated_word_times(spoken, spans, side, pace)
             words = [[round(at + start, 3), w] for at, w in zip(times, spoken, strict=False)]
         source = "server" if of_server else "estimate"
         found.append({**turn._asdict(), "words": words, "words_from": source})
@@ -157,10 +161,10 @@ def _marks(log: Log, session_id: str, shown: Json, check: Check) -> Iterator[Jso
     }
     results = {calls.get(cue.id): cue.at for cue in cues if cue.kind == "tool_result"}
     for cue in cues:
-        at = moment(shown, cue.at)
+        at = seconds_since_start(shown, cue.at)
         if at is None or cue.kind == "tool_result":
             continue
         result = results.get(calls[cue.id]) if calls.get(cue.id) is not None else None
         told = cue.text[:_MARK_TEXT]
-        until = moment(shown, result)
+        until = seconds_since_start(shown, result)
         yield {"kind": cue.kind, "seq": cue.seq, "at": at, "until": until, "text": told}

@@ -16,7 +16,7 @@ _SPEECH, _PAUSE = 0.08, 0.02
 _MOST = 60_000
 
 
-def told_times(
+def server_word_times(
     words: Sequence[str],
     spans: Sequence[tuple[float, float]],
     told: Sequence[tuple[str, float, float]],
@@ -56,7 +56,7 @@ def _letters(said: str) -> int:
     return sum(not char.isspace() for char in said)
 
 
-def word_times(
+def estimated_word_times(
     words: Sequence[str],
     spans: Sequence[tuple[float, float]],
     loudness: NDArray[np.float32],

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from eventstore.errors import InvalidInputError
 from eventstore.sound import audio_formats
 from eventstore.sound.erased_meanwhile import check_not_erased_since
-from eventstore.sound.long_silence import Gap, sounding_seconds, without_long_silence
+from eventstore.sound.long_silence import LeftOutSilence, sounding_seconds, without_long_silence
 from eventstore.sound.rendering import Block, ReadSounds, mix, render
 from eventstore.sound.selection import Selection, select
-from eventstore.sound.sound_writer import WAV_BYTES, AudioFormat, Layout, write_samples
-from eventstore.sound.timeline.sound_events import sounds_in
-from eventstore.sound.timeline.timeline import Side, Timeline, build
+from eventstore.sound.sound_writer import WAV_BYTES, AudioFormat, SoundLayout, write_samples
+from eventstore.sound.timeline.sound_events import audio_of
+from eventstore.sound.timeline.timeline import Side, Timeline, build_timeline
 
 if TYPE_CHECKING:
     from eventstore.store.sessions.log import Log
@@ -102,29 +102,29 @@ def write_audio(
         OSError: the target cannot be written.
     """
     version = log.revision(session_id)
-    timeline = build(log.events(session_id))
+    timeline = build_timeline(log.events(session_id))
     chosen = select(timeline, item=item, response=response, side=side, start=start, end=end)
     rate = _checked_rate(rate, chosen)
     frames = math.ceil((chosen.end - chosen.start) * rate)
-    layout = Layout(format, rate, len(chosen.channels), frames)
+    layout = SoundLayout(format, rate, len(chosen.channels), frames)
     if limit is not None:
         _check_limit(chosen, layout, limit)
     if format == "wav" and layout.uncompressed > WAV_BYTES:
         raise InvalidInputError("a WAV file holds 4 GB at most; write .flac, or a shorter span")
-    blocks = blocks_of(chosen, rate, sound_reader(log, session_id))
+    blocks = selected_blocks(chosen, rate, sound_reader(log, session_id))
     with _opened(target) as stream:
         write_samples(stream, layout, blocks, _progress_of(layout, progress))
         check_not_erased_since(log, session_id, version)
     bound = DRIFT_BOUND_MS if timeline.timed else None
     return AudioWritten(
         frames / rate, rate, len(chosen.channels), chosen.start, timeline.timed, bound,
-        notes_on(timeline),
+        timeline_notes(timeline),
     )  # fmt: skip
 
 
-def write_shortened(
+def write_without_long_silence(
     log: Log, session_id: str, target: BinaryIO, limit: SoundLimit
-) -> tuple[AudioWritten, list[Gap]]:
+) -> tuple[AudioWritten, list[LeftOutSilence]]:
     """Write a session's sound as OGG without its long silence.
 
     Args:
@@ -137,18 +137,18 @@ def write_shortened(
         NotFoundError: there is no such session, or no sound of it in the log.
         InvalidInputError: what is left is more than the limit.
     """
-    timeline = build(log.events(session_id))
+    timeline = build_timeline(log.events(session_id))
     chosen = select(timeline)
     rate = _checked_rate(None, chosen)
-    gaps: list[Gap] = []
-    blocks = blocks_of(chosen, rate, sound_reader(log, session_id))
+    gaps: list[LeftOutSilence] = []
+    blocks = selected_blocks(chosen, rate, sound_reader(log, session_id))
     blocks = without_long_silence(blocks, rate, chosen.start, gaps)
     frames = math.ceil((chosen.end - chosen.start) * rate)
-    layout = Layout("ogg", rate, len(chosen.channels), frames)
+    layout = SoundLayout("ogg", rate, len(chosen.channels), frames)
     if sounding_seconds(chosen) > min(limit.seconds, limit.size / (rate * layout.channels * 2)):
         raise InvalidInputError("the sound is longer than what is given at once")
     write_samples(target, layout, blocks, lambda samples: None)
-    notes = notes_on(timeline)
+    notes = timeline_notes(timeline)
     if gaps:
         silence = sum(gap.seconds for gap in gaps)
         notes.append(f"{silence:,.0f} s of silence are left out of the sound")
@@ -159,7 +159,7 @@ def write_shortened(
     return written, gaps
 
 
-def blocks_of(chosen: Selection, rate: int, read: ReadSounds) -> Iterator[Block]:
+def selected_blocks(chosen: Selection, rate: int, read: ReadSounds) -> Iterator[Block]:
     """What was selected, a second at a time: a row for each sample, a column for each channel."""
     first = round(chosen.start * rate)
     last = first + math.ceil((chosen.end - chosen.start) * rate)
@@ -170,7 +170,7 @@ def blocks_of(chosen: Selection, rate: int, read: ReadSounds) -> Iterator[Block]
     return mix(channels, first, last, rate)
 
 
-def notes_on(timeline: Timeline) -> list[str]:
+def timeline_notes(timeline: Timeline) -> list[str]:
     """What a listener should know of a call's timeline."""
     notes = []
     if not timeline.timed:
@@ -220,7 +220,7 @@ def _read_run(
 ) -> Iterator[bytes]:
     i = 0
     for event in log.events(session_id, seqs[0], seqs[-1]):
-        sounds = sounds_in(event) if event.seq >= seqs[i] else []
+        sounds = audio_of(event) if event.seq >= seqs[i] else []
         while i < len(seqs) and seqs[i] <= event.seq:
             found = seqs[i] == event.seq and parts[i] < len(sounds)
             yield sounds[parts[i]] if found else b""
@@ -246,7 +246,7 @@ def _opened(target: Path | BinaryIO) -> Iterator[BinaryIO]:
         raise
 
 
-def _check_limit(chosen: Selection, layout: Layout, limit: SoundLimit) -> None:
+def _check_limit(chosen: Selection, layout: SoundLayout, limit: SoundLimit) -> None:
     """Raises InvalidInputError where more is wanted than may be; it says what can be had."""
     a_second = layout.rate * layout.channels * 2
     longest = min(limit.seconds, limit.size / a_second)
@@ -260,7 +260,7 @@ def _check_limit(chosen: Selection, layout: Layout, limit: SoundLimit) -> None:
 
 
 def _progress_of(
-    layout: Layout, progress: Callable[[float, float], None] | None
+    layout: SoundLayout, progress: Callable[[float, float], None] | None
 ) -> Callable[[int], None]:
     """Turn a count of samples into seconds done, and seconds there are."""
     done = 0

@@ -12,7 +12,7 @@ from eventstore.sound.selection import Selection
 LONG_SILENCE, KEPT_SILENCE = 60, 2
 
 
-class Gap(NamedTuple):
+class LeftOutSilence(NamedTuple):
     """Silence that was left out.
 
     Attributes:
@@ -25,7 +25,7 @@ class Gap(NamedTuple):
 
 
 def without_long_silence(
-    blocks: Iterable[Block], rate: int, start: float, gaps: list[Gap]
+    blocks: Iterable[Block], rate: int, start: float, gaps: list[LeftOutSilence]
 ) -> Iterator[Block]:
     """The same blocks without long silence.
 
@@ -38,7 +38,9 @@ def without_long_silence(
     for block in blocks:
         if isinstance(block, Silence) and block.samples > LONG_SILENCE * rate:
             kept = KEPT_SILENCE * rate
-            gaps.append(Gap(start + (samples + kept) / rate, (block.samples - kept) / rate))
+            gaps.append(
+                LeftOutSilence(start + (samples + kept) / rate, (block.samples - kept) / rate)
+            )
             samples += block.samples
             yield Silence(kept)
         else:

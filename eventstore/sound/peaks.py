@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from eventstore.sound import audio_formats
 from eventstore.sound.audio_formats import Samples
-from eventstore.sound.rendering import ReadSounds, chunks, sounding
+from eventstore.sound.rendering import ReadSounds, sounding_stretches, whole_chunks
 from eventstore.sound.selection import Selection
 from eventstore.sound.timeline.timeline import Stretch
 
@@ -54,7 +54,7 @@ def peaks(
     found = np.zeros((len(chosen.channels), columns, 2), np.float32)
     edges = np.linspace(chosen.start, chosen.end, columns + 1, dtype=np.float64)
     for channel, tracks in enumerate(chosen.channels):
-        for stretch in sounding(chain.from_iterable(tracks), chosen.start, chosen.end):
+        for stretch in sounding_stretches(chain.from_iterable(tracks), chosen.start, chosen.end):
             for run in _runs(stretch, chosen, read):
                 if check is not None:
                     check()
@@ -65,7 +65,7 @@ def peaks(
 def _runs(stretch: Stretch, chosen: Selection, read: ReadSounds) -> Iterator[_Run]:
     width = audio_formats.width(stretch.format)
     waiting, places, times = b"", [0], [0.0]
-    for i, sound in chunks(stretch, chosen.start, chosen.end, read):
+    for i, sound in whole_chunks(stretch, chosen.start, chosen.end, read):
         if not waiting:
             places, times = [0], [float(stretch.starts[i])]
         waiting += sound

@@ -16,7 +16,7 @@ from eventstore.sound.call_audio import sound_reader
 from eventstore.sound.erased_meanwhile import check_not_erased_since
 from eventstore.sound.peaks import Peaks, peaks
 from eventstore.sound.selection import Selection, select
-from eventstore.sound.timeline.timeline import Side, Timeline, Turn, build
+from eventstore.sound.timeline.timeline import Side, Timeline, TimelineTurn, build_timeline
 from eventstore.store.queries.masked_state import masked_state
 from eventstore.store.sessions.log import Log
 
@@ -62,7 +62,7 @@ def plot_audio(
     """
     figures = _matplotlib()
     version = log.revision(session_id)
-    timeline = build(log.events(session_id))
+    timeline = build_timeline(log.events(session_id))
     chosen = select(timeline, item=item, response=response, side=side, start=start, end=end)
     loudness = _peaks(chosen, log, session_id)
     figure = figures.Figure(figsize=_INCHES, dpi=150, layout="constrained")
@@ -92,7 +92,7 @@ def _peaks(chosen: Selection, log: Log, session_id: str) -> Peaks:
     return peaks(chosen, _COLUMNS, sound_reader(log, session_id))
 
 
-def _turns(timeline: Timeline, chosen: Selection) -> list[Turn]:
+def _turns(timeline: Timeline, chosen: Selection) -> list[TimelineTurn]:
     within = [
         turn
         for turn in timeline.turns
@@ -116,7 +116,11 @@ def _words(log: Log, session_id: str) -> dict[str, str]:
 
 
 def _draw(
-    figure: Any, chosen: Selection, loudness: Peaks, turns: list[Turn], words: dict[str, str]
+    figure: Any,
+    chosen: Selection,
+    loudness: Peaks,
+    turns: list[TimelineTurn],
+    words: dict[str, str],
 ) -> None:
     rows = figure.subplots(len(chosen.sides), 1, sharex=True, squeeze=False)[:, 0]
     moments = np.linspace(chosen.start, chosen.end, loudness.shape[1], endpoint=False)
@@ -146,7 +150,7 @@ def _draw(
     rows[-1].set_xlabel("seconds since the session's first event")
 
 
-def _draw_turn(axes: Any, turn: Turn, chosen: Selection, words: str) -> None:
+def _draw_turn(axes: Any, turn: TimelineTurn, chosen: Selection, words: str) -> None:
     start, end = max(turn.start, chosen.start), min(turn.end, chosen.end)
     axes.axvspan(start, end, color=_COLORS[turn.side], alpha=0.13, linewidth=0)
     room = int((end - start) / (chosen.end - chosen.start) * _CHARACTERS)

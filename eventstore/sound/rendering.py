@@ -17,7 +17,7 @@ from eventstore.sound.timeline.timeline import Stretch
 ReadSounds = Callable[[Sequence[int], Sequence[int]], Iterator[bytes]]
 
 
-class Piece(NamedTuple):
+class SamplePiece(NamedTuple):
     """Samples, and the first one's number on the call's clock at the output's rate."""
 
     at: int
@@ -80,41 +80,41 @@ class Resampler:
 
 def render(
     stretches: Iterable[Stretch], rate: int, start: float, end: float, read: ReadSounds
-) -> Iterator[Piece]:
+) -> Iterator[SamplePiece]:
     """The samples of a track's stretches, in order.
 
     Args:
         rate: samples a second that come out.
         start, end: what is wanted, in seconds on the call's clock; pieces may reach beyond.
     """
-    for stretch in sounding(stretches, start, end):
+    for stretch in sounding_stretches(stretches, start, end):
         yield from _render_stretch(stretch, rate, start, end, read)
 
 
-def sounding(stretches: Iterable[Stretch], start: float, end: float) -> Iterator[Stretch]:
+def sounding_stretches(stretches: Iterable[Stretch], start: float, end: float) -> Iterator[Stretch]:
     """The stretches that sound within a span of time."""
     return (one for one in stretches if one.ends[-1] > start and one.starts[0] < end)
 
 
 def _render_stretch(
     stretch: Stretch, rate: int, start: float, end: float, read: ReadSounds
-) -> Iterator[Piece]:
+) -> Iterator[SamplePiece]:
     width = audio_formats.width(stretch.format)
     source = audio_formats.rate(stretch.format)
     resampler = Resampler(source, rate, stretch.steady)
     first, _ = _within(stretch, start, end)
     at = round((float(stretch.starts[first]) + _skipped(stretch, first) / width / source) * rate)
-    for i, sound in chunks(stretch, start, end, read):
+    for i, sound in whole_chunks(stretch, start, end, read):
         seconds = float(stretch.ends[i] - stretch.starts[i])
         per_sample = seconds * rate * width / stretch.sizes[i]
         for samples in _slices(sound, stretch.format, source):
             piece = resampler.feed(samples, len(samples) * per_sample)
-            yield Piece(at, piece)
+            yield SamplePiece(at, piece)
             at += len(piece)
-    yield Piece(at, resampler.rest())
+    yield SamplePiece(at, resampler.rest())
 
 
-def chunks(
+def whole_chunks(
     stretch: Stretch, start: float, end: float, read: ReadSounds
 ) -> Iterator[tuple[int, bytes]]:
     """A stretch's chunks as whole samples, each with its place in the stretch.
@@ -155,7 +155,7 @@ def _slices(sound: bytes, format_: Json, rate: int) -> Iterator[Samples]:
 
 
 def mix(
-    channels: Sequence[Sequence[Iterator[Piece]]], start: int, end: int, block: int
+    channels: Sequence[Sequence[Iterator[SamplePiece]]], start: int, end: int, block: int
 ) -> Iterator[Block]:
     """Blocks of all channels: silence, and on it all that sounds.
 
@@ -189,14 +189,16 @@ def mix(
         begin = stop
 
 
-def _quiet(waiting: Sequence[Sequence[Piece | None]], begin: int, end: int, block: int) -> int:
+def _quiet(
+    waiting: Sequence[Sequence[SamplePiece | None]], begin: int, end: int, block: int
+) -> int:
     """How many samples of silence come next: whole blocks, or all that is left."""
     moments = (piece.at for pieces in waiting for piece in pieces if piece is not None)
     sounds_at = min(moments, default=end)
     return end - begin if sounds_at >= end else max(0, sounds_at - begin) // block * block
 
 
-def _add(mixed: Samples, begin: int, piece: Piece) -> None:
+def _add(mixed: Samples, begin: int, piece: SamplePiece) -> None:
     first, last = max(begin, piece.at), min(begin + len(mixed), piece.at + len(piece.samples))
     if first < last:
         mixed[first - begin : last - begin] += piece.samples[first - piece.at : last - piece.at]

@@ -6,7 +6,7 @@ import math
 from typing import NamedTuple
 
 from eventstore.errors import InvalidInputError, NotFoundError
-from eventstore.sound.timeline.timeline import SIDES, Side, Stretch, Timeline, Turn
+from eventstore.sound.timeline.timeline import SIDES, Side, Stretch, Timeline, TimelineTurn
 
 Track = list[Stretch]
 
@@ -73,7 +73,7 @@ def _of_item(timeline: Timeline, item: str) -> Selection:
     return _spanning(turns, own, f"item {item}")
 
 
-def _spanning(turns: list[Turn], track: Track, what: str) -> Selection:
+def _spanning(turns: list[TimelineTurn], track: Track, what: str) -> Selection:
     start = min((turn.start for turn in turns), default=0.0)
     end = max((turn.end for turn in turns), default=0.0)
     if not track or start >= end:

@@ -23,7 +23,7 @@ _WIDTH = 2
 _AT_ONCE = 1 << 20
 
 
-class Layout(NamedTuple):
+class SoundLayout(NamedTuple):
     """What a file's samples are.
 
     Attributes:
@@ -45,7 +45,7 @@ class Layout(NamedTuple):
 
 
 def write_samples(
-    stream: BinaryIO, layout: Layout, blocks: Iterable[Block], told: Callable[[int], None]
+    stream: BinaryIO, layout: SoundLayout, blocks: Iterable[Block], told: Callable[[int], None]
 ) -> None:
     """Write a file.
 
@@ -75,7 +75,7 @@ def write_samples(
 
 
 def _write_wav(
-    stream: BinaryIO, layout: Layout, blocks: Iterable[Block], told: Callable[[int], None]
+    stream: BinaryIO, layout: SoundLayout, blocks: Iterable[Block], told: Callable[[int], None]
 ) -> None:
     """Write a WAV file whose silence is holes, where nothing was in the stream before."""
     start = stream.tell()
@@ -100,7 +100,7 @@ def _write_wav(
         stream.write(b"\0")
 
 
-def _wav_header(layout: Layout) -> bytes:
+def _wav_header(layout: SoundLayout) -> bytes:
     size, width = layout.uncompressed, layout.channels * _WIDTH
     form = struct.pack(
         "<HHIIHH", 1, layout.channels, layout.rate, layout.rate * width, width, 8 * _WIDTH

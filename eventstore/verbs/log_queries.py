@@ -138,9 +138,9 @@ class LogQueries(Conversations):
             InvalidInputError: `session_ids` is neither an id nor several.
             DatabaseUnavailableError: The database cannot be reached.
         """
-        from eventstore.archive.verify import not_whole
+        from eventstore.archive.verify import verification_failure
 
-        return collected(self.iter_verify(session_ids, expected), not_whole)
+        return collected(self.iter_verify(session_ids, expected), verification_failure)
 
     def iter_verify(
         self,

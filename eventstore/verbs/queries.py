@@ -184,11 +184,11 @@ class Queries(LogQueries):
             NotFoundError: There is no such session.
             ErasedError: The session was erased.
         """
-        from eventstore.exports.transcript import turns
+        from eventstore.exports.transcript import transcript_turns
         from eventstore.store.queries.masked_state import masked_state
 
         errors = self.masked_events(session_id, type="error")
-        return turns(masked_state(self, session_id), errors, prices_of(self.engine))
+        return transcript_turns(masked_state(self, session_id), errors, prices_of(self.engine))
 
     def waveform(self, session_id: str, check: Callable[[], None] = lambda: None) -> dict[str, Any]:
         """Return what a player draws of a session: loudness, turns, words and marks on one axis.

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import Engine
 
-from eventstore.archive.digest_file import lines, read_lines
+from eventstore.archive.digest_file import digest_lines, read_digest_lines
 from eventstore.archive.seal import seal_session, unseal_session
 from eventstore.archive.verify import Problem, Verified, verify_session
 from eventstore.errors import InvalidInputError, NotFoundError
@@ -119,7 +119,7 @@ CHANGES: dict[str, tuple[Callable[[Engine], None], list[tuple[int, int]]]] = {
 def test_a_change_in_the_log_is_found_by_a_digest_that_was_kept(
     written: Engine, change: str
 ) -> None:
-    kept = read_lines(lines([verify_session(written, "s")]))["s"]
+    kept = read_digest_lines(digest_lines([verify_session(written, "s")]))["s"]
     assert verify_session(written, "s", kept).problems == []
     make, expected = CHANGES[change]
     make(written)
@@ -217,4 +217,4 @@ def test_a_session_that_is_not_there(engine: Engine) -> None:
 def test_a_line_that_holds_no_digests_is_named(line: str) -> None:
     good = '{"session_id":"s","segments":[]}\n'
     with pytest.raises(InvalidInputError, match="line 2"):
-        read_lines([good, line])
+        read_digest_lines([good, line])

@@ -197,7 +197,7 @@ def test_all_sessions_of_a_store(store: EventStore) -> None:
 def test_turns_of_an_interrupted_call() -> None:
     frame = '{"type":"error","error":{"message":"No."}}'
     error = StoredEvent(3, None, "server", "error", frame)
-    turns = transcript.turns(shown(voice_call().frames), [error])
+    turns = transcript.transcript_turns(shown(voice_call().frames), [error])
     assert [(t.speaker, t.text, t.unheard) for t in turns] == [
         ("server", "No.", ""),
         ("user", "Hi, how is the weather?", ""),
@@ -210,7 +210,7 @@ def test_turns_of_an_interrupted_call() -> None:
 def test_a_response_that_failed_is_a_turn() -> None:
     details = {"type": "failed", "error": {"message": "try later"}}
     call = Call().created("resp_1").done("resp_1", status="failed", status_details=details)
-    (turn,) = transcript.turns(shown(call.frames), [])
+    (turn,) = transcript.transcript_turns(shown(call.frames), [])
     assert turn.notes == ["failed: try later"]
 
 

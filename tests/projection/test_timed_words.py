@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from support.events import Call, audio_part, message
 
-from eventstore.exports.transcript import turns
+from eventstore.exports.transcript import transcript_turns
 from eventstore.store.queries.query_sessions import state_resources
 
 SEGMENT = "conversation.item.input_audio_transcription.segment"
@@ -56,7 +56,7 @@ def test_segments_tell_when_and_by_whom() -> None:
 def test_a_transcript_tells_speakers_apart() -> None:
     call = segments(Call(), ("Hello?", 0.1, 0.5, "A"), ("Hi.", 0.7, 1.0, "B"))
     call.server(COMPLETED, item_id="item_1", transcript="Hello? Hi.", languages=[{"code": "en"}])
-    (turn,) = turns(state_resources(call.state), ())
+    (turn,) = transcript_turns(state_resources(call.state), ())
     assert turn.text == "[A] Hello? [B] Hi."
     assert "in en" in turn.notes
 
@@ -66,12 +66,12 @@ def test_turns_of_one_speaker_each_are_told_apart() -> None:
     for item, speaker in (("item_1", "A"), ("item_2", "B")):
         call.server(SEGMENT, item_id=item, text="well", start=0.0, end=1.0, speaker=speaker)
         call.server(COMPLETED, item_id=item, transcript="Well.")
-    told = turns(state_resources(call.state), ())
+    told = transcript_turns(state_resources(call.state), ())
     assert [turn.text for turn in told] == ["[A] Well.", "[B] Well."]
     assert [turn.words for turn in told] == ["Well.", "Well."]
     # One speaker alone needs no name.
     alone = segments(Call(), ("Hello?", 0.1, 0.5, "A"))
-    (turn,) = turns(state_resources(alone.state), ())
+    (turn,) = transcript_turns(state_resources(alone.state), ())
     assert (turn.text, turn.words) == ("Hello?", None)
 
 

@@ -10,7 +10,7 @@ from support.sound import ULAW, append, opened, server
 
 from eventstore.realtime.events import StoredEvent
 from eventstore.sound.timeline import timeline
-from eventstore.sound.timeline.sample_clock import place
+from eventstore.sound.timeline.sample_clock import place_chunks
 
 PCM = {"type": "audio/pcm", "rate": 24_000}
 
@@ -25,9 +25,9 @@ class Looked(list[int]):
             Looked.number += 1
             yield entry
 
-    def __getitem__(self, place: Any) -> Any:
-        found = super().__getitem__(place)
-        Looked.number += len(found) if isinstance(place, slice) else 1
+    def __getitem__(self, place_chunks: Any) -> Any:
+        found = super().__getitem__(place_chunks)
+        Looked.number += len(found) if isinstance(place_chunks, slice) else 1
         return found
 
 
@@ -40,7 +40,7 @@ def looked_at(changes: int) -> int:
         frames.append(append(number, b"12345678"))
     events = [StoredEvent(seq, f.at, f.direction, "", f.text) for seq, f in enumerate(frames, 1)]
     Looked.number = 0
-    built = timeline.build(event._replace(type=_type(event)) for event in events)
+    built = timeline.build_timeline(event._replace(type=_type(event)) for event in events)
     assert len({stretch.format["type"] for stretch in built.streamed}) == 2
     assert len(built.streamed) >= changes
     return Looked.number
@@ -52,9 +52,9 @@ def _type(event: StoredEvent) -> str:
 
 def test_pauses_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     def counted(*args: Any) -> Any:
-        placed = place(*args)
+        placed = place_chunks(*args)
         return placed._replace(breaks=Looked(placed.breaks))
 
-    monkeypatch.setattr(timeline, "place", counted)
+    monkeypatch.setattr(timeline, "place_chunks", counted)
     few, many = looked_at(100), looked_at(200)
     assert few and many <= 2.6 * few

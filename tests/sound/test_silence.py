@@ -12,7 +12,7 @@ import soundfile
 from support.sound import append, opened, with_clicks
 
 from eventstore import EventStore, InvalidInputError
-from eventstore.sound.call_audio import SoundLimit, write_shortened
+from eventstore.sound.call_audio import SoundLimit, write_without_long_silence
 
 HOURS = 12
 LIMIT = SoundLimit(3600.0, 1024**3)
@@ -100,7 +100,7 @@ def test_more_than_may_be_asked_for_is_refused(store: EventStore, tmp_path: Path
 def test_a_page_leaves_out_long_silence(store: EventStore) -> None:
     hourly(store)
     stream = io.BytesIO()
-    written, gaps = write_shortened(store, "call", stream, LIMIT)
+    written, gaps = write_without_long_silence(store, "call", stream, LIMIT)
     assert [round(gap.at) % 3600 for gap in gaps] == [4] * (HOURS - 1)
     assert len(stream.getvalue()) < 200_000 and written.seconds > 3600 * (HOURS - 1)
     stream.seek(0)
@@ -115,10 +115,10 @@ def test_a_page_leaves_out_long_silence(store: EventStore) -> None:
 
 def test_short_pauses_are_heard(store: EventStore) -> None:
     hourly(store, 3, apart=50.0)
-    assert write_shortened(store, "call", io.BytesIO(), LIMIT)[1] == []
+    assert write_without_long_silence(store, "call", io.BytesIO(), LIMIT)[1] == []
 
 
 def test_a_page_takes_so_much_sound(store: EventStore) -> None:
     hourly(store)
     with pytest.raises(InvalidInputError):
-        write_shortened(store, "call", io.BytesIO(), SoundLimit(20.0, 1024**3))
+        write_without_long_silence(store, "call", io.BytesIO(), SoundLimit(20.0, 1024**3))

@@ -28,21 +28,21 @@ from support.strategies import streams
 
 from eventstore import Frame
 from eventstore.sound.timeline.call_clock import LONGEST_CALL, LONGEST_PAUSE, CallClock
-from eventstore.sound.timeline.sample_clock import SLEW, place
-from eventstore.sound.timeline.timeline import Stretch, Timeline, Turn, build
+from eventstore.sound.timeline.sample_clock import SLEW, place_chunks
+from eventstore.sound.timeline.timeline import Stretch, Timeline, TimelineTurn, build_timeline
 
 SECOND = with_clicks(1000)
 
 
 def built(*frames: Frame) -> Timeline:
-    return build(stored(frames))
+    return build_timeline(stored(frames))
 
 
 def spans(stretches: list[Stretch]) -> list[tuple[float, float]]:
     return [(round(float(s.starts[0]), 3), round(float(s.ends[-1]), 3)) for s in stretches]
 
 
-def turn(timeline: Timeline, item: str) -> Turn:
+def turn(timeline: Timeline, item: str) -> TimelineTurn:
     (found,) = [turn for turn in timeline.turns if turn.item_id == item]
     return found._replace(start=round(found.start, 3), end=round(found.end, 3))
 
@@ -223,7 +223,7 @@ def test_what_was_played_elsewhere_is_a_turn_without_sound() -> None:
         server(3.0, "output_audio_buffer.stopped", response_id="resp_1"),
     )
     assert timeline.output == []
-    assert timeline.turns == [Turn("assistant", None, "resp_1", 1.0, 3.0)]
+    assert timeline.turns == [TimelineTurn("assistant", None, "resp_1", 1.0, 3.0)]
 
 
 def test_a_translation_is_played_as_it_comes() -> None:
@@ -310,7 +310,7 @@ def test_chunks_neither_overlap_nor_are_stretched(seed: int, count: int, jitter:
         at = max(at, end + rng.uniform(0, jitter)) + (rng.random() < 0.05) * rng.uniform(0, 20)
         ends.append(end)
         arrivals.append(at if rng.random() < 0.95 else float("inf"))
-    placed = place(arrivals, ends)
+    placed = place_chunks(arrivals, ends)
     lengths = np.diff(np.array(ends), prepend=0.0)
     assert np.all(np.abs((placed.ends - placed.starts) / lengths - 1) <= SLEW + 1e-9)
     gaps = placed.starts[1:] - placed.ends[:-1]
@@ -334,7 +334,7 @@ def test_any_stream_has_a_timeline(stream: list[Frame], rng: random.Random) -> N
     frames = [
         frame._replace(at=rng.choice(strange)) if rng.random() < 0.1 else frame for frame in stream
     ]
-    timeline = build(stored(frames))
+    timeline = build_timeline(stored(frames))
     assert -length_bound(frames) <= timeline.start <= timeline.end <= length_bound(frames)
     for track in (timeline.streamed, timeline.created, timeline.output):
         bounds = [bound for s in track for bound in (s.starts[0], s.ends[-1])]

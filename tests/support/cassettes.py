@@ -12,8 +12,8 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 
 from eventstore.realtime.frames import CLIENT, SERVER, Frame, parse
 from eventstore.replay.cassette.loop_thread import LoopThread
-from eventstore.replay.server.server import Open
-from eventstore.replay.serving.recording import record
+from eventstore.replay.server.server import FindRecording
+from eventstore.replay.serving.recording import read_recording
 
 Handler = Callable[[ServerConnection], Awaitable[None]]
 
@@ -35,9 +35,9 @@ def websocket_server(handler: Handler, **options: Any) -> Iterator[str]:
         thread.stop()
 
 
-def each_in_turn(*calls: Sequence[Frame]) -> Open:
+def each_in_turn(*calls: Sequence[Frame]) -> FindRecording:
     """Serve the first call to the first client, and so on, the last again and again."""
-    left = [record("recording", lambda frames=frames: frames) for frames in calls]
+    left = [read_recording("recording", lambda frames=frames: frames) for frames in calls]
     return lambda target: left.pop(0) if len(left) > 1 else left[0]
 
 

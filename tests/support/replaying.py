@@ -13,11 +13,11 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from eventstore.realtime.frames import CLIENT, SERVER, Frame
-from eventstore.replay.server.server import MAX_REPLAYS, Open, Watcher, replay_server
+from eventstore.replay.server.server import MAX_REPLAYS, FindRecording, Watcher, replay_server
 from eventstore.replay.server.stored_recordings import StoredRecordings
 from eventstore.replay.serving.connection import Manner, Outcome
 from eventstore.replay.serving.matching import Drift
-from eventstore.replay.serving.recording import record
+from eventstore.replay.serving.recording import read_recording
 
 INSTANT = Manner(speed=None)
 
@@ -43,15 +43,15 @@ class Served:
         return self.outcomes[-1]
 
 
-def one(frames: Sequence[Frame], name: str = "recording") -> Open:
+def one(frames: Sequence[Frame], name: str = "recording") -> FindRecording:
     """Serve these frames, whatever is asked for."""
-    recording = record(name, lambda: frames)
+    recording = read_recording(name, lambda: frames)
     return lambda target: recording
 
 
 @contextmanager
 def served(
-    open_: Open | StoredRecordings,
+    open_: FindRecording | StoredRecordings,
     manner: Manner = INSTANT,
     most: int = MAX_REPLAYS,
     tls: ssl.SSLContext | None = None,

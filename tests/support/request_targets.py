@@ -6,7 +6,7 @@ from typing import Any
 
 from eventstore import EventStore
 from eventstore.errors import InvalidInputError, NotFoundError
-from eventstore.replay.server.requested_session import choose_session, wish_of
+from eventstore.replay.server.session_request import newest_match, read_request
 from support.events import Call
 
 VOICE_LIVE = "wss://x.services.ai.azure.com/voice-live/realtime?api-version=1"
@@ -106,8 +106,8 @@ TARGETS = [
 def found(store: EventStore, target: str) -> str | int | None:
     """The same, without a server."""
     try:
-        wish = wish_of(target)
-        return wish.session or choose_session(store, wish)
+        wish = read_request(target)
+        return wish.session or newest_match(store, wish)
     except InvalidInputError:
         return 400
     except NotFoundError:

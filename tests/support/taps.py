@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from eventstore import EventStore
 from eventstore.realtime.frames import CLIENT, SERVER, STORE
-from eventstore.replay.server.server import Open
+from eventstore.replay.server.server import FindRecording
 from eventstore.replay.serving.connection import Manner
 from eventstore.replay.serving.faults import parse_fault
 from eventstore.replay.serving.matching import Rule
@@ -23,7 +23,7 @@ class Line:
     got: list[str | bytes] = field(default_factory=list)
 
     def serve(
-        self, open_: Open, *faults: str, rule: Rule = "type"
+        self, open_: FindRecording, *faults: str, rule: Rule = "type"
     ) -> AbstractContextManager[Served]:
         """A replay server that notes what it gets."""
 

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.text import Text
 
 from eventstore.cli.terminal.output import clean
+from eventstore.replay.player.cue_lines import PlacedCue, placed_cues
 from eventstore.replay.player.cues import Cue
-from eventstore.replay.player.lines import Piece, pieces
 from eventstore.times import to_iso
 
 STYLES = {
@@ -46,7 +46,7 @@ def play(out: Console, cues: Iterable[Cue], stream: bool) -> bool:
     line: Text | None = None
     number = -1
     timed = False
-    for piece in pieces(cues):
+    for piece in placed_cues(cues):
         timed = timed or piece.cue.offset_ms is not None
         if line is not None and piece.line != number:
             out.print("" if stream else line, soft_wrap=True)
@@ -76,12 +76,12 @@ def words(cue: Cue) -> Text:
     return Text("speaks …", "dim") if cue.kind == "speaking" else Text(clean(cue.text))
 
 
-def label(piece: Piece) -> Text:
+def label(piece: PlacedCue) -> Text:
     """How a line begins: its time, and who speaks or what happened."""
     return Text().append(clock(piece.cue.offset_ms), style="dim") + name(piece)
 
 
-def name(piece: Piece) -> Text:
+def name(piece: PlacedCue) -> Text:
     """Who speaks, or what happened, with a space behind it."""
     cue = piece.cue
     mark = _MARKS.get(cue.kind)

@@ -11,7 +11,7 @@ from rich.text import Text
 from eventstore.cli.terminal.cues import clock, label, name, words
 from eventstore.cli.terminal.output import printed_rows
 from eventstore.cli.terminal.state import print_conversations
-from eventstore.replay.player.lines import Piece
+from eventstore.replay.player.cue_lines import PlacedCue
 from eventstore.replay.player.playhead import Playhead
 
 #: Where words begin on a line on which somebody speaks, and on others.
@@ -65,7 +65,7 @@ def transcript_rows(head: Playhead, console: Console, height: int) -> list[Text]
     return rows[max(0, len(rows) - height) :]
 
 
-def _line_rows(line: Sequence[Piece], console: Console) -> list[Text]:
+def _line_rows(line: Sequence[PlacedCue], console: Console) -> list[Text]:
     """A line, folded into the column where its words begin."""
     first, width = line[0], console.width
     said = Text().join(words(piece.cue) for piece in line)

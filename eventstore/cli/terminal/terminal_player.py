@@ -61,7 +61,7 @@ def play_interactively(
         speed: to begin with; 1 for the session's own pace.
         state_at: gives the session's state at a seq.
     """
-    played = playhead.track(cues)
+    played = playhead.cue_track(cues)
     screen = RawTerminal()
     with suppress(KeyboardInterrupt), screen.taken():
         drawing = Drawing(screen, console())

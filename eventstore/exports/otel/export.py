@@ -10,20 +10,20 @@ from eventstore.exports.otel.spans import (
     ServerError,
     Span,
     Value,
-    child,
-    clean,
-    common,
-    fail,
+    child_span,
+    clipped,
+    common_attributes,
     first_moment,
     first_time,
+    known_attributes,
+    note_failure,
     seconds_between,
     span_id,
-    stated,
     trace_id,
     usage_attributes,
     without_secrets,
 )
-from eventstore.exports.otel.transcription_spans import transcriptions
+from eventstore.exports.otel.transcription_spans import transcription_spans
 from eventstore.projection.latency import EventTime, ResponseTimes, response_times
 from eventstore.projection.state import Item, Response, SessionState
 from eventstore.projection.views import resources
@@ -59,7 +59,7 @@ def _server_error(state: SessionState, event: StoredEvent) -> ServerError | None
         return None
     error = mapping(body.get("error"))
     type_ = text(error.get("code")) or text(error.get("type")) or "error"
-    return ServerError(at, clean(type_), clean(text(error.get("message")) or "", 1000))
+    return ServerError(at, clipped(type_), clipped(text(error.get("message")) or "", 1000))
 
 
 def session_spans(
@@ -72,12 +72,12 @@ def session_spans(
         content: with what was said, and what tools were given and gave.
     """
     told = sorted(exceptions)
-    inputs = span_content.inputs(state) if content else {}
+    inputs = span_content.inputs_of_responses(state) if content else {}
     outputs = _outputs(state)
     spans = [
         *filter(None, (_response(state, r, inputs) for r in state.responses.values())),
         *filter(None, (_tool(state, i, outputs, content) for i in state.items.values())),
-        *transcriptions(state, content),
+        *transcription_spans(state, content),
     ]
     spans.sort(key=lambda span: (span.start, span.end, span.span_id))
     ends = state.first_at, state.steady(state.last_at, state.seq)
@@ -90,7 +90,7 @@ def session_spans(
 
 
 def _root(state: SessionState, times: list[int], told: list[ServerError], content: bool) -> Span:
-    attributes = common(state, "invoke_agent") | stated(
+    attributes = common_attributes(state, "invoke_agent") | known_attributes(
         {
             "gen_ai.conversation.id": next((c.id for c in state.conversations if c.id), None),
             "gen_ai.request.model": text(state.wire.get("model")),
@@ -99,7 +99,7 @@ def _root(state: SessionState, times: list[int], told: list[ServerError], conten
         }
     )
     if content:
-        attributes |= span_content.of_session(state)
+        attributes |= span_content.session_content(state)
     session_id = state.session_id
     ids = trace_id(session_id), span_id(session_id, "session"), None
     return Span("invoke_agent", "internal", *ids, min(times), max(times), attributes, None, told)
@@ -122,7 +122,7 @@ def _response(
     model = text(response.session.get("model"))
     tokens = billed_tokens(response.usage)
     reasons = finish_reasons(state, response)
-    attributes = common(state, "chat") | stated(
+    attributes = common_attributes(state, "chat") | known_attributes(
         {
             "gen_ai.conversation.id": resources.conversation_id(state, response.conversation),
             "gen_ai.request.model": model,
@@ -142,11 +142,13 @@ def _response(
         }
     )
     if response.id in inputs:
-        attributes |= span_content.of_response(state, response, inputs[response.id], reasons)
-    span = child(state, "response", response.id, f"chat {model or ''}".strip(), (start, end), {})
+        attributes |= span_content.response_content(state, response, inputs[response.id], reasons)
+    span = child_span(
+        state, "response", response.id, f"chat {model or ''}".strip(), (start, end), {}
+    )
     if text(response.wire.get("status")) == "failed":
         error = mapping(mapping(response.wire.get("status_details")).get("error"))
-        fail(span, attributes, error)
+        note_failure(span, attributes, error)
     span.attributes = attributes
     return span
 
@@ -183,7 +185,7 @@ def finish_reasons(state: SessionState, response: Response) -> list[str] | None:
     if status == "incomplete" and reason == "max_output_tokens":
         return ["length"]
     if status in ("cancelled", "incomplete"):
-        return [clean(reason or status, 64)]
+        return [clipped(reason or status, 64)]
     return ["error"]
 
 
@@ -217,7 +219,7 @@ def _tool(
         )
     end = first_time(first_moment(state, done), start) or start
     name = text(item.wire.get("name"))
-    attributes = common(state, "execute_tool") | stated(
+    attributes = common_attributes(state, "execute_tool") | known_attributes(
         {
             "gen_ai.conversation.id": resources.conversation_id(state, item.conversation),
             "gen_ai.tool.name": name,
@@ -226,11 +228,13 @@ def _tool(
         }
     )
     if content:
-        attributes |= span_content.of_tool(item, output)
-    span = child(state, "tool", item.id, f"execute_tool {name or ''}".strip(), (start, end), {})
+        attributes |= span_content.tool_content(item, output)
+    span = child_span(
+        state, "tool", item.id, f"execute_tool {name or ''}".strip(), (start, end), {}
+    )
     error = item.wire.get("error")
     if error:
-        fail(span, attributes, mapping(error))
+        note_failure(span, attributes, mapping(error))
     span.attributes = attributes
     return span
 

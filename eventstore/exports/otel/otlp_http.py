@@ -48,7 +48,7 @@ class Endpoint:
         from opentelemetry.sdk.trace.export import SpanExportResult
 
         for batch in batches(spans):
-            with _Told() as told:
+            with _FailureReason() as told:
                 done = self._exporter.export([_readable(span) for span in batch])
             if done is not SpanExportResult.SUCCESS:
                 raise EventStoreError(f"{self.url} did not take the spans: {told.reason}")
@@ -65,7 +65,7 @@ def _traces_url(url: str) -> str:
     return parts._replace(path=_PATH).geturl() if parts.path in ("", "/") else url
 
 
-class _Told(logging.Handler):
+class _FailureReason(logging.Handler):
     """What the exporter logs first meanwhile: its only way to say why it failed."""
 
     def __init__(self) -> None:
@@ -77,7 +77,7 @@ class _Told(logging.Handler):
         """Keep the first message: later ones say that it was tried in vain."""
         self.reason = self.reason or " ".join(record.getMessage().split())[:500]
 
-    def __enter__(self) -> _Told:
+    def __enter__(self) -> _FailureReason:
         self._propagated, self._logger.propagate = self._logger.propagate, False
         self._logger.addHandler(self)
         return self

@@ -13,7 +13,7 @@ from eventstore.realtime.values import dumps, loads, storable, storable_json, te
 Json = dict[str, Any]
 
 
-def inputs(state: SessionState) -> dict[str, list[Item]]:
+def inputs_of_responses(state: SessionState) -> dict[str, list[Item]]:
     """What was new for each response: the items between it and the one before it."""
     found: dict[str, list[Item]] = {response_id: [] for response_id in state.responses}
     for conversation in state.conversations:
@@ -28,7 +28,7 @@ def inputs(state: SessionState) -> dict[str, list[Item]]:
     return found
 
 
-def of_session(state: SessionState) -> Attributes:
+def session_content(state: SessionState) -> Attributes:
     """Its instructions and tools."""
     attributes: Attributes = {}
     instructions = text(state.wire.get("instructions"))
@@ -41,7 +41,7 @@ def of_session(state: SessionState) -> Attributes:
     return attributes
 
 
-def of_response(
+def response_content(
     state: SessionState, response: Response, asked: list[Item], reasons: list[str] | None
 ) -> Attributes:
     """What it answers, and what it generated."""
@@ -58,7 +58,7 @@ def of_response(
     return attributes
 
 
-def of_tool(call: Item, output: Item | None) -> Attributes:
+def tool_content(call: Item, output: Item | None) -> Attributes:
     """What it was given, and what it gave."""
     attributes: Attributes = {"gen_ai.tool.call.arguments": storable(_arguments(call))}
     result = (output or call).wire.get("output")
@@ -67,7 +67,7 @@ def of_tool(call: Item, output: Item | None) -> Attributes:
     return attributes
 
 
-def of_transcription(item: Item, index: int) -> Attributes:
+def transcription_content(item: Item, index: int) -> Attributes:
     """The transcript."""
     part = item.parts.get(index)
     said = part.transcript if part is not None else None

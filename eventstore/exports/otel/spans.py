@@ -69,7 +69,7 @@ def _digest(*names: str) -> bytes:
     return hashlib.sha256(joined.encode()).digest()
 
 
-def child(
+def child_span(
     state: SessionState,
     kind: str,
     id_: str,
@@ -85,7 +85,7 @@ def child(
     """
     session_id = state.session_id
     return Span(
-        clean(name),
+        clipped(name),
         "internal" if kind == "tool" else "client",
         trace_id(session_id),
         span_id(session_id, kind, id_),
@@ -96,12 +96,12 @@ def child(
     )
 
 
-def clean(value: str, limit: int = 256) -> str:
+def clipped(value: str, limit: int = 256) -> str:
     """A name: text that every backend takes, cut at a limit."""
     return storable(value)[:limit]
 
 
-def common(state: SessionState, operation: str) -> Attributes:
+def common_attributes(state: SessionState, operation: str) -> Attributes:
     """What each span of a session says."""
     return {
         "gen_ai.operation.name": operation,
@@ -110,7 +110,7 @@ def common(state: SessionState, operation: str) -> Attributes:
     } | _server(state)
 
 
-def stated(attributes: dict[str, Value | None]) -> Attributes:
+def known_attributes(attributes: dict[str, Value | None]) -> Attributes:
     """The attributes that are known; their texts such as every backend takes."""
     return {
         storable(key): storable(value) if isinstance(value, str) else value
@@ -138,7 +138,7 @@ def _server(state: SessionState) -> Attributes:
         port = parts.port or (443 if parts.scheme in ("wss", "https") else 80)
     except ValueError:
         return {}
-    return {"server.address": clean(_host(state)), "server.port": port} if _host(state) else {}
+    return {"server.address": clipped(_host(state)), "server.port": port} if _host(state) else {}
 
 
 def _host(state: SessionState) -> str:
@@ -168,11 +168,11 @@ def usage_attributes(tokens: Tokens) -> dict[str, Value | None]:
     }
 
 
-def fail(span: Span, attributes: Attributes, error: dict[str, Any]) -> None:
+def note_failure(span: Span, attributes: Attributes, error: dict[str, Any]) -> None:
     """Note what failed: the error's type in the attributes, its message as the status."""
     type_ = text(error.get("code")) or text(error.get("type")) or "_OTHER"
-    attributes["error.type"] = clean(type_, 128)
-    span.error = clean(text(error.get("message")) or type_, 1000)
+    attributes["error.type"] = clipped(type_, 128)
+    span.error = clipped(text(error.get("message")) or type_, 1000)
 
 
 def without_secrets(span: Span) -> Span:

@@ -8,12 +8,12 @@ from eventstore.exports.otel import span_content
 from eventstore.exports.otel.spans import (
     Attributes,
     Span,
-    child,
-    common,
-    fail,
+    child_span,
+    common_attributes,
     first_moment,
     first_time,
-    stated,
+    known_attributes,
+    note_failure,
     usage_attributes,
 )
 from eventstore.projection.latency import EventTime
@@ -24,21 +24,21 @@ from eventstore.projection.views.usage import billed_tokens
 from eventstore.realtime.values import storable
 
 
-def transcriptions(state: SessionState, content: bool) -> Iterator[Span]:
+def transcription_spans(state: SessionState, content: bool) -> Iterator[Span]:
     """The spans of a session's input transcriptions, failed ones too."""
     for (item_id, index), billed in state.billed.items():
         item = state.items.get(item_id)
         span = _transcription(state, item, item_id, index, billed)
         if span is not None:
             if content and item is not None:
-                span.attributes |= span_content.of_transcription(item, index)
+                span.attributes |= span_content.transcription_content(item, index)
             yield span
     for item in state.items.values():
         for index, part in item.parts.items():
             if part.error and (item.id, index) not in state.billed:
                 span = _transcription(state, item, item.id, index, None)
                 if span is not None:
-                    fail(span, span.attributes, part.error)
+                    note_failure(span, span.attributes, part.error)
                     yield span
 
 
@@ -59,7 +59,7 @@ def _transcription(
     end = first_time(first_moment(state, ended), start) or start
     model = billed.model if billed is not None else None
     usage = billed.usage if billed is not None else None
-    attributes = common(state, "transcription") | stated(
+    attributes = common_attributes(state, "transcription") | known_attributes(
         {
             "gen_ai.conversation.id": resources.conversation_id(
                 state, item.conversation if item is not None else None
@@ -72,7 +72,7 @@ def _transcription(
     )
     name = f"transcription {model or ''}".strip()
     times = min(start, end), end
-    return child(state, "transcription", f"{item_id}\0{index}", name, times, attributes)
+    return child_span(state, "transcription", f"{item_id}\0{index}", name, times, attributes)
 
 
 def _told_of(item: Item | None, index: int) -> Attributes:

@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 from eventstore.errors import EventStoreError, Failure
 from eventstore.exports.parquet.columns import ITEM_COLUMNS, RESPONSE_COLUMNS, USAGE_COLUMNS
 from eventstore.exports.parquet.file import TableFile
-from eventstore.exports.parquet.words import languages_of, words_of
+from eventstore.exports.parquet.words import languages_of, timed_words_of
 from eventstore.pricing.prices import Prices
 from eventstore.projection.views.usage import Tokens
 from eventstore.realtime.masking.mask import mask_entry, mask_frame, mask_words
@@ -47,7 +47,7 @@ class Written(NamedTuple):
     usage: int
 
 
-class Found(NamedTuple):
+class RowsRead(NamedTuple):
     """What is read of some sessions.
 
     Attributes:
@@ -112,7 +112,7 @@ def _batches(session_ids: Iterable[str]) -> Iterator[list[str]]:
         yield ids
 
 
-def _found(log: Log, ids: Sequence[str], failures: list[Failure] | None) -> Iterator[Found]:
+def _found(log: Log, ids: Sequence[str], failures: list[Failure] | None) -> Iterator[RowsRead]:
     """The rows of sessions: of all together, or one by one where some cannot be read."""
     if failures is None:
         yield _read(log, ids)
@@ -129,7 +129,7 @@ def _found(log: Log, ids: Sequence[str], failures: list[Failure] | None) -> Iter
             yield found
 
 
-def _read(log: Log, ids: Sequence[str]) -> Found:
+def _read(log: Log, ids: Sequence[str]) -> RowsRead:
     rows = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
     try:
         with read(log.engine) as tx:
@@ -140,7 +140,7 @@ def _read(log: Log, ids: Sequence[str]) -> Found:
         rows.close()
         raise
     rows.seek(0)
-    return Found(len(ids), numbers, rows)
+    return RowsRead(len(ids), numbers, rows)
 
 
 def _keep(file: IO[bytes], rows: Iterable[Row]) -> int:
@@ -198,7 +198,7 @@ def _items(tx: Transaction, ids: Sequence[str]) -> Iterator[Row]:
             item = mapping(loads(clean))
             heard = mapping(item.get("eventstore")).get("heard")
             stated = (heard, item.get("name"), item.get("call_id"))
-            timed = (languages_of(item), *words_of(item))
+            timed = (languages_of(item), *timed_words_of(item))
             yield _masked((*columns, *map(_storable, stated), *timed, clean))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from eventstore.exports.word_times import word_times
+from eventstore.exports.word_times import estimated_word_times
 from eventstore.projection.timed_words import MAX_TIMED
 from eventstore.realtime.values import mapping, number, sequence, storable, text
 
@@ -17,7 +17,7 @@ _PER_SECOND = 100.0
 _SILENT = np.zeros(0, np.float32)
 
 
-def words_of(item: Json) -> tuple[list[Json] | None, str | None]:
+def timed_words_of(item: Json) -> tuple[list[Json] | None, str | None]:
     """The words of an item, and who says when they were said.
 
     Args:
@@ -73,7 +73,7 @@ def _duration_ms(notes: Json) -> float:
 def _estimated(words: list[str], duration_ms: float) -> list[Json]:
     if not words or duration_ms <= 0:
         return []
-    begins = word_times(words, [(0.0, duration_ms / 1000)], _SILENT, _PER_SECOND)
+    begins = estimated_word_times(words, [(0.0, duration_ms / 1000)], _SILENT, _PER_SECOND)
     ends = [*begins[1:], duration_ms / 1000]
     timed = islice(zip(words, begins, ends, strict=False), MAX_TIMED)
     return [

@@ -11,15 +11,15 @@ from typing import Literal
 from eventstore.common.tls import Certificate, ListenerTls, tls_for_listener
 from eventstore.errors import DriftError, InvalidInputError, NotFoundError
 from eventstore.realtime.masking.mask import mask_frame
-from eventstore.replay.cassette.cassette_file import Line, read_cassette, write_cassette
+from eventstore.replay.cassette.cassette_file import CassetteLine, read_cassette, write_cassette
 from eventstore.replay.cassette.cassette_server import CassetteServer
-from eventstore.replay.cassette.drift_report import failing, tell
+from eventstore.replay.cassette.drift_report import describe_drifts, failing_drifts
 from eventstore.replay.cassette.loop_thread import LoopThread
 from eventstore.replay.cassette.proxy import upstream_url
 from eventstore.replay.serving.connection import Manner
 from eventstore.replay.serving.matching import IN_ORDER, RULES, Drift, Rule
 from eventstore.replay.serving.pace import INSTANT, speed_of
-from eventstore.replay.serving.recording import Recording, record
+from eventstore.replay.serving.recording import Recording, read_recording
 
 Mode = Literal["none", "once", "new_episodes", "all"]
 MODES: tuple[Mode, ...] = ("none", "once", "new_episodes", "all")
@@ -205,9 +205,9 @@ class Cassette:
         # What a test that failed by itself did not come to is no news.
         rule = "none" if failed else self._rule
         told = [
-            tell(self._name, number, self._connections[number - 1], drifts)
+            describe_drifts(self._name, number, self._connections[number - 1], drifts)
             for number, outcome in sorted(self._server.outcomes.items())
-            if (drifts := failing(outcome, rule))
+            if (drifts := failing_drifts(outcome, rule))
         ]
         return [f"{text}\n{self._advice()}" for text in told]
 
@@ -250,8 +250,8 @@ def _clean(frame: str | bytes) -> str | bytes:
     return mask_frame(frame).text
 
 
-def _recording(name: str, lines: list[Line]) -> Recording:
-    return record(name, lambda: [line.frame for line in lines])
+def _recording(name: str, lines: list[CassetteLine]) -> Recording:
+    return read_recording(name, lambda: [line.frame for line in lines])
 
 
 @contextmanager

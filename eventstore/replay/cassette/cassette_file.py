@@ -21,20 +21,20 @@ from eventstore.times import now, to_iso
 _numbers = count(1)
 
 
-class Line(NamedTuple):
+class CassetteLine(NamedTuple):
     """A frame and the number of its line in the file."""
 
     number: int
     frame: Frame
 
 
-def read_cassette(path: Path) -> list[list[Line]]:
+def read_cassette(path: Path) -> list[list[CassetteLine]]:
     """The connections of a cassette. Exported sessions and other recordings are read as well.
 
     Raises:
         InvalidInputError: the file, or a line of it, cannot be read.
     """
-    connections: list[list[Line]] = []
+    connections: list[list[CassetteLine]] = []
     try:
         with path.open("rb") as stream:
             for number, frame, place in read_numbered(stream):
@@ -42,7 +42,7 @@ def read_cassette(path: Path) -> list[list[Line]]:
                     raise InvalidInputError(f"{path}, line {number}: {frame.reason}")
                 if place.seq == 1 or not connections:
                     connections.append([])
-                connections[-1].append(Line(number, frame))
+                connections[-1].append(CassetteLine(number, frame))
     except OSError as error:
         raise InvalidInputError(f"cannot read {path}: {error.strerror or error}") from error
     return connections
@@ -62,7 +62,7 @@ def cassette_line(seq: int, frame: Frame) -> bytes:
     return envelope_line(StoredEvent(seq, frame.at, frame.direction, "", text))
 
 
-class Part:
+class UnfinishedConnection:
     """A connection on its way into a cassette: written frame by frame, so that a crash loses none.
 
     Attributes:
@@ -108,7 +108,7 @@ class Part:
         self._file.close()
 
 
-def write_cassette(path: Path, kept: bool, parts: Iterable[Part]) -> None:
+def write_cassette(path: Path, kept: bool, parts: Iterable[UnfinishedConnection]) -> None:
     """Write a cassette in one step, and remove what was left of recordings of it.
 
     Args:

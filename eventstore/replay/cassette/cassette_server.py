@@ -17,7 +17,7 @@ from websockets.protocol import State
 from websockets.typing import Subprotocol
 
 from eventstore.common.hosts import Visitors
-from eventstore.replay.cassette.cassette_file import Part
+from eventstore.replay.cassette.cassette_file import UnfinishedConnection
 from eventstore.replay.cassette.proxy import (
     CLOSE_TIMEOUT,
     MAX_MESSAGE,
@@ -70,7 +70,7 @@ class CassetteServer:
     failures: list[str] = field(default_factory=list)
     _chosen: dict[object, tuple[int, Recording | ClientConnection]] = field(default_factory=dict)
     _arrived: int = 0
-    _parts: dict[int, Part] = field(default_factory=dict)
+    _parts: dict[int, UnfinishedConnection] = field(default_factory=dict)
     _upstream_tls: ssl.SSLContext | None = None
     _serving: dict[ServerConnection, asyncio.Task[None]] = field(default_factory=dict)
 
@@ -117,7 +117,7 @@ class CassetteServer:
             await asyncio.wait(closed, timeout=_END)
 
     @property
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[UnfinishedConnection]:
         """What was recorded, in the order in which clients came: a replay serves them so."""
         return [part for _, part in sorted(self._parts.items())]
 
@@ -182,7 +182,7 @@ class CassetteServer:
         self, number: int, connection: ServerConnection, upstream: ClientConnection
     ) -> None:
         try:
-            part = Part(self.cassette)
+            part = UnfinishedConnection(self.cassette)
             self._parts[number] = part
             ending = await pass_on(connection, upstream, part.add)
             part.end(*ending)

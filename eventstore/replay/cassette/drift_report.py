@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eventstore.replay.cassette.cassette_file import Line
+from eventstore.replay.cassette.cassette_file import CassetteLine
 from eventstore.replay.serving.connection import Outcome
 from eventstore.replay.serving.matching import IN_ORDER, Drift, Rule
 
@@ -15,7 +15,7 @@ _HEADINGS = {
 }
 
 
-def failing(outcome: Outcome, rule: Rule) -> list[Drift]:
+def failing_drifts(outcome: Outcome, rule: Rule) -> list[Drift]:
     """What a connection fails for: the first thing that closed it, or what the rule forbids."""
     if outcome.refused is not None:
         return [outcome.refused]
@@ -24,7 +24,9 @@ def failing(outcome: Outcome, rule: Rule) -> list[Drift]:
     return [drift for drift in outcome.drift if rule == "type" and drift.kind == "unexpected"]
 
 
-def tell(name: str, connection: int, lines: Sequence[Line], drifts: Sequence[Drift]) -> str:
+def describe_drifts(
+    name: str, connection: int, lines: Sequence[CassetteLine], drifts: Sequence[Drift]
+) -> str:
     """What one connection did otherwise: the place in the cassette, and the difference.
 
     Args:
@@ -43,7 +45,7 @@ def tell(name: str, connection: int, lines: Sequence[Line], drifts: Sequence[Dri
     return "\n".join(told)
 
 
-def _difference(drift: Drift, lines: Sequence[Line]) -> list[str]:
+def _difference(drift: Drift, lines: Sequence[CassetteLine]) -> list[str]:
     line = f"line {lines[drift.seq - 1].number}" if drift.seq is not None else "no line"
     if drift.kind == "missing":
         return [f"  {line}: {drift.type} never came"]

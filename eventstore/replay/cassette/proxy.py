@@ -43,7 +43,7 @@ _HOP_BY_HOP = frozenset(
 )
 
 
-class Ending(NamedTuple):
+class ConnectionEnd(NamedTuple):
     """How a connection ended.
 
     Attributes:
@@ -127,7 +127,7 @@ def _passed_on(headers: Headers) -> Headers:
 
 async def pass_on(
     client: ServerConnection, upstream: ClientConnection, on_frame: OnFrame
-) -> Ending:
+) -> ConnectionEnd:
     """Pass frames both ways until one side closes, and close the other as it did.
 
     Raises:
@@ -161,11 +161,11 @@ async def _pump(source: Connection, target: Connection, direction: str, on_frame
                 await target.send(frame)
 
 
-async def _close(closed: Connection, other: Connection, by: str) -> Ending:
+async def _close(closed: Connection, other: Connection, by: str) -> ConnectionEnd:
     code, reason = closed.close_code or _CUT_OFF, closed.close_reason or ""
     if code == _CUT_OFF:
         other.transport.abort()
-        return Ending(by, code, reason)
+        return ConnectionEnd(by, code, reason)
     code = _NORMAL if code == _NO_CODE else code
     await other.close(code, reason)
-    return Ending(by, code, reason)
+    return ConnectionEnd(by, code, reason)

@@ -56,7 +56,7 @@ class Cue(NamedTuple):
 
 
 @dataclass
-class _Stage:
+class _Memory:
     """What the script must remember from one event to the next."""
 
     clock: SessionClock = field(default_factory=SessionClock)
@@ -73,7 +73,7 @@ _Found = Iterator[tuple[Kind, str | None, str, str | None]]
 
 def cues(events: Iterable[StoredEvent]) -> Iterator[Cue]:
     """The cues of a session's events, in order. Holds no more than the items' ids."""
-    stage = _Stage()
+    stage = _Memory()
     for event in events:
         # Metadata may be set long after the call.
         at = None if event.type == METADATA else event.at
@@ -83,7 +83,7 @@ def cues(events: Iterable[StoredEvent]) -> Iterator[Cue]:
             yield Cue(event.seq, event.at, offset, kind, speaker, words, id_)
 
 
-def _cues_of(stage: _Stage, event: StoredEvent) -> _Found:
+def _cues_of(stage: _Memory, event: StoredEvent) -> _Found:
     if event.type == UNREADABLE:
         size = len(event.text)
         yield "unreadable", None, f"a frame of {size} characters that is no event", None
@@ -94,7 +94,7 @@ def _cues_of(stage: _Stage, event: StoredEvent) -> _Found:
         yield from handler(stage, body)
 
 
-def _opened(stage: _Stage, body: dict[str, Any]) -> _Found:
+def _opened(stage: _Memory, body: dict[str, Any]) -> _Found:
     session = mapping(body.get("session"))
     if "opened" not in stage.seen:
         stage.seen.add("opened")
@@ -102,32 +102,32 @@ def _opened(stage: _Stage, body: dict[str, Any]) -> _Found:
         yield "opened", None, " ".join(filter(None, (id_, text(session.get("model"))))), id_
 
 
-def _metadata(stage: _Stage, body: dict[str, Any]) -> _Found:
+def _metadata(stage: _Memory, body: dict[str, Any]) -> _Found:
     pairs = mapping(body.get("metadata"))
     if pairs:
         yield "metadata", None, ", ".join(f"{key}={value}" for key, value in pairs.items()), None
 
 
-def _closed(stage: _Stage, body: dict[str, Any]) -> _Found:
+def _closed(stage: _Memory, body: dict[str, Any]) -> _Found:
     yield "closed", None, text(body.get("reason")) or "", None
 
 
-def _error(stage: _Stage, body: dict[str, Any]) -> _Found:
+def _error(stage: _Memory, body: dict[str, Any]) -> _Found:
     error = mapping(body.get("error"))
     yield "error", None, text(error.get("message")) or text(error.get("code")) or "error", None
 
 
-def _speech_started(stage: _Stage, body: dict[str, Any]) -> _Found:
+def _speech_started(stage: _Memory, body: dict[str, Any]) -> _Found:
     yield "speaking", "user", "", text(body.get("item_id"))
 
 
-def _transcribed(stage: _Stage, body: dict[str, Any]) -> _Found:
+def _transcribed(stage: _Memory, body: dict[str, Any]) -> _Found:
     words = text(body.get("transcript"))
     if words is not None:
         yield "said", "user", words.strip(), text(body.get("item_id"))
 
 
-def _item(stage: _Stage, body: dict[str, Any]) -> _Found:
+def _item(stage: _Memory, body: dict[str, Any]) -> _Found:
     """Items that come whole: typed text and tool results. The rest has events of its own."""
     item = mapping(body.get("item"))
     id_ = text(item.get("id"))
@@ -144,7 +144,7 @@ def _item(stage: _Stage, body: dict[str, Any]) -> _Found:
             yield "said", text(item.get("role")) or "user", words, id_
 
 
-def _saying(stage: _Stage, body: dict[str, Any]) -> _Found:
+def _saying(stage: _Memory, body: dict[str, Any]) -> _Found:
     id_, delta = text(body.get("item_id")) or "", text(body.get("delta"))
     if delta:
         stage.streamed[id_] = ""
@@ -152,13 +152,13 @@ def _saying(stage: _Stage, body: dict[str, Any]) -> _Found:
         yield "saying", "aside" if outside else "assistant", delta, id_
 
 
-def _heard(stage: _Stage, body: dict[str, Any]) -> _Found:
+def _heard(stage: _Memory, body: dict[str, Any]) -> _Found:
     delta = text(body.get("delta"))
     if delta:
         yield "saying", "user", delta, None
 
 
-def _said(stage: _Stage, body: dict[str, Any]) -> _Found:
+def _said(stage: _Memory, body: dict[str, Any]) -> _Found:
     id_ = text(body.get("item_id")) or ""
     words = text(body.get("text")) or text(body.get("transcript"))
     if words:
@@ -167,7 +167,7 @@ def _said(stage: _Stage, body: dict[str, Any]) -> _Found:
         yield "said", "aside" if outside else "assistant", words, id_
 
 
-def _called(stage: _Stage, body: dict[str, Any]) -> _Found:
+def _called(stage: _Memory, body: dict[str, Any]) -> _Found:
     item = mapping(body.get("item"))
     id_ = text(item.get("id"))
     if item.get("type") in ("function_call", "mcp_call") and id_ not in stage.seen:
@@ -179,19 +179,19 @@ def _called(stage: _Stage, body: dict[str, Any]) -> _Found:
             yield "error", "tool", f"{text(item.get('name')) or '?'} {failure}", id_
 
 
-def _listing_failed(stage: _Stage, body: dict[str, Any]) -> _Found:
+def _listing_failed(stage: _Memory, body: dict[str, Any]) -> _Found:
     id_ = text(body.get("item_id"))
     yield "error", "tool", f"the listing of tools failed ({id_ or '?'})", id_
 
 
-def _response_created(stage: _Stage, body: dict[str, Any]) -> _Found:
+def _response_created(stage: _Memory, body: dict[str, Any]) -> _Found:
     response = mapping(body.get("response"))
     if "conversation_id" in response and response["conversation_id"] is None:
         stage.outside.add(text(response.get("id")) or "")
     yield from ()
 
 
-def _response_done(stage: _Stage, body: dict[str, Any]) -> _Found:
+def _response_done(stage: _Memory, body: dict[str, Any]) -> _Found:
     response = mapping(body.get("response"))
     id_, status = text(response.get("id")), text(response.get("status"))
     details = mapping(response.get("status_details"))
@@ -202,16 +202,16 @@ def _response_done(stage: _Stage, body: dict[str, Any]) -> _Found:
         yield "response_ended", None, " ".join(filter(None, (status, reason))), id_
 
 
-def _truncated(stage: _Stage, body: dict[str, Any]) -> _Found:
+def _truncated(stage: _Memory, body: dict[str, Any]) -> _Found:
     seconds = non_negative_integer(body.get("audio_end_ms")) / 1000
     yield "truncated", None, f"heard only the first {seconds:.1f} s", text(body.get("item_id"))
 
 
-def _deleted(stage: _Stage, body: dict[str, Any]) -> _Found:
+def _deleted(stage: _Memory, body: dict[str, Any]) -> _Found:
     yield "deleted", None, text(body.get("item_id")) or "", text(body.get("item_id"))
 
 
-_HANDLERS: dict[str, Callable[[_Stage, dict[str, Any]], _Found]] = {
+_HANDLERS: dict[str, Callable[[_Memory, dict[str, Any]], _Found]] = {
     "session.created": _opened,
     "session.updated": _opened,
     METADATA: _metadata,

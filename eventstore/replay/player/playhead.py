@@ -12,15 +12,15 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import NamedTuple
 
+from eventstore.replay.player.cue_lines import PlacedCue, placed_cues
 from eventstore.replay.player.cues import Cue
-from eventstore.replay.player.lines import Piece, pieces
 
 SLOWEST, FASTEST = 0.25, 64.0
 #: Going back within this time of a turn's beginning, at speed 1, goes to the turn before.
 GRACE_MS = 1000.0
 
 
-class Track(NamedTuple):
+class CueTrack(NamedTuple):
     """What is played, and the places in it to jump to.
 
     Attributes:
@@ -29,7 +29,7 @@ class Track(NamedTuple):
         turns, errors, interruptions: places of pieces, from 0, in order.
     """
 
-    pieces: tuple[Piece, ...]
+    pieces: tuple[PlacedCue, ...]
     due_ms: tuple[float, ...]
     timed: bool
     turns: tuple[int, ...]
@@ -53,7 +53,7 @@ class Playhead:
         speed: 1 for the session's own pace.
     """
 
-    track: Track
+    track: CueTrack
     position: int = 0
     moment_ms: float = 0.0
     since: float = 0.0
@@ -66,12 +66,12 @@ class Playhead:
         return self.position == len(self.track.pieces)
 
 
-def track(cues: Iterable[Cue]) -> Track:
+def cue_track(cues: Iterable[Cue]) -> CueTrack:
     """Take a session's cues for playing."""
-    told = tuple(pieces(cues))
+    told = tuple(placed_cues(cues))
     found = [piece.cue for piece in told]
     due = accumulate((cue.offset_ms or 0.0 for cue in found), max, initial=0.0)
-    return Track(
+    return CueTrack(
         told,
         tuple(due)[1:],
         any(cue.offset_ms is not None for cue in found),
@@ -113,7 +113,7 @@ def _interruptions(cues: Iterable[Cue]) -> Iterator[int]:
             told = False
 
 
-def start(played: Track, now: float, speed: float = 1.0) -> Playhead:
+def start(played: CueTrack, now: float, speed: float = 1.0) -> Playhead:
     """Begin: playing, or, where there are no times, standing at the first piece."""
     if not played.timed:
         return Playhead(played, position=min(1, len(played.pieces)), since=now, speed=speed)

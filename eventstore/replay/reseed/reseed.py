@@ -48,7 +48,7 @@ class Reseed(NamedTuple):
     skipped: list[dict[str, str | None]]
 
 
-class _Given(NamedTuple):
+class _Options(NamedTuple):
     """What `reseed` was given, for each item."""
 
     dialect: ClientDialect
@@ -89,7 +89,7 @@ def reseed(
     if is_translation(state.wire):
         reason = "a translation session has no conversation"
         return Reseed([], [{"item_id": None, "reason": reason}])
-    given = _Given(dialect, assistant_as, audio, images or {})
+    given = _Options(dialect, assistant_as, audio, images or {})
     seeds = [_masked(_seed(state, item, given)) for item in _items(state)]
     seeds = _paired(seeds)
     if max_items is not None:
@@ -178,7 +178,7 @@ def _last(seeds: list[_Seed], count: int) -> list[_Seed]:
 # What of an item
 
 
-def _seed(state: SessionState, item: Item, given: _Given) -> _Seed:
+def _seed(state: SessionState, item: Item, given: _Options) -> _Seed:
     resource = resources.item_resource(state, item)
     kind = text(resource.get("type")) or ""
     if kind == "message":
@@ -221,7 +221,7 @@ def _system_seed(item: Item, resource: Json) -> _Seed:
     return _Seed(item.id, _message("system", content))
 
 
-def _user_seed(item: Item, resource: Json, given: _Given) -> _Seed:
+def _user_seed(item: Item, resource: Json, given: _Options) -> _Seed:
     content: list[Json] = []
     lost: list[str] = []
     for index, part in enumerate(map(mapping, sequence(resource.get("content")))):

@@ -39,7 +39,7 @@ Place = tuple[str, int]
 
 
 @dataclass
-class _Tape:
+class _InputAudio:
     """What was appended and is not yet part of a turn, and what was found.
 
     Attributes:
@@ -74,7 +74,7 @@ def user_audio(state: SessionState, events: Iterable[StoredEvent]) -> dict[Place
     Returns:
         The bytes by item and content part.
     """
-    tape = _Tape()
+    tape = _InputAudio()
     for event in events:
         handler = _HANDLERS.get(canonical(event.type))
         body = parse(event.text) if isinstance(event.text, str) else None
@@ -86,7 +86,7 @@ def user_audio(state: SessionState, events: Iterable[StoredEvent]) -> dict[Place
     return {place: sound for place, (sound, format_) in tape.found.items() if format_ == wanted}
 
 
-def _configured(tape: _Tape, state: SessionState, seq: int, body: Json) -> None:
+def _configured(tape: _InputAudio, state: SessionState, seq: int, body: Json) -> None:
     tape.session = {**tape.session, **mapping(body.get("session"))}
     format_ = stated_input_format(tape.session, state.rates)
     if format_ != tape.format:
@@ -96,7 +96,7 @@ def _configured(tape: _Tape, state: SessionState, seq: int, body: Json) -> None:
         tape.starts_at, tape.format = 0, format_
 
 
-def _opened(tape: _Tape, state: SessionState, seq: int, body: Json) -> None:
+def _opened(tape: _InputAudio, state: SessionState, seq: int, body: Json) -> None:
     if tape.whole:
         # Another connection, whose clock begins anew.
         tape.sound.clear()
@@ -105,15 +105,15 @@ def _opened(tape: _Tape, state: SessionState, seq: int, body: Json) -> None:
     _configured(tape, state, seq, body)
 
 
-def _appended(tape: _Tape, state: SessionState, seq: int, body: Json) -> None:
+def _appended(tape: _InputAudio, state: SessionState, seq: int, body: Json) -> None:
     tape.sound += _decoded(body.get("audio"))
 
 
-def _cleared(tape: _Tape, state: SessionState, seq: int, body: Json) -> None:
+def _cleared(tape: _InputAudio, state: SessionState, seq: int, body: Json) -> None:
     _drop(tape, len(tape.sound))
 
 
-def _committed(tape: _Tape, state: SessionState, seq: int, body: Json) -> None:
+def _committed(tape: _InputAudio, state: SessionState, seq: int, body: Json) -> None:
     item = state.items.get(identifier(body.get("item_id")) or "")
     start, end = _stretch(tape, item.speech if item is not None else None)
     if item is not None and start < end <= len(tape.sound):
@@ -122,7 +122,7 @@ def _committed(tape: _Tape, state: SessionState, seq: int, body: Json) -> None:
     _drop(tape, min(end, len(tape.sound)))
 
 
-def _stretch(tape: _Tape, speech: Speech | None) -> tuple[int, int]:
+def _stretch(tape: _InputAudio, speech: Speech | None) -> tuple[int, int]:
     """Where a turn begins and ends on the tape; an empty stretch where that is not known."""
     end = len(tape.sound)
     if speech is None or (speech.start_ms is None and speech.end_ms is None):
@@ -135,19 +135,19 @@ def _stretch(tape: _Tape, speech: Speech | None) -> tuple[int, int]:
     return start, end if end_ms is None else max(0, _position(tape, end_ms))
 
 
-def _position(tape: _Tape, ms: int) -> int:
+def _position(tape: _InputAudio, ms: int) -> int:
     """Where a moment of the input clock is on the tape, at the start of a sample."""
     width = 2 if tape.format["type"] == "audio/pcm" else 1
     samples = round((ms - tape.starts_at_ms) * bytes_per_ms(tape.format) / width)
     return samples * width - tape.starts_at
 
 
-def _drop(tape: _Tape, count: int) -> None:
+def _drop(tape: _InputAudio, count: int) -> None:
     del tape.sound[:count]
     tape.starts_at += count
 
 
-def _created(tape: _Tape, state: SessionState, seq: int, body: Json) -> None:
+def _created(tape: _InputAudio, state: SessionState, seq: int, body: Json) -> None:
     item = mapping(body.get("item"))
     create = {
         "id": identifier(item.get("id")),
@@ -160,22 +160,22 @@ def _created(tape: _Tape, state: SessionState, seq: int, body: Json) -> None:
     add_create(tape.creates, seq, create)
 
 
-def _refused(tape: _Tape, state: SessionState, seq: int, body: Json) -> None:
+def _refused(tape: _InputAudio, state: SessionState, seq: int, body: Json) -> None:
     refuse_creates(tape.creates, text(mapping(body.get("error")).get("event_id")))
 
 
-def _added(tape: _Tape, state: SessionState, seq: int, body: Json) -> None:
+def _added(tape: _InputAudio, state: SessionState, seq: int, body: Json) -> None:
     wire = mapping(body.get("item"))
     _keep_content(tape, wire, take_create(tape.creates, wire).get("content"))
     _keep_content(tape, wire, wire.get("content"))
 
 
-def _shown(tape: _Tape, state: SessionState, seq: int, body: Json) -> None:
+def _shown(tape: _InputAudio, state: SessionState, seq: int, body: Json) -> None:
     wire = mapping(body.get("item"))
     _keep_content(tape, wire, wire.get("content"))
 
 
-def _keep_content(tape: _Tape, wire: Json, content: Any) -> None:
+def _keep_content(tape: _InputAudio, wire: Json, content: Any) -> None:
     item_id = identifier(wire.get("id"))
     for index, part in enumerate(map(mapping, sequence(content))):
         sound = _decoded(part.get("audio")) if part.get("type") == "input_audio" else b""

@@ -16,7 +16,7 @@ from typing import Protocol, TypeVar
 REMEMBERED = 100_000
 
 
-class Chosen(Protocol):
+class HasSessionId(Protocol):
     """A session that was chosen."""
 
     @property
@@ -24,7 +24,7 @@ class Chosen(Protocol):
         """Its id."""
 
 
-AnyChosen = TypeVar("AnyChosen", bound=Chosen)
+AnySession = TypeVar("AnySession", bound=HasSessionId)
 
 
 @dataclass
@@ -41,8 +41,8 @@ class ServedSessions:
         self._remembered = 0
 
     async def next(
-        self, wish: Hashable, choose: Callable[[Collection[str]], AnyChosen]
-    ) -> AnyChosen:
+        self, wish: Hashable, choose: Callable[[Collection[str]], AnySession]
+    ) -> AnySession:
         """Choose a session in a thread, and remember it. Of clients with one wish, one chooses.
 
         Args:

@@ -35,7 +35,7 @@ from eventstore.replay.serving.recording import Recording
 from eventstore.store.sessions.log import Log
 
 #: Gives the recording that a handshake asks for; raises EventStoreError where there is none.
-Open = Callable[[Request], Recording]
+FindRecording = Callable[[Request], Recording]
 
 _INTERNAL_ERROR, _REASON = 1011, 120
 # Handshakes that fail are the client's affair: no traceback of them is anybody's news.
@@ -88,7 +88,7 @@ def recordings_of(
 
 @asynccontextmanager
 async def replay_server(
-    open_: Open | StoredRecordings,
+    open_: FindRecording | StoredRecordings,
     manner: Manner,
     host: str,
     port: int,
@@ -177,7 +177,7 @@ async def replay_server(
                 looking.cancel()
 
 
-async def _opened(open_: Open | StoredRecordings, request: Request) -> Recording:
+async def _opened(open_: FindRecording | StoredRecordings, request: Request) -> Recording:
     if isinstance(open_, StoredRecordings):
         return await open_.find(request)
     # In a thread: to read a long recording must not hold up those that play.

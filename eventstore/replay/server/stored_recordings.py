@@ -22,9 +22,9 @@ from eventstore.errors import DatabaseUnavailableError, EventStoreError, NotFoun
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import SERVER, Frame
 from eventstore.replay.server.reconnects import Reconnects
-from eventstore.replay.server.requested_session import Wish, choose_session, wish_of
 from eventstore.replay.server.served_sessions import ServedSessions
-from eventstore.replay.serving.recording import Recording, record
+from eventstore.replay.server.session_request import SessionRequest, newest_match, read_request
+from eventstore.replay.serving.recording import Recording, read_recording
 from eventstore.store.log.read_events import read_events
 from eventstore.store.log.session_facts import Revision, check_session_id, find_revisions
 from eventstore.store.sessions.log import Log
@@ -39,19 +39,19 @@ _KEPT = 4
 _READ_AT_ONCE = 4
 
 
-class Known(NamedTuple):
+class SessionRevision(NamedTuple):
     """A session as it was at a time."""
 
     session_id: str
     version: Revision
 
 
-def _known(seen: Log, session_id: str) -> Known:
-    return Known(session_id, seen.revision(session_id))
+def _session_revision(seen: Log, session_id: str) -> SessionRevision:
+    return SessionRevision(session_id, seen.revision(session_id))
 
 
-def _next(seen: Log, wish: Wish, served: Collection[str]) -> Known:
-    return _known(seen, choose_session(seen, wish, served))
+def _next(seen: Log, wish: SessionRequest, served: Collection[str]) -> SessionRevision:
+    return _session_revision(seen, newest_match(seen, wish, served))
 
 
 class StoredRecordings:
@@ -79,10 +79,10 @@ class StoredRecordings:
         self._store, self._session_id, self._seen_by = log, session_id, seen_by
         self._once, self._has_begun = once, False
         self._served, self._reconnects = ServedSessions(), Reconnects()
-        self._kept: OrderedDict[Known, Recording] = OrderedDict()
-        self._reading: dict[Known, asyncio.Future[Recording]] = {}
+        self._kept: OrderedDict[SessionRevision, Recording] = OrderedDict()
+        self._reading: dict[SessionRevision, asyncio.Future[Recording]] = {}
         # Those above, and those that somebody still plays.
-        self._alive: WeakValueDictionary[Known, Recording] = WeakValueDictionary()
+        self._alive: WeakValueDictionary[SessionRevision, Recording] = WeakValueDictionary()
         self._threads = ThreadPoolExecutor(_READ_AT_ONCE, "eventstore-recordings")
 
     async def find(self, request: Request) -> Recording:
@@ -96,7 +96,9 @@ class StoredRecordings:
         seen, wish = await asyncio.to_thread(self._asked, request)
         if wish.session is not None:
             await asyncio.sleep(self._reconnects.wait(wish.session))
-            return await self._recording(await asyncio.to_thread(_known, seen, wish.session))
+            return await self._recording(
+                await asyncio.to_thread(_session_revision, seen, wish.session)
+            )
         by = seen.scope, wish
         known = await self._served.next(by, partial(_next, seen, wish))
         try:
@@ -115,7 +117,7 @@ class StoredRecordings:
         """Note that a replay ended."""
         self._reconnects.ended(recording.name)
 
-    async def _recording(self, known: Known) -> Recording:
+    async def _recording(self, known: SessionRevision) -> Recording:
         found = self._alive.get(known)
         if found is None:
             reading = self._reading.get(known)
@@ -150,19 +152,19 @@ class StoredRecordings:
                 if version != known.version:
                     self._kept.pop(known, None)
 
-    def _asked(self, request: Request) -> tuple[Log, Wish]:
+    def _asked(self, request: Request) -> tuple[Log, SessionRequest]:
         """Return what of the store a client sees, and what it asks for; a session that is named
         is there."""
         seen = self._store if self._seen_by is None else self._seen_by(request)
         if self._session_id is not None:
-            return seen, Wish(self._session_id, None, (), ())
-        wish = wish_of(request.path)
+            return seen, SessionRequest(self._session_id, None, (), ())
+        wish = read_request(request.path)
         if wish.session is not None:
             check_session_id(wish.session)
             seen.last_seq(wish.session)
         return seen, wish
 
-    def _read(self, known: Known) -> Recording:
+    def _read(self, known: SessionRevision) -> Recording:
         chosen, (head, _) = known
 
         def frames() -> Iterator[Frame]:
@@ -171,9 +173,9 @@ class StoredRecordings:
         def sent() -> Iterator[StoredEvent]:
             return read_events(self._store.engine, chosen, 1, head, direction=SERVER)
 
-        return record(chosen, frames, sent)
+        return read_recording(chosen, frames, sent)
 
-    def _is_read(self, known: Known, reading: asyncio.Future[Recording]) -> None:
+    def _is_read(self, known: SessionRevision, reading: asyncio.Future[Recording]) -> None:
         del self._reading[known]
         if reading.cancelled() or reading.exception() is not None:
             return

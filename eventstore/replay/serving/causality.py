@@ -62,7 +62,7 @@ _HEARS = frozenset(
 _WAITING = 1000
 
 
-class Expected(NamedTuple):
+class ExpectedFrame(NamedTuple):
     """A client's frame of the recording, streamed audio apart.
 
     Attributes:
@@ -78,7 +78,7 @@ class Expected(NamedTuple):
     event: dict[str, Any] | None
 
 
-class Heard(NamedTuple):
+class AudioReceived(NamedTuple):
     """How much of the user's audio had come at a moment of the recording.
 
     Attributes:
@@ -109,9 +109,9 @@ class Script:
         client_ids: ids that the client chose.
     """
 
-    expected: list[Expected] = field(default_factory=list)
+    expected: list[ExpectedFrame] = field(default_factory=list)
     waits: dict[int, int] = field(default_factory=dict)
-    hears: dict[int, Heard] = field(default_factory=dict)
+    hears: dict[int, AudioReceived] = field(default_factory=dict)
     input_ms: float = 0.0
     asked: dict[str, int] = field(default_factory=dict)
     idle: set[int] = field(default_factory=set)
@@ -128,9 +128,9 @@ class ScriptWriter:
     def __init__(self) -> None:
         self.script = Script()
         self._state = SessionState("")
-        self._input, self._heard = InputClock(), Heard(0.0, None)
+        self._input, self._heard = InputClock(), AudioReceived(0.0, None)
         self._configured = self._state.wire
-        self._waiting: dict[int, Expected] = {}
+        self._waiting: dict[int, ExpectedFrame] = {}
         # Client's frames that the projection may find an answer to, and those that it just did.
         self._requests: set[int] = set()
         self._taken: list[int] = []
@@ -141,7 +141,7 @@ class ScriptWriter:
         type_, _, _, audio, event = decode_columns(frame.text)
         if type_ in INPUT_AUDIO and frame.direction == CLIENT:
             self._input.add(audio, event)
-            self._heard = Heard(self._input.ms, frame.at)
+            self._heard = AudioReceived(self._input.ms, frame.at)
             self.script.input_ms = self._input.ms
             return type_
         if type_ in INPUT_AUDIO or frame.direction not in (CLIENT, SERVER):
@@ -154,7 +154,7 @@ class ScriptWriter:
         self._taken.clear()
         apply_fields(self._state, seq, frame.at, frame.direction, type_, event, 0)
         if frame.direction == CLIENT:
-            expected = Expected(seq, frame.at, type_, event)
+            expected = ExpectedFrame(seq, frame.at, type_, event)
             self.script.expected.append(expected)
             self._waiting[seq] = expected
             if canonical(type_) in _REQUESTS:

@@ -14,11 +14,11 @@ from websockets.exceptions import ConnectionClosed
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import parse
 from eventstore.realtime.values import mapping, text
-from eventstore.replay.serving.causality import CANCEL, Heard
+from eventstore.replay.serving.causality import CANCEL, AudioReceived
 from eventstore.replay.serving.faults import Action, Fault, Faults, error_event
-from eventstore.replay.serving.ids import Ids
+from eventstore.replay.serving.ids import IdMap
 from eventstore.replay.serving.input_clock import InputClock
-from eventstore.replay.serving.matching import IN_ORDER, Drift, Matcher, Rule, Streamed
+from eventstore.replay.serving.matching import IN_ORDER, Drift, Matcher, Rule, StreamedAudio
 from eventstore.replay.serving.metadata_echo import MetadataEcho
 from eventstore.replay.serving.pace import LINGER, Pace
 from eventstore.replay.serving.recording import Recording
@@ -91,7 +91,7 @@ async def serve_connection(
     Returns:
         What was sent, and what the client did otherwise.
     """
-    playing = _Playing(connection, recording, manner, on_drift)
+    playing = _ClientReplay(connection, recording, manner, on_drift)
     listener = asyncio.create_task(playing.listen())
     player = asyncio.create_task(playing.send_all())
     try:
@@ -110,7 +110,7 @@ async def serve_connection(
     return playing.outcome
 
 
-class _Playing:
+class _ClientReplay:
     """One client's connection, and where it is in the recording."""
 
     def __init__(
@@ -126,7 +126,7 @@ class _Playing:
         script = recording.script
         self._clock = asyncio.get_running_loop().time
         self._pace = Pace(manner.speed, self._clock())
-        self._ids = Ids(manner.fresh, script.server_ids, recording.started_at)
+        self._ids = IdMap(manner.fresh, script.server_ids, recording.started_at)
         self._matcher = Matcher(script, manner.rule, self._ids)
         self._echo = MetadataEcho(script)
         self._input, self._streamed_at = InputClock(), self._clock()
@@ -148,7 +148,7 @@ class _Playing:
             clean = self._manner.clean
             match = self._matcher.receive(frame if clean is None else clean(frame))
             self._news.set()
-            if isinstance(match, Streamed):
+            if isinstance(match, StreamedAudio):
                 self._input.add(match.audio, match.event)
                 self._streamed_at = self._clock()
                 continue
@@ -268,7 +268,7 @@ class _Playing:
         self._pace.answered(expected.at, self._arrived[seq], self._clock())
         return True
 
-    async def _await_audio(self, heard: Heard) -> None:
+    async def _await_audio(self, heard: AudioReceived) -> None:
         """Wait until as much of the user's audio has come as was recorded, and count from there.
 
         A client that streams none, or less, is waited for no longer than it may pause.

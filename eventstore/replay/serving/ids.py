@@ -23,7 +23,7 @@ _MAX_ID = 128
 _ALPHABET = string.ascii_letters + string.digits
 
 
-class Ids:
+class IdMap:
     """What recorded ids are in this connection. Frames without any are passed on as they are.
 
     Args:

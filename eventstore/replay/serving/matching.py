@@ -11,8 +11,8 @@ from eventstore.realtime.catalogue import INPUT_AUDIO, canonical
 from eventstore.realtime.frames import decode_columns
 from eventstore.realtime.masking.secret_names import REMOVED
 from eventstore.realtime.values import dumps, mapping, text
-from eventstore.replay.serving.causality import CANCEL, Expected, Script, is_id
-from eventstore.replay.serving.ids import Ids
+from eventstore.replay.serving.causality import CANCEL, ExpectedFrame, Script, is_id
+from eventstore.replay.serving.ids import IdMap
 
 Rule = Literal["exact", "strict", "type", "none"]
 RULES: tuple[Rule, ...] = ("exact", "strict", "type", "none")
@@ -89,7 +89,7 @@ class Match(NamedTuple):
     drift: Drift | None = None
 
 
-class Streamed(NamedTuple):
+class StreamedAudio(NamedTuple):
     """Audio that a live client streamed: any may come.
 
     Attributes:
@@ -112,9 +112,9 @@ class Matcher:
         ids: learns the ids that the live client chose.
     """
 
-    def __init__(self, script: Script, rule: Rule, ids: Ids) -> None:
+    def __init__(self, script: Script, rule: Rule, ids: IdMap) -> None:
         self._script, self._rule, self._ids = script, rule, ids
-        self._queues: dict[str, deque[Expected]] = {}
+        self._queues: dict[str, deque[ExpectedFrame]] = {}
         self.left = 0 if rule == "none" else len(script.expected) - len(script.idle)
         self._passed = frozenset() if rule == "exact" else _EACH_TIME
         for expected in script.expected:
@@ -122,11 +122,11 @@ class Matcher:
                 self._queues.setdefault(self._queue_of(expected.type), deque()).append(expected)
         self._answers = sorted(script.waits)
 
-    def receive(self, frame: str | bytes) -> Match | Streamed:
+    def receive(self, frame: str | bytes) -> Match | StreamedAudio:
         """What a frame is."""
         type_, _, _, audio, event = decode_columns(frame)
         if type_ in INPUT_AUDIO:
-            return Streamed(audio, event)
+            return StreamedAudio(audio, event)
         if self._rule == "none":
             asked = self._queues.get(canonical(type_))
             return Match(asked.popleft().seq if asked else None)
@@ -151,7 +151,7 @@ class Matcher:
         return "" if self._rule in IN_ORDER else canonical(type_)
 
     def _nearest(
-        self, queue: deque[Expected], event: dict[str, Any] | None
+        self, queue: deque[ExpectedFrame], event: dict[str, Any] | None
     ) -> tuple[int, list[Difference]]:
         """The first frame of a queue without a difference, else the first.
 
@@ -181,7 +181,9 @@ class Matcher:
             if expected.seq not in self._script.idle
         ]
 
-    def _differences(self, expected: Expected, event: dict[str, Any] | None) -> list[Difference]:
+    def _differences(
+        self, expected: ExpectedFrame, event: dict[str, Any] | None
+    ) -> list[Difference]:
         found: list[Difference] = []
         self._compare(expected.event, event, "", "", found)
         return found
@@ -218,7 +220,7 @@ class Matcher:
             if known != came and not (_is_nothing(known) and _is_nothing(came)):
                 found.append(Difference(path[:_SHOWN], _shown(known), _shown(came)))
 
-    def _learn(self, expected: Expected, event: dict[str, Any]) -> None:
+    def _learn(self, expected: ExpectedFrame, event: dict[str, Any]) -> None:
         """Note the ids that the live client chose in place of the recorded ones."""
         recorded = mapping(expected.event)
         for one, other in (

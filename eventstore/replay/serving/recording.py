@@ -23,7 +23,7 @@ _PIECE = 256
 _NORMAL_CLOSURE, _REASON_BYTES = 1000, 123
 
 
-class Closing(NamedTuple):
+class RecordedClose(NamedTuple):
     """How a recorded connection ended.
 
     Attributes:
@@ -52,7 +52,7 @@ class Recording:
     name: str
     script: Script
     started_at: int | None
-    closing: Closing
+    closing: RecordedClose
     _kept: list[StoredEvent] | None
     _open: Callable[[], Iterator[StoredEvent]]
 
@@ -86,7 +86,7 @@ class Recording:
             reading.cancel()
 
 
-def record(
+def read_recording(
     name: str,
     open_: Callable[[], Iterable[Frame]],
     sent: Callable[[], Iterator[StoredEvent]] | None = None,
@@ -101,7 +101,7 @@ def record(
     writer, kept, size = ScriptWriter(), [], 0
     whole = True
     started_at = ended_at = None
-    closing = Closing(None, _NORMAL_CLOSURE, "")
+    closing = RecordedClose(None, _NORMAL_CLOSURE, "")
     clock, shifts = SessionClock(), [(0, 0)]
     for seq, arrived in enumerate(open_(), 1):
         frame = arrived._replace(at=clock.steady(arrived.at))
@@ -147,7 +147,7 @@ def _sent(frames: Iterable[Frame]) -> Iterator[StoredEvent]:
             yield StoredEvent(seq, frame.at, SERVER, type_, frame.text)
 
 
-def _closing(frame: Frame) -> Closing | None:
+def _closing(frame: Frame) -> RecordedClose | None:
     """How the connection was closed, by the recorder's note."""
     event = parse(frame.text) if isinstance(frame.text, str) else None
     if event is None or event.get("type") != "eventstore.session.closed":
@@ -158,4 +158,4 @@ def _closing(frame: Frame) -> Closing | None:
     private = code is not None and 3000 <= code <= 4999
     reason = (text(event.get("reason")) or "").encode(errors="replace")[:_REASON_BYTES]
     told = code if code and (sendable or private) else _NORMAL_CLOSURE
-    return Closing(frame.at, told, reason.decode(errors="ignore"), event.get("by") == CLIENT)
+    return RecordedClose(frame.at, told, reason.decode(errors="ignore"), event.get("by") == CLIENT)

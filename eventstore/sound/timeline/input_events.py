@@ -11,7 +11,7 @@ from eventstore.realtime.catalogue import INPUT_AUDIO
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.values import identifier, mapping, non_negative_integer, sequence, text
 from eventstore.sound.audio_formats import decode_base64
-from eventstore.sound.timeline.session_sound import Chunks, Json, SessionSound, Spoken
+from eventstore.sound.timeline.session_sound import Chunks, Json, SessionSound, SpokenTurn
 
 _LONGEST_MS = 86_400_000
 
@@ -47,11 +47,11 @@ def _position(sound: SessionSound, ms: Any) -> float | None:
     return sound.zero + stated / 1000
 
 
-def _turn(sound: SessionSound, body: Json) -> Spoken | None:
+def _turn(sound: SessionSound, body: Json) -> SpokenTurn | None:
     item_id = identifier(body.get("item_id"))
     if item_id is None:
         return None
-    return sound.spoken.setdefault(item_id, Spoken(item_id, sound.now))
+    return sound.spoken.setdefault(item_id, SpokenTurn(item_id, sound.now))
 
 
 def _speech_started(sound: SessionSound, event: StoredEvent, body: Json) -> None:

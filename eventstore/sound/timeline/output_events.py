@@ -11,14 +11,14 @@ from eventstore.realtime.catalogue import AUDIO_DELTAS, canonical
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.values import identifier, mapping, non_negative_integer
 from eventstore.sound.audio_formats import decode_base64
-from eventstore.sound.timeline.session_sound import Chunks, Json, Reply, SessionSound
+from eventstore.sound.timeline.session_sound import Chunks, Json, ResponsePlayback, SessionSound
 
 
-def _reply(sound: SessionSound, response_id: str | None, wire: Json) -> Reply | None:
+def _reply(sound: SessionSound, response_id: str | None, wire: Json) -> ResponsePlayback | None:
     if response_id is None:
         return None
     format_ = at_rate(output_format(wire), sound.rates.output) or sound.output_format()
-    return sound.replies.setdefault(response_id, Reply(format_, sound.now))
+    return sound.replies.setdefault(response_id, ResponsePlayback(format_, sound.now))
 
 
 def _response_created(sound: SessionSound, event: StoredEvent, body: Json) -> None:

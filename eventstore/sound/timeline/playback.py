@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from eventstore.realtime.audio import bytes_per_ms
 from eventstore.sound.audio_formats import width
-from eventstore.sound.timeline.session_sound import Chunks, Reply, SessionSound
+from eventstore.sound.timeline.session_sound import Chunks, ResponsePlayback, SessionSound
 
 #: A chunk that comes this much after the one before has ended, in seconds, is played late.
 UNDERRUN = 0.01
 
 
-class Played(NamedTuple):
+class PlayedPart(NamedTuple):
     """A part of an item as it was played.
 
     Attributes:
@@ -38,7 +38,7 @@ class Played(NamedTuple):
     cut: bool
 
 
-def play(sound: SessionSound, clock: int) -> Iterator[Played]:
+def playback_of_output(sound: SessionSound, clock: int) -> Iterator[PlayedPart]:
     """The assistant's audio, part by part in the order of playing.
 
     Args:
@@ -73,7 +73,7 @@ def _flushes(sound: SessionSound, clock: int) -> dict[str | None, float]:
 def _heard_until(
     sound: SessionSound,
     chunks: Chunks,
-    reply: Reply | None,
+    reply: ResponsePlayback | None,
     flushed: dict[str | None, float],
     clock: int,
 ) -> tuple[float, float]:
@@ -88,7 +88,7 @@ def _heard_until(
     return until if cleared else np.inf, truncation[0] * bytes_per_ms(chunks.format)
 
 
-def _play_part(chunks: Chunks, clock: int, start: float, until: float, limit: float) -> Played:
+def _play_part(chunks: Chunks, clock: int, start: float, until: float, limit: float) -> PlayedPart:
     arrivals = (chunks.by_arrival, chunks.by_samples)[clock]
     second, whole = bytes_per_ms(chunks.format) * 1000, width(chunks.format)
     sizes, starts, ends, breaks = array("q"), array("d"), array("d"), []
@@ -112,4 +112,4 @@ def _play_part(chunks: Chunks, clock: int, start: float, until: float, limit: fl
     begun = starts[0] if starts else min(start, until)
     spans = list(zip(breaks, [*breaks[1:], len(sizes)], strict=False))
     end = position if starts else begun
-    return Played(chunks, sizes, np.array(starts), np.array(ends), spans, begun, end, cut)
+    return PlayedPart(chunks, sizes, np.array(starts), np.array(ends), spans, begun, end, cut)

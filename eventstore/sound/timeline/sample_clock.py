@@ -26,7 +26,7 @@ SLEW = 0.002
 _KNOTS = 5.0
 
 
-class Placed(NamedTuple):
+class PlacedChunks(NamedTuple):
     """Chunks on the call's clock.
 
     Attributes:
@@ -39,7 +39,7 @@ class Placed(NamedTuple):
     breaks: list[int]
 
 
-def place(arrivals: array[float], sample_ends: array[float]) -> Placed:
+def place_chunks(arrivals: array[float], sample_ends: array[float]) -> PlacedChunks:
     """Place the chunks of one stream.
 
     Args:
@@ -48,7 +48,7 @@ def place(arrivals: array[float], sample_ends: array[float]) -> Placed:
     """
     count = len(arrivals)
     if not count:
-        return Placed(np.empty(0), np.empty(0), [])
+        return PlacedChunks(np.empty(0), np.empty(0), [])
     offsets = array("d", bytes(8 * count))
     breaks: list[int] = []
     offset = end = previous_end = 0.0
@@ -85,7 +85,7 @@ def _floors(arrivals: array[float], sample_ends: array[float]) -> array[float]:
     return floors
 
 
-def _smoothed(offsets: Seconds, sample_ends: Seconds, breaks: list[int]) -> Placed:
+def _smoothed(offsets: Seconds, sample_ends: Seconds, breaks: list[int]) -> PlacedChunks:
     """Straight lines between knots, so that the pitch does not waver from chunk to chunk."""
     starts, ends = np.empty_like(offsets), np.empty_like(offsets)
     for first, last in zip(breaks, [*breaks[1:], len(offsets)], strict=False):
@@ -96,4 +96,4 @@ def _smoothed(offsets: Seconds, sample_ends: Seconds, breaks: list[int]) -> Plac
         knots = np.unique(np.concatenate((knots, [len(bounds) - 1])))
         moments = bounds + np.interp(bounds, bounds[knots], places[knots])
         starts[first:last], ends[first:last] = moments[:-1], moments[1:]
-    return Placed(starts, ends, breaks)
+    return PlacedChunks(starts, ends, breaks)

@@ -59,7 +59,7 @@ class Chunks:
 
 
 @dataclass
-class Spoken:
+class SpokenTurn:
     """A turn of the user's, on the clock of the input's samples where that is known."""
 
     item_id: str
@@ -70,7 +70,7 @@ class Spoken:
 
 
 @dataclass
-class Reply:
+class ResponsePlayback:
     """What is known of a response's playing.
 
     Attributes:
@@ -108,8 +108,8 @@ class SessionSound:
     live_end: float = 0.0
     created: dict[int, Chunks] = field(default_factory=dict)
     output: dict[tuple[str | None, str | None, int], Chunks] = field(default_factory=dict)
-    spoken: dict[str, Spoken] = field(default_factory=dict)
-    replies: dict[str, Reply] = field(default_factory=dict)
+    spoken: dict[str, SpokenTurn] = field(default_factory=dict)
+    replies: dict[str, ResponsePlayback] = field(default_factory=dict)
     truncations: dict[tuple[str, int], tuple[int, Moment]] = field(default_factory=dict)
     unknown: set[str] = field(default_factory=set)
     # What one event leaves for the next.

@@ -19,7 +19,7 @@ from eventstore.store.log.counted_events import counted_body
 _METADATA = "eventstore.session.metadata"
 
 
-def collect(events: Iterable[StoredEvent]) -> SessionSound:
+def collect_sound(events: Iterable[StoredEvent]) -> SessionSound:
     """Read a session's events, in order."""
     sound, repeats = SessionSound(), Repeats()
     for event in events:
@@ -33,7 +33,7 @@ def collect(events: Iterable[StoredEvent]) -> SessionSound:
     return sound
 
 
-def sounds_in(event: StoredEvent) -> list[bytes]:
+def audio_of(event: StoredEvent) -> list[bytes]:
     """The audio of an event: one sound, or one for each content part of an item."""
     body = (parse(event.text) if isinstance(event.text, str) else None) or {}
     if event.type in INPUT_AUDIO:

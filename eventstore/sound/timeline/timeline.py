@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from eventstore.realtime.audio import bytes_per_ms
 from eventstore.realtime.events import StoredEvent
-from eventstore.sound.timeline.playback import Played, play
-from eventstore.sound.timeline.sample_clock import Placed, place
+from eventstore.sound.timeline.playback import PlayedPart, playback_of_output
+from eventstore.sound.timeline.sample_clock import PlacedChunks, place_chunks
 from eventstore.sound.timeline.session_sound import Chunks, SessionSound
-from eventstore.sound.timeline.sound_events import collect
+from eventstore.sound.timeline.sound_events import collect_sound
 
 Side = Literal["user", "assistant"]
 SIDES: tuple[Side, ...] = ("user", "assistant")
@@ -54,7 +54,7 @@ class Stretch(NamedTuple):
     offset: int = 0
 
 
-class Turn(NamedTuple):
+class TimelineTurn(NamedTuple):
     """A time in which one side spoke.
 
     Attributes:
@@ -88,7 +88,7 @@ class Timeline:
     streamed: list[Stretch]
     created: list[Stretch]
     output: list[Stretch]
-    turns: list[Turn]
+    turns: list[TimelineTurn]
     start: float
     end: float
     timed: bool
@@ -96,24 +96,24 @@ class Timeline:
     unknown: tuple[str, ...]
 
 
-def build(events: Iterable[StoredEvent]) -> Timeline:
+def build_timeline(events: Iterable[StoredEvent]) -> Timeline:
     """Lay out a session's sound.
 
     Args:
         events: all of the session's, in order. They are read once.
     """
-    sound = collect(events)
+    sound = collect_sound(events)
     clock = 0 if sound.clock.timed else 1
     heard = _place_input(sound, clock)
     streamed = list(_streamed(sound, heard))
     created = list(_created(sound.created.values(), clock))
     output: list[Stretch] = []
     turns = [*_spoken(sound, heard, clock), *_created_turns(created)]
-    for played in play(sound, clock):
+    for played in playback_of_output(sound, clock):
         chunks = played.chunks
         output += _heard(played)
         turns.append(
-            Turn("assistant", chunks.item_id, chunks.response_id, played.start, played.end,
+            TimelineTurn("assistant", chunks.item_id, chunks.response_id, played.start, played.end,
                  played.cut)
         )  # fmt: skip
     turns += _played_elsewhere(sound, clock)
@@ -130,7 +130,7 @@ class _Input(NamedTuple):
     """Streamed input: where each chunk ends by the samples, and where on the call's clock."""
 
     sample_ends: NDArray[np.float64]
-    placed: Placed
+    placed: PlacedChunks
 
     def moment(self, position: float | None, ending: bool) -> float | None:
         """The call's moment of a position on the sample clock; None where there is none.
@@ -157,7 +157,7 @@ def _place_input(sound: SessionSound, clock: int) -> _Input:
         ends = end + np.cumsum(sizes) / (bytes_per_ms(chunks.format) * 1000)
         sample_ends.frombytes(ends.tobytes())
         end = float(ends[-1])
-    return _Input(np.array(sample_ends), place(arrivals, sample_ends))
+    return _Input(np.array(sample_ends), place_chunks(arrivals, sample_ends))
 
 
 def _streamed(sound: SessionSound, heard: _Input) -> Iterator[Stretch]:
@@ -181,7 +181,7 @@ def _streamed(sound: SessionSound, heard: _Input) -> Iterator[Stretch]:
         first = last
 
 
-def _heard(played: Played) -> Iterator[Stretch]:
+def _heard(played: PlayedPart) -> Iterator[Stretch]:
     """A part of the assistant's: split where it was played late."""
     chunks, offset = played.chunks, 0
     for first, last in played.spans:
@@ -208,12 +208,14 @@ def _created(created: Iterable[Chunks], clock: int) -> Iterator[Stretch]:
         )  # fmt: skip
 
 
-def _created_turns(created: list[Stretch]) -> Iterator[Turn]:
+def _created_turns(created: list[Stretch]) -> Iterator[TimelineTurn]:
     for stretch in created:
-        yield Turn("user", stretch.item_id, None, float(stretch.starts[0]), float(stretch.ends[-1]))
+        yield TimelineTurn(
+            "user", stretch.item_id, None, float(stretch.starts[0]), float(stretch.ends[-1])
+        )
 
 
-def _spoken(sound: SessionSound, heard: _Input, clock: int) -> Iterator[Turn]:
+def _spoken(sound: SessionSound, heard: _Input, clock: int) -> Iterator[TimelineTurn]:
     """The user's turns: on the input's clock where the log has the input, else by arrivals."""
     last = float(heard.placed.ends[-1]) if len(heard.sample_ends) else None
     for spoken in sound.spoken.values():
@@ -222,14 +224,18 @@ def _spoken(sound: SessionSound, heard: _Input, clock: int) -> Iterator[Turn]:
             start = spoken.came[clock]
         if end is None:
             end = spoken.ended[clock] if spoken.ended is not None else last
-        yield Turn("user", spoken.item_id, None, start, start if end is None else max(start, end))
+        yield TimelineTurn(
+            "user", spoken.item_id, None, start, start if end is None else max(start, end)
+        )
 
 
-def _played_elsewhere(sound: SessionSound, clock: int) -> Iterator[Turn]:
+def _played_elsewhere(sound: SessionSound, clock: int) -> Iterator[TimelineTurn]:
     """What was played and is not in the log: audio of WebRTC and SIP goes another way."""
     present = {chunks.response_id for chunks in sound.output.values()}
     for response_id, reply in sound.replies.items():
         if reply.started is not None and response_id not in present:
             start = reply.started[clock]
             end = reply.stopped[clock] if reply.stopped is not None else start
-            yield Turn("assistant", None, response_id, start, max(start, end), reply.cleared)
+            yield TimelineTurn(
+                "assistant", None, response_id, start, max(start, end), reply.cleared
+            )

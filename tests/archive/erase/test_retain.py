@@ -12,7 +12,7 @@ from support.silenced import is_silent
 
 from eventstore import EventStore
 from eventstore.archive.policy import Policy, read_policy
-from eventstore.archive.retain import retain
+from eventstore.archive.retain import apply_policy
 from eventstore.errors import EventStoreError, InvalidInputError
 from eventstore.realtime.frames import STORE, Frame
 from eventstore.store.database.tables import declared as tables
@@ -65,7 +65,7 @@ def apply(store: EventStore, policy: Policy, dry_run: bool = False) -> list[tupl
         failures.append((session_id, str(error)))
 
     failures: list[tuple[str, str]] = []
-    done = list(retain(store.engine, policy, NOW, failed, dry_run))
+    done = list(apply_policy(store.engine, policy, NOW, failed, dry_run))
     assert sum(applied.failed for applied in done) == len(failures)
     return [(applied.rule.do, applied.sessions, applied.failed) for applied in done]
 

@@ -10,7 +10,7 @@ import pybase64
 import pytest
 
 from eventstore import EventStore, InvalidInputError
-from eventstore.sound.timeline.timeline import build
+from eventstore.sound.timeline.timeline import build_timeline
 
 #: Half a second of speech at 16 kHz, and a whole second of an answer at 8 kHz.
 SPOKEN, ANSWERED = b"\1\0" * 8000, b"\2\0" * 8000
@@ -71,7 +71,7 @@ def test_told_rates_count_in_each_reader(
     assert notes["sample_rates"] == {"input": 16_000, "output": 8000}
     assert [one.changed for one in store.rebuild(["sess_1"]).done] == [0]
 
-    timeline = build(store.events("sess_1"))
+    timeline = build_timeline(store.events("sess_1"))
     assert {stretch.format["rate"] for stretch in timeline.streamed} == {16_000}
     assert {stretch.format["rate"] for stretch in timeline.output} == {8000}
 

@@ -81,7 +81,7 @@ def state_at(seq: int) -> dict[str, object]:
 def test_any_keys_keep_the_playhead_within_the_call(
     played: list[Frame], keys: list[tuple[str, float]]
 ) -> None:
-    view, now = View(playhead.start(playhead.track(script(played)), 0.0)), 0.0
+    view, now = View(playhead.start(playhead.cue_track(script(played)), 0.0)), 0.0
     out = Console(file=StringIO(), width=60)
     for key, seconds in keys:
         now += seconds
@@ -96,7 +96,9 @@ def test_any_keys_keep_the_playhead_within_the_call(
 @examples(100)
 def test_what_is_shown_is_what_was_said_up_to_the_playhead(played: list[Frame], steps: int) -> None:
     found = script(played)
-    head = playhead.step(playhead.pause(playhead.start(playhead.track(found), 0.0), 0.0), -99, 0.0)
+    head = playhead.step(
+        playhead.pause(playhead.start(playhead.cue_track(found), 0.0), 0.0), -99, 0.0
+    )
     head = playhead.step(head, steps, 0.0)
     told = Console(file=StringIO(), width=10_000)
     play(told, [piece.cue for piece in head.track.pieces[: head.position]], stream=False)
@@ -107,7 +109,7 @@ def test_what_is_shown_is_what_was_said_up_to_the_playhead(played: list[Frame], 
 
 
 def test_a_page_over_the_call_lets_time_stand_and_then_goes_on() -> None:
-    view = View(playhead.start(playhead.track(script(voice_call().frames)), 0.0))
+    view = View(playhead.start(playhead.cue_track(script(voice_call().frames)), 0.0))
     moment = playhead.advance(view.head, 0.1).moment_ms
     covered = press(view, "s", 0.1, state_at)
     assert covered.page == "state" and not covered.head.playing
@@ -123,7 +125,7 @@ def test_a_state_that_cannot_be_read_is_a_note() -> None:
     def fails(seq: int) -> dict[str, object]:
         raise NotFoundError("no session\x1b[31m x")
 
-    view = View(playhead.start(playhead.track(script(voice_call().frames)), 0.0))
+    view = View(playhead.start(playhead.cue_track(script(voice_call().frames)), 0.0))
     view = press(press(view, "right", 0.0, fails), "s", 0.0, fails)
     assert (view.page, view.note) == ("call", "no session�[31m x")
 
@@ -133,7 +135,7 @@ def test_a_state_that_cannot_be_read_is_a_note() -> None:
     [("0.2", 200), ("0:00.25", 250), ("99", 99_000), ("1:00", 60_000), ("0.3x1", 310), (".", None)],
 )
 def test_a_moment_is_typed(typed: str, moment: float | None) -> None:
-    view = View(playhead.start(playhead.track(script(voice_call().frames)), 0.0))
+    view = View(playhead.start(playhead.cue_track(script(voice_call().frames)), 0.0))
     view = press(view, "space", 0.0, state_at)
     for key in ["g", *typed, "enter"]:
         view = press(view, key, 0.0, state_at)
@@ -355,7 +357,7 @@ def test_hostile_text_steers_nothing(recorded: EventStore) -> None:
     # The screen refuses every sequence that is not the player's own.
     with player("hostile") as screen:
         screen.shows("no times: step only")
-        last = len(playhead.track(recorded.replay("hostile")).pieces)
+        last = len(playhead.cue_track(recorded.replay("hostile")).pieces)
         for place in range(2, last + 1):
             screen.type(RIGHT)
             screen.shows(f"{place} / {last}")

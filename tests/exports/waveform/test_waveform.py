@@ -20,9 +20,9 @@ from support.told_call import told_call
 from eventstore import EventStore, Frame, NotFoundError
 from eventstore.sound.call_audio import sound_reader
 from eventstore.sound.peaks import peaks
-from eventstore.sound.rendering import chunks
+from eventstore.sound.rendering import whole_chunks
 from eventstore.sound.selection import select
-from eventstore.sound.timeline.timeline import Stretch, build
+from eventstore.sound.timeline.timeline import Stretch, build_timeline
 
 SIDES = ("user", "assistant")
 
@@ -99,7 +99,7 @@ def test_it_is_as_loud_as_what_is_heard(
     session_id = put_sample(store)
     written = store.audio(session_id, tmp_path / "call.wav", **selected)
     heard, rate = soundfile.read(tmp_path / "call.wav", dtype="float32", always_2d=True)
-    chosen = select(build(store.events(session_id)), **selected)
+    chosen = select(build_timeline(store.events(session_id)), **selected)
     columns = round(written.seconds * 50)
     found = peaks(chosen, columns, sound_reader(store, session_id))
     assert found.shape == (written.channels, columns, 2)
@@ -120,7 +120,7 @@ def test_an_empty_chunk_takes_no_half_of_a_sample() -> None:
         {"type": "audio/pcm", "rate": 24_000}, range(3), [0] * 3, list(map(len, sounds)),
         times[:-1], times[1:], True, offset=1,
     )  # fmt: skip
-    found = chunks(stretch, 0, 9, lambda seqs, parts: (sounds[seq] for seq in seqs))
+    found = whole_chunks(stretch, 0, 9, lambda seqs, parts: (sounds[seq] for seq in seqs))
     assert [sound for _, sound in found] == [b"", b"\x01\x00", b"\x02\x00\x03\x00"]
 
 

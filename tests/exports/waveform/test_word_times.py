@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventstore.exports.word_times import told_times, word_times
+from eventstore.exports.word_times import estimated_word_times, server_word_times
 
 words = st.lists(st.text(min_size=1, max_size=12), max_size=40)
 lengths = st.floats(0, 20, allow_subnormal=False)
@@ -23,7 +23,7 @@ def test_words_lie_in_their_turn_and_in_order(
         spans.append((now + pause, now + pause + length))
         now += pause + length
     loud = data.draw(st.lists(st.floats(0, 1, width=32), max_size=60))
-    found = word_times(words, spans, np.array(loud, np.float32), 10.0)
+    found = estimated_word_times(words, spans, np.array(loud, np.float32), 10.0)
     heard = [span for span in spans if span[0] < span[1]]
     assert len(found) == (len(words) if heard else 0)
     assert all(first <= second for first, second in pairwise(found))
@@ -34,7 +34,7 @@ def test_words_lie_in_their_turn_and_in_order(
 def test_a_pause_holds_no_words() -> None:
     # Four seconds, of which the second and the third are silent.
     loudness = np.repeat(np.array([1, 0, 0, 1], np.float32), 10)
-    found = word_times(["aaa", "bbb", "ccc", "ddd"], [(0.0, 4.0)], loudness, 10.0)
+    found = estimated_word_times(["aaa", "bbb", "ccc", "ddd"], [(0.0, 4.0)], loudness, 10.0)
     assert found[0] == 0.0
     assert 0.3 <= found[1] <= 0.7
     assert 2.9 <= found[2] <= 3.2
@@ -44,17 +44,17 @@ def test_a_pause_holds_no_words() -> None:
 def test_without_sound_words_share_the_time() -> None:
     for unknown_or_silent in (0, 700):
         loudness = np.zeros(unknown_or_silent, np.float32)
-        found = word_times(["aa", "bb", "cc"], [(10.0, 13.0)], loudness, 50.0)
+        found = estimated_word_times(["aa", "bb", "cc"], [(10.0, 13.0)], loudness, 50.0)
         assert [round(moment, 1) for moment in found] == [10.0, 11.0, 12.0]
 
 
 def test_words_are_where_the_server_told() -> None:
     told = [("Hello", 0.0, 400.0), ("there,", 500.0, 900.0), ("you", 1200.0, 1500.0)]
     spans = [(10.0, 11.0), (13.0, 14.0)]  # heard in two stretches
-    found = told_times(["Hello", "there,", "you"], spans, told)
+    found = server_word_times(["Hello", "there,", "you"], spans, told)
     assert np.allclose(found, [10.0, 10.5, 13.2])
     # A segment's words are spread over it; a text that differs a little is no fault.
-    found = told_times(
+    found = server_word_times(
         ["one", "two", "three!"],
         [(0.0, 9.0)],
         [("one two", 0.0, 2000.0), ("three", 4000.0, 5000.0)],
@@ -75,6 +75,6 @@ def test_whatever_a_server_tells_words_stay_in_order(
         (float(end) - length, float(end)) for end, (_, length) in zip(ends, spans, strict=True)
     ]
     timed = [(said, at * 1000, (at + lasts) * 1000) for said, at, lasts in told]
-    found = told_times(words, heard, timed)
+    found = server_word_times(words, heard, timed)
     assert len(found) in (0, len(words))
     assert all(first <= second for first, second in pairwise(found))

@@ -19,7 +19,7 @@ from eventstore.realtime.frames import CLIENT, DIRECTIONS, SERVER
 from eventstore.realtime.masking.mask import mask_frame
 from eventstore.replay.cassette import cassette_file
 from eventstore.replay.cassette.cassette_file import (
-    Part,
+    UnfinishedConnection,
     cassette_line,
     read_cassette,
     write_cassette,
@@ -78,7 +78,7 @@ def test_a_part_is_read_as_it_crossed_the_wire(
     tmp_path_factory: pytest.TempPathFactory, wire: list[tuple[str, str]]
 ) -> None:
     path = tmp_path_factory.mktemp("cassette") / "a.jsonl"
-    part = Part(path)
+    part = UnfinishedConnection(path)
     for direction, text in wire:
         part.add(direction, text)
     part.end("client", 1000, "bye")
@@ -147,7 +147,7 @@ def test_what_is_kept_stands_first_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     before = b'{"direction": "client", "frame": "old"}'  # of another's making
     path.write_bytes(before)
-    part = Part(path)
+    part = UnfinishedConnection(path)
     part.add(SERVER, "new")
     write_cassette(path, True, [part])
     assert path.read_bytes().startswith(before + b"\n")
@@ -160,7 +160,7 @@ def test_a_file_that_cannot_be_written_is_as_it_was(
 ) -> None:
     path = tmp_path / "a.jsonl"
     write(path, [Frame(CLIENT, "old")])
-    part = Part(path)
+    part = UnfinishedConnection(path)
     part.add(SERVER, "new")
 
     def full(descriptor: int) -> None:
@@ -174,7 +174,7 @@ def test_a_file_that_cannot_be_written_is_as_it_was(
 
 
 def test_secrets_never_reach_the_disk(tmp_path: Path) -> None:
-    part = Part(tmp_path / "a.jsonl")
+    part = UnfinishedConnection(tmp_path / "a.jsonl")
     part.add(CLIENT, '{"type":"session.update","session":{"tools":[{"authorization":"SECRET"}]}}')
     part.add(SERVER, '{"api_key": "SECRET", broken')
     part.add(CLIENT, b'{"password":"SECRET"}')

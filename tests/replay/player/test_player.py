@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from support.examples import examples
 
 from eventstore.replay.player.cues import Cue
-from eventstore.replay.player.player import paced
+from eventstore.replay.player.pacing import paced
 
 
 class Clock:

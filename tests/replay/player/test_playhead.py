@@ -18,9 +18,9 @@ from eventstore.demo import call_lines
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import decode
 from eventstore.replay.player import playhead
+from eventstore.replay.player.cue_lines import placed_cues
 from eventstore.replay.player.cues import Cue, cues
-from eventstore.replay.player.lines import pieces
-from eventstore.replay.player.playhead import Playhead, Track
+from eventstore.replay.player.playhead import CueTrack, Playhead
 from eventstore.times import parse_time
 
 KINDS = ("said", "saying", "speaking", "tool_call", "interrupted", "truncated", "error", "closed")
@@ -40,7 +40,7 @@ some_cues = st.lists(
     max_size=25,
 )
 # A turn that is not said again may be the only one with a time.
-timed_cues = some_cues.filter(lambda found: playhead.track(found).timed)
+timed_cues = some_cues.filter(lambda found: playhead.cue_track(found).timed)
 
 Action = Callable[[Playhead, float], Playhead | None]
 ACTIONS: dict[str, Action] = {
@@ -73,10 +73,10 @@ def script(frames: list[Frame]) -> list[Cue]:
 
 
 @pytest.fixture(scope="module")
-def sample() -> Track:
+def sample() -> CueTrack:
     """The sample call."""
     entries = [json.loads(line) for line in call_lines()]
-    return playhead.track(
+    return playhead.cue_track(
         script([Frame(e["direction"], e["frame"], parse_time(e["at"])) for e in entries])
     )
 
@@ -102,7 +102,7 @@ def check(head: Playhead) -> None:
 def test_whatever_is_done_the_playhead_stays_within_the_call(
     found: list[Cue], done: list[tuple[str, float]], speed: float
 ) -> None:
-    head = playhead.start(playhead.track(found), 100.0, speed)
+    head = playhead.start(playhead.cue_track(found), 100.0, speed)
     now = 100.0
     check(head)
     for name, seconds in done:
@@ -114,8 +114,8 @@ def test_whatever_is_done_the_playhead_stays_within_the_call(
 @given(found=some_cues)
 @examples(100)
 def test_a_track_is_the_pieces_in_order_and_due_in_order(found: list[Cue]) -> None:
-    played = playhead.track(found)
-    assert list(played.pieces) == list(pieces(found))
+    played = playhead.cue_track(found)
+    assert list(played.pieces) == list(placed_cues(found))
     assert len(played.due_ms) == len(played.pieces)
     assert all(first <= second for first, second in pairwise(played.due_ms))
     for piece, due in zip(played.pieces, played.due_ms, strict=True):
@@ -125,7 +125,7 @@ def test_a_track_is_the_pieces_in_order_and_due_in_order(found: list[Cue]) -> No
 @given(found=timed_cues, waits=st.lists(st.floats(0, 3), max_size=20))
 @examples(100)
 def test_playing_shows_exactly_what_is_due(found: list[Cue], waits: list[float]) -> None:
-    head = playhead.start(playhead.track(found), 0.0)
+    head = playhead.start(playhead.cue_track(found), 0.0)
     now = 0.0
     for wait in waits:
         now += wait
@@ -138,7 +138,7 @@ def test_playing_shows_exactly_what_is_due(found: list[Cue], waits: list[float])
 @given(found=timed_cues, speed=st.sampled_from([0.25, 1, 8]))
 @examples(100)
 def test_waiting_as_long_as_it_says_shows_the_next(found: list[Cue], speed: float) -> None:
-    head = playhead.start(playhead.track(found), 0.0, speed)
+    head = playhead.start(playhead.cue_track(found), 0.0, speed)
     now = 0.0
     while (wait := playhead.due_in(head)) is not None:
         early = playhead.advance(head, now + wait * 0.9)
@@ -155,7 +155,7 @@ def test_waiting_as_long_as_it_says_shows_the_next(found: list[Cue], speed: floa
 def test_a_pause_loses_no_time(
     found: list[Cue], first: float, paused: float, second: float
 ) -> None:
-    begun = playhead.start(playhead.track(found), 0.0)
+    begun = playhead.start(playhead.cue_track(found), 0.0)
     whole = playhead.advance(begun, first + second)
     head = playhead.pause(begun, first)
     if head.at_end:
@@ -172,7 +172,7 @@ def test_a_pause_loses_no_time(
 def test_a_change_of_speed_does_not_jump(
     found: list[Cue], seconds: float, up: int, down: int
 ) -> None:
-    changed = playhead.start(playhead.track(found), 0.0)
+    changed = playhead.start(playhead.cue_track(found), 0.0)
     head = playhead.advance(changed, seconds)
     for _ in range(up):
         changed = playhead.faster(changed, seconds)
@@ -187,7 +187,7 @@ def test_a_change_of_speed_does_not_jump(
 
 
 def test_speeds_double_and_halve_within_limits() -> None:
-    head = playhead.start(playhead.track(script(voice_call().frames)), 0.0)
+    head = playhead.start(playhead.cue_track(script(voice_call().frames)), 0.0)
     speeds = [head.speed]
     for _ in range(10):
         head = playhead.faster(head, 0.0)
@@ -201,7 +201,7 @@ def test_speeds_double_and_halve_within_limits() -> None:
     assert playhead.slower(quick, 0.0).speed == 5000
 
 
-def test_steps_pause_and_go_one_by_one(sample: Track) -> None:
+def test_steps_pause_and_go_one_by_one(sample: CueTrack) -> None:
     head = playhead.start(sample, 0.0)
     for wanted in (2, 3, 4):
         head = playhead.step(head, 1, 0.0)
@@ -212,7 +212,7 @@ def test_steps_pause_and_go_one_by_one(sample: Track) -> None:
         assert head.position == wanted
 
 
-def test_turns_are_where_the_floor_changes(sample: Track) -> None:
+def test_turns_are_where_the_floor_changes(sample: CueTrack) -> None:
     found = [sample.pieces[place].cue for place in sample.turns]
     assert [(cue.speaker, cue.kind) for cue in found] == [
         ("user", "speaking"),
@@ -226,7 +226,7 @@ def test_turns_are_where_the_floor_changes(sample: Track) -> None:
     ]
 
 
-def test_interruptions_are_those_that_the_session_counts(sample: Track) -> None:
+def test_interruptions_are_those_that_the_session_counts(sample: CueTrack) -> None:
     found = [sample.pieces[place].cue.kind for place in sample.interruptions]
     assert found == ["truncated", "interrupted"]
 
@@ -237,10 +237,10 @@ def test_errors_are_found() -> None:
         for text in ("failed no way", "cancelled client_cancelled", "incomplete content_filter")
     ]
     others = [Cue(2, None, None, kind, None, "x") for kind in ("error", "unreadable", "closed")]
-    assert playhead.track([*ended, *others]).errors == (0, 2, 3, 4)
+    assert playhead.cue_track([*ended, *others]).errors == (0, 2, 3, 4)
 
 
-def test_going_to_the_next_visits_all_and_then_none(sample: Track) -> None:
+def test_going_to_the_next_visits_all_and_then_none(sample: CueTrack) -> None:
     head: Playhead | None = playhead.pause(playhead.start(sample, 0.0), 0.0)
     visited = []
     while head is not None:
@@ -249,7 +249,7 @@ def test_going_to_the_next_visits_all_and_then_none(sample: Track) -> None:
     assert visited[1:] == list(sample.turns)
 
 
-def test_going_back_visits_all_turns_and_the_beginning(sample: Track) -> None:
+def test_going_back_visits_all_turns_and_the_beginning(sample: CueTrack) -> None:
     head = playhead.seek(playhead.pause(playhead.start(sample, 0.0), 0.0), 1e9, 0.0)
     visited = []
     while head.position:
@@ -258,7 +258,7 @@ def test_going_back_visits_all_turns_and_the_beginning(sample: Track) -> None:
     assert visited == [*reversed(sample.turns), -1]
 
 
-def test_going_back_while_playing_does_not_stick_at_a_turns_beginning(sample: Track) -> None:
+def test_going_back_while_playing_does_not_stick_at_a_turns_beginning(sample: CueTrack) -> None:
     third, second = sample.turns[2], sample.turns[1]
     head = playhead.seek(playhead.start(sample, 0.0), sample.due_ms[third] + 1500, 0.0)
     head = playhead.previous_turn(head, 0.0)
@@ -267,7 +267,7 @@ def test_going_back_while_playing_does_not_stick_at_a_turns_beginning(sample: Tr
     assert head.playing and head.moment_ms == sample.due_ms[second]
 
 
-def test_playing_at_the_end_begins_again(sample: Track) -> None:
+def test_playing_at_the_end_begins_again(sample: CueTrack) -> None:
     head = playhead.advance(playhead.start(sample, 0.0), 1000.0)
     assert head.at_end and not head.playing and head.moment_ms == sample.total_ms
     head = playhead.toggle(head, 2000.0)
@@ -276,7 +276,7 @@ def test_playing_at_the_end_begins_again(sample: Track) -> None:
 
 def test_without_times_it_stands_and_steps() -> None:
     untimed = [frame._replace(at=None) for frame in voice_call().frames]
-    head = playhead.start(playhead.track(script(untimed)), 0.0)
+    head = playhead.start(playhead.cue_track(script(untimed)), 0.0)
     assert (head.position, head.playing, playhead.due_in(head)) == (1, False, None)
     assert playhead.advance(playhead.toggle(head, 1.0), 100.0).position == 1
     assert playhead.step(head, 1, 1.0).position == 2
@@ -285,7 +285,7 @@ def test_without_times_it_stands_and_steps() -> None:
 
 
 def test_a_session_without_cues_is_at_its_end() -> None:
-    head = playhead.start(playhead.track([]), 0.0)
+    head = playhead.start(playhead.cue_track([]), 0.0)
     assert head.at_end and not head.playing
     for action in ACTIONS.values():
         assert (action(head, 1.0) or head).position == 0

@@ -154,7 +154,7 @@ def test_a_session_that_could_not_be_read_is_served_later(
     recordings = recordings_of(store)
     reading = recordings._read
 
-    def fail_once(known: stored_recordings.Known) -> Any:
+    def fail_once(known: stored_recordings.SessionRevision) -> Any:
         recordings._read = reading  # type: ignore[method-assign]
         raise DatabaseUnavailableError("it is away")
 

@@ -251,11 +251,11 @@ def test_a_close_reason_of_any_kind() -> None:
 
 
 def test_a_path_that_is_no_url_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
-    from eventstore.replay.server.requested_session import wish_of
+    from eventstore.replay.server.session_request import read_request
     from eventstore.replay.serving.recording import Recording
 
     def open_(request: Request) -> Recording:
-        wish_of(request.path)
+        read_request(request.path)
         return one(GAP)(request)
 
     async def ask(server: Served, path: str) -> str:

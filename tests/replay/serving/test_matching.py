@@ -14,7 +14,7 @@ from support.strategies import any_text
 
 from eventstore.realtime.frames import CLIENT
 from eventstore.replay.serving.causality import write_script
-from eventstore.replay.serving.ids import Ids
+from eventstore.replay.serving.ids import IdMap
 from eventstore.replay.serving.matching import Matcher, Rule
 
 
@@ -27,7 +27,7 @@ def matcher(*recorded: dict[str, Any], rule: Rule = "strict") -> Matcher:
     call = Call()
     for event in recorded:
         call.frame(CLIENT, json.dumps(event))
-    return Matcher(write_script(call.frames), rule, Ids())
+    return Matcher(write_script(call.frames), rule, IdMap())
 
 
 def told(live: Matcher, event: dict[str, Any]) -> tuple[int | None, str]:
@@ -135,7 +135,7 @@ def test_by_type_the_best_of_those_left_is_taken() -> None:
 
 def test_frames_that_cannot_be_read_match_each_other() -> None:
     call = Call().frame(CLIENT, "{oops").frame(CLIENT, b"\0")
-    live = Matcher(write_script(call.frames), "strict", Ids())
+    live = Matcher(write_script(call.frames), "strict", IdMap())
     assert live.receive("{oops") == (1, None)
     assert live.receive(b"\0\1") == (2, None)
 
@@ -148,7 +148,7 @@ def test_any_frames_match_themselves(sent: list[str | bytes], rule: Rule) -> Non
     call = Call()
     for text in sent:
         call.frame(CLIENT, text)
-    live = Matcher(write_script(call.frames), rule, Ids())
+    live = Matcher(write_script(call.frames), rule, IdMap())
     for text in sent:
         match = live.receive(text)
         assert match is None or (match.seq is not None and match.drift is None)
@@ -160,11 +160,11 @@ def test_any_frames_match_themselves(sent: list[str | bytes], rule: Rule) -> Non
 
 def test_ids_stay_where_nothing_is_known() -> None:
     text = '{"event_id" : "event_1", "item_id":"item_1"}'
-    assert Ids().rewrite(text) == text
+    assert IdMap().rewrite(text) == text
 
 
 def test_a_learned_id_is_replaced_where_it_is_an_id() -> None:
-    ids = Ids()
+    ids = IdMap()
     ids.learn("item_1", "live")
     text = '{"item_id" : "item_1","item":{"id":"item_1","name":"item_1"},"id":null,"text":"item_1"}'
     assert ids.rewrite(text) == (
@@ -173,7 +173,7 @@ def test_a_learned_id_is_replaced_where_it_is_an_id() -> None:
 
 
 def test_words_that_look_like_ids_are_no_ids() -> None:
-    ids = Ids()
+    ids = IdMap()
     ids.learn("item_1", "live")
     text = json.dumps({"transcript": 'He said "id": "item_1" to me', "delta": '"item_id":"item_1"'})
     assert ids.rewrite(text) == text
@@ -182,7 +182,7 @@ def test_words_that_look_like_ids_are_no_ids() -> None:
 @given(any_text(), st.booleans())
 @examples(200)
 def test_text_without_ids_is_never_changed(text: str, fresh: bool) -> None:
-    ids = Ids(fresh, frozenset({"resp_1"}))
+    ids = IdMap(fresh, frozenset({"resp_1"}))
     ids.learn("item_1", "live")
     if not any(key in text for key in ("event_id", "resp_1", "item_1", "expires_at", "created_at")):
         assert ids.rewrite(text) == text
@@ -190,7 +190,7 @@ def test_text_without_ids_is_never_changed(text: str, fresh: bool) -> None:
 
 def test_fresh_ids_look_alike_and_are_the_same_throughout() -> None:
     known = frozenset({"resp_12345678", "274d45b6-e5e8-4b8a-b8da-2235d5e6aa6d"})
-    ids = Ids(True, known)
+    ids = IdMap(True, known)
     first, second = (json.loads(ids.rewrite('{"response_id":"resp_12345678"}')) for _ in range(2))
     assert first == second
     assert first["response_id"].startswith("resp_")
@@ -204,6 +204,6 @@ def test_fresh_ids_look_alike_and_are_the_same_throughout() -> None:
 
 @pytest.mark.parametrize("stated", ["1700000600", "1700000600.5", "17", '"1700000600"', "null"])
 def test_times_move_with_the_session(stated: str) -> None:
-    ids = Ids(True, frozenset(), 1_700_000_000_000_000)
+    ids = IdMap(True, frozenset(), 1_700_000_000_000_000)
     moved = ids.rewrite(f'{{"expires_at":{stated}}}')
     assert (moved != f'{{"expires_at":{stated}}}') == (stated == "1700000600")

@@ -21,8 +21,8 @@ from eventstore import EventStore
 from eventstore.exports.otel.export import read_spans, session_spans
 from eventstore.projection.fold import fold
 from eventstore.realtime.frames import Frame
-from eventstore.replay.player.player import paced
-from eventstore.replay.serving.recording import record
+from eventstore.replay.player.pacing import paced
+from eventstore.replay.serving.recording import read_recording
 
 CASE = "clock_goes_back"
 SECOND = 1_000_000
@@ -122,7 +122,7 @@ def lengths(notes: dict[str, Any]) -> Iterator[float]:
 def test_a_recording_is_served_at_a_steady_pace() -> None:
     frames = voice_call().frames
     moved = jumping(frames, {10: -3600 * SECOND, 30: 500_000 * SECOND, 31: -200 * SECOND})
-    recording = record("call", lambda: moved)
+    recording = read_recording("call", lambda: moved)
 
     async def sent() -> list[int | None]:
         return [event.at async for event in recording.sent()]

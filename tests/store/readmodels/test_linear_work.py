@@ -12,7 +12,7 @@ from support.events import SESSION, log_events
 
 from eventstore.exports.chat import chat
 from eventstore.exports.otel.export import session_spans
-from eventstore.exports.transcript import turns
+from eventstore.exports.transcript import transcript_turns
 from eventstore.projection import state
 from eventstore.projection.fold import apply, fold
 from eventstore.projection.handlers import conversation, session
@@ -90,7 +90,7 @@ def _readers(folded: SessionState) -> Iterator[Callable[[], object]]:
     shown = state_resources(folded)
     yield lambda: state_resources(folded)
     yield lambda: reseed(folded)
-    yield lambda: turns(shown, ())
+    yield lambda: transcript_turns(shown, ())
     yield lambda: chat(shown)
     yield lambda: session_spans(folded, content=True)
 

@@ -22,7 +22,7 @@ from eventstore.event_store import EventStore
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import STORE, UNREADABLE, decode, parse
 from eventstore.realtime.resources.dialects import Dialect
-from eventstore.replay.player.player import paced
+from eventstore.replay.player.pacing import paced
 from eventstore.times import to_iso
 
 

@@ -205,7 +205,7 @@ def verify(
                 if bar is not None:
                     bar.advance(bar.task_ids[0])
     if written is not None:
-        written.write_text("".join(digest_file.lines(found)))
+        written.write_text("".join(digest_file.digest_lines(found)))
     if as_json:
         data = [_verified(one, one.session_id in expected) for one in found]
         print_json({"object": "list", "data": data, "errors": missing})
@@ -220,7 +220,7 @@ def _expected(against: Path | None) -> dict[str, list[SegmentDigest]]:
     try:
         with against.open(encoding="utf-8") as stream:
             # A line of a file that is none of ours may have no end.
-            return digest_file.read_lines(iter(partial(stream.readline, _DIGEST_LINE), ""))
+            return digest_file.read_digest_lines(iter(partial(stream.readline, _DIGEST_LINE), ""))
     except OSError as error:
         raise InvalidInputError(f"cannot read {against}: {error.strerror}") from error
     except (InvalidInputError, UnicodeDecodeError) as error:
@@ -231,7 +231,7 @@ def _verified(one: Verified, compared: bool) -> dict[str, Any]:
     problems = [problem._asdict() for problem in one.problems]
     proved = one.events if compared else one.sealed
     return {
-        **digest_file.entry(one),
+        **digest_file.digest_entry(one),
         "ok": not problems,
         "proved_events": proved,
         **({"protection": one.protection._asdict()} if one.protection is not None else {}),

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from eventstore.archive.policy import Rule, read_policy
-from eventstore.archive.retain import Applied, retain
+from eventstore.archive.retain import RuleApplied, apply_policy
 from eventstore.cli.commands.keep.erase import no_vacuum_option, scrubbed
 from eventstore.cli.options import db_option, json_option, open_store
 from eventstore.cli.terminal.output import echo, print_json, print_table, say
@@ -56,7 +56,7 @@ def retain_(
             errors.append({"session_id": session_id, "error": str(error)})
 
     with open_store(url) as store:
-        done = list(retain(store.engine, policy, now(), failed, dry_run))
+        done = list(apply_policy(store.engine, policy, now(), failed, dry_run))
         # Also what a run before left, that was stopped.
         due = not dry_run and is_vacuum_due(store.engine)
         left = not dry_run and is_left_outside(store.engine)
@@ -78,7 +78,7 @@ def retain_(
     context.exit(1 if not is_scrubbed or any(applied.failed for applied in done) else 0)
 
 
-def _applied(applied: Applied) -> dict[str, Any]:
+def _applied(applied: RuleApplied) -> dict[str, Any]:
     counts = applied._asdict()
     rule: Rule = counts.pop("rule")
     return {"do": rule.do, "older_than_s": rule.older_than // 1_000_000, **counts}

@@ -15,7 +15,7 @@ from eventstore import EventStore
 from eventstore.projection.fold import fold
 from eventstore.projection.views import resources
 from eventstore.projection.views.session_resource import session_resource
-from eventstore.replay.player.player import paced
+from eventstore.replay.player.pacing import paced
 from eventstore.store.queries.query_sessions import conversation_resources
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from eventstore.replay.player.cues import Cue
 
 
-class Piece(NamedTuple):
+class PlacedCue(NamedTuple):
     """A cue on its line.
 
     Attributes:
@@ -21,7 +21,7 @@ class Piece(NamedTuple):
     again: bool
 
 
-def pieces(cues: Iterable[Cue]) -> Iterator[Piece]:
+def placed_cues(cues: Iterable[Cue]) -> Iterator[PlacedCue]:
     """Yield each cue on its line; turns whose speech came piece by piece are not said again."""
     line = -1
     speaking: str | None = None
@@ -36,4 +36,4 @@ def pieces(cues: Iterable[Cue]) -> Iterator[Piece]:
         elif key != speaking:
             line, speaking, again = line + 1, key, key in streamed
             streamed.add(key)
-        yield Piece(cue, line, again)
+        yield PlacedCue(cue, line, again)

@@ -33,7 +33,7 @@ _PREFIX = "session"
 _LONGEST = 512
 
 
-class Wish(NamedTuple):
+class SessionRequest(NamedTuple):
     """What a handshake asks for.
 
     Attributes:
@@ -51,7 +51,7 @@ class Wish(NamedTuple):
     address: tuple[SessionName, ...]
 
 
-def wish_of(target: str) -> Wish:
+def read_request(target: str) -> SessionRequest:
     """Read a request's target, such as `/v1/realtime?session=sess_123`.
 
     Raises:
@@ -78,7 +78,7 @@ def wish_of(target: str) -> Wish:
         # The endpoint of Voice Live says nothing of a session beside what says more.
         address = [name for name in address if name != ("kind", "voice-live")]
     named = given.get("session", given.get("session_id", session))
-    return Wish(named, models[-1] if models else None, metadata, tuple(address))
+    return SessionRequest(named, models[-1] if models else None, metadata, tuple(address))
 
 
 def _session_of(path: str) -> tuple[str | None, str]:
@@ -97,7 +97,7 @@ def _session_of(path: str) -> tuple[str | None, str]:
     return session, path
 
 
-def choose_session(log: Log, wish: Wish, served: Collection[str] = ()) -> str:
+def newest_match(log: Log, wish: SessionRequest, served: Collection[str] = ()) -> str:
     """The session that a client asks for: the newest of those that match.
 
     Args:
@@ -122,7 +122,7 @@ def choose_session(log: Log, wish: Wish, served: Collection[str] = ()) -> str:
     raise NotFoundError("no session is like that; list them with: eventstore sessions")
 
 
-def _filters(log: Log, wish: Wish) -> Iterator[SessionFilter]:
+def _filters(log: Log, wish: SessionRequest) -> Iterator[SessionFilter]:
     """Yield filters of which a session that matches passes at least one."""
     both = {"metadata": dict(wish.metadata), "scope": log.scope}
     yield checked_filter(

@@ -14,7 +14,7 @@ from eventstore.errors import DamagedError, Failure, NotFoundError
 from eventstore.projection.repeats import Repeats
 from eventstore.realtime.events import EventRow
 from eventstore.realtime.frames import BOUND, ENCRYPTED, STORE
-from eventstore.segments.digest import BEGINNING, Digest, extend_digest, segment_digest
+from eventstore.segments.digest import BEGINNING, Digest, extend_digest, session_digest
 from eventstore.store.database.keys import keys_of
 from eventstore.store.database.transaction import Transaction, read
 from eventstore.store.log.derived_columns import DerivedColumns
@@ -397,7 +397,7 @@ def _differences(
             yield Problem(max(first, head + 1), last, "events are missing")
         try:
             rows = read_rows(engine, session_id, first, min(last, head))
-            if last <= head and segment_digest(previous, rows) != sha256:
+            if last <= head and session_digest(previous, rows) != sha256:
                 yield Problem(first, last, "the frames are not those that the digest is of")
         except DamagedError:
             pass  # told already

@@ -74,11 +74,11 @@ def extend_digest(digest: Digest, row: EventRow) -> Digest:
 
 
 def session_digest(previous: bytes, rows: Iterable[EventRow]) -> bytes:
-    """Return the digest of a session.
+    """Return the digest of a session, or of its beginning.
 
     Args:
-        previous: the digest of the session's segments before these events; BEGINNING for none.
-        rows: all events behind those segments.
+        previous: the digest of the segments before these events; BEGINNING for none.
+        rows: the events behind those segments.
 
     Raises:
         ValueError: an event's columns contradict each other.
@@ -92,15 +92,3 @@ def session_digest(previous: bytes, rows: Iterable[EventRow]) -> bytes:
 def is_full(events: int, frame_bytes: int) -> bool:
     """Whether a segment of so many events and bytes takes no more."""
     return events >= SEGMENT_EVENTS or frame_bytes >= SEGMENT_BYTES
-
-
-def segment_digest(previous: bytes, rows: Iterable[EventRow]) -> bytes:
-    """The digest of a segment.
-
-    Raises:
-        ValueError: a row's columns contradict each other.
-    """
-    digest = Digest(previous)
-    for row in rows:
-        digest.add(row)
-    return digest.value()

@@ -25,7 +25,7 @@ from eventstore.segments.container import (
     read_container,
     write_container,
 )
-from eventstore.segments.digest import BEGINNING, Digest, extend_digest, segment_digest
+from eventstore.segments.digest import BEGINNING, Digest, extend_digest, session_digest
 from eventstore.segments.numbers import (
     pack_numbers,
     running_sums,
@@ -234,20 +234,18 @@ def test_a_digest_covers_every_frame_time_and_place(
     frames: list[Frame], data: st.DataObject
 ) -> None:
     rows = rows_of(frames)
-    digest = segment_digest(BEGINNING, rows)
+    digest = session_digest(BEGINNING, rows)
     number = data.draw(st.integers(0, len(frames) - 1))
     other = data.draw(FRAMES.filter(lambda frame: frame != frames[number]))
-    assert (
-        segment_digest(BEGINNING, rows_of([*frames[:number], other, *frames[number + 1 :]]))
-        != digest
-    )
-    assert segment_digest(BEGINNING, rows[:-1]) != digest
-    assert segment_digest(BEGINNING, rows_of(frames, 2)) != digest
-    assert segment_digest(bytes(31) + b"\1", rows) != digest
+    changed = rows_of([*frames[:number], other, *frames[number + 1 :]])
+    assert session_digest(BEGINNING, changed) != digest
+    assert session_digest(BEGINNING, rows[:-1]) != digest
+    assert session_digest(BEGINNING, rows_of(frames, 2)) != digest
+    assert session_digest(bytes(31) + b"\1", rows) != digest
     for one, two in pairwise(range(len(frames))):
         swapped = [*frames]
         swapped[one], swapped[two] = swapped[two], swapped[one]
-        assert (segment_digest(BEGINNING, rows_of(swapped)) == digest) == (
+        assert (session_digest(BEGINNING, rows_of(swapped)) == digest) == (
             frames[one] == frames[two]
         )
 
@@ -261,11 +259,11 @@ def test_a_digest_goes_on_in_the_next_segment_where_one_is_full(
     for row in rows:
         digest = extend_digest(digest, row)
         found.append((digest.events, digest.value()))
-    first = segment_digest(BEGINNING, rows[:3])
-    second = segment_digest(first, rows[3:6])
+    first = session_digest(BEGINNING, rows[:3])
+    second = session_digest(first, rows[3:6])
     assert [events for events, _ in found] == [1, 2, 3, 1, 2, 3, 1]
     assert (found[2][1], found[5][1]) == (first, second)
-    assert found[6][1] == segment_digest(second, rows[6:])
+    assert found[6][1] == session_digest(second, rows[6:])
 
 
 @given(FRAMES)

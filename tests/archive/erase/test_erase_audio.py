@@ -22,7 +22,7 @@ from eventstore.archive.seal import seal_session, unseal_session
 from eventstore.errors import DamagedError, InvalidInputError
 from eventstore.realtime.events import EventRow
 from eventstore.realtime.frames import CLIENT, Frame, decode
-from eventstore.segments.digest import BEGINNING, segment_digest
+from eventstore.segments.digest import BEGINNING, session_digest
 from eventstore.segments.pack import pack_segment
 from eventstore.segments.unpack import unpack_segment
 from eventstore.store.database.tables import declared as tables
@@ -125,7 +125,7 @@ def test_segments_are_linked_anew(store: EventStore, monkeypatch: pytest.MonkeyP
     for segment in chain:
         assert segment.previous_sha256 == previous
         group = read_rows(store.engine, "a", segment.first_seq, segment.last_seq)
-        previous = segment_digest(previous, group)
+        previous = session_digest(previous, group)
         assert segment.sha256 == previous
     assert len(chain) == 4 and value == previous != before.sha256
     assert unseal_session(store.engine, "a") == 35

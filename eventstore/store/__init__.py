@@ -1,1 +1,4 @@
-"""SQL: tables, the log, read models, queries. Knows the projection, not who calls it."""
+"""The tables, the log, the read models and the queries: all SQL of the package.
+
+Every room above asks these rooms for data. They know the projection, and not their callers.
+"""

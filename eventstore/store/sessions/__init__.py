@@ -1,1 +1,1 @@
-"""One session as a whole: what changes its log and its read models in one transaction."""
+"""Operations that change the log and the read models of one session in one transaction."""

@@ -1,4 +1,15 @@
-"""Append and project in one transaction, with the states of sessions in progress at hand."""
+"""Append frames to sessions, and write the read models in the same transaction.
+
+`WritableLog` (log.py) is the usual caller. The recorder (capture/recorder/deliver.py) and the
+attachment of a second recording (capture/recording/same_call.py) use the types.
+
+There are three ways to append, from the fastest to the most general:
+
+1. One statement without a transaction of its own (PostgreSQL, one frame): `_append_one`.
+2. An UPDATE that succeeds only if the head is the one that this process knows:
+   `_append_at_known_head`.
+3. A lock on the stream's row, and then whatever is needed: `_append_at_head`.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +56,7 @@ from eventstore.store.readmodels.write_read_models import (
 )
 from eventstore.times import is_time, now
 
-# PostgreSQL: the head moved and one event inserted, or neither, in one trip.
+# PostgreSQL: one statement moves the head and inserts one event, or does neither.
 APPEND_ONE_LOG = f"{MOVED_LOG} {INSERT_MOVED}"
 APPEND_ONE = f"{MOVED} {INSERT_MOVED}"
 SET_HEAD = (
@@ -58,13 +69,13 @@ _ANOTHER_ID = "; its id is not used again: take another session id"
 
 
 class Appended(NamedTuple):
-    """What an append did.
+    """The result of an append.
 
     Attributes:
-        session_id: the stream.
+        session_id: the session that the frames were appended to.
         first_seq: the seq of the first frame.
-        last_seq: the seq of the last frame; one less than `first_seq` where there was none.
-        repeated: the frames were there already, from the same append made before.
+        last_seq: the seq of the last frame; one less than `first_seq` if there was no frame.
+        repeated: True if an earlier append had written the same frames already.
     """
 
     session_id: str
@@ -74,7 +85,7 @@ class Appended(NamedTuple):
 
 
 class Append(NamedTuple):
-    """One append: see `append`."""
+    """One append of `append_together`. The fields are the parameters of `append`."""
 
     session_id: str
     frames: Iterable[Frame]
@@ -90,19 +101,21 @@ def append(
     expected_seq: int | None = None,
     close: bool = False,
 ) -> Appended:
-    """Append frames in one transaction, and project them where `states` is given.
+    """Append frames in one transaction, and write the read models if `states` is given.
 
     Args:
-        states: states of sessions in progress; None leaves the projecting to a worker.
-        frames: a sequence, or an iterator, which is read once and never held whole.
-        expected_seq: the head that the stream must have; None appends at any.
-        close: no more will come: note that in the stream.
+        states: the cached states of open sessions; None leaves the read models to a worker.
+        session_id: the session; its stream is created if there is none.
+        frames: a sequence, or an iterator. An iterator is read once and never held as a whole.
+        expected_seq: the head that the stream must have; None appends at any head.
+        close: True if no more frames will come; the stream is marked as closed.
 
     Raises:
-        ConflictError: the head is another, and this is no repetition of an earlier append.
+        ConflictError: the head is not `expected_seq`, and the events behind it are not these
+            frames.
         ErasedError: the session was erased.
-        InvalidInputError: a frame with an unknown direction or a time that is no integer.
-        BrokenHeadError: events stand behind the head: see `eventstore repair`.
+        InvalidInputError: a frame has an unknown direction, or a time that is not an integer.
+        BrokenHeadError: the log has events behind the head; `eventstore repair` corrects that.
         DatabaseUnavailableError: the database failed, and nothing was written.
     """
     try:
@@ -123,7 +136,7 @@ def _append_to_one(engine: Engine, states: StateCache | None, one: Append) -> Ap
         if known is not None and is_known:
             appended = _append_one(engine, session_id, known, frames, cached, cipher)
             if appended is None:
-                cached = None  # folded an event that was not written
+                cached = None  # The state contains an event that was not written.
     if appended is None:
         with write(engine) as tx:
             appended, cached = _append(tx, inline, cached, one)
@@ -135,12 +148,19 @@ def _append_to_one(engine: Engine, states: StateCache | None, one: Append) -> Ap
 def append_together(
     engine: Engine, states: StateCache | None, appends: Sequence[Append]
 ) -> list[Appended]:
-    """Append to several streams in one transaction, one append to each; all of them, or none.
+    """Append to several sessions in one transaction: all of it is written, or nothing.
 
-    Many short appends cost less this way: what a commit costs, they pay once.
+    Many short appends are cheaper this way, because they share the cost of one commit.
+
+    Args:
+        states: as for `append`.
+        appends: at most one for each session.
+
+    Returns:
+        The results in the order of `appends`.
 
     Raises:
-        ConflictError: a stream's head is another; nothing was written to any.
+        ConflictError: the head of a session is not its `expected_seq`; nothing was written.
         ErasedError, InvalidInputError, BrokenHeadError, DatabaseUnavailableError: as for `append`.
     """
     try:
@@ -156,7 +176,7 @@ def _append_to_all(
     results: dict[str, Appended] = {}
     done: list[CachedState | None] = []
     with write(engine) as tx:
-        # In one order everywhere: two that lock streams wait for each other at the first.
+        # Every transaction locks streams in this order, so that two of them cannot deadlock.
         for one in sorted(appends, key=lambda one: one.session_id):
             cached = states.take(one.session_id) if states is not None else None
             results[one.session_id], cached = _append(tx, states is not None, cached, one)
@@ -170,7 +190,11 @@ def _append_to_all(
 def _append(
     tx: Transaction, inline: bool, cached: CachedState | None, append: Append
 ) -> tuple[Appended, CachedState | None]:
-    """Append within a transaction, by the shortest way that there is."""
+    """Append within the caller's transaction, at the known head if possible.
+
+    Returns:
+        The result, and the state to cache; None if the state must be loaded again.
+    """
     session_id, frames, expected_seq, close = append
     if isinstance(frames, Sequence) and frames and not close:
         known = _known_head(inline, cached, expected_seq)
@@ -180,7 +204,7 @@ def _append(
 
 
 def _known_head(inline: bool, cached: CachedState | None, expected_seq: int | None) -> int | None:
-    """The head that the stream should have, as far as can be told without a look."""
+    """Return the head that the stream should have, or None if it must be read from the database."""
     head = expected_seq
     if inline:
         head = cached.state.seq if cached is not None else None
@@ -196,7 +220,7 @@ def _append_at_known_head(
     frames: Sequence[Frame],
     cached: CachedState | None,
 ) -> bool:
-    """Append where the head is still the one known; False, and nothing written, where it moved."""
+    """Append if the head is still the known one; otherwise write nothing and return False."""
     keys = _moving(session_id, head, frames, cached)
     if tx.run(ADVANCE if cached is not None else ADVANCE_LOG, keys) != 1:
         return False
@@ -210,7 +234,7 @@ def _append_at_known_head(
 
 
 def _moving(session_id: str, head: int, frames: Sequence[Frame], cached: CachedState | None) -> Row:
-    """The parameters that move a head."""
+    """Return the parameters of the statement that moves a head."""
     last, at = head + len(frames), _last_at(frames)
     moving = (last, at) if cached is None else (last, at, last)
     return (*moving, session_id, head)
@@ -219,7 +243,10 @@ def _moving(session_id: str, head: int, frames: Sequence[Frame], cached: CachedS
 def _with_changes(
     rows: Iterator[Row], cached: CachedState | None, changes: list[Changes]
 ) -> Iterator[Row]:
-    """The rows; behind the last, while PostgreSQL still takes rows in, note what they change."""
+    """Yield the rows, and then add to `changes` what they change in the read models.
+
+    The changes are computed behind the last row, while PostgreSQL still processes the rows.
+    """
     yield from rows
     if cached is not None:
         changes.append(changes_of(*cached))
@@ -233,10 +260,10 @@ def _append_one(
     cached: CachedState | None,
     cipher: Cipher | None,
 ) -> Appended | None:
-    """PostgreSQL: append one event, its read models included, in one trip where that is possible.
+    """PostgreSQL: append one event and its changes of the read models, if possible in one statement.
 
     Returns:
-        What was done; None, and nothing written, where the head was not the one known.
+        The result; None, with nothing written, if the head was not the known one.
     """
     keys = _moving(session_id, head, frames, cached)
     state = cached.state if cached is not None else None
@@ -269,10 +296,10 @@ def _move_with(
 
 
 def _last_at(frames: Sequence[Frame]) -> int | None:
-    """The last known time of a frame that crossed the wire."""
+    """Return the last known time of a frame that crossed the wire."""
     for frame in reversed(frames):
         if frame.at is not None and frame.direction != STORE:
-            # The rows are checked one by one; this one is used before they are.
+            # `decoded_rows` checks every time, but this value is used before it does.
             return frame.at if is_time(frame.at) else None
     return None
 
@@ -286,7 +313,7 @@ def _append_at_head(
     expected_seq: int | None,
     close: bool,
 ) -> tuple[Appended, CachedState | None]:
-    """Append at whatever head the stream has, locked first."""
+    """Lock the stream, or create it, and append at its head."""
     head = lock_stream(tx, session_id)
     if head is not None:
         refuse_erased(tx, session_id, head.erased_at, _ANOTHER_ID)
@@ -295,7 +322,7 @@ def _append_at_head(
     if head is None:
         head = open_stream(tx, session_id, now(), PROJECTOR_VERSION)
         refuse_erased(tx, session_id, head.erased_at, _ANOTHER_ID)
-        # Another writer may have opened it, and appended, since the look above.
+        # Another writer may have created the stream and appended to it since it was looked up.
         if expected_seq is not None and expected_seq != head.seq:
             return _repeated(tx, session_id, head, expected_seq, list(frames)), None
     state = _state_at(tx, cached, session_id, head) if inline else None
@@ -311,7 +338,7 @@ def _append_at_head(
             write_all(tx, state, head.opened_at)
         projected, version = last_seq, PROJECTOR_VERSION
     elif close or last_seq == 0:
-        # For a worker to see that it is closed, or that it is there.
+        # This marks the session as behind, so that a worker writes that it exists or is closed.
         projected = min(projected, last_seq - 1)
     closed_at = (last_at or now()) if close else None
     tx.run(SET_HEAD, (last_seq, last_at, projected, version, closed_at, session_id))
@@ -326,7 +353,11 @@ def _repeated(
     expected_seq: int,
     frames: list[Frame],
 ) -> Appended:
-    """The answer to an append that was made before and whose answer was lost."""
+    """Return the result of an append that was already made, whose answer was lost.
+
+    Raises:
+        ConflictError: the events behind `expected_seq` are not these frames.
+    """
     last_seq = expected_seq + len(frames)
     within = head is not None and expected_seq >= 0 and last_seq <= head.seq
     if within and frames and is_same_append(tx, session_id, expected_seq, frames):
@@ -337,6 +368,7 @@ def _repeated(
 def _state_at(
     tx: Transaction, cached: CachedState | None, session_id: str, head: StreamHead
 ) -> SessionState:
+    """Return the session's state at its head: the cached one, or one loaded from the log."""
     closed = head.closed_at is not None
     if cached is not None and cached.state.seq <= head.seq and cached.state.closed >= closed:
         if cached.state.seq < head.seq:
@@ -355,7 +387,7 @@ def _insert(
     frames: Iterable[Frame],
     state: SessionState | None,
 ) -> tuple[int, int | None]:
-    """Insert, and fold into the state where there is one.
+    """Insert events, and fold them into the state if one is given.
 
     Returns:
         The last seq, and the last known time of a frame that crossed the wire.

@@ -1,4 +1,7 @@
-"""Take a session out of one database, and put it into another whole."""
+"""Read a whole session from one database, and insert it into another one.
+
+Called by archive/copy_sessions.py, for the commands `copy` and `move`.
+"""
 
 from __future__ import annotations
 
@@ -42,13 +45,13 @@ DELETE_STREAM = "DELETE FROM streams WHERE session_id = ?"
 
 
 class SessionFacts(NamedTuple):
-    """What a store knows of a session beside its events.
+    """What a store knows of a session apart from its events.
 
     Attributes:
-        head_seq: its last event.
+        head_seq: the seq of the last event.
         opened_at, last_at, closed_at, erased_at: in microseconds since 1970 UTC.
-        sealed_seq: up to which seq its events are in segments; None for none.
-        erasures: rows that say what was erased of it.
+        sealed_seq: the last event that is in a segment; None if there are no segments.
+        erasures: the rows of its tombstones.
     """
 
     head_seq: int
@@ -61,10 +64,10 @@ class SessionFacts(NamedTuple):
 
 
 def read_facts(tx: Transaction, session_id: str, lock: bool = False) -> SessionFacts | None:
-    """A session's facts; None where there is no such session.
+    """Return a session's facts, or None if there is no such session.
 
     Args:
-        lock: until the transaction ends, nobody else changes the session.
+        lock: True keeps other transactions from changing the session until this one ends.
     """
     for_update = " FOR UPDATE" if lock and tx.postgresql else ""
     row = tx.row(STREAM + for_update, (session_id,))
@@ -74,16 +77,18 @@ def read_facts(tx: Transaction, session_id: str, lock: bool = False) -> SessionF
 
 
 def read_erasures(tx: Transaction, session_id: str) -> tuple[Row, ...]:
-    """What was erased of a session, whether it is there or not."""
+    """Return the tombstones of a session, even if the session itself is not there."""
     return tuple(tx.rows(ERASURES, (session_id,)))
 
 
 def stored_segments(engine: Engine, session_id: str, last: int) -> Iterator[NewSegment]:
-    """A session's segments up to a seq, with their bytes as they are, wherever they are.
+    """Yield a session's segments up to `last`, with their bytes as they are stored.
+
+    The bytes are read from the database or from the place that the segment names.
 
     Raises:
         DamagedError: the bytes are missing.
-        DatabaseUnavailableError: they cannot be reached.
+        DatabaseUnavailableError: the bytes cannot be reached.
     """
     first = 1
     while first <= last:
@@ -105,13 +110,15 @@ def insert_session(
     segments: Iterable[NewSegment],
     tail: Iterable[Frame],
 ) -> bool:
-    """Put a session where there is none of its id, and project it.
+    """Insert a session that the database does not have, and write its read models.
 
     Args:
-        tail: the frames behind its segments.
+        facts: of the session in the other database.
+        segments: its segments, in order.
+        tail: the frames of the events behind its segments.
 
     Returns:
-        False, and nothing was put, where somebody else has put one meanwhile.
+        False, with nothing written, if the session exists already.
     """
     *stream, erasures = facts
     made = (*stream, 0, PROJECTOR_VERSION, session_id)
@@ -132,9 +139,10 @@ def insert_session(
 
 
 def delete_session(tx: Transaction, session_id: str) -> None:
-    """Delete all that is there of a session. Lock it before.
+    """Delete all rows of a session. The caller has locked the session.
 
-    Its bytes outside of the database are noted: see `scrub.delete_left_bytes`.
+    The locations of its bytes outside of the database are noted; `scrub.delete_left_bytes` deletes
+    them.
     """
     note_locations(tx, session_id)
     _delete_all_but_stream(tx, session_id)

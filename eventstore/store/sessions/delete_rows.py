@@ -1,4 +1,8 @@
-"""Delete the rows of a session: its events, segments and read models."""
+"""Delete the rows of a session: its events, segments, read models and index.
+
+Called to erase a session (erase_session.py) and to move it away (copy_session.py). The list of
+tables is also used by maintenance/.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +17,10 @@ _TABLES = (
     *tables.READ_MODELS,
     tables.session_costs,
 )
-#: Tables with rows of a session, beside its stream and its tombstones.
+#: The tables with rows of sessions, except `streams` and `erasures` (the tombstones).
 TABLES = tuple(table.name for table in _TABLES)
 DELETE = tuple(f"DELETE FROM {table} WHERE session_id = ?" for table in TABLES)
-# A number that was damaged into another session's is left to that one.
+# If the row number also belongs to another session (a damaged database), that session keeps it.
 DELETE_SAID = (
     "DELETE FROM said WHERE rowid IN (SELECT docid FROM said_rows s WHERE session_id = ?"
     " AND NOT EXISTS (SELECT 1 FROM said_rows o WHERE o.docid = s.docid"
@@ -26,7 +30,10 @@ DELETE_SAID_ROWS = "DELETE FROM said_rows WHERE session_id = ?"
 
 
 def delete_rows(tx: Transaction, session_id: str) -> None:
-    """Delete all rows of a session but its stream and its tombstones. Lock it before."""
+    """Delete all rows of a session except its stream and its tombstones.
+
+    The caller has locked the session.
+    """
     if not tx.postgresql:
         tx.run(DELETE_SAID, (session_id,))
         tx.run(DELETE_SAID_ROWS, (session_id,))

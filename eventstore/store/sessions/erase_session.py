@@ -1,4 +1,7 @@
-"""Erase a session: one transaction takes all of it, and leaves a tombstone."""
+"""Erase a session in one transaction, and leave a tombstone.
+
+Called by archive/erase.py and archive/erase_audio.py, for the commands `erase` and `retain`.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ from eventstore.times import now
 
 STREAM = "SELECT head_seq, closed_at, sealed_seq, erased_at FROM streams WHERE session_id = ?"
 COUNT_RESPONSES = "SELECT COUNT(*) FROM responses WHERE session_id = ?"
-# Nothing is left to project, whatever the projector.
+# With projected_seq = head_seq, no worker tries to project the session again.
 SET_ERASED = (
     "UPDATE streams SET erased_at = ?, projected_seq = head_seq, sealed_seq = NULL"
     " WHERE session_id = ?"
@@ -30,12 +33,12 @@ SET_ERASED = (
 
 
 class LockedStream(NamedTuple):
-    """A session's stream, locked.
+    """A session's stream, whose row this transaction has locked.
 
     Attributes:
         head: the seq of its last event.
-        closed_at, erased_at: when; None for not.
-        sealed: up to which seq it is in segments; 0 for none.
+        closed_at, erased_at: in microseconds since 1970 UTC; None if it is not closed or erased.
+        sealed: the last event that is in a segment; 0 if there are no segments.
     """
 
     head: int
@@ -45,15 +48,15 @@ class LockedStream(NamedTuple):
 
 
 class Erased(NamedTuple):
-    """What was erased.
+    """The result of an erasure.
 
     Attributes:
-        session_id: of which session.
-        what: `session` for all of it, `audio` for its audio.
-        at: when, in microseconds since 1970 UTC.
-        events: how many events it has, or had.
+        session_id: the session.
+        what: `session` if all of it was erased, `audio` if only its audio was.
+        at: the time of the erasure, in microseconds since 1970 UTC.
+        events: how many events the session has (`audio`) or had (`session`).
         responses: how many responses it had.
-        sha256: the session's digest before.
+        sha256: the session's digest before the erasure.
     """
 
     session_id: str
@@ -65,13 +68,13 @@ class Erased(NamedTuple):
 
 
 def lock_to_erase(tx: Transaction, session_id: str) -> LockedStream:
-    """A session's stream, locked until the transaction ends; what is deleted is overwritten.
+    """Lock a session's stream until the transaction ends, and have deleted rows overwritten.
 
     Raises:
         NotFoundError: there is no such session.
-        MissingKeyError: the store is encrypted, and its keys are not named.
+        MissingKeyError: the store is encrypted, and the database of its keys is not named.
     """
-    tx.keys.check(tx)  # erasing drops the key, too
+    tx.keys.check(tx)  # An erasure also drops the session's key.
     if not tx.postgresql:
         tx.run("PRAGMA secure_delete=ON")
     row = tx.row(STREAM + (" FOR UPDATE" if tx.postgresql else ""), (session_id,))
@@ -81,21 +84,21 @@ def lock_to_erase(tx: Transaction, session_id: str) -> LockedStream:
 
 
 def erase_session(engine: Engine, session_id: str, reason: str | None = None) -> Erased | None:
-    """Remove all of a session but its numbers, which are never used again.
+    """Delete a session's content. Its id and its event numbers are never used again.
 
     Args:
-        reason: why, for the tombstone.
+        reason: why it is erased, for the tombstone.
 
     Returns:
-        What was erased; None where it was erased before.
+        What was erased; None if the session was already erased.
 
     Raises:
         NotFoundError: there is no such session.
-        DatabaseUnavailableError: nothing was changed.
+        DatabaseUnavailableError: the database failed, and nothing was changed.
     """
     with write(engine) as tx:
         stream = lock_to_erase(tx, session_id)
-        # Somebody else may have set that it was erased, and left its rows: then they go now.
+        # Another program may have set `erased_at` and left rows behind: these rows go now.
         if stream.erased_at is not None and next(tombstone_faults(tx, session_id), None) is None:
             return None
         responses = int(tx.rows(COUNT_RESPONSES, (session_id,))[0][0])
@@ -108,9 +111,9 @@ def erase_session(engine: Engine, session_id: str, reason: str | None = None) ->
 
 
 def digest_to_keep(tx: Transaction, session_id: str, head: int) -> bytes:
-    """Return the digest of a session that goes; zeros where its log cannot be read."""
+    """Return the digest of a session that is about to go, or zeros if its log cannot be read."""
     try:
         start = digest_start(read_segments(tx, session_id), head)
         return session_digest(start.previous, rows_in(tx, session_id, start.first, head))
     except (DamagedError, MissingKeyError, ErasedError, ValueError, TypeError):
-        return BEGINNING  # what is damaged, or has no key any more, shall go all the same
+        return BEGINNING  # A damaged session, or one without its key, is erased all the same.

@@ -1,8 +1,8 @@
-"""`Log`: a store's log as the rooms above the store read it; `WritableLog`: as they append to it.
+"""`Log` reads a store's log for the rooms above the store; `WritableLog` also appends to it.
 
-`EventStore` is a `WritableLog`, and what it lends for reading alone (`EventStore.scoped`) is a
-`Log`. What captures, replays, renders and exports sessions is written against these two, and knows
-nothing of the verbs above.
+`EventStore` is a `WritableLog`. `EventStore.scoped` returns a `Log`, which only reads. The rooms
+that capture, replay, render and export sessions are given one of the two. They do not know
+`EventStore`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 Found = TypeVar("Found")
 
-#: `inline`: an append writes the read models, too. `deferred`: a worker does, by `project`.
+#: `inline`: an append also writes the read models. `deferred`: a worker writes them later.
 Projection = Literal["inline", "deferred"]
 
 
@@ -46,18 +46,21 @@ class Log:
     """The log of a store's sessions, for reading.
 
     Args:
-        engine: of the database.
-        scope: a pair of sessions' metadata: sessions without it do not exist here.
+        engine: the engine of the database.
+        scope: a pair of session metadata. Sessions without the pair are treated as not there.
+
+    Attributes:
+        engine, scope: as given.
     """
 
     def __init__(self, engine: Engine, scope: Condition | None = None) -> None:
         self.engine, self.scope = engine, scope
 
     def check_seen(self, session_id: str) -> None:
-        """Check that a session may be read here.
+        """Check that a session may be read through this log.
 
         Raises:
-            NotFoundError: It is out of scope, or its id is none that a store keeps.
+            NotFoundError: the session is out of scope, or no store accepts such an id.
         """
         if not is_storable(session_id):
             raise no_session(session_id)
@@ -68,6 +71,7 @@ class Log:
             raise no_session(session_id)
 
     def _found(self, session_id: str, find: Callable[[Engine, str], Found | None]) -> Found:
+        """Return what `find` returns for a session; raise NotFoundError if it is None."""
         self.check_seen(session_id)
         found = find(self.engine, session_id)
         if found is None:
@@ -75,7 +79,7 @@ class Log:
         return found
 
     def metadata(self, session_id: str) -> dict[str, str]:
-        """The metadata that was set on a session."""
+        """Return the metadata that was set on a session."""
         self.check_seen(session_id)
         return read_metadata(self.engine, session_id)
 
@@ -83,7 +87,8 @@ class Log:
         """Return the sequence number of the session's last event, or 0 if it has no events.
 
         Raises:
-            NotFoundError: there is no such session. ErasedError: it was erased.
+            NotFoundError: there is no such session.
+            ErasedError: the session was erased.
         """
         return self._found(session_id, find_last_seq)
 
@@ -93,7 +98,8 @@ class Log:
         Compare it to decide whether something that was made of the session is still valid.
 
         Raises:
-            NotFoundError: there is no such session. ErasedError: it was erased.
+            NotFoundError: there is no such session.
+            ErasedError: the session was erased.
         """
         return self._found(session_id, find_revision)
 
@@ -104,14 +110,16 @@ class Log:
         last: int | None = None,
         type: str | None = None,
     ) -> Iterator[StoredEvent]:
-        """A session's events in order, each frame exactly as it was received.
+        """Return an iterator over a session's events in order, each frame as it was received.
 
         Args:
-            first, last: seqs, both included; None for the last there is.
-            type: a glob of types, such as `response.*`.
+            first, last: the first and last seq, both included; None for `last` means the last
+                event.
+            type: a glob of event types, such as `response.*`.
 
         Raises:
             NotFoundError: there is no such session.
+            ErasedError: the session was erased.
         """
         from eventstore.store.log.read_events import read_events
 
@@ -126,10 +134,14 @@ class Log:
         last: int | None = None,
         type: str | None = None,
     ) -> Iterator[StoredEvent]:
-        """A session's events as `events` gives them, with "[removed]" in place of secrets.
+        """Return an iterator over a session's events with "[removed]" in place of secrets.
+
+        Args:
+            first, last, type: as for `events`.
 
         Raises:
             NotFoundError: there is no such session.
+            ErasedError: the session was erased.
         """
         from eventstore.store.log.masked_events import mask_events, session_mask_at
 
@@ -138,11 +150,11 @@ class Log:
 
 
 class WritableLog(Log):
-    """The log of a store's sessions, for reading and appending. Safe to share between threads.
+    """The log of a store's sessions, for reading and appending. Threads may share it.
 
     Args:
-        engine: of the database.
-        projection: whether an append writes the read models, too.
+        engine: the engine of the database.
+        projection: `inline` if an append also writes the read models, otherwise `deferred`.
     """
 
     def __init__(self, engine: Engine, projection: Projection = "inline") -> None:
@@ -151,9 +163,9 @@ class WritableLog(Log):
         self._checkpointer = Checkpointer(engine) if engines.has_wal(engine) else None
 
     def close(self) -> None:
-        """Close all connections. Whoever uses the store afterwards gets a `ClosedError`.
+        """Close all connections. Any later use of the store raises `ClosedError`.
 
-        Transactions that other threads are in come to their end. Closing again does nothing.
+        Transactions that other threads have begun come to their end. A second call does nothing.
         """
         if self._checkpointer is not None:
             self._checkpointer.close()
@@ -166,23 +178,25 @@ class WritableLog(Log):
         expected_seq: int | None = None,
         close: bool = False,
     ) -> Appended:
-        """Append frames to a session in one transaction; all of them, or none.
+        """Append frames to a session in one transaction: all of them are written, or none.
 
         Args:
-            session_id: the session, made where there is none.
-            frames: a sequence, or an iterator, which is read once and never held whole.
-            expected_seq: the seq that the session's last event must have (0: no events yet).
-                The same append made again, after a lost answer, succeeds and adds nothing.
-            close: no more will come.
+            session_id: the session; it is created if there is none.
+            frames: a sequence, or an iterator. An iterator is read once and never held as a whole.
+            expected_seq: the seq that the session's last event must have (0: there must be no
+                events). If the answer to an append was lost, the same append succeeds again and
+                adds nothing.
+            close: True if no more frames will come.
 
         Returns:
             The seqs of the first and last frame, and whether they were there already.
 
         Raises:
-            ConflictError: the session's head is another. ErasedError: it was erased.
-            BrokenHeadError: events stand behind the head: see `repair`.
-            InvalidInputError: a bad session id, direction or time.
-            DatabaseUnavailableError: nothing was written.
+            ConflictError: the session's last event is another one.
+            ErasedError: the session was erased.
+            BrokenHeadError: the log has events behind the head; see `repair`.
+            InvalidInputError: the session id, a direction or a time is not valid.
+            DatabaseUnavailableError: the database failed, and nothing was written.
         """
         from eventstore.store.sessions.append import append
 
@@ -193,14 +207,17 @@ class WritableLog(Log):
         return done
 
     def append_together(self, appends: Sequence[Append]) -> list[Appended]:
-        """Append to several sessions in one transaction; all of it, or nothing.
+        """Append to several sessions in one transaction: all of it is written, or nothing.
 
         Args:
             appends: one for each session: its id, frames, `expected_seq` and `close`.
 
+        Returns:
+            The results in the order of `appends`.
+
         Raises:
-            ConflictError, ErasedError, InvalidInputError, DatabaseUnavailableError: as for
-                `append`.
+            ConflictError, ErasedError, BrokenHeadError, InvalidInputError,
+                DatabaseUnavailableError: as for `append`.
         """
         from eventstore.store.sessions.append import append_together
 
@@ -212,25 +229,28 @@ class WritableLog(Log):
         return done
 
     def set_metadata(self, session_id: str, metadata: Mapping[str, str]) -> Appended:
-        """Set metadata pairs of a session, noted in its log as `eventstore.session.metadata`.
+        """Set metadata pairs of a session. The log notes them as `eventstore.session.metadata`.
+
+        Args:
+            metadata: the pairs to add or replace; other pairs of the session stay.
 
         Raises:
-            InvalidInputError: more than 16 pairs in all, keys over 64 or values over 512
-                characters.
+            InvalidInputError: the session would have more than 16 pairs, or a key has more than 64
+                or a value more than 512 characters. OpenAI's API has the same limits.
         """
         check_metadata({**self.metadata(session_id), **check_metadata(metadata)})
         return self.append(session_id, [metadata_frame(metadata, now())])
 
 
 def open_log(url: str, keys: str | None = None) -> WritableLog:
-    """Open the log of a database, without a look at its schema.
+    """Open the log of a database. The schema is not checked.
 
     Args:
-        url: of the database.
-        keys: the URL of the database of sessions' keys; by default EVENTSTORE_KEYS.
+        url: the URL of the database.
+        keys: the URL of the database of the sessions' keys; by default EVENTSTORE_KEYS.
 
     Raises:
-        InvalidInputError: A URL is none, or names a database that is not supported.
-        MissingExtraError: There are keys, and the package that encrypts is not installed.
+        InvalidInputError: a URL is not valid, or names a database that is not supported.
+        MissingExtraError: keys are named, and the package that encrypts is not installed.
     """
     return WritableLog(engines.create(url, keys or os.environ.get("EVENTSTORE_KEYS")))

@@ -1,4 +1,8 @@
-"""Project what is behind, and rebuild: each session in a transaction of its own."""
+"""Write the read models of sessions that are behind, and rebuild those of others.
+
+Each session has a transaction of its own. Called by `EventStore.project` and `EventStore.rebuild`
+(verbs/upkeep.py).
+"""
 
 from __future__ import annotations
 
@@ -31,7 +35,7 @@ from eventstore.store.sessions.projection_failures import (
 )
 
 _OF = "SELECT s.session_id FROM streams s WHERE s.erased_at IS NULL AND s.session_id > ?"
-# Two parts, each of which has an index.
+# A union of two queries, because each of them has its own index.
 BEHIND = (
     f"{_OF} AND s.projected_seq < s.head_seq UNION {_OF} AND s.projector_version < ?"
     " ORDER BY 1 LIMIT ?"
@@ -56,17 +60,17 @@ SESSION_IDS = (
 )
 
 _BATCH = 500
-#: Sessions that failed before and are tried again in one look, behind all that did not.
+#: How many sessions that failed before are tried again by one call of `catch_up`.
 _RETRIES = 20
 
 
 class Projected(NamedTuple):
-    """One session projected.
+    """The result of projecting one session.
 
     Attributes:
         session_id: the session.
-        seq: its head.
-        changed: how many of its rows were wrong, missing or too many.
+        seq: the seq of its last event.
+        changed: how many rows of its read models were wrong, missing or too many.
     """
 
     session_id: str
@@ -75,18 +79,21 @@ class Projected(NamedTuple):
 
 
 def project_session(engine: Engine, session_id: str, only_stale: bool = False) -> Projected | None:
-    """Replace a session's rows by those of its log; readers see the old or the new.
+    """Replace a session's read models by those of its log, in one transaction.
+
+    Readers see either the old rows or the new ones.
 
     Args:
-        only_stale: leave a session alone whose rows are current.
+        only_stale: True leaves a session alone if its rows are current.
 
     Returns:
-        What was projected, None where nothing needed to be.
+        The result; None if nothing had to be done.
 
     Raises:
-        NotFoundError: there is no such session. ErasedError: it was erased.
-        DamagedError: it was projected before, and the log lacks events that it had then: the rows
-            know more than the log does now, and stay.
+        NotFoundError: there is no such session.
+        ErasedError: the session was erased.
+        DamagedError: the log lacks events that it had when the session was projected before. The
+            rows then know more than the log, and stay as they are.
     """
     with write(engine) as tx:
         head = lock_stream(tx, session_id)
@@ -111,12 +118,14 @@ def project_session(engine: Engine, session_id: str, only_stale: bool = False) -
 def sessions_behind(
     engine: Engine, limit: int = _BATCH, after: str = "", failed: bool = True
 ) -> list[str]:
-    """Sessions whose rows are behind their log, or were made by an older projector, by their ids.
+    """Return the ids of sessions whose read models are not current, in order.
+
+    The rows are behind the log, or an older version of the projector wrote them.
 
     Args:
-        limit: how many at most.
-        after: only those behind this id.
-        failed: also those that could not be projected when it was tried last.
+        limit: how many ids at most.
+        after: only ids that sort after this one.
+        failed: False leaves out sessions whose last attempt failed.
     """
     sql = BEHIND if failed else BEHIND_NOT_FAILED
     with read(engine) as tx:
@@ -124,18 +133,19 @@ def sessions_behind(
 
 
 def count_behind(engine: Engine) -> int:
-    """How many sessions `behind` would list in the end."""
+    """Return how many sessions `sessions_behind` would list without a limit."""
     with read(engine) as tx:
         row = tx.row(COUNT_BEHIND, (PROJECTOR_VERSION,))
     return int(row[0]) if row is not None else 0
 
 
 def catch_up(engine: Engine, waits: bool = False) -> Iterator[Projected | Failure]:
-    """Project every session that is behind, until none is; those that fail stop no other.
+    """Project every session that is behind. A session that fails does not stop the others.
 
     Args:
-        waits: leave those alone that failed before, until their pause is over; then a few of them
-            are tried again, behind all others. For who calls it again and again.
+        waits: False tries every session. True leaves sessions that failed before alone until their
+            pause is over; some of these are then tried at the end. A worker that calls this again
+            and again passes True.
 
     Yields:
         Each session that was projected, or why it could not be.
@@ -156,6 +166,7 @@ def catch_up(engine: Engine, waits: bool = False) -> Iterator[Projected | Failur
 
 
 def _waiting(engine: Engine, failed: bool) -> Iterator[str]:
+    """Yield the ids of sessions that are behind, page by page."""
     after = ""
     while found := sessions_behind(engine, after=after, failed=failed):
         yield from found
@@ -177,7 +188,7 @@ def _catch_up_one(
 
 
 def all_session_ids(engine: Engine) -> Iterator[str]:
-    """The ids of all sessions that are not erased, in order."""
+    """Yield the ids of all sessions that are not erased, in order."""
     last = ""
     while True:
         with read(engine) as tx:
@@ -191,22 +202,24 @@ def all_session_ids(engine: Engine) -> Iterator[str]:
 def rebuild(
     engine: Engine, ids: list[str], workers: int = 1, named: bool = True
 ) -> Iterator[Projected | Failure]:
-    """Rebuild sessions, each atomically, as they get done; those that fail stop no other.
+    """Rebuild sessions, each in one transaction. A session that fails does not stop the others.
 
-    Where it is all of them, sums by day are dropped at the end: they would go on saying what rows
-    said that were wrong, or what somebody wrote there.
+    A rebuild of all sessions also drops the sums by day at its end. They may have been computed
+    from rows that were wrong.
 
     Args:
-        workers: processes to share the work; each has its own connection.
-        named: somebody asked for these, so that one that is erased is a failure.
+        ids: the sessions.
+        workers: how many processes share the work; each has its own connection.
+        named: True if the user named the sessions; an erased one is then a failure. False if they
+            are all sessions of the store.
 
     Yields:
-        Each session that was rebuilt, or why it could not be.
+        Each session that was rebuilt, or why it could not be, in the order of `ids`.
     """
     done = for_each(engine, project_session, ids, workers)
     for session_id, result in zip(ids, done, strict=True):
         if isinstance(result, ErasedError) and not named:
-            continue  # meanwhile
+            continue  # It was erased after the ids were listed.
         if isinstance(result, EventStoreError):
             note_failure(engine, session_id, result)
             yield Failure(session_id, result)

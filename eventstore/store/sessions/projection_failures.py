@@ -1,8 +1,9 @@
-"""Sessions that could not be projected: noted, so that every process sees them, and tried again.
+"""Notes of sessions that could not be projected, and when to try them again.
 
-A note is one row, written behind the transaction that failed, and deleted in the one that works. It
-counts only while the session is behind what was tried: an append that projects inline has no need
-to look for it.
+The notes are rows, so that every process sees them. A note is written after the transaction that
+failed, and deleted in the transaction that succeeds. It counts only while the session is still
+behind the event that was tried. So an append that writes the read models itself need not look for
+notes. Written by project.py; listed by maintenance/status.py.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from eventstore.store.database.outages import is_outage
 from eventstore.store.database.transaction import Transaction, read, write
 from eventstore.times import now
 
-#: Microseconds until the second try; each pause is twice the one before, up to the most.
+#: The first and the longest pause before another attempt, in microseconds. Each pause is twice as
+#: long as the one before.
 FIRST_PAUSE, MOST_PAUSE = 1_000_000, 600_000_000
 _MOST_DOUBLINGS = 20
 
-#: Of a failure `f` and its stream `s`: whether the session is still behind what was tried.
+#: SQL: the session of note `f`, with stream `s`, is still behind the event that was tried.
 COUNTS_STILL = (
     "s.erased_at IS NULL AND (f.seq > s.projected_seq OR s.projector_version < f.projector_version)"
 )
@@ -61,9 +63,9 @@ class FailedProjection(NamedTuple):
 
     Attributes:
         session_id: the session.
-        seq: up to which event it was tried.
-        tries: how often, since it last worked.
-        failed_at: when, in microseconds since 1970 UTC.
+        seq: the last event that was to be projected.
+        tries: how many attempts failed since the last success.
+        failed_at: the time of the last failure, in microseconds since 1970 UTC.
         error: the name of the error's class.
     """
 
@@ -75,10 +77,13 @@ class FailedProjection(NamedTuple):
 
 
 def note_failure(engine: Engine, session_id: str, error: EventStoreError) -> None:
-    """Note that a session that is behind could not be projected, and when to try again.
+    """Note that a session could not be projected, and when to try again.
+
+    Nothing is noted if the session is not behind.
 
     Args:
-        error: why; only the name of its class is kept.
+        error: the error; only the name of its class is stored, because its text may contain
+            content.
 
     Raises:
         DatabaseUnavailableError: the database is away, full or locked.
@@ -92,31 +97,40 @@ def note_failure(engine: Engine, session_id: str, error: EventStoreError) -> Non
             values = (PROJECTOR_VERSION, tries, at, again, kind, session_id, PROJECTOR_VERSION)
             tx.run(NOTE, values)
     except EventStoreError as another:
-        # The session's rows are damaged, say: what failed is told all the same.
+        # For example, the session's rows are damaged. The caller reports the first error anyway.
         if is_outage(another):
             raise
 
 
 def pause_behind(tries: int) -> int:
-    """Return the microseconds to wait behind so many tries that failed."""
+    """Return the pause after `tries` failed attempts, in microseconds."""
     return min(FIRST_PAUSE << min(tries - 1, _MOST_DOUBLINGS), MOST_PAUSE)
 
 
 def clear_failure(tx: Transaction, session_id: str) -> None:
-    """Forget that a session could not be projected: now it was."""
+    """Delete the note of a session that has just been projected."""
     tx.run(CLEAR, (session_id,))
 
 
 def due_sessions(engine: Engine, most: int) -> list[str]:
-    """Return the sessions that failed and are to be tried again, those due longest first."""
+    """Return the ids of sessions to try again, the one that is due longest first.
+
+    Args:
+        most: how many at most.
+    """
     at = now()
     with read(engine) as tx:
-        # A time beyond every pause is of a clock that was set back since.
+        # A time that is further away than the longest pause was noted before the clock was set
+        # back.
         return [row[0] for row in tx.rows(DUE, (at, at + MOST_PAUSE, most))]
 
 
 def list_failures(tx: Transaction, most: int) -> list[FailedProjection]:
-    """Return sessions that could not be projected, the latest first."""
+    """Return sessions that could not be projected, the latest failure first.
+
+    Args:
+        most: how many at most.
+    """
     return [FailedProjection(*row) for row in tx.rows(LIST, (most,))]
 
 

@@ -1,4 +1,8 @@
-"""Put segments in the place of a session's events, and back; and their bytes elsewhere."""
+"""Replace a session's events by segments, or its segments by events, or move the segments' bytes.
+
+Called by archive/seal.py, archive/move_segments.py and archive/erase_audio.py, and by
+copy_session.py.
+"""
 
 from __future__ import annotations
 
@@ -35,14 +39,15 @@ SET_SEALED = "UPDATE streams SET sealed_seq = ? WHERE session_id = ?"
 
 
 class NewSegment(NamedTuple):
-    """A segment to put.
+    """A segment to insert.
 
     Attributes:
-        first_seq, last_seq: of its events.
-        first_at, least_at: the time of the first event, and the earliest; None where none is known.
-        frame_bytes: what its frames took on the wire.
-        sha256, previous_sha256: its digest, and that of the segment before.
-        data: packed.
+        first_seq, last_seq: its first and last event.
+        first_at, least_at: the time of the first event, and the earliest time of any, in
+            microseconds since 1970 UTC; None if unknown.
+        frame_bytes: how many bytes its frames had on the wire.
+        sha256, previous_sha256: its digest, and that of the segment before it.
+        data: the packed events.
     """
 
     first_seq: int
@@ -56,11 +61,11 @@ class NewSegment(NamedTuple):
 
 
 class MovedSegment(NamedTuple):
-    """Where a segment's bytes are from now on.
+    """The new place of a segment's bytes.
 
     Attributes:
-        first_seq, sha256: the segment's.
-        location, data: one of them, and None.
+        first_seq, sha256: of the segment.
+        location, data: the URL of the bytes, or the bytes themselves; the other one is None.
     """
 
     first_seq: int
@@ -78,22 +83,22 @@ def put_segments(
     last: int,
     made: Iterable[NewSegment],
 ) -> None:
-    """Put segments in the place of the events that they were made of.
+    """Replace the events that segments were made of by these segments.
 
     Args:
-        sealed_seq: up to which seq the session was sealed when they were made.
-        erasures: how often something of it had been erased then.
-        first: segments from this seq on are replaced as well.
-        last: the last seq of the new ones.
+        sealed_seq: up to which seq the session was sealed when the segments were made.
+        erasures: how many erasures the session had then; see `count_erasures`.
+        first: existing segments from this seq on are replaced as well.
+        last: the last seq of the new segments.
         made: the segments, in order.
 
     Raises:
-        ConflictError: somebody else has sealed, unsealed or erased it meanwhile.
-        DatabaseUnavailableError: nothing was changed.
+        ConflictError: the session was sealed, unsealed or erased in the meantime.
+        DatabaseUnavailableError: the database failed, and nothing was changed.
     """
     with write(engine) as tx:
         _lock(tx, session_id, sealed_seq, erasures)
-        # First, so that the segments take the space that the events had.
+        # The events go first, so that the segments reuse their space in the file.
         tx.run(DELETE_EVENTS, (session_id, last))
         replace_segments(tx, session_id, first, made)
         tx.run(SET_SEALED, (last, session_id))
@@ -102,16 +107,16 @@ def put_segments(
 def restore_events(
     engine: Engine, session_id: str, sealed_seq: int, erasures: int, rows: Iterable[EventRow]
 ) -> None:
-    """Put events in the place of a session's segments.
+    """Replace all segments of a session by their events.
 
     Args:
-        sealed_seq: up to which seq it is sealed.
-        erasures: how often something of it had been erased when they were read.
-        rows: its events from 1 to there.
+        sealed_seq: up to which seq the session is sealed.
+        erasures: how many erasures the session had when the events were read.
+        rows: the events from 1 to `sealed_seq`.
 
     Raises:
-        ConflictError: somebody else has sealed, unsealed or erased it meanwhile.
-        DatabaseUnavailableError: nothing was changed.
+        ConflictError: the session was sealed, unsealed or erased in the meantime.
+        DatabaseUnavailableError: the database failed, and nothing was changed.
     """
     with write(engine) as tx:
         _lock(tx, session_id, sealed_seq, erasures)
@@ -124,11 +129,11 @@ def restore_events(
 
 
 def move_bytes(engine: Engine, session_id: str, placed: Iterable[MovedSegment]) -> None:
-    """Put the bytes of a session's segments elsewhere, or into the database.
+    """Move the bytes of a session's segments to other places, or into the database.
 
     Raises:
-        NotFoundError: the session was unsealed, or deleted, meanwhile.
-        DatabaseUnavailableError: nothing was changed.
+        NotFoundError: the session was unsealed or deleted in the meantime.
+        DatabaseUnavailableError: the database failed, and nothing was changed.
     """
     with write(engine) as tx:
         for first, sha256, location, data in placed:
@@ -141,28 +146,31 @@ def move_bytes(engine: Engine, session_id: str, placed: Iterable[MovedSegment]) 
 def replace_segments(
     tx: Transaction, session_id: str, first: int, made: Iterable[NewSegment]
 ) -> None:
-    """Put segments in the place of those from a seq on."""
+    """Replace a session's segments from seq `first` on by others."""
     note_locations(tx, session_id, first)
     tx.run(DELETE_SEGMENTS, (session_id, first))
     insert_segments(tx, session_id, made)
 
 
 def insert_segments(tx: Transaction, session_id: str, made: Iterable[NewSegment]) -> None:
-    """Put segments, encrypted where the store is."""
+    """Insert segments, encrypted if the store is."""
     cipher = tx.cipher(session_id)
     for segment in made:
         tx.run(INSERT_SEGMENT, (session_id, *encrypted_segment(cipher, segment)))
 
 
 def encrypted_segment(cipher: Cipher | None, segment: NewSegment) -> NewSegment:
-    """A segment as it is stored: encrypted, where there is a cipher and it is not already."""
+    """Return a segment as it is stored: encrypted if there is a cipher."""
     if cipher is None:
         return segment
     return segment._replace(data=encrypt_segment(cipher, segment[:-1], segment.data))
 
 
 def _columns(session_id: str, row: EventRow, cipher: Cipher | None) -> tuple[Any, ...]:
-    """A row of the table; decoding the frame anew would not know what was erased of it."""
+    """Return the columns of an event's row.
+
+    The frame is not decoded anew: the row also says which audio was erased, and the frame does not.
+    """
     seq, at, direction, type_, frame, offset, size, audio = row
     event = None if type_ == UNREADABLE else parse_stored(frame, offset, audio)
     length = size if offset is not None and offset >= 0 else None
@@ -173,10 +181,11 @@ def _columns(session_id: str, row: EventRow, cipher: Cipher | None) -> tuple[Any
 
 
 def _lock(tx: Transaction, session_id: str, sealed_seq: int, erasures: int) -> None:
+    """Lock the stream, and raise ConflictError if the session is not as it was when it was read."""
     row = tx.row(LOCK + (" FOR UPDATE" if tx.postgresql else ""), (session_id,))
     if row is None:
         raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
     refuse_erased(tx, session_id, row[1])
-    # What was read before something was erased must not come back.
+    # Content that was read before an erasure must not come back.
     if (row[0] or 0) != sealed_seq or count_erasures(tx, session_id) != erasures:
         raise ConflictError(session_id, sealed_seq, row[0] or 0)

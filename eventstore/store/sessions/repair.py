@@ -1,4 +1,7 @@
-"""Repair a session whose stream and log contradict each other, where the log says what is right."""
+"""Repair a session whose stream row contradicts its log, if the log says what is right.
+
+Called by the command `repair` (verbs/upkeep.py). heads.py finds the contradictions.
+"""
 
 from __future__ import annotations
 
@@ -34,15 +37,15 @@ SET_STREAM = (
 
 
 class Repaired(NamedTuple):
-    """What was repaired of a session, or would be.
+    """What was repaired of a session, or would be by a dry run.
 
     Attributes:
         session_id: the session.
         head_before: its head as it was found.
-        head: its head now; with a dry run, as it would be.
-        mended: what was wrong, and is right now.
-        unmended: what is wrong and stays so: the log does not say what would be right.
-        changed_rows: how many rows of its read models were wrong; 0 with a dry run.
+        head: its head now, or what it would be.
+        mended: the faults that are corrected.
+        unmended: the faults that stay, because the log does not say what would be right.
+        changed_rows: how many rows of its read models were wrong; 0 for a dry run.
     """
 
     session_id: str
@@ -54,15 +57,16 @@ class Repaired(NamedTuple):
 
 
 def repair_session(engine: Engine, session_id: str, dry_run: bool = False) -> Repaired:
-    """Set a session's head behind its last event, and project the session anew.
+    """Set a session's head to its last event, and rebuild its read models.
 
-    Nothing is changed where anything is missing in the log, or stands in it twice.
+    Nothing is changed if an event is missing in the log, or is in it twice.
 
     Args:
-        dry_run: change nothing; say what would be done.
+        dry_run: True changes nothing, and returns what would be done.
 
     Raises:
-        NotFoundError: there is no such session. ErasedError: it was erased.
+        NotFoundError: there is no such session.
+        ErasedError: the session was erased.
         DamagedError: an event cannot be read; nothing was changed.
     """
     with read(engine) if dry_run else write(engine) as tx:
@@ -78,7 +82,7 @@ def repair_session(engine: Engine, session_id: str, dry_run: bool = False) -> Re
 
 
 def repair_failure(done: Repaired) -> Failure | None:
-    """Return what a session could not be repaired for, or None if nothing of it is wrong now."""
+    """Return why a session could not be repaired, or None if nothing is wrong with it now."""
     if not done.unmended:
         return None
     fault = done.unmended[0]
@@ -87,7 +91,7 @@ def repair_failure(done: Repaired) -> Failure | None:
 
 
 def _mend(tx: Transaction, session_id: str, stream: StreamRow, log: LogExtent) -> int:
-    """Set what the log says, and project; how many rows of the read models were wrong."""
+    """Correct the stream's row, project, and return how many rows of read models were wrong."""
     at = tx.row(LAST_AT, (session_id, STORE)) if log.last > stream.head else None
     sealed = log.sealed or None
     tx.run(SET_STREAM, (log.last, sealed, at[0] if at is not None else None, session_id))

@@ -1,9 +1,10 @@
-"""Which places outside of the database a process opens: only those that its user allows.
+"""Check which places outside of the database this process may open.
 
-A database may come from anywhere, and what it names may be anywhere: a folder of other programs, or
-a server that learns from a request who reads. So a location is opened only below the folder of the
-SQLite database itself, or below a place that the environment variable EVENTSTORE_SEGMENTS names, or
-that this process was told to move bytes to. Called by locations.py before it opens anything.
+A database can come from anybody, and it can name any place: a folder of other programs, or a server
+that learns from a request who reads. So a location is opened only if it is below the folder of the
+SQLite database itself, below a place in the environment variable EVENTSTORE_SEGMENTS, or below a
+place that this process was told to move bytes to. log/segments/segment_bytes.py asks before it
+opens anything.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from urllib.parse import unquote, urlsplit
 
 from eventstore.errors import InvalidInputError
 
-#: The environment variable that lists places: folders and URLs, separated by spaces.
+#: The environment variable with the allowed places: folders and URLs, separated by spaces.
 VARIABLE = "EVENTSTORE_SEGMENTS"
 
-# What has a meaning of its own in some storage's paths.
+# Characters that have a special meaning in the paths of some storage.
 _SPECIAL = frozenset("?#%\\*[]:\0")
 
 
@@ -25,7 +26,7 @@ class AllowedLocations:
     """The places that may be opened for one database. Each engine has one.
 
     Args:
-        folder: the folder of the database's own file; None where it has none.
+        folder: the folder of the database's own file; None if it has no file.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -36,7 +37,7 @@ class AllowedLocations:
         """Allow a place for as long as this process has the database open.
 
         Args:
-            base: what `base_url` gave.
+            base: a URL as `base_url` returns it.
         """
         if base not in self._given:
             self._given.append(base)
@@ -46,22 +47,26 @@ class AllowedLocations:
         return list(self._given)
 
     def allows(self, location: str) -> bool:
-        """Return True if bytes of a location may be read, or written there.
+        """Return True if the bytes of a location may be read or written.
 
         Raises:
-            InvalidInputError: EVENTSTORE_SEGMENTS names what is no place.
+            InvalidInputError: EVENTSTORE_SEGMENTS contains something that is not a place.
         """
         return self._is_among(location, [*self.configured(), *self._given])
 
     def is_configured(self, base: str) -> bool:
-        """Return True if other processes of this user open a place, too."""
+        """Return True if the user's configuration allows a place, for other processes as well.
+
+        Raises:
+            InvalidInputError: EVENTSTORE_SEGMENTS contains something that is not a place.
+        """
         return self._is_among(f"{base}/x", self.configured())
 
     def configured(self) -> list[str]:
         """Return the places that the user's configuration allows.
 
         Raises:
-            InvalidInputError: EVENTSTORE_SEGMENTS names what is no place.
+            InvalidInputError: EVENTSTORE_SEGMENTS contains something that is not a place.
         """
         listed = [] if self._folder is None else [self._folder.as_uri()]
         try:
@@ -73,17 +78,17 @@ class AllowedLocations:
         path = local_path(location)
         if path is None:
             return any(_is_below(location, base) for base in bases)
-        # Symbolic links and `..` are followed first: what counts is where the bytes are.
+        # Symbolic links and `..` are resolved first, because the place of the bytes is what counts.
         real = Path(os.path.realpath(path))
         folders = (local_path(base) for base in bases)
         return any(f is not None and Path(os.path.realpath(f)) in real.parents for f in folders)
 
 
 def base_url(text: str) -> str:
-    """Return the URL of a place: a URL as given, or that of a folder's path.
+    """Return the URL of a place: a URL as it is given, or the URL of a folder's path.
 
     Raises:
-        InvalidInputError: no such URL, or one with a password or a query in it.
+        InvalidInputError: the text is not such a URL, or the URL has a password or a query.
     """
     if "://" not in text:
         if not text:
@@ -91,7 +96,7 @@ def base_url(text: str) -> str:
         return Path(os.path.realpath(text)).as_uri()
     try:
         parts = urlsplit(text)
-        parts.port  # noqa: B018  whether it is a number
+        parts.port  # noqa: B018  this raises if the port is not a number
     except ValueError:
         parts = None
     if parts is None or not parts.scheme or "::" in text or not text.isprintable():
@@ -107,9 +112,9 @@ def base_url(text: str) -> str:
 
 
 def local_path(url: str) -> Path | None:
-    """Return the path of a file's URL, or None for any other URL.
+    """Return the path of a `file:` URL, or None for any other URL.
 
-    `file://host/…` is none: no other host's files are opened.
+    The result for `file://host/…` is None: files of other hosts are not opened.
     """
     try:
         parts = urlsplit(url)

@@ -1,4 +1,7 @@
-"""Engines: one for each database URL, set up for durable appends and many processes."""
+"""Create an SQLAlchemy engine for a database URL, set up for durable appends of many processes.
+
+Called by sessions/log.py (`open_log`), event_store.py, workers.py and the recorder's spool.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +27,12 @@ from eventstore.store.database.engine_options import ALLOWED, KEYS, PRICES, TIME
 from eventstore.store.database.keys import KeyRing
 
 SQLITE_BUSY_MS = 30_000
-# Bigger pages hold a frame's audio without a chain of overflow pages: see docs/adr/0002.
+# On larger pages a frame's audio needs no chain of overflow pages: docs/adr/0002.
 SQLITE_PAGE_SIZE = 8192
-# Seldom reached: store/database/connections/wal.py copies the log earlier, beside the appends.
+# This is seldom reached, because connections/wal.py starts checkpoints earlier.
 SQLITE_CHECKPOINT_PAGES = 4000
 
-# PostgreSQL: a server that is gone is found out in half a minute; the URL may say otherwise.
+# PostgreSQL: a server that is gone is noticed within half a minute. The URL can set other values.
 NETWORK = {
     "connect_timeout": "10",
     "keepalives_idle": "15",
@@ -46,14 +49,14 @@ _DIALECTS = {
 
 
 def parse_url(url: str) -> URL:
-    """A database URL with the driver that the store uses.
+    """Return a database URL with the driver that the store uses.
 
     Raises:
-        InvalidInputError: no database URL, or a database that is not supported.
+        InvalidInputError: it is not a database URL, or the database is not supported.
     """
     try:
         parsed = make_url(url)
-        (parsed.host or "").encode("idna")  # as whoever looks it up does
+        (parsed.host or "").encode("idna")  # Name resolution would fail on such a host later.
     except (ArgumentError, ValueError) as error:
         raise InvalidInputError(
             "not a database URL; use sqlite:///calls.db or postgresql://user@host/name"
@@ -72,19 +75,20 @@ def create(
     time_limit: float | None = None,
     prices: Callable[[], Prices] = published_prices,
 ) -> Engine:
-    """An engine for a database URL.
+    """Return an engine for a database URL.
 
-    SQLite runs in WAL mode with synchronous FULL, PostgreSQL with its own durable defaults.
+    SQLite runs in WAL mode with synchronous=FULL, PostgreSQL with its durable defaults.
 
     Args:
-        keys: the URL of the database of its sessions' keys; None where it is not encrypted.
-        time_limit: seconds that a query may take: a transaction that reads on SQLite, each of its
-            statements on PostgreSQL; None for any. What writes is not limited.
-        prices: returns what usage is priced by; called when money is asked for.
+        url: the URL of the database.
+        keys: the URL of the database of its sessions' keys; None if it is not encrypted.
+        time_limit: how long a query may take, in seconds; None means no limit. On SQLite it limits
+            a reading transaction, on PostgreSQL each statement of one. Writing is not limited.
+        prices: returns the prices of usage; called when money is asked for.
 
     Raises:
-        InvalidInputError: no database URL, or a database that is not supported.
-        MissingExtraError: with keys, where the package that encrypts is not installed.
+        InvalidInputError: a URL is not valid, or the database is not supported.
+        MissingExtraError: keys are named, and the package that encrypts is not installed.
     """
     parsed = parse_url(url)
     if not keys:
@@ -130,7 +134,7 @@ def _create(
         parsed,
         poolclass=StaticPool if memory else QueuePool,
         **({} if memory else {"pool_size": 5, "max_overflow": 20}),
-        pool_reset_on_return=None,  # every transaction here ends itself
+        pool_reset_on_return=None,  # Every transaction of transaction.py ends itself.
         connect_args={
             "check_same_thread": False,
             "timeout": SQLITE_BUSY_MS / 1000,
@@ -141,19 +145,19 @@ def _create(
     event.listen(engine, "connect", _set_up_sqlite)
     connections.watch(engine)
     file = sqlite_file(parsed)
-    if file is not None and parsed.query.get("mode") not in ("ro", "rw"):  # these make no file
+    if file is not None and parsed.query.get("mode") not in ("ro", "rw"):
 
         @event.listens_for(engine, "do_connect")
         def _make_private(*_: Any) -> None:
-            # SQLite would make it by the umask, also where a link says; its log and index get the
-            # mode of the file.
+            # SQLite would create the file with the umask's mode, and also at the end of a link. Its
+            # log and index get the mode of the file.
             make_private_file(Path(os.path.realpath(file)))
 
     return engine
 
 
 def sqlite_file(parsed: URL) -> Path | None:
-    """Return the file of an SQLite database, or None where there is no such file."""
+    """Return the path of an SQLite database's file, or None if there is no file."""
     path = parsed.database or ""
     if parsed.drivername != "sqlite" or parsed.query.get("mode") == "memory":
         return None
@@ -163,25 +167,25 @@ def sqlite_file(parsed: URL) -> Path | None:
 
 
 def _folder_of_file(parsed: URL) -> Path | None:
-    """Return the folder of an SQLite database's file, or None where there is no such file."""
+    """Return the folder of an SQLite database's file, or None if there is no file."""
     file = sqlite_file(parsed)
     return None if file is None else Path(os.path.realpath(file)).parent
 
 
 def _absolute_path(path: str) -> str:
-    """The absolute path of SQLite's file, which may be named by a URI."""
+    """Return the absolute path of SQLite's file, which may be named by a URI."""
     if path.startswith("file:"):
         path = unquote(urlsplit(path).path)
     return str(Path(path).absolute())
 
 
 def has_wal(engine: Engine) -> bool:
-    """Whether the database is an SQLite file, which has a write-ahead log."""
+    """Return True if the database is an SQLite file, which has a write-ahead log."""
     return engine.dialect.name == "sqlite" and not isinstance(engine.pool, StaticPool)
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, record: Any) -> None:
-    # Transactions are begun by hand (BEGIN IMMEDIATE), not by the driver's guess.
+    # transaction.py begins transactions explicitly (BEGIN IMMEDIATE), instead of the driver.
     connection.isolation_level = None
     run = connection.execute
     run(f"PRAGMA busy_timeout={SQLITE_BUSY_MS}")

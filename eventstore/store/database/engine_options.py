@@ -1,4 +1,7 @@
-"""What an engine carries besides its connections: keys, limits, and the places it may open."""
+"""The options that an engine carries: keys, time limit, allowed places and prices.
+
+engine.py sets them. Whoever has an engine reads them here, without importing what they hold.
+"""
 
 from __future__ import annotations
 
@@ -11,28 +14,28 @@ if TYPE_CHECKING:
     from eventstore.pricing.prices import Prices
     from eventstore.store.database.allowed_locations import AllowedLocations
 
-#: Name of the engine's option with the seconds that a query may take, or None.
+#: The engine option with the time limit of a query in seconds, or None.
 TIME_LIMIT = "eventstore_time_limit"
 
-#: Name of the engine's option with the keys of its sessions.
+#: The engine option with the keys of the sessions.
 KEYS = "eventstore_keys"
 
-#: Name of the engine's option with the places outside of the database that may be opened.
+#: The engine option with the places outside of the database that may be opened.
 ALLOWED = "eventstore_allowed"
 
-#: Name of the engine's option with a function that returns what usage is priced by.
+#: The engine option with a function that returns the prices of usage.
 PRICES = "eventstore_prices"
 
 
 def without_limit(engine: Engine) -> Engine:
-    """The same engine, whose queries may take any time: for work that is no query."""
+    """Return the same engine without its time limit, for work that is not a query."""
     if engine.get_execution_options()[TIME_LIMIT] is None:
         return engine
     return engine.execution_options(**{TIME_LIMIT: None})
 
 
 def keys_engine_of(engine: Engine) -> Engine | None:
-    """Return the engine of the database of the sessions' keys; None where there is none."""
+    """Return the engine of the database of the sessions' keys; None if there is none."""
     found: Engine | None = engine.get_execution_options()[KEYS].engine
     return found
 
@@ -44,7 +47,7 @@ def allowed_locations_of(engine: Engine) -> AllowedLocations:
 
 
 def prices_of(engine: Engine) -> Prices:
-    """Return what usage in an engine's database is priced by.
+    """Return the prices of usage in an engine's database.
 
     Raises:
         InvalidInputError: the file of prices that EVENTSTORE_PRICES names cannot be used.

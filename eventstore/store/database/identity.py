@@ -1,4 +1,9 @@
-"""What tells one database from another: whichever URL, user or path leads to it."""
+"""Identify a database, whichever URL, user or path leads to it.
+
+`database_identity` tells whether two open databases are the same one. `own_folder_name` names the
+folder in which a store keeps segments outside of its database. Called by keys.py, left_bytes.py,
+scrub.py, and archive/ to copy sessions and to move segments.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +17,7 @@ from eventstore.store.database.transaction import Transaction
 POSTGRESQL_IDENTITY = (
     "SELECT pg_postmaster_start_time()::text, current_database(), 'streams'::regclass::oid"
 )
-# A clone of a server keeps its identifier; what goes on from it has a timeline of its own.
+# A clone of a server has the same identifier. When it is promoted, it gets a timeline of its own.
 CONTROL = (
     "SELECT s.system_identifier::text, c.timeline_id"
     " FROM pg_control_system() s, pg_control_checkpoint() c"
@@ -31,25 +36,29 @@ SQLITE_FILE = "SELECT file FROM pragma_database_list WHERE name = 'main'"
 
 
 def database_identity(tx: Transaction) -> tuple[object, ...]:
-    """What two transactions have in common when they are in one database."""
+    """Return a value that is equal for two transactions only if they are in the same database."""
     if tx.postgresql:
         return tx.rows(POSTGRESQL_IDENTITY)[0]
     file = tx.rows(SQLITE_FILE)[0][0]
     if not file:
-        return (id(tx.connection),)  # in memory, a database is a connection
+        return (id(tx.connection),)  # A database in memory is one connection.
     status = Path(file).stat()
     return status.st_dev, status.st_ino
 
 
 def own_folder_name(tx: Transaction) -> str:
-    """Return the name of the folder that a store keeps bytes outside of the database in.
+    """Return the name of the folder in which a store keeps bytes outside of its database.
 
-    It is made of the store's id, which is in the database, and of where that database is: the path
-    and inode of its file, or its server and number there. A copy of the database has the same id,
-    and yet another folder. Nothing that a database says makes it the owner of another's folder.
+    The name is a hash of the store's id, which is in the database, and of the place of the
+    database: the path and inode of its file, or its server and its number there. A copy of a
+    database has the same id and another place, and so another folder. A database cannot claim
+    another store's folder by what it contains.
 
     Args:
-        tx: a transaction that may write: the id is made where there is none.
+        tx: a transaction that may write, because the id is made if there is none.
+
+    Returns:
+        32 hexadecimal digits.
     """
     told = (_store_id(tx), *_place_of_database(tx))
     return hashlib.sha256("\0".join(map(str, told)).encode()).hexdigest()[:32]
@@ -67,7 +76,7 @@ def _store_id(tx: Transaction) -> str:
 
 
 def _place_of_database(tx: Transaction) -> tuple[object, ...]:
-    """What a copy of a database does not have in common with it."""
+    """Return what differs between a database and its copies."""
     if tx.postgresql:
         server = tx.rows(CONTROL)[0] if tx.rows(MAY_CONTROL)[0][0] else ()
         return (*server, *tx.rows(POSTGRESQL_DATABASE)[0])

@@ -1,7 +1,8 @@
-"""Sessions' keys, in a database of their own: dropping one erases the session from every copy.
+"""The keys of encrypted sessions, in a database of their own.
 
-The database of the keys has the store's schema, of which it uses two tables: `session_keys`, and
-`key_stores` with the name that the stores whose keys it has know it by.
+Dropping a key erases its session from every copy of the store. The database of the keys has the
+store's schema, and uses two tables of it: `session_keys` with the keys, and `key_stores` with the
+name by which stores refer to this database of keys. engine.py gives each engine a `KeyRing`.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ INSERT_KEY = (
     "INSERT INTO session_keys (session_id, key, made_at, from_seq) VALUES (?, ?, ?, ?)"
     " ON CONFLICT (session_id) DO NOTHING"
 )
-# Two statements: with one node a session, an append is routed by each.
+# Two statements: on a distributed database, each is then routed to the one node of the session.
 LAST_EVENT = "SELECT MAX(seq) FROM events WHERE session_id = ?"
 LAST_SEALED = "SELECT MAX(last_seq) FROM segments WHERE session_id = ?"
 DROP_KEY = (
@@ -49,7 +50,8 @@ DROPPED = (
     " ORDER BY session_id LIMIT ?"
 )
 
-#: Seconds that a key is held in memory: so long after it was dropped, a process may know it.
+#: How long ciphers are cached, in seconds. For so long after a key was dropped, a process may still
+#: use it.
 _CACHE_SECONDS = 60.0
 _MOST_CACHED = 10_000
 _PAGE = 500
@@ -62,10 +64,13 @@ def keys_of(engine: Engine) -> KeyRing:
 
 
 class KeyRing:
-    """The keys of a store's sessions. One for an engine; safe to share between threads.
+    """The keys of a store's sessions. Each engine has one; threads may share it.
 
     Args:
-        engine: of the keys' database; None for a store that is opened without keys.
+        engine: the engine of the keys' database; None if the store is opened without keys.
+
+    Attributes:
+        engine: as given.
     """
 
     def __init__(self, engine: Engine | None) -> None:
@@ -76,21 +81,24 @@ class KeyRing:
         self._matches_store = self._is_ready = False
 
     def renew(self) -> None:
-        """Hold no keys: a forked child reads those that it needs by itself."""
+        """Empty the cache; a forked child reads the keys that it needs itself."""
         self._ciphers: dict[str, Cipher] = {}
         self._cached_since = time.monotonic()
 
     def cipher_to_write(self, tx: Transaction, session_id: str) -> Cipher | None:
-        """What to encrypt a session's content with; its key is made where there is none.
+        """Return the cipher that encrypts a session's content, and make its key if it has none.
+
+        The first key also marks the store as encrypted.
 
         Args:
-            tx: of the store, which is marked as encrypted with its first key.
+            tx: a transaction of the store.
 
         Returns:
-            None where the store is not encrypted.
+            The cipher; None if the store is not encrypted.
 
         Raises:
-            MissingKeyError: it is, and its keys are in another database, or not named.
+            MissingKeyError: the store is encrypted, and its keys are in another database, or not
+                named.
             ErasedError: the session's key was dropped.
         """
         if not self._matches_store:
@@ -102,26 +110,35 @@ class KeyRing:
         return self._find(session_id) or self._make(session_id, _next_seq(tx, session_id))
 
     def cached_cipher(self, session_id: str) -> tuple[bool, Cipher | None]:
-        """`cipher_to_write`, as far as it can be told without a look: whether it can, and what."""
+        """Return whether the cipher to write with is known without a query, and the cipher itself.
+
+        Returns:
+            (True, cipher), (True, None) for a store that is not encrypted, or (False, None) if only
+            `cipher_to_write` can tell.
+        """
         if self.engine is None or not self._matches_store:
             return self._matches_store, None
         cipher = self._cached(session_id)
         return cipher is not None, cipher
 
     def check_once(self, tx: Transaction) -> None:
-        """Look once whether these are the keys of a store: another's may know the same sessions.
+        """Check, the first time, that these are the keys of the store.
+
+        The keys of another store may have the same session ids.
 
         Raises:
-            MissingKeyError: they are another store's.
+            MissingKeyError: the keys are those of another store.
         """
         if self.engine is not None and not self._matches_store:
             self._matches_store = self.check(tx)
 
     def cipher_to_read(self, session_id: str) -> Cipher:
-        """What a session's content is decrypted with. See `fit` first.
+        """Return the cipher that decrypts a session's content. Call `check_once` before.
 
         Raises:
-            MissingKeyError: its key is not here. ErasedError: it was dropped.
+            MissingKeyError: no keys are named.
+            MissingSessionKeyError: the named database of keys does not have the session's key.
+            ErasedError: the session's key was dropped.
         """
         if self.engine is None:
             raise MissingKeyError(f"session {session_id} is encrypted; {_ADVICE}")
@@ -134,19 +151,23 @@ class KeyRing:
         return cipher
 
     def known_cipher(self, tx: Transaction, session_id: str) -> Cipher | None:
-        """Return a session's cipher where the store is encrypted and the session has a key.
+        """Return a session's cipher; None if the store is not encrypted, or the session has no key.
 
         Args:
-            tx: of the store.
+            tx: a transaction of the store.
+
+        Raises:
+            MissingKeyError: the keys are those of another store.
+            ErasedError: the session's key was dropped.
         """
         self.check_once(tx)
         return self._find(session_id) if self.engine is not None and self._matches_store else None
 
     def drop(self, session_ids: Iterable[str]) -> None:
-        """Drop keys for good: nothing that is encrypted with them can be read again, anywhere.
+        """Delete keys for good, so that no copy of their sessions can be read again.
 
         Raises:
-            DatabaseUnavailableError: none was dropped.
+            DatabaseUnavailableError: the database of the keys failed, and no key was dropped.
         """
         if self.engine is None:
             return
@@ -159,17 +180,17 @@ class KeyRing:
                 self._ciphers.pop(session_id, None)
 
     def refuse_dropped(self, session_id: str) -> None:
-        """Look anew whether a session's key is there: another process may have dropped it.
+        """Check in the database, not in the cache, that a session's key was not dropped.
 
         Raises:
-            ErasedError: it was dropped.
+            ErasedError: the key was dropped; another process may have done so.
         """
         if self.engine is not None:
             self._ciphers.pop(session_id, None)
             self._find(session_id)
 
     def dropped_among(self, session_ids: Iterable[str]) -> set[str]:
-        """Return those of some sessions whose keys were dropped; they are not held any more."""
+        """Return those of some sessions whose keys were dropped, and remove them from the cache."""
         if self.engine is None:
             return set()
         found = set()
@@ -182,7 +203,7 @@ class KeyRing:
         return found
 
     def dropped(self) -> Iterator[str]:
-        """The sessions whose keys were dropped, in order."""
+        """Yield the ids of the sessions whose keys were dropped, in order."""
         last = ""
         while self.engine is not None:
             with self._reading(self.engine) as tx:
@@ -193,21 +214,21 @@ class KeyRing:
             last = rows[-1][0]
 
     def name(self, tx: Transaction) -> str | None:
-        """The name of the key store that a store's keys are in; None where it has none."""
+        """Return the name of the database of keys that a store names; None if it names none."""
         row = tx.row(NAME)
         return str(row[0]) if row is not None else None
 
     def check(self, tx: Transaction) -> bool:
-        """Look whether these are the keys of a store, or it has none.
+        """Check that these are the keys of a store, or that the store has none.
 
         Args:
-            tx: of the store.
+            tx: a transaction of the store.
 
         Returns:
-            False where it is to be marked with their name.
+            False if the store is not yet marked with the name of these keys.
 
         Raises:
-            MissingKeyError: its keys are in another database, or not named.
+            MissingKeyError: the store's keys are in another database, or not named.
         """
         marked = self.name(tx)
         if self.engine is None:
@@ -223,7 +244,7 @@ class KeyRing:
         return True
 
     def _check_apart(self, tx: Transaction, engine: Engine) -> None:
-        """The URLs may be two of one database."""
+        """Raise MissingKeyError if the keys' database is the store's own, by another URL."""
         with self._reading(engine) as keys:
             is_same = database_identity(keys) == database_identity(tx)
         if is_same:
@@ -253,7 +274,7 @@ class KeyRing:
             return None
         with self._writing(self.engine) as tx:
             tx.run(INSERT_KEY, (session_id, new_key(), now(), from_seq))
-            # Another process may have made one.
+            # Another process may have made a key at the same time.
             row = tx.rows(KEY, (session_id,))[0]
         return self._remember(session_id, *row)
 
@@ -269,7 +290,7 @@ class KeyRing:
 
     @contextmanager
     def _ready(self, engine: Engine) -> Iterator[None]:
-        """The keys' database, with its schema."""
+        """Create the schema of the keys' database if needed, and name that database in errors."""
         with _errors_of_key_database():
             if not self._is_ready:
                 _keep_private(engine)
@@ -294,7 +315,7 @@ class KeyRing:
 
 
 def _next_seq(tx: Transaction, session_id: str) -> int:
-    """The first event of a session that is written after its key is made."""
+    """Return the seq of the next event: the first one that is encrypted with a new key."""
     ends = (tx.rows(sql, (session_id,))[0][0] or 0 for sql in (LAST_EVENT, LAST_SEALED))
     return 1 + max(ends)
 
@@ -303,7 +324,7 @@ def upgrade(engine: Engine) -> None:
     """Create or upgrade the schema of a database of keys.
 
     Raises:
-        SchemaError: it is newer than this code's.
+        SchemaError: the schema is newer than this code.
     """
     with _errors_of_key_database():
         _keep_private(engine)
@@ -312,7 +333,7 @@ def upgrade(engine: Engine) -> None:
 
 @contextmanager
 def _errors_of_key_database() -> Iterator[None]:
-    """Errors say that it is the database of the keys."""
+    """Say in errors that they are of the database of the keys."""
     try:
         yield
     except DatabaseUnavailableError as error:
@@ -322,15 +343,18 @@ def _errors_of_key_database() -> Iterator[None]:
 
 
 def _keep_private(engine: Engine) -> None:
-    """Make the file of a new SQLite database so that only its owner may read it."""
+    """Create the file of a new SQLite database so that only its owner may read it."""
     path = engine.url.database if engine.dialect.name == "sqlite" else None
     if path and not path.startswith((":memory:", "file:")):
-        with suppress(OSError):  # it is there; or else SQLite says what is wrong
+        with suppress(OSError):  # The file exists; or SQLite says later what is wrong.
             os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _take_name(tx: Transaction, name: str) -> str:
-    """The name that a database without one has from now on: another's, where that was faster."""
+    """Give a database without a name this name, and return the name that it has now.
+
+    Another process may have been faster, with another name.
+    """
     if tx.postgresql:
         tx.run("LOCK TABLE key_stores IN SHARE ROW EXCLUSIVE MODE")
     row = tx.row(NAME)

@@ -1,4 +1,8 @@
-"""Which errors are of the whole database, and which of the one thing that was being done."""
+"""Tell errors of the whole database from errors of the one session that is being worked on.
+
+Whatever works through several sessions uses `attempt` for each of them: capture/, archive/,
+exports/, the commands, and the workers that project and price.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +25,10 @@ from eventstore.store.database.connections.drivers import driver_errors, error_c
 
 Result = TypeVar("Result")
 
-#: SQLite's codes of what every other statement would meet too: busy, locked, readonly, ioerr, full,
-#: cantopen, protocol, notadb.
+#: SQLite's error codes that every other statement would meet as well: busy, locked, readonly,
+#: ioerr, full, cantopen, protocol, notadb.
 _SQLITE_WIDE = frozenset({5, 6, 8, 10, 13, 14, 15, 26})
-#: PostgreSQL's errors that are of one statement, though their class is that of outages.
+#: PostgreSQL's errors of a single statement, in classes that otherwise mean an outage.
 _POSTGRES_OWN = (
     "ProgramLimitExceeded",
     "StatementTooComplex",
@@ -40,10 +44,10 @@ _POSTGRES_WIDE = ("OperationalError", "InterfaceError", "InternalError")
 
 
 def is_outage(error: BaseException) -> bool:
-    """Return True if an error is of the whole database, so that work on the rest would fail too.
+    """Return True if an error is of the whole database, so that all other work would fail too.
 
-    A database that is away, full or locked is; a row that it refuses, a session whose key is
-    missing, or a statement that is too large for it is not.
+    Examples of outages are a database that is away, full or locked. A row that the database
+    refuses, a session without its key, or a statement that is too large is not an outage.
     """
     if isinstance(error, SchemaError | ClosedError | ForkError):
         return True
@@ -67,17 +71,18 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def attempt(name: str, work: Callable[[], Result]) -> Result | EventStoreError:
-    """Do one of several things, so that the others go on where it fails.
+    """Call a function for one of several things, and return its error instead of raising it.
 
     Args:
-        name: of what it is done with, for people, such as `session sess_123`.
-        work: does it.
+        name: what the function works on, for people, such as `session sess_123`.
+        work: the function.
 
     Returns:
-        What it gives, or why it failed.
+        What the function returns, or the error that it raised.
 
     Raises:
-        EventStoreError: the whole database is away, full or locked: the others would fail as well.
+        EventStoreError: the whole database is away, full or locked; the other things would fail
+            too.
     """
     try:
         return work()

@@ -1,4 +1,7 @@
-"""Create and upgrade the schema by its migrations, and tell whether it fits this code."""
+"""Create and upgrade the database schema with the migrations, and check that it fits this code.
+
+Called when a store is opened (event_store.py), by the recorder, and by the command `init`.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +13,19 @@ from eventstore.errors import SchemaError
 from eventstore.store.database.connections.driver_errors import translated
 from eventstore.store.database.connections.pool import pooled
 
-#: The migration that this code needs.
+#: The revision of the migration that this code needs.
 HEAD = "0013"
 
 
 def migrations_folder() -> Path:
-    """Where the migrations are: inside the installed package, or beside it in a checkout."""
+    """Return the folder of the migrations, which is in the installed package or beside it."""
     package = Path(__file__).resolve().parents[2]
     installed = package / "migrations"
     return installed if installed.is_dir() else package.parent / "migrations"
 
 
 def revision(engine: Engine) -> str | None:
-    """The migration that the database is at, None where it holds no schema of ours."""
+    """Return the migration that the database is at, or None if it has no schema of this package."""
     with translated(), pooled(engine), engine.connect() as connection:
         return _revision(connection)
 
@@ -34,10 +37,11 @@ def _revision(connection: Connection) -> str | None:
 
 
 def ensure(engine: Engine) -> None:
-    """Check that the schema fits; create or upgrade it where the database is SQLite.
+    """Check that the schema fits this code. An SQLite database is created or upgraded if needed.
 
     Raises:
-        SchemaError: no schema, an older one (PostgreSQL), or one newer than this code.
+        SchemaError: PostgreSQL has no schema or an older one, or the schema is newer than this
+            code.
     """
     found = revision(engine)
     if found == HEAD:
@@ -51,15 +55,17 @@ def ensure(engine: Engine) -> None:
 
 
 def upgrade(engine: Engine) -> tuple[str | None, str]:
-    """Bring the schema to what this code needs. Safe to run again, and by several at once.
+    """Bring the schema to the migration that this code needs.
+
+    Several processes may call it at once, and again.
 
     Returns:
-        The migration before and the one after.
+        The migration before, and the one after.
 
     Raises:
         SchemaError: the schema is newer than this code.
     """
-    from alembic import command  # slow to import, and seldom needed
+    from alembic import command  # Alembic is slow to import, and seldom needed.
     from alembic.config import Config
 
     config = Config()
@@ -76,11 +82,12 @@ def upgrade(engine: Engine) -> tuple[str | None, str]:
 
 
 def _lock(connection: Connection) -> None:
-    """One upgrade at a time: a second process waits and then finds nothing to do."""
+    """Let one process upgrade at a time; a second one waits, and then finds nothing to do."""
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     else:
-        # Only makes a race polite; the migration's own transaction keeps it correct.
+        # This lock only avoids an error in a race; the migration's own transaction keeps it
+        # correct.
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7305119)")
 
 

@@ -1,6 +1,7 @@
-"""Transactions on the driver's own connection: the hot path's way to the database.
+"""Transactions on the driver's own connection, without SQLAlchemy's layers above it.
 
-SQL is written once, with `?` for parameters; PostgreSQL's driver gets `%s`.
+All rooms that read or write the database use `read` and `write`. SQL is written once, with `?` for
+each parameter; for PostgreSQL's driver it is translated to `%s`.
 """
 
 from __future__ import annotations
@@ -36,34 +37,41 @@ Row = tuple[Any, ...]
 
 
 class SessionKeys(Protocol):
-    """What a transaction asks of the keys of a store's sessions: `keys.KeyRing` has it all."""
+    """The methods of `keys.KeyRing` that transactions and their users call.
+
+    A protocol, because keys.py itself uses transactions and cannot be imported here.
+    """
 
     def cipher_to_write(self, tx: Transaction, session_id: str) -> Cipher | None:
-        """Return what a session is encrypted with; None where the store is not encrypted."""
+        """Return the cipher to encrypt a session with; None if the store is not encrypted."""
 
     def cipher_to_read(self, session_id: str) -> Cipher:
-        """Return what a session is decrypted with."""
+        """Return the cipher that decrypts a session's content."""
 
     def known_cipher(self, tx: Transaction, session_id: str) -> Cipher | None:
-        """Return a session's cipher where the store is encrypted and the session has a key."""
+        """Return a session's cipher; None if the session is not encrypted or has no key."""
 
     def check_once(self, tx: Transaction) -> None:
-        """Look once whether these are the keys of the store."""
+        """Check, the first time, that these are the keys of the store."""
 
     def check(self, tx: Transaction) -> bool:
-        """Look whether these are the keys of the store, or it has none."""
+        """Check that these are the keys of the store, or that the store has none."""
 
     def name(self, tx: Transaction) -> str | None:
-        """Return the name of the database of keys that the store names; None where it has none."""
+        """Return the name of the database of keys that the store names; None if it names none."""
 
 
 class Transaction(forks.ConnectionUser):
-    """One open transaction. Use `write` or `read` to get one.
+    """One open transaction. `read` and `write` create it.
 
     Attributes:
-        keys: of the store's sessions.
-        allowed: where bytes outside of the database may be read.
-        left: whether it was left to the process that this one was forked off.
+        dialect: `sqlite` or `postgresql`.
+        connection: the driver's connection.
+        keys: the keys of the store's sessions.
+        allowed: the places outside of the database that may be opened.
+        postgresql: True if the database is PostgreSQL.
+        left: True if this process was forked off while its parent was in the transaction. The
+            transaction then belongs to the parent.
     """
 
     def __init__(self, dialect: str, keys: SessionKeys, allowed: AllowedLocations) -> None:
@@ -76,18 +84,19 @@ class Transaction(forks.ConnectionUser):
         self.left = False
 
     def cipher(self, session_id: str) -> Cipher | None:
-        """What to encrypt a session's content with: see `KeyRing.cipher_to_write`."""
+        """Return the cipher that encrypts a session's content; see `KeyRing.cipher_to_write`."""
         return self.keys.cipher_to_write(self, session_id)
 
     def decipher(self, session_id: str) -> Cipher:
-        """What to decrypt a session's content with: see `KeyRing.cipher_to_read`."""
+        """Return the cipher that decrypts a session's content; see `KeyRing.cipher_to_read`."""
         self.keys.check_once(self)
         return self.keys.cipher_to_read(session_id)
 
-    # Each call is marked as one, since a fork waits for its end: a child could not go on in it.
+    # Each call of the driver is marked, because a fork waits for its end: a forked child could not
+    # finish it.
 
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> int:
-        """Execute; the number of rows changed."""
+        """Execute a statement, and return the number of rows that it changed."""
         self.begin_call()
         try:
             return int(self.connection.execute(self._sql(sql), parameters).rowcount)
@@ -95,7 +104,7 @@ class Transaction(forks.ConnectionUser):
             self.calling = False
 
     def insert(self, sql: str, parameters: Sequence[Any] = ()) -> int:
-        """SQLite: insert a row; its number."""
+        """SQLite: insert a row, and return its rowid."""
         self.begin_call()
         try:
             return int(self.connection.execute(sql, parameters).lastrowid)
@@ -103,7 +112,7 @@ class Transaction(forks.ConnectionUser):
             self.calling = False
 
     def run_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
-        """Execute once for each row."""
+        """Execute a statement once for each row of parameters."""
         self.begin_call()
         try:
             self.connection.cursor().executemany(self._sql(sql), rows)
@@ -111,7 +120,7 @@ class Transaction(forks.ConnectionUser):
             self.calling = False
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        """All rows of a query."""
+        """Return all rows of a query."""
         self.begin_call()
         try:
             found: list[Row] = self.connection.execute(self._sql(sql), parameters).fetchall()
@@ -122,7 +131,10 @@ class Transaction(forks.ConnectionUser):
         return found
 
     def rows_with_bytes(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        """`rows`, with columns of bytes: PostgreSQL sends them as they are, not as text."""
+        """Return all rows of a query that has columns of bytes.
+
+        PostgreSQL sends these columns in its binary format, which is faster to read than text.
+        """
         if not self.postgresql:
             return self.rows(sql, parameters)
         self.begin_call()
@@ -134,7 +146,7 @@ class Transaction(forks.ConnectionUser):
         return found
 
     def row(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
-        """The first row of a query, None where it has none."""
+        """Return the first row of a query, or None if it has none."""
         self.begin_call()
         try:
             found: Row | None = self.connection.execute(self._sql(sql), parameters).fetchone()
@@ -145,13 +157,16 @@ class Transaction(forks.ConnectionUser):
         return found
 
     def begin_call(self) -> None:
-        """Mark that a call begins, unless another thread forks: then wait first."""
+        """Mark that a call of the driver begins.
+
+        If another thread forks, wait for the fork first.
+        """
         self.calling = True
         if forks.pending is not None:
             forks.wait_for_fork(self)
 
     def leave(self) -> None:
-        """Leave the transaction to the parent process, in a forked child."""
+        """Give the transaction up to the parent process; called in a forked child."""
         self.left, self.connection = True, UnusableConnection()
 
     def _sql(self, sql: str) -> str:
@@ -164,22 +179,23 @@ def _percent(sql: str) -> str:
 
 
 def write(engine: Engine) -> AbstractContextManager[Transaction]:
-    """A transaction that commits at the end, or rolls back where the block raises.
+    """Return a context manager for a transaction that commits, or rolls back if its block raises.
 
     Raises:
         DatabaseUnavailableError: the database is away, full, locked or read-only.
-        InvalidInputError: a value that no database keeps, such as text with a NUL character.
+        InvalidInputError: no database stores a value, such as text with a NUL character.
     """
-    # psycopg begins by itself, with the first statement.
+    # psycopg begins a transaction by itself, with the first statement.
     begin = None if engine.dialect.name == "postgresql" else "BEGIN IMMEDIATE"
     return _TransactionContext(engine, begin, commits=True)
 
 
 def read(engine: Engine) -> AbstractContextManager[Transaction]:
-    """A transaction that sees one state of the database throughout.
+    """Return a context manager for a read-only transaction that sees one state of the database.
 
     Raises:
         DatabaseUnavailableError: the database is away or locked.
+        TimeLimitError: a query takes longer than the engine's time limit.
     """
     postgresql = engine.dialect.name == "postgresql"
     begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if postgresql else "BEGIN"
@@ -188,7 +204,7 @@ def read(engine: Engine) -> AbstractContextManager[Transaction]:
 
 @contextmanager
 def autocommit(engine: Engine) -> Iterator[Transaction]:
-    """A transaction of one statement, which commits itself: PostgreSQL's shortest way.
+    """Yield a transaction of one statement, which commits itself. This is PostgreSQL's fastest way.
 
     Raises:
         DatabaseUnavailableError: the database is away, full or read-only.
@@ -198,13 +214,17 @@ def autocommit(engine: Engine) -> Iterator[Transaction]:
         try:
             yield tx
         finally:
-            # Amid a statement that was interrupted it cannot be set; that connection is dropped.
+            # After an interrupted statement the attribute cannot be set; the connection is dropped
+            # anyway.
             with suppress(*error_classes("ProgrammingError")):
                 tx.connection.autocommit = False
 
 
 class _TransactionContext:
-    """A connection for one transaction. A class, since generators cost microseconds."""
+    """The context manager that takes a connection, runs one transaction on it and gives it back.
+
+    A class, because a generator costs some microseconds more for each transaction.
+    """
 
     __slots__ = (
         "_begin",
@@ -235,7 +255,7 @@ class _TransactionContext:
 
     def __enter__(self) -> Transaction:
         options, connections = self._options, self._connections
-        # A database in memory is one connection: its transactions wait for each other.
+        # A database in memory has one connection, so its transactions wait for each other.
         self._lock = connections.lock or (connections.writing if self._commits else None)
         if self._lock is not None and not self._lock.acquire(timeout=_LONGEST_WAIT):
             raise unavailable(TimeoutError("database is locked"))
@@ -268,7 +288,7 @@ class _TransactionContext:
         if tx.left:
             self._end()
             if error is None and self._commits:
-                tx.connection.commit()  # which says why it cannot be
+                tx.connection.commit()  # This raises ForkError, which says why it cannot commit.
             return
         try:
             tx.begin_call()
@@ -297,7 +317,7 @@ class _TransactionContext:
             raise unavailable(error) from error
 
     def _give_up(self, error: BaseException) -> None:
-        """Give the connection back as one that nobody shall use again, if there is one."""
+        """Close the connection, if there is one, so that no other transaction gets it."""
         try:
             if self._held is not None:
                 self._connections.drop(self._held, error)
@@ -325,24 +345,26 @@ _REFUSAL = (
 
 
 def _is_refusal(error: BaseException) -> bool:
-    """Return True if a driver refused a parameter for its value, so that trying again is no use.
+    """Return True if the driver refused a parameter because of its value.
 
-    psycopg says so by a DataError, sqlite3 by the errors of Python's own conversions.
+    A retry would then fail again. psycopg raises a DataError, and sqlite3 the errors of Python's
+    own conversions.
     """
     if isinstance(error, OverflowError):
         return "SQLite" in str(error)
     return isinstance(error, error_classes(UnicodeEncodeError, "DataError"))
 
 
-# Seconds that a transaction waits for those of other threads: longer than SQLite's own patience.
+# How long a transaction waits for those of other threads, in seconds: longer than SQLite's own busy
+# timeout.
 _LONGEST_WAIT = 60.0
 
-# Steps of SQLite's machine between two looks at the clock: about a millisecond.
+# How many steps SQLite's virtual machine makes between two looks at the clock: about a millisecond.
 _STEPS = 20_000
 
 
 def _limit(connection: Any, begin: str | None, seconds: float, postgresql: bool) -> str | None:
-    """Limit the time of the transaction that is about to begin; what to begin it with."""
+    """Limit the time of the transaction that begins, and return the statement that begins it."""
     if postgresql:
         return f"{begin}; SET LOCAL statement_timeout = {max(1, int(seconds * 1000))}"
     end = time.monotonic() + seconds

@@ -1,6 +1,7 @@
-"""Share work over sessions among processes, each with a connection of its own.
+"""Run a function for many sessions in several processes, each with its own connection.
 
-Work that fails for one session fails for that one alone, also where it takes its process with it.
+Called by project.py (`rebuild`) and archive/seal.py. If the function fails for one session, or even
+kills its process, the other sessions are still done.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ Result = TypeVar("Result")
 Work = Callable[[Engine, str], Result]
 
 _MOST_AT_ONCE = 50
-#: Processes that die one after the other, each with another session, until all is given up.
+#: After so many deaths of a process in a row, each with another session, the work is given up.
 _MOST_DEATHS = 10
-# Objects made between two looks for garbage.
+# How many objects are created between two runs of the garbage collector.
 _GARBAGE = 100_000
 _engine: Engine | None = None
 
@@ -35,23 +36,25 @@ _engine: Engine | None = None
 def for_each(
     engine: Engine, work: Work[Result], ids: Sequence[str], workers: int
 ) -> Iterator[Result | EventStoreError]:
-    """Do some work with each session.
+    """Call a function for each session, in this process or in several others.
 
     Args:
-        engine: of the database.
-        work: a function of a module, so that other processes find it.
+        engine: the engine of the database.
+        work: a function at the top level of a module, so that other processes can import it.
         ids: the sessions.
-        workers: processes; with one, it is done in this one.
+        workers: how many processes; 1 means this process alone.
 
-    Returns:
-        For each session, in order and as it gets done, what the work gives, or why it failed.
+    Yields:
+        What the function returns for each session, or the error that it raised, in the order of
+        `ids`.
 
     Raises:
         EventStoreError: the whole database is away, full or locked, or no process can work.
-        ClosedError: the store is closed. ForkError: this process cannot use its database.
+        ClosedError: the store is closed.
+        ForkError: this process cannot use its database.
     """
     connections: Connections = engine.get_execution_options()[CONNECTIONS]
-    connections.check()  # other processes would open the database anew
+    connections.check()  # Worker processes would open a closed database again.
     if workers <= 1 or len(ids) <= 1:
         for session_id in ids:
             yield _attempt(engine, work, session_id)
@@ -64,7 +67,7 @@ def _attempt(engine: Engine, work: Work[Result], session_id: str) -> Result | Ev
 
 
 class _SharedWork(Generic[Result]):
-    """One piece of work, and the processes that share it."""
+    """One call of `for_each` that several processes share."""
 
     def __init__(self, engine: Engine, work: Work[Result], workers: int) -> None:
         keys = keys_of(engine).engine
@@ -74,7 +77,7 @@ class _SharedWork(Generic[Result]):
         self._deaths = 0
 
     def results(self, ids: Sequence[str]) -> Iterator[Result | EventStoreError]:
-        """What the work gives for each session, in order."""
+        """Yield what the function returns for each session, in order."""
         at_once = max(1, min(_MOST_AT_ONCE, len(ids) // self._workers))
         left = [ids[place : place + at_once] for place in range(0, len(ids), at_once)]
         while left:
@@ -83,8 +86,8 @@ class _SharedWork(Generic[Result]):
                 yield from result
                 done += 1
             left = left[done:]
-            # A process died. It had one of these in its hands: a pool begins them in order, and
-            # takes one more than it has processes.
+            # A process died while it worked on one of these groups. The pool starts groups in
+            # order, and queues one more than it has processes.
             for group in left[: self._workers + 1]:
                 yield from self._one_by_one(group)
             left = left[self._workers + 1 :]
@@ -92,6 +95,7 @@ class _SharedWork(Generic[Result]):
     def _until_one_dies(
         self, groups: Sequence[Sequence[str]]
     ) -> Iterator[list[Result | EventStoreError]]:
+        """Yield the results of groups of sessions in order, until a process dies."""
         pool = self._pool(self._workers)
         try:
             tasks = [pool.submit(_work_with_all, self._work, group) for group in groups]
@@ -103,7 +107,7 @@ class _SharedWork(Generic[Result]):
             pool.shutdown(cancel_futures=True)
 
     def _one_by_one(self, ids: Sequence[str]) -> Iterator[Result | EventStoreError]:
-        """Work with one session at a time, to find the one that its process dies of."""
+        """Work on one session at a time, to find the session that kills its process."""
         pool = None
         try:
             for session_id in ids:
@@ -132,7 +136,7 @@ class _SharedWork(Generic[Result]):
             )
 
     def _pool(self, workers: int) -> ProcessPoolExecutor:
-        # Spawned, not forked: a forked child would share this process's connections.
+        # The processes are spawned, because a forked child would share this process's connections.
         return ProcessPoolExecutor(workers, get_context("spawn"), _start, self._opened)
 
 
@@ -141,6 +145,7 @@ def _url(engine: Engine) -> str:
 
 
 def _start(url: str, keys: str | None, allowed: list[str]) -> None:
+    """Open the database in a new worker process."""
     global _engine
     collect_garbage_seldom()
     _engine = engines.create(url, keys)
@@ -149,10 +154,10 @@ def _start(url: str, keys: str | None, allowed: list[str]) -> None:
 
 
 def collect_garbage_seldom() -> None:
-    """Look for garbage seldom, in a process that does nothing but work through sessions.
+    """Run the garbage collector seldom; called in a process that only works through sessions.
 
-    Thousands of rows are in hand at once and no garbage: looking through them took a tenth of the
-    time of sealing.
+    Such a process holds thousands of rows that are no garbage. Going through them took a tenth of
+    the time of sealing.
     """
     gc.freeze()
     gc.set_threshold(_GARBAGE)

@@ -1,14 +1,9 @@
 """Append frames to sessions, and write the read models in the same transaction.
 
-`WritableLog` (log.py) is the usual caller. The recorder (capture/recorder/deliver.py) and the
-attachment of a second recording (capture/recording/same_call.py) use the types.
-
-There are three ways to append, from the fastest to the most general:
-
-1. One statement without a transaction of its own (PostgreSQL, one frame): `_append_one`.
-2. An UPDATE that succeeds only if the head is the one that this process knows:
-   `_append_at_known_head`.
-3. A lock on the stream's row, and then whatever is needed: `_append_at_head`.
+Called by `WritableLog` (log.py). There are three ways, from the fastest to the most general: one
+statement without a transaction (PostgreSQL, one frame; `_append_one`), an UPDATE that succeeds if
+the head is the known one (`_append_at_known_head`), and a lock on the stream's row
+(`_append_at_head`).
 """
 
 from __future__ import annotations
@@ -152,16 +147,12 @@ def append_together(
 
     Many short appends are cheaper this way, because they share the cost of one commit.
 
-    Args:
-        states: as for `append`.
-        appends: at most one for each session.
-
     Returns:
-        The results in the order of `appends`.
+        The results in the order of `appends`, which has one append at most for each session.
 
     Raises:
-        ConflictError: the head of a session is not its `expected_seq`; nothing was written.
-        ErasedError, InvalidInputError, BrokenHeadError, DatabaseUnavailableError: as for `append`.
+        ConflictError, ErasedError, InvalidInputError, BrokenHeadError, DatabaseUnavailableError: as
+            for `append`; nothing was written.
     """
     try:
         return _append_to_all(engine, states, appends)
@@ -260,7 +251,7 @@ def _append_one(
     cached: CachedState | None,
     cipher: Cipher | None,
 ) -> Appended | None:
-    """PostgreSQL: append one event and its changes of the read models, if possible in one statement.
+    """PostgreSQL: append one event and the changes that it makes, if possible in one statement.
 
     Returns:
         The result; None, with nothing written, if the head was not the known one.
@@ -355,8 +346,7 @@ def _repeated(
 ) -> Appended:
     """Return the result of an append that was already made, whose answer was lost.
 
-    Raises:
-        ConflictError: the events behind `expected_seq` are not these frames.
+    Raises ConflictError if the events behind `expected_seq` are not these frames.
     """
     last_seq = expected_seq + len(frames)
     within = head is not None and expected_seq >= 0 and last_seq <= head.seq

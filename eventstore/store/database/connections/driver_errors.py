@@ -1,4 +1,7 @@
-"""Errors of the databases' drivers, as one line that says what to do."""
+"""Translate errors of the database drivers to one line that says what to do.
+
+transaction.py and everything else that calls a driver uses it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from eventstore.store.database.connections.undecodable import DECODE_ERROR
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn the drivers' errors into one line that says what to do."""
+    """Translate the drivers' errors that the block raises; see `unavailable`."""
     try:
         yield
     except EventStoreError:
@@ -24,7 +27,10 @@ def translated() -> Iterator[None]:
 
 
 def unavailable(error: BaseException) -> DatabaseUnavailableError:
-    """The error to show for a driver's error, or SQLAlchemy's."""
+    """Return the DatabaseUnavailableError to raise for an error of a driver or of SQLAlchemy.
+
+    The result is a TimeLimitError if the query was stopped because of its time limit.
+    """
     if isinstance(error, DBAPIError):
         error = error.orig or error
     message = _message(error)
@@ -37,12 +43,12 @@ def unavailable(error: BaseException) -> DatabaseUnavailableError:
 
 
 def _message(error: BaseException) -> str:
-    """A driver's message, without the values that PostgreSQL shows of the row or text at fault."""
+    """Return a driver's message without the values of rows that PostgreSQL adds."""
     if isinstance(error, error_classes("DataError")):
         sqlstate = getattr(error, "sqlstate", None)
         return f"it refuses a value: {type(error).__name__} (SQLSTATE {sqlstate})"
     if str(error).startswith(DECODE_ERROR):
-        return DECODE_ERROR  # the text itself may be what was said
+        return DECODE_ERROR  # The rest of the message may be what somebody said.
     diagnosis = getattr(error, "diag", None)  # psycopg's errors have one
     primary = diagnosis.message_primary if diagnosis is not None else None
     return " ".join((primary or str(error)).split()) or type(error).__name__

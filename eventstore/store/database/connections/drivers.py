@@ -1,7 +1,7 @@
-"""The errors of the databases' drivers, by their classes.
+"""Name the error classes of the database drivers without loading psycopg.
 
-psycopg takes long to load, and SQLAlchemy loads it with the first PostgreSQL database that is
-opened. Before that none of its errors exists, and its classes are not looked for.
+psycopg is slow to import, and SQLAlchemy imports it with the first PostgreSQL database that is
+opened. Until then none of its errors can occur, and its classes are left out.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ Classes = tuple[type[Exception], ...]
 
 
 def error_classes(*named: type[Exception] | str) -> Classes:
-    """Return classes of errors, for `except` and `isinstance`.
+    """Return error classes for `except` and `isinstance`.
 
     Args:
-        named: a class; or the name of one of psycopg's, such as `OperationalError` or, of one
-            SQLSTATE, `UniqueViolation`, which is left out where psycopg is not loaded.
+        named: classes, or names of classes of psycopg, such as `OperationalError`, or
+            `UniqueViolation` for one SQLSTATE. Names are left out while psycopg is not loaded.
     """
     psycopg = sys.modules.get("psycopg")
     found: list[type[Exception]] = []
@@ -30,5 +30,5 @@ def error_classes(*named: type[Exception] | str) -> Classes:
 
 
 def driver_errors(*more: type[Exception]) -> Classes:
-    """Return the classes that all errors of the loaded drivers are of, and more classes."""
+    """Return the base classes of all errors of the loaded drivers, and the given classes."""
     return error_classes(sqlite3.Error, "Error", *more)

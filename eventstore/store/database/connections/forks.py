@@ -1,13 +1,15 @@
-"""What a forked child process gets of the stores that its parent had opened: docs/adr/0020.
+"""What happens to open databases when the process forks: docs/adr/0020.
 
-Everything that holds a connection, a lock or a thread registers here, by a weak reference. At a
-fork, in this order:
+Every object with a connection, a lock or a thread registers here, by a weak reference. A fork takes
+these steps:
 
-1. In the parent, before the fork: no call of a database's driver begins any more, those of SQLite
-   that go on get some seconds to end, and each owner may `prepare_fork`.
-2. In the child: each transaction in progress is left to the parent (`User.leave`), each owner
-   takes up what is its own (`renew`), and then each may look at what all of them left
-   (`after_renewal`).
+1. In the parent, before the fork: no call of a database driver begins any more. Calls of SQLite
+   that are running get some seconds to end. Then `prepare_fork` of each registered object is
+   called, if it has one.
+2. In the child: each open transaction is left to the parent (`ConnectionUser.leave`). Then `renew`
+   of each object is called, and then `after_renewal`, if it has one.
+
+Used by transaction.py, pool.py, wal.py, keys.py and the cache of states.
 """
 
 from __future__ import annotations
@@ -22,36 +24,40 @@ from typing import Protocol
 from weakref import ref
 
 _LOGGER = logging.getLogger("eventstore")
-#: Seconds that a fork waits for calls of SQLite in other threads, at most.
+#: How long a fork waits for calls of SQLite in other threads, in seconds.
 _PATIENCE = 5.0
 _LOOK_AGAIN = 0.001
 
 
 class Renewable(Protocol):
-    """What has connections, locks, threads or caches that a forked child must not share."""
+    """An object with connections, locks, threads or caches that a forked child must not share."""
 
     def renew(self) -> None:
-        """Take up, in a forked child, what is the child's own."""
+        """Replace what belongs to the parent process; called in a forked child."""
 
 
 class ConnectionUser:
-    """Who uses a connection at the moment.
+    """A transaction, or other work, that uses a connection at the moment.
 
     Attributes:
-        is_local: whether it uses SQLite, whose code runs in this process.
-        thread: the thread that uses it.
-        calling: whether that thread is inside a call of the database's driver. Set it, then look
-            whether a fork is `pending`; no call begins while one is.
+        is_local: True if it uses SQLite, whose code runs in this process.
+        thread: the id of the thread.
+        calling: True while the thread is inside a call of the driver. It is set before `pending` is
+            read, so that no call begins during a fork.
     """
 
     def __init__(self, is_local: bool) -> None:
         self.is_local, self.thread, self.calling = is_local, get_ident(), False
 
     def leave(self) -> None:
-        """Leave the connection to the parent process, in a forked child."""
+        """Give the connection up to the parent process; called in a forked child."""
 
     def pause(self, seconds: float) -> None:
-        """Wait between two calls; another thread may fork meanwhile."""
+        """Wait between two calls of the driver. Another thread may fork in the meantime.
+
+        Args:
+            seconds: how long.
+        """
         self.calling = False
         time.sleep(seconds)
         self.calling = True
@@ -59,30 +65,35 @@ class ConnectionUser:
 
 
 class Fork:
-    """A fork that goes on: who makes it, and what is set when it is made."""
+    """A fork that is in progress.
+
+    Attributes:
+        thread: the id of the thread that forks.
+        made: set when the fork is done.
+    """
 
     def __init__(self) -> None:
         self.thread, self.made = get_ident(), Event()
 
 
-#: The fork that goes on; None for none.
+#: The fork that is in progress, or None.
 pending: Fork | None = None
 _one = Lock()
-# Plain sets: another thread may add to them while they are listed, which a WeakSet does not bear.
+# Sets, not a WeakSet: another thread may add to them while they are iterated over.
 _owners: set[ref[Renewable]] = set()
 _users: set[ConnectionUser] = set()
 _interrupted: set[ConnectionUser] = set()
-#: Note a user, and that it is one no longer.
+#: Register a user of a connection, and remove it again.
 add_user, remove_user = _users.add, _users.discard
 
 
 def renew_in_children(owner: Renewable) -> None:
-    """Have an object take up what is its own in each forked child, as long as the object lives."""
+    """Register an object whose `renew` is called in each forked child, while the object lives."""
     _owners.add(ref(owner, _owners.discard))
 
 
 def wait_for_fork(user: ConnectionUser) -> None:
-    """Wait before a call, while another thread forks."""
+    """Wait, before a call of the driver, until a fork of another thread is done."""
     while (fork := pending) is not None and fork.thread != user.thread:
         user.calling = False
         fork.made.wait()
@@ -91,7 +102,7 @@ def wait_for_fork(user: ConnectionUser) -> None:
 
 @contextmanager
 def connection_call(is_local: bool) -> Iterator[ConnectionUser]:
-    """Use a connection that is no `Transaction`'s, as if it were all one call."""
+    """Register work on a connection outside of a `Transaction`, as one long call of the driver."""
     user = ConnectionUser(is_local)
     add_user(user)
     user.calling = True
@@ -108,6 +119,7 @@ def interrupted() -> bool:
 
 
 def _before() -> None:
+    """Stop new calls of drivers, and wait for the running ones; called before a fork."""
     global pending
     _one.acquire()
     pending = Fork()
@@ -118,12 +130,13 @@ def _before() -> None:
 
 
 def _in_calls() -> set[ConnectionUser]:
-    """The users of SQLite in other threads that are inside a call of its library."""
+    """Return the users of SQLite in other threads that are inside a call."""
     here = get_ident()
     return {u for u in list(_users) if u.calling and u.is_local and u.thread != here}
 
 
 def _in_parent() -> None:
+    """Let calls begin again; called in the parent after a fork."""
     global pending
     if pending is not None:
         pending.made.set()
@@ -132,6 +145,7 @@ def _in_parent() -> None:
 
 
 def _in_child() -> None:
+    """Replace what belongs to the parent; called in the child after a fork."""
     global pending, _one
     pending, _one = None, Lock()
     users = list(_users)
@@ -145,7 +159,7 @@ def _in_child() -> None:
 
 
 def _do_each(name: str) -> None:
-    """Call the method of that name of each owner that has one."""
+    """Call the method `name` of each registered object that has it."""
     for one in list(_owners):
         work = getattr(one(), name, None)
         if work is not None:
@@ -155,7 +169,7 @@ def _do_each(name: str) -> None:
 def _do(work: Callable[[], None]) -> None:
     try:
         work()
-    except Exception:  # one store's trouble is no other's
+    except Exception:  # The other stores are still renewed.
         _LOGGER.exception("a store cannot follow a fork")
 
 

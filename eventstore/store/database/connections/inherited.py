@@ -1,13 +1,14 @@
-"""What a forked child does with the connections of its parent: it lets go of them.
+"""Let go of the parent's connections in a forked child. Called by pool.py.
 
-PostgreSQL: nothing that the child does may reach the parent's server connection. The child's copy
-of the socket is replaced by the null device, and the connection object is never finalised.
+PostgreSQL: the child must not send anything over the parent's connection. Its copy of the socket is
+replaced by the null device, and the connection object is never finalised.
 
-SQLite: the library remembers, for the whole process, which locks the process holds on a file. A
-child that only leaves its parent's connections alone believes that it holds their locks, and does
-not take any of its own: it waits for ever for a lock that nobody holds, or goes on to write into a
-log that others have deleted. So the child closes what was open at the fork. Closing would undo a
-transaction in the log's index, which processes share: it gets a private copy of the index first.
+SQLite: the library remembers for the whole process which locks the process holds on a file. If a
+child only left its parent's connections alone, the library would believe that the child holds their
+locks, and would take none of its own. The child would then wait for ever for a lock that nobody
+holds, or write into a log that others have deleted. So the child closes the connections that were
+open at the fork. Closing would also roll back a transaction in the log's index, which the processes
+share; so the child first maps a private copy of the index.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _MAP_FIXED = 0x10
 
 
 def abandon_postgresql(connections: Iterable[psycopg.Connection[Any]]) -> None:
-    """Cut off the parent's connections to PostgreSQL in a forked child."""
+    """Cut the parent's connections to PostgreSQL off in a forked child."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for connection in connections:
         with suppress(OSError, *driver_errors()):
@@ -45,10 +46,11 @@ def close_sqlite(connections: Iterable[sqlite3.Connection], path: str) -> str | 
     """Close the parent's connections to an SQLite file in a forked child.
 
     Args:
-        path: of the database's file.
+        connections: the connections.
+        path: the path of the database's file.
 
     Returns:
-        Why the child cannot use the file; None where it can.
+        Why the child cannot use the file; None if it can.
     """
     for connection in connections:
         if connection.in_transaction and not _make_mapping_private(f"{path}-shm"):
@@ -59,18 +61,19 @@ def close_sqlite(connections: Iterable[sqlite3.Connection], path: str) -> str | 
 
 
 def keep_alive(connections: Iterable[sqlite3.Connection]) -> None:
-    """Never close connections of SQLite: another thread was inside them at the fork."""
+    """Never close these connections of SQLite, because another thread was inside one of them."""
     for connection in connections:
         _never_finalise(connection)
 
 
 def _never_finalise(connection: object) -> None:
-    # Even at the interpreter's end: finalising might write to what the parent uses, or hang.
+    # Not even when the interpreter ends: finalising could write to the parent's connection, or
+    # hang.
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
 
 
 def _make_mapping_private(path: str) -> bool:
-    """Have what this process has mapped of a file be a copy of its own."""
+    """Replace the process's shared mapping of a file by a private copy, and return True if done."""
     try:
         file = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
@@ -112,7 +115,7 @@ def is_open(path: str) -> bool:
     except OSError:
         return False
     for descriptor in descriptors:
-        with suppress(OSError):  # the one that the list was read by
+        with suppress(OSError):  # The descriptor by which the list was read is closed.
             if _identity(os.fstat(descriptor)) == wanted:
                 return True
     return False

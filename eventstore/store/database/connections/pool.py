@@ -1,4 +1,7 @@
-"""The connections of one engine: which are open, which rest, and whether any may be taken."""
+"""The connections of one engine: open ones, idle ones, and whether any may be used.
+
+transaction.py takes connections from here. They come from SQLAlchemy's pool.
+"""
 
 from __future__ import annotations
 
@@ -19,37 +22,44 @@ from eventstore.store.database.connections.driver_errors import unavailable
 from eventstore.store.database.connections.drivers import driver_errors, error_classes
 from eventstore.store.database.engine_options import keys_engine_of
 
-#: Name of the engine's option that holds its `Connections`.
+#: The engine option with its `Connections`.
 CONNECTIONS = "eventstore_connections"
 
 
 class PooledConnection(NamedTuple):
-    """A connection out of the engine's pool."""
+    """A connection that was taken from the engine's pool.
+
+    Attributes:
+        proxy: SQLAlchemy's object, which gives it back to the pool.
+        connection: the driver's connection.
+    """
 
     proxy: PoolProxiedConnection
     connection: Any
 
 
 class SQLiteConnection(sqlite3.Connection):
-    """A connection of SQLite that can be referred to weakly."""
+    """A connection of SQLite that can have weak references."""
 
 
 class Connections:
     """The connections of one engine.
 
     Args:
-        is_sqlite: whether the database is SQLite.
-        path: of SQLite's file; None for a database in memory, and for PostgreSQL.
+        is_sqlite: True if the database is SQLite.
+        path: the path of SQLite's file; None for PostgreSQL and for a database in memory.
 
     Attributes:
-        idle: connections to be taken by the next transaction. The pool takes ten times as long,
+        is_sqlite: as given.
+        is_memory: True if the database is in memory.
+        idle: connections for the next transactions. SQLAlchemy's pool takes ten times as long,
             which is a tenth of an append of one frame.
-        lock: what one transaction after the other has to hold where the database is in memory,
-            which is one connection; else None.
-        writing: what one writing transaction after the other has to hold in an SQLite file, also
-            of other stores in this process, so that threads wait for each other outside of
-            SQLite's code: a fork waits for a thread that is inside of it. Else None.
-        closed: whether the store was closed.
+        lock: a lock that each transaction holds if the database is in memory, because such a
+            database is one connection; otherwise None.
+        writing: a lock that each writing transaction on an SQLite file holds; otherwise None. All
+            stores of the process share it. Threads wait for this lock instead of waiting inside
+            SQLite, because a fork waits for threads that are inside SQLite.
+        closed: True if the store was closed.
     """
 
     def __init__(self, is_sqlite: bool, path: str | None) -> None:
@@ -67,18 +77,18 @@ class Connections:
         self.writing = _writing_lock(self._path) if self._path is not None else None
 
     def watch(self, engine: Engine) -> None:
-        """Know of each connection that the engine opens."""
+        """Keep track of each connection that the engine opens."""
         self._engine = ref(engine)
         event.listen(engine, "connect", lambda connection, _: self._open.add(connection))
         event.listen(engine, "close", lambda connection, _: self._open.discard(connection))
         forks.renew_in_children(self)
 
     def check(self) -> None:
-        """Look whether a connection may be taken.
+        """Check that a connection may be taken.
 
         Raises:
             ClosedError: the store is closed.
-            ForkError: the process was forked off at a moment that leaves it no way to the file.
+            ForkError: the process was forked at a moment after which it cannot use the file.
         """
         if self.closed:
             raise ClosedError("the store is closed; open it again")
@@ -89,11 +99,12 @@ class Connections:
             )
 
     def take(self, engine: Engine) -> PooledConnection:
-        """Take a connection: one that rests, or one of the engine's pool.
+        """Return an idle connection, or one of the engine's pool.
 
         Raises:
-            ClosedError: the store is closed. ForkError: see `check`.
-            DatabaseUnavailableError: none can be opened.
+            ClosedError: the store is closed.
+            ForkError: the process cannot use the database; see `check`.
+            DatabaseUnavailableError: no connection can be opened.
         """
         self.check()
         try:
@@ -107,10 +118,11 @@ class Connections:
         return PooledConnection(proxy, proxy.driver_connection)
 
     def give_back(self, held: PooledConnection, error: BaseException | None) -> None:
-        """Give a connection back, for others where it can be used on.
+        """Give a connection back, so that other transactions can use it if it is intact.
 
         Args:
-            error: what its transaction ended with, if it did.
+            held: the connection.
+            error: the error that ended its transaction, or None.
         """
         if self.closed:
             held.proxy.invalidate()
@@ -124,8 +136,8 @@ class Connections:
         held.proxy.close()
 
     def drop(self, held: PooledConnection, error: BaseException) -> None:
-        """Close a connection that may be broken: the pool shall not hand it out again."""
-        if self.is_memory:  # with it the database would be gone
+        """Close a connection that may be broken, so that no transaction gets it again."""
+        if self.is_memory:  # Closing it would delete the database.
             with suppress(sqlite3.Error):
                 held.connection.set_progress_handler(None, 0)
                 held.connection.rollback()
@@ -133,12 +145,12 @@ class Connections:
             return
         held.proxy.invalidate()
         if isinstance(error, error_classes("OperationalError")):
-            self.close_idle()  # a server that went took the others with it
+            self.close_idle()  # If the server went away, these connections are broken too.
         held.proxy.close()
 
     def close_idle(self) -> None:
-        """Close the connections that nobody uses."""
-        with suppress(IndexError):  # another thread takes the last one
+        """Close the connections that no transaction uses."""
+        with suppress(IndexError):  # Another thread may take the last one.
             while True:
                 self.idle.pop().proxy.close()
         engine = self._engine() if self._engine is not None else None
@@ -146,12 +158,12 @@ class Connections:
             engine.dispose()
 
     def prepare_fork(self) -> None:
-        """Close what nobody uses of an SQLite file: a child shall not inherit it."""
+        """Close the idle connections to an SQLite file, so that a child does not inherit them."""
         if self._path is not None:
             self.close_idle()
 
     def renew(self) -> None:
-        """Let go of the parent's connections, in a forked child."""
+        """Let go of the parent's connections; called in a forked child."""
         found = list(self._open)
         self._make_locks()
         if self.is_memory:
@@ -171,7 +183,7 @@ class Connections:
             self._refused = inherited.close_sqlite(found, self._path)
 
     def after_renewal(self) -> None:
-        """Look whether anything of the parent's still has the file open, in a forked child."""
+        """Check, in a forked child, that no other object still has the parent's file open."""
         if self._path is not None and self._refused is None and inherited.is_open(self._path):
             self._refused = (
                 "it was forked off while its parent had the file open, by another connection or"
@@ -179,7 +191,7 @@ class Connections:
             )
 
     def _go_on_in_memory(self, found: list[sqlite3.Connection]) -> None:
-        """A database in memory is copied by the fork; what was not committed is not in the copy."""
+        """Keep using a database in memory, which the fork copied, without open transactions."""
         if forks.interrupted():
             inherited.keep_alive(found)
             self._refused = "it was forked off while another thread was in a query"
@@ -189,17 +201,17 @@ class Connections:
                 connection.rollback()
 
 
-#: Who writes to an SQLite file in this process; a forked child has locks of its own.
+#: The locks of SQLite files that are written to, by process and path. A forked child has its own.
 _WRITING: WeakValueDictionary[tuple[int, str], Lock] = WeakValueDictionary()
 
 
 def _writing_lock(path: str) -> Lock:
-    """Return what all threads that write to a file have to hold, whichever store they use."""
+    """Return the lock that all threads of this process hold to write to a file."""
     return _WRITING.setdefault((os.getpid(), os.path.realpath(path)), Lock())
 
 
 class UnusableConnection:
-    """Stands for the connection of a transaction that a forked child has left to its parent."""
+    """Replaces the connection of a transaction that a forked child has left to its parent."""
 
     def __getattr__(self, name: str) -> Any:
         raise ForkError(
@@ -209,9 +221,9 @@ class UnusableConnection:
 
 
 def _is_in_transaction(connection: Any) -> bool:
-    """Return True if a connection did not come back to rest, though it was rolled back.
+    """Return True if a connection is still in a transaction after its rollback.
 
-    A signal's handler may have raised in the middle of a query: a time limit of a task queue, say.
+    For example, a signal handler raised an exception in the middle of a query.
     """
     if isinstance(connection, sqlite3.Connection):
         return connection.in_transaction
@@ -219,10 +231,10 @@ def _is_in_transaction(connection: Any) -> bool:
 
 
 def _is_unusable_after(error: BaseException) -> bool:
-    """Return True if a connection is not to be used again after an error.
+    """Return True if a connection must not be used again after an error.
 
-    PostgreSQL's internal errors are among them for one: that its session is read-only, which it
-    stays where the database may be written again.
+    PostgreSQL's internal errors are included. One of them says that the session is read-only, and
+    the session stays so even when the database can be written again.
     """
     spoiling = error_classes(sqlite3.OperationalError, "OperationalError", "InternalError")
     return isinstance(error, spoiling)
@@ -233,13 +245,14 @@ _MAX_IDLE = 4
 
 @contextmanager
 def pooled(engine: Engine) -> Iterator[forks.ConnectionUser]:
-    """Use connections of the engine's pool by other ways than a `Transaction`.
+    """Register the use of the engine's pool by other code than a `Transaction`.
 
-    Returns:
-        Who uses them: between two calls it may `pause`, so that another thread can fork.
+    Yields:
+        The user of the connections. Its `pause` lets other threads fork between two calls.
 
     Raises:
-        ClosedError: the store is closed. ForkError: the process cannot use its database.
+        ClosedError: the store is closed.
+        ForkError: the process cannot use its database.
     """
     connections: Connections = engine.get_execution_options()[CONNECTIONS]
     connections.check()
@@ -248,7 +261,7 @@ def pooled(engine: Engine) -> Iterator[forks.ConnectionUser]:
 
 
 def close_all(engine: Engine) -> None:
-    """Close the engine's connections that no transaction holds, and those of its keys."""
+    """Close the engine's connections that no transaction uses, and those of its keys."""
     connections: Connections = engine.get_execution_options()[CONNECTIONS]
     connections.close_idle()
     keys = keys_engine_of(engine)
@@ -257,7 +270,10 @@ def close_all(engine: Engine) -> None:
 
 
 def close_for_good(engine: Engine) -> None:
-    """Close all connections, those in use once their transaction ends; none is opened again."""
+    """Close all connections, and open none again.
+
+    A connection in use is closed when its transaction ends.
+    """
     for one in filter(None, (engine, keys_engine_of(engine))):
         connections: Connections = one.get_execution_options()[CONNECTIONS]
         connections.closed = True

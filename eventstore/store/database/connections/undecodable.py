@@ -1,8 +1,8 @@
-"""Rows of SQLite with text that is no UTF-8: of a damaged file, or of one that somebody else made.
+"""Read rows of SQLite with text that is not UTF-8, from a damaged file or from another program.
 
-SQLite keeps whatever bytes a text is said to be, and the driver refuses a whole query for one of
-them. So such a query is made again, and gives bytes in the place of that text alone: whoever checks
-the types of what was read names it as damage, and what else is in the rows is read, or erased.
+SQLite stores any bytes as text, and the driver refuses a whole query because of one such text. Such
+a query is executed again, and returns bytes in place of that text. Code that checks the types of
+what it reads then reports the text as damage, and the other values can still be read or erased.
 Called by transaction.py.
 """
 
@@ -12,17 +12,18 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-#: How the driver begins what it says of such a text; the text itself follows.
+#: How the driver's error message begins; the text itself follows.
 DECODE_ERROR = "Could not decode to UTF-8"
 
 
 def read_undecodable(
     connection: sqlite3.Connection, sql: str, parameters: Sequence[Any], error: sqlite3.Error
 ) -> list[tuple[Any, ...]]:
-    """Return the rows of a query, with bytes in the place of text that is no UTF-8.
+    """Return the rows of a query, with bytes in place of text that is not UTF-8.
 
     Args:
-        error: what the query failed with, which is raised where it has another reason.
+        connection, sql, parameters: of the query.
+        error: why the query failed; it is raised again if the reason is another one.
     """
     if not str(error).startswith(DECODE_ERROR):
         raise error

@@ -1,8 +1,9 @@
-"""SQLite's write-ahead log, copied into the database file beside the appends: docs/adr/0007.
+"""Copy SQLite's write-ahead log into the database file in a thread: docs/adr/0007.
 
-SQLite copies it in the commit that makes it long, which is a quarter of an append's time. Here a
-thread does so early, while appends go on: SQLite runs without the interpreter's lock. Where the
-thread is late, commits do it as ever, from `engine.SQLITE_CHECKPOINT_PAGES` on.
+Otherwise SQLite copies the log in the commit that makes it long, which takes a quarter of the time
+of an append. The thread starts earlier and works while appends go on, because SQLite releases
+Python's global interpreter lock. If the thread is late, commits make the checkpoint as usual, from
+`engine.SQLITE_CHECKPOINT_PAGES` on. Used by sessions/log.py.
 """
 
 from __future__ import annotations
@@ -20,14 +21,19 @@ from eventstore.store.database.connections.pool import pooled
 
 CHECKPOINT = "PRAGMA wal_checkpoint(PASSIVE)"
 
-# Pages of a commit: the last one of each table and index, and those that its frames fill.
+# How many pages a commit writes: the last page of each table and index, and the pages of its
+# frames.
 _PAGES_A_COMMIT = 4
 _FRAMES_A_PAGE = 3
 _PAGES_BEFORE_CHECKPOINT = 1000
 
 
 class Checkpointer:
-    """Begins a checkpoint, one at a time, when enough was appended since the last."""
+    """Starts a checkpoint in a thread when enough was appended since the last one.
+
+    Args:
+        engine: the engine of the SQLite file.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -35,28 +41,32 @@ class Checkpointer:
         forks.renew_in_children(self)
 
     def renew(self) -> None:
-        """Begin without a thread; a forked child has none of its parent's."""
+        """Start without a thread; a forked child does not have its parent's thread."""
         self._pages = 0
         self._running: Future[None] | None = None
         self._executor = ThreadPoolExecutor(1, "eventstore-checkpoint")
 
     def appended(self, frames: int) -> None:
-        """Count a commit of so many frames."""
+        """Count a commit, and start a checkpoint if it is time for one.
+
+        Args:
+            frames: how many frames the commit wrote.
+        """
         self._pages += _PAGES_A_COMMIT + frames // _FRAMES_A_PAGE
         if self._pages < _PAGES_BEFORE_CHECKPOINT:
             return
         if self._running is None or self._running.done():
             self._pages = 0
-            # A closed store, or an interpreter that ends, takes no more work.
+            # If the store is closed or the interpreter ends, the executor takes no more work.
             with suppress(RuntimeError):
                 self._running = self._executor.submit(self._checkpoint)
 
     def close(self) -> None:
-        """Wait for the checkpoint that runs."""
+        """Wait until the running checkpoint ends."""
         self._executor.shutdown()
 
     def _checkpoint(self) -> None:
-        # A failure loses nothing: the next commit that matters meets it, and says so.
+        # A failure loses no data, and the next commit that is affected reports it.
         with suppress(SQLAlchemyError, sqlite3.Error, EventStoreError), pooled(self._engine):
             proxy = self._engine.raw_connection()
             try:

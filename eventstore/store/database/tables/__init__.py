@@ -1,1 +1,1 @@
-"""The tables, as declared. Migrations create them; a test compares the two."""
+"""The declarations of the tables. Migrations create the tables; a test compares the two."""

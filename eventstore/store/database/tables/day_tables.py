@@ -1,6 +1,7 @@
-"""Tables of sums by day, as declared. They are the store's, not a session's: no append writes them.
+"""The tables of the sums by day, which belong to the whole store and not to a session.
 
-An append writes marks alone, which are its session's: see day_marks.py.
+An append does not write them. It only writes marks of its session into `day_marks`; see
+readmodels/day_invalidation.py. usage/daily/ writes and reads the sums.
 """
 
 from __future__ import annotations
@@ -23,12 +24,13 @@ from eventstore.times import DAY_US
 
 
 def day_of(at: str) -> str:
-    """SQL for the number of the day that a time is in, before 1970, too.
+    """Return SQL for the number of a time's day since 1970 in UTC; negative before 1970.
 
-    Databases divide towards zero, so that both days around the first moment of 1970 would be one.
+    SQL divides towards zero, so that without a correction both days beside 1970-01-01T00:00 would
+    be day 0.
 
     Args:
-        at: SQL of the time.
+        at: SQL of the time, in microseconds.
     """
     return f"({at} - CASE WHEN {at} < 0 THEN {DAY_US - 1} ELSE 0 END) / {DAY_US}"
 
@@ -41,13 +43,13 @@ def _line() -> Column[int]:
     return Column("line", Integer, primary_key=True, autoincrement=False)
 
 
-# What a session changed of a day since it was summed up.
+# One row says that a session changed what is billed on a day after the day was summed up.
 day_marks = Table(
     "day_marks",
     metadata,
     Column("session_id", String(128), primary_key=True),
     _day(),
-    # Another number each time.
+    # A random number, new with each change.
     Column("mark", BigInteger, nullable=False),
     Index("day_marks_day", "day"),
     sqlite_with_rowid=False,
@@ -57,16 +59,18 @@ summed_days = Table(
     "summed_days",
     metadata,
     _day(),
-    # Another number each time that the day's sums are written or dropped.
+    # A random number, new each time that the day's sums are written or dropped.
     Column("version", BigInteger, nullable=False),
-    # Keys without sums, as JSON: a list, or true for all; null where the day has no sums at all.
+    # The metadata keys without sums, as JSON: a list, or true for all keys; null if the day has no
+    # sums.
     Column("left_out", Text),
-    # 1: the sums are of all sessions; 0: of those in `summed_sessions`, the day is not over.
+    # 1: the sums contain all sessions; 0: only those in `summed_sessions`, because the day is not
+    # over.
     Column("whole", SmallInteger, nullable=False),
     sqlite_with_rowid=False,
 )
 
-# Whose rows the sums of a day contain that is not over.
+# The sessions that are in the sums of a day that is not over.
 summed_sessions = Table(
     "summed_sessions",
     metadata,
@@ -91,7 +95,7 @@ usage_days = Table(
     sqlite_with_rowid=False,
 )
 
-# By the values of a key of metadata, too: see packed_sums.py.
+# Sums by the values of a metadata key, packed: see usage/daily/packed.py.
 value_days = Table(
     "value_days",
     metadata,
@@ -127,7 +131,7 @@ turn_days = Table(
     sqlite_with_rowid=False,
 )
 
-#: Tables with the sums themselves.
+#: The tables with the sums themselves.
 SUMS = (usage_days, value_days, latency_days, turn_days)
-#: Tables that are the whole store's, and no session's.
+#: The tables that belong to the whole store, and not to a session.
 OF_THE_STORE = (summed_days, summed_sessions, *SUMS)

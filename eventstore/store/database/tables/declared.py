@@ -1,8 +1,9 @@
-"""The tables, as declared. Migrations create them; a test compares the two on each database.
+"""The declarations of the tables with rows of sessions.
 
-Every primary key begins with `session_id`: an append touches one session, and a distributed
-engine can place each session on one node. Sums of the whole store are in day_tables.py. Times are
-microseconds since 1970 UTC.
+Migrations create the tables; a test compares the two on each database. Every primary key begins
+with `session_id`: an append touches one session, and a distributed database can keep each session
+on one node. The sums of the whole store are declared in day_tables.py. Times are in microseconds
+since 1970 UTC.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ from eventstore.store.database.tables.list_tables import (
     session_figures,
 )
 
-#: Names that are declared elsewhere, and asked for here.
+#: Names that other modules declare, and that are imported from here.
 __all__ = ["metadata", "response_facets", "session_costs", "session_facets", "session_figures"]
 
-# `sqlite_with_rowid=False`: the primary key is the table, so that a commit of a few rows writes
-# half as many pages.
+# `sqlite_with_rowid=False` stores the rows in the index of the primary key, so that a commit of a
+# few rows writes half as many pages.
 
 streams = Table(
     "streams",
@@ -45,7 +46,7 @@ streams = Table(
     Column("closed_at", BigInteger),
     Column("projected_seq", BigInteger, nullable=False),
     Column("projector_version", Integer, nullable=False),
-    # Events up to here are in segments, their rows are gone; null for none.
+    # Events up to this seq are in segments and have no rows; null if there are no segments.
     Column("sealed_seq", BigInteger),
     Column("erased_at", BigInteger),
     Index(
@@ -58,7 +59,7 @@ streams = Table(
     sqlite_with_rowid=False,
 )
 
-# Audio is last, so that SQLite reads the other columns without its overflow pages.
+# Audio is the last column, so that SQLite reads the others without overflow pages.
 events = Table(
     "events",
     metadata,
@@ -70,7 +71,8 @@ events = Table(
     Column("frame", Text, nullable=False),
     Column("audio_offset", Integer),
     Column("audio_bytes", Integer),
-    # What loading a state finds it by, null where it does not read it: see projection/load_keys.py.
+    # The key by which `load_state` finds the event; null if it does not read it:
+    # projection/load_keys.py.
     Column("load_key", KEY),
     Column("audio", LargeBinary),
     Index(
@@ -84,7 +86,7 @@ events = Table(
     ),
 )
 
-# Either `data` is here, or it is at `location`.
+# The bytes are in `data`, or at the URL `location`.
 segments = Table(
     "segments",
     metadata,
@@ -100,7 +102,7 @@ segments = Table(
     Column("data", LargeBinary),
 )
 
-#: What is left of sessions that were erased, or whose audio was.
+#: The tombstones of sessions that were erased, or whose audio was.
 erasures = Table(
     "erasures",
     metadata,
@@ -110,14 +112,14 @@ erasures = Table(
     Column("reason", Text),
     Column("events", BigInteger, nullable=False),
     Column("sha256", LargeBinary(32), nullable=False),
-    # When the database's files were written anew behind it, null for not yet.
+    # When the database's files were rewritten after the erasure; null if that is still to be done.
     Column("vacuumed_at", BigInteger),
-    # Bytes of segments outside of the database that are still to be deleted: a JSON array.
+    # The URLs of segments' bytes that are still to be deleted, as a JSON array.
     Column("locations", Text),
     sqlite_with_rowid=False,
 )
 
-#: Bytes outside of the database that a session's segments named before: log/segments/left_bytes.py.
+#: Places of bytes that a session's segments named before: log/segments/left_bytes.py.
 left_bytes = Table(
     "left_bytes",
     metadata,
@@ -126,37 +128,37 @@ left_bytes = Table(
     sqlite_with_rowid=False,
 )
 
-#: Sessions that could not be projected, while they are behind: sessions/projection_failures.py.
+#: Sessions that could not be projected and are still behind: sessions/projection_failures.py.
 projection_failures = Table(
     "projection_failures",
     metadata,
     session_id(),
-    # What was tried: up to which event, and by which version of the projector.
+    # Up to which event, and by which version of the projector, the session was to be projected.
     Column("seq", BigInteger, nullable=False),
     Column("projector_version", Integer, nullable=False),
     Column("tries", Integer, nullable=False),
     Column("failed_at", BigInteger, nullable=False),
     Column("retry_at", BigInteger, nullable=False),
-    # The name of the error's class: no content.
+    # The name of the error's class; its message could have content.
     Column("error", String(64), nullable=False),
     sqlite_with_rowid=False,
 )
 
-#: In the database of the keys: see docs/encrypt.md.
+#: The keys of sessions, in the database of the keys: docs/encrypt.md.
 session_keys = Table(
     "session_keys",
     metadata,
     session_id(),
     Column("key", LargeBinary(32)),
     Column("made_at", BigInteger, nullable=False),
-    # Its session was erased: no other key is made for it.
+    # When the session was erased; no other key is made for it.
     Column("dropped_at", BigInteger),
-    # Events from here on were written encrypted; null where that was not noted.
+    # The first event that was written encrypted; null if that was not noted.
     Column("from_seq", BigInteger),
     sqlite_with_rowid=False,
 )
 
-#: The store's id: what its bytes outside of the database are kept under begins with it.
+#: The store's id, of which the name of its folder outside of the database is made: identity.py.
 store_ids = Table(
     "store_ids",
     metadata,
@@ -164,7 +166,7 @@ store_ids = Table(
     sqlite_with_rowid=False,
 )
 
-#: The name of the database of the keys: there, and in each store whose keys it has.
+#: The name of a database of keys, in itself and in each store whose keys it has.
 key_stores = Table(
     "key_stores",
     metadata,
@@ -184,7 +186,7 @@ sessions = Table(
     Column("errors", Integer, nullable=False),
     Column("wire", Text, nullable=False),
     Column("notes", Text, nullable=False),
-    # Events that the fold could not make sense of by a fault of its own; null for none.
+    # How many events the projection could not handle because of a bug in it; null for none.
     Column("fold_errors", Integer),
     Index("sessions_at", "at", "session_id"),
     Index("sessions_model", "model", "at", "session_id"),
@@ -271,7 +273,7 @@ responses = Table(
     Column("output_tokens", BigInteger, nullable=False),
     Column("total_tokens", BigInteger, nullable=False),
     Column("resource", Text, nullable=False),
-    # How long it was waited for, and how long it took; -1 where that is not known.
+    # How long the user waited for the answer, and how long it took; -1 if unknown.
     Column("answer_us", BigInteger),
     Column("duration_us", BigInteger),
     Index("responses_at", "at", "session_id", "response_id"),
@@ -304,7 +306,7 @@ response_metadata = Table(
     Column("value", VALUE, primary_key=True),
     Column("own", SmallInteger, nullable=False),
     Column("at", BigInteger, nullable=False),
-    # A page of newest-first answers is a stretch of this index: no sort.
+    # A page of the newest responses is a range of this index, so it needs no sort.
     Index("response_metadata_value", "key", "value", "at", "session_id", "response_id"),
     sqlite_with_rowid=False,
 )
@@ -319,7 +321,8 @@ usage = Table(
     Column("item_id", String(128)),
     Column("at", BigInteger, nullable=False),
     Column("model", String(256)),
-    # The flags of `Reported`, 0 for no usage: how far the numbers tell what it costs.
+    # The flags of `Reported`, which say what the numbers tell of the cost; 0 if no usage was
+    # reported.
     Column("reported", SmallInteger, nullable=False),
     Column("input_tokens", BigInteger, nullable=False),
     Column("output_tokens", BigInteger, nullable=False),
@@ -338,13 +341,13 @@ usage = Table(
     sqlite_with_rowid=False,
 )
 
-#: Tables of the database of the keys, which stores have as well: each to name its own.
+#: The tables of a database of keys. Stores have them too, to name their own database of keys.
 KEYS = (session_keys, key_stores)
 
-#: Tables that no copy of a session takes along.
+#: The tables that are not copied with a session.
 NOT_OF_SESSIONS = (*KEYS, store_ids)
 
-#: Tables that a projection writes, in the order of their writing.
+#: The tables that a projection writes, in the order of writing.
 READ_MODELS = (
     sessions,
     session_figures,

@@ -1,6 +1,7 @@
-"""Tables that lists are chosen and sorted by, as declared: small rows beside the large ones.
+"""The tables by which lists are filtered and sorted: small rows beside the large ones.
 
-`session_costs` is no read model: what it holds depends on a list of prices. See session_costs.py.
+`session_costs` is not a read model, because its rows depend on a list of prices; see
+usage/session_costs.py.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from sqlalchemy import BigInteger, Column, Float, Index, String, Table, text
 
 from eventstore.store.database.tables.columns import VALUE, metadata, session_id
 
-#: What lists of sessions are chosen and sorted by, in small rows: see store/figures.py. A number
-#: that is not known is -1, so that it has a place in every order: the last one from the top.
+#: The numbers by which lists of sessions are filtered and sorted: readmodels/figure_rows.py. An
+#: unknown number is -1, so that it sorts behind all others in a list from high to low.
 session_figures = Table(
     "session_figures",
     metadata,
@@ -19,11 +20,12 @@ session_figures = Table(
     Column("turns", BigInteger, nullable=False),
     Column("interruptions", BigInteger, nullable=False),
     Column("slowest_us", BigInteger, nullable=False),
-    # From when its length counts, as if the clock had never jumped; null where it has no times.
+    # The time from which the session's length counts, corrected for jumps of the clock; null
+    # without times.
     Column("counts_from", BigInteger),
-    # Null while it is open: its stream knows when its last event came.
+    # Null while the session is open: its stream has the time of its last event.
     Column("duration_us", BigInteger),
-    # While it is open: its length is this much, and less than the next step of `step_us`.
+    # Only while the session is open: the last step of `step_us` that its length has reached.
     Column("reached_us", BigInteger),
     Index("session_figures_at", "at", "session_id"),
     Index("session_figures_turns", "turns", "at", "session_id"),
@@ -40,7 +42,7 @@ session_figures = Table(
     sqlite_with_rowid=False,
 )
 
-#: Tools that a session called, languages that it was in, and reasons why something in it failed.
+#: The tools that a session called, its languages, and the reasons of its failures.
 session_facets = Table(
     "session_facets",
     metadata,
@@ -51,23 +53,23 @@ session_facets = Table(
     sqlite_with_rowid=False,
 )
 
-#: What sessions cost by one list of prices. It is no read model: see store/usage/session_costs.py.
+#: What sessions cost by one list of prices: usage/session_costs.py.
 session_costs = Table(
     "session_costs",
     metadata,
     session_id(),
     Column("at", BigInteger, nullable=False),
-    # The list of prices, by its fingerprint; empty for none since something was billed.
+    # The fingerprint of the list of prices; empty if usage was added since the cost was computed.
     Column("prices", String(32), nullable=False),
-    # In US dollars, what has a known price; -1 where nothing has one.
+    # The cost in US dollars of usage with a known price; -1 if no usage has one.
     Column("usd", Float(53), nullable=False),
-    # Another number each time that something is billed.
+    # A random number, new each time that usage is added.
     Column("mark", BigInteger, nullable=False),
     Index("session_costs_usd", "prices", "usd", "at", "session_id"),
     sqlite_with_rowid=False,
 )
 
-#: Tools that a response called, and languages of the turn that it answers.
+#: The tools that a response called, and the languages of the turn that it answers.
 response_facets = Table(
     "response_facets",
     metadata,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from eventstore.archive.copy_sessions import Copied
     from eventstore.archive.move_segments import Moved
     from eventstore.archive.seal import Sealed, Unsealed
-    from eventstore.archive.verify import Problem, Protection, SegmentDigest, Verified
+    from eventstore.archive.verify_results import Problem, Protection, SegmentDigest, Verified
     from eventstore.capture.calls.sideband import record_call
     from eventstore.capture.files.import_file import Imported
     from eventstore.capture.recorder.recorder import Recorder
@@ -108,7 +108,7 @@ _MODULES = {
         "archive.copy_sessions": ("Copied",),
         "archive.move_segments": ("Moved",),
         "archive.seal": ("Sealed", "Unsealed"),
-        "archive.verify": ("Problem", "Protection", "SegmentDigest", "Verified"),
+        "archive.verify_results": ("Problem", "Protection", "SegmentDigest", "Verified"),
         "capture.calls.sideband": ("record_call",),
         "capture.files.import_file": ("Imported",),
         "capture.recorder.recorder": ("Recorder",),

@@ -142,7 +142,7 @@ class EventStore(Upkeep, WritableLog):
             target: a file, or a binary stream that can seek.
             format: `wav`, `flac` or `ogg`.
             selected: `item`, `response` or `side`; `start`, `end` in seconds since the first
-                event; `rate` in samples a second; as for `archive.call_audio.write_audio`.
+                event; `rate` in samples a second; as for `sound.call_audio.write_audio`.
 
         Raises:
             NotFoundError: no such session, or no sound of it. InvalidInputError: a bad argument.

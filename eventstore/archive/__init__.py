@@ -1,1 +1,1 @@
-"""Archive: what is kept of closed sessions, and what is made of it."""
+"""Keep closed sessions: seal, verify, copy, move, retain and erase them."""

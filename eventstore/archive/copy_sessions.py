@@ -1,4 +1,8 @@
-"""Copy sessions to another store, or move them there: each in one transaction, read again."""
+"""Copy sessions to another store, or move them there.
+
+Each session is written to the target in one transaction, and read again there before the commit.
+Called by `EventStore.copy`.
+"""
 
 from __future__ import annotations
 
@@ -34,21 +38,21 @@ from eventstore.store.sessions.copy_session import (
 
 Status = Literal["copied", "continued", "exists"]
 
-# How often a session is begun anew that somebody else seals or copies meanwhile.
+# Attempts for a session that another process seals, unseals or copies at the same time.
 _TRIES = 5
-# For a lock that a delete needs: who waits longer gives up, and the session stays.
+# A delete gives up if it waits longer than this for a lock; the session then stays in the source.
 _LOCK_TIMEOUT = "SET LOCAL lock_timeout = '30s'"
 
 
 class Copied(NamedTuple):
-    """What became of a session.
+    """What was done with one session.
 
     Attributes:
-        session_id: the session.
-        status: `copied`; `continued`, of which the target had the beginning; or `exists` there
-            already, and is equal.
-        events: how many it has.
-        deleted: whether it was deleted from the source.
+        session_id: The session.
+        status: `copied`; `continued` if the target had its beginning; `exists` if the target had
+            an equal session, so that nothing was written.
+        events: How many events the session has.
+        deleted: True if the session was deleted from the source.
     """
 
     session_id: str
@@ -58,11 +62,11 @@ class Copied(NamedTuple):
 
 
 class _ChangedError(EventStoreError):
-    """Somebody else changed the session while it was copied."""
+    """Raised if another process changed the session while it was copied."""
 
 
 class OtherContentsError(EventStoreError):
-    """The target has another session of the same id."""
+    """Raised if the target has other events under the same session id, or erased the session."""
 
 
 def copy_sessions(
@@ -72,18 +76,23 @@ def copy_sessions(
     then_delete: bool = False,
     dry_run: bool = False,
 ) -> Iterator[Copied | EventStoreError]:
-    """Copy closed sessions, and delete them from the source where that is asked for.
+    """Copy closed sessions to another store, and delete them from the source if asked.
 
     Args:
-        then_delete: delete each once the target gave back the same events.
-        dry_run: change nothing; say what would be done.
+        source, target: The two databases.
+        session_ids: The sessions, in the order in which they are copied.
+        then_delete: Delete each session from the source after the target gave back the same
+            events.
+        dry_run: Change nothing, and return what would be done.
 
     Returns:
-        For each session what was done, or why it cannot be: it is open, or damaged, say.
+        An iterator over the results, one for each session: what was done, or the error that
+        prevented it (the session is open or damaged, for example).
 
     Raises:
-        InvalidInputError: source and target are one database.
-        DatabaseUnavailableError: one of them cannot be reached.
+        InvalidInputError: Source and target are one database, or the source is encrypted and the
+            target does not have the same keys.
+        DatabaseUnavailableError: One of the databases cannot be reached.
     """
     if _identity(source) == _identity(target):
         raise InvalidInputError("source and target are the same database; name another")
@@ -103,13 +112,13 @@ def _identity(engine: Engine) -> tuple[object, ...]:
 
 
 def _take(source: Engine, target: Engine, session_id: str, moves: bool, dry_run: bool) -> Copied:
-    """Copy a session, and delete it from the source where it is to move."""
+    """Copy a session, and delete it from the source if `moves` is True."""
     done = _copy(source, target, session_id, dry_run)
     return done._replace(deleted=_delete(source, target, session_id)) if moves else done
 
 
 def _copy(source: Engine, target: Engine, session_id: str, dry_run: bool) -> Copied:
-    """Copy a session, begun anew where somebody else changes it meanwhile."""
+    """Copy a session. Try again if another process changes it meanwhile."""
     for _ in range(_TRIES - 1):
         try:
             return _copy_once(source, target, session_id, dry_run)
@@ -133,7 +142,8 @@ def _copy_once(source: Engine, target: Engine, session_id: str, dry_run: bool) -
         try:
             _put(source, target, session_id, here, there, digest)
         except (DamagedError, BrokenLogError) as error:
-            # Sealed or unsealed meanwhile, so that what was put lacks a part: nothing is kept.
+            # If another process sealed or unsealed the session meanwhile, events were missing in
+            # what was read. The transaction was rolled back, so the copy can be tried again.
             if _facts(source, session_id) != here:
                 raise _changed(session_id) from error
             raise
@@ -146,7 +156,7 @@ def _facts(engine: Engine, session_id: str) -> SessionFacts | None:
 
 
 def _refuse_erased(target: Engine, session_id: str, here: SessionFacts) -> None:
-    """What was erased from the target does not come back by a copy."""
+    """Raise OtherContentsError if a copy would bring back what was erased in the target."""
     with read(target) as tx:
         erased = read_erasures(tx, session_id)
     if not set(erased) <= set(here.erasures):
@@ -172,10 +182,10 @@ def _compare(
 
 
 def _digest(engine: Engine, session_id: str, last: int, trust: bool = False) -> bytes:
-    """The digest of a session's events up to `last`.
+    """Return the digest of a session's events up to `last`.
 
     Args:
-        trust: take segments' own digests for theirs; else all events are read and compared.
+        trust: Believe the digests that the segments state. Otherwise all events are read.
     """
     with read(engine) as tx:
         known = read_segments(tx, session_id)
@@ -192,7 +202,7 @@ def _put(
     there: SessionFacts | None,
     digest: bytes,
 ) -> None:
-    """Put a session into the target, in the place of its beginning, and read it again."""
+    """Write a session to the target in place of its beginning there, and read it again."""
     sealed = here.sealed_seq or 0
     packed = stored_segments(source, session_id, sealed)
     events = read_events(source, session_id, sealed + 1, here.head_seq)
@@ -215,9 +225,10 @@ def _read_again(tx: Transaction, session_id: str, last: int) -> bytes:
 
 
 def _delete(source: Engine, target: Engine, session_id: str) -> bool:
-    """Delete a session from the source, if both have the same events.
+    """Delete a session from the source if the target has the same events. Return True if done.
 
-    The target's is locked until the source's is gone: nobody can move it back meanwhile.
+    The session is locked in the target until it is deleted in the source. So no other process can
+    move it back meanwhile.
     """
     here, there = _facts(source, session_id), _facts(target, session_id)
     if here is None:

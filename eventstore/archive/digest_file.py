@@ -1,4 +1,8 @@
-"""Digests in a file, to be kept away from the store that they prove: a session a line, JSON."""
+"""Write and read files of digests: one JSON line for each session.
+
+A file of digests is kept away from the store that it proves. Used by the command
+`verify`, which can write such a file and compare a store with it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from eventstore.archive.verify import SegmentDigest, Verified
+from eventstore.archive.verify_results import SegmentDigest, Verified
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.values import dumps
 
@@ -29,7 +33,11 @@ _LINE = TypeAdapter(_Line)
 
 
 def digest_entry(verified: Verified) -> dict[str, Any]:
-    """A session's digests as JSON has them."""
+    """Return a session's digests as a JSON object.
+
+    Example: `{"session_id": "sess_1", "events": 9, "sha256": "ab…", "segments": [{"first_seq": 1,
+    "last_seq": 9, "sha256": "ab…"}]}`.
+    """
     return {
         "session_id": verified.session_id,
         "events": verified.events,
@@ -42,15 +50,15 @@ def digest_entry(verified: Verified) -> dict[str, Any]:
 
 
 def digest_lines(verified: Iterable[Verified]) -> Iterator[str]:
-    """A file's lines."""
+    """Yield the lines of a file of digests, each with its line end."""
     return (dumps(digest_entry(one)) + "\n" for one in verified)
 
 
 def read_digest_lines(texts: Iterable[str]) -> dict[str, list[SegmentDigest]]:
-    """The digests of a file's lines, by session.
+    """Return the digests in the lines of a file, by session id.
 
     Raises:
-        InvalidInputError: a line is none of ours; it is named.
+        InvalidInputError: A line does not hold a session's digests. The error names the line.
     """
     found = {}
     for number, text in enumerate(texts, 1):

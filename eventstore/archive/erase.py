@@ -1,4 +1,7 @@
-"""Erase sessions, or their audio: find them, and take one after the other."""
+"""Find the sessions that are to be erased, and erase them or their audio one after the other.
+
+Called by `EventStore.erase`, the command `erase`, and retain.py.
+"""
 
 from __future__ import annotations
 
@@ -32,14 +35,15 @@ MAX_REASON = 500
 def find_to_erase(
     engine: Engine, session_ids: Iterable[str], metadata: Iterable[str] = ()
 ) -> Iterator[ChosenSession]:
-    """The sessions that are named, or else those whose metadata fulfil all conditions.
+    """Yield the sessions to erase: those that fulfil all conditions, or those that are named.
 
     Args:
-        metadata: `K=V`, `K`, `K^=PREFIX` or `K!=V`.
+        session_ids: Sessions by id. They are not read if there are conditions.
+        metadata: Conditions on the metadata: `K=V`, `K`, `K^=PREFIX` or `K!=V`.
 
     Raises:
-        NotFoundError: there is no such session.
-        InvalidInputError: a bad condition.
+        NotFoundError: There is no session with a given id.
+        InvalidInputError: A condition is in none of these forms.
     """
     wanted = checked_filter(BasicFilter, {"metadata": tuple(metadata)})
     if wanted.metadata:
@@ -53,10 +57,13 @@ def find_to_erase(
 
 
 def find_without_key(engine: Engine) -> Iterator[ChosenSession]:
-    """The sessions whose keys were dropped, but which are there: a backup brought them back.
+    """Yield the sessions that are in the store although their keys were dropped.
+
+    Erasing an encrypted session drops its key. Such a session is there again if the database was
+    restored from an older backup.
 
     Raises:
-        MissingKeyError: the store is encrypted, and its keys are not named.
+        MissingKeyError: The store is encrypted, and its keys are not named.
     """
     keys = keys_of(engine)
     with read(engine) as tx:
@@ -70,7 +77,18 @@ def find_without_key(engine: Engine) -> Iterator[ChosenSession]:
 def erase_one(
     engine: Engine, session_id: str, audio_only: bool = False, reason: str | None = None
 ) -> Erased | None:
-    """Erase a session, or its audio: see `erase_session` and `erase_audio`."""
+    """Erase a session, or only its audio.
+
+    Args:
+        audio_only: Erase only the audio, as `erase_audio` does; otherwise all, as `erase_session`.
+        reason: Why, for the tombstone: one line.
+
+    Returns:
+        What was erased, or None if the session had been erased before.
+
+    Raises:
+        InvalidInputError: The reason is not one line of text, or `erase_audio` refuses.
+    """
     check_reason(reason)
     if audio_only:
         return erase_audio(engine, session_id, reason)
@@ -80,10 +98,10 @@ def erase_one(
 def erase_each(
     engine: Engine, session_ids: Sequence[str], audio_only: bool, reason: str | None
 ) -> Iterator[Erased | Failure]:
-    """Erase sessions, or their audio; one that cannot be erased stops no other.
+    """Erase sessions, or only their audio. A session that cannot be erased stops no other.
 
     Yields:
-        What was erased, or why it could not be; nothing for a session that was erased before.
+        What was erased, or the failure. A session that had been erased before yields nothing.
     """
     for session_id in session_ids:
         erasing = partial(erase_one, engine, session_id, audio_only, reason)
@@ -95,7 +113,7 @@ def erase_each(
 
 
 def check_reason(reason: str | None) -> None:
-    """Raises InvalidInputError where a text cannot be the reason of an erasure."""
+    """Raise InvalidInputError if a text cannot be the reason in a tombstone."""
     if reason is None:
         return
     if not (isinstance(reason, str) and reason.isprintable() and 0 < len(reason) <= MAX_REASON):

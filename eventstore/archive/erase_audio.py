@@ -1,4 +1,7 @@
-"""Erase a session's audio: its frames stay, and what is known by the audio's size stays right."""
+"""Erase the audio of a session. Its frames stay, without the audio, and so do all lengths.
+
+Called by erase.py.
+"""
 
 from __future__ import annotations
 
@@ -48,24 +51,25 @@ SET_TEXTS = (
 EMPTY_AUDIO = "UPDATE events SET audio = ? WHERE session_id = ? AND audio_offset >= 0"
 
 _PIECE_ROWS = 200
-# Packed segments that are held in memory; more wait in a temporary file.
+# Bytes of packed segments that are held in memory; beyond that they are in a temporary file.
 _IN_MEMORY = 64 * 1024 * 1024
 
 
 def erase_audio(engine: Engine, session_id: str, reason: str | None = None) -> Erased:
-    """Remove the audio of a closed session from its events, in one transaction.
+    """Remove the audio from the events of a closed session, in one transaction.
 
-    Sizes are kept, so that what is projected stays as it is. Sealed events stay sealed.
+    The length of each event's audio is kept, so that the read models stay right. Sealed events
+    stay sealed.
 
     Args:
-        reason: why, for the tombstone.
+        reason: Why, for the tombstone.
 
     Raises:
-        NotFoundError: there is no such session.
-        ErasedError: all of it was erased.
-        InvalidInputError: it is open, or sealed events are missing.
-        DamagedError: sealed events that cannot be read; nothing was changed.
-        DatabaseUnavailableError: nothing was changed.
+        NotFoundError: There is no such session.
+        ErasedError: The whole session was erased before.
+        InvalidInputError: The session is open, or sealed events are missing.
+        DamagedError: Events cannot be read or decrypted; nothing was changed.
+        DatabaseUnavailableError: The database cannot be reached; nothing was changed.
     """
     with write(engine) as tx:
         stream = lock_to_erase(tx, session_id)
@@ -87,9 +91,9 @@ def erase_audio(engine: Engine, session_id: str, reason: str | None = None) -> E
 
 
 def _repack(tx: Transaction, session_id: str, sealed: int) -> None:
-    """Put segments without audio in the place of a session's; their digests begin anew."""
+    """Replace a session's segments by segments without audio, which have new digests."""
     cipher = tx.cipher(session_id)
-    # Packed whole before the old ones go.
+    # All new segments are packed before the old ones are deleted, since they are made from these.
     with tempfile.SpooledTemporaryFile(_IN_MEMORY) as kept:
         made = []
         rows = map(_silent, sealed_events(tx, session_id, 1, sealed, sound=False))
@@ -107,7 +111,7 @@ def _repack(tx: Transaction, session_id: str, sealed: int) -> None:
 
 
 def _silent(row: EventRow) -> EventRow:
-    """An event without its audio, which is known by its size."""
+    """Return an event without its audio. The length of the audio is kept in `audio_bytes`."""
     if row.audio_offset is not None and row.audio_offset >= 0:
         row = row._replace(audio=b"")
     texts = without_audio(row.type, _texts(row))
@@ -118,7 +122,7 @@ def _silent(row: EventRow) -> EventRow:
 
 
 def _empty_texts(tx: Transaction, session_id: str) -> None:
-    """Take the audio out of the texts of events that are not sealed."""
+    """Remove audio that is still inside the frames of events that are not sealed."""
     last, cipher = 0, tx.cipher(session_id)
     while True:
         stored = list(map(EventRow._make, tx.rows(TEXTS, (session_id, last, _PIECE_ROWS))))
@@ -138,12 +142,13 @@ def _empty_texts(tx: Transaction, session_id: str) -> None:
 
 
 def _texts(row: EventRow) -> Texts:
+    """Return the columns that make up the text of an event's frame."""
     whole = row.audio_offset is not None and row.audio_offset < 0
     return Texts(row.frame, row.audio_offset, row.audio if whole else None)
 
 
 def _project(tx: Transaction, session_id: str) -> None:
-    """Make the read models anew: items have the audio that came with them."""
+    """Write the read models again: items hold audio of their own, which must go, too."""
     head = lock_stream(tx, session_id)
     if head is not None:
         state = load_state(tx, session_id, head.seq, head.closed_at is not None, projects=True)

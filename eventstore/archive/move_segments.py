@@ -1,4 +1,7 @@
-"""Move segments' bytes out of the database, and back: each session in one transaction."""
+"""Move the bytes of sealed segments out of the database, or back into it.
+
+Each session is changed in one transaction. Called by `EventStore.offload`.
+"""
 
 from __future__ import annotations
 
@@ -24,17 +27,17 @@ from eventstore.store.log.segments.read_segments import (
 from eventstore.store.log.session_facts import find_last_seq
 from eventstore.store.sessions.put_segments import MovedSegment, move_bytes
 
-# Bytes on their way back that are held in memory; more wait in a temporary file.
+# Bytes that are moved into the database wait in memory up to this size, then in a temporary file.
 _IN_MEMORY = 64 * 1024 * 1024
 
 
 class Moved(NamedTuple):
-    """What was moved of a session.
+    """What was moved of one session.
 
     Attributes:
-        session_id: the session.
-        segments: how many; 0 where all are there already, or none is sealed.
-        bytes: what they take.
+        session_id: The session.
+        segments: How many segments were moved; 0 if all were there already, or none is sealed.
+        bytes: The size of these segments.
     """
 
     session_id: str
@@ -45,18 +48,21 @@ class Moved(NamedTuple):
 def move_segments(
     engine: Engine, session_ids: Iterable[str], base: str | None
 ) -> Iterator[Moved | EventStoreError]:
-    """Move segments' bytes, which were read again before the database lets go of them.
+    """Move the bytes of sealed segments to a folder, to object storage, or into the database.
+
+    The bytes are read again at their new place before the old ones are deleted.
 
     Args:
-        base: where to, as `places.base_url` gives it: into a folder there that is this store's
-            own; None for into the database.
+        base: The URL of the new place. The bytes go into a folder there that belongs to this
+            store alone. None moves them into the database.
 
-    Returns:
-        For each session what was moved, or why it cannot be: its bytes are damaged, say.
+    Yields:
+        For each session what was moved, or the error that prevented it (its bytes are damaged, for
+        example).
 
     Raises:
-        DatabaseUnavailableError: the database or the storage cannot be reached.
-        InvalidInputError: what the URL needs is not installed.
+        DatabaseUnavailableError: The database or the storage cannot be reached.
+        InvalidInputError: The place is not allowed, or the package that it needs is not installed.
     """
     if base is not None:
         allowed_locations_of(engine).allow(base)
@@ -65,7 +71,7 @@ def move_segments(
     for session_id in session_ids:
         moved = attempt(f"session {session_id}", partial(_move, engine, session_id, base))
         if isinstance(moved, InvalidInputError) and base is not None:
-            raise moved  # where to is of all of them
+            raise moved  # the place is the same for all sessions, so all would fail
         yield moved
 
 

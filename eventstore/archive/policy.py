@@ -1,4 +1,7 @@
-"""Retention policies: what is done with sessions of some age, read from TOML or JSON."""
+"""Read retention policies: rules in a TOML or JSON file that seal and erase sessions by their age.
+
+Called by the command `retain`; retain.py applies the rules.
+"""
 
 from __future__ import annotations
 
@@ -26,13 +29,15 @@ def _reason(value: str | None) -> str | None:
 
 
 class Rule(BaseModel):
-    """What is done with which closed sessions.
+    """One rule of a policy: what is done, and with which closed sessions.
 
     Attributes:
-        older_than: closed for longer than that, in microseconds.
-        metadata: conditions on their metadata; all must hold.
-        do: seal them, erase them, or erase their audio.
-        reason: of erasing, for the tombstones.
+        older_than: The sessions were closed longer ago than this, in microseconds. In a file it is
+            an age such as `30d`.
+        metadata: Conditions on the sessions' metadata. All of them must hold.
+        do: What is done: seal the sessions, erase them, or erase only their audio. `archive` is
+            the old name of `seal`.
+        reason: Why sessions are erased, for their tombstones.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,17 +48,17 @@ class Rule(BaseModel):
 
 
 class Policy(BaseModel):
-    """Rules, in the order in which they are applied."""
+    """A retention policy: its rules, in the order in which they are applied."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     rule: tuple[Rule, ...] = Field(min_length=1)
 
 
 def read_policy(path: Path) -> Policy:
-    """The policy of a file: JSON where its name ends in `.json`, else TOML.
+    """Read a policy from a file: JSON if the file's name ends in `.json`, otherwise TOML.
 
     Raises:
-        InvalidInputError: it cannot be read, or is no policy; says where.
+        InvalidInputError: The file cannot be read, or is no policy. The error says where.
     """
     try:
         text = read_small_file(path)
@@ -70,7 +75,7 @@ def read_policy(path: Path) -> Policy:
 
 
 def _first(error: ValidationError) -> str:
-    """The first thing that is wrong, and where."""
+    """Return the first fault in a policy with its place, such as `rule 2 older_than: …`."""
     first = error.errors()[0]
     place = [part + 1 if isinstance(part, int) else part for part in first["loc"]]
     where = " ".join(map(str, place))

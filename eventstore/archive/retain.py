@@ -1,4 +1,4 @@
-"""Apply a retention policy: rule after rule, session after session."""
+"""Apply a retention policy: rule after rule, session after session. Called by `retain`."""
 
 from __future__ import annotations
 
@@ -25,12 +25,13 @@ _UNDONE = {"seal": NOT_SEALED, "archive": NOT_SEALED, "erase": None, "erase-audi
 
 
 class RuleApplied(NamedTuple):
-    """What a rule did.
+    """What one rule did.
 
     Attributes:
-        rule: the rule.
-        sessions, events, responses: how many it was done with, and what they held.
-        failed: how many sessions it could not be done with.
+        rule: The rule.
+        sessions: How many sessions were sealed or erased.
+        events, responses: How many events and responses these sessions hold.
+        failed: How many sessions could not be sealed or erased.
     """
 
     rule: Rule
@@ -47,18 +48,22 @@ def apply_policy(
     failed: Callable[[str, EventStoreError], None],
     dry_run: bool = False,
 ) -> Iterator[RuleApplied]:
-    """Apply the rules in their order, each to closed sessions that are old enough.
+    """Apply the rules in their order, each to the closed sessions that are old enough.
 
-    What is erased stays erased, and what is archived stays so without its audio. Applied again,
-    only what is left is done.
+    A session on which the rule has been applied before is left alone, so a policy can be applied
+    every day.
 
     Args:
-        at: the time that ages are counted to, in microseconds since 1970 UTC.
-        failed: told of each session that something could not be done with; the others go on.
-        dry_run: change nothing, and tell what would be done.
+        at: The time at which ages are measured, in microseconds since 1970 UTC.
+        failed: Called with each session that could not be sealed or erased, and the error. The
+            other sessions go on.
+        dry_run: Change nothing, and yield what would be done.
+
+    Yields:
+        What each rule did, when it is done.
 
     Raises:
-        DatabaseUnavailableError: what was done before stays.
+        DatabaseUnavailableError: The database cannot be reached. What was done before stays.
     """
     gone: list[SessionChoice] = []
     for rule in policy.rule:
@@ -70,7 +75,7 @@ def apply_policy(
             applying = partial(_apply, engine, rule, session_id)
             error = None if dry_run else attempt(f"session {session_id}", applying)
             if isinstance(error, ErasedError):
-                continue  # somebody else was faster
+                continue  # another process erased the session meanwhile
             if error is not None:
                 failures += 1
                 failed(session_id, error)

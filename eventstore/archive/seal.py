@@ -1,4 +1,8 @@
-"""Seal sessions: turn their events into segments, decoded again and compared before they go."""
+"""Seal sessions: pack their events into segments. Unseal them: turn segments into events again.
+
+Each segment is unpacked and compared before its events are deleted. Called by `EventStore.seal` and
+`EventStore.unseal`, retain.py and erase_audio.py.
+"""
 
 from __future__ import annotations
 
@@ -25,19 +29,19 @@ from eventstore.store.sessions.put_segments import (
 )
 
 STREAM = "SELECT head_seq, closed_at, sealed_seq, erased_at FROM streams WHERE session_id = ?"
-# Packed segments that are held in memory; more wait in a temporary file.
+# Bytes of packed segments that are held in memory; beyond that they are in a temporary file.
 _IN_MEMORY = 64 * 1024 * 1024
 
 
 class Sealed(NamedTuple):
-    """A session that was sealed.
+    """What sealing did with one session.
 
     Attributes:
-        session_id: the session.
-        events: how many were put in segments.
-        frame_bytes: what their frames took on the wire.
-        packed_bytes: what the segments take.
-        sha256: the session's digest.
+        session_id: The session.
+        events: How many events were packed into segments; 0 if all were sealed before.
+        frame_bytes: The size of their frames on the wire.
+        packed_bytes: The size of the segments.
+        sha256: The session's digest.
     """
 
     session_id: str
@@ -48,7 +52,7 @@ class Sealed(NamedTuple):
 
 
 class Unsealed(NamedTuple):
-    """A session that was unsealed.
+    """What unsealing did with one session.
 
     Attributes:
         session_id: The session.
@@ -60,7 +64,15 @@ class Unsealed(NamedTuple):
 
 
 class _SealStart(NamedTuple):
-    """Where sealing goes on: from a seq, behind a digest."""
+    """Where sealing goes on in a session, and what must not change meanwhile.
+
+    Attributes:
+        head: The session's last event.
+        sealed: The last event that is sealed; 0 if none is.
+        erasures: How many erasures of the session are noted.
+        first: The first event to pack.
+        previous: The digest of all events before `first`.
+    """
 
     head: int
     sealed: int
@@ -70,24 +82,23 @@ class _SealStart(NamedTuple):
 
 
 def seal_session(engine: Engine, session_id: str) -> Sealed:
-    """Turn a closed session's events into segments, in one transaction.
+    """Pack the events of a closed session into segments, in one transaction.
 
-    What was sealed before stays, but for a last segment that is not full: events that came
-    behind it are packed with its own.
-
-    Returns:
-        What was done: 0 events where all of it was sealed already.
+    Segments that are there stay, except a last segment that is not full: its events are packed
+    again together with the events after it.
 
     Raises:
-        NotFoundError: there is no such session.
-        InvalidInputError: it is open, or its log has holes. DamagedError: an event is damaged.
-        ConflictError: somebody else has sealed, unsealed or erased it meanwhile.
+        NotFoundError: There is no such session.
+        ErasedError: The session was erased.
+        InvalidInputError: The session is open, or its log lacks events.
+        DamagedError: An event is damaged.
+        ConflictError: Another process has sealed, unsealed or erased the session meanwhile.
     """
     start = _start(engine, session_id)
     if start.sealed == start.head:
         return Sealed(session_id, 0, 0, 0, start.previous)
     with write(engine) as tx:
-        cipher = tx.cipher(session_id)  # what waits in a file is encrypted, too
+        cipher = tx.cipher(session_id)  # the temporary file is encrypted, too
     with tempfile.SpooledTemporaryFile(_IN_MEMORY) as kept:
         rows = read_rows(engine, session_id, start.first, start.head)
         done = Sealed(session_id, 0, 0, 0, start.previous)
@@ -114,21 +125,25 @@ def seal_session(engine: Engine, session_id: str) -> Sealed:
 def seal_sessions(
     engine: Engine, session_ids: Sequence[str], workers: int
 ) -> Iterator[Sealed | EventStoreError]:
-    """Seal sessions, as they get done; for each what was done, or why it cannot be.
+    """Yield what sealing did with each session, or its error, as each gets done.
 
     Args:
-        workers: processes to share the work.
+        workers: How many processes share the work.
     """
     return for_each(engine, seal_session, session_ids, workers)
 
 
 def unseal_session(engine: Engine, session_id: str) -> int:
-    """Turn a session's segments into events again, in one transaction; how many events.
+    """Turn a session's segments into events again, in one transaction.
+
+    Returns:
+        How many events were in segments.
 
     Raises:
-        NotFoundError: there is no such session.
-        DamagedError: a segment cannot be read; nothing was changed.
-        ConflictError: somebody else has sealed, unsealed or erased it meanwhile.
+        NotFoundError: There is no such session.
+        ErasedError: The session was erased.
+        DamagedError: A segment cannot be read; nothing was changed.
+        ConflictError: Another process has sealed, unsealed or erased the session meanwhile.
     """
     _, _, sealed, erasures = _stream(engine, session_id)
     if sealed:
@@ -159,14 +174,15 @@ def _start(engine: Engine, session_id: str) -> _SealStart:
 def pack_segments(
     session_id: str, rows: Iterable[EventRow], first: int, last: int, previous: bytes
 ) -> Iterator[NewSegment]:
-    """Segments of rows, each unpacked and compared.
+    """Yield segments of events. Each was unpacked again and compared with its events.
 
     Args:
-        rows: those from seq `first` to `last`.
-        previous: the digest of the segment before.
+        rows: The events from seq `first` to `last`, in order.
+        previous: The digest of all events before `first`.
 
     Raises:
-        InvalidInputError: a row is missing. DamagedError: one is damaged.
+        InvalidInputError: An event is missing.
+        DamagedError: An event is damaged.
     """
     group, digest = [], Digest(previous)
     expected = first
@@ -187,7 +203,7 @@ def pack_segments(
 
 
 def _segment(session_id: str, group: list[EventRow], digest: Digest, previous: bytes) -> NewSegment:
-    # Packing sound takes numpy, which takes longer to load than most commands run.
+    # Imported here because packing audio needs numpy, which takes long to load.
     from eventstore.segments.pack import pack_segment
     from eventstore.segments.unpack import unpack_segment
 
@@ -195,7 +211,7 @@ def _segment(session_id: str, group: list[EventRow], digest: Digest, previous: b
     seqs = f"{group[0].seq} to {group[-1].seq}"
     try:
         is_same = list(unpack_segment(data, frame_bytes=digest.frame_bytes)) == group
-    except SegmentError as error:  # one frame of a gigabyte that packs into nothing, say
+    except SegmentError as error:  # one frame of a gigabyte that packs into nothing, for example
         problem = f"session {session_id}: events {seqs} cannot be packed; not sealed: {error}"
         raise InvalidInputError(problem) from error
     if not is_same:

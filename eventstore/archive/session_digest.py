@@ -1,4 +1,7 @@
-"""The digest of a session, or of its beginning, held against its segments' own."""
+"""Compute the digest of a session's events, and compare it with the digests of its segments.
+
+Called by copy_sessions.py, which compares the sessions of two stores.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from eventstore.store.log.segments.read_segments import DigestStart, Segment
 
 
 class BrokenLogError(EventStoreError):
-    """A session whose log has holes, or rows that contradict themselves."""
+    """Raised if a session's log lacks events, or has rows whose columns contradict each other."""
 
 
 def checked_digest(
@@ -21,15 +24,17 @@ def checked_digest(
     known: Sequence[Segment] = (),
     start: DigestStart | None = None,
 ) -> bytes:
-    """Return the digest of a session's events up to `last`, if they are whole.
+    """Return the digest of a session's events up to `last`, if none is missing or damaged.
 
     Args:
-        rows: the events from the start to `last`.
-        known: segments whose own digests must be the same.
+        rows: The events from the first one of `start` to `last`, in order.
+        known: Segments. At the end of each, the digest must be the one that the segment states.
+        start: Where `rows` begin, and the digest of all events before; None for the session's
+            beginning.
 
     Raises:
-        DamagedError: a segment's own digest is another.
-        BrokenLogError: an event is missing or damaged.
+        DamagedError: A segment states another digest than its events have.
+        BrokenLogError: An event is missing or damaged.
     """
     start = start or DigestStart()
     ends = {segment.last_seq: segment for segment in known}

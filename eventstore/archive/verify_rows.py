@@ -1,4 +1,7 @@
-"""What is wrong with one event's columns, which all come from its frame. Called by verify.py."""
+"""Check the columns of one event: all of them can be made again from its frame.
+
+Called by verify_events.py.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +16,17 @@ from eventstore.store.log.derived_columns import Derived
 def row_problem(
     row: EventRow, stored: Derived | None, audio_was_erased: bool, repeats: Repeats
 ) -> str | None:
-    """Say what is wrong with an event's columns, or return None.
+    """Return what is wrong with an event's columns, or None.
 
-    Every column that a reader uses is made anew from the frame: the type, where its audio was cut
-    out, how much that was, and what loading a state finds the event by. So none of them needs to
-    be in the digest.
+    Every column that a reader uses is made again from the frame and compared: the type, the place
+    and the length of the audio that was cut out, and the key by which loading a state finds the
+    event. So none of these columns needs to be in the digest.
 
     Args:
-        row: the event, decrypted.
-        stored: what its row stores beside; None for an event in a segment.
-        audio_was_erased: whether it was noted that the session's audio was erased.
-        repeats: has seen the events before this one.
+        row: The event, decrypted.
+        stored: The derived columns of its row; None for an event in a segment.
+        audio_was_erased: The session has a note that its audio was erased.
+        repeats: Has seen the events before this one.
     """
     wrong = wrong_column(row)
     if wrong is not None:
@@ -46,7 +49,7 @@ def row_problem(
         if key != stored.load_key and not is_marked:
             return f"its load_key is {key!r} by its frame, and the log says {stored.load_key!r}"
     if is_erased(row):
-        # What is left of it is a frame without sound, and nothing tells how much that was.
+        # The frame has no audio any more, so the length cannot be compared.
         return None if audio_was_erased else "it has no audio, and no erasure was noted"
     if (frame, offset, audio) != (row.frame, row.audio_offset, row.audio):
         return "its columns are not those that its frame is stored in"

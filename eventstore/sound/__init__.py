@@ -1,1 +1,1 @@
-"""Sound: what was heard in a session, as files and pictures."""
+"""The sound of a session: its timeline, and the files and pictures that are made from it."""

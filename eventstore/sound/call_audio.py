@@ -1,4 +1,7 @@
-"""A session's sound as a file: the user left, the assistant right, in true time."""
+"""Write the sound of a session to a file: user left, assistant right, at the times of the call.
+
+Called by `EventStore.write_audio`, the HTTP API's sound, and exports/html.py.
+"""
 
 from __future__ import annotations
 
@@ -24,21 +27,21 @@ if TYPE_CHECKING:
 
 FORMATS: tuple[AudioFormat, ...] = ("wav", "flac", "ogg")
 
-#: How far a sound may lie from its moment on the call's clock, in milliseconds, at any length of
-#: the call: docs/adr/0012 says of what sound.
+#: How far a sound may lie from its time on the call's clock, in milliseconds, however long the
+#: call is. docs/adr/0012 says for which sound this holds.
 DRIFT_BOUND_MS = 20.0
 
 LOWEST_RATE, HIGHEST_RATE = 8000, 48_000
-# Events between two chunks that are read along rather than asked for apart.
+# Two chunks with no more events than this between them are read by one query.
 _READ_ALONG = 64
 
 
 class SoundLimit(NamedTuple):
-    """How much sound may be asked for at once.
+    """The most sound that one call may ask for.
 
     Attributes:
-        seconds: its length, silence included.
-        size: its bytes without compression, 16 bits a sample.
+        seconds: The length, silence included, in seconds.
+        size: The size without compression, in bytes (16 bits a sample).
     """
 
     seconds: float
@@ -46,16 +49,16 @@ class SoundLimit(NamedTuple):
 
 
 class AudioWritten(NamedTuple):
-    """What a file of sound holds.
+    """What was written to a sound file.
 
     Attributes:
-        seconds: its length.
-        rate: samples a second.
-        channels: 2: the user, the assistant; 1 for what has one side only.
-        start: where it begins, in seconds since the session's first event.
-        timed: whether arrivals are known; if not, the samples alone made the clock.
-        drift_bound_ms: how far a sound may lie from its moment; None where it is not timed.
-        notes: what a listener should know, a line each.
+        seconds: The length, in seconds.
+        rate: Samples a second.
+        channels: 2 for the user and the assistant; 1 if the selection has only one side.
+        start: Where the file begins, in seconds since the session's first event.
+        timed: True if arrival times are known. Otherwise the samples alone make the clock.
+        drift_bound_ms: How far a sound may lie from its time, in milliseconds; None if not timed.
+        notes: What a listener should know, one line each.
     """
 
     seconds: float
@@ -82,24 +85,27 @@ def write_audio(
     progress: Callable[[float, float], None] | None = None,
     limit: SoundLimit | None = None,
 ) -> AudioWritten:
-    """Write a session's sound: all of it, or what is selected.
+    """Write the sound of a session, or a part of it, to a file or a stream.
 
     Args:
-        target: a file, or a binary stream that can seek. A file that is there is replaced once
-            all is written.
-        format: `wav` and `flac` (16 bits), or `ogg` (Vorbis).
-        item, response, side: that alone, in one channel. At most one of them.
-        start, end: seconds since the session's first event.
-        rate: samples a second, 8000 to 48000; by default the highest of what sounds.
-        progress: called with the seconds done, and with all there are. What it raises ends the
-            writing.
-        limit: how much may be asked for; None for any length.
+        target: A file, or a binary stream that can seek. An existing file is replaced when the
+            whole sound is written.
+        format: `wav` or `flac` (16 bits a sample), or `ogg` (Vorbis).
+        item, response, side: Write only this item, response or side, in one channel. At most one
+            of the three may be given.
+        start, end: Write only this span, in seconds since the session's first event.
+        rate: Samples a second, 8000 to 48000; by default the highest rate in the selection.
+        progress: Called with the seconds that are written and the seconds in all. If it raises,
+            the writing ends with that exception.
+        limit: The most that may be asked for; None for any length.
 
     Raises:
-        NotFoundError: no such session, item or response, or no sound of it in the log.
-        ErasedError, ErasedMeanwhileError: the session, or its audio, was erased meanwhile.
-        InvalidInputError: a bad argument, more than a WAV file holds, or more than the limit.
-        OSError: the target cannot be written.
+        NotFoundError: There is no such session, item or response, or the log has no sound of it.
+        ErasedError: The session was erased meanwhile.
+        ErasedMeanwhileError: The session's audio was erased meanwhile.
+        InvalidInputError: An argument is wrong, or the sound is more than a WAV file can hold or
+            than the limit.
+        OSError: The target cannot be written.
     """
     version = log.revision(session_id)
     timeline = build_timeline(log.events(session_id))
@@ -115,27 +121,24 @@ def write_audio(
     with _opened(target) as stream:
         write_samples(stream, layout, blocks, _progress_of(layout, progress))
         check_not_erased_since(log, session_id, version)
-    bound = DRIFT_BOUND_MS if timeline.timed else None
-    return AudioWritten(
-        frames / rate, rate, len(chosen.channels), chosen.start, timeline.timed, bound,
-        timeline_notes(timeline),
-    )  # fmt: skip
+    return _written(layout, chosen, timeline, timeline_notes(timeline))
 
 
 def write_without_long_silence(
     log: Log, session_id: str, target: BinaryIO, limit: SoundLimit
 ) -> tuple[AudioWritten, list[LeftOutSilence]]:
-    """Write a session's sound as OGG without its long silence.
+    """Write the sound of a session as OGG, without its long silence.
 
     Args:
-        limit: of what is left.
+        target: A binary stream that can seek.
+        limit: The most sound that may remain.
 
     Returns:
-        What the sound is, and what is left out of it.
+        What was written, and the silence that was left out, in order.
 
     Raises:
-        NotFoundError: there is no such session, or no sound of it in the log.
-        InvalidInputError: what is left is more than the limit.
+        NotFoundError: There is no such session, or the log has no sound of it.
+        InvalidInputError: More sound remains than the limit.
     """
     timeline = build_timeline(log.events(session_id))
     chosen = select(timeline)
@@ -145,22 +148,34 @@ def write_without_long_silence(
     blocks = without_long_silence(blocks, rate, chosen.start, gaps)
     frames = math.ceil((chosen.end - chosen.start) * rate)
     layout = SoundLayout("ogg", rate, len(chosen.channels), frames)
-    if sounding_seconds(chosen) > min(limit.seconds, limit.size / (rate * layout.channels * 2)):
+    if sounding_seconds(chosen) > _longest(layout, limit):
         raise InvalidInputError("the sound is longer than what is given at once")
     write_samples(target, layout, blocks, lambda samples: None)
     notes = timeline_notes(timeline)
     if gaps:
         silence = sum(gap.seconds for gap in gaps)
         notes.append(f"{silence:,.0f} s of silence are left out of the sound")
-    bound = DRIFT_BOUND_MS if timeline.timed else None
-    written = AudioWritten(
-        frames / rate, rate, len(chosen.channels), chosen.start, timeline.timed, bound, notes
+    return _written(layout, chosen, timeline, notes), gaps
+
+
+def _written(
+    layout: SoundLayout, chosen: Selection, timeline: Timeline, notes: list[str]
+) -> AudioWritten:
+    seconds, bound = layout.samples / layout.rate, DRIFT_BOUND_MS if timeline.timed else None
+    return AudioWritten(
+        seconds, layout.rate, layout.channels, chosen.start, timeline.timed, bound, notes
     )
-    return written, gaps
 
 
 def selected_blocks(chosen: Selection, rate: int, read: ReadSounds) -> Iterator[Block]:
-    """What was selected, a second at a time: a row for each sample, a column for each channel."""
+    """Yield the samples of a selection in blocks of one second.
+
+    A block has a row for each sample and a column for each channel.
+
+    Args:
+        rate: Samples a second.
+        read: Reads the bytes of chunks from the log.
+    """
     first = round(chosen.start * rate)
     last = first + math.ceil((chosen.end - chosen.start) * rate)
     channels = [
@@ -171,7 +186,7 @@ def selected_blocks(chosen: Selection, rate: int, read: ReadSounds) -> Iterator[
 
 
 def timeline_notes(timeline: Timeline) -> list[str]:
-    """What a listener should know of a call's timeline."""
+    """Return what a listener should know about a call's timeline, one line each."""
     notes = []
     if not timeline.timed:
         notes.append("no arrival times are known: laid out by the samples alone, in order")
@@ -183,7 +198,7 @@ def timeline_notes(timeline: Timeline) -> list[str]:
 
 
 def default_rate(chosen: Selection) -> int:
-    """The highest rate of what sounds, as far as files have it."""
+    """Return the highest sample rate in a selection, at most 48000; 8000 if it has no sound."""
     rates = {
         audio_formats.rate(stretch.format)
         for tracks in chosen.channels
@@ -202,7 +217,10 @@ def _checked_rate(rate: int | None, chosen: Selection) -> int:
 
 
 def sound_reader(log: Log, session_id: str) -> ReadSounds:
-    """A reader of a session's chunks from the log, and of little beside them."""
+    """Return a function that reads chunks of a session's audio from the log.
+
+    Chunks that are near each other in the log are read by one query.
+    """
 
     def read(seqs: Sequence[int], parts: Sequence[int]) -> Iterator[bytes]:
         first = 0
@@ -218,6 +236,7 @@ def sound_reader(log: Log, session_id: str) -> ReadSounds:
 def _read_run(
     log: Log, session_id: str, seqs: Sequence[int], parts: Sequence[int]
 ) -> Iterator[bytes]:
+    """Yield the bytes of chunks by one query; no bytes for a chunk that is not there any more."""
     i = 0
     for event in log.events(session_id, seqs[0], seqs[-1]):
         sounds = audio_of(event) if event.seq >= seqs[i] else []
@@ -231,7 +250,7 @@ def _read_run(
 
 @contextmanager
 def _opened(target: Path | BinaryIO) -> Iterator[BinaryIO]:
-    """A stream to write to; a file is put in its place once all is written."""
+    """Open a stream to write to. A file is put in its place when the whole sound is written."""
     if not isinstance(target, Path):
         yield target
         return
@@ -247,9 +266,8 @@ def _opened(target: Path | BinaryIO) -> Iterator[BinaryIO]:
 
 
 def _check_limit(chosen: Selection, layout: SoundLayout, limit: SoundLimit) -> None:
-    """Raises InvalidInputError where more is wanted than may be; it says what can be had."""
-    a_second = layout.rate * layout.channels * 2
-    longest = min(limit.seconds, limit.size / a_second)
+    """Raise InvalidInputError if a selection is over the limit. The error says what to ask for."""
+    longest = _longest(layout, limit)
     seconds = chosen.end - chosen.start
     if seconds > longest:
         raise InvalidInputError(
@@ -259,10 +277,15 @@ def _check_limit(chosen: Selection, layout: SoundLayout, limit: SoundLimit) -> N
         )
 
 
+def _longest(layout: SoundLayout, limit: SoundLimit) -> float:
+    """Return how many seconds of sound in this layout the limit allows."""
+    return min(limit.seconds, limit.size / (layout.rate * layout.channels * 2))
+
+
 def _progress_of(
     layout: SoundLayout, progress: Callable[[float, float], None] | None
 ) -> Callable[[int], None]:
-    """Turn a count of samples into seconds done, and seconds there are."""
+    """Return a function that adds up samples and reports seconds: those done, and those in all."""
     done = 0
 
     def told(samples: int) -> None:

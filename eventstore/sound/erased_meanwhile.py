@@ -1,6 +1,6 @@
-"""Whether what was made of a session may be kept: nothing of it was erased since it was read.
+"""Check that nothing of a session was erased while a file was made from it.
 
-Called where sound, pictures and pages are made, before they are put in their place.
+Called by call_audio.py, plot.py and exports/html.py before a sound, a picture or a page is kept.
 """
 
 from __future__ import annotations
@@ -11,10 +11,14 @@ from eventstore.store.sessions.log import Log
 
 
 def check_not_erased_since(log: Log, session_id: str, version: Revision) -> None:
-    """Look whether anything of a session was erased since it had a version.
+    """Raise if anything of a session was erased since it had this revision.
+
+    Args:
+        version: What `log.revision` returned before the session was read.
 
     Raises:
-        ErasedError: the session was erased since. ErasedMeanwhileError: some of it was.
+        ErasedError: The whole session was erased since.
+        ErasedMeanwhileError: A part of the session, such as its audio, was erased since.
     """
     if log.revision(session_id)[1] != version[1]:
         raise ErasedMeanwhileError(session_id)

@@ -1,4 +1,7 @@
-"""Sound for pages: long silence is left out, and a player told where, so that it costs nothing."""
+"""Leave long silence out of a sound, and note where, so that a page of a long call stays small.
+
+Called by call_audio.py. The player on the page skips the same time.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,17 @@ from typing import NamedTuple
 from eventstore.sound.rendering import Block, Silence
 from eventstore.sound.selection import Selection
 
-#: Silence on both sides that is longer is left out, but for so much of it, in seconds.
+#: Silence on both sides that is longer than the first number is left out, except for its beginning
+#: of the second number. In seconds.
 LONG_SILENCE, KEPT_SILENCE = 60, 2
 
 
 class LeftOutSilence(NamedTuple):
-    """Silence that was left out.
+    """A silence that was left out of a sound.
 
     Attributes:
-        at: where it begins, in seconds since the session's first event.
-        seconds: how long it is.
+        at: Where the left-out time begins, in seconds since the session's first event.
+        seconds: How long it is, in seconds.
     """
 
     at: float
@@ -27,12 +31,12 @@ class LeftOutSilence(NamedTuple):
 def without_long_silence(
     blocks: Iterable[Block], rate: int, start: float, gaps: list[LeftOutSilence]
 ) -> Iterator[Block]:
-    """The same blocks without long silence.
+    """Yield the same blocks without long silence.
 
     Args:
-        rate: samples a second.
-        start: the moment of the first sample, in seconds since the session's first event.
-        gaps: filled with what is left out, in order.
+        rate: Samples a second.
+        start: The time of the first sample, in seconds since the session's first event.
+        gaps: What is left out is added here, in order.
     """
     samples = 0
     for block in blocks:
@@ -49,7 +53,10 @@ def without_long_silence(
 
 
 def sounding_seconds(chosen: Selection) -> float:
-    """Return how long a sound is without its long silence, in seconds; a little more at most."""
+    """Return how long a selection is without its long silence, in seconds, at most a little more.
+
+    The length is computed from the timeline, before any sample is rendered.
+    """
     spans = sorted(
         (max(float(one.starts[0]), chosen.start), min(float(one.ends[-1]), chosen.end))
         for tracks in chosen.channels

@@ -1,6 +1,7 @@
-"""How loud a call is: the lowest and the highest sample of each stretch of time.
+"""Compute how loud a call is: the lowest and the highest sample in each column of a picture.
 
-Taken from the samples as they came: to draw them, they need no common rate.
+The samples are used at their own rates, since a picture needs no common rate. Called by plot.py
+and exports/waveform.py.
 """
 
 from __future__ import annotations
@@ -20,17 +21,18 @@ from eventstore.sound.timeline.timeline import Stretch
 
 Peaks = NDArray[np.float32]
 
-#: Columns a second of what is short: more are not seen.
+#: At most so many columns a second; more cannot be seen in a short sound.
 _FINEST = 8000
-# Samples that are looked at together: a few chunks.
+# Samples that are handled together: those of a few chunks.
 _TOGETHER = 48_000
 
 
 class _Run(NamedTuple):
-    """Samples in a row.
+    """Some samples of one stretch without a gap between them.
 
     Attributes:
-        places, times: some of their numbers, and when these are heard, in seconds.
+        places: Indexes of samples, from 0.
+        times: When each of these samples is heard, in seconds on the call's clock.
     """
 
     samples: Samples
@@ -41,13 +43,16 @@ class _Run(NamedTuple):
 def peaks(
     chosen: Selection, most: int, read: ReadSounds, check: Callable[[], None] | None = None
 ) -> Peaks:
-    """The lowest and the highest sample for each column, for each channel: channel, column, 2.
+    """Return the lowest and the highest sample of each column, for each channel.
 
     Args:
-        chosen: what is wanted of a call.
-        most: columns; fewer where it is very short.
-        read: gives the bytes of chunks.
-        check: called again and again. What it raises ends the work.
+        chosen: The selection of a call.
+        most: How many columns are wanted. A very short selection has fewer.
+        read: Reads the bytes of chunks from the log.
+        check: Called again and again. If it raises, the work ends with that exception.
+
+    Returns:
+        An array of the shape (channels, columns, 2): the lowest sample, then the highest.
     """
     seconds = chosen.end - chosen.start
     columns = min(most, max(1, int(seconds * _FINEST)))
@@ -79,16 +84,17 @@ def _runs(stretch: Stretch, chosen: Selection, read: ReadSounds) -> Iterator[_Ru
 
 
 def _widen(found: Peaks, run: _Run, edges: NDArray[np.float64]) -> None:
-    """Let columns reach as far as the samples in them.
+    """Widen columns to the lowest and the highest of the samples that lie in them.
 
     Args:
-        edges: where columns begin, and where the last one ends, in seconds.
+        found: The columns of one channel; changed in place.
+        edges: Where each column begins, and where the last one ends, in seconds.
     """
     first = max(0, int(np.searchsorted(edges, run.times[0], side="right")) - 1)
     last = min(int(np.searchsorted(edges, run.times[-1])), len(edges) - 1)
     *starts, stop = np.interp(edges[first : last + 1], run.times, run.places).astype(int).tolist()
     samples = run.samples[:stop]
-    # A column that begins behind these samples has none of them.
+    # A column that begins after the last of these samples has none of them.
     starts = [start for start in starts if start < len(samples)]
     if starts:
         low, high = found[first : first + len(starts)].T

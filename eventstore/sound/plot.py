@@ -1,4 +1,7 @@
-"""A picture of a call: both waveforms on one time axis, with turns, speech and interruptions."""
+"""Draw a picture of a call: both waveforms on one time axis, with turns, words and interruptions.
+
+Called by `EventStore.plot_audio`. Needs matplotlib, which the extra `plot` brings.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +27,12 @@ PlotFormat = Literal["png", "svg"]
 PLOT_FORMATS: tuple[PlotFormat, ...] = ("png", "svg")
 
 _COLUMNS = 2000
-# Turns that are drawn, the longest ones: more have no room.
+# At most so many turns are drawn, the longest ones, since more have no room.
 _TURNS = 500
 _COLORS = {"user": "#17748c", "assistant": "#a85a1b"}
 _CUT = "#c1272d"
 _INCHES = (12.0, 4.2)
-# Characters of a turn's words that the whole width has room for.
+# So many characters fit into the whole width of the picture.
 _CHARACTERS = 215
 
 
@@ -45,31 +48,33 @@ def plot_audio(
     start: float | None = None,
     end: float | None = None,
 ) -> None:
-    """Draw a session's sound: all of it, or what is selected as for `write_audio`.
+    """Draw the sound of a session, or the same part of it that `write_audio` would write.
 
     Args:
-        target: a file, or a binary stream.
+        target: A file, or a binary stream.
         format: `png` or `svg`.
-        item, response, side: that alone. At most one of them.
-        start, end: seconds since the session's first event.
+        item, response, side: Draw only this item, response or side. At most one of the three may
+            be given.
+        start, end: Draw only this span, in seconds since the session's first event.
 
     Raises:
-        NotFoundError: no such session, item or response, or no sound of it in the log.
-        ErasedError, ErasedMeanwhileError: the session, or its audio, was erased meanwhile.
-        InvalidInputError: a bad argument.
+        NotFoundError: There is no such session, item or response, or the log has no sound of it.
+        ErasedError: The session was erased meanwhile.
+        ErasedMeanwhileError: The session's audio was erased meanwhile.
+        InvalidInputError: An argument is wrong.
         EventStoreError: matplotlib is not installed.
-        OSError: the target cannot be written.
+        OSError: The target cannot be written.
     """
     figures = _matplotlib()
     version = log.revision(session_id)
     timeline = build_timeline(log.events(session_id))
     chosen = select(timeline, item=item, response=response, side=side, start=start, end=end)
-    loudness = _peaks(chosen, log, session_id)
+    loudness = peaks(chosen, _COLUMNS, sound_reader(log, session_id))
     figure = figures.Figure(figsize=_INCHES, dpi=150, layout="constrained")
     _draw(figure, chosen, loudness, _turns(timeline, chosen), _words(log, session_id))
     picture = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of letters that the font does not have
+        warnings.simplefilter("ignore")  # matplotlib warns of letters that its font lacks
         figure.savefig(picture, format=format)
     check_not_erased_since(log, session_id, version)
     if isinstance(target, Path):
@@ -88,10 +93,6 @@ def _matplotlib() -> Any:
     return matplotlib.figure
 
 
-def _peaks(chosen: Selection, log: Log, session_id: str) -> Peaks:
-    return peaks(chosen, _COLUMNS, sound_reader(log, session_id))
-
-
 def _turns(timeline: Timeline, chosen: Selection) -> list[TimelineTurn]:
     within = [
         turn
@@ -103,7 +104,7 @@ def _turns(timeline: Timeline, chosen: Selection) -> list[TimelineTurn]:
 
 
 def _words(log: Log, session_id: str) -> dict[str, str]:
-    """What was heard in each item."""
+    """Return the words of each item, by its id: what was heard, otherwise what was said."""
     words = {}
     for conversation in masked_state(log, session_id)["conversations"]:
         for item in conversation["items"]:

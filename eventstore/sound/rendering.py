@@ -1,4 +1,7 @@
-"""Samples of a timeline, block by block: no more of a call is held than a few seconds."""
+"""Render a timeline to samples, block by block, so that memory holds only seconds of a call.
+
+Called by call_audio.py; peaks.py uses the same chunks.
+"""
 
 from __future__ import annotations
 
@@ -13,34 +16,43 @@ from eventstore.sound.audio_formats import Json, Samples
 from eventstore.sound.timeline.sample_clock import SLEW
 from eventstore.sound.timeline.timeline import Stretch
 
-#: Gives the bytes of each chunk, by its event and content part, in the given order.
+#: Reads chunks from the log: given their seqs and their content parts, yields the bytes of each.
 ReadSounds = Callable[[Sequence[int], Sequence[int]], Iterator[bytes]]
 
 
 class SamplePiece(NamedTuple):
-    """Samples, and the first one's number on the call's clock at the output's rate."""
+    """Some samples and their place in the output.
+
+    Attributes:
+        at: The number of the first sample, counted from the start of the call's clock.
+        samples: The samples, at the output's rate.
+    """
 
     at: int
     samples: Samples
 
 
 class Silence(NamedTuple):
-    """So many samples of silence, on all channels."""
+    """A block of silence on all channels.
+
+    Attributes:
+        samples: How many samples it lasts.
+    """
 
     samples: int
 
 
-#: What comes out: a row for each sample and a column for each channel, or silence.
+#: A block of the output: a row for each sample and a column for each channel, or silence.
 Block = Samples | Silence
 
 
 class Resampler:
-    """From one rate to another, at a ratio that may change a little on the way.
+    """Changes the sample rate of a stretch, by a ratio that may vary a little on the way.
 
     Args:
-        source: samples a second as they come.
-        target: samples a second as they are wanted.
-        steady: the ratio never changes.
+        source: Samples a second of the input.
+        target: Samples a second of the output.
+        steady: True if the ratio never changes.
     """
 
     def __init__(self, source: int, target: int, steady: bool) -> None:
@@ -54,10 +66,11 @@ class Resampler:
             self._stream = soxr.ResampleStream(source, target, 1, "float32")
 
     def feed(self, samples: Samples, wanted: float) -> Samples:
-        """More samples in.
+        """Return the output for more input samples. Some of it may come with a later call.
 
         Args:
-            wanted: how many samples they should become, where that is not steady.
+            samples: The next input samples.
+            wanted: How many samples they should become. Only used if the ratio is not steady.
         """
         if self._stream is None:
             return samples
@@ -70,7 +83,7 @@ class Resampler:
         return resampled
 
     def rest(self) -> Samples:
-        """What is still to come out."""
+        """Return the last samples of the output, after all input was fed."""
         empty = np.empty(0, np.float32)
         if self._stream is None:
             return empty
@@ -81,18 +94,20 @@ class Resampler:
 def render(
     stretches: Iterable[Stretch], rate: int, start: float, end: float, read: ReadSounds
 ) -> Iterator[SamplePiece]:
-    """The samples of a track's stretches, in order.
+    """Yield the samples of a track's stretches, in order.
 
     Args:
-        rate: samples a second that come out.
-        start, end: what is wanted, in seconds on the call's clock; pieces may reach beyond.
+        rate: Samples a second of the output.
+        start, end: The span that is wanted, in seconds on the call's clock. Pieces may reach
+            beyond it.
+        read: Reads the bytes of chunks from the log.
     """
     for stretch in sounding_stretches(stretches, start, end):
         yield from _render_stretch(stretch, rate, start, end, read)
 
 
 def sounding_stretches(stretches: Iterable[Stretch], start: float, end: float) -> Iterator[Stretch]:
-    """The stretches that sound within a span of time."""
+    """Yield the stretches of which some sound lies in a span of time."""
     return (one for one in stretches if one.ends[-1] > start and one.starts[0] < end)
 
 
@@ -117,14 +132,16 @@ def _render_stretch(
 def whole_chunks(
     stretch: Stretch, start: float, end: float, read: ReadSounds
 ) -> Iterator[tuple[int, bytes]]:
-    """A stretch's chunks as whole samples, each with its place in the stretch.
+    """Yield the chunks of a stretch, cut to whole samples, each with its index in the stretch.
 
     Args:
-        start, end: what is wanted, in seconds on the call's clock; chunks may reach beyond.
+        start, end: The span that is wanted, in seconds on the call's clock. Chunks may reach
+            beyond it.
+        read: Reads the bytes of chunks from the log.
     """
     first, last = _within(stretch, start, end)
     width = audio_formats.width(stretch.format)
-    # A chunk can end within a sample: its half waits for the next chunk.
+    # A chunk can end within a sample. The first half of this sample is kept for the next chunk.
     skip, half = _skipped(stretch, first), b""
     sounds = read(stretch.seqs[first:last], stretch.parts[first:last])
     for i, sound in zip(range(first, last), sounds, strict=False):
@@ -136,19 +153,19 @@ def whole_chunks(
 
 
 def _within(stretch: Stretch, start: float, end: float) -> tuple[int, int]:
-    """The first chunk of a span of time, and the one behind its last."""
+    """Return the index of the first chunk in a span of time, and the index after the last."""
     first = int(np.searchsorted(stretch.ends, start, side="right"))
     return first, int(np.searchsorted(stretch.starts, end))
 
 
 def _skipped(stretch: Stretch, first: int) -> int:
-    """Bytes at the beginning of a chunk that belong to a sample of the one before."""
+    """Return how many bytes at the start of a chunk belong to a sample of the chunk before."""
     width = audio_formats.width(stretch.format)
     return (stretch.offset + sum(stretch.sizes[:first])) % width
 
 
 def _slices(sound: bytes, format_: Json, rate: int) -> Iterator[Samples]:
-    """A second at a time: a client can put minutes into one event."""
+    """Yield the samples of a chunk a second at a time: a client can put minutes into one event."""
     step = rate * audio_formats.width(format_)
     for begin in range(0, len(sound), step):
         yield audio_formats.to_samples(sound[begin : begin + step], format_)
@@ -157,14 +174,14 @@ def _slices(sound: bytes, format_: Json, rate: int) -> Iterator[Samples]:
 def mix(
     channels: Sequence[Sequence[Iterator[SamplePiece]]], start: int, end: int, block: int
 ) -> Iterator[Block]:
-    """Blocks of all channels: silence, and on it all that sounds.
+    """Yield blocks of all channels, in which the tracks of a channel are added to each other.
 
-    Silence of whole blocks is not made into samples: `Silence` says how long it is.
+    Silence of whole blocks is not made into samples: one `Silence` says how long it is.
 
     Args:
-        channels: the tracks of each, each track in order of time.
-        start, end: numbers of the first sample, and of the one behind the last.
-        block: samples in a block; the last may be shorter.
+        channels: The tracks of each channel, each track in order of time.
+        start, end: The number of the first sample, and the number after the last.
+        block: How many samples a block has. The last block may be shorter.
     """
     waiting = [[next(track, None) for track in tracks] for tracks in channels]
     begin = start
@@ -192,7 +209,7 @@ def mix(
 def _quiet(
     waiting: Sequence[Sequence[SamplePiece | None]], begin: int, end: int, block: int
 ) -> int:
-    """How many samples of silence come next: whole blocks, or all that is left."""
+    """Return how many samples of silence come next: whole blocks, or all that remain."""
     moments = (piece.at for pieces in waiting for piece in pieces if piece is not None)
     sounds_at = min(moments, default=end)
     return end - begin if sounds_at >= end else max(0, sounds_at - begin) // block * block

@@ -1,4 +1,7 @@
-"""What of a call is wanted: everything, or an item, a response, a side, a span of time. Pure."""
+"""Select a part of a call's sound: an item, a response, a side or a span of time. Pure.
+
+Called by call_audio.py, plot.py and exports/waveform.py.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,12 @@ Track = list[Stretch]
 
 
 class Selection(NamedTuple):
-    """What is to be heard.
+    """A selected part of a call's sound.
 
     Attributes:
-        sides: whose each channel is.
-        channels: the tracks of each; all of them sound at once.
-        start, end: seconds on the call's clock.
+        sides: The side that each channel belongs to.
+        channels: The tracks of each channel. All of them sound at once.
+        start, end: The span, in seconds on the call's clock.
     """
 
     sides: tuple[Side, ...]
@@ -35,11 +38,16 @@ def select(
     start: float | None = None,
     end: float | None = None,
 ) -> Selection:
-    """Choose from a timeline; an item, a response or a side is one channel.
+    """Select from a timeline: the whole call has two channels; an item, response or side has one.
+
+    Args:
+        item, response: The id of an item or of a response.
+        side: `user` or `assistant`. At most one of `item`, `response` and `side` may be given.
+        start, end: The span, in seconds on the call's clock. It is cut to what is selected.
 
     Raises:
-        NotFoundError: there is no sound of it.
-        InvalidInputError: a bad argument, or several that contradict each other.
+        NotFoundError: The timeline has no sound of it.
+        InvalidInputError: An argument is wrong, or several contradict each other.
     """
     if sum(one is not None for one in (item, response, side)) > 1:
         raise InvalidInputError("choose an item, a response or a side, one of them")

@@ -1,4 +1,7 @@
-"""Write samples as a sound file. Silence costs next to nothing: neither work, memory nor disk."""
+"""Write blocks of samples as a WAV, FLAC or OGG file. Long silence takes little work and memory.
+
+Called by call_audio.py.
+"""
 
 from __future__ import annotations
 
@@ -15,22 +18,22 @@ from eventstore.sound.rendering import Block, Silence
 
 AudioFormat = Literal["wav", "flac", "ogg"]
 
-#: What a WAV file can hold, in bytes.
+#: The most bytes of samples that a WAV file can hold: its header has 32 bits for the size.
 WAV_BYTES = 2**32 - 1024
 _SUBTYPES = {"flac": "PCM_16", "ogg": "VORBIS"}
 _WIDTH = 2
-# Samples of silence that are handed on at once.
+# The longest silence that is written at once, in samples.
 _AT_ONCE = 1 << 20
 
 
 class SoundLayout(NamedTuple):
-    """What a file's samples are.
+    """The form of a sound file.
 
     Attributes:
-        format: of the file.
-        rate: samples a second.
-        channels: how many.
-        samples: of each channel, in all.
+        format: The file's format.
+        rate: Samples a second.
+        channels: How many channels the file has.
+        samples: How many samples each channel has in all.
     """
 
     format: AudioFormat
@@ -40,23 +43,24 @@ class SoundLayout(NamedTuple):
 
     @property
     def uncompressed(self) -> int:
-        """Bytes of the samples, 16 bits each."""
+        """Return the size of all samples without compression, in bytes (16 bits a sample)."""
         return self.samples * self.channels * _WIDTH
 
 
 def write_samples(
     stream: BinaryIO, layout: SoundLayout, blocks: Iterable[Block], told: Callable[[int], None]
 ) -> None:
-    """Write a file.
+    """Write a whole sound file to a stream.
 
     Args:
-        stream: where to; it can seek.
-        blocks: all samples, in order.
-        told: called with the number of samples that were written, again and again. What it raises
-            ends the writing.
+        stream: A binary stream that can seek.
+        layout: The form of the file.
+        blocks: All samples, in order.
+        told: Called after each block with its number of samples. If it raises, the writing ends
+            with that exception.
 
     Raises:
-        OSError: the stream cannot be written.
+        OSError: The stream cannot be written.
     """
     if layout.format == "wav":
         _write_wav(stream, layout, blocks, told)
@@ -77,7 +81,7 @@ def write_samples(
 def _write_wav(
     stream: BinaryIO, layout: SoundLayout, blocks: Iterable[Block], told: Callable[[int], None]
 ) -> None:
-    """Write a WAV file whose silence is holes, where nothing was in the stream before."""
+    """Write a WAV file. In a new file, silence is skipped, so that it takes no space on disk."""
     start = stream.tell()
     is_empty = stream.seek(0, os.SEEK_END) == start
     stream.seek(start)
@@ -95,7 +99,7 @@ def _write_wav(
         else:
             stream.write(audio_formats.to_pcm(block).astype("<i2", copy=False).tobytes())
         told(_length(block))
-    if ends_in_hole:  # a file ends with what was written last
+    if ends_in_hole:  # a skip alone would not make the file longer
         stream.seek(-1, os.SEEK_CUR)
         stream.write(b"\0")
 
@@ -112,7 +116,7 @@ def _wav_header(layout: SoundLayout) -> bytes:
 
 
 def _parted(blocks: Iterable[Block]) -> Iterator[Block]:
-    """The same blocks, with long silence in pieces, so that a stop is noticed soon."""
+    """Yield the same blocks with long silence in parts, so that `told` is called often enough."""
     for block in blocks:
         if not isinstance(block, Silence):
             yield block

@@ -14,7 +14,7 @@ from eventstore.verbs.conversations import Conversations
 from eventstore.verbs.results import Results, attempted, collected, ids_of
 
 if TYPE_CHECKING:
-    from eventstore.archive.verify import SegmentDigest, Verified
+    from eventstore.archive.verify_results import SegmentDigest, Verified
     from eventstore.realtime.resources.session_config import ClientDialect
     from eventstore.replay.player.cues import Cue
     from eventstore.replay.reseed.reseed import AssistantAs, Reseed
@@ -138,7 +138,7 @@ class LogQueries(Conversations):
             InvalidInputError: `session_ids` is neither an id nor several.
             DatabaseUnavailableError: The database cannot be reached.
         """
-        from eventstore.archive.verify import verification_failure
+        from eventstore.archive.verify_results import verification_failure
 
         return collected(self.iter_verify(session_ids, expected), verification_failure)
 

@@ -11,7 +11,7 @@ import click
 
 from eventstore.archive import digest_file
 from eventstore.archive.seal import Sealed
-from eventstore.archive.verify import SegmentDigest, Verified
+from eventstore.archive.verify_results import SegmentDigest, Verified
 from eventstore.cli import completion
 from eventstore.cli.failures import tell
 from eventstore.cli.options import (

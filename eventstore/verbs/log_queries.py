@@ -33,7 +33,7 @@ class LogQueries(Conversations):
         Raises:
             NotFoundError: there is no such session.
         """
-        from eventstore.capture.recording.connections import NAMING_TYPES, export_lines
+        from eventstore.capture.recording.session_ids import NAMING_TYPES, export_lines
         from eventstore.store.log.read_events import read_events
 
         naming = read_events(self.engine, session_id, 1, self.last_seq(session_id), NAMING_TYPES)

@@ -12,7 +12,7 @@ from support.calls import SAMPLE_STREAMS
 from support.odd_json import ODD_TEXTS, with_each_value
 
 from eventstore.capture.messages.frame_scanner import FrameScanner
-from eventstore.capture.recording.connections import session_event
+from eventstore.capture.recording.session_ids import session_event
 from eventstore.projection.handlers.speech import needs_input_bytes
 from eventstore.projection.load_keys import load_key
 from eventstore.projection.state import SessionState

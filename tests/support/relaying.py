@@ -17,7 +17,7 @@ from websockets.utils import accept_key
 from eventstore import EventStore
 from eventstore.capture.recorder.recorder import Recorder
 from eventstore.capture.relay.relay import Relay, relay
-from eventstore.capture.relay.relay_passing import LINGER
+from eventstore.capture.relay.relay_forwarding import LINGER
 from eventstore.realtime.frames import CLIENT, SERVER, STORE, parse
 from eventstore.replay.cassette.loop_thread import LoopThread
 

@@ -10,8 +10,8 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
-from eventstore.capture.calls.sideband import Address, AnyRecorder, AnySession, record_at
-from eventstore.capture.taps.websocket_watch import Ending
+from eventstore.capture.calls.sideband import AnyRecorder, AnySession, CallAddress, record_at
+from eventstore.capture.taps.websocket_watch import ConnectionEnd
 from eventstore.common import unforeseen
 from eventstore.errors import EventStoreError
 
@@ -19,14 +19,14 @@ from eventstore.errors import EventStoreError
 MAX_CALLS = 200
 _LOGGER = logging.getLogger("eventstore.calls")
 # Seconds for sidebands to close once they are told to.
-_LEAVING = 10.0
+_LEAVE_TIMEOUT = 10.0
 
 
 class TooManyCallsError(Exception):
     """As many calls are recorded at once as may be."""
 
 
-class CallNews(NamedTuple):
+class CallUpdate(NamedTuple):
     """What happened to a call.
 
     Attributes:
@@ -39,7 +39,7 @@ class CallNews(NamedTuple):
     call_id: str
     kind: str
     session_id: str | None = None
-    ending: Ending | None = None
+    ending: ConnectionEnd | None = None
     why: str = ""
 
 
@@ -54,13 +54,13 @@ class CallToRecord(NamedTuple):
     """
 
     call_id: str
-    address: Address
+    address: CallAddress
     metadata: Mapping[str, str]
     wait: float
     notes: Mapping[str, str] | None = None
 
 
-Tell = Callable[[CallNews], None]
+OnUpdate = Callable[[CallUpdate], None]
 #: Says in which session a call is recorded already; None where it is in none.
 FindSession = Callable[[str], Awaitable[str | None]]
 
@@ -88,11 +88,13 @@ class CallRecordings:
         """How many calls are joined."""
         return len(self._joined)
 
-    def start(self, call: CallToRecord, tell: Tell, find: FindSession | None = None) -> bool:
+    def start(
+        self, call: CallToRecord, on_update: OnUpdate, find: FindSession | None = None
+    ) -> bool:
         """Begin to record a call, unless it is one of those that are recorded.
 
         Args:
-            tell: told what happens to it.
+            on_update: told what happens to it.
             find: asked first whether it was recorded before.
 
         Returns:
@@ -105,36 +107,40 @@ class CallRecordings:
             return False
         if len(self._tasks) >= self._most:
             raise TooManyCallsError
-        task = asyncio.get_running_loop().create_task(self._record(call, tell, find))
+        task = asyncio.get_running_loop().create_task(self._record(call, on_update, find))
         self._tasks[call.call_id] = task
         task.add_done_callback(lambda _: self._tasks.pop(call.call_id, None))
         return True
 
-    async def _record(self, call: CallToRecord, tell: Tell, find: FindSession | None) -> None:
+    async def _record(
+        self, call: CallToRecord, on_update: OnUpdate, find: FindSession | None
+    ) -> None:
         """Record a call to its end. What goes wrong is told, and ends no other call."""
         try:
             found = None if find is None else await find(call.call_id)
             if found is not None:
-                tell(CallNews(call.call_id, "failed", found, why=f"it is recorded in {found}"))
+                on_update(
+                    CallUpdate(call.call_id, "failed", found, why=f"it is recorded in {found}")
+                )
                 return
-            tell(await self._to_its_end(call, tell))
+            on_update(await self._record_to_end(call, on_update))
         except EventStoreError as error:
-            tell(CallNews(call.call_id, "failed", why=str(error)))
+            on_update(CallUpdate(call.call_id, "failed", why=str(error)))
         except asyncio.CancelledError:
             session = self._joined.get(call.call_id)
             name = None if session is None else session.session_id
-            tell(CallNews(call.call_id, "left", name))
+            on_update(CallUpdate(call.call_id, "left", name))
             raise
         except Exception as error:
             unforeseen.log_fault(_LOGGER, "recording a call", error)
-            tell(CallNews(call.call_id, "failed", why=type(error).__name__))
+            on_update(CallUpdate(call.call_id, "failed", why=type(error).__name__))
         finally:
             self._joined.pop(call.call_id, None)
 
-    async def _to_its_end(self, call: CallToRecord, tell: Tell) -> CallNews:
+    async def _record_to_end(self, call: CallToRecord, on_update: OnUpdate) -> CallUpdate:
         def on_join(session: AnySession) -> None:
             self._joined[call.call_id] = session
-            tell(CallNews(call.call_id, "joined"))
+            on_update(CallUpdate(call.call_id, "joined"))
 
         joined = await record_at(
             self._recorder,
@@ -145,7 +151,7 @@ class CallRecordings:
             wait=call.wait,
             notes=call.notes,
         )
-        return CallNews(call.call_id, "ended", joined.session.session_id, joined.ending)
+        return CallUpdate(call.call_id, "ended", joined.session.session_id, joined.ending)
 
     async def idle(self, seconds: float) -> None:
         """Wait so long until no call is recorded or waited for."""
@@ -156,4 +162,4 @@ class CallRecordings:
         """Leave all calls: their sessions are closed."""
         for task in list(self._tasks.values()):
             task.cancel()
-        await self.idle(_LEAVING)
+        await self.idle(_LEAVE_TIMEOUT)

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from eventstore.capture.calls.call_recordings import (
-    CallNews,
     CallRecordings,
     CallToRecord,
+    CallUpdate,
     FindSession,
     TooManyCallsError,
 )
@@ -60,7 +60,7 @@ class IncomingCalls:
     wait: float
     metadata: Mapping[str, str]
     headers: Mapping[str, str]
-    tell: Callable[[CallNews], None]
+    tell: Callable[[CallUpdate], None]
     tell_refused: Callable[[str], None]
     find: FindSession | None = None
     _seen: OrderedDict[str, None] = field(default_factory=OrderedDict, init=False)
@@ -96,7 +96,7 @@ class IncomingCalls:
         address = call_address(self.upstream, call.call_id)
         asked = CallToRecord(call.call_id, address, pairs, self.wait)
         if self.recordings.start(asked, self.tell, self.find):
-            self.tell(CallNews(call.call_id, "incoming"))
+            self.tell(CallUpdate(call.call_id, "incoming"))
 
     def _refuse(self, why: str) -> None:
         now = time.monotonic()

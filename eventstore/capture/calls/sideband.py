@@ -25,7 +25,7 @@ from eventstore.capture.recorder.process.recorder_process import RecorderProcess
 from eventstore.capture.recorder.process.remote_session import RemoteSession
 from eventstore.capture.recorder.recorder import Recorder
 from eventstore.capture.recorder.session_recorder import SessionRecorder
-from eventstore.capture.taps.websocket_watch import Ending, ending
+from eventstore.capture.taps.websocket_watch import ConnectionEnd, connection_end
 from eventstore.errors import EventStoreError, InvalidInputError
 from eventstore.realtime.frames import SERVER
 from eventstore.realtime.metadata import check_metadata
@@ -51,15 +51,15 @@ _REJOINS = 5
 _PAUSES = (0.5, 1.0, 2.0, 4.0)
 #: Seconds for the server to answer when the call is left.
 _CLOSE_TIMEOUT = 2.0
-_LEFT = Ending("recorder", 1000, "")
+_LEFT = ConnectionEnd("recorder", 1000, "")
 #: Seconds between two attempts to join a call that is not there yet: the first, and at most.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 2.0
 #: Refusals that do not change by waiting.
-_FINAL = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.GONE})
+_FINAL_STATUSES = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.GONE})
 #: Seconds until another look whether the recorder has room, and for the database at a call's end.
-_REST, _PATIENCE = 0.005, 2.0
+_RECHECK, _COMMIT_TIMEOUT = 0.005, 2.0
 #: Characters that are told of why a server refuses a call.
-_SAID = 300
+_LONGEST_REASON = 300
 
 
 #: The key of metadata that a joined call is found by, as `?call_id=` of the replay server does.
@@ -79,10 +79,10 @@ class JoinedCall(NamedTuple):
     """
 
     session: AnySession
-    ending: Ending
+    ending: ConnectionEnd
 
 
-class Address(NamedTuple):
+class CallAddress(NamedTuple):
     """Where and how a call is joined.
 
     Attributes:
@@ -138,23 +138,23 @@ def call_address(
     call_id: str,
     api_key: str | None = None,
     headers: Mapping[str, str] | None = None,
-) -> Address:
+) -> CallAddress:
     """Return where a call is joined. Args and Raises: as for `record_call`."""
     url, headers = call_url(upstream, call_id), headers or {}
     if {name.lower() for name in headers} & {"authorization", "api-key"}:
-        return Address(url, dict(headers))
+        return CallAddress(url, dict(headers))
     host = urlsplit(url).hostname
     key = api_key or api_key_for(host, os.environ)
     if not key:
         also = "AZURE_OPENAI_API_KEY or " if is_azure(host) else ""
         raise InvalidInputError(f"no key to join the call with: set {also}OPENAI_API_KEY")
-    return Address(url, {**headers, **key_header(host, key)})
+    return CallAddress(url, {**headers, **key_header(host, key)})
 
 
 async def record_at(
     recorder: AnyRecorder,
     call_id: str,
-    address: Address,
+    address: CallAddress,
     *,
     metadata: Mapping[str, str] | None = None,
     on_join: OnJoin | None = None,
@@ -188,7 +188,7 @@ async def record_at(
             session.gap("rejoined", code=ended.code)
             ended = await _listen(again, session)
         is_over = True
-        await _named(session)
+        await _wait_for_id(session)
     except asyncio.CancelledError:
         if not is_over:
             ended = _LEFT
@@ -198,7 +198,7 @@ async def record_at(
     return JoinedCall(session, ended)
 
 
-async def _join_within(call_id: str, address: Address, wait: float) -> ClientConnection:
+async def _join_within(call_id: str, address: CallAddress, wait: float) -> ClientConnection:
     """Join a call, which the server may not know yet.
 
     Raises:
@@ -208,52 +208,52 @@ async def _join_within(call_id: str, address: Address, wait: float) -> ClientCon
     until, pause = loop.time() + wait, _FIRST_PAUSE
     while True:
         try:
-            return await _Join(address)
+            return await _DirectConnection(address)
         except (OSError, ValueError, WebSocketException) as error:
             left = until - loop.time()
-            if left <= 0 or not _may_come(error):
-                waited = f" within {wait:g} s" if wait and _may_come(error) else ""
+            if left <= 0 or not _may_succeed_later(error):
+                waited = f" within {wait:g} s" if wait and _may_succeed_later(error) else ""
                 raise EventStoreError(f"cannot join {call_id}{waited}: {_why(error)}") from error
         await asyncio.sleep(min(pause, left))
         pause = min(2 * pause, _LONGEST_PAUSE)
 
 
-def _may_come(error: Exception) -> bool:
+def _may_succeed_later(error: Exception) -> bool:
     """Return True if a server that refused a call now may know it in a while."""
     if isinstance(error, InvalidStatus):
         status = error.response.status_code
-        return status >= HTTPStatus.BAD_REQUEST and status not in _FINAL
+        return status >= HTTPStatus.BAD_REQUEST and status not in _FINAL_STATUSES
     return isinstance(error, OSError | WebSocketException) and not isinstance(error, InvalidURI)
 
 
-async def _listen(connection: ClientConnection, session: AnySession) -> Ending:
+async def _listen(connection: ClientConnection, session: AnySession) -> ConnectionEnd:
     """Record a connection until it is over, and close it where this is cancelled."""
     try:
         with suppress(ConnectionClosed):
             async for message in connection:
                 session.record(SERVER, message)
                 while session.is_pressed():
-                    await asyncio.sleep(_REST)
+                    await asyncio.sleep(_RECHECK)
     finally:
         await connection.close()
-    return ending(connection.protocol)
+    return connection_end(connection.protocol)
 
 
-async def _named(session: AnySession) -> None:
+async def _wait_for_id(session: AnySession) -> None:
     """Wait a while until what came is written, and the session has its id.
 
     A recorder in another process tells the id of no session that is closed.
     """
     with suppress(EventStoreError, RuntimeError, TimeoutError):
-        await asyncio.wait_for(asyncio.wrap_future(session.committed()), _PATIENCE)
+        await asyncio.wait_for(asyncio.wrap_future(session.committed()), _COMMIT_TIMEOUT)
 
 
-async def _join_again(address: Address) -> ClientConnection | None:
+async def _join_again(address: CallAddress) -> ClientConnection | None:
     """Join a call once more; None where it is over, or nobody answers."""
     for pause in _PAUSES:
         await asyncio.sleep(pause)
         try:
-            return await _Join(address)
+            return await _DirectConnection(address)
         except InvalidStatus as refused:
             if refused.response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
                 return None
@@ -270,14 +270,14 @@ def _why(error: Exception) -> str:
     said = (answer.body or b"").decode(errors="replace")
     with suppress(ValueError, RecursionError):
         said = text(mapping(mapping(json.loads(said)).get("error")).get("message")) or said
-    phrase, said = f"{answer.status_code} {answer.reason_phrase}", said.strip()[:_SAID]
+    phrase, said = f"{answer.status_code} {answer.reason_phrase}", said.strip()[:_LONGEST_REASON]
     return f"{phrase}: {said}" if said else phrase
 
 
-class _Join(connect):
+class _DirectConnection(connect):
     """Connects to where it was told to and nowhere else: a key is for one server."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: CallAddress) -> None:
         secure = address.url.startswith("wss:")
         super().__init__(
             address.url,

@@ -12,8 +12,8 @@ from itertools import chain, filterfalse, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from eventstore.capture.files.formats.recording import Recording, open_recording
-from eventstore.capture.files.import_survey import Part, survey
+from eventstore.capture.files.formats.recording_file import RecordingFile, open_recording
+from eventstore.capture.files.import_survey import FoundConnection, survey
 from eventstore.capture.files.redaction import Redaction
 from eventstore.capture.recording.notes import SAMPLE_RATES, sample_rates
 from eventstore.capture.recording.same_call import note_same_calls
@@ -123,20 +123,20 @@ def import_file(
     """
     if session_id is not None:
         check_session_id(session_id)
-    wish = _Wish(session_id, metadata or {}, keep_going, redact, progress, format, rates)
-    bring_in = partial(_import, log, wish=wish, failures=failures)
+    options = _Options(session_id, metadata or {}, keep_going, redact, progress, format, rates)
+    import_one = partial(_import, log, options=options, failures=failures)
     if not isinstance(path, str | Path):
         with _spooled(path, "standard input") as spool:
-            return bring_in(spool)
+            return import_one(spool)
     try:
         with Path(path).open("rb") as stream:
             kind = os.fstat(stream.fileno()).st_mode
             if stat.S_ISREG(kind):
-                return bring_in(stream)
+                return import_one(stream)
             if not stat.S_ISFIFO(kind):
                 raise InvalidInputError(f"{path} is no file of a recording, but a device")
             with _spooled(stream, str(path)) as spool:
-                return bring_in(spool)
+                return import_one(spool)
     except OSError as error:
         raise InvalidInputError(f"cannot read {path}: {error.strerror or error}") from error
 
@@ -163,7 +163,7 @@ def _spooled(stream: BinaryIO, name: str) -> Iterator[BinaryIO]:
         yield spool
 
 
-class _Wish(NamedTuple):
+class _Options(NamedTuple):
     """How a recording is to be imported: see `import_file`."""
 
     session_id: str | None
@@ -176,76 +176,89 @@ class _Wish(NamedTuple):
 
 
 def _import(
-    log: WritableLog, stream: BinaryIO, wish: _Wish, failures: list[Failure] | None
+    log: WritableLog, stream: BinaryIO, options: _Options, failures: list[Failure] | None
 ) -> list[Imported]:
-    with open_recording(stream, wish.format) as recording:
-        return _import_recording(log, stream, recording, wish, failures)
+    with open_recording(stream, options.format) as recording:
+        return _import_recording(log, stream, recording, options, failures)
 
 
 def _import_recording(
     log: WritableLog,
     stream: BinaryIO,
-    recording: Recording,
-    wish: _Wish,
+    recording: RecordingFile,
+    options: _Options,
     failures: list[Failure] | None,
 ) -> list[Imported]:
-    parts, skipped = survey(recording, wish.keep_going, Redaction(wish.redact))
+    connections, skipped = survey(recording, options.keep_going, Redaction(options.redact))
     warnings = tuple(recording.notes.warnings())
-    if not parts:
+    if not connections:
         raise InvalidInputError("no events in it")
-    if wish.session_id is not None and len(parts) > 1:
+    if options.session_id is not None and len(connections) > 1:
         raise InvalidInputError(
-            f"it holds {len(parts)} connections; leave out --session-id, or split the file"
+            f"it holds {len(connections)} connections; leave out --session-id, or split the file"
         )
-    for part in parts:
-        check_metadata({**part.metadata, **wish.metadata})
-    frames, redaction = _frames(recording, wish.redact)
+    for connection in connections:
+        check_metadata({**connection.metadata, **options.metadata})
+    frames, redaction = _frames(recording, options.redact)
     results: list[Imported] = []
     failed: list[Failure] = []
-    others: list[Part] = []
+    others: list[FoundConnection] = []
 
-    def bring_in(part: Part, target: str, passing: Iterator[Frame], redaction: Redaction) -> None:
-        bringing = partial(_import_part, log, target, part, passing, wish, skipped, redaction)
-        done = attempt(f"session {target}", bringing)
-        if isinstance(done, AnotherSessionError) and _is_same_call(log, target, part, wish):
-            others.append(part)
+    def import_one(
+        connection: FoundConnection, target: str, own_frames: Iterator[Frame], redaction: Redaction
+    ) -> None:
+        importing = partial(
+            _import_connection, log, target, connection, own_frames, options, skipped, redaction
+        )
+        done = attempt(f"session {target}", importing)
+        if isinstance(done, AnotherSessionError) and _is_same_call(
+            log, target, connection, options
+        ):
+            others.append(connection)
         elif isinstance(done, EventStoreError):
             failed.append(Failure(target, done))
         else:
             results.append(done._replace(format=recording.format, warnings=warnings))
 
-    for part in parts:
-        passing = _take(frames, part.last - part.first + 1, stream, wish.progress)
-        bring_in(part, wish.session_id or part.session_id, passing, redaction)
-        for _ in passing:
+    for connection in connections:
+        own_frames = _take(frames, connection.last - connection.first + 1, stream, options.progress)
+        import_one(connection, options.session_id or connection.session_id, own_frames, redaction)
+        for _ in own_frames:
             pass  # what was not read of one that failed stands before the next
-    for part in tuple(others):
+    for connection in tuple(others):
         # Another connection of a call that is stored: it gets an id of its own, and is read again.
-        frames, redaction = _frames(recording, wish.redact)
-        bring_in(part, part.made_id, islice(frames, part.first - 1, part.last), redaction)
-    if failures is not None and len(parts) > 1:
+        frames, redaction = _frames(recording, options.redact)
+        import_one(
+            connection,
+            connection.made_id,
+            islice(frames, connection.first - 1, connection.last),
+            redaction,
+        )
+    if failures is not None and len(connections) > 1:
         failures += failed
     elif failed:
         raise failed[0].error if len(failed) == 1 else SomeFailedError(failed)
     return results
 
 
-def _frames(recording: Recording, redact: bool) -> tuple[Iterator[Frame], Redaction]:
+def _frames(recording: RecordingFile, redact: bool) -> tuple[Iterator[Frame], Redaction]:
     """The frames of a recording that can be read, and what takes secrets out of them."""
     redaction = Redaction(redact)
     read = (frame for _, frame, _ in recording.read() if not isinstance(frame, BadLine))
     return map(redaction.take_out, read), redaction
 
 
-def _is_same_call(log: WritableLog, session_id: str, part: Part, wish: _Wish) -> bool:
+def _is_same_call(
+    log: WritableLog, session_id: str, connection: FoundConnection, options: _Options
+) -> bool:
     """Return True if a session that is stored is another connection of the same call.
 
     The server gave it the same id, and a response that both have.
     """
-    if wish.session_id is not None or session_id == part.made_id:
+    if options.session_id is not None or session_id == connection.made_id:
         return False
     with read(log.engine) as tx:
-        return not part.responses.isdisjoint(response_ids(tx, session_id))
+        return not connection.responses.isdisjoint(response_ids(tx, session_id))
 
 
 def _take(
@@ -260,20 +273,20 @@ def _take(
         yield frame
 
 
-def _import_part(
+def _import_connection(
     log: WritableLog,
     session_id: str,
-    part: Part,
+    connection: FoundConnection,
     frames: Iterator[Frame],
-    wish: _Wish,
+    options: _Options,
     skipped: int,
     redaction: Redaction,
 ) -> Imported:
     _check_id(session_id)
-    metadata, before = wish.metadata, redaction.secrets
+    metadata, before = options.metadata, redaction.secrets
     added = 0
     if _is_stored(log, session_id):
-        _check_rates(log, session_id, wish.rates)
+        _check_rates(log, session_id, options.rates)
         _compare(log, session_id, frames)
         if any(log.metadata(session_id).get(key) != metadata[key] for key in metadata):
             log.set_metadata(session_id, metadata)
@@ -281,13 +294,13 @@ def _import_part(
     else:
         # Without a time, so that of two imports at once the second finds its own frames there.
         noted = [metadata_frame(metadata, None)] if metadata else []
-        told = chain(redaction.with_note(_with_rates(frames, wish.rates)), noted)
+        told = chain(redaction.with_note(_with_rates(frames, options.rates)), noted)
         done = log.append(session_id, told, expected_seq=0, close=True)
         added = 0 if done.repeated else done.last_seq
     # What a store exported is the same session here, event for event.
     same_call = None
-    if not part.is_exported:
-        same_call = note_same_calls(log, session_id, part.is_dated)
+    if not connection.is_exported:
+        same_call = note_same_calls(log, session_id, connection.is_dated)
     responses = count_responses(log.engine, session_id)
     redacted = redaction.secrets - before
     return Imported(

@@ -6,9 +6,9 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from eventstore.capture.files.formats.recording import Recording
+from eventstore.capture.files.formats.recording_file import RecordingFile
 from eventstore.capture.files.redaction import Redaction
-from eventstore.capture.recording.connections import made_id, session_event
+from eventstore.capture.recording.session_ids import made_id, session_event
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.frames import SERVER, STORE, Frame, parse
 from eventstore.realtime.recording_lines import BadLine
@@ -18,7 +18,7 @@ from eventstore.realtime.values import identifier, mapping, metadata_pairs
 _RESPONSES = 1000
 
 
-class Part(NamedTuple):
+class FoundConnection(NamedTuple):
     """A connection of a recording.
 
     Attributes:
@@ -43,7 +43,7 @@ class Part(NamedTuple):
 
 
 @dataclass
-class _Survey:
+class _OpenConnection:
     """The connection that a survey is in."""
 
     first: int
@@ -56,25 +56,29 @@ class _Survey:
     responses: set[str] = field(default_factory=set)
     is_exported: bool = False
 
-    def part(self, last: int) -> Part:
+    def finish(self, last: int) -> FoundConnection:
         """The connection, ending at a frame."""
         if self.closed_at is not None and self.closed_at < last:
             self.digest.update(self.digest_behind.digest())
         made = made_id(self.digest.hexdigest())
         id_ = self.stored_as or self.server_id or made
         responses = frozenset(self.responses)
-        return Part(self.first, last, id_, self.metadata, made, responses, self.is_exported)
+        return FoundConnection(
+            self.first, last, id_, self.metadata, made, responses, self.is_exported
+        )
 
 
-def survey(recording: Recording, keep_going: bool, redaction: Redaction) -> tuple[list[Part], int]:
+def survey(
+    recording: RecordingFile, keep_going: bool, redaction: Redaction
+) -> tuple[list[FoundConnection], int]:
     """The connections of a recording, and how many lines cannot be read.
 
     A new connection starts at a `session.created` with another id than the one before, and at
     the first frame behind a close that such an event follows.
     """
-    parts: list[Part] = []
+    connections: list[FoundConnection] = []
     skipped = index = 0
-    part = _Survey(1)
+    connection = _OpenConnection(1)
     first_seq = 1
     for number, frame, place in recording.read():
         if isinstance(frame, BadLine):
@@ -93,46 +97,50 @@ def survey(recording: Recording, keep_going: bool, redaction: Redaction) -> tupl
             # may count from 0.
             if index == 1 and place.seq == 0:
                 first_seq = 0
-            if place.seq == first_seq and index > part.first:
-                parts.append(part.part(index - 1))
-                part = _Survey(index)
-            if index == part.first:
-                part.stored_as = place.session_id
-                part.is_exported = True
-        elif kind == "created" and _is_another(named, part.server_id, part.closed_at is not None):
-            last = part.closed_at if part.closed_at is not None else index - 1
-            behind, part.digest_behind = part.digest_behind, hashlib.sha256()
-            parts.append(part.part(last))
-            part = _Survey(last + 1, digest=behind)
-        if part.server_id is None and named is not None:
-            part.server_id = named
-        expected = index - part.first + 1
-        part.is_exported = part.is_exported and place.is_exported and place.seq == expected
-        _digest(part, frame)
-        _note_response(part, frame)
+            if place.seq == first_seq and index > connection.first:
+                connections.append(connection.finish(index - 1))
+                connection = _OpenConnection(index)
+            if index == connection.first:
+                connection.stored_as = place.session_id
+                connection.is_exported = True
+        elif kind == "created" and _is_another(
+            named, connection.server_id, connection.closed_at is not None
+        ):
+            last = connection.closed_at if connection.closed_at is not None else index - 1
+            behind, connection.digest_behind = connection.digest_behind, hashlib.sha256()
+            connections.append(connection.finish(last))
+            connection = _OpenConnection(last + 1, digest=behind)
+        if connection.server_id is None and named is not None:
+            connection.server_id = named
+        expected = index - connection.first + 1
+        connection.is_exported = (
+            connection.is_exported and place.is_exported and place.seq == expected
+        )
+        _digest(connection, frame)
+        _note_response(connection, frame)
         if kind == "closed":
-            part.closed_at = index
-    if index >= part.first:
-        parts.append(part.part(index))
+            connection.closed_at = index
+    if index >= connection.first:
+        connections.append(connection.finish(index))
     is_dated = not recording.notes.dates_assumed
-    return [one._replace(is_dated=is_dated) for one in parts], skipped
+    return [one._replace(is_dated=is_dated) for one in connections], skipped
 
 
 # A store's notes that set a session's metadata.
 _WITH_METADATA = ("eventstore.session.metadata", "eventstore.session.opened")
 
 
-def _digest(part: _Survey, frame: Frame) -> None:
+def _digest(connection: _OpenConnection, frame: Frame) -> None:
     """Add a frame to what the session's made id comes from; what a store noted does not count."""
     if frame.direction == STORE:
         event = parse(frame.text) if isinstance(frame.text, str) else None
         if event is not None and event.get("type") in _WITH_METADATA:
-            part.metadata.update(metadata_pairs(event.get("metadata")))
+            connection.metadata.update(metadata_pairs(event.get("metadata")))
         return
     text = frame.text
     if isinstance(text, str):
         text = text.encode("utf-8", "surrogatepass")
-    digest = part.digest if part.closed_at is None else part.digest_behind
+    digest = connection.digest if connection.closed_at is None else connection.digest_behind
     digest.update(f"{frame.direction} {len(text)}\n".encode() + text)
 
 
@@ -142,11 +150,15 @@ def _is_another(named: str | None, server_id: str | None, closed: bool) -> bool:
     return closed if server_id is None else named != server_id
 
 
-def _note_response(part: _Survey, frame: Frame) -> None:
+def _note_response(connection: _OpenConnection, frame: Frame) -> None:
     text = frame.text
     if frame.direction != SERVER or not isinstance(text, str) or "response.done" not in text:
         return
     event = parse(text) or {}
     response_id = identifier(mapping(event.get("response")).get("id"))
-    if event.get("type") == "response.done" and response_id and len(part.responses) < _RESPONSES:
-        part.responses.add(response_id)
+    if (
+        event.get("type") == "response.done"
+        and response_id
+        and len(connection.responses) < _RESPONSES
+    ):
+        connection.responses.add(response_id)

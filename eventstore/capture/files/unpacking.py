@@ -18,10 +18,10 @@ MAX_UNPACKED = 16 * 1024**3
 _MAX_WINDOW = 1 << 27
 _LONGEST_SKIP = 1 << 20
 # Bytes that are unpacked at once: four of them may be 128 kB.
-_SIP = 1024
+_READ_BYTES = 1024
 
 
-class _Packing(NamedTuple):
+class _Compression(NamedTuple):
     name: str
     first_bytes: bytes
     open: Callable[[BinaryIO], Any]
@@ -34,14 +34,16 @@ def _gzip(stream: BinaryIO) -> Any:
 
 def _zstd(stream: BinaryIO) -> Any:
     # The package's own reader takes a frame that is cut off for whole.
-    return _Frames(stream, zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW).decompressobj)
+    return _FrameReader(
+        stream, zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW).decompressobj
+    )
 
 
 def _zlib(stream: BinaryIO) -> Any:
-    return _Frames(stream, zlib.decompressobj)
+    return _FrameReader(stream, zlib.decompressobj)
 
 
-class _Frames:
+class _FrameReader:
     """Reads what is packed in frames, one behind the other.
 
     Args:
@@ -63,7 +65,7 @@ class _Frames:
             ZstdError, zlib.error: it is damaged.
         """
         while self._at == len(self._held):
-            piece = self._behind or self._stream.read(_SIP)
+            piece = self._behind or self._stream.read(_READ_BYTES)
             self._behind = b""
             if not piece:
                 if self._frame is not None:
@@ -79,11 +81,11 @@ class _Frames:
         return found
 
 
-_PACKINGS = (
-    _Packing("gzip", b"\x1f\x8b", _gzip, "zcat"),
-    _Packing("zstd", b"\x28\xb5\x2f\xfd", _zstd, "zstdcat"),
+_COMPRESSIONS = (
+    _Compression("gzip", b"\x1f\x8b", _gzip, "zcat"),
+    _Compression("zstd", b"\x28\xb5\x2f\xfd", _zstd, "zstdcat"),
     # As mitmproxy packs the HAR files that are called .zhar, at the highest level.
-    _Packing("zlib", b"\x78\xda", _zlib, "pigz -dc <"),
+    _Compression("zlib", b"\x78\xda", _zlib, "pigz -dc <"),
 )
 
 
@@ -96,21 +98,21 @@ def unpacked(stream: BinaryIO) -> BinaryIO:
     stream.seek(0)
     first = stream.read(4)
     stream.seek(0)
-    for packing in _PACKINGS:
-        if first.startswith(packing.first_bytes):
-            return cast(BinaryIO, io.BufferedReader(_Unpacking(stream, packing), 1 << 16))
+    for compression in _COMPRESSIONS:
+        if first.startswith(compression.first_bytes):
+            return cast(BinaryIO, io.BufferedReader(_UnpackedStream(stream, compression), 1 << 16))
     return stream
 
 
-class _Unpacking(io.RawIOBase):
+class _UnpackedStream(io.RawIOBase):
     """What is packed in a file. To go back it begins again.
 
     Raises:
         InvalidInputError: when it is read: it is damaged, or it unpacks to too much.
     """
 
-    def __init__(self, stream: BinaryIO, packing: _Packing) -> None:
-        self._stream, self._packing = stream, packing
+    def __init__(self, stream: BinaryIO, compression: _Compression) -> None:
+        self._stream, self._packing = stream, compression
         self._source: Any = None
         self._read = 0
         self._begin()

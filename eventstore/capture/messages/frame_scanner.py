@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from eventstore.capture.messages.message_unpacking import PIECE, Gap, Payload
+from eventstore.capture.messages.message_unpacking import PIECE, MessageGap, Payload
 from eventstore.realtime.unfinished_messages import UnfinishedMessages
 
 try:
@@ -27,7 +27,7 @@ _NO_CODE = 1005
 _OVERHEAD = 64
 
 #: What was found: a small message, the payload of another, or a place where none could be read.
-Found = str | bytes | Payload | Gap
+Found = str | bytes | Payload | MessageGap
 
 
 class CloseFrame(NamedTuple):
@@ -100,7 +100,7 @@ class FrameScanner:
         except _NotAFrameError as error:
             self.failed, self.behind, self._unread = True, False, b""
             self.forget()
-            found.append(Gap("protocol_error", {"detail": str(error)}))
+            found.append(MessageGap("protocol_error", {"detail": str(error)}))
         return found
 
     def forget(self) -> None:
@@ -213,7 +213,7 @@ class FrameScanner:
         parts, size, given_up = self._parts, self._size, self._given_up
         self._parts, self._size, self._given_up = [], 0, None
         if given_up is not None:
-            return Gap(given_up, {"bytes": size}, self._compressed)
+            return MessageGap(given_up, {"bytes": size}, self._compressed)
         self._unfinished.release(self)
         if self._compressed or size > PIECE:
             return Payload(parts, size, self._is_text, self._compressed)

@@ -36,7 +36,7 @@ class Compression(NamedTuple):
     server_takeover: bool = True
 
 
-class Gap(NamedTuple):
+class MessageGap(NamedTuple):
     """A place where no message could be read.
 
     Attributes:
@@ -98,7 +98,7 @@ class Unpacker:
         self._inflater: Any = None
         self._lost = False
 
-    def begin(self, payload: Payload) -> Unpacking | None:
+    def begin(self, payload: Payload) -> UnpackingJob | None:
         """Begin with a message.
 
         Returns:
@@ -106,14 +106,14 @@ class Unpacker:
             the log has been told of.
         """
         if not payload.compressed:
-            return Unpacking(self, payload, None)
+            return UnpackingJob(self, payload, None)
         if self._lost:
             return None
         if self._inflater is None or not self._takeover:
             self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-        return Unpacking(self, payload, self._inflater)
+        return UnpackingJob(self, payload, self._inflater)
 
-    def lose(self, gap: Gap) -> Gap:
+    def lose(self, gap: MessageGap) -> MessageGap:
         """Note that a compressed message is not inflated to its end.
 
         Returns:
@@ -132,7 +132,7 @@ class Unpacker:
         self._inflater = inflater
 
 
-class Unpacking:
+class UnpackingJob:
     """One message that is being unpacked. Another thread may go on with it.
 
     Attributes:
@@ -142,7 +142,7 @@ class Unpacking:
     """
 
     def __init__(self, unpacker: Unpacker, payload: Payload, inflater: Any) -> None:
-        self.result: Message | Gap = b""
+        self.result: Message | MessageGap = b""
         self.size = payload.size
         self._unpacker, self._inflater = unpacker, inflater
         self._compressed = payload.compressed
@@ -167,11 +167,11 @@ class Unpacking:
                 self._take(self._next())
                 if self._inflater is not None and self.made > self._unpacker.limit:
                     facts = {"bytes": self.made, "compressed": self.size}
-                    self.fail(Gap("message_too_large", facts, compressed=True))
+                    self.fail(MessageGap("message_too_large", facts, compressed=True))
                     return True
         except zlib.error:
             detail = "compressed data that cannot be inflated"
-            self.fail(Gap("protocol_error", {"detail": detail}, compressed=True))
+            self.fail(MessageGap("protocol_error", {"detail": detail}, compressed=True))
             return True
         self._finish()
         return True
@@ -222,7 +222,7 @@ class Unpacking:
         pieces: list[str] | list[bytes] = self._bytes if self._decoder is None else self._text
         self.result = pieces if self.made > PIECE else joined(pieces)
 
-    def fail(self, gap: Gap) -> None:
+    def fail(self, gap: MessageGap) -> None:
         """Give the message up, with a gap in its place."""
         self._left, self._bytes, self._text = [], [], []
         self.result = self._unpacker.lose(gap) if self._compressed else gap

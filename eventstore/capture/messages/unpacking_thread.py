@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from threading import Condition, Thread
 
-from eventstore.capture.messages.message_unpacking import Gap, Unpacking
+from eventstore.capture.messages.message_unpacking import MessageGap, UnpackingJob
 from eventstore.common import unforeseen
 
 _LOGGER = logging.getLogger("eventstore.relay")
@@ -33,12 +33,12 @@ class UnpackingThread:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._changed = Condition()
-        self._queue: deque[tuple[Unpacking, Callable[[], None]]] = deque()
+        self._queue: deque[tuple[UnpackingJob, Callable[[], None]]] = deque()
         self._waiting = 0
         self._closed = False
         self._thread: Thread | None = None
 
-    def take(self, unpacking: Unpacking, done: Callable[[], None]) -> bool:
+    def take(self, unpacking: UnpackingJob, done: Callable[[], None]) -> bool:
         """Take a message.
 
         Args:
@@ -92,7 +92,7 @@ class UnpackingThread:
             except Exception as error:  # the other messages, of all calls, wait for this thread
                 if not isinstance(error, MemoryError):
                     unforeseen.log_fault(_LOGGER, "unpacking a message", error)
-                unpacking.fail(Gap("overflow", {"bytes": size}))
+                unpacking.fail(MessageGap("overflow", {"bytes": size}))
             with self._changed:
                 self._waiting -= size
             with suppress(RuntimeError):  # the loop has ended

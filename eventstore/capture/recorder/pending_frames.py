@@ -14,7 +14,7 @@ from threading import Condition, Lock
 
 from eventstore.capture.recorder.spool.spool_format import Entry, TargetSession
 from eventstore.capture.recording import notes
-from eventstore.capture.recording.connections import session_event
+from eventstore.capture.recording.session_ids import session_event
 from eventstore.errors import EventStoreError
 from eventstore.realtime.frames import SERVER, STORE, Frame
 from eventstore.store.log.session_facts import is_session_id

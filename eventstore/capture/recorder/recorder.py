@@ -210,7 +210,7 @@ class Recorder:
     def close(self, timeout: float = 10.0, reason: str = "the recorder was stopped") -> None:
         """End all sessions, write what is left, and stop the threads.
 
-        Futures of `committed` that are not done by then fail. Closing again does nothing.
+        Futures of `committed` that are not done by then fail. CallEnd again does nothing.
 
         Args:
             timeout: seconds to wait for the database. Entries that it has not taken by then stay in

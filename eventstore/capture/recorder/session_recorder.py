@@ -114,7 +114,7 @@ class SessionRecorder:
         reason: str | None = None,
         at: int | None = None,
     ) -> None:
-        """End the session: no more frames will come. Closing again does nothing.
+        """End the session: no more frames will come. CallEnd again does nothing.
 
         Args:
             by: who closed the connection: client, server or recorder.

@@ -12,10 +12,10 @@ from eventstore.capture.calls.call_recordings import CallRecordings
 from eventstore.capture.messages.unpacking_thread import UnpackingThread
 from eventstore.capture.recorder.process.recorder_process import RecorderProcess
 from eventstore.capture.recorder.recorder import Recorder
-from eventstore.capture.relay.relay_connection import Connection
-from eventstore.capture.relay.relay_metrics import Counts
+from eventstore.capture.relay.relay_connection import RelayedConnection
+from eventstore.capture.relay.relay_metrics import RelayCounts
 from eventstore.capture.relay.relay_request import parse_upstream
-from eventstore.capture.relay.relay_shared import OnEvent, Shared
+from eventstore.capture.relay.relay_shared import OnEvent, RelayState
 from eventstore.common.hosts import Visitors, parse_origin
 
 CONNECT_TIMEOUT = 30.0
@@ -25,7 +25,7 @@ _TLS_TIMEOUT = 10.0
 #: Connections that are relayed at once, unless another number is named.
 MAX_CALLS = 1000
 # Seconds for connections to close once they have been told to; behind that they are cut off.
-_CLOSING = 5.0
+_CLOSE_TIMEOUT = 5.0
 
 
 class Relay:
@@ -36,10 +36,10 @@ class Relay:
         counts: what it has counted.
     """
 
-    def __init__(self, server: asyncio.Server, shared: Shared) -> None:
+    def __init__(self, server: asyncio.Server, shared: RelayState) -> None:
         self._server, self._shared = server, shared
         self.sockets: Sequence[socket.socket] = tuple(server.sockets)
-        self.counts: Counts = shared.counts
+        self.counts: RelayCounts = shared.counts
         self.port: int = self.sockets[0].getsockname()[1]
 
     @property
@@ -66,13 +66,13 @@ class Relay:
         for connection in list(self._shared.live):
             connection.go_away()
         leaving = loop.create_task(self._shared.created.leave())
-        await self._idle(_CLOSING)
+        await self._idle(_CLOSE_TIMEOUT)
         for connection in list(self._shared.live):
             connection.abort()
-        await self._idle(_CLOSING)
+        await self._idle(_CLOSE_TIMEOUT)
         await leaving
-        if self._shared.telling:
-            await asyncio.wait(self._shared.telling)
+        if self._shared.reporting:
+            await asyncio.wait(self._shared.reporting)
 
     async def _stop_listening(self) -> None:
         if self._shared.draining:
@@ -131,7 +131,7 @@ async def relay(
     tls = (upstream_tls or ssl.create_default_context()) if server.tls else None
     allowed = frozenset(map(parse_origin, origins))
     unpacking = UnpackingThread(asyncio.get_running_loop())
-    shared = Shared(
+    shared = RelayState(
         recorder,
         server,
         tls,
@@ -146,7 +146,7 @@ async def relay(
     )
     shared.idle.set()
     listening = await asyncio.get_running_loop().create_server(
-        lambda: Connection(shared).client,
+        lambda: RelayedConnection(shared).client,
         host,
         port,
         ssl=listen_tls,

@@ -12,19 +12,19 @@ import ssl
 from collections.abc import Callable
 from urllib.parse import unquote_plus, urlsplit
 
-from eventstore.capture.calls.call_recordings import CallNews, CallToRecord, TooManyCallsError
-from eventstore.capture.calls.sideband import Address
+from eventstore.capture.calls.call_recordings import CallToRecord, CallUpdate, TooManyCallsError
+from eventstore.capture.calls.sideband import CallAddress
 from eventstore.capture.relay.relay_metadata import read_metadata
 from eventstore.capture.relay.relay_request import (
     AnswerReader,
-    Request,
+    HttpRequest,
     Upstream,
     header,
     upstream_target,
 )
-from eventstore.capture.relay.relay_shared import Shared
-from eventstore.capture.relay.relay_tee import Closing
-from eventstore.capture.taps.websocket_watch import Ending
+from eventstore.capture.relay.relay_shared import RelayState
+from eventstore.capture.relay.relay_tee import CallEnd
+from eventstore.capture.taps.websocket_watch import ConnectionEnd
 from eventstore.realtime.upstream_urls import api_key_of_provider, key_header, public_url
 
 #: Seconds to wait until a call that was just created can be joined.
@@ -38,7 +38,9 @@ _USER_AGENT = 256
 _LOST = {1006: "the connection was lost"}
 
 
-def join_created(shared: Shared, number: int, request: Request, reader: AnswerReader) -> None:
+def join_created(
+    shared: RelayState, number: int, request: HttpRequest, reader: AnswerReader
+) -> None:
     """Join the call that an answer says was created, if it does.
 
     Args:
@@ -57,7 +59,7 @@ def join_created(shared: Shared, number: int, request: Request, reader: AnswerRe
     call = CallToRecord(call_id, address, metadata.pairs, _WAIT, told)
     is_client_secret = _CLIENT_SECRET.match(address.headers.get("authorization", "")) is not None
     try:
-        shared.created.start(call, _teller(shared, number, address, is_client_secret))
+        shared.created.start(call, _reporter(shared, number, address, is_client_secret))
     except TooManyCallsError:
         shared.on_event(number, f"{call_id} is not recorded: there are too many at once")
 
@@ -76,8 +78,8 @@ def created_call(reader: AnswerReader) -> str | None:
 
 
 def sideband_address(
-    upstream: Upstream, request: Request, call_id: str, tls: ssl.SSLContext | None
-) -> Address:
+    upstream: Upstream, request: HttpRequest, call_id: str, tls: ssl.SSLContext | None
+) -> CallAddress:
     """Return where the call that a request created is joined, with the request's credentials.
 
     A client secret may be good for no sideband. In its place goes the key that the relay's own
@@ -87,7 +89,7 @@ def sideband_address(
     path = path.rstrip("/").removesuffix("/calls")
     pieces = [p for p in query.split("&") if _name_of(p) in _PARAMETERS]
     target = f"{path}?{'&'.join([*pieces, f'call_id={call_id}'])}"
-    joining = Request("GET", target, "1.1", [])
+    joining = HttpRequest("GET", target, "1.1", [])
     scheme = "wss" if upstream.tls else "ws"
     url = f"{scheme}://{upstream.authority}{upstream_target(upstream, joining)}"
     headers = {
@@ -100,32 +102,32 @@ def sideband_address(
     own = api_key_of_provider(upstream.host, os.environ)
     if own is not None and _CLIENT_SECRET.match(headers.get("authorization", "")):
         headers = key_header(upstream.host, own)
-    return Address(url, headers, tls)
+    return CallAddress(url, headers, tls)
 
 
 def _name_of(piece: str) -> str:
     return unquote_plus(piece.partition("=")[0]).lower()
 
 
-def _teller(
-    shared: Shared, number: int, address: Address, is_client_secret: bool
-) -> Callable[[CallNews], None]:
+def _reporter(
+    shared: RelayState, number: int, address: CallAddress, is_client_secret: bool
+) -> Callable[[CallUpdate], None]:
     """Return what says in words what happens to a call."""
 
-    def tell(news: CallNews) -> None:
+    def tell(news: CallUpdate) -> None:
         name = f"{news.session_id}: " if news.session_id else ""
         if news.kind == "joined":
             shared.counts.sessions += 1
             shared.on_event(number, f"begins: {public_url(address.url)}")
         elif news.kind == "failed":
             why = news.why
-            if is_client_secret and not shared.told_client_secret:
-                shared.told_client_secret = True
+            if is_client_secret and not shared.warned_of_client_secret:
+                shared.warned_of_client_secret = True
                 why += "; a client secret may join no call: set OPENAI_API_KEY for the relay"
             shared.on_event(number, f"{news.call_id} is not recorded: {why}")
         else:
-            by, code, reason = news.ending or Ending("recorder", 1000, "")
-            closing = Closing(by or "server", code, reason or _LOST.get(code, ""))
+            by, code, reason = news.ending or ConnectionEnd("recorder", 1000, "")
+            closing = CallEnd(by or "server", code, reason or _LOST.get(code, ""))
             shared.on_event(number, f"{name}ends: {news.call_id}, {closing}")
 
     return tell

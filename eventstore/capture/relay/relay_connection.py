@@ -9,14 +9,14 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 from eventstore.capture.relay.relay_calls import join_created
+from eventstore.capture.relay.relay_forwarding import LINGER, DuplexForwarder
 from eventstore.capture.relay.relay_metadata import read_metadata, session_notes, shown_query
 from eventstore.capture.relay.relay_metrics import exposition, health
-from eventstore.capture.relay.relay_passing import LINGER, Passing
 from eventstore.capture.relay.relay_pipe import HIGH_WATER, Deadline, Side
 from eventstore.capture.relay.relay_request import (
     AnswerReader,
     BadRequestError,
-    Request,
+    HttpRequest,
     RequestReader,
     Upstream,
     answer,
@@ -26,7 +26,7 @@ from eventstore.capture.relay.relay_request import (
     request_head,
     upstream_target,
 )
-from eventstore.capture.relay.relay_shared import Shared
+from eventstore.capture.relay.relay_shared import RelayState
 from eventstore.capture.relay.relay_tee import Tee
 from eventstore.common import unforeseen
 from eventstore.realtime.frames import CLIENT, SERVER
@@ -36,13 +36,13 @@ _LOGGER = logging.getLogger("eventstore.relay")
 # Seconds for a client to send its request, and for a refused one to read why.
 _HEAD_TIMEOUT, _ANSWER_TIMEOUT = 30.0, 2.0
 # Seconds to wait for the id of a session that has ended.
-_NAMING = 2.0
+_NAMING_TIMEOUT = 2.0
 _OWN_PATHS = ("/healthz", "/metrics")
 # Connections without one to the upstream: that have not asked yet, or read why they are refused.
-_WAITING = 256
+_MOST_WAITING = 256
 
 
-class Connection:
+class RelayedConnection:
     """A client's connection, and the one to the upstream that belongs to it.
 
     Attributes:
@@ -51,11 +51,11 @@ class Connection:
         tee: of the session under way; None where there is none.
     """
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: RelayState) -> None:
         self._shared = shared
         self.client, self._server = Side(CLIENT, self), Side(SERVER, self)
         self.client.other, self._server.other = self._server, self.client
-        self.request: Request | None = None
+        self.request: HttpRequest | None = None
         self.tee: Tee | None = None
         self._read: dict[Side, Callable[[bytes], None]] = {
             self.client: self._take_request,
@@ -65,7 +65,7 @@ class Connection:
         self._early = b""  # from the client, before the upstream can take it
         self._held = b""  # of the upstream's answer, while its head is not whole
         self._client_ended = False
-        self._passing: Passing | None = None
+        self._forwarder: DuplexForwarder | None = None
         self._task: asyncio.Task[None] | None = None
         self._deadline = Deadline()
         self._number = 0
@@ -88,7 +88,7 @@ class Connection:
             self._close()
             return
         # Who opens connections and asks for nothing keeps nobody out: the oldest of them goes.
-        if len(shared.waiting) >= _WAITING:
+        if len(shared.waiting) >= _MOST_WAITING:
             shared.counts.refused[HTTPStatus.REQUEST_TIMEOUT] += 1
             oldest = next(iter(shared.waiting))
             del shared.waiting[oldest]
@@ -101,8 +101,8 @@ class Connection:
 
     def ended(self, side: Side) -> None:
         """A side sends no more."""
-        if self._passing is not None:
-            self._passing.ended(side)
+        if self._forwarder is not None:
+            self._forwarder.ended(side)
         elif side is self._server:
             self._end_answer()
         elif self._task is not None and self.request and not self.request.is_websocket:
@@ -112,8 +112,8 @@ class Connection:
 
     def lost(self, side: Side, error: Exception | None) -> None:
         """A side is gone."""
-        if self._passing is not None:
-            self._passing.lost(side, error)
+        if self._forwarder is not None:
+            self._forwarder.lost(side, error)
         elif side is self._server:
             self._end_answer()
         else:
@@ -141,7 +141,7 @@ class Connection:
             return
         path = request.target.partition("?")[0]
         if request.method == "GET" and path in _OWN_PATHS:
-            self._tell(path)
+            self._answer_own_path(path)
             return
         if shared.upstream_connections >= shared.max_calls:
             self._refuse(
@@ -152,7 +152,7 @@ class Connection:
         shared.waiting.pop(self, None)
         shared.calls.add(self)
         self._read[self.client] = self._take_early
-        self._deadline.set(self._shared.connect_timeout, self._late)
+        self._deadline.set(self._shared.connect_timeout, self._time_out)
         self._task = asyncio.get_running_loop().create_task(self._connect(request))
 
     def _take_early(self, data: bytes) -> None:
@@ -160,7 +160,7 @@ class Connection:
         if len(self._early) > HIGH_WATER:
             self.client.hold("early")
 
-    def _tell(self, path: str) -> None:
+    def _answer_own_path(self, path: str) -> None:
         shared = self._shared
         recorder = shared.recorder
         if path == "/healthz":
@@ -188,7 +188,7 @@ class Connection:
 
     # The upstream.
 
-    async def _connect(self, request: Request) -> None:
+    async def _connect(self, request: HttpRequest) -> None:
         shared = self._shared
         upstream = shared.upstream
         try:
@@ -213,7 +213,7 @@ class Connection:
             if self._client_ended:
                 self.ended(self.client)
 
-    def _watch_answer(self, request: Request) -> None:
+    def _watch_answer(self, request: HttpRequest) -> None:
         """Of what creates a call: read a copy of the answer's head, and join the call."""
         pass_on, reader = self._read[self._server], self._answer
 
@@ -232,7 +232,7 @@ class Connection:
 
         self._read[self._server] = watched
 
-    def _late(self) -> None:
+    def _time_out(self) -> None:
         self._cancel()
         upstream = self._shared.upstream.shown
         self._refuse(HTTPStatus.GATEWAY_TIMEOUT, f"{upstream} did not answer in time")
@@ -267,7 +267,7 @@ class Connection:
         elif self._read[self._server] == self._take_answer:
             self._close()
 
-    def _begin_session(self, request: Request) -> None:
+    def _begin_session(self, request: HttpRequest) -> None:
         shared, reader = self._shared, self._answer
         metadata = read_metadata(request.target, request.headers, dict(shared.metadata))
         url = _shown_url(shared.upstream, request)
@@ -299,9 +299,9 @@ class Connection:
         """From here on bytes pass both ways."""
         self._deadline.clear()
         durable = self._shared.durable
-        passing = Passing(self.client, self._server, self.tee, durable, self._deadline)
-        self._passing = passing
-        self._read = {side: passing.reader(side) for side in (self.client, self._server)}
+        forwarder = DuplexForwarder(self.client, self._server, self.tee, durable, self._deadline)
+        self._forwarder = forwarder
+        self._read = {side: forwarder.reader(side) for side in (self.client, self._server)}
         self.client.release("early")
         early, self._early = self._early, b""
         if early:
@@ -311,12 +311,12 @@ class Connection:
 
     def go_away(self) -> None:
         """Close the connection, in order where it is a session."""
-        if self._passing is None:
+        if self._forwarder is None:
             self._close()
             return
-        passing = self._passing
-        self._read = {side: passing.going_reader(side) for side in (self.client, self._server)}
-        passing.go_away()
+        forwarder = self._forwarder
+        self._read = {side: forwarder.closing_reader(side) for side in (self.client, self._server)}
+        forwarder.go_away()
 
     def abort(self) -> None:
         """Cut both sides off."""
@@ -347,33 +347,35 @@ class Connection:
             shared.idle.set()
         if self.tee is not None:
             self.tee.end()
-            task = asyncio.get_running_loop().create_task(_tell(shared, self._number, self.tee))
-            shared.telling.add(task)
-            task.add_done_callback(shared.telling.discard)
+            task = asyncio.get_running_loop().create_task(
+                _report_end(shared, self._number, self.tee)
+            )
+            shared.reporting.add(task)
+            task.add_done_callback(shared.reporting.discard)
 
     def _forget(self) -> None:
         """Let go of everything, so that no memory waits for the garbage collector."""
         self.client.forget()
         self._server.forget()
         self._read = {self.client: _ignore, self._server: _ignore}
-        self._passing = self._task = None
+        self._forwarder = self._task = None
         self._early = self._held = b""
 
 
-async def _tell(shared: Shared, number: int, tee: Tee) -> None:
+async def _report_end(shared: RelayState, number: int, tee: Tee) -> None:
     """Say how a session went, once its id is known; where the database is away, without it."""
     if tee.named is not None:
         named = asyncio.wrap_future(tee.named)
         named.add_done_callback(lambda done: done.cancelled() or done.exception())
-        await asyncio.wait({named}, timeout=_NAMING)
-    shared.on_event(number, tee.told())
+        await asyncio.wait({named}, timeout=_NAMING_TIMEOUT)
+    shared.on_event(number, tee.summary())
 
 
 def _ignore(data: bytes) -> None:
     """Bytes that nobody wants."""
 
 
-def _shown_url(upstream: Upstream, request: Request) -> str:
+def _shown_url(upstream: Upstream, request: HttpRequest) -> str:
     path, mark, query = upstream_target(upstream, request).partition("?")
     scheme = "wss" if upstream.tls else "ws"
     return f"{scheme}://{upstream.authority}{path}{mark}{shown_query(query)}"

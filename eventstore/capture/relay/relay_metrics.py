@@ -20,7 +20,7 @@ _WORDS = {
 }
 
 
-class Counts:
+class RelayCounts:
     """What has been counted since the start.
 
     Attributes:
@@ -45,7 +45,7 @@ def health(live: int, recorder: Recorder | RecorderProcess) -> bytes:
 
 
 def exposition(
-    counts: Counts, live: int, recorder: Recorder | RecorderProcess
+    counts: RelayCounts, live: int, recorder: Recorder | RecorderProcess
 ) -> tuple[bytes, str]:
     """The body of `/metrics` and its content type."""
     from prometheus_client import CollectorRegistry, ProcessCollector
@@ -65,7 +65,7 @@ def exposition(
     return generate_latest(registry), CONTENT_TYPE_LATEST
 
 
-def _families(counts: Counts, live: int, recorder: Mapping[str, float]) -> Iterable[Any]:
+def _families(counts: RelayCounts, live: int, recorder: Mapping[str, float]) -> Iterable[Any]:
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
     yield GaugeMetricFamily("eventstore_relay_sessions_live", "Sessions under way.", live)

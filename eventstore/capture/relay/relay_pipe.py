@@ -18,7 +18,7 @@ HIGH_WATER = 256 * 1024
 _KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
 
 
-class Owner(Protocol):
+class SideOwner(Protocol):
     """Who is told what happens on a side."""
 
     def connected(self, side: Side) -> None:
@@ -45,7 +45,7 @@ class Side(asyncio.Protocol):
         open: whether its connection is there, even if it is about to close.
     """
 
-    def __init__(self, name: str, owner: Owner) -> None:
+    def __init__(self, name: str, owner: SideOwner) -> None:
         self.name = name
         self.other: Side | None = None
         self.open = False
@@ -138,10 +138,10 @@ class Side(asyncio.Protocol):
         A side and its owner refer to each other. Without this, both would stay in memory until
         the garbage collector looks for them.
         """
-        self._owner, self.other, self.transport = _NOBODY, None, None
+        self._owner, self.other, self.transport = _NO_OWNER, None, None
 
 
-class _Nobody:
+class _NoOwner:
     """The owner of sides that are forgotten."""
 
     def connected(self, side: Side) -> None:
@@ -158,7 +158,7 @@ class _Nobody:
         """Do nothing."""
 
 
-_NOBODY = _Nobody()
+_NO_OWNER = _NoOwner()
 
 
 def _tune(connection: socket.socket | None) -> None:
@@ -190,7 +190,7 @@ class Deadline:
         self._timer = None
 
 
-class Flow:
+class Forwarder:
     """What goes from one side to the other, in order. Some of it may have to wait for a commit."""
 
     def __init__(self, source: Side, target: Side) -> None:

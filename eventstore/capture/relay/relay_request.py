@@ -67,7 +67,7 @@ class Upstream(NamedTuple):
         )
 
 
-class Request(NamedTuple):
+class HttpRequest(NamedTuple):
     """The head of a client's request; the names of headers are spelled as they came."""
 
     method: str
@@ -129,7 +129,7 @@ class RequestReader:
         self._parser = h11.Connection(h11.SERVER, max_incomplete_event_size=_HEAD_LIMIT)
         self.rest = b""
 
-    def feed(self, data: bytes) -> Request | None:
+    def feed(self, data: bytes) -> HttpRequest | None:
         """Take the next bytes; the request, once its head is whole.
 
         Raises:
@@ -149,7 +149,7 @@ class RequestReader:
         if not target.startswith("/"):
             raise BadRequestError(HTTPStatus.BAD_REQUEST, "the request's target is no path")
         headers = [(bytes(name), bytes(value)) for name, value in event.headers.raw_items()]
-        return Request(event.method.decode(), target, event.http_version.decode(), headers)
+        return HttpRequest(event.method.decode(), target, event.http_version.decode(), headers)
 
 
 class AnswerReader:
@@ -212,7 +212,7 @@ class AnswerReader:
             self.ended = True
 
 
-def upstream_target(upstream: Upstream, request: Request) -> str:
+def upstream_target(upstream: Upstream, request: HttpRequest) -> str:
     """The path and query to ask an upstream for.
 
     Where the upstream's path ends as the request's begins (`/openai/v1` and `/v1/realtime`), that
@@ -237,7 +237,7 @@ def _joined(base: str, path: str) -> str:
     return base + path
 
 
-def request_head(upstream: Upstream, request: Request) -> bytes:
+def request_head(upstream: Upstream, request: HttpRequest) -> bytes:
     """The head of the request to put to the upstream."""
     target = upstream_target(upstream, request)
     lines = [f"{request.method} {target} HTTP/{request.version}".encode()]
@@ -245,7 +245,7 @@ def request_head(upstream: Upstream, request: Request) -> bytes:
     return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
-def _passed_on(upstream: Upstream, request: Request) -> Iterator[Header]:
+def _passed_on(upstream: Upstream, request: HttpRequest) -> Iterator[Header]:
     websocket = request.is_websocket
     replaced = {
         b"host": upstream.authority.encode(),

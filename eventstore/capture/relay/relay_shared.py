@@ -12,8 +12,8 @@ from eventstore.capture.calls.call_recordings import CallRecordings
 from eventstore.capture.messages.unpacking_thread import UnpackingThread
 from eventstore.capture.recorder.process.recorder_process import RecorderProcess
 from eventstore.capture.recorder.recorder import Recorder
-from eventstore.capture.relay.relay_metrics import Counts
-from eventstore.capture.relay.relay_request import Request, Upstream
+from eventstore.capture.relay.relay_metrics import RelayCounts
+from eventstore.capture.relay.relay_request import HttpRequest, Upstream
 from eventstore.capture.relay.relay_tee import Tee
 from eventstore.common.hosts import Visitors
 from eventstore.realtime.unfinished_messages import UnfinishedMessages
@@ -23,9 +23,9 @@ OnEvent = Callable[[int, str], None]
 
 
 class LiveConnection(Protocol):
-    """What all connections know of each other: `relay_connection.Connection` has it all."""
+    """What all connections know of each other: `relay_connection.RelayedConnection` has it all."""
 
-    request: Request | None
+    request: HttpRequest | None
     tee: Tee | None
 
     def go_away(self) -> None:
@@ -36,7 +36,7 @@ class LiveConnection(Protocol):
 
 
 @dataclass
-class Shared:
+class RelayState:
     """What all connections of a relay share.
 
     Attributes:
@@ -56,7 +56,7 @@ class Shared:
         telling: the tasks that say how sessions went.
         connections: how many there have been.
         draining: whether no more are taken.
-        told_client_secret: whether it was told that a client secret may join no call.
+        warned_of_client_secret: whether it was told that a client secret may join no call.
     """
 
     recorder: Recorder | RecorderProcess
@@ -71,15 +71,15 @@ class Shared:
     max_calls: int
     created: CallRecordings
     unfinished: UnfinishedMessages = field(default_factory=UnfinishedMessages)
-    counts: Counts = field(default_factory=Counts)
+    counts: RelayCounts = field(default_factory=RelayCounts)
     live: set[LiveConnection] = field(default_factory=set)
     calls: set[LiveConnection] = field(default_factory=set)
     waiting: dict[LiveConnection, None] = field(default_factory=dict)
     idle: asyncio.Event = field(default_factory=asyncio.Event)
-    telling: set[asyncio.Task[None]] = field(default_factory=set)
+    reporting: set[asyncio.Task[None]] = field(default_factory=set)
     connections: int = 0
     draining: bool = False
-    told_client_secret: bool = False
+    warned_of_client_secret: bool = False
 
     @property
     def upstream_connections(self) -> int:

@@ -15,16 +15,16 @@ from typing import NamedTuple
 from eventstore.capture.messages.frame_scanner import Found, FrameScanner
 from eventstore.capture.messages.message_unpacking import (
     Compression,
-    Gap,
     Message,
+    MessageGap,
     Payload,
     Unpacker,
-    Unpacking,
+    UnpackingJob,
 )
 from eventstore.capture.messages.unpacking_thread import UnpackingThread
 from eventstore.capture.recorder.process.remote_session import RemoteSession
 from eventstore.capture.recorder.session_recorder import SessionRecorder
-from eventstore.capture.relay.relay_metrics import Counts
+from eventstore.capture.relay.relay_metrics import RelayCounts
 from eventstore.common import unforeseen
 from eventstore.realtime.frames import CLIENT, SERVER
 from eventstore.realtime.unfinished_messages import UnfinishedMessages
@@ -33,12 +33,12 @@ _LOGGER = logging.getLogger("eventstore.relay")
 #: Bytes that are unpacked on the calls' own way, of each piece that is read.
 _INLINE = 64 * 1024
 #: What may wait behind a message that is being unpacked before less is read: bytes, and messages.
-_WAITING_BYTES, _WAITING = 256 * 1024, 1000
+_MOST_WAITING_BYTES, _MOST_WAITING = 256 * 1024, 1000
 _OVERHEAD = 200
 _CUT_OFF = 1006
 
 
-class Closing(NamedTuple):
+class CallEnd(NamedTuple):
     """How a call ended.
 
     Attributes:
@@ -58,7 +58,7 @@ class Closing(NamedTuple):
         return f"closed by the {self.by} with {self.code}{reason}"
 
 
-class _Item(NamedTuple):
+class _Waiting(NamedTuple):
     """Something that waits: what was found, or a future of somebody who waits for its commit."""
 
     direction: str
@@ -87,7 +87,7 @@ class Tee:
         self,
         session: SessionRecorder | RemoteSession,
         compression: Compression,
-        counts: Counts,
+        counts: RelayCounts,
         unpacking: UnpackingThread,
         unfinished: UnfinishedMessages | None = None,
     ) -> None:
@@ -99,7 +99,7 @@ class Tee:
             CLIENT: FrameScanner(masked=True, deflate=deflate, unfinished=unfinished),
             SERVER: FrameScanner(masked=False, deflate=deflate, unfinished=unfinished),
         }
-        self.closing: Closing | None = None
+        self.closing: CallEnd | None = None
         self.closed = False
         self.frames = 0
         self.problem: Exception | None = None
@@ -111,14 +111,14 @@ class Tee:
             SERVER: Unpacker(compression.server_takeover),
         }
         self._inline = 0
-        self._working: tuple[_Item, Unpacking] | None = None
-        self._waiting: deque[_Item] = deque()
+        self._working: tuple[_Waiting, UnpackingJob] | None = None
+        self._waiting: deque[_Waiting] = deque()
         self._waiting_bytes = 0
         self._settled: Callable[[], None] | None = None
 
     # What is read
 
-    def _arrived(self) -> int:
+    def _arrival(self) -> int:
         """The time, by the session's clock; a jump of the wall clock is noted."""
         at = self.session.clock.now()
         jump = self.session.clock.jumped(at)
@@ -140,15 +140,15 @@ class Tee:
         found = scanner.feed(data, most)
         if found:
             self._inline = _INLINE
-            at = self._arrived()
+            at = self._arrival()
             for one in found:
                 if self._working is None and isinstance(one, str | bytes):  # the usual case
                     self._record(direction, one, at)
                 else:
-                    self._put(_Item(direction, one, at))
+                    self._put(_Waiting(direction, one, at))
         if scanner.close is not None:
             if self.closing is None or self.closing.code == _CUT_OFF:
-                self.closing = Closing(direction, *scanner.close)
+                self.closing = CallEnd(direction, *scanner.close)
             self.closed = all(scanner.close for scanner in self.scanners.values())
         if self._settled is not None:
             self.settle(self._settled)
@@ -161,7 +161,7 @@ class Tee:
     def is_pressed(self) -> bool:
         """Return True if less should be read: more comes of this session than can be recorded."""
         if self._working and (
-            self._waiting_bytes > _WAITING_BYTES or len(self._waiting) > _WAITING
+            self._waiting_bytes > _MOST_WAITING_BYTES or len(self._waiting) > _MOST_WAITING
         ):
             return True
         return self.problem is None and self.session.is_pressed()
@@ -177,10 +177,10 @@ class Tee:
             self._fail(error)
             return None
         future: Future[None] = Future()
-        self._waiting.append(_Item(CLIENT, future, 0))
+        self._waiting.append(_Waiting(CLIENT, future, 0))
         return future
 
-    def promise(self, future: Future[None]) -> None:
+    def resolve_when_committed(self, future: Future[None]) -> None:
         """Have a future done once all that was recorded is committed, or that has failed."""
         committed = self.committed()
         if committed is None:
@@ -190,7 +190,7 @@ class Tee:
 
     # In order, behind what is being unpacked
 
-    def _put(self, item: _Item) -> None:
+    def _put(self, item: _Waiting) -> None:
         if self._working is not None:
             self._waiting.append(item)
             self._waiting_bytes += _size(item.found)
@@ -204,23 +204,23 @@ class Tee:
         for place, item in enumerate(self._waiting):
             found = item.found
             if isinstance(found, Payload):
-                gap = Gap("overflow", {"bytes": found.size}, found.compressed)
+                gap = MessageGap("overflow", {"bytes": found.size}, found.compressed)
                 self._waiting[place] = item._replace(found=gap)
         self._waiting_bytes = sum(_size(item.found) for item in self._waiting)
 
-    def _handle(self, item: _Item) -> None:
+    def _handle(self, item: _Waiting) -> None:
         found = item.found
         if isinstance(found, Payload):
             self._unpack(item, found)
-        elif isinstance(found, Gap):
+        elif isinstance(found, MessageGap):
             lost = found.compressed
             self._gap(item, self._unpackers[item.direction].lose(found) if lost else found)
         elif isinstance(found, Future):
-            self.promise(found)
+            self.resolve_when_committed(found)
         else:
             self._record(item.direction, found, item.at)
 
-    def _unpack(self, item: _Item, payload: Payload) -> None:
+    def _unpack(self, item: _Waiting, payload: Payload) -> None:
         unpacker = self._unpackers[item.direction]
         unpacking = unpacker.begin(payload)
         if unpacking is None:
@@ -232,7 +232,7 @@ class Tee:
         elif self._thread.take(unpacking, self._unpacked):
             self._working = item, unpacking
         else:
-            gap = Gap("overflow", {"bytes": payload.size}, payload.compressed)
+            gap = MessageGap("overflow", {"bytes": payload.size}, payload.compressed)
             self._gap(item, unpacker.lose(gap) if payload.compressed else gap)
 
     def _unpacked(self) -> None:
@@ -251,9 +251,9 @@ class Tee:
         if self._settled is not None:
             self.settle(self._settled)
 
-    def _finish(self, item: _Item, unpacking: Unpacking) -> None:
+    def _finish(self, item: _Waiting, unpacking: UnpackingJob) -> None:
         result = unpacking.result
-        if isinstance(result, Gap):
+        if isinstance(result, MessageGap):
             self._gap(item, result)
         else:
             self._record(item.direction, result, item.at)
@@ -273,7 +273,7 @@ class Tee:
         except Exception as error:
             self._fail(error)
 
-    def _gap(self, item: _Item, gap: Gap) -> None:
+    def _gap(self, item: _Waiting, gap: MessageGap) -> None:
         if self.problem is not None:
             return
         try:
@@ -300,7 +300,7 @@ class Tee:
             told = "the connection to the server was lost"
         else:
             told = "the server closed the connection without a close frame"
-        self.closing = Closing(side, _CUT_OFF, told)
+        self.closing = CallEnd(side, _CUT_OFF, told)
 
     def settle(self, settled: Callable[[], None]) -> bool:
         """Return True if all that came is recorded; otherwise have it called once that is so."""
@@ -312,7 +312,7 @@ class Tee:
             settled()
         return True
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """How the session went, in words."""
         name = f"{self.session.session_id}: " if self.session.session_id else ""
         frames = f"{self.frames:,} frame{'' if self.frames == 1 else 's'}"
@@ -324,7 +324,7 @@ class Tee:
         for scanner in self.scanners.values():
             scanner.forget()
         self._unfinished.release(self)
-        closing = self.closing or Closing("recorder", _CUT_OFF, "the relay was stopped")
+        closing = self.closing or CallEnd("recorder", _CUT_OFF, "the relay was stopped")
         self.closing = closing
         if self.session.session_id is None:
             self.named = self.committed()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from eventstore.capture.recorder.recorder import Recorder
 from eventstore.capture.taps.tap_openai import client_name
-from eventstore.capture.taps.websocket_watch import sessions, watch_from_here
+from eventstore.capture.taps.websocket_watch import session_starter, watch_from_here
 
 if TYPE_CHECKING:
     from agents.realtime import OpenAIRealtimeWebSocketModel
@@ -41,7 +41,7 @@ def recorded_model(
         raise ImportError("recorded_model needs openai-agents: install openai-agents") from error
     recorded: Any = model or OpenAIRealtimeWebSocketModel()
     notes = {"by": "tap", "client": client_name("openai-agents")}
-    begin = sessions(recorder, notes, metadata, session_id)
+    begin = session_starter(recorder, notes, metadata, session_id)
     create = recorded._create_websocket_connection
 
     async def create_recorded(*args: Any, **options: Any) -> Any:

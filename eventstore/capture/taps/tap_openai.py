@@ -13,8 +13,8 @@ from websockets.sync.client import ClientConnection as SyncClientConnection
 
 from eventstore.capture.recorder.recorder import Recorder
 from eventstore.capture.taps.websocket_watch import (
-    Begin,
-    sessions,
+    BeginSession,
+    session_starter,
     watch_from_here,
     watch_from_the_start,
 )
@@ -51,7 +51,9 @@ def tap(
     Raises:
         TypeError: it is neither.
     """
-    begin = sessions(recorder, {"by": "tap", "client": client_name("openai")}, metadata, session_id)
+    begin = session_starter(
+        recorder, {"by": "tap", "client": client_name("openai")}, metadata, session_id
+    )
     held = vars(connection) if hasattr(connection, "__dict__") else {}
     options = next((name for name in held if name.endswith(_OPTIONS)), None)
     if options is not None:
@@ -80,13 +82,13 @@ def client_name(package: str) -> str:
         return package
 
 
-def _make(make: Callable[..., Any], begin: Begin, *args: Any, **options: Any) -> Any:
+def _make(make: Callable[..., Any], begin: BeginSession, *args: Any, **options: Any) -> Any:
     websocket = make(*args, **options)
     watch_from_the_start(websocket, begin)
     return websocket
 
 
-def _follow(connection: Any, begin: Begin) -> None:
+def _follow(connection: Any, begin: BeginSession) -> None:
     """Record an open connection, and those that it makes to reconnect."""
     watch_from_here(connection._connection, begin)
     make = getattr(connection, "_make_ws", None)

@@ -26,14 +26,14 @@ from eventstore.realtime.frames import CLIENT, SERVER
 from eventstore.realtime.upstream_urls import public_url
 
 #: Begins to record a connection to an address.
-Begin = Callable[[str], SessionRecorder]
+BeginSession = Callable[[str], SessionRecorder]
 AnyConnection = ClientConnection | SyncClientConnection
 
 _LOGGER = logging.getLogger("eventstore.capture")
 _CUT_OFF = 1006
 
 
-class Ending(NamedTuple):
+class ConnectionEnd(NamedTuple):
     """How a connection ended.
 
     Attributes:
@@ -46,23 +46,23 @@ class Ending(NamedTuple):
     reason: str
 
 
-def ending(protocol: Protocol) -> Ending:
+def connection_end(protocol: Protocol) -> ConnectionEnd:
     """How a client's connection, which is over, ended."""
     sent, rcvd = protocol.close_sent, protocol.close_rcvd
     if sent is not None and not protocol.close_rcvd_then_sent:
-        return Ending(CLIENT, sent.code, sent.reason)
+        return ConnectionEnd(CLIENT, sent.code, sent.reason)
     if rcvd is not None:
-        return Ending(SERVER, rcvd.code, rcvd.reason)
-    return Ending(None, _CUT_OFF, "")
+        return ConnectionEnd(SERVER, rcvd.code, rcvd.reason)
+    return ConnectionEnd(None, _CUT_OFF, "")
 
 
-def sessions(
+def session_starter(
     recorder: Recorder,
     notes: Mapping[str, Any],
     metadata: Mapping[str, str] | None,
     session_id: str | None,
-) -> Begin:
-    """Begin a session for each websocket of one client, since each is a session of the server's.
+) -> BeginSession:
+    """Return what begins a session for each websocket of one client.
 
     Args:
         notes: what each says of how it was recorded; its address is added without secrets, and
@@ -82,93 +82,93 @@ def sessions(
     return begin
 
 
-def watch_from_the_start(connection: AnyConnection, begin: Begin) -> None:
+def watch_from_the_start(connection: AnyConnection, begin: BeginSession) -> None:
     """Record a connection that has not yet made its handshake; one that is refused is no session.
 
     All that arrives is recorded when it does, whether or not anybody reads it.
     """
-    protocol, wire = connection.protocol, _Wire(connection.protocol, begin)
-    messages = _Messages()
+    protocol, tapped = connection.protocol, _TappedConnection(connection.protocol, begin)
+    joiner = _FragmentJoiner()
     events_received, receive_eof = protocol.events_received, protocol.receive_eof
 
     def watched_events() -> list[Any]:
         events = events_received()
         for event in events:
             if isinstance(event, Response) and protocol.handshake_exc is None:
-                wire.open()
+                tapped.open()
             elif isinstance(event, Frame):
-                wire.record(SERVER, messages.add(event.opcode, event.data, event.fin))
+                tapped.record(SERVER, joiner.add(event.opcode, event.data, event.fin))
         return events
 
     def watched_eof() -> None:
         receive_eof()
-        wire.end()
+        tapped.end()
 
     protocol.events_received = watched_events  # type: ignore[method-assign]
     protocol.receive_eof = watched_eof  # type: ignore[method-assign]
-    _watch_sending(protocol, wire)
+    _watch_sending(protocol, tapped)
 
 
-def watch_from_here(connection: AnyConnection, begin: Begin) -> None:
+def watch_from_here(connection: AnyConnection, begin: BeginSession) -> None:
     """Record a connection that is open: what arrives as it is read, since some has come before.
 
     It has ended once its reader comes to the end, or when it is closed from here.
     """
-    wire = _Wire(connection.protocol, begin)
-    wire.open()
-    _watch_sending(connection.protocol, wire)
+    tapped = _TappedConnection(connection.protocol, begin)
+    tapped.open()
+    _watch_sending(connection.protocol, tapped)
     receive: Any = connection.recv
     close: Any = connection.close
     watched = _watch_async if iscoroutinefunction(receive) else _watch_sync
-    connection.recv, connection.close = watched(receive, close, wire)  # type: ignore[method-assign]
+    connection.recv, connection.close = watched(receive, close, tapped)  # type: ignore[method-assign]
 
 
-def _watch_sync(receive: Any, close: Any, wire: _Wire) -> tuple[Any, Any]:
+def _watch_sync(receive: Any, close: Any, tapped: _TappedConnection) -> tuple[Any, Any]:
     def watched_recv(*args: Any, **options: Any) -> Any:
         try:
             message = receive(*args, **options)
         except ConnectionClosed:
-            wire.end()
+            tapped.end()
             raise
-        wire.record(SERVER, _as_text(message))
+        tapped.record(SERVER, _as_text(message))
         return message
 
     def watched_close(*args: Any, **options: Any) -> None:
         try:
             close(*args, **options)
         finally:
-            wire.end()
+            tapped.end()
 
     return watched_recv, watched_close
 
 
-def _watch_async(receive: Any, close: Any, wire: _Wire) -> tuple[Any, Any]:
+def _watch_async(receive: Any, close: Any, tapped: _TappedConnection) -> tuple[Any, Any]:
     async def watched_recv(*args: Any, **options: Any) -> Any:
         try:
             message = await receive(*args, **options)
         except ConnectionClosed:
-            wire.end()
+            tapped.end()
             raise
-        wire.record(SERVER, _as_text(message))
+        tapped.record(SERVER, _as_text(message))
         return message
 
     async def watched_close(*args: Any, **options: Any) -> None:
         try:
             await close(*args, **options)
         finally:
-            wire.end()
+            tapped.end()
 
     return watched_recv, watched_close
 
 
-def _watch_sending(protocol: ClientProtocol, wire: _Wire) -> None:
+def _watch_sending(protocol: ClientProtocol, tapped: _TappedConnection) -> None:
     """Record what goes out, in the moment in which it does."""
-    messages = _Messages()
+    joiner = _FragmentJoiner()
 
     def watched(send: Any, opcode: Opcode) -> Any:
         def watched_send(data: Any, fin: bool = True) -> None:
             send(data, fin)
-            wire.record(CLIENT, messages.add(opcode, data, fin))
+            tapped.record(CLIENT, joiner.add(opcode, data, fin))
 
         return watched_send
 
@@ -177,7 +177,7 @@ def _watch_sending(protocol: ClientProtocol, wire: _Wire) -> None:
     protocol.send_continuation = watched(protocol.send_continuation, Opcode.CONT)  # type: ignore[method-assign]
 
 
-class _Messages:
+class _FragmentJoiner:
     """Puts together the fragments of messages that go one way."""
 
     def __init__(self) -> None:
@@ -207,10 +207,10 @@ def _as_text(message: str | bytes) -> str | bytes:
         return message
 
 
-class _Wire:
+class _TappedConnection:
     """Hands over what is on one connection, and never lets that disturb the connection."""
 
-    def __init__(self, protocol: ClientProtocol, begin: Begin) -> None:
+    def __init__(self, protocol: ClientProtocol, begin: BeginSession) -> None:
         self._protocol, self._begin = protocol, begin
         self._session: SessionRecorder | None = None
 
@@ -229,7 +229,7 @@ class _Wire:
         session = self._session
         if session is not None and self._protocol.state is State.CLOSED:
             self._session = None
-            self._try(session.close, *ending(self._protocol))
+            self._try(session.close, *connection_end(self._protocol))
 
     def _open(self) -> None:
         uri = self._protocol.uri

@@ -18,7 +18,13 @@ from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
 from eventstore.capture.messages.frame_scanner import CloseFrame, Found, FrameScanner
-from eventstore.capture.messages.message_unpacking import PIECE, Gap, Payload, Unpacker, joined
+from eventstore.capture.messages.message_unpacking import (
+    PIECE,
+    MessageGap,
+    Payload,
+    Unpacker,
+    joined,
+)
 from eventstore.realtime.unfinished_messages import UnfinishedMessages
 
 CONTROL = (Opcode.PING, Opcode.PONG)
@@ -74,7 +80,7 @@ def scan(
 
 
 def whole(found: Found, unpacker: Unpacker, step: int = 1 << 30) -> Any:
-    if isinstance(found, Gap):
+    if isinstance(found, MessageGap):
         return unpacker.lose(found) if found.compressed else found
     if not isinstance(found, Payload):
         return found
@@ -84,7 +90,7 @@ def whole(found: Found, unpacker: Unpacker, step: int = 1 << 30) -> Any:
     while not unpacking.step(step):
         pass
     result = unpacking.result
-    return result if isinstance(result, Gap) else joined(result)
+    return result if isinstance(result, MessageGap) else joined(result)
 
 
 @given(
@@ -147,7 +153,9 @@ def test_what_a_protocol_sends_is_read(
 def test_garbage_never_raises(pieces: list[bytes], masked: bool, deflate: bool, limit: int) -> None:
     scanner = FrameScanner(masked, deflate, limit)
     found = scan(scanner, pieces)
-    problems = [gap for gap in found if isinstance(gap, Gap) and gap.reason == "protocol_error"]
+    problems = [
+        gap for gap in found if isinstance(gap, MessageGap) and gap.reason == "protocol_error"
+    ]
     assert sum(not gap.compressed for gap in problems) == scanner.failed
     assert all(isinstance(gap.facts["detail"], str) for gap in problems)
 
@@ -180,14 +188,14 @@ def test_a_border_is_where_a_frame_ends(tail: bytes, sizes: list[int]) -> None:
 def test_what_is_no_frame_is_told_once(wire: bytes, detail: str) -> None:
     scanner = FrameScanner(masked=False)
     good = Frame(Opcode.TEXT, b"hi").serialize(mask=False)
-    assert scanner.feed(good + wire) == ["hi", Gap("protocol_error", {"detail": detail})]
+    assert scanner.feed(good + wire) == ["hi", MessageGap("protocol_error", {"detail": detail})]
     assert scanner.failed
     assert scanner.feed(good) == []
 
 
 def test_a_client_must_mask() -> None:
     (gap,) = FrameScanner(masked=True).feed(b"\x81\x00")
-    assert gap == Gap("protocol_error", {"detail": "a frame without a mask"})
+    assert gap == MessageGap("protocol_error", {"detail": "a frame without a mask"})
 
 
 def test_what_is_no_deflate_is_no_frame() -> None:
@@ -195,7 +203,7 @@ def test_what_is_no_deflate_is_no_frame() -> None:
     wire_bytes = bytes([0xC1, len(wire.data)]) + wire.data
     (gap, after) = scan(FrameScanner(masked=False, deflate=True), [wire_bytes, wire_bytes, HELLO])
     detail = f"compressed data that cannot be inflated; {BEHIND}"
-    assert gap == Gap("protocol_error", {"detail": detail}, True)
+    assert gap == MessageGap("protocol_error", {"detail": detail}, True)
     assert after == "hello"
 
 
@@ -247,7 +255,7 @@ def test_the_largest_unfinished_message_is_given_up() -> None:
     assert (large.held, large._parts) == (0, [])
     # The rest of what is given up passes, and what comes behind it is read.
     (gap,) = large.feed(bytes(2**20 - 6000) + b"\x80\x00")
-    assert gap == Gap("overflow", {"bytes": 2**20})
+    assert gap == MessageGap("overflow", {"bytes": 2**20})
     assert large.feed(HELLO) == ["hello"]
     small.forget()
     assert unfinished.total == 0
@@ -259,7 +267,7 @@ def test_tiny_fragments_count_for_what_they_take() -> None:
     scanner.feed(b"\x02\x02ab" + b"\x00\x02ab" * 100_000)
     assert scanner._parts == []
     assert unfinished.total == 0
-    assert scanner.feed(b"\x80\x00") == [Gap("overflow", {"bytes": 200_002})]
+    assert scanner.feed(b"\x80\x00") == [MessageGap("overflow", {"bytes": 200_002})]
 
 
 def test_a_turn_looks_at_so_many_frames_and_no_more() -> None:

@@ -36,7 +36,7 @@ from websockets.frames import Frame, Opcode
 from websockets.sync.client import connect
 
 from eventstore import EventStore
-from eventstore.capture.messages.message_unpacking import INFLATED_LIMIT, Unpacking
+from eventstore.capture.messages.message_unpacking import INFLATED_LIMIT, UnpackingJob
 from eventstore.capture.recorder.process import recorder_process
 from eventstore.capture.recorder.process.recorder_process import RecorderProcess
 from eventstore.capture.relay import relay_connection
@@ -156,14 +156,14 @@ def test_what_inflates_past_the_bound_is_given_up_with_a_gap(store: EventStore) 
 def blocked(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Large messages are unpacked once this is set."""
     go_on = threading.Event()
-    step = Unpacking.step
+    step = UnpackingJob.step
 
-    def late(unpacking: Unpacking, most: int) -> bool:
+    def late(unpacking: UnpackingJob, most: int) -> bool:
         if threading.current_thread().name == "eventstore-unpacking":
             assert go_on.wait(30)
         return step(unpacking, most)
 
-    monkeypatch.setattr(Unpacking, "step", late)
+    monkeypatch.setattr(UnpackingJob, "step", late)
     yield go_on
     go_on.set()
 
@@ -277,7 +277,7 @@ def test_a_connection_too_many_is_refused(store: EventStore) -> None:
 def test_who_asks_for_nothing_keeps_nobody_out(
     store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relay_connection, "_WAITING", 4)
+    monkeypatch.setattr(relay_connection, "_MOST_WAITING", 4)
     with upstream() as url, relaying(store, url, max_calls=2) as relayed, ExitStack() as stack:
         slow = [
             stack.enter_context(bare_client(relayed.port, b"GET / HTTP/1.1\r\nHo"))
@@ -318,7 +318,7 @@ def test_large_frames_go_to_the_recorders_process_in_pieces(
 def test_a_flood_takes_no_room_from_the_others(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recorder_process, "_STUCK", float("inf"))
+    monkeypatch.setattr(recorder_process, "_STUCK_SECONDS", float("inf"))
     recorder = RecorderProcess(database_url, tmp_path / "spool", memory=16 * MB)
     flood, call = recorder.session(None, "sess_flood"), recorder.session(None, "sess_call")
     flood.committed().result(20)

@@ -26,7 +26,7 @@ from support.taps import kept
 
 from eventstore import EventStore
 from eventstore.capture.relay.relay_calls import created_call, sideband_address
-from eventstore.capture.relay.relay_request import AnswerReader, Request, parse_upstream
+from eventstore.capture.relay.relay_request import AnswerReader, HttpRequest, parse_upstream
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 SDP = b"v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\n"
@@ -150,7 +150,7 @@ def test_a_client_secret_that_joins_no_call_is_told_once(store: EventStore) -> N
 
 def address(upstream: str, target: str = "/v1/realtime/calls", **headers: str) -> Any:
     sent = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-    request = Request("POST", target, "1.1", sent)
+    request = HttpRequest("POST", target, "1.1", sent)
     return sideband_address(parse_upstream(upstream), request, "rtc_1", None)
 
 

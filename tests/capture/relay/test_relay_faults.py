@@ -27,7 +27,7 @@ from websockets.sync.client import connect
 
 from eventstore import EventStore
 from eventstore.capture.messages import unpacking_thread
-from eventstore.capture.messages.message_unpacking import PIECE, Payload, Unpacker, Unpacking
+from eventstore.capture.messages.message_unpacking import PIECE, Payload, Unpacker, UnpackingJob
 from eventstore.capture.relay.relay_request import AnswerReader
 from eventstore.common import unforeseen
 from eventstore.realtime.frames import CLIENT
@@ -123,14 +123,14 @@ def test_a_message_that_cannot_be_unpacked_is_a_gap(
     caplog: pytest.LogCaptureFixture,
     error: Exception,
 ) -> None:
-    step, failing = Unpacking.step, [error]
+    step, failing = UnpackingJob.step, [error]
 
-    def fail_once(unpacking: Unpacking, most: int) -> bool:
+    def fail_once(unpacking: UnpackingJob, most: int) -> bool:
         if failing and threading.current_thread().name == "eventstore-unpacking":
             raise failing.pop()
         return step(unpacking, most)
 
-    monkeypatch.setattr(Unpacking, "step", fail_once)
+    monkeypatch.setattr(UnpackingJob, "step", fail_once)
     before = unforeseen.fault_count()
     with websocket_server(count, max_size=None) as url, relaying(store, url) as relayed:
         with connect(f"{relayed.url}/realtime") as call:
@@ -149,15 +149,15 @@ def test_a_message_that_cannot_be_unpacked_is_a_gap(
 def test_what_waits_to_be_unpacked_is_bounded_in_all(
     store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step, go_on = Unpacking.step, threading.Event()
+    step, go_on = UnpackingJob.step, threading.Event()
     first = "x" * (PIECE + 1)  # is being unpacked
 
-    def late(unpacking: Unpacking, most: int) -> bool:
+    def late(unpacking: UnpackingJob, most: int) -> bool:
         if threading.current_thread().name == "eventstore-unpacking":
             assert go_on.wait(30)
         return step(unpacking, most)
 
-    monkeypatch.setattr(Unpacking, "step", late)
+    monkeypatch.setattr(UnpackingJob, "step", late)
     with (
         websocket_server(count, max_size=None) as url,
         relaying(store, url) as relayed,

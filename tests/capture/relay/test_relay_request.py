@@ -13,7 +13,7 @@ from eventstore.capture.relay.relay_metadata import read_metadata, session_notes
 from eventstore.capture.relay.relay_request import (
     AnswerReader,
     BadRequestError,
-    Request,
+    HttpRequest,
     RequestReader,
     compression,
     parse_upstream,
@@ -25,8 +25,8 @@ from eventstore.errors import InvalidInputError
 UPGRADE = [(b"Host", b"app"), (b"Connection", b"Upgrade"), (b"Upgrade", b"websocket")]
 
 
-def asked(target: str = "/v1/realtime", *more: tuple[bytes, bytes]) -> Request:
-    return Request("GET", target, "1.1", [*UPGRADE, *more])
+def asked(target: str = "/v1/realtime", *more: tuple[bytes, bytes]) -> HttpRequest:
+    return HttpRequest("GET", target, "1.1", [*UPGRADE, *more])
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_where_a_request_goes(upstream: str, target: str, expected: str) -> None
 
 
 def test_a_plain_request_keeps_its_query() -> None:
-    request = Request("GET", "/v1/chat/completions?metadata[a]=b", "1.1", [])
+    request = HttpRequest("GET", "/v1/chat/completions?metadata[a]=b", "1.1", [])
     assert upstream_target(parse_upstream("ws://h"), request) == request.target
 
 
@@ -127,7 +127,7 @@ def test_other_extensions_are_not_offered() -> None:
 
 def test_a_plain_request_is_for_one_answer() -> None:
     headers = [(b"host", b"app"), (b"Transfer-Encoding", b"chunked"), (b"Upgrade", b"h2c")]
-    request = Request("POST", "/v1/realtime/client_secrets", "1.1", headers)
+    request = HttpRequest("POST", "/v1/realtime/client_secrets", "1.1", headers)
     assert request_head(parse_upstream("ws://h"), request) == (
         b"POST /v1/realtime/client_secrets HTTP/1.1\r\nhost: h\r\n"
         b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
@@ -270,7 +270,7 @@ def test_metadata_before_the_path_is_taken_off_every_request() -> None:
     upstream = parse_upstream("wss://h/openai")
     target = "/metadata/customer=42/v1/realtime?model=m&metadata[a]=1"
     assert upstream_target(upstream, asked(target)) == "/openai/v1/realtime?model=m"
-    plain = Request("POST", target, "1.1", [(b"host", b"h")])
+    plain = HttpRequest("POST", target, "1.1", [(b"host", b"h")])
     assert upstream_target(upstream, plain) == "/openai/v1/realtime?model=m&metadata[a]=1"
     assert read_metadata(target, [(NAME, b"customer=1&b=2")], {}) == (
         {"customer": "42", "b": "2", "a": "1"},

@@ -18,7 +18,7 @@ from support.taps import kept
 from support.webhooks import SECRET, body_of, incoming, post, signed
 
 from eventstore import EventStore
-from eventstore.capture.calls.call_recordings import MAX_CALLS, CallNews, CallRecordings
+from eventstore.capture.calls.call_recordings import MAX_CALLS, CallRecordings, CallUpdate
 from eventstore.capture.calls.incoming_calls import IncomingCalls
 from eventstore.capture.calls.webhooks import BODY_BYTES, parse_secret
 from eventstore.capture.recorder.recorder import Recorder
@@ -42,17 +42,17 @@ class Receiving:
     """A receiver of webhooks, and what it told."""
 
     base: str = ""
-    news: list[CallNews] = field(default_factory=list)
+    news: list[CallUpdate] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
 
     @property
     def url(self) -> str:
         return self.base + PATH
 
-    def ended(self, number: int = 1) -> list[CallNews]:
+    def ended(self, number: int = 1) -> list[CallUpdate]:
         """Wait until so many calls are over."""
 
-        def over() -> list[CallNews]:
+        def over() -> list[CallUpdate]:
             return [news for news in self.news if news.kind in ("ended", "failed")]
 
         eventually(lambda: len(over()) >= number)

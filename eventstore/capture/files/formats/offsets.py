@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from eventstore.capture.files.formats.members import Offset, read_time
 from eventstore.capture.files.formats.reading import Reading
-from eventstore.capture.recording.connections import NAMING_TYPES
+from eventstore.capture.recording.session_ids import NAMING_TYPES
 from eventstore.realtime.frames import CLIENT, Frame, parse
 from eventstore.realtime.recording_lines import BadLine
 from eventstore.realtime.values import mapping
@@ -95,7 +95,7 @@ def _microseconds(offset: Offset, unit: int) -> int:
     return round(offset.number * (offset.unit or unit))
 
 
-class _Measured:
+class _OffsetStatistics:
     """What all offsets of a file say together, and what else it says of its start."""
 
     def __init__(self) -> None:
@@ -170,12 +170,12 @@ def offsets_of(
         for _, reading in islice(read(), _SAMPLE)
     ):
         return None
-    measured = _Measured()
+    measured = _OffsetStatistics()
     for _, reading in read():
         if isinstance(reading, Reading):
             measured.add(reading)
     started_at = _start_beside(beside())
-    return _anchored(
+    return _place_offsets(
         measured, measured.started_at if started_at is None else started_at, written_at
     )
 
@@ -202,7 +202,9 @@ def _is_short(value: Any) -> bool:
     return isinstance(value, int | float) and 0 <= value < _MOST_TIME
 
 
-def _anchored(measured: _Measured, started_at: int | None, written_at: int) -> Offsets | None:
+def _place_offsets(
+    measured: _OffsetStatistics, started_at: int | None, written_at: int
+) -> Offsets | None:
     least, most, unit = measured.least, measured.most, measured.unit()
     if least is None or most is None:
         return None

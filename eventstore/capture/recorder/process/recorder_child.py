@@ -23,77 +23,77 @@ from eventstore.errors import DatabaseUnavailableError, EventStoreError, Missing
 
 _LOGGER = logging.getLogger("eventstore.recorder")
 #: Seconds between words about how it stands.
-_EVERY = 0.2
+_STATUS_INTERVAL = 0.2
 # Seconds until another look whether there is room.
-_REST = 0.005
+_RECHECK = 0.005
 # Calls come first: see docs/adr/0010.
-_NICE = 10
+_NICENESS = 10
 # Objects made between two looks for garbage.
-_GARBAGE = 20_000
+_GC_THRESHOLD = 20_000
 
 
-class Teller(logging.Handler):
+class PipeReporter(logging.Handler):
     """Tells the other process something; several threads do."""
 
     def __init__(self, pipe: Connection) -> None:
         super().__init__(logging.INFO)
-        self._pipe, self._one = pipe, threading.Lock()
+        self._pipe, self._send_lock = pipe, threading.Lock()
 
-    def tell(self, *what: Any) -> None:
+    def send(self, *what: Any) -> None:
         """Send a message; one that nobody is there for any more is no matter."""
-        with self._one, suppress(OSError, ValueError):
+        with self._send_lock, suppress(OSError, ValueError):
             self._pipe.send(what)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Pass on what is logged."""
-        self.tell("log", record.levelno, record.getMessage())
+        self.send("log", record.levelno, record.getMessage())
 
 
 def main(descriptor: int) -> None:
     """Record what the pipe says until it says stop, or until its other end is gone."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # whoever started it is told, and ends it
-    os.nice(_NICE)
+    os.nice(_NICENESS)
     pipe = Connection(descriptor)
-    teller = Teller(pipe)
-    logging.getLogger("eventstore").addHandler(teller)
+    reporter = PipeReporter(pipe)
+    logging.getLogger("eventstore").addHandler(reporter)
     unforeseen.watch_threads(_LOGGER)
     url, spool, keys, redact = pipe.recv()
     try:
         recorder = Recorder(url, spool, keys=keys, redact=redact)
     except EventStoreError as error:
-        teller.tell("failed", error)
+        reporter.send("failed", error)
         return
     try:
         recorder.check()
-        teller.tell("ready", recorder.spool, None)
+        reporter.send("ready", recorder.spool, None)
     except EventStoreError as error:
         is_away = isinstance(error, DatabaseUnavailableError)
         if not is_away or isinstance(error, MissingKeyError):
             recorder.close(0)
-            teller.tell("failed", error)
+            reporter.send("failed", error)
             return
-        teller.tell("ready", recorder.spool, str(error))
+        reporter.send("ready", recorder.spool, str(error))
     # What waits is no garbage: looking through it all the time cost a tenth of the work.
     gc.freeze()
-    gc.set_threshold(_GARBAGE)
-    work = _Work(recorder, teller)
-    threading.Thread(target=work.tell_status, daemon=True).start()
+    gc.set_threshold(_GC_THRESHOLD)
+    work = _Work(recorder, reporter)
+    threading.Thread(target=work.report_status, daemon=True).start()
     work.run(pipe)
 
 
 class _Work:
     """Does with a recorder what another process says."""
 
-    def __init__(self, recorder: Recorder, teller: Teller) -> None:
-        self._recorder, self._teller = recorder, teller
+    def __init__(self, recorder: Recorder, reporter: PipeReporter) -> None:
+        self._recorder, self._reporter = recorder, reporter
         self._sessions: dict[int, SessionRecorder] = {}
         self._unnamed: dict[int, SessionRecorder] = {}
         self._pieces: list[Any] = []  # of the frame that comes next
 
     def run(self, pipe: Connection) -> None:
         """Do what comes, in order."""
-        deeds: dict[str, Callable[..., None]] = {
+        handlers: dict[str, Callable[..., None]] = {
             "open": self._open,
             "piece": self._pieces.append,
             "record": self._record,
@@ -102,15 +102,17 @@ class _Work:
             "close": lambda number, *how: self._sessions.pop(number).close(*how),
             "commit": self._commit,
         }
-        timeout = self._listen(pipe, deeds)
+        timeout = self._listen(pipe, handlers)
         if timeout is None:
             self._recorder.close(reason="the program that recorded it ended")
         else:
             self._recorder.close(timeout)
-        self._tell_names()
-        self._teller.tell("ended", tuple(self._recorder.counters()))
+        self._report_ids()
+        self._reporter.send("ended", tuple(self._recorder.counters()))
 
-    def _listen(self, pipe: Connection, deeds: Mapping[str, Callable[..., None]]) -> float | None:
+    def _listen(
+        self, pipe: Connection, handlers: Mapping[str, Callable[..., None]]
+    ) -> float | None:
         """Seconds that the end may take; None where the other process is gone."""
         while True:
             try:
@@ -118,22 +120,22 @@ class _Work:
             except (EOFError, OSError):
                 return None
             while self._recorder.is_pressed():
-                time.sleep(_REST)
+                time.sleep(_RECHECK)
             for name, *arguments in told:
                 if name == "stop":
                     return float(arguments[0])
                 try:
-                    deeds[name](*arguments)
+                    handlers[name](*arguments)
                 except Exception as error:  # one that cannot be recorded must not end the others
                     unforeseen.log_fault(_LOGGER, "doing what is said of a session", error)
 
-    def tell_status(self) -> None:
+    def report_status(self) -> None:
         """Tell again and again how it stands."""
         pause = threading.Event()
-        while not pause.wait(_EVERY):
-            self._tell_names()
+        while not pause.wait(_STATUS_INTERVAL):
+            self._report_ids()
             counters = tuple(self._recorder.counters())
-            self._teller.tell("status", counters, self._recorder.trouble)
+            self._reporter.send("status", counters, self._recorder.trouble)
 
     def _open(self, number: int, *arguments: Any) -> None:
         self._sessions[number] = self._unnamed[number] = self._recorder.session(*arguments)
@@ -149,22 +151,22 @@ class _Work:
 
     def _commit(self, number: int, ticket: int) -> None:
         def told(done: Future[None]) -> None:
-            self._tell_names()
+            self._report_ids()
             error = done.exception()
-            self._teller.tell("committed", ticket, None if error is None else str(error))
+            self._reporter.send("committed", ticket, None if error is None else str(error))
 
         session = self._sessions.get(number)
         if session is None:
-            self._teller.tell("committed", ticket, "the session is closed")
+            self._reporter.send("committed", ticket, "the session is closed")
         else:
             session.committed().add_done_callback(told)
 
-    def _tell_names(self) -> None:
+    def _report_ids(self) -> None:
         unnamed: Iterable[tuple[int, SessionRecorder]] = list(self._unnamed.items())
         for number, session in unnamed:
             if session.session_id is not None:
                 self._unnamed.pop(number, None)
-                self._teller.tell("named", number, session.session_id)
+                self._reporter.send("named", number, session.session_id)
 
 
 if __name__ == "__main__":

@@ -22,13 +22,13 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from eventstore.capture.messages.message_unpacking import Message, size_of
-from eventstore.capture.recorder.process.recorder_start import start_child
-from eventstore.capture.recorder.process.recorder_words import (
-    AT_ONCE_SIZE,
-    OVERHEAD,
-    in_bounds,
-    size_of_word,
+from eventstore.capture.recorder.process.pipe_messages import (
+    LARGEST_MESSAGE,
+    MESSAGE_OVERHEAD,
+    in_small_parts,
+    size_of_message,
 )
+from eventstore.capture.recorder.process.recorder_start import start_child
 from eventstore.capture.recorder.process.remote_session import RemoteSession
 from eventstore.capture.recorder.recorder import MEMORY, Counters
 from eventstore.errors import EventStoreError
@@ -39,16 +39,16 @@ from eventstore.times import now
 
 _LOGGER = logging.getLogger("eventstore.recorder")
 #: Seconds in which what is handed over is gathered for one message.
-_GATHER = 0.004
+_GATHER_SECONDS = 0.004
 #: Seconds until a process is started again that ended by itself.
-_RESTART = 1.0
+_RESTART_PAUSE = 1.0
 #: Words that are said at once, and seconds after which nobody is waited for that takes none.
-_AT_ONCE, _STUCK = 500, 1.0
+_MOST_MESSAGES, _STUCK_SECONDS = 500, 1.0
 #: The share of the memory that is for sessions that hold less than that: one in so many.
-_RESERVE = 16
+_RESERVED_SHARE = 16
 # Where so much of the memory is full, a session may hold so much of it and go on. What usual calls
 # hold is far below, while the recorder keeps up with them.
-_MAY = ((3 / 4, 1 / 256), (7 / 8, 1 / 8192))
+_SESSION_LIMITS = ((3 / 4, 1 / 256), (7 / 8, 1 / 8192))
 
 
 class RecorderProcess:
@@ -80,21 +80,21 @@ class RecorderProcess:
         keys: str | None = None,
         redact: bool = False,
     ) -> None:
-        self._asked, self._memory = (url, spool, keys, redact), memory
+        self._arguments, self._memory = (url, spool, keys, redact), memory
         self._lock = Lock()
         self._changed = Condition(self._lock)
         self._queue: deque[tuple[Any, ...]] = deque()
         self._held = 0
         self._held_by: dict[int, int] = {}
-        self._urgent = self._closing = self._gone = self._left = False
+        self._urgent = self._is_closing = self._child_gone = self._in_forked_child = False
         self._sessions: dict[int, RemoteSession] = {}
-        self._ending: dict[int, RemoteSession] = {}
+        self._closing_sessions: dict[int, RemoteSession] = {}
         self._begun = WeakValueDictionary[int, RemoteSession]()
         self._tickets: dict[int, Future[None]] = {}
         self._numbers = count(1)
         self._accepted = self._sent = self._missed = 0
         self._sent_at = time.monotonic()
-        self._before = self._there = Counters(0, 0, 0, 0, 0)
+        self._ended_counters = self._child_counters = Counters(0, 0, 0, 0, 0)
         self.trouble: str | None = None
         self._pipe, self._process, self.spool = self._start()
         self._sender = Thread(target=self._send, name="eventstore-sender", daemon=True)
@@ -108,9 +108,9 @@ class RecorderProcess:
         """
         self._lock = Lock()
         self._changed = Condition(self._lock)
-        self._left, self._queue = True, deque()
+        self._in_forked_child, self._queue = True, deque()
         self._sessions.clear()
-        self._ending.clear()
+        self._closing_sessions.clear()
         self._tickets.clear()
         with Path(os.devnull).open("r+b") as nowhere, suppress(OSError):
             os.dup2(nowhere.fileno(), self._pipe.fileno(), inheritable=False)
@@ -127,7 +127,7 @@ class RecorderProcess:
             InvalidInputError: metadata beyond OpenAI's limits, or a bad session id.
             EventStoreError: this process was forked off the one that made the recorder.
         """
-        self._check_ours()
+        self._check_process()
         pairs = check_metadata(metadata or {})
         if session_id is not None:
             check_session_id(session_id)
@@ -138,8 +138,8 @@ class RecorderProcess:
             self._put("open", session.number, *begun)
         return session
 
-    def _check_ours(self) -> None:
-        if self._left:
+    def _check_process(self) -> None:
+        if self._in_forked_child:
             raise EventStoreError("the recorder is another process's: make one in each process")
 
     @property
@@ -159,21 +159,21 @@ class RecorderProcess:
             return False
         is_large = own * len(self._held_by) >= held
         if not is_large and not any(
-            held > full * memory and own > may * memory for full, may in _MAY
+            held > full * memory and own > may * memory for full, may in _SESSION_LIMITS
         ):
             return False
-        return time.monotonic() - self._sent_at < _STUCK
+        return time.monotonic() - self._sent_at < _STUCK_SECONDS
 
     def counters(self) -> Counters:
         """What was taken, and where it is."""
         with self._lock:
-            before, there = self._before, self._there
+            before, there = self._ended_counters, self._child_counters
             written = before.written + there.written
             missed = self._missed + before.missed + there.missed
             behind = max(0, self._accepted - written - before.missed - there.missed)
             spooled = before.spooled + there.spooled
             return Counters(
-                self._accepted, written, spooled, behind, missed, *_faults(before, there)
+                self._accepted, written, spooled, behind, missed, *_sum_of_faults(before, there)
             )
 
     def close(self, timeout: float = 10.0) -> None:
@@ -182,11 +182,11 @@ class RecorderProcess:
         Args:
             timeout: seconds to wait for the database: see `Recorder.close`.
         """
-        if self._left:
+        if self._in_forked_child:
             return
         with self._lock:
             self._put("stop", timeout)
-            self._closing = self._urgent = True
+            self._is_closing = self._urgent = True
             self._changed.notify()
         self._sender.join(timeout + 10)
         try:
@@ -201,26 +201,26 @@ class RecorderProcess:
 
     def hand_over(self, session: RemoteSession, direction: str, text: Message, at: int) -> None:
         """Take a frame, or miss it where there is no room."""
-        size = size_of(text) + OVERHEAD
+        size = size_of(text) + MESSAGE_OVERHEAD
         with self._lock:
             if session.number not in self._sessions:
                 return
             held = self._held_by.get(session.number, 0)
             # The last of the room is for those who hold little: a flood is not to take all of it.
-            reserve = self._memory // _RESERVE
+            reserve = self._memory // _RESERVED_SHARE
             if self._held + size > self._memory - (reserve if held + size > reserve else 0):
                 session.missed[direction] = session.missed.get(direction, 0) + 1
                 self._missed += 1
                 return
-            self._tell_missed(session)
+            self._note_missed(session)
             self._held += size
             self._held_by[session.number] = held + size
             self._accepted += 1
             self._put("record", session.number, direction, text, at)
 
     def say(self, *what: Any) -> None:
-        """Pass on a word about a session."""
-        if self._left:
+        """Pass on a message about a session."""
+        if self._in_forked_child:
             return
         with self._lock:
             self._put(*what)
@@ -228,7 +228,7 @@ class RecorderProcess:
     def commit(self, session: RemoteSession) -> Future[None]:
         """Ask for the commit of all that a session has handed over."""
         future: Future[None] = Future()
-        if self._left:
+        if self._in_forked_child:
             future.set_exception(EventStoreError("the recorder is another process's"))
             return future
         with self._lock:
@@ -242,8 +242,8 @@ class RecorderProcess:
         """End a session, once."""
         with self._lock:
             if self._sessions.pop(session.number, None) is not None:
-                self._tell_missed(session)
-                self._ending[session.number] = session
+                self._note_missed(session)
+                self._closing_sessions[session.number] = session
                 self._put("close", session.number, *how)
 
     def _put(self, *what: Any) -> None:
@@ -251,7 +251,7 @@ class RecorderProcess:
         if len(self._queue) == 1:
             self._changed.notify()
 
-    def _tell_missed(self, session: RemoteSession) -> None:
+    def _note_missed(self, session: RemoteSession) -> None:
         if session.missed:
             self._put("gap", session.number, "overflow", {"frames": session.missed})
             session.missed = {}
@@ -259,11 +259,11 @@ class RecorderProcess:
     def _start(self) -> tuple[Connection, subprocess.Popen[bytes], Path]:
         ours, process = start_child()
         # The database's URL may hold a password: it goes over the pipe.
-        ours.send(self._asked)
+        ours.send(self._arguments)
         try:
             # It may log, of what others have left in the spool, before it is ready.
             while (told := ours.recv())[0] == "log":
-                self._hear(*told)
+                self._handle(*told)
         except (EOFError, OSError) as error:
             raise EventStoreError("the recorder's process does not start") from error
         if told[0] == "failed":
@@ -277,13 +277,13 @@ class RecorderProcess:
     def _listen(self, pipe: Connection) -> None:
         try:
             while True:
-                self._hear(*pipe.recv())
+                self._handle(*pipe.recv())
         except (EOFError, OSError):
             with self._lock:
-                self._gone = True
+                self._child_gone = True
                 self._changed.notify()
 
-    def _hear(self, kind: str, *what: Any) -> None:
+    def _handle(self, kind: str, *what: Any) -> None:
         if kind == "log":
             _LOGGER.log(*what)
         elif kind == "named":
@@ -300,39 +300,39 @@ class RecorderProcess:
                     future.set_exception(RuntimeError(error))
         else:
             with self._lock:
-                self._there = Counters(*what[0])
+                self._child_counters = Counters(*what[0])
                 self.trouble = what[1] if kind == "status" else None
 
     def _send(self) -> None:
         while True:
-            queue = self._next()
+            queue = self._next_messages()
             if queue is None:
                 if not self._start_again():
                     return
                 continue
             try:
-                for words in in_bounds(queue):
-                    self._pipe.send(words)
+                for messages in in_small_parts(queue):
+                    self._pipe.send(messages)
             except OSError:
                 with self._lock:
                     self._queue.extendleft(reversed(queue))
-                    self._gone = True
+                    self._child_gone = True
                 continue
             if self._count_sent(queue):
                 return
 
-    def _next(self) -> list[tuple[Any, ...]] | None:
+    def _next_messages(self) -> list[tuple[Any, ...]] | None:
         """What is to be said next, gathered for a while; None where nobody is there."""
         with self._lock:
-            self._changed.wait_for(lambda: self._queue or self._gone)
-            self._changed.wait_for(lambda: self._urgent or self._gone, _GATHER)
-            if self._gone:
+            self._changed.wait_for(lambda: self._queue or self._child_gone)
+            self._changed.wait_for(lambda: self._urgent or self._child_gone, _GATHER_SECONDS)
+            if self._child_gone:
                 return None
             queue: list[tuple[Any, ...]] = []
             size = 0
-            while self._queue and len(queue) < _AT_ONCE:
-                size += size_of_word(self._queue[0])
-                if queue and size > AT_ONCE_SIZE:
+            while self._queue and len(queue) < _MOST_MESSAGES:
+                size += size_of_message(self._queue[0])
+                if queue and size > LARGEST_MESSAGE:
                     break
                 queue.append(self._queue.popleft())
             # What is left has waited for its turn already.
@@ -345,10 +345,10 @@ class RecorderProcess:
         with self._lock:
             for what in queue:
                 if what[0] == "record":
-                    self._release(what[1], size_of_word(what))
+                    self._release(what[1], size_of_message(what))
                     self._sent += 1
                 elif what[0] == "close":
-                    self._ending.pop(what[1], None)
+                    self._closing_sessions.pop(what[1], None)
                 elif what[0] == "stop":
                     return True
         return False
@@ -364,19 +364,22 @@ class RecorderProcess:
         self._fail_tickets()
         self._process.wait()
         while True:
-            if self._closing:
+            if self._is_closing:
                 return False
             _LOGGER.error("the recorder's process ended; it is started again")
-            time.sleep(_RESTART)
+            time.sleep(_RESTART_PAUSE)
             with suppress(EventStoreError, OSError):
                 self._pipe, self._process, _ = self._start()
                 break
         with self._lock:
-            self._gone = False
-            self._before, self._there = self._total(), Counters(0, 0, 0, 0, 0)
+            self._child_gone = False
+            self._ended_counters, self._child_counters = (
+                self._counters_of_ended(),
+                Counters(0, 0, 0, 0, 0),
+            )
             asked = {what[1] for what in self._queue if what[0] == "open"}
             again: list[tuple[Any, ...]] = []
-            for session in [*self._ending.values(), *self._sessions.values()]:
+            for session in [*self._closing_sessions.values(), *self._sessions.values()]:
                 if session.number not in asked:
                     again.append(("open", session.number, *session.begun))
                     facts = {"previous": session.session_id}
@@ -391,15 +394,15 @@ class RecorderProcess:
             if future.set_running_or_notify_cancel():
                 future.set_exception(RuntimeError("the recorder's process ended"))
 
-    def _total(self) -> Counters:
+    def _counters_of_ended(self) -> Counters:
         """The counters of all processes that have ended; what is not known to be written counts."""
-        before, there = self._before, self._there
+        before, there = self._ended_counters, self._child_counters
         written = before.written + there.written
         missed = self._sent - written
         spooled = before.spooled + there.spooled
-        return Counters(self._sent, written, spooled, 0, missed, *_faults(before, there))
+        return Counters(self._sent, written, spooled, 0, missed, *_sum_of_faults(before, there))
 
 
-def _faults(before: Counters, there: Counters) -> tuple[int, ...]:
+def _sum_of_faults(before: Counters, there: Counters) -> tuple[int, ...]:
     """The last three counters, of all processes."""
     return tuple(map(sum, zip(before[-3:], there[-3:], strict=True)))

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from eventstore.capture.calls.call_recordings import (
     MAX_CALLS,
-    CallNews,
     CallRecordings,
+    CallUpdate,
     FindSession,
 )
 from eventstore.capture.calls.incoming_calls import WAIT, IncomingCalls
@@ -195,7 +195,7 @@ def told(asked: Calling, at: str, is_tls: bool) -> str:
     return f"webhooks on {scheme}://{at}{PATH}, recording calls of {public_url(asked.upstream)}"
 
 
-def _tell(news: CallNews, as_json: bool) -> None:
+def _tell(news: CallUpdate, as_json: bool) -> None:
     """Say what happened to a call; of its end, a line of JSON as well."""
     where = "" if news.session_id is None else f": {news.session_id}"
     words = {

@@ -11,7 +11,7 @@ import click
 
 from eventstore.capture.calls.sideband import AnySession, record_call
 from eventstore.capture.recorder.recorder import Recorder
-from eventstore.capture.taps.websocket_watch import Ending
+from eventstore.capture.taps.websocket_watch import ConnectionEnd
 from eventstore.cli.terminal.output import say
 from eventstore.event_store import EventStore
 
@@ -26,7 +26,7 @@ def join_call(
     metadata: dict[str, str],
     wait: float,
     redact: bool,
-) -> tuple[str, Ending | None]:
+) -> tuple[str, ConnectionEnd | None]:
     """Record a call until it ends; SIGINT and SIGTERM leave it.
 
     Args:
@@ -50,7 +50,7 @@ def join_call(
         if not joined:
             say(f"{call_id} is not there yet; trying again for {wait:g} s.")
 
-    async def run() -> Ending | None:
+    async def run() -> ConnectionEnd | None:
         async with Recorder(store, redact=redact) as recorder:
             work = asyncio.create_task(
                 record_call(
@@ -76,7 +76,7 @@ def join_call(
     return str(joined[0].session_id), ended
 
 
-def how_ended(ending: Ending | None) -> str:
+def how_ended(ending: ConnectionEnd | None) -> str:
     """Say in words how a call ended; None where it was left."""
     if ending is None:
         return "was left"
@@ -85,7 +85,7 @@ def how_ended(ending: Ending | None) -> str:
     return f"was ended by the {ending.by} ({f'{ending.code} {ending.reason}'.strip()})"
 
 
-def ending_facts(ending: Ending | None) -> dict[str, Any]:
+def ending_facts(ending: ConnectionEnd | None) -> dict[str, Any]:
     """Return how a call ended as JSON has it; None where it was left."""
     if ending is None:
         return {"by": "recorder", "code": 1000, "reason": ""}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from capture.files.formats.written import WRITTEN, Written
 
-from eventstore.capture.files.formats.recording import open_recording
+from eventstore.capture.files.formats.recording_file import open_recording
 from eventstore.realtime.frames import SERVER, Frame
 
 _MESSAGES, _SIZE = 300, 100_000

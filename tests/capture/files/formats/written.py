@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from support.strategies import json_values
 
 from eventstore.capture.files.formats.readers.mitmproxy import HINT
-from eventstore.capture.files.formats.recording import open_recording
+from eventstore.capture.files.formats.recording_file import open_recording
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.frames import CLIENT, SERVER, Frame
 from eventstore.realtime.recording_lines import BadLine

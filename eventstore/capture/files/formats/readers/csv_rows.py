@@ -101,7 +101,7 @@ def read(stream: BinaryIO) -> Iterator[tuple[int, Reading | BadLine]]:
         )
     stream.seek(start)
     separator, columns = found
-    lines = _Lines(stream, separator)
+    lines = _BoundedLines(stream, separator)
     rows = _rows(lines, separator, strict=True)
     number, is_behind_headings = 0, False
     while True:
@@ -127,7 +127,7 @@ def _rows(lines: Iterable[str], separator: str, strict: bool) -> Iterator[list[s
     return csv.reader(lines, delimiter=separator, strict=strict)
 
 
-class _Lines:
+class _BoundedLines:
     """The lines of a table; those of one row, which may have many, are bounded.
 
     Attributes:

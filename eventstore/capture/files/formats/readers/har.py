@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
-from eventstore.capture.files.formats.connections import Message
+from eventstore.capture.files.formats.mixed_connections import FileMessage
 from eventstore.capture.files.formats.readers import har_message
 from eventstore.capture.files.formats.reading import Reading
 from eventstore.errors import InvalidInputError
@@ -32,25 +32,25 @@ _SILENT = (
 )
 
 
-def messages(stream: BinaryIO) -> Iterator[Message]:
+def messages(stream: BinaryIO) -> Iterator[FileMessage]:
     """Yield the messages of every websocket in the file, and what each one is called.
 
     Raises:
         InvalidInputError: there are websockets, and no message of any.
     """
     first_byte(stream)
-    walk = _Walk(JsonCursor(stream))
+    reader = _HarReader(JsonCursor(stream))
     try:
-        yield from walk.object()
+        yield from reader.object()
     except BrokenJsonError as error:
-        number = walk.number + 1
-        yield Message("", number, broken(number, error))
+        number = reader.number + 1
+        yield FileMessage("", number, broken(number, error))
         return
-    if walk.silent and not walk.number:
-        raise InvalidInputError(_SILENT.format(address=walk.silent))
+    if reader.silent and not reader.number:
+        raise InvalidInputError(_SILENT.format(address=reader.silent))
 
 
-class _Walk:
+class _HarReader:
     """The way through a HAR: log, entries, and of each its messages and its address.
 
     Attributes:
@@ -62,7 +62,7 @@ class _Walk:
         self.number, self._entry, self._cursor = 0, 0, cursor
         self.silent = ""
 
-    def object(self, level: int = 0) -> Iterator[Message]:
+    def object(self, level: int = 0) -> Iterator[FileMessage]:
         """Yield the messages in the next object: the file (0), its log (1), an entry (2)."""
         cursor, entry, before = self._cursor, str(self._entry), self.number
         address, is_told = "", False
@@ -80,11 +80,11 @@ class _Walk:
             else:
                 cursor.value()
         if level == 2 and self.number > before:
-            yield Message(entry, self.number, None, label=address)
+            yield FileMessage(entry, self.number, None, label=address)
         elif address.startswith(("ws:", "wss:")) and not is_told:
             self.silent = self.silent or address
 
-    def _entries(self) -> Iterator[Message]:
+    def _entries(self) -> Iterator[FileMessage]:
         for _ in self._cursor.items():
             self._entry += 1
             if self._cursor.peek() == "{":
@@ -92,11 +92,11 @@ class _Walk:
             else:
                 self._cursor.value()
 
-    def _messages(self, entry: str) -> Iterator[Message]:
+    def _messages(self, entry: str) -> Iterator[FileMessage]:
         for _ in self._cursor.items():
             value, _ = self._cursor.value()
             self.number += 1
-            yield Message(entry, self.number, _read(value, self.number))
+            yield FileMessage(entry, self.number, _read(value, self.number))
 
 
 def _read(value: Any, number: int) -> Reading | BadLine:

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from eventstore.capture.files.formats.connections import Message
 from eventstore.capture.files.formats.members import direction_word, read_time
+from eventstore.capture.files.formats.mixed_connections import FileMessage
 from eventstore.capture.files.formats.reading import Reading
 from eventstore.capture.files.formats.text_lines import text_lines, without_colours
 from eventstore.realtime.frames import Frame
@@ -54,7 +54,7 @@ def says_so(head: str) -> bool:
     return any(_SAID.fullmatch(without_colours(line)) for line in head.splitlines()[:5])
 
 
-def messages(stream: BinaryIO) -> Iterator[Message]:
+def messages(stream: BinaryIO) -> Iterator[FileMessage]:
     """Yield the messages of every websocket in the log; what else it says is left out."""
     began: tuple[int, re.Match[str]] | None = None
     body: list[str] = []
@@ -73,14 +73,14 @@ def messages(stream: BinaryIO) -> Iterator[Message]:
             yield _message(*began, body)
         began, body, size = (number, match) if match is not None else None, [], 0
         if isinstance(line, BadLine):
-            yield Message("", number, line)
+            yield FileMessage("", number, line)
     if began is not None:
         yield _message(*began, body)
 
 
-def _message(number: int, match: re.Match[str], body: list[str]) -> Message:
+def _message(number: int, match: re.Match[str], body: list[str]) -> FileMessage:
     server = match["server"].split("?")[0][:200]  # a query may hold keys
-    return Message(f"{match['client']} {server}", number, _read(number, match, body), server)
+    return FileMessage(f"{match['client']} {server}", number, _read(number, match, body), server)
 
 
 def _read(number: int, match: re.Match[str], body: list[str]) -> Reading | BadLine:

@@ -15,7 +15,7 @@ from eventstore.realtime.recording_lines import BadLine
 _LISTS = ("events", "messages", "frames", "interactions")
 
 
-class Entry(NamedTuple):
+class FileEntry(NamedTuple):
     """One entry of a file.
 
     Attributes:
@@ -34,7 +34,7 @@ class Entry(NamedTuple):
     started_at: int | None = None
 
 
-def messages_of(entries: Iterable[Entry]) -> Iterator[Entry]:
+def messages_of(entries: Iterable[FileEntry]) -> Iterator[FileEntry]:
     """Yield the entries of a file; those that are connections as the messages in them."""
     for entry in entries:
         inner = _list_of(entry.value)
@@ -46,7 +46,7 @@ def messages_of(entries: Iterable[Entry]) -> Iterator[Entry]:
         for place, value in enumerate(inner):
             is_object = isinstance(value, dict)
             told = value if is_object else _no_object(entry.number)
-            yield Entry(entry.number, told, None, place == 0, started_at)
+            yield FileEntry(entry.number, told, None, place == 0, started_at)
 
 
 def _list_of(value: Any) -> list[Any] | None:

@@ -8,19 +8,19 @@ from concurrent.futures import Future
 
 from websockets.frames import Close, Frame, Opcode
 
-from eventstore.capture.relay.relay_pipe import Deadline, Flow, Side
-from eventstore.capture.relay.relay_tee import Closing, Tee
+from eventstore.capture.relay.relay_pipe import Deadline, Forwarder, Side
+from eventstore.capture.relay.relay_tee import CallEnd, Tee
 
 GOING_AWAY, GOING_AWAY_REASON = 1001, "the relay is going away"
 # Seconds until another look whether the recorder has room.
-_REST = 0.005
+_RECHECK = 0.005
 # Frames of a copy that are read at once: a flood of tiny ones takes turns with the other calls.
-_TURN = 100
+_FRAMES_PER_TURN = 100
 # Seconds: for what is left of a connection once one side ended; for close frames to be answered.
 LINGER, _CLOSE_TIMEOUT = 10.0, 2.0
 
 
-class Passing:
+class DuplexForwarder:
     """Passes bytes on; of a session, a copy is read.
 
     Args:
@@ -33,36 +33,36 @@ class Passing:
         self, client: Side, server: Side, tee: Tee | None, durable: bool, deadline: Deadline
     ) -> None:
         self._client, self._server = client, server
-        self._flows = {client: Flow(client, server), server: Flow(server, client)}
+        self._forwarders = {client: Forwarder(client, server), server: Forwarder(server, client)}
         self._tee, self._durable, self._deadline = tee, durable, deadline
         self._ended: set[Side] = set()
-        self._going = False
-        self._last_sent: set[Side] = set()
+        self._going_away = False
+        self._closed_sides: set[Side] = set()
 
     def reader(self, side: Side) -> Callable[[bytes], None]:
         """What takes a side's bytes, by the shortest way that there is."""
-        flow, tee, direction = self._flows[side], self._tee, side.name
+        forwarder, tee, direction = self._forwarders[side], self._tee, side.name
         if tee is None:
-            return flow.send
+            return forwarder.send
 
         def pass_on(data: bytes) -> None:
-            flow.send(data)
-            tee.take(direction, data, _TURN)
+            forwarder.send(data)
+            tee.take(direction, data, _FRAMES_PER_TURN)
             if tee.closed:
                 self._linger()
             if tee.is_behind(direction):
                 self._catch_up(side, tee)
             elif tee.is_pressed():
-                self._rest(side, tee)
+                self._pause_reading(side, tee)
 
         def pass_on_behind(data: bytes) -> None:
-            found = tee.take(direction, data, _TURN)
+            found = tee.take(direction, data, _FRAMES_PER_TURN)
             if tee.is_behind(direction):
                 whole: Future[None] = Future()
-                flow.send(data, whole)
+                forwarder.send(data, whole)
                 self._catch_up(side, tee, whole)
             else:
-                flow.send(data, tee.committed() if found else None)
+                forwarder.send(data, tee.committed() if found else None)
             if tee.closed:
                 self._linger()
 
@@ -79,9 +79,9 @@ class Passing:
 
         def go_on() -> None:
             if tee.is_pressed():
-                loop.call_later(_REST, go_on)
+                loop.call_later(_RECHECK, go_on)
                 return
-            tee.take(side.name, b"", _TURN)
+            tee.take(side.name, b"", _FRAMES_PER_TURN)
             if tee.closed:
                 self._linger()
             if tee.is_behind(side.name):
@@ -89,41 +89,41 @@ class Passing:
                 return
             side.release("copy")
             if whole is not None:
-                tee.promise(whole)
-            if self._going:
+                tee.resolve_when_committed(whole)
+            if self._going_away:
                 self._end_between_frames(side, tee)
             elif tee.is_pressed():
-                self._rest(side, tee)
+                self._pause_reading(side, tee)
 
         loop.call_soon(go_on)
 
-    def _rest(self, side: Side, tee: Tee) -> None:
+    def _pause_reading(self, side: Side, tee: Tee) -> None:
         """Read no further until the recorder has room again."""
         side.hold("recorder")
 
         def look() -> None:
             if tee.is_pressed():
-                self._rest(side, tee)
+                self._pause_reading(side, tee)
             else:
                 side.release("recorder")
 
-        asyncio.get_running_loop().call_later(_REST, look)
+        asyncio.get_running_loop().call_later(_RECHECK, look)
 
     def ended(self, side: Side) -> None:
         """A side sends no more."""
-        self._gone(side, None)
-        self._flows[side].end()
+        self._note_gone(side, None)
+        self._forwarders[side].end()
         self._ended.add(side)
         if len(self._ended) == 2:
-            for flow in self._flows.values():
-                flow.close()
+            for forwarder in self._forwarders.values():
+                forwarder.close()
 
     def lost(self, side: Side, error: Exception | None) -> None:
         """A side is gone."""
-        self._gone(side, error)
-        self._flows[side].close()
+        self._note_gone(side, error)
+        self._forwarders[side].close()
 
-    def _gone(self, side: Side, error: Exception | None) -> None:
+    def _note_gone(self, side: Side, error: Exception | None) -> None:
         if self._tee is not None:
             self._tee.gone(side.name, error)
         self._linger()
@@ -137,33 +137,33 @@ class Passing:
 
     def go_away(self) -> None:
         """Close both sides; with close frames, as soon as none is in the middle of a frame."""
-        if self._going:
+        if self._going_away:
             return
-        self._going = True
+        self._going_away = True
         self._deadline.set(_CLOSE_TIMEOUT, self._close)
         if self._tee is None:
             self._close()
             return
         tee = self._tee
-        tee.closing = tee.closing or Closing("recorder", GOING_AWAY, GOING_AWAY_REASON)
+        tee.closing = tee.closing or CallEnd("recorder", GOING_AWAY, GOING_AWAY_REASON)
         for side in (self._client, self._server):
             self._end_between_frames(side, tee)
 
     def _end_between_frames(self, side: Side, tee: Tee) -> None:
         """Send the close frame in a side's name, unless it is in the middle of a frame."""
         scanner = tee.scanners[side.name]
-        if not scanner.pending and not scanner.failed and side not in self._last_sent:
-            self._send_last(side, tee)
+        if not scanner.pending and not scanner.failed and side not in self._closed_sides:
+            self._send_close(side, tee)
 
-    def going_reader(self, side: Side) -> Callable[[bytes], None]:
+    def closing_reader(self, side: Side) -> Callable[[bytes], None]:
         """What takes a side's bytes once the relay goes away."""
         if self._tee is None:
-            return self._flows[side].send
-        flow, tee = self._flows[side], self._tee
+            return self._forwarders[side].send
+        forwarder, tee = self._forwarders[side], self._tee
         scanner = tee.scanners[side.name]
 
         def pass_on(data: bytes) -> None:
-            if side in self._last_sent:
+            if side in self._closed_sides:
                 scanner.feed(data)  # nobody gets it any more; only a close frame matters
                 if scanner.close is not None:
                     side.close()
@@ -171,20 +171,20 @@ class Passing:
             committed = tee.committed() if tee.take(side.name, data) and self._durable else None
             border = len(data) - scanner.pending
             if scanner.failed or border <= 0:
-                flow.send(data, committed)
+                forwarder.send(data, committed)
                 return
-            flow.send(data[:border], committed)
-            self._send_last(side, tee)
+            forwarder.send(data[:border], committed)
+            self._send_close(side, tee)
 
         return pass_on
 
-    def _send_last(self, source: Side, tee: Tee) -> None:
+    def _send_close(self, source: Side, tee: Tee) -> None:
         """Send the close frame in a side's name, where it has sent none itself."""
-        self._last_sent.add(source)
+        self._closed_sides.add(source)
         if tee.scanners[source.name].close is None:
             payload = Close(GOING_AWAY, GOING_AWAY_REASON).serialize()
             frame = Frame(Opcode.CLOSE, payload).serialize(mask=source is self._client)
-            self._flows[source].send(frame)
+            self._forwarders[source].send(frame)
 
     def _close(self) -> None:
         self._linger()

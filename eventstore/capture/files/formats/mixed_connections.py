@@ -25,7 +25,7 @@ MOST_CONNECTIONS = 100_000
 _MOST_BAD = 10_000
 
 
-class Message(NamedTuple):
+class FileMessage(NamedTuple):
     """One message of a file, or what a connection in it is called.
 
     Attributes:
@@ -70,7 +70,7 @@ class _Connection:
 Numbered = tuple[int, Frame | BadLine, StoredPlace]
 
 
-class Connections:
+class MixedConnections:
     """The connections of a file, told apart.
 
     Args:
@@ -82,7 +82,7 @@ class Connections:
         InvalidInputError: there are too many messages, or no room for the copy.
     """
 
-    def __init__(self, messages: Iterable[Message], notes: Notes, ordered: bool) -> None:
+    def __init__(self, messages: Iterable[FileMessage], notes: Notes, ordered: bool) -> None:
         self._spool: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115
         self._connections: dict[str, _Connection] = {}
         try:
@@ -110,7 +110,7 @@ class Connections:
                     told = f"{count:,} messages that are no Realtime events"
                     notes.left_out.append(f"{one.label or 'a connection'} ({told})")
 
-    def _copy(self, messages: Iterable[Message], notes: Notes) -> None:
+    def _copy(self, messages: Iterable[FileMessage], notes: Notes) -> None:
         offset = bad = 0
         for count, message in enumerate(messages, 1):
             if count > MOST_MESSAGES or len(self._connections) > MOST_CONNECTIONS:

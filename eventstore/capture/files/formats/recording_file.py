@@ -11,7 +11,6 @@ from itertools import islice
 from typing import Any, BinaryIO, NamedTuple
 
 from eventstore.capture.files.formats import yaml_values
-from eventstore.capture.files.formats.connections import Connections, Message, Numbered
 from eventstore.capture.files.formats.elements import (
     Layout,
     beside_list,
@@ -19,9 +18,14 @@ from eventstore.capture.files.formats.elements import (
     is_har,
     layout_of,
 )
+from eventstore.capture.files.formats.mixed_connections import (
+    FileMessage,
+    MixedConnections,
+    Numbered,
+)
 from eventstore.capture.files.formats.offsets import offsets_of, start_in, written_at
 from eventstore.capture.files.formats.readers import csv_rows, har, mitmproxy, own, wscat
-from eventstore.capture.files.formats.readers.nested import Entry, messages_of
+from eventstore.capture.files.formats.readers.nested import FileEntry, messages_of
 from eventstore.capture.files.formats.reading import Notes, Reading, ValueFormat
 from eventstore.capture.files.formats.registry import FORMATS, format_of, value_format
 from eventstore.capture.files.formats.unreadable import (
@@ -49,10 +53,10 @@ _SAMPLE = 100
 # `[0.500] <`.
 _TIME_IN_BRACKETS = re.compile(rb"\[(\d{1,4}[-:/]\d|[\d.]{1,20}\][ \t]{1,8}\S)")
 
-_Entries = Iterator[Entry]
+_Entries = Iterator[FileEntry]
 
 
-class Recording(NamedTuple):
+class RecordingFile(NamedTuple):
     """A recording that is open.
 
     Attributes:
@@ -71,7 +75,7 @@ class Recording(NamedTuple):
 
 
 @contextmanager
-def open_recording(stream: BinaryIO, name: str | None = None) -> Iterator[Recording]:
+def open_recording(stream: BinaryIO, name: str | None = None) -> Iterator[RecordingFile]:
     """Open a recording.
 
     Args:
@@ -90,7 +94,7 @@ def open_recording(stream: BinaryIO, name: str | None = None) -> Iterator[Record
         recording.close()
 
 
-def _opened(stream: BinaryIO, name: str | None, at: int) -> Recording:
+def _opened(stream: BinaryIO, name: str | None, at: int) -> RecordingFile:
     stream.seek(0)
     head = stream.read(_HEAD)
     stream.seek(0)
@@ -136,7 +140,9 @@ def _from_start(read: Callable[[BinaryIO], Iterator[Any]], stream: BinaryIO) -> 
     yield from read(stream)
 
 
-def _of_values(stream: BinaryIO, name: str | None, sign: bytes, text: str, at: int) -> Recording:
+def _of_values(
+    stream: BinaryIO, name: str | None, sign: bytes, text: str, at: int
+) -> RecordingFile:
     """Open a file of objects, written at some time: JSON in one of its layouts, or YAML."""
     notes = Notes()
     is_yaml = sign not in (b"{", b"[", b"") and yaml_values.looks_like(text)
@@ -147,7 +153,7 @@ def _of_values(stream: BinaryIO, name: str | None, sign: bytes, text: str, at: i
     refuse_objects(_sample(entries()))
     one = value_format(name) if name is not None else format_of(_sample(entries()))
     if one is own.FORMAT and not is_yaml and layout in (json_lines, array_elements):
-        return Recording(one.name, "line", notes, lambda: _own(stream, notes))
+        return RecordingFile(one.name, "line", notes, lambda: _own(stream, notes))
     unit = "line" if layout is json_lines and not is_yaml else "entry"
     if one.mixes:
         return _of_connections(one.name, unit, _messages(entries(), one), None, ordered=False)
@@ -161,7 +167,7 @@ def _of_readings(
     read: Callable[[], Iterator[tuple[int, Reading | BadLine]]],
     beside: Callable[[], Iterable[tuple[str, Any]]],
     at: int,
-) -> Recording:
+) -> RecordingFile:
     """Open a file whose messages stand in their order; offsets among their times are placed.
 
     Args:
@@ -174,9 +180,9 @@ def _of_readings(
     notes = Notes()
     offsets = offsets_of(read, beside, at)
     if offsets is None:
-        return Recording(name, unit, notes, lambda: _noted(read(), notes))
+        return RecordingFile(name, unit, notes, lambda: _noted(read(), notes))
     notes.offsets_told, notes.dates_assumed = offsets.told, offsets.is_assumed
-    return Recording(name, unit, notes, lambda: _noted(offsets.placed(read()), notes))
+    return RecordingFile(name, unit, notes, lambda: _noted(offsets.placed(read()), notes))
 
 
 def _entries(stream: BinaryIO, layout: Layout | None) -> _Entries:
@@ -188,12 +194,12 @@ def _json_entries(layout: Layout, stream: BinaryIO) -> _Entries:
     from_start(stream)
     for number, line in layout(stream):
         if isinstance(line, BadLine):
-            yield Entry(number, line, None)
+            yield FileEntry(number, line, None)
         elif text := line.strip():
             try:
-                yield Entry(number, *_parsed(text))
+                yield FileEntry(number, *_parsed(text))
             except InvalidInputError as error:
-                yield Entry(number, BadLine(number, str(error)), None)
+                yield FileEntry(number, BadLine(number, str(error)), None)
 
 
 def _parsed(text: bytes) -> tuple[Any, str | None]:
@@ -205,7 +211,7 @@ def _parsed(text: bytes) -> tuple[Any, str | None]:
 
 def _yaml_entries(stream: BinaryIO) -> _Entries:
     for number, value in _from_start(yaml_values.values, stream):
-        yield Entry(number, value, None)
+        yield FileEntry(number, value, None)
 
 
 def _sample(entries: _Entries) -> Iterator[dict[str, Any]]:
@@ -261,24 +267,24 @@ def _own(stream: BinaryIO, notes: Notes) -> Iterator[Numbered]:
         yield number, frame, place
 
 
-def _messages(entries: _Entries, one: ValueFormat) -> Iterator[Message]:
+def _messages(entries: _Entries, one: ValueFormat) -> Iterator[FileMessage]:
     for number, reading in _readings(entries, one):
         connection = reading.connection if isinstance(reading, Reading) else ""
         label = f"trace {connection}" if connection else ""
-        yield Message(connection, number, reading, label)
+        yield FileMessage(connection, number, reading, label)
 
 
 def _of_connections(
-    name: str, unit: str, messages: Iterator[Message], nothing: str | None, ordered: bool = True
-) -> Recording:
+    name: str, unit: str, messages: Iterator[FileMessage], nothing: str | None, ordered: bool = True
+) -> RecordingFile:
     """Open a file in which several connections are mixed.
 
     Raises:
         InvalidInputError: none of them is a Realtime connection, where `nothing` says so.
     """
     notes = Notes()
-    connections = Connections(messages, notes, ordered)
+    connections = MixedConnections(messages, notes, ordered)
     if nothing is not None and not connections.known and not connections.damaged:
         connections.close()
         raise InvalidInputError(nothing)
-    return Recording(name, unit, notes, connections.read, connections.close)
+    return RecordingFile(name, unit, notes, connections.read, connections.close)

@@ -19,8 +19,8 @@ from eventstore.capture.messages.message_unpacking import Compression
 from eventstore.capture.messages.unpacking_thread import UnpackingThread
 from eventstore.capture.recorder.arrival_clock import ArrivalClock
 from eventstore.capture.recorder.recorder import SessionRecorder
-from eventstore.capture.relay.relay_metrics import Counts
-from eventstore.capture.relay.relay_passing import Passing
+from eventstore.capture.relay.relay_forwarding import DuplexForwarder
+from eventstore.capture.relay.relay_metrics import RelayCounts
 from eventstore.capture.relay.relay_pipe import Deadline, Side
 from eventstore.capture.relay.relay_tee import Tee
 from eventstore.realtime.frames import CLIENT, SERVER
@@ -73,7 +73,7 @@ class Kept:
         return self.commits[-1]
 
 
-def passing(durable: bool = False) -> tuple[Passing, Side, Wire, Kept]:
+def passing(durable: bool = False) -> tuple[DuplexForwarder, Side, Wire, Kept]:
     """Passes the client's bytes on; that side, the wire to the server, and what is recorded."""
     owner = cast(Any, None)
     client, server, kept, wire = Side(CLIENT, owner), Side(SERVER, owner), Kept(), Wire()
@@ -82,10 +82,10 @@ def passing(durable: bool = False) -> tuple[Passing, Side, Wire, Kept]:
     tee = Tee(
         cast(SessionRecorder, kept),
         Compression(),
-        Counts(),
+        RelayCounts(),
         UnpackingThread(asyncio.get_running_loop()),
     )
-    return Passing(client, server, tee, durable, Deadline()), client, wire, kept
+    return DuplexForwarder(client, server, tee, durable, Deadline()), client, wire, kept
 
 
 def cut(data: bytes, places: Sequence[int]) -> list[bytes]:
@@ -109,7 +109,7 @@ def test_the_relay_goes_at_a_border_and_what_has_passed_is_recorded(
         take = passes.reader(client)
         for turn, piece in enumerate(pieces):
             if turn == gone:
-                take = passes.going_reader(client)
+                take = passes.closing_reader(client)
                 passes.go_away()
             take(piece)
         for commit in kept.commits:

@@ -23,7 +23,7 @@ print(json.dumps({"code": code, "loaded": loaded, "count": len(sys.modules)}), f
 """
 #: What no list of an SQLite store needs, whatever else it does.
 SELDOM = [
-    *("psycopg", "sqlalchemy.dialects.postgresql", "alembic", "mako", "genai_prices", "pydantic"),
+    *("psycopg", "sqlalchemy.dialects.postgresql", "alembic", "mako", "genai_prices"),
     *("numpy", "soundfile", "soxr", "miniaudio", "matplotlib", "pyarrow", "zstandard", "yaml"),
     *("fastapi", "starlette", "uvicorn", "jinja2", "websockets", "h11", "prometheus_client"),
     *("cryptography", "opentelemetry", "fsspec", "trustme"),

@@ -15,7 +15,7 @@ from eventstore.store.filters.filters import (
     BasicFilter,
     ResponseFilter,
     SessionFilter,
-    checked,
+    checked_filter,
 )
 from eventstore.verbs import filter_params
 from eventstore.verbs.filter_params import (
@@ -72,7 +72,7 @@ def accepted(hint: Any) -> list[Any]:
 def test_what_a_type_checker_lets_pass_is_accepted(params: Any, model: type[BasicFilter]) -> None:
     for name, hint in get_type_hints(params).items():
         for value in accepted(hint):
-            checked(model, {name: value})
+            checked_filter(model, {name: value})
 
 
 @tied
@@ -81,7 +81,7 @@ def test_what_a_type_checker_refuses_is_refused(params: Any, model: type[BasicFi
         wrong = [*WRONG, *(["other", 5] if Literal in map(get_origin, get_args(hint)) else [])]
         for value in wrong:
             with pytest.raises(InvalidInputError, match=f"bad filter {name}"):
-                checked(model, {name: value})
+                checked_filter(model, {name: value})
 
 
 def test_each_filter_is_described() -> None:

@@ -1,17 +1,24 @@
 """Filters of lists, checked before any SQL is made of them.
 
-`checked` reads what comes from outside: a Python call, a command, an address of a page. Whoever
-makes a filter by its class gives it what its attributes say, times in microseconds and so on.
-
-These are dataclasses, not pydantic's models, since each command that lists needs them: the import
-of pydantic would take a fifth of the time in which such a command is done.
+`checked_filter` reads what comes from outside: a Python call, a command, an address of a page. It
+checks values by pydantic, as the annotations say. Code that makes a filter by its class gives it
+what its attributes hold: times and lengths are integers of microseconds there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sized
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Literal, Protocol, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeVar, get_args
+
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictStr,
+    TypeAdapter,
+    ValidationError,
+)
 
 from eventstore.common.brief import brief
 from eventstore.errors import InvalidInputError
@@ -26,6 +33,8 @@ MAX_CONDITIONS = 32
 #: No number that rows are compared with is greater.
 _MOST = 2**62
 _MOST_DOLLARS = 10**12
+#: So many characters of the name of a filter that is wrong are shown.
+_LONGEST = 40
 
 Status = Literal["completed", "cancelled", "failed", "incomplete", "in_progress"]
 #: `ended` is every session that is not `live`; `errors` has errors, or answers that failed.
@@ -34,9 +43,6 @@ SessionSort = Literal["started", "duration", "cost", "latency", "turns", "interr
 ResponseSort = Literal["created", "duration", "latency", "tokens"]
 Order = Literal["asc", "desc"]
 Modality = Literal["text", "audio"]
-
-#: Makes an attribute of a value that comes from outside; raises ValueError for what is wrong.
-Read = Callable[[Any], Any]
 
 
 def read_conditions(value: Any) -> tuple[Condition, ...]:
@@ -82,58 +88,29 @@ def _at(value: Any) -> Any:
         ) from error
 
 
-def _names(value: Any) -> tuple[tuple[str, str], ...]:
-    return tuple((_text(name), _text(text)) for name, text in value)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"{brief(value)} is no text")
-    return value
-
-
-def _one_of(kind: Any) -> Read:
-    """Return what reads one of a Literal's texts."""
-
-    def read(value: Any) -> Any:
-        choices = get_args(kind)
-        if value not in choices:
-            raise ValueError(f"{brief(value)} is none of {', '.join(choices)}")
-        return value
-
-    return read
-
-
-def _number(value: Any, most: int) -> int | float:
-    """Return a number of 0 to `most`; texts are numbers as Python reads them."""
+def _microseconds(value: Any) -> Any:
     try:
-        number: int | float = value if isinstance(value, int) else float(value)
+        return round(float(value) * 1_000_000)
     except (ValueError, TypeError, OverflowError) as error:
-        raise ValueError(f"{brief(value)} is no number") from error
-    if not 0 <= number <= most:
-        raise ValueError(f"{brief(value)} is not from 0 to {most}")
-    return number
+        raise ValueError(f"{brief(value)} is no number of seconds") from error
 
 
-def _whole(most: int = _MOST, least: int = 0) -> Read:
-    """Return what reads a whole number of these bounds."""
-
-    def read(value: Any) -> int:
-        number = _number(value, most)
-        if number != int(number) or number < least:
-            raise ValueError(f"{brief(value)} is no whole number from {least} to {most}")
-        return int(number)
-
-    return read
+def _is_given(validate: Callable[[Any], Any]) -> BeforeValidator:
+    """Return a validator that leaves None as it is, which stands for a value that is not given."""
+    return BeforeValidator(lambda value: None if value is None else validate(value))
 
 
-def _microseconds(value: Any) -> int:
-    """Return microseconds, as rows have them, of seconds."""
-    return round(_number(value, _MOST // 1_000_000) * 1_000_000)
+#: An attribute that a class does not have is refused.
+_CONFIG = ConfigDict(extra="forbid")
 
-
-def _dollars(value: Any) -> float:
-    return float(_number(value, _MOST_DOLLARS))
+Conditions = Annotated[tuple[Condition, ...], BeforeValidator(read_conditions)]
+Time = Annotated[int | None, _is_given(_at)]
+#: Given in seconds, and kept in microseconds, as rows have them.
+Seconds = Annotated[Annotated[int, Field(ge=0, le=_MOST)] | None, _is_given(_microseconds)]
+Number = Annotated[int, Field(ge=0, le=_MOST)] | None
+Dollars = Annotated[float, Field(ge=0, le=_MOST_DOLLARS, allow_inf_nan=False)] | None
+#: Bytes are no text.
+Text = StrictStr | None
 
 
 class HasEnds(Protocol):
@@ -155,13 +132,10 @@ class Paging:
     `limit` entries behind `after`, or those that end before `before`.
     """
 
-    READ: ClassVar[Mapping[str, Read]] = {
-        "limit": _whole(MAX_LIMIT, least=1),
-        "order": _one_of(Order),
-    }
-    limit: int = 20
-    after: str | None = None
-    before: str | None = None
+    __pydantic_config__: ClassVar[ConfigDict] = _CONFIG
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = 20
+    after: Text = None
+    before: Text = None
     order: Order = "desc"
 
     def __post_init__(self) -> None:
@@ -189,7 +163,6 @@ class Paging:
 class SessionPaging(Paging):
     """Which part of a list of sessions, and what it is sorted by."""
 
-    READ: ClassVar[Mapping[str, Read]] = {**Paging.READ, "sort": _one_of(SessionSort)}
     sort: SessionSort = "started"
 
 
@@ -197,7 +170,6 @@ class SessionPaging(Paging):
 class ResponsePaging(Paging):
     """Which part of a list of responses, and what it is sorted by."""
 
-    READ: ClassVar[Mapping[str, Read]] = {**Paging.READ, "sort": _one_of(ResponseSort)}
     sort: ResponseSort = "created"
 
 
@@ -205,18 +177,13 @@ class ResponsePaging(Paging):
 class BasicFilter:
     """What sessions and responses have alike. Times are microseconds; `until` is exclusive."""
 
-    READ: ClassVar[Mapping[str, Read]] = {
-        "scope": lambda condition: condition,
-        "metadata": read_conditions,
-        "since": _at,
-        "until": _at,
-    }
+    __pydantic_config__: ClassVar[ConfigDict] = _CONFIG
     #: A pair of a session's metadata: all others do not exist for who asks.
     scope: Condition | None = None
-    metadata: tuple[Condition, ...] = ()
-    model: str | None = None
-    since: int | None = None
-    until: int | None = None
+    metadata: Conditions = ()
+    model: Text = None
+    since: Time = None
+    until: Time = None
 
     def named(self) -> set[str]:
         """Return the names of the conditions that there are."""
@@ -232,26 +199,18 @@ class SessionFilter(BasicFilter):
         *("tool", "reason", "language", "min_duration", "max_duration", "min_cost"),
         *("min_latency", "min_turns", "min_interruptions", "address"),
     )
-    READ: ClassVar[Mapping[str, Read]] = {
-        **BasicFilter.READ,
-        **dict.fromkeys(("min_duration", "max_duration", "min_latency"), _microseconds),
-        **dict.fromkeys(("min_turns", "min_interruptions"), _whole()),
-        "status": _one_of(SessionStatus),
-        "min_cost": _dollars,
-        "address": _names,
-    }
     status: SessionStatus | None = None
-    text: str | None = None
-    tool: str | None = None
-    reason: str | None = None
-    language: str | None = None
+    text: Text = None
+    tool: Text = None
+    reason: Text = None
+    language: Text = None
     #: Lengths are microseconds, and given in seconds.
-    min_duration: int | None = None
-    max_duration: int | None = None
-    min_cost: float | None = None
-    min_latency: int | None = None
-    min_turns: int | None = None
-    min_interruptions: int | None = None
+    min_duration: Seconds = None
+    max_duration: Seconds = None
+    min_cost: Dollars = None
+    min_latency: Seconds = None
+    min_turns: Number = None
+    min_interruptions: Number = None
     #: Names that the session's address has: see realtime/request_target.py.
     address: tuple[tuple[str, str], ...] | None = None
 
@@ -265,26 +224,19 @@ class SessionFilter(BasicFilter):
 class ResponseFilter(BasicFilter):
     """Which responses; every condition must hold."""
 
-    READ: ClassVar[Mapping[str, Read]] = {
-        **BasicFilter.READ,
-        **dict.fromkeys(("min_duration", "min_latency"), _microseconds),
-        "status": _one_of(Status),
-        "modality": _one_of(Modality),
-        "min_tokens": _whole(),
-    }
     status: Status | None = None
-    reason: str | None = None
-    voice: str | None = None
+    reason: Text = None
+    voice: Text = None
     modality: Modality | None = None
-    conversation: str | None = None
-    session: str | None = None
-    text: str | None = None
-    tool: str | None = None
-    language: str | None = None
-    min_tokens: int | None = None
+    conversation: Text = None
+    session: Text = None
+    text: Text = None
+    tool: Text = None
+    language: Text = None
+    min_tokens: Number = None
     #: Lengths are microseconds, and given in seconds.
-    min_latency: int | None = None
-    min_duration: int | None = None
+    min_latency: Seconds = None
+    min_duration: Seconds = None
 
     def facets(self) -> list[tuple[str, str]]:
         """Return the facets that responses must have: name and value."""
@@ -299,10 +251,10 @@ def _facets(**values: str | None) -> list[tuple[str, str]]:
 class SuggestionFilter:
     """What suggestions begin with, and how many there are at most."""
 
-    READ: ClassVar[Mapping[str, Read]] = {"limit": _whole(MAX_SUGGESTIONS, least=1)}
-    key: str | None = None
-    prefix: str = ""
-    limit: int = 50
+    __pydantic_config__: ClassVar[ConfigDict] = _CONFIG
+    key: Text = None
+    prefix: StrictStr = ""
+    limit: Annotated[int, Field(ge=1, le=MAX_SUGGESTIONS)] = 50
 
 
 Filter = TypeVar("Filter", bound=Paging | BasicFilter | SuggestionFilter)
@@ -311,27 +263,30 @@ Filter = TypeVar("Filter", bound=Paging | BasicFilter | SuggestionFilter)
 def checked_filter(kind: type[Filter], values: Mapping[str, Any]) -> Filter:
     """Return a filter of values that come from outside.
 
-    None is the value of what is not given, where an attribute may be None. An attribute that its
-    class has no reader for is text.
-
     Raises:
-        InvalidInputError: what is wrong, in one line.
+        InvalidInputError: A value is wrong; the error says in one line which one, and why.
     """
-    readers: Mapping[str, Read] = kind.READ
-    defaults = {one.name: one.default for one in fields(kind)}
-    read: dict[str, Any] = {}
-    for name, value in values.items():
-        if name not in defaults:
-            raise InvalidInputError(f"bad filter {brief(name)}: there is none of this name")
-        if value is None and defaults[name] is None:
-            continue
-        try:
-            reader: Read = readers.get(name, _text)
-            read[name] = reader(value)
-        except (ValueError, TypeError) as error:
-            raise InvalidInputError(f"bad filter {name}: {error}") from error
-        _refuse_unkept(read[name])
-    return kind(**read)
+    try:
+        made: Filter = _ADAPTERS[kind].validate_python(dict(values))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        name = ".".join(map(str, first["loc"]))
+        message = first["msg"].removeprefix("Value error, ")
+        raise InvalidInputError(f"bad filter {name[:_LONGEST]}: {message}") from error
+    for one in fields(made):
+        _refuse_unkept(getattr(made, one.name))
+    return made
+
+
+class _Adapters(dict[Any, TypeAdapter[Any]]):
+    """What checks values by the annotations of a class; each is made at its first use."""
+
+    def __missing__(self, kind: Any) -> TypeAdapter[Any]:
+        made = self[kind] = TypeAdapter(kind)
+        return made
+
+
+_ADAPTERS = _Adapters()
 
 
 def _refuse_unkept(value: Any) -> None:

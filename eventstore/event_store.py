@@ -11,8 +11,16 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, BinaryIO, NoReturn, get_args
 
+from eventstore.common.arguments import (
+    check_choice,
+    check_seconds,
+    check_text,
+    check_url,
+    checked_path,
+    path_or_stream,
+)
 from eventstore.errors import Failure
 from eventstore.pricing.prices import prices_from
 from eventstore.realtime.metadata import check_metadata
@@ -24,33 +32,36 @@ from eventstore.verbs.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from eventstore.capture.files.import_file import Imported
-    from eventstore.sound.call_audio import AudioWritten
+    from eventstore.sound.call_audio import AudioWritten, SoundLimit
     from eventstore.sound.plot import PlotFormat
     from eventstore.sound.sound_writer import AudioFormat
+    from eventstore.sound.timeline.timeline import Side
 
 
 class EventStore(Upkeep, WritableLog):
-    """A conversation store on SQLite or PostgreSQL. Safe to share between threads.
+    """A store of conversations on SQLite or PostgreSQL. It is safe to share between threads.
 
-    In a forked process it has connections and threads of its own; a database in memory is copied.
+    A forked process has connections and threads of its own; a database in memory is copied. Use it
+    in a `with` statement, or call `close`.
 
     Args:
-        url: `sqlite:///calls.db`, `postgresql://user@host/name`, …
-        projection: `inline` keeps read models in step within each append; `deferred` leaves
-            them to `project` (the command `eventstore project --follow`).
-        check_schema: look whether the schema fits, and make it where the database is SQLite.
-        time_limit: seconds that a query may take; None for any. It limits no other work.
-        keys: the URL of the database of sessions' keys: what is written is encrypted, each
-            session with its own. By default EVENTSTORE_KEYS; without it, nothing is encrypted.
-        prices: a TOML file of your own prices and deployments (docs/prices.md), which is read now.
-            By default the one that EVENTSTORE_PRICES names, which is read when money is first
-            asked for; without it, prices are those of the package genai-prices.
+        url: The database: `sqlite:///calls.db`, `postgresql://user@host/name`, …
+        projection: `inline` keeps read models in step within each append. `deferred` leaves them to
+            `project` (the command `eventstore project --follow`).
+        check_schema: Look whether the schema fits, and make it if the database is SQLite.
+        keys: The URL of the database of sessions' keys. What is written is encrypted then, each
+            session with its own key. By default it is EVENTSTORE_KEYS; without it, nothing is
+            encrypted.
+        time_limit: How many seconds a query may take; None for any. No other work is limited.
+        prices: A TOML file of your own prices and deployments (docs/prices.md), which is read now.
+            By default it is the one that EVENTSTORE_PRICES names, which is read when money is first
+            asked for. Without it, prices are those of the package genai-prices.
 
     Raises:
-        InvalidInputError: a URL that is none, or names a database that is not supported; a file of
-            prices that cannot be used.
-        SchemaError: the schema is missing or old (PostgreSQL), or newer than this code.
-        DatabaseUnavailableError: the database cannot be reached.
+        InvalidInputError: The URL is none, or names a database that is not supported; or the file
+            of prices cannot be used.
+        SchemaError: The schema is missing or old (PostgreSQL), or newer than this code.
+        DatabaseUnavailableError: The database cannot be reached.
     """
 
     def __init__(
@@ -62,6 +73,14 @@ class EventStore(Upkeep, WritableLog):
         time_limit: float | None = None,
         prices: str | Path | None = None,
     ) -> None:
+        check_choice("projection", projection, get_args(Projection))
+        check_url("url", url)
+        if time_limit is not None:
+            check_seconds("time_limit", time_limit)
+        if prices is not None:
+            prices = checked_path("prices", prices)
+        if keys is not None:
+            check_url("keys", keys)
         keys = keys or os.environ.get("EVENTSTORE_KEYS")
         engine = engines.create(url, keys, time_limit, prices_from(prices))
         WritableLog.__init__(self, engine, projection)
@@ -99,34 +118,43 @@ class EventStore(Upkeep, WritableLog):
     ) -> list[Imported]:
         """Import a recording, of ours or of another tool: a session for each connection in it.
 
-        Of several connections, one that cannot be stored stops no other.
+        If there are several connections, one that cannot be stored stops no other.
 
         Args:
-            path: a file, or a binary stream.
-            session_id: the id to store it under, where it holds one connection; by default the
-                server's, or one made from its contents.
-            metadata: pairs to set on each session.
-            keep_going: leave out lines that cannot be read.
-            progress: called with the bytes read so far.
-            redact: take secrets out of frames before they are written; each session notes how many.
-            failures: takes those of several connections that cannot be stored; None to raise them
-                at the end.
+            path: A file, or a binary stream.
+            session_id: The id to store the session under, if there is one connection. By default it
+                is the server's, or one made from the contents.
+            metadata: Metadata to set on each session.
+            keep_going: Leave out lines that cannot be read.
+            progress: Called with the number of bytes read so far.
+            redact: Take secrets out of frames before they are written. Each session notes how many.
+            failures: Takes a `Failure` for each of several connections that cannot be stored; None
+                to raise them at the end.
             format: `jsonl`, `har`, `csv` and so on (docs/import-and-export.md has all); None to
                 tell it by what is in the file.
-            input_rate, output_rate: samples a second of the user's and of the model's PCM, 8000 to
-                48000, where the server does not say them, or says them wrongly. Noted in the log.
+            input_rate: Samples a second of the user's PCM, 8000 to 48000, if the server does not
+                say it, or says it wrongly. It is noted in the log.
+            output_rate: The same of the model's PCM.
+
+        Returns:
+            Each session that was imported: its `session_id`, how many `events` it has, and so on.
 
         Raises:
-            InvalidInputError: a line that cannot be read, a rate out of bounds, or another session
-                under the same id.
-            SomeFailedError: several connections could not be stored; all others are.
+            InvalidInputError: The file cannot be read, a line of it is wrong, an argument is
+                wrong, or there is another session under the same id.
+            SomeFailedError: Several connections could not be stored; all others are.
+            DatabaseUnavailableError: The database cannot be reached.
         """
         from eventstore.capture.files.import_file import check_rates, import_file
 
-        pairs = check_metadata(metadata or {})
+        file = path_or_stream("path", path, "read")
+        for name, value in (("session_id", session_id), ("format", format)):
+            if value is not None:
+                check_text(name, value)
+        pairs = check_metadata(metadata if metadata is not None else {})
         rates = check_rates(input_rate, output_rate)
         return import_file(
-            self, path, session_id, pairs, keep_going, progress, redact, failures, format, rates
+            self, file, session_id, pairs, keep_going, progress, redact, failures, format, rates
         )
 
     def audio(
@@ -134,44 +162,100 @@ class EventStore(Upkeep, WritableLog):
         session_id: str,
         target: str | Path | BinaryIO,
         format: AudioFormat = "wav",
-        **selected: Any,
+        *,
+        item: str | None = None,
+        response: str | None = None,
+        side: Side | None = None,
+        start: float | None = None,
+        end: float | None = None,
+        rate: int | None = None,
+        progress: Callable[[float, float], None] | None = None,
+        limit: SoundLimit | None = None,
     ) -> AudioWritten:
         """Write what was heard in a session: the user left, the assistant right, in true time.
 
         Args:
-            target: a file, or a binary stream that can seek.
-            format: `wav`, `flac` or `ogg`.
-            selected: `item`, `response` or `side`; `start`, `end` in seconds since the first
-                event; `rate` in samples a second; as for `sound.call_audio.write_audio`.
+            session_id: The session's id.
+            target: A file, or a binary stream that can seek. A file that is there is replaced once
+                all is written.
+            format: `wav` or `flac` (16 bits), or `ogg` (Vorbis).
+            item: Only this item, in one channel.
+            response: Only this response, in one channel.
+            side: Only the `user` or the `assistant`, in one channel.
+            start: Begin so many seconds after the session's first event.
+            end: End so many seconds after the session's first event.
+            rate: Samples a second, 8000 to 48000; by default the highest rate of what sounds.
+            progress: Called with the seconds that are written, and with all there are.
+            limit: How much sound may be asked for; None for any length.
 
         Raises:
-            NotFoundError: no such session, or no sound of it. InvalidInputError: a bad argument.
-            OSError: the target cannot be written.
+            NotFoundError: There is no such session, item or response, or no sound of it.
+            ErasedError: The session was erased.
+            ErasedMeanwhileError: Its audio was erased while it was written.
+            InvalidInputError: An argument is wrong, or it is more than a WAV file holds.
+            OSError: The target cannot be written.
         """
-        from eventstore.sound.call_audio import write_audio  # numpy takes long to load
+        from eventstore.sound.call_audio import FORMATS, write_audio  # numpy takes long to load
 
-        path = Path(target) if isinstance(target, str) else target
-        return write_audio(self, session_id, path, format, **selected)
+        check_choice("format", format, FORMATS)
+        return write_audio(
+            self,
+            session_id,
+            path_or_stream("target", target, "write"),
+            format,
+            item=item,
+            response=response,
+            side=side,
+            start=start,
+            end=end,
+            rate=rate,
+            progress=progress,
+            limit=limit,
+        )
 
     def plot(
         self,
         session_id: str,
         target: str | Path | BinaryIO,
         format: PlotFormat = "png",
-        **selected: Any,
+        *,
+        item: str | None = None,
+        response: str | None = None,
+        side: Side | None = None,
+        start: float | None = None,
+        end: float | None = None,
     ) -> None:
         """Draw what was heard in a session: both waveforms, turns and interruptions.
 
         Args:
-            target: a file, or a binary stream.
+            session_id: The session's id.
+            target: A file, or a binary stream.
             format: `png` or `svg`.
-            selected: `item`, `response`, `side`, `start` and `end`, as for `audio`.
+            item: Only this item.
+            response: Only this response.
+            side: Only the `user` or the `assistant`.
+            start: Begin so many seconds after the session's first event.
+            end: End so many seconds after the session's first event.
 
         Raises:
-            NotFoundError, OSError: as for `audio`.
-            InvalidInputError: a bad argument. EventStoreError: matplotlib is not installed.
+            NotFoundError: There is no such session, item or response, or no sound of it.
+            ErasedError: The session was erased.
+            InvalidInputError: An argument is wrong.
+            MissingExtraError: matplotlib is not installed.
+            OSError: The target cannot be written.
         """
-        from eventstore.sound.plot import plot_audio
+        from eventstore.sound.plot import PLOT_FORMATS, plot_audio
 
-        path = Path(target) if isinstance(target, str) else target
-        plot_audio(self, session_id, path, format, **selected)
+        check_choice("format", format, PLOT_FORMATS)
+        path = path_or_stream("target", target, "write")
+        plot_audio(
+            self,
+            session_id,
+            path,
+            format,
+            item=item,
+            response=response,
+            side=side,
+            start=start,
+            end=end,
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
+from eventstore.common.brief import brief
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.values import METADATA_KEY, METADATA_PAIRS, METADATA_VALUE
 
@@ -25,7 +26,10 @@ def check_metadata(pairs: Mapping[str, str] | Iterable[tuple[str, str]]) -> dict
     Raises:
         InvalidInputError: more than 16 pairs, a key of over 64 or a value of over 512 characters.
     """
-    metadata = dict(pairs)
+    try:
+        metadata = dict(pairs)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(f"metadata is {brief(pairs)}; give a mapping of texts") from error
     if len(metadata) > METADATA_PAIRS:
         raise InvalidInputError(
             f"metadata has {len(metadata)} pairs; at most {METADATA_PAIRS} are allowed"

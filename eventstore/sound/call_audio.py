@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
+from eventstore.common.brief import brief
 from eventstore.errors import InvalidInputError
 from eventstore.sound import audio_formats
 from eventstore.sound.erased_meanwhile import check_not_erased_since
@@ -211,8 +212,8 @@ def default_rate(chosen: Selection) -> int:
 def _checked_rate(rate: int | None, chosen: Selection) -> int:
     if rate is None:
         return max(LOWEST_RATE, default_rate(chosen))
-    if not LOWEST_RATE <= rate <= HIGHEST_RATE:
-        raise InvalidInputError(f"a rate of {rate}: use {LOWEST_RATE} to {HIGHEST_RATE}")
+    if not isinstance(rate, int) or not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        raise InvalidInputError(f"a rate of {brief(rate)}: use {LOWEST_RATE} to {HIGHEST_RATE}")
     return rate
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from eventstore.common.brief import brief
 from eventstore.errors import InvalidInputError, NotFoundError
 from eventstore.sound.timeline.timeline import SIDES, Side, Stretch, Timeline, TimelineTurn
 
@@ -91,8 +92,10 @@ def _spanning(turns: list[TimelineTurn], track: Track, what: str) -> Selection:
 
 def _within(chosen: Selection, start: float | None, end: float | None) -> Selection:
     for moment in (start, end):
-        if moment is not None and not math.isfinite(moment):
-            raise InvalidInputError(f"no moment in seconds: {moment}")
+        if moment is None:
+            continue
+        if not isinstance(moment, int | float) or not math.isfinite(moment):
+            raise InvalidInputError(f"no moment in seconds: {brief(moment)}")
     begins = chosen.start if start is None else max(start, chosen.start)
     ends = chosen.end if end is None else min(end, chosen.end)
     if begins >= ends:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from eventstore.errors import DatabaseUnavailableError, Failure
+from eventstore.errors import DatabaseUnavailableError, Failure, InvalidInputError
 from eventstore.verbs.conversations import Conversations
 from eventstore.verbs.results import Results, attempted, collected, ids_of
 
@@ -155,7 +155,9 @@ class LogQueries(Conversations):
         """
         from eventstore.archive.verify import verify_session
 
-        kept = expected or {}
+        kept = {} if expected is None else expected
+        if not isinstance(kept, Mapping):
+            raise InvalidInputError("`expected` has digests by the ids of sessions")
 
         def verified(session_id: str) -> Verified:
             self.check_seen(session_id)

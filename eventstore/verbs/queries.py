@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from typing_extensions import Unpack, deprecated
 
+from eventstore.common.arguments import check_choice
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.masking.mask import mask_value
+from eventstore.realtime.metadata import Condition
 from eventstore.store.database.engine_options import prices_of
 from eventstore.store.filters.filters import (
     BasicFilter,
@@ -56,7 +58,8 @@ class Queries(LogQueries):
         Raises:
             InvalidInputError: This cannot be a pair of metadata.
         """
-        (scope,) = checked_filter(BasicFilter, {"metadata": {key: value}}).metadata
+        wanted = {"metadata": [Condition(key, "=", value)]}
+        (scope,) = checked_filter(BasicFilter, wanted).metadata
         return Queries(self.engine, scope)
 
     def sessions(
@@ -153,9 +156,14 @@ class Queries(LogQueries):
             ErasedError: The session was erased.
             InvalidInputError: `at` or `dialect` is wrong.
         """
-        from eventstore.realtime.resources.dialects import render_item, render_response
+        from eventstore.realtime.resources.dialects import (
+            DIALECTS,
+            render_item,
+            render_response,
+        )
         from eventstore.store.queries.masked_state import masked_state
 
+        check_choice("dialect", dialect, DIALECTS)
         shown = masked_state(self, session_id, at)
         if dialect != "wire":
             for conversation in shown["conversations"]:
@@ -245,9 +253,10 @@ class Queries(LogQueries):
             NotFoundError: `after` or `before` names no response.
             AmbiguousError: `after` or `before` names responses of several sessions.
         """
-        from eventstore.realtime.resources.dialects import render_response
+        from eventstore.realtime.resources.dialects import DIALECTS, render_response
         from eventstore.store.queries import query_responses
 
+        check_choice("dialect", dialect, DIALECTS)
         given = {"limit": limit, "after": after, "before": before, "order": order, "sort": sort}
         paging = checked_filter(ResponsePaging, given)
         wanted = self._checked(ResponseFilter, filters)
@@ -275,9 +284,10 @@ class Queries(LogQueries):
             AmbiguousError: Several sessions have a response of this id.
             InvalidInputError: `dialect` is wrong.
         """
-        from eventstore.realtime.resources.dialects import render_response
+        from eventstore.realtime.resources.dialects import DIALECTS, render_response
         from eventstore.store.queries import query_responses
 
+        check_choice("dialect", dialect, DIALECTS)
         resource = query_responses.read_response(self.engine, response_id, session, self.scope)
         return cast("ResponseResource", render_response(mask_value(resource), dialect))
 

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import pybase64
 
+from eventstore.common.arguments import check_whole
 from eventstore.errors import InvalidInputError
 from eventstore.projection.state import Item, SessionState
 from eventstore.projection.views import resources
@@ -114,8 +115,8 @@ def reseed(
 def _check(dialect: str, max_items: int | None, assistant_as: str) -> None:
     if dialect not in CLIENT_DIALECTS:
         raise InvalidInputError(f"dialect {dialect!r}: use beta or ga")
-    if max_items is not None and max_items < 1:
-        raise InvalidInputError(f"max_items {max_items}: use 1 or more")
+    if max_items is not None:
+        check_whole("max_items", max_items, least=1)
     if assistant_as not in get_args(AssistantAs):
         raise InvalidInputError(f"assistant_as {assistant_as!r}: use text or system")
 

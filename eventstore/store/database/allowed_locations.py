@@ -13,7 +13,9 @@ import os
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from eventstore.common.brief import brief
 from eventstore.errors import InvalidInputError
+from eventstore.realtime.values import is_storable
 
 #: The environment variable with the allowed places: folders and URLs, separated by spaces.
 VARIABLE = "EVENTSTORE_SEGMENTS"
@@ -84,12 +86,15 @@ class AllowedLocations:
         return any(f is not None and Path(os.path.realpath(f)) in real.parents for f in folders)
 
 
-def base_url(text: str) -> str:
-    """Return the URL of a place: a URL as it is given, or the URL of a folder's path.
+def base_url(text: str | Path) -> str:
+    """Return the URL of a place: a URL as given, or that of a folder's path.
 
     Raises:
         InvalidInputError: the text is not such a URL, or the URL has a password or a query.
     """
+    if not isinstance(text, str | Path) or "\0" in str(text) or not is_storable(str(text)):
+        raise InvalidInputError(f"{brief(text)} is no place for segments; name a folder or a URL")
+    text = str(text)
     if "://" not in text:
         if not text:
             raise InvalidInputError("name a folder, or a URL such as s3://bucket/calls")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from eventstore.common.arguments import check_text
 from eventstore.errors import AmbiguousError, NotFoundError
 from eventstore.realtime.metadata import Condition
 from eventstore.realtime.values import identifier
@@ -20,6 +21,7 @@ def find_response(
     Raises:
         NotFoundError, AmbiguousError: none, or several sessions' have it.
     """
+    check_text("response_id", id_)
     found = _places(tx, id_, session, scope)
     for position in (i for i, character in enumerate(id_) if character == "/"):
         if found:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from eventstore.common.brief import brief
 from eventstore.encryption.cipher import Cipher
 from eventstore.encryption.encrypt_events import encrypt_row
 from eventstore.errors import ConflictError, InvalidInputError
@@ -122,12 +123,20 @@ def decoded_rows(
         cipher: what to encrypt them with; None for not.
     """
     seq = base
-    for direction, text, at in frames:
+    for given in frames:
         seq += 1
+        try:
+            direction, text, at = given
+        except (TypeError, ValueError) as error:
+            raise no_frame(seq - base, given) from error
         # Times are checked as `is_time` does: a call for each frame would show.
-        if direction not in DIRECTIONS or not (
-            at is None or (type(at) is int and MIN_AT <= at <= MAX_AT)
+        if (
+            direction not in DIRECTIONS
+            or not (at is None or (type(at) is int and MIN_AT <= at <= MAX_AT))
+            or not isinstance(text, str | bytes)
         ):
+            if direction in DIRECTIONS and not isinstance(text, str | bytes):
+                raise no_frame(seq - base, given)
             raise InvalidInputError(
                 f"frame {seq - base}: direction {direction!r} and time {at!r}; use client, server"
                 " or store, and microseconds since 1970 UTC or None"
@@ -145,6 +154,18 @@ def decoded_rows(
             row = EventRow(seq, at, direction, type_, frame, offset, length, audio)
             frame, offset, audio = encrypt_row(cipher, row)
         yield session_id, seq, at, direction, type_, frame, offset, length, key, audio
+
+
+def no_frame(place: int, given: object) -> InvalidInputError:
+    """Return the error that says that something is no frame.
+
+    Args:
+        place: which of the frames of an append it is, from 1.
+    """
+    return InvalidInputError(
+        f"frame {place} is {brief(given)}; give Frame(direction, text, at), with the text as it"
+        " crossed the wire"
+    )
 
 
 def insert_events(tx: Transaction, rows: Iterable[Row], few: bool) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Engine
 
+from eventstore.common.arguments import check_text
 from eventstore.errors import InvalidInputError, NotFoundError
 from eventstore.realtime.frames import STORE, Frame
 from eventstore.realtime.values import MAX_KEY_BYTES, dumps
@@ -103,6 +104,7 @@ def count_responses(engine: Engine, session_id: str) -> int:
 
 def check_session_id(session_id: str) -> None:
     """Raises InvalidInputError where text cannot be a session's id."""
+    check_text("session_id", session_id)
     if not session_id or len(session_id.encode("utf-8", "replace")) > MAX_KEY_BYTES:
         raise InvalidInputError(f"a session id has 1 to {MAX_KEY_BYTES} bytes")
     if not session_id.isprintable():

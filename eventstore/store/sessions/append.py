@@ -13,8 +13,10 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine
 
+from eventstore.common.arguments import check_whole
+from eventstore.common.brief import brief
 from eventstore.encryption.cipher import Cipher
-from eventstore.errors import ConflictError, DatabaseUnavailableError
+from eventstore.errors import ConflictError, DatabaseUnavailableError, InvalidInputError
 from eventstore.projection.facets import Figures
 from eventstore.projection.handlers.session import close_session as close_state
 from eventstore.projection.state import PROJECTOR_VERSION, Dirty, SessionState
@@ -34,6 +36,7 @@ from eventstore.store.log.insert_events import (
     insert_events,
     is_same_append,
     lock_stream,
+    no_frame,
     open_stream,
 )
 from eventstore.store.log.tombstones import refuse_erased
@@ -138,6 +141,40 @@ def _append_to_one(engine: Engine, states: StateCache | None, one: Append) -> Ap
     if states is not None and cached is not None:
         states.put(cached)
     return appended
+
+
+def check_append(frames: object, expected_seq: int | None) -> None:
+    """Refuse what cannot be appended, before anything is read of it.
+
+    Frames of an iterator are checked as they come.
+
+    Raises:
+        InvalidInputError: It is no frames, or no head that a stream can have.
+    """
+    if expected_seq is not None:
+        check_whole("expected_seq", expected_seq)
+    if not isinstance(frames, Iterable) or isinstance(frames, str | bytes):
+        raise InvalidInputError(f"frames is {brief(frames)}; give Frame(direction, text, at)")
+    if isinstance(frames, Sequence):
+        for place, frame in enumerate(frames, 1):
+            if not isinstance(frame, tuple) or not hasattr(frame, "at"):
+                raise no_frame(place, frame)
+
+
+def checked_appends(appends: object) -> list[Append]:
+    """Return the appends to several sessions.
+
+    Raises:
+        InvalidInputError: One is none.
+    """
+    if not isinstance(appends, Iterable):
+        raise InvalidInputError(f"appends is {brief(appends)}; give Append(session_id, frames)")
+    found = list(appends)
+    for one in found:
+        if not isinstance(one, Append):
+            raise InvalidInputError(f"{brief(one)} is no Append(session_id, frames)")
+        check_append(one.frames, one.expected_seq)
+    return found
 
 
 def append_together(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from sqlalchemy import Engine
 
+from eventstore.common.arguments import check_text, check_whole
 from eventstore.realtime.metadata import Condition, check_metadata
 from eventstore.realtime.values import is_storable
 from eventstore.store.database import engine as engines
@@ -62,6 +63,7 @@ class Log:
         Raises:
             NotFoundError: the session is out of scope, or no store accepts such an id.
         """
+        check_text("session_id", session_id)
         if not is_storable(session_id):
             raise no_session(session_id)
         scope = self.scope
@@ -123,6 +125,11 @@ class Log:
         """
         from eventstore.store.log.read_events import read_events
 
+        check_whole("first", first)
+        if last is not None:
+            check_whole("last", last)
+        if type is not None:
+            check_text("type", type)
         head = self.last_seq(session_id)
         end = head if last is None else min(last, head)
         return read_events(self.engine, session_id, max(1, first), end, type)
@@ -145,6 +152,7 @@ class Log:
         """
         from eventstore.store.log.masked_events import mask_events, session_mask_at
 
+        check_whole("first", first)
         mask = session_mask_at(self.engine, session_id, min(first - 1, self.last_seq(session_id)))
         return mask_events(self.events(session_id, first, last, type), mask)
 
@@ -198,9 +206,10 @@ class WritableLog(Log):
             InvalidInputError: the session id, a direction or a time is not valid.
             DatabaseUnavailableError: the database failed, and nothing was written.
         """
-        from eventstore.store.sessions.append import append
+        from eventstore.store.sessions.append import append, check_append
 
         check_session_id(session_id)
+        check_append(frames, expected_seq)
         done = append(self.engine, self._states, session_id, frames, expected_seq, close)
         if self._checkpointer is not None:
             self._checkpointer.appended(done.last_seq - done.first_seq + 1)
@@ -219,8 +228,9 @@ class WritableLog(Log):
             ConflictError, ErasedError, BrokenHeadError, InvalidInputError,
                 DatabaseUnavailableError: as for `append`.
         """
-        from eventstore.store.sessions.append import append_together
+        from eventstore.store.sessions.append import append_together, checked_appends
 
+        appends = checked_appends(appends)
         for one in appends:
             check_session_id(one.session_id)
         done = append_together(self.engine, self._states, appends)
@@ -238,8 +248,9 @@ class WritableLog(Log):
             InvalidInputError: the session would have more than 16 pairs, or a key has more than 64
                 or a value more than 512 characters. OpenAI's API has the same limits.
         """
-        check_metadata({**self.metadata(session_id), **check_metadata(metadata)})
-        return self.append(session_id, [metadata_frame(metadata, now())])
+        pairs = check_metadata(metadata)
+        check_metadata({**self.metadata(session_id), **pairs})
+        return self.append(session_id, [metadata_frame(pairs, now())])
 
 
 def open_log(url: str, keys: str | None = None) -> WritableLog:

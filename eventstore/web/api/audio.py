@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, BinaryIO, Literal
+from typing import Annotated, Any, BinaryIO, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -80,7 +80,13 @@ async def read_audio(
 ) -> Response:
     """The user left, the assistant right, in true time; ranges are answered."""
     deep_objects(request)
-    selected = {"item": item, "response": response, "side": side, "start": start, "end": end}
+    selected: dict[str, Any] = {
+        "item": item,
+        "response": response,
+        "side": side,
+        "start": start,
+        "end": end,
+    }
     store = stores_of(request).writing  # reading a long call may take its time
 
     def make(stream: BinaryIO, check: Check) -> None:

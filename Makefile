@@ -50,9 +50,10 @@ endurance: $(VENV)/.test $(VENV)/.bench
 	$(BIN)/python -m benchmarks relay outage soak
 	PYTHONPATH=tests $(BIN)/python -m fuzz --minutes $(FUZZ)
 
-# Writes the commands' help into docs/commands.md.
+# Writes the commands' help into docs/commands.md, and the docstrings into docs/python.md.
 docs: $(VENV)/.test
 	$(BIN)/python -m tools.command_reference docs/commands.md
+	$(BIN)/python -m tools.python_reference docs/python.md
 
 # Takes the pages' libraries anew from their registry, in the versions that vendor.json names.
 vendor: $(VENV)/bin/python

@@ -9,7 +9,7 @@ from eventstore.times import to_iso
 
 
 class EventStoreError(Exception):
-    """Base of every error that the store raises on purpose."""
+    """The base of every error that the store raises on purpose."""
 
     def __reduce__(self) -> tuple[object, ...]:
         """Workers send errors from process to process; their arguments are not their message's."""
@@ -17,11 +17,12 @@ class EventStoreError(Exception):
 
 
 class ConflictError(EventStoreError):
-    """An append expected another head than the stream has.
+    """An append expected another last event than the session has.
 
     Attributes:
-        expected: the `expected_seq` that was given.
-        actual: the stream's head.
+        session_id: The session's id.
+        expected: The `expected_seq` that was given.
+        actual: The sequence number of the session's last event.
     """
 
     def __init__(self, session_id: str, expected: int, actual: int) -> None:
@@ -33,19 +34,19 @@ class ConflictError(EventStoreError):
 
 
 class NotFoundError(EventStoreError):
-    """No such session, response or item."""
+    """There is no such session, response, conversation or item."""
 
 
 class AmbiguousError(EventStoreError):
-    """One id names resources of several sessions."""
+    """One id names resources of several sessions; name the session as well."""
 
 
 class InvalidInputError(EventStoreError):
-    """An argument, filter, file or metadata pair that cannot be used."""
+    """An argument, a filter, a file or a pair of metadata cannot be used. The message says why."""
 
 
 class MissingExtraError(EventStoreError):
-    """A package that only some installations have is not there."""
+    """A package is needed that is not installed. The message says how to install it."""
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(
@@ -54,16 +55,19 @@ class MissingExtraError(EventStoreError):
 
 
 class SchemaError(EventStoreError):
-    """The database's schema is missing, older or newer than this code."""
+    """The schema of the database is missing, or older or newer than this code."""
 
 
 class DamagedError(EventStoreError):
-    """Events that cannot be read.
+    """Events of a session cannot be read.
 
     Attributes:
-        session_id, first_seq, last_seq: which they are.
-        problem: what is wrong with them.
-        sound: the direction and type of those whose sound alone cannot be read; None for all.
+        session_id: The session's id.
+        first_seq: The sequence number of the first event that cannot be read.
+        last_seq: That of the last one.
+        problem: What is wrong with them.
+        sound: The direction and type of events whose sound alone cannot be read; None if nothing of
+            them can be.
     """
 
     def __init__(
@@ -85,12 +89,14 @@ class DamagedError(EventStoreError):
 
 
 class BrokenHeadError(EventStoreError):
-    """An append met events behind the head of its session, where it was to put its own.
+    """An append met events where it was to put its own: behind the noted head of the session.
+
+    `EventStore.repair` mends that.
 
     Attributes:
-        session_id: which it is.
-        head: what its stream says.
-        last_seq: of the last event that is there.
+        session_id: The session's id.
+        head: The sequence number of its last event, as it is noted.
+        last_seq: That of the last event that is there.
     """
 
     def __init__(self, session_id: str, head: int, last_seq: int) -> None:
@@ -102,12 +108,12 @@ class BrokenHeadError(EventStoreError):
 
 
 class ErasedError(EventStoreError):
-    """A session that was erased: nothing of it is left, and nothing is appended to it again.
+    """The session was erased: nothing of it is left, and nothing is appended to it again.
 
     Attributes:
-        session_id: which it was.
-        at: when, in microseconds since 1970 UTC.
-        reason: why; None where none was given.
+        session_id: The session's id.
+        at: When it was erased, in microseconds since 1970 UTC.
+        reason: Why; None if no reason was given.
     """
 
     def __init__(self, session_id: str, at: int, reason: str | None, advice: str = "") -> None:
@@ -118,7 +124,7 @@ class ErasedError(EventStoreError):
 
 
 class ErasedMeanwhileError(EventStoreError):
-    """Some of a session, its audio say, was erased while something was made of it."""
+    """Some of a session, such as its audio, was erased while something was made of it."""
 
     def __init__(self, session_id: str) -> None:
         super().__init__(
@@ -127,19 +133,19 @@ class ErasedMeanwhileError(EventStoreError):
 
 
 class DatabaseUnavailableError(EventStoreError):
-    """The database cannot be reached, is full, locked or read-only."""
+    """The database cannot be reached, is full, is locked, or cannot be written to."""
 
 
 class StorageUnavailableError(DatabaseUnavailableError):
-    """The place outside of the database where one session's bytes are cannot be reached."""
+    """The place outside of the database where a session's bytes are cannot be reached."""
 
 
 class TimeLimitError(DatabaseUnavailableError):
-    """A query took longer than whoever opened the store allows."""
+    """A query took longer than the `time_limit` of the store."""
 
 
 class MissingKeyError(DatabaseUnavailableError):
-    """The database is encrypted, and its keys are not at hand."""
+    """The database is encrypted, and the database of its keys is not named or not there."""
 
 
 class MissingSessionKeyError(MissingKeyError):
@@ -147,10 +153,10 @@ class MissingSessionKeyError(MissingKeyError):
 
 
 class UnforeseenError(EventStoreError):
-    """A fault that nobody foresaw, told without what its own message holds: that may be content.
+    """A fault that nobody foresaw. Its own message is left out, as it may hold what was said.
 
     Attributes:
-        kind: the name of the exception's class.
+        kind: The name of the exception's class.
     """
 
     def __init__(self, name: str, kind: str, place: str) -> None:
@@ -192,10 +198,10 @@ class Failure(NamedTuple):
 
 
 class SomeFailedError(EventStoreError):
-    """Something was done with all that it could be done with, and with some it could not.
+    """Something was done with many, and failed with some of them.
 
     Attributes:
-        failures: each of those, in order.
+        failures: The `Failure` of each one that failed, in order.
     """
 
     def __init__(self, failures: Sequence[Failure]) -> None:
@@ -217,11 +223,11 @@ class ClosedError(EventStoreError):
 
 
 class ForkError(EventStoreError):
-    """A forked child process used what belongs to its parent, or what the fork left unusable."""
+    """A forked child process used what belongs to its parent, or what cannot be used in it."""
 
 
 class DriftError(EventStoreError, AssertionError):
-    """What used a cassette did otherwise than recorded, or recording it failed."""
+    """A client of a cassette did something else than was recorded, or the recording failed."""
 
 
 def _made_again(kind: type[EventStoreError], *said: object) -> EventStoreError:

@@ -75,4 +75,4 @@ def path_or_stream(name: str, value: Any, method: str) -> Any:
 
 
 def _refuse(name: str, value: object, wanted: str) -> NoReturn:
-    raise InvalidInputError(f"{name} is {brief(value)}; give {wanted}")
+    raise InvalidInputError(f"{name} is {brief(value)}; use {wanted}")

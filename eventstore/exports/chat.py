@@ -29,11 +29,11 @@ _DETAILS = frozenset({"auto", "low", "high"})
 
 
 class Chat(NamedTuple):
-    """A session in chat format.
+    """A session in the chat format.
 
     Attributes:
-        conversations: an object for each conversation in which something is said.
-        left_out: how many items were left out, by reason.
+        conversations: An object for each conversation in which something is said.
+        left_out: How many items were left out, by reason.
     """
 
     conversations: list[dict[str, Any]]

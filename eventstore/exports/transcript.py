@@ -22,20 +22,22 @@ _AN_IMAGE, _NO_TRANSCRIPT = "[an image]", "[speech without a transcript]"
 
 
 class Turn(NamedTuple):
-    """One thing of the transcript.
+    """One thing of a transcript.
 
     Attributes:
-        seq: the event that it begins with.
-        speaker: user, assistant, system, tool, aside (a response outside the conversation) or
-            server.
-        kind: said, call, result or error.
-        at: seconds since the call's first event; None where unknown.
-        text: what was said and heard.
-        unheard: what was generated beyond that.
-        notes: short facts: latency, tokens, cost, how it ended.
-        item_id, response_id: what it is; None where it is neither.
-        done_seq: of the event that says what a response took, where the notes tell of it.
-        words: the text alone, where `text` names its speakers.
+        seq: The sequence number of the event that it begins with.
+        speaker: `user`, `assistant`, `system`, `tool`, `aside` (a response outside of the
+            conversation) or `server`.
+        kind: `said`, `call`, `result` or `error`.
+        at: Seconds since the call's first event; None if that is not known.
+        text: What was said and heard.
+        unheard: What was generated beyond that.
+        notes: Short facts: latency, tokens, cost, how it ended.
+        item_id: The id of its item; None if it is none.
+        response_id: The id of its response; None if it is of none.
+        done_seq: The sequence number of the event that says what a response took, if the notes tell
+            of it.
+        words: The text alone, if `text` names its speakers.
     """
 
     seq: int

@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 
 class StoredEvent(NamedTuple):
-    """One event of the log.
+    """One event of a session's log.
 
     Attributes:
-        seq: its place in the session, from 1.
-        at: arrival in microseconds since 1970 UTC, None where unknown.
-        direction: client, server or store.
-        type: its type on the wire; `eventstore.unreadable` where it has none.
-        text: the frame exactly as received; bytes for a binary message.
+        seq: Its sequence number, its place in the session, from 1.
+        at: When it arrived, in microseconds since 1970 UTC; None if that is not known.
+        direction: `client`, `server`, or `store` for what the recorder itself noted.
+        type: Its type on the wire; `eventstore.unreadable` if it has none.
+        text: The frame exactly as it was received; bytes for a binary message.
     """
 
     seq: int

@@ -69,8 +69,9 @@ class Frame(NamedTuple):
 
     Attributes:
         direction: `client`, `server`, or `store` for what the recorder itself notes.
-        text: the message's text; bytes for a binary message.
-        at: arrival in microseconds since 1970 UTC, None where it is not known.
+        text: The message's text; bytes for a binary message.
+        at: When it arrived, in microseconds since 1970 UTC; None if that is not known.
+            `microseconds` makes it of a `datetime` or a text.
     """
 
     direction: str

@@ -13,7 +13,14 @@ Operator = Literal["=", "!=", "^=", "has"]
 
 
 class Condition(NamedTuple):
-    """A condition on metadata: the key has the value, another one, a prefix, or any."""
+    """A condition on metadata.
+
+    Attributes:
+        key: The key of the pair.
+        operator: `=` for equal to the value, `!=` for another value or none, `^=` for a value that
+            begins with it, `has` for any value.
+        value: The value, or what it begins with.
+    """
 
     key: str
     operator: Operator

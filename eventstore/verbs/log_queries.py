@@ -26,12 +26,18 @@ class LogQueries(Conversations):
     """The verbs that read one session's log: for `Queries`, which see a scope."""
 
     def export(self, session_id: str) -> Iterator[bytes]:
-        """A session as lines of JSON: `seq`, `at`, `direction`, `frame`. Import gives it back.
+        """Yield a session as lines of JSON: `seq`, `at`, `direction` and `frame`.
 
-        A session that is stored under an id of the user's has it in its first line.
+        `import_file` makes an equal session of them. If the session has an id of yours, and not the
+        server's, its first line holds it.
+
+        Args:
+            session_id: The session's id.
 
         Raises:
-            NotFoundError: there is no such session.
+            NotFoundError: There is no such session.
+            ErasedError: The session was erased.
+            DamagedError: An event cannot be read. Those before it are yielded.
         """
         from eventstore.capture.recording.session_ids import NAMING_TYPES, export_lines
         from eventstore.store.log.read_events import read_events
@@ -40,10 +46,14 @@ class LogQueries(Conversations):
         return export_lines(session_id, self.events(session_id), naming)
 
     def replay(self, session_id: str) -> Iterator[Cue]:
-        """A session's conversation as it happened: what was said, called and cut off, and when.
+        """Yield a conversation as it happened: what was said, called and cut off, and when.
+
+        Args:
+            session_id: The session's id.
 
         Raises:
-            NotFoundError: there is no such session.
+            NotFoundError: There is no such session.
+            ErasedError: The session was erased.
         """
         from eventstore.replay.player.session_cues import session_cues
 
@@ -55,18 +65,20 @@ class LogQueries(Conversations):
         stopped: Callable[[], bool] | None = None,
         away: Callable[[DatabaseUnavailableError], None] | None = None,
     ) -> Iterator[Cue]:
-        """A session's conversation so far, then each further cue as it happens.
+        """Yield a conversation so far, and then each further cue as it happens.
 
-        It ends when the session is closed; a cue comes about 0.2 s behind its commit at most.
+        It ends when the session is closed. A cue comes at most about 0.2 s behind its commit.
 
         Args:
-            stopped: asked several times a second, such as the `is_set` of a `threading.Event`;
-                true ends it.
-            away: told once, each time that the database goes away, which does not end it: it is
-                tried again. What this raises does.
+            session_id: The session's id.
+            stopped: Asked several times a second, such as the `is_set` of a `threading.Event`. If
+                it returns True, the iterator ends.
+            away: Told once, each time that the database goes away. That does not end the iterator:
+                the database is tried again. What this raises ends it.
 
         Raises:
-            NotFoundError: there is no such session.
+            NotFoundError: There is no such session.
+            ErasedError: The session was erased.
         """
         from eventstore.realtime.masking.mask_session import SessionMask
         from eventstore.replay.player.cues import CUE_TYPES, cues
@@ -92,17 +104,21 @@ class LogQueries(Conversations):
         max_items: int | None = None,
         assistant_as: AssistantAs = "text",
     ) -> Reseed:
-        """The client events that rebuild a conversation in a new session, and what they lack.
+        """Return the client events that rebuild a conversation in a new session, and what is lost.
 
         Args:
-            at: as it stood at a seq, or `+SECONDS` since the first event; None for now.
-            dialect: the shape of the events.
-            audio: send the user's speech as audio where the log has it, not as its transcript.
-            max_items: the last so many items at most.
-            assistant_as: the assistant's words as its own `text`, or in `system` messages.
+            session_id: The session's id.
+            at: The conversation after the event with this sequence number, or `"+12.5"` for so many
+                seconds after the first event; None for now.
+            dialect: The shape of the events: `ga` or `beta`.
+            audio: True to send the user's speech as audio if the log has it; else its transcript.
+            max_items: Only the last so many items; None for all.
+            assistant_as: The assistant's words as its own `text`, or in `system` messages.
 
         Raises:
-            NotFoundError: there is no such session. InvalidInputError: a bad argument.
+            NotFoundError: There is no such session.
+            ErasedError: The session was erased.
+            InvalidInputError: An argument is wrong.
         """
         from eventstore.replay.reseed.client_images import client_images
         from eventstore.replay.reseed.reseed import reseed

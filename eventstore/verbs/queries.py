@@ -43,7 +43,10 @@ if TYPE_CHECKING:
 
 
 class Queries(LogQueries):
-    """The verbs that read. `EventStore` has them all; make one of those, or call its `scoped`."""
+    """The verbs of a store that read: lists, one session, conversations, sums.
+
+    `EventStore` has them all, and its `scoped` returns one that sees a part of the store.
+    """
 
     def scoped(self, key: str, value: str) -> Queries:
         """Return the same store, of which only sessions with a pair of metadata are seen.

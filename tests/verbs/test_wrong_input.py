@@ -154,7 +154,7 @@ def test_the_error_says_what_is_wrong(store: EventStore) -> None:
         with pytest.raises(InvalidInputError, match=told):
             store.append("none", frames)  # type: ignore[arg-type]
     assert "none" not in list(store.stream_ids())
-    with pytest.raises(InvalidInputError, match="session_id is 5; give text"):
+    with pytest.raises(InvalidInputError, match="session_id is 5; use text"):
         store.session(5)  # type: ignore[arg-type]
 
 

@@ -55,18 +55,19 @@ _PIECE = 1 << 20
 
 
 class Imported(NamedTuple):
-    """What an import did for one session.
+    """What an import did with one session.
 
     Attributes:
-        session_id: the session.
-        events: its events in the log.
-        responses: its responses.
-        added: how many events this import added; 0 where the session was there already.
-        skipped_lines: lines that could not be read and were left out.
-        redacted: secrets that were taken out of its frames.
-        format: the format that the file was read in.
-        warnings: what was noticed in the file, a line each: times that are not understood, say.
-        same_call: another session that is a recording of the same call, and counts its usage.
+        session_id: The id under which the session is stored.
+        events: How many events it has in the log.
+        responses: How many responses it has.
+        added: How many events this import added; 0 if the session was there already.
+        skipped_lines: How many lines could not be read and were left out.
+        redacted: How many secrets were taken out of its frames.
+        format: The format that the file was read in.
+        warnings: What was noticed in the file, a line each, such as times that are not understood.
+        same_call: The id of another session that is a recording of the same call, and counts its
+            usage; None if there is none.
     """
 
     session_id: str

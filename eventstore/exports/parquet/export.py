@@ -39,7 +39,14 @@ _FIRST_TOKENS = 8
 
 
 class Written(NamedTuple):
-    """How many rows each file has, and of how many sessions."""
+    """How many rows the Parquet files have, and of how many sessions.
+
+    Attributes:
+        sessions: Rows of sessions.
+        responses: Rows of responses.
+        items: Rows of items.
+        usage: Rows of usage.
+    """
 
     sessions: int
     responses: int

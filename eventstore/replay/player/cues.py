@@ -34,16 +34,16 @@ Kind = Literal[
 
 
 class Cue(NamedTuple):
-    """One thing that happened.
+    """One thing that happened in a conversation.
 
     Attributes:
-        seq: the event that says so.
-        at: when, in microseconds since 1970 UTC; None where unknown.
-        offset_ms: when, in milliseconds since the session's first cue with a time; never falls.
-        kind: what. `saying` is a piece of speech as it was generated, `said` a whole turn.
-        speaker: user, assistant, system or tool; None for what nobody says.
-        text: the words, or what a person should read.
-        id: the item or response that it is about.
+        seq: The sequence number of the event that says so.
+        at: When, in microseconds since 1970 UTC; None if that is not known.
+        offset_ms: When, in milliseconds since the session's first cue with a time. It never falls.
+        kind: What happened. `saying` is a piece of speech as it was generated, `said` a whole turn.
+        speaker: `user`, `assistant`, `system` or `tool`; None for what nobody says.
+        text: The words, or what a person should read.
+        id: The id of the item or response that it is about.
     """
 
     seq: int

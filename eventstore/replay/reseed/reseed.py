@@ -37,12 +37,12 @@ _DETAILS = frozenset({"auto", "low", "high"})
 
 
 class Reseed(NamedTuple):
-    """What rebuilds a conversation.
+    """What rebuilds a conversation in a new session.
 
     Attributes:
-        events: client events, to be sent in this order: `session.update` where the session's
+        events: Client events, to be sent in this order: `session.update` if the session's
             configuration is known, then `conversation.item.create` for each item.
-        skipped: what was left out: `item_id` (null for the session itself) and `reason`.
+        skipped: What was left out: an `item_id` (None for the session itself) and a `reason` each.
     """
 
     events: list[dict[str, Any]]

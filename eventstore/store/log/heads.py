@@ -59,12 +59,13 @@ class StreamRow(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """Where a stream's row and its log contradict each other.
+    """Something in which what is noted of a session and its log contradict each other.
 
     Attributes:
-        first_seq, last_seq: the events that it concerns.
-        problem: in words.
-        mendable: whether the log says what is right.
+        first_seq: The sequence number of the first event that it concerns.
+        last_seq: That of the last one.
+        problem: What is wrong, in words.
+        mendable: True if the log says what is right.
     """
 
     first_seq: int

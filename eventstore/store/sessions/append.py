@@ -70,10 +70,10 @@ class Appended(NamedTuple):
     """The result of an append.
 
     Attributes:
-        session_id: the session that the frames were appended to.
-        first_seq: the seq of the first frame.
-        last_seq: the seq of the last frame; one less than `first_seq` if there was no frame.
-        repeated: True if an earlier append had written the same frames already.
+        session_id: The session's id.
+        first_seq: The sequence number of the first frame.
+        last_seq: That of the last frame; one less than `first_seq` if there was no frame.
+        repeated: True if the frames were there already, of the same append made before.
     """
 
     session_id: str
@@ -83,7 +83,14 @@ class Appended(NamedTuple):
 
 
 class Append(NamedTuple):
-    """One append of `append_together`. The fields are the parameters of `append`."""
+    """One of the appends that `append_together` makes.
+
+    Attributes:
+        session_id: The session's id.
+        frames: The frames to append, in order.
+        expected_seq: The sequence number that the session's last event must have; None for any.
+        close: True if no more frames will come.
+    """
 
     session_id: str
     frames: Iterable[Frame]

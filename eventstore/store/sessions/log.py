@@ -58,10 +58,14 @@ class Log:
         self.engine, self.scope = engine, scope
 
     def check_seen(self, session_id: str) -> None:
-        """Check that a session may be read through this log.
+        """Check that a session may be read here: it is within the scope of this store.
+
+        Args:
+            session_id: The session's id.
 
         Raises:
-            NotFoundError: the session is out of scope, or no store accepts such an id.
+            NotFoundError: It is out of scope, or no store keeps such an id.
+            InvalidInputError: The id is no text.
         """
         check_text("session_id", session_id)
         if not is_storable(session_id):
@@ -81,16 +85,26 @@ class Log:
         return found
 
     def metadata(self, session_id: str) -> dict[str, str]:
-        """Return the metadata that was set on a session."""
+        """Return the metadata that was set on a session.
+
+        Args:
+            session_id: The session's id.
+
+        Raises:
+            NotFoundError: The session cannot be seen here.
+        """
         self.check_seen(session_id)
         return read_metadata(self.engine, session_id)
 
     def last_seq(self, session_id: str) -> int:
         """Return the sequence number of the session's last event, or 0 if it has no events.
 
+        Args:
+            session_id: The session's id.
+
         Raises:
-            NotFoundError: there is no such session.
-            ErasedError: the session was erased.
+            NotFoundError: There is no such session.
+            ErasedError: The session was erased.
         """
         return self._found(session_id, find_last_seq)
 
@@ -99,9 +113,12 @@ class Log:
 
         Compare it to decide whether something that was made of the session is still valid.
 
+        Args:
+            session_id: The session's id.
+
         Raises:
-            NotFoundError: there is no such session.
-            ErasedError: the session was erased.
+            NotFoundError: There is no such session.
+            ErasedError: The session was erased.
         """
         return self._found(session_id, find_revision)
 
@@ -112,16 +129,19 @@ class Log:
         last: int | None = None,
         type: str | None = None,
     ) -> Iterator[StoredEvent]:
-        """Return an iterator over a session's events in order, each frame as it was received.
+        """Yield a session's events in order, each frame exactly as it was received.
 
         Args:
-            first, last: the first and last seq, both included; None for `last` means the last
-                event.
-            type: a glob of event types, such as `response.*`.
+            session_id: The session's id.
+            first: The sequence number of the first event to yield.
+            last: That of the last one; None for the last there is.
+            type: Only events of these types: a pattern such as `response.*`.
 
         Raises:
-            NotFoundError: there is no such session.
-            ErasedError: the session was erased.
+            NotFoundError: There is no such session.
+            ErasedError: The session was erased.
+            DamagedError: An event cannot be read. Those before it are yielded.
+            InvalidInputError: An argument is wrong.
         """
         from eventstore.store.log.read_events import read_events
 
@@ -141,14 +161,19 @@ class Log:
         last: int | None = None,
         type: str | None = None,
     ) -> Iterator[StoredEvent]:
-        """Return an iterator over a session's events with "[removed]" in place of secrets.
+        """Yield a session's events as `events` does, with "[removed]" in place of secrets.
 
         Args:
-            first, last, type: as for `events`.
+            session_id: The session's id.
+            first: The sequence number of the first event to yield.
+            last: That of the last one; None for the last there is.
+            type: Only events of these types: a pattern such as `response.*`.
 
         Raises:
-            NotFoundError: there is no such session.
-            ErasedError: the session was erased.
+            NotFoundError: There is no such session.
+            ErasedError: The session was erased.
+            DamagedError: An event cannot be read. Those before it are yielded.
+            InvalidInputError: An argument is wrong.
         """
         from eventstore.store.log.masked_events import mask_events, session_mask_at
 
@@ -173,7 +198,7 @@ class WritableLog(Log):
     def close(self) -> None:
         """Close all connections. Any later use of the store raises `ClosedError`.
 
-        Transactions that other threads have begun come to their end. A second call does nothing.
+        Transactions in which other threads are come to their end. Closing again does nothing.
         """
         if self._checkpointer is not None:
             self._checkpointer.close()
@@ -186,25 +211,27 @@ class WritableLog(Log):
         expected_seq: int | None = None,
         close: bool = False,
     ) -> Appended:
-        """Append frames to a session in one transaction: all of them are written, or none.
+        """Append frames to a session in one transaction: all of them, or none.
 
         Args:
-            session_id: the session; it is created if there is none.
-            frames: a sequence, or an iterator. An iterator is read once and never held as a whole.
-            expected_seq: the seq that the session's last event must have (0: there must be no
-                events). If the answer to an append was lost, the same append succeeds again and
-                adds nothing.
+            session_id: The session's id. The session is made if there is none.
+            frames: A sequence of `Frame`, or an iterator, which is read once and never held whole.
+            expected_seq: The sequence number that the session's last event must have; 0 for no
+                events yet; None for any. The same append made again, after its answer was lost,
+                succeeds and adds nothing.
             close: True if no more frames will come.
 
         Returns:
-            The seqs of the first and last frame, and whether they were there already.
+            The sequence numbers of the first and the last frame, and whether they were there
+            already.
 
         Raises:
-            ConflictError: the session's last event is another one.
-            ErasedError: the session was erased.
-            BrokenHeadError: the log has events behind the head; see `repair`.
-            InvalidInputError: the session id, a direction or a time is not valid.
-            DatabaseUnavailableError: the database failed, and nothing was written.
+            ConflictError: The session's last event has another sequence number.
+            ErasedError: The session was erased.
+            BrokenHeadError: There are events behind the session's head: see `repair`.
+            InvalidInputError: Something is no frame, or has a wrong direction or time; or the id
+                cannot be one of a session.
+            DatabaseUnavailableError: Nothing was written.
         """
         from eventstore.store.sessions.append import append, check_append
 
@@ -216,17 +243,23 @@ class WritableLog(Log):
         return done
 
     def append_together(self, appends: Sequence[Append]) -> list[Appended]:
-        """Append to several sessions in one transaction: all of it is written, or nothing.
+        """Append to several sessions in one transaction: all of it, or nothing.
 
         Args:
-            appends: one for each session: its id, frames, `expected_seq` and `close`.
+            appends: One `Append` for each session: its id, frames, `expected_seq` and `close`.
+
+        Returns:
+            For each session what `append` returns, in the same order.
 
         Returns:
             The results in the order of `appends`.
 
         Raises:
-            ConflictError, ErasedError, BrokenHeadError, InvalidInputError,
-                DatabaseUnavailableError: as for `append`.
+            ConflictError: The last event of a session has another sequence number.
+            ErasedError: A session was erased.
+            BrokenHeadError: There are events behind the head of a session: see `repair`.
+            InvalidInputError: Something is no append, no frame, or no session's id.
+            DatabaseUnavailableError: Nothing was written.
         """
         from eventstore.store.sessions.append import append_together, checked_appends
 
@@ -239,14 +272,20 @@ class WritableLog(Log):
         return done
 
     def set_metadata(self, session_id: str, metadata: Mapping[str, str]) -> Appended:
-        """Set metadata pairs of a session. The log notes them as `eventstore.session.metadata`.
+        """Set metadata of a session. It is noted in its log as `eventstore.session.metadata`.
 
         Args:
-            metadata: the pairs to add or replace; other pairs of the session stay.
+            session_id: The session's id. The session is made if there is none.
+            metadata: The pairs to set. Other pairs of the session stay.
+
+        Returns:
+            What `append` returns for the note.
 
         Raises:
-            InvalidInputError: the session would have more than 16 pairs, or a key has more than 64
-                or a value more than 512 characters. OpenAI's API has the same limits.
+            InvalidInputError: There are more than 16 pairs in all, a key has over 64 characters or
+                a value over 512, or they are no text.
+            ErasedError: The session was erased.
+            DatabaseUnavailableError: Nothing was written.
         """
         pairs = check_metadata(metadata)
         check_metadata({**self.metadata(session_id), **pairs})

@@ -1,4 +1,8 @@
-"""Errors that the store raises. Each message is one line and says what to do."""
+"""The errors that the store raises on purpose. Each message is one line and says what to do.
+
+Every room imports this module. The command line prints the message of an `EventStoreError`, and
+the HTTP API answers with it; any other exception is a bug (see common/unforeseen.py).
+"""
 
 from __future__ import annotations
 
@@ -9,20 +13,24 @@ from eventstore.times import to_iso
 
 
 class EventStoreError(Exception):
-    """The base of every error that the store raises on purpose."""
+    """The base class of every error that the store raises on purpose."""
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Workers send errors from process to process; their arguments are not their message's."""
-        return _made_again, (type(self), *self.args), self.__dict__
+        """Return what pickle needs to copy the error to another process, as workers do.
+
+        Exceptions are usually pickled by calling the class with `args`. That fails here: `args` is
+        the message, and the constructors of the subclasses take other arguments.
+        """
+        return _without_init, (type(self), *self.args), self.__dict__
 
 
 class ConflictError(EventStoreError):
-    """An append expected another last event than the session has.
+    """The `expected_seq` of an append is not the session's head.
 
     Attributes:
-        session_id: The session's id.
-        expected: The `expected_seq` that was given.
-        actual: The sequence number of the session's last event.
+        session_id: The session.
+        expected: The `expected_seq` that the caller gave.
+        actual: The session's head: the seq of its last event.
     """
 
     def __init__(self, session_id: str, expected: int, actual: int) -> None:
@@ -34,19 +42,24 @@ class ConflictError(EventStoreError):
 
 
 class NotFoundError(EventStoreError):
-    """There is no such session, response, conversation or item."""
+    """The session, response or item that was asked for does not exist."""
 
 
 class AmbiguousError(EventStoreError):
-    """One id names resources of several sessions; name the session as well."""
+    """An id was given without its session, and several sessions have a resource with that id."""
 
 
 class InvalidInputError(EventStoreError):
-    """An argument, a filter, a file or a pair of metadata cannot be used. The message says why."""
+    """An argument, a filter, a file or a pair of metadata cannot be used."""
 
 
 class MissingExtraError(EventStoreError):
-    """A package is needed that is not installed. The message says how to install it."""
+    """An optional package is not installed.
+
+    Args:
+        package: The package's name.
+        extra: The extra of this project that installs the package.
+    """
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(
@@ -55,19 +68,18 @@ class MissingExtraError(EventStoreError):
 
 
 class SchemaError(EventStoreError):
-    """The schema of the database is missing, or older or newer than this code."""
+    """The database's schema is missing, or is older or newer than this code."""
 
 
 class DamagedError(EventStoreError):
-    """Events of a session cannot be read.
+    """Stored events are damaged and cannot be read.
 
     Attributes:
-        session_id: The session's id.
-        first_seq: The sequence number of the first event that cannot be read.
-        last_seq: That of the last one.
-        problem: What is wrong with them.
-        sound: The direction and type of events whose sound alone cannot be read; None if nothing of
-            them can be.
+        session_id: The session.
+        first_seq, last_seq: The first and the last damaged event.
+        problem: What is wrong with the events.
+        sound: The direction and the type of the events whose audio is damaged, if nothing but
+            audio is damaged. None if the events cannot be read at all.
     """
 
     def __init__(
@@ -89,14 +101,14 @@ class DamagedError(EventStoreError):
 
 
 class BrokenHeadError(EventStoreError):
-    """An append met events where it was to put its own: behind the noted head of the session.
+    """The log has events with higher seqs than the session's head, so nothing can be appended.
 
-    `EventStore.repair` mends that.
+    `EventStore.repair` corrects the head.
 
     Attributes:
-        session_id: The session's id.
-        head: The sequence number of its last event, as it is noted.
-        last_seq: That of the last event that is there.
+        session_id: The session.
+        head: The head that the session's row in `streams` has.
+        last_seq: The seq of the last event that is in the log.
     """
 
     def __init__(self, session_id: str, head: int, last_seq: int) -> None:
@@ -108,12 +120,12 @@ class BrokenHeadError(EventStoreError):
 
 
 class ErasedError(EventStoreError):
-    """The session was erased: nothing of it is left, and nothing is appended to it again.
+    """The session was erased, so it can neither be read nor appended to.
 
     Attributes:
-        session_id: The session's id.
-        at: When it was erased, in microseconds since 1970 UTC.
-        reason: Why; None if no reason was given.
+        session_id: The session.
+        at: The time at which it was erased, in microseconds since 1970 UTC.
+        reason: The reason that was given, or None.
     """
 
     def __init__(self, session_id: str, at: int, reason: str | None, advice: str = "") -> None:
@@ -124,7 +136,7 @@ class ErasedError(EventStoreError):
 
 
 class ErasedMeanwhileError(EventStoreError):
-    """Some of a session, such as its audio, was erased while something was made of it."""
+    """A part of the session, such as its audio, was erased while a file was made from it."""
 
     def __init__(self, session_id: str) -> None:
         super().__init__(
@@ -133,27 +145,29 @@ class ErasedMeanwhileError(EventStoreError):
 
 
 class DatabaseUnavailableError(EventStoreError):
-    """The database cannot be reached, is full, is locked, or cannot be written to."""
+    """The database cannot be reached, or it is full, locked or read-only."""
 
 
 class StorageUnavailableError(DatabaseUnavailableError):
-    """The place outside of the database where a session's bytes are cannot be reached."""
+    """The folder or object storage that holds a session's segments cannot be reached."""
 
 
 class TimeLimitError(DatabaseUnavailableError):
-    """A query took longer than the `time_limit` of the store."""
+    """A query took longer than the time limit with which the store was opened."""
 
 
 class MissingKeyError(DatabaseUnavailableError):
-    """The database is encrypted, and the database of its keys is not named or not there."""
+    """The database is encrypted, and its keys were not named, or another database was named."""
 
 
 class MissingSessionKeyError(MissingKeyError):
-    """The key of one session is not in the database of keys; those of others may be."""
+    """The key of one session is missing in the database of keys; other sessions may have theirs."""
 
 
 class UnforeseenError(EventStoreError):
-    """A fault that nobody foresaw. Its own message is left out, as it may hold what was said.
+    """An exception that the store does not expect, described without its message.
+
+    The message is left out because it may contain what was said in a call.
 
     Attributes:
         kind: The name of the exception's class.
@@ -165,7 +179,7 @@ class UnforeseenError(EventStoreError):
 
 
 class WorkerDiedError(EventStoreError):
-    """The process that worked on a session ended in the middle of it, each time it was tried."""
+    """The worker process died while it worked on a session, each time that this was tried."""
 
     def __init__(self, session_id: str) -> None:
         super().__init__(
@@ -175,11 +189,11 @@ class WorkerDiedError(EventStoreError):
 
 
 class Failure(NamedTuple):
-    """What could not be done with one of several sessions, days or files.
+    """One of several sessions, days or files with which a verb failed.
 
     Attributes:
         name: The session's id, the day's date, or the file's name.
-        error: The error that says why.
+        error: The error that says why it failed.
     """
 
     name: str
@@ -187,21 +201,21 @@ class Failure(NamedTuple):
 
     @property
     def session_id(self) -> str:
-        """The session's id, where it is a session that failed: the same as `name`."""
+        """The session's id if the verb failed with a session: the same as `name`."""
         return self.name
 
     @property
     def kind(self) -> str:
-        """The name of the error's class, which holds no content."""
+        """The name of the error's class, for logs and counters, which must have no content."""
         error = self.error
         return error.kind if isinstance(error, UnforeseenError) else type(error).__name__
 
 
 class SomeFailedError(EventStoreError):
-    """Something was done with many, and failed with some of them.
+    """A verb over several sessions, days or files failed with some of them and did the others.
 
     Attributes:
-        failures: The `Failure` of each one that failed, in order.
+        failures: The failures, in the order in which they happened.
     """
 
     def __init__(self, failures: Sequence[Failure]) -> None:
@@ -212,23 +226,23 @@ class SomeFailedError(EventStoreError):
 
 
 def failure_line(failure: Failure) -> str:
-    """Return a failure as one line, which names what failed."""
+    """Return a failure as one line of text that names the session, day or file."""
     told = " ".join(str(failure.error).split())
     name = str(failure.name)  # a damaged database's id may be bytes
     return told if name in told else f"{name}: {told}"
 
 
 class ClosedError(EventStoreError):
-    """A store was used after it was closed."""
+    """The store was used after it was closed."""
 
 
 class ForkError(EventStoreError):
-    """A forked child process used what belongs to its parent, or what cannot be used in it."""
+    """A forked child process used a database connection that it cannot share with its parent."""
 
 
 class DriftError(EventStoreError, AssertionError):
-    """A client of a cassette did something else than was recorded, or the recording failed."""
+    """A program that used a cassette did something else than recorded, or recording failed."""
 
 
-def _made_again(kind: type[EventStoreError], *said: object) -> EventStoreError:
-    return kind.__new__(kind, *said)
+def _without_init(kind: type[EventStoreError], *args: object) -> EventStoreError:
+    return kind.__new__(kind, *args)

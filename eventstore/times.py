@@ -1,7 +1,7 @@
-"""Times are integers: microseconds since 1970-01-01 UTC.
+"""Read, check and write times, which are integers in the store: microseconds since 1970 UTC.
 
-This module alone knows which times are possible. Whatever reads a time from outside, moves one
-or shows one does so by a function of this module.
+All rooms call this module to read a time from outside, to calculate with one, and to show one. It
+alone knows which times are possible: those of the years 1 to 9999.
 """
 
 from __future__ import annotations
@@ -17,43 +17,48 @@ from eventstore.common.brief import brief
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-# What datetime can show; anything outside is no time of a call.
+# The first and the last microsecond that `datetime` can represent.
 MIN_AT = (datetime.min.replace(tzinfo=UTC) - EPOCH) // _MICROSECOND
 MAX_AT = (datetime.max.replace(tzinfo=UTC) - EPOCH) // _MICROSECOND
-#: Microseconds of a day. A day's number is its first moment's time by these, in UTC.
+#: Microseconds of a day. The number of a day is the time of its midnight in UTC, divided by this.
 DAY_US = 86_400_000_000
 
-# Seconds since 1970 that no number of the calendar has more of.
+# More seconds than there are from 1970 to the year 9999.
 _MOST_SECONDS = 10**12
-#: A number of seconds below this one counts from the start of a recording, or of a machine: it is
-#: three years of them, and three years after 1970 nobody recorded a call.
+#: A number of seconds below this limit does not count from 1970, since it would be a time before
+#: March 1973. It counts from the start of a recording or of a machine.
 RELATIVE_SECONDS = 10**8
 _LONGEST_TEXT = 64
 
 
 class RelativeTimeError(ValueError):
-    """A time that is relative to a moment that nobody told."""
+    """A time counts from a moment that the recording does not tell."""
 
 
 def now() -> int:
-    """The client's clock, in microseconds since 1970 UTC."""
+    """Return the time of this machine's wall clock, in microseconds since 1970 UTC."""
     return time.time_ns() // 1000
 
 
 def is_time(at: object) -> bool:
-    """Whether a value is a time that the store can keep, and show."""
+    """Return True if a value is a time of the years 1 to 9999, which the store can show."""
     return type(at) is int and MIN_AT <= at <= MAX_AT
 
 
 def clamp_time(at: int) -> int:
-    """The nearest time that can be shown, for sums that may lie outside the years 1 to 9999."""
+    """Return a time, or the nearest one within the years 1 to 9999, for results of additions."""
     return min(max(at, MIN_AT), MAX_AT)
 
 
 def to_iso(at: int | None) -> str | None:
-    """Return a time as ISO 8601 in UTC with six decimals.
+    """Return a time as ISO 8601 text in UTC with six decimals, or None if it is none.
 
-    None stays None, and what is no time is None, too: a damaged or foreign store may hold some.
+    A damaged database may hold values that are no times. They become None, so that a list can
+    still be shown.
+
+    Example:
+        >>> to_iso(1_777_777_777_000_000)
+        '2026-05-03T03:09:37.000000Z'
     """
     if at is None or not is_time(at):
         return None
@@ -67,37 +72,44 @@ def _to_the_second(seconds: int) -> str:
 
 
 def to_datetime(at: int) -> datetime:
-    """A time as a `datetime` in UTC, exactly; the nearest one where it is outside the calendar."""
+    """Return a time as a `datetime` in UTC, clamped to the years 1 to 9999."""
     return EPOCH + timedelta(microseconds=clamp_time(at))
 
 
 def date_of(day: int) -> str:
-    """A day since 1970 as ISO 8601; the nearest one where it is outside the calendar."""
+    """Return the ISO 8601 date of a day.
+
+    Args:
+        day: The number of days since 1970-01-01. A day outside the years 1 to 9999 is clamped.
+    """
     return to_datetime(day * DAY_US).date().isoformat()
 
 
 def length_ms(start: int | None, end: int | None, shift_ms: float) -> float | None:
-    """Milliseconds that a session took; None where its times are unknown.
+    """Return how long a session took in milliseconds, or None if its times are unknown.
 
     Args:
-        start, end: its first and last arrival.
-        shift_ms: what is added to arrivals at its end, since the wall clock jumped.
+        start, end: The session's first and last arrival, in microseconds since 1970 UTC.
+        shift_ms: Milliseconds to add to the last arrival, because the wall clock jumped during
+            the session (see realtime/session_clock.py).
     """
-    if not (type(start) is type(end) is int):  # a damaged or foreign store may hold anything
+    if not (type(start) is type(end) is int):  # a damaged database may hold any values
         return None
     return max(0.0, (end - start) / 1000 + shift_ms)
 
 
 def parse_time(value: Any) -> int | None:
-    """Read a time: a `datetime`, a `date`, ISO 8601 text, or seconds since 1970.
+    """Read a time that is a `datetime`, a `date`, ISO 8601 text, or seconds since 1970.
 
-    What names no time zone is in UTC, and a date is its first moment.
+    Args:
+        value: The time. If it names no time zone, it is in UTC. A date means its midnight. A number
+            of seconds may also be given as text.
 
     Returns:
-        Microseconds since 1970 UTC; None for None.
+        Microseconds since 1970 UTC, or None if the value is None.
 
     Raises:
-        ValueError: the value is neither, or lies outside the years 1 to 9999.
+        ValueError: The value is no time, or lies outside the years 1 to 9999.
     """
     if value is None:
         return None
@@ -121,11 +133,11 @@ def _moment(value: Any) -> datetime:
 
 
 def parse_arrival(value: Any) -> int | None:
-    """Read the time at which a frame arrived, as `from_value` does, from a recording.
+    """Read the time at which a frame of a recording arrived, as `parse_time` does.
 
     Raises:
-        RelativeTimeError: a number of seconds since something else than 1970.
-        ValueError: no time.
+        RelativeTimeError: The value is a number of seconds that does not count from 1970.
+        ValueError: The value is no time.
     """
     number = _number(value)
     if number is not None and -RELATIVE_SECONDS < number < RELATIVE_SECONDS:
@@ -136,22 +148,24 @@ def parse_arrival(value: Any) -> int | None:
     return parse_time(value)
 
 
-# Below each of these, a number of this unit is one of the years 1973 to 5138; in the next smaller
-# unit, such numbers begin where these end.
+# Limits of numbers, and how many microseconds one unit has. A number below the first limit counts
+# seconds, one below the second limit milliseconds, then microseconds, then nanoseconds. Each unit
+# covers the years 1973 to 5138.
 _EPOCH_UNITS = ((10**11, 10**6), (10**14, 10**3), (10**17, 1), (10**20, Decimal("0.001")))
 
 
 def parse_arrival_in_any_unit(value: Any) -> int | None:
-    """Read the time at which a frame arrived as other tools than the store write it.
+    """Read the time at which a frame arrived, in any unit that a tool may have written it in.
 
-    A number counts seconds, milliseconds, microseconds or nanoseconds from 1970, whichever gives a
-    year from 1973 to 5138: only one of them does.
+    A number counts seconds, milliseconds, microseconds or nanoseconds since 1970. Exactly one of
+    these units gives a year from 1973 to 5138, and that unit is taken.
 
     Args:
-        value: a number, its text, or ISO 8601 text with a date and a time.
+        value: A number, the text of a number, or ISO 8601 text with a date and a time.
 
     Raises:
-        ValueError: it is none of these; a time of day without a date, or a count from elsewhere.
+        ValueError: The value is none of these, a date or a time of day alone, or a number that
+            does not count from 1970.
     """
     number = _number(value)
     if number is None:
@@ -165,9 +179,10 @@ def parse_arrival_in_any_unit(value: Any) -> int | None:
 
 
 def relative_count(value: Any) -> Decimal | int | None:
-    """Return the number that a time is which does not count from 1970; None where it is no such.
+    """Return a time that does not count from 1970 as a number, or None if the value is no such.
 
-    It is an integer where it was written as one: a float that is whole, 2.0, is none.
+    Returns:
+        An integer if the value was written as one. A float such as 2.0 stays a `Decimal`.
     """
     try:
         number = _number(value)
@@ -187,7 +202,7 @@ def parse_age(value: Any) -> int:
     """Return the microseconds of an age: `30s`, `15m`, `12h`, `7d`, `2w` or a `timedelta`.
 
     Raises:
-        ValueError: the value is none of these.
+        ValueError: The value is no age, or a `timedelta` that is negative or too long.
     """
     if isinstance(value, timedelta) and timedelta(0) <= value <= _LONGEST_AGE:
         return value // _MICROSECOND
@@ -198,7 +213,11 @@ def parse_age(value: Any) -> int:
 
 
 def _number(value: Any) -> Decimal | int | None:
-    """The number of seconds that a value is, None where it is no number; it is finite."""
+    """Return a value as a finite number, or None if it is no number and no text of a number.
+
+    Raises:
+        ValueError: The number is NaN or infinite.
+    """
     if type(value) is int:
         return value
     if isinstance(value, float):
@@ -216,7 +235,7 @@ def _number(value: Any) -> Decimal | int | None:
 
 
 def _at(number: Decimal | int, value: Any) -> int:
-    # Compared before it is calculated with: 1e9999999 is a number, and its product is none.
+    # The comparison comes first, because multiplying 1e9999999 overflows.
     if not -_MOST_SECONDS <= number <= _MOST_SECONDS:
         raise ValueError(f"not a time: {brief(value)} (epoch times are in seconds)")
     return _bounded(round(number * 1_000_000))

@@ -1,1 +1,1 @@
-"""What every room needs and no room owns: files of one user, TLS, hosts, faults nobody foresaw."""
+"""Helpers that every room may import: private files, TLS, allowed hosts, unforeseen faults."""

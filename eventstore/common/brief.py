@@ -1,4 +1,7 @@
-"""Values from outside as error messages show them: one line, and never long."""
+"""Show a value from outside in an error message, in one line of limited length.
+
+Called by whatever reports an input that cannot be used: times, recordings, filters, policies.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ _LONGEST = 60
 
 
 def brief(value: object) -> str:
-    """The value as Python writes it, cut where it is long.
+    """Return the `repr` of a value, cut after 60 characters.
 
     Example:
         >>> brief("x" * 1000)
@@ -16,6 +19,6 @@ def brief(value: object) -> str:
         value = value[: _LONGEST + 1]
     try:
         shown = repr(value)
-    except (ValueError, RecursionError):  # an integer of thousands of digits, a deep nesting
+    except (ValueError, RecursionError):  # an integer of thousands of digits, or deep nesting
         shown = f"<{type(value).__name__}>"
     return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"

@@ -1,4 +1,4 @@
-"""Folders on disk."""
+"""Make changes of a folder durable. Called by the recorder's spool and by what writes archives."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from pathlib import Path
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the disk keep which files a folder has; their contents are kept on their own.
+    """Write a folder's list of files to the disk (`fsync`), so that it survives a power failure.
+
+    The contents of the files are not written by this: they need an `fsync` of their own.
 
     Raises:
-        OSError: it cannot be kept.
+        OSError: The folder cannot be opened or written.
     """
     descriptor = os.open(folder, os.O_RDONLY)
     try:

@@ -1,10 +1,12 @@
-"""Which browser pages and host names a listener serves, by the headers `Host` and `Origin`. Pure.
+"""Decide by the headers `Host` and `Origin` which browser pages a listener serves. Pure.
 
-Two attacks come by the browser of somebody who may reach a listener. A page of another origin can
-open a websocket, since the same-origin rule does not hold for those: its `Origin` tells. And a page
-can have its own host name resolve to this machine (DNS rebinding): then its requests are of the
-same origin, and only the `Host` tells. Every listener asks here: the relay, the replay server, the
-server of cassettes, and the HTTP API.
+Called by every listener: the relay, the replay server, the server of cassettes, and the HTTP API.
+The check stops two attacks that use the browser of a user who can reach the listener:
+
+- A page of another origin opens a websocket. The browser's same-origin rule does not forbid that,
+  but the header `Origin` names the page.
+- A page lets its own host name resolve to this machine (DNS rebinding). Its requests then have the
+  same origin, but the header `Host` names the other host.
 """
 
 from __future__ import annotations
@@ -16,22 +18,23 @@ from typing import NamedTuple
 from eventstore.common.urls import split_server_url
 from eventstore.errors import InvalidInputError
 
-# As browsers write them. What else a URL may hold, or two of them in one header, is refused.
+# The forms that browsers write. Other parts of a URL, or two values in one header, do not match.
 _NETLOC = r"(\[[0-9a-fA-F:.]+\]|[^\s:/?#@,%\\\[\]]+)(?::[0-9]{0,5})?"
 _HOST = re.compile(_NETLOC)
 _ORIGIN = re.compile(rf"[a-zA-Z][a-zA-Z0-9+.-]*://({_NETLOC})/?")
-#: Allows the pages of every origin.
+#: The value that allows the pages of every origin.
 ANY_ORIGIN = "*"
 
 
 class Visitors(NamedTuple):
-    """Whom a listener serves.
+    """The pages and hosts that a listener serves.
 
     Attributes:
-        host: the address that it listens on, as it was given.
-        tls: it listens with TLS. A page whose name was rebound has no certificate there.
-        allowed: more origins, such as `https://app.example`, or `*` for all.
-        option: what allows more; empty where nothing does.
+        host: The address that it listens on, as it was given.
+        tls: True if it listens with TLS. A page that uses DNS rebinding cannot reach such a
+            listener, because the certificate is for another name.
+        allowed: Further origins, such as `https://app.example`, or `*` for all.
+        option: The command's option that allows further origins, for the error; may be empty.
     """
 
     host: str
@@ -40,20 +43,21 @@ class Visitors(NamedTuple):
     option: str = ""
 
     def refusal(self, host: str | None, origin: str | None, site: str | None = None) -> str | None:
-        """Say why a request is not served; None where it is.
+        """Return why a request must not be served, or None if it may be served.
 
         Args:
-            host, origin: the request's headers; None where it has none. Programs send no
-                `Origin`, and pages cannot leave it out of a websocket's handshake, nor of what
-                they could read the answer to.
-            site: its `Sec-Fetch-Site`. Of what a page only loads, as an image, it alone tells.
+            host: The header `Host`, or None.
+            origin: The header `Origin`, or None. Programs send none. A page always sends it with
+                a websocket's handshake, and with each request whose answer it could read.
+            site: The header `Sec-Fetch-Site`, or None. A request that a page makes for an image
+                or the like has no `Origin`, but has this header.
         """
         if ANY_ORIGIN in self.allowed:
             return None
         is_page = origin is not None or site == "cross-site"
         if is_page and not (origin is not None and self._is_allowed(origin, host)):
             return f"pages of other origins may not connect{self._how}"
-        # Elsewhere than on loopback, a listener does not know what names it has.
+        # Only a listener on loopback knows all names that it can have.
         if host is not None and is_loopback_address(self.host) and not self._is_known(host):
             return f"this machine is asked for by another host's name{self._how}"
         return None
@@ -66,10 +70,10 @@ class Visitors(NamedTuple):
         netloc = netloc_of(origin)
         if is_loopback(netloc) or _normal(origin) in self.allowed:
             return True
-        # An origin without a name, such as `null`, is not the one of a listener without one.
+        # The origin `null` has no host name, and must not equal an empty address to listen on.
         if netloc and _name(netloc) == self.host:
             return True
-        # Its own pages: where the name cannot be rebound.
+        # A page of the listener itself. An address, or a name with TLS, cannot be rebound.
         return bool(netloc) and netloc == host and (self.tls or _is_address(_name(netloc)))
 
     def _is_known(self, host: str) -> bool:
@@ -78,10 +82,10 @@ class Visitors(NamedTuple):
 
 
 def parse_origin(value: str) -> str:
-    """Return an origin as browsers write it, or `*`.
+    """Return an origin that a user gave in the form that browsers write, or `*`.
 
     Raises:
-        InvalidInputError: it is neither.
+        InvalidInputError: The value is neither an origin nor `*`.
     """
     parts = split_server_url(value, ("http", "https"))
     is_bare = parts and not (parts.path.strip("/") or parts.query or parts.fragment)
@@ -91,13 +95,13 @@ def parse_origin(value: str) -> str:
 
 
 def netloc_of(origin: str) -> str:
-    """The host, with its port, that an `Origin` names; empty where it is none of a host."""
+    """Return the host and the port of an `Origin`, or an empty text if it names no host."""
     found = _ORIGIN.fullmatch(origin)
     return found[1] if found else ""
 
 
 def is_loopback(netloc: str) -> bool:
-    """Whether a host, with a port or without, is this machine itself."""
+    """Return True if a host, with or without a port, is `localhost` or a loopback address."""
     host = _name(netloc)
     if host == "localhost":
         return True
@@ -108,12 +112,12 @@ def is_loopback(netloc: str) -> bool:
 
 
 def is_loopback_address(host: str) -> bool:
-    """Whether an address to listen on, without a port, can be reached from this machine alone."""
+    """Return True if an address to listen on, without a port, is a loopback address."""
     return is_loopback(f"[{host}]" if ":" in host else host)
 
 
 def _name(netloc: str) -> str:
-    """A host without its port, in lower case; empty where it is none."""
+    """Return a host without its port, in lower case, or an empty text if it is malformed."""
     found = _HOST.fullmatch(netloc)
     return found[1].strip("[]").lower().removesuffix(".") if found else ""
 
@@ -127,7 +131,7 @@ def _is_address(name: str) -> bool:
 
 
 def _normal(origin: str) -> str:
-    """An origin in lower case, without a slash at its end and without its scheme's usual port."""
+    """Return an origin in lower case, without a final slash and without its scheme's usual port."""
     origin = origin.lower().rstrip("/")
     scheme = origin.partition(":")[0]
     return origin.removesuffix({"http": ":80", "https": ":443"}.get(scheme, "\0"))

@@ -1,8 +1,9 @@
-"""Files and folders that only the user who runs the program may read: the store, the spool, caches.
+"""Make and open files and folders that only the user who runs the program may read.
 
-They hold what people said. So they are made with modes 0600 and 0700, whatever the umask is, and
-are opened as the plain files that they are: a symbolic link, a pipe or a device in the place of one
-is refused. What is there already keeps its mode. Exports are the user's own, and follow the umask.
+These files hold what people said: SQLite databases, the recorder's spool, caches. New files have
+the mode 0600 and new folders 0700, whatever the umask is. A symbolic link, a pipe or a device in
+the place of a file is refused. Existing files keep their mode. Exports are not private files: the
+user chooses their place, and they follow the umask.
 """
 
 from __future__ import annotations
@@ -20,12 +21,15 @@ _OTHERS, _OTHERS_WRITE = 0o077, 0o022
 
 
 def open_private(path: str, flags: int) -> int:
-    """Open a private file; for `open(…, opener=private)`. One that is made gets mode 0600.
+    """Open a private file, and give it the mode 0600 if it is new.
+
+    Example:
+        >>> with open(path, "wb", opener=open_private) as file: ...
 
     Raises:
-        OSError: it cannot be opened, or something else than a file is in its place.
+        OSError: The file cannot be opened, or something else than a file is in its place.
     """
-    # Without O_NONBLOCK, a pipe would be waited for.
+    # Without O_NONBLOCK, opening a pipe would wait for its other end.
     flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     descriptor = None
     if not flags & os.O_EXCL:
@@ -34,7 +38,7 @@ def open_private(path: str, flags: int) -> int:
     if descriptor is None:
         descriptor = os.open(path, flags, _FILE)
         if flags & os.O_CREAT:
-            os.fchmod(descriptor, _FILE)  # a umask may take more away than is good
+            os.fchmod(descriptor, _FILE)  # the umask may have removed the owner's own rights
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "it is no plain file", path)
@@ -42,7 +46,7 @@ def open_private(path: str, flags: int) -> int:
 
 
 def make_private_file(path: Path) -> None:
-    """Make an empty private file, unless something is there."""
+    """Make an empty private file, unless the path exists or its folder does not."""
     with suppress(FileExistsError, FileNotFoundError):
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, _FILE)
         os.fchmod(descriptor, _FILE)
@@ -50,10 +54,10 @@ def make_private_file(path: Path) -> None:
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make a private folder, unless it is there. Folders above it are made as usual.
+    """Make a private folder, unless it exists. Folders above it get the usual modes.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: The folder cannot be made.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with suppress(FileExistsError):
@@ -62,7 +66,7 @@ def make_private_folder(folder: Path) -> None:
 
 
 def is_plain_file(path: Path) -> bool:
-    """Return True if a file is there, and no link, pipe, device or folder."""
+    """Return True if a path is a file, and no symbolic link, pipe, device or folder."""
     try:
         return stat.S_ISREG(path.lstat().st_mode)
     except OSError:
@@ -78,19 +82,20 @@ def is_open_to_others(path: Path) -> bool:
 
 
 def check_private_folder(folder: Path, what: str) -> None:
-    """See that nobody else can put files into a folder, or change those in it.
+    """Check that no other user can add or change files in a folder.
 
     Args:
-        what: it is, for the error.
+        folder: The folder. A folder that does not exist, or cannot be read, passes the check.
+        what: What the folder is, for the error message: `"spool"`.
 
     Raises:
-        InvalidInputError: it belongs to another user, or others may write to it.
+        InvalidInputError: The folder belongs to another user, or other users may write to it.
     """
     us = os.geteuid()
     try:
         link, found = folder.lstat(), folder.stat()
     except OSError:
-        return  # it is not there, or cannot be read: whoever uses it tells that
+        return  # the code that uses the folder reports this
     if found.st_uid != us or link.st_uid != us:
         raise InvalidInputError(
             f"{what} {folder} belongs to another user, who could read and change what is in it;"

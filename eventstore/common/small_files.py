@@ -1,19 +1,19 @@
-"""Files that people write for a command: policies, keys, lists of digests. They are small."""
+"""Read small files that people write for a command: policies, keys, prices, lists of digests."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-#: Bytes beyond which a file is none of these: a device without an end, a recording.
+#: The largest size in bytes. A larger file was named by mistake: a device, or a recording.
 MAX_FILE_BYTES = 64 * 1024 * 1024
 
 
 def read_small_file(path: Path) -> str:
-    """The text of a file that is read whole.
+    """Return the text of a small UTF-8 file.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: it is no UTF-8, or larger than any file of its kind.
+        OSError: The file cannot be read.
+        ValueError: The file is no UTF-8, or larger than `MAX_FILE_BYTES`.
     """
     with path.open("rb") as stream:
         content = stream.read(MAX_FILE_BYTES + 1)

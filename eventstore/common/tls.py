@@ -1,7 +1,7 @@
-"""TLS for what listens: with a certificate of one's own, or with one that is made for the run.
+"""Give a listener TLS, with the user's certificate or with one that is made for the run.
 
-Some clients connect by TLS alone, to a server of tests too: openai-node's Realtime client and those
-of Azure. Called by the commands that serve (`record`, `replay --serve`, `serve`) and by cassettes.
+Called by the commands that serve (`record`, `replay --serve`, `serve`) and by cassettes. Some
+clients connect only by TLS, even to a test server: openai-node's Realtime client and Azure's.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from typing import NamedTuple
 
 from eventstore.errors import InvalidInputError, MissingExtraError
 
-#: How long a certificate that was made for a run can be used.
+#: How long a certificate that is made for a run is valid.
 VALID_FOR = timedelta(days=14)
-#: Variables by which apps are told whom to trust: Node's, and those of OpenSSL, Python and httpx.
+#: Environment variables that name a file of authorities to trust. The first one is read by Node,
+#: the second one by OpenSSL, Python and httpx.
 TRUST_VARIABLES = ("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104
@@ -28,11 +29,11 @@ _MOST = 1024 * 1024
 
 
 class Certificate(NamedTuple):
-    """What to listen with.
+    """The certificate that a user wants a listener to have.
 
     Attributes:
-        cert: a file (PEM) of a certificate and those that vouch for it; None to make one.
-        key: the file of its key; None where that is in `cert`.
+        cert: A PEM file with the certificate and its chain, or None to make a certificate.
+        key: The file of its private key, or None if the key is in `cert`.
     """
 
     cert: Path | None = None
@@ -40,11 +41,12 @@ class Certificate(NamedTuple):
 
 
 class ListenerTls(NamedTuple):
-    """How a listener is secured.
+    """What a listener needs for TLS.
 
     Attributes:
-        context: for the server; None for no TLS.
-        ca_file: the authority that clients are to trust, of a certificate that was made; else None.
+        context: The server's TLS context, or None for no TLS.
+        ca_file: The file of the authority that clients must trust, if a certificate was made for
+            the run; otherwise None.
     """
 
     context: ssl.SSLContext | None = None
@@ -53,15 +55,16 @@ class ListenerTls(NamedTuple):
 
 @contextmanager
 def tls_for_listener(wanted: Certificate | None, *hosts: str) -> Iterator[ListenerTls]:
-    """Have what a listener needs for TLS, until the block is left.
+    """Yield what a listener needs for TLS, and delete the files made for it at the end.
 
     Args:
-        wanted: the certificate; None for no TLS.
-        hosts: where it listens. One that is made is for these names, and for loopback's.
+        wanted: The certificate, or None for no TLS.
+        hosts: The addresses that it listens on. A certificate that is made is for these names and
+            for those of loopback.
 
     Raises:
-        InvalidInputError: a file cannot be read, or they are no certificate and its key.
-        MissingExtraError: none can be made, because the extra `tls` is not installed.
+        InvalidInputError: A file cannot be read, or holds no certificate or no matching key.
+        MissingExtraError: A certificate cannot be made, because the extra `tls` is missing.
     """
     if wanted is None:
         yield ListenerTls()
@@ -76,9 +79,10 @@ def tls_for_listener(wanted: Certificate | None, *hosts: str) -> Iterator[Listen
 
 @contextmanager
 def _made(hosts: tuple[str, ...]) -> Iterator[ListenerTls]:
-    """Make an authority and a certificate. The authority's key is in memory alone.
+    """Make an authority and a certificate.
 
-    The certificate's own key is in a file, which OpenSSL wants, while it is loaded.
+    The authority's key is never written to a file. The certificate's key is in a file for a
+    moment, because OpenSSL loads keys only from files.
     """
     try:
         import trustme
@@ -91,7 +95,7 @@ def _made(hosts: tuple[str, ...]) -> Iterator[ListenerTls]:
     except ValueError as error:
         told = ", ".join(hosts)
         raise InvalidInputError(f"no certificate can be made for {told}: {error}") from error
-    # The folder is for this user alone.
+    # Only this user can read the folder.
     with TemporaryDirectory(prefix="eventstore-tls-") as folder:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         with leaf.private_key_and_cert_chain_pem.tempfile(dir=folder) as path:
@@ -102,7 +106,7 @@ def _made(hosts: tuple[str, ...]) -> Iterator[ListenerTls]:
 
 
 def _names(hosts: tuple[str, ...]) -> Iterator[str]:
-    """What clients may call these addresses; one of all networks has the machine's name."""
+    """Yield the names for a certificate. An address of all networks gets the machine's name."""
     for host in hosts:
         yield socket.gethostname() if host in _EVERYWHERE else host
 
@@ -110,7 +114,7 @@ def _names(hosts: tuple[str, ...]) -> Iterator[str]:
 def _load(cert: Path, key: Path | None) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
-        # No password is asked for: there may be nobody to type it.
+        # An empty password stops OpenSSL from asking for one on the terminal.
         context.load_cert_chain(cert, key, password="")
     except (OSError, ValueError) as error:
         raise InvalidInputError(_trouble(cert, key, error)) from error
@@ -118,7 +122,7 @@ def _load(cert: Path, key: Path | None) -> ssl.SSLContext:
 
 
 def _trouble(cert: Path, key: Path | None, error: Exception) -> str:
-    """Why a certificate and its key cannot be used; OpenSSL does not say of which file."""
+    """Return why a certificate and its key cannot be used. OpenSSL does not name the file."""
     held = f"key {key}" if key else f"certificate {cert}"
     try:
         certificate = _content(cert, "certificate")
@@ -137,13 +141,13 @@ def _trouble(cert: Path, key: Path | None, error: Exception) -> str:
 
 
 def _content(path: Path, what: str) -> bytes:
-    """The beginning of a file.
+    """Return the first MiB of a file.
 
     Raises:
-        InvalidInputError: it cannot be read.
+        InvalidInputError: The file cannot be read.
     """
     try:
-        # Without O_NONBLOCK, a pipe would be waited for.
+        # Without O_NONBLOCK, opening a pipe would wait for its other end.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
             return file.read(_MOST) or b""

@@ -1,9 +1,10 @@
-"""Faults that nobody foresaw: described, logged and counted without their content.
+"""Describe, log and count unforeseen faults (exceptions that are bugs) without their content.
 
-The message of an exception may hold what was said or a key: a driver's error shows the row that it
-is about, a parser's the text that it read. So a description has the exception's class, the places
-in the code that it came through, and the message only of the store's own errors. The recorder, the
-relay and the web server log by this module; the command line tells a fault by `foreseen`.
+The message of an exception may contain what was said in a call, or a key: a driver's error shows
+the row, a parser's error the text. So a description consists of the exception's class and its
+traceback. Only errors of the store itself keep their message. The recorder, the relay and the web
+server log faults with this module. Verbs over several sessions and the command line turn a fault
+into an `UnforeseenError` with `as_store_error`.
 """
 
 from __future__ import annotations
@@ -24,17 +25,17 @@ from eventstore.errors import EventStoreError, InvalidInputError, UnforeseenErro
 if TYPE_CHECKING:
     import asyncio
 
-#: What is counted apart: events that the fold cannot make sense of, and frames that are in the log
-#: while projecting them failed.
+#: Tasks that `fault_count` leaves out: events that the fold could not process, and appends whose
+#: projection failed. In both cases the frames are in the log.
 FOLD, NOT_PROJECTED = "fold", "not projected"
-#: How many faults there were in this process, by what it was doing.
+#: The number of faults in this process, by task.
 FAULT_COUNTS: Counter[str] = Counter()
 
-#: Frames of a traceback, exceptions that led to one another, and parts of a group that are told.
+#: Limits of a description: frames of a traceback, causes, and exceptions of an exception group.
 _FRAMES, _CHAIN, _PARTS = 20, 5, 3
-#: Seconds in which a fault of one kind at one place is logged once; it is counted each time.
+#: Seconds during which a fault of one class at one place is logged only once.
 _QUIET = 60.0
-#: Kinds of faults that are remembered at most.
+#: How many pairs of a class and a place are remembered.
 _MOST_KINDS = 1000
 
 _lock = Lock()
@@ -42,7 +43,7 @@ _told: dict[tuple[str, str, str], float] = {}
 
 
 def _begin_anew() -> None:
-    """In a forked child: its faults are its own, and a thread of the parent may hold the lock."""
+    """Reset the counts in a forked child, and the lock, which a thread of the parent may hold."""
     global _lock
     _lock = Lock()
     FAULT_COUNTS.clear()
@@ -53,18 +54,18 @@ os.register_at_fork(after_in_child=_begin_anew)
 
 
 def count_faults(task: str, number: int = 1) -> None:
-    """Count faults that are kept elsewhere, and not logged.
+    """Count faults that are reported elsewhere, without logging them.
 
     Args:
-        task: what was being done, in a few fixed words.
-        number: how many there were.
+        task: What the process was doing, in a few fixed words.
+        number: How many faults there were.
     """
     with _lock:
         FAULT_COUNTS[task] += number
 
 
 def fault_count() -> int:
-    """Return how many faults there were in this process, without those that are counted apart."""
+    """Return the number of faults in this process, without those of `FOLD` and `NOT_PROJECTED`."""
     with _lock:
         return sum(n for task, n in FAULT_COUNTS.items() if task not in (FOLD, NOT_PROJECTED))
 
@@ -75,17 +76,16 @@ def log_fault(logger: logging.Logger, task: str, error: BaseException) -> None:
     A fault of the same class at the same place is logged once a minute, and counted each time.
 
     Args:
-        logger: where to.
-        task: what was being done, in a few fixed words, which hold nothing of what was being done
-            it with.
-        error: the fault.
+        logger: The logger to write to.
+        task: What the process was doing, in a few fixed words without any content.
+        error: The exception.
     """
     if should_log(task, error):
         logger.error("%s failed: %s", task, "\n".join(describe_fault(error)))
 
 
 def watch_threads(logger: logging.Logger) -> None:
-    """Log what ends a thread of this process as `note` does, not with its message."""
+    """Log exceptions that end a thread of this process with `log_fault`, without their message."""
 
     def ended(told: threading.ExceptHookArgs) -> None:
         if told.exc_value is not None:
@@ -95,7 +95,7 @@ def watch_threads(logger: logging.Logger) -> None:
 
 
 def watch_loop(logger: logging.Logger, loop: asyncio.AbstractEventLoop) -> None:
-    """Log what an event loop's callbacks and tasks raise as `note` does, not with its message."""
+    """Log exceptions of an event loop's callbacks and tasks with `log_fault`."""
 
     def raised(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
@@ -122,15 +122,20 @@ def should_log(task: str, error: BaseException) -> bool:
 
 
 def describe_fault(error: BaseException) -> list[str]:
-    """Describe a fault in lines: the first has its class, the others the places that it was at."""
+    """Return a description of a fault: a line with its class, then lines of its traceback."""
     return list(_chain(error, _CHAIN))
 
 
 def as_store_error(name: str, error: Exception) -> EventStoreError:
-    """Return an error to tell people: the store's own as it is, another by its class and place.
+    """Return an error whose message can be shown to people.
 
     Args:
-        name: of what failed, such as `session sess_123`.
+        name: What failed, such as `session sess_123`.
+        error: The exception.
+
+    Returns:
+        The exception itself if it is an error of the store. Otherwise an `UnforeseenError` with
+        the exception's class and place.
     """
     if isinstance(error, EventStoreError):
         return error
@@ -138,7 +143,7 @@ def as_store_error(name: str, error: Exception) -> EventStoreError:
 
 
 def place_of(error: BaseException) -> str:
-    """Return the file and line of the store's code that an exception came through last."""
+    """Return the file and line, such as `fold.py:105`, where an exception left the store's code."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if "eventstore" in Path(frame.filename).parts[:-1]]
     found = (ours or frames)[-1:]
@@ -160,7 +165,7 @@ def _chain(error: BaseException, left: int) -> Iterator[str]:
 
 def _headline(error: BaseException) -> str:
     kind = type(error).__name__
-    # What is wrong with an input is told by showing the input.
+    # The message of an InvalidInputError often quotes the input, which may be content.
     if isinstance(error, EventStoreError) and not isinstance(error, InvalidInputError):
         return f"{kind}: {' '.join(str(error).split())}"
     state = sqlstate(error)
@@ -168,6 +173,6 @@ def _headline(error: BaseException) -> str:
 
 
 def sqlstate(error: Any) -> str | None:
-    """Return the code that PostgreSQL gave an error, or None for another error."""
+    """Return the SQLSTATE, a code of five characters, of a PostgreSQL error; otherwise None."""
     state = getattr(error, "sqlstate", None)
     return state if isinstance(state, str) and state.isalnum() and len(state) == 5 else None

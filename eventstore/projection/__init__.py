@@ -1,1 +1,1 @@
-"""The fold of a session's events into its state. Pure: no SQL, no I/O, no clock."""
+"""The fold of a session's events into its state. Pure: it uses no SQL, no I/O and no clock."""

@@ -1,4 +1,7 @@
-"""Facets and figures of a session: what lists are chosen and sorted by. `figures` fills them in."""
+"""The data by which lists of sessions are filtered and sorted: facets and figures.
+
+projection/figures.py computes them; store/readmodels/figure_rows.py writes them to tables.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,12 @@ from typing import Any, NamedTuple
 
 
 class Facet(NamedTuple):
-    """Something that a session or a response is found by.
+    """A pair of a name and a value by which a session or a response is found.
 
     Attributes:
-        response_id: whose it is; None for the session's.
-        name: `tool`, `language`, `reason`, or a name: see projection/session_names.py.
-        value: the tool's name, the language's code, the reason, or what the address names.
+        response_id: The response that has the facet, or None for a facet of the session.
+        name: `tool`, `language`, `reason`, or a kind of name (see projection/session_names.py).
+        value: The tool's name, the code of the language, the reason, or the name.
     """
 
     response_id: str | None
@@ -21,21 +24,23 @@ class Facet(NamedTuple):
     value: str
 
 
-#: No facets.
 NO_FACETS: frozenset[Facet] = frozenset()
 
 
 @dataclass(slots=True)
 class Figures:
-    """The figures of a session.
+    """The figures and the facets of a session.
 
     Attributes:
-        turns: ids of the messages of user and assistant that are in conversations.
-        slowest_us: the longest that an answer was waited for; None where that is not known.
-        facets: the facets that there are, each with how often it is found.
-        changed: those that are new or gone since `changed` was cleared.
-        row: what the store was given last; None for nothing yet.
-        codes, address, answers, found: what was read last, so that only what changed is read again.
+        turns: The ids of the user's and the assistant's messages that are in conversations.
+        slowest_us: The slowest answer in microseconds, or None if no answer was measured.
+        facets: Each facet, with the number of items and responses that have it.
+        changed: The facets that were added or removed since the tables were written.
+        row: The row of figures that the tables have, or None if they have none.
+        codes: How many codes of errors were read.
+        address: The values from which the session's names were read.
+        answers: The time that each response took, in microseconds, by response id.
+        found: The facets by their source: `("item", id)`, `("response", id)` and so on.
     """
 
     turns: set[str] = field(default_factory=set)
@@ -49,7 +54,12 @@ class Figures:
     found: dict[tuple[str, str], frozenset[Facet]] = field(default_factory=dict)
 
     def find(self, by: tuple[str, str], facets: frozenset[Facet]) -> None:
-        """Note the facets that one item, response or the session has now."""
+        """Set the facets of one source, in place of the facets that it had before.
+
+        Args:
+            by: The source, such as `("item", "item_123")`.
+            facets: All facets that the source has now.
+        """
         before = self.found.get(by, NO_FACETS)
         if facets == before:
             return

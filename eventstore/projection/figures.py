@@ -1,8 +1,9 @@
-"""What lists are chosen and sorted by, read off a session's state.
+"""Compute a session's figures and facets from its state, for lists that filter and sort by them.
 
-Turns, the slowest answer, and facets: tools, languages and reasons. `see` reads what
-changed since the last time, so that the work grows with what came. What it knows is a function of
-the state alone: a rebuild, which reads all at once, finds the same.
+Called by store/readmodels/figure_rows.py. The figures are the turns, the slowest answer and the
+length; the facets are tools, languages, reasons and names. `update_figures` reads only the items
+and responses that changed, so that its work grows with the new events alone. The result depends
+on the state alone, so that a rebuild, which reads everything at once, gets the same.
 """
 
 from __future__ import annotations
@@ -20,18 +21,24 @@ from eventstore.realtime.values import column_text, identifier
 
 _CALLS = ("function_call", "mcp_call")
 _SPEAKERS = ("user", "assistant")
-#: As long as the column is.
+#: The length of the column for values of facets, in characters.
 _LONGEST = 512
-# What a language stands before in a code, and its script or region behind.
+# Separates the language from the script or the region in a code such as `en-US`.
 _REGION = re.compile("[-_]")
-#: Steps of lengths: 2 ** 20 microseconds apart at least, and told apart by so many binary digits.
+#: Steps are at least 2 ** 20 microseconds, and keep the 6 highest binary digits of a length.
 _LEAST_BITS, _STEP_BITS = 20, 6
 
 
 def update_figures(
     figures: Figures, state: SessionState, items: Iterable[Item], responses: Iterable[Response]
 ) -> None:
-    """Read items and responses that are new, or have changed."""
+    """Update a session's figures from the items and responses that are new or have changed.
+
+    Args:
+        figures: The figures to change.
+        state: The session's state.
+        items, responses: The items and the responses that changed since the last call.
+    """
     for item in items:
         if _is_turn(item):
             figures.turns.add(item.id)
@@ -51,7 +58,10 @@ def update_figures(
 
 
 def _see_address(figures: Figures, state: SessionState) -> None:
-    """Read what the session's address names, if what tells that is another object now."""
+    """Update the facets of the session's names, if the state has new values to read them from.
+
+    The fold replaces `notes` and `wire` when they change, so comparing identities is enough.
+    """
     read = (state.notes, state.wire, len(state.unknown_types))
     known = figures.address
     if known and known[0] is read[0] and known[1] is read[1] and known[2] == read[2]:
@@ -73,9 +83,9 @@ def _see_answer(figures: Figures, state: SessionState, response: Response) -> No
 
 
 def length_us(state: SessionState) -> int | None:
-    """Return how long a session took so far, in microseconds; None where its times are unknown.
+    """Return the length of a session until now in microseconds, or None if its times are unknown.
 
-    It is what `duration_ms` of its resource tells.
+    It is the same length as `duration_ms` of the session's resource.
     """
     if state.first_at is None or state.last_at is None:
         return None
@@ -83,10 +93,11 @@ def length_us(state: SessionState) -> int | None:
 
 
 def step_us(length: int) -> int:
-    """Return the step that a length has reached: the greatest one that is not above it.
+    """Round a length in microseconds down to a step.
 
-    Steps are a second apart at first and a thirty-second part of a length later, so that a session
-    of an hour takes 250 of them.
+    The row of an open session keeps its length as a step, so that not every event changes the row.
+    Steps are about a second apart at first, and later a thirty-second part of the length: a session
+    of an hour passes 250 of them.
     """
     lower_bits = max(_LEAST_BITS, length.bit_length() - _STEP_BITS)
     return length >> lower_bits << lower_bits
@@ -100,13 +111,16 @@ def _is_turn(item: Item) -> bool:
 
 
 def _role(item: Item) -> Any:
-    """Return the role that the item's resource has: see `resources.item_resource`."""
+    """Return the role of an item as its resource has it (see `resources.item_resource`)."""
     is_spoken = any(part.type == "input_audio" for part in item.parts.values())
     return item.wire.get("role", "user" if is_spoken else None)
 
 
 def _facets_of(item: Item) -> frozenset[Facet]:
-    """Return the facets that an item gives its session, and its response or the one behind it."""
+    """Return the facets that an item gives to its session and to a response.
+
+    The response is the one that the item belongs to, or the one that answered a user's item.
+    """
     named: list[tuple[str, Any]] = [
         ("language", named)
         for part in item.parts.values()
@@ -123,7 +137,7 @@ def _facets_of(item: Item) -> frozenset[Facet]:
 
 
 def _with_its_language(code: str) -> set[str]:
-    """Return a language's code, and the language alone where the code has a region: en-US, en."""
+    """Return the code of a language, and the code without its region: `{"en-US", "en"}`."""
     return {code, _REGION.split(code, maxsplit=1)[0]}
 
 

@@ -1,4 +1,8 @@
-"""`apply` one event to a session's state. A fold never fails: at most it adds a diagnostic."""
+"""Fold events into a session's state, one by one. The fold never fails: it adds diagnostics.
+
+Called for each event that is appended (store/sessions/append.py), and to load a state from the log
+(store/readmodels/states/load_state.py). The handlers of each type are in projection/handlers.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,7 @@ from eventstore.realtime.session_clock import correction
 
 Handler = Callable[[SessionState, LogEvent, dict[str, Any]], None]
 
-#: What happens at each type, by its GA name.
+#: The handler of each event type, by its GA name.
 HANDLERS: dict[str, Handler] = {
     **session.HANDLERS,
     **speech.HANDLERS,
@@ -33,19 +37,24 @@ HANDLERS: dict[str, Handler] = {
     **playback.HANDLERS,
 }
 
-# Both names of each type, so that the hot loop looks up once.
+# The handlers by GA names and by beta names, so that one look-up finds them.
 _BY_TYPE: dict[str, Handler] = {
     **HANDLERS,
     **{beta: HANDLERS[ga] for beta, ga in catalogue.RENAMED.items()},
 }
 
 
-# Deltas grow items and responses, and leave the session's own row as it is.
+# Events that do not change the session's own row: deltas, which change items and responses.
 _QUIET = (catalogue.DELTAS | {"response.audio_timestamp.delta"}) - {"session.output_audio.delta"}
 
 
 def fold(session_id: str, events: Iterable[LogEvent]) -> SessionState:
-    """The state after all of a session's events."""
+    """Return the state of a session after all of its events.
+
+    Args:
+        session_id: The session's id.
+        events: The events in the order of their seqs, from 1.
+    """
     state = SessionState(session_id)
     for event in events:
         apply(state, event)
@@ -53,12 +62,12 @@ def fold(session_id: str, events: Iterable[LogEvent]) -> SessionState:
 
 
 def apply(state: SessionState, event: LogEvent) -> None:
-    """Fold one event into the state, in place.
+    """Change a state by one event.
 
     Args:
-        state: the state after events 1 to `event.seq - 1` (a rebuild leaves out those without
-            effect).
-        event: the next event.
+        state: The state after the events 1 to `event.seq - 1`. A rebuild may have left out
+            events that have no effect.
+        event: The next event.
     """
     apply_fields(state, *event)
 
@@ -73,12 +82,12 @@ def apply_fields(
     audio_bytes: int,
     text: str = "",
 ) -> None:
-    """`apply` for the hot path: the event's fields, in the order of `LogEvent`."""
+    """Change a state by one event, given as the fields of `LogEvent`: `apply` for the hot path."""
     if seq == 1 or state.seq == 0:
         state.first_at = at
         state.dirty.session = True
     if state.closed:
-        state.dirty.session = True  # its length is noted, and changes
+        state.dirty.session = True  # the row of a closed session has its length, which changes
     state.seq = seq
     if at is not None and direction != STORE:
         state.last_at = at
@@ -104,14 +113,14 @@ def apply_fields(
         state.dirty.session = True
     try:
         handler(state, event, body)
-    except Exception as error:  # the log is truth: a fold that meets the unforeseen goes on
+    except Exception as error:  # a bug in a handler must not stop an append or a rebuild
         state.fold_errors += 1
         unforeseen.count_faults(unforeseen.FOLD)
         state.diagnose(event, "fold_error", f"{type_}: {type(error).__name__}: {error}")
 
 
 def _is_made_up(state: SessionState, event: LogEvent) -> bool:
-    """Return True if a client says what only servers say, and note that."""
+    """Return True if a client sent an event that only servers send, and add a diagnostic."""
     if not catalogue.is_made_up(event.direction, event.type):
         return False
     if event.type not in ITEM_DELTAS:
@@ -122,7 +131,12 @@ def _is_made_up(state: SessionState, event: LogEvent) -> bool:
 
 
 def _correct_clock(state: SessionState, step: int) -> None:
-    """Note a step of the wall clock that no call can take."""
+    """Note a jump of the wall clock.
+
+    Args:
+        state: The state, at the event after the jump.
+        step: The difference of the arrivals of that event and the one before, in microseconds.
+    """
     shift = correction(step)
     if shift:
         state.clock_shift += shift
@@ -131,6 +145,7 @@ def _correct_clock(state: SessionState, step: int) -> None:
 
 
 def _count(state: SessionState, event: LogEvent) -> None:
+    """Count an event that no handler takes, if its frame is unreadable or its type unknown."""
     if event.type == UNREADABLE:
         state.dirty.session = True
         state.unreadable += 1

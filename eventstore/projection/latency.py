@@ -1,4 +1,8 @@
-"""How long a response took, by the clock of its session."""
+"""Measure how long a response took, by its session's clock, which never jumps.
+
+Called by the resource of a response, by figures, by rows of read models and by spans of
+OpenTelemetry.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +15,19 @@ if TYPE_CHECKING:
 
 
 class EventTime(NamedTuple):
-    """When something happened: the arrival of an event, None where unknown, and its seq."""
+    """The arrival of an event, in microseconds since 1970 UTC or None, and the event's seq."""
 
     at: int | None
     seq: int
 
 
 class ResponseTimes(NamedTuple):
-    """When what belongs to a response happened."""
+    """The times of the events of one response.
+
+    Attributes:
+        asked: The request for the response, or its creation if there was no request.
+        speech_ended: The end of the user's speech before the response.
+    """
 
     asked: EventTime
     created: EventTime
@@ -29,7 +38,7 @@ class ResponseTimes(NamedTuple):
 
 
 def response_times(response: Response) -> ResponseTimes:
-    """Return when what belongs to a response happened."""
+    """Return the times of the events of a response."""
     request, created = response.request, EventTime(response.created_at, response.created_seq)
     return ResponseTimes(
         EventTime(request.at, request.seq) if request is not None else created,
@@ -42,11 +51,11 @@ def response_times(response: Response) -> ResponseTimes:
 
 
 def elapsed_ms(state: SessionState, start: EventTime, end: EventTime) -> float | None:
-    """Return the milliseconds between two moments.
+    """Return the milliseconds between two events.
 
     Returns:
-        None where either is unknown, or where the clock jumped between them: what passed
-        meanwhile is not known. Never less than 0: events may be out of order by a little.
+        The milliseconds, at least 0, since recorders may swap events that arrive together. None
+        if a time is unknown, or if the clock jumped between the events.
     """
     if start.at is None or end.at is None or is_jump_between(state, start, end):
         return None
@@ -56,10 +65,11 @@ def elapsed_ms(state: SessionState, start: EventTime, end: EventTime) -> float |
 
 
 def answer_us(state: SessionState, response: Response) -> int | None:
-    """Return how long a response was waited for, in microseconds; None where that is not known.
+    """Return how long the user waited for a response in microseconds, or None if unknown.
 
-    From the end of the user's speech to its first sound, else from its creation to its first sound
-    or text. `store.latency.ANSWER_US` says the same in SQL, of the columns of a response's row.
+    The wait is from the end of the user's speech to the first audio. If one of these is unknown,
+    it is from the response's creation to its first audio or text. `ANSWER_US` of
+    store/usage/latency_buckets.py is the same rule in SQL.
     """
     created_at, speech_ended_at = answered_from(state, response)
     audio_at, text_at = response.first_audio_at, response.first_text_at
@@ -72,9 +82,9 @@ def answer_us(state: SessionState, response: Response) -> int | None:
 
 
 def answered_from(state: SessionState, response: Response) -> tuple[int | None, int | None]:
-    """Return when a response was created, and when speech ended before it, to measure from.
+    """Return the times from which to measure a response: its creation, and the end of speech.
 
-    Each is None if the clock jumped before the first sound or text: nobody knows what passed.
+    A time is None if the clock jumped between it and the first audio or text.
     """
     if not state.jumps:  # nearly always
         return response.created_at, response.speech_ended_at
@@ -88,7 +98,7 @@ def answered_from(state: SessionState, response: Response) -> tuple[int | None, 
 
 
 def is_jump_between(state: SessionState, start: EventTime, end: EventTime) -> bool:
-    """Return True if the clock jumped between two moments, so that they cannot be compared."""
+    """Return True if the clock jumped between two events, so that their times do not compare."""
     if not state.jumps:  # nearly always
         return False
     return state.shift_at(start.seq) != state.shift_at(end.seq)

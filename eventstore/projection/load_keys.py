@@ -1,4 +1,8 @@
-"""What a load of a session's state finds its events by: docs/adr/0003."""
+"""Compute the load key of an event: the column by which a load of a state selects events.
+
+A load reads no deltas of finished parts (docs/adr/0003). The key is written with each event
+(store/log/insert_events.py), read by store/readmodels/states, and checked by verify.
+"""
 
 from __future__ import annotations
 
@@ -9,25 +13,27 @@ from eventstore.realtime.catalogue import AUDIO_DELTAS, PART_DELTAS, SKIPPED_BY_
 from eventstore.realtime.frames import CLIENT
 from eventstore.realtime.values import dumps, identifier, loads
 
-#: What an event is found by that is folded in its turn.
+#: The key of an event that a load reads and folds in its order.
 FOLDED_IN_ORDER = ""
 
-#: Deltas of which a load reads the first of each part, and sums up all. One that was delivered
-#: twice has no load key.
+#: Deltas of audio. A load reads the first one of each part, and lets the database sum the others.
 SUMMED_DELTAS = AUDIO_DELTAS & PART_DELTAS
 
-#: What the keys of parts begin with: those of generated audio, and of transcripts of the user's.
+#: The first character of keys of generated audio, and of the user's transcripts.
 AUDIO_KEY, TRANSCRIPT_KEY = "a", "t"
 
 
 def load_key(type_: str, event: dict[str, Any] | None, direction: str) -> str | None:
-    """What to find an event by.
+    """Return the load key of an event.
 
     Args:
-        direction: who sent it: sums pass over audio that a client says to be the server's.
+        type_: The event's type on the wire.
+        event: The parsed event, or None if its frame is unreadable.
+        direction: The sender. An audio delta of a client gets no key: only servers send audio.
 
     Returns:
-        `IN_ORDER`; the key of the part that a delta grows; None for an event that is not read.
+        `FOLDED_IN_ORDER`, or the key of the part to which a delta belongs, such as
+        `t["item_1",0]`, or None for an event that a load does not read.
     """
     if type_ in SKIPPED_BY_REBUILD or (type_ in SUMMED_DELTAS and direction == CLIENT):
         return None
@@ -35,7 +41,7 @@ def load_key(type_: str, event: dict[str, Any] | None, direction: str) -> str | 
 
 
 def part_key(type_: str, event: dict[str, Any]) -> str | None:
-    """The key of the part that a delta grows, None where it names no item and has no effect."""
+    """Return the key of the part to which a delta belongs, or None if it names no item."""
     item_id = identifier(event.get("item_id"))
     if item_id is None:
         return None
@@ -46,11 +52,11 @@ def part_key(type_: str, event: dict[str, Any]) -> str | None:
 
 
 def transcript_key(item_id: str, index: int) -> str:
-    """The key of an item's part, for the deltas of its transcription."""
+    """Return the key for the transcription's deltas of one part of an item."""
     return TRANSCRIPT_KEY + dumps([item_id, index])
 
 
 def transcript_part(key: str) -> tuple[str, int]:
-    """The item and the part that a `transcript_key` was made of."""
+    """Return the item's id and the part's index from a `transcript_key`."""
     item_id, index = loads(key.removeprefix(TRANSCRIPT_KEY))
     return item_id, index

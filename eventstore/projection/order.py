@@ -1,8 +1,9 @@
-"""The order of a conversation's items: a linked list, each item with a number to sort by.
+"""Keep the order of a conversation's items: a linked list in which each item has a sort number.
 
-An item can be put behind any other, at the start, or taken out, in a time that does not grow with
-the number of items. Numbers leave gaps between them, so that an item in the middle needs a new
-number for itself alone; where a gap is used up, a few items around it get new numbers.
+Called by the handlers of the fold. The numbers are the column `position` of items. Inserting and
+removing an item takes a time that does not grow with the number of items. The numbers leave gaps,
+so that an inserted item usually changes no other number. If a gap is full, a few neighbours get new
+numbers.
 """
 
 from __future__ import annotations
@@ -10,23 +11,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-# Numbers are kept in columns of 32 bits.
+# The database column has 32 bits.
 _LOWEST, _BITS = -(2**31), 32
 _HIGHEST = _LOWEST + 2**_BITS - 1
-# Between an item at an end and the one before. 32 million items are put behind each other by it.
+# The gap before an item that is appended. It allows 32 million appended items.
 _GAP = 64
-# Items are spread over a range of 2**n numbers that holds no more than 2**n / _SPARSE**n of them.
+# Items get new numbers in the smallest range of 2**n numbers with at most 2**n / _SPARSE**n items.
 _SPARSE = 1.2
 
 
 @dataclass(slots=True)
 class Order:
-    """Ids in their order, none of them twice.
+    """Distinct ids in an order.
 
     Attributes:
-        numbers: by id, a number that is higher than those of all ids before it.
-        behind, before: by id, the ids next to it; None at the ends.
-        first, last: the ids at the ends; None where there are none.
+        numbers: The sort number of each id. It is higher than those of all ids before.
+        behind, before: The next and the previous id of each id; None at the ends.
+        first, last: The first and the last id, or None if there are no ids.
     """
 
     numbers: dict[str, int] = field(default_factory=dict)
@@ -48,17 +49,18 @@ class Order:
         return id_ in self.numbers
 
     def append(self, id_: str) -> list[str]:
-        """Put an id at the end; as `insert`."""
+        """Add an id at the end, and return what `insert` returns."""
         return self.insert(id_, self.last)
 
     def insert(self, id_: str, predecessor: str | None) -> list[str]:
-        """Put an id behind another, or at the start.
+        """Add an id behind another one, or at the start.
 
         Args:
-            predecessor: an id that is here; None for the start.
+            id_: An id that is not in the order.
+            predecessor: An id that is in the order, or None for the start.
 
         Returns:
-            The ids, `id_` excepted, that have other numbers than before.
+            The other ids whose numbers changed.
         """
         successor = self.first if predecessor is None else self.behind[predecessor]
         self._link(predecessor, id_)
@@ -70,7 +72,7 @@ class Order:
         return self._spread(id_, self.numbers[predecessor or successor or id_])
 
     def remove(self, id_: str) -> None:
-        """Take out an id that is here."""
+        """Remove an id that is in the order."""
         before, behind = self.before.pop(id_), self.behind.pop(id_)
         del self.numbers[id_]
         self._link(before, behind)
@@ -86,7 +88,7 @@ class Order:
             self.before[successor] = id_
 
     def _between(self, predecessor: str | None, successor: str | None) -> int | None:
-        """A free number between those of two neighbours; None where there is none."""
+        """Return a free number between the numbers of two neighbours, or None if there is none."""
         low = self.numbers[predecessor] if predecessor is not None else None
         high = self.numbers[successor] if successor is not None else None
         if low is None and high is None:
@@ -97,11 +99,14 @@ class Order:
         return (low + high) // 2 if high - low > 1 else None
 
     def _spread(self, id_: str, around: int) -> list[str]:
-        """Give new numbers to an id and to those near it, in the smallest range with room enough.
+        """Give new numbers to an id and its neighbours, in the smallest range with enough room.
 
         Args:
-            id_: has no number yet.
-            around: the number of a neighbour.
+            id_: The new id, which has no number yet.
+            around: The number of a neighbour.
+
+        Returns:
+            The other ids whose numbers changed.
         """
         low, first, last, count = around, id_, id_, 1
         for bits in range(1, _BITS + 1):

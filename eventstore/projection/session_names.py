@@ -1,8 +1,9 @@
-"""What a session is found by that a client asks for again: read off the address it was opened at.
+"""Read the names by which a client can ask the replay server for a session.
 
-`names_of_session` is called for each session's facets (projection/figures.py), and where a store
-is encrypted and has none, for the sessions that are looked through
-(store/queries/requested_sessions.py).
+The names come from the URL with which the session was recorded, and from its configuration: a
+call's id, an agent, a kind of session. Called for the facets of each session
+(projection/figures.py). Encrypted stores have no facets: for them,
+store/queries/requested_sessions.py calls it while it goes through the sessions.
 """
 
 from __future__ import annotations
@@ -15,19 +16,19 @@ from urllib.parse import urlsplit
 from eventstore.realtime.request_target import LIVE, TRANSCRIPTION, SessionName, names_of_url
 from eventstore.realtime.values import mapping, text
 
-#: Events that GPT-Live sessions begin with, and no others.
+#: Event types with which GPT-Live sessions begin, and no other sessions.
 _LIVE_BEGINS = frozenset({"session.start", "session.started"})
 
 
 def names_of_session(
     opened: Mapping[str, Any], wire: Mapping[str, Any], unknown_types: Collection[str]
 ) -> list[SessionName]:
-    """Return the names of a session, without the model that its own row has.
+    """Return the names of a session, without the model, which has a column of its own.
 
     Args:
-        opened: what its recorder noted.
-        wire: its configuration.
-        unknown_types: types of its events that the fold knows nothing of.
+        opened: The fields of the recorder's note `eventstore.session.opened`.
+        wire: The session's configuration.
+        unknown_types: The event types of the session that the fold does not know.
     """
     names: list[SessionName] = []
     with suppress(ValueError):

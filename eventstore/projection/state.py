@@ -1,4 +1,8 @@
-"""What a session's events add up to. Plain data; `fold` changes it, `view` shows it."""
+"""The state of a session: the data that the fold computes from the session's events.
+
+The handlers in projection/handlers change the state, projection/views shows it as resources, and
+store/readmodels writes it to tables. The classes here have data and nearly no logic.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from itertools import islice
 from operator import itemgetter
 from typing import Any, NamedTuple
 
+from eventstore.projection.dirty import Dirty
 from eventstore.projection.facets import Figures
 from eventstore.projection.order import Order
 from eventstore.projection.pending import ItemCreate, Pending
@@ -15,35 +20,29 @@ from eventstore.projection.repeats import Repeats
 from eventstore.projection.timed_words import WordTiming, WordTimingKey, by_start_time
 from eventstore.realtime.audio import NO_SAMPLE_RATES, SampleRates
 
-#: Raise it when the fold or the views change: sessions projected by an older one are redone.
+#: Raise this number when the fold or the views change: older projections are then made again.
 PROJECTOR_VERSION = 7
 
-MAX_DIAGNOSTICS = 100
-#: How many names of unknown types, and how many pressed keys, a session's notes hold; what comes
-#: behind them is counted.
-MAX_UNKNOWN_TYPES = 100
+# Limits of what a session keeps, so that hostile events cannot fill the memory. Unknown types and
+# pressed keys (DTMF) beyond their limit are still counted.
+MAX_DIAGNOSTICS = MAX_UNKNOWN_TYPES = 100
 MAX_DTMF = 1000
-#: How many pairs of metadata a session has at most, however many notes set some.
-MAX_METADATA = 256
-#: How many codes of errors a session is found by.
-MAX_ERROR_CODES = 20
-#: How many of an account's limits a session's notes hold.
-MAX_LIMITS = 20
-#: How many fields of its own an object of the wire has at most, put together from many events.
-MAX_FIELDS = 1000
+MAX_METADATA = 256  # pairs
+MAX_ERROR_CODES = 20  # by which a session is found
+MAX_LIMITS = 20  # rate limits of the account
+MAX_FIELDS = 1000  # of an object of the wire that is merged from several events
 
 
 class LogEvent(NamedTuple):
-    """One event as the fold reads it.
+    """One event of the log in the form that the fold reads.
 
     Attributes:
-        seq: its place in the session, from 1.
-        at: arrival in microseconds since 1970 UTC, None where unknown.
-        direction: client, server or store.
-        type: its type on the wire.
-        event: the parsed object without its audio, None where the frame cannot be read.
-        audio_bytes: length of the audio that was cut from the frame.
-        text: the frame without that audio, by which an event is known that comes twice.
+        seq: The event's number in the session, from 1.
+        at: The arrival in microseconds since 1970 UTC, or None if unknown.
+        direction, type: The sender (`client`, `server` or `store`), and the type on the wire.
+        event: The parsed JSON object without its audio, or None if the frame is unreadable.
+        audio_bytes: The length of the audio that was cut from the frame.
+        text: The frame without that audio. The fold recognises repeated events by it.
     """
 
     seq: int
@@ -57,7 +56,7 @@ class LogEvent(NamedTuple):
 
 @dataclass(slots=True)
 class AudioSpan:
-    """Where a part's audio lies in the log."""
+    """Where the audio of a content part is in the log: its events, bytes and number of deltas."""
 
     first_seq: int
     last_seq: int
@@ -67,7 +66,19 @@ class AudioSpan:
 
 @dataclass(slots=True)
 class ContentPart:
-    """A content part: what was generated, as far as its own events tell."""
+    """A content part of an item, as the events about the part describe it.
+
+    Attributes:
+        seen_seq, typed_seq: The first event of the part, and the one that told its `type`.
+        text, transcript: The final text or transcript, or None while the part is not finished.
+        text_deltas, transcript_deltas: The deltas of a generated part that is not finished.
+        heard_deltas, partial: What a transcription of the user's speech said until now: its
+            deltas, or the whole text so far as some servers send it.
+        timed: The words whose times the server told.
+        languages: The languages of the transcript.
+        audio: The generated audio of the part.
+        error, usage: The error or the usage of the transcription.
+    """
 
     seen_seq: int
     type: str | None = None
@@ -85,7 +96,7 @@ class ContentPart:
     usage: Any = None
 
     def transcript_so_far(self) -> str | None:
-        """What is known of a transcript: what was understood so far, else what deltas say of it."""
+        """Return the transcript of an unfinished part until now, or None if there is none."""
         if self.partial is not None:
             return self.partial
         deltas = self.heard_deltas + self.transcript_deltas
@@ -94,13 +105,19 @@ class ContentPart:
         return "".join(deltas) if deltas else None
 
     def text_so_far(self) -> str | None:
-        """What deltas say of a text."""
+        """Return the text of an unfinished part until now, or None if there is none."""
         return "".join(self.text_deltas) if self.text_deltas else None
 
 
 @dataclass(slots=True)
 class Speech:
-    """A stretch of the user's speech on the session's input clock."""
+    """The user's speech of one turn, between events of the input audio buffer.
+
+    Attributes:
+        first_seq, committed_seq: The events between which the audio was appended.
+        start_ms, end_ms: The speech on the session's input clock, as VAD found it.
+        bytes, bytes_per_ms: The size of the audio, which is counted if VAD told no times.
+    """
 
     first_seq: int
     start_ms: int | None = None
@@ -115,7 +132,7 @@ class Speech:
 
 @dataclass(slots=True)
 class Truncation:
-    """The server's word that an item was heard only up to a moment."""
+    """The server's report that the user heard an item's audio only up to `audio_end_ms`."""
 
     seq: int
     at: int | None
@@ -125,7 +142,19 @@ class Truncation:
 
 @dataclass(slots=True)
 class Item:
-    """A conversation item, in a conversation or not."""
+    """A conversation item. It may be outside of every conversation.
+
+    Attributes:
+        wire: The item as the server described it last.
+        conversation: The index of its conversation in `SessionState.conversations`.
+        linked: True if the item has a place in the order of its conversation.
+        guessed: True if no event of the conversation has told that place yet.
+        call_seq, tied_seq: The events that told that it is a tool call, and of which response.
+        answered_by: The id of the first response after a user's item.
+        progress: The progress of an MCP call.
+        create_seq: The client's event that asked for the item, if one did.
+        indexed: The words that the search index has of the item; None if that is not known.
+    """
 
     id: str
     seen_seq: int
@@ -148,14 +177,18 @@ class Item:
     progress: str | None = None
     speech: Speech | None = None
     truncation: Truncation | None = None
-    #: The client's event that asked for it, where one did.
     create_seq: int | None = None
     indexed: str | None = ""
 
 
 @dataclass(slots=True)
 class ResponseRequest:
-    """A trigger that a response may answer: a client's `response.create`, or the user's turn."""
+    """A request for a response: a client's `response.create`, or the end of the user's turn.
+
+    Attributes:
+        kind: `client` or `vad`.
+        event_id, body: The id of the client's event, and its settings for the response.
+    """
 
     seq: int
     at: int | None
@@ -166,7 +199,17 @@ class ResponseRequest:
 
 @dataclass(slots=True)
 class Response:
-    """A response, from the first event that names it."""
+    """A response of the model. It begins with the first event that names it.
+
+    Attributes:
+        wire: The response as the server described it last.
+        conversation: The index of its conversation, or None for a response outside.
+        session, rates: The session's configuration and sample rates when it began.
+        output: The ids of its items, in order.
+        unplaced: The ids of items that may not be in its conversation yet.
+        cleared_seq: The event that cut its playback.
+        indexed: The metadata that the tables have of it; None if that is not known.
+    """
 
     id: str
     seen_seq: int
@@ -187,7 +230,6 @@ class Response:
     request: ResponseRequest | None = None
     session: dict[str, Any] = field(default_factory=dict)
     rates: SampleRates = NO_SAMPLE_RATES
-    #: The ids of its items in order, and of those that may not be in its conversation yet.
     output: dict[str, None] = field(default_factory=dict)
     unplaced: dict[str, None] = field(default_factory=dict)
     playback_started_at: int | None = None
@@ -199,7 +241,7 @@ class Response:
 
 @dataclass(slots=True)
 class Conversation:
-    """Items in their true order. `id` is None until an event names it."""
+    """The items of a conversation, in order. `id` is None until an event tells it."""
 
     id: str | None = None
     order: Order = field(default_factory=Order)
@@ -207,7 +249,7 @@ class Conversation:
 
 @dataclass(slots=True)
 class BilledUsage:
-    """One billed thing that is no response: an input transcription, or a session by its length."""
+    """Usage that is not a response's: of an input transcription, or of a session by its length."""
 
     seq: int
     at: int | None
@@ -218,61 +260,33 @@ class BilledUsage:
 
 
 @dataclass(slots=True)
-class Dirty:
-    """What changed since the read models were last written."""
-
-    items: set[str] = field(default_factory=set)
-    responses: set[str] = field(default_factory=set)
-    billed: set[tuple[str, int]] = field(default_factory=set)
-    #: Times at which something was billed that was billed again since.
-    unbilled: set[int | None] = field(default_factory=set)
-    conversations: set[int] = field(default_factory=set)
-    metadata: bool = False
-    session: bool = False
-    session_billed: bool = False
-    #: Usage is counted elsewhere since: all of its rows are made anew.
-    usage: bool = False
-
-    def __bool__(self) -> bool:
-        return bool(
-            self.session
-            or self.metadata
-            or self.items
-            or self.responses
-            or self.billed
-            or self.conversations
-            or self.session_billed
-            or self.usage
-        )
-
-    def clear(self) -> None:
-        """Forget all of it."""
-        self.items.clear()
-        self.responses.clear()
-        self.billed.clear()
-        self.unbilled.clear()
-        self.conversations.clear()
-        self.metadata = False
-        self.session = False
-        self.session_billed = False
-        self.usage = False
-
-
-@dataclass(slots=True)
 class SessionState:
-    """A session after the events 1 to `seq`.
+    """The state of a session after the events 1 to `seq`.
 
     Attributes:
-        rates: the sample rates that whoever imported it told.
-        timed_at: the arrival of the last event that the clock goes by: no delta, no note of ours.
-        clock_shift: what is added to arrivals, in microseconds, since the wall clock jumped.
-        jumps: the events at which it jumped, each with the `clock_shift` from there on.
-        conversation_indexes: where in `conversations` those with an id are.
-        placed: how many items all conversations have together.
-        translates: whether it was ever configured as a translation.
-        told_usage: the usage of the whole session, where its server tells it.
-        ended_at: when it was over, by a clock that never jumps.
-        unanswered: the user's items that no response has come behind, in order.
+        wire, requested: The configuration as the server told it, and as the client asked for it.
+        notes: The fields of the recorder's note `eventstore.session.opened`.
+        timed_at: The arrival of the last event that the clock uses (see `catalogue.UNTIMED`).
+        clock_shift: Microseconds to add to arrivals now, because the wall clock jumped.
+        jumps: The seq of each jump, with the `clock_shift` from there on.
+        conversation_indexes: The index in `conversations` by conversation id.
+        placed: The number of items in all conversations.
+        translates: True if the session was ever configured as a translation.
+        told_usage: The usage of the whole session, if the server told it.
+        ended_at: The time of the end, by a clock that never jumps.
+        requests, creates: Requests for responses and items that the server has not answered yet.
+        early_transcripts: Deltas of transcriptions that came before their items.
+        awaiting_text: The ids of responses of which no text has come yet.
+        speech_ended_at, speech_ended_seq: The end of the user's speech before the next response.
+        unanswered: The ids of the user's items after the last response, in order.
+        input_bytes, commit_seq: Input audio since the last commit, and that event.
+        rates: The sample rates that an import told.
+        same_call, only_here: Another recording of the same call that counts the usage, and the
+            ids of usage that only this recording has.
+        written: The rows that the read models are known to have.
+        figures: Values by which lists are sorted and filtered; None before the first use.
+        listed: The configuration that lists showed last, and how they showed it.
+        measured, folded: The size in memory when last measured, and the text folded since then.
     """
 
     session_id: str
@@ -313,7 +327,6 @@ class SessionState:
     error_codes: dict[str, None] = field(default_factory=dict)
     redacted: int = 0
     rates: SampleRates = NO_SAMPLE_RATES
-    #: Another recording of the same call, where usage is counted but for what this one alone has.
     same_call: str | None = None
     only_here: frozenset[str] = frozenset()
     fold_errors: int = 0
@@ -330,16 +343,13 @@ class SessionState:
     repeats: Repeats = field(default_factory=Repeats, compare=False)
     dirty: Dirty = field(default_factory=Dirty)
     written: dict[tuple[str, tuple[Any, ...]], tuple[Any, ...]] = field(default_factory=dict)
-    #: What lists are sorted by, as far as it was read off the state; None for not at all.
     figures: Figures | None = field(default=None, compare=False)
-    #: The configuration that lists were last given, and what they show of it.
     listed: tuple[dict[str, Any], Any] | None = field(default=None, compare=False)
-    #: Bytes of memory when it was last measured, and of the text that was folded since.
     measured: int | None = None
     folded: int = 0
 
     def forget_written(self) -> None:
-        """Mark nothing as changed, and take nothing for known of what the read models hold."""
+        """Forget which rows the read models have, and mark nothing as changed."""
         items, responses = self.items.values(), self.responses.values()
         for item in items:
             item.indexed = None
@@ -350,16 +360,16 @@ class SessionState:
         self.dirty.clear()
 
     def shift_at(self, seq: int) -> int:
-        """Return what is added to the arrival of an event, in microseconds."""
+        """Return the microseconds to add to the arrival of the event with this seq."""
         place = bisect_right(self.jumps, seq, key=itemgetter(0))
         return self.jumps[place - 1][1] if place else 0
 
     def steady(self, at: int | None, seq: int) -> int | None:
-        """Return an event's arrival as a clock that never jumps would have told it."""
+        """Return the arrival of an event by a clock that never jumps; None stays None."""
         return None if at is None else at + self.shift_at(seq)
 
     def count_unknown(self, type_: str) -> None:
-        """Count an event of a type that is not known; the first hundred types are named."""
+        """Count an event of an unknown type. The first hundred types are kept by name."""
         known = self.unknown_types.get(type_)
         if known is not None or len(self.unknown_types) < MAX_UNKNOWN_TYPES:
             self.unknown_types[type_] = (known or 0) + 1
@@ -367,7 +377,7 @@ class SessionState:
             self.unnamed_types += 1
 
     def diagnose(self, event: LogEvent, code: str, message: str) -> None:
-        """Note something about an event that a person should see; the first hundred are kept."""
+        """Add a diagnostic about an event, which people will see. The first hundred are kept."""
         self.diagnostics_count += 1
         if len(self.diagnostics) < MAX_DIAGNOSTICS:
             self.diagnostics.append({"seq": event.seq, "code": code, "message": message[:500]})
@@ -375,7 +385,10 @@ class SessionState:
     def merged(
         self, event: LogEvent, known: dict[str, Any], told: dict[str, Any]
     ) -> dict[str, Any]:
-        """An object of the wire with what an event says of it, in a new one."""
+        """Return a new object of the fields of `known`, replaced and extended by those of `told`.
+
+        If these are too many, the state gets a diagnostic about the event.
+        """
         if len(known) + len(told) > MAX_FIELDS:
             room = max(0, MAX_FIELDS - len(known))
             new = islice((key for key in told if key not in known), room)

@@ -1,1 +1,1 @@
-"""What each kind of event does to the state of a session. Called by `projection/fold.py`. Pure."""
+"""Handlers: functions that change a session's state by one event. Called by the fold. Pure."""

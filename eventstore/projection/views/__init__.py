@@ -1,1 +1,1 @@
-"""What is shown of the state of a session: resources, usage, what was heard. Pure."""
+"""Views: functions that show a session's state as resources, usage and heard text. Pure."""

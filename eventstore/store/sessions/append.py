@@ -17,9 +17,10 @@ from eventstore.common.arguments import check_whole
 from eventstore.common.brief import brief
 from eventstore.encryption.cipher import Cipher
 from eventstore.errors import ConflictError, DatabaseUnavailableError, InvalidInputError
+from eventstore.projection.dirty import Dirty
 from eventstore.projection.facets import Figures
 from eventstore.projection.handlers.session import close_session as close_state
-from eventstore.projection.state import PROJECTOR_VERSION, Dirty, SessionState
+from eventstore.projection.state import PROJECTOR_VERSION, SessionState
 from eventstore.realtime.frames import STORE, Frame
 from eventstore.store.database.keys import keys_of
 from eventstore.store.database.transaction import Row, Transaction, autocommit, write

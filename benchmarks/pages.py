@@ -23,7 +23,6 @@ from benchmarks.query_fill import EVERY_US, MODELS, Filled, fill
 from benchmarks.report import Report
 from benchmarks.rounds import progress, settle, timed
 from eventstore import EventStore
-from eventstore.store.database.tables.day_tables import DAY
 from eventstore.store.database.transaction import Transaction, read
 from eventstore.store.filters.filters import (
     ResponseFilter,
@@ -34,7 +33,7 @@ from eventstore.store.filters.filters import (
 )
 from eventstore.store.queries.query_responses import responses_sql
 from eventstore.store.queries.session_pages import sessions_sql
-from eventstore.times import now
+from eventstore.times import DAY_US, now
 
 TARGET_MS = 300.0
 ASKED = 60
@@ -213,7 +212,7 @@ def run(databases: Databases, options: Options) -> Report:
     for backend in databases.backends(options.backends):
         with databases.fresh(backend) as url:
             # Today's usage is summed up from its rows: all that a day has.
-            filled = fill(databases, backend, url, size, until=(now() // DAY + 1) * DAY)
+            filled = fill(databases, backend, url, size, until=(now() // DAY_US + 1) * DAY_US)
             settle()
             with EventStore(url) as store:
                 days = len(store.sum_days().done)

@@ -1,4 +1,9 @@
-"""What waits for an answer: found by its keys, the oldest first, whatever else is waiting."""
+"""Keep requests that wait for the server's answer, and find the oldest one that matches a key.
+
+Called by the handlers of the fold, by the sound's time line and by the replay server, for requests
+for responses and for creates of items. Finding one takes a time that does not grow with the number
+of waiting requests.
+"""
 
 from __future__ import annotations
 
@@ -12,19 +17,19 @@ from eventstore.realtime.values import identifier, text
 T = TypeVar("T")
 ItemCreate = dict[str, Any]
 
-# Levels of a value that are looked at to tell it from another.
+# The depth down to which `comparable` compares values.
 _LEVELS = 50
 
 
 @dataclass(slots=True)
 class Pending(Generic[T]):
-    """Values by the seq of their event, each under keys of its own.
+    """Values, each with the seq of its event and with keys by which it is found.
 
     Attributes:
-        values: by seq.
-        keys: by seq, the keys that the value is found by.
-        by_key: by key, the seqs, lowest first.
-        popped: seqs of what was taken out, for who sets it to a list.
+        values: The value by its seq.
+        keys: The keys of the value by its seq.
+        by_key: The seqs by key, lowest first.
+        popped: A list to which `pop` adds seqs, or None. The replay server sets it to a list.
     """
 
     values: dict[int, T] = field(default_factory=dict)
@@ -36,26 +41,26 @@ class Pending(Generic[T]):
         return len(self.values)
 
     def add(self, seq: int, value: T, *keys: Hashable) -> None:
-        """Add a value; seqs rise from one to the next."""
+        """Add a value. Its seq must be higher than those added before."""
         self.values[seq], self.keys[seq] = value, keys
         for key in keys:
             self.by_key.setdefault(key, OrderedDict())[seq] = None
 
     def first(self, *keys: Hashable) -> int | None:
-        """Return the lowest seq of what is under any of the keys, or None."""
+        """Return the lowest seq of the values that have one of the keys, or None."""
         found = (next(iter(self.by_key[key])) for key in keys if key in self.by_key)
         return min(found, default=None)
 
     def all(self, key: Hashable) -> list[int]:
-        """Return the seqs of all that is under a key."""
+        """Return the seqs of all values that have a key."""
         return list(self.by_key.get(key, ()))
 
     def count(self, key: Hashable) -> int:
-        """Return how many are under a key."""
+        """Return how many values have a key."""
         return len(self.by_key.get(key, ()))
 
     def pop(self, seq: int) -> T:
-        """Take out a value that is here."""
+        """Remove a value by its seq, and return it."""
         for key in self.keys.pop(seq):
             seqs = self.by_key[key]
             del seqs[seq]
@@ -67,11 +72,13 @@ class Pending(Generic[T]):
 
 
 def add_create(creates: Pending[ItemCreate], seq: int, create: ItemCreate) -> None:
-    """Note that a client asked for an item.
+    """Add a client's `conversation.item.create`.
 
     Args:
-        create: its `id`, `type`, `role` and `call_id`, the frame's `event_id`, and what the caller
-            wants back.
+        creates: The creates that wait.
+        seq: The seq of the client's event.
+        create: The item's `id`, `type`, `role` and `call_id`, the event's `event_id`, and any
+            further members that the caller wants to get back.
     """
     id_, event_id = create["id"], create["event_id"]
     keys: list[Hashable] = [("id", id_)]
@@ -83,7 +90,12 @@ def add_create(creates: Pending[ItemCreate], seq: int, create: ItemCreate) -> No
 
 
 def take_create(creates: Pending[ItemCreate], wire: dict[str, Any]) -> ItemCreate:
-    """The client's create that an added item answers, taken out; empty where none does."""
+    """Remove and return the client's create that an added item answers, or an empty dict.
+
+    Args:
+        creates: The creates that wait.
+        wire: The item as the server added it.
+    """
     seq = creates.first(("id", identifier(wire.get("id"))))
     if seq is None:
         seq = creates.first(*_like(wire))
@@ -91,7 +103,7 @@ def take_create(creates: Pending[ItemCreate], wire: dict[str, Any]) -> ItemCreat
 
 
 def _like(wire: dict[str, Any]) -> list[Hashable]:
-    """The keys of creates without an id that ask for such an item; a role may be left open."""
+    """Return the keys of creates without an id that match an item. A create may have no role."""
     told = [wire.get(name) for name in ("type", "call_id")]
     if any(value is not None and not isinstance(value, str) for value in told):
         return []
@@ -100,13 +112,14 @@ def _like(wire: dict[str, Any]) -> list[Hashable]:
 
 
 def refuse_creates(creates: Pending[ItemCreate], event_id: str | None) -> list[int]:
-    """Take out what an error refuses.
+    """Remove the creates that an error of the server refuses.
 
     Args:
-        event_id: of the client's frame that it names; None where it names none.
+        creates: The creates that wait.
+        event_id: The id of the client's event that the error names, or None.
 
     Returns:
-        The seqs of the creates.
+        The seqs of the removed creates.
     """
     refused = creates.all(("event", event_id)) if event_id is not None else []
     for seq in refused:
@@ -115,7 +128,12 @@ def refuse_creates(creates: Pending[ItemCreate], event_id: str | None) -> list[i
 
 
 def comparable(value: Any, levels: int = _LEVELS) -> Hashable:
-    """A key that equal JSON values share, and different ones do not, down to so many levels."""
+    """Return a hashable key that is equal for equal JSON values.
+
+    Args:
+        value: The JSON value.
+        levels: The depth down to which values are compared; below it, all are equal.
+    """
     if levels == 0:
         return "deeper"
     if isinstance(value, dict):

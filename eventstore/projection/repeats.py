@@ -1,13 +1,18 @@
-"""Events that were delivered twice: a proxy that goes on after a lost connection sends some again.
+"""Recognise events that were delivered twice, by a proxy that reconnects and sends some again.
 
-An event is a repetition where the server sent one before with the same `event_id` and the very
-same text. What folds or plays a log counts it once. It is looked for among the deltas of the same
-type and response, or item, until the response is done, and among the last few of all other events:
-so a load of a state, which reads no more deltas than it needs, comes to the same answer as a fold
-of every event.
+Called by the fold, by the sound's time line, by replays and by verify, which count a repeated event
+once (docs/adr/0030). An event is a repetition if the server sent an event with the same `event_id`
+and exactly the same text before. Two sets of earlier events are searched:
 
-Some servers give several events one id, which then names none: one that came with two texts, or
-that `session.created` has as well, or the `response.created` of a delta's response.
+- for a delta, the deltas of the same type and response (or item), until the response is done;
+- for any other event, the last 500 events that are no deltas.
+
+Both sets are complete in a load of a state as well, which skips most deltas. So a load comes to
+the same result as a fold of every event.
+
+Some servers give one id to several events. Such an id proves nothing: an id that came with two
+different texts, the id of `session.created`, or the id of the `response.created` of a delta's
+response.
 """
 
 from __future__ import annotations
@@ -19,33 +24,34 @@ from eventstore.realtime.catalogue import AUDIO_DELTAS, DELTAS, TEXT_DELTAS
 from eventstore.realtime.frames import SERVER
 from eventstore.realtime.values import identifier, mapping
 
-#: How many events back one that is no delta is recognised.
+#: How many events that are no deltas are remembered.
 MAX_RECENT = 500
-#: What a text holds that gives its event an id. One that spells the name otherwise has none.
+#: The text of the member's name. An event that writes the name with escapes counts as without id.
 EVENT_ID_MEMBER = '"event_id"'
 
-#: Deltas of a response or item: where one has no effect when it comes, it may have when it comes
-#: again. Those of a translation are of neither, and are known as other events are.
+#: Deltas of a response or an item. Their handlers call `is_repeated` themselves, and only for
+#: deltas that have an effect. A translation's audio belongs to no item, so it is not among them.
 ITEM_DELTAS = DELTAS - {"session.output_audio.delta"}
 _OF_RESPONSES = TEXT_DELTAS | AUDIO_DELTAS
 _HEARD = "conversation.item.input_audio_transcription.delta"
 _TRANSCRIBED = "conversation.item.input_audio_transcription.completed"
 
 
-#: The hash of the text that came with an id; None where there were several.
+#: The hash of the text that came with each event id; None if several texts came.
 _Texts = dict[str, int | None]
 
 
 @dataclass(slots=True)
 class Repeats:
-    """What is remembered of a session's server events, to know one that comes again.
+    """The server events of a session that are remembered to recognise repetitions.
 
     Attributes:
-        deltas: the texts of those that came, by type and by response or item.
-        recent: the texts of the last other events, oldest first.
-        created: the id of the event that began a response, and its seq; under "" the session's.
-        done: the seq of the event that ended a response.
-        last: the seq of the last event that came again; 0 for none.
+        deltas: The texts of deltas, by type and by the id of the response or item.
+        recent: The texts of the last other events, oldest first.
+        created: The `event_id` and the seq of the event that began each response. The empty id
+            stands for the session.
+        done: The seq of the event that ended each response.
+        last: The seq of the last repeated event, or 0.
     """
 
     deltas: dict[tuple[str, str], _Texts] = field(default_factory=dict)
@@ -63,15 +69,15 @@ class Repeats:
         text: str,
         audio_bytes: int = 0,
     ) -> bool:
-        """Return True if it is the server's, and was there before; remember it.
+        """Return True if an event is the server's and was delivered before; remember the event.
 
         Args:
-            seq: its place in the session.
-            direction: client, server or store.
-            type_: its type on the wire.
-            body: the parsed event.
-            text: its text. Audio may be cut out of it; events of one log are to be alike in that.
-            audio_bytes: how many bytes of audio were cut out.
+            seq: The event's seq.
+            direction: `client`, `server` or `store`.
+            type_: The event's type on the wire.
+            body: The parsed event.
+            text: The event's text. Audio is either cut out of all events of a log, or of none.
+            audio_bytes: How many bytes of audio were cut out.
         """
         if direction != SERVER:
             return False
@@ -90,7 +96,7 @@ class Repeats:
         return again
 
     def forget_texts(self, response_id: str) -> None:
-        """Forget a response's deltas of texts, which are about to come from the beginning."""
+        """Forget a response's deltas of text, because a load reads them again from the first."""
         for type_ in TEXT_DELTAS:
             self.deltas.pop((type_, response_id), None)
 
@@ -113,7 +119,7 @@ class Repeats:
         return False
 
     def _is_shared(self, seq: int, event_id: str, response_id: str) -> bool:
-        """Return True if the event that began the session or the response has the same id."""
+        """Return True if the event that began the session or the response has this id, too."""
         for of in ("", response_id):
             created = self.created.get(of)
             if created is not None and created[0] == event_id and created[1] < seq:

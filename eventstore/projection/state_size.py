@@ -1,4 +1,7 @@
-"""How many bytes of memory a session's state takes: state_cache.py keeps states by it."""
+"""Estimate the memory that a session's state takes.
+
+Called by store/readmodels/states/state_cache.py, which limits the memory of all cached states.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +12,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from eventstore.projection.state import SessionState
 
-# A state is measured again when what was folded since is as large as it was, and at least this.
+# A state is measured again when the text folded since then exceeds its size, and this many bytes.
 _WORTH_MEASURING = 1 << 20
 
 
 def state_size(state: SessionState, most: int) -> int:
-    """Return about how many bytes a state takes, and remember it in the state.
+    """Return an estimate of the bytes that a state takes, and remember it in the state.
 
-    A state is measured now and then; between two measurements it counts as grown by all the text
-    that was folded, which is more than it keeps.
+    Measuring is slow, so that it is done seldom. Between two measurements, the estimate grows by
+    the length of all text that was folded, which is more than the state keeps of it.
 
     Args:
-        most: a size beyond which nobody asks how large it is; the result may then be any such.
+        state: The state.
+        most: The largest size that matters to the caller. A larger state may have any result
+            above this one.
     """
     if state.measured is None or state.folded > max(_WORTH_MEASURING, state.measured):
         state.measured, state.folded = _measured(state, most), 0
@@ -28,7 +33,7 @@ def state_size(state: SessionState, most: int) -> int:
 
 
 def _measured(state: SessionState, most: int) -> int:
-    """The bytes of a value and of all that it holds, each counted once; it stops behind `most`."""
+    """Return the bytes of a state and all values in it, each counted once; stop above `most`."""
     total, seen, left = 0, set(), [state]
     while left and total <= most:
         value: Any = left.pop()

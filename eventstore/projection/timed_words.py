@@ -1,11 +1,13 @@
-"""When the words of a part were said, as a server tells it. `fold` adds them, `view` shows them.
+"""Read and keep the times at which the words of a content part were said.
 
-Servers tell it in three ways, all of them optional:
+The handlers of the fold add the times to a part; views, exports and the page of a session show
+them. Servers tell times in three ways, all of them optional:
 
-- OpenAI's `conversation.item.input_audio_transcription.segment`: start and end in seconds, and
-  whom the server tells from others. A server may send a segment again when it knows more.
-- Azure Voice Live's `response.audio_timestamp.delta`: a word each, in milliseconds.
-- Azure Voice Live's `phrases` of a finished transcription: words and languages, in milliseconds.
+- OpenAI's event `conversation.item.input_audio_transcription.segment` has the start and the end
+  in seconds, and a speaker. A server may send a segment again with better values.
+- Azure Voice Live's event `response.audio_timestamp.delta` has one word, in milliseconds.
+- Azure Voice Live's `phrases` of a finished transcription have words and a language, in
+  milliseconds.
 """
 
 from __future__ import annotations
@@ -14,21 +16,23 @@ from typing import Any, NamedTuple
 
 from eventstore.realtime.values import mapping, number, sequence, text
 
-#: How many stretches of a part's words have a time of their own.
+#: How many times and how many languages a part keeps at most.
 MAX_TIMED = 5000
 MAX_LANGUAGES = 20
-# A time beyond eleven days lies on no part's audio: it is a date, or no time at all.
+# Eleven days. A greater number cannot be a time within a part's audio.
 _MOST_MS = 1e9
-# By how much a server's times may run over the end that its voice detection found.
+# How far the last word may end after the end of speech that the server's VAD found.
 _OVERRUN_MS = 1000
 
 
 class WordTiming(NamedTuple):
-    """Some words of a part, and when the server says they are said, in milliseconds.
+    """Some words of a part, and the times at which they begin and end.
 
     Attributes:
-        start_ms, end_ms: on the part's own audio; as the server told them, until `on_own_audio`.
-        speaker: whom the server tells from others; None where it does not.
+        text: The words.
+        start_ms, end_ms: The times as the server told them, in milliseconds. `on_own_audio` turns
+            them into times from the beginning of the part's audio.
+        speaker: The server's name of the speaker, or None.
     """
 
     text: str
@@ -37,17 +41,19 @@ class WordTiming(NamedTuple):
     speaker: str | None = None
 
 
-#: By what words are known that are told again: their segment, or else their time and their text.
+#: Identifies words that are told again: `(segment, -1.0, "")`, or `("", start_ms, text)`.
 WordTimingKey = tuple[str, float, str]
 
 
 def add_timed(found: dict[WordTimingKey, WordTiming], timed: WordTiming, segment: str = "") -> None:
-    """Add words that have a time of their own, up to a bound; what is told again counts once.
+    """Add words with their times to a part, up to `MAX_TIMED`. Repeated words count once.
 
     Args:
-        found: the part's, changed in place.
-        segment: the id of the segment that the words are. It replaces an earlier one of the same
-            id, unless the two lie apart: there are servers that give all segments one id.
+        found: The words of the part, which are changed.
+        timed: The words to add.
+        segment: The id of their segment, or an empty text. The words replace those of an earlier
+            segment with this id if the times of both overlap. If not, both are kept, because some
+            servers give all segments one id.
     """
     if not timed.text.strip() or not 0 <= timed.start_ms <= timed.end_ms < _MOST_MS:
         return
@@ -66,22 +72,22 @@ def _lie_apart(one: WordTiming, other: WordTiming) -> bool:
 
 
 def by_start_time(found: dict[WordTimingKey, WordTiming]) -> list[WordTiming]:
-    """The words by the time at which they begin, however they arrived."""
+    """Return the words of a part in the order of their start times."""
     return sorted(found.values(), key=lambda timed: timed.start_ms)
 
 
 def on_own_audio(
     words: list[WordTiming], start_ms: int | None, end_ms: int | None
 ) -> list[WordTiming]:
-    """Return a turn's words by the time on its own audio.
+    """Return a turn's words with times that count from the beginning of the turn's audio.
 
-    No server documents whether it counts from the beginning of the turn or of the session. Times
-    that fit in the turn's length count from the turn. Times that do not, and that lie between the
-    turn's start and end on the session's clock, count from the session.
+    No server documents whether its times count from the beginning of the turn or of the session.
+    Times that fit into the turn's length are taken to count from the turn. Other times that lie
+    between the turn's start and end on the session's clock are taken to count from the session.
 
     Args:
-        words: in order.
-        start_ms, end_ms: the turn, on the session's input clock; None where nobody told.
+        words: The words in the order of their start times.
+        start_ms, end_ms: The turn on the session's input clock, or None if unknown.
     """
     if not words or start_ms is None or end_ms is None or start_ms <= 0:
         return words
@@ -96,7 +102,10 @@ def on_own_audio(
 
 
 def words_of_phrases(told: Any) -> list[WordTiming]:
-    """The words of a transcription's phrases; a phrase whose words have no times is one of them."""
+    """Return the words of a transcription's `phrases` (Azure Voice Live) with their times.
+
+    A phrase whose words have no times is returned as a whole.
+    """
     found = []
     for phrase in map(mapping, sequence(told)[:MAX_TIMED]):
         words = [_word(mapping(word)) for word in sequence(phrase.get("words"))[:MAX_TIMED]]
@@ -119,10 +128,11 @@ def _word(told: dict[str, Any]) -> WordTiming | None:
 
 
 def transcript_languages(body: dict[str, Any]) -> list[str]:
-    """The codes of the languages that a transcript is in, as its event tells them.
+    """Return the codes of a transcript's languages, such as `["en", "de-DE"]`.
 
-    OpenAI has `languages`, Azure Voice Live and Qwen a single `language`, and Azure's phrases
-    have a `locale` each.
+    Args:
+        body: The event of the finished transcription. OpenAI's has `languages`, Qwen's and
+            Azure Voice Live's a single `language`, and each of Azure's phrases has a `locale`.
     """
     told = sequence(body.get("languages")) or [body.get("language")]
     codes = [text(mapping(one).get("code")) or text(one) for one in told]

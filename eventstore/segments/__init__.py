@@ -1,1 +1,1 @@
-"""Segments: events of a session packed into bytes, exactly recoverable. Pure: no SQL, no I/O."""
+"""Segments: a session's events packed into bytes, exactly recoverable. Pure: no SQL, no I/O."""

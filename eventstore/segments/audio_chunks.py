@@ -1,4 +1,7 @@
-"""Chunks of sound, one behind the other, and apart again."""
+"""Join the audio chunks of many events into one block of a segment, and split it again.
+
+Called by pack.py and unpack.py. A chunk is the audio of one event.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,17 @@ from itertools import accumulate
 
 import numpy as np
 
-#: Bytes that are looked at.
+#: How many bytes are enough to compare the noise.
 _SAMPLE = 1 << 18
 
 
 def join_chunks(chunks: Sequence[bytes], apart: bool) -> bytes:
-    """Chunks behind each other.
+    """Return chunks joined to one block.
 
     Args:
-        apart: the last byte of each odd one goes behind all, so that every chunk begins a sample.
+        chunks: The chunks.
+        apart: True to move the last byte of each chunk with an odd size to the end of the block,
+            so that every chunk begins with a whole sample of 16 bits.
     """
     if not apart:
         return b"".join(chunks)
@@ -24,10 +29,15 @@ def join_chunks(chunks: Sequence[bytes], apart: bool) -> bytes:
 
 
 def split_chunks(data: bytes, sizes: Sequence[int], apart: bool) -> Iterator[bytes]:
-    """The chunks of these sizes that were joined, as they are asked for.
+    """Return an iterator of the chunks that `join_chunks` joined.
+
+    Args:
+        data: The block.
+        sizes: The sizes of the chunks in bytes.
+        apart: As it was given to `join_chunks`.
 
     Raises:
-        ValueError: the sizes are not theirs.
+        ValueError: The sizes are not those of the chunks in the block.
     """
     if sum(sizes) != len(data) or min(sizes, default=0) < 0:
         raise ValueError("the sizes of the chunks are not those of the sound")
@@ -45,9 +55,10 @@ def _pieces(data: bytes, sizes: Sequence[int]) -> Iterator[bytes]:
 
 
 def begin_samples(chunks: Sequence[bytes]) -> bool:
-    """Whether chunks of 16-bit samples with odd sizes begin a sample each.
+    """Return True if each chunk of 16-bit samples begins with a whole sample, despite odd sizes.
 
-    Otherwise a sample goes on in the next chunk. What is out of step by a byte is noise.
+    Otherwise a sample continues in the next chunk. The joined audio with less noise tells: samples
+    that are shifted by a byte are noise.
     """
     if not any(len(chunk) % 2 for chunk in chunks[:-1]):
         return False
@@ -55,6 +66,7 @@ def begin_samples(chunks: Sequence[bytes]) -> bool:
 
 
 def _noise(data: bytes) -> int:
+    """Return the sum of the differences of neighbouring samples at the beginning of audio."""
     data = data[:_SAMPLE]
     samples = np.frombuffer(data, "<i2", len(data) // 2).astype(np.int32)
     return int(np.abs(np.diff(samples)).sum())

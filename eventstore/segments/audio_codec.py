@@ -1,6 +1,7 @@
-"""Sound without loss, by what packs it best: FLAC for samples, zstd for what is none.
+"""Compress the blocks of a segment without loss: audio samples with FLAC, other bytes with zstd.
 
-G.711 bytes are put in the order of their loudness first, so that FLAC can predict them.
+Called by pack.py, unpack.py and what erases audio. FLAC predicts samples of 16 bits. G.711 bytes
+are replaced by numbers in the order of their loudness first, so that FLAC can predict these, too.
 """
 
 from __future__ import annotations
@@ -19,35 +20,36 @@ from numpy.typing import NDArray
 from eventstore.segments.limits import check_room
 
 PLAIN, PCM16, ULAW, ALAW = "zstd", "pcm16", "ulaw", "alaw"
-#: Of sound whose chunks' sizes are known, and nothing else any more.
+#: The codec of erased audio: only the sizes of its chunks are left.
 ERASED_AUDIO = "erased"
 
-# Any rate: FLAC's frames do not depend on it, but the format wants one.
+# FLAC needs a sample rate, but the result does not depend on it.
 _RATE = 24_000
 _LEVEL = 0.625
-# One channel of 8 or 16 bits at that rate, as its first block says: another would be resampled.
+# The beginning of FLAC with one channel of 8 or 16 bits at this rate. The decoder would resample
+# any other stream, and so change it.
 _FLAC = re.compile(
     rb"fLaC[\0\x80]\0\0\x22.{10}\x05\xdc(?:\x00[\xf0-\xff]|\x00[\x70-\x7f])", re.DOTALL
 )
-#: Samples that are decoded at once.
+#: How many samples are decoded in one piece.
 _AT_ONCE = 1 << 18
 _ZSTD = 9
-#: Bytes that the codec is chosen by, and below which FLAC's own headers cost more than it gains.
+#: The bytes by which a codec is chosen. Shorter audio than `_SHORT` would grow by FLAC's headers.
 _SAMPLE, _SHORT = 1 << 15, 2048
 _MIN_GAIN = 0.98
-# Taken for samples, nothing else becomes as small.
+# If samples of 16 bits compress to this share, the data are such samples: nothing else does.
 _SURELY = 0.7
 
 
 def _ulaw_order() -> NDArray[np.uint8]:
-    """For each byte of mu-law, its place by loudness as a signed byte (G.711)."""
+    """Return a signed byte for each byte of mu-law (ITU-T G.711), in the order of loudness."""
     codes = np.arange(256, dtype=np.int16)
     loudness = 127 - (codes & 0x7F)
     return np.where(codes & 0x80, loudness, -1 - loudness).astype(np.int8).view(np.uint8)
 
 
 def _alaw_order() -> NDArray[np.uint8]:
-    """The same for A-law, whose even bits are inverted on the wire."""
+    """Return the same for A-law (ITU-T G.711), whose even bits are inverted on the wire."""
     codes = np.arange(256, dtype=np.int16)
     loudness = (codes ^ 0x55) & 0x7F
     return np.where(codes & 0x80, loudness, -1 - loudness).astype(np.int8).view(np.uint8)
@@ -58,7 +60,7 @@ _CODES = {name: np.argsort(order).astype(np.uint8) for name, order in _ORDERS.it
 
 
 def choose_codec(data: bytes) -> str:
-    """The codec that packs the beginning of some sound best."""
+    """Return the codec that compresses the beginning of some audio best."""
     if len(data) < _SHORT:
         return PLAIN
     sample = data[:_SAMPLE]
@@ -71,18 +73,20 @@ def choose_codec(data: bytes) -> str:
 
 
 def compress(data: bytes, codec: str) -> bytes:
-    """Sound packed by a codec."""
+    """Return data compressed by a codec."""
     return _PACKERS[codec](data)
 
 
 def decompress(data: bytes | memoryview, codec: str, room: int) -> bytes:
-    """The sound that was packed.
+    """Return the data that `compress` compressed.
 
     Args:
-        room: how many bytes it may be; no more is ever made.
+        data: The compressed data, which may be damaged or crafted.
+        codec: The codec.
+        room: The largest size of the result in bytes. The memory taken is bounded by it.
 
     Raises:
-        ValueError: the data are damaged, or would be more, or the codec is unknown.
+        ValueError: The data are damaged or larger than the room, or the codec is unknown.
     """
     unpacker = _UNPACKERS.get(codec)
     if unpacker is None:
@@ -98,7 +102,7 @@ def _plain(data: bytes) -> bytes:
 
 
 def _unplain(data: bytes | memoryview, room: int) -> bytes:
-    # The size that it states is taken from the memory before a byte of it is looked at.
+    # The decompressor allocates the stated size before it reads the data.
     check_room(zstandard.get_frame_parameters(data).content_size, room)
     return zstandard.ZstdDecompressor().decompress(data)
 
@@ -112,14 +116,17 @@ def _flac(samples: NDArray[np.int16], subtype: str) -> bytes:
 
 
 def _unflac(data: bytes | memoryview, room: int) -> NDArray[np.int16]:
-    """Samples of a FLAC stream, `room` of them at most.
+    """Return the samples of a FLAC stream, which must be at most `room`.
 
-    The stream says how many there are, and may be wrong: it is read in pieces.
+    The stream is read in pieces, because the number of samples that it states may be wrong.
+
+    Raises:
+        ValueError: The stream is no FLAC of this module, or has more samples.
     """
     data = bytes(data)
     if not _FLAC.match(data):
         raise ValueError("it is no FLAC of the one kind that segments hold")
-    # It takes half of the time that soundfile takes: docs/benchmarks.md.
+    # miniaudio takes half of the time that soundfile takes (docs/benchmarks.md).
     pieces = miniaudio.stream_memory(
         data, miniaudio.SampleFormat.SIGNED16, 1, _RATE, min(room + 1, _AT_ONCE)
     )
@@ -132,7 +139,7 @@ def _unflac(data: bytes | memoryview, room: int) -> NDArray[np.int16]:
 
 
 def _pcm16(data: bytes) -> bytes:
-    # A last odd byte stands before the samples; the first byte says whether there is one.
+    # The first byte says whether the size is odd. If so, the last byte of the audio follows it.
     even = len(data) // 2 * 2
     odd = data[even:]
     samples = np.frombuffer(data, "<i2", even // 2)

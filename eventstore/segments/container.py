@@ -1,6 +1,11 @@
-"""What a segment is as bytes: blocks with a checksum each, behind a header that lists them.
+"""Write and read a segment's bytes: a header that lists blocks, and the blocks with checksums.
 
-`MAGIC`; the header's length and CRC-32 (4 bytes each, little endian); the header, JSON; the blocks.
+Called by pack.py and unpack.py, by verify, and by what erases audio in segments. The format:
+
+1. `SEGMENT_MAGIC`;
+2. the header's length and its CRC-32, 4 bytes each, little endian;
+3. the header as JSON: `[first seq, events, [[name, codec, size, CRC-32, apart], …]]`;
+4. the blocks, one behind the other.
 """
 
 from __future__ import annotations
@@ -19,10 +24,11 @@ _HEAD = struct.Struct("<II")
 
 
 class SegmentError(Exception):
-    """A segment that is damaged; the text says where.
+    """A segment is damaged. The message says where.
 
     Attributes:
-        sound: the direction and type whose sound alone is damaged; None for anything else.
+        sound: The direction and the type of the events whose audio is damaged, if nothing but
+            audio is damaged; otherwise None.
     """
 
     def __init__(self, problem: str, sound: tuple[str, str] | None = None) -> None:
@@ -31,13 +37,13 @@ class SegmentError(Exception):
 
 
 class SegmentBlock(NamedTuple):
-    """A block.
+    """A packed block of a segment.
 
     Attributes:
-        name: what it holds.
-        codec: what it is packed by, see audio_codec.py.
-        data: packed.
-        apart: of sound: see `chunks.join`.
+        name: The name of its contents (see pack.py).
+        codec: The codec that packed it (see audio_codec.py).
+        data: The packed bytes.
+        apart: For audio: whether last bytes of odd chunks stand apart (see `join_chunks`).
     """
 
     name: str
@@ -47,12 +53,13 @@ class SegmentBlock(NamedTuple):
 
 
 class SegmentContainer(NamedTuple):
-    """A segment's blocks.
+    """The packed blocks of a segment.
 
     Attributes:
-        first, events: the seq of its first event, and how many there are.
-        blocks: as they stand behind each other.
-        damaged: places in `blocks` of those whose checksum is wrong.
+        first: The seq of the segment's first event.
+        events: The number of its events.
+        blocks: The blocks in their order.
+        damaged: The indexes in `blocks` of those whose checksum is wrong.
     """
 
     first: int
@@ -62,7 +69,13 @@ class SegmentContainer(NamedTuple):
 
 
 def write_container(first: int, events: int, blocks: Sequence[SegmentBlock]) -> bytes:
-    """A segment's bytes."""
+    """Return the bytes of a segment.
+
+    Args:
+        first: The seq of its first event.
+        events: The number of its events.
+        blocks: The packed blocks.
+    """
     listed = [[b.name, b.codec, len(b.data), zlib.crc32(b.data), b.apart] for b in blocks]
     header = orjson.dumps([first, events, listed])
     head = _HEAD.pack(len(header), zlib.crc32(header))
@@ -70,10 +83,10 @@ def write_container(first: int, events: int, blocks: Sequence[SegmentBlock]) -> 
 
 
 def read_container(data: bytes) -> SegmentContainer:
-    """The blocks of a segment's bytes, not unpacked.
+    """Return the blocks of a segment's bytes, without unpacking them.
 
     Raises:
-        SegmentError: these are not a segment's bytes, or not all of them.
+        SegmentError: The bytes are not those of a segment, or some are missing.
     """
     begin = len(SEGMENT_MAGIC) + _HEAD.size
     if len(data) < begin or data[: len(SEGMENT_MAGIC)] != SEGMENT_MAGIC:
@@ -107,7 +120,7 @@ def read_container(data: bytes) -> SegmentContainer:
 def _checked(
     name: object, codec: object, size: object, crc: object, apart: object
 ) -> tuple[str, str, int, int, bool]:
-    """A block's entry in the header, which may say anything."""
+    """Return a block's entry of the header, after checking the types of its members."""
     if not (type(name) is str and type(codec) is str and type(apart) is bool):
         raise TypeError("a block has no name, or no codec")
     if not (type(size) is int and type(crc) is int and size >= 0):

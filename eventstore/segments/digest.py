@@ -1,8 +1,9 @@
-"""A session's digest: a chain of SHA-256 over its frames, exactly as they crossed the wire.
+"""Compute a session's digest: a chain of SHA-256 over its frames as they crossed the wire.
 
-Each segment's covers the one before it and its own frames, with their seqs, times and directions;
-so the last one covers the session, whether it is sealed or not. Where segments end depends on the
-frames alone: an unsealed session has the digest that it will have when it is sealed.
+Called by seal, verify, exports of digests and copies of sessions. The digest of a segment covers
+the digest of the segment before it, and its own frames with their seqs, times and directions. So
+the last digest covers the whole session. Where a segment ends depends on the frames alone, so that
+an unsealed session already has the digest that it will have when it is sealed.
 """
 
 from __future__ import annotations
@@ -14,24 +15,24 @@ from collections.abc import Iterable
 from eventstore.realtime.events import EventRow
 from eventstore.realtime.frames import DIRECTIONS, RAW_BINARY, restore_bytes
 
-#: What the first segment's digest covers in place of the one before.
+#: Stands for the digest before the first segment.
 BEGINNING = bytes(32)
 
-#: A segment ends with the frame that brings it to so many bytes, or events.
+#: A segment ends with the event that reaches one of these numbers.
 SEGMENT_BYTES, SEGMENT_EVENTS = 8 * 1024 * 1024, 20_000
 
-# Seq, time (and whether it is known), direction, whether it is binary, and bytes.
+# Seq, time, whether the time is known, direction, whether the frame is binary, and its bytes.
 _HEAD = struct.Struct("<qq?B?q")
 
 
 class Digest:
-    """Takes a segment's events, in order.
+    """Computes the digest of one segment from its events.
 
     Args:
-        previous: the digest of the segment before.
+        previous: The digest of the segment before.
 
     Attributes:
-        events, frame_bytes: what was taken so far.
+        events, frame_bytes: The number of events that were added, and the size of their frames.
     """
 
     def __init__(self, previous: bytes) -> None:
@@ -39,10 +40,10 @@ class Digest:
         self.events = self.frame_bytes = 0
 
     def add(self, row: EventRow) -> None:
-        """Take an event.
+        """Add the next event of the segment.
 
         Raises:
-            ValueError: its columns contradict each other.
+            ValueError: The event's columns contradict each other.
         """
         seq, at, direction, _, frame, offset, _, audio = row
         data = restore_bytes(frame, offset, audio)
@@ -53,19 +54,22 @@ class Digest:
         self.frame_bytes += len(data)
 
     def is_full(self) -> bool:
-        """Whether the segment ends here."""
+        """Return True if the segment ends with the last event that was added."""
         return is_full(self.events, self.frame_bytes)
 
     def value(self) -> bytes:
-        """The digest."""
+        """Return the digest of the events that were added."""
         return self._hash.digest()
 
 
 def extend_digest(digest: Digest, row: EventRow) -> Digest:
-    """A digest with one event more: the next segment's where its own is full.
+    """Add an event to a session's last segment, or to a new one if that segment is full.
+
+    Returns:
+        The `Digest` of the segment that has the event.
 
     Raises:
-        ValueError: the event's columns contradict each other.
+        ValueError: The event's columns contradict each other.
     """
     if digest.is_full():
         digest = Digest(digest.value())
@@ -77,11 +81,11 @@ def session_digest(previous: bytes, rows: Iterable[EventRow]) -> bytes:
     """Return the digest of a session, or of its beginning.
 
     Args:
-        previous: the digest of the segments before these events; BEGINNING for none.
-        rows: the events behind those segments.
+        previous: The digest of the segments before these events, or `BEGINNING` for none.
+        rows: The events after those segments.
 
     Raises:
-        ValueError: an event's columns contradict each other.
+        ValueError: An event's columns contradict each other.
     """
     digest = Digest(previous)
     for row in rows:
@@ -90,5 +94,5 @@ def session_digest(previous: bytes, rows: Iterable[EventRow]) -> bytes:
 
 
 def is_full(events: int, frame_bytes: int) -> bool:
-    """Whether a segment of so many events and bytes takes no more."""
+    """Return True if a segment with so many events and bytes of frames ends."""
     return events >= SEGMENT_EVENTS or frame_bytes >= SEGMENT_BYTES

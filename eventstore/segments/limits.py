@@ -1,23 +1,24 @@
-"""How much a segment may unpack to, whoever made it: bounds that every real segment keeps.
+"""Limit the memory that unpacking a segment may take, whoever made the segment.
 
-A few bytes can say that they are gigabytes of zeros, and a header can list what is not there. So
-the bytes that came, and what the log says of the segment, bound what is unpacked of it; what wants
-more is refused before it is made. Called by unpack.py.
+Called by the modules that read segments. A few crafted bytes can unpack to gigabytes of zeros, and
+a header can list what is not there. So the size of the packed bytes, and what the log says of the
+segment, limit the unpacked size. Anything larger is refused before memory is taken for it. Every
+real segment keeps these limits.
 """
 
 from __future__ import annotations
 
 from eventstore.segments.digest import SEGMENT_EVENTS
 
-#: Events of a segment: sealing begins another one then.
+#: The most events of a segment. Sealing then begins another segment.
 MAX_EVENTS = SEGMENT_EVENTS
 
-# Silence packs 700 to 1, but a segment has 8 MB of frames, unless one frame alone has more.
+# Silence packs 700 to 1. But a segment has 8 MB of frames at most, unless one frame has more.
 _FLOOR, _RATIO = 32 * 1024 * 1024, 512
-# A frame's text may be escaped in the list of kinds; a row's numbers take some bytes.
+# Bytes for each byte of frames, whose text may be escaped in the list of kinds, and for each event.
 _OF_FRAMES, _OF_EVENT = 16, 4096
 
-#: What a time, a place in a text and a size can be: the columns of the log hold no more.
+#: The largest integer, and the largest size or place in a text, that the log's columns can hold.
 MAX_INT, MAX_SIZE = 2**63 - 1, 2**31 - 1
 
 
@@ -25,9 +26,9 @@ def room_for(packed_bytes: int, events: int, frame_bytes: int | None = None) -> 
     """Return how many bytes one block of a segment may unpack to.
 
     Args:
-        packed_bytes: what the segment takes.
-        events: how many events it says that it has.
-        frame_bytes: what its frames took on the wire, as the log says; None where not known.
+        packed_bytes: The size of the segment's packed blocks.
+        events: The number of events that the segment's header states.
+        frame_bytes: The size of its frames on the wire, as the log says, or None if unknown.
     """
     room = max(_FLOOR, _RATIO * packed_bytes)
     if frame_bytes is None:
@@ -36,6 +37,10 @@ def room_for(packed_bytes: int, events: int, frame_bytes: int | None = None) -> 
 
 
 def check_room(size: int, room: int) -> None:
-    """Raise ValueError where a size is none, or more than there is room for."""
+    """Check that a size is not negative and not larger than the room.
+
+    Raises:
+        ValueError: It is.
+    """
     if not 0 <= size <= room:
         raise ValueError(f"it would unpack to {size:,} bytes, and {room:,} are possible")

@@ -1,4 +1,7 @@
-"""Columns of integers: as planes of bytes, which compress far better than the numbers."""
+"""Pack columns of integers as planes of bytes, which compress far better than the numbers.
+
+Called by pack.py and unpack.py.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,12 @@ _WIDTH = 8
 
 
 def pack_numbers(values: Sequence[int]) -> bytes:
-    """Integers of 64 bits: all first bytes, then all second ones, … as far as there are any."""
+    """Return integers of 64 bits as bytes: all lowest bytes, then all second bytes, and so on.
+
+    The first byte of the result is the number of planes. Planes of zeros at the end are left out.
+    """
     array = np.asarray(values, dtype="<i8")
-    # Small negative numbers shall have zeros above, as small positive ones have.
+    # Zigzag encoding: small negative numbers become small positive ones, with zeros above.
     folded = (array << 1) ^ (array >> 63)
     planes = folded.view(np.uint8).reshape(-1, _WIDTH).T
     used = max((number + 1 for number in range(_WIDTH) if planes[number].any()), default=0)
@@ -23,13 +29,17 @@ def pack_numbers(values: Sequence[int]) -> bytes:
 
 
 def unpack_numbers(data: bytes | memoryview, count: int) -> tuple[list[int], int]:
-    """What `pack_numbers` packed.
+    """Return the integers that `pack_numbers` packed.
+
+    Args:
+        data: The packed integers; further bytes may follow.
+        count: The number of integers.
 
     Returns:
-        The integers, and how many bytes they took.
+        The integers, and the number of bytes that they took.
 
     Raises:
-        ValueError: the data are too short, or there is no such number of integers.
+        ValueError: The data are too short, or a segment cannot have so many integers.
     """
     if not 0 <= count <= MAX_EVENTS:
         raise ValueError("there is no such number of rows")
@@ -45,12 +55,17 @@ def unpack_numbers(data: bytes | memoryview, count: int) -> tuple[list[int], int
 
 
 def successive_differences(values: Sequence[int]) -> list[int]:
-    """The first number, then each one's difference to the one before."""
+    """Return the first number, and then the difference of each number to the one before.
+
+    Example:
+        >>> successive_differences([10, 12, 15])
+        [10, 2, 3]
+    """
     return [after - before for before, after in zip([0, *values], values, strict=False)]
 
 
 def running_sums(values: Sequence[int]) -> list[int]:
-    """What `differences` came from."""
+    """Return the numbers from which `successive_differences` came."""
     found, total = [], 0
     for value in values:
         total += value

@@ -1,9 +1,14 @@
-"""Pack a run of events into a segment: a third of their size, given back exactly.
+"""Pack consecutive events into a segment, which takes a third of their size.
 
-The blocks: `kinds`, what rows have in common; `rows`, for each its kind, time and sizes of sound;
-`values` and `ids`, the columns of texts, and `columns`, what each of them is; and `sound` for each
-direction and type of events that have some (empty where it was erased). So reading some types takes
-only what they are in, and folding a session reads no sound.
+Called by seal and by what erases audio in segments. unpack.py gives the events back exactly. A
+segment has these blocks (docs/adr/0011):
+
+- `kinds`: the values that rows of one kind share (see row_kinds.py);
+- `rows`: the kind and the time of each row, and the sizes of its audio;
+- `columns`, `values`, `ids`: the texts of the frames in columns (see text_columns.py);
+- `sound`: the audio of each direction and type of events; empty if it was erased.
+
+Because of the blocks, reading some types unpacks only their audio, and a fold unpacks none.
 """
 
 from __future__ import annotations
@@ -20,12 +25,12 @@ from eventstore.segments.container import SegmentBlock, write_container
 from eventstore.segments.numbers import pack_numbers, successive_differences
 from eventstore.segments.text_columns import SEPARATOR, Skeleton, cut_text, is_constant, is_random
 
-#: What a column is: among the values, among the ids, or one value for all rows.
+#: How a column is stored: in the block `values`, in the block `ids`, or as one value for all rows.
 VARYING, RANDOM, CONSTANT = 0, 1, 2
 
 
 class _Known(NamedTuple):
-    """Where a row with sound went, and its cut: the next of its type mostly goes there too."""
+    """The last row of a type with audio, and how it was stored: the next one is mostly alike."""
 
     row: tuple[str, int | None, str]
     number: int
@@ -34,10 +39,18 @@ class _Known(NamedTuple):
 
 
 class _Packing:
-    """Rows, sorted into columns."""
+    """Sorts rows into kinds, columns of texts, and audio.
+
+    Attributes:
+        kinds: The number of each kind. Its fields are those of `RowKind`.
+        of_rows: The number of each row's kind.
+        values: For each kind, the values of each of its rows.
+        sounds: The number of each block of audio: by direction, type, whether it has whole
+            frames, and whether it was erased.
+        chunks, sizes: For each block of audio, its chunks and their sizes.
+    """
 
     def __init__(self) -> None:
-        #: As `rows.Kind` has them.
         self.kinds: dict[tuple[str, str, int | None, int | None, Skeleton], int] = {}
         self.of_rows: list[int] = []
         self.values: list[list[Sequence[str]]] = []
@@ -81,10 +94,10 @@ class _Packing:
 
 
 def pack_segment(rows: Sequence[EventRow]) -> bytes:
-    """A run of events, packed.
+    """Return the bytes of a segment.
 
     Args:
-        rows: at least one, with consecutive seqs and their audio.
+        rows: At least one event. Their seqs are consecutive, and they have their audio.
     """
     packing = _Packing()
     for row in rows:
@@ -141,7 +154,7 @@ def _block(name: str, data: bytes) -> SegmentBlock:
 
 
 def _sound(chunks: list[bytes], is_text: bool) -> SegmentBlock:
-    """A block of sound; frames that no column of text can hold are packed as text is."""
+    """Return a block of audio. Whole frames that are stored as bytes are compressed like text."""
     data = join_chunks(chunks, False)
     if is_text:
         return _block("sound", data)

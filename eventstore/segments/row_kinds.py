@@ -1,4 +1,7 @@
-"""What the events of a segment have in common: their kinds."""
+"""The kinds of rows in a segment: values that many events share, and that are stored once.
+
+Called by unpack.py. pack.py writes the same fields as a list.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,12 @@ from eventstore.segments.text_columns import Skeleton
 
 
 class RowKind(NamedTuple):
-    """What the rows of one skeleton have in common.
+    """The values that all rows of one kind share.
 
     Attributes:
-        direction, type, audio_offset: as in `EventRow`.
-        sound: the number of the block that their audio is in, None where they have none.
-        skeleton: of their frames.
+        direction, type, audio_offset: As in `EventRow`.
+        sound: The number of the block with the audio of these rows, or None if they have none.
+        skeleton: The skeleton of their frames (see text_columns.py).
     """
 
     direction: str

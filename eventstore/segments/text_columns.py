@@ -1,8 +1,12 @@
-"""Frames' texts as columns: what they share is kept once, what differs stands together.
+"""Cut the texts of frames into columns, so that equal parts are stored once and compress well.
 
-A text is cut at the values of its JSON fields. What is left is its skeleton, of which a session
-has few; the values of one place in one skeleton are a column: all event ids, all deltas, … Cutting
-knows nothing of JSON but where a value may stand, and joining gives the text back whatever it is.
+Called by pack.py and unpack.py. A text is cut at the values of its JSON members. The rest is its
+skeleton. A session has few different skeletons. The values at one place of one skeleton are a
+column: all event ids, all deltas, and so on. A text need not be valid JSON: joining its pieces
+always gives the same text.
+
+Example:
+    `{"type":"ping","n":1}` has the skeleton `{"type":`, `,"n":`, `}` and the values `"ping"`, `1`.
 """
 
 from __future__ import annotations
@@ -15,17 +19,17 @@ from eventstore.realtime.json_scanner import NUMBER, STRING
 
 #: A value behind a colon: a string or a number.
 _VALUE = re.compile(rf"(?<=:)(\s?(?:{STRING}|{NUMBER}))", re.DOTALL)
-# A longer text is one value: it is no event's frame, and may be made to take time.
+# A longer text is not cut: it is no usual frame, and may have been made to take time.
 _LONGEST = 256 * 1024
 SEPARATOR = "\0"
-# A column of fewer values, or of shorter ones, is not worth a block of its own.
+# Columns with fewer values, or with shorter ones, do not go into the block `ids`.
 _FEW, _SHORT = 8, 12
 
 Skeleton = tuple[str, ...]
 
 
 def cut_text(text: str) -> tuple[Skeleton, Sequence[str]]:
-    """A text's skeleton, and the values between its pieces."""
+    """Return the skeleton of a text, and the values between the pieces of the skeleton."""
     if len(text) > _LONGEST:
         return ("", ""), (text,)
     pieces = _VALUE.split(text)
@@ -33,7 +37,7 @@ def cut_text(text: str) -> tuple[Skeleton, Sequence[str]]:
 
 
 def is_random(column: Sequence[str]) -> bool:
-    """Whether a column is of ids with little in common, which are best packed by themselves."""
+    """Return True if a column has random ids, which compress best in a block of their own."""
     first = column[0]
     size = len(first)
     return (
@@ -45,18 +49,20 @@ def is_random(column: Sequence[str]) -> bool:
 
 
 def is_constant(column: Sequence[str]) -> bool:
-    """Whether a column says the same in each row."""
+    """Return True if a column has the same value in each row."""
     return column.count(column[0]) == len(column)
 
 
 def join_columns(
     skeleton: Skeleton, columns: Sequence[str | Sequence[str]], count: int
 ) -> Iterator[str]:
-    """The texts of a skeleton, in order, as they are asked for.
+    """Return an iterator of the texts that have one skeleton, in order.
 
     Args:
-        columns: the values between its pieces; a text is the same in each row.
-        count: how many texts there are.
+        skeleton: The skeleton.
+        columns: The values for each gap of the skeleton: a list with a value for each text, or
+            one text that is the value in all of them.
+        count: The number of texts.
     """
     pieces = [_escaped(skeleton[0])]
     varying: list[Iterable[str]] = []

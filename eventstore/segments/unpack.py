@@ -1,4 +1,8 @@
-"""Read a segment's events: all, or some, with their sound or without."""
+"""Unpack a segment's events: all of them or some types, with their audio or without.
+
+Called by what reads the log of sealed sessions, and by verify. The bytes may be damaged or crafted,
+so that every number and type is checked.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,7 @@ from eventstore.segments.pack import CONSTANT, RANDOM
 from eventstore.segments.row_kinds import RowKind
 from eventstore.segments.text_columns import SEPARATOR, join_columns
 
-#: Whether rows of a direction and a type are wanted.
+#: A function that returns True if rows of a direction and a type are wanted.
 WantedRows = Callable[[str, str], bool]
 
 
@@ -30,7 +34,7 @@ def unpack_segment(
     sound: bool = True,
     frame_bytes: int | None = None,
 ) -> Iterator[EventRow]:
-    """`unpack_container`, of what `pack_segment` gave, or of anything else."""
+    """Yield the events of a segment's bytes, with the arguments of `unpack_container`."""
     return unpack_container(read_container(data), wanted, sound, frame_bytes)
 
 
@@ -40,22 +44,24 @@ def unpack_container(
     sound: bool = True,
     frame_bytes: int | None = None,
 ) -> Iterator[EventRow]:
-    """A segment's events, in order.
+    """Yield the events of a segment, in order.
 
     Args:
-        wanted: asked once for each direction and type that there is; None for all.
-        sound: with the audio that was cut out of frames; else only its size is told.
-        frame_bytes: what the frames took on the wire, as the log says; None where it is not known.
+        container: The segment's blocks.
+        wanted: Called once for each direction and type in the segment; None for all events.
+        sound: True to unpack the audio that was cut out of frames. Otherwise `audio` is None, and
+            only its size is told.
+        frame_bytes: The size of the frames on the wire, as the log says, or None if unknown.
 
     Raises:
-        SegmentError: what is to be read is damaged, or is no segment's.
+        SegmentError: A block that must be read is damaged, or is not that of a segment.
     """
     room = room_for(sum(len(b.data) for b in container.blocks), container.events, frame_bytes)
     try:
         yield from _rows(container, wanted, sound, room)
     except SegmentError:
         raise
-    except Exception as error:  # whatever decoders and numbers make of what may be anything
+    except Exception as error:  # decoders raise errors of many classes for crafted bytes
         raise SegmentError(f"its blocks contradict each other: {error}") from error
 
 
@@ -80,7 +86,7 @@ def _rows(
         left -= sum(of_block) if container.blocks[place].codec != audio_codec.ERASED_AUDIO else 0
     lengths = [iter(of_block) for of_block in sizes]
     nothing = repeat(None)
-    # All kinds take from the same seqs and times, in the order of the rows.
+    # The iterators of all kinds share those of seqs and times. They are advanced in row order.
     seqs, ats = iter(range(container.first, container.first + container.events)), iter(times)
     of_kinds = [
         zip(
@@ -96,7 +102,7 @@ def _rows(
         )
         for kind, text in zip(kinds, texts, strict=True)
     ]
-    # Without a step of Python for each row: that took as long as reading the texts.
+    # `map` avoids a loop in Python, which took as long as reading the texts.
     rows: Iterator[tuple[Any, ...]] = map(next, map(of_kinds.__getitem__, numbers))
     if not all(taken):
         rows = compress(rows, map(taken.__getitem__, numbers))
@@ -111,10 +117,14 @@ def _kind(
     sound: int | None,
     pieces: list[str],
 ) -> RowKind:
-    """What a line of the list of kinds says, which may be anything.
+    """Return a kind of rows from its entry in the block `kinds`, after checking it.
 
     Args:
-        sounds: how many blocks of sound there are.
+        sounds: The number of blocks of audio.
+        direction, type_, offset, sound, pieces: The members of the entry, of any JSON type.
+
+    Raises:
+        ValueError: A member has no possible value.
     """
     if direction not in DIRECTIONS or type(type_) is not str or len(type_) > MAX_TYPE:
         raise ValueError("a kind of rows has no direction, or no type")
@@ -132,7 +142,7 @@ def _kind(
 def _numbers(
     container: SegmentContainer, kinds: list[RowKind], sounds: int, room: int
 ) -> tuple[list[int], list[int | None], list[list[int]]]:
-    """For each row its kind and its time; for each block of sound the sizes of its chunks."""
+    """Return the kind and the time of each row, and the sizes of the chunks of each audio block."""
     data, place = memoryview(_read(container, "rows", room)), 0
 
     def column(count: int) -> list[int]:
@@ -170,7 +180,7 @@ def _texts(
     taken: list[bool],
     room: int,
 ) -> list[Iterator[str]]:
-    """For each kind, the frames of its rows; none for those that are not taken."""
+    """Return the frames of each kind's rows. Kinds that are not taken get empty texts."""
     marks = _read(container, "columns", room)
     counts = Counter(numbers)
     texts, ids = _needed(kinds, counts, marks)
@@ -192,7 +202,7 @@ def _texts(
                 size += len(columns[-1])
             else:
                 columns.append(values[mark == RANDOM].take(count))
-        # A text that is the same in each row is here once, and a row's each time.
+        # Constant values are stored once, but each row's frame contains them.
         said += size * count
         check_room(said, room)
         found.append(join_columns(kind.skeleton, columns, count) if is_taken else repeat(""))
@@ -200,7 +210,7 @@ def _texts(
 
 
 def _needed(kinds: list[RowKind], counts: Counter[int], marks: bytes) -> tuple[int, int]:
-    """How many texts the blocks `values` and `ids` hold, by what the columns are."""
+    """Return how many texts the blocks `values` and `ids` must have for these columns."""
     if sum(len(kind.skeleton) - 1 for kind in kinds) != len(marks):
         raise ValueError("there are other columns than the kinds have")
     place = texts = ids = 0
@@ -217,8 +227,9 @@ class _Column:
     """A block of texts, from which one column after the other is taken.
 
     Args:
-        data: the block, unpacked.
-        count: how many texts it holds: split apart, each takes far more than its bytes.
+        data: The unpacked block.
+        count: The number of texts that the block must have. It is checked before the block is
+            split, because a split text takes far more memory than its bytes.
     """
 
     def __init__(self, data: bytes, count: int) -> None:
@@ -244,8 +255,17 @@ def _chunks(
     sound: bool,
     room: int,
 ) -> Iterator[bytes | None]:
-    """The chunks of a block of sound; unread where nobody asks for them."""
-    # Whole frames that no text could hold are no sound.
+    """Return the chunks of an audio block, or Nones if they are not wanted.
+
+    Args:
+        container: The segment's blocks.
+        place: The index of the block.
+        users: The wanted kinds of rows that have their audio in the block.
+        sizes: The sizes of the chunks.
+        sound: True if audio is wanted.
+        room: The largest size of the unpacked block.
+    """
+    # A negative offset marks whole frames that are stored as bytes. They are always wanted.
     if not any(sound or (kind.audio_offset or 0) < 0 for kind in users):
         return repeat(None)
     block = container.blocks[place]

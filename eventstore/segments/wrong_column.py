@@ -1,6 +1,6 @@
-"""Whether an event's columns hold what an event's can: SQLite's columns take values of any type.
+"""Check the types of an event's columns, since SQLite stores values of any type in any column.
 
-Called by whoever reads rows of the log, and by verify.
+Called by what reads rows of the log from a database that may be damaged, and by verify.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _WRONG = "its {} is none that an event can have"
 
 
 def wrong_column(row: EventRow) -> str | None:
-    """Say which column holds what no event's does; SQLite's columns take values of any type."""
+    """Return a message about the first column with an impossible value, or None if all are fine."""
     seq, at, direction, type_, frame, offset, _, audio = row
     if type(seq) is not int:
         return _WRONG.format("seq")

@@ -1,4 +1,7 @@
-"""Conversations: items in their true order, their parts, transcriptions, truncation, deletion."""
+"""Handle events of conversations: items and their order, content parts, truncation, deletion.
+
+The handlers of responses, speech and transcriptions call the public functions, too.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ CALL_TYPES = frozenset({"function_call", "mcp_call"})
 
 
 def ensure_item(state: SessionState, event: LogEvent, item_id: str) -> Item:
-    """The item of this id, made where this is the first that is heard of it; marked changed."""
+    """Return the item with this id, marked as changed. It is added if the id is new."""
     item = state.items.get(item_id)
     if item is None:
         item = state.items[item_id] = Item(item_id, event.seq, event.at)
@@ -39,16 +42,16 @@ def ensure_item(state: SessionState, event: LogEvent, item_id: str) -> Item:
 
 
 def mark_changed(state: SessionState, item: Item) -> None:
-    """Mark an item, and the response that it is part of, as changed."""
+    """Mark an item and its response as changed, so that their rows are written."""
     state.dirty.items.add(item.id)
     if item.response_id is not None:
         state.dirty.responses.add(item.response_id)
 
 
 def is_settled(state: SessionState, item: Item) -> bool:
-    """Whether no more is to come of an item: it, its response or the session is over.
+    """Return True if an item gets no more deltas: it, its response or the session has ended.
 
-    Until then, read models leave out what its deltas say, so that a delta changes no row.
+    Until then, read models leave out the text of deltas, so that a delta changes no row.
     """
     if item.done or state.closed:
         return True
@@ -57,19 +60,19 @@ def is_settled(state: SessionState, item: Item) -> bool:
 
 
 def append_delta(state: SessionState, item: Item, deltas: list[str], delta: str) -> None:
-    """Add a delta to an item's text so far."""
+    """Add a delta to the deltas of an item's text, and mark the item if its row shows them."""
     deltas.append(delta)
     if is_settled(state, item):
         mark_changed(state, item)
 
 
 def part_index(body: dict[str, Any]) -> int:
-    """The `content_index` of an event; 0 where it names none."""
+    """Return the `content_index` of an event, limited to `MAX_PART_INDEX`; 0 if it has none."""
     return min(non_negative_integer(body.get("content_index")), MAX_PART_INDEX)
 
 
 def ensure_part(item: Item, event: LogEvent, body: dict[str, Any]) -> ContentPart:
-    """The content part that an event names, made where this is the first of it."""
+    """Return the content part that an event names. It is added if it is new."""
     index = part_index(body)
     part = item.parts.get(index)
     if part is None:
@@ -78,7 +81,7 @@ def ensure_part(item: Item, event: LogEvent, body: dict[str, Any]) -> ContentPar
 
 
 def accepts_text(part: ContentPart | None, seq: int) -> bool:
-    """Whether a text delta at `seq` adds to the part: announced as text, and not finished."""
+    """Return True if a text delta at `seq` adds to a part: the part is text, and not finished."""
     return (
         part is not None
         and part.type in TEXT_PART_TYPES
@@ -88,24 +91,32 @@ def accepts_text(part: ContentPart | None, seq: int) -> bool:
 
 
 def accepts_transcript(part: ContentPart | None, seq: int) -> bool:
-    """Whether a transcript delta at `seq` adds to it: announced as audio, and not finished."""
+    """Return True if a transcript delta at `seq` adds to a part: it is audio, and not finished."""
     return part is not None and accepts_heard(part) and seq > part.typed_seq
 
 
 def accepts_heard(part: ContentPart) -> bool:
-    """Whether deltas of the user's transcribed speech add to it, also those that came before it."""
+    """Return True if deltas of a transcription add to a part, even deltas that came before it."""
     return part.type in AUDIO_PART_TYPES and part.transcript is None
 
 
 def accepts_arguments(item: Item, seq: int) -> bool:
-    """Whether an arguments delta at `seq` adds to it: announced as a call, and not finished."""
+    """Return True if an arguments delta at `seq` adds to an item: it is a call, not finished."""
     return item.arguments is None and item.call_seq is not None and seq > item.call_seq
 
 
 def note_part_type(
     state: SessionState, item: Item, index: int, event: LogEvent, type_: Any
 ) -> None:
-    """Note a part's type, the first one that an event names."""
+    """Set the type of an item's part, unless an earlier event has told one.
+
+    Args:
+        state: The session's state.
+        item: The item, which has a part at `index`.
+        index: The part's index.
+        event: The event that tells the type.
+        type_: The type, which may be any JSON value.
+    """
     part = item.parts[index]
     if part.type is None and isinstance(type_, str):
         part.type, part.typed_seq = type_, event.seq
@@ -114,7 +125,16 @@ def note_part_type(
 
 
 def merge_item(state: SessionState, event: LogEvent, wire: dict[str, Any]) -> Item | None:
-    """Take over what the server says of an item, its last word being kept."""
+    """Update an item with the object that a server's event has of it.
+
+    Args:
+        state: The session's state.
+        event: The event.
+        wire: The item's object in the event. Its fields replace earlier ones.
+
+    Returns:
+        The item, or None if the object has no id.
+    """
     item_id = identifier(wire.get("id"))
     if item_id is None:
         state.diagnose(event, "item_without_id", f"{event.type} names no item")
@@ -149,14 +169,14 @@ def _see_content(
 
 
 def is_repeated_event(state: SessionState, event: LogEvent, body: dict[str, Any]) -> bool:
-    """Return True if an event was delivered, and had its effect, before; remember it."""
+    """Return True if an event was delivered before, and remember the event (see repeats.py)."""
     return state.repeats.is_repeated(
         event.seq, event.direction, event.type, body, event.text, event.audio_bytes
     )
 
 
 def finish_part(part: ContentPart, text: str | None = None, transcript: str | None = None) -> None:
-    """Take over a part's final text, which wins over its deltas."""
+    """Set the final text or transcript of a part, and drop its deltas."""
     if text is not None:
         part.text = text
         part.text_deltas.clear()
@@ -170,9 +190,14 @@ def finish_part(part: ContentPart, text: str | None = None, transcript: str | No
 def place_item(
     state: SessionState, item: Item, previous: str | None, at_start: bool = False
 ) -> None:
-    """Put an item into its conversation, behind `previous` or at the end.
+    """Add an item to the order of its conversation.
 
-    A null or unknown predecessor means the end: some servers send null in mid-conversation.
+    Args:
+        state: The session's state.
+        item: An item that has no place in an order.
+        previous: The id of the item before it. None or an unknown id means the end, because some
+            servers send null in the middle of a conversation.
+        at_start: True to add the item before all others.
     """
     if item.conversation is None:
         index = None
@@ -194,7 +219,7 @@ def place_item(
 
 
 def unplace_item(state: SessionState, item: Item) -> None:
-    """Take an item out of its conversation's order."""
+    """Remove an item from the order of its conversation, if it is in it."""
     if item.linked and item.conversation is not None:
         state.conversations[item.conversation].order.remove(item.id)
         state.placed -= 1
@@ -202,7 +227,7 @@ def unplace_item(state: SessionState, item: Item) -> None:
 
 
 def _create(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
-    # Only the place is of use later, and only where the server does not say it.
+    # Only the place is needed later, if the server's answer does not tell it.
     item = mapping(body.get("item"))
     create = {
         "seq": event.seq,
@@ -283,6 +308,8 @@ def _deleted(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None
 
 
 def _mcp(kind: str, progress: str) -> Any:
+    """Return the handler of an MCP event, which sets the type and the progress of its item."""
+
     def handler(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
         item_id = identifier(body.get("item_id"))
         if item_id is None:

@@ -1,4 +1,7 @@
-"""The server's output buffer, over WebRTC and SIP: when a response was played, and cut off."""
+"""Handle events of the server's output audio buffer: when a response was played and cut off.
+
+Servers send these events for calls by WebRTC and SIP.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ def _playback_started(state: SessionState, event: LogEvent, body: dict[str, Any]
     if response is None:
         return
     response.playback_started_at = event.at
-    # Over WebRTC and SIP the audio itself never crosses this connection.
+    # With WebRTC and SIP, no audio delta tells when the first audio came.
     if response.first_audio_seq is None:
         note_first_audio(state, event, response)
 

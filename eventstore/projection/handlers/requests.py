@@ -1,4 +1,8 @@
-"""What a response may answer: the client's `response.create`, or the user's turn."""
+"""Match new responses with the requests that they answer.
+
+A request is a client's `response.create`, or the end of the user's turn, after which the server
+responds by itself. Called by the handlers of speech and of responses.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from eventstore.projection.state import ResponseRequest, SessionState
 
 
 def add_request(state: SessionState, request: ResponseRequest) -> None:
-    """Note that a response is wanted."""
+    """Add a request to those that wait for a response."""
     metadata = comparable(request.body.get("metadata") or {})
     outside = request.body.get("conversation") == "none"
     keys: list[Hashable] = [
@@ -26,10 +30,14 @@ def add_request(state: SessionState, request: ResponseRequest) -> None:
 
 
 def take_request(state: SessionState, wire: dict[str, Any]) -> ResponseRequest | None:
-    """The trigger that a new response answers: they share no id, so order and metadata tell.
+    """Remove and return the request that a new response answers, or None if none matches.
+
+    A response has no id of its request. The oldest request is taken whose metadata, and whose being
+    inside or outside of the conversation, are those of the response.
 
     Args:
-        wire: the response as the server made it.
+        state: The session's state.
+        wire: The response as the server made it.
     """
     metadata = comparable(wire["metadata"] or {}) if "metadata" in wire else None
     outside = wire["conversation_id"] is None if "conversation_id" in wire else None
@@ -38,11 +46,11 @@ def take_request(state: SessionState, wire: dict[str, Any]) -> ResponseRequest |
         return None
     request = state.requests.pop(seq)
     for turn in state.requests.all("vad"):
-        if turn < seq:  # it got its answer unseen
+        if turn < seq:  # an older turn was answered by a response that was not recorded
             state.requests.pop(turn)
     return request
 
 
 def _key(metadata: Hashable, outside: bool | None) -> Hashable:
-    """The key of requests with such metadata, in a conversation or outside; None for any."""
+    """Return the key of requests with this metadata, inside or outside; None stands for any."""
     return "fits", metadata, outside

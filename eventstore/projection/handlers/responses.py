@@ -1,4 +1,4 @@
-"""Responses: what asked for them, their output as it grows, how they ended, their times."""
+"""Handle events of responses: their requests, their output items, their end and their times."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from eventstore.realtime.audio import output_format
 from eventstore.realtime.catalogue import canonical
 from eventstore.realtime.values import identifier, mapping, number, sequence, text
 
-#: The type of item that the arguments of a call belong to.
+#: The type of item to which finished arguments belong, by the type of their event.
 _CALLED_BY = {
     "response.function_call_arguments.done": "function_call",
     "response.mcp_call_arguments.done": "mcp_call",
@@ -42,7 +42,7 @@ _CALLED_BY = {
 
 
 def ensure_response(state: SessionState, event: LogEvent, response_id: str) -> Response:
-    """The response of this id, made where this is the first that is heard of it."""
+    """Return the response with this id, marked as changed. It is added if the id is new."""
     response = state.responses.get(response_id)
     if response is None:
         response = state.responses[response_id] = Response(
@@ -59,7 +59,7 @@ def ensure_response(state: SessionState, event: LogEvent, response_id: str) -> R
 
 
 def _answer(state: SessionState, response: Response) -> None:
-    """Note that a response of the conversation answers what the user said since the last one."""
+    """Note that a response answers the user's items since the last response of the conversation."""
     if response.conversation is None:
         return
     for item_id in state.unanswered:
@@ -69,7 +69,7 @@ def _answer(state: SessionState, response: Response) -> None:
 
 
 def _growing_response(state: SessionState, event: LogEvent, response_id: str) -> Response:
-    """The response that an event is part of; where its beginning was not seen, it begins here."""
+    """Return the response of an event; note what it answers if its beginning was not recorded."""
     response = ensure_response(state, event, response_id)
     if not response.created_seq:
         _answer(state, response)
@@ -77,13 +77,13 @@ def _growing_response(state: SessionState, event: LogEvent, response_id: str) ->
 
 
 def response_of(state: SessionState, event: LogEvent, body: dict[str, Any]) -> Response | None:
-    """The response that an event names; None where it names none."""
+    """Return the response that an event names, or None if it names none."""
     response_id = identifier(body.get("response_id"))
     return None if response_id is None else _growing_response(state, event, response_id)
 
 
 def _item_of(state: SessionState, event: LogEvent, body: dict[str, Any]) -> Item | None:
-    """The item that a response's event names, tied to that response on first sight."""
+    """Return the item that a response's event names, or None; add the item to the response."""
     item_id = identifier(body.get("item_id"))
     if item_id is None:
         return None
@@ -94,6 +94,7 @@ def _item_of(state: SessionState, event: LogEvent, body: dict[str, Any]) -> Item
 
 
 def _tie(state: SessionState, event: LogEvent, item: Item, body: dict[str, Any]) -> None:
+    """Add an item to the output of the response that an event names, unless it has a response."""
     response_id = identifier(body.get("response_id"))
     if item.response_id is None and response_id is not None and item.id not in state.unanswered:
         item.response_id, item.tied_seq = response_id, event.seq
@@ -131,15 +132,16 @@ def _created(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None
 def _describe(
     state: SessionState, event: LogEvent, response: Response, wire: dict[str, Any]
 ) -> None:
-    """Take over what the server says of a response."""
+    """Update a response with the object that a server's event has of it."""
     before = output_format(response.wire)
     response.wire = state.merged(event, response.wire, wire)
     if output_format(response.wire) != before:
-        # Sound that came before is as long as the response's format says.
+        # The length of audio in the rows of items depends on the format.
         state.dirty.items.update(response.output)
 
 
 def _join_conversation(state: SessionState, response: Response) -> None:
+    """Set the conversation of a response, or None if it is outside of every conversation."""
     if "conversation_id" in response.wire:
         id_ = text(response.wire["conversation_id"]) or None
         outside = id_ is None
@@ -162,7 +164,7 @@ def _done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     if response.done_seq is None:
         response.done_seq, response.done_at = event.seq, event.at
         state.dirty.items.update(response.output)
-    # xAI reports usage beside the response, not in it.
+    # xAI reports the usage beside the response's object.
     usage = mapping(wire.get("usage")) or mapping(body.get("usage"))
     response.usage = usage or response.usage
     state.awaiting_text.discard(response_id)
@@ -174,7 +176,7 @@ def _done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     if not response.created_seq:
         _answer(state, response)
     for entry in sequence(wire.get("output")):
-        # An item that no event of its own named, in recordings of the main events alone.
+        # Recordings of selected events may have no other event of this item.
         if identifier(mapping(entry).get("id")) not in state.items:
             _output_item(state, event, {"response_id": response_id, "item": entry})
     if response.conversation is not None:
@@ -185,7 +187,7 @@ def _done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
 
 
 def _settle(state: SessionState, item: Item) -> None:
-    """Place an output item that the conversation's own events have not named, until they do."""
+    """Give an output item a guessed place, until an event of the conversation tells the place."""
     response = state.responses.get(item.response_id or "")
     inside = response is not None and response.conversation is not None
     if inside and not item.linked and item.deleted_seq is None:
@@ -220,7 +222,7 @@ def _part_done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> No
     part = ensure_part(item, event, body)
     wire = mapping(body.get("part"))
     note_part_type(state, item, part_index(body), event, wire.get("type"))
-    # Some servers close a part with an empty text after its own event gave it.
+    # Some servers end a part with an empty text, after the event of the text itself.
     said, transcript = text(wire.get("text")), text(wire.get("transcript"))
     finish_part(
         part,
@@ -230,6 +232,7 @@ def _part_done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> No
 
 
 def _first_text(state: SessionState, event: LogEvent, response_id: str | None) -> None:
+    """Note the time of a response's first text, if it is awaited."""
     response = state.responses.get(response_id or "")
     if response is not None and response.id in state.awaiting_text:
         response.first_text_at, response.first_text_seq = event.at, event.seq
@@ -238,9 +241,9 @@ def _first_text(state: SessionState, event: LogEvent, response_id: str | None) -
 
 
 def _open_item(state: SessionState, event: LogEvent, body: dict[str, Any]) -> Item | None:
-    """The known item that a delta grows, None where its response is over.
+    """Return the item to which a delta adds, or None if its response has ended.
 
-    Judged by seqs, so that a rebuild, which reads deltas last, comes to the same answer.
+    The seqs are compared, not the order of calls, because a rebuild reads deltas last.
     """
     item = state.items.get(identifier(body.get("item_id")) or "")
     response = state.responses.get(item.response_id or "") if item is not None else None
@@ -302,7 +305,7 @@ def _audio_delta(state: SessionState, event: LogEvent, body: dict[str, Any]) -> 
     is_new = part_index(body) not in item.parts
     part = ensure_part(item, event, body)
     part.audio = extend_audio(part.audio, event)
-    # How long the audio is decides what was heard of it, once it is cut.
+    # The heard text of a truncated item depends on the length of its audio.
     if is_new or item.truncation is not None or is_settled(state, item):
         mark_changed(state, item)
     response = state.responses.get(item.response_id or "")
@@ -311,7 +314,7 @@ def _audio_delta(state: SessionState, event: LogEvent, body: dict[str, Any]) -> 
 
 
 def note_first_audio(state: SessionState, event: LogEvent, response: Response) -> None:
-    """Note when the first sound of a response came, and what the user had said before."""
+    """Note the time of a response's first audio, and of the end of the user's speech before it."""
     response.first_audio_at, response.first_audio_seq = event.at, event.seq
     response.speech_ended_at, state.speech_ended_at = state.speech_ended_at, None
     response.speech_ended_seq = state.speech_ended_seq
@@ -319,7 +322,7 @@ def note_first_audio(state: SessionState, event: LogEvent, response: Response) -
 
 
 def _word_timed(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
-    """Take over where a word lies in a part's audio, as Azure Voice Live tells."""
+    """Keep the time of a word in a part's audio, which Azure Voice Live tells."""
     item = state.items.get(identifier(body.get("item_id")) or "")
     if item is None or item.response_id is None:
         item = _item_of(state, event, body)
@@ -351,7 +354,7 @@ def _arguments_done(state: SessionState, event: LogEvent, body: dict[str, Any]) 
     item.arguments = arguments
     item.argument_deltas.clear()
     told = {name: body[name] for name in ("call_id", "name") if text(body.get(name))}
-    # Recordings of the main events alone name a call by this one.
+    # In recordings of selected events, only this event may tell the call's name.
     item.wire = {"type": _CALLED_BY[canonical(event.type)], **told, **item.wire}
     if item.call_seq is None:
         item.call_seq = event.seq

@@ -1,4 +1,4 @@
-"""Session events: configuration, what the recorder notes, translation sessions, errors."""
+"""Handle events of sessions: configuration, the store's notes, translations, errors, limits."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _FIGURES = ("limit", "remaining", "reset_seconds")
 
 def _created(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     config = mapping(body.get("session"))
-    # A new object each time: responses keep the configuration that they started under.
+    # A new object each time, because responses refer to the configuration at their start.
     state.wire = state.merged(event, state.wire, config)
     if state.server_id is None:
         state.server_id = text(config.get("id"))
@@ -54,7 +54,7 @@ def _closed_by_server(state: SessionState, event: LogEvent, body: dict[str, Any]
 
 
 def close_session(state: SessionState) -> None:
-    """Note that nothing more will come: what was left unfinished now counts as it is."""
+    """Note that a session has ended. Rows of its items and responses then show their deltas."""
     if not state.closed:
         state.closed = state.dirty.session = True
         for item in state.items.values():
@@ -68,12 +68,12 @@ def _opened(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     _set_metadata(state, event, body)
     model = _model_asked_for(text(body.get("url")))
     if model is not None and "model" not in state.wire:
-        # Servers that do not say which model answers were asked for it in the address.
+        # Some servers never tell the model, but the client asked for it in the URL.
         state.wire = state.merged(event, state.wire, {"model": model})
 
 
 def _model_asked_for(url: str | None) -> str | None:
-    """The model that an address names, or the deployment that Azure's does."""
+    """Return the model, or Azure's deployment, that a URL names in its query; None if neither."""
     with suppress(ValueError):
         query = parse_qs(urlsplit(url or "").query, max_num_fields=_MAX_PARAMETERS)
         for name in ("model", "deployment"):
@@ -114,13 +114,13 @@ def _redacted(state: SessionState, event: LogEvent, body: dict[str, Any]) -> Non
 
 
 def _sample_rates(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
-    """Whoever imported the session knows better than its server at what rates its sound is."""
+    """Keep the sample rates that an import told, which win over those that the server states."""
     state.rates = rates_of_note(body)
     state.dirty.session = True
 
 
 def _same_call(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
-    """Another recording of the same call counts its usage, but for what this one alone has."""
+    """Note another recording of the same call, which counts the usage that both recordings have."""
     other = identifier(body.get("session"))
     if other is None or other == state.session_id:
         return
@@ -154,7 +154,7 @@ def _error(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
 
 
 def _rate_limits(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
-    """Take over how much of the account's limits was left: the last word of each counts."""
+    """Keep the account's rate limits as the server told each of them last."""
     known = {limit["name"]: limit for limit in state.rate_limits}
     for told in map(mapping, sequence(body.get("rate_limits"))):
         name = (text(told.get("name")) or "")[:64]
@@ -171,6 +171,8 @@ def _warning(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None
 
 
 def _translated(side: str) -> Any:
+    """Return the handler of transcript deltas of a translation; `side` is `input` or `output`."""
+
     def handler(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
         delta = text(body.get("delta"))
         if delta is not None:
@@ -186,7 +188,7 @@ def _translated_audio(state: SessionState, event: LogEvent, body: dict[str, Any]
 
 
 def extend_audio(span: AudioSpan | None, event: LogEvent) -> AudioSpan:
-    """The span with the audio of one more delta."""
+    """Return a span of audio, extended by the audio of one more delta; None begins a new span."""
     if span is None:
         span = AudioSpan(event.seq, event.seq)
     span.last_seq = event.seq
@@ -196,9 +198,12 @@ def extend_audio(span: AudioSpan | None, event: LogEvent) -> AudioSpan:
 
 
 def name_conversation(state: SessionState, id_: str | None) -> int:
-    """Index of the conversation with this id; one that has no name yet takes it.
+    """Return the index of the conversation with this id, which is added if it is new.
 
-    A null id gives the session's current conversation.
+    Args:
+        state: The session's state.
+        id_: The conversation's id. The session's last conversation takes it if it has no id yet.
+            None means the session's current conversation.
     """
     conversations = state.conversations
     if not conversations:
@@ -214,14 +219,14 @@ def name_conversation(state: SessionState, id_: str | None) -> int:
         return _named(state, id_)
     conversations[-1].id = id_
     index = _named(state, id_)
-    # The id shows in each item and response of the conversation.
+    # Each item and response of the conversation shows the id.
     state.dirty.items.update(i.id for i in state.items.values() if i.conversation == index)
     state.dirty.responses.update(r.id for r in state.responses.values() if r.conversation == index)
     return index
 
 
 def _named(state: SessionState, id_: str | None) -> int:
-    """Note that the last conversation is new, or has its id; return its index."""
+    """Mark the last conversation, which is new or got its id, as changed; return its index."""
     index = len(state.conversations) - 1
     state.dirty.conversations.add(index)
     if id_ is not None:

@@ -1,7 +1,8 @@
-"""Sessions that are billed as such, by their length: translations, and those that say so.
+"""Compute the usage of sessions that are billed as a whole, and say which usage is counted.
 
-Their usage is one billed thing beside responses and transcriptions. Until the session is over, or
-its server says how long it took, what it costs is not known.
+Translations are billed by their length, and a server may tell usage of a whole session. This usage
+stands beside that of responses and transcriptions. It is unknown until the session ends or the
+server tells it. Called by the handlers of session events, and by what writes rows of usage.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from eventstore.realtime.values import mapping, text
 
 
 def billed_session(state: SessionState) -> BilledUsage | None:
-    """Return what is billed of a session as such; None for one that its responses pay for.
+    """Return the usage of a session as a whole, or None if only its responses are billed.
 
-    It is made of the whole state, since a rebuild learns last when the session began.
+    It is computed from the whole state, not by handlers: in a rebuild, the time at which the
+    session began may be known last.
     """
     if not state.told_usage and not _is_translation(state):
         return None
@@ -25,14 +27,14 @@ def billed_session(state: SessionState) -> BilledUsage | None:
 
 
 def note_configuration(state: SessionState) -> None:
-    """Note that another model may be billed, or that the session turns out to be a translation."""
+    """Note a new configuration, which may change the billed model or make it a translation."""
     state.translates |= state.wire.get("type") == "translation"
     state.dirty.session_billed |= bool(state.told_usage) or _is_translation(state)
 
 
 def note_usage(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
-    """Take over the usage that the server tells of the session so far: the last one counts."""
-    if event.direction != SERVER:  # a client cannot say what it has to pay
+    """Keep the usage of the whole session until now that the server tells; the last one counts."""
+    if event.direction != SERVER:  # a client must not set its own bill
         return
     told = mapping(body.get("usage")) or mapping(mapping(body.get("session")).get("usage"))
     if told and told != state.told_usage:
@@ -41,7 +43,7 @@ def note_usage(state: SessionState, event: LogEvent, body: dict[str, Any]) -> No
 
 
 def note_end(state: SessionState) -> None:
-    """Note when a session was over first: what is noted later makes it no longer."""
+    """Note the time at which a session ended. Later notes of an end do not change it."""
     if state.ended_at is None and state.closed_at is not None:
         state.ended_at = state.closed_at + state.clock_shift
         note_configuration(state)
@@ -53,28 +55,28 @@ def _is_translation(state: SessionState) -> bool:
 
 
 def _measured(state: SessionState) -> dict[str, Any] | None:
-    """Return the length of a session that is over as usage; None where its times are unknown."""
+    """Return the length of an ended session as a usage object, or None if it is unknown."""
     if state.first_at is None or state.ended_at is None:
         return None
     return {"type": "duration", "seconds": max(0, state.ended_at - state.first_at) / 1_000_000}
 
 
 def usage_id_of_response(response: Response) -> str:
-    """The id of a response's usage within its session."""
+    """Return the id that a response's usage has in its session."""
     return f"response/{response.id}"
 
 
 def usage_id_of_transcription(billed: BilledUsage) -> str:
-    """The id of a transcription's usage within its session."""
+    """Return the id that a transcription's usage has in its session."""
     return f"transcription/{billed.item_id}/{billed.content_index}"
 
 
-#: The id of the usage of a session that is billed as such.
+#: The id of the usage of a session as a whole.
 USAGE_OF_SESSION = "session"
 
 
 def usage_ids(state: SessionState) -> set[str]:
-    """The ids of all usage that a session's log tells of, wherever it is counted."""
+    """Return the ids of all usage in a session, including usage that another recording counts."""
     done = (r for r in state.responses.values() if r.done_seq is not None)
     ids = {usage_id_of_response(response) for response in done}
     ids.update(map(usage_id_of_transcription, state.billed.values()))
@@ -82,5 +84,5 @@ def usage_ids(state: SessionState) -> set[str]:
 
 
 def is_counted(state: SessionState, usage_id: str) -> bool:
-    """Return True if usage is counted in this session, not in another recording of the call."""
+    """Return True if usage is counted in this session, and not in another recording of the call."""
     return state.same_call is None or usage_id in state.only_here

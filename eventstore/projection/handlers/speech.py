@@ -1,4 +1,4 @@
-"""The input buffer (the user's speech) and playback of output audio."""
+"""Handle events of the input audio buffer: the user's speech, its commits, and DTMF keys."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _speech_of(state: SessionState, event: LogEvent, body: dict[str, Any]) -> Sp
     item = ensure_item(state, event, item_id)
     if item.speech is None:
         item.speech = Speech(first_seq=state.commit_seq + 1)
-        # Its transcript may come before the item itself.
+        # The transcript may come before the event that adds the item.
         if 0 not in item.parts:
             item.parts[0] = ContentPart(event.seq)
             note_part_type(state, item, 0, event, "input_audio")
@@ -64,6 +64,7 @@ def _committed(state: SessionState, event: LogEvent, body: dict[str, Any]) -> No
 
 
 def _trigger_by_vad(state: SessionState, event: LogEvent) -> None:
+    """Add a request for a response, because the user's turn ended by VAD."""
     audio = mapping(mapping(state.wire.get("audio")).get("input"))
     detection = audio.get("turn_detection", state.wire.get("turn_detection"))
     if mapping(detection).get("create_response") is False:
@@ -97,9 +98,14 @@ def _dtmf(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
 
 
 def needs_input_bytes(state: SessionState, body: dict[str, Any] | None) -> bool:
-    """Whether a committed event's span comes from the bytes since the last commit.
+    """Return True if the length of a committed turn must be counted in bytes of input audio.
 
-    A rebuild, which reads no input audio, asks before it applies the event.
+    Called by a load of a state before it applies the event. A load reads no input audio, so that it
+    has to ask the database for the bytes.
+
+    Args:
+        state: The state before the event.
+        body: The parsed event `input_audio_buffer.committed`, or None if it is unreadable.
     """
     item: Item | None = state.items.get(identifier((body or {}).get("item_id")) or "")
     speech = item.speech if item is not None else None

@@ -1,4 +1,8 @@
-"""Transcriptions of the user's speech, and the items that nothing else tells of."""
+"""Handle events of transcriptions of the user's speech: texts, times of words, usage, failures.
+
+A recording that begins in the middle of a turn has no event that adds the turn's item. Then the
+first event of its transcription adds it.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +45,7 @@ def _transcription_delta(state: SessionState, event: LogEvent, body: dict[str, A
     item = state.items.get(item_id)
     part = item.parts.get(index) if item is not None else None
     if item is None or part is None or part.type is None:
-        # It often comes before its item does.
+        # The delta often comes before the event that adds its item.
         if not is_repeated_event(state, event, body):
             state.early_transcripts.setdefault((item_id, index), []).append(delta)
     elif accepts_heard(part) and not is_repeated_event(state, event, body):
@@ -49,7 +53,7 @@ def _transcription_delta(state: SessionState, event: LogEvent, body: dict[str, A
 
 
 def _transcript_so_far(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
-    """Take over what was understood up to now; servers send it anew each time, as xAI's do."""
+    """Keep the whole transcript until now, which some servers, such as xAI's, send each time."""
     item, transcript = _heard_item(state, event, body), text(body.get("transcript"))
     if item is None or transcript is None:
         return
@@ -59,7 +63,7 @@ def _transcript_so_far(state: SessionState, event: LogEvent, body: dict[str, Any
 
 
 def _segment(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
-    """Take over when some of the user's words were said, and by whom."""
+    """Keep the times and the speaker of some of the user's words."""
     item, said = _heard_item(state, event, body), text(body.get("text"))
     start, end = number(body.get("start")), number(body.get("end"))
     if item is None or said is None or start is None:
@@ -70,10 +74,10 @@ def _segment(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None
 
 
 def _heard_item(state: SessionState, event: LogEvent, body: dict[str, Any]) -> Item | None:
-    """The user's item that an event of its transcription names.
+    """Return the user's item that an event of its transcription names, or None if it names none.
 
-    Who joins a call in the middle of a turn hears of it by nothing else: it is placed, until an
-    event of its own says where it belongs.
+    An item that no other event has told gets a guessed place in its conversation, until another
+    event tells the true one.
     """
     item_id = identifier(body.get("item_id"))
     if item_id is None:
@@ -87,7 +91,7 @@ def _heard_item(state: SessionState, event: LogEvent, body: dict[str, Any]) -> I
 
 
 def _place_before_answer(state: SessionState, item: Item) -> None:
-    """Place a user's item that no event has placed: before the answer that was there first."""
+    """Place a user's item that no event has placed: before a response that began unseen, if any."""
     answer = _late_answer(state)
     first = next(iter(answer.output), None) if answer is not None else None
     conversation = name_conversation(state, None)
@@ -105,7 +109,7 @@ def _place_before_answer(state: SessionState, item: Item) -> None:
 
 
 def _late_answer(state: SessionState) -> Response | None:
-    """The response in progress, where its beginning was not seen."""
+    """Return the response in progress if the event that began it was not recorded; else None."""
     response = next(reversed(state.responses.values()), None)
     if response is None or response.created_seq or response.done_seq is not None:
         return None
@@ -125,7 +129,7 @@ def _transcribed(state: SessionState, event: LogEvent, body: dict[str, Any]) -> 
     _take_phrases(part, body)
     usage = body.get("usage")
     part.usage = usage if isinstance(usage, dict) else part.usage
-    # The last one of a part wins: servers repeat them.
+    # Servers may transcribe a part again: the last usage counts.
     key = (item_id, part_index(body))
     if key in state.billed:
         state.dirty.unbilled.add(state.billed[key].at)
@@ -136,7 +140,7 @@ def _transcribed(state: SessionState, event: LogEvent, body: dict[str, Any]) -> 
 
 
 def _take_phrases(part: ContentPart, body: dict[str, Any]) -> None:
-    """Take over the times of a transcript's words; segments that tell speakers apart stay."""
+    """Keep the times of a transcript's words, unless the part has times with speakers."""
     words = words_of_phrases(body.get("phrases"))
     if not words or any(timed.speaker for timed in part.timed.values()):
         return
@@ -157,7 +161,7 @@ def _transcription_failed(state: SessionState, event: LogEvent, body: dict[str, 
 
 
 def transcription_model(session: dict[str, Any]) -> str | None:
-    """The model that transcribes the user's audio, by the session's configuration."""
+    """Return the model that transcribes the user's audio, from the session's configuration."""
     audio = mapping(mapping(session.get("audio")).get("input"))
     settings = audio.get("transcription") or session.get("input_audio_transcription")
     return text(mapping(settings).get("model"))

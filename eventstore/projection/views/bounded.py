@@ -1,4 +1,7 @@
-"""What lists show of objects of any size: small fields, and the names of the others."""
+"""Limit the size of what lists show of a session: keep small fields, and name the others.
+
+Called by the resource of a session as lists show it (session_resource.py).
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,20 @@ from typing import Any, NamedTuple
 from eventstore.projection.state import SessionState
 from eventstore.realtime.values import dumps
 
-#: Bytes of a session's configuration, and of what its recorder noted, that lists show.
+#: Largest size of a session's configuration, and of its recorder's notes, in a list.
 CONFIGURATION_BYTES, NOTES_BYTES = 64 * 1024, 16 * 1024
-#: Characters of each side of a translation, and of a text of the server's, that lists show.
+#: Longest text of each side of a translation, and of a server's text, in a list.
 TRANSLATION_CHARACTERS, TEXT_CHARACTERS = 16 * 1024, 1000
-# Fields that are named, and characters of a name.
+# How many left out fields are named, and the longest name.
 _NAMES, _NAME_CHARACTERS = 100, 64
 
 
 class BoundedFields(NamedTuple):
-    """An object of which the largest fields may be missing.
+    """An object without its largest fields.
 
     Attributes:
-        fields: those that are there, in their order.
-        left_out: the names of those that are cut or missing.
+        fields: The fields that are kept, in their order.
+        left_out: The names of the fields that are cut or left out.
     """
 
     fields: dict[str, Any]
@@ -28,12 +31,13 @@ class BoundedFields(NamedTuple):
 
 
 def within_bytes(fields: dict[str, Any], most: int) -> BoundedFields:
-    """Return an object with the smallest of its fields.
+    """Return the smallest fields of an object that fit into a size.
 
-    A text that is too long is cut; all else that is too large is left out.
+    A text that does not fit is cut. Any other value that does not fit is left out.
 
     Args:
-        most: bytes of JSON that the fields take together.
+        fields: The object.
+        most: The size of all kept fields as JSON, in bytes.
     """
     sizes = {key: _size(key) + _size(value) for key, value in fields.items()}
     if sum(sizes.values()) <= most:
@@ -58,7 +62,7 @@ def _size(value: Any) -> int:
 
 
 def listed_configuration(state: SessionState) -> BoundedFields:
-    """Return what lists show of a session's configuration; it is looked through once."""
+    """Return a session's configuration as lists show it. The last result is kept in the state."""
     known = state.listed
     if known is None or known[0] is not state.wire:
         known = state.listed = state.wire, within_bytes(state.wire, CONFIGURATION_BYTES)
@@ -67,7 +71,7 @@ def listed_configuration(state: SessionState) -> BoundedFields:
 
 
 def beginning(pieces: list[str], most: int) -> tuple[str, bool]:
-    """Return the text that pieces make, cut at so many characters, and whether it is cut."""
+    """Return the joined pieces of a text, cut at `most` characters, and True if they were cut."""
     taken, length = [], 0
     for piece in pieces:
         taken.append(piece)

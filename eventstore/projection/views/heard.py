@@ -1,4 +1,7 @@
-"""What was heard of what was generated."""
+"""Estimate which words of an answer the user heard before interrupting it.
+
+Called by the resources of items and responses (resources.py).
+"""
 
 from __future__ import annotations
 
@@ -7,21 +10,25 @@ from eventstore.projection.timed_words import WordTiming, by_start_time
 from eventstore.realtime.audio import at_rate, bytes_per_ms, output_format
 from eventstore.realtime.text.scripts import is_unspaced
 
-# A hundred and fifty words a minute, each with its space; and what a character is beside that
-# where a word has one or two of them.
+# The speed of speech: 150 words a minute, of six letters with the space. A character of a script
+# without spaces, in which a word has one or two characters, counts as three letters.
 _LETTERS_PER_MS, _LETTERS_OF_ONE = 15 / 1000, 3
 
 
 def heard_text(item: Item, response: Response | None, deltas: bool = True) -> str:
-    """The text of an item that the user heard.
+    """Return the text of an item that the user heard.
 
-    Typed parts count as heard. Of a truncated part, the words that fit the share of its audio
-    which was played: an estimate, since few servers say where a word lies in the audio. Where the
-    audio is not in the log, the words that are said in that time.
+    A part that was not truncated counts as heard, typed text as well. Of a truncated part, the text
+    is cut by the best of these that is known:
+
+    1. the times of its words, if the server told them;
+    2. the share of its audio that was played;
+    3. the words that a person speaks in the time that was played, if the audio is not in the log.
 
     Args:
-        response: what generated it, None where that is not known.
-        deltas: with what parts that are not finished say so far.
+        item: The item.
+        response: The response that generated the item, or None if it is unknown.
+        deltas: True to include the deltas of parts that are not finished.
     """
     texts = [_heard_part(item, index, response, deltas) for index in sorted(item.parts)]
     return " ".join(said for said in texts if said)
@@ -46,9 +53,9 @@ def _heard_part(item: Item, index: int, response: Response | None, deltas: bool)
 
 
 def is_by_time_alone(item: Item, response: Response | None) -> bool:
-    """Return True if what was heard of a cut item is told by how fast people speak alone.
+    """Return True if the heard text of a truncated item is estimated by the speed of speech alone.
 
-    So it is where its audio is not in the log, as in a call by WebRTC.
+    This is so if its audio is not in the log, as in a call by WebRTC.
     """
     cut = item.truncation
     part = item.parts.get(cut.content_index) if cut is not None else None
@@ -56,7 +63,7 @@ def is_by_time_alone(item: Item, response: Response | None) -> bool:
 
 
 def _words_until(said: str, timed: list[WordTiming], end_ms: int) -> str:
-    """The beginning of a text, with the words that the server says begin before a moment."""
+    """Return the beginning of a text up to the last word that begins before `end_ms`."""
     end = 0
     for words in timed:
         if words.start_ms >= end_ms:
@@ -64,7 +71,7 @@ def _words_until(said: str, timed: list[WordTiming], end_ms: int) -> str:
         found = said.find(words.text.strip(), end)
         if found >= 0:
             end = found + len(words.text.strip())
-    # Servers tell words without the signs behind them.
+    # Servers tell words without their punctuation.
     while 0 < end < len(said) and not said[end].isalnum() and not said[end].isspace():
         end += 1
     return said[:end].rstrip()
@@ -84,13 +91,16 @@ def _duration_ms(part: ContentPart, response: Response | None) -> float | None:
 
 
 def output_bytes_per_ms(response: Response) -> float:
-    """Return how many bytes a millisecond of a response's audio takes."""
+    """Return the bytes of one millisecond of a response's audio."""
     format_ = output_format(response.wire) or output_format(response.session)
     return bytes_per_ms(at_rate(format_, response.rates.output))
 
 
 def _leading_words(said: str, letters: float) -> str:
-    """Whole words of a text's beginning that have no more letters, and never all of them."""
+    """Return the whole words at a text's beginning that have at most so many letters in all.
+
+    The last word is never returned, since the text was cut.
+    """
     end = 0
     for place, char in enumerate(said):
         if letters < 0:

@@ -1,7 +1,8 @@
-"""What people read of a state: item, response, conversation and session resources.
+"""Make the resources of items and responses from a session's state.
 
-Wire truth first: a resource is what the server said last, completed with what other events
-prove where it is silent. What we add is under one key, `eventstore`.
+Called for rows of read models, and by what shows one session: verbs, routes, pages and exports. A
+resource is the object that the server sent last. Fields that the server left out are completed from
+other events. All fields that the store adds are in one object, `eventstore`.
 """
 
 from __future__ import annotations
@@ -19,17 +20,17 @@ from eventstore.realtime.resources.dialects import response_config
 from eventstore.realtime.values import mapping, sequence, text
 from eventstore.times import to_iso
 
-#: How many entries of a response's output its row has; a state shows all.
+#: How many output items the row of a response has. The resource from a state has all.
 MAX_OUTPUT = 128
 
 
 def conversation_id(state: SessionState, index: int | None) -> str | None:
-    """The id of a conversation of the session, None where no event named it."""
+    """Return the id of a session's conversation by its index, or None if no event told it."""
     return None if index is None else state.conversations[index].id
 
 
 def part_text(part: ContentPart, deltas: bool = True) -> str | None:
-    """What a part says: its final text, else its deltas so far where they are wanted."""
+    """Return the final text or transcript of a part, or else its deltas if `deltas` is True."""
     if part.text is not None:
         return part.text
     if part.transcript is not None:
@@ -38,27 +39,32 @@ def part_text(part: ContentPart, deltas: bool = True) -> str | None:
 
 
 def item_text(item: Item, deltas: bool = True) -> str:
-    """All that an item says, generated or typed, parts joined by a space.
+    """Return the whole text of an item, spoken or typed, its parts joined by spaces.
 
     Args:
-        deltas: with what parts that are not finished say so far.
+        item: The item.
+        deltas: True to include the deltas of parts that are not finished.
     """
     texts = [part_text(part, deltas) for _, part in sorted(item.parts.items())]
     return " ".join(said for said in texts if said)
 
 
 def item_resource(state: SessionState, item: Item, live: bool = True) -> dict[str, Any]:
-    """An item of a conversation as it stands there: truncated speech has no transcript.
+    """Return the resource of an item as its conversation has it.
+
+    A truncated part has no transcript, because the server removes it from the conversation. The
+    store keeps it as `eventstore.generated`.
 
     Args:
-        live: with what its deltas say so far, before it is settled.
+        state: The session's state.
+        item: The item.
+        live: True to include the deltas of an item that is not settled.
     """
     deltas = live or is_settled(state, item)
     resource = _item(state, item, deltas)
     cut = item.truncation
     contents = resource.get("content")
     if cut is not None and isinstance(contents, list):
-        # The server removes the transcript of what it truncates; we keep it apart.
         resource["content"] = [
             _without_transcript(content) if index == cut.content_index else content
             for index, content in enumerate(contents)
@@ -73,7 +79,7 @@ def _without_transcript(content: Any) -> Any:
 
 
 def _item(state: SessionState, item: Item, deltas: bool) -> dict[str, Any]:
-    """The server's last word on an item, completed from its other events."""
+    """Return an item as the server described it last, completed from other events."""
     resource = dict(item.wire)
     resource.setdefault("id", item.id)
     kind = resource.setdefault("type", "message")
@@ -84,7 +90,7 @@ def _item(state: SessionState, item: Item, deltas: bool) -> dict[str, Any]:
             resource.setdefault("role", "user")
         contents = resource["content"] = _content(item, resource.get("content"), deltas)
         for index, part in item.parts.items():
-            # The last completed transcript wins, also over what the item came with.
+            # The last completed transcription wins over the transcript in the item's own event.
             heard = part.type == "input_audio" and part.transcript is not None
             if heard and index < len(contents) and isinstance(contents[index], dict):
                 contents[index]["transcript"] = part.transcript
@@ -96,7 +102,7 @@ def _item(state: SessionState, item: Item, deltas: bool) -> dict[str, Any]:
 
 
 def _is_cut_off(state: SessionState, item: Item) -> bool:
-    """Whether an item ended without a word of its own, as its response did."""
+    """Return True if an item's response ended early, and no event ended the item itself."""
     response = state.responses.get(item.response_id or "")
     if response is None or response.done_seq is None:
         return False
@@ -170,7 +176,7 @@ def _item_notes(state: SessionState, item: Item, deltas: bool) -> dict[str, Any]
 
 
 def _words(item: Item, part: ContentPart) -> list[WordTiming]:
-    """When a part's words are said on its audio, as the server told."""
+    """Return the words of a part, with their times on the part's own audio."""
     words = by_start_time(part.timed)
     if item.speech is None:
         return words
@@ -183,7 +189,7 @@ def _timed(timed: WordTiming) -> dict[str, Any]:
 
 
 def _audio(item: Item, response: Response | None) -> list[dict[str, Any]]:
-    """Where an item's audio lies in the log, part by part, and how long it is."""
+    """Return where the audio of each part of an item is in the log, and its length."""
     if item.speech is not None:
         return [_speech_span(item)]
     per_ms = bytes_per_ms(None) if response is None else output_bytes_per_ms(response)
@@ -195,7 +201,12 @@ def _audio(item: Item, response: Response | None) -> list[dict[str, Any]]:
 
 
 def audio_span(audio: AudioSpan, per_ms: float) -> dict[str, Any]:
-    """A span of output audio: the first and last event that carry it, bytes, duration."""
+    """Return where output audio is in the log, as resources show it.
+
+    Args:
+        audio: The span of audio.
+        per_ms: The bytes of one millisecond.
+    """
     return {
         "first_seq": audio.first_seq,
         "last_seq": audio.last_seq,
@@ -206,7 +217,7 @@ def audio_span(audio: AudioSpan, per_ms: float) -> dict[str, Any]:
 
 
 def _speech_span(item: Item) -> dict[str, Any]:
-    """The user's speech: a stretch of the input clock, within the events named."""
+    """Return where the user's speech of an item is in the log, and on the input clock."""
     speech = item.speech
     if speech is None:
         return {}
@@ -227,16 +238,19 @@ def _speech_span(item: Item) -> dict[str, Any]:
 
 
 def response_resource(state: SessionState, response: Response, live: bool = True) -> dict[str, Any]:
-    """A response as `realtime.response`, with our notes under `eventstore`.
+    """Return a response as a `realtime.response`, with the store's fields in `eventstore`.
 
     Args:
-        live: with what its deltas say so far, before it is done, and with its whole output.
+        state: The session's state.
+        response: The response.
+        live: True to include the deltas of a response that is not done, and its whole output.
+            False limits the output to `MAX_OUTPUT` items, as in rows.
     """
     deltas = live or state.closed or response.done_seq is not None
     resource = dict(response.wire)
     resource.setdefault("object", "realtime.response")
     if not text(resource.get("id")):
-        resource["id"] = response.id  # some servers name it beside the response alone
+        resource["id"] = response.id  # some servers tell the id only beside the response
     resource.setdefault("status", "in_progress")
     resource.setdefault("status_details", None)
     shown = list(response.output if live else islice(response.output, MAX_OUTPUT))
@@ -271,7 +285,7 @@ def _output(state: SessionState, response: Response, items: list[Item], deltas: 
 
 
 def _completed(entry: dict[str, Any], item: Item) -> dict[str, Any]:
-    """An output item as `response.done` has it, its empty fields filled."""
+    """Return an output item of `response.done`, with the texts that it lacks."""
     if entry.get("type", "message") == "message":
         return {**entry, "content": _content(item, entry.get("content"), True)}
     return entry

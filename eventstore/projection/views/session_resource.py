@@ -1,4 +1,7 @@
-"""What people read of a session itself: its resource, whole or as lists show it."""
+"""Make the resource of a session from its state, whole or as lists show it.
+
+Called for rows of read models, and by the verbs and routes that show one session.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +23,11 @@ from eventstore.times import length_ms, to_iso
 
 
 def session_resource(state: SessionState, listed: bool = False) -> dict[str, Any]:
-    """The session as the server last described it, with our notes under `eventstore`.
+    """Return a session as the server described it last, with the store's fields in `eventstore`.
 
     Args:
-        listed: as lists show it: what is large is cut or left out, and named in `left_out`.
+        state: The session's state.
+        listed: True for lists: large fields are cut or left out, and named in `left_out`.
     """
     wire, left_out = listed_configuration(state) if listed else (state.wire, [])
     resource: dict[str, Any] = {**wire, "id": state.session_id}
@@ -75,7 +79,7 @@ def session_resource(state: SessionState, listed: bool = False) -> dict[str, Any
 
 
 def _conversations(state: SessionState) -> int:
-    """How many there are; the first one, while it has no name, only once it holds an item."""
+    """Return the number of conversations, without a first one that has neither an id nor items."""
     all_ = state.conversations
     unnamed = bool(all_) and not all_[0].id and not all_[0].order
     return len(all_) - unnamed

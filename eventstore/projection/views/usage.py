@@ -1,7 +1,8 @@
-"""What is billed: tokens by modality, cached ones apart, or seconds of audio.
+"""Read usage objects of any server: tokens by modality, cached tokens, or seconds of audio.
 
-Servers report usage in several shapes, and some of it incompletely. What is missing stays missing
-here: `Reported` says how far the numbers can be trusted, so that money is never made of a guess.
+Called for rows of usage and for resources; prices are computed from the result (pricing/rates.py).
+Servers report usage in several shapes, and some report it incompletely. Missing numbers are not
+guessed: the flags of `Reported` say how far the numbers can be trusted.
 """
 
 from __future__ import annotations
@@ -11,27 +12,30 @@ from typing import Any, NamedTuple
 
 from eventstore.realtime.values import integer, mapping, number
 
-# Beyond anything billed, and small enough that a million of them sum up within a BIGINT.
+# Far more than any bill has, and small enough that a million of them sum up within a BIGINT.
 _MAX_TOKENS = 10**12
-# Below any real length, and small enough to sum up.
+# Longer than any call, and small enough to sum up.
 _MAX_SECONDS = 10**9
 _INVALID = -1
 
-#: Input tokens of one response beyond which it is `LARGE`, and beyond which it is `HUGE`.
+#: A response with more input tokens is `LARGE`, or `HUGE`: some models have other prices then.
 LARGE_INPUT, HUGE_INPUT = 32_000, 100_000
 
 
 class Reported(IntFlag):
-    """How a usage object can be priced. The column `usage.reported` keeps it; 0: not at all.
+    """Flags that say how a usage object can be priced. They are in the column `usage.reported`.
+
+    Without any flag, the usage has no price.
 
     Attributes:
-        TOKENS: it tells the numbers of input and output tokens.
-        OPEN: not all tokens are told apart by their kind: text, audio or image.
-        UNSOUND: its numbers contradict each other, or some are no numbers.
-        SECONDS: it tells a length.
-        LARGE, HUGE: it has so much input that models with tiers have another price.
-        AUDIO, IMAGE: it has tokens of that kind, which not every model has a price of. What has
-            none of them is summed up apart, so that its price stays known.
+        TOKENS: The usage has the numbers of input and output tokens.
+        OPEN: The kind (text, audio or image) of some tokens is not told.
+        UNSOUND: The numbers contradict each other, or some are no numbers.
+        SECONDS: The usage has a length in seconds.
+        LARGE, HUGE: The usage has so many input tokens that models with tiers have another price.
+        AUDIO, IMAGE: The usage has tokens of that kind, for which not every model has a price.
+            Sums of usage are kept apart by these flags, so that usage without such tokens keeps a
+            known price.
     """
 
     TOKENS = 1
@@ -48,7 +52,7 @@ NOT_REPORTED = Reported(0)
 
 
 class Tokens(NamedTuple):
-    """One billed thing. Cached tokens are part of the input tokens."""
+    """The numbers of one usage object. Cached tokens are a part of the input tokens."""
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -66,7 +70,7 @@ class Tokens(NamedTuple):
 
 
 class OpenTokens(NamedTuple):
-    """Tokens whose kind is not told."""
+    """Numbers of tokens whose kind (text, audio or image) is not told."""
 
     inputs: int
     cached: int
@@ -74,14 +78,14 @@ class OpenTokens(NamedTuple):
 
 
 class Usage(NamedTuple):
-    """What was billed, and how far the numbers tell it."""
+    """The numbers of a usage object, and flags that say how far they can be trusted."""
 
     tokens: Tokens
     reported: Reported
 
 
 def billed_tokens(usage: dict[str, Any] | None, writes_text: bool = False) -> Tokens:
-    """Return what `read_usage` reads, without how far it can be trusted."""
+    """Return the numbers of a usage object, as `read_usage` does, without its flags."""
     return read_usage(usage, writes_text).tokens
 
 
@@ -89,7 +93,7 @@ def read_usage(usage: dict[str, Any] | None, writes_text: bool = False) -> Usage
     """Read a usage object of a response, a transcription or a session, in any server's shape.
 
     Args:
-        usage: as the server sent it; None where it sent none.
+        usage: The object that the server sent, or None.
         writes_text: True for a transcription, whose output can only be text.
     """
     if not usage:
@@ -110,7 +114,7 @@ def read_usage(usage: dict[str, Any] | None, writes_text: bool = False) -> Usage
 
 
 def open_tokens(tokens: Tokens) -> OpenTokens:
-    """Return how many tokens are of no kind that is told; below 0 where kinds exceed their sum."""
+    """Return the tokens whose kind is not told. Numbers are negative if kinds exceed their sum."""
     return OpenTokens(
         tokens.input_tokens - tokens.input_text - tokens.input_audio - tokens.input_image,
         tokens.cached_tokens - tokens.cached_text - tokens.cached_audio - tokens.cached_image,
@@ -137,7 +141,7 @@ def _reported(tokens: Tokens, has_tokens: bool, is_valid: bool, has_length: bool
 
 
 def _is_sound(tokens: Tokens) -> bool:
-    """Return True if no number contradicts another one."""
+    """Return True if no number contradicts another one, such as a part that exceeds its sum."""
     return (
         min(open_tokens(tokens)) >= 0
         and tokens.total_tokens == tokens.input_tokens + tokens.output_tokens
@@ -149,7 +153,7 @@ def _is_sound(tokens: Tokens) -> bool:
 
 
 def _inputs(details: dict[str, Any], total: int) -> tuple[list[int], list[int]]:
-    """Return input tokens by kind, and the cached ones: all of them, and by kind."""
+    """Return the input tokens by kind, and the cached tokens: first all, then by kind."""
     kinds = [_number(details, f"{kind}_tokens") or 0 for kind in ("text", "audio", "image")]
     cached = _number(details, "cached_tokens")
     split = mapping(details.get("cached_tokens_details"))
@@ -157,24 +161,24 @@ def _inputs(details: dict[str, Any], total: int) -> tuple[list[int], list[int]]:
     if cached is None:
         cached = _INVALID if _INVALID in by_kind else sum(by_kind)
     elif not split and total in kinds and cached <= total:
-        # Older servers do not split them; where all input is of one kind, they are of that kind.
+        # Older servers do not tell the kinds. If all input is of one kind, the cached part is, too.
         by_kind[kinds.index(total)] = max(cached, 0)
     return kinds, [cached, *by_kind]
 
 
 def _outputs(details: dict[str, Any], total: int) -> list[int]:
-    """Return output tokens that are text, and those that are audio."""
+    """Return the numbers of output tokens that are text, and that are audio."""
     text, audio, reasoning = (
         _number(details, f"{kind}_tokens") or 0 for kind in ("text", "audio", "reasoning")
     )
-    # Some servers count reasoning, which is text, as text as well; others beside it.
+    # Reasoning is billed as text. Some servers count it within the text tokens, others beside them.
     if min(text, audio, reasoning) >= 0 and text + audio + reasoning == total:
         text += reasoning
     return [text, audio]
 
 
 def _number(of: dict[str, Any], name: str) -> int | None:
-    """Return a number of tokens, None where it is not told, `_INVALID` where it is none."""
+    """Return a number of tokens, None if it is missing, or `_INVALID` if it is no such number."""
     value = of.get(name)
     if value is None:
         return None
@@ -183,7 +187,7 @@ def _number(of: dict[str, Any], name: str) -> int | None:
 
 
 def _audio_ms(usage: dict[str, Any]) -> int | None:
-    """Return the length that is billed; None where none is told."""
+    """Return the billed length in milliseconds, or None if the usage has none."""
     for name in ("seconds", "billable_audio_seconds"):
         seconds = number(usage.get(name))
         if seconds is not None and 0 <= seconds < _MAX_SECONDS:

@@ -207,7 +207,7 @@ def test_what_is_refused_of_what_was_left_stops_nothing(
 @pytest.fixture
 def broken_projector(monkeypatch: pytest.MonkeyPatch) -> None:
     """A projector with a fault: it raises at one frame."""
-    advance = append_to_stream.advance
+    advance = append_to_stream.apply_fields
 
     def raising(*given: object) -> None:
         if "fault" in str(given[5]):

@@ -150,7 +150,7 @@ def test_deltas_of_finished_parts_are_not_read(
     call = beta_tool_call()
     append(engine, None, SESSION, call.frames)
     folded: list[str] = []
-    advance = module.advance
+    advance = module.apply_fields
 
     def noting(state: SessionState, seq: int, at: int | None, *event: object) -> None:
         folded.append(str(event[1]))
@@ -227,7 +227,7 @@ def test_audio_deltas_are_not_read_one_by_one(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     append(engine, None, SESSION, [ANNOUNCED, *[audio_delta("item_1", "resp_1")] * 50])
-    advance, folded = module.advance, []
+    advance, folded = module.apply_fields, []
 
     def noting(*event: object) -> None:
         folded.append(event)

@@ -29,20 +29,20 @@ from support.query_calls import (
 from support.summing_processes import DAYS, SECRET, all_at_once
 
 from eventstore import EventStore, Frame
-from eventstore.store.database.tables.day_tables import DAY
 from eventstore.store.usage.daily import refresh as sum_days
 from eventstore.store.usage.daily.compute import KEYS_OF_DAY, VALUES_OF_KEY
+from eventstore.times import DAY_US
 
 __all__ = ["database_url", "shared_postgres_url", "store"]
 
 Json = dict[str, Any]
 
-DAY_MS = DAY // 1000
+DAY_MS = DAY_US // 1000
 GROUPS = (
     *(None, "day", "model", "day,model", "session"),
     *("metadata:topic", "metadata:user", "metadata:customer", "metadata:unheard of"),
 )
-FIRST = START // DAY
+FIRST = START // DAY_US
 #: Behind all that is closed here.
 LATER = 2**61
 
@@ -72,7 +72,7 @@ def sessions(draw: st.DrawFn) -> list[Frame]:
     known = strategies.mutated([*SAMPLE_STREAMS, *map(list, calls().values())])
     stream = draw(known | known | strategies.streams())
     step = draw(st.sampled_from((0, 1, 60, 3600))) * 10**6
-    start = START + draw(st.integers(0, 3)) * DAY + draw(st.integers(0, DAY))
+    start = START + draw(st.integers(0, 3)) * DAY_US + draw(st.integers(0, DAY_US))
     return [
         Frame(f.direction, f.text, None if f.at is None else start + n * step + f.at % 10**6)
         for n, f in enumerate(stream)
@@ -82,8 +82,8 @@ def sessions(draw: st.DrawFn) -> list[Frame]:
 @st.composite
 def filters(draw: st.DrawFn) -> Json:
     """What sums answer: a span, and a model."""
-    moments = st.integers(-1, 7).map(lambda n: (FIRST + n) * DAY) | st.integers(
-        START, START + 6 * DAY
+    moments = st.integers(-1, 7).map(lambda n: (FIRST + n) * DAY_US) | st.integers(
+        START, START + 6 * DAY_US
     )
     models = st.sampled_from(("gpt-realtime", "gpt-4o-realtime-preview", "unheard-of-1"))
     given = {"since": moments, "until": moments, "model": models}
@@ -176,7 +176,7 @@ def test_a_day_that_goes_on_is_summed_as_it_is_worth_it(
     monkeypatch.setattr(sum_days, "_ROWS", 3)
     monkeypatch.setattr(sum_days, "_SESSIONS", 1)
     monkeypatch.setattr(sum_days, "FEW_ROWS", sum_days.FEW_ROWS.replace("2000", "3"))
-    noon = FIRST * DAY + DAY // 2 + 12 * 3_600_000_000
+    noon = FIRST * DAY_US + DAY_US // 2 + 12 * 3_600_000_000
 
     def summed() -> list[int]:
         return list(sum_days.refresh_days(store.engine, noon))
@@ -187,7 +187,7 @@ def test_a_day_that_goes_on_is_summed_as_it_is_worth_it(
     store.append("sess_2", spoken(0, "resp_2"))
     with store.engine.begin() as connection:
         connection.exec_driver_sql(
-            f"UPDATE streams SET closed_at = {FIRST * DAY} WHERE closed_at > 0"
+            f"UPDATE streams SET closed_at = {FIRST * DAY_US} WHERE closed_at > 0"
         )
     assert summed() == [FIRST]
     assert summed() == []
@@ -197,11 +197,11 @@ def test_a_day_that_goes_on_is_summed_as_it_is_worth_it(
         store.append(f"sess_{number}", spoken(0, f"resp_{number}"), close=True)
     with store.engine.begin() as connection:
         connection.exec_driver_sql(
-            f"UPDATE streams SET closed_at = {FIRST * DAY} WHERE closed_at > 0"
+            f"UPDATE streams SET closed_at = {FIRST * DAY_US} WHERE closed_at > 0"
         )
     assert summed() == [FIRST]
     # Over, it is summed up as a whole.
-    over = (FIRST + 1) * DAY + 3_600_000_000
+    over = (FIRST + 1) * DAY_US + 3_600_000_000
     assert list(sum_days.refresh_days(store.engine, over)) == [FIRST]
     found = counts(store)
     assert (found["summed_sessions"], found["day_marks"]) == (0, 0)
@@ -370,7 +370,7 @@ def test_what_was_read_before_an_erasure_is_not_written(summed: EventStore) -> N
         summed.erase(name, vacuum=False).raise_for_errors()
         assert not sum_days.write_day(summed.engine, found)
         assert counts(summed)["day_marks"] == 0
-        assert sum_days.FIRST_DAY not in sum_days.days_to_sum(summed.engine, FIRST * DAY)
+        assert sum_days.FIRST_DAY not in sum_days.days_to_sum(summed.engine, FIRST * DAY_US)
 
 
 def test_of_two_who_sum_a_day_one_writes(summed: EventStore) -> None:
@@ -395,7 +395,7 @@ def test_a_day_is_summed_once_it_is_over_by_an_hour(
     store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.append("sess", spoken(0))
-    end = (FIRST + 1) * DAY
+    end = (FIRST + 1) * DAY_US
     monkeypatch.setattr(sum_days, "now", lambda: end + 3_600_000_000 - 1)
     assert store.sum_days().done == []
     monkeypatch.setattr(sum_days, "now", lambda: end + 3_600_000_000)

@@ -1,1 +1,1 @@
-"""Encryption at rest: a session's content under a key of its own. Pure; docs/adr/0013 says why."""
+"""Encryption at rest: each session's content under a key of its own (docs/adr/0013). Pure."""

@@ -1,8 +1,9 @@
-"""A session's cipher: AES-256-GCM, each text bound to its place.
+"""Encrypt and decrypt a session's content with AES-256-GCM, bound to its place in the session.
 
-A nonce is random, 96 bits, and stands before what it was used for: NIST SP 800-38D allows 2^32 of
-them under one key, and no session comes near. The place is authenticated with the text, so that
-what stands in one row cannot be put into another.
+Called by the other modules of this room. Each ciphertext begins with its nonce, 96 random bits.
+NIST SP 800-38D (section 8.3) allows 2^32 random nonces under one key, and no session has so many
+rows. The place is authenticated with the content (as additional data), so that the ciphertext of
+one row cannot be moved into another.
 """
 
 from __future__ import annotations
@@ -21,19 +22,19 @@ _NONCE_BYTES = 12
 
 
 class CipherError(ValueError):
-    """What was to be decrypted was changed, moved, or is under another key."""
+    """A ciphertext was changed or moved, or was made with another key."""
 
 
 class Cipher:
-    """Encrypts and decrypts one session's content.
+    """Encrypts and decrypts the content of one session.
 
     Args:
-        session_id: the session.
-        key: its key, of `KEY_BYTES`.
-        from_seq: the event from which on the session was encrypted; None where it is not known.
+        session_id: The session's id.
+        key: The session's key, of `KEY_BYTES` bytes.
+        from_seq: The first event that was encrypted, or None if that is not known.
 
     Raises:
-        MissingExtraError: the package that encrypts is not installed.
+        MissingExtraError: The package `cryptography` is not installed.
     """
 
     __slots__ = ("_aead", "_session", "from_seq")
@@ -44,24 +45,30 @@ class Cipher:
         self._aead = _aes_gcm(key)
 
     def encrypt(self, data: bytes, place: str) -> bytes:
-        """The data, encrypted.
+        """Return the ciphertext of data.
 
         Args:
-            place: what it is, within the session: the same is to be given to decrypt it.
+            data: The data.
+            place: The name of the data's place in the session, such as `items item_1`. `decrypt`
+                must be given the same one.
         """
         nonce = os.urandom(_NONCE_BYTES)
         return nonce + self._aead.encrypt(nonce, data, self._bound(place))
 
     def decrypt(self, data: bytes, place: str) -> bytes:
-        """What was encrypted.
+        """Return the data of a ciphertext.
+
+        Args:
+            data: The ciphertext.
+            place: The place that was given to `encrypt`.
 
         Raises:
-            CipherError: it was not, by this key for this place, or it was changed since.
+            CipherError: The ciphertext was changed, or is for another place or another key.
         """
         nonce, sealed = data[:_NONCE_BYTES], data[_NONCE_BYTES:]
         try:
             return self._aead.decrypt(nonce, sealed, self._bound(place))
-        except Exception as error:  # its own kinds: InvalidTag, and ValueError for a short nonce
+        except Exception as error:  # InvalidTag, or ValueError for a nonce that is too short
             raise CipherError("it cannot be decrypted: it was changed, or moved") from error
 
     def _bound(self, place: str) -> bytes:
@@ -69,17 +76,17 @@ class Cipher:
 
 
 def check_installed() -> None:
-    """Look for the package that encrypts, before anything waits to be.
+    """Check that the package `cryptography` is installed, before any data have to be encrypted.
 
     Raises:
-        MissingExtraError: it is not installed.
+        MissingExtraError: It is not installed.
     """
     if find_spec("cryptography") is None:
         raise MissingExtraError("cryptography", "encryption")
 
 
 def new_key() -> bytes:
-    """A key for a session."""
+    """Return a new random key for a session."""
     return os.urandom(KEY_BYTES)
 
 

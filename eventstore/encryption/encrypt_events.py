@@ -1,9 +1,13 @@
-"""Encrypted events: a frame and its audio, in the column that audio is in.
+"""Encrypt and decrypt rows of events: a frame and its audio become one ciphertext.
 
-`frame` is empty, and `audio_offset` is `BOUND`: what is encrypted is bound to the session and to
-the row's seq, time, direction and type, and holds the size of the audio, so that none of them can
-be changed, and nothing be moved. `ENCRYPTED` is what older versions wrote: bound to the session and
-the seq alone. Those columns stay readable: finding, ordering and counting events needs no key.
+Called by what appends events and by what reads the log (store/log). In an encrypted row, `frame` is
+empty, the column `audio` has the ciphertext, and `audio_offset` is one of these:
+
+- `BOUND`: The ciphertext is bound to the session and to the row's seq, time, direction and type,
+  and contains the size of the audio. None of these can be changed unnoticed.
+- `ENCRYPTED`: Older versions wrote this. The ciphertext is bound to the session and the seq alone.
+
+The row's other columns stay readable: finding, ordering and counting events needs no key.
 """
 
 from __future__ import annotations
@@ -14,15 +18,15 @@ from eventstore.encryption.cipher import Cipher, CipherError
 from eventstore.realtime.events import EventRow
 from eventstore.realtime.frames import BOUND, ENCRYPTIONS
 
-# Where the audio was cut out (see realtime/frames.py), and the bytes of the frame's text; and the
-# size of the audio, which is known where the audio itself was erased.
+# The plaintext begins with `audio_offset` (see realtime/frames.py) and the size of the frame's
+# text. Then the size of the audio follows, which is known even if the audio was erased.
 _HEAD, _SIZE = struct.Struct("<iI"), struct.Struct("<q")
 _WHOLE = -(2**31)
 _NO_SIZE = -1
 
 
 def encrypt_row(cipher: Cipher, row: EventRow) -> tuple[str, int, bytes]:
-    """Return `frame`, `audio_offset` and `audio` as the table has them, of an event to encrypt."""
+    """Encrypt an event, and return the columns `frame`, `audio_offset` and `audio` of its row."""
     text = row.frame.encode()
     offset = _WHOLE if row.audio_offset is None else row.audio_offset
     size = _NO_SIZE if row.audio_bytes is None else row.audio_bytes
@@ -31,10 +35,10 @@ def encrypt_row(cipher: Cipher, row: EventRow) -> tuple[str, int, bytes]:
 
 
 def decrypt_row(cipher: Cipher, row: EventRow) -> EventRow:
-    """An event, decrypted; one that is not encrypted is left as it is.
+    """Decrypt the row of an event. A row that is not encrypted is returned as it is.
 
     Raises:
-        CipherError: it cannot be decrypted, or its time, direction or type are others.
+        CipherError: The row was changed or moved, or is under another key.
     """
     if row.audio_offset not in ENCRYPTIONS:
         return row

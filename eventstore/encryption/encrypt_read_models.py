@@ -1,39 +1,41 @@
-"""Encrypted rows of read models: their texts together, in the last column of them.
+"""Encrypt and decrypt rows of read models: the texts of a row become one ciphertext.
 
-Each column of text that says something begins with `SIGN`, which no search index takes for a word;
-what is filtered on (ids, times, counts, model, voice, status, metadata) stays readable.
+Called by store/readmodels/encrypted_rows.py. The ciphertext of all texts is in the last text column
+of the row. Each text column that has content begins with `ENCRYPTED_SIGN`, which no search index
+takes for a word. The columns that queries filter by (ids, times, counts, model, voice, status,
+metadata) stay readable.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import pybase64
 
 from eventstore.encryption.cipher import Cipher, CipherError
 
-Row = tuple[Any, ...]
 
-#: What no JSON and nothing that was said begins with: a row is encrypted where its last text does.
+#: A row is encrypted if its last text begins with this character. No JSON text begins with it.
 ENCRYPTED_SIGN = "\u0001"
 _SEPARATOR = "\0"
 
-#: Columns of text, by table; each table's row begins with its key.
+#: The text columns of each table.
 TEXT_COLUMNS = {
     "sessions": ("wire", "notes"),
     "items": ("said", "resource"),
     "responses": ("resource",),
 }
 
-#: Tables that have no rows of an encrypted session: they would tell what is in its resources.
+#: Tables without rows of encrypted sessions, because such rows would tell content.
 TABLES_WITHOUT_ROWS = frozenset({"session_facets", "response_facets"})
 
 
 def encrypt_texts(cipher: Cipher, table: str, key: str, texts: tuple[str, ...]) -> tuple[str, ...]:
-    """What the columns hold, of a row's texts.
+    """Encrypt the texts of a row, and return what its text columns have.
 
     Args:
-        key: of the row, within the session.
+        cipher: The session's cipher.
+        table: The name of the row's table.
+        key: The row's key within the session.
+        texts: The texts, in the order of `TEXT_COLUMNS`.
     """
     plain = _SEPARATOR.join(texts).encode()
     data = pybase64.b64encode_as_string(cipher.encrypt(plain, f"{table} {key}"))
@@ -41,10 +43,14 @@ def encrypt_texts(cipher: Cipher, table: str, key: str, texts: tuple[str, ...]) 
 
 
 def decrypt_texts(cipher: Cipher, table: str, key: str, texts: tuple[str, ...]) -> tuple[str, ...]:
-    """A row's texts, of what its columns hold.
+    """Decrypt the text columns of a row, and return its texts.
+
+    Args:
+        cipher, table, key: As they were given to `encrypt_texts`.
+        texts: What the text columns have.
 
     Raises:
-        CipherError: they cannot be decrypted.
+        CipherError: The texts were changed or moved, or are under another key.
     """
     try:
         data = pybase64.b64decode(texts[-1][len(ENCRYPTED_SIGN) :], validate=True)
@@ -54,5 +60,5 @@ def decrypt_texts(cipher: Cipher, table: str, key: str, texts: tuple[str, ...]) 
 
 
 def has_encrypted_texts(texts: tuple[str, ...]) -> bool:
-    """Whether columns hold encrypted texts."""
+    """Return True if the text columns of a row are encrypted."""
     return texts[-1].startswith(ENCRYPTED_SIGN)

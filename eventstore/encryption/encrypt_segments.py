@@ -1,7 +1,8 @@
-"""Encrypted segments: a segment's bytes, whole, behind a mark.
+"""Encrypt and decrypt the bytes of a segment as a whole. A mark stands before the ciphertext.
 
-The second mark says that they are bound to all that the log says of the segment: its events, times,
-sizes and digests. The first one is what older versions wrote: bound to the first event alone.
+Called by what seals sessions, and by what reads segments (store/log/segments). With `MARK`, the
+ciphertext is bound to all that the log says of the segment: its events, times, sizes and digests.
+With `OLD_MARK`, which older versions wrote, it is bound to the first event's seq alone.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from eventstore.encryption.cipher import Cipher
 OLD_MARK = b"eventstore encrypted segment 1\n"
 MARK = b"eventstore encrypted segment 2\n"
 
-#: What the log says of a segment: first and last seq, first and least time, bytes, two digests.
+#: The values that the log has of a segment, in the order in which the ciphertext is bound to them:
+#: first and last seq, first and least time, bytes, two digests.
 SegmentFacts = Sequence[int | bytes | None]
 
 
@@ -23,22 +25,27 @@ def is_encrypted_segment(data: bytes) -> bool:
 
 
 def is_bound_segment(data: bytes) -> bool:
-    """Return True if a segment's bytes are encrypted, and bound to all that the log says."""
+    """Return True if a segment's bytes are encrypted, and bound to all that the log says of it."""
     return data.startswith(MARK)
 
 
 def encrypt_segment(cipher: Cipher, said: SegmentFacts, data: bytes) -> bytes:
-    """A segment's bytes, encrypted; those that are already are left as they are."""
+    """Encrypt a segment's bytes. Bytes that are encrypted already are returned as they are."""
     if is_encrypted_segment(data):
         return data
     return MARK + cipher.encrypt(data, _place(said))
 
 
 def decrypt_segment(cipher: Cipher, said: SegmentFacts, data: bytes) -> bytes:
-    """A segment's bytes, of encrypted ones.
+    """Decrypt a segment's bytes.
+
+    Args:
+        cipher: The session's cipher.
+        said: The values that the log has of the segment.
+        data: The encrypted bytes.
 
     Raises:
-        CipherError: they cannot be decrypted, or the log says other things of them.
+        CipherError: The bytes, or the values in the log, were changed.
     """
     if is_bound_segment(data):
         return cipher.decrypt(data[len(MARK) :], _place(said))

@@ -1,1 +1,1 @@
-"""What usage costs: rates of models, where they come from, and the arithmetic. No SQL in here."""
+"""Prices: the rates of models, where the rates come from, and what usage costs. No SQL."""

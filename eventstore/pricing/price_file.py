@@ -1,4 +1,7 @@
-"""Files of prices: what a user pays, and which model a deployment is. TOML, checked as a whole."""
+"""Read a user's file of prices: a TOML file with prices of models, and the models of deployments.
+
+Called by prices.py. The file is checked as a whole (docs/prices.md).
+"""
 
 from __future__ import annotations
 
@@ -23,10 +26,10 @@ from eventstore.common.small_files import read_small_file
 from eventstore.errors import InvalidInputError
 from eventstore.pricing.rates import ModelRates
 
-#: Far more than any list of prices has.
+#: Limits that no real list of prices reaches.
 _MOST_CHARACTERS = 1024 * 1024
 _MOST_RULES = 2000
-#: In US dollars, for a million tokens, a minute or a second.
+#: The highest price in US dollars, for a million tokens, a minute or a second.
 _MOST_DOLLARS = 1_000_000
 _MTOK = 1_000_000
 _PER_HOUR = {"per_second": 3600, "per_minute": 60}
@@ -34,7 +37,11 @@ _KINDS = ModelRates._fields[:8]
 
 
 def _amount(value: Any) -> Decimal:
-    """Return an amount of dollars."""
+    """Return a number of the file as an amount of US dollars.
+
+    Raises:
+        ValueError: It is no possible amount.
+    """
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise ValueError("write a number of US dollars, such as 0.4")
     amount = Decimal(value)
@@ -44,7 +51,11 @@ def _amount(value: Any) -> Decimal:
 
 
 def _day(value: Any) -> date:
-    """Return a day; a time of day would give a day two prices."""
+    """Return a date of the file. A time of day is refused, since it would give a day two prices.
+
+    Raises:
+        ValueError: It is no date.
+    """
     if isinstance(value, datetime) or not isinstance(value, date):
         raise ValueError("write a day without quotes, such as 2026-05-01")
     return value
@@ -56,13 +67,14 @@ Name = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=25
 
 
 class PriceRule(BaseModel):
-    """What models cost, whole: a kind of token that has no amount here has no known price.
+    """All prices of some models. A kind of token without an amount has no known price.
 
     Attributes:
-        model: their name, with `*` and `?` for what differs.
-        first, end: the day (UTC) from which it holds, and the first one on which it does not.
-        input_text: US dollars for a million tokens of that kind, as the other kinds.
-        per_second, per_minute: US dollars, for models that are billed by time.
+        model: The models' name, with the wildcards `*` and `?`.
+        first, end: The day (UTC) from which the prices hold, and the day from which they no longer
+            hold; None for no limit. The keys in the file are `from` and `until`.
+        input_text, …, output_audio: US dollars for a million tokens of that kind.
+        per_second, per_minute: US dollars for a second or a minute of models billed by time.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -91,7 +103,7 @@ class PriceRule(BaseModel):
         return self
 
     def rates(self) -> ModelRates:
-        """Return what a token of each kind and an hour cost."""
+        """Return the prices of a single token of each kind, and of an hour."""
         tokens = ModelRates._make([*(_divided(getattr(self, kind)) for kind in _KINDS), None, None])
         hours = [
             amount * number
@@ -101,7 +113,7 @@ class PriceRule(BaseModel):
         return tokens._replace(hour=hours[0] if hours else None)
 
     def is_for(self, model: str) -> bool:
-        """Return True if a model has these prices, on some days at least."""
+        """Return True if a model's name matches; letters of both cases are equal."""
         return fnmatchcase(model.lower(), self.model.lower())
 
     def holds_at(self, at: int) -> bool:
@@ -110,12 +122,17 @@ class PriceRule(BaseModel):
         return starts and (self.end is None or at < _midnight(self.end))
 
     def boundaries(self) -> list[int]:
-        """Return when the prices begin and end to hold, in microseconds since 1970 UTC."""
+        """Return the times at which the prices begin and cease, in microseconds since 1970 UTC."""
         return [_midnight(day) for day in (self.first, self.end) if day is not None]
 
 
 class PriceFile(BaseModel):
-    """A list of prices, of which the first that fits holds, and the models of deployments."""
+    """The contents of a file of prices.
+
+    Attributes:
+        price: The rules. The first one that matches a model at a time has its prices.
+        deployments: The model of each deployment, by the deployment's name.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     price: tuple[PriceRule, ...] = Field(default=(), max_length=_MOST_RULES)
@@ -131,10 +148,10 @@ class PriceFile(BaseModel):
 
 
 def parse_prices(text: str) -> PriceFile:
-    """Check a list of prices.
+    """Parse and check the text of a file of prices.
 
     Raises:
-        ValueError: what is wrong with it, in one line that names the key.
+        ValueError: The text is no such file. The message is one line that names the key.
     """
     if len(text) > _MOST_CHARACTERS:
         raise ValueError("larger than 1 MiB")
@@ -151,10 +168,11 @@ def parse_prices(text: str) -> PriceFile:
 
 
 def read_prices(path: Path) -> PriceFile:
-    """Read a file of prices.
+    """Read and check a file of prices.
 
     Raises:
-        InvalidInputError: it cannot be read, or is no list of prices; names the file and the key.
+        InvalidInputError: The file cannot be read, or is no file of prices. The message names the
+            file and the key.
     """
     try:
         return parse_prices(read_small_file(path))
@@ -177,7 +195,7 @@ def _midnight(day: date) -> int:
 
 
 def _first(error: ValidationError) -> str:
-    """Return the first thing that is wrong, and where: `price 2 input_audio: …`."""
+    """Return the first problem and its place as one line, such as `price 2 input_audio: …`."""
     first = error.errors(include_input=False, include_url=False)[0]
     place = [part + 1 if isinstance(part, int) else part for part in first["loc"]]
     where = " ".join(str(part) for part in place if part != "[key]")

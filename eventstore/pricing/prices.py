@@ -1,8 +1,8 @@
-"""Where a model's rates come from: a user's file of prices, our corrections, then genai-prices.
+"""Look up a model's rates: in a user's file of prices, in our corrections, then in genai-prices.
 
-The rates are looked up when money is asked for, so that a file that changed changes every answer,
-also about days that were summed up before: sums hold tokens, and no money. What reads a file of
-prices is imported then, too.
+Called by store/usage, which computes costs. Rates are looked up when a cost is asked for. Stored
+sums have tokens and no money, so that a changed file changes all answers, even about past days.
+The module that reads files of prices is imported only when it is needed, because it is slow.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from eventstore.projection.views.usage import Tokens
 if TYPE_CHECKING:
     from eventstore.pricing.price_file import PriceFile, PriceRule
 
-#: Where published prices come from.
+#: The package that has the published prices.
 _PACKAGE = "genai-prices"
 
 
 class Prices:
-    """What models cost. Safe to share between threads.
+    """The prices of models. Threads can share an object.
 
     Args:
-        own: a user's prices and deployments, which go before all others.
+        own: A user's prices and deployments, which win over all others.
     """
 
     def __init__(self, own: PriceFile | None = None) -> None:
@@ -39,14 +39,20 @@ class Prices:
         deployments = own.deployments if own else {}
         self._models = {name.lower(): model for name, model in deployments.items()}
         self._own = own
-        # Names come from outside: only so many of them are kept.
+        # Names of models come from outside, so that the cache must have a limit.
         self._rules_of = lru_cache(maxsize=1024)(self._find_rules)
 
     def boundaries(self, models: Iterable[str]) -> list[int]:
-        """Return when prices of these models change, in microseconds since 1970 UTC, in order.
+        """Return the times at which prices of models change, in order.
 
-        Usage between two boundaries has one price, so that sums can be priced as one. Each is a
-        midnight in UTC, so that a day has one price, too.
+        Usage between two boundaries has one price, so that its sum can be priced. Each boundary is
+        a midnight in UTC, so that a day has one price, too.
+
+        Args:
+            models: The names of the models or deployments.
+
+        Returns:
+            Microseconds since 1970 UTC.
         """
         found: set[int] = set()
         for model in models:
@@ -59,10 +65,11 @@ class Prices:
         """Return what usage cost.
 
         Args:
-            model: as it was recorded: a model's name, or a deployment's.
-            tokens: of one billed thing, or of several of one model within one period of prices.
-            reported: the flags of `Reported` that each of them has.
-            at: a moment of the usage, in microseconds since 1970 UTC.
+            model: The recorded name of the model or deployment, or None if it is unknown.
+            tokens: The numbers of one usage object, or their sum over several of one model between
+                two boundaries.
+            reported: The flags of `Reported`, which all summed objects have in common.
+            at: A time of the usage, in microseconds since 1970 UTC.
         """
         return (
             UNKNOWN_COST
@@ -72,16 +79,16 @@ class Prices:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A name of these prices: two lists that price alike have the same one.
+        """A hash of these prices, with which stored costs of sessions are marked.
 
-        It changes with a user's file, with our corrections and with the version of `genai-prices`.
+        It changes with a user's file, our corrections and the version of `genai-prices`.
         """
         own = self._own.model_dump_json() if self._own else ""
         told = (own, _corrections().model_dump_json(), version(_PACKAGE))
         return sha256("\n".join(told).encode()).hexdigest()[:32]
 
     def rates(self, model: str, at: int) -> ModelRates | None:
-        """Return the rates of a model or deployment at a time, None where they are not known."""
+        """Return the rates of a model or deployment at a time, or None if they are unknown."""
         for rule in self._rules_of(model):
             if rule.holds_at(at):
                 return rule.rates()
@@ -91,22 +98,23 @@ class Prices:
         return self._models.get(model.lower(), model)
 
     def _find_rules(self, model: str) -> tuple[PriceRule, ...]:
-        """Return the rules for a name: those for a deployment go before those for its model."""
+        """Return the rules for a name. Rules for a deployment win over those for its model."""
         names = dict.fromkeys((model, self._real(model)))
         return tuple(rule for name in names for rule in self._rules if rule.is_for(name))
 
 
 def prices_from(path: str | Path | None) -> Callable[[], Prices]:
-    """Return a function that returns what usage is priced by.
+    """Return a function that returns the prices to use.
 
     Args:
-        path: a file of prices, which go before all others, and which is read now; None for the one
-            that EVENTSTORE_PRICES names, if any. That one is read by the function, so that
-            whoever asks for no money, such as a recorder, does not depend on it.
+        path: A file of prices, which win over all others. It is read now. None means the file
+            that EVENTSTORE_PRICES names, if it is set. That file is read when the function is
+            called first, so that a program that needs no prices, such as a recorder, does not
+            fail because of it.
 
     Raises:
-        InvalidInputError: it cannot be read, or is no list of prices; names the file and the key.
-            For the file of EVENTSTORE_PRICES the function raises it.
+        InvalidInputError: The file cannot be read, or is no file of prices. For the file of
+            EVENTSTORE_PRICES, the returned function raises it.
     """
     if path is not None:
         prices = _read(path)
@@ -117,7 +125,7 @@ def prices_from(path: str | Path | None) -> Callable[[], Prices]:
 
 @cache
 def published_prices() -> Prices:
-    """Return the prices without any of a user's own."""
+    """Return our corrections and the prices of genai-prices, without a user's file."""
     return Prices()
 
 

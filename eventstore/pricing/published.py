@@ -1,7 +1,7 @@
-"""Rates as the package `genai-prices` knows them.
+"""Look up a model's rates in the package `genai-prices`.
 
-A model has rates here only where usage alone tells what it costs. A price by the time of day, or
-for each request, is none that sums of usage can be multiplied with: such a model has no rates.
+Called by prices.py. A model has rates here only if its cost follows from the sums of its usage. So
+a model whose price depends on the time of day, or on the number of requests, has no rates.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from eventstore.times import to_datetime
 _MTOK = 1_000_000
 _HOUR = 3600
 _DURATIONS = ("audio_hours", "input_audio_hours", "output_audio_hours")
-#: Kinds of output that usage does not tell apart from text, and that have a price of their own.
+#: Prices of kinds of output that usage counts as text. A model with one has no rate of text output.
 _WITHIN_OUTPUT = ("output_reasoning_mtok", "output_citation_mtok")
 
 
 def boundaries(model: str) -> tuple[int, ...]:
-    """Return when the model's prices change, in microseconds since 1970 UTC, in order.
+    """Return the times at which a model's prices change, in microseconds since 1970 UTC, in order.
 
     Each is a midnight in UTC, so that a day has one price.
     """
@@ -32,10 +32,11 @@ def boundaries(model: str) -> tuple[int, ...]:
 
 
 def rates_at(model: str, at: int) -> ModelRates | None:
-    """Return a model's rates at a time, None where they are not known.
+    """Return a model's rates at a time, or None if they are unknown.
 
     Args:
-        at: in microseconds since 1970 UTC.
+        model: The model's name.
+        at: The time in microseconds since 1970 UTC.
     """
     starts = _starts(model)
     place = bisect_right(starts, at)
@@ -55,7 +56,7 @@ def _starts(model: str) -> tuple[int, ...]:
 
 @lru_cache(maxsize=1024)
 def _rates(model: str, at: int) -> ModelRates | None:
-    """Return the rates at the beginning of a period between two changes of prices."""
+    """Return a model's rates from a time at which its prices change, or None if unknown."""
     known = _find(model)
     moment = to_datetime(at)
     if known is None or not _is_by_date(known, moment):
@@ -73,13 +74,13 @@ def _rates(model: str, at: int) -> ModelRates | None:
 
 
 def _by_token(price: Any) -> ModelRates:
-    """Return the rates of tokens that a price has. One kind's price stands in for no other's."""
+    """Return the rates of tokens of a price. The price of one kind is never used for another."""
 
     def rate(*names: str) -> Decimal | None:
         for name in names:
             value = getattr(price, name)
             if value is not None:
-                # A price of zero stands for one that is not published.
+                # genai-prices writes zero for a price that is not published.
                 return getattr(value, "base", value) / _MTOK or None
         return None
 
@@ -103,7 +104,7 @@ def _by_token(price: Any) -> ModelRates:
 
 
 def _hour(known: tuple[Any, Any], moment: datetime) -> Decimal | None:
-    """Return what an hour costs; None where a short time costs more than its share of it."""
+    """Return the price of an hour, or None if the price is not proportional to the time."""
     from genai_prices import Usage  # slow to import
 
     provider, model = known
@@ -128,7 +129,7 @@ def _constraints(known: tuple[Any, Any] | None) -> list[Any]:
 
 
 def _is_by_date(known: tuple[Any, Any], moment: datetime) -> bool:
-    """Return True if prices change with the date alone, and one of them holds at the moment."""
+    """Return True if a model's prices depend on the date alone, and one holds at a time."""
     constraints = _constraints(known)
     if not all(c is None or hasattr(c, "start_date") for c in constraints):
         return False
@@ -137,7 +138,7 @@ def _is_by_date(known: tuple[Any, Any], moment: datetime) -> bool:
 
 @lru_cache(maxsize=1024)
 def _find(model: str) -> tuple[Any, Any] | None:
-    """Return the provider and the model as genai-prices knows them, None where it does not."""
+    """Return the provider and the model in genai-prices, or None if it does not have the model."""
     from genai_prices import data_snapshot  # slow to import
 
     try:

@@ -1,7 +1,8 @@
-"""What usage costs by a model's rates: arithmetic alone. Where rates come from: see `prices.py`.
+"""Compute what usage costs by a model's rates.
 
-A cost is known, or it is not: nothing in here guesses. Where tokens are not told apart by their
-kind, the least and the most that they can have cost are told instead.
+Called by prices.py, which looks up the rates. A cost is either known or unknown: nothing is
+guessed. If the kinds of some tokens are not told, the result is the least and the most that the
+usage can have cost.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import NamedTuple
 
 from eventstore.projection.views.usage import HUGE_INPUT, LARGE_INPUT, Reported, Tokens, open_tokens
 
-#: The least and the most that something costs, in US dollars; both are the same where it is known.
+#: The least and the most that usage costs, in US dollars. They are equal if the cost is known.
 CostRange = tuple[Decimal, Decimal]
 
 _ZERO = Decimal(0)
@@ -20,11 +21,12 @@ _MS_PER_HOUR = 3_600_000
 
 
 class ModelRates(NamedTuple):
-    """What a model costs in US dollars: a token of each kind, an hour; None where it is not known.
+    """The prices of a model in US dollars; None if a price is unknown.
 
     Attributes:
-        hour: of sound or of a session, for a model that is billed by time.
-        tier: input tokens of a response above which these rates do not hold; None for no limit.
+        input_text, …, output_audio: The price of one token of that kind.
+        hour: The price of an hour of audio or of a session, for models billed by time.
+        tier: The rates do not hold for responses with more input tokens; None for no limit.
     """
 
     input_text: Decimal | None = None
@@ -39,20 +41,20 @@ class ModelRates(NamedTuple):
     tier: int | None = None
 
     def by_token(self) -> tuple[Decimal | None, ...]:
-        """Return the rates of tokens."""
+        """Return the prices of the eight kinds of tokens."""
         return self[:8]
 
     def is_empty(self) -> bool:
-        """Return True if nothing has a price."""
+        """Return True if no price is known."""
         return self.hour is None and not any(rate is not None for rate in self.by_token())
 
 
 class Cost(NamedTuple):
-    """What something costs, in US dollars.
+    """What usage costs, in US dollars.
 
     Attributes:
-        usd: None where it is not known.
-        between: the least and the most, where `usd` is not known and these are; else None.
+        usd: The cost, or None if it is unknown.
+        between: The least and the most that the usage can cost, if only these are known.
     """
 
     usd: Decimal | None
@@ -66,9 +68,9 @@ def cost_of_usage(rates: ModelRates | None, tokens: Tokens, reported: int) -> Co
     """Return what usage costs.
 
     Args:
-        rates: of its model at its time; None where they are not known.
-        tokens: of one billed thing, or summed over several that were reported alike.
-        reported: the flags of `Reported`, which all of them have.
+        rates: The rates of the model at the time of the usage, or None if they are unknown.
+        tokens: The numbers of one usage object, or their sum over several with the same flags.
+        reported: The flags of `Reported` that all of these objects have.
     """
     if rates is None or rates.is_empty() or not reported:
         return UNKNOWN_COST
@@ -104,14 +106,14 @@ def _by_tokens(rates: ModelRates, tokens: Tokens, reported: int) -> CostRange | 
 
 
 def _largest_input(reported: int) -> float:
-    """Return what no response among those that were reported so has more input tokens than."""
+    """Return an upper limit of the input tokens of responses that have these flags."""
     if reported & Reported.HUGE:
         return float("inf")
     return HUGE_INPUT if reported & Reported.LARGE else LARGE_INPUT
 
 
 def _told_apart(rates: ModelRates, tokens: Tokens) -> Decimal | None:
-    """Return what the tokens cost whose kind is told; None where one of them has no price."""
+    """Return the cost of the tokens whose kind is told, or None if one of them has no price."""
     numbers = (
         tokens.input_text - tokens.cached_text,
         tokens.input_audio - tokens.cached_audio,
@@ -134,16 +136,16 @@ def _told_apart(rates: ModelRates, tokens: Tokens) -> Decimal | None:
 
 
 def _not_told_apart(rates: ModelRates, tokens: Tokens) -> CostRange | None:
-    """Return what the other tokens cost at least and at most; None where that has no limit.
+    """Return the least and the most cost of tokens whose kind is not told, or None if unknown.
 
-    A cached token is counted as an input token already: what it adds is the difference.
+    A cached token is already counted as an input token. It adds the difference of both prices.
     """
     rest = open_tokens(tokens)
     if not any(rest):
         return _FREE
     inputs = [rates.input_text, rates.input_audio]
     cached = [rates.cached_text, rates.cached_audio]
-    if rates.input_image is not None:  # a model without a price of images takes none
+    if rates.input_image is not None:  # a model without a price of images takes no images
         inputs.append(rates.input_image)
         cached.append(rates.cached_image)
     saved = [

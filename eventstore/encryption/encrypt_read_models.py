@@ -12,7 +12,6 @@ import pybase64
 
 from eventstore.encryption.cipher import Cipher, CipherError
 
-
 #: A row is encrypted if its last text begins with this character. No JSON text begins with it.
 ENCRYPTED_SIGN = "\u0001"
 _SEPARATOR = "\0"

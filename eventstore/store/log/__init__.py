@@ -1,1 +1,1 @@
-"""The log: events as they were recorded, and what is noted of a session beside them."""
+"""The log: events as they were recorded, their segments, and the tombstones of erased sessions."""

@@ -1,6 +1,7 @@
-"""Events as they count: not what was delivered twice, nor what a client says in a server's place.
+"""Parse only the events of a session that count, by the rules that the projection also follows.
 
-The fold passes over the same events, by the same rules.
+An event that was delivered twice counts once. An event that only a server sends does not count if a
+client sent it. Called by replay/player/cues.py and sound/timeline/.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from eventstore.realtime.frames import parse
 
 
 def counted_body(repeats: Repeats, event: StoredEvent) -> dict[str, Any] | None:
-    """Return the parsed event; None for one that cannot be read, or counts for nothing.
+    """Return the parsed event; None if it cannot be read, or does not count.
 
     Args:
-        repeats: has seen the events before this one, and remembers it.
+        repeats: was called with all events before this one; it remembers this one, too.
+        event: the event.
     """
     if not isinstance(event.text, str) or is_made_up(event.direction, event.type):
         return None

@@ -1,4 +1,7 @@
-"""Events of encrypted sessions, as the log's readers need them."""
+"""Decrypt the events of encrypted sessions as the log is read.
+
+Called by read_events.py and archive/erase_audio.py.
+"""
 
 from __future__ import annotations
 
@@ -16,15 +19,19 @@ _ENCRYPTIONS = frozenset(ENCRYPTIONS)
 
 
 def decrypted_events(tx: Transaction, session_id: str, rows: list[EventRow]) -> list[EventRow]:
-    """Events, those of them decrypted that are encrypted.
+    """Return rows of events, with those decrypted that are encrypted.
 
-    One that was changed is left as it is: its columns contradict each other, as those of any row
-    that is damaged.
+    An encrypted row that was changed is returned as it is. Its columns then contradict each other,
+    like those of any damaged row, and readers report that.
+
+    Args:
+        rows: of one session.
 
     Raises:
-        MissingKeyError: the session's key is not at hand. ErasedError: it was dropped.
+        MissingKeyError: the session's key is not at hand.
+        ErasedError: the session's key was dropped.
     """
-    if _ENCRYPTIONS.isdisjoint(map(_OFFSET, rows)):  # nearly always
+    if _ENCRYPTIONS.isdisjoint(map(_OFFSET, rows)):  # This is the usual case.
         return rows
     cipher = tx.decipher(session_id)
     return [_decrypted(cipher, row) for row in rows]

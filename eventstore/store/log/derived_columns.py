@@ -1,7 +1,7 @@
-"""Columns of an event's row that say again what its frame says, as they are stored.
+"""Read the columns of event rows that repeat what the frame says: `audio_bytes` and `load_key`.
 
-Readers find events by them without reading frames: `audio_bytes` and `load_key`. `verify` makes
-them anew from the frame, and compares.
+Queries find events by these columns without reading frames. `verify` (archive/verify.py,
+archive/verify_rows.py) computes them again from the frame, and compares.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ DERIVED = (
 
 
 class Derived(NamedTuple):
-    """What a row stores beside its frame.
+    """The columns of an event's row that are derived from its frame.
 
     Attributes:
-        audio_bytes: how long the audio is that was cut out; None where none was.
-        load_key: what loading a state finds the event by.
-        audio_offset: as stored, before anything was decrypted.
+        audio_bytes: how many bytes of audio were cut out of the frame; None if none were.
+        load_key: the key by which `load_state` finds the event; None if it does not read it.
+        audio_offset: as stored, that is before decryption.
     """
 
     audio_bytes: int | None
@@ -33,14 +33,19 @@ class Derived(NamedTuple):
 
 
 class DerivedColumns:
-    """Reads them for events that are asked for in order, a page at once."""
+    """Reads the derived columns of events that are asked for in order, one page of rows at a time.
+
+    Args:
+        engine: the engine of the database.
+        session_id: the session.
+    """
 
     def __init__(self, engine: Engine, session_id: str) -> None:
         self._engine, self._session_id = engine, session_id
         self._page: dict[int, Derived] = {}
 
     def of(self, seq: int) -> Derived | None:
-        """Return what an event's row stores; None where there is no such row."""
+        """Return the derived columns of an event, or None if it has no row."""
         if seq not in self._page:
             with read(self._engine) as tx:
                 rows = tx.rows(DERIVED, (self._session_id, seq))

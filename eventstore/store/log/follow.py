@@ -1,4 +1,4 @@
-"""Follow a session's log while others write it: look at its head, and read what is new."""
+"""Follow a session's log while another process appends to it. Called by verbs/log_queries.py."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from eventstore.store.database.transaction import read
 from eventstore.store.log.read_events import read_events
 from eventstore.store.log.tombstones import refuse_erased
 
-#: Seconds between looks: the fewest behind news, more the longer there are none.
+#: The shortest and the longest pause between two looks at the head, in seconds. The pause grows
+#: while there are no new events.
 FASTEST, SLOWEST = 0.05, 0.2
-#: Seconds between tries to reach a database that is away.
+#: The pause between two attempts to reach a database that is away, in seconds.
 RETRY = 0.5
-#: Seconds that a close in the log may be followed by more, such as the recorder's own.
+#: How long to wait for more events behind one that closes the session, such as the recorder's own,
+#: in seconds.
 LINGER = 1.0
 
 LOOK = "SELECT head_seq, closed_at, erased_at FROM streams WHERE session_id = ?"
@@ -31,16 +33,18 @@ def follow_events(
     stopped: Callable[[], bool],
     away: Callable[[DatabaseUnavailableError], None],
 ) -> Iterator[StoredEvent]:
-    """A session's events so far, and each further one, until the session is closed.
+    """Yield a session's events so far, and then each new one, until the session is closed.
 
     Args:
-        types: only these, and among them those that close a session.
-        stopped: asked between events, and at least five times a second; true ends it.
-        away: told once, each time that the database goes away; it is tried again until it is back.
+        types: only events of these types; the types that close a session must be among them.
+        stopped: called between events, and at least five times a second; True ends the iteration.
+        away: called once each time that the database goes away. The function then retries until the
+            database is back.
 
     Raises:
-        NotFoundError: there is no such session. ErasedError: it was erased.
-        MissingKeyError: it is encrypted, and its key is not at hand.
+        NotFoundError: there is no such session.
+        ErasedError: the session was erased.
+        MissingKeyError: the session is encrypted, and its key is not at hand.
     """
     seen, pause, closing, reached = 0, FASTEST, None, True
     while not stopped():
@@ -68,7 +72,7 @@ def follow_events(
 
 
 def _look(engine: Engine, session_id: str) -> tuple[int, bool]:
-    """A session's head, and whether whoever wrote it has closed it."""
+    """Return a session's head, and True if its writer has closed it."""
     with read(engine) as tx:
         row = tx.row(LOOK, (session_id,))
         if row is None:
@@ -78,13 +82,13 @@ def _look(engine: Engine, session_id: str) -> tuple[int, bool]:
 
 
 def _closes(event: StoredEvent) -> bool:
-    """Whether an event says that its session is closed."""
+    """Return True if an event says that its session is closed."""
     noted = event.type == "eventstore.session.closed" and event.direction == STORE
     return noted or event.type == "session.closed"
 
 
 def _sleep(seconds: float, stopped: Callable[[], bool]) -> None:
-    """Sleep in parts, so that a signal or another thread can stop it soon."""
+    """Sleep in short parts, so that a signal or another thread can end it soon."""
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0 and not stopped():
         time.sleep(min(left, SLOWEST / 2))

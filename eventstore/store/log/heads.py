@@ -1,8 +1,10 @@
-"""Whether a stream's row fits the events that the log has of it.
+"""Compare a stream's row with the events that the log has of its session.
 
-A stream says how far its events go (`head_seq`), how far its segments go (`sealed_seq`) and how far
-its read models are (`projected_seq`). An append keeps them in step; what wrote around it may not
-have: processes that shared one connection, or a copy that was restored in part.
+A stream's row says how far its events go (`head_seq`), how far its segments go (`sealed_seq`) and
+how far its read models are (`projected_seq`). Each append keeps them in step. They can contradict
+the log after writes that went around the store, for example of processes that shared one
+connection, or after a partial restore. Called by repair.py, project.py, append.py and
+archive/verify.py.
 """
 
 from __future__ import annotations
@@ -43,10 +45,10 @@ HEAD_AND_LAST = (
 
 
 class StreamRow(NamedTuple):
-    """What a stream's row says.
+    """The row of a stream.
 
     Attributes:
-        head, sealed, projected: how far its events, its segments and its read models go.
+        head, sealed, projected: up to which seq its events, its segments and its read models go.
         opened_at, closed_at, erased_at: in microseconds since 1970 UTC.
     """
 
@@ -78,9 +80,9 @@ class LogExtent(NamedTuple):
     """How far the log of a session really goes.
 
     Attributes:
-        sealed: the last event of its segments.
-        last: the last event of all.
-        faults: what is wrong in the log itself, which nothing but a copy can mend.
+        sealed: the last seq of its segments; 0 for none.
+        last: the last seq of all events; 0 for none.
+        faults: what is wrong in the log itself. Only a copy of the session can mend that.
     """
 
     sealed: int
@@ -89,14 +91,14 @@ class LogExtent(NamedTuple):
 
 
 def read_stream(tx: Transaction, session_id: str, lock: bool = False) -> StreamRow:
-    """What a stream's row says.
+    """Return the row of a session's stream.
 
     Args:
-        lock: keep others from changing it until the transaction ends.
+        lock: True keeps other transactions from changing it until this one ends.
 
     Raises:
         NotFoundError: there is no such session.
-        DamagedError: its row holds what is no number, which SQLite's columns take.
+        DamagedError: a column holds a value that is not a number, which SQLite permits.
     """
     row = tx.row(STREAM + (" FOR UPDATE" if lock and tx.postgresql else ""), (session_id,))
     if row is None:
@@ -107,10 +109,10 @@ def read_stream(tx: Transaction, session_id: str, lock: bool = False) -> StreamR
 
 
 def read_log_extent(tx: Transaction, session_id: str) -> LogExtent:
-    """Look how far a session's log goes, and whether anything is missing in it.
+    """Return how far a session's log goes, and what is missing in it.
 
     Raises:
-        DamagedError: a segment's row, or an event's seq, is none.
+        DamagedError: the row of a segment, or the seq of an event, is not valid.
     """
     faults: list[Fault] = []
     end = 0
@@ -137,7 +139,7 @@ def read_log_extent(tx: Transaction, session_id: str) -> LogExtent:
 
 
 def check_complete(tx: Transaction, session_id: str, head: int) -> None:
-    """Look whether the log has as many events as a session's head says.
+    """Check that the log has as many events as the session's head says.
 
     Raises:
         DamagedError: it has fewer.
@@ -150,7 +152,7 @@ def check_complete(tx: Transaction, session_id: str, head: int) -> None:
 
 
 def find_faults(stream: StreamRow, log: LogExtent) -> Iterator[Fault]:
-    """Where a stream's row and its log contradict each other, in words."""
+    """Yield the contradictions between a stream's row and its log."""
     yield from log.faults
     if log.last > stream.head:
         what = f"events stand behind the head, which is {stream.head}"
@@ -168,13 +170,14 @@ def find_faults(stream: StreamRow, log: LogExtent) -> Iterator[Fault]:
 
 
 def raise_if_head_broken(engine: Engine, session_ids: Iterable[str], error: Exception) -> None:
-    """Say which session cannot be appended to, where that is why an append failed.
+    """Raise BrokenHeadError if an append failed because the log has events behind the head.
 
     Args:
-        error: what the append failed with; nothing is looked up unless a key was there already.
+        session_ids: the sessions of the append.
+        error: why the append failed. Nothing is looked up unless it was a duplicate key.
 
     Raises:
-        BrokenHeadError: events stand behind the head of one of the sessions.
+        BrokenHeadError: one of the sessions has events behind its head.
     """
     duplicate = error_classes(sqlite3.IntegrityError, "UniqueViolation")
     if not isinstance(error.__cause__, duplicate):

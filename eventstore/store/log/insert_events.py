@@ -1,4 +1,8 @@
-"""Append to a stream: one transaction, guarded by `expected_seq`, gapless `seq` from 1."""
+"""Insert frames into the table of events behind a stream's head, with consecutive seqs.
+
+Called by sessions/append.py, and by whatever else writes events: copy_session.py, put_segments.py
+and archive/erase_audio.py. SQLite gets an INSERT for each event, PostgreSQL a COPY.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ from eventstore.store.database.transaction import Row, Transaction
 from eventstore.store.log.read_events import rows_in
 from eventstore.times import MAX_AT, MIN_AT
 
-# The hot statements. Each carries session_id, so that each touches one node of a shard.
+# Each statement names one session, so that a distributed database routes it to one node.
 ADVANCE_LOG = (
     "UPDATE streams SET head_seq = ?, last_at = COALESCE(?, last_at)"
     " WHERE session_id = ? AND head_seq = ? AND erased_at IS NULL"
@@ -40,7 +44,7 @@ INSERT_EVENT = (
     "INSERT INTO events (session_id, seq, at, direction, type, frame, audio_offset, audio_bytes,"
     " load_key, audio) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-# PostgreSQL: the head moved and one event inserted, or neither, in one round trip.
+# PostgreSQL: one statement moves the head (the CTE `moved`) and inserts one event, or does neither.
 MOVED_LOG = f"WITH moved AS ({ADVANCE_LOG} RETURNING session_id)"
 MOVED = f"WITH moved AS ({ADVANCE} RETURNING session_id)"
 INSERT_MOVED = (
@@ -66,24 +70,24 @@ _COPY_TYPES = (
     "text",
     "bytea",
 )
-# What the fold keeps of an event beside its text, in bytes.
+# How many bytes a state keeps of an event besides its text, about.
 _OF_EVENT = 100
 
-#: Below this, one INSERT after the other is faster than starting a COPY.
+#: With fewer rows than this, single INSERTs are faster than starting a COPY.
 COPY_FROM = 8
 _BATCH_ROWS, _BATCH_BYTES = 500, 1_000_000
 
 
 class StreamHead(NamedTuple):
-    """Where a stream stands.
+    """The head of a stream, and how far its read models are.
 
     Attributes:
-        seq: the last event's seq, 0 for a stream without events.
-        projected_seq: how far the read models are.
-        projector_version: the projector that wrote them.
+        seq: the seq of the last event; 0 if there are no events.
+        projected_seq: up to which seq the read models are written.
+        projector_version: the version of the projector that wrote them.
         opened_at: when the stream was opened, in microseconds since 1970 UTC.
-        closed_at: when it was closed, None while more may come.
-        erased_at: when it was erased, None where it was not.
+        closed_at: when it was closed; None while more events may come.
+        erased_at: when it was erased; None if it was not.
     """
 
     seq: int
@@ -95,14 +99,22 @@ class StreamHead(NamedTuple):
 
 
 def lock_stream(tx: Transaction, session_id: str) -> StreamHead | None:
-    """The stream's head, locked until the transaction ends; None where there is no stream."""
+    """Lock a stream's row until the transaction ends, and return its head; None if there is none."""
     sql = LOCK_STREAM + (" FOR UPDATE" if tx.postgresql else "")
     row = tx.row(sql, (session_id,))
     return StreamHead(*row) if row is not None else None
 
 
 def open_stream(tx: Transaction, session_id: str, at: int, version: int) -> StreamHead:
-    """Make the stream where there is none, and lock it."""
+    """Create a stream if it does not exist, and lock it.
+
+    Args:
+        at: when it is opened, in microseconds since 1970 UTC.
+        version: the version of the projector.
+
+    Raises:
+        ConflictError: the row was deleted again by another transaction.
+    """
     tx.run(OPEN_STREAM, (session_id, at, version))
     head = lock_stream(tx, session_id)
     if head is None:
@@ -117,10 +129,16 @@ def decoded_rows(
     state: SessionState | None,
     cipher: Cipher | None,
 ) -> Iterator[Row]:
-    """Rows to insert behind seq `base`, each decoded, and folded into the state, when asked for.
+    """Yield the row to insert for each frame, and fold each event into a state if one is given.
 
     Args:
-        cipher: what to encrypt them with; None for not.
+        base: the seq of the event before the first frame.
+        frames: the frames.
+        state: the session's state at `base`; None if nothing is to be folded.
+        cipher: the cipher that encrypts the rows; None for plain rows.
+
+    Raises:
+        InvalidInputError: the direction or the time of a frame is not valid.
     """
     seq = base
     for given in frames:
@@ -129,7 +147,7 @@ def decoded_rows(
             direction, text, at = given
         except (TypeError, ValueError) as error:
             raise no_frame(seq - base, given) from error
-        # Times are checked as `is_time` does: a call for each frame would show.
+        # The same check as `times.is_time`; calling it for each frame would be measurably slower.
         if (
             direction not in DIRECTIONS
             or not (at is None or (type(at) is int and MIN_AT <= at <= MAX_AT))
@@ -169,7 +187,12 @@ def no_frame(place: int, given: object) -> InvalidInputError:
 
 
 def insert_events(tx: Transaction, rows: Iterable[Row], few: bool) -> None:
-    """Write event rows: by executemany on SQLite, COPY on PostgreSQL; a few one by one."""
+    """Insert rows of events: by executemany on SQLite, by COPY on PostgreSQL.
+
+    Args:
+        rows: of one session, as `decoded_rows` yields them.
+        few: True inserts them one by one.
+    """
     if few:
         for row in rows:
             tx.run(INSERT_EVENT, row)
@@ -184,7 +207,10 @@ def insert_events(tx: Transaction, rows: Iterable[Row], few: bool) -> None:
 
 
 def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """Rows in lists: what makes them may take its time, and may fork, between two calls."""
+    """Yield rows in lists that are bounded in number and bytes.
+
+    The source of the rows may take long, and may fork, between two calls of the driver.
+    """
     batch: list[Row] = []
     size = 0
     for row in rows:
@@ -198,7 +224,10 @@ def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
 
 
 def is_same_append(tx: Transaction, session_id: str, base: int, frames: Sequence[Frame]) -> bool:
-    """Whether the events behind `base` are these frames: the same append, tried again."""
+    """Return True if the events behind `base` are exactly these frames.
+
+    This tells that an append is a repetition of one whose answer was lost.
+    """
     found = list(rows_in(tx, session_id, base + 1, base + len(frames)))
     return len(found) == len(frames) and all(
         _is_same(row, frame) for row, frame in zip(found, frames, strict=True)

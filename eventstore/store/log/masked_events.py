@@ -1,4 +1,8 @@
-"""Events of a session without their secrets: one may begin in one event and end in another."""
+"""Mask secrets in a session's events, also a secret that begins in one event and ends in another.
+
+Used by `Log.masked_events` (sessions/log.py), verbs/log_queries.py and
+replay/player/session_cues.py.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +16,16 @@ from eventstore.realtime.masking.mask import mask_words
 from eventstore.realtime.masking.mask_session import SessionMask
 from eventstore.store.log.read_events import read_events
 
-# How many events before a piece of a text are looked at for its beginning.
+# How many events are searched backwards for the beginning of a text, at first and at most.
 _BEFORE, _FARTHEST = 500, 16_000
 
 
 def mask_events(events: Iterable[StoredEvent], mask: SessionMask) -> Iterator[StoredEvent]:
-    """The same events with "[removed]" in place of secrets.
+    """Yield events with "[removed]" in place of secrets.
 
     Args:
-        mask: has seen the pieces of texts that go on in these events.
+        events: the events, in order.
+        mask: has read the texts that began before these events; see `session_mask_at`.
     """
     for event in events:
         text = mask.mask(event.text).text
@@ -28,7 +33,7 @@ def mask_events(events: Iterable[StoredEvent], mask: SessionMask) -> Iterator[St
 
 
 def session_mask_at(engine: Engine, session_id: str, seq: int) -> SessionMask:
-    """What masks the events behind a seq: it has seen the texts that may go on there."""
+    """Return the mask for the events behind a seq. It has read the texts that may go on there."""
     mask = SessionMask()
     begin = _texts_begin(engine, session_id, seq)
     for event in read_events(engine, session_id, begin, seq, STREAMED_TEXTS):
@@ -37,7 +42,10 @@ def session_mask_at(engine: Engine, session_id: str, seq: int) -> SessionMask:
 
 
 def _texts_begin(engine: Engine, session_id: str, before: int) -> int:
-    """From where the texts are read that may go on behind an event: their response's begin."""
+    """Return the seq from which to read the texts that may go on behind an event.
+
+    That is where their response begins.
+    """
     reach = _BEFORE
     while True:
         begin = max(1, before - reach)

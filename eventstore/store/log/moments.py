@@ -1,4 +1,4 @@
-"""Which event of a session is the last one at a moment of it."""
+"""Find the last event before a moment of a session. Called by queries/query_sessions.py."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _Arrival = tuple[int, int | None, str, str]
 
 
 def seq_at_moment(tx: Transaction, session_id: str, head: int, seconds: float) -> int | None:
-    """The last event that had happened when so much of a session had passed.
+    """Return the seq of the last event that had arrived after so many seconds of a session.
 
     Args:
-        head: the session's last event.
-        seconds: since its first event whose arrival is known.
+        head: the seq of the session's last event.
+        seconds: since the first event whose arrival time is known.
 
     Returns:
-        None where no arrival is known.
+        The seq, or 0 if no event had arrived; None if no arrival time is known.
     """
     clock, end, found = SessionClock(), round(seconds * 1_000_000), 0
     for seq, at, direction, type_ in _arrivals(tx, session_id, head):
         if direction == STORE and type_ == _METADATA:
-            continue  # metadata may be set long after the call, and are no part of its time
+            continue  # Metadata may be set long after the call, and do not belong to its time.
         if clock.moment(at) > end:
             return found
         found = seq
@@ -40,7 +40,7 @@ def seq_at_moment(tx: Transaction, session_id: str, head: int, seconds: float) -
 
 
 def _arrivals(tx: Transaction, session_id: str, head: int) -> Iterator[_Arrival]:
-    """The seq, arrival, direction and type of each event, in order."""
+    """Yield the seq, arrival time, direction and type of each event, in order."""
     seq = 0
     for sealed in sealed_events(tx, session_id, 1, head, sound=False):
         seq = sealed.seq

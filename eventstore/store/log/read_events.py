@@ -1,6 +1,8 @@
-"""Read a stream: in order, in pieces bounded by bytes, with no transaction held between them.
+"""Read the events of a session in order, in pieces of bounded size.
 
-A piece is a segment, where the events are sealed, or rows of the table.
+A piece is a segment if the events are sealed, otherwise some rows of the table. No transaction
+stays open between two pieces, so a slow reader blocks nobody. Everything that reads frames uses
+this module, from `Log.events` to `verify`.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from eventstore.store.log.decrypted_events import decrypted_events
 from eventstore.store.log.segments.read_segments import events_in, find_segment, sealed_events
 from eventstore.store.log.tombstones import check_not_erased
 
-#: Bytes of frames and audio that one piece holds at most, unless one frame alone is larger.
+#: How many bytes of frames and audio a piece has at most, unless one frame alone is larger.
 PIECE_BYTES = 4 * 1024 * 1024
 _PIECE_ROWS = 2000
 _LISTED_TYPES = 100
@@ -45,16 +47,16 @@ def read_events(
     types: Sequence[str] | str | None = None,
     direction: str | None = None,
 ) -> Iterator[StoredEvent]:
-    """A session's events from `first` to `last`, both included, in order.
+    """Yield a session's events from `first` to `last`, both included, in order.
 
     Args:
-        types: only these types, or those that a glob such as `response.*` matches; None for all.
-        direction: only those of one side; None for all.
+        types: only these types, or the types that match a glob such as `response.*`; None for all.
+        direction: only the events of one side; None for all.
 
     Raises:
-        DamagedError: events that cannot be read.
+        DamagedError: an event cannot be read.
         ErasedError: the session was erased, maybe while it was read.
-        MissingKeyError: they are encrypted, and the session's key is not at hand.
+        MissingKeyError: the events are encrypted, and the session's key is not at hand.
     """
     for seq, at, of_row, type_, frame, offset, _, audio in read_rows(
         engine, session_id, first, last, types, direction
@@ -74,7 +76,11 @@ def read_rows(
     types: Sequence[str] | str | None = None,
     direction: str | None = None,
 ) -> Iterator[EventRow]:
-    """`read_events`, with the columns that frames are stored in."""
+    """Yield the same events as `read_events`, as the columns in which the frames are stored.
+
+    Raises:
+        DamagedError, ErasedError, MissingKeyError: as for `read_events`.
+    """
     rows = read_stored_rows(engine, session_id, first, last, types, direction)
     return _checked(session_id, rows)
 
@@ -87,7 +93,10 @@ def read_stored_rows(
     types: Sequence[str] | str | None = None,
     direction: str | None = None,
 ) -> Iterator[EventRow]:
-    """`read_rows`, and rows that hold what no event does as they are, for who tells of them."""
+    """Yield the same rows as `read_rows`, also rows with values that no event can have.
+
+    `verify` uses it to report such rows instead of stopping at the first one.
+    """
     while first <= last:
         with read(engine) as tx:
             packed = find_segment(tx, session_id, first)
@@ -97,7 +106,9 @@ def read_stored_rows(
         if packed is None:
             if not piece:
                 with read(engine) as tx:
-                    check_not_erased(tx, session_id)  # what came before may be half of it
+                    check_not_erased(
+                        tx, session_id
+                    )  # The events before may be half of the session.
                 return
             yield from piece
             first = piece[-1].seq + 1
@@ -111,7 +122,7 @@ def read_stored_rows(
 
 
 def rows_in(tx: Transaction, session_id: str, first: int, last: int) -> Iterator[EventRow]:
-    """`read_rows`, in a transaction of the caller's."""
+    """Yield the same rows as `read_rows`, of all types, within the caller's transaction."""
     for row in sealed_events(tx, session_id, first, last):
         yield row
         first = row.seq + 1
@@ -124,7 +135,7 @@ def rows_in(tx: Transaction, session_id: str, first: int, last: int) -> Iterator
 
 
 def _checked(session_id: str, rows: Iterable[EventRow]) -> Iterator[EventRow]:
-    """Rows that hold what an event's do; raises DamagedError at the first other one."""
+    """Yield rows; raise DamagedError at the first one with values that no event can have."""
     for row in rows:
         wrong = wrong_column(row)
         if wrong is not None:
@@ -135,6 +146,7 @@ def _checked(session_id: str, rows: Iterable[EventRow]) -> Iterator[EventRow]:
 def _is_wanted(
     types: Sequence[str] | str | None, direction: str | None, of_row: str, type_: str
 ) -> bool:
+    """Return True if the type and the direction of a row are asked for."""
     if direction is not None and of_row != direction:
         return False
     if isinstance(types, str):
@@ -145,18 +157,20 @@ def _is_wanted(
 def _condition(
     tx: Transaction, session_id: str, types: Sequence[str] | str | None, direction: str | None
 ) -> tuple[str, tuple[str, ...]]:
+    """Return the SQL condition for types and direction, and its parameters."""
     if isinstance(types, str):
         rows = tx.rows("SELECT DISTINCT type FROM events WHERE session_id = ?", (session_id,))
         types = [row[0] for row in rows if fnmatchcase(row[0], types)]
     which, filters = "", tuple(types or ())
     if types is not None and len(types) > _LISTED_TYPES:
-        # A statement takes no more parameters than some ten thousands.
+        # A statement has at most some ten thousand parameters, so many types are one JSON
+        # parameter.
         listed = "SELECT value FROM json_each(?)"
         if tx.postgresql:
             listed = "SELECT jsonb_array_elements_text(?::jsonb)"
         which, filters = f" AND type IN ({listed})", (dumps(filters),)
     elif types is not None:
-        # A glob that matches nothing still asks for something: for no event.
+        # A glob that matches no type asks for no event, not for all of them.
         which = f" AND type IN ({', '.join('?' * len(types))})" if types else " AND 1 = 0"
     if direction is not None:
         which, filters = f"{which} AND direction = ?", (*filters, direction)
@@ -166,6 +180,7 @@ def _condition(
 def _read_piece(
     tx: Transaction, session_id: str, first: int, last: int, which: str, filters: tuple[str, ...]
 ) -> list[EventRow]:
+    """Read rows from `first` on, as many as fit into one piece."""
     sizes_sql = _in_bytes(tx, SIZES.format(which=which))
     sizes = tx.rows(sizes_sql, (session_id, first, last, *filters, _PIECE_ROWS))
     if not sizes:
@@ -182,5 +197,6 @@ def _read_piece(
 
 
 def _in_bytes(tx: Transaction, sql: str) -> str:
-    # SQLite 3.40 has no OCTET_LENGTH; LENGTH counts a blob's bytes and a text's characters.
+    # SQLite 3.40 has no OCTET_LENGTH. Its LENGTH counts the bytes of a blob and the characters of a
+    # text.
     return sql if tx.postgresql else sql.replace("OCTET_LENGTH", "LENGTH")

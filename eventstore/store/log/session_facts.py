@@ -1,4 +1,7 @@
-"""What a session is named by, what it notes of itself, and how much of it there is."""
+"""Look up single facts of a session, such as its last event, its revision and its metadata.
+
+Called by sessions/log.py, the recorder, queries/ and web/. This module also checks session ids.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,8 @@ from eventstore.store.database.keys import keys_of
 from eventstore.store.database.transaction import read
 from eventstore.store.log.tombstones import count_erasures, refuse_erased
 
-#: The seq of a session's last event, and how often something of it was erased. What was made of a
-#: session while it had another version is void.
+#: The seq of a session's last event, and how often something of the session was erased. What was
+#: made of a session at one revision is not valid at another one.
 Revision = tuple[int, int]
 
 HEAD = "SELECT head_seq, erased_at FROM streams WHERE session_id = ?"
@@ -26,10 +29,10 @@ COUNT_RESPONSES = "SELECT COUNT(*) FROM responses WHERE session_id = ?"
 
 
 def find_last_seq(engine: Engine, session_id: str) -> int | None:
-    """The seq of a session's last event, None where there is no such session.
+    """Return the seq of a session's last event, or None if there is no such session.
 
     Raises:
-        ErasedError: it was erased.
+        ErasedError: the session was erased.
     """
     with read(engine) as tx:
         row = tx.row(HEAD, (session_id,))
@@ -40,10 +43,10 @@ def find_last_seq(engine: Engine, session_id: str) -> int | None:
 
 
 def find_revision(engine: Engine, session_id: str) -> Revision | None:
-    """The seq of a session's last event, and how often something of it was erased.
+    """Return a session's revision, or None if there is no such session.
 
     Raises:
-        ErasedError: it was erased, or its key was dropped.
+        ErasedError: the session was erased, or its key was dropped.
     """
     keys_of(engine).refuse_dropped(session_id)
     with read(engine) as tx:
@@ -57,8 +60,8 @@ def find_revision(engine: Engine, session_id: str) -> Revision | None:
 def find_revisions(engine: Engine, session_ids: Iterable[str]) -> dict[str, Revision]:
     """Return the revisions of several sessions, without those that were erased or do not exist.
 
-    A session whose key was dropped counts as erased: that is how an erase reaches other copies of
-    a store.
+    A session whose key was dropped counts as erased, because dropping the key is how an erasure
+    reaches other copies of a store.
     """
     found: dict[str, Revision] = {}
     with read(engine) as tx:
@@ -72,7 +75,7 @@ def find_revisions(engine: Engine, session_ids: Iterable[str]) -> dict[str, Revi
 
 
 def session_exists(engine: Engine, session_id: str) -> bool:
-    """Whether there is a session of an id, or was."""
+    """Return True if there is a session with this id, or was one that is erased."""
     with read(engine) as tx:
         return tx.row(HEAD, (session_id,)) is not None
 
@@ -84,26 +87,30 @@ def has_metadata_pair(engine: Engine, session_id: str, key: str, value: str) -> 
 
 
 def is_closed(engine: Engine, session_id: str) -> bool:
-    """Whether it was noted that nothing more comes to a session."""
+    """Return True if the session is marked as closed: no more frames come."""
     with read(engine) as tx:
         row = tx.row(CLOSED_AT, (session_id,))
     return row is not None and row[0] is not None
 
 
 def read_metadata(engine: Engine, session_id: str) -> dict[str, str]:
-    """The metadata that was set on a session."""
+    """Return the metadata that was set on a session."""
     with read(engine) as tx:
         return dict(tx.rows(METADATA, (session_id,)))
 
 
 def count_responses(engine: Engine, session_id: str) -> int:
-    """How many responses a session has."""
+    """Return how many responses a session has."""
     with read(engine) as tx:
         return int(tx.rows(COUNT_RESPONSES, (session_id,))[0][0])
 
 
 def check_session_id(session_id: str) -> None:
-    """Raises InvalidInputError where text cannot be a session's id."""
+    """Check that a text can be the id of a session.
+
+    Raises:
+        InvalidInputError: the text is empty, too long, or has control characters.
+    """
     check_text("session_id", session_id)
     if not session_id or len(session_id.encode("utf-8", "replace")) > MAX_KEY_BYTES:
         raise InvalidInputError(f"a session id has 1 to {MAX_KEY_BYTES} bytes")
@@ -112,7 +119,7 @@ def check_session_id(session_id: str) -> None:
 
 
 def is_session_id(text: str) -> bool:
-    """Whether a text can be a session's id."""
+    """Return True if a text can be the id of a session."""
     try:
         check_session_id(text)
     except InvalidInputError:
@@ -121,11 +128,16 @@ def is_session_id(text: str) -> bool:
 
 
 def metadata_frame(metadata: Mapping[str, str], at: int | None) -> Frame:
-    """The store's own event that sets a session's metadata."""
+    """Return the store's own event that sets metadata of a session.
+
+    Args:
+        metadata: the pairs.
+        at: the time of the event, in microseconds since 1970 UTC.
+    """
     event = {"type": "eventstore.session.metadata", "metadata": dict(metadata)}
     return Frame(STORE, dumps(event), at)
 
 
 def no_session(session_id: str) -> NotFoundError:
-    """Return the error that says that there is no such session."""
+    """Return the NotFoundError for a session that does not exist."""
     return NotFoundError(f"no session {session_id}; list them with: eventstore sessions")

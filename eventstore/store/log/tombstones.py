@@ -1,4 +1,9 @@
-"""What is left of what was erased: when, what and why; and the refusal that comes of it."""
+"""Tombstones: what remains of erased sessions and erased audio, and the refusal to use them.
+
+A tombstone is a row of `erasures` with the time, the kind, the reason and the digest. Read by
+everything that opens a session; written by erase_session.py and archive/erase_audio.py; checked by
+`verify`.
+"""
 
 from __future__ import annotations
 
@@ -47,11 +52,11 @@ LAST_AT = "SELECT MAX(at) FROM erasures WHERE session_id = ?"
 def refuse_erased(
     tx: Transaction, session_id: str, erased_at: int | None, advice: str = ""
 ) -> None:
-    """Raise ErasedError where the session's stream says that it was erased.
+    """Raise ErasedError if the session's stream says that it was erased.
 
     Args:
-        erased_at: as the stream has it; None for not.
-        advice: what to do, behind the reason.
+        erased_at: the column of the stream; None if it was not erased.
+        advice: what the user can do, added behind the reason.
     """
     if erased_at is not None:
         row = tx.row(REASON, (session_id,))
@@ -59,26 +64,29 @@ def refuse_erased(
 
 
 def check_not_erased(tx: Transaction, session_id: str) -> None:
-    """`refuse_erased`, looking the stream up."""
+    """Look up a session's stream, and raise ErasedError if it says that the session was erased."""
     row = tx.row(ERASED_AT, (session_id,))
     refuse_erased(tx, session_id, row[0] if row is not None else None)
 
 
 def count_erasures(tx: Transaction, session_id: str) -> int:
-    """How often something of a session was erased: what was read before the last is void."""
+    """Return how often something of a session was erased.
+
+    A reader compares the number before and after: what it read before an erasure is not valid.
+    """
     return int(tx.rows(COUNT_OF_SESSION, (session_id,))[0][0])
 
 
 def audio_erased_at(tx: Transaction, session_id: str) -> int | None:
-    """When a session's audio was erased last, None where it was not."""
+    """Return when a session's audio was last erased, or None if it was not."""
     row = tx.row(AUDIO_ERASED_AT, (session_id,))
     return row[0] if row is not None else None
 
 
 def locations_of_session(tx: Transaction, session_id: str) -> list[str]:
-    """Where bytes of a session's segments are, and were, outside of the database.
+    """Return the places outside of the database where bytes of a session's segments are or were.
 
-    What is no text is no place that anything was put to: SQLite's columns take any value.
+    Values that are not text are ignored. SQLite permits them, but no store has written them.
     """
     named = [row[0] for row in tx.rows(LOCATIONS, (session_id,)) if isinstance(row[0], str)]
     return list(dict.fromkeys((*named, *noted_locations(tx, session_id))))
@@ -94,33 +102,41 @@ def insert_tombstone(
     sha256: bytes,
     locations: Sequence[str],
 ) -> int:
-    """Leave a tombstone.
+    """Insert a tombstone.
 
     Args:
-        locations: bytes outside of the database that are to be deleted: see scrub.py.
+        at: the time of the erasure, in microseconds since 1970 UTC.
+        what: `session` or `audio`.
+        reason: why, or None.
+        events: how many events the session has.
+        sha256: its digest before the erasure.
+        locations: the bytes outside of the database that are to be deleted; see
+            maintenance/scrub.py.
 
     Returns:
-        Its time: a microsecond behind the one before it, where the clock says less.
+        The time of the tombstone. If the clock is behind the previous tombstone, it is one
+        microsecond later than that.
     """
     row = tx.row(LAST_AT, (session_id,))
     if row is not None and isinstance(row[0], int):
         at = max(at, row[0] + 1)
     listed = dumps(list(locations)) if locations else None
     tx.run(INSERT_ERASURE, (session_id, at, what, reason, events, sha256, listed))
-    tx.run(DELETE_LEFT, (session_id,))  # which the tombstone lists from now on
+    tx.run(DELETE_LEFT, (session_id,))  # The tombstone lists these places from now on.
     return at
 
 
 def count_erased_sessions(tx: Transaction) -> dict[str, int]:
-    """How many sessions something was erased of: by what."""
+    """Return of how many sessions something was erased, by what: `session` or `audio`."""
     found = {what: int(count) for what, count in tx.rows(COUNT_BY_WHAT)}
     return {what: found.get(what, 0) for what in (SESSION, AUDIO)}
 
 
 def tombstone_faults(tx: Transaction, session_id: str) -> Iterator[str]:
-    """Say where a session's stream and what is noted of its erasure contradict each other.
+    """Yield the contradictions between a session's stream and its tombstones, in words.
 
-    An erasure sets the stream's time and notes it, in one transaction that leaves no other row.
+    An erasure sets the stream's `erased_at`, inserts the tombstone, and deletes all other rows, in
+    one transaction.
     """
     row = tx.row(STREAM, (session_id,))
     if row is None:
@@ -144,7 +160,10 @@ def tombstone_faults(tx: Transaction, session_id: str) -> Iterator[str]:
 def _is_note(
     head: object, what: object, at: object, events: object, sha256: object, reason: object
 ) -> bool:
-    """Return True if an erasure can have noted this: SQLite's columns take values of any kind."""
+    """Return True if a tombstone can have these values.
+
+    SQLite's columns take values of any type.
+    """
     return (
         what in (SESSION, AUDIO)
         and is_time(at)
@@ -157,7 +176,10 @@ def _is_note(
 
 
 def doubtful_tombstones(engine: Engine) -> Iterator[str]:
-    """The sessions that are said to be erased, and were not, in order."""
+    """Return an iterator over the sessions that are marked as erased but are not erased.
+
+    Either the tombstone does not fit the stream, or some rows are left.
+    """
     with read(engine) as tx:
         found = tx.rows(DOUBTFUL)
     return (row[0] for row in found)

@@ -1,1 +1,1 @@
-"""Sealed events: segments in the database, and their bytes in other places."""
+"""Segments: the rows of sealed events, and their bytes in the database or in other places."""

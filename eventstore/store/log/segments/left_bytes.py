@@ -1,8 +1,9 @@
-"""Bytes outside of the database that a session's segments named before, and name no more.
+"""Note the places of bytes that a session's segments named before, and do not name any more.
 
-They were taken back, unsealed, sealed anew, or moved elsewhere. Their files stay, since a backup of
-the database may name them; so they are noted, to be deleted when the session, or its audio, is
-erased, or when the session itself is moved away.
+This happens when segments are taken back into the database, unsealed, sealed again, or moved to
+another place. The files stay, because a backup of the database may name them. They are deleted when
+the session or its audio is erased, or when the session is moved to another store. Called by
+put_segments.py and copy_session.py; read by tombstones.py and maintenance/scrub.py.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from eventstore.store.database.transaction import Transaction
 
 _OF_SEGMENTS = (
     "INSERT INTO left_bytes (session_id, location) SELECT session_id, location FROM segments"
-    # An index of PostgreSQL takes no longer text; no store's location is so long.
+    # PostgreSQL's index takes no longer texts, and no store writes such a long location.
     " WHERE session_id = ? AND location IS NOT NULL AND LENGTH(location) < 2000 AND {}"
     " ON CONFLICT (session_id, location) DO NOTHING"
 )
@@ -24,22 +25,31 @@ DELETE_ONE = "DELETE FROM left_bytes WHERE session_id = ? AND location = ?"
 
 
 def note_locations(tx: Transaction, session_id: str, first: int = 1) -> None:
-    """Note where the bytes of a session's segments from a seq on are, before the segments go."""
+    """Note the places of the bytes of a session's segments, before the segments are deleted.
+
+    Args:
+        first: only segments from this seq on.
+    """
     tx.run(FROM_SEGMENTS, (session_id, first))
 
 
 def note_old_location(tx: Transaction, session_id: str, first: int, to: str | None) -> None:
-    """Note where the bytes of one segment are, before it names another place, or none."""
+    """Note the place of one segment's bytes, before the segment names another place.
+
+    Args:
+        first: the segment's first seq.
+        to: the new place; None for the database.
+    """
     tx.run(FROM_SEGMENT, (session_id, first, to))
 
 
 def noted_locations(tx: Transaction, session_id: str) -> list[str]:
-    """Return the locations that are noted of a session and are in the store's own folder.
+    """Return the noted places of a session that are in the store's own folder.
 
-    Those of the database that this one was copied from are that one's to delete.
+    If this database is a copy, the bytes of the original database are not this store's to delete.
 
     Args:
-        tx: a transaction that may write: see `own_folder`.
+        tx: a transaction that may write; see `own_folder_name`.
     """
     noted = [row[0] for row in tx.rows(LOCATIONS, (session_id,)) if isinstance(row[0], str)]
     own = own_folder_name(tx) if noted else ""

@@ -1,4 +1,8 @@
-"""Read segments: those of a session, and their events."""
+"""Read the segments of a session, and the events in them.
+
+Called by read_events.py and everything else that handles sealed sessions: heads.py, load_state.py,
+and archive/ to seal, verify, copy and move.
+"""
 
 from __future__ import annotations
 
@@ -32,12 +36,12 @@ PLACES = "SELECT first_seq, sha256, location FROM segments WHERE session_id = ? 
 
 
 class Segment(NamedTuple):
-    """What is known of a segment beside its events.
+    """The seqs and digests of a segment, without its bytes.
 
     Attributes:
-        first_seq, last_seq: of its events.
-        frame_bytes: what its frames took on the wire.
-        sha256, previous_sha256: its digest, and that of the segment before.
+        first_seq, last_seq: its first and last event.
+        frame_bytes: how many bytes its frames had on the wire.
+        sha256, previous_sha256: its digest, and that of the segment before it.
     """
 
     first_seq: int
@@ -48,16 +52,22 @@ class Segment(NamedTuple):
 
 
 class DigestStart(NamedTuple):
-    """Where a digest begins: at a seq, behind a digest."""
+    """Where a computation of a digest begins.
+
+    Attributes:
+        first: the first seq.
+        previous: the digest of the events before it.
+    """
 
     first: int = 1
     previous: bytes = BEGINNING
 
 
 def digest_start(segments: Sequence[Segment], head: int) -> DigestStart:
-    """Where the digest of the events begins that a session's segments do not cover.
+    """Return where the digest of the events begins that a session's segments do not cover.
 
-    A last segment that is not full goes on with what came behind it.
+    If the last segment is not full, the digest begins with that segment, because the events behind
+    it will be sealed into the same one.
     """
     if not segments:
         return DigestStart()
@@ -71,8 +81,8 @@ class SegmentLocation(NamedTuple):
     """Where a segment's bytes are.
 
     Attributes:
-        first_seq, sha256: the segment's.
-        location: None for in the database.
+        first_seq, sha256: of the segment.
+        location: the URL of the bytes; None if they are in the database.
     """
 
     first_seq: int
@@ -81,14 +91,15 @@ class SegmentLocation(NamedTuple):
 
 
 class StoredSegment(NamedTuple):
-    """A segment's bytes, or where they are, and which events they are.
+    """A segment as it is stored, with its bytes or their location.
 
     Attributes:
+        session_id: the session.
         first_seq, last_seq, first_at, least_at, frame_bytes, sha256, previous_sha256: as in
             `NewSegment`.
-        location, data: one of them, and None.
-        keys: those of the store's sessions; the bytes may be encrypted.
-        allowed: where bytes outside of the database may be read.
+        location, data: the URL of the bytes, or the bytes themselves; the other one is None.
+        keys: the keys of the store's sessions, because the bytes may be encrypted.
+        allowed: the places outside of the database that may be opened.
     """
 
     session_id: str
@@ -106,16 +117,16 @@ class StoredSegment(NamedTuple):
 
 
 def sealed_seq(tx: Transaction, session_id: str) -> int:
-    """Up to which seq a session's events are in segments; 0 for none."""
+    """Return up to which seq a session's events are in segments; 0 if there are no segments."""
     row = tx.row(SEALED_SEQ, (session_id,))
     return int(row[0] or 0) if row is not None else 0
 
 
 def read_segments(tx: Transaction, session_id: str) -> list[Segment]:
-    """A session's segments, in order.
+    """Return a session's segments, in order, without their bytes.
 
     Raises:
-        DamagedError: a row holds what no segment's does.
+        DamagedError: a row has values that no segment can have.
     """
     found = [Segment(*row) for row in tx.rows(SEGMENTS, (session_id,))]
     for one in found:
@@ -125,15 +136,15 @@ def read_segments(tx: Transaction, session_id: str) -> list[Segment]:
 
 
 def segment_locations(tx: Transaction, session_id: str) -> list[SegmentLocation]:
-    """Where the bytes of a session's segments are, in order."""
+    """Return where the bytes of a session's segments are, in order."""
     return [SegmentLocation(*row) for row in tx.rows(PLACES, (session_id,))]
 
 
 def find_segment(tx: Transaction, session_id: str, seq: int) -> StoredSegment | None:
-    """The segment that an event is in; None where it is in none.
+    """Return the segment that contains an event, or None if the event is not sealed.
 
     Raises:
-        DamagedError: its row holds what no segment's does.
+        DamagedError: the row has values that no segment can have.
     """
     rows = tx.rows_with_bytes(SEGMENT_WITH, (session_id, seq, seq))
     if not rows:
@@ -155,7 +166,7 @@ def _check_row(
     times: Iterable[object],
     data: Iterable[object],
 ) -> None:
-    """Raise DamagedError where a row holds what no segment's does: SQLite's columns take any."""
+    """Raise DamagedError if a row has values that no segment can have; SQLite permits any type."""
     if not (type(first) is type(last) is int and 1 <= first <= last):
         raise DamagedError(session_id, 1, 1, "a segment of it has no such events")
     if not (type(frame_bytes) is int and frame_bytes >= 0):
@@ -169,11 +180,13 @@ def _check_row(
 
 
 def bytes_of(packed: StoredSegment) -> bytes:
-    """A segment's bytes, read from where they are: best while no transaction waits.
+    """Return a segment's bytes, from the database or from their place.
+
+    Call it outside of a transaction if possible, because other places may be slow.
 
     Raises:
-        DamagedError: they are missing, others than were put there, or where nothing is opened.
-        DatabaseUnavailableError: they cannot be reached.
+        DamagedError: the bytes are missing or changed, or their place may not be opened.
+        DatabaseUnavailableError: the bytes cannot be reached.
     """
     if packed.data is not None:
         return packed.data
@@ -193,14 +206,19 @@ def _damaged(packed: StoredSegment, error: Exception) -> DamagedError:
 def events_in(
     packed: StoredSegment, wanted: WantedRows | None = None, sound: bool = True
 ) -> Iterator[EventRow]:
-    """A segment's events, in order: see `unpack_container`.
+    """Yield the events of a segment, in order; see `unpack_container`.
+
+    Args:
+        wanted: takes the direction and the type of an event, and returns True if it is asked for;
+            None for all.
+        sound: False leaves out audio that is kept as sound.
 
     Raises:
-        DamagedError: it cannot be read.
-        DatabaseUnavailableError: its bytes are elsewhere, and cannot be reached.
-        MissingKeyError: it is encrypted, and the session's key is not at hand.
+        DamagedError: the segment cannot be read.
+        DatabaseUnavailableError: its bytes are in another place, which cannot be reached.
+        MissingKeyError: the segment is encrypted, and the session's key is not at hand.
     """
-    # Reading sound takes numpy, which takes longer to load than most commands run.
+    # Imported here, because it loads numpy, which takes longer than most commands run.
     from eventstore.segments.unpack import unpack_container
 
     data = bytes_of(packed)
@@ -219,10 +237,10 @@ def events_in(
 def sealed_events(
     tx: Transaction, session_id: str, first: int, last: int, sound: bool = True
 ) -> Iterator[EventRow]:
-    """The events from `first` to `last` that are in segments, in order.
+    """Yield the events from `first` to `last` that are in segments, in order.
 
     Raises:
-        DamagedError: a segment cannot be read.
+        DamagedError, DatabaseUnavailableError, MissingKeyError: as for `events_in`.
     """
     while first <= last:
         packed = find_segment(tx, session_id, first)

@@ -1,7 +1,9 @@
-"""Bytes outside of the database: in a folder, or in an object storage by fsspec.
+"""Write, read and delete segments' bytes outside of the database: in a folder or an object storage.
 
-Their name is made of their SHA-256, so that whoever reads them knows whether they are the ones.
-What a location says is no secret: a URL without password or query.
+Object storages are reached by fsspec. The name of the bytes contains their SHA-256, so that a
+reader can check them. Locations are shown to people and stored in the database; they have no
+password and no query. Called by archive/move_segments.py, read_segments.py and
+maintenance/scrub.py.
 """
 
 from __future__ import annotations
@@ -26,35 +28,31 @@ from eventstore.errors import (
 )
 from eventstore.store.database.allowed_locations import VARIABLE, AllowedLocations, local_path
 
-#: The file in a folder of segments that names stores which may delete there.
+#: The name of a file in a folder of segments that lists the stores that may delete there.
 OWNER = "OWNER"
 
 _NAME = re.compile(r"/[0-9a-f]{2}/([0-9a-f]{64})\.segment")
 _NO_PATH = re.compile(r"[?#]|::")
 _NAME_LENGTH = 2 + 1 + 64 + len(".segment")
-# Making a folder there would make a bucket of whatever name was mistyped.
+# On these storages, creating a folder could create a bucket with a mistyped name.
 _WITHOUT_FOLDERS = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"}
 
 
 class BytesError(Exception):
-    """Bytes that are missing, others than their location names, or not to be opened or deleted.
-
-    The text says where.
-    """
+    """Bytes are missing or changed, or they may not be opened or deleted. The text says where."""
 
 
 def put(base: str, data: bytes) -> str:
-    """Write bytes so that they are there whole or not at all, and read them again.
+    """Write bytes atomically, read them again, and return their location.
 
     Args:
-        base: what `allowed_locations.base_url` gave, and the name of the store's own folder.
-
-    Returns:
-        Their location.
+        base: the URL of a place as `allowed_locations.base_url` returns it, with the name of the
+            store's own folder.
+        data: the bytes.
 
     Raises:
-        DatabaseUnavailableError: they cannot be written.
-        InvalidInputError: what the URL needs is not installed.
+        DatabaseUnavailableError: the bytes cannot be written.
+        InvalidInputError: a package that the URL needs is not installed.
     """
     name = hashlib.sha256(data).hexdigest()
     location = f"{base}/{name[:2]}/{name}.segment"
@@ -74,15 +72,16 @@ def put(base: str, data: bytes) -> str:
 
 
 def get(location: str, allowed: AllowedLocations) -> bytes:
-    """Return the bytes of a location.
+    """Return the bytes at a location.
 
     Args:
-        allowed: what may be opened.
+        location: as `put` returned it.
+        allowed: the places that may be opened.
 
     Raises:
-        BytesError: they are missing, or others, or where nothing is to be opened.
-        DatabaseUnavailableError: they cannot be reached.
-        InvalidInputError: what the URL needs is not installed.
+        BytesError: the bytes are missing or changed, or their place may not be opened.
+        StorageUnavailableError: the bytes cannot be reached.
+        InvalidInputError: a package that the URL needs is not installed.
     """
     _check_allowed(location, allowed)
     named = _sha256_in_name(location)
@@ -100,20 +99,22 @@ def get(location: str, allowed: AllowedLocations) -> bytes:
 
 
 def delete(location: str, allowed: AllowedLocations, own: str) -> None:
-    """Delete the bytes of a location if they are this store's own; do nothing if there are none.
+    """Delete the bytes at a location if they belong to this store; do nothing if there are none.
 
-    Two sessions' segments may be the same bytes: ask the database first. They are the store's own
-    where the folder that they were put into has its name, or a file `OWNER` in that folder does.
+    They belong to the store if their folder has the name of the store's own folder, or if a file
+    `OWNER` in that folder lists that name. Segments of two sessions can have the same bytes, so the
+    caller first checks that no other segment names the location.
 
     Args:
-        allowed: what may be opened.
-        own: the name of the store's own folder: see identity.py.
+        location: as `put` returned it.
+        allowed: the places that may be opened.
+        own: the name of the store's own folder; see identity.py.
 
     Raises:
-        BytesError: they are left, since they may be another store's, or are nowhere that may be
-            opened; or the location is none that `put` gave.
-        DatabaseUnavailableError: they cannot be deleted.
-        InvalidInputError: what the URL needs is not installed.
+        BytesError: the bytes were left, because they may belong to another store or their place may
+            not be opened; or `put` cannot have returned the location.
+        DatabaseUnavailableError: the bytes cannot be deleted.
+        InvalidInputError: a package that the URL needs is not installed.
     """
     _check_allowed(location, allowed)
     folder = location[: -_NAME_LENGTH - 1]
@@ -134,15 +135,15 @@ def delete(location: str, allowed: AllowedLocations, own: str) -> None:
 
 
 def is_location(text: object) -> bool:
-    """Return True if it can be a segment's location; no store has put bytes to any other place."""
+    """Return True if a value can be a segment's location. Stores put bytes only to such places."""
     return isinstance(text, str) and _sha256_in_name(text) is not None
 
 
 def is_same_location(one: str, other: str) -> bool:
-    """Return True if two locations are of the same bytes: a place can be written in many ways."""
+    """Return True if two locations are the same place, which can be written in several ways."""
     paths = local_path(one), local_path(other)
     if paths[0] is None or paths[1] is None:
-        # Schemes of one storage have several names: s3 and s3a.
+        # A storage can have several schemes, such as s3 and s3a.
         return one == other or _without_scheme(one) == _without_scheme(other)
     return os.path.realpath(paths[0]) == os.path.realpath(paths[1])
 
@@ -152,7 +153,7 @@ def _without_scheme(location: str) -> str:
 
 
 def shown_location(location: str) -> str:
-    """A location for people: without what may be a secret, whoever wrote it."""
+    """Return a location to show to people, without anything that may be a secret."""
     parts = _split(location)
     if parts is None:
         return "its location"
@@ -161,7 +162,7 @@ def shown_location(location: str) -> str:
 
 
 def _check_allowed(location: str, allowed: AllowedLocations) -> None:
-    """Raise BytesError where a location is no segment's, or is not to be opened."""
+    """Raise BytesError if a location cannot be a segment's, or may not be opened."""
     if _sha256_in_name(location) is None:
         raise BytesError(f"{shown_location(location)} is no location of a segment")
     if not allowed.allows(location):
@@ -173,10 +174,10 @@ def _check_allowed(location: str, allowed: AllowedLocations) -> None:
 
 
 def _sha256_in_name(location: str) -> str | None:
-    """The SHA-256 of a location's bytes, by its name; None where it is no segment's."""
+    """Return the SHA-256 in a location's name, or None if it cannot be a segment's location."""
     named = _NAME.fullmatch(location[-_NAME_LENGTH - 1 :])
-    # What stands behind a `?` or a `#` is no part of the path that would be opened. Some storages
-    # leave out control characters, so that what is left is another path than was looked at.
+    # Text behind a `?` or a `#` is not part of the path that would be opened. Some storages drop
+    # control characters, so that they would open another path than the one that was checked.
     if named is None or _split(location) is None or _NO_PATH.search(location):
         return None
     if not location.isprintable():
@@ -194,7 +195,7 @@ def _split(url: str) -> SplitResult | None:
 
 
 def _owners(folder: str) -> list[str]:
-    """The names of the stores that a folder's file `OWNER` says it belongs to."""
+    """Return the names of stores in a folder's file `OWNER`."""
     try:
         return _read(f"{folder}/{OWNER}").decode("utf-8", "replace").split()
     except (FileNotFoundError, NotADirectoryError):
@@ -204,7 +205,7 @@ def _owners(folder: str) -> list[str]:
 def _read(location: str) -> bytes:
     path = local_path(location)
     if path is not None:
-        # Opening a pipe would wait for whoever writes to it.
+        # Without O_NONBLOCK, opening a named pipe would wait for a writer.
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise OSError(errno.EINVAL, "it is no file")
@@ -236,7 +237,7 @@ def _write_file(path: Path, data: bytes) -> None:
     folder = path.parent
     made = not folder.is_dir()
     make_private_folder(folder)
-    # Two processes may write the same bytes at once.
+    # Two processes may write the same bytes at the same time.
     partial = path.with_name(f"{path.name}.{uuid4().hex}.partial")
     try:
         with open(partial, "xb", opener=open_private) as file:
@@ -262,13 +263,13 @@ def _write_object(location: str, data: bytes) -> None:
         files.pipe_file(partial, data)
         files.mv(partial, place)
     except BaseException:
-        with suppress(Exception):  # the first error is the one to tell
+        with suppress(Exception):  # The first error is the one to report.
             files.rm_file(partial)
         raise
 
 
 def _storage(location: str) -> tuple[Any, str]:
-    """The file system of a URL, and the path in it."""
+    """Return fsspec's file system for a URL, and the path in it."""
     try:
         from fsspec.core import url_to_fs
     except ImportError as error:
@@ -290,7 +291,7 @@ def _unavailable(
     error: Exception,
     kind: type[DatabaseUnavailableError] = DatabaseUnavailableError,
 ) -> DatabaseUnavailableError:
-    # A storage's own message may hold a signed URL: its kind says enough.
+    # A storage's own message may contain a signed URL, so only the kind of error is shown.
     reason = error.strerror if isinstance(error, OSError) and error.strerror else None
     return kind(
         f"cannot {verb} {shown_location(location)}: {reason or type(error).__name__};"

@@ -1,1 +1,1 @@
-"""Read models: rows made from a session's state, and how they are written."""
+"""Read models: the rows that are made from a session's state, and how they are written."""

@@ -1,4 +1,7 @@
-"""The row that says that a session has no cost yet, which an append writes that bills something."""
+"""Make the row that says that a session's cost is not computed yet.
+
+write_read_models.py writes it whenever usage changes. usage/session_costs.py computes the cost.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from eventstore.store.readmodels.day_invalidation import random_number
 from eventstore.store.readmodels.rows_of_state import UNKNOWN
 from eventstore.store.readmodels.upsert import Rows
 
-#: Tables whose rows a session's cost is made of.
+#: The tables from which a session's cost is computed.
 PRICED = frozenset({"usage", "session_figures"})
 HAS_COST = "SELECT 1 FROM session_costs WHERE session_id = ?"
 
@@ -17,7 +20,7 @@ _AT = list(tables.session_figures.columns.keys()).index("at")
 
 
 def reset_cost(figures: Row) -> Rows:
-    """Return the row that says that a session has no cost yet.
+    """Return the row of `session_costs` that says that the cost is not computed yet, by table.
 
     Args:
         figures: the session's row of `session_figures`.
@@ -26,11 +29,11 @@ def reset_cost(figures: Row) -> Rows:
 
 
 def needs_new_cost(before: Row | None, figures: Row, usage: list[Row]) -> bool:
-    """Return True if a session's cost, or the row that keeps it, is no longer right.
+    """Return True if a session's cost, or the time in its row, is no longer right.
 
     Args:
-        before: its row of `session_figures` as it was; None where that is not known.
-        figures: the row as it is.
-        usage: rows of `usage` that are written.
+        before: the session's row of `session_figures` as it was; None if that is unknown.
+        figures: the row as it is now.
+        usage: the rows of `usage` that are being written.
     """
     return bool(usage) or before is None or before[_AT] != figures[_AT]

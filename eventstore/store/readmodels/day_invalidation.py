@@ -1,7 +1,8 @@
-"""Marks of days: what a session changed since a day was summed up.
+"""Invalidate sums by day: mark the days on which a session changed something, or drop their sums.
 
 A mark is written in the transaction of the change, beside the session's own rows. A day with a mark
-is summed from its rows, until it is summed up again.
+is summed from the rows of usage, until usage/daily/refresh.py sums it up again. Called by
+write_read_models.py, and by sessions/ when sessions are deleted or all are rebuilt.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from eventstore.store.readmodels.upsert import Rows
 from eventstore.times import DAY_US
 
 _AT = list(tables.usage.columns.keys()).index("at")
-# What sums by day are made of.
+# The tables from which sums by day are computed.
 _COUNTED = ("usage", "responses", "response_metadata", "session_metadata")
 
 DAYS_OF_SESSION = (
@@ -35,26 +36,31 @@ DELETE_MARKS = "DELETE FROM day_marks WHERE session_id = ?"
 
 
 def random_number() -> int:
-    """A number that none was before, for marks and versions."""
+    """Return a random number for a mark or a version; it differs from all earlier ones."""
     return randbits(62)
 
 
 def mark_rows(session_id: str, times: Iterable[int]) -> list[Row]:
-    """The rows of `day_marks` for changes of what is billed at these times."""
+    """Return the rows of `day_marks` for changes of usage at these times.
+
+    Args:
+        times: in microseconds since 1970 UTC.
+    """
     return [(session_id, day, random_number()) for day in sorted({at // DAY_US for at in times})]
 
 
 def marks_of_changes(state: SessionState, opened_at: int, usage_rows: list[Row]) -> list[Row]:
-    """The marks for what changed since the state's last write.
+    """Return the marks for what changed in a state since its last write.
 
     Args:
-        usage_rows: of `usage`, those that are written.
+        opened_at: the time of usage without a time of its own, in microseconds since 1970 UTC.
+        usage_rows: the rows of `usage` that are being written.
     """
     dirty = state.dirty
     times: list[int | None] = [row[_AT] for row in usage_rows]
     times += dirty.unbilled
     if dirty.metadata or dirty.usage:
-        # Each of them may answer to other pairs now, or be counted elsewhere.
+        # All usage of the session may have other metadata now, or be counted in another way.
         times += [r.done_at for r in state.responses.values() if r.done_seq is not None]
         times += [billed.at for billed in state.billed.values()]
         session = billed_session(state)
@@ -63,11 +69,11 @@ def marks_of_changes(state: SessionState, opened_at: int, usage_rows: list[Row])
 
 
 def marks_of_rebuild(session_id: str, there: Rows, wanted: Rows, changed: set[str]) -> list[Row]:
-    """The marks for rows that were replaced.
+    """Return the marks for rows that a rebuild replaces.
 
     Args:
-        there, wanted: a session's rows before and after, by table.
-        changed: the tables where these differ.
+        there, wanted: the session's rows before and after, by table.
+        changed: the tables in which they differ.
     """
     if changed.isdisjoint(_COUNTED):
         return []
@@ -75,25 +81,26 @@ def marks_of_rebuild(session_id: str, there: Rows, wanted: Rows, changed: set[st
 
 
 def drop_days(tx: Transaction, session_id: str) -> None:
-    """Drop the sums of all days that a session is in, and its marks, before it is deleted.
+    """Drop the sums of all days on which a session has usage, and its marks, before it is deleted.
 
-    Its metadata may stand in these sums. Whoever sums up one of the days meanwhile finds another
-    version there, and keeps nothing.
+    The sums may contain values of its metadata. A process that is summing up one of the days finds
+    that the day's version has changed, and discards its result.
     """
     _drop(tx, [row[0] for row in tx.rows(DAYS_OF_SESSION, (session_id, session_id))])
     tx.run(DELETE_MARKS, (session_id,))
 
 
 def drop_all_days(tx: Transaction) -> None:
-    """Drop the sums of all days, so that they are made anew from rows that were proved.
+    """Drop the sums of all days, so that they are computed again from rows that were rebuilt.
 
-    Marks stay: they are of sessions, and a day without sums is answered from its rows anyhow.
+    The marks stay. They belong to sessions, and a day without sums is answered from its rows in any
+    case.
     """
     _drop(tx, [row[0] for row in tx.rows(SUMMED_DAYS)])
 
 
 def _drop(tx: Transaction, days: Iterable[int]) -> None:
-    # In one order everywhere: two that lock days wait for each other at the first.
+    # Every transaction locks days in this order, so that two of them cannot deadlock.
     for day in sorted(days):
         tx.run(DROP_DAY, (day, random_number()))
         for table in SUMS:

@@ -1,4 +1,8 @@
-"""Rows of read models of encrypted sessions: how they are encrypted, and read again."""
+"""Encrypt the rows of read models of encrypted sessions, and decrypt them.
+
+write_read_models.py and append.py encrypt rows; queries/ decrypts their texts; archive/verify.py
+counts rows that should be encrypted.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +23,10 @@ if TYPE_CHECKING:
 
 @cache
 def _columns(table: str) -> list[str]:
-    """Return the names of a table's columns, in their order.
+    """Return the names of a table's columns, in order.
 
-    The declarations are imported here: whoever reads rows of a plain session needs none of them.
+    The declarations of tables are imported here, because reading a session that is not encrypted
+    does not need them.
     """
     from eventstore.store.database.tables import declared as tables
 
@@ -30,22 +35,25 @@ def _columns(table: str) -> list[str]:
 
 @cache
 def _places(table: str) -> Sequence[int]:
-    """Return where in a table's row its texts are."""
+    """Return the positions of the texts in a row of a table."""
     return [_columns(table).index(column) for column in TEXT_COLUMNS[table]]
 
 
 def decrypted_texts(
     tx: Transaction, table: str, session_id: str, key: str, *texts: str
 ) -> tuple[str, ...]:
-    """The texts of a read model's row, decrypted where they are encrypted.
+    """Return the texts of a read model's row, decrypted if they are encrypted.
 
     Args:
-        key: of the row, within the session; empty for the session's own.
-        texts: what its columns of texts hold, in order: see encryption/encrypt_read_models.py.
+        table: the table of the row.
+        session_id: the session.
+        key: the row's key within the session, such as an item's id; empty for a row of `sessions`.
+        texts: the row's columns of texts, in the order of encryption/encrypt_read_models.py.
 
     Raises:
-        EventStoreError: they were changed.
-        MissingKeyError: the session's key is not at hand. ErasedError: it was dropped.
+        EventStoreError: the row was changed and cannot be decrypted.
+        MissingKeyError: the session's key is not at hand.
+        ErasedError: the session's key was dropped.
     """
     if not encrypt_read_models.has_encrypted_texts(texts):
         return texts
@@ -59,11 +67,11 @@ def decrypted_texts(
 
 
 def count_plain_rows(tx: Transaction, session_id: str, begun: int) -> dict[str, int]:
-    """Count rows of a session's read models that are not encrypted and should be, by table.
+    """Count the rows of a session's read models that should be encrypted but are not, by table.
 
     Args:
-        begun: the event from which on the session is encrypted. A row that was made before it may
-            not have been written again since.
+        begun: the first event that was written encrypted. Rows of earlier events may not have been
+            written again since.
     """
     found = {}
     for table, columns in TEXT_COLUMNS.items():
@@ -79,7 +87,7 @@ def count_plain_rows(tx: Transaction, session_id: str, begun: int) -> dict[str, 
 
 
 def encrypted_rows(cipher: Cipher, rows: Rows) -> Rows:
-    """Rows of read models as they are stored, by table."""
+    """Return rows of read models as an encrypted store keeps them, by table."""
     return {
         table: [_encrypted_row(cipher, table, row) for row in some]
         if table in TEXT_COLUMNS
@@ -90,10 +98,10 @@ def encrypted_rows(cipher: Cipher, rows: Rows) -> Rows:
 
 
 def decrypted_rows(cipher: Cipher, rows: Rows) -> Rows:
-    """Rows of read models as they were encrypted, by table; what was changed stays as it is.
+    """Return stored rows of read models as they were before encryption, by table.
 
-    A row that is not encrypted is given with other texts than any row has, so that whoever compares
-    it with the row that should be there puts that one in its place.
+    A row that was changed stays encrypted. A row that was not encrypted gets texts that no row can
+    have. Both then differ from the row that should be there, so that a rebuild replaces them.
     """
     return {
         table: [_decrypted_row(cipher, table, row) for row in some]
@@ -120,6 +128,7 @@ def _decrypted_row(cipher: Cipher, table: str, row: Row) -> Row:
 
 
 def _key(table: str, row: Row) -> str:
+    """Return a row's key within its session; empty for a row of `sessions`."""
     return "" if table == "sessions" else str(row[1])
 
 

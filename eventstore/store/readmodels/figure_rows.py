@@ -1,4 +1,8 @@
-"""Rows of what lists are sorted by: made of a state's figures, and written where they changed."""
+"""Make the rows of the figures and facets by which lists are filtered and sorted.
+
+The tables are `session_figures`, `session_facets` and `response_facets`. Called by
+write_read_models.py.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +31,13 @@ _REACHED = list(tables.session_figures.columns.keys()).index("reached_us")
 
 
 class FigureRows(NamedTuple):
-    """What a state's last events make of the rows that lists are sorted by.
+    """What a state's latest events change in the figures and facets.
 
     Attributes:
-        row: of `session_figures`, whether it is put or not.
-        rows: those to put, by table.
-        gone: facets that there are no longer.
-        all: True if it is not known which facets the store has: all of them go before.
+        row: the session's row of `session_figures`, even if it did not change.
+        rows: the rows to write, by table.
+        gone: facets that no longer hold, whose rows are deleted.
+        all: True if the stored facets are not known; all of them are then deleted first.
     """
 
     row: Row
@@ -42,16 +46,20 @@ class FigureRows(NamedTuple):
     all: bool = False
 
     def deletes(self) -> bool:
-        """Return True if rows go before others are put."""
+        """Return True if rows are deleted before others are written."""
         return self.all or bool(self.gone)
 
 
 def changed_figures(state: SessionState, opened_at: int) -> FigureRows:
-    """Return what changed since the last call, and take it for written."""
+    """Return what changed since the last call, and regard it as written.
+
+    Args:
+        opened_at: the time of a session without times, in microseconds since 1970 UTC.
+    """
     known, dirty = state.figures, state.dirty
     if known is None:
         rows = all_figures(state, opened_at)
-        # A session that begins has no rows that could be wrong.
+        # A new session has no rows that could be wrong.
         return FigureRows(
             rows["session_figures"][0],
             rows,
@@ -77,17 +85,17 @@ def changed_figures(state: SessionState, opened_at: int) -> FigureRows:
 
 
 def is_length_step_due(state: SessionState) -> bool:
-    """Return True if an open session has reached another step of lengths than its row says.
+    """Return True if an open session has become longer by a step than its row says.
 
-    Audio changes nothing else of the row: so it is written some hundred times an hour, and not with
-    each append.
+    Audio changes nothing else in the row. So an open session writes the row some hundred times an
+    hour, and not with each append.
     """
     known = state.figures
     return known is None or known.row is None or known.row[_REACHED] != reached_us(state)
 
 
 def all_figures(state: SessionState, opened_at: int) -> Rows:
-    """Return all of a session's rows, and take them for written."""
+    """Return all of a session's rows of figures and facets, and regard them as written."""
     figures = state.figures = Figures()
     update_figures(figures, state, state.items.values(), state.responses.values())
     figures.changed.clear()
@@ -98,7 +106,7 @@ def all_figures(state: SessionState, opened_at: int) -> Rows:
 
 
 def delete_facets(tx: Transaction, session_id: str, changes: FigureRows) -> None:
-    """Delete the rows of facets that there are no longer."""
+    """Delete the rows of facets that no longer hold."""
     for sql in DELETE_ALL if changes.all else ():
         tx.run(sql, (session_id,))
     for response_id, name, value in changes.gone:

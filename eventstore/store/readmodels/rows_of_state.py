@@ -1,4 +1,8 @@
-"""Rows of the read models, made from a session's state. The order of columns is the tables'."""
+"""Make the rows of the read models from a session's state.
+
+The values of a row are in the order of the table's columns. Called by write_read_models.py and
+figure_rows.py.
+"""
 
 from __future__ import annotations
 
@@ -33,15 +37,16 @@ from eventstore.realtime.values import (
 if TYPE_CHECKING:
     from eventstore.store.database.transaction import Row
 
-#: What stands for a figure that is not known.
+#: The number that stands for an unknown figure; it sorts below all known ones.
 UNKNOWN = -1
 
-#: Metadata that a response answers to: key, value, and 1 where it is its own, 0 its session's.
+#: The metadata by which a response is found: key, value, and 1 if the pair is the response's own or
+#: 0 if it is its session's.
 Pairs = frozenset[tuple[str, str, int]]
 
 
 def session_row(state: SessionState, opened_at: int) -> Row:
-    """The row of `sessions`."""
+    """Return the row of `sessions`."""
     resource = session_resource(state, listed=True)
     notes = resource.pop("eventstore")
     # The stream's own row has these, so that an append of audio alone writes no row here.
@@ -62,20 +67,27 @@ def session_row(state: SessionState, opened_at: int) -> Row:
 
 
 def session_metadata_rows(state: SessionState, opened_at: int) -> list[Row]:
-    """The rows of `session_metadata`."""
+    """Return the rows of `session_metadata`."""
     at = _sort_at(state.first_at, opened_at)
     return [(state.session_id, key, value, at) for key, value in state.metadata.items()]
 
 
 def conversation_rows(state: SessionState, indexes: Iterable[int]) -> list[Row]:
-    """The rows of `conversations`."""
+    """Return the rows of `conversations`.
+
+    Args:
+        indexes: the indexes of the conversations in the state.
+    """
     return [
         (state.session_id, index, identifier(state.conversations[index].id)) for index in indexes
     ]
 
 
 def item_rows(state: SessionState, changed: Iterable[Item]) -> list[Row]:
-    """The rows of `items`; `position` rises in conversation order, and leaves numbers out."""
+    """Return the rows of `items`.
+
+    The numbers in `position` rise in the order of the conversation, with gaps between them.
+    """
     return [_item_row(state, item) for item in changed]
 
 
@@ -103,7 +115,7 @@ def _item_row(state: SessionState, item: Item) -> Row:
 
 
 def response_row(state: SessionState, response: Response, opened_at: int) -> Row:
-    """The row of `responses`: what people filter on, and the resource."""
+    """Return the row of `responses`: the columns that filters use, and the resource."""
     resource = resources.response_resource(state, response, live=False)
     notes = resource["eventstore"]
     config = notes["config"]
@@ -141,7 +153,7 @@ def response_row(state: SessionState, response: Response, opened_at: int) -> Row
 
 
 def _known(number: int | None) -> int:
-    """Return a number as lists are sorted by it: what is not known comes behind all that is."""
+    """Return a figure for sorting: the number itself, or `UNKNOWN` for None."""
     return UNKNOWN if number is None else number
 
 
@@ -166,13 +178,13 @@ def figures_row(state: SessionState, figures: Figures, opened_at: int) -> Row:
 
 
 def reached_us(state: SessionState) -> int | None:
-    """Return the step that an open session's length has reached; None where it has none."""
+    """Return the step that an open session's length has reached, or None for a closed session."""
     length = length_us(state)
     return None if length is None or state.closed else step_us(length)
 
 
 def metadata_pairs_of(state: SessionState, response: Response) -> Pairs:
-    """The metadata that a response answers to."""
+    """Return the metadata by which a response is found: its own, and its session's."""
     wire = response.wire.get("metadata")
     if wire is None and "metadata" not in response.wire and response.request is not None:
         wire = response.request.body.get("metadata")
@@ -185,7 +197,7 @@ def metadata_pairs_of(state: SessionState, response: Response) -> Pairs:
 def response_metadata_rows(
     state: SessionState, response: Response, pairs: Pairs, opened_at: int
 ) -> list[Row]:
-    """The rows of `response_metadata` for a response that answers to the pairs."""
+    """Return the rows of `response_metadata` for a response with these pairs."""
     at = _sort_at(response.seen_at, opened_at)
     return [(state.session_id, response.id, key, value, own, at) for key, value, own in pairs]
 
@@ -193,7 +205,7 @@ def response_metadata_rows(
 def response_usage_rows(
     state: SessionState, responses: list[Response], opened_at: int
 ) -> list[Row]:
-    """The rows of `usage` for responses that are done."""
+    """Return the rows of `usage` for those responses that are done."""
     return [
         _usage_row(
             state,
@@ -213,7 +225,7 @@ def response_usage_rows(
 def transcription_rows(
     state: SessionState, billed: Iterable[BilledUsage], opened_at: int
 ) -> list[Row]:
-    """The rows of `usage` for input transcriptions."""
+    """Return the rows of `usage` for transcriptions of the user's speech."""
     return [
         _usage_row(
             state,
@@ -231,7 +243,7 @@ def transcription_rows(
 
 
 def session_usage_rows(state: SessionState, opened_at: int) -> list[Row]:
-    """Return the row of `usage` of a session that is billed as such, if it is one."""
+    """Return the row of `usage` of a session that is billed as a whole, or no row."""
     billed = billed_session(state)
     if billed is None or not is_counted(state, USAGE_OF_SESSION):
         return []
@@ -257,5 +269,5 @@ def _usage_row(
 
 
 def _sort_at(at: int | None, opened_at: int) -> int:
-    # Lists are in order of time; a recording without times counts from its import.
+    # Lists are sorted by time. A recording without times gets the time of its import.
     return at if at is not None else opened_at

@@ -1,4 +1,8 @@
-"""Put rows into a read model: insert them, or update what is there, touching few indexes."""
+"""Insert rows into the read models, or update them if they exist.
+
+An update leaves indexed columns alone if they did not change. Called by write_read_models.py, and
+by append.py, which puts the same clauses into its own statement.
+"""
 
 from __future__ import annotations
 
@@ -17,16 +21,16 @@ from eventstore.store.readmodels.words.index_words import WORDS, tsvector_of
 
 Rows = dict[str, list[Row]]
 
-#: PostgreSQL: columns that a search index is of, which tables.py does not declare.
+#: PostgreSQL's columns for the search index, which the declarations of the tables lack.
 INDEXED = {"items": [WORDS]}
 
 #: Columns that never change once a row is there.
-_FIXED = {"responses": {"at", "seq"}, "response_metadata": {"at"}}
+_NEVER_CHANGED = {"responses": {"at", "seq"}, "response_metadata": {"at"}}
 
-#: Indexed columns that seldom change. A row where they are as they were is updated without them,
-#: so that SQLite leaves their indexes alone. A session's time is its first event's, which may come
-#: behind its row.
-_SELDOM = {
+#: Indexed columns that seldom change. SQLite updates a row without them if they are as before, and
+#: so leaves their indexes alone. A session's time is that of its first event, which may come after
+#: the row was written.
+_SELDOM_CHANGED = {
     "sessions": ("at", "model"),
     "items": ("response_id",),
     "responses": ("model", "voice", "conversation_id", "answer_us", "duration_us", "total_tokens"),
@@ -35,7 +39,7 @@ _SELDOM = {
 
 
 def insert_sql(table: Table) -> str:
-    """The statement that inserts a row of all columns."""
+    """Return the statement that inserts a row with all columns."""
     names = [c.name for c in table.columns]
     return f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
 
@@ -46,25 +50,28 @@ def _upsert(table: Table) -> str:
 
 def _on_conflict(table: Table, further: Sequence[str] = ()) -> str:
     keys = ", ".join(c.name for c in table.primary_key.columns)
-    sets = ", ".join(f"{name} = excluded.{name}" for name in (*_changing(table), *further))
+    sets = ", ".join(
+        f"{name} = excluded.{name}" for name in (*_changeable_columns(table), *further)
+    )
     return f"ON CONFLICT ({keys}) DO {f'UPDATE SET {sets}' if sets else 'NOTHING'}"
 
 
-def _changing(table: Table) -> list[str]:
-    """The columns that can differ from one writing of a row to the next."""
-    kept = {c.name for c in table.primary_key.columns} | _FIXED.get(table.name, set())
+def _changeable_columns(table: Table) -> list[str]:
+    """Return the columns that can differ between two versions of a row."""
+    kept = {c.name for c in table.primary_key.columns} | _NEVER_CHANGED.get(table.name, set())
     return [c.name for c in table.columns if c.name not in kept]
 
 
 @lru_cache(maxsize=256)
 def upsert_clauses(names: tuple[str, ...], condition: str = "") -> str:
-    """PostgreSQL: clauses of a WITH that put the rows of `upsert_parameters` into tables.
+    """PostgreSQL: return clauses of a WITH that upsert the rows of `upsert_parameters`.
 
-    One statement for all of them, since each one more is a trip to the server.
+    All tables are written by one statement, because each statement costs a round trip.
 
     Args:
         names: the tables.
-        condition: where to take another relation from, whose rows decide whether anything is put.
+        condition: another relation to select from, such as `moved, `; if it has no row, nothing is
+            written.
     """
     clauses = []
     for table in (tables.metadata.tables[name] for name in names):
@@ -78,13 +85,13 @@ def upsert_clauses(names: tuple[str, ...], condition: str = "") -> str:
     return ", ".join(clauses)
 
 
-def _often(table: Table) -> list[str]:
-    """The columns that an update sets."""
-    return [name for name in _changing(table) if name not in _SELDOM[table.name]]
+def _updated_columns(table: Table) -> list[str]:
+    """Return the columns that an UPDATE sets."""
+    return [name for name in _changeable_columns(table) if name not in _SELDOM_CHANGED[table.name]]
 
 
 def _update(table: Table) -> str:
-    sets = ", ".join(f"{name} = ?" for name in _often(table))
+    sets = ", ".join(f"{name} = ?" for name in _updated_columns(table))
     where = " AND ".join(f"{c.name} = ?" for c in table.primary_key.columns)
     return f"UPDATE {table.name} SET {sets} WHERE {where}"
 
@@ -92,20 +99,25 @@ def _update(table: Table) -> str:
 _WRITTEN_TABLES = (*tables.READ_MODELS, day_marks, tables.session_costs)
 
 UPSERT = {table.name: _upsert(table) for table in _WRITTEN_TABLES}
-UPDATE = {name: _update(tables.metadata.tables[name]) for name in _SELDOM}
+UPDATE = {name: _update(tables.metadata.tables[name]) for name in _SELDOM_CHANGED}
 
 
 _COLUMNS = {table.name: [str(c.name) for c in table.columns] for table in _WRITTEN_TABLES}
 
 
-#: Takes the primary key from a table's row: the columns that it begins with.
+#: By table: returns the primary key of a row, which are its first columns.
 KEY: dict[str, Callable[[Row], Row]] = {
     table.name: itemgetter(slice(0, len(table.primary_key.columns))) for table in tables.READ_MODELS
 }
 
 
 class _RowParts(NamedTuple):
-    """How to take parts of a table's row: what seldom changes, an update's parameters."""
+    """Functions that take parts of a table's row.
+
+    Attributes:
+        seldom: returns the columns that seldom change.
+        parameters: returns the parameters of the UPDATE.
+    """
 
     seldom: Callable[[Row], Row]
     parameters: Callable[[Row], Row]
@@ -119,20 +131,21 @@ def _row_parts(table: Table) -> _RowParts:
         places = [columns.index(name) for name in names]
         return itemgetter(*places) if len(places) > 1 else lambda row: (row[places[0]],)
 
-    return _RowParts(taker(*_SELDOM[table.name]), taker(*_often(table), *keys))
+    return _RowParts(taker(*_SELDOM_CHANGED[table.name]), taker(*_updated_columns(table), *keys))
 
 
-_ROW_PARTS = {name: _row_parts(tables.metadata.tables[name]) for name in _SELDOM}
+_ROW_PARTS = {name: _row_parts(tables.metadata.tables[name]) for name in _SELDOM_CHANGED}
 
 
 def upsert_rows(
     tx: Transaction, rows: Rows, written: dict[tuple[str, Row], Row] | None = None
 ) -> None:
-    """Insert rows, or replace those that are there.
+    """Insert rows, or replace the rows that exist.
 
     Args:
-        rows: by table.
-        written: by table and key, the seldom changed columns of rows that are surely there.
+        rows: the rows, by table.
+        written: by table and key, the seldom changed columns of rows that certainly exist. It is
+            updated.
     """
     if tx.postgresql:
         names, parameters = upsert_parameters(rows)
@@ -147,7 +160,7 @@ def upsert_rows(
 
 
 def upsert_parameters(rows: Rows) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """PostgreSQL: the tables that have rows, and each one's rows as a JSON array of objects."""
+    """PostgreSQL: return the tables that have rows, and for each the rows as a JSON array."""
     names = tuple(name for name, some in rows.items() if some)
     return names, tuple(
         orjson.dumps([_as_object(name, row) for row in rows[name]]).decode() for name in names
@@ -164,7 +177,7 @@ def _as_object(table: str, row: Row) -> dict[str, Any]:
 def _update_or_upsert(
     tx: Transaction, table: str, rows: list[Row], written: dict[tuple[str, Row], Row]
 ) -> None:
-    """Update a row in place where its seldom changed columns are as they were written last."""
+    """SQLite: UPDATE the rows whose seldom changed columns are as before, and upsert the others."""
     take = _ROW_PARTS[table]
     new, there = [], []
     for row in rows:

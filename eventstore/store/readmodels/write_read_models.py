@@ -1,7 +1,8 @@
-"""Read models: rows made from a session's state, written in the caller's transaction.
+"""Write a session's read models in the caller's transaction.
 
-`write_changes` writes what changed since the last write, `write_all` replaces a session's rows
-at once. Both make rows by the same functions, so a rebuild equals what appends wrote.
+`write_changes` writes what changed since the last write; an append calls it. `write_all` replaces
+all rows of a session; a rebuild calls it. Both make rows with the same functions, so that a rebuild
+gives what the appends wrote.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from eventstore.store.readmodels.rows_of_state import (
 from eventstore.store.readmodels.upsert import KEY, Rows, upsert_rows
 from eventstore.store.readmodels.words.search_index import index_all, index_changes
 
-#: Responses, each with the metadata that it answers to.
+#: Responses, each with the metadata by which it is found.
 ResponsePairs = list[tuple[Response, Pairs]]
 
 READ = {
@@ -57,14 +58,14 @@ DELETE_RESPONSE_METADATA = "DELETE FROM response_metadata WHERE session_id = ? A
 
 
 class Changes(NamedTuple):
-    """What a state's last events make of its read models.
+    """What a state's latest events change in the read models.
 
     Attributes:
-        rows: those to put, by table.
-        figures: what lists are sorted by; its rows are among `rows`.
-        tags: the responses that answer to other metadata than their rows say.
-        metadata: whether the session's metadata are others, so that old rows go.
-        usage: whether all of its usage is counted anew, so that old rows go.
+        rows: the rows to write, by table.
+        figures: the figures and facets; their rows are among `rows`.
+        tags: the responses whose metadata differ from their rows.
+        metadata: True if the session's metadata changed, so that its old rows are deleted.
+        usage: True if all usage is counted anew, so that its old rows are deleted.
     """
 
     rows: Rows
@@ -74,14 +75,14 @@ class Changes(NamedTuple):
     usage: bool
 
     def only_puts(self) -> bool:
-        """Whether the rows are all that is to be written: none goes."""
+        """Return True if rows are only inserted or updated, and none is deleted."""
         if self.metadata or self.usage or self.figures.deletes():
             return False
         return all(response.indexed == frozenset() for response, _ in self.tags)
 
 
 def changes_of(state: SessionState, opened_at: int) -> Changes:
-    """What changed since the state's last write."""
+    """Return what changed in a state since its last write."""
     dirty = state.dirty
     touched = state.responses if dirty.metadata else dirty.responses
     tags = [(r, pairs) for r, pairs in _tags(state, touched) if r.indexed != pairs]
@@ -94,7 +95,7 @@ def changes_of(state: SessionState, opened_at: int) -> Changes:
 
 
 def write_changes(tx: Transaction, state: SessionState, changes: Changes) -> None:
-    """Write what changed since the state's last write, and mark it written."""
+    """Write what changed in a state since its last write, and mark it as written."""
     if changes.metadata:
         tx.run(DELETE_SESSION_METADATA, (state.session_id,))
     if changes.usage:
@@ -132,13 +133,13 @@ def _changed_rows(state: SessionState, opened_at: int, tags: ResponsePairs) -> R
         rows["usage"] += transcription_rows(state, billed, opened_at)
         if dirty.session_billed:
             rows["usage"] += session_usage_rows(state, opened_at)
-    if rows["usage"] or dirty.metadata or dirty.usage:  # seldom
+    if rows["usage"] or dirty.metadata or dirty.usage:
         rows[MARKS] = marks_of_changes(state, opened_at, rows["usage"])
     return rows
 
 
 def mark_written(state: SessionState, tags: ResponsePairs) -> None:
-    """Note that what changed in the state is in the read models now."""
+    """Mark the changes of a state as written to the read models."""
     for response, pairs in tags:
         response.indexed = pairs
     state.dirty.clear()
@@ -158,7 +159,7 @@ def _tag_rows(state: SessionState, tags: ResponsePairs, opened_at: int) -> list[
 
 
 def write_all(tx: Transaction, state: SessionState, opened_at: int) -> int:
-    """Make a session's rows those of the state. What is right is left alone.
+    """Make a session's rows equal to those of a state. Rows that are right are not written again.
 
     Returns:
         How many rows were wrong, missing or too many.
@@ -180,7 +181,7 @@ def write_all(tx: Transaction, state: SessionState, opened_at: int) -> int:
     upsert_rows(tx, {MARKS: marks_of_rebuild(state.session_id, there, wanted, changed)})
     if not changed.isdisjoint(PRICED) or tx.row(HAS_COST, (state.session_id,)) is None:
         upsert_rows(tx, reset_cost(wanted["session_figures"][0]))
-    # What is encrypted is in no index, and what was before it was encrypted no longer.
+    # Encrypted texts are not indexed. Texts from before the encryption are removed from the index.
     index_all(tx, state, wanted["items"] if cipher is None else [])
     state.written.clear()
     mark_written(state, tags)
@@ -210,10 +211,10 @@ def _all_usage(state: SessionState, opened_at: int) -> list[Row]:
 
 
 def differences(there: Rows, wanted: Rows) -> tuple[Rows, Rows]:
-    """What makes the rows that are there the wanted ones.
+    """Compare the rows that exist with the wanted rows.
 
     Returns:
-        The rows to put, and the keys of those to delete before.
+        The rows to write, and the keys of the rows to delete before; both by table.
     """
     missing, stale = {}, {}
     for name, rows in wanted.items():

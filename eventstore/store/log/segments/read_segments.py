@@ -209,9 +209,9 @@ def events_in(
     """Yield the events of a segment, in order; see `unpack_container`.
 
     Args:
-        wanted: takes the direction and the type of an event, and returns True if it is asked for;
+        wanted: takes the direction and the type of events, and returns True if they are asked for;
             None for all.
-        sound: False leaves out audio that is kept as sound.
+        sound: False reads the size of the audio that was cut out of frames, but not the audio.
 
     Raises:
         DamagedError: the segment cannot be read.

@@ -1,1 +1,1 @@
-"""Loading a session's state from the log, and the states that a process keeps at hand."""
+"""Load a session's state from the log, and cache the states of open sessions."""

@@ -1,9 +1,9 @@
-"""What the deltas of generated audio add up to, summed by the database: for loading a state.
+"""Sum up the deltas of generated audio in the database, to load a state without reading them.
 
-Of a part's deltas the first is folded, and the others are summed: how many, how long, from where to
-where. That is what folding each comes to, since those that were delivered twice have no load key:
-an append that folds its events writes none, and `clear_load_keys` takes it from those that others
-wrote.
+The first delta of each content part is folded. The others are summed up by SQL: how many they are,
+how many bytes, and from which seq to which. The result equals folding every delta, because deltas
+that were delivered twice have no load key. An append that folds its events writes none for them,
+and `clear_load_keys` removes it from deltas that other writers inserted. Called by load_state.py.
 """
 
 from __future__ import annotations
@@ -41,25 +41,30 @@ AUDIO_EVENTS = (
     f" AND seq > ? AND seq <= ? ORDER BY seq LIMIT {PIECE_ROWS}"
 )
 FORGET_KEY = "UPDATE events SET load_key = NULL WHERE session_id = ? AND seq = ?"
-#: How many columns of these rows are those of an event.
+#: How many of the first columns of these rows are columns of an event.
 EVENT_COLUMNS = COLUMNS.count(",") + 1
 
 
 def audio_parts(tx: Transaction, session_id: str, seq: int) -> list[Row]:
-    """The first delta of each part up to a seq, the last one first, and what all of them sum up to.
+    """Return the first audio delta of each content part up to a seq, with the sums over all.
 
-    Deltas of one part can differ in the response that they name, and count as parts of their own.
+    The rows are ordered by seq, the last one first. Deltas of one part that name different
+    responses count as several parts.
     """
     return read_state_rows(tx, session_id, AUDIO_PARTS, (session_id, seq, session_id))
 
 
 def add_audio_span(state: SessionState, audio: dict[tuple[str, int], AudioSpan], row: Row) -> bool:
-    """Note where the audio lies that a part's first delta begins; whether the others add no more.
+    """Note where the audio of a content part lies, of which the state has folded the first delta.
 
     Args:
-        state: after this delta.
-        audio: where the audio of each item's part lies.
-        row: of `audio_parts`.
+        state: the state after this delta.
+        audio: where the audio lies, by item id and content index; it is added to.
+        row: a row of `audio_parts`.
+
+    Returns:
+        False if the item is not part of a response, so that the other deltas must be folded as
+        well.
     """
     seq, _, _, type_, frame, offset, raw, _, _, last_seq, chunks, size = row
     event = parsed_event(type_, frame, offset, raw) or {}
@@ -76,10 +81,12 @@ def add_audio_span(state: SessionState, audio: dict[tuple[str, int], AudioSpan],
 def remember_open_parts(
     tx: Transaction, state: SessionState, parts: Iterable[Row], last: int
 ) -> None:
-    """Let the state know the deltas of responses that go on, as if each had been folded.
+    """Make the state remember the deltas of unfinished responses, as if each had been folded.
+
+    Only then does it recognise a later delta that was delivered twice.
 
     Args:
-        parts: the rows of `audio_parts` that the state was made of.
+        parts: the rows of `audio_parts` from which the state was made.
         last: the state's seq.
     """
     for row in parts:
@@ -101,13 +108,13 @@ def _part(tx: Transaction, state: SessionState, row: Row, last: int) -> Iterator
 
 
 def may_repeat(tx: Transaction, session_id: str, after: int, last: int) -> bool:
-    """Return True if a text comes twice in a part, and at least once behind a seq.
+    """Return True if a part has two deltas with equal text, one of them behind a seq.
 
-    Only a fold of every event tells whether it is one event that was delivered twice.
+    Only a fold of every event can tell whether it is one event that was delivered twice.
 
     Args:
-        after: events up to here were folded when they were appended.
-        last: how far to look.
+        after: the events up to this seq were folded when they were appended.
+        last: the last seq to look at.
     """
     texts: dict[str, set[int]] = {}
     for row in chain.from_iterable(state_row_pieces(tx, AUDIO_EVENTS, (session_id,), after, last)):
@@ -127,6 +134,10 @@ def may_repeat(tx: Transaction, session_id: str, after: int, last: int) -> bool:
 
 
 def clear_load_keys(tx: Transaction, session_id: str, seqs: Iterable[int]) -> None:
-    """Take the load key from deltas that were delivered twice."""
+    """Remove the load key of deltas that were delivered twice.
+
+    Args:
+        seqs: the seqs of the deltas.
+    """
     for seq in seqs:
         tx.run(FORGET_KEY, (session_id, seq))

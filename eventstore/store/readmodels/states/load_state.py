@@ -1,10 +1,11 @@
-"""Load a session's state from the log, reading no more of it than the fold needs.
+"""Load a session's state from the log, and read no more of the log than the projection needs.
 
-Input audio and events without effect are skipped, and so are text deltas, since their
-`…done` says the same. They are read only where the fold depends on them: the first text of
-a response, and the text of parts that never finished. Of a part's audio deltas the first is
-folded, and all are summed up by the database. The result equals folding every event
-(tests/store/readmodels/test_load_state.py).
+Input audio and events without effect are not read. Text deltas are not read either, because the
+`…done` event behind them has the same text. They are read only where the state depends on them: the
+first text of a response (for its time), and the text of parts that never finished. Of a part's
+audio deltas the first is folded, and SQL sums all of them up. The result equals folding every event
+(tests/store/readmodels/test_load_state.py). Called by sessions/, queries/ and
+archive/erase_audio.py.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ NEXT_TEXT_DELTA = (
     f"SELECT {COLUMNS} FROM events WHERE session_id = ? AND seq > ? AND seq < ?"
     f" AND type IN ({_listed(TEXT_DELTAS)}) ORDER BY seq LIMIT 1"
 )
-# PostgreSQL: the first text delta behind each of many parts, in one trip.
+# PostgreSQL: the first text delta behind each of many parts, in one round trip.
 FIRST_TEXT_DELTAS = (
     f"SELECT part, {COLUMNS} FROM unnest(?::bigint[], ?::bigint[]) AS parts(part, next_part)"
     " CROSS JOIN LATERAL (SELECT * FROM events WHERE session_id = ? AND seq > part"
@@ -95,15 +96,16 @@ LAST_AT = (
 def load_state(
     tx: Transaction, session_id: str, seq: int, closed: bool, projects: bool = False
 ) -> SessionState:
-    """The state after events 1 to `seq`, nothing in it marked as changed.
+    """Return the session's state after events 1 to `seq`, with nothing marked as changed.
 
     Args:
-        closed: the stream was closed at this seq, by whoever wrote it.
-        projects: read models are about to be written of it, up to its head: what only a fold of
-            every event has found of those that nobody folded is noted in the log's rows.
+        seq: the last event to fold.
+        closed: True if the writer closed the stream at this seq.
+        projects: True if read models up to the head are about to be written. Deltas that turn out
+            to be repeated are then marked in the log.
 
     Raises:
-        DamagedError: an event's columns hold what none can have.
+        DamagedError: the columns of an event have values that no event can have.
     """
     sealed, folded = _sealed_and_folded(tx, session_id)
     try:
@@ -113,7 +115,7 @@ def load_state(
         else:
             state = _fold_unsealed(tx, session_id, seq, folded, projects)
     except (TypeError, AttributeError):
-        for _ in rows_in(tx, session_id, 1, seq):  # which names the event whose columns are wrong
+        for _ in rows_in(tx, session_id, 1, seq):  # This raises DamagedError for the event.
             pass
         raise
     if closed:
@@ -123,7 +125,10 @@ def load_state(
 
 
 def _sealed_and_folded(tx: Transaction, session_id: str) -> tuple[bool, int]:
-    """Whether a session has segments, and up to where its events were folded by this version."""
+    """Return True if a session has segments, and up to which seq its events were folded.
+
+    Only a fold by this version of the projector counts.
+    """
     row = tx.row(STREAM, (session_id,))
     if row is None:
         return False, 0
@@ -134,6 +139,7 @@ def _sealed_and_folded(tx: Transaction, session_id: str) -> tuple[bool, int]:
 def _fold_unsealed(
     tx: Transaction, session_id: str, seq: int, folded: int, projects: bool
 ) -> SessionState:
+    """Return the state of a session without segments, by parts if possible."""
     repeats = seq > folded and may_repeat(tx, session_id, folded, seq)
     state = None if repeats else _fold_by_parts(tx, session_id, seq)
     if state is None:
@@ -149,29 +155,29 @@ def _fold_unsealed(
 
 
 def find_and_mark_repeats(tx: Transaction, session_id: str, seq: int) -> None:
-    """Mark deltas of audio that were delivered twice, where rows up to a seq were written anew."""
+    """Mark the repeated audio deltas of a session whose rows up to a seq were inserted again."""
     if may_repeat(tx, session_id, 0, seq):
         clear_load_keys(tx, session_id, _fold_on(tx, SessionState(session_id), seq))
 
 
 def catch_up_state(tx: Transaction, state: SessionState, seq: int) -> None:
-    """Fold the events behind the state, up to `seq`, that another writer appended.
+    """Fold the events behind a state up to `seq`, which another process appended.
 
-    Read models are about to be written of it.
+    The caller is about to write read models of the state.
     """
     clear_load_keys(tx, state.session_id, _fold_on(tx, state, seq))
     state.forget_written()
 
 
 def _fold_on(tx: Transaction, state: SessionState, seq: int) -> list[int]:
-    """Fold every event behind the state up to `seq`, those in segments first.
+    """Fold every event behind the state up to `seq`, first those in segments.
 
     Returns:
-        The seqs of deltas of audio that were delivered twice, of those that are in no segment.
+        The seqs of audio deltas that were delivered twice, except those in segments.
     """
     for sealed in sealed_events(tx, state.session_id, state.seq + 1, seq, sound=False):
         at, direction, type_, frame, offset, size, audio = sealed[1:]
-        # The table has no length of what is whole frames.
+        # A row of the table has no audio length if the whole frame is stored as bytes.
         length = size if offset is not None and offset >= 0 else None
         _fold_row(state, (sealed.seq, at, direction, type_, frame, offset, audio, length))
     repeated: list[int] = []
@@ -185,10 +191,10 @@ def _fold_on(tx: Transaction, state: SessionState, seq: int) -> list[int]:
 
 
 def _fold_by_parts(tx: Transaction, session_id: str, seq: int) -> SessionState | None:
-    """The state after events 1 to `seq`, of each part's deltas no more read than needed.
+    """Return the state after events 1 to `seq`, reading only the deltas that it depends on.
 
     Returns:
-        None where more of them matter: a delta whose item is not part of a response.
+        The state; None if every delta must be folded, because the item of one is not in a response.
     """
     state = SessionState(session_id)
     audio: dict[tuple[str, int], AudioSpan] = {}
@@ -223,7 +229,10 @@ def _fold_by_parts(tx: Transaction, session_id: str, seq: int) -> SessionState |
 
 
 def _merged(many: Iterator[Row], few: list[Row]) -> Iterator[Row]:
-    """Rows of both by seq, the few given last first; `heapq.merge` takes four times as long."""
+    """Yield the rows of both by seq. `few` is ordered from the last one to the first.
+
+    `heapq.merge` takes four times as long.
+    """
     for row in many:
         while few and few[-1][0] < row[0]:
             yield few.pop()
@@ -238,10 +247,10 @@ def _fold_row(state: SessionState, row: Row) -> None:
 
 
 class _FirstTexts:
-    """Finds text deltas that a response awaits.
+    """Finds the first text delta of responses whose time of the first text is not known yet.
 
-    PostgreSQL is asked once for those behind many parts; SQLite, which has no way to go, answers
-    one question for each in less time.
+    PostgreSQL gets one query for many parts, to save round trips. SQLite has no round trips, and is
+    faster with one query for each part.
     """
 
     def __init__(self, tx: Transaction, session_id: str) -> None:
@@ -251,7 +260,7 @@ class _FirstTexts:
         self._found: dict[int, Row] = {}
 
     def read_ahead(self, piece: list[Row]) -> None:
-        """Find the first text delta behind each part that the events tell of."""
+        """PostgreSQL: find the first text delta behind each part that begins in these rows."""
         self._parts = [row[0] for row in piece if self._tx.postgresql and row[3] == _PART_ADDED]
         if not self._parts:
             return
@@ -262,7 +271,7 @@ class _FirstTexts:
         self._found = {row[0]: delta for row, delta in zip(rows, deltas, strict=True)}
 
     def between(self, after: int, before: int) -> Row | None:
-        """The first text delta between two seqs, exclusive."""
+        """Return the first text delta between two seqs, both excluded, or None."""
         place = bisect_right(self._parts, after) - 1
         if place >= 0 and after < self._ends[place]:
             known = self._found.get(self._parts[place])
@@ -277,7 +286,7 @@ class _FirstTexts:
 
 
 def _read_first_texts(texts: _FirstTexts, state: SessionState, before: int) -> None:
-    """Fold text deltas before the next folded event, at `before`, while a response awaits one."""
+    """Fold the text deltas before seq `before` for which a response is waiting."""
     while state.awaiting_text:
         found = texts.between(state.seq, before)
         if found is None:
@@ -286,7 +295,7 @@ def _read_first_texts(texts: _FirstTexts, state: SessionState, before: int) -> N
 
 
 def _finish_texts(tx: Transaction, state: SessionState, seq: int) -> None:
-    """Give parts that never finished the text of all of their deltas."""
+    """Fold all text deltas of the parts that never finished."""
     unfinished = [item for item in state.items.values() if _may_hold_deltas(item, seq + 1)]
     for item in unfinished:
         state.repeats.forget_texts(item.response_id or "")
@@ -308,7 +317,7 @@ def _finish_texts(tx: Transaction, state: SessionState, seq: int) -> None:
 
 
 def _finish_transcripts(tx: Transaction, state: SessionState, seq: int) -> None:
-    """Give the user's speech that has no final transcript what its deltas say."""
+    """Fold the transcript deltas of the user's speech that has no final transcript."""
     for (key,) in tx.rows(TRANSCRIPT_KEYS, (state.session_id, seq)):
         item_id, index = transcript_part(key)
         item = state.items.get(item_id)
@@ -329,7 +338,10 @@ def _may_hold_deltas(item: Item, seq: int) -> bool:
 
 
 def _delta_ranges(state: SessionState, items: list[Item], seq: int) -> list[tuple[int, int]]:
-    """The seqs between which deltas of the items lie, exclusive, none of them twice."""
+    """Return ranges of seqs, ends excluded, that contain the deltas of the items.
+
+    The ranges do not overlap.
+    """
     spans = []
     for item in items:
         response = state.responses.get(item.response_id or "")

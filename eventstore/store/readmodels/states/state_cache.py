@@ -1,4 +1,4 @@
-"""The states of sessions in progress that an appending process keeps in memory."""
+"""Cache the states of open sessions in memory, for appends. Used by sessions/append.py."""
 
 from __future__ import annotations
 
@@ -14,25 +14,33 @@ if TYPE_CHECKING:
 
 
 class CachedState(NamedTuple):
-    """A session's state after its last append by this process."""
+    """A session's state after the last append of this process.
+
+    Attributes:
+        state: the state.
+        opened_at: when its stream was opened, in microseconds since 1970 UTC.
+    """
 
     state: SessionState
     opened_at: int
 
 
-#: What the states of a process may take: those of some thousand calls, or of a few hostile ones.
+#: How many bytes all states of a process may have: those of some thousand calls, or of a few
+#: hostile ones.
 MOST_BYTES = 256 * 1024 * 1024
 
 
 class StateCache:
-    """States of sessions in progress. `take` hands one out to one caller; `put` gives it back.
+    """A cache of states. `take` hands a state to one caller alone, and `put` gives it back.
 
-    Their number and their bytes bound the memory of a process that never closes sessions; one that
-    has more of them going on at once loads states all the time. Where they are too many, the one
-    that was not used for longest is let go; where they are too large, the largest, so that a
-    session of huge resources slows itself alone.
+    The number of states and their bytes are limited, so that a process that never closes sessions
+    has bounded memory. If there are too many, the least recently used state is dropped. If they are
+    too large, the largest is dropped, so that a session with huge resources only slows itself down.
+    If an append fails, it does not give its state back, and the next append loads it from the log.
 
-    A state that an append took and did not give back (it failed) is loaded anew from the log.
+    Args:
+        size: how many states at most.
+        most_bytes: how many bytes all states may have.
     """
 
     def __init__(self, size: int = 1024, most_bytes: int = MOST_BYTES) -> None:
@@ -41,20 +49,23 @@ class StateCache:
         forks.renew_in_children(self)
 
     def renew(self) -> None:
-        """Begin with no states; in a forked child, somebody of the parent's may hold the lock."""
+        """Start with no states. In a forked child, a thread of the parent may hold the old lock."""
         self._states: OrderedDict[str, CachedState] = OrderedDict()
         self._sizes: dict[str, int] = {}
         self._bytes = 0
         self._lock = Lock()
 
     def take(self, session_id: str) -> CachedState | None:
-        """The session's state, which is then the caller's alone."""
+        """Remove a session's state from the cache and return it, or None."""
         with self._lock:
             self._bytes -= self._sizes.pop(session_id, 0)
             return self._states.pop(session_id, None)
 
     def put(self, cached: CachedState) -> None:
-        """Give a state back, after the commit that it belongs to; a closed session's is let go."""
+        """Give a state back after the commit that it belongs to.
+
+        The state of a closed session is dropped.
+        """
         if cached.state.closed:
             return
         session_id, size = cached.state.session_id, state_size(cached.state, self._most_bytes)

@@ -1,4 +1,7 @@
-"""Rows of the log as loading a state reads them: by pieces, decrypted, without sound."""
+"""Read rows of the log to load a state: in batches, decrypted, and without audio.
+
+Called by load_state.py and audio_parts.py.
+"""
 
 from __future__ import annotations
 
@@ -15,36 +18,36 @@ from eventstore.realtime.events import EventRow
 from eventstore.realtime.frames import ENCRYPTIONS, UNREADABLE, parse_stored
 from eventstore.store.database.transaction import Row, Transaction
 
-#: How many rows are read at once.
+#: How many rows a batch has at most.
 PIECE_ROWS = 1000
 COLUMNS = (
     "seq, at, direction, type, frame, audio_offset,"
     " CASE WHEN audio_offset < 0 THEN audio END,"
     " audio_bytes"
 )
-# The events that grow one part.
+# The delta events of one content part.
 PART_EVENTS = (
     f"SELECT {COLUMNS} FROM events WHERE session_id = ? AND load_key = ? AND seq > ?"
     f" AND seq <= ? ORDER BY seq LIMIT {PIECE_ROWS}"
 )
-# Where a row's `audio_offset` is.
+# The column `audio_offset` of a row.
 _OFFSET = itemgetter(5)
 _ENCRYPTIONS = frozenset(ENCRYPTIONS)
 
 
 def prefix_end(prefix: str) -> str:
-    """What all texts with the prefix stand before."""
+    """Return the first text that sorts behind all texts with a prefix."""
     return prefix[:-1] + chr(ord(prefix[-1]) + 1)
 
 
 def state_row_pieces(
     tx: Transaction, sql: str, where: tuple[str, ...], after: int, last: int
 ) -> Iterator[list[Row]]:
-    """The rows of a query in lists of `PIECE_ROWS` at most.
+    """Yield the rows of a query in lists of at most `PIECE_ROWS`.
 
     Args:
-        where: the query's first parameters, of which the first is the session.
-        after, last: the seqs that they are between, the first of them exclusive.
+        where: the first parameters of the query; the first of them is the session.
+        after, last: the rows have seqs above `after`, and up to `last`.
     """
     while True:
         rows = read_state_rows(tx, where[0], sql, (*where, after, last))
@@ -57,13 +60,13 @@ def state_row_pieces(
 def read_state_rows(
     tx: Transaction, session_id: str, sql: str, parameters: Sequence[Any]
 ) -> list[Row]:
-    """Rows that begin with `COLUMNS`, decrypted."""
+    """Return the rows of a query whose first columns are `COLUMNS`, decrypted."""
     return decrypt_state_rows(tx, session_id, tx.rows(sql, parameters))
 
 
 def decrypt_state_rows(tx: Transaction, session_id: str, rows: list[Row]) -> list[Row]:
-    """The same rows, each as it was before it was encrypted, if it was."""
-    if _ENCRYPTIONS.isdisjoint(map(_OFFSET, rows)):  # nearly always
+    """Return rows with those decrypted that are encrypted."""
+    if _ENCRYPTIONS.isdisjoint(map(_OFFSET, rows)):  # This is the usual case.
         return rows
     cipher = tx.decipher(session_id)
     return [_decrypted_row(cipher, row) for row in rows]
@@ -72,7 +75,7 @@ def decrypt_state_rows(tx: Transaction, session_id: str, rows: list[Row]) -> lis
 def _decrypted_row(cipher: Cipher, row: Row) -> Row:
     seq, at, direction, type_, frame, offset, raw, *rest = row
     if offset in _ENCRYPTIONS:
-        with suppress(CipherError):  # folded as what cannot be read
+        with suppress(CipherError):  # The fold treats it as an unreadable event.
             stored = EventRow(seq, at, direction, type_, frame, offset, rest[0], raw)
             found = decrypt_row(cipher, stored)
             frame, offset, raw = found.frame, found.audio_offset, found.audio
@@ -83,7 +86,7 @@ def _decrypted_row(cipher: Cipher, row: Row) -> Row:
 def parsed_event(
     type_: str, frame: str, offset: int | None, raw: bytes | None
 ) -> dict[str, Any] | None:
-    """The event as it was parsed when it was appended."""
+    """Return the event as it was parsed when it was appended, or None if it is unreadable."""
     if type_ == UNREADABLE:
         return None
     if offset is None or offset >= 0:
@@ -92,6 +95,6 @@ def parsed_event(
             return event
         except ValueError:
             pass
-    with suppress(ValueError):  # a text that is none, of a row that was changed
+    with suppress(ValueError):  # The text of a changed row may not be JSON.
         return parse_stored(frame, offset, raw)
     return None

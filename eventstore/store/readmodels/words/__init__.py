@@ -1,1 +1,1 @@
-"""Words of items for the search index. Search, in `store/filters`, asks for them."""
+"""Cut the texts of items into words for the search index. store/filters/search.py queries them."""

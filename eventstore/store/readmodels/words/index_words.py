@@ -1,4 +1,7 @@
-"""What a search index stores of an item's row: its tokens, as each database takes them. Pure."""
+"""Return the tokens of an item's row in the form that each database's search index takes.
+
+Called by upsert.py (PostgreSQL) and search_index.py (SQLite).
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from eventstore.store.readmodels.words.searched_text import searched_text
 if TYPE_CHECKING:
     from eventstore.store.database.transaction import Row
 
-#: PostgreSQL's column of the words of an item. SQLite has them in a table `said`.
+#: The column with an item's words on PostgreSQL. SQLite has them in the table `said`.
 WORDS = "said_words"
 
 _NAMES = list(tables.items.columns.keys())
@@ -20,7 +23,7 @@ _TEXTS = itemgetter(*map(_NAMES.index, ("type", "said", "resource")))
 
 
 def item_tokens(row: Row) -> list[str]:
-    """Return the tokens of an item's row, in order; none where it is encrypted."""
+    """Return the tokens of an item's row, in order; an encrypted row has none."""
     type_, said, resource = _TEXTS(row)
     if encrypt_read_models.has_encrypted_texts((said, resource)):
         return []
@@ -28,15 +31,14 @@ def item_tokens(row: Row) -> list[str]:
 
 
 def fts_words(row: Row) -> str:
-    """Return the tokens of an item's row as SQLite's index takes them, parted by spaces."""
+    """Return the tokens of an item's row for SQLite's index, separated by spaces."""
     return " ".join(item_tokens(row))
 
 
 def tsvector_of(row: Row) -> str | None:
-    """Return the tokens of an item's row as text of a `tsvector`: `'東京':1 'ann':2,5`.
+    """Return the tokens of an item's row as the text of a `tsvector`, or None if there are none.
 
-    Returns:
-        None where there are none.
+    For example, `'東京':1 'ann':2,5`: each token with the positions at which it occurs.
     """
     places: dict[str, list[int]] = {}
     for place, token in enumerate(item_tokens(row), 1):

@@ -1,8 +1,9 @@
-"""Keep the search index in step with rows of items, in the caller's transaction.
+"""Update the search index with the rows of items, in the caller's transaction.
 
-PostgreSQL has an item's words in a column of its row, which is put with the row; a rebuild puts
-right what it holds of rows that are right otherwise. SQLite has them in an FTS5 table `said`, which
-knows its rows by number only; `said_rows` says which number is which item.
+PostgreSQL has an item's words in a column of its row, which is written with the row; a rebuild also
+corrects the column of rows that are otherwise right. SQLite has the words in the FTS5 table `said`,
+whose rows have only numbers; the table `said_rows` maps a number to an item. Called by
+write_read_models.py.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from eventstore.store.database.tables import declared as tables
 from eventstore.store.database.transaction import Row, Transaction
 from eventstore.store.readmodels.words.index_words import fts_words, tsvector_of
 
-# A number that was damaged into another item's is left to that one.
+# If the row number also belongs to another item (a damaged database), that item keeps it.
 DELETE_SAID = (
     "DELETE FROM said WHERE rowid IN"
     " (SELECT docid FROM said_rows s WHERE session_id = ? AND item_id = ?"
@@ -41,10 +42,11 @@ _ID = itemgetter(list(tables.items.columns.keys()).index("item_id"))
 
 
 def index_all(tx: Transaction, state: SessionState, rows: list[Row]) -> None:
-    """Make the index fit all of a session's rows of items, whatever it holds of the session.
+    """Make the index equal to all of a session's rows of items, whatever it contains now.
 
     Args:
-        rows: those to find: all that are not encrypted.
+        state: the session's state; each item notes what is indexed of it.
+        rows: the rows to index: all that are not encrypted.
     """
     if not tx.postgresql:
         _index_all_sqlite(tx, state, rows)
@@ -59,7 +61,7 @@ def _index_all_sqlite(tx: Transaction, state: SessionState, rows: list[Row]) -> 
     wanted = {_ID(row): fts_words(row) for row in rows}
     for item in state.items.values():
         item.indexed = ""
-    # What is wrong goes first: a number that becomes free is given to another text.
+    # Wrong entries are deleted first, because their numbers may be given to other texts.
     for item_id, text in tx.rows(SAID, (state.session_id,)):
         if text and text == wanted.get(item_id):
             state.items[item_id].indexed = text
@@ -71,7 +73,7 @@ def _index_all_sqlite(tx: Transaction, state: SessionState, rows: list[Row]) -> 
 
 
 def index_changes(tx: Transaction, state: SessionState, rows: list[Row]) -> None:
-    """SQLite: index the words of rows of items that were written."""
+    """SQLite: index the rows of items that were just written."""
     for row in rows:
         _index(tx, state, _ID(row), fts_words(row))
 

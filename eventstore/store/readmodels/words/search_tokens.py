@@ -1,16 +1,17 @@
-"""Words of a text as the search index has them, the same on either database. Pure.
+"""Cut a text into the tokens of the search index, in the same way for both databases.
 
-In a script with spaces, a word is a run of letters and digits. In a script without spaces, and in
-Korean, whose particles cling to words, each run is cut into pairs of neighbouring characters, and
-ends with its last character alone:
+In a script with spaces, a token is a run of letters and digits. A run of a script without spaces is
+cut into pairs of neighbouring characters, and ends with its last character alone. So is a run of
+Korean, because its particles are attached to words:
 
     東京は晴れ, said Ann  →  東京 京は は晴 晴れ れ said ann
 
-A pair is followed by the next pair of its run or by the run's last character. So a row of pairs
-that follow each other is found where, and only where, their characters stand side by side.
+A pair is followed by the next pair of its run, or by the run's last character. So consecutive pairs
+are found where their characters stand side by side, and nowhere else.
 
-`index_tokens` makes what is stored of a text, `query_tokens` what is looked for, and `find` says
-where a text has it. Used by the writing of the index, and by queries.
+`index_tokens` returns the tokens to store of a text, `query_tokens` those to look for, and
+`find_term` the place where a text contains them. Called by searched_text.py and store/filters/. See
+docs/adr/0028.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from unicodedata import category, is_normalized, normalize
 
 from eventstore.realtime.text.scripts import is_hangul, is_unspaced
 
-#: PostgreSQL tells the places of words apart up to 16,383; a text is searched at its start.
+#: PostgreSQL distinguishes positions up to 16,383; only the start of a longer text is searched.
 MOST_TOKENS = 16_000
 _MOST_CHARACTERS = 100_000
 #: PostgreSQL stores no word of more than 2,046 bytes.
@@ -33,25 +34,26 @@ _LONGEST = 256
 _ASCII = re.compile(r"[a-z0-9]+")
 _LETTER, _UNSPACED, _MARK, _SIGN = "lum "
 _RUN = re.compile(f"{_LETTER}[{_LETTER}{_MARK}]*|{_UNSPACED}[{_UNSPACED}{_MARK}]*")
-# What is not seen (soft hyphens, joiners, zero-width spaces, variation selectors) parts no word.
+# Invisible characters (soft hyphens, joiners, zero-width spaces, variation selectors) do not
+# separate words.
 _UNSEEN = "\u200b"
 _IS_UNSEEN = re.compile("[\u00ad\u200b-\u200d\u2060\ufe00-\ufe0f\ufeff\U000e0100-\U000e01ef]")
-# Sound marks of kana, and vowels and ends of Korean syllables that are written in parts.
+# Sound marks of kana, and the vowels and final consonants of decomposed Korean syllables.
 _CLINGING = re.compile("[\u3099\u309a\uff9e\uff9f\u1160-\u11ff]")
 _NAME = re.compile(r"[A-Za-z0-9]+")
 _PART_OF_NAME = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _LONGEST_NAME = 64
 
-#: A token: what it says, and from where to where in the text.
+#: A token, and where it begins and ends in the text.
 Token = tuple[str, int, int]
 
 
 class Term(NamedTuple):
-    """What a query looks for: tokens that follow each other.
+    """Consecutive tokens that a query looks for.
 
     Attributes:
         tokens: at least one.
-        prefix: the last token is the beginning of one.
+        prefix: True if the last token is the beginning of a word.
     """
 
     tokens: list[str]
@@ -62,19 +64,19 @@ def index_tokens(text: str, is_call: bool = False) -> list[str]:
     """Return the tokens to store of a text, in order.
 
     Args:
-        is_call: the text tells a call of a tool: names such as `getWeather` are also found by their
-            parts, which come last.
+        is_call: True if the text describes a tool call. Names such as `getWeather` are then also
+            found by their parts, whose tokens come last.
     """
     return [token for token, _, _ in _tokens(text, is_call)]
 
 
 def query_tokens(text: str, prefix: bool = False) -> Term | None:
-    """Return what a word or a phrase of a query looks for; None where it has no letter or digit.
+    """Return what a word or a phrase of a query looks for, or None if it has no letter or digit.
 
-    A run of a script without spaces may begin and end within a run of what was said.
+    A run of a script without spaces may match the middle of a longer run.
 
     Args:
-        prefix: its last word is the beginning of one.
+        prefix: True if the last word is the beginning of a word.
     """
     words = index_tokens(text)
     if not words:
@@ -82,13 +84,13 @@ def query_tokens(text: str, prefix: bool = False) -> Term | None:
     if not is_cut(words[-1]):
         return Term(words, prefix)
     if len(words) > 1 and is_cut(words[-2]) and len(words[-2]) == 2:
-        # A pair says the last character as well, which stands alone only where a run ends.
+        # The pair already contains the last character. Its own token exists only where a run ends.
         return Term(words[:-1], False)
     return Term(words, True)
 
 
 def find_term(text: str, wanted: Term, is_call: bool = False) -> tuple[int, int] | None:
-    """Return from where to where a text first has what a query looks for; None for nowhere.
+    """Return where a text first contains a term, as start and end, or None.
 
     Args:
         is_call: as for `index_tokens`.
@@ -107,12 +109,12 @@ def find_term(text: str, wanted: Term, is_call: bool = False) -> tuple[int, int]
 
 
 def is_cut(token: str) -> bool:
-    """Return True if a token is of a script that is cut into pairs."""
+    """Return True if a token belongs to a script that is cut into pairs."""
     return _CLASSES[ord(token[0])] == _UNSPACED
 
 
 class _Classes(dict[int, str]):
-    """What a character is, by its code: filled as characters are met."""
+    """The class of each character, by its code; computed when a character is first looked up."""
 
     def __missing__(self, code: int) -> str:
         char = chr(code)
@@ -127,7 +129,10 @@ class _Classes(dict[int, str]):
 
 
 class _Seen(dict[int, str]):
-    """A character itself where words have it, else a space; one mark for all that is not seen."""
+    """Maps a character to itself, a character that no word has to a space, and others to a mark.
+
+    The mark stands for all characters that are invisible.
+    """
 
     def __missing__(self, code: int) -> str:
         char = chr(code)
@@ -143,7 +148,7 @@ _SEEN = _Seen()
 
 
 def _tokens(text: str, is_call: bool) -> Iterator[Token]:
-    """Yield the tokens of a text, and where in it each stands."""
+    """Yield the tokens of a text, each with its place."""
     text = text[:_MOST_CHARACTERS]
     count = 0
     for count, token in enumerate(_words(text), 1):
@@ -173,14 +178,15 @@ def _words(text: str) -> Iterator[Token]:
         if classes[start] == _LETTER:
             yield folded[start : min(stop, start + _LONGEST)], *_span(places, start, stop)
             continue
-        # Marks of other scripts that stand on such characters are passed over.
+        # Combining marks of other scripts are skipped.
         chars = [place for place in range(start, stop) if classes[place] == _UNSPACED]
         for first, second in pairwise(chars):
             yield folded[first] + folded[second], *_span(places, first, second + 1)
         yield folded[chars[-1]], *_span(places, chars[-1], chars[-1] + 1)
 
 
-#: Where each character of a folded text begins and ends in the text; None for in the same place.
+#: Where each character of a folded text begins and ends in the original text; None if nothing
+#: moved.
 _Places = Sequence[tuple[int, int]] | None
 
 
@@ -189,7 +195,10 @@ def _span(places: _Places, start: int, stop: int) -> tuple[int, int]:
 
 
 def _folded(text: str) -> tuple[str, _Places]:
-    """Return a text without case and forms of width, each sign a space, and where it stood."""
+    """Return a text in a normal form, and where each of its characters stood.
+
+    The form has no upper case and no width variants, and a space for each sign.
+    """
     seen = text.translate(_SEEN)
     folded = seen.casefold()
     if len(folded) == len(seen) and _UNSEEN not in seen and is_normalized("NFKC", seen):
@@ -210,12 +219,12 @@ def _folded(text: str) -> tuple[str, _Places]:
 
 @lru_cache(maxsize=10_000)
 def _folded_cluster(cluster: str) -> str:
-    """Return a character, and what clings to it, as an index has them."""
+    """Return the normal form of a character with its combining marks."""
     return normalize("NFKC", cluster.replace(_UNSEEN, "")).casefold()
 
 
 def _clings(char: str) -> bool:
-    """Return True if a character changes the one before it, and is nothing by itself."""
+    """Return True if a character modifies the one before it."""
     code = ord(char)
     if code < 0x300:
         return False
@@ -223,7 +232,7 @@ def _clings(char: str) -> bool:
 
 
 def _first_end(text: str, start: int, stop: int) -> int:
-    """Return where the first character of a pair ends, with what clings to it."""
+    """Return where the first character of a pair ends, with its combining marks."""
     end = start + 1
     while end < stop and _clings(text[end].translate(_SEEN)):
         end += 1

@@ -1,8 +1,8 @@
-"""What a search looks at in an item: what was said, and which tool was called with what.
+"""Return the text of an item that a search looks at: what was said, or which tool was called how.
 
-Secrets among the arguments of a call are left out, so that nobody finds them by guessing. Used by
-the writing of the index, by the matches that a search shows, and where rows are encrypted and each
-is looked at in its turn. Pure.
+Secrets in the arguments of a call are left out, so that nobody can find them by guessing. Called to
+write the index (index_words.py), to show the match of a search, and to search encrypted rows one by
+one (both in queries/).
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ class Searched(NamedTuple):
 
     Attributes:
         text: the text.
-        is_call: it tells a call of a tool, not what somebody said.
+        is_call: True if it describes a tool call.
     """
 
     text: str
     is_call: bool = False
 
     def tokens(self) -> list[str]:
-        """Return the tokens that the index stores of it."""
+        """Return the tokens of the text that the index stores."""
         return index_tokens(self.text, self.is_call)
 
     def snippet(self, wanted: Sequence[Term]) -> str | None:
-        """Return the words around the first match, the match in brackets.
+        """Return the words around the first match, with the match in brackets.
 
         Returns:
-            None where it does not have all that is looked for.
+            For example `… my [order] arrives …`; None if the text lacks one of the terms.
         """
         places = []
         for one in wanted:
@@ -56,7 +56,11 @@ class Searched(NamedTuple):
         return f"{lead}{before}[{self.text[first:last]}]{after}{trail}"
 
     def shown(self, wanted: Sequence[Term]) -> str | None:
-        """Return the snippet to show to others: one that only a secret makes says no more."""
+        """Return the snippet to show to other people, with secrets masked.
+
+        Returns:
+            The snippet; `[removed]` if only a secret matches; None if nothing matches.
+        """
         found = self._replace(text=mask_words(self.text)).snippet(wanted)
         if found is None and self.snippet(wanted) is not None:
             return REMOVED
@@ -64,24 +68,27 @@ class Searched(NamedTuple):
 
 
 def searched_text(type_: Any, said: str, resource: str) -> Searched:
-    """Return what is searched of an item's row.
+    """Return the searched text of an item's row.
 
     Args:
-        type_: of the item.
-        said: what was said in it; empty for nothing.
+        type_: the type of the item.
+        said: what was said in it; may be empty.
         resource: its JSON, decrypted.
     """
     if said or type_ == "message" or ('"name":' not in resource and '"arguments":' not in resource):
         return Searched(said)
     try:
         call = mapping(loads(resource))
-    except (ValueError, RecursionError):  # a damaged row
+    except (ValueError, RecursionError):  # The row is damaged.
         return Searched("")
     return Searched(_call_text(call), is_call=True)
 
 
 def _call_text(call: dict[str, Any]) -> str:
-    """Return a call in words: `get_weather city: Oslo days: 3`; nothing where it is none."""
+    """Return a tool call as words, such as `get_weather city: Oslo days: 3`.
+
+    The result is empty if the resource is not a tool call.
+    """
     parts = {name: call[name] for name in _PARTS_OF_A_CALL if isinstance(call.get(name), str)}
     if "name" not in parts and "arguments" not in parts:
         return ""
@@ -92,7 +99,10 @@ def _call_text(call: dict[str, Any]) -> str:
 
 
 def _words_of(arguments: str) -> Iterator[str]:
-    """Yield the names and values of a call's arguments, in order; broken JSON as it is."""
+    """Yield the names and values of a call's arguments, in order.
+
+    Arguments that are not JSON are yielded as they are.
+    """
     try:
         value = loads(arguments)
     except (ValueError, RecursionError):

@@ -1,4 +1,7 @@
-"""Choose sessions to do something with, page by page: from the log, projected or not."""
+"""Choose sessions to work on, page by page, from the log, even if they are not projected yet.
+
+Called by archive/erase.py, archive/retain.py and verbs/queries.py.
+"""
 
 from __future__ import annotations
 
@@ -30,13 +33,15 @@ _PAGE = 500
 
 
 class SessionChoice(NamedTuple):
-    """Which sessions, of those that are not erased.
+    """A choice of sessions that are not erased.
 
     Attributes:
-        wanted: their metadata, model and time.
-        closed: closed ones alone.
-        closed_before: closed before that time alone.
-        undone: a condition on streams `t` that holds for those with something left to do.
+        wanted: conditions on their metadata, model and time.
+        closed: True chooses only closed sessions.
+        closed_before: only sessions that were closed before this time, in microseconds since 1970
+            UTC.
+        undone: an SQL condition on `streams t` that holds if something is left to do, such as
+            `NOT_SEALED`.
     """
 
     wanted: BasicFilter = BasicFilter()
@@ -46,12 +51,12 @@ class SessionChoice(NamedTuple):
 
 
 class ChosenSession(NamedTuple):
-    """A session.
+    """A session that was chosen.
 
     Attributes:
         session_id: its id.
-        events, responses: how many it has; of one that was erased, how many events it had.
-        erased_at: when it was erased; None where it was not.
+        events, responses: how many it has; for an erased session, how many events it had.
+        erased_at: when it was erased, in microseconds since 1970 UTC; None if it was not.
     """
 
     session_id: str
@@ -63,10 +68,11 @@ class ChosenSession(NamedTuple):
 def choose_sessions(
     engine: Engine, choice: SessionChoice, besides: Sequence[SessionChoice] = ()
 ) -> Iterator[ChosenSession]:
-    """The sessions of a choice, in the order of their ids; none is held but those of one page.
+    """Yield the sessions of a choice in the order of their ids. Only one page is in memory.
 
     Args:
-        besides: leave out what these choose.
+        choice: the choice.
+        besides: other choices; the sessions that they choose are left out.
     """
     last = ""
     while True:
@@ -79,7 +85,7 @@ def choose_sessions(
 
 
 def find_session(engine: Engine, session_id: str) -> ChosenSession | None:
-    """One session, also where it was erased; None where there is none."""
+    """Return one session, also if it was erased, or None if it does not exist."""
     with read(engine) as tx:
         row = tx.row(STREAM, (session_id,))
     return ChosenSession(*row) if row is not None else None
@@ -113,11 +119,14 @@ def _add_choice(where: Where, tx: Transaction, choice: SessionChoice) -> None:
 
 
 def _add_read_model(where: Where, wanted: BasicFilter) -> None:
-    """Add conditions on sessions' own rows; one that has none fits no filter."""
+    """Add conditions on the rows of `sessions`.
+
+    A session without a row passes no such condition.
+    """
     inner = Where(["s.session_id = t.session_id"], [])
     if wanted.model is not None:
         inner.add("s.model = ?", wanted.model)
     add_time(inner, "s.at", wanted.since, wanted.until)
-    # What has metadata has a row; what lacks some may have none.
+    # A session with metadata has a row. A session without a pair may have none, so it is looked up.
     if inner.parameters or any(condition.operator == "!=" for condition in wanted.metadata):
         where.add(f"EXISTS (SELECT 1 FROM sessions s{inner.sql()})", *inner.parameters)

@@ -1,4 +1,7 @@
-"""Find a response by its id, which several sessions may use."""
+"""Find a response by its id, which responses of several sessions may have.
+
+Called by queries/query_responses.py and queries/ranked_responses.py.
+"""
 
 from __future__ import annotations
 
@@ -13,20 +16,23 @@ from eventstore.store.filters.sql_conditions import Where, add_scope
 def find_response(
     tx: Transaction, id_: str, session: str | None, scope: Condition | None = None
 ) -> tuple[int, str, str]:
-    """Time, session and id of a response named by its id, or by `session/response`.
+    """Return the time, session and id of the response that an id or `session/response` names.
 
     Args:
-        scope: a pair of its session's metadata; others do not exist.
+        id_: the id, or the session's id and the response's id with a slash between them.
+        session: the session; None for any.
+        scope: a pair of session metadata; other sessions are treated as not there.
 
     Raises:
-        NotFoundError, AmbiguousError: none, or several sessions' have it.
+        NotFoundError: there is no such response.
+        AmbiguousError: responses of several sessions have the id.
     """
     check_text("response_id", id_)
     found = _places(tx, id_, session, scope)
     for position in (i for i, character in enumerate(id_) if character == "/"):
         if found:
             break
-        # `session/response`; either may hold a slash itself.
+        # `session/response`; each of the two ids may contain a slash.
         named = id_[:position]
         if session in (None, named):
             found = _places(tx, id_[position + 1 :], named, scope)
@@ -56,10 +62,12 @@ def _places(
 
 
 def response_cursor(tx: Transaction, row: Row, scope: Condition | None) -> str:
-    """What to give as `after`: the id, with its session where the id alone is ambiguous.
+    """Return the value of `after` that names a response.
+
+    It is the response's id, with the session's id before it if several sessions have that id.
 
     Args:
-        row: it begins with the session's id and the response's.
+        row: its first two columns are the session's id and the response's id.
         scope: as for `find_response`.
     """
     session_id, response_id = str(row[0]), str(row[1])

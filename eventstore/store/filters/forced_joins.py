@@ -1,7 +1,8 @@
-"""Joins that databases make in the order in which they are written.
+"""SQL of joins that the databases make in the order in which they are written.
 
-Planners do not know how metadata, responses and sessions go together, and would rather sort a
-million.
+The query planners do not know how metadata, responses and sessions are correlated. Without these
+forms they sort a million rows instead of reading one page. Used by the queries of lists and of
+usage.
 """
 
 from __future__ import annotations
@@ -10,31 +11,33 @@ from eventstore.store.database.transaction import Transaction
 
 
 def ordered_join(tx: Transaction) -> str:
-    """A join that SQLite makes in the order in which it is written."""
+    """Return the keyword of a join that SQLite makes in the written order."""
     return "JOIN" if tx.postgresql else "CROSS JOIN"
 
 
 def lookup_join(
     tx: Transaction, table: str, name: str, by: str, keys: tuple[str, ...] = ("session_id",)
 ) -> str:
-    """A join of a table, its rows looked up one by one in the order of what it is joined to.
+    """Return a join that looks up the rows of a table one by one, in the order of the left side.
 
     Args:
-        name: what the table is called.
-        by: what it is joined to is called so.
-        keys: what both have in common.
+        table: the table to join.
+        name: its alias.
+        by: the alias of the left side.
+        keys: the columns that both sides share.
     """
     if tx.postgresql:
         same = " AND ".join(f"{key} = {by}.{key}" for key in keys)
-        # OFFSET 0 keeps the planner from turning the lookup inside out.
+        # OFFSET 0 is an optimization fence: the planner cannot reorder the join.
         return f"CROSS JOIN LATERAL (SELECT * FROM {table} WHERE {same} OFFSET 0) {name}"
     same = " AND ".join(f"{name}.{key} = {by}.{key}" for key in keys)
     return f"CROSS JOIN {table} {name} ON {same}"
 
 
 def optimization_fence(tx: Transaction) -> str:
-    """Return what keeps PostgreSQL from reading all rows of an EXISTS at once, to look into them.
+    """Return the end of an EXISTS subquery that PostgreSQL then evaluates row by row.
 
-    A page of 20 looks at a few: reading the 300,000 responses that called a tool took 0.8 s.
+    Without it, PostgreSQL may read all rows of the subquery at once. A page of 20 needs a few rows;
+    reading the 300,000 responses that called one tool took 0.8 s.
     """
     return " OFFSET 0" if tx.postgresql else ""

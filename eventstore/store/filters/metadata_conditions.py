@@ -1,4 +1,7 @@
-"""Conditions on metadata of sessions and responses, as filters have them."""
+"""Parse conditions on metadata, such as `customer=42`, and check their size.
+
+Called by filters.py.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,10 @@ from eventstore.realtime.values import METADATA_KEY, METADATA_VALUE
 
 
 def parse_condition(text: str) -> Condition:
-    """A condition from `K=V`, `K!=V`, `K^=PREFIX` or `K`.
+    """Return the condition in a text: `K=V`, `K!=V`, `K^=PREFIX` or `K`.
 
     Raises:
-        InvalidInputError: no key, or one beyond the limits of metadata.
+        InvalidInputError: there is no key, or a part exceeds the limits of metadata.
     """
     key, operator, value = text, "has", ""
     position = text.find("=")
@@ -25,13 +28,14 @@ def parse_condition(text: str) -> Condition:
 
 
 def within_limits(condition: Condition, text: str) -> Condition:
-    """The same condition.
+    """Return a condition if its key and value are within the limits of metadata.
 
     Args:
-        text: how it was written, to say so.
+        condition: the condition.
+        text: how it was written, for the error message.
 
     Raises:
-        InvalidInputError: no key, or a key or value beyond the limits of metadata.
+        InvalidInputError: there is no key, or a part exceeds the limits.
     """
     key, _, value = condition
     if not key or len(key) > METADATA_KEY or len(value) > METADATA_VALUE or "\0" in key + value:

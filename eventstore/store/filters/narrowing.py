@@ -1,4 +1,7 @@
-"""Which condition of a filter leaves the fewest rows: a page is read from those."""
+"""Find the condition of a filter that the fewest rows pass, to read a page from those rows.
+
+Called by queries/ranked_sessions.py and queries/ranked_responses.py.
+"""
 
 from __future__ import annotations
 
@@ -15,20 +18,20 @@ from eventstore.store.filters.sql_conditions import (
     key_condition,
 )
 
-#: A FROM clause whose rows `x` pass a condition, with that condition, and its parameters.
+#: SQL behind FROM whose rows `x` pass a condition (with its WHERE), and its parameters.
 Narrowing = tuple[str, list[Any]]
 
 
 def narrowing_conditions(
     wanted: SessionFilter | ResponseFilter, of: Literal["session", "response"], timed: str
 ) -> Iterator[Narrowing]:
-    """Yield the conditions on metadata, facets and time, each with the index that knows it.
+    """Yield the conditions on metadata, facets and time, each as rows of the index that knows it.
 
     Args:
-        of: whose tables of metadata and facets.
-        timed: the table whose index is by time.
+        of: whose tables of metadata and facets to use.
+        timed: the table with an index by time.
     """
-    # A session's pairs are among those of its responses.
+    # A session's pairs are also in the metadata of its responses.
     scope = (wanted.scope,) if wanted.scope is not None else ()
     for condition in (*wanted.metadata, *scope):
         if condition.operator != "!=":
@@ -45,10 +48,15 @@ def narrowing_conditions(
 def narrowest(
     tx: Transaction, conditions: Iterable[Narrowing], keys: tuple[str, ...]
 ) -> Narrowing | None:
-    """Return a source of the keys that pass the condition with the fewest rows.
+    """Return a source of keys by the condition that the fewest rows pass.
+
+    Args:
+        conditions: as `narrowing_conditions` yields them.
+        keys: the columns that the source has.
 
     Returns:
-        The source in brackets, and its parameters; None where each leaves too many.
+        The source, a subquery in parentheses, and its parameters; None if every condition has
+        `MOST_COUNTED` rows or more.
     """
     least, lead = MOST_COUNTED, None
     for found, parameters in conditions:

@@ -1,7 +1,8 @@
-"""Lists are bounded by their bytes, not by the number of their entries alone.
+"""Limit the bytes of a page of a list, in addition to the number of its entries.
 
-A resource may have megabytes: instructions, tools, texts. A page of a list ends before the entry
-with which it would be too large, and says that more follow; one entry is always on it.
+A resource can have megabytes of instructions, tools or texts. A page ends before the entry with
+which it would be too large, and says that more entries follow. It has at least one entry. Used by
+the lists of queries/ and web/api/events.py.
 """
 
 from __future__ import annotations
@@ -11,15 +12,15 @@ from collections.abc import Callable, Sequence
 from eventstore.store.database.transaction import Row, Transaction
 from eventstore.store.filters.filters import Paging
 
-#: Bytes of the entries of a page, as the database has them, unless one alone has more.
+#: How many bytes the entries of a page have in the database at most, unless one alone has more.
 PAGE_BYTES = 16 * 1024 * 1024
-# Texts up to this size come with their row; larger ones are read when their turn has come.
+# Larger texts are not selected with their row. They are read one by one.
 _LIGHT = 256 * 1024
 
 
 def small_texts(tx: Transaction, texts: Sequence[str]) -> str:
-    """Return SQL of columns: texts, each NULL where they are large together, and their bytes."""
-    # SQLite 3.40 has no OCTET_LENGTH; LENGTH counts a text's characters.
+    """Return SQL of columns: each text, or NULL if a row's texts are large, and their bytes."""
+    # SQLite 3.40 has no OCTET_LENGTH; its LENGTH counts the characters of a text.
     length = "OCTET_LENGTH" if tx.postgresql else "LENGTH"
     size = " + ".join(f"{length}({text})" for text in texts)
     return ", ".join([*(f"CASE WHEN {size} <= {_LIGHT} THEN {text} END" for text in texts), size])
@@ -28,14 +29,11 @@ def small_texts(tx: Transaction, texts: Sequence[str]) -> str:
 def rows_that_fit(
     paging: Paging, rows: list[Row], size: Callable[[Row], int]
 ) -> tuple[list[Row], bool]:
-    """Choose the rows of a page.
+    """Return the rows of a page, in its order, and True if more entries follow.
 
     Args:
-        rows: as they were read, and one more than the page has where more follow.
-        size: the bytes of a row's texts.
-
-    Returns:
-        The page's rows in its order, and whether more follow.
+        rows: the rows as they were read, with one more than the page's limit if there are more.
+        size: returns the bytes of a row's texts.
     """
     wanted, total = rows[: paging.limit], 0
     for number, row in enumerate(wanted):

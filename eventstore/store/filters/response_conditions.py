@@ -1,4 +1,7 @@
-"""Conditions on responses that lists and sums share."""
+"""SQL conditions on responses that lists and sums of usage share.
+
+Called by queries/query_responses.py, queries/ranked_responses.py and usage/usage_sources.py.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from eventstore.store.filters.sql_conditions import (
 )
 from eventstore.store.readmodels.words.search_tokens import Term
 
-#: Filters that columns of `responses` answer: which have a value, and which at least so much.
+#: Filters on columns of `responses`: `EQUAL` on a value, `LEAST` on a minimum.
 EQUAL = {
     "status": "status",
     "reason": "status_reason",
@@ -25,7 +28,7 @@ EQUAL = {
     "session": "session_id",
 }
 LEAST = {"min_tokens": "total_tokens", "min_latency": "answer_us", "min_duration": "duration_us"}
-#: The key of `responses`.
+#: The primary key of `responses`.
 IDS = ("session_id", "response_id")
 
 
@@ -37,10 +40,13 @@ def add_response_conditions(
     time: str = "r",
     counted: bool = False,
 ) -> None:
-    """Add every condition of the filter on `responses r`, but for its text and the start.
+    """Add the conditions of a filter on `responses r`, except those on its text and on `start`.
 
     Args:
-        counted: of metadata, only pairs that responses count for: see `counts_for_response`.
+        start: the condition on metadata that the query already starts from.
+        time: the alias with the column `at`.
+        counted: True compares metadata only with pairs that count for a response; see
+            `counts_for_response`.
     """
     add_scope(where, wanted.scope, "r")
     for compare, columns in (("=", EQUAL), (">=", LEAST)):
@@ -58,7 +64,7 @@ def add_response_conditions(
 
 
 def add_text_condition(where: Where, tx: Transaction, terms: list[Term]) -> None:
-    """Add the condition that something in a response `r`, or in its turn, says the terms."""
+    """Add the condition that an item of response `r`, or of the turn it answers, says the terms."""
     found, parameters = search.items_that_say(terms, tx.postgresql)
     found = f"SELECT i.session_id, i.response_id FROM {found}"
     where.add(f"(r.session_id, r.response_id) IN ({found})", *parameters)

@@ -1,4 +1,7 @@
-"""A page of those rows that pass what no index knows, since what was said is encrypted."""
+"""Read a page of encrypted rows that pass a condition on their text, which no index knows.
+
+Called by queries/query_responses.py and queries/session_pages.py.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +21,16 @@ def scan_page(
     passes: Callable[[Row], bool],
     cursor_of: Callable[[Row], str],
 ) -> list[Row]:
-    """Rows in the order in which they are read, each looked at in its turn.
+    """Return the rows of a page that pass a function, reading rows in order until the page is full.
 
     Args:
-        read_page: the rows of a page, and one more where more follow.
-        passes: whether a row is wanted.
-        cursor_of: what a page behind a row begins with.
+        paging: the page that is asked for.
+        read_page: returns the rows of a page, and one more if there are more.
+        passes: returns True if a row is wanted.
+        cursor_of: returns the value of `after` that names a row.
 
     Returns:
-        The page's rows, and one more where more follow.
+        The page's rows, and one more if there are more.
     """
     found: list[Row] = []
     page = replace(paging, limit=MAX_LIMIT)

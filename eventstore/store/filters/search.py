@@ -1,7 +1,8 @@
-"""Full-text search in what was said and in calls of tools: SQLite's FTS5, PostgreSQL's text search.
+"""SQL of full-text search in what was said and in tool calls: SQLite's FTS5, PostgreSQL's tsvector.
 
-A query is words and "quoted phrases", all of which must occur; `word*` is a prefix. What is stored
-and what is looked for are the tokens of search_tokens.py, so that both databases find the same.
+A query is words and "quoted phrases"; all of them must occur. `word*` is a prefix. Both databases
+find the same, because they store and look for the tokens of search_tokens.py. Used by the
+conditions of filters/ and by queries/.
 """
 
 from __future__ import annotations
@@ -12,15 +13,15 @@ from eventstore.common.brief import brief
 from eventstore.errors import InvalidInputError
 from eventstore.store.readmodels.words.search_tokens import Term, query_tokens
 
-# Each term is a look-up of its own.
+# The limits of a query; each term is a lookup.
 _LONGEST_QUERY, _MOST_TERMS = 1000, 32
 
 
 def parse_terms(query: str) -> list[Term]:
-    """Return what the words and phrases of a query look for.
+    """Return the terms that the words and phrases of a query look for.
 
     Raises:
-        InvalidInputError: it names no word, or more than anybody types.
+        InvalidInputError: the query has no word, or is longer than a person would type.
     """
     if len(query) > _LONGEST_QUERY:
         raise InvalidInputError(f"search for at most {_LONGEST_QUERY} characters")
@@ -38,10 +39,9 @@ def parse_terms(query: str) -> list[Term]:
 
 
 def items_that_say(terms: list[Term], postgresql: bool) -> tuple[str, list[str]]:
-    """A source and condition, `items i … WHERE …`, of the items that say the terms.
+    """Return SQL behind FROM of the items that say the terms, and its parameters.
 
-    Returns:
-        The SQL, and its parameters.
+    The SQL has the form `items i … WHERE …`.
     """
     if postgresql:
         return f"items i WHERE {_SAYS}", [_ts_query(terms)]
@@ -54,12 +54,12 @@ def items_that_say(terms: list[Term], postgresql: bool) -> tuple[str, list[str]]
 
 
 def fts_matches(terms: list[Term]) -> tuple[str, list[str]]:
-    """A source and condition of what says the terms, in SQLite's index alone."""
+    """SQLite: return SQL behind FROM of the index's entries that say the terms, and parameters."""
     return "said f WHERE f.said MATCH ?", [_fts_query(terms)]
 
 
 def rows_that_say(terms: list[Term], postgresql: bool) -> tuple[str, list[str]]:
-    """As `items_that_say`, but `i` has no more than the ids of sessions and items."""
+    """Return the same as `items_that_say`, but `i` has only the ids of sessions and items."""
     if postgresql:
         return items_that_say(terms, postgresql)
     return "said f JOIN said_rows i ON i.docid = f.rowid WHERE f.said MATCH ?", [_fts_query(terms)]
@@ -68,10 +68,10 @@ def rows_that_say(terms: list[Term], postgresql: bool) -> tuple[str, list[str]]:
 def response_says(
     terms: list[Term], postgresql: bool, at_once: bool = False
 ) -> tuple[str, list[str]]:
-    """A condition on a response `r`: one of its items says the terms.
+    """Return the condition that an item of response `r` says the terms, and its parameters.
 
     Args:
-        at_once: on SQLite, find all that say them first; else each item is looked at in its turn.
+        at_once: SQLite: True first finds all items that say them; False looks at each item.
     """
     of_response = "i.session_id = r.session_id AND i.response_id = r.response_id"
     if postgresql:
@@ -87,11 +87,11 @@ def response_says(
 def session_says(
     terms: list[Term], postgresql: bool, at_once: bool = False, alias: str = "s"
 ) -> tuple[str, list[str]]:
-    """A condition on a session: one of its items says the terms.
+    """Return the condition that an item of a session says the terms, and its parameters.
 
     Args:
         at_once: as for `response_says`.
-        alias: of what has the session's id.
+        alias: the alias with the session's id.
     """
     if postgresql:
         return _one_says(f"i.session_id = {alias}.session_id", terms)
@@ -101,36 +101,37 @@ def session_says(
 
 
 def _row_says(terms: list[Term], at_once: bool) -> tuple[str, list[str]]:
-    """SQLite: a condition on a row `w` of `said_rows`, and its parameters.
+    """SQLite: return the condition that a row `w` of `said_rows` says the terms.
 
-    One row is looked at by its tokens, which are stored with spaces between them. The index would
-    put together all rows that have a prefix again for each row: a second for one letter.
+    Its parameters are returned, too. For a single row, its tokens are searched as text, in which
+    spaces separate them. The index would collect all rows with a prefix again for each row, which
+    takes a second for a prefix of one letter.
     """
     if at_once:
-        # The plus keeps SQLite from going through all that do for each session.
+        # The plus sign keeps SQLite from using the index on docid for each session.
         return "+w.docid IN (SELECT f.rowid FROM said f WHERE f.said MATCH ?)", [_fts_query(terms)]
     found = " AND ".join(["INSTR(' ' || f.text || ' ', ?)"] * len(terms))
     texts = [f" {' '.join(term.tokens)}{'' if term.prefix else ' '}" for term in terms]
     return f"EXISTS (SELECT 1 FROM said f WHERE f.rowid = w.docid AND {found})", texts
 
 
-# The type of the parameter is named, so that PostgreSQL reads it as it is.
+# The cast names the parameter's type, so that PostgreSQL does not parse it as a text.
 _SAYS = "i.said_words @@ CAST(? AS tsquery)"
 
 
 def _one_says(of_it: str, terms: list[Term]) -> tuple[str, list[str]]:
-    # OFFSET 0 keeps the planner from reading all that the index finds.
+    # OFFSET 0 is an optimization fence: PostgreSQL does not read all rows that the index finds.
     items = f"SELECT i.said_words FROM items i WHERE {of_it} OFFSET 0"
     return f"EXISTS (SELECT 1 FROM ({items}) i WHERE {_SAYS})", [_ts_query(terms)]
 
 
 def _fts_query(terms: list[Term]) -> str:
-    """Return a query in the syntax of FTS5: `"get weather" AND "os"*`."""
+    """Return the terms in the syntax of FTS5: `"get weather" AND "os"*`."""
     return " AND ".join(f'"{" ".join(term.tokens)}"{"*" * term.prefix}' for term in terms)
 
 
 def _ts_query(terms: list[Term]) -> str:
-    """Return a query in PostgreSQL's syntax: `('get' <-> 'weather') & ('os':*)`."""
+    """Return the terms in the syntax of PostgreSQL: `('get' <-> 'weather') & ('os':*)`."""
     parts = []
     for term in terms:
         words = [f"'{token}'" for token in term.tokens]

@@ -1,4 +1,7 @@
-"""Conditions on sessions that pages of every order share."""
+"""SQL conditions on sessions that lists of every order share.
+
+Called by queries/session_pages.py and queries/ranked_sessions.py.
+"""
 
 from __future__ import annotations
 
@@ -8,26 +11,29 @@ from eventstore.store.filters.forced_joins import lookup_join
 from eventstore.store.filters.sql_conditions import Where, count_up_to, is_rare, values_source
 from eventstore.store.readmodels.words.search_tokens import Term
 
-#: The stream knows it first, where a worker writes the read models.
+#: The condition that a session is open. With deferred projection, the stream is closed first.
 LIVE = "s.closed = 0 AND t.closed_at IS NULL"
 SESSION_ID = ("session_id",)
-#: So many failed responses are found sooner by their index than in each session.
+#: Up to so many failed responses, their index is faster than a look at each session.
 _FAILURES = 50_000
 _FAILED = "responses e WHERE e.status IN ('failed', 'incomplete')"
 _TABLES = {"s": "sessions", "t": "streams", "f": "session_figures", "c": "session_costs"}
 
 
 def session_joins(tx: Transaction, by: str, names: tuple[str, ...] = ("s", "t")) -> str:
-    """Return joins of tables of sessions: `sessions s`, `streams t`, `session_figures f` and so on.
+    """Return joins of tables of sessions, by their aliases: `s`, `t`, `f` and `c`.
+
+    They stand for `sessions`, `streams`, `session_figures` and `session_costs`.
 
     Args:
-        by: what they are joined to is called so.
+        by: the alias of the left side.
+        names: the aliases of the tables to join.
     """
     return " ".join(lookup_join(tx, _TABLES[name], name, by) for name in names)
 
 
 def add_status(where: Where, tx: Transaction, status: str | None) -> None:
-    """Add the condition on a session's status, but that it is live."""
+    """Add the condition on a session's status, except `live`; the caller adds `LIVE` for that."""
     if status == "ended":
         where.add(f"NOT ({LIVE})")
     elif status == "interrupted":
@@ -43,7 +49,12 @@ def add_status(where: Where, tx: Transaction, status: str | None) -> None:
 def add_session_text(
     where: Where, tx: Transaction, terms: list[Term], few: list[Row] | None, lead: str
 ) -> None:
-    """Add the condition that somebody says the terms: one of few, or looked at in its turn."""
+    """Add the condition that an item of the session says the terms.
+
+    Args:
+        few: the sessions that say them, if they are few; None if each session is looked at.
+        lead: the alias with the session's id.
+    """
     if few is not None:
         found, values = values_source(few, SESSION_ID)
         where.add(f"{lead}.session_id IN {found}", *values)

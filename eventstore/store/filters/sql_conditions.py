@@ -1,4 +1,7 @@
-"""Conditions of queries: on metadata, and on whose sessions are seen."""
+"""Build the WHERE clauses of queries: on metadata, time, facets, scope and text.
+
+Used by all queries of lists and of usage.
+"""
 
 from __future__ import annotations
 
@@ -11,29 +14,34 @@ from eventstore.store.filters import search
 from eventstore.store.filters.forced_joins import optimization_fence
 from eventstore.store.readmodels.words.search_tokens import Term
 
-#: How many rows of a metadata index are worth counting to choose where to start.
+#: Up to how many rows of an index are counted, to choose the condition to start from.
 MOST_COUNTED = 1000
 _LISTED = 20_000
 
 
 class Where(NamedTuple):
-    """Conditions to join by AND, and their parameters in order."""
+    """Conditions that are joined by AND, and their parameters, in order.
+
+    Attributes:
+        conditions: the conditions.
+        parameters: the parameters of the clauses before them, and of the conditions.
+    """
 
     conditions: list[str]
     parameters: list[Any]
 
     def add(self, condition: str, *parameters: Any) -> None:
-        """One more condition."""
+        """Add a condition and its parameters."""
         self.conditions.append(condition)
         self.parameters.extend(parameters)
 
     def sql(self) -> str:
-        """The clause, empty where there is no condition."""
+        """Return the WHERE clause; empty if there is no condition."""
         return " WHERE " + " AND ".join(self.conditions) if self.conditions else ""
 
 
 def add_time(where: Where, column: str, since: int | None, until: int | None) -> None:
-    """Add the conditions that a time is not before `since`, and before `until`."""
+    """Add the conditions that a time is at or after `since`, and before `until`."""
     if since is not None:
         where.add(f"{column} >= ?", since)
     if until is not None:
@@ -41,7 +49,7 @@ def add_time(where: Where, column: str, since: int | None, until: int | None) ->
 
 
 def add_scope(where: Where, scope: Condition | None, alias: str) -> None:
-    """Add the condition that the session of a row has a pair; a response's own does not count."""
+    """Add the condition that a row's session has a pair; a response's own pair does not count."""
     if scope is not None:
         where.add(
             f"EXISTS (SELECT 1 FROM session_metadata sc WHERE sc.session_id = {alias}.session_id"
@@ -62,10 +70,12 @@ def add_facets(
     """Add the condition that the rows of `alias` have all facets.
 
     Args:
-        keys: what rows and their facets have in common.
+        table: the table of facets.
+        keys: the columns that rows and their facets share.
+        facets: pairs of name and value.
 
     Raises:
-        InvalidInputError: the store is encrypted, and has no facets.
+        InvalidInputError: the store is encrypted, and so has no facets.
     """
     if facets and tx.keys.name(tx) is not None:
         names = ", ".join(f"--{name}" for name, _ in facets)
@@ -80,11 +90,11 @@ def add_facets(
 
 
 def counts_for_response(alias: str) -> str:
-    """Return the condition that a row of `response_metadata` says what its response counts for.
+    """Return the condition that a row of `response_metadata` counts for its response.
 
-    What the session's metadata say of a key, whoever runs the store has said: a response's own
-    value of the key, which the user of an app can choose, does not count beside it. See
-    docs/adr/0019.
+    If the session has a value of a key, the response's own value of that key does not count. The
+    operator sets the session's metadata, while the user of an app may be able to choose the
+    response's: docs/adr/0019.
     """
     return (
         f"({alias}.own = 0 OR NOT EXISTS (SELECT 1 FROM session_metadata sm"
@@ -105,12 +115,13 @@ def add_metadata_condition(
 ) -> None:
     """Add a condition on the metadata of the rows of `alias`.
 
-    `K!=V` holds where the pair is not there, so also where the key is not.
+    `K!=V` holds if the pair is missing, so also if the key is missing.
 
     Args:
-        keys: what rows and their metadata have in common, beside the session.
-        timed: and the time.
-        counted: of responses, only pairs that they count for: see `counts_for_response`.
+        table: the table of metadata.
+        keys: the columns that rows and their metadata share, besides the session.
+        timed: True if they share the time as well.
+        counted: True compares only with pairs that count for a response; see `counts_for_response`.
     """
     joined = " AND ".join(f"x.{key} = {alias}.{key}" for key in ("session_id", *keys))
     test, values = key_condition(condition)
@@ -120,8 +131,8 @@ def add_metadata_condition(
         negated = "NOT " if condition.operator == "!=" else ""
         where.add(f"{negated}EXISTS (SELECT 1 FROM {table} x WHERE {joined} AND {test})", *values)
         return
-    # Where nearly all have the pair, nearly all are looked at: in the order of the pair's own
-    # index, which has the same time, so that one look is beside the other.
+    # If nearly all rows have the pair, nearly all are looked up. The order of the pair's own index,
+    # with the same time, keeps these lookups next to each other.
     by_index = "" if tx.postgresql else f" INDEXED BY {table}_value"
     where.add(
         f"NOT EXISTS (SELECT 1 FROM {table} x{by_index} WHERE {joined} AND {test}"
@@ -131,7 +142,7 @@ def add_metadata_condition(
 
 
 def key_condition(condition: Condition) -> tuple[str, list[str]]:
-    """A condition on a row `x` of metadata, and its parameters."""
+    """Return the condition on a row `x` of metadata, and its parameters."""
     if condition.operator == "has":
         return "x.key = ?", [condition.key]
     if condition.operator == "^=":
@@ -146,7 +157,10 @@ def key_condition(condition: Condition) -> tuple[str, list[str]]:
 
 
 def after_prefix(prefix: str) -> str | None:
-    """The first text behind all that begin with the prefix, by code point."""
+    """Return the first text behind all texts with a prefix, or None if there is none.
+
+    Texts are in the order of code points.
+    """
     while prefix:
         point = ord(prefix[-1]) + 1
         if 0xD800 <= point <= 0xDFFF:
@@ -160,10 +174,12 @@ def after_prefix(prefix: str) -> str | None:
 def choose_start(
     tx: Transaction, conditions: tuple[Condition, ...], table: str = "response_metadata"
 ) -> Condition | None:
-    """The metadata condition to start from: the only one, or the one with the fewest rows.
+    """Return the condition on metadata to start a query from, or None to start from the time.
+
+    It is the only condition with `=`, or the one with the fewest rows.
 
     Args:
-        table: where the metadata are.
+        table: the table of metadata.
     """
     equal = [c for c in conditions if c.operator == "="]
     if len(equal) == 1:
@@ -171,14 +187,15 @@ def choose_start(
     if equal:
         return min(equal, key=lambda condition: count_pairs_up_to(tx, condition, table))
     for condition in conditions:
-        # A rare key leads; a common one is met soon enough in order of time.
+        # A query starts from a rare key. Rows with a common key are soon found in the order of
+        # time.
         if condition.operator != "!=" and count_pairs_up_to(tx, condition, table) < MOST_COUNTED:
             return condition
     return None
 
 
 def count_pairs_up_to(tx: Transaction, condition: Condition, table: str) -> int:
-    """How many rows of metadata pass a condition, counted up to `MOST_COUNTED`."""
+    """Return how many rows of metadata pass a condition, counted up to `MOST_COUNTED`."""
     test, values = key_condition(condition)
     return count_up_to(tx, f"{table} x WHERE {test}", values)
 
@@ -186,7 +203,11 @@ def count_pairs_up_to(tx: Transaction, condition: Condition, table: str) -> int:
 def count_up_to(
     tx: Transaction, found: str, parameters: list[str], limit: int | None = None
 ) -> int:
-    """How many rows a source and its condition have, counted up to a limit, else `MOST_COUNTED`."""
+    """Return how many rows there are behind FROM, counted up to a limit, or `MOST_COUNTED`.
+
+    Args:
+        found: SQL behind FROM.
+    """
     sql = f"SELECT COUNT(*) FROM (SELECT 1 FROM {found} LIMIT ?) probed"
     return int(tx.rows(sql, [*parameters, limit or MOST_COUNTED])[0][0])
 
@@ -194,8 +215,12 @@ def count_up_to(
 def few_matching_rows(
     tx: Transaction, terms: list[Term], names: tuple[str, ...]
 ) -> list[Row] | None:
-    """Columns of the items that say the terms, each once; None where there are many."""
-    # SQLite would read each item that is found, to find that there are many.
+    """Return columns of the items that say the terms, without duplicates, or None if they are many.
+
+    Args:
+        names: the columns.
+    """
+    # Counting in the index first spares SQLite to read each item, to find that there are many.
     if not tx.postgresql and count_up_to(tx, *search.fts_matches(terms)) >= MOST_COUNTED:
         return None
     say = search.rows_that_say if names == ("session_id",) else search.items_that_say
@@ -210,12 +235,12 @@ def few_matching_rows(
 
 
 def is_rare(tx: Transaction, terms: list[Term]) -> bool:
-    """Whether all that say the terms are listed sooner than a thousand are looked at one by one."""
+    """Return True if listing all items with the terms is faster than a look at a thousand."""
     return not tx.postgresql and count_up_to(tx, *search.fts_matches(terms), _LISTED) < _LISTED
 
 
 def values_source(rows: list[Row], names: tuple[str, ...]) -> tuple[str, list[Any]]:
-    """A source of these rows, and its parameters."""
+    """Return a subquery with these rows and column names, and its parameters."""
     rows = rows or [(None,) * len(names)]
     columns = ", ".join(f"column{number} AS {name}" for number, name in enumerate(names, 1))
     row = f"({', '.join('?' * len(names))})"

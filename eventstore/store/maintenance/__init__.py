@@ -1,1 +1,1 @@
-"""The database as a whole: what it holds, and giving back or overwriting what was deleted."""
+"""Maintenance of the database as a whole: its status, and the space and bytes of deleted rows."""

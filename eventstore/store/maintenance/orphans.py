@@ -1,8 +1,8 @@
-"""Rows of sessions that have no stream: nothing that the store does leaves any.
+"""Find rows of sessions that have no stream. Called by `verify` (archive/verify.py).
 
-An append, an erasure and a copy write a session's stream in the transaction of its rows. So such
-rows were put there, or their stream was taken away, by somebody else; lists and sums show them.
-Called by verify.
+The store itself leaves no such rows: an append, an erasure and a copy write the stream in the
+transaction of the rows. So another program has inserted the rows, or deleted the stream. Lists and
+sums would show these rows.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ OF_SESSION = " UNION ".join(
 
 
 def sessions_without_stream(engine: Engine) -> list[str]:
-    """Return the ids of sessions that have rows and no stream, in order."""
+    """Return the ids of sessions that have rows but no stream, in order."""
     with read(engine) as tx:
         return [row[0] for row in tx.rows(SESSIONS)]
 
 
 def tables_with_rows(tx: Transaction, session_id: str) -> list[str]:
-    """Return the tables that have rows of a session, beside its stream and its tombstones."""
+    """Return the tables that have rows of a session, besides its stream and its tombstones."""
     return sorted(row[0] for row in tx.rows(OF_SESSION, (session_id,) * len(TABLES)))

@@ -1,4 +1,8 @@
-"""Scrub the files of a database: no byte of what was deleted is left in them."""
+"""Remove every byte of deleted rows from the files of a database, and from places outside of it.
+
+Called by the commands `erase` and `retain` and by verbs/upkeep.py. archive/copy_sessions.py calls
+`delete_left_bytes` when sessions are moved.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,7 @@ from eventstore.store.maintenance.vacuum import exclusive_connection
 from eventstore.store.sessions.delete_rows import TABLES
 from eventstore.times import now
 
-# The index keeps the words of deleted texts until what it has of them is merged.
+# FTS5 keeps the words of deleted texts until it merges its segments.
 MERGE_SAID = "INSERT INTO said (said) VALUES ('optimize')"
 ERASED = "SELECT session_id FROM erasures WHERE what = 'session' AND vacuumed_at IS NULL"
 NOT_VACUUMED = "SELECT 1 FROM erasures WHERE vacuumed_at IS NULL LIMIT 1"
@@ -34,7 +38,7 @@ SET_VACUUMED = "UPDATE erasures SET vacuumed_at = ? WHERE vacuumed_at IS NULL AN
 
 
 def is_vacuum_due(engine: Engine) -> bool:
-    """Whether something was erased since the files were written anew."""
+    """Return True if something was erased since the database's files were last rewritten."""
     with read(engine) as tx:
         return tx.row(NOT_VACUUMED) is not None
 
@@ -46,24 +50,30 @@ def is_left_outside(engine: Engine) -> bool:
 
 
 def scrub(engine: Engine, vacuum: bool = True) -> None:
-    """Drop the keys of what was erased, delete its bytes outside of the database, and overwrite
-    what deleted rows left in the database's files, and in those of the keys.
+    """Remove what erased sessions left behind: keys, bytes outside, and bytes in deleted rows.
 
-    SQLite: the search index is merged, the write-ahead log emptied. With `vacuum` the file is
-    written anew, so that nothing is left of what was deleted or replaced before, either.
-    PostgreSQL: only with `vacuum`; it locks one table after the other while it writes it anew.
+    The keys of erased sessions are dropped first, and their segments' bytes outside of the database
+    are deleted. Then the database's files, and those of the keys' database, are overwritten where
+    rows were deleted.
+
+    SQLite: the search index is merged, and the write-ahead log is emptied. With `vacuum` the file
+    is also rewritten, so that nothing is left of rows that were deleted or replaced earlier.
+    PostgreSQL: only with `vacuum`, which locks each table while it rewrites it.
+
+    Args:
+        vacuum: True rewrites the files.
 
     Raises:
-        DatabaseUnavailableError: somebody holds a lock, the disk is full, or bytes outside cannot
-            be deleted, or may be another store's; do it again.
-        MissingKeyError: sessions were erased, and the store's keys are not named.
+        DatabaseUnavailableError: another process holds a lock, the disk is full, or bytes outside
+            could not be deleted or may belong to another store. Call it again later.
+        MissingKeyError: sessions were erased, and the database of the store's keys is not named.
     """
     began = now()
     keys = keys_of(engine)
     with read(engine) as tx:
         erased = [row[0] for row in tx.rows(ERASED)]
         if erased:
-            keys.check(tx)  # other keys may be of equal ids, and these would never be dropped
+            keys.check(tx)  # Other keys can have equal session ids; these keys would then stay.
     keys.drop(erased)
     left = _delete_outside(engine)
     try:
@@ -81,9 +91,9 @@ def scrub(engine: Engine, vacuum: bool = True) -> None:
 
 
 def delete_left_bytes(engine: Engine, session_id: str) -> None:
-    """Delete the bytes outside of the database that a session left which was moved away.
+    """Delete the bytes outside of the database of a session that was moved to another store.
 
-    What cannot be deleted, or may be another store's, stays noted.
+    The place of bytes that cannot be deleted, or may belong to another store, stays noted.
     """
     with write(engine) as tx:
         left = noted_locations(tx, session_id)
@@ -98,7 +108,7 @@ def _delete_outside(engine: Engine) -> list[str]:
     """Delete the bytes of erased segments that are outside of the database.
 
     Returns:
-        For each that had to be left, why. They stay listed, and are tried again the next time.
+        For each place that had to be left, why. It stays listed, and the next call tries it again.
     """
     with read(engine) as tx:
         erased = tx.rows(OUTSIDE)
@@ -115,7 +125,7 @@ def _delete_outside(engine: Engine) -> list[str]:
 
 
 def _listed(text: object) -> list[str]:
-    """The locations that a tombstone lists, without what somebody else has written there."""
+    """Return the places that a tombstone lists, without values that no store has written."""
     try:
         found = loads(text) if isinstance(text, str) else None
     except (ValueError, RecursionError):
@@ -124,10 +134,10 @@ def _listed(text: object) -> list[str]:
 
 
 def _is_left(engine: Engine, location: str, own: str, problems: list[str]) -> bool:
-    """Delete the bytes of a location; return True, and note why, where they had to be left."""
+    """Delete the bytes at a location; if they must be left, note why and return True."""
     with read(engine) as tx:
         if _is_named(tx, location):
-            return False  # equal bytes may be another session's, too
+            return False  # Another session has a segment with equal bytes.
     try:
         segment_bytes.delete(location, allowed_locations_of(engine), own)
     except (segment_bytes.BytesError, DatabaseUnavailableError, InvalidInputError) as error:
@@ -137,7 +147,7 @@ def _is_left(engine: Engine, location: str, own: str, problems: list[str]) -> bo
 
 
 def _is_named(tx: Transaction, location: str) -> bool:
-    """Return True if a segment names these bytes, in whatever way it writes their place."""
+    """Return True if a segment names these bytes, in whatever form it writes their place."""
     named = tx.rows(NAMED, (f"%/{location.rpartition('/')[2]}",))
     return any(
         isinstance(one, str) and segment_bytes.is_same_location(one, location) for (one,) in named

@@ -1,4 +1,7 @@
-"""What a store holds, as a whole."""
+"""Return what a store contains and what is wrong with it, for `status` and the health check.
+
+Called by verbs/upkeep.py and web/server/health.py.
+"""
 
 from __future__ import annotations
 
@@ -34,17 +37,17 @@ FOLD_ERRORS = "SELECT COUNT(*), COALESCE(SUM(fold_errors), 0) FROM sessions WHER
 WITH_FOLD_ERRORS = (
     "SELECT session_id, fold_errors FROM sessions WHERE fold_errors > 0 ORDER BY session_id LIMIT ?"
 )
-#: Sessions that are named, of those that something is wrong with.
+#: How many sessions with problems are named at most.
 MOST_NAMED = 100
 
 
 class Troubles(NamedTuple):
-    """What is wrong with a store's read models, in numbers.
+    """What is wrong with a store's read models, as numbers.
 
     Attributes:
-        behind: sessions that are behind their log.
-        failed: sessions that could not be projected, by the name of the error's class.
-        fold_errors: events that the fold could not make sense of by a fault of its own.
+        behind: how many sessions are behind their log.
+        failed: how many sessions could not be projected, by the name of the error's class.
+        fold_errors: how many events the projection could not handle because of a bug in it.
     """
 
     behind: int
@@ -60,19 +63,19 @@ def troubles(engine: Engine) -> Troubles:
 
 
 def ping(engine: Engine) -> None:
-    """Ask the database for a row of the log; what a session holds is not looked at.
+    """Read one row of the log, to check that the database answers.
 
     Raises:
-        DatabaseUnavailableError: it does not answer.
+        DatabaseUnavailableError: the database does not answer.
     """
     with read(engine) as tx:
         tx.row(ANY)
 
 
 def status(engine: Engine) -> dict[str, Any]:
-    """Schema, sessions, events, responses, what is behind, and what went wrong.
+    """Return the schema, the numbers of sessions, events and responses, and what is wrong.
 
-    A session is sealed when all of its events are.
+    A session counts as sealed if all of its events are in segments.
     """
     with read(engine) as tx:
         sessions, events, sealed = tx.rows(COUNTS)[0]
@@ -99,7 +102,7 @@ def status(engine: Engine) -> dict[str, Any]:
 
 
 def _wrong(tx: Transaction) -> dict[str, Any]:
-    """The sessions that could not be projected, and those with events that could not be folded."""
+    """Return the sessions that could not be projected, and those with events that did not fold."""
     failed = sum(count_failures(tx).values())
     with_errors, fold_errors = tx.rows(FOLD_ERRORS)[0]
     named = tx.rows(WITH_FOLD_ERRORS, (MOST_NAMED,)) if with_errors else []
@@ -116,7 +119,7 @@ def _failed(noted: FailedProjection) -> dict[str, Any]:
 
 
 def _files(engine: Engine) -> Iterator[Path]:
-    """The files of a store and of its keys, where these are SQLite's."""
+    """Yield the files of the store and of its keys, if they are SQLite databases."""
     keys: KeyRing = engine.get_execution_options()[KEYS]
     for one in (engine, keys.engine):
         file = None if one is None else sqlite_file(one.url)

@@ -1,4 +1,7 @@
-"""Give space back that deleted rows have left."""
+"""Rewrite the database's files without deleted rows, to give their space back.
+
+Called by verbs/upkeep.py and scrub.py.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +20,17 @@ from eventstore.store.database.connections.pool import CONNECTIONS, Connections,
 from eventstore.store.database.transaction import autocommit
 
 CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)"
-# Seconds that readers and writers in other processes are waited for.
+# How long to wait for readers and writers in other processes, and between two looks, in seconds.
 _PATIENCE, _LOOK_AGAIN = 30.0, 0.01
 
 
 class ExclusiveConnection(NamedTuple):
-    """A connection of SQLite, and who uses it."""
+    """A connection to SQLite while no other thread of this process writes.
+
+    Attributes:
+        connection: the driver's connection.
+        user: its registration for forks.
+    """
 
     connection: sqlite3.Connection
     user: forks.ConnectionUser
@@ -32,10 +40,10 @@ class ExclusiveConnection(NamedTuple):
         self.connection.execute(sql)
 
     def empty_log(self) -> bool:
-        """Empty the write-ahead log, and return True; False where somebody reads all the time.
+        """Empty the write-ahead log. Return False if other processes read all the time.
 
-        It waits between its tries and not within SQLite: readers in other threads may wait for a
-        fork, which waits for whoever is inside SQLite's library.
+        It waits between its attempts and not within SQLite. Readers in other threads may wait for a
+        fork, and a fork waits for threads that are inside SQLite.
         """
         self.connection.execute("PRAGMA busy_timeout=0")
         end = time.monotonic() + _PATIENCE
@@ -47,9 +55,9 @@ class ExclusiveConnection(NamedTuple):
 
 
 def vacuum(engine: Engine) -> None:
-    """Rewrite the database's files without what was deleted.
+    """Rewrite the database's files without deleted rows.
 
-    PostgreSQL locks a table while it rewrites it.
+    PostgreSQL locks each table while it rewrites it.
 
     Raises:
         DatabaseUnavailableError: the disk is full, or the database is locked.
@@ -66,9 +74,10 @@ def vacuum(engine: Engine) -> None:
 
 @contextmanager
 def exclusive_connection(engine: Engine) -> Iterator[ExclusiveConnection]:
-    """A connection that is closed afterwards, whose temporary data are in a file.
+    """Yield a connection to SQLite that is closed afterwards and keeps temporary data in a file.
 
-    Other threads of this process do not write meanwhile: they would be waited for in SQLite.
+    Other threads of this process do not write in the meantime, because they would be waited for
+    inside SQLite.
     """
     memory = isinstance(engine.pool, StaticPool)
     connections: Connections = engine.get_execution_options()[CONNECTIONS]
@@ -79,7 +88,8 @@ def exclusive_connection(engine: Engine) -> Iterator[ExclusiveConnection]:
             raise TypeError("no connection of SQLite")
         try:
             if not memory:
-                # VACUUM makes a copy there, which may be larger than memory.
+                # VACUUM writes a copy into the temporary store, which may be larger than the
+                # memory.
                 connection.execute("PRAGMA temp_store=FILE")
             yield ExclusiveConnection(connection, user)
         finally:

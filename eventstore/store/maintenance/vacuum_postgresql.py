@@ -1,4 +1,7 @@
-"""Write PostgreSQL's tables anew, and leave no statistics of what was deleted."""
+"""Rewrite PostgreSQL's tables, and remove statistics with values of deleted rows.
+
+Called by scrub.py.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from sqlalchemy import Engine
 
 from eventstore.store.database.transaction import Transaction, autocommit
 
-# Of an empty table ANALYZE leaves the statistics as they were, with values that were erased.
+# ANALYZE does not change the statistics of an empty table, which contain values that were erased.
 HAS_STATISTICS = """
 SELECT 1 FROM pg_stats
 WHERE (schemaname, tablename) IN (
@@ -23,18 +26,20 @@ FROM pg_attribute a
 LEFT JOIN pg_collation c ON c.oid = a.attcollation
 LEFT JOIN pg_namespace n ON n.oid = c.collnamespace
 WHERE a.attrelid = to_regclass(%(table)s) AND a.attnum > 0 AND NOT a.attisdropped"""
-#: How long a table that somebody uses is waited for, while all others wait for us.
+#: How long to wait for the lock of a table in use. All later users of the table wait behind this
+#: process.
 LOCK_WAIT = "10s"
 
 
 def vacuum_tables(engine: Engine, of_tables: Sequence[str]) -> None:
-    """Write tables anew, one after the other; each is locked meanwhile.
+    """Rewrite tables, one after the other. Each table is locked while it is rewritten.
 
     Args:
         of_tables: their names.
 
     Raises:
-        psycopg.Error: somebody holds a table for longer than `LOCK_WAIT`; the rest is to be done.
+        psycopg.Error: another process holds a table for longer than `LOCK_WAIT`; the tables behind
+            it are not rewritten.
     """
     with autocommit(engine) as tx:
         tx.run(f"SET lock_timeout = '{LOCK_WAIT}'")
@@ -42,7 +47,8 @@ def vacuum_tables(engine: Engine, of_tables: Sequence[str]) -> None:
             for table in of_tables:
                 _vacuum(tx, table)
                 _forget_statistics(tx, table)
-            # Statistics hold values of columns; whoever may not write them anew gets a warning.
+            # Statistics contain values of columns. A user without the right to rewrite them gets a
+            # warning.
             _vacuum(tx, "pg_statistic")
         finally:
             tx.run("RESET lock_timeout")
@@ -55,7 +61,7 @@ def _vacuum(tx: Transaction, table: str) -> None:
 
 
 def _forget_statistics(tx: Transaction, table: str) -> None:
-    """Drop the statistics of a table that is empty: a column's go when it is given its type."""
+    """Drop the statistics of a table that is empty, by setting the type of each column again."""
     name = sql.Identifier(table)
     with tx.connection.transaction(), tx.connection.cursor() as cursor:
         if cursor.execute(HAS_STATISTICS, {"table": table}).fetchone() is None:

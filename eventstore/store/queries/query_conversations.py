@@ -87,7 +87,7 @@ def query_items(engine: Engine, chosen: ConversationChoice, paging: Paging) -> P
         where = Where([], [])
         where.add("session_id = ? AND conversation = ?", *place)
         if paging.cursor is not None:
-            position = _named(tx, place, paging.cursor)[0]
+            position = _find_item(tx, place, paging.cursor)[0]
             where.add(f"position {'>' if paging.ascends else '<'} ?", position)
         columns = small_texts(tx, ["said", "resource"])
         order = "ASC" if paging.ascends else "DESC"
@@ -96,7 +96,7 @@ def query_items(engine: Engine, chosen: ConversationChoice, paging: Paging) -> P
             [*where.parameters, paging.limit + 1],
         )
         page, more = rows_that_fit(paging, rows, lambda row: int(row[-1]))
-        data = [_listed(tx, place, row) for row in page]
+        data = [_item_of_row(tx, place, row) for row in page]
     first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
     return Page(data, first, last, more)
 
@@ -110,13 +110,13 @@ def read_item(engine: Engine, chosen: ConversationChoice, item_id: str) -> dict[
     """
     with read(engine) as tx:
         place = _place(tx, chosen)
-        _, *texts = _named(tx, place, item_id)
-        return _item(tx, place, (_key(item_id), *texts))
+        _, *texts = _find_item(tx, place, item_id)
+        return _item(tx, place, (_stored_id(item_id), *texts))
 
 
 def _place(tx: Transaction, chosen: ConversationChoice) -> ConversationPlace:
     where = Where([], [])
-    where.add("c.conversation_id = ?", _key(chosen.conversation_id))
+    where.add("c.conversation_id = ?", _stored_id(chosen.conversation_id))
     if chosen.session is not None:
         where.add("c.session_id = ?", chosen.session)
     add_scope(where, chosen.scope, "c")
@@ -133,19 +133,19 @@ def _place(tx: Transaction, chosen: ConversationChoice) -> ConversationPlace:
     return ConversationPlace(*found[0])
 
 
-def _named(tx: Transaction, place: ConversationPlace, item_id: str) -> Row:
+def _find_item(tx: Transaction, place: ConversationPlace, item_id: str) -> Row:
     """The position and the texts of an item."""
-    row = tx.row(_ONE, (*place, _key(item_id)))
+    row = tx.row(_ONE, (*place, _stored_id(item_id)))
     if row is None:
         raise NotFoundError(f"no item {item_id} in this conversation")
     return row
 
 
-def _key(id_: str) -> str:
+def _stored_id(id_: str) -> str:
     return identifier(id_) or id_
 
 
-def _listed(tx: Transaction, place: ConversationPlace, row: Row) -> dict[str, Any]:
+def _item_of_row(tx: Transaction, place: ConversationPlace, row: Row) -> dict[str, Any]:
     item_id, said, resource, _ = row
     if resource is None:
         said, resource = tx.rows(_TEXTS, (place.session_id, item_id))[0]

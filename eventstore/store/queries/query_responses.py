@@ -49,17 +49,17 @@ def query_responses(
     terms = search.parse_terms(wanted.text) if wanted.text is not None else []
     with read(engine) as tx:
         if terms and tx.keys.name(tx) is not None:
-            untold = replace(wanted, text=None)
+            without_text = replace(wanted, text=None)
             rows = scan_page(
                 paging,
-                lambda page: tx.rows(*responses_sql(tx, untold, page)),
+                lambda page: tx.rows(*responses_sql(tx, without_text, page)),
                 lambda row: bool(_matches(tx, row[0], row[1], terms)),
                 lambda row: response_cursor(tx, row, wanted.scope),
             )
         else:
             rows = tx.rows(*responses_sql(tx, wanted, paging))
         page, more = rows_that_fit(paging, rows, lambda row: int(row[3]))
-        data = [_listed(tx, row) for row in page]
+        data = [_resource_of_row(tx, row) for row in page]
         if terms:
             for row, resource in zip(page, data, strict=True):
                 resource["eventstore"]["match"] = _matches(tx, row[0], row[1], terms)
@@ -83,7 +83,7 @@ def responses_sql(
     time = "r"
     if few is not None and (start is None or start.operator != "="):
         found, values = values_source(few, IDS)
-        source, start, terms = _by_ids(tx, wanted, found), None, []
+        source, start, terms = _source_by_ids(tx, wanted, found), None, []
         where.add("r.at IS NOT NULL")
         where.parameters.extend(values)
     elif start is None:
@@ -91,7 +91,7 @@ def responses_sql(
     elif start.operator == "=":
         # The index has the pages in order already; a lookup behind it keeps that order.
         narrowed, values = _narrowed(tx, wanted)
-        source = f"response_metadata m {narrowed} {_looked_up(tx, 'm')}"
+        source = f"response_metadata m {narrowed} {_responses_join(tx, 'm')}"
         where.parameters.extend(values)
         where.add("m.key = ? AND m.value = ?", start.key, start.value)
         time = "m"
@@ -100,7 +100,7 @@ def responses_sql(
         by_index = "" if tx.postgresql else " INDEXED BY response_metadata_value"
         source = (
             f"(SELECT DISTINCT session_id, response_id FROM response_metadata x{by_index}"
-            f" WHERE {condition}) d {_looked_up(tx, 'd')}"
+            f" WHERE {condition}) d {_responses_join(tx, 'd')}"
         )
         where.parameters.extend(values)
     add_response_conditions(where, tx, wanted, start, time)
@@ -121,7 +121,7 @@ def responses_sql(
         # Conditions are met on the index; only the page's rows are then read.
         keys = "SELECT r.at, r.session_id, r.response_id"
         found = f"{keys} FROM {source}{where.sql()} ORDER BY {order} LIMIT ?"
-        source, order = f"({found}) k {_looked_up(tx, 'k')}", _order("k", direction)
+        source, order = f"({found}) k {_responses_join(tx, 'k')}", _order("k", direction)
         sql = f"SELECT {columns} FROM {source} ORDER BY {order}"
     else:
         sql = f"SELECT {columns} FROM {source}{where.sql()} ORDER BY {order} LIMIT ?"
@@ -135,13 +135,16 @@ def _ranked_page(
     add_response_conditions(where, tx, wanted)
     keys, parameters, order = ranked_keys(tx, wanted, paging, where)
     columns = f"r.session_id, r.response_id, {small_texts(tx, ['r.resource'])}"
-    return f"SELECT {columns} FROM ({keys}) k {_looked_up(tx, 'k')} ORDER BY {order}", parameters
+    return (
+        f"SELECT {columns} FROM ({keys}) k {_responses_join(tx, 'k')} ORDER BY {order}",
+        parameters,
+    )
 
 
-def _by_ids(tx: Transaction, wanted: ResponseFilter, found: str) -> str:
+def _source_by_ids(tx: Transaction, wanted: ResponseFilter, found: str) -> str:
     """A source of responses `r` by a source of their ids."""
     if wanted.named() - {"scope", "metadata", "since", "until", "session", "text"}:
-        return f"{found} d {_looked_up(tx, 'd')}"
+        return f"{found} d {_responses_join(tx, 'd')}"
     # No more than their times is asked for, which their metadata have as well, in smaller rows.
     same = "x.session_id = d.session_id AND x.response_id = d.response_id"
     times = ", ".join(
@@ -173,7 +176,7 @@ def _order(alias: str, direction: str) -> str:
     return ", ".join(f"{alias}.{name} {direction}" for name in ("at", "session_id", "response_id"))
 
 
-def _looked_up(tx: Transaction, by: str) -> str:
+def _responses_join(tx: Transaction, by: str) -> str:
     """A join of `responses r`."""
     return lookup_join(tx, "responses", "r", by, IDS)
 
@@ -197,7 +200,7 @@ def read_response(
         return _resource(tx, session_id, response_id, row[0])
 
 
-def _listed(tx: Transaction, row: Row) -> dict[str, Any]:
+def _resource_of_row(tx: Transaction, row: Row) -> dict[str, Any]:
     session_id, response_id, text, _ = row
     if text is None:
         (text,) = tx.rows(RESOURCE, (session_id, response_id))[0]

@@ -154,7 +154,7 @@ def _branches(
             by_index = _by_index(tx, "session_costs_usd")
             source = f"session_costs c{by_index} {session_joins(tx, 'c', ('f',))}"
         else:
-            source = _led(tx, lead, priced, ("f", "c"))
+            source = _source_from(tx, lead, priced, ("f", "c"))
         priced.add("c.prices = ?", costs.prices)
         yield _Branch(source, priced, "c.usd", "c")
         if costs.pending:
@@ -191,7 +191,7 @@ def _branch_of_figures(
     if lead is None:
         source = f"session_figures f{_by_index(tx, f'session_figures_{index}')}"
     else:
-        source = _led(tx, lead, where, ("f",))
+        source = _source_from(tx, lead, where, ("f",))
     if known is not None:
         where.add(f"{known} IS NOT NULL")
     return _Branch(source, where, value, steps=known if by_steps and lead is None else None)
@@ -227,7 +227,7 @@ def _add_steps(
         where.add(f"{steps} {within} ?", last[0])
 
 
-def _led(tx: Transaction, lead: _FewSessions, where: Where, names: tuple[str, ...]) -> str:
+def _source_from(tx: Transaction, lead: _FewSessions, where: Where, names: tuple[str, ...]) -> str:
     where.parameters.extend(lead.parameters)
     return f"{lead.sql} d {session_joins(tx, 'd', names)}"
 

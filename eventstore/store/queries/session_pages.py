@@ -60,10 +60,10 @@ def session_rows(
     terms = search.parse_terms(wanted.text) if wanted.text is not None else []
     if not terms or tx.keys.name(tx) is None:
         return tx.rows(*sessions_sql(tx, wanted, paging, live, columns, costs))
-    untold = replace(wanted, text=None)
+    without_text = replace(wanted, text=None)
     return scan_page(
         paging,
-        lambda page: tx.rows(*sessions_sql(tx, untold, page, live, columns, costs)),
+        lambda page: tx.rows(*sessions_sql(tx, without_text, page, live, columns, costs)),
         lambda row: _says(tx, row[-1], terms),
         lambda row: str(row[-1]),
     )

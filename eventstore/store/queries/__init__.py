@@ -1,1 +1,1 @@
-"""Lists of sessions, responses and conversations, page by page, and single ones."""
+"""Lists of sessions, responses and conversations, page by page, and single ones of each."""

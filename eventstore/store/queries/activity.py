@@ -1,4 +1,7 @@
-"""What goes on in open sessions: who has the floor, and what was said last."""
+"""Add to open sessions what goes on in them: who speaks, and what was said last.
+
+Called by query_sessions.py for lists of live sessions.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ from eventstore.store.readmodels.encrypted_rows import decrypted_texts
 
 Doing = Literal["user_speaking", "answering", "waiting"]
 
-#: How many events back a session's last turn is looked for; deltas and input audio don't count.
+#: How many events a session's current turn is looked for in; deltas and input audio are not
+#: counted.
 _EVENTS = 64
 _LAST_TYPES = (
     "SELECT session_id, seq, type FROM events"
@@ -32,10 +36,10 @@ _ANSWER = {"response.created": True, "response.done": False}
 
 
 def add_activities(tx: Transaction, sessions: list[dict[str, Any]]) -> None:
-    """Add to sessions' resources, under `eventstore`, what goes on in each.
+    """Add to each session's resource, under `eventstore`, the keys `doing` and `last_words`.
 
-    `doing` is who has the floor, as the server's events tell it; `last_words` the role and the
-    text of the last finished turn, None where nobody said anything.
+    `doing` is who speaks, as the server's events say it; see `doing`. `last_words` is the role and
+    the text of the last finished turn, or None if nobody has said anything.
     """
     ids = [session["id"] for session in sessions]
     types: dict[str, list[tuple[int, str]]] = {}
@@ -53,7 +57,11 @@ def add_activities(tx: Transaction, sessions: list[dict[str, Any]]) -> None:
 
 
 def doing(types: Iterable[str]) -> Doing:
-    """Who has the floor, by the types of a session's last events, in order."""
+    """Return who speaks, by the types of a session's last events, in order.
+
+    Returns:
+        `user_speaking`, `answering` (a response has begun and is not done), or `waiting`.
+    """
     speaking = answering = False
     for type_ in types:
         speaking = _SPEECH.get(type_, speaking)
@@ -62,8 +70,8 @@ def doing(types: Iterable[str]) -> Doing:
 
 
 def _for_each(tx: Transaction, sql: str, ids: list[str]) -> list[Row]:
-    """The rows of a query of one session, for several sessions, in one trip."""
+    """Return the rows of a query of one session, for several sessions in one round trip."""
     if not ids:
         return []
-    # SQLite takes an ORDER BY within a union only in brackets of their own.
+    # SQLite permits an ORDER BY within a union only in a subquery.
     return tx.rows(" UNION ALL ".join([f"SELECT * FROM ({sql}) x"] * len(ids)), ids)

@@ -1,4 +1,7 @@
-"""A session whole, as people and other tools are given it: without secrets."""
+"""Return a session with its conversations, responses and usage, without secrets.
+
+Called by verbs/queries.py, the exports as a page and as a waveform, and sound/plot.py.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,17 @@ from eventstore.store.sessions.log import Log
 
 
 def masked_state(log: Log, session_id: str, at: str | int | None = None) -> dict[str, Any]:
-    """Return a session whole: `session`, `conversations` with items, `responses`, `usage`.
+    """Return a session's state as resources, with "[removed]" in place of secrets.
+
+    The keys are `session`, `conversations` (each with its items), `responses` and `usage`.
 
     Args:
-        at: the state at a seq, or `+SECONDS` since the session's first event; None for now.
+        at: a seq, or `+SECONDS` since the session's first event; None for now.
 
     Raises:
-        NotFoundError: There is no such session. InvalidInputError: A bad `at`.
+        NotFoundError: there is no such session.
+        ErasedError: the session was erased.
+        InvalidInputError: `at` is not valid, or the session has no times.
     """
     log.check_seen(session_id)
     state: dict[str, Any] = mask_value(show_session(log.engine, session_id, at))

@@ -1,4 +1,7 @@
-"""Query conversations: one whole, a page of its items, one of its items."""
+"""Read conversations: a whole one, a page of its items, or one item.
+
+Called by verbs/conversations.py.
+"""
 
 from __future__ import annotations
 
@@ -28,19 +31,24 @@ _TEXTS = "SELECT said, resource FROM items WHERE session_id = ? AND item_id = ?"
 
 
 class ConversationPlace(NamedTuple):
-    """Where a conversation is: its session, and its number there."""
+    """Where a conversation is stored.
+
+    Attributes:
+        session_id: its session.
+        number: its index among the session's conversations.
+    """
 
     session_id: str
     number: int
 
 
 class ConversationChoice(NamedTuple):
-    """Which conversation is wanted.
+    """The conversation that is asked for.
 
     Attributes:
         conversation_id: its id.
-        session: its session, where several have a conversation of this id.
-        scope: a pair of its session's metadata; others do not exist.
+        session: its session, needed if several sessions have a conversation with this id.
+        scope: a pair of session metadata; other sessions are treated as not there.
     """
 
     conversation_id: str
@@ -52,17 +60,19 @@ def find_conversation(engine: Engine, chosen: ConversationChoice) -> str:
     """Return the id of a conversation's session.
 
     Raises:
-        NotFoundError, AmbiguousError: none, or several sessions' have the id.
+        NotFoundError: there is no such conversation.
+        AmbiguousError: several sessions have a conversation with this id.
     """
     with read(engine) as tx:
         return _place(tx, chosen).session_id
 
 
 def read_conversation(engine: Engine, chosen: ConversationChoice) -> dict[str, Any]:
-    """Return one conversation with all its items, in order.
+    """Return a conversation with all its items, in order.
 
     Raises:
-        NotFoundError, AmbiguousError: none, or several sessions' have the id.
+        NotFoundError: there is no such conversation.
+        AmbiguousError: several sessions have a conversation with this id.
     """
     with read(engine) as tx:
         place = _place(tx, chosen)
@@ -76,11 +86,11 @@ def read_conversation(engine: Engine, chosen: ConversationChoice) -> dict[str, A
 
 
 def query_items(engine: Engine, chosen: ConversationChoice, paging: Paging) -> Page[dict[str, Any]]:
-    """Return a page of a conversation's items, by their order in it.
+    """Return a page of a conversation's items, in their order in the conversation.
 
     Raises:
-        NotFoundError: there is no such conversation, or `after` names no item of it.
-        AmbiguousError: several sessions' have the id.
+        NotFoundError: there is no such conversation, or the cursor names no item of it.
+        AmbiguousError: several sessions have a conversation with this id.
     """
     with read(engine) as tx:
         place = _place(tx, chosen)
@@ -106,7 +116,7 @@ def read_item(engine: Engine, chosen: ConversationChoice, item_id: str) -> dict[
 
     Raises:
         NotFoundError: there is no such conversation or item.
-        AmbiguousError: several sessions have a conversation of this id.
+        AmbiguousError: several sessions have a conversation with this id.
     """
     with read(engine) as tx:
         place = _place(tx, chosen)
@@ -134,7 +144,7 @@ def _place(tx: Transaction, chosen: ConversationChoice) -> ConversationPlace:
 
 
 def _find_item(tx: Transaction, place: ConversationPlace, item_id: str) -> Row:
-    """The position and the texts of an item."""
+    """Return the position and the texts of an item."""
     row = tx.row(_ONE, (*place, _stored_id(item_id)))
     if row is None:
         raise NotFoundError(f"no item {item_id} in this conversation")
@@ -142,6 +152,7 @@ def _find_item(tx: Transaction, place: ConversationPlace, item_id: str) -> Row:
 
 
 def _stored_id(id_: str) -> str:
+    """Return an id as the rows have it: a long one is shortened."""
     return identifier(id_) or id_
 
 

@@ -1,4 +1,8 @@
-"""Query responses: any mix of filters, keyset pages that neither skip nor repeat."""
+"""Query responses with any mix of filters, in pages that neither skip nor repeat an entry.
+
+A page begins behind the sort values of the entry before it (keyset pagination), not behind a number
+of entries. Called by verbs/queries.py and verbs/conversations.py.
+"""
 
 from __future__ import annotations
 
@@ -39,12 +43,16 @@ RESOURCE = "SELECT resource FROM responses WHERE session_id = ? AND response_id 
 def query_responses(
     engine: Engine, wanted: ResponseFilter, paging: ResponsePaging
 ) -> Page[dict[str, Any]]:
-    """A page of responses, by time.
+    """Return a page of responses, by their time unless `paging` names another order.
+
+    Args:
+        wanted: the filter.
+        paging: which part of the list, and its order.
 
     Raises:
-        NotFoundError: `after` names no response.
-        AmbiguousError: `after` names responses of several sessions.
-        InvalidInputError: the text to search names no word.
+        NotFoundError: `after` or `before` names no response.
+        AmbiguousError: `after` or `before` names responses of several sessions.
+        InvalidInputError: the text to search has no word.
     """
     terms = search.parse_terms(wanted.text) if wanted.text is not None else []
     with read(engine) as tx:
@@ -71,10 +79,15 @@ def query_responses(
 def responses_sql(
     tx: Transaction, wanted: ResponseFilter, paging: ResponsePaging
 ) -> tuple[str, list[Any]]:
-    """The statement of a page: session_id, response_id, resource where it is light, its bytes."""
+    """Return the statement of a page, and its parameters.
+
+    The rows have the columns session_id, response_id, the resource or NULL if it is large, and its
+    bytes.
+    """
     if is_ranked_responses(wanted, paging):
         return _ranked_page(tx, wanted, paging)
-    # A session's pairs are in the index of its responses: a scope's own leads to them in order.
+    # A session's pairs are in the index of its responses, so that a scope's pair can lead the query
+    # too.
     scope = (wanted.scope,) if wanted.scope is not None else ()
     start = choose_start(tx, wanted.metadata + scope)
     terms = search.parse_terms(wanted.text) if wanted.text is not None else []
@@ -89,7 +102,7 @@ def responses_sql(
     elif start is None:
         source = _ALL
     elif start.operator == "=":
-        # The index has the pages in order already; a lookup behind it keeps that order.
+        # The index already has the rows in order, and lookups behind it keep that order.
         narrowed, values = _narrowed(tx, wanted)
         source = f"response_metadata m {narrowed} {_responses_join(tx, 'm')}"
         where.parameters.extend(values)
@@ -118,7 +131,7 @@ def responses_sql(
     order = _order(time, direction)
     columns = f"r.session_id, r.response_id, {small_texts(tx, ['r.resource'])}"
     if time == "r":
-        # Conditions are met on the index; only the page's rows are then read.
+        # The conditions are checked on the index, and only the rows of the page are read whole.
         keys = "SELECT r.at, r.session_id, r.response_id"
         found = f"{keys} FROM {source}{where.sql()} ORDER BY {order} LIMIT ?"
         source, order = f"({found}) k {_responses_join(tx, 'k')}", _order("k", direction)
@@ -142,10 +155,10 @@ def _ranked_page(
 
 
 def _source_by_ids(tx: Transaction, wanted: ResponseFilter, found: str) -> str:
-    """A source of responses `r` by a source of their ids."""
+    """Return a source of responses `r`, for a source of their ids."""
     if wanted.named() - {"scope", "metadata", "since", "until", "session", "text"}:
         return f"{found} d {_responses_join(tx, 'd')}"
-    # No more than their times is asked for, which their metadata have as well, in smaller rows.
+    # Only the times are needed. Metadata have them as well, in smaller rows.
     same = "x.session_id = d.session_id AND x.response_id = d.response_id"
     times = ", ".join(
         f"(SELECT x.at FROM {table} x WHERE {same} LIMIT 1)"
@@ -155,9 +168,9 @@ def _source_by_ids(tx: Transaction, wanted: ResponseFilter, found: str) -> str:
 
 
 def _narrowed(tx: Transaction, wanted: ResponseFilter) -> tuple[str, list[str]]:
-    """A join by which SQLite leaves out of a pair's responses `m` those that fail a filter.
+    """SQLite: return a join that leaves out responses `m` that fail a filter, and its parameters.
 
-    It is made on the filter's index: rows of responses are large, and far from each other.
+    The join uses the filter's index, because the rows of responses are large and far apart.
     """
     for name, index, value in (
         ("conversation_id", "responses_conversation", wanted.conversation),
@@ -177,20 +190,21 @@ def _order(alias: str, direction: str) -> str:
 
 
 def _responses_join(tx: Transaction, by: str) -> str:
-    """A join of `responses r`."""
+    """Return a join that looks up `responses r`."""
     return lookup_join(tx, "responses", "r", by, IDS)
 
 
 def read_response(
     engine: Engine, id_: str, session: str | None = None, scope: Condition | None = None
 ) -> dict[str, Any]:
-    """One response's resource.
+    """Return the resource of one response.
 
     Args:
-        session, scope: as for `find_response`.
+        id_, session, scope: as for `find_response`.
 
     Raises:
-        NotFoundError, AmbiguousError: none, or several sessions' have the id.
+        NotFoundError: there is no such response.
+        AmbiguousError: responses of several sessions have the id.
     """
     with read(engine) as tx:
         _, session_id, response_id = find_response(tx, id_, session, scope)
@@ -211,14 +225,14 @@ def _resource(tx: Transaction, session_id: str, response_id: str, text: str) -> 
     (text,) = decrypted_texts(tx, "responses", session_id, response_id, text)
     resource: dict[str, Any] = loads(text)
     if not isinstance(resource.get("id"), str):
-        resource["id"] = response_id  # as rows of projector version 1 may have it
+        resource["id"] = response_id  # Rows of projector version 1 may lack it.
     return resource
 
 
 def _matches(
     tx: Transaction, session_id: str, response_id: str, terms: list[Term]
 ) -> list[dict[str, str | None]]:
-    """What was said or called that matches, in the response and in the turn that it answers."""
+    """Return the items of a response, and of the turn that it answers, that match a search."""
     rows = tx.rows(
         "SELECT item_id, role, type, said, resource FROM items"
         " WHERE session_id = ? AND response_id = ? ORDER BY seq",

@@ -1,6 +1,7 @@
-"""Query sessions, and show one: its resource, conversations, responses and usage.
+"""Query sessions, and return one whole: its resource, conversations, responses and usage.
 
-Lists are made of rows. What folds events, which showing one session needs, is imported for that.
+A list is made of rows. Returning one session folds its events; the modules for that are imported in
+the functions, so that a list starts faster. Called by verbs/queries.py and verbs/log_queries.py.
 """
 
 from __future__ import annotations
@@ -36,7 +37,6 @@ _COLUMNS = (
 RESOURCE = "SELECT wire, notes FROM sessions WHERE session_id = ?"
 OPENED_AT = "SELECT opened_at FROM streams WHERE session_id = ?"
 STREAM = "SELECT head_seq, closed_at, erased_at FROM streams WHERE session_id = ?"
-# The last event that is not behind the moment; times come from clients and need not rise.
 
 # No longer than numbers that Python reads.
 _AT = re.compile(
@@ -52,16 +52,18 @@ def query_sessions(
     live: bool = False,
     summary: bool = False,
 ) -> Page[dict[str, Any]]:
-    """A page of sessions, by the time of their first event.
+    """Return a page of sessions, by the time of their first event unless `paging` says otherwise.
 
     Args:
-        live: only those that are open, each with what goes on in it.
-        summary: each with what it adds up to.
+        wanted: the filter.
+        paging: which part of the list, and its order.
+        live: True lists only open sessions, each with what goes on in it.
+        summary: True adds to each session its turns, tokens, cost and slowest answer.
 
     Raises:
-        NotFoundError: `after` names no session.
-        InvalidInputError: the text to search names no word; or costs are asked for, and too many
-            sessions have none.
+        NotFoundError: `after` or `before` names no session.
+        InvalidInputError: the text to search has no word; or the cost is needed, and too many
+            sessions have no cost yet.
     """
 
     def ask() -> Page[dict[str, Any]]:
@@ -86,10 +88,10 @@ def query_sessions(
 
 
 def matching_session_ids(engine: Engine, wanted: SessionFilter) -> Iterator[str]:
-    """The ids of all sessions that match, oldest first; read page by page.
+    """Yield the ids of all sessions that match a filter, the oldest first, page by page.
 
     Raises:
-        InvalidInputError: the text to search names no word.
+        InvalidInputError: the text to search has no word.
     """
     paging = SessionPaging(limit=MAX_LIMIT, order="asc")
 
@@ -109,10 +111,10 @@ def matching_session_ids(engine: Engine, wanted: SessionFilter) -> Iterator[str]
 def costs_for(
     tx: Transaction, engine: Engine, wanted: SessionFilter, paging: SessionPaging
 ) -> Costs | None:
-    """Return what sessions cost, if they are chosen or sorted by it.
+    """Return what sessions cost, or None if they are neither filtered nor sorted by cost.
 
     Raises:
-        UnpricedError: many sessions have no cost by the engine's prices yet.
+        UnpricedError: too many sessions have no cost by the engine's prices yet.
     """
     if wanted.min_cost is None and paging.sort != "cost":
         return None
@@ -126,7 +128,7 @@ def _resource(tx: Transaction, row: Row) -> dict[str, Any]:
     wire, kept = decrypted_texts(tx, "sessions", session_id, "", *texts)
     resource: dict[str, Any] = loads(wire)
     notes: dict[str, Any] = loads(kept)
-    # What the stream's own row knows is not repeated in the read model.
+    # The read model does not repeat what the stream's row has.
     notes["events"], notes["last_at"] = head_seq, to_iso(last_at)
     notes["duration_ms"] = length_ms(
         at if notes["opened_at"] else None, last_at, notes.get("clock_shift_ms", 0)
@@ -137,24 +139,24 @@ def _resource(tx: Transaction, row: Row) -> dict[str, Any]:
 
 
 def read_session(engine: Engine, session_id: str) -> dict[str, Any]:
-    """One session's resource.
+    """Return the resource of one session.
 
     Raises:
-        NotFoundError: there is none.
+        NotFoundError: there is no such session.
+        ErasedError: the session was erased.
     """
     session: dict[str, Any] = show_session(engine, session_id)["session"]
     return session
 
 
 def show_session(engine: Engine, session_id: str, at: str | int | None = None) -> dict[str, Any]:
-    """A session with its conversations, responses and usage.
+    """Return a session's state as resources: `session`, `conversations`, `responses` and `usage`.
 
     Args:
         at: as for `state_at`.
 
     Raises:
-        NotFoundError: there is no such session.
-        InvalidInputError: a bad `at`, or the session's events carry no times.
+        NotFoundError, ErasedError, InvalidInputError: as for `state_at`.
     """
     from eventstore.store.log.tombstones import audio_erased_at
 
@@ -169,14 +171,15 @@ def show_session(engine: Engine, session_id: str, at: str | int | None = None) -
 
 
 def state_at(engine: Engine, session_id: str, at: str | int | None = None) -> SessionState:
-    """A session's state.
+    """Return a session's state now, or at an earlier event.
 
     Args:
         at: None for now; a seq; or `+SECONDS` since the session's first event.
 
     Raises:
-        NotFoundError: there is no such session. ErasedError: it was erased.
-        InvalidInputError: `at` is none of these, or the session's events carry no times.
+        NotFoundError: there is no such session.
+        ErasedError: the session was erased.
+        InvalidInputError: `at` is not valid, or the session has no times.
     """
     from eventstore.store.log.tombstones import refuse_erased
     from eventstore.store.readmodels.states.load_state import load_state
@@ -194,11 +197,13 @@ def state_at(engine: Engine, session_id: str, at: str | int | None = None) -> Se
 def state_resources(
     state: SessionState, prices: Prices | None = None, opened_at: int | None = None
 ) -> dict[str, Any]:
-    """All resources of a state: session, conversations with items, responses, usage.
+    """Return all resources of a state: `session`, `conversations`, `responses` and `usage`.
 
     Args:
-        prices: what usage is priced by; None for published prices.
-        opened_at: when the session was opened here, for a recording without times.
+        state: the state.
+        prices: the prices of usage; None for published prices.
+        opened_at: when the session was opened in this store, in microseconds since 1970 UTC; used
+            for recordings without times.
     """
     from eventstore.pricing.prices import published_prices
     from eventstore.projection.views import resources
@@ -214,7 +219,7 @@ def state_resources(
 
 
 def conversation_resources(state: SessionState) -> list[dict[str, Any]]:
-    """The conversations of a state, their items in order."""
+    """Return the conversations of a state, each with its items in order."""
     from eventstore.projection.views import resources
 
     return [
@@ -231,10 +236,10 @@ def conversation_resources(state: SessionState) -> list[dict[str, Any]]:
 
 
 def resolve_at(tx: Transaction, session_id: str, head_seq: int, at: str | int) -> int:
-    """The seq that `SEQ` or `+SECONDS` names; what lies behind the end names the last one.
+    """Return the seq that `SEQ` or `+SECONDS` names. A value behind the end names the last event.
 
     Raises:
-        InvalidInputError: it is neither, or the events carry no times.
+        InvalidInputError: the value is neither, or the session has no times.
     """
     from eventstore.store.log.moments import seq_at_moment
 

@@ -1,6 +1,7 @@
-"""Pages of responses by their figures: chosen by tokens, waits, lengths, tools, and sorted by them.
+"""Pages of responses that are filtered or sorted by figures: tokens, latency, duration, tools.
 
-A page is read off the index of its order, or, where a condition leaves few responses, from those.
+A page is read from the index of its order. If a condition leaves few responses, it is read from
+those. Called by query_responses.py.
 """
 
 from __future__ import annotations
@@ -40,20 +41,21 @@ _VALUE = "SELECT {} FROM responses WHERE session_id = ? AND response_id = ?"
 
 
 def is_ranked_responses(wanted: ResponseFilter, paging: ResponsePaging) -> bool:
-    """Return True if a page is chosen or sorted by more than what is told of each response."""
+    """Return True if a page is sorted by a figure, or has a filter on figures or facets."""
     return paging.sort != "created" or not wanted.named().isdisjoint(_FIGURES)
 
 
 def ranked_keys(
     tx: Transaction, wanted: ResponseFilter, paging: ResponsePaging, where: Where
 ) -> tuple[str, list[Any], str]:
-    """Return the statement of the keys of a page, its parameters, and its order by `k`.
+    """Return the statement of the keys of a page, its parameters, and its ORDER BY for alias `k`.
 
     Args:
-        where: conditions on `responses r`, but for the text's.
+        where: the conditions on `responses r`, except those on the text.
 
     Raises:
-        NotFoundError, AmbiguousError: the cursor names none, or several.
+        NotFoundError: the cursor names no response.
+        AmbiguousError: the cursor names responses of several sessions.
     """
     terms = search.parse_terms(wanted.text) if wanted.text is not None else []
     few = few_matching_rows(tx, terms, _IDS) if terms else None
@@ -91,7 +93,7 @@ def ranked_keys(
 
 
 def _few_responses(tx: Transaction, wanted: ResponseFilter) -> Narrowing | None:
-    """Return the condition that leaves the fewest responses, if that is few enough."""
+    """Return the responses of the condition that leaves the fewest, or None if it leaves many."""
     return narrowest(tx, _narrowing(wanted), _IDS)
 
 

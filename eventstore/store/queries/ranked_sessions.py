@@ -1,7 +1,8 @@
-"""Pages of sessions by their figures: chosen by what they add up to, and sorted by it.
+"""Pages of sessions that are filtered or sorted by figures, such as duration, cost or turns.
 
-The rows of `session_figures` are small, and have an index for each order. A page is read off the
-index of its order, or, where a condition leaves few sessions, from those.
+The rows of `session_figures` are small, and have an index for each order. A page is read from the
+index of its order. If a condition leaves few sessions, it is read from those. Called by
+session_pages.py.
 """
 
 from __future__ import annotations
@@ -33,15 +34,15 @@ from eventstore.store.filters.sql_conditions import (
 from eventstore.store.log.session_facts import no_session
 from eventstore.store.usage.session_costs import Costs
 
-# How long a session is that goes on, to the microsecond. Where its events are not projected yet,
-# it is the step that it had reached, since that is what it is found by.
+# The length of an open session. While its events are not projected yet, it is the step that it had
+# reached, because it is found by that step.
 _OPEN_LENGTH = (
     "(SELECT CASE WHEN o.projected_seq < o.head_seq OR o.last_at IS NULL THEN f.reached_us"
     " WHEN o.last_at < f.counts_from THEN 0 ELSE o.last_at - f.counts_from END"
     " FROM streams o WHERE o.session_id = f.session_id)"
 )
 _LENGTH = f"COALESCE(f.duration_us, {_OPEN_LENGTH})"
-#: What a list is sorted by, of a row `f` of `session_figures`.
+#: The expression that a list is sorted by, on a row `f` of `session_figures`.
 VALUES = {
     "started": "f.at",
     "duration": _LENGTH,
@@ -56,7 +57,7 @@ _INDEXES = {
     "turns": "turns",
     "interruptions": "interruptions",
 }
-#: Filters of the least number of a column.
+#: Filters on the minimum of a column.
 _LEAST = {
     "min_turns": "turns",
     "min_interruptions": "interruptions",
@@ -65,13 +66,15 @@ _LEAST = {
 
 
 class _Branch(NamedTuple):
-    """A part of all sessions, in an order of its own.
+    """One SELECT of a UNION: a part of all sessions that has an order of its own.
 
     Attributes:
-        source: a FROM clause, with `session_figures f`.
-        where: its conditions; parameters of the clause come first.
-        value, by: what it is sorted by, and the alias that has time and id of its sessions.
-        steps: an indexed column that rises with the value, which has no index; None for none.
+        source: SQL behind FROM, with `session_figures f`.
+        where: its conditions; the parameters of `source` come first.
+        value: the expression that the sessions are sorted by.
+        by: the alias with the time and the id of its sessions.
+        steps: an indexed column that rises with `value`, if `value` itself has no index; otherwise
+            None.
     """
 
     source: str
@@ -82,14 +85,19 @@ class _Branch(NamedTuple):
 
 
 class _FewSessions(NamedTuple):
-    """A source of few sessions, which are all that pass a condition."""
+    """A source of few sessions: all that pass one condition.
+
+    Attributes:
+        sql: a subquery with their ids.
+        parameters: its parameters.
+    """
 
     sql: str
     parameters: list[Any]
 
 
 def is_ranked_sessions(wanted: SessionFilter, paging: SessionPaging) -> bool:
-    """Return True if a page needs more than times, models and metadata of sessions."""
+    """Return True if a page needs more than the times, models and metadata of sessions."""
     return paging.sort != "started" or not wanted.named().isdisjoint(wanted.FIGURES)
 
 
@@ -104,11 +112,13 @@ def ranked_sql(
     """Return the statement of a page, and its parameters.
 
     Args:
-        costs: where they are asked for.
+        live: True lists only open sessions.
+        columns: of `sessions s` and `streams t`.
+        costs: what sessions cost; None if that is not needed.
 
     Raises:
-        NotFoundError: `after` names no session.
-        InvalidInputError: the text to search names no word.
+        NotFoundError: the cursor names no session.
+        InvalidInputError: the text to search has no word.
     """
     terms = search.parse_terms(wanted.text) if wanted.text is not None else []
     few = few_matching_rows(tx, terms, SESSION_ID) if terms else None
@@ -148,6 +158,7 @@ def ranked_sql(
 def _branches(
     tx: Transaction, sort: str, lead: _FewSessions | None, costs: Costs | None
 ) -> Iterator[_Branch]:
+    """Yield the branches of a page: two if one index does not have all sessions in order."""
     if sort == "cost" and costs is not None:
         priced = Where([], [])
         if lead is None:
@@ -167,7 +178,8 @@ def _branches(
         return
     if sort == "duration":
         yield _branch_of_figures(tx, lead, "f.duration_us", "duration", "f.duration_us")
-        # An open session's length is in no index: its stream knows it, and its row about.
+        # An open session's length is in no index. Its stream gives the length, and its row the
+        # step.
         yield _branch_of_figures(tx, lead, _OPEN_LENGTH, "reached", "f.reached_us", by_steps=True)
     else:
         yield _branch_of_figures(tx, lead, VALUES[sort], _INDEXES[sort])
@@ -181,11 +193,11 @@ def _branch_of_figures(
     known: str | None = None,
     by_steps: bool = False,
 ) -> _Branch:
-    """Return sessions in the order of an index of `session_figures`, or those that a lead has.
+    """Return the sessions in the order of an index of `session_figures`, or the few sessions.
 
     Args:
-        known: a column that they must have a value of.
-        by_steps: the index is of steps of the value.
+        known: a column that must not be NULL.
+        by_steps: True if the index is of steps of the value, not of the value.
     """
     where = Where([], [])
     if lead is None:
@@ -205,14 +217,14 @@ def _add_steps(
     paging: SessionPaging,
     place: tuple[Any, int, str] | None,
 ) -> None:
-    """Add the condition that rows are of the steps that a page can have any of.
+    """Add the condition that rows belong to steps of which the page can have rows.
 
-    All of a step come before all of the next. So the page ends within the step of its last row in
-    the order of steps, and the values of no others need be looked up.
+    All values of one step are lower than those of the next. So the page ends within the step of its
+    last row in the order of steps, and the values of rows in other steps need not be looked up.
 
     Args:
-        where: all other conditions on the rows; so those of the page's cursor as well.
-        place: the place of the page's cursor; None where there is none.
+        where: all other conditions on the rows, with those of the page's cursor.
+        place: the sort values of the page's cursor; None if there is no cursor.
     """
     direction, beyond, within = ("ASC", ">=", "<=") if paging.ascends else ("DESC", "<=", ">=")
     if place is not None:
@@ -228,6 +240,7 @@ def _add_steps(
 
 
 def _source_from(tx: Transaction, lead: _FewSessions, where: Where, names: tuple[str, ...]) -> str:
+    """Return the source that joins tables to few sessions, and add its parameters."""
     where.parameters.extend(lead.parameters)
     return f"{lead.sql} d {session_joins(tx, 'd', names)}"
 
@@ -239,7 +252,7 @@ def _by_index(tx: Transaction, name: str) -> str:
 def _add_conditions(
     where: Where, tx: Transaction, wanted: SessionFilter, live: bool, costs: Costs | None
 ) -> str:
-    """Add all conditions but the text's; return the joins that they need behind `f`."""
+    """Add all conditions except those on the text, and return the joins that they need."""
     needs = []
     if live or wanted.status is not None or wanted.model is not None:
         needs.append("s")
@@ -282,7 +295,7 @@ def _add_cost(where: Where, tx: Transaction, least: float, costs: Costs) -> None
 def _few_sessions(
     tx: Transaction, wanted: SessionFilter, live: bool, costs: Costs | None
 ) -> _FewSessions | None:
-    """Return the condition that leaves the fewest sessions, if that is few enough."""
+    """Return the sessions of the condition that leaves the fewest, or None if it leaves many."""
     found = narrowest(tx, _narrowing(wanted, live, costs), SESSION_ID)
     return None if found is None else _FewSessions(*found)
 
@@ -316,7 +329,7 @@ def _narrowing_figures(wanted: SessionFilter) -> Iterator[Narrowing]:
             from eventstore.projection.figures import step_us
 
             passing = "SELECT session_id FROM session_figures WHERE"
-            # Open sessions that may pass; how long they are to the microsecond is looked up.
+            # Open sessions may pass by their step; their exact length is looked up later.
             yield (
                 f"({passing} duration_us {compare} UNION ALL {passing} reached_us {compare}) x",
                 [value, step_us(value)],
@@ -326,7 +339,7 @@ def _narrowing_figures(wanted: SessionFilter) -> Iterator[Narrowing]:
 def _place(
     tx: Transaction, wanted: SessionFilter, paging: SessionPaging, costs: Costs | None
 ) -> tuple[Any, int, str]:
-    """Return the place of the page's cursor in the order: value, time and id."""
+    """Return the sort values of the page's cursor: value, time and id."""
     cursor = paging.cursor or ""
     where = Where([], [])
     where.add("f.session_id = ?", cursor)

@@ -1,4 +1,7 @@
-"""Read the rows of read models for many sessions: whole, in order, in pieces of bounded size."""
+"""Read the rows of read models of many sessions, in order and in batches of bounded size.
+
+Called by exports/parquet/.
+"""
 
 from __future__ import annotations
 
@@ -37,8 +40,11 @@ METADATA = "SELECT session_id, response_id, key, value, own FROM response_metada
 
 
 def check_sessions(tx: Transaction, session_ids: Sequence[str]) -> None:
-    """Raises NotFoundError where one of the sessions is not there, ErasedError where it
-    was erased.
+    """Check that all sessions exist.
+
+    Raises:
+        NotFoundError: a session does not exist.
+        ErasedError: a session was erased.
     """
     sql = f"SELECT session_id, erased_at FROM streams WHERE session_id IN ({_marks(session_ids)})"
     found = {row[0]: row[1] for row in tx.rows(sql, session_ids)}
@@ -51,11 +57,12 @@ def check_sessions(tx: Transaction, session_ids: Sequence[str]) -> None:
 def table_pieces(
     tx: Transaction, select: str, key: str, session_ids: Sequence[str]
 ) -> Iterator[list[Row]]:
-    """The rows of sessions, in the order of the table's key.
+    """Yield the rows of sessions in batches, in the order of the table's primary key.
 
     Args:
-        select: the statement, of a table `t`; its first columns are the session and the key.
-        key: the second column of the table's key.
+        select: the statement, of a table `t`; its first two columns are the session and `key`.
+        key: the second column of the primary key.
+        session_ids: the sessions.
     """
     sessions = f"t.session_id IN ({_marks(session_ids)})"
     order = f"ORDER BY t.session_id, t.{key} LIMIT {_PIECE_ROWS}"
@@ -71,9 +78,9 @@ def table_pieces(
 
 
 def item_positions(tx: Transaction, session_ids: Sequence[str]) -> dict[tuple[str, str], int]:
-    """Return the place of each item in its conversation, from 0, by its session and its id.
+    """Return the position of each item in its conversation, from 0, by session and item id.
 
-    The numbers in the table have gaps: they tell the order alone.
+    The numbers in the table have gaps, and only tell the order.
     """
     found: dict[tuple[str, str], int] = {}
     counts: Counter[tuple[str, int | None]] = Counter()
@@ -88,7 +95,13 @@ def item_positions(tx: Transaction, session_ids: Sequence[str]) -> dict[tuple[st
 def read_response_metadata(
     tx: Transaction, responses: Sequence[Row]
 ) -> dict[tuple[str, str], dict[str, str]]:
-    """The metadata that each response of a piece answers to; its session's wins over its own."""
+    """Return the metadata of each response, by session and response id.
+
+    A value of the session wins over the response's own value of the same key.
+
+    Args:
+        responses: rows of consecutive responses, as `table_pieces` yields them.
+    """
     session_ids = list(dict.fromkeys(row[0] for row in responses))
     rows = tx.rows(
         f"{METADATA} WHERE t.session_id IN ({_marks(session_ids)})"
@@ -103,7 +116,7 @@ def read_response_metadata(
 
 
 def _decrypted(tx: Transaction, select: str, row: Row) -> Row:
-    """A row whose last columns are its table's texts, decrypted."""
+    """Return a row with its texts, which are its last columns, decrypted."""
     count, table = _TEXTS.get(select, (0, ""))
     if not count:
         return row

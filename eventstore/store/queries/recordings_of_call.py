@@ -1,7 +1,8 @@
-"""Find sessions that may be recordings of one call.
+"""Find sessions that may be recordings of the same call.
 
-They have responses of the same ids, and the same session's id by their servers, or the same call's
-id by their recorders: a sideband that joins in mid-call may never be told the session's.
+Such recordings have responses with the same ids, and the same id of the server's session or of the
+call. A sideband that joins a call late may only know the call's id. Called by
+capture/recording/same_call.py and capture/files/import_file.py.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from eventstore.store.database.outages import is_outage
 from eventstore.store.database.transaction import Transaction
 from eventstore.store.readmodels.encrypted_rows import decrypted_texts
 
-#: How many of a session's responses are looked for in others, and in how many.
+#: How many of a session's responses are looked up in other sessions, and in how many sessions.
 _RESPONSES, _OTHERS = 20, 50
-# The last ones: who joined a call late has them as well.
+# The last responses are compared, because a recording that began late has those.
 OTHERS = (
     "SELECT DISTINCT r.session_id FROM responses r WHERE r.response_id IN"
     " (SELECT o.response_id FROM (SELECT response_id FROM responses WHERE session_id = ?"
@@ -31,18 +32,26 @@ STREAM = "SELECT opened_at, closed_at FROM streams WHERE session_id = ? AND eras
 
 
 class StreamTimes(NamedTuple):
-    """When a session was opened and closed here, in microseconds since 1970 UTC."""
+    """When a session was opened and closed in this store.
+
+    Attributes:
+        opened_at, closed_at: in microseconds since 1970 UTC; `closed_at` is None for an open
+            session.
+    """
 
     opened_at: int
     closed_at: int | None
 
 
 def other_recordings(tx: Transaction, session_id: str, told: Mapping[str, Any]) -> list[str]:
-    """The ids of other sessions, fifty at most, that have one of a session's last responses.
+    """Return the ids of other sessions with one of this session's last responses, at most fifty.
+
+    They also have the same server's session id or the same call id, because servers may use a
+    response id in several calls.
 
     Args:
-        told: the session's notes, with its id by its server: responses of other calls may have
-            equal ids, where servers do not make them unique.
+        session_id: the session.
+        told: its notes, as `notes_of` returns them.
     """
     ids = told.get("server_id"), call_of(mapping(told.get("opened")))
     if ids == (None, None):
@@ -58,24 +67,24 @@ def _is_alike(notes: Mapping[str, Any], server_id: str | None, call_id: str | No
 
 
 def call_of(opened: Mapping[str, Any]) -> str | None:
-    """Return the id of the call that a recording joined, or whose address it connected to.
+    """Return the id of the call that a recording joined, or whose URL it connected to, or None.
 
     Args:
-        opened: how it is recorded, as its first note says.
+        opened: the session's first note, which says how it is recorded.
     """
     names = names_of_session(opened, {}, ())
     return next((value for name, value in names if name == "call_id"), None)
 
 
 def notes_of(tx: Transaction, session_id: str) -> dict[str, Any]:
-    """What lists tell of a session beside its configuration; empty where that cannot be read."""
+    """Return the notes of a session, as lists show them; empty if they cannot be read."""
     row = tx.row(SESSION, (session_id,))
     if row is None:
         return {}
     try:
         _, notes = decrypted_texts(tx, "sessions", session_id, "", *row)
         return mapping(loads(notes))
-    except EventStoreError as error:  # one session's damage is no other's
+    except EventStoreError as error:  # A damaged session does not stop the search.
         if is_outage(error):
             raise
     except ValueError:
@@ -84,11 +93,11 @@ def notes_of(tx: Transaction, session_id: str) -> dict[str, Any]:
 
 
 def response_ids(tx: Transaction, session_id: str) -> list[str]:
-    """The ids of a session's responses."""
+    """Return the ids of a session's responses."""
     return [row[0] for row in tx.rows(RESPONSE_IDS, (session_id,))]
 
 
 def read_stream_times(tx: Transaction, session_id: str) -> StreamTimes | None:
-    """A session's stream; None where there is none, or it was erased."""
+    """Return when a session was opened and closed, or None if it does not exist or was erased."""
     row = tx.row(STREAM, (session_id,))
     return None if row is None else StreamTimes(*row)

@@ -1,8 +1,9 @@
-"""The session that a client of the replay server asks for: the newest that it was not served yet.
+"""Find the session that a client of the replay server asks for by its URL.
 
-What an address names is an index's (`session_facets`), so that one call is found among millions.
-An encrypted store has no such rows: there the newest sessions are looked through, and no more of
-them than `LOOKED_THROUGH` (docs/adr/0035).
+It is the newest matching session that was not served yet. The index of `session_facets` knows what
+URLs name, so that one call is found among millions. An encrypted store has no such rows. There,
+only the newest `LOOKED_THROUGH` sessions are decrypted and compared: docs/adr/0035. Called by
+replay/server/.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ from eventstore.store.filters.filters import MAX_LIMIT, SessionFilter, SessionPa
 from eventstore.store.queries.session_pages import sessions_sql
 from eventstore.store.readmodels.encrypted_rows import decrypted_texts
 
-#: How many of an encrypted store's sessions are looked through for what an address names.
+#: How many sessions of an encrypted store are compared at most.
 LOOKED_THROUGH = 1000
 
 
 class Requested(NamedTuple):
-    """What was found.
+    """The result of a search.
 
     Attributes:
-        session_id: the newest session that is not left out; None where there is none.
-        left_out: how many sessions match that are left out, as far as was looked.
+        session_id: the newest session that is not left out; None if there is none.
+        left_out: how many matching sessions were left out before it.
     """
 
     session_id: str | None
@@ -39,7 +40,12 @@ class Requested(NamedTuple):
 def requested_session(
     engine: Engine, wanted: Iterable[SessionFilter], left_out: Collection[str]
 ) -> Requested:
-    """Find the newest session that passes one of some filters, and is not left out."""
+    """Return the newest session that passes one of the filters and is not left out.
+
+    Args:
+        wanted: the filters.
+        left_out: the ids of sessions to leave out.
+    """
     found, seen = list[Row](), set[str]()
     with read(engine) as tx:
         for one in wanted:
@@ -53,7 +59,7 @@ def requested_session(
 
 
 def _newest_first(tx: Transaction, wanted: SessionFilter) -> Iterator[Row]:
-    """Yield time and id, the last of their columns, of all sessions that pass a filter."""
+    """Yield all sessions that pass a filter, the newest first; the last columns are time and id."""
     names = wanted.address or ()
     looks = bool(names) and tx.keys.name(tx) is not None
     columns = "s.at, s.session_id"

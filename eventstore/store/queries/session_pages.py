@@ -1,4 +1,7 @@
-"""Which sessions a page of them has: any mix of filters, read in order of time."""
+"""Read the rows of a page of sessions, with any mix of filters, in the order of time.
+
+Other orders are in ranked_sessions.py. Called by query_sessions.py and requested_sessions.py.
+"""
 
 from __future__ import annotations
 
@@ -46,16 +49,16 @@ def session_rows(
     columns: str = "s.session_id",
     costs: Costs | None = None,
 ) -> list[Row]:
-    """A page's rows in the order in which they are read, and one more where more follow.
+    """Return the rows of a page in the order of reading, and one more if there are more.
 
     Args:
-        live: only open ones.
-        columns: of `sessions s` and `streams t`; the session's id is the last of them.
-        costs: what sessions cost, where they are chosen or sorted by it.
+        live: True lists only open sessions.
+        columns: of `sessions s` and `streams t`; the last one is the session's id.
+        costs: what sessions cost; None if they are neither filtered nor sorted by it.
 
     Raises:
-        NotFoundError: `after` names no session.
-        InvalidInputError: the text to search names no word.
+        NotFoundError: the cursor names no session.
+        InvalidInputError: the text to search has no word.
     """
     terms = search.parse_terms(wanted.text) if wanted.text is not None else []
     if not terms or tx.keys.name(tx) is None:
@@ -70,7 +73,7 @@ def session_rows(
 
 
 def _says(tx: Transaction, session_id: str, terms: list[Term]) -> bool:
-    """Return True if an item of a session whose rows are encrypted says the terms."""
+    """Return True if an item of an encrypted session says the terms."""
     sql = (
         "SELECT type, item_id, said, resource FROM items WHERE session_id = ?"
         " AND (said <> '' OR type <> 'message')"
@@ -90,11 +93,14 @@ def sessions_sql(
     columns: str = "s.session_id",
     costs: Costs | None = None,
 ) -> tuple[str, list[Any]]:
-    """The statement of a page, and its parameters.
+    """Return the statement of a page, and its parameters.
+
+    Args:
+        live, columns, costs: as for `session_rows`.
 
     Raises:
-        NotFoundError: `after` names no session.
-        InvalidInputError: the text to search names no word.
+        NotFoundError: the cursor names no session.
+        InvalidInputError: the text to search has no word.
     """
     live = live or wanted.status == "live"
     if is_ranked_sessions(wanted, paging):
@@ -114,7 +120,7 @@ def sessions_sql(
     if paging.cursor is not None:
         at = _time_of(tx, paging.cursor, wanted.scope)
         where.add(f"({time}.at, {time}.session_id) {compare} (?, ?)", at, paging.cursor)
-    # Only the page's own sessions are read whole.
+    # Only the sessions of the page are read whole.
     keys = (
         f"SELECT {time}.at, {time}.session_id FROM {source.sql}{where.sql()}"
         f" ORDER BY {time}.at {direction}, {time}.session_id {direction} LIMIT ?"
@@ -127,15 +133,15 @@ def sessions_sql(
 
 
 class _SessionSource(NamedTuple):
-    """Where sessions come from.
+    """The tables from which a page is read.
 
     Attributes:
-        sql: a FROM clause, with `sessions s` and `streams t` where they are asked for something.
-        parameters: of the clause.
-        lead: the alias that has the session's id first.
-        time: the alias whose time they come in the order of.
-        start: the condition that the clause meets.
-        says: whether they all say the terms.
+        sql: SQL behind FROM, with `sessions s` and `streams t` if they are needed.
+        parameters: the parameters of `sql`.
+        lead: the alias of the first table, which has the session's id.
+        time: the alias whose column `at` the rows are ordered by.
+        start: the condition on metadata that `sql` already fulfils.
+        says: True if all sessions in `sql` say the terms.
     """
 
     sql: str
@@ -150,8 +156,7 @@ def _source(
     tx: Transaction, wanted: SessionFilter, live: bool, few: list[Row] | None
 ) -> _SessionSource:
     if live:
-        # They are few. SQLite keeps no count of the closed ones, and would look through all of a
-        # model's.
+        # Open sessions are few. Without the hint, SQLite would read all sessions of a model.
         by_index = "" if tx.postgresql else " INDEXED BY sessions_open"
         return _SessionSource(f"sessions s{by_index} JOIN streams t ON t.session_id = s.session_id")
     streams = ("t",) if wanted.status == "ended" else ()
@@ -176,12 +181,12 @@ def _source(
 
 
 def _start(tx: Transaction, wanted: SessionFilter) -> Condition | None:
-    """The pair or key to start from; a tenant's own pair is one like others."""
+    """Return the condition on metadata to start from; the scope's pair is one of them."""
     scope = (wanted.scope,) if wanted.scope is not None else ()
     start = choose_start(tx, wanted.metadata + scope, "session_metadata")
     if start is None or wanted.model is None:
         return start
-    # Beside a common pair, the model's own index is shorter, and in order as well.
+    # If the pair is common, the model's index is shorter, and is in order as well.
     rare = count_pairs_up_to(tx, start, "session_metadata") < MOST_COUNTED
     return start if rare else None
 
@@ -189,7 +194,7 @@ def _start(tx: Transaction, wanted: SessionFilter) -> Condition | None:
 def _add_conditions(
     where: Where, tx: Transaction, wanted: SessionFilter, source: _SessionSource
 ) -> None:
-    """Add the conditions on a session's model, time and metadata."""
+    """Add the conditions on a session's model, time, metadata and scope."""
     start, time = source.start, source.time
     if start is not None and time == "m":
         where.add("m.key = ? AND m.value = ?", start.key, start.value)

@@ -1,7 +1,8 @@
-"""Suggestions for filters: keys and values of metadata, and models, of what is stored.
+"""Suggest values of filters: keys and values of metadata, and models, that are stored.
 
-Each is found by a skip scan: from one value of an index straight to the next, so that a million
-rows of one value cost no more than one.
+They are found by a skip scan, which goes from one value of an index directly to the next. So a
+million rows with one value cost as much as one row. Called by verbs/analytics.py, cli/ and
+web/api/.
 """
 
 from __future__ import annotations
@@ -17,18 +18,23 @@ from eventstore.store.filters.forced_joins import ordered_join
 from eventstore.store.filters.sql_conditions import Where, after_prefix
 from eventstore.store.queries.pages import Page
 
-#: How many values of a column are looked at where the database's order is not that of code points.
+#: How many values of a column are read if the database does not order them by code points.
 _STEPS = 10_000
-#: Of a tenant's sessions, the newest so many are looked at, and so many rows of theirs.
+#: How many of a tenant's newest sessions, and of their rows, are read.
 _SESSIONS = 1000
 _ROWS = 50_000
 
-#: What suggestions are, as resources.
+#: The values of `object` in suggestions.
 KEY, VALUE, MODEL = (f"eventstore.{kind}" for kind in ("metadata_key", "metadata_value", "model"))
 
 
 class _Column(NamedTuple):
-    """A column, and an index that has it in order."""
+    """A column, and an index that has it in order.
+
+    Attributes:
+        table, name: of the column.
+        by_index: the name of the index.
+    """
 
     table: str
     name: str
@@ -42,27 +48,30 @@ _MODELS = tuple(_Column(table, "model", f"{table}_model") for table in ("session
 
 
 def metadata_keys(engine: Engine, wanted: SuggestionFilter, scope: Condition | None) -> list[str]:
-    """Keys of metadata, in the order of code points.
+    """Return keys of metadata, in the order of code points.
 
     Args:
-        scope: a pair of sessions' metadata; of those that have it, the newest are looked at.
+        wanted: the prefix and the number of suggestions.
+        scope: a pair of session metadata. Only the newest sessions with the pair are read.
     """
     return _suggested(engine, _KEYS, Where([], []), wanted, scope)
 
 
 def metadata_values(engine: Engine, wanted: SuggestionFilter, scope: Condition | None) -> list[str]:
-    """Values of a key of metadata, in the order of code points.
+    """Return values of a metadata key, in the order of code points.
 
     Args:
+        wanted: the key, the prefix and the number of suggestions.
         scope: as for `metadata_keys`.
     """
     return _suggested(engine, _VALUES, Where(["x.key = ?"], [wanted.key]), wanted, scope)
 
 
 def models(engine: Engine, wanted: SuggestionFilter, scope: Condition | None) -> list[str]:
-    """Models of sessions and of responses, in the order of code points.
+    """Return models of sessions and of responses, in the order of code points.
 
     Args:
+        wanted: the prefix and the number of suggestions.
         scope: as for `metadata_keys`.
     """
     return _suggested(engine, _MODELS, Where([], []), wanted, scope)
@@ -87,11 +96,11 @@ def session_ids(engine: Engine, prefix: str, limit: int) -> list[str]:
 
 
 def suggestions(kind: str, found: list[str], limit: int) -> Page[dict[str, Any]]:
-    """Suggestions as resources in a page.
+    """Return suggestions as a page of resources.
 
     Args:
         kind: `KEY`, `VALUE` or `MODEL`.
-        found: what is suggested; one more than the limit where there are more.
+        found: the suggestions, and one more than `limit` if there are more.
         limit: how many the page has at most.
     """
     data = [{"id": value, "object": kind} for value in found[:limit]]
@@ -119,15 +128,18 @@ def _suggested(
 def _distinct(
     tx: Transaction, column: _Column, where: Where, wanted: SuggestionFilter
 ) -> list[str]:
-    """The first values of a column that begins an index, or follows what `where` fixes."""
+    """Return the first values of a column, in the order of an index that has it.
+
+    The column is the first one of the index, or comes behind columns that `where` fixes.
+    """
     table, name, by_index = column
-    # On PostgreSQL, only metadata's values are surely in the order of code points.
+    # On PostgreSQL, only values of metadata certainly have the order of code points.
     ordered = name == "value" or not tx.postgresql
     last = after_prefix(wanted.prefix) if ordered else None
     within = Where([*where.conditions], [*where.parameters])
     if last is not None:
         within.add(f"x.{name} < ?", last)
-    # One bound below each: with two of them, SQLite may begin at the lower one each time.
+    # Each step has one lower bound. With two, SQLite may start at the lower one each time.
     begin = f"x.{name} >= ?"
     parameters = [*within.parameters, wanted.prefix if ordered else ""]
     indexed = "" if tx.postgresql else f" INDEXED BY {by_index}"
@@ -148,7 +160,7 @@ def _distinct(
 
 
 def _of_tenant(tx: Transaction, column: _Column, where: Where, scope: Condition) -> list[str]:
-    """The values of a column in a tenant's newest sessions."""
+    """Return the values of a column in a tenant's newest sessions."""
     newest = (
         "SELECT m.session_id FROM session_metadata m WHERE m.key = ? AND m.value = ?"
         f" ORDER BY m.at DESC, m.session_id DESC LIMIT {_SESSIONS}"

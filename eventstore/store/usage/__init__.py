@@ -1,1 +1,1 @@
-"""Usage, money, latency and context growth, summed over sessions."""
+"""Usage, money, latency and the growth of contexts, summed over sessions."""

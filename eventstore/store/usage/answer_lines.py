@@ -1,4 +1,7 @@
-"""How many lines sums by groups may have: an answer by session is as long as there are sessions."""
+"""Limit the lines of an answer about usage: one by session has a line for each session.
+
+Called by query_usage.py and latency_buckets.py.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,15 @@ from collections.abc import Sized
 
 from eventstore.errors import InvalidInputError
 
-#: Lines of usage, by groups, models and kinds; and times of answers, by groups and models.
+#: How many lines an answer has at most: of usage (by group, model and kind), and of latencies.
 MOST, MOST_TIMES = 100_000, 1_000_000
 
 
 def check(rows: Sized, most: int) -> None:
-    """Look whether an answer, of which one row more than may be was asked for, is short enough.
+    """Check that an answer is short enough; its query asks for one row more than is allowed.
 
     Raises:
-        InvalidInputError: it has more rows.
+        InvalidInputError: the answer has more rows.
     """
     if len(rows) > most:
         raise InvalidInputError(

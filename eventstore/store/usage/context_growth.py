@@ -1,11 +1,14 @@
-"""How contexts grow: the usage of each session's first response, its second, and so on."""
+"""Sum up the usage of each session's first response, its second, and so on.
+
+Called by query_context.py, and by daily/compute.py for sums by day.
+"""
 
 from __future__ import annotations
 
 from eventstore.store.database.transaction import Row, Transaction
 from eventstore.store.usage.usage_sources import UsageSource
 
-#: Responses behind it are counted as this one.
+#: Later responses of a session are counted as this one.
 LAST_TURN = 200
 SUMS = ("input_tokens", "cached_tokens", "output_tokens")
 
@@ -15,10 +18,11 @@ _TURN = f"CASE WHEN t.turn > {LAST_TURN} THEN {LAST_TURN} ELSE t.turn END"
 
 
 def sum_turns(tx: Transaction, source: UsageSource) -> list[Row]:
-    """Rows of model, turn, number of responses and sums of their tokens.
+    """Return rows of model, turn, number of responses, and sums of their tokens.
 
-    A response's turn is its place among all of its session, whether they are done or not: it stays
-    what it is. One whose tokens were not told (the first flag of `Reported`) is left out.
+    The turn of a response is its position among all responses of its session, done or not, so that
+    it never changes. Responses whose tokens are unknown (the first flag of `Reported`) are left
+    out.
 
     Args:
         source: usage `u` of responses `r`.

@@ -1,8 +1,9 @@
-"""How long answers took, counted in buckets that grow with the time.
+"""Count how long answers took, in buckets whose width grows with the time.
 
-A bucket is a sixteenth of an octave: its middle is at most 2.2 % from any time in it, which nobody
-hears, and what a model takes falls into some hundred buckets a day. Sums by day and rows go through
-the same buckets, so that both give the same quantiles.
+A bucket is a sixteenth of an octave. Its middle differs by at most 2.2 % from any time in it, which
+no user notices, and the times of one model fall into some hundred buckets a day. Sums by day and
+rows use the same buckets, so that both give the same quantiles. Called by query_latency.py and
+daily/compute.py.
 """
 
 from __future__ import annotations
@@ -18,34 +19,38 @@ from eventstore.store.usage import answer_lines
 from eventstore.store.usage.usage_sources import UsageSource
 
 _IN_OCTAVE = 16
-#: The bucket of what took less than a millisecond.
+#: The bucket of times below a millisecond.
 _LEAST = -1
 
-#: Of a response `r`, in microseconds, null where it is not known: from the end of the user's speech
-#: until sound; without speech, from the response's creation until sound or text.
+#: SQL: the time that response `r` took in microseconds, or NULL. It counts from the end of the
+#: user's speech to the first sound. Without speech, it counts from the response's creation to the
+#: first sound or text.
 _TOOK_US = (
     "COALESCE(r.first_audio_at - r.speech_ended_at,"
     " COALESCE(r.first_audio_at, r.first_text_at) - r.created_at)"
 )
-# As `projection.latency.elapsed_ms`; a row has no moment from which a jump of the clock parts
-# the first sound or text. Where the clock was set back meanwhile, it is not known.
+# The same rule as in projection/latency.py, except that a row does not say whether the clock jumped
+# before the first sound or text. If the clock was set back in between, the time is unknown.
 ANSWER_US = (
     f"CASE WHEN {_TOOK_US} < {-DISORDER_US} THEN NULL WHEN {_TOOK_US} < 0 THEN 0"
     f" ELSE {_TOOK_US} END"
 )
 
-#: How many answers of a group and a model are in each bucket.
+#: How many answers are in each bucket, by group and model.
 BucketCounts = dict[tuple[Any, str | None], Counter[int]]
 
 
 def count_answers(
     tx: Transaction, source: UsageSource, group: str, values: list[Any]
 ) -> BucketCounts:
-    """Count the answers of a source.
+    """Return how many answers of a source are in each bucket, by group and model.
 
     Args:
         source: usage `u` of responses `r`.
-        group, values: an expression to group by, and its parameters.
+        group, values: the SQL expression to group by, and its parameters.
+
+    Raises:
+        InvalidInputError: there are too many different times.
     """
     rows = tx.rows(
         "SELECT d.grouped, d.model, d.ms, COUNT(*) FROM"
@@ -63,16 +68,19 @@ def count_answers(
 
 
 def bucket(ms: int) -> int:
-    """The bucket of a time; where clocks went back, that of none."""
+    """Return the bucket of a time in milliseconds."""
     return round(_IN_OCTAVE * log2(ms)) if ms >= 1 else _LEAST
 
 
 def quantile(counts: Mapping[int, int], share: float) -> float | None:
-    """Within how many milliseconds so much of all was answered, by nearest rank.
+    """Return the time in milliseconds within which a share of all answers came, by nearest rank.
 
     Args:
-        counts: how many are in each bucket.
+        counts: how many answers are in each bucket.
         share: from 0 to 1.
+
+    Returns:
+        The time; None if there are no answers.
     """
     left = ceil(sum(counts.values()) * share)
     for number in sorted(counts):

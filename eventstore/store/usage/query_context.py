@@ -1,4 +1,7 @@
-"""How contexts grow from one response of a session to the next."""
+"""Return how the context grows from one response of a session to the next.
+
+Called by verbs/analytics.py.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,11 @@ from eventstore.store.usage.usage_sources import responses_of
 
 
 def query_context(engine: Engine, wanted: ResponseFilter) -> dict[str, Any]:
-    """The mean usage of the first response of a session, of its second, and so on."""
+    """Return the mean usage of the first response of a session, of its second, and so on.
+
+    Args:
+        wanted: the filter on responses.
+    """
     turns: dict[int, list[int]] = {}
     with read(engine) as tx:
         for _, turn, *sums in _rows(tx, wanted):

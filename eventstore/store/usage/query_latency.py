@@ -1,4 +1,7 @@
-"""How fast answers came, by session, model, day or metadata key."""
+"""Return how fast answers came, by session, model, day or metadata key.
+
+Called by verbs/analytics.py.
+"""
 
 from __future__ import annotations
 
@@ -24,14 +27,15 @@ _SHARES = {"p50_ms": 0.5, "p90_ms": 0.9, "p99_ms": 0.99}
 
 
 def query_latency(engine: Engine, by: str | None, wanted: ResponseFilter) -> dict[str, Any]:
-    """Quantiles of the times of answers, in groups and in total.
+    """Return quantiles of the times of answers, in groups and in total.
 
     Args:
         by: `session`, `model`, `day` (UTC), `day,model` or `metadata:KEY`; None for the total
             alone.
+        wanted: the filter on responses.
 
     Raises:
-        InvalidInputError: another grouping.
+        InvalidInputError: `by` is not valid, or the answer would be too long.
     """
     group_of(by)
     groups: dict[tuple[Any, ...], Counter[int]] = {}

@@ -1,4 +1,8 @@
-"""Usage summed by session, model, day or metadata key: tokens by modality, and money."""
+"""Sum up usage by session, model, day or metadata key: tokens by modality, and money.
+
+Days with sums are answered from these, and the others from rows of usage: docs/adr/0015. Called by
+verbs/analytics.py, query_sessions.py and session_costs.py.
+"""
 
 from __future__ import annotations
 
@@ -59,22 +63,28 @@ SPANS_OF_DAYS = (
 )
 VALUE_DAYS = "SELECT day, names, numbers FROM value_days WHERE key = ? AND day >= ? AND day <= ?"
 
-#: What is billed, and the field of an answer that counts it.
+#: The kinds of usage, and the field of an answer that counts each.
 COUNTED = {
     "response": "responses",
     "transcription": "transcriptions",
     "session": "sessions",
 }
 
-# How many columns name a group: what it is grouped by, model, kind, reported, period and unit.
+# How many columns identify a sum: group, model, kind, reported, period of prices and unit.
 _NAMES = 6
 
 
 class PricedUsage(NamedTuple):
-    """Usage of one model in one group, within one price.
+    """The usage of one model in one group and one period of prices, with its cost.
 
     Attributes:
-        reported: the flags of `Reported` that all of it has.
+        key: what it is grouped by.
+        model: the model.
+        kind: `response`, `transcription` or `session`.
+        reported: the flags of `Reported` that all of the usage has.
+        number: how many responses, transcriptions or sessions.
+        tokens: the sums of tokens and seconds.
+        cost: what it costs.
     """
 
     key: str | None
@@ -87,14 +97,25 @@ class PricedUsage(NamedTuple):
 
 
 class UsageSelect(NamedTuple):
-    """A part of an answer: what to select its rows by."""
+    """The statement that selects one part of the rows of an answer.
+
+    Attributes:
+        sql: the statement.
+        parameters: its parameters.
+    """
 
     sql: str
     parameters: list[Any]
 
 
 class PackedSumsSelect(NamedTuple):
-    """A part of an answer: packed sums by the values of a key, of days from one to another."""
+    """The packed sums of a range of days, by the values of a metadata key.
+
+    Attributes:
+        key: the key.
+        days: the first and the last day.
+        model: only sums of this model; None for all.
+    """
 
     key: str
     days: tuple[int, int]
@@ -102,14 +123,15 @@ class PackedSumsSelect(NamedTuple):
 
 
 def query_usage(engine: Engine, by: str | None, wanted: ResponseFilter) -> dict[str, Any]:
-    """Usage in groups, and in total.
+    """Return usage in groups, and in total.
 
     Args:
         by: `session`, `model`, `day` (UTC), `day,model` or `metadata:KEY`; None for the total
             alone.
+        wanted: the filter on responses; transcriptions and sessions count if they pass it.
 
     Raises:
-        InvalidInputError: another grouping.
+        InvalidInputError: `by` is not valid, or the answer would be too long.
     """
     group_of(by)
     prices = prices_of(engine)
@@ -130,7 +152,7 @@ def query_usage(engine: Engine, by: str | None, wanted: ResponseFilter) -> dict[
 def usage_of_sessions(
     tx: Transaction, session_ids: Sequence[str], prices: Prices
 ) -> dict[str, dict[str, Any]]:
-    """Each session's usage as one entry, by its id."""
+    """Return the usage of each session as one entry, by its id."""
     where = Where([], [])
     where.add(f"u.session_id IN ({', '.join('?' * len(session_ids))})", *session_ids)
     groups: dict[str | None, list[PricedUsage]] = {id_: [] for id_ in session_ids}
@@ -140,7 +162,7 @@ def usage_of_sessions(
 
 
 def sorted_names(names: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """Names of groups in order; what has none comes last."""
+    """Return the names of groups in order; a part that is None sorts last."""
     return sorted(
         names, key=lambda name: [(part is None, "" if part is None else part) for part in name]
     )
@@ -149,6 +171,7 @@ def sorted_names(names: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
 def _parts(
     tx: Transaction, by: str | None, wanted: ResponseFilter
 ) -> tuple[list[UsageSelect], list[PackedSumsSelect]]:
+    """Return the statements of the rows of an answer, and its packed sums."""
     if not is_summable(wanted) or by == "session":
         return [_of_rows(source, by) for source in sources_of(tx, wanted)], []
     key = metadata_key(by)
@@ -176,7 +199,7 @@ def _of_rows(source: UsageSource, by: str | None) -> UsageSelect:
 def _of_sums(
     days: tuple[int, int], by: str | None, key: str | None, model: str | None
 ) -> UsageSelect:
-    """The sums of days; by a key of metadata, of those days on which nothing has the key."""
+    """Return the sums of days. By a metadata key, only of days without any value of the key."""
     found, parameters = sums_of_days("usage_days", days, model)
     group = {None: "NULL", "model": "s.model"}.get(by, "s.day")
     if key is None:
@@ -196,7 +219,7 @@ def _sums(
 ) -> list[PricedUsage]:
     if not parts:
         return []
-    # Prices of what was used seldom change while it is used: that is seen by the sums themselves.
+    # Prices seldom change while a model is used. The sums themselves show whether they did.
     rows = _grouped(tx, parts, [])
     spans = [(row[1], *row[_NAMES : _NAMES + 2]) for row in rows]
     for some in by_value:
@@ -216,14 +239,19 @@ def _sums(
 def _grouped(tx: Transaction, parts: list[UsageSelect], boundaries: list[int]) -> list[Row]:
     """Return sums by group, model, kind, reported, period of prices and unit.
 
-    Each part is grouped by itself: a union of rows would be written down first.
+    Each part is grouped on its own, because the database would first write down a union of all
+    rows.
 
     Args:
-        boundaries: when prices change. PostgreSQL cannot tell how few periods there are, and sorts
-            all rows in place of hashing them where there is any boundary.
+        parts: the statements.
+        boundaries: when prices change, in microseconds. With any boundary PostgreSQL sorts all rows
+            instead of hashing them, because it cannot tell how few periods there are.
 
     Returns:
-        What names each sum, its first and last time, how many, and tokens.
+        The columns that identify a sum, its first and last time, the number, and the tokens.
+
+    Raises:
+        InvalidInputError: there are too many rows.
     """
     period, found = _period(len(boundaries)), []
     for part in parts:
@@ -239,7 +267,7 @@ def _grouped(tx: Transaction, parts: list[UsageSelect], boundaries: list[int]) -
 
 
 def _boundaries(prices: Prices, spans: Iterable[Row]) -> list[int]:
-    """Return when prices of models change within the time in which they are used.
+    """Return when prices of models change within the time in which the models were used.
 
     Args:
         spans: models, each with the first and the last time of its usage.
@@ -259,9 +287,10 @@ def _boundaries(prices: Prices, spans: Iterable[Row]) -> list[int]:
 
 
 def _period(boundaries: int) -> str:
-    """Return SQL for the number of the period of prices that usage is in, of as many parameters.
+    """Return SQL for the number of the period of prices in which usage lies.
 
-    The terms are added up in groups: SQLite takes no expression that is nested 1,000 levels deep.
+    The SQL has one parameter for each boundary. Its terms are added in groups, because SQLite's
+    expressions have at most 1,000 levels.
     """
     terms = ["CASE WHEN u.at >= ? THEN 1 ELSE 0 END"] * boundaries
     groups = [" + ".join(terms[n : n + 50]) for n in range(0, boundaries, 50)]
@@ -271,7 +300,7 @@ def _period(boundaries: int) -> str:
 def _of_values(tx: Transaction, wanted: PackedSumsSelect, boundaries: list[int]) -> list[Row]:
     from eventstore.store.usage.daily.packed import PackedDay, PackedSums, add_up  # slow to import
 
-    # Prices change at midnights: a day has one period.
+    # Prices change at midnight, so that a day lies in one period.
     days = (
         PackedDay(bisect_right(boundaries, day * DAY_US), PackedSums(names, numbers))
         for day, names, numbers in tx.rows_with_bytes(VALUE_DAYS, (wanted.key, *wanted.days))
@@ -303,7 +332,7 @@ def _group_entry(name: tuple[str | None, ...], by: str, rows: list[PricedUsage])
 
 
 def _entry(rows: Sequence[PricedUsage]) -> dict[str, Any]:
-    """One line of usage: counts, tokens, money, and what has no price."""
+    """Return one line of usage: counts, tokens, money, and what has no price."""
     unpriced = [row for row in rows if row.cost.usd is None]
     counts = _counts(rows)
     sums = Tokens(*map(sum, zip(*(row.tokens for row in rows), strict=True)))
@@ -313,7 +342,7 @@ def _entry(rows: Sequence[PricedUsage]) -> dict[str, Any]:
         "object": "realtime.usage",
         **counts,
         **sums._asdict(),
-        # Never zero for what has no price: null where that is all there is.
+        # Unknown cost is never zero; the total is null if nothing has a price.
         "cost_usd": None if unpriced and len(unpriced) == len(rows) else float(known),
         "unpriced": {
             **_counts(unpriced),
@@ -333,7 +362,7 @@ def _counts(rows: Iterable[PricedUsage]) -> dict[str, int]:
 
 
 def _between(spans: Iterable[CostRange | None]) -> list[float] | None:
-    """Return the least and the most that costs what kinds of tokens are not told apart of."""
+    """Return the least and the most that usage costs whose kinds of tokens were not told apart."""
     known = [span for span in spans if span is not None]
     if not known:
         return None
@@ -341,7 +370,7 @@ def _between(spans: Iterable[CostRange | None]) -> list[float] | None:
 
 
 def group_label(key: Any, by: str) -> str | None:
-    """A group's name as people read it."""
+    """Return the name of a group for people: its value, or the date of a day."""
     if key is None:
         return None
     if by not in ("day", DAY_AND_MODEL):
@@ -352,10 +381,12 @@ def group_label(key: Any, by: str) -> str | None:
 def usage_of_state(
     state: SessionState, prices: Prices, opened_at: int | None = None
 ) -> dict[str, Any]:
-    """A session's usage as one entry, from its state.
+    """Return a session's usage as one entry, from its state.
 
     Args:
-        opened_at: when the session was opened here: the time of what has none of its own.
+        state: the state.
+        prices: the prices of usage.
+        opened_at: the time of usage without a time of its own, in microseconds since 1970 UTC.
     """
     at = next((t for t in (opened_at, state.last_at, state.first_at) if t is not None), 0)
 

@@ -1,8 +1,8 @@
-"""What sessions cost by one list of prices: a row for each, kept so that lists are sorted by it.
+"""Keep what each session costs by one list of prices, so that lists can be sorted by cost.
 
-An append that bills something sets its session's row back, in the same transaction.
-`price_sessions` computes what is missing. An answer takes rows that were computed by the asker's
-own prices, and computes the few others itself: see docs/adr/0029.
+An append that adds usage resets its session's row, in the same transaction. `price_sessions`
+computes the missing costs. An answer takes the rows that were computed by its own prices, and
+computes the few others itself: docs/adr/0029. Called by query_sessions.py and verbs/upkeep.py.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from eventstore.store.database.transaction import Row, Transaction, read, write
 if TYPE_CHECKING:
     from eventstore.pricing.prices import Prices
 
-#: How many sessions that have no cost yet an answer computes itself.
+#: How many sessions without a cost an answer computes itself.
 MOST_PENDING = 1000
-#: For how many seconds an answer prices new sessions where there are more.
+#: How long an answer prices new sessions if there are more, in seconds.
 PATIENCE = 5.0
-#: Sessions that are priced in one transaction.
+#: How many sessions are priced in one transaction.
 _BATCH = 200
-#: Which rows of `session_costs` have no cost by some prices: of others, or of none.
+#: Conditions on rows of `session_costs`: computed by other prices or not yet; not computed yet.
 _OTHER, _NEW = ("prices < ?", "prices > ?"), ("prices = ''",)
 
 _Answer = TypeVar("_Answer")
@@ -42,11 +42,11 @@ SET_COST = "UPDATE session_costs SET prices = ?, usd = ? WHERE session_id = ? AN
 
 
 class Costs(NamedTuple):
-    """What an answer knows of costs.
+    """What an answer needs to know of the costs of sessions.
 
     Attributes:
-        prices: the fingerprint of the prices that rows must be of.
-        pending: what sessions cost whose rows are of other prices, or of none.
+        prices: the fingerprint of the prices; rows with this fingerprint are valid.
+        pending: the costs of all other sessions, by their ids, in US dollars.
     """
 
     prices: str
@@ -54,12 +54,12 @@ class Costs(NamedTuple):
 
 
 class UnpricedError(InvalidInputError):
-    """Too many sessions have no cost for an answer that needs the costs of all."""
+    """Too many sessions have no cost yet, for an answer that needs the cost of all."""
 
 
 def known_cost(entry: dict[str, object]) -> float:
-    """Return what an entry of usage costs as far as that is known, or `UNKNOWN_COST`."""
-    # Imported here, as below: most lists of sessions need no costs.
+    """Return the cost in an entry of usage as far as it is known, or `UNKNOWN_COST`."""
+    # Imported here, and again below, because most lists of sessions need no costs.
     from eventstore.store.readmodels.rows_of_state import UNKNOWN
 
     usd = entry["cost_usd"]
@@ -67,20 +67,23 @@ def known_cost(entry: dict[str, object]) -> float:
 
 
 def answer_with_costs(engine: Engine, ask: Callable[[], _Answer]) -> _Answer:
-    """Return an answer that may need what all sessions cost; price new sessions where it does.
+    """Return an answer that may need the cost of all sessions; price new sessions if it does.
 
-    So what appends write is priced by whoever asks for it first, where no worker does it. What has
-    a cost by other prices is left to `price_sessions`: who asks by a file of their own would take
-    the costs from all others.
+    So sessions are priced by the first answer that needs it, if no worker does it. Sessions with a
+    cost by other prices are left to `price_sessions`. Otherwise a user with a file of prices would
+    overwrite the costs that all others see.
+
+    Args:
+        ask: returns the answer, or raises UnpricedError.
 
     Raises:
-        UnpricedError: many sessions have no cost by the engine's prices even so.
+        UnpricedError: too many sessions still have no cost by the engine's prices.
     """
     try:
         return ask()
     except UnpricedError:
         end = time.monotonic() + PATIENCE
-        # Whoever may not write is told what to do by the error.
+        # If the database is read-only, the UnpricedError of the second attempt says what to do.
         with suppress(DatabaseUnavailableError):
             for _ in price_sessions(engine, _NEW):
                 if time.monotonic() > end:
@@ -89,16 +92,17 @@ def answer_with_costs(engine: Engine, ask: Callable[[], _Answer]) -> _Answer:
 
 
 def price_sessions(engine: Engine, which: tuple[str, ...] = _OTHER) -> Iterator[str | Failure]:
-    """Compute what sessions cost that have no cost by the engine's prices.
+    """Compute the cost of sessions that have none by the engine's prices.
 
-    Several processes may do it at once: a row is set if nothing was billed since it was read. What
-    a session used and cannot be added up has no known price.
+    Several processes may do it at the same time: a cost is stored only if no usage was added since
+    it was read. A session whose usage cannot be added up gets no known cost.
 
     Args:
         which: conditions on the rows to compute.
 
     Yields:
-        Each session whose cost was set, and each whose usage cannot be added up.
+        The id of each session whose cost was set, and a failure for each whose usage cannot be
+        added up.
 
     Raises:
         InvalidInputError: the prices cannot be used.
@@ -111,7 +115,7 @@ def price_sessions(engine: Engine, which: tuple[str, ...] = _OTHER) -> Iterator[
             rows = pending_rows(tx, prices, _BATCH, which)
         costs = _compute(engine, [row[0] for row in rows], prices, failures)
         with write(engine) as tx:
-            # In one order everywhere: two that lock rows wait for each other at the first.
+            # Every transaction locks rows in this order, so that two of them cannot deadlock.
             done = [
                 id_
                 for id_, mark in rows
@@ -125,7 +129,7 @@ def price_sessions(engine: Engine, which: tuple[str, ...] = _OTHER) -> Iterator[
 def _compute(
     engine: Engine, ids: list[str], prices: Prices, failures: list[Failure]
 ) -> dict[str, float]:
-    """Return what sessions cost: all at once, or each by itself if that fails."""
+    """Return what sessions cost. If the query for all fails, compute each one on its own."""
     from eventstore.store.readmodels.rows_of_state import UNKNOWN
 
     found = attempt("sessions", lambda: _read_costs(engine, ids, prices))
@@ -144,7 +148,7 @@ def _read_costs(engine: Engine, ids: list[str], prices: Prices) -> dict[str, flo
 
 
 def costs_of_sessions(tx: Transaction, ids: list[str], prices: Prices) -> dict[str, float]:
-    """Return what sessions cost as far as that is known, or `UNKNOWN_COST`."""
+    """Return what sessions cost in US dollars as far as it is known, or `UNKNOWN_COST`."""
     from eventstore.store.usage.query_usage import usage_of_sessions
 
     usage = usage_of_sessions(tx, ids, prices) if ids else {}
@@ -154,7 +158,12 @@ def costs_of_sessions(tx: Transaction, ids: list[str], prices: Prices) -> dict[s
 def pending_rows(
     tx: Transaction, prices: Prices, limit: int, which: tuple[str, ...] = _OTHER
 ) -> list[Row]:
-    """Return sessions that have no cost by these prices, each with its mark, by their ids."""
+    """Return sessions without a cost by these prices, each with its mark, in the order of ids.
+
+    Args:
+        limit: how many at most.
+        which: conditions on the rows.
+    """
     sides = " UNION ALL ".join(
         f"SELECT * FROM (SELECT session_id, mark FROM session_costs WHERE {side} LIMIT ?) d"
         for side in which
@@ -164,10 +173,10 @@ def pending_rows(
 
 
 def costs_at_hand(tx: Transaction, prices: Prices) -> Costs:
-    """Return what is needed to choose or sort sessions by what they cost.
+    """Return what is needed to filter or sort sessions by cost.
 
     Raises:
-        UnpricedError: many sessions have no cost by these prices.
+        UnpricedError: too many sessions have no cost by these prices.
     """
     rows = pending_rows(tx, prices, MOST_PENDING + 1)
     if len(rows) > MOST_PENDING:

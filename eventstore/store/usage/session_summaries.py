@@ -1,4 +1,7 @@
-"""What sessions add up to: turns, tokens, money, and the slowest answer."""
+"""Add summaries to sessions in a list: turns, tokens, money, and the slowest answer.
+
+Called by query_sessions.py.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +24,11 @@ _SLOWEST = (
 
 
 def add_summaries(tx: Transaction, sessions: list[dict[str, Any]], prices: Prices) -> None:
-    """Add to sessions' resources, under `eventstore`, the `summary` of each.
+    """Add to each session's resource, under `eventstore`, its `summary`.
 
-    `turns` are messages of user and assistant in conversations; `cost_usd` is None where nothing
-    has a known price, `unpriced` whether anything has none; `slowest_ms` is the longest that
-    anybody waited for an answer, in milliseconds, None where that is not known.
+    `turns` counts the messages of user and assistant. `cost_usd` is None if no usage has a known
+    price, and `unpriced` is True if some has none. `slowest_ms` is the longest wait for an answer
+    in milliseconds, or None if unknown.
     """
     ids = [session["id"] for session in sessions]
     if not ids:

@@ -1,4 +1,7 @@
-"""Where usage is found: rows of `usage`, as a filter chooses and a grouping groups them."""
+"""Select the rows of `usage` that a filter asks for, and group them.
+
+Called by query_usage.py, query_latency.py, query_context.py and daily/compute.py.
+"""
 
 from __future__ import annotations
 
@@ -22,17 +25,22 @@ from eventstore.store.filters.sql_conditions import (
     counts_for_response,
 )
 
-#: A grouping by two things.
+#: The grouping by day and model together.
 DAY_AND_MODEL = "day,model"
 OF_RESPONSE = "JOIN responses r ON r.session_id = u.session_id AND r.response_id = u.response_id"
 _OF_METADATA = "metadata:"
 
-# Tokens and seconds have prices of their own, and are not summed into one.
+# Usage in seconds has its own price, so that it is not added to usage in tokens.
 IN_SECONDS = "CASE WHEN u.total_tokens = 0 AND u.audio_ms > 0 THEN 1 ELSE 0 END"
 
 
 class UsageSource(NamedTuple):
-    """Where rows of `usage u` come from: a FROM clause, and conditions."""
+    """Where rows of `usage u` come from.
+
+    Attributes:
+        sql: SQL behind FROM.
+        where: the conditions.
+    """
 
     sql: str
     where: Where
@@ -41,12 +49,14 @@ class UsageSource(NamedTuple):
 def sources_of(
     tx: Transaction, wanted: ResponseFilter, day: int | None = None
 ) -> list[UsageSource]:
-    """The usage that a filter asks for.
+    """Return the sources of the usage that a filter asks for.
 
-    Transcriptions, and sessions that are billed by time, answer to their session's metadata.
+    Transcriptions, and sessions that are billed by time, are filtered by their session's metadata.
 
     Args:
-        day: only of sessions that this day's sums lack, of a filter that sums know; None for all.
+        wanted: the filter.
+        day: only usage of sessions that the sums of this day lack; None for all usage. Only for
+            filters that sums by day can answer.
     """
     of_all = {"scope", "metadata", "since", "until", "session", "model"}
     about_responses = wanted.named() - of_all
@@ -60,7 +70,7 @@ def sources_of(
 
 
 def _conditions(wanted: ResponseFilter) -> Where:
-    """Conditions that hold for whatever is billed, responses and others."""
+    """Return the conditions that apply to all kinds of usage."""
     where = Where([], [])
     add_time(where, "u.at", wanted.since, wanted.until)
     if wanted.session is not None:
@@ -72,7 +82,7 @@ def _conditions(wanted: ResponseFilter) -> Where:
 
 
 def _usage(tx: Transaction, where: Where, day: int | None) -> str:
-    """Rows of `usage u`: all, or of the sessions with marks that a day's sums lack."""
+    """Return the source of all rows of `usage u`, or of those that a day's sums lack."""
     if day is None:
         return "usage u"
     where.add("k.day = ?", day)
@@ -84,15 +94,18 @@ def _usage(tx: Transaction, where: Where, day: int | None) -> str:
 
 
 def responses_of(tx: Transaction, wanted: ResponseFilter, day: int | None = None) -> UsageSource:
-    """The usage of responses that a filter asks for, with their rows as `r`.
+    """Return the source of the usage of responses that a filter asks for, with their rows as `r`.
 
     Args:
-        day: as for `sources_of`.
+        wanted, day: as for `sources_of`.
+
+    Raises:
+        InvalidInputError: the filter has a text, and the store is encrypted.
     """
     where = _conditions(wanted)
     start = choose_start(tx, wanted.metadata)
     if start is not None and start.operator == "=":
-        # From the few rows of the pair to their usage, by its key.
+        # The query goes from the few rows of the pair to their usage, by its key.
         sql = (
             f"response_metadata m {ordered_join(tx)} usage u ON u.session_id = m.session_id"
             f" AND u.usage_id = 'response/' || m.response_id {OF_RESPONSE}"
@@ -116,6 +129,7 @@ def responses_of(tx: Transaction, wanted: ResponseFilter, day: int | None = None
 
 
 def _of_others(tx: Transaction, wanted: ResponseFilter) -> UsageSource:
+    """Return the source of the usage of transcriptions and sessions."""
     where = _conditions(wanted)
     start = next((c for c in wanted.metadata if c.operator == "="), None)
     sql = "usage u"
@@ -130,17 +144,17 @@ def _of_others(tx: Transaction, wanted: ResponseFilter) -> UsageSource:
 
 
 def metadata_key(by: str | None) -> str | None:
-    """The key of a grouping by metadata, None for another grouping."""
+    """Return the key of a grouping by metadata, or None for another grouping."""
     if by is None or not by.startswith(_OF_METADATA):
         return None
     return by.removeprefix(_OF_METADATA)
 
 
 def group_of(by: str | None) -> tuple[str, list[Any]]:
-    """The expression to group rows of `usage u` by, and its parameters.
+    """Return the SQL expression to group rows of `usage u` by, and its parameters.
 
     Raises:
-        InvalidInputError: another grouping.
+        InvalidInputError: `by` is not a grouping.
     """
     if by is None:
         return "NULL", []
@@ -152,7 +166,7 @@ def group_of(by: str | None) -> tuple[str, list[Any]]:
         return day_of("u.at"), []
     key = metadata_key(by)
     if key is not None and 0 < len(key) <= METADATA_KEY and key == storable(key):
-        # A session's value wins over a response's own: see `counts_for_response`.
+        # The session's value wins over the response's own; see `counts_for_response`.
         return (
             "COALESCE((SELECT y.value FROM session_metadata y WHERE y.session_id = u.session_id"
             " AND y.key = ?), (SELECT x.value FROM response_metadata x"

@@ -1,1 +1,1 @@
-"""Sums by day, kept beside the rows that they are of: docs/adr/0015."""
+"""Sums of usage by day, which are kept beside the rows of usage: docs/adr/0015."""

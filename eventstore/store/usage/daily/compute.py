@@ -1,4 +1,4 @@
-"""What a day's rows sum up to, as the rows of its sums."""
+"""Compute the sums of a day from the rows of usage. Called by refresh.py."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from eventstore.store.usage.latency_buckets import count_answers
 from eventstore.store.usage.usage_sources import IN_SECONDS, responses_of
 from eventstore.times import DAY_US
 
-#: A key that has more values within a day gets no sums: ids, say.
+#: A metadata key with more values on a day gets no sums; its values may be ids, for example.
 VALUES_OF_KEY = 1_000
-#: All keys of a day together; those with fewer values go first.
+#: How many values all keys of a day have together at most; keys with few values come first.
 VALUES_OF_DAY = 10_000
-#: A day with more keys than this gets no sums by keys.
+#: A day with more keys gets no sums by keys.
 KEYS_OF_DAY = 1_000
 
 _LINE = f"u.model, u.kind, u.reported, {IN_SECONDS} AS unit"
@@ -34,17 +34,24 @@ _OF_RESPONSE = "x.session_id = u.session_id AND x.response_id = u.response_id"
 
 
 class DaySums(NamedTuple):
-    """A day's rows, by table, and the keys that were left out: a list, or true for all."""
+    """The sums of a day.
+
+    Attributes:
+        rows: the rows, by table.
+        left_out: the metadata keys without sums, or True for all keys.
+    """
 
     rows: dict[str, list[Row]]
     left_out: list[str] | bool
 
 
 def sum_day(tx: Transaction, day: int, before: int | None = None) -> DaySums:
-    """Sum a day's rows up.
+    """Return the sums of a day.
 
     Args:
-        before: leave out what `apart` names.
+        day: the number of days since 1970 in UTC.
+        before: leave out the sessions that `unsettled_sessions` returns for this time; None for
+            none.
     """
     from eventstore.store.usage.daily.packed import pack  # slow to import
 
@@ -77,14 +84,17 @@ def sum_day(tx: Transaction, day: int, before: int | None = None) -> DaySums:
 
 
 def settled_sessions(tx: Transaction, day: int, before: int) -> list[str]:
-    """The sessions whose rows `sum_day` sums up."""
+    """Return the sessions whose rows `sum_day` adds up."""
     within = _within(day, before)
     sql = f"SELECT DISTINCT u.session_id FROM usage u{within.sql()}"
     return [row[0] for row in tx.rows(sql, within.parameters)]
 
 
 def unsettled_sessions(tx: Transaction, day: int, before: int) -> set[str]:
-    """The sessions that go on changing a day: with marks, and not closed before a moment."""
+    """Return the sessions that may still change a day.
+
+    They have a mark on the day, and were not closed before a time in microseconds since 1970 UTC.
+    """
     return {row[0] for row in tx.rows(f"{_APART} AND m.day = ?", (before, day))}
 
 
@@ -105,12 +115,12 @@ def _span(day: int) -> dict[str, Any]:
 
 
 def _whole(row: Row) -> Row:
-    """A row of the database's own sums, which may be decimals, as integers."""
+    """Return a row of the database's sums with integers, because sums may be decimals."""
     return (*row[:2], *map(int, row[2:]))
 
 
 def _pairs(tx: Transaction, within: Where, keys: Sequence[str] = ()) -> tuple[str, list[Any]]:
-    """A day's usage with each pair that it is grouped by: what `group_of` says, of all keys."""
+    """Return the usage of a day with each pair of metadata by which `group_of` would group it."""
     where = Where([*within.conditions], [*within.parameters])
     if keys:
         where.add(f"x.key IN ({', '.join('?' * len(keys))})", *keys)
@@ -128,7 +138,7 @@ def _pairs(tx: Transaction, within: Where, keys: Sequence[str] = ()) -> tuple[st
 
 
 def _keys(tx: Transaction, within: Where) -> tuple[list[str], list[str] | bool]:
-    """The keys to sum by, and those to leave out."""
+    """Return the keys with sums, and the keys that are left out."""
     pairs, parameters = _pairs(tx, within)
     counted = tx.rows(
         f"SELECT u.key, COUNT(DISTINCT u.value) AS number FROM ({pairs}) u"
@@ -150,7 +160,7 @@ def _keys(tx: Transaction, within: Where) -> tuple[list[str], list[str] | bool]:
 def _by_keys(
     tx: Transaction, within: Where, keys: list[str], totals: list[Row]
 ) -> dict[str, list[Row]]:
-    """Sums by each value of each key, and of what has no value of it."""
+    """Return sums by each value of each key, and of usage without a value of the key."""
     pairs, parameters = _pairs(tx, within, keys)
     found = tx.rows(
         f"SELECT u.key, u.value, {_LINE}, {_MEASURED} FROM ({pairs}) u"
@@ -170,6 +180,6 @@ def _by_keys(
 
 
 def _without(row: Row, part: Row) -> Row:
-    """What is left of a sum; its time is the whole's, which is the same day's."""
+    """Subtract a part from a sum. The time stays that of the whole, which is on the same day."""
     pairs = zip(row[_MAX_AT + 1 :], part[_MAX_AT + 1 :], strict=True)
     return (*row[: _MAX_AT + 1], *(whole - some for whole, some in pairs))

@@ -1,4 +1,7 @@
-"""Which days of a span are answered by their sums, and what of it by rows."""
+"""Divide a span of time into days that are answered by sums, and times that are read from rows.
+
+Called by the queries of usage, latency and context, and by refresh.py.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +15,18 @@ from eventstore.store.database.transaction import Transaction
 from eventstore.store.filters.filters import ResponseFilter
 from eventstore.times import DAY_US
 
-#: Times before the second day are no times of calls, and never summed.
+#: The first day that gets sums. Earlier times cannot be those of calls.
 FIRST_DAY = 1
 _END = 2**62
 
-#: Days that have rows of usage, by one look at its index for each of them.
+#: SQL: the days with rows of usage, found by one lookup in the index for each day.
 DAYS_WITH_USAGE = (
     "WITH RECURSIVE d(at) AS (SELECT MAX(u.at) FROM usage u WHERE u.at >= ? AND u.at < ?"
     " UNION ALL SELECT (SELECT MAX(u.at) FROM usage u WHERE u.at >= ?"
     f" AND u.at < d.at / {DAY_US} * {DAY_US}) FROM d WHERE d.at IS NOT NULL)"
     f" SELECT at / {DAY_US} FROM d WHERE at IS NOT NULL"
 )
-#: Days that have sums, whether these are of all sessions, and whether they hold.
+#: SQL: the days with sums, whether these contain all sessions, and whether they are valid.
 SUMMED = (
     "SELECT s.day, s.left_out, s.whole, s.left_out IS NOT NULL"
     " AND NOT EXISTS (SELECT 1 FROM day_marks m WHERE m.day = s.day AND (s.whole = 1 OR"
@@ -31,17 +34,17 @@ SUMMED = (
     " AND c.day = m.day)))"
     " FROM summed_days s WHERE s.day >= ? AND s.day <= ?"
 )
-# Beyond these, a query of so many parts is no gain.
+# With more parts than this, a query of all rows is faster.
 _MOST_SPANS = 100
 
 
 class Coverage(NamedTuple):
-    """A span of time, in parts.
+    """A span of time, divided into parts.
 
     Attributes:
-        live: from when until when rows are to be read; None for without a bound.
-        days: from which day to which, both included, sums are.
-        begun: of these, the days whose sums lack the sessions that have marks.
+        live: ranges of time, in microseconds, whose rows are read; None for no bound.
+        days: ranges of days, both ends included, that are answered by sums.
+        begun: those of these days whose sums lack the sessions with marks.
     """
 
     live: list[tuple[int | None, int | None]]
@@ -55,20 +58,21 @@ class _Day(NamedTuple):
 
 
 def is_summable(wanted: ResponseFilter) -> bool:
-    """Whether sums by day know all that a filter asks for."""
+    """Return True if sums by day can answer a filter."""
     return not wanted.named() - {"since", "until", "model"}
 
 
 def find_coverage(
     tx: Transaction, since: int | None, until: int | None, key: str | None = None
 ) -> Coverage:
-    """Divide a span: whole days that have sums which hold, and the rest.
+    """Divide a span of time into whole days with valid sums, and the rest.
 
-    Sums hold where no session that they contain marked their day since. Sums, marks and rows are
-    those of one transaction, which must see one state of the database.
+    Sums are valid if no session in them has marked their day since. The sums, marks and rows must
+    be read in the same transaction, which sees one state of the database.
 
     Args:
-        key: of metadata, that the sums must be by.
+        since, until: the span in microseconds since 1970 UTC, `until` excluded; None for no bound.
+        key: a metadata key that the sums must be grouped by.
     """
     start, end = max(since or 0, FIRST_DAY * DAY_US), _END if until is None else until
     whole = range(-(-start // DAY_US), end // DAY_US)
@@ -108,10 +112,11 @@ def _spans(days: Iterable[_Day], start: int, end: int) -> Coverage:
 
 
 class RowsPart(NamedTuple):
-    """A part that is read from rows.
+    """A part of an answer that is read from rows.
 
     Attributes:
-        day: only of sessions with marks that this day's sums lack; None for all.
+        wanted: the filter, with the range of time.
+        day: only sessions with marks that the sums of this day lack; None for all.
     """
 
     wanted: ResponseFilter
@@ -119,7 +124,7 @@ class RowsPart(NamedTuple):
 
 
 def row_parts(wanted: ResponseFilter, found: Coverage) -> list[RowsPart]:
-    """What is to be read from rows."""
+    """Return the parts of an answer that are read from rows."""
 
     def within(since: int | None, until: int | None) -> ResponseFilter:
         return replace(wanted, since=since, until=until)
@@ -129,11 +134,12 @@ def row_parts(wanted: ResponseFilter, found: Coverage) -> list[RowsPart]:
 
 
 def sums_of_days(table: str, days: tuple[int, int], model: str | None) -> tuple[str, list[object]]:
-    """FROM and WHERE of the sums `s` of days.
+    """Return SQL behind FROM of the sums `s` of a range of days, and its parameters.
 
     Args:
-        days: from which to which.
-        model: that they must be of; None for any.
+        table: the table of sums.
+        days: the first and the last day.
+        model: only sums of this model; None for all.
     """
     parameters: list[object] = [*days]
     sql = f"{table} s WHERE s.day >= ? AND s.day <= ?"

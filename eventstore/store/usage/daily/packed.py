@@ -1,7 +1,8 @@
-"""A day's sums by the values of a key, packed: names as JSON, numbers as columns of 64 bits.
+"""Pack a day's sums by the values of a metadata key into one row.
 
-A thousand customers have thousands of sums a day; a year of them as rows would take SQLite seconds.
-Pure.
+A thousand customers have thousands of sums a day. A year of them as single rows would take SQLite
+seconds to read. The names are stored as JSON, and the numbers as compressed columns of 64 bits.
+Called by compute.py and query_usage.py.
 """
 
 from __future__ import annotations
@@ -18,23 +19,33 @@ from eventstore.projection.views.usage import Tokens
 from eventstore.realtime.values import dumps, loads
 from eventstore.store.database.transaction import Row
 
-#: What names a sum beside its value: model, kind, whether it was reported, whether it is seconds.
+#: How many columns identify a sum besides its value: model, kind, reported, in seconds.
 _LINE = 4
-#: What is summed: the last time, which is no sum; how many; tokens.
+#: How many numbers a sum has: the last time (a maximum), how many, and the tokens.
 _MEASURED = 2 + len(Tokens._fields)
-# Beyond the lines that a store can have: models by kinds by periods of prices.
+# More than the lines that a store can have: models times kinds times periods of prices.
 _LINES = 1 << 32
 
 
 class PackedSums(NamedTuple):
-    """Sums: values and lines by their places in `names`, and with each pair of them its numbers."""
+    """The packed sums of one day.
+
+    Attributes:
+        names: JSON with the values and the lines.
+        numbers: compressed columns: the index of the value, the index of the line, and the numbers.
+    """
 
     names: str
     numbers: bytes
 
 
 class PackedDay(NamedTuple):
-    """A day's sums, and the number of its period of prices."""
+    """The sums of a day, and its period of prices.
+
+    Attributes:
+        period: the number of the period.
+        sums: the packed sums.
+    """
 
     period: int
     sums: PackedSums
@@ -44,8 +55,8 @@ def pack(rows: Sequence[Row]) -> PackedSums:
     """Pack the sums of a day.
 
     Args:
-        rows: value, model, kind, whether it was reported, whether it is seconds, the last time,
-            how many, and tokens, which must fit 64 bits.
+        rows: value, model, kind, reported, in seconds, the last time, how many, and the tokens. The
+            numbers must fit 64 bits.
     """
     values: dict[str | None, int] = {}
     lines: dict[Row, int] = {}
@@ -60,14 +71,15 @@ def pack(rows: Sequence[Row]) -> PackedSums:
 
 
 def add_up(days: Iterable[PackedDay], model: str | None = None) -> list[Row]:
-    """The sums of days, added up.
+    """Add up the sums of several days.
 
     Args:
-        model: that they must be of; None for any.
+        days: the packed sums.
+        model: only sums of this model; None for all.
 
     Returns:
-        Value, model, kind, whether it was reported, period, whether it is seconds, the last time,
-        how many, and tokens.
+        Rows of value, model, kind, reported, period of prices, in seconds, the last time, how many,
+        and the tokens.
 
     Raises:
         EventStoreError: a sum exceeds 64 bits.
@@ -88,7 +100,7 @@ def add_up(days: Iterable[PackedDay], model: str | None = None) -> list[Row]:
         while sums.shape[1] < len(places):
             sums = np.concatenate((sums, np.zeros_like(sums)), axis=1)
         sums[0, here] = np.maximum(sums[0, here], numbers[2])
-        sums[1:, here] += numbers[3:]  # no pair is twice in a day
+        sums[1:, here] += numbers[3:]  # A day has no pair of value and line twice.
         if (sums[1:, here] < 0).any():
             raise EventStoreError("sums of usage exceed 64 bits")
     of_value, of_line = list(values), list(lines)
@@ -100,11 +112,11 @@ def add_up(days: Iterable[PackedDay], model: str | None = None) -> list[Row]:
 
 
 def _places(names: Iterable[Any], known: dict[Any, int]) -> NDArray[np.int64]:
-    """The places of names among those that are known, new ones added."""
+    """Return the indexes of names in `known`, to which new names are added."""
     return np.array([known.setdefault(name, len(known)) for name in names], np.int64)
 
 
 def _unpack(packed: PackedSums) -> NDArray[np.int64]:
-    """Columns: the value, the line, and what is measured."""
+    """Return the columns of packed sums: the value, the line, and the numbers."""
     raw = zstandard.ZstdDecompressor().decompress(packed.numbers)
     return np.frombuffer(raw, "<i8").reshape(2 + _MEASURED, -1).astype(np.int64, copy=False)

@@ -1,13 +1,12 @@
-"""Keep sums by day: sum up days that have no sums that hold.
+"""Refresh the sums by day: sum up each day that has no valid sums.
 
-A day is read in one transaction, which sees one state of the database, and written in another, so
-that appends wait for the writing alone. Between them rows may change; then a mark is there that was
-not read, or another one in its place, and the sums do not hold. Only marks that were read are
-deleted. The day's version tells whether somebody else wrote or dropped its sums meanwhile: what was
-read is thrown away then.
+A day is read in one transaction and written in another one, so that appends only wait for the
+writing. If rows change in between, there is a mark that was not read, or one with another number;
+the new sums are then not valid. Only marks that were read are deleted. The version of the day tells
+whether another process has written or dropped its sums in between; the result is then discarded.
 
-A day that goes on is summed up without the sessions that go on: those keep their marks, and are
-read from their rows. It is summed up again when enough of them were closed.
+A day that is not over is summed up without its open sessions. These keep their marks, and are read
+from rows. The day is summed up again when enough of them are closed. Called by verbs/upkeep.py.
 """
 
 from __future__ import annotations
@@ -34,12 +33,12 @@ from eventstore.store.usage.daily.compute import (
 from eventstore.store.usage.daily.coverage import DAYS_WITH_USAGE, FIRST_DAY, SUMMED
 from eventstore.times import DAY_US, date_of, now
 
-#: How long a day must be over, in microseconds, to be summed up as a whole.
+#: How long a day must be over before it is summed up as a whole, in microseconds.
 _OVER = 3_600_000_000
-#: How long a session must be closed: metadata often come behind its end.
+#: How long a session must be closed, in microseconds, because metadata are often set after its end.
 _SETTLED = 600_000_000
-# Of a day that goes on: rows that are worth sums, sessions that are worth new ones, and how much
-# more of them than before.
+# For a day that is not over: how many rows are worth the first sums, how many newly closed sessions
+# are worth new sums, and at least which part of the sessions in the old ones (1/20).
 _ROWS, _SESSIONS, _SHARE = 2000, 20, 20
 
 VERSION = "SELECT version FROM summed_days WHERE day = ?"
@@ -65,9 +64,11 @@ class DayRead(NamedTuple):
     """A day as it was read.
 
     Attributes:
-        version: of its sums; None where it had none.
-        marks: those of what was summed up, in order of sessions.
+        day: the number of days since 1970 in UTC.
+        version: the version of its sums; None if it had none.
+        marks: the marks of the sessions that were summed up, in the order of sessions.
         contained: the sessions that were summed up; None for all.
+        sums: the new sums.
     """
 
     day: int
@@ -78,17 +79,16 @@ class DayRead(NamedTuple):
 
 
 def refresh_days(engine: Engine, moment: int | None = None) -> Iterator[int | Failure]:
-    """Sum up each day that has rows to sum up, newest first; yields those that are done.
+    """Sum up each day that has no valid sums, the newest first.
 
-    A day is its number since 1970, in UTC. Several processes may do it at once.
-
-    A day that cannot be summed up stops no other.
+    Several processes may do it at the same time. A day that fails does not stop the others.
 
     Args:
-        moment: up to when, in microseconds since 1970; None for now.
+        moment: the time up to which days are summed up, in microseconds since 1970 UTC; None for
+            now.
 
     Yields:
-        Each day that was summed up, or why it could not be.
+        The number of each day that was summed up (days since 1970 in UTC), or why it could not be.
     """
     moment = now() if moment is None else moment
     over = (moment - _OVER) // DAY_US
@@ -107,9 +107,9 @@ def _refresh_day(engine: Engine, day: int, before: int | None) -> bool:
 
 
 def days_to_sum(engine: Engine, moment: int) -> list[int]:
-    """The days up to a moment that have no sums that hold, newest first.
+    """Return the days up to a moment that have no valid sums, the newest first.
 
-    Of those that go on, the ones of which enough is settled.
+    A day that is not over is included if enough of its sessions are closed.
     """
     first, end = FIRST_DAY, (moment - _OVER) // DAY_US
     with read(engine) as tx:
@@ -117,14 +117,14 @@ def days_to_sum(engine: Engine, moment: int) -> list[int]:
         marked = tx.rows(MARKED_DAYS, (first, end - 1))
         summed = tx.rows(SUMMED, (first, end - 1))
         going_on = [day for day in range(end, moment // DAY_US + 1) if _is_due(tx, day, moment)]
-    # A day whose rows went has sums to lose.
+    # A day whose rows were deleted still has sums to remove.
     wanted = {row[0] for row in (*used, *marked, *summed)}
     wanted -= {day for day, _, whole, holds in summed if whole and holds}
     return sorted(wanted | set(going_on), reverse=True)
 
 
 def _is_due(tx: Transaction, day: int, moment: int) -> bool:
-    """Whether so much of a day that goes on is settled that sums are worth it."""
+    """Return True if enough sessions of an unfinished day are closed to make new sums."""
     if not any(row[3] for row in tx.rows(SUMMED, (day, day))):
         return _number(tx, FEW_ROWS, day * DAY_US, (day + 1) * DAY_US) == _ROWS
     contained = _number(tx, CONTAINED, day)
@@ -136,16 +136,16 @@ def _number(tx: Transaction, sql: str, *parameters: int) -> int:
 
 
 def read_day(engine: Engine, day: int, before: int | None = None) -> DayRead:
-    """Sum a day's rows up, with the marks that they answer to.
+    """Return the sums of a day, with the marks of the sessions in them.
 
     Args:
-        before: without sessions that go on: marked, and not closed before this time, in
-            microseconds; None for all.
+        before: leave out sessions with marks that were not closed before this time, in microseconds
+            since 1970 UTC; None for none.
     """
     with read(engine) as tx:
         version = tx.row(VERSION, (day,))
         left = set() if before is None else unsettled_sessions(tx, day, before)
-        # In the order of appends to several sessions, which hold some of these as well.
+        # Appends to several sessions lock rows in the same order, so that no deadlock can occur.
         marks = sorted(mark for mark in tx.rows(MARKS, (day,)) if mark[0] not in left)
         contained = None if before is None else settled_sessions(tx, day, before)
         sums = sum_day(tx, day, before)
@@ -153,7 +153,7 @@ def read_day(engine: Engine, day: int, before: int | None = None) -> DayRead:
 
 
 def write_day(engine: Engine, found: DayRead) -> bool:
-    """Replace a day's sums; False, and nothing written, where somebody else has meanwhile."""
+    """Replace the sums of a day; return False, with nothing written, if its version has changed."""
     contained = [(session_id, found.day) for session_id in found.contained or ()]
     with write(engine) as tx:
         if not _claim_day(tx, found):
@@ -168,7 +168,7 @@ def write_day(engine: Engine, found: DayRead) -> bool:
 
 
 def _claim_day(tx: Transaction, found: DayRead) -> bool:
-    """Lock the day, if it is as it was read."""
+    """Lock the day by changing its version; return False if another process has changed it."""
     left_out, version = dumps(found.sums.left_out), random_number()
     whole = int(found.contained is None)
     if found.version is None:

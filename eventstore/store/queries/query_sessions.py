@@ -208,7 +208,7 @@ def state_resources(
     from eventstore.pricing.prices import published_prices
     from eventstore.projection.views import resources
     from eventstore.projection.views.session_resource import session_resource
-    from eventstore.store.usage.query_usage import usage_of_state
+    from eventstore.store.usage.usage_entries import usage_of_state
 
     return {
         "session": session_resource(state),

@@ -20,7 +20,7 @@ from eventstore.store.usage.daily.coverage import (
     sums_of_days,
 )
 from eventstore.store.usage.latency_buckets import BucketCounts, count_answers, quantile
-from eventstore.store.usage.query_usage import group_label, sorted_names
+from eventstore.store.usage.usage_entries import name_group, sorted_names
 from eventstore.store.usage.usage_sources import DAY_AND_MODEL, group_of, metadata_key, responses_of
 
 _SHARES = {"p50_ms": 0.5, "p90_ms": 0.9, "p99_ms": 0.99}
@@ -46,7 +46,11 @@ def query_latency(engine: Engine, by: str | None, wanted: ResponseFilter) -> dic
                 name = (key, model) if by == DAY_AND_MODEL else (key,)
                 groups.setdefault(name, Counter()).update(counts)
                 total.update(counts)
-    data = [] if by is None else [_group_entry(n, by, groups[n]) for n in sorted_names(groups)]
+    data = (
+        []
+        if by is None
+        else [name_group(_entry(groups[name]), name, by) for name in sorted_names(groups)]
+    )
     return {"object": "list", "by": by, "data": data, "total": _entry(total)}
 
 
@@ -76,14 +80,6 @@ def _summed(
     for key, of_model, bucket, number in rows:
         counts.setdefault((None if by is None else key, of_model), Counter())[bucket] += int(number)
     return counts
-
-
-def _group_entry(name: tuple[Any, ...], by: str, counts: Mapping[int, int]) -> dict[str, Any]:
-    entry = _entry(counts)
-    named: dict[str, Any] = {"object": entry.pop("object"), "key": group_label(name[0], by)}
-    if by == DAY_AND_MODEL:
-        named["model"] = name[1]
-    return named | entry
 
 
 def _entry(counts: Mapping[int, int]) -> dict[str, Any]:

@@ -8,24 +8,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from decimal import Decimal
 from operator import add
 from typing import Any, NamedTuple
 
 from sqlalchemy import Engine
 
 from eventstore.pricing.prices import Prices
-from eventstore.pricing.rates import Cost, CostRange
-from eventstore.projection.handlers.session_billing import (
-    USAGE_OF_SESSION,
-    billed_session,
-    is_counted,
-    usage_id_of_response,
-    usage_id_of_transcription,
-)
-from eventstore.projection.state import SessionState
-from eventstore.projection.views.usage import Tokens, Usage, read_usage
-from eventstore.realtime.values import text
+from eventstore.projection.views.usage import Tokens
 from eventstore.store.database.engine_options import prices_of
 from eventstore.store.database.transaction import Row, Transaction, read
 from eventstore.store.filters.filters import ResponseFilter
@@ -37,6 +26,7 @@ from eventstore.store.usage.daily.coverage import (
     row_parts,
     sums_of_days,
 )
+from eventstore.store.usage.usage_entries import PricedUsage, name_group, sorted_names, usage_entry
 from eventstore.store.usage.usage_sources import (
     DAY_AND_MODEL,
     IN_SECONDS,
@@ -45,7 +35,7 @@ from eventstore.store.usage.usage_sources import (
     metadata_key,
     sources_of,
 )
-from eventstore.times import DAY_US, date_of
+from eventstore.times import DAY_US
 
 _SUMS = ", ".join(f"SUM(u.{name})" for name in Tokens._fields)
 _ROW = (
@@ -63,37 +53,9 @@ SPANS_OF_DAYS = (
 )
 VALUE_DAYS = "SELECT day, names, numbers FROM value_days WHERE key = ? AND day >= ? AND day <= ?"
 
-#: The kinds of usage, and the field of an answer that counts each.
-COUNTED = {
-    "response": "responses",
-    "transcription": "transcriptions",
-    "session": "sessions",
-}
 
 # How many columns identify a sum: group, model, kind, reported, period of prices and unit.
 _NAMES = 6
-
-
-class PricedUsage(NamedTuple):
-    """The usage of one model in one group and one period of prices, with its cost.
-
-    Attributes:
-        key: what it is grouped by.
-        model: the model.
-        kind: `response`, `transcription` or `session`.
-        reported: the flags of `Reported` that all of the usage has.
-        number: how many responses, transcriptions or sessions.
-        tokens: the sums of tokens and seconds.
-        cost: what it costs.
-    """
-
-    key: str | None
-    model: str | None
-    kind: str
-    reported: int
-    number: int
-    tokens: Tokens
-    cost: Cost
 
 
 class UsageSelect(NamedTuple):
@@ -144,9 +106,9 @@ def query_usage(engine: Engine, by: str | None, wanted: ResponseFilter) -> dict[
     data = (
         []
         if by is None
-        else [_group_entry(name, by, groups[name]) for name in sorted_names(groups)]
+        else [name_group(usage_entry(groups[name]), name, by) for name in sorted_names(groups)]
     )
-    return {"object": "list", "by": by, "data": data, "total": _entry(rows)}
+    return {"object": "list", "by": by, "data": data, "total": usage_entry(rows)}
 
 
 def usage_of_sessions(
@@ -158,14 +120,7 @@ def usage_of_sessions(
     groups: dict[str | None, list[PricedUsage]] = {id_: [] for id_ in session_ids}
     for row in _sums(tx, prices, [_of_rows(UsageSource("usage u", where), "session")]):
         groups[row.key].append(row)
-    return {id_: _entry(groups[id_]) for id_ in session_ids}
-
-
-def sorted_names(names: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """Return the names of groups in order; a part that is None sorts last."""
-    return sorted(
-        names, key=lambda name: [(part is None, "" if part is None else part) for part in name]
-    )
+    return {id_: usage_entry(groups[id_]) for id_ in session_ids}
 
 
 def _parts(
@@ -321,96 +276,3 @@ def _billed(prices: Prices, name: Row, at: int, number: int, *sums: int) -> Pric
     return PricedUsage(
         key, model, kind, reported, number, tokens, prices.cost(model, tokens, reported, at)
     )
-
-
-def _group_entry(name: tuple[str | None, ...], by: str, rows: list[PricedUsage]) -> dict[str, Any]:
-    entry = _entry(rows)
-    named: dict[str, Any] = {"object": entry.pop("object"), "key": group_label(name[0], by)}
-    if by == DAY_AND_MODEL:
-        named["model"] = name[1]
-    return named | entry
-
-
-def _entry(rows: Sequence[PricedUsage]) -> dict[str, Any]:
-    """Return one line of usage: counts, tokens, money, and what has no price."""
-    unpriced = [row for row in rows if row.cost.usd is None]
-    counts = _counts(rows)
-    sums = Tokens(*map(sum, zip(*(row.tokens for row in rows), strict=True)))
-    known = sum((row.cost.usd for row in rows if row.cost.usd is not None), Decimal(0))
-    sessions = counts.pop("sessions")
-    return {
-        "object": "realtime.usage",
-        **counts,
-        **sums._asdict(),
-        # Unknown cost is never zero; the total is null if nothing has a price.
-        "cost_usd": None if unpriced and len(unpriced) == len(rows) else float(known),
-        "unpriced": {
-            **_counts(unpriced),
-            "models": sorted({row.model or "unknown" for row in unpriced}),
-            "without_usage": sum(row.number for row in rows if not row.reported),
-        },
-        "sessions": sessions,
-        "unpriced_between_usd": _between([row.cost.between for row in unpriced]),
-    }
-
-
-def _counts(rows: Iterable[PricedUsage]) -> dict[str, int]:
-    counts = dict.fromkeys(COUNTED.values(), 0)
-    for row in rows:
-        counts[COUNTED[row.kind]] += row.number
-    return counts
-
-
-def _between(spans: Iterable[CostRange | None]) -> list[float] | None:
-    """Return the least and the most that usage costs whose kinds of tokens were not told apart."""
-    known = [span for span in spans if span is not None]
-    if not known:
-        return None
-    return [float(sum((span[side] for span in known), Decimal(0))) for side in (0, 1)]
-
-
-def group_label(key: Any, by: str) -> str | None:
-    """Return the name of a group for people: its value, or the date of a day."""
-    if key is None:
-        return None
-    if by not in ("day", DAY_AND_MODEL):
-        return str(key)
-    return date_of(int(key))
-
-
-def usage_of_state(
-    state: SessionState, prices: Prices, opened_at: int | None = None
-) -> dict[str, Any]:
-    """Return a session's usage as one entry, from its state.
-
-    Args:
-        state: the state.
-        prices: the prices of usage.
-        opened_at: the time of usage without a time of its own, in microseconds since 1970 UTC.
-    """
-    at = next((t for t in (opened_at, state.last_at, state.first_at) if t is not None), 0)
-
-    def billed(kind: str, model: str | None, when: int | None, found: Usage) -> PricedUsage:
-        moment = at if when is None else when
-        cost = prices.cost(model, *found, moment)
-        return PricedUsage(None, model, kind, int(found.reported), 1, found.tokens, cost)
-
-    rows = [
-        billed(
-            "response",
-            text(response.session.get("model")),
-            response.done_at,
-            read_usage(response.usage),
-        )
-        for response in state.responses.values()
-        if response.done_seq is not None and is_counted(state, usage_id_of_response(response))
-    ]
-    rows += [
-        billed("transcription", one.model, one.at, read_usage(one.usage, writes_text=True))
-        for one in state.billed.values()
-        if is_counted(state, usage_id_of_transcription(one))
-    ]
-    session = billed_session(state)
-    if session is not None and is_counted(state, USAGE_OF_SESSION):
-        rows.append(billed("session", session.model, session.at, read_usage(session.usage)))
-    return _entry(rows)

@@ -1,8 +1,9 @@
 """Filters of lists, checked before any SQL is made of them.
 
-`checked_filter` reads what comes from outside: a Python call, a command, an address of a page. It
-checks values by pydantic, as the annotations say. Code that makes a filter by its class gives it
-what its attributes hold: times and lengths are integers of microseconds there.
+`checked_filter` reads values that come from outside: from a Python call, a command or a URL. It
+checks them with pydantic, by the annotations of a class. Code that calls a class itself passes
+values of the types that its attributes have, for example times in microseconds. Used by verbs/,
+web/api/, archive/, and all lists.
 """
 
 from __future__ import annotations
@@ -28,16 +29,17 @@ from eventstore.times import parse_time
 
 MAX_LIMIT = 100
 MAX_SUGGESTIONS = 1000
-#: Conditions on metadata, of which a session has 16 pairs; each is a look-up of its own.
+#: How many conditions on metadata a filter has at most. A session has at most 16 pairs, and each
+#: condition is a lookup.
 MAX_CONDITIONS = 32
-#: No number that rows are compared with is greater.
+#: The largest number of a filter; it fits the databases' integers of 64 bits.
 _MOST = 2**62
 _MOST_DOLLARS = 10**12
-#: So many characters of the name of a filter that is wrong are shown.
+#: How many characters of the name of a wrong filter an error shows.
 _LONGEST = 40
 
 Status = Literal["completed", "cancelled", "failed", "incomplete", "in_progress"]
-#: `ended` is every session that is not `live`; `errors` has errors, or answers that failed.
+#: `ended`: not `live`. `errors`: the session has errors, or responses that failed.
 SessionStatus = Literal["live", "ended", "interrupted", "errors"]
 SessionSort = Literal["started", "duration", "cost", "latency", "turns", "interruptions"]
 ResponseSort = Literal["created", "duration", "latency", "tokens"]
@@ -46,10 +48,13 @@ Modality = Literal["text", "audio"]
 
 
 def read_conditions(value: Any) -> tuple[Condition, ...]:
-    """Return conditions on metadata: of a mapping, of texts such as `K=V`, or of conditions.
+    """Return the conditions on metadata that a value from outside names.
+
+    Args:
+        value: a mapping of keys to values, a text such as `K=V`, or a list of texts or conditions.
 
     Raises:
-        ValueError, InvalidInputError: there are too many of them, or one is none.
+        ValueError, InvalidInputError: there are too many conditions, or one is not valid.
     """
     if value is None:
         return ()
@@ -65,7 +70,10 @@ def read_conditions(value: Any) -> tuple[Condition, ...]:
 
 
 def _written(value: Any) -> Any:
-    """Return a number as its text: who writes `{"customer": 42}` means "42"."""
+    """Return a number as text, because `{"customer": 42}` means "42".
+
+    Other values are returned unchanged.
+    """
     return str(value) if isinstance(value, int | float) else value
 
 
@@ -96,40 +104,44 @@ def _microseconds(value: Any) -> Any:
 
 
 def _is_given(validate: Callable[[Any], Any]) -> BeforeValidator:
-    """Return a validator that leaves None as it is, which stands for a value that is not given."""
+    """Return a validator that leaves None unchanged, because None means "not given"."""
     return BeforeValidator(lambda value: None if value is None else validate(value))
 
 
-#: An attribute that a class does not have is refused.
+#: Names that are not attributes of the class are refused.
 _CONFIG = ConfigDict(extra="forbid")
 
 Conditions = Annotated[tuple[Condition, ...], BeforeValidator(read_conditions)]
 Time = Annotated[int | None, _is_given(_at)]
-#: Given in seconds, and kept in microseconds, as rows have them.
+#: A length of time that is given in seconds and kept in microseconds, like the columns.
 Seconds = Annotated[Annotated[int, Field(ge=0, le=_MOST)] | None, _is_given(_microseconds)]
 Number = Annotated[int, Field(ge=0, le=_MOST)] | None
 Dollars = Annotated[float, Field(ge=0, le=_MOST_DOLLARS, allow_inf_nan=False)] | None
-#: Bytes are no text.
+#: A text; bytes are refused.
 Text = StrictStr | None
 
 
 class HasEnds(Protocol):
-    """A page: the ids of its first entry and of its last one."""
+    """A page, as far as the request for the next page needs it."""
 
     @property
     def first_id(self) -> str | None:
-        """The id of the first entry."""
+        """Return the id of the first entry, or None."""
 
     @property
     def last_id(self) -> str | None:
-        """The id of the last entry."""
+        """Return the id of the last entry, or None."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Paging:
-    """Which part of a list, newest first or oldest first.
+    """Which part of a list is asked for.
 
-    `limit` entries behind `after`, or those that end before `before`.
+    Attributes:
+        limit: how many entries at most.
+        after: the id of an entry; the page begins behind it.
+        before: the id of an entry; the page ends before it. Not together with `after`.
+        order: `desc` for the newest first, `asc` for the oldest first.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _CONFIG
@@ -144,41 +156,59 @@ class Paging:
 
     @property
     def ascends(self) -> bool:
-        """Whether rows are read oldest first: what stands before an entry is read backwards."""
+        """Return True if rows are read oldest first. A page before an entry is read backwards."""
         return (self.order == "asc") == (self.before is None)
 
     def further(self, page: HasEnds) -> dict[str, str | None]:
-        """Return the arguments that ask for what lies behind a page, in the way it was asked."""
+        """Return the arguments that ask for the page behind `page`, in the same direction.
+
+        Args:
+            page: a page that was asked for with these arguments.
+        """
         if self.before is not None:
             return {"before": page.first_id}
         return {"after": page.last_id}
 
     @property
     def cursor(self) -> str | None:
-        """The entry that the page is next to."""
+        """Return the id of the entry beside which the page lies, or None."""
         return self.after if self.before is None else self.before
 
 
 @dataclass(frozen=True, kw_only=True)
 class SessionPaging(Paging):
-    """Which part of a list of sessions, and what it is sorted by."""
+    """Which part of a list of sessions, and how it is sorted.
+
+    Attributes:
+        sort: by which figure; `started` means the time of the first event.
+    """
 
     sort: SessionSort = "started"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResponsePaging(Paging):
-    """Which part of a list of responses, and what it is sorted by."""
+    """Which part of a list of responses, and how it is sorted.
+
+    Attributes:
+        sort: by which figure; `created` means the time of the response.
+    """
 
     sort: ResponseSort = "created"
 
 
 @dataclass(frozen=True, kw_only=True)
 class BasicFilter:
-    """What sessions and responses have alike. Times are microseconds; `until` is exclusive."""
+    """The conditions that filters of sessions and of responses share. All of them must hold.
+
+    Attributes:
+        scope: a pair of session metadata. Other sessions are treated as not there.
+        metadata: conditions on metadata.
+        model: the model.
+        since, until: a range of time in microseconds since 1970 UTC; `until` is excluded.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = _CONFIG
-    #: A pair of a session's metadata: all others do not exist for who asks.
     scope: Condition | None = None
     metadata: Conditions = ()
     model: Text = None
@@ -186,15 +216,15 @@ class BasicFilter:
     until: Time = None
 
     def named(self) -> set[str]:
-        """Return the names of the conditions that there are."""
+        """Return the names of the conditions that are set."""
         return {one.name for one in fields(self) if getattr(self, one.name) not in (None, ())}
 
 
 @dataclass(frozen=True, kw_only=True)
 class SessionFilter(BasicFilter):
-    """Which sessions; every condition must hold."""
+    """Conditions on sessions; all of them must hold."""
 
-    #: Those that rows of figures are looked at for.
+    #: The conditions that need the tables `session_figures` and `session_facets`.
     FIGURES: ClassVar[tuple[str, ...]] = (
         *("tool", "reason", "language", "min_duration", "max_duration", "min_cost"),
         *("min_latency", "min_turns", "min_interruptions", "address"),
@@ -204,25 +234,25 @@ class SessionFilter(BasicFilter):
     tool: Text = None
     reason: Text = None
     language: Text = None
-    #: Lengths are microseconds, and given in seconds.
+    #: In microseconds; `checked_filter` takes seconds.
     min_duration: Seconds = None
     max_duration: Seconds = None
     min_cost: Dollars = None
     min_latency: Seconds = None
     min_turns: Number = None
     min_interruptions: Number = None
-    #: Names that the session's address has: see realtime/request_target.py.
+    #: Names and values in the URL of the session's connection: realtime/request_target.py.
     address: tuple[tuple[str, str], ...] | None = None
 
     def facets(self) -> list[tuple[str, str]]:
-        """Return the facets that sessions must have: name and value."""
+        """Return the facets that sessions must have, as pairs of name and value."""
         named = _facets(tool=self.tool, reason=self.reason, language=self.language)
         return named + list(self.address or ())
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResponseFilter(BasicFilter):
-    """Which responses; every condition must hold."""
+    """Conditions on responses; all of them must hold."""
 
     status: Status | None = None
     reason: Text = None
@@ -234,12 +264,12 @@ class ResponseFilter(BasicFilter):
     tool: Text = None
     language: Text = None
     min_tokens: Number = None
-    #: Lengths are microseconds, and given in seconds.
+    #: In microseconds; `checked_filter` takes seconds.
     min_latency: Seconds = None
     min_duration: Seconds = None
 
     def facets(self) -> list[tuple[str, str]]:
-        """Return the facets that responses must have: name and value."""
+        """Return the facets that responses must have, as pairs of name and value."""
         return _facets(tool=self.tool, language=self.language)
 
 
@@ -249,7 +279,13 @@ def _facets(**values: str | None) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True, kw_only=True)
 class SuggestionFilter:
-    """What suggestions begin with, and how many there are at most."""
+    """Which suggestions are asked for.
+
+    Attributes:
+        key: the metadata key whose values are suggested.
+        prefix: what the suggestions begin with.
+        limit: how many at most.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = _CONFIG
     key: Text = None
@@ -261,10 +297,14 @@ Filter = TypeVar("Filter", bound=Paging | BasicFilter | SuggestionFilter)
 
 
 def checked_filter(kind: type[Filter], values: Mapping[str, Any]) -> Filter:
-    """Return a filter of values that come from outside.
+    """Return a filter made from values that come from outside.
+
+    Args:
+        kind: the class of the filter.
+        values: by the names of the attributes.
 
     Raises:
-        InvalidInputError: A value is wrong; the error says in one line which one, and why.
+        InvalidInputError: a value is wrong. The error says in one line which one, and why.
     """
     try:
         made: Filter = _ADAPTERS[kind].validate_python(dict(values))
@@ -279,7 +319,7 @@ def checked_filter(kind: type[Filter], values: Mapping[str, Any]) -> Filter:
 
 
 class _Adapters(dict[Any, TypeAdapter[Any]]):
-    """What checks values by the annotations of a class; each is made at its first use."""
+    """The pydantic adapters that check values by the annotations of a class, made at the first use."""
 
     def __missing__(self, kind: Any) -> TypeAdapter[Any]:
         made = self[kind] = TypeAdapter(kind)
@@ -290,7 +330,7 @@ _ADAPTERS = _Adapters()
 
 
 def _refuse_unkept(value: Any) -> None:
-    """Refuse texts, also those within others, that no database keeps."""
+    """Raise InvalidInputError for a text that no database can store, also one within a tuple."""
     if isinstance(value, str):
         if "\0" in value:
             raise InvalidInputError("a filter holds a NUL character")

@@ -175,10 +175,11 @@ def decoded_rows(
 
 
 def no_frame(place: int, given: object) -> InvalidInputError:
-    """Return the error that says that something is no frame.
+    """Return the error for a value that is not a frame.
 
     Args:
-        place: which of the frames of an append it is, from 1.
+        place: the number of the value among the frames of an append, from 1.
+        given: the value.
     """
     return InvalidInputError(
         f"frame {place} is {brief(given)}; give Frame(direction, text, at), with the text as it"

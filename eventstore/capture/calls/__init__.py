@@ -1,1 +1,1 @@
-"""Calls by WebRTC and SIP: each is recorded by a sideband, as a webhook or an app tells of it."""
+"""Record calls by WebRTC and SIP, each by a sideband, when a webhook or an app names the call."""

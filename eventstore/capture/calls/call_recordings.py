@@ -1,6 +1,7 @@
-"""Records calls by sidebands, each in a task of its own, and so many at once.
+"""Record many calls by sidebands, each in a task of its own, up to a limit.
 
-Called by the receiver of webhooks (`incoming_calls.py`) and by the relay (`relay_calls.py`).
+`incoming_calls.py` starts recordings of calls that webhooks name, and `relay_calls.py` of calls
+that the relay sees created.
 """
 
 from __future__ import annotations
@@ -15,15 +16,15 @@ from eventstore.capture.taps.websocket_watch import ConnectionEnd
 from eventstore.common import unforeseen
 from eventstore.errors import EventStoreError
 
-#: Calls that are recorded at once, unless another number is named.
+#: Calls that are recorded at once, unless the caller gives another number.
 MAX_CALLS = 200
 _LOGGER = logging.getLogger("eventstore.calls")
-# Seconds for sidebands to close once they are told to.
+# Seconds for sidebands to close after they were told to.
 _LEAVE_TIMEOUT = 10.0
 
 
 class TooManyCallsError(Exception):
-    """As many calls are recorded at once as may be."""
+    """As many calls are being recorded as the limit allows."""
 
 
 class CallUpdate(NamedTuple):
@@ -31,9 +32,9 @@ class CallUpdate(NamedTuple):
 
     Attributes:
         kind: `incoming`, `joined`, `ended`, `left` (the recorder was stopped) or `failed`.
-        session_id: of its recording, where it is known.
-        ending: how it ended; None where it did not.
-        why: it is not recorded; empty where it is.
+        session_id: the id of its recorded session, if it is known.
+        ending: how the connection ended; None if it did not.
+        why: why the call is not recorded; empty if it is.
     """
 
     call_id: str
@@ -49,8 +50,8 @@ class CallToRecord(NamedTuple):
     Attributes:
         address: where it is joined.
         metadata: pairs to set on its session.
-        wait: seconds to try in, while it is not accepted yet.
-        notes: more for the log to say of how it is recorded.
+        wait: seconds to try again in while the call is not accepted yet.
+        notes: more for the log to say of how the call is recorded.
     """
 
     call_id: str
@@ -61,16 +62,16 @@ class CallToRecord(NamedTuple):
 
 
 OnUpdate = Callable[[CallUpdate], None]
-#: Says in which session a call is recorded already; None where it is in none.
+#: Returns the session in which a call is recorded already, or None.
 FindSession = Callable[[str], Awaitable[str | None]]
 
 
 class CallRecordings:
-    """The calls that are recorded, of one event loop.
+    """The calls that are being recorded in one event loop.
 
     Args:
-        recorder: gets their events.
-        most: how many are recorded at once.
+        recorder: records their events.
+        most: how many calls are recorded at once.
     """
 
     def __init__(self, recorder: AnyRecorder, most: int = MAX_CALLS) -> None:
@@ -91,17 +92,14 @@ class CallRecordings:
     def start(
         self, call: CallToRecord, on_update: OnUpdate, find: FindSession | None = None
     ) -> bool:
-        """Begin to record a call, unless it is one of those that are recorded.
+        """Begin to record a call; return False if it is being recorded already.
 
         Args:
-            on_update: told what happens to it.
-            find: asked first whether it was recorded before.
-
-        Returns:
-            Whether it was begun.
+            on_update: called when something happens to the call.
+            find: asked first whether the call was recorded before.
 
         Raises:
-            TooManyCallsError: as many are recorded as may be.
+            TooManyCallsError: if as many calls are being recorded as the limit allows.
         """
         if call.call_id in self._tasks:
             return False
@@ -115,7 +113,7 @@ class CallRecordings:
     async def _record(
         self, call: CallToRecord, on_update: OnUpdate, find: FindSession | None
     ) -> None:
-        """Record a call to its end. What goes wrong is told, and ends no other call."""
+        """Record a call to its end. An error is reported, and ends no other call."""
         try:
             found = None if find is None else await find(call.call_id)
             if found is not None:
@@ -154,12 +152,12 @@ class CallRecordings:
         return CallUpdate(call.call_id, "ended", joined.session.session_id, joined.ending)
 
     async def idle(self, seconds: float) -> None:
-        """Wait so long until no call is recorded or waited for."""
+        """Wait until no call is recorded or waited for, for so many seconds at most."""
         if self._tasks:
             await asyncio.wait(list(self._tasks.values()), timeout=seconds)
 
     async def leave(self) -> None:
-        """Leave all calls: their sessions are closed."""
+        """Leave all calls, and close their sessions."""
         for task in list(self._tasks.values()):
             task.cancel()
         await self.idle(_LEAVE_TIMEOUT)

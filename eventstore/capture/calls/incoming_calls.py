@@ -1,7 +1,7 @@
-"""Takes OpenAI's webhooks, and has each call that they tell of recorded by a sideband.
+"""Handle OpenAI's webhooks, and start to record each call that they name.
 
-The HTTP server (`web/api/webhooks.py`) hands each webhook over here. The app itself accepts the
-call; a recording waits for that.
+The HTTP server (`web/api/webhooks.py`) passes each webhook to `IncomingCalls.receive`. The app
+itself accepts the call; the recording waits for that.
 """
 
 from __future__ import annotations
@@ -29,29 +29,30 @@ from eventstore.capture.calls.webhooks import (
     read_call,
 )
 
-#: Ids of webhooks that are remembered, so that one that comes again is told from a new one.
+#: Ids of webhooks that are kept, to recognize a webhook that is sent again.
 _REMEMBERED = 10_000
-#: Seconds in which a refusal of one kind is told once.
+#: Seconds in which refusals for the same reason are reported once.
 _QUIET = 60.0
-#: Seconds to wait for a call's accept, unless others are named.
+#: Seconds to wait until a call is accepted, unless the caller gives another number.
 WAIT = 60.0
 
 
 @dataclass
 class IncomingCalls:
-    """Has the calls recorded that webhooks tell of.
+    """Starts to record the calls that webhooks name.
 
     Attributes:
         secret: the key of the webhooks' secret.
-        recordings: records them.
-        upstream: what stands for `wss://api.openai.com/v1`.
-        wait: seconds to wait for a call's accept.
+        recordings: records the calls.
+        upstream: the base URL to use instead of `wss://api.openai.com/v1`.
+        wait: seconds to wait until a call is accepted.
         metadata: pairs to set on each session, which no call replaces.
-        headers: the key of metadata for each SIP header that is wanted, by its name in lower
-            case, beside From and To.
-        tell: told what happens to each call.
-        tell_refused: told in words why a webhook was refused, once a minute for each cause.
-        find: says in which session a call was recorded before.
+        headers: for each SIP header wanted besides From and To, by its name in lower case, the key
+            of metadata to store its value under.
+        tell: called when something happens to a call.
+        tell_refused: called with the reason when a webhook is refused, once a minute for each
+            reason.
+        find: returns the session in which a call was recorded before.
     """
 
     secret: bytes
@@ -67,11 +68,11 @@ class IncomingCalls:
     _told: dict[str, float] = field(default_factory=dict, init=False)
 
     def receive(self, headers: Mapping[str, str], body: bytes) -> None:
-        """Take a webhook. One that came before, or that tells of no call, is done with.
+        """Handle a webhook; one that was sent before, or that names no call, is ignored.
 
         Raises:
-            BadWebhookError: it is not genuine, too old, or cannot be read.
-            TooManyCallsError: its call is not recorded, unless the webhook comes again later.
+            BadWebhookError: if it is not genuine, is too old, or cannot be read.
+            TooManyCallsError: if its call is not recorded. The webhook may be sent again later.
         """
         try:
             webhook_id = check(self.secret, headers, body, time.time())

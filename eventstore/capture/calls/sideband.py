@@ -1,4 +1,7 @@
-"""Join a WebRTC or SIP call by its id, and record what the server tells there: a sideband."""
+"""Join a WebRTC or SIP call by its id, and record what the server sends there: a sideband.
+
+`eventstore join` and Python users call `record_call`; `call_recordings.py` calls `record_at`.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ from eventstore.realtime.upstream_urls import (
 )
 from eventstore.realtime.values import METADATA_PAIRS, METADATA_VALUE, mapping, text
 
-#: What no sideband can see, as its sessions' logs say.
+#: What no sideband can see; the log of each session says so.
 UNSEEN = (
     "the call's audio, in both directions: it goes by WebRTC or SIP",
     "events before it joined",
@@ -49,20 +52,20 @@ UNSEEN = (
 #: How often a call is joined again, and seconds to wait before each attempt at that.
 _REJOINS = 5
 _PAUSES = (0.5, 1.0, 2.0, 4.0)
-#: Seconds for the server to answer when the call is left.
+#: Seconds for the server to answer the close frame when the recorder leaves a call.
 _CLOSE_TIMEOUT = 2.0
 _LEFT = ConnectionEnd("recorder", 1000, "")
-#: Seconds between two attempts to join a call that is not there yet: the first, and at most.
+#: Seconds between two attempts to join a call that does not exist yet: the first, and at most.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 2.0
-#: Refusals that do not change by waiting.
+#: Refusals that stay the same however long one waits.
 _FINAL_STATUSES = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.GONE})
-#: Seconds until another look whether the recorder has room, and for the database at a call's end.
+#: Seconds until it is checked again whether the recorder has room, and seconds for the last commit.
 _RECHECK, _COMMIT_TIMEOUT = 0.005, 2.0
-#: Characters that are told of why a server refuses a call.
+#: Characters of a server's reason for a refusal that are reported.
 _LONGEST_REASON = 300
 
 
-#: The key of metadata that a joined call is found by, as `?call_id=` of the replay server does.
+#: The key of metadata by which a joined call is found, as by `?call_id=` of the replay server.
 CALL_ID = "call_id"
 
 AnyRecorder = Recorder | RecorderProcess
@@ -86,9 +89,9 @@ class CallAddress(NamedTuple):
     """Where and how a call is joined.
 
     Attributes:
-        url: of the websocket.
-        headers: of its handshake, the key among them.
-        tls: whom to trust; None for whom the system trusts.
+        url: the websocket's URL.
+        headers: headers of its handshake, with the key.
+        tls: which certificates to trust; None for those that the system trusts.
     """
 
     url: str
@@ -107,25 +110,26 @@ async def record_call(
     on_join: OnJoin | None = None,
     wait: float = 0.0,
 ) -> JoinedCall:
-    """Join a call and record each event of the server until it ends; nothing is sent.
+    """Join a call and record each event of the server until the call ends; nothing is sent.
 
-    Cancel it to leave the call. Where the connection breaks, the call is joined again a few times,
-    and the log says that events may be missing there.
+    Cancel it to leave the call. If the connection breaks, the call is joined again a few times, and
+    the log says that events may be missing there.
 
     Args:
-        call_id: the call's, `rtc_…`.
-        upstream: what stands for `wss://api.openai.com/v1`.
-        api_key: by default from OPENAI_API_KEY; for Azure from AZURE_OPENAI_API_KEY, if it is set.
+        call_id: the call's id, `rtc_…`.
+        upstream: the base URL to use instead of `wss://api.openai.com/v1`.
+        api_key: by default the value of OPENAI_API_KEY; for Azure that of AZURE_OPENAI_API_KEY, if
+            it is set.
         headers: more headers of the handshake. With Authorization or api-key, no key is needed.
-        metadata: pairs to set on the session, beside its `call_id`.
-        on_join: told once the call is joined.
-        wait: seconds to try again in while the server does not know the call: a SIP call, say,
+        metadata: pairs to set on the session, besides its `call_id`.
+        on_join: called once the call is joined.
+        wait: seconds to try again in while the server does not know the call, such as a SIP call
             that nobody has accepted yet.
 
     Raises:
-        InvalidInputError: no key, an upstream that is no address, or metadata beyond OpenAI's
-            limits.
-        EventStoreError: the call cannot be joined.
+        InvalidInputError: if there is no key, the upstream is not a URL, or metadata are beyond
+            OpenAI's limits.
+        EventStoreError: if the call cannot be joined.
     """
     address = call_address(upstream, call_id, api_key, headers)
     return await record_at(
@@ -139,7 +143,7 @@ def call_address(
     api_key: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> CallAddress:
-    """Return where a call is joined. Args and Raises: as for `record_call`."""
+    """Return where a call is joined; arguments and errors are those of `record_call`."""
     url, headers = call_url(upstream, call_id), headers or {}
     if {name.lower() for name in headers} & {"authorization", "api-key"}:
         return CallAddress(url, dict(headers))
@@ -161,7 +165,7 @@ async def record_at(
     wait: float = 0.0,
     notes: Mapping[str, str] | None = None,
 ) -> JoinedCall:
-    """Do what `record_call` does, where the address is known.
+    """Do what `record_call` does, for a known address.
 
     Args:
         notes: more for the log to say of how the call is recorded.
@@ -199,10 +203,10 @@ async def record_at(
 
 
 async def _join_within(call_id: str, address: CallAddress, wait: float) -> ClientConnection:
-    """Join a call, which the server may not know yet.
+    """Join a call that the server may not know yet.
 
     Raises:
-        EventStoreError: it cannot be joined, or not in time.
+        EventStoreError: if it cannot be joined, or not in time.
     """
     loop = asyncio.get_running_loop()
     until, pause = loop.time() + wait, _FIRST_PAUSE
@@ -219,7 +223,7 @@ async def _join_within(call_id: str, address: CallAddress, wait: float) -> Clien
 
 
 def _may_succeed_later(error: Exception) -> bool:
-    """Return True if a server that refused a call now may know it in a while."""
+    """Return True if a server that refused a call now may accept the same request later."""
     if isinstance(error, InvalidStatus):
         status = error.response.status_code
         return status >= HTTPStatus.BAD_REQUEST and status not in _FINAL_STATUSES
@@ -227,7 +231,7 @@ def _may_succeed_later(error: Exception) -> bool:
 
 
 async def _listen(connection: ClientConnection, session: AnySession) -> ConnectionEnd:
-    """Record a connection until it is over, and close it where this is cancelled."""
+    """Record a connection to its end; close the connection if this is cancelled."""
     try:
         with suppress(ConnectionClosed):
             async for message in connection:
@@ -240,16 +244,16 @@ async def _listen(connection: ClientConnection, session: AnySession) -> Connecti
 
 
 async def _wait_for_id(session: AnySession) -> None:
-    """Wait a while until what came is written, and the session has its id.
+    """Wait until the session is written and has its id, for a few seconds at most.
 
-    A recorder in another process tells the id of no session that is closed.
+    A recorder in another process reports no id of a session that is closed.
     """
     with suppress(EventStoreError, RuntimeError, TimeoutError):
         await asyncio.wait_for(asyncio.wrap_future(session.committed()), _COMMIT_TIMEOUT)
 
 
 async def _join_again(address: CallAddress) -> ClientConnection | None:
-    """Join a call once more; None where it is over, or nobody answers."""
+    """Join a call once more; return None if the call is over or the server does not answer."""
     for pause in _PAUSES:
         await asyncio.sleep(pause)
         try:
@@ -263,7 +267,7 @@ async def _join_again(address: CallAddress) -> ClientConnection | None:
 
 
 def _why(error: Exception) -> str:
-    """Why a call could not be joined, in the server's own words where it has any."""
+    """Return why a call could not be joined, in the server's own words if it gave any."""
     if not isinstance(error, InvalidStatus):
         return str(error) or type(error).__name__
     answer = error.response
@@ -275,7 +279,7 @@ def _why(error: Exception) -> str:
 
 
 class _DirectConnection(connect):
-    """Connects to where it was told to and nowhere else: a key is for one server."""
+    """A connection that follows no redirects: a key is for one server."""
 
     def __init__(self, address: CallAddress) -> None:
         secure = address.url.startswith("wss:")
@@ -289,5 +293,5 @@ class _DirectConnection(connect):
         )
 
     def process_redirect(self, exc: Exception) -> Exception | str:
-        """Follow no redirect."""
+        """Return the error, so that no redirect is followed."""
         return exc

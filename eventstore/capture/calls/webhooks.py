@@ -1,8 +1,8 @@
-"""OpenAI's webhooks: whether one is genuine and new, and what it says of an incoming call. Pure.
+"""Verify OpenAI's webhooks, and read the incoming call that one names. Pure.
 
-They are signed as Standard Webhooks has it: `webhook-signature` holds `v1,` and the base64 of the
-HMAC-SHA256 over the id, the time and the body, joined by dots. Several signatures are separated by
-spaces. Called by `incoming_calls.py`.
+They are signed as Standard Webhooks says (standardwebhooks.com): `webhook-signature` holds `v1,`
+and the base64 of the HMAC-SHA256 over id, time and body, joined by dots. Several signatures are
+separated by spaces. `incoming_calls.py` calls this.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from eventstore.errors import InvalidInputError
 from eventstore.realtime.masking.mask import mask_words
 from eventstore.realtime.values import METADATA_VALUE, loads, mapping, sequence
 
-#: Seconds that a webhook may be old, or ahead.
+#: Seconds that a webhook's time may differ from ours.
 TOLERANCE = 300
 #: Bytes that a webhook may have. OpenAI's have a few thousand.
 BODY_BYTES = 64 * 1024
-#: The names of a call's SIP headers that become metadata, unless they are asked for otherwise.
+#: SIP headers that always become metadata, under these keys unless others are named.
 FROM, TO = "from", "to"
 
 _INCOMING = "realtime.call.incoming"
@@ -30,11 +30,11 @@ _SHORTEST = 16
 _TIME = re.compile("[0-9]{1,12}")
 _ID = re.compile("[!-~]{1,256}")
 _CALL_ID = re.compile("[A-Za-z0-9_.:-]{1,128}")
-#: Signatures and SIP headers of one webhook that are looked at.
+#: Signatures and SIP headers of one webhook that are read at most.
 _SIGNATURES, _HEADERS = 16, 256
-#: SIP's short names.
+#: SIP's compact names of headers (RFC 3261, 7.3.3).
 _LONG_NAMES = {"f": FROM, "t": TO}
-#: Headers that hold the address of somebody: `"Alice" <sip:+1555@example.com>;tag=a`.
+#: Headers that hold an address, such as `"Alice" <sip:+1555@example.com>;tag=a`.
 _ADDRESSES = frozenset({FROM, TO})
 _NAME = re.compile(r'^\s*"(?:[^"\\]|\\.)*"')
 _ADDRESS = re.compile(r"<([^<>]*)>")
@@ -49,8 +49,8 @@ class IncomingCall(NamedTuple):
     """A call that waits to be accepted.
 
     Attributes:
-        call_id: `rtc_…`.
-        headers: of its SIP INVITE, in order: names in lower case, and values.
+        call_id: the call's id, `rtc_…`.
+        headers: names in lower case and values of the headers of its SIP INVITE, in order.
     """
 
     call_id: str
@@ -61,7 +61,7 @@ def parse_secret(text: str) -> bytes:
     """Return the key of a webhook's secret, such as `whsec_…`.
 
     Raises:
-        InvalidInputError: it is none. The secret is not told.
+        InvalidInputError: if it is not a secret. The message does not contain it.
     """
     text = text.strip()
     try:
@@ -83,15 +83,15 @@ def signature(key: bytes, webhook_id: str, timestamp: str, body: bytes) -> str:
 
 
 def check(key: bytes, headers: Mapping[str, str], body: bytes, now: float) -> str:
-    """See that a webhook is genuine and not old, and return its id.
+    """Verify that a webhook is genuine and not old, and return its id.
 
     Args:
-        key: of the secret.
-        headers: its names are in lower case, or case does not matter to it.
-        now: in seconds since 1970 UTC.
+        key: the key of the secret.
+        headers: a mapping whose keys are in lower case, or that ignores case.
+        now: the time in seconds since 1970 UTC.
 
     Raises:
-        BadWebhookError: it is not.
+        BadWebhookError: if it is not genuine, or its time differs by more than 5 minutes.
     """
     webhook_id, timestamp, given = (
         headers.get(f"webhook-{name}", "") for name in ("id", "timestamp", "signature")
@@ -100,7 +100,7 @@ def check(key: bytes, headers: Mapping[str, str], body: bytes, now: float) -> st
         raise BadWebhookError("it has no signature with an id and a time")
     expected = signature(key, webhook_id, timestamp, body).encode()
     found = given.split(maxsplit=_SIGNATURES)[:_SIGNATURES]
-    # All are compared, each in constant time: how long it takes tells nothing.
+    # All are compared, each in constant time, so that the time taken reveals nothing.
     matches = [hmac.compare_digest(expected, one.encode("utf-8", "replace")) for one in found]
     if not any(matches):
         raise BadWebhookError("its signature is not that of this secret")
@@ -110,10 +110,10 @@ def check(key: bytes, headers: Mapping[str, str], body: bytes, now: float) -> st
 
 
 def read_call(body: bytes) -> IncomingCall | None:
-    """Return the call that a webhook tells of; None where it tells of something else.
+    """Return the call that a webhook names, or None if its event is of another type.
 
     Raises:
-        BadWebhookError: it cannot be read.
+        BadWebhookError: if it cannot be read.
     """
     try:
         event = mapping(loads(body))
@@ -138,12 +138,12 @@ def read_call(body: bytes) -> IncomingCall | None:
 
 
 def call_metadata(headers: Iterable[tuple[str, str]], wanted: Mapping[str, str]) -> dict[str, str]:
-    """Return the metadata of a call's SIP headers, within OpenAI's limits.
+    """Return the metadata that a call's SIP headers give, within OpenAI's limits.
 
     Args:
         headers: names in lower case, and values, which the caller may have written.
-        wanted: the key of metadata for each header's name. Of a header that is there more than
-            once, the first counts.
+        wanted: the key of metadata for each header's name. If a header is repeated, the first
+            counts.
     """
     found: dict[str, str] = {}
     for name, value in headers:
@@ -156,8 +156,8 @@ def call_metadata(headers: Iterable[tuple[str, str]], wanted: Mapping[str, str])
 
 
 def _address(value: str) -> str:
-    """Return the address of a header without the name beside it and without its parameters."""
-    # A name in quotes may hold anything, an address among it.
+    """Return the address in a header, without the name beside it and without its parameters."""
+    # A name in quotes may hold anything, even an address.
     value = _NAME.sub("", value[: 4 * METADATA_VALUE])
     named = _ADDRESS.search(value)
     address = named[1] if named else value
@@ -165,7 +165,7 @@ def _address(value: str) -> str:
 
 
 def _plain(value: str) -> str:
-    """Return a text that is safe to keep and to show: no controls, no keys, and not long."""
+    """Return a text without control characters and keys, and cut to OpenAI's limit."""
     value = value[: 4 * METADATA_VALUE]
     plain = "".join(c if c.isprintable() else " " for c in value)
     return mask_words(plain).strip()[:METADATA_VALUE]

@@ -1,1 +1,1 @@
-"""What a recording says of itself: its notes, its connections, and other recordings of its call."""
+"""What a recording says of itself: notes, the session's id, other recordings of its call."""

@@ -1,4 +1,7 @@
-"""What a recorder notes in a session's log, as events of the store's own."""
+"""The notes that a recorder writes into a session's log, as `eventstore.session.…` events.
+
+The recorder, `import` and `same_call.py` make them; the projection reads them.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +22,12 @@ SAMPLE_RATES = "eventstore.session.sample_rates"
 
 
 def opened(key: str, metadata: Mapping[str, str], notes: Mapping[str, Any], at: int) -> Frame:
-    """A recording began.
+    """Return the note that a recording began.
 
     Args:
-        key: names this recording, whatever its session's id.
+        key: the recording's key, whatever the session's id is.
         metadata: pairs to set on the session.
-        notes: how it is recorded: by, url, …
+        notes: how it is recorded, such as `{"by": "relay", "url": …}`.
         at: when, in microseconds since 1970 UTC.
     """
     event: dict[str, Any] = {"type": OPENED, "recording": key, **notes}
@@ -34,22 +37,22 @@ def opened(key: str, metadata: Mapping[str, str], notes: Mapping[str, Any], at: 
 
 
 def gap(reason: str, facts: Mapping[str, Any], at: int | None) -> Frame:
-    """Something is missing at this place of the log."""
+    """Return the note that something is missing at this place of the log."""
     return Frame(STORE, dumps({"type": GAP, "reason": reason, **facts}), at)
 
 
 def clock(jump: int, at: int) -> Frame:
-    """The wall clock jumped, and the times of the log did not.
+    """Return the note that the wall clock jumped while the log's times did not.
 
     Args:
-        jump: by how much, in microseconds; less than 0 where it was set back.
-        at: when that was seen, by the clock of the log.
+        jump: by how much, in microseconds; negative if the clock was set back.
+        at: when that was noticed, by the log's clock.
     """
     return Frame(STORE, dumps({"type": CLOCK, "jump_ms": jump / 1000}), at)
 
 
 def redacted(secrets: int, at: int | None) -> Frame:
-    """Return the note that so many secrets were taken out of the frames before it."""
+    """Return the note that so many secrets were removed from the frames before it."""
     return Frame(STORE, dumps({"type": REDACTED, "secrets": secrets}), at)
 
 
@@ -57,24 +60,28 @@ def sample_rates(rates: SampleRates, at: int | None) -> Frame:
     """Return the note that the session's PCM has these rates, whatever its server says.
 
     Args:
-        rates: what was told; one that is None is left out.
+        rates: the rates that were named; a rate that is None is left out.
         at: when the session's first frame came.
     """
     return Frame(STORE, dumps({"type": SAMPLE_RATES, **non_empty(rates._asdict())}), at)
 
 
 def same_call(session_id: str, only_here: Iterable[str]) -> Frame:
-    """Another session is a recording of the same call, and its usage is counted there.
+    """Return the note that another session of the same call counts this one's usage.
 
     Args:
         session_id: the other session, which was opened first.
-        only_here: the ids of usage that no recording opened before has.
+        only_here: the ids of usage that no earlier recording of the call has.
     """
     event = {"type": SAME_CALL, "session": session_id, "only_here": sorted(only_here)}
     return Frame(STORE, dumps(event), None)
 
 
 def closed(by: str | None, code: int | None, reason: str | None, at: int | None) -> Frame:
-    """No more will come: who closed the connection, and the code and reason of the close frame."""
+    """Return the note that the session ended, with the code and reason of the close frame.
+
+    Args:
+        by: who closed the connection: client, server or recorder; None if it was cut off.
+    """
     event = {"type": CLOSED, "by": by, "code": code, "reason": reason}
     return Frame(STORE, dumps(event), at)

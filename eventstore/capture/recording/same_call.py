@@ -1,15 +1,18 @@
-"""Recordings of one call by several connections, of which each billed thing is counted once.
+"""Find several recordings of one call, so that each billed thing is counted once.
 
-A relay records the connection of a call, and a sideband that joined it is recorded as well; or both
-are imported. The server tells both the same session's id and the same responses, at the same time,
-and each connection has something that the other has not: the client's audio, say. Sidebands of one
-call hear the same and may never be told the session's id, but their recorders know the call's. What
-was opened first counts; each of the others gets a note in its log, which says where its usage is
-counted, and what it alone has. By that note alone, usage of a session is left out: see
-`projection/handlers/session_billing.py`.
+A relay records a call's connection, and a sideband that joined the call is recorded too; or both
+are imported. The server tells both the same session's id and the same responses, at the same time.
+Each has something that the other lacks, such as the client's audio. Several sidebands of a call
+receive the same events, perhaps without the session's id, but their recorders know the call's id.
 
-A copy of a recording under another id, frame for frame, is a session of its own, as is a call that
-a server with ids of its own making, such as a replay server, answers again later.
+The recording that was opened first counts. Each of the others gets a note in its log, which names
+the session that counts its usage, and lists what it alone has. Only this note makes a session's
+usage be left out: see `projection/handlers/session_billing.py`.
+
+A copy of a recording under another id, frame for frame, is a session of its own. So is a call that
+a server with ids of its own, such as a replay server, answers again later.
+
+The recorder and `import` call it when a session has ended.
 """
 
 from __future__ import annotations
@@ -54,22 +57,22 @@ class _Recording(NamedTuple):
 
 
 def note_same_calls(log: WritableLog, session_id: str, is_dated: bool = True) -> str | None:
-    """Look for other recordings of a session's call, and note which of them counts.
+    """Find other recordings of a session's call, and note which of them counts.
 
-    It may be called again, and by several processes at once: what is noted stays as it is, or is
-    noted anew where more is known. A session that is still open is left alone.
+    It may be called again, and by several processes at once: notes stay, or are replaced if more is
+    known. An open session is left unchanged.
 
     Args:
-        log: the store.
+        log: the store's log.
         session_id: the session.
-        is_dated: False where the date of the session's times is assumed, so that they do not say
-            whether another recording was made at the same time.
+        is_dated: False if the date of the session's times is assumed. Then they do not show whether
+            another recording was made at the same time.
 
     Returns:
-        The session that counts this one's usage; None where that is this one.
+        The session that counts this one's usage; None if it counts itself.
 
     Raises:
-        DatabaseUnavailableError: what was not noted is noted the next time.
+        DatabaseUnavailableError: if the database is away; call it again to note the rest.
     """
     with read(log.engine) as tx:
         told = notes_of(tx, session_id)
@@ -91,7 +94,7 @@ def note_same_calls(log: WritableLog, session_id: str, is_dated: bool = True) ->
 
 
 def _note(log: WritableLog, own: _Recording, first: str, before: Iterable[_Recording]) -> None:
-    """Note in a recording's log that it is one of the call that another counts."""
+    """Note in a recording's log that another recording of its call counts."""
     counted = (r.state.only_here if r.state.same_call else usage_ids(r.state) for r in before)
     only_here = frozenset(usage_ids(own.state).difference(*counted))
     if own.is_closed and (own.state.same_call, own.state.only_here) != (first, only_here):
@@ -100,10 +103,10 @@ def _note(log: WritableLog, own: _Recording, first: str, before: Iterable[_Recor
 
 
 def note_ended(log: WritableLog, session_id: str | None) -> None:
-    """Do the same for a session that was just recorded to its end; never fails.
+    """Call `note_same_calls` for a session that was just recorded to its end; never fails.
 
     Args:
-        session_id: None where nothing of it was written.
+        session_id: the session; None if nothing of it was written.
     """
     if session_id is None:
         return
@@ -130,15 +133,15 @@ def _recording(log: WritableLog, session_id: str) -> _Recording | None:
 def _others(
     log: WritableLog, own: _Recording, alike: Iterable[str], is_dated: bool
 ) -> list[_Recording]:
-    """Other recordings of the same call; none where it is a copy of one that counts.
+    """Return other recordings of the same call; none if the session is a copy of one that counts.
 
     Args:
-        alike: the sessions that may be some.
-        is_dated: whether its times say when it was.
+        alike: ids of sessions that may be recordings of the call.
+        is_dated: whether the session's times show when it was.
     """
     found = []
     for other in filter(None, (_recording(log, name) for name in alike)):
-        # What lists tell of an id may be cut.
+        # The lists may hold an id that is cut, so the whole ids are compared.
         if not _is_one_call(own.state, other.state):
             continue
         if is_dated and not _at_once(own.state, other.state):
@@ -150,14 +153,14 @@ def _others(
 
 
 def _is_one_call(one: SessionState, other: SessionState) -> bool:
-    """Whether their servers gave two sessions the same id, or their recorders joined one call."""
+    """Return True if both have the same id by their servers, or both recorders joined one call."""
     if one.server_id is not None and one.server_id == other.server_id:
         return True
     return call_of(one.notes) is not None and call_of(one.notes) == call_of(other.notes)
 
 
 def _at_once(one: SessionState, other: SessionState) -> bool:
-    """Whether two sessions were at the same time, as far as that is known."""
+    """Return True if two sessions overlap in time, or it is not known when they were."""
     times = one.first_at, one.last_at, other.first_at, other.last_at
     begun, ended, other_begun, other_ended = times
     if begun is None or ended is None or other_begun is None or other_ended is None:
@@ -166,10 +169,10 @@ def _at_once(one: SessionState, other: SessionState) -> bool:
 
 
 def _is_copy(log: WritableLog, one: _Recording, other: _Recording) -> bool:
-    """Whether two sessions have the same frames, as far as both go.
+    """Return True if two sessions have the same frames, up to the end of the shorter one.
 
-    Two sidebands of one call hear the same, and are none: a copy has the first note of its
-    original, with the name of that recording.
+    Two sidebands of one call receive the same frames, but neither is a copy: a copy has the first
+    note of its original, which names that recording.
     """
     names = one.state.notes.get("recording"), other.state.notes.get("recording")
     if None not in names and names[0] != names[1]:

@@ -1,4 +1,7 @@
-"""What a recording says of the connections in it: where one opens and closes, its id."""
+"""Find the session's id in a recording, and where a session opens and closes there.
+
+The recorder, `import` and `export` call it.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +16,23 @@ from eventstore.realtime.values import identifier, mapping
 _CREATED = ("session.created", "transcription_session.created")
 _UPDATED = ("session.updated", "transcription_session.updated")
 
-#: Events that name a session's id.
+#: Types of events that name a session's id.
 NAMING_TYPES = _CREATED + _UPDATED
 
 _MADE_ID = re.compile("sess_[0-9a-f]{24}")
 
 
 def made_id(digest: str) -> str:
-    """The id of a session that names none, from the SHA-256 of its frames."""
+    """Return the id for a session that names none, made from the SHA-256 of its frames."""
     return f"sess_{digest[:24]}"
 
 
 def session_event(frame: Frame) -> tuple[str | None, str | None]:
-    """Whether a frame opened, updated or closed a session, and the id that it names."""
+    """Return what a frame does to its session, and the session's id that it names.
+
+    Returns:
+        `created`, `updated`, `closed` or None; and the id, or None if it names none.
+    """
     text = frame.text
     if isinstance(text, bytes) or frame.direction == CLIENT or "session." not in text:
         return None, None
@@ -45,11 +52,11 @@ def session_event(frame: Frame) -> tuple[str | None, str | None]:
 def export_lines(
     session_id: str, events: Iterable[StoredEvent], naming: Iterable[StoredEvent]
 ) -> Iterator[bytes]:
-    """A session's events as lines that import under the same id.
+    """Yield a session's events as lines that `import` stores under the same id.
 
     Args:
-        naming: those that may name the session's id. Where they name another, or none, the first
-            line says under which it was stored.
+        naming: the events that may name the session's id. If they name another one, or none, the
+            first line says under which id the session was stored.
     """
     named = (session_event(Frame(event.direction, event.text, event.at))[1] for event in naming)
     server_id = next(filter(None, named), None)

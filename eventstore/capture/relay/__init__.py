@@ -1,1 +1,1 @@
-"""The relay: an app connects to it in place of the provider, and its calls are recorded."""
+"""The relay: an app connects to it instead of the provider, and its sessions are recorded."""

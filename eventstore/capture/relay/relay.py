@@ -1,4 +1,7 @@
-"""The relay: an app connects to it in place of the provider, and its calls are recorded."""
+"""Run a relay: an app connects to it instead of the provider, and its sessions are recorded.
+
+`eventstore record` calls `relay`; each connection is served by `relay_connection.py`.
+"""
 
 from __future__ import annotations
 
@@ -22,18 +25,19 @@ CONNECT_TIMEOUT = 30.0
 _BACKLOG = 1024
 # Seconds for a client's TLS handshake.
 _TLS_TIMEOUT = 10.0
-#: Connections that are relayed at once, unless another number is named.
+#: Connections that are relayed at once, unless the caller gives another number.
 MAX_CALLS = 1000
-# Seconds for connections to close once they have been told to; behind that they are cut off.
+# Seconds for connections to close after they were told to. Then they are aborted.
 _CLOSE_TIMEOUT = 5.0
 
 
 class Relay:
-    """A relay that listens.
+    """A relay that is running.
 
     Attributes:
         sockets: where it listens.
-        counts: what it has counted.
+        counts: its counters.
+        port: the port of the first socket.
     """
 
     def __init__(self, server: asyncio.Server, shared: RelayState) -> None:
@@ -44,16 +48,16 @@ class Relay:
 
     @property
     def live(self) -> int:
-        """How many sessions are under way."""
+        """How many sessions are in progress."""
         return self._shared.sessions
 
     async def drain(self, grace: float = 0.0) -> None:
-        """Take no more connections, and end those that there are.
+        """Accept no more connections, and close the open ones.
 
-        Another call meanwhile, with no grace, ends the grace of the first.
+        A second call with no grace ends the grace of the first.
 
         Args:
-            grace: seconds in which they may end by themselves.
+            grace: seconds in which connections may end by themselves.
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + grace
@@ -78,8 +82,8 @@ class Relay:
         if self._shared.draining:
             return
         self._shared.draining = True
-        # A connection that is just being accepted would be lost, and left open, if its server
-        # were closed first.
+        # If the server were closed first, a connection that is just being accepted would stay open,
+        # and nobody would know of it.
         for listening in self.sockets:
             asyncio.get_running_loop().remove_reader(listening.fileno())
         await asyncio.sleep(0)
@@ -109,23 +113,24 @@ async def relay(
     """Relay websockets to an upstream and record them, until the block is left.
 
     Args:
-        recorder: gets the messages of every session.
-        upstream: URL of the server, such as `wss://api.openai.com`; its path stands before the
-            requests' own.
-        host, port: where to listen; port 0 for any that is free.
+        recorder: records the messages of every session.
+        upstream: the server's URL, such as `wss://api.openai.com`. Its path is put before the path
+            of each request.
+        host, port: where to listen; port 0 for any free port.
         listen_tls: certificate and key to listen with; None for no TLS.
-        upstream_tls: whom to trust; None for whom the system trusts.
+        upstream_tls: which certificates of the upstream to trust; None for those that the system
+            trusts.
         connect_timeout: seconds for the upstream to answer a handshake.
-        durable: pass a message on only once it is committed.
-        metadata: set on every session.
-        on_event: told what happens in words, with the connection's number.
-        origins: browser pages of these may connect, such as `https://app.example`; `*` for all.
-            Those of this machine always may.
-        max_calls: how many connections are relayed at once; more are refused with 503.
+        durable: pass a message on only after it is committed.
+        metadata: pairs to set on every session.
+        on_event: called with the connection's number and a text for people when something happens.
+        origins: origins of browser pages that may connect, such as `https://app.example`; `*` for
+            all. Pages of this machine always may.
+        max_calls: how many connections are relayed at once. More are refused with 503.
 
     Raises:
-        InvalidInputError: the upstream is no such URL, or an origin is none.
-        OSError: the address cannot be listened on.
+        InvalidInputError: if the upstream is not such a URL, or an origin is not one.
+        OSError: if the address cannot be listened on.
     """
     server = parse_upstream(upstream)
     tls = (upstream_tls or ssl.create_default_context()) if server.tls else None

@@ -1,7 +1,8 @@
-"""The calls that a relay sees created, over WebRTC: it joins them by a sideband, and records them.
+"""Record the WebRTC calls that a relay sees created, by a sideband.
 
-An app asks for a call by `POST /v1/realtime/calls`, which the relay passes on; the `Location` of
-the answer names the call. Called by `relay_connection.py`.
+An app creates a call by `POST /v1/realtime/calls`, which the relay passes on. The `Location` header
+of the answer names the call (OpenAI's API reference, "Create call"). `relay_connection.py` calls
+`join_created`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from eventstore.realtime.upstream_urls import api_key_of_provider, key_header, p
 #: Seconds to wait until a call that was just created can be joined.
 _WAIT = 30.0
 _CREATED = re.compile(r".*/realtime/calls/([A-Za-z0-9_.:-]{1,128})/?")
-#: What of a request says who asks; a sideband is joined with the same.
+#: Headers that authenticate a request; the sideband sends the same.
 _CREDENTIALS = ("authorization", "api-key", "openai-organization", "openai-project")
 _PARAMETERS = frozenset({"api-version", "api-key"})
 _CLIENT_SECRET = re.compile(r"bearer\s+ek_", re.IGNORECASE)
@@ -41,12 +42,12 @@ _LOST = {1006: "the connection was lost"}
 def join_created(
     shared: RelayState, number: int, request: HttpRequest, reader: AnswerReader
 ) -> None:
-    """Join the call that an answer says was created, if it does.
+    """Start to record the call that an answer says was created, if it says so.
 
     Args:
-        number: of the connection, to tell.
-        request: that asked for the call.
-        reader: of the answer, whose head has come.
+        number: the connection's number, for messages.
+        request: the request that asked for the call.
+        reader: the reader of the answer, whose head has arrived.
     """
     call_id = created_call(reader)
     if call_id is None:
@@ -65,14 +66,14 @@ def join_created(
 
 
 def created_call(reader: AnswerReader) -> str | None:
-    """Return the id of the call that an answer says was created; None where it says of none."""
+    """Return the id of the call that an answer says was created, or None if it names none."""
     if reader.status is None or not 200 <= reader.status < 300:
         return None
     try:
         path = urlsplit(header(reader.headers, b"location") or "").path
     except ValueError:
         return None
-    # Whatever host it names: the relay has one upstream, and the key is for that.
+    # The host that it names does not matter: the relay has one upstream, and the key is for that.
     found = _CREATED.fullmatch(path)
     return found[1] if found else None
 
@@ -82,8 +83,8 @@ def sideband_address(
 ) -> CallAddress:
     """Return where the call that a request created is joined, with the request's credentials.
 
-    A client secret may be good for no sideband. In its place goes the key that the relay's own
-    environment has for this provider, if it has one.
+    If these are a client secret, which may join no call, they are replaced by the key that the
+    relay's own environment has for this provider, if it has one.
     """
     path, _, query = request.target.partition("?")
     path = path.rstrip("/").removesuffix("/calls")
@@ -112,7 +113,7 @@ def _name_of(piece: str) -> str:
 def _reporter(
     shared: RelayState, number: int, address: CallAddress, is_client_secret: bool
 ) -> Callable[[CallUpdate], None]:
-    """Return what says in words what happens to a call."""
+    """Return a function that reports in words what happens to a call."""
 
     def tell(news: CallUpdate) -> None:
         name = f"{news.session_id}: " if news.session_id else ""

@@ -1,4 +1,7 @@
-"""One client's connection to the relay: its request, and the upstream's answer to that."""
+"""One client's connection to the relay: its request, and the upstream's answer to that.
+
+`relay.py` makes a `RelayedConnection` for each client that connects.
+"""
 
 from __future__ import annotations
 
@@ -33,22 +36,22 @@ from eventstore.realtime.frames import CLIENT, SERVER
 
 _LOGGER = logging.getLogger("eventstore.relay")
 
-# Seconds for a client to send its request, and for a refused one to read why.
+# Seconds for a client to send its request, and for a refused client to read the answer.
 _HEAD_TIMEOUT, _ANSWER_TIMEOUT = 30.0, 2.0
 # Seconds to wait for the id of a session that has ended.
 _NAMING_TIMEOUT = 2.0
 _OWN_PATHS = ("/healthz", "/metrics")
-# Connections without one to the upstream: that have not asked yet, or read why they are refused.
+# Connections that have none to the upstream: they have sent no request yet, or were refused.
 _MOST_WAITING = 256
 
 
 class RelayedConnection:
-    """A client's connection, and the one to the upstream that belongs to it.
+    """A client's connection, and the connection to the upstream that belongs to it.
 
     Attributes:
-        client: its side for the event loop.
-        request: what the client asked for, once that is whole.
-        tee: of the session under way; None where there is none.
+        client: the client's side, as the event loop's protocol.
+        request: the client's request, or None until its head is whole.
+        tee: the tee of the session in progress, or None if there is no session.
     """
 
     def __init__(self, shared: RelayState) -> None:
@@ -70,10 +73,10 @@ class RelayedConnection:
         self._deadline = Deadline()
         self._number = 0
 
-    # What the event loop tells of the sides.
+    # Called by the sides
 
     def connected(self, side: Side) -> None:
-        """A side's transport is there."""
+        """Start a timeout when a client connects; called when a side's transport is there."""
         if side is self._server:
             if not self.client.alive:
                 side.abort()
@@ -87,7 +90,8 @@ class RelayedConnection:
         if shared.draining:
             self._close()
             return
-        # Who opens connections and asks for nothing keeps nobody out: the oldest of them goes.
+        # A client that opens connections and sends no request must not keep others out: the oldest
+        # of these connections is aborted.
         if len(shared.waiting) >= _MOST_WAITING:
             shared.counts.refused[HTTPStatus.REQUEST_TIMEOUT] += 1
             oldest = next(iter(shared.waiting))
@@ -96,11 +100,11 @@ class RelayedConnection:
         shared.waiting[self] = None
 
     def received(self, side: Side, data: bytes) -> None:
-        """Bytes came."""
+        """Handle bytes that arrived from a side."""
         self._read[side](data)
 
     def ended(self, side: Side) -> None:
-        """A side sends no more."""
+        """Handle a side that has closed its half of the connection."""
         if self._forwarder is not None:
             self._forwarder.ended(side)
         elif side is self._server:
@@ -111,7 +115,7 @@ class RelayedConnection:
             self._close()
 
     def lost(self, side: Side, error: Exception | None) -> None:
-        """A side is gone."""
+        """Handle a side whose connection is gone."""
         if self._forwarder is not None:
             self._forwarder.lost(side, error)
         elif side is self._server:
@@ -122,7 +126,7 @@ class RelayedConnection:
         if not self.client.open and not self._server.open:
             self._finish()
 
-    # The client's request.
+    # The client's request
 
     def _take_request(self, data: bytes) -> None:
         try:
@@ -176,8 +180,8 @@ class RelayedConnection:
             self._answer_with(refusal(status, message))
 
     def _answer_with(self, whole: bytes) -> None:
-        # What still comes is read: to close with bytes unread would reset the connection, and the
-        # answer might never be seen.
+        # Bytes that still arrive are read: to close a socket with unread bytes would reset the
+        # connection, and the client might never see the answer.
         self._task = None
         self._read = {self.client: _ignore, self._server: _ignore}
         self.client.release("early")
@@ -186,7 +190,7 @@ class RelayedConnection:
         self._deadline.set(_ANSWER_TIMEOUT, self._close)
         self._server.abort()
 
-    # The upstream.
+    # The upstream
 
     async def _connect(self, request: HttpRequest) -> None:
         shared = self._shared
@@ -214,7 +218,7 @@ class RelayedConnection:
                 self.ended(self.client)
 
     def _watch_answer(self, request: HttpRequest) -> None:
-        """Of what creates a call: read a copy of the answer's head, and join the call."""
+        """Read a copy of the answer's head, and record the call that it says was created."""
         pass_on, reader = self._read[self._server], self._answer
 
         def watched(data: bytes) -> None:
@@ -238,7 +242,7 @@ class RelayedConnection:
         self._refuse(HTTPStatus.GATEWAY_TIMEOUT, f"{upstream} did not answer in time")
 
     def _take_answer(self, data: bytes) -> None:
-        """Of a handshake: pass it on byte for byte, from when it is known to be one."""
+        """Read the answer to a handshake, and pass it on byte for byte once its head is whole."""
         reader, known = self._answer, self._answer.status
         self._held += data
         try:
@@ -261,7 +265,7 @@ class RelayedConnection:
             self._close()
 
     def _end_answer(self, why: str = "closed the connection unasked") -> None:
-        """The upstream's answer ends here, whole or not."""
+        """Handle the end of the upstream's answer, which may be cut off."""
         if self._read[self._server] == self._take_answer and self._answer.status is None:
             self._refuse(HTTPStatus.BAD_GATEWAY, f"{self._shared.upstream.shown} {why}")
         elif self._read[self._server] == self._take_answer:
@@ -296,7 +300,7 @@ class RelayedConnection:
             self.received(self._server, frames)
 
     def _pass_on(self) -> None:
-        """From here on bytes pass both ways."""
+        """Pass bytes on in both directions from now on."""
         self._deadline.clear()
         durable = self._shared.durable
         forwarder = DuplexForwarder(self.client, self._server, self.tee, durable, self._deadline)
@@ -307,10 +311,10 @@ class RelayedConnection:
         if early:
             self.received(self.client, early)
 
-    # The end.
+    # The end
 
     def go_away(self) -> None:
-        """Close the connection, in order where it is a session."""
+        """Close the connection; a session is closed with close frames."""
         if self._forwarder is None:
             self._close()
             return
@@ -319,7 +323,7 @@ class RelayedConnection:
         forwarder.go_away()
 
     def abort(self) -> None:
-        """Cut both sides off."""
+        """Close both sides at once."""
         self._cancel()
         self.client.abort()
         self._server.abort()
@@ -354,7 +358,7 @@ class RelayedConnection:
             task.add_done_callback(shared.reporting.discard)
 
     def _forget(self) -> None:
-        """Let go of everything, so that no memory waits for the garbage collector."""
+        """Drop all references, so that the memory is freed without the garbage collector."""
         self.client.forget()
         self._server.forget()
         self._read = {self.client: _ignore, self._server: _ignore}
@@ -363,7 +367,7 @@ class RelayedConnection:
 
 
 async def _report_end(shared: RelayState, number: int, tee: Tee) -> None:
-    """Say how a session went, once its id is known; where the database is away, without it."""
+    """Report how a session went, once its id is known; after a timeout, without the id."""
     if tee.named is not None:
         named = asyncio.wrap_future(tee.named)
         named.add_done_callback(lambda done: done.cancelled() or done.exception())
@@ -372,7 +376,7 @@ async def _report_end(shared: RelayState, number: int, tee: Tee) -> None:
 
 
 def _ignore(data: bytes) -> None:
-    """Bytes that nobody wants."""
+    """Drop bytes that nobody reads."""
 
 
 def _shown_url(upstream: Upstream, request: HttpRequest) -> str:
@@ -382,7 +386,7 @@ def _shown_url(upstream: Upstream, request: HttpRequest) -> str:
 
 
 def _why(error: OSError | ValueError) -> str:
-    """What went wrong, in the words of the system."""
+    """Return what went wrong, in the operating system's words."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):

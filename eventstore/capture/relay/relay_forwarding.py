@@ -1,4 +1,7 @@
-"""Bytes both ways between a client and the upstream, until one of them or the relay ends it."""
+"""Forward bytes between a client and the upstream, until one of them or the relay ends it.
+
+`relay_connection.py` makes a `DuplexForwarder` once both sides are connected.
+"""
 
 from __future__ import annotations
 
@@ -12,21 +15,22 @@ from eventstore.capture.relay.relay_pipe import Deadline, Forwarder, Side
 from eventstore.capture.relay.relay_tee import CallEnd, Tee
 
 GOING_AWAY, GOING_AWAY_REASON = 1001, "the relay is going away"
-# Seconds until another look whether the recorder has room.
+# Seconds until it is checked again whether the recorder has room.
 _RECHECK = 0.005
-# Frames of a copy that are read at once: a flood of tiny ones takes turns with the other calls.
+# Frames of a copy that are read at once, so that many tiny frames do not delay the other calls.
 _FRAMES_PER_TURN = 100
-# Seconds: for what is left of a connection once one side ended; for close frames to be answered.
+# Seconds for the rest of a connection after one side has ended, and for the answer to a close
+# frame.
 LINGER, _CLOSE_TIMEOUT = 10.0, 2.0
 
 
 class DuplexForwarder:
-    """Passes bytes on; of a session, a copy is read.
+    """Forwards bytes in both directions, and reads a copy of a session's.
 
     Args:
         tee: reads the copy; None for plain HTTP.
-        durable: pass messages on only once they are committed.
-        deadline: of the connection.
+        durable: forward messages only after they are committed.
+        deadline: the connection's deadline.
     """
 
     def __init__(
@@ -40,7 +44,7 @@ class DuplexForwarder:
         self._closed_sides: set[Side] = set()
 
     def reader(self, side: Side) -> Callable[[bytes], None]:
-        """What takes a side's bytes, by the shortest way that there is."""
+        """Return the function that handles a side's bytes, with as few steps as possible."""
         forwarder, tee, direction = self._forwarders[side], self._tee, side.name
         if tee is None:
             return forwarder.send
@@ -69,10 +73,10 @@ class DuplexForwarder:
         return pass_on_behind if self._durable else pass_on
 
     def _catch_up(self, side: Side, tee: Tee, whole: Future[None] | None = None) -> None:
-        """Read what is left of the copy in turns with the other calls, and no more until then.
+        """Read the rest of the copy in turns with the other calls; until then read no more bytes.
 
         Args:
-            whole: done once all of it is committed.
+            whole: a future to resolve once all of the copy is committed.
         """
         loop = asyncio.get_running_loop()
         side.hold("copy")
@@ -98,7 +102,7 @@ class DuplexForwarder:
         loop.call_soon(go_on)
 
     def _pause_reading(self, side: Side, tee: Tee) -> None:
-        """Read no further until the recorder has room again."""
+        """Read no more bytes of a side until the recorder has room again."""
         side.hold("recorder")
 
         def look() -> None:
@@ -110,7 +114,7 @@ class DuplexForwarder:
         asyncio.get_running_loop().call_later(_RECHECK, look)
 
     def ended(self, side: Side) -> None:
-        """A side sends no more."""
+        """Close the other half when a side has ended its own; close both sides after both have."""
         self._note_gone(side, None)
         self._forwarders[side].end()
         self._ended.add(side)
@@ -119,7 +123,7 @@ class DuplexForwarder:
                 forwarder.close()
 
     def lost(self, side: Side, error: Exception | None) -> None:
-        """A side is gone."""
+        """Close the other side when a side's connection is gone."""
         self._note_gone(side, error)
         self._forwarders[side].close()
 
@@ -136,7 +140,7 @@ class DuplexForwarder:
         self._server.abort()
 
     def go_away(self) -> None:
-        """Close both sides; with close frames, as soon as none is in the middle of a frame."""
+        """Close both sides; a session gets close frames, each as soon as no frame is half sent."""
         if self._going_away:
             return
         self._going_away = True
@@ -150,13 +154,13 @@ class DuplexForwarder:
             self._end_between_frames(side, tee)
 
     def _end_between_frames(self, side: Side, tee: Tee) -> None:
-        """Send the close frame in a side's name, unless it is in the middle of a frame."""
+        """Send the close frame in a side's name, unless that side has sent half a frame."""
         scanner = tee.scanners[side.name]
         if not scanner.pending and not scanner.failed and side not in self._closed_sides:
             self._send_close(side, tee)
 
     def closing_reader(self, side: Side) -> Callable[[bytes], None]:
-        """What takes a side's bytes once the relay goes away."""
+        """Return the function that handles a side's bytes once the relay is stopping."""
         if self._tee is None:
             return self._forwarders[side].send
         forwarder, tee = self._forwarders[side], self._tee
@@ -179,7 +183,7 @@ class DuplexForwarder:
         return pass_on
 
     def _send_close(self, source: Side, tee: Tee) -> None:
-        """Send the close frame in a side's name, where it has sent none itself."""
+        """Send the close frame in a side's name, unless that side has sent its own."""
         self._closed_sides.add(source)
         if tee.scanners[source.name].close is None:
             payload = Close(GOING_AWAY, GOING_AWAY_REASON).serialize()

@@ -1,4 +1,7 @@
-"""What a relayed request says of its session: metadata, and notes without secrets. Pure."""
+"""What a relayed request says of its session: metadata, and notes without secrets. Pure.
+
+`relay_connection.py` and `relay_calls.py` call it when a session begins.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +24,11 @@ _SHOWN = 256
 
 
 class Metadata(NamedTuple):
-    """A session's metadata.
+    """A session's metadata, as its request states them.
 
     Attributes:
-        pairs: those within OpenAI's limits.
-        refused: why others were left out, in words; empty where none was.
+        pairs: the pairs within OpenAI's limits.
+        refused: why others were left out, in words; empty if none was.
     """
 
     pairs: dict[str, str]
@@ -33,19 +36,19 @@ class Metadata(NamedTuple):
 
 
 def is_metadata_header(name: bytes) -> bool:
-    """Whether a header is meant for the relay."""
+    """Return True if a header carries metadata for the relay."""
     return name.lower() == _HEADER
 
 
 def read_metadata(
     target: str, headers: Iterable[tuple[bytes, bytes]], own: dict[str, str]
 ) -> Metadata:
-    """The metadata of a request: of its headers `X-Eventstore-Metadata`, then of path and query.
+    """Return a request's metadata: of its headers `X-Eventstore-Metadata`, then of path and query.
 
     Args:
-        target: its path and query: see `read_target`.
-        headers: a value is a JSON object of texts, or `key=value&key2=value2`.
-        own: pairs of whoever runs the relay, which no request replaces.
+        target: the request's path and query: see `read_target`.
+        headers: the value of such a header is a JSON object of texts, or `key=value&key2=value2`.
+        own: pairs that the relay itself sets, and no request replaces.
     """
     pairs, refused = dict(own), list[str]()
     for key, value in _stated(target, headers, refused):
@@ -91,7 +94,7 @@ def _header_pairs(value: bytes) -> Iterable[tuple[str, Any]]:
 
 
 def shown_query(query: str) -> str:
-    """A query with the values of all parameters removed that are not known to be harmless."""
+    """Return a query without the values of parameters that may be secret: `a=[removed]`."""
     return "&".join(map(_shown_piece, filter(None, query.split("&"))))
 
 
@@ -103,7 +106,7 @@ def _shown_piece(piece: str) -> str:
 
 
 def shown_subprotocol(chosen: str | None) -> str | None:
-    """The subprotocol that a server chose, unless it carries a key."""
+    """Return the subprotocol that a server chose, or None if it carries a key."""
     if chosen is None or _SECRET_PROTOCOL.search(chosen):
         return None
     return chosen[:_SHOWN]
@@ -116,13 +119,13 @@ def session_notes(
     request_id: str | None,
     refused: str,
 ) -> dict[str, str]:
-    """What a session's opened event says of how it was recorded.
+    """Return what a session's `opened` event says of how it was recorded.
 
     Args:
-        url: of the upstream, without secrets.
-        subprotocol: that the server chose.
-        request_id: of the upstream's answer.
-        refused: why metadata was left out.
+        url: the upstream's URL without secrets.
+        subprotocol: the subprotocol that the server chose.
+        request_id: the `x-request-id` of the upstream's answer.
+        refused: why metadata were left out.
     """
     notes = {
         "by": "relay",

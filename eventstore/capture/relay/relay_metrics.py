@@ -1,4 +1,7 @@
-"""What the relay counts, and how it tells it: JSON for health checks, text for Prometheus."""
+"""The relay's counters, as JSON for health checks and as text for Prometheus.
+
+`relay_connection.py` answers `/healthz` and `/metrics` with them.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from eventstore.capture.recorder.recorder import Recorder
 from eventstore.common import unforeseen
 from eventstore.realtime.values import dumps
 
-#: The recorder's counts that go down as well as up.
+#: The recorder's counters that can go down as well as up.
 _GAUGES = frozenset({"behind"})
 _WORDS = {
     "unprojected": "Frames that are in the log, while projecting them failed.",
@@ -21,11 +24,11 @@ _WORDS = {
 
 
 class RelayCounts:
-    """What has been counted since the start.
+    """Numbers since the relay was started.
 
     Attributes:
-        sessions: that were begun.
-        frames, bytes: of sessions, by direction.
+        sessions: sessions that were begun.
+        frames, bytes: frames and bytes of sessions, by direction.
         refused: handshakes and requests that were answered with an error, by status.
     """
 
@@ -37,7 +40,7 @@ class RelayCounts:
 
 
 def health(live: int, recorder: Recorder | RecorderProcess) -> bytes:
-    """The body of `/healthz`."""
+    """Return the body of `/healthz`."""
     counters = recorder.counters()._asdict()
     trouble = recorder.trouble is not None
     facts = {"status": "ok", "sessions_live": live, "database_away": trouble, "recorder": counters}
@@ -47,7 +50,7 @@ def health(live: int, recorder: Recorder | RecorderProcess) -> bytes:
 def exposition(
     counts: RelayCounts, live: int, recorder: Recorder | RecorderProcess
 ) -> tuple[bytes, str]:
-    """The body of `/metrics` and its content type."""
+    """Return the body of `/metrics` and its content type."""
     from prometheus_client import CollectorRegistry, ProcessCollector
     from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
@@ -55,7 +58,7 @@ def exposition(
         def collect(self) -> Iterable[Any]:
             return _families(counts, live, recorder.counters()._asdict())
 
-    # A registry of its own: the process's may hold what others count.
+    # The process's default registry may hold metrics of others.
     registry = CollectorRegistry()
     registry.register(Collector())
     ProcessCollector(registry=registry)
@@ -88,7 +91,7 @@ def _families(counts: RelayCounts, live: int, recorder: Mapping[str, float]) -> 
 
 
 def faults_family() -> Any:
-    """The faults that nobody foresaw, of this process, by what it was doing."""
+    """Return the counts of unforeseen errors in this process, by what it was doing."""
     from prometheus_client.core import CounterMetricFamily
 
     family = CounterMetricFamily(

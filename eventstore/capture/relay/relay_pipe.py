@@ -1,4 +1,8 @@
-"""Two transports joined: bytes, half closes and back pressure go from one to the other."""
+"""Two transports joined: bytes, half-closes and back pressure go from one to the other.
+
+`relay_connection.py` makes the two sides, and `relay_forwarding.py` a `Forwarder` for each
+direction.
+"""
 
 from __future__ import annotations
 
@@ -11,38 +15,39 @@ from contextlib import suppress
 from functools import partial
 from typing import Protocol, cast
 
-#: Bytes that wait to be written to one side before the other is read no further.
+#: Bytes that may wait to be written to one side before the other side is read no further.
 HIGH_WATER = 256 * 1024
 
-# A peer that has vanished without a word is found out after two minutes.
+# TCP keepalive finds a peer that has vanished without a word after two minutes.
 _KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
 
 
 class SideOwner(Protocol):
-    """Who is told what happens on a side."""
+    """What a side calls when something happens on its connection."""
 
     def connected(self, side: Side) -> None:
-        """Its transport is there."""
+        """Handle a side whose transport is there."""
 
     def received(self, side: Side, data: bytes) -> None:
-        """Bytes came."""
+        """Handle bytes that arrived."""
 
     def ended(self, side: Side) -> None:
-        """It sends no more, and may still be written to."""
+        """Handle a side that sends no more. It may still be written to."""
 
     def lost(self, side: Side, error: Exception | None) -> None:
-        """It is gone; the error, unless it was closed in order."""
+        """Handle a side that is gone; `error` is None if it was closed in order."""
 
 
 class Side(asyncio.Protocol):
-    """One of the two connections.
+    """One of the two connections, to the client or to the upstream.
 
     Args:
         name: `client` or `server`.
+        owner: is called when something happens.
 
     Attributes:
         other: the side that its bytes go to.
-        open: whether its connection is there, even if it is about to close.
+        open: whether its connection exists, even if it is about to close.
     """
 
     def __init__(self, name: str, owner: SideOwner) -> None:
@@ -71,31 +76,31 @@ class Side(asyncio.Protocol):
         self._owner.connected(self)
 
     def data_received(self, data: bytes) -> None:
-        """Called by the event loop."""
+        """Pass bytes to the owner; called by the event loop."""
         self._owner.received(self, data)
 
     def eof_received(self) -> bool:
-        """Called by the event loop; whether the other half stays open, which TLS cannot do."""
+        """Return True to keep the other half open, unless it is TLS; called by the event loop."""
         self._owner.ended(self)
         return not self._tls
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Called by the event loop."""
+        """Tell the owner; called by the event loop."""
         self.open = False
         self._owner.lost(self, exc)
 
     def pause_writing(self) -> None:
-        """Called by the event loop: too much waits to be written."""
+        """Pause the other side, because too much waits to be written; called by the event loop."""
         if self.other is not None:
             self.other.hold("full")
 
     def resume_writing(self) -> None:
-        """Called by the event loop."""
+        """Let the other side go on; called by the event loop."""
         if self.other is not None:
             self.other.release("full")
 
     def hold(self, why: str) -> None:
-        """Read no further, until it is released for the same cause."""
+        """Read no further until `release` is called for the same cause."""
         self._holds.add(why)
         if self.transport is not None:
             self.transport.pause_reading()
@@ -107,12 +112,12 @@ class Side(asyncio.Protocol):
             self.transport.resume_reading()
 
     def write(self, data: bytes) -> None:
-        """Send; does nothing where the connection is gone, or was told that no more will come."""
+        """Send bytes; does nothing if the connection is gone or was ended."""
         if self.transport is not None and not self._ended and not self.transport.is_closing():
             self.transport.write(data)
 
     def end(self) -> None:
-        """Send no more; what waits is still sent."""
+        """Close this half of the connection, after the bytes that wait are sent."""
         if self.transport is None or self.transport.is_closing():
             return
         self._ended = True
@@ -123,20 +128,20 @@ class Side(asyncio.Protocol):
             self.transport.close()
 
     def close(self) -> None:
-        """Close it, once what waits is sent."""
+        """Close the connection, after the bytes that wait are sent."""
         if self.transport is not None:
             self.transport.close()
 
     def abort(self) -> None:
-        """Close it at once."""
+        """Close the connection at once."""
         if self.transport is not None:
             self.transport.abort()
 
     def forget(self) -> None:
-        """Let go of everything: nothing happens any more.
+        """Drop all references; nothing happens on this side any more.
 
-        A side and its owner refer to each other. Without this, both would stay in memory until
-        the garbage collector looks for them.
+        A side and its owner refer to each other. Otherwise both would stay in memory until the
+        garbage collector looks for them.
         """
         self._owner, self.other, self.transport = _NO_OWNER, None, None
 
@@ -145,7 +150,7 @@ class _NoOwner:
     """The owner of sides that are forgotten."""
 
     def connected(self, side: Side) -> None:
-        """Close what is connected too late."""
+        """Close a connection that was made too late."""
         side.abort()
 
     def received(self, side: Side, data: bytes) -> None:
@@ -173,25 +178,25 @@ def _tune(connection: socket.socket | None) -> None:
 
 
 class Deadline:
-    """The one thing that is due to happen, unless it is put off."""
+    """A timer for one action at a time."""
 
     def __init__(self) -> None:
         self._timer: asyncio.TimerHandle | None = None
 
     def set(self, seconds: float, action: Callable[[], None]) -> None:
-        """Do this in so many seconds, in place of what was due."""
+        """Call an action in so many seconds; an earlier action that is still due is cancelled."""
         self.clear()
         self._timer = asyncio.get_running_loop().call_later(seconds, action)
 
     def clear(self) -> None:
-        """Nothing is due."""
+        """Cancel the action that is due, if any."""
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None
 
 
 class Forwarder:
-    """What goes from one side to the other, in order. Some of it may have to wait for a commit."""
+    """Forwards what one side sends to the other, in order. Some of it may wait for a commit."""
 
     def __init__(self, source: Side, target: Side) -> None:
         self._source, self._target = source, target
@@ -199,10 +204,10 @@ class Forwarder:
         self._loop = asyncio.get_running_loop()
 
     def send(self, data: bytes, behind: Future[None] | None = None) -> None:
-        """Pass bytes on.
+        """Forward bytes.
 
         Args:
-            behind: pass them on when this is done, whatever came of it.
+            behind: forward them only when this future is done, whether it failed or not.
         """
         if not self._waiting and (behind is None or behind.done()):
             self._target.write(data)
@@ -210,11 +215,11 @@ class Forwarder:
             self._wait(partial(self._target.write, data), behind)
 
     def end(self) -> None:
-        """End the target's half as the source has ended its own."""
+        """End the target's half of the connection, after all that was sent."""
         self._wait(self._target.end)
 
     def close(self) -> None:
-        """Close the target, behind all that was sent."""
+        """Close the target, after all that was sent."""
         self._wait(self._target.close)
 
     def _wait(self, step: Callable[[], None], behind: Future[None] | None = None) -> None:

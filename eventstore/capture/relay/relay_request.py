@@ -1,4 +1,7 @@
-"""The relay's HTTP: what a client asks for, and how that is put to the upstream. Pure."""
+"""The relay's HTTP: read a client's request, and write it for the upstream. Pure.
+
+`relay_connection.py` calls it for each connection, and `relay_calls.py` for calls that are created.
+"""
 
 from __future__ import annotations
 
@@ -16,22 +19,23 @@ from eventstore.capture.relay.relay_metadata import is_metadata_header
 from eventstore.realtime.request_target import read_target, without_prefix
 from eventstore.realtime.upstream_urls import PUBLIC_PARAMETERS, bad_upstream, split_upstream
 
-#: A header's name, spelled as it came, and its value.
+#: A header's name, spelled as in the request, and its value.
 Header = tuple[bytes, bytes]
 
 _EXAMPLE = "wss://api.openai.com"
 _PORTS = {False: 80, True: 443}
 _HEAD_LIMIT = 64 * 1024
 _ANSWER_LIMIT = 256 * 1024
-# Parts of an answer that are looked at: interim answers and chunks of a body may have no end.
+# Parts of an answer that are read: interim answers and chunks of a body may never end.
 _ANSWER_PARTS = 1000
-# Headers that are for the next hop alone (RFC 9110, 7.6.1). Bodies pass as they are, so
-# Transfer-Encoding does too.
+# Headers for the next hop alone (RFC 9110, 7.6.1). Bodies are passed on unchanged, so
+# Transfer-Encoding is too.
 _HOP_BY_HOP = frozenset(
     {b"keep-alive", b"proxy-authorization", b"proxy-connection", b"te", b"upgrade"}
 )
 _REPLACED = frozenset({b"host", b"connection"})
-# Offers of other extensions are left out: a copy of what they make of frames could not be read.
+# Offers of other extensions are left out, because the relay could not read the frames that they
+# change.
 _DEFLATE = b"permessage-deflate"
 
 
@@ -39,10 +43,12 @@ class Upstream(NamedTuple):
     """The server behind the relay.
 
     Attributes:
-        authority: the value of Host.
-        path: stands before the requests' own, without a slash at its end.
-        query: stands before the requests' own.
-        authorization: for requests that have none, from the URL's user.
+        tls: whether it is connected to by TLS.
+        host, port: where to connect.
+        authority: the value of its Host header.
+        path: is put before a request's path; without a slash at its end.
+        query: is put before a request's query.
+        authorization: the header for requests that have none, from user and password in the URL.
     """
 
     tls: bool
@@ -55,12 +61,12 @@ class Upstream(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """Its URL without what may be secret."""
+        """The upstream's URL without what may be secret."""
         return f"{'wss' if self.tls else 'ws'}://{self.authority}{self.path}"
 
     @property
     def has_credentials(self) -> bool:
-        """Whether its URL holds what may be a key, which each relayed request then comes with."""
+        """Whether its URL holds what may be a key, which each relayed request then carries."""
         names = (name.lower() for name, _ in parse_qsl(self.query, keep_blank_values=True))
         return self.authorization is not None or any(
             name not in PUBLIC_PARAMETERS for name in names
@@ -68,7 +74,7 @@ class Upstream(NamedTuple):
 
 
 class HttpRequest(NamedTuple):
-    """The head of a client's request; the names of headers are spelled as they came."""
+    """The head of a client's request; the names of headers are spelled as they were sent."""
 
     method: str
     target: str
@@ -77,7 +83,7 @@ class HttpRequest(NamedTuple):
 
     @property
     def is_websocket(self) -> bool:
-        """Whether it asks for a websocket."""
+        """Whether it asks for a websocket (RFC 6455, 4.1)."""
         return (
             self.method == "GET"
             and b"websocket" in _options(self.headers, b"upgrade")
@@ -92,7 +98,7 @@ class HttpRequest(NamedTuple):
 
 
 class BadRequestError(Exception):
-    """A request that cannot be passed on; `status` is what to answer."""
+    """A request that cannot be passed on; `status` is the HTTP status to answer with."""
 
     def __init__(self, status: int, message: str) -> None:
         self.status = status
@@ -100,13 +106,13 @@ class BadRequestError(Exception):
 
 
 def parse_upstream(url: str) -> Upstream:
-    """The server of a URL such as `wss://api.openai.com`.
+    """Return the server of a URL such as `wss://api.openai.com`.
 
     Raises:
-        InvalidInputError: it is no such URL.
+        InvalidInputError: if it is not such a URL.
     """
     parts = split_upstream(url, _EXAMPLE)
-    # It is written into the heads of requests.
+    # The URL is written into the heads of requests, so it must hold no line ends.
     if not parts.hostname or not all("!" <= character <= "~" for character in url):
         raise bad_upstream(url, _EXAMPLE)
     tls = parts.scheme == "wss"
@@ -122,7 +128,7 @@ class RequestReader:
     """Reads the head of the first request that a client sends.
 
     Attributes:
-        rest: what came behind it.
+        rest: the bytes that came behind the head.
     """
 
     def __init__(self) -> None:
@@ -130,10 +136,10 @@ class RequestReader:
         self.rest = b""
 
     def feed(self, data: bytes) -> HttpRequest | None:
-        """Take the next bytes; the request, once its head is whole.
+        """Take the next bytes; return the request once its head is whole, else None.
 
         Raises:
-            BadRequestError: it is no HTTP, or too long.
+            BadRequestError: if it is not HTTP, or too long.
         """
         try:
             self._parser.receive_data(data)
@@ -156,10 +162,10 @@ class AnswerReader:
     """Reads a copy of an upstream's answer to a handshake.
 
     Attributes:
-        status: of the answer; None until its head is whole.
-        headers: names in lower case.
-        ended: whether all of the answer, its body too, has come.
-        rest: what came behind a 101.
+        status: the answer's status, or None until its head is whole.
+        headers: the answer's headers, names in lower case.
+        ended: whether all of the answer has come, including its body.
+        rest: the bytes that came behind a 101.
     """
 
     def __init__(self) -> None:
@@ -175,10 +181,10 @@ class AnswerReader:
         self._broken = False
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes. Of a body that is no HTTP, or very long, the end is never known.
+        """Take the next bytes. If a body is not HTTP, or very long, `ended` stays False.
 
         Raises:
-            ValueError: the head is no HTTP, or does not come to its end.
+            ValueError: if the head is not HTTP, or too long.
         """
         if self._broken:
             return
@@ -213,12 +219,12 @@ class AnswerReader:
 
 
 def upstream_target(upstream: Upstream, request: HttpRequest) -> str:
-    """The path and query to ask an upstream for.
+    """Return the path and query to request from the upstream.
 
-    Where the upstream's path ends as the request's begins (`/openai/v1` and `/v1/realtime`), that
-    part is there once. Metadata is taken off the path, and off the query of a websocket and of what
-    creates a call: that of another request may mean something to the upstream. All else stays as it
-    is.
+    If the upstream's path ends as the request's path begins (`/openai/v1` and `/v1/realtime`), that
+    part is written once. Metadata are removed from the path. They are removed from the query of a
+    websocket and of a request that creates a call; the query of another request may mean something
+    to the upstream.
     """
     path, _, query = request.target.partition("?")
     path = without_prefix(path)
@@ -238,7 +244,7 @@ def _joined(base: str, path: str) -> str:
 
 
 def request_head(upstream: Upstream, request: HttpRequest) -> bytes:
-    """The head of the request to put to the upstream."""
+    """Return the head of the request for the upstream."""
     target = upstream_target(upstream, request)
     lines = [f"{request.method} {target} HTTP/{request.version}".encode()]
     lines += (b": ".join(header) for header in _passed_on(upstream, request))
@@ -271,7 +277,7 @@ def _passed_on(upstream: Upstream, request: HttpRequest) -> Iterator[Header]:
 
 
 def compression(answer: Iterable[Header]) -> Compression:
-    """What an answer agrees on about permessage-deflate."""
+    """Return what an answer agrees on about permessage-deflate (RFC 7692)."""
     for piece in (header(answer, b"sec-websocket-extensions") or "").encode().split(b","):
         if _extension(piece) == _DEFLATE:
             options = {option.strip().lower() for option in piece.split(b";")[1:]}
@@ -288,10 +294,10 @@ def _extension(offer: bytes) -> bytes:
 
 
 def header(headers: Iterable[Header], name: bytes) -> str | None:
-    """The values of a header, joined; None where there is none.
+    """Return the values of a header, joined by commas, or None if there is none.
 
     Args:
-        name: in lower case.
+        name: the header's name in lower case.
     """
     values = [value for key, value in headers if key.lower() == name]
     return b", ".join(values).decode("latin-1") if values else None
@@ -303,7 +309,7 @@ def _options(headers: Iterable[Header], name: bytes) -> frozenset[bytes]:
 
 
 def answer(status: int, body: bytes, content_type: str = "application/json") -> bytes:
-    """A whole answer, behind which the connection is closed."""
+    """Return a whole answer, after which the connection is closed."""
     head = (
         f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: {content_type}\r\n"
         f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
@@ -312,7 +318,7 @@ def answer(status: int, body: bytes, content_type: str = "application/json") -> 
 
 
 def refusal(status: int, message: str) -> bytes:
-    """An answer that says what went wrong, in the shape of OpenAI's errors."""
+    """Return an answer that says what went wrong, in the shape of OpenAI's errors."""
     kind = "invalid_request_error" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error"
     error = {"message": message, "type": kind, "param": None, "code": None}
     return answer(status, json.dumps({"error": error}).encode())

@@ -1,4 +1,4 @@
-"""What all connections of a relay share."""
+"""The state that all connections of a relay share; `relay.py` makes it."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from eventstore.capture.relay.relay_tee import Tee
 from eventstore.common.hosts import Visitors
 from eventstore.realtime.unfinished_messages import UnfinishedMessages
 
-#: Told what happens in words, with the connection's number.
+#: Called with a connection's number and a text for people when something happens.
 OnEvent = Callable[[int, str], None]
 
 
 class LiveConnection(Protocol):
-    """What all connections know of each other: `relay_connection.RelayedConnection` has it all."""
+    """What the relay needs of its connections; `relay_connection.RelayedConnection` has it."""
 
     request: HttpRequest | None
     tee: Tee | None
 
     def go_away(self) -> None:
-        """End the connection, as a server does that is stopped."""
+        """End the connection in order, because the relay is stopping."""
 
     def abort(self) -> None:
         """End the connection at once."""
@@ -37,26 +37,27 @@ class LiveConnection(Protocol):
 
 @dataclass
 class RelayState:
-    """What all connections of a relay share.
+    """The state that all connections of a relay share.
 
     Attributes:
-        tls: for the upstream; None where that has none.
+        tls: TLS settings for the upstream; None if it has no TLS.
         connect_timeout: seconds for the upstream to answer a handshake.
-        durable: pass messages on only once they are committed.
-        metadata: set on every session.
-        unpacking: unpacks large messages.
-        visitors: who may ask.
+        durable: whether messages are passed on only after they are committed.
+        metadata: pairs that are set on every session.
+        unpacking: the thread that unpacks large messages.
+        visitors: decides which hosts and origins may connect.
         max_calls: how many connections may have one to the upstream at once.
         created: records the calls that the upstream says it has created.
         unfinished: counts the bytes of unfinished messages.
-        live: the connections under way.
-        calls: those of them that have one to the upstream, or are about to.
-        waiting: those that have not asked for one, the oldest first.
-        idle: set while there are none.
-        telling: the tasks that say how sessions went.
-        connections: how many there have been.
-        draining: whether no more are taken.
-        warned_of_client_secret: whether it was told that a client secret may join no call.
+        counts: the relay's counters.
+        live: the open connections.
+        calls: the open connections that have one to the upstream, or are making one.
+        waiting: the open connections that have not, the oldest first.
+        idle: set while no connection is open.
+        reporting: tasks that report how sessions went.
+        connections: how many connections there have been.
+        draining: whether no more connections are accepted.
+        warned_of_client_secret: whether a message said that a client secret cannot join a call.
     """
 
     recorder: Recorder | RecorderProcess
@@ -83,11 +84,11 @@ class RelayState:
 
     @property
     def upstream_connections(self) -> int:
-        """How many connections to the upstream there are, sidebands among them."""
+        """How many connections to the upstream there are, including sidebands."""
         return len(self.calls) + self.created.count
 
     @property
     def sessions(self) -> int:
-        """How many sessions are under way."""
+        """How many sessions are in progress."""
         relayed = sum(connection.tee is not None for connection in self.live)
         return relayed + self.created.live

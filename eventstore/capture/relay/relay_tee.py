@@ -1,7 +1,8 @@
-"""Reads the copy of a relayed call, and hands its messages to the recorder, in order.
+"""Read the copy of a relayed session, and hand its messages to the recorder in order.
 
-A large or compressed message is unpacked beside the calls (capture/messages/unpacking_thread.py).
-What comes behind it in its session, in either direction, waits for it here; other sessions do not.
+A large or compressed message is unpacked in another thread (capture/messages/unpacking_thread.py).
+The session's later messages, in both directions, wait here until that is done; other sessions do
+not wait. `relay_connection.py` makes a `Tee` for each session.
 """
 
 from __future__ import annotations
@@ -30,20 +31,22 @@ from eventstore.realtime.frames import CLIENT, SERVER
 from eventstore.realtime.unfinished_messages import UnfinishedMessages
 
 _LOGGER = logging.getLogger("eventstore.relay")
-#: Bytes that are unpacked on the calls' own way, of each piece that is read.
+#: Bytes of compressed messages that the event loop itself unpacks, of each chunk that is read.
 _INLINE = 64 * 1024
-#: What may wait behind a message that is being unpacked before less is read: bytes, and messages.
+#: How much may wait behind a message that is being unpacked before less is read: bytes, and
+#: messages.
 _MOST_WAITING_BYTES, _MOST_WAITING = 256 * 1024, 1000
 _OVERHEAD = 200
 _CUT_OFF = 1006
 
 
 class CallEnd(NamedTuple):
-    """How a call ended.
+    """How a session ended.
 
     Attributes:
         by: client, server or recorder.
-        code, reason: of the first close frame; 1006 and what happened where there was none.
+        code, reason: those of the first close frame. If there was none, 1006 and what happened (RFC
+            6455, 7.4.1).
     """
 
     by: str
@@ -51,7 +54,7 @@ class CallEnd(NamedTuple):
     reason: str
 
     def __str__(self) -> str:
-        """In words, for the log."""
+        """Return the end in words, for a log."""
         if self.code == _CUT_OFF:
             return self.reason
         reason = f" {self.reason!r}" if self.reason else ""
@@ -59,7 +62,12 @@ class CallEnd(NamedTuple):
 
 
 class _Waiting(NamedTuple):
-    """Something that waits: what was found, or a future of somebody who waits for its commit."""
+    """Something that waits behind a message that is being unpacked.
+
+    Attributes:
+        found: what the scanner found, or a future to resolve once what came before is committed.
+        at: arrival in microseconds since 1970 UTC.
+    """
 
     direction: str
     found: Found | Future[None]
@@ -67,19 +75,22 @@ class _Waiting(NamedTuple):
 
 
 class Tee:
-    """One session's copy.
+    """Reads one session's copy.
 
     Args:
+        session: takes the messages.
+        compression: what the handshake agreed on.
+        counts: the relay's counters.
         unpacking: the relay's thread for large messages.
-        unfinished: the relay's count of messages that are unfinished, or wait to be unpacked.
+        unfinished: counts the relay's messages that are unfinished or wait to be unpacked.
 
     Attributes:
-        scanners: for each direction.
-        closing: how it ended, once that is known.
+        scanners: the scanner of each direction.
+        closing: how the session ended, once that is known.
         closed: whether both sides sent a close frame.
-        frames: how many were recorded.
-        problem: the first error of the recorder. The call goes on without it.
-        named: done once the session's id is known, if it was not when the session ended.
+        frames: how many messages were recorded.
+        problem: the first error of the recorder. The session goes on without it.
+        named: done once the session's id is known; None if it was known when the session ended.
         held: bytes of whole messages that wait to be unpacked.
     """
 
@@ -116,10 +127,10 @@ class Tee:
         self._waiting_bytes = 0
         self._settled: Callable[[], None] | None = None
 
-    # What is read
+    # Reading
 
     def _arrival(self) -> int:
-        """The time, by the session's clock; a jump of the wall clock is noted."""
+        """Return the time by the session's clock, and note a jump of the wall clock."""
         at = self.session.clock.now()
         jump = self.session.clock.jumped(at)
         if jump is not None and self.problem is None:
@@ -130,10 +141,10 @@ class Tee:
         """Read and record the next bytes of a direction.
 
         Args:
-            most: how many frames to read; the rest waits for the next call. None for all.
+            most: how many frames to read at most; the rest waits for the next call. None for all.
 
         Returns:
-            How many messages they complete.
+            How many messages are complete now.
         """
         scanner = self.scanners[direction]
         self._counts.bytes[direction] += len(data)
@@ -155,11 +166,14 @@ class Tee:
         return len(found)
 
     def is_behind(self, direction: str) -> bool:
-        """Return True if some bytes of a direction are not looked at yet: `take` none more."""
+        """Return True if some bytes of a direction are not read yet.
+
+        Until they are, read no more bytes from its side, and call `take` with `b""`.
+        """
         return self.scanners[direction].behind
 
     def is_pressed(self) -> bool:
-        """Return True if less should be read: more comes of this session than can be recorded."""
+        """Return True if less should be read, because the recorder cannot keep up."""
         if self._working and (
             self._waiting_bytes > _MOST_WAITING_BYTES or len(self._waiting) > _MOST_WAITING
         ):
@@ -167,7 +181,10 @@ class Tee:
         return self.problem is None and self.session.is_pressed()
 
     def committed(self) -> Future[None] | None:
-        """A future that is done once all that was recorded is committed; None where that failed."""
+        """Return a future that is done once all recorded messages are committed.
+
+        Return None if recording has failed.
+        """
         try:
             if self.problem:
                 return None
@@ -181,14 +198,14 @@ class Tee:
         return future
 
     def resolve_when_committed(self, future: Future[None]) -> None:
-        """Have a future done once all that was recorded is committed, or that has failed."""
+        """Resolve a future once all recorded messages are committed, or that has failed."""
         committed = self.committed()
         if committed is None:
             future.set_result(None)
         else:
             committed.add_done_callback(lambda _: future.set_result(None))
 
-    # In order, behind what is being unpacked
+    # Messages in order, behind the one that is being unpacked
 
     def _put(self, item: _Waiting) -> None:
         if self._working is not None:
@@ -200,7 +217,7 @@ class Tee:
             self._handle(item)
 
     def give_up(self) -> None:
-        """Give up the messages that wait to be unpacked: those of all calls are too large."""
+        """Drop the messages that wait to be unpacked: those of all sessions are too large."""
         for place, item in enumerate(self._waiting):
             found = item.found
             if isinstance(found, Payload):
@@ -236,7 +253,7 @@ class Tee:
             self._gap(item, unpacker.lose(gap) if payload.compressed else gap)
 
     def _unpacked(self) -> None:
-        """Go on behind a message that is unpacked now. Called by the event loop."""
+        """Go on after a message was unpacked; called in the event loop."""
         if self._working is not None:
             item, unpacking = self._working
             self._working = None
@@ -258,7 +275,7 @@ class Tee:
         else:
             self._record(item.direction, result, item.at)
 
-    # To the recorder, which may fail; the call must not suffer
+    # The recorder may fail; the call must not suffer
 
     def _record(self, direction: str, message: Message, at: int) -> None:
         self.frames += 1
@@ -282,14 +299,14 @@ class Tee:
             self._fail(error)
 
     def _fail(self, error: Exception) -> None:
-        """Record no more of this call, which goes on; the first error is told at its end."""
+        """Record no more of this session, which goes on; its first error is reported at its end."""
         self.problem = self.problem or error
         unforeseen.log_fault(_LOGGER, "recording a call", error)
 
     # The end
 
     def gone(self, side: str, error: Exception | None) -> None:
-        """A side's connection ended; without a close frame before, that is how the call ended."""
+        """Note that a side's connection ended; without a close frame, that ends the session."""
         if self.closing is not None:
             return
         if side == CLIENT:
@@ -303,7 +320,7 @@ class Tee:
         self.closing = CallEnd(side, _CUT_OFF, told)
 
     def settle(self, settled: Callable[[], None]) -> bool:
-        """Return True if all that came is recorded; otherwise have it called once that is so."""
+        """Return True if all messages are recorded; otherwise call `settled` once they are."""
         if self._working or any(scanner.behind for scanner in self.scanners.values()):
             self._settled = settled
             return False
@@ -313,14 +330,14 @@ class Tee:
         return True
 
     def summary(self) -> str:
-        """How the session went, in words."""
+        """Return in words how the session went."""
         name = f"{self.session.session_id}: " if self.session.session_id else ""
         frames = f"{self.frames:,} frame{'' if self.frames == 1 else 's'}"
         failed = f"; recording failed: {type(self.problem).__name__}" if self.problem else ""
         return f"{name}ends: {frames}, {self.closing}{failed}"
 
     def end(self) -> None:
-        """No more will come."""
+        """Close the session's recording: no more bytes will come."""
         for scanner in self.scanners.values():
             scanner.forget()
         self._unfinished.release(self)
@@ -335,7 +352,7 @@ class Tee:
 
 
 def _size(found: Found | Future[None]) -> int:
-    """About how many bytes of memory it takes while it waits."""
+    """Return about how many bytes of memory a message takes while it waits."""
     if isinstance(found, Payload):
         return found.size + _OVERHEAD
     return _OVERHEAD + (len(found) if isinstance(found, str | bytes) else 0)

@@ -1,4 +1,4 @@
-"""Record what an openai-agents runner sends and receives: one line where it is made."""
+"""Record what an openai-agents runner sends and receives, by one line where the runner is made."""
 
 from __future__ import annotations
 
@@ -19,21 +19,22 @@ def recorded_model(
     session_id: str | None = None,
     model: OpenAIRealtimeWebSocketModel | None = None,
 ) -> OpenAIRealtimeWebSocketModel:
-    """A model for a `RealtimeRunner` whose connections are recorded, all frames both ways.
+    """Return a model for a `RealtimeRunner` whose connections are recorded, in both directions.
 
         RealtimeRunner(agent, model=recorded_model(recorder))
 
-    Each connection is a session, whose notes name the `previous`, if any. Recording never raises
-    into the runner.
+    Each connection is a session. Its notes name the recording of the connection before, as
+    `previous`. An error of the recording is never raised into the runner.
 
     Args:
-        metadata: pairs to set on its sessions.
-        session_id: store the first under this id; by default the server's, where it is free.
-        model: one of your own to record, such as an `OpenAIRealtimeSIPModel`; by default a new
+        metadata: pairs to set on the sessions.
+        session_id: the id to store the first session under; by default the server's, if that is
+            free.
+        model: a model of your own to record, such as an `OpenAIRealtimeSIPModel`; by default a new
             `OpenAIRealtimeWebSocketModel`.
 
     Raises:
-        ImportError: openai-agents is not installed.
+        ImportError: if openai-agents is not installed.
     """
     try:
         from agents.realtime import OpenAIRealtimeWebSocketModel
@@ -46,7 +47,7 @@ def recorded_model(
 
     async def create_recorded(*args: Any, **options: Any) -> Any:
         websocket = await create(*args, **options)
-        # Nobody has read from it yet, so nothing is missed.
+        # Nothing has read from the websocket yet, so no message is missed.
         watch_from_here(websocket, begin)
         return websocket
 

@@ -1,4 +1,4 @@
-"""Record what the `openai` package's Realtime connections send and receive: one line around one."""
+"""Record the Realtime connections of the `openai` package, by one line around `connect()`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from eventstore.capture.taps.websocket_watch import (
 )
 
 T = TypeVar("T")
-#: How a manager's attribute ends that has what goes to `websockets`; its class's name comes first.
+#: The end of the attribute's name in which a connection manager keeps the options for `websockets`.
+#: Its class's name comes first (Python's private names).
 _OPTIONS = "__websocket_connection_options"
 
 
@@ -30,26 +31,28 @@ def tap(
     metadata: Mapping[str, str] | None = None,
     session_id: str | None = None,
 ) -> T:
-    """Record a connection of the `openai` package, with all its frames both ways.
+    """Record a connection of the `openai` package, with all its frames in both directions.
 
-    Sync and async, `client.realtime`, `client.realtime.translations` and `client.beta.realtime`:
+    It works with sync and async clients, and with `client.realtime`, `client.realtime.translations`
+    and `client.beta.realtime`:
 
         with tap(client.realtime.connect(model="gpt-realtime"), recorder) as connection:
 
-    Each websocket is a session: where the client reconnects by itself, a new one whose notes name
-    the `previous`. Recording never raises into the caller's code.
+    Each websocket is a session. If the client reconnects by itself, that is a new session whose
+    notes name the recording before, as `previous`. An error of the recording is never raised into
+    the caller's code.
 
     Args:
-        connection: what `connect()` returns. A connection that is open already will do, but then
-            frames are recorded when they are read: those that nobody reads are not.
-        metadata: pairs to set on its session.
-        session_id: store it under this id; by default the server's, where it is free.
+        connection: what `connect()` returns. A connection that is already open is accepted too, but
+            then server frames are recorded only when the app reads them.
+        metadata: pairs to set on the session.
+        session_id: the id to store it under; by default the server's, if that is free.
 
     Returns:
         The same object.
 
     Raises:
-        TypeError: it is neither.
+        TypeError: if it is neither.
     """
     begin = session_starter(
         recorder, {"by": "tap", "client": client_name("openai")}, metadata, session_id
@@ -57,7 +60,8 @@ def tap(
     held = vars(connection) if hasattr(connection, "__dict__") else {}
     options = next((name for name in held if name.endswith(_OPTIONS)), None)
     if options is not None:
-        # The client's own way to `websockets`: so each connection is seen from its first byte.
+        # The option by which the client makes its websockets, so that each is seen from its first
+        # byte.
         is_async = hasattr(connection, "__aenter__")
         given = held[options]
         make = given.get("create_connection") or (
@@ -75,7 +79,7 @@ def tap(
 
 
 def client_name(package: str) -> str:
-    """A package and its version, as sessions note who was recorded."""
+    """Return a package's name and version, as a session's notes name the recorded client."""
     try:
         return f"{package} {version(package)}"
     except PackageNotFoundError:
@@ -89,7 +93,7 @@ def _make(make: Callable[..., Any], begin: BeginSession, *args: Any, **options: 
 
 
 def _follow(connection: Any, begin: BeginSession) -> None:
-    """Record an open connection, and those that it makes to reconnect."""
+    """Record an open connection, and the connections that it makes to reconnect."""
     watch_from_here(connection._connection, begin)
     make = getattr(connection, "_make_ws", None)
     if iscoroutinefunction(make):

@@ -1,7 +1,8 @@
-"""Watch a client's websocket: each message both ways as it is on the wire, and how it ended.
+"""Watch a client's websocket: record its messages in both directions, and how it ended.
 
-What is watched is what the `websockets` package documents: the methods of its protocol object
-(each byte of a connection goes through them), or `recv` and `close` of its connection object.
+It replaces methods that the `websockets` package documents: those of the protocol object, through
+which each byte of a connection goes, or `recv` and `close` of the connection object. The taps call
+it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from eventstore.common import unforeseen
 from eventstore.realtime.frames import CLIENT, SERVER
 from eventstore.realtime.upstream_urls import public_url
 
-#: Begins to record a connection to an address.
+#: Begins to record a connection to a URL.
 BeginSession = Callable[[str], SessionRecorder]
 AnyConnection = ClientConnection | SyncClientConnection
 
@@ -37,8 +38,8 @@ class ConnectionEnd(NamedTuple):
     """How a connection ended.
 
     Attributes:
-        by: who closed it, client or server; None where it was cut off without a word.
-        code, reason: of the close frame; 1006 where there was none.
+        by: who closed it, client or server; None if it was cut off without a close frame.
+        code, reason: those of the close frame; 1006 if there was none (RFC 6455, 7.4.1).
     """
 
     by: str | None
@@ -47,7 +48,7 @@ class ConnectionEnd(NamedTuple):
 
 
 def connection_end(protocol: Protocol) -> ConnectionEnd:
-    """How a client's connection, which is over, ended."""
+    """Return how a client's connection ended, after its end."""
     sent, rcvd = protocol.close_sent, protocol.close_rcvd
     if sent is not None and not protocol.close_rcvd_then_sent:
         return ConnectionEnd(CLIENT, sent.code, sent.reason)
@@ -62,12 +63,12 @@ def session_starter(
     metadata: Mapping[str, str] | None,
     session_id: str | None,
 ) -> BeginSession:
-    """Return what begins a session for each websocket of one client.
+    """Return a function that begins a session for each websocket of one client.
 
     Args:
-        notes: what each says of how it was recorded; its address is added without secrets, and
-            behind the first the `previous` recording, as that session's `opened` note names it.
-        session_id: of the first.
+        notes: what each session says of how it was recorded. The URL is added without secrets, and
+            from the second session on the `previous` recording, by the name in its `opened` note.
+        session_id: the id to store the first session under.
     """
     begun: list[SessionRecorder] = []
 
@@ -83,9 +84,10 @@ def session_starter(
 
 
 def watch_from_the_start(connection: AnyConnection, begin: BeginSession) -> None:
-    """Record a connection that has not yet made its handshake; one that is refused is no session.
+    """Record a connection that has not made its handshake yet.
 
-    All that arrives is recorded when it does, whether or not anybody reads it.
+    A connection that the server refuses is not a session. All messages are recorded when they
+    arrive, even if the app never reads them.
     """
     protocol, tapped = connection.protocol, _TappedConnection(connection.protocol, begin)
     joiner = _FragmentJoiner()
@@ -110,9 +112,9 @@ def watch_from_the_start(connection: AnyConnection, begin: BeginSession) -> None
 
 
 def watch_from_here(connection: AnyConnection, begin: BeginSession) -> None:
-    """Record a connection that is open: what arrives as it is read, since some has come before.
+    """Record a connection that is already open; server messages are recorded as the app reads them.
 
-    It has ended once its reader comes to the end, or when it is closed from here.
+    The session ends when a read finds the connection closed, or when the app closes it.
     """
     tapped = _TappedConnection(connection.protocol, begin)
     tapped.open()
@@ -162,7 +164,7 @@ def _watch_async(receive: Any, close: Any, tapped: _TappedConnection) -> tuple[A
 
 
 def _watch_sending(protocol: ClientProtocol, tapped: _TappedConnection) -> None:
-    """Record what goes out, in the moment in which it does."""
+    """Record what the client sends, at the moment it is sent."""
     joiner = _FragmentJoiner()
 
     def watched(send: Any, opcode: Opcode) -> Any:
@@ -178,14 +180,14 @@ def _watch_sending(protocol: ClientProtocol, tapped: _TappedConnection) -> None:
 
 
 class _FragmentJoiner:
-    """Puts together the fragments of messages that go one way."""
+    """Joins the fragments of messages in one direction (RFC 6455, 5.4)."""
 
     def __init__(self) -> None:
         self._fragments: list[bytes] = []
         self._is_text = True
 
     def add(self, opcode: Opcode, data: Any, fin: bool) -> str | bytes | None:
-        """Take a frame; the message that it ends, if it does."""
+        """Take a frame; return the message that it completes, if it does."""
         if opcode not in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
             return None
         if opcode is not Opcode.CONT:
@@ -198,7 +200,7 @@ class _FragmentJoiner:
 
 
 def _as_text(message: str | bytes) -> str | bytes:
-    """A message as the text that it is; one that is none stays as it is."""
+    """Return a message as text; bytes that are not UTF-8 stay bytes."""
     if isinstance(message, str):
         return message
     try:
@@ -208,24 +210,24 @@ def _as_text(message: str | bytes) -> str | bytes:
 
 
 class _TappedConnection:
-    """Hands over what is on one connection, and never lets that disturb the connection."""
+    """Records one connection; an error of the recording never reaches the connection."""
 
     def __init__(self, protocol: ClientProtocol, begin: BeginSession) -> None:
         self._protocol, self._begin = protocol, begin
         self._session: SessionRecorder | None = None
 
     def open(self) -> None:
-        """The connection is open."""
+        """Begin the session, because the connection is open."""
         self._try(self._open)
 
     def record(self, direction: str, message: str | bytes | None) -> None:
-        """A message; None is none."""
+        """Record a message; None is ignored."""
         session = self._session  # another thread may end it meanwhile
         if session is not None and message is not None:
             self._try(session.record, direction, message)
 
     def end(self) -> None:
-        """The connection may be over."""
+        """Close the session if the connection is closed."""
         session = self._session
         if session is not None and self._protocol.state is State.CLOSED:
             self._session = None
@@ -243,7 +245,8 @@ class _TappedConnection:
         try:
             action(*args)
         except Exception as error:
-            # A log with a hole that it does not tell of is worse than one that ends.
+            # Recording ends here: a log with a gap that it does not name is worse than a log that
+            # ends.
             self._session = None
             unforeseen.log_fault(
                 _LOGGER, "recording a connection, which goes on unrecorded,", error

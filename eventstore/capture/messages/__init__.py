@@ -1,1 +1,1 @@
-"""Messages of websockets, read from a copy of the bytes on the wire."""
+"""Read the messages of websockets from a copy of the bytes on the wire."""

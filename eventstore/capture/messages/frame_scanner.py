@@ -1,7 +1,7 @@
 """Find messages in a copy of one direction of a websocket (RFC 6455 and 7692). Pure.
 
-What is compressed or large is found here and unpacked elsewhere: see message_unpacking.py.
-Why the parser of `websockets` does not do this: docs/adr/0037.
+Large and compressed messages are found here and unpacked by message_unpacking.py. docs/adr/0037
+says why the parser of `websockets` is not used. The relay's tee has a scanner for each direction.
 """
 
 from __future__ import annotations
@@ -16,45 +16,45 @@ try:
 except ImportError:
     from websockets.utils import apply_mask
 
-#: Bytes of a message on the wire beyond which it is passed over.
+#: Bytes of a message on the wire; a longer message is skipped.
 MESSAGE_LIMIT = 64 * 1024 * 1024
 
 _TEXT, _BINARY, _CLOSE, _PING, _PONG = 1, 2, 8, 9, 10
 _FIN, _RSV1, _RSV2_3, _OPCODE, _MASKED, _LENGTH = 0x80, 0x40, 0x30, 0x0F, 0x80, 0x7F
 _CONTROL_LIMIT = 125
 _NO_CODE = 1005
-# Roughly what a piece of a message takes beside its bytes.
+# About how many bytes a piece of a message takes besides its content.
 _OVERHEAD = 64
 
-#: What was found: a small message, the payload of another, or a place where none could be read.
+#: A small message, the payload of another message, or a place where a message could not be read.
 Found = str | bytes | Payload | MessageGap
 
 
 class CloseFrame(NamedTuple):
-    """What a close frame said: 1005 where it had no code."""
+    """Code and reason of a close frame; the code is 1005 if it had none (RFC 6455, 7.4.1)."""
 
     code: int
     reason: str
 
 
 class _NotAFrameError(Exception):
-    """Bytes that no websocket frame consists of."""
+    """Bytes that are not a websocket frame."""
 
 
 class FrameScanner:
-    """Finds the messages in one direction's bytes, wherever these are cut into chunks.
+    """Finds the messages in one direction's bytes, however these are cut into chunks.
 
     Args:
-        masked: whether it is the client's direction.
+        masked: whether it is the client's direction, whose frames are masked.
         deflate: whether permessage-deflate was agreed on.
-        limit: a message of more bytes is passed over.
-        unfinished: counts the bytes of messages that are not whole.
+        limit: a message of more bytes is skipped.
+        unfinished: counts the bytes of messages that are not complete.
 
     Attributes:
         close: the first close frame.
-        failed: whether something came that is no frame; what follows is not read.
+        failed: whether something came that is not a frame. The bytes behind it are not read.
         pending: how many of the last bytes belong to a frame that is not complete.
-        behind: some of the last bytes are not looked at yet: feed it again.
+        behind: whether some of the last bytes are not scanned yet; call `feed` again.
         held: bytes of memory that the unfinished message takes.
     """
 
@@ -81,15 +81,15 @@ class FrameScanner:
         self._given_up: str | None = None
 
     def feed(self, data: bytes, most: int | None = None) -> list[Found]:
-        """Take the next bytes.
+        """Take the next bytes, and return what they complete. Never raises.
 
         Args:
-            most: how many frames to look at; the rest waits for the next call (`behind`). None
-                for all of them.
+            most: how many frames to scan; the rest waits for the next call (`behind`). None for
+                all.
 
         Returns:
-            What they complete, in order: small messages as text, or as bytes (a text that is no
-            UTF-8, too); the payloads of others; and what could not be read. Never raises.
+            In order: small messages as text, or as bytes if they are binary or not UTF-8; the
+            payloads of other messages; and gaps where a message could not be read.
         """
         found: list[Found] = []
         if self.failed:
@@ -104,12 +104,12 @@ class FrameScanner:
         return found
 
     def forget(self) -> None:
-        """Let go of the unfinished message: nothing more will come."""
+        """Drop the unfinished message, because no more bytes will come."""
         self._parts = []
         self._unfinished.release(self)
 
     def give_up(self) -> None:
-        """Pass the rest of the unfinished message over: all of them together are too large."""
+        """Skip the rest of the unfinished message: those of all sessions are too large."""
         self._parts, self._given_up = [], "overflow"
 
     def _scan(self, data: bytes, found: list[Found], most: int | None) -> None:
@@ -138,7 +138,7 @@ class FrameScanner:
         self._unread = data[position:]
 
     def _begin_frame(self, data: bytes, start: int, end: int) -> int:
-        """Read a frame's header; how long it is, 0 where not all of it is there."""
+        """Read a frame's header, and return its length; 0 if it is not complete."""
         if end - start < 2:
             return 0
         first, second = data[start], data[start + 1]
@@ -181,7 +181,7 @@ class FrameScanner:
             raise _NotAFrameError(problem)
 
     def _take(self, piece: bytes) -> None:
-        """Some of the frame's payload."""
+        """Take some of the frame's payload."""
         if self._masked:
             mask, turned = self._mask, len(piece) % 4
             if self._left and turned:

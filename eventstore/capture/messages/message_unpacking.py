@@ -1,8 +1,8 @@
-"""Turn the payload of a whole websocket message into its text or bytes: inflate it, decode it.
+"""Turn the payload of a whole websocket message into text or bytes: inflate and decode it. Pure.
 
-A small payload may inflate to gigabytes (RFC 7692 sets no bound), and a large one takes long to
-decode. So this works in steps of bounded size: the relay takes a step on the way, and leaves the
-rest to its unpacking thread. The frame scanner makes the payloads. Pure.
+A small payload may inflate to gigabytes (RFC 7692 sets no limit), and a large one takes long to
+decode. So this works in steps of bounded size. The relay's tee takes the first step itself, and
+leaves the rest to `unpacking_thread.py`. The frame scanner makes the payloads.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from typing import Any, NamedTuple, cast
 
 #: Bytes that a compressed message may have once it is inflated.
 INFLATED_LIMIT = 32 * 1024 * 1024
-#: Bytes of a message that are handled at once. Each takes well below a millisecond.
+#: Bytes of a message that are handled at once, which takes well below a millisecond.
 PIECE = 256 * 1024
-# What handling one part of a message takes beside its bytes, in bytes that take as long.
+# The work of handling one part of a message, in bytes that take as long.
 _OF_PART = 64
-# A compressed message is sent without this end of it (RFC 7692, 7.2.1).
+# A compressed message is sent without these last bytes (RFC 7692, 7.2.1).
 _DEFLATE_END = b"\x00\x00\xff\xff"
 _BEHIND = "compressed messages of this direction are not read from here on"
 
 
 class Compression(NamedTuple):
-    """What a handshake agreed on.
+    """What a handshake agreed on about compression (RFC 7692).
 
     Attributes:
-        agreed: permessage-deflate is used.
-        client_takeover, server_takeover: a side's compressed messages may refer to its earlier
-            ones.
+        agreed: whether permessage-deflate is used.
+        client_takeover, server_takeover: whether that side's compressed messages may refer to its
+            earlier ones.
     """
 
     agreed: bool = False
@@ -37,12 +37,12 @@ class Compression(NamedTuple):
 
 
 class MessageGap(NamedTuple):
-    """A place where no message could be read.
+    """A place where a message could not be read.
 
     Attributes:
-        reason: `message_too_large`, `overflow` where memory was full, or `protocol_error`.
+        reason: `message_too_large`, `overflow` if memory was full, or `protocol_error`.
         facts: what is known of it.
-        compressed: a compressed message is missing, and later ones may refer to what it held.
+        compressed: whether a compressed message is missing. Later ones may refer to its content.
     """
 
     reason: str
@@ -51,13 +51,13 @@ class MessageGap(NamedTuple):
 
 
 class Payload(NamedTuple):
-    """What a whole message carries, as it came, without its mask.
+    """The payload of a whole message, as it came, without its mask.
 
     Attributes:
         parts: its bytes, in pieces.
         size: how many bytes they are.
-        is_text: it is a text message, not a binary one.
-        compressed: it is compressed.
+        is_text: whether it is a text message; otherwise it is binary.
+        compressed: whether it is compressed.
     """
 
     parts: list[bytes]
@@ -66,12 +66,12 @@ class Payload(NamedTuple):
     compressed: bool
 
 
-#: A message, whole or, where it is large, in pieces.
+#: A message: whole or, if it is large, in pieces.
 Message = str | bytes | list[str] | list[bytes]
 
 
 def joined(message: Message) -> str | bytes:
-    """Return a message whole."""
+    """Return a message as one text or one bytes object."""
     if isinstance(message, str | bytes):
         return message
     if message and isinstance(message[0], str):
@@ -85,10 +85,10 @@ def size_of(message: Message) -> int:
 
 
 class Unpacker:
-    """Unpacks the messages of one direction, in order; one is finished before the next begins.
+    """Unpacks the messages of one direction in order; one is finished before the next begins.
 
     Args:
-        takeover: a compressed message may refer to the ones before it, as it usually may.
+        takeover: whether a compressed message may refer to earlier ones, which is usual.
         limit: bytes that a compressed message may have once it is inflated.
     """
 
@@ -99,11 +99,10 @@ class Unpacker:
         self._lost = False
 
     def begin(self, payload: Payload) -> UnpackingJob | None:
-        """Begin with a message.
+        """Begin to unpack a message.
 
         Returns:
-            The unpacking; None for a compressed message that refers to one that is lost, which
-            the log has been told of.
+            The job. None for a compressed message that may refer to a lost one; the log names it.
         """
         if not payload.compressed:
             return UnpackingJob(self, payload, None)
@@ -114,10 +113,10 @@ class Unpacker:
         return UnpackingJob(self, payload, self._inflater)
 
     def lose(self, gap: MessageGap) -> MessageGap:
-        """Note that a compressed message is not inflated to its end.
+        """Note that a compressed message is lost, wholly or in part.
 
         Returns:
-            The gap, which says where that ends the reading of all compressed messages.
+            The gap to record. It says so if no later compressed message can be read.
         """
         self._inflater = None
         if not self._takeover or self._lost:
@@ -128,12 +127,12 @@ class Unpacker:
         return gap._replace(facts={**gap.facts, "detail": said})
 
     def keep(self, inflater: Any) -> None:
-        """Keep the inflater that the next message goes on with."""
+        """Keep the inflater, which the next message needs."""
         self._inflater = inflater
 
 
 class UnpackingJob:
-    """One message that is being unpacked. Another thread may go on with it.
+    """One message that is being unpacked. Another thread may continue it.
 
     Attributes:
         result: the message, or the gap in its place, once `step` has returned True.
@@ -154,11 +153,7 @@ class UnpackingJob:
         self._decoder = codecs.getincrementaldecoder("utf-8")() if payload.is_text else None
 
     def step(self, most: int) -> bool:
-        """Go on until about so many more bytes are read and made.
-
-        Returns:
-            True once it is done.
-        """
+        """Read and make about so many more bytes; return True once the job is done."""
         until = self._worked + most
         try:
             while self._left:
@@ -177,7 +172,7 @@ class UnpackingJob:
         return True
 
     def _next(self) -> bytes:
-        """Take the next bytes of the message, at most a piece of them."""
+        """Return the next bytes of the message, at most a piece of them."""
         part = self._left.pop()
         if self._inflater is None:
             if len(part) > PIECE:
@@ -191,8 +186,8 @@ class UnpackingJob:
             self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
         if rest or len(made) == PIECE:
             self._left.append(rest)
-        # What makes nothing, as empty blocks do, is work as well; and so is each part, of one byte
-        # in a message of a million fragments.
+        # Input that makes no output, such as empty blocks, is work too. So is each part: a message
+        # may have a million fragments of one byte.
         self._worked += len(made) + len(part) - len(rest) + _OF_PART
         return made
 
@@ -208,8 +203,8 @@ class UnpackingJob:
         self._bytes.append(piece)
 
     def _keep_bytes(self) -> None:
-        """Go back from text to bytes: a text message that is no UTF-8 is recorded as bytes."""
-        # Where a character is cut in two, the decoder holds its beginning.
+        """Go back from text to bytes: a text message that is not UTF-8 is recorded as bytes."""
+        # If a character is cut in two, the decoder holds its first bytes.
         held = self._decoder.getstate()[0] if self._decoder is not None else b""
         self._bytes = [*(text.encode() for text in self._text), held]
         self._decoder, self._text = None, []
@@ -223,6 +218,6 @@ class UnpackingJob:
         self.result = pieces if self.made > PIECE else joined(pieces)
 
     def fail(self, gap: MessageGap) -> None:
-        """Give the message up, with a gap in its place."""
+        """Give the message up, and put a gap in its place."""
         self._left, self._bytes, self._text = [], [], []
         self.result = self._unpacker.lose(gap) if self._compressed else gap

@@ -1,8 +1,8 @@
-"""A thread of the relay that unpacks large messages beside the calls.
+"""A thread of the relay that unpacks large messages, so that no other call waits for it.
 
-Inflating and decoding a large message takes up to a fifth of a second, which no other call may wait
-for. The event loop hands such messages over here, and is called back. Each session has one message
-here at a time, so that sessions take turns. Used by the relay's tees.
+To inflate and decode a large message takes up to a fifth of a second. The event loop hands such
+messages over, and is called back. Each session has one message here at a time, so that sessions
+take turns. The relay's tees use it.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from eventstore.capture.messages.message_unpacking import MessageGap, UnpackingJ
 from eventstore.common import unforeseen
 
 _LOGGER = logging.getLogger("eventstore.relay")
-#: Bytes of payloads that may wait for the thread. One more is taken where none waits.
+#: Bytes of payloads that may wait for the thread. If none waits, any message is taken.
 WAITING_LIMIT = 64 * 1024 * 1024
 
 _STEP = 1024 * 1024
 
 
 class UnpackingThread:
-    """Unpacks messages, in the order in which they are handed over.
+    """Unpacks messages in the order in which they are handed over.
 
-    The thread begins with the first message, and ends with `close`.
+    The thread starts with the first message, and ends with `close`.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -39,14 +39,14 @@ class UnpackingThread:
         self._thread: Thread | None = None
 
     def take(self, unpacking: UnpackingJob, done: Callable[[], None]) -> bool:
-        """Take a message.
+        """Queue a message for the thread.
 
         Args:
             done: called in the event loop once the result is there.
 
         Returns:
-            False where too much waits already, or the thread is closed or cannot begin: then
-            nothing is taken.
+            False if too much waits already, or the thread is closed or cannot be started. Then
+            nothing is queued.
         """
         with self._changed:
             if self._closed or not self._begin():
@@ -59,7 +59,7 @@ class UnpackingThread:
         return True
 
     def _begin(self) -> bool:
-        """Start the thread, unless it runs. Return False if the system has none to give."""
+        """Start the thread unless it runs; return False if the operating system refuses one."""
         if self._thread is None:
             thread = Thread(target=self._run, name="eventstore-unpacking", daemon=True)
             try:
@@ -70,7 +70,7 @@ class UnpackingThread:
         return True
 
     def close(self) -> None:
-        """End the thread, a step of a message later at most; what waits yet is given up."""
+        """End the thread after its current step. Messages that wait are given up."""
         with self._changed:
             self._closed = True
             self._changed.notify()

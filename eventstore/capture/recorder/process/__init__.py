@@ -1,1 +1,1 @@
-"""A recorder in a process of its own, and what is said between the two processes."""
+"""A recorder in a child process, and the messages between the two processes."""

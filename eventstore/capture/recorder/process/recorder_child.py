@@ -1,4 +1,7 @@
-"""The process that `RecorderProcess` starts: a recorder that is told over a pipe what to record."""
+"""The child process of `RecorderProcess`: a recorder that gets its frames over a pipe.
+
+`recorder_start.py` starts it. `pipe_messages.py` has the form of the messages.
+"""
 
 from __future__ import annotations
 
@@ -22,35 +25,39 @@ from eventstore.common import unforeseen
 from eventstore.errors import DatabaseUnavailableError, EventStoreError, MissingKeyError
 
 _LOGGER = logging.getLogger("eventstore.recorder")
-#: Seconds between words about how it stands.
+#: Seconds from one report of its counters to the next.
 _STATUS_INTERVAL = 0.2
-# Seconds until another look whether there is room.
+# Seconds until it is checked again whether the recorder has room.
 _RECHECK = 0.005
-# Calls come first: see docs/adr/0010.
+# The relay's process has priority: see docs/adr/0010.
 _NICENESS = 10
-# Objects made between two looks for garbage.
+# Objects made between two runs of the garbage collector.
 _GC_THRESHOLD = 20_000
 
 
 class PipeReporter(logging.Handler):
-    """Tells the other process something; several threads do."""
+    """Sends messages to the parent process; any thread may call it."""
 
     def __init__(self, pipe: Connection) -> None:
         super().__init__(logging.INFO)
         self._pipe, self._send_lock = pipe, threading.Lock()
 
     def send(self, *what: Any) -> None:
-        """Send a message; one that nobody is there for any more is no matter."""
+        """Send a message, or drop it if the parent is gone."""
         with self._send_lock, suppress(OSError, ValueError):
             self._pipe.send(what)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Pass on what is logged."""
+        """Send a log record to the parent, whose logger writes it."""
         self.send("log", record.levelno, record.getMessage())
 
 
 def main(descriptor: int) -> None:
-    """Record what the pipe says until it says stop, or until its other end is gone."""
+    """Record what the pipe says, until it says `stop` or the parent is gone.
+
+    Args:
+        descriptor: the file descriptor of the pipe.
+    """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # whoever started it is told, and ends it
     os.nice(_NICENESS)
@@ -74,7 +81,7 @@ def main(descriptor: int) -> None:
             reporter.send("failed", error)
             return
         reporter.send("ready", recorder.spool, str(error))
-    # What waits is no garbage: looking through it all the time cost a tenth of the work.
+    # Frames that wait are not garbage: to search them all the time took a tenth of the work.
     gc.freeze()
     gc.set_threshold(_GC_THRESHOLD)
     work = _Work(recorder, reporter)
@@ -83,7 +90,7 @@ def main(descriptor: int) -> None:
 
 
 class _Work:
-    """Does with a recorder what another process says."""
+    """Carries out the parent's messages with a recorder."""
 
     def __init__(self, recorder: Recorder, reporter: PipeReporter) -> None:
         self._recorder, self._reporter = recorder, reporter
@@ -92,7 +99,7 @@ class _Work:
         self._pieces: list[Any] = []  # of the frame that comes next
 
     def run(self, pipe: Connection) -> None:
-        """Do what comes, in order."""
+        """Carry out messages in order until the end, and report the last counters."""
         handlers: dict[str, Callable[..., None]] = {
             "open": self._open,
             "piece": self._pieces.append,
@@ -113,7 +120,10 @@ class _Work:
     def _listen(
         self, pipe: Connection, handlers: Mapping[str, Callable[..., None]]
     ) -> float | None:
-        """Seconds that the end may take; None where the other process is gone."""
+        """Carry out messages until the end; return the seconds that closing may take.
+
+        Return None if the parent is gone.
+        """
         while True:
             try:
                 told = pipe.recv()
@@ -130,7 +140,7 @@ class _Work:
                     unforeseen.log_fault(_LOGGER, "doing what is said of a session", error)
 
     def report_status(self) -> None:
-        """Tell again and again how it stands."""
+        """Report counters and trouble again and again; a thread of its own runs it."""
         pause = threading.Event()
         while not pause.wait(_STATUS_INTERVAL):
             self._report_ids()

@@ -1,7 +1,8 @@
-"""A recorder in a process of its own, for programs that must not wait for the interpreter.
+"""A recorder in a child process, for programs that must not wait for the interpreter's lock.
 
-Appending to a database takes the interpreter's lock for milliseconds at a time; a relay has other
-things to do with it. Here frames go over a pipe to a process that records them: docs/adr/0010.
+Appending to a database holds the lock for milliseconds at a time. A relay cannot wait so long, so
+`eventstore record` uses this: it sends frames over a pipe to a process that records them
+(docs/adr/0010).
 """
 
 from __future__ import annotations
@@ -38,35 +39,36 @@ from eventstore.store.log.session_facts import check_session_id
 from eventstore.times import now
 
 _LOGGER = logging.getLogger("eventstore.recorder")
-#: Seconds in which what is handed over is gathered for one message.
+#: Seconds in which entries are gathered for one message over the pipe.
 _GATHER_SECONDS = 0.004
-#: Seconds until a process is started again that ended by itself.
+#: Seconds until a child process that ended by itself is started again.
 _RESTART_PAUSE = 1.0
-#: Words that are said at once, and seconds after which nobody is waited for that takes none.
+#: Entries in one message over the pipe. And seconds after which a child that reads nothing counts
+#: as stuck: then sessions no longer wait for it.
 _MOST_MESSAGES, _STUCK_SECONDS = 500, 1.0
-#: The share of the memory that is for sessions that hold less than that: one in so many.
+#: One part in so many of the memory is reserved for sessions that hold less than that.
 _RESERVED_SHARE = 16
-# Where so much of the memory is full, a session may hold so much of it and go on. What usual calls
-# hold is far below, while the recorder keeps up with them.
+# If more than the first share of the memory is in use, a session may hold up to the second share of
+# it before it should slow down. Usual calls hold far less while the recorder keeps up.
 _SESSION_LIMITS = ((3 / 4, 1 / 256), (7 / 8, 1 / 8192))
 
 
 class RecorderProcess:
-    """Records live sessions as `Recorder` does, in another process.
+    """Records live sessions as `Recorder` does, in a child process.
 
-    Where that process ends by itself, it is started again: the sessions in progress go on as new
-    ones, whose logs say so.
+    If the child ends by itself, it is started again. Sessions in progress go on as new ones, whose
+    logs say so.
 
     Args:
-        url: the database's.
+        url: the database's URL.
         spool: the folder of the spool, as for `Recorder`.
-        memory: bytes of frames that are held here at most, and as many there.
+        memory: bytes of frames that this process holds at most; the child may hold as many.
         keys: the URL of the database of keys, as for `EventStore`.
-        redact: take secrets out of frames before they are written, as for `Recorder`.
+        redact: remove secrets from frames before they are written, as for `Recorder`.
 
     Attributes:
-        spool: the folder.
-        trouble: why frames are not in the database, None where all is well.
+        spool: the folder of the spool.
+        trouble: why frames are not in the database, for people; None if all is well.
 
     Raises:
         InvalidInputError, SchemaError: as for `Recorder` and its `check`.
@@ -102,9 +104,9 @@ class RecorderProcess:
         forks.renew_in_children(self)
 
     def renew(self) -> None:
-        """Leave the process that records to the parent, in a forked child: it takes nothing here.
+        """Leave the child process to the parent, in a forked process: nothing is recorded here.
 
-        The pipe is cut off: its other end would else wait for this process, too, to end.
+        The pipe is closed here. Otherwise the child would also wait for this process to end.
         """
         self._lock = Lock()
         self._changed = Condition(self._lock)
@@ -124,8 +126,8 @@ class RecorderProcess:
         """Begin to record a session: see `Recorder.session`.
 
         Raises:
-            InvalidInputError: metadata beyond OpenAI's limits, or a bad session id.
-            EventStoreError: this process was forked off the one that made the recorder.
+            InvalidInputError: if metadata are beyond OpenAI's limits, or the session id is bad.
+            EventStoreError: if this process was forked off the one that made the recorder.
         """
         self._check_process()
         pairs = check_metadata(metadata or {})
@@ -144,15 +146,16 @@ class RecorderProcess:
 
     @property
     def pid(self) -> int:
-        """Of the process that records."""
+        """The id of the child process."""
         return self._process.pid
 
     def is_pressed(self, number: int) -> bool:
-        """Return True if a session should hand over less: memory fills, but frames do get away.
+        """Return True if a session should slow down, because memory fills up.
 
-        From half of the memory on, that is so for those that hold the average or more: it is they
-        who fill it, and the others' calls must not be slowed by them. The fuller it gets, the less
-        one may hold.
+        If more than half of the memory is in use, that is so for sessions that hold the average or
+        more: they fill it, and must not slow the others down. The more memory is in use, the less a
+        session may hold. It is never so while the child reads nothing, because waiting does not
+        help then.
         """
         held, own, memory = self._held, self._held_by.get(number, 0), self._memory
         if 2 * held <= memory:
@@ -165,7 +168,7 @@ class RecorderProcess:
         return time.monotonic() - self._sent_at < _STUCK_SECONDS
 
     def counters(self) -> Counters:
-        """What was taken, and where it is."""
+        """Return how many frames were taken, and where they are."""
         with self._lock:
             before, there = self._ended_counters, self._child_counters
             written = before.written + there.written
@@ -177,7 +180,7 @@ class RecorderProcess:
             )
 
     def close(self, timeout: float = 10.0) -> None:
-        """Note the end of all sessions, write what is left, and end the process.
+        """End all sessions, write what is left, and end the child process.
 
         Args:
             timeout: seconds to wait for the database: see `Recorder.close`.
@@ -200,13 +203,14 @@ class RecorderProcess:
     # For the sessions
 
     def hand_over(self, session: RemoteSession, direction: str, text: Message, at: int) -> None:
-        """Take a frame, or miss it where there is no room."""
+        """Take a frame of a session, or count it as missed if there is no room."""
         size = size_of(text) + MESSAGE_OVERHEAD
         with self._lock:
             if session.number not in self._sessions:
                 return
             held = self._held_by.get(session.number, 0)
-            # The last of the room is for those who hold little: a flood is not to take all of it.
+            # The rest of the memory is for sessions that hold little, so that one flood does not
+            # take it all.
             reserve = self._memory // _RESERVED_SHARE
             if self._held + size > self._memory - (reserve if held + size > reserve else 0):
                 session.missed[direction] = session.missed.get(direction, 0) + 1
@@ -219,14 +223,14 @@ class RecorderProcess:
             self._put("record", session.number, direction, text, at)
 
     def say(self, *what: Any) -> None:
-        """Pass on a message about a session."""
+        """Send a message about a session to the child."""
         if self._in_forked_child:
             return
         with self._lock:
             self._put(*what)
 
     def commit(self, session: RemoteSession) -> Future[None]:
-        """Ask for the commit of all that a session has handed over."""
+        """Return a future that is done once all frames of a session so far are in the database."""
         future: Future[None] = Future()
         if self._in_forked_child:
             future.set_exception(EventStoreError("the recorder is another process's"))
@@ -239,7 +243,7 @@ class RecorderProcess:
         return future
 
     def end(self, session: RemoteSession, *how: Any) -> None:
-        """End a session, once."""
+        """End a session; nothing happens if it has ended already."""
         with self._lock:
             if self._sessions.pop(session.number, None) is not None:
                 self._note_missed(session)
@@ -258,10 +262,11 @@ class RecorderProcess:
 
     def _start(self) -> tuple[Connection, subprocess.Popen[bytes], Path]:
         ours, process = start_child()
-        # The database's URL may hold a password: it goes over the pipe.
+        # The database's URL may hold a password, so it goes over the pipe and not on the command
+        # line.
         ours.send(self._arguments)
         try:
-            # It may log, of what others have left in the spool, before it is ready.
+            # The child may log something before it is ready, such as what others left in the spool.
             while (told := ours.recv())[0] == "log":
                 self._handle(*told)
         except (EOFError, OSError) as error:
@@ -322,7 +327,7 @@ class RecorderProcess:
                 return
 
     def _next_messages(self) -> list[tuple[Any, ...]] | None:
-        """What is to be said next, gathered for a while; None where nobody is there."""
+        """Return the next entries to send, gathered for a while; None if the child is gone."""
         with self._lock:
             self._changed.wait_for(lambda: self._queue or self._child_gone)
             self._changed.wait_for(lambda: self._urgent or self._child_gone, _GATHER_SECONDS)
@@ -335,12 +340,12 @@ class RecorderProcess:
                 if queue and size > LARGEST_MESSAGE:
                     break
                 queue.append(self._queue.popleft())
-            # What is left has waited for its turn already.
+            # The entries that are left have waited long enough.
             self._urgent = bool(self._queue)
             return queue
 
     def _count_sent(self, queue: list[tuple[Any, ...]]) -> bool:
-        """Note that something was said; whether it was the last."""
+        """Note that entries were sent; return True if they were the last."""
         self._sent_at = time.monotonic()
         with self._lock:
             for what in queue:
@@ -360,7 +365,7 @@ class RecorderProcess:
             self._held_by[number] = left
 
     def _start_again(self) -> bool:
-        """Start the process anew, and go on with all sessions; False where the end has come."""
+        """Start the child anew, and go on with all sessions; return False if it shall end."""
         self._fail_tickets()
         self._process.wait()
         while True:
@@ -395,7 +400,7 @@ class RecorderProcess:
                 future.set_exception(RuntimeError("the recorder's process ended"))
 
     def _counters_of_ended(self) -> Counters:
-        """The counters of all processes that have ended; what is not known to be written counts."""
+        """Return the counters of all ended children; frames in doubt count as missed."""
         before, there = self._ended_counters, self._child_counters
         written = before.written + there.written
         missed = self._sent - written
@@ -404,5 +409,5 @@ class RecorderProcess:
 
 
 def _sum_of_faults(before: Counters, there: Counters) -> tuple[int, ...]:
-    """The last three counters, of all processes."""
+    """Return the last three counters, summed over all children."""
     return tuple(map(sum, zip(before[-3:], there[-3:], strict=True)))

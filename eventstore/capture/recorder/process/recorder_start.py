@@ -1,4 +1,4 @@
-"""Start the process that records for another one: see recorder_child.py."""
+"""Start the child process that records for `RecorderProcess`: see recorder_child.py."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 
 
 def start_child() -> tuple[Connection, subprocess.Popen[bytes]]:
-    """Start the process; what it is to do is said over the pipe.
+    """Start the child process, which waits for its arguments on the pipe.
 
     Returns:
-        This side of the pipe, and the process.
+        The parent's end of the pipe, and the process.
     """
     ours, theirs = Pipe()
     process = subprocess.Popen(  # noqa: S603
@@ -33,6 +33,6 @@ def start_child() -> tuple[Connection, subprocess.Popen[bytes]]:
 
 
 def _path() -> str:
-    """Where the other process finds this package: where this one did."""
+    """Return the PYTHONPATH by which the child finds this very package."""
     here = str(Path(__file__).parents[4])
     return os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))

@@ -1,4 +1,4 @@
-"""A live session that is recorded by another process: docs/adr/0010."""
+"""A live session that is recorded by a child process; `RecorderProcess.session` makes it."""
 
 from __future__ import annotations
 
@@ -10,29 +10,33 @@ from eventstore.capture.recorder.arrival_clock import ArrivalClock
 
 
 class FrameTaker(Protocol):
-    """What a remote session asks of its recorder: `RecorderProcess` has it all."""
+    """What a remote session needs of its recorder; `RecorderProcess` has it."""
 
     def hand_over(self, session: RemoteSession, direction: str, text: Message, at: int) -> None:
-        """Take a frame."""
+        """Take a frame of a session."""
 
     def say(self, *what: Any) -> None:
-        """Note something in the log of the session with this number."""
+        """Send a message about a session to the child process."""
 
     def is_pressed(self, number: int) -> bool:
-        """Return True if the session with this number should hand over less."""
+        """Return True if the session with this number should slow down."""
 
     def commit(self, session: RemoteSession) -> Future[None]:
-        """Return a future that is done once all that was handed over is in the database."""
+        """Return a future that is done once all frames so far are in the database."""
 
     def end(self, session: RemoteSession, *how: Any) -> None:
-        """Take no more of a session."""
+        """End a session."""
 
 
 class RemoteSession:
-    """One live session: as `SessionRecorder`, of a `RecorderProcess`.
+    """Takes the frames of one live session, as `SessionRecorder` does, for a `RecorderProcess`.
 
     Attributes:
-        clock: what its frames are stamped by.
+        clock: the clock that gives frames their times if they come without one.
+        number: the session's number in the messages to the child.
+        begun: the arguments that the session was begun with, to begin it again in a new child.
+        session_id: the id that it is stored under; None until the child reports it.
+        missed: frames that found no room since the last that did, by direction.
     """
 
     def __init__(self, recorder: FrameTaker, number: int, begun: tuple[Any, ...]) -> None:
@@ -51,7 +55,7 @@ class RemoteSession:
         self._recorder.hand_over(self, direction, text, at)
 
     def record_pieces(self, direction: str, pieces: list[str] | list[bytes], at: int) -> None:
-        """Hand over a frame that is in pieces, because it is large: as `record` does."""
+        """Hand over a large frame that comes in pieces, as `record` does."""
         self._recorder.hand_over(self, direction, pieces, at)
 
     def gap(self, reason: str, **facts: Any) -> None:
@@ -59,19 +63,19 @@ class RemoteSession:
         self._recorder.say("gap", self.number, reason, facts)
 
     def clock_jumped(self, jump: int, at: int) -> None:
-        """Note in the log that the wall clock jumped by so many microseconds, and the log's not."""
+        """Note in the log that the wall clock jumped by so many microseconds; the log's did not."""
         self._recorder.say("clock", self.number, jump, at)
 
     def is_pressed(self) -> bool:
-        """Whether who can hand over less now should: see `RecorderProcess.is_pressed`."""
+        """Return True if producers should slow down: see `RecorderProcess.is_pressed`."""
         return self._recorder.is_pressed(self.number)
 
     def committed(self) -> Future[None]:
-        """A future that is done once all that was handed over so far is in the database."""
+        """Return a future that is done once all frames handed over so far are in the database."""
         return self._recorder.commit(self)
 
     def close(
         self, by: str | None = None, code: int | None = None, reason: str | None = None
     ) -> None:
-        """No more will come; once."""
+        """End the session, as `SessionRecorder.close` does."""
         self._recorder.end(self, by, code, reason, self.clock.now())

@@ -23,6 +23,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from eventstore.capture.messages.message_unpacking import Message, size_of
+from eventstore.capture.recorder.process.memory_shares import has_room, holds_much
 from eventstore.capture.recorder.process.pipe_messages import (
     LARGEST_MESSAGE,
     MESSAGE_OVERHEAD,
@@ -46,11 +47,6 @@ _RESTART_PAUSE = 1.0
 #: Entries in one message over the pipe. And seconds after which a child that reads nothing counts
 #: as stuck: then sessions no longer wait for it.
 _MOST_MESSAGES, _STUCK_SECONDS = 500, 1.0
-#: One part in so many of the memory is reserved for sessions that hold less than that.
-_RESERVED_SHARE = 16
-# If more than the first share of the memory is in use, a session may hold up to the second share of
-# it before it should slow down. Usual calls hold far less while the recorder keeps up.
-_SESSION_LIMITS = ((3 / 4, 1 / 256), (7 / 8, 1 / 8192))
 
 
 class RecorderProcess:
@@ -152,18 +148,10 @@ class RecorderProcess:
     def is_pressed(self, number: int) -> bool:
         """Return True if a session should slow down, because memory fills up.
 
-        If more than half of the memory is in use, that is so for sessions that hold the average or
-        more: they fill it, and must not slow the others down. The more memory is in use, the less a
-        session may hold. It is never so while the child reads nothing, because waiting does not
-        help then.
+        It is never so while the child reads nothing, because waiting does not help then.
         """
-        held, own, memory = self._held, self._held_by.get(number, 0), self._memory
-        if 2 * held <= memory:
-            return False
-        is_large = own * len(self._held_by) >= held
-        if not is_large and not any(
-            held > full * memory and own > may * memory for full, may in _SESSION_LIMITS
-        ):
+        own, sessions = self._held_by.get(number, 0), len(self._held_by)
+        if not holds_much(own, self._held, sessions, self._memory):
             return False
         return time.monotonic() - self._sent_at < _STUCK_SECONDS
 
@@ -209,10 +197,7 @@ class RecorderProcess:
             if session.number not in self._sessions:
                 return
             held = self._held_by.get(session.number, 0)
-            # The rest of the memory is for sessions that hold little, so that one flood does not
-            # take it all.
-            reserve = self._memory // _RESERVED_SHARE
-            if self._held + size > self._memory - (reserve if held + size > reserve else 0):
+            if not has_room(size, held, self._held, self._memory):
                 session.missed[direction] = session.missed.get(direction, 0) + 1
                 self._missed += 1
                 return

@@ -1,1 +1,1 @@
-"""Import of recordings from files."""
+"""Import recordings from files, in the formats of formats/registry.py."""

@@ -1,4 +1,7 @@
-"""Import recordings: one session a connection, each whole or not at all."""
+"""Import recordings: each connection becomes a session, stored wholly or not at all.
+
+`EventStore.import_file` and `eventstore import` call `import_file`.
+"""
 
 from __future__ import annotations
 
@@ -82,7 +85,7 @@ class Imported(NamedTuple):
 
 
 class AnotherSessionError(InvalidInputError):
-    """A session is stored under the id of another one, whose frames differ."""
+    """Another session, whose frames differ, is stored under the same id."""
 
 
 def import_file(
@@ -97,30 +100,32 @@ def import_file(
     format: str | None = None,
     rates: SampleRates = NO_SAMPLE_RATES,
 ) -> list[Imported]:
-    """Import a recording, read twice: first whether it is sound, then into the log.
+    """Import a recording; it is read twice, first to check it and then into the log.
 
-    Of several connections, one that cannot be stored stops no other.
+    If it holds several connections and one cannot be stored, the others are stored all the same.
 
     Args:
         path: a file in one of the formats of formats/registry.py, or a binary stream of one.
-        session_id: the id to store it under, where the file holds one connection.
+        session_id: the id to store it under, if the file holds one connection.
         metadata: pairs to set on each of its sessions.
         keep_going: leave out lines that cannot be read.
-        progress: called with the bytes of the file read so far in the second reading.
-        redact: take secrets out of frames before they are written.
-        failures: takes those of several connections that cannot be stored; None to raise them.
-        format: the name of its format; None to tell it by what is in the file.
-        rates: samples a second of its PCM, where its server does not say them, or wrongly.
+        progress: called with the bytes of the file that the second reading has read.
+        redact: remove secrets from frames before they are written.
+        failures: receives the connections that cannot be stored, if there are several; None to
+            raise.
+        format: the name of its format; None to recognize it by the file's content.
+        rates: samples a second of its PCM, if its server does not say them or says wrong ones.
 
     Returns:
         One entry for each connection in the file that is stored.
 
     Raises:
-        InvalidInputError: a line that cannot be read (named; nothing is imported), no events,
-            a session id for several connections, or another session under the same id.
-        ErasedError: the session was erased.
-        SomeFailedError: at the end, where several connections could not be stored.
-        DatabaseUnavailableError: the database failed; sessions are whole or not there.
+        InvalidInputError: if a line cannot be read (it is named, and nothing is imported), there
+            are no events, a session id is given for several connections, or another session has the
+            same id.
+        ErasedError: if the session was erased.
+        SomeFailedError: at the end, if several connections could not be stored.
+        DatabaseUnavailableError: if the database failed. Each session is whole or not there.
     """
     if session_id is not None:
         check_session_id(session_id)
@@ -144,16 +149,16 @@ def import_file(
 
 @contextmanager
 def _spooled(stream: BinaryIO, name: str) -> Iterator[BinaryIO]:
-    """A copy of a stream that can be read twice; one that is one line without end is refused.
+    """Yield a copy of a stream that can be read twice.
 
     Raises:
-        InvalidInputError: its first line is too long, or there is no room for the copy.
+        InvalidInputError: if its first line is too long, or there is no space for the copy.
     """
     with tempfile.TemporaryFile() as spool:
         has_lines = False
         try:
             while piece := stream.read(_PIECE):
-                # An array may be one line, of many elements.
+                # An array may be one line with many elements.
                 is_array = not spool.tell() and piece.removeprefix(BOM).lstrip()[:1] == b"["
                 has_lines = has_lines or is_array or b"\n" in piece
                 spool.write(piece)
@@ -165,7 +170,7 @@ def _spooled(stream: BinaryIO, name: str) -> Iterator[BinaryIO]:
 
 
 class _Options(NamedTuple):
-    """How a recording is to be imported: see `import_file`."""
+    """How to import a recording: see `import_file`."""
 
     session_id: str | None
     metadata: Mapping[str, str]
@@ -227,7 +232,8 @@ def _import_recording(
         for _ in own_frames:
             pass  # what was not read of one that failed stands before the next
     for connection in tuple(others):
-        # Another connection of a call that is stored: it gets an id of its own, and is read again.
+        # It is another connection of a call that is stored. It gets an id of its own, and is read
+        # again.
         frames, redaction = _frames(recording, options.redact)
         import_one(
             connection,
@@ -243,7 +249,7 @@ def _import_recording(
 
 
 def _frames(recording: RecordingFile, redact: bool) -> tuple[Iterator[Frame], Redaction]:
-    """The frames of a recording that can be read, and what takes secrets out of them."""
+    """Return the readable frames of a recording without their secrets, and the count of these."""
     redaction = Redaction(redact)
     read = (frame for _, frame, _ in recording.read() if not isinstance(frame, BadLine))
     return map(redaction.take_out, read), redaction
@@ -252,9 +258,9 @@ def _frames(recording: RecordingFile, redact: bool) -> tuple[Iterator[Frame], Re
 def _is_same_call(
     log: WritableLog, session_id: str, connection: FoundConnection, options: _Options
 ) -> bool:
-    """Return True if a session that is stored is another connection of the same call.
+    """Return True if the stored session of this id is another connection of the same call.
 
-    The server gave it the same id, and a response that both have.
+    Then the server gave it the same id, and both have a response in common.
     """
     if options.session_id is not None or session_id == connection.made_id:
         return False
@@ -293,12 +299,12 @@ def _import_connection(
             log.set_metadata(session_id, metadata)
             added = 1
     else:
-        # Without a time, so that of two imports at once the second finds its own frames there.
+        # They have no time: of two imports at once, the second then finds its own frames there.
         noted = [metadata_frame(metadata, None)] if metadata else []
         told = chain(redaction.with_note(_with_rates(frames, options.rates)), noted)
         done = log.append(session_id, told, expected_seq=0, close=True)
         added = 0 if done.repeated else done.last_seq
-    # What a store exported is the same session here, event for event.
+    # An exported session already has all notes, and stays the same here, event for event.
     same_call = None
     if not connection.is_exported:
         same_call = note_same_calls(log, session_id, connection.is_dated)
@@ -331,10 +337,10 @@ def _check_id(session_id: str) -> None:
 
 
 def check_rates(input_rate: int | None, output_rate: int | None) -> SampleRates:
-    """Return the rates that were told.
+    """Return the sample rates that the user named.
 
     Raises:
-        InvalidInputError: one is not between 8000 and 48000 samples a second.
+        InvalidInputError: if one is not between 8000 and 48000 samples a second.
     """
     rates = SampleRates(input_rate, output_rate)
     for side, rate in rates._asdict().items():
@@ -346,7 +352,7 @@ def check_rates(input_rate: int | None, output_rate: int | None) -> SampleRates:
 
 
 def _with_rates(frames: Iterator[Frame], rates: SampleRates) -> Iterator[Frame]:
-    """The frames behind the note of the rates that were told, if any were."""
+    """Yield frames behind the note of the sample rates that the user named, if any."""
     first = next(frames, None)
     if first is None:
         return
@@ -357,7 +363,7 @@ def _with_rates(frames: Iterator[Frame], rates: SampleRates) -> Iterator[Frame]:
 
 
 def _check_rates(log: WritableLog, session_id: str, rates: SampleRates) -> None:
-    """Raise InvalidInputError where a session is stored with other rates than are told now."""
+    """Raise InvalidInputError if a session is stored with other sample rates than are named now."""
     if rates == NO_SAMPLE_RATES:
         return
     told = sample_rates(rates, None).text
@@ -376,8 +382,7 @@ def _tells_rates(frame: Frame | StoredEvent) -> bool:
 def _compare(log: WritableLog, session_id: str, frames: Iterator[Frame]) -> None:
     """Raise InvalidInputError unless the session's events are these frames.
 
-    Neither metadata that was set on the stored session later counts, nor sample rates that were
-    told when it was imported.
+    Metadata that were set later do not count, nor do sample rates that an import named.
     """
     same, is_same = 0, True
     kind = InvalidInputError

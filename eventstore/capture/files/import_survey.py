@@ -1,4 +1,4 @@
-"""Which connections a recording holds: read once whole, before anything is written."""
+"""Find the connections in a recording, before anything is written; `import_file.py` calls it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from eventstore.realtime.frames import SERVER, STORE, Frame, parse
 from eventstore.realtime.recording_lines import BadLine
 from eventstore.realtime.values import identifier, mapping, metadata_pairs
 
-#: How many of a connection's responses are remembered.
+#: How many response ids of a connection are kept.
 _RESPONSES = 1000
 
 
@@ -22,14 +22,14 @@ class FoundConnection(NamedTuple):
     """A connection of a recording.
 
     Attributes:
-        first, last: its frames, counted from 1.
-        session_id: what it is stored under, where nobody names another id.
-        metadata: what the store's notes in it say.
-        made_id: an id made of its contents.
+        first, last: the numbers of its first and last frame, from 1.
+        session_id: the id to store it under, unless the user names one.
+        metadata: the metadata that notes of the store in it set.
+        made_id: an id made of its content.
         responses: the ids of its responses, a thousand at most.
-        is_exported: a store exported it, with all that is to be noted of it. Other tools number
-            their lines as well; only a store's export has exactly its members, and no gap.
-        is_dated: its times are not at a date that import has assumed.
+        is_exported: whether a store exported it, with all its notes. Other tools number lines too,
+            but only a store's export has exactly its members, and no gap.
+        is_dated: whether the date of its times is known, and not assumed by the import.
     """
 
     first: int
@@ -44,7 +44,7 @@ class FoundConnection(NamedTuple):
 
 @dataclass
 class _OpenConnection:
-    """The connection that a survey is in."""
+    """The connection that the survey is reading."""
 
     first: int
     stored_as: str | None = None
@@ -57,7 +57,7 @@ class _OpenConnection:
     is_exported: bool = False
 
     def finish(self, last: int) -> FoundConnection:
-        """The connection, ending at a frame."""
+        """Return the connection, which ends at a frame."""
         if self.closed_at is not None and self.closed_at < last:
             self.digest.update(self.digest_behind.digest())
         made = made_id(self.digest.hexdigest())
@@ -71,10 +71,13 @@ class _OpenConnection:
 def survey(
     recording: RecordingFile, keep_going: bool, redaction: Redaction
 ) -> tuple[list[FoundConnection], int]:
-    """The connections of a recording, and how many lines cannot be read.
+    """Return the connections of a recording, and how many lines cannot be read.
 
-    A new connection starts at a `session.created` with another id than the one before, and at
-    the first frame behind a close that such an event follows.
+    A new connection starts at a `session.created` with another id than before. After a close, the
+    frames behind it belong to the next connection if a `session.created` follows.
+
+    Raises:
+        InvalidInputError: if a line cannot be read, unless `keep_going` is True.
     """
     connections: list[FoundConnection] = []
     skipped = index = 0
@@ -93,8 +96,8 @@ def survey(
         index += 1
         kind, named = session_event(frame)
         if place.seq is not None:
-            # Exported lines are numbered: each session begins at 1, whatever is in it. Others'
-            # may count from 0.
+            # Exported lines are numbered, and each session begins at 1, whatever is in it. Other
+            # tools may count from 0.
             if index == 1 and place.seq == 0:
                 first_seq = 0
             if place.seq == first_seq and index > connection.first:
@@ -126,12 +129,12 @@ def survey(
     return [one._replace(is_dated=is_dated) for one in connections], skipped
 
 
-# A store's notes that set a session's metadata.
+# Types of the store's notes that set a session's metadata.
 _WITH_METADATA = ("eventstore.session.metadata", "eventstore.session.opened")
 
 
 def _digest(connection: _OpenConnection, frame: Frame) -> None:
-    """Add a frame to what the session's made id comes from; what a store noted does not count."""
+    """Add a frame to the hash that makes the session's id; notes of a store do not count."""
     if frame.direction == STORE:
         event = parse(frame.text) if isinstance(frame.text, str) else None
         if event is not None and event.get("type") in _WITH_METADATA:

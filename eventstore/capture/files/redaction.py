@@ -1,4 +1,4 @@
-"""Take the secrets out of a recording while it is imported."""
+"""Remove the secrets from a recording while it is imported; `import_file.py` calls it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from eventstore.realtime.masking.mask_session import SessionMask
 
 
 class Redaction:
-    """Takes secrets out of frames, which come in their order.
+    """Removes secrets from frames, which must come in order.
 
     Args:
-        redact: False leaves all frames as they are.
+        redact: False leaves all frames unchanged.
 
     Attributes:
-        secrets: how many were taken out so far.
+        secrets: how many were removed so far.
     """
 
     def __init__(self, redact: bool) -> None:
@@ -24,7 +24,7 @@ class Redaction:
         self._mask = SessionMask() if redact else None
 
     def take_out(self, frame: Frame) -> Frame:
-        """Return the next frame without its secrets; the very same where it has none."""
+        """Return the next frame without its secrets; the same object if it has none."""
         if self._mask is None:
             return frame
         text, secrets = self._mask.mask(frame.text)
@@ -32,9 +32,10 @@ class Redaction:
         return frame._replace(text=text) if secrets else frame
 
     def with_note(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        """Yield frames that go through `take_out`, and behind them how many secrets they had."""
+        """Yield frames that pass `take_out`, and then a note of how many secrets they had."""
         before = self.secrets
         yield from frames
         if self.secrets > before:
-            # Without a time, so that of two imports at once the second finds its own note there.
+            # The note has no time: of two imports at once, the second then finds its own note
+            # there.
             yield redacted(self.secrets - before, None)

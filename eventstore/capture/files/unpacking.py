@@ -1,4 +1,4 @@
-"""Read gzip, zstd and zlib files as what is packed in them, told by their first bytes."""
+"""Unpack gzip, zstd and zlib files while they are read; `recording_file.py` calls it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import zstandard
 
 from eventstore.errors import InvalidInputError
 
-#: Bytes that a packed file may unpack to: a small file may say without end that it goes on.
+#: Bytes that a packed file may unpack to: a small file may unpack without end.
 MAX_UNPACKED = 16 * 1024**3
-# Memory that a zstd file may ask for; `zstd --long` asks for as much.
+# Memory that a zstd file may need; files of `zstd --long` need as much.
 _MAX_WINDOW = 1 << 27
 _LONGEST_SKIP = 1 << 20
-# Bytes that are unpacked at once: four of them may be 128 kB.
+# Bytes that are unpacked at once: four bytes may unpack to 128 kB.
 _READ_BYTES = 1024
 
 
@@ -33,7 +33,7 @@ def _gzip(stream: BinaryIO) -> Any:
 
 
 def _zstd(stream: BinaryIO) -> Any:
-    # The package's own reader takes a frame that is cut off for whole.
+    # The package's own reader does not notice that a frame is cut off.
     return _FrameReader(
         stream, zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW).decompressobj
     )
@@ -44,11 +44,11 @@ def _zlib(stream: BinaryIO) -> Any:
 
 
 class _FrameReader:
-    """Reads what is packed in frames, one behind the other.
+    """Reads data that are packed in frames, one after the other.
 
     Args:
         stream: the file.
-        begin: makes what unpacks the next frame.
+        begin: returns a decompressor for the next frame.
     """
 
     def __init__(self, stream: BinaryIO, begin: Callable[[], Any]) -> None:
@@ -58,11 +58,11 @@ class _FrameReader:
         self._held, self._at = b"", 0
 
     def read(self, size: int) -> bytes:
-        """Return some of what is packed, up to so many bytes; nothing at the end.
+        """Return up to so many unpacked bytes; empty at the end.
 
         Raises:
-            EOFError: the file ends within a frame.
-            ZstdError, zlib.error: it is damaged.
+            EOFError: if the file ends within a frame.
+            ZstdError, zlib.error: if it is damaged.
         """
         while self._at == len(self._held):
             piece = self._behind or self._stream.read(_READ_BYTES)
@@ -84,16 +84,16 @@ class _FrameReader:
 _COMPRESSIONS = (
     _Compression("gzip", b"\x1f\x8b", _gzip, "zcat"),
     _Compression("zstd", b"\x28\xb5\x2f\xfd", _zstd, "zstdcat"),
-    # As mitmproxy packs the HAR files that are called .zhar, at the highest level.
+    # mitmproxy packs HAR files that are named .zhar in this way, at the highest level.
     _Compression("zlib", b"\x78\xda", _zlib, "pigz -dc <"),
 )
 
 
 def unpacked(stream: BinaryIO) -> BinaryIO:
-    """Return a stream of what is packed in a file; the file itself where nothing is.
+    """Return a stream of a packed file's content; the file itself if it is not packed.
 
     Args:
-        stream: a file that can go back to its start.
+        stream: a file that can seek to its start.
     """
     stream.seek(0)
     first = stream.read(4)
@@ -105,10 +105,10 @@ def unpacked(stream: BinaryIO) -> BinaryIO:
 
 
 class _UnpackedStream(io.RawIOBase):
-    """What is packed in a file. To go back it begins again.
+    """The content of a packed file. To seek back, it begins again.
 
     Raises:
-        InvalidInputError: when it is read: it is damaged, or it unpacks to too much.
+        InvalidInputError: while reading, if the file is damaged or unpacks to too much.
     """
 
     def __init__(self, stream: BinaryIO, compression: _Compression) -> None:
@@ -130,11 +130,11 @@ class _UnpackedStream(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        """Return how many bytes were unpacked."""
+        """Return how many bytes were unpacked so far."""
         return self._read
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a place, counted from the start or from here."""
+        """Go to a position, counted from the start or from the current position."""
         target = offset + (self._read if whence == io.SEEK_CUR else 0)
         if whence == io.SEEK_END or target < 0:
             raise io.UnsupportedOperation("seek from the end")
@@ -145,7 +145,7 @@ class _UnpackedStream(io.RawIOBase):
         return self._read
 
     def readinto(self, buffer: Any) -> int:
-        """Unpack as much as there is room for."""
+        """Unpack as many bytes as the buffer has room for."""
         piece = self._take(len(buffer))
         buffer[: len(piece)] = piece
         return len(piece)

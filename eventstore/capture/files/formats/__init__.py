@@ -1,1 +1,1 @@
-"""Formats of recordings: which one a file has, and what readers share. registry.py has them all."""
+"""The formats of recordings: how to recognize and read each. registry.py lists them."""

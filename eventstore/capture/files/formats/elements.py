@@ -1,6 +1,8 @@
-"""The JSON objects in a file: on lines, in an array, one behind the other, or in an object's list.
+"""Find the JSON objects in a file: on lines, in an array, one after the other, or in a list of one
+object.
 
-Each comes as its number and its text, as `recording_lines.json_lines` gives them.
+`recording_file.py` calls it. Each object comes as its number and its text, as
+`recording_lines.json_lines` yields them.
 """
 
 from __future__ import annotations
@@ -25,18 +27,20 @@ from eventstore.realtime.recording_lines import (
 Elements = Iterator[tuple[int, bytes | BadLine]]
 Layout = Callable[[BinaryIO], Elements]
 
-#: Members of a file that is one object which hold its messages.
+#: If a file is one JSON object, its messages are in one of these members.
 _LISTS = (
     *("interactions", "recorded_interactions", "websocket_interactions", "websocket_messages"),
     *("messages", "events", "frames", "runs", "logs", "log", "loggedEvents", "realtimeEvents"),
     *("records", "entries"),
 )
-# An object with one of these is a message itself, whatever lists it holds.
+# An object with one of these members is itself a message, whatever lists it holds.
 _OF_MESSAGES = frozenset({"type", "direction", "source", "run_type", "eventName", *MESSAGE_KEYS})
 
 
 def from_start(stream: BinaryIO) -> bytes:
-    """Go to the start of a file, behind any mark, and return its first byte that says something."""
+    """Go to the start of a file, skip a byte order mark, and return the first byte that is not a
+    space.
+    """
     stream.seek(0)
     return first_byte(stream)
 
@@ -52,7 +56,7 @@ def is_har(stream: BinaryIO) -> bool:
 
 
 def layout_of(stream: BinaryIO) -> Layout:
-    """Tell where the objects of a file stand; the file begins with `{` or `[`."""
+    """Return how the objects of a file are arranged; the file begins with `{` or `[`."""
     if from_start(stream) == b"[":
         return array_elements
     if (name := _list_name(stream)) is not None:
@@ -62,7 +66,7 @@ def layout_of(stream: BinaryIO) -> Layout:
 
 
 def _list_name(stream: BinaryIO) -> str | None:
-    """Return the name of the list that a file holds which is one object; None where it is not."""
+    """Return the name of the list of messages, if the file is one object that has one."""
     for name, sign in _members(stream):
         if name in _LISTS and sign == "[":
             return name
@@ -72,7 +76,7 @@ def _list_name(stream: BinaryIO) -> str | None:
 
 
 def _members(stream: BinaryIO) -> Iterator[tuple[str, str]]:
-    """Yield the names in a file that is one object, and the sign that each value begins with."""
+    """Yield the members of a file that is one object: the name, and the value's first byte."""
     from_start(stream)
     cursor = JsonCursor(stream)
     with suppress(BrokenJsonError):
@@ -105,7 +109,7 @@ def _has_value(stream: BinaryIO) -> bool:
 
 
 def _values(stream: BinaryIO) -> Elements:
-    """Values one behind the other, each on as many lines as it likes."""
+    """Yield objects one after the other, each on any number of lines."""
     cursor, number = JsonCursor(stream), 0
     while cursor.peek():
         number += 1
@@ -119,7 +123,7 @@ def _values(stream: BinaryIO) -> Elements:
 
 
 def beside_list(stream: BinaryIO) -> Iterator[tuple[str, Any]]:
-    """Yield what a file that is one object holds beside its list of messages, by its names."""
+    """Yield name and value of each member of a file's object, except its list of messages."""
     if first_byte(stream) != b"{" or _list_name(stream) is None:
         return
     from_start(stream)
@@ -134,7 +138,7 @@ def beside_list(stream: BinaryIO) -> Iterator[tuple[str, Any]]:
 
 
 def _listed(stream: BinaryIO, name: str) -> Elements:
-    """The elements of one member of the file's object."""
+    """Yield the elements of one member of the file's object."""
     cursor, number = JsonCursor(stream), 0
     try:
         for key in cursor.members():

@@ -1,4 +1,7 @@
-"""The members by which other tools name a message, its direction and its time. Pure."""
+"""The members by which other tools name a message, its direction and its time. Pure.
+
+Most readers, and `offsets.py`, look them up here.
+"""
 
 from __future__ import annotations
 
@@ -24,19 +27,19 @@ TIME_KEYS = (
     *("at", "timestamp", "time", "ts", "datetime", "date", "created_at", "received_at"),
     "@timestamp",
 )
-# Others that do: eventTime, time_ms, createdAt, log_ts. A timeout is none, nor a realtime.
+# More names of such members: eventTime, time_ms, createdAt, log_ts; but not timeout or realtime.
 _TIME_NAME = re.compile(
     r"((?<!run)(?<!real)(?<!up)time(_?stamp)?|(created|received|sent|logged|recorded)_?at"
     r"|(^|_)ts|(^|_)date)(_?(ms|us|ns|utc|iso|millis|seconds))?$",
     re.IGNORECASE,
 )
-# Those that count from the start of the recording by their name: offset_ms, elapsedSeconds, t.
+# Names of times that count from the start of the recording: offset_ms, elapsedSeconds, t.
 _OFFSET_NAME = re.compile(
     r"(t|(time_?)?(offset|elapsed)|rel(ative)?|since_?start|ms|seconds)"
     r"(_?(time|at))?(_?(ms|s|millis(econds)?|secs?|seconds))?",
     re.IGNORECASE,
 )
-# How names end which say the unit of a number; other units than these two are not understood.
+# Endings of names that say the unit of a number; other units than these two are not read.
 _UNIT_NAMES = (
     (re.compile(r"(ms|millis(econds)?)$", re.IGNORECASE), 1_000),
     (re.compile(r"(_s|secs?|seconds)$", re.IGNORECASE), 1_000_000),
@@ -62,7 +65,10 @@ _SERVER_WORDS = frozenset(
 
 
 def direction_word(value: object) -> str | None:
-    """Return the direction that a word or an arrow says, seen from the client; None for no such."""
+    """Return the direction that a word or an arrow names, or None if it names none.
+
+    Words are read from the client's view: `sent`, `out` and `>` are the client's.
+    """
     if not isinstance(value, str) or len(value) > 32:
         return None
     word = value.strip().lower().replace("-to-", "_to_").replace(" to ", "_to_")
@@ -72,24 +78,27 @@ def direction_word(value: object) -> str | None:
 
 
 def first_direction(value: Mapping[str, Any]) -> str | None:
-    """Return the direction that an entry names, under whichever key."""
+    """Return the direction that an entry names, under any of the usual keys, or None."""
     found = (direction_word(value.get(key)) for key in DIRECTION_KEYS)
     return next(filter(None, found), None)
 
 
 def has_wire_type(value: Mapping[str, Any]) -> bool:
-    """Return True if an object's type is of the wire: all have a dot, save `error` and `ping`."""
+    """Return True if an object's type is one of the Realtime protocol: these have a dot.
+
+    The exceptions are `error` and `ping`.
+    """
     type_ = value.get("type")
     return isinstance(type_, str) and "." in type_
 
 
 class Offset(NamedTuple):
-    """A time that counts from the start of the recording, or from where a clock began.
+    """A time that counts from the start of the recording, or from the start of another clock.
 
     Attributes:
-        value: as it stands in the file.
-        number: how much it counts.
-        unit: microseconds of one, where its name says it; None where the whole file has to tell.
+        value: the time as it is in the file.
+        number: the time as a number.
+        unit: microseconds of one, if the name says it. If it is None, the whole file decides.
         is_of_day: whether it counts from a midnight.
     """
 
@@ -100,12 +109,12 @@ class Offset(NamedTuple):
 
 
 class Time(NamedTuple):
-    """A time that a file has.
+    """A time in a file.
 
     Attributes:
-        at: in microseconds since 1970 UTC; None where there is none, or none that is understood.
-        unread: the value that was not understood, an Offset where it counts from elsewhere than
-            1970; None where there is no such.
+        at: microseconds since 1970 UTC; None if there is no time, or it is not understood.
+        unread: the value that was not understood, or None. It is an `Offset` if it counts from
+            another start than 1970.
     """
 
     at: int | None
@@ -113,11 +122,11 @@ class Time(NamedTuple):
 
 
 def read_time(value: Any, name: str = "") -> Time:
-    """Read a time of another tool: ISO 8601, or a number since 1970 in whatever unit.
+    """Return a time of another tool: ISO 8601, or a number since 1970 in any unit.
 
     Args:
         value: the time.
-        name: what it is called, which may say its unit.
+        name: its name in the file, which may say its unit.
     """
     if value is None or value == "":
         return Time(None)
@@ -128,7 +137,7 @@ def read_time(value: Any, name: str = "") -> Time:
 
 
 def _offset(value: Any, name: str) -> Any:
-    """Return a time that is not understood as the offset that it is; as it is where it is none."""
+    """Return a value that is not a time as an `Offset`, or unchanged if it is not one either."""
     of_day = _seconds_of_day(value)
     if of_day is not None:
         return Offset(value, of_day, 1_000_000, is_of_day=True)
@@ -140,7 +149,7 @@ def _offset(value: Any, name: str) -> Any:
 
 
 def _seconds_of_day(value: Any) -> Decimal | None:
-    """Return the seconds since midnight of a time without its date; None for what is none."""
+    """Return the seconds since midnight of a time without a date; None if it is not one."""
     found = _TIME_OF_DAY.fullmatch(value.strip()) if isinstance(value, str) else None
     if found is None:
         return None
@@ -155,7 +164,7 @@ def _seconds_of_day(value: Any) -> Decimal | None:
 
 
 def time_keys(value: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the names of an entry's members that hold a time, by their names: the usual first."""
+    """Yield the names of an entry's members that hold a time; the usual names come first."""
     yield from (key for key in TIME_KEYS if key in value)
     names = [key for key in islice(value, _MEMBERS) if len(key) <= _LONGEST_NAME]
     yield from (key for key in names if key not in TIME_KEYS and _TIME_NAME.search(key))
@@ -163,14 +172,14 @@ def time_keys(value: Mapping[str, Any]) -> Iterator[str]:
 
 
 def is_offset_name(name: str) -> bool:
-    """Return True if what is called so counts from the start of a recording."""
+    """Return True if a member of this name counts from the start of a recording."""
     return _OFFSET_NAME.fullmatch(name) is not None
 
 
 def first_time(value: Mapping[str, Any]) -> Time:
-    """Return the time of an entry: the first that is understood, else an offset, by any name.
+    """Return the first time of an entry that is understood, else its best offset.
 
-    An offset from the start is surer than a time of day, which is often in whole seconds.
+    An offset from the start is better than a time of day, which is often in whole seconds.
     """
     unread = None
     for key in time_keys(value):
@@ -187,15 +196,18 @@ def _sureness(unread: Any) -> int:
 
 
 def message_key(value: Mapping[str, Any]) -> str | None:
-    """Return the key under which an entry has its message; None where it has none."""
+    """Return the key of an entry's message, or None if it has none."""
     return next((key for key in MESSAGE_KEYS if isinstance(value.get(key), dict | str)), None)
 
 
 def message_of(value: dict[str, Any], key: str, text: str | None) -> str:
-    """Return the text of the message under a key: a text as it is, an object as it stands.
+    """Return the text of the message under a key: a string unchanged, an object as it is written.
+
+    Args:
+        text: the text of the whole entry, or None if the file is not JSON.
 
     Raises:
-        InvalidInputError: it is neither.
+        InvalidInputError: if it is neither a string nor an object.
     """
     message = value.get(key)
     if isinstance(message, str):

@@ -1,7 +1,7 @@
-"""Files in which the messages of several connections stand among each other, or out of order.
+"""Sort the messages of a file in which several connections are mixed, or out of order.
 
-They are copied to a temporary file, which then gives connection after connection, each in the
-order of its times where the format has them in any order.
+The messages are copied to a temporary file. From there they are read connection by connection, each
+in the order of its times if the format has no order of its own. `recording_file.py` calls it.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from eventstore.realtime.frames import Frame
 from eventstore.realtime.recording_lines import BadLine, StoredPlace, envelope_line, parse_object
 from eventstore.realtime.recording_lines import frame_of as frame_of_line
 
-#: Messages that one such file may hold: some thirty bytes of memory each say where they are.
+#: Messages that one such file may hold: for each, some thirty bytes of memory say where it is.
 MOST_MESSAGES = 5_000_000
 MOST_CONNECTIONS = 100_000
 _MOST_BAD = 10_000
 
 
 class FileMessage(NamedTuple):
-    """One message of a file, or what a connection in it is called.
+    """One message of a file, or the name of a connection in it.
 
     Attributes:
-        connection: which connection it belongs to.
-        number: where it stands in the file.
-        reading: what it holds; None where it only names the connection.
-        label: what the connection is called, for people.
+        connection: the key of the connection that it belongs to.
+        number: its place in the file, such as a line number.
+        reading: what it holds; None if it only names the connection.
+        label: the connection's name for people, such as its URL.
     """
 
     connection: str
@@ -47,7 +47,15 @@ def _numbers() -> array[int]:
 
 @dataclass
 class _Connection:
-    """A connection, and of each of its messages the time, the number, and where its copy is."""
+    """A connection, and where the copies of its messages are.
+
+    Attributes:
+        times, numbers, offsets: for each message its time, its place in the file, and the offset of
+            its copy.
+        bad: its messages that cannot be read.
+        broken: how many of its frames are not JSON objects.
+        known: whether it is a Realtime connection.
+    """
 
     label: str = ""
     times: array[int] = field(default_factory=_numbers)
@@ -58,7 +66,7 @@ class _Connection:
     known: bool = False
 
     def sort(self) -> None:
-        """Sort by time; where the newest stand first, messages of one time are turned round."""
+        """Sort by time; messages of one time are reversed if the file has the newest first."""
         count = len(self.times)
         newest_first = count > 0 and self.times[0] > self.times[-1]
         places = range(count - 1, -1, -1) if newest_first else range(count)
@@ -71,15 +79,15 @@ Numbered = tuple[int, Frame | BadLine, StoredPlace]
 
 
 class MixedConnections:
-    """The connections of a file, told apart.
+    """The connections of a file, separated.
 
     Args:
-        messages: all of the file's.
+        messages: all messages of the file.
         notes: takes what is noticed.
-        ordered: False to put the messages of each connection in the order of their times.
+        ordered: False to sort the messages of each connection by their times.
 
     Raises:
-        InvalidInputError: there are too many messages, or no room for the copy.
+        InvalidInputError: if there are too many messages, or no space for the copy.
     """
 
     def __init__(self, messages: Iterable[FileMessage], notes: Notes, ordered: bool) -> None:
@@ -99,7 +107,7 @@ class MixedConnections:
             self._leave_out(notes)
 
     def _leave_out(self, notes: Notes) -> None:
-        """Leave out the connections of other protocols, beside one that is Realtime's."""
+        """Remove the connections of other protocols, if one is a Realtime connection."""
         for key, one in list(self._connections.items()):
             if not (one.known or one.bad):
                 del self._connections[key]
@@ -153,7 +161,7 @@ class MixedConnections:
         return any(one.bad for one in self._connections.values())
 
     def read(self) -> Iterator[Numbered]:
-        """Yield the frames of connection after connection; each that is named begins at 1."""
+        """Yield the frames of each connection in turn; one that has a key is numbered from 1."""
         for key, connection in self._connections.items():
             for bad in connection.bad:
                 yield bad.number, bad, StoredPlace()
@@ -165,7 +173,7 @@ class MixedConnections:
                 yield number, frame, StoredPlace(seq if key else None)
 
     def close(self) -> None:
-        """Remove the copy."""
+        """Delete the copy."""
         self._spool.close()
 
 

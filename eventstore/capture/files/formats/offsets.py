@@ -1,11 +1,11 @@
-"""Times of other tools that count from the start of a recording: `"at": 0.5`, `"offset_ms": 500`.
+"""Place times that count from the start of a recording: `"at": 0.5`, `"offset_ms": 500`.
 
 Times of day without their date count from a midnight: `"8:26:41 PM"`.
 
-Their spacing is what pauses, latencies and the pace of a replay follow from. So it is kept, and
-put where the recording was: at the start that the file tells, else by the session's own expiry,
-else so that the last message came when the file was written. Only the first of these is known, and
-a warning says which it was. `recording.py` calls it; ADR 0032 has the reasons.
+Pauses, latencies and the pace of a replay depend on the distances of times, so these are kept. The
+start is the one that the file names. If it names none, it follows from the session's `expires_at`;
+else the last message is put at the time when the file was written. Only the first is known, and a
+warning says which it was. `recording_file.py` calls it; docs/adr/0032 has the reasons.
 """
 
 from __future__ import annotations
@@ -30,16 +30,17 @@ Readings = Iterator[tuple[int, Reading | BadLine]]
 
 _MILLISECOND, _SECOND = 1_000, 1_000_000
 _HOUR = 3600 * _SECOND
-# Times of day that are further apart, in seconds, are on two sides of a midnight.
+# If two times of day are further apart, in seconds, a midnight is between them.
 _HALF_A_DAY, _DAY = 12 * 3600, 24 * 3600
 _SAMPLE = 100
-# A call of Realtime ends within an hour; what takes longer as seconds counts milliseconds.
+# A Realtime call ends within an hour. If it is longer in seconds, the numbers are milliseconds.
 _LONGEST_CALL_S = 7200
-# Frames of a call follow each other faster than this; what is slower as seconds is milliseconds.
+# Frames of a call follow each other faster than this; if they do not in seconds, the numbers are
+# milliseconds.
 _LONGEST_MEAN_GAP_S, _SHORT_CALL_S = 10, 60
 _MOST_MEMBERS, _LONGEST_NAME = 50, 40
 _LONGEST_TIME, _MOST_TIME = 64, 10**20
-# The names of a recording's start, the surest first.
+# Names of a recording's start, the most certain first.
 _STARTS = tuple(
     re.compile(rf"({names})(_?(at|on|time|date|timestamp))?(_?(ms|utc|iso))?", re.IGNORECASE)
     for names in ("(recording_?)?(start(ed)?|began|begun)", "recorded", "opened", "created")
@@ -48,15 +49,16 @@ _PLAIN_STARTS = ("timestamp", "time", "date", "datetime")
 
 
 class Offsets(NamedTuple):
-    """Where the times of a file that count from its start are put.
+    """Where the times of a file that count from its start are placed.
 
     Attributes:
-        zero: when the recording started, in microseconds since 1970.
-        unit: microseconds of one, where an offset's name does not say it.
-        first: what is taken off each offset: a clock may not have begun with the recording.
-        day: the first time of day, which others are within half a day of; None without such.
+        zero: when the recording started, in microseconds since 1970 UTC.
+        unit: microseconds of one, if an offset's name does not say it.
+        first: is subtracted from each offset, because a clock may not have started with the
+            recording.
+        day: the first time of day, to which others are at most half a day; None if there is none.
         is_assumed: whether the file does not say when the recording started.
-        told: what is said of it to whoever imports the file.
+        told: the warning for the user.
     """
 
     zero: int
@@ -83,7 +85,7 @@ class Offsets(NamedTuple):
 
 
 def _near(offset: Offset, day: Offset | None) -> Offset:
-    """Return a time of day as it counts in a recording that may go on over a midnight."""
+    """Return a time of day, moved by a day if the recording went on past a midnight."""
     if day is None or not offset.is_of_day:
         return offset
     apart = offset.number - day.number
@@ -96,7 +98,7 @@ def _microseconds(offset: Offset, unit: int) -> int:
 
 
 class _OffsetStatistics:
-    """What all offsets of a file say together, and what else it says of its start."""
+    """What all offsets of a file say together, and what else the file says of its start."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -108,7 +110,7 @@ class _OffsetStatistics:
         self.expires_at: int | None = None
 
     def add(self, reading: Reading) -> None:
-        """Count a reading in."""
+        """Count a reading."""
         offset, frame = reading.unread_time, reading.frame
         if self.started_at is None:
             self.started_at = reading.started_at
@@ -129,10 +131,10 @@ class _OffsetStatistics:
             self.most = offset
 
     def unit(self) -> int:
-        """Return the microseconds of one: of a second, or of a millisecond.
+        """Return how many microseconds one is: a second's or a millisecond's.
 
-        Whole numbers are milliseconds, as clocks of browsers and of Node.js count; fractions are
-        seconds, unless no call could be as long, or as slow.
+        Whole numbers are milliseconds, as clocks of browsers and of Node.js have them. Fractions
+        are seconds, unless no call could be so long or so slow.
         """
         if self.least is None or self.most is None:
             return _SECOND
@@ -143,7 +145,7 @@ class _OffsetStatistics:
 
 
 def _expiry(frame: Frame) -> int | None:
-    """Return when a session ends at the latest, as the server says when it opens it."""
+    """Return when a session expires, as the server says in `session.created`."""
     text = frame.text
     if isinstance(text, bytes) or frame.direction == CLIENT or "expires_at" not in text:
         return None
@@ -158,11 +160,11 @@ def offsets_of(
     beside: Callable[[], Iterable[tuple[str, Any]]],
     written_at: int,
 ) -> Offsets | None:
-    """Measure the offsets of a file; None where its first entries have none.
+    """Return where the offsets of a file are placed; None if its first entries have none.
 
     Args:
-        read: reads what the entries of the file hold, from its start.
-        beside: reads what the file holds beside its list of entries.
+        read: yields what the entries of the file hold, from its start.
+        beside: yields what the file holds besides its list of entries.
         written_at: when the file was written, or is imported.
     """
     if not any(
@@ -181,9 +183,9 @@ def offsets_of(
 
 
 def _start_beside(members: Iterable[tuple[str, Any]]) -> int | None:
-    """Return the start that a file tells beside its messages, holding one of its members at once.
+    """Return the start that a file names beside its messages; one member is in memory at a time.
 
-    Any of them may be as long as a line. Of an object its start is kept, and else what is short.
+    Any of them may be as long as a line. Only the start of an object is kept, and short values.
     """
     plain: dict[str, Any] = {}
     within = None
@@ -227,10 +229,10 @@ def _place_offsets(
 
 
 def start_in(value: Mapping[str, Any]) -> int | None:
-    """Return the time at which a recording says that it started; None where it says none.
+    """Return the time at which a recording says that it started; None if it says nothing.
 
     Args:
-        value: what is beside its messages; that may be within one object there, `metadata` say.
+        value: what is beside its messages. The start may be in an object of it, such as `metadata`.
     """
     found = _start_among(value)
     inner = (mapping(one) for one in islice(value.values(), _MOST_MEMBERS))
@@ -246,7 +248,7 @@ def _start_among(value: Mapping[str, Any]) -> int | None:
 
 
 def written_at(stream: BinaryIO) -> int:
-    """Return when a file was written, and now for one that is no file, or says what cannot be."""
+    """Return when a file was written; the present for a stream, or for an impossible time."""
     moment = now()
     try:
         at = os.fstat(stream.fileno()).st_mtime_ns // 1000

@@ -1,4 +1,4 @@
-"""What a reader makes of one entry of a file, and what there is to say of all of them."""
+"""What a reader returns for one entry of a file, and what is noticed in all of them."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ class Reading(NamedTuple):
     """What one entry of a file holds.
 
     Attributes:
-        frame: the message; None where the entry holds none.
-        unread_time: the entry's time where it has one that is not understood, else None; an
-            `Offset` where it counts from the start of the recording.
-        place: where the frame was stored, as exported lines say it.
+        frame: the message; None if the entry holds none.
+        unread_time: the entry's time if it is not understood, else None. It is an `Offset` if it
+            counts from the start of the recording.
+        place: where the frame was stored, as exported lines say.
         repeats: how many more messages the entry stands for, which are not in the file.
-        connection: which of a file's connections it belongs to, in formats that mix them.
-        also: what else the entry holds, where it holds two messages.
-        started_at: when the recording, or this connection of it, started, as the file says.
-        is_offset: whether the frame's time comes of an offset: see offsets.py.
+        connection: the key of its connection, in formats that mix several.
+        also: the entry's second message, if it holds two.
+        started_at: when the recording or this connection started, as the file says.
+        is_offset: whether the frame's time was an offset: see offsets.py.
     """
 
     frame: Frame | None
@@ -44,12 +44,12 @@ class ValueFormat(NamedTuple):
     """A format in which each message is a JSON object.
 
     Attributes:
-        name: what `--format` calls it.
-        what: what it is, for people.
-        looks_like: returns True if an object is one of the format's.
-        read: returns what an object holds; its text is None where the file is no JSON. It raises
-            InvalidInputError where the object is damaged.
-        mixes: True if the messages of several connections stand among each other, in any order.
+        name: its name for `--format`.
+        what: its name for people.
+        looks_like: returns True if an object is of this format.
+        read: returns what an object holds. Its second argument is the object's text, or None if the
+            file is not JSON. It raises InvalidInputError if the object is damaged.
+        mixes: True if the messages of several connections are mixed, in any order.
     """
 
     name: str
@@ -65,16 +65,16 @@ class Notes:
 
     Attributes:
         frames: how many frames it has.
-        known: whether one of them is an event of a type that is known.
+        known: whether one of them is an event of a known type.
         unread_times: how many times were not understood.
-        offsets: how many times count from the start of the recording, and were placed.
-        offsets_told: how they were.
-        dates_assumed: whether their date is not the file's.
+        offsets: how many times count from the start of the recording.
+        offsets_told: how these were placed, in words.
+        dates_assumed: whether their date is not from the file.
         without_frame: how many entries hold no frame.
-        repeats: how many messages were counted by whoever wrote the file, and not written.
-        broken: how many frames are no JSON objects.
-        left_out: the other connections that were left out.
-        hints: what to do for more than the file has.
+        repeats: how many messages the file only counts.
+        broken: how many frames are not JSON objects.
+        left_out: the connections that were left out.
+        hints: how to get more than the file has.
     """
 
     frames: int = 0
@@ -91,7 +91,7 @@ class Notes:
     _example: str = ""
 
     def add_own(self, frame: Frame) -> None:
-        """Count a frame of our own format, which keeps what is no JSON as it is."""
+        """Count a frame of our own format, which keeps text that is not JSON unchanged."""
         self.frames += 1
         self.known = self.known or is_known_event(frame)
 
@@ -111,7 +111,7 @@ class Notes:
             self._example = self._example or brief(said)
 
     def warnings(self) -> list[str]:
-        """Return what somebody who imports the file should know, a line each."""
+        """Return what a user who imports the file should know, one line each."""
         told = []
         if self.frames and not self.known:
             told.append(
@@ -143,18 +143,18 @@ class Notes:
 
 
 def is_known_event(frame: Frame) -> bool:
-    """Return True if a frame is an event of a type that is known."""
+    """Return True if a frame is an event of a known type."""
     type_ = _type(frame)
     return type_ is not None and is_known(type_)
 
 
 def is_broken(frame: Frame) -> bool:
-    """Return True if a frame is text, and no JSON object."""
+    """Return True if a frame is text but not a JSON object."""
     return isinstance(frame.text, str) and parse(frame.text) is None
 
 
 def is_realtime_event(frame: Frame) -> bool:
-    """Return True if a frame shows that its connection is Realtime's: others send `ping`, too."""
+    """Return True if a frame shows that its connection is Realtime's; `ping` does not."""
     type_ = _type(frame)
     return type_ is not None and "." in type_ and is_known(type_)
 

@@ -1,4 +1,7 @@
-"""Open a recording in whichever format it is, told by what is in it, and read it twice."""
+"""Open a recording, recognize its format by its content, and read it as often as needed.
+
+`import_file.py` opens each file by `open_recording`.
+"""
 
 from __future__ import annotations
 
@@ -49,8 +52,8 @@ from eventstore.realtime.recording_lines import (
 
 _HEAD = 1 << 20
 _SAMPLE = 100
-# A log's time in brackets, as no array of JSON begins: `[06:20:05.342]`, `[2026-05-28T20:26:40Z]`,
-# `[0.500] <`.
+# A log's time in brackets, which no array of JSON begins with: `[06:20:05.342]`,
+# `[2026-05-28T20:26:40Z]`, `[0.500] <`.
 _TIME_IN_BRACKETS = re.compile(rb"\[(\d{1,4}[-:/]\d|[\d.]{1,20}\][ \t]{1,8}\S)")
 
 _Entries = Iterator[FileEntry]
@@ -61,10 +64,10 @@ class RecordingFile(NamedTuple):
 
     Attributes:
         format: the name of its format.
-        unit: what its numbers count.
+        unit: what its numbers count, such as `line`.
         notes: takes what is noticed while it is read.
-        read: gives its frames, or what is wrong with an entry, as often as it is called.
-        close: lets go of it.
+        read: yields its frames, or what is wrong with an entry; each call begins at the start.
+        close: releases temporary files.
     """
 
     format: str
@@ -76,14 +79,14 @@ class RecordingFile(NamedTuple):
 
 @contextmanager
 def open_recording(stream: BinaryIO, name: str | None = None) -> Iterator[RecordingFile]:
-    """Open a recording.
+    """Open a recording, and close it at the end of the block.
 
     Args:
-        stream: a file that can go back to its start; gzip and zstd are unpacked.
-        name: its format, one of `FORMATS`; None to tell it by what is in the file.
+        stream: a file that can seek to its start; gzip, zstd and zlib are unpacked.
+        name: its format, one of `FORMATS`; None to recognize it by its content.
 
     Raises:
-        InvalidInputError: no such format, or the file is another kind of file.
+        InvalidInputError: if there is no such format, or it is not a recording.
     """
     if name is not None and name not in FORMATS:
         raise InvalidInputError(f"no format {brief(name)}: use one of {', '.join(FORMATS)}")
@@ -120,12 +123,12 @@ def _opened(stream: BinaryIO, name: str | None, at: int) -> RecordingFile:
 
 
 def _sign(head: bytes) -> bytes:
-    """Return the first byte that says something, as far as it tells JSON: `{` or `[`."""
+    """Return the first byte that is not a space: `{` or `[` for JSON."""
     return b"text" if _TIME_IN_BRACKETS.match(head) else head[:1]
 
 
 def _text_format(text: str) -> str | None:
-    """Return the format of a text that is no JSON; None where it is none of these."""
+    """Return the format of a text that is not JSON, or None if it is none of these."""
     if mitmproxy.looks_like(text):
         return mitmproxy.NAME
     if wscat.looks_like(text):
@@ -143,7 +146,13 @@ def _from_start(read: Callable[[BinaryIO], Iterator[Any]], stream: BinaryIO) -> 
 def _of_values(
     stream: BinaryIO, name: str | None, sign: bytes, text: str, at: int
 ) -> RecordingFile:
-    """Open a file of objects, written at some time: JSON in one of its layouts, or YAML."""
+    """Open a file of objects: JSON in one of its layouts, or YAML.
+
+    Args:
+        sign: the file's first byte that is not a space.
+        text: the file's beginning.
+        at: when it was written.
+    """
     notes = Notes()
     is_yaml = sign not in (b"{", b"[", b"") and yaml_values.looks_like(text)
     if sign not in (b"{", b"[", b"") and not is_yaml:
@@ -168,13 +177,13 @@ def _of_readings(
     beside: Callable[[], Iterable[tuple[str, Any]]],
     at: int,
 ) -> RecordingFile:
-    """Open a file whose messages stand in their order; offsets among their times are placed.
+    """Open a file whose messages are in order, and place the offsets among their times.
 
     Args:
         name: its format.
         unit: what its numbers count.
-        read: reads its entries.
-        beside: reads what it holds beside them.
+        read: yields its entries.
+        beside: yields what it holds besides the entries.
         at: when it was written.
     """
     notes = Notes()
@@ -186,7 +195,7 @@ def _of_readings(
 
 
 def _entries(stream: BinaryIO, layout: Layout | None) -> _Entries:
-    """Yield the entries of a file of objects, from its start; of YAML where it has no layout."""
+    """Yield the entries of a file of objects from its start; it is YAML if it has no layout."""
     return messages_of(_yaml_entries(stream) if layout is None else _json_entries(layout, stream))
 
 
@@ -215,7 +224,7 @@ def _yaml_entries(stream: BinaryIO) -> _Entries:
 
 
 def _sample(entries: _Entries) -> Iterator[dict[str, Any]]:
-    """Yield the first objects of a file, as many as fit in what its beginning is."""
+    """Yield the first objects of a file, as many as fit into its first megabyte."""
     seen = 0
     for entry in islice(entries, _SAMPLE):
         if isinstance(entry.value, dict):
@@ -226,7 +235,7 @@ def _sample(entries: _Entries) -> Iterator[dict[str, Any]]:
 
 
 def _readings(entries: _Entries, one: ValueFormat) -> Iterator[tuple[int, Reading | BadLine]]:
-    """Read the objects of a file in its format; what is our own among them is read as that."""
+    """Read objects in a file's format; objects of our own format among them are read as such."""
     seq = 0
     for number, value, text, begins, started_at in entries:
         if isinstance(value, BadLine):
@@ -279,8 +288,11 @@ def _of_connections(
 ) -> RecordingFile:
     """Open a file in which several connections are mixed.
 
+    Args:
+        nothing: the error if no connection is a Realtime connection; None to accept that.
+
     Raises:
-        InvalidInputError: none of them is a Realtime connection, where `nothing` says so.
+        InvalidInputError: see `nothing`.
     """
     notes = Notes()
     connections = MixedConnections(messages, notes, ordered)

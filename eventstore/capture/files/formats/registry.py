@@ -1,4 +1,4 @@
-"""All formats that are read, in the order in which they are tried."""
+"""All formats that are read, in the order in which they are tried; `recording_file.py` uses it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ VALUE_FORMATS = (
     cassette.FORMAT,
     timestamped.FORMAT,
 )
-#: Formats by their names, which `--format` takes, and what each is.
+#: What each format is, by the names that `--format` takes.
 FORMATS = {
     own.FORMAT.name: own.FORMAT.what,
     har.NAME: har.WHAT,
@@ -43,12 +43,12 @@ FORMATS = {
 
 
 def value_format(name: str) -> ValueFormat:
-    """Return a format in which a message is an object, by its name."""
+    """Return the format of this name, in which a message is an object."""
     return next(one for one in (own.FORMAT, *VALUE_FORMATS) if one.name == name)
 
 
 def format_of(values: Iterator[dict[str, Any]]) -> ValueFormat:
-    """Tell the format of a file by its first objects: our own where none is another's."""
+    """Return the format of a file by its first objects; our own if they are of no other."""
     for value in values:
         if own.looks_like(value) and not timestamped.looks_like(value):
             continue

@@ -1,4 +1,4 @@
-"""Lines of a text file for readers of logs: decoded, without the colours of terminals, bounded."""
+"""Read the lines of a text file for readers of logs: decoded, without terminal colours, bounded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _COLOUR = re.compile(r"\x1b\[[0-9;?]{0,20}[A-Za-z]")
 
 
 def text_lines(stream: BinaryIO) -> Iterator[tuple[int, str | BadLine]]:
-    """Yield each line of a file by its number, without its end."""
+    """Yield number and text of each line of a file, without its line end."""
     first_byte(stream)
     for number, line in json_lines(stream):
         if isinstance(line, BadLine):
@@ -25,5 +25,5 @@ def text_lines(stream: BinaryIO) -> Iterator[tuple[int, str | BadLine]]:
 
 
 def without_colours(text: str) -> str:
-    """Return text without the sequences by which terminals are told colours."""
+    """Return text without the escape sequences that set a terminal's colours."""
     return _COLOUR.sub("", text) if "\x1b" in text else text

@@ -1,4 +1,7 @@
-"""Tell what a file looks like that is no recording, and what to do with it. Pure."""
+"""Recognize files that are not recordings, and say what to do with them. Pure.
+
+`recording_file.py` calls it before it chooses a format.
+"""
 
 from __future__ import annotations
 
@@ -43,10 +46,10 @@ _KINDS = (
 
 
 def refuse_other_kinds(head: bytes) -> None:
-    """Raise where a file's first bytes are those of another kind of file.
+    """Raise if a file's first bytes are those of another kind of file.
 
     Raises:
-        InvalidInputError: they are.
+        InvalidInputError: if they are.
     """
     for first_bytes, what, advice in _KINDS:
         if re.match(first_bytes, head, re.DOTALL):
@@ -54,10 +57,10 @@ def refuse_other_kinds(head: bytes) -> None:
 
 
 def refuse_objects(values: Iterable[dict[str, Any]]) -> None:
-    """Raise where the first of a file's objects is known to be no message.
+    """Raise if the first of a file's objects is known not to be a message.
 
     Raises:
-        InvalidInputError: that is so.
+        InvalidInputError: if it is.
     """
     first = next(iter(values), {})
     sides = (first.get("request"), first.get("response"))
@@ -68,10 +71,10 @@ def refuse_objects(values: Iterable[dict[str, Any]]) -> None:
 
 
 def refuse_text(head: str) -> None:
-    """Raise where none of a text's first lines could be JSON.
+    """Raise if none of a text's first lines could be JSON.
 
     Raises:
-        InvalidInputError: that is so.
+        InvalidInputError: if none could.
     """
     lines = [line.strip() for line in head.splitlines()[:100] if line.strip()]
     if lines and not any(line.startswith(("{", "[")) for line in lines):

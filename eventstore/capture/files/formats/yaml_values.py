@@ -1,7 +1,7 @@
-"""The objects in a YAML file, one at a time: those of a list, or of a list in its one mapping.
+"""Read the objects in a YAML file one by one: those of a list, or of the lists in its one mapping.
 
-Nothing but plain data is made of it. An alias counts as much as what it stands for: a few of them,
-one within another, could stand for more than any memory holds.
+Only plain data are made. An alias counts as much as the value that it repeats: a few aliases inside
+each other could stand for more than any memory holds. `recording_file.py` calls it.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from eventstore.errors import InvalidInputError
 from eventstore.realtime.json_cursor import MAX_LINE, TOO_LONG
 from eventstore.realtime.recording_lines import BadLine, first_byte
 
-#: Values that one object may have, those of its aliases included.
+#: Values that one object may have, including those that its aliases repeat.
 MOST_VALUES = 1_000_000
 _NAMED_VALUES = 100_000  # anchors of a file
 _DEEPEST = 200  # levels: of a frame that is nested deeper, nothing is made
-# What PyYAML raises at a scalar whose tag is not for it: `!!bool maybe`, `!!int ""`.
+# What PyYAML raises for a scalar that its tag does not fit: `!!bool maybe`, `!!int ""`.
 _NO_SCALAR = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
-# As cassettes begin: what is wrong with such a file is told as what is wrong with its YAML.
+# How cassettes begin: if such a file cannot be read, the error is about its YAML.
 _LIKELY = re.compile(r"---|%YAML|- |version:|interactions:")
 _FIRST_LINE = re.compile(r"(---|%YAML)\b.*|- ?[\w\"'{-].*|[\w\"' -]{1,60}:( .*)?", re.DOTALL)
 
 
 def looks_like(head: str) -> bool:
-    """Return True if a text begins as a YAML file does that has objects to read."""
+    """Return True if a text begins as a YAML file with objects does."""
     plain = (line for line in head.splitlines() if line.strip() and not line.startswith("#"))
     first = next(plain, "").rstrip()
     if _FIRST_LINE.fullmatch(first) is None:
@@ -40,7 +40,7 @@ def looks_like(head: str) -> bool:
 
 
 def values(stream: BinaryIO) -> Iterator[tuple[int, Any | BadLine]]:
-    """Yield the objects by their numbers."""
+    """Yield the objects with their numbers; a BadLine ends them if the rest cannot be read."""
     import yaml  # few files are YAML
 
     first_byte(stream)
@@ -59,7 +59,7 @@ def values(stream: BinaryIO) -> Iterator[tuple[int, Any | BadLine]]:
 
 
 def beside_lists(stream: BinaryIO) -> Iterator[tuple[str, Any]]:
-    """Yield what a YAML file that is one mapping holds beside its lists, by its names."""
+    """Yield the members of a YAML file that is one mapping, except its lists, as name and value."""
     import yaml
 
     first_byte(stream)
@@ -73,10 +73,10 @@ def beside_lists(stream: BinaryIO) -> Iterator[tuple[str, Any]]:
 
 
 class _Bounded:
-    """A stream of which no more is read for one object than a line may be long.
+    """A stream that gives no more bytes for one object than a line may have.
 
     Attributes:
-        left: bytes that may still be read for it.
+        left: bytes that may still be read for the object.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -84,7 +84,11 @@ class _Bounded:
         self._stream = stream
 
     def read(self, size: int) -> bytes:
-        """Read on."""
+        """Read up to so many bytes.
+
+        Raises:
+            InvalidInputError: if the object is too long.
+        """
         piece = self._stream.read(size)
         self.left -= len(piece)
         if self.left < 0:
@@ -93,16 +97,18 @@ class _Bounded:
 
 
 class _Built(NamedTuple):
+    """A value, and how many values it counts as."""
+
     value: Any
     size: int
 
 
 class _Builder:
-    """Makes values of the events of a YAML file.
+    """Builds values from the parser's events of a YAML file.
 
     Args:
         yaml: the module.
-        events: what it reads, in order.
+        events: the parser's events, in order.
     """
 
     def __init__(self, yaml: Any, events: Iterator[Any]) -> None:
@@ -111,7 +117,7 @@ class _Builder:
         self._named: dict[str, _Built] = {}
 
     def objects(self) -> Iterator[Any]:
-        """Yield what the lists in the file hold: the file's own, or those in its mapping."""
+        """Yield the elements of the file's list, or of the lists in its mapping."""
         yaml = self._yaml
         for event in self._events:
             if isinstance(event, yaml.SequenceStartEvent):
@@ -120,7 +126,7 @@ class _Builder:
                 yield from self._lists()
 
     def beside_lists(self) -> Iterator[tuple[str, Any] | None]:
-        """Yield the members of the file's mapping; None for each element of a list among them."""
+        """Yield the members of the file's mapping; None for each element of a list in it."""
         yaml = self._yaml
         if not any(isinstance(event, yaml.MappingStartEvent) for event in islice(self._events, 3)):
             return
@@ -153,7 +159,7 @@ class _Builder:
                 self._build(event)
 
     def _build(self, event: Any, depth: int = 0) -> _Built:
-        """Make the value that begins with an event."""
+        """Build the value that begins with an event."""
         yaml = self._yaml
         if isinstance(event, yaml.AliasEvent):
             built = self._named.get(event.anchor)
@@ -195,7 +201,7 @@ class _Builder:
         return _Built(made, size)
 
     def _scalar(self, event: Any) -> Any:
-        """Return a scalar; a date stays its text, as it would be in JSON."""
+        """Return a scalar's value; a date stays text, as in JSON."""
         node_type = self._yaml.ScalarNode
         tag = event.tag
         if tag is None or tag == "!":

@@ -1,1 +1,1 @@
-"""Readers of recordings that other tools wrote: a module for each format."""
+"""Readers of recordings that other tools wrote: one module for each format."""

@@ -1,4 +1,4 @@
-"""`{direction, eventName, eventData}`: the event log of OpenAI's realtime-agents demo."""
+"""Read the event log of OpenAI's realtime-agents demo: `{direction, eventName, eventData}`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def looks_like(value: dict[str, Any]) -> bool:
 
 
 def read(value: dict[str, Any], text: str | None) -> Reading:
-    """Read an entry. The demo logs steps of its own as well, which are no events of the wire."""
+    """Read an entry. Steps of the demo itself, which it logs too, hold no frame."""
     event = value.get("eventData")
     if not isinstance(event, dict) or not isinstance(event.get("type"), str):
         return Reading(None)

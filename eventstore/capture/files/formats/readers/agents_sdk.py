@@ -1,4 +1,4 @@
-"""`raw_model_event`: events of a session of the OpenAI Agents SDK, which wrap the server's."""
+"""Read events of the OpenAI Agents SDK, which wrap the server's: `raw_model_event` and others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _INNER = ("data", "event")
 
 
 def looks_like(value: dict[str, Any]) -> bool:
-    """Return True if an object wraps an event of the wire."""
+    """Return True if an object wraps an event of the Realtime protocol."""
     return value.get("type") in _WRAPPERS and _inner_key(value) is not None
 
 
@@ -25,7 +25,7 @@ def _inner_key(value: dict[str, Any]) -> str | None:
 
 
 def read(value: dict[str, Any], text: str | None) -> Reading:
-    """Read an event of the SDK: those that it makes of the server's own are no messages."""
+    """Read an event of the SDK. An event that the SDK made from the server's holds no frame."""
     time, client = first_time(value), False
     for _ in _WRAPPERS:
         key = _inner_key(value)
@@ -48,7 +48,7 @@ def read(value: dict[str, Any], text: str | None) -> Reading:
 
 
 def _is_wire_event(event: dict[str, Any], wrapper: str) -> bool:
-    """Return True unless the SDK made it of the server's events: `audio`, `turn_ended` and such."""
+    """Return False for an event that the SDK made, such as `audio` or `turn_ended`."""
     if wrapper == "raw_model_event":
         return has_wire_type(event)
     return isinstance(event.get("type"), str)

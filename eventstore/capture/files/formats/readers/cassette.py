@@ -1,7 +1,7 @@
-"""`{direction: sent|received, data, at}`: cassettes of websockets, as JSON or YAML.
+"""Read cassettes of websockets, as JSON or YAML: `{direction: sent|received, data, at}`.
 
-pydantic-ai's tests and other recorders in the manner of VCR write them, with other words for the
-same things: `members.py` has those that are understood.
+Tests of pydantic-ai and other recorders like VCR write them, with various names for the same
+members: `members.py` lists those that are understood.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from eventstore.realtime.frames import Frame
 
 
 def looks_like(value: dict[str, Any]) -> bool:
-    """Return True if an object is a message of a cassette, and no envelope of our own."""
+    """Return True if an object is a message of a cassette, and not a line of our own format."""
     has_both = message_key(value) is not None and first_direction(value) is not None
     return has_both and not own.looks_like(value) and not has_wire_type(value)
 
 
 def read(value: dict[str, Any], text: str | None) -> Reading:
-    """Read a message; what else a cassette holds, a close say, is no message."""
+    """Read a message. Other entries of a cassette, such as a close, hold no frame."""
     key, direction = message_key(value), first_direction(value)
     if key is None or direction is None:
         return Reading(None)

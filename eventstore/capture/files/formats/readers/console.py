@@ -1,4 +1,4 @@
-"""`{time, source, event}`: the log of OpenAI's realtime console and of its copies."""
+"""Read the log of OpenAI's realtime console and of its copies: `{time, source, event}`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def looks_like(value: dict[str, Any]) -> bool:
 
 
 def read(value: dict[str, Any], text: str | None) -> Reading:
-    """Read an entry. The console counts events of one type that follow each other: `count`."""
+    """Read an entry. The console writes consecutive events of one type once, with their `count`."""
     direction = direction_word(value.get("source"))
     event = value.get("event")
     if direction is None or not isinstance(event, dict) or not isinstance(event.get("type"), str):

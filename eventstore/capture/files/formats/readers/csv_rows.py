@@ -1,4 +1,4 @@
-"""CSV with a column of frames, such as a query's result or a spreadsheet's export."""
+"""Read CSV with a column of frames, such as a query's result or a spreadsheet's export."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _TIME_NAMES = (*TIME_KEYS, "event_time", "_time", "inserted_at")
 
 
 class _Columns(NamedTuple):
-    """Which cells of a row hold what."""
+    """The columns of a table that are read."""
 
     frame: int
     direction: int | None
@@ -43,12 +43,12 @@ class _Columns(NamedTuple):
 
 
 def looks_like(head: str) -> bool:
-    """Return True if a text begins with a row of headings and one that has a frame."""
+    """Return True if a text begins with a row of headings and a row that has a frame."""
     return _columns_of(head) is not None
 
 
 def _columns_of(head: str) -> tuple[str, _Columns] | None:
-    """Tell what separates cells, and which columns there are, from a file's beginning."""
+    """Return the separator of a file's cells, and its columns, by its beginning."""
     first = head.lstrip().split("\n", 1)[0]
     for separator in sorted(_SEPARATORS, key=first.count, reverse=True):
         rows = []
@@ -65,7 +65,9 @@ def _columns_of(head: str) -> tuple[str, _Columns] | None:
 
 
 def _named(headings: list[str], rows: list[list[str]]) -> _Columns | None:
-    """Tell the columns by their headings; that of frames has JSON in the first rows as well."""
+    """Return the columns by their headings; the column of frames must also have JSON in the first
+    rows.
+    """
     places = {name.strip().lower(): place for place, name in enumerate(headings)}
     for name in _FRAME_NAMES:
         frame = places.get(name)
@@ -90,7 +92,11 @@ def _cell(row: list[str], place: int | None) -> str:
 
 
 def read(stream: BinaryIO) -> Iterator[tuple[int, Reading | BadLine]]:
-    """Yield what the rows hold, by their numbers; the headings are row 1."""
+    """Yield number and content of each row; the headings are row 1.
+
+    Raises:
+        InvalidInputError: if there is no column of frames.
+    """
     first_byte(stream)
     start = stream.tell()
     found = _columns_of(stream.read(1 << 20).decode("utf-8", "replace"))
@@ -122,16 +128,16 @@ def read(stream: BinaryIO) -> Iterator[tuple[int, Reading | BadLine]]:
 
 
 def _rows(lines: Iterable[str], separator: str, strict: bool) -> Iterator[list[str]]:
-    # The module's limit, for the whole process, is 128 kB: a second of audio is more.
+    # The csv module's limit, which is the process's, is 128 kB: a second of audio is more.
     csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE))
     return csv.reader(lines, delimiter=separator, strict=strict)
 
 
 class _BoundedLines:
-    """The lines of a table; those of one row, which may have many, are bounded.
+    """The lines of a table; the lines of one row, which may be many, are bounded.
 
     Attributes:
-        spent: bytes of memory that the row takes so far, about.
+        spent: about how many bytes of memory the row takes so far.
     """
 
     def __init__(self, stream: BinaryIO, separator: str) -> None:

@@ -1,8 +1,7 @@
-"""HAR files of Chrome, Playwright and proxies: `_webSocketMessages` of each websocket in it.
+"""Read HAR files of Chrome, Playwright and proxies: the `_webSocketMessages` of each websocket.
 
-Firefox writes a websocket's address into its HAR files, and none of its messages.
-
-The request of a websocket may stand behind its messages, so connections are told apart first.
+Firefox writes a websocket's URL into its HAR files, and none of its messages. The request of a
+websocket may be written after its messages, so the connections are sorted first.
 """
 
 from __future__ import annotations
@@ -33,10 +32,10 @@ _SILENT = (
 
 
 def messages(stream: BinaryIO) -> Iterator[FileMessage]:
-    """Yield the messages of every websocket in the file, and what each one is called.
+    """Yield the messages of every websocket in the file, and the name of each websocket.
 
     Raises:
-        InvalidInputError: there are websockets, and no message of any.
+        InvalidInputError: if there are websockets, but none has a message.
     """
     first_byte(stream)
     reader = _HarReader(JsonCursor(stream))
@@ -51,11 +50,11 @@ def messages(stream: BinaryIO) -> Iterator[FileMessage]:
 
 
 class _HarReader:
-    """The way through a HAR: log, entries, and of each its messages and its address.
+    """Goes through a HAR file: its log, the log's entries, and the messages and URL of each entry.
 
     Attributes:
         number: how many messages came so far.
-        silent: the address of the first websocket without a message; empty for none such.
+        silent: the URL of the first websocket without a message; empty if there is none.
     """
 
     def __init__(self, cursor: JsonCursor) -> None:
@@ -63,7 +62,7 @@ class _HarReader:
         self.silent = ""
 
     def object(self, level: int = 0) -> Iterator[FileMessage]:
-        """Yield the messages in the next object: the file (0), its log (1), an entry (2)."""
+        """Yield the messages in the next object: the file (level 0), its log (1), an entry (2)."""
         cursor, entry, before = self._cursor, str(self._entry), self.number
         address, is_told = "", False
         for name in cursor.members():
@@ -107,7 +106,7 @@ def _read(value: Any, number: int) -> Reading | BadLine:
 
 
 def _address(request: Any) -> str:
-    """The address of a request without its query: that may hold keys."""
+    """Return the URL of a request without its query, which may hold keys."""
     url = mapping(request).get("url")
     try:
         parts = urlsplit(url if isinstance(url, str) else "")

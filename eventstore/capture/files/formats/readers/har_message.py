@@ -1,4 +1,7 @@
-"""`{type: send|receive, time, opcode, data}`: a browser's list of websocket messages, alone."""
+"""Read a browser's list of websocket messages: `{type: send|receive, time, opcode, data}`.
+
+`har.py` reads the messages of whole HAR files by it.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ def read(value: dict[str, Any], text: str | None = None) -> Reading:
     """Read a message. Pings, pongs, closes and errors hold no frame.
 
     Raises:
-        InvalidInputError: a message has no data, or a binary one no base64.
+        InvalidInputError: if a message has no data, or a binary one is not base64.
     """
     direction = direction_word(value.get("type"))
     opcode = value.get("opcode", _TEXT)

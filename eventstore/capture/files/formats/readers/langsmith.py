@@ -1,4 +1,4 @@
-"""LangSmith runs: an exported trace that has a run for each event."""
+"""Read LangSmith runs: an exported trace that has a run for each event."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def looks_like(value: dict[str, Any]) -> bool:
 
 
 def read(value: dict[str, Any], text: str | None) -> Reading:
-    """Read a run; those of chains, tools and models around the events hold no message.
+    """Read a run. Runs of chains, tools and models around the events hold no frame.
 
-    Where both its inputs and its outputs are events, these came when it ended.
+    If both its inputs and its outputs are events, the outputs came when it ended.
     """
     start, end = read_time(value.get("start_time")), read_time(value.get("end_time"))
     sent = _of_side(value, "inputs", text, start)
@@ -42,7 +42,7 @@ def read(value: dict[str, Any], text: str | None) -> Reading:
 
 
 def _of_side(value: dict[str, Any], side: str, text: str | None, time: Time) -> Reading | None:
-    """Return the event that a run has as its inputs, or as its outputs; None where it has none."""
+    """Return the event in a run's inputs or outputs, or None if there is none."""
     holder, key = value, side
     if not _is_event(mapping(value.get(side))):
         inner = mapping(value.get(side))

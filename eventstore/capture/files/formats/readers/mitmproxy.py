@@ -1,7 +1,7 @@
-"""What `mitmdump --flow-detail 4` prints of websockets: a line a message, its text indented.
+"""Read what `mitmdump --flow-detail 4` prints of websockets: a line for each message, and its text.
 
-Its first lines say where it listens and who connects, each behind a time of day in brackets. The
-messages have no times there: the HAR files that it writes have them, and are read by `har.py`.
+Its first lines say where it listens and who connects, each with a time of day in brackets. The
+messages have no times. mitmdump's HAR files have them, and `har.py` reads these.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _MESSAGE = re.compile(
     r"\s{0,8}(?:\[(?P<time>[^\]]{1,40})\]\s{1,8})?(?P<client>\S{1,100})\s(?P<arrow>->|<-)"
     r"\sWebSocket\s(?P<kind>\w{1,20})\smessage\s(?:->|<-)\s(?P<server>\S.*)"
 )
-# What it says itself on its first lines.
+# What mitmdump says of itself on its first lines.
 _SAID = re.compile(
     r"\[\d\d:\d\d:\d\d\.\d{3}\](\[[^\]]{1,100}\] client connect| .{0,200} listening at .*)"
 )
@@ -45,17 +45,17 @@ _CUT_OFF = "(cut off)"
 
 
 def looks_like(head: str) -> bool:
-    """Return True if a websocket's message stands on one of a text's first lines."""
+    """Return True if one of a text's first lines is a websocket message."""
     return any(_MESSAGE.fullmatch(without_colours(line)) for line in head.splitlines())
 
 
 def says_so(head: str) -> bool:
-    """Return True if a text begins with what mitmdump says when it is started."""
+    """Return True if a text begins with what mitmdump prints when it is started."""
     return any(_SAID.fullmatch(without_colours(line)) for line in head.splitlines()[:5])
 
 
 def messages(stream: BinaryIO) -> Iterator[FileMessage]:
-    """Yield the messages of every websocket in the log; what else it says is left out."""
+    """Yield the messages of every websocket in the log; other lines are left out."""
     began: tuple[int, re.Match[str]] | None = None
     body: list[str] = []
     size = 0

@@ -1,6 +1,7 @@
-"""Entries of a file that are connections, each with a list of its messages.
+"""Unfold entries of a file that are whole connections, each with a list of its messages.
 
-Cassettes of opencode's http-recorder and of Ruby's simple-websocket-vcr are like this.
+Cassettes of opencode's http-recorder and of Ruby's simple-websocket-vcr have this form.
+`recording_file.py` calls it for every file of objects.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ class FileEntry(NamedTuple):
     """One entry of a file.
 
     Attributes:
-        number: where it stands in the file.
-        value: the object that it is, or what is wrong with it.
-        text: the object's text, where the file has one for it alone.
-        begins: True for the first message of a connection, False for those behind it; None in
-            files whose connections are told apart by their events.
-        started_at: when its connection started, where that says so.
+        number: its place in the file.
+        value: its object, or what is wrong with it.
+        text: the object's text, if the file has one for it alone.
+        begins: True for the first message of a connection, False for its other messages. None in
+            files whose connections are recognized by their events.
+        started_at: when its connection started, if the file says so.
     """
 
     number: int
@@ -35,7 +36,7 @@ class FileEntry(NamedTuple):
 
 
 def messages_of(entries: Iterable[FileEntry]) -> Iterator[FileEntry]:
-    """Yield the entries of a file; those that are connections as the messages in them."""
+    """Yield the entries of a file; an entry that is a connection is replaced by its messages."""
     for entry in entries:
         inner = _list_of(entry.value)
         if inner is None:

@@ -1,4 +1,4 @@
-"""Our own JSON lines: bare events, and envelopes with `direction`, `at` and `event` or `frame`."""
+"""Read our own JSON lines: bare events; envelopes with `direction`, `at`, `event` or `frame`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from eventstore.realtime.values import dumps
 
 
 def looks_like(value: dict[str, Any]) -> bool:
-    """Return True if an object is an envelope, or a bare event of a type that is known."""
+    """Return True if an object is an envelope, or a bare event of a known type."""
     if value.get("direction") in DIRECTIONS:
         return isinstance(value.get("event"), dict) or isinstance(value.get("frame"), str)
     type_ = value.get("type")
@@ -21,7 +21,7 @@ def looks_like(value: dict[str, Any]) -> bool:
 
 
 def read(value: dict[str, Any], text: str | None) -> Reading:
-    """Read an object. A time that is none is an error, not a warning: see jsonl.frame_of."""
+    """Read an object. A bad time is an error, not a warning: see `recording_lines.frame_of`."""
     try:
         line = dumps(value) if text is None else text
         frame, place = frame_of(value, line.encode("utf-8", "surrogateescape"))

@@ -1,4 +1,4 @@
-"""Envelopes and bare events with a `timestamp`, or another time that is not called `at`."""
+"""Read envelopes and events with a `timestamp`, or another time that is not named `at`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from eventstore.realtime.frames import STORE, Frame, parse
 from eventstore.realtime.recording_lines import StoredPlace
 from eventstore.realtime.values import dumps, identifier, integer, mapping
 
-# Where a bare event may have one: events of the wire have none of these.
+# Members of an event alone that may hold its time; events of the protocol have none of these.
 _BARE_KEYS = ("timestamp", "at", "time", "ts", "_timestamp", "_time", "_ts", "@timestamp")
 
 
@@ -37,7 +37,7 @@ def _is_envelope(value: dict[str, Any]) -> bool:
 
 
 def _key(value: dict[str, Any]) -> str | None:
-    """Return the key of the message: ours, or another that an event stands under."""
+    """Return the key of the message: one of our own keys, or another that holds an event."""
     if isinstance(value.get("frame"), str):
         return "frame"
     if isinstance(value.get("event"), dict):
@@ -52,7 +52,7 @@ def _event(value: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def read(value: dict[str, Any], text: str | None) -> Reading:
-    """Read an object. A bare event is kept whole, with its time."""
+    """Read an object. An event alone is kept whole, with its time."""
     if not _is_envelope(value):
         if not isinstance(value.get("type"), str):
             return Reading(None)

@@ -1,4 +1,4 @@
-"""What wscat and like clients print: `> ` before what was sent, `< ` before what was received."""
+"""Read what wscat and similar clients print: `> ` before what is sent, `< ` if it is received."""
 
 from __future__ import annotations
 
@@ -24,18 +24,21 @@ _MESSAGE = re.compile(
     re.DOTALL,
 )
 _LINE = 64  # bytes that a line takes beside its text
-# What the tools themselves say.
+# What the tools print of themselves.
 _SAID = re.compile(r"(Connected|Disconnected|Connecting|error:|Received p[io]ng|Closed)\b.*")
 
 
 def looks_like(head: str) -> bool:
-    """Return True if a message stands on one of a text's first lines."""
+    """Return True if one of a text's first lines is a message."""
     found = (_MESSAGE.fullmatch(without_colours(line)) for line in head.splitlines()[:50])
     return any(match is not None and match["frame"].startswith("{") for match in found)
 
 
 def read(stream: BinaryIO) -> Iterator[tuple[int, Reading | BadLine]]:
-    """Yield what the lines hold. A frame may have several; what is no part of one is left out."""
+    """Yield line number and content of each message.
+
+    A frame may have several lines. Lines that are not part of a frame are left out.
+    """
     began: tuple[int, re.Match[str]] | None = None
     more: list[str] = []
     size = 0

@@ -116,18 +116,22 @@ async def record_call(
     the log says that events may be missing there.
 
     Args:
+        recorder: writes the events to a store.
         call_id: the call's id, `rtc_…`.
         upstream: the base URL to use instead of `wss://api.openai.com/v1`.
         api_key: by default the value of OPENAI_API_KEY; for Azure that of AZURE_OPENAI_API_KEY, if
             it is set.
         headers: more headers of the handshake. With Authorization or api-key, no key is needed.
         metadata: pairs to set on the session, besides its `call_id`.
-        on_join: called once the call is joined.
+        on_join: called with the session once the call is joined.
         wait: seconds to try again in while the server does not know the call, such as a SIP call
             that nobody has accepted yet.
 
+    Returns:
+        The recorded session, and how the connection ended.
+
     Raises:
-        InvalidInputError: if there is no key, the upstream is not a URL, or metadata are beyond
+        InvalidInputError: if there is no key, the upstream is not a URL, or metadata exceed
             OpenAI's limits.
         EventStoreError: if the call cannot be joined.
     """

@@ -150,7 +150,7 @@ class Recorder:
             at: when it began, in microseconds since 1970 UTC; by default now.
 
         Raises:
-            InvalidInputError: if metadata are beyond OpenAI's limits, or the session id or time is
+            InvalidInputError: if metadata exceed OpenAI's limits, or the session id or time is
                 bad.
             EventStoreError: if the recorder is closed, or another process made it.
         """
@@ -177,7 +177,11 @@ class Recorder:
             tx.keys.check(tx)
 
     def is_pressed(self) -> bool:
-        """Return True if producers should slow down: see `PendingFrames.is_pressed`."""
+        """Return True if the app should hand over less for a while.
+
+        That is so while more than three quarters of `memory` are in use and frames are still being
+        written. If nothing can be written, waiting does not help, and False is returned.
+        """
         return self._pending.is_pressed()
 
     def counters(self) -> Counters:

@@ -104,7 +104,7 @@ class SessionRecorder:
         return self._pending.delivery(self._recording)
 
     def is_pressed(self) -> bool:
-        """Return True if producers should slow down: see `PendingFrames.is_pressed`."""
+        """Return True if the app should hand over less for a while: see `Recorder.is_pressed`."""
         return self._pending.is_pressed()
 
     def close(

@@ -27,6 +27,7 @@ def recorded_model(
     `previous`. An error of the recording is never raised into the runner.
 
     Args:
+        recorder: writes the frames to a store.
         metadata: pairs to set on the sessions.
         session_id: the id to store the first session under; by default the server's, if that is
             free.

@@ -45,6 +45,7 @@ def tap(
     Args:
         connection: what `connect()` returns. A connection that is already open is accepted too, but
             then server frames are recorded only when the app reads them.
+        recorder: writes the frames to a store.
         metadata: pairs to set on the session.
         session_id: the id to store it under; by default the server's, if that is free.
 

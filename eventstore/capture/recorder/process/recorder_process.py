@@ -122,7 +122,7 @@ class RecorderProcess:
         """Begin to record a session: see `Recorder.session`.
 
         Raises:
-            InvalidInputError: if metadata are beyond OpenAI's limits, or the session id is bad.
+            InvalidInputError: if metadata exceed OpenAI's limits, or the session id is bad.
             EventStoreError: if this process was forked off the one that made the recorder.
         """
         self._check_process()

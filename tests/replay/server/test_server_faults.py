@@ -67,7 +67,7 @@ def test_a_replay_that_fails_is_logged(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with served(one(voice_call().frames)) as server:
-        monkeypatch.setattr(connections.Ids, "rewrite", fail)
+        monkeypatch.setattr(connections.IdMap, "rewrite", fail)
         assert ending(server.url) == Close(1011, "the replay failed")
         server.outcome()
     assert "in fail" in caplog.text and SECRET not in caplog.text
@@ -78,7 +78,7 @@ def test_why_a_replay_ends_fits_into_a_close_frame(monkeypatch: pytest.MonkeyPat
         raise EventStoreError("通" * 100)
 
     with served(one(voice_call().frames)) as server:
-        monkeypatch.setattr(connections.Ids, "rewrite", refuse)
+        monkeypatch.setattr(connections.IdMap, "rewrite", refuse)
         assert ending(server.url) == Close(1011, "通" * 40)
         server.outcome()
 

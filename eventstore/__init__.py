@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from eventstore.sound.call_audio import AudioWritten
     from eventstore.store.log.heads import Fault
     from eventstore.store.queries.pages import Page
-    from eventstore.store.sessions.append import Append, Appended
+    from eventstore.store.sessions.append_arguments import Append, Appended
     from eventstore.store.sessions.erase_session import Erased
     from eventstore.store.sessions.project import Projected
     from eventstore.store.sessions.repair import Repaired
@@ -157,7 +157,7 @@ _MODULES = {
         "sound.call_audio": ("AudioWritten",),
         "store.log.heads": ("Fault",),
         "store.queries.pages": ("Page",),
-        "store.sessions.append": ("Append", "Appended"),
+        "store.sessions.append_arguments": ("Append", "Appended"),
         "store.sessions.erase_session": ("Erased",),
         "store.sessions.project": ("Projected",),
         "store.sessions.repair": ("Repaired",),

@@ -17,7 +17,7 @@ from eventstore.cli.main import run as run_command
 from eventstore.errors import BrokenHeadError, ErasedError, NotFoundError
 from eventstore.realtime.frames import Frame
 from eventstore.store.database.transaction import write
-from eventstore.store.sessions.append import Append
+from eventstore.store.sessions.append_arguments import Append
 
 FRAMES = voice_call().frames
 LAST = len(FRAMES)

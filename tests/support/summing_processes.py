@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from eventstore import EventStore, Frame
-from eventstore.store.sessions.append import Append
+from eventstore.store.sessions.append_arguments import Append
 from support.events import Call
 
 DAYS = 12

@@ -17,7 +17,8 @@ from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import STORE, Frame, parse
 from eventstore.store.log.read_events import read_events
 from eventstore.store.log.session_facts import find_last_seq
-from eventstore.store.sessions.append import Append, append
+from eventstore.store.sessions.append import append
+from eventstore.store.sessions.append_arguments import Append
 from eventstore.store.sessions.log import WritableLog
 
 _ATTEMPTS = 10

@@ -319,7 +319,10 @@ def checked_filter(kind: type[Filter], values: Mapping[str, Any]) -> Filter:
 
 
 class _Adapters(dict[Any, TypeAdapter[Any]]):
-    """The pydantic adapters that check values by the annotations of a class, made at the first use."""
+    """The pydantic adapters that check values by the annotations of a class, by class.
+
+    An adapter is made when it is first needed.
+    """
 
     def __missing__(self, kind: Any) -> TypeAdapter[Any]:
         made = self[kind] = TypeAdapter(kind)

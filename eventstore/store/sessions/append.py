@@ -9,17 +9,14 @@ the head is the known one (`_append_at_known_head`), and a lock on the stream's 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 from sqlalchemy import Engine
 
-from eventstore.common.arguments import check_whole
-from eventstore.common.brief import brief
 from eventstore.encryption.cipher import Cipher
-from eventstore.errors import ConflictError, DatabaseUnavailableError, InvalidInputError
+from eventstore.errors import ConflictError, DatabaseUnavailableError
 from eventstore.projection.dirty import Dirty
 from eventstore.projection.facets import Figures
-from eventstore.projection.handlers.session import close_session as close_state
+from eventstore.projection.handlers.session import close_session
 from eventstore.projection.state import PROJECTOR_VERSION, SessionState
 from eventstore.realtime.frames import STORE, Frame
 from eventstore.store.database.keys import keys_of
@@ -37,7 +34,6 @@ from eventstore.store.log.insert_events import (
     insert_events,
     is_same_append,
     lock_stream,
-    no_frame,
     open_stream,
 )
 from eventstore.store.log.tombstones import refuse_erased
@@ -53,6 +49,7 @@ from eventstore.store.readmodels.write_read_models import (
     write_all,
     write_changes,
 )
+from eventstore.store.sessions.append_arguments import Append, Appended
 from eventstore.times import is_time, now
 
 # PostgreSQL: one statement moves the head and inserts one event, or does neither.
@@ -65,38 +62,6 @@ SET_HEAD = (
 
 
 _ANOTHER_ID = "; its id is not used again: take another session id"
-
-
-class Appended(NamedTuple):
-    """The result of an append.
-
-    Attributes:
-        session_id: The session's id.
-        first_seq: The sequence number of the first frame.
-        last_seq: That of the last frame; one less than `first_seq` if there was no frame.
-        repeated: True if the frames were there already, of the same append made before.
-    """
-
-    session_id: str
-    first_seq: int
-    last_seq: int
-    repeated: bool = False
-
-
-class Append(NamedTuple):
-    """One of the appends that `append_together` makes.
-
-    Attributes:
-        session_id: The session's id.
-        frames: The frames to append, in order.
-        expected_seq: The sequence number that the session's last event must have; None for any.
-        close: True if no more frames will come.
-    """
-
-    session_id: str
-    frames: Iterable[Frame]
-    expected_seq: int | None = None
-    close: bool = False
 
 
 def append(
@@ -149,40 +114,6 @@ def _append_to_one(engine: Engine, states: StateCache | None, one: Append) -> Ap
     if states is not None and cached is not None:
         states.put(cached)
     return appended
-
-
-def check_append(frames: object, expected_seq: int | None) -> None:
-    """Refuse what cannot be appended, before anything is read of it.
-
-    Frames of an iterator are checked as they come.
-
-    Raises:
-        InvalidInputError: It is no frames, or no head that a stream can have.
-    """
-    if expected_seq is not None:
-        check_whole("expected_seq", expected_seq)
-    if not isinstance(frames, Iterable) or isinstance(frames, str | bytes):
-        raise InvalidInputError(f"frames is {brief(frames)}; give Frame(direction, text, at)")
-    if isinstance(frames, Sequence):
-        for place, frame in enumerate(frames, 1):
-            if not isinstance(frame, tuple) or not hasattr(frame, "at"):
-                raise no_frame(place, frame)
-
-
-def checked_appends(appends: object) -> list[Append]:
-    """Return the appends to several sessions.
-
-    Raises:
-        InvalidInputError: One is none.
-    """
-    if not isinstance(appends, Iterable):
-        raise InvalidInputError(f"appends is {brief(appends)}; give Append(session_id, frames)")
-    found = list(appends)
-    for one in found:
-        if not isinstance(one, Append):
-            raise InvalidInputError(f"{brief(one)} is no Append(session_id, frames)")
-        check_append(one.frames, one.expected_seq)
-    return found
 
 
 def append_together(
@@ -366,7 +297,7 @@ def _append_at_head(
     projected, version = head.projected_seq, head.projector_version
     if state is not None:
         if close:
-            close_state(state)
+            close_session(state)
         current = projected == head.seq and version == PROJECTOR_VERSION
         if current:
             write_changes(tx, state, changes_of(state, head.opened_at))
@@ -391,7 +322,8 @@ def _repeated(
 ) -> Appended:
     """Return the result of an append that was already made, whose answer was lost.
 
-    Raises ConflictError if the events behind `expected_seq` are not these frames.
+    Raises:
+        ConflictError: the events behind `expected_seq` are not these frames.
     """
     last_seq = expected_seq + len(frames)
     within = head is not None and expected_seq >= 0 and last_seq <= head.seq

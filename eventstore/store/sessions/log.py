@@ -35,7 +35,7 @@ from eventstore.times import now
 if TYPE_CHECKING:
     from eventstore.realtime.events import StoredEvent
     from eventstore.realtime.frames import Frame
-    from eventstore.store.sessions.append import Append, Appended
+    from eventstore.store.sessions.append_arguments import Append, Appended
 
 Found = TypeVar("Found")
 
@@ -233,7 +233,8 @@ class WritableLog(Log):
                 cannot be one of a session.
             DatabaseUnavailableError: Nothing was written.
         """
-        from eventstore.store.sessions.append import append, check_append
+        from eventstore.store.sessions.append import append
+        from eventstore.store.sessions.append_arguments import check_append
 
         check_session_id(session_id)
         check_append(frames, expected_seq)
@@ -261,7 +262,8 @@ class WritableLog(Log):
             InvalidInputError: Something is no append, no frame, or no session's id.
             DatabaseUnavailableError: Nothing was written.
         """
-        from eventstore.store.sessions.append import append_together, checked_appends
+        from eventstore.store.sessions.append import append_together
+        from eventstore.store.sessions.append_arguments import checked_appends
 
         appends = checked_appends(appends)
         for one in appends:

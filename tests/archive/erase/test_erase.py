@@ -38,7 +38,8 @@ from eventstore.store.database.transaction import read, write
 from eventstore.store.log.follow import follow_events
 from eventstore.store.log.read_events import read_events, read_rows
 from eventstore.store.readmodels.states.state_cache import StateCache
-from eventstore.store.sessions.append import Append, append
+from eventstore.store.sessions.append import append
+from eventstore.store.sessions.append_arguments import Append
 from eventstore.store.sessions.delete_rows import TABLES
 from eventstore.store.sessions.erase_session import erase_session
 from eventstore.store.sessions.project import project_session

@@ -26,7 +26,8 @@ from eventstore.store.database.connections import forks
 from eventstore.store.database.connections.pool import CONNECTIONS, close_all
 from eventstore.store.database.transaction import Transaction, read, write
 from eventstore.store.readmodels.states.state_cache import StateCache
-from eventstore.store.sessions.append import Append, append
+from eventstore.store.sessions.append import append
+from eventstore.store.sessions.append_arguments import Append
 
 
 def resting(engine: Engine) -> int:

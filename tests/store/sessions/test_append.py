@@ -31,7 +31,8 @@ from eventstore.store.log import read_events as read_stream
 from eventstore.store.log.insert_events import COPY_FROM
 from eventstore.store.log.read_events import read_events
 from eventstore.store.readmodels.states.state_cache import StateCache
-from eventstore.store.sessions.append import Appended, append
+from eventstore.store.sessions.append import append
+from eventstore.store.sessions.append_arguments import Appended
 from eventstore.store.sessions.project import project_session
 
 TESTS = Path(__file__).resolve().parents[2]

@@ -16,7 +16,7 @@ from support.scoped_calls import call
 
 from eventstore import EventStore
 from eventstore.realtime.values import dumps
-from eventstore.store.sessions.append import Append
+from eventstore.store.sessions.append_arguments import Append
 from eventstore.web.api.live import endings, news
 from eventstore.web.server.access import parse_keys
 

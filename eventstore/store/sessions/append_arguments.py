@@ -1,0 +1,82 @@
+"""The arguments of an append, the checks of them, and its result.
+
+append.py uses the two classes. `WritableLog` (log.py) checks what comes from outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from eventstore.common.arguments import check_whole
+from eventstore.common.brief import brief
+from eventstore.errors import InvalidInputError
+from eventstore.realtime.frames import Frame
+from eventstore.store.log.insert_events import no_frame
+
+
+class Appended(NamedTuple):
+    """The result of an append.
+
+    Attributes:
+        session_id: The session's id.
+        first_seq: The sequence number of the first frame.
+        last_seq: That of the last frame; one less than `first_seq` if there was no frame.
+        repeated: True if the frames were there already, of the same append made before.
+    """
+
+    session_id: str
+    first_seq: int
+    last_seq: int
+    repeated: bool = False
+
+
+class Append(NamedTuple):
+    """One of the appends of `append_together`.
+
+    Attributes:
+        session_id: The session's id.
+        frames: The frames to append, in order.
+        expected_seq: The sequence number that the session's last event must have; None for any.
+        close: True if no more frames will come.
+    """
+
+    session_id: str
+    frames: Iterable[Frame]
+    expected_seq: int | None = None
+    close: bool = False
+
+
+def check_append(frames: object, expected_seq: int | None) -> None:
+    """Check the arguments of an append before any frame is read.
+
+    The frames of an iterator are checked later, as they come.
+
+    Raises:
+        InvalidInputError: `frames` is not made of frames, or `expected_seq` is not a sequence
+            number.
+    """
+    if expected_seq is not None:
+        check_whole("expected_seq", expected_seq)
+    if not isinstance(frames, Iterable) or isinstance(frames, str | bytes):
+        raise InvalidInputError(f"frames is {brief(frames)}; give Frame(direction, text, at)")
+    if isinstance(frames, Sequence):
+        for place, frame in enumerate(frames, 1):
+            if not isinstance(frame, tuple) or not hasattr(frame, "at"):
+                raise no_frame(place, frame)
+
+
+def checked_appends(appends: object) -> list[Append]:
+    """Return the appends to several sessions as a list, after a check of each.
+
+    Raises:
+        InvalidInputError: a value is not an `Append`, or its fields are not valid.
+    """
+    if not isinstance(appends, Iterable):
+        raise InvalidInputError(f"appends is {brief(appends)}; give Append(session_id, frames)")
+    found = list(appends)
+    for one in found:
+        if not isinstance(one, Append):
+            raise InvalidInputError(f"{brief(one)} is no Append(session_id, frames)")
+        check_append(one.frames, one.expected_seq)
+    return found

@@ -1,7 +1,7 @@
-"""The pytest plugin: `realtime_cassette` records a test's Realtime connections, and replays them.
+"""The pytest plugin: its fixture `realtime_cassette` records and replays a test's connections.
 
-pytest imports this at its start, in every project that has the package: what is heavy is imported
-by the tests that use it.
+pytest imports this module at its start, in every project that has the package installed. So heavy
+modules are imported only when a test uses the fixture.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ _MARKER = (
     "realtime_cassette(path, mode=, match=, pace=, upstream=, tls=): where the cassette of a test"
     " is, in the folder `cassettes` beside the test's file, and how it is used"
 )
-# By now, so that pytest's start needs no import; a test compares them with the cassette's own.
+# Copies of the cassette's own values, so that pytest's start does not import the cassette. A test
+# compares both.
 MODES = ("none", "once", "new_episodes", "all")
 RULES = ("exact", "strict", "type", "none")
 
@@ -39,7 +40,7 @@ _MAX_NAME = 120
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options of cassettes."""
+    """Add the command line options of cassettes to pytest."""
     group = parser.getgroup("realtime-cassette", "cassettes of OpenAI Realtime connections")
     group.addoption(
         _MODE,
@@ -76,12 +77,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Register the marker `realtime_cassette`."""
     config.addinivalue_line("markers", _MARKER)
 
 
 class _Marked(NamedTuple):
-    """A marker's arguments."""
+    """The arguments of the marker; see `cassette` for their meaning."""
 
     path: str | Path | None = None
     mode: str | None = None
@@ -93,10 +94,11 @@ class _Marked(NamedTuple):
 
 @pytest.fixture
 def realtime_cassette(request: pytest.FixtureRequest) -> Iterator[Cassette]:
-    """A cassette for this test: give its `url` and `api_key` to the client.
+    """Yield a cassette for this test. Give its `url` and `api_key` to the client.
 
-    `OpenAI(api_key=realtime_cassette.api_key, websocket_base_url=realtime_cassette.url)` talks to
-    the real server where the cassette is recorded, and to the recording afterwards.
+    Example: `OpenAI(api_key=realtime_cassette.api_key, websocket_base_url=realtime_cassette.url)`.
+    This client talks to the real server when the cassette is recorded, and to the recording
+    afterwards.
     """
     from eventstore.errors import EventStoreError
     from eventstore.replay.cassette.cassette import Cassette
@@ -108,7 +110,7 @@ def realtime_cassette(request: pytest.FixtureRequest) -> Iterator[Cassette]:
     except EventStoreError as error:
         unusable = str(error)
     if unusable or used is None:
-        # Here, where no other exception is shown with it.
+        # Outside the except block, so that pytest does not show the caught exception as well.
         pytest.fail(unusable, pytrace=False)
     item.stash[_USED] = used
     try:
@@ -122,7 +124,7 @@ def realtime_cassette(request: pytest.FixtureRequest) -> Iterator[Cassette]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Fail a test that does otherwise than recorded; tell one that failed what drifted."""
+    """Fail a test that drifted from its recording. Add the drift to the report of a failed test."""
     try:
         result = yield
     except BaseException:
@@ -143,7 +145,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Note whether a test passed: those of unittest fail and skip without raising."""
+    """Remember whether a test passed: tests of unittest fail and skip without an exception here."""
     report = yield
     if report.when == "call":
         item.stash[_PASSED] = report.passed
@@ -155,7 +157,10 @@ def _text(used: Cassette, problems: list[str]) -> str:
 
 
 def _arguments(item: pytest.Item) -> dict[str, Any]:
-    """A test's cassette: what the command line says, else the marker, else the default."""
+    """Return the arguments of a test's cassette: from the command line, otherwise the marker.
+
+    An argument that neither of them gives is left out, so that the cassette's default applies.
+    """
     marker = item.get_closest_marker("realtime_cassette")
     args, kwargs = (marker.args, marker.kwargs) if marker is not None else ((), {})
     if len(args) > 1 or not kwargs.keys() <= {*_Marked._fields[len(args) :]}:
@@ -178,7 +183,7 @@ def _arguments(item: pytest.Item) -> dict[str, Any]:
 
 
 def _certificate(config: pytest.Config) -> Certificate | bool:
-    """What tests that ask for TLS listen with; True for a certificate that is made."""
+    """Return the certificate for tests with TLS, or True if one is to be made."""
     from eventstore.common.tls import Certificate
 
     files = [config.getoption(name) for name in (_CERT, _KEY)]
@@ -192,13 +197,14 @@ def _folder(item: pytest.Item) -> Path:
 
 
 def _default_name(item: pytest.Item) -> Path:
-    """`module/Class.test-parameters.jsonl`, its characters fit for any file system."""
+    """Return `module/Class.test-parameters.jsonl`, with characters that every file system takes."""
     classes = [node.name for node in item.listchain() if isinstance(node, pytest.Class)]
     name, _, parameters = item.name.partition("[")
     parameters = parameters.removesuffix("]")
     plain = ".".join((*classes, name)) + (f"-{parameters}" if parameters else "")
     clean = re.sub(r"[^\w.-]", "_", plain, flags=re.ASCII)[:_MAX_NAME]
-    # Some file systems take "A" and "a" for the same, so parameters that differ in it need more.
+    # Some file systems do not distinguish "A" and "a". So a hash is added if parameters have
+    # capital letters, or if characters were replaced.
     if clean != plain or parameters != parameters.lower():
         clean += "-" + hashlib.sha256(plain.encode()).hexdigest()[:8]
     return Path(item.path.stem, f"{clean}.jsonl")

@@ -1,1 +1,1 @@
-"""A call's timeline: where each piece of sound lies on the clock of the call. Pure."""
+"""Build the timeline of a call: when each chunk of sound was heard on the call's clock. Pure."""

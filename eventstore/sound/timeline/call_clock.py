@@ -1,21 +1,25 @@
-"""Seconds on a call's clock from arrivals that may be missing, out of order or absurd."""
+"""Count the seconds of a call from arrival times that may be missing, out of order or absurd.
+
+Used by session_sound.py.
+"""
 
 from __future__ import annotations
 
 from eventstore.realtime.session_clock import LONGEST_PAUSE_US, SessionClock
 
-#: A time without any event that is longer counts as this long, in seconds: no session outlives it.
+#: The longest time between two events, in seconds. A longer one counts as this long, since no
+#: session lasts longer.
 LONGEST_PAUSE = LONGEST_PAUSE_US / 1e6
-#: Where the clock stops, in seconds.
+#: The clock stops here, in seconds.
 LONGEST_CALL = 86_400.0
 
 
 class CallClock:
-    """Counts from the first event whose arrival is known, as `SessionClock` does.
+    """Counts seconds from the first event whose arrival is known, as `SessionClock` does.
 
     Attributes:
-        now: the latest moment, in seconds.
-        shortened: seconds that were left out of pauses.
+        now: The time of the latest event, in seconds.
+        shortened: How many seconds were left out of pauses that were too long.
     """
 
     def __init__(self) -> None:
@@ -25,14 +29,17 @@ class CallClock:
 
     @property
     def timed(self) -> bool:
-        """Whether any arrival is known."""
+        """Return True if the arrival of any event is known."""
         return self._clock.timed
 
     def moment(self, at: int | None) -> float:
-        """An event's moment in seconds; that of the event before where its arrival is unknown.
+        """Return the time of the next event, in seconds on the call's clock.
+
+        An event without an arrival time gets the time of the event before it.
 
         Args:
-            at: its arrival in microseconds since 1970. Events must come in the log's order.
+            at: The event's arrival, in microseconds since 1970 UTC. Events must be given in the
+                order of the log.
         """
         before = self._clock.shift
         moment = self._clock.moment(at) / 1e6

@@ -1,4 +1,7 @@
-"""What events say of the user's sound. Pure."""
+"""Read from events what the user said: streamed audio, whole items, and the turns. Pure.
+
+Called by sound_events.py, one handler for each type of event.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ _LONGEST_MS = 86_400_000
 
 
 def item_sounds(item: Json) -> Iterator[bytes]:
-    """The user's audio in each content part of an item; empty where there is none."""
+    """Yield the user's audio in each content part of an item; empty for a part without audio."""
     for part in map(mapping, sequence(item.get("content"))):
         yield decode_base64(part.get("audio")) if part.get("type") == "input_audio" else b""
 
@@ -27,7 +30,7 @@ def _appended(sound: SessionSound, event: StoredEvent, body: Json) -> None:
     if not size or format_ is None:
         return
     if sound.waits:
-        # By samples alone, what the user says to an answer comes behind it.
+        # On the clock of the samples, a user's reply begins when the answer has ended.
         sound.shift = max(sound.shift, sound.answered - sound.live_end)
         sound.waits = False
     if not sound.live or sound.live[-1].format != format_:
@@ -38,11 +41,16 @@ def _appended(sound: SessionSound, event: StoredEvent, body: Json) -> None:
 
 
 def _position(sound: SessionSound, ms: Any) -> float | None:
-    """A moment of the server's input clock on that of the samples in the log."""
+    """Return a time of the server's input clock as seconds of streamed audio in the log.
+
+    Args:
+        ms: The time that an event states, in milliseconds since the connection's first audio.
+    """
     stated = non_negative_integer(ms)
     if ms is None or not sound.live or stated > _LONGEST_MS:
         return None
-    # The server has heard it: if it is ahead of the log, frames are missing there.
+    # The server cannot be ahead of the audio that it received. If it is ahead of the log, frames
+    # are missing in the log, and the input clock began earlier than the log's audio.
     sound.zero = min(sound.zero or 0.0, sound.live_end - stated / 1000)
     return sound.zero + stated / 1000
 

@@ -1,4 +1,7 @@
-"""What events say of the assistant's sound, and of when it fell silent. Pure."""
+"""Read from events what the assistant said, and when it was cut off. Pure.
+
+Called by sound_events.py, one handler for each type of event.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +58,7 @@ def _response_done(sound: SessionSound, event: StoredEvent, body: Json) -> None:
     if reply is None or reply.cut is not None or wire.get("status") != "cancelled":
         return
     by_user = mapping(wire.get("status_details")).get("reason") == "turn_detected"
-    # Clients fall silent when they learn of it, and that is before the response is done.
+    # Clients stop playing when they learn of the cancellation, before `response.done` arrives.
     told = sound.speech_at if by_user else sound.cancel_at
     reply.cut = told if told >= reply.created else sound.now
 

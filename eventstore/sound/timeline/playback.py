@@ -1,4 +1,7 @@
-"""When the assistant's audio was played: from its arrival on, in order, until it was cut. Pure."""
+"""Compute when the assistant's audio was played: on arrival, in order, until it was cut. Pure.
+
+Called by timeline.py.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +16,21 @@ from eventstore.realtime.audio import bytes_per_ms
 from eventstore.sound.audio_formats import width
 from eventstore.sound.timeline.session_sound import Chunks, ResponsePlayback, SessionSound
 
-#: A chunk that comes this much after the one before has ended, in seconds, is played late.
+#: A chunk that arrives more than this after the end of the chunk before it was played late. In
+#: seconds.
 UNDERRUN = 0.01
 
 
 class PlayedPart(NamedTuple):
-    """A part of an item as it was played.
+    """A content part of the assistant's, as it was played.
 
     Attributes:
-        sizes: how many bytes of each chunk were heard.
-        starts, ends: seconds on the call's clock, of each chunk that was heard.
-        spans: chunks without a gap between them, from and up to.
-        start, end: of the whole.
-        cut: whether it was silenced before its end.
+        chunks: All chunks of the part.
+        sizes: How many bytes of each chunk were heard.
+        starts, ends: When each chunk that was heard was played, in seconds on the call's clock.
+        spans: Runs of chunks without a gap: the index of the first, and the index after the last.
+        start, end: When the whole part was played, in seconds on the call's clock.
+        cut: True if the part was cut off before its end.
     """
 
     chunks: Chunks
@@ -39,10 +44,10 @@ class PlayedPart(NamedTuple):
 
 
 def playback_of_output(sound: SessionSound, clock: int) -> Iterator[PlayedPart]:
-    """The assistant's audio, part by part in the order of playing.
+    """Yield the content parts of the assistant's audio, in the order of playing.
 
     Args:
-        clock: 0 for that of the arrivals, 1 for that of the samples.
+        clock: 0 for the clock of the arrivals, 1 for the clock of the samples.
     """
     flushed = _flushes(sound, clock)
     free = -np.inf
@@ -60,7 +65,7 @@ def playback_of_output(sound: SessionSound, clock: int) -> Iterator[PlayedPart]:
 
 
 def _flushes(sound: SessionSound, clock: int) -> dict[str | None, float]:
-    """By response: when a truncation threw away what of it was still to be played."""
+    """Return, by response, when a truncation discarded the audio that was not yet played."""
     of_item = {chunks.item_id: chunks.response_id for chunks in sound.output.values()}
     flushed: dict[str | None, float] = {None: np.inf}
     for (item_id, _), (_, told) in sound.truncations.items():
@@ -77,13 +82,13 @@ def _heard_until(
     flushed: dict[str | None, float],
     clock: int,
 ) -> tuple[float, float]:
-    """When a part fell silent at the latest, and how many bytes of it were heard at most."""
+    """Return when a part was cut at the latest, and how many bytes were heard at most."""
     until = reply.cut[clock] if reply is not None and reply.cut is not None else np.inf
     truncation = sound.truncations.get((chunks.item_id or "", chunks.index))
     if truncation is None:
         return min(until, flushed.get(chunks.response_id, np.inf)), np.inf
-    # A client that truncates says how much it played, which is better than any moment, save the
-    # one at which the server's own output buffer was cleared.
+    # A client that truncates states how much it played. That is more exact than any time, except
+    # the time at which the server cleared its own output buffer.
     cleared = reply is not None and reply.cleared
     return until if cleared else np.inf, truncation[0] * bytes_per_ms(chunks.format)
 

@@ -1,7 +1,8 @@
-"""Where streamed audio lies on the call's clock: docs/adr/0012.
+"""Place the chunks of streamed audio on the call's clock: docs/adr/0012. Called by timeline.py.
 
-Chunks arrive late by what the network takes, never early. So the least lateness of those to come
-tells how the sender's sample clock stands to the call's; a stall passes, a pause stays.
+The network delays chunks, and never makes them early. So the smallest delay of the next chunks
+tells the offset of the sender's sample clock to the call's clock. After a stall of the network the
+delay goes back; after a pause of the sender it stays.
 """
 
 from __future__ import annotations
@@ -15,23 +16,24 @@ from numpy.typing import NDArray
 
 Seconds = NDArray[np.float64]
 
-#: How far ahead the least lateness is looked for, in seconds: the longest stall that is told
-#: from a pause.
+#: The smallest delay is looked for so many seconds ahead. A longer stall is taken for a pause.
 AHEAD = 30.0
-#: Lateness that stays and is more than this is a pause, in seconds.
+#: A delay that stays and is larger than this is a pause, in seconds.
 REAL_GAP = 0.1
-#: How fast the anchor follows, in seconds a second: a fiftieth of a semitone or so.
+#: How fast the offset may change, in seconds a second. It changes the pitch by about a
+#: thirtieth of a semitone.
 SLEW = 0.002
-#: The anchor moves in straight lines of about so many seconds.
+#: Between two points of about this distance, in seconds, the offset changes in a straight line.
 _KNOTS = 5.0
 
 
 class PlacedChunks(NamedTuple):
-    """Chunks on the call's clock.
+    """The chunks of one stream on the call's clock.
 
     Attributes:
-        starts, ends: seconds; a chunk ends where the next begins, save before a pause.
-        breaks: chunks, by number, that begin after a pause, the first one among them.
+        starts, ends: When each chunk begins and ends, in seconds. A chunk ends where the next one
+            begins, except before a pause.
+        breaks: The indexes of the chunks that begin after a pause, and 0.
     """
 
     starts: Seconds
@@ -40,11 +42,11 @@ class PlacedChunks(NamedTuple):
 
 
 def place_chunks(arrivals: array[float], sample_ends: array[float]) -> PlacedChunks:
-    """Place the chunks of one stream.
+    """Place the chunks of one stream on the call's clock.
 
     Args:
-        arrivals: when each came, in seconds on the call's clock; infinite where unknown.
-        sample_ends: where each ends by the sender's sample clock, in seconds; never falls.
+        arrivals: When each chunk arrived, in seconds on the call's clock; infinite if unknown.
+        sample_ends: Where each chunk ends on the sender's sample clock, in seconds, rising.
     """
     count = len(arrivals)
     if not count:
@@ -70,9 +72,9 @@ def place_chunks(arrivals: array[float], sample_ends: array[float]) -> PlacedChu
 
 
 def _floors(arrivals: array[float], sample_ends: array[float]) -> array[float]:
-    """For each chunk the least lateness from there to `AHEAD` seconds of audio further."""
+    """Return for each chunk the smallest delay among it and the next `AHEAD` seconds of audio."""
     floors = array("d", bytes(8 * len(arrivals)))
-    lowest: deque[tuple[float, float]] = deque()  # ends and latenesses, the least at the left
+    lowest: deque[tuple[float, float]] = deque()  # (end, delay), the smallest delay at the left
     for i in range(len(arrivals) - 1, -1, -1):
         end = sample_ends[i]
         late = arrivals[i] - end
@@ -86,7 +88,7 @@ def _floors(arrivals: array[float], sample_ends: array[float]) -> array[float]:
 
 
 def _smoothed(offsets: Seconds, sample_ends: Seconds, breaks: list[int]) -> PlacedChunks:
-    """Straight lines between knots, so that the pitch does not waver from chunk to chunk."""
+    """Replace the offsets by straight lines, so that the pitch does not change at every chunk."""
     starts, ends = np.empty_like(offsets), np.empty_like(offsets)
     for first, last in zip(breaks, [*breaks[1:], len(offsets)], strict=False):
         begins = sample_ends[first - 1] if first else 0.0

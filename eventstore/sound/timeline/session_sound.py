@@ -1,7 +1,8 @@
-"""What is known of a session's sound: every chunk, and what happened to it. Plain data.
+"""Hold what a session's events say about its sound: every chunk, and what happened to it.
 
-Two clocks run along: seconds by arrivals, and seconds by the samples alone, for a session whose
-arrivals are not known. A `Moment` is the pair of both.
+Filled by sound_events.py, read by timeline.py and playback.py. There are two clocks: seconds by
+arrival times, and seconds by the samples alone, for a session whose arrival times are not known.
+A `Moment` is the pair of both.
 """
 
 from __future__ import annotations
@@ -26,16 +27,16 @@ Moment = tuple[float, float]
 
 @dataclass
 class Chunks:
-    """Audio in one format that belongs together, in its order.
+    """Chunks of audio in one format that belong together, in their order.
 
     Attributes:
-        format: what it is in.
-        seqs, parts: the event of each chunk, and the content part in it where it holds several.
-        sizes: bytes.
-        by_arrival, by_samples: when each came, on either clock; infinite where unknown.
-        item_id, response_id: whose it is, where that is known.
-        moment: when it began to come.
-        index: the content part that it is.
+        format: The audio's format.
+        item_id, response_id: The item and the response of the audio, if they are known.
+        moment: When the first chunk arrived.
+        index: The index of the content part that the chunks make up.
+        seqs, parts: The event of each chunk, and the index of the content part in that event.
+        sizes: How many bytes each chunk has.
+        by_arrival, by_samples: When each chunk arrived, on either clock; infinite if unknown.
     """
 
     format: Json
@@ -50,7 +51,7 @@ class Chunks:
     by_samples: array[float] = field(default_factory=lambda: array("d"))
 
     def add(self, seq: int, size: int, moment: Moment, part: int = 0) -> None:
-        """One more chunk."""
+        """Add a chunk at the end."""
         self.seqs.append(seq)
         self.parts.append(part)
         self.sizes.append(size)
@@ -60,7 +61,14 @@ class Chunks:
 
 @dataclass
 class SpokenTurn:
-    """A turn of the user's, on the clock of the input's samples where that is known."""
+    """A turn of the user.
+
+    Attributes:
+        item_id: The item of the turn.
+        came: When the first event of the turn arrived.
+        start, end: Where the turn lies in the streamed audio, in seconds; None if not known.
+        ended: When the event that ended the turn arrived.
+    """
 
     item_id: str
     came: Moment
@@ -71,13 +79,14 @@ class SpokenTurn:
 
 @dataclass
 class ResponsePlayback:
-    """What is known of a response's playing.
+    """What is known about the playback of a response.
 
     Attributes:
-        format: what its audio comes in.
-        created: when it began.
-        started, stopped: when the server's output buffer says that it played.
-        cut: when it was silenced; `cleared` says that the output buffer told so.
+        format: The format of the response's audio.
+        created: When the response began.
+        started, stopped: When its playback began and ended, as the server's output buffer says.
+        cut: When it was cut off; None if it was not.
+        cleared: True if the server's output buffer reported the cut.
     """
 
     format: Json
@@ -90,17 +99,20 @@ class ResponsePlayback:
 
 @dataclass
 class SessionSound:
-    """All that a timeline is made of.
+    """All that a timeline is built from.
 
     Attributes:
-        clock: the arrivals' clock.
-        live: streamed input, a stretch for each format; `live_end` is its sample clock.
-        created: audio that clients put into items whole, by the seqs of its events.
-        output: the parts of the assistant's items in the order of their first sound.
-        spoken: the user's turns.
-        replies: responses by id.
-        truncations: milliseconds that were heard, by item and content part, and when it was said.
-        unknown: formats that cannot be decoded.
+        clock: The clock of the arrivals.
+        live: The streamed input, one entry for each format.
+        live_end: The length of the streamed input so far, in seconds.
+        created: Audio that the client put into items as a whole, by the seq of the event.
+        output: The content parts of the assistant's items, in the order of their first sound. The
+            key is the response, the item and the index of the part.
+        spoken: The user's turns, by item.
+        replies: The playback of responses, by response.
+        truncations: How many milliseconds were heard, and when a client said so, by item and
+            index of the content part.
+        unknown: The sides (`input`, `output`) with a format that cannot be decoded.
     """
 
     clock: CallClock = field(default_factory=CallClock)
@@ -112,7 +124,7 @@ class SessionSound:
     replies: dict[str, ResponsePlayback] = field(default_factory=dict)
     truncations: dict[tuple[str, int], tuple[int, Moment]] = field(default_factory=dict)
     unknown: set[str] = field(default_factory=set)
-    # What one event leaves for the next.
+    # The rest is state that the handlers of events need from one event to the next.
     now: Moment = (0.0, 0.0)
     session: Json = field(default_factory=dict)
     requested: Json = field(default_factory=dict)
@@ -128,11 +140,11 @@ class SessionSound:
     creates: Pending[ItemCreate] = field(default_factory=Pending)
 
     def input_format(self) -> Json | None:
-        """What the user's audio comes in now; None where it cannot be decoded."""
+        """Return the format of the user's audio now, or None if it cannot be decoded."""
         return self._known(stated_input_format(self.session or self.requested, self.rates), "input")
 
     def output_format(self) -> Json:
-        """What the model's audio comes in now."""
+        """Return the format of the model's audio now."""
         return stated_output_format(self.session or self.requested, self.rates)
 
     def _known(self, format_: Json, side: str) -> Json | None:

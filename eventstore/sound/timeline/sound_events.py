@@ -1,4 +1,7 @@
-"""Read what a session's events say of its sound, and the sound itself. Pure."""
+"""Collect from a session's events what they say about its sound, and read the sound itself. Pure.
+
+Called by timeline.py (`collect_sound`) and call_audio.py (`audio_of`).
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,12 @@ from eventstore.sound.timeline import input_events, output_events
 from eventstore.sound.timeline.session_sound import Json, SessionSound
 from eventstore.store.log.counted_events import counted_body
 
-#: Metadata may be set long after the call.
+#: Metadata may be set long after the call, so their time is not a time of the call.
 _METADATA = "eventstore.session.metadata"
 
 
 def collect_sound(events: Iterable[StoredEvent]) -> SessionSound:
-    """Read a session's events, in order."""
+    """Read a session's events, in order, and return what they say about its sound."""
     sound, repeats = SessionSound(), Repeats()
     for event in events:
         if event.type == _METADATA:
@@ -34,7 +37,7 @@ def collect_sound(events: Iterable[StoredEvent]) -> SessionSound:
 
 
 def audio_of(event: StoredEvent) -> list[bytes]:
-    """The audio of an event: one sound, or one for each content part of an item."""
+    """Return the audio of an event: one sound, or one for each content part of an item."""
     body = (parse(event.text) if isinstance(event.text, str) else None) or {}
     if event.type in INPUT_AUDIO:
         return [decode_base64(body.get("audio"))]
@@ -49,7 +52,8 @@ def _configured(sound: SessionSound, event: StoredEvent, body: Json) -> None:
 
 def _opened(sound: SessionSound, event: StoredEvent, body: Json) -> None:
     if sound.zero is not None:
-        sound.zero = sound.turn_start = sound.live_end  # another connection counts anew
+        # A second `session.created` is a new connection, whose input clock begins at 0 again.
+        sound.zero = sound.turn_start = sound.live_end
     else:
         sound.zero = 0.0
     _configured(sound, event, body)

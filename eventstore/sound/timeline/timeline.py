@@ -1,6 +1,7 @@
-"""A call's timeline: where every chunk of sound lies on the call's clock. Pure.
+"""Lay out a call's sound in time: when each chunk was heard, and when each side spoke. Pure.
 
-Seconds count from the session's first event. docs/adr/0012 says why it is laid out so.
+Seconds count from the session's first event. docs/adr/0012 gives the reasons for this layout.
+Called by call_audio.py, plot.py and exports/waveform.py.
 """
 
 from __future__ import annotations
@@ -25,21 +26,21 @@ from eventstore.sound.timeline.sound_events import collect_sound
 Side = Literal["user", "assistant"]
 SIDES: tuple[Side, ...] = ("user", "assistant")
 
-#: Less than this, in seconds, is no difference: a stretch so near its own rate plays at it.
+#: A smaller difference than this, in seconds, counts as none.
 _STEADY = 1e-3
 
 
 class Stretch(NamedTuple):
-    """Chunks without a gap between them.
+    """Chunks of sound without a gap between them.
 
     Attributes:
-        format: what they are in.
-        seqs, parts: each chunk's event, and the content part in it.
-        sizes: how many bytes of it are heard, from its start.
-        starts, ends: seconds on the call's clock.
-        steady: whether they play at exactly their own rate.
-        item_id, response_id: whose they are; None for streamed input.
-        offset: bytes of the same stream before them, which may have ended within a sample.
+        format: The audio's format.
+        seqs, parts: The event of each chunk, and the index of the content part in that event.
+        sizes: How many bytes of each chunk are heard, from its start.
+        starts, ends: When each chunk is heard, in seconds on the call's clock.
+        steady: True if the chunks play at exactly their own sample rate.
+        item_id, response_id: The item and the response; None for streamed input.
+        offset: How many bytes of the same stream come before. They may end within a sample.
     """
 
     format: dict[str, Any]
@@ -55,11 +56,14 @@ class Stretch(NamedTuple):
 
 
 class TimelineTurn(NamedTuple):
-    """A time in which one side spoke.
+    """A span of time in which one side spoke.
 
     Attributes:
-        start, end: seconds on the call's clock; of the assistant, what was heard.
-        cut: whether it was interrupted or truncated.
+        side: `user` or `assistant`.
+        item_id, response_id: The item and the response, if they are known.
+        start, end: The span, in seconds on the call's clock. For the assistant it is what was
+            heard.
+        cut: True if the turn was interrupted or truncated.
     """
 
     side: Side
@@ -72,17 +76,17 @@ class TimelineTurn(NamedTuple):
 
 @dataclass(frozen=True)
 class Timeline:
-    """Where a session's sound lies.
+    """When each sound of a session was heard.
 
     Attributes:
-        streamed: the user's streamed input, in order.
-        created: audio that the client put into items whole, the user's too.
-        output: what was heard of the assistant.
-        turns: by their starts.
-        start, end: from the first sound, or 0, to the last one.
-        timed: whether arrivals are known; if not, the samples alone make the clock.
-        shortened: seconds that were left out of absurdly long pauses.
-        unknown: sides (`input`, `output`) with audio in a format that cannot be decoded.
+        streamed: The user's streamed input, in order.
+        created: The user's audio that the client put into items as a whole.
+        output: What was heard of the assistant.
+        turns: The turns of both sides, in the order of their starts.
+        start, end: From the first sound to the end of the last one; 0 and 0 without any sound.
+        timed: True if arrival times are known. Otherwise the samples alone make the clock.
+        shortened: How many seconds were left out of absurdly long pauses.
+        unknown: The sides (`input`, `output`) with audio in a format that cannot be decoded.
     """
 
     streamed: list[Stretch]
@@ -97,10 +101,10 @@ class Timeline:
 
 
 def build_timeline(events: Iterable[StoredEvent]) -> Timeline:
-    """Lay out a session's sound.
+    """Build the timeline of a session.
 
     Args:
-        events: all of the session's, in order. They are read once.
+        events: All events of the session, in order. They are read once.
     """
     sound = collect_sound(events)
     clock = 0 if sound.clock.timed else 1
@@ -127,16 +131,22 @@ def build_timeline(events: Iterable[StoredEvent]) -> Timeline:
 
 
 class _Input(NamedTuple):
-    """Streamed input: where each chunk ends by the samples, and where on the call's clock."""
+    """The chunks of the streamed input on both clocks.
+
+    Attributes:
+        sample_ends: Where each chunk ends on the clock of the samples, in seconds.
+        placed: Where each chunk lies on the call's clock.
+    """
 
     sample_ends: NDArray[np.float64]
     placed: PlacedChunks
 
     def moment(self, position: float | None, ending: bool) -> float | None:
-        """The call's moment of a position on the sample clock; None where there is none.
+        """Return the time on the call's clock of a position on the clock of the samples.
 
         Args:
-            ending: at a pause, the moment before it, and not the one behind it.
+            position: In seconds of streamed audio; None returns None.
+            ending: At a pause, return the time before the pause instead of the time after it.
         """
         if position is None or not len(self.sample_ends):
             return None
@@ -161,7 +171,7 @@ def _place_input(sound: SessionSound, clock: int) -> _Input:
 
 
 def _streamed(sound: SessionSound, heard: _Input) -> Iterator[Stretch]:
-    """Streamed input: split where its format changes, and at real gaps."""
+    """Yield the streamed input, split where its format changes and where a pause begins."""
     first, breaks = 0, heard.placed.breaks
     begins = np.concatenate(([0.0], heard.sample_ends))
     for chunks in sound.live:
@@ -182,7 +192,7 @@ def _streamed(sound: SessionSound, heard: _Input) -> Iterator[Stretch]:
 
 
 def _heard(played: PlayedPart) -> Iterator[Stretch]:
-    """A part of the assistant's: split where it was played late."""
+    """Yield the chunks of a part of the assistant's, split where it was played late."""
     chunks, offset = played.chunks, 0
     for first, last in played.spans:
         own = slice(first, last)
@@ -195,7 +205,7 @@ def _heard(played: PlayedPart) -> Iterator[Stretch]:
 
 
 def _created(created: Iterable[Chunks], clock: int) -> Iterator[Stretch]:
-    """Whole items at their arrival, one behind the other."""
+    """Yield the audio of whole items at their arrival, one after the other."""
     free = -np.inf
     for chunks in created:
         free = max(free, chunks.moment[clock])
@@ -216,7 +226,7 @@ def _created_turns(created: list[Stretch]) -> Iterator[TimelineTurn]:
 
 
 def _spoken(sound: SessionSound, heard: _Input, clock: int) -> Iterator[TimelineTurn]:
-    """The user's turns: on the input's clock where the log has the input, else by arrivals."""
+    """Yield the user's turns: by the streamed audio if it is in the log, otherwise by arrivals."""
     last = float(heard.placed.ends[-1]) if len(heard.sample_ends) else None
     for spoken in sound.spoken.values():
         start, end = heard.moment(spoken.start, False), heard.moment(spoken.end, True)
@@ -230,7 +240,7 @@ def _spoken(sound: SessionSound, heard: _Input, clock: int) -> Iterator[Timeline
 
 
 def _played_elsewhere(sound: SessionSound, clock: int) -> Iterator[TimelineTurn]:
-    """What was played and is not in the log: audio of WebRTC and SIP goes another way."""
+    """Yield turns whose audio is not in the log: the audio of WebRTC and SIP goes another way."""
     present = {chunks.response_id for chunks in sound.output.values()}
     for response_id, reply in sound.replies.items():
         if reply.started is not None and response_id not in present:

@@ -1,1 +1,1 @@
-"""Ways out for people: what happened in a session, at its own pace or at once."""
+"""Play recorded sessions again: to a reader, to a real client, or into a new session."""

@@ -1,1 +1,1 @@
-"""Cassettes: a first run is recorded, and later ones are served what was recorded."""
+"""Cassettes for tests: the first run is recorded, and later runs are served the recording."""

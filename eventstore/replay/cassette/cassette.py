@@ -1,4 +1,8 @@
-"""Cassettes: the first run goes through to the real server and is recorded, later ones replay."""
+"""Record the Realtime connections of a test into a file, and replay them in later runs.
+
+The first run goes through to the real server. Later runs need no network and no key. Called by
+pytest_plugin.py, and by tests as `eventstore.cassette`.
+"""
 
 from __future__ import annotations
 
@@ -24,14 +28,14 @@ from eventstore.replay.serving.recording import Recording, read_recording
 Mode = Literal["none", "once", "new_episodes", "all"]
 MODES: tuple[Mode, ...] = ("none", "once", "new_episodes", "all")
 
-#: Where recordings are made, and the variable that names another place.
+#: The server that is recorded, and the environment variable that names another one.
 OPENAI = "wss://api.openai.com/v1"
 UPSTREAM_VARIABLE = "EVENTSTORE_CASSETTE_UPSTREAM"
 KEY_VARIABLE = "OPENAI_API_KEY"
 _NO_PROXY, _LOOPBACK = ("NO_PROXY", "no_proxy"), "127.0.0.1"
-#: What clients may take for a key where nothing is recorded.
+#: The API key for clients when nothing is recorded: some clients refuse to start without a key.
 NO_KEY = "no-key-is-needed"
-#: Seconds without a frame from a client that the replay waits for, before it fails.
+#: The replay fails if a client that it waits for sends nothing for so many seconds.
 PATIENCE = 30.0
 
 
@@ -39,21 +43,20 @@ class Cassette:
     """A cassette in use, between `start` and `finish`.
 
     Attributes:
-        path: the file.
-        mode: none, once, new_episodes or all.
-        recording: whether connections go through to the real server, all or those beyond the
-            cassette's.
-        api_key: for the client: the environment's where it records, else one that is none.
-        url, endpoint: for the client, as `websocket_base_url` or as an address of HTTP.
-        ca_file: what the client is to trust, if the cassette listens with TLS.
+        path: The cassette's file.
+        mode: `none`, `once`, `new_episodes` or `all`.
+        recording: True if connections go through to the real server: all of them, or those after
+            the cassette's own.
+        api_key: The API key for the client: the environment's when it records, otherwise a text
+            that is no key.
 
     Args:
-        path, mode, match, upstream, pace, tls: see `cassette`.
-        anew: what a person does to record it anew.
+        path, mode, match, upstream, pace, tls: As for `cassette`.
+        anew: What a person does to record the cassette again; part of error messages.
 
     Raises:
-        InvalidInputError: an argument or the file cannot be used, or recording lacks a key.
-        NotFoundError: there is no cassette to replay.
+        InvalidInputError: An argument or the file cannot be used, or there is no key to record.
+        NotFoundError: There is no cassette to replay.
     """
 
     def __init__(
@@ -106,23 +109,25 @@ class Cassette:
 
     @property
     def url(self) -> str:
-        """For the client, as `websocket_base_url`."""
+        """Return the address for the client's `websocket_base_url`, such as ws://127.0.0.1:43210/v1."""
         return self._server.url
 
     @property
     def endpoint(self) -> str:
-        """The same server for clients that take an address of HTTP, such as those of Azure.
+        """Return the address for clients that take an HTTP address, such as those of Azure.
 
-        It has no path: `https://127.0.0.1:43210`, with `http` where there is no TLS.
+        It has no path: `http://127.0.0.1:43210`, or `https` with TLS.
         """
         return f"http{self.url.removeprefix('ws').removesuffix('/v1')}"
 
     @property
     def ca_file(self) -> str:
-        """The file that a client is to trust: of the authority that was made, or one's own.
+        """Return the file with the certificate that the client must trust.
+
+        It is the certificate authority that was made for this cassette, or your own certificate.
 
         Raises:
-            InvalidInputError: there is no TLS.
+            InvalidInputError: The cassette listens without TLS.
         """
         wanted = self._certificate
         if wanted is None:
@@ -131,30 +136,32 @@ class Cassette:
 
     @property
     def drift(self) -> list[Drift]:
-        """What connections that are over did otherwise than recorded, forgiven or not."""
+        """Return all drift of the connections that have ended, also what the rule allows."""
         return [drift for _, done in sorted(self._server.outcomes.items()) for drift in done.drift]
 
     def start(self) -> None:
-        """Start to serve.
+        """Start the server.
 
         Raises:
-            OSError: no port can be listened on.
-            InvalidInputError: the certificate or its key cannot be used.
-            MissingExtraError: none can be made, because the extra `tls` is not installed.
+            OSError: The server cannot listen on any port.
+            InvalidInputError: The certificate or its key cannot be used.
+            MissingExtraError: A certificate is to be made, and the extra `tls` is not installed.
         """
         self._listen = self._securing.enter_context(tls_for_listener(self._certificate, _LOOPBACK))
         self._server.tls = self._listen.context
         self._thread.start()
-        # Clients would ask a proxy of the environment's for this very machine.
+        # Without this, clients would connect to this machine through the environment's proxy.
         for name in _NO_PROXY:
             self._proxies[name] = os.environ.get(name)
             os.environ[name] = ",".join(filter(None, (os.environ.get(name), _LOOPBACK)))
 
     def problems(self, failed: bool) -> list[str]:
-        """What is known to be wrong by now; clients that are still connected may go on.
+        """Return the problems so far that were not returned before.
+
+        Clients that are still connected may go on.
 
         Args:
-            failed: the test failed by itself: tell only what may be the cause of that.
+            failed: The test failed by itself. Return only problems that may be the cause.
         """
         self._thread.run(self._server.settle())
         return self._news(failed)
@@ -163,11 +170,11 @@ class Cassette:
         """End the server and all its connections, and write what was recorded.
 
         Args:
-            keep: the test passed: write it, if nothing is wrong. Else it is left in parts beside
-                the cassette.
+            keep: The test passed. The cassette is written if there is no problem. Otherwise what
+                was recorded stays in `.partial` files beside the cassette.
 
         Returns:
-            What is wrong and was not told before.
+            The problems that were not returned before.
         """
         self._thread.stop()
         self._securing.close()
@@ -189,7 +196,10 @@ class Cassette:
         return problems
 
     def left(self) -> str:
-        """Where to find what was recorded but not written as a cassette; empty without any."""
+        """Return a line that names the files with what was recorded but is not in the cassette.
+
+        Returns an empty text if there are none.
+        """
         names = [_shown(part.path) for part in self._server.parts if part.path.exists()]
         told = "no cassette was written; what crossed the wire is in"
         return f"{told} {', '.join(names)}" if names else ""
@@ -202,7 +212,7 @@ class Cassette:
         return news
 
     def _drifted(self, failed: bool) -> list[str]:
-        # What a test that failed by itself did not come to is no news.
+        # A test that failed by itself did not reach its later frames, so their absence is no cause.
         rule = "none" if failed else self._rule
         told = [
             describe_drifts(self._name, number, self._connections[number - 1], drifts)
@@ -212,7 +222,7 @@ class Cassette:
         return [f"{text}\n{self._advice()}" for text in told]
 
     def _uncalled(self, failed: bool) -> list[str]:
-        """Connections that are one too many, or were never made."""
+        """Return a problem if the test made one connection too many, or one too few."""
         held, server = len(self._connections), self._server
         if server.refused:
             return [f"one connection too many; {self._name} holds {held}\n{self._advice()}"]
@@ -233,15 +243,15 @@ class Cassette:
 
 
 def _certificate(tls: bool | Certificate) -> Certificate | None:
-    """What to listen with; None for no TLS."""
+    """Return the certificate to listen with, or None for no TLS."""
     if isinstance(tls, bool):
         return Certificate() if tls else None
-    # A test may change its folder.
+    # The paths are made absolute, because a test may change its working folder.
     return Certificate(*(None if file is None else Path(file).absolute() for file in tls))
 
 
 def _shown(path: Path) -> str:
-    """A path as people read it: from here, where it is below."""
+    """Return a path for people: relative to the working folder, if it is inside it."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
@@ -263,32 +273,38 @@ def cassette(
     pace: str | float = INSTANT,
     tls: bool | Certificate = False,
 ) -> Iterator[Cassette]:
-    """Record a block's Realtime connections, or replay them.
+    """Record the Realtime connections of a block, or replay them if the cassette is there.
+
+    Example:
+
+        with cassette("tests/cassettes/order.jsonl") as tape:
+            client = OpenAI(api_key=tape.api_key, websocket_base_url=tape.url)
 
     Args:
-        path: the file, JSON lines.
-        mode: `none` replays alone; `once` records where there is no file, and else replays alone;
-            `new_episodes` replays the connections that are there, and records those beyond them;
-            `all` records anew.
-        match: how a client's frames are matched with the recorded ones: `strict` by their order
-            and content, `exact` with what clients make anew each time as well, `type` by their
-            types, `none` not at all.
-        upstream: what stands for `wss://api.openai.com/v1`; by default that, or what
-            EVENTSTORE_CASSETTE_UPSTREAM names.
-        pace: how fast frames come: `instant`, `recorded`, or a number of times as fast as recorded.
-        tls: True to listen with TLS, with a certificate that is made for the block: the client is
-            to trust the cassette's `ca_file`. It needs the extra `tls`. A certificate of one's own
-            must be for 127.0.0.1.
+        path: The cassette's file, JSON lines.
+        mode: `none` only replays. `once` records if there is no file, and otherwise only replays.
+            `new_episodes` replays the connections in the file, and records those after them. `all`
+            records all connections again.
+        match: How a client's frames are matched with the recorded ones. `strict` compares their
+            order and content. `exact` compares also what clients make new each time, such as
+            metadata. `type` compares only their types, and `none` nothing.
+        upstream: The server to record, in place of `wss://api.openai.com/v1`. The default can also
+            be set by EVENTSTORE_CASSETTE_UPSTREAM.
+        pace: How fast frames are sent: `instant`, `recorded`, or a number such as 2 for twice as
+            fast as recorded.
+        tls: True to listen with TLS, with a certificate that is made for this block (needs the
+            extra `tls`). The client must trust the cassette's `ca_file`. Or your own certificate
+            for 127.0.0.1.
 
-    Returns:
-        The cassette, with its `url` and `api_key` for the client.
+    Yields:
+        The cassette, with `url` and `api_key` for the client.
 
     Raises:
-        InvalidInputError: an argument or the file cannot be used, or recording lacks a key.
-        NotFoundError: there is no cassette to replay.
-        MissingExtraError: a certificate cannot be made, because the extra `tls` is not installed.
-        DriftError: at the block's end: it did otherwise than recorded, or the recording failed.
-            Where the block raised itself, that goes on, with this as a note.
+        InvalidInputError: An argument or the file cannot be used, or there is no key to record.
+        NotFoundError: There is no cassette to replay.
+        MissingExtraError: A certificate is to be made, and the extra `tls` is not installed.
+        DriftError: At the end of the block: the client drifted from the recording, or recording
+            failed. If the block raised an exception, this is a note of that exception instead.
     """
     used = Cassette(path, mode, match, upstream, pace, tls=tls)
     used.start()

@@ -1,4 +1,7 @@
-"""Cassettes as files: readable JSON lines, a line a frame, each connection beginning at seq 1."""
+"""Read and write cassettes: JSON lines with one frame a line; each connection begins at seq 1.
+
+Called by cassette.py and cassette_server.py.
+"""
 
 from __future__ import annotations
 
@@ -22,17 +25,24 @@ _numbers = count(1)
 
 
 class CassetteLine(NamedTuple):
-    """A frame and the number of its line in the file."""
+    """A frame of a cassette.
+
+    Attributes:
+        number: The number of its line in the file, from 1.
+        frame: The frame.
+    """
 
     number: int
     frame: Frame
 
 
 def read_cassette(path: Path) -> list[list[CassetteLine]]:
-    """The connections of a cassette. Exported sessions and other recordings are read as well.
+    """Return the connections of a cassette, each as its lines.
+
+    Exported sessions and other recordings in JSON lines are read as well.
 
     Raises:
-        InvalidInputError: the file, or a line of it, cannot be read.
+        InvalidInputError: The file, or a line of it, cannot be read.
     """
     connections: list[list[CassetteLine]] = []
     try:
@@ -49,7 +59,12 @@ def read_cassette(path: Path) -> list[list[CassetteLine]]:
 
 
 def cassette_line(seq: int, frame: Frame) -> bytes:
-    """A frame as a line: as an `event` where its text is readable so and comes back exactly."""
+    """Return the line of a frame.
+
+    The frame is written as a JSON object under `event`, which is easy to read, if its text comes
+    back exactly from there: `{"seq":1,"at":"…","direction":"client","event":{…}}`. Otherwise it is
+    written as an escaped text.
+    """
     text = frame.text
     if isinstance(text, str) and text.startswith("{") and "\n" not in text and "\r" not in text:
         head = dumps({"seq": seq, "at": to_iso(frame.at), "direction": frame.direction})
@@ -63,59 +78,64 @@ def cassette_line(seq: int, frame: Frame) -> bytes:
 
 
 class UnfinishedConnection:
-    """A connection on its way into a cassette: written frame by frame, so that a crash loses none.
+    """A connection that is being recorded, in a file of its own beside the cassette.
+
+    Each frame is written at once, so that a crash loses none.
 
     Attributes:
-        path: the file, beside the cassette, until the recording is done.
+        path: The connection's own file, named `….partial`.
 
     Args:
-        cassette: the file that it is to be a part of.
+        cassette: The cassette's file, to which the connection is added at the end.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: The file cannot be written.
     """
 
     def __init__(self, cassette: Path) -> None:
         cassette.parent.mkdir(parents=True, exist_ok=True)
         self.path = cassette.with_name(f"{cassette.name}.{os.getpid()}-{next(_numbers)}.partial")
         self._seq = 0
-        # Read by its handle: another process that records the same may remove the name.
+        # Opened also for reading: another process that records the same cassette may remove the
+        # file's name, and then only this handle can read it.
         self._file = self.path.open("w+b")
 
     def add(self, direction: str, text: str | bytes) -> None:
-        """Write a frame that crosses the wire now, without its secrets."""
+        """Write a frame that crosses the wire now, with its secrets masked."""
         self._seq += 1
         self._file.write(cassette_line(self._seq, Frame(direction, mask_frame(text).text, now())))
         self._file.flush()
 
     def end(self, by: str, code: int, reason: str) -> None:
-        """Note how the connection was closed.
+        """Write a note of how the connection was closed.
 
         Args:
-            by: who closed it, client or server.
-            code, reason: of the close frame.
+            by: Who closed it: `client` or `server`.
+            code, reason: The close frame's code and reason.
         """
         note = {"type": "eventstore.session.closed", "by": by, "code": code, "reason": reason}
         self.add(STORE, dumps(note))
 
     def read(self) -> bytes:
-        """All that was written."""
+        """Return all bytes that were written."""
         self._file.seek(0)
         return self._file.read()
 
     def close(self) -> None:
-        """Close the file; it stays where it is."""
+        """Close the file. It is not deleted."""
         self._file.close()
 
 
 def write_cassette(path: Path, kept: bool, parts: Iterable[UnfinishedConnection]) -> None:
-    """Write a cassette in one step, and remove what was left of recordings of it.
+    """Write a cassette in one step, and delete the `.partial` files of its recordings.
 
     Args:
-        kept: begin with what the file holds now.
+        path: The cassette's file.
+        kept: Keep what the file holds now, and add the connections after it.
+        parts: The connections that were recorded, in order.
 
     Raises:
-        OSError: it cannot be written; the file is as it was.
+        OSError: The file cannot be written. It is as it was.
     """
     made = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:

@@ -1,4 +1,7 @@
-"""A loopback server that replays the connections of a cassette, and records those beyond."""
+"""Serve a cassette on loopback: replay its connections, and record those that come after them.
+
+Started by cassette.py, in the thread of loop_thread.py.
+"""
 
 from __future__ import annotations
 
@@ -37,25 +40,25 @@ from eventstore.replay.serving.handshake import (
 from eventstore.replay.serving.recording import Recording
 
 _HOST = "127.0.0.1"
-#: Seconds for connections to end once the server is told to.
+#: How long the server waits for its connections to end, in seconds.
 _END = 10.0
 
 
 @dataclass
 class CassetteServer:
-    """What is served, and what came of it.
+    """The server of one cassette, and what its clients did.
 
     Attributes:
-        cassette: the file; parts are written beside it.
-        recordings: its connections; the nth client gets the nth.
-        manner: how they are served.
-        upstream: where clients beyond them are passed on to; None to refuse them.
-        tls: certificate and key to listen with; None for no TLS.
-        url: the base that an OpenAI client takes as `websocket_base_url`.
-        opened: how many clients connected.
-        refused: how many were one too many.
-        outcomes: by the number of a replayed connection, what it came to.
-        failures: why what was recorded cannot be used.
+        cassette: The cassette's file. New connections are recorded beside it.
+        recordings: The cassette's connections. The nth client is served the nth of them.
+        manner: How they are served.
+        upstream: The server to which further clients are passed on; None to refuse them.
+        tls: The certificate and key to listen with; None for no TLS.
+        url: The address for an OpenAI client's `websocket_base_url`.
+        opened: How many clients were served or passed on.
+        refused: How many clients were refused, because the cassette has no more connections.
+        outcomes: The outcome of each replayed connection, by its number.
+        failures: Why connections could not be served or recorded, in words.
     """
 
     cassette: Path
@@ -76,9 +79,10 @@ class CassetteServer:
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[CassetteServer]:
-        """Serve on a free port of loopback until the block is left; then all connections end."""
+        """Serve on a free port of loopback until the block ends. Then all connections end."""
         if self.upstream is not None:
-            # Made now: the app may be told soon, in this process, to trust nobody but our own.
+            # Made before the test runs, since the test may tell its process to trust only the
+            # cassette's certificate.
             self._upstream_tls = trusting_upstream(self.upstream)
         server = await serve(
             self._play,
@@ -90,7 +94,7 @@ class CassetteServer:
             compression=None,
             max_size=MAX_MESSAGE,
             server_header=None,
-            # The real server has its own limit for handshakes; on loopback, nobody needs pings.
+            # A handshake may take as long as the real server needs. Pings are useless on loopback.
             open_timeout=None,
             ping_interval=None,
             close_timeout=CLOSE_TIMEOUT,
@@ -109,7 +113,7 @@ class CassetteServer:
                     source.transport.abort()
 
     async def settle(self) -> None:
-        """Wait until connections that clients have closed are dealt with."""
+        """Wait until the server has handled the connections that clients have closed."""
         closed = [
             task for connection, task in self._serving.items() if connection.state is not State.OPEN
         ]
@@ -118,12 +122,12 @@ class CassetteServer:
 
     @property
     def parts(self) -> list[UnfinishedConnection]:
-        """What was recorded, in the order in which clients came: a replay serves them so."""
+        """Return what was recorded, in the order in which clients connected."""
         return [part for _, part in sorted(self._parts.items())]
 
     @property
     def open(self) -> int:
-        """How many connections are open."""
+        """Return how many connections are open."""
         return len(self._serving)
 
     async def _handshake(self, connection: ServerConnection, request: Request) -> Response | None:
@@ -134,7 +138,7 @@ class CassetteServer:
         if refused is not None:
             return refusal(HTTPStatus.FORBIDDEN, refused)
         if not asks_for_websocket(headers):
-            return None  # it is refused, and takes no connection from the cassette
+            return None  # `websockets` refuses it, and it uses up no connection of the cassette
         source: Recording | ClientConnection | Response
         self._arrived += 1
         arrived = self._arrived

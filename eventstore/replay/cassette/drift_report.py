@@ -1,4 +1,7 @@
-"""What a person reads when a test no longer does what its cassette holds. Pure."""
+"""Write the message for a person whose test no longer sends what its cassette holds. Pure.
+
+Called by cassette.py.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,12 @@ _HEADINGS = {
 
 
 def failing_drifts(outcome: Outcome, rule: Rule) -> list[Drift]:
-    """What a connection fails for: the first thing that closed it, or what the rule forbids."""
+    """Return the drifts for which a connection fails: the one that closed it, or all forbidden.
+
+    Args:
+        outcome: What the connection did.
+        rule: How frames are matched; it decides which drift is allowed.
+    """
     if outcome.refused is not None:
         return [outcome.refused]
     if rule in IN_ORDER:
@@ -27,13 +35,13 @@ def failing_drifts(outcome: Outcome, rule: Rule) -> list[Drift]:
 def describe_drifts(
     name: str, connection: int, lines: Sequence[CassetteLine], drifts: Sequence[Drift]
 ) -> str:
-    """What one connection did otherwise: the place in the cassette, and the difference.
+    """Return the message of one connection: its place in the cassette, and the differences.
 
     Args:
-        name: the cassette's file.
-        connection: its number in the cassette, from 1.
-        lines: its lines.
-        drifts: what it did otherwise, at least one.
+        name: The cassette's file.
+        connection: The connection's number in the cassette, from 1.
+        lines: The connection's lines.
+        drifts: What the client did differently; at least one.
     """
     first = drifts[0]
     place = name

@@ -1,4 +1,7 @@
-"""An event loop in a thread of its own, for servers that sync and async callers can both use."""
+"""Run an asynchronous server in a thread of its own, so that tests with and without asyncio use it.
+
+Called by cassette.py.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +15,15 @@ from typing import Any, Generic, TypeVar
 from eventstore.errors import EventStoreError
 
 T = TypeVar("T")
-#: Seconds for what runs in the loop to end.
+#: How long work in the loop may take to end, in seconds.
 _STOP = 20.0
 
 
 class LoopThread(Generic[T]):
-    """Keeps one asynchronous context open in a thread.
+    """Keeps one asynchronous context manager open in a thread with an event loop.
 
     Args:
-        open_: makes the context, in the thread's loop.
+        open_: Makes the context manager. It is called in the thread.
     """
 
     def __init__(self, open_: Callable[[], AbstractAsyncContextManager[T]]) -> None:
@@ -31,29 +34,30 @@ class LoopThread(Generic[T]):
         )
 
     def start(self) -> T:
-        """Start the thread and enter the context.
+        """Start the thread and enter the context manager.
 
         Returns:
-            What the context gives; raises what entering it raises.
+            The value of the context manager. If entering raises, the exception is raised here.
         """
         self._thread.start()
         return self._entered.result()
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run something in the loop, and wait for it.
+        """Run a coroutine in the thread's event loop, and wait for it.
 
         Raises:
-            EventStoreError: the thread is of the process that this one was forked off.
+            EventStoreError: The thread has ended, or belongs to the process from which this one
+                was forked.
         """
         if not self._thread.is_alive():
             raise EventStoreError("the cassette's server ended, or is another process's")
         asyncio.run_coroutine_threadsafe(work, self._loop).result(_STOP)
 
     def stop(self) -> None:
-        """Leave the context and end the thread; again does nothing.
+        """Leave the context manager and end the thread. A second call does nothing.
 
         Raises:
-            RuntimeError: it does not end.
+            RuntimeError: The thread does not end.
         """
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._leave.set)

@@ -1,4 +1,7 @@
-"""A transparent proxy for one Realtime connection: handshake, frames and close as they are."""
+"""Pass one Realtime connection on to the real server: handshake, frames and close, unchanged.
+
+Called by cassette_server.py when a cassette is recorded.
+"""
 
 from __future__ import annotations
 
@@ -23,17 +26,18 @@ from eventstore.realtime.frames import CLIENT, SERVER
 from eventstore.realtime.upstream_urls import public_url, split_upstream
 from eventstore.replay.serving.handshake import refusal, response
 
-#: Told each frame's direction and text before it is passed on.
+#: Called with each frame's direction and text before the frame is passed on.
 OnFrame = Callable[[str, str | bytes], None]
 
-#: Seconds for the other side to answer a close frame.
+#: How long the other side may take to answer a close frame, in seconds.
 CLOSE_TIMEOUT = 2.0
-#: Bytes that a message may have, as for the relay.
+#: The largest message, in bytes; the same limit as the relay's.
 MAX_MESSAGE = 64 * 1024 * 1024
 
 _ROOT = "/v1"
 _NORMAL, _NO_CODE, _CUT_OFF = 1000, 1005, 1006
-# Headers that belong to one connection alone (RFC 9110, 7.6.1), and those that are made anew.
+# Headers that belong to one connection alone (RFC 9110, section 7.6.1), and headers that the new
+# connection makes itself.
 _HOP_BY_HOP = frozenset(
     {
         *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te"),
@@ -47,8 +51,8 @@ class ConnectionEnd(NamedTuple):
     """How a connection ended.
 
     Attributes:
-        by: who closed it, client or server.
-        code, reason: of its close frame; 1006 where it was cut off without one.
+        by: Who closed it: `client` or `server`.
+        code, reason: The close frame's code and reason; 1006 if there was no close frame.
     """
 
     by: str
@@ -57,18 +61,22 @@ class ConnectionEnd(NamedTuple):
 
     @property
     def cut_off(self) -> bool:
-        """Whether the server went away without a word."""
+        """Return True if the server ended the connection without a close frame."""
         return self.by == SERVER and self.code == _CUT_OFF
 
 
 def upstream_url(base: str, target: str) -> str:
-    """Where a request goes that came for a target such as `/v1/realtime?model=gpt-realtime`.
+    """Return the real server's URL for the target of a client's request.
+
+    Example: the base `wss://api.openai.com/v1` and the target `/v1/realtime?model=gpt-realtime`
+    give `wss://api.openai.com/v1/realtime?model=gpt-realtime`.
 
     Args:
-        base: what stands for `/v1`, such as `wss://api.openai.com/v1`.
+        base: The URL that replaces `/v1`.
+        target: The path and query of the request.
 
     Raises:
-        InvalidInputError: the base is no websocket's address.
+        InvalidInputError: The base is not the URL of a websocket.
     """
     there, asked = split_upstream(base), urlsplit(target)
     path = there.path.rstrip("/") + asked.path.removeprefix(_ROOT)
@@ -77,20 +85,22 @@ def upstream_url(base: str, target: str) -> str:
 
 
 def trusting_upstream(base: str) -> ssl.SSLContext | None:
-    """Whom to trust for an upstream, by the environment as it is now; None where it has no TLS."""
+    """Return the TLS context for an upstream, by the environment as it is now; None without TLS."""
     return ssl.create_default_context() if split_upstream(base).scheme == "wss" else None
 
 
 async def connect_upstream(
     base: str, request: Request, tls: ssl.SSLContext | None
 ) -> ClientConnection | Response:
-    """Ask the real server for what a client asked for.
+    """Connect to the real server with a client's request.
 
     Args:
-        tls: see `trusting_upstream`.
+        base: The URL that replaces `/v1`.
+        request: The client's handshake.
+        tls: The context that `trusting_upstream` returned.
 
     Returns:
-        The connection; where it was refused, the answer to refuse the client with.
+        The connection, or the response with which the client is to be refused.
     """
     offered = ",".join(request.headers.get_all("Sec-WebSocket-Protocol"))
     subprotocols = [Subprotocol(name.strip()) for name in offered.split(",") if name.strip()]
@@ -115,7 +125,7 @@ async def connect_upstream(
 
 
 def _passed_on(headers: Headers) -> Headers:
-    """Headers without those of this hop."""
+    """Return the headers to pass on: without those that belong to one connection alone."""
     named = ",".join(headers.get_all("Connection")).lower()
     left_out = {*_HOP_BY_HOP, *(name.strip() for name in named.split(","))}
     return Headers(
@@ -128,10 +138,11 @@ def _passed_on(headers: Headers) -> Headers:
 async def pass_on(
     client: ServerConnection, upstream: ClientConnection, on_frame: OnFrame
 ) -> ConnectionEnd:
-    """Pass frames both ways until one side closes, and close the other as it did.
+    """Pass frames both ways until one side closes, and close the other side in the same way.
 
-    Raises:
-        Exception: what `on_frame` raised; both connections are cut off then.
+    Args:
+        on_frame: Called with each frame. If it raises, both connections are cut off, and the
+            exception is raised here.
     """
     pumps: dict[Connection, asyncio.Task[None]] = {
         client: asyncio.create_task(_pump(client, upstream, CLIENT, on_frame)),
@@ -156,7 +167,8 @@ async def _pump(source: Connection, target: Connection, direction: str, on_frame
     with suppress(ConnectionClosed):
         async for frame in source:
             on_frame(direction, frame)
-            # Where the target is gone, its own pump ends, behind the last that it had sent.
+            # If the target is gone, frames that it sent before may still be unread. The pump in
+            # the other direction ends after the last of them.
             with suppress(ConnectionClosed):
                 await target.send(frame)
 

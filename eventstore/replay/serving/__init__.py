@@ -1,1 +1,1 @@
-"""Serving a recording to one live client: causes, matching, pace, ids and faults."""
+"""Serve a recording to one live client: causes, matching, pace, ids and faults."""

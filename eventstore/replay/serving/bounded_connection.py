@@ -1,4 +1,7 @@
-"""Server connections whose unfinished messages are bounded in all; for the servers of replays."""
+"""Bound the memory that unfinished messages of all connections of a server take together.
+
+Used by replay/server/server.py and cassette_server.py.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,10 @@ from eventstore.realtime.unfinished_messages import UnfinishedMessages
 
 
 def bounded_connections() -> type[ServerConnection]:
-    """The kind of connections for one server, to give to `serve` as `create_connection`."""
+    """Return a connection class for one server, to give to `serve` as `create_connection`.
+
+    The connections of this class share one count of unfinished bytes.
+    """
 
     class Connection(BoundedConnection):
         unfinished = UnfinishedMessages()
@@ -19,35 +25,35 @@ def bounded_connections() -> type[ServerConnection]:
 
 
 class BoundedConnection(ServerConnection):
-    """A connection that is cut off where it holds the most of too much.
+    """A connection that is cut off if the server holds too much, and this connection the most.
 
-    What comes is counted until a message is received: so what counts is a message that is not
-    whole, or that nobody takes.
+    Bytes are counted when they arrive, and released when a message is received. So the count
+    includes messages that are not whole, and messages that nobody has received yet.
 
     Attributes:
-        unfinished: the server's count.
-        held: bytes that came since the last message was received.
+        unfinished: The count of the whole server.
+        held: How many bytes arrived since the last message was received.
     """
 
     unfinished: UnfinishedMessages
     held = 0
 
     def data_received(self, data: bytes) -> None:
-        """Called by the event loop."""
+        """Count bytes that arrived. The event loop calls this."""
         self.unfinished.add(self, len(data))
         super().data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Called by the event loop."""
+        """Release the count of a connection that is lost. The event loop calls this."""
         self.unfinished.release(self)
         super().connection_lost(exc)
 
     async def recv(self, decode: bool | None = None) -> Any:
-        """Receive a message: see `ServerConnection.recv`."""
+        """Receive a message, and release its bytes: see `ServerConnection.recv`."""
         message = await super().recv(decode)
         self.unfinished.release(self)
         return message
 
     def give_up(self) -> None:
-        """Cut the connection off: a message that is given up cannot be answered."""
+        """Cut the connection off. A message that is dropped in the middle cannot be answered."""
         self.transport.abort()

@@ -1,4 +1,8 @@
-"""Which server frame answered which client frame: no event says so but by order, type and ids."""
+"""Find out which server frame of a recording answered which client frame. Pure.
+
+No event states this, so it is concluded from order, types and ids. The result is a `Script`, by
+which connection.py lets a frame wait for its cause. Called by recording.py.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from eventstore.realtime.frames import CLIENT, SERVER, Frame, decode_columns
 from eventstore.realtime.values import mapping, sequence, text
 from eventstore.replay.serving.input_clock import InputClock
 
-#: Keys whose values are ids, wherever they stand; `id` itself is one only in what is named here.
+#: Keys whose values are ids wherever they stand. `id` is an id only under the keys of `_WITH_IDS`.
 ID_KEYS = frozenset(
     {
         "event_id",
@@ -25,15 +29,15 @@ ID_KEYS = frozenset(
         "approval_request_id",
     }
 )
-#: Texts that stand for no id, and keys under which users keep what they like.
+#: Values of such keys that are no ids, and keys under which users keep their own data.
 _NO_IDS = frozenset({"", "root"})
 _USERS_OWN = frozenset({"metadata", "parameters"})
 _WITH_IDS = frozenset({"session", "conversation", "response", "item", "output", "input"})
 
 CANCEL = "response.cancel"
 
-#: What the server answers a client's frame with, by GA names. Items and responses are matched by
-#: the projection, which knows more.
+#: The client's event that each event of the server answers, by GA names. Items and responses are
+#: not here: the projection matches them, since it knows more.
 _ANSWERS = {
     "session.updated": "session.update",
     "input_audio_buffer.committed": "input_audio_buffer.commit",
@@ -48,7 +52,7 @@ _ANSWERS = {
 
 
 _REQUESTS = frozenset({"response.create", "conversation.item.create"})
-#: What the server says of the user's audio by itself, by GA names.
+#: Events that the server sends because of the user's audio, by GA names.
 _HEARS = frozenset(
     {
         "input_audio_buffer.speech_started",
@@ -58,18 +62,18 @@ _HEARS = frozenset(
     }
 )
 
-#: Unanswered frames that an answer is looked for among.
+#: An answer is looked for among so many unanswered frames at most.
 _WAITING = 1000
 
 
 class ExpectedFrame(NamedTuple):
-    """A client's frame of the recording, streamed audio apart.
+    """A client's frame of the recording, which a replay expects. Not a frame of streamed audio.
 
     Attributes:
-        seq: its place in the recording.
-        at: arrival in microseconds since 1970 UTC, None where unknown.
-        type: its type on the wire.
-        event: the parsed event without its audio, None where the frame cannot be read.
+        seq: The frame's place in the recording, from 1.
+        at: Its arrival, in microseconds since 1970 UTC; None if unknown.
+        type: Its type on the wire.
+        event: The parsed event without its audio; None if the frame cannot be read.
     """
 
     seq: int
@@ -79,11 +83,11 @@ class ExpectedFrame(NamedTuple):
 
 
 class AudioReceived(NamedTuple):
-    """How much of the user's audio had come at a moment of the recording.
+    """How much of the user's audio the server had received at a place of the recording.
 
     Attributes:
-        ms: its length in milliseconds, from the start of the recording.
-        at: when the last of it came, in microseconds since 1970 UTC; None where unknown.
+        ms: The audio's length since the start of the recording, in milliseconds.
+        at: When the last of it arrived, in microseconds since 1970 UTC; None if unknown.
     """
 
     ms: float
@@ -92,21 +96,23 @@ class AudioReceived(NamedTuple):
 
 @dataclass
 class Script:
-    """What a recording tells of the order of things.
+    """The causes of the frames of a recording.
 
     Attributes:
-        expected: the client's frames, in order.
-        waits: by the seq of a server's frame, that of the client's frame which it answered.
-        hears: by the seq of a server's frame that the user's audio led to, how much of it had come.
-        input_ms: milliseconds of the user's audio that were streamed in all.
-        asked: by a response's id, the seq of the client's frame that asked for it.
-        idle: the seqs of the client's cancels that ended no answer: it was over, or the user cut it
-            off. Whether a client sends such a one is a race.
-        cut_off: the ids of responses that the user cut off, as the server's turn detection heard.
-        session: the session as the server described it first.
-        made: by the seq of a client's frame, the id that the server gave to the item it created.
-        server_ids: ids that the server chose.
-        client_ids: ids that the client chose.
+        expected: The client's frames, in order.
+        waits: The client's frame that a server's frame answered: seq by seq.
+        hears: How much of the user's audio the server had when it sent a frame because of it, by
+            the seq of the server's frame.
+        input_ms: The length of the user's streamed audio in all, in milliseconds.
+        asked: The seq of the client's frame that asked for a response, by the response's id.
+        idle: The seqs of the client's cancels that had no effect, because the answer was over or
+            the user had interrupted it. A client may send such a cancel or not: it is a race.
+        cut_off: The ids of the responses that the user interrupted, by the server's VAD.
+        session: The session as the server described it first.
+        made: The id that the server gave to an item, by the seq of the client's frame that
+            created it.
+        server_ids: The ids that the server chose.
+        client_ids: The ids that the client chose.
     """
 
     expected: list[ExpectedFrame] = field(default_factory=list)
@@ -123,7 +129,11 @@ class Script:
 
 
 class ScriptWriter:
-    """Makes a script of a recording, one frame after the other."""
+    """Writes the script of a recording, from one frame after the other.
+
+    Attributes:
+        script: The script of the frames so far.
+    """
 
     def __init__(self) -> None:
         self.script = Script()
@@ -131,13 +141,14 @@ class ScriptWriter:
         self._input, self._heard = InputClock(), AudioReceived(0.0, None)
         self._configured = self._state.wire
         self._waiting: dict[int, ExpectedFrame] = {}
-        # Client's frames that the projection may find an answer to, and those that it just did.
+        # The client's frames for which the projection may find an answer, and the frames for which
+        # it found one in the last event.
         self._requests: set[int] = set()
         self._taken: list[int] = []
         self._state.requests.popped = self._state.creates.popped = self._taken
 
     def add(self, seq: int, frame: Frame) -> str:
-        """Take in the recording's next frame; its type."""
+        """Add the recording's next frame, and return its type."""
         type_, _, _, audio, event = decode_columns(frame.text)
         if type_ in INPUT_AUDIO and frame.direction == CLIENT:
             self._input.add(audio, event)
@@ -177,7 +188,11 @@ class ScriptWriter:
         self.script.session = self.script.session or session
 
     def _answer(self, seq: int, type_: str, event: dict[str, Any], taken: set[int]) -> None:
-        """Note what a server's frame answers; `taken` are the requests that it fulfilled."""
+        """Note which client's frame a server's frame answers.
+
+        Args:
+            taken: The requests that the projection found to be answered by it.
+        """
         response = mapping(event.get("response"))
         response_id = text(response.get("id"))
         if response_id and _ended_as(response) == "turn_detected":
@@ -197,7 +212,7 @@ class ScriptWriter:
             self.script.made[answered] = made
 
     def _asked(self, type_: str, event: dict[str, Any]) -> int | None:
-        """The unanswered client's frame that a server's frame answers by its type."""
+        """Return the client's frame that a server's frame answers by its type, or None."""
         if type_ == "error":
             return self._refused(event)
         asking = _ANSWERS.get(type_)
@@ -213,7 +228,7 @@ class ScriptWriter:
         return None
 
     def _refused(self, event: dict[str, Any]) -> int | None:
-        """The frame that an error names; where it names none, the last that waits for an answer."""
+        """Return the client's frame that an error names, or the last one if it names none."""
         cause = mapping(event.get("error")).get("event_id")
         for seq, waiting in reversed(self._waiting.items()):
             if cause is None or mapping(waiting.event).get("event_id") == cause:
@@ -222,7 +237,10 @@ class ScriptWriter:
 
 
 def _ended_as(response: dict[str, Any]) -> str | None:
-    """Return how an answer was cut short: turn_detected by the user, cancelled by the client."""
+    """Return who cut an answer off: `turn_detected` for the user, `cancelled` for the client.
+
+    Returns None if the answer was not cut off.
+    """
     if response.get("status") != "cancelled":
         return None
     reason = mapping(response.get("status_details")).get("reason")
@@ -230,7 +248,7 @@ def _ended_as(response: dict[str, Any]) -> str | None:
 
 
 def write_script(frames: Iterable[Frame]) -> Script:
-    """The script of a whole recording, its seqs counted from 1."""
+    """Return the script of a whole recording, whose seqs count from 1."""
     writer = ScriptWriter()
     for seq, frame in enumerate(frames, 1):
         writer.add(seq, frame)
@@ -238,10 +256,10 @@ def write_script(frames: Iterable[Frame]) -> Script:
 
 
 def ids_of(value: Any, holder: str = "") -> Iterator[str]:
-    """Ids in an event, of whatever they name.
+    """Yield all ids in an event or in a part of it.
 
     Args:
-        holder: the key that the value stands under.
+        holder: The key under which the value stands.
     """
     if isinstance(value, dict):
         for key, inner in value.items():
@@ -256,5 +274,10 @@ def ids_of(value: Any, holder: str = "") -> Iterator[str]:
 
 
 def is_id(key: str, holder: str) -> bool:
-    """Whether a key's value is an id that this session made, under the key of its object."""
+    """Return True if the value of a key is an id of this session.
+
+    Args:
+        key: The key.
+        holder: The key under which the object with this key stands.
+    """
     return key in ID_KEYS or (key == "id" and holder in _WITH_IDS)

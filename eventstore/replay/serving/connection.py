@@ -1,4 +1,7 @@
-"""Serve a recording to one live client: its frames when they are due and their cause has come."""
+"""Serve a recording to one live client: each frame when it is due and its cause has arrived.
+
+Called by replay/server/server.py and cassette_server.py.
+"""
 
 from __future__ import annotations
 
@@ -23,19 +26,19 @@ from eventstore.replay.serving.metadata_echo import MetadataEcho
 from eventstore.replay.serving.pace import LINGER, Pace
 from eventstore.replay.serving.recording import Recording
 
-#: Told what a client did otherwise than the recorded one.
+#: Called with what a client did differently from the recorded client.
 OnDrift = Callable[[Drift], None]
 _POLICY_VIOLATION = 1008
-#: Seconds without an awaited frame after which somebody should be told.
+#: A client's frame that is awaited for longer than this, in seconds, is reported as `waiting`.
 _PATIENCE = 3.0
-#: Seconds for each of the client's last frames to come, once all of the server's are sent.
+#: When all is sent, how long each of the client's last frames may take, in seconds.
 _LAST_FRAMES = 2.0
-#: Seconds that a client which streams audio may pause, while more of it is awaited.
+#: How long a client that streams audio may pause while more audio is awaited, in seconds.
 _PAUSE = 10.0
-#: By how much a client's audio may be shorter than the recorded one's: a hundredth of it, and no
-#: more than so many milliseconds.
+#: A client's audio may be shorter than the recorded audio by this share, and by at most so many
+#: milliseconds.
 _SLACK, _SLACK_MS = 0.01, 40.0
-#: Differences of one connection that are kept; all are told.
+#: How many drifts of one connection are kept in its outcome. All are reported to `OnDrift`.
 _DRIFT_KEPT = 1000
 _LONE_HALF = re.compile("[\ud800-\udfff]")
 
@@ -45,15 +48,16 @@ class Manner:
     """How recordings are served.
 
     Attributes:
-        speed: 1 for the recorded pace, 2 for twice as fast; None for at once.
-        rule: how a live client's frames are matched with the recorded ones.
-        fresh: new ids for all that the server named, and times of now.
-        faults: what goes wrong.
-        step: awaited before each frame, for somebody to let it pass; None to let all pass.
-        patience: seconds without any frame of the client's after which it is told that it drifted,
-            where one is awaited, or that the recording is at its end; None to wait on.
-        clean: applied to a client's frame before it is matched; None matches it as it came.
-        linger: seconds that a client may stay once all is sent, where the recorded client closed.
+        speed: 1 for the recorded pace, 2 for twice as fast; None to send at once.
+        rule: How a live client's frames are matched with the recorded frames.
+        fresh: Replace all ids that the server chose by new ids, and move times to now.
+        faults: Faults that the replay injects.
+        step: Awaited before each frame is sent, so that a person can step; None not to wait.
+        patience: How long a client may be silent, in seconds. After that it is refused if a frame
+            is awaited, and closed if all is sent. None for ever.
+        clean: Applied to a client's frame before it is matched; None to match it as it is.
+        linger: How long a client may stay when all is sent, in seconds, if the recorded client
+            closed the connection itself.
     """
 
     speed: float | None = 1.0
@@ -68,13 +72,13 @@ class Manner:
 
 @dataclass
 class Outcome:
-    """What a connection came to.
+    """What happened on a connection.
 
     Attributes:
-        sent: the server's frames that were sent.
-        whole: whether all of the recording was sent.
-        drift: what the client did otherwise, the first thousand of it.
-        refused: for which of it the connection was closed.
+        sent: How many of the server's frames were sent.
+        whole: True if the whole recording was sent.
+        drift: What the client did differently: the first thousand drifts.
+        refused: The drift for which the connection was closed; None if there was none.
     """
 
     sent: int = 0
@@ -86,10 +90,13 @@ class Outcome:
 async def serve_connection(
     connection: ServerConnection, recording: Recording, manner: Manner, on_drift: OnDrift
 ) -> Outcome:
-    """Play a recording to a client until its end, or the client's.
+    """Play a recording to a client until the recording ends or the client leaves.
+
+    Args:
+        on_drift: Called at once with each drift.
 
     Returns:
-        What was sent, and what the client did otherwise.
+        What was sent, and what the client did differently.
     """
     playing = _ClientReplay(connection, recording, manner, on_drift)
     listener = asyncio.create_task(playing.listen())
@@ -100,7 +107,7 @@ async def serve_connection(
             # The connection is over, but its last frames may still have to be matched.
             await asyncio.wait((listener,))
     finally:
-        # A client that left ends its replay, wherever that is.
+        # A client that has left ends its replay, also in the middle of the recording.
         listener.cancel()
         for task in (player, listener):
             task.cancel()
@@ -111,7 +118,11 @@ async def serve_connection(
 
 
 class _ClientReplay:
-    """One client's connection, and where it is in the recording."""
+    """The replay of a recording on one client's connection.
+
+    Attributes:
+        outcome: What happened so far.
+    """
 
     def __init__(
         self,
@@ -142,7 +153,7 @@ class _ClientReplay:
         self._errors: dict[int, StoredEvent] = {}
 
     async def listen(self) -> None:
-        """Take in the client's frames, and match them."""
+        """Receive the client's frames, and match them with the recorded frames."""
         async for frame in self._connection:
             self._heard = self._clock()
             clean = self._manner.clean
@@ -174,7 +185,7 @@ class _ClientReplay:
             await self._connection.close(_POLICY_VIOLATION, "the replay does not expect this")
 
     async def send_all(self) -> None:
-        """Send the recording's frames, then close as it was closed."""
+        """Send the recording's frames, then close the connection as the recorded one was closed."""
         script = self._recording.script
         waits, hears = (script.waits, script.hears) if self._manner.rule != "none" else ({}, {})
         async for sent in self._recording.sent():
@@ -183,10 +194,12 @@ class _ClientReplay:
             if sent.seq in waits:
                 cause = waits[sent.seq]
                 if cause in script.idle and cause not in self._arrived:
-                    self._errors[cause] = sent  # for who sends what this client may not send
+                    # The frame answers a cancel that had no effect. It is sent only if this
+                    # client sends that cancel, too.
+                    self._errors[cause] = sent
                     continue
                 if self._held is not None and cause not in self._arrived:
-                    # The client may wait for the very frame that a fault holds back.
+                    # The client may be waiting for the frame that the fault `swap` holds back.
                     await self._send_held()
                 if not await self._await_cause(cause):
                     return
@@ -219,7 +232,7 @@ class _ClientReplay:
             alter(text(response.get("id")) or "")
 
     def _has_ended_by_itself(self) -> bool:
-        """Whether there is no answer that a client could cancel: see `Script.idle`."""
+        """Return True if no answer is going on that a client could cancel: see `Script.idle`."""
         return self._answering <= self._recording.script.cut_off
 
     async def _send_held(self) -> None:
@@ -228,7 +241,7 @@ class _ClientReplay:
             await self._send(held)
 
     async def _act(self, action: Action, sent: StoredEvent) -> bool:
-        """Do what a fault asks for; False where the connection is over."""
+        """Send a frame with its faults. Return False if the connection is over."""
         if action.delay:
             await asyncio.sleep(action.delay)
             self._pace.delayed(action.delay)
@@ -249,10 +262,10 @@ class _ClientReplay:
         return True
 
     async def _await_cause(self, seq: int) -> bool:
-        """Wait for the client's counterpart of a recorded frame, and count time from there.
+        """Wait until the client has sent a recorded frame, and count time from there.
 
         Returns:
-            False where the client was silent for too long, and the connection is over.
+            False if the client was silent for too long, so that the connection is over.
         """
         expected = self._expected[seq]
         tell_at: float | None = self._clock() + _PATIENCE
@@ -269,9 +282,9 @@ class _ClientReplay:
         return True
 
     async def _await_audio(self, heard: AudioReceived) -> None:
-        """Wait until as much of the user's audio has come as was recorded, and count from there.
+        """Wait until the client has sent as much audio as was recorded, and count time from there.
 
-        A client that streams none, or less, is waited for no longer than it may pause.
+        If the client sends no audio, or less, the wait ends when its pause is too long.
         """
         since = self._clock() if self._input.ms else self._began
         is_late, enough = False, heard.ms - min(_SLACK_MS, heard.ms * _SLACK)
@@ -286,12 +299,12 @@ class _ClientReplay:
             self._pace.answered(heard.at, self._streamed_at, self._clock())
 
     def _left(self) -> float | None:
-        """Seconds that a client may still be silent; None where it may be for ever."""
+        """Return how long the client may still be silent, in seconds; None for ever."""
         patience = self._manner.patience
         return None if patience is None else max(0.0, self._heard + patience - self._clock())
 
     async def _news_within(self, seconds: float | None) -> None:
-        """Wait for a frame of the client's, for so long at most."""
+        """Wait for the client's next frame, for so many seconds at most; None for ever."""
         self._news.clear()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._news.wait(), seconds)
@@ -302,7 +315,7 @@ class _ClientReplay:
             await asyncio.sleep(wait)
 
     async def _finish(self) -> None:
-        """Wait for the client's last frames, as long as it took then, and close as was recorded."""
+        """Wait for the client's last frames, and close as the recorded connection was closed."""
         closing = self._recording.closing
         if self._manner.speed is not None:
             await self._sleep_until(self._pace.due(closing.at, self._clock()))
@@ -311,13 +324,14 @@ class _ClientReplay:
         missing, end = self._missing(), self._clock() + _LAST_FRAMES
         while any(missing) and (left := end - self._clock()) > 0:
             await self._news_within(left)
-            # Only what is missing keeps the connection open: a microphone may never end.
+            # Only frames that are missing keep the connection open, because a microphone may
+            # stream for ever.
             if self._missing() < missing:
                 missing, end = self._missing(), self._clock() + _LAST_FRAMES
         await self._connection.close(closing.code, closing.reason)
 
     async def _let_client_close(self) -> None:
-        """Stay as long as this client does: the recorded one left by itself."""
+        """Wait until this client closes, since the recorded client closed the connection itself."""
         end = self._clock() + self._manner.linger
         while (left := end - self._clock()) > 0:
             if (silent := self._left()) is not None:
@@ -329,7 +343,7 @@ class _ClientReplay:
                 return
 
     def _missing(self) -> tuple[int, float]:
-        """How many of the recorded client's frames have not come, and how much of its audio."""
+        """Return how many recorded client's frames have not come, and how much audio, in ms."""
         script = self._recording.script
         left = self._matcher.left
         if self._manner.rule == "none":
@@ -337,7 +351,7 @@ class _ClientReplay:
         return left, max(0.0, script.input_ms - self._input.ms)
 
     def tell_missing(self) -> None:
-        """Tell which recorded frames never came."""
+        """Report the recorded client's frames that never came."""
         for drift in self._matcher.missing():
             self._tell(drift)
 
@@ -348,5 +362,5 @@ class _ClientReplay:
 
 
 def _sendable(frame: str) -> str:
-    """The frame as a websocket can carry it: lone halves of characters as JSON's escapes."""
+    """Return the frame with lone surrogates as JSON escapes: a websocket cannot carry them."""
     return _LONE_HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", frame)

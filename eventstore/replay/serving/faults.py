@@ -1,4 +1,7 @@
-"""Faults: what a client may meet on its worst day, at a chosen place of a replay. Pure."""
+"""Inject faults into a replay at chosen places: lost frames, delays, errors, cut connections. Pure.
+
+`parse_fault` is called by the command `replay-server`, `Faults` by connection.py.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +31,11 @@ class Fault(NamedTuple):
     """One fault and its place.
 
     Attributes:
-        kind: what goes wrong.
-        seq: at this event of the recording, 0 where a type is named.
-        glob: at an event of such a type.
-        nth: at the nth of them, counted from 1; 0 for each.
-        value: seconds, times, a close code or a message, by kind.
+        kind: What goes wrong.
+        seq: The event of the recording at which it happens; 0 if a type is named.
+        glob: A pattern of types, such as `response.*`: it happens at an event of such a type.
+        nth: It happens at the nth of these events, from 1; 0 for each of them.
+        value: Seconds, a number of times, a close code or a message; it depends on the kind.
     """
 
     kind: Kind
@@ -43,14 +46,14 @@ class Fault(NamedTuple):
 
 
 class Action(NamedTuple):
-    """What to do instead of sending a frame.
+    """What to do with a frame because of its faults.
 
     Attributes:
-        delay: seconds to wait before.
-        before: frames to send before it.
-        times: how often to send it.
-        swap: send it behind the next one.
-        close: cut or close the connection before it: a close code, 0 to cut it off.
+        delay: How long to wait before it, in seconds.
+        before: Frames to send before it.
+        times: How often to send it; 0 to lose it.
+        swap: Send it after the next frame.
+        close: Close the connection in its place with this code, or cut it off if 0. None: neither.
     """
 
     delay: float = 0.0
@@ -61,10 +64,12 @@ class Action(NamedTuple):
 
 
 def parse_fault(spec: str) -> Fault:
-    """A fault from its description; `HELP` says how it is written.
+    """Return the fault that a description such as `delay@response.done#2=1.5` means.
+
+    `HELP` explains the form.
 
     Raises:
-        InvalidInputError: it is none.
+        InvalidInputError: The description is not in this form.
     """
     match = _SPEC.fullmatch(spec.strip())
     if match is None:
@@ -96,14 +101,14 @@ def _is_sound(kind: str, value: str) -> bool:
 
 
 class Faults:
-    """The faults of one connection, found as its frames pass."""
+    """The faults of one connection, which counts its frames to find their places."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self._faults = tuple(faults)
         self._seen = [0] * len(self._faults)
 
     def at(self, sent: StoredEvent) -> Action | None:
-        """What to do at a frame, None to send it as it is."""
+        """Return what to do with the next frame, or None to send it as it is."""
         action = None
         for place, fault in enumerate(self._faults):
             if fault.seq:
@@ -135,10 +140,11 @@ def _with(action: Action, fault: Fault) -> Action:
 
 
 def error_event(code: str, message: str, event_id: str | None = None) -> str:
-    """An `error` event as the server sends it, GA and beta alike.
+    """Return an `error` event as OpenAI's server sends it, in GA and in beta.
 
     Args:
-        event_id: that of the client's event which it is about.
+        code, message: The error's code and message; a message of OpenAI's if it is empty.
+        event_id: The id of the client's event that the error is about.
     """
     kind = "server_error" if code == "server_error" else "invalid_request_error"
     error = {

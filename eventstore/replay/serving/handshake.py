@@ -1,4 +1,7 @@
-"""Handshakes: the key that came with one, the subprotocol, refusals."""
+"""Read and answer websocket handshakes: API key, subprotocol, refusals.
+
+Used by replay/server/server.py, cassette_server.py, proxy.py and the services of the command line.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +16,17 @@ from websockets.typing import Subprotocol
 from eventstore.errors import EventStoreError
 
 _REALTIME = Subprotocol("realtime")
-#: Headers that tell by whom a listener is asked: see `Visitors.refusal`.
+#: The headers by which `Visitors.refusal` decides who may connect.
 ASKED_BY = ("Host", "Origin", "Sec-Fetch-Site")
-#: How browsers send a key, whose websockets have no headers of their own.
+#: Browsers cannot set headers of a websocket. They send the key as a subprotocol with this prefix.
 _KEY_PROTOCOL = "openai-insecure-api-key."
 
 
 class RefusedError(EventStoreError):
-    """A handshake that is refused.
+    """Raised to refuse a handshake.
 
     Attributes:
-        status: HTTP's.
+        status: The HTTP status of the refusal.
     """
 
     def __init__(self, status: HTTPStatus, message: str) -> None:
@@ -32,18 +35,18 @@ class RefusedError(EventStoreError):
 
 
 def header(headers: Headers, name: str) -> str | None:
-    """The values of a header, which may come more than once, joined; None where there is none."""
+    """Return all values of a header, joined by commas, or None if the header is not there."""
     return ", ".join(headers.get_all(name)) if name in headers else None
 
 
 def asks_for_websocket(headers: Headers) -> bool:
-    """Whether a request is for a websocket: gateways also ask servers for their models first."""
+    """Return True if a request asks for a websocket. Some gateways first ask for `/v1/models`."""
     upgrade = header(headers, "Upgrade") or ""
     return upgrade.strip().lower() == "websocket" and "Sec-WebSocket-Key" in headers
 
 
 def api_key(headers: Headers) -> str | None:
-    """The key of a handshake: a bearer's, or a subprotocol's as browsers send it."""
+    """Return the API key of a handshake: the bearer token, or a browser's subprotocol."""
     for value in headers.get_all("Authorization"):
         scheme, _, key = value.partition(" ")
         if scheme.lower() == "bearer":
@@ -56,12 +59,15 @@ def api_key(headers: Headers) -> str | None:
 
 
 def subprotocol(offered: Sequence[Subprotocol]) -> Subprotocol | None:
-    """`realtime` where the client speaks it; keys that come as subprotocols are never sent back."""
+    """Return the subprotocol to accept: `realtime` if the client offers it.
+
+    A key that came as a subprotocol is never sent back.
+    """
     return _REALTIME if _REALTIME in offered else None
 
 
 def refusal(status: HTTPStatus, message: str) -> Response:
-    """A refused handshake, its body in the shape of OpenAI's errors."""
+    """Return the response that refuses a handshake, with a body in the form of OpenAI's errors."""
     error = {"message": message, "type": "invalid_request_error", "param": None, "code": None}
     headers = Headers({"Content-Type": "application/json"})
     if status == HTTPStatus.UNAUTHORIZED:
@@ -70,7 +76,7 @@ def refusal(status: HTTPStatus, message: str) -> Response:
 
 
 def response(status: int, phrase: str, headers: Headers, body: bytes) -> Response:
-    """An answer with these headers, completed with what ends the connection."""
+    """Return an HTTP response that ends the connection; the headers for this are added."""
     headers["Content-Length"] = str(len(body))
     headers["Connection"] = "close"
     return Response(status, phrase, headers, body)

@@ -1,4 +1,7 @@
-"""Ids that a live client, or a fresh copy of a session, has in place of the recorded ones."""
+"""Replace recorded ids by those of this connection: the live client's own, or new ones.
+
+Used by connection.py and matching.py.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +27,13 @@ _ALPHABET = string.ascii_letters + string.digits
 
 
 class IdMap:
-    """What recorded ids are in this connection. Frames without any are passed on as they are.
+    """A map from recorded ids to the ids of this connection.
 
     Args:
-        fresh: give new ids to all that the server chose, and move times to now.
-        server_ids: the recording's ids that the server chose.
-        started_at: when the recording began, in microseconds since 1970 UTC; None moves no times.
+        fresh: Replace all ids that the server chose by new ids, and move times to now.
+        server_ids: The ids of the recording that the server chose.
+        started_at: When the recording began, in microseconds since 1970 UTC; None to move no
+            times.
     """
 
     def __init__(
@@ -39,7 +43,7 @@ class IdMap:
         started_at: int | None = None,
     ) -> None:
         self._now: dict[str, str] = {}
-        # Random once: a new random text for each id takes longer than to send its frame.
+        # Random text is made once, because making it for each id takes longer than sending a frame.
         self._salt = "".join(secrets.choice(_ALPHABET) for _ in range(_MAX_ID))
         self._numbers = count(1)
         self._fresh = fresh
@@ -47,23 +51,23 @@ class IdMap:
         self._later = 0 if started_at is None else round(time.time() - started_at / 1e6)
 
     def learn(self, recorded: str, live: str) -> None:
-        """From now on the recorded id is the live one."""
+        """Replace a recorded id by the live one from now on."""
         if recorded != live:
             self._now[recorded] = live
 
     def now(self, recorded: str) -> str:
-        """What a recorded id is in this connection."""
+        """Return the id of this connection for a recorded id."""
         known = self._now.get(recorded)
         if known is None and self._fresh and recorded in self._server_ids:
             known = self._now[recorded] = self._fresh_id(recorded)
         return recorded if known is None else known
 
     def rewrite(self, text: str) -> str:
-        """A server's frame with this connection's ids, otherwise character for character."""
+        """Return a server's frame with this connection's ids; all other characters are the same."""
         if not (self._fresh or self._now):
             return text
-        # Between quotes: keys, what stands behind them, values. A regular expression takes ten
-        # times as long over a frame of audio.
+        # Splitting at quotes gives keys, values and what stands between them. A regular expression
+        # takes ten times as long for a frame of audio.
         pieces = text.split('"')
         for place in range(1, len(pieces) - 1):
             key = pieces[place]
@@ -77,7 +81,7 @@ class IdMap:
         return '"'.join(pieces)
 
     def _live(self, key: str, written: str) -> str:
-        """What stands between the quotes in place of a recorded id; both as JSON has them."""
+        """Return the replacement for an id between quotes; both are escaped as in JSON."""
         recorded = written
         if "\\" in written:
             try:
@@ -85,7 +89,7 @@ class IdMap:
             except ValueError:
                 return written
         if self._fresh and key == "event_id" and recorded in self._server_ids:
-            return self._fresh_id(recorded)  # used once: not remembered
+            return self._fresh_id(recorded)  # not kept: no other frame names an event's id
         live = self.now(recorded)
         return written if live == recorded else json.dumps(live)[1:-1]
 
@@ -95,7 +99,7 @@ class IdMap:
         return _TIME.sub(lambda match: f"{match[1]}{int(match[2]) + self._later}", behind, count=1)
 
     def _fresh_id(self, recorded: str) -> str:
-        """A new id of the same looks: its prefix and its length, eight characters at least."""
+        """Return a new id with the same prefix and length, with at least eight new characters."""
         if _UUID.fullmatch(recorded):
             return str(uuid.uuid4())
         prefix = recorded[: recorded.rfind("_") + 1]

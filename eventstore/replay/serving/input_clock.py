@@ -1,4 +1,7 @@
-"""How much audio of the user's a client has streamed, by its length and not by its frames. Pure."""
+"""Count how much audio a client has streamed, by its length in milliseconds. Pure.
+
+Used for the recording by causality.py, and for the live client by connection.py.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,10 @@ _PADDING = "="
 
 
 class InputClock:
-    """Counts the length of streamed audio, by the format that the session is configured with.
+    """Counts the length of streamed audio, by the format in the session's configuration.
 
     Attributes:
-        ms: milliseconds so far.
+        ms: The length so far, in milliseconds.
     """
 
     def __init__(self) -> None:
@@ -22,23 +25,23 @@ class InputClock:
         self._bytes_per_ms = bytes_per_ms(None)
 
     def configure(self, session: dict[str, Any]) -> None:
-        """Count by a session's format from now on, where it names one."""
+        """Use the input format of a session's configuration from now on, if it states one."""
         format_ = input_format(session)
         if format_ is not None:
             self._bytes_per_ms = bytes_per_ms(format_)
 
     def add(self, audio: bytes | None, event: dict[str, Any] | None) -> None:
-        """Count a frame of streamed audio.
+        """Add a frame of streamed audio.
 
         Args:
-            audio: its sound, where it was cut out of the frame.
-            event: the parsed frame, which has it else.
+            audio: The audio's bytes, if they were cut out of the frame.
+            event: The parsed frame, which has the audio otherwise.
         """
         self.ms += audio_bytes(audio, event) / self._bytes_per_ms
 
 
 def audio_bytes(audio: bytes | None, event: dict[str, Any] | None) -> int:
-    """Return how many bytes of sound a frame of streamed audio has."""
+    """Return how many bytes of audio a frame of streamed audio has; arguments as in `add`."""
     if audio is not None:
         return len(audio)
     encoded = mapping(event).get("audio")

@@ -1,4 +1,7 @@
-"""Match a live client's frames with the recorded ones, and tell where they differ."""
+"""Match a live client's frames with the recorded client's frames, and report differences. Pure.
+
+Called by connection.py; drift_report.py and the command `replay-server` show the result.
+"""
 
 from __future__ import annotations
 
@@ -16,26 +19,28 @@ from eventstore.replay.serving.ids import IdMap
 
 Rule = Literal["exact", "strict", "type", "none"]
 RULES: tuple[Rule, ...] = ("exact", "strict", "type", "none")
-#: The rules that take the recorded frames in their order alone.
+#: The rules by which frames must come in the recorded order.
 IN_ORDER = frozenset({"exact", "strict"})
 
 _MISSING = object()
-#: Ids that a client may give or leave out, as it likes.
+#: Ids that a client may give or leave out.
 _CLIENTS_OWN = frozenset({"event_id", "item.id"})
-#: What clients make anew each time: counts and random marks, and how much of an answer they played.
+#: Fields that clients make new each time: metadata with counters or random values, and how much of
+#: an answer was played.
 _EACH_TIME = frozenset({"response.metadata", "audio_end_ms"})
 _SHOWN = 300
-#: Differences of one frame that are told, and frames of a type to look for one without any.
+#: How many differences of one frame are reported, and among how many frames of its type one
+#: without a difference is looked for.
 _TOLD, _AHEAD = 20, 32
 
 
 class Difference(NamedTuple):
-    """One place where a frame is not the recorded one.
+    """One place at which a frame differs from the recorded frame.
 
     Attributes:
-        path: where, such as `item.content[0].text`.
-        expected: what was recorded, as JSON; "nothing" where there was none.
-        came: what came.
+        path: The place, such as `item.content[0].text`.
+        expected: The recorded value, as JSON; "nothing" if there was none.
+        came: The value that came, in the same form.
     """
 
     path: str
@@ -44,13 +49,14 @@ class Difference(NamedTuple):
 
 
 class Drift(NamedTuple):
-    """What a live client did otherwise than the recorded one.
+    """One thing that a live client did differently from the recorded client.
 
     Attributes:
-        kind: `differs`, `unexpected`, `missing`, or `waiting` where nothing has come yet.
-        seq: the recorded client's frame, None where there is none.
-        type: the type of the frame.
-        differences: where it differs.
+        kind: `differs`: a frame has other values. `unexpected`: a frame was not recorded.
+            `missing`: a recorded frame never came. `waiting`: it has not come yet.
+        seq: The recorded client's frame; None if there is none.
+        type: The type of the frame.
+        differences: The places at which it differs.
     """
 
     kind: Literal["differs", "unexpected", "missing", "waiting"]
@@ -59,7 +65,7 @@ class Drift(NamedTuple):
     differences: tuple[Difference, ...] = ()
 
     def __str__(self) -> str:
-        """What a person reads: a line, and three for each difference."""
+        """Return the text for a person: one line, and three lines for each difference."""
         place = f"{self.type} (event {self.seq} of the recording)"
         if self.kind == "missing":
             return f"expected {place}, which never came"
@@ -78,11 +84,11 @@ class Drift(NamedTuple):
 
 
 class Match(NamedTuple):
-    """What a live client's frame is.
+    """The recorded frame that matches a live client's frame.
 
     Attributes:
-        seq: the recorded frame that it stands for, None where it stands for none.
-        drift: in what it is other than that.
+        seq: The recorded frame; None if no recorded frame matches.
+        drift: How the live frame differs from it; None if it does not.
     """
 
     seq: int | None
@@ -90,11 +96,11 @@ class Match(NamedTuple):
 
 
 class StreamedAudio(NamedTuple):
-    """Audio that a live client streamed: any may come.
+    """A frame of audio that a live client streamed. Such frames are not matched.
 
     Attributes:
-        audio: its sound, where that was cut out of the frame.
-        event: the parsed frame, which has it else.
+        audio: The audio's bytes, if they were cut out of the frame.
+        event: The parsed frame, which has the audio otherwise.
     """
 
     audio: bytes | None
@@ -104,12 +110,16 @@ class StreamedAudio(NamedTuple):
 class Matcher:
     """Matches the frames of one connection, in the order in which they come.
 
+    Attributes:
+        left: How many recorded frames have not come yet, except cancels without effect.
+
     Args:
-        rule: `strict` takes the recorded frames in their order alone, and `exact` minds the
-            metadata of requests and the moments of truncations, too; `type` takes the next one of
-            the same type, rather one without a difference; `none` matches nothing, but requests for
-            responses with each other by their order.
-        ids: learns the ids that the live client chose.
+        script: The recording's script.
+        rule: `strict`: frames must come in the recorded order. `exact`: they must also have the
+            recorded metadata and times of truncations. `type`: a frame matches the next recorded
+            frame of its type, preferably one without a difference. `none`: only requests for
+            responses are matched, by their order, and nothing is reported.
+        ids: Learns the ids that the live client chose.
     """
 
     def __init__(self, script: Script, rule: Rule, ids: IdMap) -> None:
@@ -123,7 +133,7 @@ class Matcher:
         self._answers = sorted(script.waits)
 
     def receive(self, frame: str | bytes) -> Match | StreamedAudio:
-        """What a frame is."""
+        """Match the live client's next frame."""
         type_, _, _, audio, event = decode_columns(frame)
         if type_ in INPUT_AUDIO:
             return StreamedAudio(audio, event)
@@ -147,16 +157,16 @@ class Matcher:
         return Match(expected.seq, drift)
 
     def _queue_of(self, type_: str) -> str:
-        """Frames of one type stand in a queue; where the order counts, all of them in one."""
+        """Return the key of a type's queue: one queue for each type, or one for all in order."""
         return "" if self._rule in IN_ORDER else canonical(type_)
 
     def _nearest(
         self, queue: deque[ExpectedFrame], event: dict[str, Any] | None
     ) -> tuple[int, list[Difference]]:
-        """The first frame of a queue without a difference, else the first.
+        """Return the index in a queue of the first frame without a difference, otherwise 0.
 
-        Looked for among those that were sent before the first one's next answer: the recorded
-        client did not wait for one to send the other.
+        Only frames are compared that the recorded client sent before the next answer to the first
+        one. These were sent without waiting for each other, so their order may change.
         """
         first = self._differences(queue[0], event)
         if not first or self._rule in IN_ORDER:
@@ -171,7 +181,7 @@ class Matcher:
         return 0, first
 
     def missing(self) -> list[Drift]:
-        """Recorded frames that have not come; none where nothing is matched."""
+        """Return the recorded frames that have not come; none with the rule `none`."""
         if self._rule == "none":
             return []
         left = sorted(chain.from_iterable(self._queues.values()), key=lambda expected: expected.seq)
@@ -212,7 +222,7 @@ class Matcher:
             found.append(Difference(path[:_SHOWN] or "the frame", _shown(expected), _shown(came)))
 
     def _compare_ids(self, expected: Any, came: Any, path: str, found: list[Difference]) -> None:
-        """Ids that the client chose may be others; those that the server chose are known."""
+        """Compare two ids. The client's own ids may differ; ids of the server must be the same."""
         both = isinstance(expected, str) and isinstance(came, str)
         chosen = path in _CLIENTS_OWN or (both and expected in self._script.client_ids)
         if not chosen or "root" in (expected, came):
@@ -221,7 +231,7 @@ class Matcher:
                 found.append(Difference(path[:_SHOWN], _shown(known), _shown(came)))
 
     def _learn(self, expected: ExpectedFrame, event: dict[str, Any]) -> None:
-        """Note the ids that the live client chose in place of the recorded ones."""
+        """Learn the ids that the live client chose in place of the recorded ones."""
         recorded = mapping(expected.event)
         for one, other in (
             (recorded.get("event_id"), event.get("event_id")),
@@ -242,12 +252,12 @@ class Matcher:
 def _is_same(expected: Any, came: Any) -> bool:
     if expected == REMOVED or (_is_nothing(expected) and _is_nothing(came)):
         return True
-    # Python takes true for 1.
+    # In Python, True equals 1.
     return bool(expected == came) and isinstance(expected, bool) == isinstance(came, bool)
 
 
 def _is_nothing(value: Any) -> bool:
-    """Return True for what says nothing; an empty list or object says no more than none does."""
+    """Return True for a value that means nothing: a missing one, null, an empty list or object."""
     return value is _MISSING or value in (None, [], {})
 
 

@@ -1,7 +1,7 @@
-"""Responses carry the metadata of the live requests that they answer, as a real server's do. Pure.
+"""Put the live request's metadata into the response that answers it, as a real server does. Pure.
 
-Some clients put a value of their own into each request's metadata, and wait for the response that
-brings it back.
+Some clients put a value of their own into each request's metadata, and wait for the response with
+this value. Called by connection.py.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from eventstore.realtime.text.object_text import member_spans
 from eventstore.realtime.values import dumps, is_deeper, mapping, text
 from eventstore.replay.serving.causality import Script
 
-# Metadata are texts by name: what nests deeper is none, and is not sent back.
+# Metadata is an object of texts. A value that is nested deeper is not sent back.
 _LEVELS = 4
 
 
 class MetadataEcho:
-    """Puts live metadata where the recorded responses have those of the recorded requests.
+    """Replaces recorded metadata in responses by the metadata of the live requests.
 
     Args:
-        script: says which response answered which request.
+        script: The recording's script, which says which response answered which request.
     """
 
     def __init__(self, script: Script) -> None:
@@ -36,22 +36,24 @@ class MetadataEcho:
         self._live: dict[int, Any] = {}
 
     def heard(self, seq: int, event: dict[str, Any]) -> None:
-        """Take in a live request.
+        """Remember the metadata of a live request.
 
         Args:
-            seq: the recorded frame that it stands for.
-            event: what came.
+            seq: The recorded frame that matches it.
+            event: The live request.
         """
         metadata = _metadata(event.get("response"))
         if metadata != self._recorded.get(seq, metadata) and not is_deeper(metadata, _LEVELS):
             self._live[seq] = metadata
 
     def rewrite(self, sent: StoredEvent, frame: str) -> str:
-        """Return a server's frame with the live request's metadata, otherwise as it is.
+        """Return a server's frame with the metadata of the live request that it answers.
+
+        A frame that answers no request with other metadata is returned unchanged.
 
         Args:
-            sent: the frame as it was recorded.
-            frame: the frame as it would be sent.
+            sent: The frame as it was recorded.
+            frame: The frame as it would be sent.
         """
         if not self._live or '"metadata"' not in frame or not sent.type.startswith("response."):
             return frame
@@ -63,7 +65,7 @@ class MetadataEcho:
 
 
 def _metadata(response: Any) -> dict[str, Any]:
-    """The metadata of a response or of a request for one; none at all are an empty object."""
+    """Return the metadata of a response or of a request for one; an empty object without any."""
     return mapping(mapping(response).get("metadata"))
 
 

@@ -1,26 +1,30 @@
-"""When a recorded frame is due in a connection of now. Pure: clocks are numbers."""
+"""Compute when a recorded frame is due in this connection. Pure: clocks are numbers.
+
+Called by connection.py; the pace itself is read by cassette.py and the command `replay-server`.
+"""
 
 from __future__ import annotations
 
 from eventstore.errors import InvalidInputError
 
-#: Seconds that a client may stay behind the end of a recording whose client closed, by default.
+#: By default, how long a client may stay after the end of a recording whose client closed the
+#: connection itself. In seconds.
 LINGER = 600.0
 
 
-#: Names of paces; others are numbers.
+#: The paces that have a name. Other paces are numbers.
 INSTANT, RECORDED = "instant", "recorded"
 _FASTEST = 1000.0
 
 
 def speed_of(pace: str | float) -> float | None:
-    """Return how many times as fast as recorded a pace is; None for at once.
+    """Return how many times as fast as recorded a pace is, or None for at once.
 
     Args:
-        pace: `instant`, `recorded`, or a number over 0, up to 1000.
+        pace: `instant`, `recorded`, or a number over 0 and up to 1000.
 
     Raises:
-        InvalidInputError: it is none of these.
+        InvalidInputError: The pace is none of these.
     """
     if pace in (INSTANT, RECORDED):
         return None if pace == INSTANT else 1.0
@@ -37,14 +41,14 @@ def speed_of(pace: str | float) -> float | None:
 
 
 class Pace:
-    """Maps the recording's times to this connection's, in seconds of its own clock.
+    """Maps the times of a recording to times of this connection, in seconds of its own clock.
 
-    What answers a client's frame is due as long after it as it was then. What follows keeps its
-    distance to what came before.
+    An answer is due as long after the client's frame as it was in the recording. Each further frame
+    keeps its distance to the frame before it.
 
     Args:
         speed: 2 for twice as fast; None for at once.
-        now: the connection's clock at its start.
+        now: The connection's clock at its start.
     """
 
     def __init__(self, speed: float | None, now: float) -> None:
@@ -54,11 +58,11 @@ class Pace:
         self._answers = False
 
     def due(self, at: int | None, now: float) -> float:
-        """When a frame that was recorded `at` is to be sent; `now` where that is past or unknown.
+        """Return when a recorded frame is to be sent, by the connection's clock.
 
         Args:
-            at: in microseconds since 1970 UTC.
-            now: the connection's clock.
+            at: When it was recorded, in microseconds since 1970 UTC. None returns `now`.
+            now: The connection's clock. A time before it is not returned.
         """
         if self._speed is None or at is None:
             return now
@@ -66,22 +70,24 @@ class Pace:
             self._here, self._there = now, at
         due = self._here + (at - self._there) / 1e6 / self._speed
         if self._answers and due < now:
-            # The client was early: what follows is not to be hurried for it.
+            # The client sent its frame so early that the answer is overdue. The frames after it
+            # keep their recorded distance, and are not sent faster to catch up.
             self._here, self._there = now, at
         self._answers = False
         return max(now, due)
 
     def delayed(self, seconds: float) -> None:
-        """Something held the server up: what follows keeps its distance to it."""
+        """Move all further frames by a delay of the server, in seconds."""
         self._here += seconds
 
     def answered(self, at: int | None, arrived: float, now: float) -> None:
-        """A client's frame that was recorded `at` has arrived: count from there.
+        """Count time from the arrival of a client's frame.
 
         Args:
-            at: in microseconds since 1970 UTC; None counts from the next frame on.
-            arrived: the connection's clock when it came.
-            now: the clock when the frames before it were sent.
+            at: When the frame was recorded, in microseconds since 1970 UTC. None counts from the
+                next frame.
+            arrived: The connection's clock when the frame arrived.
+            now: The connection's clock when the frames before it were sent.
         """
         if at is None:
             self._here, self._there = now, None

@@ -1,4 +1,7 @@
-"""A recording to serve again: its script, and the server's frames to send."""
+"""Prepare a recording for serving: its script, and the server's frames to send.
+
+Called by stored_recordings.py for sessions of a store, and by cassette.py for cassettes.
+"""
 
 from __future__ import annotations
 
@@ -16,20 +19,20 @@ from eventstore.realtime.session_clock import SessionClock
 from eventstore.realtime.values import integer, text
 from eventstore.replay.serving.causality import Script, ScriptWriter
 
-#: Characters of a recording's frames that are kept at hand; of a longer one they are read anew for
-#: each connection, in pieces.
+#: The server's frames are kept in memory if they have at most so many characters. The frames of a
+#: longer recording are read again for each connection, in batches.
 KEPT = 64 * 1024 * 1024
 _PIECE = 256
 _NORMAL_CLOSURE, _REASON_BYTES = 1000, 123
 
 
 class RecordedClose(NamedTuple):
-    """How a recorded connection ended.
+    """How a recorded connection was closed.
 
     Attributes:
-        at: when, in microseconds since 1970 UTC, by a clock that never jumps; None where unknown.
-        code, reason: of the close frame.
-        by_client: whether it is known that the client closed it.
+        at: When, in microseconds since 1970 UTC, on a clock that never jumps; None if unknown.
+        code, reason: The close frame's code and reason.
+        by_client: True if it is known that the client closed it.
     """
 
     at: int | None
@@ -40,13 +43,13 @@ class RecordedClose(NamedTuple):
 
 @dataclass(frozen=True)
 class Recording:
-    """One recorded connection.
+    """A recorded connection that can be served.
 
     Attributes:
-        name: what people know it by: the session's id, the cassette's file.
-        script: which of its frames wait for which.
-        started_at: when its first frame came, in microseconds since 1970 UTC; None if unknown.
-        closing: how it ended.
+        name: Its name for people: the session's id, or the cassette's file.
+        script: The causes of its frames.
+        started_at: When its first frame arrived, in microseconds since 1970 UTC; None if unknown.
+        closing: How it was closed.
     """
 
     name: str
@@ -57,12 +60,16 @@ class Recording:
     _open: Callable[[], Iterator[StoredEvent]]
 
     def forget(self) -> None:
-        """Let go of the frames at hand, since the session was erased; who plays them is cut off."""
+        """Drop the frames in memory, since the session was erased. Running replays are cut off."""
         if self._kept is not None:
             self._kept.clear()
 
     async def sent(self) -> AsyncIterator[StoredEvent]:
-        """The server's frames in order."""
+        """Yield the server's frames, in order.
+
+        Raises:
+            EventStoreError: The session was erased meanwhile.
+        """
         if self._kept is not None:
             had_some = bool(self._kept)
             for sent in self._kept:
@@ -75,7 +82,7 @@ class Recording:
         def next_piece() -> list[StoredEvent]:
             return list(islice(frames, _PIECE))
 
-        # The next piece is read while this one is sent.
+        # The next batch is read in a thread while this one is sent.
         reading = asyncio.create_task(asyncio.to_thread(next_piece))
         try:
             while piece := await reading:
@@ -91,12 +98,12 @@ def read_recording(
     open_: Callable[[], Iterable[Frame]],
     sent: Callable[[], Iterator[StoredEvent]] | None = None,
 ) -> Recording:
-    """Read a recording once, for its script; its frames are kept where they are few.
+    """Read a recording once to write its script. Short recordings are kept in memory.
 
     Args:
-        name: what people know it by.
-        open_: gives its frames from the first one on, each time anew.
-        sent: gives those of the server alone, where that is less work.
+        name: The recording's name for people.
+        open_: Returns all its frames, from the first one, each time it is called.
+        sent: Returns only the server's frames, if that is less work.
     """
     writer, kept, size = ScriptWriter(), [], 0
     whole = True
@@ -127,10 +134,10 @@ def read_recording(
 def _steady(
     sent: Callable[[], Iterator[StoredEvent]], shifts: list[tuple[int, int]]
 ) -> Iterator[StoredEvent]:
-    """Frames with the arrivals that a clock which never jumps would have told.
+    """Yield frames with the arrival times of a clock that never jumps.
 
     Args:
-        shifts: from which seq on so much is added to arrivals, in microseconds.
+        shifts: From which seq, and how much is added to arrival times, in microseconds.
     """
     place = 0
     for event in sent():
@@ -148,12 +155,13 @@ def _sent(frames: Iterable[Frame]) -> Iterator[StoredEvent]:
 
 
 def _closing(frame: Frame) -> RecordedClose | None:
-    """How the connection was closed, by the recorder's note."""
+    """Return how the connection was closed, if a frame is the recorder's note of that."""
     event = parse(frame.text) if isinstance(frame.text, str) else None
     if event is None or event.get("type") != "eventstore.session.closed":
         return None
     code = integer(event.get("code"))
-    # Codes that no close frame carries, such as 1006, come from what was cut off.
+    # Codes such as 1006 are reserved (RFC 6455, section 7.4.1): no close frame carries them. They
+    # are noted for connections that were cut off.
     sendable = code is not None and (code in (1000, 1001, 1003) or 1007 <= code <= 1014)
     private = code is not None and 3000 <= code <= 4999
     reason = (text(event.get("reason")) or "").encode(errors="replace")[:_REASON_BYTES]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -15,11 +15,20 @@ from websockets.exceptions import ConnectionClosed
 from eventstore.realtime.frames import CLIENT, SERVER, Frame
 from eventstore.replay.server.server import MAX_REPLAYS, FindRecording, Watcher, replay_server
 from eventstore.replay.server.stored_recordings import StoredRecordings
+from eventstore.replay.serving.causality import Script, ScriptWriter
 from eventstore.replay.serving.connection import Manner, Outcome
 from eventstore.replay.serving.matching import Drift
 from eventstore.replay.serving.recording import read_recording
 
 INSTANT = Manner(speed=None)
+
+
+def write_script(frames: Iterable[Frame]) -> Script:
+    """Return the script of a whole recording, whose seqs count from 1."""
+    writer = ScriptWriter()
+    for seq, frame in enumerate(frames, 1):
+        writer.add(seq, frame)
+    return writer.script
 
 
 @dataclass

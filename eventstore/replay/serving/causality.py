@@ -6,7 +6,7 @@ which connection.py lets a frame wait for its cause. Called by recording.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -245,14 +245,6 @@ def _ended_as(response: dict[str, Any]) -> str | None:
         return None
     reason = mapping(response.get("status_details")).get("reason")
     return "turn_detected" if reason == "turn_detected" else "cancelled"
-
-
-def write_script(frames: Iterable[Frame]) -> Script:
-    """Return the script of a whole recording, whose seqs count from 1."""
-    writer = ScriptWriter()
-    for seq, frame in enumerate(frames, 1):
-        writer.add(seq, frame)
-    return writer.script
 
 
 def ids_of(value: Any, holder: str = "") -> Iterator[str]:

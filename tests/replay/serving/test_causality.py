@@ -8,12 +8,13 @@ from hypothesis import given
 from support.events import Call, message, text_part
 from support.examples import examples
 from support.recordings import each_recording, frames
+from support.replaying import write_script
 from support.strategies import streams
 
 from eventstore import Frame
 from eventstore.realtime.catalogue import INPUT_AUDIO
 from eventstore.realtime.frames import CLIENT, SERVER, decode
-from eventstore.replay.serving.causality import Script, write_script
+from eventstore.replay.serving.causality import Script
 
 ITEM = message("item_1", "user", text_part("Hello", "input_text"))
 

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 from support.events import Call
-from support.replaying import one, play_client, served
+from support.replaying import one, play_client, served, write_script
 
 from eventstore.realtime.frames import CLIENT, Frame
-from eventstore.replay.serving.causality import write_script
 from eventstore.replay.serving.connection import Manner
 from eventstore.replay.serving.matching import Rule
 

@@ -11,13 +11,12 @@ from typing import Any
 import pybase64
 import pytest
 from support.events import Call
-from support.replaying import one, served
+from support.replaying import one, served, write_script
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from eventstore.realtime.frames import CLIENT
 from eventstore.replay.serving import connection as connections
-from eventstore.replay.serving.causality import write_script
 from eventstore.replay.serving.connection import Manner
 from eventstore.replay.serving.input_clock import InputClock
 from eventstore.replay.serving.matching import Rule

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.events import Call, message, text_part
 from support.examples import examples
+from support.replaying import write_script
 from support.strategies import any_text
 
 from eventstore.realtime.frames import CLIENT
-from eventstore.replay.serving.causality import write_script
 from eventstore.replay.serving.ids import IdMap
 from eventstore.replay.serving.matching import Matcher, Rule
 

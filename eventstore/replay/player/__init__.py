@@ -1,1 +1,1 @@
-"""Replay for people: a session's events as cues, at their own pace, faster or step by step."""
+"""Replay a session to a reader: its events as cues, at their own pace, faster or step by step."""

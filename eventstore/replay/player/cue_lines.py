@@ -1,4 +1,7 @@
-"""The lines of a replay: speech grows on its line until somebody else has the floor."""
+"""Place cues on lines: what is said in parts stays on one line until another speaker begins.
+
+Called by playhead.py.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,12 @@ from eventstore.replay.player.cues import Cue
 
 
 class PlacedCue(NamedTuple):
-    """A cue on its line.
+    """A cue and the line that it stands on.
 
     Attributes:
-        line: the line's number, from 0.
-        again: the line goes on with speech that began on an earlier one.
+        cue: The cue.
+        line: The number of the line, from 0.
+        again: True if the line continues a text that began on an earlier line.
     """
 
     cue: Cue
@@ -22,7 +26,7 @@ class PlacedCue(NamedTuple):
 
 
 def placed_cues(cues: Iterable[Cue]) -> Iterator[PlacedCue]:
-    """Yield each cue on its line; turns whose speech came piece by piece are not said again."""
+    """Yield each cue with its line. A `said` cue is left out if its text came in parts before."""
     line = -1
     speaking: str | None = None
     streamed: set[str] = set()

@@ -1,4 +1,7 @@
-"""Cues: a session's events as a play's script, in the order and at the times they happened."""
+"""Turn a session's events into cues: lines of a replay, each with a time, who, and what.
+
+Called by session_cues.py.
+"""
 
 from __future__ import annotations
 
@@ -34,16 +37,19 @@ Kind = Literal[
 
 
 class Cue(NamedTuple):
-    """One thing that happened in a conversation.
+    """One line of a replay: a time, who, and what.
 
     Attributes:
-        seq: The sequence number of the event that says so.
-        at: When, in microseconds since 1970 UTC; None if that is not known.
-        offset_ms: When, in milliseconds since the session's first cue with a time. It never falls.
-        kind: What happened. `saying` is a piece of speech as it was generated, `said` a whole turn.
-        speaker: `user`, `assistant`, `system` or `tool`; None for what nobody says.
-        text: The words, or what a person should read.
-        id: The id of the item or response that it is about.
+        seq: The event from which the cue was made.
+        at: Its time, in microseconds since 1970 UTC; None if unknown.
+        offset_ms: Its time, in milliseconds since the first event with a time. It never falls.
+            None if unknown.
+        kind: What happened. `saying` is a part of what is said, as it was generated; `said` is a
+            whole text.
+        speaker: `user`, `assistant`, `system`, `tool`, or `aside` (a response outside the
+            conversation); None if nobody speaks.
+        text: The words, or a description for the reader.
+        id: The item or response that the cue is about.
     """
 
     seq: int
@@ -57,7 +63,15 @@ class Cue(NamedTuple):
 
 @dataclass
 class _Memory:
-    """What the script must remember from one event to the next."""
+    """What is remembered from one event to the next.
+
+    Attributes:
+        clock: Counts time that never goes back.
+        repeats: Finds events that were delivered twice.
+        streamed: The items whose text came in parts, as keys.
+        seen: The items that have a cue.
+        outside: The responses outside the conversation.
+    """
 
     clock: SessionClock = field(default_factory=SessionClock)
     repeats: Repeats = field(default_factory=Repeats)
@@ -72,10 +86,10 @@ _Found = Iterator[tuple[Kind, str | None, str, str | None]]
 
 
 def cues(events: Iterable[StoredEvent]) -> Iterator[Cue]:
-    """The cues of a session's events, in order. Holds no more than the items' ids."""
+    """Yield the cues of a session's events, in order. Only the items' ids are held in memory."""
     stage = _Memory()
     for event in events:
-        # Metadata may be set long after the call.
+        # Metadata may be set long after the call, so their time is not a time of the call.
         at = None if event.type == METADATA else event.at
         moment = stage.clock.moment(at)
         offset = None if at is None else moment / 1000
@@ -128,7 +142,10 @@ def _transcribed(stage: _Memory, body: dict[str, Any]) -> _Found:
 
 
 def _item(stage: _Memory, body: dict[str, Any]) -> _Found:
-    """Items that come whole: typed text and tool results. The rest has events of its own."""
+    """Yield the cue of an item that comes as a whole: typed text or a tool's result.
+
+    Other items have cues from events of their own.
+    """
     item = mapping(body.get("item"))
     id_ = text(item.get("id"))
     if id_ is None or id_ in stage.seen:
@@ -235,7 +252,7 @@ _HANDLERS: dict[str, Callable[[_Memory, dict[str, Any]], _Found]] = {
     "session.output_transcript.delta": _saying,
 }
 
-#: Types that make cues, in every dialect: a replay reads no others.
+#: The types of events that give cues, in every dialect. A replay reads no other events.
 CUE_TYPES = sorted(
     {*_HANDLERS, UNREADABLE, *(beta for beta, ga in RENAMED.items() if ga in _HANDLERS)}
 )

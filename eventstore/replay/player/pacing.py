@@ -1,4 +1,4 @@
-"""Play cues at their own pace, faster, or at once."""
+"""Play cues at their own pace, faster, or at once. Called by the command `replay`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from eventstore.replay.player.cues import Cue
 
-# Nobody waits longer for the next line, and a timer takes no centuries, which a clock may jump by.
+# The longest wait for a cue, in seconds. A clock may jump by centuries, which no timer can wait.
 _LONGEST_WAIT = 86_400.0
 
 
@@ -17,12 +17,12 @@ def paced(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Cue]:
-    """The cues, each when it is due.
+    """Yield each cue when it is due.
 
     Args:
-        speed: 1 for the session's own pace, 2 for twice as fast, …; None for at once. Cues
-            without times come at once.
-        clock, sleep: seconds, for tests.
+        speed: 1 for the session's own pace, 2 for twice as fast, and so on; None for at once. Cues
+            without a time are yielded at once.
+        clock, sleep: Return and wait seconds; for tests.
     """
     started = clock()
     for cue in cues:

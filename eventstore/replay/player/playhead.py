@@ -1,7 +1,8 @@
-"""A playhead over a session's cues: play, pause, step, seek, change speed. Pure.
+"""Move a playhead over a session's cues: play, pause, step, seek, change speed. Pure.
 
-What is shown is always the first `position` pieces. Each function takes the clock's `now`, in
-seconds, from wherever the caller has it, and returns a new playhead.
+The first `position` pieces are shown; a piece is a cue on its line. Each function takes the time of
+the caller's clock as `now`, in seconds, and returns a new playhead. Called by the player in the
+terminal (cli/terminal/terminal_player.py).
 """
 
 from __future__ import annotations
@@ -16,17 +17,18 @@ from eventstore.replay.player.cue_lines import PlacedCue, placed_cues
 from eventstore.replay.player.cues import Cue
 
 SLOWEST, FASTEST = 0.25, 64.0
-#: Going back within this time of a turn's beginning, at speed 1, goes to the turn before.
+#: Going back within this time after a turn's beginning goes to the turn before. At speed 1.
 GRACE_MS = 1000.0
 
 
 class CueTrack(NamedTuple):
-    """What is played, and the places in it to jump to.
+    """The cues of a session, and the places to jump to.
 
     Attributes:
-        due_ms: when each piece is due, in milliseconds; never falls.
-        timed: whether there are times at all.
-        turns, errors, interruptions: places of pieces, from 0, in order.
+        pieces: The cues on their lines, in order.
+        due_ms: When each piece is due, in milliseconds since the session's beginning, rising.
+        timed: True if any cue has a time.
+        turns, errors, interruptions: The indexes of pieces to jump to, in order.
     """
 
     pieces: tuple[PlacedCue, ...]
@@ -38,19 +40,21 @@ class CueTrack(NamedTuple):
 
     @property
     def total_ms(self) -> float:
-        """When the last piece is due."""
+        """Return when the last piece is due, in milliseconds."""
         return self.due_ms[-1] if self.due_ms else 0.0
 
 
 @dataclass(frozen=True)
 class Playhead:
-    """Where a replay is.
+    """The state of a replay.
 
     Attributes:
-        position: how many pieces are shown.
-        moment_ms: the session's time, as of `since`.
-        since: the clock's time, in seconds.
-        speed: 1 for the session's own pace.
+        track: What is played.
+        position: How many pieces are shown.
+        moment_ms: The time in the session at `since`, in milliseconds.
+        since: The clock's time of the last change, in seconds.
+        playing: True if time passes.
+        speed: 1 for the session's own pace, 2 for twice as fast.
     """
 
     track: CueTrack
@@ -62,12 +66,12 @@ class Playhead:
 
     @property
     def at_end(self) -> bool:
-        """Whether all is shown."""
+        """Return True if all pieces are shown."""
         return self.position == len(self.track.pieces)
 
 
 def cue_track(cues: Iterable[Cue]) -> CueTrack:
-    """Take a session's cues for playing."""
+    """Return the track of a session's cues."""
     told = tuple(placed_cues(cues))
     found = [piece.cue for piece in told]
     due = accumulate((cue.offset_ms or 0.0 for cue in found), max, initial=0.0)
@@ -82,13 +86,13 @@ def cue_track(cues: Iterable[Cue]) -> CueTrack:
 
 
 def _turns(cues: Iterable[Cue]) -> Iterator[int]:
-    """Where the floor goes from the user to the assistant, or back."""
+    """Yield the indexes of cues with which the speaker changes between user and assistant."""
     floor: str | None = None
     heard: set[str] = set()
     for place, cue in enumerate(cues):
         if cue.speaker not in ("user", "assistant") or cue.kind == "interrupted":
             continue
-        # A late transcript, or an answer that goes on behind one, takes no floor.
+        # A transcript that comes late, and an answer that goes on after it, begin no turn.
         if cue.speaker != floor and cue.id not in heard:
             yield place
             floor = cue.speaker
@@ -102,7 +106,7 @@ def _is_error(cue: Cue) -> bool:
 
 
 def _interruptions(cues: Iterable[Cue]) -> Iterator[int]:
-    """Where answers were cut off; what is told of one in two cues counts once."""
+    """Yield the indexes of cues that cut an answer off. Two cues for one answer count once."""
     told = False
     for place, cue in enumerate(cues):
         if cue.kind in ("interrupted", "truncated"):
@@ -114,14 +118,14 @@ def _interruptions(cues: Iterable[Cue]) -> Iterator[int]:
 
 
 def start(played: CueTrack, now: float, speed: float = 1.0) -> Playhead:
-    """Begin: playing, or, where there are no times, standing at the first piece."""
+    """Return a playhead at the beginning: it plays, or stands at the first piece without times."""
     if not played.timed:
         return Playhead(played, position=min(1, len(played.pieces)), since=now, speed=speed)
     return advance(Playhead(played, since=now, playing=True, speed=speed), now)
 
 
 def advance(head: Playhead, now: float) -> Playhead:
-    """Let the time until now pass: what has come due is shown. At the end it stops."""
+    """Let the time until `now` pass, and show the pieces that are due. At the end it stops."""
     if not head.playing:
         return replace(head, since=now)
     moment = head.moment_ms + max(0.0, now - head.since) * 1000 * head.speed
@@ -132,19 +136,19 @@ def advance(head: Playhead, now: float) -> Playhead:
 
 
 def due_in(head: Playhead) -> float | None:
-    """Seconds from `head.since` until the next piece is due; None while it stands still."""
+    """Return the seconds from `head.since` until the next piece is due, or None if it stands."""
     if not head.playing or head.at_end:
         return None
     return max(0.0, head.track.due_ms[head.position] - head.moment_ms) / 1000 / head.speed
 
 
 def pause(head: Playhead, now: float) -> Playhead:
-    """Stand still."""
+    """Pause the replay."""
     return replace(advance(head, now), playing=False)
 
 
 def play(head: Playhead, now: float) -> Playhead:
-    """Go on; from the beginning where all was shown. Without times it stands still."""
+    """Play on, or from the beginning if all was shown. Without times nothing changes."""
     head = advance(head, now)
     if not head.track.timed:
         return head
@@ -154,19 +158,19 @@ def play(head: Playhead, now: float) -> Playhead:
 
 
 def toggle(head: Playhead, now: float) -> Playhead:
-    """Pause, or go on."""
+    """Pause if it plays, otherwise play on."""
     head = advance(head, now)
     return pause(head, now) if head.playing else play(head, now)
 
 
 def step(head: Playhead, count: int, now: float) -> Playhead:
-    """Pause so many pieces further, or back where negative."""
+    """Pause, and go forward by `count` pieces, or back if `count` is negative."""
     head = pause(head, now)
     return _at_position(head, head.position + count)
 
 
 def seek(head: Playhead, moment_ms: float, now: float) -> Playhead:
-    """Go to a moment, in milliseconds since the session's beginning."""
+    """Go to a time, in milliseconds since the session's beginning."""
     head = advance(head, now)
     moment = min(max(0.0, moment_ms), head.track.total_ms)
     position = bisect_right(head.track.due_ms, moment)
@@ -184,7 +188,7 @@ def slower(head: Playhead, now: float) -> Playhead:
 
 
 def next_of(head: Playhead, places: tuple[int, ...], now: float) -> Playhead | None:
-    """Go to the next of these places that is not shown yet; None where there is none."""
+    """Go to the next of these indexes that is not shown yet. Return None if there is none."""
     head = advance(head, now)
     following = bisect_left(places, head.position)
     if following == len(places):
@@ -193,7 +197,7 @@ def next_of(head: Playhead, places: tuple[int, ...], now: float) -> Playhead | N
 
 
 def previous_turn(head: Playhead, now: float) -> Playhead:
-    """Go to this turn's beginning, from there to the turn before, from the first to the start."""
+    """Go back to the beginning of the turn; from there to the turn before, or to the start."""
     head = advance(head, now)
     turns = head.track.turns
     current = bisect_left(turns, head.position) - 1
@@ -201,7 +205,8 @@ def previous_turn(head: Playhead, now: float) -> Playhead:
         return advance(_at_position(head, 0), now)
     begun = _at_position(head, turns[current] + 1)
     passed = head.moment_ms - begun.moment_ms
-    # While it plays on, nobody is quick enough to press twice at the very beginning.
+    # While it plays, time passes between two presses of the key. So a short time after the turn's
+    # beginning still counts as the beginning.
     if passed <= GRACE_MS * head.speed if head.playing else head == begun:
         current -= 1
     return advance(_at_position(head, turns[current] + 1 if current >= 0 else 0), now)
@@ -215,6 +220,6 @@ def _at_position(head: Playhead, position: int) -> Playhead:
 
 def _at_speed(head: Playhead, factor: float) -> Playhead:
     speed = head.speed * factor
-    # A speed that was given may lie outside: it can come back, and go no further.
+    # A speed that was given at the start may be beyond the limits. It may change only towards them.
     allowed = speed <= max(FASTEST, head.speed) and speed >= min(SLOWEST, head.speed)
     return replace(head, speed=speed) if allowed else head

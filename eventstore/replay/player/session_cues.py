@@ -1,4 +1,7 @@
-"""The cues of a stored session, without secrets."""
+"""Read the cues of a stored session, with secrets masked.
+
+Called by `EventStore.replay` and exports/waveform.py.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from eventstore.store.sessions.log import Log
 
 
 def session_cues(log: Log, session_id: str) -> Iterator[Cue]:
-    """Yield what was said, called and cut off in a session, in the order in which it happened.
+    """Yield the cues of a session: what was said, called and cut off, in the order of the events.
 
     Raises:
         NotFoundError: There is no such session.

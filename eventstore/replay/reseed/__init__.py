@@ -1,1 +1,1 @@
-"""Reseed: a session's conversation as client events, to go on from it in a new session."""
+"""Reseed: make client events that rebuild a session's conversation in a new session."""

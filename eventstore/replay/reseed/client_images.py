@@ -1,4 +1,7 @@
-"""The images that a client put into a conversation, which servers' copies of its items lack."""
+"""Find the images that a client put into a conversation: servers leave them out of their items.
+
+Called by `EventStore.reseed`.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,11 @@ Place = tuple[str, int]
 def client_images(
     state: SessionState, read: Callable[[int], Iterable[StoredEvent]]
 ) -> dict[Place, str]:
-    """The addresses of images by item and content part, as the client gave them.
+    """Return the URLs of images as the client gave them, by item id and index of the content part.
 
     Args:
-        read: gives the event at a seq.
+        state: The session's state.
+        read: Returns the event with a seq, or nothing.
     """
     found: dict[Place, str] = {}
     for item in state.items.values():

@@ -1,7 +1,8 @@
-"""Reseed: the client events that rebuild a session's conversation in a new session.
+"""Make the client events that rebuild a session's conversation in a new session.
 
-Items have no ids and no predecessors: sent in order, they get both from the new session, so that
-one conversation can be seeded many times, and no server refuses an id that it finds too long.
+The items have no ids and no predecessors. The new session gives them both, since they are sent in
+order. So one conversation can be seeded many times, and no server refuses an id as too long. Called
+by `EventStore.reseed`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from eventstore.realtime.values import mapping, one_of, sequence, storable_json,
 from eventstore.replay.reseed.reseed_secrets import without_secrets
 
 AssistantAs = Literal["text", "system"]
-#: The user's audio, and the addresses of images, by item and content part.
+#: The user's audio, and the URLs of images, by item id and index of the content part.
 UserAudio = Mapping[tuple[str, int], bytes]
 Images = Mapping[tuple[str, int], str]
 
@@ -37,12 +38,13 @@ _DETAILS = frozenset({"auto", "low", "high"})
 
 
 class Reseed(NamedTuple):
-    """What rebuilds a conversation in a new session.
+    """The events that rebuild a conversation.
 
     Attributes:
-        events: Client events, to be sent in this order: `session.update` if the session's
+        events: The client events, to be sent in this order: `session.update` if the session's
             configuration is known, then `conversation.item.create` for each item.
-        skipped: What was left out: an `item_id` (None for the session itself) and a `reason` each.
+        skipped: What was left out, as objects with `item_id` (null for the session itself) and
+            `reason`.
     """
 
     events: list[dict[str, Any]]
@@ -50,7 +52,7 @@ class Reseed(NamedTuple):
 
 
 class _Options(NamedTuple):
-    """What `reseed` was given, for each item."""
+    """The arguments of `reseed` that matter for an item."""
 
     dialect: ClientDialect
     assistant_as: AssistantAs
@@ -59,7 +61,13 @@ class _Options(NamedTuple):
 
 
 class _Seed(NamedTuple):
-    """An item of the old conversation: what to create for it, and what of it is lost."""
+    """What becomes of one item of the old conversation.
+
+    Attributes:
+        item_id: The item's id in the old session.
+        item: The item to create; None if it is left out.
+        lost: Why the item, or parts of it, are left out.
+    """
 
     item_id: str
     item: Json | None
@@ -74,17 +82,20 @@ def reseed(
     assistant_as: AssistantAs = "text",
     images: Images | None = None,
 ) -> Reseed:
-    """The client events that rebuild the session's current conversation as it stood.
+    """Return the client events that rebuild a session's current conversation.
 
     Args:
-        dialect: the shape of the events, whichever the server spoke.
-        audio: the user's speech, to be sent as audio where it is here; None for transcripts.
-        max_items: create the last so many items at most.
-        assistant_as: what the assistant said as its own `text`, or as a `system` message's note.
-        images: that the client gave, for where the server's copy of an item has none.
+        state: The session's state.
+        dialect: The dialect of the events, `beta` or `ga`; it need not be the server's.
+        audio: The user's audio, which is sent if it is here. None sends transcripts.
+        max_items: Create at most so many items: the last ones.
+        assistant_as: Send the assistant's words as its own `text`, or as a note in a `system`
+            message.
+        images: The URLs of images that the client gave, for items in which the server left them
+            out.
 
     Raises:
-        InvalidInputError: an argument that is none of these.
+        InvalidInputError: An argument has a value that is not allowed.
     """
     _check(dialect, max_items, assistant_as)
     if is_translation(state.wire):
@@ -95,7 +106,7 @@ def reseed(
     seeds = _paired(seeds)
     if max_items is not None:
         seeds = _paired(_last(seeds, max_items), "a function's output cut off from its call")
-    # Where the server never described the session, what the client asked for is the best there is.
+    # If the server never described the session, the client's own request is the best source.
     update = session_update(state.wire or state.requested, dialect)
     asked: list[str] = []
     if update is not None:
@@ -122,7 +133,7 @@ def _check(dialect: str, max_items: int | None, assistant_as: str) -> None:
 
 
 def _items(state: SessionState) -> list[Item]:
-    """The items of the last conversation that has any, in order."""
+    """Return the items of the last conversation that has items, in order."""
     for conversation in reversed(state.conversations):
         if conversation.order:
             return [state.items[item_id] for item_id in conversation.order]
@@ -130,7 +141,7 @@ def _items(state: SessionState) -> list[Item]:
 
 
 def _masked(seed: _Seed) -> _Seed:
-    """The seed with its secrets masked: whoever needs them there has to give them anew."""
+    """Return the seed with its secrets masked. The sender has to add them again."""
     clean = mask_value(seed.item)
     if clean == seed.item:
         return seed
@@ -141,10 +152,10 @@ def _masked(seed: _Seed) -> _Seed:
 
 
 def _paired(seeds: list[_Seed], why: str = "a function's output without its call") -> list[_Seed]:
-    """The seeds, of function calls only those whose output follows, and outputs of such calls.
+    """Return the seeds without function calls that have no output, and outputs without a call.
 
     Args:
-        why: what to tell of an output whose call is not there.
+        why: The reason that is given for an output without its call.
     """
     waiting: dict[str, int] = {}
     paired: set[int] = set()
@@ -183,7 +194,8 @@ def _seed(state: SessionState, item: Item, given: _Options) -> _Seed:
     resource = resources.item_resource(state, item)
     kind = text(resource.get("type")) or ""
     if kind == "message":
-        # A response's messages are the assistant's, also where the event that says so was missed.
+        # An item of a response is the assistant's, also if the event that states the role is
+        # missing in the log.
         role = text(resource.get("role")) or ("assistant" if item.response_id else None)
         if role == "assistant":
             return _assistant_seed(state, item, given.dialect, given.assistant_as)
@@ -275,7 +287,7 @@ def _call_seed(item: Item, resource: Json) -> _Seed:
 
 
 def _output_seed(item: Item, resource: Json) -> _Seed:
-    # Without an id it fits no call, and is left out for that.
+    # An output without a call's id is left out later, since no call matches it.
     call_id, output = text(resource.get("call_id")) or "", text(resource.get("output")) or ""
     return _Seed(item.id, {"type": "function_call_output", "call_id": call_id, "output": output})
 
@@ -289,6 +301,6 @@ def _input_text(said: str) -> Json:
 
 
 def _said(part: Json) -> str | None:
-    """A part's words; None where it has none."""
+    """Return the words of a content part, or None if it has none."""
     said = text(part.get("text")) or text(part.get("transcript"))
     return said if said and said.strip() else None

@@ -1,7 +1,8 @@
-"""What of a session's configuration is secret, so that a reseed asks for it and does not send it.
+"""Take the secrets out of a session's configuration before it is sent to a new session.
 
-The one who reads a recording need not be the one whose keys are in it: MCP servers are told
-without their `authorization` and `headers`, and one whose address holds a key is left out.
+The person who reseeds a recording may not be the owner of the keys in it. So MCP servers are sent
+without `authorization` and `headers`, and an MCP server with a key in its URL is left out. Called
+by reseed.py.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ Json = dict[str, Any]
 
 
 def without_secrets(update: Json, state: SessionState) -> tuple[Json, list[str]]:
-    """Take the secrets out of a `session.update`.
+    """Return a `session.update` without secrets, and what its sender has to add.
 
     Args:
-        state: of the session that the update is of.
+        update: The event.
+        state: The state of the session that the event was made from.
 
     Returns:
-        The event as it can be sent, and what whoever sends it has to add.
+        The event, and a sentence for each secret that is missing in it.
     """
     session = mapping(update.get("session"))
     asked: list[str] = []
@@ -47,7 +49,7 @@ def without_secrets(update: Json, state: SessionState) -> tuple[Json, list[str]]
 
 
 def _with_credentials(state: SessionState) -> set[str]:
-    """The labels of MCP servers that the session had credentials of."""
+    """Return the labels of the MCP servers for which the session had credentials."""
     return {
         text(tool.get("server_label")) or ""
         for described in (state.wire, state.requested)

@@ -1,8 +1,9 @@
-"""The user's audio, item by item, from a session's log.
+"""Find the user's audio of each item in a session's log. Called by `EventStore.reseed`.
 
-An item's audio is in its own content, where a client created it whole or a server gave it back.
-Else it is speech: with turn detection a stretch of the session's input clock, which counts all
-audio that was appended; without it, all that was appended since the last turn.
+The audio of an item is in the item itself if a client created it as a whole, or if a server sent it
+back. Otherwise it is a part of the streamed audio. With turn detection, the server states its start
+and end on the input clock, which counts all audio that was appended. Without turn detection, it is
+all audio since the last turn.
 """
 
 from __future__ import annotations
@@ -40,15 +41,18 @@ Place = tuple[str, int]
 
 @dataclass
 class _InputAudio:
-    """What was appended and is not yet part of a turn, and what was found.
+    """The streamed audio that is not yet part of a turn, and the audio of items that was found.
 
     Attributes:
-        session: its configuration so far.
-        format: what the sound is in.
-        whole: whether it runs from the connection's start, where the input clock begins.
-        starts_at_ms: the input clock where this format began.
-        starts_at: the bytes of this format that came before the sound.
-        creates: items that the client made and the server has not yet added.
+        session: The session's configuration so far.
+        format: The format of the audio.
+        whole: True if the log has all audio since the connection began, where the input clock
+            begins, too.
+        starts_at_ms: The time of the input clock at which this format began.
+        starts_at: How many bytes in this format came before `sound`.
+        sound: The audio that is not yet part of a turn.
+        creates: The items that the client created and the server has not yet added.
+        found: The audio of items and its format, by item id and index of the content part.
     """
 
     session: Json = field(default_factory=dict)
@@ -62,17 +66,17 @@ class _InputAudio:
 
 
 def user_audio(state: SessionState, events: Iterable[StoredEvent]) -> dict[Place, bytes]:
-    """The audio of the user's items, as far as it can be found for certain.
+    """Return the audio of the user's items, as far as it is known for certain.
 
-    Audio in another format than the session's last one is left out, and so is PCM at a rate that
-    no client can state: a new session would take it for noise.
+    Audio in another format than the session's last one is left out, because the new session would
+    play it as noise. So is PCM at a rate that a client cannot request.
 
     Args:
-        state: the session at the moment that is wanted.
-        events: those of `USER_AUDIO_TYPES` up to that moment, in order.
+        state: The session's state at the event that is wanted.
+        events: The events of `USER_AUDIO_TYPES` up to that event, in order.
 
     Returns:
-        The bytes by item and content part.
+        The audio's bytes, by item id and index of the content part.
     """
     tape = _InputAudio()
     for event in events:
@@ -90,7 +94,7 @@ def _configured(tape: _InputAudio, state: SessionState, seq: int, body: Json) ->
     tape.session = {**tape.session, **mapping(body.get("session"))}
     format_ = stated_input_format(tape.session, state.rates)
     if format_ != tape.format:
-        # The clock goes on; the bytes of another format are no longer comparable.
+        # The input clock goes on. Places in bytes are counted anew for the new format.
         _drop(tape, len(tape.sound))
         tape.starts_at_ms += tape.starts_at / bytes_per_ms(tape.format)
         tape.starts_at, tape.format = 0, format_
@@ -98,7 +102,7 @@ def _configured(tape: _InputAudio, state: SessionState, seq: int, body: Json) ->
 
 def _opened(tape: _InputAudio, state: SessionState, seq: int, body: Json) -> None:
     if tape.whole:
-        # Another connection, whose clock begins anew.
+        # A second `session.created` is a new connection, whose input clock begins at 0.
         tape.sound.clear()
         tape.starts_at, tape.starts_at_ms = 0, 0.0
     tape.whole = True
@@ -118,25 +122,26 @@ def _committed(tape: _InputAudio, state: SessionState, seq: int, body: Json) -> 
     start, end = _stretch(tape, item.speech if item is not None else None)
     if item is not None and start < end <= len(tape.sound):
         tape.found[(item.id, 0)] = (bytes(tape.sound[start:end]), tape.format)
-    # What came behind the turn's end, while the server made up its mind, is the next turn's.
+    # The audio after the turn's end came before the server noticed the end. It belongs to the next
+    # turn.
     _drop(tape, min(end, len(tape.sound)))
 
 
 def _stretch(tape: _InputAudio, speech: Speech | None) -> tuple[int, int]:
-    """Where a turn begins and ends on the tape; an empty stretch where that is not known."""
+    """Return the bytes of `tape.sound` at which a turn begins and ends; equal if unknown."""
     end = len(tape.sound)
     if speech is None or (speech.start_ms is None and speech.end_ms is None):
         return 0, end
     start_ms, end_ms = speech.start_ms, speech.end_ms
     if start_ms is None or start_ms < tape.starts_at_ms or not tape.whole:
         return 0, 0
-    # The padding before a turn can reach into the last one, which has that audio.
+    # The padding before a turn can reach into the last turn, which has that audio already.
     start = max(0, _position(tape, start_ms))
     return start, end if end_ms is None else max(0, _position(tape, end_ms))
 
 
 def _position(tape: _InputAudio, ms: int) -> int:
-    """Where a moment of the input clock is on the tape, at the start of a sample."""
+    """Return the byte of `tape.sound` at a time of the input clock, at the start of a sample."""
     width = 2 if tape.format["type"] == "audio/pcm" else 1
     samples = round((ms - tape.starts_at_ms) * bytes_per_ms(tape.format) / width)
     return samples * width - tape.starts_at
@@ -203,5 +208,5 @@ _HANDLERS = {
     **dict.fromkeys(INPUT_AUDIO, _appended),
 }
 
-#: Types of events that hold the user's audio or say what it is, in every dialect.
+#: The types of events that hold the user's audio or describe it, in every dialect.
 USER_AUDIO_TYPES = sorted({*_HANDLERS, *(beta for beta, ga in RENAMED.items() if ga in _HANDLERS)})

@@ -1,1 +1,1 @@
-"""The replay server: it finds the recording that a client asks for, and serves it."""
+"""The replay server: find the recording that a client asks for, and serve it."""

@@ -1,4 +1,7 @@
-"""How soon a session that clients name is served again: a client may reconnect without end."""
+"""Limit how often one session is replayed, since a client may reconnect without end.
+
+Called by stored_recordings.py.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple
 
-#: How many replays of a session may end one right after the other, and seconds until one more may.
+#: The size of a bucket in tokens, and how long one token takes to come back, in seconds.
 AT_ONCE, EACH = 5, 1.0
-#: How many sessions are remembered; a session that no replay of ended for a while needs no memory.
+#: So many sessions are remembered. A session whose bucket is full again needs no memory.
 _REMEMBERED = 1000
 
 
@@ -19,10 +22,14 @@ class _Bucket(NamedTuple):
 
 
 class Reconnects:
-    """A bucket of tokens for each session, of which a replay that ends takes one.
+    """A rate limit for each session: a token bucket from which every ended replay takes a token.
 
-    Who connects while it is empty waits for a token, and takes none: so nobody waits longer than
-    `EACH`, and clients that connect at the same time do not wait for each other.
+    A client that connects while the bucket is empty waits until there is a token, but takes none.
+    So no client waits longer than `EACH`, and clients that connect at the same time do not wait for
+    each other.
+
+    Args:
+        clock: Returns seconds; for tests.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -30,14 +37,14 @@ class Reconnects:
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
     def ended(self, session_id: str) -> None:
-        """Note that a replay of a session ended."""
+        """Take a token, because a replay of a session has ended."""
         self._buckets[session_id] = _Bucket(max(0.0, self._free(session_id) - 1), self._clock())
         self._buckets.move_to_end(session_id)
         if len(self._buckets) > _REMEMBERED:
             self._buckets.popitem(last=False)
 
     def wait(self, session_id: str) -> float:
-        """Return how many seconds a client has to wait for a session."""
+        """Return how long a client has to wait for a session, in seconds."""
         return max(0.0, 1 - self._free(session_id)) * EACH
 
     def _free(self, session_id: str) -> float:

@@ -1,6 +1,7 @@
-"""Which sessions a replay server has served to whom asked in the same words, so that each is new.
+"""Remember which sessions were served for which request, so that each client gets another one.
 
-A client that reconnects by itself would otherwise be played the same call without end.
+Otherwise a client that reconnects by itself would be played the same call without end. Called by
+stored_recordings.py.
 """
 
 from __future__ import annotations
@@ -11,17 +12,17 @@ from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-#: How many sessions are remembered, of all wishes together; the wish that was uttered longest ago
-#: is forgotten first, and begins again.
+#: So many sessions are remembered, of all requests together. The request that was made longest ago
+#: is forgotten first; its sessions are then served again.
 REMEMBERED = 100_000
 
 
 class HasSessionId(Protocol):
-    """A session that was chosen."""
+    """Something with the id of a session."""
 
     @property
     def session_id(self) -> str:
-        """Its id."""
+        """Return the session's id."""
 
 
 AnySession = TypeVar("AnySession", bound=HasSessionId)
@@ -34,7 +35,7 @@ class _Served:
 
 
 class ServedSessions:
-    """The sessions that each wish was served. Its methods are called on one event loop."""
+    """The sessions that were served for each request. Call its methods on one event loop."""
 
     def __init__(self) -> None:
         self._by_wish: OrderedDict[Hashable, _Served] = OrderedDict()
@@ -43,10 +44,15 @@ class ServedSessions:
     async def next(
         self, wish: Hashable, choose: Callable[[Collection[str]], AnySession]
     ) -> AnySession:
-        """Choose a session in a thread, and remember it. Of clients with one wish, one chooses.
+        """Choose a session for a request, and remember it.
+
+        The choice is made in a thread. Clients with the same request wait for each other, so that
+        they get different sessions.
 
         Args:
-            choose: told the sessions that the wish was served; what it raises is raised.
+            wish: The request.
+            choose: Called with the sessions that were served for this request. What it raises is
+                raised here.
         """
         served = self._by_wish.setdefault(wish, _Served())
         self._by_wish.move_to_end(wish)
@@ -65,7 +71,7 @@ class ServedSessions:
         return chosen
 
     def give_back(self, wish: Hashable, session_id: str) -> None:
-        """Forget a session that could not be served after all."""
+        """Forget a session that was chosen for a request but could not be served."""
         served = self._by_wish.get(wish)
         if served is not None and session_id in served.sessions:
             served.sessions.discard(session_id)

@@ -1,4 +1,8 @@
-"""Serve recordings over the Realtime websocket: the handshake, and a task for each client."""
+"""Serve recordings over the Realtime websocket: the handshake, and a task for each client.
+
+Called by the commands `replay-server` and `serve`, and by Python programs as
+`eventstore.replay_server`.
+"""
 
 from __future__ import annotations
 
@@ -34,16 +38,16 @@ from eventstore.replay.serving.matching import Drift
 from eventstore.replay.serving.recording import Recording
 from eventstore.store.sessions.log import Log
 
-#: Gives the recording that a handshake asks for; raises EventStoreError where there is none.
+#: Returns the recording that a handshake asks for, or raises EventStoreError if there is none.
 FindRecording = Callable[[Request], Recording]
 
 _INTERNAL_ERROR, _REASON = 1011, 120
-# Handshakes that fail are the client's affair: no traceback of them is anybody's news.
+# `websockets` would log a traceback for each failed handshake, which is the client's mistake.
 _LOGGER = logging.getLogger("eventstore.replay.server.server")
 _LOGGER.setLevel(logging.CRITICAL)
-# Faults of our own are; the library's logger would tell their messages, too.
+# Faults of this server are logged here instead, without the content of frames.
 _FAULTS = logging.getLogger("eventstore.replay")
-#: Clients that are played to at once, unless another number is named.
+#: By default, so many clients are served at the same time.
 MAX_REPLAYS = 1000
 _MAX_FRAME = 32 * 1024 * 1024
 # Seconds for a client's TLS handshake.
@@ -51,12 +55,12 @@ _TLS_TIMEOUT = 10.0
 
 
 class Watcher(NamedTuple):
-    """Who is told what happens; connections are numbered from 1.
+    """Functions that are called with what happens on the connections, numbered from 1.
 
     Attributes:
-        opened: a client was given a recording.
-        drift: it did otherwise than the recorded one.
-        closed: its connection is over.
+        opened: Called when a client is given a recording.
+        drift: Called when a client does something else than the recorded client.
+        closed: Called when a connection is over.
     """
 
     opened: Callable[[int, Recording], None]
@@ -73,16 +77,16 @@ def recordings_of(
     seen_by: Callable[[Request], Log] | None = None,
     once: bool = False,
 ) -> StoredRecordings:
-    """Recordings out of a store, one that was served a moment ago being at hand.
+    """Return the recordings of a store, for `replay_server`.
 
     Args:
-        session_id: serve this one, whatever clients ask for; None for what their path or query
-            names.
-        seen_by: what of the store a client sees, by its handshake; raises RefusedError. None for
-            all of it.
-        once: play to one client, and refuse those behind it.
+        log: The store to read from.
+        session_id: Serve this session, whatever clients ask for. None serves the session that the
+            path or query of a client names.
+        seen_by: Returns the part of the store that a client may see, by its handshake, or raises
+            RefusedError. None lets clients see all of it.
+        once: Serve one client, and refuse the others.
     """
-
     return StoredRecordings(log, session_id, seen_by, once)
 
 
@@ -97,18 +101,23 @@ async def replay_server(
     most: int = MAX_REPLAYS,
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Server]:
-    """A server that plays recordings to whoever connects, until the block is left.
+    """Run a server that plays recordings to its clients, until the block ends.
 
     Args:
-        open_: gives the recording that a client asks for.
-        host, port: where to listen; port 0 for any that is free.
-        watcher: who is told what clients do; None for nobody.
-        keyed: `open_` asks for a key, which no page sends unasked; so pages of all hosts may.
-        most: how many clients are played to at once; more are refused with 503.
-        tls: certificate and key to listen with; None for no TLS.
+        open_: The recordings, or a function that returns the recording for a handshake.
+        manner: How recordings are served.
+        host, port: The address to listen on; port 0 for any free port.
+        watcher: Called with what clients do; None for nothing.
+        keyed: `open_` requires an API key. Then web pages of all origins may connect, since a
+            browser sends no key by itself.
+        most: How many clients are served at the same time. More are refused with status 503.
+        tls: The certificate and key to listen with; None for no TLS.
+
+    Yields:
+        The server, which listens.
 
     Raises:
-        OSError: the address cannot be listened on.
+        OSError: The server cannot listen on the address.
     """
     chosen: WeakKeyDictionary[ServerConnection, Recording] = WeakKeyDictionary()
     numbers = count(1)
@@ -122,7 +131,7 @@ async def replay_server(
         if refused is not None and not keyed:
             return refusal(HTTPStatus.FORBIDDEN, refused)
         if not asks_for_websocket(request.headers):
-            return None  # it is refused, and takes no session from a client
+            return None  # `websockets` refuses it, and it uses up no session
         if len(connection.server.connections) + len(opening) >= most:
             told = f"there are {most:,} replays, and no more at once"
             return refusal(HTTPStatus.SERVICE_UNAVAILABLE, told)
@@ -180,12 +189,12 @@ async def replay_server(
 async def _opened(open_: FindRecording | StoredRecordings, request: Request) -> Recording:
     if isinstance(open_, StoredRecordings):
         return await open_.find(request)
-    # In a thread: to read a long recording must not hold up those that play.
+    # In a thread, because reading a long recording must not delay running replays.
     return await asyncio.to_thread(open_, request)
 
 
 def _refused(error: Exception) -> Response:
-    """The answer to a handshake that no recording was found for."""
+    """Return the response to a handshake for which no recording was found."""
     if isinstance(error, RefusedError):
         return refusal(error.status, str(error))
     if isinstance(error, EventStoreError):
@@ -195,7 +204,7 @@ def _refused(error: Exception) -> Response:
 
 
 def _reason(error: Exception) -> str:
-    """Why a replay ends, for its close frame."""
+    """Return why a replay failed, for its close frame."""
     if isinstance(error, EventStoreError):
         return str(error).encode("utf-8", "replace")[:_REASON].decode(errors="ignore")
     unforeseen.log_fault(_FAULTS, "a replay", error)

@@ -1,4 +1,7 @@
-"""Which recording a live client asks for, by the path and the query of its handshake."""
+"""Read from a handshake's path and query which session a client asks for, and find it.
+
+Called by stored_recordings.py.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +27,12 @@ _ROOTS = tuple(
     for before in ("", "v1/", "openai/", "openai/v1/")
     for root in ("realtime", "live/sessions")
 )
-#: The endpoint of translation sessions, which stands where a session's id may.
+#: The endpoint of translation sessions. It stands at the place of a session's id, but is none.
 _TRANSLATIONS = "translations"
-#: What may stand behind a GPT-Live session's id.
+#: What may follow a GPT-Live session's id in a path.
 _BEHIND = ("/attach", "/fork")
 _PREFIX = "session"
-#: As long as what an address names is kept.
+#: The store keeps so many characters of what an address names.
 _LONGEST = 512
 
 
@@ -37,12 +40,12 @@ class SessionRequest(NamedTuple):
     """What a handshake asks for.
 
     Attributes:
-        session: a session's id, by `?session=`, before the path as `/session/ID/v1/realtime`, or
-            behind `/v1/realtime/` or `/v1/live/sessions/`.
-        model: a session of this model, or that was asked for by this name, by `?model=` or Azure's
+        session: A session's id: from `?session=`, from the path as in `/session/ID/v1/realtime`,
+            or after `/v1/realtime/` or `/v1/live/sessions/`.
+        model: A session with this model, or requested by this name: from `?model=` or Azure's
             `?deployment=`.
-        metadata: a session with these pairs: see `read_target`.
-        address: a session whose own address has these names: see `names_of_url`.
+        metadata: A session with these pairs of metadata: see `read_target`.
+        address: A session whose own address had these names: see `names_of_url`.
     """
 
     session: str | None
@@ -52,10 +55,11 @@ class SessionRequest(NamedTuple):
 
 
 def read_request(target: str) -> SessionRequest:
-    """Read a request's target, such as `/v1/realtime?session=sess_123`.
+    """Return what a request's target, such as `/v1/realtime?session=sess_123`, asks for.
 
     Raises:
-        InvalidInputError: it is none, or its metadata are beyond OpenAI's limits.
+        InvalidInputError: The target is not a path of a URL, or its metadata exceed OpenAI's
+            limits.
     """
     try:
         urlsplit(target)
@@ -75,14 +79,14 @@ def read_request(target: str) -> SessionRequest:
         (name, column_text(value, _LONGEST) or "") for name, value in names if name != "asked"
     ]
     if len(names) > 1 or metadata:
-        # The endpoint of Voice Live says nothing of a session beside what says more.
+        # Every session of Voice Live has this endpoint. Beside other names it says nothing.
         address = [name for name in address if name != ("kind", "voice-live")]
     named = given.get("session", given.get("session_id", session))
     return SessionRequest(named, models[-1] if models else None, metadata, tuple(address))
 
 
 def _session_of(path: str) -> tuple[str | None, str]:
-    """Return the session's id that a path has, and the path without what stands before it."""
+    """Return the session's id in a path, and the path without the prefix `/session/ID`."""
     session = None
     _, prefix, id_, *rest = [*path.split("/", 3), "", "", ""]
     if prefix == _PREFIX and id_:
@@ -98,14 +102,14 @@ def _session_of(path: str) -> tuple[str | None, str]:
 
 
 def newest_match(log: Log, wish: SessionRequest, served: Collection[str] = ()) -> str:
-    """The session that a client asks for: the newest of those that match.
+    """Return the id of the newest session that matches a request and was not served for it before.
 
     Args:
-        served: sessions that the same wish was served already.
+        wish: What the client asks for, without a session's id.
+        served: The sessions that were served for the same request before.
 
     Raises:
-        NotFoundError: there is none, or nothing was asked for, or all were served.
-        InvalidInputError: no session can have such an id.
+        NotFoundError: No session matches, all that match were served, or the request is empty.
     """
     if wish.model is None and not wish.metadata and not wish.address:
         raise NotFoundError(
@@ -123,13 +127,13 @@ def newest_match(log: Log, wish: SessionRequest, served: Collection[str] = ()) -
 
 
 def _filters(log: Log, wish: SessionRequest) -> Iterator[SessionFilter]:
-    """Yield filters of which a session that matches passes at least one."""
+    """Yield filters. A session matches the request if it passes at least one of them."""
     both = {"metadata": dict(wish.metadata), "scope": log.scope}
     yield checked_filter(
         SessionFilter, {**both, "model": wish.model, "address": wish.address or None}
     )
     if wish.model is not None:
-        # Azure's deployments have names of their own, and a server may answer to a model's short
-        # name with its full one.
+        # The name in the request is often not the model that the server states: Azure's deployments
+        # have names of their own, and a server may answer a short name with the full one.
         asked = ("asked", column_text(wish.model, _LONGEST) or "")
         yield checked_filter(SessionFilter, {**both, "address": (*wish.address, asked)})

@@ -1,7 +1,7 @@
-"""Recordings out of a store, for the replay server: those that were served last are at hand.
+"""Find the recordings of a store for the replay server, and keep the last ones in memory.
 
-A recording at hand holds what was said. So it is kept only while its session is as it was: the
-server looks every few seconds, since another process may erase it.
+A recording in memory must not outlive its session: another process may erase the session. So the
+server checks every few seconds that sessions have not changed. Called by server.py.
 """
 
 from __future__ import annotations
@@ -30,17 +30,22 @@ from eventstore.store.log.session_facts import Revision, check_session_id, find_
 from eventstore.store.sessions.log import Log
 
 _LOGGER = logging.getLogger("eventstore.replay")
-#: Seconds between two looks for sessions that were erased, and that a look may take.
+#: Time between two checks for erased sessions, and the most that a check may take. In seconds.
 LOOK_EACH, LOOK_PATIENCE = 2.0, 5.0
-#: Why a client behind the first is refused by `once`.
+#: Why clients after the first are refused if `once` is set.
 SERVED_ONCE = "the session was served once, and is not served again"
 _KEPT = 4
-# Long recordings that are read at once; who plays one reads it in other threads.
+# So many recordings are read at the same time. Running replays read theirs in other threads.
 _READ_AT_ONCE = 4
 
 
 class SessionRevision(NamedTuple):
-    """A session as it was at a time."""
+    """A session at a certain revision.
+
+    Attributes:
+        session_id: The session.
+        version: Its revision: the seq of its last event, and how often it was erased in part.
+    """
 
     session_id: str
     version: Revision
@@ -55,18 +60,13 @@ def _next(seen: Log, wish: SessionRequest, served: Collection[str]) -> SessionRe
 
 
 class StoredRecordings:
-    """Finds the recording that a handshake asks for. Its methods are called on one event loop.
+    """Finds the recording that a handshake asks for. Call its methods on one event loop.
 
-    A session that is named is served as often as it is asked for, but not faster than
-    `Reconnects` lets it. Who asks for any that is like something gets the next one each time.
+    If a client names a session, it is served every time, but not faster than `Reconnects` allows.
+    If a client asks for any session with a model or metadata, it gets another one each time.
 
     Args:
-        log: to read from.
-        session_id: serve this one, whatever clients ask for; None for what their path or query
-            names.
-        seen_by: what of the store a client sees, by its handshake; raises RefusedError. None for
-            all of it.
-        once: play to one client, and refuse those behind it.
+        log, session_id, seen_by, once: As for `recordings_of`.
     """
 
     def __init__(
@@ -81,15 +81,18 @@ class StoredRecordings:
         self._served, self._reconnects = ServedSessions(), Reconnects()
         self._kept: OrderedDict[SessionRevision, Recording] = OrderedDict()
         self._reading: dict[SessionRevision, asyncio.Future[Recording]] = {}
-        # Those above, and those that somebody still plays.
+        # The recordings in `_kept`, and those that are still being replayed.
         self._alive: WeakValueDictionary[SessionRevision, Recording] = WeakValueDictionary()
         self._threads = ThreadPoolExecutor(_READ_AT_ONCE, "eventstore-recordings")
 
     async def find(self, request: Request) -> Recording:
-        """Return the recording; of many clients who want the same, one has it read.
+        """Return the recording that a handshake asks for.
+
+        If many clients want the same recording at once, it is read only once.
 
         Raises:
-            RefusedError, EventStoreError: there is none for this client.
+            RefusedError: The client may not see the store.
+            EventStoreError: There is no such recording, or it cannot be read.
         """
         if self._once and self._has_begun:
             raise NotFoundError(SERVED_ONCE)
@@ -108,13 +111,13 @@ class StoredRecordings:
             raise
 
     def begins(self) -> bool:
-        """Return True if a client may be played to, which is about to begin."""
+        """Return True if a replay may begin, and remember that one began."""
         may = not (self._once and self._has_begun)
         self._has_begun = True
         return may
 
     def ended(self, recording: Recording) -> None:
-        """Note that a replay ended."""
+        """Remember that a replay of a recording ended, to limit reconnects."""
         self._reconnects.ended(recording.name)
 
     async def _recording(self, known: SessionRevision) -> Recording:
@@ -130,7 +133,7 @@ class StoredRecordings:
         return found
 
     async def look(self) -> None:
-        """Look again and again, until cancelled, whether the sessions are as they were."""
+        """Check every `LOOK_EACH` seconds for sessions that have changed, until cancelled."""
         while True:
             await asyncio.sleep(LOOK_EACH)
             alive = list(self._alive.items())
@@ -141,8 +144,8 @@ class StoredRecordings:
             try:
                 now = await asyncio.wait_for(asyncio.to_thread(ask), LOOK_PATIENCE)
             except (EventStoreError, TimeoutError):
-                continue  # those who play go on while the database is away
-            except Exception as error:  # the next look may go well
+                continue  # running replays go on while the database is away
+            except Exception as error:  # the next check may succeed
                 unforeseen.log_fault(_LOGGER, "looking for erased sessions", error)
                 continue
             for known, recording in alive:
@@ -153,8 +156,11 @@ class StoredRecordings:
                     self._kept.pop(known, None)
 
     def _asked(self, request: Request) -> tuple[Log, SessionRequest]:
-        """Return what of the store a client sees, and what it asks for; a session that is named
-        is there."""
+        """Return the part of the store that a client may see, and what it asks for.
+
+        Raises:
+            NotFoundError: The client names a session that is not there.
+        """
         seen = self._store if self._seen_by is None else self._seen_by(request)
         if self._session_id is not None:
             return seen, SessionRequest(self._session_id, None, (), ())

@@ -1,1 +1,1 @@
-"""Sessions for other people and tools: transcripts, chat files, pages, traces and tables."""
+"""Export sessions for other people and tools: transcripts, chat files, pages, traces, tables."""

@@ -1,4 +1,7 @@
-"""What a page of one call says beside its transcript. Pure; the template escapes it all."""
+"""Make the texts of a call's HTML page that are not in the transcript. Pure.
+
+Called by html.py and its template, which escapes all texts.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,17 @@ from eventstore.realtime.values import mapping, number, text
 
 Json = dict[str, Any]
 
-#: What is longer is folded on the page.
+#: A text with more characters is folded on the page.
 LONG = 600
 
 
 def call_facts(session: Json, usage: Json) -> list[tuple[str, str]]:
-    """What the page says of the call above the transcript."""
+    """Return the facts above the transcript, as pairs of a name and a text.
+
+    Args:
+        session: The session's resource.
+        usage: The session's usage, as in its state.
+    """
     notes = session["eventstore"]
     duration = number(notes.get("duration_ms"))
     cost = number(usage.get("cost_usd"))
@@ -35,14 +43,14 @@ def call_facts(session: Json, usage: Json) -> list[tuple[str, str]]:
 
 
 def clock_text(seconds: float) -> str:
-    """Seconds as `1:02` or `1:02:03`."""
+    """Return seconds as a text such as `1:02` or `1:02:03`."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def indented_json(said: str) -> str:
-    """JSON with its lines; other text as it is."""
+    """Return a JSON object or array with line breaks and indents; other text as it is."""
     import json
 
     try:

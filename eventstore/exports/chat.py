@@ -1,7 +1,8 @@
-"""Conversations in OpenAI's chat format, for evaluation and fine-tuning.
+"""Export conversations in OpenAI's chat format, for evaluation and fine-tuning.
 
-A line holds `messages`, `tools` and `metadata`. What a user interrupted is there as far as it was
-heard: the model's next turn answers that, not what was generated.
+A line holds `messages`, `tools` and `metadata`. An answer that the user interrupted has only the
+words that were heard, because the model's next turn continues from these. Called by the command
+`export --format chat` and as `eventstore.chat`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ UNANSWERED = "function calls without an output"
 ORPHANS = "function outputs without a call"
 FOREIGN = "items that chat has no shape for"
 
-# What chat takes as the name of somebody who says something.
+# The characters that the chat format does not allow in a speaker's `name`, and the longest name.
 _NO_NAME, _NAME = re.compile(r"[^A-Za-z0-9_-]"), 64
 _DETAILS = frozenset({"auto", "low", "high"})
 
@@ -32,7 +33,7 @@ class Chat(NamedTuple):
     """A session in the chat format.
 
     Attributes:
-        conversations: An object for each conversation in which something is said.
+        conversations: One object for each conversation in which something is said.
         left_out: How many items were left out, by reason.
     """
 
@@ -42,7 +43,14 @@ class Chat(NamedTuple):
 
 @dataclass
 class _ChatTurn:
-    """A message in the making: an assistant's may still get calls, and calls their outputs."""
+    """A message that is being made, to which calls and their outputs can still be added.
+
+    Attributes:
+        message: The message, without its calls.
+        response_id: The response that it belongs to.
+        calls: The assistant's function calls.
+        outputs: The outputs of these calls, by the index of the call.
+    """
 
     message: Json
     response_id: str | None = None
@@ -51,10 +59,10 @@ class _ChatTurn:
 
 
 def chat(shown: Mapping[str, Any]) -> Chat:
-    """The conversations of a session.
+    """Return the conversations of a session in chat format.
 
     Args:
-        shown: the session whole, as `EventStore.state` gives it.
+        shown: The whole session, as `EventStore.state` returns it.
     """
     session = mapping(shown.get("session"))
     left_out: Counter[str] = Counter()
@@ -129,7 +137,8 @@ def _turns(items: list[Json], left_out: Counter[str], named: bool) -> list[_Chat
 
 def _add_message(turns: list[_ChatTurn], item: Json, left_out: Counter[str], named: bool) -> None:
     response_id = item["eventstore"].get("response_id")
-    # A response's messages are the assistant's, also where the event that says so was missed.
+    # A message of a response is the assistant's, also if the event that states the role is missing
+    # in the log.
     role = text(item.get("role")) or ("assistant" if response_id else None)
     if role not in ("user", "assistant", "system"):
         left_out[FOREIGN] += 1
@@ -147,7 +156,7 @@ def _add_message(turns: list[_ChatTurn], item: Json, left_out: Counter[str], nam
 
 
 def _spoken_by(speaker: str | None, said: str, role: str) -> Json:
-    """A message of one of several speakers, by the name that chat takes for it."""
+    """Return the message of one of several speakers, with a `name` that the format allows."""
     name = _NO_NAME.sub("_", speaker or "")[:_NAME]
     return {"role": role, "content": said} | ({"name": name} if name else {})
 
@@ -159,7 +168,7 @@ def _add_call(
     adjacent: bool,
     left_out: Counter[str],
 ) -> None:
-    """Add a call to the assistant's turn that it is part of, or as a turn of its own."""
+    """Add a call to the assistant's message of the same response, or as a message of its own."""
     call_id, name = text(item.get("call_id")), text(item.get("name"))
     if not call_id or not name:
         left_out[FOREIGN] += 1
@@ -176,7 +185,7 @@ def _add_call(
 
 
 def _drop_unanswered(turn: _ChatTurn, left_out: Counter[str]) -> None:
-    """Chat wants an output behind each call; only the last turn's may be still to come."""
+    """Remove calls without an output: in the chat format an output must follow each call."""
     answered = sorted(turn.outputs)
     left_out[UNANSWERED] += len(turn.calls) - len(answered)
     turn.calls = [turn.calls[index] for index in answered]
@@ -198,7 +207,7 @@ def _messages_of(turn: _ChatTurn) -> list[Json]:
 
 
 def heard_words(item: Json) -> str:
-    """What an item says, as far as it was heard."""
+    """Return the words of an item, as far as they were heard."""
     heard = mapping(item.get("eventstore")).get("heard")
     if isinstance(heard, str):
         return heard if heard.strip() else ""
@@ -212,7 +221,7 @@ def _said(part: Json) -> str:
 
 
 def _user_content(item: Json) -> str | list[Json]:
-    """Text alone where there is no image, as chat has it."""
+    """Return the content of a user's message: a text, or a list of parts if there is an image."""
     parts: list[Json] = []
     for part in map(mapping, sequence(item.get("content"))):
         url = text(part.get("image_url")) if part.get("type") == "input_image" else None

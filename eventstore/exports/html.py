@@ -1,4 +1,8 @@
-"""A page of one call in one file: transcript, audio and events, which opens without a network."""
+"""Write one call as an HTML page in one file, with transcript, audio and events.
+
+The page opens without a network. Called by the command `export --format html` and as
+`eventstore.write_html`.
+"""
 
 from __future__ import annotations
 
@@ -26,21 +30,27 @@ from eventstore.store.database.engine_options import prices_of
 from eventstore.store.queries.masked_state import masked_state
 from eventstore.store.sessions.log import Log
 
-#: What a frame on the page is cut at, in characters; its audio is left out before.
+#: A frame on the page is cut after so many characters. Its audio is left out before that.
 FRAME_CHARACTERS = 4000
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{200,}={0,2}")
 _CHUNK = 3 * 64 * 1024
-# A few chunks that lie hours apart would make days of it.
+# The most sound on a page. Without this limit, a few chunks that lie hours apart would give days.
 _SOUND = SoundLimit(seconds=3 * 3600, size=4 * 1024**3)
 _FOLDER = "templates"
 
 
 def write_html(log: Log, session_id: str, stream: BinaryIO) -> None:
-    """Write a session as a page.
+    """Write a session as an HTML page. Secrets are masked.
+
+    Args:
+        log: The store.
+        session_id: The session.
+        stream: A binary stream to write to.
 
     Raises:
-        NotFoundError: there is no such session.
-        ErasedError, ErasedMeanwhileError: the session, or its audio, was erased meanwhile.
+        NotFoundError: There is no such session.
+        ErasedError: The session was erased meanwhile.
+        ErasedMeanwhileError: The session's audio was erased meanwhile.
     """
     version = log.revision(session_id)
     shown = masked_state(log, session_id)
@@ -89,7 +99,7 @@ def _asset(name: str) -> str:
 
 
 def _policy(style: str, script: str) -> str:
-    """Nothing is loaded, and nothing runs but what the page was written with."""
+    """Return the Content-Security-Policy: nothing is loaded, and only the page's own script runs."""
     return (
         f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)};"
         " media-src data:; base-uri 'none'; form-action 'none'"
@@ -107,11 +117,11 @@ def _hash(source: str) -> str:
 def _write_audio(
     log: Log, session_id: str, target: BinaryIO
 ) -> tuple[AudioWritten | None, list[LeftOutSilence], str | None]:
-    """Write the call as OGG, if it has sound and a page can hold it.
+    """Write the call's sound as OGG, if there is any and a page can hold it.
 
     Returns:
-        What was written, or None; the silence that is left out of it; and a line for the page
-        where there is sound that it lacks.
+        What was written, or None; the silence that was left out; and a line for the page if there
+        is sound that the page cannot hold.
     """
     try:
         return *write_without_long_silence(log, session_id, target, _SOUND), None
@@ -132,7 +142,7 @@ def _base64(sound: BinaryIO) -> Iterator[str]:
 
 
 def _event_lines(events: Iterator[StoredEvent]) -> Iterator[Markup]:
-    """Each event as JSON: seq, milliseconds, direction, type, length, frame."""
+    """Yield each event as a JSON array: seq, milliseconds, direction, type, length, frame."""
     start = None
     comma = ""
     for event in events:
@@ -144,7 +154,7 @@ def _event_lines(events: Iterator[StoredEvent]) -> Iterator[Markup]:
 
 
 def _frame(event: StoredEvent) -> str | None:
-    """A frame as the page has it; None for one that carries audio."""
+    """Return a frame as the page shows it, or None for a frame of audio."""
     if event.type in INPUT_AUDIO or event.type in AUDIO_DELTAS:
         return None
     if isinstance(event.text, bytes):

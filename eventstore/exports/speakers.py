@@ -1,4 +1,7 @@
-"""Who said what in a call in which a server tells several speakers apart. Pure."""
+"""Find out who said what in a call in which the server distinguishes several speakers. Pure.
+
+Called by transcript.py and chat.py.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,10 @@ Json = dict[str, Any]
 
 
 def has_several_speakers(shown: Mapping[str, Any]) -> bool:
-    """Return True if the server told several speakers apart in a session.
+    """Return True if the server distinguished several speakers in a session.
 
     Args:
-        shown: the session whole, as `EventStore.state` gives it.
+        shown: The whole session, as `EventStore.state` returns it.
     """
     told = {
         speaker
@@ -29,7 +32,10 @@ def has_several_speakers(shown: Mapping[str, Any]) -> bool:
 
 
 def speaker_passages(item: Mapping[str, Any]) -> Iterator[tuple[str | None, str]]:
-    """What was said in an item, one speaker after the other; nothing where no speaker is told."""
+    """Yield the passages of an item, each with its speaker; nothing if no speaker is known.
+
+    Example: `("A", "Hello?")`, then `("B", "Hi.")`. A speaker of None is not known.
+    """
     told = [
         (text(one.get("speaker")), (text(one.get("text")) or "").strip())
         for one in map(mapping, sequence(mapping(item.get("eventstore")).get("timed_words")))
@@ -40,7 +46,7 @@ def speaker_passages(item: Mapping[str, Any]) -> Iterator[tuple[str | None, str]
 
 
 def with_names(item: Mapping[str, Any], said: str) -> str:
-    """Return what was said in an item with the names of its speakers: `[A] Hello? [B] Hi.`"""
+    """Return the words of an item with the names of its speakers: `[A] Hello? [B] Hi.`"""
     told = list(speaker_passages(item))
     if len(told) == 1:
         return f"[{told[0][0]}] {said}"

@@ -1,4 +1,7 @@
-"""A call as people read it: its turns, in order, and what is to be said of each. Pure."""
+"""Make the transcript of a call: its turns in order, with short facts about each. Pure.
+
+Called by `EventStore.transcript`, html.py and waveform.py.
+"""
 
 from __future__ import annotations
 
@@ -17,27 +20,25 @@ from eventstore.times import parse_time
 
 Json = dict[str, Any]
 
-# What stands in a turn for what has no words.
+# These stand in a turn's text for content without words.
 _AN_IMAGE, _NO_TRANSCRIPT = "[an image]", "[speech without a transcript]"
 
 
 class Turn(NamedTuple):
-    """One thing of a transcript.
+    """One entry of a transcript.
 
     Attributes:
-        seq: The sequence number of the event that it begins with.
-        speaker: `user`, `assistant`, `system`, `tool`, `aside` (a response outside of the
+        seq: The event that it begins with.
+        speaker: `user`, `assistant`, `system`, `tool`, `aside` (a response outside the
             conversation) or `server`.
         kind: `said`, `call`, `result` or `error`.
-        at: Seconds since the call's first event; None if that is not known.
+        at: Seconds since the call's first event; None if unknown.
         text: What was said and heard.
-        unheard: What was generated beyond that.
+        unheard: The words that were generated but not heard.
         notes: Short facts: latency, tokens, cost, how it ended.
-        item_id: The id of its item; None if it is none.
-        response_id: The id of its response; None if it is of none.
-        done_seq: The sequence number of the event that says what a response took, if the notes tell
-            of it.
-        words: The text alone, if `text` names its speakers.
+        item_id, response_id: The item and the response, if it is one.
+        done_seq: The event with a response's usage, if the notes tell of the response.
+        words: The text without names, if `text` has names of speakers.
     """
 
     seq: int
@@ -56,12 +57,15 @@ class Turn(NamedTuple):
 def transcript_turns(
     shown: Json, errors: Iterable[StoredEvent], prices: Prices | None = None
 ) -> list[Turn]:
-    """The transcript, in conversation order; what is outside it by its place in the log.
+    """Return the transcript of a session.
+
+    Items are in the order of their conversations. Other entries, such as errors, stand between them
+    by their place in the log.
 
     Args:
-        shown: the session whole, as `EventStore.state` gives it.
-        errors: the server's, as events.
-        prices: what responses are priced by; None for published prices.
+        shown: The whole session, as `EventStore.state` returns it.
+        errors: The server's `error` events.
+        prices: The prices for the cost of responses; None for published prices.
     """
     prices = prices or published_prices()
     start = _start(shown)
@@ -86,7 +90,7 @@ def transcript_turns(
 
 
 def _merged(spoken: list[Turn], beside: list[Turn]) -> list[Turn]:
-    """Both, what is beside put before the first turn that came later."""
+    """Return both lists as one: each entry of `beside` comes before the first later turn."""
     merged: list[Turn] = []
     waiting = iter(beside)
     next_ = next(waiting, None)
@@ -99,12 +103,12 @@ def _merged(spoken: list[Turn], beside: list[Turn]) -> list[Turn]:
 
 
 def seconds_since_start(shown: Json, at: int | None) -> float | None:
-    """Seconds since a session's first event of a time in microseconds; None where unknown."""
+    """Return a time in microseconds as seconds since a session's first event; None if unknown."""
     return _offset(at, _start(shown))
 
 
 def error_text(event: StoredEvent) -> str:
-    """What the server says in an error."""
+    """Return the message of a server's `error` event."""
     body = parse(event.text) if isinstance(event.text, str) else None
     error = mapping((body or {}).get("error"))
     return text(error.get("message")) or text(error.get("code")) or "an error without a message"
@@ -163,7 +167,7 @@ def _item_turn(
 
 
 def _said(item: Json, notes: Json) -> tuple[str, str]:
-    """What was heard, and what was generated beyond it."""
+    """Return the words that were heard, and the words that were generated but not heard."""
     heard, generated = notes.get("heard"), notes.get("generated")
     if not isinstance(heard, str) or not isinstance(generated, str):
         return _content(item), ""
@@ -173,7 +177,7 @@ def _said(item: Json, notes: Json) -> tuple[str, str]:
 
 
 def _named(turn: Turn, item: Json) -> Turn:
-    """Name the speakers of a turn, as the server told them apart."""
+    """Return a turn with the names of its speakers in its text, if the server stated them."""
     told = list(speaker_passages(item))
     if not told:
         return turn
@@ -186,7 +190,7 @@ def _unnamed(turn: Turn, _: Json) -> Turn:
 
 
 def spoken_words(turn: Turn) -> str:
-    """Return what was said in a turn, without what stands for an image or a missing transcript."""
+    """Return the words of a turn, without the marks for an image or a missing transcript."""
     said = turn.text if turn.words is None else turn.words
     return said.replace(_AN_IMAGE, "").replace(_NO_TRANSCRIPT, "")
 
@@ -230,7 +234,7 @@ def _item_facts(notes: Json) -> list[str]:
 
 
 def response_facts(response: Json, prices: Prices) -> list[str]:
-    """How fast a response came, how it ended, and what it took."""
+    """Return short facts about a response: latency, how it ended, tokens and cost."""
     notes = response["eventstore"]
     facts = []
     for name, what in (
@@ -254,7 +258,7 @@ def response_facts(response: Json, prices: Prices) -> list[str]:
 
 
 def _cost(cost: Cost) -> str:
-    """Return what a response cost, or that it is not known."""
+    """Return the cost of a response as a text, or that it is unknown."""
     if cost.usd is not None:
         return f"${float(cost.usd):.4f}"
     if cost.between is not None:
@@ -276,7 +280,7 @@ def _ending(response: Json) -> list[str]:
 
 
 def _asides(responses: list[Json], start: int | None, prices: Prices) -> Iterator[Turn]:
-    """What responses outside the conversation said."""
+    """Yield the turns of responses outside the conversation."""
     for response in responses:
         notes = response["eventstore"]
         if notes.get("in_conversation") is not False:
@@ -297,7 +301,7 @@ def _asides(responses: list[Json], start: int | None, prices: Prices) -> Iterato
 def _without_items(
     responses: list[Json], start: int | None, noted: set[str], prices: Prices
 ) -> Iterator[Turn]:
-    """Responses that said nothing, such as those that failed."""
+    """Yield the turns of responses without items, such as responses that failed."""
     for response in responses:
         notes = response["eventstore"]
         if notes.get("in_conversation") is False or text(response.get("id")) in noted:
@@ -311,7 +315,7 @@ def _without_items(
 
 
 def _translation(session: Json) -> Iterator[Turn]:
-    """What a translation session heard and said, which has no turns."""
+    """Yield the whole input and output of a translation session, which has no turns."""
     translation = mapping(session["eventstore"].get("translation"))
     for side, speaker in (("input", "user"), ("output", "assistant")):
         said = text(translation.get(side))

@@ -1,4 +1,7 @@
-"""What a player of a call draws: loudness of both sides, turns, words and marks on one axis."""
+"""Make the data that the player on a call's page draws: loudness, turns, words and marks in time.
+
+Called by `EventStore.waveform` and the HTTP API.
+"""
 
 from __future__ import annotations
 
@@ -21,35 +24,40 @@ from eventstore.store.queries.masked_state import masked_state
 from eventstore.store.sessions.log import Log
 
 Json = dict[str, Any]
-#: Some words, and where they begin and end on their audio, in milliseconds.
+#: Some words, and where they begin and end in their audio, in milliseconds.
 TimedWords = tuple[str, float, float]
 T = TypeVar("T")
-#: Called again and again while a waveform is made; what it raises ends the work.
+#: Called again and again while a waveform is made. If it raises, the work ends.
 Check = Callable[[], None]
 
-#: Values a second of a side, and how many at most.
+#: How many values a second each side has, and how many in all at most.
 _PER_SECOND, _MOST = 50, 60_000
 _LOUDEST = 100
 _MARKS = ("tool_call", "tool_result", "error", "response_ended")
 _MARK_TEXT = 200
-# Events between two checks.
+# How many events are read between two calls of `check`.
 _CHECK_EACH = 100
 
 
 def waveform(log: Log, session_id: str, check: Check = lambda: None) -> Json:
-    """A session's waveform.
+    """Return the waveform of a session. Secrets are masked.
 
     Args:
-        check: called again and again. What it raises ends the work.
+        log: The store.
+        session_id: The session.
+        check: Called again and again. If it raises, the work ends with that exception.
 
     Returns:
-        `start` and `end` in seconds since the first event; `per_second` values of loudness from
-        `start` on, 0 to 100, for `user` and `assistant`, empty where no sound is in the log;
-        `turns` with `words`, each with the second at which it begins: as the server told where
-        `words_from` is `server`, else estimated; `marks`.
+        An object with:
+        `start`, `end`: in seconds since the session's first event.
+        `user`, `assistant`: the loudness, 0 to 100, `per_second` values a second from `start` on;
+        empty if the log has no sound.
+        `turns`: with `words`, each with the second at which it begins. The times are the server's
+        if `words_from` is `server`, otherwise estimated.
+        `marks`: tool calls, errors and other events with a time.
 
     Raises:
-        NotFoundError: there is no such session.
+        NotFoundError: There is no such session.
     """
     shown = masked_state(log, session_id)
     timeline = build_timeline(_checked(log.events(session_id), check))
@@ -88,7 +96,7 @@ def _checked(entries: Iterable[T], check: Check) -> Iterator[T]:
 def _loudness(
     log: Log, session_id: str, timeline: Timeline, check: Check
 ) -> tuple[list[NDArray[np.float32]], float, float]:
-    """Both sides' loudness, and the span that it is of."""
+    """Return the loudness of both sides, and its start and end in seconds."""
     try:
         chosen = select(timeline)
     except NotFoundError:
@@ -113,7 +121,7 @@ def _told(
     per_second: float,
     check: Check,
 ) -> list[Json]:
-    """Turns in order of time; an item's words are with the first of its."""
+    """Return the turns in order of time. The words of an item are in the first of its turns."""
     of_item: dict[str, list[TimelineTurn]] = {}
     for turn in timeline.turns:
         if turn.item_id is not None:
@@ -131,7 +139,7 @@ def _told(
                 times = server_word_times(spoken, spans, of_server)
             else:
                 side = loudness[SIDES.index(turn.side)]
-                # Where no sound is known, values a second are only a measure.
+                # Without known sound, the number of values a second is only a resolution.
                 pace = per_second if len(side) else float(_PER_SECOND)
                 times = estimated_word_times(spoken, spans, side, pace)
             words = [[round(at + start, 3), w] for at, w in zip(times, spoken, strict=False)]
@@ -141,7 +149,7 @@ def _told(
 
 
 def _timed_words(shown: Json) -> dict[str, list[TimedWords]]:
-    """What the server told of the times of words, by item."""
+    """Return the times of words that the server stated, by item id."""
     found: dict[str, list[TimedWords]] = {}
     for conversation in shown["conversations"]:
         for item in conversation["items"]:
@@ -152,7 +160,7 @@ def _timed_words(shown: Json) -> dict[str, list[TimedWords]]:
 
 
 def _marks(log: Log, session_id: str, shown: Json, check: Check) -> Iterator[Json]:
-    """Tool calls, until their result where there is one, and errors; those with a time."""
+    """Yield marks for tool calls (until their result) and errors that have a time."""
     cues = [cue for cue in _checked(session_cues(log, session_id), check) if cue.kind in _MARKS]
     calls = {
         text(item.get("id")): text(item.get("call_id"))

@@ -1,4 +1,7 @@
-"""When each word of a turn was said: as the server told, or an estimate where it did not. Pure."""
+"""Compute when each word of a turn was said: from the server's times, or as an estimate. Pure.
+
+Called by waveform.py and parquet/words.py.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,12 @@ from itertools import accumulate, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-# Of a letter: less than any.
+# A place this much after a boundary between two words lies in the second word. In letters.
 _HAIR = 1e-6
-# Of a turn's loudest, what is still speech; and what a pause counts beside it.
+# A loudness above this share of the turn's loudest value is speech. Time in a pause counts only
+# this much compared with time in speech.
 _SPEECH, _PAUSE = 0.08, 0.02
-# Moments of a turn that are looked at: a turn may be said to take a day.
+# At most so many points of a turn are used, since a turn may be stated to take a day.
 _MOST = 60_000
 
 
@@ -21,20 +25,20 @@ def server_word_times(
     spans: Sequence[tuple[float, float]],
     told: Sequence[tuple[str, float, float]],
 ) -> list[float]:
-    """Seconds at which words begin, by the times that the server told of them.
+    """Return the seconds at which words begin, by the times that the server stated.
 
     Args:
-        words: in order.
-        spans: when the turn was heard: starts and ends in seconds, in order.
-        told: some words each, and where they begin and end on the turn's audio, in milliseconds.
-            Words within one of them are spread by their letters.
+        words: The words of the turn, in order.
+        spans: When the turn was heard: starts and ends in seconds, in order.
+        told: The server's times: some words, and where they begin and end in the turn's audio, in
+            milliseconds. Several words of one entry are spread by their letters.
     """
     if not words or not spans or not any(_letters(said) for said, _, _ in told):
         return []
     sizes = [_letters(word) for word in words]
     counts = [len(said.split()) for said, _, _ in told]
     if sum(counts) == len(words):
-        # Word for word, also where a text is written otherwise than it was told.
+        # As many words: they correspond one to one, also if some are written differently.
         ends = [0, *accumulate(counts)]
         letters = [sum(sizes[first:last]) for first, last in pairwise(ends)]
     else:
@@ -43,9 +47,9 @@ def server_word_times(
     knots = list(accumulate(letters, initial=0))
     places = np.repeat(knots, 2)[1:-1] * (begins[-1] / max(1, knots[-1]))
     moments = np.maximum.accumulate([time for _, *span in told for time in span])
-    # Where one ends and another begins, a word begins with the other.
+    # A word at a boundary between two entries begins with the second entry.
     in_audio = np.interp(np.array(begins[:-1]) + _HAIR, places, moments) / 1000
-    # The audio is heard one span after the other.
+    # The turn's audio is heard in its spans, one after the other.
     lengths = list(accumulate((end - start for start, end in spans), initial=0.0))
     heard = np.repeat(lengths, 2)[1:-1]
     clock = [time for span in spans for time in span]
@@ -62,12 +66,13 @@ def estimated_word_times(
     loudness: NDArray[np.float32],
     per_second: float,
 ) -> list[float]:
-    """Seconds at which words begin: by their share of the letters, over the time that has sound.
+    """Return the seconds at which words begin, estimated from their letters and the loudness.
 
     Args:
-        words: in order.
-        spans: when the turn was heard: starts and ends in seconds, in order.
-        loudness: 0 to 1, of the turn's side, `per_second` values a second; empty where unknown.
+        words: The words of the turn, in order.
+        spans: When the turn was heard: starts and ends in seconds, in order.
+        loudness: The loudness of the turn's side, 0 to 1; empty if unknown.
+        per_second: How many values of loudness a second has.
     """
     step = max(1 / per_second, sum(max(0.0, end - start) for start, end in spans) / _MOST)
     edges = [np.arange(start, end, step) for start, end in spans if end > start]
@@ -80,7 +85,7 @@ def estimated_word_times(
     begins = accumulate(letters[:-1], initial=0)
     shares = np.array(list(begins)) / sum(letters) * voiced[-1]
     places = np.minimum(np.searchsorted(voiced, shares, side="right"), len(moments) - 1)
-    # A word begins behind a pause, not in it.
+    # A word begins after a pause, not in it.
     sounding = np.flatnonzero(weights > _PAUSE)
     if len(sounding):
         sounding = np.append(sounding, len(moments) - 1)

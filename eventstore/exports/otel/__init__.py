@@ -1,1 +1,1 @@
-"""Traces by OpenTelemetry's conventions for generative AI."""
+"""Export sessions as traces, by OpenTelemetry's semantic conventions for generative AI."""

@@ -1,4 +1,7 @@
-"""A session's trace: its spans, made of its state by the conventions for generative AI."""
+"""Make the spans of a session from its state, by the conventions for generative AI.
+
+Called by the command `export --format otel` and as `eventstore.read_spans`.
+"""
 
 from __future__ import annotations
 
@@ -38,13 +41,17 @@ from eventstore.store.sessions.log import Log
 
 
 def read_spans(log: Log, session_id: str, content: bool = False) -> list[Span]:
-    """The spans of a session of the store, its root first; none where nothing has a time.
+    """Return the spans of a stored session, its root first. Secrets are masked.
+
+    A session in which nothing has a time has no spans.
 
     Args:
-        content: with what was said, and what tools were given and gave.
+        log: The store.
+        session_id: The session.
+        content: Include what was said, and the arguments and outputs of tools.
 
     Raises:
-        NotFoundError: there is no such session.
+        NotFoundError: There is no such session.
     """
     state = state_at(log.engine, session_id)
     told = read_events(log.engine, session_id, 1, state.seq, ["error"])
@@ -65,11 +72,12 @@ def _server_error(state: SessionState, event: StoredEvent) -> ServerError | None
 def session_spans(
     state: SessionState, exceptions: Iterable[ServerError] = (), content: bool = False
 ) -> list[Span]:
-    """The spans of a session, its root first; none where nothing in it has a time.
+    """Return the spans of a session's state, its root first; none if nothing in it has a time.
 
     Args:
-        exceptions: errors that the server told.
-        content: with what was said, and what tools were given and gave.
+        state: The session's state.
+        exceptions: The errors that the server reported.
+        content: Include what was said, and the arguments and outputs of tools.
     """
     told = sorted(exceptions)
     inputs = span_content.inputs_of_responses(state) if content else {}
@@ -166,7 +174,7 @@ def _configuration(response: Response) -> dict[str, Value | None]:
 
 
 def _metadata(state: SessionState, response: Response) -> dict[str, Value | None]:
-    """A response's pairs; of a key that its session has too, the session's: docs/adr/0019."""
+    """Return a response's metadata. The session's value wins if both have a key: docs/adr/0019."""
     pairs = metadata_pairs(response.wire.get("metadata"))
     return {
         f"eventstore.metadata.{key}": state.metadata.get(key, value) for key, value in pairs.items()
@@ -174,7 +182,7 @@ def _metadata(state: SessionState, response: Response) -> dict[str, Value | None
 
 
 def finish_reasons(state: SessionState, response: Response) -> list[str] | None:
-    """Why a response ended, in the words of the conventions; None while it goes on."""
+    """Return why a response ended, in the words of the conventions; None while it goes on."""
     if response.done_seq is None:
         return None
     status = text(response.wire.get("status"))
@@ -204,7 +212,11 @@ def _first_known(*moments: EventTime) -> EventTime:
 def _tool(
     state: SessionState, item: Item, outputs: dict[str, list[Item]], content: bool
 ) -> Span | None:
-    """A call, from when its arguments were whole to when its output came."""
+    """Return the span of a tool call, or None if the item is no tool call or has no time.
+
+    A function call lasts from when its arguments were complete until its output came. An MCP call
+    lasts from its first event until it was done.
+    """
     kind = item.wire.get("type")
     if kind not in ("function_call", "mcp_call"):
         return None
@@ -240,7 +252,7 @@ def _tool(
 
 
 def _outputs(state: SessionState) -> dict[str, list[Item]]:
-    """Outputs of function calls, by the call's id, in the order of their coming."""
+    """Return the outputs of function calls by the call's id, in the order in which they came."""
     found: dict[str, list[Item]] = {}
     for item in sorted(state.items.values(), key=lambda item: item.seen_seq):
         call_id = text(item.wire.get("call_id"))
@@ -250,7 +262,7 @@ def _outputs(state: SessionState) -> dict[str, list[Item]]:
 
 
 def _output_of(call: Item, outputs: dict[str, list[Item]]) -> Item | None:
-    """The first output of a call behind it."""
+    """Return the first output of a call that came after the call."""
     given = outputs.get(text(call.wire.get("call_id")) or "", [])
     place = bisect_left(given, call.seen_seq, key=lambda item: item.seen_seq)
     return given[place] if place < len(given) else None

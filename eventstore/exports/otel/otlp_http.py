@@ -1,7 +1,8 @@
-"""Send spans to an OTLP endpoint over HTTP, by OpenTelemetry's own exporter.
+"""Send spans to an OTLP endpoint over HTTP, with OpenTelemetry's own exporter.
 
-Needs the extra `otel`. Headers (keys among them), certificates, compression and the time limit are
-OpenTelemetry's own environment variables, such as OTEL_EXPORTER_OTLP_HEADERS.
+Needs the extra `otel`. Headers (such as keys), certificates, compression and the time limit are set
+by OpenTelemetry's own environment variables, such as OTEL_EXPORTER_OTLP_HEADERS. Called by the
+command `export --format otel --endpoint`.
 """
 
 from __future__ import annotations
@@ -21,13 +22,16 @@ _PATH = "/v1/traces"
 
 
 class Endpoint:
-    """Where spans are sent to.
+    """An OTLP endpoint that spans are sent to.
+
+    Attributes:
+        url: The URL that spans are sent to.
 
     Args:
-        url: of the endpoint; where it has no path, that of traces is added.
+        url: The endpoint's URL. If it has no path, `/v1/traces` is added.
 
     Raises:
-        InvalidInputError: the URL is none.
+        InvalidInputError: This is not a URL of HTTP.
         MissingExtraError: OpenTelemetry's packages are not installed.
     """
 
@@ -40,10 +44,10 @@ class Endpoint:
         self._exporter: Any = OTLPSpanExporter(endpoint=self.url)
 
     def send(self, spans: Sequence[Span]) -> None:
-        """Send spans, trying again for a while where the endpoint is busy.
+        """Send spans. The exporter retries for a while if the endpoint is busy.
 
         Raises:
-            EventStoreError: the endpoint did not take them.
+            EventStoreError: The endpoint did not accept the spans.
         """
         from opentelemetry.sdk.trace.export import SpanExportResult
 
@@ -74,7 +78,7 @@ class _FailureReason(logging.Handler):
         self._logger = logging.getLogger("opentelemetry")
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep the first message: later ones say that it was tried in vain."""
+        """Keep the first message, which has the reason. Later ones report only the failed retry."""
         self.reason = self.reason or " ".join(record.getMessage().split())[:500]
 
     def __enter__(self) -> _FailureReason:

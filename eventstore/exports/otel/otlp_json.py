@@ -1,4 +1,8 @@
-"""OTLP in JSON: a line is an export request, as the collector's file exporter writes it."""
+"""Write spans as OTLP in JSON: a line is an export request, as from the Collector's file exporter.
+
+The form is that of OpenTelemetry's protocol (opentelemetry-proto, "JSON Protobuf Encoding"). Called
+by the command `export --format otel`; otlp_http.py uses its names and times.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from eventstore.realtime.values import dumps
 
 Json = dict[str, Any]
 
-#: Spans in one line, or one request.
+#: The most spans in one line or one request.
 BATCH = 500
 
 SERVICE = "eventstore"
@@ -22,19 +26,19 @@ _MAX_TIME = 2**64 - 1
 
 
 def otlp_lines(spans: Sequence[Span]) -> Iterator[str]:
-    """Export requests of spans, each on a line of its own, without the line's end."""
+    """Yield export requests for spans, each as one line without its line end."""
     for batch in batches(spans):
         yield dumps(otlp_request(batch))
 
 
 def batches(spans: Sequence[Span]) -> Iterator[Sequence[Span]]:
-    """The spans in as many requests as they take."""
+    """Yield the spans in groups of at most `BATCH`."""
     for start in range(0, len(spans), BATCH):
         yield spans[start : start + BATCH]
 
 
 def otlp_request(spans: Sequence[Span]) -> Json:
-    """An export request."""
+    """Return the export request (`ExportTraceServiceRequest`) for some spans."""
     scope = {"name": SCOPE, "version": VERSION}
     scope_spans = {"scope": scope, "spans": [_span(span) for span in spans]}
     resource = {"attributes": _attributes({"service.name": SERVICE})}
@@ -68,7 +72,7 @@ def _span(span: Span) -> Json:
 
 
 def nanoseconds(at: int) -> int:
-    """A time in the range that OTLP has: from 1970 to 2554."""
+    """Return a time in microseconds as nanoseconds, within OTLP's range: from 1970 to 2554."""
     return min(max(at, 0) * 1000, _MAX_TIME)
 
 

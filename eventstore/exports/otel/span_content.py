@@ -1,4 +1,8 @@
-"""What was said, for spans: messages in the JSON of the conventions. Left out unless asked for."""
+"""Make the attributes of spans that hold content: messages, instructions, tools' data. Pure.
+
+The content is JSON in the form of the conventions for generative AI. Called by export.py and
+transcription_spans.py if the caller asked for content.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ Json = dict[str, Any]
 
 
 def inputs_of_responses(state: SessionState) -> dict[str, list[Item]]:
-    """What was new for each response: the items between it and the one before it."""
+    """Return the new items for each response: those between it and the response before it."""
     found: dict[str, list[Item]] = {response_id: [] for response_id in state.responses}
     for conversation in state.conversations:
         waiting: list[Item] = []
@@ -29,7 +33,7 @@ def inputs_of_responses(state: SessionState) -> dict[str, list[Item]]:
 
 
 def session_content(state: SessionState) -> Attributes:
-    """Its instructions and tools."""
+    """Return the attributes of a session's span: instructions and tools."""
     attributes: Attributes = {}
     instructions = text(state.wire.get("instructions"))
     if instructions:
@@ -44,7 +48,12 @@ def session_content(state: SessionState) -> Attributes:
 def response_content(
     state: SessionState, response: Response, asked: list[Item], reasons: list[str] | None
 ) -> Attributes:
-    """What it answers, and what it generated."""
+    """Return the attributes of a response's span: its input and output messages.
+
+    Args:
+        asked: The items that were new for the response.
+        reasons: Its finish reasons; None while it goes on.
+    """
     attributes: Attributes = {}
     messages = [message for message in map(_message, asked) if message]
     if messages:
@@ -59,7 +68,11 @@ def response_content(
 
 
 def tool_content(call: Item, output: Item | None) -> Attributes:
-    """What it was given, and what it gave."""
+    """Return the attributes of a tool call's span: its arguments and its result.
+
+    Args:
+        output: The item with the output of a function call, if it came.
+    """
     attributes: Attributes = {"gen_ai.tool.call.arguments": storable(_arguments(call))}
     result = (output or call).wire.get("output")
     if isinstance(result, str):
@@ -68,7 +81,7 @@ def tool_content(call: Item, output: Item | None) -> Attributes:
 
 
 def transcription_content(item: Item, index: int) -> Attributes:
-    """The transcript."""
+    """Return the attributes of a transcription's span: the transcript of a content part."""
     part = item.parts.get(index)
     said = part.transcript if part is not None else None
     if not said:
@@ -102,7 +115,7 @@ def _arguments(call: Item) -> str:
 
 
 def _parsed(arguments: str) -> Any:
-    """Arguments as the object that they are meant to be; their text where they are none."""
+    """Return arguments parsed from JSON, or their text if they are not JSON."""
     try:
         return loads(arguments)
     except (ValueError, RecursionError):

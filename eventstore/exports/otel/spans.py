@@ -1,7 +1,8 @@
-"""Spans: a trace of one session by OpenTelemetry's conventions for generative AI. Pure.
+"""Define spans, and what the spans of a session have in common. Pure.
 
-A root span for the session, and below it one for each response, tool call and transcription.
-Ids are hashes of the session's ids, so that a session exported again gives the same trace.
+A session's trace has a root span for the session, and below it one span for each response, tool
+call and transcription. Ids are hashes of the session's ids, so that exporting a session again gives
+the same trace. Called by export.py and transcription_spans.py.
 """
 
 from __future__ import annotations
@@ -26,7 +27,13 @@ Kind = Literal["internal", "client"]
 
 
 class ServerError(NamedTuple):
-    """An error that the server told in the session: when, its type, and what it said."""
+    """An error that the server reported in a session.
+
+    Attributes:
+        at: When, in microseconds since 1970 UTC.
+        type: Its code or type.
+        message: Its message.
+    """
 
     at: int
     type: str
@@ -35,11 +42,17 @@ class ServerError(NamedTuple):
 
 @dataclass(slots=True)
 class Span:
-    """A span, its times in microseconds since 1970 UTC, by a clock that never jumps.
+    """A span of a trace.
 
     Attributes:
-        parent_id: None for the root.
-        error: what failed; None where nothing did.
+        name: The span's name.
+        kind: `client` for work of the provider, `internal` for tool calls and the root.
+        trace_id, span_id: The ids of the trace and of the span: 16 and 8 bytes.
+        parent_id: The id of the parent span; None for the root.
+        start, end: In microseconds since 1970 UTC, on a clock that never jumps.
+        attributes: The span's attributes.
+        error: What failed; None if nothing failed.
+        exceptions: Errors that the server reported, as events of the span.
     """
 
     name: str
@@ -55,12 +68,17 @@ class Span:
 
 
 def trace_id(session_id: str) -> bytes:
-    """The id of a session's trace."""
+    """Return the id of a session's trace: 16 bytes."""
     return _digest("trace", session_id)[:16]
 
 
 def span_id(session_id: str, kind: str, id_: str = "") -> bytes:
-    """The id of a span of a session: its root, or what it is about."""
+    """Return the id of a span of a session: 8 bytes.
+
+    Args:
+        kind: What the span is about, such as `response`; `session` for the root.
+        id_: The id of the response, item or transcription.
+    """
     return _digest("span", session_id, kind, id_)[:8]
 
 
@@ -77,11 +95,14 @@ def child_span(
     times: tuple[int, int],
     attributes: Attributes,
 ) -> Span:
-    """A span below the session's root.
+    """Return a span below the session's root.
 
     Args:
-        kind: what it is about, which with its id makes the span's id.
-        times: its start, and its end, which is never before it.
+        kind: What the span is about. It gives the span's id, together with `id_`.
+        id_: The id of the response, item or transcription.
+        name: The span's name.
+        times: Its start and its end. An end before the start is moved to the start.
+        attributes: The span's attributes.
     """
     session_id = state.session_id
     return Span(
@@ -97,12 +118,12 @@ def child_span(
 
 
 def clipped(value: str, limit: int = 256) -> str:
-    """A name: text that every backend takes, cut at a limit."""
+    """Return a text that every backend accepts, cut after `limit` characters."""
     return storable(value)[:limit]
 
 
 def common_attributes(state: SessionState, operation: str) -> Attributes:
-    """What each span of a session says."""
+    """Return the attributes that every span of a session has."""
     return {
         "gen_ai.operation.name": operation,
         "gen_ai.provider.name": provider(state),
@@ -111,7 +132,7 @@ def common_attributes(state: SessionState, operation: str) -> Attributes:
 
 
 def known_attributes(attributes: dict[str, Value | None]) -> Attributes:
-    """The attributes that are known; their texts such as every backend takes."""
+    """Return the attributes that are not None, with texts that every backend accepts."""
     return {
         storable(key): storable(value) if isinstance(value, str) else value
         for key, value in attributes.items()
@@ -120,7 +141,7 @@ def known_attributes(attributes: dict[str, Value | None]) -> Attributes:
 
 
 def provider(state: SessionState) -> str:
-    """Who serves the session, by its address, its model or its voice; OpenAI where none tells."""
+    """Return the provider's name in the conventions: by address, model or voice, else `openai`."""
     host = _host(state)
     model = text(state.wire.get("model")) or ""
     if host.endswith(".x.ai") or model.startswith("grok"):
@@ -149,7 +170,10 @@ def _host(state: SessionState) -> str:
 
 
 def usage_attributes(tokens: Tokens) -> dict[str, Value | None]:
-    """Tokens by modality, cached ones apart; what does not apply is left out."""
+    """Return the attributes for tokens, by modality, with cached tokens apart.
+
+    A count of 0 for a modality gives None, so that `known_attributes` leaves it out.
+    """
     applicable = {
         "text.input_tokens": tokens.input_text,
         "audio.input_tokens": tokens.input_audio,
@@ -169,7 +193,7 @@ def usage_attributes(tokens: Tokens) -> dict[str, Value | None]:
 
 
 def note_failure(span: Span, attributes: Attributes, error: dict[str, Any]) -> None:
-    """Note what failed: the error's type in the attributes, its message as the status."""
+    """Put an error's type into the attributes, and its message into the span's status."""
     type_ = text(error.get("code")) or text(error.get("type")) or "_OTHER"
     attributes["error.type"] = clipped(type_, 128)
     span.error = clipped(text(error.get("message")) or type_, 1000)
@@ -191,20 +215,20 @@ def without_secrets(span: Span) -> Span:
 
 
 def first_time(*times: int | None) -> int | None:
-    """The first of these times that is known."""
+    """Return the first of these times that is known, or None."""
     return next((time for time in times if time is not None), None)
 
 
 def first_moment(state: SessionState, *moments: EventTime) -> int | None:
-    """The first of these moments that is known, as a clock that never jumps would have told it."""
+    """Return the first of these moments that is known, on a clock that never jumps, or None."""
     return first_time(*(state.steady(moment.at, moment.seq) for moment in moments))
 
 
 def seconds_between(state: SessionState, start: EventTime, end: EventTime) -> float | None:
-    """Seconds from one moment to another.
+    """Return the seconds from one moment to another.
 
-    Returns:
-        None where one is unknown, they are out of order, or the clock jumped between them.
+    Returns None if one of them is unknown, if they are out of order, or if the clock jumped between
+    them.
     """
     if start.at is None or end.at is None or end.at < start.at:
         return None

@@ -1,4 +1,7 @@
-"""Spans of input transcriptions: from the end of the user's speech to its transcript."""
+"""Make the spans of input transcriptions: from the end of the user's speech to its transcript.
+
+Called by export.py.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,11 @@ from eventstore.realtime.values import storable
 
 
 def transcription_spans(state: SessionState, content: bool) -> Iterator[Span]:
-    """The spans of a session's input transcriptions, failed ones too."""
+    """Yield the spans of a session's input transcriptions, also of those that failed.
+
+    Args:
+        content: Include the transcripts.
+    """
     for (item_id, index), billed in state.billed.items():
         item = state.items.get(item_id)
         span = _transcription(state, item, item_id, index, billed)
@@ -45,7 +52,10 @@ def transcription_spans(state: SessionState, content: bool) -> Iterator[Span]:
 def _transcription(
     state: SessionState, item: Item | None, item_id: str, index: int, billed: BilledUsage | None
 ) -> Span | None:
-    """From the end of the user's speech to its transcript; a failure has no time of its own."""
+    """Return the span of a transcription, or None if it has no time.
+
+    A transcription that failed has no time of its own end, so its span has no length.
+    """
     speech = item.speech if item is not None else None
     moments = []
     if speech is not None:
@@ -76,7 +86,7 @@ def _transcription(
 
 
 def _told_of(item: Item | None, index: int) -> Attributes:
-    """The languages and the speakers that the server told of a transcript."""
+    """Return the languages and the speakers that the server stated for a transcript."""
     part = item.parts.get(index) if item is not None else None
     if part is None:
         return {}

@@ -1,1 +1,1 @@
-"""Parquet files of responses, items and usage."""
+"""Export responses, items and usage of sessions as Parquet files."""

@@ -1,4 +1,7 @@
-"""Columns of the Parquet files: name and type, as `parquet_file` knows them."""
+"""List the columns of the Parquet files: names, and types that file.py turns into Arrow's types.
+
+Used by export.py.
+"""
 
 from __future__ import annotations
 

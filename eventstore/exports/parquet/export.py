@@ -1,7 +1,8 @@
-"""Parquet files for DuckDB, pandas and the like: responses, items and usage of sessions.
+"""Write responses, items and usage of sessions to Parquet files, for DuckDB, pandas and others.
 
-The read models' rows, with typed columns; the resource whole as JSON text. Needs `pyarrow`,
-which the extra `parquet` brings.
+The files have the rows of the read models with typed columns, and each whole resource as JSON text.
+Needs `pyarrow`, which the extra `parquet` brings. Called by the command `export --format parquet`
+and as `eventstore.write_parquet`.
 """
 
 from __future__ import annotations
@@ -31,21 +32,19 @@ from eventstore.store.queries import read_tables
 if TYPE_CHECKING:
     from eventstore.store.sessions.log import Log
 
-#: Sessions that are read in one transaction, so that the three files agree about each.
+#: So many sessions are read in one transaction, so that the three files agree about each session.
 _TOGETHER = 100
-# Bytes of their rows that are held in memory until all of them are read; more wait in a file.
+# Bytes of their rows that are held in memory; beyond that they are in a temporary file.
 _IN_MEMORY = 16 * 1024 * 1024
 _FIRST_TOKENS = 8
 
 
 class Written(NamedTuple):
-    """How many rows the Parquet files have, and of how many sessions.
+    """How many rows were written.
 
     Attributes:
-        sessions: Rows of sessions.
-        responses: Rows of responses.
-        items: Rows of items.
-        usage: Rows of usage.
+        sessions: How many sessions the rows are from.
+        responses, items, usage: How many rows each file has.
     """
 
     sessions: int
@@ -55,12 +54,12 @@ class Written(NamedTuple):
 
 
 class RowsRead(NamedTuple):
-    """What is read of some sessions.
+    """The rows that were read for some sessions.
 
     Attributes:
-        sessions: how many.
-        numbers: of rows of responses, items and usage.
-        rows: all of them, behind each other.
+        sessions: How many sessions.
+        numbers: How many rows of responses, of items and of usage.
+        rows: A file with all rows, in this order.
     """
 
     sessions: int
@@ -75,16 +74,18 @@ def write_parquet(
     progress: Callable[[int], None] | None = None,
     failures: list[Failure] | None = None,
 ) -> Written:
-    """Write `responses.parquet`, `items.parquet` and `usage.parquet`; all of them, or none.
+    """Write `responses.parquet`, `items.parquet` and `usage.parquet`: all three, or none.
 
     Args:
-        session_ids: read as they are needed, so that they may be all of a large store.
-        folder: made where there is none.
-        progress: called with the number of sessions so far.
-        failures: takes those that cannot be read, and are left out; None to fail with the first.
+        log: The store.
+        session_ids: The sessions. They are taken one by one, so they may be all of a large store.
+        folder: The folder for the files. It is made if it is not there.
+        progress: Called with the number of sessions so far.
+        failures: Sessions that cannot be read are added here and left out. None raises the error
+            of the first one.
 
     Raises:
-        NotFoundError: there is no such session.
+        NotFoundError: There is no such session.
         MissingExtraError: pyarrow is not installed.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -120,7 +121,7 @@ def _batches(session_ids: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _found(log: Log, ids: Sequence[str], failures: list[Failure] | None) -> Iterator[RowsRead]:
-    """The rows of sessions: of all together, or one by one where some cannot be read."""
+    """Yield the rows of sessions: of all together, or one by one if some cannot be read."""
     if failures is None:
         yield _read(log, ids)
         return
@@ -177,7 +178,11 @@ def _responses(tx: Transaction, ids: Sequence[str]) -> Iterator[Row]:
 
 
 def _masked(row: Row) -> Row:
-    """A row without secrets; its last column is the resource as JSON, pairs are metadata."""
+    """Return a row with its secrets masked.
+
+    Args:
+        row: Its last column is the resource as JSON. A list of pairs is metadata.
+    """
     *columns, resource = row
     clean = [mask_words(value) if isinstance(value, str) else value for value in columns]
     clean = [_masked_pairs(value) if isinstance(value, list) else value for value in clean]
@@ -200,7 +205,7 @@ def _items(tx: Transaction, ids: Sequence[str]) -> Iterator[Row]:
     for rows in read_tables.table_pieces(tx, read_tables.ITEMS, "item_id", ids):
         for *columns, resource in rows:
             columns[3] = places.get((columns[0], columns[1]))
-            # What is made of words is made of masked ones: a secret may be of several words.
+            # Words are taken from the masked resource, because a secret may have several words.
             clean = mask_frame(resource).text
             item = mapping(loads(clean))
             heard = mapping(item.get("eventstore")).get("heard")

@@ -1,4 +1,7 @@
-"""A Parquet file in the making: rows become row groups, and the file is there when it is whole."""
+"""Write one Parquet file: rows are collected into row groups; the file appears when it is whole.
+
+Called by export.py.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +14,23 @@ from eventstore.errors import MissingExtraError
 from eventstore.exports.parquet.columns import Columns
 from eventstore.store.database.transaction import Row
 
-#: A row group has so many rows, or so many characters of JSON, whichever comes first.
+#: A row group is written when it has so many rows, or so many characters of JSON.
 GROUP_ROWS = 20_000
 GROUP_CHARACTERS = 16 * 1024 * 1024
-# What an entry of a list counts as: a word with its times takes some hundred bytes of memory.
+# An entry of a list counts as so many characters, since a word with its times takes memory, too.
 _ENTRY = 50
 
 
 class TableFile:
-    """Written beside its place, and put there by `publish`.
+    """A Parquet file that is written beside its place, and put there by `publish`.
+
+    Attributes:
+        rows: How many rows were written.
 
     Args:
-        columns: the last one is the largest text of a row, by which memory is bounded.
+        path: The file's place.
+        columns: Its columns. The last one must hold the largest text of a row: memory is bounded
+            by its length.
 
     Raises:
         MissingExtraError: pyarrow is not installed.
@@ -51,7 +59,7 @@ class TableFile:
         self._partial.unlink(missing_ok=True)
 
     def write_all(self, rows: Iterable[Row]) -> None:
-        """Add rows; a full row group is written."""
+        """Add rows. A row group is written when it is full."""
         for row in rows:
             self._held.append(row)
             self._characters += _size(row)
@@ -59,7 +67,7 @@ class TableFile:
                 self._write_group()
 
     def finish(self) -> None:
-        """Write what is held; nothing can be added any more."""
+        """Write the rows that are held, and end the file. No more rows can be added."""
         self._write_group()
         self._writer.close()
 
@@ -84,7 +92,7 @@ class TableFile:
 
 
 def _size(row: Row) -> int:
-    """About how large a row is: its largest text, and what its lists have beside it."""
+    """Return about how large a row is in memory: its largest text and the entries of its lists."""
     text = len(row[-1]) if isinstance(row[-1], str) else 0
     return text + sum(_ENTRY * len(value) for value in row if isinstance(value, list))
 

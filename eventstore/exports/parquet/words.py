@@ -1,4 +1,4 @@
-"""The words of an item, each with its time, as a row of `items.parquet` has them. Pure."""
+"""Give each word of an item its time, for rows of `items.parquet`. Pure. Called by export.py."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from eventstore.projection.timed_words import MAX_TIMED
 from eventstore.realtime.values import mapping, number, sequence, storable, text
 
 Json = dict[str, Any]
-# How finely an estimate looks at a turn's audio.
+# An estimate divides a turn's audio into so many parts a second.
 _PER_SECOND = 100.0
 _SILENT = np.zeros(0, np.float32)
 
 
 def timed_words_of(item: Json) -> tuple[list[Json] | None, str | None]:
-    """The words of an item, and who says when they were said.
+    """Return the words of an item with their times, and where the times are from.
 
     Args:
-        item: the resource, as the read model has it.
+        item: The item's resource, as in the read model.
 
     Returns:
-        Words with `text`, `start_ms` and `end_ms` on the item's own audio, and `speaker`; and
-        `server`, or `estimate` where no server told and the words are spread over the audio by
-        their letters. Nothing of either where an item has no words or no audio of known length.
+        Words as objects with `text`, `start_ms` and `end_ms` on the item's own audio, and
+        `speaker`. Then `server` if the server stated the times, or `estimate` if the words were
+        spread over the audio by their letters. Both are None if the item has no words, or no audio
+        of known length.
     """
     notes = mapping(item.get("eventstore"))
     told = [_word(mapping(one)) for one in sequence(notes.get("timed_words"))]
@@ -37,7 +38,7 @@ def timed_words_of(item: Json) -> tuple[list[Json] | None, str | None]:
 
 
 def languages_of(item: Json) -> list[str] | None:
-    """The codes of the languages that the server heard in an item."""
+    """Return the codes of the languages that the server heard in an item, or None."""
     told = sequence(mapping(item.get("eventstore")).get("languages"))
     return [code for code in map(_text, told) if code] or None
 
@@ -52,12 +53,12 @@ def _word(told: Json) -> Json:
 
 
 def _text(value: Any) -> str | None:
-    """A text as a file can hold it: half a character is replaced."""
+    """Return a text that a file can hold: lone surrogates are replaced."""
     return storable(value) if isinstance(value, str) else None
 
 
 def _spoken(item: Json, notes: Json) -> str:
-    """What the item's audio says; nothing where several parts share the item."""
+    """Return the words of the item's audio; none if the item has several content parts."""
     generated = text(notes.get("generated"))
     if generated:
         return generated

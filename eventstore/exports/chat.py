@@ -33,7 +33,7 @@ class Chat(NamedTuple):
     """A session in the chat format.
 
     Attributes:
-        conversations: One object for each conversation in which something is said.
+        conversations: An object for each conversation in which something is said.
         left_out: How many items were left out, by reason.
     """
 

@@ -99,7 +99,7 @@ def _asset(name: str) -> str:
 
 
 def _policy(style: str, script: str) -> str:
-    """Return the Content-Security-Policy: nothing is loaded, and only the page's own script runs."""
+    """Return the Content-Security-Policy: nothing is loaded, only the page's own script runs."""
     return (
         f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)};"
         " media-src data:; base-uri 'none'; form-action 'none'"

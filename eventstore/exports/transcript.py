@@ -25,20 +25,22 @@ _AN_IMAGE, _NO_TRANSCRIPT = "[an image]", "[speech without a transcript]"
 
 
 class Turn(NamedTuple):
-    """One entry of a transcript.
+    """One thing of a transcript.
 
     Attributes:
-        seq: The event that it begins with.
-        speaker: `user`, `assistant`, `system`, `tool`, `aside` (a response outside the
+        seq: The sequence number of the event that it begins with.
+        speaker: `user`, `assistant`, `system`, `tool`, `aside` (a response outside of the
             conversation) or `server`.
         kind: `said`, `call`, `result` or `error`.
-        at: Seconds since the call's first event; None if unknown.
+        at: Seconds since the call's first event; None if that is not known.
         text: What was said and heard.
-        unheard: The words that were generated but not heard.
+        unheard: What was generated beyond that.
         notes: Short facts: latency, tokens, cost, how it ended.
-        item_id, response_id: The item and the response, if it is one.
-        done_seq: The event with a response's usage, if the notes tell of the response.
-        words: The text without names, if `text` has names of speakers.
+        item_id: The id of its item; None if it is none.
+        response_id: The id of its response; None if it is of none.
+        done_seq: The sequence number of the event that says what a response took, if the notes tell
+            of it.
+        words: The text alone, if `text` names its speakers.
     """
 
     seq: int

@@ -40,11 +40,13 @@ _FIRST_TOKENS = 8
 
 
 class Written(NamedTuple):
-    """How many rows were written.
+    """How many rows the Parquet files have, and of how many sessions.
 
     Attributes:
-        sessions: How many sessions the rows are from.
-        responses, items, usage: How many rows each file has.
+        sessions: Rows of sessions.
+        responses: Rows of responses.
+        items: Rows of items.
+        usage: Rows of usage.
     """
 
     sessions: int

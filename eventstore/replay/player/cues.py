@@ -37,19 +37,16 @@ Kind = Literal[
 
 
 class Cue(NamedTuple):
-    """One line of a replay: a time, who, and what.
+    """One thing that happened in a conversation.
 
     Attributes:
-        seq: The event from which the cue was made.
-        at: Its time, in microseconds since 1970 UTC; None if unknown.
-        offset_ms: Its time, in milliseconds since the first event with a time. It never falls.
-            None if unknown.
-        kind: What happened. `saying` is a part of what is said, as it was generated; `said` is a
-            whole text.
-        speaker: `user`, `assistant`, `system`, `tool`, or `aside` (a response outside the
-            conversation); None if nobody speaks.
-        text: The words, or a description for the reader.
-        id: The item or response that the cue is about.
+        seq: The sequence number of the event that says so.
+        at: When, in microseconds since 1970 UTC; None if that is not known.
+        offset_ms: When, in milliseconds since the session's first cue with a time. It never falls.
+        kind: What happened. `saying` is a piece of speech as it was generated, `said` a whole turn.
+        speaker: `user`, `assistant`, `system` or `tool`; None for what nobody says.
+        text: The words, or what a person should read.
+        id: The id of the item or response that it is about.
     """
 
     seq: int

@@ -38,13 +38,12 @@ _DETAILS = frozenset({"auto", "low", "high"})
 
 
 class Reseed(NamedTuple):
-    """The events that rebuild a conversation.
+    """What rebuilds a conversation in a new session.
 
     Attributes:
-        events: The client events, to be sent in this order: `session.update` if the session's
+        events: Client events, to be sent in this order: `session.update` if the session's
             configuration is known, then `conversation.item.create` for each item.
-        skipped: What was left out, as objects with `item_id` (null for the session itself) and
-            `reason`.
+        skipped: What was left out: an `item_id` (None for the session itself) and a `reason` each.
     """
 
     events: list[dict[str, Any]]

@@ -145,14 +145,15 @@ class EventStore(Upkeep, WritableLog):
             SomeFailedError: Several connections could not be stored; all others are.
             DatabaseUnavailableError: The database cannot be reached.
         """
-        from eventstore.capture.files.import_file import check_rates, import_file
+        from eventstore.capture.files.import_file import import_file
+        from eventstore.capture.files.import_rates import parse_rates
 
         file = path_or_stream("path", path, "read")
         for name, value in (("session_id", session_id), ("format", format)):
             if value is not None:
                 check_text(name, value)
         pairs = check_metadata(metadata if metadata is not None else {})
-        rates = check_rates(input_rate, output_rate)
+        rates = parse_rates(input_rate, output_rate)
         return import_file(
             self, file, session_id, pairs, keep_going, progress, redact, failures, format, rates
         )

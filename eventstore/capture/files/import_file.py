@@ -16,9 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from eventstore.capture.files.formats.recording_file import RecordingFile, open_recording
+from eventstore.capture.files.import_rates import (
+    check_stored_rates,
+    is_rates_note,
+    with_rates_note,
+)
 from eventstore.capture.files.import_survey import FoundConnection, survey
 from eventstore.capture.files.redaction import Redaction
-from eventstore.capture.recording.notes import SAMPLE_RATES, sample_rates
 from eventstore.capture.recording.same_call import note_same_calls
 from eventstore.errors import (
     ErasedError,
@@ -27,14 +31,7 @@ from eventstore.errors import (
     InvalidInputError,
     SomeFailedError,
 )
-from eventstore.realtime.audio import (
-    HIGHEST_RATE,
-    LOWEST_RATE,
-    NO_SAMPLE_RATES,
-    SampleRates,
-    valid_rate,
-)
-from eventstore.realtime.events import StoredEvent
+from eventstore.realtime.audio import NO_SAMPLE_RATES, SampleRates
 from eventstore.realtime.frames import STORE, Frame
 from eventstore.realtime.json_cursor import MAX_LINE, TOO_LONG
 from eventstore.realtime.metadata import check_metadata
@@ -293,7 +290,7 @@ def _import_connection(
     metadata, before = options.metadata, redaction.secrets
     added = 0
     if _is_stored(log, session_id):
-        _check_rates(log, session_id, options.rates)
+        check_stored_rates(log, session_id, options.rates)
         _compare(log, session_id, frames)
         if any(log.metadata(session_id).get(key) != metadata[key] for key in metadata):
             log.set_metadata(session_id, metadata)
@@ -301,7 +298,7 @@ def _import_connection(
     else:
         # They have no time: of two imports at once, the second then finds its own frames there.
         noted = [metadata_frame(metadata, None)] if metadata else []
-        told = chain(redaction.with_note(_with_rates(frames, options.rates)), noted)
+        told = chain(redaction.with_note(with_rates_note(frames, options.rates)), noted)
         done = log.append(session_id, told, expected_seq=0, close=True)
         added = 0 if done.repeated else done.last_seq
     # An exported session already has all notes, and stays the same here, event for event.
@@ -336,49 +333,6 @@ def _check_id(session_id: str) -> None:
         raise InvalidInputError(f"{error}; name one with --session-id") from error
 
 
-def check_rates(input_rate: int | None, output_rate: int | None) -> SampleRates:
-    """Return the sample rates that the user named.
-
-    Raises:
-        InvalidInputError: if one is not between 8000 and 48000 samples a second.
-    """
-    rates = SampleRates(input_rate, output_rate)
-    for side, rate in rates._asdict().items():
-        if rate is not None and valid_rate(rate) is None:
-            raise InvalidInputError(
-                f"{side} rate {rate}: use {LOWEST_RATE} to {HIGHEST_RATE} samples a second"
-            )
-    return rates
-
-
-def _with_rates(frames: Iterator[Frame], rates: SampleRates) -> Iterator[Frame]:
-    """Yield frames behind the note of the sample rates that the user named, if any."""
-    first = next(frames, None)
-    if first is None:
-        return
-    if rates != NO_SAMPLE_RATES:
-        yield sample_rates(rates, first.at)
-    yield first
-    yield from frames
-
-
-def _check_rates(log: WritableLog, session_id: str, rates: SampleRates) -> None:
-    """Raise InvalidInputError if a session is stored with other sample rates than are named now."""
-    if rates == NO_SAMPLE_RATES:
-        return
-    told = sample_rates(rates, None).text
-    first = next(log.events(session_id, last=1), None)
-    if first is None or first.text != told:
-        raise InvalidInputError(
-            f"{session_id} is stored already, without these sample rates; store it once more"
-            " with them under another id: --session-id NEW_ID"
-        )
-
-
-def _tells_rates(frame: Frame | StoredEvent) -> bool:
-    return frame.direction == STORE and SAMPLE_RATES in str(frame.text)
-
-
 def _compare(log: WritableLog, session_id: str, frames: Iterator[Frame]) -> None:
     """Raise InvalidInputError unless the session's events are these frames.
 
@@ -386,9 +340,9 @@ def _compare(log: WritableLog, session_id: str, frames: Iterator[Frame]) -> None
     """
     same, is_same = 0, True
     kind = InvalidInputError
-    stored = filterfalse(_tells_rates, log.events(session_id))
+    stored = filterfalse(is_rates_note, log.events(session_id))
     event = None
-    for frame in filterfalse(_tells_rates, frames):
+    for frame in filterfalse(is_rates_note, frames):
         event = next(stored, None)
         is_same = event is not None and (
             (event.direction, event.text) == (frame.direction, frame.text)
@@ -397,7 +351,7 @@ def _compare(log: WritableLog, session_id: str, frames: Iterator[Frame]) -> None
             break
         same += 1
     for _ in frames:
-        pass
+        pass  # the rest is read too, because its secrets are counted
     if is_same:
         if all(later.direction == STORE for later in stored):
             return

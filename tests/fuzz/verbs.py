@@ -65,6 +65,7 @@ WRITING = frozenset(
 
 
 def _of_session(store: EventStore, id_: str) -> Iterator[tuple[str, Asked]]:
+    yield "check_seen", lambda: store.check_seen(id_)
     yield "last_seq", lambda: store.last_seq(id_)
     yield "revision", lambda: store.revision(id_)
     yield "metadata", lambda: store.metadata(id_)

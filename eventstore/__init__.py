@@ -49,8 +49,8 @@ if TYPE_CHECKING:
     from eventstore.event_store import EventStore
     from eventstore.exports.chat import Chat, chat
     from eventstore.exports.html import write_html
-    from eventstore.exports.otel.export import read_spans
-    from eventstore.exports.parquet.export import Written, write_parquet
+    from eventstore.exports.otel.session_spans import read_spans
+    from eventstore.exports.parquet.write_parquet import Written, write_parquet
     from eventstore.exports.transcript import Turn
     from eventstore.realtime.events import StoredEvent
     from eventstore.realtime.frames import Frame
@@ -143,8 +143,8 @@ _MODULES = {
         "event_store": ("EventStore",),
         "exports.chat": ("Chat", "chat"),
         "exports.html": ("write_html",),
-        "exports.otel.export": ("read_spans",),
-        "exports.parquet.export": ("Written", "write_parquet"),
+        "exports.otel.session_spans": ("read_spans",),
+        "exports.parquet.write_parquet": ("Written", "write_parquet"),
         "exports.transcript": ("Turn",),
         "realtime.events": ("StoredEvent",),
         "realtime.frames": ("Frame",),

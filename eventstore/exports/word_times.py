@@ -1,6 +1,6 @@
 """Compute when each word of a turn was said: from the server's times, or as an estimate. Pure.
 
-Called by waveform.py and parquet/words.py.
+Called by waveform.py and parquet/item_words.py.
 """
 
 from __future__ import annotations

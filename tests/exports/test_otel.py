@@ -24,9 +24,9 @@ from support.told_call import told_call
 
 from eventstore import EventStore, Frame, InvalidInputError
 from eventstore.errors import EventStoreError
-from eventstore.exports.otel.export import read_spans, session_spans
 from eventstore.exports.otel.otlp_http import Endpoint
 from eventstore.exports.otel.otlp_json import BATCH, otlp_lines
+from eventstore.exports.otel.session_spans import read_spans, session_spans
 from eventstore.exports.otel.spans import Span
 
 Json = dict[str, Any]

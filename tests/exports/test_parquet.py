@@ -22,8 +22,8 @@ from support.told_call import COMPLETED, SEGMENT, told_call
 
 from eventstore import EventStore, Frame, NotFoundError
 from eventstore.exports.parquet.columns import RESPONSE_COLUMNS
-from eventstore.exports.parquet.export import write_parquet
-from eventstore.exports.parquet.file import GROUP_CHARACTERS, GROUP_ROWS, TableFile
+from eventstore.exports.parquet.table_file import GROUP_CHARACTERS, GROUP_ROWS, TableFile
+from eventstore.exports.parquet.write_parquet import write_parquet
 from eventstore.realtime.values import loads, metadata_pairs
 from eventstore.times import parse_time
 

@@ -13,8 +13,8 @@ from fuzz.tally import Tally, is_json, strict_json
 from eventstore import EventStore
 from eventstore.exports.chat import chat
 from eventstore.exports.html import write_html
-from eventstore.exports.otel.export import read_spans
 from eventstore.exports.otel.otlp_json import otlp_lines
+from eventstore.exports.otel.session_spans import read_spans
 
 Asked = Callable[[], Any]
 NO_IDS = ("nothing", "a\0b", "\ud83d", "x" * 300)

@@ -106,8 +106,8 @@ TARGETS = [
 def found(store: EventStore, target: str) -> str | int | None:
     """The same, without a server."""
     try:
-        wish = read_request(target)
-        return wish.session or newest_match(store, wish)
+        wanted = read_request(target)
+        return wanted.session or newest_match(store, wanted)
     except InvalidInputError:
         return 400
     except NotFoundError:

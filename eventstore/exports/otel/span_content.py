@@ -1,6 +1,6 @@
 """Make the attributes of spans that hold content: messages, instructions, tools' data. Pure.
 
-The content is JSON in the form of the conventions for generative AI. Called by export.py and
+The content is JSON in the form of the conventions for generative AI. Called by session_spans.py and
 transcription_spans.py if the caller asked for content.
 """
 

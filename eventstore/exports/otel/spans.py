@@ -2,7 +2,7 @@
 
 A session's trace has a root span for the session, and below it one span for each response, tool
 call and transcription. Ids are hashes of the session's ids, so that exporting a session again gives
-the same trace. Called by export.py and transcription_spans.py.
+the same trace. Called by session_spans.py and transcription_spans.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Make the spans of input transcriptions: from the end of the user's speech to its transcript.
 
-Called by export.py.
+Called by session_spans.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""List the columns of the Parquet files: names, and types that file.py turns into Arrow's types.
+"""List the columns of the Parquet files: names and types; table_file.py knows the types of Arrow.
 
-Used by export.py.
+Used by write_parquet.py.
 """
 
 from __future__ import annotations

@@ -277,8 +277,8 @@ def cassette(
 
     Example:
 
-        with cassette("tests/cassettes/order.jsonl") as tape:
-            client = OpenAI(api_key=tape.api_key, websocket_base_url=tape.url)
+        with cassette("tests/cassettes/order.jsonl") as recorded:
+            client = OpenAI(api_key=recorded.api_key, websocket_base_url=recorded.url)
 
     Args:
         path: The cassette's file, JSON lines.

@@ -84,108 +84,108 @@ _Found = Iterator[tuple[Kind, str | None, str, str | None]]
 
 def cues(events: Iterable[StoredEvent]) -> Iterator[Cue]:
     """Yield the cues of a session's events, in order. Only the items' ids are held in memory."""
-    stage = _Memory()
+    memory = _Memory()
     for event in events:
         # Metadata may be set long after the call, so their time is not a time of the call.
         at = None if event.type == METADATA else event.at
-        moment = stage.clock.moment(at)
+        moment = memory.clock.moment(at)
         offset = None if at is None else moment / 1000
-        for kind, speaker, words, id_ in _cues_of(stage, event):
+        for kind, speaker, words, id_ in _cues_of(memory, event):
             yield Cue(event.seq, event.at, offset, kind, speaker, words, id_)
 
 
-def _cues_of(stage: _Memory, event: StoredEvent) -> _Found:
+def _cues_of(memory: _Memory, event: StoredEvent) -> _Found:
     if event.type == UNREADABLE:
         size = len(event.text)
         yield "unreadable", None, f"a frame of {size} characters that is no event", None
         return
     handler = _HANDLERS.get(canonical(event.type))
-    body = counted_body(stage.repeats, event) if handler is not None else None
+    body = counted_body(memory.repeats, event) if handler is not None else None
     if handler is not None and body is not None:
-        yield from handler(stage, body)
+        yield from handler(memory, body)
 
 
-def _opened(stage: _Memory, body: dict[str, Any]) -> _Found:
+def _opened(memory: _Memory, body: dict[str, Any]) -> _Found:
     session = mapping(body.get("session"))
-    if "opened" not in stage.seen:
-        stage.seen.add("opened")
+    if "opened" not in memory.seen:
+        memory.seen.add("opened")
         id_ = text(session.get("id"))
         yield "opened", None, " ".join(filter(None, (id_, text(session.get("model"))))), id_
 
 
-def _metadata(stage: _Memory, body: dict[str, Any]) -> _Found:
+def _metadata(memory: _Memory, body: dict[str, Any]) -> _Found:
     pairs = mapping(body.get("metadata"))
     if pairs:
         yield "metadata", None, ", ".join(f"{key}={value}" for key, value in pairs.items()), None
 
 
-def _closed(stage: _Memory, body: dict[str, Any]) -> _Found:
+def _closed(memory: _Memory, body: dict[str, Any]) -> _Found:
     yield "closed", None, text(body.get("reason")) or "", None
 
 
-def _error(stage: _Memory, body: dict[str, Any]) -> _Found:
+def _error(memory: _Memory, body: dict[str, Any]) -> _Found:
     error = mapping(body.get("error"))
     yield "error", None, text(error.get("message")) or text(error.get("code")) or "error", None
 
 
-def _speech_started(stage: _Memory, body: dict[str, Any]) -> _Found:
+def _speech_started(memory: _Memory, body: dict[str, Any]) -> _Found:
     yield "speaking", "user", "", text(body.get("item_id"))
 
 
-def _transcribed(stage: _Memory, body: dict[str, Any]) -> _Found:
+def _transcribed(memory: _Memory, body: dict[str, Any]) -> _Found:
     words = text(body.get("transcript"))
     if words is not None:
         yield "said", "user", words.strip(), text(body.get("item_id"))
 
 
-def _item(stage: _Memory, body: dict[str, Any]) -> _Found:
+def _item(memory: _Memory, body: dict[str, Any]) -> _Found:
     """Yield the cue of an item that comes as a whole: typed text or a tool's result.
 
     Other items have cues from events of their own.
     """
     item = mapping(body.get("item"))
     id_ = text(item.get("id"))
-    if id_ is None or id_ in stage.seen:
+    if id_ is None or id_ in memory.seen:
         return
     if item.get("type") == "function_call_output":
-        stage.seen.add(id_)
+        memory.seen.add(id_)
         yield "tool_result", "tool", text(item.get("output")) or "", id_
     elif item.get("type") == "message" and item.get("status") != "in_progress":
         said = [text(mapping(part).get("text")) for part in sequence(item.get("content"))]
         words = " ".join(word for word in said if word)
-        if words and id_ not in stage.streamed:
-            stage.seen.add(id_)
+        if words and id_ not in memory.streamed:
+            memory.seen.add(id_)
             yield "said", text(item.get("role")) or "user", words, id_
 
 
-def _saying(stage: _Memory, body: dict[str, Any]) -> _Found:
+def _saying(memory: _Memory, body: dict[str, Any]) -> _Found:
     id_, delta = text(body.get("item_id")) or "", text(body.get("delta"))
     if delta:
-        stage.streamed[id_] = ""
-        outside = text(body.get("response_id")) in stage.outside
+        memory.streamed[id_] = ""
+        outside = text(body.get("response_id")) in memory.outside
         yield "saying", "aside" if outside else "assistant", delta, id_
 
 
-def _heard(stage: _Memory, body: dict[str, Any]) -> _Found:
+def _heard(memory: _Memory, body: dict[str, Any]) -> _Found:
     delta = text(body.get("delta"))
     if delta:
         yield "saying", "user", delta, None
 
 
-def _said(stage: _Memory, body: dict[str, Any]) -> _Found:
+def _said(memory: _Memory, body: dict[str, Any]) -> _Found:
     id_ = text(body.get("item_id")) or ""
     words = text(body.get("text")) or text(body.get("transcript"))
     if words:
-        stage.streamed[id_] = ""
-        outside = text(body.get("response_id")) in stage.outside
+        memory.streamed[id_] = ""
+        outside = text(body.get("response_id")) in memory.outside
         yield "said", "aside" if outside else "assistant", words, id_
 
 
-def _called(stage: _Memory, body: dict[str, Any]) -> _Found:
+def _called(memory: _Memory, body: dict[str, Any]) -> _Found:
     item = mapping(body.get("item"))
     id_ = text(item.get("id"))
-    if item.get("type") in ("function_call", "mcp_call") and id_ not in stage.seen:
-        stage.seen.add(id_ or "")
+    if item.get("type") in ("function_call", "mcp_call") and id_ not in memory.seen:
+        memory.seen.add(id_ or "")
         arguments = " ".join((text(item.get("arguments")) or "").split())
         yield "tool_call", "assistant", f"{text(item.get('name')) or '?'}({arguments})", id_
         failure = failure_of(item)
@@ -193,19 +193,19 @@ def _called(stage: _Memory, body: dict[str, Any]) -> _Found:
             yield "error", "tool", f"{text(item.get('name')) or '?'} {failure}", id_
 
 
-def _listing_failed(stage: _Memory, body: dict[str, Any]) -> _Found:
+def _listing_failed(memory: _Memory, body: dict[str, Any]) -> _Found:
     id_ = text(body.get("item_id"))
     yield "error", "tool", f"the listing of tools failed ({id_ or '?'})", id_
 
 
-def _response_created(stage: _Memory, body: dict[str, Any]) -> _Found:
+def _response_created(memory: _Memory, body: dict[str, Any]) -> _Found:
     response = mapping(body.get("response"))
     if "conversation_id" in response and response["conversation_id"] is None:
-        stage.outside.add(text(response.get("id")) or "")
+        memory.outside.add(text(response.get("id")) or "")
     yield from ()
 
 
-def _response_done(stage: _Memory, body: dict[str, Any]) -> _Found:
+def _response_done(memory: _Memory, body: dict[str, Any]) -> _Found:
     response = mapping(body.get("response"))
     id_, status = text(response.get("id")), text(response.get("status"))
     details = mapping(response.get("status_details"))
@@ -216,12 +216,12 @@ def _response_done(stage: _Memory, body: dict[str, Any]) -> _Found:
         yield "response_ended", None, " ".join(filter(None, (status, reason))), id_
 
 
-def _truncated(stage: _Memory, body: dict[str, Any]) -> _Found:
+def _truncated(memory: _Memory, body: dict[str, Any]) -> _Found:
     seconds = non_negative_integer(body.get("audio_end_ms")) / 1000
     yield "truncated", None, f"heard only the first {seconds:.1f} s", text(body.get("item_id"))
 
 
-def _deleted(stage: _Memory, body: dict[str, Any]) -> _Found:
+def _deleted(memory: _Memory, body: dict[str, Any]) -> _Found:
     yield "deleted", None, text(body.get("item_id")) or "", text(body.get("item_id"))
 
 

@@ -100,8 +100,8 @@ def reseed(
     if is_translation(state.wire):
         reason = "a translation session has no conversation"
         return Reseed([], [{"item_id": None, "reason": reason}])
-    given = _Options(dialect, assistant_as, audio, images or {})
-    seeds = [_masked(_seed(state, item, given)) for item in _items(state)]
+    options = _Options(dialect, assistant_as, audio, images or {})
+    seeds = [_masked(_seed(state, item, options)) for item in _items(state)]
     seeds = _paired(seeds)
     if max_items is not None:
         seeds = _paired(_last(seeds, max_items), "a function's output cut off from its call")
@@ -189,7 +189,7 @@ def _last(seeds: list[_Seed], count: int) -> list[_Seed]:
 # What of an item
 
 
-def _seed(state: SessionState, item: Item, given: _Options) -> _Seed:
+def _seed(state: SessionState, item: Item, options: _Options) -> _Seed:
     resource = resources.item_resource(state, item)
     kind = text(resource.get("type")) or ""
     if kind == "message":
@@ -197,9 +197,9 @@ def _seed(state: SessionState, item: Item, given: _Options) -> _Seed:
         # missing in the log.
         role = text(resource.get("role")) or ("assistant" if item.response_id else None)
         if role == "assistant":
-            return _assistant_seed(state, item, given.dialect, given.assistant_as)
+            return _assistant_seed(state, item, options.dialect, options.assistant_as)
         if role == "user":
-            return _user_seed(item, resource, given)
+            return _user_seed(item, resource, options)
         if role == "system":
             return _system_seed(item, resource)
         return _Seed(item.id, None, (f"a message of the role {role or 'null'}",))
@@ -233,18 +233,18 @@ def _system_seed(item: Item, resource: Json) -> _Seed:
     return _Seed(item.id, _message("system", content))
 
 
-def _user_seed(item: Item, resource: Json, given: _Options) -> _Seed:
+def _user_seed(item: Item, resource: Json, options: _Options) -> _Seed:
     content: list[Json] = []
     lost: list[str] = []
     for index, part in enumerate(map(mapping, sequence(resource.get("content")))):
-        sound = given.audio.get((item.id, index)) if given.audio is not None else None
+        sound = options.audio.get((item.id, index)) if options.audio is not None else None
         if part.get("type") == "input_image" and not text(part.get("image_url")):
-            part = {**part, "image_url": given.images.get((item.id, index))}
-        made = _user_part(part, given.dialect, sound)
+            part = {**part, "image_url": options.images.get((item.id, index))}
+        made = _user_part(part, options.dialect, sound)
         if made is not None:
             content.append(made)
         else:
-            lost.append(_why_lost(part, given.dialect, given.audio is not None))
+            lost.append(_why_lost(part, options.dialect, options.audio is not None))
     if not content and not lost:
         lost.append("it says nothing")
     return _Seed(item.id, _message("user", content) if content else None, tuple(lost))

@@ -78,81 +78,81 @@ def user_audio(state: SessionState, events: Iterable[StoredEvent]) -> dict[Place
     Returns:
         The audio's bytes, by item id and index of the content part.
     """
-    tape = _InputAudio()
+    streamed = _InputAudio()
     for event in events:
         handler = _HANDLERS.get(canonical(event.type))
         body = parse(event.text) if isinstance(event.text, str) else None
         if handler is not None and body is not None:
-            handler(tape, state, event.seq, body)
+            handler(streamed, state, event.seq, body)
     wanted = stated_input_format(state.wire, state.rates)
     if wanted == UNKNOWN_FORMAT or wanted.get("rate", PCM_RATE) != PCM_RATE:
         return {}
-    return {place: sound for place, (sound, format_) in tape.found.items() if format_ == wanted}
+    return {place: sound for place, (sound, format_) in streamed.found.items() if format_ == wanted}
 
 
-def _configured(tape: _InputAudio, state: SessionState, seq: int, body: Json) -> None:
-    tape.session = {**tape.session, **mapping(body.get("session"))}
-    format_ = stated_input_format(tape.session, state.rates)
-    if format_ != tape.format:
+def _configured(streamed: _InputAudio, state: SessionState, seq: int, body: Json) -> None:
+    streamed.session = {**streamed.session, **mapping(body.get("session"))}
+    format_ = stated_input_format(streamed.session, state.rates)
+    if format_ != streamed.format:
         # The input clock goes on. Places in bytes are counted anew for the new format.
-        _drop(tape, len(tape.sound))
-        tape.starts_at_ms += tape.starts_at / bytes_per_ms(tape.format)
-        tape.starts_at, tape.format = 0, format_
+        _drop(streamed, len(streamed.sound))
+        streamed.starts_at_ms += streamed.starts_at / bytes_per_ms(streamed.format)
+        streamed.starts_at, streamed.format = 0, format_
 
 
-def _opened(tape: _InputAudio, state: SessionState, seq: int, body: Json) -> None:
-    if tape.whole:
+def _opened(streamed: _InputAudio, state: SessionState, seq: int, body: Json) -> None:
+    if streamed.whole:
         # A second `session.created` is a new connection, whose input clock begins at 0.
-        tape.sound.clear()
-        tape.starts_at, tape.starts_at_ms = 0, 0.0
-    tape.whole = True
-    _configured(tape, state, seq, body)
+        streamed.sound.clear()
+        streamed.starts_at, streamed.starts_at_ms = 0, 0.0
+    streamed.whole = True
+    _configured(streamed, state, seq, body)
 
 
-def _appended(tape: _InputAudio, state: SessionState, seq: int, body: Json) -> None:
-    tape.sound += _decoded(body.get("audio"))
+def _appended(streamed: _InputAudio, state: SessionState, seq: int, body: Json) -> None:
+    streamed.sound += _decoded(body.get("audio"))
 
 
-def _cleared(tape: _InputAudio, state: SessionState, seq: int, body: Json) -> None:
-    _drop(tape, len(tape.sound))
+def _cleared(streamed: _InputAudio, state: SessionState, seq: int, body: Json) -> None:
+    _drop(streamed, len(streamed.sound))
 
 
-def _committed(tape: _InputAudio, state: SessionState, seq: int, body: Json) -> None:
+def _committed(streamed: _InputAudio, state: SessionState, seq: int, body: Json) -> None:
     item = state.items.get(identifier(body.get("item_id")) or "")
-    start, end = _stretch(tape, item.speech if item is not None else None)
-    if item is not None and start < end <= len(tape.sound):
-        tape.found[(item.id, 0)] = (bytes(tape.sound[start:end]), tape.format)
+    start, end = _stretch(streamed, item.speech if item is not None else None)
+    if item is not None and start < end <= len(streamed.sound):
+        streamed.found[(item.id, 0)] = (bytes(streamed.sound[start:end]), streamed.format)
     # The audio after the turn's end came before the server noticed the end. It belongs to the next
     # turn.
-    _drop(tape, min(end, len(tape.sound)))
+    _drop(streamed, min(end, len(streamed.sound)))
 
 
-def _stretch(tape: _InputAudio, speech: Speech | None) -> tuple[int, int]:
-    """Return the bytes of `tape.sound` at which a turn begins and ends; equal if unknown."""
-    end = len(tape.sound)
+def _stretch(streamed: _InputAudio, speech: Speech | None) -> tuple[int, int]:
+    """Return the bytes of `streamed.sound` at which a turn begins and ends; equal if unknown."""
+    end = len(streamed.sound)
     if speech is None or (speech.start_ms is None and speech.end_ms is None):
         return 0, end
     start_ms, end_ms = speech.start_ms, speech.end_ms
-    if start_ms is None or start_ms < tape.starts_at_ms or not tape.whole:
+    if start_ms is None or start_ms < streamed.starts_at_ms or not streamed.whole:
         return 0, 0
     # The padding before a turn can reach into the last turn, which has that audio already.
-    start = max(0, _position(tape, start_ms))
-    return start, end if end_ms is None else max(0, _position(tape, end_ms))
+    start = max(0, _position(streamed, start_ms))
+    return start, end if end_ms is None else max(0, _position(streamed, end_ms))
 
 
-def _position(tape: _InputAudio, ms: int) -> int:
-    """Return the byte of `tape.sound` at a time of the input clock, at the start of a sample."""
-    width = 2 if tape.format["type"] == "audio/pcm" else 1
-    samples = round((ms - tape.starts_at_ms) * bytes_per_ms(tape.format) / width)
-    return samples * width - tape.starts_at
+def _position(streamed: _InputAudio, ms: int) -> int:
+    """Return the byte of `streamed.sound` at a time of the input clock: the start of a sample."""
+    width = 2 if streamed.format["type"] == "audio/pcm" else 1
+    samples = round((ms - streamed.starts_at_ms) * bytes_per_ms(streamed.format) / width)
+    return samples * width - streamed.starts_at
 
 
-def _drop(tape: _InputAudio, count: int) -> None:
-    del tape.sound[:count]
-    tape.starts_at += count
+def _drop(streamed: _InputAudio, count: int) -> None:
+    del streamed.sound[:count]
+    streamed.starts_at += count
 
 
-def _created(tape: _InputAudio, state: SessionState, seq: int, body: Json) -> None:
+def _created(streamed: _InputAudio, state: SessionState, seq: int, body: Json) -> None:
     item = mapping(body.get("item"))
     create = {
         "id": identifier(item.get("id")),
@@ -162,30 +162,30 @@ def _created(tape: _InputAudio, state: SessionState, seq: int, body: Json) -> No
         "event_id": text(body.get("event_id")),
         "content": item.get("content"),
     }
-    add_create(tape.creates, seq, create)
+    add_create(streamed.creates, seq, create)
 
 
-def _refused(tape: _InputAudio, state: SessionState, seq: int, body: Json) -> None:
-    refuse_creates(tape.creates, text(mapping(body.get("error")).get("event_id")))
+def _refused(streamed: _InputAudio, state: SessionState, seq: int, body: Json) -> None:
+    refuse_creates(streamed.creates, text(mapping(body.get("error")).get("event_id")))
 
 
-def _added(tape: _InputAudio, state: SessionState, seq: int, body: Json) -> None:
+def _added(streamed: _InputAudio, state: SessionState, seq: int, body: Json) -> None:
     wire = mapping(body.get("item"))
-    _keep_content(tape, wire, take_create(tape.creates, wire).get("content"))
-    _keep_content(tape, wire, wire.get("content"))
+    _keep_content(streamed, wire, take_create(streamed.creates, wire).get("content"))
+    _keep_content(streamed, wire, wire.get("content"))
 
 
-def _shown(tape: _InputAudio, state: SessionState, seq: int, body: Json) -> None:
+def _shown(streamed: _InputAudio, state: SessionState, seq: int, body: Json) -> None:
     wire = mapping(body.get("item"))
-    _keep_content(tape, wire, wire.get("content"))
+    _keep_content(streamed, wire, wire.get("content"))
 
 
-def _keep_content(tape: _InputAudio, wire: Json, content: Any) -> None:
+def _keep_content(streamed: _InputAudio, wire: Json, content: Any) -> None:
     item_id = identifier(wire.get("id"))
     for index, part in enumerate(map(mapping, sequence(content))):
         sound = _decoded(part.get("audio")) if part.get("type") == "input_audio" else b""
         if item_id is not None and sound:
-            tape.found[(item_id, index)] = (sound, tape.format)
+            streamed.found[(item_id, index)] = (sound, streamed.format)
 
 
 def _decoded(audio: Any) -> bytes:

@@ -38,11 +38,11 @@ class ServedSessions:
     """The sessions that were served for each request. Call its methods on one event loop."""
 
     def __init__(self) -> None:
-        self._by_wish: OrderedDict[Hashable, _Served] = OrderedDict()
+        self._by_request: OrderedDict[Hashable, _Served] = OrderedDict()
         self._remembered = 0
 
     async def next(
-        self, wish: Hashable, choose: Callable[[Collection[str]], AnySession]
+        self, wanted: Hashable, choose: Callable[[Collection[str]], AnySession]
     ) -> AnySession:
         """Choose a session for a request, and remember it.
 
@@ -50,29 +50,29 @@ class ServedSessions:
         they get different sessions.
 
         Args:
-            wish: The request.
+            wanted: The request.
             choose: Called with the sessions that were served for this request. What it raises is
                 raised here.
         """
-        served = self._by_wish.setdefault(wish, _Served())
-        self._by_wish.move_to_end(wish)
+        served = self._by_request.setdefault(wanted, _Served())
+        self._by_request.move_to_end(wanted)
         try:
             async with served.lock:
                 chosen = await asyncio.to_thread(choose, served.sessions)
                 served.sessions.add(chosen.session_id)
         finally:
             if not served.sessions and not served.lock.locked():
-                self._by_wish.pop(wish, None)
-        if self._by_wish.get(wish) is served:
+                self._by_request.pop(wanted, None)
+        if self._by_request.get(wanted) is served:
             self._remembered += 1
         while self._remembered > REMEMBERED:
-            _, oldest = self._by_wish.popitem(last=False)
+            _, oldest = self._by_request.popitem(last=False)
             self._remembered -= len(oldest.sessions)
         return chosen
 
-    def give_back(self, wish: Hashable, session_id: str) -> None:
+    def give_back(self, wanted: Hashable, session_id: str) -> None:
         """Forget a session that was chosen for a request but could not be served."""
-        served = self._by_wish.get(wish)
+        served = self._by_request.get(wanted)
         if served is not None and session_id in served.sessions:
             served.sessions.discard(session_id)
             self._remembered -= 1

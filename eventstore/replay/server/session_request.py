@@ -101,21 +101,21 @@ def _session_of(path: str) -> tuple[str | None, str]:
     return session, path
 
 
-def newest_match(log: Log, wish: SessionRequest, served: Collection[str] = ()) -> str:
+def newest_match(log: Log, wanted: SessionRequest, served: Collection[str] = ()) -> str:
     """Return the id of the newest session that matches a request and was not served for it before.
 
     Args:
-        wish: What the client asks for, without a session's id.
+        wanted: What the client asks for, without a session's id.
         served: The sessions that were served for the same request before.
 
     Raises:
         NotFoundError: No session matches, all that match were served, or the request is empty.
     """
-    if wish.model is None and not wish.metadata and not wish.address:
+    if wanted.model is None and not wanted.metadata and not wanted.address:
         raise NotFoundError(
             "name a session: /v1/realtime?session=ID, ?model=MODEL or ?metadata[KEY]=VALUE"
         )
-    found = requested_session(log.engine, list(_filters(log, wish)), served)
+    found = requested_session(log.engine, list(_filters(log, wanted)), served)
     if found.session_id is not None:
         return found.session_id
     if found.left_out:
@@ -126,14 +126,14 @@ def newest_match(log: Log, wish: SessionRequest, served: Collection[str] = ()) -
     raise NotFoundError("no session is like that; list them with: eventstore sessions")
 
 
-def _filters(log: Log, wish: SessionRequest) -> Iterator[SessionFilter]:
+def _filters(log: Log, wanted: SessionRequest) -> Iterator[SessionFilter]:
     """Yield filters. A session matches the request if it passes at least one of them."""
-    both = {"metadata": dict(wish.metadata), "scope": log.scope}
+    both = {"metadata": dict(wanted.metadata), "scope": log.scope}
     yield checked_filter(
-        SessionFilter, {**both, "model": wish.model, "address": wish.address or None}
+        SessionFilter, {**both, "model": wanted.model, "address": wanted.address or None}
     )
-    if wish.model is not None:
+    if wanted.model is not None:
         # The name in the request is often not the model that the server states: Azure's deployments
         # have names of their own, and a server may answer a short name with the full one.
-        asked = ("asked", column_text(wish.model, _LONGEST) or "")
-        yield checked_filter(SessionFilter, {**both, "address": (*wish.address, asked)})
+        asked = ("asked", column_text(wanted.model, _LONGEST) or "")
+        yield checked_filter(SessionFilter, {**both, "address": (*wanted.address, asked)})

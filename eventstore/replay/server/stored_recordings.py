@@ -55,8 +55,8 @@ def _session_revision(seen: Log, session_id: str) -> SessionRevision:
     return SessionRevision(session_id, seen.revision(session_id))
 
 
-def _next(seen: Log, wish: SessionRequest, served: Collection[str]) -> SessionRevision:
-    return _session_revision(seen, newest_match(seen, wish, served))
+def _next(seen: Log, wanted: SessionRequest, served: Collection[str]) -> SessionRevision:
+    return _session_revision(seen, newest_match(seen, wanted, served))
 
 
 class StoredRecordings:
@@ -96,14 +96,14 @@ class StoredRecordings:
         """
         if self._once and self._has_begun:
             raise NotFoundError(SERVED_ONCE)
-        seen, wish = await asyncio.to_thread(self._asked, request)
-        if wish.session is not None:
-            await asyncio.sleep(self._reconnects.wait(wish.session))
+        seen, wanted = await asyncio.to_thread(self._asked, request)
+        if wanted.session is not None:
+            await asyncio.sleep(self._reconnects.wait(wanted.session))
             return await self._recording(
-                await asyncio.to_thread(_session_revision, seen, wish.session)
+                await asyncio.to_thread(_session_revision, seen, wanted.session)
             )
-        by = seen.scope, wish
-        known = await self._served.next(by, partial(_next, seen, wish))
+        by = seen.scope, wanted
+        known = await self._served.next(by, partial(_next, seen, wanted))
         try:
             return await self._recording(known)
         except DatabaseUnavailableError:
@@ -164,11 +164,11 @@ class StoredRecordings:
         seen = self._store if self._seen_by is None else self._seen_by(request)
         if self._session_id is not None:
             return seen, SessionRequest(self._session_id, None, (), ())
-        wish = read_request(request.path)
-        if wish.session is not None:
-            check_session_id(wish.session)
-            seen.last_seq(wish.session)
-        return seen, wish
+        wanted = read_request(request.path)
+        if wanted.session is not None:
+            check_session_id(wanted.session)
+            seen.last_seq(wanted.session)
+        return seen, wanted
 
     def _read(self, known: SessionRevision) -> Recording:
         chosen, (head, _) = known

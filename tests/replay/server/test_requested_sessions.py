@@ -106,7 +106,7 @@ def test_who_asks_for_any_gets_the_next_one_each_time(store: EventStore) -> None
         came, told = asyncio.run(until_refused(agents))
         assert came == ["agent_2", "agent"]
         assert "all sessions like that were served (2)" in told and "?session=ID" in told
-        # Another wish has its own.
+        # Another wanted has its own.
         came, _ = asyncio.run(until_refused(f"{agents}&agent-project-name=shop"))
         assert came == ["agent"]
         came, _ = asyncio.run(until_refused(f"{server.url}/realtime?model=gpt-realtime"))

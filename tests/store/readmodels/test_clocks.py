@@ -18,7 +18,7 @@ from support.examples import examples
 from support.recordings import folder
 
 from eventstore import EventStore
-from eventstore.exports.otel.export import read_spans, session_spans
+from eventstore.exports.otel.session_spans import read_spans, session_spans
 from eventstore.projection.fold import fold
 from eventstore.realtime.frames import Frame
 from eventstore.replay.player.pacing import paced

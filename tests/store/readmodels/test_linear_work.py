@@ -11,7 +11,7 @@ from support.crafted_streams import STREAMS
 from support.events import SESSION, log_events
 
 from eventstore.exports.chat import chat
-from eventstore.exports.otel.export import session_spans
+from eventstore.exports.otel.session_spans import session_spans
 from eventstore.exports.transcript import transcript_turns
 from eventstore.projection import state
 from eventstore.projection.fold import apply, fold

@@ -16,8 +16,8 @@ from support.examples import examples
 from support.query_calls import database_url, shared_postgres_url, store
 
 from eventstore import EventStore, InvalidInputError
-from eventstore.exports.otel.export import read_spans
-from eventstore.exports.parquet.export import _responses
+from eventstore.exports.otel.session_spans import read_spans
+from eventstore.exports.parquet.write_parquet import _responses
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.recording_lines import envelope_line
 from eventstore.store.database import schema

@@ -16,7 +16,7 @@ from support.databases import database_url, shared_postgres_url, store
 from support.events import Call
 
 from eventstore import EventStore, InvalidInputError
-from eventstore.exports.parquet.export import write_parquet
+from eventstore.exports.parquet.write_parquet import write_parquet
 
 __all__ = ["database_url", "shared_postgres_url", "store"]
 

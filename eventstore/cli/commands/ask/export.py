@@ -230,8 +230,8 @@ def _write_chat(
 def _write_otel(
     store: EventStore, wanted: Iterator[str], content: bool, stream: BinaryIO, several: Several
 ) -> None:
-    from eventstore.exports.otel.export import read_spans
     from eventstore.exports.otel.otlp_json import otlp_lines
+    from eventstore.exports.otel.session_spans import read_spans
 
     sizes = []
     for _, spans in several.read(wanted, lambda id_: read_spans(store, id_, content)):
@@ -243,8 +243,8 @@ def _write_otel(
 def _send(
     store: EventStore, wanted: Iterator[str], url: str, content: bool, several: Several
 ) -> None:
-    from eventstore.exports.otel.export import read_spans
     from eventstore.exports.otel.otlp_http import Endpoint
+    from eventstore.exports.otel.session_spans import read_spans
 
     endpoint = Endpoint(url)
     sizes = []
@@ -269,7 +269,7 @@ def _say_spans(done: str, sizes: list[int]) -> None:
 def _write_parquet(
     store: EventStore, wanted: Iterator[str], folder: str, progress: Progress, several: Several
 ) -> None:
-    from eventstore.exports.parquet.export import write_parquet
+    from eventstore.exports.parquet.write_parquet import write_parquet
 
     failures = None if several.alone else several.failures
     written = write_parquet(store, wanted, Path(folder), progress, failures)

@@ -51,7 +51,7 @@ def test_a_secret_is_in_nothing_that_is_handed_on(terminal: Terminal, store: Eve
 
 def test_parquet_has_no_secrets(store: EventStore, tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
-    from eventstore.exports.parquet.export import write_parquet
+    from eventstore.exports.parquet.write_parquet import write_parquet
 
     secret = "q7ZplantedSecret123"
     store.append("sess_1", planted_call(secret).frames, close=True)

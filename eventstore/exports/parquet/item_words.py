@@ -1,4 +1,7 @@
-"""Give each word of an item its time, for rows of `items.parquet`. Pure. Called by export.py."""
+"""Give each word of an item its time, for rows of `items.parquet`. Pure.
+
+Called by write_parquet.py.
+"""
 
 from __future__ import annotations
 

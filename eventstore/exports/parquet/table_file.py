@@ -1,6 +1,6 @@
 """Write one Parquet file: rows are collected into row groups; the file appears when it is whole.
 
-Called by export.py.
+Called by write_parquet.py.
 """
 
 from __future__ import annotations

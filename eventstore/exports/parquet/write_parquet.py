@@ -18,8 +18,8 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from eventstore.errors import EventStoreError, Failure
 from eventstore.exports.parquet.columns import ITEM_COLUMNS, RESPONSE_COLUMNS, USAGE_COLUMNS
-from eventstore.exports.parquet.file import TableFile
-from eventstore.exports.parquet.words import languages_of, timed_words_of
+from eventstore.exports.parquet.item_words import languages_of, timed_words_of
+from eventstore.exports.parquet.table_file import TableFile
 from eventstore.pricing.prices import Prices
 from eventstore.projection.views.usage import Tokens
 from eventstore.realtime.masking.mask import mask_entry, mask_frame, mask_words

@@ -1,7 +1,7 @@
-"""Check what callers from outside pass, where a type checker did not.
+"""Check the arguments of verbs, for callers that do not use a type checker.
 
-Called by verbs before they do anything: what is wrong is told by the documented error, and nothing
-is half done.
+Called by the verbs for Python before they do anything. A wrong argument raises the documented
+error, and no work is left half done.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def check_choice(name: str, value: object, choices: Collection[str]) -> None:
 
 
 def check_url(name: str, value: object) -> None:
-    """Raise InvalidInputError if an argument cannot be a URL. What it names is not looked at."""
+    """Raise InvalidInputError if an argument cannot be a URL. Its parts are not checked."""
     if not isinstance(value, str) or not value.isprintable():
         _refuse(name, value, "a URL")
 
@@ -47,10 +47,10 @@ def check_seconds(name: str, value: object) -> None:
 
 
 def checked_path(name: str, value: object) -> Path:
-    """Return a path, of a text.
+    """Return an argument as a path.
 
     Raises:
-        InvalidInputError: It is none that a file can have.
+        InvalidInputError: No file can have such a path.
     """
     if not isinstance(value, str | Path) or "\0" in str(value):
         _refuse(name, value, "a path")
@@ -62,10 +62,15 @@ def checked_path(name: str, value: object) -> Path:
 
 
 def path_or_stream(name: str, value: Any, method: str) -> Any:
-    """Return a path, of a text, or a stream that has a method.
+    """Return an argument that is a stream with a certain method, or else as a path.
+
+    Args:
+        name: The argument's name, for the error.
+        value: The argument.
+        method: The method that a stream must have: `read` or `write`.
 
     Raises:
-        InvalidInputError: It is neither, or a path that no file can have.
+        InvalidInputError: The argument is neither, or a path that no file can have.
     """
     if isinstance(value, str | Path):
         return checked_path(name, value)

@@ -1,4 +1,4 @@
-"""URLs of servers that people name: upstreams, endpoints, origins."""
+"""Split URLs of servers that users name: upstreams, endpoints of OpenTelemetry, origins."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from urllib.parse import SplitResult, urlsplit
 
 
 def split_server_url(url: str, schemes: Container[str]) -> SplitResult | None:
-    """Return the parts of a URL that names a server: a scheme of these, a host, and no port 0.
+    """Return the parts of a server's URL, or None if it is no such URL.
 
-    Returns None for any other text.
+    Args:
+        url: The URL. It must have a host, and must not have port 0.
+        schemes: The schemes that it may have.
     """
     try:
         parts = urlsplit(url)

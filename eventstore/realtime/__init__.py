@@ -1,1 +1,1 @@
-"""The wire: frames, event names and dialects, resources. Pure; knows no SQL and does no I/O."""
+"""The wire: frames, event types, dialects and resources. Pure: it knows no SQL and does no I/O."""

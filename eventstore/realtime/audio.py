@@ -1,4 +1,8 @@
-"""Audio formats as sessions state them, and how many bytes a millisecond takes."""
+"""Read audio formats from the configuration of sessions, in the shapes of any server.
+
+Called by the fold, by the sound's time line, and by dialects. The GA shape of a format is
+`{"type": "audio/pcm", "rate": 24000}`; the beta shape is a name such as `pcm16`.
+"""
 
 from __future__ import annotations
 
@@ -8,42 +12,46 @@ from typing import Any, NamedTuple
 from eventstore.realtime.values import integer, mapping, text
 
 PCM_RATE = 24_000
-#: The lowest and the highest rate that PCM can be told to have, in samples a second.
+#: The lowest and the highest sample rate that an import may tell, in samples a second.
 LOWEST_RATE, HIGHEST_RATE = 8000, 48_000
 
 
 class SampleRates(NamedTuple):
-    """Samples a second of a session's PCM as somebody told them, whatever its server says.
+    """The sample rates of a session's PCM that an import told. They win over the server's.
 
     Attributes:
-        input: the user's audio; None where nothing was told.
-        output: the model's audio, likewise.
+        input: The rate of the user's audio in samples a second, or None if it was not told.
+        output: The rate of the model's audio, likewise.
     """
 
     input: int | None = None
     output: int | None = None
 
 
-#: Nothing was told.
 NO_SAMPLE_RATES = SampleRates()
 
 PCM_FORMAT: dict[str, Any] = {"type": "audio/pcm", "rate": PCM_RATE}
-#: What stands for a format that was named, and is none that we know.
+#: Stands for a format that the session names, but that the store does not know.
 UNKNOWN_FORMAT: dict[str, Any] = {"type": "unknown"}
 
-#: Names in the beta shape, and the GA types that they stand for.
+#: The GA type of each name in the beta shape, and the name of each type.
 FORMATS_BY_BETA_NAME = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}
 BETA_NAMES_BY_FORMAT = {ga: beta for beta, ga in FORMATS_BY_BETA_NAME.items()}
-# PCM at a rate of its own: Azure Voice Live's names, its older ones, and Qwen's for 24 kHz.
+# Names of PCM with a rate: Azure Voice Live's new and old ones, and Qwen's name for 24 kHz.
 _PCM_AT_RATE = re.compile(r"pcm16[-_](8000|16000|24000|48000)hz")
 _AZURE_RATES = (8000, 16000)
 _QWEN_PCM = "pcm24"
-#: What Qwen's servers mean by `pcm16`.
+#: The sample rate that `pcm16` means to Qwen's servers.
 _QWEN_RATE = 16_000
 
 
 def ga_format(value: Any, rate: int | None = None) -> dict[str, Any] | None:
-    """An audio format in the GA shape from either shape; None where it names none we know."""
+    """Return an audio format in the GA shape, or None if its name is missing or unknown.
+
+    Args:
+        value: The format in the GA or the beta shape, or any other JSON value.
+        rate: The sample rate of PCM that states none; None means 24 kHz.
+    """
     name = text(mapping(value).get("type")) if isinstance(value, dict) else text(value)
     if name is None:
         return None
@@ -62,7 +70,10 @@ def ga_format(value: Any, rate: int | None = None) -> dict[str, Any] | None:
 
 
 def beta_name(format_: dict[str, Any] | None) -> str | None:
-    """An output format's name in the beta shape; Azure Voice Live's where the rate needs it."""
+    """Return the name of an output format in the beta shape, or None for no format.
+
+    PCM at 8 or 16 kHz gets Azure Voice Live's name, such as `pcm16_8000hz`.
+    """
     if format_ is None:
         return None
     rate = format_.get("rate", PCM_RATE)
@@ -70,7 +81,7 @@ def beta_name(format_: dict[str, Any] | None) -> str | None:
 
 
 def bytes_per_ms(format_: dict[str, Any] | None) -> float:
-    """Bytes in a millisecond of mono audio; PCM16 at 24 kHz where the format is unknown."""
+    """Return the bytes of a millisecond of mono audio. None counts as PCM16 at 24 kHz."""
     if format_ is None:
         return PCM_RATE * 2 / 1000
     if format_["type"] == "audio/pcm":
@@ -79,39 +90,47 @@ def bytes_per_ms(format_: dict[str, Any] | None) -> float:
 
 
 def valid_rate(value: Any) -> int | None:
-    """Return a rate as a note tells it; None for one that no PCM has."""
+    """Return a sample rate that a note of the store tells, or None if it is no possible rate."""
     rate = integer(value)
     return rate if rate is not None and LOWEST_RATE <= rate <= HIGHEST_RATE else None
 
 
 def rates_of_note(note: dict[str, Any]) -> SampleRates:
-    """Return the rates that a store's note tells: see `capture.notes.sample_rates`."""
+    """Return the sample rates that a note `eventstore.session.sample_rates` tells."""
     return SampleRates(valid_rate(note.get("input")), valid_rate(note.get("output")))
 
 
 def at_rate(format_: dict[str, Any] | None, rate: int | None) -> dict[str, Any] | None:
-    """Return the format, at a rate that was told: PCM, or what is taken for PCM, alone has one."""
+    """Return a format with a sample rate that was told, if it is PCM or unknown.
+
+    Args:
+        format_: The format, or None if it is unknown, and so taken for PCM.
+        rate: The sample rate, or None to return the format as it is.
+    """
     if rate is None or (format_ or PCM_FORMAT)["type"] != "audio/pcm":
         return format_
     return {"type": "audio/pcm", "rate": rate}
 
 
 def input_format(session: dict[str, Any]) -> dict[str, Any] | None:
-    """What the user's audio is sent in, by the session's configuration."""
+    """Return the format of the user's audio from a session's configuration, or None if unknown."""
     audio = mapping(mapping(session.get("audio")).get("input"))
     rate = integer(session.get("input_audio_sampling_rate")) or _rate_of_pcm16(session)
     return ga_format(audio.get("format")) or ga_format(session.get("input_audio_format"), rate)
 
 
 def _rate_of_pcm16(session: dict[str, Any]) -> int | None:
-    """What `pcm16` means to Qwen's servers, which are told by a model or by a name of their own."""
+    """Return the rate that `pcm16` means in a session of Qwen's servers, or None for other servers.
+
+    Qwen's servers are recognised by the model's name, or by the format `pcm24`.
+    """
     formats = (session.get("input_audio_format"), session.get("output_audio_format"))
     is_qwen = _QWEN_PCM in formats or (text(session.get("model")) or "").lower().startswith("qwen")
     return _QWEN_RATE if is_qwen else None
 
 
 def output_format(session: dict[str, Any]) -> dict[str, Any] | None:
-    """What the model's audio comes in, by the session's (or a response's) configuration."""
+    """Return the format of the model's audio from a session or response, or None if unknown."""
     audio = mapping(mapping(session.get("audio")).get("output"))
     return ga_format(audio.get("format")) or ga_format(session.get("output_audio_format"))
 
@@ -119,11 +138,14 @@ def output_format(session: dict[str, Any]) -> dict[str, Any] | None:
 def stated_input_format(
     session: dict[str, Any], rates: SampleRates = NO_SAMPLE_RATES
 ) -> dict[str, Any]:
-    """What the user's audio comes in: PCM where nothing is said, `UNKNOWN` for what we know not.
+    """Return the format of the user's audio: PCM if the session states none.
 
     Args:
-        session: its configuration.
-        rates: what was told of it.
+        session: The session's configuration.
+        rates: The sample rates that an import told.
+
+    Returns:
+        The format, or `UNKNOWN_FORMAT` if the session states a format that is not known.
     """
     audio = mapping(mapping(session.get("audio")).get("input"))
     stated = audio.get("format") or session.get("input_audio_format")
@@ -134,7 +156,7 @@ def stated_input_format(
 def stated_output_format(
     session: dict[str, Any], rates: SampleRates = NO_SAMPLE_RATES
 ) -> dict[str, Any]:
-    """What the model's audio comes in, likewise."""
+    """Return the format of the model's audio, with the rules of `stated_input_format`."""
     audio = mapping(mapping(session.get("audio")).get("output"))
     stated = audio.get("format") or session.get("output_audio_format")
     format_ = output_format(session) or (UNKNOWN_FORMAT if stated else PCM_FORMAT)

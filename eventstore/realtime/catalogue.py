@@ -1,7 +1,9 @@
-"""Event names: which there are, who sends them, what they do to the projection.
+"""The catalogue of event types: who sends them, and what the fold and a rebuild do with them.
 
-Beta names are read as their GA names (`canonical`). A test walks the `openai` package's
-unions and fails where a type is in none of the sets below.
+Called by the fold, by rebuilds, imports and the replay server. The types are those of OpenAI's API
+reference, and of servers with the same protocol. Beta names are read as their GA names (see
+`canonical`). A test goes through the types of the `openai` package, and fails if one is in none of
+these sets.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from typing import Any
 
 from eventstore.realtime.frames import CLIENT, SERVER, STORE
 
-#: Beta name to GA name, where only the name changed.
+#: The GA name of each beta name, for events of which only the name changed.
 RENAMED = {
     "response.text.delta": "response.output_text.delta",
     "response.text.done": "response.output_text.done",
@@ -40,7 +42,7 @@ CLIENT_TYPES = frozenset(
         "response.cancel",
         "session.input_audio_buffer.append",
         "session.close",
-        # Azure Voice Live's.
+        # Types of Azure Voice Live.
         "input_audio.turn.start",
         "input_audio.turn.append",
         "input_audio.turn.end",
@@ -53,15 +55,15 @@ CLIENT_TYPES = frozenset(
     }
 )
 
-#: Input audio: counted by the log, never read by the projection.
+#: Input audio. The fold only counts its bytes.
 INPUT_AUDIO = frozenset({"input_audio_buffer.append", "session.input_audio_buffer.append"})
 
 AUDIO_DELTAS = frozenset(
     {"response.audio.delta", "response.output_audio.delta", "session.output_audio.delta"}
 )
 
-#: A response's deltas of text, whose `…done` says the same: a rebuild reads them only where
-#: none came.
+#: Deltas of a response's texts. A `…done` event repeats their text, so that a rebuild reads them
+#: only if that event is missing.
 TEXT_DELTAS = frozenset(
     {
         "response.text.delta",
@@ -73,7 +75,7 @@ TEXT_DELTAS = frozenset(
     }
 )
 
-#: All that grow an item piece by piece.
+#: All deltas of texts.
 STREAMED_TEXTS = sorted(
     TEXT_DELTAS
     | {
@@ -84,8 +86,8 @@ STREAMED_TEXTS = sorted(
 )
 DELTAS = TEXT_DELTAS | AUDIO_DELTAS | {"conversation.item.input_audio_transcription.delta"}
 
-#: Azure Voice Live's types without effect on state, and why. Logs held them before they were
-#: known: their events are read in their turn, as those of unknown types are.
+#: Azure Voice Live's types that do not change the state, and why. Logs had them before the store
+#: knew them. So a rebuild reads them, as it reads unknown types.
 _VOICE_LIVE = {
     "input_audio.turn.start": "the server's committed event says what happened",
     "input_audio.turn.append": "a turn that the client marks; the log has its audio",
@@ -113,12 +115,12 @@ _VOICE_LIVE = {
     "response.file_search_call.in_progress": "the response says what was found",
     "response.file_search_call.searching": "the response says what was found",
     "response.file_search_call.completed": "the response says what was found",
-    # Of voice agents in Azure's Foundry, which speak the same protocol.
+    # Types of voice agents in Azure's Foundry, which speak the same protocol.
     "response.system_tool_arguments.done": "a tool of the server's own; the log has it",
     "session.end_conversation.completed": "an agent hangs up; the session's end says when",
 }
 
-#: Known types without effect on state, and why.
+#: Known types that do not change the state, and why.
 NO_EFFECT = {
     **_VOICE_LIVE,
     "input_audio_buffer.append": "audio is read from the log, not projected",
@@ -135,7 +137,7 @@ NO_EFFECT = {
     "eventstore.session.clock": "the recorder saw the wall clock jump; the log's times did not",
 }
 
-#: Types that the projection folds, by their GA name.
+#: Types that change the state, by their GA names.
 FOLDED = frozenset(
     {
         "eventstore.session.opened",
@@ -204,10 +206,10 @@ FOLDED = frozenset(
     }
 )
 
-#: What a rebuild need not read at all, save where a text has not been finished.
+#: Types that a rebuild does not read, except deltas of texts that were never finished.
 SKIPPED_BY_REBUILD = (frozenset(NO_EFFECT) - frozenset(_VOICE_LIVE)) | TEXT_DELTAS
 
-#: What a rebuild reads by the part that it grows.
+#: Deltas that a rebuild reads by the part to which they belong (see projection/load_keys.py).
 PART_DELTAS = frozenset(
     {
         "response.audio.delta",
@@ -216,27 +218,30 @@ PART_DELTAS = frozenset(
     }
 )
 
-#: A projection's clock does not go by the arrivals of these: a rebuild does not read them all.
+#: Types whose arrivals the session's clock ignores, because a rebuild does not read all of them.
 UNTIMED = SKIPPED_BY_REBUILD | PART_DELTAS | INPUT_AUDIO
 
 
 def canonical(type_: str) -> str:
-    """The GA name of a type; unknown names stay as they are."""
+    """Return the GA name of a type. Other names are returned as they are."""
     return RENAMED.get(type_, type_)
 
 
 def is_known(type_: str) -> bool:
-    """Whether the type is folded, or known to have no effect."""
+    """Return True if a type changes the state, or is known not to change it."""
     return canonical(type_) in FOLDED or type_ in NO_EFFECT
 
 
 def is_made_up(direction: str, type_: str) -> bool:
-    """Whether a client says what only servers say: it could make up answers, and their cost."""
+    """Return True if a client sent an event that only servers send.
+
+    Such an event must not count: a client could invent answers, and what they cost.
+    """
     return direction == CLIENT and type_ not in CLIENT_TYPES
 
 
 def direction_of(event: dict[str, Any] | None) -> str:
-    """Who sends an event, by its type; the server where it cannot be told."""
+    """Return the sender of an event by its type: `server` if the type is unknown or missing."""
     type_ = event.get("type") if event is not None else None
     if not isinstance(type_, str):
         return SERVER

@@ -1,4 +1,7 @@
-"""Events as the log has them: a frame with its place in the session, and the columns of its row."""
+"""The two forms of an event of the log: `StoredEvent` for callers, `EventRow` for tables.
+
+Called by everything that reads or writes the log.
+"""
 
 from __future__ import annotations
 
@@ -24,16 +27,16 @@ class StoredEvent(NamedTuple):
 
 
 class EventRow(NamedTuple):
-    """An event as the log's table and segments have it.
+    """The columns of one event in the log's table and in segments.
 
-    `realtime.frames` says how frame and audio join.
+    realtime/frames.py describes how the frame and the audio are joined.
 
     Attributes:
-        seq, at, direction, type: as in `StoredEvent`.
-        frame: the frame's text, without the audio that was cut out of it.
-        audio_offset: where in the frame the audio stood; None where none was cut out.
-        audio_bytes: how many bytes of audio there are, or were before they were erased.
-        audio: the bytes; empty where they were erased, None where they were not asked for.
+        seq, at, direction, type: As in `StoredEvent`.
+        frame: The frame's text, without the audio that was cut out of it.
+        audio_offset: The place in the frame where the audio was, or None if none was cut out.
+        audio_bytes: The size of the audio, even if it was erased.
+        audio: The audio; empty if it was erased, None if it was not read.
     """
 
     seq: int
@@ -47,5 +50,5 @@ class EventRow(NamedTuple):
 
 
 def is_erased(row: EventRow) -> bool:
-    """Return True if an event's audio was erased: its size is known, and its bytes are gone."""
+    """Return True if an event's audio was erased: it has a size, but no bytes."""
     return bool(row.audio_bytes) and row.audio == b""

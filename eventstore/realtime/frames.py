@@ -1,18 +1,19 @@
-"""Frames: read what is needed, cut canonical base64 audio out, restore the text exactly.
+"""Split a frame into the columns of the log, and restore its text exactly.
 
-A frame is kept in three columns. `audio_offset` says how they join:
+Called by every append, and by everything that reads frames. A frame is stored in the columns
+`frame`, `audio_offset` and `audio`. `audio_offset` says how they are joined:
 
-* None: `frame` is the text as received;
-* 0 or more: base64 of `audio` was cut from the text at this character of `frame`;
-* `RAW_TEXT`: `audio` holds the whole text (UTF-8, surrogates passed through), since a
-  database's text type cannot hold it (NUL, lone surrogates); `frame` is empty;
-* `RAW_BINARY`: `audio` holds a binary message as it came; `frame` is empty;
-* `BOUND`: `audio` holds the frame and its audio, encrypted, and bound to the row's other columns:
-  see encryption/encrypt_events.py;
-* `ENCRYPTED`: the same as older versions wrote it, bound to the row's place alone.
+* None: `frame` is the text as it was received.
+* 0 or more: The base64 text of `audio` was cut out at this character of `frame`.
+* `RAW_TEXT`: `audio` has the whole text as UTF-8 with surrogates, because a database's text type
+  cannot hold it (NUL, lone surrogates). `frame` is empty.
+* `RAW_BINARY`: `audio` has a binary message as it was received. `frame` is empty.
+* `BOUND`: `audio` has the frame and its audio, encrypted and bound to the row's other columns (see
+  encryption/encrypt_events.py).
+* `ENCRYPTED`: The same as older versions wrote it, bound to the row's seq alone.
 
-Cutting is only ever done where encoding the bytes again gives the same characters, so
-restoring never depends on the JSON being valid.
+Audio is cut out only if encoding its bytes again gives exactly the same characters. So the text can
+always be restored, even if the frame is no valid JSON.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ RAW_TEXT = -1
 RAW_BINARY = -2
 ENCRYPTED = -3
 BOUND = -4
-#: What says that a row is encrypted, in either way.
+#: The values of `audio_offset` in encrypted rows.
 ENCRYPTIONS = (ENCRYPTED, BOUND)
 
-#: Type of a frame that is no JSON object with a text `type`.
+#: The type of a frame that is no JSON object with a text as its `type`.
 UNREADABLE = "eventstore.unreadable"
 
 CLIENT, SERVER, STORE = "client", "server", "store"
@@ -47,7 +48,7 @@ _APPEND_TYPES = frozenset({"input_audio_buffer.append", "session.input_audio_buf
 _DELTA_TYPES = frozenset(
     {"response.audio.delta", "response.output_audio.delta", "session.output_audio.delta"}
 )
-# Items carry audio too, when a client creates or retrieves them; only long runs are worth a cut.
+# Items that are created or retrieved have audio, too. Short audio is not worth cutting out.
 _ITEM_AUDIO = re.compile(r'"audio"\s*:\s*"([A-Za-z0-9+/]{256,}={0,2})"')
 _ITEM_AUDIO_MIN = 300
 _b64decode = pybase64.b64decode
@@ -56,8 +57,8 @@ _HEAD = 400
 _SMALL = 600
 _AUDIO_TYPES = _APPEND_TYPES | _DELTA_TYPES
 
-# A client's appends are mostly the same text around the audio: parse that once. What stands
-# before the audio and its length, the type, what remains, and the event.
+# A cache of parsed events, because all appends of a client mostly have the same text around the
+# audio. Each entry: the text before the audio, its length, the type, the frame, the event.
 _appends: list[tuple[str, int, str, str, dict[str, Any]]] = []
 _APPENDS_KEPT = 2
 
@@ -80,7 +81,7 @@ class Frame(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """A frame as the log stores it and the projection reads it."""
+    """The columns of a frame, and its parsed event without audio (None if it is unreadable)."""
 
     type: str
     frame: str
@@ -90,17 +91,18 @@ class Decoded(NamedTuple):
 
 
 def decode(text: str | bytes) -> Decoded:
-    """Take a frame apart. Never fails, and `restore` gives the text back, always.
+    """Split a frame into the columns of the log, and parse its event.
 
-    Returns:
-        The type, what to store, and the parsed event with its audio cut out (None where the
-        frame cannot be read).
+    This never fails, whatever the frame is. `restore` always returns the same text again.
+
+    Args:
+        text: The frame; bytes for a binary message.
     """
     return Decoded(*decode_columns(text))
 
 
 def decode_columns(text: str | bytes) -> FrameColumns:
-    """`decode` for the hot path: the same, as a plain tuple."""
+    """Do the same as `decode` and return a plain tuple, for the hot path."""
     if isinstance(text, bytes):
         return UNREADABLE, "", RAW_BINARY, text, None
     if len(text) > _SMALL:
@@ -131,13 +133,13 @@ def _decode_whole(text: str) -> FrameColumns:
 
 
 def restore(frame: str, audio_offset: int | None, audio: bytes | None) -> str | bytes:
-    """The frame exactly as it was received.
+    """Return the frame exactly as it was received.
 
     Args:
-        frame, audio_offset, audio: the stored columns.
+        frame, audio_offset, audio: The stored columns, decrypted.
 
     Raises:
-        ValueError: the columns contradict each other, so the row was damaged.
+        ValueError: The columns contradict each other: the row is damaged.
     """
     if audio_offset is None:
         return frame
@@ -156,7 +158,7 @@ def restore(frame: str, audio_offset: int | None, audio: bytes | None) -> str | 
 
 
 def restore_bytes(frame: str, audio_offset: int | None, audio: bytes | None) -> bytes:
-    """`restore`, as the bytes that crossed the wire."""
+    """Return the frame as the bytes that crossed the wire, with the arguments of `restore`."""
     if audio_offset is None:
         return frame.encode()
     if audio_offset < 0 or audio is None:
@@ -170,11 +172,11 @@ _seen_types: dict[str, str] = {}
 
 
 def parse(text: str) -> dict[str, Any] | None:
-    """The JSON object of a frame, None where it is no object or nested beyond reason."""
+    """Return the JSON object of a frame; None if it is none, or nested deeper than `MAX_DEPTH`."""
     try:
         event = orjson.loads(text)
     except ValueError:
-        # Stricter than real traffic: an emoji split over two deltas leaves lone surrogates.
+        # orjson refuses lone surrogates, which servers send when two deltas split an emoji.
         try:
             event = json.loads(text)
         except (ValueError, RecursionError):
@@ -189,7 +191,7 @@ def parse(text: str) -> dict[str, Any] | None:
 def parse_stored(
     frame: str, audio_offset: int | None, audio: bytes | None
 ) -> dict[str, Any] | None:
-    """The event of a stored row, as `decode` gave it when the row was written."""
+    """Return the event of a stored row, as `decode` returned it when the row was written."""
     if audio_offset is None or audio_offset >= 0:
         return parse(frame)
     if audio_offset == RAW_TEXT and audio is not None:
@@ -198,7 +200,7 @@ def parse_stored(
 
 
 def event_type(event: dict[str, Any] | None) -> str:
-    """The type to store for a parsed event."""
+    """Return the type to store for a parsed event: ASCII or storable, at most `MAX_TYPE` long."""
     type_ = event.get("type") if event is not None else None
     if not isinstance(type_, str):
         return UNREADABLE
@@ -214,11 +216,11 @@ def event_type(event: dict[str, Any] | None) -> str:
 
 
 def _cut_delta(text: str) -> FrameColumns | None:
-    """Cut the audio of a buffer append or an audio delta; None where that is not possible."""
+    """Cut the audio out of a buffer append or an audio delta; return None if it is impossible."""
     start = _find_value(text)
     if start < 0:
         return None
-    # The audio mostly stands last; nothing but base64 up to the end shows that it does.
+    # The audio is mostly the last value. This is so if all text up to the end is base64.
     end = len(text) - 2
     audio = _canonical(text[start:end]) if text.endswith('"}') else None
     if audio is None:
@@ -232,7 +234,7 @@ def _cut_delta(text: str) -> FrameColumns | None:
     event = parse(frame)
     if event is None:
         return None
-    # The search above knows no JSON; the parsed rest shows whether it cut the right place.
+    # The search does not parse JSON. The parsed rest shows if the right value was cut out.
     type_ = event_type(event)
     if type_ in _APPEND_TYPES and event.get("audio") == "":
         if frame[start:] == '"}' and len(_appends) < _APPENDS_KEPT and len(event) == 2:
@@ -244,8 +246,8 @@ def _cut_delta(text: str) -> FrameColumns | None:
 
 
 def _find_value(text: str) -> int:
-    """Where the value of `audio`, or of an audio `delta`, begins behind its quote; -1: nowhere."""
-    # Keys stand near the start in practice; a second look over the whole text is for the rest.
+    """Return where the value of `audio` or `delta` begins, after its quote, or -1."""
+    # The key is mostly near the start. The whole text is searched only if it is not.
     for limit in (_HEAD, len(text)):
         key = text.find('"audio":', 0, limit)
         if key < 0 and text.find("audio.delta", 0, limit) >= 0:
@@ -276,14 +278,14 @@ def _cut_item(text: str, start: int, end: int) -> FrameColumns | None:
 
 
 def _canonical(encoded: str) -> bytes | None:
-    """The bytes of base64 text, None where encoding them again would give other text."""
+    """Return the bytes of base64 text, or None if encoding them again would give another text."""
     try:
         audio = _b64decode(encoded, None, True)
     except (binascii.Error, ValueError):
         return None
     if 4 * len(audio) == 3 * len(encoded):
         return audio or None
-    # The alphabet was checked by the decoder; the unused bits of the last quantum were not.
+    # The decoder checks the alphabet, but not the unused bits of the last group, which must be 0.
     if len(encoded) % 4 or encoded[-1] != "=":
         return None
     padded_twice = encoded[-2] == "="

@@ -1,8 +1,8 @@
-"""Walk through the JSON text of a file of any length, holding one value of it at a time.
+"""Read the JSON text of a file of any length, value by value, with one value in memory at a time.
 
-The scanner of json_scanner.py reads a text that is there as a whole. Here the text comes in pieces,
-and a parser's own reader tells where each value ends. Called by recording_lines.py, and by the
-readers of other tools' files.
+Called by recording_lines.py, and by the readers of other tools' files. In contrast to
+json_scanner.py, which reads a text that is in memory, the text is read in pieces here. Python's
+JSON decoder finds the end of each value.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-#: Bytes of a line, or of a value in a file, beyond which it is refused: twice as many as a relay
-#: takes for a message (frame_scanner.py), which a line may write with escapes.
+#: The longest line, or value in a file, in bytes. It is twice the longest message that a relay
+#: takes (frame_scanner.py), because a line may contain the message with escapes.
 MAX_LINE = 128 * 1024 * 1024
 TOO_LONG = f"longer than {MAX_LINE // 1024 // 1024} MiB: no frame of a call is"
 
 _PIECE = 1 << 20
 _SPACE = re.compile(r"\s*")
-# Characters that show what comes next.
+# How many characters `ahead` returns.
 _AHEAD = 100
-# A word or an escape that is cut is shorter than this.
+# More characters than a word or an escape has, which the end of a piece may cut.
 _CUT = 16
 
 
 class BrokenJsonError(ValueError):
-    """Text that is no JSON: what follows in it cannot be read."""
+    """The text is no JSON. What follows in it cannot be read."""
 
 
 class JsonCursor:
-    """A place in JSON text.
+    """A position in JSON text, which moves forward.
 
     Args:
-        stream: the text as UTF-8, from where it stands.
+        stream: The text as UTF-8. It is read from its current position.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -44,7 +44,7 @@ class JsonCursor:
         self._buffer, self._position, self._ended = "", 0, False
 
     def peek(self) -> str:
-        """Return the next character that is no space, without taking it; "" at the end."""
+        """Return the next character that is no space, without moving behind it; "" at the end."""
         while True:
             self._position = _end_of_space(self._buffer, self._position)
             if self._position < len(self._buffer) or self._ended:
@@ -52,25 +52,25 @@ class JsonCursor:
             self._more()
 
     def take(self, sign: str) -> bool:
-        """Go past a character where it is the next one; return True if it was."""
+        """Move behind a character if it is the next one, and return True if it was."""
         if self.peek() != sign:
             return False
         self._position += 1
         return True
 
     def ahead(self) -> str:
-        """Return the beginning of what comes next, without taking it; "" at the end."""
+        """Return the next 100 characters, without moving; "" at the end."""
         self.peek()
         return self._buffer[self._position : self._position + _AHEAD]
 
     def value(self) -> tuple[Any, str]:
-        """Take the next whole value.
+        """Read the next value, and move behind it.
 
         Returns:
-            The value, and its text as it stands.
+            The value, and its text in the file.
 
         Raises:
-            BrokenJsonError: it is no JSON, or longer than a line may be.
+            BrokenJsonError: The text is no JSON, or the value is longer than `MAX_LINE`.
         """
         self.peek()
         while True:
@@ -91,7 +91,7 @@ class JsonCursor:
             self._more()
 
     def members(self) -> Iterator[str]:
-        """Yield the names of the next object's members; whoever asks takes each one's value."""
+        """Yield the names of the next object's members. The caller must read each one's value."""
         if not self.take("{"):
             raise BrokenJsonError("not a JSON object")
         first = True
@@ -105,7 +105,7 @@ class JsonCursor:
             first = False
 
     def items(self) -> Iterator[int]:
-        """Yield the numbers of the next array's elements; whoever asks takes each element."""
+        """Yield the numbers, from 1, of the next array's elements. The caller must read each."""
         if not self.take("["):
             raise BrokenJsonError("not a JSON array")
         number = 0
@@ -116,11 +116,14 @@ class JsonCursor:
             yield number
 
     def _is_cut(self, error: json.JSONDecodeError) -> bool:
-        """Return True if the text may be whole with what is not read yet."""
+        """Return True if an error may only come from the end of the piece that was read."""
         return error.msg.startswith("Unterminated") or error.pos >= len(self._buffer) - _CUT
 
     def _more(self) -> None:
-        """Read on. As much again as is held, so that a long value is not parsed too often."""
+        """Read the next piece of the file.
+
+        It is as long as the text that is kept, so that a long value is parsed only a few times.
+        """
         held = self._buffer[self._position :]
         piece = self._stream.read(max(_PIECE, len(held)))
         self._ended = not piece

@@ -1,4 +1,7 @@
-"""Metadata: what may be set on sessions and responses, and conditions on it."""
+"""Check metadata of sessions and responses, and describe conditions on it for filters.
+
+Called by the verbs and routes that set metadata, by the relay, and by filters.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +31,11 @@ class Condition(NamedTuple):
 
 
 def check_metadata(pairs: Mapping[str, str] | Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Metadata to store, within OpenAI's limits.
+    """Return metadata as a dict, after checking that it is within OpenAI's limits.
 
     Raises:
-        InvalidInputError: more than 16 pairs, a key of over 64 or a value of over 512 characters.
+        InvalidInputError: There are more than 16 pairs, a key has more than 64 characters, a value
+            more than 512, or one of them has a NUL character or is no text.
     """
     try:
         metadata = dict(pairs)

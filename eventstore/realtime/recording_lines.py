@@ -1,4 +1,8 @@
-"""Read and write recordings as JSON lines: bare events, or envelopes with direction and time."""
+"""Read and write recordings as lines of JSON: bare events, or envelopes with direction and time.
+
+Called by import, by export, and by the readers of other tools' files. docs/import-and-export.md
+describes the format.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +25,14 @@ from eventstore.realtime.values import dumps, identifier, integer, is_deeper
 from eventstore.times import RelativeTimeError, parse_arrival, to_iso
 
 _PIECE = 1 << 16
-#: How deep a line may be nested. Parsers give up at about a thousand levels, some at fewer the
-#: deeper they are called; within this limit, none does.
+#: How deep a line may be nested. Parsers fail at about a thousand levels, or at fewer if they are
+#: called from deep inside a program. No parser fails within this limit.
 MAX_LINE_DEPTH = 500
 _TOO_DEEP = (
     f"nested too deeply, in more than {MAX_LINE_DEPTH} levels: give such an event as the text of"
     " an envelope's frame"
 )
-# What an exported line has beside its frame, and the members of which one holds that.
+# The members that an exported line has beside its frame, and the members that can have the frame.
 _EXPORTED = {"seq", "at", "direction"}
 _FRAME_MEMBERS = ("frame", "frame_base64", "frame_utf8_base64")
 BOM = b"\xef\xbb\xbf"
@@ -36,29 +40,40 @@ _HALVES = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
 
 class BadLine(NamedTuple):
-    """A line that cannot be read, and why."""
+    """A line that cannot be read.
+
+    Attributes:
+        number: The number of the line, or of the element of an array, from 1.
+        reason: Why it cannot be read.
+    """
 
     number: int
     reason: str
 
 
 def read_frames(stream: BinaryIO) -> Iterator[tuple[int, Frame | BadLine]]:
-    """Line numbers and frames of a recording, or what is wrong with a line.
+    """Return an iterator of a recording's line numbers, each with its frame or a `BadLine`.
 
-    Read are one JSON object a line, and one JSON array of them. An object is an envelope where
-    it has a `direction`, or an `event` or `frame` and no `type`; else it is a bare event, and
-    its direction follows from its type.
+    A recording has one JSON object in each line, or is one JSON array of objects. An object is an
+    envelope if it has a `direction`, or if it has an `event` or a `frame` and no `type`. Any other
+    object is a bare event, whose direction follows from its type.
+
+    Example:
+        These two lines are the same event, as a bare event and in an envelope:
+
+        {"type": "response.create"}
+        {"direction": "client", "event": {"type": "response.create"}}
     """
     return ((number, frame) for number, frame, _ in read_numbered(stream))
 
 
 class StoredPlace(NamedTuple):
-    """Where a line says that its frame was stored.
+    """The place in a store from which a line says that it was exported.
 
     Attributes:
-        seq: its number in the session; other tools than the store number their lines, too.
-        session_id: the id under which it was stored.
-        is_exported: whether the line is exactly as a store exports it.
+        seq: The line's `seq`, or None. Other tools number their lines, too.
+        session_id: The line's `session_id`, or None.
+        is_exported: True if the line has exactly the members that a store exports.
     """
 
     seq: int | None = None
@@ -67,7 +82,7 @@ class StoredPlace(NamedTuple):
 
 
 def read_numbered(stream: BinaryIO) -> Iterator[tuple[int, Frame | BadLine, StoredPlace]]:
-    """`read_frames`, each with its place in the store that it comes from."""
+    """Yield line numbers and frames as `read_frames` does, each with its `StoredPlace`."""
     first = first_byte(stream)
     for number, line in array_elements(stream) if first == b"[" else json_lines(stream):
         if isinstance(line, BadLine):
@@ -85,7 +100,7 @@ def read_numbered(stream: BinaryIO) -> Iterator[tuple[int, Frame | BadLine, Stor
 
 
 def first_byte(stream: BinaryIO) -> bytes:
-    """The first byte that says something; the stream stands at its start, behind any mark."""
+    """Return the first byte that is no space, and set the stream to its start, behind any BOM."""
     start = len(BOM) if stream.read(len(BOM)) == BOM else 0
     stream.seek(start)
     found = b""
@@ -96,7 +111,10 @@ def first_byte(stream: BinaryIO) -> bytes:
 
 
 def json_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | BadLine]]:
-    """Yield lines by their numbers; one that is too long is passed over without being held."""
+    """Yield the number and the text of each line. A line that is too long is a `BadLine`.
+
+    The rest of a line that is too long is skipped in pieces, so that it never fills the memory.
+    """
     number = 0
     while line := stream.readline(MAX_LINE + 1):
         number += 1
@@ -109,9 +127,9 @@ def json_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | BadLine]]:
 
 
 def array_elements(stream: BinaryIO) -> Iterator[tuple[int, bytes | BadLine]]:
-    """Yield the elements of one JSON array, each as its own text; read in pieces.
+    """Yield the number and the text of each element of one JSON array, read in pieces.
 
-    What is wrong between or behind elements comes as an element that cannot be read.
+    An error between or behind the elements is yielded as an element that cannot be read.
     """
     cursor, number = JsonCursor(stream), 0
     cursor.take("[")
@@ -134,7 +152,7 @@ def array_elements(stream: BinaryIO) -> Iterator[tuple[int, bytes | BadLine]]:
 
 
 def broken(number: int, error: BrokenJsonError) -> BadLine:
-    """Return the line that stands for a value that is no JSON, and for all behind it."""
+    """Return the `BadLine` for a value that is no JSON, and for everything behind it."""
     return BadLine(number, f"{error}; what follows it cannot be read")
 
 
@@ -148,10 +166,10 @@ def _frame(text: bytes) -> tuple[Frame, StoredPlace]:
 
 
 def parse_object(text: bytes) -> dict[str, Any]:
-    """Return the JSON object that a line, or an element of an array, is.
+    """Return the JSON object of a line, or of an element of an array.
 
     Raises:
-        InvalidInputError: it is none, or it is nested too deeply.
+        InvalidInputError: The text is no JSON object, or it is nested too deeply.
     """
     try:
         value = orjson.loads(text)
@@ -165,14 +183,14 @@ def parse_object(text: bytes) -> dict[str, Any]:
 
 
 def frame_of(value: dict[str, Any], text: bytes) -> tuple[Frame, StoredPlace]:
-    """Return the frame of a bare event or of an envelope, and where it was stored.
+    """Return the frame of a bare event or of an envelope, and its `StoredPlace`.
 
     Args:
-        value: the object.
-        text: its text in the file.
+        value: The object.
+        text: The object's text in the file.
 
     Raises:
-        InvalidInputError: it is neither, or its time or its direction is none.
+        InvalidInputError: The object is neither, or its time or its direction is wrong.
     """
     if "direction" in value or ("type" not in value and ("event" in value or "frame" in value)):
         seq, session_id = integer(value.get("seq")), identifier(value.get("session_id"))
@@ -189,7 +207,7 @@ def frame_of(value: dict[str, Any], text: bytes) -> tuple[Frame, StoredPlace]:
 
 
 def _loads_slowly(text: bytes) -> Any:
-    # Lone surrogates, NaN and the like: the strict reader refuses what real streams hold.
+    # orjson refuses lone surrogates and NaN, which real recordings have.
     try:
         return json.loads(text.decode("utf-8"))
     except UnicodeDecodeError as error:
@@ -239,29 +257,33 @@ def _from_envelope(value: dict[str, Any], text: bytes) -> Frame:
 
 
 def event_text(line: bytes, event: dict[str, Any]) -> str:
-    """Return the text of an envelope's event, as it stands in the line."""
+    """Return the text of an envelope's event exactly as the line has it."""
     return member_text(line.decode("utf-8"), "event", event)
 
 
 def _is_exported(value: dict[str, Any], at: int | None) -> bool:
-    """Return True if an envelope has just the members that `envelope` writes, and such a time."""
+    """Return True if an envelope has exactly the members and the form of time of `envelope`."""
     frames = value.keys() - _EXPORTED - {"session_id"}
     is_ours = value.keys() >= _EXPORTED and len(frames) == 1 and frames.pop() in _FRAME_MEMBERS
     return is_ours and value["at"] == to_iso(at)
 
 
 def envelope_line(event: StoredEvent, session_id: str | None = None) -> bytes:
-    """One event of the log as a line of JSON: its `envelope`."""
+    """Return one event of the log as a line of JSON (see `envelope`)."""
     return dumps(envelope(event, session_id)).encode() + b"\n"
 
 
 def envelope(event: StoredEvent, session_id: str | None = None) -> dict[str, Any]:
-    """Return an event of the log with its `seq`, `at`, `direction` and `frame`.
+    """Return the envelope of an event of the log, as export writes it.
 
-    The envelope has a `session_id` as well where one is given.
+    Args:
+        event: The event.
+        session_id: The session's id, to be written as well; None to leave it out.
 
-    A binary message is written as `frame_base64`, and as `frame_utf8_base64` a text with two halves
-    of a character side by side, which JSON would join.
+    Returns:
+        An object with `seq`, `at`, `direction`, and one of these: `frame` (the text),
+        `frame_base64` (a binary message), or `frame_utf8_base64` (a text with two surrogates side
+        by side, which JSON would join to one character).
     """
     made: dict[str, Any] = {
         "seq": event.seq,

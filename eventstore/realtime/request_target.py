@@ -1,8 +1,7 @@
-"""What the path and the query of a websocket's request name: metadata, and which session.
+"""Read metadata and names of a session from the path and query of a websocket's request.
 
-The relay and the replay server read requests by the same functions, so that what a recording was
-tagged with finds it again. What a recorded address asked for is read by them, too: see
-projection/session_names.py.
+Called by the relay and by the replay server, so that a client that tags a recording can ask for the
+replay with the same URL. projection/session_names.py reads recorded URLs with the same functions.
 """
 
 from __future__ import annotations
@@ -13,18 +12,17 @@ from itertools import islice
 from typing import NamedTuple
 from urllib.parse import unquote, unquote_plus
 
-#: A name that a session is found by, and its value. `asked` is the model or the deployment that it
-#: was asked for, `call_id` the call that it joined, `agent` a parameter of Voice Live's agents, and
-#: `kind` one of the kinds below.
+#: A pair by which a session is found: `("asked", model or deployment)`, `("call_id", id)`,
+#: `("agent", "parameter=value")` for Voice Live's agents, or `("kind", kind)`.
 SessionName = tuple[str, str]
 TRANSCRIPTION, LIVE, VOICE_LIVE = "transcription", "live", "voice-live"
 
 _PARAMETER = re.compile(r"metadata\[(.*)\]", re.DOTALL)
 _PREFIX = "metadata"
-#: What begins the text that some clients append to an address, whatever query that has.
+#: The text that some clients append to a URL, even if the URL has a query already.
 _APPENDED = "?model="
 _MODELS = ("model", "deployment")
-#: Parameters that choose an agent of Azure Voice Live, by the names that are written in facets.
+#: Parameters that choose an agent of Azure Voice Live, and their names in facets.
 _AGENTS = {
     name: name.replace("_", "-")
     for name in (
@@ -33,18 +31,18 @@ _AGENTS = {
     )
 }
 _LIVE_PATH, _VOICE_LIVE_PATH = "live/sessions", "voice-live/realtime"
-#: Parameters that are looked at, of addresses that anybody may have written.
+#: The most parameters of a URL that are read, because anybody may have written the URL.
 _PARAMETERS = 100
 
 
 class Target(NamedTuple):
-    """A request's target, without what is for us.
+    """A request's path and query without metadata, and the metadata.
 
     Attributes:
-        path: as it came, behind `/metadata/key=value`.
-        query: as it came, without metadata.
-        metadata: the pairs that the path and the query state, in this order.
-        unread: why others could not be read, in words.
+        path: The path without `/metadata/key=value`.
+        query: The query without metadata.
+        metadata: The pairs of the path, then those of the query.
+        unread: For each pair that could not be read, why, in words.
     """
 
     path: str
@@ -54,14 +52,14 @@ class Target(NamedTuple):
 
 
 def read_target(target: str) -> Target:
-    """Read a request's path and query.
+    """Read the path and the query of a request.
 
-    A pair stands in the query as `metadata[customer]=42`, or before the path as
-    `/metadata/customer=42/v1/realtime`, where several may follow each other
-    (`/metadata/a=1/b=2/…`). Their keys and values are percent-encoded.
+    A pair of metadata is in the query as `metadata[customer]=42`, or before the path as
+    `/metadata/customer=42/v1/realtime`. Several pairs may follow each other before the path:
+    `/metadata/a=1/b=2/…`. Keys and values are percent-encoded.
 
-    Pipecat appends `?model=NAME` to an address as text. Where nothing else in the query names a
-    model, that is read as one more parameter.
+    Pipecat appends the text `?model=NAME` to a URL that may have a query already. It is read as one
+    more parameter if nothing else in the query names a model.
     """
     path, _, query = target.partition("?")
     metadata: list[tuple[str, str]] = []
@@ -108,7 +106,7 @@ def _has_equals(segment: str) -> bool:
 
 
 def _pair_of_path(segment: str) -> tuple[str, str]:
-    """Return the key and the value of a segment; some clients encode the `=` between them."""
+    """Return the key and the value of a part of the path. Some clients percent-encode the `=`."""
     key, equals, value = segment.partition("=")
     if equals:
         return unquote(key, errors="strict"), unquote(value, errors="strict")
@@ -117,7 +115,7 @@ def _pair_of_path(segment: str) -> tuple[str, str]:
 
 
 def _pieces(query: str) -> Iterator[str]:
-    """Yield the parameters of a query, an appended model as one of them."""
+    """Yield the parameters of a query, including a model that a client appended as text."""
     *pieces, last = query.split("&")
     before, appended, model = last.rpartition(_APPENDED)
     if not appended or any(map(_names_model, pieces)):
@@ -134,15 +132,15 @@ def _names_model(piece: str) -> bool:
 
 
 def query_parameters(query: str) -> dict[str, str]:
-    """Return a query's parameters by name; of several with one name, the last."""
+    """Return a query's parameters by name. Of several with the same name, the last one counts."""
     pieces = islice((piece.partition("=") for piece in query.split("&")), _PARAMETERS)
     return {unquote_plus(name): unquote_plus(value) for name, _, value in pieces}
 
 
 def names_of_url(path: str, query: str) -> list[SessionName]:
-    """Return the names that an address has for its session, but for the session's id.
+    """Return the names that a URL has for its session, without the session's id.
 
-    An address that names a call says by that which one it is; what else it names does not count.
+    If the URL names a call, the call's id is the only name, because it identifies the session.
     """
     given = query_parameters(query)
     if call_id := given.get("call_id"):

@@ -1,31 +1,31 @@
-"""How much time has passed in a session, by the arrivals of its events.
+"""Count the time that has passed in a session, by the arrivals of its events.
 
-Arrivals are times of a wall clock, which may be set back or jump in the middle of a call, and
-recorders put events out of order by a little. The order of the events is certain; their times are
-not. Whatever measures time within a session (its length, `--at +2`, the pace of a replay, the
-sound's time line) counts by the order first: time never goes back, and a pause stays a pause.
+Called by everything that measures time within a session: its length, `--at +2`, the pace of a
+replay, the sound's time line. Arrivals are times of a wall clock, which may be set back or jump
+during a call. Recorders also swap events that arrive together. The order of events is certain, but
+their times are not. So this clock follows the order: its time never goes back, and a pause stays a
+pause.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-#: A time without any event that is longer counts as this long: no session outlives it.
+#: The longest pause between two events, in microseconds. A longer one is a jump of the clock.
 LONGEST_PAUSE_US = 3_600_000_000
-#: Recorders put events out of order by less than this; more is a clock that was set back.
+#: How much earlier than the one before an arrival may be. More means that the clock was set back.
 DISORDER_US = 1_000_000
 
 
 def correction(step: int) -> int:
-    """Return what to add to the arrivals from an event on, in microseconds.
+    """Return the microseconds to add to the arrivals from an event on, because the clock jumped.
 
     Args:
-        step: the event's arrival less that of the event before it, in microseconds.
+        step: The event's arrival minus that of the event before it, in microseconds.
 
     Returns:
-        0 for a step that a call can take; else what makes up for a clock that was set back, or
-        shortens a pause that no session outlives. What passed while the clock was set back is not
-        known, and counts as no time.
+        0 if the clock did not jump. Otherwise the correction that makes the step 0 if the clock was
+        set back, or `LONGEST_PAUSE_US` if it jumped forward. The true time is unknown.
     """
     if step < -DISORDER_US:
         return -step
@@ -33,12 +33,12 @@ def correction(step: int) -> int:
 
 
 class SessionClock:
-    """Counts the time that has passed since the first event whose arrival is known.
+    """Counts the time since the first event whose arrival is known.
 
     Attributes:
-        timed: whether any arrival is known.
-        now: the time that has passed, in microseconds; never falls.
-        shift: what is added to arrivals now, in microseconds, since clocks jumped.
+        timed: True if an arrival was known.
+        now: The time that has passed, in microseconds. It never decreases.
+        shift: The microseconds that are added to arrivals now, because the clock jumped.
     """
 
     __slots__ = ("_last", "_zero", "now", "shift", "timed")
@@ -49,14 +49,13 @@ class SessionClock:
         self._zero = self._last = 0
 
     def moment(self, at: int | None) -> int:
-        """Take in the next event, in the log's order.
+        """Advance the clock to the next event of the log, and return the time that has passed.
 
         Args:
-            at: its arrival in microseconds since 1970 UTC; None where it is unknown.
+            at: The event's arrival in microseconds since 1970 UTC, or None if unknown.
 
         Returns:
-            The time that has passed, in microseconds; that of the event before where the arrival
-            is unknown.
+            Microseconds. An event without an arrival has the time of the event before it.
         """
         if at is None:
             return self.now
@@ -68,7 +67,7 @@ class SessionClock:
         return self.now
 
     def steady(self, at: int | None) -> int | None:
-        """Take in the next event; its arrival as a clock that never jumps would have told it."""
+        """Advance the clock to the next event, and return its arrival without jumps, or None."""
         if at is None:
             return None
         moment = self.moment(at)
@@ -76,14 +75,14 @@ class SessionClock:
 
 
 def offsets(arrivals: Iterable[int | None]) -> Iterator[int | None]:
-    """The time that has passed at each event of a session, in microseconds; it never falls.
+    """Yield the time that has passed at each event of a session, in microseconds.
 
     Args:
-        arrivals: of all events in the log's order, in microseconds since 1970 UTC; None for those
-            that are unknown.
+        arrivals: The arrivals of all events in the order of the log, in microseconds since 1970
+            UTC, or None.
 
-    Returns:
-        For each event the time since the first known arrival; None before that.
+    Yields:
+        The time since the first known arrival, which never decreases; None before that arrival.
     """
     clock = SessionClock()
     for at in arrivals:

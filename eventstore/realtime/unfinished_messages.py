@@ -1,40 +1,41 @@
-"""How many bytes of messages that are not recorded yet all connections of a relay hold together.
+"""Limit the memory that unfinished messages of all connections of a relay take together.
 
-A message is kept until its last fragment has come. One connection may hold one of 64 MB, so a few
-of them could fill the memory: here they are counted together, with those that wait to be unpacked,
-and the largest is given up first. A call's own messages are small, so it is never a usual call that
-loses one. Used by the relay's frame scanners and tees. Pure.
+Called by the relay's frame scanners and tees, and by the replay server. A message is kept in memory
+until its last fragment has arrived. One message may have 64 MB, so that a few connections could
+fill the memory. The bytes of all unfinished messages are counted here, with those of messages that
+wait to be unpacked. If there are too many, the largest message is dropped first. Messages of usual
+calls are small, so that they are not dropped. Pure.
 """
 
 from __future__ import annotations
 
 from typing import Protocol
 
-#: Bytes of unfinished messages that all connections of a relay may hold together.
+#: The most bytes of unfinished messages in all connections of a relay.
 UNFINISHED_LIMIT = 128 * 1024 * 1024
 
 
 class MessageHolder(Protocol):
-    """Something that holds an unfinished message.
+    """An object that holds an unfinished message.
 
     Attributes:
-        held: how many bytes of memory that takes.
+        held: The bytes of memory that the message takes.
     """
 
     held: int
 
     def give_up(self) -> None:
-        """Drop what is held, and pass the rest of the message over."""
+        """Drop the message, and skip the rest of it."""
 
 
 class UnfinishedMessages:
-    """Counts the bytes that holders hold, and keeps them below a limit.
+    """Counts the bytes of unfinished messages, and keeps them below a limit.
 
     Args:
-        limit: bytes that all of them may hold together.
+        limit: The most bytes that all holders may have together.
 
     Attributes:
-        total: bytes that they hold now.
+        total: The bytes that all holders have now.
     """
 
     def __init__(self, limit: int = UNFINISHED_LIMIT) -> None:
@@ -43,7 +44,7 @@ class UnfinishedMessages:
         self._holders: set[MessageHolder] = set()
 
     def add(self, holder: MessageHolder, size: int) -> None:
-        """Count more bytes of a holder. Where they are too many, the largest gives its own up."""
+        """Count more bytes of a holder. If all are too many, the largest messages are dropped."""
         holder.held += size
         self.total += size
         self._holders.add(holder)
@@ -53,14 +54,14 @@ class UnfinishedMessages:
             self.release(largest)
 
     def remove(self, holder: MessageHolder, size: int) -> None:
-        """Count so many bytes of a holder no more."""
+        """Stop counting some bytes of a holder."""
         holder.held -= size
         self.total -= size
         if not holder.held:
             self._holders.discard(holder)
 
     def release(self, holder: MessageHolder) -> None:
-        """Count nothing of a holder any more: its message is whole, or given up."""
+        """Stop counting a holder, because its message is complete or dropped."""
         if holder.held:
             self.total -= holder.held
             holder.held = 0

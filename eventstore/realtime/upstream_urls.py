@@ -1,4 +1,8 @@
-"""Addresses of Realtime websockets: how they may be written down, where a call is joined. Pure."""
+"""Read and make URLs of Realtime websockets, and choose the API key for a host. Pure.
+
+Called by the relay, sidebands and cassettes, for three jobs: to check an upstream that a user
+names, to write down a URL without secrets, and to make the URL at which a call is joined.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,10 @@ from urllib.parse import SplitResult, parse_qs, parse_qsl, quote, urlencode, url
 from eventstore.common.urls import split_server_url
 from eventstore.errors import InvalidInputError
 
-#: What upstreams stand for.
+#: OpenAI's upstream.
 OPENAI_URL = "wss://api.openai.com/v1"
 
-#: Parameters whose values say what was connected to. Any other may be a key.
+#: Parameters of a query that are no secrets. The value of any other parameter may be a key.
 PUBLIC_PARAMETERS = frozenset(
     {
         *("model", "call_id", "intent", "version", "api-version", "deployment", "agent_id"),
@@ -27,14 +31,14 @@ _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 
 
 def split_upstream(url: str, example: str = OPENAI_URL) -> SplitResult:
-    """Return the parts of an upstream's address, which has a host, and `ws` or `wss` as its scheme.
+    """Return the parts of an upstream's URL, with `ws` or `wss` as its scheme.
 
     Args:
-        url: the address; its scheme may be `http` or `https`, too.
-        example: an address to name in the error.
+        url: The URL. Its scheme may also be `http` or `https`.
+        example: A URL that the error shows as an example.
 
     Raises:
-        InvalidInputError: it is no websocket's address.
+        InvalidInputError: It is no URL of a websocket.
     """
     parts = split_server_url(url, _SCHEMES)
     if parts is None:
@@ -43,13 +47,13 @@ def split_upstream(url: str, example: str = OPENAI_URL) -> SplitResult:
 
 
 def bad_upstream(url: str, example: str) -> InvalidInputError:
-    """Return the error that says that this is no upstream, without what may be a key in it."""
+    """Return the error for a wrong upstream. It does not show a URL that may contain a key."""
     told = repr(url) if "@" not in url and "?" not in url else "that was given"
     return InvalidInputError(f"upstream {told}: use an address like {example}")
 
 
 def public_url(url: str) -> str:
-    """An address without its user, its fragment, and all parameters that may hold a secret."""
+    """Return a URL without its user, its fragment, and all parameters that may be secret."""
     parts = urlsplit(url)
     pairs = [pair for pair in parse_qsl(parts.query) if pair[0].lower() in PUBLIC_PARAMETERS]
     host = parts.netloc.rpartition("@")[2]
@@ -57,15 +61,19 @@ def public_url(url: str) -> str:
 
 
 def call_url(upstream: str, call_id: str) -> str:
-    """Return the address where a call is joined.
+    """Return the URL at which a call is joined.
 
     Args:
-        upstream: what stands for `wss://api.openai.com/v1`. Where it has no path, the provider's
-            usual one is taken: `/v1`, and for Azure `/openai/v1`.
-        call_id: the call's, `rtc_…`.
+        upstream: The upstream, such as `wss://api.openai.com/v1`. If it has no path, the
+            provider's usual path is taken: `/v1`, or `/openai/v1` for Azure.
+        call_id: The call's id, `rtc_…`.
 
     Raises:
-        InvalidInputError: the upstream is no websocket's address, or the call has no id.
+        InvalidInputError: The upstream is no URL of a websocket, or the id is empty.
+
+    Example:
+        >>> call_url("wss://api.openai.com/v1", "rtc_123")
+        'wss://api.openai.com/v1/realtime?call_id=rtc_123'
     """
     if not call_id.strip():
         raise InvalidInputError("name the call by its id, rtc_…")
@@ -76,7 +84,7 @@ def call_url(upstream: str, call_id: str) -> str:
 
 
 def _root(path: str, azure: bool) -> str:
-    """Return the path that stands before `/realtime`, also where the path given ends with that."""
+    """Return the path before `/realtime`. The given path may end with `/realtime` or not."""
     path = path.rstrip("/").removesuffix("/realtime")
     if not path:
         return "/openai/v1" if azure else "/v1"
@@ -84,9 +92,9 @@ def _root(path: str, azure: bool) -> str:
 
 
 def parse_call_url(address: str) -> tuple[str, str] | None:
-    """Return the upstream and the call that a whole address names; None where it is none.
+    """Return the upstream and the call's id from a URL at which a call is joined, or None.
 
-    Such an address is `wss://NAME.openai.azure.com/openai/v1/realtime?call_id=rtc_123`.
+    Such a URL is `wss://NAME.openai.azure.com/openai/v1/realtime?call_id=rtc_123`.
     """
     try:
         parts = urlsplit(address)
@@ -101,30 +109,31 @@ def parse_call_url(address: str) -> tuple[str, str] | None:
 
 
 def is_azure(host: str | None) -> bool:
-    """Return True if a host is one of Azure's, which take a key in the header `api-key`."""
+    """Return True if a host is one of Azure's, which expect the key in the header `api-key`."""
     return (host or "").lower().endswith(_AZURE)
 
 
 def key_header(host: str | None, key: str) -> dict[str, str]:
-    """Return the header in which a host takes a key."""
+    """Return the header with an API key, in the form that a host expects."""
     return {"api-key": key} if is_azure(host) else {"Authorization": f"Bearer {key}"}
 
 
 def api_key_for(host: str | None, environment: Mapping[str, str]) -> str | None:
-    """Return the key that the environment has for a host that was named; None for no key.
+    """Return the API key in the environment for a host that the user named, or None.
 
     Args:
-        host: of the upstream.
-        environment: with AZURE_OPENAI_API_KEY for Azure's hosts, and OPENAI_API_KEY.
+        host: The upstream's host.
+        environment: The environment. AZURE_OPENAI_API_KEY is taken for Azure's hosts if it is
+            set; otherwise OPENAI_API_KEY is taken, for any host.
     """
     own = environment.get("AZURE_OPENAI_API_KEY") if is_azure(host) else None
     return own or environment.get("OPENAI_API_KEY") or None
 
 
 def api_key_of_provider(host: str, environment: Mapping[str, str]) -> str | None:
-    """Return the key that the environment has for the provider whose host this is, or None.
+    """Return the API key in the environment for a host of OpenAI or Azure, or None.
 
-    No other host gets it: whoever may ask a relay chooses when it is sent.
+    No other host gets a key, because every client of a relay can cause the key to be sent.
     """
     if is_azure(host):
         return environment.get("AZURE_OPENAI_API_KEY") or None

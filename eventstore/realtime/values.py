@@ -1,4 +1,8 @@
-"""Readers for untrusted JSON: each gives the wanted type or None, and never raises."""
+"""Read untrusted JSON values, and write JSON text that every database can store.
+
+Called wherever events and resources are read. Each reader returns a value of the wanted type, or
+None or an empty value, and never raises.
+"""
 
 from __future__ import annotations
 
@@ -13,46 +17,46 @@ import orjson
 MAX_INTEGER = 2**63 - 1
 MAX_KEY_BYTES = 128
 
-#: OpenAI's limits on metadata.
+#: The limits of `metadata` in OpenAI's API reference: pairs, and characters of a key and a value.
 METADATA_PAIRS, METADATA_KEY, METADATA_VALUE = 16, 64, 512
 
 
-# Ids come again and again; those found fit for a key need no second look.
+# A cache of ids that fit a database key, because the same ids come again and again.
 _identifiers: set[str] = set()
 
 
 def mapping(value: Any) -> dict[str, Any]:
-    """The value where it is an object, else an empty one."""
+    """Return the value if it is an object, otherwise an empty dict."""
     return value if isinstance(value, dict) else {}
 
 
 def sequence(value: Any) -> list[Any]:
-    """The value where it is an array, else an empty one."""
+    """Return the value if it is an array, otherwise an empty list."""
     return value if isinstance(value, list) else []
 
 
 def text(value: Any) -> str | None:
-    """The value where it is text, else None."""
+    """Return the value if it is text, otherwise None."""
     return value if isinstance(value, str) else None
 
 
 def text_entries(value: Any) -> list[str]:
-    """The texts of an array; none where the value is no array."""
+    """Return the entries of an array that are texts, or an empty list if it is no array."""
     return [entry for entry in sequence(value) if isinstance(entry, str)]
 
 
 def non_empty(fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields of an object that say something: no nulls, empty objects or empty arrays."""
+    """Return the fields of an object without nulls, empty objects and empty arrays."""
     return {key: value for key, value in fields.items() if value not in (None, {}, [])}
 
 
 def one_of(value: Any, allowed: frozenset[str]) -> str | None:
-    """The value where it is one of these texts, else None."""
+    """Return the value if it is one of the allowed texts, otherwise None."""
     return value if isinstance(value, str) and value in allowed else None
 
 
 def integer(value: Any) -> int | None:
-    """The value where it is a whole number that a BIGINT holds, else None."""
+    """Return the value if it is a whole number that a BIGINT column can hold, otherwise None."""
     if type(value) is int:  # nearly always
         return value if -MAX_INTEGER <= value <= MAX_INTEGER else None
     if isinstance(value, bool):
@@ -65,13 +69,13 @@ def integer(value: Any) -> int | None:
 
 
 def non_negative_integer(value: Any) -> int:
-    """The value where it is a whole number from 0, else 0."""
+    """Return the value if it is a positive whole number, otherwise 0."""
     number = integer(value)
     return number if number is not None and number > 0 else 0
 
 
 def number(value: Any) -> float | None:
-    """The value where it is a finite number, else None."""
+    """Return the value if it is a finite number, otherwise None."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
@@ -82,9 +86,10 @@ def number(value: Any) -> float | None:
 
 
 def identifier(value: Any) -> str | None:
-    """An id that fits a database key: ids over 128 bytes become their SHA-256.
+    """Return an id in a form that fits a database key, or None if the value is no id.
 
-    The resource keeps the id as it was; only the key is shortened.
+    An id of more than 128 bytes becomes `sha256:` and its SHA-256. Only the key is changed:
+    resources keep the id as it was.
     """
     if not isinstance(value, str) or not value:
         return None
@@ -102,7 +107,10 @@ def identifier(value: Any) -> str | None:
 
 
 def storable(value: str) -> str:
-    """Text that every database takes: halves of emoji joined, NUL and lone halves replaced."""
+    """Return a text in a form that every database can store.
+
+    Surrogate pairs are joined. NUL and lone surrogates are replaced by U+FFFD.
+    """
     if "\0" in value:
         value = value.replace("\0", "�")
     if value.isascii():
@@ -115,12 +123,12 @@ def storable(value: str) -> str:
 
 
 def is_storable(value: str) -> bool:
-    """Return True if a database's text column can hold the value: no NUL, no half a character."""
+    """Return True if a text has neither NUL nor surrogates, so that every database can store it."""
     return "\0" not in value and (value.isascii() or storable(value) is value)
 
 
 def storable_json(value: Any) -> Any:
-    """A JSON value whose texts and keys are `storable`."""
+    """Return a JSON value with all of its texts and keys made `storable`."""
     if isinstance(value, str):
         return storable(value)
     if isinstance(value, dict):
@@ -131,12 +139,12 @@ def storable_json(value: Any) -> Any:
 
 
 def column_text(value: Any, limit: int = 256) -> str | None:
-    """Text for a typed column: storable and cut at `limit` characters."""
+    """Return a text as a column has it, storable and cut at `limit` characters; None if no text."""
     return storable(value)[:limit] if isinstance(value, str) else None
 
 
 def metadata_pairs(value: Any) -> dict[str, str]:
-    """The pairs of a wire metadata object that are within OpenAI's limits."""
+    """Return the pairs of a metadata object that are within OpenAI's limits."""
     if not isinstance(value, dict) or not value:
         return {}
     pairs: dict[str, str] = {}
@@ -149,18 +157,18 @@ def metadata_pairs(value: Any) -> dict[str, str]:
 
 
 def dumps(value: Any) -> str:
-    """JSON text that every database takes, for values that came from parsed JSON."""
+    """Return JSON text that every database can store, of a value that came from parsed JSON."""
     with suppress(TypeError, ValueError):
         return orjson.dumps(value).decode()
     try:
-        # Lone surrogates and integers over 64 bits: the slow encoder writes them as escapes.
+        # Only the slow encoder writes lone surrogates (as escapes) and integers over 64 bits.
         return json.dumps(_finite(value), ensure_ascii=True, separators=(",", ":"), default=str)
     except RecursionError:
         return _dumps_deep(value)
 
 
 def is_deeper(value: Any, levels: int) -> bool:
-    """Return True if a value from JSON is nested in more than so many levels."""
+    """Return True if a JSON value is nested in more levels than `levels`."""
     level = [value]
     for _ in range(levels):
         inner: list[Any] = []
@@ -174,13 +182,12 @@ def is_deeper(value: Any, levels: int) -> bool:
 
 
 def _dumps_deep(value: Any) -> str:
-    """Return JSON text of a value that is nested deeper than the encoders recurse.
+    """Return JSON text of a value that is nested too deeply for the encoders, which recurse.
 
-    The containers that are begun are on a stack of their own, so that the depth has no limit and
-    the time is linear.
+    Open containers are kept on a stack, so that the depth has no limit and the time is linear.
     """
     written: list[str] = []
-    # Each entry: what separates the next child from the one before, the children, the closing sign.
+    # Each entry has the children that are left, and the closing bracket.
     begun: list[tuple[Iterator[Any], str]] = []
     pending: Any = value
     while True:
@@ -211,7 +218,7 @@ def _dumps_deep(value: Any) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """The value with null for NaN and infinities, which JSON does not have."""
+    """Return a value with None for NaN and infinities, which JSON does not have."""
     if isinstance(value, float):
         return value if value - value == 0 else None
     if isinstance(value, dict):
@@ -222,12 +229,12 @@ def _finite(value: Any) -> Any:
 
 
 def loads(text_: str | bytes) -> Any:
-    """Return the value of JSON text, such as `dumps` writes; lone surrogates are read as well.
+    """Return the value of JSON text. Lone surrogates, which `dumps` writes, are read as well.
 
     Raises:
-        ValueError: it is no JSON, NaN and infinities included.
-        RecursionError: it is nested about a thousand levels deep, which `dumps` never writes of
-            what the store keeps.
+        ValueError: The text is no JSON. NaN and infinities are none.
+        RecursionError: The text is nested about a thousand levels deep. The store keeps no such
+            values.
     """
     try:
         return orjson.loads(text_)
@@ -240,6 +247,6 @@ def _refuse_constant(name: str) -> Any:
 
 
 def script_json(value: Any) -> str:
-    """JSON that ends no script element, and begins no comment in one."""
+    """Return JSON text for a script element of HTML, which cannot end it or begin a comment."""
     escaped = dumps(value).replace("&", "\\u0026")
     return escaped.replace("<", "\\u003c").replace(">", "\\u003e")

@@ -24,7 +24,7 @@ from eventstore.store.filters.choose_sessions import (
     ChosenSession,
     SessionChoice,
     choose_sessions,
-    find_session,
+    find_any_session,
 )
 from eventstore.store.filters.filters import BasicFilter, checked_filter
 from eventstore.store.sessions.erase_session import Erased, erase_session
@@ -50,7 +50,7 @@ def find_to_erase(
         yield from choose_sessions(engine, SessionChoice(wanted))
         return
     for session_id in dict.fromkeys(session_ids):
-        found = find_session(engine, session_id)
+        found = find_any_session(engine, session_id)
         if found is None:
             raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
         yield found
@@ -69,7 +69,7 @@ def find_without_key(engine: Engine) -> Iterator[ChosenSession]:
     with read(engine) as tx:
         keys.check(tx)
     for session_id in keys.dropped():
-        found = find_session(engine, session_id)
+        found = find_any_session(engine, session_id)
         if found is not None and found.erased_at is None:
             yield found
 

@@ -97,7 +97,7 @@ def _suggested(context: click.Context, ask: Ask) -> list[str]:
 def _asked(url: str | None, ask: Ask) -> list[str]:
     from eventstore.event_store import EventStore
     from eventstore.store.database.engine import parse_url, sqlite_file
-    from eventstore.store.database.schema import HEAD, revision
+    from eventstore.store.database.schema import HEAD, schema_revision
 
     parsed = parse_url(url or "")
     if parsed.drivername == "sqlite":
@@ -109,7 +109,7 @@ def _asked(url: str | None, ask: Ask) -> list[str]:
         parsed = parsed.update_query_dict({"connect_timeout": "2"})
     address = parsed.render_as_string(hide_password=False)
     with EventStore(address, check_schema=False, time_limit=PATIENCE) as store:
-        return ask(store) if revision(store.engine) == HEAD else []
+        return ask(store) if schema_revision(store.engine) == HEAD else []
 
 
 def _is_store(file: Path) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, get_origin
+from typing import Any, NotRequired, get_origin
 
 import pytest
 from pydantic import TypeAdapter
 from support.calls import SAMPLE_STREAMS
-from typing_extensions import NotRequired, get_type_hints
+from typing_extensions import get_type_hints
 
 from eventstore import (
     ContextReport,

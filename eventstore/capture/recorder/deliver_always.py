@@ -24,7 +24,7 @@ from eventstore.errors import (
 )
 from eventstore.store.database.connections.drivers import error_classes
 from eventstore.store.sessions.log import WritableLog
-from eventstore.store.sessions.projection_failures import note_failure
+from eventstore.store.sessions.projection_failures import note_projection_failure
 from eventstore.store.sessions.repair import repair_session
 
 _LOGGER = logging.getLogger("eventstore.recorder")
@@ -115,7 +115,7 @@ def _deliver_log_only(
     unforeseen.log_fault(_LOGGER, "projecting what came", error)
     if target.session_id is not None:
         failed = unforeseen.as_store_error(f"session {target.session_id}", error)
-        note_failure(log.engine, target.session_id, failed)
+        note_projection_failure(log.engine, target.session_id, failed)
 
 
 def _deliver_or_note_refusal(log: WritableLog, target: TargetSession, entry: Entry) -> None:

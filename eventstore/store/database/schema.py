@@ -24,7 +24,7 @@ def migrations_folder() -> Path:
     return installed if installed.is_dir() else package.parent / "migrations"
 
 
-def revision(engine: Engine) -> str | None:
+def schema_revision(engine: Engine) -> str | None:
     """Return the migration that the database is at, or None if it has no schema of this package."""
     with translated(), pooled(engine), engine.connect() as connection:
         return _revision(connection)
@@ -43,7 +43,7 @@ def ensure(engine: Engine) -> None:
         SchemaError: PostgreSQL has no schema or an older one, or the schema is newer than this
             code.
     """
-    found = revision(engine)
+    found = schema_revision(engine)
     if found == HEAD:
         return
     if engine.dialect.name == "sqlite":

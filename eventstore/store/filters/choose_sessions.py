@@ -84,7 +84,7 @@ def choose_sessions(
         last = rows[-1][0]
 
 
-def find_session(engine: Engine, session_id: str) -> ChosenSession | None:
+def find_any_session(engine: Engine, session_id: str) -> ChosenSession | None:
     """Return one session, also if it was erased, or None if it does not exist."""
     with read(engine) as tx:
         row = tx.row(STREAM, (session_id,))

@@ -93,7 +93,7 @@ def is_closed(engine: Engine, session_id: str) -> bool:
     return row is not None and row[0] is not None
 
 
-def read_metadata(engine: Engine, session_id: str) -> dict[str, str]:
+def read_session_metadata(engine: Engine, session_id: str) -> dict[str, str]:
     """Return the metadata that was set on a session."""
     with read(engine) as tx:
         return dict(tx.rows(METADATA, (session_id,)))

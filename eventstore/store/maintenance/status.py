@@ -16,7 +16,7 @@ from eventstore.projection.state import PROJECTOR_VERSION
 from eventstore.store.database.engine import sqlite_file
 from eventstore.store.database.engine_options import KEYS
 from eventstore.store.database.keys import KeyRing
-from eventstore.store.database.schema import revision
+from eventstore.store.database.schema import schema_revision
 from eventstore.store.database.transaction import Transaction, read
 from eventstore.store.log.tombstones import AUDIO, SESSION, count_erased_sessions
 from eventstore.store.sessions.project import count_behind
@@ -86,7 +86,7 @@ def status(engine: Engine) -> dict[str, Any]:
     return {
         "object": "eventstore.status",
         "database": engine.url.render_as_string(hide_password=True),
-        "schema": revision(engine),
+        "schema": schema_revision(engine),
         "projector_version": PROJECTOR_VERSION,
         "sessions": int(sessions),
         "events": int(events),

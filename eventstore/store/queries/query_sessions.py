@@ -21,7 +21,7 @@ from eventstore.store.filters.filters import MAX_LIMIT, SessionFilter, SessionPa
 from eventstore.store.filters.page_bytes import rows_that_fit, small_texts
 from eventstore.store.log.session_facts import no_session
 from eventstore.store.queries.pages import Page
-from eventstore.store.queries.session_pages import session_rows
+from eventstore.store.queries.session_pages import read_session_page
 from eventstore.store.readmodels.encrypted_rows import decrypted_texts
 from eventstore.store.usage.session_costs import Costs, answer_with_costs, costs_at_hand
 from eventstore.times import length_ms, to_iso
@@ -70,7 +70,7 @@ def query_sessions(
         with read(engine) as tx:
             columns = small_texts(tx, ["s.wire", "s.notes"]) + _COLUMNS
             costs = costs_for(tx, engine, wanted, paging)
-            rows = session_rows(tx, wanted, paging, live, columns, costs)
+            rows = read_session_page(tx, wanted, paging, live, columns, costs)
             page, more = rows_that_fit(paging, rows, lambda row: int(row[2]))
             data = [_resource(tx, row) for row in page]
             if live:
@@ -98,7 +98,7 @@ def matching_session_ids(engine: Engine, wanted: SessionFilter) -> Iterator[str]
     def ask() -> list[str]:
         with read(engine) as tx:
             costs = costs_for(tx, engine, wanted, paging)
-            return [row[-1] for row in session_rows(tx, wanted, paging, costs=costs)]
+            return [row[-1] for row in read_session_page(tx, wanted, paging, costs=costs)]
 
     while True:
         found = answer_with_costs(engine, ask)

@@ -41,7 +41,7 @@ from eventstore.store.readmodels.words.searched_text import searched_text
 from eventstore.store.usage.session_costs import Costs
 
 
-def session_rows(
+def read_session_page(
     tx: Transaction,
     wanted: SessionFilter,
     paging: SessionPaging,

@@ -27,7 +27,7 @@ from eventstore.store.log.session_facts import (
     has_metadata_pair,
     metadata_frame,
     no_session,
-    read_metadata,
+    read_session_metadata,
 )
 from eventstore.store.readmodels.states.state_cache import StateCache
 from eventstore.times import now
@@ -94,7 +94,7 @@ class Log:
             NotFoundError: The session cannot be seen here.
         """
         self.check_seen(session_id)
-        return read_metadata(self.engine, session_id)
+        return read_session_metadata(self.engine, session_id)
 
     def last_seq(self, session_id: str) -> int:
         """Return the sequence number of the session's last event, or 0 if it has no events.

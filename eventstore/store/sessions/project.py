@@ -31,7 +31,7 @@ from eventstore.store.sessions.projection_failures import (
     COUNTS_STILL,
     clear_failure,
     due_sessions,
-    note_failure,
+    note_projection_failure,
 )
 
 _OF = "SELECT s.session_id FROM streams s WHERE s.erased_at IS NULL AND s.session_id > ?"
@@ -180,7 +180,7 @@ def _catch_up_one(
         f"session {session_id}", lambda: project_session(engine, session_id, only_stale=True)
     )
     if isinstance(done, EventStoreError):
-        note_failure(engine, session_id, done)
+        note_projection_failure(engine, session_id, done)
         failed.add(session_id)
         yield Failure(session_id, done)
     elif done is not None:
@@ -221,7 +221,7 @@ def rebuild(
         if isinstance(result, ErasedError) and not named:
             continue  # It was erased after the ids were listed.
         if isinstance(result, EventStoreError):
-            note_failure(engine, session_id, result)
+            note_projection_failure(engine, session_id, result)
             yield Failure(session_id, result)
         elif result is not None:
             yield result

@@ -76,7 +76,7 @@ class FailedProjection(NamedTuple):
     error: str
 
 
-def note_failure(engine: Engine, session_id: str, error: EventStoreError) -> None:
+def note_projection_failure(engine: Engine, session_id: str, error: EventStoreError) -> None:
     """Note that a session could not be projected, and when to try again.
 
     Nothing is noted if the session is not behind.

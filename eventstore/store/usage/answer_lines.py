@@ -13,7 +13,7 @@ from eventstore.errors import InvalidInputError
 MOST, MOST_TIMES = 100_000, 1_000_000
 
 
-def check(rows: Sized, most: int) -> None:
+def check_lines(rows: Sized, most: int) -> None:
     """Check that an answer is short enough; its query asks for one row more than is allowed.
 
     Raises:

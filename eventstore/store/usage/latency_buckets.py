@@ -60,7 +60,7 @@ def count_answers(
         f" LIMIT {answer_lines.MOST_TIMES + 1}",
         [*values, *source.where.parameters],
     )
-    answer_lines.check(rows, answer_lines.MOST_TIMES)
+    answer_lines.check_lines(rows, answer_lines.MOST_TIMES)
     counts: BucketCounts = {}
     for key, model, ms, number in rows:
         counts.setdefault((key, model), Counter())[bucket(int(ms))] += number

@@ -21,7 +21,12 @@ from eventstore.store.usage.daily.coverage import (
 )
 from eventstore.store.usage.latency_buckets import BucketCounts, count_answers, quantile
 from eventstore.store.usage.usage_entries import name_group, sorted_names
-from eventstore.store.usage.usage_sources import DAY_AND_MODEL, group_of, metadata_key, responses_of
+from eventstore.store.usage.usage_sources import (
+    DAY_AND_MODEL,
+    group_of,
+    key_of_grouping,
+    responses_of,
+)
 
 _SHARES = {"p50_ms": 0.5, "p90_ms": 0.9, "p99_ms": 0.99}
 
@@ -56,7 +61,7 @@ def query_latency(engine: Engine, by: str | None, wanted: ResponseFilter) -> dic
 
 def _counts(tx: Transaction, by: str | None, wanted: ResponseFilter) -> Iterable[BucketCounts]:
     group, values = group_of(by)
-    if not is_summable(wanted) or by == "session" or metadata_key(by) is not None:
+    if not is_summable(wanted) or by == "session" or key_of_grouping(by) is not None:
         return [count_answers(tx, responses_of(tx, wanted), group, values)]
     found = find_coverage(tx, wanted.since, wanted.until)
     counts = [

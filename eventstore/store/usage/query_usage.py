@@ -32,7 +32,7 @@ from eventstore.store.usage.usage_sources import (
     IN_SECONDS,
     UsageSource,
     group_of,
-    metadata_key,
+    key_of_grouping,
     sources_of,
 )
 from eventstore.times import DAY_US
@@ -129,7 +129,7 @@ def _parts(
     """Return the statements of the rows of an answer, and its packed sums."""
     if not is_summable(wanted) or by == "session":
         return [_of_rows(source, by) for source in sources_of(tx, wanted)], []
-    key = metadata_key(by)
+    key = key_of_grouping(by)
     found = find_coverage(tx, wanted.since, wanted.until, key)
     parts = [
         _of_rows(source, by)
@@ -216,7 +216,7 @@ def _grouped(tx: Transaction, parts: list[UsageSelect], boundaries: list[int]) -
             f" LIMIT {answer_lines.MOST + 1}",
             [*boundaries, *part.parameters],
         )
-        answer_lines.check(rows, answer_lines.MOST)
+        answer_lines.check_lines(rows, answer_lines.MOST)
         found += rows
     return found
 

@@ -143,7 +143,7 @@ def _of_others(tx: Transaction, wanted: ResponseFilter) -> UsageSource:
     return UsageSource(sql, where)
 
 
-def metadata_key(by: str | None) -> str | None:
+def key_of_grouping(by: str | None) -> str | None:
     """Return the key of a grouping by metadata, or None for another grouping."""
     if by is None or not by.startswith(_OF_METADATA):
         return None
@@ -164,7 +164,7 @@ def group_of(by: str | None) -> tuple[str, list[Any]]:
         return "u.model", []
     if by in ("day", DAY_AND_MODEL):
         return day_of("u.at"), []
-    key = metadata_key(by)
+    key = key_of_grouping(by)
     if key is not None and 0 < len(key) <= METADATA_KEY and key == storable(key):
         # The session's value wins over the response's own; see `counts_for_response`.
         return (

@@ -23,7 +23,7 @@ from eventstore.store.log.session_facts import (
     find_last_seq,
     is_closed,
     metadata_frame,
-    read_metadata,
+    read_session_metadata,
     session_exists,
 )
 from eventstore.times import now
@@ -271,7 +271,7 @@ def _append(request: Request, access: Access, session_id: str, raw: bytes) -> Re
             metadata = {**metadata, access.scope.key: access.scope.value}
     if metadata:
         check_session_id(session_id)
-        check_metadata({**read_metadata(store.engine, session_id), **metadata})
+        check_metadata({**read_session_metadata(store.engine, session_id), **metadata})
         frames.insert(0, metadata_frame(metadata, None))
     at = now()
     timed = [frame if frame.at is not None else frame._replace(at=at) for frame in frames]

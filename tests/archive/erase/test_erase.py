@@ -43,7 +43,7 @@ from eventstore.store.sessions.append_arguments import Append
 from eventstore.store.sessions.delete_rows import TABLES
 from eventstore.store.sessions.erase_session import erase_session
 from eventstore.store.sessions.project import project_session
-from eventstore.store.sessions.projection_failures import note_failure
+from eventstore.store.sessions.projection_failures import note_projection_failure
 from eventstore.store.sessions.put_segments import put_segments
 
 MORE = Frame(CLIENT, '{"type":"response.create"}')
@@ -360,7 +360,7 @@ def test_a_call_of_each_shape_has_rows_to_erase(store: EventStore) -> None:
     store.append("c", beta_tool_call().frames)
     with store.engine.begin() as connection:
         connection.execute(text("UPDATE streams SET projector_version = 0"))
-    note_failure(store.engine, "a", EventStoreError("some fault"))
+    note_projection_failure(store.engine, "a", EventStoreError("some fault"))
     assert set(counts(store.engine, "a")) >= OF_SESSIONS - {"segments", "erasures", "left_bytes"}
     store.erase(["a", "b", "c"]).raise_for_errors()
     for name in "abc":

@@ -98,10 +98,10 @@ def test_a_difference_would_be_found(engine: Engine) -> None:
 
 
 def test_an_upgrade_is_safe_to_repeat(empty: Engine) -> None:
-    assert schema.revision(empty) is None
+    assert schema.schema_revision(empty) is None
     assert schema.upgrade(empty) == (None, schema.HEAD)
     assert schema.upgrade(empty) == (schema.HEAD, schema.HEAD)
-    assert schema.revision(empty) == schema.HEAD
+    assert schema.schema_revision(empty) == schema.HEAD
     schema.ensure(empty)
 
 
@@ -113,13 +113,13 @@ def test_an_older_schema_is_upgraded_with_what_it_holds(engine: Engine) -> None:
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.downgrade(config, "0001")
-    assert schema.revision(engine) == "0001"
+    assert schema.schema_revision(engine) == "0001"
     if engine.dialect.name == "postgresql":
         with pytest.raises(SchemaError, match="is at schema 0001; run: eventstore init"):
             schema.ensure(engine)
         assert schema.upgrade(engine) == ("0001", schema.HEAD)
     schema.ensure(engine)
-    assert schema.revision(engine) == schema.HEAD
+    assert schema.schema_revision(engine) == schema.HEAD
     # What lists are sorted by came with a later schema, and is made of the log.
     assert [done.session_id for done in catch_up(engine)] == [SESSION]
     assert read_model_rows(engine, SESSION) == before
@@ -176,13 +176,13 @@ def test_a_newer_schema_is_refused_and_left_alone(engine: Engine, action: Any) -
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(SchemaError, match="is at schema 9999, newer than this code knows"):
         action(engine)
-    assert schema.revision(engine) == "9999"
+    assert schema.schema_revision(engine) == "9999"
 
 
 def test_sqlite_gets_its_schema_on_first_use(tmp_path: Path) -> None:
     engine = engines.create(f"sqlite:///{tmp_path / 'new.db'}")
     schema.ensure(engine)
-    assert schema.revision(engine) == schema.HEAD
+    assert schema.schema_revision(engine) == schema.HEAD
     append(engine, StateCache(), SESSION, SAMPLE_STREAMS[0])
     assert read_model_rows(engine, SESSION)["sessions"]
     close_all(engine)
@@ -192,7 +192,7 @@ def test_postgresql_gets_its_schema_on_demand_only(empty_postgres_url: str) -> N
     engine = engines.create(empty_postgres_url)
     with pytest.raises(SchemaError, match="has no eventstore schema; run: eventstore init"):
         schema.ensure(engine)
-    assert schema.revision(engine) is None
+    assert schema.schema_revision(engine) is None
     close_all(engine)
 
 

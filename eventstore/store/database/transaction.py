@@ -270,7 +270,7 @@ class _TransactionContext:
                 begin = _limit(held.connection, begin, self._seconds, tx.postgresql)
             if begin is not None:
                 held.connection.execute(begin)
-        except BaseException as error:  # Ctrl-C as well
+        except BaseException as error:  # Ctrl-C is handled in the same way.
             self._give_up(error)
             if isinstance(error, driver_errors()):
                 raise unavailable(error) from error
@@ -304,8 +304,8 @@ class _TransactionContext:
                 try:
                     connection.rollback()
                 except driver_errors():
-                    pass  # the first error is the one to tell
-        except BaseException as interrupt:  # Ctrl-C: who knows how far it came
+                    pass  # The first error is the one to report.
+        except BaseException as interrupt:  # After Ctrl-C, the connection's state is unknown.
             self._give_up(interrupt)
             raise
         self._release(error)

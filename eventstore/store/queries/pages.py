@@ -1,4 +1,7 @@
-"""A page of a list, as every verb and route that lists something returns it."""
+"""A page of a list, as every verb and route that lists something returns it.
+
+Made by the queries of this room; verbs/ and web/api/ pass it on.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +72,7 @@ class Page(Sequence[Entry], Generic[Entry]):
     def with_data(
         self, data: list[Other], next_page: Callable[[], Page[Other]] | None = None
     ) -> Page[Other]:
-        """Return this page with other entries, and with what gives the page that follows it."""
+        """Return this page with other entries, and another function that gets the next page."""
         return Page(data, self.first_id, self.last_id, self.has_more, next_page)
 
     def as_list(self) -> dict[str, Any]:

@@ -152,7 +152,7 @@ def _find_item(tx: Transaction, place: ConversationPlace, item_id: str) -> Row:
 
 
 def _stored_id(id_: str) -> str:
-    """Return an id as the rows have it: a long one is shortened."""
+    """Return an id as the tables have it: an id over 128 bytes is replaced by its SHA-256."""
     return identifier(id_) or id_
 
 

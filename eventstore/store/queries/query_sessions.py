@@ -38,7 +38,7 @@ RESOURCE = "SELECT wire, notes FROM sessions WHERE session_id = ?"
 OPENED_AT = "SELECT opened_at FROM streams WHERE session_id = ?"
 STREAM = "SELECT head_seq, closed_at, erased_at FROM streams WHERE session_id = ?"
 
-# No longer than numbers that Python reads.
+# At most 1,000 digits, because Python refuses to read longer numbers.
 _AT = re.compile(
     r"(?P<seq>[0-9]{1,1000})|\+(?P<seconds>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e\+?[0-9]+)?)",
     re.IGNORECASE,

@@ -170,7 +170,7 @@ def _source(
     condition, values = key_condition(start)
     by_index = "" if tx.postgresql else " INDEXED BY session_metadata_value"
     if start.operator == "=":
-        # The index has the pages in order already; a lookup behind it keeps that order.
+        # The index already has the rows in order, and lookups behind it keep that order.
         sessions = ("s",) if wanted.status is not None or wanted.model is not None else ()
         sql = f"session_metadata m{by_index} {session_joins(tx, 'm', (*sessions, *streams))}"
         return _SessionSource(sql, lead="m", time="m", start=start)

@@ -78,16 +78,16 @@ def models(engine: Engine, wanted: SuggestionFilter, scope: Condition | None) ->
 
 
 def session_ids(engine: Engine, prefix: str, limit: int) -> list[str]:
-    """Return ids of sessions that are not erased, in the database's order.
+    """Return ids of sessions that begin with a prefix, in order, without erased sessions.
 
     Args:
-        prefix: what they begin with.
+        prefix: the beginning of the ids.
         limit: how many at most.
     """
     with read(engine) as tx:
         where = Where(["t.erased_at IS NULL"], [])
         end = after_prefix(prefix)
-        if tx.postgresql:  # whose order need not be that of code points
+        if tx.postgresql:  # Its order of texts may differ from that of code points.
             where.add("starts_with(t.session_id, ?)", prefix)
         elif end is not None:
             where.add("t.session_id >= ? AND t.session_id < ?", prefix, end)

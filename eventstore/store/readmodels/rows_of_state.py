@@ -49,7 +49,7 @@ def session_row(state: SessionState, opened_at: int) -> Row:
     """Return the row of `sessions`."""
     resource = session_resource(state, listed=True)
     notes = resource.pop("eventstore")
-    # The stream's own row has these, so that an append of audio alone writes no row here.
+    # The row of the stream has these values, so that an append of audio alone writes no row here.
     for key in ("events", "last_at", "duration_ms"):
         del notes[key]
     return (

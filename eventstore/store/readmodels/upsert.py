@@ -24,7 +24,7 @@ Rows = dict[str, list[Row]]
 #: PostgreSQL's columns for the search index, which the declarations of the tables lack.
 INDEXED = {"items": [WORDS]}
 
-#: Columns that never change once a row is there.
+#: Columns that never change after the row is inserted.
 _NEVER_CHANGED = {"responses": {"at", "seq"}, "response_metadata": {"at"}}
 
 #: Indexed columns that seldom change. SQLite updates a row without them if they are as before, and

@@ -198,7 +198,7 @@ class WritableLog(Log):
     def close(self) -> None:
         """Close all connections. Any later use of the store raises `ClosedError`.
 
-        Transactions in which other threads are come to their end. Closing again does nothing.
+        Transactions that other threads have begun come to their end. Closing again does nothing.
         """
         if self._checkpointer is not None:
             self._checkpointer.close()

@@ -1,1 +1,5 @@
-"""The HTTP API: what OpenAI has no endpoints for, in the shape of OpenAI's."""
+"""The HTTP API and the web pages of a store, which `eventstore serve` serves.
+
+The API lists recorded sessions and responses, for which OpenAI has no endpoints, in the shapes of
+OpenAI's API.
+"""

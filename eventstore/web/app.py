@@ -1,4 +1,7 @@
-"""The application: routes, guard, and the OpenAPI document."""
+"""Builds the FastAPI application of a store: routes, middleware, and the OpenAPI document.
+
+Called by the command `serve` (cli/commands/serve/services.py) and by `web/in_thread.py`.
+"""
 
 from __future__ import annotations
 
@@ -61,21 +64,22 @@ def make_app(
     replay_url: str | None = None,
     incoming_calls: IncomingCalls | None = None,
 ) -> FastAPI:
-    """The application of a store.
+    """Return the application that serves a store's API and pages.
 
     Args:
-        stores: the store, and the keys that requests come with.
-        body_bytes: that a request may have.
-        replay_url: of the replay server that runs beside, such as
-            `ws://127.0.0.1:8765/v1/realtime`; None where none does.
-        incoming_calls: takes OpenAI's webhooks; None where none are taken.
+        stores: the store, opened for reading and for writing, and the API keys.
+        body_bytes: how many bytes the body of a request may have.
+        replay_url: the URL of the replay server that runs in the same process, such as
+            `ws://127.0.0.1:8765/v1/realtime`; None if none runs.
+        incoming_calls: records the calls that OpenAI's webhooks announce; None if the application
+            has no route for webhooks.
     """
     app = FastAPI(
         title="Realtime event store",
         version=VERSION,
         description=_DESCRIPTION,
         openapi_url=None,
-        docs_url=None,  # its page loads scripts from elsewhere
+        docs_url=None,  # FastAPI's page of documentation loads scripts from another host
         redoc_url=None,
     )
     app.state.stores = stores
@@ -112,16 +116,17 @@ def make_app(
 
 
 def openapi(app: FastAPI, with_keys: bool) -> dict[str, Any]:
-    """The OpenAPI document.
+    """Return the application's OpenAPI document.
 
     Args:
-        with_keys: every request comes with one.
+        app: the application, with all of its routes.
+        with_keys: the document says that every request needs an API key.
     """
     document = app.openapi()
     components = document.setdefault("components", {})
     if with_keys:
         components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-    # Bad input is 400, in OpenAI's shape.
+    # FastAPI documents 422 for invalid input; this API answers 400, in OpenAI's shape.
     components.pop("schemas", None)
     for path in document["paths"].values():
         for operation in path.values():

@@ -1,4 +1,7 @@
-"""Serves a store as `eventstore serve` does, in a thread of the program: for pictures and tests."""
+"""Serves a store as `eventstore serve` does, in a thread of the calling program.
+
+Used by tests, and by `tools/page_pictures.py`.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,15 @@ from eventstore.web.server.requests import Stores
 def serving(
     store: EventStore, keys: AccessKeys | None = None, body_bytes: int = BODY_BYTES
 ) -> Iterator[str]:
-    """Serve the API and the pages of a store on loopback: their address.
+    """Serve the API and the pages of a store on loopback until the block ends.
 
     Args:
-        keys: that requests come with; None where all of this machine are let in.
-        body_bytes: that a request may have.
+        store: the store, which the caller keeps open for the block.
+        keys: the API keys; None if requests from this machine need none.
+        body_bytes: how many bytes the body of a request may have.
+
+    Yields:
+        The server's address, such as `http://127.0.0.1:49152`.
     """
     app = make_app(Stores(store, store, keys), body_bytes)
     ports: Queue[int] = Queue()

@@ -1,4 +1,7 @@
-"""The application run by uvicorn: what is served, with which keys, and how."""
+"""Runs the application with uvicorn: reads keys, opens the store, configures and ends the server.
+
+Called by the commands `serve` and `calls` (cli/commands/serve/) and by `web/in_thread.py`.
+"""
 
 from __future__ import annotations
 
@@ -29,15 +32,19 @@ from eventstore.web.summing import summing
 
 
 class Service(NamedTuple):
-    """What to serve, and where.
+    """The settings of a server: which store it serves, and where it listens.
 
     Attributes:
-        url, encryption_keys: of the database, and of its sessions' keys.
-        prices: a file of prices, which is read once; None for EVENTSTORE_PRICES, or none.
-        host, port: to listen on; port 0 for any that is free.
-        keys: that requests come with; None where all of this machine are let in.
-        time_limit: seconds that a query may take.
-        body_bytes: that a request may have.
+        url: the URL of the database.
+        encryption_keys: the URL of the database with the sessions' encryption keys; None if the
+            store is not encrypted.
+        prices: a file of prices, which is read once; None to use the file that EVENTSTORE_PRICES
+            names, if it is set.
+        host: the address to listen on.
+        port: the port to listen on; 0 for any free port.
+        keys: the API keys; None if requests from this machine need none.
+        time_limit: how many seconds a query may take.
+        body_bytes: how many bytes the body of a request may have.
         tls: the certificate to listen with; None for no TLS.
     """
 
@@ -53,7 +60,14 @@ class Service(NamedTuple):
 
 
 def read_keys(file: Path | None, one: str | None) -> AccessKeys | None:
-    """The keys of a file, a single one, or none.
+    """Return the API keys of a file, or else the single key that is given.
+
+    Args:
+        file: a TOML file of keys (see access.py); None for no file.
+        one: a single key, which is used if there is no file.
+
+    Returns:
+        The keys; None if neither a file nor a key is given.
 
     Raises:
         InvalidInputError: the file cannot be read, or holds no keys.
@@ -71,12 +85,12 @@ def read_keys(file: Path | None, one: str | None) -> AccessKeys | None:
 
 @contextmanager
 def open_stores(service: Service) -> Iterator[Stores]:
-    """The store that a service is of, opened for the block.
+    """Open the store of a service for the block, and compute its sums by day meanwhile.
 
-    Files of sound that servers of former versions left in the temporary folder are removed first.
+    Sound files that servers of former versions left in the temporary folder are removed first.
 
     Raises:
-        SchemaError: the database's schema is missing, or another than this code's.
+        SchemaError: the database has no schema, or another version of it than this code needs.
     """
     sweep()
     open_one = partial(EventStore, service.url, keys=service.encryption_keys, prices=service.prices)
@@ -89,10 +103,10 @@ def open_stores(service: Service) -> Iterator[Stores]:
 
 
 def check_host(host: str, keys: AccessKeys | None) -> None:
-    """See that what is read without keys is read on this machine alone.
+    """Check that a server without API keys listens on loopback alone.
 
     Raises:
-        InvalidInputError: no keys, and another address than loopback.
+        InvalidInputError: there are no keys, and the host is not a loopback address.
     """
     if keys is None and not is_loopback(f"[{host}]" if ":" in host else host):
         raise InvalidInputError(
@@ -104,7 +118,14 @@ def check_host(host: str, keys: AccessKeys | None) -> None:
 def configuration(
     app: FastAPI, host: str, port: int, tls: ssl.SSLContext | None = None
 ) -> uvicorn.Config:
-    """How the application is served; with TLS, if there is something to listen with."""
+    """Return uvicorn's configuration for the application.
+
+    Args:
+        app: the application.
+        host: the address to listen on.
+        port: the port to listen on; 0 for any free port.
+        tls: the context to listen with; None for no TLS.
+    """
     return uvicorn.Config(
         app,
         host=host,
@@ -122,7 +143,12 @@ def configuration(
 
 
 class Server(uvicorn.Server):
-    """A server that says when it listens, and on which port. Its caller heeds the signals."""
+    """A uvicorn server that reports its port, and leaves the handling of signals to its caller.
+
+    Args:
+        config: uvicorn's configuration.
+        ready: is called with the port when the server listens.
+    """
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[int], None]) -> None:
         super().__init__(config)
@@ -130,14 +156,14 @@ class Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave them alone."""
+        """Install no signal handlers, where uvicorn would install its own."""
         yield
 
     async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
-        """Listen, and say so.
+        """Begin to listen, and report the port.
 
         Raises:
-            EventStoreError: the address cannot be listened on.
+            EventStoreError: the server cannot listen on the address.
         """
         try:
             await super().startup(sockets)  # type: ignore[arg-type]
@@ -147,9 +173,10 @@ class Server(uvicorn.Server):
         self._ready(self.servers[0].sockets[0].getsockname()[1])
 
     async def shutdown(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
-        """Answer what is under way, and end the streams that have no end.
+        """Answer the requests that are under way, and end the streams that follow sessions.
 
-        Requests of which more is to come are cut off: nobody knows whether it does.
+        Connections whose request body has not arrived whole are aborted, because the rest of the
+        body may never come.
         """
         state: State = self.config.app.state  # type: ignore[union-attr]
         state.stopping = True

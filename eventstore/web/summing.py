@@ -1,4 +1,7 @@
-"""Keep costs of sessions and sums by day while the API is served, in a thread beside it."""
+"""Computes the costs of sessions and the sums by day in a thread, while the API is served.
+
+Called by `web/running.py`.
+"""
 
 from __future__ import annotations
 
@@ -12,20 +15,21 @@ from eventstore.errors import EventStoreError, Failure, failure_line
 from eventstore.event_store import EventStore
 from eventstore.web.server.log import LOGGER, note_fault
 
-#: Seconds between two looks.
+#: Seconds between two rounds of work.
 EACH = 60.0
-# How long the end waits for the day that is being summed up.
+# Seconds that the end of the block waits for the day that is being summed up.
 _PATIENCE = 5.0
 
 
 @contextmanager
 def summing(store: EventStore, each: float = EACH) -> Iterator[None]:
-    """Price sessions and sum up days that are over, again and again, until the block ends.
+    """Price sessions and sum up the days that are over, again and again, until the block ends.
 
-    An error of the database is logged as one line, and all is tried again with the next look.
+    An error of the database is logged as one line, and the next round tries the work again.
 
     Args:
-        each: seconds between two looks.
+        store: an open store that the thread may write to.
+        each: seconds between two rounds.
     """
     stop = threading.Event()
     args = (store, each, stop)
@@ -50,7 +54,7 @@ def _run(store: EventStore, each: float, stop: threading.Event) -> None:
 
 
 def _do(task: str, work: Callable[[], Iterable[object]], stop: threading.Event) -> None:
-    """Do a task until its end, or until it is stopped. What fails is logged."""
+    """Run a task to its end, or until `stop` is set, and log its failures."""
     try:
         for done in work():
             if isinstance(done, Failure):
@@ -61,5 +65,5 @@ def _do(task: str, work: Callable[[], Iterable[object]], stop: threading.Event) 
     except EventStoreError as error:
         if not stop.is_set():
             LOGGER.warning(json.dumps({"task": task, "error": str(error)}))
-    except Exception as error:  # the thread goes on
+    except Exception as error:  # a fault must not end the thread
         note_fault(task, error)

@@ -1,1 +1,1 @@
-"""The HTTP API's routes, in the shape of OpenAI's."""
+"""The routes of the HTTP API, whose lists and errors have the shapes of OpenAI's API."""

@@ -1,4 +1,7 @@
-"""The route of a session's sound: made once, and served in ranges as players ask for it."""
+"""The route `…/{id}/audio`: makes a session's sound file once, and sends it in byte ranges.
+
+`made_once` also serves the waveforms of `playback.py`.
+"""
 
 from __future__ import annotations
 
@@ -23,22 +26,26 @@ _KINDS = {"wav": "audio/wav", "flac": "audio/flac", "ogg": "audio/ogg"}
 Seconds = Annotated[float | None, Query(ge=0, le=1e6)]
 
 
-#: What may be asked for at once: two hours, and a gigabyte before compression.
+#: The limits of one sound file: two hours, and a gigabyte before compression.
 LIMIT_SECONDS, LIMIT_BYTES = 7200.0, 1024**3
 
 
 async def made_once(
     request: Request, queries: Queries, session_id: str, kind: str, media_type: str, make: Make
 ) -> Response:
-    """Answer with a file that is made of a session, or was: see `SoundCache`.
+    """Answer with a file that is made of a session, from the cache if it is there.
 
     Args:
-        queries: which see the session.
-        kind: what is made of it.
-        make: writes it.
+        request: the request.
+        queries: queries that may see the session.
+        session_id: the session's id.
+        kind: what the file contains, for the key in `SoundCache`.
+        media_type: the media type of the file.
+        make: writes the file's content to a stream.
 
     Raises:
-        NotFoundError: they see no such session. ErasedError: it was erased.
+        NotFoundError: the queries see no such session.
+        ErasedError: the session was erased.
     """
     cache: SoundCache = request.app.state.sounds
     try:
@@ -46,7 +53,7 @@ async def made_once(
     except ErasedError:
         cache.forget(session_id)
         raise
-    leave_place(request)  # making it takes a place of another kind
+    leave_place(request)  # making the file takes a place of another kind
     wanted = Wanted(session_id, version, kind)
     file = await cache.get(queries, wanted, asker_of(request), make)
     tag = hashlib.sha256(repr(wanted).encode("utf-8", "surrogatepass")).hexdigest()[:40]
@@ -78,7 +85,10 @@ async def read_audio(
     start: Annotated[Seconds, Query(description="Seconds since the first event.")] = None,
     end: Seconds = None,
 ) -> Response:
-    """The user left, the assistant right, in true time; ranges are answered."""
+    """Return the sound of a session: the user on the left channel, the assistant on the right.
+
+    Both sides are placed at the times at which they were heard. Range requests are answered.
+    """
     deep_objects(request)
     selected: dict[str, Any] = {
         "item": item,
@@ -87,7 +97,7 @@ async def read_audio(
         "start": start,
         "end": end,
     }
-    store = stores_of(request).writing  # reading a long call may take its time
+    store = stores_of(request).writing  # without a time limit, since a long call takes long to read
 
     def make(stream: BinaryIO, check: Check) -> None:
         from eventstore.sound.call_audio import SoundLimit  # numpy takes long to load

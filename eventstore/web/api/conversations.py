@@ -1,4 +1,7 @@
-"""Routes in the shape of OpenAI's Conversations API: a call's items, for its stock clients."""
+"""The routes `/v1/conversations/…`: a call's items in the shape of OpenAI's Conversations API.
+
+OpenAI's own client libraries can read these routes.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +60,7 @@ Session = Annotated[Text, Query(description="Where several sessions have the con
 def read_conversation(
     request: Request, queries: Seen, conversation_id: str, session: Session = None
 ) -> Response:
-    """Its metadata are its session's, and it was made when that began."""
+    """Return a conversation with the metadata and the beginning of its session."""
     deep_objects(request)
     session_id = queries.conversation_session(conversation_id, session)
     notes = queries.session(session_id)["eventstore"]
@@ -92,7 +95,7 @@ def list_items(
     after: After = None,
     order: Order = "desc",
 ) -> Response:
-    """Speech is its transcript; the item as Realtime has it is under `eventstore`."""
+    """List items. Speech is shown as its transcript; `eventstore` has the item of Realtime."""
     deep_objects(request)
     try:
         page = queries.conversation_items(
@@ -101,7 +104,7 @@ def list_items(
     except NotFoundError as error:
         if after is None:
             raise
-        queries.conversation_session(conversation_id, session)  # raises if that is not there
+        queries.conversation_session(conversation_id, session)  # raises if there is no conversation
         raise ApiError(404, f"no item {after}", "not_found", "after") from error
     return answer_page(page.with_data([conversation_item(item) for item in page]))
 
@@ -114,6 +117,6 @@ def list_items(
 def read_item(
     request: Request, queries: Seen, conversation_id: str, item_id: str, session: Session = None
 ) -> Response:
-    """One item."""
+    """Return one item of a conversation, in the same shape as in the list."""
     deep_objects(request)
     return answer(conversation_item(queries.conversation_item(conversation_id, item_id, session)))

@@ -1,4 +1,4 @@
-"""Routes of a session's events: read them, follow them, append to them."""
+"""The routes `…/{id}/events`: list a session's events, follow them, and append events."""
 
 from __future__ import annotations
 
@@ -91,9 +91,9 @@ _APPEND_EXAMPLE = {
     "expected_seq": 0,
 }
 _MOST_EVENTS = 10_000
-#: `events` or `masked_events` of `Queries`.
+#: The method `events` or `masked_events` of `Queries`.
 Read = Callable[[str, int, int | None, str | None], Iterator[StoredEvent]]
-# Events of which one look takes so many at most, or fewer that have more than so many bytes.
+# A stream reads at most so many events at once, and stops earlier after so many bytes.
 _AT_ONCE, _BYTES = 500, 256 * 1024
 _POLL, _SLOWEST, _PING = 0.2, 1.0, 15.0
 
@@ -122,9 +122,9 @@ async def list_events(
     ] = "json",
     stream: Annotated[bool, Query(description="Server-sent events, until it is closed.")] = False,
 ) -> Response:
-    """Each frame exactly as it was received, by seq, to keys with the right `raw`.
+    """List events by seq. Keys with the right `raw` get each frame exactly as it was received.
 
-    To others, frames have "[removed]" in place of secrets, and none are told as `jsonl`.
+    Other keys get frames with "[removed]" in place of secrets, and may not use `format=jsonl`.
     """
     deep_objects(request)
     raw = may_raw(access)
@@ -176,7 +176,7 @@ def _lines(
 
 
 def _last_event_id(request: Request, after: int) -> int:
-    """Where a client goes on that was cut off."""
+    """Return the seq after which to go on: that of the header `Last-Event-ID`, else `after`."""
     given = request.headers.get("last-event-id", "")
     return int(given) if given.isascii() and given.isdigit() and len(given) < 16 else after
 
@@ -184,10 +184,13 @@ def _last_event_id(request: Request, after: int) -> int:
 async def _follow(
     request: Request, queries: Queries, read: Read, session_id: str, after: int, type_: str | None
 ) -> AsyncIterator[bytes]:
-    """Events as they come, as server-sent events; a line now and then keeps the connection."""
+    """Yield events as server-sent events when they are stored, until the session is closed.
+
+    A comment line is sent if there was no event for a while, so that proxies keep the connection.
+    """
 
     def read_some(first: int, last: int) -> tuple[bytes, int]:
-        """Some events, of a bounded number of bytes, and the seq of the last one."""
+        """Return events of a bounded number of bytes, and the seq up to which they were read."""
         told, size = [], 0
         for event in read(session_id, first, last, type_):
             told.append(_told(event))
@@ -216,7 +219,10 @@ async def _follow(
 
 
 def _ends(queries: Queries, session_id: str) -> tuple[bool, int]:
-    """Whether a session is closed, and behind that the seq of its last event."""
+    """Return whether a session is closed, and the seq of its last event.
+
+    The order of the two reads matters: after "closed", the seq does not grow any more.
+    """
     closed = is_closed(queries.engine, session_id)
     return closed, find_last_seq(queries.engine, session_id) or 0
 
@@ -250,7 +256,7 @@ def _told(event: StoredEvent) -> bytes:
     },
 )
 async def append_events(request: Request, access: MayAppend, session_id: str) -> Response:
-    """All of them in one transaction, or none. With `expected_seq`, a retry adds nothing."""
+    """Append all events in one transaction, or none. With `expected_seq`, a retry adds nothing."""
     deep_objects(request)
     raw = await request.body()
     return await run_in_threadpool(_append, request, access, session_id, raw)
@@ -281,7 +287,8 @@ def _append(request: Request, access: Access, session_id: str, raw: bytes) -> Re
     except ConflictError:
         if expected is None:
             raise
-        # The same request, made again, came at another time.
+        # Frames without a time get the time of the request, and so differ in a retry. Without
+        # times, the store recognises the frames of the first request.
         done = store.append(session_id, frames, expected, close)
     return answer({"object": "eventstore.append", **done._asdict()})
 
@@ -289,10 +296,13 @@ def _append(request: Request, access: Access, session_id: str, raw: bytes) -> Re
 def _expected_in_scope(
     request: Request, access: Access, session_id: str, expected: int | None
 ) -> int | None:
-    """What a scoped key's append expects: a session of its own, or none of the id at all."""
+    """Return the head that a tenant's append expects, and refuse sessions of other tenants.
+
+    If there is no session with the id, the append must create it: the head must be 0.
+    """
     queries = scoped(stores_of(request).writing, access)
     if session_exists(queries.engine, session_id):
-        queries.last_seq(session_id)  # raises where it is another's, or was
+        queries.last_seq(session_id)  # raises if the session is another tenant's, or was erased
         return expected
     if expected:
         raise ConflictError(session_id, expected, 0)
@@ -325,7 +335,7 @@ def _body(raw: bytes) -> dict[str, Any]:
 
 
 def _frames(events: list[Any]) -> list[Frame]:
-    """Frames of events and envelopes, as `import` reads them."""
+    """Return the frames of a request's events and envelopes, read as `import` reads lines."""
     frames: list[Frame] = []
     for number, event in enumerate(events):
         param = f"events.{number}"

@@ -1,4 +1,4 @@
-"""The route that follows the open sessions: who begins, what goes on, who has ended."""
+"""The route `/v1/realtime/live`: follows the open sessions as server-sent events."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from eventstore.web.server.streams import Stream, in_turn, take_stream
 router = APIRouter(prefix="/v1/realtime", tags=["sessions"], route_class=PlacedRoute)
 
 _SECOND, _PING = 1.0, 15.0
-#: Digests of sessions as they were told, by their ids.
+#: For each session that the client knows, the SHA-256 of the resource that was sent last.
 Told = dict[str, bytes]
 
 
@@ -42,10 +42,11 @@ Told = dict[str, bytes]
     openapi_extra=parameters(METADATA),
 )
 async def follow_sessions(request: Request, queries: Seen, model: Text = None) -> Response:
-    """Server-sent events: all open sessions first, then what changes, once a second at most.
+    """Send all open sessions first, then each change, once a second at most.
 
-    `session` has the resource of one that is open, as `live=true` lists it; `ended` has the id of
-    one that is not any more. A client that connects again forgets those that it had.
+    The event `session` has the resource of an open session, as `live=true` lists it. The event
+    `ended` has the id of a session that is not open any more. A client that connects again must
+    forget the sessions that it had.
     """
     filters: dict[str, Any] = {"metadata": deep_objects(request, "metadata")["metadata"]}
     if model is not None:
@@ -60,7 +61,12 @@ async def follow_sessions(request: Request, queries: Seen, model: Text = None) -
 
 
 def news(told: Told, sessions: Iterable[dict[str, Any]]) -> Iterator[bytes]:
-    """What to tell a client of open sessions, which is noted as told."""
+    """Yield an event for each session that is new or has changed, and note it in `told`.
+
+    Args:
+        told: what the client knows, which is changed here.
+        sessions: resources of open sessions.
+    """
     for session in sessions:
         resource = dumps(session)
         digest = hashlib.sha256(resource.encode("utf-8", "replace")).digest()
@@ -70,7 +76,12 @@ def news(told: Told, sessions: Iterable[dict[str, Any]]) -> Iterator[bytes]:
 
 
 def endings(told: Told, open_: Set[str]) -> Iterator[bytes]:
-    """What to tell a client of sessions that are not open any more; they are forgotten."""
+    """Yield an event for each session that is not open any more, and remove it from `told`.
+
+    Args:
+        told: what the client knows, which is changed here.
+        open_: the ids of all open sessions.
+    """
     for session_id in told.keys() - open_:
         yield _event("ended", dumps({"id": session_id}))
         del told[session_id]
@@ -83,7 +94,7 @@ def _event(name: str, data: str) -> bytes:
 async def _follow(
     request: Request, read: Callable[[str | None], Page[Any]], page: Page[Any]
 ) -> AsyncIterator[bytes]:
-    # One page is held at a time: open sessions may be many, and large.
+    # Only one page is in memory at a time, because open sessions may be many and large.
     told: Told = {}
     open_: set[str] = set()
     quiet = time.monotonic()
@@ -105,13 +116,13 @@ async def _follow(
 async def _next_page(
     request: Request, read: Callable[[str | None], Page[Any]], after: str | None
 ) -> Page[Any]:
-    """The page behind an id; where it cannot be read, the first one, later."""
+    """Return the page after an id; if it cannot be read, wait and return the first page."""
     while await goes_on(request):
         try:
             return await in_turn(request, partial(read, after))
         except EventStoreError:
-            pass  # the database is away, or the page's last was erased: it is asked again
-        except Exception as error:  # of one session, say: the others are told again
+            pass  # the database is away, or the session of the cursor was erased: try again
+        except Exception as error:  # a fault must not end the stream
             note_fault("following the open sessions", error)
         after = None
         await asyncio.sleep(_SECOND)

@@ -1,4 +1,4 @@
-"""Routes of what players need: a session's transcript, its waveform, and how to go on from it."""
+"""The routes `…/{id}/transcript`, `/waveform` and `/reseed`, which players of a session use."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _TURN_EXAMPLE = {
     ),
 )
 def read_transcript(request: Request, queries: Seen, session_id: str) -> Response:
-    """What was said and heard, called and answered, in order; all of it."""
+    """Return the whole transcript in order: what was said and heard, and the calls of tools."""
     deep_objects(request)
     data = [
         {"id": str(turn.seq), "object": "eventstore.turn", **turn._asdict()}
@@ -90,9 +90,10 @@ def read_transcript(request: Request, queries: Seen, session_id: str) -> Respons
     ),
 )
 async def read_waveform(request: Request, access: MayRead, session_id: str) -> Response:
-    """Loudness of both sides, turns with the estimated seconds of their words, and marks."""
+    """Return the loudness of both sides, the turns with the times of their words, and marks."""
     deep_objects(request)
-    queries = scoped(stores_of(request).writing, access)  # reading a long call may take its time
+    # The store for writing has no time limit, and a long call takes long to read.
+    queries = scoped(stores_of(request).writing, access)
 
     def make(stream: BinaryIO, check: Check) -> None:
         stream.write(dumps(queries.waveform(session_id, check)).encode())
@@ -126,7 +127,7 @@ def read_reseed(
     dialect: ClientDialect = "ga",
     assistant_as: Literal["text", "system"] = "text",
 ) -> Response:
-    """The client events that rebuild the conversation in a new session, and what they lack."""
+    """Return the client events that rebuild the conversation, and the items that they lack."""
     deep_objects(request)
     made = queries.reseed(session_id, at, dialect, assistant_as=assistant_as)
     return answer({"object": "list", "data": made.events, "skipped": made.skipped})

@@ -1,4 +1,7 @@
-"""Routes of responses."""
+"""The routes `/v1/realtime/responses`: list and retrieve responses.
+
+The types of query parameters, such as `Limit` and `After`, are used by the other routes too.
+"""
 
 from __future__ import annotations
 
@@ -42,12 +45,12 @@ Before = Annotated[str | None, Query(max_length=512, description="`first_id` of 
 Order = Annotated[Literal["asc", "desc"], Query(description="By what it is sorted by.")]
 Number = Annotated[int | None, Query(ge=0, le=2**62)]
 Amount = Annotated[float | None, Query(ge=0, le=1e12, allow_inf_nan=False)]
-# How often a page is asked for again.
+# How many times a shorter page is read, see `_ending_with_one_sessions`.
 _SHORTER = 10
 
 
 def given(**filters: Any) -> dict[str, Any]:
-    """Return the filters that were given."""
+    """Return the filters that are not None."""
     return {name: value for name, value in filters.items() if value is not None}
 
 
@@ -68,7 +71,7 @@ async def response_filters(
     ] = None,
     min_duration: Annotated[Amount, Query(description="In seconds.")] = None,
 ) -> dict[str, Any]:
-    """What responses and usage are chosen by."""
+    """Return the filters of a request, which the routes of responses and usage share."""
     deep = deep_objects(request, "metadata", "created")
     filters = given(
         status=status,
@@ -113,7 +116,10 @@ def list_responses(
     before: Before = None,
     order: Order = "desc",
 ) -> Response:
-    """Every filter must hold; a session's metadata count for each of its responses."""
+    """List the responses for which every filter holds.
+
+    A session's metadata count for each of its responses.
+    """
 
     def ask(most: int) -> Page[Any]:
         return queries.responses(
@@ -133,9 +139,15 @@ def list_responses(
 def _ending_with_one_sessions(
     ask: Callable[[int], Page[Any]], limit: int, backwards: bool
 ) -> Page[Any]:
-    """A page, shorter where its end is an id that several sessions have.
+    """Return a page that ends with a response whose id no other session has.
 
-    Clients go on from the last entry's id, which must name one response; `last_id` does always.
+    OpenAI's clients send the id of the last entry, not `last_id`, to get the next page. So that id
+    must name one response. A page is made shorter until it does.
+
+    Args:
+        ask: returns a page of at most so many entries.
+        limit: how many entries the page may have.
+        backwards: the client goes on from the first entry, not from the last one.
     """
     whole = page = ask(limit)
     for _ in range(_SHORTER):
@@ -160,6 +172,6 @@ def read_response(
     session: Annotated[Text, Query(description="Where several sessions have it.")] = None,
     dialect: Dialect = "wire",
 ) -> Response:
-    """The `realtime.response` resource; what the store adds is under `eventstore`."""
+    """Return the `realtime.response` resource; what the store adds is under `eventstore`."""
     deep_objects(request)
     return answer(queries.response(response_id, session, dialect))

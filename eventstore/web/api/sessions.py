@@ -1,4 +1,4 @@
-"""Routes of sessions: list, retrieve, the state at a moment, usage, and erasing."""
+"""The routes `/v1/realtime/sessions`: list and retrieve sessions, their state and usage, erase."""
 
 from __future__ import annotations
 
@@ -97,7 +97,10 @@ def list_sessions(
     before: Before = None,
     order: Order = "desc",
 ) -> Response:
-    """Every filter must hold. With `live`, each says who has the floor and what was said last."""
+    """List the sessions for which every filter holds.
+
+    With `live`, each session says whether somebody speaks, and what was said last.
+    """
     deep = deep_objects(request, "metadata", "created")
     filters: dict[str, Any] = created_range(deep["created"])
     filters |= given(
@@ -134,7 +137,7 @@ def list_sessions(
     responses=documented(SESSION, EXAMPLE, 404, 410),
 )
 def read_session(request: Request, queries: Seen, session_id: str) -> Response:
-    """The `realtime.session` resource; what the store adds is under `eventstore`."""
+    """Return the `realtime.session` resource; what the store adds is under `eventstore`."""
     deep_objects(request)
     return answer(queries.session(session_id))
 
@@ -153,7 +156,7 @@ def read_state(
     at: At = None,
     dialect: Dialect = "wire",
 ) -> Response:
-    """Session, conversations with their items, responses and usage."""
+    """Return the session, its conversations with their items, its responses and its usage."""
     deep_objects(request)
     return answer(queries.state(session_id, at, dialect))
 
@@ -170,7 +173,7 @@ def read_state(
     ),
 )
 def read_session_usage(request: Request, queries: Seen, session_id: str) -> Response:
-    """Tokens by modality, cached ones apart, and money."""
+    """Return the session's tokens by modality, with cached ones apart, and their cost."""
     deep_objects(request)
     queries.last_seq(session_id)
     return answer(queries.usage(session=session_id))
@@ -193,7 +196,10 @@ def erase_session(
     audio_only: Annotated[bool, Query(description="Only the audio; the events stay.")] = False,
     reason: Annotated[str | None, Query(min_length=1, max_length=500)] = None,
 ) -> Response:
-    """For good. The database's files are written anew by `eventstore erase` or `retain`."""
+    """Erase a session for good.
+
+    The commands `eventstore erase` and `retain` also remove its bytes from the database's files.
+    """
     deep_objects(request)
     writing = stores_of(request).writing
     scoped(writing, access).last_seq(session_id)

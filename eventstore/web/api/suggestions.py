@@ -1,4 +1,4 @@
-"""Routes of suggestions for filters: keys and values of metadata, and models."""
+"""The routes that suggest values for filters: keys and values of metadata, and models."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _documented(kind: str, example: str) -> Any:
     responses=_documented(KEY, "customer"),
 )
 def list_keys(request: Request, queries: Seen, prefix: Prefix = "", limit: Limit = 50) -> Response:
-    """In the order of code points. Where there are more, ask for a longer prefix."""
+    """List keys in the order of code points. If there are more, ask for a longer prefix."""
     deep_objects(request)
     found = queries.metadata_keys(prefix, limit + 1)
     return answer_page(suggestions(KEY, found, limit))
@@ -47,7 +47,7 @@ def list_values(
     prefix: Prefix = "",
     limit: Limit = 20,
 ) -> Response:
-    """In the order of code points. Where there are more, ask for a longer prefix."""
+    """List values in the order of code points. If there are more, ask for a longer prefix."""
     deep_objects(request)
     found = queries.metadata_values(key, prefix, limit + 1)
     return answer_page(suggestions(VALUE, found, limit))
@@ -59,7 +59,7 @@ def list_values(
     responses=_documented(MODEL, "gpt-realtime"),
 )
 def list_models(request: Request, queries: Seen) -> Response:
-    """Those of sessions and responses, in the order of code points."""
+    """List the models of sessions and responses, in the order of code points."""
     deep_objects(request)
     found = queries.models()
     return answer_page(suggestions(MODEL, found, len(found)))

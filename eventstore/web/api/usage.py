@@ -1,4 +1,4 @@
-"""Routes of what all sessions used: tokens and money, times of answers, growth of contexts."""
+"""The routes of sums over sessions: `/v1/realtime/usage`, `/latency` and `/context`."""
 
 from __future__ import annotations
 
@@ -46,7 +46,12 @@ _CONTEXT = tuple(TURN["object"] if name == "object" else name for name in TURN)
 
 
 def _grouped(kind: str, **values: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The schema of groups and a total, and an example."""
+    """Return the schema of a list of groups with a total, and an example of one.
+
+    Args:
+        kind: the value of the entries' field `object`.
+        values: the entries' other fields, with values for the example.
+    """
     entry = {"object": kind, **values}
     schema = an_object("list", "by", "data", "total")
     schema["properties"]["data"] = {"type": "array", "items": an_object(kind, "key", *values)}
@@ -62,11 +67,11 @@ def _grouped(kind: str, **values: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     openapi_extra=parameters(METADATA, CREATED),
 )
 def read_usage(queries: Seen, filters: Filters, by: By = None) -> Response:
-    """Tokens by modality, cached ones apart, and money; filters as for responses.
+    """Return tokens by modality, with cached ones apart, and their cost; filters as for responses.
 
-    `cost_usd` is null where no price is known; `unpriced` counts and names what is not in it. Of
-    tokens that are not told apart by their kind, `unpriced_between_usd` is the least and the most.
-    By `day,model` an entry is of a day and a model: its `key` is the day, its `model` beside it.
+    `cost_usd` is null if no price is known; `unpriced` counts and names what it does not contain.
+    For tokens whose kind is unknown, `unpriced_between_usd` is the lowest and the highest cost.
+    By `day,model`, each entry is of a day and a model: the day is its `key`, the model its `model`.
     """
     return answer(queries.usage(by, **filters))
 
@@ -78,9 +83,10 @@ def read_usage(queries: Seen, filters: Filters, by: By = None) -> Response:
     openapi_extra=parameters(METADATA, CREATED),
 )
 def read_latency(queries: Seen, filters: Filters, by: By = None) -> Response:
-    """From the end of the user's speech until sound; without speech, from the response's creation.
+    """Return the times from the end of the user's speech to the answer's first sound.
 
-    Half of the answers came within `p50_ms`. Times are told to 2.2 %; filters as for responses.
+    Without speech, a time counts from the response's creation. Half of the answers came within
+    `p50_ms`. The times are exact to 2.2 %. The filters are those of responses.
     """
     return answer(queries.latency(by, **filters))
 
@@ -101,5 +107,5 @@ def read_latency(queries: Seen, filters: Filters, by: By = None) -> Response:
     openapi_extra=parameters(METADATA, CREATED),
 )
 def read_context(queries: Seen, filters: Filters) -> Response:
-    """Mean tokens of the first response of a session, of its second, and so on to the 200th."""
+    """Return the mean tokens of a session's first response, its second, and so on to the 200th."""
     return answer(queries.context(**filters))

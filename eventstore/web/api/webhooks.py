@@ -1,7 +1,7 @@
-"""The route that takes OpenAI's webhooks, and the application of `eventstore calls` around it.
+"""The route that takes OpenAI's webhooks, and the application of `eventstore calls` with it.
 
-A webhook proves itself by its signature: it needs no API key, and may come by any name of the host,
-as it does through a tunnel.
+A webhook has a signature. So it needs no API key, and may come by any host name, as it does through
+a tunnel. Called by `web/app.py` and by the command `calls` (cli/commands/serve/calling.py).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from eventstore.web.server.errors import ApiError, add_error_handlers
 from eventstore.web.server.guard import Guard
 from eventstore.web.server.health import Counts
 
-#: Where webhooks are sent to.
+#: The path to which webhooks are sent.
 PATH = "/v1/webhooks/openai"
-# Seconds after which a webhook may come again whose call found no room.
+# Seconds after which a webhook may be sent again, if too many calls are recorded now.
 _LATER = 10
 
 router = APIRouter(include_in_schema=False)
@@ -27,7 +27,7 @@ router = APIRouter(include_in_schema=False)
 
 @router.post(PATH)
 async def take_webhook(request: Request) -> Response:
-    """Take a webhook: it is answered before its call is recorded."""
+    """Take a webhook, and answer it before the recording of its call begins."""
     calls: IncomingCalls = request.app.state.incoming_calls
     body = await _body(request)
     try:
@@ -41,7 +41,7 @@ async def take_webhook(request: Request) -> Response:
 
 
 async def _body(request: Request) -> bytes:
-    """Return the body, of which no more is read than a webhook may have."""
+    """Return the body of a webhook, and refuse it as soon as it is too large."""
     body = b""
     async for piece in request.stream():
         body += piece
@@ -52,10 +52,11 @@ async def _body(request: Request) -> bytes:
 
 
 def make_webhook_app(calls: IncomingCalls, health: Callable[[], bytes]) -> FastAPI:
-    """Return an application that takes webhooks, and tells its health at `/healthz`.
+    """Return an application that takes webhooks, and shows its health at `/healthz`.
 
     Args:
-        health: returns that, as JSON.
+        calls: records the calls that the webhooks announce.
+        health: returns the health as JSON.
     """
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.state.incoming_calls, app.state.stopping = calls, False

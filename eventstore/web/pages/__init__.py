@@ -1,1 +1,1 @@
-"""Pages to look at calls: made on the server of what `Queries` answers, and livened by scripts."""
+"""The web pages that show calls: HTML that the server renders from the answers of `Queries`."""

@@ -1,4 +1,4 @@
-"""The pages' scripts, styles and libraries, out of the package."""
+"""Serves the pages' scripts, styles and libraries under `/static`, from the package's files."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ FOLDER = Path(__file__).with_name("static")
 
 
 class Assets(StaticFiles):
-    """Files that browsers keep, and ask whether they are still the same."""
+    """Static files that browsers may cache, but must check for changes at each use."""
 
     def __init__(self) -> None:
         super().__init__(directory=FOLDER)
 
     def file_response(self, *given: Any, **named: Any) -> Response:
-        """A file, or that it has not changed."""
+        """Return a file, or the status 304 if the browser's copy is still the same."""
         response = super().file_response(*given, **named)
         response.headers["Cache-Control"] = "no-cache"
         return response

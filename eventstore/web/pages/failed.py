@@ -1,4 +1,4 @@
-"""What a page shows where there is nothing else to show: why, in words."""
+"""The page that shows an error. `web/app.py` hands it to the error handlers of `web/server/`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from eventstore.web.pages.sign_in import sign_in_first
 
 
 def failed_page(request: Request, status: int, message: str) -> Response:
-    """The reason; where a key is missing, the form to sign in."""
+    """Return a page with an error's message; if an API key is missing, redirect to the sign-in."""
     if status == HTTPStatus.UNAUTHORIZED:
         return sign_in_first(request)
     return page(request, "failed.html", status, title=HTTPStatus(status).phrase, message=message)

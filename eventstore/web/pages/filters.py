@@ -1,7 +1,7 @@
-"""Filters as a page's address has them: what forms send, and what is asked of the store. Pure.
+"""Translates the query of a page's address into filters of the store. Pure.
 
-A condition on metadata is three parameters, again and again: `key`, `op` and `value`. A saved
-link is such an address.
+A condition on metadata is three parameters, `key`, `op` and `value`, which may be repeated:
+`?key=customer&op=%3D&value=42`. Called by the modules of the pages.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from urllib.parse import urlencode
 
 from starlette.datastructures import QueryParams
 
-#: As `Condition` has them, and as people read them.
+#: The operators of `Condition`, and the words that the form shows for them.
 OPERATORS = {"=": "is", "!=": "is not", "^=": "begins with", "has": "is set"}
 
 
-#: How a list is sorted; both have a default.
+#: The parameters that sort a list, by the store's names for them.
 ORDER = {"sort": "sort", "order": "order"}
 
 
 class Row(NamedTuple):
-    """A condition of the form."""
+    """One condition on metadata, as the form shows it."""
 
     key: str = ""
     op: str = "="
@@ -30,7 +30,7 @@ class Row(NamedTuple):
 
 
 def rows_of(query: QueryParams) -> list[Row]:
-    """The conditions on metadata that an address has; one without a key is none."""
+    """Return the conditions on metadata in an address, without those whose key is empty."""
     keys, operators, values = (query.getlist(name) for name in ("key", "op", "value"))
     operators += ["="] * (len(keys) - len(operators))
     values += [""] * (len(keys) - len(values))
@@ -39,7 +39,7 @@ def rows_of(query: QueryParams) -> list[Row]:
 
 
 def conditions_of(rows: Iterable[Row]) -> list[Any]:
-    """What the store takes."""
+    """Return the form's conditions as conditions of the store."""
     from eventstore.realtime.metadata import Condition
 
     return [
@@ -49,11 +49,14 @@ def conditions_of(rows: Iterable[Row]) -> list[Any]:
 
 
 def day_range(query: QueryParams) -> dict[str, str]:
-    """`since` and `until` of `from` and `to`: days, both included, or times."""
+    """Return the filters `since` and `until` for the parameters `from` and `to`.
+
+    Both parameters are days, which are included, or times.
+    """
     found = {}
     if begin := query.get("from"):
         found["since"] = begin
-    # Behind the calendar's last day there is nothing to leave out.
+    # The calendar's last day has no day after it, and needs no filter.
     if (end := query.get("to")) and (until := _day_after(end)):
         found["until"] = until
     return found
@@ -65,16 +68,27 @@ def _day_after(value: str) -> str | None:
     except OverflowError:
         return None
     except ValueError:
-        return value  # a time
+        return value  # it is a time, not a day
 
 
 def given(query: QueryParams, names: Mapping[str, str]) -> dict[str, str]:
-    """The plain filters that an address has, under the store's names for them."""
+    """Return the filters in an address that have a value, under the store's names for them.
+
+    Args:
+        query: the address's query.
+        names: parameters of the address, by the store's names of the filters.
+    """
     return {name: query[field] for field, name in names.items() if query.get(field)}
 
 
 def address(path: str, query: QueryParams, **changed: str | None) -> str:
-    """The same address with other parameters; what is empty is left out, and what is None."""
+    """Return an address with some of its parameters changed.
+
+    Args:
+        path: the address's path.
+        query: the parameters that it has now. Those without a value are left out.
+        changed: new values of parameters; None removes a parameter.
+    """
     kept = [(k, v) for k, v in query.multi_items() if v and k not in ("key", "op", "value")]
     kept = [pair for pair in kept if pair[0] not in changed]
     kept += [(k, v) for row in rows_of(query) for k, v in row._asdict().items()]

@@ -1,4 +1,4 @@
-"""How pages write numbers and times. Pure."""
+"""Formats numbers and times for the pages: the filters of their templates. Pure."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Any
 
 
 def count(value: Any) -> str:
-    """A whole number with separators; empty where there is none."""
+    """Return a whole number with separators, such as `1,204`; empty if there is none."""
     return f"{value:,}" if isinstance(value, int | float) else ""
 
 
 def clock(ms: Any) -> str:
-    """Milliseconds as `1:02` or `1:02:03`; empty where unknown."""
+    """Return milliseconds as `1:02` or `1:02:03`; empty if they are unknown."""
     if not isinstance(ms, int | float):
         return ""
     minutes, seconds = divmod(round(ms / 1000), 60)
@@ -20,12 +20,12 @@ def clock(ms: Any) -> str:
 
 
 def seconds(ms: Any) -> str:
-    """Milliseconds as `0.49 s`; empty where unknown."""
+    """Return milliseconds as `0.49 s`; empty if they are unknown."""
     return f"{ms / 1000:.2f} s" if isinstance(ms, int | float) else ""
 
 
 def money(usd: Any) -> str:
-    """Dollars: two digits that say something, and cents from a dollar on; empty where unknown."""
+    """Return US dollars with two decimals, or with four below one dollar; empty if unknown."""
     if not isinstance(usd, int | float):
         return ""
     if 0 < usd < 0.00005:
@@ -34,5 +34,5 @@ def money(usd: Any) -> str:
 
 
 def day_and_time(value: Any) -> str:
-    """An ISO time as `2026-05-04 09:30:00`, UTC; empty where unknown."""
+    """Return an ISO time in UTC as `2026-05-04 09:30:00`; empty if it is unknown."""
     return str(value).replace("T", " ")[:19] if value else ""

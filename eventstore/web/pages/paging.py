@@ -1,4 +1,7 @@
-"""Pages of a list: which one an address means, and the addresses of those beside it. Pure."""
+"""Which page of a list an address means, and the addresses of the pages next to it. Pure.
+
+Called by `session_list.py` and `response_list.py`.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,13 @@ _BY_TIME = ("started", "created")
 
 
 class Turned(NamedTuple):
-    """The addresses of the pages before and behind; None where there is none.
+    """The addresses of the pages before and after a page.
 
     Attributes:
-        by_time: whether they are newer and older ones, in this order.
+        newer: the address of the page before; None if there is none.
+        older: the address of the page after; None if there is none.
+        by_time: True if the list is sorted from new to old, so that the page before has newer
+            entries.
     """
 
     newer: str | None
@@ -26,7 +32,7 @@ class Turned(NamedTuple):
 
 
 def paging_of(query: QueryParams) -> dict[str, Any]:
-    """What the store takes, how it is sorted included; `after` wins over `before`."""
+    """Return the store's arguments for a page and its sorting; `after` wins over `before`."""
     after, before = query.get("after"), query.get("before")
     found: dict[str, Any] = {"limit": LIMIT, **given(query, ORDER)}
     if after:
@@ -35,7 +41,13 @@ def paging_of(query: QueryParams) -> dict[str, Any]:
 
 
 def turned(query: QueryParams, found: Page[Any], path: str = "/") -> Turned:
-    """What lies beside a page that was found."""
+    """Return the addresses of the pages before and after a page.
+
+    Args:
+        query: the query of the page's own address.
+        found: the page.
+        path: the path of its address.
+    """
     backwards = bool(query.get("before")) and not query.get("after")
     newer = found.has_more if backwards else bool(query.get("after"))
     older = True if backwards else found.has_more

@@ -1,4 +1,4 @@
-"""Templates, and the policy that every page is sent with."""
+"""Renders the pages' templates, and sends them with a content security policy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from eventstore.realtime.resources.outcomes import reason_of
 from eventstore.realtime.values import storable
 from eventstore.web.pages import formats
 
-#: Nothing but the package's own files runs or is shown. The waveform's styles are in a shadow tree.
+#: Only the package's own files may run or be shown. The nonce is for the waveform's library, which
+#: writes its styles into a shadow tree.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; img-src 'self' data:;"
     " media-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none';"
@@ -42,7 +43,14 @@ def _environment() -> Environment:
 
 
 def page(request: Request, template: str, status: int = 200, **shown: Any) -> Response:
-    """A page: a template of the package with what it shows, all of which is escaped."""
+    """Return a page as a response.
+
+    Args:
+        request: the request that the page answers.
+        template: the name of a template of the package.
+        status: the HTTP status.
+        shown: the template's variables, all of which are escaped.
+    """
     nonce = secrets.token_urlsafe(16)
     body = (
         _environment()
@@ -54,7 +62,7 @@ def page(request: Request, template: str, status: int = 200, **shown: Any) -> Re
 
 
 def _signed_in(request: Request) -> str | None:
-    """The name of the key that the page's reader signed in with; None where there are no keys."""
+    """Return the name of the key with which the reader signed in; None if there are no keys."""
     if request.app.state.stores.keys is None:
         return None
     name: str | None = getattr(request.state, "key_name", None)

@@ -1,4 +1,4 @@
-"""The page of responses: conditions on metadata, results as a table, each as JSON."""
+"""The page `/responses`: a form with filters, and the responses that match as a table."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _PLAIN = {
 
 @router.get("/responses")
 def show_responses(request: Request, queries: Seen) -> Response:
-    """Responses that match the address."""
+    """Show the responses that match the address."""
     query = request.query_params
     rows, plain, days = rows_of(query), given(query, _PLAIN), day_range(query)
     filters: dict[str, Any] = {**plain, **days, "metadata": conditions_of(rows)}
@@ -71,7 +71,7 @@ def _sessions(found: Page[Any]) -> set[str]:
 
 
 def _command(rows: list[Row], filters: dict[str, str]) -> str:
-    """The same question on the command line."""
+    """Return the command that lists the same responses in a shell."""
     words = ["eventstore", "responses"]
     for row in rows:
         words += ["--metadata", row.key if row.op == "has" else f"{row.key}{row.op}{row.value}"]

@@ -1,4 +1,4 @@
-"""The page of a session: waveform, transcript, raw events, the state at the cursor."""
+"""The page `/sessions/{id}`: a session's waveform, transcript, events, and state at any moment."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KINDS = {"call": "calls a tool", "result": "answers", "error": "error"}
 
 @router.get("/sessions/{session_id}")
 def show_session(request: Request, queries: Seen, access: MayRead, session_id: str) -> Response:
-    """One call."""
+    """Show one session."""
     shown = queries.state(session_id)
     session, usage = shown["session"], shown["usage"]
     return page(
@@ -41,7 +41,7 @@ def show_session(request: Request, queries: Seen, access: MayRead, session_id: s
 
 
 def _facts(session: Mapping[str, Any], usage: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """What the page says of the call, beside its metadata."""
+    """Return the facts about the session that the page shows beside its metadata."""
     notes = session["eventstore"]
     unpriced = mapping(usage.get("unpriced")).get("models")
     return [

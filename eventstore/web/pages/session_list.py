@@ -1,4 +1,4 @@
-"""The page of sessions: newest first, live ones marked."""
+"""The page `/`: a form with filters, and the sessions that match, with live ones marked."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SORTS = {
     "turns": "most turns",
     "interruptions": "most interrupted",
 }
-#: Filters by numbers: what a form calls them, how fine they are, and whether more is asked for.
+#: The filters by numbers: the name of each, its label in the form, and the step of its input.
 NUMBERS = (
     ("min_duration", "Length from (s)", "any"),
     ("max_duration", "Length to (s)", "any"),
@@ -50,7 +50,7 @@ _PLAIN = {"model": "model", "status": "status", "q": "text"} | {
 
 @router.get("/")
 def show_sessions(request: Request, queries: Seen) -> Response:
-    """Sessions that match the address."""
+    """Show the sessions that match the address."""
     query = request.query_params
     rows, plain = rows_of(query), given(query, _PLAIN)
     filters: dict[str, Any] = {**plain, **day_range(query), "metadata": conditions_of(rows)}

@@ -1,4 +1,4 @@
-"""The form to sign in by, with an API key."""
+"""The pages `/sign-in` and `/sign-out`: a form exchanges an API key for a cookie."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from eventstore.web.server.sign_ins import HOURS, cookie_of
 router = APIRouter(include_in_schema=False)
 
 PATH = "/sign-in"
-_FORM = 1 << 17  # longer addresses are taken by no server
+_FORM = 1 << 17  # bytes of a form: more than any address and key have
 
 
 def sign_in_first(request: Request) -> Response:
-    """To the form, and from there back to the page that was asked for."""
+    """Redirect to the form, which leads back to the requested page after the sign-in."""
     path = request.scope["raw_path"].decode("latin-1")
     wanted = path + (f"?{request.url.query}" if request.url.query else "")
     return RedirectResponse(f"{PATH}?next={quote(wanted, safe='')}", 303)
 
 
 def _next(given: str) -> str:
-    """A path of this server's; what could name another leads to the first page."""
+    """Return a path of this server; a text that could name another host becomes `/`."""
     return given if given.startswith("/") and given[1:2] not in ("/", "\\") else "/"
 
 
@@ -36,7 +36,7 @@ def _form(request: Request, status: int, wanted: str, failed: str | None) -> Res
 
 @router.get(PATH)
 async def show_form(request: Request) -> Response:
-    """The form; straight on where no key is needed."""
+    """Show the form; if the server has no keys, redirect to the requested page."""
     wanted = _next(request.query_params.get("next", "/"))
     if request.app.state.stores.keys is None:
         return RedirectResponse(wanted, 303)
@@ -44,7 +44,7 @@ async def show_form(request: Request) -> Response:
 
 
 def _is_own(request: Request) -> bool:
-    """Whether the form was sent by this server's page: nobody is signed in by another's."""
+    """Return True if a form was sent from a page of this server, not from another site's page."""
     site = request.headers.get("sec-fetch-site")
     if site is not None:
         return site in ("same-origin", "none")
@@ -53,7 +53,7 @@ def _is_own(request: Request) -> bool:
 
 
 async def _sent(request: Request) -> bytes:
-    """The beginning of the body. Whoever sends it has shown no key yet, so no more is held."""
+    """Return the beginning of the body. The sender has shown no key, so memory is bounded."""
     body = b""
     async for piece in request.stream():
         body += piece
@@ -64,7 +64,7 @@ async def _sent(request: Request) -> bytes:
 
 @router.post(PATH)
 async def sign_in(request: Request) -> Response:
-    """Take a key."""
+    """Check the form's key, and set a cookie if the key may read."""
     if not _is_own(request):
         return _form(request, 403, "/", "Sign in on this page itself.")
     given = parse_qs((await _sent(request)).decode("utf-8", "replace"))
@@ -87,7 +87,7 @@ async def sign_in(request: Request) -> Response:
 
 @router.post("/sign-out")
 async def sign_out(request: Request) -> Response:
-    """Forget the cookie; another's page signs nobody out."""
+    """End the sign-in. The request must come from a page of this server."""
     if not _is_own(request):
         return page(request, "failed.html", 403, title="Forbidden", message="Sign out here.")
     request.app.state.sign_ins.end(request.cookies.get(cookie_of(request), ""))

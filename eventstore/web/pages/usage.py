@@ -1,4 +1,4 @@
-"""The page of usage: money and tokens by day, model and metadata, and what got slower."""
+"""The page `/usage`: cost and tokens by day, model and metadata, and how answer times changed."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from eventstore.web.server.requests import Seen
 
 router = APIRouter(include_in_schema=False, route_class=PlacedRoute)
 
-#: Days up to the newest call, by default and to choose from.
+#: The spans that the page offers: days up to the newest call. `_SPAN` is the default.
 SPANS = {"7": "7 days", "30": "30 days", "90": "90 days", "365": "a year", "all": "all"}
 _SPAN = "30"
-#: Of a metadata key's values, those that cost most.
+#: How many values of a metadata key the page shows: those with the highest cost.
 _VALUES = 50
 _PREFERRED = ("customer", "customer_id", "tenant", "user", "agent")
 
 
 @router.get("/usage")
 def show_usage(request: Request, queries: Seen) -> Response:
-    """Usage of the responses that match the address."""
+    """Show the usage of the responses that match the address."""
     query = request.query_params
     keys = queries.metadata_keys()
     key = query.get("by") or next((k for k in _PREFERRED if k in keys), keys[0] if keys else None)
@@ -78,12 +78,13 @@ _NO_DAYS: dict[str, str | None] = {"from": None, "to": None}
 
 
 class Span(NamedTuple):
-    """The time that is looked at.
+    """The span of time that the page covers.
 
     Attributes:
-        name: of `SPANS`; None where days are given.
-        start, end: microseconds since 1970; None for open.
-        filters: `since` and `until`.
+        name: its name in `SPANS`; None if the address gives days.
+        start: its beginning, in microseconds since 1970; None if it has none.
+        end: its end, in microseconds since 1970; None if it has none.
+        filters: the store's filters `since` and `until`.
     """
 
     name: str | None
@@ -107,7 +108,10 @@ def _span(queries: Queries, query: QueryParams) -> Span:
 
 
 def _time(value: str | None) -> int | None:
-    """None for what is none: the store says why when it is asked."""
+    """Return a time in microseconds since 1970, or None if it is invalid.
+
+    The queries of the page tell the reader what is wrong with it.
+    """
     try:
         return parse_time(value)
     except ValueError:
@@ -115,9 +119,10 @@ def _time(value: str | None) -> int | None:
 
 
 def _newest(queries: Queries) -> int:
-    """The day of the newest session's last event: an old archive is not looked at from today.
+    """Return the day of the newest session's last event, in days since 1970.
 
-    One whose clock was wrong does not move the page into a future in which nothing else is.
+    Spans count back from it, so that the page of an old archive is not empty. Sessions that begin
+    after tomorrow are ignored if there are others: the clock of their recorder was wrong.
     """
     tomorrow = to_iso(now() + DAY_US)
     found = queries.sessions(limit=1, until=tomorrow).data or queries.sessions(limit=1).data
@@ -126,10 +131,10 @@ def _newest(queries: Queries) -> int:
 
 
 def _slower(queries: Queries, span: Span, filters: dict[str, Any]) -> list[dict[str, Any]]:
-    """Answer times by model in the span's first half and in its second."""
+    """Return the answer times of each model in the span's first half and in its second half."""
     if span.start is None or span.end is None or filters["metadata"]:
-        return []  # of conditions there are no sums: the chart by day has to do
-    # Whole days have sums.
+        return []  # there are no sums for conditions on metadata; the chart by day has to do
+    # The halves end at a day's end, because there are sums for whole days.
     half = to_iso(span.start + (span.end - span.start) // DAY_US // 2 * DAY_US)
     before = queries.latency(by="model", **{**filters, "until": half})["data"]
     behind = queries.latency(by="model", **{**filters, "since": half})["data"]

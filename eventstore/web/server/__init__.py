@@ -1,1 +1,1 @@
-"""What stands before every route: keys, limits, errors, logs and health."""
+"""What all routes of the HTTP server share: keys, limits, errors, logs and health checks."""

@@ -1,12 +1,13 @@
-"""Who may do what: bearer keys, each bound to rights and, where wanted, to one tenant. Pure.
+"""API keys and their rights: reads a file of keys, and says what each key may do. Pure.
 
-A file of keys is TOML:
+Called by `web/running.py`, which reads the file, and by `requests.py`, which looks up the key of
+each request. A file of keys is TOML:
 
     [[key]]
     name = "dashboard"
     key = "…"                            # or sha256 = "…", of the key, in hexadecimal
     rights = ["read"]                    # of read, raw, append and erase
-    metadata = { customer = "42" }       # a pair: other sessions do not exist for it
+    metadata = { customer = "42" }       # optional: the key sees only sessions with this pair
 """
 
 from __future__ import annotations
@@ -25,17 +26,17 @@ from eventstore.store.filters.filters import BasicFilter, checked_filter
 Right = Literal["read", "raw", "append", "erase"]
 #: `read` sees secrets masked; with `raw` beside it, frames are read as they are.
 RIGHTS: frozenset[Right] = frozenset({"read", "raw", "append", "erase"})
-#: Shorter ones could be guessed.
+#: The least number of characters of a key. Shorter keys could be guessed.
 KEY_LENGTH = 16
 
 
 class Access(NamedTuple):
-    """What a key opens.
+    """What an API key gives access to.
 
     Attributes:
-        name: of the key, for logs.
-        rights: what it may do.
-        scope: the pair that a session must have; None for all sessions.
+        name: the key's name, for logs.
+        rights: what the key may do.
+        scope: the pair of metadata that a session must have to be seen; None for all sessions.
     """
 
     name: str
@@ -43,7 +44,7 @@ class Access(NamedTuple):
     scope: Condition | None = None
 
 
-#: By the SHA-256 of keys, so that looking one up takes as long whatever it is.
+#: Access by the SHA-256 of each key. With a hash, the time of a look-up tells nothing about a key.
 AccessKeys = Mapping[bytes, Access]
 
 
@@ -68,15 +69,15 @@ class _Keys(BaseModel):
 
 
 def digest(key: str) -> bytes:
-    """What a key is looked up by."""
+    """Return the SHA-256 of a key, by which `AccessKeys` finds it."""
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
 
 
 def one_key(key: str) -> AccessKeys:
-    """A single key, which may do everything.
+    """Return the access of a single key, which has every right.
 
     Raises:
-        InvalidInputError: it is too short, or has characters that no header takes.
+        InvalidInputError: the key is too short, or has characters that no HTTP header takes.
     """
     if len(key) < KEY_LENGTH or not all("!" <= character <= "~" for character in key):
         raise InvalidInputError(f"an API key has {KEY_LENGTH} or more visible ASCII characters")
@@ -84,10 +85,13 @@ def one_key(key: str) -> AccessKeys:
 
 
 def parse_keys(text: str) -> AccessKeys:
-    """The keys of a file.
+    """Return the keys of a file.
+
+    Args:
+        text: the file's content, in TOML as the module's docstring shows it.
 
     Raises:
-        InvalidInputError: what is wrong, in one line, without any key.
+        InvalidInputError: the file is not valid. The message is one line, and holds no key.
     """
     try:
         listed = _Keys.model_validate(tomllib.loads(text)).key

@@ -1,4 +1,7 @@
-"""How many bytes of requests' bodies are held at once, shared out among those who send them."""
+"""Limits how many bytes of request bodies are in memory at once, with a fair share for each asker.
+
+An asker is a tenant or an API key. Called by `guard.py`.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,19 @@ from collections.abc import Hashable
 
 from eventstore.web.server.places import BusyError
 
-# Bytes of all bodies together, or so many bodies as large as they may be where that is more.
+# The limit for all bodies together: this many bytes, or this many bodies of the largest size that
+# is allowed, whichever is more.
 _MOST_BYTES, _BODIES = 256 * 1024 * 1024, 4
 
 
 class Bodies:
-    """Bytes of the bodies of requests that are under way. Its methods are called on the event loop.
+    """Counts the bytes of request bodies in memory. Its methods are called on the event loop.
 
-    An asker may hold as many bytes as are free beside them, as with places (places.py): one asker
-    alone holds half of them at most.
+    An asker may hold as many bytes as remain free, as with places (places.py). So one asker alone
+    holds half of them at most.
 
     Args:
-        body_bytes: that one request may have.
+        body_bytes: how many bytes the body of one request may have.
     """
 
     def __init__(self, body_bytes: int) -> None:
@@ -26,13 +30,14 @@ class Bodies:
         self._held: Counter[Hashable] = Counter()
 
     def take(self, who: Hashable, size: int) -> None:
-        """Note that more of a body has come.
+        """Count bytes of a body that have arrived.
 
         Args:
-            who: sends it: the tenant, or the key.
+            who: the asker that sends the body: the tenant, or the name of the key.
+            size: how many bytes have arrived.
 
         Raises:
-            BusyError: this asker holds too many bytes already.
+            BusyError: this asker holds too many bytes already. Nothing is counted then.
         """
         if self._held[who] + size > self._free - size:
             raise BusyError
@@ -40,7 +45,7 @@ class Bodies:
         self._held[who] += size
 
     def give_back(self, who: Hashable, size: int) -> None:
-        """Note that a body is not held any more."""
+        """Release the bytes of a body that is no longer in memory."""
         self._free += size
         self._held[who] -= size
         if not self._held[who]:

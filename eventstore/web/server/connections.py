@@ -1,8 +1,7 @@
-"""Connections of the HTTP server: who asks for nothing, or too slowly, is cut off.
+"""Closes connections of the HTTP server that are idle, or that send a request too slowly.
 
-uvicorn waits for a request's head and body without end. A connection without a request under way,
-or whose body hardly goes on, is closed here after a while, so that idle ones cannot keep others
-out. Given to uvicorn by `web/running.py`.
+uvicorn itself waits for a request's head and body without a timeout. So idle connections could use
+up all connections that the server has. Given to uvicorn by `web/running.py`.
 """
 
 from __future__ import annotations
@@ -13,38 +12,39 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-#: Requests and connections at once; more requests are answered with 503.
+#: How many requests and connections the server takes at once; more requests are answered with 503.
 MOST = 1000
-# Seconds for the head of a request to come, and bytes of its body that must come in each as many.
+# The head of a request must arrive within this many seconds, and at least this many bytes of its
+# body in each such period.
 _HEAD_TIMEOUT, _LEAST_BYTES = 30.0, 16 * 1024
 
 
 class Connection(H11Protocol):
-    """One connection."""
+    """One connection of a client, which is closed if it is idle or too slow."""
 
     _timer: asyncio.TimerHandle | None = None
     _came = 0
 
     def connection_made(self, transport: Any) -> None:
-        """Called by the event loop."""
+        """Start the timer, and close another connection if there are too many."""
         super().connection_made(transport)
         if len(self.connections) >= MOST:
             self._make_room()
         self._timer = self.loop.call_later(_HEAD_TIMEOUT, self._look, None, 0)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Called by the event loop."""
+        """Stop the timer."""
         if self._timer is not None:
             self._timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Called by the event loop."""
+        """Count the bytes that arrive."""
         self._came += len(data)
         super().data_received(data)
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP. A request that is under way has lost its client by it."""
+        """Refuse bytes that are no HTTP, and treat the client of a running request as gone."""
         if self.cycle is not None:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
@@ -58,7 +58,7 @@ class Connection(H11Protocol):
         return self.cycle is None or self.cycle.response_complete
 
     def is_half_sent(self) -> bool:
-        """Return True if a request is under way whose body has not come to its end."""
+        """Return True if a request is under way whose body has not arrived whole."""
         return self.cycle is not None and self.cycle.more_body
 
     def is_unread(self) -> bool:
@@ -66,7 +66,7 @@ class Connection(H11Protocol):
         return bool(self.flow.write_paused)
 
     def _make_room(self) -> None:
-        """Cut off a connection that needs its room least, where there is one."""
+        """Abort one connection: an idle one, else a half sent one, else an unread one."""
         others = [o for o in self.connections if o is not self and isinstance(o, Connection)]
         for needs_least in (Connection.is_idle, Connection.is_half_sent, Connection.is_unread):
             for other in filter(needs_least, others):
@@ -75,10 +75,11 @@ class Connection(H11Protocol):
                 return
 
     def _look(self, cycle: object, came: int) -> None:
-        """Close the connection if nothing was asked, or hardly any of a body came, since a look.
+        """Close the connection if it was idle, or too slow, since the last check.
 
         Args:
-            cycle, came: the request that was under way, and the bytes that had come, at that look.
+            cycle: the request that was under way at the last check.
+            came: how many bytes had arrived until then.
         """
         is_slow = self.is_half_sent() and self._came - came < _LEAST_BYTES
         if self.cycle is cycle and (self.is_idle() or is_slow):

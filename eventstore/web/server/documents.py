@@ -1,4 +1,7 @@
-"""Answers, and how the OpenAPI document describes them."""
+"""JSON responses of the API's routes, and the descriptions of them in the OpenAPI document.
+
+Called by the modules of `web/api/`.
+"""
 
 from __future__ import annotations
 
@@ -15,17 +18,23 @@ Json = dict[str, Any]
 
 
 def answer(value: Any, status: int = 200) -> Response:
-    """A JSON answer."""
+    """Return a response with a value as JSON."""
     return Response(dumps(value).encode("utf-8", "replace"), status, media_type="application/json")
 
 
 def answer_page(page: Page[Any]) -> Response:
-    """A page of a list, in OpenAI's shape."""
+    """Return a response with a page of a list, in the shape of OpenAI's lists."""
     return answer(page.as_list())
 
 
 def deep_parameter(name: str, description: str, example: Json) -> Json:
-    """The description of a deep object in a query."""
+    """Return the OpenAPI description of a query parameter in the style `deepObject`.
+
+    Args:
+        name: the parameter's name: `metadata` for `metadata[customer]=42`.
+        description: what the parameter is for.
+        example: an example of its value.
+    """
     return {
         "name": name,
         "in": "query",
@@ -61,7 +70,7 @@ CREATED: Json = {
 
 
 def parameters(*deep: Json) -> Json:
-    """What to add to a route for parameters that FastAPI does not read."""
+    """Return a route's `openapi_extra` for deep objects, which FastAPI itself cannot read."""
     return {"parameters": list(deep)}
 
 
@@ -72,11 +81,14 @@ def documented(
     kind: str = "application/json",
     others: Sequence[str] = (),
 ) -> Any:
-    """The `responses` of a route.
+    """Return the `responses` argument of a route: what it answers, and with which errors.
 
     Args:
-        others: kinds that it answers beside, as text or bytes.
-        failures: statuses that it answers beside those of every route.
+        schema: the JSON schema of a successful response.
+        example: an example of one.
+        failures: the HTTP statuses of errors that not every route has, such as 404.
+        kind: the media type of a successful response.
+        others: other media types in which the route can answer.
     """
     found: dict[int | str, Json] = {
         200: {
@@ -114,7 +126,12 @@ _FAILURES = {
 
 
 def an_object(kind: str, *required: str) -> Json:
-    """The schema of a resource."""
+    """Return the schema of a resource.
+
+    Args:
+        kind: the value of the resource's field `object`.
+        required: the names of other fields that a resource always has.
+    """
     return {
         "type": "object",
         "required": ["object", *required],
@@ -123,13 +140,17 @@ def an_object(kind: str, *required: str) -> Json:
 
 
 def page_of(entry: Json) -> Json:
-    """The example of a list."""
+    """Return an example of a list that has one entry."""
     ids = {"first_id": entry["id"], "last_id": entry["id"]}
     return {"object": "list", "data": [entry], **ids, "has_more": False}
 
 
 def a_list(entry: Json) -> Json:
-    """The schema of a list in OpenAI's shape."""
+    """Return the schema of a list in the shape of OpenAI's lists.
+
+    Args:
+        entry: the schema of the list's entries.
+    """
     return {
         "type": "object",
         "required": ["object", "data", "first_id", "last_id", "has_more"],

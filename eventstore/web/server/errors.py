@@ -1,4 +1,7 @@
-"""Errors in OpenAI's shape: `{"error": {"message", "type", "param", "code"}}`."""
+"""Error responses in OpenAI's shape: `{"error": {"message", "type", "param", "code"}}`.
+
+`add_error_handlers` gives an application its handlers of errors. Routes raise `ApiError`.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ from eventstore.errors import (
 from eventstore.realtime.masking.mask import mask_words
 from eventstore.realtime.values import dumps
 
-#: By kind, the first that fits: status and code.
+#: The HTTP status and the code of each error of the store. The first class that fits counts.
 _KINDS: tuple[tuple[type[EventStoreError], int, str], ...] = (
     (NotFoundError, 404, "not_found"),
     (ErasedError, 410, "erased"),
@@ -39,7 +42,7 @@ _KINDS: tuple[tuple[type[EventStoreError], int, str], ...] = (
     (DatabaseUnavailableError, 503, "database_unavailable"),
     (EventStoreError, 500, "server_error"),
 )
-#: Instead of what only whoever runs the store shall read: paths, hosts, SQL.
+#: Messages that replace those with paths, hosts or SQL, which only the server's operator may read.
 PRIVATE = {503: "the database cannot be reached; try again", 500: "the server failed"}
 
 SCHEMA: dict[str, Any] = {
@@ -59,18 +62,18 @@ SCHEMA: dict[str, Any] = {
     },
 }
 
-#: Paths that programs ask for. All others are pages.
+#: The beginnings of paths that programs request. All other paths are pages.
 _PROGRAMS = ("/v1/", "/static/", "/healthz", "/readyz", "/metrics")
 
 
 class ApiError(Exception):
-    """A request that is refused.
+    """The request is refused with an HTTP error.
 
     Attributes:
-        status: HTTP's.
-        code: for programs.
-        param: which parameter is at fault.
-        headers: that the answer has besides.
+        status: the HTTP status.
+        code: a fixed word that names the error, for programs.
+        param: the name of the parameter that is wrong; None if it is none.
+        headers: more headers of the response.
     """
 
     def __init__(
@@ -87,7 +90,7 @@ class ApiError(Exception):
 
 
 def error_body(status: int, message: str, code: str | None, param: str | None = None) -> bytes:
-    """The body of an answer that is an error."""
+    """Return the body of an error response, with secrets in the message masked."""
     kind = "server_error" if status >= 500 else "invalid_request_error"
     error = {"message": mask_words(message), "type": kind, "param": param, "code": code}
     return dumps({"error": error}).encode("utf-8", "replace")
@@ -96,7 +99,7 @@ def error_body(status: int, message: str, code: str | None, param: str | None = 
 def error_response(
     status: int, message: str, code: str | None, param: str | None = None
 ) -> Response:
-    """An answer that is an error."""
+    """Return an error response in OpenAI's shape."""
     headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None
     body = error_body(status, message, code, param)
     return Response(body, status, headers, "application/json")
@@ -105,8 +108,8 @@ def error_response(
 def failure(
     request: Request, status: int, message: str, code: str | None, param: str | None = None
 ) -> Response:
-    """An answer that is an error: to a program in OpenAI's shape, to a person as a page."""
-    # Pages are a floor above: the application that has them hands in how they show a failure.
+    """Return an error response: in OpenAI's shape for programs, as a page for people."""
+    # This module may not import the pages, so the application hands in their function.
     failed_page = getattr(request.app.state, "failed_page", None)
     if failed_page is not None and not request.url.path.startswith(_PROGRAMS):
         shown: Response = failed_page(request, status, mask_words(message))
@@ -115,7 +118,7 @@ def failure(
 
 
 def _allowed(app: FastAPI, request: Request) -> list[str]:
-    """The methods of a path, which several routes can share."""
+    """Return the HTTP methods of a path. Several routes can have the same path."""
     fitting = (
         route
         for route in flat_routes(app.routes)
@@ -125,7 +128,7 @@ def _allowed(app: FastAPI, request: Request) -> list[str]:
 
 
 def flat_routes(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
-    """Return every route of an application, those of its included routers among them.
+    """Yield every route of an application, also the routes of its included routers.
 
     FastAPI keeps an included router as one route, which holds the router.
     """
@@ -138,7 +141,7 @@ def flat_routes(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
 
 
 def _damage(error: DamagedError) -> str:
-    """Tell what cannot be read, without the problem: that names places of the server's own."""
+    """Return a message that leaves out the exact problem, which may name files of the server."""
     events = f"events {error.first_seq} to {error.last_seq}"
     return (
         f"session {error.session_id}: {events} cannot be read;"
@@ -147,9 +150,9 @@ def _damage(error: DamagedError) -> str:
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Answer every failure in one shape, and tell nothing of the server's own.
+    """Let an application answer every error in one shape, without details of the server.
 
-    The handlers are asynchronous so that they need no thread: an error is answered at any load.
+    The handlers are asynchronous, so they need no thread: an error is answered at any load.
     """
 
     @app.exception_handler(EventStoreError)

@@ -1,4 +1,7 @@
-"""What stands before every route: limits, headers, who may ask from where, and the log."""
+"""The middleware around every route: it limits bodies, refuses other hosts, sets headers and logs.
+
+Added to the application by `web/app.py`, and to that of webhooks by `web/api/webhooks.py`.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +23,11 @@ from eventstore.web.server.paths import routable
 from eventstore.web.server.requests import asker_of
 
 _THIS_MACHINE = Visitors("localhost")
-# The log's status of a request whose client hung up before it had sent all of it, as nginx has it.
+# The status in the log if a client disconnected before it had sent its whole request, as in nginx.
 _GONE = 499
 
-#: Of an answer: nothing of it is framed, guessed at, kept by others, or run.
+#: Security headers of every response. They forbid browsers to show a response in a frame, to guess
+#: its media type, to run scripts in it, and to keep it in a shared cache.
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -36,11 +40,16 @@ HEADERS = {
 
 
 class TooLargeError(Exception):
-    """A body of more bytes than are taken."""
+    """The body of a request has more bytes than the server takes."""
 
 
 class _Body:
-    """What has come of a request's body."""
+    """Counts the bytes of one request's body that are in memory.
+
+    Args:
+        bodies: the count for all requests.
+        most: how many bytes the body may have.
+    """
 
     def __init__(self, bodies: Bodies, most: int) -> None:
         self._bodies, self._most = bodies, most
@@ -48,26 +57,34 @@ class _Body:
         self._size = 0
 
     def grow(self, who: Hashable, size: int) -> None:
-        """Note that more of it has come. Raises TooLargeError or BusyError if it is too much."""
+        """Count bytes that have arrived.
+
+        Raises:
+            TooLargeError: the body is larger than a body may be.
+            BusyError: the asker's requests hold too many bytes together.
+        """
         if self._size + size > self._most:
             raise TooLargeError
         self._bodies.take(who, size)
         self._who, self._size = who, self._size + size
 
     def give_back(self) -> None:
-        """Note that it is not held any more."""
+        """Release the body's bytes, when the request has been answered."""
         self._bodies.give_back(self._who, self._size)
 
 
 class Guard:
-    """Middleware around the application.
+    """The ASGI middleware around an application.
 
     Args:
-        counts: of answers.
-        body_bytes: that a request may have.
-        loopback_only: no keys are asked for, so that only this machine's own programs and pages
-            may ask: a page of another host could otherwise ask by the user's browser.
-        open_path: requests of this path prove themselves, and come from anywhere; None for none.
+        app: the application.
+        counts: counts the responses, for metrics.
+        body_bytes: how many bytes the body of a request may have.
+        loopback_only: accept requests only from programs and pages of this machine, because no
+            API key is needed. A page of another host could otherwise send requests by the user's
+            browser.
+        open_path: a path that accepts requests from anywhere, because its route checks a
+            signature; None if there is no such path.
     """
 
     def __init__(
@@ -83,7 +100,7 @@ class Guard:
         self._bodies = Bodies(body_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
+        """Pass a request on to the application, or refuse it; log it in both cases."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -120,7 +137,7 @@ class Guard:
         except ClientDisconnect:
             status = _GONE
         except Exception as error:
-            # Not raised again: the server would log its message, which may hold what was said.
+            # The error is not raised again: uvicorn would log its message, which may hold content.
             _note_unforeseen(error, begun)
             if not begun:
                 answer = failure(Request(scope), 500, PRIVATE[500], "server_error")
@@ -135,7 +152,7 @@ class Guard:
             return 413, f"the body has more than {self._most:,} bytes", "too_large"
         if is_open or not self._loopback_only:
             return None
-        # A link on another site's page may lead here: its user sees the answer, and nobody else.
+        # A link on another site's page may lead here, because only the user sees the response.
         is_followed = headers.get("sec-fetch-dest") == "document"
         site = None if is_followed else headers.get("sec-fetch-site")
         origin = ", ".join(headers.getlist("origin")) if "origin" in headers else None
@@ -153,7 +170,10 @@ class Guard:
 
 
 def _note_unforeseen(error: Exception, begun: bool) -> None:
-    """Note a fault; it is none where a session was erased while it was sent, say."""
+    """Log a fault, unless an error of the store ended a response that had begun.
+
+    Such an error is expected: a session may be erased while it is sent.
+    """
     if not (begun and isinstance(error.__cause__, EventStoreError)):
         note_fault("a request", error)
 

@@ -1,7 +1,7 @@
-"""Health, readiness and metrics: without a key, and without content.
+"""The routes `/healthz`, `/readyz` and `/metrics`, which need no API key and show no content.
 
-These routes are asynchronous and take no place and no thread of those that requests share, so that
-they answer however busy the server is.
+The routes are asynchronous, and use neither the places nor the threads that other requests share.
+So they answer even if the server is busy. Included by `web/app.py`.
 """
 
 from __future__ import annotations
@@ -25,20 +25,22 @@ from eventstore.web.server.requests import Stores, stores_of
 
 router = APIRouter(tags=["health"], include_in_schema=False)
 
-# Seconds of an answer: upper bounds of the histogram's buckets.
+# The upper bounds of the buckets in the histogram of response times, in seconds.
 BUCKETS = (0.005, 0.02, 0.05, 0.1, 0.3, 1.0, 3.0, 10.0)
 # Seconds that the database may take to answer before the server says that it is not ready.
 _PATIENCE = 5.0
-# Seconds that metrics wait for numbers of the store; later, they have those that were known last.
+# Seconds that metrics wait for the store's numbers. After that, they show the last known numbers.
 _NUMBERS_PATIENCE = 1.0
 
 
 class Counts:
-    """What was answered.
+    """Counts the server's responses, and how long they took.
 
     Attributes:
-        answers: by method, route and status.
-        seconds: that they took in all, and how many took at most each bucket's.
+        answers: how many responses there were, by method, route and status.
+        buckets: how many responses fall into each bucket, by the bucket's upper bound in seconds.
+        seconds: how long all responses took together.
+        count: how many responses there were.
     """
 
     def __init__(self) -> None:
@@ -48,7 +50,7 @@ class Counts:
         self.count = 0
 
     def add(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count an answer."""
+        """Count a response."""
         self.answers[method, route, status] += 1
         self.seconds += seconds
         self.count += 1
@@ -56,18 +58,18 @@ class Counts:
 
 
 class Readiness:
-    """Asks whether the database answers: one question at a time, in a thread of its own."""
+    """Checks whether the database answers: one check at a time, in a thread of its own."""
 
     def __init__(self) -> None:
         self._asking: asyncio.Task[None] | None = None
         self._thread = anyio.CapacityLimiter(1)
 
     async def check(self, stores: Stores) -> None:
-        """Return if the database answers soon. All who ask at once share one question.
+        """Return when the database has answered. Requests at the same time share one check.
 
         Raises:
-            ApiError: it does not answer in time.
-            EventStoreError: it fails.
+            ApiError: the database does not answer in time.
+            EventStoreError: the database answers with an error.
         """
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._ask(stores))
@@ -86,10 +88,10 @@ class Readiness:
 
 
 class StoreNumbers:
-    """Asks what is wrong with the store's read models, in a thread of its own.
+    """Reads what is wrong with the store's read models, in a thread of its own.
 
     Attributes:
-        known: what was answered last; None before that, and while the database is away.
+        known: the last result; None before the first one, and while the database is away.
     """
 
     def __init__(self) -> None:
@@ -98,7 +100,7 @@ class StoreNumbers:
         self._thread = anyio.CapacityLimiter(1)
 
     async def read(self, stores: Stores) -> Troubles | None:
-        """Return what is wrong now, or what was known last where the database takes long."""
+        """Return what is wrong now, or the last known result if the database takes long."""
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._ask(stores))
         await asyncio.wait({self._asking}, timeout=_NUMBERS_PATIENCE)
@@ -120,13 +122,13 @@ class StoreNumbers:
 
 @router.get("/healthz")
 async def healthz() -> Response:
-    """Whether the process answers."""
+    """Answer 200, because the process can answer."""
     return answer({"status": "ok"})
 
 
 @router.get("/readyz")
 async def readyz(request: Request) -> Response:
-    """Whether the database answers."""
+    """Answer 200 if the database answers, and 503 or 500 if it does not."""
     readiness: Readiness = request.app.state.readiness
     await readiness.check(stores_of(request))
     return answer({"status": "ok"})
@@ -134,7 +136,7 @@ async def readyz(request: Request) -> Response:
 
 @router.get("/metrics")
 async def metrics(request: Request) -> Response:
-    """For Prometheus."""
+    """Return the metrics in the text format of Prometheus."""
     from prometheus_client import CollectorRegistry, ProcessCollector
     from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
@@ -173,7 +175,7 @@ def _families(counts: Counts) -> Iterable[Any]:
 
 
 def _store_families(wrong: Troubles | None) -> Iterable[Any]:
-    """What is wrong with the read models; without the names of sessions, which `status` has."""
+    """Yield metrics of the read models, without ids of sessions, which `status` lists."""
     from prometheus_client.core import GaugeMetricFamily
 
     yield GaugeMetricFamily(

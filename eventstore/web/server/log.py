@@ -1,4 +1,4 @@
-"""The server's log: a line of JSON for each request, and for each fault that nobody foresaw."""
+"""The server's log: one line of JSON for each request, and one for each unexpected fault."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LOGGER = logging.getLogger("eventstore.web")
 
 
 def note_fault(task: str, error: BaseException) -> None:
-    """Log a fault with its traceback, without its message, which may hold content; and count it.
+    """Count a fault, and log its traceback without its message, which may hold content.
 
     Args:
         task: what was being done, in a few fixed words.

@@ -1,6 +1,6 @@
-"""Routes: each takes a place before it works, and ids in paths are any text.
+"""Route classes of the API and the pages: they wait for a place, and allow any text as an id.
 
-A `/` in an id comes as `%2F`.
+A `/` in an id arrives as `%2F`, which must not separate parts of the path.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from starlette.types import Scope
 from eventstore.web.server.places import Place, ServerPlaces
 from eventstore.web.server.requests import asker_of, find_access
 
-#: For a slash of an id while routes are looked for: no character, so no id that is kept has it.
+#: Stands for a slash in an id while a route is matched. It is no character, so no id contains it.
 _SLASH = "\uffff"
 _QUOTED = "%EF%BF%BF"
 
 
 def routable(scope: Scope) -> Scope:
-    """A request whose path is parted at the slashes that part it."""
+    """Return an ASGI scope whose path has a stand-in for each `%2F`, so that routes match."""
     raw = scope.get("raw_path", b"").decode("latin-1")
     if "%2f" not in raw.lower():
         return scope
@@ -32,22 +32,22 @@ def routable(scope: Scope) -> Scope:
 
 
 def places_of(request: Request) -> ServerPlaces:
-    """Return the places of the server that answers a request."""
+    """Return the places of the server that received a request."""
     places: ServerPlaces = request.app.state.places
     return places
 
 
 def leave_place(request: Request) -> None:
-    """Give back the place of a request early, because what is left to do takes another one."""
+    """Release a request's place early, because the rest of its work takes another kind of place."""
     place: Place = request.state.place
     place.leave()
 
 
 class PlacedRoute(APIRoute):
-    """A route that takes a place until its answer is ready to be sent."""
+    """A route that holds a place until its response is ready to be sent."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the route's handler, which waits for a place first."""
+        """Return the route's handler, with a step before it that waits for a place."""
         handler = super().get_route_handler()
 
         async def placed(request: Request) -> Response:
@@ -55,8 +55,8 @@ class PlacedRoute(APIRoute):
                 places = places_of(request).reading
             else:
                 places = places_of(request).writing
-                if find_access(request) is not None:  # of others, no body is read
-                    await request.body()  # a client that sends slowly holds no place
+                if find_access(request) is not None:  # without a key, the body is not read
+                    await request.body()  # so a client that sends slowly holds no place
             request.state.place = await places.take(asker_of(request))
             with request.state.place:
                 return await handler(request)
@@ -65,10 +65,10 @@ class PlacedRoute(APIRoute):
 
 
 class IdRoute(PlacedRoute):
-    """A route whose parameters are ids."""
+    """A route whose path parameters are ids, which may contain slashes."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Whether it is the request's, and the parameters."""
+        """Return whether the route matches a request, and the parameters with their slashes."""
         match, found = super().matches(scope)
         ids: dict[str, str] = found.get("path_params", {})
         if any(_SLASH in str(value) for value in ids.values()):

@@ -1,8 +1,8 @@
-"""How many requests may work at once, shared out so that one API key never takes all places.
+"""Limits how many requests work at once, so that one API key never takes all threads.
 
-Every route that does its work in a thread takes a place first: see `paths.py` and `streams.py`.
-The places of a kind are fewer than the threads and database connections that the server has, so
-that health checks, files of pages and the event loop always find some.
+Every route that works in a thread takes a place first: see `paths.py` and `streams.py`. A place is
+a permit, as of a semaphore. There are fewer places than threads and database connections, so some
+remain for health checks and for the pages' static files.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ RETRY_AFTER = 2
 
 
 class BusyError(ApiError):
-    """Too many requests of one key wait already."""
+    """Too many requests of one asker are under way already."""
 
     def __init__(self) -> None:
         message = "too many of your requests are under way; wait for their answers, then try again"
@@ -28,7 +28,7 @@ class BusyError(ApiError):
 
 
 class Place:
-    """A place that a request holds until it leaves. Use it in a `with` block, or call `leave`."""
+    """A place that one request holds. Use it in a `with` block, or call `leave` at the end."""
 
     def __init__(self, places: Places, who: Hashable) -> None:
         self._places: Places | None = places
@@ -53,11 +53,12 @@ class Place:
 
 
 class Places:
-    """A number of places. All methods are called on the event loop.
+    """A fixed number of places for one kind of work. All methods are called on the event loop.
 
-    An asker gets a place while more places are free than it holds already. So one asker alone holds
-    half of them at most, a second one half of the rest, and a newcomer finds a free place at once.
-    Askers that wait are served in turns: each gets one place before any gets another.
+    An asker (a tenant or an API key) gets a place while more places are free than it holds already.
+    So one asker alone holds half of the places at most, a second one holds half of the rest, and a
+    new asker finds a free place at once. Askers that wait are served in turns: each gets one place
+    before any of them gets another.
 
     Args:
         places: how many there are; 2 at least.
@@ -70,10 +71,10 @@ class Places:
         self._queues: OrderedDict[Hashable, deque[asyncio.Future[None]]] = OrderedDict()
 
     async def take(self, who: Hashable) -> Place:
-        """Wait for a place.
+        """Wait for a place, and return it.
 
         Args:
-            who: asks: the tenant, or the key.
+            who: the asker: the tenant, or the name of the key.
 
         Raises:
             BusyError: too many requests of this asker wait already.
@@ -90,7 +91,7 @@ class Places:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self._give_back(who)  # its turn came at the same moment
+                self._give_back(who)  # the place was given at the moment of the cancellation
             else:
                 self._forget(who, turn)
             raise
@@ -130,8 +131,8 @@ class ServerPlaces(NamedTuple):
         reading: requests that read, whose queries have a time limit.
         writing: requests that append or erase.
         sound: sound files and waveforms in the making.
-        streams: answers that go on: event streams, and exports as JSON lines.
-        stream_reads: looks into the database for these.
+        streams: responses that are sent over a long time: event streams, and exports as JSON lines.
+        stream_reads: reads of the database for these streams.
     """
 
     reading: Places

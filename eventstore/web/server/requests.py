@@ -1,6 +1,7 @@
-"""What a request asks for: its key's access, and parameters that FastAPI does not read.
+"""Reads a request: the access of its API key, and query parameters that FastAPI cannot read.
 
-`metadata[customer]=42` and `created[gte]=…` are deep objects, as OpenAPI calls them.
+Such parameters are `metadata[customer]=42` and `created[gte]=…`, which OpenAPI calls deep objects.
+Called by the routes of `web/api/` and `web/pages/`, and by `guard.py`.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ _DEEP = re.compile(r"([a-z_]+)\[(.*)\]", re.DOTALL)
 
 
 class Stores:
-    """The store as the API uses it.
+    """The store as the API uses it: opened twice, with the API keys.
 
     Attributes:
-        reading: for queries, whose time is limited.
-        writing: for appends and erasures.
-        keys: that requests come with; None where all are let in.
+        reading: the store for queries, each of which has a time limit.
+        writing: the store without a time limit, for appends, erasures and long reads.
+        keys: the API keys; None if requests need none.
     """
 
     def __init__(self, reading: EventStore, writing: EventStore, keys: AccessKeys | None) -> None:
@@ -37,18 +38,18 @@ class Stores:
 
 
 def stores_of(request: Request) -> Stores:
-    """The stores of the application."""
+    """Return the stores of the application that received a request."""
     stores: Stores = request.app.state.stores
     return stores
 
 
 async def goes_on(request: Request) -> bool:
-    """Whether a stream without an end still has a client, and a server."""
+    """Return True while a stream's client is connected and the server is not stopping."""
     return not (request.app.state.stopping or await request.is_disconnected())
 
 
 def find_access(request: Request) -> Access | None:
-    """Return what the request's key opens, or None if it has no key that is known."""
+    """Return the access of a request's key or sign-in, or None if it has no known key."""
     keys = stores_of(request).keys
     if keys is None:
         return Access("everybody")
@@ -61,7 +62,11 @@ def find_access(request: Request) -> Access | None:
 
 
 def asker_of(request: Request) -> Hashable:
-    """Return who shares places with others: the request's tenant, or else the name of its key."""
+    """Return the asker that limits are counted for: the request's tenant, or its key's name.
+
+    Returns:
+        None for all requests without a known key, which share one limit.
+    """
     access = find_access(request)
     return None if access is None else access.scope or access.name
 
@@ -86,7 +91,7 @@ def _with_right(right: Right) -> Callable[[Request], Awaitable[Access]]:
 
 
 def may_raw(access: Access) -> bool:
-    """Return True if frames may be read as they are, with the secrets in them."""
+    """Return True if a key may read frames as they are, with the secrets in them."""
     return "raw" in access.rights
 
 
@@ -100,19 +105,28 @@ async def _queries(request: Request, access: MayRead) -> Queries:
 
 
 def scoped(store: EventStore, access: Access) -> Queries:
-    """What a key sees of a store."""
+    """Return the queries of a store, limited to the sessions that a key may see."""
     return store if access.scope is None else store.scoped(access.scope.key, access.scope.value)
 
 
-#: What the request's key may see.
+#: Queries that are limited to the sessions that the request's key may see.
 Seen = Annotated[Queries, Depends(_queries)]
 
 
 def deep_objects(request: Request, *names: str) -> dict[str, dict[str, str]]:
-    """The deep objects of a query, by name; any other parameter must be one that is declared.
+    """Return the deep objects of a request's query, and refuse parameters that are not declared.
+
+    A misspelt filter must not be ignored: the answer would have more entries than were asked for.
+
+    Args:
+        request: the request.
+        names: the names of the deep objects that the route takes.
+
+    Returns:
+        For each name its pairs: `metadata[customer]=42` is `{"metadata": {"customer": "42"}}`.
 
     Raises:
-        ApiError: a parameter that is not known, which a filter must not be deaf to.
+        ApiError: a parameter is unknown, or is given twice.
     """
     declared = set(_declared(request.scope["route"].dependant))
     found: dict[str, dict[str, str]] = {name: {} for name in names}
@@ -129,17 +143,20 @@ def deep_objects(request: Request, *names: str) -> dict[str, dict[str, str]]:
 
 
 def _declared(dependant: Any) -> Iterator[str]:
-    """The parameters of a route and of what it depends on."""
+    """Yield the names of the query parameters of a route and of its dependencies."""
     yield from (field.alias for field in dependant.query_params)
     for other in dependant.dependencies:
         yield from _declared(other)
 
 
 def created_range(given: dict[str, str]) -> dict[str, Any]:
-    """`since` and `until` of `created[gte]`, `[gt]`, `[lt]` and `[lte]`.
+    """Return the filters `since` and `until` for `created[gte]`, `[gt]`, `[lt]` and `[lte]`.
+
+    Args:
+        given: times by their operators, such as `{"gte": "2026-05-01T00:00:00Z"}`.
 
     Raises:
-        ApiError: another operator, two of one side, or no time.
+        ApiError: an operator is unknown, one side has two operators, or a value is no time.
     """
     found: dict[str, str | None] = {}
     for operator, value in given.items():

@@ -1,4 +1,7 @@
-"""Who signed in to the pages: an API key became a cookie, which reads and does no more."""
+"""Sign-ins to the web pages: an API key is exchanged for a cookie, which may only read.
+
+`web/pages/sign_in.py` begins and ends sign-ins; `requests.py` looks cookies up.
+"""
 
 from __future__ import annotations
 
@@ -16,20 +19,26 @@ _MOST = 10_000
 
 
 def cookie_of(request: Request) -> str:
-    """The cookie's name: browsers send it to each port of a host, and each may be a store."""
+    """Return the name of a server's cookie, which contains the server's port.
+
+    Browsers send a cookie to all ports of a host, and each port may serve another store.
+    """
     server = request.scope.get("server")
     return f"eventstore_{server[1]}" if server else "eventstore"
 
 
 class SignIns:
-    """Who signed in, by the SHA-256 of their cookies; forgotten when the server ends."""
+    """The sign-ins of a server, by the SHA-256 of their cookies. They end with the process."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._found: dict[bytes, tuple[Access, float]] = {}
 
     def begin(self, access: Access) -> str:
-        """The cookie of a new sign-in. It reads, raw where the key may, and does no more."""
+        """Begin a sign-in, and return its cookie.
+
+        The cookie may read, and read raw frames if the key may. It has no other right of the key.
+        """
         cookie = secrets.token_urlsafe(32)
         now = time.monotonic()
         with self._lock:
@@ -42,12 +51,12 @@ class SignIns:
         return cookie
 
     def find(self, cookie: str) -> Access | None:
-        """What a cookie opens."""
+        """Return the access of a cookie, or None if it is unknown or has expired."""
         found = self._found.get(_digest(cookie))
         return found[0] if found is not None and found[1] > time.monotonic() else None
 
     def end(self, cookie: str) -> None:
-        """Forget a cookie."""
+        """End the sign-in of a cookie."""
         with self._lock:
             self._found.pop(_digest(cookie), None)
 

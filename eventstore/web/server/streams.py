@@ -1,4 +1,7 @@
-"""Answers that go on: event streams, and exports of sessions as JSON lines."""
+"""Responses that are sent over a long time: event streams, and exports as JSON lines.
+
+Called by `web/api/events.py` and `web/api/live.py`.
+"""
 
 from __future__ import annotations
 
@@ -18,25 +21,25 @@ from eventstore.web.server.requests import asker_of
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Lines, and bytes, that are read and sent together.
+# How many lines, and how many bytes, are read and sent at once.
 _LINES, _BYTES = 500, 256 * 1024
 
 
 class Stream(StreamingResponse):
-    """An answer that holds one of the places of streams until it ends."""
+    """A streaming response that holds one of the places of streams until it ends."""
 
     def __init__(self, content: AsyncIterator[bytes], media_type: str, place: Place) -> None:
         super().__init__(content, media_type=media_type)
         self._place = place
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the answer."""
+        """Send the response, then release its place."""
         with self._place:
             await super().__call__(scope, receive, send)
 
 
 async def take_stream(request: Request) -> Place:
-    """Take one of the places of streams.
+    """Take a place for a stream.
 
     Raises:
         BusyError: the request's asker has as many streams as it may have.
@@ -45,13 +48,16 @@ async def take_stream(request: Request) -> Place:
 
 
 async def in_turn(request: Request, read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call a function in a thread, for a stream; streams have few threads, and take turns."""
+    """Call a function in a thread for a stream, and return its result.
+
+    Streams share a few threads: the call waits until it is this stream's turn.
+    """
     with await places_of(request).stream_reads.take(asker_of(request)):
         return await run_in_threadpool(read, *args, **kwargs)
 
 
 async def piecewise(request: Request, lines: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """Read lines some at a time, so that a client that reads slowly holds no thread."""
+    """Yield lines joined to pieces. A slow client holds no thread between two pieces."""
 
     def piece() -> bytes:
         found, size = [], 0

@@ -1,1 +1,1 @@
-"""What was made of sessions' sound: kept in files without a name, and served in ranges."""
+"""The cache of sound files and waveforms, and the responses that send them in byte ranges."""

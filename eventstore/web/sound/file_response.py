@@ -1,4 +1,7 @@
-"""Answers from files without a name, whole or in the range that a player asks for."""
+"""Sends a nameless file as an HTTP response, whole or in the byte range of the request.
+
+Called by `web/api/audio.py`. Ranges follow RFC 9110, section 14.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from eventstore.web.sound.sound_files import NamelessFile
 
 _RANGE = re.compile(r"\s*bytes\s*=\s*([0-9]{0,18})-([0-9]{0,18})\s*")
-# Bytes that are read and sent together.
+# How many bytes are read and sent at once.
 _PIECE = 256 * 1024
 
 
@@ -25,15 +28,15 @@ class Span(NamedTuple):
 
 
 def asked_span(header: str | None, size: int) -> Span | None:
-    """Return the span that a `Range` header asks for.
+    """Return the span of a file that a `Range` header asks for.
 
     Args:
-        header: such as `bytes=0-499`, `bytes=500-` or `bytes=-500`; None for none.
-        size: of the file.
+        header: `bytes=0-499`, `bytes=500-`, `bytes=-500` or the like; None if there is no header.
+        size: how many bytes the file has.
 
     Returns:
-        The whole file where the header is none, several ranges, or cannot be read, as HTTP has it;
-        None where no byte of the file is in the range.
+        The whole file if there is no header, if it has several ranges, or if it cannot be read:
+        RFC 9110 lets a server ignore such a header. None if no byte of the file is in the range.
     """
     found = _RANGE.fullmatch(header or "")
     if found is None or found[1] == found[2] == "":
@@ -49,10 +52,12 @@ def asked_span(header: str | None, size: int) -> Span | None:
 
 
 class NamelessFileResponse(Response):
-    """A file's bytes. Where it is emptied meanwhile, the connection ends early.
+    """A response with a file's bytes. If the file is emptied meanwhile, the response ends early.
 
     Args:
-        tag: another one for each content.
+        file: the file.
+        media_type: the media type of its content.
+        tag: a text that differs for each content, for the header `ETag`.
     """
 
     def __init__(self, file: NamelessFile, media_type: str, tag: str) -> None:
@@ -63,7 +68,7 @@ class NamelessFileResponse(Response):
         self.headers["Content-Length"] = str(self._size)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the answer."""
+        """Send the file, the part of it that was asked for, or the status 416."""
         asked = Headers(scope=scope)
         wanted = asked.get("range")
         if asked.get("if-range", self.headers["ETag"]) != self.headers["ETag"]:

@@ -1,8 +1,8 @@
-"""What was made of sessions' sound, kept for the next who asks: nameless files, and no longer than
-the sessions are as they were.
+"""Caches sound files and waveforms of sessions in nameless files, until the sessions change.
 
-A session may be erased by another process. So the cache looks into the database whenever a file is
-asked for, and every few seconds while it has files; what was erased, or went on, is dropped.
+Another process may erase a session. So the cache reads the sessions' revisions from the database
+for each request, and every few seconds while it has files. It drops the files of sessions that were
+erased or have new events. Called by `web/api/audio.py` and `web/api/sessions.py`.
 """
 
 from __future__ import annotations
@@ -27,24 +27,30 @@ from eventstore.web.server.log import note_fault
 from eventstore.web.server.places import Places
 from eventstore.web.sound.sound_files import NamelessFile
 
-#: Seconds between two looks for sessions that were erased, and that a look may take. What was
-#: erased by another process is gone after both at the latest.
+#: Seconds between two checks for erased sessions, and seconds that a check may take. Files of a
+#: session that another process erased are emptied after the sum of both, at the latest.
 LOOK_EACH, LOOK_PATIENCE = 2.0, 5.0
 #: Seconds that making a file may take.
 TIME_LIMIT = 120.0
-#: Bytes on disk that files take together, beside those that are being made.
+#: How many bytes on disk the files take together, without those that are being made.
 MOST_BYTES = 2 * 1024**3
-# Files, each of which is an open descriptor.
+# How many files are kept. Each of them is an open file descriptor.
 _MOST_FILES = 256
 _CHANGED = "some of the session was erased meanwhile; ask again"
 
-#: Called now and then while a file is made; it raises if the file is not wanted any more.
+#: Is called again and again while a file is made, and raises an error to stop the making.
 Check = Callable[[], None]
 Make = Callable[[BinaryIO, Check], object]
 
 
 class Wanted(NamedTuple):
-    """What is wanted: of which session, as it was when, and what."""
+    """The key of a file in the cache.
+
+    Attributes:
+        session_id: the session that the file is made of.
+        version: the session's revision, of which the file is made.
+        kind: what the file contains: a format of sound with its selection, or `waveform`.
+    """
 
     session_id: str
     version: Revision
@@ -52,20 +58,27 @@ class Wanted(NamedTuple):
 
 
 class _Making(NamedTuple):
-    """A file in the making; `stop` is set where it is not wanted any more."""
+    """A file that is being made.
+
+    Attributes:
+        task: makes the file.
+        stop: is set when the file is no longer wanted.
+    """
 
     task: asyncio.Task[NamelessFile]
     stop: Event
 
 
 class SoundCache:
-    """Files of sound. `forget` and `close` are called anywhere, the rest on the event loop.
+    """A cache of sound files and waveforms.
+
+    `forget` and `close` may be called in any thread, all other methods on the event loop.
 
     Args:
-        engine: of the store.
-        places: for files in the making.
-        most: bytes on disk that files take together.
-        look_each: seconds between two looks for erased sessions.
+        engine: the store's engine, from which revisions are read.
+        places: limits how many files are made at once.
+        most: how many bytes on disk the files may take together.
+        look_each: seconds between two checks for erased sessions.
     """
 
     def __init__(
@@ -75,7 +88,7 @@ class SoundCache:
         self._look_each = look_each
         self._lock = Lock()
         self._files: OrderedDict[Wanted, NamelessFile] = OrderedDict()
-        # Files that somebody uses: those above, and those that are still being sent.
+        # All files that exist: those of `_files`, and dropped ones that are still being sent.
         self._alive: WeakKeyDictionary[NamelessFile, Wanted] = WeakKeyDictionary()
         self._making: dict[Wanted, _Making] = {}
         self._watching: asyncio.Task[None] | None = None
@@ -85,20 +98,20 @@ class SoundCache:
     async def get(
         self, queries: Queries, wanted: Wanted, who: Hashable, make: Make
     ) -> NamelessFile:
-        """Return a file.
+        """Return a file from the cache, or make it.
 
-        A file that is there is returned at once. All who want one that is being made wait for it
-        together; it takes one place.
+        Requests for a file that is being made wait for it together, and take one place together.
 
         Args:
-            queries: which see the session.
-            who: waits for a place.
-            make: writes it.
+            queries: queries that may see the session.
+            wanted: which file to return.
+            who: the asker, for whom the place is taken.
+            make: writes the file's content to a stream.
 
         Raises:
             ErasedError: the session was erased meanwhile.
-            BusyError: too much of this asker's waits already.
-            ApiError: it took too long, or the session changed.
+            BusyError: too many requests of this asker wait already.
+            ApiError: making the file took too long, or some of the session was erased meanwhile.
         """
         found = self._find(wanted)
         if found is not None:
@@ -118,12 +131,12 @@ class SoundCache:
         return file
 
     def forget(self, session_id: str) -> None:
-        """Delete what was made of a session, also what is being read or made."""
+        """Empty a session's files, also those that are being sent, and stop making new ones."""
         with self._lock:
             self._erase(lambda one: one.session_id == session_id)
 
     def close(self) -> None:
-        """Delete all files."""
+        """Empty all files, and stop making new ones."""
         with self._lock:
             self._erase(lambda _: True)
 
@@ -136,7 +149,7 @@ class SoundCache:
             return file
 
     def _erase(self, is_erased: Callable[[Wanted], bool]) -> None:
-        """Empty files, also those that are being sent, and stop those in the making."""
+        """Empty the chosen files, also those that are being sent, and stop making new ones."""
         for file, wanted in list(self._alive.items()):
             if is_erased(wanted):
                 file.empty()
@@ -146,7 +159,7 @@ class SoundCache:
                 making.stop.set()
 
     def _let_go(self, now: Mapping[str, Revision]) -> None:
-        """Keep no files of sessions that have gone on; who is being sent one gets all of it."""
+        """Drop the files of sessions with a new revision. Responses that send one finish it."""
         for wanted in list(self._files):
             if now.get(wanted.session_id, wanted.version) != wanted.version:
                 del self._files[wanted]
@@ -170,10 +183,10 @@ class SoundCache:
         with self._lock:
             del self._making[wanted]
         if not task.cancelled():
-            task.exception()  # who asked may be gone
+            task.exception()  # asyncio would log it if no request waits for the task any more
 
     def _shrink(self) -> None:
-        """Drop the files that were used least lately, down to what they may take together."""
+        """Drop the least recently used files until the rest is within the limits."""
         sizes = {wanted: file.disk_bytes for wanted, file in self._files.items()}
         total = sum(sizes.values())
         while len(self._files) > 1 and (total > self._most or len(self._files) > _MOST_FILES):
@@ -184,7 +197,7 @@ class SoundCache:
             self._watching = asyncio.create_task(self._look())
 
     async def _look(self) -> None:
-        """Look again and again, while there are files, whether their sessions are as they were."""
+        """Compare the sessions' revisions again and again, as long as there are files."""
         while self._alive or self._making:
             await asyncio.sleep(self._look_each)
             with self._lock:
@@ -197,27 +210,32 @@ class SoundCache:
                         abandon_on_cancel=True,
                     )
             except (EventStoreError, TimeoutError):
-                now = {}  # it may have been erased, and nobody can tell
+                now = {}  # without the database, each session counts as erased
             except Exception as error:
                 note_fault("looking for erased sessions", error)
                 now = {}
             self._compare(known, now)
 
     def _compare(self, known: Collection[str], now: Mapping[str, Revision]) -> None:
-        """Drop what is no more as it was; `known` are the sessions that were looked for."""
+        """Empty or drop the files of sessions that have changed.
+
+        Args:
+            known: the sessions whose revisions were read.
+            now: their revisions; a session that is missing here is gone.
+        """
         with self._lock:
             self._erase(lambda one: one.session_id in known and _is_erased(one, now))
             self._let_go(now)
 
 
 def _is_erased(wanted: Wanted, now: Mapping[str, Revision]) -> bool:
-    """Whether a session, or some of it, was erased since something was made of it."""
+    """Return True if a session, or a part of it, was erased since a file was made of it."""
     version = now.get(wanted.session_id)
     return version is None or version[1] != wanted.version[1]
 
 
 def _made(queries: Queries, wanted: Wanted, make: Make, stop: Event) -> NamelessFile:
-    """Make a file, in a thread."""
+    """Make a file and return it. Called in a thread."""
     ends = time.monotonic() + TIME_LIMIT
 
     def check() -> None:
@@ -241,6 +259,6 @@ def _made(queries: Queries, wanted: Wanted, make: Make, stop: Event) -> Nameless
 
 
 def _check_not_erased(queries: Queries, wanted: Wanted) -> None:
-    """Raises ErasedError where the session was erased, ApiError where only its audio was."""
+    """Raise ErasedError if the session was erased, or ApiError if only its audio was."""
     if queries.revision(wanted.session_id)[1] != wanted.version[1]:
         raise ApiError(503, _CHANGED, "changed")

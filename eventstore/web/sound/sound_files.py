@@ -1,7 +1,7 @@
-"""Files that have no name: only this process's descriptors lead to them, and they end with it.
+"""Temporary files without a name, which the operating system deletes when the process ends.
 
-Whatever ends the process, SIGKILL too, ends the files. Folders in which servers of former versions
-kept sound under names are removed by `sweep`.
+That holds for any end of the process, also for SIGKILL. Used by `sound_cache.py`. `sweep`, which
+`web/running.py` calls, removes the folders of former versions, whose files had names.
 """
 
 from __future__ import annotations
@@ -13,18 +13,22 @@ import tempfile
 from pathlib import Path
 from typing import IO
 
-# How former versions named their folders.
+# The names of former versions' folders.
 _FORMER = "eventstore-sound-*"
 
 
 class NamelessFile:
     """A temporary file without a name.
 
-    It is closed when nothing refers to it any more. `empty` deletes its content before that.
+    It is closed when no variable refers to it any more. `empty` deletes its content before that.
+
+    Attributes:
+        stream: the open file, to write its content.
+        is_emptied: True if `empty` was called.
     """
 
     def __init__(self) -> None:
-        # On Linux it never has a name (O_TMPFILE); elsewhere it has one until it is open.
+        # On Linux the file never has a name (O_TMPFILE); elsewhere it has one until it is open.
         self.stream: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __del__
         self.is_emptied = False
 
@@ -33,26 +37,31 @@ class NamelessFile:
 
     @property
     def size(self) -> int:
-        """Bytes that it holds."""
+        """The file's length in bytes."""
         return os.fstat(self.stream.fileno()).st_size
 
     @property
     def disk_bytes(self) -> int:
-        """Bytes that it takes on the disk; holes take none."""
+        """How many bytes the file takes on the disk. Holes in a sparse file take none."""
         return os.fstat(self.stream.fileno()).st_blocks * 512
 
     def empty(self) -> None:
-        """Delete the content, also for those who are reading it."""
+        """Delete the content at once, also for responses that are reading it."""
         self.is_emptied = True
         os.ftruncate(self.stream.fileno(), 0)
 
     def read(self, offset: int, size: int) -> bytes:
-        """Read bytes at a place; none are left once it is emptied."""
+        """Return bytes from an offset; none once the file is emptied.
+
+        Args:
+            offset: where to begin, in bytes from the start of the file.
+            size: how many bytes to read at most.
+        """
         return os.pread(self.stream.fileno(), size, offset)
 
 
 def sweep() -> None:
-    """Remove folders of sound that former versions left in the temporary folder.
+    """Remove the sound folders that former versions left in the system's temporary folder.
 
     Only folders of this process's user are removed; links are not followed.
     """

@@ -190,11 +190,11 @@ async def record_at(
             on_join(session)
         ended = await _listen(connection, session)
         for _ in range(_REJOINS):
-            again = None if ended.by == SERVER else await _join_again(address)
-            if again is None:
+            new_connection = None if ended.by == SERVER else await _join_again(address)
+            if new_connection is None:
                 break
             session.gap("rejoined", code=ended.code)
-            ended = await _listen(again, session)
+            ended = await _listen(new_connection, session)
         is_over = True
         await _wait_for_id(session)
     except asyncio.CancelledError:
@@ -275,11 +275,12 @@ def _why(error: Exception) -> str:
     if not isinstance(error, InvalidStatus):
         return str(error) or type(error).__name__
     answer = error.response
-    said = (answer.body or b"").decode(errors="replace")
+    message = (answer.body or b"").decode(errors="replace")
     with suppress(ValueError, RecursionError):
-        said = text(mapping(mapping(json.loads(said)).get("error")).get("message")) or said
-    phrase, said = f"{answer.status_code} {answer.reason_phrase}", said.strip()[:_LONGEST_REASON]
-    return f"{phrase}: {said}" if said else phrase
+        message = text(mapping(mapping(json.loads(message)).get("error")).get("message")) or message
+    phrase = f"{answer.status_code} {answer.reason_phrase}"
+    message = message.strip()[:_LONGEST_REASON]
+    return f"{phrase}: {message}" if message else phrase
 
 
 class _DirectConnection(connect):

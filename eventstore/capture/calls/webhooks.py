@@ -67,7 +67,7 @@ def parse_secret(text: str) -> bytes:
     try:
         encoded = text.removeprefix(_PREFIX)
         key = b64decode(encoded, validate=True) if text.startswith(_PREFIX) else text.encode()
-    except ValueError:  # halves of characters, too
+    except ValueError:  # not base64, or half a character
         key = b""
     if len(key) < _SHORTEST:
         raise InvalidInputError(
@@ -125,8 +125,8 @@ def read_call(body: bytes) -> IncomingCall | None:
     call_id = data.get("call_id")
     if not isinstance(call_id, str) or not _CALL_ID.fullmatch(call_id):
         raise BadWebhookError("its call has no id")
-    told = (mapping(one) for one in sequence(data.get("sip_headers"))[:_HEADERS])
-    pairs = ((one.get("name"), one.get("value")) for one in told)
+    sip_headers = (mapping(one) for one in sequence(data.get("sip_headers"))[:_HEADERS])
+    pairs = ((one.get("name"), one.get("value")) for one in sip_headers)
     return IncomingCall(
         call_id,
         tuple(

@@ -227,7 +227,7 @@ def _import_recording(
         own_frames = _take(frames, connection.last - connection.first + 1, stream, options.progress)
         import_one(connection, options.session_id or connection.session_id, own_frames, redaction)
         for _ in own_frames:
-            pass  # what was not read of one that failed stands before the next
+            pass  # skip the unread frames of a connection that failed
     for connection in tuple(others):
         # It is another connection of a call that is stored. It gets an id of its own, and is read
         # again.
@@ -298,9 +298,9 @@ def _import_connection(
     else:
         # They have no time: of two imports at once, the second then finds its own frames there.
         noted = [metadata_frame(metadata, None)] if metadata else []
-        told = chain(redaction.with_note(with_rates_note(frames, options.rates)), noted)
-        done = log.append(session_id, told, expected_seq=0, close=True)
-        added = 0 if done.repeated else done.last_seq
+        all_frames = chain(redaction.with_note(with_rates_note(frames, options.rates)), noted)
+        appended = log.append(session_id, all_frames, expected_seq=0, close=True)
+        added = 0 if appended.repeated else appended.last_seq
     # An exported session already has all notes, and stays the same here, event for event.
     same_call = None
     if not connection.is_exported:

@@ -58,9 +58,9 @@ def check_stored_rates(log: WritableLog, session_id: str, rates: SampleRates) ->
     """
     if rates == NO_SAMPLE_RATES:
         return
-    told = sample_rates(rates, None).text
+    note = sample_rates(rates, None).text
     first = next(log.events(session_id, last=1), None)
-    if first is None or first.text != told:
+    if first is None or first.text != note:
         raise InvalidInputError(
             f"{session_id} is stored already, without these sample rates; store it once more"
             " with them under another id: --session-id NEW_ID"

@@ -155,8 +155,8 @@ class _UnpackedStream(io.RawIOBase):
         try:
             piece: bytes = self._source.read(size)
         except (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError) as error:
-            told = " ".join(str(error).split())[:100]
-            raise InvalidInputError(f"the {name} file is damaged or cut off ({told})") from error
+            message = " ".join(str(error).split())[:100]
+            raise InvalidInputError(f"the {name} file is damaged or cut off ({message})") from error
         self._read += len(piece)
         if self._read > MAX_UNPACKED:
             raise InvalidInputError(

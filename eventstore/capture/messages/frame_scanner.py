@@ -196,7 +196,7 @@ class FrameScanner:
             self.forget()
         if self._given_up is None:
             self._parts.append(piece)
-            if self._left or not self._final:  # else it is whole in a moment
+            if self._left or not self._final:  # otherwise the message is complete now
                 self._unfinished.add(self, len(piece) + _OVERHEAD)
 
     def _end_frame(self, found: list[Found]) -> None:

@@ -123,8 +123,8 @@ class Unpacker:
             return gap
         self._lost = True
         detail = gap.facts.get("detail")
-        said = f"{detail}; {_BEHIND}" if detail else _BEHIND
-        return gap._replace(facts={**gap.facts, "detail": said})
+        explained = f"{detail}; {_BEHIND}" if detail else _BEHIND
+        return gap._replace(facts={**gap.facts, "detail": explained})
 
     def keep(self, inflater: Any) -> None:
         """Keep the inflater, which the next message needs."""

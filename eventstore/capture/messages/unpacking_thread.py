@@ -89,7 +89,7 @@ class UnpackingThread:
                 while not unpacking.step(_STEP):
                     if self._closed:
                         return
-            except Exception as error:  # the other messages, of all calls, wait for this thread
+            except Exception as error:  # the thread must go on for the other calls
                 if not isinstance(error, MemoryError):
                     unforeseen.log_fault(_LOGGER, "unpacking a message", error)
                 unpacking.fail(MessageGap("overflow", {"bytes": size}))
@@ -97,4 +97,4 @@ class UnpackingThread:
                 self._waiting -= size
             with suppress(RuntimeError):  # the loop has ended
                 self._loop.call_soon_threadsafe(done)
-            del unpacking, done  # until the next comes, nothing is kept
+            del unpacking, done  # keep no message in memory while the queue is empty

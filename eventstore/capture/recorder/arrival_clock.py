@@ -45,6 +45,18 @@ class ArrivalClock:
         """Return the time in microseconds since 1970 UTC; it never goes back."""
         return self._began + (self._steady() - self._zero) // 1000
 
+    def arrival(self, note_jump: Callable[[int, int], None]) -> int:
+        """Return the time of a frame that arrives now, after it has reported a jump.
+
+        Args:
+            note_jump: called with a jump of the wall clock, in microseconds, and the time.
+        """
+        at = self.now()
+        jump = self.jumped(at)
+        if jump is not None:
+            note_jump(jump, at)
+        return at
+
     def jumped(self, at: int) -> int | None:
         """Return how far the wall clock has jumped; it is compared at most once a second.
 

@@ -39,7 +39,7 @@ def deliver(log: WritableLog, target: TargetSession, entries: Sequence[Entry]) -
         try:
             done = log.append(session_id, frames, seq, close=entries[-1].closing)
         except ConflictError:
-            continue  # another session has the id, or somebody else appended to this one
+            continue  # another session has the id, or somebody else appended
         target.session_id, target.seq = session_id, done.last_seq
         target.last_written = entries[-1].number, done.last_seq
         return

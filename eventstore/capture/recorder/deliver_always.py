@@ -31,7 +31,7 @@ _LOGGER = logging.getLogger("eventstore.recorder")
 # The database answers, but will never take such an entry: waiting does not help.
 _REFUSALS = (
     sqlite3.DataError,
-    sqlite3.IntegrityError,  # its rows stand behind its head, say: see `eventstore verify`
+    sqlite3.IntegrityError,  # such as events behind the head: see `eventstore verify`
     "DataError",
     "IntegrityError",
     "ProgramLimitExceeded",

@@ -95,9 +95,9 @@ class RecorderState:
         """Note why frames are not in the database; return True if it is new. With the lock held."""
         if trouble == SLOW_DATABASE and self.trouble is not None:
             return False
-        news = self.trouble in (None, SLOW_DATABASE)
+        is_new = self.trouble in (None, SLOW_DATABASE)
         self.trouble = trouble
-        return news
+        return is_new
 
     def log_spooling(self) -> None:
         """Log that entries go to the spool. Without the lock."""
@@ -118,10 +118,10 @@ class RecorderState:
 
     def take_recovery(self) -> bool:
         """Return True if trouble has just ended, and forget the trouble. With the lock held."""
-        well = self.trouble is not None and not self.spooling
-        if well:
+        has_recovered = self.trouble is not None and not self.spooling
+        if has_recovered:
             self.trouble = None
-        return well
+        return has_recovered
 
     def note_delivered(self, key: str, entries: list[Entry]) -> list[Future[None]]:
         """Note that entries of a recording are in the database; return the futures to resolve.

@@ -73,7 +73,7 @@ def spool_status(folder: Path) -> list[SpoolStatus]:
         begun, ended = orphaned_spools.read_journal(folder, name)
         frames = 0
         for path in orphaned_spools.spool_files(folder, name):
-            with suppress(OSError):  # its process has written it meanwhile
+            with suppress(OSError):  # the process has written and deleted it meanwhile
                 entries = orphaned_spools.read_entries(path, begun)
                 frames += frames_in(entry for entry in entries if entry is not None)
         lock = orphaned_spools.take_over(folder, name)
@@ -92,7 +92,7 @@ def recover_next(log: WritableLog, folder: Path) -> Recovered | None:
     for name in orphaned_spools.process_names(folder):
         try:
             found = recover(log, folder, name)
-        except Exception as error:  # one's damage stops no other's, and no recording
+        except Exception as error:  # the other processes' files are still read
             if is_outage(error):
                 raise
             unforeseen.log_fault(_LOGGER, "reading what a recorder left in the spool", error)
@@ -202,8 +202,8 @@ class _Recovery:
         """Yield a failure for each recording that could not be written, wholly or in part."""
         where = self._folder / f"{self._name}{orphaned_spools.REFUSED}"
         for key, number in self._refused.items():
-            told = f"the database refuses {number:,} of its frames; they are kept in {where}"
-            self._failures.setdefault(key, EventStoreError(told))
+            message = f"the database refuses {number:,} of its frames; they are kept in {where}"
+            self._failures.setdefault(key, EventStoreError(message))
         for key, error in self._failures.items():
             yield Failure(self._begun[key].wanted_id or key, error)
 
@@ -229,7 +229,7 @@ def _close(log: WritableLog, target: TargetSession) -> str | None:
         return None
     frames = [notes.closed("recorder", None, _CLOSE_REASON, None)]
     if not head and target.opened is not None:
-        frames.insert(0, target.opened)  # not one of its frames was written
+        frames.insert(0, target.opened)  # none of its frames was written
     entries = [Entry(target.key, head + n, frame) for n, frame in enumerate(frames, 1)]
     entries[-1] = entries[-1]._replace(closing=True)
     deliver_always(log, target, entries)

@@ -57,10 +57,7 @@ class SessionRecorder:
         if type(text) is not str and type(text) is not bytes:
             text = _plain(text)
         if at is None:
-            at = self.clock.now()
-            jump = self.clock.jumped(at)
-            if jump is not None:
-                self.clock_jumped(jump, at)
+            at = self.clock.arrival(self.clock_jumped)
         if direction not in (CLIENT, SERVER) or not is_time(at):
             raise InvalidInputError(f"direction {direction!r} at {at!r}: use client or server")
         direction = CLIENT if direction == CLIENT else SERVER

@@ -43,12 +43,12 @@ class SpoolThread:
                 in_flight, queued = flat(state.in_flight), pending.take()
                 state.spool_busy = bool(in_flight or queued)
                 state.note_spooled(size_of([*in_flight, *queued]))
-                news = False
+                is_new = False
                 if state.spool_busy and not state.spooling:
-                    news = state.start_spooling(SLOW_DATABASE)
+                    is_new = state.start_spooling(SLOW_DATABASE)
             if state.spool_busy:
                 self._spool(in_flight, queued)
-            if news:
+            if is_new:
                 state.log_spooling()
             if over:
                 return

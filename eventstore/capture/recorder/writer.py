@@ -70,7 +70,7 @@ class Writer:
                 self._drain()
             else:
                 self._write()
-        except Exception as error:  # a fault of ours must not end the recording
+        except Exception as error:  # an unforeseen error must not end the recording
             unforeseen.log_fault(LOGGER, "the recorder's writer", error)
             self._start_spooling(unforeseen.as_store_error("the recorder's writer", error))
         return True
@@ -94,13 +94,13 @@ class Writer:
                 return True
             pending.changed.wait(None if due is None else due - clock)
 
-    # Directly
+    # From memory
 
     def _write(self) -> None:
         state, pending = self._state, self._state.pending
         for groups in _batches(state.in_flight):
             if state.spooling:
-                return  # the spool thread has taken what is left
+                return  # the spool thread has taken the rest
             try:
                 self._deliver_groups(groups)
             except (DatabaseUnavailableError, SchemaError) as error:
@@ -113,7 +113,7 @@ class Writer:
                         pending.release(entries)
                     waiters += state.note_delivered(key, entries)
                 finished: list[str] = []
-                if not state.spooling:  # else the spool thread may have taken a copy
+                if not state.spooling:  # otherwise the spool thread may have a copy
                     finished = pending.forget_finished(groups)
                     for key in groups:
                         state.unconfirmed.pop(key, None)
@@ -158,27 +158,27 @@ class Writer:
         except Exception as error:
             if is_outage(error):
                 raise
-            return False  # one session's trouble is no other's
+            return False  # the sessions are appended one by one then
         return True
 
     def _start_spooling(self, error: Exception) -> None:
         state = self._state
         with state.pending.lock:
-            news = state.start_spooling(str(error))
+            is_new = state.start_spooling(str(error))
             state.append_started = None
             self._schedule_retry()
-        if news:
+        if is_new:
             state.log_spooling()
 
     def _schedule_retry(self) -> None:
         self._retry_at = time.monotonic() + self._retry
         self._retry = min(2 * self._retry, _LONGEST_RETRY)
 
-    # Out of the spool
+    # From the spool
 
     def _drain(self) -> None:
         state, pending = self._state, self._state.pending
-        if state.is_flooded():  # the spool thread first: it is faster
+        if state.is_flooded():  # the spool thread goes first, because it is faster
             self._retry_at = time.monotonic() + state.interval
             return
         groups: dict[str, list[Entry]] = {}
@@ -192,9 +192,9 @@ class Writer:
         except (DatabaseUnavailableError, SchemaError, OSError) as error:
             with pending.lock:
                 state.mark_unconfirmed(groups)
-                news = state.note_trouble(str(error))
+                is_new = state.note_trouble(str(error))
                 self._schedule_retry()
-            if news:
+            if is_new:
                 state.log_spooling()
             return
         lost = state.spool.advance()
@@ -220,7 +220,7 @@ class Writer:
             LOGGER.error("%s frames are lost: files of the spool are damaged or gone", lost)
         self._log_recovery(recovered)
 
-    # Both
+    # From either
 
     def _log_recovery(self, recovered: bool) -> None:
         if recovered:

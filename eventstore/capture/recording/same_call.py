@@ -75,11 +75,11 @@ def note_same_calls(log: WritableLog, session_id: str, is_dated: bool = True) ->
         DatabaseUnavailableError: if the database is away; call it again to note the rest.
     """
     with read(log.engine) as tx:
-        told = notes_of(tx, session_id)
-        alike = other_recordings(tx, session_id, told)
+        noted = notes_of(tx, session_id)
+        alike = other_recordings(tx, session_id, noted)
     own = _recording(log, session_id) if alike else None
-    if own is None:  # nearly always
-        return told.get("same_call")
+    if own is None:  # the usual case
+        return noted.get("same_call")
     others = _others(log, own, alike, is_dated)
     counting = sorted((r for r in others if r.state.same_call is None), key=itemgetter(0, 1))
     if not counting:
@@ -88,7 +88,7 @@ def note_same_calls(log: WritableLog, session_id: str, is_dated: bool = True) ->
         first = counting[0].session_id
         _note(log, own, first, [r for r in others if r[:2] < own[:2]])
         return first
-    for other in counting:  # they ended before this one did
+    for other in counting:  # these recordings ended before this one
         _note(log, other, session_id, [own, *(r for r in counting if r[:2] < other[:2])])
     return None
 
@@ -112,7 +112,7 @@ def note_ended(log: WritableLog, session_id: str | None) -> None:
         return
     try:
         note_same_calls(log, session_id)
-    except Exception as error:  # what was recorded is written, and what is not noted counts twice
+    except Exception as error:  # the recording itself is written; only its usage counts twice
         unforeseen.log_fault(_LOGGER, "looking for other recordings of a call", error)
 
 
@@ -121,7 +121,7 @@ def _recording(log: WritableLog, session_id: str) -> _Recording | None:
         stream = read_stream_times(tx, session_id)
     try:
         state = state_at(log.engine, session_id)
-    except EventStoreError as error:  # erased meanwhile, or damaged: that is no other's trouble
+    except EventStoreError as error:  # it was erased meanwhile, or is damaged
         if is_outage(error):
             raise
         return None

@@ -56,8 +56,8 @@ def join_created(
     agent = header(request.headers, b"user-agent") or ""
     notes = {"user_agent": agent[:_USER_AGENT], "metadata_refused": metadata.refused}
     address = sideband_address(shared.upstream, request, call_id, shared.tls)
-    told = {name: value for name, value in notes.items() if value}
-    call = CallToRecord(call_id, address, metadata.pairs, _WAIT, told)
+    given_notes = {name: value for name, value in notes.items() if value}
+    call = CallToRecord(call_id, address, metadata.pairs, _WAIT, given_notes)
     is_client_secret = _CLIENT_SECRET.match(address.headers.get("authorization", "")) is not None
     try:
         shared.created.start(call, _reporter(shared, number, address, is_client_secret))
@@ -115,20 +115,20 @@ def _reporter(
 ) -> Callable[[CallUpdate], None]:
     """Return a function that reports in words what happens to a call."""
 
-    def tell(news: CallUpdate) -> None:
-        name = f"{news.session_id}: " if news.session_id else ""
-        if news.kind == "joined":
+    def report(update: CallUpdate) -> None:
+        name = f"{update.session_id}: " if update.session_id else ""
+        if update.kind == "joined":
             shared.counts.sessions += 1
             shared.on_event(number, f"begins: {public_url(address.url)}")
-        elif news.kind == "failed":
-            why = news.why
+        elif update.kind == "failed":
+            why = update.why
             if is_client_secret and not shared.warned_of_client_secret:
                 shared.warned_of_client_secret = True
                 why += "; a client secret may join no call: set OPENAI_API_KEY for the relay"
-            shared.on_event(number, f"{news.call_id} is not recorded: {why}")
+            shared.on_event(number, f"{update.call_id} is not recorded: {why}")
         else:
-            by, code, reason = news.ending or ConnectionEnd("recorder", 1000, "")
+            by, code, reason = update.ending or ConnectionEnd("recorder", 1000, "")
             closing = CallEnd(by or "server", code, reason or _LOST.get(code, ""))
-            shared.on_event(number, f"{name}ends: {news.call_id}, {closing}")
+            shared.on_event(number, f"{name}ends: {update.call_id}, {closing}")
 
-    return tell
+    return report

@@ -110,7 +110,7 @@ class RelayedConnection:
         elif side is self._server:
             self._end_answer()
         elif self._task is not None and self.request and not self.request.is_websocket:
-            self._client_ended = True  # it may well wait for the answer
+            self._client_ended = True  # it may still wait for the answer
         else:
             self._close()
 
@@ -228,7 +228,7 @@ class RelayedConnection:
                 if reader.status is None:
                     return
                 join_created(self._shared, self._number, request, reader)
-            except Exception as error:  # whatever it is, the call must not suffer
+            except Exception as error:  # no error may disturb the call
                 if not isinstance(error, ValueError):
                     unforeseen.log_fault(_LOGGER, "joining a call that was created", error)
             if self._read[self._server] is watched:
@@ -284,7 +284,7 @@ class RelayedConnection:
         )
         try:
             session = shared.recorder.session(metadata.pairs or None, None, notes)
-        except Exception as error:  # whatever it is, the call must not suffer
+        except Exception as error:  # no error may disturb the call
             unforeseen.log_fault(_LOGGER, "beginning to record a call", error)
             shared.on_event(self._number, f"is not recorded: {type(error).__name__}: {url}")
         else:
@@ -391,5 +391,5 @@ def _why(error: OSError | ValueError) -> str:
         return f"its certificate is not trusted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
         return f"TLS failed: {error.reason or type(error).__name__}"
-    told = error.strerror if isinstance(error, OSError) else None
-    return told or str(error) or type(error).__name__
+    message = error.strerror if isinstance(error, OSError) else None
+    return message or str(error) or type(error).__name__

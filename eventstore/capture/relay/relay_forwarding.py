@@ -168,7 +168,7 @@ class DuplexForwarder:
 
         def pass_on(data: bytes) -> None:
             if side in self._closed_sides:
-                scanner.feed(data)  # nobody gets it any more; only a close frame matters
+                scanner.feed(data)  # it is not forwarded; only a close frame matters
                 if scanner.close is not None:
                     side.close()
                 return

@@ -61,7 +61,7 @@ class Side(asyncio.Protocol):
 
     @property
     def alive(self) -> bool:
-        """Whether it can be written to."""
+        """Return True if it can be written to."""
         return self.transport is not None and not self.transport.is_closing()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

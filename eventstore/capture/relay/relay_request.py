@@ -61,12 +61,12 @@ class Upstream(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """The upstream's URL without what may be secret."""
+        """Return the upstream's URL without what may be secret."""
         return f"{'wss' if self.tls else 'ws'}://{self.authority}{self.path}"
 
     @property
     def has_credentials(self) -> bool:
-        """Whether its URL holds what may be a key, which each relayed request then carries."""
+        """Return True if its URL holds what may be a key; each request carries it then."""
         names = (name.lower() for name, _ in parse_qsl(self.query, keep_blank_values=True))
         return self.authorization is not None or any(
             name not in PUBLIC_PARAMETERS for name in names
@@ -83,7 +83,7 @@ class HttpRequest(NamedTuple):
 
     @property
     def is_websocket(self) -> bool:
-        """Whether it asks for a websocket (RFC 6455, 4.1)."""
+        """Return True if it asks for a websocket (RFC 6455, 4.1)."""
         return (
             self.method == "GET"
             and b"websocket" in _options(self.headers, b"upgrade")
@@ -92,7 +92,7 @@ class HttpRequest(NamedTuple):
 
     @property
     def creates_call(self) -> bool:
-        """Whether it asks for a call over WebRTC."""
+        """Return True if it asks for a call over WebRTC."""
         path = self.target.partition("?")[0]
         return self.method == "POST" and path.rstrip("/").endswith("/realtime/calls")
 
@@ -150,7 +150,7 @@ class RequestReader:
             return None
         self.rest = self._parser.trailing_data[0]
         target = event.target.decode()
-        if not target.startswith("/") and "://" in target:  # as clients of proxies write it
+        if not target.startswith("/") and "://" in target:  # the form for proxies (RFC 9112, 3.2.2)
             target = "/" + target.partition("://")[2].partition("/")[2]
         if not target.startswith("/"):
             raise BadRequestError(HTTPStatus.BAD_REQUEST, "the request's target is no path")

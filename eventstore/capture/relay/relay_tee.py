@@ -129,13 +129,9 @@ class Tee:
 
     # Reading
 
-    def _arrival(self) -> int:
-        """Return the time by the session's clock, and note a jump of the wall clock."""
-        at = self.session.clock.now()
-        jump = self.session.clock.jumped(at)
-        if jump is not None and self.problem is None:
+    def _note_jump(self, jump: int, at: int) -> None:
+        if self.problem is None:
             self.session.clock_jumped(jump, at)
-        return at
 
     def take(self, direction: str, data: bytes, most: int | None = None) -> int:
         """Read and record the next bytes of a direction.
@@ -151,7 +147,7 @@ class Tee:
         found = scanner.feed(data, most)
         if found:
             self._inline = _INLINE
-            at = self._arrival()
+            at = self.session.clock.arrival(self._note_jump)
             for one in found:
                 if self._working is None and isinstance(one, str | bytes):  # the usual case
                     self._record(direction, one, at)
@@ -310,14 +306,14 @@ class Tee:
         if self.closing is not None:
             return
         if side == CLIENT:
-            told = "the client was gone"
+            reason = "the client was gone"
         elif self.scanners[SERVER].pending and not self.scanners[SERVER].failed:
-            told = "the server closed the connection in the middle of a frame"
+            reason = "the server closed the connection in the middle of a frame"
         elif error is not None:
-            told = "the connection to the server was lost"
+            reason = "the connection to the server was lost"
         else:
-            told = "the server closed the connection without a close frame"
-        self.closing = CallEnd(side, _CUT_OFF, told)
+            reason = "the server closed the connection without a close frame"
+        self.closing = CallEnd(side, _CUT_OFF, reason)
 
     def settle(self, settled: Callable[[], None]) -> bool:
         """Return True if all messages are recorded; otherwise call `settled` once they are."""

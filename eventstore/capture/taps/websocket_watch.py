@@ -222,7 +222,7 @@ class _TappedConnection:
 
     def record(self, direction: str, message: str | bytes | None) -> None:
         """Record a message; None is ignored."""
-        session = self._session  # another thread may end it meanwhile
+        session = self._session  # another thread may set it to None meanwhile
         if session is not None and message is not None:
             self._try(session.record, direction, message)
 

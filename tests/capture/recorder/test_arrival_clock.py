@@ -47,6 +47,16 @@ def test_the_wall_clock_is_looked_at_once() -> None:
     ]
 
 
+def test_an_arrival_reports_a_jump_with_its_time() -> None:
+    clocks = Clocks()
+    clock = clocks.made()
+    jumps: list[tuple[int, int]] = []
+    for jump in (0, -3600 * SECOND, 0):
+        clocks.pass_time(2 * SECOND, jump)
+        assert clock.arrival(lambda *told: jumps.append(told)) == clock.now()
+    assert jumps == [(-3600 * SECOND, START + 4 * SECOND)]
+
+
 def test_few_jumps_are_told_and_the_wall_clock_is_looked_at_seldom() -> None:
     clocks = Clocks()
     clock = clocks.made()

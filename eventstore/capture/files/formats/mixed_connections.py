@@ -115,8 +115,8 @@ class MixedConnections:
                 notes.frames -= count
                 notes.broken -= one.broken
                 if count:
-                    told = f"{count:,} messages that are no Realtime events"
-                    notes.left_out.append(f"{one.label or 'a connection'} ({told})")
+                    what = f"{count:,} messages that are no Realtime events"
+                    notes.left_out.append(f"{one.label or 'a connection'} ({what})")
 
     def _copy(self, messages: Iterable[FileMessage], notes: Notes) -> None:
         offset = bad = 0
@@ -152,12 +152,12 @@ class MixedConnections:
 
     @property
     def known(self) -> bool:
-        """Whether one of them is a Realtime connection."""
+        """Return True if one of them is a Realtime connection."""
         return any(one.known for one in self._connections.values())
 
     @property
     def damaged(self) -> bool:
-        """Whether a message of one of them cannot be read."""
+        """Return True if a message of one of them cannot be read."""
         return any(one.bad for one in self._connections.values())
 
     def read(self) -> Iterator[Numbered]:

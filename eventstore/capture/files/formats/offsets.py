@@ -58,7 +58,7 @@ class Offsets(NamedTuple):
             recording.
         day: the first time of day, to which others are at most half a day; None if there is none.
         is_assumed: whether the file does not say when the recording started.
-        told: the warning for the user.
+        warning: the warning for the user.
     """
 
     zero: int
@@ -66,7 +66,7 @@ class Offsets(NamedTuple):
     first: int
     day: Offset | None
     is_assumed: bool
-    told: str
+    warning: str
 
     def placed(self, readings: Readings) -> Readings:
         """Yield readings with the times that their offsets stand for."""
@@ -224,8 +224,8 @@ def _place_offsets(
     names = {_MILLISECOND: "milliseconds", _SECOND: "seconds"}
     count = f"count from the start of the recording, in {names[least.unit or unit]}"
     what = count if measured.day is None else "are times of day without their date"
-    told = f"{what}; their spacing is kept, from {to_iso(zero)} on, {why}"
-    return Offsets(zero, unit, first, measured.day, started_at is None, told)
+    warning = f"{what}; their spacing is kept, from {to_iso(zero)} on, {why}"
+    return Offsets(zero, unit, first, measured.day, started_at is None, warning)
 
 
 def start_in(value: Mapping[str, Any]) -> int | None:

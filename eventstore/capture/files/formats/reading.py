@@ -68,7 +68,7 @@ class Notes:
         known: whether one of them is an event of a known type.
         unread_times: how many times were not understood.
         offsets: how many times count from the start of the recording.
-        offsets_told: how these were placed, in words.
+        offsets_warning: how these were placed, in words.
         dates_assumed: whether their date is not from the file.
         without_frame: how many entries hold no frame.
         repeats: how many messages the file only counts.
@@ -81,7 +81,7 @@ class Notes:
     known: bool = False
     unread_times: int = 0
     offsets: int = 0
-    offsets_told: str = ""
+    offsets_warning: str = ""
     dates_assumed: bool = False
     without_frame: int = 0
     repeats: int = 0
@@ -107,39 +107,39 @@ class Notes:
         unread = reading.unread_time
         if unread is not None:
             self.unread_times += 1
-            said = unread.value if isinstance(unread, Offset) else unread
-            self._example = self._example or brief(said)
+            example = unread.value if isinstance(unread, Offset) else unread
+            self._example = self._example or brief(example)
 
     def warnings(self) -> list[str]:
         """Return what a user who imports the file should know, one line each."""
-        told = []
+        lines = []
         if self.frames and not self.known:
-            told.append(
+            lines.append(
                 "no event has a known type: the file may be in a format that is not understood;"
                 " look at what was imported, or name its format with --format"
             )
         if self.offsets:
-            told.append(f"{self.offsets:,} of {self.frames:,} times {self.offsets_told}")
+            lines.append(f"{self.offsets:,} of {self.frames:,} times {self.offsets_warning}")
         if self.unread_times:
-            told.append(
+            lines.append(
                 f"{self.unread_times:,} of {self.frames:,} times are not understood, such as"
                 f" {self._example}: a time needs its date, or to count from 1970; these frames"
                 " have none"
             )
         if self.broken:
-            told.append(
+            lines.append(
                 f"messages that are no JSON objects, as where a file is cut off: {self.broken:,};"
                 " they are kept as they are"
             )
         if self.without_frame:
-            told.append(f"entries that hold no message were left out: {self.without_frame:,}")
+            lines.append(f"entries that hold no message were left out: {self.without_frame:,}")
         if self.repeats:
-            told.append(f"messages that the file counts and does not hold: {self.repeats:,}")
-        told += self.hints
-        told += [f"left out: {connection}" for connection in self.left_out[:_MOST_NAMED]]
+            lines.append(f"messages that the file counts and does not hold: {self.repeats:,}")
+        lines += self.hints
+        lines += [f"left out: {connection}" for connection in self.left_out[:_MOST_NAMED]]
         if len(self.left_out) > _MOST_NAMED:
-            told.append(f"left out: {len(self.left_out) - _MOST_NAMED:,} more connections")
-        return told
+            lines.append(f"left out: {len(self.left_out) - _MOST_NAMED:,} more connections")
+        return lines
 
 
 def is_known_event(frame: Frame) -> bool:

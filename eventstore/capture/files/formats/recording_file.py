@@ -160,14 +160,16 @@ def _of_values(
     layout = layout_of(stream) if sign in (b"{", b"[") else json_lines
     entries = partial(_entries, stream, None if is_yaml else layout)
     refuse_objects(_sample(entries()))
-    one = value_format(name) if name is not None else format_of(_sample(entries()))
-    if one is own.FORMAT and not is_yaml and layout in (json_lines, array_elements):
-        return RecordingFile(one.name, "line", notes, lambda: _own(stream, notes))
+    format_ = value_format(name) if name is not None else format_of(_sample(entries()))
+    if format_ is own.FORMAT and not is_yaml and layout in (json_lines, array_elements):
+        return RecordingFile(format_.name, "line", notes, lambda: _own(stream, notes))
     unit = "line" if layout is json_lines and not is_yaml else "entry"
-    if one.mixes:
-        return _of_connections(one.name, unit, _messages(entries(), one), None, ordered=False)
+    if format_.mixes:
+        return _of_connections(
+            format_.name, unit, _messages(entries(), format_), None, ordered=False
+        )
     beside = partial(_from_start, yaml_values.beside_lists if is_yaml else beside_list, stream)
-    return _of_readings(one.name, unit, lambda: _readings(entries(), one), beside, at)
+    return _of_readings(format_.name, unit, lambda: _readings(entries(), format_), beside, at)
 
 
 def _of_readings(
@@ -190,7 +192,7 @@ def _of_readings(
     offsets = offsets_of(read, beside, at)
     if offsets is None:
         return RecordingFile(name, unit, notes, lambda: _noted(read(), notes))
-    notes.offsets_told, notes.dates_assumed = offsets.told, offsets.is_assumed
+    notes.offsets_warning, notes.dates_assumed = offsets.warning, offsets.is_assumed
     return RecordingFile(name, unit, notes, lambda: _noted(offsets.placed(read()), notes))
 
 
@@ -234,21 +236,21 @@ def _sample(entries: _Entries) -> Iterator[dict[str, Any]]:
             return
 
 
-def _readings(entries: _Entries, one: ValueFormat) -> Iterator[tuple[int, Reading | BadLine]]:
+def _readings(entries: _Entries, format_: ValueFormat) -> Iterator[tuple[int, Reading | BadLine]]:
     """Read objects in a file's format; objects of our own format among them are read as such."""
     seq = 0
     for number, value, text, begins, started_at in entries:
         if isinstance(value, BadLine):
             yield number, value
             continue
-        is_own = not one.looks_like(value) and own.looks_like(value)
+        is_own = not format_.looks_like(value) and own.looks_like(value)
         try:
-            reading = (own.FORMAT if is_own else one).read(value, text)
+            reading = (own.FORMAT if is_own else format_).read(value, text)
         except InvalidInputError as error:
             yield number, BadLine(number, str(error))
             continue
         if reading.frame is None and started_at is None:
-            started_at = start_in(value)  # a header, say
+            started_at = start_in(value)  # it may be a header
         reading = reading._replace(started_at=started_at)
         if begins is not None:
             seq = (0 if begins else seq) + (reading.frame is not None)
@@ -276,8 +278,8 @@ def _own(stream: BinaryIO, notes: Notes) -> Iterator[Numbered]:
         yield number, frame, place
 
 
-def _messages(entries: _Entries, one: ValueFormat) -> Iterator[FileMessage]:
-    for number, reading in _readings(entries, one):
+def _messages(entries: _Entries, format_: ValueFormat) -> Iterator[FileMessage]:
+    for number, reading in _readings(entries, format_):
         connection = reading.connection if isinstance(reading, Reading) else ""
         label = f"trace {connection}" if connection else ""
         yield FileMessage(connection, number, reading, label)

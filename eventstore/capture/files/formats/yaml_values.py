@@ -19,8 +19,8 @@ from eventstore.realtime.recording_lines import BadLine, first_byte
 
 #: Values that one object may have, including those that its aliases repeat.
 MOST_VALUES = 1_000_000
-_NAMED_VALUES = 100_000  # anchors of a file
-_DEEPEST = 200  # levels: of a frame that is nested deeper, nothing is made
+_NAMED_VALUES = 100_000  # anchors that are kept of a file
+_DEEPEST = 200  # levels; a frame that is nested deeper is not projected either
 # What PyYAML raises for a scalar that its tag does not fit: `!!bool maybe`, `!!int ""`.
 _NO_SCALAR = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
@@ -41,7 +41,7 @@ def looks_like(head: str) -> bool:
 
 def values(stream: BinaryIO) -> Iterator[tuple[int, Any | BadLine]]:
     """Yield the objects with their numbers; a BadLine ends them if the rest cannot be read."""
-    import yaml  # few files are YAML
+    import yaml  # it takes long to import, and few files are YAML
 
     first_byte(stream)
     number = 0
@@ -54,8 +54,9 @@ def values(stream: BinaryIO) -> Iterator[tuple[int, Any | BadLine]]:
             bounded.left = MAX_LINE
             yield number, value
     except (yaml.YAMLError, InvalidInputError, *_NO_SCALAR) as error:
-        told = " ".join(str(error).split())[:200] or "a value that its tag is not for"
-        yield number + 1, BadLine(number + 1, f"no YAML ({told}); what follows it cannot be read")
+        message = " ".join(str(error).split())[:200] or "a value that its tag is not for"
+        number += 1
+        yield number, BadLine(number, f"no YAML ({message}); what follows it cannot be read")
 
 
 def beside_lists(stream: BinaryIO) -> Iterator[tuple[str, Any]]:
@@ -151,7 +152,7 @@ class _Builder:
         for event in self._events:
             if isinstance(event, yaml.MappingEndEvent):
                 return
-            self._build(event)  # the name
+            self._build(event)  # the member's name
             event = next(self._events)
             if isinstance(event, yaml.SequenceStartEvent):
                 yield from self._elements()
@@ -209,7 +210,7 @@ class _Builder:
         if tag.endswith((":str", ":timestamp", ":value", ":merge")):
             return event.value
         value = self._scalars.construct_object(node_type(tag, event.value), deep=True)
-        self._scalars.constructed_objects.clear()  # it keeps all that it has made
+        self._scalars.constructed_objects.clear()  # otherwise it would keep every object
         return value
 
 

@@ -17,9 +17,9 @@ LARGEST_MESSAGE = 256 * 1024
 MESSAGE_OVERHEAD = 200
 
 
-def size_of_message(what: tuple[Any, ...]) -> int:
+def size_of_message(message: tuple[Any, ...]) -> int:
     """Return about how many bytes of memory a message takes."""
-    return MESSAGE_OVERHEAD + (size_of(what[3]) if what[0] == "record" else 0)
+    return MESSAGE_OVERHEAD + (size_of(message[3]) if message[0] == "record" else 0)
 
 
 def in_small_parts(messages: list[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:

@@ -59,7 +59,7 @@ def main(descriptor: int) -> None:
         descriptor: the file descriptor of the pipe.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # whoever started it is told, and ends it
+        signal.signal(number, signal.SIG_IGN)  # the parent ends this process
     os.nice(_NICENESS)
     pipe = Connection(descriptor)
     reporter = PipeReporter(pipe)
@@ -96,7 +96,7 @@ class _Work:
         self._recorder, self._reporter = recorder, reporter
         self._sessions: dict[int, SessionRecorder] = {}
         self._unnamed: dict[int, SessionRecorder] = {}
-        self._pieces: list[Any] = []  # of the frame that comes next
+        self._pieces: list[Any] = []  # pieces of the next frame
 
     def run(self, pipe: Connection) -> None:
         """Carry out messages in order until the end, and report the last counters."""
@@ -126,18 +126,18 @@ class _Work:
         """
         while True:
             try:
-                told = pipe.recv()
+                messages = pipe.recv()
             except (EOFError, OSError):
                 return None
             while self._recorder.is_pressed():
                 time.sleep(_RECHECK)
-            for name, *arguments in told:
+            for name, *arguments in messages:
                 if name == "stop":
                     return float(arguments[0])
                 try:
                     handlers[name](*arguments)
-                except Exception as error:  # one that cannot be recorded must not end the others
-                    unforeseen.log_fault(_LOGGER, "doing what is said of a session", error)
+                except Exception as error:  # the other sessions go on
+                    unforeseen.log_fault(_LOGGER, "carrying out a message about a session", error)
 
     def report_status(self) -> None:
         """Report counters and trouble again and again; a thread of its own runs it."""
@@ -160,7 +160,7 @@ class _Work:
             self._sessions[number].record(direction, text, at)
 
     def _commit(self, number: int, ticket: int) -> None:
-        def told(done: Future[None]) -> None:
+        def report(done: Future[None]) -> None:
             self._report_ids()
             error = done.exception()
             self._reporter.send("committed", ticket, None if error is None else str(error))
@@ -169,7 +169,7 @@ class _Work:
         if session is None:
             self._reporter.send("committed", ticket, "the session is closed")
         else:
-            session.committed().add_done_callback(told)
+            session.committed().add_done_callback(report)
 
     def _report_ids(self) -> None:
         unnamed: Iterable[tuple[int, SessionRecorder]] = list(self._unnamed.items())

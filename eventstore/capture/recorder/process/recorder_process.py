@@ -158,13 +158,13 @@ class RecorderProcess:
     def counters(self) -> Counters:
         """Return how many frames were taken, and where they are."""
         with self._lock:
-            before, there = self._ended_counters, self._child_counters
-            written = before.written + there.written
-            missed = self._missed + before.missed + there.missed
-            behind = max(0, self._accepted - written - before.missed - there.missed)
-            spooled = before.spooled + there.spooled
+            ended, running = self._ended_counters, self._child_counters
+            written = ended.written + running.written
+            missed = self._missed + ended.missed + running.missed
+            behind = max(0, self._accepted - written - ended.missed - running.missed)
+            spooled = ended.spooled + running.spooled
             return Counters(
-                self._accepted, written, spooled, behind, missed, *_sum_of_faults(before, there)
+                self._accepted, written, spooled, behind, missed, *_sum_of_faults(ended, running)
             )
 
     def close(self, timeout: float = 10.0) -> None:
@@ -207,12 +207,12 @@ class RecorderProcess:
             self._accepted += 1
             self._put("record", session.number, direction, text, at)
 
-    def say(self, *what: Any) -> None:
+    def say(self, *message: Any) -> None:
         """Send a message about a session to the child."""
         if self._in_forked_child:
             return
         with self._lock:
-            self._put(*what)
+            self._put(*message)
 
     def commit(self, session: RemoteSession) -> Future[None]:
         """Return a future that is done once all frames of a session so far are in the database."""
@@ -227,16 +227,16 @@ class RecorderProcess:
             self._urgent = True
         return future
 
-    def end(self, session: RemoteSession, *how: Any) -> None:
+    def end(self, session: RemoteSession, *closing: Any) -> None:
         """End a session; nothing happens if it has ended already."""
         with self._lock:
             if self._sessions.pop(session.number, None) is not None:
                 self._note_missed(session)
                 self._closing_sessions[session.number] = session
-                self._put("close", session.number, *how)
+                self._put("close", session.number, *closing)
 
-    def _put(self, *what: Any) -> None:
-        self._queue.append(what)
+    def _put(self, *message: Any) -> None:
+        self._queue.append(message)
         if len(self._queue) == 1:
             self._changed.notify()
 
@@ -246,23 +246,23 @@ class RecorderProcess:
             session.missed = {}
 
     def _start(self) -> tuple[Connection, subprocess.Popen[bytes], Path]:
-        ours, process = start_child()
+        pipe, process = start_child()
         # The database's URL may hold a password, so it goes over the pipe and not on the command
         # line.
-        ours.send(self._arguments)
+        pipe.send(self._arguments)
         try:
             # The child may log something before it is ready, such as what others left in the spool.
-            while (told := ours.recv())[0] == "log":
-                self._handle(*told)
+            while (answer := pipe.recv())[0] == "log":
+                self._handle(*answer)
         except (EOFError, OSError) as error:
             raise EventStoreError("the recorder's process does not start") from error
-        if told[0] == "failed":
+        if answer[0] == "failed":
             process.wait()
-            raise told[1]
-        _, spool, self.trouble = told
-        self._listener = Thread(target=self._listen, args=(ours,), daemon=True)
+            raise answer[1]
+        _, spool, self.trouble = answer
+        self._listener = Thread(target=self._listen, args=(pipe,), daemon=True)
         self._listener.start()
-        return ours, process, spool
+        return pipe, process, spool
 
     def _listen(self, pipe: Connection) -> None:
         try:
@@ -273,15 +273,15 @@ class RecorderProcess:
                 self._child_gone = True
                 self._changed.notify()
 
-    def _handle(self, kind: str, *what: Any) -> None:
+    def _handle(self, kind: str, *message: Any) -> None:
         if kind == "log":
-            _LOGGER.log(*what)
+            _LOGGER.log(*message)
         elif kind == "named":
-            session = self._begun.get(what[0])
+            session = self._begun.get(message[0])
             if session is not None:
-                session.session_id = what[1]
+                session.session_id = message[1]
         elif kind == "committed":
-            ticket, error = what
+            ticket, error = message
             future = self._tickets.pop(ticket, None)
             if future is not None and future.set_running_or_notify_cancel():
                 if error is None:
@@ -290,8 +290,8 @@ class RecorderProcess:
                     future.set_exception(RuntimeError(error))
         else:
             with self._lock:
-                self._child_counters = Counters(*what[0])
-                self.trouble = what[1] if kind == "status" else None
+                self._child_counters = Counters(*message[0])
+                self.trouble = message[1] if kind == "status" else None
 
     def _send(self) -> None:
         while True:
@@ -333,13 +333,13 @@ class RecorderProcess:
         """Note that entries were sent; return True if they were the last."""
         self._sent_at = time.monotonic()
         with self._lock:
-            for what in queue:
-                if what[0] == "record":
-                    self._release(what[1], size_of_message(what))
+            for message in queue:
+                if message[0] == "record":
+                    self._release(message[1], size_of_message(message))
                     self._sent += 1
-                elif what[0] == "close":
-                    self._closing_sessions.pop(what[1], None)
-                elif what[0] == "stop":
+                elif message[0] == "close":
+                    self._closing_sessions.pop(message[1], None)
+                elif message[0] == "stop":
                     return True
         return False
 
@@ -367,14 +367,14 @@ class RecorderProcess:
                 self._counters_of_ended(),
                 Counters(0, 0, 0, 0, 0),
             )
-            asked = {what[1] for what in self._queue if what[0] == "open"}
-            again: list[tuple[Any, ...]] = []
+            opening = {message[1] for message in self._queue if message[0] == "open"}
+            reopening: list[tuple[Any, ...]] = []
             for session in [*self._closing_sessions.values(), *self._sessions.values()]:
-                if session.number not in asked:
-                    again.append(("open", session.number, *session.begun))
+                if session.number not in opening:
+                    reopening.append(("open", session.number, *session.begun))
                     facts = {"previous": session.session_id}
-                    again.append(("gap", session.number, "recorder_restarted", facts))
-            self._queue.extendleft(reversed(again))
+                    reopening.append(("gap", session.number, "recorder_restarted", facts))
+            self._queue.extendleft(reversed(reopening))
         return True
 
     def _fail_tickets(self) -> None:
@@ -386,13 +386,13 @@ class RecorderProcess:
 
     def _counters_of_ended(self) -> Counters:
         """Return the counters of all ended children; frames in doubt count as missed."""
-        before, there = self._ended_counters, self._child_counters
-        written = before.written + there.written
+        ended, running = self._ended_counters, self._child_counters
+        written = ended.written + running.written
         missed = self._sent - written
-        spooled = before.spooled + there.spooled
-        return Counters(self._sent, written, spooled, 0, missed, *_sum_of_faults(before, there))
+        spooled = ended.spooled + running.spooled
+        return Counters(self._sent, written, spooled, 0, missed, *_sum_of_faults(ended, running))
 
 
-def _sum_of_faults(before: Counters, there: Counters) -> tuple[int, ...]:
+def _sum_of_faults(ended: Counters, running: Counters) -> tuple[int, ...]:
     """Return the last three counters, summed over all children."""
-    return tuple(map(sum, zip(before[-3:], there[-3:], strict=True)))
+    return tuple(map(sum, zip(ended[-3:], running[-3:], strict=True)))

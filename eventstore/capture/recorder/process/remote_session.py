@@ -15,7 +15,7 @@ class FrameTaker(Protocol):
     def hand_over(self, session: RemoteSession, direction: str, text: Message, at: int) -> None:
         """Take a frame of a session."""
 
-    def say(self, *what: Any) -> None:
+    def say(self, *message: Any) -> None:
         """Send a message about a session to the child process."""
 
     def is_pressed(self, number: int) -> bool:
@@ -24,7 +24,7 @@ class FrameTaker(Protocol):
     def commit(self, session: RemoteSession) -> Future[None]:
         """Return a future that is done once all frames so far are in the database."""
 
-    def end(self, session: RemoteSession, *how: Any) -> None:
+    def end(self, session: RemoteSession, *closing: Any) -> None:
         """End a session."""
 
 
@@ -48,10 +48,7 @@ class RemoteSession:
     def record(self, direction: str, text: str | bytes, at: int | None = None) -> None:
         """Hand over a frame, as `SessionRecorder.record` does."""
         if at is None:
-            at = self.clock.now()
-            jump = self.clock.jumped(at)
-            if jump is not None:
-                self.clock_jumped(jump, at)
+            at = self.clock.arrival(self.clock_jumped)
         self._recorder.hand_over(self, direction, text, at)
 
     def record_pieces(self, direction: str, pieces: list[str] | list[bytes], at: int) -> None:

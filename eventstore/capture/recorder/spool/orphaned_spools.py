@@ -57,10 +57,10 @@ def take_over(folder: Path, name: str) -> IO[str] | None:
         lock = os.fdopen(open_private(str(path), os.O_RDWR), "r+")
     except FileNotFoundError:
         if name not in process_names(folder):
-            return None  # somebody else was faster; make no lock that nobody deletes
+            return None  # another process has deleted all files; a new lock would stay for ever
         lock = os.fdopen(open_private(str(path), os.O_RDWR | os.O_CREAT), "r+")
     except OSError:
-        return None  # it is no plain file, or another user's
+        return None  # it is not a plain file, or belongs to another user
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -146,5 +146,5 @@ def delete_files(folder: Path, name: str) -> None:
         path.unlink(missing_ok=True)
     # A journal that was being shortened ends in `.new`.
     for ending in (JOURNAL, ".new", LOCK):
-        with suppress(OSError):  # a folder is in the place of the file
+        with suppress(OSError):  # somebody has put a folder there
             (folder / f"{name}{ending}").unlink(missing_ok=True)

@@ -95,7 +95,7 @@ class Spool:
         self._journal_lines = 0
         self._lock = Lock()
 
-    # What was begun and ended
+    # The journal
 
     def begin(self, target: TargetSession) -> None:
         """Note that a recording is in progress; again if its session's id was decided since.
@@ -131,12 +131,12 @@ class Spool:
     def _compact_journal(self) -> None:
         path = self.folder / f"{self.name}{JOURNAL}"
         shorter = path.with_suffix(".new")
-        made = _open_for_writing(shorter)
-        made.writelines(dumps(_begun_line(one)) + "\n" for one in self._open.values())
-        made.flush()
+        journal = _open_for_writing(shorter)
+        journal.writelines(dumps(_begun_line(one)) + "\n" for one in self._open.values())
+        journal.flush()
         shorter.replace(path)
         self._journal.close()
-        self._journal, self._journal_lines = made, len(self._open)
+        self._journal, self._journal_lines = journal, len(self._open)
 
     # Entries
 
@@ -156,8 +156,8 @@ class Spool:
         entries = list(entries)
         new = {entry.key for entry in entries} - spool_file.begun
         with self._lock:
-            told = [encode_target(self._open[key]) for key in sorted(new)]
-        pieces = [*told, *encode_entries(entries)]
+            targets = [encode_target(self._open[key]) for key in sorted(new)]
+        pieces = [*targets, *encode_entries(entries)]
         with open(spool_file.path, "r+b", buffering=0, opener=open_private) as stream:
             try:
                 stream.seek(spool_file.size)
@@ -269,7 +269,7 @@ class Spool:
         """Close the files; entries that are not written stay for the next process."""
         with self._lock:
             kept = bool(self._files) or bool(self._open)
-            with suppress(OSError):  # on a full disk, what is in its buffer has no room
+            with suppress(OSError):  # on a full disk, its buffer cannot be written
                 self._journal.close()
             if not kept:
                 delete_files(self.folder, self.name)
@@ -327,9 +327,9 @@ def _write_all(descriptor: int, pieces: Sequence[bytes]) -> int:
         some = pieces[first : first + _AT_ONCE]
         wanted = sum(map(len, some))
         done = os.writev(descriptor, some)
-        if done < wanted:  # the disk is nearly full, say
-            left = memoryview(b"".join(some))[done:]
-            while left:
-                left = left[os.write(descriptor, left) :]
+        if done < wanted:  # such as on a disk that is nearly full
+            rest = memoryview(b"".join(some))[done:]
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
         size += wanted
     return size

@@ -27,7 +27,7 @@ NAME = "csv"
 WHAT = "a table (CSV)"
 
 _SEPARATORS = ",;\t|"
-_CELL = 64  # bytes that a cell takes beside its text
+_CELL = 64  # bytes of memory that a cell takes besides its text
 _FRAME_NAMES = (*MESSAGE_KEYS, "text", "value", "event_json", "event_data", "frame_text")
 _DIRECTION_NAMES = (*DIRECTION_KEYS, "role")
 _TIME_NAMES = (*TIME_KEYS, "event_time", "_time", "inserted_at")
@@ -152,14 +152,14 @@ class _BoundedLines:
             if self.spent > 2 * MAX_LINE:
                 raise InvalidInputError(TOO_LONG)
             yield line
-        self._decode(b"", final=True)  # raises where the last character is cut
+        self._decode(b"", final=True)  # raises if the last character is cut off
 
 
 def _reading(row: list[str], columns: _Columns) -> Reading:
     text = _cell(row, columns.frame)
     if not text:
         return Reading(None)
-    said = _cell(row, columns.direction)
-    direction = STORE if said == STORE else direction_word(said)
+    word = _cell(row, columns.direction)
+    direction = STORE if word == STORE else direction_word(word)
     time = read_time(_cell(row, columns.time), columns.time_name)
     return Reading(Frame(direction or direction_of(parse(text)), text, time.at), time.unread)

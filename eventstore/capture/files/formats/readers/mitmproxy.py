@@ -40,7 +40,7 @@ _SAID = re.compile(
     r"\[\d\d:\d\d:\d\d\.\d{3}\](\[[^\]]{1,100}\] client connect| .{0,200} listening at .*)"
 )
 _INDENT = "    "
-_LINE = 64  # bytes that a line takes beside its text
+_LINE = 64  # bytes of memory that a line takes besides its text
 _CUT_OFF = "(cut off)"
 
 

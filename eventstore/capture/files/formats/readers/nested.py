@@ -45,9 +45,8 @@ def messages_of(entries: Iterable[FileEntry]) -> Iterator[FileEntry]:
             continue
         started_at = start_in(entry.value) if isinstance(entry.value, dict) else None
         for place, value in enumerate(inner):
-            is_object = isinstance(value, dict)
-            told = value if is_object else _no_object(entry.number)
-            yield FileEntry(entry.number, told, None, place == 0, started_at)
+            message = value if isinstance(value, dict) else _no_object(entry.number)
+            yield FileEntry(entry.number, message, None, place == 0, started_at)
 
 
 def _list_of(value: Any) -> list[Any] | None:

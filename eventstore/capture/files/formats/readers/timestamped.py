@@ -47,8 +47,8 @@ def _key(value: dict[str, Any]) -> str | None:
 
 
 def _event(value: dict[str, Any], key: str) -> dict[str, Any]:
-    said = value.get(key)
-    return mapping(parse(said) if isinstance(said, str) else said)
+    message = value.get(key)
+    return mapping(parse(message) if isinstance(message, str) else message)
 
 
 def read(value: dict[str, Any], text: str | None) -> Reading:
@@ -60,8 +60,8 @@ def read(value: dict[str, Any], text: str | None) -> Reading:
         whole = dumps(value) if text is None else text
         return Reading(Frame(direction_of(value), whole, time.at), time.unread)
     key = _key(value) or "event"
-    said = value.get("direction")
-    direction = STORE if said == STORE else direction_word(said)
+    word = value.get("direction")
+    direction = STORE if word == STORE else direction_word(word)
     if direction is None:
         direction = direction_of(_event(value, key))
     time = first_time(value)

@@ -23,7 +23,7 @@ _MESSAGE = re.compile(
     r"(?P<arrow><<|>>|<-|->|[<>←→↑↓⬆⬇])\s{1,8}(?P<frame>\S.*)",
     re.DOTALL,
 )
-_LINE = 64  # bytes that a line takes beside its text
+_LINE = 64  # bytes of memory that a line takes besides its text
 # What the tools print of themselves.
 _SAID = re.compile(r"(Connected|Disconnected|Connecting|error:|Received p[io]ng|Closed)\b.*")
 

@@ -16,7 +16,7 @@ from eventstore.errors import DamagedError, InvalidInputError
 from eventstore.projection.state import PROJECTOR_VERSION
 from eventstore.realtime.events import EventRow
 from eventstore.realtime.frames import ENCRYPTIONS
-from eventstore.realtime.text.without_audio import Texts, without_audio
+from eventstore.realtime.text.without_audio import FrameTexts, without_audio
 from eventstore.segments.digest import BEGINNING
 from eventstore.store.database.transaction import Transaction, write
 from eventstore.store.log.decrypted_events import decrypted_events
@@ -141,10 +141,10 @@ def _empty_texts(tx: Transaction, session_id: str) -> None:
         last = stored[-1].seq
 
 
-def _texts(row: EventRow) -> Texts:
+def _texts(row: EventRow) -> FrameTexts:
     """Return the columns that make up the text of an event's frame."""
     whole = row.audio_offset is not None and row.audio_offset < 0
-    return Texts(row.frame, row.audio_offset, row.audio if whole else None)
+    return FrameTexts(row.frame, row.audio_offset, row.audio if whole else None)
 
 
 def _project(tx: Transaction, session_id: str) -> None:

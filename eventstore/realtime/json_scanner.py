@@ -26,7 +26,7 @@ _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 
 
-def tokens(text: str) -> Iterator[tuple[str, int, int]]:
+def json_tokens(text: str) -> Iterator[tuple[str, int, int]]:
     """Yield the tokens of JSON text: `NAME`, `TEXT`, `NUMERAL`, or a bracket.
 
     What is no JSON is passed over: words without quotes, signs where none can stand. A text without
@@ -62,7 +62,7 @@ def tokens(text: str) -> Iterator[tuple[str, int, int]]:
             yield NUMERAL, *token.span()
 
 
-def unescaped(raw: str) -> tuple[str, Callable[[int], int]]:
+def unescape(raw: str) -> tuple[str, Callable[[int], int]]:
     """Return what a text of JSON says, and where each character of that stands in the text.
 
     Args:

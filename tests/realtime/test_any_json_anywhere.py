@@ -26,7 +26,7 @@ from eventstore.realtime.resources.dialects import (
     response_config,
 )
 from eventstore.realtime.resources.session_config import session_update
-from eventstore.realtime.text.without_audio import Texts, without_audio
+from eventstore.realtime.text.without_audio import FrameTexts, without_audio
 from eventstore.realtime.values import dumps, loads
 
 #: Bytes of audio: none, within what is parsed whole, around that, and far beyond it.
@@ -57,7 +57,7 @@ def taken_apart(text: str) -> None:
     for direction in DIRECTIONS:
         session_event(Frame(direction, text, None))
     whole = decoded.audio if (decoded.audio_offset or 0) < 0 else None
-    without_audio(decoded.type, Texts(decoded.frame, decoded.audio_offset, whole))
+    without_audio(decoded.type, FrameTexts(decoded.frame, decoded.audio_offset, whole))
     if decoded.event is not None:
         loads(dumps(decoded.event))
 

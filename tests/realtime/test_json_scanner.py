@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.examples import examples
 
-from eventstore.realtime.json_scanner import NAME, NUMERAL, TEXT, tokens, unescaped
+from eventstore.realtime.json_scanner import NAME, NUMERAL, TEXT, json_tokens, unescape
 
 _TEXTS = st.text(max_size=6) | st.sampled_from(
     ["\\", '"', "\n\t", ",", ":", "{", "]", "\U0001f600"]
@@ -42,7 +42,7 @@ def told(value: Any) -> list[Any]:
 def scanned(text: str) -> list[Any]:
     """The tokens of a text, with what they say."""
     found: list[Any] = []
-    for kind, start, end in tokens(text):
+    for kind, start, end in json_tokens(text):
         if kind in (NAME, TEXT):
             assert text[start - 1] == '"'
             found.append((kind, json.loads(f'"{text[start:end]}"')))
@@ -77,7 +77,7 @@ def test_a_text_is_read_as_a_parser_reads_it(
     ],
 )
 def test_broken_text_is_read_as_far_as_it_goes(text: str, expected: str) -> None:
-    found = ((kind, text[start:end]) for kind, start, end in tokens(text))
+    found = ((kind, text[start:end]) for kind, start, end in json_tokens(text))
     told = [kind if kind == said else f"{kind}:{said}" for kind, said in found]
     assert " ".join(told) == expected
 
@@ -85,7 +85,7 @@ def test_broken_text_is_read_as_far_as_it_goes(text: str, expected: str) -> None
 @pytest.mark.parametrize("piece", ['"', "\\", '"\\', "{", "]", '{"a":', "[[,", '"a" '])
 def test_long_hostile_text_is_read_once(piece: str) -> None:
     text = piece * (200_000 // len(piece))
-    assert all(start <= end <= len(text) for _, start, end in tokens(text))
+    assert all(start <= end <= len(text) for _, start, end in json_tokens(text))
 
 
 @examples(100)
@@ -93,7 +93,7 @@ def test_long_hostile_text_is_read_once(piece: str) -> None:
 def test_each_character_of_an_escaped_text_has_its_place(pieces: list[str]) -> None:
     said = "".join(pieces)
     raw = json.dumps(said, ensure_ascii=False)[1:-1]
-    text, place = unescaped(raw)
+    text, place = unescape(raw)
     assert text == said
     for position, sign in enumerate(text):
         piece = raw[place(position) : place(position + 1)]

@@ -14,24 +14,24 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from eventstore.realtime.frames import decode_columns
-from eventstore.realtime.json_scanner import NAME, NUMERAL, TEXT, tokens, unescaped
+from eventstore.realtime.json_scanner import NAME, NUMERAL, TEXT, json_tokens, unescape
 from eventstore.realtime.masking.mask_names import (
     ADDRESS,
     HEADERS,
     NO_PAIRS,
     SECRET,
-    below_of,
-    is_secret,
+    bits_below,
+    is_secret_text,
 )
 from eventstore.realtime.masking.secret_addresses import secrets_of_address, secrets_of_headers
-from eventstore.realtime.masking.secret_names import REMOVED, is_secret_name
+from eventstore.realtime.masking.secret_names import REMOVED, SecretSpan, is_secret_name
 from eventstore.realtime.masking.secret_pairs import (
-    Container,
+    OpenContainer,
     has_secret_name,
     is_named_before,
-    part_of,
+    pair_role,
 )
-from eventstore.realtime.masking.secrets import Span, is_key, may_hold, secrets_in
+from eventstore.realtime.masking.secrets import has_key_shape, may_hold, secrets_in
 from eventstore.realtime.text.object_text import member_spans
 
 _OPENING = re.compile(r'[{\[]\s*+["{\[]|\A\s*+"')
@@ -108,12 +108,12 @@ def mask_value(value: Any) -> Any:
             holder[place] = made
             is_named = has_secret_name(inner)
             for name, entry in inner.items():
-                below, clean = below_of(bits, name), _clean_name(name)
-                if is_named and part_of(name) == "value":
+                below, clean = bits_below(bits, name), _clean_name(name)
+                if is_named and pair_role(name) == "value":
                     below = SECRET
                 made[clean] = entry
                 fresh = not bits & SECRET
-                _put(made, clean, below, is_secret(below, bits), fresh, tasks)
+                _put(made, clean, below, is_secret_text(below, bits), fresh, tasks)
         else:
             holder[place] = made = list(inner)
             for index, entry in enumerate(inner):
@@ -130,21 +130,21 @@ def mask_words(text: str, bits: int = 0) -> str:
         return text
     # Most texts of a resource are ids and words like `in_progress`: a look is enough.
     if len(text) < _BLOCK and text.isidentifier() and text.isascii():
-        return REMOVED if is_key(text) else text
+        return REMOVED if has_key_shape(text) else text
     if not bits & (ADDRESS | HEADERS) and not may_hold(text):
         return text
     found = _merged(_in_words(text, bits, 1))
     return _with(text, found) if found else text
 
 
-def secret_spans(text: str) -> list[Span]:
+def secret_spans(text: str) -> list[SecretSpan]:
     """Return where secrets stand in words and in JSON, which may be cut off, in order."""
     if not may_hold(text):
         return []
     return [(found.start, found.stop) for found in _merged(_in_words(text, 0, 1))]
 
 
-def with_delta(text: str, instead: str) -> str:
+def replace_delta(text: str, instead: str) -> str:
     """Return the text of an event with another text as its `delta`."""
     spans = [span for span in member_spans(text, "delta") if text[span[0]] == '"']
     return _with(text, [_Found(start + 1, stop - 1, instead) for start, stop in spans])
@@ -190,18 +190,18 @@ def _in_json(text: str, level: int) -> Iterator[_Found]:
     Args:
         level: how many texts this one stands in.
     """
-    outer: list[Container] = []
-    here = Container(0, is_object=False)
-    for kind, start, end in tokens(text):
+    outer: list[OpenContainer] = []
+    here = OpenContainer(0, is_object=False)
+    for kind, start, end in json_tokens(text):
         if kind == NAME:
             raw = text[start:end]
-            name, _ = unescaped(raw)
-            here.below = SECRET if here.begins_secret(name) else below_of(here.bits, name)
+            name, _ = unescape(raw)
+            here.below = SECRET if here.begins_secret(name) else bits_below(here.bits, name)
             if end - start >= _SHORTEST:
                 yield from _in_text(raw, start, 0, level)
         elif kind == TEXT:
             raw = text[start:end]
-            if not is_secret(here.below, here.bits) and not _is_named(here, raw):
+            if not is_secret_text(here.below, here.bits) and not _is_named(here, raw):
                 if end - start >= _SHORTEST:
                     yield from _in_text(raw, start, here.below, level)
                 if (held := here.reads(raw, (start, end))) is not None:
@@ -214,22 +214,22 @@ def _in_json(text: str, level: int) -> Iterator[_Found]:
                 yield _Found(start, end, "0" if level else f'"{REMOVED}"')
         elif kind in "{[":
             outer.append(here)
-            here = Container(here.below, is_object=kind == "{")
+            here = OpenContainer(here.below, is_object=kind == "{")
         else:
-            here = outer.pop() if outer else Container(0, is_object=False)
+            here = outer.pop() if outer else OpenContainer(0, is_object=False)
 
 
-def _is_secret_number(here: Container, digits: int) -> bool:
+def _is_secret_number(here: OpenContainer, digits: int) -> bool:
     """Whether a number stands right under the name that says that it is secret."""
-    is_fresh = is_secret(here.below, here.bits) > here.bits & SECRET
+    is_fresh = is_secret_text(here.below, here.bits) > here.bits & SECRET
     return here.is_object and is_fresh and digits >= _FEW_DIGITS
 
 
-def _is_named(here: Container, raw: str) -> bool:
+def _is_named(here: OpenContainer, raw: str) -> bool:
     """Whether a text in a list is secret by the text before it."""
     if here.is_object or here.bits & NO_PAIRS or not here.last:
         return False
-    return is_named_before(here.last, unescaped(raw)[0])
+    return is_named_before(here.last, unescape(raw)[0])
 
 
 def _in_text(raw: str, start: int, bits: int, level: int) -> Iterator[_Found]:
@@ -240,7 +240,7 @@ def _in_text(raw: str, start: int, bits: int, level: int) -> Iterator[_Found]:
         start: where it stands.
         bits: what is known of it.
     """
-    content, place = unescaped(raw)
+    content, place = unescape(raw)
     for found in _in_words(content, bits, level + 1):
         yield _Found(start + place(found.start), start + place(found.stop), found.instead)
 

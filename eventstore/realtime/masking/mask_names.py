@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from eventstore.realtime.masking.secret_names import HARMLESS_HEADERS, is_secret_name, plain
+from eventstore.realtime.masking.secret_names import (
+    HARMLESS_HEADERS,
+    is_secret_name,
+    normalized_name,
+)
 
 # What is known of all that stands within a container, as bits.
 SECRET = 1  # all texts are secret
@@ -24,12 +28,12 @@ _HEADER_NAMES = frozenset(
 _EXAMPLES = frozenset({"default", "example", "examples", "const"})
 
 
-def below_of(bits: int, name: str) -> int:
+def bits_below(bits: int, name: str) -> int:
     """What is known of what stands under a key of an object of which `bits` is known."""
     if bits & SECRET:
         return bits
     if bits & HEADERS:
-        return 0 if plain(name) in HARMLESS_HEADERS else SECRET
+        return 0 if normalized_name(name) in HARMLESS_HEADERS else SECRET
     kind = _kind(name)
     if not kind:
         return bits & ~ADDRESS
@@ -60,7 +64,7 @@ def _below_schema(bits: int, kind: str) -> int:
 @lru_cache(maxsize=10_000)
 def _kind(name: str) -> str:
     """What a name says of what stands under it; empty where that is nothing."""
-    found = plain(name)
+    found = normalized_name(name)
     if found == "token":
         return "token"
     if is_secret_name(name):
@@ -78,7 +82,7 @@ def _kind(name: str) -> str:
     return "address" if found == "serverurl" else ""
 
 
-def is_secret(under: int, bits: int) -> bool:
+def is_secret_text(under: int, bits: int) -> bool:
     """Whether a text is secret that stands right under a key.
 
     Args:

@@ -11,14 +11,13 @@ import re
 from collections import OrderedDict
 
 from eventstore.realtime.frames import parse
-from eventstore.realtime.masking.mask import Masked, mask_frame, secret_spans, with_delta
-from eventstore.realtime.masking.secret_names import REMOVED, plain
+from eventstore.realtime.masking.mask import Masked, mask_frame, replace_delta, secret_spans
+from eventstore.realtime.masking.secret_names import REMOVED, SecretSpan, normalized_name
 from eventstore.realtime.masking.secrets import (
     ASSIGNED,
     QUOTED,
-    Span,
     begun_at_end,
-    closing,
+    closing_quote,
     is_assigned_secret,
 )
 from eventstore.realtime.values import text as text_of
@@ -55,7 +54,7 @@ class SessionMask:
         streamed = self._of(tuple(str(event.get(name)) for name in names))
         if not streamed.feed(delta):
             return masked
-        return Masked(with_delta(masked.text, REMOVED), max(1, masked.secrets))
+        return Masked(replace_delta(masked.text, REMOVED), max(1, masked.secrets))
 
     def _of(self, key: tuple[str, ...]) -> _Streamed:
         found = self._streamed.pop(key, None) or _Streamed()
@@ -117,13 +116,13 @@ class _Streamed:
         place, touched = 0, False
         while (found := ASSIGNED.search(text, place)) is not None:
             place = found.end()
-            is_headers = plain(found[1]).endswith("headers")
+            is_headers = normalized_name(found[1]).endswith("headers")
             if not (is_headers or is_assigned_secret(text, found)):
                 continue
             quote = QUOTED.match(text, place)
             opening = text[place : place + 1]
             if quote is not None:
-                self._ends = closing(quote[0])
+                self._ends = closing_quote(quote[0])
                 place = quote.end()
                 if self._ends is None:
                     continue
@@ -140,7 +139,7 @@ class _Streamed:
         return touched
 
 
-def _shortened(text: str, spans: list[Span]) -> str:
+def _shortened(text: str, spans: list[SecretSpan]) -> str:
     """What is kept of a text to look at the next piece with: its end, and how a secret began."""
     if len(text) <= _TAIL:
         return text

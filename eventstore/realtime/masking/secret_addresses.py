@@ -7,14 +7,13 @@ from collections.abc import Iterator
 
 from eventstore.realtime.masking.secret_names import (
     HARMLESS_HEADERS,
+    SecretSpan,
     has_digit,
     is_mixed,
     is_secret_name,
     is_secret_parameter,
-    plain,
+    normalized_name,
 )
-
-Span = tuple[int, int]
 
 _ADDRESS = re.compile(r"://([^\s\"'\\<>]++)")
 _PARAMETER = re.compile(r"[^&;]++")
@@ -24,13 +23,13 @@ _HOOKS = frozenset({"services", "webhooks", "webhook", "hooks", "bot", "bots"})
 _LONG, _FOREIGN = 12, 20
 
 
-def addresses_in(text: str) -> Iterator[Span]:
+def addresses_in(text: str) -> Iterator[SecretSpan]:
     """Yield what is secret in the addresses in a text: users, and values by their names."""
     for found in _ADDRESS.finditer(text):
         yield from _of_address(found[1], found.start(1), whole=False)
 
 
-def secrets_of_address(text: str) -> Iterator[Span]:
+def secrets_of_address(text: str) -> Iterator[SecretSpan]:
     """Yield what may be secret in the address of a tool's server: its user, query and long names.
 
     Keys of such servers stand in their addresses under any name, so that no value stays.
@@ -39,14 +38,14 @@ def secrets_of_address(text: str) -> Iterator[Span]:
         yield from _of_address(found[1], found.start(1), whole=True)
 
 
-def secrets_of_headers(text: str) -> Iterator[Span]:
+def secrets_of_headers(text: str) -> Iterator[SecretSpan]:
     """Yield the values of a request's headers that are written as lines: `X-Mine: value`."""
     for found in _HEADER.finditer(text):
-        if plain(found[1]) not in HARMLESS_HEADERS:
+        if normalized_name(found[1]) not in HARMLESS_HEADERS:
             yield found.span(2)
 
 
-def _of_address(rest: str, start: int, whole: bool) -> Iterator[Span]:
+def _of_address(rest: str, start: int, whole: bool) -> Iterator[SecretSpan]:
     """Yield what is secret in what follows the `://` of an address.
 
     Args:
@@ -75,7 +74,7 @@ def _of_address(rest: str, start: int, whole: bool) -> Iterator[Span]:
             yield start + begin, start + begin + len(values)
 
 
-def _of_path(path: str, begin: int, whole: bool) -> Iterator[Span]:
+def _of_path(path: str, begin: int, whole: bool) -> Iterator[SecretSpan]:
     """Yield the parts of an address's path that are secret by the part before, or by their look."""
     before, is_hook = "", False
     for part in path.split("/"):

@@ -6,7 +6,10 @@ import re
 from functools import lru_cache
 from urllib.parse import unquote
 
-#: What stands in place of a secret.
+#: Where a secret begins and ends in a text.
+SecretSpan = tuple[int, int]
+
+#: The text that replaces a secret.
 REMOVED = "[removed]"
 
 # Names are compared without case and signs. A name that ends like this holds a secret.
@@ -54,7 +57,7 @@ _MIXED = re.compile("[a-z][A-Z]|[A-Z][a-z]+[A-Z]")
 
 
 @lru_cache(maxsize=10_000)
-def plain(name: str) -> str:
+def normalized_name(name: str) -> str:
     """Return a name without case and signs, as names are compared: `X-Api-Key` is `xapikey`."""
     return re.sub("[^a-z0-9]", "", name.lower())
 
@@ -66,7 +69,7 @@ def is_secret_name(name: str) -> bool:
     Args:
         name: as it is written, such as `api_key`, `X-Api-Key` or `apiKey`.
     """
-    found = plain(name).rstrip("0123456789")
+    found = normalized_name(name).rstrip("0123456789")
     if found in _HARMLESS:
         return False
     return found in _WHOLE or found.endswith(_ENDINGS) or any(part in found for part in _WITHIN)
@@ -74,7 +77,7 @@ def is_secret_name(name: str) -> bool:
 
 def is_secret_parameter(name: str) -> bool:
     """Return True if what stands under this name in the query of an address is a secret."""
-    found = plain(unquote(name))
+    found = normalized_name(unquote(name))
     return found in _QUERY or found.endswith(_QUERY_ENDINGS) or is_secret_name(found)
 
 

@@ -9,7 +9,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from eventstore.realtime.masking.secret_names import is_secret_name, plain
+from eventstore.realtime.masking.secret_names import is_secret_name, normalized_name
 from eventstore.realtime.masking.secrets import looks_random
 
 _NAMES = frozenset(
@@ -24,9 +24,9 @@ _NAME = re.compile(r"-{0,2}[A-Za-z0-9_\-]{2,64}+:?")
 
 
 @lru_cache(maxsize=10_000)
-def part_of(key: str) -> str:
+def pair_role(key: str) -> str:
     """Return `name` or `value`, as which a key of an object is known, or an empty text."""
-    found = plain(key)
+    found = normalized_name(key)
     return "name" if found in _NAMES else "value" if found in _VALUES else ""
 
 
@@ -38,7 +38,7 @@ def is_name_of_secret(text: str) -> bool:
 def has_secret_name(inner: dict[str, Any]) -> bool:
     """Return True if what an object says under its `value` is secret by its `name`."""
     return any(
-        isinstance(entry, str) and part_of(name) == "name" and is_name_of_secret(entry)
+        isinstance(entry, str) and pair_role(name) == "name" and is_name_of_secret(entry)
         for name, entry in inner.items()
     )
 
@@ -56,7 +56,7 @@ def is_named_before(before: Any, text: Any) -> bool:
     )
 
 
-class Container:
+class OpenContainer:
     """An object or a list of a JSON text that is open while it is read.
 
     Args:
@@ -78,7 +78,7 @@ class Container:
 
     def begins_secret(self, key: str) -> bool:
         """Open a key; return True if what stands under it is secret by the object's name."""
-        self._part = part_of(key)
+        self._part = pair_role(key)
         return self._is_named and self._part == "value"
 
     def reads(self, raw: str, span: tuple[int, int]) -> tuple[int, int] | None:

@@ -9,9 +9,13 @@ import re
 from collections.abc import Iterator
 
 from eventstore.realtime.masking.secret_addresses import addresses_in
-from eventstore.realtime.masking.secret_names import has_digit, is_mixed, is_secret_name, plain
-
-Span = tuple[int, int]
+from eventstore.realtime.masking.secret_names import (
+    SecretSpan,
+    has_digit,
+    is_mixed,
+    is_secret_name,
+    normalized_name,
+)
 
 # A frame that has none of these has no secret; to look for them takes a fraction of the time.
 _HINTS = (
@@ -98,7 +102,7 @@ _FEW, _SOME = 4, 8
 _LONGEST_QUOTED = 4000
 
 
-def secrets_in(text: str, is_json: bool = False) -> Iterator[Span]:
+def secrets_in(text: str, is_json: bool = False) -> Iterator[SecretSpan]:
     """Yield where secrets stand in words: keys by their shape, passwords of addresses, and so on.
 
     Spans may overlap and come in any order.
@@ -125,7 +129,7 @@ def secrets_in(text: str, is_json: bool = False) -> Iterator[Span]:
         yield from _pem_keys(text)
 
 
-def begun_at_end(text: str) -> Iterator[Span]:
+def begun_at_end(text: str) -> Iterator[SecretSpan]:
     """Yield what may be the beginning of a secret at the end of a text that goes on.
 
     That is a password in an address, which only the `@` behind it tells, and a key of a known kind.
@@ -139,15 +143,15 @@ def begun_at_end(text: str) -> Iterator[Span]:
             yield user.span(1)
 
 
-def _keys(text: str) -> Iterator[Span]:
+def _keys(text: str) -> Iterator[SecretSpan]:
     for run in _RUN.finditer(text):
-        if is_key(run[0]):
+        if has_key_shape(run[0]):
             yield run.span()
         elif "." in run[0]:
             yield from _behind_dots(run[0], run.start())
 
 
-def is_key(run: str) -> bool:
+def has_key_shape(run: str) -> bool:
     """Return True if letters, digits and signs without a space have the shape of a key."""
     run = run.lstrip("._-")
     if run.startswith(_OWN_PREFIXES):
@@ -169,24 +173,24 @@ def _is_credential(scheme: str, value: str) -> bool:
     return is_mixed(value) or "=" in value or (scheme == "bearer" and len(value) >= _FOREIGN)
 
 
-def _behind_dots(run: str, start: int) -> Iterator[Span]:
+def _behind_dots(run: str, start: int) -> Iterator[SecretSpan]:
     """Yield a key that stands behind a dot, as in the name of a subprotocol."""
     begin = run.find(_SUBPROTOCOL) + len(_SUBPROTOCOL)
     if begin < len(_SUBPROTOCOL):
         places = (run.find(f".{prefix}") + 1 for prefix in _OWN_PREFIXES)
-        begin = min((place for place in places if place and is_key(run[place:])), default=-1)
+        begin = min((place for place in places if place and has_key_shape(run[place:])), default=-1)
     if begin >= 0 and len(run) - begin >= _SOME:
         yield start + begin, start + len(run)
 
 
-def _of_elements(text: str) -> Iterator[Span]:
+def _of_elements(text: str) -> Iterator[SecretSpan]:
     """Yield what elements of XML and fields of HTML say: `<apiKey>VALUE</apiKey>`."""
     for found in (*_ELEMENT.finditer(text), *_FIELD.finditer(text)):
         if is_secret_name(found[1]):
             yield found.span(2)
 
 
-def _of_options(text: str) -> Iterator[Span]:
+def _of_options(text: str) -> Iterator[SecretSpan]:
     """Yield what options of a command say: `--api-key VALUE`, `-u user:password`."""
     for found in _OPTION.finditer(text):
         if is_secret_name(found[1]) and is_mixed(found[2]):
@@ -199,14 +203,14 @@ def is_assigned_secret(text: str, found: re.Match[str]) -> bool:
     """Return True if a match of `ASSIGNED` in a text names a secret, as `API key:` does, too."""
     if is_secret_name(found[1]):
         return True
-    if plain(found[1]) not in ("key", "keys"):
+    if normalized_name(found[1]) not in ("key", "keys"):
         return False
     start = found.start()
     word = _WORD_BEFORE.search(text, max(0, start - 16), start)
     return word is not None and is_secret_name(f"{word[1]}key")
 
 
-def closing(quote: str) -> re.Pattern[str] | None:
+def closing_quote(quote: str) -> re.Pattern[str] | None:
     """Return what ends a text that begins with these quotes; None where nothing does.
 
     Args:
@@ -218,7 +222,7 @@ def closing(quote: str) -> re.Pattern[str] | None:
     return re.compile(rf"(?<!\\){re.escape(last[0])}")
 
 
-def _assigned(text: str, is_json: bool) -> Iterator[Span]:
+def _assigned(text: str, is_json: bool) -> Iterator[SecretSpan]:
     """Yield the values of `name=value`, `name: value` and `'name': 'value'`."""
     place = 0
     # Up to where values, by what ends them, are known to be words: what ends there is, too.
@@ -235,7 +239,7 @@ def _assigned(text: str, is_json: bool) -> Iterator[Span]:
                 yield quote.end(), end
                 place = end
             continue
-        header = plain(found[1]).endswith(("authorization", "cookie"))
+        header = normalized_name(found[1]).endswith(("authorization", "cookie"))
         start = quote.end() if quote is not None else place
         kind = _kind_of_value(text, found, start, quote is not None)
         is_spoken = quote is None and found[2] in _COLONS
@@ -253,7 +257,7 @@ def _assigned(text: str, is_json: bool) -> Iterator[Span]:
 
 def _end_of_quoted(text: str, quote: re.Match[str]) -> int | None:
     """Where a quoted value ends; None where it has no end that is near."""
-    ends = closing(quote[0])
+    ends = closing_quote(quote[0])
     if ends is None:
         # Two of the same are a text and its end.
         return quote.end() if _LAST_QUOTE.search(quote[0]) else None
@@ -263,7 +267,7 @@ def _end_of_quoted(text: str, quote: re.Match[str]) -> int | None:
 
 def _kind_of_value(text: str, found: re.Match[str], start: int, is_quoted: bool) -> re.Pattern[str]:
     """What a value without an end of its own goes up to."""
-    name = plain(found[1])
+    name = normalized_name(found[1])
     if name.endswith("cookie"):
         return _COOKIES
     if name.endswith("authorization"):
@@ -281,7 +285,7 @@ def _is_meant(value: str, is_spoken: bool, is_header: bool) -> bool:
     return len(value) >= _SOME and (is_mixed(value) or (is_header and "=" in value))
 
 
-def _pem_keys(text: str) -> Iterator[Span]:
+def _pem_keys(text: str) -> Iterator[SecretSpan]:
     place = text.find(_PEM)
     while place >= 0:
         stop = text.find("-----", place + len(_PEM))

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from eventstore.realtime.json_scanner import NAME, tokens, unescaped
+from eventstore.realtime.json_scanner import NAME, json_tokens, unescape
 from eventstore.realtime.values import dumps
 
 _COLON = re.compile(r"\s*:\s*")
@@ -57,13 +57,13 @@ def member_spans(text: str, key: str) -> Iterator[tuple[int, int]]:
         key: the name of the member.
     """
     depth, start = 0, -1
-    for kind, begin, end in tokens(text):
+    for kind, begin, end in json_tokens(text):
         if depth == 1 and kind in (NAME, "}"):
             if start >= 0:
                 value = text[start : begin - (kind == NAME)].rstrip().removesuffix(",").rstrip()
                 yield start, start + len(value)
             start = -1
-            if kind == NAME and unescaped(text[begin:end])[0] == key:
+            if kind == NAME and unescape(text[begin:end])[0] == key:
                 colon = _COLON.match(text, end + 1)
                 start = -1 if colon is None else colon.end()
         depth += (kind in "{[") - (kind in "}]")

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from eventstore.realtime.catalogue import AUDIO_DELTAS
 from eventstore.realtime.frames import RAW_BINARY, RAW_TEXT, parse
-from eventstore.realtime.json_scanner import NAME, TEXT, tokens, unescaped
+from eventstore.realtime.json_scanner import NAME, TEXT, json_tokens, unescape
 
 # How many containers are open within the outermost object, with what is around it.
 _OUTERMOST = 2
@@ -19,7 +19,7 @@ _OUTERMOST = 2
 _NAMED_BY_PEOPLE = frozenset({"metadata", "tools", "parameters", "variables"})
 
 
-class Texts(NamedTuple):
+class FrameTexts(NamedTuple):
     """A frame's columns, as the log keeps them, with those bytes of audio that are its text.
 
     Attributes:
@@ -33,7 +33,7 @@ class Texts(NamedTuple):
     raw: bytes | None
 
 
-def without_audio(type_: str, texts: Texts) -> Texts:
+def without_audio(type_: str, texts: FrameTexts) -> FrameTexts:
     """The same frame without the audio that stands in its texts.
 
     A frame that is no JSON object is emptied: nobody can tell what in it is audio.
@@ -43,12 +43,12 @@ def without_audio(type_: str, texts: Texts) -> Texts:
     """
     frame, offset, raw = texts
     if offset == RAW_BINARY:
-        return Texts(frame, offset, b"")
+        return FrameTexts(frame, offset, b"")
     if offset == RAW_TEXT:
         text, _ = _emptied(type_, (raw or b"").decode("utf-8", "surrogatepass"), 0)
-        return Texts(frame, offset, text.encode("utf-8", "surrogatepass"))
+        return FrameTexts(frame, offset, text.encode("utf-8", "surrogatepass"))
     text, place = _emptied(type_, frame, offset or 0)
-    return Texts(text, None if offset is None else place, raw)
+    return FrameTexts(text, None if offset is None else place, raw)
 
 
 def _emptied(type_: str, text: str, offset: int) -> tuple[str, int]:
@@ -76,10 +76,10 @@ def _audio_values(text: str, delta: bool) -> Iterator[tuple[int, int]]:
     # For each container that is open: whether it is an object, and below what people named.
     open_ = [(False, False)]
     key = ""
-    for kind, start, end in tokens(text):
+    for kind, start, end in json_tokens(text):
         in_object, named = open_[-1]
         if kind == NAME:
-            key, _ = unescaped(text[start:end])
+            key, _ = unescape(text[start:end])
         elif kind == TEXT:
             own_delta = delta and key == "delta" and len(open_) == _OUTERMOST
             if in_object and not named and start < end and (key == "audio" or own_delta):

@@ -12,7 +12,7 @@ from support.strategies import frames
 
 from eventstore.realtime.catalogue import AUDIO_DELTAS
 from eventstore.realtime.frames import Frame, decode, parse, restore
-from eventstore.realtime.text.without_audio import Texts, without_audio
+from eventstore.realtime.text.without_audio import FrameTexts, without_audio
 
 APPEND, DELTA = "input_audio_buffer.append", "response.output_audio.delta"
 KEPT_BELOW = {"metadata", "tools", "parameters", "variables"}
@@ -22,7 +22,7 @@ def silent(text: str | bytes) -> str | bytes:
     """A frame without its audio, by the columns that the log would have."""
     kept = decode(text)
     whole = kept.audio if (kept.audio_offset or 0) < 0 else None
-    texts = without_audio(kept.type, Texts(kept.frame, kept.audio_offset, whole))
+    texts = without_audio(kept.type, FrameTexts(kept.frame, kept.audio_offset, whole))
     cut = b"" if kept.audio_offset is not None and kept.audio_offset >= 0 else texts.raw
     return restore(texts.frame, texts.audio_offset, cut)
 
@@ -66,7 +66,7 @@ def test_what_was_cut_out_keeps_its_place() -> None:
     text = '{"audio":"Q","type":"a","b":{"audio":"%s"},"c":{"audio":"Q"}}'
     kept = decode(text % long)
     assert kept.audio_offset is not None
-    texts = without_audio(kept.type, Texts(kept.frame, kept.audio_offset, None))
+    texts = without_audio(kept.type, FrameTexts(kept.frame, kept.audio_offset, None))
     assert restore(*texts[:2], b"ABC" * 100) == text.replace('"Q"', '""') % long
 
 

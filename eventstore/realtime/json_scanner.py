@@ -1,8 +1,8 @@
-"""Walk through the text of JSON, token by token, where its places count: the one scanner for that.
+"""Scan JSON text token by token, with the place of each token in the text.
 
-A parser gives values; whoever masks, empties or copies a part of a text needs to know where it
-stands. Called by mask.py, object_text.py and without_audio.py. Text may be broken or hostile:
-it is read once, in a time that grows with its length, and nothing raises. Pure.
+Called by mask.py, object_text.py and without_audio.py, which mask, copy or empty a part of a text
+and leave all other characters as they are. A parser does not tell places. The text may be broken or
+hostile: it is read once, in a time that grows with its length, and nothing raises. Pure.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 
-#: Expressions for a text in its quotes, and for a number.
+#: Regular expressions for a text with its quotes, and for a number.
 STRING = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 NUMBER = r"-?[0-9][0-9.eE+\-]*+"
 
-#: Kinds of tokens: the name of a member, and values. A bracket is a kind by itself.
+#: Kinds of tokens: the name of a member, a text, a number. A bracket is its own kind.
 NAME, TEXT, NUMERAL = "name", "text", "numeral"
 
-# The sign behind a text belongs to its match, so that there are half as many of them.
+# A match of a text includes the colon or comma behind it, which halves the number of matches.
 _TOKEN = re.compile(
     rf'"([^"\\]*+(?:\\.[^"\\]*+)*+)(?:"(?:\s*+([:,]))?)?|[{{}}\[\]:,]|({NUMBER})', re.DOTALL
 )
@@ -27,13 +27,17 @@ _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 
 
 def json_tokens(text: str) -> Iterator[tuple[str, int, int]]:
-    """Yield the tokens of JSON text: `NAME`, `TEXT`, `NUMERAL`, or a bracket.
+    """Yield the tokens of JSON text: names, texts, numbers and brackets.
 
-    What is no JSON is passed over: words without quotes, signs where none can stand. A text without
-    an end goes to the end of all.
+    Anything that is no JSON is skipped, such as words without quotes. A text without a closing
+    quote reaches up to the end.
 
-    Returns:
-        Each token's kind and its place; that of a name or a text is within its quotes.
+    Yields:
+        The kind of each token, and its start and end. A name or a text is without its quotes.
+
+    Example:
+        >>> list(json_tokens('{"n": 1}'))
+        [('{', 0, 1), ('name', 2, 3), ('numeral', 6, 7), ('}', 7, 8)]
     """
     outer: list[bool] = []
     in_object = is_name = False
@@ -63,15 +67,18 @@ def json_tokens(text: str) -> Iterator[tuple[str, int, int]]:
 
 
 def unescape(raw: str) -> tuple[str, Callable[[int], int]]:
-    """Return what a text of JSON says, and where each character of that stands in the text.
+    """Return a JSON text without its escapes, and a function that finds places in the raw text.
 
     Args:
-        raw: the text within its quotes, as it is escaped.
+        raw: The text within its quotes, with its escapes.
+
+    Returns:
+        The text, and a function that returns the place in `raw` for a place in the text.
     """
     if "\\" not in raw:
         return raw, int
     pieces: list[str] = []
-    # Where pieces without escapes begin, in what the text says and in the text.
+    # The starts of pieces without escapes, in the text and in the raw text.
     ours, theirs = [0], [0]
     length = end = 0
     for escape in _ESCAPE.finditer(raw):

@@ -1,1 +1,1 @@
-"""Masking of secrets: in frames, in values, in words, and across the frames of a session. Pure."""
+"""Mask secrets in frames, in JSON values, in words, and across the frames of a session. Pure."""

@@ -1,9 +1,9 @@
-"""Mask secrets: in frames, where every other character stays as it is, in values and in words.
+"""Replace secrets by `[removed]`: in frames, in JSON values and in words.
 
-Whatever is made to be handed on goes through here, and so do cassettes and recordings that are
-made without secrets. What is secret is told by `secrets.py`. Time grows with the length of what is
-masked, whatever its depth: nothing here calls itself for each level, and texts within texts are
-read to a bound. Pure.
+Called by exports and pages, by cassettes, and by recordings that are redacted. secrets.py and
+secret_names.py tell what is a secret. In a frame, all other characters stay as they are. The time
+grows with the length of the input, whatever its depth: no function calls itself for each level of
+JSON, and JSON within texts is read only down to a limit. Pure.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from eventstore.realtime.text.object_text import member_spans
 
 _OPENING = re.compile(r'[{\[]\s*+["{\[]|\A\s*+"')
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{256,}+={0,2}")
-#: Texts within texts are read so deep; what goes deeper is no data that anybody reads.
+#: How deep JSON within texts is read. A text that is nested deeper is masked as a whole.
 _LEVELS = 8
 _FEW_DIGITS = 4
 _SHORTEST = 7
@@ -48,8 +48,8 @@ class Masked(NamedTuple):
     """A frame without its secrets.
 
     Attributes:
-        text: the frame; the very same text where nothing in it is secret.
-        secrets: how many were taken out.
+        text: The frame. It is the same object as the input if nothing in it is secret.
+        secrets: How many secrets were replaced.
     """
 
     text: str | bytes
@@ -60,8 +60,8 @@ class _Found(NamedTuple):
     """A place to mask.
 
     Attributes:
-        start, stop: the place.
-        instead: what to put there.
+        start, stop: The start and the end of the place.
+        instead: The text to put there.
     """
 
     start: int
@@ -73,7 +73,7 @@ def mask_frame(text: str | bytes) -> Masked:
     """Mask the secrets of a frame, and leave every other character as it is.
 
     Args:
-        text: a frame; JSON that is broken is read as far as it goes. Of bytes, only UTF-8 is read.
+        text: The frame. Broken JSON is read as far as possible. Bytes are read if they are UTF-8.
     """
     if isinstance(text, bytes):
         try:
@@ -88,17 +88,17 @@ def mask_frame(text: str | bytes) -> Masked:
 
 
 def mask_value(value: Any) -> Any:
-    """Return a JSON value without its secrets; the very same value where it has none.
+    """Return a JSON value without its secrets.
 
     Args:
-        value: what a resource is made of: parsed JSON, of any depth. It is not changed.
+        value: Parsed JSON of any depth, such as a resource. It is not changed.
     """
     if isinstance(value, str):
         return mask_words(value)
     if not isinstance(value, dict | list):
         return value
     root: list[Any] = [value]
-    # Each task replaces an entry of its holder by a masked one.
+    # Each task replaces one entry of a container by a masked copy. The stack avoids recursion.
     tasks: list[tuple[Any, Any, int]] = [(root, 0, 0)]
     while tasks:
         holder, place, bits = tasks.pop()
@@ -125,10 +125,15 @@ def mask_value(value: Any) -> Any:
 
 
 def mask_words(text: str, bits: int = 0) -> str:
-    """Return a text without the secrets in it: keys by their shape, and JSON's by their names."""
+    """Return a text without secrets: keys of a known shape, and values of secret names in JSON.
+
+    Args:
+        text: The text.
+        bits: What the names around the text say of it (see mask_names.py).
+    """
     if len(text) < _SHORTEST:
         return text
-    # Most texts of a resource are ids and words like `in_progress`: a look is enough.
+    # Most texts of a resource are ids and words such as `in_progress`. This is a quick check.
     if len(text) < _BLOCK and text.isidentifier() and text.isascii():
         return REMOVED if has_key_shape(text) else text
     if not bits & (ADDRESS | HEADERS) and not may_hold(text):
@@ -138,20 +143,20 @@ def mask_words(text: str, bits: int = 0) -> str:
 
 
 def secret_spans(text: str) -> list[SecretSpan]:
-    """Return where secrets stand in words and in JSON, which may be cut off, in order."""
+    """Return the places of secrets in a text, in order. JSON in the text may be cut off."""
     if not may_hold(text):
         return []
     return [(found.start, found.stop) for found in _merged(_in_words(text, 0, 1))]
 
 
 def replace_delta(text: str, instead: str) -> str:
-    """Return the text of an event with another text as its `delta`."""
+    """Return the text of an event with its `delta` replaced."""
     spans = [span for span in member_spans(text, "delta") if text[span[0]] == '"']
     return _with(text, [_Found(start + 1, stop - 1, instead) for start, stop in spans])
 
 
 def mask_entry(name: str, text: str) -> str:
-    """Return the text that stands under a name, such as a pair of metadata, without secrets."""
+    """Return the value of a name, such as of a pair of metadata, without secrets."""
     return REMOVED if text and is_secret_name(name) else mask_words(text)
 
 
@@ -163,11 +168,15 @@ def _clean_name(name: str) -> str:
 def _put(
     made: Any, place: Any, bits: int, secret: bool, fresh: bool, tasks: list[tuple[Any, Any, int]]
 ) -> None:
-    """Mask an entry of a container, or leave that to a task.
+    """Mask an entry of a container, or add a task that does it if the entry is a container.
 
     Args:
-        secret: what stands here is.
-        fresh: it stands right under the name that says so, where a number is secret as well.
+        made: The container.
+        place: The key or the index of the entry.
+        bits: What the names around the entry say of it.
+        secret: True if the entry is secret.
+        fresh: True if the entry's own name says so. A number is secret only then.
+        tasks: The stack of tasks.
     """
     entry = made[place]
     if isinstance(entry, str):
@@ -181,14 +190,15 @@ def _put(
         made[place] = REMOVED
 
 
-# Where secrets stand in texts
+# Places of secrets in texts
 
 
 def _in_json(text: str, level: int) -> Iterator[_Found]:
     """Yield the secrets of a JSON text.
 
     Args:
-        level: how many texts this one stands in.
+        text: The text.
+        level: In how many other texts this text is nested.
     """
     outer: list[OpenContainer] = []
     here = OpenContainer(0, is_object=False)
@@ -210,7 +220,7 @@ def _in_json(text: str, level: int) -> Iterator[_Found]:
                 yield _Found(start, end)
         elif kind == NUMERAL:
             if _is_secret_number(here, end - start):
-                # Within a text, quotes would have to be escaped as that text is.
+                # In a nested text, a text in place of the number would need escaped quotes.
                 yield _Found(start, end, "0" if level else f'"{REMOVED}"')
         elif kind in "{[":
             outer.append(here)
@@ -220,13 +230,13 @@ def _in_json(text: str, level: int) -> Iterator[_Found]:
 
 
 def _is_secret_number(here: OpenContainer, digits: int) -> bool:
-    """Whether a number stands right under the name that says that it is secret."""
+    """Return True if the name of a number says that it is secret, and the number is long enough."""
     is_fresh = is_secret_text(here.below, here.bits) > here.bits & SECRET
     return here.is_object and is_fresh and digits >= _FEW_DIGITS
 
 
 def _is_named(here: OpenContainer, raw: str) -> bool:
-    """Whether a text in a list is secret by the text before it."""
+    """Return True if the text before it in a list says that a text is secret."""
     if here.is_object or here.bits & NO_PAIRS or not here.last:
         return False
     return is_named_before(here.last, unescape(raw)[0])
@@ -236,9 +246,10 @@ def _in_text(raw: str, start: int, bits: int, level: int) -> Iterator[_Found]:
     """Yield the secrets within a text of JSON.
 
     Args:
-        raw: the text, as it is escaped.
-        start: where it stands.
-        bits: what is known of it.
+        raw: The text with its escapes.
+        start: The place of the text.
+        bits: What the names around the text say of it.
+        level: In how many other texts the outer text is nested.
     """
     content, place = unescape(raw)
     for found in _in_words(content, bits, level + 1):
@@ -246,7 +257,7 @@ def _in_text(raw: str, start: int, bits: int, level: int) -> Iterator[_Found]:
 
 
 def _in_words(text: str, bits: int, level: int) -> Iterator[_Found]:
-    """Yield the secrets of words, and of JSON in them."""
+    """Yield the secrets of a text of words, and of JSON that is in it."""
     if len(text) >= _BLOCK and _BASE64.fullmatch(text):
         return
     if bits & HEADERS:
@@ -267,7 +278,7 @@ def _in_words(text: str, bits: int, level: int) -> Iterator[_Found]:
 
 
 def _merged(found: Iterator[_Found]) -> list[_Found]:
-    """Places in order, those that touch or overlap as one."""
+    """Return places in order. Places that overlap become one."""
     merged: list[_Found] = []
     for one in sorted(set(found)):
         if one.start == one.stop:
@@ -289,7 +300,7 @@ def _with(text: str, found: list[_Found]) -> str:
 
 
 def _mask_around_audio(text: str) -> Masked:
-    """Mask a frame that carries audio, which is cut out first: it is long, and no words."""
+    """Mask a frame with audio. The audio is cut out first, since it is long and has no words."""
     _, frame, offset, _, _ = decode_columns(text)
     if offset is None or offset < 0:
         frame, offset = text, len(text)

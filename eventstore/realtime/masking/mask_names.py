@@ -1,4 +1,7 @@
-"""What the names in JSON say of all that stands under them, as bits: used by `mask.py`. Pure."""
+"""Tell by the names in JSON how to treat the values under them, as bits. Pure.
+
+Called by mask.py, which passes the bits of a container on to all that is in it.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,14 @@ from eventstore.realtime.masking.secret_names import (
     normalized_name,
 )
 
-# What is known of all that stands within a container, as bits.
+# The bits, which hold for everything in a container.
 SECRET = 1  # all texts are secret
-HEADERS = 2  # entries are headers of a request
-SCHEMA = 8  # a function's schema: keys are names of parameters
-PARAMETER = 16  # a parameter that holds a secret
-LOGPROBS = 32  # `token` is a piece of a word
-ADDRESS = 64  # the text is the address of a tool's server
-NAMES = 128  # a list of names, none of which is of what stands behind it
+HEADERS = 2  # the members are headers of a request
+SCHEMA = 8  # the schema of a function: the names are those of parameters
+PARAMETER = 16  # the schema of a parameter that takes a secret
+LOGPROBS = 32  # a member `token` is a piece of a word, and no secret
+ADDRESS = 64  # the text is the URL of a tool's server
+NAMES = 128  # a list of names: no entry is the value of the name before it
 
 NO_PAIRS = SCHEMA | NAMES
 
@@ -29,7 +32,12 @@ _EXAMPLES = frozenset({"default", "example", "examples", "const"})
 
 
 def bits_below(bits: int, name: str) -> int:
-    """What is known of what stands under a key of an object of which `bits` is known."""
+    """Return the bits of a member's value.
+
+    Args:
+        bits: The bits of the object that has the member.
+        name: The member's name.
+    """
     if bits & SECRET:
         return bits
     if bits & HEADERS:
@@ -63,7 +71,7 @@ def _below_schema(bits: int, kind: str) -> int:
 
 @lru_cache(maxsize=10_000)
 def _kind(name: str) -> str:
-    """What a name says of what stands under it; empty where that is nothing."""
+    """Return what a name says of its value, such as `secret` or `headers`; empty for nothing."""
     found = normalized_name(name)
     if found == "token":
         return "token"
@@ -83,10 +91,10 @@ def _kind(name: str) -> str:
 
 
 def is_secret_text(under: int, bits: int) -> bool:
-    """Whether a text is secret that stands right under a key.
+    """Return True if a member's text is secret.
 
     Args:
-        under: what is known of what stands under that key.
-        bits: what is known of the key's object.
+        under: The bits of the member's value.
+        bits: The bits of the object that has the member.
     """
     return bool(under & SECRET or (under & PARAMETER and not bits & PARAMETER))

@@ -1,8 +1,8 @@
-"""Mask the frames of a session in their order: also secrets that come in pieces, as deltas.
+"""Mask the frames of a session in order, including secrets that are split over several deltas.
 
-Each delta of a text or of a tool's arguments is looked at with what came before it. Nothing is
-held back: of a key that is known by its shape alone, a few first characters may have passed before
-it is known. Pure.
+Called by recordings that are redacted, by exports and by replays. Each delta of a text, or of a
+tool's arguments, is searched together with the text before it. No frame is held back. So a few
+first characters of a key that only its shape tells may pass before it is recognised. Pure.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from eventstore.realtime.masking.secrets import (
 )
 from eventstore.realtime.values import text as text_of
 
-# Texts that are streamed at once, and characters of each that are looked at again.
+# The most texts that are streamed at once, and how many characters of each are searched again.
 _MOST, _TAIL, _CONTEXT = 64, 1500, 200
-# A long frame with `audio.delta` near its beginning is sound.
+# A long frame with `audio.delta` near its beginning is audio.
 _LONG, _HEAD = 2000, 400
-# What ends a secret is no longer than this: an escaped quote.
+# The longest text that ends a secret: an escaped quote.
 _MARK = 16
 _BRACKETS = {"{": "}", "[": "]"}
 
 
 class SessionMask:
-    """Masks the frames of one session, which come in their order."""
+    """Masks the frames of one session. They must be given in their order."""
 
     def __init__(self) -> None:
         self._streamed: OrderedDict[tuple[str, ...], _Streamed] = OrderedDict()
 
     def mask(self, text: str | bytes) -> Masked:
-        """Mask the secrets of the next frame: see `mask_frame`."""
+        """Mask the secrets of the next frame, and of its delta (see `mask_frame`)."""
         masked = mask_frame(text)
         if not isinstance(text, str) or not isinstance(masked.text, str):
             return masked
@@ -65,16 +65,16 @@ class SessionMask:
 
 
 class _Streamed:
-    """A text that comes in pieces, as far as it is remembered."""
+    """The end of a text that comes in deltas, and a secret in it that has not ended yet."""
 
     def __init__(self) -> None:
         self._tail = ""
-        self._kept = ""  # the end of what is known of the secret that is open
-        self._ends: re.Pattern[str] | None = None  # what ends the secret that is open
-        self._depth = 0  # of containers, where all that is in them is secret
+        self._kept = ""  # the last characters of the open secret
+        self._ends: re.Pattern[str] | None = None  # an expression for the end of the open secret
+        self._depth = 0  # the depth of brackets, if the open secret is a whole container
 
     def feed(self, piece: str) -> bool:
-        """Take the next piece; return True if some of it is secret."""
+        """Add the next delta, and return True if some of it is secret."""
         begin = 0
         if self._ends is not None:
             kept = len(self._kept)
@@ -92,11 +92,12 @@ class _Streamed:
         return touched or begin > 0
 
     def _end_of(self, text: str, start: int, known: int) -> int:
-        """Where the secret that is open ends; -1 where it goes on behind the text.
+        """Return the end of the open secret, or -1 if the secret continues behind the text.
 
         Args:
-            start: where to look from.
-            known: up to where it is known not to end.
+            text: The text.
+            start: The place from which to search.
+            known: Matches that end before this place were seen in an earlier delta.
         """
         assert self._ends is not None  # noqa: S101
         for found in self._ends.finditer(text, start):
@@ -112,7 +113,10 @@ class _Streamed:
         return -1
 
     def _look(self, text: str, base: int) -> bool:
-        """Look for quotes and brackets that are secret: behind `base`, or open at the end."""
+        """Search for quoted values and containers that are secret, and keep one that is open.
+
+        Return True if one of them reaches behind `base`, the start of the new delta.
+        """
         place, touched = 0, False
         while (found := ASSIGNED.search(text, place)) is not None:
             place = found.end()
@@ -140,7 +144,7 @@ class _Streamed:
 
 
 def _shortened(text: str, spans: list[SecretSpan]) -> str:
-    """What is kept of a text to look at the next piece with: its end, and how a secret began."""
+    """Return the end of a text to search with the next delta, with the start of an open secret."""
     if len(text) <= _TAIL:
         return text
     begin = spans[-1][0] if spans and spans[-1][1] == len(text) else len(text)

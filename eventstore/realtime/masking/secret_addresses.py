@@ -1,4 +1,7 @@
-"""Secrets in addresses, and in headers of requests that are written as lines. Pure."""
+"""Find secrets in URLs, and in headers of requests that are written as lines. Pure.
+
+Called by mask.py and secrets.py.
+"""
 
 from __future__ import annotations
 
@@ -18,21 +21,21 @@ from eventstore.realtime.masking.secret_names import (
 _ADDRESS = re.compile(r"://([^\s\"'\\<>]++)")
 _PARAMETER = re.compile(r"[^&;]++")
 _HEADER = re.compile(r"^\s{0,8}([A-Za-z0-9_\-]{1,60}+)\s{0,4}:\s{0,8}([^\r\n]+)", re.MULTILINE)
-# In an address, what follows such a part of the path is a secret where it looks like one.
+# A part of a URL's path that comes after one of these is secret if it looks like a key.
 _HOOKS = frozenset({"services", "webhooks", "webhook", "hooks", "bot", "bots"})
 _LONG, _FOREIGN = 12, 20
 
 
 def addresses_in(text: str) -> Iterator[SecretSpan]:
-    """Yield what is secret in the addresses in a text: users, and values by their names."""
+    """Yield the secrets in the URLs of a text: users and passwords, and values of secret names."""
     for found in _ADDRESS.finditer(text):
         yield from _of_address(found[1], found.start(1), whole=False)
 
 
 def secrets_of_address(text: str) -> Iterator[SecretSpan]:
-    """Yield what may be secret in the address of a tool's server: its user, query and long names.
+    """Yield what may be secret in the URL of a tool's server: user, query, long parts of the path.
 
-    Keys of such servers stand in their addresses under any name, so that no value stays.
+    The URLs of such servers have keys under any name, so that all values of the query are secret.
     """
     for found in _ADDRESS.finditer(text):
         yield from _of_address(found[1], found.start(1), whole=True)
@@ -46,12 +49,12 @@ def secrets_of_headers(text: str) -> Iterator[SecretSpan]:
 
 
 def _of_address(rest: str, start: int, whole: bool) -> Iterator[SecretSpan]:
-    """Yield what is secret in what follows the `://` of an address.
+    """Yield the secrets of one URL.
 
     Args:
-        rest: the address behind its scheme.
-        start: where that stands in the text.
-        whole: take all values, whatever their names are.
+        rest: The URL after its `://`.
+        start: The place of `rest` in the text.
+        whole: True to take all values of the query, whatever their names are.
     """
     head, _, fragment = rest.partition("#")
     place, _, query = head.partition("?")
@@ -75,7 +78,7 @@ def _of_address(rest: str, start: int, whole: bool) -> Iterator[SecretSpan]:
 
 
 def _of_path(path: str, begin: int, whole: bool) -> Iterator[SecretSpan]:
-    """Yield the parts of an address's path that are secret by the part before, or by their look."""
+    """Yield the secret parts of a URL's path, by the part before them or by their shape."""
     before, is_hook = "", False
     for part in path.split("/"):
         is_hook = is_hook or before.lower() in _HOOKS

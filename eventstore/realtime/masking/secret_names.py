@@ -1,4 +1,4 @@
-"""Names that secrets stand under: the one list for all that masks. Pure."""
+"""The list of names whose values are secret, such as `api_key`. Called by all masking. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SecretSpan = tuple[int, int]
 #: The text that replaces a secret.
 REMOVED = "[removed]"
 
-# Names are compared without case and signs. A name that ends like this holds a secret.
+# Names are compared in lower case, without punctuation. A name with one of these ends is secret.
 _ENDINGS = (
     *("authorization", "apikey", "subscriptionkey", "accesskey", "secretkey", "privatekey"),
     *("signingkey", "encryptionkey", "ephemeralkey", "accountkey", "masterkey", "sharedkey"),
@@ -34,7 +34,7 @@ _ENDINGS = (
 )
 _WHOLE = frozenset({"auth", "oauth", "pass", "authentication"})
 _WITHIN = ("password", "passwd", "apikey", "clientsecret", "accesstoken", "refreshtoken")
-# These end with "token", and are places in a list or parts of a model's vocabulary.
+# These end with "token", but mean a place in a list or a part of a model's vocabulary.
 _HARMLESS = frozenset(
     f"{name}token"
     for name in (
@@ -42,10 +42,10 @@ _HARMLESS = frozenset(
         *("max", "per", "eos", "bos", "pad", "stop", "unk", "mask", "timestamp", "cursor"),
     )
 )
-#: In the query of an address, these names hold a secret as well.
+#: Further names that are secret in the query of a URL.
 _QUERY = frozenset({"key", "sig", "signature", "pw", "sas", "hmac", "assertion", "ticket"})
 _QUERY_ENDINGS = ("signature", "assertion")
-#: Headers that say nothing of whoever sends them.
+#: Headers whose values are never secret.
 HARMLESS_HEADERS = frozenset(
     {
         *("accept", "acceptencoding", "acceptlanguage", "contenttype", "contentlength", "host"),
@@ -58,16 +58,16 @@ _MIXED = re.compile("[a-z][A-Z]|[A-Z][a-z]+[A-Z]")
 
 @lru_cache(maxsize=10_000)
 def normalized_name(name: str) -> str:
-    """Return a name without case and signs, as names are compared: `X-Api-Key` is `xapikey`."""
+    """Return a name in lower case and without punctuation: `X-Api-Key` becomes `xapikey`."""
     return re.sub("[^a-z0-9]", "", name.lower())
 
 
 @lru_cache(maxsize=10_000)
 def is_secret_name(name: str) -> bool:
-    """Return True if what stands under this name is a secret.
+    """Return True if the values of a name are secret.
 
     Args:
-        name: as it is written, such as `api_key`, `X-Api-Key` or `apiKey`.
+        name: The name as it is written, such as `api_key`, `X-Api-Key` or `apiKey`.
     """
     found = normalized_name(name).rstrip("0123456789")
     if found in _HARMLESS:
@@ -76,13 +76,13 @@ def is_secret_name(name: str) -> bool:
 
 
 def is_secret_parameter(name: str) -> bool:
-    """Return True if what stands under this name in the query of an address is a secret."""
+    """Return True if the values of a name in the query of a URL are secret."""
     found = normalized_name(unquote(name))
     return found in _QUERY or found.endswith(_QUERY_ENDINGS) or is_secret_name(found)
 
 
 def is_mixed(value: str) -> bool:
-    """Return True if a value has digits or letters of both cases, as words hardly have."""
+    """Return True if a value has digits, or letters of mixed case, unlike usual words."""
     return _DIGIT.search(value) is not None or _MIXED.search(value) is not None
 
 

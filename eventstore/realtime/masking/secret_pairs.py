@@ -1,6 +1,7 @@
-"""Secrets whose name is a value beside them: `{"name": "api_key", "value": …}`, `["--token", …]`.
+"""Find secrets whose name is a value beside them, as in `{"name": "api_key", "value": …}`.
 
-Used by `mask.py`, for parsed values and for JSON texts that it reads token by token. Pure.
+Lists such as `["--token", …]` are recognised, too. Called by mask.py, for parsed values and for
+JSON texts that it reads token by token. Pure.
 """
 
 from __future__ import annotations
@@ -25,18 +26,18 @@ _NAME = re.compile(r"-{0,2}[A-Za-z0-9_\-]{2,64}+:?")
 
 @lru_cache(maxsize=10_000)
 def pair_role(key: str) -> str:
-    """Return `name` or `value`, as which a key of an object is known, or an empty text."""
+    """Return `name` or `value` if a member's name means one of them, or an empty text."""
     found = normalized_name(key)
     return "name" if found in _NAMES else "value" if found in _VALUES else ""
 
 
 def is_name_of_secret(text: str) -> bool:
-    """Return True if a whole text is the name of a secret."""
+    """Return True if a text is, as a whole, the name of a secret."""
     return len(text) <= _LONGEST_NAME and _NAME.fullmatch(text) is not None and is_secret_name(text)
 
 
 def has_secret_name(inner: dict[str, Any]) -> bool:
-    """Return True if what an object says under its `value` is secret by its `name`."""
+    """Return True if the `name` of an object says that its `value` is secret."""
     return any(
         isinstance(entry, str) and pair_role(name) == "name" and is_name_of_secret(entry)
         for name, entry in inner.items()
@@ -44,9 +45,9 @@ def has_secret_name(inner: dict[str, Any]) -> bool:
 
 
 def is_named_before(before: Any, text: Any) -> bool:
-    """Return True if a text of a list is secret by the text before it: `["X-Api-Key", …]`.
+    """Return True if a text of a list is secret because of the text before it: `["X-Api-Key", …]`.
 
-    Lists of names are usual, so that what follows has to look like a secret.
+    The text must look like a secret as well, because lists of names are common.
     """
     return (
         isinstance(before, str)
@@ -57,14 +58,15 @@ def is_named_before(before: Any, text: Any) -> bool:
 
 
 class OpenContainer:
-    """An object or a list of a JSON text that is open while it is read.
+    """An object or a list of a JSON text whose end was not read yet.
 
     Args:
-        bits: what is known of all in it.
+        bits: The bits of everything in it (see mask_names.py).
+        is_object: True for an object, False for a list.
 
     Attributes:
-        below: what is known of what stands under the key that is open in it.
-        last: the text of a list that was read last.
+        below: The bits of the value of the member that was read last.
+        last: The text of a list that was read last.
     """
 
     __slots__ = ("_held", "_is_named", "_part", "below", "bits", "is_object", "last")
@@ -77,18 +79,20 @@ class OpenContainer:
         self._held: tuple[int, int] | None = None
 
     def begins_secret(self, key: str) -> bool:
-        """Open a key; return True if what stands under it is secret by the object's name."""
+        """Note the name of the next member; return True if its value is secret by a pair."""
         self._part = pair_role(key)
         return self._is_named and self._part == "value"
 
     def reads(self, raw: str, span: tuple[int, int]) -> tuple[int, int] | None:
-        """Take a text that was read, as it is escaped.
+        """Note a text that was read.
 
         Args:
-            span: where it stands.
+            raw: The text with its escapes.
+            span: The place of the text.
 
         Returns:
-            Where the object's value stands, if this text says that it was secret.
+            The place of the object's `value` that was read before, if this text is the `name` that
+            says that the value is secret; otherwise None.
         """
         if not self.is_object:
             self.last = raw if len(raw) <= _LONGEST_NAME else ""

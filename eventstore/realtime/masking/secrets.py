@@ -1,6 +1,6 @@
-"""Secrets in words: keys by their shape, and what is assigned to a name. Pure.
+"""Find secrets in words: keys of a known shape, and values that are assigned to a secret name.
 
-`mask.py` uses it for frames, resources and words.
+Called by mask.py for frames, resources and words, and by mask_session.py for deltas. Pure.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from eventstore.realtime.masking.secret_names import (
     normalized_name,
 )
 
-# A frame that has none of these has no secret; to look for them takes a fraction of the time.
+# A text with none of these has no secret. Searching them takes a fraction of the time.
 _HINTS = (
     *("key", "token", "secret", "pass", "pwd", "credential", "cookie", "auth", "jwt", "bearer"),
     *("headers", "connection", "sk-", "sk_", "ek_", "ek-", "://", "basic", "eyj", "-----begin"),
@@ -27,19 +27,19 @@ _HINTS = (
     *("rk_test_", "dapi", "hvs.", "dp.st.", "csrf", "-u ", "--user"),
 )
 
-# Signs of an assignment, and those of them that also stand between words.
+# Signs of an assignment, and those of them that also occur in speech.
 _SIGNS = ("=", ":", "\uff1d", "\uff1a", "%3")
 _COLONS = (":", "\uff1a", "%3A", "%3a")
 
 
 def may_hold(text: str) -> bool:
-    """Return False if a text has no secret for sure."""
+    """Return False if a text certainly has no secret. This is a quick check."""
     lowered = text.lower()
     return any(hint in lowered for hint in _HINTS)
 
 
-# Shapes. Each expression begins where a run of signs begins and takes all of it, so that none
-# looks at a sign more than a few times, whatever the text is.
+# Shapes. Each expression matches a run of characters from its beginning to its end, so that no
+# character is read more than a few times, whatever the text is.
 
 _RUN = re.compile(r"[A-Za-z0-9_.\-]{9,}+")
 _OWN_PREFIXES = ("sk-", "sk_", "ek_", "ek-")
@@ -50,14 +50,14 @@ _PREFIXES = (
     *("rk_live_", "rk_test_", "SG.", "AIza", "ya29.", "tvly-", "r8_", "dapi", "hvs.", "dp.st."),
 )
 _AWS_KEY = re.compile("A[KS]IA[A-Z0-9]{16}")
-#: A subprotocol that carries a key is named so.
+#: The name of a websocket's subprotocol that has a key contains this.
 _SUBPROTOCOL = "api-key."
-# At the end of a text that goes on: a run, and what may be the password of an address.
+# At the end of a text that continues: a run of characters, and a possible password of a URL.
 _LAST_RUN = re.compile(r"(?<![A-Za-z0-9_.\-])[A-Za-z0-9_.\-]{8,}+\Z")
 _LAST_USER = re.compile(r"://[^\s/@:\"'\\<>]{1,100}+:([^\s/@\"'\\<>]++)\Z")
 _LONGEST_RUN = 1000
 _SCHEME = re.compile(r"\b(bearer|basic)(?:\s|%20|\+){1,4}([A-Za-z0-9._~+/=\-]{8,}+)", re.IGNORECASE)
-#: A name with what stands between it and its value, and the quotes before that.
+#: A name, the quotes after it, and the sign between it and its value.
 ASSIGNED = re.compile(
     r"(?<![\w\-])([A-Za-z0-9_\-]{2,40}+)[\"'\\]{0,8}[ \t]{0,8}"
     r"(=>|:=|={1,3}|[:\uff1d\uff1a]|%3[DdAa])\s{0,8}"
@@ -88,7 +88,7 @@ _FIELD = re.compile(
 _VALUE = re.compile(r"[^\s\"'\\&,;{}\[\]()<>]++")
 _PERCENT_VALUE = re.compile(r"(?:[^\s\"'\\&,;{}\[\]()<>%]|%(?!2[36]))++")
 _COOKIES = re.compile(r"[^\"'\\\r\n{}\[\]<>]++")
-# Schemes of an Authorization header whose credentials have commas and quotes in them.
+# Schemes of an Authorization header whose credentials contain commas and quotes.
 _SCHEMES = re.compile(r"(?:digest|aws4|hawk|oauth|signature)\b", re.IGNORECASE)
 _LINE = re.compile(r"[^\r\n]++")
 _SENTENCE = re.compile(r"[^\"'\\\r\n,;{}\[\]<>]++")
@@ -103,12 +103,13 @@ _LONGEST_QUOTED = 4000
 
 
 def secrets_in(text: str, is_json: bool = False) -> Iterator[SecretSpan]:
-    """Yield where secrets stand in words: keys by their shape, passwords of addresses, and so on.
+    """Yield the places of secrets in words: keys, passwords of URLs, assigned values and others.
 
-    Spans may overlap and come in any order.
+    The places may overlap, and have no order.
 
     Args:
-        is_json: the text is JSON, whose names and values somebody else looks at.
+        text: The text.
+        is_json: True if the text is JSON. The caller then checks its names and values.
     """
     yield from _keys(text)
     for found in _SCHEME.finditer(text):
@@ -130,9 +131,9 @@ def secrets_in(text: str, is_json: bool = False) -> Iterator[SecretSpan]:
 
 
 def begun_at_end(text: str) -> Iterator[SecretSpan]:
-    """Yield what may be the beginning of a secret at the end of a text that goes on.
+    """Yield the places of possible beginnings of secrets at the end of a text that continues.
 
-    That is a password in an address, which only the `@` behind it tells, and a key of a known kind.
+    These are keys of a known shape, and passwords in URLs, which only the following `@` would tell.
     """
     for run in _LAST_RUN.finditer(text, max(0, len(text) - _LONGEST_RUN)):
         known = next((len(one) for one in _PREFIXES if run[0].startswith(one)), len(text))
@@ -152,7 +153,7 @@ def _keys(text: str) -> Iterator[SecretSpan]:
 
 
 def has_key_shape(run: str) -> bool:
-    """Return True if letters, digits and signs without a space have the shape of a key."""
+    """Return True if a run of characters without spaces has the shape of a key."""
     run = run.lstrip("._-")
     if run.startswith(_OWN_PREFIXES):
         rest = run[3:]
@@ -174,7 +175,7 @@ def _is_credential(scheme: str, value: str) -> bool:
 
 
 def _behind_dots(run: str, start: int) -> Iterator[SecretSpan]:
-    """Yield a key that stands behind a dot, as in the name of a subprotocol."""
+    """Yield the place of a key after a dot, as in the name of a subprotocol."""
     begin = run.find(_SUBPROTOCOL) + len(_SUBPROTOCOL)
     if begin < len(_SUBPROTOCOL):
         places = (run.find(f".{prefix}") + 1 for prefix in _OWN_PREFIXES)
@@ -184,14 +185,14 @@ def _behind_dots(run: str, start: int) -> Iterator[SecretSpan]:
 
 
 def _of_elements(text: str) -> Iterator[SecretSpan]:
-    """Yield what elements of XML and fields of HTML say: `<apiKey>VALUE</apiKey>`."""
+    """Yield the values of secret elements of XML and fields of HTML: `<apiKey>VALUE</apiKey>`."""
     for found in (*_ELEMENT.finditer(text), *_FIELD.finditer(text)):
         if is_secret_name(found[1]):
             yield found.span(2)
 
 
 def _of_options(text: str) -> Iterator[SecretSpan]:
-    """Yield what options of a command say: `--api-key VALUE`, `-u user:password`."""
+    """Yield the values of secret options of commands: `--api-key VALUE`, `-u user:password`."""
     for found in _OPTION.finditer(text):
         if is_secret_name(found[1]) and is_mixed(found[2]):
             yield found.span(2)
@@ -200,7 +201,12 @@ def _of_options(text: str) -> Iterator[SecretSpan]:
 
 
 def is_assigned_secret(text: str, found: re.Match[str]) -> bool:
-    """Return True if a match of `ASSIGNED` in a text names a secret, as `API key:` does, too."""
+    """Return True if the name of a match of `ASSIGNED` is secret, as in `token=` and `API key:`.
+
+    Args:
+        text: The text.
+        found: The match.
+    """
     if is_secret_name(found[1]):
         return True
     if normalized_name(found[1]) not in ("key", "keys"):
@@ -211,10 +217,10 @@ def is_assigned_secret(text: str, found: re.Match[str]) -> bool:
 
 
 def closing_quote(quote: str) -> re.Pattern[str] | None:
-    """Return what ends a text that begins with these quotes; None where nothing does.
+    """Return an expression for the end of a text that begins with these quotes, or None.
 
     Args:
-        quote: a match of `QUOTED`: quotes, which may be escaped.
+        quote: The text of a match of `QUOTED`: one or more quotes, which may be escaped.
     """
     last = _LAST_QUOTE.search(quote)
     if last is None or quote == last[0] * 2:
@@ -225,7 +231,7 @@ def closing_quote(quote: str) -> re.Pattern[str] | None:
 def _assigned(text: str, is_json: bool) -> Iterator[SecretSpan]:
     """Yield the values of `name=value`, `name: value` and `'name': 'value'`."""
     place = 0
-    # Up to where values, by what ends them, are known to be words: what ends there is, too.
+    # For each kind of value, the place up to which values are known to be words of speech.
     words: dict[re.Pattern[str], int] = {}
     while (found := ASSIGNED.search(text, place)) is not None:
         place = found.end()
@@ -256,17 +262,17 @@ def _assigned(text: str, is_json: bool) -> Iterator[SecretSpan]:
 
 
 def _end_of_quoted(text: str, quote: re.Match[str]) -> int | None:
-    """Where a quoted value ends; None where it has no end that is near."""
+    """Return the end of a quoted value, or None if it has none, or none nearby."""
     ends = closing_quote(quote[0])
     if ends is None:
-        # Two of the same are a text and its end.
+        # Two equal quotes are an empty text.
         return quote.end() if _LAST_QUOTE.search(quote[0]) else None
     found = ends.search(text, quote.end(), quote.end() + _LONGEST_QUOTED)
     return None if found is None else found.start()
 
 
 def _kind_of_value(text: str, found: re.Match[str], start: int, is_quoted: bool) -> re.Pattern[str]:
-    """What a value without an end of its own goes up to."""
+    """Return the expression for a value that is not in quotes, by its name and its place."""
     name = normalized_name(found[1])
     if name.endswith("cookie"):
         return _COOKIES
@@ -279,7 +285,7 @@ def _kind_of_value(text: str, found: re.Match[str], start: int, is_quoted: bool)
 
 
 def _is_meant(value: str, is_spoken: bool, is_header: bool) -> bool:
-    """Return True if a value is a secret: words behind a colon are mostly speech."""
+    """Return True if a value is a secret, and not words: speech often has a colon."""
     if not is_spoken:
         return len(value) >= _FEW
     return len(value) >= _SOME and (is_mixed(value) or (is_header and "=" in value))

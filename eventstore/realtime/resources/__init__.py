@@ -1,1 +1,1 @@
-"""OpenAI's resources and configurations, in the beta and the GA shape. Pure."""
+"""OpenAI's resources and configurations of sessions, in the beta and the GA shape. Pure."""

@@ -1,6 +1,7 @@
-"""Items in the shape of OpenAI's Conversations API, which has no audio: what was said is text.
+"""Convert a Realtime item to the shape of OpenAI's Conversations API (`/v1/conversations`).
 
-A part of speech is its transcript; an item as Realtime has it is under `eventstore`.
+Called by the HTTP API. The Conversations API has no audio, so that a part of speech becomes its
+transcript. The item as Realtime has it is kept in `eventstore`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from eventstore.realtime.values import dumps, mapping, one_of, sequence, text
 Json = dict[str, Any]
 
 _STATUSES = frozenset({"in_progress", "completed", "incomplete"})
-# The texts that calls and their outputs must have.
+# The fields that tool calls and their outputs must have, as texts.
 _CALLS = {
     "function_call": ("call_id", "name", "arguments"),
     "function_call_output": ("call_id", "output"),
@@ -23,10 +24,10 @@ _DETAILS = frozenset({"low", "high", "auto", "original"})
 
 
 def conversation_item(item: Mapping[str, Any]) -> Json:
-    """A Realtime item, as `/v1/conversations/{id}/items` has it.
+    """Return a Realtime item as `/v1/conversations/{id}/items` has it.
 
     Args:
-        item: a resource, with its `id` and `type`.
+        item: The item's resource, with its `id` and `type`.
     """
     kept = {"eventstore": mapping(item.get("eventstore")) | {"item": _bare(item)}}
     status = one_of(item.get("status"), _STATUSES) or "completed"
@@ -47,7 +48,7 @@ def conversation_item(item: Mapping[str, Any]) -> Json:
     role = one_of(item.get("role"), _ROLES) or "unknown"
     parts = [_part(mapping(part), role) for part in sequence(item.get("content"))]
     if type_ not in ("message", None):
-        # Of a kind that Realtime alone has: whole, as text.
+        # The Conversations API has no such type. The whole item becomes a text of JSON.
         parts = [_said(dumps(_bare(item)), role)]
     return {
         "id": id_,

@@ -1,8 +1,9 @@
-"""Resources in the beta or the GA shape, whichever the server spoke.
+"""Convert resources to the beta or the GA shape, whichever of them the server spoke.
 
-Inputs are untrusted wire objects, so that whatever a shape cannot express becomes null; the
-wire dialect keeps it. The result is valid by the `openai` package's own types.
-Shapes: `openai.types.realtime` (GA) and `openai.types.beta.realtime` (beta).
+Called by the verbs that show responses and items in a dialect (verbs/queries.py). The inputs are
+untrusted objects of the wire. A value that a shape cannot express becomes null; the dialect `wire`
+keeps it. The results are valid by the types of the `openai` package: `openai.types.realtime` (GA)
+and `openai.types.beta.realtime` (beta).
 """
 
 from __future__ import annotations
@@ -23,19 +24,20 @@ _BETA_CONTENT = {ga: beta for beta, ga in _GA_CONTENT.items()}
 
 
 def voice_of(value: Any) -> str | None:
-    """A voice's name, from a name or from an object that carries one."""
+    """Return the name of a voice from a name, or from an object with a `name` or an `id`."""
     return text(value) or text(mapping(value).get("name")) or text(mapping(value).get("id"))
 
 
 def response_config(*sources: dict[str, Any]) -> dict[str, Any]:
-    """What a response was made with, by the first source that says it.
+    """Return the settings with which a response was made.
 
     Args:
-        sources: the response, its `response.create`, its session, in either shape.
+        sources: The response, its `response.create` and its session, in either shape. The first
+            one that has a setting counts.
 
     Returns:
-        `modalities`, `voice`, `audio_format` (GA shape), `temperature`, `max_output_tokens`;
-        each None where no source tells.
+        `modalities`, `voice`, `audio_format` (GA shape), `temperature` and `max_output_tokens`.
+        Each is None if no source has it.
     """
     modalities = voice = audio_format = temperature = limit = None
     for source in filter(None, sources):
@@ -66,7 +68,7 @@ def _modalities(source: dict[str, Any]) -> list[str] | None:
 
 
 def render_response(resource: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
-    """A stored response resource in the given dialect; `eventstore` stays as it is."""
+    """Return the resource of a response in a dialect. Its `eventstore` stays as it is."""
     if dialect == "wire":
         return resource
     config = mapping(mapping(resource.get("eventstore")).get("config"))
@@ -101,7 +103,7 @@ def render_response(resource: dict[str, Any], dialect: Dialect) -> dict[str, Any
 
 
 def render_items(items: list[Any], dialect: Dialect) -> list[dict[str, Any]]:
-    """Items in the given dialect; those that its shape cannot express are left out."""
+    """Return items in a dialect, without those that the dialect cannot express."""
     if dialect == "wire":
         return items
     rendered = (render_item(item, dialect) for item in items if isinstance(item, dict))
@@ -109,7 +111,7 @@ def render_items(items: list[Any], dialect: Dialect) -> list[dict[str, Any]]:
 
 
 def render_item(item: dict[str, Any], dialect: Dialect) -> dict[str, Any] | None:
-    """One item in the given dialect, None where its shape cannot express it."""
+    """Return one item in a dialect, or None if the dialect cannot express it."""
     kind = text(item.get("type"))
     common = {"id": text(item.get("id")), "object": "realtime.item", "type": kind}
     if status := one_of(item.get("status"), _ITEM_STATUSES):

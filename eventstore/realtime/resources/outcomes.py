@@ -1,4 +1,7 @@
-"""How a response or a tool's call ended, where it did not end well, in a server's words. Pure."""
+"""Tell how a response or a tool call ended, in the server's words. Pure.
+
+Called by facets, pages, exports and what prints responses.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,10 @@ Json = dict[str, Any]
 
 
 def reason_of(response: Mapping[str, Any]) -> str | None:
-    """Return why a response ended as it did: `turn_detected`, say, or an error's code.
+    """Return why a response ended, such as `turn_detected` or the code of an error, or None.
 
     Args:
-        response: a `realtime.response`.
+        response: A `realtime.response`.
     """
     details = mapping(response.get("status_details"))
     error = mapping(details.get("error"))
@@ -22,7 +25,7 @@ def reason_of(response: Mapping[str, Any]) -> str | None:
 
 
 def status_words(response: Mapping[str, Any]) -> str:
-    """Return a response's status in a few words, with the reason where there is one."""
+    """Return the status of a response in a few words, such as `cancelled turn_detected`."""
     words = [text(response.get("status")), reason_of(response)]
     if mapping(response.get("eventstore")).get("interrupted"):
         words.append("(interrupted)")
@@ -30,10 +33,10 @@ def status_words(response: Mapping[str, Any]) -> str:
 
 
 def failure_of(item: Mapping[str, Any]) -> str | None:
-    """Return how a tool's call, or the listing of its tools, failed; None where it did not.
+    """Return how a tool call, or the listing of a server's tools, failed; None if it did not.
 
     Args:
-        item: a conversation item, with its notes under `eventstore` where there are some.
+        item: The resource of a conversation item. Its `eventstore` may be missing.
     """
     error = item.get("error")
     progress = mapping(item.get("eventstore")).get("progress")

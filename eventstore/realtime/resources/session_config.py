@@ -1,9 +1,14 @@
-"""A session's configuration as a client may send it: `session.update` in the beta or GA shape.
+"""Make the `session.update` with which a client gives a session's configuration to a new session.
 
-Sources are untrusted wire objects in either shape, or in both at once. What a shape cannot
-express is left out, and so is what a new session has without being told: null and empty lists,
-save a turn detection that is turned off. The model is left out, since no update can change it, and
-so are credentials. Shapes: `openai.types.realtime` and `openai.types.beta.realtime`.
+Called by reseeds (replay/reseed). The sources are untrusted objects of the wire, in the
+beta shape, the GA shape or both at once. These are left out:
+
+- values that the wanted shape cannot express;
+- nulls and empty lists, which a new session has by default, except a turn detection that is off;
+- the model, because no update can change it;
+- credentials.
+
+Shapes: `openai.types.realtime` (GA) and `openai.types.beta.realtime` (beta).
 """
 
 from __future__ import annotations
@@ -51,19 +56,19 @@ Json = dict[str, Any]
 
 
 def is_translation(session: Json) -> bool:
-    """Whether it is a translation session, which has no conversation and events of its own."""
+    """Return True if a session is a translation, which has no conversation and other events."""
     return session.get("type") == "translation"
 
 
 def session_update(session: Json, dialect: ClientDialect) -> Json | None:
-    """The event that gives a new session the configuration of another.
+    """Return the client event that gives a new session the configuration of another session.
 
     Args:
-        session: the session as a server described it, or as a client asked for it.
-        dialect: the shape of the event.
+        session: The session as a server described it, or as a client asked for it.
+        dialect: The shape of the event.
 
     Returns:
-        The event; None where nothing is known that a client could send.
+        The event, or None if the session has nothing that a client could send.
     """
     if is_translation(session):
         return None
@@ -139,14 +144,14 @@ def _ga_input(session: Json) -> Json:
 
 
 def _ga_format(format_: Json | None) -> Json | None:
-    """The format, without a rate that the shape cannot express."""
+    """Return a format without its rate if the GA shape does not allow the rate."""
     if format_ is not None and format_.get("rate") not in (None, PCM_RATE):
         return {"type": format_["type"]}
     return format_
 
 
 def _ga_voice(session: Json, name: str | None) -> str | Json | None:
-    """A voice by its name; one of the user's own goes by its id."""
+    """Return a voice's name, or an object with the id of a custom voice."""
     voice = _side(session, "output").get("voice")
     if voice_of(voice) is None:
         voice = session.get("voice")
@@ -168,7 +173,7 @@ def _ga_transcriber(transcription: Json) -> Json:
 
 
 def _prompt(prompt: Json) -> Json | None:
-    """A prompt template by its id; variables that are texts, as nearly all are."""
+    """Return a prompt template with its id, version, and those variables that are texts."""
     id_ = text(prompt.get("id"))
     if not id_:
         return None
@@ -241,13 +246,13 @@ def _beta_transcriber(transcription: Json) -> Json:
 
 
 def _turn_detection(session: Json, dialect: ClientDialect) -> Json:
-    """The field, with null where detection is turned off; no field where that is not known."""
+    """Return the field `turn_detection`, with null if it is off; an empty dict if it is unknown."""
     heard = _side(session, "input")
     source = heard if "turn_detection" in heard else session
     if "turn_detection" not in source:
         return {}
     detection = mapping(source["turn_detection"])
-    # xAI says `{"type": null}` for none.
+    # xAI writes `{"type": null}` if the detection is off.
     if source["turn_detection"] is None or ("type" in detection and detection["type"] is None):
         return {"turn_detection": None}
     kind = one_of(detection.get("type"), _DETECTIONS)

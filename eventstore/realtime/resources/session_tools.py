@@ -1,6 +1,7 @@
-"""A session's tools, and how the model chooses among them, as a client may send them.
+"""Return a session's tools, and how the model chooses one, as a client may send them.
 
-Credentials of MCP servers are left out: no server repeats them, and they are nobody else's.
+Called by session_config.py. Credentials of MCP servers are left out: a server never repeats them,
+and they must not be handed on.
 """
 
 from __future__ import annotations
@@ -22,24 +23,24 @@ Json = dict[str, Any]
 
 
 def beta_tools(session: Json) -> list[Json]:
-    """The functions of a session; the beta shape has no other tools."""
+    """Return the functions of a session. The beta shape has no other tools."""
     return [tool for tool in ga_tools(session) if tool["type"] == "function"]
 
 
 def ga_tools(session: Json) -> list[Json]:
-    """The functions and MCP servers of a session."""
+    """Return the functions and the MCP servers of a session."""
     entries = map(mapping, sequence(session.get("tools")))
     made = (_mcp_tool(e) if e.get("type") == "mcp" else _function(e) for e in entries)
     return [tool for tool in made if tool is not None]
 
 
 def beta_tool_choice(session: Json) -> str | None:
-    """How tools are chosen; the beta shape cannot name one."""
+    """Return how tools are chosen, or None. The beta shape cannot name a certain tool."""
     return one_of(session.get("tool_choice"), _CHOICES)
 
 
 def ga_tool_choice(session: Json) -> str | Json | None:
-    """How tools are chosen, or the one to choose."""
+    """Return how tools are chosen, or the tool that must be chosen; None if it is unknown."""
     choice = mapping(session.get("tool_choice"))
     name = text(choice.get("name")) or text(mapping(choice.get("function")).get("name"))
     label = text(choice.get("server_label"))
@@ -51,7 +52,7 @@ def ga_tool_choice(session: Json) -> str | Json | None:
 
 
 def _function(tool: Json) -> Json | None:
-    # xAI nests the function in its tool, as chat completions do.
+    # xAI puts the function into a member `function`, as the Chat Completions API does.
     function = mapping(tool.get("function")) or tool
     name = text(function.get("name"))
     if not name or tool.get("type", "function") != "function":
@@ -73,7 +74,7 @@ def _mcp_tool(tool: Json) -> Json | None:
     filters = {key: _tool_filter(mapping(approval).get(key)) for key in ("always", "never")}
     defer = tool.get("defer_loading")
     allowed = tool.get("allowed_tools")
-    # An empty list allows none, which is more than silence.
+    # An empty list is kept: it allows no tool, while a missing list allows all of them.
     listed = {"allowed_tools": text_entries(allowed)} if isinstance(allowed, list) else {}
     return {"type": "mcp", "server_label": label, **listed} | non_empty(
         {

@@ -1,1 +1,1 @@
-"""JSON text as it is on the wire: where its members are, what is left without audio. Pure."""
+"""Texts on the wire: members of JSON objects, frames without audio, scripts. Pure."""

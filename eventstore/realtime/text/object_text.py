@@ -1,4 +1,7 @@
-"""Where a member stands in the text of a JSON object, and its text exactly as it is. Pure."""
+"""Find a member in the text of a JSON object, and return its text exactly as it is. Pure.
+
+Called by what reads recordings, whose envelopes contain events, and by the masking of deltas.
+"""
 
 from __future__ import annotations
 
@@ -18,18 +21,17 @@ _COLON = re.compile(r"\s*:\s*")
 
 
 def member_text(text: str, key: str, value: dict[str, Any]) -> str:
-    """Return the text of an object's own member that is an object itself.
+    """Return the text of a member that is an object, exactly as the outer object has it.
 
-    The text is read once, whatever is in it: the key may stand at many places, within the member as
-    well, and what stands behind each of them may be nearly all of the text.
+    The text is read once, so that the time is linear even if the key stands at many places.
 
     Args:
-        text: the text of the outer object.
-        key: the name of the member.
-        value: the member as it was read.
+        text: The text of the outer object.
+        key: The name of the member.
+        value: The member's parsed value.
 
     Returns:
-        Its text as it stands; the value written anew where that cannot be found.
+        The member's text. If it cannot be found, the value is written as JSON again.
     """
     first = _first_member(key).match(text)
     if first is not None:  # nearly always
@@ -45,16 +47,18 @@ def member_text(text: str, key: str, value: dict[str, Any]) -> str:
 
 @lru_cache(maxsize=64)
 def _first_member(key: str) -> re.Pattern[str]:
-    """The key as envelopes have it: behind plain values, in the outermost object."""
+    """Return an expression for the key in an envelope, where only plain values stand before it."""
     return re.compile(r'\s*{[^{}\[\]]{0,400}?"' + re.escape(key) + r'"\s*:\s*{')
 
 
 def member_spans(text: str, key: str) -> Iterator[tuple[int, int]]:
-    """Yield where the values of an object's own member begin and end; of two, the last one counts.
+    """Yield the start and the end of each value that an object has for a member's name.
+
+    JSON may repeat a name. Parsers take the last value.
 
     Args:
-        text: the text of the object, which is JSON.
-        key: the name of the member.
+        text: The text of the object, which is JSON.
+        key: The name of the member. Members of inner objects are not searched.
     """
     depth, start = 0, -1
     for kind, begin, end in json_tokens(text):
@@ -70,7 +74,7 @@ def member_spans(text: str, key: str) -> Iterator[tuple[int, int]]:
 
 
 def _spells(text: str, value: dict[str, Any]) -> bool:
-    # By the reader that read the value: readers differ in numbers that are too large.
+    # Either parser may have read the value, and they differ in numbers that are too large.
     with suppress(ValueError):
         if orjson.loads(text) == value:
             return True

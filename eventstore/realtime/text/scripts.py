@@ -1,4 +1,7 @@
-"""Scripts that are written without spaces between words. Pure."""
+"""Recognise characters of scripts that are written without spaces between words. Pure.
+
+Called by search, which cuts such text into pairs of characters, and by the estimate of heard text.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ _SOUTHEAST = (
 
 
 def is_unspaced(char: str) -> bool:
-    """Return True if a word may end behind this character without a space: 天, か or ไ."""
+    """Return True if a word may end after this character without a space, as after 天, か or ไ."""
     if char < "\u0e00":
         return False
     code = ord(char)
@@ -33,5 +36,5 @@ def is_unspaced(char: str) -> bool:
 
 
 def is_hangul(char: str) -> bool:
-    """Return True if a character is Korean: 배, or a part of a syllable."""
+    """Return True if a character is Korean (Hangul): a syllable such as 배, or a part of one."""
     return char >= "\u1100" and any(ord(char) in block for block in _HANGUL)

@@ -1,7 +1,8 @@
-"""Frames without their audio: its text goes, and all else stays as it was, character for character.
+"""Remove the audio that is left in the text of a frame, and leave all other characters as they are.
 
-What is cut out of a frame is the log's own business (frames.py); here goes what is left in texts:
-audio in base64 that is not canonical, a second part's, and whole frames that are no text.
+Called by what erases a session's audio (archive/erase_audio.py). The log cuts most audio out of
+frames (frames.py). What it leaves in the text is removed here: base64 that is not canonical, audio
+of a second part, and whole frames that are stored as bytes.
 """
 
 from __future__ import annotations
@@ -13,19 +14,19 @@ from eventstore.realtime.catalogue import AUDIO_DELTAS
 from eventstore.realtime.frames import RAW_BINARY, RAW_TEXT, parse
 from eventstore.realtime.json_scanner import NAME, TEXT, json_tokens, unescape
 
-# How many containers are open within the outermost object, with what is around it.
+# The number of open containers within the outermost object. One stands for the text itself.
 _OUTERMOST = 2
-# What has an entry of this name holds what people named, not sound.
+# Below these members, people choose the names: a member `audio` there is no audio of the protocol.
 _NAMED_BY_PEOPLE = frozenset({"metadata", "tools", "parameters", "variables"})
 
 
 class FrameTexts(NamedTuple):
-    """A frame's columns, as the log keeps them, with those bytes of audio that are its text.
+    """The text of a frame, in the columns of the log (see realtime/frames.py).
 
     Attributes:
-        frame: its text, without what was cut out.
-        audio_offset: where that was cut out, or what `raw` is: see realtime/frames.py.
-        raw: the whole frame, where `audio_offset` says so; else None.
+        frame: The text without the audio that was cut out.
+        audio_offset: The place of that audio, or `RAW_TEXT` or `RAW_BINARY`.
+        raw: The whole frame if `audio_offset` is `RAW_TEXT` or `RAW_BINARY`, otherwise None.
     """
 
     frame: str
@@ -34,12 +35,13 @@ class FrameTexts(NamedTuple):
 
 
 def without_audio(type_: str, texts: FrameTexts) -> FrameTexts:
-    """The same frame without the audio that stands in its texts.
+    """Return the columns of a frame without the audio in its text.
 
-    A frame that is no JSON object is emptied: nobody can tell what in it is audio.
+    A frame that is no JSON object becomes empty, since nobody can tell what in it is audio.
 
     Args:
-        type_: the event's, as the log has it.
+        type_: The event's type in the log.
+        texts: The columns of the frame.
     """
     frame, offset, raw = texts
     if offset == RAW_BINARY:
@@ -52,7 +54,7 @@ def without_audio(type_: str, texts: FrameTexts) -> FrameTexts:
 
 
 def _emptied(type_: str, text: str, offset: int) -> tuple[str, int]:
-    """A text without audio, and where an offset in it is now."""
+    """Return a text without its audio, and the new place of an offset in it."""
     if parse(text) is None:
         return "", 0
     if not ('"audio"' in text or type_ in AUDIO_DELTAS or "\\" in text):
@@ -68,12 +70,13 @@ def _emptied(type_: str, text: str, offset: int) -> tuple[str, int]:
 
 
 def _audio_values(text: str, delta: bool) -> Iterator[tuple[int, int]]:
-    """Where the values of `audio` begin and end, within their quotes, in the text of an object.
+    """Yield the start and the end, within the quotes, of each `audio` in the text of an object.
 
     Args:
-        delta: with that of the object's own `delta`.
+        text: The text of the object.
+        delta: True to include the object's own `delta`, which is audio in an audio delta.
     """
-    # For each container that is open: whether it is an object, and below what people named.
+    # For each open container: whether it is an object, and whether people chose its names.
     open_ = [(False, False)]
     key = ""
     for kind, start, end in json_tokens(text):

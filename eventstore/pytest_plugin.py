@@ -177,7 +177,7 @@ def _arguments(item: pytest.Item) -> dict[str, Any]:
         "tls": marked.tls and _certificate(config),
     }
     return {
-        "path": _folder(item) / (marked.path or _default_name(item)),
+        "path": item.path.parent / "cassettes" / (marked.path or _default_name(item)),
         **{name: value for name, value in chosen.items() if value},
     }
 
@@ -190,10 +190,6 @@ def _certificate(config: pytest.Config) -> Certificate | bool:
     if not any(files):
         return True
     return Certificate(*(config.invocation_params.dir / file if file else None for file in files))
-
-
-def _folder(item: pytest.Item) -> Path:
-    return item.path.parent / "cassettes"
 
 
 def _default_name(item: pytest.Item) -> Path:

@@ -5,12 +5,9 @@ Called by erase.py.
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-
 from sqlalchemy import Engine
 
-from eventstore.archive.seal import pack_segments
+from eventstore.archive.segment_packing import buffered_segments, segments_of_rows
 from eventstore.encryption.encrypt_events import encrypt_row
 from eventstore.errors import DamagedError, InvalidInputError
 from eventstore.projection.state import PROJECTOR_VERSION
@@ -37,7 +34,7 @@ from eventstore.store.sessions.erase_session import (
     lock_to_erase,
 )
 from eventstore.store.sessions.project import SET_PROJECTED
-from eventstore.store.sessions.put_segments import NewSegment, encrypted_segment, replace_segments
+from eventstore.store.sessions.put_segments import replace_segments
 from eventstore.times import now
 
 TEXTS = (
@@ -51,8 +48,6 @@ SET_TEXTS = (
 EMPTY_AUDIO = "UPDATE events SET audio = ? WHERE session_id = ? AND audio_offset >= 0"
 
 _PIECE_ROWS = 200
-# Bytes of packed segments that are held in memory; beyond that they are in a temporary file.
-_IN_MEMORY = 64 * 1024 * 1024
 
 
 def erase_audio(engine: Engine, session_id: str, reason: str | None = None) -> Erased:
@@ -92,22 +87,11 @@ def erase_audio(engine: Engine, session_id: str, reason: str | None = None) -> E
 
 def _repack(tx: Transaction, session_id: str, sealed: int) -> None:
     """Replace a session's segments by segments without audio, which have new digests."""
-    cipher = tx.cipher(session_id)
     # All new segments are packed before the old ones are deleted, since they are made from these.
-    with tempfile.SpooledTemporaryFile(_IN_MEMORY) as kept:
-        made = []
-        rows = map(_silent, sealed_events(tx, session_id, 1, sealed, sound=False))
-        for plain in pack_segments(session_id, rows, 1, sealed, BEGINNING):
-            segment = encrypted_segment(cipher, plain)
-            kept.write(segment.data)
-            made.append((segment._replace(data=b""), len(segment.data)))
-        kept.seek(0)
-
-        def segments() -> Iterator[NewSegment]:
-            for segment, size in made:
-                yield segment._replace(data=kept.read(size))
-
-        replace_segments(tx, session_id, 1, segments())
+    rows = map(_silent, sealed_events(tx, session_id, 1, sealed, sound=False))
+    plain = segments_of_rows(session_id, rows, 1, sealed, BEGINNING)
+    with buffered_segments(plain, tx.cipher(session_id)) as (_, segments):
+        replace_segments(tx, session_id, 1, segments)
 
 
 def _silent(row: EventRow) -> EventRow:

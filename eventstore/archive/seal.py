@@ -6,31 +6,24 @@ Each segment is unpacked and compared before its events are deleted. Called by `
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Engine
 
-from eventstore.errors import DamagedError, EventStoreError, InvalidInputError, NotFoundError
-from eventstore.realtime.events import EventRow
-from eventstore.segments.container import SegmentError
-from eventstore.segments.digest import Digest, extend_digest
+from eventstore.archive.segment_packing import buffered_segments, segments_of_rows
+from eventstore.errors import EventStoreError, InvalidInputError, NotFoundError
 from eventstore.store.database.transaction import read, write
 from eventstore.store.database.workers import for_each
 from eventstore.store.log.read_events import read_rows
 from eventstore.store.log.segments.read_segments import digest_start, read_segments
 from eventstore.store.log.tombstones import count_erasures, refuse_erased
 from eventstore.store.sessions.put_segments import (
-    NewSegment,
-    encrypted_segment,
     put_segments,
     restore_events,
 )
 
 STREAM = "SELECT head_seq, closed_at, sealed_seq, erased_at FROM streams WHERE session_id = ?"
-# Bytes of packed segments that are held in memory; beyond that they are in a temporary file.
-_IN_MEMORY = 64 * 1024 * 1024
 
 
 class Sealed(NamedTuple):
@@ -99,27 +92,19 @@ def seal_session(engine: Engine, session_id: str) -> Sealed:
         return Sealed(session_id, 0, 0, 0, start.previous)
     with write(engine) as tx:
         cipher = tx.cipher(session_id)  # the temporary file is encrypted, too
-    with tempfile.SpooledTemporaryFile(_IN_MEMORY) as kept:
-        rows = read_rows(engine, session_id, start.first, start.head)
-        done = Sealed(session_id, 0, 0, 0, start.previous)
-        made = []
-        for plain in pack_segments(session_id, rows, start.first, start.head, start.previous):
-            segment = encrypted_segment(cipher, plain)
-            kept.write(segment.data)
-            made.append((segment._replace(data=b""), len(segment.data)))
-            done = Sealed(
-                session_id,
-                done.events + segment.last_seq - segment.first_seq + 1,
-                done.frame_bytes + segment.frame_bytes,
-                done.packed_bytes + len(segment.data),
-                segment.sha256,
-            )
-        kept.seek(0)
-        whole = (segment._replace(data=kept.read(size)) for segment, size in made)
+    rows = read_rows(engine, session_id, start.first, start.head)
+    plain = segments_of_rows(session_id, rows, start.first, start.head, start.previous)
+    with buffered_segments(plain, cipher) as (made, segments):
         put_segments(
-            engine, session_id, start.sealed, start.erasures, start.first, start.head, whole
+            engine, session_id, start.sealed, start.erasures, start.first, start.head, segments
         )
-    return done
+    return Sealed(
+        session_id,
+        start.head - start.first + 1,
+        sum(segment.frame_bytes for segment, _ in made),
+        sum(packed_bytes for _, packed_bytes in made),
+        made[-1][0].sha256,
+    )
 
 
 def seal_sessions(
@@ -169,61 +154,3 @@ def _start(engine: Engine, session_id: str) -> _SealStart:
     with read(engine) as tx:
         first, previous = digest_start(read_segments(tx, session_id), head)
     return _SealStart(head, sealed, erasures, first, previous)
-
-
-def pack_segments(
-    session_id: str, rows: Iterable[EventRow], first: int, last: int, previous: bytes
-) -> Iterator[NewSegment]:
-    """Yield segments of events. Each was unpacked again and compared with its events.
-
-    Args:
-        rows: The events from seq `first` to `last`, in order.
-        previous: The digest of all events before `first`.
-
-    Raises:
-        InvalidInputError: An event is missing.
-        DamagedError: An event is damaged.
-    """
-    group, digest = [], Digest(previous)
-    expected = first
-    for row in rows:
-        if row.seq != expected:
-            raise InvalidInputError(f"session {session_id} lacks event {expected}; not sealed")
-        expected += 1
-        group.append(row)
-        try:
-            digest = extend_digest(digest, row)
-        except ValueError as error:
-            raise DamagedError(session_id, row.seq, row.seq, str(error)) from error
-        if digest.is_full() or row.seq == last:
-            yield _segment(session_id, group, digest, previous)
-            group, previous = [], digest.value()
-    if expected != last + 1:
-        raise InvalidInputError(f"session {session_id} lacks event {expected}; not sealed")
-
-
-def _segment(session_id: str, group: list[EventRow], digest: Digest, previous: bytes) -> NewSegment:
-    # Imported here because packing audio needs numpy, which takes long to load.
-    from eventstore.segments.pack import pack_segment
-    from eventstore.segments.unpack import unpack_segment
-
-    data = pack_segment(group)
-    seqs = f"{group[0].seq} to {group[-1].seq}"
-    try:
-        is_same = list(unpack_segment(data, frame_bytes=digest.frame_bytes)) == group
-    except SegmentError as error:  # one frame of a gigabyte that packs into nothing, for example
-        problem = f"session {session_id}: events {seqs} cannot be packed; not sealed: {error}"
-        raise InvalidInputError(problem) from error
-    if not is_same:
-        raise RuntimeError(f"session {session_id}: packing events {seqs} changed them; not sealed")
-    times = [row.at for row in group if row.at is not None]
-    return NewSegment(
-        group[0].seq,
-        group[-1].seq,
-        group[0].at,
-        min(times, default=None),
-        digest.frame_bytes,
-        digest.value(),
-        previous,
-        data,
-    )

@@ -291,13 +291,7 @@ def _asides(responses: list[Json], start: int | None, prices: Prices) -> Iterato
         for item in map(mapping, sequence(response.get("output"))):
             kind = text(item.get("type")) or ""
             words.append(_content(item) if kind == "message" else _call_text(item, kind))
-        at = _offset(_micros(notes.get("created_at")), start)
-        said = " ".join(filter(None, words))
-        facts, about = (
-            response_facts(response, prices),
-            (None, text(response.get("id")), notes.get("done_seq")),
-        )
-        yield Turn(notes["seq"], "aside", "said", at, said, "", facts, *about)
+        yield _response_turn(response, "aside", " ".join(filter(None, words)), start, prices)
 
 
 def _without_items(
@@ -308,12 +302,17 @@ def _without_items(
         notes = response["eventstore"]
         if notes.get("in_conversation") is False or text(response.get("id")) in noted:
             continue
-        at = _offset(_micros(notes.get("created_at")), start)
-        facts, about = (
-            response_facts(response, prices),
-            (None, text(response.get("id")), notes.get("done_seq")),
-        )
-        yield Turn(notes["seq"], "assistant", "said", at, "", "", facts, *about)
+        yield _response_turn(response, "assistant", "", start, prices)
+
+
+def _response_turn(
+    response: Json, speaker: str, said: str, start: int | None, prices: Prices
+) -> Turn:
+    """Return the turn of a response that has no items in a conversation."""
+    notes = response["eventstore"]
+    at, facts = _offset(_micros(notes.get("created_at")), start), response_facts(response, prices)
+    about = None, text(response.get("id")), notes.get("done_seq")
+    return Turn(notes["seq"], speaker, "said", at, said, "", facts, *about)
 
 
 def _translation(session: Json) -> Iterator[Turn]:

@@ -10,7 +10,8 @@ from support.calls import voice_call
 
 from eventstore import EventStore
 from eventstore.archive.erase_audio import erase_audio
-from eventstore.archive.seal import pack_segments, seal_session
+from eventstore.archive.seal import seal_session
+from eventstore.archive.segment_packing import segments_of_rows
 from eventstore.archive.verify import verify_session
 from eventstore.cli.main import run as run_command
 from eventstore.errors import ErasedError, NotFoundError
@@ -152,7 +153,7 @@ def test_the_type_of_a_sealed_event_is_proved(written: Engine) -> None:
         rows = list(rows_in(tx, "s", 1, len(FRAMES)))
         done = next(row for row in rows if row.type == "response.done")
         rows[done.seq - 1] = done._replace(type="response.dome")
-        replace_segments(tx, "s", 1, list(pack_segments("s", rows, 1, len(rows), BEGINNING)))
+        replace_segments(tx, "s", 1, list(segments_of_rows("s", rows, 1, len(rows), BEGINNING)))
     found = verify_session(written, "s", kept)
     assert [(one.first_seq, one.last_seq) for one in found.problems] == [(done.seq, done.seq)]
     assert "its type is response.done, and the log says response.dome" in found.problems[0].problem

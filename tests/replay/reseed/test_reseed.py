@@ -440,9 +440,9 @@ def sent(made: Reseed, dialect: ClientDialect) -> Call:
 def shown(state: SessionState) -> list[tuple[str, str]]:
     """What `show` tells of the items that a reseed can hold: who said what, as heard."""
     order = next((c.order for c in reversed(state.conversations) if c.order), [])
-    resources = [resources.item_resource(state, state.items[id_]) for id_ in order]
+    items = [resources.item_resource(state, state.items[id_]) for id_ in order]
     found = []
-    for item in resources:
+    for item in items:
         if item["type"] == "message":
             notes = item["eventstore"]
             parts = [part for part in item["content"] if isinstance(part, dict)]

@@ -156,6 +156,13 @@ class Transaction(forks.ConnectionUser):
             self.calling = False
         return found
 
+    def locked_row(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
+        """Return the first row of a query, locked until the transaction ends, or None.
+
+        On SQLite a writing transaction already locks the whole database.
+        """
+        return self.row(f"{sql} FOR UPDATE" if self.postgresql else sql, parameters)
+
     def begin_call(self) -> None:
         """Mark that a call of the driver begins.
 

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 from sqlalchemy import Engine
 
-from eventstore.errors import DatabaseUnavailableError, MissingKeyError, NotFoundError
+from eventstore.errors import DatabaseUnavailableError, MissingKeyError
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import STORE
 from eventstore.store.database.transaction import read
 from eventstore.store.log.read_events import read_events
+from eventstore.store.log.session_facts import no_session
 from eventstore.store.log.tombstones import refuse_erased
 
 #: The shortest and the longest pause between two looks at the head, in seconds. The pause grows
@@ -76,7 +77,7 @@ def _look(engine: Engine, session_id: str) -> tuple[int, bool]:
     with read(engine) as tx:
         row = tx.row(LOOK, (session_id,))
         if row is None:
-            raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
+            raise no_session(session_id)
         refuse_erased(tx, session_id, row[2])
     return row[0], row[1] is not None
 

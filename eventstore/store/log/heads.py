@@ -15,10 +15,11 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine
 
-from eventstore.errors import BrokenHeadError, DamagedError, NotFoundError
+from eventstore.errors import BrokenHeadError, DamagedError
 from eventstore.store.database.connections.drivers import error_classes
 from eventstore.store.database.transaction import Transaction, read
 from eventstore.store.log.segments.read_segments import read_segments
+from eventstore.store.log.session_facts import no_session
 
 STREAM = (
     "SELECT head_seq, COALESCE(sealed_seq, 0), projected_seq, opened_at, closed_at, erased_at"
@@ -61,11 +62,11 @@ class StreamRow(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """Something in which what is noted of a session and its log contradict each other.
+    """A contradiction between the row of a session's stream and the session's log.
 
     Attributes:
         first_seq: The sequence number of the first event that it concerns.
-        last_seq: That of the last one.
+        last_seq: The sequence number of the last event that it concerns.
         problem: What is wrong, in words.
         mendable: True if the log says what is right.
     """
@@ -100,9 +101,9 @@ def read_stream(tx: Transaction, session_id: str, lock: bool = False) -> StreamR
         NotFoundError: there is no such session.
         DamagedError: a column holds a value that is not a number, which SQLite permits.
     """
-    row = tx.row(STREAM + (" FOR UPDATE" if lock and tx.postgresql else ""), (session_id,))
+    row = tx.locked_row(STREAM, (session_id,)) if lock else tx.row(STREAM, (session_id,))
     if row is None:
-        raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
+        raise no_session(session_id)
     if not all(one is None or type(one) is int for one in row):
         raise DamagedError(session_id, 1, 1, "its stream's row holds what is no number")
     return StreamRow(*row)

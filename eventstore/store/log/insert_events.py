@@ -100,8 +100,7 @@ class StreamHead(NamedTuple):
 
 def lock_stream(tx: Transaction, session_id: str) -> StreamHead | None:
     """Lock a stream's row until the transaction ends, and return its head, or None."""
-    sql = LOCK_STREAM + (" FOR UPDATE" if tx.postgresql else "")
-    row = tx.row(sql, (session_id,))
+    row = tx.locked_row(LOCK_STREAM, (session_id,))
     return StreamHead(*row) if row is not None else None
 
 

@@ -106,9 +106,8 @@ def read_stored_rows(
         if packed is None:
             if not piece:
                 with read(engine) as tx:
-                    check_not_erased(
-                        tx, session_id
-                    )  # The events before may be half of the session.
+                    # If it was erased meanwhile, the events so far may be half of it.
+                    check_not_erased(tx, session_id)
                 return
             yield from piece
             first = piece[-1].seq + 1

@@ -158,9 +158,8 @@ def _scrub(engine: Engine, vacuum: bool, of_tables: Sequence[str]) -> None:
     if engine.dialect.name == "sqlite":
         _scrub_sqlite(engine, vacuum)
     elif vacuum:
-        from eventstore.store.maintenance.vacuum_postgresql import (
-            vacuum_tables,
-        )  # psycopg takes long to load
+        # Imported here, because psycopg is slow to import.
+        from eventstore.store.maintenance.vacuum_postgresql import vacuum_tables
 
         vacuum_tables(engine, of_tables)
 

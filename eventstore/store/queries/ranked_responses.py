@@ -15,7 +15,7 @@ from eventstore.store.filters.filters import ResponseFilter, ResponsePaging
 from eventstore.store.filters.find_response import find_response
 from eventstore.store.filters.forced_joins import lookup_join
 from eventstore.store.filters.narrowing import Narrowing, narrowest, narrowing_conditions
-from eventstore.store.filters.response_conditions import EQUAL, LEAST
+from eventstore.store.filters.response_conditions import EQUAL, IDS, LEAST
 from eventstore.store.filters.sql_conditions import (
     Where,
     few_matching_rows,
@@ -23,7 +23,6 @@ from eventstore.store.filters.sql_conditions import (
     values_source,
 )
 
-_IDS = ("session_id", "response_id")
 _COLUMNS = {
     "created": "at",
     "duration": "duration_us",
@@ -58,10 +57,10 @@ def ranked_keys(
         AmbiguousError: the cursor names responses of several sessions.
     """
     terms = search.parse_terms(wanted.text) if wanted.text is not None else []
-    few = few_matching_rows(tx, terms, _IDS) if terms else None
-    lead = values_source(few, _IDS) if few is not None else _few_responses(tx, wanted)
+    few = few_matching_rows(tx, terms, IDS) if terms else None
+    lead = values_source(few, IDS) if few is not None else _few_responses(tx, wanted)
     if lead is not None:
-        source = f"{lead[0]} d {lookup_join(tx, 'responses', 'r', 'd', _IDS)}"
+        source = f"{lead[0]} d {lookup_join(tx, 'responses', 'r', 'd', IDS)}"
         where = Where(where.conditions, [*lead[1], *where.parameters])
     else:
         by_index = "" if tx.postgresql else f" INDEXED BY {_INDEXES[paging.sort]}"
@@ -72,10 +71,10 @@ def ranked_keys(
         where.add(condition, *values)
     column = _COLUMNS[paging.sort]
     direction, compare = ("ASC", ">") if paging.ascends else ("DESC", "<")
-    names = list(dict.fromkeys((column, "at", *_IDS)))
+    names = list(dict.fromkeys((column, "at", *IDS)))
     if paging.cursor is not None:
         at, *ids = find_response(tx, paging.cursor, wanted.session, wanted.scope)
-        place = dict(zip(("at", *_IDS), (at, *ids), strict=True))
+        place = dict(zip(("at", *IDS), (at, *ids), strict=True))
         row = tx.row(_VALUE.format(column), ids)
         place[column] = row[0] if row is not None else at
         marks = ", ".join("?" * len(names))
@@ -94,7 +93,7 @@ def ranked_keys(
 
 def _few_responses(tx: Transaction, wanted: ResponseFilter) -> Narrowing | None:
     """Return the responses of the condition that leaves the fewest, or None if it leaves many."""
-    return narrowest(tx, _narrowing(wanted), _IDS)
+    return narrowest(tx, _narrowing(wanted), IDS)
 
 
 def _narrowing(wanted: ResponseFilter) -> Iterator[Narrowing]:

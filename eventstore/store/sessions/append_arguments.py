@@ -21,8 +21,9 @@ class Appended(NamedTuple):
     Attributes:
         session_id: The session's id.
         first_seq: The sequence number of the first frame.
-        last_seq: That of the last frame; one less than `first_seq` if there was no frame.
-        repeated: True if the frames were there already, of the same append made before.
+        last_seq: The sequence number of the last frame; one less than `first_seq` if there was no
+            frame.
+        repeated: True if the frames were there already, because the same append was made before.
     """
 
     session_id: str

@@ -69,8 +69,7 @@ def read_facts(tx: Transaction, session_id: str, lock: bool = False) -> SessionF
     Args:
         lock: True keeps other transactions from changing the session until this one ends.
     """
-    for_update = " FOR UPDATE" if lock and tx.postgresql else ""
-    row = tx.row(STREAM + for_update, (session_id,))
+    row = tx.locked_row(STREAM, (session_id,)) if lock else tx.row(STREAM, (session_id,))
     if row is None:
         return None
     return SessionFacts._make((*row, read_erasures(tx, session_id)))

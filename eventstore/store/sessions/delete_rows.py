@@ -21,7 +21,7 @@ _TABLES = (
 TABLES = tuple(table.name for table in _TABLES)
 DELETE = tuple(f"DELETE FROM {table} WHERE session_id = ?" for table in TABLES)
 # If the row number also belongs to another session (a damaged database), that session keeps it.
-DELETE_SAID = (
+DELETE_SAID_OF_SESSION = (
     "DELETE FROM said WHERE rowid IN (SELECT docid FROM said_rows s WHERE session_id = ?"
     " AND NOT EXISTS (SELECT 1 FROM said_rows o WHERE o.docid = s.docid"
     " AND o.session_id <> s.session_id))"
@@ -35,7 +35,7 @@ def delete_rows(tx: Transaction, session_id: str) -> None:
     The caller has locked the session.
     """
     if not tx.postgresql:
-        tx.run(DELETE_SAID, (session_id,))
+        tx.run(DELETE_SAID_OF_SESSION, (session_id,))
         tx.run(DELETE_SAID_ROWS, (session_id,))
     drop_days(tx, session_id)
     for sql in DELETE:

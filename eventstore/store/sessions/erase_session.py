@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine
 
-from eventstore.errors import DamagedError, ErasedError, MissingKeyError, NotFoundError
+from eventstore.errors import DamagedError, ErasedError, MissingKeyError
 from eventstore.segments.digest import BEGINNING, session_digest
 from eventstore.store.database.transaction import Transaction, write
 from eventstore.store.log.read_events import rows_in
 from eventstore.store.log.segments.read_segments import digest_start, read_segments
+from eventstore.store.log.session_facts import no_session
 from eventstore.store.log.tombstones import (
     SESSION,
     insert_tombstone,
@@ -77,9 +78,9 @@ def lock_to_erase(tx: Transaction, session_id: str) -> LockedStream:
     tx.keys.check(tx)  # An erasure also drops the session's key.
     if not tx.postgresql:
         tx.run("PRAGMA secure_delete=ON")
-    row = tx.row(STREAM + (" FOR UPDATE" if tx.postgresql else ""), (session_id,))
+    row = tx.locked_row(STREAM, (session_id,))
     if row is None:
-        raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
+        raise no_session(session_id)
     return LockedStream(row[0], row[1], row[2] or 0, row[3])
 
 

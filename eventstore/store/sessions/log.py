@@ -134,7 +134,7 @@ class Log:
         Args:
             session_id: The session's id.
             first: The sequence number of the first event to yield.
-            last: That of the last one; None for the last there is.
+            last: The sequence number of the last one; None for the session's last event.
             type: Only events of these types: a pattern such as `response.*`.
 
         Raises:
@@ -166,7 +166,7 @@ class Log:
         Args:
             session_id: The session's id.
             first: The sequence number of the first event to yield.
-            last: That of the last one; None for the last there is.
+            last: The sequence number of the last one; None for the session's last event.
             type: Only events of these types: a pattern such as `response.*`.
 
         Raises:

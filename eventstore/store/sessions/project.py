@@ -15,7 +15,6 @@ from eventstore.errors import (
     ErasedError,
     EventStoreError,
     Failure,
-    NotFoundError,
 )
 from eventstore.projection.state import PROJECTOR_VERSION
 from eventstore.store.database.outages import attempt
@@ -23,6 +22,7 @@ from eventstore.store.database.transaction import read, write
 from eventstore.store.database.workers import for_each
 from eventstore.store.log.heads import check_complete
 from eventstore.store.log.insert_events import lock_stream
+from eventstore.store.log.session_facts import no_session
 from eventstore.store.log.tombstones import refuse_erased
 from eventstore.store.readmodels.day_invalidation import drop_all_days
 from eventstore.store.readmodels.states.load_state import load_state
@@ -98,7 +98,7 @@ def project_session(engine: Engine, session_id: str, only_stale: bool = False) -
     with write(engine) as tx:
         head = lock_stream(tx, session_id)
         if head is None:
-            raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
+            raise no_session(session_id)
         if head.erased_at is not None and only_stale:
             return None
         refuse_erased(tx, session_id, head.erased_at)

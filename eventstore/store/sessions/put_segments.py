@@ -21,10 +21,11 @@ from eventstore.realtime.frames import UNREADABLE, parse_stored
 from eventstore.store.database.transaction import Transaction, write
 from eventstore.store.log.insert_events import insert_events
 from eventstore.store.log.segments.left_bytes import note_locations, note_old_location
+from eventstore.store.log.session_facts import no_session
 from eventstore.store.log.tombstones import count_erasures, refuse_erased
 from eventstore.store.readmodels.states.load_state import find_and_mark_repeats
 
-LOCK = "SELECT sealed_seq, erased_at FROM streams WHERE session_id = ?"
+SEALED_AND_ERASED = "SELECT sealed_seq, erased_at FROM streams WHERE session_id = ?"
 INSERT_SEGMENT = (
     "INSERT INTO segments (session_id, first_seq, last_seq, first_at, least_at, frame_bytes,"
     " sha256, previous_sha256, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -182,9 +183,9 @@ def _columns(session_id: str, row: EventRow, cipher: Cipher | None) -> tuple[Any
 
 def _lock(tx: Transaction, session_id: str, sealed_seq: int, erasures: int) -> None:
     """Lock the stream, and raise ConflictError if the session is not as it was when it was read."""
-    row = tx.row(LOCK + (" FOR UPDATE" if tx.postgresql else ""), (session_id,))
+    row = tx.locked_row(SEALED_AND_ERASED, (session_id,))
     if row is None:
-        raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
+        raise no_session(session_id)
     refuse_erased(tx, session_id, row[1])
     # Content that was read before an erasure must not come back.
     if (row[0] or 0) != sealed_seq or count_erasures(tx, session_id) != erasures:

@@ -101,7 +101,10 @@ def copy_sessions(
         raise InvalidInputError("the target of what is encrypted needs keys, too: the same ones")
     moves = then_delete and not dry_run
     return (
-        attempt(f"session {session_id}", partial(_take, source, target, session_id, moves, dry_run))
+        attempt(
+            f"session {session_id}",
+            partial(_copy_or_move, source, target, session_id, moves, dry_run),
+        )
         for session_id in session_ids
     )
 
@@ -111,7 +114,9 @@ def _identity(engine: Engine) -> tuple[object, ...]:
         return database_identity(tx)
 
 
-def _take(source: Engine, target: Engine, session_id: str, moves: bool, dry_run: bool) -> Copied:
+def _copy_or_move(
+    source: Engine, target: Engine, session_id: str, moves: bool, dry_run: bool
+) -> Copied:
     """Copy a session, and delete it from the source if `moves` is True."""
     done = _copy(source, target, session_id, dry_run)
     return done._replace(deleted=_delete(source, target, session_id)) if moves else done
@@ -128,7 +133,7 @@ def _copy(source: Engine, target: Engine, session_id: str, dry_run: bool) -> Cop
 
 
 def _copy_once(source: Engine, target: Engine, session_id: str, dry_run: bool) -> Copied:
-    here, there = _facts(source, session_id), _facts(target, session_id)
+    here, there = _read_facts(source, session_id), _read_facts(target, session_id)
     if here is None:
         if there is None:
             raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
@@ -140,17 +145,17 @@ def _copy_once(source: Engine, target: Engine, session_id: str, dry_run: bool) -
     if status != "exists" and not dry_run:
         digest = _digest(source, session_id, here.head_seq)
         try:
-            _put(source, target, session_id, here, there, digest)
+            _write_to_target(source, target, session_id, here, there, digest)
         except (DamagedError, BrokenLogError) as error:
             # If another process sealed or unsealed the session meanwhile, events were missing in
             # what was read. The transaction was rolled back, so the copy can be tried again.
-            if _facts(source, session_id) != here:
+            if _read_facts(source, session_id) != here:
                 raise _changed(session_id) from error
             raise
     return Copied(session_id, status, here.head_seq)
 
 
-def _facts(engine: Engine, session_id: str) -> SessionFacts | None:
+def _read_facts(engine: Engine, session_id: str) -> SessionFacts | None:
     with read(engine) as tx:
         return read_facts(tx, session_id)
 
@@ -194,7 +199,7 @@ def _digest(engine: Engine, session_id: str, last: int, trust: bool = False) -> 
     return checked_digest(session_id, rows, last, known, start)
 
 
-def _put(
+def _write_to_target(
     source: Engine,
     target: Engine,
     session_id: str,
@@ -214,12 +219,12 @@ def _put(
         tail = (Frame(event.direction, event.text, event.at) for event in events)
         if not insert_session(tx, session_id, here, packed, tail):
             raise _changed(session_id)
-        if _read_again(tx, session_id, here.head_seq) != digest:
+        if _digest_of_copy(tx, session_id, here.head_seq) != digest:
             problem = f"session {session_id}: the target gave back other events; nothing was kept"
             raise BrokenLogError(problem)
 
 
-def _read_again(tx: Transaction, session_id: str, last: int) -> bytes:
+def _digest_of_copy(tx: Transaction, session_id: str, last: int) -> bytes:
     rows = rows_in(tx, session_id, 1, last)
     return checked_digest(session_id, rows, last, read_segments(tx, session_id))
 
@@ -230,7 +235,7 @@ def _delete(source: Engine, target: Engine, session_id: str) -> bool:
     The session is locked in the target until it is deleted in the source. So no other process can
     move it back meanwhile.
     """
-    here, there = _facts(source, session_id), _facts(target, session_id)
+    here, there = _read_facts(source, session_id), _read_facts(target, session_id)
     if here is None:
         return False
     if there is None or _digest(source, session_id, here.head_seq) != _digest(

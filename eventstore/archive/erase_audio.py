@@ -78,7 +78,7 @@ def erase_audio(engine: Engine, session_id: str, reason: str | None = None) -> E
         outside = locations_of_session(tx, session_id)
         if stream.sealed:
             _repack(tx, session_id, stream.sealed)
-        _empty_texts(tx, session_id)
+        _remove_audio_from_frames(tx, session_id)
         tx.run(EMPTY_AUDIO, (b"", session_id))
         _project(tx, session_id)
         at = insert_tombstone(tx, session_id, now(), AUDIO, reason, stream.head, sha256, outside)
@@ -88,24 +88,24 @@ def erase_audio(engine: Engine, session_id: str, reason: str | None = None) -> E
 def _repack(tx: Transaction, session_id: str, sealed: int) -> None:
     """Replace a session's segments by segments without audio, which have new digests."""
     # All new segments are packed before the old ones are deleted, since they are made from these.
-    rows = map(_silent, sealed_events(tx, session_id, 1, sealed, sound=False))
+    rows = map(_row_without_audio, sealed_events(tx, session_id, 1, sealed, sound=False))
     plain = segments_of_rows(session_id, rows, 1, sealed, BEGINNING)
     with buffered_segments(plain, tx.cipher(session_id)) as (_, segments):
         replace_segments(tx, session_id, 1, segments)
 
 
-def _silent(row: EventRow) -> EventRow:
+def _row_without_audio(row: EventRow) -> EventRow:
     """Return an event without its audio. The length of the audio is kept in `audio_bytes`."""
     if row.audio_offset is not None and row.audio_offset >= 0:
         row = row._replace(audio=b"")
-    texts = without_audio(row.type, _texts(row))
+    texts = without_audio(row.type, _text_columns(row))
     row = row._replace(frame=texts.frame, audio_offset=texts.audio_offset)
     if texts.raw is None:
         return row
     return row._replace(audio=texts.raw, audio_bytes=len(texts.raw))
 
 
-def _empty_texts(tx: Transaction, session_id: str) -> None:
+def _remove_audio_from_frames(tx: Transaction, session_id: str) -> None:
     """Remove audio that is still inside the frames of events that are not sealed."""
     last, cipher = 0, tx.cipher(session_id)
     while True:
@@ -113,19 +113,19 @@ def _empty_texts(tx: Transaction, session_id: str) -> None:
         for old, row in zip(stored, decrypted_events(tx, session_id, stored), strict=True):
             if row.audio_offset in ENCRYPTIONS:
                 raise DamagedError(session_id, row.seq, row.seq, "it cannot be decrypted")
-            silent = _silent(row)
+            silent = _row_without_audio(row)
             if cipher is not None and old.audio_offset in ENCRYPTIONS:
                 if silent != row:
                     columns = encrypt_row(cipher, silent)
                     tx.run(SET_TEXTS, (*columns, session_id, row.seq))
-            elif _texts(silent) != _texts(row):
-                tx.run(SET_TEXTS, (*_texts(silent), session_id, row.seq))
+            elif _text_columns(silent) != _text_columns(row):
+                tx.run(SET_TEXTS, (*_text_columns(silent), session_id, row.seq))
         if len(stored) < _PIECE_ROWS:
             return
         last = stored[-1].seq
 
 
-def _texts(row: EventRow) -> FrameTexts:
+def _text_columns(row: EventRow) -> FrameTexts:
     """Return the columns that make up the text of an event's frame."""
     whole = row.audio_offset is not None and row.audio_offset < 0
     return FrameTexts(row.frame, row.audio_offset, row.audio if whole else None)

@@ -203,7 +203,7 @@ def _messages_of(turn: _ChatTurn) -> list[Json]:
     return [{**turn.message, "tool_calls": turn.calls}, *tools]
 
 
-# What is said
+# Words
 
 
 def heard_words(item: Json) -> str:

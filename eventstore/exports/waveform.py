@@ -70,7 +70,7 @@ def waveform(log: Log, session_id: str, check: Check = lambda: None) -> Json:
         if turn.item_id is not None
     }
     timed = _timed_words(shown)
-    told = _told(timeline, said, timed, loudness, start, per_second, check)
+    told = _turns_with_words(timeline, said, timed, loudness, start, per_second, check)
     duration = shown["session"]["eventstore"]["duration_ms"] or 0
     return {
         "object": "eventstore.waveform",
@@ -79,7 +79,7 @@ def waveform(log: Log, session_id: str, check: Check = lambda: None) -> Json:
         "end": max([end, duration / 1000, *(turn["end"] for turn in told)]),
         "timed": timeline.timed,
         "per_second": per_second,
-        **{side: _whole(values) for side, values in zip(SIDES, loudness, strict=True)},
+        **{side: _percent(values) for side, values in zip(SIDES, loudness, strict=True)},
         "turns": told,
         "marks": marks,
         "notes": timeline_notes(timeline),
@@ -107,12 +107,12 @@ def _loudness(
     return list(np.abs(found).max(axis=2)), chosen.start, chosen.end
 
 
-def _whole(values: NDArray[np.float32]) -> list[int]:
+def _percent(values: NDArray[np.float32]) -> list[int]:
     loud: list[int] = np.rint(np.clip(values, 0, 1) * _LOUDEST).astype(int).tolist()
     return loud
 
 
-def _told(
+def _turns_with_words(
     timeline: Timeline,
     said: dict[str, str],
     timed: dict[str, list[TimedWords]],

@@ -71,7 +71,7 @@ def plot_audio(
     chosen = select(timeline, item=item, response=response, side=side, start=start, end=end)
     loudness = peaks(chosen, _COLUMNS, sound_reader(log, session_id))
     figure = figures.Figure(figsize=_INCHES, dpi=150, layout="constrained")
-    _draw(figure, chosen, loudness, _turns(timeline, chosen), _words(log, session_id))
+    _draw(figure, chosen, loudness, _turns(timeline, chosen), _words_of_items(log, session_id))
     picture = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # matplotlib warns of letters that its font lacks
@@ -103,7 +103,7 @@ def _turns(timeline: Timeline, chosen: Selection) -> list[TimelineTurn]:
     return sorted(longest, key=lambda turn: turn.start)
 
 
-def _words(log: Log, session_id: str) -> dict[str, str]:
+def _words_of_items(log: Log, session_id: str) -> dict[str, str]:
     """Return the words of each item, by its id: what was heard, otherwise what was said."""
     words = {}
     for conversation in masked_state(log, session_id)["conversations"]:

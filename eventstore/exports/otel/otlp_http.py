@@ -70,7 +70,11 @@ def _traces_url(url: str) -> str:
 
 
 class _FailureReason(logging.Handler):
-    """What the exporter logs first meanwhile: its only way to say why it failed."""
+    """Keeps the first message that the exporter logs: it reports the reason of a failure only there.
+
+    Attributes:
+        reason: The message, on one line; empty if there was none.
+    """
 
     def __init__(self) -> None:
         super().__init__()

@@ -96,7 +96,7 @@ class Cassette:
         self._listen, self._securing = ListenerTls(), ExitStack()
         self._server = self._make_server(upstream)
         self._thread = LoopThread(self._server.serving)
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self._proxies: dict[str, str | None] = {}
 
     def _why(self, exists: bool) -> str:
@@ -104,7 +104,7 @@ class Cassette:
 
     def _make_server(self, upstream: str) -> CassetteServer:
         recordings = [_recording(self._name, lines) for lines in self._connections]
-        manner = Manner(self._speed, self._rule, patience=PATIENCE, clean=_clean)
+        manner = Manner(self._speed, self._rule, patience=PATIENCE, clean=_masked_frame)
         return CassetteServer(self.path, recordings, manner, upstream if self.recording else None)
 
     @property
@@ -164,7 +164,7 @@ class Cassette:
             failed: The test failed by itself. Return only problems that may be the cause.
         """
         self._thread.run(self._server.settle())
-        return self._news(failed)
+        return self._new_problems(failed)
 
     def finish(self, keep: bool) -> list[str]:
         """End the server and all its connections, and write what was recorded.
@@ -184,9 +184,9 @@ class Cassette:
             else:
                 os.environ[name] = before
         server = self._server
-        problems = self._news(failed=not keep)
+        problems = self._new_problems(failed=not keep)
         try:
-            if keep and server.parts and not self._told:
+            if keep and server.parts and not self._reported:
                 write_cassette(self.path, bool(self._connections), server.parts)
         except OSError as error:
             problems.append(f"cannot write {self._name}: {error.strerror or error}")
@@ -204,14 +204,14 @@ class Cassette:
         told = "no cassette was written; what crossed the wire is in"
         return f"{told} {', '.join(names)}" if names else ""
 
-    def _news(self, failed: bool) -> list[str]:
-        found = [*self._drifted(failed), *self._server.failures]
-        found += self._uncalled(failed or bool(found))
-        news = [problem for problem in found if problem not in self._told]
-        self._told.update(news)
+    def _new_problems(self, failed: bool) -> list[str]:
+        found = [*self._drift_problems(failed), *self._server.failures]
+        found += self._wrong_number(failed or bool(found))
+        news = [problem for problem in found if problem not in self._reported]
+        self._reported.update(news)
         return news
 
-    def _drifted(self, failed: bool) -> list[str]:
+    def _drift_problems(self, failed: bool) -> list[str]:
         # A test that failed by itself did not reach its later frames, so their absence is no cause.
         rule = "none" if failed else self._rule
         told = [
@@ -221,14 +221,14 @@ class Cassette:
         ]
         return [f"{text}\n{self._advice()}" for text in told]
 
-    def _uncalled(self, failed: bool) -> list[str]:
+    def _wrong_number(self, failed: bool) -> list[str]:
         """Return a problem if the test made one connection too many, or one too few."""
         held, server = len(self._connections), self._server
         if server.refused:
             return [f"one connection too many; {self._name} holds {held}\n{self._advice()}"]
         if (
             failed
-            or self._told
+            or self._reported
             or server.open
             or server.opened >= held
             or self._rule not in IN_ORDER
@@ -256,7 +256,7 @@ def _shown(path: Path) -> str:
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
-def _clean(frame: str | bytes) -> str | bytes:
+def _masked_frame(frame: str | bytes) -> str | bytes:
     return mask_frame(frame).text
 
 

@@ -147,7 +147,7 @@ def _masked(seed: _Seed) -> _Seed:
     return seed._replace(item=clean, lost=(*seed.lost, "a secret in it, which is masked"))
 
 
-# Which items
+# Which items are kept
 
 
 def _paired(seeds: list[_Seed], why: str = "a function's output without its call") -> list[_Seed]:
@@ -186,7 +186,7 @@ def _last(seeds: list[_Seed], count: int) -> list[_Seed]:
     return seeds[created[-count] :] if len(created) > count else seeds
 
 
-# What of an item
+# One item
 
 
 def _seed(state: SessionState, item: Item, options: _Options) -> _Seed:

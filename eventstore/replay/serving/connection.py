@@ -113,7 +113,7 @@ async def serve_connection(
             task.cancel()
             with suppress(asyncio.CancelledError, ConnectionClosed):
                 await task
-    playing.tell_missing()
+    playing.report_missing()
     return playing.outcome
 
 
@@ -168,7 +168,7 @@ class _ClientReplay:
             self._input.configure(mapping(event.get("session")))
             drift = match.drift
             if drift is not None and not (drift.type == CANCEL and self._has_ended_by_itself()):
-                self._tell(drift)
+                self._report_drift(drift)
                 if self._manner.rule in IN_ORDER:
                     await self._refuse(drift, text(event.get("event_id")))
                     return
@@ -210,7 +210,7 @@ class _ClientReplay:
             action = self._faults.at(sent) if self._manner.faults else None
             if action is None and self._held is None:
                 await self._send(sent)
-            elif not await self._act(action or Action(), sent):
+            elif not await self._send_with_faults(action or Action(), sent):
                 return
         await self._send_held()
         self.outcome.whole = True
@@ -240,7 +240,7 @@ class _ClientReplay:
             held, self._held = self._held, None
             await self._send(held)
 
-    async def _act(self, action: Action, sent: StoredEvent) -> bool:
+    async def _send_with_faults(self, action: Action, sent: StoredEvent) -> bool:
         """Send a frame with its faults. Return False if the connection is over."""
         if action.delay:
             await asyncio.sleep(action.delay)
@@ -273,11 +273,11 @@ class _ClientReplay:
             if tell_at is not None and self._clock() >= tell_at:
                 self._on_drift(Drift("waiting", seq, expected.type))
                 tell_at = None
-            left = self._left() if tell_at is None else tell_at - self._clock()
+            left = self._patience_left() if tell_at is None else tell_at - self._clock()
             if tell_at is None and left == 0:
                 await self._refuse(Drift("missing", seq, expected.type))
                 return False
-            await self._news_within(left)
+            await self._wait_for_frame(left)
         self._pace.answered(expected.at, self._arrived[seq], self._clock())
         return True
 
@@ -294,16 +294,16 @@ class _ClientReplay:
             if left <= 0:
                 return
             is_late = True
-            await self._news_within(left)
+            await self._wait_for_frame(left)
         if is_late:
             self._pace.answered(heard.at, self._streamed_at, self._clock())
 
-    def _left(self) -> float | None:
+    def _patience_left(self) -> float | None:
         """Return how long the client may still be silent, in seconds; None for ever."""
         patience = self._manner.patience
         return None if patience is None else max(0.0, self._heard + patience - self._clock())
 
-    async def _news_within(self, seconds: float | None) -> None:
+    async def _wait_for_frame(self, seconds: float | None) -> None:
         """Wait for the client's next frame, for so many seconds at most; None for ever."""
         self._news.clear()
         with suppress(TimeoutError):
@@ -323,7 +323,7 @@ class _ClientReplay:
             await self._let_client_close()
         missing, end = self._missing(), self._clock() + _LAST_FRAMES
         while any(missing) and (left := end - self._clock()) > 0:
-            await self._news_within(left)
+            await self._wait_for_frame(left)
             # Only frames that are missing keep the connection open, because a microphone may
             # stream for ever.
             if self._missing() < missing:
@@ -334,7 +334,7 @@ class _ClientReplay:
         """Wait until this client closes, since the recorded client closed the connection itself."""
         end = self._clock() + self._manner.linger
         while (left := end - self._clock()) > 0:
-            if (silent := self._left()) is not None:
+            if (silent := self._patience_left()) is not None:
                 left = min(left, silent)
             if not left:
                 return
@@ -350,12 +350,12 @@ class _ClientReplay:
             left = max(0, len(script.expected) - self._came)
         return left, max(0.0, script.input_ms - self._input.ms)
 
-    def tell_missing(self) -> None:
+    def report_missing(self) -> None:
         """Report the recorded client's frames that never came."""
         for drift in self._matcher.missing():
-            self._tell(drift)
+            self._report_drift(drift)
 
-    def _tell(self, drift: Drift) -> None:
+    def _report_drift(self, drift: Drift) -> None:
         if len(self.outcome.drift) < _DRIFT_KEPT:
             self.outcome.drift.append(drift)
         self._on_drift(drift)

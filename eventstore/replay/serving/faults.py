@@ -79,12 +79,12 @@ def parse_fault(spec: str) -> Fault:
     times = 0 if nth == "*" else int(nth or 1)
     if (seq == 0 and place.isdigit()) or (nth is not None and (seq or nth == "0")):
         raise InvalidInputError(f"fault {spec!r}: events count from 1, and #N goes with types")
-    if not _is_sound(kind, value):
+    if not _is_valid(kind, value):
         raise InvalidInputError(f"fault {spec!r}: write {HELP}")
     return Fault(kind, seq, "" if seq else place, times, value)  # type: ignore[arg-type]
 
 
-def _is_sound(kind: str, value: str) -> bool:
+def _is_valid(kind: str, value: str) -> bool:
     if kind in ("drop", "swap", "lose"):
         return not value
     if kind == "delay":
@@ -118,11 +118,11 @@ class Faults:
                 self._seen[place] += matches
                 hit = matches and fault.nth in (0, self._seen[place])
             if hit:
-                action = _with(action or Action(), fault)
+                action = _with_fault(action or Action(), fault)
         return action
 
 
-def _with(action: Action, fault: Fault) -> Action:
+def _with_fault(action: Action, fault: Fault) -> Action:
     value = fault.value
     if fault.kind == "drop":
         return action._replace(close=0)

@@ -49,7 +49,7 @@ def playback_of_output(sound: SessionSound, clock: int) -> Iterator[PlayedPart]:
     Args:
         clock: 0 for the clock of the arrivals, 1 for the clock of the samples.
     """
-    flushed = _flushes(sound, clock)
+    discarded = _discarded_at(sound, clock)
     free = -np.inf
     for chunks in sound.output.values():
         if not chunks.seqs:
@@ -58,35 +58,35 @@ def playback_of_output(sound: SessionSound, clock: int) -> Iterator[PlayedPart]:
         start = max(chunks.moment[clock], free)
         if reply is not None and reply.started is not None:
             start = max(start, reply.started[clock])
-        until, limit = _heard_until(sound, chunks, reply, flushed, clock)
+        until, limit = _heard_until(sound, chunks, reply, discarded, clock)
         played = _play_part(chunks, clock, start, until, limit)
         free = max(free, played.end)
         yield played
 
 
-def _flushes(sound: SessionSound, clock: int) -> dict[str | None, float]:
+def _discarded_at(sound: SessionSound, clock: int) -> dict[str | None, float]:
     """Return, by response, when a truncation discarded the audio that was not yet played."""
     of_item = {chunks.item_id: chunks.response_id for chunks in sound.output.values()}
-    flushed: dict[str | None, float] = {None: np.inf}
+    discarded: dict[str | None, float] = {None: np.inf}
     for (item_id, _), (_, told) in sound.truncations.items():
         response_id = of_item.get(item_id)
         if response_id is not None:
-            flushed[response_id] = min(flushed.get(response_id, np.inf), told[clock])
-    return flushed
+            discarded[response_id] = min(discarded.get(response_id, np.inf), told[clock])
+    return discarded
 
 
 def _heard_until(
     sound: SessionSound,
     chunks: Chunks,
     reply: ResponsePlayback | None,
-    flushed: dict[str | None, float],
+    discarded: dict[str | None, float],
     clock: int,
 ) -> tuple[float, float]:
     """Return when a part was cut at the latest, and how many bytes were heard at most."""
     until = reply.cut[clock] if reply is not None and reply.cut is not None else np.inf
     truncation = sound.truncations.get((chunks.item_id or "", chunks.index))
     if truncation is None:
-        return min(until, flushed.get(chunks.response_id, np.inf)), np.inf
+        return min(until, discarded.get(chunks.response_id, np.inf)), np.inf
     # A client that truncates states how much it played. That is more exact than any time, except
     # the time at which the server cleared its own output buffer.
     cleared = reply is not None and reply.cleared

@@ -7,6 +7,7 @@ masked. Each verb imports what it needs when it is called, as those of `EventSto
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
 from eventstore.errors import DatabaseUnavailableError, Failure, InvalidInputError
@@ -25,21 +26,28 @@ Found = TypeVar("Found")
 class LogQueries(Conversations):
     """The verbs that read one session's log: for `Queries`, which see a scope."""
 
-    def export(self, session_id: str) -> Iterator[bytes]:
-        """Yield a session as lines of JSON: `seq`, `at`, `direction` and `frame`.
+    def export(self, session_ids: str | Iterable[str]) -> Iterator[bytes]:
+        """Yield sessions as lines of JSON: `seq`, `at`, `direction` and `frame`.
 
-        `import_file` makes an equal session of them. If the session has an id of yours, and not the
+        `import_file` makes equal sessions of them. If a session has an id of yours, and not the
         server's, its first line holds it.
 
         Args:
-            session_id: The session's id.
+            session_ids: One session id, or several: their lines follow each other.
 
         Raises:
-            NotFoundError: There is no such session.
-            ErasedError: The session was erased.
+            NotFoundError: There is no such session. It is raised when the turn of that session
+                comes, as are the errors below.
+            ErasedError: A session was erased.
             DamagedError: An event cannot be read. Those before it are yielded.
+            InvalidInputError: `session_ids` is neither an id nor several.
         """
-        from eventstore.capture.recording.session_ids import NAMING_TYPES, export_lines
+        if isinstance(session_ids, str):
+            return self._exported(session_ids)
+        return chain.from_iterable(map(self._exported, ids_of(session_ids)))
+
+    def _exported(self, session_id: str) -> Iterator[bytes]:
+        from eventstore.capture.recording.connections import NAMING_TYPES, export_lines
         from eventstore.store.log.read_events import read_events
 
         naming = read_events(self.engine, session_id, 1, self.last_seq(session_id), NAMING_TYPES)

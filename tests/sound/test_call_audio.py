@@ -210,7 +210,7 @@ def test_what_was_erased_meanwhile_is_in_no_file(
     short_call(store).append("call", [], close=True)
     path = tmp_path / "call"
     path.write_text("before")
-    step = resolve_name(f"eventstore.archive.{last_step}")
+    step = resolve_name(f"eventstore.sound.{last_step}")
 
     def then_erased(*given: Any, **named: Any) -> None:
         step(*given, **named)

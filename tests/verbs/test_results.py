@@ -135,3 +135,14 @@ def test_dry_runs_change_nothing(store: EventStore) -> None:
 def test_all_are_rebuilt_where_none_is_named(store: EventStore) -> None:
     assert named(store.rebuild()) == list(IDS)
     assert sealing.Unsealed("a", 0) in store.unseal(IDS).done
+
+
+def test_lines_of_several_sessions_follow_each_other(store: EventStore) -> None:
+    alone = [b"".join(store.export(id_)) for id_ in IDS]
+    assert b"".join(store.export(IDS)) == b"".join(alone)
+    lines = store.export(["a", "nowhere"])
+    assert len(next(lines)) > 0
+    with pytest.raises(NotFoundError):
+        list(lines)
+    with pytest.raises(NotFoundError):
+        store.export("nowhere")

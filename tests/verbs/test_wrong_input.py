@@ -40,6 +40,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "conversation_items": {"conversation_id": "conv_1"},
     "conversation_session": {"conversation_id": "conv_1"},
     "copy": {"session_ids": SESSION, "to": EventStore("sqlite://")},
+    "export": {"session_ids": SESSION},
     "erase": {"session_ids": "gone", "vacuum": False},
     "import_file": {"path": io.BytesIO(b"")},
     "metadata_values": {"key": "customer"},
@@ -55,7 +56,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "verify": {"session_ids": SESSION},
 }
 OF_A_SESSION = (
-    *("check_seen", "metadata", "last_seq", "revision", "events", "masked_events", "export"),
+    *("check_seen", "metadata", "last_seq", "revision", "events", "masked_events"),
     *("replay", "follow", "reseed", "session", "state", "transcript", "waveform"),
 )
 CALLS |= {name: {"session_id": SESSION} for name in OF_A_SESSION}

@@ -245,5 +245,7 @@ def test_a_session_that_cannot_be_sealed_is_told(terminal: Terminal, calls: Even
 def test_a_policy_that_is_none_is_an_error(terminal: Terminal) -> None:
     Path("policy.toml").write_text('[[rule]]\nolder_than = "soon"\ndo = "erase"\n')
     error = terminal("retain", "--policy", "policy.toml").error(2)
-    assert error == "policy.toml: rule 1 older_than: not an age: 'soon'; use 30s, 15m, 12h, 7d or 2w"
+    assert (
+        error == "policy.toml: rule 1 older_than: not an age: 'soon'; use 30s, 15m, 12h, 7d or 2w"
+    )
     assert "cannot read" in terminal("retain", "--policy", "none.toml").error(2)

@@ -47,7 +47,7 @@ class LogQueries(Conversations):
         return chain.from_iterable(map(self._exported, ids_of(session_ids)))
 
     def _exported(self, session_id: str) -> Iterator[bytes]:
-        from eventstore.capture.recording.connections import NAMING_TYPES, export_lines
+        from eventstore.capture.recording.session_ids import NAMING_TYPES, export_lines
         from eventstore.store.log.read_events import read_events
 
         naming = read_events(self.engine, session_id, 1, self.last_seq(session_id), NAMING_TYPES)

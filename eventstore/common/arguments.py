@@ -1,7 +1,7 @@
 """Check the arguments of verbs, for callers that do not use a type checker.
 
-Called by the verbs for Python before they do anything. A wrong argument raises the documented
-error, and no work is left half done.
+Called by the verbs for Python, and by what they call, before any work is done. A wrong argument
+raises the documented error, and no work is left half done.
 """
 
 from __future__ import annotations

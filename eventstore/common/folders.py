@@ -1,4 +1,4 @@
-"""Make changes of a folder durable. Called by the recorder's spool and by what writes archives."""
+"""Make changes of a folder durable. Called by the recorder's spool and for segments in files."""
 
 from __future__ import annotations
 

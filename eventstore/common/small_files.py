@@ -1,4 +1,4 @@
-"""Read small files that people write for a command: policies, keys, prices, lists of digests."""
+"""Read small files that people write for a command: policies, prices, keys of the HTTP API."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Encrypt and decrypt the bytes of a segment as a whole. A mark stands before the ciphertext.
 
-Called by what seals sessions, and by what reads segments (store/log/segments). With `MARK`, the
+Called by what stores and reads segments (store/sessions, store/log) and by verify. With `MARK`, the
 ciphertext is bound to all that the log says of the segment: its events, times, sizes and digests.
 With `OLD_MARK`, which older versions wrote, it is bound to the first event's seq alone.
 """

@@ -1,7 +1,8 @@
 """Fold events into a session's state, one by one. The fold never fails: it adds diagnostics.
 
-Called for each event that is appended (store/sessions/append.py), and to load a state from the log
-(store/readmodels/states/load_state.py). The handlers of each type are in projection/handlers.
+Called for each event that is appended (store/log/insert_events.py), to load a state from the log
+(store/readmodels/states/load_state.py), and by the replay server, which follows a recording's
+state. The handlers of each type are in projection/handlers.
 """
 
 from __future__ import annotations

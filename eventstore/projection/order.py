@@ -2,8 +2,8 @@
 
 Called by the handlers of the fold. The numbers are the column `position` of items. Inserting and
 removing an item takes a time that does not grow with the number of items. The numbers leave gaps,
-so that an inserted item usually changes no other number. If a gap is full, a few neighbours get new
-numbers.
+so that an inserted item usually changes no other number. If a gap is full, a few neighbours get
+new numbers.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Keep requests that wait for the server's answer, and find the oldest one that matches a key.
 
-Called by the handlers of the fold, by the sound's time line and by the replay server, for requests
-for responses and for creates of items. Finding one takes a time that does not grow with the number
-of waiting requests.
+Called by the handlers of the fold, by the sound's time line and by reseeds, for requests for
+responses and for creates of items. Finding one takes a time that does not grow with the number of
+waiting requests.
 """
 
 from __future__ import annotations

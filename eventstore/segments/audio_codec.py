@@ -1,7 +1,7 @@
 """Compress the blocks of a segment without loss: audio samples with FLAC, other bytes with zstd.
 
-Called by pack.py, unpack.py and what erases audio. FLAC predicts samples of 16 bits. G.711 bytes
-are replaced by numbers in the order of their loudness first, so that FLAC can predict these, too.
+Called by pack.py and unpack.py. FLAC predicts samples of 16 bits. G.711 bytes are replaced by
+numbers in the order of their loudness first, so that FLAC can predict these, too.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Write and read a segment's bytes: a header that lists blocks, and the blocks with checksums.
 
-Called by pack.py and unpack.py, by verify, and by what erases audio in segments. The format:
+Called by pack.py and unpack.py. store/log/segments and archive/segment_packing.py call it, too, to
+read the blocks without unpacking them. The format:
 
 1. `SEGMENT_MAGIC`;
 2. the header's length and its CRC-32, 4 bytes each, little endian;

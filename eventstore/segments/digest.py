@@ -1,9 +1,9 @@
 """Compute a session's digest: a chain of SHA-256 over its frames as they crossed the wire.
 
-Called by seal, verify, exports of digests and copies of sessions. The digest of a segment covers
-the digest of the segment before it, and its own frames with their seqs, times and directions. So
-the last digest covers the whole session. Where a segment ends depends on the frames alone, so that
-an unsealed session already has the digest that it will have when it is sealed.
+Called by what seals, verifies and erases sessions. The digest of a segment covers the digest of the
+segment before it, and its own frames with their seqs, times and directions. So the last digest
+covers the whole session. Where a segment ends depends on the frames alone, so that an unsealed
+session already has the digest that it will have when it is sealed.
 """
 
 from __future__ import annotations

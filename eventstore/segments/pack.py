@@ -1,7 +1,7 @@
 """Pack consecutive events into a segment, which takes a third of their size.
 
-Called by seal and by what erases audio in segments. unpack.py gives the events back exactly. A
-segment has these blocks (docs/adr/0011):
+Called by archive/segment_packing.py, for sealing and for erasing audio. unpack.py gives the events
+back exactly. A segment has these blocks (docs/adr/0011):
 
 - `kinds`: the values that rows of one kind share (see row_kinds.py);
 - `rows`: the kind and the time of each row, and the sizes of its audio;

@@ -1,7 +1,7 @@
 """Unpack a segment's events: all of them or some types, with their audio or without.
 
-Called by what reads the log of sealed sessions, and by verify. The bytes may be damaged or crafted,
-so that every number and type is checked.
+Called by store/log/segments, which reads sealed sessions, and by archive/segment_packing.py. The
+bytes may be damaged or crafted, so that every number and type is checked.
 """
 
 from __future__ import annotations

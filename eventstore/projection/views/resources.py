@@ -1,8 +1,8 @@
 """Make the resources of items and responses from a session's state.
 
-Called for rows of read models, and by what shows one session: verbs, routes, pages and exports. A
-resource is the object that the server sent last. Fields that the server left out are completed from
-other events. All fields that the store adds are in one object, `eventstore`.
+Called for rows of read models, by queries of one session, by reseeds and by the export to
+OpenTelemetry. A resource is the object that the server sent last. Fields that the server left out
+are completed from other events. All fields that the store adds are in one object, `eventstore`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Make the resource of a session from its state, whole or as lists show it.
 
-Called for rows of read models, and by the verbs and routes that show one session.
+Called for rows of read models, and by queries of one session (store/queries/query_sessions.py).
 """
 
 from __future__ import annotations

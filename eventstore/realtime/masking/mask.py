@@ -1,7 +1,7 @@
 """Replace secrets by `[removed]`: in frames, in JSON values and in words.
 
-Called by exports and pages, by cassettes, and by recordings that are redacted. secrets.py and
-secret_names.py tell what is a secret. In a frame, all other characters stay as they are. The time
+Called by queries and exports, by the search index, by cassettes, reseeds and redaction. secrets.py
+and secret_names.py tell what is a secret. In a frame, all other characters stay as they are. Time
 grows with the length of the input, whatever its depth: no function calls itself for each level of
 JSON, and JSON within texts is read only down to a limit. Pure.
 """

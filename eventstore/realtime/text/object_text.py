@@ -1,6 +1,7 @@
 """Find a member in the text of a JSON object, and return its text exactly as it is. Pure.
 
-Called by what reads recordings, whose envelopes contain events, and by the masking of deltas.
+Called by what reads recordings, whose envelopes contain events, by the masking of deltas, and by
+the replay server.
 """
 
 from __future__ import annotations

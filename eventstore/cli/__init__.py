@@ -1,1 +1,1 @@
-"""The command line: one module for each group of commands; no logic of its own."""
+"""The command line `eventstore`: it parses arguments, calls the store's verbs, and prints."""

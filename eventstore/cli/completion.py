@@ -1,9 +1,9 @@
-"""What a shell suggests for a word that is typed: sessions, metadata and models of the store.
+"""Completes words in a shell with session ids, metadata and models of the store.
 
-click asks for it, by the `shell_complete` of a command's arguments and options. Whatever is wrong
-(no database, a damaged one, another schema, an answer that is late), nothing is suggested: a shell
-shows what a program prints amid the line that somebody types. docs/shell-completion.md says how it
-is switched on.
+click calls these functions by the `shell_complete` of a command's arguments and options. On any
+error (no database, a damaged one, another schema, a late answer) they suggest nothing, because a
+shell would show an error message in the middle of the line that somebody types.
+docs/shell-completion.md says how to switch completion on.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 
 #: How many words are suggested at most.
 MOST = 50
-#: Seconds that the database may take: the shell waits for it.
+#: Seconds that the database may take, since the shell waits for it.
 PATIENCE = 2.0
-#: What is put into a command line as it is. What is stored came from outside, and shells run
-#: what some other characters stand for.
+#: Words that need no quotes in a command line. Stored texts come from outside, and other characters
+#: could make the shell run a command.
 _HARMLESS = re.compile(r"[\w.@%+:/=-]+")
-#: The first bytes of a file of SQLite, and those that say that it has a write-ahead log.
+#: The first bytes of an SQLite file, and the bytes 18 and 19 of one with a write-ahead log.
 _SQLITE, _WAL = b"SQLite format 3\0", b"\2\2"
 
 Ask = Callable[["EventStore"], list[str]]
 
 
 def sessions(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Return ids of sessions that begin with what is typed."""
+    """Return the ids of sessions that begin with the typed word."""
 
     def ask(store: EventStore) -> list[str]:
         from eventstore.store.queries.suggest import session_ids
@@ -48,7 +48,7 @@ def sessions(context: click.Context, parameter: click.Parameter, incomplete: str
 
 
 def metadata(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Return `KEY=` for keys of metadata, and behind a `=` the pairs with a value of the key."""
+    """Return keys of metadata as `KEY=`, or the pairs of a key if the word has a `=`."""
     key, sign, value = incomplete.partition("=")
 
     def ask(store: EventStore) -> list[str]:
@@ -65,29 +65,34 @@ def keys(context: click.Context, parameter: click.Parameter, incomplete: str) ->
 
 
 def models(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Return models that begin with what is typed."""
+    """Return the models that begin with the typed word."""
     return _suggested(
         context, lambda store: [name for name in store.models() if name.startswith(incomplete)]
     )
 
 
 def _suggested(context: click.Context, ask: Ask) -> list[str]:
-    """Return what the store of a command line suggests; nothing where it does not answer."""
+    """Return the suggestions of the command line's store, or none if it does not answer in time.
+
+    Args:
+        context: the command line that is typed.
+        ask: reads suggestions from the store.
+    """
     logging.getLogger("eventstore").addHandler(logging.NullHandler())
     url = context.params.get("url")
     found: list[str] = []
-    # Here, before the thread imports them again: what counts as late is the database alone.
+    # Importing them here keeps the time of the imports out of the time limit of the thread.
     import eventstore.event_store
     import eventstore.store.queries.suggest  # noqa: F401
 
     def answer() -> None:
         try:
             found.extend(_asked(url, ask))
-        except Exception:  # told in the line that is typed, it would help nobody
+        except Exception:  # a message in the middle of the typed line would not help
             found.clear()
 
-    # A thread, since nothing else bounds all that may be slow: a name that is looked up, a lock.
-    # It is a daemon, so that the process ends without it.
+    # Only a thread bounds everything that may be slow, such as a host name's look-up or a lock. It
+    # is a daemon, so that the process ends without it.
     thread = Thread(target=answer, daemon=True)
     thread.start()
     thread.join(PATIENCE)
@@ -113,9 +118,9 @@ def _asked(url: str | None, ask: Ask) -> list[str]:
 
 
 def _is_store(file: Path) -> bool:
-    """Return True if a file is a database with a write-ahead log, as each of a store is.
+    """Return True if a file is an SQLite database with a write-ahead log, as every store has.
 
-    To open another one would make it one.
+    A file without one must not be opened, because opening it would switch the log on.
     """
     if not file.is_file():
         return False
@@ -125,7 +130,7 @@ def _is_store(file: Path) -> bool:
 
 
 def _existing(parsed: URL, file: Path) -> URL:
-    """Return the URL of a database that is there, which is never made where it no longer is."""
+    """Return a URL that opens an existing file, and never creates it if it is gone by then."""
     from urllib.parse import quote
 
     query = {"mode": "rw", "uri": "true"}

@@ -1,4 +1,7 @@
-"""How commands tell what failed of many: each on one line at the end, and as data."""
+"""Prints the failures of a command that works on many sessions or files, and returns them as JSON.
+
+Called by the commands at their end.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,16 @@ from collections.abc import Iterable
 from eventstore.cli.terminal.output import say
 from eventstore.errors import Failure, failure_line
 
-#: Failures of a run, as `--json` shows them.
+#: The failures of a command, as `--json` shows them: the name and the error of each.
 Told = list[dict[str, str]]
 
 
 def tell(failures: Iterable[Failure], name: str = "session_id") -> Told:
-    """Tell each failure on one line of standard error, and return them as data.
+    """Print each failure on one line of standard error, and return them for `--json`.
 
     Args:
-        failures: of a run, in order.
-        name: what the names of the failures are, in the data.
+        failures: the failures of the command, in order.
+        name: the JSON key for the names of the failures, such as `file`.
     """
     told = []
     for failure in failures:

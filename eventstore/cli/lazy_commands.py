@@ -1,4 +1,7 @@
-"""Which commands there are. Each is imported when it is asked for: none waits for the others."""
+"""The list of all commands, which imports a command's module when the command is used.
+
+So no command waits for the imports of the others. Called by `main.py`.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,11 @@ if TYPE_CHECKING:
 
 
 class Place(NamedTuple):
-    """Where a command is.
+    """The module and the summary of a command.
 
     Attributes:
-        module: in `eventstore.cli.commands`; its `COMMANDS` are all that it has.
-        summary: the first sentence of the command's help, for the list of all.
+        module: its module in `eventstore.cli.commands`, whose `COMMANDS` contains the command.
+        summary: the first sentence of the command's help, for the list of all commands.
     """
 
     module: str
@@ -145,12 +148,15 @@ PLACES = {
     )
 }
 
-#: Old names of commands, which scripts may go on using, and the names that these have now.
+#: The old names of commands, which scripts may still use, and the names of today.
 ALIASES = {"archive": "seal", "show": "state"}
 
 
 class Commands(Mapping[str, click.Command]):
-    """All commands by name; to get one imports it. Old names get them, and are not listed."""
+    """All commands by name. Getting a command imports its module.
+
+    An old name gets its command too, but is not listed.
+    """
 
     def __getitem__(self, name: str) -> click.Command:
         if name in ALIASES:
@@ -169,15 +175,15 @@ class Commands(Mapping[str, click.Command]):
 
 
 def another_name(alias: str) -> str:
-    """Return the sentence by which help marks an old name."""
+    """Return the sentence that an old name's help shows."""
     return f"The old name of `eventstore {ALIASES[alias]}`; both do the same."
 
 
 class CommandGroup(click.Group):
-    """The group of all commands, whose help imports none of them."""
+    """The group of all commands. Its help and completion import none of the commands."""
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Return commands and options that begin with what is typed."""
+        """Return the commands and options that begin with the typed word."""
         from click.shell_completion import CompletionItem  # seldom asked for
 
         named = [
@@ -189,7 +195,7 @@ class CommandGroup(click.Group):
         return [*named, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands."""
+        """Write the help's list of commands, with the old names at its end."""
         limit = formatter.width - 6 - max(map(len, PLACES))
         rows = [
             (name, click.Command(name, help=PLACES[name].summary).get_short_help_str(limit))

@@ -1,7 +1,7 @@
-"""What the package logs, as lines for people: a command prints nothing raw that came from outside.
+"""Prints the package's log records on standard error, without control characters.
 
-Without a handler, Python itself would print a log's lines as they are; they may hold a name out of
-a file or a database, and so what steers a terminal. Called by main.py, for every command.
+Without a handler, Python itself would print log records as they are. They may contain a name from a
+file or a database, and so control sequences for a terminal. Called by `main.py` for every command.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from eventstore.cli.terminal.output import say
 
 
 class _Said(logging.Handler):
-    """Prints what is logged on standard error."""
+    """Prints log records on standard error."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        with suppress(OSError):  # who read along may have gone
+        with suppress(OSError):  # the reader of a pipe may be gone
             say(record.getMessage())
 
 
@@ -24,5 +24,5 @@ _SAID = _Said()
 
 
 def say_what_is_logged() -> None:
-    """Print what the package logs from now on; calling it again does nothing."""
+    """Print the package's log records from now on. A second call does nothing."""
     logging.getLogger("eventstore").addHandler(_SAID)

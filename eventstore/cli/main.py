@@ -1,7 +1,7 @@
-"""`eventstore`: the command line's entry. Exit codes: 0 done, 1 failed, 2 wrong usage.
+"""The entry point of the command line `eventstore`. Exit codes: 0 done, 1 failed, 2 wrong usage.
 
-This module imports click and little else, so that `--version`, `--help` and the completion of a
-word answer at once. What only a command needs, or only an error, is imported there.
+This module imports click and little else, so that `--version`, `--help` and the completion of words
+answer at once. Modules that only a command or an error needs are imported there.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from eventstore.common.version import VERSION
 
 @click.group(
     cls=CommandGroup,
-    commands=cast(Any, Commands()),  # click changes nothing of it
+    commands=cast(Any, Commands()),  # click only reads the mapping
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(VERSION, prog_name="eventstore")
@@ -51,12 +51,20 @@ def cli(url: str | None, keys: str | None) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command and exit; an error is one line on standard error."""
+    """Run a command and exit. An error is printed as one line on standard error.
+
+    Args:
+        arguments: the words after the program's name; None for those of this process.
+    """
     sys.exit(run(arguments))
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; its exit code."""
+    """Run a command and return its exit code.
+
+    Args:
+        arguments: the words after the program's name; None for those of this process.
+    """
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not all(argument.isascii() or _is_text(argument) for argument in given):
         return _fail("an argument is not UTF-8 text", 2)
@@ -70,7 +78,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo(error.format_message(), err=True)
         return 2
     except SystemExit:
-        return _without_reader()  # click's way to say that the pipe is closed
+        return _without_reader()  # click raises it if the reader of the pipe is gone
     except click.UsageError as error:
         return _fail(error.format_message(), 2, hint=error.ctx)
     except click.ClickException as error:
@@ -94,13 +102,13 @@ def _is_text(argument: str) -> bool:
 
 
 def _without_reader() -> int:
-    """Whoever read our output has gone (head, less): that is no failure."""
+    """Return 0, since it is no failure if the reader of a pipe, such as `head`, has ended."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
 def _fail_by(error: Exception) -> int:
-    """Tell an error of the store, or a fault; the message of a fault may hold what was said."""
+    """Print an error of the store, or a fault without its message, which may hold content."""
     from eventstore.common.unforeseen import as_store_error
     from eventstore.errors import InvalidInputError
 

@@ -1,4 +1,4 @@
-"""Options that commands share, and how they open the store."""
+"""Options and filters that several commands share, and the function that opens their store."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def _database(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    """The URL given behind the command, else before it, else by the environment."""
+    """Return the URL given after the command's name, else before it, else by the environment."""
     given = context.get_parameter_source("url") is click.core.ParameterSource.COMMANDLINE
     before = context.parent.params.get("url") if context.parent is not None else None
     return value if given or before is None else str(before)
@@ -67,18 +67,26 @@ text_option = click.option(
 
 
 def open_store(url: str, check_schema: bool = True) -> EventStore:
-    """The store of a database URL."""
+    """Open the store of a database URL, with the encryption keys and prices of the command line.
+
+    Args:
+        url: the database.
+        check_schema: raise SchemaError if the database's schema is not this version's.
+    """
     return EventStore(url, check_schema=check_schema, keys=keys_url(), prices=prices_file())
 
 
 def keys_url() -> str | None:
-    """The database of sessions' keys: named before the command, else by the environment."""
+    """Return the URL of the database of encryption keys, or None if there is none.
+
+    It is named before the command's name, else by the environment.
+    """
     context = click.get_current_context(silent=True)
     return context.find_root().params.get("keys") if context is not None else None
 
 
 def list_options(command: Command) -> Command:
-    """Options of every list."""
+    """Add the options of every list: --limit, --after and --order."""
     for option in reversed(
         (
             click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True),
@@ -93,7 +101,7 @@ def list_options(command: Command) -> Command:
 
 
 def session_filters(command: Command) -> Command:
-    """Filters of sessions, which responses and usage have too."""
+    """Add the filters of sessions, which commands for responses and usage have too."""
     for option in reversed(
         (
             click.option(
@@ -113,14 +121,14 @@ def session_filters(command: Command) -> Command:
 
 
 def sort_option(choices: Iterable[str], help: str) -> Callable[[Command], Command]:
-    """Return the option that says what a list is sorted by; the first choice is the default."""
+    """Return the option --sort of a list. The first choice is the default."""
     names = tuple(choices)
     kind = click.Choice(names)
     return click.option("--sort", type=kind, default=names[0], show_default=True, help=help)
 
 
 def figure_filters(command: Command) -> Command:
-    """Filters of sessions by what they add up to, and by what happened in them."""
+    """Add the filters of sessions by numbers, tools, errors and languages."""
     at_least_none = click.FloatRange(0)
     for option in reversed(
         (
@@ -149,7 +157,7 @@ def figure_filters(command: Command) -> Command:
 
 
 def response_filters(command: Command) -> Command:
-    """Filters of responses and usage."""
+    """Add the filters of responses and usage, with those of sessions."""
     statuses = ("completed", "cancelled", "failed", "incomplete", "in_progress")
     for option in reversed(
         (
@@ -179,15 +187,15 @@ def response_filters(command: Command) -> Command:
 
 
 def given(options: dict[str, Any]) -> dict[str, Any]:
-    """The filters that were given."""
+    """Return the options that were given on the command line."""
     return {key: value for key, value in options.items() if value not in (None, ())}
 
 
 def parse_metadata(pairs: tuple[str, ...]) -> dict[str, str]:
-    """Metadata from `K=V` arguments.
+    """Return metadata from arguments such as `customer=42`.
 
     Raises:
-        click.BadParameter: no `=`, or beyond OpenAI's limits.
+        click.BadParameter: an argument has no `=`, or the metadata exceed OpenAI's limits.
     """
     for pair in pairs:
         if "=" not in pair:
@@ -201,10 +209,16 @@ def parse_metadata(pairs: tuple[str, ...]) -> dict[str, str]:
 def chosen_sessions(
     store: EventStore, session_ids: tuple[str, ...], everything: bool, filters: dict[str, Any]
 ) -> list[str]:
-    """The sessions that arguments name: by their ids, by filters of closed ones, or all closed.
+    """Return the ids of the sessions that a command line chooses.
+
+    Args:
+        store: the store.
+        session_ids: ids that are named.
+        everything: choose all closed sessions.
+        filters: choose the closed sessions that match these.
 
     Raises:
-        click.UsageError: in more ways than one, or in none.
+        click.UsageError: not exactly one of these three ways is used.
     """
     if bool(session_ids) + everything + bool(filters) != 1:
         raise click.UsageError("name sessions, or choose them by a filter, or give --all")

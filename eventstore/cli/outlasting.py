@@ -1,4 +1,7 @@
-"""Go on while the database is away. Called by commands that run until they are stopped."""
+"""Retries work while the database is away, with growing pauses.
+
+Called by the command `project --follow`, which runs until it is stopped.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,16 @@ from eventstore.cli.terminal.output import say
 from eventstore.errors import ClosedError, DatabaseUnavailableError, ForkError, MissingKeyError
 from eventstore.store.database.outages import is_outage
 
-#: Seconds between two tries, at most.
+#: The longest pause between two tries, in seconds.
 LONGEST = 30.0
 
 
 class Outlasting:
-    """Notes that the database is away, and says how long to wait until it is tried again.
+    """Notes outages of the database, and waits until the next try is due.
 
     Args:
-        stop: is set when the command shall end.
-        interval: seconds between two looks while all is well.
+        stop: is set when the command must end.
+        interval: seconds between two rounds of work while the database answers.
     """
 
     def __init__(self, stop: Event, interval: float) -> None:
@@ -27,7 +30,7 @@ class Outlasting:
 
     @contextmanager
     def trying(self) -> Iterator[None]:
-        """Take the errors of a database that is away; tell the first, and that it is back."""
+        """Catch errors of a database that is away, and print when an outage begins and ends."""
         try:
             yield
         except (MissingKeyError, ClosedError, ForkError):
@@ -44,12 +47,18 @@ class Outlasting:
             self._pause = 0.0
 
     def wait(self) -> bool:
-        """Wait until the next look is due; return True if the command shall end instead."""
+        """Wait until the next try is due, and return True if the command must end instead."""
         return self._stop.wait(self._pause or self._interval)
 
 
 def run(once: Callable[[], None], stop: Event, interval: float) -> None:
-    """Do something again and again until it is stopped, also where the database goes away."""
+    """Call a function again and again until `stop` is set, also through outages.
+
+    Args:
+        once: one round of work.
+        stop: is set when the command must end.
+        interval: seconds between two rounds.
+    """
     outlasting = Outlasting(stop, interval)
     while True:
         with outlasting.trying():

@@ -1,4 +1,7 @@
-"""Where a command's result goes: standard output, or a file that is whole when it is there."""
+"""Opens the output of a command: standard output, or a file that appears when it is complete.
+
+Called by the command `export`.
+"""
 
 from __future__ import annotations
 
@@ -14,34 +17,34 @@ from eventstore.cli.terminal.harmless import harmless_json
 
 
 class _Terminal:
-    """A terminal that lines of JSON and pages are written to: see `harmless_json`."""
+    """A terminal as a stream, which escapes control characters by `harmless_json`."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
 
     def write(self, data: bytes) -> int:
-        """Write bytes of UTF-8; one call has whole characters."""
+        """Write bytes of UTF-8. A call must not end in the middle of a character."""
         self._stream.write(harmless_json(data.decode("utf-8", "replace")).encode())
         return len(data)
 
     def writelines(self, lines: Iterable[bytes]) -> None:
-        """Write each of these."""
+        """Write each line."""
         for line in lines:
             self.write(line)
 
 
 def _harmless(stream: BinaryIO) -> BinaryIO:
-    """A stream itself, which is exact; a terminal as one that nothing written to it steers."""
+    """Return a stream that escapes control characters if it is a terminal; else the stream."""
     return cast("BinaryIO", _Terminal(stream)) if stream.isatty() else stream
 
 
 @contextmanager
 def output_stream(output: str | None) -> Iterator[BinaryIO]:
-    """A stream to write to.
+    """Open the output of a command for the block.
 
     Args:
-        output: a file, written beside its place and put there at the end; a device or a pipe is
-            written as it is. None for standard output.
+        output: a file, which is written under the name `FILE.partial` and renamed at the end; or a
+            device or a pipe, which is written directly; None for standard output.
     """
     if output is None:
         yield _harmless(sys.stdout.buffer)
@@ -49,7 +52,7 @@ def output_stream(output: str | None) -> Iterator[BinaryIO]:
         return
     path = Path(os.path.realpath(output))
     if path.exists() and not path.is_file():
-        with path.open("wb") as stream:  # a device, a pipe
+        with path.open("wb") as stream:  # a device or a pipe
             yield _harmless(stream)
         return
     partial = path.with_name(path.name + ".partial")

@@ -1,4 +1,7 @@
-"""The option of a file of prices, before a command or behind it; it imports no store."""
+"""The option `--prices`, which may stand before a command's name or after it.
+
+This module does not import the store, because `main.py` uses it for every command.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ _PRICES = "eventstore.prices"
 def _remember_prices(
     context: click.Context, parameter: click.Parameter, value: str | None
 ) -> str | None:
-    """Keep the file for `open_store`; one given as an option goes before the environment's."""
+    """Remember the file for `open_store`. An option has priority over the environment."""
     source = context.get_parameter_source(parameter.name or "")
     if value is not None and (
         source is click.core.ParameterSource.COMMANDLINE or _PRICES not in context.meta
@@ -28,10 +31,11 @@ def _remember_prices(
 
 
 def prices_option(envvar: str | None = "EVENTSTORE_PRICES") -> Callable[[Command], Command]:
-    """Return the option of a file of prices. Commands get it by `prices_file`, not as an argument.
+    """Return the option --prices. A command reads it by `prices_file`, not as an argument.
 
     Args:
-        envvar: the variable that names the file otherwise.
+        envvar: the environment variable that names the file if the option is not given; None for
+            no variable.
     """
     return click.option(
         "--prices",
@@ -46,8 +50,8 @@ def prices_option(envvar: str | None = "EVENTSTORE_PRICES") -> Callable[[Command
 
 
 def prices_file() -> Path | None:
-    """Return the file of prices that was named, before or behind the command."""
-    from pathlib import Path  # not before a command asks: main.py has this option, too
+    """Return the file of prices that the command line or the environment names, or None."""
+    from pathlib import Path  # main.py imports this module, and must stay fast
 
     context = click.get_current_context(silent=True)
     named = context.meta.get(_PRICES) if context is not None else None

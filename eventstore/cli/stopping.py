@@ -1,4 +1,7 @@
-"""End in order when a signal asks for it: Ctrl-C, or SIGTERM."""
+"""Ends a block in order on SIGINT (Ctrl-C) or SIGTERM.
+
+Called by `terminal/follow.py` and `terminal/live_sessions.py`.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +14,23 @@ from typing import Any
 
 @contextmanager
 def stopped_by_signals() -> Iterator[Callable[[], bool]]:
-    """Give what tells whether a signal has asked the block to end.
+    """Catch SIGINT and SIGTERM for the block.
 
-    The same signal again does what it did before the block: by that, what hangs can be ended.
+    A second signal of the same kind has its former effect, so a program that hangs can be ended.
+
+    Yields:
+        A function that returns True if a signal has asked the block to end.
     """
     asked: list[int] = []
     before: dict[int, Any] = {}
 
     def ask(number: int, frame: FrameType | None) -> None:
-        # No event of `threading` here: a signal may come while it is locked.
+        # An event of `threading` could deadlock: a signal may arrive while its lock is held.
         asked.append(number)
         signal.signal(number, before[number])
 
     for ending in (signal.SIGINT, signal.SIGTERM):
-        # What the caller ignores, as a shell's background job does, stays ignored.
+        # A signal that is ignored, as in a shell's background job, stays ignored.
         handler = signal.getsignal(ending)
         if handler != signal.SIG_IGN:
             before[ending] = handler

@@ -1,1 +1,1 @@
-"""What is shown on a terminal: tables, colours, keys, and screens that are drawn anew."""
+"""Output on a terminal: tables, colours, keys, and screens that are drawn again and again."""

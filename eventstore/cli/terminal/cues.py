@@ -1,4 +1,7 @@
-"""How cues are printed: when, who or what, and the words."""
+"""Prints the cues of a replay: for each its time, who speaks or what happens, and the words.
+
+Called by the commands `replay` and `state --follow`, and by `player_rows.py`.
+"""
 
 from __future__ import annotations
 
@@ -35,13 +38,15 @@ _NAMES = {"tool_call": "calls", "tool_result": "tool"}
 
 
 def play(out: Console, cues: Iterable[Cue], stream: bool) -> bool:
-    """Print cues as they come.
+    """Print cues when the iterator yields them.
 
     Args:
-        stream: print each piece of speech when it comes, not line by line.
+        out: the console.
+        cues: the cues, in order.
+        stream: print each piece of speech at once, not line by line.
 
     Returns:
-        Whether any of them had a time.
+        True if any cue had a time.
     """
     line: Text | None = None
     number = -1
@@ -67,22 +72,22 @@ def play(out: Console, cues: Iterable[Cue], stream: bool) -> bool:
 
 
 def cue_json(cue: Cue) -> dict[str, Any]:
-    """A cue for scripts."""
+    """Return a cue for `--json`."""
     return cue._asdict() | {"at": to_iso(cue.at)}
 
 
 def words(cue: Cue) -> Text:
-    """What a cue adds to its line."""
+    """Return the words that a cue adds to its line."""
     return Text("speaks …", "dim") if cue.kind == "speaking" else Text(clean(cue.text))
 
 
 def label(piece: PlacedCue) -> Text:
-    """How a line begins: its time, and who speaks or what happened."""
+    """Return the beginning of a line: its time, and who speaks or what happened."""
     return Text().append(clock(piece.cue.offset_ms), style="dim") + name(piece)
 
 
 def name(piece: PlacedCue) -> Text:
-    """Who speaks, or what happened, with a space behind it."""
+    """Return who speaks or what happened, with a space at the end."""
     cue = piece.cue
     mark = _MARKS.get(cue.kind)
     if mark is not None:
@@ -93,7 +98,11 @@ def name(piece: PlacedCue) -> Text:
 
 
 def clock(offset_ms: float | None) -> str:
-    """A moment of the session, in a column of nine."""
+    """Return a moment as minutes and seconds, such as `  1:02.5  `, nine characters wide.
+
+    Args:
+        offset_ms: milliseconds since the session's first event; None if unknown, for nine spaces.
+    """
     if offset_ms is None:
         return " " * 9
     tenths = max(0, round(offset_ms / 100))

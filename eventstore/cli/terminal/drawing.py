@@ -1,4 +1,4 @@
-"""Draw rows on the screen of a terminal that is taken."""
+"""Draws rows on a terminal's screen. Used by `live_sessions.py` and `terminal_player.py`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from eventstore.cli.terminal.raw_terminal import RawTerminal
 
 @dataclass
 class Drawing:
-    """What stands on the screen, so that only rows that differ are drawn."""
+    """The rows on the screen, which are kept so that only changed rows are drawn.
+
+    Attributes:
+        screen: the terminal.
+        console: formats the rows; its width is that of the screen.
+        rows: the rows on the screen now, as text with control sequences.
+        redrawn: the screen's count of redraws when the rows were drawn.
+    """
 
     screen: RawTerminal
     console: Console
@@ -21,12 +28,12 @@ class Drawing:
     redrawn: int = -1
 
     def size(self) -> tuple[int, int]:
-        """The screen's columns and rows, which the console has from now on."""
+        """Return the screen's columns and rows, and set the console's size to them."""
         self.console.size = width, height = self.screen.size()
         return width, height
 
     def draw(self, rows: Iterable[Text]) -> None:
-        """Make the screen show these rows, from its top."""
+        """Show these rows on the screen, from its top."""
         if self.redrawn != self.screen.redrawn:
             self.redrawn, self.rows = self.screen.redrawn, []
         drawn = [self._ansi(row) for row in rows]

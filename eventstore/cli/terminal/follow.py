@@ -1,4 +1,4 @@
-"""Follow a session on the terminal, or as lines of JSON."""
+"""Follows a session on the terminal, or as lines of JSON: the command `state --follow`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ from eventstore.replay.player.cues import Cue
 
 
 def follow(store: EventStore, session_id: str, as_json: bool) -> None:
-    """Print a session's cues as they happen, until it is closed or a signal ends it.
+    """Print a session's cues as they happen, until the session is closed or a signal arrives.
+
+    Args:
+        store: the store.
+        session_id: the session.
+        as_json: print one JSON line for each cue.
 
     Raises:
         NotFoundError: there is no such session.
@@ -46,5 +51,5 @@ def _noting_closes(cues: Iterable[Cue], reasons: list[str]) -> Iterator[Cue]:
 
 def _say_away(error: DatabaseUnavailableError) -> None:
     if sys.stderr.isatty():
-        click.echo(err=True)  # behind words that are not at their line's end
+        click.echo(err=True)  # the cursor may stand in the middle of a line of speech
     say(f"{error}; trying again")

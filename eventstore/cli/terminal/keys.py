@@ -1,4 +1,4 @@
-"""Keys: what a terminal sends for them, as names."""
+"""Translates the bytes that a terminal sends for keys into names of keys. Pure."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _KEY = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1bO[ -~]|\x1b[^\x1b\[O]|[^\x1b]",
 
 
 def read_keys(data: bytes, whole: bool = False) -> tuple[list[str], bytes]:
-    """Take what was typed apart.
+    """Split bytes from a terminal into keys.
 
     Args:
-        data: bytes from the terminal, the rest of the last call before them.
-        whole: nothing more comes soon, so that an escape at the end is the key itself.
+        data: bytes from the terminal, after those that the last call returned.
+        whole: no more bytes arrive soon, so an escape at the end is the key Escape.
 
     Returns:
-        The keys' names (a letter's is the letter, an unknown key's is empty), and the bytes of a
-        key that has only begun.
+        The names of the keys, and the bytes of a key that has not arrived whole. The name of a
+        letter is the letter; the name of an unknown key is empty.
     """
     keys: list[str] = []
     while data:
@@ -38,7 +38,7 @@ def read_keys(data: bytes, whole: bool = False) -> tuple[list[str], bytes]:
             data = data[match.end() :]
         elif whole or data.startswith(b"\x1b\x1b") or len(data) > 32:
             keys.append("escape")
-            # An unfinished sequence is dropped whole, for its letters are no keys.
+            # An unfinished sequence is dropped whole, because its letters are no keys.
             data = data[1:] if data.startswith(b"\x1b\x1b") else b""
         else:
             break
@@ -46,7 +46,7 @@ def read_keys(data: bytes, whole: bool = False) -> tuple[list[str], bytes]:
 
 
 def _name(sent: bytes) -> str:
-    # Keypads in application mode send O for [.
+    # Keypads in application mode send the letter O instead of the bracket.
     name = _NAMES.get(sent.replace(b"\x1bO", b"\x1b["))
     if name is not None:
         return name

@@ -1,4 +1,4 @@
-"""The open sessions on a terminal's screen, read anew each second."""
+"""Shows the open sessions on a terminal's screen, read again each second: `sessions --live`."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ _SECONDS = 1.0
 
 
 class Seen(NamedTuple):
-    """What was read last.
+    """The result of the last read.
 
     Attributes:
-        at: when, in microseconds since 1970 UTC.
-        error: why it could not be read since; empty where it was.
+        page: the open sessions.
+        at: when they were read, in microseconds since 1970 UTC.
+        error: why a later read failed; empty if none did.
     """
 
     page: Page[Any]
@@ -40,12 +41,12 @@ def watch_sessions(ask: Callable[[], Page[Any]]) -> None:
     """Show the open sessions until q, Ctrl-C or SIGTERM.
 
     Args:
-        ask: reads them.
+        ask: reads the open sessions.
     """
-    seen = Seen(ask(), now())  # what is wrong with a filter is told before the screen is taken
+    seen = Seen(ask(), now())  # an invalid filter raises here, before the screen is taken
     due = time.monotonic() + _SECONDS
     screen = RawTerminal()
-    # The screen ends its block by KeyboardInterrupt, and hands the signal on behind it.
+    # The screen ends its block by KeyboardInterrupt, and raises the signal again after it.
     with stopped_by_signals() as stopped, suppress(KeyboardInterrupt), screen.taken():
         drawing = Drawing(screen, console())
         while not stopped():
@@ -69,11 +70,12 @@ def _read(ask: Callable[[], Page[Any]], before: Seen) -> Seen:
 
 
 def screen_rows(seen: Seen, out: Console, height: int) -> list[Text]:
-    """All rows of the screen, the status line the last.
+    """Return all rows of the screen, with the status line as the last.
 
     Args:
-        out: whose width counts.
-        height: how many rows.
+        seen: the open sessions.
+        out: the console, whose width counts.
+        height: how many rows the screen has.
     """
     room = max(0, height - 1)
     rows: list[Text] = []

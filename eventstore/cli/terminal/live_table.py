@@ -1,4 +1,7 @@
-"""How open sessions are printed: what goes on in each, and how long ago its last event was."""
+"""Formats the table of open sessions: what happens in each, and when its last event was.
+
+Called by the command `sessions --live` and by `live_sessions.py`.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +28,14 @@ _UNITS = (("days", 86_400), ("h", 3600), ("min", 60))
 
 
 def live_rows(page: Page[Any], now: int, out: Console) -> list[Text]:
-    """A table of open sessions: for each a row, and one of what is known of it and was said.
+    """Return the table's rows: for each session its numbers, then its metadata and last words.
 
     Args:
-        now: the clock, in microseconds since 1970 UTC.
-        out: whose width counts.
+        page: the open sessions.
+        now: the clock's time, in microseconds since 1970 UTC.
+        out: the console, whose width counts.
     """
-    from rich.text import Text  # lists that are JSON need none
+    from rich.text import Text  # not needed for JSON
 
     cells = [_cells(entry, now) for entry in page.data]
     heading, *rows = printed_rows(lambda: print_table(_HEADINGS, cells, one_line=True), out)
@@ -56,7 +60,7 @@ def _cells(entry: dict[str, Any], now: int) -> tuple[Any, ...]:
 
 
 def _about(entry: dict[str, Any]) -> str:
-    """A session's model, its metadata, and what was said last, in a line."""
+    """Return a session's model, its metadata and its last words in one line."""
     notes = entry["eventstore"]
     model, words = entry.get("model"), notes["last_words"]
     said = f"{words['role'] or '?'}: {' '.join(words['text'].split())}" if words else None
@@ -65,15 +69,16 @@ def _about(entry: dict[str, Any]) -> str:
 
 
 def ago(iso: str | None, now: int) -> str:
-    """How long ago a time was; empty where it is unknown.
+    """Return how long ago a time was, such as `5 s ago`; empty if it is unknown.
 
     Args:
-        now: the clock, in microseconds since 1970 UTC.
+        iso: the time in ISO 8601; None if it is unknown.
+        now: the clock's time, in microseconds since 1970 UTC.
     """
     at = parse_time(iso)
     if at is None:
         return ""
-    # The clock of who wrote it may be ahead of this one.
+    # The recorder's clock may be ahead of this one.
     passed = max(0, now - at) // 1_000_000
     for unit, length in _UNITS:
         if passed >= 2 * length:

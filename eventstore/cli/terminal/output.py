@@ -1,6 +1,6 @@
-"""What commands print: JSON for scripts, tables and words for people.
+"""Prints the output of commands: JSON for scripts, tables and lines for people.
 
-The package rich, which prints for people, is imported when there is something for them.
+The package rich, which prints for people, is imported only when it is needed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _given: list[Console] = []
 
 
 def console() -> Console:
-    """Standard output for people."""
+    """Return the console that prints for people on standard output."""
     if _given:
         return _given[-1]
     from rich.console import Console
@@ -36,7 +36,7 @@ def console() -> Console:
 
 @contextmanager
 def printing_to(given: Console) -> Iterator[None]:
-    """Let what is printed for people go to another console."""
+    """Let `console()` return another console for the block."""
     _given.append(given)
     try:
         yield
@@ -45,7 +45,12 @@ def printing_to(given: Console) -> Iterator[None]:
 
 
 def printed_rows(printing: Callable[[], None], console: Console) -> list[Text]:
-    """The rows of what is printed for people, folded at the console's width."""
+    """Return what a function prints for people, as rows folded at the console's width.
+
+    Args:
+        printing: prints to `console()`.
+        console: the console, whose width and colours count.
+    """
     from rich.console import Console
     from rich.text import Text
 
@@ -63,35 +68,37 @@ def printed_rows(printing: Callable[[], None], console: Console) -> list[Text]:
 
 
 def has_screen() -> bool:
-    """Whether a program may take the terminal: keys in, a screen out."""
+    """Return True if standard input and output are a terminal that can show a whole screen."""
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
     return terminal and os.environ.get("TERM") not in ("dumb", "unknown")
 
 
 def echo(line: str = "", style: str = "") -> None:
-    """A line for people; it may hold untrusted text that went through `clean`."""
+    """Print lines for people, without control characters."""
     from rich.text import Text
 
     console().print(Text("\n".join(map(clean, line.split("\n"))), style), soft_wrap=True)
 
 
 def print_line(line: str) -> None:
-    """A line on standard output; names and files in it may be untrusted."""
+    """Print a line on standard output, without control characters."""
     click.echo(clean(line))
 
 
 def print_json(value: Any) -> None:
-    """Exactly one JSON document on standard output."""
+    """Print one JSON document on standard output, in one line."""
     click.echo(json_line(value))
 
 
 def print_table(
     headings: Sequence[str], rows: Iterable[Sequence[Any]], one_line: bool = False
 ) -> None:
-    """A table. Cells are untrusted text: no markup, no control characters.
+    """Print a table. Cells are untrusted text, so they are printed without control characters.
 
     Args:
-        one_line: cut what is too long for its cell, rather than fold it.
+        headings: the columns' headings; a column whose heading begins with `>` is aligned right.
+        rows: the cells of each row; None for an empty cell.
+        one_line: cut a text that is too long for its cell, instead of folding it.
     """
     from rich.table import Table
     from rich.text import Text
@@ -99,7 +106,7 @@ def print_table(
     table = Table(box=None, pad_edge=False, header_style="bold")
     for position, heading in enumerate(headings):
         right = heading.startswith(">")
-        # Ids, in the first column, are there to be copied whole.
+        # The first column has ids, which must stay in one line to be copied.
         table.add_column(
             heading.removeprefix(">"),
             justify="right" if right else "left",
@@ -112,7 +119,7 @@ def print_table(
 
 
 def clean(value: str) -> str:
-    """Text without control characters, which could steer a terminal."""
+    """Return a text without control characters, which could control a terminal."""
     if value.isprintable():
         return value
     return "".join(c if c.isprintable() else " " if c.isspace() else "�" for c in value)
@@ -120,7 +127,15 @@ def clean(value: str) -> str:
 
 @contextmanager
 def progress_bar(label: str, total: int | None) -> Iterator[Progress | None]:
-    """A bar on standard error, where that is a terminal."""
+    """Show a progress bar on standard error for the block, if that is a terminal.
+
+    Args:
+        label: the text before the bar.
+        total: the number at which the work is done; None if it is unknown.
+
+    Yields:
+        The bar, which has one task; None if standard error is no terminal.
+    """
     if not sys.stderr.isatty():
         yield None
         return
@@ -141,10 +156,15 @@ def progress_bar(label: str, total: int | None) -> Iterator[Progress | None]:
 
 @contextmanager
 def counter(thing: str) -> Iterator[Callable[[int], None]]:
-    """A count on standard error, where that is a terminal, of what nobody knows the number of.
+    """Show a count on standard error for the block, if that is a terminal.
+
+    It is for work whose total is unknown.
 
     Args:
-        thing: what is counted, in the singular.
+        thing: what is counted, in the singular, such as `session`.
+
+    Yields:
+        A function that shows a new count.
     """
     if not sys.stderr.isatty():
         yield lambda number: None
@@ -156,26 +176,26 @@ def counter(thing: str) -> Iterator[Callable[[int], None]]:
 
 
 def say(message: str) -> None:
-    """A line on standard error: progress and notes."""
+    """Print a line on standard error, without control characters and with secrets masked."""
     click.echo(clean(mask_words(message)), err=True)
 
 
 def short_time(iso: str | None) -> str:
-    """A time for a table: to the second."""
+    """Return a time for a table, such as `2026-05-04 09:30:00`; empty if it is unknown."""
     return (iso or "")[:19].replace("T", " ")
 
 
 def seconds(milliseconds: float | None) -> str:
-    """A duration for a table."""
+    """Return milliseconds as seconds for a table, such as `1.2s`; empty if they are unknown."""
     return "" if milliseconds is None else f"{milliseconds / 1000:.1f}s"
 
 
 def dollars(amount: float | None, more: bool = False) -> str:
-    """Money for a table.
+    """Return an amount of money for a table.
 
     Args:
-        amount: None where no price is known.
-        more: some of it has no known price.
+        amount: US dollars; None if no price is known.
+        more: a part of the usage has no known price, which is shown as ` + ?`.
     """
     if amount is None:
         return "unknown"
@@ -187,21 +207,21 @@ def dollars(amount: float | None, more: bool = False) -> str:
 
 
 def pairs(metadata: dict[str, str]) -> str:
-    """Metadata for a table."""
+    """Return metadata for a table, as `customer=42 topic=returns`."""
     return " ".join(f"{key}={value}" for key, value in metadata.items())
 
 
 def counted(number: int, thing: str) -> str:
-    """`1 response`, `2 responses`."""
+    """Return a number with its noun, such as `1 response` or `2 responses`."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def size(number: int) -> str:
-    """An amount of bytes: `1.2 kB`, `3.4 MB`."""
+    """Return a number of bytes as `1.2 kB` or `3.4 MB`."""
     return f"{number / 1e6:,.1f} MB" if number >= 100_000 else f"{number / 1e3:,.1f} kB"
 
 
 def group_name(entry: Mapping[str, Any]) -> str:
-    """The name of a group for a table: its key, and its model where it is of one."""
+    """Return the name of a group of usage: its key, and its model if it is of one model."""
     names = [entry.get("key"), entry["model"]] if "model" in entry else [entry.get("key")]
     return " ".join(name or "—" for name in names)

@@ -1,4 +1,7 @@
-"""What the terminal player draws: the rows of its screen. Pure."""
+"""The rows that the terminal player draws on its screen. Pure.
+
+Called by `terminal_player.py`.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from eventstore.cli.terminal.state import print_conversations
 from eventstore.replay.player.cue_lines import PlacedCue
 from eventstore.replay.player.playhead import Playhead
 
-#: Where words begin on a line on which somebody speaks, and on others.
+#: The column at which words begin: on a line on which somebody speaks, and on other lines.
 _SPOKEN, _TOLD = 20, 9
 _NARROW = 40
 _KEYS = (
@@ -47,11 +50,12 @@ HELP = """
 
 
 def transcript_rows(head: Playhead, console: Console, height: int) -> list[Text]:
-    """The last of what was said up to the playhead.
+    """Return the last rows of the conversation up to the playhead.
 
     Args:
-        console: whose width counts.
-        height: how many rows, at most.
+        head: the playhead.
+        console: the console, whose width counts.
+        height: how many rows to return at most.
     """
     rows: list[Text] = []
     shown = head.track.pieces
@@ -66,7 +70,7 @@ def transcript_rows(head: Playhead, console: Console, height: int) -> list[Text]
 
 
 def _line_rows(line: Sequence[PlacedCue], console: Console) -> list[Text]:
-    """A line, folded into the column where its words begin."""
+    """Return a line's rows, folded at the column at which its words begin."""
     first, width = line[0], console.width
     said = Text().join(words(piece.cue) for piece in line)
     spoken = len(name(first)) == _SPOKEN - _TOLD and first.cue.speaker is not None
@@ -75,7 +79,7 @@ def _line_rows(line: Sequence[PlacedCue], console: Console) -> list[Text]:
         return list((label(first) + said).wrap(console, max(1, width), overflow="fold"))
     beginning = label(first) if spoken else Text(clock(first.cue.offset_ms), "dim")
     told = said if spoken else name(first) + said
-    # A column of width 1 remains free, for signs that terminals draw wider than they are.
+    # One column stays free, because terminals draw some characters wider than rich counts them.
     folded = list(told.wrap(console, width - indent - 1, overflow="fold")) or [Text()]
     return [
         beginning + row if number == 0 else Text(" " * indent) + row
@@ -84,30 +88,34 @@ def _line_rows(line: Sequence[PlacedCue], console: Console) -> list[Text]:
 
 
 def state_rows(shown: Mapping[str, Any] | None, console: Console, height: int) -> list[Text]:
-    """A session's state: how it stands, and the last of its items.
+    """Return the rows of a session's state: its first two lines, and its last items.
 
     Args:
-        shown: what `EventStore.state` returns; None where nothing has happened yet.
+        shown: the result of `EventStore.state`; None if nothing has happened yet.
+        console: the console, whose width counts.
+        height: how many rows to return at most.
     """
     if shown is None:
         return [Text("Nothing has happened yet. Any key goes back.")]
     rows = printed_rows(lambda: print_conversations(shown), console)
-    # The first two lines tell the session's name and numbers.
+    # The first two lines are the session's name and numbers.
     if len(rows) > height:
         rows = [*rows[:2], Text("…", "dim"), *rows[len(rows) - max(0, height - 3) :]]
     return rows[:height]
 
 
 def help_rows() -> list[Text]:
-    """The keys and what they do."""
+    """Return the rows that explain the keys."""
     return [Text(line) for line in HELP.strip("\n").split("\n")]
 
 
 def status_row(head: Playhead, note: str, width: int) -> Text:
-    """The line at the bottom: where the playhead is, and the keys as far as there is room.
+    """Return the bottom row: the playhead's position, and as many keys as there is room for.
 
     Args:
-        note: what is shown instead of the keys, if not empty.
+        head: the playhead.
+        note: a text to show instead of the keys; empty for the keys.
+        width: how many columns the row has.
     """
     track = head.track
     event = f"event {track.pieces[head.position - 1].cue.seq if head.position else 0}"
@@ -126,7 +134,7 @@ def status_row(head: Playhead, note: str, width: int) -> Text:
 
 
 def _keys(head: Playhead, room: int) -> str:
-    """As many keys as there is room for; how to get help and out goes before the others."""
+    """Return as many keys as there is room for. The last two, help and quit, are kept longest."""
     keys = [key for key in _KEYS if head.track.timed or not key.startswith(_WITH_TIMES)]
     while keys and len("  ".join(keys)) > room:
         del keys[max(0, len(keys) - 3)]

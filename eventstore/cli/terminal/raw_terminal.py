@@ -1,4 +1,7 @@
-"""The terminal while a program draws on it and reads keys: taken, and given back as it was."""
+"""A terminal as a screen and keys: takes it, handles its signals, and restores it at the end.
+
+Used by `live_sessions.py` and `terminal_player.py`.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-#: Another screen; and it empty, without a cursor.
+#: Control sequences: switch to the alternate screen; hide the cursor and clear the screen; show the
+#: cursor and switch back.
 _ENTER = "\x1b[?1049h"
 _EMPTY = "\x1b[?25l\x1b[0m\x1b[2J"
 _LEAVE = "\x1b[0m\x1b[?25h\x1b[?1049l"
@@ -26,7 +30,7 @@ class RawTerminal:
     """Standard input and output as a screen and keys.
 
     Attributes:
-        redrawn: counts the times that the screen was emptied, so that all must be drawn again.
+        redrawn: how often the screen was cleared. After each time, all rows must be drawn again.
     """
 
     def __init__(self) -> None:
@@ -39,7 +43,7 @@ class RawTerminal:
         os.set_blocking(self._wake_write, False)
 
     def size(self) -> tuple[int, int]:
-        """Columns and rows."""
+        """Return the number of columns and of rows."""
         try:
             columns, rows = os.get_terminal_size(sys.stdout.fileno())
         except OSError:
@@ -47,7 +51,7 @@ class RawTerminal:
         return columns or 80, rows or 24
 
     def write(self, text: str) -> None:
-        """Draw, unless another program has the terminal."""
+        """Write to the screen, unless another program has the terminal."""
         if self._taken:
             sys.stdout.buffer.write(text.encode(sys.stdout.encoding, "replace"))
             sys.stdout.buffer.flush()
@@ -56,15 +60,15 @@ class RawTerminal:
         """Wait for keys or signals.
 
         Args:
-            seconds: at most; None for as long as it takes.
+            seconds: how long to wait at most; None for no limit.
 
         Returns:
-            What was typed, None where the terminal is gone; and whether the program is to stop
-            for now (Ctrl-Z), for which `suspend` is there.
+            The typed bytes, or None if the terminal is gone; and True if the caller must call
+            `suspend`, because of Ctrl-Z.
         """
         sources = [self._fd, self._wake_read]
         if not self._taken:
-            # In the background, where reading would stop the program: look again now and then.
+            # Reading in the background would stop the program, so check again now and then.
             sources, seconds = [self._wake_read], min(0.5, seconds or 0.5)
             self._take()
         ready, _, _ = select.select(sources, [], [], seconds)
@@ -77,7 +81,7 @@ class RawTerminal:
             return None, stop
 
     def _signalled(self) -> bool:
-        """Do what signals ask for; whether one asks to stop for now."""
+        """Handle the signals that have arrived, and return True if one was SIGTSTP (Ctrl-Z)."""
         numbers = os.read(self._wake_read, 1024)
         if signal.SIGCONT in numbers:
             self._take()
@@ -87,7 +91,7 @@ class RawTerminal:
         return signal.SIGTSTP in numbers
 
     def suspend(self) -> None:
-        """Stop as a shell's job, until it goes on."""
+        """Restore the terminal and stop the process, until the shell continues it."""
         self._give_back()
         before = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTSTP)
@@ -107,11 +111,11 @@ class RawTerminal:
         try:
             return os.tcgetpgrp(self._fd) == os.getpgrp()
         except OSError:
-            return True  # no terminal that jobs share
+            return True  # the terminal has no job control
 
     def _give_back(self) -> None:
         if self._taken:
-            # A terminal that was closed needs nothing back.
+            # A closed terminal raises these errors, and needs no restoring.
             with contextlib.suppress(OSError, termios.error):
                 self.write(_LEAVE)
             with contextlib.suppress(OSError, termios.error):
@@ -120,10 +124,10 @@ class RawTerminal:
 
     @contextmanager
     def taken(self) -> Iterator[RawTerminal]:
-        """Take the terminal, and give it back however the block ends.
+        """Take the terminal for the block, and restore it however the block ends.
 
-        Signals that end a program raise KeyboardInterrupt in the block, and end the program when
-        the terminal has been given back.
+        Signals that end a program raise KeyboardInterrupt in the block. They are raised again when
+        the terminal has been restored.
         """
         ended_by: list[int] = []
 
@@ -132,19 +136,19 @@ class RawTerminal:
             raise KeyboardInterrupt
 
         def wake(number: int, frame: FrameType | None) -> None:
-            """The number comes through the pipe."""
+            """Do nothing: the signal's number arrives through the pipe."""
 
         handlers: dict[signal.Signals, Any] = {}
         wake_before = signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         try:
             for number in (*_ENDING, *_WAKING):
-                # What the caller ignores, as nohup does, stays ignored.
+                # A signal that is ignored, as by nohup, stays ignored.
                 if signal.getsignal(number) != signal.SIG_IGN:
                     handlers[number] = signal.signal(number, wake if number in _WAKING else end)
             self._take()
             yield self
         finally:
-            # A second Ctrl-C must not come between.
+            # A second Ctrl-C must not interrupt the restoring.
             ending = (signal.SIGINT, *_ENDING)
             signal.pthread_sigmask(signal.SIG_BLOCK, ending)
             self._give_back()

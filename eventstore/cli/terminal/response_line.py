@@ -1,4 +1,4 @@
-"""A response in a line: what it says and what it calls."""
+"""Formats a response in one line. Called by the command `responses` and by `state.py`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def response_line(response: Mapping[str, Any]) -> str:
-    """What a response says, in a line."""
+    """Return a response's words and calls of tools in one line of at most 90 characters."""
     words = []
     for item in response.get("output") or []:
         if not isinstance(item, dict):

@@ -1,4 +1,7 @@
-"""How a session's state is printed: its conversations, responses and usage."""
+"""Prints a session's state: its conversations, responses and usage.
+
+Called by the command `state` and by `player_rows.py`.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +22,10 @@ from eventstore.realtime.values import mapping, text
 
 
 def print_state(shown: Mapping[str, Any]) -> None:
-    """Print all of a session.
+    """Print a session's whole state.
 
     Args:
-        shown: what `EventStore.state` returns.
+        shown: the result of `EventStore.state`.
     """
     print_conversations(shown)
     if shown["responses"]:
@@ -33,10 +36,10 @@ def print_state(shown: Mapping[str, Any]) -> None:
 
 
 def print_conversations(shown: Mapping[str, Any]) -> None:
-    """Print the session and what was said in it, without the tables of responses and usage.
+    """Print a session and its conversations, without the tables of responses and usage.
 
     Args:
-        shown: what `EventStore.state` returns.
+        shown: the result of `EventStore.state`.
     """
     _print_session(shown["session"])
     several = has_several_speakers(shown)
@@ -140,7 +143,7 @@ def _print_line(
     said = Text(clean(words))
     if unheard:
         said.append(f" [{how}: {clean(unheard)}]", style="dim italic")
-    # A grid, so that long turns stay in their column.
+    # A grid keeps the folded lines of a long turn in their column.
     row = Table.grid(padding=(0, 1))
     row.add_column(width=12, no_wrap=True)
     row.add_column(overflow="fold")

@@ -1,4 +1,4 @@
-"""The interactive replay: keys in, a screen out, around a playhead."""
+"""The interactive player of the command `replay --interactive`: its view, its keys and its loop."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from eventstore.replay.player import playhead
 from eventstore.replay.player.cues import Cue
 from eventstore.replay.player.playhead import Playhead
 
-#: How often the time is drawn while it plays, and how often anything is, in seconds.
+#: While playing, the longest and the shortest time between two drawings, in seconds.
 _TICK, _FRAME = 0.1, 0.03
-#: How long the rest of a key's bytes may take.
+#: How long the rest of a key's bytes may take, in seconds.
 _KEY_SECONDS = 0.1
 _NO_TIMES = "recorded without times: step with → ←, n p"
 _MOMENT = re.compile(r"(?:(\d{1,6}):)?(\d{1,9}(?:\.\d{0,6})?)")
@@ -34,14 +34,15 @@ State = Mapping[str, Any] | None
 
 @dataclass(frozen=True)
 class View:
-    """What a viewer sees.
+    """What the player shows.
 
     Attributes:
-        page: the call, or what lies over it until a key is pressed.
-        state: what `EventStore.state` said, where that is the page.
-        resume: whether it plays on when the page is the call again.
-        entry: the moment typed so far, None where none is asked for.
-        note: what there is to say about the last key.
+        head: the playhead.
+        page: the call, or a page that covers it until a key is pressed; `left` after q.
+        state: the result of `EventStore.state`, if the page shows it.
+        resume: True if the player plays on when the page is the call again.
+        entry: the typed characters of a moment to go to; None if none is being typed.
+        note: a remark about the last key; empty for none.
     """
 
     head: Playhead
@@ -58,8 +59,9 @@ def play_interactively(
     """Replay a session on the terminal until its viewer quits.
 
     Args:
-        speed: to begin with; 1 for the session's own pace.
-        state_at: gives the session's state at a seq.
+        cues: the session's cues, in order.
+        speed: the speed at the beginning; 1 for the session's own pace.
+        state_at: returns the session's state at a seq.
     """
     played = playhead.cue_track(cues)
     screen = RawTerminal()
@@ -89,7 +91,7 @@ def _wait_seconds(view: View) -> float | None:
 
 
 def _suspended(screen: RawTerminal, view: View, now: float) -> View:
-    """Stop as a job does; the session's time stands still meanwhile."""
+    """Suspend the process as a shell's job. The playhead is paused meanwhile."""
     head = playhead.pause(view.head, now)
     playing = view.head.playing
     screen.suspend()
@@ -98,12 +100,13 @@ def _suspended(screen: RawTerminal, view: View, now: float) -> View:
 
 
 def press(view: View, key: str, now: float, state_at: Callable[[int], Mapping[str, Any]]) -> View:
-    """What a key does.
+    """Return the view after a key was pressed.
 
     Args:
-        key: a name that `read_keys` gives.
+        view: the view before.
+        key: the key's name, from `read_keys`.
         now: the clock's time, in seconds.
-        state_at: gives the session's state at a seq.
+        state_at: returns the session's state at a seq.
     """
     if view.page != "call":
         head = playhead.play(view.head, now) if view.resume else view.head
@@ -157,7 +160,7 @@ def _jumped(view: View, key: str, now: float) -> View:
 
 
 def _typed(view: View, key: str, now: float) -> View:
-    """A key of a moment that is being typed."""
+    """Return the view after a key was pressed while a moment is being typed."""
     entry = view.entry or ""
     if key == "enter":
         given = _MOMENT.fullmatch(entry)
@@ -190,7 +193,7 @@ def _state(view: View, now: float, state_at: Callable[[int], Mapping[str, Any]])
 
 
 def _rows(view: View, out: Console, width: int, height: int) -> list[Text]:
-    """All rows of the screen, the status line the last."""
+    """Return all rows of the screen, with the status line as the last."""
     room = height - 1
     if view.page == "help":
         rows = help_rows()

@@ -1,4 +1,7 @@
-"""How usage and money are printed: a table, and what has no known price."""
+"""Prints usage and cost as a table, and names the usage without a known price.
+
+Called by the command `usage` and by `state.py`.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,11 @@ _SELDOM_COLUMNS = {">TIME": "audio_ms"}
 
 
 def print_usage(entries: list[dict[str, Any]]) -> None:
-    """A table of usage entries, and what has no price."""
+    """Print a table of usage, and what its cost does not contain.
+
+    Args:
+        entries: entries of `EventStore.usage`, of which the last is the total.
+    """
     seldom = {
         heading: field
         for heading, field in _SELDOM_COLUMNS.items()
@@ -47,7 +54,7 @@ def _usage_cell(entry: dict[str, Any], field: str) -> Any:
 
 
 def _say_unpriced(total: dict[str, Any]) -> None:
-    """Say what is not in the cost, and within which limits that is known."""
+    """Print the usage that has no known price, and the limits of its cost if they are known."""
     unpriced = total["unpriced"]
     if not unpriced["models"]:
         return
